@@ -1,0 +1,25 @@
+"""What every command shares: typed options, one-message errors, short progress.
+
+A command is a function of one frozen dataclass of options. `main` turns a list of such functions
+into `python -m <package> <command> --flag value`; the same options may be given as the Makefile's
+variables, `FLAG=value`. This package imports nothing of the project.
+"""
+
+from commandline.errors import RequestError, nearest
+from commandline.options import DatasetOptions, ReportsOptions, RunsOptions
+from commandline.parse import main, parse
+from commandline.show import duration, progress, size, text_table
+
+__all__ = [
+    "DatasetOptions",
+    "ReportsOptions",
+    "RequestError",
+    "RunsOptions",
+    "duration",
+    "main",
+    "nearest",
+    "parse",
+    "progress",
+    "size",
+    "text_table",
+]

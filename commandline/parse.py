@@ -1,0 +1,205 @@
+"""From words on the command line to a dataclass of options.
+
+Three spellings mean the same: `--folds 1 3`, `FOLDS="1 3"` as a word, and make's own variables,
+which the Makefile hands over unread in one word after `--make`. tyro does the parsing; its boxes
+become one plain message.
+"""
+
+import contextlib
+import dataclasses
+import inspect
+import io
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import tyro
+
+from commandline.errors import RequestError, nearest
+
+Command = Callable[[Any], "int | None"]
+
+VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
+TRUE, FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off", "")
+HANDED_OVER = "--make"
+MAKES_OWN = ("PYTHON", "ALL")  # variables that the Makefile itself reads
+
+
+def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the words name and exit with its status: 0, 1, or 2 for a wrong request.
+
+    `commands` are functions `def name(options: SomeDataclass) -> int | None`; a single one takes
+    no command word. The package's name is that of the module that calls.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        command, rest = _choose(commands, words)
+        status = command(parse(options_of(command), rest, prog=_prog(commands, command)))
+    except RequestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; nobody is left to tell
+        sys.exit(1)
+    sys.exit(status or 0)
+
+
+def options_of(command: Command) -> type:
+    """The dataclass that a command's one parameter is annotated with."""
+    (parameter,) = inspect.signature(command, eval_str=True).parameters.values()
+    return typing.cast(type, parameter.annotation)
+
+
+def parse(options: type, words: Sequence[str], prog: str | None = None) -> Any:
+    """An instance of the dataclass `options` from flags and `NAME=value` words."""
+    fields = {field.name: field for field in dataclasses.fields(options)}
+    flags = _unfold(words)
+    expanded: list[str] = []
+    for word in flags:
+        assignment = VARIABLE.fullmatch(word)
+        if assignment and not _is_positional_value(expanded, word):
+            expanded += _from_variable(*assignment.groups(), options=options, fields=fields)
+        else:
+            expanded.append(word)
+    _refuse_unknown_flags(expanded, fields)
+    return _tyro(options, expanded, prog)
+
+
+def variables_of(options: type) -> list[str]:
+    """The variables that set a dataclass's fields, in its order."""
+    return [field.name.upper() for field in dataclasses.fields(options)]
+
+
+def known_variables() -> set[str]:
+    """Every variable of every command."""
+    from commandline.catalogue import all_options
+
+    return {name for options in all_options() for name in variables_of(options)}
+
+
+def split_make(blob: str) -> list[str]:
+    r"""The words of make's MAKEOVERRIDES, in which blanks and backslashes inside a value are escaped.
+
+    >>> split_make(r"NOTE=a\ b FEATURES=mel+mfcc")
+    ['NOTE=a b', 'FEATURES=mel+mfcc']
+    """
+    words = re.findall(r"(?:\\.|[^\s\\])+", blob, re.DOTALL)
+    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in words]
+
+
+def _choose(commands: Sequence[Command], words: list[str]) -> tuple[Command, list[str]]:
+    if len(commands) == 1:
+        return commands[0], words
+    by_name = {command.__name__.rstrip("_"): command for command in commands}
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview(by_name))
+        sys.exit(0 if words else 2)
+    if words[0] not in by_name:
+        raise RequestError(nearest("command", words[0], by_name))
+    return by_name[words[0]], words[1:]
+
+
+def _overview(by_name: dict[str, Command]) -> str:
+    width = max(map(len, by_name))
+    lines = [
+        f"  {name.ljust(width)}  {(inspect.getdoc(command) or '').splitlines()[0]}"
+        for name, command in by_name.items()
+    ]
+    return "\n".join([f"usage: python -m {_package()} COMMAND [--help]", "", *lines])
+
+
+def _package() -> str:
+    """`pipeline` for `python -m pipeline`, whose __main__ module has that package."""
+    return getattr(sys.modules.get("__main__"), "__package__", None) or "…"
+
+
+def _prog(commands: Sequence[Command], command: Command) -> str:
+    word = "" if len(commands) == 1 else " " + command.__name__.rstrip("_")
+    return f"python -m {_package()}{word}"
+
+
+def _unfold(words: Sequence[str]) -> list[str]:
+    """Replace `--make BLOB` by the variables in it, and ARGS=… by its words."""
+    unfolded: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        given = split_make(next(rest, "")) if word == HANDED_OVER else [word]
+        for item in given:
+            if item.startswith("ARGS="):
+                unfolded += split_make(item.removeprefix("ARGS="))
+            elif word != HANDED_OVER or item.split("=")[0].rstrip(":?+") not in MAKES_OWN:
+                unfolded.append(item)
+    return unfolded
+
+
+def _is_positional_value(before: list[str], word: str) -> bool:
+    """`--group A=b`: the word is that flag's value, not a variable."""
+    return bool(before) and before[-1].startswith("--") and "=" not in before[-1] and not word.isupper()
+
+
+def _from_variable(
+    variable: str, value: str, *, options: type, fields: dict[str, dataclasses.Field[Any]]
+) -> list[str]:
+    field = fields.get(variable.lower())
+    if field is None:
+        known = known_variables()
+        if variable not in known:
+            raise RequestError(nearest("variable", variable, set(variables_of(options)) or known))
+        print(f"{variable} has no use here and is left out", file=sys.stderr)
+        return []
+    flag = "--" + field.name.replace("_", "-")
+    kind = typing.get_type_hints(options)[field.name]
+    if kind is bool:
+        if value.lower() not in TRUE + FALSE:
+            raise RequestError(f"{variable}={value}: expected 1 or 0")
+        return [flag] if value.lower() in TRUE else []
+    if _is_tuple(kind):
+        return [flag, *value.split()] if value.split() else []
+    return [f"{flag}={value}"]
+
+
+def _is_tuple(kind: Any) -> bool:
+    choices = typing.get_args(kind) if _is_union(kind) else (kind,)
+    return any(typing.get_origin(choice) is tuple for choice in choices)
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def _refuse_unknown_flags(words: Sequence[str], fields: dict[str, dataclasses.Field[Any]]) -> None:
+    flags = {"--" + name.replace("_", "-") for name in fields} | {"--help"}
+    for word in words:
+        flag = word.split("=")[0]
+        if flag.startswith("--") and flag not in flags:
+            raise RequestError(nearest("option", flag, flags))
+
+
+def _tyro(options: type, words: list[str], prog: str | None) -> Any:
+    boxes = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(boxes):
+            return tyro.cli(
+                options,
+                args=words,
+                prog=prog,
+                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise  # --help was asked for and printed
+        raise RequestError(_plain(boxes.getvalue())) from None
+
+
+def _plain(boxes: str) -> str:
+    """The first paragraph inside tyro's box, on one line."""
+    inside = [line.strip("│ ") for line in boxes.splitlines() if line.startswith("│")]
+    rule = next((number for number, line in enumerate(inside) if line.startswith("─")), len(inside))
+    text = " ".join(line for line in inside[:rule] if line)
+    return text or " ".join(boxes.split())

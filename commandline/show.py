@@ -1,0 +1,72 @@
+"""Terminal output: progress with speed and remaining time, durations, sizes, plain tables."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+QUIET_SECONDS = 2  # shorter work shows no bar
+LOG_SECONDS = 30  # a log that is not a terminal gets a line this often
+
+
+def progress(
+    iterable: Iterable[Any] | None = None, *, total: int | None = None, label: str, unit: str
+) -> "tqdm[Any]":
+    """A tqdm bar that appears after two seconds; where stderr is no terminal, a line now and then."""
+    terminal = sys.stderr.isatty()
+    return tqdm(
+        iterable,
+        total=total,
+        desc=label,
+        unit=f" {unit}",
+        delay=QUIET_SECONDS,
+        mininterval=0.2 if terminal else LOG_SECONDS,
+        maxinterval=10 if terminal else LOG_SECONDS,
+        ascii=None if terminal else True,
+        ncols=None if terminal else 100,
+        dynamic_ncols=terminal,
+        leave=False,
+    )
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 12 s`, `2 h 05 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(bytes_: float) -> str:
+    """`512 B`, `12.3 MB`, `1.2 GB`, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if bytes_ < 999.5:
+            return f"{bytes_:.0f} {unit}" if unit == "B" or bytes_ >= 99.95 else f"{bytes_:.1f} {unit}"
+        bytes_ /= 1000
+    return f"{bytes_:.1f} TB"
+
+
+def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
+    """Aligned columns, numbers to the right, two blanks between."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    right = [
+        bool(cells) and all(_is_number(row[column]) for row in cells) for column in range(len(header))
+    ]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in [list(header), *cells]
+    ]
+    return "\n".join(lines)
+
+
+def _is_number(cell: str) -> bool:
+    return cell in ("", "-") or cell.lstrip("+-")[:1].isdigit()
