@@ -10,13 +10,12 @@ import dataclasses
 import inspect
 import io
 import re
+import shlex
 import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
-
-import tyro
 
 from commandline.errors import RequestError, nearest
 
@@ -59,15 +58,16 @@ def options_of(command: Command) -> type:
 def parse(options: type, words: Sequence[str], prog: str | None = None) -> Any:
     """An instance of the dataclass `options` from flags and `NAME=value` words."""
     fields = {field.name: field for field in dataclasses.fields(options)}
-    flags = _unfold(words)
+    kinds = typing.get_type_hints(options)
+    awaiting = {_flag(name) for name in fields if kinds[name] is not bool}  # the next word is their value
     expanded: list[str] = []
-    for word in flags:
+    for word in _unfold(words):
         assignment = VARIABLE.fullmatch(word)
-        if assignment and not _is_positional_value(expanded, word):
-            expanded += _from_variable(*assignment.groups(), options=options, fields=fields)
+        if assignment and not (expanded and expanded[-1] in awaiting):
+            expanded += _from_variable(*assignment.groups(), options=options, kinds=kinds)
         else:
             expanded.append(word)
-    _refuse_unknown_flags(expanded, fields)
+    _refuse_unknown_flags(expanded, {_flag(name) for name in fields})
     return _tyro(options, expanded, prog)
 
 
@@ -84,13 +84,13 @@ def known_variables() -> set[str]:
 
 
 def split_make(blob: str) -> list[str]:
-    r"""The words of make's MAKEOVERRIDES, in which blanks and backslashes inside a value are escaped.
+    r"""The words of make's MAKEOVERRIDES, which escapes blanks and backslashes and doubles dollars.
 
     >>> split_make(r"NOTE=a\ b FEATURES=mel+mfcc")
     ['NOTE=a b', 'FEATURES=mel+mfcc']
     """
     words = re.findall(r"(?:\\.|[^\s\\])+", blob, re.DOTALL)
-    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL) for word in words]
+    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL).replace("$$", "$") for word in words]
 
 
 def _choose(commands: Sequence[Command], words: list[str]) -> tuple[Command, list[str]]:
@@ -132,29 +132,25 @@ def _unfold(words: Sequence[str]) -> list[str]:
         given = split_make(next(rest, "")) if word == HANDED_OVER else [word]
         for item in given:
             if item.startswith("ARGS="):
-                unfolded += split_make(item.removeprefix("ARGS="))
+                unfolded += shlex.split(item.removeprefix("ARGS="))
             elif word != HANDED_OVER or item.split("=")[0].rstrip(":?+") not in MAKES_OWN:
                 unfolded.append(item)
     return unfolded
 
 
-def _is_positional_value(before: list[str], word: str) -> bool:
-    """`--group A=b`: the word is that flag's value, not a variable."""
-    return bool(before) and before[-1].startswith("--") and "=" not in before[-1] and not word.isupper()
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
-def _from_variable(
-    variable: str, value: str, *, options: type, fields: dict[str, dataclasses.Field[Any]]
-) -> list[str]:
-    field = fields.get(variable.lower())
-    if field is None:
+def _from_variable(variable: str, value: str, *, options: type, kinds: dict[str, Any]) -> list[str]:
+    kind = kinds.get(variable.lower())
+    if kind is None:
         known = known_variables()
         if variable not in known:
-            raise RequestError(nearest("variable", variable, set(variables_of(options)) or known))
+            raise RequestError(nearest("variable", variable, {*variables_of(options), *known}))
         print(f"{variable} has no use here and is left out", file=sys.stderr)
         return []
-    flag = "--" + field.name.replace("_", "-")
-    kind = typing.get_type_hints(options)[field.name]
+    flag = _flag(variable.lower())
     if kind is bool:
         if value.lower() not in TRUE + FALSE:
             raise RequestError(f"{variable}={value}: expected 1 or 0")
@@ -173,15 +169,16 @@ def _is_union(kind: Any) -> bool:
     return typing.get_origin(kind) in (typing.Union, types.UnionType)
 
 
-def _refuse_unknown_flags(words: Sequence[str], fields: dict[str, dataclasses.Field[Any]]) -> None:
-    flags = {"--" + name.replace("_", "-") for name in fields} | {"--help"}
+def _refuse_unknown_flags(words: Sequence[str], flags: set[str]) -> None:
     for word in words:
         flag = word.split("=")[0]
-        if flag.startswith("--") and flag not in flags:
+        if flag.startswith("--") and flag not in flags | {"--help"}:
             raise RequestError(nearest("option", flag, flags))
 
 
 def _tyro(options: type, words: list[str], prog: str | None) -> Any:
+    import tyro  # here, so that the list of commands needs no installed package
+
     boxes = io.StringIO()
     try:
         with contextlib.redirect_stderr(boxes):

@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 QUIET_SECONDS = 2  # shorter work shows no bar
 LOG_SECONDS = 30  # a log that is not a terminal gets a line this often
@@ -14,6 +15,8 @@ def progress(
     iterable: Iterable[Any] | None = None, *, total: int | None = None, label: str, unit: str
 ) -> "tqdm[Any]":
     """A tqdm bar that appears after two seconds; where stderr is no terminal, a line now and then."""
+    from tqdm import tqdm
+
     terminal = sys.stderr.isatty()
     return tqdm(
         iterable,
@@ -55,9 +58,7 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     """Aligned columns, numbers to the right, two blanks between."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
-    right = [
-        bool(cells) and all(_is_number(row[column]) for row in cells) for column in range(len(header))
-    ]
+    right = [bool(cells) and all(_is_number(row[column]) for row in cells) for column in range(len(header))]
     lines = [
         "  ".join(
             cell.rjust(width) if to_right else cell.ljust(width)

@@ -1,0 +1,87 @@
+# Each target is one line over a Python module; the same line works without make.
+# Variables count only when given on this command line, and reach the module unread, in one word.
+#
+#: make demo        set up, synthesise a dataset, extract, train two feature sets, report: 5 minutes
+#: make test        set up and run the test suite
+#: make setup       only the environment, .venv
+#: make data        download, verify, unpack a dataset            python -m pipeline data
+#: make features    every feature of every clip, into the cache   python -m pipeline features
+#: make train       all folds of one feature set                  python -m train run
+#: make sweep       several feature sets, models, seeds           python -m train sweep
+#: make analysis    tables, figures and the report                python -m analysis
+#: make predict     the classes of new audio                      python -m train predict
+#: make bench       side by side with the alternatives            python -m bench
+#: make check       format, lint, types
+#:
+#: DATASET=esc50             esc50, esc10, synth, a folder of sounds, a CSV, a cache folder
+#: FEATURES=mel+mfcc+chroma  one feature set for train; a list for features and sweep; all, small
+#: MODEL=resnet18            python -m train list shows them
+#: FOLDS="1 3"               some of the folds; all of them by default
+#: EPOCHS=  GRID=128x216     how long, on which grid of rows and frames
+#: AUGMENT=  VAL=none        what is varied in training; VAL=group or next for early stopping
+#: TASK=classes              or categories
+#: SEED=0                    another seed is another run of the same configuration
+#: RUN=last                  a run for predict and analysis: a name, a unique prefix, a path
+#: AUDIO=                    a file or folder for predict
+#: JOBS=  DEVICE=auto        processes for extraction; cpu, cuda, mps for training
+#: DATA=data  RUNS=runs  REPORTS=reports   where things are kept
+#: ARGS="--wait"             anything else; make help ALL=1 lists every variable
+
+REQUIREMENTS = requirements.txt
+ifeq ($(origin PYTHON),command line)
+RUN := $(PYTHON)
+else
+RUN := .venv/bin/python
+ENVIRONMENT := .venv/installed
+TEST_ENVIRONMENT := .venv/installed-for-tests
+BASE := python3
+endif
+quote := '
+GIVEN = --make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
+THIS = $(firstword $(MAKEFILE_LIST))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup data features train sweep analysis predict bench check
+
+help:
+ifeq ($(ALL),1)
+help: $(ENVIRONMENT)
+	@$(RUN) -m commandline variables $(GIVEN)
+else
+	@sed -n 's/^#: \{0,1\}//p' '$(THIS)'
+endif
+
+demo: $(ENVIRONMENT)
+	@$(RUN) -m demo $(GIVEN)
+test: $(TEST_ENVIRONMENT)
+	@$(RUN) -m commandline known $(GIVEN)
+	@$(RUN) -m pytest
+setup: $(ENVIRONMENT)
+	@$(RUN) -m commandline known $(GIVEN)
+data: $(ENVIRONMENT)
+	@$(RUN) -m pipeline data $(GIVEN)
+features: $(ENVIRONMENT)
+	@$(RUN) -m pipeline features $(GIVEN)
+train: $(ENVIRONMENT)
+	@$(RUN) -m train run $(GIVEN)
+sweep: $(ENVIRONMENT)
+	@$(RUN) -m train sweep $(GIVEN)
+analysis: $(ENVIRONMENT)
+	@$(RUN) -m analysis $(GIVEN)
+predict: $(ENVIRONMENT)
+	@$(RUN) -m train predict $(GIVEN)
+bench: $(ENVIRONMENT)
+	@$(RUN) -m bench $(GIVEN)
+check: $(TEST_ENVIRONMENT)
+	@$(RUN) -m commandline known $(GIVEN)
+	@$(RUN) -m ruff format --check . && $(RUN) -m ruff check . && $(RUN) -m mypy
+
+.venv/installed: requirements.txt
+	@$(BASE) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] else "error: this is Python %d.%d; 3.11 or newer is needed" % v[:2])'
+	@echo "setting up .venv (once, some minutes)"
+	@rm -rf .venv && $(BASE) -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+.venv/installed-for-tests: .venv/installed requirements-test.txt requirements-extras.txt requirements-scale.txt
+	@echo "adding what the tests need"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@touch $@

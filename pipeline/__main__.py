@@ -1,0 +1,53 @@
+"""`python -m pipeline {data,features,plan,list,check,verify}`."""
+
+from commandline import main
+from commandline.parse import Command
+from pipeline.options import ExtractOptions, FeaturesCommand, ListCommand, SourceOptions, VerifyCommand
+
+
+def data(options: SourceOptions) -> int | None:
+    """Download, verify and unpack a dataset; summarise any dataset."""
+    from pipeline.datasets.command import run
+
+    return run(options)
+
+
+def features(options: FeaturesCommand) -> int | None:
+    """Every feature type of every clip, into the cache, in parallel, resumable."""
+    from pipeline.extract import run
+
+    return run(options)
+
+
+def plan(options: ExtractOptions) -> int | None:
+    """Seconds and megabytes by feature, and what a run would recompute, before starting."""
+    from pipeline.plan import run
+
+    return run(options)
+
+
+def list_(options: ListCommand) -> int | None:
+    """Every feature with rows, frames, units and cost; `list NAME` is its card."""
+    from pipeline.listing import run
+
+    return run(options)
+
+
+def check(options: SourceOptions) -> int | None:
+    """What is wrong with this dataset: leaks, silent or clipped clips, artefacts."""
+    from pipeline.check import run
+
+    return run(options)
+
+
+def verify(options: VerifyCommand) -> int | None:
+    """Check every done clip of a cache, and recompute some by plain librosa."""
+    from pipeline.verify import run
+
+    return run(options)
+
+
+COMMANDS: list[Command] = [data, features, plan, list_, check, verify]
+
+if __name__ == "__main__":
+    main(COMMANDS)

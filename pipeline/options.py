@@ -1,0 +1,84 @@
+"""What the pipeline's commands can be told. The command line is made from these dataclasses."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tyro.conf import Positional
+
+from commandline import DatasetOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions(DatasetOptions):
+    """Where clips, labels, folds and groups come from."""
+
+    archive: str | None = None
+    """a zip that is already there, instead of a download"""
+    url: str | None = None
+    """another address to fetch the archive from"""
+    audio_dir: str | None = None
+    """folder of the audio files, where the table lies elsewhere"""
+    group: str | None = None
+    """source recording of a clip: a column of the table, or a pattern with one (group) for file names"""
+    sample_rate: int | None = None
+    """Hz; 44100 for ESC-50 and its like, else the commonest of the files"""
+    duration: float | None = None
+    """seconds; 5 for ESC-50 and its like, else the longest clip, 30 at most"""
+    seed: int = 0
+    """of drawn folds and altered copies"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractOptions(SourceOptions):
+    """What to extract."""
+
+    features: str = "all"
+    """feature sets separated by blanks; all, small"""
+    copies: int | None = None
+    """altered copies of each clip; 0 removes them, not given keeps those that are there"""
+    alter: str = "pitch,stretch,noise,gain,shift"
+    """kinds of alteration for copies"""
+    dtype: Literal["float16", "float32"] = "float16"
+    """of the stored values"""
+    jobs: int | None = None
+    """processes; all cores by default"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesCommand(ExtractOptions):
+    """Options of `features`."""
+
+    part: str | None = None
+    """3/16: only the third sixteenth of the clips, beside other parts"""
+    prepare: bool = False
+    """only create the files, so that parts can fill them side by side"""
+    wait: bool = False
+    """wait for another run over the same features instead of being refused"""
+    engine: Literal["processes", "dask"] = "processes"
+    """worker processes of this machine, or a Dask cluster"""
+    scheduler: str | None = None
+    """address of the Dask scheduler, tcp://host:port"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListCommand:
+    """Options of `list`."""
+
+    feature: Positional[str | None] = None
+    """show the card of this feature"""
+    sample_rate: int = 44100
+    """Hz"""
+    duration: float = 5.0
+    """seconds"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyCommand(DatasetOptions):
+    """Options of `verify`."""
+
+    features: str = "all"
+    """feature sets separated by blanks; all: those in the cache"""
+    recompute: int = 0
+    """also recompute this many random clips by plain librosa and compare"""
+    seed: int = 0
+    """which clips are drawn"""
