@@ -1,0 +1,164 @@
+"""What `run` and `sweep` can be asked, each default written once.
+
+A field is the flag `--field` and the variable `FIELD=`. `identity` picks those that can change predictions: they make
+a run's hash; `differences` names in short what stands in the folder's name.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from commandline import DatasetOptions, RunsOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(DatasetOptions, RunsOptions):
+    """One run: every fold of one feature set with one model."""
+
+    features: str = "mel+mfcc+chroma"
+    """one feature set: names joined by +, each a channel; name@key=value is a variant, name:a-b some rows"""
+    model: str = "resnet18"
+    """`python -m train list` shows them; name@key=value,key=value sets a model's own options"""
+    task: Literal["classes", "categories"] = "classes"
+    """what is told apart"""
+    folds: tuple[int, ...] = ()
+    """test folds to train, all by default; others join the same run later"""
+    recipe: str = ""
+    """a named setting: its values stand in for the defaults below"""
+    seed: int = 0
+    """of weights, order and augmentation; another seed is another run of the same configuration"""
+
+    epochs: int = 60
+    """passes over the training clips, fixed unless PATIENCE ends them"""
+    batch: int = 32
+    """clips a step"""
+    grid: str = "128x216"
+    """rows x frames to which every channel is resized; native keeps the largest channel's own"""
+    norm: Literal["feature", "row", "clip", "none"] = "feature"
+    """standardise each feature as a whole, each of its rows, each clip by itself, or not at all"""
+    augment: str = "mask,shift,offset,mix=0.4,smooth=0.1"
+    """changes drawn anew for each batch, name=strength; none for no change"""
+    copies: int | None = None
+    """how many altered copies of each clip to train on besides it; all that are cached by default"""
+    balance: Literal["none", "loss", "sample"] = "none"
+    """rare classes count more in the loss, or are drawn more often"""
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """sgd has Nesterov momentum; weight decay spares norms and biases in both"""
+    lr: float | None = None
+    """highest learning rate; 0.002 for adamw, 0.05 for sgd by default"""
+    decay: float | None = None
+    """weight decay; 0.05 for adamw, 0.0005 for sgd by default"""
+    momentum: float = 0.9
+    """of sgd"""
+    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = "onecycle"
+    """of the learning rate, step by step; plateau divides it by ten when SELECT stops improving, and needs VAL"""
+    warmup: float = 0.0
+    """epochs of linear rise before cosine, step, plateau or constant; onecycle rises during 0.3 of its course"""
+    ema: float = 0.0
+    """moving average of the weights: the share of the old average kept at each step (0.999), 0 for none"""
+    clip: float = 0.0
+    """largest norm of a step's gradient, 0 for no limit"""
+
+    val: Literal["none", "next", "group"] = "none"
+    """clips set aside to choose by: the next fold, or 15 % of the training groups"""
+    select: Literal["val_loss", "val_accuracy", "val_f1"] = "val_loss"
+    """which validation score picks the best epoch"""
+    patience: int = 0
+    """end after so many epochs without a better SELECT, 0 never; with plateau, a third of it lowers the rate"""
+    curve: int = 20
+    """how often the test fold is scored for the curve, used for no choice; 0 for at the end only"""
+    tta: int = 1
+    """views of a clip whose probabilities are averaged in testing: circular shifts, or crops where AUGMENT crops"""
+
+    weights: str = ""
+    """a file of weights to start from, or imagenet to fetch the published ones"""
+    device: str = "auto"
+    """cpu, cuda, mps; several, `cuda:0 cuda:1`, share the folds"""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """number format of the network's arithmetic; auto measures which is faster"""
+    threads: str = "auto"
+    """threads of the network's arithmetic on a CPU; auto measures"""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """torch.compile; auto uses it on a GPU where the run is long enough to repay it"""
+    resident: Literal["auto", "gpu", "ram", "stream"] = "auto"
+    """where the features are kept while training; the same results everywhere"""
+
+    tag: str = ""
+    """an ending for the folder's name, to keep runs apart that would share it"""
+    note: str = ""
+    """a sentence that stands in run.json, the tracker and the report"""
+    tracker: str = ""
+    """tensorboard, wandb, or both, besides the CSV files"""
+    tracker_dir: str = ""
+    """folder of the tracker's files; inside the run folder by default"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions(RunOptions):
+    """Several runs: the product of the lists given. FEATURES is a list of feature sets here."""
+
+    models: tuple[str, ...] = ()
+    """models, instead of MODEL"""
+    augments: tuple[str, ...] = ()
+    """augmentations, instead of AUGMENT"""
+    recipes: tuple[str, ...] = ()
+    """recipes, instead of RECIPE"""
+    seeds: tuple[int, ...] = ()
+    """seeds, instead of SEED"""
+    max: int = 1
+    """sets of up to so many of the named features: 2 adds every pair; the most that SEARCH may join"""
+    search: Literal["", "greedy"] = ""
+    """greedy adds one feature at a time, ranked on validation groups alone, and tests the winner once"""
+    yes: bool = False
+    """start more than 100 runs without asking back"""
+
+
+# What cannot change predictions: where things lie, what is told of them, which folds are done now.
+NO_IDENTITY = frozenset(
+    "dataset name data runs folds recipe curve resident tag note tracker tracker_dir".split(),
+)
+# Fields whose value alone, or after one letter, says what it is; others are written field=value.
+SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "recipe": ""}
+PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
+
+# What a kind of model has no use for.
+LINEAR_USES = frozenset("features model task folds recipe seed norm copies balance val tag note".split())
+UNUSED: dict[str, frozenset[str]] = {
+    "image": frozenset(),
+    "wave": frozenset({"grid"}),
+    "linear": frozenset(field.name for field in dataclasses.fields(RunOptions))
+    - NO_IDENTITY
+    - LINEAR_USES
+    - {"device", "precision", "threads"},
+}
+
+
+def defaults() -> dict[str, Any]:
+    return {field.name: field.default for field in dataclasses.fields(RunOptions)}
+
+
+def without_unused(options: RunOptions, kind: str) -> tuple[RunOptions, list[str]]:
+    """The options with what this kind of model ignores put back to its default, and the names of those given."""
+    standard = defaults()
+    given = [name for name in sorted(UNUSED[kind]) if getattr(options, name) != standard[name]]
+    return dataclasses.replace(options, **{name: standard[name] for name in given}), given
+
+
+def identity(options: RunOptions) -> dict[str, Any]:
+    """The options that can change predictions."""
+    return {
+        name: value
+        for name, value in dataclasses.asdict(options).items()
+        if name in defaults().keys() - NO_IDENTITY
+    }
+
+
+def differences(options: RunOptions, standard: dict[str, Any]) -> list[str]:
+    """What differs from `standard` (the defaults, or a recipe's), in the order of the fields, for a folder's name."""
+    parts = [options.recipe] if options.recipe else []
+    for name, value in identity(options).items():
+        if name not in PLACED and value != standard[name]:
+            text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            parts.append(f"{SHORT[name]}{text}" if name in SHORT else f"{name}={text}")
+    return [*parts, *([options.tag] if options.tag else [])]

@@ -1,0 +1,253 @@
+"""The run-folder format: everything that training leaves behind and analysis reads. No torch.
+
+    runs/<dataset>/<label>/run.json                 the whole configuration; only this is ever parsed, never the name
+    runs/<dataset>/<label>/fold1/history.csv        one row an epoch, HISTORY_COLUMNS; an empty field was not computed
+    runs/<dataset>/<label>/fold1/predictions.csv    PREDICTION_COLUMNS, then one probability column a class
+    runs/<dataset>/<label>/fold1/last.pt best.pt    weights (see train/checkpoint.py)
+
+predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename; history.csv
+alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from commandline import RequestError, nearest
+
+METRICS = ("loss", "accuracy", "precision", "recall", "f1")
+HISTORY_COLUMNS = (
+    *("epoch", "lr", "seconds", "train_loss", "train_accuracy"),
+    *(f"{part}_{metric}" for part in ("val", "test") for metric in METRICS),
+)
+PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
+
+LABEL_BYTES = (
+    120  # leaves room for suffixes below the 255 bytes a file name may have, encrypted folders' 143 included
+)
+HASH_DIGITS = 12
+
+
+class RunFolder:
+    """One run, read: its configuration, and each fold's history and predictions as data frames."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunFolder) and self.path.resolve() == other.path.resolve()
+
+    def __hash__(self) -> int:
+        return hash(self.path.resolve())
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """run.json. RequestError where it is missing or is no JSON object."""
+        file = self.path / "run.json"
+        try:
+            config = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RequestError(f"{self.path} is no run folder: it has no run.json") from None
+        except ValueError as error:
+            raise RequestError(
+                f"{file} cannot be read ({error}): remove the folder and train again"
+            ) from None
+        if not isinstance(config, dict):
+            raise RequestError(f"{file} holds no configuration: remove the folder and train again")
+        return config
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def dataset(self) -> str:
+        return self.config["dataset"]
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, in the order of the probability columns."""
+        return [one["name"] for one in self.config["classes"]]
+
+    @property
+    def folds(self) -> list[int]:
+        """Every fold number of the protocol, trained or not."""
+        return list(self.config["folds"])
+
+    @property
+    def finished(self) -> list[int]:
+        """The folds that have their predictions."""
+        return [fold for fold in self.folds if (self.fold(fold) / "predictions.csv").is_file()]
+
+    @property
+    def complete(self) -> bool:
+        return self.finished == self.folds
+
+    @property
+    def family(self) -> str:
+        """The same for runs that differ in nothing but the seed: they are one row of a table."""
+        return self.config["family"]
+
+    def fold(self, fold: int) -> Path:
+        return self.path / f"fold{fold}"
+
+    def history(self, fold: int) -> pd.DataFrame:
+        """HISTORY_COLUMNS as numbers, NaN where empty; no rows where the fold has not ended an epoch."""
+        file = self.fold(fold) / "history.csv"
+        if not file.is_file():
+            return pd.DataFrame({column: pd.Series(dtype=float) for column in HISTORY_COLUMNS})
+        text = file.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]  # a writer may be in the middle of a row
+        return pd.read_csv(io.StringIO(whole))
+
+    def predictions(self, fold: int | None = None) -> pd.DataFrame:
+        """PREDICTION_COLUMNS as text, then a float column a class, in the order of `classes`.
+
+        All finished folds below each other, with a further first column `fold`, where none is named.
+        """
+        if fold is None:
+            parts = [self.predictions(one).assign(fold=one) for one in self.finished]
+            if not parts:
+                raise RequestError(f"{self.path} has no finished fold yet: let it train on")
+            whole = pd.concat(parts, ignore_index=True)
+            return whole[["fold", *PREDICTION_COLUMNS, *self.classes]]
+        file = self.fold(fold) / "predictions.csv"
+        text = dict.fromkeys(PREDICTION_COLUMNS, str)
+        return pd.read_csv(file, dtype=text, keep_default_na=False, encoding="utf-8")
+
+
+def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
+    """Every run folder below `runs`, of one dataset or of all, sorted by path."""
+    files = Path(runs).glob(f"{dataset or '*'}/*/run.json")
+    return [RunFolder(file.parent) for file in sorted(files)]
+
+
+def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[RunFolder]:
+    """The runs that `wanted` names: words, each a name, a path, a unique prefix of a name, or `last`.
+
+    `dataset/name` tells runs of the same name apart. RequestError, with the nearest name, where a word fits none or several.
+    """
+    known = find(runs, dataset)
+    if not wanted.split():
+        raise RequestError("RUN names no run: give a run's name, its path, a unique prefix, or last")
+    chosen = [_select_one(Path(runs), word, known) for word in wanted.split()]
+    return list(dict.fromkeys(chosen))
+
+
+def _select_one(runs: Path, word: str, known: Sequence[RunFolder]) -> RunFolder:
+    if word != "last" and (Path(word) / "run.json").is_file():
+        return RunFolder(word)
+    if not known:
+        raise RequestError(f"no run folder in {runs}: train one first (make train)")
+    if word == "last":
+        return max(known, key=_last_touched)
+    names = {run: f"{run.path.parent.name}/{run.name}" for run in known}
+    tests: list[Callable[[RunFolder], bool]] = [
+        lambda run: word in (run.name, names[run]),
+        lambda run: run.name.startswith(word) or names[run].startswith(word),
+    ]
+    for test in tests:
+        hits = [run for run in known if test(run)]
+        if len(hits) == 1:
+            return hits[0]
+        if hits:
+            listed = ", ".join(names[run] for run in hits)
+            raise RequestError(f"run '{word}' fits {len(hits)} runs: {listed}. Give one name whole")
+    raise RequestError(nearest("run", word, [run.name for run in known]))
+
+
+def _last_touched(run: RunFolder) -> float:
+    return max(file.stat().st_mtime for file in run.path.glob("**/*.*"))
+
+
+def digest(content: object) -> str:
+    """A short hash of anything JSON can hold, independent of the order of keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:HASH_DIGITS]
+
+
+def label(features: str, model: str, differences: Iterable[str], hash_: str) -> str:
+    """A folder's name: features, model, and what differs from the defaults; a prefix and the hash where that is long.
+
+    What a file system dislikes becomes `.` (`mfcc:1-19` is `mfcc.1-19`).
+    """
+    text = re.sub(r'[<>:"/\\|?*\s\x00-\x1f]', ".", "-".join([features, model, *differences]))
+    if len(text.encode("utf-8")) <= LABEL_BYTES:
+        return text
+    prefix = text.encode("utf-8")[: LABEL_BYTES - 1 - HASH_DIGITS].decode("utf-8", errors="ignore")
+    return f"{prefix}-{hash_}"
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a temporary neighbour, then a rename."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
+    replace_file(folder / "run.json", (text + "\n").encode("utf-8"))
+
+
+def history_row(values: Mapping[str, float]) -> str:
+    """One line of history.csv, without its end; what is not in `values`, or is NaN, stays empty."""
+    unknown = set(values) - set(HISTORY_COLUMNS)
+    assert not unknown, f"history.csv has no column {unknown}"
+    return ",".join(_number(values.get(column, math.nan)) for column in HISTORY_COLUMNS)
+
+
+def _number(value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return "" if math.isnan(value) else repr(float(value))
+
+
+def start_history(fold_folder: Path, rows: Sequence[str] = ()) -> None:
+    """Make history.csv hold exactly `rows`; a file that already does is not touched."""
+    fold_folder.mkdir(parents=True, exist_ok=True)
+    content = "".join(line + "\n" for line in (",".join(HISTORY_COLUMNS), *rows)).encode("utf-8")
+    file = fold_folder / "history.csv"
+    if not file.is_file() or file.read_bytes() != content:
+        replace_file(file, content)
+
+
+def append_history(fold_folder: Path, row: str) -> None:
+    with (fold_folder / "history.csv").open("a", encoding="utf-8", newline="") as handle:
+        handle.write(row + "\n")
+
+
+def write_predictions(
+    fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str]
+) -> None:
+    """`rows` has PREDICTION_COLUMNS; `probabilities` is (len(rows), len(classes)) float32, written so that it reads back exactly."""
+    assert probabilities.shape == (len(rows), len(classes))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*PREDICTION_COLUMNS, *classes])
+    for words, numbers in zip(
+        rows[list(PREDICTION_COLUMNS)].values.tolist(), probabilities.tolist(), strict=True
+    ):
+        writer.writerow([*words, *(f"{number:.9g}" for number in numbers)])  # 9 digits hold a float32
+    replace_file(fold_folder / "predictions.csv", text.getvalue().encode("utf-8"))
