@@ -6,11 +6,12 @@ variables, `FLAG=value`. This package imports nothing of the project.
 """
 
 from commandline.errors import RequestError, nearest
-from commandline.options import DatasetOptions, ReportsOptions, RunsOptions
+from commandline.options import DataOptions, DatasetOptions, ReportsOptions, RunsOptions
 from commandline.parse import main, parse
 from commandline.show import duration, progress, size, text_table
 
 __all__ = [
+    "DataOptions",
     "DatasetOptions",
     "ReportsOptions",
     "RequestError",

@@ -6,6 +6,7 @@ The only module here that knows the stages; it is loaded when one of those is as
 import dataclasses
 import importlib
 import inspect
+import itertools
 import textwrap
 import typing
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def field_documentation(options: type) -> dict[str, str]:
             continue
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
         body = typing.cast(ast.ClassDef, definition).body
-        for field, below in zip(body, body[1:], strict=False):
+        for field, below in itertools.pairwise(body):
             if (
                 isinstance(field, ast.AnnAssign)
                 and isinstance(field.target, ast.Name)

@@ -5,15 +5,21 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatasetOptions:
+class DataOptions:
+    """Where datasets lie."""
+
+    data: Path = Path("data")
+    """folder of datasets and their feature caches"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions(DataOptions):
     """Which clips, and where their cache lies."""
 
     dataset: str = "esc50"
     """esc50, esc10, synth, a folder of sounds, a CSV, or a cache folder"""
     name: str | None = None
     """another name for the dataset's folders"""
-    data: Path = Path("data")
-    """folder of datasets and their feature caches"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,8 @@ def options_of(command: Command) -> type:
 def parse(options: type, words: Sequence[str], prog: str | None = None) -> Any:
     """An instance of the dataclass `options` from flags and `NAME=value` words."""
     fields = {field.name: field for field in dataclasses.fields(options)}
-    kinds = typing.get_type_hints(options)
+    kinds = typing.get_type_hints(options, include_extras=True)
+    flags = {_flag(name) for name in fields if not _is_positional(kinds[name])}
     awaiting = {_flag(name) for name in fields if kinds[name] is not bool}  # the next word is their value
     expanded: list[str] = []
     for word in _unfold(words):
@@ -67,7 +68,7 @@ def parse(options: type, words: Sequence[str], prog: str | None = None) -> Any:
             expanded += _from_variable(*assignment.groups(), options=options, kinds=kinds)
         else:
             expanded.append(word)
-    _refuse_unknown_flags(expanded, {_flag(name) for name in fields})
+    _refuse_unknown_flags(expanded, flags)
     return _tyro(options, expanded, prog)
 
 
@@ -155,12 +156,22 @@ def _from_variable(variable: str, value: str, *, options: type, kinds: dict[str,
         if value.lower() not in TRUE + FALSE:
             raise RequestError(f"{variable}={value}: expected 1 or 0")
         return [flag] if value.lower() in TRUE else []
+    values = value.split() if _is_tuple(kind) else [value]
+    if _is_positional(kind):
+        return values
     if _is_tuple(kind):
-        return [flag, *value.split()] if value.split() else []
+        return [flag, *values] if values else []
     return [f"{flag}={value}"]
 
 
+def _is_positional(kind: Any) -> bool:
+    from tyro.conf import Positional
+
+    return Positional in getattr(kind, "__metadata__", ())
+
+
 def _is_tuple(kind: Any) -> bool:
+    kind = typing.get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
     choices = typing.get_args(kind) if _is_union(kind) else (kind,)
     return any(typing.get_origin(choice) is tuple for choice in choices)
 

@@ -1,0 +1,106 @@
+"""Options from flags, words and make's variables; one message for each mistake."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from tyro.conf import Positional
+
+from commandline import RequestError, main, parse
+from commandline.parse import split_make
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of a command that only these tests have."""
+
+    features: str = "mel"
+    """what to train on"""
+    folds: tuple[int, ...] = ()
+    """which folds"""
+    group: str | None = None
+    """a pattern"""
+    val: Literal["none", "next"] = "none"
+    """validation"""
+    wait: bool = False
+    """wait"""
+    rate: float = 0.5
+    """a number"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One positional option."""
+
+    feature: Positional[str | None] = None
+    """whose card"""
+
+
+def test_three_spellings_mean_the_same() -> None:
+    expected = Options(features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0.1)
+    flags = ["--features", "mel+mfcc:1-19 chroma", "--folds", "1", "3", "--wait", "--rate", "0.1"]
+    words = ["FEATURES=mel+mfcc:1-19 chroma", "FOLDS=1 3", "WAIT=1", "RATE=0.1"]
+    blob = r"FEATURES=mel+mfcc:1-19\ chroma FOLDS=1\ 3 ARGS=--wait\ --rate\ 0.1"
+    assert parse(Options, flags) == parse(Options, words) == parse(Options, ["--make", blob]) == expected
+
+
+@pytest.mark.parametrize("value", ["(.*)-[A-Z]$", "a b\\c", "mel@n_mels=64,fmin=20", "-x", "A=b", "it's 5 ~"])
+def test_odd_characters_survive(value: str) -> None:
+    escaped = value.replace("\\", "\\\\").replace(" ", "\\ ").replace("$", "$$")
+    assert parse(Options, ["--make", f"GROUP={escaped}"]).group == value
+    assert parse(Options, [f"GROUP={value}"]).group == value
+
+
+def test_a_word_after_a_flag_is_its_value() -> None:
+    assert parse(Options, ["--group", "A=b", "RATE=2"]) == Options(group="A=b", rate=2.0)
+
+
+def test_positional_by_word_and_by_variable() -> None:
+    assert parse(Card, ["mel"]) == parse(Card, ["FEATURE=mel"]) == Card(feature="mel")
+
+
+def test_split_make_keeps_escaped_blanks() -> None:
+    assert split_make(r"NOTE=a\ b  X=c\\d Y=$$5") == ["NOTE=a b", r"X=c\d", "Y=$5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--featurs", "mel"], "unknown option '--featurs'; did you mean '--features'?"),
+        (["FEATURS=mel"], "unknown variable 'FEATURS'; did you mean 'FEATURES'?"),
+        (["--rate", "fast"], "Error parsing --rate: could not convert string to float: 'fast'"),
+        (["VAL=nxt"], "invalid choice 'nxt' for argument '--val'. Expected one of ('none', 'next')."),
+        (["WAIT=perhaps"], "WAIT=perhaps: expected 1 or 0"),
+        (["stray"], "Unrecognized options: stray"),
+    ],
+)
+def test_a_mistake_gets_one_plain_line(words: list[str], message: str) -> None:
+    with pytest.raises(RequestError) as error:
+        parse(Options, words)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert "│" not in str(error.value)
+
+
+def test_a_variable_of_other_commands_is_named_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(Options, ["DATASET=synth"]) == Options()
+    assert capsys.readouterr().err == "DATASET has no use here and is left out\n"
+
+
+def test_main_exits_with_the_status_and_prints_one_error(capsys: pytest.CaptureFixture[str]) -> None:
+    def fine(options: Options) -> int:
+        """Nothing to do."""
+        return 1 if options.wait else 0
+
+    def wrong(options: Options) -> None:
+        """Always refused."""
+        raise RequestError("given a, expected b")
+
+    for argv, status in (["fine"], 0), (["fine", "--wait"], 1), (["wrong"], 2), (["fin"], 2), ([], 2):
+        with pytest.raises(SystemExit) as stop:
+            main([fine, wrong], argv)
+        assert stop.value.code == status
+    output = capsys.readouterr()
+    assert "error: given a, expected b\n" in output.err
+    assert "error: unknown command 'fin'; did you mean 'fine'? Known: fine, wrong\n" in output.err
+    assert "fine   Nothing to do." in output.out

@@ -1,0 +1,28 @@
+"""Durations, sizes, tables, the nearest name."""
+
+from commandline import duration, nearest, size, text_table
+
+
+def test_durations_read_naturally() -> None:
+    assert [duration(s) for s in (0.04, 9.9, 9.96, 59.4, 59.6, 192, 7500)] == [
+        "0.0 s", "9.9 s", "10 s", "59 s", "1 min 00 s", "3 min 12 s", "2 h 05 min",
+    ]  # fmt: skip
+
+
+def test_sizes_read_naturally() -> None:
+    assert [size(b) for b in (0, 512, 1234, 99_960, 12_300_000, 1.2e9, 3e12)] == [
+        "0 B", "512 B", "1.2 kB", "100 kB", "12.3 MB", "1.2 GB", "3.0 TB",
+    ]  # fmt: skip
+
+
+def test_a_table_aligns_numbers_to_the_right() -> None:
+    assert text_table([["mel", "9.5"], ["chroma", "10.25"]], ["feature", "ms"]) == (
+        "feature     ms\nmel        9.5\nchroma   10.25"
+    )
+
+
+def test_the_nearest_name_is_proposed_whatever_its_case() -> None:
+    assert nearest("model", "ResNet8", ["resnet18", "cnn4"]).startswith(
+        "unknown model 'ResNet8'; did you mean 'resnet18'? Known: cnn4, resnet18"
+    )
+    assert nearest("model", "zzz", ["cnn4"]) == "unknown model 'zzz'. Known: cnn4"

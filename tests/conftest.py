@@ -1,0 +1,20 @@
+"""Fixtures of the whole suite. No data is carried: sounds are made, real clips are used where they are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ESC10 = ROOT.parent / "shared" / "esc10"
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.pop("MAKEFLAGS", None)  # `make test` hands its own on; tests that call make start clean
+
+
+@pytest.fixture(scope="session")
+def esc10() -> Path:
+    """400 real clips in ESC-50's layout; tests that need them are skipped where they are absent."""
+    if not (ESC10 / "meta" / "esc10.csv").exists():
+        pytest.skip(f"the 400 real clips of ESC-10 are not at {ESC10}")
+    return ESC10

@@ -1,0 +1,82 @@
+"""Who may import whom: the architecture, kept by reading every import, early or late, in every module."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGES = {"pipeline", "features_cache", "train", "analysis"}
+
+# package or module -> what no path of its code may import
+FORBIDDEN = {
+    "commandline": STAGES | {"torch", "librosa", "h5py"},
+    "features_cache": {"pipeline", "train", "analysis", "librosa", "torch"},
+    "pipeline": {"train", "analysis", "torch"},
+    "train": {"analysis"},
+    "analysis": {"pipeline", "torch", "librosa"},
+}
+TRAIN_MAY_IMPORT_PIPELINE = {"train/predict.py", "train/listen.py"}
+ANALYSIS_MAY_IMPORT_OF_TRAIN = "train.runs"
+CATALOGUE = "commandline/catalogue.py"  # names the stages as strings, for help only
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a module imports, wherever in its text."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
+            assert path.relative_to(ROOT).as_posix() == CATALOGUE, f"{path}: hidden import"
+    return found
+
+
+def _called(node: ast.Call) -> str:
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_no_module_imports_what_its_package_must_not(package: str) -> None:
+    assert modules(package)
+    for path in modules(package):
+        taken = {name.split(".")[0] for name in imports(path)}
+        assert not taken & FORBIDDEN[package], f"{path.relative_to(ROOT)}: {taken & FORBIDDEN[package]}"
+
+
+def test_only_predict_and_listen_import_the_pipeline() -> None:
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in modules("train")
+        if any(name.split(".")[0] == "pipeline" for name in imports(path))
+    }
+    assert users <= TRAIN_MAY_IMPORT_PIPELINE
+
+
+def test_analysis_takes_only_the_run_format_from_train() -> None:
+    for path in modules("analysis"):
+        taken = {name for name in imports(path) if name.split(".")[0] == "train"}
+        assert all((name + ".").startswith(ANALYSIS_MAY_IMPORT_OF_TRAIN + ".") for name in taken), path
+
+
+def test_the_run_format_needs_no_torch_and_train_is_empty() -> None:
+    assert not {name.split(".")[0] for name in imports(ROOT / "train/runs.py")} & {"torch"}
+    assert not imports(ROOT / "train/__init__.py")
+
+
+@pytest.mark.parametrize(
+    "module", ["analysis.__main__", "train.__main__", "train.runs", "features_cache", "demo"]
+)
+def test_importing_loads_no_heavy_library(module: str) -> None:
+    code = f"import sys, {module}; print(sorted({{'torch', 'librosa'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,69 @@
+"""The Makefile: values arrive as typed, unknown variables are refused, the help tells the truth."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commandline.parse import known_variables
+
+ROOT = Path(__file__).resolve().parent.parent
+make_is_here = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def make(*words: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", f"PYTHON={sys.executable}", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+
+
+@make_is_here
+@pytest.mark.parametrize("value", ["mel+mfcc:1-19 chroma@a=b,c=d", "(.*)-[A-Z]", "it's 5$ ~ * \\d"])
+def test_values_reach_the_module_as_typed(value: str, tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/__main__.py").write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from commandline.parse import _unfold; print(_unfold(sys.argv[1:]))\n",
+        encoding="utf-8",
+    )
+    done = make("train", f"FEATURES={value.replace('$', '$$')}", folder=tmp_path)
+    assert done.stdout.strip() == repr(["run", f"FEATURES={value}"])
+
+
+@make_is_here
+@pytest.mark.parametrize("target", ["train", "features", "analysis", "setup", "demo"])
+def test_an_unknown_variable_is_refused_with_the_nearest(target: str) -> None:
+    done = make(target, "DATASETT=x")
+    assert done.returncode == 2
+    assert "unknown variable 'DATASETT'; did you mean 'DATASET'?" in done.stderr
+
+
+@make_is_here
+def test_the_environment_sets_nothing() -> None:
+    os_environment = {**os.environ, "DATASETT": "x", "FOLDS": "nonsense"}
+    command = ["make", "-n", f"PYTHON={sys.executable}", "train"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=os_environment)
+    assert "nonsense" not in done.stdout
+
+
+@make_is_here
+def test_help_names_every_target_and_only_real_variables() -> None:
+    shown = make().stdout
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    for target in set(phony.split()) - {"help"}:
+        assert f"make {target}" in shown
+    variables = set(re.findall(r"\b([A-Z]+)=", shown)) - {"ARGS"}
+    assert variables <= known_variables() | {"ALL"}
+    assert len(variables) >= 12
+
+
+@make_is_here
+def test_all_help_lists_every_variable_of_every_command() -> None:
+    shown = make("help", "ALL=1").stdout
+    assert {line.strip() for line in shown.splitlines() if line.strip().isupper()} >= known_variables()
