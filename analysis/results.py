@@ -1,0 +1,302 @@
+"""Run folders as plain arrays: the seam between `train.runs` and everything else in `analysis`.
+
+Conventions: a `Run` is one configuration, its S seeds side by side, on the N clips that its finished
+folds tested, in the order of their ids; K classes in the order of run.json. Runs that tested the same
+clips therefore line up row by row. What cannot be read becomes a `Problem`, a sentence that names the
+file and says what to do; everything else is still there.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.metrics import Floats, Ints
+from commandline import RequestError
+from train.runs import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
+
+NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "family", "classes", "folds")
+SUM_TOLERANCE = 1e-3  # a truncated number in a row of probabilities shows in their sum
+
+Words = NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something about a run that the reader of a report must know."""
+
+    run: str
+    text: str
+    unfinished: bool = False  # still training, or stopped before its first fold ended: no damage
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One configuration and what its seeds predicted for the test clips of the finished folds."""
+
+    name: str  # the folder of its first seed
+    folders: tuple[RunFolder, ...]  # (S,) one a seed, by seed
+    classes: tuple[str, ...]  # (K,)
+    categories: tuple[str, ...]  # (K,) each class's major category, '' for none
+    clip_ids: Words  # (N,) sorted
+    groups: Words  # (N,) source recordings
+    folds: Ints  # (N,) the fold that tested the clip
+    target: Ints  # (N,) class numbers
+    checkpoints: dict[str, Floats]  # 'last', and 'best' where validation chose one: (S, N, K) each
+    history: pd.DataFrame  # seed, fold, then the columns of history.csv: one row an epoch
+    task: str = "classes"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """run.json of the first seed."""
+        return self.folders[0].config
+
+    @property
+    def features(self) -> str:
+        return str(self.config["features"])
+
+    @property
+    def model(self) -> str:
+        return str(self.config["model"])
+
+    @property
+    def synthetic(self) -> bool:
+        return bool(self.config.get("synthetic", False))
+
+    @property
+    def protocol(self) -> str:
+        """How the test clips were kept from every choice, in words; runs are ranked only within one."""
+        return str(self.config.get("protocol", ""))
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(int(folder.config["seed"]) for folder in self.folders)
+
+    @property
+    def selection(self) -> str:
+        """The checkpoint that counts: the best on validation where there is one, else the last."""
+        return "best" if "best" in self.checkpoints else "last"
+
+    @property
+    def probabilities(self) -> Floats:
+        """(S, N, K), rows sum to one."""
+        return self.checkpoints[self.selection]
+
+    @property
+    def predicted(self) -> Ints:
+        """(S, N) class numbers."""
+        return self.probabilities.argmax(axis=2)
+
+    @property
+    def correct(self) -> Floats:
+        """(N,) share of the seeds that were right about each clip."""
+        return (self.predicted == self.target).mean(axis=0)
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Folds of the protocol without predictions."""
+        return tuple(fold for fold in self.folders[0].folds if fold not in set(self.folds.tolist()))
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a set of run folders holds."""
+
+    runs: list[Run]
+    problems: list[Problem]
+
+
+class Unreadable(Exception):
+    """A run or a fold that cannot be used; the message is the sentence for the reader."""
+
+
+def load(folders: Iterable[RunFolder]) -> Results:
+    """Every configuration among the folders, in the order given, seeds of one side by side."""
+    families: dict[str, list[Run]] = {}
+    problems: list[Problem] = []
+    for folder in folders:
+        try:
+            run = _read_run(folder, problems)
+        except Unreadable as reason:
+            problems.append(Problem(folder.name, str(reason), unfinished=_is_unfinished(folder)))
+        else:
+            families.setdefault(folder.family, []).append(run)
+    return Results([_side_by_side(seeds, problems) for seeds in families.values()], problems)
+
+
+def _is_unfinished(folder: RunFolder) -> bool:
+    """Whether the run's configuration is sound and it simply has no finished fold yet."""
+    try:
+        return _sound_config(folder) and not folder.finished
+    except Unreadable:
+        return False
+
+
+def _sound_config(folder: RunFolder) -> bool:
+    try:
+        config = folder.config
+    except (RequestError, OSError) as error:
+        raise Unreadable(str(error)) from None
+    lacking = [key for key in NEEDED_KEYS if key not in config]
+    if lacking:
+        raise Unreadable(f"{folder.path / 'run.json'} lacks {', '.join(lacking)}: train this run again")
+    return True
+
+
+def _read_run(folder: RunFolder, problems: list[Problem]) -> Run:
+    """One folder as a run of one seed; a damaged fold is left out and told in `problems`."""
+    _sound_config(folder)
+    if not folder.finished:
+        raise Unreadable(_progress_text(folder))
+    folds = []
+    for number in folder.finished:
+        try:
+            folds.append(_read_fold(folder, number).assign(fold=number))
+        except Unreadable as reason:
+            problems.append(Problem(folder.name, f"fold {number} is left out: {reason}"))
+    if not folds:
+        raise Unreadable("none of its folds can be read, so the run is left out")
+    clips = pd.concat(folds, ignore_index=True)
+    _refuse_repeated_clips(clips)
+    return _as_run(folder, clips, _read_history(folder, problems))
+
+
+def _progress_text(folder: RunFolder) -> str:
+    reached = []
+    for fold in folder.folds:
+        try:
+            epochs = len(folder.history(fold))
+        except (OSError, ValueError):
+            continue
+        if epochs:
+            reached.append(f"fold {fold} is at epoch {epochs} of {folder.config.get('epochs', '?')}")
+    return f"no fold is finished yet ({'; '.join(reached) or 'no epoch has ended'}): let it train on"
+
+
+def _read_fold(folder: RunFolder, fold: int) -> pd.DataFrame:
+    """Checked test predictions: clip_id, group, selection, target, `probabilities` (a row a cell)."""
+    file = folder.fold(fold) / "predictions.csv"
+    again = f"remove {file} and train again, the other folds are kept"
+    try:
+        frame = folder.predictions(fold)
+        numbers = frame.iloc[:, len(PREDICTION_COLUMNS) :].to_numpy(dtype=float)
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"it cannot be read ({error}); {again}") from None
+    # pandas calls the second of two equal columns x.1
+    expected = [f"{name}.1" if name in PREDICTION_COLUMNS else name for name in folder.classes]
+    if list(frame.columns) != [*PREDICTION_COLUMNS, *expected]:
+        raise Unreadable(f"its columns are not run.json's {len(expected)} classes; {again}")
+    whole = np.isfinite(numbers).all(axis=1) & (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE)
+    whole &= (numbers >= 0).all(axis=1) & frame["target"].isin(folder.classes).to_numpy()
+    if not whole.all():
+        raise Unreadable(f"{np.sum(~whole)} of {len(whole)} rows are incomplete or no probabilities; {again}")
+    test = (frame["split"] == "test").to_numpy()
+    if not (test & (frame["selection"] == "last").to_numpy()).any():
+        raise Unreadable(f"it holds no test predictions of the last epoch; {again}")
+    clips = frame.loc[test, ["clip_id", "group", "selection", "target"]].copy()
+    clips["probabilities"] = list(numbers[test] / numbers[test].sum(axis=1, keepdims=True))
+    return clips
+
+
+def _refuse_repeated_clips(clips: pd.DataFrame) -> None:
+    twice = clips.loc[clips.duplicated(["clip_id", "selection"]), "clip_id"]
+    if len(twice):
+        raise Unreadable(
+            f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no score can be trusted: "
+            "train this run again under another TAG"
+        )
+
+
+def _read_history(folder: RunFolder, problems: list[Problem]) -> pd.DataFrame:
+    """All epochs of all folds, below each other."""
+    parts = []
+    for fold in folder.folds:
+        try:
+            history = folder.history(fold)
+            parts.append(history[list(HISTORY_COLUMNS)].astype(float))
+        except (OSError, ValueError, KeyError) as error:
+            problems.append(
+                Problem(folder.name, f"the learning curve of fold {fold} is left out: history.csv, {error}")
+            )
+        else:
+            parts[-1].insert(0, "fold", fold)
+    empty = pd.DataFrame({name: pd.Series(dtype=float) for name in ("fold", *HISTORY_COLUMNS)})
+    history = pd.concat([part for part in parts if len(part)] or [empty], ignore_index=True)
+    history.insert(0, "seed", int(folder.config["seed"]))
+    return history
+
+
+def _as_run(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:
+    clips = clips.sort_values("clip_id", kind="stable")
+    last = clips[clips["selection"] == "last"]
+    checkpoints = {"last": np.stack(last["probabilities"].to_list())[None]}
+    best = clips[clips["selection"] == "best"]
+    if best["clip_id"].tolist() == last["clip_id"].tolist():
+        checkpoints["best"] = np.stack(best["probabilities"].to_list())[None]
+    number = {name: place for place, name in enumerate(folder.classes)}
+    return Run(
+        name=folder.name,
+        folders=(folder,),
+        classes=tuple(folder.classes),
+        categories=tuple(one.get("category", "") for one in folder.config["classes"]),
+        clip_ids=last["clip_id"].to_numpy(dtype=str),
+        groups=last["group"].where(last["group"] != "", last["clip_id"]).to_numpy(dtype=str),
+        folds=last["fold"].to_numpy(dtype=np.intp),
+        target=last["target"].map(number).to_numpy(dtype=np.intp),
+        checkpoints=checkpoints,
+        history=history,
+        task=folder.config["task"],
+    )
+
+
+def _side_by_side(seeds: Sequence[Run], problems: list[Problem]) -> Run:
+    """The seeds of one configuration as one run; one that tested other clips is left out and named."""
+    seeds = sorted(seeds, key=lambda run: run.seeds)
+    fullest = max(seeds, key=lambda run: len(run.clip_ids))
+    kept = [run for run in seeds if same_clips(run, fullest)]
+    for run in seeds:
+        if run not in kept:
+            text = (
+                f"seed {run.seeds[0]} is left out of the row of {fullest.name}: it has {len(run.clip_ids)} "
+                f"test clips of {len(fullest.clip_ids)}; train its missing folds"
+            )
+            problems.append(Problem(run.name, text))
+    shared = set.intersection(*(set(run.checkpoints) for run in kept))
+    return replace(
+        kept[0],
+        folders=tuple(run.folders[0] for run in kept),
+        checkpoints={
+            name: np.concatenate([run.checkpoints[name] for run in kept]) for name in sorted(shared)
+        },
+        history=pd.concat([run.history for run in kept], ignore_index=True),
+    )
+
+
+def same_clips(run: Run, other: Run) -> bool:
+    """Whether two runs tested the same clips, in the same folds, against the same classes."""
+    return (
+        run.classes == other.classes
+        and np.array_equal(run.clip_ids, other.clip_ids)
+        and np.array_equal(run.folds, other.folds)
+        and np.array_equal(run.target, other.target)
+    )
+
+
+def on_categories(run: Run) -> Run | None:
+    """A run over classes scored on the major categories, by summed probabilities; None without any."""
+    if run.task != "classes" or not all(run.categories) or len(set(run.categories)) < 2:
+        return None
+    categories = sorted(set(run.categories))
+    belongs = np.array([[of == category for category in categories] for of in run.categories], dtype=float)
+    return replace(
+        run,
+        name=f"{run.name} (classes, summed)",
+        classes=tuple(categories),
+        categories=tuple(categories),
+        target=belongs.argmax(axis=1)[run.target],
+        checkpoints={name: values @ belongs for name, values in run.checkpoints.items()},
+        task="categories",
+    )
