@@ -1,0 +1,50 @@
+"""Two plain convolutional networks, the baselines of many papers on environmental sounds."""
+
+import torch
+from torch import nn
+
+from train.models.registry import model
+
+
+def convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
+    """3x3 convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class PlainNet(nn.Module):
+    """Layers in a row, the mean over what is left of the image, one linear layer."""
+
+    def __init__(self, layers: list[nn.Module], width: int, classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(width, classes)
+        self.stages = (*(f"layers.{i}" for i in range(len(layers))), "pool", "head")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.pool(self.layers(x)).flatten(1))
+
+
+@model(kind="image")
+def cnn8(channels: int, classes: int, shape: tuple[int, int], *, width: int = 32) -> PlainNet:
+    """Eight strided convolutions, average pooling at the end."""
+    widths = [width * times for times in (1, 2, 2, 4, 4, 8, 8, 16)]
+    # Spectra are longer than they are high: every layer halves the time, every other one the frequency,
+    # which leaves 8x2 of 128x431.
+    strides = [(2, 2), (1, 2)] * 4
+    layers = zip([channels, *widths], widths, strides)
+    return PlainNet([convolution(*layer) for layer in layers], widths[-1], classes)
+
+
+@model(kind="image")
+def cnn4(channels: int, classes: int, shape: tuple[int, int], *, width: int = 32) -> PlainNet:
+    """Four convolutions, each followed by max pooling."""
+    widths = [width * times for times in (1, 2, 4, 8)]
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip([channels, *widths], widths):
+        layers += [convolution(inputs, outputs), nn.MaxPool2d(2)]
+    return PlainNet(layers, widths[-1], classes)

@@ -1,0 +1,92 @@
+"""DenseNet-BC (Huang et al. 2017, arXiv:1608.06993) with the module names of torchvision."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from train.models.registry import model
+
+GROWTH = 32  # channels that each layer adds
+BOTTLENECK = 4  # a layer's 1x1 convolution has this many times GROWTH channels
+
+
+class DenseLayer(nn.Module):
+    """(B, inputs, H, W) to the GROWTH channels that it adds, (B, GROWTH, H, W)."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, BOTTLENECK * GROWTH, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(BOTTLENECK * GROWTH)
+        self.conv2 = nn.Conv2d(BOTTLENECK * GROWTH, GROWTH, 3, padding=1, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv1(functional.relu(self.norm1(x)))
+        return self.conv2(functional.relu(self.norm2(x)))
+
+
+class DenseBlock(nn.Module):
+    """`depth` layers, each of which sees the outputs of all before it: inputs + depth * GROWTH channels."""
+
+    def __init__(self, inputs: int, depth: int) -> None:
+        super().__init__()
+        for i in range(depth):
+            self.add_module(f"denselayer{i + 1}", DenseLayer(inputs + i * GROWTH))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.children():
+            x = torch.cat([x, layer(x)], dim=1)
+        return x
+
+
+class Transition(nn.Module):
+    """Half the channels, half the height and width."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(inputs)
+        self.conv = nn.Conv2d(inputs, inputs // 2, 1, bias=False)
+        self.pool = nn.AvgPool2d(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.pool(self.conv(functional.relu(self.norm(x))))
+
+
+class DenseNet(nn.Module):
+    """Four dense blocks with transitions between them, then the mean."""
+
+    stages = (
+        "features.pool0",
+        "features.denseblock1",
+        "features.denseblock2",
+        "features.denseblock3",
+        "features.denseblock4",
+        "classifier",
+    )
+
+    def __init__(self, depths: tuple[int, ...], channels: int, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential()
+        self.features.add_module("conv0", nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False))
+        self.features.add_module("norm0", nn.BatchNorm2d(64))
+        self.features.add_module("relu0", nn.ReLU(inplace=True))
+        self.features.add_module("pool0", nn.MaxPool2d(3, stride=2, padding=1))
+        width = 64
+        for i, depth in enumerate(depths, start=1):
+            self.features.add_module(f"denseblock{i}", DenseBlock(width, depth))
+            width += depth * GROWTH
+            if i < len(depths):
+                self.features.add_module(f"transition{i}", Transition(width))
+                width //= 2
+        self.features.add_module(f"norm{len(depths) + 1}", nn.BatchNorm2d(width))
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.relu(self.features(x))  # (B, 1024, H / 32, W / 32)
+        return self.classifier(functional.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+@model(kind="image")
+def densenet121(channels: int, classes: int, shape: tuple[int, int]) -> DenseNet:
+    """DenseNet of 121 layers; torchvision's weights load."""
+    return DenseNet((6, 12, 24, 16), channels, classes)

@@ -1,0 +1,102 @@
+"""Networks on the waveform itself: (B, C, 1, samples), any number of waveform channels C."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from train.models.registry import model
+
+
+def convolution1d(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """Convolution over time, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm1d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def convolution2d(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
+    """Square convolution, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class AclNet(nn.Module):
+    """AclNet (Huang and Alvarado Leanos 2018, arXiv:1811.06669) with standard convolutions.
+
+    The front end learns 64 filters and pools them to one frame each 160 samples; what it gives is an image
+    of 64 rows, on which a VGG-like network of ten convolutions, `width` times as wide, works on.
+    """
+
+    stages = ("front", "body", "dropout", "head")
+
+    def __init__(self, channels: int, classes: int, width: float, dropout: float) -> None:
+        super().__init__()
+        self.front = nn.Sequential(
+            convolution1d(channels, 16, kernel=9, stride=2),
+            convolution1d(16, 64, kernel=5, stride=4),
+            nn.MaxPool1d(20),  # 2 * 4 * 20 = 160 samples a frame, 10 ms at the paper's 16 kHz
+        )
+        widths = [max(1, round(width * w)) for w in (32, 64, 64, 128, 128, 256, 256, 512, 512)]
+        layers: list[nn.Module] = []
+        for i, (inputs, outputs) in enumerate(zip([1, *widths], widths)):
+            layers.append(convolution2d(inputs, outputs))
+            if i % 2 == 0:  # after the first and then after every second one, ends at 64 / 32 rows
+                layers.append(nn.MaxPool2d(2, ceil_mode=True))
+        self.body = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Conv2d(widths[-1], classes, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.front(x.flatten(1, 2))  # (B, 64, samples / 160)
+        x = self.body(x.unsqueeze(1))  # (B, 512 * width, 2, samples / 5120)
+        return self.head(self.dropout(x)).mean((2, 3))
+
+
+class DaiNet(nn.Module):
+    """The M networks of Dai et al. 2017 (arXiv:1610.00087): 3-sample convolutions between poolings by 4."""
+
+    stages = ("front", "body.0", "body.1", "body.2", "body.3", "head")
+
+    def __init__(self, channels: int, classes: int, depths: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.front = nn.Sequential(convolution1d(channels, 64, kernel=80, stride=4), nn.MaxPool1d(4))
+        self.body = nn.Sequential()
+        inputs = 64
+        for width, depth in zip((64, 128, 256, 512), depths):
+            widths = [inputs, *[width] * depth]
+            layers: list[nn.Module] = [convolution1d(a, b, kernel=3) for a, b in pairwise(widths)]
+            if width < 512:
+                layers.append(nn.MaxPool1d(4))
+            self.body.append(nn.Sequential(*layers))
+            inputs = width
+        self.head = nn.Linear(inputs, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.body(self.front(x.flatten(1, 2)))  # (B, 512, samples / 1024)
+        return self.head(x.mean(2))
+
+
+@model(kind="wave")
+def aclnet(
+    channels: int, classes: int, shape: tuple[int, int], *, width: float = 1.0, dropout: float = 0.2
+) -> AclNet:
+    """A learned filter bank, then a VGG-like network on its output."""
+    return AclNet(channels, classes, width, dropout)
+
+
+@model(kind="wave")
+def m11(channels: int, classes: int, shape: tuple[int, int]) -> DaiNet:
+    """Eleven one-dimensional layers."""
+    return DaiNet(channels, classes, (2, 2, 3, 2))
+
+
+@model(kind="wave")
+def m18(channels: int, classes: int, shape: tuple[int, int]) -> DaiNet:
+    """Eighteen one-dimensional layers."""
+    return DaiNet(channels, classes, (4, 4, 4, 4))
