@@ -1,0 +1,18 @@
+"""Every feature type: a registry, and one small decorated function a feature in the modules beside it.
+
+Each module of this folder is loaded with the package, so that a new file with a decorated function is all
+that a new feature needs.
+"""
+
+import importlib
+import pkgutil
+
+from pipeline.clip import Clip, Impossible
+from pipeline.features.registry import REGISTRY, Feature, Variant, feature, resolve
+
+READING_ORDER = ["spectra", "pitch", "shape", "rhythm"]  # of lists and tables; further files follow
+
+for _name in [*READING_ORDER, *(module.name for module in pkgutil.iter_modules(__path__))]:
+    importlib.import_module(f"{__name__}.{_name}")
+
+__all__ = ["REGISTRY", "Clip", "Feature", "Impossible", "Variant", "feature", "resolve"]

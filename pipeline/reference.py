@@ -1,0 +1,270 @@
+"""What every feature is, by definition: the plain librosa call for one clip.
+
+Tests, `verify` and `bench` compare with these. Parameters are librosa's own and are passed on to it.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import librosa
+import numpy as np
+from librosa.feature import melspectrogram
+
+Definition = Callable[..., np.ndarray]  # (y, sr, **parameters) -> (rows, frames), or (frames,) for one row
+
+DEFINITIONS: dict[str, Definition] = {}
+
+RELATIVE_TOLERANCE = 1e-4  # of s, the largest |value| that a row takes on the clips compared
+SMALLEST_SCALE = 1e-3  # s is at least this part of the feature's largest |value|
+PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}  # the part of all values that has to agree
+BY_ESTIMATE = dict.fromkeys(  # of a tuning or a tempo: the part of all clips that agrees in every value
+    ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"), 0.995
+)
+
+
+def compute(name: str, y: np.ndarray, sample_rate: int, **parameters: Any) -> np.ndarray:
+    """(rows, frames) of the feature `name` of the sound `y`, by plain librosa."""
+    given = {key: value for key, value in parameters.items() if value is not None}
+    with warnings.catch_warnings():
+        # Very short sounds, silence and many narrow bands are legal here; librosa remarks on each.
+        warnings.simplefilter("ignore")
+        return np.atleast_2d(DEFINITIONS[name](y, sample_rate, **given))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two computations of one feature over the same clips lie apart."""
+
+    name: str
+    values: int
+    values_outside: int
+    clips: int
+    clips_outside: int
+    worst: float  # largest difference, in units of what is allowed
+
+    @property
+    def holds(self) -> bool:
+        if self.name in PICK_A_BIN:
+            return self.values_outside <= (1 - PICK_A_BIN[self.name]) * self.values
+        if self.name in BY_ESTIMATE:
+            return self.clips_outside <= (1 - BY_ESTIMATE[self.name]) * self.clips
+        return self.values_outside == 0
+
+    def __str__(self) -> str:
+        verdict = "agrees" if self.holds else "DIFFERS"
+        return (
+            f"{self.name} {verdict}: {self.values_outside} of {self.values} values and {self.clips_outside} "
+            f"of {self.clips} clips outside the tolerance, at most {self.worst:.2g} times it"
+        )
+
+
+def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
+    """(rows, 1) the s of the tolerance: each row's largest |value|, at least 1/1000 of the feature's."""
+    largest = np.max([np.abs(values).max(axis=1) for values in theirs], axis=0).astype(float)
+    return np.maximum(largest, SMALLEST_SCALE * largest.max())[:, None]
+
+
+def agreement(
+    name: str,
+    ours: Sequence[np.ndarray],
+    theirs: Sequence[np.ndarray],
+    scale: np.ndarray | None = None,
+    stored: Any = None,
+) -> Agreement:
+    """Compare feature `name` of several clips, each (rows, frames), with librosa's.
+
+    `scale` is `row_scale` of all clips known, by default of `theirs`. Where `ours` were rounded to the
+    type `stored`, half a unit in the last place is allowed on top.
+    """
+    allowed = RELATIVE_TOLERANCE * (row_scale(theirs) if scale is None else scale)
+    ratios = [_excess(mine, other, allowed, stored) for mine, other in zip(ours, theirs, strict=True)]
+    outside = [int(np.sum(~(ratio <= 1))) for ratio in ratios]  # a NaN is outside
+    return Agreement(
+        name,
+        sum(ratio.size for ratio in ratios),
+        sum(outside),
+        len(ratios),
+        sum(count > 0 for count in outside),
+        max(float(np.max(ratio)) for ratio in ratios),
+    )
+
+
+def _excess(ours: np.ndarray, theirs: np.ndarray, allowed: np.ndarray, stored: Any) -> np.ndarray:
+    """|ours - theirs| in units of what is allowed; where nothing is allowed, 0 or infinite."""
+    difference = np.abs(ours.astype(float) - theirs)
+    if stored is not None:
+        allowed = allowed + np.spacing(np.abs(theirs).astype(stored)).astype(float) / 2
+    allowed = np.broadcast_to(allowed, difference.shape)
+    return np.divide(difference, allowed, out=np.where(difference > 0, np.inf, 0.0), where=allowed > 0)
+
+
+def definition(function: Definition) -> Definition:
+    """Enter the decorated function as the definition of the feature of its name."""
+    DEFINITIONS[function.__name__] = function
+    return function
+
+
+def hpss_mel(
+    y: np.ndarray, sr: int, *, kernel_size: int = 31, n_mels: int = 128, **more: Any
+) -> tuple[Any, Any]:
+    """Both halves of the separation from one call of hpss: the definitions of harmonic and percussive."""
+    bands = {key: more.pop(key) for key in ("fmin", "fmax") if key in more}
+    halves = librosa.decompose.hpss(np.abs(librosa.stft(y=y, **more)), kernel_size=kernel_size)
+    harmonic, percussive = (
+        librosa.power_to_db(melspectrogram(S=half**2, sr=sr, n_mels=n_mels, **bands)) for half in halves
+    )
+    return harmonic, percussive
+
+
+@definition
+def waveform(y: np.ndarray, sr: int) -> np.ndarray:
+    return y
+
+
+@definition
+def stft(y: np.ndarray, sr: int, **framing: Any) -> np.ndarray:
+    return librosa.amplitude_to_db(np.abs(librosa.stft(y=y, **framing)))
+
+
+@definition
+def mel(y: np.ndarray, sr: int, *, n_mels: int = 128, **more: Any) -> np.ndarray:
+    return librosa.power_to_db(melspectrogram(y=y, sr=sr, n_mels=n_mels, **more))
+
+
+@definition
+def mel_delta(y: np.ndarray, sr: int, *, width: int = 9, **more: Any) -> np.ndarray:
+    return librosa.feature.delta(mel(y, sr, **more), width=width)
+
+
+@definition
+def mfcc(y: np.ndarray, sr: int, *, n_mfcc: int = 40, **more: Any) -> np.ndarray:
+    return librosa.feature.mfcc(y=y, sr=sr, n_mfcc=n_mfcc, **more)
+
+
+@definition
+def mfcc_delta(y: np.ndarray, sr: int, *, width: int = 9, **more: Any) -> np.ndarray:
+    return librosa.feature.delta(mfcc(y, sr, **more), width=width)
+
+
+@definition
+def mfcc_delta2(y: np.ndarray, sr: int, *, width: int = 9, **more: Any) -> np.ndarray:
+    return librosa.feature.delta(mfcc(y, sr, **more), width=width, order=2)
+
+
+@definition
+def pcen(y: np.ndarray, sr: int, *, hop_length: int = 512, **more: Any) -> np.ndarray:
+    gains = {key: more.pop(key) for key in ("gain", "bias", "power", "time_constant", "eps") if key in more}
+    magnitude = melspectrogram(y=y, sr=sr, power=1, hop_length=hop_length, **more)
+    return librosa.pcen(magnitude * 2**31, sr=sr, hop_length=hop_length, **gains)
+
+
+@definition
+def harmonic(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return hpss_mel(y, sr, **more)[0]
+
+
+@definition
+def percussive(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return hpss_mel(y, sr, **more)[1]
+
+
+@definition
+def cqt(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.amplitude_to_db(np.abs(librosa.cqt(y=y, sr=sr, **more)))
+
+
+@definition
+def vqt(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.amplitude_to_db(np.abs(librosa.vqt(y=y, sr=sr, **more)))
+
+
+@definition
+def chroma(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.chroma_stft(y=y, sr=sr, **more)
+
+
+@definition
+def chroma_cqt(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.chroma_cqt(y=y, sr=sr, **more)
+
+
+@definition
+def chroma_cens(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.chroma_cens(y=y, sr=sr, **more)
+
+
+@definition
+def chroma_vqt(y: np.ndarray, sr: int, *, intervals: str = "ji5", **more: Any) -> np.ndarray:
+    return librosa.feature.chroma_vqt(y=y, sr=sr, intervals=intervals, **more)
+
+
+@definition
+def tonnetz(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.tonnetz(y=y, sr=sr, **more)
+
+
+@definition
+def contrast(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.spectral_contrast(y=y, sr=sr, **more)
+
+
+@definition
+def centroid(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.spectral_centroid(y=y, sr=sr, **more)
+
+
+@definition
+def bandwidth(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.spectral_bandwidth(y=y, sr=sr, **more)
+
+
+@definition
+def rolloff(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.spectral_rolloff(y=y, sr=sr, **more)
+
+
+@definition
+def flatness(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.spectral_flatness(y=y, **more)
+
+
+@definition
+def poly(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.poly_features(y=y, sr=sr, **more)
+
+
+@definition
+def rms(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.rms(y=y, **more)
+
+
+@definition
+def zcr(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.zero_crossing_rate(y=y, **more)
+
+
+@definition
+def onset(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.onset.onset_strength(y=y, sr=sr, **more)
+
+
+@definition
+def tempogram(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.tempogram(y=y, sr=sr, **more)
+
+
+@definition
+def fourier_tempogram(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return np.abs(librosa.feature.fourier_tempogram(y=y, sr=sr, **more))
+
+
+@definition
+def tempogram_ratio(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
+    return librosa.feature.tempogram_ratio(y=y, sr=sr, **more)
+
+
+@definition
+def yin(y: np.ndarray, sr: int, *, fmin: float = 65, fmax: float = 2093, **more: Any) -> np.ndarray:
+    return librosa.yin(y=y, sr=sr, fmin=fmin, fmax=fmax, **more)
