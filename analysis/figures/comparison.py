@@ -1,0 +1,204 @@
+"""Runs beside each other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figures.registry import figure
+from analysis.figures.style import (
+    HATCHES,
+    INK,
+    MUTED,
+    PAPER,
+    RATES,
+    SERIES,
+    SIGNED,
+    escape,
+    grid,
+    series,
+    short,
+    ticks,
+)
+
+
+def _one_line_each(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
+    return 7.0, 1.0 + 0.28 * len(names)
+
+
+@figure("Accuracy with its 95 % interval, by bootstrap over source recordings", size=_one_line_each)
+def intervals(
+    ax: Axes,
+    *,
+    names: Sequence[str],
+    estimate: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    label: str = "accuracy",
+    zero: float | None = None,
+) -> Axes:
+    """A dot and a whisker a name, the first on top; `zero` draws the line of "no difference"."""
+    places = np.arange(len(names))[::-1]
+    if zero is not None:
+        ax.axvline(zero, color=MUTED, linewidth=1, linestyle="--")
+    ax.hlines(places, low, high, color=SERIES[0], linewidth=2.2, alpha=0.55)
+    ax.plot(estimate, places, "o", color=SERIES[0], markersize=6)
+    ax.set_yticks(places, [escape(short(name, 48)) for name in names])
+    ax.set_xlabel(label)
+    ax.set_ylim(-0.7, len(names) - 0.3)
+    grid(ax, "x")
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def _bars_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:
+    return 6.4, 1.0 + len(classes) * (0.18 if len(classes) > 20 else 0.34)
+
+
+@figure("Two runs class by class", size=_bars_size)
+def class_bars(
+    ax: Axes, *, classes: Sequence[str], values: Mapping[str, np.ndarray], label: str = "recall"
+) -> Axes:
+    """One pair of bars a class, the runs told apart by colour and hatching."""
+    height = 0.8 / len(values)
+    places = np.arange(len(classes))
+    for number, (run, value) in enumerate(values.items()):
+        ax.barh(
+            places + (number - (len(values) - 1) / 2) * height,
+            value,
+            height=height * 0.92,
+            color=SERIES[number],
+            hatch=HATCHES[number % len(HATCHES)],
+            edgecolor=PAPER,
+            linewidth=0,
+            label=escape(short(run, 44)),
+        )
+    ticks(ax, classes, "y", size=6.5 if len(classes) > 20 else 8)
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1)
+    ax.set_xlabel(label)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2)
+    grid(ax, "x")
+    return ax
+
+
+@figure("Accuracy against what it costs", size=(6.4, 4.2))
+def pareto(
+    ax: Axes, *, names: Sequence[str], cost: np.ndarray, accuracy: np.ndarray, label: str = "seconds to train"
+) -> Axes:
+    """A point a run; those that nothing cheaper beats are joined and named."""
+    front = pareto_front(cost, accuracy)
+    ax.plot(cost[~front], accuracy[~front], "o", color=MUTED, alpha=0.6, markersize=5)
+    order = np.flatnonzero(front)[np.argsort(cost[front])]
+    ax.step(cost[order], accuracy[order], where="post", color=SERIES[0], linewidth=1, alpha=0.6)
+    ax.plot(cost[order], accuracy[order], "D", color=SERIES[0], markersize=6)
+    spread = cost.max() / max(cost[cost > 0].min(initial=cost.max()), 1e-9)
+    if spread > 20:
+        ax.set_xscale("log")
+    for place in order:
+        ax.annotate(
+            escape(short(names[place], 34)),
+            (cost[place], accuracy[place]),
+            xytext=(6, -9),
+            textcoords="offset points",
+            fontsize=7,
+            color=INK,
+        )
+    ax.set_xlabel(label)
+    ax.set_ylabel("accuracy")
+    ax.margins(x=0.18, y=0.12)
+    grid(ax, "both")
+    return ax
+
+
+def pareto_front(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
+    """Mask of the points that no other beats at the same or a lower cost."""
+    cheaper = cost[None, :] <= cost[:, None]
+    better = (accuracy[None, :] > accuracy[:, None]) | (
+        (accuracy[None, :] == accuracy[:, None]) & (cost[None, :] < cost[:, None])
+    )
+    return ~(cheaper & better).any(axis=1)
+
+
+def _square(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
+    return 3.4 + 0.42 * len(names), 2.4 + 0.42 * len(names)
+
+
+@figure("Pairs of runs: accuracy of averaging their probabilities, each alone on the diagonal", size=_square)
+def complementarity(ax: Axes, *, names: Sequence[str], together: np.ndarray) -> Axes:
+    """`together` (runs, runs): accuracy of each pair averaged, on the diagonal of each run alone."""
+    known = together[np.isfinite(together)]
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
+    ax.imshow(together, cmap=RATES, vmin=low - 0.3 * (high - low), vmax=high, interpolation="nearest")
+    for row, column in np.argwhere(np.isfinite(together)):
+        dark = together[row, column] > low + 0.35 * (high - low)
+        ax.text(
+            column,
+            row,
+            f"{100 * together[row, column]:.1f}",
+            ha="center",
+            va="center",
+            fontsize=7,
+            color=PAPER if dark else INK,
+            weight="bold" if row == column else "normal",
+        )
+    ticks(ax, names, "x", turn=45)
+    ticks(ax, names, "y")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def _heat_size(*, classes: Sequence[str], channels: Sequence[str], **_: Any) -> tuple[float, float]:
+    return 3.0 + 0.75 * len(channels), 1.6 + len(classes) * (0.17 if len(classes) > 20 else 0.3)
+
+
+@figure("What each channel is worth: recall lost without it, by class", size=_heat_size)
+def attribution(ax: Axes, *, classes: Sequence[str], channels: Sequence[str], loss: np.ndarray) -> Axes:
+    """`loss` (classes, channels): recall with all channels minus recall without that one; > 0 it helps."""
+    bound = max(0.05, float(np.nanmax(np.abs(loss))))
+    ax.imshow(loss, cmap=SIGNED + "_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
+    for row, column in np.argwhere(np.isfinite(loss)):
+        value = loss[row, column]
+        ax.text(
+            column,
+            row,
+            f"{100 * value:+.0f}".replace("-", "−") if round(100 * value) else "·",
+            ha="center",
+            va="center",
+            fontsize=5 if len(classes) > 20 else 7.5,
+            color=PAPER if abs(value) > 0.62 * bound else INK,
+        )
+    ticks(ax, classes, "y", size=6.5 if len(classes) > 20 else 8)
+    ticks(ax, channels, "x", turn=30)
+    ax.xaxis.tick_top()
+    for label in ax.get_xticklabels():
+        label.set_ha("left")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def _ranks_size(*, ranks: Mapping[str, float], **_: Any) -> tuple[float, float]:
+    return 7.4, 1.4 + 0.2 * len(ranks)
+
+
+@figure("Critical differences: mean rank over folds, bars join what cannot be told apart", size=_ranks_size)
+def critical_difference(ax: Axes, *, ranks: Mapping[str, float], p_values: pd.DataFrame) -> Axes:
+    """`p_values` (runs, runs) of the pairwise test after Friedman's, labelled like `ranks`."""
+    from scikit_posthocs import critical_difference_diagram
+
+    critical_difference_diagram(
+        pd.Series(dict(ranks)),
+        p_values,
+        ax=ax,
+        label_fmt_left="{label}  {rank:.2f}",
+        label_fmt_right="{rank:.2f}  {label}",
+        color_palette={name: series(number)["color"] for number, name in enumerate(ranks)},
+        label_props={"fontsize": 8},
+        crossbar_props={"color": INK, "marker": None, "linewidth": 2.5},
+        text_h_margin=0.05,
+    )
+    return ax

@@ -1,0 +1,154 @@
+"""Features: all of one clip, their means by class, how far they separate classes, what augmentation does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from analysis.figures.clips import picture
+from analysis.figures.registry import figure
+from analysis.figures.style import HATCHES, PAPER, SERIES, SPECTRUM, escape, grid, panels, short, ticks
+
+COLUMNS = 5
+NAMED_ROWS = 40  # a row axis of at most so many rows that are no frequencies keeps plain numbers
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A feature of one clip: values (rows, frames) with both axes, units as the cache records them."""
+
+    name: str
+    values: np.ndarray
+    rows: np.ndarray
+    row_unit: str
+    seconds: np.ndarray
+    units: str = ""
+
+
+def _gallery_size(*, features: Sequence[Shown], **_: Any) -> tuple[float, float]:
+    return 11.0, 0.6 + 1.65 * -(-len(features) // COLUMNS)
+
+
+@figure("Every feature of one clip", size=_gallery_size, pixels=True)
+def gallery(ax: Axes, *, features: Sequence[Shown], title: str = "") -> Axes:
+    """A panel a feature: a line where it has one row, else a picture; x in seconds, y in its unit."""
+    drawn = panels(ax, -(-len(features) // COLUMNS), COLUMNS, wide=0.3, high=0.5)
+    for panel, feature in zip(drawn, features, strict=False):
+        end = float(feature.seconds[-1]) if len(feature.seconds) else 1.0
+        if len(feature.values) == 1:
+            panel.plot(feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6)
+            panel.set_ylabel(feature.units, fontsize=6, labelpad=1)
+        else:
+            picture(panel, feature.values, end)
+            row_ticks(panel, feature.rows, feature.row_unit)
+        panel.set_xlim(0, end)
+        panel.set_title(escape(short(feature.name, 26)), fontsize=8, pad=3)
+        panel.set_xlabel("s", fontsize=6, labelpad=0.5)
+        panel.tick_params(labelsize=6, length=1.5, pad=1.5)
+    for panel in drawn[len(features) :]:
+        panel.set_axis_off()
+    ax.set_title(title, pad=16)
+    return ax
+
+
+def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
+    """Three or four round values of the row axis, at the rows where they lie."""
+    values = np.asarray(rows, float)
+    if unit.lower() in ("hz", "hertz") and values[-1] > values[0] >= 0:
+        marks = [mark for mark in (100, 500, 2000, 8000, 16000) if values[0] <= mark <= values[-1]]
+        texts = [f"{mark / 1000:g}k" if mark >= 1000 else str(mark) for mark in marks]
+        panel.set_yticks(np.interp(marks, values, np.arange(len(values))), texts)
+        panel.set_ylabel("Hz", fontsize=6, labelpad=1)
+        return
+    places = np.unique(np.linspace(0, len(values) - 1, 4).round().astype(int))
+    panel.set_yticks(places, [f"{values[place]:.3g}" for place in places])
+    panel.set_ylabel(unit, fontsize=6, labelpad=1)
+
+
+def _means_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:
+    return 7.0, 1.4 + len(classes) * (0.15 if len(classes) > 20 else 0.26)
+
+
+@figure("Mean of a feature by class, each row against the mean of all classes", size=_means_size)
+def class_means(
+    ax: Axes, *, means: np.ndarray, classes: Sequence[str], rows: np.ndarray, row_unit: str, title: str = ""
+) -> Axes:
+    """`means` (classes, feature rows) in standard deviations from the mean over clips."""
+    bound = max(float(np.abs(means).max(initial=0)), 1e-9)
+    image = ax.imshow(means, cmap="PuOr_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
+    ticks(ax, classes, "y", size=6.5 if len(classes) > 20 else 8)
+    places = np.unique(np.linspace(0, means.shape[1] - 1, 7).round().astype(int))
+    ax.set_xticks(places, [f"{float(rows[place]):.3g}" for place in places])
+    ax.set_xlabel(row_unit)
+    ax.set_title(title)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, pad=0.02, aspect=18)
+    bar.set_label("standard deviations", fontsize=7)
+    bar.ax.tick_params(labelsize=6, length=0)
+    bar.outline.set_visible(False)
+    return ax
+
+
+MEASURES = (
+    ("fisher", "Fisher ratio"),
+    ("information", "mutual information, bits"),
+    ("clustering", "agreement of clusters with classes"),
+)
+
+
+def _separability_size(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
+    return 8.6, 1.0 + 0.2 * len(names)
+
+
+@figure("How far each feature separates the classes before any training", size=_separability_size)
+def separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, np.ndarray]) -> Axes:
+    """`measures`: fisher, information, clustering -> (features,), drawn in the order given."""
+    for number, (panel, (key, label)) in enumerate(zip(panels(ax, 1, 3, wide=0.1), MEASURES, strict=True)):
+        panel.barh(
+            np.arange(len(names)),
+            measures[key],
+            color=SERIES[number],
+            hatch=HATCHES[number],
+            edgecolor=PAPER,
+            linewidth=0,
+            height=0.74,
+        )
+        panel.invert_yaxis()
+        panel.set_title(label, weight="normal", fontsize=8.5)
+        grid(panel, "x")
+        if number == 0:
+            ticks(panel, names, "y")
+        else:
+            panel.set_yticks([])
+        panel.set_xlim(left=0)
+    return ax
+
+
+def _augmented_size(*, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]], **_: Any) -> tuple[float, float]:
+    return 8.4, 0.4 + 1.7 * len(pairs)
+
+
+@figure("A clip before and after each augmentation, and what changed", size=_augmented_size, pixels=True)
+def augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> Axes:
+    """`pairs`: name, before and after, both (rows, columns) of one channel as the model sees it."""
+    drawn = panels(ax, len(pairs), 3, wide=0.06, high=0.35)
+    for place, (name, before, after) in enumerate(pairs):
+        low, high = np.percentile(before, (2, 99.5))
+        scale = max(float(np.abs(after - before).max(initial=0)), 1e-9)
+        shown = ((before, "before"), (after, name), (after - before, "difference"))
+        for panel, (values, title) in zip(drawn[3 * place : 3 * place + 3], shown, strict=True):
+            signed = title == "difference"
+            panel.imshow(
+                values,
+                origin="lower",
+                aspect="auto",
+                cmap="PuOr_r" if signed else SPECTRUM,
+                vmin=-scale if signed else low,
+                vmax=scale if signed else high,
+            )
+            panel.set_title(escape(title), fontsize=8, weight="normal", pad=3)
+            panel.set(xticks=[], yticks=[])
+    return ax
