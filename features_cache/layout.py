@@ -1,0 +1,216 @@
+"""One feature's HDF5 file: what it says of itself, how it is created, where its bytes lie.
+
+    /values (N, rows, frames)   contiguous, allocated at creation, at a multiple of 4096
+    /state  (N,) uint64         0, or fingerprint << 32 | crc32 of the clip's bytes, at a multiple of 4096,
+                                so that no word straddles two pages
+    /clip_id (N,) · /row_axis (rows,) · /frame_axis (frames,)   chunked, with checksums
+    attributes                  fixed-length: a flipped bit in them is an error, not another value
+
+After creation nothing writes through HDF5: clips go to their offsets, see writer.py. HDF5's own locking is
+off, since no open file is ever changed in structure and network file systems often lack it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = 1
+STATE = np.dtype("<u8")
+CHUNK = 1 << 16  # elements of a chunk of the small datasets
+OPEN = {"libver": ("v110", "v110"), "locking": False}
+
+
+class DamagedFile(Exception):
+    """A file of the cache that cannot be read; the message names it and the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSpec:
+    """What a feature's file says of itself; `key` of it goes into every clip's fingerprint."""
+
+    stored: str
+    feature: str
+    parameters: Mapping[str, Any]
+    """All of them, defaults filled in."""
+    version: int
+    """Of the code that computes it."""
+    units: str
+    row_axis: NDArray[np.float64]
+    row_unit: str
+    frame_axis: NDArray[np.float64]
+    frame_unit: str = "s"
+    sample_rate: int
+    samples: int
+    hop_length: int = 0
+    """Samples from frame to frame; 0 where frames are none of time."""
+    dtype: str = "float16"
+    libraries: str = ""
+    created: str = ""
+    """When and by which versions; no part of what is compared."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, frames) of a clip."""
+        return len(self.row_axis), len(self.frame_axis)
+
+    @property
+    def clip_bytes(self) -> int:
+        """Bytes of one clip's values."""
+        return self.shape[0] * self.shape[1] * np.dtype(self.dtype).itemsize
+
+    def attributes(self) -> dict[str, Any]:
+        """As written to the file's root."""
+        return {
+            "format_version": FORMAT,
+            "stored": self.stored,
+            "feature": self.feature,
+            "parameters": json.dumps(dict(sorted(self.parameters.items()))),
+            "code_version": self.version,
+            "units": self.units,
+            "row_unit": self.row_unit,
+            "frame_unit": self.frame_unit,
+            "sample_rate": self.sample_rate,
+            "samples": self.samples,
+            "hop_length": self.hop_length,
+            "dtype": self.dtype,
+            "libraries": self.libraries,
+            "created": self.created,
+        }
+
+
+@dataclass(frozen=True)
+class FeatureFile:
+    """The header of a feature's file, read once; the bytes are reached by the offsets."""
+
+    path: Path
+    attributes: dict[str, Any]
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    values_offset: int
+    state_offset: int
+    row_axis: NDArray[np.float64] = field(repr=False)
+    frame_axis: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def clip_bytes(self) -> int:
+        """Bytes of one clip's values."""
+        return self.shape[1] * self.shape[2] * self.dtype.itemsize
+
+    @cached_property
+    def clip_ids(self) -> NDArray[np.bytes_]:
+        """(N,) UTF-8, in the file's own order."""
+        with open_hdf5(self.path) as file:
+            return file["clip_id"][()]
+
+    def map(self, *, state: bool = False) -> NDArray[Any]:
+        """`values` or `state` as a read-only memory map."""
+        if state:
+            return self._map(STATE, self.state_offset, self.shape[:1])
+        return self._map(self.dtype, self.values_offset, self.shape)
+
+    def _map(self, dtype: np.dtype, offset: int, shape: tuple[int, ...]) -> NDArray[Any]:
+        if not shape[0]:
+            return np.empty(shape, dtype)
+        mapped = np.memmap(self.path, dtype, mode="r", offset=offset, shape=shape)
+        return mapped.view(np.ndarray)  # the subclass makes every small indexing slower
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """The file for reading; whatever HDF5 finds wrong inside becomes DamagedFile."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise DamagedFile(f"{path.name} cannot be read: {error}") from error
+
+
+def read_header(path: Path) -> FeatureFile:
+    """What the file says of itself; DamagedFile where it is unreadable, cut short or of another format."""
+    with open_hdf5(path) as file:
+        values, state = file["values"], file["state"]
+        header = FeatureFile(
+            path,
+            read_attributes(file),
+            values.shape,
+            values.dtype,
+            values.id.get_offset() or 0,
+            state.id.get_offset() or 0,
+            file["row_axis"][()],
+            file["frame_axis"][()],
+        )
+    end = max(
+        header.values_offset + header.shape[0] * header.clip_bytes,
+        header.state_offset + header.shape[0] * STATE.itemsize,
+    )
+    if header.attributes.get("format_version") != FORMAT:
+        raise DamagedFile(
+            f"{path.name} has format {header.attributes.get('format_version')}, expected {FORMAT}"
+        )
+    if path.stat().st_size < end:
+        raise DamagedFile(f"{path.name} is cut short: {path.stat().st_size} bytes, expected {end}")
+    return header
+
+
+def read_attributes(group: h5py.Group) -> dict[str, Any]:
+    """Attributes as str and int."""
+    return {
+        key: value.decode() if isinstance(value, bytes) else value.item() if hasattr(value, "item") else value
+        for key, value in group.attrs.items()
+    }
+
+
+def write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
+    """Attributes with fixed length: variable-length strings lie in HDF5's global heap, which has no checksum."""
+    for key, value in attributes.items():
+        if isinstance(value, str):
+            text = np.bytes_(value.encode())
+            group.attrs.create(key, text, dtype=h5py.string_dtype("utf-8", max(1, len(text))))
+        else:
+            group.attrs.create(key, np.int64(value))
+
+
+def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dataset:
+    """A small dataset, chunked, with checksums; text as fixed-length UTF-8."""
+    if column.dtype.kind in "SOUT":
+        text = [one if isinstance(one, bytes) else str(one).encode() for one in column.tolist()]
+        width = max([1, *map(len, text)])
+        column = np.array(text, dtype=h5py.string_dtype("utf-8", width))
+    chunks = (max(1, min(len(column), CHUNK)),)
+    return group.create_dataset(name, data=column, chunks=chunks, maxshape=None, fletcher32=True)
+
+
+def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray[Any]) -> None:
+    """The file with everything but its clips: no byte of `values` or `state` is written."""
+    with h5py.File(path, "w", alignment_threshold=1, alignment_interval=4096, **OPEN) as file:
+        write_attributes(file, spec.attributes())
+        write_column(file, "clip_id", clip_ids)
+        write_attributes(write_column(file, "row_axis", spec.row_axis), {"units": spec.row_unit})
+        write_attributes(write_column(file, "frame_axis", spec.frame_axis), {"units": spec.frame_unit})
+        _allocated(file, "state", (len(clip_ids),), STATE)
+        values = _allocated(
+            file, "values", (len(clip_ids), *spec.shape), np.dtype(spec.dtype).newbyteorder("<")
+        )
+        write_attributes(values, {"units": spec.units})
+
+
+def _allocated(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:
+    """A contiguous dataset that has its place in the file at once and is never filled by HDF5."""
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_layout(h5py.h5d.CONTIGUOUS)
+    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    creation.set_obj_track_times(False)
+    space = h5py.h5s.create_simple(shape)
+    identity = h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(dtype), space, dcpl=creation)
+    return h5py.Dataset(identity)

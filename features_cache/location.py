@@ -1,0 +1,38 @@
+"""From `DATASET` to its name and its cache folder: the one rule that every stage uses."""
+
+import os
+from pathlib import Path
+
+from commandline import RequestError
+
+INDEX = "index.h5"
+NAMED = ("esc50", "esc10", "synth")
+
+
+def is_cache(folder: Path) -> bool:
+    """Whether a folder is itself a feature cache."""
+    return (folder / INDEX).is_file()
+
+
+def dataset_name(dataset: str, name: str | None = None) -> str:
+    """`name`, else the dataset's own, else the stem of the folder or file that it is given by.
+
+    A cache folder that is called `features` has the name of the folder around it.
+    """
+    if name:
+        if Path(name).name != name or name.startswith("."):
+            raise RequestError(f"NAME={name!r} becomes a folder's name: expected a word without slashes")
+        return name
+    if dataset in NAMED:
+        return dataset
+    path = Path(os.path.abspath(dataset))  # not resolve(): a link is called by its own name
+    if path.is_dir():
+        return path.parent.name if is_cache(path) and path.name == "features" else path.name
+    return path.stem
+
+
+def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
+    """Where the dataset's features lie: the dataset itself where it is a cache, else data/<name>/features."""
+    if dataset not in NAMED and is_cache(Path(dataset)):
+        return Path(dataset)
+    return Path(data) / dataset_name(dataset, name) / "features"

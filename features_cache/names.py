@@ -1,0 +1,114 @@
+"""The names of features: `mel`, `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`, `"mel mfcc"`.
+
+This module knows the grammar only. Which features, keys and defaults exist is the pipeline's to say.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from commandline import RequestError
+
+Value = str | int | float | bool
+
+LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # what `small` leaves out
+CHANNEL = re.compile(
+    r"(?P<name>[A-Za-z_]\w*)"
+    r"(?:@(?P<parameters>[^:+\s]+))?"
+    r"(?::(?P<first>\d+)-(?P<last>\d+))?",
+    re.ASCII,
+)
+PARAMETER = re.compile(r"([A-Za-z_]\w*)=([\w.\-]+)", re.ASCII)
+LONGEST = 200  # bytes of a stored name: file systems allow 255, and `.h5.tmp` is added
+
+
+@dataclass(frozen=True, order=True)
+class Channel:
+    """One channel of a feature set: a feature, the parameters that differ from its defaults, a range of rows."""
+
+    name: str
+    parameters: tuple[tuple[str, Value], ...] = ()
+    rows: tuple[int, int] | None = None
+    """First and last row, counted from 0, both included; None for all."""
+
+    @property
+    def stored(self) -> str:
+        """The name of the file and of the link, parameters in alphabetical order: `mel@n_mels=64`."""
+        if not self.parameters:
+            return self.name
+        return self.name + "@" + ",".join(f"{key}={_text(value)}" for key, value in sorted(self.parameters))
+
+    def __str__(self) -> str:
+        return self.stored + (f":{self.rows[0]}-{self.rows[1]}" if self.rows else "")
+
+
+def parse_channel(text: str) -> Channel:
+    """`mel@win_length=1102,hop_length=441:0-63` as a Channel; RequestError where the grammar is not kept."""
+    match = CHANNEL.fullmatch(text)
+    if match is None:
+        raise RequestError(
+            f"{text!r} is not the name of a feature: expected name, name@key=value,key=value or name:first-last, "
+            "as in mel, mel@n_mels=64, mfcc:1-19"
+        )
+    rows = None
+    if match["first"] is not None:
+        rows = int(match["first"]), int(match["last"])
+        if rows[0] > rows[1]:
+            raise RequestError(f"{text!r}: the first row, {rows[0]}, comes after the last, {rows[1]}")
+    channel = Channel(match["name"], _parameters(match["parameters"], text), rows)
+    if len(channel.stored.encode()) > LONGEST:
+        raise RequestError(f"{channel.stored!r} is too long for a file name: {LONGEST} bytes at most")
+    return channel
+
+
+def parse_set(text: str) -> tuple[Channel, ...]:
+    """`mel+mfcc:1-19` as its channels, in order; a name may come twice."""
+    if len(text.split()) != 1:
+        raise RequestError(f"expected one feature set, as in mel+mfcc+chroma, got {text!r}")
+    return tuple(parse_channel(part) for part in text.strip().split("+"))
+
+
+def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:
+    """The feature sets of a list separated by blanks; `all` and `small` stand for `singles`."""
+    sets: list[tuple[Channel, ...]] = []
+    for word in text.split():
+        if word in ("all", "small"):
+            words = [one for one in singles if word == "all" or parse_channel(one).name not in LARGE]
+        else:
+            words = [word]
+        sets += [parse_set(one) for one in words]
+    if not sets:
+        raise RequestError(
+            "no features given: expected a list such as FEATURES='mel mfcc mel+chroma', or all"
+        )
+    return list(dict.fromkeys(sets))
+
+
+def _parameters(text: str | None, whole: str) -> tuple[tuple[str, Value], ...]:
+    found: dict[str, Value] = {}
+    for part in text.split(",") if text else ():
+        match = PARAMETER.fullmatch(part)
+        if match is None or match[1] in found:
+            raise RequestError(f"{whole!r}: expected key=value once for each key, got {part!r}")
+        found[match[1]] = _value(match[2])
+    return tuple(sorted(found.items()))
+
+
+def _value(text: str) -> Value:
+    """An int, float or bool where the text is one, else the text.
+
+    >>> [_value(text) for text in ("64", "0.5", "true", "hann")]
+    [64, 0.5, True, 'hann']
+    """
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,174 @@
+"""Who trains, validates and tests: folds drawn by group, and the parts of one fold without a leak.
+
+Pure functions of the clip table (`features_cache.table`). A group is one source recording; no two
+parts of a fold ever share one. Altered copies are only ever trained on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from commandline import RequestError
+
+Val = Literal["none", "next", "group"]
+Ids = NDArray[np.object_]
+
+VALIDATION_SHARE = 0.15  # of the training groups, for VAL=group
+NO_IDS: Ids = np.array([], dtype=object)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Clip ids of one fold's parts; each keeps the table's order.
+
+    `train` holds originals, then their altered copies. `statistics` are the originals in `train`:
+    means and deviations come from them alone. `left_out` are originals of the training or
+    validation folds whose group also occurs in a part that is tested or validated.
+    """
+
+    train: Ids
+    test: Ids
+    val: Ids = field(default_factory=lambda: NO_IDS)
+    statistics: Ids = field(default_factory=lambda: NO_IDS)
+    left_out: Ids = field(default_factory=lambda: NO_IDS)
+
+
+def draw_folds(
+    labels: Sequence[str],
+    groups: Sequence[str],
+    folds: int,
+    seed: int,
+    kept: Mapping[str, int] | None = None,
+) -> NDArray[np.int64]:
+    """A fold from 1 to `folds` for every clip: one fold a group, classes spread evenly, seeded.
+
+    `kept` maps groups to folds that stand; only the other groups are drawn, around them.
+    Largest groups first, each to the fold that has least of its classes: the greedy rule of
+    scikit-learn's StratifiedGroupKFold, which cannot take folds that stand.
+    """
+    kept = kept or {}
+    class_of, class_names = pd.factorize(np.asarray(labels, dtype=object))
+    group_of, group_names = pd.factorize(np.asarray(groups, dtype=object))
+    clips_in_class = np.bincount(class_of, minlength=len(class_names))
+    members = _members(group_of, len(group_names))
+    filled = np.zeros((folds, len(class_names)))  # share of each class that a fold already has
+    fold_of_group = np.zeros(len(group_names), dtype=np.int64)
+
+    def put(group: int, fold: int) -> None:
+        fold_of_group[group] = fold
+        np.add.at(filled[fold - 1], class_of[members[group]], 1 / clips_in_class[class_of[members[group]]])
+
+    waiting = []
+    for group, name in enumerate(group_names):
+        if 1 <= kept.get(name, 0) <= folds:
+            put(group, kept[name])
+        else:
+            waiting.append(group)
+    shuffled = np.random.default_rng(seed).permutation(np.array(waiting, dtype=np.int64))
+    for group in sorted(shuffled, key=lambda group: -len(members[group])):
+        share = filled[:, class_of[members[group]]].sum(axis=1).round(9)
+        put(group, 1 + int(np.lexsort((filled.sum(axis=1).round(9), share))[0]))
+    return fold_of_group[group_of]
+
+
+def fold_parts(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int = 0, copies: int = 0) -> Parts:
+    """The parts of the run in which `fold` is tested, by the protocol.
+
+    `val` sets clips aside for early stopping: those of the next fold, or 15 % of the training groups
+    (stratified, drawn from `seed`). `copies` altered copies of each training clip are added.
+    Raises RequestError where the table has no such fold or copies, or nothing would be trained on.
+    """
+    is_copy = table["copy_of"].to_numpy() != ""
+    originals, altered = table[~is_copy], table[is_copy]
+    test = originals[originals["fold"] == fold]
+    rest = originals[originals["fold"] != fold]
+    if not len(test):
+        raise RequestError(f"there is no fold {fold}; the folds are {_folds(originals)}")
+    candidates = drop_leaking(rest, test)
+    validation = _validation(candidates, originals, fold, val, seed)
+    train = drop_leaking(candidates.drop(validation.index), validation)
+    if not len(train):
+        raise RequestError(
+            f"with fold {fold} tested and VAL={val} no clip is left to train on; the folds are "
+            f"{_folds(originals)}: give more folds, or VAL=none"
+        )
+    used = {*train.index, *validation.index}
+    return Parts(
+        train=_ids(pd.concat([train, _copies(altered, train, copies)])),
+        val=_ids(validation),
+        test=_ids(test),
+        statistics=_ids(train),
+        left_out=_ids(rest[[row not in used for row in rest.index]]),
+    )
+
+
+def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `clips` whose group does not occur in `held_out`."""
+    return clips[~clips["group"].isin(set(held_out["group"]))]
+
+
+def validation_groups(
+    clips: pd.DataFrame, rng: np.random.Generator, share: float = VALIDATION_SHARE
+) -> set[str]:
+    """A share of the groups, each class (a group's commonest) giving its part, none giving its last one."""
+    class_of = clips.groupby("group", sort=True)["label"].agg(lambda labels: labels.mode().iloc[0])
+    shuffled = class_of.sample(frac=1, random_state=rng)
+    groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}
+    wanted = {label: share * len(members) for label, members in groups.items()}
+    taken = {label: min(int(wanted[label]), len(groups[label]) - 1) for label in groups}
+    missing = max(1, round(share * len(class_of))) - sum(taken.values())
+    for label in sorted(groups, key=lambda label: taken[label] - wanted[label]):  # largest remainder first
+        if missing > 0 and taken[label] < len(groups[label]) - 1:
+            taken[label] += 1
+            missing -= 1
+    return {group for label, members in groups.items() for group in members[: taken[label]]}
+
+
+def _validation(
+    candidates: pd.DataFrame, originals: pd.DataFrame, fold: int, val: Val, seed: int
+) -> pd.DataFrame:
+    if val == "none":
+        return candidates.iloc[:0]
+    if val == "next":
+        folds = _folds(originals)
+        following = folds[(folds.index(fold) + 1) % len(folds)]
+        validation = candidates[candidates["fold"] == following]
+    else:
+        chosen = validation_groups(candidates, np.random.default_rng([seed, fold]))
+        validation = candidates[candidates["group"].isin(chosen)]
+    if not len(validation):
+        raise RequestError(
+            f"VAL={val} leaves no clip for validation beside test fold {fold}; the folds are "
+            f"{_folds(originals)} and {candidates['group'].nunique()} groups are free: give VAL=none"
+        )
+    return validation
+
+
+def _copies(altered: pd.DataFrame, train: pd.DataFrame, copies: int) -> pd.DataFrame:
+    """The first `copies` altered copies of each training clip, in the table's order."""
+    number = altered.groupby("copy_of").cumcount()
+    there = int(number.max()) + 1 if len(altered) else 0
+    if copies > there:
+        raise RequestError(
+            f"COPIES={copies}, and the cache holds {there} altered copies of a clip: "
+            f"run make features COPIES={copies}"
+        )
+    return altered[(number < copies) & altered["copy_of"].isin(set(train["clip_id"]))]
+
+
+def _members(group_of: NDArray[np.int64], groups: int) -> list[NDArray[np.int64]]:
+    """Positions of every group's clips."""
+    order = np.argsort(group_of, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(group_of, minlength=groups))[:-1])
+
+
+def _folds(table: pd.DataFrame) -> list[int]:
+    return sorted(int(fold) for fold in table["fold"].unique())
+
+
+def _ids(table: pd.DataFrame) -> Ids:
+    return table["clip_id"].to_numpy(dtype=object)
