@@ -1,0 +1,133 @@
+"""Altered copies of audio: one decorated function a kind, drawn and done from a short text.
+
+The text, such as `pitch(semitones=-1.73)` or `noise(snr_db=21.4,seed=90210)`, is all that decides what
+is done: the same text over the same samples gives the same bytes.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commandline import RequestError, nearest
+
+Samples = NDArray[np.float32]
+Draw = Callable[[np.random.Generator], float]
+
+TEXT = re.compile(r"(\w+)\((.*)\)")
+N_FFT = 2048  # of the phase vocoder; less where the clip itself is shorter
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """A kind: how each parameter is drawn, and the function (y, sample_rate, **parameters) -> y."""
+
+    parameters: dict[str, Draw]
+    function: Callable[..., Samples]
+
+
+REGISTRY: dict[str, Alteration] = {}
+
+
+def alteration(**parameters: Draw) -> Callable[[Callable[..., Samples]], Callable[..., Samples]]:
+    """Register the decorated function under its name."""
+
+    def register(function: Callable[..., Samples]) -> Callable[..., Samples]:
+        if function.__name__ in REGISTRY:
+            raise ValueError(f"the alteration {function.__name__} is there already")
+        REGISTRY[function.__name__] = Alteration(parameters, function)
+        return function
+
+    return register
+
+
+def uniform(low: float, high: float) -> Draw:
+    """Three decimals, so that the text holds the number itself."""
+    return lambda rng: round(float(rng.uniform(low, high)), 3)
+
+
+def whole(below: int) -> Draw:
+    """A whole number from 0."""
+    return lambda rng: int(rng.integers(below))
+
+
+@alteration(semitones=uniform(-2, 2))
+def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
+    """Higher or lower by two semitones at most, which leaves a sound what it is; equally long."""
+    import librosa
+
+    return librosa.effects.pitch_shift(y, sr=sample_rate, n_steps=semitones, n_fft=_n_fft(y))
+
+
+@alteration(rate=uniform(0.8, 1.25))
+def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
+    """Faster (above 1) or slower at the same pitch; the end is cut or left silent."""
+    import librosa
+
+    return librosa.effects.time_stretch(y, rate=rate, n_fft=_n_fft(y))
+
+
+@alteration(snr_db=uniform(10, 30), seed=whole(2**31))
+def noise(y: Samples, sample_rate: int, snr_db: float, seed: int) -> Samples:
+    """White noise below the clip's own level; none in a silent clip."""
+    level = np.sqrt(np.mean(np.square(y, dtype=np.float64))) * 10 ** (-snr_db / 20)
+    return y + level * np.random.default_rng(int(seed)).standard_normal(len(y))
+
+
+@alteration(db=uniform(-12, 12))
+def gain(y: Samples, sample_rate: int, db: float) -> Samples:
+    """Softer, or louder as far as the peak allows: the copy is never more clipped than its original."""
+    peak = float(np.abs(y).max(initial=0))
+    return y * min(10 ** (db / 20), max(1.0, 1 / peak if peak else 1.0))
+
+
+@alteration(share=uniform(-0.5, 0.5))
+def shift(y: Samples, sample_rate: int, share: float) -> Samples:
+    """Later or earlier by up to half a clip; what leaves at one end comes in at the other."""
+    return np.roll(y, round(share * len(y)))
+
+
+def kinds(names: str) -> list[str]:
+    """The kinds in `pitch,stretch,noise`, sorted; RequestError for an unknown one or none."""
+    given = [name for name in re.split(r"[,\s]+", names) if name]
+    for name in given:
+        if name not in REGISTRY:
+            raise RequestError(nearest("alteration", name, REGISTRY))
+    if not given:
+        raise RequestError(f"ALTER names no alteration; expected some of {','.join(REGISTRY)}")
+    return sorted(set(given))
+
+
+def draw(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
+    """The text of a clip's copy `number` (from 1).
+
+    A clip's copies take the chosen kinds in an order of its own, so no kind comes twice before all came once.
+    """
+    order = _generator(seed, clip_id).permutation(len(chosen))
+    kind = chosen[order[(number - 1) % len(chosen)]]
+    rng = _generator(seed, clip_id, number)
+    parameters = ",".join(f"{name}={value(rng)}" for name, value in REGISTRY[kind].parameters.items())
+    return f"{kind}({parameters})"
+
+
+def apply(y: Samples, sample_rate: int, text: str) -> Samples:
+    """The altered clip, as long as `y`, (samples,) float32."""
+    match = TEXT.fullmatch(text)
+    if match is None or match[1] not in REGISTRY:
+        raise RequestError(f"{text!r} is no alteration; expected one such as gain(db=-3.2)")
+    parameters = {name: float(value) for name, value in (item.split("=") for item in match[2].split(","))}
+    altered = REGISTRY[match[1]].function(y, sample_rate, **parameters)[: len(y)]
+    return np.pad(altered, (0, len(y) - len(altered))).astype(np.float32, copy=False)
+
+
+def _generator(*parts: object) -> np.random.Generator:
+    """One that depends on the parts alone, on every machine (Python's own hash does not)."""
+    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+
+
+def _n_fft(y: Samples) -> int:
+    return min(N_FFT, 1 << max(1, len(y).bit_length() - 1))

@@ -1,0 +1,154 @@
+"""Decode any sound file that libsndfile reads: float32, mono, at a wanted rate, padded or cut.
+
+The samples are those of `librosa.load(path, sr=sample_rate)` within rounding. Files are read in blocks
+and only as far as needed, so neither a header that lies nor an hour of sound takes gigabytes; what
+is not whole is refused with its reason and never silently shortened.
+"""
+
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+
+BLOCK = 2**18  # values a read, whatever the number of channels
+LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
+RESAMPLER_REACH = 0.25  # seconds read past the cut; soxr's filters are far shorter at any common rate
+
+# libsndfile notes in its log where a header promises more data than the file holds, then goes on.
+OVERSTATED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)")
+CHUNK_PADDING = 64  # bytes that such a note may be off by in a file that is whole
+
+
+class AudioError(Exception):
+    """This file cannot be used as a clip; the text is the reason."""
+
+
+class Info(NamedTuple):
+    """What a file's header says."""
+
+    sample_rate: int
+    frames: int
+    channels: int
+
+
+def load(path: str | Path, sample_rate: int, samples: int) -> Samples:
+    """The first `samples` samples of a file at `sample_rate`, mono, (samples,) float32; zeros behind its end.
+
+    Raises AudioError for a file that is missing, empty, truncated, not audio, or holds NaN or infinity.
+    """
+    y = decode(path, sample_rate, seconds=samples / sample_rate)[:samples]
+    return np.pad(y, (0, samples - len(y)))
+
+
+def decode(path: str | Path, sample_rate: int | None = None, seconds: float | None = None) -> Samples:
+    """A file as mono float32 (n,), at its own rate or `sample_rate`, whole or its first `seconds`."""
+    with _opened(path) as file:
+        limit = file.frames
+        if seconds is not None:
+            limit = min(limit, int(np.ceil((seconds + RESAMPLER_REACH) * file.samplerate)))
+        blocks = list(_mono_blocks(file, limit))
+        rate = file.samplerate
+    y = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    if len(y) < limit:
+        raise AudioError(f"truncated: {len(y)} of {limit} samples could be decoded")
+    if not np.isfinite(y).all():
+        raise AudioError(f"{np.count_nonzero(~np.isfinite(y))} of {len(y)} samples are NaN or infinite")
+    return y if sample_rate in (None, rate) else resample(y, rate, sample_rate or rate)
+
+
+def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
+    """`librosa.resample(y, orig_sr=rate, target_sr=sample_rate)`: soxr's high quality, length rounded up."""
+    resampled = soxr.resample(y, rate, sample_rate, quality="HQ")
+    wanted = int(np.ceil(len(y) * sample_rate / rate))
+    return np.pad(resampled, (0, max(0, wanted - len(resampled))))[:wanted].astype(np.float32, copy=False)
+
+
+def info(path: str | Path) -> Info:
+    """Rate, length and channels without decoding; AudioError for what cannot be opened or is truncated."""
+    with _opened(path) as file:
+        return Info(file.samplerate, file.frames, file.channels)
+
+
+def _opened(path: str | Path) -> soundfile.SoundFile:
+    """An open file that is what its header says."""
+    _refuse_non_files(Path(path))
+    try:
+        file = soundfile.SoundFile(path)
+    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, OSError) as error:
+        raise AudioError(f"not audio that libsndfile reads: {_reason(error)}") from None
+    try:
+        _refuse_damaged(file, Path(path))
+    except AudioError:
+        file.close()
+        raise
+    return file
+
+
+def _refuse_non_files(path: Path) -> None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise AudioError("missing: there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise AudioError(f"cannot be read: {_reason(error)}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError("not a file")
+    if not status.st_size:
+        raise AudioError("empty: the file has 0 bytes")
+
+
+def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
+    if not LEAST_RATE <= file.samplerate <= MOST_RATE:
+        raise AudioError(f"damaged: its header says {file.samplerate} samples a second")
+    for promised, there in OVERSTATED.findall(file.extra_info):
+        if int(promised) > int(there) + CHUNK_PADDING:
+            raise AudioError(
+                f"truncated: its header promises {promised} bytes of sound, the file holds {there}"
+            )
+    if file.format == "OGG" and not _ends_with_whole_page(path):
+        raise AudioError("truncated: the file ends in the middle of an Ogg page")
+    if not file.frames:
+        raise AudioError("empty: the file holds no samples")
+
+
+def _ends_with_whole_page(path: Path) -> bool:
+    """Whether the last Ogg page is whole; libsndfile drops one that is not without a word."""
+    longest_page = 27 + 255 + 255 * 255
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - longest_page))
+        tail = file.read()
+    start = tail.rfind(b"OggS")
+    if start < 0 or len(tail) < start + 27:
+        return False
+    segments = tail[start + 26]
+    lengths = tail[start + 27 : start + 27 + segments]
+    return len(lengths) == segments and start + 27 + segments + sum(lengths) <= len(tail)
+
+
+def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
+    """The mean of the channels, block by block, until `limit` frames or the end of the data."""
+    size = max(1, BLOCK // file.channels)
+    while limit > 0:
+        try:
+            block = file.read(min(size, limit), dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, RuntimeError) as error:
+            raise AudioError(f"damaged: decoding stopped, {_reason(error)}") from None
+        if not len(block):
+            return
+        limit -= len(block)
+        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
+
+
+def _reason(error: Exception) -> str:
+    """The library's or system's words without the path, which the reader of a summary has already."""
+    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split()).rstrip(".")

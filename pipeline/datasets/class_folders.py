@@ -1,0 +1,67 @@
+"""Any folder of sounds: one sub-folder a class, `class/name.wav`, nested as deep as one likes."""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path, PurePath
+
+import pandas as pd
+
+from commandline import RequestError
+from pipeline.datasets import ids
+from pipeline.datasets.categories import categories_of
+from pipeline.datasets.dataset import Source
+
+# Sounds by their name, readable or not: what cannot be decoded is to be named later, not lost here.
+SOUNDS = re.compile(
+    r".*\.(wave?|flac|og[ga]|opus|mp3|aiff?|aifc|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
+    re.I | re.S,
+)
+
+
+def read(folder: Path) -> Source:
+    """Every sound below a class folder, sorted by path; what was passed over is told in the notes."""
+    files = _files(folder)
+    sounds = [name for name in files if SOUNDS.fullmatch(name)]
+    clips = [name for name in sounds if len(PurePath(name).parts) > 1]
+    if not clips:
+        raise RequestError(
+            f"{folder} holds no sounds in sub-folders ({len(sounds)} sounds beside each other, "
+            f"{len(files)} files in all); expected one sub-folder a class, as in {folder.name}/dog/1.wav, "
+            "ESC-50's audio/ and meta/, or a CSV"
+        )
+    labels = [PurePath(name).parts[0] for name in clips]
+    table = pd.DataFrame(
+        {
+            "clip_id": ids.by_path(clips),
+            "path": [str(folder.absolute() / name) for name in clips],
+            "label": labels,
+            "category": categories_of(labels),
+            "fold": 0,
+            "group": "",
+            "copy_of": "",
+            "alteration": "",
+        }
+    )
+    return Source(table, notes=_passed_over(files, sounds, clips))
+
+
+def _files(folder: Path) -> list[str]:
+    """Relative paths, sorted; names that begin with a dot are the system's."""
+    found = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
+        below = Path(root).relative_to(folder)
+        found += [(below / name).as_posix() for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def _passed_over(files: list[str], sounds: list[str], clips: list[str]) -> tuple[str, ...]:
+    others = Counter(PurePath(name).suffix.lower() or "no extension" for name in set(files) - set(sounds))
+    notes = []
+    if others:
+        kinds = ", ".join(f"{times} of {kind}" for kind, times in others.most_common())
+        notes.append(f"passed over, not sounds by their names: {kinds}")
+    if len(sounds) > len(clips):
+        notes.append(f"passed over, in no class folder: {len(sounds) - len(clips)} sounds")
+    return tuple(notes)

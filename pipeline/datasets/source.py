@@ -1,0 +1,104 @@
+"""From the word after DATASET= to a table of clips."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from commandline import RequestError, nearest
+from features_cache import Cache, dataset_name
+from features_cache.location import NAMED, is_cache
+from features_cache.table import validate
+from pipeline.datasets import class_folders, esc50, esc_layout, table_file
+from pipeline.datasets.copies import with_copies
+from pipeline.datasets.dataset import Dataset, Source
+from pipeline.datasets.folds import with_folds
+from pipeline.datasets.groups import with_groups
+from pipeline.datasets.survey import survey
+from pipeline.synth import CATEGORIES as SYNTHETIC
+from pipeline.synth import make
+
+
+def load(
+    dataset: str,
+    data: Path = Path("data"),
+    *,
+    name: str | None = None,
+    archive: str | Path | None = None,
+    url: str | None = None,
+    audio_dir: str | Path | None = None,
+    group: str | None = None,
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    copies: int | None = None,
+    alter: str = "pitch,stretch,noise,gain,shift",
+    seed: int = 0,
+) -> Dataset:
+    """The dataset that the word names: esc50, esc10, synth, a folder of sounds, a CSV, or a cache folder.
+
+    A named one that is not there yet is downloaded or made. `copies` altered copies of every clip
+    follow the originals; None and 0 both give originals only (what a cache holds already is for the
+    extraction to keep). `seed` is that of drawn folds and of copies. Drawn folds are kept in
+    `<data>/<name>/folds.csv`, so that clips which come later do not move the others.
+    """
+    if dataset not in NAMED and is_cache(Path(dataset)):
+        return _of_cache(Path(dataset), name)
+    called = dataset_name(dataset, name)
+    source = _source(dataset, data, archive, url, Path(audio_dir) if audio_dir else None)
+    table, group_notes = with_groups(source, group)
+    table, fold_notes = with_folds(table, data / called / "folds.csv", seed)
+    source = survey(replace(source, table=table), sample_rate, duration)
+    assert source.sample_rate and source.duration
+    return Dataset(
+        name=called,
+        table=validate(with_copies(table, copies or 0, alter, seed)),
+        sample_rate=source.sample_rate,
+        duration=source.duration,
+        source=dataset if dataset in NAMED else str(Path(dataset).resolve()),
+        synthetic=set(table["label"]) <= SYNTHETIC.keys(),
+        notes=source.notes + group_notes + fold_notes,
+    )
+
+
+def _source(
+    dataset: str, data: Path, archive: str | Path | None, url: str | None, audio_dir: Path | None
+) -> Source:
+    if dataset in ("esc50", "esc10"):
+        folder = esc50.obtain(data, archive=archive, url=url)
+        return esc50.subset(esc_layout.read(folder, audio_dir), dataset)
+    if dataset == "synth":
+        return esc_layout.read(make(data / "synth"), audio_dir)
+    path = Path(dataset)
+    if path.is_dir():
+        if esc_layout.is_layout(path, audio_dir):
+            return esc_layout.read(path, audio_dir)
+        return class_folders.read(path)
+    if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        return table_file.read(path, audio_dir)
+    raise RequestError(_unknown(dataset))
+
+
+def _of_cache(folder: Path, name: str | None) -> Dataset:
+    """A cache as it is; its table says all, and no audio is needed."""
+    cache = Cache(folder)
+    return Dataset(
+        name=dataset_name(str(folder), name),
+        table=cache.clips,
+        sample_rate=cache.sample_rate,
+        duration=cache.duration,
+        source=str(cache.settings["source"]),
+        synthetic=cache.synthetic,
+    )
+
+
+def _unknown(dataset: str) -> str:
+    path = Path(dataset)
+    if path.is_file():
+        return (
+            f"DATASET={dataset} is a file, but no CSV; expected a table filename,label or a folder of sounds"
+        )
+    if len(path.parts) > 1 or path.suffix:
+        return (
+            f"DATASET={dataset}: there is no such folder or file; expected {', '.join(NAMED)}, a folder with "
+            "one sub-folder a class, a folder in ESC-50's layout, a CSV, or a cache folder"
+        )
+    message = nearest("dataset", dataset, NAMED)
+    return f"{message}; or the path of a folder of sounds, a CSV, or a cache folder"
