@@ -1,1 +1,1 @@
-"""Run folders and the feature cache -> tables, statistics, figures and a report. Never torch, never librosa."""
+"""From run folders and the cache to tables, statistics, figures and a report. Neither torch nor librosa."""

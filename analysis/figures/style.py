@@ -61,10 +61,10 @@ STYLE: dict[str, Any] = {
 
 # Faces with wide coverage, tried in order; only those that are installed are named to matplotlib.
 FACES = (
-    "Noto Sans", "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans Arabic",
-    "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai", "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic",
-    "Malgun Gothic", "Arial Unicode MS", "Nirmala UI", "Noto Emoji",
-)  # fmt: skip
+    *("Noto Sans", "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans Arabic"),
+    *("Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai", "PingFang SC", "Hiragino Sans"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS", "Nirmala UI", "Noto Emoji"),
+)
 
 
 def installed_faces() -> list[str]:
