@@ -14,7 +14,7 @@ from torch import nn
 
 from train.models.registry import model
 
-ABSENT = -100.0  # logit of a class without a training clip: probability 0 in float32, and still finite
+ABSENT = -1000.0  # logit of a class without a training clip: probability 0 in float32, and still finite
 
 
 class LinearNet(nn.Module):

@@ -1,0 +1,52 @@
+"""The linear model is scikit-learn's pipeline, held by a small network."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from train.models import build
+from train.models.linear import fit, row_statistics
+
+
+def data(classes: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    y = np.arange(60) % classes
+    x = random.normal(size=(60, 8)) * 5 + 100
+    x[:, 0] += y
+    return x.astype(np.float32), y
+
+
+def fitted(x, y, classes):
+    network = build("linear", 1, classes, (x.shape[1], 1))
+    fit(network, x, y)
+    with torch.inference_mode():
+        return network(torch.from_numpy(x)).softmax(1).numpy()
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_gives_the_probabilities_of_scikit_learn(classes):
+    x, y = data(classes)
+    theirs = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000)).fit(x, y)
+    assert np.allclose(fitted(x, y, classes), theirs.predict_proba(x), atol=1e-4)
+
+
+def test_a_class_without_training_clips_gets_nothing():
+    x, y = data(3)
+    probability = fitted(x, np.where(y == 2, 3, y), 5)
+    assert np.isfinite(probability).all()
+    assert probability[:, [2, 4]].max() == 0
+
+
+def test_a_constant_column_does_no_harm():
+    x, y = data(2)
+    x[:, 3] = 7
+    assert np.isfinite(fitted(x, y, 2)).all()
+
+
+def test_row_statistics_of_half_precision_keep_mean_and_deviation():
+    values = np.full((1, 2, 100_000), -80, np.float16)
+    values[0, 1, ::2] = -79
+    assert np.allclose(row_statistics(values), [[-80, -79.5, 0, 0.5]], atol=1e-3)

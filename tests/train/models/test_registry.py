@@ -1,0 +1,110 @@
+"""Every registered model: shapes, learning, repeatability; and how a model is named."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from commandline import RequestError
+from train.models import MODELS, build, model, resolve, unfit
+
+IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
+WAVE = [name for name, entry in MODELS.items() if entry.kind == "wave"]
+
+
+def clips(kind: str, *, count: int = 8, channels: int = 2) -> torch.Tensor:
+    """Noise of the smallest shape that a kind of model must take."""
+    shape = {"image": (channels, 64, 108), "wave": (channels, 1, 16000), "linear": (20,)}[kind]
+    return torch.randn(count, *shape, generator=torch.Generator().manual_seed(0))
+
+
+def network(name: str, classes: int = 3, seed: int = 0) -> torch.nn.Module:
+    shape = {"image": (64, 108), "wave": (1, 16000), "linear": (20, 1)}[MODELS[name].kind]
+    return build(name, 2, classes, shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_gives_one_finite_logit_a_class(name):
+    logits = network(name, classes=5).eval()(clips(MODELS[name].kind, count=3))
+    assert logits.shape == (3, 5)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", IMAGE)
+@pytest.mark.parametrize("shape", [(64, 108), (67, 431)])
+def test_image_models_take_any_grid_and_number_of_channels(name, shape):
+    for channels in (1, 4):
+        built = build(name, channels, 3, shape).eval()
+        assert built(torch.zeros(1, channels, *shape)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", [*IMAGE, *WAVE])
+def test_learns_what_can_be_learned(name):
+    torch.manual_seed(0)
+    x, y = clips(MODELS[name].kind, count=4), torch.arange(4) % 2
+    x[y == 1] *= 2.5
+    built = network(name, classes=2)
+    optimizer = torch.optim.AdamW(built.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(4):
+        loss = cross_entropy(built(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "aclnet", "linear"])
+def test_weights_come_from_the_generator_alone(name):
+    def total(seed):
+        return sum(weight.double().sum().item() for weight in network(name, seed=seed).parameters())
+
+    torch.manual_seed(1)
+    first = total(0)
+    torch.manual_seed(2)
+    assert total(0) == first
+    assert total(1) != first
+
+
+def test_every_model_says_what_it_is():
+    for entry in MODELS.values():
+        assert entry.summary.endswith(".")
+
+
+def test_a_name_carries_options():
+    assert resolve("aclnet@width=0.5,dropout=0.1")[1] == {"width": 0.5, "dropout": 0.1}
+    small, large = (
+        sum(w.numel() for w in build(n, 1, 2, (1, 9000)).parameters()) for n in ("aclnet@width=0.5", "aclnet")
+    )
+    assert small < 0.3 * large
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("resnet81", "did you mean 'resnet18'"),
+        ("aclnet@widht=1", "did you mean 'width'"),
+        ("aclnet@width=wide", "expected a positive float"),
+        ("cnn8@width=-4", "expected a positive int"),
+        ("resnet18@width=2", "unknown option of resnet18 'width'"),
+    ],
+)
+def test_a_wrong_name_gets_the_nearest_one(text, message):
+    with pytest.raises(RequestError, match=message):
+        resolve(text)
+
+
+def test_what_does_not_fit_says_what_does():
+    assert unfit("resnet18", ["mel", "rms"]) is None
+    assert unfit("m11", ["waveform"]) is None
+    assert unfit("linear", ["waveform", "mel"]) is None
+    assert "aclnet" in unfit("resnet18", ["mel", "waveform"])
+    assert "resnet18" in unfit("aclnet", ["mel"])
+
+
+def test_a_second_model_of_the_same_name_is_refused():
+    def resnet18(channels, classes, shape):
+        """Another."""
+
+    with pytest.raises(ValueError, match="registered twice"):
+        model(kind="image")(resnet18)

@@ -1,0 +1,143 @@
+"""Torchvision's state dicts fit key by key; files and addresses are checked before they are believed."""
+
+import hashlib
+import http.server
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from commandline import RequestError
+from train.models import build
+from train.models.weights import PUBLISHED, adapt, fetch, start_from
+
+KEYS = Path(__file__).parent / "keys"  # written from torchvision 0.29's own models
+
+
+def listed(name: str) -> dict[str, tuple[int, ...]]:
+    lines = [line.split() for line in (KEYS / f"{name}.txt").read_text().splitlines()]
+    return {key: tuple(map(int, shape[0].split("x"))) if shape else () for key, *shape in lines}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_state_dict_is_torchvisions(name):
+    ours = build(name, 3, 1000, (128, 216)).state_dict()
+    assert {key: tuple(value.shape) for key, value in ours.items()} == listed(name)
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory) -> Path:
+    """A file as torchvision publishes it: random weights, 1000 classes, its hash in its name."""
+    folder = tmp_path_factory.mktemp("published")
+    network = build("resnet18", 3, 1000, (128, 216), generator=torch.Generator().manual_seed(7))
+    torch.save(network.state_dict(), folder / "plain.pth")
+    digest = hashlib.sha256((folder / "plain.pth").read_bytes()).hexdigest()
+    return (folder / "plain.pth").rename(folder / f"resnet18-{digest[:8]}.pth")
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_a_file_is_loaded_with_its_first_and_last_layer_adapted(imagenet, channels):
+    theirs = torch.load(imagenet, weights_only=True)
+    network = build("resnet18", channels, 10, (128, 216))
+    head = network.fc.weight.clone()
+    start_from(network, "resnet18", str(imagenet))
+    assert torch.equal(network.layer3[1].conv2.weight, theirs["layer3.1.conv2.weight"])
+    assert torch.equal(network.bn1.weight, theirs["bn1.weight"])
+    assert torch.equal(network.fc.weight, head)
+    assert network.conv1.weight.shape[1] == channels
+    if channels == 3:
+        assert torch.equal(network.conv1.weight, theirs["conv1.weight"])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 6, 7])
+def test_adapted_kernels_answer_equal_channels_nearly_as_before(channels):
+    kernel = torch.ones(4, 3, 7, 7)
+    assert torch.allclose(adapt(kernel, channels).sum(1), kernel.sum(1))
+
+
+def test_old_names_of_densenet_are_understood(tmp_path):
+    network = build("densenet121", 3, 1000, (128, 216), generator=torch.Generator().manual_seed(3))
+    old = {
+        key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): value
+        for key, value in network.state_dict().items()
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    torch.save(old, tmp_path / "densenet.pth")
+    other = build("densenet121", 3, 10, (128, 216))
+    start_from(other, "densenet121", str(tmp_path / "densenet.pth"))
+    layer = "features.denseblock4.denselayer16.conv2.weight"
+    assert torch.equal(other.state_dict()[layer], network.state_dict()[layer])
+
+
+def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path):
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(imagenet.parent))
+    handler.log_message = lambda *_: None
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    previous = torch.hub.get_dir()
+    torch.hub.set_dir(str(tmp_path))
+    try:
+        network = build("resnet18", 3, 10, (128, 216))
+        start_from(network, "resnet18", f"{address}/{imagenet.name}")
+        assert torch.equal(network.conv1.weight, torch.load(imagenet, weights_only=True)["conv1.weight"])
+        damaged = imagenet.parent / "resnet18-00000000.pth"
+        damaged.write_bytes(b"something else")
+        with pytest.raises(RequestError, match="SHA-256 begins"):
+            fetch(f"{address}/{damaged.name}")
+        assert [file.name for file in (tmp_path / "checkpoints").iterdir()] == [imagenet.name]
+        with pytest.raises(RequestError, match="cannot be fetched"):
+            fetch(f"{address}/absent-12345678.pth")
+    finally:
+        torch.hub.set_dir(previous)
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert fetch_again(address, imagenet, tmp_path) == tmp_path / "checkpoints" / imagenet.name
+
+
+def fetch_again(address: str, imagenet: Path, folder: Path) -> Path:
+    """The server is gone by now: only a kept file can be the answer."""
+    previous = torch.hub.get_dir()
+    torch.hub.set_dir(str(folder))
+    try:
+        return fetch(f"{address}/{imagenet.name}")
+    finally:
+        torch.hub.set_dir(previous)
+
+
+class Harmful:
+    """Unpickling it would make a file."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("harm-was-done"),)
+
+
+def test_code_in_a_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"conv1.weight": Harmful()}, "harmful.pth")
+    with pytest.raises(RequestError, match="no weights that can be read safely"):
+        start_from(build("resnet18", 3, 10, (128, 216)), "resnet18", "harmful.pth")
+    assert not Path("harm-was-done").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "read safely"), (b"no zip at all", "read safely"), (None, "no such file")],
+)
+def test_what_is_no_file_of_weights_is_refused(tmp_path, content, message):
+    file = tmp_path / "weights.pth"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(RequestError, match=message):
+        start_from(build("resnet18", 3, 10, (128, 216)), "resnet18", str(file))
+
+
+def test_weights_of_another_model_are_refused(imagenet):
+    with pytest.raises(RequestError, match="weights of another model"):
+        start_from(build("resnet34", 3, 10, (128, 216)), "resnet34", str(imagenet))
+    with pytest.raises(RequestError, match="no ImageNet weights are published for cnn4"):
+        start_from(build("cnn4", 3, 10, (128, 216)), "cnn4", "imagenet")

@@ -1,0 +1,129 @@
+"""Starting from weights that others have trained on ImageNet.
+
+`WEIGHTS=imagenet` stands for the address that torchvision publishes for the model; a file or another
+address will do as well. Names like resnet18-f37072fd.pth carry the beginning of the SHA-256 of their
+content: it is checked. Files are read with weights_only=True, so that nothing in them is executed.
+"""
+
+import hashlib
+import pickle
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pooch
+import requests
+import torch
+from torch import nn
+
+from commandline import RequestError
+
+PUBLISHED = {
+    "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+    "resnet34": "https://download.pytorch.org/models/resnet34-b627a593.pth",
+    "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+    "densenet121": "https://download.pytorch.org/models/densenet121-a639ec97.pth",
+}
+HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
+# torchvision's DenseNet file dates from when module names could hold dots: denselayer1.norm.1.weight
+OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
+
+
+def start_from(network: nn.Module, name: str, weights: str) -> None:
+    """Put `weights` (a file, an address, or `imagenet`) into a network called `name`, in place.
+
+    The first convolution is adapted to the network's channels; the last layer keeps its own weights,
+    since its classes are others. Anything else that does not fit is a RequestError.
+    """
+    plain = name.partition("@")[0]
+    if weights == "imagenet" and plain not in PUBLISHED:
+        raise RequestError(f"no ImageNet weights are published for {name}, only for {', '.join(PUBLISHED)}")
+    address = PUBLISHED[plain] if weights == "imagenet" else weights
+    file = fetch(address) if urlsplit(address).scheme in ("http", "https") else Path(address)
+    fill(network, read(file), str(weights))
+
+
+def fetch(url: str) -> Path:
+    """The file behind `url`, downloaded once to where torchvision keeps its own, checked by its name."""
+    name = Path(urlsplit(url).path).name
+    if not HASH_IN_NAME.search(name):
+        raise RequestError(f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth")
+    pooch.get_logger().setLevel("WARNING")
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    try:
+        file = Path(pooch.retrieve(url, None, name, folder, progressbar=sys.stderr.isatty()))
+    except (requests.RequestException, OSError) as error:
+        raise RequestError(
+            f"{url} cannot be fetched ({error}): fetch it elsewhere and give WEIGHTS=its path"
+        ) from None
+    try:
+        check_hash(file)
+    except RequestError:
+        file.unlink()  # else the next attempt would find it and not download again
+        raise
+    return file
+
+
+def check_hash(file: Path) -> None:
+    """RequestError where the name promises a SHA-256 that the content does not have."""
+    promised = HASH_IN_NAME.search(file.name)
+    if promised is None:
+        return
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if not found.startswith(promised[1]):
+        raise RequestError(
+            f"{file}: its SHA-256 begins {found[:8]} and not {promised[1]}: it is damaged or another file"
+        )
+
+
+def read(file: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a file; RequestError where there is none, or anything but tensors in it."""
+    if not file.is_file():
+        raise RequestError(f"WEIGHTS={file}: no such file; give a file, an address, or imagenet")
+    check_hash(file)
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = (str(error).splitlines() or ["it ends too early"])[0]
+        raise RequestError(f"{file} holds no weights that can be read safely: {reason}") from None
+    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise RequestError(f"{file} holds no state dict: expected names of layers with a tensor each")
+    return {OLD_DENSENET.sub(r"\1\2.", key): value for key, value in state.items()}
+
+
+def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
+    """Copy a state dict into a network that may differ in its input channels and its classes."""
+    own = network.state_dict()
+    convolutions = [key for key, value in own.items() if value.dim() >= 3]
+    stem, head = convolutions[0], list(own)[-1].rpartition(".")[0]
+    wanted = {
+        key for key in own if key.rpartition(".")[0] != head and not key.endswith("num_batches_tracked")
+    }
+    missing = sorted(wanted - state.keys())
+    if missing:
+        raise RequestError(
+            f"{source} are weights of another model: {len(missing)} of {len(wanted)} layers are not in it, "
+            f"{missing[0]} is the first"
+        )
+    chosen = {key: state[key] for key in wanted}
+    chosen[stem] = adapt(state[stem], own[stem].shape[1])
+    for key, value in chosen.items():
+        if value.shape != own[key].shape:
+            raise RequestError(
+                f"{source} are weights of another model: {key} is {tuple(value.shape)} there "
+                f"and {tuple(own[key].shape)} here"
+            )
+    network.load_state_dict(chosen, strict=False)
+
+
+def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
+    """A convolution's kernels (outputs, C, ...) for another number of input channels.
+
+    The input channels are repeated in turn and scaled, so that equal inputs give equal outputs (as timm).
+    """
+    given = kernel.shape[1]
+    turns = [i % given for i in range(channels)]
+    return kernel[:, turns] * (given / channels)
