@@ -1,0 +1,206 @@
+"""The answer in three sentences, made from the figures: what was found, how sure it is, what to do next.
+
+Three cases: a clear winner (better than every other set after correction), a tie (the data would have
+shown a difference worth having, and did not: the tied sets are named), or too little data (how many clips
+or seeds would tell). One run alone, and none, have sentences of their own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import pandas as pd
+
+from analysis.ranking import Ranking, corrected_winner
+from analysis.results import Run
+
+# A difference worth having: smaller ones are within what another seed or another split into folds changes
+# on a few hundred clips.
+WORTH = 0.05
+NAMED = 6  # tied sets named before "and 3 more"
+NORMAL_95 = 1.96
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Which of the cases it is, and the three sentences."""
+
+    kind: str  # clear winner | tie | too little data | one run | no run
+    sentences: tuple[str, str, str]
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.sentences)
+
+
+def answer(ranking: Ranking | None) -> Answer:
+    """The answer to a ranking, the largest of a report; None where no run can be read."""
+    if ranking is None:
+        return _no_run()
+    if len(ranking.runs) == 1:
+        return _one_run(ranking)
+    rivals = ranking.tied or ranking.runs[1:2]
+    worth = WORTH if ranking.tied else float(ranking.pair(ranking.best, rivals[0])["difference"])
+    clips = clips_needed(ranking, WORTH)
+    seeds = seeds_needed((ranking.best, *rivals), worth)
+    if clips or seeds:
+        return _too_little_data(ranking, rivals, worth, clips, seeds)
+    return _tie(ranking) if ranking.tied else _clear_winner(ranking)
+
+
+def clips_needed(ranking: Ranking, worth: float) -> int:
+    """Test clips with which a difference of `worth` would show between the best and each tied run.
+
+    0 where it would show now. The half-width of an interval shrinks with the square root of the clips.
+    """
+    clips = len(ranking.best.clip_ids)
+    pairs = [ranking.pair(ranking.best, run) for run in ranking.tied]
+    half = max((float(pair["high"] - pair["low"]) / 2 for pair in pairs), default=0.0)
+    return _round_up(clips * (half / worth) ** 2) if half > worth else 0
+
+
+def seeds_needed(runs: Sequence[Run], worth: float) -> int:
+    """Seeds of each run with which a difference of `worth` would stand out from training noise.
+
+    0 where it does now, or where no run has a second seed, so that the noise is unknown.
+    """
+    noise = max(seed_deviation(run) for run in runs)
+    needed = ceil(2 * (NORMAL_95 * noise / worth) ** 2)
+    return needed if needed > min(len(run.seeds) for run in runs) else 0
+
+
+def seed_deviation(run: Run) -> float:
+    """Standard deviation of the accuracy over seeds; 0 where only one was trained."""
+    accuracies = (run.predicted == run.target).mean(axis=1)
+    return float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0
+
+
+def _round_up(number: float) -> int:
+    """To two figures, upwards: it is an estimate."""
+    step = 10 ** max(0, len(str(ceil(number))) - 2)
+    return ceil(number / step) * step
+
+
+def _no_run() -> Answer:
+    return Answer(
+        "no run",
+        (
+            "No run has been trained yet, so this report shows the data alone.",
+            "Below are the clips, their classes and how well each cached feature separates them.",
+            'Train two feature sets to compare them: make sweep FEATURES="mel mel+mfcc".',
+        ),
+    )
+
+
+def _one_run(ranking: Ranking) -> Answer:
+    best = ranking.best
+    return Answer(
+        "one run",
+        (
+            f"{best.features} with {best.model} gets {_score(ranking)}.",
+            f"That is one set alone, so whether another would do better is not known{_one_seed(ranking)}.",
+            'Train a second set to compare it with: make sweep FEATURES="mel mel+mfcc".',
+        ),
+    )
+
+
+def _clear_winner(ranking: Ranking) -> Answer:
+    second = ranking.runs[1]
+    pair = ranking.pair(ranking.best, second)
+    return Answer(
+        "clear winner",
+        (
+            f"{name(ranking.best, ranking)} is the clear winner of {len(ranking.runs)} sets: {_score(ranking)}.",
+            f"It is ahead of {name(second, ranking)} by {_points(pair['difference'])} ({_interval(pair)})"
+            f"{', and of every other set by more' if len(ranking.runs) > 2 else ''}, after Holm's correction.",
+            f"{_corrected(ranking)}{_one_seed(ranking)}.",
+        ),
+    )
+
+
+def _tie(ranking: Ranking) -> Answer:
+    last = ranking.tied[-1]
+    pair = ranking.pair(ranking.best, last)
+    worse = len(ranking.runs) - 1 - len(ranking.tied)
+    return Answer(
+        "tie",
+        (
+            f"A tie: {_listed(ranking, (ranking.best, *ranking.tied))} cannot be told apart; ahead is "
+            f"{name(ranking.best, ranking)} with {_score(ranking)}.",
+            f"The last of them, {name(last, ranking)}, is {_points(pair['difference'])} behind ({_interval(pair)}); "
+            f"of the other sets {worse or 'none'} {'are' if worse > 1 else 'is'} shown to be worse.",
+            f"Take the cheapest of the tied; {_corrected(ranking)[0].lower()}{_corrected(ranking)[1:]}"
+            f"{_one_seed(ranking)}.",
+        ),
+    )
+
+
+def _too_little_data(ranking: Ranking, rivals: Sequence[Run], worth: float, clips: int, seeds: int) -> Answer:
+    best = ranking.best
+    fewest = min(len(run.seeds) for run in (best, *rivals))
+    ways = [f"about {clips:,} test clips instead of {len(best.clip_ids):,}"] if clips else []
+    ways += [f"about {seeds} seeds of each set instead of {fewest}"] if seeds else []
+    pair = ranking.pair(best, rivals[0])
+    return Answer(
+        "too little data",
+        (
+            f"Too little data to say which set is best: {name(best, ranking)} is ahead with {_score(ranking)}, "
+            f"but {_listed(ranking, rivals)} may be as good.",
+            f"Its lead over {name(rivals[0], ranking)} is {_points(pair['difference'])} ({_interval(pair)}).",
+            f"To see a difference of {_points(worth)} it would take {' and '.join(ways)}"
+            f"{'' if seeds else _one_seed(ranking)}.",
+        ),
+    )
+
+
+def name(run: Run, ranking: Ranking) -> str:
+    """The feature set alone where it tells the ranked runs apart, else the run's name."""
+    same = [other for other in ranking.runs if other.features == run.features]
+    return run.features if len(same) == 1 else run.name
+
+
+def _score(ranking: Ranking) -> str:
+    """The best run's score with its n, interval and protocol."""
+    run, (low, high) = ranking.best, ranking.interval[0]
+    counts = f"{_count(len(ranking.folds), 'fold')}, {_count(len(run.seeds), 'seed')}"
+    data = "synthetic data, " if run.synthetic else ""
+    return (
+        f"{100 * ranking.accuracy[0]:.1f} % of {_count(len(run.clip_ids), 'test clip')} right "
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}; {counts}, {data}{run.protocol})"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:.1f} points"
+
+
+def _interval(pair: pd.Series) -> str:
+    return f"95 % interval {100 * pair['low']:+.1f} to {100 * pair['high']:+.1f}"
+
+
+def _listed(ranking: Ranking, runs: Sequence[Run]) -> str:
+    names = [name(run, ranking) for run in runs]
+    if len(names) > NAMED:
+        names = [*names[:NAMED], f"{len(names) - NAMED} more"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _corrected(ranking: Ranking) -> str:
+    """What the choice is worth once the choice itself is charged for."""
+    winner = corrected_winner(ranking)
+    if winner is None:
+        return "With one fold alone the score cannot be corrected for having been chosen"
+    return (
+        f"Corrected for having been chosen (on all folds but one, scored on that one) the score is "
+        f"{100 * winner.accuracy:.1f} %"
+    )
+
+
+def _one_seed(ranking: Ranking) -> str:
+    if len(ranking.best.seeds) > 1:
+        return ""
+    return "; one seed, so training noise was not measured (add SEED=1 and SEED=2)"

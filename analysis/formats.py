@@ -1,0 +1,79 @@
+"""A data frame as a file: CSV for machines (unrounded), Markdown and LaTeX for readers (rounded)."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from train.runs import replace_file
+
+DECIMALS = 3
+
+
+def write(table: pd.DataFrame, folder: Path, name: str) -> None:
+    """Write <name>.csv, <name>.md and <name>.tex into the folder, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, text in (("csv", csv(table)), ("md", markdown(table)), ("tex", latex(table))):
+        replace_file(folder / f"{name}.{suffix}", text.encode("utf-8"))
+
+
+def csv(table: pd.DataFrame) -> str:
+    """Every digit; an unknown number is an empty field."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A pipe table, as GitHub and Jupyter show it; nothing in a cell is taken for markup."""
+    cells = [[_markdown_cell(word) for word in row] for row in rounded(table).itertuples(index=False)]
+    header = [_markdown_cell(str(word)) for word in table.columns]
+    rule = ["---:" if _is_number(table[column]) else "---" for column in table.columns]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *cells])
+
+
+def latex(table: pd.DataFrame) -> str:
+    """A booktabs tabular, every special character escaped."""
+    # A break after + and _ lets a long feature set wrap; plain letters would run over the margin.
+    alignment = "".join("r" if _is_number(table[column]) else "l" for column in table.columns)
+    words = rounded(table).map(_latex_cell)
+    words.columns = [_latex_cell(str(column).replace("_", " ")) for column in table.columns]
+    return words.to_latex(index=False, escape=False, column_format=alignment)
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as words: three decimals, whole numbers as they are, nothing for an unknown number."""
+    return pd.DataFrame({column: table[column].map(_word) for column in table.columns}, dtype=str)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        if np.isnan(value):
+            return ""
+        return f"{value:.0f}" if value.is_integer() and abs(value) >= 2 else f"{value:.{DECIMALS}f}"
+    return "" if value is None else str(value)
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _markdown_cell(text: str) -> str:
+    for special in "\\`*_|<>[]":
+        text = text.replace(special, "\\" + special)
+    return text.replace("\n", " ")
+
+
+LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    **{special: "\\" + special for special in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "\n": " ",
+}
+
+
+def _latex_cell(text: str) -> str:
+    return "".join(LATEX_ESCAPES.get(letter, letter) for letter in text)
