@@ -5,6 +5,21 @@
 
 # Importing a family is what enters its augmentations in the registry.
 from train.augment import frames, level, masks, mixing, rows
-from train.augment.registry import AUGMENTS, Augmenter, Batch, augment, parse
+from train.augment.registry import AUGMENTS, Augmenter, Batch, augment, parse, row_axis
+from train.augment.rows import centre, window
 
-__all__ = ["AUGMENTS", "Augmenter", "Batch", "augment", "frames", "level", "masks", "mixing", "parse", "rows"]
+__all__ = [
+    "AUGMENTS",
+    "Augmenter",
+    "Batch",
+    "augment",
+    "centre",
+    "frames",
+    "level",
+    "masks",
+    "mixing",
+    "parse",
+    "row_axis",
+    "rows",
+    "window",
+]

@@ -89,6 +89,8 @@ def read(file: Path) -> dict[str, torch.Tensor]:
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = (str(error).splitlines() or ["it ends too early"])[0]
         raise RequestError(f"{file} holds no weights that can be read safely: {reason}") from None
+    if isinstance(state, Mapping):
+        state = state.get("network", state)  # a checkpoint of one of our own folds
     if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise RequestError(f"{file} holds no state dict: expected names of layers with a tensor each")
     return {OLD_DENSENET.sub(r"\1\2.", key): value for key, value in state.items()}

@@ -1,0 +1,151 @@
+"""Known answers: what each augmentation does to a clip whose content is plain to see."""
+
+import numpy as np
+import torch
+
+from train.augment import parse
+from train.augment.preview import write
+from train.augment.views import views
+
+AXES = ("frequency", "none", "cyclic")
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def run(text, x, axes=AXES, kind="image", seed=0):
+    return parse(text, kind)(x, torch.eye(len(x)), axes, seeded(seed))
+
+
+def ramp(clips: int = 4) -> torch.Tensor:
+    """Each value tells its place: 1000 * row + frame, alike in three channels."""
+    place = 1000.0 * torch.arange(64)[:, None] + torch.arange(108)
+    return place.expand(clips, 3, 64, 108).clone()
+
+
+def test_shift_rolls_all_channels_of_a_clip_alike():
+    x = ramp()
+    after = run("shift", x)[0]
+    offsets = set()
+    for before, clip in zip(x, after):
+        offset = int(clip[0, 0, 0])
+        offsets.add(offset)
+        assert torch.equal(clip, before.roll(-offset, dims=2))
+    assert len(offsets) > 1
+
+
+def test_masks_set_bands_to_the_mean_and_spare_rows_that_are_no_frequencies():
+    gone = run("mask=0.3", torch.ones(50, 3, 64, 108))[0] == 0
+    frames = gone.all(dim=2)  # (B, C, W)
+    assert torch.equal(frames[:, 0], frames[:, 1]) and torch.equal(frames[:, 0], frames[:, 2])
+    rows = gone.all(dim=3)  # (B, C, H)
+    assert not rows[:, 1].any()
+    assert rows[:, 0].any() and torch.equal(rows[:, 0], rows[:, 2])
+    assert 0 < rows[:, 0].sum(1).max() <= 2 * 0.3 * 64 + 2
+    assert 0 < frames[:, 0].sum(1).max() <= 2 * 0.3 * 108 + 2
+
+
+def test_crop_keeps_channels_together_and_coefficients_in_place():
+    after = run("crop=50x80", ramp(16))[0]
+    assert after.shape == (16, 3, 50, 80)
+    first = after[:, :, 0, 0]
+    assert torch.equal(first % 1000, first[:, :1].expand(-1, 3) % 1000)  # one offset in time a clip
+    assert (first[:, 1] // 1000 == 7).all() and (first[:, 2] // 1000 == 7).all()  # (64 - 50) / 2
+    assert len(set((first[:, 0] // 1000).tolist())) > 3
+
+
+def test_pitch_moves_spectra_turns_chroma_and_leaves_the_rest():
+    x = ramp(16)
+    after = run("pitch=0.1", x)[0]
+    assert torch.equal(after[:, 1], x[:, 1])
+    for clip in after:
+        rows = clip[:, :, 0] // 1000
+        moved = int(rows[0, 32] - 32)
+        assert torch.equal(rows[0], (torch.arange(64.0) + moved).clamp(0, 63))
+        assert sorted(rows[2].tolist()) == list(range(64))
+        assert abs((int(rows[2, 0]) - 7 * moved + 32) % 64 - 32) <= 4  # one octave there is seven here
+
+
+def test_stretch_resamples_the_time_axis():
+    x = torch.arange(108.0).expand(8, 1, 64, 108).clone()
+    after = run("stretch=0.2", x, ("none",))[0][:, 0, 0]
+    speed = after[:, 50] / 50
+    assert ((speed > 0.8 - 1e-4) & (speed < 1.2 + 1e-4)).all()
+    assert speed.std() > 0.02
+    assert torch.allclose(after[:, :80], speed[:, None] * torch.arange(80), atol=1e-2)
+
+
+def test_gain_adds_to_decibels_and_multiplies_waveforms():
+    x = torch.randn(8, 3, 64, 108)
+    step = run("gain=0.5", x)[0] - x
+    assert (step[:, 1:] == 0).all()
+    assert torch.allclose(step[:, 0], step[:, 0, :1, :1].expand(-1, 64, 108), atol=1e-5)
+    assert step[:, 0].abs().max() <= 0.5 + 1e-5 and step[:, 0, 0, 0].std() > 0.1
+    wave = torch.randn(8, 1, 1, 500)
+    factor = run("gain=0.3", wave, ("wave",), "wave")[0] / wave
+    assert torch.allclose(factor, factor[..., :1].expand(-1, 1, 1, 500), rtol=1e-4)
+    assert factor.min() > 10**-0.31 and factor.max() < 10**0.31
+
+
+def test_noise_is_white_and_another_one_for_each_clip():
+    added = run("noise=0.5", torch.zeros(8, 3, 64, 108))[0]
+    level = added.flatten(1).std(1)
+    assert (level < 0.52).all() and level.std() > 0.05
+    unit = (added / level.view(-1, 1, 1, 1)).flatten(1)
+    correlation = torch.corrcoef(unit) - torch.eye(8)
+    assert correlation.abs().max() < 0.05
+    assert abs((unit[:, 1:] * unit[:, :-1]).mean()) < 0.02
+
+
+def test_polarity_turns_some_clips_over():
+    x = torch.randn(40, 1, 1, 100)
+    sign = (run("polarity=0.5", x, ("wave",), "wave")[0] / x)[..., 0].flatten()
+    assert set(sign.tolist()) == {1.0, -1.0}
+
+
+def test_mix_and_splice_give_classes_the_shares_that_they_have_in_the_clip():
+    x = torch.eye(6)[:, :, None, None].expand(6, 6, 64, 100).clone()  # clip i is 1 in channel i
+    axes = ("none",) * 6
+    for name in ("mix", "splice"):
+        after, shares = run(f"{name}=0.5", x, axes)
+        assert torch.allclose(after.mean((2, 3)), shares, atol=1e-5)
+        assert shares.diagonal().min() >= 0.5 - 1e-5
+        assert shares.diagonal().max() > shares.diagonal().min()
+    assert set(run("splice", x, axes)[0].unique().tolist()) == {0.0, 1.0}
+
+
+def test_smooth_shares_out_to_all_classes():
+    shares = run("smooth=0.2", torch.zeros(4, 1, 64, 108), ("none",))[1]
+    assert torch.allclose(shares, 0.8 * torch.eye(4) + 0.05)
+
+
+def test_a_cropping_model_is_tested_on_crops_and_another_on_shifts():
+    x = ramp(1)
+    (centre,) = views(x, parse("crop=50x80"))
+    assert centre.shape == (1, 3, 50, 80) and centre[0, 0, 0, 0] == 7014
+    crops = list(views(x, parse("crop=50x80"), 3))
+    assert [int(crop[0, 0, 0, 0]) for crop in crops] == [7000, 7014, 7028]
+    assert [int(view[0, 0, 0, 0]) for view in views(x, parse(""), 2)] == [0, 54]
+    (whole,) = views(x, parse("mask"))
+    assert torch.equal(whole, x)
+
+
+def test_preview_holds_clips_before_and_after_each(tmp_path):
+    x = torch.randn(3, 2, 64, 108)
+    augmenter = parse("shift,crop=50x80")
+    write(
+        tmp_path / "augmented.npz",
+        x,
+        augmenter,
+        ("frequency", "none"),
+        clip_ids=["a", "b", "c"],
+        channels=["mel", "mfcc"],
+        generator=seeded(),
+    )
+    with np.load(tmp_path / "augmented.npz", allow_pickle=False) as held:
+        assert held["augment"].tolist() == ["shift=1", "crop=50x80"]
+        assert held["clip_id"].tolist() == ["a", "b", "c"]
+        assert np.array_equal(held["before"], x.half().numpy())
+        assert held["after_0"].shape == x.shape
+        assert held["after_1"].shape == held["together"].shape == (3, 2, 50, 80)
