@@ -1,10 +1,218 @@
-"""The synthetic dataset (generator follows)."""
+"""A small dataset that the project makes itself: ten kinds of sound, in five pairs.
 
-from pathlib import Path
+    pitch         chimes_in_c     chimes_in_f_sharp   the same bells, from scales that share no pitch class
+    rhythm        steady_beat     galloping_beat      as many beats a second, evenly spaced or short-short-long
+    timbre        hollow_drone    bright_drone        tones of odd partials only, or of all
+    noise colour  hiss            rumble              noise that falls by few or by many decibels an octave
+    envelope      knocks          swells              bursts that begin at once and fade, or the same backwards
 
-CATEGORIES: dict[str, str] = {}
+Each pair differs in one property, and different features see it: chroma the first, tempograms the second,
+the spectrum's shape the next two, and the last only a picture over time, since both kinds have the same
+average spectrum. Everything else (register, tempo, room, background, level) is drawn for every source
+recording; a source gives several takes and lies in one fold.
+
+Samples are (n,) float64 at SAMPLE_RATE; every function draws from the generator that it is given.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
+from scipy.signal import fftconvolve
+
+Samples = NDArray[np.float64]
+
+SAMPLE_RATE = 44_100  # Hz
+SECONDS = 5.0
+FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of a kind in a fold; clips of a source
+SEED = 20
+FIRST_SOURCE = (
+    1000  # source numbers begin here; raised whenever the sounds change, so that files get new names
+)
+
+C_SCALE, F_SHARP_SCALE = (0, 2, 4, 7, 9), (6, 8, 10, 1, 3)  # pentatonic, semitones above C
+C4 = 261.63  # Hz
 
 
-def make(folder: Path) -> Path:
-    """The synthetic dataset in ESC-50's layout."""
-    raise NotImplementedError
+@dataclass(frozen=True)
+class Source:
+    """What all takes of one source recording share."""
+
+    pitch: float  # Hz, its lowest tone
+    rolloff: float  # partial k has amplitude k^-rolloff
+    beat: float  # seconds between beats, on average
+    centre: float  # Hz, where its bursts are loudest
+    decay: float  # seconds in which its events fade to 1/e
+    room: Samples  # impulse response
+    background: float  # dB an octave, of the noise behind it
+    snr: float  # dB, of the sound over that noise
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A class: what a take of it sounds like, before room and background."""
+
+    category: str
+    sound: Callable[[Source, np.random.Generator], Samples]
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def kind(name: str, category: str, **chosen: object) -> Callable[..., Callable[..., Samples]]:
+    """Register a sound under a class's name, some of its parameters chosen."""
+
+    def register(sound: Callable[..., Samples]) -> Callable[..., Samples]:
+        KINDS[name] = Kind(category, lambda source, rng: sound(source, rng, **chosen))
+        return sound
+
+    return register
+
+
+# Building blocks
+
+
+def seconds(duration: float) -> Samples:
+    """The time of each sample."""
+    return np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
+
+
+def tone(pitch: float, partials: Sequence[int], rolloff: float, time: Samples) -> Samples:
+    """A sum of sines, as far as they stay below the Nyquist frequency."""
+    audible = [number for number in partials if number * pitch < SAMPLE_RATE / 2.2]
+    return sum((n**-rolloff * np.sin(2 * np.pi * n * pitch * time) for n in audible), np.zeros_like(time))
+
+
+def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samples:
+    """Noise whose power changes by `slope` dB an octave, with unit variance."""
+    spectrum = rfft(rng.standard_normal(samples))
+    octaves = np.log2(np.maximum(rfftfreq(samples, 1 / SAMPLE_RATE), 30) / 1000)
+    noise = irfft(spectrum * 10 ** (slope * octaves / 20), samples)
+    return noise / noise.std()
+
+
+def burst(source: Source, rng: np.random.Generator, decay: float) -> Samples:
+    """Noise around the source's centre that begins at once and fades."""
+    size = next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
+    octaves = np.log2(np.maximum(rfftfreq(size, 1 / SAMPLE_RATE), 1) / source.centre)
+    noise = irfft(rfft(rng.standard_normal(size)) * np.exp(-(octaves**2)), size)
+    return noise * np.exp(-np.arange(size) / (decay * SAMPLE_RATE))
+
+
+def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
+    """Events laid into a clip, each at its time in seconds; what reaches past the end is cut."""
+    clip = np.zeros(round(SECONDS * SAMPLE_RATE))
+    for time, event in events:
+        start = round(time * SAMPLE_RATE)
+        event = event[: max(0, len(clip) - start)]
+        clip[start : start + len(event)] += event
+    return clip
+
+
+# The ten kinds
+
+
+@kind("chimes_in_c", "pitch", scale=C_SCALE)
+@kind("chimes_in_f_sharp", "pitch", scale=F_SHARP_SCALE)
+def chimes(source: Source, rng: np.random.Generator, scale: Sequence[int]) -> Samples:
+    """A dozen struck tones from a scale, in any of two octaves."""
+    time = seconds(1.5)
+    fade = np.exp(-time / (2 * source.decay))
+    events = []
+    for start in rng.uniform(0, SECONDS - 0.3, size=12):
+        semitone = rng.choice(scale) + 12 * rng.integers(0, 2)
+        struck = tone(C4 * 2 ** (semitone / 12), (1, 2, 4), source.rolloff, time)
+        events.append((start, rng.uniform(0.4, 1) * fade * struck))
+    return scene(events)
+
+
+@kind("steady_beat", "rhythm", pattern=(1, 1, 1))
+@kind("galloping_beat", "rhythm", pattern=(0.6, 0.6, 1.8))
+def beat(source: Source, rng: np.random.Generator, pattern: Sequence[float]) -> Samples:
+    """Short bursts at intervals that repeat a pattern, slightly off the beat."""
+    times = source.beat * (np.cumsum(np.tile(pattern, 20)) + rng.uniform(-3, 0))
+    times += rng.normal(0, 0.008, size=len(times))
+    return scene([(time, burst(source, rng, 0.03)) for time in times if 0 <= time < SECONDS])
+
+
+@kind("hollow_drone", "timbre", partials=range(1, 40, 2))
+@kind("bright_drone", "timbre", partials=range(1, 40))
+def drone(source: Source, rng: np.random.Generator, partials: Sequence[int]) -> Samples:
+    """Four long tones, one after another, at any pitch."""
+    time = seconds(SECONDS / 4)
+    attack = np.minimum(1, np.minimum(time, time[::-1]) / 0.1)
+    pitches = source.pitch * 2 ** rng.uniform(0, 1.5, size=4)
+    return np.concatenate([attack * tone(pitch, partials, source.rolloff, time) for pitch in pitches])
+
+
+@kind("hiss", "noise colour", slope=-2.0)
+@kind("rumble", "noise colour", slope=-5.0)
+def noise(source: Source, rng: np.random.Generator, slope: float) -> Samples:
+    """Steady noise; its slope varies by some decibels around that of its kind."""
+    return coloured_noise(rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1.5, 1.5))
+
+
+@kind("knocks", "envelope", backwards=False)
+@kind("swells", "envelope", backwards=True)
+def events(source: Source, rng: np.random.Generator, backwards: bool) -> Samples:
+    """Half a dozen long bursts at any time, forwards or backwards."""
+    bursts = [(time, burst(source, rng, source.decay)) for time in rng.uniform(0, SECONDS - 0.5, size=6)]
+    return scene(bursts)[::-1] if backwards else scene(bursts)
+
+
+CATEGORIES = {name: kind.category for name, kind in KINDS.items()}
+
+
+# From a kind to a dataset
+
+
+def draw_source(rng: np.random.Generator) -> Source:
+    """A source recording's own register, tempo, room and background."""
+    reverberation = rng.uniform(0.05, 0.3)
+    time = seconds(4 * reverberation)
+    room = rng.standard_normal(len(time)) * np.exp(-time / reverberation)
+    room *= rng.uniform(0.1, 0.7) / np.linalg.norm(room)
+    room[0] = 1  # the direct sound
+    return Source(
+        pitch=rng.uniform(80, 250),
+        rolloff=rng.uniform(0.6, 1.4),
+        beat=rng.uniform(0.25, 0.5),
+        centre=float(np.exp(rng.uniform(np.log(300), np.log(5000)))),
+        decay=rng.uniform(0.1, 0.25),
+        room=room,
+        background=rng.uniform(-5, 0),
+        snr=rng.uniform(0, 20),
+    )
+
+
+def take(sound: Callable[..., Samples], source: Source, rng: np.random.Generator) -> Samples:
+    """One clip: the sound in its room, over its background, at any level short of clipping."""
+    dry = sound(source, rng)
+    wet = fftconvolve(dry, source.room)[: len(dry)]
+    wet /= wet.std()
+    clip = wet + 10 ** (-source.snr / 20) * coloured_noise(rng, len(wet), source.background)
+    return clip * rng.uniform(0.2, 0.9) / np.abs(clip).max()
+
+
+def table() -> pd.DataFrame:
+    """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`."""
+    rows = []
+    for target, name in enumerate(KINDS):
+        for number in range(FOLDS * SOURCES):
+            fold, source = 1 + number % FOLDS, FIRST_SOURCE + target * FOLDS * SOURCES + number
+            for letter in "ABCDEFGH"[:TAKES]:
+                filename = f"{fold}-{source}-{letter}-{target}.wav"
+                rows.append((filename, fold, target, name, False, source, letter))
+    columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
+    return pd.DataFrame(rows, columns=columns).sort_values("filename", ignore_index=True)
+
+
+def clip(row: Any, seed: int = SEED) -> Samples:
+    """The sound of one row of the table; it depends on nothing but the row and the seed."""
+    source = draw_source(np.random.default_rng([seed, row.src_file]))
+    rng = np.random.default_rng([seed, row.src_file, ord(row.take)])
+    return take(KINDS[row.category].sound, source, rng)

@@ -14,8 +14,8 @@ from pipeline.datasets.dataset import Source
 
 # Sounds by their name, readable or not: what cannot be decoded is to be named later, not lost here.
 SOUNDS = re.compile(
-    r".*\.(wave?|flac|og[ga]|opus|mp3|aiff?|aifc|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
-    re.I | re.S,
+    r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -7,14 +7,13 @@ from commandline import RequestError, nearest
 from features_cache import Cache, dataset_name
 from features_cache.location import NAMED, is_cache
 from features_cache.table import validate
-from pipeline.datasets import class_folders, esc50, esc_layout, table_file
+from pipeline.datasets import class_folders, esc50, esc_layout, synthetic, table_file
 from pipeline.datasets.copies import with_copies
 from pipeline.datasets.dataset import Dataset, Source
 from pipeline.datasets.folds import with_folds
 from pipeline.datasets.groups import with_groups
 from pipeline.datasets.survey import survey
 from pipeline.synth import CATEGORIES as SYNTHETIC
-from pipeline.synth import make
 
 
 def load(
@@ -65,7 +64,7 @@ def _source(
         folder = esc50.obtain(data, archive=archive, url=url)
         return esc50.subset(esc_layout.read(folder, audio_dir), dataset)
     if dataset == "synth":
-        return esc_layout.read(make(data / "synth"), audio_dir)
+        return esc_layout.read(synthetic.make(data / "synth"), audio_dir)
     path = Path(dataset)
     if path.is_dir():
         if esc_layout.is_layout(path, audio_dir):
