@@ -1,0 +1,24 @@
+"""`python -m analysis`: tables, figures and the report, from the run folders and the cache."""
+
+from analysis.options import AnalysisOptions
+from commandline import main
+from commandline.parse import Command
+
+
+def analysis(options: AnalysisOptions) -> int:
+    """Write reports/<dataset>/index.html for every dataset that has runs or a cache."""
+    # Loaded here, so that --help and a mistyped option do not wait for matplotlib.
+    from analysis.jobs import jobs
+    from analysis.report import build
+
+    for job in jobs(options):
+        built = build(job, options)
+        print(f"{job.dataset}: {built.found}")
+        print(f"report: {built.page.resolve()}{'' if built.fresh else ' (nothing has changed)'}")
+    return 0
+
+
+COMMANDS: list[Command] = [analysis]
+
+if __name__ == "__main__":
+    main(COMMANDS)

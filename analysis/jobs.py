@@ -1,0 +1,66 @@
+"""Which reports are to be made, of which runs and which cache."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.options import AnalysisOptions
+from commandline import RequestError
+from features_cache.location import cache_folder, dataset_name, is_cache
+from train.runs import RunFolder, find, select
+
+
+@dataclass(frozen=True)
+class Job:
+    """One report: a dataset's name, its run folders, its cache if there is one, and where the report goes."""
+
+    dataset: str
+    runs: tuple[RunFolder, ...]
+    cache: Path | None
+    folder: Path
+    given: str  # the variables that ask for just this report again
+
+
+def jobs(options: AnalysisOptions) -> list[Job]:
+    """A job for the dataset that is asked for, else for every dataset that has runs or a cache."""
+    if options.dataset or options.name:
+        asked = options.dataset or str(options.name)
+        name = dataset_name(asked, options.name)
+        cache = cache_folder(asked, options.data, options.name)
+        runs = _runs(options, name)
+        if not runs and not is_cache(cache):
+            raise RequestError(
+                _nothing(options, f"{options.runs / name} holds no run and {cache} no features")
+            )
+        return [_job(options, name, runs, cache, f"DATASET={asked}")]
+    by_dataset: dict[str, list[RunFolder]] = {}
+    for run in _runs(options, None):
+        by_dataset.setdefault(run.path.parent.name, []).append(run)
+    if not options.run:
+        for cache in sorted(options.data.glob("*/features")):
+            if is_cache(cache):
+                by_dataset.setdefault(cache.parent.name, [])
+    if not by_dataset:
+        raise RequestError(_nothing(options, f"{options.runs} holds no run and {options.data} no features"))
+    return [
+        _job(options, name, runs, options.data / name / "features", f"DATASET={name}")
+        for name, runs in sorted(by_dataset.items())
+    ]
+
+
+def _runs(options: AnalysisOptions, dataset: str | None) -> list[RunFolder]:
+    if options.run:
+        return select(options.runs, " ".join(options.run), dataset)
+    return find(options.runs, dataset)
+
+
+def _job(options: AnalysisOptions, name: str, runs: Sequence[RunFolder], cache: Path, given: str) -> Job:
+    words = [given, f'RUN="{" ".join(options.run)}"'] if options.run else [given]
+    return Job(name, tuple(runs), cache if is_cache(cache) else None, options.reports / name, " ".join(words))
+
+
+def _nothing(options: AnalysisOptions, found: str) -> str:
+    return (
+        f"nothing to report on: {found}. Extract features first (make features DATASET={options.dataset or 'esc50'}), "
+        "then train (make train)"
+    )

@@ -1,0 +1,78 @@
+"""From a report's content to one self-contained HTML page. Numbers are rounded here and nowhere earlier."""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parent / "templates"
+UNKNOWN = "–"
+
+
+def render(**content: Any) -> str:
+    """The page; every name that the templates use must be given, and every text is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "decimals": decimals,
+        "count": count,
+        "seconds": seconds,
+        "slug": slug,
+        "breakable": breakable,
+    }
+    environment.globals["source"] = source
+    return environment.get_template("page.html").render(**content)
+
+
+def source(name: str) -> Markup:
+    """A style sheet or script of the templates' folder, as it is."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """0.8765 -> 87.7"""
+    return UNKNOWN if _unknown(value) else f"{100 * value:.{digits}f}"
+
+
+def decimals(value: float, digits: int = 3) -> str:
+    return UNKNOWN if _unknown(value) else f"{value:.{digits}f}"
+
+
+def count(value: float) -> str:
+    """11175370 -> 11.2 M, 2000 -> 2,000"""
+    if _unknown(value):
+        return UNKNOWN
+    return f"{value / 1e6:.1f} M" if abs(value) >= 1e6 else f"{value:,.0f}"
+
+
+def seconds(value: float) -> str:
+    """75 -> 1:15 min, 5400 -> 1:30 h"""
+    if _unknown(value):
+        return UNKNOWN
+    if value < 60:
+        return f"{value:.0f} s"
+    small, unit = (value, "min") if value < 3600 else (value / 60, "h")
+    return f"{int(small // 60)}:{int(small % 60):02d} {unit}"
+
+
+def slug(text: str) -> str:
+    """A name as an id of an element: what is no letter or digit becomes its code point, so that ids differ."""
+    return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)
+
+
+def breakable(text: str) -> Markup:
+    """A feature set that may wrap after each +."""
+    return Markup("+<wbr>").join(text.split("+"))
+
+
+def _unknown(value: float | None) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,191 @@
+// The error browser. Data: see analysis/browser.py. Pictures and sounds stand base64 in <script type="text/plain">
+// elements after this one and are looked up when a clip is shown, so that the page never waits for them.
+const browser = document.getElementById("browser");
+if (browser) {
+  const data = JSON.parse(document.getElementById("browser-data").textContent);
+  const PAGE = 12; // clips shown at a time
+  const state = { run: 0, counts: false, cell: null, shown: PAGE };
+  const find = (id) => document.getElementById(id);
+  const matrix = find("matrix"), list = find("clips"), chosen = find("chosen"), more = find("more");
+
+  function make(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  }
+
+  // A view: one run with the clips and classes that it was tested on.
+  function view() {
+    const run = data.runs[state.run];
+    return { ...data.spaces[run.space], ...run };
+  }
+
+  function countCells(v) {
+    const counts = v.classes.map(() => v.classes.map(() => 0));
+    v.target.forEach((truth, row) => counts[truth][v.top[row][0]]++);
+    return counts;
+  }
+
+  function drawMatrix() {
+    const v = view(), counts = countCells(v), small = v.classes.length > 20;
+    browser.classList.toggle("many", small);
+    matrix.className = "matrix" + (small ? " small" : "");
+    const edge = (place) => place > 0 && v.categories[place] !== v.categories[place - 1];
+    const head = make("tr", {}, make("td"));
+    v.classes.forEach((name) => head.append(make("th", { scope: "col", title: name }, make("span", {}, name))));
+    const rows = v.classes.map((name, truth) => {
+      const total = counts[truth].reduce((a, b) => a + b, 0);
+      const row = make("tr", {}, make("th", { scope: "row", title: name }, name));
+      counts[truth].forEach((count, said) => {
+        const share = total ? count / total : 0;
+        const text = count === 0 ? "" : state.counts ? String(count) : small && share < 0.05 ? "" : String(Math.round(100 * share));
+        const label = `${name} ${truth === said ? "recognised" : `taken for ${v.classes[said]}`}: ${count} of ${total} clips`;
+        const cell = make("td", { role: "gridcell", tabindex: -1, "aria-label": label, title: label, "data-truth": truth, "data-said": said }, text);
+        cell.style.setProperty("--v", share.toFixed(3));
+        cell.classList.add(count ? "some" : "zero");
+        cell.classList.toggle("dark", share > 0.5);
+        cell.classList.toggle("edge-top", edge(truth));
+        cell.classList.toggle("edge-left", edge(said));
+        row.append(cell);
+      });
+      return row;
+    });
+    matrix.replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
+    const start = state.cell ? cellAt(...state.cell) : matrix.querySelector("td[data-truth]");
+    if (start) start.tabIndex = 0;
+    markCell();
+  }
+
+  const cellAt = (truth, said) => matrix.querySelector(`td[data-truth="${truth}"][data-said="${said}"]`);
+
+  function markCell() {
+    matrix.querySelector("[aria-selected]")?.removeAttribute("aria-selected");
+    if (state.cell) cellAt(...state.cell)?.setAttribute("aria-selected", "true");
+  }
+
+  // Rows of the view that the list shows: those of the chosen cell, or all that were wrong; hardest first.
+  function chosenRows(v) {
+    const wanted = state.cell
+      ? (row) => v.target[row] === state.cell[0] && v.top[row][0] === state.cell[1]
+      : (row) => v.target[row] !== v.top[row][0];
+    return v.clips.map((_, row) => row).filter(wanted).sort((a, b) => data.clips[v.clips[a]].rank - data.clips[v.clips[b]].rank);
+  }
+
+  function drawClips() {
+    const v = view(), rows = chosenRows(v);
+    const clips = (number) => `${number} clip${number === 1 ? "" : "s"}`;
+    if (state.cell) {
+      const [truth, said] = state.cell.map((place) => v.classes[place]);
+      chosen.textContent = truth === said ? `${truth} recognised: ${clips(rows.length)}` : `${truth} taken for ${said}: ${clips(rows.length)}`;
+    } else {
+      chosen.textContent = rows.length ? `All ${clips(rows.length)} that this run got wrong, hardest for all runs first` : "This run got every clip right";
+    }
+    find("all-wrong").hidden = !state.cell;
+    list.replaceChildren(...rows.slice(0, state.shown).map((row) => card(v, row)));
+    more.hidden = rows.length <= state.shown;
+    more.textContent = `Show more (${rows.length - state.shown} left)`;
+  }
+
+  function card(v, row) {
+    const clip = data.clips[v.clips[row]], truth = v.target[row], said = v.top[row][0];
+    const title = truth === said ? v.classes[truth] : `${v.classes[truth]} → ${v.classes[said]}`;
+    const sub = [clip.id, `fold ${v.folds[row]}`, clip.group && clip.group !== clip.id ? `recording ${clip.group}` : ""].filter(Boolean).join(" · ");
+    return make("li", { class: "clip" }, make("h4", {}, title, make("small", {}, sub)), pictures(clip), sound(clip), bars(v, row), others(v, row));
+  }
+
+  function pictures(clip) {
+    const shown = data.features.map((name, place) => {
+      const source = find(`picture-${place}-${clip.place}`);
+      if (!source) return null;
+      const image = make("img", { alt: `${name} of ${clip.id}`, src: `data:image/webp;base64,${source.textContent.trim()}` });
+      return make("figure", {}, image, make("figcaption", {}, name));
+    });
+    return make("div", { class: "pictures" }, ...shown.filter(Boolean));
+  }
+
+  function sound(clip) {
+    const source = find(`sound-${clip.place}`);
+    const address = source ? `data:audio/mpeg;base64,${source.textContent.trim()}` : clip.link;
+    if (!address) return make("p", { class: "silent" }, data.silent);
+    return make("audio", { controls: "", preload: source ? "metadata" : "none", src: address, "aria-label": `sound of ${clip.id}` });
+  }
+
+  function bars(v, row) {
+    const [first, second, third, ...percent] = v.top[row], truth = v.target[row];
+    const lines = [first, second, third].map((place, rank) => [place, percent[rank]]).filter(([place]) => place >= 0);
+    if (!lines.some(([place]) => place === truth)) lines.push([truth, percent[3]]);
+    const box = make("div", { class: "bars" });
+    for (const [place, value] of lines) {
+      const mark = place === truth ? "true" : "";
+      const bar = make("i", { class: mark });
+      bar.style.width = `${value}%`;
+      box.append(make("span", { class: mark, title: v.classes[place] }, v.classes[place]), make("span", {}, bar), make("span", { class: mark }, `${value} %`));
+    }
+    return box;
+  }
+
+  // What the other runs on the same clips said.
+  function others(v, row) {
+    const said = data.runs.map((run, place) => [run, place]).filter(([run, place]) => place !== state.run && run.space === data.runs[state.run].space);
+    if (!said.length) return "";
+    const right = said.filter(([run]) => run.top[row][0] === v.target[row]).length;
+    const lines = said.map(([run]) => {
+      const place = run.top[row][0], hit = place === v.target[row];
+      return make("li", {}, `${run.name}: `, make("span", { class: hit ? "right" : "wrong" }, `${v.classes[place]} ${hit ? "✓" : "✗"}`), ` ${run.top[row][3]} %`);
+    });
+    const summary = `${right} of ${said.length} other run${said.length === 1 ? "" : "s"} got it right`;
+    const box = make("details", { class: "others" }, make("summary", {}, summary), make("ul", {}, ...lines));
+    box.open = said.length <= 3;
+    return box;
+  }
+
+  function choose(cell, move) {
+    state.cell = cell;
+    state.shown = PAGE;
+    markCell();
+    drawClips();
+    if (move) chosen.scrollIntoView({ block: "nearest" });
+  }
+
+  function redraw() { drawMatrix(); drawClips(); }
+
+  matrix.addEventListener("click", (event) => {
+    const cell = event.target.closest("td[data-truth]");
+    if (cell) { focusCell(cell); choose([+cell.dataset.truth, +cell.dataset.said], true); }
+  });
+  matrix.addEventListener("keydown", (event) => {
+    const cell = event.target.closest("td[data-truth]");
+    if (!cell) return;
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (step) focusCell(cellAt(+cell.dataset.truth + step[0], +cell.dataset.said + step[1]));
+    else if (event.key === "Enter" || event.key === " ") cell.click();
+    else if (event.key === "Escape") choose(null, false);
+    else return;
+    event.preventDefault();
+  });
+  function focusCell(cell) {
+    if (!cell) return;
+    matrix.querySelector("[tabindex='0']")?.setAttribute("tabindex", -1);
+    cell.tabIndex = 0;
+    cell.focus();
+  }
+  find("run-choice").addEventListener("change", (event) => {
+    const before = data.runs[state.run].space;
+    state.run = +event.target.value;
+    if (data.runs[state.run].space !== before) state.cell = null;
+    state.shown = PAGE;
+    redraw();
+  });
+  find("counts").addEventListener("click", (event) => {
+    state.counts = !state.counts;
+    event.target.setAttribute("aria-pressed", state.counts);
+    drawMatrix();
+  });
+  find("all-wrong").addEventListener("click", () => choose(null, false));
+  more.addEventListener("click", () => { state.shown += PAGE; drawClips(); });
+  // Pictures and sounds stand below this script: the first clips are drawn when they are there.
+  drawMatrix();
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", drawClips);
+  else drawClips();
+}

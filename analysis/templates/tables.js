@@ -1,0 +1,52 @@
+// Sortable, filterable tables: <table data-sortable> with <th><button>, an optional <input data-filter="table id">.
+function sortTable(table, column, descending) {
+  const body = table.tBodies[0];
+  const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
+  const number = (text) => (text === "" ? NaN : Number(text));
+  const rows = [...body.rows].map((row) => [row, value(row)]);
+  const numeric = rows.some(([, v]) => !Number.isNaN(number(v)));
+  rows.sort(([, a], [, b]) => {
+    if (!numeric) return (descending ? -1 : 1) * a.localeCompare(b);
+    const [x, y] = [number(a), number(b)];
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y); // unknown stays last
+    return descending ? y - x : x - y;
+  });
+  body.append(...rows.map(([row]) => row));
+  for (const [place, head] of [...table.tHead.rows[0].cells].entries()) {
+    if (place === column) head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+    else head.removeAttribute("aria-sort");
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("table[data-sortable] th button");
+  if (!button) return;
+  const head = button.closest("th");
+  const numbersFirst = !head.classList.contains("text"); // the largest number, the first letter
+  const now = head.getAttribute("aria-sort");
+  const descending = now ? now === "ascending" : numbersFirst;
+  sortTable(head.closest("table"), head.cellIndex, descending);
+});
+
+for (const input of document.querySelectorAll("input[data-filter]")) {
+  const table = document.getElementById(input.dataset.filter);
+  const said = document.getElementById(input.dataset.filter + "-said");
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of table.tBodies[0].rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+      shown += !row.hidden;
+    }
+    said.textContent = words.length ? `${shown} of ${table.tBodies[0].rows.length} rows` : "";
+  });
+}
+
+// A link to a run's section opens it.
+addEventListener("hashchange", openTarget);
+function openTarget() {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target && target.tagName === "DETAILS") target.open = true;
+}
+openTarget();
