@@ -1,10 +1,10 @@
 """A small dataset that the project makes itself: ten kinds of sound, in five pairs.
 
     pitch         chimes_in_c     chimes_in_f_sharp   the same bells, from scales that share no pitch class
-    rhythm        steady_beat     galloping_beat      as many beats a second, evenly spaced or short-short-long
+    rhythm        steady_beat     galloping_beat      as many beats a second, even or short-short-long
     timbre        hollow_drone    bright_drone        tones of odd partials only, or of all
     noise colour  hiss            rumble              noise that falls by few or by many decibels an octave
-    envelope      knocks          swells              bursts that begin at once and fade, or the same backwards
+    envelope      knocks          swells              bursts that begin at once and fade, or run backwards
 
 Each pair differs in one property, and different features see it: chroma the first, tempograms the second,
 the spectrum's shape the next two, and the last only a picture over time, since both kinds have the same
@@ -29,10 +29,8 @@ Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz
 SECONDS = 5.0
 FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of a kind in a fold; clips of a source
-SEED = 20
-FIRST_SOURCE = (
-    1000  # source numbers begin here; raised whenever the sounds change, so that files get new names
-)
+SEED = 0
+FIRST_SOURCE = 1000  # source numbers begin here; raised when the sounds change, so that files get new names
 
 C_SCALE, F_SHARP_SCALE = (0, 2, 4, 7, 9), (6, 8, 10, 1, 3)  # pentatonic, semitones above C
 C4 = 261.63  # Hz
