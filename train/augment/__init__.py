@@ -5,7 +5,7 @@
 
 # Importing a family is what enters its augmentations in the registry.
 from train.augment import frames, level, masks, mixing, rows
-from train.augment.registry import AUGMENTS, Augmenter, Batch, augment, parse, row_axis
+from train.augment.registry import AUGMENTS, Augmenter, Batch, augment, parse
 from train.augment.rows import centre, window
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "masks",
     "mixing",
     "parse",
-    "row_axis",
     "rows",
     "window",
 ]

@@ -1,4 +1,4 @@
-"""What changes the class shares of a clip: another clip in it, or doubt about its label."""
+"""Two clips in one, with their classes in the same shares."""
 
 import torch
 
@@ -28,9 +28,3 @@ def splice(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     x = torch.where(inside[:, None, None, :], batch.x[other], batch.x)
     share = inside.to(batch.y.dtype).mean(1, keepdim=True)
     return batch._replace(x=x, y=torch.lerp(batch.y, batch.y[other], share))
-
-
-@augment(default=0.1, most=0.9)
-def smooth(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
-    """Label smoothing (Szegedy et al. 2016): `strength` of each clip is shared out evenly to all classes."""
-    return batch._replace(y=torch.lerp(batch.y, torch.full_like(batch.y, 1 / batch.y.shape[1]), strength))

@@ -22,8 +22,6 @@ import torch
 
 from commandline import RequestError, nearest
 
-FEWEST_ROWS = 16  # in hertz, to be taken for a spectrum
-
 
 class Batch(NamedTuple):
     """Clips x (B, C, H, W), their class shares y (B, K), the row axis of each channel."""
@@ -96,18 +94,6 @@ def augment(
         return transform
 
     return enter
-
-
-def row_axis(feature: str, row_unit: str, rows: int) -> str:
-    """What the rows of a stored feature are to an augmentation, from its name and the unit of its row axis.
-
-    Few rows in hertz are bands of unequal meaning (contrast has seven): they are not moved.
-    """
-    if feature == "waveform":
-        return "wave"
-    if row_unit == "pitch class":
-        return "cyclic"
-    return "frequency" if row_unit == "Hz" and rows >= FEWEST_ROWS else "none"
 
 
 @dataclass(frozen=True)

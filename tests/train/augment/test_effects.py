@@ -5,7 +5,6 @@ import torch
 
 from train.augment import parse
 from train.augment.preview import write
-from train.augment.views import views
 
 AXES = ("frequency", "none", "cyclic")
 
@@ -113,22 +112,6 @@ def test_mix_and_splice_give_classes_the_shares_that_they_have_in_the_clip():
         assert shares.diagonal().min() >= 0.5 - 1e-5
         assert shares.diagonal().max() > shares.diagonal().min()
     assert set(run("splice", x, axes)[0].unique().tolist()) == {0.0, 1.0}
-
-
-def test_smooth_shares_out_to_all_classes():
-    shares = run("smooth=0.2", torch.zeros(4, 1, 64, 108), ("none",))[1]
-    assert torch.allclose(shares, 0.8 * torch.eye(4) + 0.05)
-
-
-def test_a_cropping_model_is_tested_on_crops_and_another_on_shifts():
-    x = ramp(1)
-    (centre,) = views(x, parse("crop=50x80"))
-    assert centre.shape == (1, 3, 50, 80) and centre[0, 0, 0, 0] == 7014
-    crops = list(views(x, parse("crop=50x80"), 3))
-    assert [int(crop[0, 0, 0, 0]) for crop in crops] == [7000, 7014, 7028]
-    assert [int(view[0, 0, 0, 0]) for view in views(x, parse(""), 2)] == [0, 54]
-    (whole,) = views(x, parse("mask"))
-    assert torch.equal(whole, x)
 
 
 def test_preview_holds_clips_before_and_after_each(tmp_path):
