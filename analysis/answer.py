@@ -19,6 +19,7 @@ from analysis.results import Run
 WORTH = 0.05
 NAMED = 6  # tied sets named before "and 3 more"
 NORMAL_95 = 1.96
+EXAMPLE = 'make sweep FEATURES="mel mel+mfcc"'
 
 
 @dataclass(frozen=True)
@@ -82,75 +83,56 @@ def _round_up(number: float) -> int:
 
 
 def _no_run() -> Answer:
-    return Answer(
-        "no run",
-        (
-            "No run has been trained yet, so this report shows the data alone.",
-            "Below are the clips, their classes and how well each cached feature separates them.",
-            'Train two feature sets to compare them: make sweep FEATURES="mel mel+mfcc".',
-        ),
-    )
+    found = "No run has been trained yet, so this report shows the data alone."
+    sure = "Below are the clips, their classes and how well each cached feature separates them."
+    return Answer("no run", (found, sure, f"Train two feature sets to compare them: {EXAMPLE}."))
 
 
 def _one_run(ranking: Ranking) -> Answer:
-    best = ranking.best
-    return Answer(
-        "one run",
-        (
-            f"{best.features} with {best.model} gets {_score(ranking)}.",
-            f"That is one set alone, so whether another would do better is not known{_one_seed(ranking)}.",
-            'Train a second set to compare it with: make sweep FEATURES="mel mel+mfcc".',
-        ),
-    )
+    found = f"{ranking.best.features} with {ranking.best.model} gets {_score(ranking)}."
+    sure = f"That is one set alone, so whether another would do better is not known{_one_seed(ranking)}."
+    return Answer("one run", (found, sure, f"Train a second set to compare it with: {EXAMPLE}."))
 
 
 def _clear_winner(ranking: Ranking) -> Answer:
-    second = ranking.runs[1]
-    pair = ranking.pair(ranking.best, second)
-    return Answer(
-        "clear winner",
-        (
-            f"{name(ranking.best, ranking)} is the clear winner of {len(ranking.runs)} sets: {_score(ranking)}.",
-            f"It is ahead of {name(second, ranking)} by {_points(pair['difference'])} ({_interval(pair)})"
-            f"{', and of every other set by more' if len(ranking.runs) > 2 else ''}, after Holm's correction.",
-            f"{_corrected(ranking)}{_one_seed(ranking)}.",
-        ),
-    )
+    best, second = (name(run, ranking) for run in ranking.runs[:2])
+    pair = ranking.pair(*ranking.runs[:2])
+    others = ", and of every other set by more" if len(ranking.runs) > 2 else ""
+    found = f"{best} is the clear winner of {len(ranking.runs)} sets: {_score(ranking)}."
+    sure = f"It is ahead of {second} by {_points(pair)} ({_interval(pair)}){others}, after Holm's correction."
+    then = f"{_corrected(ranking).capitalize()}{_one_seed(ranking)}."
+    return Answer("clear winner", (found, sure, then))
 
 
 def _tie(ranking: Ranking) -> Answer:
-    last = ranking.tied[-1]
-    pair = ranking.pair(ranking.best, last)
+    best, last = ranking.best, ranking.tied[-1]
+    pair = ranking.pair(best, last)
+    tied = _listed(ranking, (best, *ranking.tied))
     worse = len(ranking.runs) - 1 - len(ranking.tied)
-    return Answer(
-        "tie",
-        (
-            f"A tie: {_listed(ranking, (ranking.best, *ranking.tied))} cannot be told apart; ahead is "
-            f"{name(ranking.best, ranking)} with {_score(ranking)}.",
-            f"The last of them, {name(last, ranking)}, is {_points(pair['difference'])} behind ({_interval(pair)}); "
-            f"of the other sets {worse or 'none'} {'are' if worse > 1 else 'is'} shown to be worse.",
-            f"Take the cheapest of the tied; {_corrected(ranking)[0].lower()}{_corrected(ranking)[1:]}"
-            f"{_one_seed(ranking)}.",
-        ),
+    shown = f"{worse} {'are' if worse > 1 else 'is'}" if worse else "none is"
+    found = f"A tie: {tied} cannot be told apart; {name(best, ranking)} is ahead with {_score(ranking)}."
+    sure = (
+        f"The last of them, {name(last, ranking)}, is {_points(pair)} behind ({_interval(pair)}); "
+        f"of the other sets {shown} shown to be worse."
     )
+    then = f"Take the cheapest of the tied; {_corrected(ranking)}{_one_seed(ranking)}."
+    return Answer("tie", (found, sure, then))
 
 
 def _too_little_data(ranking: Ranking, rivals: Sequence[Run], worth: float, clips: int, seeds: int) -> Answer:
-    best = ranking.best
+    best, rival = ranking.best, rivals[0]
+    pair = ranking.pair(best, rival)
     fewest = min(len(run.seeds) for run in (best, *rivals))
     ways = [f"about {clips:,} test clips instead of {len(best.clip_ids):,}"] if clips else []
     ways += [f"about {seeds} seeds of each set instead of {fewest}"] if seeds else []
-    pair = ranking.pair(best, rivals[0])
-    return Answer(
-        "too little data",
-        (
-            f"Too little data to say which set is best: {name(best, ranking)} is ahead with {_score(ranking)}, "
-            f"but {_listed(ranking, rivals)} may be as good.",
-            f"Its lead over {name(rivals[0], ranking)} is {_points(pair['difference'])} ({_interval(pair)}).",
-            f"To see a difference of {_points(worth)} it would take {' and '.join(ways)}"
-            f"{'' if seeds else _one_seed(ranking)}.",
-        ),
+    unmeasured = "" if seeds else _one_seed(ranking)
+    found = (
+        f"Too little data to say which set is best: {name(best, ranking)} is ahead with {_score(ranking)}, "
+        f"but {_listed(ranking, rivals)} may be as good."
     )
+    sure = f"Its lead over {name(rival, ranking)} is {_points(pair)} ({_interval(pair)})."
+    then = f"To see a difference of {100 * worth:.1f} points it would take {' and '.join(ways)}{unmeasured}."
+    return Answer("too little data", (found, sure, then))
 
 
 def name(run: Run, ranking: Ranking) -> str:
@@ -174,8 +156,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _points(difference: float) -> str:
-    return f"{100 * difference:.1f} points"
+def _points(pair: pd.Series) -> str:
+    return f"{100 * pair['difference']:.1f} points"
 
 
 def _interval(pair: pd.Series) -> str:
@@ -193,9 +175,9 @@ def _corrected(ranking: Ranking) -> str:
     """What the choice is worth once the choice itself is charged for."""
     winner = corrected_winner(ranking)
     if winner is None:
-        return "With one fold alone the score cannot be corrected for having been chosen"
+        return "with one fold alone the score cannot be corrected for having been chosen"
     return (
-        f"Corrected for having been chosen (on all folds but one, scored on that one) the score is "
+        "corrected for having been chosen (on all folds but one, scored on that one) the score is "
         f"{100 * winner.accuracy:.1f} %"
     )
 

@@ -54,10 +54,10 @@ def _shares(a: Floats, b: Floats, target: Ints, weights: Floats) -> dict[str, fl
     return {name: float(weights @ share) for name, share in shares.items()}
 
 
-def matrix(ranking: Ranking, table: pd.DataFrame, column: str) -> Floats:
-    """One column of `complementarity` as (R, R), symmetric, runs in the ranking's order; diagonal NaN."""
+def fused_matrix(ranking: Ranking, table: pd.DataFrame) -> Floats:
+    """Accuracies (R, R) of each pair fused, runs in the ranking's order; of each alone on the diagonal."""
     place = {run.name: number for number, run in enumerate(ranking.runs)}
-    square = np.full((len(place), len(place)), np.nan)
+    square = np.diag(ranking.accuracy)
     a, b = table["a"].map(place), table["b"].map(place)
-    square[a, b] = square[b, a] = table[column]
+    square[a, b] = square[b, a] = table["fused"]
     return square

@@ -48,8 +48,8 @@ def _load(members: Sequence[RunFolder]) -> list[Run]:
     for run in loaded[1:]:
         if run.task != first.task or not same_clips(run, first):
             raise RequestError(
-                f"{run.name} and {first.name} cannot be fused: they have other tasks, classes, folds or test clips "
-                f"({len(run.clip_ids)} and {len(first.clip_ids)} clips); fuse runs of one dataset with the same folds"
+                f"{run.name} and {first.name} cannot be fused: task, classes, folds or test clips differ "
+                f"({len(run.clip_ids)} and {len(first.clip_ids)} clips); fuse runs of the same folds"
             )
     return loaded
 
@@ -131,7 +131,7 @@ def _config(members: Sequence[Run], votes: Votes, pick: int) -> dict[str, Any]:
 
 
 def _protocol(members: Sequence[Run]) -> str:
-    """The members' own, where it is one; votes change nothing in it, they never see the fold that they score."""
+    """The members' own, where it is one: the votes never see the fold that they score."""
     return "; ".join(dict.fromkeys(run.protocol for run in members))
 
 

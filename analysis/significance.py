@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 from scikit_posthocs import posthoc_nemenyi_friedman
+from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -70,8 +70,8 @@ def mcnemar(pair: Pair) -> float:
 
 
 @pair_test(
-    "The same recipe trained anew on each fold: the training sets overlap, so the variance is corrected as by "
-    "Nadeau and Bengio (2003); with five folds it misses all but large differences."
+    "The same recipe trained anew on each fold: the training sets overlap, so the variance is corrected as "
+    "by Nadeau and Bengio (2003); with five folds it misses all but large differences."
 )
 def corrected_resampled_t(pair: Pair) -> float:
     """Paired t over folds with variance (1/F + test/train) instead of 1/F."""
