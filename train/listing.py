@@ -1,0 +1,81 @@
+"""`python -m train list`: what can be trained and what it costs, from the registries themselves."""
+
+from commandline import RequestError, text_table
+from train.augment import AUGMENTS
+from train.models import MODELS, build, resolve
+from train.models.describe import Description, describe
+from train.trained_options import ListOptions
+
+STATISTICS = 256  # mean and deviation of the 128 rows of mel, for the size of `linear`
+
+
+def overview(options: ListOptions) -> str:
+    """Tables of models and augmentations, or the stages of the model that was named."""
+    if options.name:
+        return stages(options)
+    models = [_row(name, options) for name in sorted(MODELS)]
+    augments = [
+        (entry.name, f"{entry.default:g}", f"{entry.most:g}", ", ".join(entry.kinds), entry.summary)
+        for entry in sorted(AUGMENTS.values(), key=lambda entry: entry.name)
+    ]
+    inputs = f"image: {options.channels}x{options.grid}, wave: {options.samples} samples"
+    parts = [
+        f"Models ({inputs}, linear: {STATISTICS} row statistics; {options.classes} classes)",
+        text_table(models, ("name", "takes", "parameters", "multiply-adds", "options", "")),
+        "Augmentations (AUGMENT=name=strength,…)",
+        text_table(augments, ("name", "default", "most", "for", "")),
+        "python -m train list NAME shows the shape after each stage of a model",
+    ]
+    return "\n\n".join(parts)
+
+
+def stages(options: ListOptions) -> str:
+    """The shape after each stage of one model, then its size."""
+    described, shape = _describe(options.name, options)
+    rows = [("input", _times(shape)), *((name, _times(size)) for name, size in described.stages)]
+    entry, _ = resolve(options.name)
+    size = (
+        f"{_count(described.parameters)} parameters, {_count(described.multiply_adds)} multiply-adds a clip"
+    )
+    table = text_table(rows, ("stage", "shape"))
+    return f"{options.name}: {entry.summary}\n\n{table}\n\n{size}"
+
+
+def _row(name: str, options: ListOptions) -> tuple[str, ...]:
+    described, _ = _describe(name, options)
+    entry = MODELS[name]
+    settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
+    counts = _count(described.parameters), _count(described.multiply_adds)
+    return name, entry.kind, *counts, settings and f"{name}@{settings}", entry.summary
+
+
+def _describe(name: str, options: ListOptions) -> tuple[Description, tuple[int, ...]]:
+    kind = resolve(name)[0].kind
+    if kind == "linear":
+        shape: tuple[int, ...] = (STATISTICS,)
+        network = build(name, 1, options.classes, (STATISTICS, 1))
+    else:
+        rows, frames = _grid(options.grid) if kind == "image" else (1, options.samples)
+        channels = options.channels if kind == "image" else 1
+        shape = (channels, rows, frames)
+        network = build(name, channels, options.classes, (rows, frames))
+    return describe(network, shape), shape
+
+
+def _grid(text: str) -> tuple[int, int]:
+    rows, _, frames = text.partition("x")
+    if not (rows.isdecimal() and frames.isdecimal() and int(rows) >= 64 and int(frames) >= 108):
+        raise RequestError(f"GRID={text}: expected rows x frames, 64x108 at least, as in 128x216")
+    return int(rows), int(frames)
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _count(number: int) -> str:
+    """`11.2 M`, three figures."""
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= limit:
+            return f"{number / limit:.3g}{unit}"
+    return str(number)
