@@ -153,7 +153,7 @@ def augmentation_effects(ranking: Ranking) -> pd.DataFrame:
         pair = ranking.pair(first, second)
         sign = 1 if first is other else -1
         low, high = sorted((sign * pair["low"], sign * pair["high"]))
-        words = {"without": plainer.name, "with": other.name, "changed": _changed(plainer, other)}
+        words = {"without": plainer.name, "with": other.name, "changed": changed(plainer, other)}
         numbers = {
             "difference": sign * pair["difference"],
             "low": low,
@@ -165,7 +165,7 @@ def augmentation_effects(ranking: Ranking) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _changed(plainer: Run, other: Run) -> str:
+def changed(plainer: Run, other: Run) -> str:
     """What differs, in words: `augment none → mask,shift`."""
     keys = sorted(differing(plainer, other))
     return "; ".join(f"{key} {plainer.config.get(key)} → {other.config.get(key)}" for key in keys)

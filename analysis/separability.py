@@ -77,7 +77,7 @@ def fisher_ratio(values: Floats, target: Ints, rng: np.random.Generator) -> floa
 
 @measure
 def mutual_information(values: Floats, target: Ints, rng: np.random.Generator) -> float:
-    """What a leading principal component tells of the class, on average, as a share of the class's entropy."""
+    """What a leading principal component tells of the class, as a share of the class's entropy."""
     columns = compressed(values, rng)[:, :LEADING_COLUMNS]
     entropy = _entropy(target)
     smallest = np.bincount(target)[np.unique(target)].min(initial=len(target))
@@ -131,11 +131,8 @@ def tsne_map(values: Floats, rng: np.random.Generator) -> Floats:
     start = pca_map(values, rng)
     start *= 1e-4 / max(start[:, 0].std(), 1e-12)
     perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
-    return (
-        TSNE(2, perplexity=perplexity, init=start, random_state=_state(rng))
-        .fit_transform(columns)
-        .astype(float)
-    )
+    tsne = TSNE(2, perplexity=perplexity, init=start, max_iter=MAP_STEPS, random_state=_state(rng))
+    return tsne.fit_transform(columns).astype(float)
 
 
 def sampled(target: Ints, most: int, rng: np.random.Generator) -> Ints:
