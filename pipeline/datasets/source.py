@@ -10,7 +10,7 @@ from features_cache.table import validate
 from pipeline.datasets import class_folders, esc50, esc_layout, synthetic, table_file
 from pipeline.datasets.copies import with_copies
 from pipeline.datasets.dataset import Dataset, Source
-from pipeline.datasets.folds import with_folds
+from pipeline.datasets.folds import kept_group, with_folds
 from pipeline.datasets.groups import with_groups
 from pipeline.datasets.survey import survey
 from pipeline.synth import CATEGORIES as SYNTHETIC
@@ -35,15 +35,18 @@ def load(
 
     A named one that is not there yet is downloaded or made. `copies` altered copies of every clip
     follow the originals; None and 0 both give originals only (what a cache holds already is for the
-    extraction to keep). `seed` is that of drawn folds and of copies. Drawn folds are kept in
-    `<data>/<name>/folds.csv`, so that clips which come later do not move the others.
+    extraction to keep). `seed` is that of drawn folds and of copies. Drawn folds and GROUP= are kept in
+    `<data>/<name>/folds.csv`, so that clips which come later do not move the others, and no later
+    command groups them in another way because it was not told.
     """
     if dataset not in NAMED and is_cache(Path(dataset)):
         return _of_cache(Path(dataset), name)
     called = dataset_name(dataset, name)
     source = _source(dataset, data, archive, url, Path(audio_dir) if audio_dir else None)
+    kept_in = Path(data) / called / "folds.csv"
+    group = group or kept_group(kept_in)
     table, group_notes = with_groups(source, group)
-    table, fold_notes = with_folds(table, data / called / "folds.csv", seed)
+    table, fold_notes = with_folds(table, kept_in, seed, group)
     source = survey(replace(source, table=table), sample_rate, duration)
     assert source.sample_rate and source.duration
     return Dataset(

@@ -6,27 +6,28 @@ import soundfile
 
 from commandline import progress
 from pipeline import synth
-from pipeline.datasets.staging import staged
+from pipeline.datasets.staging import one_at_a_time, staged
 
 
 def make(folder: Path) -> Path:
     """Write audio/ and meta/synth.csv into `folder` unless they are there; whole or not at all."""
     rows = synth.table()
     listed = rows.to_csv(index=False)
-    if _is_complete(folder, listed, rows["filename"].tolist()):
-        return folder
-    with staged(folder, ("audio", "meta")) as stage:
-        for part in ("audio", "meta"):
-            (stage / part).mkdir()
-        (stage / "meta" / "synth.csv").write_text(listed)
-        for row in progress(rows.itertuples(), total=len(rows), label="synthesise", unit="clips"):
-            path = stage / "audio" / row.filename
-            soundfile.write(path, synth.clip(row), synth.SAMPLE_RATE, subtype="PCM_16")
+    with one_at_a_time(folder):
+        if _is_complete(folder, listed, rows["filename"].tolist()):
+            return folder
+        with staged(folder, ("audio", "meta")) as stage:
+            for part in ("audio", "meta"):
+                (stage / part).mkdir()
+            (stage / "meta" / "synth.csv").write_text(listed)
+            for row in progress(rows.itertuples(), total=len(rows), label="synthesise", unit="clips"):
+                path = stage / "audio" / row.filename
+                soundfile.write(path, synth.clip(row), synth.SAMPLE_RATE, subtype="PCM_16")
     return folder
 
 
 def _is_complete(folder: Path, listed: str, names: list[str]) -> bool:
     meta = folder / "meta" / "synth.csv"
-    return (
-        meta.exists() and meta.read_text() == listed and all((folder / "audio" / n).exists() for n in names)
-    )
+    if not meta.exists() or meta.read_text() != listed:
+        return False
+    return all((folder / "audio" / name).exists() for name in names)
