@@ -13,8 +13,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features_cache.layout import OPEN, open_hdf5, read_attributes, write_attributes, write_column
+from features_cache.layout import (
+    FORMAT,
+    OPEN,
+    DamagedFile,
+    open_hdf5,
+    read_attributes,
+    write_attributes,
+    write_column,
+)
 from features_cache.location import INDEX
+from features_cache.locks import lock
 from features_cache.storage import publish, temporary
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS
 
@@ -43,6 +52,29 @@ def links(folder: Path) -> list[str]:
     """Names of the features that the index links to."""
     with open_hdf5(folder / INDEX) as file:
         return sorted(name for name in file if name != "clips")
+
+
+def refresh(
+    folder: Path, clips: pd.DataFrame, settings: Mapping[str, Any], part: slice = slice(0, 0)
+) -> None:
+    """Make the index one of these clips and of the feature files that are there.
+
+    Outside `part` what is known of the sources is kept as it stands: another run may have told it.
+    """
+    with lock(folder, "index"):
+        try:
+            before, attributes = read_index(folder)
+            known = with_sources(clips, before)
+            ours = np.zeros(len(clips), bool)
+            ours[part] = True
+            for name in SOURCE_COLUMNS:
+                known[name] = known[name].where(~ours, clips[name])
+            as_it_is = same(known, before) and links(folder) == [path.stem for path in feature_files(folder)]
+            if as_it_is and attributes == {"format_version": FORMAT, **settings}:
+                return
+        except (FileNotFoundError, DamagedFile):
+            known = clips
+        write_index(folder, known, {"format_version": FORMAT, **settings})
 
 
 def write_index(folder: Path, clips: pd.DataFrame, attributes: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ off, since no open file is ever changed in structure and network file systems of
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from features_cache.fingerprint import feature_key
+from features_cache.storage import write_at
 
 FORMAT = 1
 STATE = np.dtype("<u8")
@@ -66,6 +69,11 @@ class FeatureSpec:
         """Bytes of one clip's values."""
         return self.shape[0] * self.shape[1] * np.dtype(self.dtype).itemsize
 
+    @property
+    def key(self) -> np.uint64:
+        """Of all that makes one feature's values differ from another's."""
+        return feature_key(self.attributes(), self.attributes())
+
     def attributes(self) -> dict[str, Any]:
         """As written to the file's root."""
         return {
@@ -96,8 +104,6 @@ class FeatureFile:
     dtype: np.dtype
     values_offset: int
     state_offset: int
-    row_axis: NDArray[np.float64] = field(repr=False)
-    frame_axis: NDArray[np.float64] = field(repr=False)
 
     @property
     def clip_bytes(self) -> int:
@@ -107,8 +113,21 @@ class FeatureFile:
     @cached_property
     def clip_ids(self) -> NDArray[np.bytes_]:
         """(N,) UTF-8, in the file's own order."""
+        return self._small("clip_id")
+
+    @property
+    def row_axis(self) -> NDArray[np.float64]:
+        """(rows,) what each row stands for."""
+        return self._small("row_axis")
+
+    @property
+    def frame_axis(self) -> NDArray[np.float64]:
+        """(frames,) what each frame stands for."""
+        return self._small("frame_axis")
+
+    def _small(self, name: str) -> NDArray[Any]:
         with open_hdf5(self.path) as file:
-            return file["clip_id"][()]
+            return file[name][()]
 
     def map(self, *, state: bool = False) -> NDArray[Any]:
         """`values` or `state` as a read-only memory map."""
@@ -146,8 +165,6 @@ def read_header(path: Path) -> FeatureFile:
             values.dtype,
             values.id.get_offset() or 0,
             state.id.get_offset() or 0,
-            file["row_axis"][()],
-            file["frame_axis"][()],
         )
     end = max(
         header.values_offset + header.shape[0] * header.clip_bytes,
@@ -202,6 +219,13 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray[Any]) -> No
             file, "values", (len(clip_ids), *spec.shape), np.dtype(spec.dtype).newbyteorder("<")
         )
         write_attributes(values, {"units": spec.units})
+
+
+def forget(file: FeatureFile, rows: NDArray[np.integer]) -> None:
+    """Set the state words of these rows to 0."""
+    with file.path.open("r+b", buffering=0) as opened:
+        for row in rows.tolist():
+            write_at(opened.fileno(), bytes(STATE.itemsize), file.state_offset + row * STATE.itemsize)
 
 
 def _allocated(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:

@@ -202,12 +202,12 @@ class StoredFeature:
     @property
     def row_axis(self) -> NDArray[np.float64]:
         """(rows,) in `attributes["row_unit"]`."""
-        return self.file.row_axis
+        return _or_request(lambda file: file.row_axis, self.file)
 
     @property
     def frame_axis(self) -> NDArray[np.float64]:
         """(frames,) in `attributes["frame_unit"]`."""
-        return self.file.frame_axis
+        return _or_request(lambda file: file.frame_axis, self.file)
 
     def done(self, ids: Ids | None = None) -> NDArray[np.bool_]:
         """Whether the state words say that these clips (all by default) hold what the index describes."""

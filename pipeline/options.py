@@ -52,6 +52,8 @@ class FeaturesCommand(ExtractOptions):
     """3/16: only the third sixteenth of the clips, beside other parts"""
     prepare: bool = False
     """only create the files, so that parts can fill them side by side"""
+    trust: bool = False
+    """do not read what is done to look for damage; for caches that are larger than patience"""
     wait: bool = False
     """wait for another run over the same features instead of being refused"""
     engine: Literal["processes", "dask"] = "processes"

@@ -1,0 +1,201 @@
+"""A run's claim: which clips of which features it writes, who it is, and whether it lives.
+
+A claim is a small JSON file, locked by its run for as long as the run lives. It serves three ends:
+
+* Two runs never write the same clips of the same feature: a claim that overlaps one that lives is refused,
+  and the file says by whom. Claims of other features or of other parts stand side by side.
+* Nobody writes for a run that is gone. A worker holds `.writing` (shared) while it writes a clip, and first
+  looks whether the claim is still locked. Whoever clears a dead claim first takes `.writing` alone: from
+  then on a worker that outlived its parent, on whatever machine, finds the claim unlocked and ends.
+* After a power cut the file is still there, with the id of a boot that is over: then a state word may have
+  reached the disk without its data. What the claim covers is checked by CRC before it is trusted. After a
+  mere kill the system still has every page; no check is needed, only the fsync that the run did not reach.
+"""
+
+import json
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from commandline import RequestError
+from features_cache.checks import crc_matches
+from features_cache.layout import DamagedFile, forget, read_header
+from features_cache.locks import FOLDER, Lock, lock
+from features_cache.storage import sync
+
+POLL_SECONDS = 0.5
+
+
+class RunIsGone(Exception):
+    """The run that a worker writes for has ended."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Rows `first` to `last` (not included) of the clip table, in these features."""
+
+    features: tuple[str, ...]
+    first: int
+    last: int
+    host: str
+    process: int
+    since: str
+    boot: str
+
+    def overlaps(self, other: "Claim") -> bool:
+        """Whether some clip of some feature is in both."""
+        return bool(set(self.features) & set(other.features)) and max(self.first, other.first) < min(
+            self.last, other.last
+        )
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.features[:3]) + (", …" if len(self.features) > 3 else "")
+        return f"process {self.process} on {self.host}, since {self.since} ({shown})"
+
+
+@dataclass(frozen=True)
+class Handle:
+    """What a run hands to its workers: the path of its claim."""
+
+    marker: Path
+    locked: bool
+    """Whether this file system's locks do anything."""
+
+
+class Writing:
+    """A worker's side of a claim: `with writing:` around every clip that it writes."""
+
+    def __init__(self, handle: Handle) -> None:
+        if not handle.marker.exists():
+            raise RunIsGone
+        self._locked = handle.locked
+        self._claim, self._writing = Lock(handle.marker), Lock(handle.marker.with_suffix(".writing"))
+
+    def __enter__(self) -> None:
+        self._writing.take(shared=True, wait=True)
+        if self._locked and self._claim.take(shared=True):  # while the run lives, its own lock forbids it
+            raise RunIsGone
+
+    def __exit__(self, *exception: object) -> None:
+        self._writing.drop()
+
+    def close(self) -> None:
+        """Give the files back."""
+        self._claim.release()
+        self._writing.release()
+
+
+@contextmanager
+def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
+    """Admit this run, or tell who is in the way; at the end everything is on the disk and the claim gone."""
+    claim = Claim(tuple(features), *rows, socket.gethostname(), os.getpid(), _now(), boot_id())
+    marker = folder / FOLDER / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
+    held = _admit(folder, claim, marker, wait)
+    try:
+        yield Handle(marker, not Lock(marker).take(shared=True))
+    finally:
+        _to_disk(folder, claim.features)
+        marker.unlink(missing_ok=True)
+        marker.with_suffix(".writing").unlink(missing_ok=True)
+        held.release()
+
+
+def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
+    """(file, claim, whether its run lives) of every claim in a cache."""
+    found = []
+    for marker in sorted((folder / FOLDER).glob("run-*.json")):
+        with suppress(FileNotFoundError, ValueError, TypeError):  # it ended just now, or lost its content
+            claim = Claim(**json.loads(marker.read_text()))
+            probe = Lock(marker)
+            found.append(
+                (marker, replace(claim, features=tuple(claim.features)), not probe.take(shared=True))
+            )
+            probe.release()
+    return found
+
+
+def holder(folder: Path, feature: str) -> str:
+    """Who lives and claims clips of this feature."""
+    alive = [str(claim) for _, claim, lives in claims(folder) if lives and feature in claim.features]
+    return alive[0] if alive else "another process"
+
+
+def boot_id() -> str:
+    """Of the system as it runs now; another one after every restart."""
+    linux = Path("/proc/sys/kernel/random/boot_id")
+    return linux.read_text().strip() if linux.exists() else f"started at {psutil.boot_time():.0f}"
+
+
+def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
+    """The lock on our claim's file, once no run that lives overlaps it."""
+    told = False
+    while True:
+        with lock(folder, "runs"):
+            others = claims(folder)
+            blocking = next((other for _, other, lives in others if lives and other.overlaps(claim)), None)
+            if blocking is None:
+                for path, other, lives in others:
+                    if not lives and (other.overlaps(claim) or other.host == claim.host):
+                        _clear(folder, path, other, claim.boot)
+                return _place(marker, claim)
+        if not wait:
+            raise RequestError(
+                f"these clips are being written by {blocking}; wait for it to end, or add WAIT=1 (--wait)"
+            )
+        if not told:
+            print(f"waiting for {blocking}", file=sys.stderr, flush=True)
+            told = True
+        time.sleep(POLL_SECONDS)
+
+
+def _place(marker: Path, claim: Claim) -> Lock:
+    """Lock the file before it has its name: nobody sees a claim that is not locked yet."""
+    draft = marker.with_suffix(".tmp")
+    held = Lock(draft)
+    held.take()
+    draft.write_text(json.dumps(asdict(claim), indent=1))
+    sync(draft)
+    draft.replace(marker)
+    sync(marker.parent)
+    return held
+
+
+def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
+    """Make what a run left behind trustworthy and remove its claim."""
+    with Lock(marker.with_suffix(".writing")):  # from here on none of its workers writes
+        if claim.boot != boot:
+            print(f"a run was cut off with the system: checking what it did ({claim})", file=sys.stderr)
+            for name in claim.features:
+                _forget_damage(folder / f"{name}.h5")
+        _to_disk(folder, claim.features)
+        marker.unlink(missing_ok=True)
+        marker.with_suffix(".writing").unlink(missing_ok=True)
+
+
+def _forget_damage(path: Path) -> None:
+    """Set the state word to 0 where a clip's bytes are not those that it speaks of."""
+    with suppress(FileNotFoundError, DamagedFile):
+        file = read_header(path)
+        done = np.flatnonzero(file.map(state=True))
+        forget(file, done[~crc_matches(file, done)])
+
+
+def _to_disk(folder: Path, features: Sequence[str]) -> None:
+    for name in features:
+        with suppress(FileNotFoundError):
+            sync(folder / f"{name}.h5")
+    sync(folder)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(" ", "seconds")

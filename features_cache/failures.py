@@ -1,0 +1,43 @@
+"""failures.csv: clips that could not be done, and why. They keep their rows, with state 0."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from features_cache.locks import lock
+from features_cache.storage import publish, temporary
+
+FAILURES = "failures.csv"
+HEADER = ("clip_id", "path", "feature", "reason")
+
+
+def read_failures(folder: Path) -> list[dict[str, str]]:
+    """One dictionary a failure, keys HEADER; the feature is 'all' where the clip itself is at fault."""
+    path = folder / FAILURES
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_failures(
+    folder: Path, clips: pd.DataFrame, tried: NDArray, failures: Sequence[tuple[int, str, str]]
+) -> None:
+    """Replace what is told of the clips that were tried by (row, feature, reason); the others' stays."""
+    ids, paths = clips["clip_id"].to_numpy(), clips["path"].to_numpy()
+    with lock(folder, "index"):
+        gone = set(ids[tried])
+        there = set(ids) - gone
+        kept = [one for one in read_failures(folder) if one["clip_id"] in there]
+        new = [
+            dict(zip(HEADER, (ids[row], paths[row], feature, reason))) for row, feature, reason in failures
+        ]
+        draft = temporary(folder / FAILURES)
+        with draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, HEADER, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(kept + new)
+        publish(draft, folder / FAILURES)

@@ -1,0 +1,129 @@
+"""Writing clips, and creating the files that they go to.
+
+Who writes what, in which order, and why a kill between any two lines is harmless:
+
+1. A run is admitted: its claim lies in `locks/` before it touches anything (claims.py).
+2. Under the feature's exclusive lock a file is drafted under another name, given its place on the disk, filled
+   with the clips that still hold, synchronised and renamed. Killed before the rename: a draft that the next run
+   overwrites. Killed after: a whole file.
+3. index.h5 is replaced in the same way, after the files that it links to. Killed before: the next run sees that
+   it is out of date. Until then the old labels stand, and rows are found by clip id, so nothing is mistaken.
+4. Workers write each clip at its own place, state word 0, then the values, then the state word. Killed anywhere
+   in between: the state is 0 or does not yet agree, and the clip counts as not done.
+5. At the end all files are synchronised and the claim is removed. Killed before: see claims.py.
+
+Nobody writes through HDF5 after 2, so no kill can leave its structure half-written.
+"""
+
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commandline import RequestError, size
+from features_cache.checks import FINGERPRINT, Standing, standing
+from features_cache.claims import Handle, Writing, holder
+from features_cache.layout import STATE, FeatureFile, FeatureSpec, read_header, write_structure
+from features_cache.locks import Lock, lock
+from features_cache.storage import allocate, publish, temporary, write_at
+
+ZERO = bytes(STATE.itemsize)
+
+
+@dataclass(frozen=True)
+class StoredClip:
+    """One clip of one feature, ready to be written."""
+
+    feature: int  # which of the writer's files
+    values: NDArray  # (rows, frames) in the stored dtype
+    fingerprint: int
+
+
+class ClipWriter:
+    """A worker's hold on the files of a run, for the clips of one batch."""
+
+    def __init__(self, files: Sequence[FeatureFile], handle: Handle) -> None:
+        self.files, self.writing = files, Writing(handle)
+        self.descriptors = [os.open(file.path, os.O_RDWR) for file in files]
+
+    def write(self, row: int, clips: Iterable[StoredClip]) -> None:
+        """Write one row in several features; RunIsGone where the run that claimed it has ended."""
+        with self.writing:
+            for clip in clips:
+                state = clip.fingerprint << int(FINGERPRINT) | zlib.crc32(clip.values)
+                write_clip(self.descriptors[clip.feature], self.files[clip.feature], row, clip.values, state)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        self.writing.close()
+
+
+def write_clip(descriptor: int, file: FeatureFile, row: int, values: NDArray, state: int) -> None:
+    """State word to 0, values, state word."""
+    place = file.state_offset + row * STATE.itemsize
+    write_at(descriptor, ZERO, place)
+    write_at(descriptor, memoryview(values).cast("B"), file.values_offset + row * file.clip_bytes)
+    write_at(descriptor, np.array(state, STATE).tobytes(), place)
+
+
+def to_stored(values: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
+    """The values as they are stored; ValueError where they are none to store. Cast in numpy: HDF5 takes ten times."""
+    if values.shape != shape:
+        raise ValueError(f"has shape {values.shape}, expected {shape}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{np.count_nonzero(~np.isfinite(values))} values are NaN or infinite")
+    largest = np.abs(values).max(initial=0)
+    if largest > np.finfo(dtype).max:
+        raise ValueError(f"{largest:g} overflows {dtype}; DTYPE=float32 holds it")
+    return np.ascontiguousarray(values, dtype)
+
+
+def ready(
+    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], keys: NDArray[np.uint64]
+) -> tuple[FeatureFile, Lock]:
+    """The feature's file for these clips, made where none fits, and our share of its lock."""
+    held = lock(folder, spec.stored)
+    if not standing(folder, spec, clip_ids, keys).fits:
+        if not held.take():
+            raise RequestError(
+                f"{spec.stored}.h5 has to be made again for these clips, and is being written by "
+                f"{holder(folder, spec.stored)}; run this again when that has ended"
+            )
+        _replace(folder, spec, clip_ids, standing(folder, spec, clip_ids, keys))
+    held.take(shared=True, wait=True)
+    temporary(folder / f"{spec.stored}.h5")  # a killed run's draft, since whoever drafts holds the lock alone
+    return read_header(folder / f"{spec.stored}.h5"), held
+
+
+def _replace(folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], found: Standing) -> None:
+    path = folder / f"{spec.stored}.h5"
+    draft = temporary(path)
+    try:
+        write_structure(draft, spec, clip_ids)
+        allocate(draft)
+        if found.file and found.done.any():
+            _copy(found, read_header(draft))
+        publish(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        needed = size(len(clip_ids) * spec.clip_bytes)
+        raise RequestError(f"{path} cannot be made, {needed}: {error.strerror or error}") from error
+
+
+def _copy(found: Standing, draft: FeatureFile) -> None:
+    """Carry over the clips that still hold; the state word as it is, so that damage stays visible."""
+    assert found.file
+    values, states = found.file.map(), found.file.map(state=True)
+    with draft.path.open("r+b", buffering=0) as opened:
+        for row in np.flatnonzero(found.done).tolist():
+            source = found.row_of[row]
+            write_clip(opened.fileno(), draft, row, values[source], int(states[source]))

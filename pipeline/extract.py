@@ -1,0 +1,129 @@
+"""`python -m pipeline features`: every wanted feature of every clip, into the cache, in parallel, resumable."""
+
+import sys
+import time
+from contextlib import AbstractContextManager, ExitStack
+
+import numpy as np
+from joblib import cpu_count
+
+from commandline import RequestError, progress
+from features_cache.claims import Handle, claimed
+from features_cache.failures import write_failures
+from features_cache.index import refresh
+from features_cache.layout import FeatureFile, forget
+from features_cache.locks import lock
+from features_cache.writer import ready
+from pipeline import engine as engines
+from pipeline.changes import changes
+from pipeline.engine import Engine
+from pipeline.job import WHOLE_CLIP, Job, Outcome
+from pipeline.options import FeaturesCommand
+from pipeline.plan import Cost, Request, Survey, batches, cost, described, refuse_full_disk, request, survey
+from pipeline.receipt import receipt
+
+BATCH_SECONDS = 0.5  # handing out a batch and taking its result costs a millisecond or two
+LONGEST_BATCH = 512  # clips
+BATCHES_A_PROCESS = 4  # at least, so that all end at about the same time
+
+
+def run(options: FeaturesCommand) -> int:
+    """Say what it will cost, do it, say what it did; 1 where something could not be done."""
+    begun = time.perf_counter()
+    asked = request(options, options.part)
+    for note in (*asked.dataset.notes, *changes(asked)):
+        print(note)
+    for name, reason in asked.wanted.left_out.items():
+        print(f"left out: {name}, {reason}")
+    try:
+        outcome = extract(asked, options)
+    except OSError as error:
+        print(f"stopped: {error}; what is done stays done, the same command goes on", file=sys.stderr)
+        return 1
+    if not options.prepare:
+        print(receipt(asked, options, outcome, time.perf_counter() - begun))
+    return 1 if outcome.failures else 0
+
+
+def extract(asked: Request, options: FeaturesCommand) -> Outcome:
+    """Bring the cache to what was asked for."""
+    with ExitStack() as held:
+        handle = held.enter_context(_admitted(asked, options))
+        with lock(asked.folder, "preparing"):
+            found = survey(asked, trust=options.trust)
+            for note in found.notes:
+                print(f"made again: {note}")
+            if found.damaged.any():
+                print(f"{found.damaged.sum()} damaged maps are computed again: {_by_feature(asked, found)}")
+            refuse_full_disk(asked, found)
+            work = bool(found.todo.any()) and not options.prepare
+            if work:
+                engine = held.enter_context(engines.opened(options.engine, options.jobs, options.scheduler))
+                expected = cost(asked, found, engine, options.jobs or cpu_count())
+                print(described(asked, found, expected), flush=True)
+            files = _prepared(asked, held)
+            refresh(asked.folder, asked.clips, asked.settings, asked.part)
+        if options.prepare:
+            print(
+                f"{len(files)} feature files for {len(asked.clips):,} clips are ready; fill them by PART=1/n …"
+            )
+        return _fill(asked, found, files, handle, engine, expected) if work else Outcome()
+
+
+def _admitted(asked: Request, options: FeaturesCommand) -> AbstractContextManager[Handle]:
+    try:
+        asked.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"{asked.folder} cannot be made: {error.strerror}") from error
+    rows = (0, 0) if options.prepare else (asked.part.start, asked.part.stop)
+    return claimed(asked.folder, [spec.stored for spec in asked.specs], rows, wait=options.wait)
+
+
+def _prepared(asked: Request, held: ExitStack) -> tuple[FeatureFile, ...]:
+    """The file of every feature, made where it is not there or does not fit, and our share of its lock."""
+    files = []
+    for spec in asked.specs:
+        file, share = ready(asked.folder, spec, asked.ids, asked.keys)
+        held.callback(share.release)
+        files.append(file)
+    return tuple(files)
+
+
+def _fill(
+    asked: Request,
+    found: Survey,
+    files: tuple[FeatureFile, ...],
+    handle: Handle,
+    engine: Engine,
+    expected: Cost,
+) -> Outcome:
+    """Compute what is missing; the workers write it."""
+    for feature, file in enumerate(files):
+        missing = np.flatnonzero(found.todo[:, feature])
+        forget(file, missing[file.map(state=True)[missing] != 0])
+    dataset, variants = asked.dataset, tuple(asked.wanted.variants.values())
+    job = Job(variants, dataset.sample_rate, dataset.samples, files, handle)
+    outcome = Outcome()
+    with progress(total=len(found.clips), label="features", unit="clips") as bar:
+        for one in engine(job, batches(asked, found.todo, found.clips, _batch_length(found, expected))):
+            outcome += one
+            bar.update(one.clips)
+    write_failures(asked.folder, asked.clips, found.clips, _named(asked, outcome))
+    return outcome
+
+
+def _batch_length(found: Survey, expected: Cost) -> int:
+    """Clips a batch: long enough that handing it out costs little, short enough that all processes have some."""
+    by_time = BATCH_SECONDS / max(expected.seconds_a_clip, 1e-6)
+    by_share = len(found.clips) / (expected.jobs * BATCHES_A_PROCESS)
+    return max(1, min(LONGEST_BATCH, round(by_time), round(by_share)))
+
+
+def _named(asked: Request, outcome: Outcome) -> list[tuple[int, str, str]]:
+    """(row, feature or 'all', reason) of every failure."""
+    names = {number: spec.stored for number, spec in enumerate(asked.specs)} | {WHOLE_CLIP: "all"}
+    return [(row, names[feature], reason) for row, feature, reason in sorted(outcome.failures)]
+
+
+def _by_feature(asked: Request, found: Survey) -> str:
+    return ", ".join(f"{spec.stored} {count}" for spec, count in zip(asked.specs, found.damaged) if count)

@@ -1,0 +1,135 @@
+"""What a worker does: batches of clips in, clips written to the cache, a few numbers back."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from features_cache.claims import Handle
+from features_cache.layout import FeatureFile
+from features_cache.writer import ClipWriter, StoredClip, to_stored
+from pipeline import alter, audio
+from pipeline.clip import Clip
+from pipeline.features import Variant
+
+WHOLE_CLIP = -1  # in the place of a feature: nothing of this clip could be done
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some clips and what each still lacks. B clips, F features."""
+
+    rows: NDArray[np.intp]  # (B,) in the cache
+    paths: Sequence[str]
+    alterations: Sequence[str]
+    versions: Sequence[tuple[int, int]]  # size and time of each source when it was hashed
+    todo: NDArray[np.bool_]  # (B, F)
+    fingerprints: NDArray[np.uint64]  # (B, F)
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """The same clips in two batches."""
+        middle = len(self.rows) // 2
+        columns = [getattr(self, column.name) for column in dataclasses.fields(self)]
+        return Batch(*(column[:middle] for column in columns)), Batch(
+            *(column[middle:] for column in columns)
+        )
+
+
+@dataclass
+class Outcome:
+    """What became of a batch; outcomes add up."""
+
+    clips: int = 0
+    failures: list[tuple[int, int, str]] = field(default_factory=list)  # row, feature or WHOLE_CLIP, reason
+    computed: NDArray[np.int64] | int = 0  # (F,) clips
+    seconds: NDArray[np.float64] | float = 0.0  # (F,) of computing; who asks first for what is shared pays
+    seconds_around: float = 0.0  # decoding and writing
+    seconds_saved: float = 0.0  # by computing once what several features need
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        return Outcome(
+            *(getattr(self, one.name) + getattr(other, one.name) for one in dataclasses.fields(self))
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run's work; called with a batch it computes what is missing and writes it."""
+
+    variants: tuple[Variant, ...]
+    sample_rate: int
+    samples: int
+    files: tuple[FeatureFile, ...] = ()
+    handle: Handle | None = None
+    """Without one nothing is written: a rehearsal that tells what a batch costs."""
+
+    def __call__(self, batch: Batch) -> Outcome:
+        count = len(self.variants)
+        outcome = Outcome(computed=np.zeros(count, np.int64), seconds=np.zeros(count))
+        with threadpool_limits(1):  # one clip, one core: processes already use them all
+            if self.handle is None:
+                for place in range(len(batch.rows)):
+                    self._compute(batch, place, outcome)
+                return outcome
+            with ClipWriter(self.files, self.handle) as writer:
+                for place, row in enumerate(batch.rows.tolist()):
+                    clips = self._compute(batch, place, outcome)
+                    begun = time.perf_counter()
+                    writer.write(row, clips)
+                    outcome.seconds_around += time.perf_counter() - begun
+        return outcome
+
+    def _compute(self, batch: Batch, place: int, outcome: Outcome) -> list[StoredClip]:
+        """What one clip lacks, as far as it can be had; what cannot is a failure with its reason."""
+        outcome.clips += 1
+        row, path, begun = int(batch.rows[place]), Path(batch.paths[place]), time.perf_counter()
+        try:
+            y = audio.load(path, self.sample_rate, self.samples)
+            if batch.alterations[place]:
+                y = alter.apply(y, self.sample_rate, batch.alterations[place])
+            if version(path) != batch.versions[place]:
+                raise audio.AudioError("it changed while it was read; run again")
+        except audio.AudioError as error:
+            outcome.failures.append((row, WHOLE_CLIP, str(error)))
+            return []
+        outcome.seconds_around += time.perf_counter() - begun
+        clip, done = Clip(y, self.sample_rate), []
+        for feature in np.flatnonzero(batch.todo[place]).tolist():
+            begun = time.perf_counter()
+            try:
+                values = self._stored(feature, clip)
+            except Exception as error:  # whatever one feature makes of one clip is named and counted
+                reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+                outcome.failures.append((row, feature, reason))
+                continue
+            done.append(StoredClip(feature, values, int(batch.fingerprints[place, feature])))
+            outcome.computed[feature] += 1
+            outcome.seconds[feature] += time.perf_counter() - begun
+        outcome.seconds_saved += clip.seconds_saved
+        return done
+
+    def _stored(self, feature: int, clip: Clip) -> NDArray:
+        values = self.variants[feature].compute(clip)
+        if not self.files:
+            return values
+        file = self.files[feature]
+        return to_stored(values, file.shape[1:], file.dtype)
+
+
+def lost(batch: Batch, reason: str) -> Outcome:
+    """The outcome of a batch that nobody lived to tell of."""
+    return Outcome(len(batch.rows), [(row, WHOLE_CLIP, reason) for row in batch.rows.tolist()])
+
+
+def version(path: Path) -> tuple[int, int]:
+    """Size and time in ns of a file; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns

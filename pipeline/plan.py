@@ -1,0 +1,295 @@
+"""What a run of `features` has before it: which clips, what is there already, what the rest will cost."""
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import cpu_count
+from numpy.typing import NDArray
+
+from commandline import RequestError, duration, size, text_table
+from features_cache import cache_folder
+from features_cache.checks import encoded, standing
+from features_cache.fingerprint import clip_keys, fingerprints
+from features_cache.index import read_index, with_sources
+from features_cache.layout import DamagedFile, FeatureSpec
+from features_cache.names import LARGE, parse_channel
+from features_cache.table import CLIP_COLUMNS
+from pipeline import engine as engines
+from pipeline.datasets import Dataset, load
+from pipeline.datasets.copies import kept_copies
+from pipeline.engine import Engine
+from pipeline.job import Batch, Job, Outcome
+from pipeline.options import ExtractOptions
+from pipeline.sources import hashed
+from pipeline.specs import Wanted, spec_of, wanted
+
+MEASURED_CLIPS = 2
+RESERVE = 50e6  # bytes of a disk that are left free
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: clips with their sources, features with their files."""
+
+    dataset: Dataset
+    folder: Path
+    clips: pd.DataFrame  # N rows, columns of the index
+    before: pd.DataFrame | None  # the index's clips as they were
+    part: slice  # of the rows: those that this run does
+    wanted: Wanted
+    specs: tuple[FeatureSpec, ...]  # F
+
+    @cached_property
+    def ids(self) -> NDArray[np.bytes_]:
+        """(N,) clip ids as they stand in a file."""
+        return encoded(self.clips["clip_id"].tolist())
+
+    @cached_property
+    def keys(self) -> NDArray[np.uint64]:
+        """(N,) of which fingerprints are made."""
+        return clip_keys(self.clips)
+
+    @property
+    def settings(self) -> dict[str, str | int]:
+        """Attributes of the index."""
+        return {
+            "dataset": self.dataset.name,
+            "source": self.dataset.source,
+            "synthetic": int(self.dataset.synthetic),
+            "sample_rate": self.dataset.sample_rate,
+            "samples": self.dataset.samples,
+        }
+
+
+def request(options: ExtractOptions, part: str | None = None) -> Request:
+    """Load the dataset, resolve the features, look which audio changed."""
+    dataset = load(
+        options.dataset,
+        options.data,
+        name=options.name,
+        archive=options.archive,
+        url=options.url,
+        audio_dir=options.audio_dir,
+        group=options.group,
+        sample_rate=options.sample_rate,
+        duration=options.duration,
+        copies=options.copies,
+        alter=options.alter,
+        seed=options.seed,
+    )
+    folder = cache_folder(options.dataset, options.data, options.name)
+    before = _known(folder, dataset)
+    table = dataset.table
+    if options.copies is None and before is not None and not (table["copy_of"] != "").any():
+        table = kept_copies(table, before[list(CLIP_COLUMNS)])
+    if not (table["path"] != "").any():
+        raise RequestError(f"{folder} has no audio to compute features from; it is used as it is")
+    asked = wanted(options.features, dataset)
+    rows = part_of(part, len(table))
+    clips = hashed(with_sources(table, before), rows)
+    specs = tuple(spec_of(variant, dataset, options.dtype) for variant in asked.variants.values())
+    return Request(dataset, folder, clips, before, rows, asked, specs)
+
+
+def part_of(part: str | None, count: int) -> slice:
+    """`3/16` as the third sixteenth of `count` rows; all of them without a part."""
+    if part is None:
+        return slice(0, count)
+    number, _, total = part.partition("/")
+    if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
+        raise RequestError(f"PART={part}: expected which part of how many, such as 3/16")
+    return slice(count * (int(number) - 1) // int(total), count * int(number) // int(total))
+
+
+def _known(folder: Path, dataset: Dataset) -> pd.DataFrame | None:
+    """The clips that the index knows; RequestError where it is that of another source."""
+    try:
+        before, settings = read_index(folder)
+    except (FileNotFoundError, DamagedFile):
+        return None  # a damaged index is made again; hashing tells what still holds
+    if settings["source"] != dataset.source:
+        raise RequestError(
+            f"{folder} holds features of {settings['source']}, not of {dataset.source}; "
+            f"give this dataset another name: NAME={dataset.name}2"
+        )
+    return before
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is there already."""
+
+    todo: NDArray[np.bool_]  # (N, F), False outside the part
+    damaged: NDArray[np.int64]  # (F,) clips
+    make: NDArray[np.bool_]  # (F,) files that have to be made
+    notes: tuple[str, ...]  # why a file that is there is no use
+
+    @property
+    def clips(self) -> NDArray[np.intp]:
+        """Rows of the clips that lack something."""
+        return np.flatnonzero(self.todo.any(axis=1))
+
+
+def survey(asked: Request, *, trust: bool = False) -> Survey:
+    """Match every wanted feature with its file; without `trust` the bytes of done clips are read as well."""
+
+    def look(spec: FeatureSpec) -> tuple[NDArray[np.bool_], int, bool, str]:
+        found = standing(asked.folder, spec, asked.ids, asked.keys, asked.part, check=not trust)
+        return ~found.done, int(found.damaged.sum()), not found.fits, found.note
+
+    with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC lets go of the interpreter
+        found = list(threads.map(look, asked.specs))
+    todo = np.zeros((len(asked.ids), len(found)), bool)
+    for feature, (missing, *_) in enumerate(found):
+        todo[asked.part, feature] = missing[asked.part]
+    _, damaged, make, notes = zip(*found)
+    return Survey(
+        todo, np.array(damaged), np.array(make), tuple(dict.fromkeys(note for note in notes if note))
+    )
+
+
+def batches(asked: Request, todo: NDArray[np.bool_], rows: NDArray[np.intp], length: int) -> Iterator[Batch]:
+    """The clips at these rows, `length` at a time, each batch made when it is asked for."""
+    features = [spec.key for spec in asked.specs]
+    columns = ("path", "alteration", "source_size", "source_time_ns")
+    paths, alterations, sizes, times = (asked.clips[name].to_numpy() for name in columns)
+    for start in range(0, len(rows), length):
+        chosen = rows[start : start + length]
+        yield Batch(
+            rows=chosen,
+            paths=paths[chosen].tolist(),
+            alterations=alterations[chosen].tolist(),
+            versions=list(zip(sizes[chosen].tolist(), times[chosen].tolist())),
+            todo=todo[chosen],
+            fingerprints=np.stack(
+                [fingerprints(asked.keys[chosen], feature) for feature in features], axis=1
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run will take. Seconds are those of one process."""
+
+    clips: int
+    seconds: NDArray[np.float64]  # (F,)
+    seconds_around: float  # decoding, for all clips
+    bytes: NDArray[np.int64]  # (F,) of files that have to be made
+    measured: bool
+    jobs: int
+
+    @property
+    def seconds_a_clip(self) -> float:
+        """Of one process, 0 where nothing was measured."""
+        return (self.seconds.sum() + self.seconds_around) / self.clips if self.clips else 0.0
+
+
+def cost(asked: Request, found: Survey, engine: Engine, jobs: int) -> Cost:
+    """Seconds from a few real clips, computed in the engine's processes and not kept; bytes exactly."""
+    rows = found.clips
+    counts = found.todo.sum(axis=0)
+    sizes = np.array([len(asked.clips) * spec.clip_bytes for spec in asked.specs]) * found.make
+    rehearsal = Job(tuple(asked.wanted.variants.values()), asked.dataset.sample_rate, asked.dataset.samples)
+    chosen = rows[np.linspace(0, len(rows) - 1, 1 + MEASURED_CLIPS).astype(int)]
+    all_lacking = np.broadcast_to(counts > 0, found.todo.shape)
+    first, *others = batches(asked, all_lacking, chosen, 1)
+    for _ in engine(rehearsal, [first] * jobs):
+        pass  # compiles and warms up
+    taken = sum(engine(rehearsal, others), Outcome())
+    done = np.maximum(taken.computed, 1)
+    return Cost(
+        clips=len(rows),
+        seconds=taken.seconds / done * counts,
+        seconds_around=taken.seconds_around / taken.clips * len(rows),
+        bytes=sizes,
+        measured=bool(np.any(taken.computed)),
+        jobs=jobs,
+    )
+
+
+def described(asked: Request, found: Survey, expected: Cost) -> str:
+    """What the run will cost, and how to spend less."""
+    names = [spec.stored for spec in asked.specs]
+    large = np.array([parse_channel(name).name in LARGE for name in names])
+    lines = [
+        f"{asked.dataset.name}: {len(asked.clips):,} clips, {len(names)} features; "
+        f"{int(found.todo.sum()):,} of {len(names) * (asked.part.stop - asked.part.start):,} maps to compute",
+        f"  about {_spent(expected, slice(None))}",
+    ]
+    if expected.bytes.any():
+        order = np.argsort(expected.bytes)[::-1][:3]
+        largest = ", ".join(
+            f"{names[one]} {size(expected.bytes[one])}" for one in order if expected.bytes[one]
+        )
+        lines[-1] += f"; largest files: {largest}"
+    if large.any() and not large.all() and expected.bytes[large].any():
+        lines.append(f"  FEATURES=small leaves out the largest: about {_spent(expected, ~large)}")
+    return "\n".join(lines)
+
+
+def _spent(expected: Cost, features: slice | NDArray[np.bool_]) -> str:
+    jobs = expected.jobs
+    seconds = (expected.seconds[features].sum() + expected.seconds_around) / jobs
+    shown = duration(seconds) if expected.measured else "an unknown time"
+    return (
+        f"{shown} on {jobs} {'process' if jobs == 1 else 'processes'}, {size(expected.bytes[features].sum())}"
+    )
+
+
+def refuse_full_disk(asked: Request, found: Survey) -> None:
+    """RequestError where the files that have to be made will not fit."""
+    sizes = [len(asked.clips) * spec.clip_bytes for spec in asked.specs]
+    needed = sum(size for size, make in zip(sizes, found.make) if make)
+    place = next(path for path in (asked.folder, *asked.folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    largest = max((size for size, make in zip(sizes, found.make) if make), default=0)
+    limit = _file_size_limit()
+    if needed and needed + RESERVE > free:
+        raise RequestError(
+            f"the features need {size(needed)} in {asked.folder}, where {size(free)} are free; "
+            "FEATURES=small needs less, DATA= names another disk"
+        )
+    if largest > limit:
+        raise RequestError(
+            f"the largest file needs {size(largest)}, and this shell allows {size(limit)} a file (ulimit -f); "
+            "FEATURES=small needs less"
+        )
+
+
+def _file_size_limit() -> float:
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return float("inf") if soft == resource.RLIM_INFINITY else soft
+
+
+def run(options: ExtractOptions) -> int:
+    """The command `plan`: seconds and megabytes by feature, and what would be computed; nothing is written."""
+    asked = request(options)
+    found = survey(asked)
+    jobs = options.jobs or cpu_count()
+    for name, reason in asked.wanted.left_out.items():
+        print(f"left out: {name}, {reason}")
+    if not found.todo.any():
+        print(f"{asked.dataset.name}: all {len(asked.specs)} features of {len(asked.clips):,} clips are done")
+        return 0
+    with engines.opened("processes", options.jobs, None) as engine:
+        expected = cost(asked, found, engine, jobs)
+    rows = [
+        (
+            spec.stored,
+            int(found.todo[:, feature].sum()),
+            f"{expected.seconds[feature] / jobs:.1f}",
+            f"{len(asked.clips) * spec.clip_bytes / 1e6:.1f}",
+        )
+        for feature, spec in enumerate(asked.specs)
+    ]
+    print(text_table(rows, ("feature", "to compute", "seconds", "megabytes")))
+    print(described(asked, found, expected))
+    return 0
