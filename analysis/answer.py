@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from math import ceil
 
 import pandas as pd
+from scipy.stats import norm
 
 from analysis.ranking import Ranking, corrected_winner
 from analysis.results import Run
+from analysis.significance import LEVEL
 
 # A difference worth having: smaller ones are within what another seed or another split into folds changes
 # on a few hundred clips.
 WORTH = 0.05
 NAMED = 6  # tied sets named before "and 3 more"
-NORMAL_95 = 1.96
 EXAMPLE = 'make sweep FEATURES="mel mel+mfcc"'
 
 
@@ -52,11 +53,13 @@ def answer(ranking: Ranking | None) -> Answer:
 def clips_needed(ranking: Ranking, worth: float) -> int:
     """Test clips with which a difference of `worth` would show between the best and each tied run.
 
-    0 where it would show now. The half-width of an interval shrinks with the square root of the clips.
+    0 where it would show now. It has to stand Holm's correction, whose first step divides the level by the
+    number of pairs; the half-width of an interval shrinks with the square root of the clips.
     """
     clips = len(ranking.best.clip_ids)
     pairs = [ranking.pair(ranking.best, run) for run in ranking.tied]
-    half = max((float(pair["high"] - pair["low"]) / 2 for pair in pairs), default=0.0)
+    corrected = norm.isf(LEVEL / 2 / max(1, len(ranking.pairs))) / norm.isf(LEVEL / 2)
+    half = corrected * max((float(pair["high"] - pair["low"]) / 2 for pair in pairs), default=0.0)
     return _round_up(clips * (half / worth) ** 2) if half > worth else 0
 
 
@@ -66,7 +69,7 @@ def seeds_needed(runs: Sequence[Run], worth: float) -> int:
     0 where it does now, or where no run has a second seed, so that the noise is unknown.
     """
     noise = max(seed_deviation(run) for run in runs)
-    needed = ceil(2 * (NORMAL_95 * noise / worth) ** 2)
+    needed = ceil(2 * (norm.isf(LEVEL / 2) * noise / worth) ** 2)
     return needed if needed > min(len(run.seeds) for run in runs) else 0
 
 
@@ -161,7 +164,11 @@ def _points(pair: pd.Series) -> str:
 
 
 def _interval(pair: pd.Series) -> str:
-    return f"95 % interval {100 * pair['low']:+.1f} to {100 * pair['high']:+.1f}"
+    """The interval; one that leaves out zero although the pair is not told apart says why."""
+    corrected = pair["low"] > 0 and not pair["differs"]
+    return f"95 % interval {100 * pair['low']:+.1f} to {100 * pair['high']:+.1f}" + (
+        ", not certain among so many comparisons" if corrected else ""
+    )
 
 
 def _listed(ranking: Ranking, runs: Sequence[Run]) -> str:

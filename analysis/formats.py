@@ -32,25 +32,29 @@ def markdown(table: pd.DataFrame) -> str:
 
 def latex(table: pd.DataFrame) -> str:
     """A booktabs tabular, every special character escaped."""
-    # A break after + and _ lets a long feature set wrap; plain letters would run over the margin.
     alignment = "".join("r" if _is_number(table[column]) else "l" for column in table.columns)
-    words = rounded(table).map(_latex_cell)
-    words.columns = [_latex_cell(str(column).replace("_", " ")) for column in table.columns]
+    words = rounded(table).map(latex_text)
+    words.columns = [latex_text(str(column).replace("_", " ")) for column in table.columns]
     return words.to_latex(index=False, escape=False, column_format=alignment)
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as words: three decimals, whole numbers as they are, nothing for an unknown number."""
-    return pd.DataFrame({column: table[column].map(_word) for column in table.columns}, dtype=str)
+    """The table as words: three decimals, counts as whole numbers, nothing for an unknown number."""
+    return pd.DataFrame({column: _words(table[column]) for column in table.columns}, dtype=str)
 
 
-def _word(value: object) -> str:
+def _words(column: pd.Series) -> list[str]:
+    numbers = [value for value in column if isinstance(value, float) and np.isfinite(value)]
+    # A column of shares that all happen to be 0 or 1 still shows its decimals.
+    counts = all(value.is_integer() for value in numbers) and max(numbers, default=0) > 1
+    return [_word(value, 0 if counts else DECIMALS) for value in column]
+
+
+def _word(value: object, decimals: int) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float):
-        if np.isnan(value):
-            return ""
-        return f"{value:.0f}" if value.is_integer() and abs(value) >= 2 else f"{value:.{DECIMALS}f}"
+        return "" if np.isnan(value) else f"{value:.{decimals}f}"
     return "" if value is None else str(value)
 
 
@@ -71,9 +75,14 @@ LATEX_ESCAPES = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "→": r"$\rightarrow$",
+    "−": "$-$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
     "\n": " ",
 }
 
 
-def _latex_cell(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Any words as LaTeX shows them."""
     return "".join(LATEX_ESCAPES.get(letter, letter) for letter in text)

@@ -95,9 +95,8 @@ def _difference(run: Run, main: Run) -> str:
         return _class_difference(run, main)
     if set(run.missing) - set(main.missing):
         listed = ", ".join(str(fold) for fold in run.missing)
-        return (
-            f"fold {listed} is missing ({len(run.clip_ids)} test clips of {len(main.clip_ids)}); train it on"
-        )
+        folds = f"fold {listed} is" if len(run.missing) == 1 else f"folds {listed} are"
+        return f"{folds} missing ({len(run.clip_ids)} test clips of {len(main.clip_ids)}): train it on"
     if not same_clips(run, main):
         return f"it tested other clips or folds ({len(run.clip_ids)} clips, the others {len(main.clip_ids)})"
     return f"its protocol is {run.protocol!r}, not {main.protocol!r}"
