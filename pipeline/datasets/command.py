@@ -45,7 +45,12 @@ def _next(options: SourceOptions) -> str:
     folder = cache_folder(options.dataset, options.data, options.name)
     if folder == Path(options.dataset):
         return f"make train DATASET={options.dataset}"
-    given = {"NAME": options.name, "AUDIO_DIR": options.audio_dir}
+    given = {
+        "NAME": options.name,
+        "AUDIO_DIR": options.audio_dir,
+        "SAMPLE_RATE": options.sample_rate,
+        "DURATION": options.duration,
+    }
     words = [f"DATASET={options.dataset}", *(f"{key}={value}" for key, value in given.items() if value)]
     return f"make features {shlex.join(words)}   (into {folder})"
 
