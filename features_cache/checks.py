@@ -35,7 +35,7 @@ class Standing:
 def crc_matches(file: FeatureFile, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Whether the bytes of these rows have the CRC that their state words say."""
     values, states = file.map(), file.map(state=True)
-    crcs = np.fromiter((zlib.crc32(values[row]) for row in rows), np.uint64, len(rows))
+    crcs = np.fromiter((zlib.crc32(values[row].data) for row in rows), np.uint64, len(rows))
     return crcs == states[rows] & CRC
 
 

@@ -38,8 +38,12 @@ def feature_files(folder: Path) -> list[Path]:
 def read_index(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """(clips with COLUMNS, attributes); FileNotFoundError or DamagedFile where there is none to read."""
     with open_hdf5(folder / INDEX) as file:
-        columns = {name: _plain(file["clips"][name][()]) for name in COLUMNS}
-        return pd.DataFrame(columns), read_attributes(file)
+        return read_clips(file), read_attributes(file)
+
+
+def read_clips(file: h5py.File) -> pd.DataFrame:
+    """The clip table in an open index."""
+    return pd.DataFrame({name: _plain(file["clips"][name][()]) for name in COLUMNS})
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -70,24 +74,29 @@ def refresh(
             for name in SOURCE_COLUMNS:
                 known[name] = known[name].where(~ours, clips[name])
             as_it_is = same(known, before) and links(folder) == [path.stem for path in feature_files(folder)]
-            if as_it_is and attributes == {"format_version": FORMAT, **settings}:
+            if as_it_is and attributes == {**settings, "format_version": FORMAT}:
                 return
         except (FileNotFoundError, DamagedFile):
             known = clips
-        write_index(folder, known, {"format_version": FORMAT, **settings})
+        write_index(folder, known, {**settings, "format_version": FORMAT})
 
 
 def write_index(folder: Path, clips: pd.DataFrame, attributes: Mapping[str, Any]) -> None:
     """Replace the index by one of these clips and the feature files that are there; its lock is held."""
     draft = temporary(folder / INDEX)
     with h5py.File(draft, "w", **OPEN) as file:
-        write_attributes(file, attributes)
-        group = file.create_group("clips")
-        for name in COLUMNS:
-            write_column(group, name, clips[name].to_numpy())
+        write_clips(file, clips, attributes)
         for path in feature_files(folder):
             file[path.stem] = h5py.ExternalLink(path.name, "/values")
     publish(draft, folder / INDEX)
+
+
+def write_clips(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, Any]) -> None:
+    """The clip table into a new file."""
+    write_attributes(file, attributes)
+    group = file.create_group("clips")
+    for name in COLUMNS:
+        write_column(group, name, clips[name].to_numpy())
 
 
 def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:

@@ -74,6 +74,15 @@ class FeatureSpec:
         """Of all that makes one feature's values differ from another's."""
         return feature_key(self.attributes(), self.attributes())
 
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any], row_axis: NDArray, frame_axis: NDArray) -> "FeatureSpec":
+        """The spec that a file with these attributes and axes was made from."""
+        given = dict(attributes)
+        if (format_ := given.pop("format_version", None)) != FORMAT:
+            raise DamagedFile(f"format {format_}, expected {FORMAT}")
+        parameters, version = json.loads(given.pop("parameters")), given.pop("code_version")
+        return cls(parameters=parameters, version=version, row_axis=row_axis, frame_axis=frame_axis, **given)
+
     def attributes(self) -> dict[str, Any]:
         """As written to the file's root."""
         return {
@@ -188,7 +197,7 @@ def read_attributes(group: h5py.Group) -> dict[str, Any]:
 
 
 def write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
-    """Attributes with fixed length: variable-length strings lie in HDF5's global heap, which has no checksum."""
+    """Attributes of fixed length: the others lie in HDF5's global heap, which has no checksum."""
     for key, value in attributes.items():
         if isinstance(value, str):
             text = np.bytes_(value.encode())

@@ -1,6 +1,5 @@
 """From `DATASET` to its name and its cache folder: the one rule that every stage uses."""
 
-import os
 from pathlib import Path
 
 from commandline import RequestError
@@ -25,7 +24,9 @@ def dataset_name(dataset: str, name: str | None = None) -> str:
         return name
     if dataset in NAMED:
         return dataset
-    path = Path(os.path.abspath(dataset))  # not resolve(): a link is called by its own name
+    path = Path.cwd() / dataset
+    if path.name in ("", ".."):
+        path = path.resolve()  # a link is called by its own name, `.` and `..` by what they stand for
     if path.is_dir():
         return path.parent.name if is_cache(path) and path.name == "features" else path.name
     return path.stem

@@ -24,7 +24,7 @@ LONGEST = 200  # bytes of a stored name: file systems allow 255, and `.h5.tmp` i
 
 @dataclass(frozen=True, order=True)
 class Channel:
-    """One channel of a feature set: a feature, the parameters that differ from its defaults, a range of rows."""
+    """One channel of a feature set: a feature, parameters that differ from its defaults, a range of rows."""
 
     name: str
     parameters: tuple[tuple[str, Value], ...] = ()
@@ -47,8 +47,8 @@ def parse_channel(text: str) -> Channel:
     match = CHANNEL.fullmatch(text)
     if match is None:
         raise RequestError(
-            f"{text!r} is not the name of a feature: expected name, name@key=value,key=value or name:first-last, "
-            "as in mel, mel@n_mels=64, mfcc:1-19"
+            f"{text!r} is not the name of a feature: expected name, name@key=value,key=value or "
+            "name:first-last, as in mel, mel@n_mels=64, mfcc:1-19"
         )
     rows = None
     if match["first"] is not None:

@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import RequestError
+from features_cache.checks import CRC, FINGERPRINT, encoded, rows_of
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
 from features_cache.index import feature_files, read_index, read_settings
 from features_cache.layout import DamagedFile, FeatureFile, read_header
@@ -30,7 +31,6 @@ from features_cache.names import Channel, parse_channel
 from features_cache.table import CLIP_COLUMNS
 
 Ids = Sequence[str] | NDArray[np.integer]
-CRC = np.uint64(0xFFFFFFFF)
 
 
 class UnreadableClips(Exception):
@@ -40,7 +40,8 @@ class UnreadableClips(Exception):
         self.feature, self.reasons = feature, dict(reasons)
         first = "; ".join(f"{clip}: {reason}" for clip, reason in list(self.reasons.items())[:3])
         super().__init__(
-            f"{len(self.reasons)} clips of {feature} cannot be read ({first}); make features computes them again"
+            f"{len(self.reasons)} clips of {feature} cannot be read ({first}); "
+            "make features computes them again"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -145,6 +146,11 @@ class Cache:
         return _or_request(read_index, self.folder)[0]
 
     @cached_property
+    def ids(self) -> NDArray[np.bytes_]:
+        """(N,) clip ids as they stand in a file."""
+        return encoded(self._table["clip_id"].tolist())
+
+    @cached_property
     def _rows_by_id(self) -> pd.Index:
         return pd.Index(self._table["clip_id"].to_numpy().astype(str))
 
@@ -153,7 +159,7 @@ class Cache:
         return clip_keys(self._table)
 
     def _find(self, channel: Channel) -> str | None:
-        """The file that holds this channel: by name, else one whose parameters include those that are asked for."""
+        """The file that holds this channel: by name, else one whose parameters include the channel's."""
         features = self.features
         if channel.stored in features:
             return channel.stored
@@ -212,15 +218,15 @@ class StoredFeature:
     def done(self, ids: Ids | None = None) -> NDArray[np.bool_]:
         """Whether the state words say that these clips (all by default) hold what the index describes."""
         chosen = np.arange(len(self.cache.clips)) if ids is None else self.cache.positions(ids)
-        rows = self._row_of[chosen]
+        rows = self.row_of[chosen]
         states = np.where(rows >= 0, self._states[rows] if len(self._states) else 0, 0)
-        return (states >> np.uint64(32)) == self._expected(chosen)
+        return (states >> FINGERPRINT) == self._expected(chosen)
 
     def read(self, positions: NDArray[np.intp], rows: tuple[int, int] | None = None) -> NDArray[Any]:
-        """(B, rows, frames) of the clips at these rows of the clip table; rows first to last, both included."""
+        """(B, rows, frames) of clips by their row in the clip table; `rows` first to last, both included."""
         if rows is not None and rows[1] >= self.rows:
             raise RequestError(f"{self.stored}:{rows[0]}-{rows[1]}: it has rows 0 to {self.rows - 1}")
-        stored = self._row_of[positions]
+        stored = self.row_of[positions]
         new = self._trusted[positions] == 0
         if new.any():
             self._check(positions[new])
@@ -235,7 +241,7 @@ class StoredFeature:
         """Trust these clips from now on, or say which cannot be."""
         expected, reasons = self._expected(positions), {}
         for position, fingerprint in zip(positions.tolist(), expected, strict=True):
-            state, reason = self._examine(int(self._row_of[position]), fingerprint)
+            state, reason = self._examine(int(self.row_of[position]), fingerprint)
             if reason:
                 reasons[str(self.cache.clips["clip_id"].iloc[position])] = reason
             self._trusted[position] = state
@@ -247,9 +253,9 @@ class StoredFeature:
         state = self._states[row] if row >= 0 else np.uint64(0)
         if state == 0:
             return np.uint64(0), "not done"
-        if state >> np.uint64(32) != fingerprint:
+        if state >> FINGERPRINT != fingerprint:
             return np.uint64(0), "made from other audio or parameters"
-        if zlib.crc32(self._values[row]) != state & CRC:
+        if zlib.crc32(self._values[row].data) != state & CRC:
             return np.uint64(0), "damaged"
         return state, ""
 
@@ -274,13 +280,9 @@ class StoredFeature:
         return np.zeros(len(self.cache.clips), np.uint64)
 
     @cached_property
-    def _row_of(self) -> NDArray[np.intp]:
+    def row_of(self) -> NDArray[np.intp]:
         """(N,) where a clip of the table lies in this file, -1 where it does not."""
-        own = _or_request(lambda file: file.clip_ids, self.file)
-        theirs = np.char.encode(self.cache._rows_by_id.to_numpy().astype(str), "utf-8")
-        if np.array_equal(own, theirs):
-            return np.arange(len(own))
-        return pd.Index(own).get_indexer(pd.Index(theirs))
+        return _or_request(lambda file: rows_of(file, self.cache.ids), self.file)
 
 
 def _channel(channel: Channel | str) -> Channel:

@@ -10,7 +10,7 @@ UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 def allocate(path: Path) -> None:
-    """Give every byte of a file its place on the disk: a full disk says so here and not in the middle of a run."""
+    """Give every byte of a file its place on the disk: a full disk says so here and not in mid-run."""
     with path.open("r+b") as file:
         length = os.fstat(file.fileno()).st_size
         try:

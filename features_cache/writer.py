@@ -3,13 +3,14 @@
 Who writes what, in which order, and why a kill between any two lines is harmless:
 
 1. A run is admitted: its claim lies in `locks/` before it touches anything (claims.py).
-2. Under the feature's exclusive lock a file is drafted under another name, given its place on the disk, filled
-   with the clips that still hold, synchronised and renamed. Killed before the rename: a draft that the next run
-   overwrites. Killed after: a whole file.
-3. index.h5 is replaced in the same way, after the files that it links to. Killed before: the next run sees that
-   it is out of date. Until then the old labels stand, and rows are found by clip id, so nothing is mistaken.
-4. Workers write each clip at its own place, state word 0, then the values, then the state word. Killed anywhere
-   in between: the state is 0 or does not yet agree, and the clip counts as not done.
+2. Under the feature's exclusive lock a file is drafted under another name, given its place on the disk,
+   filled with the clips that still hold, synchronised and renamed. Killed before the rename: a draft that
+   the next run overwrites. Killed after: a whole file.
+3. index.h5 is replaced in the same way, after the files that it links to. Killed before: the next run sees
+   that it is out of date. Until then the old labels stand, and rows are found by clip id, so nothing is
+   mistaken.
+4. Workers write each clip at its own place, state word 0, then the values, then the state word. Killed
+   anywhere in between: the state is 0, and the clip counts as not done.
 5. At the end all files are synchronised and the claim is removed. Killed before: see claims.py.
 
 Nobody writes through HDF5 after 2, so no kill can leave its structure half-written.
@@ -17,7 +18,7 @@ Nobody writes through HDF5 after 2, so no kill can leave its structure half-writ
 
 import os
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -55,7 +56,7 @@ class ClipWriter:
         """Write one row in several features; RunIsGone where the run that claimed it has ended."""
         with self.writing:
             for clip in clips:
-                state = clip.fingerprint << int(FINGERPRINT) | zlib.crc32(clip.values)
+                state = state_word(clip.fingerprint, clip.values)
                 write_clip(self.descriptors[clip.feature], self.files[clip.feature], row, clip.values, state)
 
     def __enter__(self) -> Self:
@@ -67,16 +68,21 @@ class ClipWriter:
         self.writing.close()
 
 
+def state_word(fingerprint: int, values: NDArray) -> int:
+    """What says that these values are done."""
+    return int(fingerprint) << int(FINGERPRINT) | zlib.crc32(values.data)
+
+
 def write_clip(descriptor: int, file: FeatureFile, row: int, values: NDArray, state: int) -> None:
     """State word to 0, values, state word."""
     place = file.state_offset + row * STATE.itemsize
     write_at(descriptor, ZERO, place)
-    write_at(descriptor, memoryview(values).cast("B"), file.values_offset + row * file.clip_bytes)
+    write_at(descriptor, values.data, file.values_offset + row * file.clip_bytes)
     write_at(descriptor, np.array(state, STATE).tobytes(), place)
 
 
 def to_stored(values: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
-    """The values as they are stored; ValueError where they are none to store. Cast in numpy: HDF5 takes ten times."""
+    """The values as they are stored, cast in numpy: HDF5 takes ten times as long. ValueError says why not."""
     if values.shape != shape:
         raise ValueError(f"has shape {values.shape}, expected {shape}")
     if not np.isfinite(values).all():
@@ -98,32 +104,46 @@ def ready(
                 f"{spec.stored}.h5 has to be made again for these clips, and is being written by "
                 f"{holder(folder, spec.stored)}; run this again when that has ended"
             )
-        _replace(folder, spec, clip_ids, standing(folder, spec, clip_ids, keys))
+        _make(folder, spec, clip_ids, _holding(standing(folder, spec, clip_ids, keys)))
     held.take(shared=True, wait=True)
     temporary(folder / f"{spec.stored}.h5")  # a killed run's draft, since whoever drafts holds the lock alone
     return read_header(folder / f"{spec.stored}.h5"), held
 
 
-def _replace(folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], found: Standing) -> None:
+def install(
+    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Iterable[tuple[int, NDArray, int]]
+) -> None:
+    """Make the file of a feature that is not there yet, from (row, stored values, state word)."""
+    with lock(folder, spec.stored):
+        if (folder / f"{spec.stored}.h5").exists():
+            raise RequestError(f"{folder} has {spec.stored} already; remove {spec.stored}.h5 first")
+        _make(folder, spec, clip_ids, clips)
+
+
+def _make(
+    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Iterable[tuple[int, NDArray, int]]
+) -> None:
+    """Draft the file, give it its place on the disk, fill in the clips, put it in place; its lock is held."""
     path = folder / f"{spec.stored}.h5"
     draft = temporary(path)
     try:
         write_structure(draft, spec, clip_ids)
         allocate(draft)
-        if found.file and found.done.any():
-            _copy(found, read_header(draft))
+        file = read_header(draft)
+        with draft.open("r+b", buffering=0) as opened:
+            for row, values, state in clips:
+                write_clip(opened.fileno(), file, row, values, state)
         publish(draft, path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         needed = size(len(clip_ids) * spec.clip_bytes)
         raise RequestError(f"{path} cannot be made, {needed}: {error.strerror or error}") from error
+    finally:
+        draft.unlink(missing_ok=True)
 
 
-def _copy(found: Standing, draft: FeatureFile) -> None:
-    """Carry over the clips that still hold; the state word as it is, so that damage stays visible."""
-    assert found.file
-    values, states = found.file.map(), found.file.map(state=True)
-    with draft.path.open("r+b", buffering=0) as opened:
+def _holding(found: Standing) -> Iterator[tuple[int, NDArray, int]]:
+    """The clips that still hold; state words as they are, so that damage stays visible."""
+    if found.file and found.done.any():
+        values, states = found.file.map(), found.file.map(state=True)
         for row in np.flatnonzero(found.done).tolist():
-            source = found.row_of[row]
-            write_clip(opened.fileno(), draft, row, values[source], int(states[source]))
+            yield row, values[found.row_of[row]], int(states[found.row_of[row]])

@@ -46,8 +46,8 @@ class Outcome:
 
     clips: int = 0
     failures: list[tuple[int, int, str]] = field(default_factory=list)  # row, feature or WHOLE_CLIP, reason
-    computed: NDArray[np.int64] | int = 0  # (F,) clips
-    seconds: NDArray[np.float64] | float = 0.0  # (F,) of computing; who asks first for what is shared pays
+    computed: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))  # (F,) clips
+    seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))  # (F,) who asks first pays
     seconds_around: float = 0.0  # decoding and writing
     seconds_saved: float = 0.0  # by computing once what several features need
 

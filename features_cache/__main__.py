@@ -1,0 +1,100 @@
+"""`python -m features_cache {info,verify,export,import}`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from commandline import DatasetOptions, RequestError, main, nearest, size
+from commandline.parse import Command
+from features_cache.location import cache_folder
+from features_cache.names import parse_list
+from features_cache.reader import Cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheFeatures(DatasetOptions):
+    """Some features of a cache."""
+
+    features: str = "all"
+    """features separated by blanks; all, small"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShareOptions(CacheFeatures):
+    """Options of `export` and `verify`."""
+
+    file: Path | None = None
+    """export: where to, <dataset>-features.h5 by default; verify: an exported file instead of a cache"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOptions(DatasetOptions):
+    """Options of `import`."""
+
+    file: Positional[Path]
+    """an exported file"""
+
+
+def info(options: DatasetOptions) -> None:
+    """What a cache holds: features, clips done, megabytes, rounding, parameters, versions."""
+    from features_cache.info import describe
+
+    print(describe(_cache(options)))
+
+
+def verify(options: ShareOptions) -> int:
+    """Read everything and name what is damaged, by clip and feature or by file."""
+    from features_cache.share import verify_export
+    from features_cache.verify import verify as verdicts
+
+    if options.file:
+        wrong = verify_export(options.file)
+        print("\n".join(wrong) or f"{options.file}: sound")
+        return 1 if wrong else 0
+    cache = _cache(options)
+    found = verdicts(cache.folder, None if options.features == "all" else _chosen(cache, options.features))
+    for verdict in found:
+        print(verdict)
+    return 0 if all(verdict.sound for verdict in found) else 1
+
+
+def export(options: ShareOptions) -> int:
+    """Write chosen features to one compressed file."""
+    from features_cache.share import export as write
+
+    cache = _cache(options)
+    target = options.file or Path(f"{cache.settings['dataset']}-features.h5")
+    names = _chosen(cache, options.features)
+    left_out = write(cache.folder, names, target)
+    print(f"{target}: {len(names)} features, {size(target.stat().st_size)}")
+    if left_out:
+        print(f"{left_out} damaged maps are not in it; make features computes them again")
+    return 1 if left_out else 0
+
+
+def import_(options: FileOptions) -> None:
+    """Put the features of an exported file into a cache."""
+    from features_cache.share import import_ as read
+
+    folder = cache_folder(options.dataset, options.data, options.name)
+    print(f"{folder}: {', '.join(read(options.file, folder))}")
+
+
+def _cache(options: DatasetOptions) -> Cache:
+    return Cache(cache_folder(options.dataset, options.data, options.name))
+
+
+def _chosen(cache: Cache, features: str) -> list[str]:
+    """Stored names, each once."""
+    channels = [channel for channels in parse_list(features, cache.features) for channel in channels]
+    for channel in channels:
+        if channel not in cache:
+            raise RequestError(nearest("feature", channel.stored, cache.features))
+    return list(dict.fromkeys(cache[channel].stored for channel in channels))
+
+
+COMMANDS: list[Command] = [info, verify, export, import_]
+
+if __name__ == "__main__":
+    main(COMMANDS)

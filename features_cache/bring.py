@@ -1,0 +1,137 @@
+"""Bring your own: features from an array, and caches of clips that have no audio here.
+
+    from features_cache import bring
+
+    bring.create_cache(folder, {"clip_id": ids, "label": labels, "fold": folds, "group": speakers})
+    bring.create_feature(folder, "embedding", vectors, ids)         # (B, D), (B, rows, frames)
+
+    make train DATASET=<folder> FEATURES=embedding
+
+A feature can as well join a cache that `make features` made. Clips that it lacks are left out of training;
+where a clip's audio changes later, its row no longer counts as done.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from commandline import RequestError
+from features_cache.checks import encoded
+from features_cache.fingerprint import clip_keys, fingerprints
+from features_cache.index import read_index, refresh, with_sources
+from features_cache.layout import FeatureSpec
+from features_cache.location import is_cache
+from features_cache.names import Value, parse_channel
+from features_cache.table import complete
+from features_cache.writer import install, state_word, to_stored
+
+
+def create_cache(
+    folder: Path,
+    table: pd.DataFrame | Mapping[str, Sequence[Any]],
+    *,
+    dataset: str | None = None,
+    sample_rate: int = 0,
+    duration: float = 0.0,
+) -> None:
+    """A cache without features, of clips with `clip_id`, `label`, `fold` and what else CLIP_COLUMNS names."""
+    folder = Path(folder)
+    if is_cache(folder):
+        raise RequestError(f"{folder} is a cache already")
+    settings = {
+        "dataset": dataset or folder.name,
+        "source": "brought",
+        "synthetic": 0,
+        "sample_rate": sample_rate,
+        "samples": round(sample_rate * duration),
+    }
+    refresh(folder, with_sources(complete(table), None), settings)
+
+
+def create_feature(
+    folder: Path,
+    name: str,
+    values: ArrayLike,
+    clip_ids: Sequence[str],
+    *,
+    units: str = "",
+    row_axis: ArrayLike | None = None,
+    row_unit: str = "index",
+    frame_axis: ArrayLike | None = None,
+    frame_unit: str = "index",
+    parameters: Mapping[str, Value] | None = None,
+    dtype: str = "float16",
+) -> None:
+    """The feature `name` from `values`: (B,), (B, rows) or (B, rows, frames), one row a clip id.
+
+    RequestError for another shape, unknown ids, ids that occur twice, NaN, infinity, overflow of `dtype`.
+    """
+    clips, settings = read_index(folder)
+    channel = parse_channel(name)
+    if channel.rows or channel.parameters:
+        raise RequestError(f"{name!r}: a brought feature's name is one word")
+    array = np.asanyarray(values)
+    if array.ndim not in (1, 2, 3) or len(array) != len(clip_ids) or 0 in array.shape:
+        raise RequestError(
+            f"{name}: values of shape {array.shape} for {len(clip_ids)} clips; "
+            f"expected ({len(clip_ids)}, rows, frames)"
+        )
+    array = array.reshape(*array.shape, *[1] * (3 - array.ndim))
+    spec = FeatureSpec(
+        stored=name,
+        feature=name,
+        parameters=dict(parameters or {}),
+        version=0,
+        units=units,
+        row_axis=_axis(name, "row", row_axis, array.shape[1]),
+        row_unit=row_unit,
+        frame_axis=_axis(name, "frame", frame_axis, array.shape[2]),
+        frame_unit=frame_unit,
+        sample_rate=settings["sample_rate"],
+        samples=settings["samples"],
+        dtype=dtype,
+        created=datetime.now().astimezone().isoformat(" ", "seconds"),
+    )
+    rows, states = _rows(clips, clip_ids, name), fingerprints(clip_keys(clips), spec.key)
+    install(folder, spec, encoded(clips["clip_id"].tolist()), _clips(spec, array, clip_ids, rows, states))
+    refresh(folder, clips, settings)
+
+
+def _clips(
+    spec: FeatureSpec,
+    array: NDArray,
+    ids: Sequence[str],
+    rows: NDArray[np.intp],
+    expected: NDArray[np.uint64],
+) -> Iterator[tuple[int, NDArray, int]]:
+    for place, row in enumerate(rows.tolist()):
+        try:
+            stored = to_stored(np.asarray(array[place]), spec.shape, np.dtype(spec.dtype))
+        except (ValueError, TypeError) as error:
+            raise RequestError(f"{spec.stored}, {ids[place]}: {error}") from None
+        yield row, stored, state_word(int(expected[row]), stored)
+
+
+def _rows(clips: pd.DataFrame, clip_ids: Sequence[str], name: str) -> NDArray[np.intp]:
+    """Where the clips stand in the table."""
+    ids = pd.Index(np.asarray(clip_ids).astype(str))
+    rows = pd.Index(clips["clip_id"]).get_indexer(ids)
+    for wrong, what in (
+        (ids[ids.duplicated()], "clip ids that occur twice"),
+        (ids[rows < 0], "unknown clip ids"),
+    ):
+        if len(wrong):
+            raise RequestError(f"{name}: {what}: {', '.join(map(str, wrong[:5]))}")
+    return rows
+
+
+def _axis(name: str, what: str, given: ArrayLike | None, length: int) -> NDArray[np.float64]:
+    axis = np.arange(length, dtype=float) if given is None else np.asarray(given, float)
+    if axis.shape != (length,):
+        raise RequestError(f"{name}: a {what}_axis of shape {axis.shape} for {length} {what}s")
+    return axis

@@ -1,0 +1,69 @@
+"""What a cache holds: features, clips done, megabytes, types and their rounding, parameters, versions."""
+
+import numpy as np
+
+from commandline import RequestError, size, text_table
+from features_cache.failures import FAILURES, read_failures
+from features_cache.reader import Cache, StoredFeature
+
+HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units", "made")
+SAMPLED_CLIPS = 16  # whose values tell the rounding
+
+
+def describe(cache: Cache) -> str:
+    """Several lines; a file that cannot be read is told in its own."""
+    settings, clips = cache.settings, cache.clips
+    copies = int((clips["copy_of"] != "").sum())
+    lines = [
+        f"{settings['dataset']}: {len(clips) - copies:,} clips and {copies:,} altered copies of "
+        f"{settings['source']}, {cache.sample_rate} Hz, {cache.duration:g} s"
+        + (", synthetic" if cache.synthetic else ""),
+    ]
+    rows, notes = [], []
+    for name in cache.features:
+        try:
+            feature = cache[name]
+            rows.append(_row(cache, feature))
+            notes += _notes(cache, feature)
+        except RequestError as damage:
+            notes.append(str(damage))
+    if failed := {one["clip_id"] for one in read_failures(cache.folder)}:
+        notes.append(f"{len(failed)} clips could not be done, see {cache.folder / FAILURES}")
+    total = sum((cache.folder / f"{name}.h5").stat().st_size for name in cache.features)
+    return "\n".join([*lines, text_table(rows, HEADER), f"{len(rows)} features, {size(total)}", *notes])
+
+
+def _row(cache: Cache, feature: StoredFeature) -> tuple[object, ...]:
+    stored = (cache.folder / f"{feature.stored}.h5").stat().st_size
+    attributes = feature.attributes
+    return (
+        feature.stored,
+        feature.rows,
+        feature.frames,
+        f"{int(feature.done().sum()):,}",
+        f"{stored / 1e6:.1f}",
+        feature.dtype,
+        _rounding(feature),
+        attributes["units"] or "-",
+        attributes["created"],
+    )
+
+
+def _rounding(feature: StoredFeature) -> str:
+    """The largest error of the stored type in some clips: half the distance to the neighbouring number."""
+    done = np.flatnonzero(feature.done())[:SAMPLED_CLIPS]
+    if not len(done):
+        return "-"
+    values = np.abs(feature.file.map()[feature.row_of[done]])
+    return f"{float(np.spacing(values.max())) / 2:.1g}"
+
+
+def _notes(cache: Cache, feature: StoredFeature) -> list[str]:
+    """Parameters and versions, and rows that belong to no clip of the index any more."""
+    attributes = feature.attributes
+    parameters = ", ".join(f"{key}={value}" for key, value in attributes["parameters"].items())
+    notes = [f"{feature.stored}: {parameters}; code {attributes['code_version']}, {attributes['libraries']}"]
+    strangers = len(feature.file.clip_ids) - int((feature.row_of >= 0).sum())
+    if strangers:
+        notes.append(f"{feature.stored}: {strangers} rows of clips that the index no longer has")
+    return notes

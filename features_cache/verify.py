@@ -1,0 +1,105 @@
+"""Read everything in a cache and say what is wrong, by clip and feature or by file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from features_cache.checks import FINGERPRINT, crc_matches, encoded, rows_of
+from features_cache.fingerprint import clip_keys, feature_key, fingerprints
+from features_cache.index import feature_files, read_index
+from features_cache.layout import DamagedFile, open_hdf5, read_attributes, read_header
+from features_cache.location import INDEX
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """On one file: where `error` is empty, how many clips of the index it holds."""
+
+    name: str
+    error: str = ""
+    done: int = 0
+    missing: tuple[str, ...] = ()
+    """Ids of clips with state 0, or without a row."""
+    foreign: tuple[str, ...] = ()
+    """State words of something else than the index tells: other audio, another cache, damage of the word."""
+    damaged: tuple[str, ...] = ()
+    """The bytes are not those that the state word speaks of."""
+
+    @property
+    def sound(self) -> bool:
+        """Nothing here contradicts itself; clips that are missing do not."""
+        return not (self.error or self.foreign or self.damaged)
+
+    def __str__(self) -> str:
+        if self.error:
+            return self.error
+        lines = [f"{self.name}: {self.done} clips sound"]
+        lines[0] += f", {len(self.missing)} not done" if self.missing else ""
+        for clips, what in (
+            (self.damaged, "damaged"),
+            (self.foreign, "not what the index describes, not done"),
+        ):
+            lines += [f"{self.name}: {clip} {what}" for clip in clips]
+        return "\n".join(lines)
+
+
+def verify(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
+    """A verdict on the index, then one a feature file (all by default)."""
+    try:
+        clips, settings = read_index(folder)
+        _read_rest(folder / INDEX)
+    except DamagedFile as damage:
+        return [Verdict(INDEX, error=str(damage))]
+    ids, keys = encoded(clips["clip_id"].tolist()), clip_keys(clips)
+    chosen = [path for path in feature_files(folder) if features is None or path.stem in features]
+    return [Verdict(INDEX, done=len(ids)), *(verify_file(path, ids, keys, settings) for path in chosen)]
+
+
+def verify_file(
+    path: Path, ids: NDArray[np.bytes_], keys: NDArray[np.uint64], settings: dict[str, object]
+) -> Verdict:
+    """Every clip of one file, against the clips and the audio settings of the index."""
+    try:
+        file = read_header(path)
+        row_of = rows_of(file, ids)
+        _read_rest(path)
+    except DamagedFile as damage:
+        return Verdict(path.stem, error=str(damage))
+    if not (row_of >= 0).any():
+        return Verdict(path.stem, error=f"{path.name} holds no clip of this cache: a file of another one")
+    states = np.append(file.map(state=True), np.uint64(0))[row_of]
+    expected = fingerprints(keys, feature_key(file.attributes, settings))
+    foreign = (states != 0) & (states >> FINGERPRINT != expected)
+    sound = (states != 0) & ~foreign
+    damaged = np.zeros(len(ids), bool)
+    damaged[sound] = ~crc_matches(file, row_of[sound])
+
+    def named(mask: NDArray[np.bool_]) -> tuple[str, ...]:
+        return tuple(clip.decode() for clip in ids[mask])
+
+    return Verdict(
+        path.stem, "", int((sound & ~damaged).sum()), named(states == 0), named(foreign), named(damaged)
+    )
+
+
+def _read_rest(path: Path) -> None:
+    """Read what no one else does, for its checksums: small datasets, attributes, links."""
+
+    def read(name: str, found: h5py.Dataset | h5py.Group) -> None:
+        read_attributes(found)
+        if isinstance(found, h5py.Dataset) and found.chunks:
+            found[()]
+
+    with open_hdf5(path) as file:
+        file.visititems(read)
+        for name in file:
+            link = file.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink) and (link.filename, link.path) != (
+                f"{name}.h5",
+                "/values",
+            ):
+                raise DamagedFile(f"{path.name} cannot be read: {name} links to {link.filename}")
