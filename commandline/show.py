@@ -20,6 +20,7 @@ def progress(
     terminal = sys.stderr.isatty()
     return tqdm(
         iterable,
+        file=sys.stderr if terminal else _LogLines(),
         total=total,
         desc=label,
         unit=f" {unit}",
@@ -27,10 +28,22 @@ def progress(
         mininterval=0.2 if terminal else LOG_SECONDS,
         maxinterval=10 if terminal else LOG_SECONDS,
         ascii=None if terminal else True,
-        ncols=None if terminal else 100,
+        ncols=None if terminal else 90,
         dynamic_ncols=terminal,
         leave=False,
     )
+
+
+class _LogLines:
+    """What tqdm draws over one line of a terminal, as lines of a log."""
+
+    def write(self, text: str) -> None:
+        line = text.strip("\r\n ")
+        if line:
+            print(line, file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,10 @@
 """Durations, sizes, tables, the nearest name."""
 
-from commandline import duration, nearest, size, text_table
+import time
+
+import pytest
+
+from commandline import duration, nearest, progress, show, size, text_table
 
 
 def test_durations_read_naturally() -> None:
@@ -26,3 +30,18 @@ def test_the_nearest_name_is_proposed_whatever_its_case() -> None:
         "unknown model 'ResNet8'; did you mean 'resnet18'? Known: cnn4, resnet18"
     )
     assert nearest("model", "zzz", ["cnn4"]) == "unknown model 'zzz'. Known: cnn4"
+
+
+def test_a_log_gets_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(show, "LOG_SECONDS", 0.01)
+    for _ in progress(range(5), label="features", unit="clips"):
+        time.sleep(0.02)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 3
+    assert all(line.startswith("features: ") and "\r" not in line for line in lines)
+
+
+def test_short_work_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress(range(5), label="features", unit="clips")) == [0, 1, 2, 3, 4]
+    assert capsys.readouterr().err == ""
