@@ -37,8 +37,16 @@ def imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
-            assert path.relative_to(ROOT).as_posix() == CATALOGUE, f"{path}: hidden import"
+            own = path.relative_to(ROOT).parts[0]
+            assert _names_own_module(node, own) or path == ROOT / CATALOGUE, f"{path}: hidden import"
     return found
+
+
+def _names_own_module(call: ast.Call, package: str) -> bool:
+    """`import_module(f"{__name__}.{name}")` or `f"package.…{name}"`: a folder that loads its own modules."""
+    (name,) = call.args
+    begins = ast.unparse(name.values[0] if isinstance(name, ast.JoinedStr) else name)
+    return "__name__" in begins or begins.strip("'\"").startswith(package + ".")
 
 
 def _called(node: ast.Call) -> str:
