@@ -1,7 +1,7 @@
 """What `run` and `sweep` can be asked, each default written once.
 
-A field is the flag `--field` and the variable `FIELD=`. `identity` picks those that can change predictions: they make
-a run's hash; `differences` names in short what stands in the folder's name.
+A field is the flag `--field` and the variable `FIELD=`. `identity` picks those that can change predictions:
+they make a run's hash; `differences` names in short what stands in the folder's name.
 """
 
 import dataclasses
@@ -36,8 +36,11 @@ class RunOptions(DatasetOptions, RunsOptions):
     """rows x frames to which every channel is resized; native keeps the largest channel's own"""
     norm: Literal["feature", "row", "clip", "none"] = "feature"
     """standardise each feature as a whole, each of its rows, each clip by itself, or not at all"""
-    augment: str = "mask,shift,offset,mix=0.4,smooth=0.1"
-    """changes drawn anew for each batch, name=strength; none for no change"""
+    augment: str = "auto"
+    """changes drawn anew for each batch, name=strength; auto is mask,shift,gain,mix=0.4, of a waveform
+    shift,gain,polarity,mix=0.4; none for no change"""
+    smoothing: float = 0.1
+    """label smoothing: the share of a target that all classes divide among them"""
     copies: int | None = None
     """how many altered copies of each clip to train on besides it; all that are cached by default"""
     balance: Literal["none", "loss", "sample"] = "none"
@@ -52,9 +55,9 @@ class RunOptions(DatasetOptions, RunsOptions):
     momentum: float = 0.9
     """of sgd"""
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = "onecycle"
-    """of the learning rate, step by step; plateau divides it by ten when SELECT stops improving, and needs VAL"""
+    """of the learning rate, step by step; plateau divides it by ten when SELECT does not improve, needs VAL"""
     warmup: float = 0.0
-    """epochs of linear rise before cosine, step, plateau or constant; onecycle rises during 0.3 of its course"""
+    """epochs of linear rise before cosine, step, plateau or constant; onecycle rises by itself"""
     ema: float = 0.0
     """moving average of the weights: the share of the old average kept at each step (0.999), 0 for none"""
     clip: float = 0.0
@@ -65,11 +68,13 @@ class RunOptions(DatasetOptions, RunsOptions):
     select: Literal["val_loss", "val_accuracy", "val_f1"] = "val_loss"
     """which validation score picks the best epoch"""
     patience: int = 0
-    """end after so many epochs without a better SELECT, 0 never; with plateau, a third of it lowers the rate"""
+    """end after so many epochs without a better SELECT, 0 never; plateau lowers the rate after a third of it"""
     curve: int = 20
     """how often the test fold is scored for the curve, used for no choice; 0 for at the end only"""
+    blind: bool = False
+    """never score the test fold: for runs that only serve a choice; needs VAL"""
     tta: int = 1
-    """views of a clip whose probabilities are averaged in testing: circular shifts, or crops where AUGMENT crops"""
+    """views of a clip averaged in testing: circular shifts, or crops where AUGMENT crops"""
 
     weights: str = ""
     """a file of weights to start from, or imagenet to fetch the published ones"""
@@ -114,23 +119,23 @@ class SweepOptions(RunOptions):
     """start more than 100 runs without asking back"""
 
 
+# AUGMENT=auto, by kind of model.
+AUTO_AUGMENT = {"image": "mask,shift,gain,mix=0.4", "wave": "shift,gain,polarity,mix=0.4", "linear": "none"}
+
 # What cannot change predictions: where things lie, what is told of them, which folds are done now.
-NO_IDENTITY = frozenset(
-    "dataset name data runs folds recipe curve resident tag note tracker tracker_dir".split(),
-)
-# Fields whose value alone, or after one letter, says what it is; others are written field=value.
-SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "recipe": ""}
+PLACES = frozenset({"dataset", "name", "data", "runs", "resident", "tracker", "tracker_dir"})
+NO_IDENTITY = PLACES | {"folds", "recipe", "curve", "tag", "note"}
 PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
+# Fields whose value alone, or after one letter, says what it is; others are written field=value.
+SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": ""}
 
 # What a kind of model has no use for.
-LINEAR_USES = frozenset("features model task folds recipe seed norm copies balance val tag note".split())
+LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "blind"}
+EVERY = frozenset(field.name for field in dataclasses.fields(RunOptions))
 UNUSED: dict[str, frozenset[str]] = {
     "image": frozenset(),
     "wave": frozenset({"grid"}),
-    "linear": frozenset(field.name for field in dataclasses.fields(RunOptions))
-    - NO_IDENTITY
-    - LINEAR_USES
-    - {"device", "precision", "threads"},
+    "linear": (EVERY - NO_IDENTITY - LINEAR_USES) | {"resident", "curve", "tracker", "tracker_dir"},
 }
 
 
@@ -139,7 +144,7 @@ def defaults() -> dict[str, Any]:
 
 
 def without_unused(options: RunOptions, kind: str) -> tuple[RunOptions, list[str]]:
-    """The options with what this kind of model ignores put back to its default, and the names of those given."""
+    """The options with what this kind of model ignores back at its default, and the names of those given."""
     standard = defaults()
     given = [name for name in sorted(UNUSED[kind]) if getattr(options, name) != standard[name]]
     return dataclasses.replace(options, **{name: standard[name] for name in given}), given
@@ -155,10 +160,18 @@ def identity(options: RunOptions) -> dict[str, Any]:
 
 
 def differences(options: RunOptions, standard: dict[str, Any]) -> list[str]:
-    """What differs from `standard` (the defaults, or a recipe's), in the order of the fields, for a folder's name."""
+    """For a folder's name: what differs from `standard`, the defaults or a recipe's, in the fields' order."""
     parts = [options.recipe] if options.recipe else []
     for name, value in identity(options).items():
         if name not in PLACED and value != standard[name]:
-            text = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            parts.append(f"{SHORT[name]}{text}" if name in SHORT else f"{name}={text}")
+            parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")
     return [*parts, *([options.tag] if options.tag else [])]
+
+
+def words(options: RunOptions) -> list[str]:
+    """The NAME=value words that give these options: what differs from the defaults."""
+    return [
+        f"{name.upper()}={' '.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name, value in ((field, getattr(options, field)) for field in defaults())
+        if value != defaults()[name]
+    ]

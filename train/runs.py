@@ -148,6 +148,14 @@ def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[Ru
     return list(dict.fromkeys(chosen))
 
 
+def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> RunFolder:
+    """The one run that `wanted` names; RequestError where it names several."""
+    found = select(runs, wanted, dataset)
+    if len(found) > 1:
+        raise RequestError(f"RUN={wanted} names {len(found)} runs: name one")
+    return found[0]
+
+
 def _select_one(runs: Path, word: str, known: Sequence[RunFolder]) -> RunFolder:
     if word != "last" and (Path(word) / "run.json").is_file():
         return RunFolder(word)

@@ -1,0 +1,106 @@
+"""last.pt and best.pt: plain tensors, numbers and text, so that `weights_only=True` reads them.
+
+network      state dict, the moving average where one is kept
+statistics   what the fold standardises with (train/normalise.py)
+epoch, rows  epochs done, and their lines of history.csv
+progress     only while the fold is unfinished: optimiser, plain weights beside the average, scaler, watch
+"""
+
+import io
+import pickle
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from commandline import RequestError
+from train.runs import append_history, replace_file
+
+State = dict[str, Any]
+
+
+def save(file: Path, state: State) -> None:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    replace_file(file, buffer.getvalue())
+
+
+def load(file: Path) -> State:
+    """RequestError where the file is damaged or holds more than data (code is never run)."""
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RequestError(
+            f"{file} cannot be read as weights ({reason}): remove it and train again"
+        ) from None
+
+
+def put_weights(network: nn.Module, weights: State, origin: Path) -> None:
+    """Load `weights` whole; RequestError names the first tensor that does not fit and both shapes."""
+    wanted = network.state_dict()
+    if missing := sorted(wanted.keys() - weights.keys()):
+        raise RequestError(
+            f"{origin} lacks '{missing[0]}' and {len(missing) - 1} more: it is of another model"
+        )
+    if surplus := sorted(weights.keys() - wanted.keys()):
+        raise RequestError(f"{origin} has '{surplus[0]}', which this model has not: it is of another model")
+    for name, tensor in wanted.items():
+        if tensor.shape != weights[name].shape:
+            raise RequestError(
+                f"{origin} has '{name}' of shape {tuple(weights[name].shape)}, this run needs {tuple(tensor.shape)}: "
+                "it is of another model, feature set or number of classes; remove it, or give TAG=…"
+            )
+    network.load_state_dict(weights)
+
+
+class Keeper:
+    """Writes each epoch's files while the next epoch trains, one epoch at a time, in order.
+
+    Leaving the block waits for the last write. An error of writing is raised by the next call.
+    """
+
+    def __init__(self, active: bool) -> None:
+        self.active = active  # of several processes only the first writes
+        self.writer = ThreadPoolExecutor(1)
+        self.pending: Future[None] | None = None
+
+    def __enter__(self) -> "Keeper":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.writer.shutdown()
+        self._settle()
+
+    def keep(self, files: list[tuple[Path, State]], fold_folder: Path, row: str) -> None:
+        """Save these states as they are now, then the epoch's row."""
+        if not self.active:
+            return
+        copies = [(file, snapshot(state)) for file, state in files]
+        self._settle()
+        self.pending = self.writer.submit(_write, copies, fold_folder, row)
+
+    def _settle(self) -> None:
+        pending, self.pending = self.pending, None
+        if pending:
+            pending.result()
+
+
+def _write(files: list[tuple[Path, State]], fold_folder: Path, row: str) -> None:
+    for file, state in files:
+        save(file, state)
+    append_history(fold_folder, row)
+
+
+def snapshot(state: Any) -> Any:
+    """The same nest of dictionaries and lists with every tensor copied to the CPU."""
+    if isinstance(state, torch.Tensor):
+        copy = torch.empty_like(state, device="cpu")
+        return copy.copy_(state.detach())
+    if isinstance(state, dict):
+        return {key: snapshot(value) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return [snapshot(value) for value in state]
+    return state

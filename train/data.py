@@ -1,0 +1,169 @@
+"""From the cache to batches: channels standardised, resized to one grid, stacked; on the GPU, in RAM, or streamed.
+
+A stack is (B, C, H, W) float16. The three residences hand out the same numbers: each clip's own values go
+through the same steps, whenever that happens. Avoided because measured: DataLoader workers (4 to 20 ms a
+batch) and resizing with many threads beside a busy network (48 ms a batch instead of 2).
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+
+from commandline import RequestError, progress
+from features_cache import Cache, Channel
+from train.statistics import Statistics
+
+Positions = NDArray[np.intp]  # rows of the clip table
+Shape = tuple[int, int]  # rows, frames
+
+LARGEST = 60_000.0  # float16 ends at 65,504
+CHUNK = 32  # clips stacked at once while filling memory
+SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # of what is free, that resident features may take
+EXCESS, ALLOWANCE = (
+    1.3,
+    1e9,
+)  # a stack in RAM is at most this much larger than the features as stored, plus bytes
+AHEAD = 2  # batches that the prefetching thread may be in front
+ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """How clips become network input: which channels of which cache, their statistics, the grid."""
+
+    cache: Cache
+    channels: tuple[Channel, ...]
+    statistics: list[Statistics]
+    grid: Shape
+
+    def __call__(self, positions: Positions) -> torch.Tensor:
+        """(B, C, H, W) float16 on the CPU."""
+        parts = [self._channel(i, positions) for i in range(len(self.channels))]
+        return torch.stack(parts, dim=1)
+
+    def _channel(self, index: int, positions: Positions) -> torch.Tensor:
+        return prepare(self.cache.read(self.channels[index], positions), self.statistics[index], self.grid)
+
+    @property
+    def bytes_a_clip(self) -> int:
+        return 2 * len(self.channels) * self.grid[0] * self.grid[1]
+
+
+def prepare(values: NDArray[np.floating], statistics: Statistics, grid: Shape) -> torch.Tensor:
+    """Values of one channel as stored, (B, rows, frames), as a network sees them: (B, *grid) float16."""
+    standard = torch.from_numpy(statistics.apply(values.astype(np.float32)))
+    return resize(standard, grid).clamp_(-LARGEST, LARGEST).to(torch.float16)
+
+
+def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
+    """(B, rows, frames) to (B, *grid): linear between values, averaged where the grid is coarser."""
+    if values.shape[1:] == grid:
+        return values
+    return torch.nn.functional.interpolate(
+        values.unsqueeze(1), grid, mode="bilinear", align_corners=False, antialias=True
+    ).squeeze(1)
+
+
+def stored_shape(cache: Cache, channel: Channel) -> Shape:
+    """Rows and frames of a channel, its range of rows applied."""
+    rows, frames = cache.read(channel, np.arange(0)).shape[1:]
+    return rows, frames
+
+
+def grid_of(text: str, shapes: Sequence[Shape]) -> Shape:
+    """`128x216` as rows and frames; `native` is the largest of the channels' own."""
+    if text == "native":
+        return max(rows for rows, _ in shapes), max(frames for _, frames in shapes)
+    rows, cross, frames = text.partition("x")
+    if not (cross and rows.isdecimal() and frames.isdecimal() and int(rows) and int(frames)):
+        raise RequestError(f"GRID={text}: expected rows x frames, as in 128x216, or native")
+    return int(rows), int(frames)
+
+
+def row_axes(cache: Cache, channels: Sequence[Channel]) -> tuple[str, ...]:
+    """What each channel's rows are, in the words of the augmentations."""
+    return tuple(_row_axis(cache, channel) for channel in channels)
+
+
+def _row_axis(cache: Cache, channel: Channel) -> str:
+    if channel.name == "waveform":
+        return "wave"
+    rows, _ = stored_shape(cache, channel)
+    return ROW_AXES.get(str(cache[channel].attributes["row_unit"]), "none") if rows > 1 else "none"
+
+
+class Source(Protocol):
+    """Stacked clips by position, batch after batch, as float32 on the network's device."""
+
+    def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]: ...
+
+
+class Resident:
+    """Every clip of a fold in memory, on the GPU or in RAM; a batch is one gather."""
+
+    def __init__(self, stack: Stack, positions: Positions, device: torch.device, where: torch.device) -> None:
+        self.device = device
+        self.slot = np.full(int(positions.max()) + 1, -1)
+        self.slot[positions] = np.arange(len(positions))
+        shape = (len(positions), len(stack.channels), *stack.grid)
+        self.values = torch.empty(shape, dtype=torch.float16, device=where)
+        chunks = np.array_split(positions, -(-len(positions) // CHUNK))
+        start = 0
+        for chunk in progress(chunks, label="loading features", unit="batches"):
+            self.values[start : start + len(chunk)] = stack(chunk).to(where)
+            start += len(chunk)
+
+    def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
+        for positions in wanted:
+            slots = torch.from_numpy(self.slot[positions]).to(self.values.device)
+            yield self.values.index_select(0, slots).to(self.device, non_blocking=True).float()
+
+
+class Streamed:
+    """Clips read from the memory map while the network works on the batches before, by one thread."""
+
+    def __init__(self, stack: Stack, device: torch.device) -> None:
+        self.stack, self.device = stack, device
+
+    def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
+        waiting: deque[Future[torch.Tensor]] = deque()
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as reader:
+            for positions in wanted:
+                waiting.append(reader.submit(self._read, positions))
+                if len(waiting) > AHEAD:
+                    yield self._deliver(waiting.popleft())
+            while waiting:
+                yield self._deliver(waiting.popleft())
+
+    def _read(self, positions: Positions) -> torch.Tensor:
+        batch = self.stack(positions)
+        return batch.pin_memory() if self.device.type == "cuda" else batch
+
+    def _deliver(self, batch: "Future[torch.Tensor]") -> torch.Tensor:
+        return batch.result().to(self.device, non_blocking=True).float()
+
+
+def open_source(stack: Stack, positions: Positions, device: torch.device, resident: str) -> Source:
+    """The residence that was asked for; by itself the first that fits, of the GPU, RAM, a stream."""
+    place = choose_residence(stack, len(positions), device) if resident == "auto" else resident
+    if place == "gpu" and device.type == "cpu":
+        raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
+    if place == "stream":
+        return Streamed(stack, device)
+    return Resident(stack, positions, device, device if place == "gpu" else torch.device("cpu"))
+
+
+def choose_residence(stack: Stack, clips: int, device: torch.device) -> str:
+    needed = stack.bytes_a_clip * clips
+    if device.type == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
+        return "gpu"
+    stored = 2 * clips * sum(int(np.prod(stored_shape(stack.cache, one))) for one in stack.channels)
+    fits = needed < SHARE_OF_RAM * psutil.virtual_memory().available and needed < EXCESS * stored + ALLOWANCE
+    return "ram" if fits else "stream"

@@ -1,0 +1,291 @@
+"""What a run is, worked out from its options and the cache before anything is trained.
+
+Everything that can be wrong with a request is said here, and the run's hash and folder follow from what is right.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from commandline import RequestError, nearest
+from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
+from features_cache.fingerprint import clip_keys, feature_key, fingerprints
+from features_cache.index import read_index
+from features_cache.location import INDEX, NAMED
+from features_cache.names import parse_channel
+from features_cache.parts import Parts, fold_parts
+from features_cache.table import originals
+from train import recipes, runs, schedule
+from train.augment import Augmenter
+from train.augment import parse as parse_augment
+from train.data import Positions, Shape, grid_of, row_axes, stored_shape
+from train.models import Model, resolve, unfit
+from train.options import AUTO_AUGMENT, RunOptions, differences, identity, without_unused
+from train.statistics import Survey, survey
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run, ready to train."""
+
+    options: RunOptions  # what the model has no use for is back at its default
+    unused: list[str]  # names of the options that were given and have no use
+    model: Model
+    cache: Cache
+    channels: tuple[Channel, ...]
+    table: pd.DataFrame  # clips that are done in every channel, the cache's row numbers as index
+    classes: list[dict[str, str]]  # name and category, in the order of the probability columns
+    grid: Shape
+    augmenter: Augmenter
+    path: Path
+    hash: str
+    family: str  # the same for other seeds
+
+    @property
+    def names(self) -> list[str]:
+        return [one["name"] for one in self.classes]
+
+    @property
+    def features(self) -> str:
+        return "+".join(map(str, self.channels))
+
+    @property
+    def dataset(self) -> str:
+        return self.path.parent.name
+
+    @property
+    def folds(self) -> list[int]:
+        """Every fold of the protocol."""
+        return sorted(int(fold) for fold in originals(self.table)["fold"].unique())
+
+    @property
+    def wanted_folds(self) -> list[int]:
+        """Those to train now."""
+        return list(self.options.folds) or self.folds
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return row_axes(self.cache, self.channels)
+
+    @cached_property
+    def targets(self) -> NDArray[np.int64]:
+        """(N,) class numbers by row of the cache's table, -1 for clips that are not used."""
+        numbers = {name: number for number, name in enumerate(self.names)}
+        found = np.full(len(self.cache.clips), -1)
+        found[self.table.index] = _wanted(self.table, self.options.task).map(numbers)
+        return found
+
+    @cached_property
+    def survey(self) -> Survey:
+        """One reading of every usable clip; what proves damaged is left out from here on."""
+        return survey(self.cache, self.channels, self.table.index.to_numpy())
+
+    def sound_table(self) -> pd.DataFrame:
+        """The clips that can be read and are finite."""
+        return self.table[~self.table["clip_id"].isin(list(self.survey.unusable))]
+
+    def parts(self, fold: int) -> Parts:
+        options = self.options
+        table = self.sound_table()
+        return fold_parts(table, fold, val=options.val, seed=options.seed, copies=options.copies or 0)
+
+    def positions(self, ids: Sequence[str] | NDArray[np.object_]) -> Positions:
+        return self.cache.positions(np.asarray(ids, dtype=object)) if len(ids) else np.arange(0)
+
+    def config(self) -> dict[str, Any]:
+        """run.json, but for what is known only when training begins."""
+        options = self.options
+        features = [self.cache[channel] for channel in self.channels]
+        return {
+            "dataset": self.dataset,
+            "synthetic": self.cache.synthetic,
+            "features": self.features,
+            **{
+                name: getattr(options, name)
+                for name in ("model", "task", "seed", "epochs", "augment", "val", "select")
+            },
+            "grid": "{}x{}".format(*self.grid),
+            "tag": options.tag,
+            "recipe": options.recipe,
+            "note": options.note,
+            "folds": self.folds,
+            "classes": self.classes,
+            "sample_rate": self.cache.sample_rate,
+            "duration": self.cache.duration,
+            "channels": [
+                {
+                    "stored": feature.stored,
+                    "parameters": feature.attributes["parameters"],
+                    "dtype": str(feature.dtype),
+                    "rows": list(channel.rows or (0, feature.rows - 1)),
+                }
+                for channel, feature in zip(self.channels, features)
+            ],
+            "protocol": protocol(options),
+            "hash": self.hash,
+            "family": self.family,
+            "options": identity(options),
+            **fingerprint(self.cache, self.channels, self.table),
+        }
+
+
+def make(options: RunOptions) -> Plan:
+    """The plan of these options; RequestError with the first thing that is wrong."""
+    model, _ = resolve(options.model)
+    options, unused = without_unused(options, model.kind)
+    schedule.check(options)
+    cache = open_cache(options)
+    channels = find_channels(cache, options)
+    if reason := unfit(options.model, [channel.name for channel in channels]):
+        raise RequestError(reason)
+    usable = cache.readable(channels)
+    if not usable.any():
+        raise RequestError(
+            f"no clip has {options.features} in {cache.folder}: {_make_features(options, channels)}"
+        )
+    table = _with_copies(cache.clips[usable], options)
+    asked = dataclasses.replace(options, copies=_copies(table) or None)
+    classes = find_classes(table, options.task)
+    grid = grid_of(options.grid, [stored_shape(cache, channel) for channel in channels])
+    augmenter = parse_augment(
+        AUTO_AUGMENT[model.kind] if options.augment == "auto" else options.augment, model.kind
+    )
+    features = "+".join(map(str, channels))
+    options = dataclasses.replace(asked, features=features, augment=str(augmenter) or "none")
+    content = {"options": identity(options) | _weights(options), **fingerprint(cache, channels, table)}
+    hash_ = runs.digest(content)
+    family = runs.digest(
+        [{**content["options"], "seed": None}, content["cache"], content["clips"], options.tag]
+    )
+    label = runs.label(features, options.model, differences(asked, recipes.standard(asked.recipe)), hash_)
+    path = options.runs / dataset_name(options.dataset, options.name) / label
+    plan = Plan(options, unused, model, cache, channels, table, classes, grid, augmenter, path, hash_, family)
+    if unknown := sorted(set(options.folds) - set(plan.folds)):
+        raise RequestError(f"FOLDS={unknown[0]}: the folds are {' '.join(map(str, plan.folds))}")
+    if len(plan.folds) < 2:
+        raise RequestError(
+            f"{cache.folder} has fold {plan.folds[0]} alone: a second one is needed to test on"
+        )
+    return plan
+
+
+def open_cache(options: RunOptions) -> Cache:
+    folder = cache_folder(options.dataset, options.data, options.name)
+    if not (folder / INDEX).is_file():
+        if options.dataset not in NAMED and not Path(options.dataset).exists():
+            known = {*NAMED, *(path.parent.parent.name for path in options.data.glob(f"*/features/{INDEX}"))}
+            raise RequestError(nearest("dataset", options.dataset, known))
+        raise RequestError(
+            f"there are no features of {options.dataset} in {folder} yet: {_make_features(options)}"
+        )
+    return Cache(folder)
+
+
+def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
+    """The feature set's channels, each there and with the rows that are asked for."""
+    channels = parse_set(options.features)
+    lacking = [channel for channel in dict.fromkeys(channels) if channel not in cache]
+    if lacking:
+        hint = nearest("feature", lacking[0].stored, cache.features)
+        raise RequestError(
+            f"the cache {cache.folder} lacks {', '.join(one.stored for one in lacking)} ({hint}): "
+            f"{_make_features(options, lacking)}"
+        )
+    for channel in channels:
+        cache.read(channel, np.arange(0))  # refuses rows that the feature has not
+    # the name that the cache gives it: mel@n_mels=128 is mel
+    return tuple(dataclasses.replace(parse_channel(cache[one].stored), rows=one.rows) for one in channels)
+
+
+def _make_features(options: RunOptions, channels: Sequence[Channel] = ()) -> str:
+    wanted = " ".join(channel.stored for channel in channels)
+    words = [f"DATASET={options.dataset}", *([f'FEATURES="{wanted}"'] if wanted else [])]
+    return f"run make features {' '.join(words)}"
+
+
+def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
+    """Name and category of each class, by name; RequestError where there are none to tell apart."""
+    wanted = _wanted(table, task)
+    if (wanted == "").any():
+        clip = table["clip_id"][wanted == ""].iloc[0]
+        raise RequestError(
+            f"TASK={task}: clip {clip} and {(wanted == '').sum() - 1} more have none; give TASK=classes"
+        )
+    pairs = (
+        pd.DataFrame({"name": wanted, "category": table["category"]})
+        .drop_duplicates("name")
+        .sort_values("name")
+    )
+    if len(pairs) < 2:
+        raise RequestError(
+            f"one class only ({pairs['name'].iloc[0]}): training needs two or more to tell apart"
+        )
+    taken = sorted(set(pairs["name"]) & {*runs.PREDICTION_COLUMNS, "fold"})
+    if taken:
+        raise RequestError(
+            f"a class is called '{taken[0]}', as a column of predictions.csv is: rename the class"
+        )
+    return pairs.to_dict("records")
+
+
+def _wanted(table: pd.DataFrame, task: str) -> pd.Series:
+    return table["label" if task == "classes" else "category"]
+
+
+def _copies(table: pd.DataFrame) -> int:
+    altered = table[table["copy_of"] != ""]
+    return int(altered.groupby("copy_of").size().max()) if len(altered) else 0
+
+
+def _with_copies(table: pd.DataFrame, options: RunOptions) -> pd.DataFrame:
+    """The originals and the first COPIES of their altered copies."""
+    there = _copies(table)
+    if options.copies is None:
+        return table
+    if not 0 <= options.copies <= there:
+        raise RequestError(
+            f"COPIES={options.copies}, and the cache holds {there} altered copies of a clip: "
+            f"run make features DATASET={options.dataset} COPIES={options.copies}"
+        )
+    number = table.groupby("copy_of").cumcount()
+    return table[(table["copy_of"] == "") | (number < options.copies)]
+
+
+def fingerprint(cache: Cache, channels: Sequence[Channel], table: pd.DataFrame) -> dict[str, Any]:
+    """What the run learns from: each feature's values by their fingerprints, and the clips with their labels."""
+    clips = read_index(cache.folder)[0].loc[table.index]
+    keys = clip_keys(clips)
+    features = {
+        channel.stored: feature_key(cache[channel].file.attributes, cache.settings) for channel in channels
+    }
+    return {
+        "cache": {name: runs.digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
+        "clips": runs.digest(
+            table[["clip_id", "label", "category", "fold", "group", "copy_of"]].values.tolist()
+        ),
+    }
+
+
+def _weights(options: RunOptions) -> dict[str, str]:
+    """A file of weights by its content, wherever it lies."""
+    file = Path(options.weights)
+    if not options.weights or not file.is_file():
+        return {}
+    with file.open("rb") as content:
+        return {"weights": hashlib.file_digest(content, "sha256").hexdigest()}
+
+
+def protocol(options: RunOptions) -> str:
+    """In words: who trains, what chooses, which epoch counts."""
+    if options.val == "none":
+        return f"each fold tested by a model of all the others, fixed schedule of {options.epochs} epochs, last epoch"
+    aside = "the next fold" if options.val == "next" else "15 % of the training groups"
+    return f"each fold tested by a model of the others less {aside} for validation; last epoch, and best by {options.select}"

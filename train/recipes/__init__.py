@@ -1,0 +1,32 @@
+"""Named settings, one text file each: lines of NAME=value as on the command line, # begins a comment.
+
+`RECIPE=name` puts them before what the user gives, which therefore wins.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from commandline import RequestError, nearest, parse
+from train.options import RunOptions, defaults
+
+FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    return sorted(file.stem for file in FOLDER.glob("*.txt"))
+
+
+def words(name: str) -> list[str]:
+    """The recipe's NAME=value words; none for no recipe."""
+    if not name:
+        return []
+    if name not in names():
+        raise RequestError(nearest("recipe", name, names()))
+    lines = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def standard(name: str) -> dict[str, Any]:
+    """The defaults with the recipe's values in their place."""
+    return dataclasses.asdict(parse(RunOptions, words(name))) if name else defaults()

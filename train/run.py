@@ -1,0 +1,279 @@
+"""A whole run: its folder, the choice of arithmetic, its folds one after the other, what it found."""
+
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from commandline import RequestError
+from features_cache.locks import Lock
+from train import distributed, fold, loop, plan, runs, spread, summary, trackers
+from train.arithmetic import Arithmetic, choose, device_of
+from train.follow import Follower, Forecast, shorter
+from train.memory import fitting_batch, is_shortage
+from train.options import RunOptions
+from train.plan import Plan
+from train.runs import RunFolder
+from train.views import trained_shape
+
+FORWARD_SHARE = 1 / 3  # of a training step, that scoring the same clips costs
+VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
+NAMED_CLIPS = 3  # of those left out, told by name
+
+
+class Failed(Exception):
+    """The work ran and something in it failed: exit status 1 with this sentence."""
+
+
+def run(options: RunOptions) -> int:
+    """Train, or go on training, what the options say, and tell what was found."""
+    try:
+        folder = execute(options)
+    except Failed as failure:
+        print(f"failed: {failure}", file=sys.stderr)
+        return 1
+    if folder is not None:
+        print(summary.tell(folder))
+        print(f"next: make analysis DATASET={options.dataset}")
+    return 0
+
+
+def execute(options: RunOptions) -> RunFolder | None:
+    """The run folder with the wanted folds finished; None in a process that is not the first of several."""
+    chosen = plan.make(options)
+    folder = RunFolder(chosen.path)
+    known = agree_with(folder, chosen)
+    if chosen.unused:
+        _say(f"{options.model} has no use for {', '.join(chosen.unused).upper()}")
+    waiting = [one for one in chosen.wanted_folds if known is None or one not in folder.finished]
+    if not waiting:
+        _say(f"{folder.path} has these folds already")
+        _update(folder, options)
+        return folder
+    devices = options.device.split()
+    if len(devices) > 1:
+        failed = spread.over(options, waiting, devices)
+        if failed:
+            raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
+        return RunFolder(chosen.path)
+    world, device = distributed.enter(device_of(options.device))
+    try:
+        _tell_left_out(chosen, waiting)
+        if chosen.model.kind == "linear":
+            _fit_folds(chosen, waiting)
+        else:
+            Training(chosen, options, world, device, waiting, known).folds()
+        if world.first:
+            _update(RunFolder(chosen.path), options)
+    finally:
+        distributed.leave()
+    return RunFolder(chosen.path) if world.first else None
+
+
+def agree_with(folder: RunFolder, chosen: Plan) -> dict[str, Any] | None:
+    """run.json where it is of this very configuration; RequestError where the folder holds another."""
+    if not (folder.path / "run.json").is_file():
+        return None
+    known = folder.config
+    if known.get("hash") == chosen.hash:
+        return known
+    own, theirs = chosen.config(), known.get("options", {})
+    changed = [name.upper() for name, value in own["options"].items() if theirs.get(name) != value]
+    changed += [name for name in ("cache", "clips") if known.get(name) != own[name]]
+    raise RequestError(
+        f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
+        "and is left as it is: give TAG=… for a folder of its own"
+    )
+
+
+def _tell_left_out(chosen: Plan, folds: Iterable[int]) -> None:
+    unusable = chosen.survey.unusable
+    absent = len(chosen.cache.clips) - int(chosen.cache.readable(chosen.channels).sum())
+    if absent:
+        _say(f"{absent} clips left out: {chosen.features} is not there for them")
+    if unusable:
+        some = "; ".join(f"{clip}: {reason}" for clip, reason in list(unusable.items())[:NAMED_CLIPS])
+        _say(f"{len(unusable)} clips left out ({some}); make features computes damaged ones again")
+    for one in folds:
+        for sentence in fold.shortcomings(chosen, one):
+            _say(sentence)
+
+
+def _fit_folds(chosen: Plan, waiting: list[int]) -> None:
+    runs.write_config(chosen.path, chosen.config() | _circumstances("cpu"))
+    for one in waiting:
+        fold.train_linear(chosen, one)
+
+
+class Training:
+    """The folds of a run that are still to be trained, by one network that is drawn anew for each."""
+
+    def __init__(
+        self,
+        chosen: Plan,
+        options: RunOptions,
+        world: distributed.World,
+        device: str,
+        waiting: list[int],
+        known: dict[str, Any] | None,
+    ) -> None:
+        self.plan, self.options, self.world, self.waiting = chosen, options, world, waiting
+        network = fold.draw_network(chosen, waiting[0])
+        self.shape = (options.batch, len(chosen.channels), *trained_shape(chosen.augmenter, chosen.grid))
+        self._refuse_small_grid(network)
+        self.arithmetic = world.agree(self._recall(known, device) or self._choose(network, device))
+        self.arithmetic.prepare()
+        self.network = self.arithmetic.place(network)
+        self.forward: nn.Module = torch.compile(self.network) if self.arithmetic.compiled else self.network
+        parameters = sum(weight.numel() for weight in network.parameters())
+        if world.first and known is None:
+            config = chosen.config() | _circumstances(device) | self.arithmetic.state()
+            runs.write_config(chosen.path, config | {"parameters": parameters})
+
+    def folds(self) -> None:
+        forecast = self._forecast()
+        for number in self.waiting:
+            with self._lock(number):
+                self._fold(number, forecast)
+
+    def _fold(self, number: int, forecast: Forecast) -> None:
+        prepared = fold.prepare(self.plan, number, self.network, self.forward, self.arithmetic, self.world)
+        loop.resume(prepared.course, prepared.folder)
+        clips = len(prepared.lesson.train)
+        label = f"{self.plan.path.name} fold {number}"
+        done = prepared.course.epoch
+        followers = self._trackers(number, done)
+        follower = Follower(label, clips * self.options.epochs, clips * done, forecast, followers)
+        outcome = None
+        try:
+            fold.train(prepared, self.plan, follower)
+            if self.world.first:
+                outcome = _outcome(RunFolder(self.plan.path), number)
+                _say(f"{label}: {_line(outcome)}")
+        except loop.Diverged as diverged:
+            raise Failed(self._diverged(number, diverged)) from diverged
+        except (RuntimeError, MemoryError) as error:
+            if not is_shortage(error):
+                raise
+            raise Failed(self._shortage()) from error
+        finally:
+            follower.close(outcome)
+
+    def _recall(self, known: dict[str, Any] | None, device: str) -> Arithmetic | None:
+        """The choice with which the run began, so that it goes on with the same bits."""
+        if known is None:
+            return None
+        choice = Arithmetic.restore(known)
+        if torch.device(choice.device).type != torch.device(device).type:
+            _say(
+                f"this run began on {choice.device} and goes on on {device}: not bit by bit what it would have been"
+            )
+            return None
+        return choice.on(device)
+
+    def _choose(self, network: nn.Module, device: str) -> Arithmetic:
+        parts = self.plan.parts(self.waiting[0])
+        epoch = -(-len(parts.train) // self.options.batch)
+        try:
+            return choose(
+                self.options, device, network, self.shape, len(self.waiting) * self.options.epochs * epoch
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not is_shortage(error):
+                raise
+            self.arithmetic = Arithmetic(device)
+            self.network = network.to(device)
+            raise Failed(self._shortage()) from error
+
+    def _refuse_small_grid(self, network: nn.Module) -> None:
+        try:
+            with torch.no_grad():
+                network.eval()(torch.zeros(2, *self.shape[1:]))
+        except RuntimeError as error:
+            rows, frames = self.shape[2:]
+            reason = str(error).splitlines()[0]
+            raise RequestError(
+                f"{self.options.model} cannot take {rows}x{frames} ({reason}): give a larger GRID"
+            ) from None
+
+    def _forecast(self) -> Forecast:
+        """Of all folds that are to be trained; what continued ones have behind them is taken off by each."""
+        options = self.plan.options
+        steps, scored = 0, 0.0
+        for number in self.waiting:
+            parts = self.plan.parts(number)
+            steps += options.epochs * -(-len(parts.train) // options.batch)
+            clips = len(loop.curve_epochs(options)) * len(parts.test) + options.epochs * len(parts.val)
+            scored += FORWARD_SHARE * options.tta * clips / options.batch
+        return Forecast(
+            steps, scored, len(self.waiting), lambda seconds: shorter(self.options, self.waiting, seconds)
+        )
+
+    def _trackers(self, number: int, done: int) -> list[trackers.Tracker]:
+        if not self.world.first:
+            return []
+        folder = Path(self.options.tracker_dir) if self.options.tracker_dir else self.plan.path / "trackers"
+        config = RunFolder(self.plan.path).config
+        return trackers.follow(
+            self.options.tracker, trackers.Fold(config, self.plan.path.name, number, done, folder)
+        )
+
+    def _lock(self, number: int) -> Lock:
+        """Held while the fold trains; RequestError where another process trains it."""
+        lock = Lock(self.plan.path / f"fold{number}" / ".lock")
+        if self.world.first and not lock.take():
+            raise RequestError(f"fold {number} of {self.plan.path} is being trained by another process")
+        return lock
+
+    def _diverged(self, number: int, diverged: loop.Diverged) -> str:
+        kept = (
+            f"the weights of epoch {diverged.epoch - 1} stay in fold{number}/last.pt"
+            if diverged.epoch > 1
+            else ""
+        )
+        rate = self.options.lr or loop.PEAK[self.options.optimizer]
+        return f"fold {number}: {diverged}; {kept or 'no epoch was finished'}. Try a lower LR than {rate:g}, or CLIP=1"
+
+    def _shortage(self) -> str:
+        batch = fitting_batch(self.network, self.arithmetic, self.shape)
+        fits = f"BATCH={batch} would fit" if batch else "not even one clip fits: give a smaller GRID or MODEL"
+        return f"out of memory on {self.arithmetic.device} with BATCH={self.options.batch}; {fits}"
+
+
+def _outcome(run: RunFolder, number: int) -> trackers.Outcome:
+    probabilities, targets = summary.answers(run, number)
+    values = summary.scores(run).loc[number].to_dict()
+    named = {f"test_{name}": value for name, value in values.items()}
+    return trackers.Outcome(run.classes, targets, probabilities.argmax(1), named)
+
+
+def _line(outcome: trackers.Outcome) -> str:
+    shown = ("test_loss", "test_accuracy", "test_f1")
+    return ", ".join(f"{name.replace('_', ' ')} {outcome.summary[name]:.3f}" for name in shown)
+
+
+def _circumstances(device: str) -> dict[str, Any]:
+    """What a reader needs to know of where and with what a run was made."""
+    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    if device.startswith("cuda"):
+        machine["gpu"] = torch.cuda.get_device_name(device)
+    versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
+    return {"machine": machine, "versions": versions, "seconds": 0.0}
+
+
+def _update(run: RunFolder, options: RunOptions) -> None:
+    """Bring run.json's seconds of training and its note up to date."""
+    seconds = float(sum(run.history(one)["seconds"].sum() for one in run.folds))
+    config = run.config | {"seconds": seconds} | ({"note": options.note} if options.note else {})
+    if config != run.config:
+        runs.write_config(run.path, config)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)

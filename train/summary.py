@@ -1,0 +1,52 @@
+"""What a run is told to have found, from its run folder alone."""
+
+import statistics
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from commandline import text_table
+from train.runs import RunFolder
+from train.score import confused, score
+
+SHOWN = ("loss", "accuracy", "f1")
+
+
+def answers(
+    run: RunFolder, fold: int | None = None, split: str = "test", selection: str = "last"
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Probabilities (N, K) and class numbers (N,) of the finished folds together, or of one."""
+    table = run.predictions(fold)
+    table = table[(table["split"] == split) & (table["selection"] == selection)]
+    numbers = {name: number for number, name in enumerate(run.classes)}
+    return table[run.classes].to_numpy(np.float32), table["target"].map(numbers).to_numpy(np.int64)
+
+
+def scores(run: RunFolder, split: str = "test", selection: str = "last") -> pd.DataFrame:
+    """METRICS of each finished fold, a row a fold."""
+    by_fold = {fold: score(*answers(run, fold, split, selection)) for fold in run.finished}
+    return pd.DataFrame.from_dict(by_fold, orient="index")
+
+
+def tell(run: RunFolder) -> str:
+    """Test loss, accuracy and F1 as mean ± sd over folds, the pairs most confused, the protocol."""
+    table = scores(run)
+    n, of = len(table), len(run.folds)
+    rows = [(name, _spread(table[name].tolist())) for name in SHOWN]
+    pairs = confused(*answers(run), run.classes)
+    lines = [
+        f"{run.path}: {n} of {of} folds",
+        text_table(rows, ("test", f"mean ± sd, n = {n}")),
+        "most confused: "
+        + ("; ".join(f"{one} / {other} ({count})" for one, other, count in pairs) or "none"),
+        f"protocol: {run.config['protocol']}",
+    ]
+    if run.config["synthetic"]:
+        lines.append("the clips are synthetic")
+    return "\n".join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{deviation}"
