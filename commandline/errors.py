@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-LISTED_NAMES = 40  # a longer list hides the answer that stands before it
+LISTED_NAMES = 60  # a longer list hides the answer that stands before it
 
 
 class RequestError(Exception):

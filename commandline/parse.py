@@ -148,7 +148,7 @@ def _from_variable(variable: str, value: str, *, options: type, kinds: dict[str,
     if kind is None:
         known = known_variables()
         if variable not in known:
-            raise RequestError(nearest("variable", variable, {*variables_of(options), *known}))
+            raise RequestError(nearest("variable", variable, variables_of(options) or known))
         print(f"{variable} has no use here and is left out", file=sys.stderr)
         return []
     flag = _flag(variable.lower())
