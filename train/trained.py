@@ -1,0 +1,88 @@
+"""A trained run, or a bundle of one, ready to answer: the models of its folds, averaged."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from train import bundle, runs
+from train.arithmetic import device_of, threads_of
+from train.augment import parse
+from train.checkpoint import State, put_weights
+from train.data import prepare
+from train.models import build, linear, resolve
+from train.statistics import Statistics
+from train.trained_options import TrainedOptions
+from train.views import trained_shape, views
+
+Values = list[NDArray[np.floating]]  # one (B, rows, frames) a channel, as stored
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One fold's model, in fp32, ready for prediction, and what it standardises with."""
+
+    network: nn.Module
+    statistics: list[Statistics]
+
+
+class Trained:
+    """`probabilities` of stored features, by one fold's model or averaged over all of them."""
+
+    def __init__(self, held: bundle.Bundle, device: str = "cpu") -> None:
+        self.config = config = held.config
+        self.classes: list[str] = [one["name"] for one in config["classes"]]
+        self.kind = resolve(config["model"])[0].kind
+        self.augmenter = parse(config["augment"], self.kind)
+        self.device = device
+        rows, _, frames = config["grid"].partition("x")
+        self.grid = int(rows), int(frames)
+        self.members = {fold: self._member(state, f"fold {fold}") for fold, state in held.folds.items()}
+
+    def probabilities(self, values: Values, fold: int | None = None) -> Probabilities:
+        """(B, K) for clips given by their stored features: by `fold`'s model, else the mean of all."""
+        folds = list(self.members) if fold is None else [fold]
+        answers = [self.answer(one, self.input(one, values)) for one in folds]
+        return np.mean(answers, axis=0, dtype=np.float32)
+
+    @torch.inference_mode()
+    def answer(self, fold: int, x: torch.Tensor) -> Probabilities:
+        """(B, K) of a batch that `input` made: the mean over the views of each clip."""
+        x = x.to(self.device)
+        seen = views(x, self.augmenter, self.config["options"]["tta"]) if self.kind != "linear" else [x]
+        answers = [self.members[fold].network(view).softmax(1) for view in seen]
+        return torch.stack(answers).mean(0).cpu().numpy()
+
+    def input(self, fold: int, values: Values) -> torch.Tensor:
+        """What that fold's network is given: (B, C, H, W), for linear (B, D)."""
+        member = self.members[fold]
+        if self.kind == "linear":
+            statistics = [linear.row_statistics(channel) for channel in values]
+            return torch.from_numpy(np.concatenate(statistics, axis=1))
+        pairs = zip(values, member.statistics, strict=True)
+        channels = [prepare(each, how, self.grid) for each, how in pairs]
+        return torch.stack(channels, dim=1).float()  # (B, C, H, W)
+
+    def _member(self, state: State, origin: str) -> Member:
+        statistics = [Statistics.restore(one) for one in state["statistics"]]
+        shape = self.grid if self.kind == "linear" else trained_shape(self.augmenter, self.grid)
+        if self.kind == "linear":
+            shape = state["network"]["mean"].shape[0], 1
+        network = build(self.config["model"], len(self.config["channels"]), len(self.classes), shape)
+        put_weights(network, state["network"], Path(origin))
+        network = network.eval().to(self.device)
+        return Member(network, statistics)
+
+
+def open_trained(options: TrainedOptions) -> Trained:
+    """The run or bundle that RUN names, on the device and threads asked for."""
+    device = device_of(options.device)
+    torch.set_num_threads(threads_of(options.threads))
+    file = Path(options.run)
+    if file.is_file():
+        return Trained(bundle.read(file), device)
+    return Trained(bundle.of_run(runs.select_one(options.runs, options.run), options.selection), device)
