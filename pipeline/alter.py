@@ -19,6 +19,7 @@ Draw = Callable[[np.random.Generator], float]
 
 TEXT = re.compile(r"(\w+)\((.*)\)")
 N_FFT = 2048  # of the phase vocoder; less where the clip itself is shorter
+SHORTEST = 16  # samples that it can work on
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
     """Higher or lower by two semitones at most, which leaves a sound what it is; equally long."""
     import librosa
 
+    if len(y) < SHORTEST:
+        return y
     return librosa.effects.pitch_shift(y, sr=sample_rate, n_steps=semitones, n_fft=_n_fft(y))
 
 
@@ -67,6 +70,8 @@ def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
     """Faster (above 1) or slower at the same pitch; the end is cut or left silent."""
     import librosa
 
+    if len(y) < SHORTEST:
+        return y
     return librosa.effects.time_stretch(y, rate=rate, n_fft=_n_fft(y))
 
 
@@ -130,4 +135,4 @@ def _generator(*parts: object) -> np.random.Generator:
 
 
 def _n_fft(y: Samples) -> int:
-    return min(N_FFT, 1 << max(1, len(y).bit_length() - 1))
+    return min(N_FFT, 1 << (len(y).bit_length() - 1))

@@ -20,7 +20,10 @@ Samples = NDArray[np.float32]
 
 BLOCK = 2**18  # values a read, whatever the number of channels
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
-RESAMPLER_REACH = 0.25  # seconds read past the cut; soxr's filters are far shorter at any common rate
+RESAMPLER_REACH = (
+    0.25,
+    4096,
+)  # seconds, and samples, at least, read past the cut: soxr's filters are shorter
 
 # libsndfile notes in its log where a header promises more data than the file holds, then goes on.
 OVERSTATED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)")
@@ -53,7 +56,8 @@ def decode(path: str | Path, sample_rate: int | None = None, seconds: float | No
     with _opened(path) as file:
         limit = file.frames
         if seconds is not None:
-            limit = min(limit, int(np.ceil((seconds + RESAMPLER_REACH) * file.samplerate)))
+            reach = max(round(RESAMPLER_REACH[0] * file.samplerate), RESAMPLER_REACH[1])
+            limit = min(limit, int(np.ceil(seconds * file.samplerate)) + reach)
         blocks = list(_mono_blocks(file, limit))
         rate = file.samplerate
     y = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
@@ -62,6 +66,19 @@ def decode(path: str | Path, sample_rate: int | None = None, seconds: float | No
     if not np.isfinite(y).all():
         raise AudioError(f"{np.count_nonzero(~np.isfinite(y))} of {len(y)} samples are NaN or infinite")
     return y if sample_rate in (None, rate) else resample(y, rate, sample_rate or rate)
+
+
+def blocks(path: str | Path) -> Iterator[Samples]:
+    """A whole file as mono blocks at its own rate, in constant memory; AudioError as `load`, where it is met."""
+    with _opened(path) as file:
+        left = file.frames
+        for block in _mono_blocks(file, file.frames):
+            if not np.isfinite(block).all():
+                raise AudioError(f"{np.count_nonzero(~np.isfinite(block))} samples are NaN or infinite")
+            left -= len(block)
+            yield block
+        if left:
+            raise AudioError(f"truncated: {left} of {file.frames} samples could not be decoded")
 
 
 def resample(y: Samples, rate: int, sample_rate: int) -> Samples:

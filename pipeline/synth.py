@@ -80,9 +80,11 @@ def seconds(duration: float) -> Samples:
 
 
 def tone(pitch: float, partials: Sequence[int], rolloff: float, time: Samples) -> Samples:
-    """A sum of sines, as far as they stay below the Nyquist frequency."""
-    audible = [number for number in partials if number * pitch < SAMPLE_RATE / 2.2]
-    return sum((n**-rolloff * np.sin(2 * np.pi * n * pitch * time) for n in audible), np.zeros_like(time))
+    """A sum of sines, partial n with amplitude n^-rolloff, as far as they stay below the Nyquist frequency."""
+    amplitudes = np.zeros(max(partials) + 1)
+    for number in partials:
+        amplitudes[number] = number**-rolloff if number * pitch < SAMPLE_RATE / 2.2 else 0
+    return np.polynomial.polynomial.polyval(np.exp(2j * np.pi * pitch * time), amplitudes).imag
 
 
 def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samples:
@@ -183,7 +185,7 @@ def draw_source(rng: np.random.Generator) -> Source:
         decay=rng.uniform(0.1, 0.25),
         room=room,
         background=rng.uniform(-5, 0),
-        snr=rng.uniform(0, 20),
+        snr=rng.uniform(5, 20),
     )
 
 

@@ -1,0 +1,115 @@
+"""Altered copies: the text decides all, every kind does what its name says."""
+
+import librosa
+import numpy as np
+import pytest
+
+from commandline import RequestError
+from pipeline import alter
+
+RATE = 22_050
+ALL = "pitch,stretch,noise,gain,shift"
+
+
+def tone(frequency: float = 440.0, seconds: float = 2.0) -> np.ndarray:
+    time = np.arange(round(RATE * seconds)) / RATE
+    return (0.3 * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
+
+
+def centroid(y: np.ndarray) -> float:
+    """Hz, away from the ends."""
+    return float(np.median(librosa.feature.spectral_centroid(y=y, sr=RATE)[0, 10:-10]))
+
+
+def any_text(kind: str) -> str:
+    return alter.draw("1-100-A-0", 1, [kind], seed=0)
+
+
+@pytest.mark.parametrize("kind", alter.REGISTRY)
+@pytest.mark.parametrize("samples", [1, 44_100])
+def test_every_kind_keeps_length_and_type_and_repeats_its_bytes(kind, samples):
+    y = tone()[:samples]
+    text = any_text(kind)
+    altered = alter.apply(y, RATE, text)
+    assert altered.shape == y.shape
+    assert altered.dtype == np.float32
+    assert np.isfinite(altered).all()
+    assert altered.tobytes() == alter.apply(y.copy(), RATE, text).tobytes()
+
+
+@pytest.mark.parametrize("kind", alter.REGISTRY)
+def test_every_kind_leaves_silence_silent_and_changes_a_sound(kind):
+    assert not alter.apply(np.zeros(RATE, np.float32), RATE, any_text(kind)).any()
+    assert np.abs(alter.apply(tone(), RATE, any_text(kind)) - tone()).max() > 0.001
+
+
+def test_pitch_moves_a_tone_by_its_semitones():
+    higher = alter.apply(tone(440), RATE, "pitch(semitones=2.0)")
+    assert centroid(higher) == pytest.approx(440 * 2 ** (2 / 12), rel=0.02)
+
+
+def test_stretch_keeps_the_pitch_and_moves_events_earlier():
+    y = tone()
+    y[: RATE // 2] = 0  # begins after half a second
+    faster = alter.apply(y, RATE, "stretch(rate=1.25)")
+    begins = int(np.argmax(np.abs(faster) > 0.05)) / RATE
+    assert begins == pytest.approx(0.5 / 1.25, abs=0.05)
+    assert centroid(faster[RATE // 2 : RATE]) == pytest.approx(440, rel=0.02)
+
+
+def test_noise_has_the_ratio_that_its_text_says():
+    added = alter.apply(tone(), RATE, "noise(snr_db=20.0,seed=3)") - tone()
+    assert 20 * np.log10(tone().std() / added.std()) == pytest.approx(20, abs=0.2)
+    assert np.abs(added - (alter.apply(tone(), RATE, "noise(snr_db=20.0,seed=4)") - tone())).max() > 0.01
+
+
+def test_gain_changes_the_level_and_never_clips():
+    assert alter.apply(tone(), RATE, "gain(db=-6.0)").max() == pytest.approx(0.3 * 10 ** (-6 / 20), rel=1e-3)
+    assert alter.apply(tone(), RATE, "gain(db=12.0)").max() == pytest.approx(1, rel=1e-3)
+    beyond = 2 * tone() / 0.3  # a float file may hold more than full scale already
+    assert alter.apply(beyond, RATE, "gain(db=12.0)").max() == beyond.max()
+
+
+def test_shift_loses_nothing():
+    y = np.arange(10, dtype=np.float32)
+    assert alter.apply(y, RATE, "shift(share=0.2)").tolist() == [8, 9, 0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_copies_differ_by_clip_number_and_seed_and_nothing_else():
+    chosen = alter.kinds(ALL)
+    text = alter.draw("a", 1, chosen, seed=0)
+    assert text == alter.draw("a", 1, chosen, seed=0)
+    others = [("b", 1, 0), ("a", 2, 0), ("a", 1, 1)]
+    assert text not in [alter.draw(clip, number, chosen, seed) for clip, number, seed in others]
+
+
+def test_a_clip_takes_every_kind_once_before_any_comes_twice():
+    chosen = alter.kinds(ALL)
+    texts = [alter.draw("a", number, chosen, seed=0) for number in range(1, 11)]
+    assert sorted(text.split("(")[0] for text in texts[:5]) == chosen
+    assert len(set(texts)) == 10
+
+
+def test_the_order_of_alter_does_not_matter():
+    assert alter.kinds("noise, gain gain") == alter.kinds("gain,noise") == ["gain", "noise"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [("pich", "unknown alteration 'pich'; did you mean 'pitch'?"), (" , ", "ALTER names no alteration")],
+)
+def test_what_is_no_alteration_is_told(names, message):
+    with pytest.raises(RequestError) as told:
+        alter.kinds(names)
+    assert message in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["gain", "echo(delay=1)", ""])
+def test_a_text_that_is_no_alteration_is_refused(text):
+    with pytest.raises(RequestError, match="is no alteration"):
+        alter.apply(tone(), RATE, text)
+
+
+def test_a_kind_is_registered_once():
+    with pytest.raises(ValueError, match="gain is there already"):
+        alter.alteration(db=alter.whole(3))(alter.gain)

@@ -1,0 +1,158 @@
+"""Decoding: what librosa gives for every common kind of file, and a reason for every file that is not whole."""
+
+import os
+import resource
+import struct
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+
+from pipeline import audio
+
+# librosa.load imports audioread, which imports modules that Python 3.13 removes.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated and slated for removal:DeprecationWarning")
+
+RATE = 22_050
+KINDS = {
+    "8-bit.wav": "PCM_U8",
+    "16-bit.wav": "PCM_16",
+    "24-bit.wav": "PCM_24",
+    "32-bit.wav": "PCM_32",
+    "float.wav": "FLOAT",
+    "double.wav": "DOUBLE",
+    "mu-law.wav": "ULAW",
+    "a.flac": "PCM_16",
+    "24-bit.flac": "PCM_24",
+    "a.ogg": "VORBIS",
+    "a.opus": "OPUS",
+    "a.mp3": "MPEG_LAYER_III",
+    "a.aiff": "PCM_16",
+}
+
+
+def sound(seconds: float = 1.0, rate: int = RATE, channels: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(7)
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)
+    return tone[:, None] + 0.05 * rng.standard_normal((len(tone), channels))
+
+
+def write(
+    path: Path, subtype: str = "PCM_16", rate: int = RATE, channels: int = 1, seconds: float = 1.0
+) -> Path:
+    container = {".opus": "OGG"}.get(path.suffix)
+    soundfile.write(path, sound(seconds, rate, channels), rate, subtype=subtype, format=container)
+    return path
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_librosa_for_every_kind(tmp_path, kind, channels):
+    rate = 48_000 if kind.endswith("opus") else RATE
+    path = write(tmp_path / kind, KINDS[kind], rate, channels)
+    for wanted in (RATE, 16_000):
+        expected, _ = librosa.load(path, sr=wanted)
+        np.testing.assert_allclose(audio.load(path, wanted, len(expected)), expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 44_101, 96_000])
+def test_a_cut_clip_is_the_beginning_of_the_whole_one(tmp_path, rate):
+    path = write(tmp_path / "long.wav", rate=rate, seconds=4)
+    expected, _ = librosa.load(path, sr=RATE)
+    np.testing.assert_array_equal(audio.load(path, RATE, RATE), expected[:RATE])
+
+
+def test_real_clips_equal_librosa(esc10):
+    for path in sorted((esc10 / "audio").glob("*.ogg"))[::100]:
+        expected, _ = librosa.load(path, sr=44_100)
+        whole = librosa.util.fix_length(expected, size=220_500)
+        np.testing.assert_array_equal(audio.load(path, 44_100, 220_500), whole)
+
+
+@pytest.mark.parametrize("samples", [1, 10, 5 * RATE])
+def test_the_length_is_what_was_asked_for_with_zeros_behind(tmp_path, samples):
+    path = write(tmp_path / "a.wav", seconds=100 / RATE)
+    y = audio.load(path, RATE, samples)
+    assert y.shape == (samples,)
+    assert y.dtype == np.float32
+    assert not y[100:].any()
+
+
+def test_one_sample_silence_and_clipping_are_clips(tmp_path):
+    for name, y in {"one": np.full(1, 0.5), "silent": np.zeros(RATE), "clipped": np.full(RATE, 1.0)}.items():
+        soundfile.write(tmp_path / f"{name}.wav", y, RATE)
+        assert np.isfinite(audio.load(tmp_path / f"{name}.wav", RATE, RATE)).all()
+
+
+def test_a_wrong_extension_is_no_obstacle(tmp_path):
+    path = write(tmp_path / "a.flac").rename(tmp_path / "really flac.wav")
+    assert audio.info(path) == (RATE, RATE, 1)
+    assert audio.load(path, RATE, RATE).any()
+
+
+def cut(path: Path, keep: float) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    return path
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.7, 0.97])
+@pytest.mark.parametrize("kind", ["16-bit.wav", "float.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff"])
+def test_a_truncated_file_is_refused(tmp_path, kind, keep):
+    with pytest.raises(audio.AudioError):
+        audio.load(cut(write(tmp_path / kind, KINDS[kind], seconds=3), keep), RATE, 5 * RATE)
+
+
+@pytest.mark.parametrize("promised", [3_000_000_000, 0xFFFFFFFF, 0x7FFFFFFF, 60_000])
+def test_a_header_that_promises_more_than_the_file_holds_is_refused_without_memory(tmp_path, promised):
+    path = write(tmp_path / "a.wav")
+    content = bytearray(path.read_bytes())
+    content[40:44] = struct.pack("<I", promised)
+    path.write_bytes(content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(audio.AudioError, match=f"truncated: its header promises {promised} bytes"):
+        audio.load(path, RATE, RATE)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
+
+
+@pytest.mark.parametrize("rate", [0, 1, 2**31 - 1])
+def test_an_absurd_sample_rate_is_refused(tmp_path, rate):
+    path = write(tmp_path / "a.wav")
+    content = bytearray(path.read_bytes())
+    content[24:28] = struct.pack("<I", rate)
+    path.write_bytes(content)
+    with pytest.raises(audio.AudioError):
+        audio.load(path, RATE, RATE)
+
+
+def test_what_is_no_clip_is_named_with_its_reason(tmp_path):
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.wav").write_text("this is not a sound\n" * 50)
+    (tmp_path / "folder.wav").mkdir()
+    os.mkfifo(tmp_path / "pipe.wav")  # opening it would wait for ever
+    soundfile.write(tmp_path / "none.wav", np.zeros(0), RATE)
+    (tmp_path / "a.raw").write_bytes(bytes(1000))
+    reasons = {
+        "missing.wav": "missing: there is no such file",
+        "empty.wav": "empty: the file has 0 bytes",
+        "none.wav": "empty: the file holds no samples",
+        "text.wav": "not audio that libsndfile reads: Format not recognised",
+        "folder.wav": "not a file",
+        "pipe.wav": "not a file",
+        "a.raw": "not audio that libsndfile reads",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(audio.AudioError) as told:
+            audio.load(tmp_path / name, RATE, RATE)
+        assert str(told.value).startswith(reason)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused_and_counted(tmp_path, bad):
+    y = sound()[:, 0]
+    y[:17] = bad
+    soundfile.write(tmp_path / "a.wav", y, RATE, subtype="FLOAT")
+    with pytest.raises(audio.AudioError, match=f"17 of {RATE} samples are NaN or infinite"):
+        audio.load(tmp_path / "a.wav", RATE, RATE)

@@ -1,0 +1,132 @@
+"""The synthetic dataset: reproducible, hard enough, and each pair told apart by one property."""
+
+import librosa
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from pipeline import audio, synth
+from pipeline.datasets import load
+from pipeline.datasets.staging import UNFINISHED
+from pipeline.datasets.synthetic import make
+
+RATE = synth.SAMPLE_RATE
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("data") / "synth")
+
+
+@pytest.fixture(scope="module")
+def rows(folder):
+    return pd.read_csv(folder / "meta" / "synth.csv")
+
+
+@pytest.fixture(scope="module")
+def mel(folder, rows):
+    """(clips, bands, frames) in decibels, of every second sample: what the pairs differ in lies below 11 kHz."""
+    sounds = [audio.load(folder / "audio" / name, RATE // 2, RATE // 2 * 5) for name in rows["filename"]]
+    powers = [librosa.feature.melspectrogram(y=y, sr=RATE // 2, n_mels=64, hop_length=512) for y in sounds]
+    return np.stack([librosa.power_to_db(power) for power in powers])
+
+
+def accuracy_by_fold(values: np.ndarray, rows: pd.DataFrame, among: list[str] | None = None) -> np.ndarray:
+    keep = rows["category"].isin(among or rows["category"].unique()).to_numpy()
+    values, rows = values[keep], rows[keep]
+    scores = []
+    for fold in range(1, 6):
+        test = (rows["fold"] == fold).to_numpy()
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+        model.fit(values[~test], rows["category"][~test])
+        scores.append(model.score(values[test], rows["category"][test]))
+    return np.array(scores)
+
+
+def test_layout_is_that_of_esc50(folder, rows):
+    assert list(rows.columns) == ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
+    assert len(rows) == 200
+    assert (pd.crosstab(rows["category"], rows["fold"]) == 4).all(axis=None)
+    assert rows.groupby("src_file")[["fold", "category"]].nunique().max().tolist() == [1, 1]
+    assert rows.groupby("src_file").size().min() >= 2  # several takes of every source
+    for row in rows.itertuples():
+        assert row.filename == f"{row.fold}-{row.src_file}-{row.take}-{row.target}.wav"
+        assert audio.info(folder / "audio" / row.filename) == (44_100, 220_500, 1)
+
+
+def test_a_clip_depends_on_its_row_and_the_seed_alone(folder, tmp_path, rows):
+    for row in rows.iloc[::40].itertuples():
+        soundfile.write(tmp_path / "again.wav", synth.clip(row), RATE, subtype="PCM_16")
+        assert (tmp_path / "again.wav").read_bytes() == (folder / "audio" / row.filename).read_bytes()
+        assert np.abs(synth.clip(row, seed=1) - synth.clip(row)).max() > 0.01
+
+
+def test_no_clip_is_clipped_or_silent(folder, rows):
+    for name in rows["filename"]:
+        y = audio.load(folder / "audio" / name, RATE, 220_500)
+        assert 0.1 < np.abs(y).max() < 0.95
+
+
+def test_mean_mel_is_neither_chance_nor_enough(mel, rows):
+    scores = accuracy_by_fold(mel.mean(axis=2), rows)
+    assert 0.3 < scores.mean() < 0.75, scores
+    assert scores.min() > 0.2
+
+
+def test_chroma_tells_the_scales_apart(folder, rows):
+    pair = ["chimes_in_c", "chimes_in_f_sharp"]
+    chroma = np.zeros((len(rows), 12))
+    for number in np.flatnonzero(rows["category"].isin(pair)):
+        y = audio.load(folder / "audio" / rows["filename"][number], RATE, 220_500)
+        chroma[number] = librosa.feature.chroma_stft(y=y, sr=RATE, tuning=0.0).mean(axis=1)
+    assert accuracy_by_fold(chroma, rows, pair).mean() > 0.9
+
+
+def test_rhythm_tells_the_beats_apart_and_mean_mel_does_not(mel, rows):
+    pair = ["steady_beat", "galloping_beat"]
+    onsets = [librosa.onset.onset_strength(S=one, sr=RATE // 2) for one in mel]
+    tempograms = [
+        librosa.feature.tempogram(onset_envelope=onset, sr=RATE // 2, win_length=96) for onset in onsets
+    ]
+    spread = np.array([[t.mean(axis=1).std(), np.sort(t.mean(axis=1)[8:])[-4:].mean()] for t in tempograms])
+    rhythm = accuracy_by_fold(spread, rows, pair).mean()
+    assert rhythm > accuracy_by_fold(mel.mean(axis=2), rows, pair).mean() + 0.1
+
+
+def test_the_direction_of_time_tells_the_envelopes_apart_and_mean_mel_does_not(mel, rows):
+    pair = ["knocks", "swells"]
+    change = np.diff(mel.mean(axis=1), axis=1)
+    direction = np.stack([change.max(axis=1), -change.min(axis=1)], axis=1)
+    assert accuracy_by_fold(direction, rows, pair).mean() > 0.85
+    assert accuracy_by_fold(mel.mean(axis=2), rows, pair).mean() < 0.75
+
+
+@pytest.mark.parametrize("pair", [["hollow_drone", "bright_drone"], ["hiss", "rumble"]])
+def test_the_spectrum_tells_timbres_and_colours_apart(mel, rows, pair):
+    assert accuracy_by_fold(mel.mean(axis=2), rows, pair).mean() > 0.7
+
+
+def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(synth, "table", lambda: rows.head(3))
+    first = make(tmp_path) / "audio" / rows["filename"][0]
+    before = first.stat().st_mtime_ns
+    make(tmp_path)
+    assert first.stat().st_mtime_ns == before
+    first.unlink()
+    (tmp_path / UNFINISHED / "audio").mkdir(parents=True)  # what a killed run leaves
+    make(tmp_path)
+    assert first.exists()
+    assert not (tmp_path / UNFINISHED).exists()
+
+
+def test_it_is_called_synthetic(folder):
+    dataset = load("synth", folder.parent)
+    assert dataset.synthetic
+    assert dataset.source == "synth"
+    assert (dataset.sample_rate, dataset.duration, dataset.samples) == (44_100, 5.0, 220_500)
+    assert set(dataset.table["category"]) == {"pitch", "rhythm", "timbre", "noise colour", "envelope"}
+    assert load(str(folder), folder.parent).synthetic
