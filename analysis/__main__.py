@@ -13,6 +13,8 @@ def analysis(options: AnalysisOptions) -> int:
 
     for job in jobs(options):
         built = build(job, options)
+        for remark in built.remarks:
+            print(f"  {remark}")
         print(f"{job.dataset}: {built.found}")
         print(f"report: {built.page.resolve()}{'' if built.fresh else ' (nothing has changed)'}")
     return 0

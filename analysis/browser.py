@@ -43,7 +43,7 @@ class Clips:
 
 
 def gather(runs: Sequence[Run]) -> Clips:
-    """The clips of all runs: `wrong` is the share of runs that erred, `doubt` 1 - the truth's mean probability."""
+    """The clips of all runs: `wrong` is the share of runs that erred, `doubt` 1 - P(truth)."""
     parts = []
     for run in runs:
         rows = np.arange(len(run.target))
@@ -63,7 +63,7 @@ def gather(runs: Sequence[Run]) -> Clips:
 
 
 def by_category(run: Run) -> Ints:
-    """The run's classes, as places in its own list, those of one category side by side, else as they stand."""
+    """The run's classes, as places in its own list, those of one category side by side."""
     order = {category: place for place, category in reversed(list(enumerate(run.categories)))}
     return np.array(sorted(range(len(run.classes)), key=lambda place: (order[run.categories[place]], place)))
 

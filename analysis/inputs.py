@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-STAMP = ".inputs.json"
+from train.runs import replace_file
+
 OWN_CODE = Path(__file__).parent
 READ_OF_A_RUN = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
@@ -40,17 +41,18 @@ def digest(files: Iterable[Path], settings: object) -> str:
     return seen.hexdigest()
 
 
-def recall(folder: Path, hash_: str) -> dict[str, Any] | None:
-    """What `remember` kept beside a report that is whole and was made from the same inputs; else None."""
+def recall(stamp: Path, hash_: str) -> dict[str, Any] | None:
+    """What `remember` kept with the same hash, where all of its files are still there; else None."""
     try:
-        stamp = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        kept = json.loads(stamp.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    whole = all((folder / name).is_file() for name in stamp.get("files", [""]))
-    return stamp if stamp.get("inputs") == hash_ and whole else None
+    if not isinstance(kept, dict) or kept.get("inputs") != hash_:
+        return None
+    return kept if all((stamp.parent / file).is_file() for file in kept["files"]) else None
 
 
-def remember(folder: Path, hash_: str, files: Iterable[str], **kept: Any) -> None:
-    """Keep the hash, the report's files and further values for the next time."""
-    stamp = {"inputs": hash_, "files": sorted(files), **kept}
-    (folder / STAMP).write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+def remember(stamp: Path, hash_: str, files: Iterable[str], **kept: Any) -> None:
+    """Keep the hash, the files (relative to the stamp's folder) and further values for the next time."""
+    content = {"inputs": hash_, "files": sorted(files), **kept}
+    replace_file(stamp, json.dumps(content).encode("utf-8"))

@@ -61,6 +61,6 @@ def _job(options: AnalysisOptions, name: str, runs: Sequence[RunFolder], cache: 
 
 def _nothing(options: AnalysisOptions, found: str) -> str:
     return (
-        f"nothing to report on: {found}. Extract features first (make features DATASET={options.dataset or 'esc50'}), "
-        "then train (make train)"
+        f"nothing to report on: {found}. Extract features first "
+        f"(make features DATASET={options.dataset or 'esc50'}), then train (make train)"
     )

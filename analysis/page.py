@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 TEMPLATES = Path(__file__).parent / "templates"
 UNKNOWN = "–"
@@ -28,6 +28,7 @@ def render(**content: Any) -> str:
         "seconds": seconds,
         "slug": slug,
         "breakable": breakable,
+        "asides": asides,
     }
     environment.globals["source"] = source
     return environment.get_template("page.html").render(**content)
@@ -65,13 +66,20 @@ def seconds(value: float) -> str:
 
 
 def slug(text: str) -> str:
-    """A name as an id of an element: what is no letter or digit becomes its code point, so that ids differ."""
+    """A name as an id of an element: what is no letter or digit becomes its code point, so ids differ."""
     return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)
 
 
 def breakable(text: str) -> Markup:
     """A feature set that may wrap after each +."""
     return Markup("+<wbr>").join(text.split("+"))
+
+
+def asides(text: str) -> Markup:
+    """A sentence whose parentheses stand back."""
+    return Markup(
+        re.sub(r"\([^()]*\)", lambda found: f'<span class="aside">{found[0]}</span>', str(escape(text)))
+    )
 
 
 def _unknown(value: float | None) -> bool:

@@ -1,9 +1,10 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
-Nothing is trained and nothing is written outside the report's folder. Equal inputs give an equal
-report: where nothing changed since the last time, nothing is done.
+Nothing is trained and nothing is written outside the report's folder. Where nothing changed since the
+last time nothing is done, and the half about the data is kept for as long as the cache does not change.
 """
 
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,17 +14,35 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import browser, formats, inputs, page, tables
-from analysis.answer import Answer, answer
-from analysis.figures import Saved, save
+from analysis import (
+    augmented,
+    browser,
+    cached,
+    comparison_section,
+    data_section,
+    formats,
+    inputs,
+    latex,
+    media,
+    page,
+)
+from analysis.blocks import Block, from_json, to_json
+from analysis.figures import save
+from analysis.figures.style import uncovered
+from analysis.findings import Findings, findings
 from analysis.jobs import Job
 from analysis.options import AnalysisOptions
-from analysis.ranking import Ranking, kept_out, rankings
-from analysis.results import Results, Run, load
-from analysis.runs_section import RunSection, histories, section
+from analysis.pictures import features_to_show
+from analysis.results import Problem, Run, load
+from analysis.runs_section import RunSection, section
+from analysis.samples import samples
+from features_cache import Cache
 from train.runs import replace_file
 
-OVERLAID = 6  # more curves in one panel cannot be told apart
+STAMP, DATA_STAMP = ".report.json", ".data.json"
+SETTINGS = ("run", "confusion", "figures", "audio_mb", "seed")  # options that change what the page shows
+
+Content = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,103 +51,175 @@ class Built:
 
     page: Path
     found: str
+    remarks: list[str]
     fresh: bool
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What every part of a report is made from."""
+
+    job: Job
+    options: AnalysisOptions
+    cache: Cache | None
+    features: list[str]  # the cached ones that can be read
+
+    @property
+    def folder(self) -> Path:
+        return self.job.folder
+
+    def rng(self) -> np.random.Generator:
+        """The same draws in every part, whatever the others drew."""
+        return np.random.default_rng(self.options.seed)
 
 
 def build(job: Job, options: AnalysisOptions) -> Built:
     """Make the report of one dataset, or find it unchanged."""
     target = job.folder / "index.html"
     hash_ = _digest(job, options)
-    kept = None if options.again else inputs.recall(job.folder, hash_)
+    kept = None if options.again else inputs.recall(job.folder / STAMP, hash_)
     if kept:
-        return Built(target, kept["found"], fresh=False)
-    results = load(job.runs)
-    ranked = rankings(results.runs, np.random.default_rng(options.seed))
-    said = answer(ranked[0] if ranked else None)
-    content = _content(job, options, results, ranked, said)
+        return Built(target, kept["found"], kept["remarks"], fresh=False)
     job.folder.mkdir(parents=True, exist_ok=True)
+    cache, features, damage = cached.opened(job.cache)
+    place = Workplace(job, options, cache, features)
+    content = _content(place, [Problem("cache", text) for text in damage])
     replace_file(target, page.render(**content).encode("utf-8"))
-    inputs.remember(job.folder, hash_, ["index.html"], found=said.sentences[0])
-    return Built(target, said.sentences[0], fresh=True)
+    found, remarks = content["answer"].sentences[0], content["remarks"]
+    inputs.remember(job.folder / STAMP, hash_, ["index.html"], found=found, remarks=remarks)
+    return Built(target, found, remarks, fresh=True)
 
 
 def _digest(job: Job, options: AnalysisOptions) -> str:
-    files = [
-        *inputs.files_of_runs(run.path for run in job.runs),
-        *(inputs.files_of_cache(job.cache) if job.cache else []),
-        *inputs.files_of_code(),
-    ]
-    settings = {name: getattr(options, name) for name in ("confusion", "figures", "audio_mb", "seed")}
-    return inputs.digest(files, [settings, job.given])
+    files = [*inputs.files_of_runs(run.path for run in job.runs), *inputs.files_of_code()]
+    files += inputs.files_of_cache(job.cache) if job.cache else []
+    return inputs.digest(files, [str(getattr(options, name)) for name in SETTINGS])
 
 
-def _content(
-    job: Job, options: AnalysisOptions, results: Results, ranked: Sequence[Ranking], said: Answer
-) -> dict[str, Any]:
+def _content(place: Workplace, damage: list[Problem]) -> Content:
     """Everything that the page's templates name."""
-    runs = [run for ranking in ranked for run in ranking.runs]
-    comparison = tables.comparison(ranked)
-    sections = _sections(runs, comparison, job.folder, options)
-    _write_tables(job.folder, ranked, comparison)
-    clips = browser.gather(runs) if runs else None
+    found = findings(load(place.job.runs), place.rng())
+    for name, table in found.tables.items():
+        formats.write(table, place.folder / "tables", name)
+    data_facts, data_blocks = _data(place)
+    of_runs = _runs(place, found) if found.runs else {"runs": []}
+    problems = [*damage, *found.problems, *of_runs.pop("problems", [])]
     return {
-        "dataset": job.dataset,
-        "made": f"{datetime.now().astimezone():%-d %B %Y, %H:%M}",
-        "synthetic": any(run.synthetic for run in runs),
-        "answer": said,
-        "key_figures": _key_figures(runs, results),
-        "problems": results.problems,
-        "kept_out": kept_out(ranked),
-        "comparison": _comparison_rows(comparison),
-        "scale": _scale(comparison),
-        "comparison_figures": _comparison_figures(ranked, job.folder),
-        "browser": browser.payload(runs, clips) if clips else "{}",
-        "browser_runs": [folder.name for run in runs for folder in run.folders],
-        "media": {"pictures": [], "sounds": [], "said": ""},
-        "runs": sections,
-        "undrawn": max(0, len(sections) - options.figures),
-        "pairs": tables.pairs(ranked[0]).to_dict("records") if ranked else [],
-        "appendix_html": "",
-        "data": None,
-        "files": [],
-        "command": f"make analysis {job.given}",
-        "colophon": "",
+        "dataset": place.job.dataset,
+        "made": f"{datetime.now().astimezone():%d %B %Y, %H:%M}".removeprefix("0"),
+        "synthetic": _synthetic(found.runs, place.cache),
+        "answer": found.answer,
+        "problems": problems,
+        "remarks": _remarks(found.runs, problems),
+        "key_figures": _key_figures(found.runs, problems, data_facts),
+        "data_facts": data_facts,
+        "data": data_blocks,
+        "command": f"make analysis {place.job.given}",
+        "versions": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        **of_runs,
     }
 
 
-def _sections(
-    runs: Sequence[Run], comparison: pd.DataFrame, folder: Path, options: AnalysisOptions
-) -> list[RunSection]:
-    rates = options.confusion == "rates"
-    rows = comparison.to_dict("records")
-    return [
-        section(run, row, folder, drawn=place < options.figures, rates=rates)
-        for place, (run, row) in enumerate(zip(runs, rows, strict=True))
-    ]
+def _synthetic(runs: Sequence[Run], cache: Cache | None) -> bool:
+    return any(run.synthetic for run in runs) or bool(cache and cache.synthetic)
 
 
-def _write_tables(folder: Path, ranked: Sequence[Ranking], comparison: pd.DataFrame) -> None:
-    formats.write(comparison, folder / "tables", "comparison")
-    if ranked:
-        formats.write(tables.pairs(ranked[0]), folder / "tables", "pairs")
-        formats.write(tables.appendix(ranked[0]), folder / "tables", "other_tests")
+def _remarks(runs: Sequence[Run], problems: Sequence[Problem]) -> list[str]:
+    """What the terminal says besides the answer."""
+    remarks = [f"{problem.run}: {problem.text}" for problem in problems]
+    missing = uncovered(name for run in runs for name in run.classes)
+    if missing:
+        remarks.append(
+            f"no installed font has {len(missing)} characters of the class names: PNG and PDF show boxes, "
+            "the page does not (Debian: apt install fonts-noto-core fonts-noto-cjk)"
+        )
+    return remarks
 
 
-def _key_figures(runs: Sequence[Run], results: Results) -> list[tuple[str, str]]:
+def _key_figures(
+    runs: Sequence[Run], problems: Sequence[Problem], data_facts: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """The few numbers below the answer."""
     if not runs:
-        return []
+        return [(name.lower(), value) for name, value in data_facts[:4]]
     first = runs[0]
-    unfinished = sum(problem.unfinished for problem in results.problems)
+    unfinished = sum(problem.unfinished for problem in problems)
+    trained = str(sum(len(run.folders) for run in runs))
     return [
-        (
-            "runs",
-            f"{sum(len(run.folders) for run in runs)}"
-            + (f" + {unfinished} unfinished" if unfinished else ""),
-        ),
+        ("runs", f"{trained} + {unfinished} unfinished" if unfinished else trained),
         ("test clips", f"{len(first.clip_ids):,}"),
         ("classes", str(len(first.classes))),
-        ("folds", str(len(set(first.folds.tolist())))),
+        ("test folds", str(len(set(first.folds.tolist())))),
     ]
+
+
+def _runs(place: Workplace, found: Findings) -> Content:
+    """What the page shows where there are runs, and `problems` that were found on the way."""
+    comparison = found.tables["comparison"]
+    features = _shown_features(place, found.runs)
+    clips = browser.gather(found.runs)
+    heard = media.gather(place.cache, features, clips, place.folder, place.options.audio_mb)
+    compared = comparison_section.blocks(found, place.folder)
+    sections, problems = _sections(place, found, features)
+    latex.write(place.folder / "latex", place.job.dataset, found, _for_paper(place, compared, sections))
+    return {
+        "comparison": _comparison_rows(comparison),
+        "scale": _scale(comparison),
+        "comparison_blocks": compared,
+        "browser": browser.payload(found.runs, clips, features=features, links=heard.links),
+        "browser_runs": [folder.name for run in found.runs for folder in run.folders],
+        "media": heard,
+        "runs": sections,
+        "undrawn": max(0, len(found.runs) - place.options.figures),
+        "tests": comparison_section.tests(found, place.folder),
+        "problems": problems,
+    }
+
+
+def _for_paper(
+    place: Workplace, compared: Sequence[Block], sections: Sequence[RunSection]
+) -> list[tuple[str, Path]]:
+    """Captions and files of the figures that go into the LaTeX document: the comparison's, the best run's."""
+    best = [*sections[0].figures, *(saved for block in sections[0].blocks for saved in block.figures)]
+    drawn = [*(saved for block in compared for saved in block.figures), *best, *sections[0].beside]
+    return [(saved.caption, place.folder / saved.files["pdf"]) for saved in drawn]
+
+
+def _shown_features(place: Workplace, runs: Sequence[Run]) -> list[str]:
+    if place.cache is None or not place.features:
+        return []
+    return features_to_show(place.cache, place.features, [run.features for run in runs])
+
+
+def _sections(
+    place: Workplace, found: Findings, features: Sequence[str]
+) -> tuple[list[RunSection], list[Problem]]:
+    """A section a run, with pictures for the best of them, and what could not be read for those."""
+    rates = place.options.confusion == "rates"
+    made, problems = [], []
+    rows = found.tables["comparison"].to_dict("records")
+    for number, (run, row) in enumerate(zip(found.runs, rows, strict=True)):
+        drawn = number < place.options.figures
+        one = section(run, row, place.folder, drawn=drawn, rates=rates)
+        one.blocks[:0] = comparison_section.attribution(run.name, found, place.folder)
+        if drawn:
+            figures, damage = augmented.drawn(run, place.folder)
+            problems += damage
+            shown = Block("Before and after augmentation", figures=figures, folded=True)
+            one.blocks.extend(_sampled(place, run, features) if number == 0 else [])
+            one.blocks.extend([shown] if figures else [])
+        made.append(one)
+    return made, problems
+
+
+def _sampled(place: Workplace, run: Run, features: Sequence[str]) -> list[Block]:
+    """Some clips that the run got right, wrong, and was unsure of."""
+    if place.cache is None or not features:
+        return []
+    shown = samples(run, place.cache, features[0], place.rng())
+    about = f"Drawn at random with a fixed seed, the unsure by their lead; pictures of {features[0]}."
+    figures = [save("sample_predictions", place.folder, samples=shown)] if shown else []
+    return [Block("Sample predictions", about, figures)] if figures else []
 
 
 VERDICTS = {"best": "best", "tied": "tied with the best", "worse": "worse", "alone": "alone in its kind"}
@@ -145,15 +236,21 @@ def _comparison_rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _scale(comparison: pd.DataFrame) -> tuple[float, float]:
     """From where to where the whiskers are drawn: round tenths around all intervals."""
-    if comparison.empty:
-        return 0.0, 1.0
     low, high = comparison["accuracy_low"].min(), comparison["accuracy_high"].max()
-    return float(np.floor(low * 10) / 10), float(np.ceil(high * 10) / 10)
+    return float(np.floor(low * 10) / 10), float(np.ceil(high * 10 + 1e-9) / 10)
 
 
-def _comparison_figures(ranked: Sequence[Ranking], folder: Path) -> list[Saved]:
-    if not ranked:
-        return []
-    runs = ranked[0].runs[:OVERLAID]
-    curves = {run.name: history for run in runs if (history := histories(run))}
-    return [save("learning_curves_overlaid", folder, histories=curves)] if curves else []
+def _data(place: Workplace) -> tuple[list[tuple[str, str]], list[Block]]:
+    """Facts and blocks of the data half, kept from the last time where the cache is the same."""
+    if place.cache is None or place.job.cache is None:
+        return [], []
+    facts, stamp = data_section.facts(place.cache), place.folder / DATA_STAMP
+    files = [*inputs.files_of_cache(place.job.cache), *inputs.files_of_code()]
+    hash_ = inputs.digest(files, place.options.seed)
+    kept = None if place.options.again else inputs.recall(stamp, hash_)
+    if kept:
+        return facts, from_json(kept["blocks"])
+    blocks = data_section.blocks(place.cache, place.features, place.folder, place.options.seed)
+    written = [path for block in blocks for figure in block.figures for path in figure.files.values()]
+    inputs.remember(stamp, hash_, written, blocks=to_json(blocks))
+    return facts, blocks

@@ -1,7 +1,7 @@
 """What the page shows of one run: facts, confused pairs, classes, figures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,80 +9,106 @@ import numpy as np
 import pandas as pd
 
 from analysis import formats, metrics, page, tables
+from analysis.blocks import Block
 from analysis.browser import by_category
 from analysis.figures import Saved, save
+from analysis.grid import Grid, grid
 from analysis.results import Run
 
 CONFUSED_SHOWN = 8
 
-Rows = list[dict[str, Any]]
+CLASS_COLUMNS = {
+    "precision": ("Precision", "decimals"),
+    "recall": ("Recall", "decimals"),
+    "f1": ("F1", "decimals"),
+    "clips": ("Clips", "number"),
+}
 
 
 @dataclass(frozen=True)
 class RunSection:
-    """One run, ready for the page's templates."""
+    """One run, ready for the page's templates; `beside` stand next to the confused pairs."""
 
     name: str
     accuracy: float
     accuracy_sd: float
     facts: list[tuple[str, str]]
     note: str
-    confused: Rows
-    per_class: Rows
-    per_category: Rows
-    wide_figures: list[Saved] = field(default_factory=list)
-    small_figures: list[Saved] = field(default_factory=list)
+    figures: list[Saved]
+    confused: Grid
+    beside: list[Saved]
+    blocks: list[Block]
 
 
 def section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rates: bool) -> RunSection:
-    """Write the run's tables, and its figures where `drawn`, into the report's folder; `row` is its comparison."""
-    per_class, per_category, confused = (
-        tables.per_class(run),
-        tables.per_category(run),
-        tables.confused_pairs(run),
-    )
-    stem = f"{run.name}"
-    formats.write(per_class, folder / "tables", f"{stem}.classes")
-    formats.write(confused, folder / "tables", f"{stem}.confused")
-    wide, small = _figures(run, folder, rates=rates) if drawn else ([], [])
+    """Write a run's tables, and its figures where `drawn`, into the folder; `row` is its comparison."""
+    confused = tables.confused_pairs(run)
+    formats.write(confused, folder / "tables", f"{run.name}.confused")
+    columns = {
+        "true": ("True", "text"),
+        "predicted": ("Said", "text"),
+        "clips": ("Clips", "number"),
+        "share": ("% of class", "percent"),
+    }
+    blocks = _by_class(run, folder)
+    if drawn:
+        blocks.append(
+            Block(
+                "Confusion matrix as a picture", figures=[_confusion(run, folder, rates=rates)], folded=True
+            )
+        )
     return RunSection(
         name=run.name,
         accuracy=row["accuracy"],
         accuracy_sd=row["accuracy_sd"],
         facts=_facts(run, row),
         note=str(run.config.get("note") or ""),
-        confused=_rows(confused.head(CONFUSED_SHOWN)),
-        per_class=_rows(per_class),
-        per_category=_rows(per_category) if per_category is not None and run.task == "classes" else [],
-        wide_figures=wide,
-        small_figures=small,
+        figures=_curves(run, folder) if drawn else [],
+        confused=grid(f"{page.slug(run.name)}-confused", confused.head(CONFUSED_SHOWN), columns),
+        beside=[_reliability(run, folder)] if drawn else [],
+        blocks=blocks,
     )
 
 
-def _rows(table: pd.DataFrame) -> Rows:
-    return table.to_dict("records")
+def _by_class(run: Run, folder: Path) -> list[Block]:
+    """Scores of each class, and of each major category where the run was not trained on those."""
+    per_class, per_category = tables.per_class(run), tables.per_category(run)
+    formats.write(per_class, folder / "tables", f"{run.name}.classes")
+    columns = {"class": ("Class", "text"), "category": ("Category", "text"), **CLASS_COLUMNS}
+    if not any(run.categories) or run.task == "categories":
+        del columns["category"]
+    made = [
+        Block("Every class", grids=[grid(f"{page.slug(run.name)}-classes", per_class, columns)], folded=True)
+    ]
+    if per_category is not None and run.task == "classes":
+        formats.write(per_category, folder / "tables", f"{run.name}.categories")
+        columns = {"category": ("Category", "text"), **CLASS_COLUMNS}
+        shown = grid(f"{page.slug(run.name)}-categories", per_category, columns)
+        about = "Probabilities of the classes of each category, summed."
+        made.append(Block("Major categories", about, grids=[shown], folded=True))
+    return made
 
 
 def _facts(run: Run, row: Mapping[str, Any]) -> list[tuple[str, str]]:
     config = run.config
-    folds = f"{row['n']} of {len(run.folders[0].folds)}"
+    macro = [page.decimals(row[f"macro_{key}"]) for key in ("precision", "recall", "f1")]
     shown = [
         ("Balanced accuracy", f"{page.percent(row['balanced_accuracy'])} %"),
-        ("Macro precision, recall, F1", " · ".join(page.decimals(row[f"macro_{key}"]) for key in ("precision", "recall", "f1"))),
+        ("Macro precision, recall, F1", " · ".join(macro)),
         ("Top 3", f"{page.percent(row['top3'])} %"),
         ("Log loss", page.decimals(row["log_loss"])),
         ("Calibration error", page.decimals(row["calibration_error"])),
-        ("Folds done", folds),
-        ("Seeds", ", ".join(map(str, run.seeds))),
+        ("Folds", f"{row['n']} of {len(run.folders[0].folds)}"),
+        ("Seeds", ", ".join(map(str, run.seeds)) + (" (one seed)" if len(run.seeds) == 1 else "")),
         ("Protocol", run.protocol),
         ("Task", run.task),
         ("Model", f"{run.model}, {page.count(row['parameters'])} parameters"),
-        ("Grid", str(config.get("grid", ""))),
-        ("Epochs", str(config.get("epochs", ""))),
-        ("Augmentation", str(config.get("augment", ""))),
+        ("Grid", str(config.get("grid") or "")),
+        ("Epochs", str(config.get("epochs") or "")),
+        ("Augmentation", str(config.get("augment") or "")),
         ("Training", page.seconds(row["training_seconds"])),
         ("Machine", _machine(config)),
-    ]  # fmt: skip
+    ]
     return [(name, value) for name, value in shown if value]
 
 
@@ -90,8 +116,7 @@ def _machine(config: Mapping[str, Any]) -> str:
     machine = config.get("machine") or ""
     if isinstance(machine, Mapping):
         machine = ", ".join(str(value) for value in machine.values() if value)
-    precision = config.get("precision") or ""
-    return f"{machine}{f', {precision}' if machine and precision else ''}"
+    return ", ".join(str(word) for word in (machine, config.get("precision")) if word)
 
 
 def histories(run: Run) -> dict[int, pd.DataFrame]:
@@ -99,31 +124,39 @@ def histories(run: Run) -> dict[int, pd.DataFrame]:
     if run.history.empty:
         return {}
     mean = run.history.drop(columns="seed").groupby(["fold", "epoch"], as_index=False).mean()
-    return {int(str(fold)): frame for fold, frame in mean.groupby("fold")}
+    return {int(fold): frame for fold, frame in mean.groupby("fold")}
 
 
-def _figures(run: Run, folder: Path, *, rates: bool) -> tuple[list[Saved], list[Saved]]:
-    stem, order = run.name, by_category(run)
-    save(
+def _confusion(run: Run, folder: Path, *, rates: bool) -> Saved:
+    order = by_category(run)
+    return save(
         "confusion",
         folder,
-        stem=f"{stem}.confusion",
-        inline=False,  # the error browser shows it, alive
+        stem=f"{run.name}.confusion",
         counts=tables.confusion(run)[np.ix_(order, order)],
         classes=[run.classes[place] for place in order],
         categories=[run.categories[place] for place in order],
         rates=rates,
+        title=run.name,
     )
+
+
+def _curves(run: Run, folder: Path) -> list[Saved]:
     curves = histories(run)
-    wide = [save("learning_curves", folder, stem=f"{stem}.curves", history=curves)] if curves else []
-    bins = metrics.reliability(metrics.predict(run.target, run.probabilities.mean(axis=0)))
-    small = save(
+    return [save("learning_curves", folder, stem=f"{run.name}.curves", history=curves)] if curves else []
+
+
+def _reliability(run: Run, folder: Path) -> Saved:
+    """All seeds' predictions below each other: each counts as much as the others."""
+    target = np.tile(run.target, len(run.seeds))
+    prediction = metrics.predict(target, run.probabilities.reshape(-1, len(run.classes)))
+    bins = metrics.reliability(prediction)
+    return save(
         "reliability",
         folder,
-        stem=f"{stem}.reliability",
+        stem=f"{run.name}.reliability",
         confidence=bins["confidence"],
         accuracy=bins["accuracy"],
         share=bins["clips"] / bins["clips"].sum(),
-        error=metrics.scores(run.target, run.probabilities.mean(axis=0))["calibration_error"],
+        error=metrics.calibration_error(prediction),
     )
-    return wide, [small]

@@ -175,7 +175,7 @@ def attribution(ax: Axes, *, classes: Sequence[str], channels: Sequence[str], lo
     ticks(ax, channels, "x", turn=30)
     ax.xaxis.tick_top()
     for label in ax.get_xticklabels():
-        label.set_ha("left")
+        label.set_horizontalalignment("left")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax

@@ -12,7 +12,7 @@ from analysis.figures.registry import figure
 from analysis.figures.style import HATCHES, PAPER, SERIES, SPECTRUM, escape, grid, panels, short, ticks
 
 COLUMNS = 5
-NAMED_ROWS = 40  # a row axis of at most so many rows that are no frequencies keeps plain numbers
+NAMED_ROWS = 16  # columns that are all named; of more, seven are
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,21 @@ def _means_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:
 
 @figure("Mean of a feature by class, each row against the mean of all classes", size=_means_size)
 def class_means(
-    ax: Axes, *, means: np.ndarray, classes: Sequence[str], rows: np.ndarray, row_unit: str, title: str = ""
+    ax: Axes,
+    *,
+    means: np.ndarray,
+    classes: Sequence[str],
+    rows: Sequence[str],
+    row_unit: str,
+    title: str = "",
 ) -> Axes:
     """`means` (classes, feature rows) in standard deviations from the mean over clips."""
     bound = max(float(np.abs(means).max(initial=0)), 1e-9)
     image = ax.imshow(means, cmap="PuOr_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
     ticks(ax, classes, "y", size=6.5 if len(classes) > 20 else 8)
-    places = np.unique(np.linspace(0, means.shape[1] - 1, 7).round().astype(int))
-    ax.set_xticks(places, [f"{float(rows[place]):.3g}" for place in places])
+    few = len(rows) <= NAMED_ROWS
+    places = np.arange(len(rows)) if few else np.linspace(0, len(rows) - 1, 7).round().astype(int)
+    ax.set_xticks(places, [escape(rows[place]) for place in places], rotation=45 if few else 0)
     ax.set_xlabel(row_unit)
     ax.set_title(title)
     ax.tick_params(length=0)
@@ -92,38 +99,32 @@ def class_means(
     return ax
 
 
-MEASURES = (
-    ("fisher", "Fisher ratio"),
-    ("information", "mutual information, bits"),
-    ("clustering", "agreement of clusters with classes"),
-)
-
-
 def _separability_size(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
     return 8.6, 1.0 + 0.2 * len(names)
 
 
 @figure("How far each feature separates the classes before any training", size=_separability_size)
 def separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, np.ndarray]) -> Axes:
-    """`measures`: fisher, information, clustering -> (features,), drawn in the order given."""
-    for number, (panel, (key, label)) in enumerate(zip(panels(ax, 1, 3, wide=0.1), MEASURES, strict=True)):
+    """`measures`: name -> (features,), a panel each, features in the order given."""
+    drawn = panels(ax, 1, len(measures), wide=0.1)
+    for number, (panel, (label, values)) in enumerate(zip(drawn, measures.items(), strict=True)):
         panel.barh(
             np.arange(len(names)),
-            measures[key],
-            color=SERIES[number],
-            hatch=HATCHES[number],
+            values,
+            color=SERIES[number % len(SERIES)],
+            hatch=HATCHES[number % len(HATCHES)],
             edgecolor=PAPER,
             linewidth=0,
             height=0.74,
         )
         panel.invert_yaxis()
-        panel.set_title(label, weight="normal", fontsize=8.5)
+        panel.set_title(label.replace("_", " "), weight="normal", fontsize=8.5)
         grid(panel, "x")
         if number == 0:
             ticks(panel, names, "y")
         else:
             panel.set_yticks([])
-        panel.set_xlim(left=0)
+        panel.set_xlim(min(0.0, *panel.get_xlim()), None)
     return ax
 
 

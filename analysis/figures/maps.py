@@ -10,7 +10,6 @@ from analysis.figures.registry import figure
 from analysis.figures.style import MARKERS, SERIES, escape, panels, short
 
 COLUMNS = 3
-DISTINCT = len(SERIES) * len(MARKERS)
 
 
 def _map_size(*, points: Mapping[str, np.ndarray], **_: Any) -> tuple[float, float]:
@@ -20,13 +19,13 @@ def _map_size(*, points: Mapping[str, np.ndarray], **_: Any) -> tuple[float, flo
 
 @figure("Maps of the clips by feature: near means alike", size=_map_size)
 def clip_maps(
-    ax: Axes, *, points: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequence[str]
+    ax: Axes, *, points: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], classes: Sequence[str]
 ) -> Axes:
-    """`points`: title -> (clips, 2); `labels` (clips,) are indices into `classes`, a mark and colour each."""
+    """`points` and `labels`: title -> (clips, 2) and (clips,) places in `classes`, a mark and colour each."""
     drawn = panels(ax, -(-len(points) // COLUMNS), min(COLUMNS, max(len(points), 1)), wide=0.06, high=0.12)
     for panel, (title, places) in zip(drawn, points.items(), strict=False):
         for number, name in enumerate(classes):
-            mine = labels == number
+            mine = labels[title] == number
             panel.plot(
                 places[mine, 0],
                 places[mine, 1],

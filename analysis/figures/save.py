@@ -69,8 +69,8 @@ def drawing() -> Iterator[None]:
 
     The report says once which class names that concerns; the page itself shows them in the reader's fonts.
     """
-    faces = {"font.family": style.installed_faces()}
-    with matplotlib.rc_context({**style.STYLE, **faces}), warnings.catch_warnings():
+    chosen: Any = {**style.STYLE, "font.family": style.installed_faces()}
+    with matplotlib.rc_context(chosen), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         yield
 
