@@ -1,18 +1,20 @@
 """One clip and its intermediates, each computed the first time that a feature asks for it.
 
-Every spectrum-like array is (rows, frames), as in librosa, and must not be changed by those who get it.
+Every spectrum-like array is (rows, frames), as in librosa. Whoever gets one must not change it.
 """
 
-import dataclasses
 import functools
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import librosa
 import numpy as np
+import scipy.fft
+import scipy.signal
 
+from pipeline.kernels import bands, constantq, peaks, period, separation
+from pipeline.kernels.spectrum import magnitudes, transforms
 from pipeline.parameters import Framing, MelBank, Wavelets
 
 P = ParamSpec("P")
@@ -51,105 +53,92 @@ class Clip:
         self.seconds_saved = 0.0  # by intermediates that were asked for again
 
     @shared
-    def spectrum(self, framing: Framing) -> np.ndarray:
-        """(1 + n_fft/2, frames) complex64: `librosa.stft`."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return librosa.stft(
-                self.y, n_fft=framing.n_fft, hop_length=framing.hop_length, win_length=framing.win_length
-            )
-
-    @shared
     def magnitude(self, framing: Framing) -> np.ndarray:
-        return np.abs(self.spectrum(framing))
+        """(1 + n_fft/2, frames): `abs(librosa.stft(y))`."""
+        return magnitudes(self.y, framing.n_fft, framing.hop_length, framing.win_length)
 
     @shared
     def power(self, framing: Framing) -> np.ndarray:
+        """(1 + n_fft/2, frames): the square of the magnitude."""
         return self.magnitude(framing) ** 2
 
     @shared
-    def mel(self, bank: MelBank, framing: Framing, power: int = 2) -> np.ndarray:
-        """(n_mels, frames) energy of each band: `librosa.feature.melspectrogram`."""
-        spectrogram = self.power(framing) if power == 2 else self.magnitude(framing)
-        return melspectrogram(spectrogram, self.sample_rate, bank)
-
-    @shared
     def mel_db(self, bank: MelBank, framing: Framing) -> np.ndarray:
-        return librosa.power_to_db(self.mel(bank, framing))
+        """(n_mels, frames) dB: `power_to_db(librosa.feature.melspectrogram(y))`."""
+        return librosa.power_to_db(self.bands(self.power(framing), bank))
+
+    def bands(self, spectrogram: np.ndarray, bank: MelBank) -> np.ndarray:
+        """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`."""
+        return bands.mel_bands(spectrogram, self.sample_rate, bank)
 
     @shared
     def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing) -> np.ndarray:
-        return librosa.feature.mfcc(S=self.mel_db(bank, framing), n_mfcc=n_mfcc)
+        """(n_mfcc, frames): `librosa.feature.mfcc(y)`."""
+        return scipy.fft.dct(self.mel_db(bank, framing), axis=0, type=2, norm="ortho")[:n_mfcc]
 
     @shared
     def halves(self, framing: Framing, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The harmonic and the percussive part of the magnitude: `librosa.decompose.hpss`."""
-        return librosa.decompose.hpss(self.magnitude(framing), kernel_size=kernel_size)
+        """Energies of what lasts and of what strikes: the squares of `librosa.decompose.hpss`."""
+        return separation.halves(self.magnitude(framing), kernel_size)
 
     @shared
     def tuning(self, bins_per_octave: int, framing: Framing, power: int) -> float:
         """Deviation from A440 in bins: `librosa.estimate_tuning` of the magnitude or of the power."""
         spectrogram = self.power(framing) if power == 2 else self.magnitude(framing)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return librosa.estimate_tuning(
-                S=spectrogram, sr=self.sample_rate, bins_per_octave=bins_per_octave
+        return peaks.tuning(spectrogram, self.sample_rate, framing.n_fft, bins_per_octave)
+
+    @shared
+    def octave(self, beforehand: int, halvings: int) -> np.ndarray:
+        """The samples at the rate of an octave of a constant-Q transform, halved step by step."""
+        if halvings:
+            return self._slower(self.octave(beforehand, halvings - 1), 2)
+        return self._slower(self.y, 2**beforehand) if beforehand else self.y
+
+    @staticmethod
+    def _slower(y: np.ndarray, factor: int) -> np.ndarray:
+        return librosa.resample(y, orig_sr=factor, target_sr=1, res_type="soxr_hq", scale=True)
+
+    @shared
+    def octave_spectrum(self, beforehand: int, halvings: int, n_fft: int, hop_length: int) -> np.ndarray:
+        """(frames, 1 + n_fft/2) of the samples of an octave, without a window."""
+        return transforms(self.octave(beforehand, halvings), n_fft, hop_length)
+
+    @shared
+    def constant_q(self, bank: constantq.Bank) -> np.ndarray:
+        """(n_bins, frames) magnitudes: `abs(librosa.vqt(y))`, of which cqt is a case."""
+        try:
+            beforehand, octaves = constantq.octaves(bank, self.sample_rate)
+        except constantq.TooHigh as reason:
+            raise Impossible(str(reason)) from None
+        responses = [
+            octave.response(
+                self.octave_spectrum(beforehand, octave.halvings, octave.n_fft, octave.hop_length)
             )
+            for octave in octaves
+        ]
+        frames = min(response.shape[1] for response in responses)
+        return np.vstack([response[:, :frames] for response in reversed(responses)])
 
     @shared
-    def constant_q(self, wavelets: Wavelets, tuned: bool = False) -> np.ndarray:
-        """(n_bins, frames) magnitudes: `abs(librosa.cqt)`."""
-        tuning = 0.0
-        if tuned:
-            tuning = self.tuning(wavelets.bins_per_octave, Framing(), power=1)
-        return self._vqt(wavelets, 0.0, "equal", tuning)
+    def thirds_of_semitones(self, hop_length: int) -> np.ndarray:
+        """(252, frames) constant-Q magnitudes at the estimated tuning, from which chroma_cqt starts."""
+        tuning = self.tuning(36, Framing(), power=1)
+        return self.constant_q(constantq.Bank(Wavelets(252, 36, 1.0, hop_length), tuning=tuning))
 
     @shared
-    def variable_q(self, wavelets: Wavelets, gamma: float | None, intervals: str) -> np.ndarray:
-        """(n_bins, frames) magnitudes: `abs(librosa.vqt)`."""
-        return self._vqt(wavelets, gamma, intervals, 0.0)
-
-    def _vqt(self, wavelets: Wavelets, gamma: float | None, intervals: str, tuning: float) -> np.ndarray:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return np.abs(
-                    librosa.vqt(
-                        y=self.y,
-                        sr=self.sample_rate,
-                        gamma=gamma,
-                        intervals=intervals,
-                        tuning=tuning,
-                        **dataclasses.asdict(wavelets),
-                    )
-                )
-            except librosa.ParameterError as reason:
-                raise Impossible(str(reason)) from None
-
-    @shared
-    def chroma_cqt(self, hop_length: int) -> np.ndarray:
-        """(12, frames) not normalised: `librosa.feature.chroma_cqt(norm=None)`."""
-        magnitude = self.constant_q(Wavelets(252, 36, 1.0, hop_length), tuned=True)
-        return librosa.feature.chroma_cqt(C=magnitude, bins_per_octave=36, norm=None)
-
-    @shared
-    def onset(self, framing: Framing) -> np.ndarray:
-        """(frames,) onset strength: `librosa.onset.onset_strength`."""
+    def onset(self, hop_length: int) -> np.ndarray:
+        """(frames,) mean rise of the mel bands in dB: `librosa.onset.onset_strength(y)`."""
+        framing = Framing(hop_length=hop_length)
         decibels = self.mel_db(MelBank(), framing)
-        return librosa.onset.onset_strength(
-            S=decibels, sr=self.sample_rate, n_fft=framing.n_fft, hop_length=framing.hop_length
-        )
+        rise = np.maximum(0, np.diff(decibels, axis=1)).mean(axis=0)
+        late = 1 + framing.n_fft // (2 * hop_length)  # frames that the window and the difference take
+        return np.pad(rise, (late, 0))[: decibels.shape[1]]
 
     @shared
     def tempogram(self, win_length: int, hop_length: int) -> np.ndarray:
-        """(win_length, frames) local autocorrelation: `librosa.feature.tempogram`."""
-        return librosa.feature.tempogram(
-            onset_envelope=self.onset(Framing(hop_length=hop_length)),
-            sr=self.sample_rate,
-            win_length=win_length,
-            hop_length=hop_length,
-        )
-
-
-def melspectrogram(spectrogram: np.ndarray, sample_rate: int, bank: MelBank) -> np.ndarray:
-    return librosa.feature.melspectrogram(S=spectrogram, sr=sample_rate, **dataclasses.asdict(bank))
+        """(frames, win_length): `librosa.feature.tempogram(y)`, turned round."""
+        envelope = np.pad(self.onset(hop_length), win_length // 2, mode="linear_ramp")
+        frames = np.lib.stride_tricks.sliding_window_view(envelope, win_length)[: len(self.onset(hop_length))]
+        windowed = frames * scipy.signal.get_window("hann", win_length)
+        correlation = period.autocorrelation(windowed, win_length)
+        return librosa.util.normalize(correlation, axis=1)

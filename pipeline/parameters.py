@@ -138,7 +138,7 @@ def to_arguments(function: Callable[..., Any], values: dict[str, Value]) -> dict
     }
 
 
-def _parameter(name: str, annotation: Any, default: Value, argument: str) -> Parameter:
+def _parameter(name: str, annotation: Any, default: Any, argument: str) -> Parameter:
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         annotation = next(choice for choice in typing.get_args(annotation) if choice is not type(None))
     within = next((m for m in getattr(annotation, "__metadata__", ()) if isinstance(m, Within)), None)

@@ -2,8 +2,9 @@
 
 import librosa
 import numpy as np
+import scipy.signal
 
-from pipeline.clip import Clip, Impossible, melspectrogram
+from pipeline.clip import Clip, Impossible
 from pipeline.features import axes
 from pipeline.features.registry import feature
 from pipeline.parameters import Count, Framing, MelBank, Odd, Positive, Unit
@@ -56,11 +57,17 @@ def mfcc_delta2(
 
 
 def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
-    """`librosa.feature.delta`."""
+    """`librosa.feature.delta`: a polynomial of `order` through `width` frames, its derivative of that order.
+
+    That derivative is the same all over the polynomial, so the ends repeat the first and the last one.
+    """
     frames = values.shape[1]
     if frames < width:
         raise Impossible(f"a delta over {width} frames needs as many, these clips have {frames}")
-    return librosa.feature.delta(values, width=width, order=order)
+    taps = scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot").astype(values.dtype)
+    inner = frames - width + 1
+    slopes = sum(tap * values[:, k : k + inner] for k, tap in enumerate(taps))
+    return np.pad(slopes, ((0, 0), (width // 2, width // 2)), mode="edge")
 
 
 @feature(units="PCEN", rows=axes.mel, row_unit="Hz")
@@ -77,7 +84,7 @@ def pcen(
 ) -> np.ndarray:
     """Per-channel energy normalisation."""
     return librosa.pcen(
-        clip.mel(bank, framing, power=1) * 2**31,
+        clip.bands(clip.magnitude(framing), bank) * 2**31,
         sr=clip.sample_rate,
         hop_length=framing.hop_length,
         gain=gain,
@@ -91,12 +98,10 @@ def pcen(
 @feature(units="dB", rows=axes.mel, row_unit="Hz")
 def harmonic(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing) -> np.ndarray:
     """Mel spectrogram of what lasts."""
-    half = clip.halves(framing, kernel_size)[0]
-    return librosa.power_to_db(melspectrogram(half**2, clip.sample_rate, bank))
+    return librosa.power_to_db(clip.bands(clip.halves(framing, kernel_size)[0], bank))
 
 
 @feature(units="dB", rows=axes.mel, row_unit="Hz")
 def percussive(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing) -> np.ndarray:
     """Mel spectrogram of what strikes."""
-    half = clip.halves(framing, kernel_size)[1]
-    return librosa.power_to_db(melspectrogram(half**2, clip.sample_rate, bank))
+    return librosa.power_to_db(clip.bands(clip.halves(framing, kernel_size)[1], bank))

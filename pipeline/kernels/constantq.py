@@ -1,0 +1,127 @@
+"""Filter banks of constant-Q and variable-Q transforms, octave by octave.
+
+librosa transforms the highest octave, halves the sample rate, and goes on an octave lower, so that the
+wavelets of every octave are short. Told in samples instead of seconds, all octaves of a constant-Q bank have
+the same wavelets: they are built once. `pipeline.clip` keeps the halved signals and their spectra, which all
+banks share.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import librosa
+import numpy as np
+import scipy.fft
+import scipy.signal
+import scipy.sparse
+
+from pipeline.parameters import Wavelets
+
+LEFT_OUT = 0.01  # of the magnitude of a wavelet's spectrum, where it is weakest
+HANN_BANDWIDTH = librosa.filters.window_bandwidth("hann")
+AUDITORY = 24.7 / 0.108  # Hz; with gamma=None bands widen towards the bass as those of the ear do
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Which wavelets: `intervals` divide the octave, `gamma` Hz widen each band, `tuning` is in bins."""
+
+    wavelets: Wavelets
+    intervals: str = "equal"
+    gamma: float | None = 0.0
+    tuning: float = 0.0
+
+
+@dataclass(frozen=True)
+class Octave:
+    """Wavelets of one octave: they look at a signal of half the rate of the octave above."""
+
+    halvings: int  # of the rate of the first octave
+    hop_length: int  # in samples of the halved signal
+    n_fft: int
+    bins: slice  # of the spectrum, outside of which all wavelets vanish
+    filters: scipy.sparse.csr_array  # (wavelets, bins) complex64
+
+    def response(self, spectrum: np.ndarray) -> np.ndarray:
+        """(wavelets, frames) magnitudes, of the (frames, 1 + n_fft/2) spectrum of the halved signal."""
+        return np.abs(self.filters @ np.ascontiguousarray(spectrum[:, self.bins].T))
+
+
+class TooHigh(Exception):
+    """The highest wavelet does not fit below half the sample rate."""
+
+
+@functools.lru_cache(maxsize=512)
+def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
+    """How often `librosa.vqt` halves the sample rate beforehand, and the octaves from the highest down."""
+    shape = bank.wavelets
+    frequency = librosa.interval_frequencies(
+        shape.n_bins,
+        fmin=librosa.note_to_hz("C1") * 2.0 ** (bank.tuning / shape.bins_per_octave),
+        intervals=bank.intervals,
+        bins_per_octave=shape.bins_per_octave,
+        sort=True,
+    )
+    alpha = librosa.filters._relative_bandwidth(freqs=frequency)
+    gamma = alpha * AUDITORY if bank.gamma is None else bank.gamma
+    cycles = shape.filter_scale / alpha  # of a wavelet, its Q
+    top = float(np.max(frequency * (1 + 0.5 * HANN_BANDWIDTH / cycles) + 0.5 * gamma))
+    if top > sample_rate / 2:
+        raise TooHigh(
+            f"its highest band reaches to {top:.0f} Hz, half the sample rate is {sample_rate / 2:g} Hz"
+        )
+    count = -(-shape.n_bins // shape.bins_per_octave)
+    beforehand = _halvings_beforehand(sample_rate / 2 / top, shape.hop_length, count)
+    seconds = cycles / (frequency + gamma / alpha)
+    rate, hop, halvings, found = sample_rate / 2**beforehand, shape.hop_length // 2**beforehand, 0, []
+    for octave in range(count):
+        stop = shape.n_bins - octave * shape.bins_per_octave
+        rows = slice(max(0, stop - shape.bins_per_octave), stop)
+        n_fft, bins, filters = _filters(_key(frequency[rows] / rate), _key(seconds[rows] * rate))
+        found.append(Octave(halvings, hop, n_fft, bins, filters))
+        if hop % 2 == 0:
+            rate, hop, halvings = rate / 2, hop // 2, halvings + 1
+    return beforehand, found
+
+
+def _halvings_beforehand(headroom: float, hop_length: int, octave_count: int) -> int:
+    """`librosa.core.constantq.__early_downsample_count`."""
+    by_frequency = max(0, int(np.ceil(np.log2(headroom)) - 1) - 1)
+    twos = (hop_length & -hop_length).bit_length() - 1
+    return min(by_frequency, max(0, twos - octave_count + 1))
+
+
+def _key(values: np.ndarray) -> tuple[float, ...]:
+    """Rounded, so that octaves which differ in the last bit only are the same."""
+    return tuple(np.round(values, 11))
+
+
+@functools.lru_cache(maxsize=1024)
+def _filters(
+    frequency: tuple[float, ...], length: tuple[float, ...]
+) -> tuple[int, slice, scipy.sparse.csr_array]:
+    """Spectra of the wavelets of `frequency` cycles a sample and `length` samples, and the bins they need.
+
+    What `librosa.filters.wavelet` and `librosa.util.sparsify_rows` give, with the factors of
+    `librosa.vqt(scale=True)` worked in.
+    """
+    n_fft = int(2.0 ** np.ceil(np.log2(max(length))))
+    basis = np.array([_wavelet(f, samples, n_fft) for f, samples in zip(frequency, length, strict=True)])
+    basis *= (np.sqrt(length) / n_fft)[:, None]
+    spectra = scipy.fft.fft(basis.astype(np.complex64), axis=1)[:, : n_fft // 2 + 1]
+    magnitude = np.abs(spectra)
+    ordered = np.sort(magnitude, axis=1)
+    weak = np.cumsum(ordered / magnitude.sum(axis=1, keepdims=True), axis=1) < LEFT_OUT
+    least = np.take_along_axis(ordered, np.argmin(weak, axis=1)[:, None], axis=1)
+    spectra[magnitude < least] = 0
+    needed = np.flatnonzero(spectra.any(axis=0))
+    bins = slice(int(needed[0]), int(needed[-1]) + 1)
+    return n_fft, bins, scipy.sparse.csr_array(spectra[:, bins])
+
+
+def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
+    """A complex tone of sum 1 under a Hann window, in the middle of n_fft samples."""
+    time = np.arange(-length // 2, length // 2)
+    wavelet = np.exp(2j * np.pi * frequency * time) * scipy.signal.get_window("hann", len(time))
+    left = (n_fft - len(time)) // 2
+    return np.pad(wavelet / np.abs(wavelet).sum(), (left, n_fft - len(time) - left))
