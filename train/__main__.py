@@ -18,6 +18,10 @@ def run(options: RunOptions) -> int:
 
 def sweep(options: SweepOptions) -> int:
     """Train several feature sets, models, augmentations, recipes, seeds; skip what is finished."""
+    if options.search:
+        import train.search
+
+        return train.search.greedy(options)
     import train.sweep
 
     return train.sweep.sweep(options, sys.argv[2:])

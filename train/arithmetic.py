@@ -1,4 +1,4 @@
-"""How the network computes: device, number format, memory layout, threads. Measured once a run, then kept.
+"""How the network computes: device, number format, memory layout, threads. Measured once a run, and kept.
 
 The choice stands in run.json and is taken up again on continuing, because another one gives other bits.
 """
@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -18,6 +19,7 @@ from commandline import RequestError
 from train.options import RunOptions
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 ROUNDS = 3  # timed steps of each candidate, after one untimed; the fastest counts
 GAIN = 1.15  # the expected candidate stands unless another is this much faster: noise must not choose
 WORTH_MEASURING = 200  # steps of a run below which the expected candidate is taken unmeasured
@@ -57,6 +59,10 @@ class Arithmetic:
     def place(self, network: nn.Module) -> nn.Module:
         return network.to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
 
+    def compile(self, network: nn.Module) -> nn.Module:
+        """The network for training steps; its weights are `network`'s own."""
+        return cast(nn.Module, torch.compile(network)) if self.compiled else network
+
     @property
     def layout(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
@@ -92,13 +98,13 @@ def device_of(text: str) -> str:
 def choose(
     options: RunOptions, device: str, network: nn.Module, shape: tuple[int, ...], steps: int
 ) -> Arithmetic:
-    """What suits this network on batches of `shape` (B, C, H, W), measured where `steps` are enough to repay it.
+    """What suits this network on batches of `shape` (B, C, H, W), measured where `steps` repay it.
 
     PRECISION and THREADS that are given stand; with both nothing is measured.
     """
     expected, *others = candidates(options, device)
     if others and steps >= WORTH_MEASURING:
-        measure = _stopwatch(network, shape)
+        measure = partial(step_seconds, network, shape)
         expected = fastest([expected, *others], measure)
         if options.threads == "auto" and device == "cpu" and expected.threads > 1:
             expected = fastest([expected, replace(expected, threads=expected.threads // 2)], measure)
@@ -120,7 +126,7 @@ def candidates(options: RunOptions, device: str) -> list[Arithmetic]:
 def _formats(kind: str) -> list[str]:
     if kind == "cuda":
         return ["bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16", "fp32"]
-    fast_bf16 = kind == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    fast_bf16 = kind == "cpu" and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS))
     return ["bf16", "fp32"] if fast_bf16 else ["fp32"]
 
 
@@ -140,21 +146,17 @@ def fastest(choices: list[Arithmetic], measure: Callable[[Arithmetic], float]) -
     return choices[best] if seconds[0] > GAIN * seconds[best] else choices[0]
 
 
-def _stopwatch(network: nn.Module, shape: tuple[int, ...]) -> Callable[[Arithmetic], float]:
-    """Seconds of the fastest of a few steps, forward and backward, of a copy of the network."""
-
-    def measure(arithmetic: Arithmetic) -> float:
-        arithmetic.prepare()
-        trial = arithmetic.place(copy.deepcopy(network))
-        x = torch.zeros(shape, device=arithmetic.device).to(memory_format=arithmetic.layout)
-        seconds = []
-        for _ in range(1 + ROUNDS):
-            start = time.perf_counter()
-            with arithmetic.autocast():
-                loss = trial(x).float().square().mean()
-            loss.backward()
-            loss.item()  # waits for a GPU
-            seconds.append(time.perf_counter() - start)
-        return min(seconds[1:])
-
-    return measure
+def step_seconds(network: nn.Module, shape: tuple[int, ...], arithmetic: Arithmetic) -> float:
+    """Of the fastest of a few steps, forward and backward, of a copy of the network."""
+    arithmetic.prepare()
+    trial = arithmetic.place(copy.deepcopy(network)).train()
+    x = torch.zeros(shape, device=arithmetic.device).to(memory_format=arithmetic.layout)
+    seconds = []
+    for _ in range(1 + ROUNDS):
+        start = time.perf_counter()
+        with arithmetic.autocast():
+            loss = trial(x).float().square().mean()
+        loss.backward()
+        loss.item()  # waits for a GPU
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])

@@ -50,8 +50,9 @@ def put_weights(network: nn.Module, weights: State, origin: Path) -> None:
     for name, tensor in wanted.items():
         if tensor.shape != weights[name].shape:
             raise RequestError(
-                f"{origin} has '{name}' of shape {tuple(weights[name].shape)}, this run needs {tuple(tensor.shape)}: "
-                "it is of another model, feature set or number of classes; remove it, or give TAG=…"
+                f"{origin} has '{name}' of shape {tuple(weights[name].shape)}, this run needs "
+                f"{tuple(tensor.shape)}: it is of another model, feature set or number of classes; "
+                "remove it, or give TAG=…"
             )
     network.load_state_dict(weights)
 

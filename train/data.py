@@ -1,4 +1,4 @@
-"""From the cache to batches: channels standardised, resized to one grid, stacked; on the GPU, in RAM, or streamed.
+"""From the cache to batches: channels standardised, resized, stacked; on the GPU, in RAM, or streamed.
 
 A stack is (B, C, H, W) float16. The three residences hand out the same numbers: each clip's own values go
 through the same steps, whenever that happens. Avoided because measured: DataLoader workers (4 to 20 ms a

@@ -1,6 +1,7 @@
-"""Several processes, one model: what torchrun starts, each on its share of every batch (DistributedDataParallel).
+"""Several processes, one model: torchrun starts them, each takes its share of every batch.
 
-Batch statistics are each process's own; gradients are averaged. The first process alone writes and decides.
+DistributedDataParallel: batch statistics are each process's own, gradients are averaged. The first process
+alone writes and decides.
 """
 
 import os

@@ -90,7 +90,7 @@ def train(prepared: Prepared, plan: Plan, follower: Follower) -> None:
 def _answers(prepared: Prepared) -> dict[str, NDArray[np.float32]]:
     """Probabilities (N, K) for each part that is set aside."""
     lesson = prepared.lesson
-    parts = {"val": lesson.val, "test": lesson.test}
+    parts = {"val": lesson.val} if prepared.course.options.blind else {"val": lesson.val, "test": lesson.test}
     return {
         part: loop.predict(prepared.course, clips, exact=True) for part, clips in parts.items() if len(clips)
     }

@@ -1,4 +1,4 @@
-"""What is seen of a run while it trains: a bar, an estimate of the whole run's time, trackers, one line a fold."""
+"""What is seen of a run while it trains: a bar, an estimate of the whole run's time, trackers."""
 
 import shlex
 import sys

@@ -1,7 +1,7 @@
 """The training loop of one fold, from top to bottom: optimiser, average, one epoch, scoring, the course.
 
-Nothing here knows of folders' names, feature names or the command line. All chance comes from generators seeded by
-(seed, fold, epoch), so that a course which was killed and continued ends with the same bits.
+Nothing here knows of folders' names, feature names or the command line. All chance comes from generators
+seeded by (seed, fold, epoch), so that a course which was killed and continued ends with the same bits.
 """
 
 import copy
@@ -65,7 +65,7 @@ class Lesson:
 
 
 class Average:
-    """Moving average of a network's weights and batch statistics; the network itself where nothing is kept."""
+    """Moving average of a network's weights and batch statistics; the network itself where KEPT is 0."""
 
     def __init__(self, network: nn.Module, kept: float) -> None:
         self.plain, self.kept, self.updates = network, kept, 0
@@ -105,7 +105,7 @@ class Course:
         self.average = Average(network, options.ema)
         self.optimiser = make_optimiser(network, options)
         self.scaler = arithmetic.scaler()
-        steps = len(batches(lesson, options, epoch=1))
+        steps = epoch_steps(len(lesson.train), options)
         peak = options.lr if options.lr is not None else PEAK[options.optimizer]
         self.schedule = Schedule(
             options.schedule, peak, steps * options.epochs, round(steps * options.warmup)
@@ -170,7 +170,11 @@ def batches(lesson: Lesson, options: RunOptions, epoch: int) -> list[Positions]:
         order = chance.choice(clips, size=len(clips), p=weight / weight.sum())
     else:
         order = chance.permutation(clips)
-    return np.array_split(order, -(-len(order) // options.batch))
+    return np.array_split(order, epoch_steps(len(order), options))
+
+
+def epoch_steps(clips: int, options: RunOptions) -> int:
+    return -(-clips // options.batch)
 
 
 def train_epoch(course: Course, follower: Follower) -> dict[str, float]:

@@ -17,7 +17,7 @@ def is_shortage(error: BaseException) -> bool:
 
 
 def fitting_batch(network: nn.Module, arithmetic: Arithmetic, shape: tuple[int, ...]) -> int:
-    """The largest of half, a quarter, … of the batch `shape` (B, C, H, W) that a step has memory for; 0 for none."""
+    """The largest of half, a quarter, … of the batch `shape` (B, C, H, W) that fits in memory; 0 for none."""
     batch = shape[0] // 2
     while batch and not _fits(network, arithmetic, (batch, *shape[1:])):
         batch //= 2

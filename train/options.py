@@ -55,7 +55,7 @@ class RunOptions(DatasetOptions, RunsOptions):
     momentum: float = 0.9
     """of sgd"""
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = "onecycle"
-    """of the learning rate, step by step; plateau divides it by ten when SELECT does not improve, needs VAL"""
+    """of the learning rate, step by step; plateau divides it by ten while SELECT stays, needs VAL"""
     warmup: float = 0.0
     """epochs of linear rise before cosine, step, plateau or constant; onecycle rises by itself"""
     ema: float = 0.0
@@ -68,7 +68,7 @@ class RunOptions(DatasetOptions, RunsOptions):
     select: Literal["val_loss", "val_accuracy", "val_f1"] = "val_loss"
     """which validation score picks the best epoch"""
     patience: int = 0
-    """end after so many epochs without a better SELECT, 0 never; plateau lowers the rate after a third of it"""
+    """end after so many epochs without a better SELECT, 0 never; plateau lowers the rate in a third of it"""
     curve: int = 20
     """how often the test fold is scored for the curve, used for no choice; 0 for at the end only"""
     blind: bool = False

@@ -1,6 +1,6 @@
 """What a run is, worked out from its options and the cache before anything is trained.
 
-Everything that can be wrong with a request is said here, and the run's hash and folder follow from what is right.
+Everything that can be wrong with a request is said here; hash and folder follow from what is right.
 """
 
 import dataclasses
@@ -260,7 +260,7 @@ def _with_copies(table: pd.DataFrame, options: RunOptions) -> pd.DataFrame:
 
 
 def fingerprint(cache: Cache, channels: Sequence[Channel], table: pd.DataFrame) -> dict[str, Any]:
-    """What the run learns from: each feature's values by their fingerprints, and the clips with their labels."""
+    """What the run learns from: each feature's values by their fingerprints, the clips and their labels."""
     clips = read_index(cache.folder)[0].loc[table.index]
     keys = clip_keys(clips)
     features = {
@@ -286,6 +286,10 @@ def _weights(options: RunOptions) -> dict[str, str]:
 def protocol(options: RunOptions) -> str:
     """In words: who trains, what chooses, which epoch counts."""
     if options.val == "none":
-        return f"each fold tested by a model of all the others, fixed schedule of {options.epochs} epochs, last epoch"
-    aside = "the next fold" if options.val == "next" else "15 % of the training groups"
-    return f"each fold tested by a model of the others less {aside} for validation; last epoch, and best by {options.select}"
+        others, chosen = "the others", "last epoch"
+    else:
+        aside = "the next fold" if options.val == "next" else "15 % of the training groups"
+        others = f"the others without {aside}, which validate"
+        chosen = f"last epoch, and best epoch by {options.select}"
+    task = "the fold's test clips never scored" if options.blind else "each fold tested"
+    return f"{task}, trained on {others}; {options.epochs} epochs, {chosen}"

@@ -14,7 +14,7 @@ from torch import nn
 from commandline import RequestError
 from features_cache.locks import Lock
 from train import distributed, fold, loop, plan, runs, spread, summary, trackers
-from train.arithmetic import Arithmetic, choose, device_of
+from train.arithmetic import Arithmetic, candidates, choose, device_of, step_seconds
 from train.follow import Follower, Forecast, shorter
 from train.memory import fitting_batch, is_shortage
 from train.options import RunOptions
@@ -24,6 +24,7 @@ from train.views import trained_shape
 
 FORWARD_SHARE = 1 / 3  # of a training step, that scoring the same clips costs
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
+LINEAR_SECONDS = 2.0  # of a fold of some thousand clips
 NAMED_CLIPS = 3  # of those left out, told by name
 
 
@@ -74,6 +75,19 @@ def execute(options: RunOptions) -> RunFolder | None:
     finally:
         distributed.leave()
     return RunFolder(chosen.path) if world.first else None
+
+
+def expected(options: RunOptions) -> float:
+    """Seconds that a run would take on this machine, from a few steps; scoring is not counted."""
+    chosen = plan.make(options)
+    if chosen.model.kind == "linear":
+        return LINEAR_SECONDS * len(chosen.wanted_folds)
+    network = fold.draw_network(chosen, chosen.wanted_folds[0])
+    shape = (options.batch, len(chosen.channels), *trained_shape(chosen.augmenter, chosen.grid))
+    likely, *_ = candidates(options, device_of(options.device.split()[0]))
+    training = int((chosen.table["fold"] != chosen.wanted_folds[0]).sum())
+    steps = options.epochs * len(chosen.wanted_folds) * loop.epoch_steps(training, options)
+    return steps * step_seconds(network, shape, likely)
 
 
 def agree_with(folder: RunFolder, chosen: Plan) -> dict[str, Any] | None:
@@ -130,7 +144,7 @@ class Training:
         self.arithmetic = world.agree(self._recall(known, device) or self._choose(network, device))
         self.arithmetic.prepare()
         self.network = self.arithmetic.place(network)
-        self.forward: nn.Module = torch.compile(self.network) if self.arithmetic.compiled else self.network
+        self.forward = self.arithmetic.compile(self.network)
         parameters = sum(weight.numel() for weight in network.parameters())
         if world.first and known is None:
             config = chosen.config() | _circumstances(device) | self.arithmetic.state()
@@ -171,15 +185,13 @@ class Training:
             return None
         choice = Arithmetic.restore(known)
         if torch.device(choice.device).type != torch.device(device).type:
-            _say(
-                f"this run began on {choice.device} and goes on on {device}: not bit by bit what it would have been"
-            )
+            _say(f"this run began on {choice.device} and goes on on {device}: with other bits than there")
             return None
         return choice.on(device)
 
     def _choose(self, network: nn.Module, device: str) -> Arithmetic:
         parts = self.plan.parts(self.waiting[0])
-        epoch = -(-len(parts.train) // self.options.batch)
+        epoch = loop.epoch_steps(len(parts.train), self.options)
         try:
             return choose(
                 self.options, device, network, self.shape, len(self.waiting) * self.options.epochs * epoch
@@ -208,7 +220,7 @@ class Training:
         steps, scored = 0, 0.0
         for number in self.waiting:
             parts = self.plan.parts(number)
-            steps += options.epochs * -(-len(parts.train) // options.batch)
+            steps += options.epochs * loop.epoch_steps(len(parts.train), options)
             clips = len(loop.curve_epochs(options)) * len(parts.test) + options.epochs * len(parts.val)
             scored += FORWARD_SHARE * options.tta * clips / options.batch
         return Forecast(
@@ -238,7 +250,8 @@ class Training:
             else ""
         )
         rate = self.options.lr or loop.PEAK[self.options.optimizer]
-        return f"fold {number}: {diverged}; {kept or 'no epoch was finished'}. Try a lower LR than {rate:g}, or CLIP=1"
+        kept = kept or "no epoch was finished"
+        return f"fold {number}: {diverged}; {kept}. Try a lower LR than {rate:g}, or CLIP=1"
 
     def _shortage(self) -> str:
         batch = fitting_batch(self.network, self.arithmetic, self.shape)
@@ -247,15 +260,18 @@ class Training:
 
 
 def _outcome(run: RunFolder, number: int) -> trackers.Outcome:
-    probabilities, targets = summary.answers(run, number)
-    values = summary.scores(run).loc[number].to_dict()
-    named = {f"test_{name}": value for name, value in values.items()}
+    split = summary.told_split(run)
+    probabilities, targets = summary.answers(run, number, split)
+    values = summary.scores(run, split).loc[number].to_dict()
+    named = {f"{split}_{name}": value for name, value in values.items()}
     return trackers.Outcome(run.classes, targets, probabilities.argmax(1), named)
 
 
 def _line(outcome: trackers.Outcome) -> str:
-    shown = ("test_loss", "test_accuracy", "test_f1")
-    return ", ".join(f"{name.replace('_', ' ')} {outcome.summary[name]:.3f}" for name in shown)
+    shown = {
+        name: value for name, value in outcome.summary.items() if name.partition("_")[2] in summary.SHOWN
+    }
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in shown.items())
 
 
 def _circumstances(device: str) -> dict[str, Any]:

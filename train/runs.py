@@ -1,12 +1,12 @@
 """The run-folder format: everything that training leaves behind and analysis reads. No torch.
 
-    runs/<dataset>/<label>/run.json                 the whole configuration; only this is ever parsed, never the name
-    runs/<dataset>/<label>/fold1/history.csv        one row an epoch, HISTORY_COLUMNS; an empty field was not computed
-    runs/<dataset>/<label>/fold1/predictions.csv    PREDICTION_COLUMNS, then one probability column a class
-    runs/<dataset>/<label>/fold1/last.pt best.pt    weights (see train/checkpoint.py)
+    runs/<dataset>/<label>/run.json      the whole configuration; only this is ever parsed, never the name
+        fold1/history.csv                one row an epoch, HISTORY_COLUMNS; an empty field was not computed
+        fold1/predictions.csv            PREDICTION_COLUMNS, then one probability column a class
+        fold1/last.pt best.pt            weights (see train/checkpoint.py)
 
-predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename; history.csv
-alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
+predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
+history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
 """
 
 import csv
@@ -139,7 +139,8 @@ def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
 def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[RunFolder]:
     """The runs that `wanted` names: words, each a name, a path, a unique prefix of a name, or `last`.
 
-    `dataset/name` tells runs of the same name apart. RequestError, with the nearest name, where a word fits none or several.
+    `dataset/name` tells runs of the same name apart. RequestError, with the nearest name, where a word fits
+    none or several.
     """
     known = find(runs, dataset)
     if not wanted.split():
@@ -189,9 +190,9 @@ def digest(content: object) -> str:
 
 
 def label(features: str, model: str, differences: Iterable[str], hash_: str) -> str:
-    """A folder's name: features, model, and what differs from the defaults; a prefix and the hash where that is long.
+    """A folder's name: features, model, and what differs from the defaults.
 
-    What a file system dislikes becomes `.` (`mfcc:1-19` is `mfcc.1-19`).
+    What a file system dislikes becomes `.` (`mfcc:1-19` is `mfcc.1-19`). A long name ends in the hash.
     """
     text = re.sub(r'[<>:"/\\|?*\s\x00-\x1f]', ".", "-".join([features, model, *differences]))
     if len(text.encode("utf-8")) <= LABEL_BYTES:
@@ -249,7 +250,7 @@ def append_history(fold_folder: Path, row: str) -> None:
 def write_predictions(
     fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str]
 ) -> None:
-    """`rows` has PREDICTION_COLUMNS; `probabilities` is (len(rows), len(classes)) float32, written so that it reads back exactly."""
+    """`rows` has PREDICTION_COLUMNS; `probabilities`, (rows, classes) float32, are read back exactly."""
     assert probabilities.shape == (len(rows), len(classes))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -1,6 +1,6 @@
 """The learning rate as a function of the step, and what a plateau does to it.
 
-`factor(step)` multiplies LR. All but the plateau are functions of the step alone, so that continuing needs no memory.
+All but the plateau are functions of the step alone, so that continuing needs no memory.
 """
 
 import math
@@ -68,7 +68,7 @@ class Schedule:
 
 @dataclass
 class Watch:
-    """Follows one validation score: which epoch was best, how long nothing was better, when to lower or end."""
+    """Follows one validation score: which epoch was best, when the rate falls, when training ends."""
 
     select: str
     patience: int

@@ -58,7 +58,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Survey:
-    """Sums over frames of each clip of the table, (N, rows) for each channel, and the clips that cannot be used."""
+    """Sums over the frames of each clip of the table, (N, rows) a channel; clips that cannot be used."""
 
     sums: list[Floats]
     squares: list[Floats]

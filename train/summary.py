@@ -13,6 +13,11 @@ from train.score import confused, score
 SHOWN = ("loss", "accuracy", "f1")
 
 
+def told_split(run: RunFolder) -> str:
+    """The part whose scores are told: test, or val of a run that never scores the test fold."""
+    return "val" if run.config["options"]["blind"] else "test"
+
+
 def answers(
     run: RunFolder, fold: int | None = None, split: str = "test", selection: str = "last"
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -31,13 +36,14 @@ def scores(run: RunFolder, split: str = "test", selection: str = "last") -> pd.D
 
 def tell(run: RunFolder) -> str:
     """Test loss, accuracy and F1 as mean ± sd over folds, the pairs most confused, the protocol."""
-    table = scores(run)
+    split = told_split(run)
+    table = scores(run, split)
     n, of = len(table), len(run.folds)
     rows = [(name, _spread(table[name].tolist())) for name in SHOWN]
-    pairs = confused(*answers(run), run.classes)
+    pairs = confused(*answers(run, split=split), run.classes)
     lines = [
         f"{run.path}: {n} of {of} folds",
-        text_table(rows, ("test", f"mean ± sd, n = {n}")),
+        text_table(rows, (split, f"mean ± sd, n = {n}")),
         "most confused: "
         + ("; ".join(f"{one} / {other} ({count})" for one, other, count in pairs) or "none"),
         f"protocol: {run.config['protocol']}",

@@ -1,0 +1,115 @@
+"""Several runs: the product of the lists that are given. What is finished is skipped, failures are listed."""
+
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+
+from commandline import RequestError, duration, parse, text_table
+from features_cache import Channel, parse_list
+from train import plan, recipes, run, runs, summary
+from train.models import unfit
+from train.options import RunOptions, SweepOptions
+
+MANY = 100  # runs, above which YES=1 is wanted
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not come about."""
+
+    run: str
+    reason: str
+
+
+def sweep(options: SweepOptions, given: Sequence[str]) -> int:
+    """Train every run of the product, then a table. `given` are the command's words, behind a recipe's."""
+    jobs = list(product(options, given))
+    if len(jobs) > MANY and not options.yes:
+        raise RequestError(
+            f"{len(jobs)} runs, about {duration(expected(jobs))} here: give YES=1, or fewer FEATURES"
+        )
+    done, failures = train_all(jobs)
+    if done:
+        print(table(done))
+        print(f"next: make analysis DATASET={options.dataset}")
+    for failure in failures:
+        print(f"failed: {failure.run}: {failure.reason}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]:
+    """One RunOptions a run; a model that cannot take a feature set is passed over with a line."""
+    for recipe in options.recipes or [options.recipe]:
+        chosen = options
+        if options.recipes:
+            chosen = replace(parse(SweepOptions, [*recipes.words(recipe), *given]), recipe=recipe)
+        sets = feature_sets(chosen)
+        models = chosen.models or (chosen.model,)
+        for model, augment, channels, seed in itertools.product(
+            models, chosen.augments or (chosen.augment,), sets, chosen.seeds or (chosen.seed,)
+        ):
+            features = "+".join(map(str, channels))
+            if reason := unfit(model, [channel.name for channel in channels]):
+                print(f"passed over: {features} with {model}: {reason}", file=sys.stderr)
+                continue
+            yield replace(single(chosen), features=features, model=model, augment=augment, seed=seed)
+
+
+def feature_sets(options: SweepOptions) -> list[tuple[Channel, ...]]:
+    """The named sets, and with MAX the unions of up to so many of them."""
+    named = parse_list(options.features, plan.open_cache(options).features)
+    unions = (
+        tuple(itertools.chain(*chosen))
+        for count in range(1, options.max + 1)
+        for chosen in itertools.combinations(named, count)
+    )
+    return list(dict.fromkeys(unions))
+
+
+def single(options: SweepOptions) -> RunOptions:
+    """What a sweep's options say of each of its runs."""
+    return RunOptions(**{field.name: getattr(options, field.name) for field in fields(RunOptions)})
+
+
+def train_all(jobs: Sequence[RunOptions]) -> tuple[list[runs.RunFolder], list[Failure]]:
+    """The run folders that are finished now, and the runs that failed."""
+    done, failures = [], []
+    for number, job in enumerate(jobs, 1):
+        name = f"{job.features} {job.model} seed {job.seed}"
+        print(f"run {number} of {len(jobs)}: {name}", file=sys.stderr, flush=True)
+        try:
+            folder = run.execute(job)
+        except (RequestError, run.Failed) as error:
+            failures.append(Failure(name, str(error)))
+        except Exception as error:  # the other runs must not suffer from a fault in one
+            failures.append(Failure(name, f"{type(error).__name__}: {error}"))
+        else:
+            done += [folder] if folder is not None else []
+    return done, failures
+
+
+def expected(jobs: Sequence[RunOptions]) -> float:
+    """Seconds of all of these runs, from a few steps of each model on each grid."""
+    seconds: dict[tuple[str, int, str], float] = {}
+
+    def one(job: RunOptions) -> float:
+        kind = (job.model, job.epochs, job.grid)
+        if kind not in seconds:
+            seconds[kind] = run.expected(job)
+        return seconds[kind]
+
+    return sum(map(one, jobs))
+
+
+def table(done: Sequence[runs.RunFolder]) -> str:
+    """Best first by test accuracy; more than a few make the first "selected on test"."""
+    found = [(one, summary.scores(one, summary.told_split(one))["accuracy"]) for one in done]
+    found.sort(key=lambda pair: -pair[1].mean())
+    rows = [
+        (one.name, f"{values.mean():.3f}", f"{values.std():.3f}" if len(values) > 1 else "-", len(values))
+        for one, values in found
+    ]
+    return text_table(rows, ("run", "accuracy", "sd", "folds")) + (
+        "\nin the order of their scores: the first of many is selected on test" if len(rows) > 1 else ""
+    )
