@@ -112,7 +112,7 @@ def _tables(found: Findings) -> list[tuple[str, str, pd.DataFrame]]:
 def _main_tables(main: Ranking, comparison: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     best = main.best
     scored = (
-        f"Accuracy: mean and standard deviation over n folds, 95 % interval by bootstrap over source recordings; "
+        "Accuracy: mean and standard deviation over n folds, 95 % interval by bootstrap over recordings; "
         f"{best.protocol}."
     )
     pairs = tables.pairs(main)

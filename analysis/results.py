@@ -182,7 +182,7 @@ def _read_fold(folder: RunFolder, fold: int) -> pd.DataFrame:
     again = f"remove {file} and train again, the other folds are kept"
     try:
         frame = folder.predictions(fold)
-        numbers = frame.iloc[:, len(PREDICTION_COLUMNS) :].to_numpy(dtype=float)
+        numbers = _numbers(frame.iloc[:, len(PREDICTION_COLUMNS) :])
     except (OSError, ValueError) as error:
         raise Unreadable(f"it cannot be read ({error}); {again}") from None
     # pandas calls the second of two equal columns x.1
@@ -199,6 +199,14 @@ def _read_fold(folder: RunFolder, fold: int) -> pd.DataFrame:
     clips = frame.loc[test, ["clip_id", "group", "selection", "target"]].copy()
     clips["probabilities"] = list(numbers[test] / numbers[test].sum(axis=1, keepdims=True))
     return clips
+
+
+def _numbers(columns: pd.DataFrame) -> Floats:
+    """The columns as numbers, NaN where a field is empty or no number."""
+    try:
+        return columns.to_numpy(dtype=float)
+    except ValueError:  # a damaged file: slower, column by column
+        return columns.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
 
 
 def _refuse_repeated_clips(clips: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.feature_selection import f_classif, mutual_info_classif
+from sklearn.feature_selection import mutual_info_classif
 from sklearn.manifold import TSNE
 from sklearn.metrics import adjusted_mutual_info_score
 
@@ -70,9 +70,11 @@ def fisher_ratio(values: Floats, target: Ints, rng: np.random.Generator) -> floa
     clips, classes = len(target), len(np.unique(target))
     if not columns.shape[1] or classes < 2 or clips <= classes:
         return 0.0
-    # ANOVA's F is the same ratio, each variance divided by its degrees of freedom.
-    f = f_classif(columns, target)[0]
-    return float(np.median(f * (classes - 1) / (clips - classes)))
+    belongs = (target[:, None] == np.unique(target)).astype(float)  # (N, K)
+    means = belongs.T @ columns / belongs.sum(axis=0)[:, None]
+    within = np.mean((columns - belongs @ means) ** 2, axis=0)
+    # The whole variance is one; the floor keeps a feature that only takes one value a class finite.
+    return float(np.median((1 - within) / np.maximum(within, 1e-6)))
 
 
 @measure

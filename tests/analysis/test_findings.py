@@ -1,0 +1,71 @@
+"""All findings in one step: every table that has rows, the same twice, and something for any input."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from analysis.findings import category_rankings, findings
+from analysis.results import Results, load
+from bench.made_runs import MadeRun, made_clips, make_run
+from train.runs import find
+
+RNG = np.random.default_rng
+
+
+def test_every_table_that_has_rows(made: Callable[..., Results]) -> None:
+    runs = [MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.5), MadeRun(augment="none", skill=0.6)]
+    found = findings(made(*runs, MadeRun(features="rms", folds=(1,)), dataset="esc10"), RNG(0))
+    assert set(found.tables) == {"comparison", "pairs", "other_tests", "complementarity", "augmentation",
+                                 "augmentation_by_class", "literature", "categories", "checkpoints"}  # fmt: skip
+    assert len(found.runs) == len(found.tables["comparison"]) == 4
+    assert [problem.run for problem in found.problems] == ["rms-resnet18"]
+    assert found.answer.kind == "clear winner"
+    assert found.winner is not None
+    assert found.friedman is not None
+    assert set(found.tests) == {"mcnemar", "corrected_resampled_t", "nemenyi"}
+    assert any(sentence.startswith("augment none → default (mel) helps") for sentence in found.sentences)
+
+
+def test_the_same_generator_gives_the_same_findings(made: Callable[..., Results]) -> None:
+    results = made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.79))
+    first, second = findings(results, RNG(5)), findings(results, RNG(5))
+    assert first.answer == second.answer
+    for name, table in first.tables.items():
+        assert table.equals(second.tables[name])
+
+
+def test_runs_on_categories_stand_beside_summed_ones(made: Callable[..., Results]) -> None:
+    results = made(MadeRun(skill=0.8), MadeRun(features="mfcc", skill=0.7, task="categories"))
+    ranking = category_rankings(results.runs, RNG(0))[0]
+    assert {run.name for run in ranking.runs} == {
+        "mel-resnet18 (classes, summed)",
+        "mfcc-resnet18-categories",
+    }
+    assert ranking.accuracy.min() > 0.69
+
+
+def test_no_run_at_all() -> None:
+    found = findings(load([]), RNG(0))
+    assert (found.runs, found.rankings, found.tables, found.problems) == ((), (), {}, ())
+    assert found.answer.kind == "no run"
+    assert found.main is None
+
+
+def test_only_unfinished_and_damaged_runs(tmp_path: Path) -> None:
+    clips = made_clips(100, 10)
+    broken = make_run(tmp_path, clips, MadeRun())
+    (broken / "run.json").write_text("")
+    unfinished = make_run(tmp_path, clips, MadeRun(features="zcr", folds=(1,)))
+    (unfinished / "fold1" / "predictions.csv").unlink()
+    found = findings(load(find(tmp_path)), RNG(0))
+    assert found.answer.kind == "no run"
+    assert sorted(problem.unfinished for problem in found.problems) == [False, True]
+
+
+def test_one_run_of_one_fold_with_a_class_never_predicted(made: Callable[..., Results]) -> None:
+    found = findings(made(MadeRun(folds=(1,), by_class={"class00": -9.0}), names=["<script>", "b", "c"]), RNG(0))
+    assert found.answer.kind == "one run"
+    assert "pairs" not in found.tables
+    assert found.friedman is None
+    assert found.winner is None

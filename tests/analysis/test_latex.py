@@ -1,0 +1,96 @@
+"""The LaTeX document: whole in its folder, any name in it, and compiled where LaTeX is."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from analysis import latex
+from analysis.findings import Findings, findings
+from analysis.results import Results, load
+from bench.made_runs import MadeRun
+from train.runs import RunFolder
+
+ODD = ["<script>", "a&b", "50%", "$x_1$", "Straße", "{brace}", "hand\\saw", "~tilde^", "#hash", "plain"]
+
+
+@pytest.fixture
+def found(made: Callable[..., Results]) -> Callable[..., Findings]:
+    """Findings about a few made-up runs, an unranked one among them."""
+
+    def find(names: list[str] | None = None) -> Findings:
+        runs = [
+            MadeRun(skill=0.8),
+            MadeRun(features="mel@n_mels=64", skill=0.78),
+            MadeRun(augment="none", skill=0.6),
+        ]
+        results = made(*runs, MadeRun(features="zcr", folds=(1, 2)), names=names, dataset="esc10")
+        return findings(results, np.random.default_rng(0))
+
+    return find
+
+
+def picture(folder: Path) -> Path:
+    figure = Figure(figsize=(2, 1))
+    figure.add_subplot().plot([1, 2])
+    figure.savefig(folder / "a+b@c=1.confusion.pdf")
+    return folder / "a+b@c=1.confusion.pdf"
+
+
+def balanced(text: str) -> bool:
+    """Every brace closed and every environment ended, in order."""
+    open_ = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if kind == "begin":
+            open_.append(name)
+        elif not open_ or open_.pop() != name:
+            return False
+    bare = re.sub(r"\\[{}]", "", text)
+    return not open_ and bare.count("{") == bare.count("}")
+
+
+def test_document_is_whole(found: Callable[..., Findings], tmp_path: Path) -> None:
+    main = latex.write(tmp_path / "latex", "Made & up", found(ODD), [("A 100 % figure", picture(tmp_path))])
+    text = main.read_text(encoding="utf-8")
+    assert balanced(text)
+    assert r"\title{Made \& up (synthetic data)}" in text
+    assert r"\item zcr-resnet18: is not ranked with" in text
+    assert r"\caption{A 100 \% figure}" in text
+    for name in re.findall(r"\\input\{(.*?)\}", text):
+        assert balanced((main.parent / f"{name}.tex").read_text(encoding="utf-8"))
+    for name in re.findall(r"\\includegraphics\{(.*?)\}", text):
+        assert (main.parent / name).is_file()
+    written = sorted(file.stem for file in (main.parent / "tables").iterdir())
+    shown = ["checkpoints", "classes", "comparison", "complementarity", "confused", "literature"]
+    assert written == ["against-the-best", "augmentation", *shown]
+
+
+def test_an_older_document_leaves_nothing_behind(found: Callable[..., Findings], tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "old.tex").write_text("old")
+    latex.write(tmp_path, "t", found(), [])
+    assert not (tmp_path / "tables" / "old.tex").exists()
+
+
+@pytest.mark.parametrize(("name", "mode"), [("dog", 1), ("Straße", 1), ("犬", 5), ("собака", 5)])
+def test_other_scripts_ask_for_xelatex(
+    by_hand: Callable[..., RunFolder], tmp_path: Path, name: str, mode: int
+) -> None:
+    rows = [("a", "g", 1, name, [0.9, 0.1]), ("b", "h", 1, "x", [0.9, 0.1])]
+    results = load([by_hand("mel", [name, "x"], rows)])
+    latex.write(tmp_path / "latex", "t", findings(results, np.random.default_rng(0)), [])
+    assert f"$pdf_mode = {mode};" in (tmp_path / "latex" / "latexmkrc").read_text()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+def test_document_compiles(found: Callable[..., Findings], tmp_path: Path) -> None:
+    main = latex.write(tmp_path / "latex", "t", found(ODD), [("a figure", picture(tmp_path))])
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", main.name]
+    ended = subprocess.run(command, cwd=main.parent, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout[-2000:]
+    assert (main.parent / "main.pdf").stat().st_size > 10_000

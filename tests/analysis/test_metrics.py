@@ -1,0 +1,91 @@
+"""Scores against numbers worked out by hand, and against scikit-learn's own."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from analysis.metrics import METRICS, confusion, metric, predict, reliability, scores
+
+# Five clips of three classes: predicted 0 1 1 2 0, so three of five are right. Class 2 is never missed
+# but once, class 1 is said once too often.
+TARGET = np.array([0, 0, 1, 2, 2])
+PROBABILITIES = np.array(
+    [[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.5, 0.1, 0.4]]
+)
+
+
+def test_scores_by_hand() -> None:
+    found = scores(TARGET, PROBABILITIES)
+    assert found["accuracy"] == pytest.approx(3 / 5)
+    assert found["balanced_accuracy"] == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
+    assert found["macro_precision"] == pytest.approx((1 / 2 + 1 / 2 + 1) / 3)
+    assert found["macro_f1"] == pytest.approx((1 / 2 + 2 / 3 + 2 / 3) / 3)
+    assert found["log_loss"] == pytest.approx(-np.log([0.7, 0.3, 0.8, 0.6, 0.4]).mean())
+    assert found["top3"] == 1  # of three classes
+
+
+def test_registry_agrees_with_scikit_learn() -> None:
+    rng = np.random.default_rng(1)
+    target = rng.integers(0, 7, 300)
+    probabilities = rng.dirichlet(np.ones(7), 300)
+    predicted = probabilities.argmax(axis=1)
+    found = scores(target, probabilities)
+    macro = sklearn_metrics.precision_recall_fscore_support(target, predicted, average="macro")
+    assert found.keys() == METRICS.keys()
+    assert found["macro_precision"] == pytest.approx(macro[0])
+    assert found["macro_recall"] == pytest.approx(macro[1])
+    assert found["macro_f1"] == pytest.approx(macro[2])
+    assert found["balanced_accuracy"] == pytest.approx(
+        sklearn_metrics.balanced_accuracy_score(target, predicted)
+    )
+    assert found["top3"] == pytest.approx(sklearn_metrics.top_k_accuracy_score(target, probabilities, k=3))
+    assert found["log_loss"] == pytest.approx(sklearn_metrics.log_loss(target, probabilities))
+
+
+def test_top3_gives_a_uniform_guess_three_classes_only() -> None:
+    assert scores(np.arange(10), np.full((10, 10), 0.1))["top3"] == pytest.approx(3 / 10)
+
+
+def test_calibration_error_by_hand() -> None:
+    # Two clips said with 0.9 of which one is right, two with 0.6 of which both are: gaps 0.4 and 0.4.
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
+    target = np.array([0, 1, 0, 0])
+    assert scores(target, probabilities)["calibration_error"] == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
+    bins = reliability(predict(target, probabilities), bins=10)
+    assert bins["clips"].tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
+    assert bins["accuracy"][[6, 9]].tolist() == [1.0, 0.5]
+    assert bins["confidence"][[6, 9]] == pytest.approx([0.6, 0.9])
+
+
+def test_a_class_never_predicted_counts_zero_and_warns_nobody() -> None:
+    found = scores(np.array([0, 1, 2]), np.array([[0.8, 0.2, 0], [0.1, 0.9, 0], [0.9, 0.1, 0]]))
+    assert found["macro_precision"] == pytest.approx((1 / 2 + 1 + 0) / 3)
+    assert found["log_loss"] == pytest.approx((-np.log(0.8) - np.log(0.9) - np.log(1e-7)) / 3)
+
+
+def test_a_class_without_test_clips_is_in_no_average() -> None:
+    found = scores(np.array([0, 1]), np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]))
+    assert found["macro_f1"] == found["balanced_accuracy"] == 1
+
+
+def test_confusion_rows_are_the_truth() -> None:
+    assert confusion(TARGET, PROBABILITIES.argmax(axis=1), 3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("target", "probabilities", "words"),
+    [
+        (np.array([0]), np.ones((2, 1)), "do not match"),
+        (np.array([], dtype=int), np.ones((0, 2)), "no clips"),
+        (np.array([2]), np.array([[0.5, 0.5]]), "outside the 2 classes"),
+        (np.array([0]), np.array([[0.5, 0.2]]), "sum to one"),
+    ],
+)
+def test_what_is_no_prediction_is_refused(target: np.ndarray, probabilities: np.ndarray, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        scores(target, probabilities)
+
+
+def test_a_metric_cannot_be_registered_twice() -> None:
+    with pytest.raises(ValueError, match="'accuracy' is registered twice"):
+        metric(METRICS["accuracy"])

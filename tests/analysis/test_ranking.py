@@ -1,0 +1,145 @@
+"""What is ranked with what, the verdicts, and the winner charged for its choice."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from analysis.ranking import Ranking, corrected_winner, kept_out, rank, rankings
+from analysis.results import Results, Run
+from bench.made_runs import MadeRun
+
+
+def ranked(results: Results) -> list[Ranking]:
+    return rankings(results.runs, np.random.default_rng(0), replicates=2000)
+
+
+def test_best_first_with_intervals_around(made: Callable[..., Results]) -> None:
+    first = ranked(made(MadeRun(features="zcr", skill=0.4), MadeRun(skill=0.8)))[0]
+    assert [run.features for run in first.runs] == ["mel", "zcr"]
+    assert first.accuracy == pytest.approx([0.8, 0.4])
+    assert (first.interval[:, 0] < first.accuracy).all()
+    assert (first.accuracy < first.interval[:, 1]).all()
+    pair = first.pairs.iloc[0]
+    assert (pair["a"], pair["b"]) == (first.runs[0].name, first.runs[1].name)
+    assert pair["difference"] == pytest.approx(0.4)
+    assert pair["low"] < 0.4 < pair["high"]
+    assert pair["differs"]
+    assert first.tied == ()
+
+
+def test_accuracy_is_the_mean_over_folds_of_unequal_size(hand_run: Callable[..., Run]) -> None:
+    rows = [(f"c{n}", f"g{n}", 1 if n < 8 else 2, "dog", [0.9, 0.1]) for n in range(10)]
+    rows[9] = ("c9", "g9", 2, "rain", [0.9, 0.1])
+    found = rank([hand_run("mel", ["dog", "rain"], rows)], np.random.default_rng(0), 500)
+    assert found.accuracy.tolist() == [(1 + 0.5) / 2]
+    assert found.fold_accuracy.tolist() == [[1, 0.5]]
+
+
+def test_runs_that_cannot_be_told_apart_are_tied(made: Callable[..., Results]) -> None:
+    runs = [
+        MadeRun(features=name, skill=skill) for name, skill in (("mel", 0.8), ("mfcc", 0.79), ("zcr", 0.3))
+    ]
+    first = ranked(made(*runs))[0]
+    assert [run.features for run in first.tied] == ["mfcc"]
+
+
+def test_equal_runs_are_tied_with_certainty(made: Callable[..., Results]) -> None:
+    results = made(MadeRun(), MadeRun(features="mfcc"))
+    twin = results.runs[0].checkpoints
+    results.runs[1].checkpoints.update(twin)
+    pair = ranked(results)[0].pairs.iloc[0]
+    assert (pair["difference"], pair["low"], pair["high"], pair["p"]) == (0, 0, 0, 1)
+
+
+def test_no_winner_among_runs_of_one_skill_more_often_than_promised() -> None:
+    """Of 60 comparisons of three equal runs on independent clips, about three may find a difference."""
+    rng = np.random.default_rng(8)
+    found = 0
+    for _ in range(60):
+        runs = [_independent(f"r{number}", rng) for number in range(3)]
+        found += bool(rank(runs, rng, replicates=500).pairs["differs"].any())
+    assert found <= 8
+
+
+def _independent(name: str, rng: np.random.Generator) -> Run:
+    target = np.zeros(200, dtype=np.intp)
+    right = rng.random(200) < 0.7
+    probabilities = np.where(right[:, None], [1.0, 0.0], [0.0, 1.0])[None]
+    names = np.array([f"c{number:03d}" for number in range(200)])
+    return Run(
+        name=name,
+        folders=(),
+        classes=("dog", "rain"),
+        categories=("", ""),
+        clip_ids=names,
+        groups=names,
+        folds=np.arange(200) % 5,
+        target=target,
+        checkpoints={"last": probabilities},
+        history=None,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (MadeRun(task="categories"), "its task is categories, not classes"),
+        (MadeRun(features="rms", folds=(1, 2, 3, 4)), "fold 5 is missing (320 test clips of 400)"),
+        (MadeRun(features="rms", folds=(1, 2)), "folds 3, 4, 5 are missing"),
+        (MadeRun(val="next"), "its protocol is 'best epoch on VAL=next', not 'last epoch'"),
+    ],
+)
+def test_what_is_kept_out_says_why(made: Callable[..., Results], other: MadeRun, words: str) -> None:
+    found = ranked(made(MadeRun(), MadeRun(features="zcr"), other))
+    assert [len(ranking.runs) for ranking in found] == [2, 1]
+    assert words in kept_out(found)[0].text
+
+
+def test_other_classes_datasets_or_clips_are_kept_out(
+    made: Callable[..., Results], hand_run: Callable[..., Run]
+) -> None:
+    runs = made(MadeRun(), MadeRun(features="zcr")).runs
+    other_classes = hand_run("a", ["dog", "cat"], [("x", "g", 1, "dog", [0.9, 0.1])], dataset="made")
+    other_dataset = hand_run("b", ["dog", "cat"], [("x", "g", 1, "dog", [0.9, 0.1])], dataset="esc10")
+    other_clips = hand_run("c", runs[0].classes, [("x", "g", 1, "class00", np.eye(10)[0])], dataset="made")
+    reasons = {problem.run: problem.text for problem in kept_out(ranked(Results([*runs, other_classes,
+               other_dataset, other_clips], [])))}  # fmt: skip
+    assert "its class list is another one (2 classes, not 10; 'cat' is in one only)" in reasons["a"]
+    assert "its dataset is esc10, not made" in reasons["b"]
+    assert "it tested other clips or folds (1 clips, the others 400)" in reasons["c"]
+
+
+def test_nothing_ranked_keeps_nothing_out() -> None:
+    assert rankings([], np.random.default_rng(0)) == []
+    assert kept_out([]) == []
+
+
+def scores(table: list[list[float]], made: Callable[..., Results]) -> Ranking:
+    """A ranking whose fold accuracies are these."""
+    runs = made(*(MadeRun(features=f"f{number}") for number in range(len(table)))).runs
+    ranking = ranked(Results(runs, []))[0]
+    object.__setattr__(ranking, "fold_accuracy", np.array(table))
+    object.__setattr__(ranking, "folds", np.arange(1, len(table[0]) + 1))
+    return ranking
+
+
+def test_winner_is_scored_on_the_fold_that_did_not_choose_it(made: Callable[..., Results]) -> None:
+    # Without fold 1 the second run leads (0.8 to 0.5) and gets 0.6 there; without fold 2 the first does
+    # (1.0 to 0.6) and gets 0.5: 0.55, where the highest mean is 0.75.
+    ranking = scores([[1.0, 0.5], [0.6, 0.8]], made)
+    found = corrected_winner(ranking)
+    assert found is not None
+    assert found.accuracy == pytest.approx(0.55)
+    assert found.chosen == {1: ranking.runs[1].name, 2: ranking.runs[0].name}
+
+
+def test_a_winner_everywhere_loses_nothing(made: Callable[..., Results]) -> None:
+    found = corrected_winner(scores([[0.9, 0.8, 0.7], [0.5, 0.4, 0.3]], made))
+    assert found is not None
+    assert found.accuracy == pytest.approx(0.8)
+
+
+def test_no_correction_without_a_choice_or_a_second_fold(made: Callable[..., Results]) -> None:
+    assert corrected_winner(scores([[0.9, 0.8]], made)) is None
+    assert corrected_winner(scores([[0.9], [0.8]], made)) is None

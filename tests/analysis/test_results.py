@@ -1,0 +1,164 @@
+"""Run folders to arrays: what lines up, what is averaged, and what damaged files get."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis.results import Results, Run, load, on_categories
+from bench.made_runs import MadeRun, made_clips, make_run
+from train.runs import RunFolder, find
+
+CLASSES = ["dog", "rain"]
+ROWS = [
+    ("b", "g1", 1, "dog", [0.9, 0.1]),
+    ("a", "g1", 1, "rain", [0.6, 0.4]),
+    ("c", "", 2, "rain", [0.2, 0.8]),
+]
+
+
+def test_clips_are_in_the_order_of_their_ids(hand_run: Callable[..., Run]) -> None:
+    run = hand_run("mel", CLASSES, ROWS)
+    assert run.clip_ids.tolist() == ["a", "b", "c"]
+    assert run.folds.tolist() == [1, 1, 2]
+    assert run.target.tolist() == [1, 0, 1]
+    assert run.groups.tolist() == ["g1", "g1", "c"]  # a clip of no group is a recording of its own
+    assert run.correct.tolist() == [0, 1, 1]
+    assert run.probabilities == pytest.approx(np.array([[[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]]))
+
+
+def test_a_run_has_the_skill_it_was_made_with(made: Callable[..., Results]) -> None:
+    results = made(MadeRun(skill=0.7), MadeRun(features="zcr", skill=0.3))
+    assert [run.correct.mean() for run in results.runs] == pytest.approx([0.7, 0.3])
+
+
+def test_seeds_of_one_configuration_are_one_run(made: Callable[..., Results]) -> None:
+    results = made(MadeRun(seed=0, skill=0.8), MadeRun(seed=3, skill=0.6), MadeRun(features="zcr"))
+    mel = next(run for run in results.runs if run.features == "mel")
+    assert len(results.runs) == 2
+    assert (mel.seeds, mel.probabilities.shape) == ((0, 3), (2, 400, 10))
+    assert mel.correct.mean() == pytest.approx(0.7)
+    assert sorted(mel.history["seed"].unique()) == [0, 3]
+
+
+def test_a_seed_with_other_folds_is_left_out_and_named(made: Callable[..., Results]) -> None:
+    results = made(MadeRun(seed=0), MadeRun(seed=1, folds=(1, 2)))
+    assert results.runs[0].seeds == (0,)
+    assert [problem.run for problem in results.problems] == ["mel-resnet18-s1"]
+    assert "160 test clips of 400" in results.problems[0].text
+
+
+def test_the_best_epoch_counts_where_validation_chose_one(made: Callable[..., Results]) -> None:
+    chosen, fixed = made(MadeRun(val="next"), MadeRun(features="zcr")).runs
+    assert (chosen.selection, fixed.selection) == ("best", "last")
+
+
+def test_a_missing_fold_is_known(made: Callable[..., Results]) -> None:
+    assert made(MadeRun(folds=(1, 2, 4))).runs[0].missing == (3, 5)
+
+
+def test_summing_to_categories(made: Callable[..., Results]) -> None:
+    run = made(MadeRun()).runs[0]
+    summed = on_categories(run)
+    assert summed is not None
+    assert summed.classes == ("animals", "exterior", "human", "interior", "nature")
+    animals = [category == "animals" for category in run.categories]
+    assert summed.probabilities[0, :, 0] == pytest.approx(run.probabilities[0][:, animals].sum(axis=1))
+    right = [run.categories[number] for number in run.target]
+    assert [summed.classes[number] for number in summed.target] == right
+    assert summed.correct.mean() >= run.correct.mean() - 0.02
+
+
+def test_classes_without_categories_have_none_to_sum_to(hand_run: Callable[..., Run]) -> None:
+    assert on_categories(hand_run("mel", CLASSES, ROWS)) is None
+
+
+@pytest.mark.parametrize("name", ["target", "clip_id", "NA", "<script>", "犬", "a,b", '"', "1"])
+def test_any_class_name(hand_run: Callable[..., Run], name: str) -> None:
+    run = hand_run("mel", [name, "rain"], [("a", "g", 1, name, [0.9, 0.1]), ("b", "h", 1, "rain", [0, 1])])
+    assert run.classes == (name, "rain")
+    assert run.correct.tolist() == [1, 1]
+
+
+def killed_in_its_last_row(content: bytes) -> bytes:
+    return content[: content.rindex(b",", 0, -30)] + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (killed_in_its_last_row, "1 of 80 rows are incomplete or no probabilities"),
+        (lambda content: content[:-60] + b"e-", "1 of 80 rows are incomplete"),
+        (lambda content: b"", "cannot be read"),
+        (lambda content: b"clip_id,group\n1,2\n", "its columns are not run.json's 10 classes"),
+        (lambda content: content.replace(b",test,", b",val,"), "it holds no test predictions"),
+        (lambda content: b"\xff\xfe" + content, "cannot be read"),
+    ],
+)
+def test_a_damaged_fold_is_left_out_and_the_others_stay(
+    tmp_path: Path, damage: Callable[[bytes], bytes], words: str
+) -> None:
+    file = make_run(tmp_path, made_clips(400, 10), MadeRun()) / "fold2" / "predictions.csv"
+    file.write_bytes(damage(file.read_bytes()))
+    results = load(find(tmp_path))
+    assert results.runs[0].missing == (2,)
+    assert len(results.problems) == 1
+    assert "fold 2 is left out" in results.problems[0].text
+    assert words in results.problems[0].text
+    assert "predictions.csv and train again" in results.problems[0].text
+
+
+def test_numbers_that_are_no_probabilities_are_refused(by_hand: Callable[..., RunFolder]) -> None:
+    results = load([by_hand("mel", CLASSES, [("a", "g", 1, "dog", [0.9, 0.5])])])
+    assert not results.runs
+    assert "1 of 1 rows are incomplete or no probabilities" in results.problems[0].text
+    assert "none of its folds can be read" in results.problems[1].text
+
+
+def test_a_clip_tested_twice_is_refused(by_hand: Callable[..., RunFolder]) -> None:
+    rows = [("a", "g", 1, "dog", [0.9, 0.1]), ("a", "g", 2, "dog", [0.9, 0.1])]
+    results = load([by_hand("mel", CLASSES, rows)])
+    assert not results.runs
+    assert "tested twice" in results.problems[0].text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "holds no configuration"),
+        ('{"dataset": "x"}', "lacks features, model"),
+    ],
+)
+def test_a_damaged_configuration_costs_only_its_own_run(tmp_path: Path, text: str, words: str) -> None:
+    clips = made_clips(100, 10)
+    broken = make_run(tmp_path, clips, MadeRun())
+    make_run(tmp_path, clips, MadeRun(features="zcr"))
+    (broken / "run.json").write_text(text, encoding="utf-8")
+    results = load(find(tmp_path))
+    assert [run.features for run in results.runs] == ["zcr"]
+    assert words in results.problems[0].text
+    assert not results.problems[0].unfinished
+
+
+def test_an_unfinished_run_says_how_far_it_is(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, made_clips(100, 10), MadeRun(folds=(1,)))
+    (folder / "fold1" / "predictions.csv").unlink()
+    results = load(find(tmp_path))
+    assert not results.runs
+    assert results.problems[0].unfinished
+    assert "fold 1 is at epoch 20 of 20" in results.problems[0].text
+
+
+def test_a_damaged_history_costs_only_the_curve(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, made_clips(100, 10), MadeRun())
+    (folder / "fold1" / "history.csv").write_text("epoch,lr\n1,x\n", encoding="utf-8")
+    results = load(find(tmp_path))
+    assert results.runs[0].missing == ()
+    assert results.runs[0].history["fold"].min() == 2
+    assert "learning curve of fold 1 is left out" in results.problems[0].text
+
+
+def test_no_folder_is_no_run() -> None:
+    assert load([]) == Results([], [])

@@ -1,0 +1,107 @@
+"""Separation before training: planted, absent, undefined; and maps that keep neighbours together."""
+
+import numpy as np
+import pytest
+
+from analysis import separability
+from analysis.separability import MEASURES, class_means, measure, pca_map, sampled, summary, tsne_map
+
+RNG = np.random.default_rng
+
+
+def clips(
+    apart: float, count: int = 200, classes: int = 4, columns: int = 6
+) -> tuple[np.ndarray, np.ndarray]:
+    """Clips of unit spread whose classes' means lie `apart` deviations from the centre, at random."""
+    rng = RNG(1)
+    target = np.arange(count) % classes
+    centres = rng.normal(size=(classes, columns)) * apart
+    return rng.normal(size=(count, columns)) + centres[target], target
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_separate_classes_measure_higher_than_mixed_ones(name: str) -> None:
+    together, near, far = (MEASURES[name](*clips(apart), RNG(0)) for apart in (0, 1, 10))
+    assert together < near < far
+    assert together < 0.06
+
+
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize(
+    ("values", "target"),
+    [
+        (np.ones((20, 3)), np.arange(20) % 2),  # a constant feature
+        (np.arange(20.0)[:, None], np.zeros(20, dtype=int)),  # one class
+        (np.arange(4.0)[:, None], np.arange(4)),  # one clip a class
+        (np.repeat([[0.0], [1.0]], 10, axis=0), np.repeat([0, 1], 10)),  # two values only
+    ],
+)
+def test_measures_are_finite_on_what_cannot_be_measured(
+    name: str, values: np.ndarray, target: np.ndarray
+) -> None:
+    assert np.isfinite(MEASURES[name](values, target, RNG(0)))
+
+
+def test_fisher_ratio_by_hand() -> None:
+    # Class means -1 and 1 around 0, variance within 1/4: ratio of the between to the within variance 4.
+    values = np.array([[-1.5], [-0.5], [0.5], [1.5]])
+    assert MEASURES["fisher_ratio"](values, np.array([0, 0, 1, 1]), RNG(0)) == pytest.approx(1 / 0.25)
+
+
+def test_mutual_information_is_a_share_of_the_classes_entropy() -> None:
+    values = np.repeat([0.0, 5.0, 10.0], 60)[:, None] + RNG(2).random((180, 1))
+    found = MEASURES["mutual_information"](values, np.repeat([0, 1, 2], 60), RNG(0))
+    assert found == pytest.approx(1, abs=0.1)
+
+
+def test_units_do_not_matter() -> None:
+    values, target = clips(1)
+    in_hertz = values * np.array([1e4, 1, 1e-3, 1, 1, 1]) + 300
+    for name, function in MEASURES.items():
+        assert function(in_hertz, target, RNG(0)) == pytest.approx(function(values, target, RNG(0))), name
+
+
+def test_a_measure_cannot_be_registered_twice() -> None:
+    with pytest.raises(ValueError, match="'fisher_ratio' is registered twice"):
+        measure(MEASURES["fisher_ratio"])
+
+
+def test_summary_is_mean_and_deviation_over_time() -> None:
+    feature = np.array([[[1, 3], [2, 2]], [[0, 4], [5, 5]]], dtype=np.float16)
+    assert summary(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
+    assert separability.summary_of([feature[:1], feature[1:]]).tolist() == summary(feature).tolist()
+
+
+def test_class_means_by_hand() -> None:
+    feature = np.arange(8.0).reshape(4, 2, 1)
+    means = class_means(feature, np.array([0, 2, 0, 2]), 3)
+    assert means[0].ravel().tolist() == [2, 3]
+    assert means[2].ravel().tolist() == [4, 5]
+    assert np.isnan(means[1]).all()
+
+
+@pytest.mark.parametrize("draw", [pca_map, tsne_map])
+def test_maps_keep_classes_together_and_are_seeded(draw: object) -> None:
+    values, target = clips(10, count=60, classes=3)
+    places = draw(values, RNG(0))
+    assert places.shape == (60, 2)
+    distance = np.linalg.norm(places[:, None] - places[None, :], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    assert (target[distance.argmin(axis=1)] == target).mean() > 0.9
+    assert draw(values, RNG(0)) == pytest.approx(places)
+
+
+@pytest.mark.parametrize("draw", [pca_map, tsne_map])
+@pytest.mark.parametrize("values", [np.ones((10, 3)), np.arange(3.0)[:, None], np.ones((1, 2))])
+def test_maps_of_next_to_nothing(draw: object, values: np.ndarray) -> None:
+    places = draw(values, RNG(0))
+    assert places.shape == (len(values), 2)
+    assert np.isfinite(places).all()
+
+
+def test_a_sample_is_even_over_the_classes() -> None:
+    target = np.array([0] * 90 + [1] * 10 + [2] * 3)
+    places = sampled(target, 23, RNG(0))
+    assert np.bincount(target[places]).tolist() == [10, 10, 3]
+    assert (np.diff(places) > 0).all()
+    assert sampled(target, 1000, RNG(0)).tolist() == list(range(103))
