@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
+START_METHOD = "spawn"  # a fork would copy locks of threads, held or not, and the run's own locks
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 ONE_THREAD = dict.fromkeys(
     (
@@ -40,7 +41,7 @@ class Worker:
     """One process that computes `function(item)`, one after the other."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks, held or not
+        context: Any = multiprocessing.get_context(START_METHOD)
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         with _environment(ONE_THREAD):
