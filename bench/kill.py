@@ -38,7 +38,7 @@ from pipeline.clip import Clip
 from pipeline.extract import extract
 from pipeline.features import resolve
 from pipeline.options import FeaturesCommand
-from pipeline.plan import request
+from pipeline.request import request
 
 PARENT_ALONE = 0.25  # of the kills; the others take the workers along
 AT_A_LINE = 0.5  # of the kills; the others come at a time

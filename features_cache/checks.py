@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features_cache.fingerprint import feature_key, fingerprints
+from features_cache.fingerprint import AUDIO_SETTINGS, FINGERPRINTED, feature_key, fingerprints
 from features_cache.layout import DamagedFile, FeatureFile, FeatureSpec, read_header
 
 CRC = np.uint64(0xFFFFFFFF)
@@ -72,15 +72,25 @@ def standing(
         return Standing(None, nothing.astype(np.intp) - 1, nothing, nothing, fits=False, note=str(damage))
     alike = file.shape[1:] == spec.shape and feature_key(file.attributes, file.attributes) == spec.key
     if not alike:
-        return Standing(
-            file, row_of, nothing, nothing, fits=False, note="made with other parameters or versions"
-        )
+        return Standing(file, row_of, nothing, nothing, fits=False, note=_difference(file, spec))
     done, damaged = _done(file, row_of, fingerprints(keys, spec.key)), nothing.copy()
     if check:
         chosen = np.flatnonzero(done[part]) + part.start
         damaged[chosen] = ~crc_matches(file, row_of[chosen])
     fits = len(file.clip_ids) == len(row_of) and np.array_equal(row_of, np.arange(len(row_of)))
     return Standing(file, row_of, done & ~damaged, damaged, fits)
+
+
+def _difference(file: FeatureFile, spec: FeatureSpec) -> str:
+    """`mel.h5 has dtype float16, asked for is float32`."""
+    wanted = spec.attributes()
+    differing = [
+        name for name in (*FINGERPRINTED, *AUDIO_SETTINGS) if file.attributes.get(name) != wanted[name]
+    ]
+    has, asked = (
+        ", ".join(f"{name} {told.get(name)}" for name in differing) for told in (file.attributes, wanted)
+    )
+    return f"{file.path.name} has {has}, asked for is {asked}"
 
 
 def _done(file: FeatureFile, row_of: NDArray[np.intp], expected: NDArray[np.uint64]) -> NDArray[np.bool_]:

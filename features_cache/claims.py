@@ -76,10 +76,12 @@ class Writing:
     """A worker's side of a claim: `with writing:` around every clip that it writes."""
 
     def __init__(self, handle: Handle) -> None:
-        if not handle.marker.exists():
-            raise RunIsGone
         self._locked = handle.locked
-        self._claim, self._writing = Lock(handle.marker), Lock(handle.marker.with_suffix(".writing"))
+        try:
+            self._claim = Lock(handle.marker, create=False)
+            self._writing = Lock(handle.marker.with_suffix(".writing"), create=False)
+        except FileNotFoundError:
+            raise RunIsGone from None
 
     def __enter__(self) -> None:
         self._writing.take(shared=True, wait=True)
@@ -116,7 +118,7 @@ def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
     for marker in sorted((folder / FOLDER).glob("run-*.json")):
         with suppress(FileNotFoundError, ValueError, TypeError):  # it ended just now, or lost its content
             claim = Claim(**json.loads(marker.read_text()))
-            probe = Lock(marker)
+            probe = Lock(marker, create=False)
             found.append(
                 (marker, replace(claim, features=tuple(claim.features)), not probe.take(shared=True))
             )
@@ -144,6 +146,8 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
             others = claims(folder)
             blocking = next((other for _, other, lives in others if lives and other.overlaps(claim)), None)
             if blocking is None:
+                for draft in (folder / FOLDER).glob("run-*.tmp"):
+                    draft.unlink()  # of a run that was killed while it was admitted
                 for path, other, lives in others:
                     if not lives and (other.overlaps(claim) or other.host == claim.host):
                         _clear(folder, path, other, claim.boot)
@@ -166,6 +170,7 @@ def _place(marker: Path, claim: Claim) -> Lock:
     draft.write_text(json.dumps(asdict(claim), indent=1))
     sync(draft)
     draft.replace(marker)
+    Lock(marker.with_suffix(".writing")).release()
     sync(marker.parent)
     return held
 

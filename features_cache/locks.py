@@ -25,11 +25,13 @@ class Lock:
     Where a file system has no locks every request is granted: there PREPARE=1 and PART= keep runs apart.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, create: bool = True) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
+        except FileNotFoundError:
+            raise
         except OSError as error:
             raise RequestError(f"{path.parent.parent} cannot be written: {error.strerror}") from error
 

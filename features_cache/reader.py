@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from commandline import RequestError
 from features_cache.checks import CRC, FINGERPRINT, encoded, rows_of
-from features_cache.fingerprint import clip_keys, feature_key, fingerprints
+from features_cache.fingerprint import AUDIO_SETTINGS, clip_keys, feature_key, fingerprints
 from features_cache.index import feature_files, read_index, read_settings
 from features_cache.layout import DamagedFile, FeatureFile, read_header
 from features_cache.location import INDEX
@@ -181,6 +181,14 @@ class StoredFeature:
     def __init__(self, cache: Cache, stored: str) -> None:
         self.cache, self.stored = cache, stored
         self.file: FeatureFile = _or_request(read_header, cache.folder / f"{stored}.h5")
+        made, now = (
+            [told.get(name) for name in AUDIO_SETTINGS] for told in (self.file.attributes, cache.settings)
+        )
+        if made != now:
+            raise RequestError(
+                f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now have "
+                f"{now[1]} at {now[0]} Hz: run make features DATASET={cache.settings['dataset']} FEATURES={stored}"
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return StoredFeature, (self.cache, self.stored)

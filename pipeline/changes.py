@@ -1,6 +1,6 @@
 """What differs between the clips that a cache knows and those that it is asked for, in a line each."""
 
-from pipeline.plan import Request
+from pipeline.request import Request
 
 LABELS = ["label", "category", "fold", "group"]
 

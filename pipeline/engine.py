@@ -40,7 +40,7 @@ def _dispatch(parallel: Parallel, function: Callable[[Any], Any], items: Iterabl
 
 
 def _parallel(**options: Any) -> Parallel:
-    """Results as they come; no more batches made than are soon needed; each already long enough for a task."""
+    """Results as they come; no more batches made than are soon needed, each long enough for a task."""
     return Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1, **options)
 
 
@@ -62,7 +62,7 @@ def _dask(scheduler: str | None) -> Iterator[Parallel]:
 
 
 def _surely(workers: Workers, function: Callable[[Batch], Outcome], batch: Batch) -> Outcome:
-    """The batch's outcome although workers may die: tried twice, then in halves, so that one clip is named."""
+    """The batch's outcome although workers may die: tried twice, then in halves, until one clip is named."""
     for _ in range(2):
         try:
             return workers.call(function, batch)

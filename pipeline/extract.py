@@ -1,4 +1,4 @@
-"""`python -m pipeline features`: every wanted feature of every clip, into the cache, in parallel, resumable."""
+"""`python -m pipeline features`: every wanted feature of every clip, into the cache, in parallel."""
 
 import sys
 import time
@@ -19,8 +19,9 @@ from pipeline.changes import changes
 from pipeline.engine import Engine
 from pipeline.job import WHOLE_CLIP, Job, Outcome
 from pipeline.options import FeaturesCommand
-from pipeline.plan import Cost, Request, Survey, batches, cost, described, refuse_full_disk, request, survey
+from pipeline.plan import Cost, Survey, batches, cost, described, refuse_full_disk, survey
 from pipeline.receipt import receipt
+from pipeline.request import Request, request
 
 BATCH_SECONDS = 0.5  # handing out a batch and taking its result costs a millisecond or two
 LONGEST_BATCH = 512  # clips
@@ -65,7 +66,7 @@ def extract(asked: Request, options: FeaturesCommand) -> Outcome:
             refresh(asked.folder, asked.clips, asked.settings, asked.part)
         if options.prepare:
             print(
-                f"{len(files)} feature files for {len(asked.clips):,} clips are ready; fill them by PART=1/n …"
+                f"{len(files)} files for {len(asked.clips):,} clips are ready; PART=1/n and so on fill them"
             )
         return _fill(asked, found, files, handle, engine, expected) if work else Outcome()
 
@@ -113,7 +114,7 @@ def _fill(
 
 
 def _batch_length(found: Survey, expected: Cost) -> int:
-    """Clips a batch: long enough that handing it out costs little, short enough that all processes have some."""
+    """Clips a batch: so many that handing it out costs little, so few that all processes have some."""
     by_time = BATCH_SECONDS / max(expected.seconds_a_clip, 1e-6)
     by_share = len(found.clips) / (expected.jobs * BATCHES_A_PROCESS)
     return max(1, min(LONGEST_BATCH, round(by_time), round(by_share)))

@@ -4,121 +4,25 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from joblib import cpu_count
 from numpy.typing import NDArray
 
 from commandline import RequestError, duration, size, text_table
-from features_cache import cache_folder
-from features_cache.checks import encoded, standing
-from features_cache.fingerprint import clip_keys, fingerprints
-from features_cache.index import read_index, with_sources
-from features_cache.layout import DamagedFile, FeatureSpec
+from features_cache.checks import standing
+from features_cache.fingerprint import fingerprints
+from features_cache.layout import FeatureSpec
 from features_cache.names import LARGE, parse_channel
-from features_cache.table import CLIP_COLUMNS
 from pipeline import engine as engines
-from pipeline.datasets import Dataset, load
-from pipeline.datasets.copies import kept_copies
+from pipeline.changes import changes
 from pipeline.engine import Engine
 from pipeline.job import Batch, Job, Outcome
 from pipeline.options import ExtractOptions
-from pipeline.sources import hashed
-from pipeline.specs import Wanted, spec_of, wanted
+from pipeline.request import Request, request
 
 MEASURED_CLIPS = 2
 RESERVE = 50e6  # bytes of a disk that are left free
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for: clips with their sources, features with their files."""
-
-    dataset: Dataset
-    folder: Path
-    clips: pd.DataFrame  # N rows, columns of the index
-    before: pd.DataFrame | None  # the index's clips as they were
-    part: slice  # of the rows: those that this run does
-    wanted: Wanted
-    specs: tuple[FeatureSpec, ...]  # F
-
-    @cached_property
-    def ids(self) -> NDArray[np.bytes_]:
-        """(N,) clip ids as they stand in a file."""
-        return encoded(self.clips["clip_id"].tolist())
-
-    @cached_property
-    def keys(self) -> NDArray[np.uint64]:
-        """(N,) of which fingerprints are made."""
-        return clip_keys(self.clips)
-
-    @property
-    def settings(self) -> dict[str, str | int]:
-        """Attributes of the index."""
-        return {
-            "dataset": self.dataset.name,
-            "source": self.dataset.source,
-            "synthetic": int(self.dataset.synthetic),
-            "sample_rate": self.dataset.sample_rate,
-            "samples": self.dataset.samples,
-        }
-
-
-def request(options: ExtractOptions, part: str | None = None) -> Request:
-    """Load the dataset, resolve the features, look which audio changed."""
-    dataset = load(
-        options.dataset,
-        options.data,
-        name=options.name,
-        archive=options.archive,
-        url=options.url,
-        audio_dir=options.audio_dir,
-        group=options.group,
-        sample_rate=options.sample_rate,
-        duration=options.duration,
-        copies=options.copies,
-        alter=options.alter,
-        seed=options.seed,
-    )
-    folder = cache_folder(options.dataset, options.data, options.name)
-    before = _known(folder, dataset)
-    table = dataset.table
-    if options.copies is None and before is not None and not (table["copy_of"] != "").any():
-        table = kept_copies(table, before[list(CLIP_COLUMNS)])
-    if not (table["path"] != "").any():
-        raise RequestError(f"{folder} has no audio to compute features from; it is used as it is")
-    asked = wanted(options.features, dataset)
-    rows = part_of(part, len(table))
-    clips = hashed(with_sources(table, before), rows)
-    specs = tuple(spec_of(variant, dataset, options.dtype) for variant in asked.variants.values())
-    return Request(dataset, folder, clips, before, rows, asked, specs)
-
-
-def part_of(part: str | None, count: int) -> slice:
-    """`3/16` as the third sixteenth of `count` rows; all of them without a part."""
-    if part is None:
-        return slice(0, count)
-    number, _, total = part.partition("/")
-    if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
-        raise RequestError(f"PART={part}: expected which part of how many, such as 3/16")
-    return slice(count * (int(number) - 1) // int(total), count * int(number) // int(total))
-
-
-def _known(folder: Path, dataset: Dataset) -> pd.DataFrame | None:
-    """The clips that the index knows; RequestError where it is that of another source."""
-    try:
-        before, settings = read_index(folder)
-    except (FileNotFoundError, DamagedFile):
-        return None  # a damaged index is made again; hashing tells what still holds
-    if settings["source"] != dataset.source:
-        raise RequestError(
-            f"{folder} holds features of {settings['source']}, not of {dataset.source}; "
-            f"give this dataset another name: NAME={dataset.name}2"
-        )
-    return before
 
 
 @dataclass(frozen=True)
@@ -217,11 +121,10 @@ def described(asked: Request, found: Survey, expected: Cost) -> str:
     """What the run will cost, and how to spend less."""
     names = [spec.stored for spec in asked.specs]
     large = np.array([parse_channel(name).name in LARGE for name in names])
-    lines = [
-        f"{asked.dataset.name}: {len(asked.clips):,} clips, {len(names)} features; "
-        f"{int(found.todo.sum()):,} of {len(names) * (asked.part.stop - asked.part.start):,} maps to compute",
-        f"  about {_spent(expected, slice(None))}",
-    ]
+    maps = len(names) * (asked.part.stop - asked.part.start)
+    what = f"{asked.dataset.name}: {len(asked.clips):,} clips, {len(names)} features; "
+    lines = [f"{what}{int(found.todo.sum()):,} of {maps:,} maps to compute"]
+    lines.append(f"  about {_spent(expected, slice(None))}")
     if expected.bytes.any():
         order = np.argsort(expected.bytes)[::-1][:3]
         largest = ", ".join(
@@ -257,7 +160,7 @@ def refuse_full_disk(asked: Request, found: Survey) -> None:
         )
     if largest > limit:
         raise RequestError(
-            f"the largest file needs {size(largest)}, and this shell allows {size(limit)} a file (ulimit -f); "
+            f"the largest file needs {size(largest)}, this shell allows {size(limit)} a file (ulimit -f); "
             "FEATURES=small needs less"
         )
 
@@ -270,12 +173,13 @@ def _file_size_limit() -> float:
 
 
 def run(options: ExtractOptions) -> int:
-    """The command `plan`: seconds and megabytes by feature, and what would be computed; nothing is written."""
+    """The command `plan`: seconds and megabytes by feature, what would be computed; nothing is written."""
     asked = request(options)
     found = survey(asked)
     jobs = options.jobs or cpu_count()
-    for name, reason in asked.wanted.left_out.items():
-        print(f"left out: {name}, {reason}")
+    left_out = [f"left out: {name}, {reason}" for name, reason in asked.wanted.left_out.items()]
+    for line in (*asked.dataset.notes, *changes(asked), *found.notes, *left_out):
+        print(line)
     if not found.todo.any():
         print(f"{asked.dataset.name}: all {len(asked.specs)} features of {len(asked.clips):,} clips are done")
         return 0

@@ -8,7 +8,7 @@ from commandline import duration, size, text_table
 from features_cache.failures import FAILURES
 from pipeline.job import WHOLE_CLIP, Outcome
 from pipeline.options import FeaturesCommand
-from pipeline.plan import Request
+from pipeline.request import Request
 
 SHOWN_FAILURES = 10
 
@@ -43,8 +43,9 @@ def _table(asked: Request, outcome: Outcome) -> str:
 
 def _speed(asked: Request, outcome: Outcome, seconds: float) -> str:
     written = sum(count * spec.clip_bytes for count, spec in zip(np.asarray(outcome.computed), asked.specs))
+    speed = f"{outcome.clips / seconds:.1f} clips/s"
     return (
-        f"{outcome.clips:,} clips in {duration(seconds)}: {outcome.clips / seconds:.1f} clips/s, {size(written)}; "
+        f"{outcome.clips:,} clips in {duration(seconds)}: {speed}, {size(written)}; "
         f"sharing intermediates saved {duration(outcome.seconds_saved)} of computing"
     )
 

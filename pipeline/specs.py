@@ -23,8 +23,9 @@ class Wanted:
 
 
 def wanted(features: str, dataset: Dataset) -> Wanted:
-    """Every variant that occurs in the list. One that cannot exist at this rate or duration is left out of `all`
-    and `small`; where it was named, RequestError.
+    """Every variant that occurs in the list.
+
+    One that cannot exist at this rate or duration is left out of `all` and `small`; named, RequestError.
     """
     found = Wanted()
     for word in features.split():
