@@ -69,7 +69,7 @@ def decode(path: str | Path, sample_rate: int | None = None, seconds: float | No
 
 
 def blocks(path: str | Path) -> Iterator[Samples]:
-    """A whole file as mono blocks at its own rate, in constant memory; AudioError as `load`, where it is met."""
+    """A whole file as mono blocks at its own rate, in constant memory; AudioError where `load` has it."""
     with _opened(path) as file:
         left = file.frames
         for block in _mono_blocks(file, file.frames):

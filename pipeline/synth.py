@@ -80,7 +80,7 @@ def seconds(duration: float) -> Samples:
 
 
 def tone(pitch: float, partials: Sequence[int], rolloff: float, time: Samples) -> Samples:
-    """A sum of sines, partial n with amplitude n^-rolloff, as far as they stay below the Nyquist frequency."""
+    """Sines at multiples n of a pitch, as loud as n^-rolloff, up to the Nyquist frequency."""
     amplitudes = np.zeros(max(partials) + 1)
     for number in partials:
         amplitudes[number] = number**-rolloff if number * pitch < SAMPLE_RATE / 2.2 else 0
