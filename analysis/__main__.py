@@ -8,9 +8,12 @@ from commandline.parse import Command
 def analysis(options: AnalysisOptions) -> int:
     """Write reports/<dataset>/index.html for every dataset that has runs or a cache."""
     # Loaded here, so that --help and a mistyped option do not wait for matplotlib.
+    from analysis.fuse import fuse_asked
     from analysis.jobs import jobs
     from analysis.report import build
 
+    if options.fuse:
+        print(f"fused: {fuse_asked(options).path}")
     for job in jobs(options):
         built = build(job, options)
         for remark in built.remarks:

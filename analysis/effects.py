@@ -25,35 +25,8 @@ CLASS_REPLICATES = 2_000  # K intervals a table: an end moves by a fifth of a po
 ATTRIBUTION_COLUMNS = ("channel", "method", "clip_id", "correct")
 NAMED = 3  # classes named in a sentence, each way
 
-# What an augmentation is in run.json; whatever else differs makes two runs no pair.
+# What an augmentation is among the options; whatever else differs makes two runs no pair.
 AUGMENTATION = frozenset({"augment", "copies"})
-# What run.json records about a run besides its configuration: it differs between any two runs.
-RECORDED = frozenset(
-    {
-        "name",
-        "hash",
-        "family",
-        "seed",
-        "note",
-        "tag",
-        "folds",
-        "seconds",
-        "machine",
-        "versions",
-        "precision",
-        "threads",
-        "cache",
-        "extraction",
-        "parameters",
-        "protocol",
-        "created",
-        "started",
-        "finished",
-        "device",
-        "resident",
-        "curve",
-    }
-)
 
 
 def by_class(first: Run, second: Run, rng: np.random.Generator) -> pd.DataFrame:
@@ -134,15 +107,21 @@ def augmentation_pairs(ranking: Ranking) -> list[tuple[Run, Run]]:
 
 
 def differing(first: Run, second: Run) -> set[str]:
-    """The keys of run.json, apart from what it records, that two runs do not share."""
-    a, b = first.config, second.config
-    return {key for key in (a.keys() | b.keys()) - RECORDED if a.get(key) != b.get(key)}
+    """The training options that two runs do not share; what run.json merely records does not count."""
+    a, b = _options(first), _options(second)
+    return {key for key in (a.keys() | b.keys()) - {"seed"} if a.get(key) != b.get(key)}
+
+
+def _options(run: Run) -> dict[str, Any]:
+    """What the run was asked for; a fusion, which was not trained, has its members instead."""
+    options: dict[str, Any] = run.config.get("options") or {"members": run.config.get("members")}
+    return options
 
 
 def _plainness(run: Run) -> tuple[bool, int, str]:
     """Sorts no augmentation first, then the fewer and shorter, then no altered copies."""
-    augment = str(run.config.get("augment") or "none")
-    return augment != "none", len(augment), str(run.config.get("copies") or "")
+    augment = str(_options(run).get("augment") or "none")
+    return augment != "none", len(augment), str(_options(run).get("copies") or "")
 
 
 def augmentation_effects(ranking: Ranking) -> pd.DataFrame:
@@ -168,7 +147,8 @@ def augmentation_effects(ranking: Ranking) -> pd.DataFrame:
 def changed(plainer: Run, other: Run) -> str:
     """What differs, in words: `augment none → mask,shift`."""
     keys = sorted(differing(plainer, other))
-    return "; ".join(f"{key} {plainer.config.get(key)} → {other.config.get(key)}" for key in keys)
+    a, b = _options(plainer), _options(other)
+    return "; ".join(f"{key} {a.get(key) or 'none'} → {b.get(key) or 'none'}" for key in keys)
 
 
 def read_attribution(run: Run) -> tuple[pd.DataFrame | None, list[Problem]]:
@@ -194,14 +174,15 @@ def read_attribution(run: Run) -> tuple[pd.DataFrame | None, list[Problem]]:
 def attribution(run: Run, read: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """What each channel is worth to each class: channel, method, then the columns of `class_differences`.
 
-    `first` is the recall without the channel and `second` with it, so a positive difference says that it
-    helps. A channel and method that do not cover every test clip are left out.
+    `first` is the recall without the channel and `second` with it, both of the last epoch, so a positive
+    difference says that it helps. A channel and method that do not cover every test clip are left out.
     """
+    whole = (run.checkpoints["last"].argmax(axis=2) == run.target).mean(axis=0)
     tables = []
     for (channel, method), rows in read.groupby(["channel", "method"], sort=False):
         without = rows.groupby("clip_id")["correct"].mean().reindex(run.clip_ids).to_numpy(dtype=float)
         if not np.isnan(without).any():
-            table = class_differences(run, without, run.correct, rng)
+            table = class_differences(run, without, whole, rng)
             table.insert(0, "channel", channel)
             table.insert(1, "method", method)
             tables.append(table)

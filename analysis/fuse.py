@@ -12,11 +12,19 @@ import numpy as np
 import pandas as pd
 
 from analysis.metrics import Floats, Ints
+from analysis.options import AnalysisOptions
 from analysis.results import Run, load, same_clips
 from commandline import RequestError
-from train.runs import RunFolder, digest, label, write_config, write_predictions
+from features_cache.location import dataset_name
+from train.runs import RunFolder, digest, label, select, write_config, write_predictions
 
 Votes = dict[int, Floats]  # fold -> (R,) the weight of each member, summing to one
+
+
+def fuse_asked(options: AnalysisOptions) -> RunFolder:
+    """The fusion that the command line asks for: FUSE names the members, PICK how many a fold may have."""
+    dataset = dataset_name(options.dataset, options.name) if options.dataset or options.name else None
+    return fuse(select(options.runs, " ".join(options.fuse), dataset), options.runs, options.pick)
 
 
 def fuse(members: Sequence[RunFolder], runs: Path, pick: int = 0) -> RunFolder:
@@ -37,7 +45,7 @@ def fuse(members: Sequence[RunFolder], runs: Path, pick: int = 0) -> RunFolder:
 def _load(members: Sequence[RunFolder]) -> list[Run]:
     """The members, one run a folder, all about the same test clips."""
     if len(members) < 2:
-        raise RequestError('a fusion needs at least two runs: --fuse "RUN RUN"')
+        raise RequestError('a fusion needs at least two runs: FUSE="RUN RUN"')
     loaded = []
     for member in members:
         results = load([member])
@@ -65,7 +73,7 @@ def pick_members(members: Sequence[Run], most: int) -> Votes:
     folds = np.unique(first.folds)
     if len(folds) < 2:
         raise RequestError(
-            "members can only be picked on other folds: train at least two folds, or drop --pick"
+            "members can only be picked on other folds: train at least two folds, or leave PICK out"
         )
     return {
         int(fold): greedy_votes(
@@ -108,7 +116,7 @@ def _config(members: Sequence[Run], votes: Votes, pick: int) -> dict[str, Any]:
     seed = seeds.pop() if len(seeds) == 1 else 0
     differences = [f"pick{pick}"] * bool(pick) + [f"s{seed}"] * bool(seed)
     hash_ = digest(hashes)
-    copied = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")
+    copied = ("dataset", "task", "val", "folds", "classes", "sample_rate", "duration", "synthetic")
     return {
         **{key: first[key] for key in copied if key in first},
         "features": features,
@@ -126,8 +134,15 @@ def _config(members: Sequence[Run], votes: Votes, pick: int) -> dict[str, Any]:
         },
         "parameters": sum(config.get("parameters", 0) for config in configs),
         "seconds": sum(config.get("seconds", 0) for config in configs),
-        "note": "fusion of " + ", ".join(run.name for run in members),
+        "note": _note(members, pick),
     }
+
+
+def _note(members: Sequence[Run], pick: int) -> str:
+    named = "fusion of " + ", ".join(run.name for run in members)
+    if pick:
+        return f"{named}; for each fold {pick} at most, picked on the other folds"
+    return f"{named}; if they were chosen by their test scores, this one is selected on test: PICK= is not"
 
 
 def _protocol(members: Sequence[Run]) -> str:

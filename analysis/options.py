@@ -16,6 +16,8 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     """only these runs: a name, a path, a unique prefix, last"""
     fuse: tuple[str, ...] = ()
     """write the mean of these runs' probabilities as a run of its own, then report"""
+    pick: int = 0
+    """with fuse: for each fold at most so many of them, picked on the other folds; 0 takes all"""
     confusion: Literal["rates", "counts"] = "rates"
     """what the saved pictures of confusion matrices show"""
     figures: int = 6

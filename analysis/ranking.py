@@ -1,9 +1,10 @@
 """Which runs may be ranked together, and what is really different among them.
 
-Runs are comparable when task, classes, test clips, folds and protocol agree; only such runs share a
-ranking. Within it accuracy is the mean over folds, its interval and every verdict come from one bootstrap
-over source recordings, and p-values of all pairs are corrected together by Holm's method. Conventions:
-R runs, best first; F folds; P = R (R - 1) / 2 pairs.
+Runs are comparable when task, classes, test clips, folds and protocol (which clips were set aside for
+choosing, which epoch counts) agree; only such runs share a ranking. Within it accuracy is the mean over
+folds, its interval and every verdict come from one bootstrap over source recordings, and p-values of all
+pairs are corrected together by Holm's method. Conventions: R runs, best first; F folds;
+P = R (R - 1) / 2 pairs.
 """
 
 from collections.abc import Sequence
@@ -67,7 +68,7 @@ def comparable(run: Run, other: Run) -> bool:
     """Whether ranking the two is fair: same dataset, task, classes, test clips, folds, protocol."""
     return (
         run.task == other.task
-        and run.protocol == other.protocol
+        and run.choice == other.choice
         and run.config["dataset"] == other.config["dataset"]
         and same_clips(run, other)
     )

@@ -68,8 +68,16 @@ class Run:
 
     @property
     def protocol(self) -> str:
-        """How the test clips were kept from every choice, in words; runs are ranked only within one."""
+        """How the run was trained and tested, in words."""
         return str(self.config.get("protocol", ""))
+
+    @property
+    def choice(self) -> str:
+        """What runs must share to be ranked together: the clips set aside to choose, the epoch that counts.
+
+        The protocol in words also tells the number of epochs, which two fair rivals need not share.
+        """
+        return f"{self.config['val']}, {self.selection}" if "val" in self.config else self.protocol
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -194,6 +202,8 @@ def _read_fold(folder: RunFolder, fold: int) -> pd.DataFrame:
     if not whole.all():
         raise Unreadable(f"{np.sum(~whole)} of {len(whole)} rows are incomplete or no probabilities; {again}")
     test = (frame["split"] == "test").to_numpy()
+    if not test.any() and (frame["split"] == "val").any():
+        raise Unreadable("it was trained blind, so it has validation predictions alone and no test score")
     if not (test & (frame["selection"] == "last").to_numpy()).any():
         raise Unreadable(f"it holds no test predictions of the last epoch; {again}")
     clips = frame.loc[test, ["clip_id", "group", "selection", "target"]].copy()

@@ -5,7 +5,7 @@ deviation over time of each row of a feature; `target` (N,) holds class numbers.
 columns standardised over the clips, so that a row in Hz and one in dB count alike.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from sklearn.metrics import adjusted_mutual_info_score
 
 from analysis.metrics import Floats, Ints
 
-MOST_COLUMNS = 40  # principal components kept where a feature has more numbers a clip than this
+MOST_COLUMNS = (
+    12  # principal components kept where a feature has more numbers a clip than this: most of the variance
+)
 LEADING_COLUMNS = 8  # of them for mutual information, whose time grows with columns times classes
 MAP_STEPS = 500  # half of t-SNE's default: the same picture on some hundred clips, in half the time
 PERPLEXITY = 30.0  # t-SNE's default; fewer where there are fewer than three times as many clips
@@ -27,11 +29,6 @@ def summary(feature: NDArray[np.floating]) -> Floats:
     """Values (N, 2 rows) of a feature (N, rows, frames): mean and standard deviation over time."""
     values = np.asarray(feature, dtype=np.float32)
     return np.concatenate([values.mean(axis=2), values.std(axis=2)], axis=1).astype(float)
-
-
-def summary_of(batches: Iterable[NDArray[np.floating]]) -> Floats:
-    """`summary` of a feature read batch by batch, so that it never has to fit into memory whole."""
-    return np.concatenate([summary(batch) for batch in batches])
 
 
 def standardised(values: Floats) -> Floats:
@@ -106,15 +103,6 @@ def separability(values: Floats, target: Ints, rng: np.random.Generator) -> dict
     return {name: function(values, target, rng) for name, function in MEASURES.items()}
 
 
-def class_means(feature: NDArray[np.floating], target: Ints, classes: int) -> Floats:
-    """Mean (K, rows, frames) of a feature (N, rows, frames) over the clips of each class; NaN for none."""
-    sums = np.zeros((classes, *feature.shape[1:]))
-    for number in range(classes):
-        of_class = feature[target == number]
-        sums[number] = of_class.mean(axis=0, dtype=float) if len(of_class) else np.nan
-    return sums
-
-
 def pca_map(values: Floats, rng: np.random.Generator) -> Floats:
     """Two coordinates (N, 2) of each clip: the first two principal components."""
     columns = standardised(values)
@@ -135,16 +123,6 @@ def tsne_map(values: Floats, rng: np.random.Generator) -> Floats:
     perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
     tsne = TSNE(2, perplexity=perplexity, init=start, max_iter=MAP_STEPS, random_state=_state(rng))
     return tsne.fit_transform(columns).astype(float)
-
-
-def sampled(target: Ints, most: int, rng: np.random.Generator) -> Ints:
-    """Places of at most `most` clips, in order, as even over the classes as the clips allow."""
-    shuffled = rng.permutation(len(target))
-    turn = np.empty(len(target), dtype=np.intp)  # the how-manieth clip of its class each is
-    for number in np.unique(target):
-        of_class = shuffled[target[shuffled] == number]
-        turn[of_class] = np.arange(len(of_class))
-    return np.sort(shuffled[np.argsort(turn[shuffled], kind="stable")][:most])
 
 
 def _entropy(target: Ints) -> float:

@@ -117,6 +117,7 @@ def _config(made: MadeRun, dataset: str, classes: list[dict[str, str]], folds: l
     hash_ = run_folders.digest([configuration, made.seed])
     return {
         **configuration,
+        "options": {**configuration, "seed": made.seed},
         "seed": made.seed,
         "select": "val_loss",
         "synthetic": True,

@@ -1,12 +1,14 @@
 """The fusion as a run of its own, and members that never see the fold they score."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from analysis.fuse import fuse, greedy_votes, pick_members
+from analysis.fuse import fuse, fuse_asked, greedy_votes, pick_members
+from analysis.options import AnalysisOptions
 from analysis.ranking import kept_out, rankings
 from analysis.results import Results, load
 from bench.made_runs import MadeRun
@@ -82,6 +84,16 @@ def test_picked_votes_stand_in_the_configuration(made: Callable[..., Results], t
     folder = fuse([run.folders[0] for run in runs], tmp_path, pick=1)
     assert folder.config["votes"]["1"] == {runs[0].name: 1.0, runs[1].name: 0.0}
     assert sorted(folder.config["votes"]) == ["1", "2", "3", "4", "5"]
+
+
+def test_a_fusion_is_asked_for_by_names(made: Callable[..., Results], tmp_path: Path) -> None:
+    made(MadeRun(), MadeRun(features="zcr"))
+    asked = AnalysisOptions(runs=tmp_path, dataset="made", fuse=("mel-resnet18", "zcr-res"))
+    folder = fuse_asked(asked)
+    assert folder.config["members"] == ["mel-resnet18", "zcr-resnet18"]
+    assert "selected on test" in folder.config["note"]
+    with pytest.raises(RequestError, match="did you mean 'mel-resnet18'"):
+        fuse_asked(replace(asked, fuse=("mell-resnet18", "zcr-res"), dataset=""))
 
 
 def test_what_cannot_be_fused_says_why(made: Callable[..., Results], tmp_path: Path) -> None:

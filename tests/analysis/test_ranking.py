@@ -110,6 +110,12 @@ def test_other_classes_datasets_or_clips_are_kept_out(
     assert "it tested other clips or folds (1 clips, the others 400)" in reasons["c"]
 
 
+def test_another_number_of_epochs_is_no_other_protocol(made: Callable[..., Results]) -> None:
+    results = made(MadeRun(), MadeRun(features="zcr"))
+    results.runs[1].config["protocol"] = "last epoch of 240"
+    assert len(ranked(results)) == 1
+
+
 def test_nothing_ranked_keeps_nothing_out() -> None:
     assert rankings([], np.random.default_rng(0)) == []
     assert kept_out([]) == []

@@ -92,7 +92,7 @@ def killed_in_its_last_row(content: bytes) -> bytes:
         (lambda content: content[:-60] + b"e-", "1 of 80 rows are incomplete"),
         (lambda content: b"", "cannot be read"),
         (lambda content: b"clip_id,group\n1,2\n", "its columns are not run.json's 10 classes"),
-        (lambda content: content.replace(b",test,", b",val,"), "it holds no test predictions"),
+        (lambda content: content.replace(b",last,", b",best,"), "it holds no test predictions"),
         (lambda content: b"\xff\xfe" + content, "cannot be read"),
     ],
 )
@@ -107,6 +107,16 @@ def test_a_damaged_fold_is_left_out_and_the_others_stay(
     assert "fold 2 is left out" in results.problems[0].text
     assert words in results.problems[0].text
     assert "predictions.csv and train again" in results.problems[0].text
+
+
+def test_a_blind_run_has_no_test_score(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, made_clips(100, 10), MadeRun(folds=(1,)))
+    file = folder / "fold1" / "predictions.csv"
+    file.write_text(file.read_text().replace(",test,", ",val,"))
+    results = load(find(tmp_path))
+    assert not results.runs
+    assert "trained blind" in results.problems[0].text
+    assert "train again" not in results.problems[0].text
 
 
 def test_numbers_that_are_no_probabilities_are_refused(by_hand: Callable[..., RunFolder]) -> None:

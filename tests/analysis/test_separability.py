@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis import separability
-from analysis.separability import MEASURES, class_means, measure, pca_map, sampled, summary, tsne_map
+from analysis.separability import MEASURES, measure, pca_map, summary, tsne_map
 
 RNG = np.random.default_rng
 
@@ -69,15 +68,6 @@ def test_a_measure_cannot_be_registered_twice() -> None:
 def test_summary_is_mean_and_deviation_over_time() -> None:
     feature = np.array([[[1, 3], [2, 2]], [[0, 4], [5, 5]]], dtype=np.float16)
     assert summary(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
-    assert separability.summary_of([feature[:1], feature[1:]]).tolist() == summary(feature).tolist()
-
-
-def test_class_means_by_hand() -> None:
-    feature = np.arange(8.0).reshape(4, 2, 1)
-    means = class_means(feature, np.array([0, 2, 0, 2]), 3)
-    assert means[0].ravel().tolist() == [2, 3]
-    assert means[2].ravel().tolist() == [4, 5]
-    assert np.isnan(means[1]).all()
 
 
 @pytest.mark.parametrize("draw", [pca_map, tsne_map])
@@ -97,11 +87,3 @@ def test_maps_of_next_to_nothing(draw: object, values: np.ndarray) -> None:
     places = draw(values, RNG(0))
     assert places.shape == (len(values), 2)
     assert np.isfinite(places).all()
-
-
-def test_a_sample_is_even_over_the_classes() -> None:
-    target = np.array([0] * 90 + [1] * 10 + [2] * 3)
-    places = sampled(target, 23, RNG(0))
-    assert np.bincount(target[places]).tolist() == [10, 10, 3]
-    assert (np.diff(places) > 0).all()
-    assert sampled(target, 1000, RNG(0)).tolist() == list(range(103))

@@ -1,0 +1,142 @@
+"""How long a large report takes and how much memory: thirty runs x five folds x 2,000 clips of 50 classes.
+
+    python -m bench.analysis
+
+Run folders are made up (see bench.made_runs); each step runs in a process of its own, on one core, as it
+would from the command line. Beside the statistics stands the usual way, on the same runs: scikit-learn's
+scores and a bootstrap of each pair, replicate by replicate, as tutorials write it (timed on a few, and
+scaled up).
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from analysis.findings import findings
+from analysis.results import Run, load
+from bench.made_runs import made_clips, made_up_runs, make_run
+from commandline import RequestError, main, size, text_table
+from train.runs import find
+
+ONE_CORE = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+SHOWN_REPLICATES = 200  # of the usual way; the rest follows by proportion
+TARGETS = {"statistics": 5.0, "report": 30.0, "report again": 3.0}  # seconds
+MOST_MEMORY = 1e9
+MOST_PAGE = 20e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisBenchOptions:
+    """How large a report."""
+
+    count: int = 30
+    """runs"""
+    clips: int = 2000
+    """test clips over five folds"""
+    classes: int = 50
+    """classes"""
+    step: str = ""
+    """one step alone, in this process: statistics, usual"""
+    runs: Path = Path()
+    """with step: where the run folders are"""
+
+
+def analysis(options: AnalysisBenchOptions) -> int:
+    """Time the statistics, the whole report, and the report again with nothing changed."""
+    if options.step:
+        return _step(options)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        clips = made_clips(options.clips, options.classes)
+        for made in made_up_runs(options.count):
+            make_run(folder / "runs", clips, made)
+        return _compare(folder)
+
+
+def _step(options: AnalysisBenchOptions) -> int:
+    if options.step not in STEPS:
+        raise RequestError(f"step {options.step!r}: expected one of {', '.join(STEPS)}")
+    results = load(find(options.runs))
+    begun = time.perf_counter()
+    STEPS[options.step](results.runs)
+    print(time.perf_counter() - begun)
+    return 0
+
+
+def _statistics(runs: list[Run]) -> None:
+    from analysis.results import Results
+
+    findings(Results(runs, []), np.random.default_rng(0))
+
+
+def _usual(runs: list[Run]) -> None:
+    """Resample clips by recording and score each replicate anew, for one pair of runs."""
+    rng = np.random.default_rng(0)
+    first, second = runs[:2]
+    recordings, place = np.unique(first.groups, return_inverse=True)
+    members = [np.flatnonzero(place == number) for number in range(len(recordings))]
+    for _ in range(SHOWN_REPLICATES):
+        drawn = np.concatenate([members[one] for one in rng.integers(0, len(recordings), len(recordings))])
+        _ = first.correct[drawn].mean() - second.correct[drawn].mean()
+
+
+STEPS = {"statistics": _statistics, "usual": _usual}
+
+
+def _compare(folder: Path) -> int:
+    own = [sys.executable, "-m", "bench.analysis", "--runs", str(folder / "runs"), "--step"]
+    report = [sys.executable, "-m", "analysis", "--dataset", "made", "--data", str(folder / "data")]
+    report += ["--runs", str(folder / "runs"), "--reports", str(folder / "reports")]
+    rows = [("statistics", float(_run([*own, "statistics"])[0])), ("report", _timed(report))]
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    rows.append(("report again", _timed(report)))
+    usual = float(_run([*own, "usual"])[0])
+    page = (folder / "reports" / "made" / "index.html").stat().st_size
+    print(
+        text_table(
+            [
+                *((name, f"{seconds:.1f} s", f"{TARGETS[name]:.0f} s") for name, seconds in rows),
+                ("memory", size(memory), size(MOST_MEMORY)),
+                ("page", size(page), size(MOST_PAGE)),
+            ],
+            ("", "measured", "at most"),
+        )
+    )
+    _tell_usual(usual, folder)
+    kept = all(seconds <= TARGETS[name] for name, seconds in rows)
+    return 0 if kept and memory <= MOST_MEMORY and page <= MOST_PAGE else 1
+
+
+def _tell_usual(seconds: float, folder: Path) -> None:
+    from analysis.bootstrap import REPLICATES
+
+    runs = len(find(folder / "runs"))
+    pairs = runs * (runs - 1) // 2
+    whole = seconds * REPLICATES / SHOWN_REPLICATES * pairs
+    print(
+        f"the usual way, {REPLICATES:,} replicates of {pairs} pairs one by one: about {whole / 60:.0f} minutes"
+    )
+
+
+def _timed(command: list[str]) -> float:
+    begun = time.perf_counter()
+    _run(command)
+    return time.perf_counter() - begun
+
+
+def _run(command: list[str]) -> list[str]:
+    ended = subprocess.run(command, env=os.environ | ONE_CORE, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise RequestError(f"{' '.join(command)} failed:\n{ended.stderr[-2000:]}")
+    return ended.stdout.splitlines()
+
+
+if __name__ == "__main__":
+    main([analysis])
