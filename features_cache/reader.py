@@ -187,7 +187,7 @@ class StoredFeature:
         if made != now:
             raise RequestError(
                 f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now have "
-                f"{now[1]} at {now[0]} Hz: run make features DATASET={cache.settings['dataset']} FEATURES={stored}"
+                f"{now[1]} at {now[0]} Hz: run make features FEATURES={stored}"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
