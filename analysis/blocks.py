@@ -10,13 +10,14 @@ from analysis.grid import Cell, Grid
 
 @dataclass(frozen=True)
 class Block:
-    """One matter of a section; `folded` ones open on a click."""
+    """One matter of a section; `folded` ones open on a click, `beside` puts figures in columns."""
 
     heading: str
     about: str = ""
     figures: list[Saved] = field(default_factory=list)
     grids: list[Grid] = field(default_factory=list)
     folded: bool = False
+    beside: bool = False
 
 
 def to_json(blocks: Sequence[Block]) -> list[dict[str, Any]]:
@@ -33,6 +34,7 @@ def from_json(kept: Sequence[dict[str, Any]]) -> list[Block]:
             figures=[Saved(**figure) for figure in one["figures"]],
             grids=[_grid(table) for table in one["grids"]],
             folded=one["folded"],
+            beside=one["beside"],
         )
         for one in kept
     ]

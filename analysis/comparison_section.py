@@ -72,7 +72,7 @@ def _cost(ranking: Ranking, comparison: pd.DataFrame, folder: Path) -> list[Bloc
             data = {"cost": cost[known], "accuracy": ranking.accuracy[known], "names": list(names[known])}
             figures.append(save("pareto", folder, stem=f"pareto_{column}", label=label, **data))
     about = "A point a run; diamonds are those that nothing cheaper beats."
-    return [Block("What accuracy costs", about, figures)] if figures else []
+    return [Block("What accuracy costs", about, figures, beside=True)] if figures else []
 
 
 def _together(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
@@ -221,8 +221,8 @@ def tests(found: Findings, folder: Path) -> list[Block]:
         "verdict": ("Verdict", "text"),
     }
     about = (
-        "Bootstrap of the paired difference by source recording; p-values of all pairs are corrected together "
-        "by Holm’s method."
+        "Bootstrap of the paired difference by source recording; p-values of all pairs are corrected "
+        "together by Holm’s method."
     )
     return [
         Block(
@@ -270,6 +270,6 @@ def _ranks(found: Findings, ranking: Ranking, folder: Path) -> list[Block]:
 
 def _in_words(ranks: Friedman) -> str:
     return (
-        f"Friedman’s test over folds: p = {page.decimals(ranks.p)}. Bars join runs that Nemenyi’s test cannot "
-        f"tell apart; mean ranks differ from {page.decimals(ranks.critical_difference, 2)} on."
+        f"Friedman’s test over folds: p = {page.decimals(ranks.p)}. Bars join runs that Nemenyi’s test "
+        f"cannot tell apart; mean ranks differ from {page.decimals(ranks.critical_difference, 2)} on."
     )

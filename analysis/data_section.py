@@ -11,7 +11,7 @@ from analysis import cached, formats
 from analysis import separability as separation
 from analysis.blocks import Block
 from analysis.figures import Saved, save
-from analysis.figures.features import Shown
+from analysis.figures.features import Shown, plain
 from analysis.grid import grid
 from analysis.metrics import Floats, Ints
 from analysis.pictures import pooled
@@ -180,7 +180,7 @@ def _means(cache: Cache, described: Mapping[str, Described], classes: list[str],
                 folder,
                 means=class_means(one.values[:, : stored.rows], one.target, len(classes)),
                 classes=classes,
-                rows=[f"{value:.3g}" for value in stored.row_axis],
+                rows=[plain(value) for value in stored.row_axis],
                 row_unit=stored.attributes.get("row_unit", ""),
                 title=name,
             )
@@ -230,7 +230,7 @@ def _separation(
                 described.items(), total=len(described), label="separability", unit="feature"
             )
         ]
-    ).sort_values("mutual_information", ascending=False, kind="stable")
+    ).sort_values("clustering_agreement", ascending=False, kind="stable")
     formats.write(table, folder / "tables", "separability")
     measures = {name: table[name].to_numpy() for name in separation.MEASURES}
     bars = save("separability", folder, names=table["feature"].tolist(), measures=measures)
@@ -239,8 +239,8 @@ def _separation(
     }
     about = (
         "Each clip is told by the mean and deviation over time of every row. Fisher ratio: variance between "
-        "classes over variance within. Mutual information: what a column says about the class, as a share of all "
-        "there is to say. Clustering agreement: of as many clusters as there are classes with the classes."
+        "classes over variance within. Mutual information: what a column says about the class, as a share "
+        "of all there is to say. Clustering agreement: of as many clusters as there are classes with the classes."
     )
     return [
         Block(

@@ -10,6 +10,7 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from analysis import cached
+from analysis.figures.clips import VISIBLE
 from analysis.figures.style import SPECTRUM
 from features_cache import Cache, Channel, parse_set
 
@@ -50,9 +51,9 @@ def pictures(cache: Cache, features: Sequence[str], clips: Sequence[str]) -> dic
 
 
 def picture(values: NDArray[np.float32]) -> str:
-    """(rows, frames), low rows at the bottom, as a small WebP in base64; 2 % at both ends saturate."""
+    """(rows, frames), low rows at the bottom, as a small WebP in base64."""
     small = pooled(pooled(values, ROWS, axis=0), COLUMNS, axis=1)[::-1]
-    low, high = np.percentile(small, (2, 99.5))
+    low, high = np.percentile(small, VISIBLE)
     shade = np.clip((small - low) / max(high - low, 1e-9), 0, 1)
     pixels = matplotlib.colormaps[SPECTRUM](shade, bytes=True)
     content = BytesIO()

@@ -228,8 +228,7 @@ VERDICTS = {"best": "best", "tied": "tied with the best", "worse": "worse", "alo
 def _comparison_rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
     rows = comparison.to_dict("records")
     for row in rows:
-        kind = [row["model"], row["task"] if row["task"] != "classes" else "", row["protocol"]]
-        row["setting"] = " · ".join(word for word in kind if word)
+        row["setting"] = f"{row['run']} · {row['protocol']}"
         row["words"] = VERDICTS[row["verdict"]]
     return rows
 

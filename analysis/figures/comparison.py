@@ -131,9 +131,15 @@ def complementarity(ax: Axes, *, names: Sequence[str], together: np.ndarray) -> 
     """`together` (runs, runs): accuracy of each pair averaged, on the diagonal of each run alone."""
     known = together[np.isfinite(together)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
-    ax.imshow(together, cmap=RATES, vmin=low - 0.3 * (high - low), vmax=high, interpolation="nearest")
+    ax.imshow(
+        together,
+        cmap=RATES,
+        vmin=low - 0.1 * (high - low),
+        vmax=high + 0.6 * (high - low),
+        interpolation="nearest",
+    )
     for row, column in np.argwhere(np.isfinite(together)):
-        dark = together[row, column] > low + 0.35 * (high - low)
+        dark = together[row, column] > low + 0.75 * (high - low)
         ax.text(
             column,
             row,

@@ -53,6 +53,11 @@ def gallery(ax: Axes, *, features: Sequence[Shown], title: str = "") -> Axes:
     return ax
 
 
+def plain(value: float) -> str:
+    """Three digits that count, and no powers of ten: 31.2, 682, 15400."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
     """Three or four round values of the row axis, at the rows where they lie."""
     values = np.asarray(rows, float)
@@ -63,7 +68,7 @@ def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
         panel.set_ylabel("Hz", fontsize=6, labelpad=1)
         return
     places = np.unique(np.linspace(0, len(values) - 1, 4).round().astype(int))
-    panel.set_yticks(places, [f"{values[place]:.3g}" for place in places])
+    panel.set_yticks(places, [plain(values[place]) for place in places])
     panel.set_ylabel(unit, fontsize=6, labelpad=1)
 
 
@@ -117,7 +122,7 @@ def separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, np.nd
             linewidth=0,
             height=0.74,
         )
-        panel.invert_yaxis()
+        panel.set_ylim(len(names) - 0.4, -0.6)
         panel.set_title(label.replace("_", " "), weight="normal", fontsize=8.5)
         grid(panel, "x")
         if number == 0:

@@ -22,6 +22,7 @@ from analysis.figures.registry import FIGURES
 
 FORMATS = ("svg", "png", "pdf")
 DOTS_PER_INCH = 150
+CSS_PER_INCH = 96
 PAGE_COLOURS = {style.INK: "var(--ink)", style.RULE: "var(--rule)", style.PAPER: "var(--paper)"}
 
 
@@ -78,13 +79,15 @@ def drawing() -> Iterator[None]:
 def _image(canvas: Canvas, caption: str) -> str:
     """A figure full of pictures as one compressed image, smaller than SVG with the pictures in it."""
     content = BytesIO()
+    canvas.set_dpi(DOTS_PER_INCH)  # SVG left it at 72
     agg = FigureCanvasAgg(canvas)
     agg.print_webp(content, pil_kwargs={"quality": 82, "method": 2})
     width, height = agg.get_width_height()
+    natural = CSS_PER_INCH * canvas.get_figwidth()
     text = base64.b64encode(content.getvalue()).decode()
     return (
         f'<img class="pixels" width="{width}" height="{height}" alt="{escape(caption)}" '
-        f'style="--natural:{width / 2}px" src="data:image/webp;base64,{text}">'
+        f'style="--natural:{natural:.0f}px" src="data:image/webp;base64,{text}">'
     )
 
 
@@ -102,7 +105,8 @@ def _svg(text: str, stem: str, caption: str) -> str:
     opening, body = svg.split(">", 1)
     view = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', opening)
     assert view is not None, "matplotlib's SVG has a view box"
+    natural = float(view[1]) * CSS_PER_INCH / 72
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-        f'{view[0]} style="--natural:{float(view[1]) * 4 / 3:.0f}px" aria-label="{escape(caption)}">{body}'
+        f'{view[0]} style="--natural:{natural:.0f}px" aria-label="{escape(caption)}">{body}'
     )

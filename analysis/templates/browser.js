@@ -3,8 +3,8 @@
 const browser = document.getElementById("browser");
 if (browser) {
   const data = JSON.parse(document.getElementById("browser-data").textContent);
-  const PAGE = 12; // clips shown at a time
-  const state = { run: 0, counts: false, cell: null, shown: PAGE };
+  const page = () => (browser.classList.contains("many") ? 12 : 6); // clips shown at a time
+  const state = { run: 0, counts: false, cell: null, shown: 6 };
   const find = (id) => document.getElementById(id);
   const matrix = find("matrix"), list = find("clips"), chosen = find("chosen"), more = find("more");
 
@@ -30,6 +30,7 @@ if (browser) {
   function drawMatrix() {
     const v = view(), counts = countCells(v), small = v.classes.length > 20;
     browser.classList.toggle("many", small);
+    state.shown = page();
     matrix.className = "matrix" + (small ? " small" : "");
     const edge = (place) => place > 0 && v.categories[place] !== v.categories[place - 1];
     const head = make("tr", {}, make("td"));
@@ -142,13 +143,11 @@ if (browser) {
 
   function choose(cell, move) {
     state.cell = cell;
-    state.shown = PAGE;
+    state.shown = page();
     markCell();
     drawClips();
     if (move) chosen.scrollIntoView({ block: "nearest" });
   }
-
-  function redraw() { drawMatrix(); drawClips(); }
 
   matrix.addEventListener("click", (event) => {
     const cell = event.target.closest("td[data-truth]");
@@ -174,8 +173,8 @@ if (browser) {
     const before = data.runs[state.run].space;
     state.run = +event.target.value;
     if (data.runs[state.run].space !== before) state.cell = null;
-    state.shown = PAGE;
-    redraw();
+    drawMatrix();
+    drawClips();
   });
   find("counts").addEventListener("click", (event) => {
     state.counts = !state.counts;
@@ -183,7 +182,7 @@ if (browser) {
     drawMatrix();
   });
   find("all-wrong").addEventListener("click", () => choose(null, false));
-  more.addEventListener("click", () => { state.shown += PAGE; drawClips(); });
+  more.addEventListener("click", () => { state.shown += page(); drawClips(); });
   // Pictures and sounds stand below this script: the first clips are drawn when they are there.
   drawMatrix();
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", drawClips);
