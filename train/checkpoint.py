@@ -7,7 +7,6 @@ progress     only while the fold is unfinished: optimiser, plain weights beside 
 """
 
 import io
-import pickle
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,12 +29,20 @@ def save(file: Path, state: State) -> None:
 def load(file: Path) -> State:
     """RequestError where the file is damaged or holds more than data (code is never run)."""
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return read_safely(file)
+    except ValueError as reason:
         raise RequestError(
             f"{file} cannot be read as weights ({reason}): remove it and train again"
         ) from None
+
+
+def read_safely(file: Path) -> Any:
+    """What torch.save wrote, if it is data alone; ValueError with the reason for anything else."""
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # bytes at random are read as commands: IndexError, KeyError, anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(reason) from error
 
 
 def put_weights(network: nn.Module, weights: State, origin: Path) -> None:

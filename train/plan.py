@@ -23,7 +23,7 @@ from features_cache.location import INDEX, NAMED
 from features_cache.names import parse_channel
 from features_cache.parts import Parts, fold_parts
 from features_cache.table import originals
-from train import recipes, runs, schedule
+from train import recipes, runs, schedule, trackers
 from train.augment import Augmenter
 from train.augment import parse as parse_augment
 from train.data import Positions, Shape, grid_of, row_axes, stored_shape
@@ -142,6 +142,7 @@ def make(options: RunOptions) -> Plan:
     model, _ = resolve(options.model)
     options, unused = without_unused(options, model.kind)
     schedule.check(options)
+    trackers.check(options.tracker)
     cache = open_cache(options)
     channels = find_channels(cache, options)
     if reason := unfit(options.model, [channel.name for channel in channels]):
@@ -152,9 +153,11 @@ def make(options: RunOptions) -> Plan:
             f"no clip has {options.features} in {cache.folder}: {_make_features(options, channels)}"
         )
     table = _with_copies(cache.clips[usable], options)
-    asked = dataclasses.replace(options, copies=_copies(table) or None)
+    kind = options.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
+    asked = dataclasses.replace(options, copies=_copies(table) or None, device=kind)
     classes = find_classes(table, options.task)
-    grid = grid_of(options.grid, [stored_shape(cache, channel) for channel in channels])
+    wanted_grid = "native" if model.kind == "wave" else options.grid
+    grid = grid_of(wanted_grid, [stored_shape(cache, channel) for channel in channels])
     augmenter = parse_augment(
         AUTO_AUGMENT[model.kind] if options.augment == "auto" else options.augment, model.kind
     )

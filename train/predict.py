@@ -20,6 +20,7 @@ from train.trained_options import PredictOptions
 
 BAR = 24  # characters of a probability of 1
 SOUNDS = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
+SPARE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own
 AGREES = 1e-3  # a probability computed anew may differ by so much from predictions.csv
 
 
@@ -41,7 +42,7 @@ class Heard:
             except audio.AudioError as error:
                 self.failures[file] = str(error)
                 continue
-            if there.frames / there.sample_rate > samples / sample_rate:
+            if there.frames / there.sample_rate > samples / sample_rate + SPARE:
                 self.longer.append(file)
             self.files.append(file)
             yield y

@@ -6,7 +6,6 @@ content: it is checked. Files are read with weights_only=True, so that nothing i
 """
 
 import hashlib
-import pickle
 import re
 import sys
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ import torch
 from torch import nn
 
 from commandline import RequestError
+from train.checkpoint import read_safely
 
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
@@ -85,9 +85,8 @@ def read(file: Path) -> dict[str, torch.Tensor]:
         raise RequestError(f"WEIGHTS={file}: no such file; give a file, an address, or imagenet")
     check_hash(file)
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = (str(error).splitlines() or ["it ends too early"])[0]
+        state = read_safely(file)
+    except ValueError as reason:
         raise RequestError(f"{file} holds no weights that can be read safely: {reason}") from None
     if isinstance(state, Mapping):
         state = state.get("network", state)  # a checkpoint of one of our own folds

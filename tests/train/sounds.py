@@ -1,0 +1,77 @@
+"""Sounds that are told apart at once, their cache, and a run on it: for what is done with a trained run."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from pipeline.extract import run as extract
+from pipeline.options import FeaturesCommand
+from train import run
+from train.options import RunOptions
+from train.runs import RunFolder
+
+RATE, SECONDS = 16_000, 1.0
+CLASSES = ("clicks", "hiss", "tone")
+FOLDS, TAKES = 2, 4
+FEATURES = "mel+mfcc:1-19+chroma"
+
+
+def sound(label: str, take: int, seconds: float = SECONDS, rate: int = RATE) -> np.ndarray:
+    """(n,) float32."""
+    chance = np.random.default_rng([CLASSES.index(label), take])
+    time = np.arange(round(seconds * rate)) / rate
+    if label == "tone":
+        return (0.3 * np.sin(2 * np.pi * chance.uniform(300, 600) * time)).astype(np.float32)
+    if label == "hiss":
+        return chance.normal(0, 0.1, len(time)).astype(np.float32)
+    y = np.zeros(len(time), np.float32)
+    y[:: int(chance.uniform(0.08, 0.12) * rate)] = 0.8
+    return y
+
+
+def write_dataset(folder: Path) -> Path:
+    """A CSV beside its files."""
+    folder.mkdir()
+    with (folder / "little.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["filename", "label", "fold"])
+        for fold in range(1, FOLDS + 1):
+            for label in CLASSES:
+                for take in range(TAKES):
+                    name = f"{label}-{fold}-{take}.wav"
+                    soundfile.write(folder / name, sound(label, 10 * fold + take), RATE, subtype="FLOAT")
+                    table.writerow([name, label, fold])
+    return folder / "little.csv"
+
+
+def options(folder: Path, **changes: object) -> RunOptions:
+    """A run of seconds on the sounds in `folder`, where everything else lies as well."""
+    standard = {
+        "dataset": str(folder / "sounds" / "little.csv"),
+        "data": folder / "data",
+        "runs": folder / "runs",
+        "features": FEATURES,
+        "model": "cnn4",
+        "epochs": 6,
+        "batch": 6,
+        "grid": "64x108",
+        "augment": "shift,crop=60x100",
+        "precision": "fp32",
+        "threads": "1",
+        "device": "cpu",
+        "tta": 2,
+    }
+    return RunOptions(**{**standard, **changes})  # type: ignore[arg-type]
+
+
+def train_run(folder: Path, **changes: object) -> RunFolder:
+    """Sounds, cache, run: what is there already is used."""
+    if not (folder / "sounds").exists():
+        table = write_dataset(folder / "sounds")
+        wanted = "mel mfcc chroma waveform"
+        assert not extract(FeaturesCommand(dataset=str(table), data=folder / "data", features=wanted, jobs=1))
+    trained = run.execute(options(folder, **changes))
+    assert trained is not None
+    return trained

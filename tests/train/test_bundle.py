@@ -1,0 +1,77 @@
+"""A bundle answers as its run does, alone; what is no bundle, newer, or harmful is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from commandline import RequestError
+from tests.train.test_predict import answered, ask, write
+from train import bundle
+from train.predict import predict
+from train.trained_options import BundleOptions, PredictOptions
+
+
+@pytest.fixture
+def file(sounding, tmp_path) -> Path:
+    assert bundle.make(BundleOptions(run=str(sounding.path), out=tmp_path / "model.pt")) == 0
+    return tmp_path / "model.pt"
+
+
+def test_answers_as_the_run_without_its_folder(sounding, file, tmp_path, capsys):
+    sound = write(tmp_path / "x.wav", "tone")
+    capsys.readouterr()
+    ask(sounding, audio=sound, json=True)
+    by_run = answered(capsys.readouterr().out)
+    predict(PredictOptions(run=str(file), runs=Path("nowhere"), audio=sound, json=True, threads="1"))
+    assert answered(capsys.readouterr().out) == by_run
+
+
+def test_holds_every_finished_fold(sounding, file):
+    config, folds = bundle.read(file)
+    assert sorted(folds) == sounding.finished
+    assert config == sounding.config
+
+
+def test_own_needs_the_run(file):
+    with pytest.raises(RequestError, match="give a run, a bundle has none"):
+        predict(PredictOptions(run=str(file), own=True))
+
+
+class Harmful:
+    """Unpickling it would make a file."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("harm-was-done"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "format 2, this version reads 1: update"),
+        ({"folds": Harmful()}, "cannot be read"),
+        ({"folds": {}}, "it lacks folds"),
+        ({"config": {"model": "cnn4"}}, "it lacks classes"),
+        ({"format": None}, "format None"),
+    ],
+)
+def test_what_cannot_be_trusted_is_refused(file, tmp_path, monkeypatch, change, message):
+    monkeypatch.chdir(tmp_path)
+    held = torch.load(file, weights_only=True)
+    torch.save({**held, **change}, "changed.pt")
+    with pytest.raises(RequestError, match=message):
+        bundle.read(Path("changed.pt"))
+    assert not Path("harm-was-done").exists()
+
+
+def test_another_file_is_no_bundle(sounding, tmp_path):
+    with pytest.raises(RequestError, match="is no bundle"):
+        bundle.read(sounding.path / "fold1" / "last.pt")
+    (tmp_path / "x.pt").write_bytes(b"anything")
+    with pytest.raises(RequestError, match="cannot be read"):
+        bundle.read(tmp_path / "x.pt")
+
+
+def test_a_folder_that_is_not_there_is_told(sounding, tmp_path):
+    with pytest.raises(RequestError, match="there is no folder"):
+        bundle.make(BundleOptions(run=str(sounding.path), out=tmp_path / "no" / "model.pt"))

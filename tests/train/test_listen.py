@@ -1,0 +1,63 @@
+"""A sound piped in at its own speed is answered while it goes on, in a process as a user would start it."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from commandline import RequestError
+from tests.train.sounds import RATE, sound
+from train.listen import listen
+from train.trained_options import ListenOptions
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(run: Path, *words: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "train", "listen", str(run), "THREADS=1", *words]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
+
+
+def test_answers_a_live_sound_as_it_changes(sounding):
+    y = np.concatenate([sound("hiss", 70, seconds=1.5), sound("tone", 71, seconds=1.5)])
+    raw = (y * 32767).astype("<i2").tobytes()
+    process = start(sounding.path, "HOP=0.5", "JSON=1")
+    assert b"latency" in process.stderr.readline()  # it is ready
+    tenth = 2 * RATE // 10
+    for begin in range(0, len(raw), tenth):
+        process.stdin.write(raw[begin : begin + tenth])
+        process.stdin.flush()
+        time.sleep(0.1)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err.decode()
+    answers = [json.loads(line) for line in out.splitlines()]
+    seconds = [answer["seconds"] for answer in answers]
+    assert len(seconds) >= 3 and seconds == sorted(seconds)
+    assert seconds[-1] == pytest.approx(3, abs=0.01)
+    assert next(iter(answers[-1]["probabilities"])) == "tone"
+    early = [answer for answer in answers if answer["seconds"] <= 1.6]
+    assert early and next(iter(early[-1]["probabilities"])) == "hiss"
+
+
+def test_another_rate_and_format_and_lines_for_people(sounding, monkeypatch, capsys):
+    y = sound("tone", 72, seconds=2, rate=8000).astype("<f4")
+    piped = SimpleNamespace(buffer=io.BytesIO(y.tobytes()), isatty=lambda: False)
+    monkeypatch.setattr("sys.stdin", piped)
+    assert listen(ListenOptions(run=str(sounding.path), rate=8000, format="f32", top=1, threads="1")) == 0
+    last = capsys.readouterr().out.splitlines()[-1].split()
+    assert last[:3] == ["2.0", "s", "tone"]
+
+
+def test_nothing_to_read_is_told(monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    with pytest.raises(RequestError, match="pipe a microphone in"):
+        listen(ListenOptions())
+    with pytest.raises(RequestError, match="HOP=0"):
+        listen(ListenOptions(hop=0))

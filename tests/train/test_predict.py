@@ -1,0 +1,141 @@
+"""New sounds get the classes that they should; files that cannot be heard are named and the rest is done."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from commandline import RequestError
+from tests.train.sounds import CLASSES, RATE, sound, train_run
+from train.predict import predict
+from train.runs import RunFolder
+from train.trained_options import PredictOptions
+
+
+def ask(run: RunFolder, **given: object) -> int:
+    data = run.path.parents[2] / "data"
+    return predict(PredictOptions(run=str(run.path), data=data, threads="1", **given))  # type: ignore[arg-type]
+
+
+def write(file: Path, label: str, **how: object) -> Path:
+    rate = how.pop("rate", RATE)
+    file.parent.mkdir(exist_ok=True)
+    soundfile.write(file, sound(label, 99, rate=rate, **how), rate)
+    return file
+
+
+def answered(out: str) -> dict[str, dict[str, float]]:
+    return {Path(row["file"]).name: row["probabilities"] for row in json.loads(out)}
+
+
+def test_one_file_gets_its_classes_in_order(sounding, tmp_path, capsys):
+    assert ask(sounding, audio=write(tmp_path / "x.wav", "hiss"), top=2) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("hiss")
+    assert len(lines) == 2
+    assert float(lines[0].split()[1]) > 0.5 > float(lines[1].split()[1])
+
+
+def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_heard(sounding, tmp_path, capsys):
+    write(tmp_path / "deep" / "a.flac", "tone", rate=44_100)
+    write(tmp_path / "b.wav", "clicks", rate=8_000, seconds=2.5)
+    write(tmp_path / "c.ogg", "hiss")
+    write(tmp_path / "short.wav", "tone", seconds=0.01)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing more")
+    (tmp_path / "notes.txt").write_text("no sound")
+    assert ask(sounding, audio=tmp_path, json=True) == 1
+    out, err = capsys.readouterr()
+    answers = answered(out)
+    assert sorted(answers) == ["a.flac", "b.wav", "c.ogg", "short.wav", "silence.wav"]
+    assert max(answers["a.flac"], key=answers["a.flac"].get) == "tone"
+    assert max(answers["c.ogg"], key=answers["c.ogg"].get) == "hiss"
+    for answer in answers.values():
+        assert sum(answer.values()) == pytest.approx(1, abs=1e-5)
+    assert "broken.wav: not audio" in err
+    assert "1 of 6 files could not be heard" in err
+    assert "of b.wav the first 1.0 s were heard" in err
+
+
+def test_csv_has_a_row_a_file_and_a_column_a_class(sounding, tmp_path, capsys):
+    for name, label in (("1.wav", "tone"), ("2.wav", "hiss")):
+        write(tmp_path / name, label)
+    assert ask(sounding, audio=tmp_path, csv=True) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["predicted"] for row in rows] == ["tone", "hiss"]
+    assert list(rows[0]) == ["file", "predicted", *CLASSES]
+
+
+def test_several_files_are_a_table(sounding, tmp_path, capsys):
+    for name, label in (("1.wav", "tone"), ("2.wav", "hiss")):
+        write(tmp_path / name, label)
+    assert ask(sounding, audio=tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["file", "1.", "2.", "3."]
+    assert lines[2].split()[1] == "hiss"
+
+
+def check_own(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own clips, from their audio, by the fold's model: predictions.csv again."""
+    capsys.readouterr()
+    assert ask(run, own=True, csv=True) == 0
+    out, err = capsys.readouterr()
+    rows = {row["clip_id"]: row for row in csv.DictReader(io.StringIO(out))}
+    known = run.predictions().set_index("clip_id")
+    assert rows.keys() == set(known.index)
+    for clip, row in rows.items():
+        assert int(row["fold"]) == known.loc[clip, "fold"]
+        for name in CLASSES:
+            assert float(row[name]) == pytest.approx(known.loc[clip, name], abs=1e-3)
+    assert "at most: the same" in err
+
+
+def test_own_clips_get_the_predictions_of_training(sounding, capsys):
+    check_own(sounding, capsys)
+
+
+def test_so_do_those_of_the_linear_and_of_a_wave_model(sounding, capsys):
+    folder = sounding.path.parents[2]
+    check_own(train_run(folder, model="linear"), capsys)
+    check_own(train_run(folder, features="waveform", model="m11", augment="crop=0.1", epochs=1), capsys)
+
+
+def test_own_says_when_something_is_not_as_it_was(sounding, capsys):
+    folder = sounding.path.parents[2]
+    clip = folder / "sounds" / "tone-1-0.wav"
+    original = clip.read_bytes()
+    soundfile.write(clip, sound("clicks", 5), RATE)
+    try:
+        assert ask(sounding, own=True) == 0
+    finally:
+        clip.write_bytes(original)
+    assert "NOT the same" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "give AUDIO="),
+        ({"audio": Path("x.wav"), "own": True}, "give AUDIO="),
+        ({"audio": Path("nowhere/x.wav")}, "there is no folder nowhere"),
+        ({"audio": Path("sound/ton.wav")}, "did you mean 'tone.wav'"),
+        ({"audio": Path("empty")}, "no sound file in this folder"),
+        ({"audio": Path("sound/tone.wav"), "selection": "best"}, "trained without VAL"),
+    ],
+)
+def test_a_wrong_request_is_told(sounding, tmp_path, monkeypatch, given, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "sound" / "tone.wav", "tone")
+    with pytest.raises(RequestError, match=message):
+        ask(sounding, **given)
+
+
+def test_a_run_without_a_finished_fold_is_refused(sounding, tmp_path):
+    (tmp_path / "run.json").write_text((sounding.path / "run.json").read_text())
+    with pytest.raises(RequestError, match="no finished fold yet"):
+        predict(PredictOptions(run=str(tmp_path), audio=tmp_path))
