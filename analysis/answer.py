@@ -147,7 +147,10 @@ def name(run: Run, ranking: Ranking) -> str:
 def _score(ranking: Ranking) -> str:
     """The best run's score with its n, interval and protocol."""
     run, (low, high) = ranking.best, ranking.interval[0]
-    counts = f"{_count(len(ranking.folds), 'fold')}, {_count(len(run.seeds), 'seed')}"
+    folds = _count(len(ranking.folds), "fold")
+    if run.missing:
+        folds = f"{len(ranking.folds)} of {_count(len(ranking.folds) + len(run.missing), 'fold')}"
+    counts = f"{folds}, {_count(len(run.seeds), 'seed')}"
     data = "synthetic data, " if run.synthetic else ""
     return (
         f"{100 * ranking.accuracy[0]:.1f} % of {_count(len(run.clip_ids), 'test clip')} right "

@@ -83,7 +83,7 @@ def category_rankings(runs: Sequence[Run], rng: np.random.Generator) -> list[Ran
 
 
 def _checkpoints(runs: Sequence[Run]) -> pd.DataFrame:
-    """Last, best and peeked side by side; nothing where no run has a curve or a best epoch to compare with."""
+    """Last, best and peeked side by side; nothing where no run has a curve or a best epoch."""
     table = effects.checkpoints(runs)
     return table if len(table) and table[["best", "peeked"]].notna().to_numpy().any() else table.iloc[:0]
 

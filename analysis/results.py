@@ -15,11 +15,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.metrics import Floats, Ints
-from commandline import RequestError
-from train.runs import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
-
-NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "family", "classes", "folds")
-SUM_TOLERANCE = 1e-3  # a truncated number in a row of probabilities shows in their sum
+from analysis.soundness import (
+    Unreadable,
+    check_config,
+    progress_text,
+    read_fold,
+    read_history,
+    refuse_repeated_clips,
+)
+from train.runs import RunFolder
 
 Words = NDArray[np.str_]
 
@@ -117,10 +121,6 @@ class Results:
     problems: list[Problem]
 
 
-class Unreadable(Exception):
-    """A run or a fold that cannot be used; the message is the sentence for the reader."""
-
-
 def load(folders: Iterable[RunFolder]) -> Results:
     """Every configuration among the folders, in the order given, seeds of one side by side."""
     families: dict[str, list[Run]] = {}
@@ -138,113 +138,30 @@ def load(folders: Iterable[RunFolder]) -> Results:
 def _is_unfinished(folder: RunFolder) -> bool:
     """Whether the run's configuration is sound and it simply has no finished fold yet."""
     try:
-        return _sound_config(folder) and not folder.finished
+        check_config(folder)
     except Unreadable:
         return False
-
-
-def _sound_config(folder: RunFolder) -> bool:
-    try:
-        config = folder.config
-    except (RequestError, OSError) as error:
-        raise Unreadable(str(error)) from None
-    lacking = [key for key in NEEDED_KEYS if key not in config]
-    if lacking:
-        raise Unreadable(f"{folder.path / 'run.json'} lacks {', '.join(lacking)}: train this run again")
-    return True
+    return not folder.finished
 
 
 def _read_run(folder: RunFolder, problems: list[Problem]) -> Run:
     """One folder as a run of one seed; a damaged fold is left out and told in `problems`."""
-    _sound_config(folder)
+    check_config(folder)
     if not folder.finished:
-        raise Unreadable(_progress_text(folder))
+        raise Unreadable(progress_text(folder))
     folds = []
     for number in folder.finished:
         try:
-            folds.append(_read_fold(folder, number).assign(fold=number))
+            folds.append(read_fold(folder, number).assign(fold=number))
         except Unreadable as reason:
             problems.append(Problem(folder.name, f"fold {number} is left out: {reason}"))
     if not folds:
         raise Unreadable("none of its folds can be read, so the run is left out")
     clips = pd.concat(folds, ignore_index=True)
-    _refuse_repeated_clips(clips)
-    return _as_run(folder, clips, _read_history(folder, problems))
-
-
-def _progress_text(folder: RunFolder) -> str:
-    reached = []
-    for fold in folder.folds:
-        try:
-            epochs = len(folder.history(fold))
-        except (OSError, ValueError):
-            continue
-        if epochs:
-            reached.append(f"fold {fold} is at epoch {epochs} of {folder.config.get('epochs', '?')}")
-    return f"no fold is finished yet ({'; '.join(reached) or 'no epoch has ended'}): let it train on"
-
-
-def _read_fold(folder: RunFolder, fold: int) -> pd.DataFrame:
-    """Checked test predictions: clip_id, group, selection, target, `probabilities` (a row a cell)."""
-    file = folder.fold(fold) / "predictions.csv"
-    again = f"remove {file} and train again, the other folds are kept"
-    try:
-        frame = folder.predictions(fold)
-        numbers = _numbers(frame.iloc[:, len(PREDICTION_COLUMNS) :])
-    except (OSError, ValueError) as error:
-        raise Unreadable(f"it cannot be read ({error}); {again}") from None
-    # pandas calls the second of two equal columns x.1
-    expected = [f"{name}.1" if name in PREDICTION_COLUMNS else name for name in folder.classes]
-    if list(frame.columns) != [*PREDICTION_COLUMNS, *expected]:
-        raise Unreadable(f"its columns are not run.json's {len(expected)} classes; {again}")
-    whole = np.isfinite(numbers).all(axis=1) & (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE)
-    whole &= (numbers >= 0).all(axis=1) & frame["target"].isin(folder.classes).to_numpy()
-    if not whole.all():
-        raise Unreadable(f"{np.sum(~whole)} of {len(whole)} rows are incomplete or no probabilities; {again}")
-    test = (frame["split"] == "test").to_numpy()
-    if not test.any() and (frame["split"] == "val").any():
-        raise Unreadable("it was trained blind, so it has validation predictions alone and no test score")
-    if not (test & (frame["selection"] == "last").to_numpy()).any():
-        raise Unreadable(f"it holds no test predictions of the last epoch; {again}")
-    clips = frame.loc[test, ["clip_id", "group", "selection", "target"]].copy()
-    clips["probabilities"] = list(numbers[test] / numbers[test].sum(axis=1, keepdims=True))
-    return clips
-
-
-def _numbers(columns: pd.DataFrame) -> Floats:
-    """The columns as numbers, NaN where a field is empty or no number."""
-    try:
-        return columns.to_numpy(dtype=float)
-    except ValueError:  # a damaged file: slower, column by column
-        return columns.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
-
-
-def _refuse_repeated_clips(clips: pd.DataFrame) -> None:
-    twice = clips.loc[clips.duplicated(["clip_id", "selection"]), "clip_id"]
-    if len(twice):
-        raise Unreadable(
-            f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no score can be trusted: "
-            "train this run again under another TAG"
-        )
-
-
-def _read_history(folder: RunFolder, problems: list[Problem]) -> pd.DataFrame:
-    """All epochs of all folds, below each other."""
-    parts = []
-    for fold in folder.folds:
-        try:
-            history = folder.history(fold)
-            parts.append(history[list(HISTORY_COLUMNS)].astype(float))
-        except (OSError, ValueError, KeyError) as error:
-            problems.append(
-                Problem(folder.name, f"the learning curve of fold {fold} is left out: history.csv, {error}")
-            )
-        else:
-            parts[-1].insert(0, "fold", fold)
-    empty = pd.DataFrame({name: pd.Series(dtype=float) for name in ("fold", *HISTORY_COLUMNS)})
-    history = pd.concat([part for part in parts if len(part)] or [empty], ignore_index=True)
-    history.insert(0, "seed", int(folder.config["seed"]))
-    return history
+    refuse_repeated_clips(clips)
+    history, damaged = read_history(folder)
+    problems.extend(Problem(folder.name, text) for text in damaged)
+    return _as_run(folder, clips, history)
 
 
 def _as_run(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:

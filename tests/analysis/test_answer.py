@@ -120,7 +120,7 @@ def test_an_interval_without_zero_that_does_not_stand_correction_says_so(
 def test_one_fold_cannot_correct_for_the_choice(made: Callable[..., Results]) -> None:
     runs = [MadeRun(skill=0.8, folds=(1,)), MadeRun(features="zcr", skill=0.3, folds=(1,))]
     found = said(made(*runs, clips=2000))
-    assert "1 fold, " in found.sentences[0]
+    assert "1 of 5 folds, " in found.sentences[0]
     assert found.sentences[2].startswith("With one fold alone the score cannot be corrected")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.results import Results, Run, load, on_categories
 from bench.made_runs import MadeRun, made_clips, make_run
-from train.runs import RunFolder, find
+from train.runs import RunFolder, find, write_config
 
 CLASSES = ["dog", "rain"]
 ROWS = [
@@ -150,6 +150,20 @@ def test_a_damaged_configuration_costs_only_its_own_run(tmp_path: Path, text: st
     assert [run.features for run in results.runs] == ["zcr"]
     assert words in results.problems[0].text
     assert not results.problems[0].unfinished
+
+
+@pytest.mark.parametrize(
+    "damage", [{"classes": [1, 2]}, {"classes": None}, {"folds": "all"}, {"folds": None}, {"seed": "x"}]
+)
+def test_a_malformed_configuration_is_said(
+    by_hand: Callable[..., RunFolder], damage: dict[str, object]
+) -> None:
+    folder = by_hand("mel", CLASSES, ROWS)
+    config = {**folder.config, **damage}
+    write_config(folder.path, config)
+    results = load([RunFolder(folder.path)])
+    assert not results.runs
+    assert "malformed classes, folds or seed" in results.problems[0].text
 
 
 def test_an_unfinished_run_says_how_far_it_is(tmp_path: Path) -> None:
