@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from commandline import RequestError, progress, text_table
 from features_cache.parts import fold_parts
 from pipeline import audio
-from pipeline.datasets import Dataset, load
+from pipeline.datasets import Dataset
+from pipeline.datasets.source import load_for
 from pipeline.likeness import NO_MOMENTS, Fingerprint, Pair, fingerprint, identical
 from pipeline.options import SourceOptions
 from pipeline.soundness import ARTEFACTS, SILENT, Soundness, measure
@@ -74,18 +75,7 @@ def rule(function: Rule) -> Rule:
 
 def run(options: SourceOptions) -> int:
     """Print what is wrong with a dataset; 1 where a leak is certain."""
-    dataset = load(
-        options.dataset,
-        options.data,
-        name=options.name,
-        archive=options.archive,
-        url=options.url,
-        audio_dir=options.audio_dir,
-        group=options.group,
-        sample_rate=options.sample_rate,
-        duration=options.duration,
-        seed=options.seed,
-    )
+    dataset = load_for(options)
     findings = findings_in(dataset)
     print(report(dataset, findings))
     return 1 if any(finding.severity == LEAK for finding in findings) else 0
@@ -133,7 +123,7 @@ def sources_in_two_folds(table: pd.DataFrame, dataset: Dataset) -> Iterator[Find
         if len(there) > 1
     ]
     yield Finding(
-        LEAK, "a source recording lies in several folds; training here leaves it out", spread, "sources"
+        LEAK, "a source recording lies in several folds; training here leaves it out", spread, "source"
     )
 
 

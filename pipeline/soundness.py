@@ -67,8 +67,9 @@ def clipped_share(y: Samples) -> float:
 
 
 def bandwidth(y: Samples, sample_rate: int) -> float:
-    """The highest frequency (Hz) that holds more than rounding, on average over the clip."""
-    whole = np.pad(y, (0, -len(y) % FRAME)).reshape(-1, FRAME)
+    """The highest frequency (Hz) that holds more than rounding, on average over the clip's whole frames."""
+    y = np.pad(y, (0, max(0, FRAME - len(y))))
+    whole = y[: len(y) // FRAME * FRAME].reshape(-1, FRAME)
     window = np.hanning(FRAME)
     power = np.mean(np.abs(np.fft.rfft(whole * window, axis=1)) ** 2, axis=0) / window.sum() ** 2 * 4
     filled = np.flatnonzero(10 * np.log10(power + 1e-20) > EMPTY)

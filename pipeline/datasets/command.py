@@ -10,7 +10,7 @@ from features_cache import cache_folder
 from features_cache.location import is_cache
 from pipeline.datasets import esc50
 from pipeline.datasets.dataset import Dataset
-from pipeline.datasets.source import load
+from pipeline.datasets.source import load_for
 from pipeline.options import SourceOptions
 
 SHOWN_CLASSES = 60  # a longer table hides what stands above it
@@ -20,18 +20,7 @@ FAULTS_SHOWN = 10
 
 def run(options: SourceOptions) -> int:
     """Download or make what is not there, check ESC-50's contents, print a summary."""
-    dataset = load(
-        options.dataset,
-        options.data,
-        name=options.name,
-        archive=options.archive,
-        url=options.url,
-        audio_dir=options.audio_dir,
-        group=options.group,
-        sample_rate=options.sample_rate,
-        duration=options.duration,
-        seed=options.seed,
-    )
+    dataset = load_for(options)
     print(summary(dataset))
     wrong = _faults(options, dataset)
     if wrong:

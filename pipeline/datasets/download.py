@@ -59,6 +59,7 @@ def fetch(url: str, to: Path, label: str = "download") -> bool:
     attempts in a row bring nothing new.
     """
     import requests
+    from urllib3.exceptions import HTTPError  # what requests lets through when it hands over single reads
 
     to.parent.mkdir(parents=True, exist_ok=True)
     part = Part(to)
@@ -72,7 +73,7 @@ def fetch(url: str, to: Path, label: str = "download") -> bool:
         except (
             requests.ConnectionError,
             requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
+            HTTPError,
         ) as error:
             reason = _reason(error)
         except requests.RequestException as error:
@@ -138,7 +139,7 @@ def _receive(answer: "Response", part: Part, begin: int, total: int, label: str)
     bar.unit_scale = True
     with bar, part.path.open("ab" if begin else "wb") as file:
         bar.update(begin)
-        for block in answer.iter_content(BLOCK):
+        while block := answer.raw.read1(BLOCK):  # what is there already: a break loses nothing of it
             file.write(block)
             bar.update(len(block))
             if file.tell() > MOST_BYTES:

@@ -44,15 +44,26 @@ ESC50 = Contents(clips=2000, classes=50, folds=5, sample_rate=44_100, samples=22
 
 
 def obtain(
-    data: Path, *, archive: str | Path | None = None, url: str | None = None, contents: Contents = ESC50
+    data: Path,
+    *,
+    archive: str | Path | None = None,
+    url: str | None = None,
+    audio_dir: Path | None = None,
+    contents: Contents = ESC50,
 ) -> Path:
     """The folder of ESC-50: the one that is there, else unpacked from `archive`, else downloaded.
 
-    Nothing is unpacked of an archive that is damaged, unsafe, or does not hold `contents`.
+    Nothing is unpacked of an archive that is damaged, unsafe, or does not hold `contents`. With the
+    sounds in `audio_dir` the folder needs hold nothing but the table, and nothing is fetched.
     """
     folder = data / "esc50"
-    if esc_layout.is_layout(folder):
+    if esc_layout.is_layout(folder, audio_dir):
         return folder
+    if audio_dir:
+        raise RequestError(
+            f"AUDIO_DIR={audio_dir} needs a folder there and the table {folder / 'meta' / 'esc50.csv'}; "
+            "or name the table, DATASET=….csv"
+        )
     with one_at_a_time(folder):
         if esc_layout.is_layout(folder):
             return folder

@@ -13,6 +13,7 @@ from pipeline.datasets.dataset import Dataset, Source
 from pipeline.datasets.folds import kept_group, with_folds
 from pipeline.datasets.groups import with_groups
 from pipeline.datasets.survey import survey
+from pipeline.options import SourceOptions
 from pipeline.synth import CATEGORIES as SYNTHETIC
 
 
@@ -39,11 +40,12 @@ def load(
     `<data>/<name>/folds.csv`, so that clips which come later do not move the others, and no later
     command groups them in another way because it was not told.
     """
+    data = Path(data)
     if dataset not in NAMED and is_cache(Path(dataset)):
         return _of_cache(Path(dataset), name)
     called = dataset_name(dataset, name)
     source = _source(dataset, data, archive, url, Path(audio_dir) if audio_dir else None)
-    kept_in = Path(data) / called / "folds.csv"
+    kept_in = data / called / "folds.csv"
     group = group or kept_group(kept_in)
     table, group_notes = with_groups(source, group)
     table, fold_notes = with_folds(table, kept_in, seed, group)
@@ -60,11 +62,27 @@ def load(
     )
 
 
+def load_for(options: SourceOptions) -> Dataset:
+    """The originals of the dataset that a command's options ask for."""
+    return load(
+        options.dataset,
+        options.data,
+        name=options.name,
+        archive=options.archive,
+        url=options.url,
+        audio_dir=options.audio_dir,
+        group=options.group,
+        sample_rate=options.sample_rate,
+        duration=options.duration,
+        seed=options.seed,
+    )
+
+
 def _source(
     dataset: str, data: Path, archive: str | Path | None, url: str | None, audio_dir: Path | None
 ) -> Source:
     if dataset in ("esc50", "esc10"):
-        folder = esc50.obtain(data, archive=archive, url=url)
+        folder = esc50.obtain(data, archive=archive, url=url, audio_dir=audio_dir)
         return esc50.subset(esc_layout.read(folder, audio_dir), dataset)
     if dataset == "synth":
         return esc_layout.read(synthetic.make(data / "synth"), audio_dir)

@@ -18,8 +18,8 @@ def survey(source: Source, sample_rate: int | None, duration: float | None) -> S
 
     Found are the commonest rate (the higher where two are as common) and the longest clip, 30 s at most.
     """
-    sample_rate, duration = sample_rate or source.sample_rate, duration or source.duration
     _refuse_impossible(sample_rate, duration)
+    sample_rate, duration = sample_rate or source.sample_rate, duration or source.duration
     if sample_rate and duration:
         return replace(source, sample_rate=sample_rate, duration=duration)
     headers = _headers(source.table["path"].tolist())

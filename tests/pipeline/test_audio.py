@@ -1,4 +1,4 @@
-"""Decoding: what librosa gives for every common kind of file, and a reason for every file that is not whole."""
+"""Decoding: what librosa gives for every common kind of file, a reason for every one that is not whole."""
 
 import os
 import resource

@@ -29,7 +29,7 @@ def rows(folder):
 
 @pytest.fixture(scope="module")
 def mel(folder, rows):
-    """(clips, bands, frames) in decibels, of every second sample: what the pairs differ in lies below 11 kHz."""
+    """(clips, bands, frames) in decibels, at half the rate: what the pairs differ in lies below 11 kHz."""
     sounds = [audio.load(folder / "audio" / name, RATE // 2, RATE // 2 * 5) for name in rows["filename"]]
     powers = [librosa.feature.melspectrogram(y=y, sr=RATE // 2, n_mels=64, hop_length=512) for y in sounds]
     return np.stack([librosa.power_to_db(power) for power in powers])
