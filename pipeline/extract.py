@@ -9,6 +9,7 @@ from joblib import cpu_count
 
 from commandline import RequestError, progress
 from features_cache.claims import Handle, claimed
+from features_cache.costs import write_costs
 from features_cache.failures import write_failures
 from features_cache.index import refresh
 from features_cache.layout import FeatureFile, forget
@@ -110,7 +111,14 @@ def _fill(
             outcome += one
             bar.update(one.clips)
     write_failures(asked.folder, asked.clips, found.clips, _named(asked, outcome))
+    write_costs(asked.folder, _seconds_a_clip(asked, outcome))
     return outcome
+
+
+def _seconds_a_clip(asked: Request, outcome: Outcome) -> dict[str, float]:
+    """Of every feature that was computed for a clip at least."""
+    told = zip(asked.specs, np.atleast_1d(outcome.computed), np.atleast_1d(outcome.seconds))
+    return {spec.stored: seconds / clips for spec, clips, seconds in told if clips}
 
 
 def _batch_length(found: Survey, expected: Cost) -> int:

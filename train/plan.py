@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from commandline import RequestError, nearest
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
+from features_cache.costs import extraction
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
 from features_cache.index import read_index
 from features_cache.location import INDEX, NAMED
@@ -133,6 +134,7 @@ class Plan:
             "hash": self.hash,
             "family": self.family,
             "options": identity(options),
+            "extraction": extraction(self.cache, [feature.stored for feature in features]),
             **fingerprint(self.cache, self.channels, self.table),
         }
 
