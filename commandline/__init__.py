@@ -6,8 +6,9 @@ variables, `FLAG=value`. This package imports nothing of the project.
 """
 
 from commandline.errors import RequestError, nearest
+from commandline.main import main
 from commandline.options import DataOptions, DatasetOptions, ReportsOptions, RunsOptions
-from commandline.parse import main, parse
+from commandline.parse import parse
 from commandline.show import duration, progress, size, text_table
 
 __all__ = [

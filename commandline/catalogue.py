@@ -11,7 +11,7 @@ import textwrap
 import typing
 from collections.abc import Iterator
 
-from commandline.parse import Command, options_of
+from commandline.parse import Command, options_of, variables_of
 
 STAGES = ("pipeline", "features_cache", "train", "analysis", "bench", "demo")
 
@@ -30,6 +30,11 @@ def all_options() -> Iterator[type]:
     """The options dataclass of every command."""
     for _, function in commands():
         yield options_of(function)
+
+
+def known_variables() -> set[str]:
+    """Every variable of every command."""
+    return {name for options in all_options() for name in variables_of(options)}
 
 
 def every_variable() -> str:

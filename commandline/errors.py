@@ -13,8 +13,8 @@ class RequestError(Exception):
     """
 
 
-def nearest(kind: str, word: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: the nearest known one, then the list.
+def nearest(kind: str, word: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
+    """The message for an unknown name: the nearest known one, then the list (or the part of it in `listed`).
 
     >>> nearest("feature", "mell", ["mel", "mfcc"])
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"
@@ -23,6 +23,7 @@ def nearest(kind: str, word: str, known: Iterable[str]) -> str:
     by_folded = {name.casefold(): name for name in names}
     close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
     hint = f"; did you mean {by_folded[close[0]]!r}?" if close else "."
-    listed = ", ".join(names[:LISTED_NAMES]) or "none"
+    names = sorted(listed) or names
+    shown = ", ".join(names[:LISTED_NAMES]) or "none"
     more = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
-    return f"unknown {kind} {word!r}{hint} Known: {listed}{more}"
+    return f"unknown {kind} {word!r}{hint} Known: {shown}{more}"

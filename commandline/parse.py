@@ -15,7 +15,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from commandline.errors import RequestError, nearest
 
@@ -27,36 +27,22 @@ HANDED_OVER = "--make"
 MAKES_OWN = ("PYTHON", "ALL")  # variables that the Makefile itself reads
 
 
-def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command that the words name and exit with its status: 0, 1, or 2 for a wrong request.
-
-    `commands` are functions `def name(options: SomeDataclass) -> int | None`; a single one takes
-    no command word. The package's name is that of the module that calls.
-    """
-    words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        command, rest = _choose(commands, words)
-        status = command(parse(options_of(command), rest, prog=_prog(commands, command)))
-    except RequestError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away; nobody is left to tell
-        sys.exit(1)
-    sys.exit(status or 0)
-
-
 def options_of(command: Command) -> type:
     """The dataclass that a command's one parameter is annotated with."""
     (parameter,) = inspect.signature(command, eval_str=True).parameters.values()
     return typing.cast(type, parameter.annotation)
 
 
-def parse(options: type, words: Sequence[str], prog: str | None = None) -> Any:
-    """An instance of the dataclass `options` from flags and `NAME=value` words."""
+def parse(
+    options: type,
+    words: Sequence[str],
+    prog: str | None = None,
+    variables_elsewhere: Callable[[], set[str]] = set,
+) -> Any:
+    """An instance of the dataclass `options` from flags and `NAME=value` words.
+
+    A variable that only other commands have (`variables_elsewhere`) is named in a line and left out.
+    """
     fields = {field.name: field for field in dataclasses.fields(options)}
     kinds = typing.get_type_hints(options, include_extras=True)
     flags = {_flag(name) for name in fields if not _is_positional(kinds[name])}
@@ -65,7 +51,12 @@ def parse(options: type, words: Sequence[str], prog: str | None = None) -> Any:
     for word in _unfold(words):
         assignment = VARIABLE.fullmatch(word)
         if assignment and not (expanded and expanded[-1] in awaiting):
-            expanded += _from_variable(*assignment.groups(), options=options, kinds=kinds)
+            variable, value = assignment.groups()
+            if variable.lower() in kinds:
+                expanded += _from_variable(variable, value, kinds[variable.lower()])
+            else:
+                _refuse_unknown_variable(variable, variables_of(options), variables_elsewhere())
+                print(f"{variable} has no use here and is left out", file=sys.stderr)
         else:
             expanded.append(word)
     _refuse_unknown_flags(expanded, flags)
@@ -77,13 +68,6 @@ def variables_of(options: type) -> list[str]:
     return [field.name.upper() for field in dataclasses.fields(options)]
 
 
-def known_variables() -> set[str]:
-    """Every variable of every command."""
-    from commandline.catalogue import all_options
-
-    return {name for options in all_options() for name in variables_of(options)}
-
-
 def split_make(blob: str) -> list[str]:
     r"""The words of make's MAKEOVERRIDES, which escapes blanks and backslashes and doubles dollars.
 
@@ -92,37 +76,6 @@ def split_make(blob: str) -> list[str]:
     """
     words = re.findall(r"(?:\\.|[^\s\\])+", blob, re.DOTALL)
     return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL).replace("$$", "$") for word in words]
-
-
-def _choose(commands: Sequence[Command], words: list[str]) -> tuple[Command, list[str]]:
-    if len(commands) == 1:
-        return commands[0], words
-    by_name = {command.__name__.rstrip("_"): command for command in commands}
-    if not words or words[0] in ("-h", "--help"):
-        print(_overview(by_name))
-        sys.exit(0 if words else 2)
-    if words[0] not in by_name:
-        raise RequestError(nearest("command", words[0], by_name))
-    return by_name[words[0]], words[1:]
-
-
-def _overview(by_name: dict[str, Command]) -> str:
-    width = max(map(len, by_name))
-    lines = [
-        f"  {name.ljust(width)}  {(inspect.getdoc(command) or '').splitlines()[0]}"
-        for name, command in by_name.items()
-    ]
-    return "\n".join([f"usage: python -m {_package()} COMMAND [--help]", "", *lines])
-
-
-def _package() -> str:
-    """`pipeline` for `python -m pipeline`, whose __main__ module has that package."""
-    return getattr(sys.modules.get("__main__"), "__package__", None) or "…"
-
-
-def _prog(commands: Sequence[Command], command: Command) -> str:
-    word = "" if len(commands) == 1 else " " + command.__name__.rstrip("_")
-    return f"python -m {_package()}{word}"
 
 
 def _unfold(words: Sequence[str]) -> list[str]:
@@ -143,14 +96,7 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _from_variable(variable: str, value: str, *, options: type, kinds: dict[str, Any]) -> list[str]:
-    kind = kinds.get(variable.lower())
-    if kind is None:
-        known = known_variables()
-        if variable not in known:
-            raise RequestError(nearest("variable", variable, variables_of(options) or known))
-        print(f"{variable} has no use here and is left out", file=sys.stderr)
-        return []
+def _from_variable(variable: str, value: str, kind: Any) -> list[str]:
     flag = _flag(variable.lower())
     if kind is bool:
         if value.lower() not in TRUE + FALSE:
@@ -185,6 +131,11 @@ def _refuse_unknown_flags(words: Sequence[str], flags: set[str]) -> None:
         flag = word.split("=")[0]
         if flag.startswith("--") and flag not in flags | {"--help"}:
             raise RequestError(nearest("option", flag, flags))
+
+
+def _refuse_unknown_variable(variable: str, own: list[str], elsewhere: set[str]) -> None:
+    if variable not in elsewhere:
+        raise RequestError(nearest("variable", variable, {*own, *elsewhere}, listed=own))
 
 
 def _tyro(options: type, words: list[str], prog: str | None) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from commandline.parse import known_variables
+from commandline.catalogue import known_variables
 
 ROOT = Path(__file__).resolve().parent.parent
 make_is_here = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

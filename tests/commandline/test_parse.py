@@ -7,6 +7,7 @@ import pytest
 from tyro.conf import Positional
 
 from commandline import RequestError, main, parse
+from commandline.catalogue import known_variables
 from commandline.parse import split_make
 
 
@@ -83,7 +84,7 @@ def test_a_mistake_gets_one_plain_line(words: list[str], message: str) -> None:
 
 
 def test_a_variable_of_other_commands_is_named_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    assert parse(Options, ["DATASET=synth"]) == Options()
+    assert parse(Options, ["DATASET=synth"], variables_elsewhere=known_variables) == Options()
     assert capsys.readouterr().err == "DATASET has no use here and is left out\n"
 
 
