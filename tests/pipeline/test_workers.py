@@ -1,0 +1,171 @@
+"""Worker processes: they end with their parent, a killed one costs no clip, nothing is left behind."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from bench.changing import Sounds
+from features_cache import Cache
+from pipeline import engine, extract, workers
+from pipeline.job import Batch, Outcome
+from pipeline.options import FeaturesCommand
+from pipeline.request import request
+from pipeline.workers import WorkerDied, Workers
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
+
+
+def threads_and_pid(item):
+    import numba
+    from threadpoolctl import threadpool_info
+
+    np.ones((8, 8)) @ np.ones((8, 8))  # loads the libraries' threads
+    counts = {library["num_threads"] for library in threadpool_info()} | {numba.get_num_threads()}
+    return os.getpid(), counts, os.environ["OMP_NUM_THREADS"]
+
+
+def die_at_one(batch):
+    if 1 in batch.rows:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome(clips=len(batch.rows))
+
+
+def die_once(flag):
+    if not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+def fail(item):
+    raise ValueError(f"not {item}")
+
+
+def batch_of(count):
+    table = np.ones((count, 1), bool)
+    return Batch(
+        np.arange(count), ["x"] * count, [""] * count, [(0, 0)] * count, table, table.astype(np.uint64)
+    )
+
+
+def test_libraries_use_one_thread_in_a_worker(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with Workers(1) as pool:
+        process, counts, variable = pool.call(threads_and_pid, None)
+    assert process != os.getpid()
+    assert counts == {1}
+    assert variable == "1"
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Forked workers: a spawned one loads its libraries anew."""
+    monkeypatch.setattr(workers, "START_METHOD", "fork")
+
+
+def test_an_exception_arrives_and_the_worker_goes_on(quick):
+    with Workers(1) as pool:
+        with pytest.raises(ValueError, match="not this"):
+            pool.call(fail, "this")
+        assert pool.call(os.path.basename, "a/b") == "b"
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_batch_done(quick, tmp_path):
+    with Workers(1) as pool:
+        with pytest.raises(WorkerDied):
+            pool.call(die_once, tmp_path / "died")
+        assert pool.call(die_once, tmp_path / "died") == "done"
+
+
+def test_only_the_clip_that_kills_its_worker_is_lost(quick):
+    with Workers(1) as pool:
+        outcome = engine._surely(pool, die_at_one, batch_of(2))
+    assert outcome.clips == 2
+    ((row, _, reason),) = outcome.failures
+    assert row == 1
+    assert "died twice" in reason
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    return Sounds(tmp_path_factory.mktemp("many") / "sounds", random.Random(0), clips=CLIPS)
+
+
+def options(sounds, data, jobs):
+    return FeaturesCommand(
+        dataset=str(sounds.csv),
+        data=data,
+        features="mel harmonic",
+        sample_rate=44100,
+        duration=5.0,
+        jobs=jobs,
+    )
+
+
+@pytest.fixture
+def started(many, tmp_path):
+    """A run as a user starts it, with two workers, in a process group of its own."""
+    words = [f"DATASET={many.csv}", f"DATA={tmp_path}", "SAMPLE_RATE=44100", "DURATION=5", "JOBS=2"]
+    with (tmp_path / "shown.txt").open("w") as shown:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "features", "FEATURES=mel harmonic", *words],
+            cwd=ROOT,
+            stdout=shown,
+            stderr=shown,
+            start_new_session=True,
+        )
+    yield run
+    with suppress(ProcessLookupError):
+        os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+
+
+def done(folder):
+    """Maps that count as done, once the files are there."""
+    if not (folder / "index.h5").exists():
+        return 0
+    cache = Cache(folder)
+    return int(cache.readable(["mel"]).sum() + cache.readable(["harmonic"]).sum())
+
+
+def wait_for(condition, run, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        assert run.poll() is None
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["parent alone", "all"])
+def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, tmp_path, alone):
+    shared_memory = set(Path("/dev/shm").iterdir())
+    folder = tmp_path / "sounds" / "features"
+    wait_for(lambda: done(folder) > 5, started)
+    spawned = [
+        one for one in psutil.Process(started.pid).children() if "spawn_main" in " ".join(one.cmdline())
+    ]
+    assert len(spawned) == 2
+    (os.kill if alone else os.killpg)(started.pid, signal.SIGKILL)
+    started.wait()
+    _, living = psutil.wait_procs(spawned, timeout=2)
+    assert not living
+    left = done(folder)
+    time.sleep(0.2)
+    assert 0 < done(folder) == left < 2 * CLIPS
+    assert set(Path("/dev/shm").iterdir()) <= shared_memory
+    second = options(many, tmp_path, jobs=1)
+    outcome = extract.extract(request(second), second)
+    assert outcome.computed.sum() == 2 * CLIPS - left
+    assert done(folder) == 2 * CLIPS
+    assert not list((folder / "locks").glob("run-*"))
