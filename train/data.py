@@ -153,8 +153,6 @@ class Streamed:
 def open_source(stack: Stack, positions: Positions, device: torch.device, resident: str) -> Source:
     """The residence that was asked for; by itself the first that fits, of the GPU, RAM, a stream."""
     place = choose_residence(stack, len(positions), device) if resident == "auto" else resident
-    if place == "gpu" and device.type == "cpu":
-        raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
     if place == "stream":
         return Streamed(stack, device)
     return Resident(stack, positions, device, device if place == "gpu" else torch.device("cpu"))

@@ -127,7 +127,7 @@ PLACES = frozenset({"dataset", "name", "data", "runs", "resident", "tracker", "t
 NO_IDENTITY = PLACES | {"folds", "recipe", "curve", "tag", "note"}
 PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
 # Fields whose value alone, or after one letter, says what it is; others are written field=value.
-SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": ""}
+SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
 
 # What a kind of model has no use for.
 LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "blind"}

@@ -3,7 +3,8 @@
 import os
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,15 @@ def execute(options: RunOptions) -> RunFolder | None:
         _say(f"{folder.path} has these folds already")
         _update(folder, options)
         return folder
-    devices = options.device.split()
+    devices = [device_of(one) for one in options.device.split()]
+    if options.resident == "gpu" and "cpu" in devices:
+        raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
     if len(devices) > 1:
         failed = spread.over(options, waiting, devices)
         if failed:
             raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
         return RunFolder(chosen.path)
-    world, device = distributed.enter(device_of(options.device))
+    world, device = distributed.enter(devices[0])
     try:
         _tell_left_out(chosen, waiting)
         if chosen.model.kind == "linear":
@@ -153,7 +156,7 @@ class Training:
     def folds(self) -> None:
         forecast = self._forecast()
         for number in self.waiting:
-            with self._lock(number):
+            with self._claim(number):
                 self._fold(number, forecast)
 
     def _fold(self, number: int, forecast: Forecast) -> None:
@@ -236,12 +239,19 @@ class Training:
             self.options.tracker, trackers.Fold(config, self.plan.path.name, number, done, folder)
         )
 
-    def _lock(self, number: int) -> Lock:
-        """Held while the fold trains; RequestError where another process trains it."""
+    @contextmanager
+    def _claim(self, number: int) -> Iterator[None]:
+        """Hold the fold while it trains; RequestError where another process trains it."""
+        if not self.world.first:
+            yield
+            return
         lock = Lock(self.plan.path / f"fold{number}" / ".lock")
-        if self.world.first and not lock.take():
-            raise RequestError(f"fold {number} of {self.plan.path} is being trained by another process")
-        return lock
+        try:
+            if not lock.take():
+                raise RequestError(f"fold {number} of {self.plan.path} is being trained by another process")
+            yield
+        finally:
+            lock.release()
 
     def _diverged(self, number: int, diverged: loop.Diverged) -> str:
         kept = (

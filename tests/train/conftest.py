@@ -1,0 +1,26 @@
+"""The little cache, and options of a run on it that takes a second."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.train import sounds
+from tests.train.little import clip_table, fill, little_options
+from train.options import RunOptions
+from train.runs import RunFolder
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fill(tmp_path_factory.mktemp("cached") / "little" / "features", clip_table())
+
+
+@pytest.fixture
+def options(cache_folder: Path, tmp_path: Path) -> RunOptions:
+    return little_options(cache_folder, tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def sounding(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run on sounds that are told apart at once, with their cache and their files beside it."""
+    return sounds.train_run(tmp_path_factory.mktemp("sounding"))

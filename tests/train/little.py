@@ -1,0 +1,63 @@
+"""A little cache that any model learns at once: 48 clips, 4 classes, 3 folds, two clips a recording."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from features_cache import bring
+from train.options import RunOptions
+
+CLASSES = ("bell", "cat", "dog", "rain")
+CATEGORIES = {"bell": "things", "cat": "animals", "dog": "animals", "rain": "things"}
+FOLDS, TAKES = 3, 4
+ROWS, FRAMES = 16, 24
+
+
+def clip_table() -> pd.DataFrame:
+    rows = [
+        {
+            "clip_id": f"{label}-{fold}-{take}",
+            "label": label,
+            "category": CATEGORIES[label],
+            "fold": fold,
+            "group": f"{label}{fold}{take // 2}",
+        }
+        for fold in range(1, FOLDS + 1)
+        for label in CLASSES
+        for take in range(TAKES)
+    ]
+    return pd.DataFrame(rows)
+
+
+def fill(folder: Path, table: pd.DataFrame) -> Path:
+    """`mel` tells the classes apart by their rows, `chroma` by theirs but less, `blank` not at all."""
+    bring.create_cache(folder, table, sample_rate=8000, duration=0.5)
+    chance = np.random.default_rng(7)
+    number = np.array([CLASSES.index(label) for label in table["label"]])
+    band = np.arange(ROWS)[None] // 4 == number[:, None]  # each class four rows of its own
+    noise = chance.normal(size=(3, len(table), ROWS, FRAMES))
+    mel = 4.0 * band[:, :, None] + noise[0] - 20
+    chroma = 1.0 * band[:, :12, None] + noise[1, :, :12]
+    bring.create_feature(folder, "mel", mel, table["clip_id"], units="dB", row_unit="Hz")
+    bring.create_feature(folder, "chroma", chroma, table["clip_id"], row_unit="pitch class")
+    bring.create_feature(folder, "blank", noise[2, :, :1], table["clip_id"])
+    bring.create_feature(folder, "waveform", chance.normal(size=(len(table), 1, 4000)), table["clip_id"])
+    return folder
+
+
+def little_options(cache: Path, runs: Path) -> RunOptions:
+    """A run of a second: the smallest network, a grid of 16x16, two epochs, nothing measured."""
+    return RunOptions(
+        dataset=str(cache),
+        runs=runs,
+        features="mel",
+        model="cnn4",
+        epochs=2,
+        batch=8,
+        grid="16x16",
+        augment="none",
+        precision="fp32",
+        threads="1",
+        device="cpu",
+    )

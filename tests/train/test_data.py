@@ -1,0 +1,145 @@
+"""From the cache to batches: statistics by known answers, and the same numbers wherever the features are kept."""
+
+import numpy as np
+import pytest
+import torch
+
+from commandline import RequestError
+from features_cache import Cache, parse_set
+from train.data import Resident, Stack, Streamed, choose_residence, grid_of, resize, row_axes
+from train.statistics import FLOOR, Statistics, survey
+
+CPU = torch.device("cpu")
+EVERY = np.arange(48)
+
+
+@pytest.fixture(scope="module")
+def cache(cache_folder):
+    return Cache(cache_folder)
+
+
+@pytest.fixture(scope="module")
+def measured(cache):
+    return survey(cache, parse_set("mel+chroma"), EVERY)
+
+
+@pytest.mark.parametrize("norm", ["feature", "row"])
+def test_statistics_are_those_of_the_named_clips_alone(cache, measured, norm):
+    some = np.arange(3, 20)
+    values = cache.read("mel", some).astype(np.float64)
+    axes = (0, 1, 2) if norm == "feature" else (0, 2)
+    mel, _ = measured.statistics(some, norm)
+    np.testing.assert_allclose(mel.center, values.mean(axis=axes).ravel(), rtol=1e-5)
+    np.testing.assert_allclose(mel.scale, values.std(axis=axes).ravel(), rtol=1e-4)
+    standard = mel.apply(values.astype(np.float32))
+    np.testing.assert_allclose(standard.mean(axis=axes), 0, atol=1e-4)
+    np.testing.assert_allclose(standard.std(axis=axes), 1, atol=1e-3)
+
+
+def test_by_clip_each_clip_has_its_own(cache, measured):
+    mel, _ = measured.statistics(EVERY, "clip")
+    standard = mel.apply(
+        cache.read("mel", EVERY[:4]).astype(np.float32) * np.float32([[[1]], [[2]], [[3]], [[9]]])
+    )
+    np.testing.assert_allclose(standard.mean(axis=(1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(standard.std(axis=(1, 2)), 1, atol=1e-3)
+
+
+def test_without_a_norm_values_stay(cache, measured):
+    values = cache.read("mel", EVERY).astype(np.float32)
+    assert np.array_equal(measured.statistics(EVERY, "none")[0].apply(values), values)
+
+
+def test_a_constant_row_becomes_zero_and_does_not_explode():
+    from train.statistics import _statistics
+
+    mean, square = np.array([5.0, 0.0]), np.array([25.0 + 1e-12, 16.0])
+    found = _statistics("row", mean, square)
+    whole = np.sqrt(square.mean() - mean.mean() ** 2)
+    assert found.scale[0] == pytest.approx(FLOOR * whole)
+    np.testing.assert_allclose(found.apply(np.float32([[[5, 5], [4, -4]]])), [[[0, 0], [1, -1]]], atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["feature", "clip"])
+def test_a_feature_that_is_constant_everywhere_becomes_zero(norm):
+    from train.statistics import _statistics
+
+    found = _statistics(norm, np.array([3.0]), np.array([9.0]))
+    assert np.array_equal(found.apply(np.full((2, 1, 4), 3, np.float32)), np.zeros((2, 1, 4)))
+
+
+def test_statistics_survive_a_checkpoint(measured):
+    for one in measured.statistics(EVERY, "row"):
+        back = Statistics.restore(one.state())
+        assert np.array_equal(back.center, one.center) and np.array_equal(back.scale, one.scale)
+
+
+def stack(cache, measured, grid=(10, 30)):
+    return Stack(cache, parse_set("mel+chroma"), measured.statistics(EVERY, "row"), grid)
+
+
+def test_every_residence_hands_out_the_same_numbers(cache, measured):
+    chance = np.random.default_rng(0)
+    wanted = [chance.choice(EVERY[8:], size, replace=False) for size in (7, 1, 16, 3, 12)]
+    kept = stack(cache, measured)
+    ram = list(Resident(kept, EVERY[8:], CPU, CPU).batches(wanted))
+    stream = list(Streamed(kept, CPU).batches(wanted))
+    assert len(ram) == len(stream) == len(wanted)
+    for one, other, positions in zip(ram, stream, wanted, strict=True):
+        assert one.shape == (len(positions), 2, 10, 30) and one.dtype == torch.float32
+        assert torch.equal(one, other)
+        assert torch.equal(one, kept(positions).float())  # a clip's numbers do not depend on its neighbours
+        assert torch.equal(one[:1], kept(positions[:1]).float())
+
+
+def test_an_error_of_the_reading_thread_reaches_the_loop(cache, measured):
+    with pytest.raises(IndexError):
+        list(Streamed(stack(cache, measured), CPU).batches([EVERY, np.array([999])]))
+
+
+def test_what_does_not_fit_is_streamed(cache, measured, monkeypatch):
+    small, huge = stack(cache, measured), stack(cache, measured, grid=(50_000, 50_000))
+    assert choose_residence(small, 48, CPU) == "ram"
+    assert choose_residence(huge, 48, CPU) == "stream"
+
+
+def test_resizing_keeps_means_and_a_constant():
+    values = torch.randn(2, 12, 40, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(resize(values, (12, 40)), values)
+    assert resize(torch.full((1, 3, 5), 7.0), (8, 2)).allclose(torch.tensor(7.0))
+    assert resize(values, (6, 10)).mean().item() == pytest.approx(values.mean().item(), abs=0.02)
+    assert resize(torch.tensor([[[1.0, 2.0]]]), (4, 2)).tolist() == [[[1.0, 2.0]] * 4]  # one row becomes all
+
+
+def test_a_ramp_stays_a_ramp():
+    ramp = torch.arange(8.0).view(1, 1, 8)
+    assert resize(ramp, (1, 16))[0, 0, 1:-1].diff().allclose(torch.tensor(0.5))
+
+
+def test_grids():
+    assert grid_of("64x108", []) == (64, 108)
+    assert grid_of("native", [(128, 431), (12, 432)]) == (128, 432)
+    for wrong in ("64", "64x", "0x5", "axb", "-3x4", ""):
+        with pytest.raises(RequestError, match="rows x frames"):
+            grid_of(wrong, [])
+
+
+def test_rows_are_told_to_the_augmentations(cache):
+    assert row_axes(cache, parse_set("mel+chroma+blank+waveform")) == ("frequency", "cyclic", "none", "wave")
+    assert row_axes(cache, parse_set("mel:3-3")) == ("none",)
+
+
+def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):
+    read = Cache.read
+
+    def with_nan(self, channel, ids):
+        values = read(self, channel, ids).copy()
+        values[np.isin(np.asarray(ids), [4, 40])] = np.nan
+        return values
+
+    monkeypatch.setattr(Cache, "read", with_nan)
+    found = survey(cache, parse_set("mel+chroma"), EVERY)
+    ids = cache.clips["clip_id"]
+    assert found.unusable == {ids[4]: "mel holds NaN or infinity", ids[40]: "mel holds NaN or infinity"}
+    good = np.setdiff1d(EVERY, [4, 40])
+    assert all(np.isfinite(one.center).all() for one in found.statistics(good, "feature"))

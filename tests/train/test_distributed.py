@@ -1,0 +1,106 @@
+"""Two processes train what one process trains that averages the gradients of two half-batches."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from train import checkpoint, fold, loop, plan, run, runs
+from train.arithmetic import Arithmetic
+from train.distributed import World
+from train.options import RunOptions, words
+
+ROOT = Path(__file__).resolve().parents[2]
+HALVES = 2
+
+
+@pytest.fixture
+def shared(options: RunOptions) -> RunOptions:
+    return dataclasses.replace(
+        options, folds=(1,), epochs=2, augment="shift,gain,mix=0.4", optimizer="sgd", curve=0
+    )
+
+
+def torchrun(options: RunOptions, folds: str) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(HALVES)]
+    done = subprocess.run(
+        [*command, "-m", "train", "run", *words(options), f"FOLDS={folds}"],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def reference(options: RunOptions) -> nn.Module:
+    """One process: every batch in two halves, each with batch statistics of its own, gradients averaged."""
+    chosen = plan.make(options)
+    network = fold.draw_network(chosen, 1)
+    prepared = fold.prepare(chosen, 1, network, network, Arithmetic(), World())
+    course, lesson = prepared.course, prepared.lesson
+    network.train()
+    for epoch in range(options.epochs):
+        generators = [
+            loop.seeded(torch.Generator(), options.seed, 1, epoch + 1, rank) for rank in range(HALVES)
+        ]
+        for index, batch in enumerate(loop.batches(lesson, options, epoch + 1)):
+            for group in course.optimiser.param_groups:
+                group["lr"] = course.schedule.rate(epoch * course.steps + index)
+            course.optimiser.zero_grad()
+            kept = {}
+            for rank, half in enumerate(np.array_split(batch, HALVES)):
+                (x,) = lesson.source.batches([half])
+                y = nn.functional.one_hot(torch.from_numpy(lesson.targets[half]), lesson.classes).float()
+                x, y = course.augmenter(x, y, lesson.axes, generators[rank])
+                y = (1 - options.smoothing) * y + options.smoothing / lesson.classes
+                (nn.functional.cross_entropy(network(x), y) / HALVES).backward()
+                if rank == 0:  # the first process's running statistics are everyone's
+                    kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
+            for name, buffer in network.named_buffers():
+                buffer.copy_(kept[name])
+            course.optimiser.step()
+    return network
+
+
+def test_two_processes_equal_one_with_two_half_batches(shared):
+    torchrun(shared, "1")
+    (folder,) = runs.find(shared.runs)
+    assert folder.finished == [1] and folder.config["threads"] == 1
+    found = checkpoint.load(folder.fold(1) / "last.pt")["network"]
+    wanted = reference(shared).state_dict()
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        torch.testing.assert_close(found[name], wanted[name], rtol=1e-4, atol=1e-5, msg=name)
+    alone = run.execute(dataclasses.replace(shared, tag="alone"))
+    single = checkpoint.load(alone.fold(1) / "last.pt")["network"]
+    assert not torch.allclose(
+        single["fc.weight"] if "fc.weight" in single else next(iter(single.values())),
+        next(iter(found.values())),
+        atol=1e-5,
+    )
+
+
+def test_each_process_takes_its_share_of_a_batch():
+    batch = np.arange(7)
+    shares = [World(rank, 3).share(batch) for rank in range(3)]
+    assert [len(share) for share in shares] == [3, 2, 2]
+    assert np.array_equal(np.concatenate(shares), batch)
+
+
+def test_folds_spread_over_devices_are_the_same_run(options):
+    spread = run.execute(dataclasses.replace(options, device="cpu cpu", threads="1"))
+    assert spread.finished == [1, 2, 3]
+    alone = run.execute(dataclasses.replace(options, runs=options.runs / "alone"))
+    assert alone.name == spread.name
+    for number in (1, 2, 3):
+        files = [one.fold(number) / "predictions.csv" for one in (spread, alone)]
+        assert files[0].read_bytes() == files[1].read_bytes()

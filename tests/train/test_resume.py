@@ -1,0 +1,139 @@
+"""Killed at any time and continued, a run ends with the same bytes as if it had not been."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from commandline import RequestError
+from features_cache.locks import Lock
+from tests.train.little import little_options
+from train import checkpoint, plan, run, runs
+from train.options import RunOptions, words
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def thorough(options: RunOptions, **changes: object) -> RunOptions:
+    """All that is carried from epoch to epoch: average, momentum, best epoch, plateau."""
+    carried = {"ema": 0.9, "val": "group", "schedule": "plateau", "augment": "mask,shift,gain,mix=0.4"}
+    return dataclasses.replace(options, **{"folds": (1,), "epochs": 3, "patience": 5, **carried, **changes})
+
+
+def without_seconds(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file).drop(columns="seconds")
+
+
+def assert_same(one, other) -> None:
+    """Same predictions, byte for byte; same weights, bit for bit; same history but for the clock."""
+    mine, theirs = one.fold(1), other.fold(1)
+    assert (mine / "predictions.csv").read_bytes() == (theirs / "predictions.csv").read_bytes()
+    for name in ("last.pt", "best.pt"):
+        states = [checkpoint.load(folder / name)["network"] for folder in (mine, theirs)]
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    pd.testing.assert_frame_equal(
+        without_seconds(mine / "history.csv"), without_seconds(theirs / "history.csv")
+    )
+
+
+def rows(history: Path) -> bytes:
+    return history.read_bytes() if history.exists() else b""
+
+
+def kill_after(options: RunOptions, epochs: int, history: Path) -> None:
+    """Start the command, wait until `epochs` rows stand in history.csv, then SIGKILL without warning."""
+    job = subprocess.Popen(
+        [sys.executable, "-m", "train", "run", *words(options)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+    )
+    until = time.monotonic() + 120
+    while rows(history).count(b"\n") <= epochs:
+        assert job.poll() is None, job.stderr.read().decode()
+        assert time.monotonic() < until, "the run did not get so far"
+        time.sleep(0.002)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    job.stderr.close()
+
+
+def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
+    long = thorough(options, epochs=30, patience=0, grid="32x32", precision="auto")
+    straight = run.execute(long)
+    killed = dataclasses.replace(long, runs=tmp_path / "killed")
+    history = killed.runs / "little" / straight.name / "fold1" / "history.csv"
+    for epochs in (1, 9):
+        kill_after(killed, epochs, history)
+        before = rows(history)
+        assert not (history.parent / "predictions.csv").exists(), "it was finished before it was killed"
+    continued = run.execute(killed)
+    assert rows(history).startswith(before[: before.rfind(b"\n") + 1])  # what was there stays byte for byte
+    assert_same(straight, continued)
+
+
+@pytest.fixture(scope="module")
+def uncut(cache_folder, tmp_path_factory):
+    """The same run, never disturbed."""
+    return run.execute(thorough(little_options(cache_folder, tmp_path_factory.mktemp("uncut"))))
+
+
+class Killed(BaseException):
+    """Ends a run in the middle of a write."""
+
+
+@pytest.mark.parametrize("at", range(10))
+def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
+    """Every file and row that an epoch writes, cut off before it begins or (a row) in its middle."""
+    count = 0
+
+    def cut(write):
+        def perhaps(file, content):
+            nonlocal count
+            count += 1
+            if count == at + 1:
+                if write is append:
+                    with (file / "history.csv").open("a") as handle:
+                        handle.write(content[: len(content) // 2])
+                raise Killed
+            return write(file, content)
+
+        return perhaps
+
+    save, append = checkpoint.save, checkpoint.append_history
+    monkeypatch.setattr(checkpoint, "save", cut(save))
+    monkeypatch.setattr(checkpoint, "append_history", cut(append))
+    try:
+        run.execute(thorough(options))
+    except Killed:
+        pass
+    else:
+        assert count <= at  # there is no such write
+    monkeypatch.setattr(checkpoint, "save", save)
+    monkeypatch.setattr(checkpoint, "append_history", append)
+    assert_same(uncut, run.execute(thorough(options)))
+
+
+def test_the_choice_of_arithmetic_is_taken_up_again(options):
+    options = dataclasses.replace(options, folds=(1,), precision="auto")
+    folder = run.execute(options)
+    config = folder.config
+    other = {"bf16": "fp32", "fp32": "bf16"}[config["precision"]]
+    runs.write_config(folder.path, config | {"precision": other, "channels_last": False})
+    again = runs.RunFolder(run.execute(dataclasses.replace(options, folds=(2,))).path)
+    assert (again.config["precision"], again.config["channels_last"]) == (other, False)
+    assert again.finished == [1, 2]
+
+
+def test_two_processes_do_not_train_the_same_fold(options):
+    folder = plan.make(options).path / "fold1"
+    folder.mkdir(parents=True)
+    with Lock(folder / ".lock"), pytest.raises(RequestError, match=r"fold 1 .* is being trained by another"):
+        run.execute(options)

@@ -1,0 +1,280 @@
+"""A whole run: what it leaves behind, which requests it refuses, what joins it and what does not."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from commandline import RequestError
+from features_cache import bring
+from features_cache.index import read_index, write_index
+from tests.train.little import CLASSES, clip_table, fill
+from train import checkpoint, plan, run, runs, summary
+from train.options import RunOptions
+from train.score import score
+
+
+def change(options: RunOptions, **changes: object) -> RunOptions:
+    return dataclasses.replace(options, **changes)
+
+
+def test_a_run_leaves_what_analysis_reads(options):
+    folder = run.execute(options)
+    assert folder.path == options.runs / "little" / "mel-cnn4-e2-b8-16x16-augment=none-cpu-fp32-threads=1"
+    assert folder.finished == folder.folds == [1, 2, 3]
+    config = json.loads((folder.path / "run.json").read_text())
+    assert [one["name"] for one in config["classes"]] == list(CLASSES)
+    assert (config["grid"], config["precision"], config["threads"], config["synthetic"]) == (
+        "16x16",
+        "fp32",
+        1,
+        False,
+    )
+    assert config["channels"][0]["rows"] == [0, 15] and config["parameters"] > 1000
+    for fold in folder.folds:
+        predictions, history = folder.predictions(fold), folder.history(fold)
+        assert set(predictions["split"]) == {"test"} and set(predictions["selection"]) == {"last"}
+        assert predictions["clip_id"].str.contains(f"-{fold}-").all() and len(predictions) == 16
+        np.testing.assert_allclose(predictions[list(CLASSES)].sum(axis=1), 1, atol=1e-5)
+        assert history["epoch"].tolist() == [1, 2]
+        assert history.filter(like="val_").isna().all(axis=None) and history.filter(like="test_").notna().all(
+            axis=None
+        )
+        last = score(*summary.answers(folder, fold))
+        assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # one and the same scoring
+        assert last["loss"] == pytest.approx(history["test_loss"].iloc[-1], rel=1e-6)
+        state = torch.load(folder.fold(fold) / "last.pt", weights_only=True)
+        assert state["epoch"] == 2 and "progress" not in state  # a finished fold keeps weights only
+        assert not (folder.fold(fold) / "best.pt").exists()
+
+
+def test_a_learnable_set_is_learned(options):
+    learned = run.execute(change(options, epochs=8, curve=0, smoothing=0.0))
+    assert summary.scores(learned)["accuracy"].mean() > 0.9
+
+
+def test_shuffled_labels_stay_at_chance(options, tmp_path):
+    table = clip_table()
+    dataset = fill(tmp_path / "shuffled", table)  # the sounds of these labels ...
+    labels = table.groupby("fold")["label"]
+    table["label"] = labels.transform(lambda one: np.random.default_rng(1).permutation(one))
+    clips, settings = read_index(dataset)
+    write_index(dataset, clips.assign(label=table["label"]), settings)  # ... under others
+    chance = run.execute(change(options, dataset=str(dataset), epochs=8, curve=0))
+    assert 0.05 < summary.scores(chance)["accuracy"].mean() < 0.5  # a quarter of 48 clips, four deviations
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(options, tmp_path):
+    first, again, other = (
+        run.execute(
+            change(options, folds=(2,), augment="mask,shift,gain,mix=0.4", runs=tmp_path / name, seed=seed)
+        )
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    files = [(one.fold(2) / "predictions.csv").read_bytes() for one in (first, again, other)]
+    assert files[0] == files[1] != files[2]
+    assert first.family == other.family and first.config["hash"] != other.config["hash"]
+
+
+def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options, capsys):
+    folder = run.execute(change(options, folds=(2,)))
+    before = (folder.fold(2) / "last.pt").stat().st_mtime_ns
+    assert folder.finished == [2]
+    again = run.execute(change(options, note="to be kept", curve=1, resident="stream"))
+    assert again == folder and again.finished == [1, 2, 3]
+    assert (folder.fold(2) / "last.pt").stat().st_mtime_ns == before
+    assert runs.RunFolder(folder.path).config["note"] == "to be kept"
+    assert run.execute(options) == folder and "has these folds already" in capsys.readouterr().err
+
+
+def test_another_configuration_never_touches_a_folder(options):
+    folder = run.execute(change(options, folds=(1,)))
+    config = json.loads((folder.path / "run.json").read_text())
+    runs.write_config(folder.path, config | {"hash": "0" * 12, "options": config["options"] | {"lr": 3.0}})
+    with pytest.raises(RequestError, match=r"different: LR.*TAG="):
+        run.execute(options)
+    assert run.execute(change(options, tag="mine", folds=(1,))).name == folder.name + "-mine"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"features": "mell"}, r"lacks mell.*did you mean 'mel'.*run make features DATASET="),
+        ({"features": "mel+mfcc"}, r'lacks mfcc .*FEATURES="mfcc"'),
+        ({"features": "mel:3-16"}, "rows 0 to 15"),
+        ({"features": "mel chroma"}, "expected one feature set"),
+        ({"features": "mel+waveform"}, "not waveform; .*aclnet"),
+        ({"model": "aclnet"}, "takes waveform alone"),
+        ({"model": "resnet19"}, "did you mean 'resnet18'"),
+        ({"dataset": "ezc50"}, "did you mean 'esc50'"),
+        ({"dataset": "esc10"}, "run make features DATASET=esc10"),
+        ({"folds": (4,)}, "FOLDS=4: the folds are 1 2 3"),
+        ({"grid": "16"}, "GRID=16: expected rows x frames"),
+        ({"augment": "masks"}, "did you mean 'mask'"),
+        ({"recipe": "nonesuch"}, "unknown recipe"),
+        ({"device": "gpu"}, "DEVICE=gpu cannot be used"),
+        ({"threads": "many"}, "THREADS=many"),
+        ({"copies": 2}, "the cache holds 0 altered copies.*COPIES=2"),
+        ({"schedule": "plateau"}, "give VAL=group"),
+        ({"blind": True}, "give VAL=group"),
+        ({"weights": "nowhere.pth"}, "no such file"),
+        ({"resident": "gpu"}, "RESIDENT=gpu needs"),
+        ({"tracker": "tensorbord"}, "did you mean 'tensorboard'"),
+    ],
+)
+def test_a_wrong_request_is_told_before_anything_is_written(options, tmp_path, changes, message):
+    with pytest.raises(RequestError, match=message):
+        run.execute(change(options, data=tmp_path / "data", **changes))
+    assert not list(options.runs.glob("*/*/run.json"))
+
+
+def little(folder: Path, table: pd.DataFrame) -> str:
+    bring.create_cache(folder, table)
+    bring.create_feature(
+        folder, "mel", np.random.default_rng(0).normal(size=(len(table), 4, 5)), table["clip_id"]
+    )
+    return str(folder)
+
+
+def test_one_class_cannot_be_trained(options, tmp_path):
+    dataset = little(tmp_path / "one", clip_table().query("label == 'cat'"))
+    with pytest.raises(RequestError, match="one class only"):
+        run.execute(change(options, dataset=dataset))
+
+
+def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
+    dataset = little(tmp_path / "thin", clip_table().query("label != 'cat' or fold == 1"))
+    folder = run.execute(change(options, dataset=dataset, epochs=1))
+    said = capsys.readouterr().err
+    assert "fold 1: no clip of cat is trained on" in said and "fold 2: no clip of cat is tested" in said
+    assert folder.complete
+
+
+def test_clips_that_cannot_be_used_are_left_out_and_counted(options, tmp_path, capsys):
+    cache = fill(tmp_path / "damaged", clip_table())
+    reader = plan.Cache(cache)
+    feature = reader["mel"].file
+    values = np.memmap(
+        cache / "mel.h5", feature.dtype, "r+", offset=feature.values_offset, shape=feature.shape
+    )
+    values[5] = 7  # its CRC tells
+    values.flush()
+    folder = run.execute(change(options, dataset=str(cache), epochs=1))
+    assert f"1 clips left out ({clip_table()['clip_id'][5]}: mel: damaged)" in capsys.readouterr().err
+    assert len(folder.predictions()) == 47
+
+
+def test_categories_are_told_apart(options):
+    folder = run.execute(change(options, task="categories", folds=(1,)))
+    assert folder.classes == ["animals", "things"] and "-categories" in folder.name
+    assert set(folder.predictions(1)["target"]) == {"animals", "things"}
+
+
+def test_a_clip_without_category_is_told(options, tmp_path):
+    table = clip_table()
+    table.loc[3, "category"] = ""
+    with pytest.raises(RequestError, match="TASK=categories: clip bell-1-3"):
+        run.execute(change(options, dataset=little(tmp_path / "bare", table), task="categories"))
+
+
+def test_validation_chooses_and_blind_runs_never_score_the_test_fold(options):
+    folder = run.execute(change(options, val="group", folds=(1,)))
+    assert {("val", "best"), ("val", "last"), ("test", "best"), ("test", "last")} == set(
+        folder.predictions(1)[["split", "selection"]].itertuples(index=False, name=None)
+    )
+    history = folder.history(1)
+    best = torch.load(folder.fold(1) / "best.pt", weights_only=True)
+    assert best["epoch"] == history["epoch"][history["val_loss"].idxmin()]
+    blind = run.execute(change(options, val="next", blind=True, folds=(1,)))
+    assert set(blind.predictions(1)["split"]) == {"val"}
+    assert blind.predictions(1)["clip_id"].str.contains("-2-").all()  # the fold that follows the first
+    assert blind.history(1).filter(like="test_").isna().all(axis=None)
+
+
+def test_early_stopping_ends_a_fold(options):
+    folder = run.execute(
+        change(options, features="blank", val="group", patience=1, epochs=30, lr=0.1, curve=0, folds=(1,))
+    )
+    history = folder.history(1)
+    assert len(history) < 30
+    assert history["val_loss"].iloc[-1] >= history["val_loss"].iloc[:-1].min()
+    assert history["test_loss"].notna().tolist() == [False] * (len(history) - 1) + [True]
+
+
+def test_a_diverging_loss_stops_and_keeps_the_last_good_weights(options, capsys):
+    options = change(options, lr=1e9, optimizer="sgd", warmup=1.0, schedule="constant", momentum=0.0)
+    assert run.run(change(options, folds=(1,))) == 1
+    said = capsys.readouterr().err
+    assert (
+        "failed: fold 1: the loss became" in said and "step" in said and "Try a lower LR than 1e+09" in said
+    )
+
+
+def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(options, capsys):
+    plain = run.execute(change(options, model="linear"))
+    assert "linear has no use for AUGMENT, BATCH" in capsys.readouterr().err
+    assert (
+        run.execute(RunOptions(dataset=options.dataset, runs=options.runs, features="mel", model="linear"))
+        == plain
+    )
+    assert plain.name == "mel-linear" and plain.complete
+    assert summary.scores(plain)["accuracy"].mean() > 0.9
+
+
+def test_out_of_memory_says_which_batch_would_fit(options, monkeypatch, capsys):
+    from train import memory
+
+    monkeypatch.setattr(memory, "_fits", lambda network, arithmetic, shape: shape[0] <= 2)
+
+    def short(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+
+    monkeypatch.setattr(run.fold, "train", short)
+    assert run.run(options) == 1
+    assert "out of memory on cpu with BATCH=8; BATCH=2 would fit" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_shape_is_told(options):
+    folder = run.execute(change(options, folds=(1,)))
+    (folder.fold(1) / "predictions.csv").unlink()
+    state = checkpoint.load(folder.fold(1) / "last.pt")
+    first = next(iter(state["network"]))
+    state["network"][first] = torch.zeros(3)
+    checkpoint.save(folder.fold(1) / "last.pt", state)
+    with pytest.raises(RequestError, match=rf"last.pt has '{first}' of shape \(3,\)"):
+        run.execute(change(options, folds=(1,)))
+
+
+def test_a_checkpoint_with_code_in_it_is_refused(options, tmp_path):
+    folder = run.execute(change(options, folds=(1,)))
+    (folder.fold(1) / "predictions.csv").unlink()
+    touched = tmp_path / "touched"
+
+    class Harm:
+        def __reduce__(self):
+            return Path.touch, (touched,)
+
+    torch.save({"network": Harm()}, folder.fold(1) / "last.pt")
+    with pytest.raises(RequestError, match="cannot be read as weights"):
+        run.execute(change(options, folds=(1,)))
+    assert not touched.exists()
+
+
+def test_the_summary_tells_what_was_found(options, capsys):
+    assert run.run(change(options, folds=(1, 2))) == 0
+    said = capsys.readouterr().out
+    for wanted in (
+        "2 of 3 folds",
+        "loss",
+        "accuracy",
+        "f1",
+        "most confused:",
+        "protocol: each fold tested",
+        "n = 2",
+    ):
+        assert wanted in said
+    assert said.rstrip().endswith(f"next: make analysis DATASET={options.dataset}")

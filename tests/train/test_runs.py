@@ -1,0 +1,155 @@
+"""The run-folder format: what is written is read back, what is half written does no harm."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from commandline import RequestError
+from train import runs
+from train.runs import HISTORY_COLUMNS, RunFolder
+
+
+def make_run(root: Path, dataset: str, name: str, folds: int = 2) -> RunFolder:
+    config = {
+        "dataset": dataset,
+        "folds": [1, 2],
+        "classes": [{"name": "a", "category": ""}, {"name": "b,", "category": ""}],
+    }
+    runs.write_config(root / dataset / name, config)
+    run = RunFolder(root / dataset / name)
+    for fold in range(1, folds + 1):
+        runs.start_history(run.fold(fold))
+        rows = pd.DataFrame(
+            {"clip_id": [f"x{fold}"], "group": ["007"], "split": "test", "selection": "last", "target": "b,"}
+        )
+        runs.write_predictions(run.fold(fold), rows, np.float32([[0.1, 0.9]]), ["a", "b,"])
+    return run
+
+
+def test_predictions_come_back_exactly(tmp_path):
+    run = make_run(tmp_path, "d", "r")
+    table = run.predictions()
+    assert list(table.columns) == ["fold", *runs.PREDICTION_COLUMNS, "a", "b,"]
+    assert table["group"].tolist() == ["007", "007"]  # text, not the number 7
+    assert np.float32(table["a"]).tolist() == [np.float32(0.1)] * 2
+    assert run.finished == [1, 2] and run.complete
+
+
+def test_a_class_may_be_called_like_a_missing_value(tmp_path):
+    rows = pd.DataFrame(
+        {"clip_id": ["1"], "group": ["NA"], "split": "test", "selection": "last", "target": "nan"}
+    )
+    runs.write_config(tmp_path / "d" / "r", {"folds": [1], "classes": [{"name": "nan", "category": ""}]})
+    run = RunFolder(tmp_path / "d" / "r")
+    run.fold(1).mkdir()
+    runs.write_predictions(run.fold(1), rows, np.float32([[1]]), ["nan"])
+    assert run.predictions(1)[["group", "target"]].values.tolist() == [["NA", "nan"]]
+
+
+def test_history_has_its_columns_in_order_and_leaves_empty_what_was_not_computed(tmp_path):
+    row = runs.history_row({"epoch": 1, "lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan})
+    runs.start_history(tmp_path, [row])
+    text = (tmp_path / "history.csv").read_text()
+    assert text.splitlines()[0] == (
+        "epoch,lr,seconds,train_loss,train_accuracy,val_loss,val_accuracy,val_precision,val_recall,val_f1,"
+        "test_loss,test_accuracy,test_precision,test_recall,test_f1"
+    )
+    assert text.splitlines()[1] == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"
+
+
+def test_a_row_that_is_half_written_is_not_read_and_is_replaced(tmp_path):
+    run = make_run(tmp_path, "d", "r")
+    rows = [runs.history_row({"epoch": epoch, "train_loss": 0.5}) for epoch in (1, 2)]
+    runs.start_history(run.fold(1), rows)
+    whole = (run.fold(1) / "history.csv").read_bytes()
+    (run.fold(1) / "history.csv").write_bytes(whole[:-7])
+    assert run.history(1)["epoch"].tolist() == [1]
+    runs.start_history(run.fold(1), rows)
+    assert (run.fold(1) / "history.csv").read_bytes() == whole
+
+
+def test_history_of_a_fold_that_has_not_begun_is_empty(tmp_path):
+    run = make_run(tmp_path, "d", "r", folds=0)
+    assert run.history(1).empty and list(run.history(1)) == list(HISTORY_COLUMNS)
+    with pytest.raises(RequestError, match="no finished fold"):
+        run.predictions()
+
+
+def test_a_row_with_an_unknown_column_is_a_mistake_of_ours():
+    with pytest.raises(AssertionError):
+        runs.history_row({"test_los": 1.0})
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    file = tmp_path / "run.json"
+    runs.replace_file(file, b"old")
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs.os, "fsync", full_disk)
+    with pytest.raises(OSError):
+        runs.replace_file(file, b"new")
+    assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("mel-resnet18", ["mel-resnet18"]),  # a whole name, though it begins another
+        ("mfcc", ["mfcc-resnet18"]),
+        ("mfcc mel-resnet18-s1", ["mfcc-resnet18", "mel-resnet18-s1"]),
+        ("mfcc mfcc-resnet18", ["mfcc-resnet18"]),
+        ("one/mel-resnet18-s1", ["mel-resnet18-s1"]),
+    ],
+)
+def test_runs_are_chosen_by_name_and_prefix(tmp_path, wanted, found):
+    for name in ("mel-resnet18", "mel-resnet18-s1", "mfcc-resnet18"):
+        make_run(tmp_path, "one", name)
+    assert [run.name for run in runs.select(tmp_path, wanted)] == found
+
+
+def test_a_run_is_chosen_by_its_path_and_as_the_last_one(tmp_path):
+    first, second = make_run(tmp_path, "one", "a"), make_run(tmp_path, "two", "b")
+    later = second.path.stat().st_mtime + 10
+    os.utime(first.fold(1) / "predictions.csv", (later, later))
+    assert runs.select(tmp_path, "last") == [first]
+    assert runs.select(tmp_path / "elsewhere", str(second.path)) == [second]
+    assert runs.find(tmp_path, "two") == [second]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [("mell-resnet18", "did you mean 'mel-resnet18'"), ("mel", "fits 2 runs"), ("", "names no run")],
+)
+def test_a_wrong_name_is_told(tmp_path, wanted, message):
+    make_run(tmp_path, "one", "mel-resnet18")
+    make_run(tmp_path, "one", "mel-cnn8")
+    with pytest.raises(RequestError, match=message):
+        runs.select(tmp_path, wanted)
+
+
+def test_a_damaged_configuration_is_told(tmp_path):
+    run = make_run(tmp_path, "one", "a")
+    (run.path / "run.json").write_text("{")
+    with pytest.raises(RequestError, match="cannot be read"):
+        _ = RunFolder(run.path).config
+    with pytest.raises(RequestError, match="no run folder"):
+        _ = RunFolder(tmp_path).config
+
+
+def test_labels_are_file_names():
+    assert runs.label("mfcc:1-19", "cnn4", ["s1", "a/b c"], "f" * 12) == "mfcc.1-19-cnn4-s1-a.b.c"
+    long = runs.label("+".join(["mel@n_mels=64"] * 20), "cnn4", [], "0123456789ab")
+    assert len(long) == runs.LABEL_BYTES and long.endswith("-0123456789ab")
+    assert len(runs.label("é" * 200, "m", [], "0" * 12).encode()) <= runs.LABEL_BYTES
+
+
+def test_the_hash_does_not_depend_on_the_order_of_keys():
+    assert runs.digest({"a": 1, "b": [2]}) == runs.digest(json.loads('{"b": [2], "a": 1}'))
+    assert runs.digest({"a": 1}) != runs.digest({"a": 2})
