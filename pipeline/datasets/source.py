@@ -10,7 +10,7 @@ from features_cache.table import validate
 from pipeline.datasets import class_folders, esc50, esc_layout, synthetic, table_file
 from pipeline.datasets.copies import with_copies
 from pipeline.datasets.dataset import Dataset, Source
-from pipeline.datasets.folds import kept_group, with_folds
+from pipeline.datasets.folds import KeptFolds, with_folds
 from pipeline.datasets.groups import with_groups
 from pipeline.datasets.survey import survey
 from pipeline.options import SourceOptions
@@ -45,10 +45,11 @@ def load(
         return _of_cache(Path(dataset), name)
     called = dataset_name(dataset, name)
     source = _source(dataset, data, archive, url, Path(audio_dir) if audio_dir else None)
-    kept_in = data / called / "folds.csv"
-    group = group or kept_group(kept_in)
+    origin = dataset if dataset in NAMED else str(Path(dataset).resolve())
+    kept = KeptFolds(data / called / "folds.csv", origin)
+    group = group or kept.grouped_by
     table, group_notes = with_groups(source, group)
-    table, fold_notes = with_folds(table, kept_in, seed, group)
+    table, fold_notes = with_folds(table, kept, seed, group)
     source = survey(replace(source, table=table), sample_rate, duration)
     assert source.sample_rate and source.duration
     return Dataset(
@@ -56,7 +57,7 @@ def load(
         table=validate(with_copies(table, copies or 0, alter, seed)),
         sample_rate=source.sample_rate,
         duration=source.duration,
-        source=dataset if dataset in NAMED else str(Path(dataset).resolve()),
+        source=origin,
         synthetic=set(table["label"]) <= SYNTHETIC.keys(),
         notes=source.notes + group_notes + fold_notes,
     )

@@ -295,6 +295,14 @@ def test_another_grouping_draws_again(tmp_path):
     assert table.groupby("group")["fold"].nunique().max() == 1
 
 
+def test_another_source_under_the_same_name_is_told(tmp_path):
+    load(str(class_folders(tmp_path / "one" / "mine")), tmp_path / "data")
+    other = str(class_folders(tmp_path / "two" / "mine"))
+    with pytest.raises(RequestError, match="NAME="):
+        load(other, tmp_path / "data")
+    assert load(other, tmp_path / "data", name="other").name == "other"
+
+
 def test_drawn_folds_are_stratified_and_seeded(tmp_path):
     folder = class_folders(tmp_path / "mine", each=15)
     table = load(str(folder), tmp_path / "one").table
