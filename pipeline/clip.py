@@ -4,6 +4,7 @@ Every spectrum-like array is (rows, frames), as in librosa. Whoever gets one mus
 """
 
 import functools
+import inspect
 import time
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -28,9 +29,13 @@ class Impossible(Exception):
 def shared(method: Callable[Concatenate["Clip", P], T]) -> Callable[Concatenate["Clip", P], T]:
     """Compute once a clip and set of arguments, then hand out the same object, counting what that saves."""
 
+    signature = inspect.signature(method)
+
     @functools.wraps(method)
     def once(clip: "Clip", *args: P.args, **kwargs: P.kwargs) -> T:
-        key = (method.__name__, args, tuple(sorted(kwargs.items())))
+        bound = signature.bind(clip, *args, **kwargs)
+        bound.apply_defaults()
+        key = (method.__name__, *bound.args[1:])
         if key not in clip.made:
             begun, saved_before = time.perf_counter(), clip.seconds_saved
             value = method(clip, *args, **kwargs)
@@ -53,39 +58,49 @@ class Clip:
         self.seconds_saved = 0.0  # by intermediates that were asked for again
 
     @shared
-    def magnitude(self, framing: Framing) -> np.ndarray:
-        """(1 + n_fft/2, frames): `abs(librosa.stft(y))`."""
-        return magnitudes(self.y, framing.n_fft, framing.hop_length, framing.win_length)
+    def magnitude(self, framing: Framing, exact: bool = False) -> np.ndarray:
+        """(1 + n_fft/2, frames): `abs(librosa.stft(y))`; in double precision where that matters."""
+        return magnitudes(self.y, framing.n_fft, framing.hop_length, framing.win_length, exact)
 
     @shared
-    def power(self, framing: Framing) -> np.ndarray:
+    def power(self, framing: Framing, exact: bool = False) -> np.ndarray:
         """(1 + n_fft/2, frames): the square of the magnitude."""
-        return self.magnitude(framing) ** 2
+        return self.magnitude(framing, exact) ** 2
 
     @shared
-    def mel_db(self, bank: MelBank, framing: Framing) -> np.ndarray:
+    def mel_db(self, bank: MelBank, framing: Framing, exact: bool = False) -> np.ndarray:
         """(n_mels, frames) dB: `power_to_db(librosa.feature.melspectrogram(y))`."""
-        return librosa.power_to_db(self.bands(self.power(framing), bank))
+        return librosa.power_to_db(self.bands(self.power(framing, exact), bank))
 
     def bands(self, spectrogram: np.ndarray, bank: MelBank) -> np.ndarray:
         """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`."""
         return bands.mel_bands(spectrogram, self.sample_rate, bank)
 
     @shared
-    def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing) -> np.ndarray:
+    def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing, exact: bool = False) -> np.ndarray:
         """(n_mfcc, frames): `librosa.feature.mfcc(y)`."""
-        return scipy.fft.dct(self.mel_db(bank, framing), axis=0, type=2, norm="ortho")[:n_mfcc]
+        return scipy.fft.dct(self.mel_db(bank, framing, exact), axis=0, type=2, norm="ortho")[:n_mfcc]
 
     @shared
     def halves(self, framing: Framing, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Energies of what lasts and of what strikes: the squares of `librosa.decompose.hpss`."""
-        return separation.halves(self.magnitude(framing), kernel_size)
+        return separation.halves(self.magnitude(framing, exact=True), kernel_size)
 
     @shared
     def tuning(self, bins_per_octave: int, framing: Framing, power: int) -> float:
-        """Deviation from A440 in bins: `librosa.estimate_tuning` of the magnitude or of the power."""
-        spectrogram = self.power(framing) if power == 2 else self.magnitude(framing)
-        return peaks.tuning(spectrogram, self.sample_rate, framing.n_fft, bins_per_octave)
+        """Deviation from A440 in bins: `librosa.estimate_tuning` of the magnitude or of the power.
+
+        Single precision moves a peak from one bar of a histogram to the next now and then. Where that
+        could decide, the estimate is repeated exactly.
+        """
+        spectrogram = self.power if power == 2 else self.magnitude
+        for exact in (False, True):
+            tuning, sure = peaks.tuning(
+                spectrogram(framing, exact), self.sample_rate, framing.n_fft, bins_per_octave
+            )
+            if sure:
+                break
+        return tuning
 
     @shared
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:

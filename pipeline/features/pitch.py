@@ -14,6 +14,8 @@ from pipeline.kernels.constantq import Bank
 from pipeline.kernels.spectrum import centred_frames
 from pipeline.parameters import EvenSamples, Framing, Hertz, Positive, Samples, Wavelets
 
+SMALLEST = np.finfo(np.float32).tiny  # less in a frame, and librosa.util.normalize leaves it as it is
+
 
 @feature(units="dB", rows=axes.constant_q, row_unit="Hz")
 def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
@@ -32,7 +34,8 @@ def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     """Pitch classes from the spectrogram."""
     tuning = clip.tuning(12, framing, power=2)
     filters = chroma_filters(clip.sample_rate, framing.n_fft, tuning)
-    return librosa.util.normalize(filters @ clip.power(framing))
+    raw = filters @ clip.power(framing)
+    return raw / np.where(raw.max(axis=0) < SMALLEST, 1, raw.max(axis=0))
 
 
 @feature(units="of the strongest", rows=axes.pitch_class, row_unit="pitch class")

@@ -23,7 +23,7 @@ def contrast(
     framing: Framing,
 ) -> np.ndarray:
     """Spectral contrast."""
-    magnitude = clip.magnitude(framing)
+    magnitude = clip.magnitude(framing, exact=True)
     edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
     if edges[-2] >= clip.sample_rate / 2:
         raise Impossible(f"its highest band begins at {edges[-2]:g} Hz, half the sample rate is below")

@@ -19,7 +19,7 @@ def waveform(clip: Clip) -> np.ndarray:
 @feature(units="dB", rows=axes.fft, row_unit="Hz")
 def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
     """Spectrogram."""
-    return librosa.amplitude_to_db(clip.magnitude(framing))
+    return librosa.amplitude_to_db(clip.magnitude(framing, exact=True))
 
 
 @feature(units="dB", rows=axes.mel, row_unit="Hz")
@@ -31,7 +31,7 @@ def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
 @feature(units="dB/frame", rows=axes.mel, row_unit="Hz")
 def mel_delta(clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing) -> np.ndarray:
     """Slope of the mel spectrogram."""
-    return slope(mel(clip, bank=bank, framing=framing), width, order=1)
+    return slope(clip.mel_db(bank, framing, exact=True), width, order=1)
 
 
 @feature(units="dB")
@@ -45,7 +45,7 @@ def mfcc_delta(
     clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
     """Slope of the MFCC."""
-    return slope(clip.mfcc(n_mfcc, bank, framing), width, order=1)
+    return slope(clip.mfcc(n_mfcc, bank, framing, exact=True), width, order=1)
 
 
 @feature(units="dB/frame²")
@@ -53,7 +53,7 @@ def mfcc_delta2(
     clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
     """Curvature of the MFCC."""
-    return slope(clip.mfcc(n_mfcc, bank, framing), width, order=2)
+    return slope(clip.mfcc(n_mfcc, bank, framing, exact=True), width, order=2)
 
 
 def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
@@ -84,7 +84,7 @@ def pcen(
 ) -> np.ndarray:
     """Per-channel energy normalisation."""
     return librosa.pcen(
-        clip.bands(clip.magnitude(framing), bank) * 2**31,
+        clip.bands(clip.magnitude(framing, exact=True), bank) * 2**31,
         sr=clip.sample_rate,
         hop_length=framing.hop_length,
         gain=gain,
