@@ -36,10 +36,11 @@ class LinearNet(nn.Module):
 
 
 @model(kind="linear")
-def linear(channels: int, classes: int, shape: tuple[int, int], *, C: float = 0.01) -> LinearNet:
+def linear(channels: int, classes: int, shape: tuple[int, int], *, C: float = 0.1) -> LinearNet:
     """Logistic regression on the mean and deviation of each row; C is scikit-learn's inverse penalty.
 
-    shape: (D, 1), the number of row statistics.
+    shape: (D, 1), the number of row statistics. Of C from 0.0003 to 1, 0.1 had the least loss on ESC-10 for
+    mel, mfcc+chroma and mel+mfcc+chroma alike.
     """
     return LinearNet(shape[0], classes, C)
 
