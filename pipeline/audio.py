@@ -25,9 +25,9 @@ RESAMPLER_REACH = (
     4096,
 )  # seconds, and samples, at least, read past the cut: soxr's filters are shorter
 
-# libsndfile notes in its log where a header promises more data than the file holds, then goes on.
-OVERSTATED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)")
-CHUNK_PADDING = 64  # bytes that such a note may be off by in a file that is whole
+# libsndfile's log tells what a header promises, and mostly what it should be, and then goes on.
+PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
+CHUNK_PADDING = 64  # bytes that a promise may be off by in a file that is whole
 
 
 class AudioError(Exception):
@@ -100,7 +100,10 @@ def _opened(path: str | Path) -> soundfile.SoundFile:
     try:
         file = soundfile.SoundFile(path)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, OSError) as error:
-        raise AudioError(f"not audio that libsndfile reads: {_reason(error)}") from None
+        reason = _reason(error)
+        if "does not exist" in reason:  # its words for an .mp3 that holds none; the file is there, see above
+            reason = "Format not recognised"
+        raise AudioError(f"not audio that libsndfile reads: {reason}") from None
     try:
         _refuse_damaged(file, Path(path))
     except AudioError:
@@ -125,7 +128,12 @@ def _refuse_non_files(path: Path) -> None:
 def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
     if not LEAST_RATE <= file.samplerate <= MOST_RATE:
         raise AudioError(f"damaged: its header says {file.samplerate} samples a second")
-    for promised, there in OVERSTATED.findall(file.extra_info):
+    if file.format == "RAW":
+        raise AudioError(
+            "not audio that libsndfile reads: it has no header"
+        )  # guessed from .au, .vox and the like
+    for promised, there in PROMISED.findall(file.extra_info):
+        there = there or path.stat().st_size
         if int(promised) > int(there) + CHUNK_PADDING:
             raise AudioError(
                 f"truncated: its header promises {promised} bytes of sound, the file holds {there}"

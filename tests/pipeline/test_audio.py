@@ -117,6 +117,16 @@ def test_a_header_that_promises_more_than_the_file_holds_is_refused_without_memo
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
 
 
+def test_a_promise_of_gigabytes_that_libsndfile_passes_over_is_refused(tmp_path):
+    path = write(tmp_path / "a.w64")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 16
+    content[place : place + 8] = struct.pack("<Q", 3_000_000_000)
+    path.write_bytes(content)
+    with pytest.raises(audio.AudioError, match="truncated: its header promises 3000000000 bytes"):
+        audio.load(path, RATE, RATE)
+
+
 @pytest.mark.parametrize("rate", [0, 1, 2**31 - 1])
 def test_an_absurd_sample_rate_is_refused(tmp_path, rate):
     path = write(tmp_path / "a.wav")
@@ -130,17 +140,21 @@ def test_an_absurd_sample_rate_is_refused(tmp_path, rate):
 def test_what_is_no_clip_is_named_with_its_reason(tmp_path):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("this is not a sound\n" * 50)
+    (tmp_path / "text.mp3").write_text("this is not a sound\n" * 50)
     (tmp_path / "folder.wav").mkdir()
     os.mkfifo(tmp_path / "pipe.wav")  # opening it would wait for ever
     soundfile.write(tmp_path / "none.wav", np.zeros(0), RATE)
     (tmp_path / "a.raw").write_bytes(bytes(1000))
+    (tmp_path / "text.au").write_text("libsndfile takes this for a sound without a header\n" * 50)
     reasons = {
         "missing.wav": "missing: there is no such file",
         "empty.wav": "empty: the file has 0 bytes",
         "none.wav": "empty: the file holds no samples",
         "text.wav": "not audio that libsndfile reads: Format not recognised",
+        "text.mp3": "not audio that libsndfile reads: Format not recognised",
         "folder.wav": "not a file",
         "pipe.wav": "not a file",
+        "text.au": "not audio that libsndfile reads: it has no header",
         "a.raw": "not audio that libsndfile reads",
     }
     for name, reason in reasons.items():
