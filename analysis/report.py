@@ -52,6 +52,7 @@ class Built:
     page: Path
     found: str
     remarks: list[str]
+    next_command: str
     fresh: bool
 
 
@@ -79,15 +80,31 @@ def build(job: Job, options: AnalysisOptions) -> Built:
     hash_ = _digest(job, options)
     kept = None if options.again else inputs.recall(job.folder / STAMP, hash_)
     if kept:
-        return Built(target, kept["found"], kept["remarks"], fresh=False)
+        return Built(target, **kept["said"], fresh=False)
     job.folder.mkdir(parents=True, exist_ok=True)
     cache, features, damage = cached.opened(job.cache)
     place = Workplace(job, options, cache, features)
     content = _content(place, [Problem("cache", text) for text in damage])
     replace_file(target, page.render(**content).encode("utf-8"))
-    found, remarks = content["answer"].sentences[0], content["remarks"]
-    inputs.remember(job.folder / STAMP, hash_, ["index.html"], found=found, remarks=remarks)
-    return Built(target, found, remarks, fresh=True)
+    said = {
+        "found": content["answer"].sentences[0],
+        "remarks": content["remarks"],
+        "next_command": _next_command(job, content["runs"], content["answer"].kind),
+    }
+    inputs.remember(job.folder / STAMP, hash_, ["index.html"], said=said)
+    return Built(target, **said, fresh=True)
+
+
+def _next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
+    """What a user would do now: train, compare, measure training noise."""
+    dataset = job.given.split()[0]
+    if not runs:
+        return f"make train {dataset} FEATURES=mel+mfcc+chroma"
+    if kind == "one run":
+        return f'make sweep {dataset} FEATURES="mel mel+mfcc"'
+    return (
+        f"make train {dataset} FEATURES={runs[0].features} SEED=1   (another seed shows the training noise)"
+    )
 
 
 def _digest(job: Job, options: AnalysisOptions) -> str:

@@ -30,6 +30,7 @@ class RunSection:
     """One run, ready for the page's templates; `beside` stand next to the confused pairs."""
 
     name: str
+    features: str
     accuracy: float
     accuracy_sd: float
     facts: list[tuple[str, str]]
@@ -59,6 +60,7 @@ def section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rate
         )
     return RunSection(
         name=run.name,
+        features=run.features,
         accuracy=row["accuracy"],
         accuracy_sd=row["accuracy_sd"],
         facts=_facts(run, row),

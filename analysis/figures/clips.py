@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.figures.registry import figure
-from analysis.figures.style import INK, MUTED, RATES, SERIES, SPECTRUM, escape, panels, short, ticks
+from analysis.figures.style import MUTED, ON_LIGHT, RATES, SERIES, SPECTRUM, escape, panels, short, ticks
 
 COLUMNS = 5
 VISIBLE = (4, 99.5)  # percentiles: the first row of mfcc, one of 40, would hide all others
@@ -25,7 +25,7 @@ def clips_per_fold(ax: Axes, *, counts: np.ndarray, classes: Sequence[str], fold
     ax.imshow(counts, cmap=RATES, vmin=0, vmax=most * 3, aspect="auto", interpolation="nearest")
     for row, column in np.ndindex(*counts.shape):
         value = int(counts[row, column])
-        colour = MUTED if value == 0 else INK
+        colour = MUTED if value == 0 else ON_LIGHT
         ax.text(column, row, str(value), ha="center", va="center", color=colour, fontsize=7.5)
     ticks(ax, classes, "y", size=6.5 if len(classes) > 20 else 8)
     ticks(ax, [f"fold {fold}" for fold in folds], "x")

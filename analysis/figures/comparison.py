@@ -12,6 +12,8 @@ from analysis.figures.style import (
     HATCHES,
     INK,
     MUTED,
+    ON_DARK,
+    ON_LIGHT,
     PAPER,
     RATES,
     SERIES,
@@ -147,7 +149,7 @@ def complementarity(ax: Axes, *, names: Sequence[str], together: np.ndarray) -> 
             ha="center",
             va="center",
             fontsize=7,
-            color=PAPER if dark else INK,
+            color=ON_DARK if dark else ON_LIGHT,
             weight="bold" if row == column else "normal",
         )
     ticks(ax, names, "x", turn=45)
@@ -175,7 +177,7 @@ def attribution(ax: Axes, *, classes: Sequence[str], channels: Sequence[str], lo
             ha="center",
             va="center",
             fontsize=5 if len(classes) > 20 else 7.5,
-            color=PAPER if abs(value) > 0.62 * bound else INK,
+            color=ON_DARK if abs(value) > 0.62 * bound else ON_LIGHT,
         )
     ticks(ax, classes, "y", size=6.5 if len(classes) > 20 else 8)
     ticks(ax, channels, "x", turn=30)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from analysis.figures.registry import figure
-from analysis.figures.style import INK, PAPER, RATES, ticks
+from analysis.figures.style import INK, ON_DARK, ON_LIGHT, RATES, ticks
 
 MANY = 20  # classes; from here on type is small and only what is seen often is written out
 
@@ -61,7 +61,7 @@ def _write(ax: Axes, row: int, column: int, share: float, count: float, *, rates
         ha="center",
         va="center",
         fontsize=4.6 if small else 8,
-        color=PAPER if share > 0.45 else INK,
+        color=ON_DARK if share > 0.45 else ON_LIGHT,
     )
 
 
