@@ -18,8 +18,6 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     """write the mean of these runs' probabilities as a run of its own, then report"""
     pick: int = 0
     """with FUSE: at most so many members for each fold, picked on the other folds; 0 averages all"""
-    pick: int = 0
-    """with fuse: for each fold at most so many of them, picked on the other folds; 0 takes all"""
     confusion: Literal["rates", "counts"] = "rates"
     """what the saved pictures of confusion matrices show"""
     figures: int = 6

@@ -73,7 +73,7 @@ class Run:
     @property
     def protocol(self) -> str:
         """How the run was trained and tested, in words."""
-        return str(self.config.get("protocol", ""))
+        return str(self.config.get("protocol") or f"{self.selection} epoch")
 
     @property
     def choice(self) -> str:
@@ -131,7 +131,7 @@ def load(folders: Iterable[RunFolder]) -> Results:
         except Unreadable as reason:
             problems.append(Problem(folder.name, str(reason), unfinished=_is_unfinished(folder)))
         else:
-            families.setdefault(folder.family, []).append(run)
+            families.setdefault(folder.config.get("family", folder.name), []).append(run)
     return Results([_side_by_side(seeds, problems) for seeds in families.values()], problems)
 
 

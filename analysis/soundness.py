@@ -11,7 +11,7 @@ from analysis.metrics import Floats
 from commandline import RequestError
 from train.runs import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
 
-NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "family", "classes", "folds")
+NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "classes", "folds")
 SUM_TOLERANCE = 1e-3  # a truncated number in a row of probabilities shows in their sum
 
 

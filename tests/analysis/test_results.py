@@ -54,6 +54,18 @@ def test_the_best_epoch_counts_where_validation_chose_one(made: Callable[..., Re
     assert (chosen.selection, fixed.selection) == ("best", "last")
 
 
+def test_a_run_that_tells_no_family_or_protocol_is_a_row_of_its_own(
+    by_hand: Callable[..., RunFolder],
+) -> None:
+    folders = [by_hand(name, CLASSES, ROWS) for name in ("mel", "zcr")]
+    for folder in folders:
+        told = {key: value for key, value in folder.config.items() if key not in ("family", "protocol")}
+        write_config(folder.path, told)
+    results = load([RunFolder(folder.path) for folder in folders])
+    assert [run.name for run in results.runs] == ["mel", "zcr"]
+    assert results.runs[0].protocol == "last epoch"
+
+
 def test_a_missing_fold_is_known(made: Callable[..., Results]) -> None:
     assert made(MadeRun(folds=(1, 2, 4))).runs[0].missing == (3, 5)
 
