@@ -19,6 +19,7 @@ from features_cache.layout import (
     DamagedFile,
     open_hdf5,
     read_attributes,
+    read_column,
     write_attributes,
     write_column,
 )
@@ -43,7 +44,7 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def read_clips(file: h5py.File) -> pd.DataFrame:
     """The clip table in an open index."""
-    return pd.DataFrame({name: _plain(file["clips"][name][()]) for name in COLUMNS})
+    return pd.DataFrame({name: _plain(read_column(file["clips"], name)) for name in COLUMNS})
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

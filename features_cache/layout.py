@@ -11,6 +11,7 @@ off, since no open file is ever changed in structure and network file systems of
 """
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,7 +137,7 @@ class FeatureFile:
 
     def _small(self, name: str) -> NDArray[Any]:
         with open_hdf5(self.path) as file:
-            return file[name][()]
+            return read_column(file, name)
 
     def map(self, *, state: bool = False) -> NDArray[Any]:
         """`values` or `state` as a read-only memory map."""
@@ -207,13 +208,26 @@ def write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
 
 
 def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dataset:
-    """A small dataset, chunked, with checksums; text as fixed-length UTF-8."""
+    """A small dataset, chunked, with checksums; text as fixed-length UTF-8.
+
+    Its CRC is an attribute as well, since fletcher32 takes a page of zeros for a good one.
+    """
     if column.dtype.kind in "SOUT":
         text = [one if isinstance(one, bytes) else str(one).encode() for one in column.tolist()]
         width = max([1, *map(len, text)])
         column = np.array(text, dtype=h5py.string_dtype("utf-8", width))
     chunks = (max(1, min(len(column), CHUNK)),)
-    return group.create_dataset(name, data=column, chunks=chunks, maxshape=None, fletcher32=True)
+    dataset = group.create_dataset(name, data=column, chunks=chunks, fletcher32=True)
+    write_attributes(dataset, {"crc32": zlib.crc32(column.tobytes())})
+    return dataset
+
+
+def read_column(group: h5py.Group, name: str) -> NDArray[Any]:
+    """A small dataset whose content has been checked."""
+    column = group[name][()]
+    if zlib.crc32(column.tobytes()) != group[name].attrs["crc32"]:
+        raise ValueError(f"{name} is damaged")
+    return column
 
 
 def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray[Any]) -> None:

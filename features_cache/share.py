@@ -22,6 +22,7 @@ from features_cache.layout import (
     FeatureSpec,
     open_hdf5,
     read_attributes,
+    read_column,
     read_header,
     write_attributes,
     write_column,
@@ -66,8 +67,10 @@ def import_(source: Path, folder: Path) -> list[str]:
         names = [name for name in file if name != "clips"]
         for name in progress(names, label="import", unit="features"):
             group = file[name]
-            spec = FeatureSpec.of(read_attributes(group), group["row_axis"][()], group["frame_axis"][()])
-            install(folder, spec, group["clip_id"][()], _clips(group))
+            spec = FeatureSpec.of(
+                read_attributes(group), read_column(group, "row_axis"), read_column(group, "frame_axis")
+            )
+            install(folder, spec, read_column(group, "clip_id"), _clips(group))
     refresh(folder, clips, settings)
     return names
 
@@ -120,7 +123,7 @@ def _export_feature(file: h5py.File, path: Path) -> int:
 
 def _clips(group: h5py.Group) -> Iterator[tuple[int, NDArray, int]]:
     """(row, values, state word) of the clips that are done, chunk by chunk."""
-    states, values = group["state"][()], group["values"]
+    states, values = read_column(group, "state"), group["values"]
     for start in range(0, len(states), values.chunks[0]):
         block = values[start : start + values.chunks[0]]
         for row in np.flatnonzero(states[start : start + len(block)]).tolist():

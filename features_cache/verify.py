@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from features_cache.checks import FINGERPRINT, crc_matches, encoded, rows_of
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
 from features_cache.index import feature_files, read_index
-from features_cache.layout import DamagedFile, open_hdf5, read_attributes, read_header
+from features_cache.layout import DamagedFile, open_hdf5, read_attributes, read_column, read_header
 from features_cache.location import INDEX
 
 
@@ -92,7 +92,7 @@ def _read_rest(path: Path) -> None:
     def read(name: str, found: h5py.Dataset | h5py.Group) -> None:
         read_attributes(found)
         if isinstance(found, h5py.Dataset) and found.chunks:
-            found[()]
+            read_column(found.parent, name.rpartition("/")[2])
 
     with open_hdf5(path) as file:
         file.visititems(read)
