@@ -1,6 +1,7 @@
 """Windows cover a sound without a gap, whatever the blocks it comes in; resampling leaves no seam."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -31,6 +32,19 @@ def test_windows_are_those_of_the_whole_sound(length, hop):
         assert window.end == (number * hop + len(own)) / 10
     assert found[-1].end == length / 10  # the end was reached
     assert len(found) == 1 or found[-2].end < length / 10  # and not twice
+
+
+def test_an_hour_takes_no_more_memory_than_a_minute():
+    def peak(minutes):
+        blocks = (np.zeros(80_000, np.float32) for _ in range(6 * minutes))  # 10 s each
+        tracemalloc.start()
+        for window in windows(blocks, 8000, 40_000, 40_000):
+            del window
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    assert peak(60) < 1.1 * peak(1)
 
 
 @pytest.mark.parametrize("rate", [8000, 44_100, 16_000])
