@@ -40,7 +40,9 @@ class Trained:
         self.augmenter = parse(config["augment"], self.kind)
         self.device = device
         # channels last is a sixth faster for images on a CPU; a batch of statistics has no such layout
-        self.layout = torch.channels_last if self.kind != "linear" else torch.contiguous_format
+        self.layout: torch.memory_format = (
+            torch.channels_last if self.kind != "linear" else torch.contiguous_format
+        )
         rows, _, frames = config["grid"].partition("x")
         self.grid = int(rows), int(frames)
         self.members = {fold: self._member(state, f"fold {fold}") for fold, state in held.folds.items()}
@@ -77,7 +79,7 @@ class Trained:
             shape = trained_shape(self.augmenter, self.grid)
         network = build(self.config["model"], len(self.config["channels"]), len(self.classes), shape)
         put_weights(network, state["network"], Path(origin))
-        network = network.eval().to(self.device).to(memory_format=self.layout)
+        network = network.eval().to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         return Member(network, statistics)
 
 
