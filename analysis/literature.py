@@ -1,7 +1,7 @@
 """Published figures of a dataset with the protocol of each, human listeners included, and ours beside them.
 
-literature.csv is the table; its `confirmed` says whether the figure was looked up in its source, or in a
-list that its authors or the dataset's keep. Accuracies are from 0 to 1.
+literature.csv is the table; `confirmed` is yes where the figure was looked up in the paper, its authors'
+repository or the dataset's own list, else it says where the figure is from. Accuracies are from 0 to 1.
 """
 
 from pathlib import Path
