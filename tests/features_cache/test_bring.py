@@ -1,0 +1,73 @@
+"""Bring your own: what is taken, what is refused and why."""
+
+import numpy as np
+import pytest
+
+from commandline import RequestError
+from features_cache import Cache, bring
+
+CLIPS = [f"clip{number}" for number in range(8)]
+
+
+def test_values_come_back_by_id_as_they_were_given(cache, values):
+    given = values.astype(np.float16)
+    np.testing.assert_array_equal(cache.read("mine", CLIPS), given)
+    np.testing.assert_array_equal(cache.read("mine", ["clip5", "clip0", "clip5"]), given[[5, 0, 5]])
+    assert cache["mine"].attributes["units"] == "dB"
+
+
+@pytest.mark.parametrize("shape", [(8,), (8, 6), (8, 6, 2)])
+def test_vectors_and_numbers_become_maps(cache, shape):
+    values = np.arange(np.prod(shape), dtype=float).reshape(shape)
+    bring.create_feature(cache.folder, "vector", values, CLIPS, dtype="float32")
+    read = cache.read("vector", CLIPS)
+    assert read.shape == (shape + (1, 1))[:3]
+    np.testing.assert_array_equal(read.ravel(), values.ravel())
+
+
+def test_clips_that_are_not_given_are_not_done(cache, values):
+    bring.create_feature(cache.folder, "some", values[:3], ["clip6", "clip1", "clip3"])
+    assert cache.readable(["some"]).tolist() == [False, True, False, True, False, False, True, False]
+    np.testing.assert_array_equal(cache.read("some", ["clip6"])[0], values[0].astype(np.float16))
+
+
+WRONG = [
+    ({"values": np.zeros((7, 4, 5))}, r"shape \(7, 4, 5\) for 8 clips; expected \(8, rows, frames\)"),
+    ({"values": np.zeros((8, 1, 1, 1))}, "expected"),
+    ({"values": np.zeros((8, 0))}, "expected"),
+    ({"values": np.full((8, 2), np.nan)}, "clip0: 2 values are NaN"),
+    ({"values": np.full((8, 2), 1e5)}, "clip0: 100000 overflows float16"),
+    ({"clip_ids": [*CLIPS[:7], "clip0"]}, "occur twice: clip0"),
+    ({"clip_ids": [*CLIPS[:7], "who"]}, "unknown clip ids: who"),
+    ({"name": "mine"}, "has mine already"),
+    ({"name": "a@b=1"}, "one word"),
+    ({"row_axis": [1, 2, 3]}, r"row_axis of shape \(3,\) for 2 rows"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG)
+def test_what_is_wrong_is_refused_with_the_reason_and_leaves_nothing(cache, given, message):
+    before = sorted(cache.folder.iterdir())
+    arguments = {"name": "new", "values": np.zeros((8, 2)), "clip_ids": CLIPS} | given
+    with pytest.raises(RequestError, match=message):
+        bring.create_feature(cache.folder, **arguments)
+    assert [path for path in sorted(cache.folder.iterdir()) if path.name != "locks"] == [
+        path for path in before if path.name != "locks"
+    ]
+    assert cache.features == ["mine"]
+
+
+def test_a_cache_is_not_made_over_another(cache, table):
+    with pytest.raises(RequestError, match="is a cache already"):
+        bring.create_cache(cache.folder, table)
+
+
+def test_a_cache_needs_ids_labels_and_folds(tmp_path):
+    with pytest.raises(RequestError, match="lacks the columns label, fold"):
+        bring.create_cache(tmp_path / "new", {"clip_id": ["a"]})
+
+
+def test_a_cache_without_audio_says_what_it_can(cache):
+    opened = Cache(cache.folder)
+    assert (opened.sample_rate, opened.duration, opened.synthetic) == (8000, 1.0, False)
+    assert opened.clips["group"].tolist() == list("abcdefgh")

@@ -1,0 +1,160 @@
+"""Claims: who may write what, and what becomes of a run that is gone."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commandline import RequestError
+from features_cache import Cache, UnreadableClips
+from features_cache.claims import RunIsGone, Writing, boot_id, claimed, claims
+from features_cache.layout import read_header
+from features_cache.locks import FOLDER
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def claim(cache, features=("mine",), rows=(0, 8), wait=False):
+    return claimed(cache.folder, features, rows, wait=wait)
+
+
+def markers(cache):
+    return list((cache.folder / FOLDER).glob("run-*"))
+
+
+def kill_a_run(cache, *, boot=None):
+    """Leave behind what a run leaves that is killed with SIGKILL; optionally as if the system had gone with it."""
+    code = f"""
+        import os, signal
+        from pathlib import Path
+        from features_cache.claims import claimed
+        with claimed(Path({str(cache.folder)!r}), ["mine"], (0, 8), wait=False):
+            os.kill(os.getpid(), signal.SIGKILL)
+        """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=False)
+    (marker,) = (cache.folder / FOLDER).glob("run-*.json")
+    if boot:
+        marker.write_text(json.dumps(json.loads(marker.read_text()) | {"boot": boot}))
+
+
+def zero(cache, row):
+    """Part of a clip's values, as when its page never reached the disk."""
+    file = read_header(cache.folder / "mine.h5")
+    with file.path.open("r+b") as opened:
+        opened.seek(file.values_offset + row * file.clip_bytes)
+        opened.write(bytes(file.clip_bytes // 2))
+
+
+def test_a_claim_is_there_while_its_run_lives_and_then_gone(cache):
+    with claim(cache):
+        ((_, told, lives),) = claims(cache.folder)
+        assert lives
+        assert (told.process, told.boot, told.first, told.last) == (os.getpid(), boot_id(), 0, 8)
+    assert not markers(cache)
+
+
+@pytest.mark.parametrize(
+    ("features", "rows", "admitted"),
+    [
+        (("mine",), (0, 8), False),
+        (("mine", "other"), (3, 4), False),
+        (("other",), (0, 8), True),
+        (("mine",), (4, 8), True),
+        (("mine",), (0, 0), True),
+    ],
+)
+def test_only_the_same_clips_of_the_same_feature_are_refused(cache, features, rows, admitted):
+    with claim(cache, rows=(0, 4)):
+        if admitted:
+            with claim(cache, features, rows):
+                assert len(claims(cache.folder)) == 2
+        else:
+            with (
+                pytest.raises(RequestError, match=rf"process {os.getpid()} on"),
+                claim(cache, features, rows),
+            ):
+                pass
+    assert not markers(cache)
+
+
+def test_waiting_goes_on_when_the_other_has_ended(cache, capsys):
+    ended = threading.Event()
+
+    def first():
+        with claim(cache):
+            started.set()
+            ended.wait(0.3)
+
+    started = threading.Event()
+    thread = threading.Thread(target=first)
+    thread.start()
+    started.wait()
+    with claim(cache, wait=True):
+        assert not thread.is_alive() or thread.join(1) is None
+    assert "waiting for process" in capsys.readouterr().err
+
+
+def test_a_killed_run_blocks_nobody_and_its_clips_are_trusted(cache):
+    kill_a_run(cache)
+    zero(cache, 3)
+    ((_, _, lives),) = claims(cache.folder)
+    assert not lives
+    with claim(cache):
+        assert Cache(cache.folder)["mine"].done().all()  # unread: the same boot still had every page
+    assert not markers(cache)
+
+
+def test_after_a_power_cut_a_clip_whose_data_was_lost_is_not_done(cache, capsys):
+    kill_a_run(cache, boot="another")
+    zero(cache, 3)
+    with claim(cache, rows=(6, 8)):
+        assert Cache(cache.folder)["mine"].done().tolist() == [True] * 3 + [False] + [True] * 4
+    assert "cut off with the system" in capsys.readouterr().err
+    assert not markers(cache)
+
+
+def test_a_reader_finds_it_even_before_the_next_run(cache):
+    zero(cache, 3)
+    with pytest.raises(UnreadableClips, match="clip3: damaged"):
+        cache.read("mine", np.arange(8))
+
+
+def test_a_worker_stops_when_its_run_is_gone(cache):
+    with claim(cache) as handle:
+        writing = Writing(handle)
+        with writing:
+            pass
+        with writing:
+            pass
+    with pytest.raises(RunIsGone), writing:
+        pass
+    writing.close()
+    with pytest.raises(RunIsGone):
+        Writing(handle)
+
+
+def test_a_run_waits_for_the_clip_that_an_orphan_is_writing(cache):
+    """The worker of a dead run is in the middle of a clip: the next run is admitted when it has written it."""
+    kill_a_run(cache)
+    (marker,) = (cache.folder / FOLDER).glob("run-*.json")
+    code = f"""
+        import fcntl, time
+        file = open({str(marker.with_suffix(".writing"))!r}, "r+")
+        fcntl.flock(file, fcntl.LOCK_SH)
+        print("writing", flush=True)
+        time.sleep(0.5)
+        print("written", flush=True)
+        """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
+    ) as orphan:
+        assert orphan.stdout
+        assert orphan.stdout.readline() == "writing\n"
+        with claim(cache):
+            assert orphan.stdout.readline() == "written\n"

@@ -1,0 +1,77 @@
+"""The files are ordinary HDF5, described by themselves, with every promise of their layout kept."""
+
+import shutil
+import subprocess
+
+import h5py
+import numpy as np
+import pytest
+
+from features_cache.layout import DamagedFile, open_hdf5, read_header
+
+UNCHUNKED = {"values", "state"}
+
+
+def test_values_and_states_are_contiguous_allocated_and_aligned(cache):
+    with h5py.File(cache.folder / "mine.h5") as file:
+        for name in UNCHUNKED:
+            offset = file[name].id.get_offset()
+            assert file[name].chunks is None
+            assert offset
+            assert offset % 4096 == 0
+        end = file["values"].id.get_offset() + file["values"].nbytes
+    assert (cache.folder / "mine.h5").stat().st_size >= end
+
+
+def test_everything_else_is_chunked_with_checksums_and_of_fixed_length(cache):
+    for path in cache.folder.glob("*.h5"):
+        with h5py.File(path) as file:
+            found = []
+            file.visititems(lambda name, item: found.append(item))
+            for item in [file, *found]:
+                assert all(
+                    attribute.dtype.kind in "SiuV" for attribute in map(np.asarray, item.attrs.values())
+                )
+            for dataset in (item for item in found if isinstance(item, h5py.Dataset)):
+                assert not h5py.check_string_dtype(dataset.dtype) or dataset.dtype.kind == "S"
+                if dataset.name.strip("/") not in UNCHUNKED and "values" not in dataset.name:
+                    assert dataset.fletcher32
+                    assert dataset.chunks
+
+
+def test_a_file_says_what_it_holds(cache):
+    with h5py.File(cache.folder / "mine.h5") as file:
+        assert file.attrs["feature"] == b"mine"
+        assert file["values"].attrs["units"] == b"dB"
+        assert file["row_axis"].shape == (4,)
+        assert file["frame_axis"].shape == (5,)
+        assert file["clip_id"].asstr()[:].tolist() == cache.clips["clip_id"].tolist()
+        assert {"parameters", "sample_rate", "hop_length", "format_version", "libraries"} <= set(file.attrs)
+
+
+@pytest.mark.skipif(not shutil.which("h5dump"), reason="needs HDF5's own tools")
+def test_h5dump_understands_every_file(cache):
+    for path in cache.folder.glob("*.h5"):
+        dumped = subprocess.run(
+            ["h5dump", path.name], cwd=path.parent, capture_output=True, text=True, check=True
+        )
+        assert "clip0" in dumped.stdout
+
+
+def test_another_format_is_told(cache):
+    path = cache.folder / "mine.h5"
+    with h5py.File(path, "r+") as file:
+        file.attrs["format_version"] = 99
+    with pytest.raises(DamagedFile, match=r"mine\.h5 has format 99, expected 1"):
+        read_header(path)
+
+
+def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
+    path = cache.folder / "mine.h5"
+    with h5py.File(path) as file:
+        place = file["frame_axis"].id.get_chunk_info(0).byte_offset
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(bytes(4096))
+    with pytest.raises(DamagedFile, match="frame_axis is damaged"), open_hdf5(path):
+        read_header(path).frame_axis  # noqa: B018

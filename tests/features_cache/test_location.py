@@ -1,0 +1,50 @@
+"""The rule from DATASET to its name and its cache folder."""
+
+from pathlib import Path
+
+import pytest
+
+from commandline import RequestError
+from features_cache.location import cache_folder, dataset_name
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "called"),
+    [
+        ("esc50", None, "esc50"),
+        ("../shared/esc10", None, "esc10"),
+        ("../shared/esc10/", None, "esc10"),
+        ("lists/birds.csv", None, "birds"),
+        ("esc50", "other", "other"),
+    ],
+)
+def test_a_dataset_is_called_by_its_name_or_stem(dataset, name, called):
+    assert dataset_name(dataset, name) == called
+    assert cache_folder(dataset, Path("data"), name) == Path("data") / called / "features"
+
+
+def test_a_folder_keeps_the_dots_in_its_name(tmp_path):
+    (tmp_path / "sounds.v2").mkdir()
+    assert dataset_name(str(tmp_path / "sounds.v2")) == "sounds.v2"
+
+
+def test_the_folder_that_one_is_in_has_its_own_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert dataset_name(".") == tmp_path.name
+
+
+def test_a_cache_is_used_where_it_is(cache):
+    assert cache_folder(str(cache.folder), Path("data")) == cache.folder
+    assert dataset_name(str(cache.folder)) == "brought"
+
+
+def test_a_cache_called_features_has_the_name_of_the_folder_around_it(tmp_path):
+    (tmp_path / "esc10" / "features").mkdir(parents=True)
+    (tmp_path / "esc10" / "features" / "index.h5").touch()
+    assert dataset_name(str(tmp_path / "esc10" / "features")) == "esc10"
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "/abs"])
+def test_a_name_that_is_no_folder_is_refused(name):
+    with pytest.raises(RequestError, match="NAME="):
+        dataset_name("esc50", name)

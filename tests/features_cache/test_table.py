@@ -1,0 +1,39 @@
+"""The clip table: complete, validated."""
+
+import pandas as pd
+import pytest
+
+from commandline import RequestError
+from features_cache.table import CLIP_COLUMNS, complete, originals, validate
+
+PLAIN = {"clip_id": ["a", "b", "a~1"], "label": ["x", "y", "x"], "fold": [1, 2, 1], "copy_of": ["", "", "a"]}
+
+
+def test_what_a_table_does_not_bring_is_empty_and_a_clip_is_its_own_group():
+    table = complete(PLAIN)
+    assert list(table) == list(CLIP_COLUMNS)
+    assert table["group"].tolist() == ["a", "b", "a~1"]
+    assert table["path"].tolist() == ["", "", ""]
+    assert originals(table)["clip_id"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"clip_id": ["a", "a", "b"]}, "occur twice: a"),
+        ({"clip_id": ["a", "", "b"]}, "row 1 .* no clip_id"),
+        ({"fold": ["one", 2, 3]}, "folds"),
+        ({"copy_of": ["", "", "c"]}, "not in the table: a~1"),
+        ({"copy_of": ["b", "", ""]}, "after all originals"),
+        ({"label": None}, "lacks the columns label"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_named(change, message):
+    given = {key: value for key, value in (PLAIN | change).items() if value is not None}
+    with pytest.raises(RequestError, match=message):
+        complete(given)
+
+
+def test_an_empty_table_is_refused():
+    with pytest.raises(RequestError, match="empty"):
+        validate(pd.DataFrame({name: [] for name in CLIP_COLUMNS}))
