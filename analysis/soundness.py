@@ -56,6 +56,8 @@ def read_fold(folder: RunFolder, fold: int) -> pd.DataFrame:
     file = folder.fold(fold) / "predictions.csv"
     again = f"remove {file} and train again, the other folds are kept"
     try:
+        if not file.read_bytes().endswith(b"\n"):
+            raise Unreadable(f"it ends in the middle of a row; {again}")
         frame = folder.predictions(fold)
         numbers = _numbers(frame.iloc[:, len(PREDICTION_COLUMNS) :])
     except (OSError, ValueError) as error:
