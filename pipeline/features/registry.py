@@ -44,8 +44,8 @@ class Feature:
         return parameters.of_function(self.function)
 
     @property
-    def card(self) -> str:
-        """The docstring: a line on what it is, then what `list NAME` shows."""
+    def docstring(self) -> str:
+        """A line on what it is, then what `python -m pipeline list NAME` shows."""
         return self.function.__doc__ or ""
 
 

@@ -8,7 +8,7 @@ from pipeline.features import axes
 from pipeline.features.registry import feature
 from pipeline.kernels.columns import extremes, first_bin_reaching, weighted_sums
 from pipeline.kernels.spectrum import centred_frames
-from pipeline.parameters import Count, EvenSamples, Framing, Hertz, Samples, Unit
+from pipeline.parameters import Degree, EvenSamples, Framing, Hertz, Most, Part, Samples
 
 TINY = np.finfo(np.float32).tiny  # less in a frame, and librosa does not divide by it
 
@@ -18,20 +18,30 @@ def contrast(
     clip: Clip,
     *,
     fmin: Hertz = 200.0,
-    n_bands: Count = 6,
-    quantile: Unit = 0.02,
+    n_bands: Degree = 6,
+    quantile: Part = 0.02,
     framing: Framing,
 ) -> np.ndarray:
-    """Spectral contrast."""
+    """Spectral contrast: how far peaks stand above valleys, in seven bands an octave wide.
+
+    Formula: 10 log10 (mean of the largest 2 % of bins) - 10 log10 (mean of the smallest 2 %), band by band
+    Changes with: tones against noise: high for a clear tone, low for rustling
+    Ignores: loudness, pitch within a band
+    Picture: a row an octave, from below 200 Hz at the bottom to above 6.4 kHz at the top
+    """
     magnitude = clip.magnitude(framing, exact=True)
     edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
     if edges[-2] >= clip.sample_rate / 2:
-        raise Impossible(f"its highest band begins at {edges[-2]:g} Hz, half the sample rate is below")
+        raise Impossible(f"its highest band begins at {edges[-2]:g} Hz, above half the sample rate")
     frequency = librosa.fft_frequencies(sr=clip.sample_rate, n_fft=framing.n_fft)
     valleys, peaks = [], []
     for k in range(n_bands + 1):
         first = np.searchsorted(frequency, edges[k]) - (k > 0)
         last = np.searchsorted(frequency, edges[k + 1], side="right") if k < n_bands else len(frequency)
+        if last - (k < n_bands) <= first:
+            raise Impossible(
+                f"no bin of n_fft={framing.n_fft} lies in the band from {edges[k]:g} Hz; raise n_fft"
+            )
         count = max(1, int(np.rint(quantile * (last - first))))
         valley, peak = extremes(magnitude[first : last - (k < n_bands)], count)
         valleys.append(valley)
@@ -41,13 +51,25 @@ def contrast(
 
 @feature(units="Hz")
 def centroid(clip: Clip, *, framing: Framing) -> np.ndarray:
-    """Spectral centroid."""
+    """Spectral centroid: the centre of gravity of the spectrum, heard as brightness.
+
+    Formula: sum over k of f_k |STFT_k| / sum over k of |STFT_k|
+    Changes with: the balance of bass and treble: hiss is high, rumble is low
+    Ignores: loudness, pitch as such, how energy spreads about the centre
+    Picture: a curve in Hz; in pauses it shows the background
+    """
     return _mean_and_spread(clip, framing)[0][None]
 
 
 @feature(units="Hz")
 def bandwidth(clip: Clip, *, framing: Framing) -> np.ndarray:
-    """Spectral bandwidth."""
+    """Spectral bandwidth: the standard deviation of the spectrum about its centroid.
+
+    Formula: sqrt(sum over k of (f_k - centroid)^2 |STFT_k| / sum over k of |STFT_k|)
+    Changes with: how widely energy spreads: narrow for a whistle, wide for a crash
+    Ignores: where the centre lies, loudness
+    Picture: a curve in Hz
+    """
     return _mean_and_spread(clip, framing)[1][None]
 
 
@@ -63,23 +85,41 @@ def _mean_and_spread(clip: Clip, framing: Framing) -> tuple[np.ndarray, np.ndarr
 
 
 @feature(units="Hz")
-def rolloff(clip: Clip, *, roll_percent: Unit = 0.85, framing: Framing) -> np.ndarray:
-    """Spectral rolloff."""
+def rolloff(clip: Clip, *, roll_percent: Most = 0.85, framing: Framing) -> np.ndarray:
+    """Spectral rolloff: the frequency below which 85 % of the magnitude lies.
+
+    Formula: the least f_k with sum up to k of |STFT| >= 0.85 of the whole
+    Changes with: treble: breath, rain, hiss
+    Ignores: loudness, detail below that frequency
+    Picture: a curve in Hz, in steps of a bin
+    """
     bins = first_bin_reaching(clip.magnitude(framing), roll_percent)
     return librosa.fft_frequencies(sr=clip.sample_rate, n_fft=framing.n_fft)[bins][None]
 
 
 @feature(units="ratio")
 def flatness(clip: Clip, *, framing: Framing) -> np.ndarray:
-    """Spectral flatness."""
+    """Spectral flatness: noise against tone, from 0 to 1.
+
+    Formula: the geometric mean of |STFT|^2 / its arithmetic mean
+    Changes with: tonality: white noise near 0.6, a pure tone near 0; digital silence gives 1
+    Ignores: loudness, pitch, colour as far as it is even
+    Picture: a curve, low in tones and high in hiss and in silence
+    """
     energy = np.maximum(np.float32(1e-10), clip.power(framing))
     mean = np.full((1, len(energy)), 1 / len(energy))
     return np.exp(weighted_sums(mean, np.log(energy))) / weighted_sums(mean, energy)
 
 
 @feature(units="amplitude")
-def poly(clip: Clip, *, order: Count = 1, framing: Framing) -> np.ndarray:
-    """Polynomial fitted to each frame's spectrum."""
+def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
+    """The straight line fitted to each frame's spectrum: its slope and its height at 0 Hz.
+
+    Formula: p_1 f + p_0 with the least sum over k of (|STFT_k| - p_1 f_k - p_0)^2
+    Changes with: loudness and tilt, from bass to treble
+    Ignores: every detail of the spectrum
+    Picture: row 0 is the slope, tiny and mostly negative; row 1 the height
+    """
     frequency = librosa.fft_frequencies(sr=clip.sample_rate, n_fft=framing.n_fft)
     fit = np.linalg.pinv(np.vander(frequency / frequency[-1], order + 1))
     powers = frequency[-1] ** np.arange(order, -1, -1)
@@ -88,14 +128,26 @@ def poly(clip: Clip, *, order: Count = 1, framing: Framing) -> np.ndarray:
 
 @feature(units="amplitude")
 def rms(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 512) -> np.ndarray:
-    """Root mean square of each frame."""
+    """Root mean square: the level of each frame.
+
+    Formula: sqrt(mean of x[n]^2 over the 2048 samples about the frame)
+    Changes with: loudness, envelope: decay, pulsing, pauses
+    Ignores: pitch and timbre altogether
+    Picture: a curve that follows the waveform's envelope
+    """
     frames = centred_frames(clip.y, frame_length, hop_length)
     return np.sqrt(np.einsum("ts,ts->t", frames, frames) / frame_length)[None]
 
 
 @feature(units="part of samples")
 def zcr(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 512) -> np.ndarray:
-    """Zero-crossing rate."""
+    """Zero-crossing rate: how often the waveform changes sign.
+
+    Formula: changes of sign among the 2048 samples about the frame / 2048
+    Changes with: the dominant frequency: a tone of f Hz gives 2 f / sr, hiss gives much
+    Ignores: loudness; in pauses it shows the background
+    Picture: a curve, high in hiss and consonants, low in hums
+    """
     padded = np.pad(clip.y, frame_length // 2, mode="edge")
     negative = padded < -1e-10  # what librosa.zero_crossings takes for more than silence
     crossings = np.concatenate([[0], np.cumsum(negative[1:] != negative[:-1])])

@@ -1,4 +1,7 @@
-"""Spectrograms, and what is read off their shape over frequency band by band."""
+"""Spectrograms: how energy lies over frequency and time.
+
+The docstring of a feature is its card in `python -m pipeline list NAME` and in docs/features.md.
+"""
 
 import librosa
 import numpy as np
@@ -12,31 +15,61 @@ from pipeline.parameters import Count, Framing, MelBank, Odd, Positive, Unit
 
 @feature(units="amplitude")
 def waveform(clip: Clip) -> np.ndarray:
-    """The samples themselves."""
+    """The samples themselves, for models that learn their own features.
+
+    Formula: x[n], the sound pressure at sample n, from -1 to 1
+    Changes with: everything, also what nobody hears, such as the phase of each partial
+    Ignores: nothing; two recordings of one event never agree sample by sample
+    Picture: time runs to the right; the envelope shows loudness, single oscillations only when zoomed in
+    """
     return clip.y[None]
 
 
 @feature(units="dB", rows=axes.fft, row_unit="Hz")
 def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
-    """Spectrogram."""
+    """Spectrogram: the level of 1025 evenly spaced frequencies in each frame.
+
+    Formula: 20 log10 |sum over n of x[n + t hop] w[n] exp(-2 pi i k n / n_fft)|, at most 80 dB below the peak
+    Changes with: pitch, timbre, loudness, each partial and each gust of noise on its own
+    Ignores: phase; changes faster than a frame of 46 ms; what lies 80 dB below the loudest bin
+    Picture: low frequencies at the bottom; level lines are tones, upright lines clicks, clouds noise
+    """
     return librosa.amplitude_to_db(clip.magnitude(framing, exact=True))
 
 
 @feature(units="dB", rows=axes.mel, row_unit="Hz")
 def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
-    """Mel spectrogram."""
+    """Mel spectrogram: the level of bands that are narrow in the bass and wide in the treble, as in the ear.
+
+    Formula: 10 log10 (M |STFT|^2), M the triangular bands evenly spaced on the mel scale
+    Changes with: the spectral envelope, loudness, onsets; below 1 kHz also with single partials
+    Ignores: phase; pitch in the treble, where many partials share a band
+    Picture: as a spectrogram, but the lower half of the picture ends near 3 kHz
+    """
     return clip.mel_db(bank, framing)
 
 
 @feature(units="dB/frame", rows=axes.mel, row_unit="Hz")
 def mel_delta(clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing) -> np.ndarray:
-    """Slope of the mel spectrogram."""
+    """The slope of each mel band over nine frames.
+
+    Formula: sum over k of k mel[t + k] / sum over k of k^2, k from -4 to 4
+    Changes with: onsets and decays, trills, modulation
+    Ignores: how loud a band is, and a constant filter such as a microphone's
+    Picture: bright where a band grows louder, dark where it fades, grey where nothing changes
+    """
     return slope(clip.mel_db(bank, framing, exact=True), width, order=1)
 
 
 @feature(units="dB")
 def mfcc(clip: Clip, *, n_mfcc: Count = 40, bank: MelBank, framing: Framing) -> np.ndarray:
-    """Mel-frequency cepstral coefficients."""
+    """Mel-frequency cepstral coefficients: the spectral envelope from coarse to fine.
+
+    Formula: the orthonormal DCT-II of each column of mel, coefficients 0 to 39
+    Changes with: loudness (row 0), the balance of bass and treble (row 1), resonances (further rows)
+    Ignores: pitch, mostly: partials lie finer than 40 coefficients resolve
+    Picture: row 0 dominates; a column is a recipe of ripples and is not read row by row
+    """
     return clip.mfcc(n_mfcc, bank, framing)
 
 
@@ -44,7 +77,13 @@ def mfcc(clip: Clip, *, n_mfcc: Count = 40, bank: MelBank, framing: Framing) -> 
 def mfcc_delta(
     clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
-    """Slope of the MFCC."""
+    """The slope of each MFCC over nine frames.
+
+    Formula: sum over k of k mfcc[t + k] / sum over k of k^2, k from -4 to 4
+    Changes with: the speed at which loudness and timbre change
+    Ignores: the timbre itself, and a constant filter
+    Picture: stripes at onsets; a steady sound is flat
+    """
     return slope(clip.mfcc(n_mfcc, bank, framing, exact=True), width, order=1)
 
 
@@ -52,21 +91,31 @@ def mfcc_delta(
 def mfcc_delta2(
     clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
-    """Curvature of the MFCC."""
+    """The curvature of each MFCC over nine frames.
+
+    Formula: the second derivative of the parabola fitted to mfcc[t - 4] ... mfcc[t + 4]
+    Changes with: sudden turns: the moment of a strike, not the swelling before it
+    Ignores: whatever changes evenly
+    Picture: thin bright and dark stripes side by side at onsets
+    """
     return slope(clip.mfcc(n_mfcc, bank, framing, exact=True), width, order=2)
 
 
 def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
     """`librosa.feature.delta`: a polynomial of `order` through `width` frames, its derivative of that order.
 
-    That derivative is the same all over the polynomial, so the ends repeat the first and the last one.
+    That derivative is the same all along the polynomial, so the ends repeat the first and the last one.
     """
     frames = values.shape[1]
     if frames < width:
-        raise Impossible(f"a delta over {width} frames needs as many, these clips have {frames}")
+        raise Impossible(
+            f"a slope over {width} frames needs as many, and clips of this duration have {frames}"
+        )
     taps = scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot").astype(values.dtype)
     inner = frames - width + 1
-    slopes = sum(tap * values[:, k : k + inner] for k, tap in enumerate(taps))
+    slopes = taps[0] * values[:, :inner]
+    for k in range(1, width):
+        slopes += taps[k] * values[:, k : k + inner]
     return np.pad(slopes, ((0, 0), (width // 2, width // 2)), mode="edge")
 
 
@@ -82,7 +131,13 @@ def pcen(
     bank: MelBank,
     framing: Framing,
 ) -> np.ndarray:
-    """Per-channel energy normalisation."""
+    """Per-channel energy normalisation: mel bands, each divided by its own recent level.
+
+    Formula: (E / (eps + S)^gain + bias)^power - bias^power, E the band, S its running mean over 0.4 s
+    Changes with: events that stand out from what their band did just before
+    Ignores: stationary noise, distance, the gain of the recording
+    Picture: dark background, bright onsets; a lasting tone fades after its first half second
+    """
     return librosa.pcen(
         clip.bands(clip.magnitude(framing, exact=True), bank) * 2**31,
         sr=clip.sample_rate,
@@ -97,11 +152,23 @@ def pcen(
 
 @feature(units="dB", rows=axes.mel, row_unit="Hz")
 def harmonic(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing) -> np.ndarray:
-    """Mel spectrogram of what lasts."""
+    """The mel spectrogram of what lasts.
+
+    Formula: mel of |STFT| H^2 / (H^2 + P^2), H the median over 31 frames, P that over 31 bins
+    Changes with: tones, hums, vowels, everything that draws level lines in a spectrogram
+    Ignores: clicks, strikes, crackle
+    Picture: a mel spectrogram from which the upright lines are gone
+    """
     return librosa.power_to_db(clip.bands(clip.halves(framing, kernel_size)[0], bank))
 
 
 @feature(units="dB", rows=axes.mel, row_unit="Hz")
 def percussive(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing) -> np.ndarray:
-    """Mel spectrogram of what strikes."""
+    """The mel spectrogram of what strikes.
+
+    Formula: mel of |STFT| P^2 / (H^2 + P^2), H the median over 31 frames, P that over 31 bins
+    Changes with: clicks, strikes, crackle, drops, footsteps
+    Ignores: tones and hums
+    Picture: a mel spectrogram from which the level lines are gone; noise stays in both halves
+    """
     return librosa.power_to_db(clip.bands(clip.halves(framing, kernel_size)[1], bank))

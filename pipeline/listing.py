@@ -1,0 +1,82 @@
+"""`python -m pipeline list`: every feature with its size and its cost; `list NAME`: its card."""
+
+import statistics
+import textwrap
+import time
+
+import numpy as np
+
+from commandline import text_table
+from features_cache.names import Channel, parse_channel
+from pipeline.cards import described
+from pipeline.features import REGISTRY, Clip, Impossible, Variant, resolve
+from pipeline.memory import keep_freed_memory
+from pipeline.options import ListCommand
+
+STORED_BYTES = 2  # a value, as float16
+REPEATS = 3
+WIDTH = 100
+INDENT = 15
+HEADER = ("name", "rows", "frames", "MB", "ms alone", "ms in all", "units")
+
+
+def run(options: ListCommand) -> None:
+    """Print the table, or the card of one feature."""
+    if options.feature is None:
+        print(table(options.sample_rate, options.duration))
+    else:
+        print(card(options.feature))
+
+
+def card(name: str) -> str:
+    """The card of a feature, as text; RequestError where there is none of that name."""
+    channel = parse_channel(name)
+    resolve(channel)
+    lines = [
+        textwrap.fill(text, WIDTH, initial_indent=f"{heading + ':':{INDENT}}", subsequent_indent=" " * INDENT)
+        for heading, text in described(channel.name).items()
+    ]
+    return "\n".join([channel.name, "", *lines])
+
+
+def table(sample_rate: int, seconds: float) -> str:
+    """Every feature with its size, and its milliseconds measured here and now, on a clip of noise."""
+    keep_freed_memory()
+    samples = round(seconds * sample_rate)
+    y = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
+    possible: dict[Variant, tuple[int, int]] = {}
+    lines: list[tuple[object, ...]] = []
+    remarks: list[str] = []
+    for name in REGISTRY:
+        variant = resolve(Channel(name))
+        try:
+            possible[variant] = variant.shape(sample_rate, samples)
+        except Impossible as reason:
+            remarks.append(f"{name} cannot exist here: {reason}")
+    alone = {variant: _milliseconds([variant], y, sample_rate)[variant] for variant in possible}
+    together = _milliseconds(list(possible), y, sample_rate)
+    for variant, (rows, frames) in possible.items():
+        megabytes = rows * frames * STORED_BYTES / 1e6
+        times = f"{alone[variant]:.1f}", f"{together[variant]:.1f}"
+        lines.append((variant.name, rows, frames, f"{megabytes:.3f}", *times, variant.units))
+    whole = sum(rows * frames for rows, frames in possible.values()) * STORED_BYTES / 1e6
+    sums = f"{whole:.3f}", f"{sum(alone.values()):.1f}", f"{sum(together.values()):.1f}"
+    lines.append(("all", "", "", *sums, ""))
+    remarks += [
+        f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16; milliseconds of one core,",
+        "each feature alone, and in a run of all, which share their spectra.",
+        "python -m pipeline list NAME shows what a feature is and what it is good for.",
+    ]
+    return "\n".join([text_table(lines, HEADER), "", *remarks])
+
+
+def _milliseconds(variants: list[Variant], y: np.ndarray, sample_rate: int) -> dict[Variant, float]:
+    """Median time of each variant, computed in this order for one clip, after a clip to warm up."""
+    times: dict[Variant, list[float]] = {variant: [] for variant in variants}
+    for _ in range(REPEATS + 1):
+        clip = Clip(y, sample_rate)
+        for variant in variants:
+            begun = time.process_time()
+            variant.compute(clip)
+            times[variant].append(1e3 * (time.process_time() - begun))
+    return {variant: statistics.median(found[1:]) for variant, found in times.items()}
