@@ -5,6 +5,8 @@ alone writes and decides.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,18 +57,18 @@ class World:
         )
 
 
-def enter(device: str) -> tuple[World, str]:
-    """Join the processes that torchrun started, and the device of this one; (World(), device) without it."""
+@contextmanager
+def joined(device: str) -> Iterator[tuple[World, str]]:
+    """Among the processes that torchrun started: the place and the device of this one; alone without it."""
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
-        return World(), device
+        yield World(), device
+        return
     if device.startswith("cuda"):
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-    return World(dist.get_rank(), dist.get_world_size()), device
-
-
-def leave() -> None:
-    if dist.is_available() and dist.is_initialized():
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield World(dist.get_rank(), dist.get_world_size()), device
+        dist.barrier()  # one that leaves while another still needs it aborts
+    finally:
         dist.destroy_process_group()

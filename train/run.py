@@ -66,17 +66,16 @@ def execute(options: RunOptions) -> RunFolder | None:
         if failed:
             raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
         return RunFolder(chosen.path)
-    world, device = distributed.enter(devices[0])
-    try:
-        _tell_left_out(chosen, waiting)
-        if chosen.model.kind == "linear":
-            _fit_folds(chosen, waiting)
-        else:
+    with distributed.joined(devices[0]) as (world, device):
+        waiting, known = world.agree((waiting, known))
+        if world.first:
+            _tell_left_out(chosen, waiting)
+        if chosen.model.kind != "linear":
             Training(chosen, options, world, device, waiting, known).folds()
+        elif world.first:
+            _fit_folds(chosen, waiting)
         if world.first:
             _update(RunFolder(chosen.path), options)
-    finally:
-        distributed.leave()
     return RunFolder(chosen.path) if world.first else None
 
 
