@@ -1,27 +1,44 @@
 """`python -m analysis`: tables, figures and the report, from the run folders and the cache."""
 
+from typing import TYPE_CHECKING
+
 from analysis.options import AnalysisOptions
 from commandline import main
 from commandline.parse import Command
 
+if TYPE_CHECKING:
+    from analysis.inputs import Built
+    from analysis.jobs import Job
+
 
 def analysis(options: AnalysisOptions) -> int:
     """Write reports/<dataset>/index.html for every dataset that has runs or a cache."""
-    # Loaded here, so that --help and a mistyped option do not wait for matplotlib.
-    from analysis.fuse import fuse_asked
+    # Loaded here, so that --help, a mistyped option and a report that is up to date wait for nothing heavy.
+    from analysis.inputs import unchanged
     from analysis.jobs import jobs
-    from analysis.report import build
 
     if options.fuse:
-        print(f"fused: {fuse_asked(options).path}")
+        _fuse(options)
     for job in jobs(options):
-        built = build(job, options)
+        built = unchanged(job, options) or _build(job, options)
         for remark in built.remarks:
             print(f"  {remark}")
         print(f"{job.dataset}: {built.found}")
         print(f"report: {built.page.resolve()}{'' if built.fresh else ' (nothing has changed)'}")
         print(f"next:   {built.next_command}")
     return 0
+
+
+def _fuse(options: AnalysisOptions) -> None:
+    from analysis.fuse import fuse_asked
+
+    print(f"fused: {fuse_asked(options).path}")
+
+
+def _build(job: "Job", options: AnalysisOptions) -> "Built":
+    from analysis.report import build
+
+    return build(job, options)
 
 
 COMMANDS: list[Command] = [analysis]

@@ -1,19 +1,49 @@
 """What a report was made from, as one hash: equal inputs, equal report, nothing to do.
 
-Files count by path, size and time, not by content: hashing thirty runs takes longer than may pass. The
-project's own code and templates count too, so that a new version makes its report anew.
+This module loads nothing heavy: a report that is up to date is found so in a second. Files count by path,
+size and time, not by content: hashing thirty runs takes longer than may pass. The project's own code and
+templates count too, so that a new version makes its report anew.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.jobs import Job
+from analysis.options import AnalysisOptions
 from train.runs import replace_file
 
+STAMP = ".report.json"
+SETTINGS = ("run", "confusion", "figures", "audio_mb", "seed")  # options that change what the page shows
 OWN_CODE = Path(__file__).parent
 READ_OF_A_RUN = ("run.json", "fold*/*.csv", "fold*/*.npz")
+
+
+@dataclass(frozen=True)
+class Built:
+    """Where a report lies and what the terminal says of it; `fresh` is False where nothing had changed."""
+
+    page: Path
+    found: str
+    remarks: list[str]
+    next_command: str
+    fresh: bool = True
+
+
+def unchanged(job: Job, options: AnalysisOptions) -> Built | None:
+    """The report that is there, where it was made from just what is there now."""
+    kept = None if options.again else recall(job.folder / STAMP, of_report(job, options))
+    return Built(job.folder / "index.html", **kept["said"], fresh=False) if kept else None
+
+
+def of_report(job: Job, options: AnalysisOptions) -> str:
+    """The hash of everything that a report is made from."""
+    files = [*files_of_runs(run.path for run in job.runs), *files_of_code()]
+    files += files_of_cache(job.cache) if job.cache else []
+    return digest(files, [str(getattr(options, name)) for name in SETTINGS])
 
 
 def files_of_runs(folders: Iterable[Path]) -> list[Path]:

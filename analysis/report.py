@@ -39,21 +39,9 @@ from analysis.samples import samples
 from features_cache import Cache
 from train.runs import replace_file
 
-STAMP, DATA_STAMP = ".report.json", ".data.json"
-SETTINGS = ("run", "confusion", "figures", "audio_mb", "seed")  # options that change what the page shows
+DATA_STAMP = ".data.json"
 
 Content = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Built:
-    """Where a report lies and what it found; `fresh` is False where nothing had changed."""
-
-    page: Path
-    found: str
-    remarks: list[str]
-    next_command: str
-    fresh: bool
 
 
 @dataclass(frozen=True)
@@ -74,25 +62,22 @@ class Workplace:
         return np.random.default_rng(self.options.seed)
 
 
-def build(job: Job, options: AnalysisOptions) -> Built:
-    """Make the report of one dataset, or find it unchanged."""
-    target = job.folder / "index.html"
-    hash_ = _digest(job, options)
-    kept = None if options.again else inputs.recall(job.folder / STAMP, hash_)
-    if kept:
-        return Built(target, **kept["said"], fresh=False)
+def build(job: Job, options: AnalysisOptions) -> inputs.Built:
+    """Make the report of one dataset."""
+    hash_ = inputs.of_report(job, options)  # of what is there now: what changes meanwhile is seen next time
     job.folder.mkdir(parents=True, exist_ok=True)
     cache, features, damage = cached.opened(job.cache)
     place = Workplace(job, options, cache, features)
     content = _content(place, [Problem("cache", text) for text in damage])
+    target = job.folder / "index.html"
     replace_file(target, page.render(**content).encode("utf-8"))
     said = {
         "found": content["answer"].sentences[0],
         "remarks": content["remarks"],
         "next_command": _next_command(job, content["runs"], content["answer"].kind),
     }
-    inputs.remember(job.folder / STAMP, hash_, ["index.html"], said=said)
-    return Built(target, **said, fresh=True)
+    inputs.remember(job.folder / inputs.STAMP, hash_, [target.name], said=said)
+    return inputs.Built(target, **said)
 
 
 def _next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
@@ -105,12 +90,6 @@ def _next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
     return (
         f"make train {dataset} FEATURES={runs[0].features} SEED=1   (another seed shows the training noise)"
     )
-
-
-def _digest(job: Job, options: AnalysisOptions) -> str:
-    files = [*inputs.files_of_runs(run.path for run in job.runs), *inputs.files_of_code()]
-    files += inputs.files_of_cache(job.cache) if job.cache else []
-    return inputs.digest(files, [str(getattr(options, name)) for name in SETTINGS])
 
 
 def _content(place: Workplace, damage: list[Problem]) -> Content:

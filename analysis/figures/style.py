@@ -56,7 +56,6 @@ STYLE: dict[str, Any] = {
     "figure.facecolor": PAPER,
     "lines.linewidth": 1.6,
     "svg.fonttype": "none",  # text stays text: any script shows in a browser, and can be searched
-    "pdf.fonttype": 42,
     "svg.hashsalt": "analysis",  # the same figure is the same file
 }
 
