@@ -1,5 +1,6 @@
 """A whole run: its folder, the choice of arithmetic, its folds one after the other, what it found."""
 
+import functools
 import os
 import platform
 import sys
@@ -52,7 +53,7 @@ def execute(options: RunOptions) -> RunFolder | None:
     folder = RunFolder(chosen.path)
     known = agree_with(folder, chosen)
     if chosen.unused:
-        _say(f"{options.model} has no use for {', '.join(chosen.unused).upper()}")
+        _say_once(f"{options.model} has no use for {', '.join(chosen.unused).upper()}")
     waiting = [one for one in chosen.wanted_folds if known is None or one not in folder.finished]
     if not waiting:
         _say(f"{folder.path} has these folds already")
@@ -298,6 +299,12 @@ def _update(run: RunFolder, options: RunOptions) -> None:
     config = run.config | {"seconds": seconds} | ({"note": options.note} if options.note else {})
     if config != run.config:
         runs.write_config(run.path, config)
+
+
+@functools.cache
+def _say_once(sentence: str) -> None:
+    """Not again for every run of a sweep."""
+    _say(sentence)
 
 
 def _say(sentence: str) -> None:

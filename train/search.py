@@ -54,7 +54,7 @@ def _single_features(options: SweepOptions) -> list[Chosen]:
 def _round(options: SweepOptions, candidates: Sequence[Chosen]) -> list[tuple[float, Chosen]]:
     """(score, candidate), best first: SELECT on the validation groups, its mean over seeds and folds."""
     val = options.val if options.val != "none" else "group"
-    common = replace(single(options), val=val, blind=True, curve=0, runs=options.runs / FOLDER, note="")
+    common = replace(single(options), val=val, blind=True, runs=options.runs / FOLDER, note="")
     seeds = options.seeds or (options.seed,)
     ranking = []
     for candidate in candidates:

@@ -1,4 +1,4 @@
-"""From the cache to batches: statistics by known answers, and the same numbers wherever the features are kept."""
+"""From the cache to batches: statistics by known answers, the same numbers wherever features are kept."""
 
 import numpy as np
 import pytest

@@ -215,6 +215,7 @@ def test_a_diverging_loss_stops_and_keeps_the_last_good_weights(options, capsys)
 
 
 def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(options, capsys):
+    run._say_once.cache_clear()
     plain = run.execute(change(options, model="linear"))
     assert "linear has no use for AUGMENT, BATCH" in capsys.readouterr().err
     assert (

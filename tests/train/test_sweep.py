@@ -1,0 +1,142 @@
+"""Several runs: which, what is skipped, what fails; and the search that never sees a test fold."""
+
+import dataclasses
+
+import pytest
+
+from commandline import RequestError
+from tests.train.little import clip_table, fill
+from train import recipes, run, runs, search, summary, sweep
+from train.__main__ import with_recipe
+from train.options import RunOptions, SweepOptions, words
+
+
+@pytest.fixture
+def several(options: RunOptions) -> SweepOptions:
+    given = dataclasses.asdict(dataclasses.replace(options, model="linear", augment="auto"))
+    return SweepOptions(**{**given, "features": "mel chroma"})
+
+
+def change(options: SweepOptions, **changes: object) -> SweepOptions:
+    return dataclasses.replace(options, **changes)
+
+
+def told(jobs) -> list[tuple[str, str, int]]:
+    return [(job.features, job.model, job.seed) for job in jobs]
+
+
+def test_the_product_of_the_lists(several):
+    jobs = sweep.product(change(several, models=("linear", "cnn4"), seeds=(0, 1)), [])
+    assert told(jobs) == [
+        (features, model, seed)
+        for model in ("linear", "cnn4")
+        for features in ("mel", "chroma")
+        for seed in (0, 1)
+    ]
+
+
+def test_max_adds_the_unions(several):
+    jobs = told(sweep.product(change(several, features="mel chroma blank", max=2), []))
+    assert [features for features, *_ in jobs] == [
+        *("mel", "chroma", "blank", "mel+chroma", "mel+blank", "chroma+blank")
+    ]
+
+
+def test_all_is_every_feature_alone_and_what_does_not_fit_is_passed_over(several, capsys):
+    jobs = told(sweep.product(change(several, features="all", models=("cnn4",)), []))
+    assert sorted(features for features, *_ in jobs) == ["blank", "chroma", "mel"]
+    assert "passed over: waveform with cnn4" in capsys.readouterr().err
+
+
+def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipes, "FOLDER", tmp_path)
+    (tmp_path / "short.txt").write_text("# as if it were a paper's\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mix=0.2\n")
+    (tmp_path / "long.txt").write_text("EPOCHS=70\n")
+    given = [*words(several), "FEATURES=mel", "BATCH=9", f"RUNS={tmp_path}"]
+    jobs = list(sweep.product(change(several, recipes=("short", "long"), features="mel"), given))
+    assert [(job.recipe, job.epochs, job.batch) for job in jobs] == [
+        ("short", 2, 9),
+        ("long", 2, 9),
+    ]  # EPOCHS=2 given
+    assert with_recipe(["run", "RECIPE=short", "EPOCHS=1"]) == [
+        *("run", "EPOCHS=7", "BATCH=5", "AUGMENT=mix=0.2", "RECIPE=short", "EPOCHS=1")
+    ]
+    assert with_recipe(["run", "EPOCHS=1"]) == ["run", "EPOCHS=1"]
+    assert recipes.standard("short")["epochs"] == 7 and recipes.standard("")["epochs"] == RunOptions().epochs
+    with pytest.raises(RequestError, match="did you mean 'short'"):
+        recipes.words("shorts")
+
+
+def test_every_recipe_is_a_valid_request():
+    for name in recipes.names():
+        assert set(recipes.standard(name)) == set(recipes.standard(""))
+
+
+def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, capsys, monkeypatch):
+    assert sweep.sweep(several, []) == 0
+    said = capsys.readouterr()
+    assert "mel-linear" in said.out and "selected on test" in said.out
+    before = {one: one.stat().st_mtime_ns for one in several.runs.glob("*/*/*/last.pt")}
+    assert len(before) == 6
+    assert sweep.sweep(change(several, features="mel nothere chroma blank"), []) == 1
+    said = capsys.readouterr()
+    assert "failed: nothere linear seed 0: the cache" in said.err.splitlines()[-1]
+    assert "blank-linear" in said.out
+    assert all(one.stat().st_mtime_ns == time for one, time in before.items())
+
+    def broken(job):
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(run, "execute", broken)
+    assert sweep.sweep(several, []) == 1
+    assert "failed: mel linear seed 0: ZeroDivisionError: a fault of ours" in capsys.readouterr().err
+
+
+def test_many_runs_are_asked_for_first(several, monkeypatch):
+    monkeypatch.setattr(sweep, "MANY", 3)
+    wanted = change(several, seeds=(0, 1), models=("linear", "cnn4"))
+    with pytest.raises(RequestError, match=r"8 runs, about .* give YES=1"):
+        sweep.sweep(wanted, [])
+    assert not runs.find(several.runs)
+    assert sweep.sweep(change(several, seeds=(0, 1), yes=True), []) == 0
+    assert len(runs.find(several.runs)) == 4
+
+
+def test_the_search_ranks_by_validation_and_tests_the_winner_once(several, capsys):
+    wanted = change(several, features="blank mel", search="greedy", max=2, select="val_accuracy")
+    assert search.greedy(wanted) == 0
+    said = capsys.readouterr()
+    assert "chosen on validation groups: mel; now tested once" in said.err  # blank adds nothing to it
+    (winner,) = runs.find(several.runs)
+    assert winner.config["features"] == "mel" and winner.complete
+    candidates = runs.find(several.runs / "search")
+    assert len(candidates) == 3  # two alone, one beside the better
+    for one in candidates:
+        assert set(one.predictions()["split"]) == {"val"}
+        assert all(one.history(fold).filter(like="test_").isna().all(axis=None) for fold in one.folds)
+
+
+def test_the_search_does_not_depend_on_the_test_fold(several, tmp_path, capsys):
+    """Other labels in the only fold that is tested: the same choice, from the same scores."""
+    table = clip_table()
+    tested = table["fold"] == 1
+    table.loc[tested, "label"] = table.loc[tested, "label"].iloc[::-1].to_numpy()
+    dataset = fill(tmp_path / "little" / "turned", table)
+    shown = []
+    for data, name in ((several.dataset, "a"), (str(dataset), "b")):
+        wanted = change(several, dataset=data, features="blank chroma mel", folds=(1,), runs=tmp_path / name)
+        assert search.greedy(wanted) == 0
+        shown.append(
+            [
+                line
+                for line in capsys.readouterr().out.splitlines()
+                if line.startswith(("mel", "chroma", "blank"))
+            ]
+        )
+    assert shown[0] == shown[1] and len(shown[0]) >= 3
+
+
+def test_a_sweeps_table_is_by_accuracy(several):
+    done, _ = sweep.train_all(list(sweep.product(several, [])))
+    best = max(done, key=lambda one: summary.scores(one)["accuracy"].mean())
+    assert sweep.table(done).splitlines()[1].startswith(best.name)
