@@ -22,6 +22,7 @@ from train.distributed import World
 from train.follow import Follower
 from train.models import build, linear
 from train.models.weights import start_from
+from train.options import RunOptions
 from train.plan import Plan
 from train.score import score
 from train.views import trained_shape
@@ -88,12 +89,16 @@ def train(prepared: Prepared, plan: Plan, follower: Follower) -> None:
 
 
 def _answers(prepared: Prepared) -> dict[str, NDArray[np.float32]]:
-    """Probabilities (N, K) for each part that is set aside."""
-    lesson = prepared.lesson
-    parts = {"val": lesson.val} if prepared.course.options.blind else {"val": lesson.val, "test": lesson.test}
+    """Probabilities (N, K) for each part that is set aside and may be scored."""
+    lesson, wanted = prepared.lesson, scored_parts(prepared.course.options)
+    parts = {part: getattr(lesson, part) for part in wanted}
     return {
         part: loop.predict(prepared.course, clips, exact=True) for part, clips in parts.items() if len(clips)
     }
+
+
+def scored_parts(options: RunOptions) -> tuple[str, ...]:
+    return ("val",) if options.blind else ("val", "test")
 
 
 def _preview(prepared: Prepared, plan: Plan) -> None:
@@ -134,7 +139,9 @@ def train_linear(plan: Plan, fold: int) -> None:
     """The same run folder from scikit-learn's logistic regression on the statistics of each row."""
     start = time.perf_counter()
     parts, folder = plan.parts(fold), plan.path / f"fold{fold}"
-    positions = {part: plan.positions(getattr(parts, part)) for part in ("train", "val", "test")}
+    positions = {
+        part: plan.positions(getattr(parts, part)) for part in ("train", *scored_parts(plan.options))
+    }
     x = {part: row_statistics(plan, clips) for part, clips in positions.items() if len(clips)}
     y = {part: plan.targets[positions[part]] for part in x}
     network = build(plan.options.model, len(plan.channels), len(plan.classes), (x["train"].shape[1], 1))
