@@ -24,9 +24,8 @@ from features_cache import Cache, Channel, cache_folder
 from features_cache.names import parse_set
 from train import bundle, runs
 from train.arithmetic import device_of
-from train.hearing import AT_ONCE
 from train.models.linear import LinearNet
-from train.trained import Trained
+from train.trained import AT_ONCE, Trained
 from train.trained_options import ExplainOptions
 
 Correct = NDArray[np.float64]  # (N,) share of repeats that were right

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 
 from commandline import RequestError
-from train.hearing import Hearing, Samples
+from train.predict import Hearing
 from train.trained import Trained, open_trained
 from train.trained_options import ListenOptions
-from train.windows import pcm_blocks, resampled
+from train.windows import Samples, pcm_blocks, resampled
 
 PIECE = 0.05  # seconds of sound read at once
 WIDTH = 100  # columns of the live line

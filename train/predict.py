@@ -1,27 +1,82 @@
-"""The classes of new sounds, or of a dataset's own clips by the model that never saw them."""
+"""The classes of new sounds, or of a dataset's own clips by the model that never saw them.
 
-import json
-import sys
-from collections.abc import Iterator, Sequence
+Beside `listen` the only module of this package that uses the pipeline: features of new sounds are computed by
+the functions that filled the cache, with the same rounding.
+"""
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import soundfile
+from numpy.typing import NDArray
 
-from commandline import RequestError, duration, nearest, progress, text_table
+from commandline import RequestError, duration, nearest, progress
 from features_cache import Cache, cache_folder
+from features_cache.names import parse_channel
+from features_cache.writer import to_stored
 from pipeline import audio
+from pipeline.clip import Clip
+from pipeline.features import REGISTRY, Variant, resolve
 from train import runs, timeline
-from train.hearing import Hearing, Samples
-from train.trained import Probabilities, Trained, open_trained
+from train.answers import compare, complain, show, table_of, tell
+from train.trained import AT_ONCE, Probabilities, Trained, Values, open_trained
 from train.trained_options import PredictOptions
+from train.windows import Samples, Window, resampled, windows
 
-BAR = 24  # characters of a probability of 1
 SOUNDS = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
 SPARE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own
-AGREES = 1e-3  # a probability computed anew may differ by so much from predictions.csv
+
+
+class Hearing:
+    """Computes the channels of a run, as run.json describes them, for clips of the run's rate and length."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.sample_rate = int(config["sample_rate"])
+        self.samples = round(config["duration"] * self.sample_rate)
+        self.channels = [
+            (_variant(one["stored"]), np.dtype(one["dtype"]), slice(one["rows"][0], one["rows"][1] + 1))
+            for one in config["channels"]
+        ]
+
+    def __call__(self, y: Samples) -> Values:
+        """The values of one clip, y (samples,), as a cache stores them: (rows, frames) a channel."""
+        clip = Clip(y, self.sample_rate)
+        return [_stored(variant.compute(clip), dtype)[rows] for variant, dtype, rows in self.channels]
+
+    def batches(self, clips: Iterable[Samples]) -> Iterator[Values]:
+        """(B, rows, frames) a channel, B up to AT_ONCE: endless clips take constant memory.
+
+        The clips of a batch are computed side by side: numpy's and scipy's transforms let other threads run.
+        """
+        rest = iter(clips)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            while batch := list(itertools.islice(rest, AT_ONCE)):
+                yield [np.stack(channel) for channel in zip(*pool.map(self, batch), strict=True)]
+
+    def windows(self, file: Path, hop: float) -> Iterator[Window]:
+        """Windows of a clip's length through a whole file, one each `hop` seconds; AudioError as `load`."""
+        blocks = resampled(audio.blocks(file), audio.info(file).sample_rate, self.sample_rate)
+        return windows(blocks, self.sample_rate, self.samples, max(1, round(hop * self.sample_rate)))
+
+
+def _stored(values: NDArray[np.floating], dtype: np.dtype) -> NDArray[np.floating]:
+    return to_stored(values, values.shape, dtype)
+
+
+def _variant(stored: str) -> Variant:
+    channel = parse_channel(stored)
+    if channel.name not in REGISTRY:
+        raise RequestError(
+            f"the run uses {stored}, which was brought into its cache: nothing computes it for new sounds"
+        )
+    return resolve(channel)
 
 
 @dataclass
@@ -57,10 +112,10 @@ def predict(options: PredictOptions) -> int:
         return predict_own(options, trained)
     files = find_sounds(options.audio)
     if options.hop:
-        return timeline.write_all(trained, files, options)
+        return write_timelines(options, trained, files)
     heard = Heard()
     probabilities = hear(trained, files, heard)
-    table = table_of(trained, probabilities, {"file": [str(file) for file in heard.files]})
+    table = table_of(trained.classes, probabilities, {"file": [str(file) for file in heard.files]})
     show(table, trained.classes, options)
     if heard.longer:
         first, seconds = heard.longer[0].name, duration(trained.config["duration"])
@@ -91,13 +146,6 @@ def hear(trained: Trained, files: Sequence[Path], heard: Heard, fold: int | None
     return np.concatenate(parts) if parts else np.zeros((0, len(trained.classes)), np.float32)
 
 
-def table_of(trained: Trained, probabilities: Probabilities, columns: dict[str, list[str]]) -> pd.DataFrame:
-    """One row a clip: what is known of it, the predicted class, one probability column a class."""
-    predicted = np.array(trained.classes, object)[probabilities.argmax(axis=1)]
-    known = pd.DataFrame({**columns, "predicted": predicted})
-    return pd.concat([known, pd.DataFrame(probabilities, columns=trained.classes)], axis=1)
-
-
 def predict_own(options: PredictOptions, trained: Trained) -> int:
     """The clips that each fold tested, from their audio, by its model; and how that compares to training."""
     if Path(options.run).is_file():
@@ -114,7 +162,7 @@ def predict_own(options: PredictOptions, trained: Trained) -> int:
         probabilities = hear(trained, list(paths), heard, fold)
         clips = [paths[file] for file in heard.files[done:]]
         about = {"clip_id": clips, "fold": [fold] * len(clips), "target": rows["target"][clips].tolist()}
-        tables.append(table_of(trained, probabilities, about))
+        tables.append(table_of(trained.classes, probabilities, about))
         known.append(rows.loc[clips])
     table, before = pd.concat(tables, ignore_index=True), pd.concat(known)
     show(table, trained.classes, options, each=False)
@@ -122,50 +170,27 @@ def predict_own(options: PredictOptions, trained: Trained) -> int:
     return complain(heard.failures, len(table) + len(heard.failures))
 
 
-def compare(table: pd.DataFrame, before: pd.DataFrame, classes: list[str]) -> None:
-    """Say the accuracy, and by how much the probabilities differ from those of predictions.csv."""
-    right = (table["predicted"] == table["target"]).mean()
-    then = (before[classes].idxmax(axis=1).to_numpy() == before["target"].to_numpy()).mean()
-    largest = np.abs(table[classes].to_numpy() - before[classes].to_numpy()).max(initial=0)
-    verdict = "the same" if largest <= AGREES else "NOT the same: was the audio or a library changed?"
-    tell(f"accuracy {right:.4f} of {len(table)} clips; predictions.csv says {then:.4f}")
-    tell(f"probabilities differ by {largest:.1e} at most: {verdict}")
-
-
-def show(table: pd.DataFrame, classes: list[str], options: PredictOptions, each: bool = True) -> None:
-    """On standard output as JSON, as CSV, or (`each`) for people, the best classes first."""
-    if options.json:
-        rows = table.drop(columns=classes).to_dict("records")
-        answers = table[classes].to_dict("records")
-        print(json.dumps([{**row, "probabilities": answer} for row, answer in zip(rows, answers)], indent=1))
-    elif options.csv:
-        print(table.to_csv(index=False), end="")
-    elif each and len(table) == 1:
-        print(bars(table.iloc[0][classes], options.top))
-    elif each:
-        best = [table.loc[row, classes].astype(float).nlargest(options.top) for row in table.index]
-        rows = [
-            (file, *(f"{name} {p:.2f}" for name, p in top.items())) for file, top in zip(table["file"], best)
-        ]
-        print(text_table(rows, ("file", *(f"{n}." for n in range(1, min(options.top, len(classes)) + 1)))))
-
-
-def bars(answer: pd.Series, top: int) -> str:
-    """`dog  0.93  ######################` for the `top` classes of one answer."""
-    best = answer.astype(float).nlargest(top)
-    width = max(map(len, best.index))
-    return "\n".join(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip() for name, p in best.items())
-
-
-def complain(failures: dict[Path, str], total: int) -> int:
-    """Name what could not be heard; the exit status."""
-    for file, reason in failures.items():
-        tell(f"{file}: {reason}")
-    if failures:
-        tell(f"{len(failures)} of {total} files could not be heard")
-    return 1 if failures else 0
-
-
-def tell(text: str) -> None:
-    """On standard error: standard output is for the answers."""
-    print(text, file=sys.stderr)
+def write_timelines(options: PredictOptions, trained: Trained, files: Sequence[Path]) -> int:
+    """A timeline of each file in <reports>/<dataset>/timelines/; 1 where a file could not be heard."""
+    hearing = Hearing(trained.config)
+    length = hearing.samples / hearing.sample_rate
+    if not 0 < options.hop <= length:
+        raise RequestError(f"HOP={options.hop:g}: expected seconds from 0 to the {length:g} of a window")
+    folder = options.reports / trained.config["dataset"] / "timelines"
+    folder.mkdir(parents=True, exist_ok=True)
+    failures = {}
+    for file in files:
+        try:
+            there = audio.info(file)
+            seconds = there.frames / there.sample_rate
+            pieces = progress(
+                hearing.windows(file, options.hop),
+                total=1 + max(0, int(np.ceil((seconds - length) / options.hop))),
+                label=f"{file.name} ({duration(seconds)})",
+                unit="windows",
+            )
+            rows = timeline.answered(pieces, hearing.batches, trained.probabilities)
+            timeline.write(rows, trained.classes, folder / file.stem, title=file.name)
+        except audio.AudioError as error:
+            failures[file] = str(error)
+    return complain(failures, len(files))

@@ -4,20 +4,17 @@ Of an hour of sound no more than a batch of windows is ever in memory, and the a
 """
 
 import csv
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from commandline import RequestError, duration, progress
-from pipeline import audio
-from train.hearing import Hearing, Samples
-from train.trained import Probabilities, Trained
-from train.trained_options import PredictOptions
-from train.windows import Window, file_blocks, windows
+from train.answers import tell
+from train.trained import Probabilities, Values
+from train.windows import Samples, Window
 
 SHOWN = 8  # classes in the picture: those that are ever the most probable, the commonest first
 
@@ -30,57 +27,35 @@ class Row(NamedTuple):
     answer: Probabilities
 
 
-def write_all(trained: Trained, files: Sequence[Path], options: PredictOptions) -> int:
-    """A timeline of each file in <reports>/<dataset>/timelines/; 1 where a file could not be heard."""
-    length = trained.config["duration"]
-    if not 0 < options.hop <= length:
-        raise RequestError(f"HOP={options.hop:g}: expected seconds from 0 to the {length:g} of a window")
-    folder = options.reports / trained.config["dataset"] / "timelines"
-    folder.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    for file in files:
-        try:
-            write(trained, file, folder / file.stem, options.hop)
-        except audio.AudioError as error:
-            failed += 1
-            print(f"{file}: {error}", file=sys.stderr)
-    if failed:
-        print(f"{failed} of {len(files)} files could not be heard", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def write(trained: Trained, file: Path, target: Path, hop: float) -> None:
+def write(rows: Iterable[Row], classes: list[str], target: Path, title: str) -> None:
     """<target>.csv, <target>.txt with Audacity's labels, <target>.png; and what was heard, in lines."""
-    with target.with_suffix(".csv").open("w", newline="", encoding="utf-8") as table:
-        rows = list(_writing(table, trained.classes, listen(trained, file, hop)))
-    spans = merge(rows, trained.classes)
+    with Path(f"{target}.csv").open("w", newline="", encoding="utf-8") as table:
+        kept = list(_writing(table, classes, rows))
+    spans = merge(kept, classes)
     labels = "".join(f"{start:.3f}\t{end:.3f}\t{name}\n" for start, end, name, _ in spans)
-    target.with_suffix(".txt").write_text(labels, encoding="utf-8")
-    picture(rows, trained.classes, target.with_suffix(".png"), title=file.name)
+    Path(f"{target}.txt").write_text(labels, encoding="utf-8")
+    picture(kept, classes, Path(f"{target}.png"), title)
     for start, end, name, probability in spans:
         print(f"{clock(start)}  {clock(end)}  {name}  {probability:.2f}")
-    print(f"{target}.csv .txt .png", file=sys.stderr)
+    tell(f"{target}.csv .txt .png")
 
 
-def listen(trained: Trained, file: Path, hop: float) -> Iterator[Row]:
-    """The answers for windows through a file, in order, as they come."""
-    hearing = Hearing(trained.config)
-    rate = hearing.sample_rate
-    total = audio.info(file)
-    seconds = total.frames / total.sample_rate
-    expected = 1 + max(0, int(np.ceil((seconds - hearing.samples / rate) / hop)))
-    pieces = windows(file_blocks(file, rate), rate, hearing.samples, max(1, round(hop * rate)))
-    waiting: list[Window] = []
-    label = f"{file.name} ({duration(seconds)})"
+def answered(
+    pieces: Iterable[Window],
+    batches: Callable[[Iterator[Samples]], Iterator[Values]],
+    probabilities: Callable[[Values], Probabilities],
+) -> Iterator[Row]:
+    """The answers for windows, as they come: `batches` computes features, `probabilities` answers."""
+    waiting: deque[Window] = deque()
 
     def clips() -> Iterator[Samples]:
-        for window in progress(pieces, total=expected, label=label, unit="windows"):
+        for window in pieces:
             waiting.append(window._replace(y=window.y[:0]))
             yield window.y
 
-    for values in hearing.batches(clips()):
-        for answer in trained.probabilities(values):
-            window = waiting.pop(0)
+    for values in batches(clips()):
+        for answer in probabilities(values):
+            window = waiting.popleft()
             yield Row(window.start, window.end, answer)
 
 

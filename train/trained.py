@@ -21,6 +21,8 @@ from train.views import trained_shape, views
 Values = list[NDArray[np.floating]]  # one (B, rows, frames) a channel, as stored
 Probabilities = NDArray[np.float32]
 
+AT_ONCE = 16  # clips a batch: a network is no faster from here on, and 16 clips of any features are small
+
 
 @dataclass(frozen=True)
 class Member:

@@ -1,14 +1,11 @@
-"""Windows through an endless sound, in constant memory: from a file, or from raw PCM on a stream."""
+"""Windows through an endless sound that comes block by block, in constant memory."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-
-from pipeline import audio
 
 Samples = NDArray[np.float32]
 
@@ -41,11 +38,6 @@ def windows(blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int)
             yield window(held[:samples])
             held, start = held[hop:], start + hop
     yield window(held)
-
-
-def file_blocks(path: Path, sample_rate: int) -> Iterator[Samples]:
-    """A file's sound, mono, at `sample_rate`, block by block; AudioError as `audio.load`."""
-    yield from resampled(audio.blocks(path), audio.info(path).sample_rate, sample_rate)
 
 
 def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterator[Samples]:

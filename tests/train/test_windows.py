@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from pipeline import audio
-from train.windows import PCM, file_blocks, pcm_blocks, resampled, windows
+from train.windows import PCM, pcm_blocks, resampled, windows
 
 
 def pieces(y, sizes):
@@ -52,7 +52,7 @@ def test_a_file_in_blocks_is_the_file_loaded_whole(tmp_path, monkeypatch, rate):
     y = np.random.default_rng(0).normal(0, 0.1, 3 * rate).astype(np.float32)
     soundfile.write(tmp_path / "x.wav", y, rate, subtype="FLOAT")
     monkeypatch.setattr(audio, "BLOCK", 1000)
-    streamed = np.concatenate(list(file_blocks(tmp_path / "x.wav", 16_000)))
+    streamed = np.concatenate(list(resampled(audio.blocks(tmp_path / "x.wav"), rate, 16_000)))
     whole = audio.load(tmp_path / "x.wav", 16_000, len(streamed))
     assert abs(len(streamed) - 48_000) <= 1
     assert np.abs(streamed - whole).max() < 1e-5
