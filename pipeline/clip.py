@@ -58,17 +58,17 @@ class Clip:
         self.seconds_saved = 0.0  # by intermediates that were asked for again
 
     @shared
-    def magnitude(self, framing: Framing, exact: bool = False) -> np.ndarray:
-        """(1 + n_fft/2, frames): `abs(librosa.stft(y))`; in double precision where that matters."""
+    def magnitude(self, framing: Framing, exact: bool = True) -> np.ndarray:
+        """(1 + n_fft/2, frames): `abs(librosa.stft(y))`; in single precision if not `exact`."""
         return magnitudes(self.y, framing.n_fft, framing.hop_length, framing.win_length, exact)
 
     @shared
-    def power(self, framing: Framing, exact: bool = False) -> np.ndarray:
+    def power(self, framing: Framing, exact: bool = True) -> np.ndarray:
         """(1 + n_fft/2, frames): the square of the magnitude."""
         return self.magnitude(framing, exact) ** 2
 
     @shared
-    def mel_db(self, bank: MelBank, framing: Framing, exact: bool = False) -> np.ndarray:
+    def mel_db(self, bank: MelBank, framing: Framing, exact: bool = True) -> np.ndarray:
         """(n_mels, frames) dB: `power_to_db(librosa.feature.melspectrogram(y))`."""
         return librosa.power_to_db(self.bands(self.power(framing, exact), bank))
 
@@ -77,7 +77,7 @@ class Clip:
         return bands.mel_bands(spectrogram, self.sample_rate, bank)
 
     @shared
-    def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing, exact: bool = False) -> np.ndarray:
+    def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing, exact: bool = True) -> np.ndarray:
         """(n_mfcc, frames): `librosa.feature.mfcc(y)`."""
         return scipy.fft.dct(self.mel_db(bank, framing, exact), axis=0, type=2, norm="ortho")[:n_mfcc]
 

@@ -51,7 +51,7 @@ def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     Picture: C at the bottom, B at the top; bright rows are notes, an even picture is noise
     """
     tuning = clip.tuning(12, framing, power=2)
-    raw = chroma_filters(clip.sample_rate, framing.n_fft, tuning) @ clip.power(framing)
+    raw = chroma_filters(clip.sample_rate, framing.n_fft, tuning) @ clip.power(framing, exact=False)
     strongest = raw.max(axis=0)
     return raw / np.where(strongest < SMALLEST, 1, strongest)
 

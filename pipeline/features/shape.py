@@ -29,7 +29,7 @@ def contrast(
     Ignores: loudness, pitch within a band
     Picture: a row an octave, from below 200 Hz at the bottom to above 6.4 kHz at the top
     """
-    magnitude = clip.magnitude(framing, exact=True)
+    magnitude = clip.magnitude(framing)
     edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
     if edges[-2] >= clip.sample_rate / 2:
         raise Impossible(f"its highest band begins at {edges[-2]:g} Hz, above half the sample rate")

@@ -34,7 +34,7 @@ def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
     Ignores: phase; changes faster than a frame of 46 ms; what lies 80 dB below the loudest bin
     Picture: low frequencies at the bottom; level lines are tones, upright lines clicks, clouds noise
     """
-    return librosa.amplitude_to_db(clip.magnitude(framing, exact=True))
+    return librosa.amplitude_to_db(clip.magnitude(framing))
 
 
 @feature(units="dB", rows=axes.mel, row_unit="Hz")
@@ -46,7 +46,7 @@ def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
     Ignores: phase; pitch in the treble, where many partials share a band
     Picture: as a spectrogram, but the lower half of the picture ends near 3 kHz
     """
-    return clip.mel_db(bank, framing)
+    return clip.mel_db(bank, framing, exact=False)
 
 
 @feature(units="dB/frame", rows=axes.mel, row_unit="Hz")
@@ -58,7 +58,7 @@ def mel_delta(clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing) ->
     Ignores: how loud a band is, and a constant filter such as a microphone's
     Picture: bright where a band grows louder, dark where it fades, grey where nothing changes
     """
-    return slope(clip.mel_db(bank, framing, exact=True), width, order=1)
+    return slope(clip.mel_db(bank, framing), width, order=1)
 
 
 @feature(units="dB")
@@ -70,7 +70,7 @@ def mfcc(clip: Clip, *, n_mfcc: Count = 40, bank: MelBank, framing: Framing) -> 
     Ignores: pitch, mostly: partials lie finer than 40 coefficients resolve
     Picture: row 0 dominates; a column is a recipe of ripples and is not read row by row
     """
-    return clip.mfcc(n_mfcc, bank, framing)
+    return clip.mfcc(n_mfcc, bank, framing, exact=False)
 
 
 @feature(units="dB/frame")
@@ -84,7 +84,7 @@ def mfcc_delta(
     Ignores: the timbre itself, and a constant filter
     Picture: stripes at onsets; a steady sound is flat
     """
-    return slope(clip.mfcc(n_mfcc, bank, framing, exact=True), width, order=1)
+    return slope(clip.mfcc(n_mfcc, bank, framing), width, order=1)
 
 
 @feature(units="dB/frame²")
@@ -98,7 +98,7 @@ def mfcc_delta2(
     Ignores: whatever changes evenly
     Picture: thin bright and dark stripes side by side at onsets
     """
-    return slope(clip.mfcc(n_mfcc, bank, framing, exact=True), width, order=2)
+    return slope(clip.mfcc(n_mfcc, bank, framing), width, order=2)
 
 
 def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
@@ -139,7 +139,7 @@ def pcen(
     Picture: dark background, bright onsets; a lasting tone fades after its first half second
     """
     return librosa.pcen(
-        clip.bands(clip.magnitude(framing, exact=True), bank) * 2**31,
+        clip.bands(clip.magnitude(framing), bank) * 2**31,
         sr=clip.sample_rate,
         hop_length=framing.hop_length,
         gain=gain,

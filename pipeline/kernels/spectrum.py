@@ -1,8 +1,8 @@
 """Short-time Fourier transforms of whole clips.
 
 librosa transforms in double precision and rounds the result to complex64. Single precision takes half the
-time, and its error, 1e-7 of a frame's largest bin, drowns in the tolerance of most features. Not of those
-that look into nearly empty bins (contrast), magnify them (pcen) or take differences: these ask for `exact`.
+time, and its error, 1e-7 of a frame's largest bin, drowns in the tolerance of mel, mfcc and chroma, which
+use it. Features that look into nearly empty bins, magnify them or take differences need `exact`.
 """
 
 import functools
