@@ -71,6 +71,7 @@ def create_feature(
 
     RequestError for another shape, unknown ids, ids that occur twice, NaN, infinity, overflow of `dtype`.
     """
+    folder = Path(folder)
     clips, settings = read_index(folder)
     channel = parse_channel(name)
     if channel.rows or channel.parameters:

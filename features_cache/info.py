@@ -62,7 +62,8 @@ def _notes(cache: Cache, feature: StoredFeature) -> list[str]:
     """Parameters and versions, and rows that belong to no clip of the index any more."""
     attributes = feature.attributes
     parameters = ", ".join(f"{key}={value}" for key, value in attributes["parameters"].items())
-    notes = [f"{feature.stored}: {parameters}; code {attributes['code_version']}, {attributes['libraries']}"]
+    made = [parameters, f"code {attributes['code_version']}", attributes["libraries"]]
+    notes = [f"{feature.stored}: {'; '.join(part for part in made if part)}"]
     strangers = len(feature.file.clip_ids) - int((feature.row_of >= 0).sum())
     if strangers:
         notes.append(f"{feature.stored}: {strangers} rows of clips that the index no longer has")

@@ -136,7 +136,8 @@ def _make(
         publish(draft, path)
     except OSError as error:
         needed = size(len(clip_ids) * spec.clip_bytes)
-        raise RequestError(f"{path} cannot be made, {needed}: {error.strerror or error}") from error
+        reason = os.strerror(error.errno) if error.errno else error  # HDF5 adds three lines of its own
+        raise RequestError(f"{path} cannot be made, {needed}: {reason}") from error
     finally:
         draft.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """From `FEATURES` and a dataset to the feature files that they ask for."""
 
+import functools
 import importlib.metadata
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -64,6 +65,11 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
         samples=dataset.samples,
         hop_length=int(variant.parameters.get("hop_length") or 0),
         dtype=dtype,
-        libraries=", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES),
+        libraries=_libraries(),
         created=datetime.now().astimezone().isoformat(" ", "seconds"),
     )
+
+
+@functools.cache
+def _libraries() -> str:
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)

@@ -21,7 +21,7 @@ def test_vectors_and_numbers_become_maps(cache, shape):
     values = np.arange(np.prod(shape), dtype=float).reshape(shape)
     bring.create_feature(cache.folder, "vector", values, CLIPS, dtype="float32")
     read = cache.read("vector", CLIPS)
-    assert read.shape == (shape + (1, 1))[:3]
+    assert read.shape == (*shape, 1, 1)[:3]
     np.testing.assert_array_equal(read.ravel(), values.ravel())
 
 

@@ -29,7 +29,7 @@ def markers(cache):
 
 
 def kill_a_run(cache, *, boot=None):
-    """Leave behind what a run leaves that is killed with SIGKILL; optionally as if the system had gone with it."""
+    """Leave behind what a run leaves that is killed, or, with `boot`, that went down with the system."""
     code = f"""
         import os, signal
         from pathlib import Path
@@ -140,7 +140,7 @@ def test_a_worker_stops_when_its_run_is_gone(cache):
 
 
 def test_a_run_waits_for_the_clip_that_an_orphan_is_writing(cache):
-    """The worker of a dead run is in the middle of a clip: the next run is admitted when it has written it."""
+    """The worker of a dead run is in the middle of a clip: the next is admitted when it is written."""
     kill_a_run(cache)
     (marker,) = (cache.folder / FOLDER).glob("run-*.json")
     code = f"""
@@ -151,9 +151,8 @@ def test_a_run_waits_for_the_clip_that_an_orphan_is_writing(cache):
         time.sleep(0.5)
         print("written", flush=True)
         """
-    with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
-    ) as orphan:
+    words = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as orphan:
         assert orphan.stdout
         assert orphan.stdout.readline() == "writing\n"
         with claim(cache):

@@ -26,8 +26,9 @@ def test_values_and_states_are_contiguous_allocated_and_aligned(cache):
 def test_everything_else_is_chunked_with_checksums_and_of_fixed_length(cache):
     for path in cache.folder.glob("*.h5"):
         with h5py.File(path) as file:
-            found = []
-            file.visititems(lambda name, item: found.append(item))
+            names: list[str] = []
+            file.visit(names.append)
+            found = [file[name] for name in names]
             for item in [file, *found]:
                 assert all(
                     attribute.dtype.kind in "SiuV" for attribute in map(np.asarray, item.attrs.values())

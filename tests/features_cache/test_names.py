@@ -41,7 +41,7 @@ def test_parameters_are_typed_and_sorted():
     ],
 )
 def test_what_is_no_channel_is_refused(text):
-    with pytest.raises(RequestError, match="expected|comes after"):
+    with pytest.raises(RequestError, match=r"expected|comes after"):
         parse_channel(text)
 
 

@@ -1,0 +1,110 @@
+"""Writing: what is stored, files that cannot be made, systems that lack a call."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commandline import RequestError
+from features_cache import Cache, bring, storage
+from features_cache.layout import FeatureSpec, read_header
+from features_cache.locks import lock
+from features_cache.writer import ready, to_stored
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIPS = [f"clip{number}" for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((2, 3)), r"shape \(2, 3\), expected \(2, 2\)"),
+        (np.array([[0, np.inf], [np.nan, 0]]), "2 values are NaN or infinite"),
+        (np.full((2, 2), -70000.0), "70000 overflows float16; DTYPE=float32"),
+    ],
+)
+def test_what_cannot_be_stored_is_told(values, message):
+    with pytest.raises(ValueError, match=message):
+        to_stored(values, (2, 2), np.dtype("float16"))
+
+
+def test_the_largest_float16_is_stored_and_the_cast_is_numpys():
+    values = np.array([[65504.0, 1 / 3], [-65504.0, 1e-9]])
+    np.testing.assert_array_equal(to_stored(values, (2, 2), np.dtype("float16")), values.astype(np.float16))
+
+
+@pytest.mark.parametrize("missing", [["pwrite"], ["posix_fallocate"], ["pwrite", "posix_fallocate"]])
+def test_a_system_without_the_calls_writes_the_same_bytes(tmp_path, table, values, monkeypatch, missing):
+    for folder in ("with", "without"):
+        if folder == "without":
+            for name in missing:
+                monkeypatch.delattr(os, name)
+        bring.create_cache(tmp_path / folder, table)
+        bring.create_feature(tmp_path / folder, "mine", values, CLIPS)
+    one, other = (read_header(tmp_path / folder / "mine.h5") for folder in ("with", "without"))
+    np.testing.assert_array_equal(one.map(), other.map())
+    np.testing.assert_array_equal(one.map(state=True), other.map(state=True))
+
+
+@pytest.mark.parametrize("posix", [True, False])
+def test_every_byte_of_a_new_file_has_its_place_on_the_disk(tmp_path, monkeypatch, posix):
+    if not posix:
+        monkeypatch.delattr(os, "posix_fallocate")
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.write(b"head")
+        file.truncate(5_000_000)
+    storage.allocate(path)
+    assert path.stat().st_blocks * 512 >= 5_000_000
+    assert path.read_bytes() == b"head" + bytes(4_999_996)
+
+
+def test_a_file_that_the_disk_has_no_room_for_is_told_and_leaves_nothing(cache):
+    code = f"""
+        import resource
+        import numpy as np
+        from commandline import RequestError
+        from features_cache import Cache, bring
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        try:
+            bring.create_feature({str(cache.folder)!r}, "large", np.zeros((8, 100, 300)), {CLIPS})
+        except RequestError as error:
+            print(error)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "large.h5 cannot be made, 480 kB: File too large" in done.stdout, done.stderr
+    assert sorted(path.name for path in cache.folder.iterdir()) == ["index.h5", "locks", "mine.h5"]
+    assert Cache(cache.folder).readable(["mine"]).all()
+
+
+def test_a_file_that_others_write_to_is_not_replaced(cache):
+    spec = read_header(cache.folder / "mine.h5")
+    other = FeatureSpec.of(spec.attributes | {"dtype": "float32"}, spec.row_axis, spec.frame_axis)
+    writing = lock(cache.folder, "mine")
+    writing.take(shared=True)
+    with pytest.raises(
+        RequestError, match=r"mine\.h5 has to be made again .* being written by another process"
+    ):
+        ready(cache.folder, other, spec.clip_ids, np.zeros(8, np.uint64))
+    writing.release()
+
+
+def test_a_draft_that_a_killed_run_left_is_removed(cache):
+    spec = read_header(cache.folder / "mine.h5")
+    draft = cache.folder / "mine.h5.tmp"
+    draft.write_bytes(b"half")
+    same = FeatureSpec.of(spec.attributes, spec.row_axis, spec.frame_axis)
+    ready(cache.folder, same, spec.clip_ids, np.zeros(8, np.uint64))[1].release()
+    assert not draft.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, table):
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match="cannot be written"):
+        bring.create_cache(tmp_path / "file" / "cache", table)
