@@ -89,13 +89,18 @@ def _looks(
     waves = _by_class(cache, "waveform", chosen) if "waveform" in features else {}
     if waves:
         shown = {name: values[0] for name, values in waves.items()}
-        figures.append(save("waveforms", folder, clips=shown, seconds=cache.duration))
+        figures.append(save("waveforms", folder, clips=shown, seconds=_seconds(cache, "waveform")))
     mels = _by_class(cache, "mel", chosen) if "mel" in features else {}
     if mels:
         hertz = cache["mel"].row_axis
-        figures.append(save("spectrograms", folder, clips=mels, seconds=cache.duration, hertz=hertz))
+        figures.append(save("spectrograms", folder, clips=mels, seconds=_seconds(cache, "mel"), hertz=hertz))
     about = "One clip of each class, drawn at random with a fixed seed."
     return [Block("How the classes look", about, figures)] if figures else []
+
+
+def _seconds(cache: Cache, feature: str) -> float:
+    """How long a clip of the feature is; a brought one of one frame gets a second to be drawn in."""
+    return float(cache[feature].frame_axis[-1]) or 1.0
 
 
 def _by_class(cache: Cache, feature: str, chosen: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -47,4 +47,4 @@ def _sample(
     small = pooled(pooled(values, 2 * ROWS, axis=0), 2 * COLUMNS, axis=1)
     likeliest = np.argsort(-probabilities, kind="stable")[:TOP]
     top = tuple((run.classes[place], float(probabilities[place])) for place in likeliest)
-    return Sample(kind, clip, small, cache.duration, run.classes[run.target[row]], top)
+    return Sample(kind, clip, small, cache.duration or 1.0, run.classes[run.target[row]], top)

@@ -21,6 +21,7 @@ from commandline import progress
 
 RATE = 22050  # Hz
 VARIABLE_BIT_RATE = 0.9  # libsndfile's scale from 0, best, to 1; a clip of five seconds is then some 15 kB
+LONGEST = 10.0  # seconds, where the dataset says nothing of how long its clips are
 TOGETHER = 32  # clips compressed before the budget is looked at again
 
 
@@ -69,9 +70,10 @@ def kept(path: Path, seconds: float, folder: Path) -> Path | None:
 
 
 def compressed(path: Path, seconds: float) -> bytes:
-    """The first `seconds` of a sound as mono MP3; LibsndfileError where it is none."""
+    """The first `seconds` of a sound, LONGEST where 0, as mono MP3; LibsndfileError where it is none."""
     with soundfile.SoundFile(path) as source:
-        samples = source.read(int(seconds * source.samplerate), dtype="float32", always_2d=True).mean(axis=1)
+        frames = int((seconds or LONGEST) * source.samplerate)
+        samples = source.read(frames, dtype="float32", always_2d=True).mean(axis=1)
         rate = source.samplerate
     heard = soxr.resample(np.nan_to_num(samples), rate, RATE)
     content = BytesIO()

@@ -36,7 +36,7 @@ def gallery(ax: Axes, *, features: Sequence[Shown], title: str = "") -> Axes:
     """A panel a feature: a line where it has one row, else a picture; x in seconds, y in its unit."""
     drawn = panels(ax, -(-len(features) // COLUMNS), COLUMNS, wide=0.3, high=0.5)
     for panel, feature in zip(drawn, features, strict=False):
-        end = float(feature.seconds[-1]) if len(feature.seconds) else 1.0
+        end = float(feature.seconds[-1]) or 1.0  # a feature of one frame has no extent
         if len(feature.values) == 1:
             panel.plot(feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6)
             panel.set_ylabel(feature.units, fontsize=6, labelpad=1)

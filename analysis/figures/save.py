@@ -18,7 +18,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
 from analysis.figures import style
-from analysis.figures.registry import FIGURES
+from analysis.figures.registry import FIGURES, Figure
 
 FORMATS = ("svg", "png", "pdf")
 DOTS_PER_INCH = 150
@@ -54,14 +54,14 @@ def save(name: str, folder: Path, *, stem: str | None = None, inline: bool = Tru
         FigureCanvasPdf(canvas).print_pdf(folder / files["pdf"], metadata={"CreationDate": None})
         FigureCanvasAgg(canvas).print_png(pixels, metadata={"Software": None})
         FigureCanvasSVG(canvas).print_svg(vector, metadata={"Date": None})
+        html = _html(canvas, figure, vector.getvalue(), stem) if inline else ""
     (folder / files["png"]).write_bytes(pixels.getvalue())
     (folder / files["svg"]).write_text(vector.getvalue(), encoding="utf-8")
-    html = ""
-    if inline:
-        html = (
-            _image(canvas, figure.caption) if figure.pixels else _svg(vector.getvalue(), stem, figure.caption)
-        )
     return Saved(stem, figure.caption, html, files)
+
+
+def _html(canvas: Canvas, figure: Figure, vector: str, stem: str) -> str:
+    return _image(canvas, figure.caption) if figure.pixels else _svg(vector, stem, figure.caption)
 
 
 @contextmanager

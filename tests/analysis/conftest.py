@@ -1,14 +1,20 @@
 """Run folders for the tests of the analysis: made up with a known skill, or written by hand row by row."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
+from analysis.jobs import jobs
+from analysis.options import AnalysisOptions
+from analysis.report import build
 from analysis.results import Results, Run, load
 from bench.made_runs import MadeRun, made_clips, make_run
+from features_cache import bring
 from train.runs import RunFolder, digest, find, write_config, write_predictions
 
 Row = tuple[str, str, int, str, Sequence[float]]  # clip_id, group, fold, target, probabilities
@@ -63,3 +69,72 @@ def hand_run(by_hand: Callable[..., RunFolder]) -> Callable[..., Run]:
         return results.runs[0]
 
     return write
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A folder with made-up runs over tones that are really there, and a cache of two features of them."""
+
+    root: Path
+    table: pd.DataFrame
+
+    @property
+    def words(self) -> list[str]:
+        """What tells `python -m analysis` where everything lies."""
+        return [
+            f"DATA={self.root / 'data'}",
+            f"RUNS={self.root / 'runs'}",
+            f"REPORTS={self.root / 'reports'}",
+        ]
+
+    def options(self, **given: object) -> AnalysisOptions:
+        folders = {name: self.root / name for name in ("data", "runs", "reports")}
+        return AnalysisOptions(**({"dataset": "tones", "audio_mb": 0.1} | folders | given))
+
+
+CLASS_NAMES = ("<script>alert(1)</script>", "犬", "rain & wind", "$x$")
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """40 tones of four classes with awkward names; three runs, one of which has not finished a fold."""
+    root = tmp_path_factory.mktemp("workshop")
+    table = made_clips(clips=40, classes=4, names=CLASS_NAMES).assign(path="")
+    audio = root / "audio"
+    audio.mkdir()
+    time = np.arange(8000) / 8000
+    for row, (clip, label) in enumerate(zip(table["clip_id"], table["label"], strict=True)):
+        if row != 0:  # one clip's file is not there
+            tone = 0.3 * np.sin(2 * np.pi * 220 * (1 + CLASS_NAMES.index(label)) * time)
+            soundfile.write(audio / f"{clip}.wav", tone, 8000)
+        table.loc[row, "path"] = str(audio / f"{clip}.wav")
+    cache = root / "data" / "tones" / "features"
+    bring.create_cache(cache, table, dataset="tones", sample_rate=8000, duration=1.0)
+    rng, ids = np.random.default_rng(0), table["clip_id"].tolist()
+    seconds = np.linspace(0, 1, 30)
+    bring.create_feature(
+        cache,
+        "mel",
+        rng.normal(size=(40, 16, 30)),
+        ids,
+        row_axis=np.linspace(0, 4000, 16),
+        row_unit="Hz",
+        frame_axis=seconds,
+    )
+    bring.create_feature(cache, "rms", rng.random((40, 1, 30)), ids, frame_axis=seconds)
+    for made in (
+        MadeRun(features="mel", skill=0.8),
+        MadeRun(features="mel+rms", skill=0.6),
+        MadeRun(features="rms", skill=0.5),
+    ):
+        folder = make_run(root / "runs", table, made, "tones")
+    for file in folder.glob("fold*/predictions.csv"):
+        file.unlink()
+    return Workshop(root, table)
+
+
+@pytest.fixture(scope="session")
+def reported(workshop: Workshop) -> Path:
+    """The report of the workshop, made once."""
+    (job,) = jobs(workshop.options())
+    return build(job, workshop.options()).page

@@ -1,0 +1,156 @@
+"""The page in a real browser: nothing leaves it, nothing fails, and what it offers works."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
+
+QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *(
+        "--force-prefers-reduced-motion",
+        "--autoplay-policy=no-user-gesture-required",
+        "--mute-audio",
+        "--window-size=1280,900",
+    ),
+)
+OWN_REQUESTS = ("file:", "data:", "chrome:", "blob:")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("no browser: install chromium and chromedriver (Debian: chromium chromium-driver)")
+    options = Options()
+    options.binary_location = binary
+    for word in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = webdriver.Chrome(options=options, service=Service(driver))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, reported: Path) -> webdriver.Chrome:
+    browser.get(reported.as_uri())
+    return browser
+
+
+def texts(page: webdriver.Chrome, selector: str) -> list[str]:
+    return [element.text for element in page.find_elements(By.CSS_SELECTOR, selector)]
+
+
+def names(page: webdriver.Chrome) -> list[str]:
+    return texts(page, "#comparison-table tbody tr:not([hidden]) td.name b")
+
+
+def cell(page: webdriver.Chrome, truth: int, said: int) -> WebElement:
+    return page.find_element(By.CSS_SELECTOR, f'#matrix td[data-truth="{truth}"][data-said="{said}"]')
+
+
+def filled(page: webdriver.Chrome) -> WebElement:
+    """A cell off the diagonal that has clips."""
+    cells = page.find_elements(By.CSS_SELECTOR, "#matrix td.some")
+    return next(one for one in cells if one.get_attribute("data-truth") != one.get_attribute("data-said"))
+
+
+def test_nothing_fails_and_nothing_leaves_the_page(page: webdriver.Chrome) -> None:
+    filled(page).click()
+    assert page.get_log("browser") == []
+    sent = [
+        entry["message"]
+        for entry in page.get_log("performance")
+        if "Network.requestWillBeSent" in entry["message"]
+    ]
+    addresses = [text.split('"url":"')[1].split('"')[0] for text in sent if '"url":"' in text]
+    assert addresses
+    assert all(address.startswith(OWN_REQUESTS) for address in addresses)
+
+
+def test_class_names_are_words_and_never_markup(page: webdriver.Chrome) -> None:
+    heads = [head.get_attribute("title") for head in page.find_elements(By.CSS_SELECTOR, "#matrix thead th")]
+    assert set(heads) == {"<script>alert(1)</script>", "犬", "rain & wind", "$x$"}
+
+
+def test_a_column_sorts_up_and_down_and_the_filter_hides_rows(page: webdriver.Chrome) -> None:
+    assert names(page) == ["mel", "mel+rms"]
+    head = page.find_element(By.XPATH, "//table[@id='comparison-table']//button[text()='Accuracy %']")
+    head.click()
+    assert names(page) == ["mel", "mel+rms"]
+    head.click()
+    assert names(page) == ["mel+rms", "mel"]
+    box = page.find_element(By.CSS_SELECTOR, "input[data-filter]")
+    box.send_keys("mel+rms")
+    assert names(page) == ["mel+rms"]
+    assert page.find_element(By.ID, "comparison-table-said").text == "1 of 2 rows"
+
+
+def test_a_cell_shows_its_clips_as_the_tables_count_them(page: webdriver.Chrome, reported: Path) -> None:
+    one = filled(page)
+    truth, said = int(one.get_attribute("data-truth")), int(one.get_attribute("data-said"))
+    classes = [
+        head.get_attribute("title") for head in page.find_elements(By.CSS_SELECTOR, "#matrix thead th")
+    ]
+    confused = pd.read_csv(reported.parent / "tables" / "mel-resnet18.confused.csv")
+    row = confused[(confused["true"] == classes[truth]) & (confused["predicted"] == classes[said])].iloc[0]
+    one.click()
+    assert one.get_attribute("aria-selected") == "true"
+    assert page.find_element(By.ID, "chosen").text.startswith(
+        f"{classes[truth]} taken for {classes[said]}: {row['clips']:.0f} clip"
+    )
+    cards = page.find_elements(By.CSS_SELECTOR, "#clips .clip")
+    assert len(cards) == row["clips"]
+    assert all(f"{classes[truth]} → {classes[said]}" in card.text for card in cards)
+    assert all(card.find_elements(By.CSS_SELECTOR, ".pictures img") for card in cards)
+    assert all("1 other run" in card.find_element(By.CSS_SELECTOR, ".others summary").text for card in cards)
+
+
+def test_the_matrix_is_worked_by_keys_alone(page: webdriver.Chrome) -> None:
+    first = cell(page, 0, 0)
+    assert first.get_attribute("tabindex") == "0"
+    page.execute_script("arguments[0].focus()", first)
+    page.switch_to.active_element.send_keys(Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
+    here = page.switch_to.active_element
+    assert (here.get_attribute("data-truth"), here.get_attribute("data-said")) == ("1", "1")
+    here.send_keys(Keys.ENTER)
+    assert "recognised" in page.find_element(By.ID, "chosen").text
+    page.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert "this run got wrong" in page.find_element(By.ID, "chosen").text
+
+
+def test_another_run_and_counts_change_the_matrix(page: webdriver.Chrome) -> None:
+    rates = texts(page, "#matrix td[data-truth]")
+    page.find_element(By.ID, "counts").click()
+    counts = texts(page, "#matrix td[data-truth]")
+    assert sum(int(text) for text in counts if text) == 40
+    assert counts != rates
+    Select(page.find_element(By.ID, "run-choice")).select_by_visible_text("mel+rms-resnet18")
+    assert texts(page, "#matrix td[data-truth]") != counts
+
+
+def test_an_embedded_sound_plays(page: webdriver.Chrome) -> None:
+    audio = page.find_element(By.CSS_SELECTOR, "#clips audio[src^='data:audio/mpeg']")
+    page.execute_script("arguments[0].play()", audio)
+    WebDriverWait(page, 10).until(lambda _: page.execute_script("return arguments[0].currentTime > 0", audio))
+    assert page.execute_script("return arguments[0].duration", audio) == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_width_scrolls_sideways(page: webdriver.Chrome, width: int) -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
