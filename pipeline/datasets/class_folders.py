@@ -47,13 +47,26 @@ def read(folder: Path) -> Source:
 
 
 def _files(folder: Path) -> list[str]:
-    """Relative paths, sorted; names that begin with a dot are the system's."""
+    """Relative paths, sorted; links are followed; names that begin with a dot are the system's."""
     found = []
-    for root, folders, names in os.walk(folder):
+    seen = {os.path.realpath(folder)}
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
+        folders[:] = [name for name in folders if _is_new(os.path.realpath(Path(root) / name), seen)]
         below = Path(root).relative_to(folder)
         found += [(below / name).as_posix() for name in names if not name.startswith(".")]
     return sorted(found)
+
+
+def _is_new(place: str, seen: set[str]) -> bool:
+    """Whether a folder comes for the first time: a link to one above it would lead around for ever."""
+    new = place not in seen
+    seen.add(place)
+    return new
+
+
+def _refuse(error: OSError) -> None:
+    raise RequestError(f"{error.filename} cannot be read: {error.strerror}") from None
 
 
 def _passed_over(files: list[str], sounds: list[str], clips: list[str]) -> tuple[str, ...]:

@@ -54,10 +54,10 @@ def summary(dataset: Dataset) -> str:
         f"{len(table):,} clips, {table['label'].nunique()} classes, {table['fold'].nunique()} folds, "
         f"{table['group'].nunique():,} source recordings"
     )
-    lines = [
-        f"{dataset.name}{kind}: {counts}",
-        f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz ({dataset.samples:,} samples a clip)",
-    ]
+    lines = [f"{dataset.name}{kind}: {counts}"]
+    if dataset.sample_rate:  # features that were brought need not come from sound
+        length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
+        lines.append(f"{length} ({dataset.samples:,} samples a clip)")
     if copies:
         lines.append(f"{copies:,} altered copies, only ever trained on")
     lines += [*dataset.notes, *_leaks(table), "", _classes(table)]

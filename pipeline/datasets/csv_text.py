@@ -1,5 +1,6 @@
 """CSV files as users write them: every cell is text."""
 
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,13 @@ def read_csv(path: Path, rows: int | None = None) -> pd.DataFrame:
         raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8 CSV") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
         raise RequestError(f"{path} cannot be read as a CSV: {str(error).strip()}") from None
+
+
+def sound_path(audio: Path, name: str) -> str:
+    """The absolute path of a sound that a table names; accents may be composed otherwise on the disk."""
+    path = audio.absolute() / name
+    spellings = (path, *(Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD")))
+    return str(next((spelling for spelling in spellings if spelling.exists()), path))
 
 
 def whole_folds(frame: pd.DataFrame) -> pd.Series:

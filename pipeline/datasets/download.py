@@ -78,6 +78,8 @@ def fetch(url: str, to: Path, label: str = "download") -> bool:
             reason = _reason(error)
         except requests.RequestException as error:
             raise RequestError(f"{url} cannot be fetched: {_reason(error)}. {OTHER_WAYS}") from None
+        except OSError as error:
+            raise RequestError(f"{part.path} cannot be written: {error.strerror}") from None
         fruitless = 0 if part.length() > most else fruitless + 1
         most = max(most, part.length())
         if fruitless >= ATTEMPTS:

@@ -58,6 +58,8 @@ def obtain(
     """
     folder = data / "esc50"
     if esc_layout.is_layout(folder, audio_dir):
+        if archive or url:
+            print(f"{folder} is there already and is used; remove it to unpack another")
         return folder
     if audio_dir:
         raise RequestError(
@@ -68,7 +70,7 @@ def obtain(
         if esc_layout.is_layout(folder):
             return folder
         if archive:
-            _install(Path(archive), folder, contents)
+            _install(Path(archive).expanduser(), folder, contents)
         else:
             _download(url or URL, folder, contents)
     print(CREDIT)

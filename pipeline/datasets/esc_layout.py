@@ -7,7 +7,7 @@ import pandas as pd
 from commandline import RequestError
 from pipeline.datasets import ids
 from pipeline.datasets.categories import categories_of
-from pipeline.datasets.csv_text import read_csv, whole_folds
+from pipeline.datasets.csv_text import read_csv, sound_path, whole_folds
 from pipeline.datasets.dataset import Source
 
 COLUMNS = ("filename", "fold", "category", "src_file")  # those that are used; `category` holds the class
@@ -46,7 +46,7 @@ def clips(frame: pd.DataFrame, audio: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "clip_id": ids.by_name(frame["filename"].tolist()),
-            "path": [str(audio.absolute() / name) for name in frame["filename"]],
+            "path": [sound_path(audio, name) for name in frame["filename"]],
             "label": frame["category"],
             "category": categories_of(frame["category"].tolist()),
             "fold": whole_folds(frame),

@@ -50,10 +50,13 @@ class KeptFolds:
         rows = pd.concat([away, here])[COLUMNS].astype(str).reset_index(drop=True)
         if rows.equals(self.rows.astype(str)):
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        rows.to_csv(temporary, index=False)
-        temporary.replace(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            rows.to_csv(temporary, index=False)
+            temporary.replace(self.path)
+        except OSError as error:
+            raise RequestError(f"{self.path} cannot be written: {error.strerror or error}") from None
 
 
 def with_folds(

@@ -59,7 +59,7 @@ def load(
         duration=source.duration,
         source=origin,
         synthetic=set(table["label"]) <= SYNTHETIC.keys(),
-        notes=source.notes + group_notes + fold_notes,
+        notes=_without_use(dataset, archive, url, audio_dir) + source.notes + group_notes + fold_notes,
     )
 
 
@@ -95,6 +95,20 @@ def _source(
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
         return table_file.read(path, audio_dir)
     raise RequestError(_unknown(dataset))
+
+
+def _without_use(
+    dataset: str, archive: str | Path | None, url: str | None, audio_dir: str | Path | None
+) -> tuple[str, ...]:
+    """Options that were given and change nothing for this kind of dataset."""
+    fetched = dataset in ("esc50", "esc10")
+    folder = Path(dataset)
+    idle = {
+        "ARCHIVE": archive and not fetched,
+        "URL": url and not fetched,
+        "AUDIO_DIR": audio_dir and folder.is_dir() and not esc_layout.is_layout(folder, Path(audio_dir)),
+    }
+    return tuple(f"{name} has no use for {dataset} and is left out" for name, given in idle.items() if given)
 
 
 def _of_cache(folder: Path, name: str | None) -> Dataset:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from commandline import RequestError
 from features_cache.locks import Lock
 
 UNFINISHED = ".unfinished"
@@ -26,13 +27,15 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
     """
     stage = folder / UNFINISHED
     _remove(stage)
-    stage.mkdir(parents=True)
     try:
+        stage.mkdir(parents=True)
         yield stage
         for part in reversed(parts):
             _remove(folder / part)
         for part in parts:
             (stage / part).replace(folder / part)
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be filled: {error.strerror or error}") from None
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

@@ -1,5 +1,6 @@
 """The synthetic dataset as files in ESC-50's layout."""
 
+import io
 from pathlib import Path
 
 import soundfile
@@ -21,9 +22,15 @@ def make(folder: Path) -> Path:
                 (stage / part).mkdir()
             (stage / "meta" / "synth.csv").write_text(listed)
             for row in progress(rows.itertuples(), total=len(rows), label="synthesise", unit="clips"):
-                path = stage / "audio" / row.filename
-                soundfile.write(path, synth.clip(row), synth.SAMPLE_RATE, subtype="PCM_16")
+                (stage / "audio" / row.filename).write_bytes(wav(synth.clip(row)))
     return folder
+
+
+def wav(samples: synth.Samples) -> bytes:
+    """A file of 16 bits; written by the system in one piece, since libsndfile passes over a full disk."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, synth.SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    return file.getvalue()
 
 
 def _is_complete(folder: Path, listed: str, names: list[str]) -> bool:

@@ -7,7 +7,7 @@ import pandas as pd
 from commandline import RequestError
 from pipeline.datasets import esc_layout, ids
 from pipeline.datasets.categories import categories_of
-from pipeline.datasets.csv_text import read_csv, whole_folds
+from pipeline.datasets.csv_text import read_csv, sound_path, whole_folds
 from pipeline.datasets.dataset import Source
 
 
@@ -36,7 +36,7 @@ def _clips(frame: pd.DataFrame, audio: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "clip_id": ids.by_name(frame["filename"].tolist()),
-            "path": [str(audio.absolute() / name) for name in frame["filename"]],
+            "path": [sound_path(audio, name) for name in frame["filename"]],
             "label": labels,
             "category": frame["category"] if "category" in given else categories_of(labels),
             "fold": whole_folds(frame) if "fold" in given else 0,

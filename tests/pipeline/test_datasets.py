@@ -10,11 +10,13 @@ import pytest
 import soundfile
 
 from commandline import RequestError
+from features_cache import bring
 from features_cache.table import CLIP_COLUMNS
 from pipeline.datasets import ids, load
 from pipeline.datasets.categories import ESC50, categories_of
-from pipeline.datasets.command import summary
+from pipeline.datasets.command import run, summary
 from pipeline.datasets.copies import kept_copies
+from pipeline.options import SourceOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -137,6 +139,15 @@ def test_class_folders_of_any_script_sorted_by_path(tmp_path):
     assert "in no class folder: 1 sounds" in dataset.notes[1]
 
 
+def test_links_are_followed_once(tmp_path):
+    class_folders(tmp_path / "elsewhere", each=2)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "dog").symlink_to(tmp_path / "elsewhere" / "dog")
+    (tmp_path / "elsewhere" / "dog" / "around").symlink_to(tmp_path / "mine")
+    table = load(str(tmp_path / "mine"), tmp_path / "data").table
+    assert table["clip_id"].tolist() == ["dog/dog0-A", "dog/dog1-A"]
+
+
 def test_what_cannot_be_read_stays_in_the_table(tmp_path):
     class_folders(tmp_path / "mine", each=3)
     (tmp_path / "mine" / "dog" / "broken.wav").write_bytes(b"")
@@ -200,6 +211,14 @@ def test_a_csv_in_esc50s_columns(tmp_path):
         csv(tmp_path / "m.csv", "filename,fold,category,src_file\na.wav,3,dog,77\n"), tmp_path / "d"
     ).table
     assert table.loc[0, ["label", "category", "fold", "group"]].tolist() == ["dog", "animals", 3, "77"]
+
+
+def test_accents_composed_in_two_ways_name_one_file(tmp_path):
+    write(tmp_path / "cafe\u0301.wav")
+    write(tmp_path / "\u00fcber.wav")
+    text = "filename,label\ncaf\u00e9.wav,a\nu\u0308ber.wav,b\n"
+    table = load(csv(tmp_path / "m.csv", text), tmp_path / "data").table
+    assert all(Path(path).is_file() for path in table["path"])
 
 
 @pytest.mark.parametrize(
@@ -422,6 +441,28 @@ def test_a_dataset_that_is_not_there_is_told(tmp_path, word, message):
 def test_a_file_that_is_no_table_is_told(tmp_path):
     with pytest.raises(RequestError, match="is a file, but no CSV"):
         load(str(write(tmp_path / "a.wav")), tmp_path / "data")
+
+
+def test_a_cache_is_used_as_it_is_without_audio(tmp_path):
+    table = {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2], "group": ["g", "h"]}
+    bring.create_cache(tmp_path / "brought", table, sample_rate=8_000, duration=2.0)
+    dataset = load(str(tmp_path / "brought"), tmp_path / "data")
+    assert dataset.table["clip_id"].tolist() == ["a", "b"]
+    assert (dataset.name, dataset.samples, dataset.source) == ("brought", 16_000, "brought")
+    assert run(SourceOptions(dataset=str(tmp_path / "brought"), data=tmp_path / "data")) == 0
+
+
+def test_options_without_use_are_named(tmp_path):
+    folder = str(class_folders(tmp_path / "mine", each=1))
+    notes = load(folder, tmp_path / "data", url="http://x", audio_dir=tmp_path).notes
+    assert [note.split()[0] for note in notes[:2]] == ["URL", "AUDIO_DIR"]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    folder = str(class_folders(tmp_path / "mine", each=1))
+    (tmp_path / "data").write_text("a file where a folder should be")
+    with pytest.raises(RequestError, match="cannot be written"):
+        load(folder, tmp_path / "data")
 
 
 def test_the_summary_shows_imbalance_and_sources_in_several_folds(tmp_path):

@@ -1,18 +1,21 @@
 """The synthetic dataset: reproducible, hard enough, and each pair told apart by one property."""
 
+import errno
+from pathlib import Path
+
 import librosa
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from commandline import RequestError
 from pipeline import audio, synth
 from pipeline.datasets import load
 from pipeline.datasets.staging import UNFINISHED
-from pipeline.datasets.synthetic import make
+from pipeline.datasets.synthetic import make, wav
 
 RATE = synth.SAMPLE_RATE
 
@@ -58,10 +61,9 @@ def test_layout_is_that_of_esc50(folder, rows):
         assert audio.info(folder / "audio" / row.filename) == (44_100, 220_500, 1)
 
 
-def test_a_clip_depends_on_its_row_and_the_seed_alone(folder, tmp_path, rows):
+def test_a_clip_depends_on_its_row_and_the_seed_alone(folder, rows):
     for row in rows.iloc[::40].itertuples():
-        soundfile.write(tmp_path / "again.wav", synth.clip(row), RATE, subtype="PCM_16")
-        assert (tmp_path / "again.wav").read_bytes() == (folder / "audio" / row.filename).read_bytes()
+        assert wav(synth.clip(row)) == (folder / "audio" / row.filename).read_bytes()
         assert np.abs(synth.clip(row, seed=1) - synth.clip(row)).max() > 0.01
 
 
@@ -121,6 +123,17 @@ def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(tm
     make(tmp_path)
     assert first.exists()
     assert not (tmp_path / UNFINISHED).exists()
+
+
+def test_a_disk_that_fills_up_leaves_nothing(tmp_path, rows, monkeypatch):
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(synth, "table", lambda: rows.head(3))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(RequestError, match="No space left on device"):
+        make(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".making.lock"]
 
 
 def test_it_is_called_synthetic(folder):
