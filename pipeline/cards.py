@@ -67,7 +67,7 @@ def described(name: str) -> dict[str, str]:
     lines = {
         "What it is": card.summary,
         **card.parts,
-        "Values": f"{variant.units}; {rows} rows{ranges}, {frames} frames for 5 s at 44.1 kHz",
+        "Values": f"{variant.units}; {rows} row{'s' * (rows > 1)}{ranges}, {frames} frames for 5 s",
         "Parameters": ", ".join(f"{key}={_shown(value)}" for key, value in variant.settings) or "none",
         "Tells apart": best_and_worst(name),
     }

@@ -92,8 +92,8 @@ def _halvings_beforehand(headroom: float, hop_length: int, octave_count: int) ->
 
 
 def _key(values: np.ndarray) -> tuple[float, ...]:
-    """Rounded, so that octaves which differ in the last bit only are the same."""
-    return tuple(np.round(values, 11))
+    """Rounded, so that octaves which differ by the rounding of logarithms only are the same."""
+    return tuple(np.round(values, 8))
 
 
 @functools.lru_cache(maxsize=1024)

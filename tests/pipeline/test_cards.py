@@ -1,0 +1,70 @@
+"""Cards of features, their table, and the document made from them."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from commandline import RequestError
+from pipeline import cards, listing, separation
+from pipeline.features import REGISTRY
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_card_is_complete(name: str) -> None:
+    card = cards.Card.of(REGISTRY[name])
+    assert card.summary.endswith(".")
+    assert tuple(card.parts) == cards.HEADINGS and all(card.parts.values())
+    assert "best" in cards.best_and_worst(name) and "worst" in cards.best_and_worst(name)
+
+
+def test_document_is_up_to_date() -> None:
+    """If this fails: python -m pipeline.cards document."""
+    assert cards.DOCUMENT.read_text(encoding="utf-8") == cards.text_of_document()
+
+
+def test_measured_table_covers_every_feature_and_pair() -> None:
+    table = pd.read_csv(cards.MEASURED)
+    assert set(table.feature) == set(REGISTRY)
+    assert (table.groupby("feature").size() == 10 * 9 / 2).all()
+    assert table.accuracy.between(0, 1).all()
+
+
+def test_best_pairs_are_better_than_worst() -> None:
+    text = cards.best_and_worst("mel")
+    best, worst = text.split(";")
+    percents = [[int(number) for number in re.findall(r"(\d+)%", part)] for part in (best, worst)]
+    assert [len(found) for found in percents] == [2, 2]
+    assert min(percents[0]) > max(percents[1])
+
+
+def test_card_on_the_command_line_and_a_mistyped_name() -> None:
+    text = listing.card("mel")
+    assert text.splitlines()[0] == "mel"
+    assert "128 rows (Hz" in text and "n_mels=128" in text
+    with pytest.raises(RequestError, match="did you mean 'mel'"):
+        listing.card("mell")
+
+
+def test_table_lists_every_feature_with_its_size_and_what_is_impossible() -> None:
+    text = listing.table(8000, 1.0)
+    lines = {line.split()[0]: line for line in text.splitlines() if line}
+    assert lines["mel"].split()[1:4] == ["128", "16", "0.004"]
+    assert "cqt cannot exist here: its highest band" in text
+    assert set(REGISTRY) <= set(lines)
+
+
+def test_classes_that_differ_are_told_apart_and_others_are_not() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.repeat(["a", "b", "c"], 40)
+    clips = generator.normal(size=(120, 6))
+    clips[labels == "c", 0] += 8
+    found = separation.pairs_told_apart(clips, labels, np.tile(np.arange(5), 24))
+    accuracy = {(pair.first, pair.second): pair.accuracy for pair in found.itertuples()}
+    assert accuracy["a", "c"] > 0.95 and accuracy["b", "c"] > 0.95
+    assert 0.25 < accuracy["a", "b"] < 0.75
+
+
+def test_statistics_are_mean_and_deviation_of_each_row() -> None:
+    assert separation.statistics(np.array([[1.0, 3.0], [2.0, 2.0]])) == pytest.approx([2, 2, 1, 0])

@@ -1,0 +1,58 @@
+"""The intermediates of a clip: computed once, and what that saves."""
+
+import time
+
+import numpy as np
+import pytest
+
+from pipeline.clip import Clip, shared
+from pipeline.parameters import Framing, MelBank
+
+
+class Counting(Clip):
+    """A clip that counts its work."""
+
+    calls = 0
+
+    @shared
+    def slow(self, factor: int = 2) -> float:
+        self.calls += 1
+        time.sleep(0.01)
+        return 1.0 * factor
+
+    @shared
+    def slower(self) -> float:
+        return self.slow() + self.slow(3)
+
+
+@pytest.fixture
+def clip() -> Counting:
+    return Counting(np.zeros(4096, np.float32), 8000)
+
+
+def test_each_set_of_arguments_is_computed_once(clip: Counting) -> None:
+    assert clip.slow() == clip.slow(2) == clip.slow(factor=2) == 2
+    assert clip.slow(3) == 3
+    assert clip.calls == 2
+
+
+def test_the_saved_time_is_what_was_not_computed_again(clip: Counting) -> None:
+    clip.slow()
+    assert clip.seconds_saved == 0
+    clip.slower()
+    assert 0.01 <= clip.seconds_saved < 0.02 + 0.01  # one of the two that slower needs was there
+    before = clip.seconds_saved
+    clip.slower()
+    assert clip.seconds_saved - before >= 0.02  # alone, slower would have taken both
+
+
+def test_clips_share_nothing() -> None:
+    one, other = (Clip(np.full(4096, level, np.float32), 8000) for level in (0.1, 0.2))
+    assert not np.array_equal(one.power(Framing()), other.power(Framing()))
+
+
+def test_single_precision_is_an_intermediate_of_its_own() -> None:
+    clip = Clip(np.random.default_rng(0).normal(size=8000).astype(np.float32), 8000)
+    exact, fast = clip.mel_db(MelBank(), Framing()), clip.mel_db(MelBank(), Framing(), exact=False)
+    assert exact is clip.mel_db(MelBank(), Framing(), exact=True)
+    assert exact is not fast and np.abs(exact - fast).max() < 1e-3

@@ -1,0 +1,154 @@
+"""Each compiled loop equals the library's call that its docstring names."""
+
+import importlib
+import pkgutil
+
+import librosa
+import numpy as np
+import pytest
+import scipy.ndimage
+from numba.core.dispatcher import Dispatcher
+
+from features_cache.names import Channel
+from pipeline import kernels
+from pipeline.features import REGISTRY, Clip, resolve
+from pipeline.kernels import bands, columns, constantq, median, peaks, period, separation, spectrum
+from pipeline.parameters import MelBank, Wavelets
+
+
+@pytest.fixture
+def spectrogram() -> np.ndarray:
+    """(150, 130) magnitudes with ties, zeros and a wide range."""
+    generator = np.random.default_rng(0)
+    values = np.exp(generator.normal(0, 3, (150, 130))).round(2).astype(np.float32)
+    values[:, 40:80] = 0
+    return values
+
+
+@pytest.fixture
+def sound() -> np.ndarray:
+    generator = np.random.default_rng(3)
+    time = np.arange(22050) / 22050
+    return (np.sin(2 * np.pi * 440 * time) + 0.1 * generator.normal(size=time.size)).astype(np.float32)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 15, 16, 31, 46, 150])
+def test_running_median_is_scipys_bit_by_bit(spectrogram: np.ndarray, rows: int) -> None:
+    for size in (31, 9):
+        expected = scipy.ndimage.median_filter(spectrogram[:rows], size=(size, 1), mode="reflect")
+        assert np.array_equal(median.running_median(spectrogram[:rows], size), expected)
+
+
+def test_halves_are_hpss(spectrogram: np.ndarray) -> None:
+    harmonic, percussive = librosa.decompose.hpss(spectrogram)
+    ours = separation.halves(spectrogram, 31)
+    np.testing.assert_allclose(ours[0], harmonic**2, rtol=1e-5)
+    np.testing.assert_allclose(ours[1], percussive**2, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n_fft", "hop_length", "win_length"), [(2048, 512, None), (1024, 441, 800), (64, 7, None)]
+)
+def test_magnitudes_are_stft(sound: np.ndarray, n_fft: int, hop_length: int, win_length: int | None) -> None:
+    theirs = np.abs(librosa.stft(sound, n_fft=n_fft, hop_length=hop_length, win_length=win_length))
+    exact = spectrum.magnitudes(sound, n_fft, hop_length, win_length)
+    np.testing.assert_allclose(exact, theirs, rtol=1e-6, atol=1e-6)
+    fast = spectrum.magnitudes(sound, n_fft, hop_length, win_length, exact=False)
+    np.testing.assert_allclose(fast, theirs, atol=1e-6 * theirs.max())
+
+
+def test_transforms_are_stft_without_a_window(sound: np.ndarray) -> None:
+    theirs = librosa.stft(sound, n_fft=256, hop_length=128, window="ones")
+    np.testing.assert_allclose(spectrum.transforms(sound, 256, 128).T, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_mel_bands_are_librosas(spectrogram: np.ndarray) -> None:
+    for bank in (MelBank(), MelBank(n_mels=40, fmin=100.0, fmax=5000.0)):
+        values = np.resize(spectrogram, (1025, 20))
+        filters = librosa.filters.mel(
+            sr=22050, n_fft=2048, n_mels=bank.n_mels, fmin=bank.fmin, fmax=bank.fmax
+        )
+        np.testing.assert_allclose(bands.mel_bands(values, 22050, bank), filters @ values, rtol=1e-5)
+
+
+def test_sums_and_extremes_of_columns(spectrogram: np.ndarray) -> None:
+    weights = np.random.default_rng(1).normal(size=(3, 150))
+    np.testing.assert_allclose(
+        columns.weighted_sums(weights, spectrogram), weights @ spectrogram.astype(float)
+    )
+    low, high = columns.extremes(spectrogram, 5)
+    ordered = np.sort(spectrogram, axis=0)
+    np.testing.assert_allclose(low, ordered[:5].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(high, ordered[-5:].mean(axis=0), rtol=1e-6)
+
+
+def test_first_bin_reaching_is_rolloff(spectrogram: np.ndarray) -> None:
+    theirs = librosa.feature.spectral_rolloff(S=spectrogram, freq=np.arange(150.0), roll_percent=0.7)
+    assert np.array_equal(columns.first_bin_reaching(spectrogram, 0.7), theirs[0])
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, -0.2])
+def test_tuning_is_librosas(shift: float) -> None:
+    time = np.arange(44100) / 44100
+    notes = [220 * 2 ** ((n + shift) / 12) for n in (0, 4, 7, 12, 19)]
+    y = np.sum([np.sin(2 * np.pi * note * time) for note in notes], axis=0).astype(np.float32)
+    magnitude = np.abs(librosa.stft(y))
+    for power, bins_per_octave in ((1, 36), (2, 12)):
+        theirs = librosa.estimate_tuning(S=magnitude**power, sr=44100, bins_per_octave=bins_per_octave)
+        ours, _ = peaks.tuning(magnitude**power, 44100, 2048, bins_per_octave)
+        assert ours == pytest.approx(theirs)
+    assert ours == pytest.approx(shift, abs=0.12)  # in semitones, as near as the interpolation comes
+
+
+def test_tuning_is_unsure_only_where_a_peak_at_an_edge_could_decide() -> None:
+    residual = np.full(20, 0.005)  # amid the bar from 0 to 0.01
+    bars = np.histogram(residual, np.linspace(-0.5, 0.5, 101))[0]
+    doubt = np.full(20, 1e-6)
+    assert peaks._is_sure(bars, residual, doubt)
+    close = np.concatenate([residual, np.full(19, 0.105), [0.10999999]])
+    bars = np.histogram(close, np.linspace(-0.5, 0.5, 101))[0]
+    assert not peaks._is_sure(bars, close, np.full(40, 1e-6))
+    assert peaks.tuning(np.zeros((1025, 5), np.float32), 44100, 2048, 12) == (0.0, True)
+
+
+def test_autocorrelation_is_librosas(spectrogram: np.ndarray) -> None:
+    frames = spectrogram[:10].astype(float)
+    theirs = librosa.autocorrelate(frames, max_size=50, axis=1)
+    np.testing.assert_allclose(period.autocorrelation(frames, 50), theirs, atol=1e-9 * theirs.max())
+
+
+def test_tempogram_at_multiples_is_tempogram_ratio() -> None:
+    envelope = np.abs(np.random.default_rng(5).normal(size=300))
+    tempogram = librosa.feature.tempogram(onset_envelope=envelope, sr=22050)
+    factors = np.array([2.0, 1.0, 0.5, 1 / 3])
+    theirs = librosa.feature.tempogram_ratio(tg=tempogram, sr=22050, factors=factors)
+    ours = period.at_multiples_of_tempo(np.ascontiguousarray(tempogram.T), 22050, 512, factors)
+    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+def test_octaves_of_a_constant_q_bank_share_their_filters() -> None:
+    beforehand, octaves = constantq.octaves(constantq.Bank(Wavelets()), 44100)
+    assert (beforehand, len(octaves)) == (1, 7)
+    assert all(octave.filters is octaves[0].filters for octave in octaves)
+    with pytest.raises(constantq.TooHigh):
+        constantq.octaves(constantq.Bank(Wavelets()), 8000)
+
+
+def test_a_silent_clip_compiles_all_that_other_clips_need(sound: np.ndarray) -> None:
+    """So the parent, which asks for shapes, compiles once for all its workers."""
+    for name in REGISTRY:
+        resolve(Channel(name)).shape(22050, 22050)
+    before = {kernel: len(kernel.signatures) for kernel in _kernels()}
+    clip = Clip(sound, 22050)
+    for name in REGISTRY:
+        resolve(Channel(name)).compute(clip)
+    assert before == {kernel: len(kernel.signatures) for kernel in _kernels()}
+    assert len(before) > 20
+
+
+def _kernels() -> list[Dispatcher]:
+    modules = [
+        importlib.import_module(f"{kernels.__name__}.{m.name}")
+        for m in pkgutil.iter_modules(kernels.__path__)
+    ]
+    return [found for module in modules for found in vars(module).values() if isinstance(found, Dispatcher)]
