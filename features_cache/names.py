@@ -6,6 +6,7 @@ This module knows the grammar only. Which features, keys and defaults exist is t
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from commandline import RequestError
 
@@ -42,6 +43,7 @@ class Channel:
         return self.stored + (f":{self.rows[0]}-{self.rows[1]}" if self.rows else "")
 
 
+@lru_cache(maxsize=1024)
 def parse_channel(text: str) -> Channel:
     """`mel@win_length=1102,hop_length=441:0-63` as a Channel; RequestError where the grammar is not kept."""
     match = CHANNEL.fullmatch(text)

@@ -98,17 +98,12 @@ class Cache:
     def __getitem__(self, channel: Channel | str) -> "StoredFeature":
         """The feature behind a name or channel; its range of rows is not applied here."""
         channel = _channel(channel)
-        stored = self._find(channel)
-        if stored is None:
-            beside = [name for name in self.features if parse_channel(name).name == channel.name]
-            has = f" (it has {', '.join(beside)})" if beside else ""
-            raise RequestError(
-                f"the cache {self.folder} lacks {channel.stored}{has}: "
-                f"run make features DATASET={self.settings['dataset']} FEATURES={channel.stored}"
-            )
-        if stored not in self._open:
-            self._open[stored] = StoredFeature(self, stored)
-        return self._open[stored]
+        if channel.stored not in self._open:
+            stored = self._find(channel)
+            if stored is None:
+                raise RequestError(self._lacking(channel))
+            self._open[channel.stored] = StoredFeature(self, stored)
+        return self._open[channel.stored]
 
     def read(self, channel: Channel | str, ids: Ids) -> NDArray[Any]:
         """(B, rows, frames) of these clips, by id or by row of `clips`, in the stored dtype.
@@ -154,9 +149,24 @@ class Cache:
     def _rows_by_id(self) -> pd.Index:
         return pd.Index(self._table["clip_id"].to_numpy().astype(str))
 
+    def keys(self, positions: NDArray[np.intp]) -> NDArray[np.uint64]:
+        """Of which these clips' fingerprints are made; each computed once."""
+        new = positions[self._keys[positions] == 0]
+        if len(new):
+            self._keys[new] = clip_keys(self._table.iloc[new])
+        return self._keys[positions]
+
     @cached_property
     def _keys(self) -> NDArray[np.uint64]:
-        return clip_keys(self._table)
+        return np.zeros(len(self._table), np.uint64)
+
+    def _lacking(self, channel: Channel) -> str:
+        beside = [name for name in self.features if parse_channel(name).name == channel.name]
+        has = f" (it has {', '.join(beside)})" if beside else ""
+        return (
+            f"the cache {self.folder} lacks {channel.stored}{has}: "
+            f"run make features DATASET={self.settings['dataset']} FEATURES={channel.stored}"
+        )
 
     def _find(self, channel: Channel) -> str | None:
         """The file that holds this channel: by name, else one whose parameters include the channel's."""
@@ -234,14 +244,11 @@ class StoredFeature:
         """(B, rows, frames) of clips by their row in the clip table; `rows` first to last, both included."""
         if rows is not None and rows[1] >= self.rows:
             raise RequestError(f"{self.stored}:{rows[0]}-{rows[1]}: it has rows 0 to {self.rows - 1}")
-        stored = self.row_of[positions]
-        new = self._trusted[positions] == 0
-        if new.any():
-            self._check(positions[new])
+        stored, trusted = self.row_of[positions], self._trusted[positions]
         taken = self._values[stored] if rows is None else self._values[stored, rows[0] : rows[1] + 1]
-        changed = self._states[stored] != self._trusted[positions]  # while we were reading
-        if changed.any():
-            self._trusted[positions[changed]] = 0
+        doubtful = (trusted == 0) | (trusted != self._states[stored])  # new, or written while we were reading
+        if doubtful.any():
+            self._check(positions[doubtful])
             return self.read(positions, rows)
         return taken
 
@@ -268,7 +275,7 @@ class StoredFeature:
         return state, ""
 
     def _expected(self, positions: NDArray[np.intp]) -> NDArray[np.uint64]:
-        return fingerprints(self.cache._keys[positions], self._key)
+        return fingerprints(self.cache.keys(positions), self._key)
 
     @cached_property
     def _key(self) -> np.uint64:

@@ -1,4 +1,4 @@
-"""Short soaks of SIGKILL, with and without the calls that some systems lack; bench/kill.py is the long one."""
+"""Short soaks of SIGKILL, with and without the calls that some systems lack; bench/kill.py is a long one."""
 
 import subprocess
 import sys
