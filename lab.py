@@ -13,6 +13,7 @@ docs/python.md shows each of them. Folders are `data`, `runs` below the current 
 """
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from analysis.figures import FIGURES
 from analysis.figures.features import Shown
 from analysis.figures.save import drawing
 from analysis.samples import samples
-from commandline import RequestError
+from commandline import RequestError, nearest
 from features_cache import Cache, cache_folder
 from features_cache.names import parse_channel
 from pipeline import alter as alterations
@@ -40,6 +41,7 @@ from train.runs import RunFolder
 
 DATA, RUNS = Path("data"), Path("runs")
 RATE = 44_100  # samples a second, ESC-50's
+DOTS_PER_INCH = 110
 
 
 def clips(dataset: str = "esc50", data: Path = DATA) -> pd.DataFrame:
@@ -130,28 +132,39 @@ def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:
     return table_of(network.classes, probabilities, {"file": [str(file) for file in heard.files]})
 
 
-def draw(name: str, **data: Any) -> Figure:
+class Picture(Figure):
+    """A matplotlib figure that a notebook shows by itself; `savefig` writes it."""
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        with drawing():
+            FigureCanvasAgg(self).print_png(content)
+        return content.getvalue()
+
+
+def draw(name: str, **data: Any) -> Picture:
     """Any figure of the report by its name; `help(lab.FIGURES[name].draw)` says what it takes."""
+    if name not in FIGURES:
+        raise RequestError(nearest("figure", name, FIGURES))
     entry = FIGURES[name]
     with drawing():
-        figure = Figure(figsize=entry.size(**data), layout="constrained")
-        FigureCanvasAgg(figure)
-        entry.draw(figure.add_subplot(), **data)
-    return figure
+        picture = Picture(figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH)
+        entry.draw(picture.add_subplot(), **data)
+    return picture
 
 
-def curves(trained: RunFolder) -> Figure:
+def curves(trained: RunFolder) -> Picture:
     """Loss, accuracy and F1 by epoch, the mean over the finished folds."""
     return draw("learning_curves", history={fold: trained.history(fold) for fold in trained.finished})
 
 
-def confusion(trained: RunFolder) -> Figure:
+def confusion(trained: RunFolder) -> Picture:
     """What was taken for what, over the finished folds."""
     read = _read(trained)
     return draw("confusion", counts=tables.confusion(read), classes=read.classes, categories=read.categories)
 
 
-def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> Figure:
+def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> Picture:
     """Clips that the run got right, wrong, and was unsure of, with their first channel."""
     first = trained.config["channels"][0]["stored"]
     drawn = samples(_read(trained), stored, first, np.random.default_rng(seed))
