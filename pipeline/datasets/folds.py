@@ -35,12 +35,9 @@ class KeptFolds:
         """The GROUP= of an earlier command, where there was one."""
         return str(self.rows["grouped_by"].iloc[-1]) or None if len(self.rows) else None
 
-    def standing(self, table: pd.DataFrame) -> dict[str, int]:
-        """Group to fold; none where the clips are now grouped in another way."""
-        before = dict(zip(self.rows["clip_id"], self.rows["group"]))
-        now = dict(zip(table["clip_id"], table["group"]))
-        if any(before[clip] != now[clip] for clip in before.keys() & now.keys()):
-            return {}
+    @property
+    def of_groups(self) -> dict[str, int]:
+        """Group to fold."""
         return dict(zip(self.rows["group"], self.rows["fold"].astype(int)))
 
     def keep(self, table: pd.DataFrame, grouped_by: str | None) -> None:
@@ -71,7 +68,7 @@ def with_folds(
         if grouped_by:
             kept.keep(table, grouped_by)
         return table, ()
-    standing = kept.standing(table)
+    standing = kept.of_groups
     folds = max(1, min(FOLDS, table["group"].nunique()))
     drawn = draw_folds(table["label"].tolist(), table["group"].tolist(), folds, seed, standing)
     table = table.assign(fold=drawn)

@@ -197,6 +197,11 @@ def test_different_sounds_are_not_the_same():
     assert identical([fingerprint(y, RATE) for y in sounds], sounds.__getitem__) == []
 
 
+def test_a_clip_that_begins_at_once_is_not_known_by_that():
+    sounds = [(0.9 + 0.01 * noise(number)).astype(np.float32) for number in range(5)]
+    assert identical([fingerprint(y, RATE) for y in sounds], sounds.__getitem__) == []
+
+
 def test_the_shift_between_two_clips_is_found_to_the_sample():
     y = noise(1).astype(np.float32)
     later = np.concatenate([np.zeros(1_234, np.float32), -0.5 * y])[: len(y)]

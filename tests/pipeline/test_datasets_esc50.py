@@ -80,6 +80,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def always_breaks_off_without_ranges(self, content: bytes) -> None:
         self.answer(content, cut=len(content) // 2)
 
+    def closes_early(self, content: bytes) -> None:
+        """The second answer names its range and no length, and ends too soon."""
+        asked = len(self.server_owner.requests)
+        if asked != 2:
+            self.rest(content, cut=len(content) // 3 if asked == 1 else None)
+            return
+        begin = self.asked_from()
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        self.wfile.write(content[begin : begin + 100])
+
     def changes_in_between(self, content: bytes) -> None:
         """Half of another version first; If-Range is what then brings the whole of the new one."""
         if len(self.server_owner.requests) == 1:
@@ -191,6 +203,7 @@ def check_installed(folder: Path) -> None:
         ("changes-in-between", 2),
         ("changes-in-between-unnoticed", 3),
         ("slow", 1),
+        ("closes-early", 3),
         ("chunked", 2),
         ("busy-twice", 3),
     ],
