@@ -1,12 +1,14 @@
 """`features`: what it recomputes and what not, what it says, what bad clips and neighbours do to it."""
 
 import csv
+import errno
+import multiprocessing
 import os
 import random
 import re
+import resource
 import shutil
-import sys
-from pathlib import Path
+from dataclasses import replace
 
 import h5py
 import librosa
@@ -16,14 +18,13 @@ import soundfile
 
 from bench.changing import SAMPLE_RATE, Sounds
 from commandline import RequestError
-from features_cache import Cache, UnreadableClips
+from features_cache import Cache, UnreadableClips, bring, writer
 from features_cache.claims import claimed
 from pipeline import extract
 from pipeline.changes import changes
+from pipeline.features import REGISTRY
 from pipeline.options import FeaturesCommand
 from pipeline.request import part_of, request
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -62,15 +63,6 @@ def stored(sounds, feature):
     opened = cache(sounds)
     ids = opened.clips["clip_id"].tolist()
     return {clip: values.tobytes() for clip, values in zip(ids, opened.read(feature, ids), strict=True)}
-
-
-def command(sounds, *words):
-    """The words of a run as a user starts it."""
-    chosen = options(sounds)
-    return [
-        *(sys.executable, "-m", "pipeline", "features", f"DATASET={chosen.dataset}", f"DATA={chosen.data}"),
-        *(f"SAMPLE_RATE={SAMPLE_RATE}", "DURATION=1", *words),
-    ]
 
 
 def test_a_cache_holds_what_librosa_gives_and_links_to_it(sounds):
@@ -306,8 +298,8 @@ def test_a_run_over_the_same_clips_is_refused_and_told_by_whom(sounds):
 
 def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkeypatch):
     usage = shutil.disk_usage(sounds.folder)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=50_000_000))
-    with pytest.raises(RequestError, match=r"33\.0 kB .* where 50\.0 MB are free"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=5_000_000))
+    with pytest.raises(RequestError, match=r"need 5\.0 MB .* where 5\.0 MB are free"):
         run(sounds, features="mel rms")
     assert not list((sounds.folder.parent / "data").rglob("*.h5*"))
 
@@ -325,3 +317,96 @@ def test_an_impossible_feature_is_left_out_of_all_and_refused_by_name(sounds, ca
     with pytest.raises(RequestError, match="cqt cannot exist here"):
         request(options(sounds, features="rms cqt"))
     assert "cqt" in request(options(sounds, features="all")).wanted.left_out
+
+
+def test_worker_processes_write_the_same_bytes_as_this_one(sounds):
+    assert run(sounds, jobs=2) == {"rms": 8, "zcr": 8}
+    assert stored(sounds, "rms") == anew(sounds, "rms")
+    assert not list((cache(sounds).folder / "locks").glob("run-*"))
+
+
+def test_parts_run_side_by_side_and_one_waits_for_the_other(sounds):
+    """Four processes at once on a cache that is not there yet, and a fifth that wants it all."""
+    context = multiprocessing.get_context("fork")
+    parts = [
+        context.Process(target=run, args=(sounds,), kwargs={"part": f"{number}/4"}) for number in (1, 2, 3, 4)
+    ]
+    for part in parts:
+        part.start()
+    for part in parts:
+        part.join()
+    assert [part.exitcode for part in parts] == [0] * 4
+    assert run(sounds, wait=True) == {"rms": 0, "zcr": 0}
+    assert stored(sounds, "rms") == anew(sounds, "rms")
+
+
+def test_a_feature_that_fails_for_a_clip_is_named_with_it(sounds, monkeypatch, capsys):
+    def fails(clip, **parameters):
+        if clip.y[0] == first:
+            raise ZeroDivisionError("of this clip")
+        return np.zeros((1, 16))
+
+    first = soundfile.read(sounds.folder / sounds.rows[2]["filename"], dtype="float32")[0][0]
+    monkeypatch.setitem(REGISTRY, "zcr", replace(REGISTRY["zcr"], function=fails))
+    assert extract.run(options(sounds)) == 1
+    assert "clip00003: zcr: ZeroDivisionError: of this clip" in capsys.readouterr().out
+    assert cache(sounds).readable(["rms"]).all()
+    assert cache(sounds).readable(["zcr"]).sum() == 7
+
+
+def test_a_disk_that_fails_in_the_middle_stops_cleanly_and_a_second_run_goes_on(sounds, monkeypatch, capsys):
+    written = []
+
+    def full(descriptor, data, offset):
+        written.append(offset)
+        if len(written) > 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        storage_write(descriptor, data, offset)
+
+    storage_write = writer.write_at
+    monkeypatch.setattr(writer, "write_at", full)
+    assert extract.run(options(sounds)) == 1
+    assert "stopped: [Errno 28] No space left on device; what is done stays done" in capsys.readouterr().err
+    monkeypatch.undo()
+    left = int((~cache(sounds).readable(["rms"])).sum())
+    assert 0 < left < 8
+    assert run(sounds)["rms"] == left
+
+
+def test_a_file_larger_than_the_shell_allows_is_known_before_anything_starts(sounds):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+    try:
+        with pytest.raises(RequestError, match=r"ulimit -f"):
+            run(sounds, features="mel")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+def test_a_place_that_cannot_be_written_is_told(sounds):
+    (sounds.folder / "file").touch()
+    with pytest.raises(RequestError, match="cannot be made: Not a directory"):
+        run(sounds, data=sounds.folder / "file")
+
+
+def test_a_clip_that_changes_after_it_was_hashed_is_not_stored_under_the_old_hash(sounds):
+    asked = request(options(sounds))
+    sounds.edit()
+    outcome = extract.extract(asked, options(sounds))
+    ((_, _, reason),) = outcome.failures
+    assert "changed while it was read" in reason
+    assert not run(sounds)["rms"] > 1
+
+
+def test_a_cache_without_audio_is_used_as_it_is(sounds, tmp_path):
+    table = {"clip_id": ["a"], "label": ["x"], "fold": [1]}
+    bring.create_cache(tmp_path / "brought", table, sample_rate=8000, duration=1)
+    with pytest.raises(RequestError, match="no audio"):
+        request(options(sounds, dataset=str(tmp_path / "brought")))
+
+
+def test_a_new_version_of_a_features_code_makes_it_again(sounds, monkeypatch, capsys):
+    run(sounds)
+    monkeypatch.setitem(REGISTRY, "zcr", replace(REGISTRY["zcr"], version=REGISTRY["zcr"].version + 1))
+    assert run(sounds) == {"rms": 0, "zcr": 8}
+    assert "made again: zcr.h5 has code_version" in capsys.readouterr().out

@@ -1,0 +1,51 @@
+"""`plan`: what a run would do and cost; nothing is written."""
+
+import random
+import re
+
+import pytest
+
+from bench.changing import SAMPLE_RATE, Sounds
+from pipeline import extract, plan
+from pipeline.options import ExtractOptions, FeaturesCommand
+
+
+@pytest.fixture
+def options(tmp_path):
+    sounds = Sounds(tmp_path / "sounds", random.Random(0), clips=4)
+    return {
+        "dataset": str(sounds.csv),
+        "data": tmp_path / "data",
+        "sample_rate": SAMPLE_RATE,
+        "duration": 1.0,
+        "jobs": 1,
+    }
+
+
+def test_seconds_and_megabytes_by_feature_and_nothing_written(options, tmp_path, capsys):
+    assert plan.run(ExtractOptions(**options, features="mel rms")) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^mel +4 +[\d.]+ +0\.0$", shown, re.MULTILINE)
+    assert "8 of 8 maps to compute" in shown
+    assert not (tmp_path / "data").exists()
+
+
+def test_only_what_is_missing_is_planned(options, capsys):
+    extract.run(FeaturesCommand(**options, features="mel"))
+    capsys.readouterr()
+    plan.run(ExtractOptions(**options, features="mel rms"))
+    assert "4 of 8 maps to compute" in capsys.readouterr().out
+    plan.run(ExtractOptions(**options, features="mel"))
+    assert "all 1 features of 4 clips are done" in capsys.readouterr().out
+
+
+def test_what_would_be_made_again_is_told_with_the_reason(options, capsys):
+    extract.run(FeaturesCommand(**options, features="mel"))
+    capsys.readouterr()
+    plan.run(ExtractOptions(**options, features="mel", dtype="float32"))
+    assert "mel.h5 has dtype float16, asked for is dtype float32" in capsys.readouterr().out
+
+
+def test_what_cannot_exist_here_is_told(options, capsys):
+    plan.run(ExtractOptions(**options, features="small"))
+    assert "left out: cqt, " in capsys.readouterr().out
