@@ -1,0 +1,90 @@
+"""The tables and the picture of `python -m bench.features`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from commandline import text_table
+
+TARGETS = {  # what -> at least (ratios), at most (MB, seconds)
+    "mel+mfcc+chroma against librosa, call by call": 6.0,
+    "mel+mfcc+chroma against librosa, one shared spectrogram": 4.0,
+    "mel+mfcc+chroma against audioFlux": 1.5,
+    "all thirty against librosa, call by call": 12.0,
+    "two processes against one, of what pure FFT reaches": 0.93,
+    "memory of a worker, MB": 500.0,
+    "first clip of a worker, processor s": 4.0,
+}
+AT_MOST = ("memory of a worker, MB", "first clip of a worker, processor s")
+
+
+@dataclass
+class Measured:
+    """Medians in milliseconds."""
+
+    together: dict[str, float]  # ours, all thirty in one clip
+    alone: dict[str, float]  # ours, each from the waveform
+    librosa: dict[str, float]
+    audioflux: dict[str, float]
+    triples: dict[str, float]  # mel + mfcc + chroma by each way
+
+
+def picture(measured: Measured, path: Path) -> None:
+    """Bars of milliseconds a clip, a feature a line, on a logarithmic scale."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = list(measured.librosa)[::-1]
+    figure, axes = plt.subplots(figsize=(8, 9), layout="constrained")
+    ways = {"librosa": measured.librosa, "audioFlux": measured.audioflux, "ours alone": measured.alone}
+    ways["ours, all thirty together"] = measured.together
+    for way, marker in zip(ways, "s^oD", strict=True):
+        places = [(ways[way][name], row) for row, name in enumerate(names) if ways[way].get(name)]
+        axes.scatter(*zip(*places, strict=True), marker=marker, s=22, label=way) if places else None
+    axes.set(
+        xscale="log", xlabel="ms a clip of 5 s, one core, median", yticks=range(len(names)), yticklabels=names
+    )
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def report(measured: Measured, found: dict[str, float]) -> str:
+    """The tables."""
+    ways = measured.librosa, measured.audioflux, measured.alone, measured.together
+    rows = [[name, *(_ms(way.get(name)) for way in ways)] for name in measured.librosa]
+    sums = (sum(way.values()) for way in (measured.librosa, measured.alone, measured.together))
+    librosa, alone, together = map(_ms, sums)
+    rows.append(["all", librosa, "", alone, together])
+    header = ["ms a clip", "librosa", "audioFlux", "ours alone", "ours together"]
+    goals = [
+        [
+            what,
+            f"{value:.2f}",
+            ("<= " if what in AT_MOST else ">= ") + f"{TARGETS[what]:g}",
+            _verdict(what, value),
+        ]
+        for what, value in found.items()
+    ]
+    triple = ", ".join(f"{way} {ms:.1f} ms" for way, ms in measured.triples.items())
+    tables = (
+        text_table(rows, header),
+        f"mel + mfcc + chroma: {triple}",
+        text_table(goals, ["", "here", "target", ""]),
+    )
+    return "\n\n".join(tables)
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _verdict(what: str, value: float) -> str:
+    if np.isnan(value):
+        return "not installed"
+    met = value <= TARGETS[what] if what in AT_MOST else value >= TARGETS[what]
+    return "met" if met else "missed"
