@@ -101,7 +101,8 @@ class Writing:
 def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
     """Admit this run, or tell who is in the way; at the end everything is on the disk and the claim gone."""
     claim = Claim(tuple(features), *rows, socket.gethostname(), os.getpid(), _now(), boot_id())
-    marker = folder / FOLDER / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
+    # absolute, since workers on other machines have other working folders
+    marker = folder.absolute() / FOLDER / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
     held = _admit(folder, claim, marker, wait)
     try:
         yield Handle(marker, not Lock(marker).take(shared=True))
@@ -167,11 +168,16 @@ def _place(marker: Path, claim: Claim) -> Lock:
     draft = marker.with_suffix(".tmp")
     held = Lock(draft)
     held.take()
-    draft.write_text(json.dumps(asdict(claim), indent=1))
-    sync(draft)
-    draft.replace(marker)
-    Lock(marker.with_suffix(".writing")).release()
-    sync(marker.parent)
+    try:
+        draft.write_text(json.dumps(asdict(claim), indent=1))
+        sync(draft)
+        draft.replace(marker)
+        Lock(marker.with_suffix(".writing")).release()
+        sync(marker.parent)
+    except OSError as error:
+        held.release()
+        draft.unlink(missing_ok=True)
+        raise RequestError(f"{marker.parent} cannot be written: {error.strerror}") from error
     return held
 
 

@@ -107,7 +107,7 @@ def ready(
         _make(folder, spec, clip_ids, _holding(standing(folder, spec, clip_ids, keys)))
     held.take(shared=True, wait=True)
     temporary(folder / f"{spec.stored}.h5")  # a killed run's draft, since whoever drafts holds the lock alone
-    return read_header(folder / f"{spec.stored}.h5"), held
+    return read_header(folder.absolute() / f"{spec.stored}.h5"), held
 
 
 def install(

@@ -5,7 +5,6 @@ import time
 from contextlib import AbstractContextManager, ExitStack
 
 import numpy as np
-from joblib import cpu_count
 
 from commandline import RequestError, progress
 from features_cache.claims import Handle, claimed
@@ -33,7 +32,8 @@ def run(options: FeaturesCommand) -> int:
     """Say what it will cost, do it, say what it did; 1 where something could not be done."""
     begun = time.perf_counter()
     asked = request(options, options.part)
-    for note in (*asked.dataset.notes, *changes(asked)):
+    idle = engines.idle(options.engine, options.jobs, options.scheduler)
+    for note in (*asked.dataset.notes, *changes(asked), *idle):
         print(note)
     for name, reason in asked.wanted.left_out.items():
         print(f"left out: {name}, {reason}")
@@ -61,7 +61,7 @@ def extract(asked: Request, options: FeaturesCommand) -> Outcome:
             work = bool(found.todo.any()) and not options.prepare
             if work:
                 engine = held.enter_context(engines.opened(options.engine, options.jobs, options.scheduler))
-                expected = cost(asked, found, engine, options.jobs or cpu_count())
+                expected = cost(asked, found, engine)
                 print(described(asked, found, expected), flush=True)
             files = _prepared(asked, held)
             refresh(asked.folder, asked.clips, asked.settings, asked.part)

@@ -22,7 +22,7 @@ from pipeline.options import ExtractOptions
 from pipeline.request import Request, request
 
 MEASURED_CLIPS = 2
-RESERVE = 50e6  # bytes of a disk that are left free
+RESERVE = 5e6  # bytes of a disk that are left free, for the index and what the file system itself needs
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Cost:
         return (self.seconds.sum() + self.seconds_around) / self.clips if self.clips else 0.0
 
 
-def cost(asked: Request, found: Survey, engine: Engine, jobs: int) -> Cost:
+def cost(asked: Request, found: Survey, engine: Engine) -> Cost:
     """Seconds from a few real clips, computed in the engine's processes and not kept; bytes exactly."""
     rows = found.clips
     counts = found.todo.sum(axis=0)
@@ -103,7 +103,7 @@ def cost(asked: Request, found: Survey, engine: Engine, jobs: int) -> Cost:
     chosen = rows[np.linspace(0, len(rows) - 1, 1 + MEASURED_CLIPS).astype(int)]
     all_lacking = np.broadcast_to(counts > 0, found.todo.shape)
     first, *others = batches(asked, all_lacking, chosen, 1)
-    for _ in engine(rehearsal, [first] * jobs):
+    for _ in engine(rehearsal, [first] * engine.processes):
         pass  # compiles and warms up
     taken = sum(engine(rehearsal, others), Outcome())
     done = np.maximum(taken.computed, 1)
@@ -113,7 +113,7 @@ def cost(asked: Request, found: Survey, engine: Engine, jobs: int) -> Cost:
         seconds_around=taken.seconds_around / taken.clips * len(rows),
         bytes=sizes,
         measured=bool(np.any(taken.computed)),
-        jobs=jobs,
+        jobs=engine.processes,
     )
 
 
@@ -155,7 +155,7 @@ def refuse_full_disk(asked: Request, found: Survey) -> None:
     limit = _file_size_limit()
     if needed and needed + RESERVE > free:
         raise RequestError(
-            f"the features need {size(needed)} in {asked.folder}, where {size(free)} are free; "
+            f"the features need {size(needed + RESERVE)} in {asked.folder}, where {size(free)} are free; "
             "FEATURES=small needs less, DATA= names another disk"
         )
     if largest > limit:
@@ -176,7 +176,6 @@ def run(options: ExtractOptions) -> int:
     """The command `plan`: seconds and megabytes by feature, what would be computed; nothing is written."""
     asked = request(options)
     found = survey(asked)
-    jobs = options.jobs or cpu_count()
     left_out = [f"left out: {name}, {reason}" for name, reason in asked.wanted.left_out.items()]
     for line in (*asked.dataset.notes, *changes(asked), *found.notes, *left_out):
         print(line)
@@ -184,12 +183,12 @@ def run(options: ExtractOptions) -> int:
         print(f"{asked.dataset.name}: all {len(asked.specs)} features of {len(asked.clips):,} clips are done")
         return 0
     with engines.opened("processes", options.jobs, None) as engine:
-        expected = cost(asked, found, engine, jobs)
+        expected = cost(asked, found, engine)
     rows = [
         (
             spec.stored,
             int(found.todo[:, feature].sum()),
-            f"{expected.seconds[feature] / jobs:.1f}",
+            f"{expected.seconds[feature] / expected.jobs:.1f}",
             f"{len(asked.clips) * spec.clip_bytes / 1e6:.1f}",
         )
         for feature, spec in enumerate(asked.specs)

@@ -65,11 +65,12 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
         samples=dataset.samples,
         hop_length=int(variant.parameters.get("hop_length") or 0),
         dtype=dtype,
-        libraries=_libraries(),
+        libraries=libraries(),
         created=datetime.now().astimezone().isoformat(" ", "seconds"),
     )
 
 
 @functools.cache
-def _libraries() -> str:
+def libraries() -> str:
+    """Names and versions of what computes features."""
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
+from pipeline.memory import keep_freed_memory
+
 START_METHOD = "spawn"  # a fork would copy locks of threads, held or not, and the run's own locks
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 ONE_THREAD = dict.fromkeys(
@@ -69,7 +71,11 @@ class Worker:
 class Workers:
     """A few of them, each taken by one thread at a time."""
 
+    attempts = 2  # at a batch whose worker died
+    died = "its worker process died twice"
+
     def __init__(self, count: int) -> None:
+        self.count = count
         self._all = [Worker() for _ in range(count)]
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for worker in self._all:
@@ -101,6 +107,7 @@ def _serve(pipe: Connection) -> None:
     """A worker's life: take, compute, answer, until the parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _end_with_parent()
+    keep_freed_memory()
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             function, item = pipe.recv()

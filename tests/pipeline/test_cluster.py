@@ -1,0 +1,210 @@
+"""A Dask cluster gives the bytes that worker processes give; what is killed there costs no clip."""
+
+import os
+import random
+import signal
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bench.changing import SAMPLE_RATE, Sounds
+from commandline import RequestError
+from features_cache import Cache
+from features_cache.claims import RunIsGone
+from pipeline import cluster, engine, extract, workers
+from pipeline.job import Batch
+from pipeline.options import FeaturesCommand
+from pipeline.request import request
+
+distributed = pytest.importorskip("distributed", reason="ENGINE=dask needs requirements-scale.txt")
+FEATURES = ("harmonic", "mel", "zcr")
+CLIPS = 80
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    return Sounds(tmp_path_factory.mktemp("sounds") / "sounds", random.Random(0), clips=CLIPS)
+
+
+@pytest.fixture(scope="module")
+def by_processes(sounds, tmp_path_factory):
+    """Every feature's bytes as worker processes give them."""
+    data = tmp_path_factory.mktemp("processes")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(workers, "START_METHOD", "fork")  # a spawned one loads its libraries anew
+        extract.extract(*asked(sounds, data, jobs=2))
+    return contents(data)
+
+
+@pytest.fixture(scope="module")
+def dask(by_processes, tmp_path_factory):
+    """A scheduler and two workers, processes of their own."""
+    from bench.cluster import started
+
+    with started(tmp_path_factory.mktemp("dask")) as running:
+        yield running
+
+
+def asked(sounds, data, **given):
+    options = FeaturesCommand(
+        dataset=str(sounds.csv),
+        data=data,
+        features=" ".join(FEATURES),
+        sample_rate=SAMPLE_RATE,
+        duration=2.0,
+        **given,
+    )
+    return request(options), options
+
+
+def on(dask):
+    return {"engine": "dask", "scheduler": dask.address}
+
+
+def folder(data):
+    return data / "sounds" / "features"
+
+
+def contents(data):
+    cache = Cache(folder(data))
+    files = {name: cache[name].file for name in FEATURES}
+    return {name: (file.map().tobytes(), file.map(state=True).tobytes()) for name, file in files.items()}
+
+
+def done(data):
+    """Clips that count as done, once their files are there."""
+    if not (folder(data) / "index.h5").exists():
+        return 0
+    return int(Cache(folder(data)).readable(FEATURES).sum())
+
+
+class InTheMiddle(threading.Thread):
+    """Kills a process as soon as some clips are done; `left` is how many were."""
+
+    def __init__(self, data, pid):
+        super().__init__(daemon=True)
+        self.data, self.pid, self.left = data, pid, 0
+        self.start()
+
+    def run(self):
+        until = time.monotonic() + 60
+        while not self.left and time.monotonic() < until:
+            self.left = done(self.data)
+            time.sleep(0.005)
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def test_a_dask_cluster_gives_the_bytes_of_worker_processes(sounds, dask, by_processes, tmp_path):
+    outcome = extract.extract(*asked(sounds, tmp_path, **on(dask)))
+    assert outcome.clips == CLIPS
+    assert not outcome.failures
+    assert contents(tmp_path) == by_processes
+
+
+def test_a_worker_that_is_killed_costs_no_clip(sounds, dask, by_processes, tmp_path):
+    before = dask.pids()
+    killing = InTheMiddle(tmp_path, before[0])
+    outcome = extract.extract(*asked(sounds, tmp_path, **on(dask)))
+    killing.join()
+    assert 0 < killing.left < CLIPS
+    assert outcome.clips == CLIPS
+    assert not outcome.failures
+    assert contents(tmp_path) == by_processes
+    assert before[0] not in dask.pids()
+
+
+def test_where_the_scheduler_is_lost_a_second_run_goes_on(sounds, dask, by_processes, tmp_path, capsys):
+    """The last test of this module: the cluster ends here."""
+    _, options = asked(sounds, tmp_path, **on(dask))
+    killing = InTheMiddle(tmp_path, dask.scheduler.pid)
+    assert extract.run(options) == 1
+    killing.join()
+    assert "stopped: the Dask scheduler was lost" in capsys.readouterr().err
+    left = done(tmp_path)
+    assert 0 < killing.left <= left < CLIPS
+    with pytest.raises(RequestError, match="no Dask scheduler answers at SCHEDULER=tcp://"):
+        extract.run(options)
+    outcome = extract.extract(*asked(sounds, tmp_path, jobs=1))
+    assert outcome.clips == CLIPS - left
+    assert contents(tmp_path) == by_processes
+
+
+class DeadlyClient:
+    """A client whose cluster answers, or dies over one clip."""
+
+    def ncores(self):
+        return {"tcp://one": 1, "tcp://two": 2}
+
+    def submit(self, function, item, pure):
+        def result():
+            if 1 in item.rows:
+                raise distributed.KilledWorker("batch", SimpleNamespace(address="tcp://one"), 3)
+            return function(item)
+
+        return SimpleNamespace(result=result)
+
+
+def test_only_the_clip_that_kills_every_worker_is_lost():
+    from pipeline.job import Outcome
+
+    table = np.ones((3, 1), bool)
+    batch = Batch(np.arange(3), ["x"] * 3, [""] * 3, [(0, 0)] * 3, table, table.astype(np.uint64))
+    machines = cluster.Cluster(DeadlyClient())
+    assert machines.processes == 3
+    outcome = engine._surely(machines, lambda batch: Outcome(clips=len(batch.rows)), batch)
+    assert outcome.clips == 3
+    ((row, _, reason),) = outcome.failures
+    assert row == 1
+    assert "one Dask worker after the other" in reason
+
+
+def test_a_worker_that_sees_no_claim_is_told_of_as_a_folder_that_is_not_shared():
+    def gone(function, item, pure):
+        def result():
+            raise RunIsGone
+
+        return SimpleNamespace(result=result)
+
+    client = SimpleNamespace(ncores=dict, submit=gone)
+    with pytest.raises(OSError, match="the folder has to be at the same path on all machines"):
+        cluster.Cluster(client).call(len, [])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        ({"tcp://one": "librosa 0.1"}, "the Dask worker tcp://one has librosa 0.1; expected librosa"),
+        (ModuleNotFoundError(name="pipeline"), "the Dask workers lack pipeline: start them in the project"),
+        (TimeoutError(), "no worker has joined tcp://x:1; in the project's folder: .*dask worker tcp://x:1"),
+    ],
+    ids=["other versions", "other folder", "no worker"],
+)
+def test_a_cluster_that_is_not_fit_is_refused_before_it_works(theirs, message):
+    def wait_for_workers(count, timeout):
+        if isinstance(theirs, TimeoutError):
+            raise theirs
+
+    def run(function):
+        if isinstance(theirs, ModuleNotFoundError):
+            raise theirs
+        return theirs
+
+    client = SimpleNamespace(wait_for_workers=wait_for_workers, run=run)
+    with pytest.raises(RequestError, match=message):
+        cluster._refuse_unfit(client, "tcp://x:1")
+
+
+def test_the_engine_asks_for_its_scheduler():
+    with pytest.raises(RequestError, match="SCHEDULER=tcp://host:port"), engine.opened("dask", None, None):
+        pass
+
+
+def test_options_without_use_are_named():
+    assert engine.idle("processes", 2, None) == []
+    (jobs,) = engine.idle("dask", 2, "tcp://x:1")
+    (scheduler,) = engine.idle("processes", None, "tcp://x:1")
+    assert "JOBS" in jobs
+    assert "SCHEDULER" in scheduler
