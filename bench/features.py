@@ -4,7 +4,8 @@ Each way runs in a process of its own with its threads pinned to one; clip by cl
 whatever else the machine does hits all alike. A time is the median over clips of processor time, after one
 round to warm up and without reading files. librosa is called as in pipeline/reference.py, its `hpss` once
 for the two halves; "shared" is librosa given one spectrogram; audioFlux is called as in
-bench/audioflux_calls.py, where it is installed (pip install audioflux==0.1.9). Writes bench/out/features.json and features.png.
+bench/audioflux_calls.py, where it is installed (pip install audioflux==0.1.9). Writes bench/out/features.json
+and features.png.
 """
 
 import json
