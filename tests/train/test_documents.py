@@ -1,0 +1,52 @@
+"""The Python that the documents show is run as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import lab
+from tests.train.sounds import CLASSES
+from train.augment import AUGMENTS, parse
+from train.models import MODELS, build
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def blocks(name: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (DOCS / name).read_text(encoding="utf-8"), re.S)
+
+
+def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, capsys):
+    """On the run and sounds that other tests have made, under the name of the page's dataset."""
+    folder = sounding.path.parents[2]
+    monkeypatch.chdir(folder)
+    names: dict[str, object] = {}
+    for block in blocks("python.md"):
+        exec(block.replace('"synth"', '"sounds/little.csv"'), names)
+    assert names["mel"].values.shape[0] == 64
+    assert set(names["table"].label) == set(CLASSES)
+    assert {"mel", "mfcc", "chroma"} <= set(names["cache"].features)
+    assert names["run"].finished == names["folder"].finished == [1, 2]
+    assert names["accuracy"].mean() > 0.9
+    for drawn in (lab.confusion(names["run"]), lab.curves(names["run"])):
+        assert drawn._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_examples_of_a_new_model_and_augmentation_work(monkeypatch):
+    monkeypatch.setattr("train.models.registry.MODELS", dict(MODELS))
+    monkeypatch.setattr("train.augment.registry.AUGMENTS", dict(AUGMENTS))
+    model, augmentation = blocks("models.md")
+    exec(model, {})
+    exec(augmentation, {})
+    assert build("tiny@width=8", 2, 5, (64, 108))(torch.zeros(3, 2, 64, 108)).shape == (3, 5)
+    x = torch.arange(12.0).view(2, 1, 2, 3)
+    after, _ = parse("reverse=1")(x, torch.eye(2), ("none",), torch.Generator())
+    assert torch.equal(after, x.flip(3))
+
+
+@pytest.mark.parametrize("page", ["models.md", "python.md", "predicting.md"])
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)", (DOCS / page).read_text(encoding="utf-8")):
+        assert target.startswith("http") or (DOCS / target).exists(), target
