@@ -88,6 +88,8 @@ def test_a_clip_takes_every_kind_once_before_any_comes_twice():
     texts = [alter.draw("a", number, chosen, seed=0) for number in range(1, 11)]
     assert sorted(text.split("(")[0] for text in texts[:5]) == chosen
     assert len(set(texts)) == 10
+    first = {alter.draw(f"clip{number}", 1, chosen, seed=0).split("(")[0] for number in range(40)}
+    assert first == set(chosen)  # one copy a clip still brings every kind into the dataset
 
 
 def test_the_order_of_alter_does_not_matter():

@@ -212,15 +212,16 @@ def test_the_shift_between_two_clips_is_found_to_the_sample():
 
 
 def test_clips_that_share_a_moment_alone_are_not_the_same():
-    a, b = noise(1), noise(2)
-    b[100:400] = a[100:400]
-    assert correlate(a.astype(np.float32), b.astype(np.float32), 0) == 0 or abs(correlate(a, b, 0)) < 0.5
+    a, b = noise(1).astype(np.float32), noise(2).astype(np.float32)
+    b[:1_600] = a[-1_600:]
+    assert correlate(a, b, 1_600 - len(a)) == 0
 
 
-def test_forty_copies_of_a_sound_are_all_found():
+def test_forty_copies_of_a_sound_are_all_found_in_few_pairs():
     y = noise(1).astype(np.float32)
     pairs = identical([fingerprint(y, RATE)] * 40, lambda number: y)
     assert {number for pair in pairs for number in (pair.a, pair.b)} == set(range(40))
+    assert len(pairs) < 100
 
 
 def test_measures_by_known_answers():
