@@ -112,11 +112,12 @@ def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
             f"a slope over {width} frames needs as many, and clips of this duration have {frames}"
         )
     taps = scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot").astype(values.dtype)
-    inner = frames - width + 1
-    slopes = taps[0] * values[:, :inner]
-    for k in range(1, width):
-        slopes += taps[k] * values[:, k : k + inner]
-    return np.pad(slopes, ((0, 0), (width // 2, width // 2)), mode="edge")
+    inner, half = frames - width + 1, width // 2
+    here = values[:, half : half + inner]
+    slopes = np.zeros_like(here)
+    for k in range(width):  # the taps add up to 0; with differences, what is constant gives exactly 0
+        slopes += taps[k] * (values[:, k : k + inner] - here)
+    return np.pad(slopes, ((0, 0), (half, half)), mode="edge")
 
 
 @feature(units="PCEN", rows=axes.mel, row_unit="Hz")

@@ -21,7 +21,8 @@ LANES = 64  # frames that are done at a time; a tile of NEEDED rows stays in the
 def running_median(rows: np.ndarray, size: int) -> np.ndarray:
     """The median of each `size` neighbouring rows: `scipy.ndimage.median_filter(rows, (size, 1))`.
 
-    `rows` is (rows, frames) float32 without NaN; the ends are reflected, d c b a | a b c d | d c b a.
+    `rows` is (rows, frames) float32 without NaN; the ends are reflected, d c b a | a b c d | d c b a. (Of
+    two rows scipy 1.17 makes something that depends on their order in memory; here it is their median.)
     """
     if size != SIZE:
         return median_filter(rows, size=(size, 1), mode="reflect")

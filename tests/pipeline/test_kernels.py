@@ -39,6 +39,13 @@ def test_running_median_is_scipys_bit_by_bit(spectrogram: np.ndarray, rows: int)
         assert np.array_equal(median.running_median(spectrogram[:rows], size), expected)
 
 
+def test_running_median_of_two_rows_is_by_hand(spectrogram: np.ndarray) -> None:
+    two = spectrogram[:2]
+    reflected = np.tile(np.concatenate([two[::-1], two]), (9, 1))  # b a a b b a a b ..., 36 rows
+    expected = [np.median(reflected[first : first + 31], axis=0) for first in (3, 4)]
+    assert np.array_equal(median.running_median(two, 31), expected)
+
+
 def test_halves_are_hpss(spectrogram: np.ndarray) -> None:
     harmonic, percussive = librosa.decompose.hpss(spectrogram)
     ours = separation.halves(spectrogram, 31)
