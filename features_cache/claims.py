@@ -36,8 +36,11 @@ from features_cache.storage import sync
 POLL_SECONDS = 0.5
 
 
-class RunIsGone(Exception):
-    """The run that a worker writes for has ended."""
+class RunIsGone(OSError):
+    """The run that a worker writes for has ended, or its claim has been removed."""
+
+    def __str__(self) -> str:
+        return "the claim of this run is gone from the cache's locks"
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,13 @@ def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wai
     claim = Claim(tuple(features), *rows, socket.gethostname(), os.getpid(), _now(), boot_id())
     # absolute, since workers on other machines have other working folders
     marker = folder.absolute() / FOLDER / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
-    held = _admit(folder, claim, marker, wait)
-    try:
-        yield Handle(marker, not Lock(marker).take(shared=True))
-    finally:
-        _to_disk(folder, claim.features)
-        marker.unlink(missing_ok=True)
-        marker.with_suffix(".writing").unlink(missing_ok=True)
-        held.release()
+    with _admit(folder, claim, marker, wait):
+        try:
+            yield Handle(marker, _is_locked(marker))
+        finally:
+            _to_disk(folder, claim.features)
+            marker.unlink(missing_ok=True)
+            marker.with_suffix(".writing").unlink(missing_ok=True)
 
 
 def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
@@ -119,11 +121,7 @@ def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
     for marker in sorted((folder / FOLDER).glob("run-*.json")):
         with suppress(FileNotFoundError, ValueError, TypeError):  # it ended just now, or lost its content
             claim = Claim(**json.loads(marker.read_text()))
-            probe = Lock(marker, create=False)
-            found.append(
-                (marker, replace(claim, features=tuple(claim.features)), not probe.take(shared=True))
-            )
-            probe.release()
+            found.append((marker, replace(claim, features=tuple(claim.features)), _is_locked(marker)))
     return found
 
 
@@ -161,6 +159,14 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
             print(f"waiting for {blocking}", file=sys.stderr, flush=True)
             told = True
         time.sleep(POLL_SECONDS)
+
+
+def _is_locked(marker: Path) -> bool:
+    probe = Lock(marker, create=False)
+    try:
+        return not probe.take(shared=True)
+    finally:
+        probe.release()
 
 
 def _place(marker: Path, claim: Claim) -> Lock:

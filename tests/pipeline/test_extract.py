@@ -410,3 +410,17 @@ def test_a_new_version_of_a_features_code_makes_it_again(sounds, monkeypatch, ca
     monkeypatch.setitem(REGISTRY, "zcr", replace(REGISTRY["zcr"], version=REGISTRY["zcr"].version + 1))
     assert run(sounds) == {"rms": 0, "zcr": 8}
     assert "made again: zcr.h5 has code_version" in capsys.readouterr().out
+
+
+def test_a_run_whose_claim_is_taken_away_stops_with_a_message(sounds, monkeypatch, capsys):
+    def without_locks(*arguments):
+        for marker in (cache(sounds).folder / "locks").glob("run-*"):
+            marker.unlink()
+        return fill(*arguments)
+
+    fill = extract._fill
+    monkeypatch.setattr(extract, "_fill", without_locks)
+    assert extract.run(options(sounds)) == 1
+    assert "stopped: the claim of this run is gone" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert run(sounds) == {"rms": 8, "zcr": 8}
