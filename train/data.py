@@ -6,7 +6,7 @@ batch) and resizing with many threads beside a busy network (48 ms a batch inste
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,11 +26,9 @@ Shape = tuple[int, int]  # rows, frames
 LARGEST = 60_000.0  # float16 ends at 65,504
 CHUNK = 32  # clips stacked at once while filling memory
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # of what is free, that resident features may take
-EXCESS, ALLOWANCE = (
-    1.3,
-    1e9,
-)  # a stack in RAM is at most this much larger than the features as stored, plus bytes
+EXCESS, ALLOWANCE = 1.3, 1e9  # a stack in RAM is so many times the features as stored, plus bytes, at most
 AHEAD = 2  # batches that the prefetching thread may be in front
+FEWEST_ROWS = 12  # of what may be moved in frequency: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
 
@@ -96,13 +94,15 @@ def _row_axis(cache: Cache, channel: Channel) -> str:
     if channel.name == "waveform":
         return "wave"
     rows, _ = stored_shape(cache, channel)
-    return ROW_AXES.get(str(cache[channel].attributes["row_unit"]), "none") if rows > 1 else "none"
+    if rows < FEWEST_ROWS:
+        return "none"
+    return ROW_AXES.get(str(cache[channel].attributes["row_unit"]), "none")
 
 
 class Source(Protocol):
     """Stacked clips by position, batch after batch, as float32 on the network's device."""
 
-    def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]: ...
+    def batches(self, wanted: Sequence[Positions], /) -> Iterable[torch.Tensor]: ...
 
 
 class Resident:

@@ -3,16 +3,17 @@
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tqdm import tqdm
 
 from commandline import duration, progress
-from train.options import RunOptions, words
+from train.options import RunOptions, defaults, words
 from train.trackers import Outcome, Tracker
 
 FIRST_STEPS = 20  # before the estimate; the earlier half warms up caches and is not counted
+ALL_FIELDS = tuple(defaults())
 LONG = 30 * 60  # seconds; a run that takes longer is told how to be shorter
 
 
@@ -90,6 +91,6 @@ def shorter(options: RunOptions, folds: Sequence[int], seconds: float) -> str:
     return command("train", replace(options, folds=(folds[0],), epochs=epochs))
 
 
-def command(target: str, options: RunOptions) -> str:
-    """`make train …` with the words that give these options, quoted for a shell."""
-    return " ".join(["make", target, *map(shlex.quote, words(options))])
+def command(target: str, options: RunOptions, fields: Iterable[str] = ALL_FIELDS) -> str:
+    """`make train …` with the words that give these options, or some of their fields, quoted for a shell."""
+    return " ".join(["make", target, *map(shlex.quote, words(options, fields))])

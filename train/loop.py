@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -62,6 +63,12 @@ class Lesson:
         counts = np.bincount(self.targets[self.train], minlength=self.classes)
         even = len(self.train) / np.count_nonzero(counts)
         return (even / np.maximum(counts, 1)).astype(np.float32)
+
+
+class Watcher(Protocol):
+    """Hears of every step; train.follow.Follower is one."""
+
+    def step(self, clips: int) -> None: ...
 
 
 class Average:
@@ -167,17 +174,17 @@ def batches(lesson: Lesson, options: RunOptions, epoch: int) -> list[Positions]:
     clips = lesson.train
     if options.balance == "sample":
         weight = lesson.class_weights()[lesson.targets[clips]].astype(np.float64)
-        order = chance.choice(clips, size=len(clips), p=weight / weight.sum())
+        order = chance.choice(clips, size=options.passes * len(clips), p=weight / weight.sum())
     else:
-        order = chance.permutation(clips)
-    return np.array_split(order, epoch_steps(len(order), options))
+        order = np.concatenate([chance.permutation(clips) for _ in range(options.passes)])
+    return np.array_split(order, epoch_steps(len(clips), options))
 
 
 def epoch_steps(clips: int, options: RunOptions) -> int:
-    return -(-clips // options.batch)
+    return -(-options.passes * clips // options.batch)
 
 
-def train_epoch(course: Course, follower: Follower) -> dict[str, float]:
+def train_epoch(course: Course, follower: Watcher) -> dict[str, float]:
     """One pass over the training clips; its part of the epoch's row. Raises Diverged."""
     lesson, options, arithmetic = course.lesson, course.options, course.arithmetic
     device = torch.device(arithmetic.device)

@@ -5,6 +5,7 @@ they make a run's hash; `differences` names in short what stands in the folder's
 """
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,7 +30,9 @@ class RunOptions(DatasetOptions, RunsOptions):
     """of weights, order and augmentation; another seed is another run of the same configuration"""
 
     epochs: int = 60
-    """passes over the training clips, fixed unless PATIENCE ends them"""
+    """how long to train, fixed unless PATIENCE ends it"""
+    passes: int = 1
+    """an epoch goes so many times over the training clips"""
     batch: int = 32
     """clips a step"""
     grid: str = "128x216"
@@ -168,10 +171,12 @@ def differences(options: RunOptions, standard: dict[str, Any]) -> list[str]:
     return [*parts, *([options.tag] if options.tag else [])]
 
 
-def words(options: RunOptions) -> list[str]:
-    """The NAME=value words that give these options: what differs from the defaults."""
+def words(options: RunOptions, fields: Iterable[str] = tuple(defaults())) -> list[str]:
+    """The NAME=value words that give these options, or some of their fields."""
+    given = {
+        field: getattr(options, field) for field in fields if getattr(options, field) != defaults()[field]
+    }
     return [
-        f"{name.upper()}={' '.join(map(str, value)) if isinstance(value, tuple) else value}"
-        for name, value in ((field, getattr(options, field)) for field in defaults())
-        if value != defaults()[name]
+        f"{field.upper()}={' '.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for field, value in given.items()
     ]

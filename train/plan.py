@@ -130,11 +130,11 @@ class Plan:
                 }
                 for channel, feature in zip(self.channels, features)
             ],
+            "extraction": extraction(self.cache, [feature.stored for feature in features]),
             "protocol": protocol(options),
             "hash": self.hash,
             "family": self.family,
             "options": identity(options),
-            "extraction": extraction(self.cache, [feature.stored for feature in features]),
             **fingerprint(self.cache, self.channels, self.table),
         }
 

@@ -17,7 +17,7 @@ from commandline import RequestError
 from features_cache.locks import Lock
 from train import distributed, fold, loop, plan, runs, spread, summary, trackers
 from train.arithmetic import Arithmetic, candidates, choose, device_of, step_seconds
-from train.follow import Follower, Forecast, shorter
+from train.follow import Follower, Forecast, command, shorter
 from train.memory import fitting_batch, is_shortage
 from train.options import RunOptions
 from train.plan import Plan
@@ -27,6 +27,7 @@ from train.views import trained_shape
 FORWARD_SHARE = 1 / 3  # of a training step, that scoring the same clips costs
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 LINEAR_SECONDS = 2.0  # of a fold of some thousand clips
+PLACES_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # options that it takes too
 NAMED_CLIPS = 3  # of those left out, told by name
 
 
@@ -43,7 +44,7 @@ def run(options: RunOptions) -> int:
         return 1
     if folder is not None:
         print(summary.tell(folder))
-        print(f"next: make analysis DATASET={options.dataset}")
+        print(f"next: {command('analysis', options, PLACES_OF_ANALYSIS)}")
     return 0
 
 
@@ -162,7 +163,7 @@ class Training:
     def _fold(self, number: int, forecast: Forecast) -> None:
         prepared = fold.prepare(self.plan, number, self.network, self.forward, self.arithmetic, self.world)
         loop.resume(prepared.course, prepared.folder)
-        clips = len(prepared.lesson.train)
+        clips = self.options.passes * len(prepared.lesson.train)
         label = f"{self.plan.path.name} fold {number}"
         done = prepared.course.epoch
         followers = self._trackers(number, done)
@@ -179,6 +180,10 @@ class Training:
             if not is_shortage(error):
                 raise
             raise Failed(self._shortage()) from error
+        except OSError as error:
+            raise Failed(
+                f"fold {number}: {error}; the same command goes on from the last epoch saved"
+            ) from error
         finally:
             follower.close(outcome)
 

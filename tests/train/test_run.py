@@ -278,4 +278,4 @@ def test_the_summary_tells_what_was_found(options, capsys):
         "n = 2",
     ):
         assert wanted in said
-    assert said.rstrip().endswith(f"next: make analysis DATASET={options.dataset}")
+    assert said.rstrip().endswith(f"next: make analysis DATASET={options.dataset} RUNS={options.runs}")

@@ -4,6 +4,7 @@
 """
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ def words(name: str) -> list[str]:
         raise RequestError(nearest("recipe", name, names()))
     lines = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def about(name: str) -> str:
+    """What the comment at the head of the recipe's file says, on one line."""
+    lines = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    head = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return " ".join(line.lstrip("# ") for line in head)
 
 
 def standard(name: str) -> dict[str, Any]:
