@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 import features_cache
 from bench.changing import SAMPLE_RATE, Sounds
@@ -203,6 +205,7 @@ def _start(
         os.dup2(silence, 1)
         os.dup2(silence, 2)
         os.register_at_fork(after_in_child=_close_locks)
+        tqdm.set_lock(threading.RLock())  # its own is shared by forked processes: one that is killed keeps it
         counted = _Lines(kill_at, in_worker=in_worker, alone=alone)
         sys.settrace(counted)
         outcome = extract(request(options), options)
