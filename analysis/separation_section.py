@@ -17,7 +17,7 @@ from analysis.metrics import Floats, Ints
 from commandline import progress
 from features_cache import Cache
 
-DESCRIBED = 500  # clips that the statistics look at: more would take minutes and move no bar visibly
+DESCRIBED = 300  # clips that the statistics look at: more would take minutes and move no bar visibly
 MAPPED = 3  # features that get maps, the ones that separate best
 DOTS = 300  # clips on a map; t-SNE's time grows with them, and more hide each other
 

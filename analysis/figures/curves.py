@@ -10,7 +10,7 @@ from analysis.figures.registry import figure
 from analysis.figures.style import INK, MUTED, RULE, SERIES, escape, grid, panels, series, short
 
 PARTS = (
-    ("train", "training clips", SERIES[5], ":"),
+    ("train", "training clips", SERIES[7], ":"),
     ("val", "validation clips", SERIES[2], "--"),
     ("test", "test fold, not used for any choice", SERIES[0], "-"),
 )

@@ -17,7 +17,7 @@ INK, RULE, PAPER = "#1b2430", "#c9d0d9", "#fefefe"
 MUTED = "#687486"
 ON_LIGHT, ON_DARK = "#14202c", "#ffffff"  # text on a data colour, the same on every page
 
-SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#5b4b8a", "#7a7a7a")
+SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1)))
 MARKERS = "osD^vPX*"
 HATCHES = ("", "////", "....", "xxxx")

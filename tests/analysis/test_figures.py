@@ -1,0 +1,196 @@
+"""Every figure of the registry draws sensible data into the axes it is given; helpers by known answers."""
+
+import re
+import warnings
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure as Canvas
+
+from analysis.figures import FIGURES, figure, save
+from analysis.figures.clips import envelope
+from analysis.figures.comparison import pareto_front
+from analysis.figures.curves import over_folds
+from analysis.figures.features import Shown, plain
+from analysis.figures.samples import Sample
+from analysis.figures.save import drawing
+from analysis.figures.style import SERIES, panels, short, uncovered
+
+RNG = np.random.default_rng(0)
+CLASSES = ["dog", "$rain$", "犬", "<b>"]
+NAMES = ["mel", "mel+mfcc", "chroma"]
+HISTORY = {
+    fold: pd.DataFrame(
+        {"epoch": [1, 2, 3]}
+        | {
+            f"{part}_{name}": RNG.random(3)
+            for part in ("train", "test")
+            for name in ("accuracy", "f1", "loss")
+        }
+    )
+    for fold in (1, 2)
+}
+PICTURE = RNG.normal(size=(8, 20))
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "attribution": {"classes": CLASSES, "channels": NAMES, "loss": RNG.normal(size=(4, 3))},
+    "augmentations": {"pairs": [("noise", PICTURE, PICTURE + 1), ("nothing", PICTURE, PICTURE)]},
+    "class_bars": {"classes": CLASSES, "values": {name: RNG.random(4) for name in NAMES[:2]}},
+    "class_means": {
+        "means": RNG.normal(size=(4, 8)),
+        "classes": CLASSES,
+        "rows": list("abcdefgh"),
+        "row_unit": "Hz",
+    },
+    "clip_maps": {
+        "points": {"mel": RNG.normal(size=(9, 2))},
+        "labels": {"mel": np.arange(9) % 4},
+        "classes": CLASSES,
+    },
+    "clips_per_fold": {
+        "counts": np.array([[3, 0], [1, 2], [4, 4], [0, 0]]),
+        "classes": CLASSES,
+        "folds": [1, 2],
+    },
+    "complementarity": {"names": NAMES, "together": RNG.random((3, 3))},
+    "confusion": {
+        "counts": np.array([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]]),
+        "classes": CLASSES,
+    },
+    "critical_difference": {
+        "ranks": {"mel": 1.2, "mel+mfcc": 2.0, "chroma": 2.8},
+        "p_values": pd.DataFrame([[1, 0.4, 0.01], [0.4, 1, 0.3], [0.01, 0.3, 1]], NAMES, NAMES),
+    },
+    "gallery": {
+        "features": [
+            Shown("mel", PICTURE, np.linspace(0, 8000, 8), "Hz", np.linspace(0, 5, 20)),
+            Shown("rms", PICTURE[:1], np.zeros(1), "index", np.linspace(0, 5, 20), "amplitude"),
+            Shown("embedding", PICTURE[:, :1], np.arange(8.0), "index", np.zeros(1)),
+        ]
+    },
+    "intervals": {"names": NAMES, "estimate": np.array([3, 2, 1]), "low": np.zeros(3), "high": np.full(3, 4)},
+    "learning_curves": {"history": HISTORY},
+    "learning_curves_overlaid": {"histories": {"mel": HISTORY, "chroma": HISTORY}},
+    "pareto": {"names": NAMES, "cost": np.array([1.0, 2, 3]), "accuracy": np.array([0.5, 0.8, 0.7])},
+    "reliability": {
+        "confidence": np.array([0, 0.5, 0.9]),
+        "accuracy": np.array([0, 0.4, 0.95]),
+        "share": np.array([0, 0.5, 0.5]),
+        "error": 0.075,
+    },
+    "sample_predictions": {
+        "samples": [Sample("wrong", "1-2-A", PICTURE, 5.0, "dog", (("犬", 0.6), ("dog", 0.3)))],
+    },
+    "separability": {
+        "names": NAMES,
+        "measures": {"fisher_ratio": RNG.random(3), "agreement": RNG.random(3) - 0.1},
+    },
+    "spectrograms": {"clips": {"dog": PICTURE}, "seconds": 5.0, "hertz": np.linspace(0, 9000, 8)},
+    "waveforms": {"clips": {"dog": RNG.normal(size=900), "silence": np.zeros(900)}, "seconds": 5.0},
+}
+
+
+def test_every_figure_has_an_example_here() -> None:
+    assert set(EXAMPLES) == set(FIGURES)
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES))
+def test_a_figure_draws_into_the_axes_it_is_given_and_returns_them(name: str) -> None:
+    with drawing():
+        canvas = Canvas(figsize=FIGURES[name].size(**EXAMPLES[name]))
+        axes = canvas.add_subplot()
+        assert FIGURES[name].draw(axes, **EXAMPLES[name]) is axes
+        canvas.draw_without_rendering()
+    assert axes.has_data() or axes.child_axes
+
+
+def test_a_figure_is_saved_three_times_and_stands_in_a_page(tmp_path: Path) -> None:
+    saved = save("confusion", tmp_path, stem="mel.confusion", **EXAMPLES["confusion"])
+    assert (tmp_path / saved.files["png"]).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / saved.files["pdf"]).read_bytes().startswith(b"%PDF")
+    assert "犬" in (tmp_path / saved.files["svg"]).read_text(encoding="utf-8")
+    assert "var(--ink)" in saved.html and "&lt;b&gt;" in saved.html and "<b>" not in saved.html
+    ids = re.findall(r' id="([^"]+)"', saved.html)
+    assert all(one.startswith("mel-confusion-") for one in ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", saved.html)) <= set(ids)
+
+
+def test_a_figure_of_pictures_stands_in_a_page_as_one_image(tmp_path: Path) -> None:
+    html = save("spectrograms", tmp_path, **EXAMPLES["spectrograms"]).html
+    assert html.startswith("<img") and "data:image/webp;base64," in html
+
+
+def test_the_same_data_gives_the_same_files(tmp_path: Path) -> None:
+    first, second = (save("intervals", tmp_path / part, **EXAMPLES["intervals"]) for part in "ab")
+    for path in first.files.values():
+        assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
+    assert first.html == second.html
+
+
+def test_a_second_figure_of_a_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="two figures are called 'confusion'"):
+        figure("again")(FIGURES["confusion"].draw)
+
+
+def test_a_confusion_matrix_says_rates_or_counts_and_outlines_categories() -> None:
+    def texts(**given: Any) -> tuple[list[str], int]:
+        axes = Canvas().add_subplot()
+        FIGURES["confusion"].draw(axes, **(EXAMPLES["confusion"] | given))
+        return [text.get_text() for text in axes.texts], len(axes.patches)
+
+    assert texts() == (["75", "25", "100", "17", "83"], 0)
+    assert texts(rates=False)[0] == ["3", "1", "2", "1", "5"]
+    assert texts(categories=["a", "a", "b", ""])[1] == 1
+
+
+def test_fold_curves_are_averaged_epoch_by_epoch_and_gaps_left_out() -> None:
+    folds = {
+        1: pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 3]}),
+        2: pd.DataFrame({"epoch": [1, 2], "loss": [3, np.nan]}),
+    }
+    curve = over_folds(folds, "loss")
+    assert curve is not None
+    assert [part.tolist() for part in curve] == [[1, 2], [2, 3], [1, 3], [3, 3]]
+    assert over_folds(folds, "val_loss") is None
+
+
+def test_the_front_holds_what_nothing_cheaper_beats() -> None:
+    cost, accuracy = np.array([1.0, 2, 3, 3, 1]), np.array([0.5, 0.8, 0.7, 0.9, 0.4])
+    assert pareto_front(cost, accuracy).tolist() == [True, True, False, True, False]
+
+
+def test_an_envelope_keeps_every_peak() -> None:
+    samples = np.zeros(1000)
+    samples[[10, 777]] = 1, -2
+    low, high = envelope(samples, 10)
+    assert (high[0], low[7], high.sum(), low.sum()) == (1, -2, 1, -2)
+
+
+def test_panels_fill_the_axes_without_overlap() -> None:
+    canvas = Canvas()
+    drawn = panels(canvas.add_axes((0, 0, 1, 1)), 2, 3)
+    canvas.draw_without_rendering()
+    boxes = [panel.get_position() for panel in drawn]
+    assert min(box.x0 for box in boxes) == pytest.approx(0) and max(box.x1 for box in boxes) == pytest.approx(
+        1
+    )
+    assert boxes[0].y0 > boxes[3].y1 and boxes[0].x1 < boxes[1].x0
+
+
+def test_neighbouring_series_differ_in_grey() -> None:
+    grey = [np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) for colour in SERIES]
+    assert min(abs(a - b) for a, b in pairwise(grey)) > 0.08
+
+
+def test_words() -> None:
+    assert short("mel+mfcc+chroma+tonnetz", 12) == "mel+mfc…netz"
+    assert short("mel", 12) == "mel"
+    assert [plain(value) for value in (31.25, 15400.4, 0.0345)] == ["31.2", "15400", "0.0345"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert uncovered(["dog", "rain 2"]) == set()
+        assert uncovered(["dog\U0010fffd"]) == {"\U0010fffd"}

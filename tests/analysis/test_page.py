@@ -1,0 +1,64 @@
+"""Numbers and words as the page shows them, its tables and blocks."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from analysis import page
+from analysis.blocks import Block, from_json, to_json
+from analysis.figures import Saved
+from analysis.grid import grid
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (page.percent(0.87654), "87.7"),
+        (page.percent(math.nan), "–"),
+        (page.decimals(0.12345), "0.123"),
+        (page.count(11_175_370), "11.2 M"),
+        (page.count(2000), "2,000"),
+        (page.seconds(59.4), "59 s"),
+        (page.seconds(75), "1:15 min"),
+        (page.seconds(5400), "1:30 h"),
+        (page.seconds(math.nan), "–"),
+        (str(page.breakable("mel+<b>")), "mel+<wbr>&lt;b&gt;"),
+        (str(page.asides("a <b> (n = 5) c")), 'a &lt;b&gt; <span class="aside">(n = 5)</span> c'),
+    ],
+)
+def test_values_are_shown_as_readers_expect(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+def test_different_names_have_different_ids() -> None:
+    names = ["mel+mfcc", "mel.mfcc", "mel-mfcc", "mel mfcc", "犬", "猫"]
+    ids = {page.slug(name) for name in names}
+    assert len(ids) == len(names) and all(one.isascii() and " " not in one for one in ids)
+
+
+def test_a_table_shows_rounded_words_and_sorts_by_unrounded_values() -> None:
+    table = pd.DataFrame(
+        {"run": ["mel"], "accuracy": [1 / 3], "gain": [-0.021], "sd": [math.nan], "left_out": [1]}
+    )
+    shown = grid(
+        "t",
+        table,
+        {
+            "run": ("Run", "text"),
+            "accuracy": ("%", "percent"),
+            "gain": ("Gain", "points"),
+            "sd": ("sd", "decimals"),
+        },
+    )
+    assert shown.columns == [("Run", True), ("%", False), ("Gain", False), ("sd", False)]
+    assert [cell.text for cell in shown.rows[0]] == ["mel", "33.3", "−2.1", "–"]
+    assert [cell.value for cell in shown.rows[0]] == ["mel", repr(1 / 3), "-0.021", ""]
+
+
+def test_blocks_survive_being_kept_in_a_file() -> None:
+    table = grid("t", pd.DataFrame({"n": [1.0]}), {"n": ("N", "number")})
+    blocks = [
+        Block("One", "about", [Saved("a", "b", "<svg>", {"svg": "figures/a.svg"})], [table], folded=True)
+    ]
+    assert from_json(to_json(blocks)) == blocks

@@ -1,0 +1,177 @@
+"""The report as a whole: what is written where, bad input, nothing done twice, nothing heavy loaded."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import inputs
+from analysis.jobs import jobs
+from analysis.options import AnalysisOptions
+from analysis.report import build
+from analysis.separation_section import class_means
+from bench.made_runs import MadeRun, make_run
+from commandline import RequestError
+
+
+def test_a_report_is_one_page_with_tables_and_figures_in_files(reported: Path) -> None:
+    folder = reported.parent
+    comparison = pd.read_csv(folder / "tables" / "comparison.csv")
+    assert list(comparison.columns[:4]) == ["run", "accuracy", "accuracy_sd", "n"]
+    assert comparison["accuracy"].tolist() == [0.8, 0.6]
+    for name in ("comparison.md", "comparison.tex", "pairs.csv", "separability.csv", "clips.csv"):
+        assert (folder / "tables" / name).is_file()
+    for stem in (
+        "mel-resnet18.confusion",
+        "learning_curves_overlaid",
+        "gallery",
+        "clip_maps",
+        "sample_predictions",
+    ):
+        for suffix in ("svg", "png", "pdf"):
+            assert (folder / "figures" / f"{stem}.{suffix}").is_file()
+    assert (folder / "latex" / "main.tex").is_file()
+
+
+def test_the_page_begins_with_the_answer_and_calls_synthetic_what_is(reported: Path) -> None:
+    text = unescape(reported.read_text(encoding="utf-8"))
+    assert text.index("</h1>") < text.index("Comparison</h2>")
+    assert "80.0 % of 40 test clips right" in text
+    assert '<span class="tag">synthetic data</span>' in text
+
+
+def test_the_page_asks_for_nothing_from_elsewhere(reported: Path) -> None:
+    text = reported.read_text(encoding="utf-8")
+    assert "default-src 'none'" in text
+    for word in ('src="http', "src='http", "@import", "url(http", 'href="http'):
+        assert word not in text
+
+
+def test_a_class_called_script_is_text_everywhere(reported: Path) -> None:
+    assert "<script>alert" not in reported.read_text(encoding="utf-8")
+
+
+def test_an_unfinished_run_is_shown_as_such(reported: Path) -> None:
+    text = reported.read_text(encoding="utf-8")
+    assert "<code>rms-resnet18</code>" in text and '<span class="tag">unfinished</span>' in text
+    assert "2 + 1 unfinished" in text
+
+
+def test_sounds_that_are_there_are_in_the_page_and_the_rest_is_linked(reported: Path) -> None:
+    data = json.loads(
+        reported.read_text(encoding="utf-8").split('id="browser-data">')[1].split("</script>")[0]
+    )
+    links = {clip["id"]: clip["link"] for clip in data["clips"]}
+    embedded = list((reported.parent / "sounds").glob("*.mp3"))
+    assert embedded
+    assert sum(map(bool, links.values())) == 39 - len(embedded)
+    assert data["features"] == ["mel"]
+
+
+def test_nothing_is_done_while_nothing_changes(workshop: SimpleNamespace, reported: Path) -> None:
+    (job,) = jobs(workshop.options())
+    kept = inputs.unchanged(job, workshop.options())
+    assert kept is not None and kept.page == reported and not kept.fresh
+    assert inputs.unchanged(job, workshop.options(figures=1)) is None
+    assert inputs.unchanged(job, workshop.options(again=True)) is None
+    file = job.runs[0].path / "run.json"
+    before = file.stat()
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert inputs.unchanged(job, workshop.options()) is None
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert inputs.unchanged(job, workshop.options()) is not None
+
+
+def test_a_damaged_stamp_or_a_missing_file_means_anew(tmp_path: Path) -> None:
+    stamp = tmp_path / "stamp.json"
+    (tmp_path / "page").touch()
+    inputs.remember(stamp, "abc", ["page"], said=1)
+    assert inputs.recall(stamp, "abc") == {"inputs": "abc", "files": ["page"], "said": 1}
+    assert inputs.recall(stamp, "abd") is None
+    (tmp_path / "page").unlink()
+    assert inputs.recall(stamp, "abc") is None
+    stamp.write_text("{", encoding="utf-8")
+    assert inputs.recall(stamp, "abc") is None
+
+
+def test_the_data_half_alone_where_there_is_no_run(workshop: SimpleNamespace, tmp_path: Path) -> None:
+    options = workshop.options(runs=tmp_path / "none", reports=tmp_path)
+    (job,) = jobs(options)
+    built = build(job, options)
+    text = built.page.read_text(encoding="utf-8")
+    assert built.found.startswith("No run has been trained yet")
+    assert built.next_command.startswith("make train DATASET=tones")
+    assert 'id="data"' in text and 'id="figure-gallery"' in text
+    assert 'id="comparison"' not in text and "browser-data" not in text
+
+
+def test_damage_is_told_and_everything_else_is_still_there(workshop: SimpleNamespace, tmp_path: Path) -> None:
+    shutil.copytree(workshop.root / "runs", tmp_path / "runs")
+    shutil.copytree(workshop.root / "data", tmp_path / "data")
+    (tmp_path / "runs" / "tones" / "mel+rms-resnet18" / "run.json").write_text("{", encoding="utf-8")
+    (tmp_path / "data" / "tones" / "features" / "rms.h5").write_bytes(b"no")
+    (fold,) = (tmp_path / "runs" / "tones" / "mel-resnet18").glob("fold1")
+    (fold / "augmented.npz").write_bytes(b"no")
+    options = workshop.options(runs=tmp_path / "runs", data=tmp_path / "data", reports=tmp_path / "reports")
+    (job,) = jobs(options)
+    built = build(job, options)
+    said = "\n".join(built.remarks)
+    assert "run.json" in said and "rms" in said and "augmented.npz" in said
+    assert built.found.startswith("mel with resnet18 gets 80.0 %")
+
+
+def test_run_limits_the_report(workshop: SimpleNamespace) -> None:
+    (job,) = jobs(workshop.options(run=("mel+r",)))
+    assert [run.name for run in job.runs] == ["mel+rms-resnet18"]
+    assert 'RUN="mel+r"' in job.given
+    with pytest.raises(RequestError, match="mel-resnet18"):
+        jobs(workshop.options(run=("mell-resnet18",)))
+
+
+def test_without_a_dataset_every_one_that_has_runs_or_a_cache(
+    workshop: SimpleNamespace, tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", workshop.table, MadeRun(), "other")
+    found = jobs(workshop.options(dataset="", runs=tmp_path / "runs"))
+    assert [(job.dataset, len(job.runs), job.cache is not None) for job in found] == [
+        ("other", 1, False),
+        ("tones", 0, True),
+    ]
+
+
+def test_nothing_to_report_on_says_what_to_type(tmp_path: Path) -> None:
+    nowhere = {"data": tmp_path, "runs": tmp_path, "reports": tmp_path}
+    with pytest.raises(RequestError, match="make features DATASET=esc10"):
+        jobs(AnalysisOptions(dataset="esc10", **nowhere))
+    with pytest.raises(RequestError, match="holds no run"):
+        jobs(AnalysisOptions(**nowhere))
+
+
+def test_the_command_says_what_was_found_and_where(workshop: SimpleNamespace, reported: Path) -> None:
+    words = [sys.executable, "-m", "analysis", "DATASET=tones", "AUDIO_MB=0.1", *workshop.words]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-3].startswith("tones: ") and lines[-1].startswith("next:   make train DATASET=tones")
+    assert lines[-2] == f"report: {reported.resolve()} (nothing has changed)"
+
+
+def test_the_whole_analysis_loads_neither_torch_nor_librosa() -> None:
+    code = "import sys, analysis.report, analysis.fuse; print({'torch', 'librosa'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_class_means_are_in_deviations_from_the_mean_of_all() -> None:
+    values = np.array([[1.0, 5], [1, 5], [3, 5]])
+    means = class_means(values, np.array([0, 0, 1]), 3)
+    assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2), 0])
+    assert means[:, 1].tolist() == [0, 0, 0]
