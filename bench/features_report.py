@@ -31,7 +31,7 @@ class Measured:
 
 
 def picture(measured: Measured, path: Path) -> None:
-    """Bars of milliseconds a clip, a feature a line, on a logarithmic scale."""
+    """Milliseconds a clip by each way, a feature a line, on a logarithmic scale."""
     import matplotlib
 
     matplotlib.use("Agg")
