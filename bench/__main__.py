@@ -12,6 +12,7 @@ BENCHES = {
     "features": "extraction against librosa and audioFlux, feature by feature",
     "reading": "random batches from the cache against RAM and the naive HDF5 ways",
     "training": "clips a second against the usual loop",
+    "prediction": "a long recording against real time",
     "analysis": "seconds and memory of a large report",
 }
 

@@ -17,7 +17,10 @@ from train.checkpoint import State, load, save
 from train.trained_options import BundleOptions
 
 BUNDLE_FORMAT = 1
-CONFIG = ("classes", "model", "channels", "grid", "augment", "options", "sample_rate", "duration", "dataset")
+CONFIG = (
+    *("classes", "model", "channels", "grid", "augment", "options"),
+    *("sample_rate", "duration", "dataset", "folds"),
+)
 
 
 class Bundle(NamedTuple):

@@ -1,6 +1,7 @@
 """`python -m train list`: what can be trained and what it costs, from the registries themselves."""
 
 from commandline import RequestError, text_table
+from train import recipes
 from train.augment import AUGMENTS
 from train.models import MODELS, build, resolve
 from train.models.describe import Description, describe
@@ -24,6 +25,8 @@ def overview(options: ListOptions) -> str:
         text_table(models, ("name", "takes", "parameters", "multiply-adds", "options", "")),
         "Augmentations (AUGMENT=name=strength,…)",
         text_table(augments, ("name", "default", "most", "for", "")),
+        "Recipes (RECIPE=name)",
+        text_table([(name, recipes.about(name)) for name in recipes.names()], ("name", "")),
         "python -m train list NAME shows the shape after each stage of a model",
     ]
     return "\n\n".join(parts)

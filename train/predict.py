@@ -108,6 +108,8 @@ def predict(options: PredictOptions) -> int:
     if options.own == (options.audio is not None):
         raise RequestError("give AUDIO=a file or a folder, or OWN=1 for the dataset's own clips")
     trained = open_trained(options)
+    if trained.shortfall:
+        tell(trained.shortfall)
     if options.audio is None:
         return predict_own(options, trained)
     files = find_sounds(options.audio)

@@ -49,6 +49,12 @@ class Trained:
         self.grid = int(rows), int(frames)
         self.members = {fold: self._member(state, f"fold {fold}") for fold, state in held.folds.items()}
 
+    @property
+    def shortfall(self) -> str:
+        """A sentence where not all folds of the run are trained yet; empty otherwise."""
+        there, all_ = len(self.members), len(self.config["folds"])
+        return f"{there} of {all_} folds are trained: their average answers" if there < all_ else ""
+
     def probabilities(self, values: Values, fold: int | None = None) -> Probabilities:
         """(B, K) for clips given by their stored features: by `fold`'s model, else the mean of all."""
         folds = list(self.members) if fold is None else [fold]

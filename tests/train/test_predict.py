@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,13 @@ def test_a_run_without_a_finished_fold_is_refused(sounding, tmp_path):
     (tmp_path / "run.json").write_text((sounding.path / "run.json").read_text())
     with pytest.raises(RequestError, match="no finished fold yet"):
         predict(PredictOptions(run=str(tmp_path), audio=tmp_path))
+
+
+def test_a_run_half_trained_answers_with_what_it_has(sounding, tmp_path, capsys):
+    shutil.copytree(sounding.path, tmp_path / "half")
+    (tmp_path / "half" / "fold2" / "predictions.csv").unlink()
+    options = PredictOptions(run=str(tmp_path / "half"), audio=write(tmp_path / "x.wav", "hiss"), threads="1")
+    assert predict(options) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("hiss")
+    assert "1 of 2 folds are trained" in err

@@ -1,7 +1,7 @@
 """Augmentations of whole batches on their device: one decorated pure function each.
 
-`parse("mask,shift,mix=0.5")` makes an `Augmenter`, which applies them in that order. Every module of this folder
-is imported here, which is what enters its augmentations in the registry.
+`parse("mask,shift,mix=0.5")` makes an `Augmenter`, which applies them in that order. Every module of this
+folder is imported here, which is what enters its augmentations in the registry.
 """
 
 import importlib

@@ -13,6 +13,7 @@ drawn on its own device; only a few a clip are drawn, so a CPU generator also se
 A strength of 0 changes nothing.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,8 +43,12 @@ class Batch(NamedTuple):
 
     def where(self, *axes: str) -> torch.Tensor:
         """Which channels have rows of one of these kinds: (1, C, 1, 1), bool, on the batch's device."""
-        chosen = torch.tensor([axis in axes for axis in self.axes])
-        return chosen.view(1, -1, 1, 1).to(self.x.device)
+        return _where(self.axes, axes, self.x.device)
+
+
+@functools.lru_cache(maxsize=64)  # made once: a copy to a GPU would wait for all that it has still to do
+def _where(channels: tuple[str, ...], axes: tuple[str, ...], device: torch.device) -> torch.Tensor:
+    return torch.tensor([axis in axes for axis in channels], device=device).view(1, -1, 1, 1)
 
 
 Strength = float | tuple[int, int]

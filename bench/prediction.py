@@ -1,0 +1,94 @@
+"""Prediction: how many times faster than it sounds a long recording is heard.
+
+    python -m bench.prediction
+
+mel+mfcc+chroma and ResNet-18 with its default grid, windows of 5 s, decoded from a FLAC file, features and
+network as `predict` runs them. Weights are drawn, not trained: speed does not depend on them. Seconds of
+the cores say what the work costs where other programs share the machine.
+"""
+
+import os
+import resource
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+
+from commandline import main, text_table
+from commandline.parse import Command
+from train import timeline
+from train.bundle import Bundle
+from train.models import build
+from train.options import RunOptions
+from train.predict import Hearing
+from train.trained import Trained
+
+RATE, SECONDS, CLASSES = 44_100, 5.0, 50
+ROWS = {"mel": 128, "mfcc": 40, "chroma": 12}
+TARGET = 50  # times real time, windows side by side, one model
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionOptions:
+    """What is heard."""
+
+    minutes: float = 2.0
+    """of sound"""
+
+
+def drawn(folds: int) -> Trained:
+    """A run of so many folds with random weights."""
+    config: dict[str, Any] = {
+        "classes": [{"name": f"class {k}", "category": ""} for k in range(CLASSES)],
+        "model": "resnet18",
+        "grid": RunOptions().grid,
+        "augment": "none",
+        "options": {"tta": 1},
+        "folds": list(range(1, folds + 1)),
+        "sample_rate": RATE,
+        "duration": SECONDS,
+        "channels": [{"stored": name, "dtype": "float16", "rows": [0, n - 1]} for name, n in ROWS.items()],
+    }
+    standard = {"norm": "feature", "center": [0.0], "scale": [1.0]}
+    weights = build("resnet18", len(ROWS), CLASSES, (128, 216)).state_dict()
+    state = {"network": weights, "statistics": [standard] * len(ROWS)}
+    return Trained(Bundle(config, dict.fromkeys(config["folds"], state)))
+
+
+def heard(trained: Trained, file: Path, hop: float) -> tuple[float, float]:
+    """Seconds for all windows of a file, and those of all cores together, once everything is compiled."""
+    hearing = Hearing(trained.config)
+    list(timeline.answered(hearing.windows(file, 60.0), hearing.batches, trained.probabilities))
+    start, worked = time.perf_counter(), time.process_time()
+    list(timeline.answered(hearing.windows(file, hop), hearing.batches, trained.probabilities))
+    return time.perf_counter() - start, time.process_time() - worked
+
+
+def prediction(options: PredictionOptions) -> int:
+    """Hear a recording with one model and with five, windows side by side and half over each other."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "noise.flac"
+        samples = round(60 * options.minutes * RATE)
+        soundfile.write(file, np.random.default_rng(0).normal(0, 0.1, samples), RATE)
+        for folds in (1, 5):
+            for hop in (SECONDS, SECONDS / 2):
+                seconds, worked = heard(drawn(folds), file, hop)
+                times = 60 * options.minutes / seconds
+                rows.append((folds, hop, f"{seconds:.1f}", f"{worked:.1f}", f"{times:.0f}"))
+    print(text_table(rows, ("models", "hop, s", "seconds", "of the cores", "times real time")))
+    print(f"target: {TARGET} times with one model and windows side by side")
+    print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB at most")
+    return 0
+
+
+COMMANDS: list[Command] = [prediction]
+
+if __name__ == "__main__":
+    main(COMMANDS)
