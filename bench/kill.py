@@ -11,6 +11,7 @@ libraries loaded, or a round would take seconds; nothing else differs from a use
 import json
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -290,6 +291,13 @@ def _group(process: Path) -> int:
     return -1 if state == "Z" else int(group)
 
 
+def left_behind(before: set[Path]) -> set[Path]:
+    """What is new in shared memory, save what is named after a process that lives and uses it."""
+    new = set(Path("/dev/shm").iterdir()) - before
+    owners = {path: re.search(r"[-_](\d+)[-_]", path.name) for path in new}
+    return {path for path, owner in owners.items() if not (owner and Path("/proc", owner[1]).exists())}
+
+
 def kill(options: KillOptions) -> int:
     """Kill extraction after extraction and count what that breaks."""
     workers.START_METHOD = "fork"
@@ -303,7 +311,7 @@ def kill(options: KillOptions) -> int:
     print(soak.tally)
     for line in (*soak.tally.unopened, *soak.tally.wrong, *soak.tally.stuck)[:20]:
         print(f"  {line}")
-    left = set(Path("/dev/shm").iterdir()) - shared_memory
+    left = left_behind(shared_memory)
     print(f"left in /dev/shm: {', '.join(map(str, sorted(left))) or 'nothing'}")
     return 0 if soak.tally.clean else 1
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features_cache.fingerprint import AUDIO_SETTINGS, FINGERPRINTED, feature_key, fingerprints
-from features_cache.layout import DamagedFile, FeatureFile, FeatureSpec, read_header
+from features_cache.layout import DamagedFile, FeatureFile, FeatureSpec, fixed_length, read_header
 
 CRC = np.uint64(0xFFFFFFFF)
 FINGERPRINT = np.uint64(32)  # bits that a fingerprint is shifted by in a state word
@@ -49,7 +49,7 @@ def rows_of(file: FeatureFile, clip_ids: NDArray[np.bytes_]) -> NDArray[np.intp]
 
 def encoded(clip_ids: Sequence[str]) -> NDArray[np.bytes_]:
     """Clip ids as they stand in a file."""
-    return np.array([clip.encode() for clip in clip_ids], np.bytes_)
+    return fixed_length(clip_ids)
 
 
 def standing(

@@ -20,13 +20,17 @@ def describe(cache: Cache) -> str:
         + (", synthetic" if cache.synthetic else ""),
     ]
     rows, notes = [], []
+    versions: dict[str, int] = {}
     for name in cache.features:
         try:
             feature = cache[name]
             rows.append(_row(cache, feature))
-            notes += _notes(cache, feature)
+            notes += _notes(feature)
+            made_by = feature.attributes["libraries"] or "others"
+            versions[made_by] = versions.get(made_by, 0) + 1
         except RequestError as damage:
             notes.append(str(damage))
+    notes += [f"{count} features made by {libraries}" for libraries, count in versions.items()]
     if failed := {one["clip_id"] for one in read_failures(cache.folder)}:
         notes.append(f"{len(failed)} clips could not be done, see {cache.folder / FAILURES}")
     total = sum((cache.folder / f"{name}.h5").stat().st_size for name in cache.features)
@@ -58,12 +62,11 @@ def _rounding(feature: StoredFeature) -> str:
     return f"{float(np.spacing(values.max())) / 2:.1g}"
 
 
-def _notes(cache: Cache, feature: StoredFeature) -> list[str]:
-    """Parameters and versions, and rows that belong to no clip of the index any more."""
+def _notes(feature: StoredFeature) -> list[str]:
+    """Parameters and code version, and rows that belong to no clip of the index any more."""
     attributes = feature.attributes
     parameters = ", ".join(f"{key}={value}" for key, value in attributes["parameters"].items())
-    made = [parameters, f"code {attributes['code_version']}", attributes["libraries"]]
-    notes = [f"{feature.stored}: {'; '.join(part for part in made if part)}"]
+    notes = [f"{feature.stored}: {parameters or 'no parameters'}; code {attributes['code_version']}"]
     strangers = len(feature.file.clip_ids) - int((feature.row_of >= 0).sum())
     if strangers:
         notes.append(f"{feature.stored}: {strangers} rows of clips that the index no longer has")

@@ -12,7 +12,7 @@ off, since no open file is ever changed in structure and network file systems of
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -213,13 +213,21 @@ def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dat
     Its CRC is an attribute as well, since fletcher32 takes a page of zeros for a good one.
     """
     if column.dtype.kind in "SOUT":
-        text = [one if isinstance(one, bytes) else str(one).encode() for one in column.tolist()]
-        width = max([1, *map(len, text)])
-        column = np.array(text, dtype=h5py.string_dtype("utf-8", width))
+        column = fixed_length(column)
     chunks = (max(1, min(len(column), CHUNK)),)
     dataset = group.create_dataset(name, data=column, chunks=chunks, fletcher32=True)
     write_attributes(dataset, {"crc32": zlib.crc32(column.tobytes())})
     return dataset
+
+
+def fixed_length(texts: NDArray[Any] | Sequence[str]) -> NDArray[np.bytes_]:
+    """Texts as UTF-8 of the longest one's length, one after the other: a million at once are 100 MB more."""
+
+    def encoded() -> Iterator[bytes]:
+        return (one if isinstance(one, bytes) else str(one).encode() for one in texts)
+
+    width = max(map(len, encoded()), default=0) or 1
+    return np.fromiter(encoded(), h5py.string_dtype("utf-8", width), len(texts))
 
 
 def read_column(group: h5py.Group, name: str) -> NDArray[Any]:
