@@ -96,7 +96,7 @@ class Variant:
 
     def compute(self, clip: Clip) -> np.ndarray:
         """(rows, frames), not yet rounded for storage; raises Impossible."""
-        return self.feature.function(clip, **parameters.to_arguments(self.feature.function, self.parameters))
+        return self.feature.function(clip, **_arguments(self))
 
     def shape(self, sample_rate: int, samples: int) -> tuple[int, int]:
         """(rows, frames) for clips of this rate and length; raises Impossible with the reason.
@@ -116,6 +116,12 @@ class Variant:
         """(frames,) the centre of each frame in seconds."""
         hop_length = int(self.parameters.get("hop_length") or 1)
         return np.arange(self.shape(sample_rate, samples)[1]) * (hop_length / sample_rate)
+
+
+@functools.lru_cache(maxsize=1024)
+def _arguments(variant: Variant) -> dict[str, Any]:
+    """Of the feature's function. Kept, since reading a signature takes longer than some features."""
+    return parameters.to_arguments(variant.feature.function, variant.parameters)
 
 
 @functools.lru_cache(maxsize=1024)
