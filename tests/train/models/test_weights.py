@@ -136,6 +136,14 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path, content, message):
         start_from(build("resnet18", 3, 10, (128, 216)), "resnet18", str(file))
 
 
+def test_a_checkpoint_of_a_run_is_a_start_as_well(imagenet, tmp_path):
+    state = torch.load(imagenet, weights_only=True)
+    torch.save({"network": state, "statistics": [], "epoch": 3}, tmp_path / "last.pt")
+    network = build("resnet18", 2, 10, (128, 216))
+    start_from(network, "resnet18", str(tmp_path / "last.pt"))
+    assert torch.equal(network.layer1[0].conv1.weight, state["layer1.0.conv1.weight"])
+
+
 def test_weights_of_another_model_are_refused(imagenet):
     with pytest.raises(RequestError, match="weights of another model"):
         start_from(build("resnet34", 3, 10, (128, 216)), "resnet34", str(imagenet))
