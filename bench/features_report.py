@@ -47,7 +47,7 @@ def picture(measured: Measured, path: Path) -> None:
     axes.set(xscale="log", xlabel="ms a clip of 5 s, one core, median")
     axes.set_yticks(range(len(names)), names)
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside upper center", ncols=len(ways))
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
