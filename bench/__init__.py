@@ -1,1 +1,1 @@
-"""Side by side with the alternatives, on this machine. `python -m bench.<name>`, or all by `python -m bench`."""
+"""Side by side with the alternatives, on this machine: `python -m bench.<name>`, or `python -m bench` for all."""

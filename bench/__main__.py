@@ -13,6 +13,7 @@ BENCHES = {
     "reading": "random batches from the cache against RAM and the naive HDF5 ways",
     "training": "clips a second against the usual loop",
     "prediction": "a long recording against real time",
+    "fuzz_audio": "2,000 damaged sound files through the features command",
     "analysis": "seconds and memory of a large report",
 }
 

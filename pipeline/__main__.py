@@ -26,11 +26,11 @@ def plan(options: ExtractOptions) -> int | None:
     return run(options)
 
 
-def list_(options: ListCommand) -> int | None:
+def list_(options: ListCommand) -> None:
     """Every feature with rows, frames, units and cost; `list NAME` is its card."""
     from pipeline.listing import run
 
-    return run(options)
+    run(options)
 
 
 def check(options: SourceOptions) -> int | None:
