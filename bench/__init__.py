@@ -1,1 +1,1 @@
-"""Side by side with the alternatives, on this machine: `python -m bench.<name>`, or `python -m bench` for all."""
+"""Side by side with the alternatives, on this machine: `python -m bench` runs every module here in turn."""
