@@ -22,7 +22,8 @@ AUDIO_SETTINGS = ("sample_rate", "samples")  # attributes of the index
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
     """(N,) of what a clip is: id, alteration, hash of its source."""
     columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])
-    return np.array([_hash("\0".join(words)) for words in zip(*columns, strict=True)], np.uint64)
+    hashes = (_hash("\0".join(words)) for words in zip(*columns, strict=True))
+    return np.fromiter(hashes, np.uint64, len(clips))
 
 
 def feature_key(attributes: Mapping[str, Any], audio: Mapping[str, Any]) -> np.uint64:

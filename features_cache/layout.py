@@ -216,7 +216,7 @@ def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dat
         column = fixed_length(column)
     chunks = (max(1, min(len(column), CHUNK)),)
     dataset = group.create_dataset(name, data=column, chunks=chunks, fletcher32=True)
-    write_attributes(dataset, {"crc32": zlib.crc32(column.tobytes())})
+    write_attributes(dataset, {"crc32": zlib.crc32(np.ascontiguousarray(column).data)})
     return dataset
 
 
@@ -233,7 +233,7 @@ def fixed_length(texts: NDArray[Any] | Sequence[str]) -> NDArray[np.bytes_]:
 def read_column(group: h5py.Group, name: str) -> NDArray[Any]:
     """A small dataset whose content has been checked."""
     column = group[name][()]
-    if zlib.crc32(column.tobytes()) != group[name].attrs["crc32"]:
+    if zlib.crc32(np.ascontiguousarray(column).data) != group[name].attrs["crc32"]:
         raise ValueError(f"{name} is damaged")
     return column
 

@@ -18,6 +18,7 @@ from pipeline import engine as engines
 from pipeline.changes import changes
 from pipeline.engine import Engine
 from pipeline.job import WHOLE_CLIP, Job, Outcome
+from pipeline.memory import give_back_freed_memory
 from pipeline.options import FeaturesCommand
 from pipeline.plan import Cost, Survey, batches, cost, described, refuse_full_disk, survey
 from pipeline.receipt import receipt
@@ -49,6 +50,7 @@ def run(options: FeaturesCommand) -> int:
 
 def extract(asked: Request, options: FeaturesCommand) -> Outcome:
     """Bring the cache to what was asked for."""
+    give_back_freed_memory()
     with ExitStack() as held:
         handle = held.enter_context(_admitted(asked, options))
         with lock(asked.folder, "preparing"):
@@ -107,7 +109,7 @@ def _fill(
     job = Job(variants, dataset.sample_rate, dataset.samples, files, handle)
     outcome = Outcome()
     with progress(total=len(found.clips), label="features", unit="clips") as bar:
-        for one in engine(job, batches(asked, found.todo, found.clips, _batch_length(found, expected))):
+        for one in engine(job, batches(asked, found.todo, found.clips, batch_length(found, expected))):
             outcome += one
             bar.update(one.clips)
     write_failures(asked.folder, asked.clips, found.clips, _named(asked, outcome))
@@ -121,7 +123,7 @@ def _seconds_a_clip(asked: Request, outcome: Outcome) -> dict[str, float]:
     return {spec.stored: seconds / clips for spec, clips, seconds in told if clips}
 
 
-def _batch_length(found: Survey, expected: Cost) -> int:
+def batch_length(found: Survey, expected: Cost) -> int:
     """Clips a batch: so many that handing it out costs little, so few that all processes have some."""
     by_time = BATCH_SECONDS / max(expected.seconds_a_clip, 1e-6)
     by_share = len(found.clips) / (expected.jobs * BATCHES_A_PROCESS)

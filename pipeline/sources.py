@@ -29,7 +29,7 @@ def hashed(clips: pd.DataFrame, rows: slice) -> pd.DataFrame:
     with ThreadPoolExecutor(THREADS) as threads:
         found = threads.map(content_hash, changed)
         hashes = dict(zip(changed, progress(found, total=len(changed), label="hashing", unit="files")))
-    clips = clips.copy()
+    clips = clips.copy(deep=False)  # pandas copies the columns that change
     place = np.flatnonzero(there) + (rows.start or 0)
     for number, column in enumerate(("source_size", "source_time_ns")):
         clips.iloc[place, clips.columns.get_loc(column)] = now[there, number]
