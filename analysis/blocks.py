@@ -1,4 +1,4 @@
-"""What the page's sections are made of: a heading, a sentence, figures and tables."""
+"""What the page's sections are made of: a heading, sentences, figures and tables."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +18,7 @@ class Block:
     grids: list[Grid] = field(default_factory=list)
     folded: bool = False
     beside: bool = False
+    items: list[str] = field(default_factory=list)
 
 
 def to_json(blocks: Sequence[Block]) -> list[dict[str, Any]]:
@@ -31,6 +32,7 @@ def from_json(kept: Sequence[dict[str, Any]]) -> list[Block]:
         Block(
             heading=one["heading"],
             about=one["about"],
+            items=one["items"],
             figures=[Saved(**figure) for figure in one["figures"]],
             grids=[_grid(table) for table in one["grids"]],
             folded=one["folded"],

@@ -108,7 +108,7 @@ def _together(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
 
 def _helped(found: Findings) -> list[Block]:
     """Which classes a channel or an augmentation helps or hurts, in words."""
-    return [Block("What helps which classes", " ".join(found.sentences))] if found.sentences else []
+    return [Block("What helps which classes", items=list(found.sentences))] if found.sentences else []
 
 
 def _augmentation(found: Tables, folder: Path) -> list[Block]:

@@ -87,9 +87,8 @@ def _next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
         return f"make train {dataset} FEATURES=mel+mfcc+chroma"
     if kind == "one run":
         return f'make sweep {dataset} FEATURES="mel mel+mfcc"'
-    return (
-        f"make train {dataset} FEATURES={runs[0].features} SEED=1   (another seed shows the training noise)"
-    )
+    best = f"FEATURES={runs[0].features} MODEL={runs[0].model}"
+    return f"make train {dataset} {best} SEED=1   (another seed shows the training noise)"
 
 
 def _content(place: Workplace, damage: list[Problem]) -> Content:
@@ -224,7 +223,6 @@ VERDICTS = {"best": "best", "tied": "tied with the best", "worse": "worse", "alo
 def _comparison_rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
     rows = comparison.to_dict("records")
     for row in rows:
-        row["setting"] = f"{row['run']} · {row['protocol']}"
         row["words"] = VERDICTS[row["verdict"]]
     return rows
 

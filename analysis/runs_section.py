@@ -31,6 +31,7 @@ class RunSection:
 
     name: str
     features: str
+    model: str
     accuracy: float
     accuracy_sd: float
     facts: list[tuple[str, str]]
@@ -61,6 +62,7 @@ def section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rate
     return RunSection(
         name=run.name,
         features=run.features,
+        model=run.model,
         accuracy=row["accuracy"],
         accuracy_sd=row["accuracy_sd"],
         facts=_facts(run, row),
