@@ -25,7 +25,7 @@ from features_cache.checks import encoded
 from features_cache.fingerprint import clip_keys, fingerprints
 from features_cache.index import read_index, refresh, with_sources
 from features_cache.layout import FeatureSpec
-from features_cache.location import is_cache
+from features_cache.location import BROUGHT, is_cache
 from features_cache.names import Value, parse_channel
 from features_cache.table import complete
 from features_cache.writer import install, state_word, to_stored
@@ -45,7 +45,7 @@ def create_cache(
         raise RequestError(f"{folder} is a cache already")
     settings = {
         "dataset": dataset or folder.name,
-        "source": "brought",
+        "source": BROUGHT,
         "synthetic": 0,
         "sample_rate": sample_rate,
         "samples": round(sample_rate * duration),

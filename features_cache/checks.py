@@ -47,6 +47,11 @@ def rows_of(file: FeatureFile, clip_ids: NDArray[np.bytes_]) -> NDArray[np.intp]
     return pd.Index(own).get_indexer(pd.Index(clip_ids)).astype(np.intp)
 
 
+def states_of(states: NDArray[np.uint64], row_of: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """State words of clips that lie at these rows; 0 of one that lies nowhere, at -1."""
+    return np.append(states, np.uint64(0))[row_of]
+
+
 def encoded(clip_ids: Sequence[str]) -> NDArray[np.bytes_]:
     """Clip ids as they stand in a file."""
     return fixed_length(clip_ids)
@@ -73,7 +78,8 @@ def standing(
     alike = file.shape[1:] == spec.shape and feature_key(file.attributes, file.attributes) == spec.key
     if not alike:
         return Standing(file, row_of, nothing, nothing, fits=False, note=_difference(file, spec))
-    done, damaged = _done(file, row_of, fingerprints(keys, spec.key)), nothing.copy()
+    done = states_of(file.map(state=True), row_of) >> FINGERPRINT == fingerprints(keys, spec.key)
+    damaged = nothing.copy()
     if check:
         chosen = np.flatnonzero(done[part]) + part.start
         damaged[chosen] = ~crc_matches(file, row_of[chosen])
@@ -91,8 +97,3 @@ def _difference(file: FeatureFile, spec: FeatureSpec) -> str:
         ", ".join(f"{name} {told.get(name)}" for name in differing) for told in (file.attributes, wanted)
     )
     return f"{file.path.name} has {has}, asked for is {asked}"
-
-
-def _done(file: FeatureFile, row_of: NDArray[np.intp], expected: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    states = np.append(file.map(state=True), np.uint64(0))  # row -1, of a clip that is not there, has state 0
-    return states[row_of] >> FINGERPRINT == expected

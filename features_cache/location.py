@@ -5,6 +5,7 @@ from pathlib import Path
 from commandline import RequestError
 
 INDEX = "index.h5"
+BROUGHT = "brought"  # the source of a cache that was made without audio
 NAMED = ("esc50", "esc10", "synth")
 
 

@@ -11,6 +11,7 @@ else than the index says is never returned: `readable` leaves it out and `read` 
 """
 
 import json
+import shlex
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -22,11 +23,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import RequestError
-from features_cache.checks import CRC, FINGERPRINT, encoded, rows_of
+from features_cache.checks import CRC, FINGERPRINT, encoded, rows_of, states_of
 from features_cache.fingerprint import AUDIO_SETTINGS, clip_keys, feature_key, fingerprints
 from features_cache.index import feature_files, read_index, read_settings
 from features_cache.layout import DamagedFile, FeatureFile, read_header
-from features_cache.location import INDEX
+from features_cache.location import BROUGHT, INDEX, dataset_name
 from features_cache.names import Channel, parse_channel
 from features_cache.table import CLIP_COLUMNS
 
@@ -163,10 +164,17 @@ class Cache:
     def _lacking(self, channel: Channel) -> str:
         beside = [name for name in self.features if parse_channel(name).name == channel.name]
         has = f" (it has {', '.join(beside)})" if beside else ""
-        return (
-            f"the cache {self.folder} lacks {channel.stored}{has}: "
-            f"run make features DATASET={self.settings['dataset']} FEATURES={channel.stored}"
-        )
+        return f"the cache {self.folder} lacks {channel.stored}{has}: {self.remedy(channel.stored)}"
+
+    def remedy(self, stored: str) -> str:
+        """What to type for a feature that is missing or out of date."""
+        source, name, data = self.settings["source"], self.settings["dataset"], self.folder.parent.parent
+        if source == BROUGHT:
+            return "it has no audio; features_cache.bring.create_feature brings a feature"
+        words = ["make", "features", f"DATASET={source}", f"FEATURES={stored}"]
+        words += [f"NAME={name}"] if dataset_name(source) != name else []
+        words += [f"DATA={data}"] if data != Path("data") else []
+        return f"run {shlex.join(words)}"
 
     def _find(self, channel: Channel) -> str | None:
         """The file that holds this channel: by name, else one whose parameters include the channel's."""
@@ -197,7 +205,7 @@ class StoredFeature:
         if made != now:
             raise RequestError(
                 f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now have "
-                f"{now[1]} at {now[0]} Hz: run make features FEATURES={stored}"
+                f"{now[1]} at {now[0]} Hz: {cache.remedy(stored)}"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -236,9 +244,7 @@ class StoredFeature:
     def done(self, ids: Ids | None = None) -> NDArray[np.bool_]:
         """Whether the state words say that these clips (all by default) hold what the index describes."""
         chosen = np.arange(len(self.cache.clips)) if ids is None else self.cache.positions(ids)
-        rows = self.row_of[chosen]
-        states = np.where(rows >= 0, self._states[rows] if len(self._states) else 0, 0)
-        return (states >> FINGERPRINT) == self._expected(chosen)
+        return states_of(self._states, self.row_of[chosen]) >> FINGERPRINT == self._expected(chosen)
 
     def read(self, positions: NDArray[np.intp], rows: tuple[int, int] | None = None) -> NDArray[Any]:
         """(B, rows, frames) of clips by their row in the clip table; `rows` first to last, both included."""

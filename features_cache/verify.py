@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from features_cache.checks import FINGERPRINT, crc_matches, encoded, rows_of
+from features_cache.checks import FINGERPRINT, crc_matches, encoded, rows_of, states_of
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
 from features_cache.index import feature_files, read_index
 from features_cache.layout import DamagedFile, open_hdf5, read_attributes, read_column, read_header
@@ -71,7 +71,7 @@ def verify_file(
         return Verdict(path.stem, error=str(damage))
     if not (row_of >= 0).any():
         return Verdict(path.stem, error=f"{path.name} holds no clip of this cache: a file of another one")
-    states = np.append(file.map(state=True), np.uint64(0))[row_of]
+    states = states_of(file.map(state=True), row_of)
     expected = fingerprints(keys, feature_key(file.attributes, settings))
     foreign = (states != 0) & (states >> FINGERPRINT != expected)
     sound = (states != 0) & ~foreign

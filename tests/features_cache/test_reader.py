@@ -51,8 +51,15 @@ def test_rows_are_matched_by_id_when_the_table_has_another_order(cache, values):
 def test_unknown_clips_and_features_are_told_with_what_to_type(cache):
     with pytest.raises(RequestError, match="has no clips who"):
         cache.read("mine", ["clip1", "who"])
-    with pytest.raises(RequestError, match="lacks mel: run make features DATASET=brought FEATURES=mel"):
+    with pytest.raises(RequestError, match=r"lacks mel: it has no audio; features_cache\.bring"):
         cache.read("mel", CLIPS)
+    clips, settings = read_index(cache.folder)
+    refresh(cache.folder, clips, settings | {"source": "/sounds/birds", "dataset": "finches"})
+    expected = (
+        f"run make features DATASET=/sounds/birds FEATURES=mel NAME=finches DATA={cache.folder.parent.parent}"
+    )
+    with pytest.raises(RequestError, match=expected):
+        Cache(cache.folder).read("mel", CLIPS)
 
 
 def test_a_variant_is_found_by_its_parameters(cache, values):
