@@ -41,6 +41,13 @@ class World:
         dist.broadcast_object_list(box)
         return box[0]
 
+    def gather(self, value: Any) -> list[Any]:
+        """What each process says, by rank, in all of them."""
+        told = [value] * self.size
+        if self.size > 1:
+            dist.all_gather_object(told, value)
+        return told
+
     def mean(self, value: torch.Tensor) -> float:
         """The mean over the processes of a number that each has."""
         if self.size > 1:
@@ -55,6 +62,9 @@ class World:
         return DistributedDataParallel(
             network, device_ids=[torch.device(device)] if "cuda" in device else None
         )
+
+
+ALONE = World()
 
 
 @contextmanager

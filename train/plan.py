@@ -28,9 +28,10 @@ from train import recipes, runs, schedule, trackers
 from train.augment import Augmenter
 from train.augment import parse as parse_augment
 from train.data import Positions, Shape, grid_of, row_axes, stored_shape
+from train.distributed import ALONE, World
 from train.models import Model, resolve, unfit
 from train.options import AUTO_AUGMENT, RunOptions, differences, identity, without_unused
-from train.statistics import Survey, survey
+from train.statistics import Survey, shared_survey
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Plan:
     path: Path
     hash: str
     family: str  # the same for other seeds
+    world: World = ALONE  # the processes that train it together
 
     @property
     def names(self) -> list[str]:
@@ -86,8 +88,8 @@ class Plan:
 
     @cached_property
     def survey(self) -> Survey:
-        """One reading of every usable clip; what proves damaged is left out from here on."""
-        return survey(self.cache, self.channels, self.table.index.to_numpy())
+        """One reading of every usable clip by all processes; what proves damaged is left out from here on."""
+        return shared_survey(self.cache, self.channels, self.table.index.to_numpy(), self.world)
 
     def sound_table(self) -> pd.DataFrame:
         """The clips that can be read and are finite."""

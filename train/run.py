@@ -1,5 +1,6 @@
 """A whole run: its folder, the choice of arithmetic, its folds one after the other, what it found."""
 
+import dataclasses
 import functools
 import os
 import platform
@@ -70,8 +71,10 @@ def execute(options: RunOptions) -> RunFolder | None:
         return RunFolder(chosen.path)
     with distributed.joined(devices[0]) as (world, device):
         waiting, known = world.agree((waiting, known))
+        chosen = dataclasses.replace(chosen, world=world)
+        unusable = chosen.survey.unusable  # all processes read for it, so all have to come here
         if world.first:
-            _tell_left_out(chosen, waiting)
+            _tell_left_out(chosen, unusable, waiting)
         if chosen.model.kind != "linear":
             Training(chosen, options, world, device, waiting, known).folds()
         elif world.first:
@@ -110,8 +113,7 @@ def agree_with(folder: RunFolder, chosen: Plan) -> dict[str, Any] | None:
     )
 
 
-def _tell_left_out(chosen: Plan, folds: Iterable[int]) -> None:
-    unusable = chosen.survey.unusable
+def _tell_left_out(chosen: Plan, unusable: dict[str, str], folds: Iterable[int]) -> None:
     absent = len(chosen.cache.clips) - int(chosen.cache.readable(chosen.channels).sum())
     if absent:
         _say(f"{absent} clips left out: {chosen.features} is not there for them")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from commandline import progress
 from features_cache import Cache, Channel, UnreadableClips
+from train.distributed import World
 
 Floats = NDArray[np.float64]
 
@@ -105,6 +106,20 @@ def survey(cache: Cache, channels: Sequence[Channel], positions: NDArray[np.intp
             sums[index][chunk] = values.sum(axis=2, dtype=np.float64)
             squares[index][chunk] = np.einsum("brf,brf->br", values, values, dtype=np.float64)
     return Survey(sums, squares, [frames for _, frames in shapes], unusable)
+
+
+def shared_survey(
+    cache: Cache, channels: Sequence[Channel], positions: NDArray[np.intp], world: World
+) -> Survey:
+    """`survey`, of which each process of `world` reads its share and tells the others."""
+    mine = world.share(positions)
+    whole = survey(cache, channels, mine)
+    sums, squares = ([table[mine] for table in tables] for tables in (whole.sums, whole.squares))
+    for rows, their_sums, their_squares, unusable in world.gather((mine, sums, squares, whole.unusable)):
+        for table, part in zip(whole.sums + whole.squares, their_sums + their_squares):
+            table[rows] = part
+        whole.unusable.update(unusable)
+    return whole
 
 
 def _read(
