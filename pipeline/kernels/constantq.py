@@ -41,10 +41,13 @@ class Octave:
     n_fft: int
     bins: slice  # of the spectrum, outside of which all wavelets vanish
     filters: scipy.sparse.csr_array  # (wavelets, bins) complex64
+    norm: np.ndarray  # (wavelets, 1) that responses are divided by
 
     def response(self, spectrum: np.ndarray) -> np.ndarray:
         """(wavelets, frames) magnitudes, of the (frames, 1 + n_fft/2) spectrum of the halved signal."""
-        return np.abs(self.filters @ np.ascontiguousarray(spectrum[:, self.bins].T))
+        response = self.filters @ np.ascontiguousarray(spectrum[:, self.bins].T)
+        response /= self.norm
+        return np.abs(response)
 
 
 class TooHigh(Exception):
@@ -77,8 +80,10 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
     for octave in range(count):
         stop = shape.n_bins - octave * shape.bins_per_octave
         rows = slice(max(0, stop - shape.bins_per_octave), stop)
-        n_fft, bins, filters = _filters(_key(frequency[rows] / rate), _key(seconds[rows] * rate))
-        found.append(Octave(halvings, hop, n_fft, bins, filters))
+        n_fft, bins, filters = _filters(_key(frequency[rows] / rate, 13), _key(seconds[rows] * rate, 8))
+        louder = (filters * np.sqrt(2.0**halvings)).astype(np.complex64)  # as halving makes it softer
+        norm = np.sqrt(seconds[rows, None] * sample_rate / 2**beforehand)
+        found.append(Octave(halvings, hop, n_fft, bins, louder, norm))
         if hop % 2 == 0:
             rate, hop, halvings = rate / 2, hop // 2, halvings + 1
     return beforehand, found
@@ -91,9 +96,9 @@ def _halvings_beforehand(headroom: float, hop_length: int, octave_count: int) ->
     return min(by_frequency, max(0, twos - octave_count + 1))
 
 
-def _key(values: np.ndarray) -> tuple[float, ...]:
+def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
     """Rounded, so that octaves which differ by the rounding of logarithms only are the same."""
-    return tuple(np.round(values, 8))
+    return tuple(np.round(values, digits))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -102,13 +107,13 @@ def _filters(
 ) -> tuple[int, slice, scipy.sparse.csr_array]:
     """Spectra of the wavelets of `frequency` cycles a sample and `length` samples, and the bins they need.
 
-    What `librosa.filters.wavelet` and `librosa.util.sparsify_rows` give, with the factors of
-    `librosa.vqt(scale=True)` worked in.
+    What `librosa.filters.wavelet` and `librosa.util.sparsify_rows` give, rounded to complex64 where they
+    do: a wavelet looks past strong partials outside its band, and their rounding is what is left of them.
     """
     n_fft = int(2.0 ** np.ceil(np.log2(max(length))))
     basis = np.array([_wavelet(f, samples, n_fft) for f, samples in zip(frequency, length, strict=True)])
-    basis *= (np.sqrt(length) / n_fft)[:, None]
-    spectra = scipy.fft.fft(basis.astype(np.complex64), axis=1)[:, : n_fft // 2 + 1]
+    scaled = basis.astype(np.complex64) * (np.array(length) / n_fft)[:, None]
+    spectra = scipy.fft.fft(scaled.astype(np.complex64), axis=1)[:, : n_fft // 2 + 1]
     magnitude = np.abs(spectra)
     ordered = np.sort(magnitude, axis=1)
     weak = np.cumsum(ordered / magnitude.sum(axis=1, keepdims=True), axis=1) < LEFT_OUT
