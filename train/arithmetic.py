@@ -23,7 +23,9 @@ BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 ROUNDS = 3  # timed steps of each candidate, after one untimed; the fastest counts
 GAIN = 1.15  # the expected candidate stands unless another is this much faster: noise must not choose
 WORTH_MEASURING = 200  # steps of a run below which the expected candidate is taken unmeasured
-WORTH_COMPILING = 5_000  # steps of a run on a GPU below which compiling (a minute or more) is not repaid
+# Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
+# ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
+WORTH_COMPILING = 5_000
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,9 @@ def batches(lesson: Lesson, options: RunOptions, epoch: int) -> list[Positions]:
 
 
 def epoch_steps(clips: int, options: RunOptions) -> int:
-    return -(-options.passes * clips // options.batch)
+    """Batches of an epoch; none has a single clip, which batch norm could not take."""
+    seen = options.passes * clips
+    return max(1, min(-(-seen // options.batch), seen // 2))
 
 
 def train_epoch(course: Course, follower: Watcher) -> dict[str, float]:

@@ -5,11 +5,12 @@ they make a run's hash; `differences` names in short what stands in the folder's
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from commandline import DatasetOptions, RunsOptions
+from commandline import DatasetOptions, RequestError, RunsOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +133,24 @@ PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
 # Fields whose value alone, or after one letter, says what it is; others are written field=value.
 SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
 
+# Smallest and largest sensible value, both allowed.
+BOUNDS = {
+    "epochs": (1, math.inf),
+    "passes": (1, math.inf),
+    "batch": (2, math.inf),  # batch norm needs two
+    "smoothing": (0, 0.99),
+    "lr": (1e-12, math.inf),
+    "decay": (0, math.inf),
+    "momentum": (0, 0.9999),
+    "warmup": (0, math.inf),
+    "ema": (0, 0.99999),
+    "clip": (0, math.inf),
+    "patience": (0, math.inf),
+    "curve": (0, math.inf),
+    "tta": (1, math.inf),
+    "seed": (0, 2**32 - 1),
+}
+
 # What a kind of model has no use for.
 LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "blind"}
 EVERY = frozenset(field.name for field in dataclasses.fields(RunOptions))
@@ -144,6 +163,15 @@ UNUSED: dict[str, frozenset[str]] = {
 
 def defaults() -> dict[str, Any]:
     return {field.name: field.default for field in dataclasses.fields(RunOptions)}
+
+
+def check_bounds(options: RunOptions) -> None:
+    """RequestError names the first number that makes no sense."""
+    for name, (least, most) in BOUNDS.items():
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:
+            wanted = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
+            raise RequestError(f"{name.upper()}={value}: expected {wanted}")
 
 
 def without_unused(options: RunOptions, kind: str) -> tuple[RunOptions, list[str]]:

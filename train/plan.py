@@ -30,7 +30,7 @@ from train.augment import parse as parse_augment
 from train.data import Positions, Shape, grid_of, row_axes, stored_shape
 from train.distributed import ALONE, World
 from train.models import Model, resolve, unfit
-from train.options import AUTO_AUGMENT, RunOptions, differences, identity, without_unused
+from train.options import AUTO_AUGMENT, RunOptions, check_bounds, differences, identity, without_unused
 from train.statistics import Survey, shared_survey
 
 
@@ -143,6 +143,7 @@ class Plan:
 
 def make(options: RunOptions) -> Plan:
     """The plan of these options; RequestError with the first thing that is wrong."""
+    check_bounds(options)
     model, _ = resolve(options.model)
     options, unused = without_unused(options, model.kind)
     schedule.check(options)

@@ -29,6 +29,7 @@ FORWARD_SHARE = 1 / 3  # of a training step, that scoring the same clips costs
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 LINEAR_SECONDS = 2.0  # of a fold of some thousand clips
 PLACES_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # options that it takes too
+COMPILER = ("torch._dynamo", "torch._inductor")  # modules of its errors
 NAMED_CLIPS = 3  # of those left out, told by name
 
 
@@ -69,6 +70,10 @@ def execute(options: RunOptions) -> RunFolder | None:
         if failed:
             raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
         return RunFolder(chosen.path)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"RUNS={options.runs} cannot be written: {error.strerror}") from None
     with distributed.joined(devices[0]) as (world, device):
         waiting, known = world.agree((waiting, known))
         chosen = dataclasses.replace(chosen, world=world)
@@ -179,9 +184,11 @@ class Training:
         except loop.Diverged as diverged:
             raise Failed(self._diverged(number, diverged)) from diverged
         except (RuntimeError, MemoryError) as error:
-            if not is_shortage(error):
-                raise
-            raise Failed(self._shortage()) from error
+            if is_shortage(error):
+                raise Failed(self._shortage()) from error
+            if type(error).__module__.startswith(COMPILER):
+                raise Failed("torch.compile does not work here: give COMPILE=off") from error
+            raise
         except OSError as error:
             raise Failed(
                 f"fold {number}: {error}; the same command goes on from the last epoch saved"

@@ -82,6 +82,7 @@ def test_an_epoch_sees_every_clip_once_in_even_batches():
     assert sorted(np.concatenate(parts)) == list(range(30))
     assert sorted(map(len, parts)) == [7, 7, 8, 8]  # none is tiny
     assert len(np.concatenate(loop.batches(lesson, make_options(batch=8, passes=3), epoch=1))) == 90
+    assert min(map(len, loop.batches(make_lesson(clips=9), make_options(batch=2), epoch=1))) == 2
     others = loop.batches(lesson, make_options(batch=8), epoch=2)
     assert not np.array_equal(np.concatenate(parts), np.concatenate(others))
 

@@ -13,7 +13,7 @@ from commandline import RequestError
 from features_cache import bring
 from features_cache.index import read_index, write_index
 from tests.train.little import CLASSES, clip_table, fill
-from train import checkpoint, plan, run, runs, summary
+from train import checkpoint, loop, memory, plan, run, runs, summary
 from train.options import RunOptions
 from train.score import score
 
@@ -122,6 +122,10 @@ def test_another_configuration_never_touches_a_folder(options):
         ({"schedule": "plateau"}, "give VAL=group"),
         ({"blind": True}, "give VAL=group"),
         ({"weights": "nowhere.pth"}, "no such file"),
+        ({"epochs": 0}, "EPOCHS=0: expected at least 1"),
+        ({"batch": 1}, "BATCH=1: expected at least 2"),
+        ({"ema": 1.0}, "EMA=1.0: expected 0 to 0.99999"),
+        ({"seed": -1}, "SEED=-1"),
         ({"resident": "gpu"}, "RESIDENT=gpu needs"),
         ({"tracker": "tensorbord"}, "did you mean 'tensorboard'"),
     ],
@@ -227,8 +231,6 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(option
 
 
 def test_out_of_memory_says_which_batch_would_fit(options, monkeypatch, capsys):
-    from train import memory
-
     monkeypatch.setattr(memory, "_fits", lambda network, arithmetic, shape: shape[0] <= 2)
 
     def short(*_):
@@ -279,3 +281,53 @@ def test_the_summary_tells_what_was_found(options, capsys):
     ):
         assert wanted in said
     assert said.rstrip().endswith(f"next: make analysis DATASET={options.dataset} RUNS={options.runs}")
+
+
+def test_a_folder_that_cannot_be_written_is_told(options, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RequestError, match=r"RUNS=.*file cannot be written: Not a directory"):
+        run.execute(change(options, runs=tmp_path / "file"))
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence(options, monkeypatch, capsys):
+    def full(file, content):
+        raise OSError(28, "No space left on device", str(file))
+
+    monkeypatch.setattr(checkpoint, "replace_file", full)
+    assert run.run(options) == 1
+    said = capsys.readouterr().err
+    assert "failed: fold 1: [Errno 28] No space left on device" in said and "goes on" in said
+
+
+def test_altered_copies_are_trained_on_and_nothing_else(options, tmp_path):
+    table = clip_table()
+    altered = table.assign(clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain")
+    both = pd.concat([table.assign(copy_of="", alteration=""), altered], ignore_index=True)
+    dataset = str(fill(tmp_path / "copied", both))
+    parts = plan.make(change(options, dataset=dataset)).parts(1)
+    assert len(parts.train) == 2 * 32 and len(parts.statistics) == 32
+    without = plan.make(change(options, dataset=dataset, copies=0))
+    assert len(without.parts(1).train) == 32 and "copies" not in without.path.name
+    folder = run.execute(change(options, dataset=dataset))
+    assert "-copies=1" in folder.name
+    assert sorted(folder.predictions()["clip_id"]) == sorted(table["clip_id"])
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(options, monkeypatch):
+    straight = run.execute(change(options, folds=(1,), epochs=3))
+    epoch, seen = loop.train_epoch, []
+
+    def interrupted(course, follower):
+        seen.append(course.epoch)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return epoch(course, follower)
+
+    monkeypatch.setattr(loop, "train_epoch", interrupted)
+    again = change(options, folds=(1,), epochs=3, runs=options.runs / "again")
+    with pytest.raises(KeyboardInterrupt):
+        run.execute(again)
+    continued = run.execute(again)
+    assert seen == [0, 1, 2, 2]
+    files = [one.fold(1) / "predictions.csv" for one in (straight, continued)]
+    assert files[0].read_bytes() == files[1].read_bytes()
