@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -28,10 +29,13 @@ def write_failures(
 ) -> None:
     """Replace what is told of the clips that were tried by (row, feature, reason); the others' stays."""
     ids, paths = clips["clip_id"].to_numpy(), clips["path"].to_numpy()
+    again = np.zeros(len(clips), bool)
+    again[tried] = True
     with lock(folder, "index"):
-        gone = set(ids[tried])
-        there = set(ids) - gone
-        kept = [one for one in read_failures(folder) if one["clip_id"] in there]
+        before = read_failures(folder)
+        named = {one["clip_id"] for one in before}  # few, where the clips may be millions
+        stands = {clip for clip, over in zip(ids, again) if clip in named and not over}
+        kept = [one for one in before if one["clip_id"] in stands]
         new = [
             dict(zip(HEADER, (ids[row], paths[row], feature, reason))) for row, feature, reason in failures
         ]
