@@ -1,6 +1,5 @@
 """`python -m commandline known --make …` checks variables; `… variables` lists them all."""
 
-import sys
 from dataclasses import dataclass
 
 from commandline import main
@@ -25,4 +24,4 @@ def variables(options: NoOptions) -> None:
 COMMANDS: list[Command] = [known, variables]
 
 if __name__ == "__main__":
-    sys.exit(main(COMMANDS))
+    main(COMMANDS)

@@ -108,16 +108,11 @@ def text_of_document() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasureOptions(DatasetOptions):
-    """Options of `measure`."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class DocumentOptions:
     """Options of `document`: none."""
 
 
-def measure(options: MeasureOptions) -> None:
+def measure(options: DatasetOptions) -> None:
     """How well each feature tells any two classes of a dataset apart, into the table beside this module."""
     dataset = load(options.dataset, options.data, name=options.name)
     samples = round(dataset.duration * dataset.sample_rate)

@@ -15,8 +15,9 @@ from features_cache.fingerprint import clip_keys
 from features_cache.index import read_index, with_sources
 from features_cache.layout import DamagedFile, FeatureSpec
 from features_cache.table import CLIP_COLUMNS
-from pipeline.datasets import Dataset, load
+from pipeline.datasets import Dataset
 from pipeline.datasets.copies import kept_copies
+from pipeline.datasets.source import load_for
 from pipeline.options import ExtractOptions
 from pipeline.sources import hashed
 from pipeline.specs import Wanted, spec_of, wanted
@@ -58,20 +59,7 @@ class Request:
 
 def request(options: ExtractOptions, part: str | None = None) -> Request:
     """Load the dataset, resolve the features, look which audio changed."""
-    dataset = load(
-        options.dataset,
-        options.data,
-        name=options.name,
-        archive=options.archive,
-        url=options.url,
-        audio_dir=options.audio_dir,
-        group=options.group,
-        sample_rate=options.sample_rate,
-        duration=options.duration,
-        copies=options.copies,
-        alter=options.alter,
-        seed=options.seed,
-    )
+    dataset = load_for(options)
     folder = cache_folder(options.dataset, options.data, options.name)
     before = _known(folder, dataset)
     table = dataset.table

@@ -11,6 +11,7 @@ import pandas as pd
 
 from commandline import RequestError
 from features_cache.parts import draw_folds
+from features_cache.storage import publish
 from pipeline.datasets.csv_text import read_csv
 
 FOLDS = 5
@@ -47,11 +48,11 @@ class KeptFolds:
         rows = pd.concat([away, here])[COLUMNS].astype(str).reset_index(drop=True)
         if rows.equals(self.rows.astype(str)):
             return
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            rows.to_csv(temporary, index=False)
-            temporary.replace(self.path)
+            rows.to_csv(draft, index=False)
+            publish(draft, self.path)
         except OSError as error:
             raise RequestError(f"{self.path} cannot be written: {error.strerror or error}") from None
 

@@ -13,7 +13,7 @@ from pipeline.datasets.dataset import Dataset, Source
 from pipeline.datasets.folds import KeptFolds, with_folds
 from pipeline.datasets.groups import with_groups
 from pipeline.datasets.survey import survey
-from pipeline.options import SourceOptions
+from pipeline.options import ExtractOptions, SourceOptions
 from pipeline.synth import CATEGORIES as SYNTHETIC
 
 
@@ -29,7 +29,7 @@ def load(
     sample_rate: int | None = None,
     duration: float | None = None,
     copies: int | None = None,
-    alter: str = "pitch,stretch,noise,gain,shift",
+    alter: str = ExtractOptions.alter,
     seed: int = 0,
 ) -> Dataset:
     """The dataset that the word names: esc50, esc10, synth, a folder of sounds, a CSV, or a cache folder.
@@ -64,7 +64,8 @@ def load(
 
 
 def load_for(options: SourceOptions) -> Dataset:
-    """The originals of the dataset that a command's options ask for."""
+    """The dataset that a command's options ask for: originals alone, unless they speak of copies."""
+    extracted = options if isinstance(options, ExtractOptions) else ExtractOptions()
     return load(
         options.dataset,
         options.data,
@@ -75,6 +76,8 @@ def load_for(options: SourceOptions) -> Dataset:
         group=options.group,
         sample_rate=options.sample_rate,
         duration=options.duration,
+        copies=extracted.copies,
+        alter=extracted.alter,
         seed=options.seed,
     )
 
