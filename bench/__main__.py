@@ -15,6 +15,7 @@ BENCHES = {
     "prediction": "a long recording against real time",
     "fuzz_audio": "2,000 damaged sound files through the features command",
     "analysis": "seconds and memory of a large report",
+    "scaling": "clips a second against processes, cost against clips, as a picture",
 }
 
 

@@ -1,0 +1,163 @@
+"""How extraction grows, as a table and a picture, bench/out/scaling.png: `python -m bench.scaling`.
+
+Left, clips a second against processes: with real features, up to this machine's cores, and with a feature
+that only waits 4 ms, beyond them, which shows what handing out and writing leave of each further process.
+Right, seconds against the number of clips, with a feature that costs nothing: the first run, which makes the
+files and writes every clip, and a second one, which finds all done. The clips share a few small audio files.
+"""
+
+import os
+import random
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from bench.changing import SAMPLE_RATE, Sounds
+from bench.stub import made_command, made_dataset, made_request
+from commandline import main, text_table
+from pipeline import engine as engines
+from pipeline import extract
+from pipeline.extract import batch_length
+from pipeline.job import Job
+from pipeline.options import FeaturesCommand
+from pipeline.plan import batches, cost, survey
+from pipeline.request import Request, request
+
+OUT = Path(__file__).resolve().parent / "out"
+WAIT = "stub@ms=4"
+FAMILIES = {"mel+mfcc+chroma": "real features", WAIT: "a feature that waits 4 ms"}
+Curve = dict[int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalingOptions:
+    """How far the curves go."""
+
+    processes: tuple[int, ...] = (1, 2, 4, 8, 16)
+    """of the feature that waits; real features stop at this machine's cores"""
+    clips: tuple[int, ...] = (100, 1000, 10_000, 100_000)
+    """in the table"""
+    seconds: float = 4.0
+    """of each point of the left curve, about"""
+    rounds: int = 3
+    """of the left curve; medians"""
+
+
+def scaling(options: ScalingOptions) -> None:
+    """Measure both curves, print them, draw them."""
+    with tempfile.TemporaryDirectory(prefix="scaling-") as scratch:
+        folder = Path(scratch)
+        speeds = {name: speed_curve(folder, name, options) for name in FAMILIES}
+        costs = cost_curves(folder, options.clips)
+    for name, curve in speeds.items():
+        one = curve[min(curve)] / min(curve)
+        reached = [(count, f"{speed:.0f}", f"{speed / (one * count):.0%}") for count, speed in curve.items()]
+        print(text_table(reached, (f"processes, {FAMILIES[name]}", "clips/s", "of straight")))
+    rows = [(f"{clips:,}", *(f"{curve[clips]:.2f}" for curve in costs.values())) for clips in options.clips]
+    print(text_table(rows, ("clips", *(f"{name}, s" for name in costs))))
+    for name, curve in costs.items():
+        print(f"{name}: seconds grow with clips to the power {slope(curve):.2f} from 1,000 clips on")
+    OUT.mkdir(exist_ok=True)
+    picture(speeds, costs, OUT / "scaling.png")
+    print(OUT / "scaling.png")
+
+
+def speed_curve(folder: Path, features: str, options: ScalingOptions) -> Curve:
+    """Clips a second by processes, medians of rounds in which every number of processes has its turn."""
+    counts = [one for one in options.processes if features == WAIT or one <= (os.cpu_count() or 1)]
+    found: dict[int, list[float]] = {count: [] for count in counts}
+    for _ in range(options.rounds):
+        for count in counts:
+            found[count].append(speed(_asked(folder, features), count, options.seconds))
+    return {count: median(speeds) for count, speeds in found.items()}
+
+
+def _asked(folder: Path, features: str) -> Request:
+    if features == WAIT:
+        command = made_command(folder / "waiting", features, 1)
+        return made_request(made_dataset(folder / "audio", 20_000), command)
+    sounds = folder / "sounds"
+    if not sounds.exists():
+        Sounds(sounds, random.Random(0), clips=1000)
+    csv = sounds / "sounds.csv"
+    return request(
+        FeaturesCommand(
+            dataset=str(csv),
+            data=folder,
+            features=features,
+            sample_rate=SAMPLE_RATE,
+            duration=1.0,
+            trust=True,
+        )
+    )
+
+
+def speed(asked: Request, processes: int, seconds: float) -> float:
+    """Clips a second of warm processes, over as many clips as take these seconds."""
+    job = Job(tuple(asked.wanted.variants.values()), asked.dataset.sample_rate, asked.dataset.samples)
+    with engines.opened("processes", processes, None) as engine:
+        found = survey(asked)
+        expected = cost(asked, found, engine)  # also warms every process up
+        clips = int(seconds * processes / expected.seconds_a_clip)
+        rows = np.resize(found.clips, max(clips, 100))
+        begun = time.perf_counter()
+        for _ in engine(job, batches(asked, found.todo, rows, batch_length(found, expected))):
+            pass
+        return len(rows) / (time.perf_counter() - begun)
+
+
+def cost_curves(folder: Path, counts: tuple[int, ...]) -> dict[str, Curve]:
+    """Seconds of a first and of a second run by the number of clips."""
+    curves: dict[str, Curve] = {"first run": {}, "nothing to do": {}}
+    for clips in counts:
+        command = made_command(folder / str(clips), "stub", 1)
+        dataset, before = made_dataset(folder / "audio", clips), None
+        for curve in curves.values():
+            begun = time.perf_counter()
+            asked = made_request(dataset, command, before)
+            extract.extract(asked, command)
+            curve[clips] = time.perf_counter() - begun
+            before = asked.clips
+    return curves
+
+
+def slope(curve: Curve) -> float:
+    """Of the straight line through log seconds against log clips: 1 is proportional."""
+    points = [(clips, seconds) for clips, seconds in curve.items() if clips >= 1000]
+    clips, seconds = np.log(np.array(points, float)).T
+    return float(np.polyfit(clips, seconds, 1)[0])
+
+
+def picture(speeds: dict[str, Curve], costs: dict[str, Curve], path: Path) -> None:
+    """Both curves beside each other, logarithmic, each with the straight line from its first point."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    for name, curve in speeds.items():
+        line = left.plot(list(curve), list(curve.values()), marker="o", label=FAMILIES[name])
+        first = min(curve)
+        straight = [curve[first] * count / first for count in curve]
+        left.plot(list(curve), straight, "--", color=line[0].get_color(), alpha=0.5)
+    left.axvline(os.cpu_count() or 1, color="0.7", zorder=0)
+    left.set(xscale="log", yscale="log", xlabel="processes", ylabel="clips a second")
+    left.set_title(f"dashed: proportional; grey: this machine's {os.cpu_count()} cores", fontsize=9)
+    for name, curve in costs.items():
+        right.plot(list(curve), list(curve.values()), marker="o", label=name)
+    right.set(xscale="log", yscale="log", xlabel="clips in the table", ylabel="seconds, one process")
+    right.set_title("a feature that costs nothing", fontsize=9)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main([scaling])

@@ -1,0 +1,24 @@
+"""`train run` as torchrun starts it, noting which clips this process read: rows of the table, in order."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from commandline import main
+from features_cache import Cache
+from train.__main__ import COMMANDS
+
+if __name__ == "__main__":
+    told, read, rows = Path(sys.argv.pop(1)), Cache.read, []
+
+    def noting(cache, channel, ids):
+        rows.extend(cache.positions(ids).tolist())
+        return read(cache, channel, ids)
+
+    Cache.read = noting
+    try:
+        main(COMMANDS)
+    finally:
+        np.save(told / f"{os.environ['RANK']}.npy", np.array(rows, int))

@@ -1,0 +1,101 @@
+"""Two processes train from a cache that is larger than the memory they may have; each reads its share.
+
+The limit is `ulimit -d`: memory that is a process's own and that it may write to. A memory map of the cache
+does not count there, since the kernel drops its pages when memory is short; `ulimit -v` would count the whole
+map, read or not.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features_cache.fingerprint import clip_keys, fingerprints
+from features_cache.index import refresh, with_sources
+from features_cache.layout import STATE, FeatureSpec, read_header, write_structure
+from features_cache.storage import write_at
+from features_cache.table import complete
+from train import runs
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 800_000_000  # bytes a process; training alone takes 600 MB of them, most of it in libraries
+CLIPS, ROWS, FRAMES, FOLDS = 900, 128, 4310, 3
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits private memory by itself")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A cache of 990 MB in a sparse file: every clip is done, and zeros."""
+    folder = tmp_path_factory.mktemp("large") / "large" / "features"
+    folder.mkdir(parents=True)
+    ids = [f"clip{number:05d}" for number in range(CLIPS)]
+    labels, folds = [f"label{number % 4}" for number in range(CLIPS)], np.arange(CLIPS) % FOLDS + 1
+    clips = with_sources(complete({"clip_id": ids, "label": labels, "fold": folds}), None)
+    spec = FeatureSpec(
+        stored="mel",
+        feature="mel",
+        parameters={},
+        version=0,
+        units="dB",
+        row_axis=np.arange(ROWS, dtype=float),
+        row_unit="Hz",
+        frame_axis=np.arange(FRAMES, dtype=float),
+        sample_rate=0,
+        samples=0,
+    )
+    write_structure(folder / "mel.h5", spec, np.array(ids, "S"))
+    file = read_header(folder / "mel.h5")
+    done = fingerprints(clip_keys(clips), spec.key) << STATE.type(32)
+    states = done | STATE.type(zlib.crc32(bytes(file.clip_bytes)))
+    with file.path.open("r+b", buffering=0) as opened:
+        write_at(opened.fileno(), states.astype(STATE).tobytes(), file.state_offset)
+    settings = {"dataset": "large", "source": "brought", "synthetic": 1, "sample_rate": 0, "samples": 0}
+    refresh(folder, clips, settings)
+    assert CLIPS * file.clip_bytes > 1.2 * LIMIT
+    return folder
+
+
+def limited(*command):
+    """What a command leaves behind that may have no more memory than this."""
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": "."},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT)),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_the_limit_is_too_small_for_the_data(large):
+    code = "import sys; from features_cache import Cache; Cache(sys.argv[1])['mel'].file.map().copy()"
+    assert "Unable to allocate 947. MiB" in limited(sys.executable, "-c", code, str(large)).stderr
+
+
+def test_two_processes_train_from_it_and_each_reads_its_share(large, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    words = ["FEATURES=mel", "MODEL=cnn4", "EPOCHS=1", "BATCH=8", "GRID=64x108", "AUGMENT=none", "CURVE=0"]
+    done = limited(
+        *(*torchrun, "-m", "tests.train.counted", str(tmp_path), "run", f"DATASET={large}", *words),
+        *(f"RUNS={tmp_path}", "FOLDS=1", "RESIDENT=stream", "DEVICE=cpu", "PRECISION=fp32", "THREADS=1"),
+    )
+    assert done.returncode == 0, done.stderr
+    (run,) = runs.find(tmp_path)
+    assert run.finished == [1]
+    first, second = (np.load(tmp_path / f"{rank}.npy") for rank in range(2))
+    half, trained = CLIPS // 2, CLIPS * (FOLDS - 1) // FOLDS
+    assert np.array_equal(first[:half], np.arange(half))  # for the statistics, each half of the clips
+    assert np.array_equal(second[:half], np.arange(half, CLIPS))
+    first, second = first[half:], second[half:]
+    assert len(second) == trained // 2  # then half of every batch
+    assert np.array_equal(np.unique(first[trained // 2 :]), np.arange(0, CLIPS, FOLDS))  # one alone tests
+    epoch = np.concatenate([first[: trained // 2], second])
+    assert np.array_equal(np.sort(epoch), np.flatnonzero(np.arange(CLIPS) % FOLDS))
