@@ -27,59 +27,59 @@
 #: DATA=data  RUNS=runs  REPORTS=reports   where things are kept
 #: ARGS="--wait"             anything else; make help ALL=1 lists every variable
 
-REQUIREMENTS = requirements.txt
+# names in small letters are this file's own, which no command's variable can replace
 ifeq ($(origin PYTHON),command line)
-RUN := $(PYTHON)
+python := $(PYTHON)
 else
-RUN := .venv/bin/python
-ENVIRONMENT := .venv/installed
-TEST_ENVIRONMENT := .venv/installed-for-tests
-BASE := python3
+python := .venv/bin/python
+environment := .venv/installed
+test_environment := .venv/installed-for-tests
+base := python3
 endif
 quote := '
-GIVEN = --make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
-THIS = $(firstword $(MAKEFILE_LIST))
+given = --make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
+this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test setup data features train sweep analysis predict bench check
 
 help:
 ifeq ($(ALL),1)
-help: $(ENVIRONMENT)
-	@$(RUN) -m commandline variables $(GIVEN)
+help: $(environment)
+	@$(python) -m commandline variables $(given)
 else
-	@sed -n 's/^#: \{0,1\}//p' '$(THIS)'
+	@sed -n 's/^#: \{0,1\}//p' '$(this)'
 endif
 
-demo: $(ENVIRONMENT)
-	@$(RUN) -m demo $(GIVEN)
-test: $(TEST_ENVIRONMENT)
-	@$(RUN) -m commandline known $(GIVEN)
-	@$(RUN) -m pytest
-setup: $(ENVIRONMENT)
-	@$(RUN) -m commandline known $(GIVEN)
-data: $(ENVIRONMENT)
-	@$(RUN) -m pipeline data $(GIVEN)
-features: $(ENVIRONMENT)
-	@$(RUN) -m pipeline features $(GIVEN)
-train: $(ENVIRONMENT)
-	@$(RUN) -m train run $(GIVEN)
-sweep: $(ENVIRONMENT)
-	@$(RUN) -m train sweep $(GIVEN)
-analysis: $(ENVIRONMENT)
-	@$(RUN) -m analysis $(GIVEN)
-predict: $(ENVIRONMENT)
-	@$(RUN) -m train predict $(GIVEN)
-bench: $(ENVIRONMENT)
-	@$(RUN) -m bench $(GIVEN)
-check: $(TEST_ENVIRONMENT)
-	@$(RUN) -m commandline known $(GIVEN)
-	@$(RUN) -m ruff format --check . && $(RUN) -m ruff check . && $(RUN) -m mypy
+demo: $(environment)
+	@$(python) -m demo $(given)
+test: $(test_environment)
+	@$(python) -m commandline known $(given)
+	@$(python) -m pytest
+setup: $(environment)
+	@$(python) -m commandline known $(given)
+data: $(environment)
+	@$(python) -m pipeline data $(given)
+features: $(environment)
+	@$(python) -m pipeline features $(given)
+train: $(environment)
+	@$(python) -m train run $(given)
+sweep: $(environment)
+	@$(python) -m train sweep $(given)
+analysis: $(environment)
+	@$(python) -m analysis $(given)
+predict: $(environment)
+	@$(python) -m train predict $(given)
+bench: $(environment)
+	@$(python) -m bench $(given)
+check: $(test_environment)
+	@$(python) -m commandline known $(given)
+	@$(python) -m ruff format --check . && $(python) -m ruff check . && $(python) -m mypy
 
 .venv/installed: requirements.txt
-	@$(BASE) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] else "error: this is Python %d.%d; 3.11 or newer is needed" % v[:2])'
+	@$(base) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] else "error: this is Python %d.%d; 3.11 or newer is needed" % v[:2])'
 	@echo "setting up .venv (once, some minutes)"
-	@rm -rf .venv && $(BASE) -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@rm -rf .venv && $(base) -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 .venv/installed-for-tests: .venv/installed requirements-test.txt requirements-extras.txt requirements-scale.txt
 	@echo "adding what the tests need"

@@ -38,20 +38,18 @@ def known_variables() -> set[str]:
 
 
 def every_variable() -> str:
-    """One line a variable: its default, what it means, which commands take it."""
-    users: dict[str, list[str]] = {}
-    lines: dict[str, str] = {}
+    """Each variable: its default, what it means, which commands take it so."""
+    users: dict[tuple[str, str], list[str]] = {}
     for words, function in commands():
         options = options_of(function)
         documented = field_documentation(options)
         for field in dataclasses.fields(options):
-            variable = field.name.upper()
-            users.setdefault(variable, []).append(words)
-            lines.setdefault(variable, f"{_default(field)}{documented.get(field.name, '')}")
+            meaning = f"{_default(field)}{documented.get(field.name, '')}"
+            users.setdefault((field.name.upper(), meaning), []).append(words)
     return "\n".join(
-        f"  {variable}\n{textwrap.indent(textwrap.fill(lines[variable], 92), ' ' * 6)}\n"
-        f"{textwrap.indent(textwrap.fill('for: ' + ', '.join(users[variable]), 92), ' ' * 6)}"
-        for variable in sorted(lines)
+        f"  {variable}\n{textwrap.indent(textwrap.fill(meaning, 92), ' ' * 6)}\n"
+        f"{textwrap.indent(textwrap.fill('for: ' + ', '.join(users[variable, meaning]), 92), ' ' * 6)}"
+        for variable, meaning in sorted(users)
     )
 
 

@@ -36,6 +36,14 @@ def test_values_reach_the_module_as_typed(value: str, tmp_path: Path) -> None:
 
 
 @make_is_here
+def test_a_variable_of_a_command_is_none_of_the_makefiles_own(tmp_path: Path) -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert not set(re.findall(r"^(\w+) *:?=", text, re.MULTILINE)) & known_variables()
+    done = make("predict", "RUN=mel-resnet18", "AUDIO=x.wav", f"RUNS={tmp_path}")
+    assert done.returncode == 2 and f"no run folder in {tmp_path}" in done.stderr
+
+
+@make_is_here
 @pytest.mark.parametrize("target", ["train", "features", "analysis", "setup", "demo"])
 def test_an_unknown_variable_is_refused_with_the_nearest(target: str) -> None:
     done = make(target, "DATASETT=x")
