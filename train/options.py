@@ -45,8 +45,8 @@ class RunOptions(DatasetOptions, RunsOptions):
     shift,gain,polarity,mix=0.4; none for no change"""
     smoothing: float = 0.1
     """label smoothing: the share of a target that all classes divide among them"""
-    copies: int | None = None
-    """how many altered copies of each clip to train on besides it; all that are cached by default"""
+    copies: int = 0
+    """how many of the cached altered copies of each clip to train on besides it"""
     balance: Literal["none", "loss", "sample"] = "none"
     """rare classes count more in the loss, or are drawn more often"""
 
@@ -137,6 +137,7 @@ SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "prec
 BOUNDS = {
     "epochs": (1, math.inf),
     "passes": (1, math.inf),
+    "copies": (0, math.inf),
     "batch": (2, math.inf),  # batch norm needs two
     "smoothing": (0, 0.99),
     "lr": (1e-12, math.inf),

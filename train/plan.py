@@ -98,7 +98,7 @@ class Plan:
     def parts(self, fold: int) -> Parts:
         options = self.options
         table = self.sound_table()
-        return fold_parts(table, fold, val=options.val, seed=options.seed, copies=options.copies or 0)
+        return fold_parts(table, fold, val=options.val, seed=options.seed, copies=options.copies)
 
     def positions(self, ids: Sequence[str] | NDArray[np.object_]) -> Positions:
         return self.cache.positions(np.asarray(ids, dtype=object)) if len(ids) else np.arange(0)
@@ -159,7 +159,7 @@ def make(options: RunOptions) -> Plan:
         )
     table = _with_copies(cache.clips[usable], options)
     kind = options.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
-    asked = dataclasses.replace(options, copies=_copies(table) or None, device=kind)
+    asked = dataclasses.replace(options, device=kind)
     classes = find_classes(table, options.task)
     wanted_grid = "native" if model.kind == "wave" else options.grid
     grid = grid_of(wanted_grid, [stored_shape(cache, channel) for channel in channels])
@@ -256,9 +256,7 @@ def _copies(table: pd.DataFrame) -> int:
 def _with_copies(table: pd.DataFrame, options: RunOptions) -> pd.DataFrame:
     """The originals and the first COPIES of their altered copies."""
     there = _copies(table)
-    if options.copies is None:
-        return table
-    if not 0 <= options.copies <= there:
+    if options.copies > there:
         raise RequestError(
             f"COPIES={options.copies}, and the cache holds {there} altered copies of a clip: "
             f"run make features DATASET={options.dataset} COPIES={options.copies}"

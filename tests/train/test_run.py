@@ -304,11 +304,11 @@ def test_altered_copies_are_trained_on_and_nothing_else(options, tmp_path):
     altered = table.assign(clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain")
     both = pd.concat([table.assign(copy_of="", alteration=""), altered], ignore_index=True)
     dataset = str(fill(tmp_path / "copied", both))
-    parts = plan.make(change(options, dataset=dataset)).parts(1)
+    parts = plan.make(change(options, dataset=dataset, copies=1)).parts(1)
     assert len(parts.train) == 2 * 32 and len(parts.statistics) == 32
-    without = plan.make(change(options, dataset=dataset, copies=0))
+    without = plan.make(change(options, dataset=dataset))
     assert len(without.parts(1).train) == 32 and "copies" not in without.path.name
-    folder = run.execute(change(options, dataset=dataset))
+    folder = run.execute(change(options, dataset=dataset, copies=1))
     assert "-copies=1" in folder.name
     assert sorted(folder.predictions()["clip_id"]) == sorted(table["clip_id"])
 
