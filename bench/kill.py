@@ -8,6 +8,7 @@ second run must compute exactly what is missing. Runs and workers are forked fro
 libraries loaded, or a round would take seconds; nothing else differs from a user's run.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -199,9 +200,11 @@ def _start(
     process = os.fork()
     if process:
         os.close(write)
+        with contextlib.suppress(OSError):  # the child was quicker, or is gone already
+            os.setpgid(process, process)
         return process, read
     try:
-        os.setsid()
+        os.setpgid(0, 0)  # by both sides, so that the group is there whoever runs first
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
