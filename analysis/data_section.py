@@ -12,6 +12,7 @@ from analysis.figures.features import Shown
 from analysis.pictures import pooled
 from commandline import size
 from features_cache import Cache
+from features_cache.failures import read_failures
 
 PANEL_ROWS, PANEL_FRAMES = 160, 320  # pixels of a panel; more would not be seen
 
@@ -46,17 +47,8 @@ def facts(cache: Cache) -> list[tuple[str, str]]:
         ("Features cached", f"{len(cache.features)}, {size(used)}"),
         ("Source", str(cache.settings.get("source", ""))),
     ]
-    failed = failures(cache)
+    failed = len({one["clip_id"] for one in read_failures(cache.folder)})
     return shown + ([("Clips that failed", str(failed))] if failed else [])
-
-
-def failures(cache: Cache) -> int:
-    """Clips that the extraction could not do in some feature."""
-    file = cache.folder / "failures.csv"
-    try:
-        return int(pd.read_csv(file)["clip_id"].nunique()) if file.is_file() else 0
-    except (ValueError, KeyError):
-        return 0
 
 
 def _counts(clips: pd.DataFrame, folder: Path) -> Block:

@@ -16,12 +16,16 @@ HEADER = ("clip_id", "path", "feature", "reason")
 
 
 def read_failures(folder: Path) -> list[dict[str, str]]:
-    """One dictionary a failure, keys HEADER; the feature is 'all' where the clip itself is at fault."""
-    path = folder / FAILURES
-    if not path.exists():
+    """One dictionary a failure, keys HEADER; the feature is 'all' where the clip itself is at fault.
+
+    None where there is no such file, or one that holds something else.
+    """
+    try:
+        with (folder / FAILURES).open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            return list(rows) if tuple(rows.fieldnames or ()) == HEADER else []
+    except (OSError, ValueError, csv.Error):
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def write_failures(
