@@ -175,10 +175,13 @@ def _interval(pair: pd.Series) -> str:
 
 
 def _listed(ranking: Ranking, runs: Sequence[Run]) -> str:
-    names = [name(run, ranking) for run in runs]
-    if len(names) > NAMED:
-        names = [*names[:NAMED], f"{len(names) - NAMED} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return listed([name(run, ranking) for run in runs], NAMED)
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """`mel, mfcc and 3 more`: so many of the names at most."""
+    shown = list(names) if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def _corrected(ranking: Ranking) -> str:

@@ -8,7 +8,7 @@ p-values are corrected together by Holm's method.
 channel, method (removed | permuted), clip_id, correct (the share of its repeats that were right).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import bootstrap
+from analysis.answer import listed
 from analysis.metrics import Floats
 from analysis.ranking import Ranking
 from analysis.results import Problem, Run
@@ -193,15 +194,8 @@ def in_words(differences: pd.DataFrame, what: str) -> str:
     """`chroma helps rooster and dog, hurts rain`: the classes where the difference holds, largest first."""
     certain = differences[differences["differs"]].sort_values("difference", key=abs, ascending=False)
     parts = [
-        f"{verb} {_named(certain.loc[certain['difference'] * sign > 0, 'class'])}"
+        f"{verb} {listed(certain.loc[certain['difference'] * sign > 0, 'class'].tolist(), NAMED)}"
         for verb, sign in (("helps", 1), ("hurts", -1))
         if (certain["difference"] * sign > 0).any()
     ]
     return f"{what} {', '.join(parts)}" if parts else f"{what} makes no class certainly better or worse"
-
-
-def _named(classes: Iterable[str]) -> str:
-    names = list(classes)
-    if len(names) > NAMED:
-        names = [*names[:NAMED], f"{len(names) - NAMED} more"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -8,6 +8,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+import commandline
+
 TEMPLATES = Path(__file__).parent / "templates"
 UNKNOWN = "–"
 
@@ -49,20 +51,11 @@ def decimals(value: float, digits: int = 3) -> str:
 
 
 def count(value: float) -> str:
-    """11175370 -> 11.2 M, 2000 -> 2,000"""
-    if _unknown(value):
-        return UNKNOWN
-    return f"{value / 1e6:.1f} M" if abs(value) >= 1e6 else f"{value:,.0f}"
+    return UNKNOWN if _unknown(value) else commandline.count(value)
 
 
 def seconds(value: float) -> str:
-    """75 -> 1:15 min, 5400 -> 1:30 h"""
-    if _unknown(value):
-        return UNKNOWN
-    if value < 60:
-        return f"{value:.0f} s"
-    small, unit = (value, "min") if value < 3600 else (value / 60, "h")
-    return f"{int(small // 60)}:{int(small % 60):02d} {unit}"
+    return UNKNOWN if _unknown(value) else commandline.duration(value)
 
 
 def slug(text: str) -> str:

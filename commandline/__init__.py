@@ -9,7 +9,7 @@ from commandline.errors import RequestError, nearest
 from commandline.main import main
 from commandline.options import DataOptions, DatasetOptions, ReportsOptions, RunsOptions
 from commandline.parse import parse
-from commandline.show import duration, progress, size, text_table
+from commandline.show import count, duration, progress, size, text_table
 
 __all__ = [
     "DataOptions",
@@ -17,6 +17,7 @@ __all__ = [
     "ReportsOptions",
     "RequestError",
     "RunsOptions",
+    "count",
     "duration",
     "main",
     "nearest",

@@ -1,4 +1,4 @@
-"""Terminal output: progress with speed and remaining time, durations, sizes, plain tables."""
+"""Terminal output: progress with speed and remaining time, durations, sizes, counts, plain tables."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -65,6 +65,14 @@ def size(bytes_: float) -> str:
             return f"{bytes_:.0f} {unit}" if unit == "B" or bytes_ >= 99.95 else f"{bytes_:.1f} {unit}"
         bytes_ /= 1000
     return f"{bytes_:.1f} TB"
+
+
+def count(number: float) -> str:
+    """`2,000`, `11.2 M`, `1.8 G`."""
+    for limit, unit in ((1e9, "G"), (1e6, "M")):
+        if abs(number) >= limit:
+            return f"{number / limit:.1f} {unit}"
+    return f"{number:,.0f}"
 
 
 def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:

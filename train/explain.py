@@ -23,13 +23,13 @@ from commandline import RequestError, progress, text_table
 from features_cache import Cache, Channel, cache_folder
 from features_cache.names import parse_set
 from train import bundle, runs
+from train.answers import AGREES
 from train.arithmetic import device_of
 from train.models.linear import LinearNet
 from train.trained import AT_ONCE, Trained
 from train.trained_options import ExplainOptions
 
 Correct = NDArray[np.float64]  # (N,) share of repeats that were right
-AGREES = 1e-3  # what a probability may differ from predictions.csv before the cache counts as another
 
 
 def explain(options: ExplainOptions) -> int:

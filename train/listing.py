@@ -1,6 +1,6 @@
 """`python -m train list`: what can be trained and what it costs, from the registries themselves."""
 
-from commandline import RequestError, text_table
+from commandline import RequestError, count, text_table
 from train import recipes
 from train.augment import AUGMENTS
 from train.models import MODELS, build, resolve
@@ -37,9 +37,7 @@ def stages(options: ListOptions) -> str:
     described, shape = _describe(options.name, options)
     rows = [("input", _times(shape)), *((name, _times(size)) for name, size in described.stages)]
     entry, _ = resolve(options.name)
-    size = (
-        f"{_count(described.parameters)} parameters, {_count(described.multiply_adds)} multiply-adds a clip"
-    )
+    size = f"{count(described.parameters)} parameters, {count(described.multiply_adds)} multiply-adds a clip"
     table = text_table(rows, ("stage", "shape"))
     return f"{options.name}: {entry.summary}\n\n{table}\n\n{size}"
 
@@ -48,7 +46,7 @@ def _row(name: str, options: ListOptions) -> tuple[str, ...]:
     described, _ = _describe(name, options)
     entry = MODELS[name]
     settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
-    counts = _count(described.parameters), _count(described.multiply_adds)
+    counts = count(described.parameters), count(described.multiply_adds)
     return name, entry.kind, *counts, settings and f"{name}@{settings}", entry.summary
 
 
@@ -74,11 +72,3 @@ def _grid(text: str) -> tuple[int, int]:
 
 def _times(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
-
-
-def _count(number: int) -> str:
-    """`11.2 M`, three figures."""
-    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= limit:
-            return f"{number / limit:.3g}{unit}"
-    return str(number)

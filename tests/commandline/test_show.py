@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from commandline import duration, nearest, progress, show, size, text_table
+from commandline import count, duration, nearest, progress, show, size, text_table
 
 
 def test_durations_read_naturally() -> None:
@@ -17,6 +17,10 @@ def test_sizes_read_naturally() -> None:
     assert [size(b) for b in (0, 512, 1234, 99_960, 12_300_000, 1.2e9, 3e12)] == [
         "0 B", "512 B", "1.2 kB", "100 kB", "12.3 MB", "1.2 GB", "3.0 TB",
     ]  # fmt: skip
+
+
+def test_counts_read_naturally() -> None:
+    assert [count(n) for n in (0, 2000, 11_175_370, 1.82e9)] == ["0", "2,000", "11.2 M", "1.8 G"]
 
 
 def test_a_table_aligns_numbers_to_the_right() -> None:
