@@ -167,7 +167,7 @@ class Cache:
         return f"the cache {self.folder} lacks {channel.stored}{has}: {self.remedy(channel.stored)}"
 
     def remedy(self, stored: str) -> str:
-        """What to type for a feature that is missing or out of date."""
+        """What to type for features that are missing or out of date, separated by blanks."""
         source, name, data = self.settings["source"], self.settings["dataset"], self.folder.parent.parent
         if source == BROUGHT:
             return "it has no audio; features_cache.bring.create_feature brings a feature"

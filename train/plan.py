@@ -5,6 +5,7 @@ Everything that can be wrong with a request is said here; hash and folder follow
 
 import dataclasses
 import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +31,15 @@ from train.augment import parse as parse_augment
 from train.data import Positions, Shape, grid_of, row_axes, stored_shape
 from train.distributed import ALONE, World
 from train.models import Model, resolve, unfit
-from train.options import AUTO_AUGMENT, RunOptions, check_bounds, differences, identity, without_unused
+from train.options import (
+    AUTO_AUGMENT,
+    RunOptions,
+    check_bounds,
+    differences,
+    identity,
+    without_unused,
+    words,
+)
 from train.statistics import Survey, shared_survey
 
 
@@ -154,9 +163,7 @@ def make(options: RunOptions) -> Plan:
         raise RequestError(reason)
     usable = cache.readable(channels)
     if not usable.any():
-        raise RequestError(
-            f"no clip has {options.features} in {cache.folder}: {_make_features(options, channels)}"
-        )
+        raise RequestError(f"no clip has {options.features} in {cache.folder}: {_remedy(cache, channels)}")
     table = _with_copies(cache.clips[usable], options)
     kind = options.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
     asked = dataclasses.replace(options, device=kind)
@@ -192,7 +199,7 @@ def open_cache(options: RunOptions) -> Cache:
             known = {*NAMED, *(path.parent.parent.name for path in options.data.glob(f"*/features/{INDEX}"))}
             raise RequestError(nearest("dataset", options.dataset, known))
         raise RequestError(
-            f"there are no features of {options.dataset} in {folder} yet: {_make_features(options)}"
+            f"there are no features of {options.dataset} in {folder} yet: run {_make_features(options)}"
         )
     return Cache(folder)
 
@@ -205,7 +212,7 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
         hint = nearest("feature", lacking[0].stored, cache.features)
         raise RequestError(
             f"the cache {cache.folder} lacks {', '.join(one.stored for one in lacking)} ({hint}): "
-            f"{_make_features(options, lacking)}"
+            f"{_remedy(cache, lacking)}"
         )
     for channel in channels:
         cache.read(channel, np.arange(0))  # refuses rows that the feature has not
@@ -213,10 +220,14 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
     return tuple(dataclasses.replace(parse_channel(cache[one].stored), rows=one.rows) for one in channels)
 
 
-def _make_features(options: RunOptions, channels: Sequence[Channel] = ()) -> str:
-    wanted = " ".join(channel.stored for channel in channels)
-    words = [f"DATASET={options.dataset}", *([f'FEATURES="{wanted}"'] if wanted else [])]
-    return f"run make features {' '.join(words)}"
+def _remedy(cache: Cache, channels: Sequence[Channel]) -> str:
+    return cache.remedy(" ".join(channel.stored for channel in channels))
+
+
+def _make_features(options: RunOptions, *more: str) -> str:
+    """The command for a cache of this dataset, quoted for a shell."""
+    given = [f"DATASET={options.dataset}", *words(options, ("name", "data")), *more]
+    return shlex.join(["make", "features", *given])
 
 
 def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
@@ -259,7 +270,7 @@ def _with_copies(table: pd.DataFrame, options: RunOptions) -> pd.DataFrame:
     if options.copies > there:
         raise RequestError(
             f"COPIES={options.copies}, and the cache holds {there} altered copies of a clip: "
-            f"run make features DATASET={options.dataset} COPIES={options.copies}"
+            f"run {_make_features(options, f'COPIES={options.copies}')}"
         )
     number = table.groupby("copy_of").cumcount()
     return table[(table["copy_of"] == "") | (number < options.copies)]

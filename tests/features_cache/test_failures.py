@@ -1,4 +1,4 @@
-"""failures.csv: what was tried again is told anew, what was not stays, and a stranger's file tells nothing."""
+"""failures.csv: what was tried again is told anew, the rest stays, and a stranger's file tells nothing."""
 
 from pathlib import Path
 

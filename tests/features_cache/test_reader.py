@@ -60,6 +60,7 @@ def test_unknown_clips_and_features_are_told_with_what_to_type(cache):
     )
     with pytest.raises(RequestError, match=expected):
         Cache(cache.folder).read("mel", CLIPS)
+    assert "'FEATURES=mel mfcc'" in Cache(cache.folder).remedy("mel mfcc")
 
 
 def test_a_variant_is_found_by_its_parameters(cache, values):

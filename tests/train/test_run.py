@@ -103,15 +103,15 @@ def test_another_configuration_never_touches_a_folder(options):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"features": "mell"}, r"lacks mell.*did you mean 'mel'.*run make features DATASET="),
-        ({"features": "mel+mfcc"}, r'lacks mfcc .*FEATURES="mfcc"'),
+        ({"features": "mell"}, r"lacks mell.*did you mean 'mel'.*no audio.*create_feature"),
+        ({"features": "mel+mfcc"}, r"lacks mfcc "),
         ({"features": "mel:3-16"}, "rows 0 to 15"),
         ({"features": "mel chroma"}, "expected one feature set"),
         ({"features": "mel+waveform"}, "not waveform; .*aclnet"),
         ({"model": "aclnet"}, "takes waveform alone"),
         ({"model": "resnet19"}, "did you mean 'resnet18'"),
         ({"dataset": "ezc50"}, "did you mean 'esc50'"),
-        ({"dataset": "esc10"}, "run make features DATASET=esc10"),
+        ({"dataset": "esc10", "name": "ten"}, "run make features DATASET=esc10 NAME=ten DATA="),
         ({"folds": (4,)}, "FOLDS=4: the folds are 1 2 3"),
         ({"grid": "16"}, "GRID=16: expected rows x frames"),
         ({"augment": "masks"}, "did you mean 'mask'"),
