@@ -20,7 +20,7 @@ from analysis.significance import LEVEL
 # on a few hundred clips.
 WORTH = 0.05
 NAMED = 6  # tied sets named before "and 3 more"
-EXAMPLE = 'make sweep FEATURES="mel mel+mfcc"'
+EXAMPLE = 'make sweep DATASET=… FEATURES="mel mel+mfcc"'
 
 
 @dataclass(frozen=True)

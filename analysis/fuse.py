@@ -18,6 +18,7 @@ from commandline import RequestError
 from features_cache.location import dataset_name
 from train.runs import RunFolder, digest, label, select, write_config, write_predictions
 
+FUSION = "fusion"  # what stands for the model
 Votes = dict[int, Floats]  # fold -> (R,) the weight of each member, summing to one
 
 
@@ -120,12 +121,12 @@ def _config(members: Sequence[Run], votes: Votes, pick: int) -> dict[str, Any]:
     return {
         **{key: first[key] for key in copied if key in first},
         "features": features,
-        "model": "fusion",
+        "model": FUSION,
         "seed": seed,
         "family": digest(families),
         "hash": hash_,
         # Fusions of different runs with the same features would share a label: the hash tells them apart.
-        "name": label(features, "fusion", [*differences, hash_[:6]], hash_),
+        "name": label(features, FUSION, [*differences, hash_[:6]], hash_),
         "protocol": _protocol(members),
         "members": [run.name for run in members],
         "votes": {

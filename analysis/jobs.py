@@ -1,12 +1,13 @@
 """Which reports are to be made, of which runs and which cache."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.options import AnalysisOptions
 from commandline import RequestError
-from features_cache.location import cache_folder, dataset_name, is_cache
+from features_cache.location import NAMED, cache_folder, dataset_name, is_cache
 from train.runs import RunFolder, find, select
 
 
@@ -18,7 +19,12 @@ class Job:
     runs: tuple[RunFolder, ...]
     cache: Path | None
     folder: Path
-    given: str  # the variables that ask for just this report again
+    given: tuple[str, ...]  # the variables that ask for this dataset, its folders, and just these runs
+
+
+def command(target: str, *words: str) -> str:
+    """`make <target> …`, quoted for a shell."""
+    return shlex.join(["make", target, *words])
 
 
 def jobs(options: AnalysisOptions) -> list[Job]:
@@ -32,7 +38,7 @@ def jobs(options: AnalysisOptions) -> list[Job]:
             raise RequestError(
                 _nothing(options, f"{options.runs / name} holds no run and {cache} no features")
             )
-        return [_job(options, name, runs, cache, f"DATASET={asked}")]
+        return [_job(options, name, runs, cache, asked)]
     by_dataset: dict[str, list[RunFolder]] = {}
     for run in _runs(options, None):
         by_dataset.setdefault(run.path.parent.name, []).append(run)
@@ -43,7 +49,7 @@ def jobs(options: AnalysisOptions) -> list[Job]:
     if not by_dataset:
         raise RequestError(_nothing(options, f"{options.runs} holds no run and {options.data} no features"))
     return [
-        _job(options, name, runs, options.data / name / "features", f"DATASET={name}")
+        _job(options, name, runs, options.data / name / "features", name)
         for name, runs in sorted(by_dataset.items())
     ]
 
@@ -54,13 +60,17 @@ def _runs(options: AnalysisOptions, dataset: str | None) -> list[RunFolder]:
     return find(options.runs, dataset)
 
 
-def _job(options: AnalysisOptions, name: str, runs: Sequence[RunFolder], cache: Path, given: str) -> Job:
-    words = [given, f'RUN="{" ".join(options.run)}"'] if options.run else [given]
-    return Job(name, tuple(runs), cache if is_cache(cache) else None, options.reports / name, " ".join(words))
+def _job(options: AnalysisOptions, name: str, runs: Sequence[RunFolder], cache: Path, asked: str) -> Job:
+    words = [f"DATASET={asked}"]
+    words += [f"NAME={options.name}"] if options.name else []
+    words += [f"DATA={options.data}"] if options.data != AnalysisOptions.data else []
+    words += [f"RUNS={options.runs}"] if options.runs != AnalysisOptions.runs else []
+    words += [f"RUN={' '.join(options.run)}"] if options.run else []
+    return Job(name, tuple(runs), cache if is_cache(cache) else None, options.reports / name, tuple(words))
 
 
 def _nothing(options: AnalysisOptions, found: str) -> str:
     return (
         f"nothing to report on: {found}. Extract features first "
-        f"(make features DATASET={options.dataset or 'esc50'}), then train (make train)"
+        f"({command('features', f'DATASET={options.dataset or NAMED[0]}')}), then train (make train)"
     )

@@ -30,7 +30,8 @@ from analysis.blocks import Block, from_json, to_json
 from analysis.figures import save
 from analysis.figures.style import uncovered
 from analysis.findings import Findings, findings
-from analysis.jobs import Job
+from analysis.fuse import FUSION
+from analysis.jobs import Job, command
 from analysis.options import AnalysisOptions
 from analysis.pictures import features_to_show
 from analysis.results import Problem, Run, load
@@ -74,21 +75,22 @@ def build(job: Job, options: AnalysisOptions) -> inputs.Built:
     said = {
         "found": content["answer"].sentences[0],
         "remarks": content["remarks"],
-        "next_command": _next_command(job, content["runs"], content["answer"].kind),
+        "next_command": next_command(job, content["runs"], content["answer"].kind),
     }
     inputs.remember(job.folder / inputs.STAMP, hash_, [target.name], said=said)
     return inputs.Built(target, **said)
 
 
-def _next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
+def next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
     """What a user would do now: train, compare, measure training noise."""
-    dataset = job.given.split()[0]
-    if not runs:
-        return f"make train {dataset} FEATURES=mel+mfcc+chroma"
+    where = [word for word in job.given if not word.startswith("RUN=")]
+    trained = [run for run in runs if run.model != FUSION]
+    if not trained:
+        return command("train", *where, "FEATURES=mel+mfcc+chroma")
     if kind == "one run":
-        return f'make sweep {dataset} FEATURES="mel mel+mfcc"'
-    best = f"FEATURES={runs[0].features} MODEL={runs[0].model}"
-    return f"make train {dataset} {best} SEED=1   (another seed shows the training noise)"
+        return command("sweep", *where, "FEATURES=mel mel+mfcc")
+    again = command("train", *where, f"FEATURES={trained[0].features}", f"MODEL={trained[0].model}", "SEED=1")
+    return f"{again}   (another seed shows the training noise)"
 
 
 def _content(place: Workplace, damage: list[Problem]) -> Content:
@@ -109,7 +111,7 @@ def _content(place: Workplace, damage: list[Problem]) -> Content:
         "key_figures": _key_figures(found.runs, problems, data_facts),
         "data_facts": data_facts,
         "data": data_blocks,
-        "command": f"make analysis {place.job.given}",
+        "command": command("analysis", *place.job.given),
         "versions": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
         **of_runs,
     }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,9 @@ import pandas as pd
 import pytest
 
 from analysis import inputs
-from analysis.jobs import jobs
+from analysis.jobs import command, jobs
 from analysis.options import AnalysisOptions
-from analysis.report import build
+from analysis.report import build, next_command
 from analysis.separation_section import class_means
 from bench.made_runs import MadeRun, make_run
 from commandline import RequestError
@@ -131,9 +132,28 @@ def test_damage_is_told_and_everything_else_is_still_there(workshop: SimpleNames
 def test_run_limits_the_report(workshop: SimpleNamespace) -> None:
     (job,) = jobs(workshop.options(run=("mel+r",)))
     assert [run.name for run in job.runs] == ["mel+rms-resnet18"]
-    assert 'RUN="mel+r"' in job.given
+    assert job.given[0] == "DATASET=tones" and job.given[-1] == "RUN=mel+r"
     with pytest.raises(RequestError, match="mel-resnet18"):
         jobs(workshop.options(run=("mell-resnet18",)))
+
+
+def test_a_command_survives_a_shell() -> None:
+    assert shlex.split(command("train", "DATASET=my sounds", "FEATURES=mel mfcc:1-19")) == [
+        *("make", "train", "DATASET=my sounds", "FEATURES=mel mfcc:1-19")
+    ]
+
+
+def test_what_comes_next_is_trained_never_fused(workshop: SimpleNamespace) -> None:
+    (job,) = jobs(workshop.options(run=("mel+r",)))
+    sections = [
+        SimpleNamespace(model="fusion", features="mel,rms"),
+        SimpleNamespace(model="cnn4", features="rms"),
+    ]
+    said = next_command(job, sections, "tie")
+    assert said.startswith(
+        f"make train DATASET=tones DATA={workshop.root / 'data'} RUNS={workshop.root / 'runs'} "
+    )
+    assert " FEATURES=rms MODEL=cnn4 SEED=1 " in said and "RUN=" not in said
 
 
 def test_without_a_dataset_every_one_that_has_runs_or_a_cache(
