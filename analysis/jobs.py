@@ -1,12 +1,11 @@
 """Which reports are to be made, of which runs and which cache."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.options import AnalysisOptions
-from commandline import RequestError
+from commandline import RequestError, make_command, words
 from features_cache.location import NAMED, cache_folder, dataset_name, is_cache
 from train.runs import RunFolder, find, select
 
@@ -20,11 +19,6 @@ class Job:
     cache: Path | None
     folder: Path
     given: tuple[str, ...]  # the variables that ask for this dataset, its folders, and just these runs
-
-
-def command(target: str, *words: str) -> str:
-    """`make <target> …`, quoted for a shell."""
-    return shlex.join(["make", target, *words])
 
 
 def jobs(options: AnalysisOptions) -> list[Job]:
@@ -61,16 +55,12 @@ def _runs(options: AnalysisOptions, dataset: str | None) -> list[RunFolder]:
 
 
 def _job(options: AnalysisOptions, name: str, runs: Sequence[RunFolder], cache: Path, asked: str) -> Job:
-    words = [f"DATASET={asked}"]
-    words += [f"NAME={options.name}"] if options.name else []
-    words += [f"DATA={options.data}"] if options.data != AnalysisOptions.data else []
-    words += [f"RUNS={options.runs}"] if options.runs != AnalysisOptions.runs else []
-    words += [f"RUN={' '.join(options.run)}"] if options.run else []
-    return Job(name, tuple(runs), cache if is_cache(cache) else None, options.reports / name, tuple(words))
+    given = (f"DATASET={asked}", *words(options, ("name", "data", "runs", "run")))
+    return Job(name, tuple(runs), cache if is_cache(cache) else None, options.reports / name, given)
 
 
 def _nothing(options: AnalysisOptions, found: str) -> str:
     return (
         f"nothing to report on: {found}. Extract features first "
-        f"({command('features', f'DATASET={options.dataset or NAMED[0]}')}), then train (make train)"
+        f"({make_command('features', f'DATASET={options.dataset or NAMED[0]}')}), then train (make train)"
     )

@@ -31,12 +31,13 @@ from analysis.figures import save
 from analysis.figures.style import uncovered
 from analysis.findings import Findings, findings
 from analysis.fuse import FUSION
-from analysis.jobs import Job, command
+from analysis.jobs import Job
 from analysis.options import AnalysisOptions
 from analysis.pictures import features_to_show
 from analysis.results import Problem, Run, load
 from analysis.runs_section import RunSection, section
 from analysis.samples import samples
+from commandline import make_command
 from features_cache import Cache
 from train.runs import replace_file
 
@@ -86,10 +87,12 @@ def next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
     where = [word for word in job.given if not word.startswith("RUN=")]
     trained = [run for run in runs if run.model != FUSION]
     if not trained:
-        return command("train", *where, "FEATURES=mel+mfcc+chroma")
+        return make_command("train", *where, "FEATURES=mel+mfcc+chroma")
     if kind == "one run":
-        return command("sweep", *where, "FEATURES=mel mel+mfcc")
-    again = command("train", *where, f"FEATURES={trained[0].features}", f"MODEL={trained[0].model}", "SEED=1")
+        return make_command("sweep", *where, "FEATURES=mel mel+mfcc")
+    again = make_command(
+        "train", *where, f"FEATURES={trained[0].features}", f"MODEL={trained[0].model}", "SEED=1"
+    )
     return f"{again}   (another seed shows the training noise)"
 
 
@@ -111,7 +114,7 @@ def _content(place: Workplace, damage: list[Problem]) -> Content:
         "key_figures": _key_figures(found.runs, problems, data_facts),
         "data_facts": data_facts,
         "data": data_blocks,
-        "command": command("analysis", *place.job.given),
+        "command": make_command("analysis", *place.job.given),
         "versions": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
         **of_runs,
     }

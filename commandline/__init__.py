@@ -7,7 +7,14 @@ variables, `FLAG=value`. This package imports nothing of the project.
 
 from commandline.errors import RequestError, nearest
 from commandline.main import main
-from commandline.options import DataOptions, DatasetOptions, ReportsOptions, RunsOptions
+from commandline.options import (
+    DataOptions,
+    DatasetOptions,
+    ReportsOptions,
+    RunsOptions,
+    make_command,
+    words,
+)
 from commandline.parse import parse
 from commandline.show import count, duration, progress, size, text_table
 
@@ -20,9 +27,11 @@ __all__ = [
     "count",
     "duration",
     "main",
+    "make_command",
     "nearest",
     "parse",
     "progress",
     "size",
     "text_table",
+    "words",
 ]

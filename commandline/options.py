@@ -1,7 +1,11 @@
-"""Options that several commands share, each default written once."""
+"""Options that several commands share, each default written once; and options as the words that give them."""
 
+import dataclasses
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,3 +40,23 @@ class ReportsOptions:
 
     reports: Path = Path("reports")
     """folder of reports"""
+
+
+def words(options: Any, names: Iterable[str] | None = None) -> list[str]:
+    """The NAME=value words that give these options, or some of their fields, where no default does.
+
+    >>> words(DatasetOptions(dataset="synth", data=Path("d")), ("data", "name"))
+    ['DATA=d']
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(options)}
+    given = {name: getattr(options, name) for name in names or defaults}
+    return [
+        f"{name.upper()}={' '.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name, value in given.items()
+        if value != defaults[name]
+    ]
+
+
+def make_command(target: str, *given: str) -> str:
+    """`make <target> NAME=value …`, quoted for a shell: what a user is told to type."""
+    return shlex.join(["make", target, *given])

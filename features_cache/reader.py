@@ -11,7 +11,6 @@ else than the index says is never returned: `readable` leaves it out and `read` 
 """
 
 import json
-import shlex
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -22,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError
+from commandline import DataOptions, RequestError, make_command
 from features_cache.checks import CRC, FINGERPRINT, encoded, rows_of, states_of
 from features_cache.fingerprint import AUDIO_SETTINGS, clip_keys, feature_key, fingerprints
 from features_cache.index import feature_files, read_index, read_settings
@@ -171,10 +170,10 @@ class Cache:
         source, name, data = self.settings["source"], self.settings["dataset"], self.folder.parent.parent
         if source == BROUGHT:
             return "it has no audio; features_cache.bring.create_feature brings a feature"
-        words = ["make", "features", f"DATASET={source}", f"FEATURES={stored}"]
-        words += [f"NAME={name}"] if dataset_name(source) != name else []
-        words += [f"DATA={data}"] if data != Path("data") else []
-        return f"run {shlex.join(words)}"
+        given = [f"DATASET={source}", f"FEATURES={stored}"]
+        given += [f"NAME={name}"] if dataset_name(source) != name else []
+        given += [f"DATA={data}"] if data != DataOptions.data else []
+        return f"run {make_command('features', *given)}"
 
     def _find(self, channel: Channel) -> str | None:
         """The file that holds this channel: by name, else one whose parameters include the channel's."""

@@ -1,10 +1,8 @@
 """What a run of `features` did: speed, cost by feature, failures, and the command that comes next."""
 
-import shlex
-
 import numpy as np
 
-from commandline import duration, size, text_table
+from commandline import duration, make_command, size, text_table, words
 from features_cache.failures import FAILURES
 from pipeline.job import WHOLE_CLIP, Outcome
 from pipeline.options import FeaturesCommand
@@ -65,7 +63,5 @@ def _failures(asked: Request, outcome: Outcome) -> list[str]:
 def _next(asked: Request, options: FeaturesCommand) -> str:
     stored = [spec.stored for spec in asked.specs]
     features = "+".join(name for name in ("mel", "mfcc", "chroma") if name in stored) or stored[0]
-    words = ["make", "train", f"DATASET={options.dataset}", f"FEATURES={features}"]
-    words += [f"NAME={options.name}"] if options.name else []
-    words += [f"DATA={options.data}"] if str(options.data) != "data" else []
-    return shlex.join(words)
+    where = words(options, ("name", "data"))
+    return make_command("train", f"DATASET={options.dataset}", f"FEATURES={features}", *where)

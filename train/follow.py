@@ -1,19 +1,17 @@
 """What is seen of a run while it trains: a bar, an estimate of the whole run's time, trackers."""
 
-import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tqdm import tqdm
 
-from commandline import duration, progress
-from train.options import RunOptions, defaults, words
+from commandline import duration, make_command, progress, words
+from train.options import RunOptions
 from train.trackers import Outcome, Tracker
 
 FIRST_STEPS = 20  # before the estimate; the earlier half warms up caches and is not counted
-ALL_FIELDS = tuple(defaults())
 LONG = 30 * 60  # seconds; a run that takes longer is told how to be shorter
 
 
@@ -88,9 +86,4 @@ def shorter(options: RunOptions, folds: Sequence[int], seconds: float) -> str:
     """The command for less: one fold where that is short enough, else as many epochs as take half an hour."""
     one_fold = seconds / len(folds)
     epochs = options.epochs if one_fold <= LONG else max(1, int(options.epochs * LONG / one_fold))
-    return command("train", replace(options, folds=(folds[0],), epochs=epochs))
-
-
-def command(target: str, options: RunOptions, fields: Iterable[str] = ALL_FIELDS) -> str:
-    """`make train …` with the words that give these options, or some of their fields, quoted for a shell."""
-    return " ".join(["make", target, *map(shlex.quote, words(options, fields))])
+    return make_command("train", *words(replace(options, folds=(folds[0],), epochs=epochs)))

@@ -6,7 +6,6 @@ they make a run's hash; `differences` names in short what stands in the folder's
 
 import dataclasses
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -198,14 +197,3 @@ def differences(options: RunOptions, standard: dict[str, Any]) -> list[str]:
         if name not in PLACED and value != standard[name]:
             parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")
     return [*parts, *([options.tag] if options.tag else [])]
-
-
-def words(options: RunOptions, fields: Iterable[str] = tuple(defaults())) -> list[str]:
-    """The NAME=value words that give these options, or some of their fields."""
-    given = {
-        field: getattr(options, field) for field in fields if getattr(options, field) != defaults()[field]
-    }
-    return [
-        f"{field.upper()}={' '.join(map(str, value)) if isinstance(value, tuple) else value}"
-        for field, value in given.items()
-    ]

@@ -5,7 +5,6 @@ Everything that can be wrong with a request is said here; hash and folder follow
 
 import dataclasses
 import hashlib
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, nearest
+from commandline import RequestError, make_command, nearest, words
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
 from features_cache.costs import extraction
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
@@ -38,7 +37,6 @@ from train.options import (
     differences,
     identity,
     without_unused,
-    words,
 )
 from train.statistics import Survey, shared_survey
 
@@ -227,7 +225,7 @@ def _remedy(cache: Cache, channels: Sequence[Channel]) -> str:
 def _make_features(options: RunOptions, *more: str) -> str:
     """The command for a cache of this dataset, quoted for a shell."""
     given = [f"DATASET={options.dataset}", *words(options, ("name", "data")), *more]
-    return shlex.join(["make", "features", *given])
+    return make_command("features", *given)
 
 
 def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from commandline import RequestError
+from commandline import RequestError, make_command, words
 from features_cache.locks import Lock
 from train import distributed, fold, loop, plan, runs, spread, summary, trackers
 from train.arithmetic import Arithmetic, candidates, choose, device_of, step_seconds
-from train.follow import Follower, Forecast, command, shorter
+from train.follow import Follower, Forecast, shorter
 from train.memory import fitting_batch, is_shortage
 from train.options import RunOptions
 from train.plan import Plan
@@ -46,7 +46,7 @@ def run(options: RunOptions) -> int:
         return 1
     if folder is not None:
         print(summary.tell(folder))
-        print(f"next: {command('analysis', options, PLACES_OF_ANALYSIS)}")
+        print(f"next: {make_command('analysis', *words(options, PLACES_OF_ANALYSIS))}")
     return 0
 
 

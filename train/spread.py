@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from train.options import RunOptions, words
+from commandline import words
+from train.options import RunOptions
 
 
 def over(options: RunOptions, folds: Sequence[int], devices: Sequence[str]) -> list[int]:

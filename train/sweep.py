@@ -5,10 +5,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
-from commandline import RequestError, duration, parse, text_table
+from commandline import RequestError, duration, make_command, parse, text_table, words
 from features_cache import Channel, parse_list
 from train import plan, recipes, run, runs, summary
-from train.follow import command
 from train.models import unfit
 from train.options import RunOptions, SweepOptions
 
@@ -33,7 +32,7 @@ def sweep(options: SweepOptions, given: Sequence[str]) -> int:
     done, failures = train_all(jobs)
     if done:
         print(table(done))
-        print(f"next: {command('analysis', single(options), run.PLACES_OF_ANALYSIS)}")
+        print(f"next: {make_command('analysis', *words(options, run.PLACES_OF_ANALYSIS))}")
     for failure in failures:
         print(f"failed: {failure.run}: {failure.reason}", file=sys.stderr)
     return 1 if failures else 0

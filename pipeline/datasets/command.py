@@ -1,11 +1,10 @@
 """`python -m pipeline data`: get a dataset ready, and say what it is."""
 
-import shlex
 from pathlib import Path
 
 import pandas as pd
 
-from commandline import text_table
+from commandline import make_command, text_table, words
 from features_cache import cache_folder
 from features_cache.location import is_cache
 from pipeline.datasets import esc50
@@ -33,15 +32,9 @@ def run(options: SourceOptions) -> int:
 def _next(options: SourceOptions) -> str:
     folder = cache_folder(options.dataset, options.data, options.name)
     if folder == Path(options.dataset):
-        return f"make train DATASET={options.dataset}"
-    given = {
-        "NAME": options.name,
-        "AUDIO_DIR": options.audio_dir,
-        "SAMPLE_RATE": options.sample_rate,
-        "DURATION": options.duration,
-    }
-    words = [f"DATASET={options.dataset}", *(f"{key}={value}" for key, value in given.items() if value)]
-    return f"make features {shlex.join(words)}   (into {folder})"
+        return make_command("train", f"DATASET={options.dataset}")
+    given = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
+    return f"{make_command('features', f'DATASET={options.dataset}', *given)}   (into {folder})"
 
 
 def summary(dataset: Dataset) -> str:

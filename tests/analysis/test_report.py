@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pandas as pd
 import pytest
 
 from analysis import inputs
-from analysis.jobs import command, jobs
+from analysis.jobs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build, next_command
 from analysis.separation_section import class_means
@@ -135,12 +134,6 @@ def test_run_limits_the_report(workshop: SimpleNamespace) -> None:
     assert job.given[0] == "DATASET=tones" and job.given[-1] == "RUN=mel+r"
     with pytest.raises(RequestError, match="mel-resnet18"):
         jobs(workshop.options(run=("mell-resnet18",)))
-
-
-def test_a_command_survives_a_shell() -> None:
-    assert shlex.split(command("train", "DATASET=my sounds", "FEATURES=mel mfcc:1-19")) == [
-        *("make", "train", "DATASET=my sounds", "FEATURES=mel mfcc:1-19")
-    ]
 
 
 def test_what_comes_next_is_trained_never_fused(workshop: SimpleNamespace) -> None:

@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import nn
 
+from commandline import words
 from train import checkpoint, fold, loop, plan, run, runs
 from train.arithmetic import candidates
 from train.distributed import World
-from train.options import RunOptions, words
+from train.options import RunOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 HALVES = 2

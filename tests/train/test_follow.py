@@ -3,8 +3,8 @@
 import pytest
 
 from train import follow
-from train.follow import FIRST_STEPS, Follower, Forecast, command, shorter
-from train.options import RunOptions, words
+from train.follow import FIRST_STEPS, Follower, Forecast, shorter
+from train.options import RunOptions
 
 
 @pytest.fixture
@@ -47,12 +47,6 @@ def test_shorter_is_one_fold_and_fewer_epochs_where_that_is_still_long():
 
 def test_a_short_run_is_over_before_it_is_foretold(clock, capsys):
     assert told(Forecast(FIRST_STEPS, 0.0, 1, str), FIRST_STEPS, capsys) == ""
-
-
-def test_a_command_gives_the_options_again():
-    options = RunOptions(folds=(1, 3), note="it's new", data="x y", tta=2)
-    assert words(options) == ["DATA=x y", "FOLDS=1 3", "TTA=2", "NOTE=it's new"]
-    assert command("train", options, ("data",)) == "make train 'DATA=x y'"
 
 
 def test_trackers_get_every_row_and_the_end():

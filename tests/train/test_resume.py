@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
-from commandline import RequestError
+from commandline import RequestError, words
 from features_cache.locks import Lock
 from tests.train.little import little_options
 from train import checkpoint, plan, run, runs
-from train.options import RunOptions, words
+from train.options import RunOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 

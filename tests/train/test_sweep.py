@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-from commandline import RequestError
+from commandline import RequestError, words
 from tests.train.little import clip_table, fill
 from train import recipes, run, runs, search, summary, sweep
 from train.__main__ import with_recipe
-from train.options import RunOptions, SweepOptions, words
+from train.options import RunOptions, SweepOptions
 
 
 @pytest.fixture
