@@ -25,6 +25,12 @@ RESAMPLER_REACH = (
     4096,
 )  # seconds, and samples, at least, read past the cut: soxr's filters are shorter
 
+# Sounds by their names, readable or not: what cannot be decoded is named with its reason, not passed over.
+SOUNDS = re.compile(
+    r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
+    re.IGNORECASE | re.DOTALL,
+)
+
 # libsndfile's log tells what a header promises, and mostly what it should be, and then goes on.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
 CHUNK_PADDING = 64  # bytes that a promise may be off by in a file that is whole

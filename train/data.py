@@ -79,6 +79,11 @@ def grid_of(text: str, shapes: Sequence[Shape]) -> Shape:
     """`128x216` as rows and frames; `native` is the largest of the channels' own."""
     if text == "native":
         return max(rows for rows, _ in shapes), max(frames for _, frames in shapes)
+    return parse_grid(text)
+
+
+def parse_grid(text: str) -> Shape:
+    """`128x216` as rows and frames; RequestError for anything else."""
     rows, cross, frames = text.partition("x")
     if not (cross and rows.isdecimal() and frames.isdecimal() and int(rows) and int(frames)):
         raise RequestError(f"GRID={text}: expected rows x frames, as in 128x216, or native")

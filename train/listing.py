@@ -3,6 +3,7 @@
 from commandline import RequestError, count, text_table
 from train import recipes
 from train.augment import AUGMENTS
+from train.data import parse_grid
 from train.models import MODELS, build, resolve
 from train.models.describe import Description, describe
 from train.trained_options import ListOptions
@@ -64,10 +65,10 @@ def _describe(name: str, options: ListOptions) -> tuple[Description, tuple[int, 
 
 
 def _grid(text: str) -> tuple[int, int]:
-    rows, _, frames = text.partition("x")
-    if not (rows.isdecimal() and frames.isdecimal() and int(rows) >= 64 and int(frames) >= 108):
-        raise RequestError(f"GRID={text}: expected rows x frames, 64x108 at least, as in 128x216")
-    return int(rows), int(frames)
+    rows, frames = parse_grid(text)
+    if rows < 64 or frames < 108:
+        raise RequestError(f"GRID={text}: expected 64x108 at least")
+    return rows, frames
 
 
 def _times(shape: tuple[int, ...]) -> str:

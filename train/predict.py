@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 from numpy.typing import NDArray
 
 from commandline import RequestError, duration, nearest, progress
@@ -30,7 +29,6 @@ from train.trained import AT_ONCE, Probabilities, Trained, Values, open_trained
 from train.trained_options import PredictOptions
 from train.windows import Samples, Window, resampled, windows
 
-SOUNDS = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
 SPARE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own
 
 
@@ -131,7 +129,9 @@ def find_sounds(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SOUNDS and file.is_file())
+        found = sorted(
+            file for file in path.rglob("*") if audio.SOUNDS.fullmatch(file.name) and file.is_file()
+        )
         if found:
             return found
         raise RequestError(f"AUDIO={path}: there is no sound file in this folder")

@@ -12,7 +12,7 @@ from train import bundle, runs
 from train.arithmetic import device_of, threads_of
 from train.augment import parse
 from train.checkpoint import State, put_weights
-from train.data import prepare
+from train.data import parse_grid, prepare
 from train.models import build, linear, resolve
 from train.statistics import Statistics
 from train.trained_options import TrainedOptions
@@ -45,8 +45,7 @@ class Trained:
         self.layout: torch.memory_format = (
             torch.channels_last if self.kind != "linear" else torch.contiguous_format
         )
-        rows, _, frames = config["grid"].partition("x")
-        self.grid = int(rows), int(frames)
+        self.grid = parse_grid(config["grid"])
         self.members = {fold: self._member(state, f"fold {fold}") for fold, state in held.folds.items()}
 
     @property

@@ -1,22 +1,16 @@
 """Any folder of sounds: one sub-folder a class, `class/name.wav`, nested as deep as one likes."""
 
 import os
-import re
 from collections import Counter
 from pathlib import Path, PurePath
 
 import pandas as pd
 
 from commandline import RequestError
+from pipeline.audio import SOUNDS
 from pipeline.datasets import ids
 from pipeline.datasets.categories import categories_of
 from pipeline.datasets.dataset import Source
-
-# Sounds by their name, readable or not: what cannot be decoded is to be named later, not lost here.
-SOUNDS = re.compile(
-    r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 def read(folder: Path) -> Source:
