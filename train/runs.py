@@ -16,7 +16,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -139,14 +139,27 @@ def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
 def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[RunFolder]:
     """The runs that `wanted` names: words, each a name, a path, a unique prefix of a name, or `last`.
 
-    `dataset/name` tells runs of the same name apart. RequestError, with the nearest name, where a word fits
+    `dataset/name` tells runs of the same name apart; it and a path may hold blanks. RequestError, with the nearest name, where a word fits
     none or several.
     """
     known = find(runs, dataset)
     if not wanted.split():
         raise RequestError("RUN names no run: give a run's name, its path, a unique prefix, or last")
-    chosen = [_select_one(Path(runs), word, known) for word in wanted.split()]
+    chosen = [_select_one(Path(runs), word, known) for word in _words(wanted, known)]
     return list(dict.fromkeys(chosen))
+
+
+def _words(wanted: str, known: Sequence[RunFolder]) -> Iterator[str]:
+    """`wanted` cut at its blanks, but for those within the path or the whole name of a run."""
+    names = {f"{run.path.parent.name}/{run.name}" for run in known}
+    words = wanted.split(" ")
+    while words:
+        heads = [(count, " ".join(words[:count])) for count in range(len(words), 1, -1)]
+        whole = (head for head in heads if head[1] in names or (Path(head[1]) / "run.json").is_file())
+        count, word = next(whole, (1, words[0]))
+        if word:
+            yield word
+        del words[:count]
 
 
 def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> RunFolder:

@@ -123,6 +123,12 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(tmp_path):
     assert runs.find(tmp_path, "two") == [second]
 
 
+def test_a_path_and_a_whole_name_may_hold_blanks(tmp_path):
+    first, second = make_run(tmp_path, "my own sounds", "a"), make_run(tmp_path, "two", "b")
+    assert runs.select(tmp_path, f"b {first.path}  last") == [second, first]
+    assert runs.select(tmp_path, "my own sounds/a b") == [first, second]
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [("mell-resnet18", "did you mean 'mel-resnet18'"), ("mel", "fits 2 runs"), ("", "names no run")],
