@@ -7,7 +7,7 @@ from tyro.conf import Positional
 
 from commandline import DatasetOptions, RequestError, main, nearest, size
 from commandline.parse import Command
-from features_cache.location import cache_folder
+from features_cache.location import cache_folder, refuse_unknown
 from features_cache.names import parse_list
 from features_cache.reader import Cache
 
@@ -82,6 +82,7 @@ def import_(options: FileOptions) -> None:
 
 
 def _cache(options: DatasetOptions) -> Cache:
+    refuse_unknown(options.dataset, options.data, options.name)
     return Cache(cache_folder(options.dataset, options.data, options.name))
 
 

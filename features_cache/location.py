@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from commandline import RequestError
+from commandline import RequestError, nearest
 
 INDEX = "index.h5"
 BROUGHT = "brought"  # the source of a cache that was made without audio
@@ -31,6 +31,13 @@ def dataset_name(dataset: str, name: str | None = None) -> str:
     if path.is_dir():
         return path.parent.name if is_cache(path) and path.name == "features" else path.name
     return path.stem
+
+
+def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
+    """RequestError, with the nearest, for a dataset that is neither a named one, a path nor cached."""
+    cached = {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}
+    if dataset not in NAMED and dataset_name(dataset, name) not in cached and not Path(dataset).exists():
+        raise RequestError(nearest("dataset", dataset, {*NAMED, *cached}))
 
 
 def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:

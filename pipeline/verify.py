@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from commandline import progress
 from features_cache import Cache, cache_folder, parse_list
+from features_cache.location import refuse_unknown
 from features_cache.reader import StoredFeature, UnreadableClips
 from features_cache.verify import verify
 from pipeline import alter, audio, reference
@@ -16,6 +17,7 @@ from pipeline.options import VerifyCommand
 
 def run(options: VerifyCommand) -> int:
     """1 where something is damaged or differs from the definition."""
+    refuse_unknown(options.dataset, options.data, options.name)
     cache = Cache(cache_folder(options.dataset, options.data, options.name))
     channels = [channel for channels in parse_list(options.features, cache.features) for channel in channels]
     names = list(dict.fromkeys(cache[channel].stored for channel in channels))
