@@ -21,10 +21,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from commandline import RequestError
-from features_cache.checks import encoded
 from features_cache.fingerprint import clip_keys, fingerprints
 from features_cache.index import read_index, refresh, with_sources
-from features_cache.layout import FeatureSpec
+from features_cache.layout import FeatureSpec, encoded
 from features_cache.location import BROUGHT, is_cache
 from features_cache.names import Value, parse_channel
 from features_cache.table import complete

@@ -1,7 +1,6 @@
 """What of a feature's file holds for the clips of a table: matched by id, by fingerprint, by CRC."""
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features_cache.fingerprint import AUDIO_SETTINGS, FINGERPRINTED, feature_key, fingerprints
-from features_cache.layout import DamagedFile, FeatureFile, FeatureSpec, fixed_length, read_header
+from features_cache.layout import DamagedFile, FeatureFile, FeatureSpec, read_header
 
 CRC = np.uint64(0xFFFFFFFF)
 FINGERPRINT = np.uint64(32)  # bits that a fingerprint is shifted by in a state word
@@ -50,11 +49,6 @@ def rows_of(file: FeatureFile, clip_ids: NDArray[np.bytes_]) -> NDArray[np.intp]
 def states_of(states: NDArray[np.uint64], row_of: NDArray[np.intp]) -> NDArray[np.uint64]:
     """State words of clips that lie at these rows; 0 of one that lies nowhere, at -1."""
     return np.append(states, np.uint64(0))[row_of]
-
-
-def encoded(clip_ids: Sequence[str]) -> NDArray[np.bytes_]:
-    """Clip ids as they stand in a file."""
-    return fixed_length(clip_ids)
 
 
 def standing(

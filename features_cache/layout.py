@@ -213,21 +213,24 @@ def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dat
     Its CRC is an attribute as well, since fletcher32 takes a page of zeros for a good one.
     """
     if column.dtype.kind in "SOUT":
-        column = fixed_length(column)
+        column = encoded(column)
     chunks = (max(1, min(len(column), CHUNK)),)
     dataset = group.create_dataset(name, data=column, chunks=chunks, fletcher32=True)
     write_attributes(dataset, {"crc32": zlib.crc32(np.ascontiguousarray(column).data)})
     return dataset
 
 
-def fixed_length(texts: NDArray[Any] | Sequence[str]) -> NDArray[np.bytes_]:
-    """Texts as UTF-8 of the longest one's length, one after the other: a million at once are 100 MB more."""
+def encoded(texts: NDArray[Any] | Sequence[str]) -> NDArray[np.bytes_]:
+    """Texts, such as clip ids, as they stand in a file: UTF-8, all of the longest one's length.
 
-    def encoded() -> Iterator[bytes]:
+    One after the other: a million at once are 100 MB more.
+    """
+
+    def each() -> Iterator[bytes]:
         return (one if isinstance(one, bytes) else str(one).encode() for one in texts)
 
-    width = max(map(len, encoded()), default=0) or 1
-    return np.fromiter(encoded(), h5py.string_dtype("utf-8", width), len(texts))
+    width = max(map(len, each()), default=0) or 1
+    return np.fromiter(each(), h5py.string_dtype("utf-8", width), len(texts))
 
 
 def read_column(group: h5py.Group, name: str) -> NDArray[Any]:

@@ -22,10 +22,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import DataOptions, RequestError, make_command
-from features_cache.checks import CRC, FINGERPRINT, encoded, rows_of, states_of
+from features_cache.checks import CRC, FINGERPRINT, rows_of, states_of
 from features_cache.fingerprint import AUDIO_SETTINGS, clip_keys, feature_key, fingerprints
 from features_cache.index import feature_files, read_index, read_settings
-from features_cache.layout import DamagedFile, FeatureFile, read_header
+from features_cache.layout import DamagedFile, FeatureFile, encoded, read_header
 from features_cache.location import BROUGHT, INDEX, dataset_name
 from features_cache.names import Channel, parse_channel
 from features_cache.table import CLIP_COLUMNS

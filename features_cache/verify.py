@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from features_cache.checks import FINGERPRINT, crc_matches, encoded, rows_of, states_of
+from features_cache.checks import FINGERPRINT, crc_matches, rows_of, states_of
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
 from features_cache.index import feature_files, read_index
-from features_cache.layout import DamagedFile, open_hdf5, read_attributes, read_column, read_header
+from features_cache.layout import DamagedFile, encoded, open_hdf5, read_attributes, read_column, read_header
 from features_cache.location import INDEX
 
 

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from commandline import RequestError
 from features_cache import cache_folder
-from features_cache.checks import encoded
 from features_cache.fingerprint import clip_keys
 from features_cache.index import read_index, with_sources
-from features_cache.layout import DamagedFile, FeatureSpec
+from features_cache.layout import DamagedFile, FeatureSpec, encoded
 from features_cache.table import CLIP_COLUMNS
 from pipeline.datasets import Dataset
 from pipeline.datasets.copies import kept_copies
