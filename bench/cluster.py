@@ -63,3 +63,4 @@ def started(folder: Path, workers: int = 2) -> Iterator[LocalDask]:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(10)
             process.kill()
+            process.wait()
