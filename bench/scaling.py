@@ -10,6 +10,7 @@ import os
 import random
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,6 +22,7 @@ from bench.stub import made_command, made_dataset, made_request
 from commandline import main, text_table
 from pipeline import engine as engines
 from pipeline import extract
+from pipeline.engine import Engine
 from pipeline.extract import batch_length
 from pipeline.job import Job
 from pipeline.options import FeaturesCommand
@@ -37,11 +39,11 @@ Curve = dict[int, float]
 class ScalingOptions:
     """How far the curves go."""
 
-    processes: tuple[int, ...] = (1, 2, 4, 8, 16)
+    processes: tuple[int, ...] = (1, 2, 4, 8)
     """of the feature that waits; real features stop at this machine's cores"""
     clips: tuple[int, ...] = (100, 1000, 10_000, 100_000)
     """in the table"""
-    seconds: float = 4.0
+    seconds: float = 3.0
     """of each point of the left curve, about"""
     rounds: int = 3
     """of the left curve; medians"""
@@ -59,8 +61,8 @@ def scaling(options: ScalingOptions) -> None:
         print(text_table(reached, (f"processes, {FAMILIES[name]}", "clips/s", "of straight")))
     rows = [(f"{clips:,}", *(f"{curve[clips]:.2f}" for curve in costs.values())) for clips in options.clips]
     print(text_table(rows, ("clips", *(f"{name}, s" for name in costs))))
-    for name, curve in costs.items():
-        print(f"{name}: seconds grow with clips to the power {slope(curve):.2f} from 1,000 clips on")
+    power = slope(costs["first run"])
+    print(f"first run: seconds grow with clips to the power {power:.2f} from 1,000 clips on")
     OUT.mkdir(exist_ok=True)
     picture(speeds, costs, OUT / "scaling.png")
     print(OUT / "scaling.png")
@@ -70,9 +72,12 @@ def speed_curve(folder: Path, features: str, options: ScalingOptions) -> Curve:
     """Clips a second by processes, medians of rounds in which every number of processes has its turn."""
     counts = [one for one in options.processes if features == WAIT or one <= (os.cpu_count() or 1)]
     found: dict[int, list[float]] = {count: [] for count in counts}
-    for _ in range(options.rounds):
-        for count in counts:
-            found[count].append(speed(_asked(folder, features), count, options.seconds))
+    asked = _asked(folder, features)
+    with ExitStack() as opened:
+        each = [opened.enter_context(engines.opened("processes", count, None)) for count in counts]
+        for _ in range(options.rounds):
+            for engine in each:
+                found[engine.processes].append(speed(asked, engine, options.seconds))
     return {count: median(speeds) for count, speeds in found.items()}
 
 
@@ -96,18 +101,17 @@ def _asked(folder: Path, features: str) -> Request:
     )
 
 
-def speed(asked: Request, processes: int, seconds: float) -> float:
+def speed(asked: Request, engine: Engine, seconds: float) -> float:
     """Clips a second of warm processes, over as many clips as take these seconds."""
     job = Job(tuple(asked.wanted.variants.values()), asked.dataset.sample_rate, asked.dataset.samples)
-    with engines.opened("processes", processes, None) as engine:
-        found = survey(asked)
-        expected = cost(asked, found, engine)  # also warms every process up
-        clips = int(seconds * processes / expected.seconds_a_clip)
-        rows = np.resize(found.clips, max(clips, 100))
-        begun = time.perf_counter()
-        for _ in engine(job, batches(asked, found.todo, rows, batch_length(found, expected))):
-            pass
-        return len(rows) / (time.perf_counter() - begun)
+    found = survey(asked)
+    expected = cost(asked, found, engine)  # also warms every process up
+    clips = int(seconds * engine.processes / expected.seconds_a_clip)
+    rows = np.resize(found.clips, max(clips, 100))
+    begun = time.perf_counter()
+    for _ in engine(job, batches(asked, found.todo, rows, batch_length(found, expected))):
+        pass
+    return len(rows) / (time.perf_counter() - begun)
 
 
 def cost_curves(folder: Path, counts: tuple[int, ...]) -> dict[str, Curve]:
@@ -145,8 +149,11 @@ def picture(speeds: dict[str, Curve], costs: dict[str, Curve], path: Path) -> No
         first = min(curve)
         straight = [curve[first] * count / first for count in curve]
         left.plot(list(curve), straight, "--", color=line[0].get_color(), alpha=0.5)
+    counts = list(speeds[WAIT])
     left.axvline(os.cpu_count() or 1, color="0.7", zorder=0)
     left.set(xscale="log", yscale="log", xlabel="processes", ylabel="clips a second")
+    left.set_xticks(counts, map(str, counts))
+    left.minorticks_off()
     left.set_title(f"dashed: proportional; grey: this machine's {os.cpu_count()} cores", fontsize=9)
     for name, curve in costs.items():
         right.plot(list(curve), list(curve.values()), marker="o", label=name)
