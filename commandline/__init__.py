@@ -16,7 +16,7 @@ from commandline.options import (
     words,
 )
 from commandline.parse import parse
-from commandline.show import count, duration, progress, size, text_table
+from commandline.show import count, duration, progress, size, tell, text_table
 
 __all__ = [
     "DataOptions",
@@ -32,6 +32,7 @@ __all__ = [
     "parse",
     "progress",
     "size",
+    "tell",
     "text_table",
     "words",
 ]

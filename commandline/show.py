@@ -34,6 +34,11 @@ def progress(
     )
 
 
+def tell(text: str) -> None:
+    """On standard error, at once: standard output is for the answers."""
+    print(text, file=sys.stderr, flush=True)
+
+
 class _LogLines:
     """What tqdm draws over one line of a terminal, as lines of a log."""
 

@@ -16,7 +16,6 @@ import json
 import os
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from commandline import RequestError
+from commandline import RequestError, tell
 from features_cache.checks import crc_matches
 from features_cache.layout import DamagedFile, forget, read_header
 from features_cache.locks import FOLDER, Lock, lock
@@ -156,7 +155,7 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
                 f"these clips are being written by {blocking}; wait for it to end, or add WAIT=1 (--wait)"
             )
         if not told:
-            print(f"waiting for {blocking}", file=sys.stderr, flush=True)
+            tell(f"waiting for {blocking}")
             told = True
         time.sleep(POLL_SECONDS)
 
@@ -191,7 +190,7 @@ def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
     """Make what a run left behind trustworthy and remove its claim."""
     with Lock(marker.with_suffix(".writing")):  # from here on none of its workers writes
         if claim.boot != boot:
-            print(f"a run was cut off with the system: checking what it did ({claim})", file=sys.stderr)
+            tell(f"a run was cut off with the system: checking what it did ({claim})")
             for name in claim.features:
                 _forget_damage(folder / f"{name}.h5")
         _to_disk(folder, claim.features)

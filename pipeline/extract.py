@@ -1,12 +1,11 @@
 """`python -m pipeline features`: every wanted feature of every clip, into the cache, in parallel."""
 
-import sys
 import time
 from contextlib import AbstractContextManager, ExitStack
 
 import numpy as np
 
-from commandline import RequestError, progress
+from commandline import RequestError, progress, tell
 from features_cache.claims import Handle, claimed
 from features_cache.costs import write_costs
 from features_cache.failures import write_failures
@@ -41,7 +40,7 @@ def run(options: FeaturesCommand) -> int:
     try:
         outcome = extract(asked, options)
     except OSError as error:
-        print(f"stopped: {error}; what is done stays done, the same command goes on", file=sys.stderr)
+        tell(f"stopped: {error}; what is done stays done, the same command goes on")
         return 1
     if not options.prepare:
         print(receipt(asked, options, outcome, time.perf_counter() - begun))

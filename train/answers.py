@@ -1,14 +1,13 @@
 """Answers as tables: one row a clip, told to people, as JSON or as CSV."""
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from commandline import text_table
+from commandline import tell, text_table
 from train.trained import Probabilities
 from train.trained_options import PredictOptions
 
@@ -66,8 +65,3 @@ def complain(failures: Mapping[Path, str], total: int) -> int:
     if failures:
         tell(f"{len(failures)} of {total} files could not be heard")
     return 1 if failures else 0
-
-
-def tell(text: str) -> None:
-    """On standard error: standard output is for the answers."""
-    print(text, file=sys.stderr)

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from commandline import RequestError
+from commandline import RequestError, tell
 from train.predict import Hearing
 from train.trained import Trained, open_trained
 from train.trained_options import ListenOptions
@@ -67,10 +67,9 @@ def listen(options: ListenOptions) -> int:
     trained = open_trained(options)
     hearing = Hearing(trained.config)
     computing = _warm_up(trained, hearing)
-    print(
+    tell(
         f"each {options.hop:g} s an answer on the last {trained.config['duration']:g} s; "
-        f"latency {options.hop + computing:.2f} s at most ({computing:.2f} s of it computing)",
-        file=sys.stderr,
+        f"latency {options.hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
     )
     ear = Ear(sys.stdin.buffer, options, hearing.sample_rate, hearing.samples)
     step, heard, ended = round(options.hop * hearing.sample_rate), 0, False

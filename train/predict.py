@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, duration, nearest, progress
+from commandline import RequestError, duration, nearest, progress, tell
 from features_cache import Cache, cache_folder
 from features_cache.names import parse_channel
 from features_cache.writer import to_stored
@@ -24,7 +24,7 @@ from pipeline import audio
 from pipeline.clip import Clip
 from pipeline.features import REGISTRY, Variant, resolve
 from train import runs, timeline
-from train.answers import compare, complain, show, table_of, tell
+from train.answers import compare, complain, show, table_of
 from train.trained import AT_ONCE, Probabilities, Trained, Values, open_trained
 from train.trained_options import PredictOptions
 from train.windows import Samples, Window, resampled, windows

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import os
 import platform
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from commandline import RequestError, make_command, words
+from commandline import RequestError, make_command, tell, words
 from features_cache.locks import Lock
 from train import distributed, fold, loop, plan, runs, spread, summary, trackers
 from train.arithmetic import Arithmetic, candidates, choose, device_of, step_seconds
@@ -42,7 +41,7 @@ def run(options: RunOptions) -> int:
     try:
         folder = execute(options)
     except Failed as failure:
-        print(f"failed: {failure}", file=sys.stderr)
+        tell(f"failed: {failure}")
         return 1
     if folder is not None:
         print(summary.tell(folder))
@@ -59,7 +58,7 @@ def execute(options: RunOptions) -> RunFolder | None:
         _say_once(f"{options.model} has no use for {', '.join(chosen.unused).upper()}")
     waiting = [one for one in chosen.wanted_folds if known is None or one not in folder.finished]
     if not waiting:
-        _say(f"{folder.path} has these folds already")
+        tell(f"{folder.path} has these folds already")
         _update(folder, options)
         return folder
     devices = [device_of(one) for one in options.device.split()]
@@ -121,13 +120,13 @@ def agree_with(folder: RunFolder, chosen: Plan) -> dict[str, Any] | None:
 def _tell_left_out(chosen: Plan, unusable: dict[str, str], folds: Iterable[int]) -> None:
     absent = len(chosen.cache.clips) - int(chosen.cache.readable(chosen.channels).sum())
     if absent:
-        _say(f"{absent} clips left out: {chosen.features} is not there for them")
+        tell(f"{absent} clips left out: {chosen.features} is not there for them")
     if unusable:
         some = "; ".join(f"{clip}: {reason}" for clip, reason in list(unusable.items())[:NAMED_CLIPS])
-        _say(f"{len(unusable)} clips left out ({some}); make features computes damaged ones again")
+        tell(f"{len(unusable)} clips left out ({some}); make features computes damaged ones again")
     for one in folds:
         for sentence in fold.shortcomings(chosen, one):
-            _say(sentence)
+            tell(sentence)
 
 
 def _fit_folds(chosen: Plan, waiting: list[int]) -> None:
@@ -180,7 +179,7 @@ class Training:
             fold.train(prepared, self.plan, follower)
             if self.world.first:
                 outcome = _outcome(RunFolder(self.plan.path), number)
-                _say(f"{label}: {_line(outcome)}")
+                tell(f"{label}: {_line(outcome)}")
         except loop.Diverged as diverged:
             raise Failed(self._diverged(number, diverged)) from diverged
         except (RuntimeError, MemoryError) as error:
@@ -202,7 +201,7 @@ class Training:
             return None
         choice = Arithmetic.restore(known)
         if torch.device(choice.device).type != torch.device(device).type:
-            _say(f"this run began on {choice.device} and goes on on {device}: with other bits than there")
+            tell(f"this run began on {choice.device} and goes on on {device}: with other bits than there")
             return None
         return choice.on(device)
 
@@ -318,8 +317,4 @@ def _update(run: RunFolder, options: RunOptions) -> None:
 @functools.cache
 def _say_once(sentence: str) -> None:
     """Not again for every run of a sweep."""
-    _say(sentence)
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+    tell(sentence)

@@ -4,11 +4,10 @@ A candidate is a run with VAL=group and BLIND=1 in runs/search, which no report 
 scored. The winner is then trained as an ordinary run and tested once.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from commandline import RequestError, text_table
+from commandline import RequestError, tell, text_table
 from features_cache import Channel, parse_list
 from train import plan, run, summary
 from train.models import unfit
@@ -33,12 +32,12 @@ def greedy(options: SweepOptions) -> int:
             break
         score, winner = ranking[0]
         if best is not None and score <= best:
-            _say(f"nothing more helps: {_text(winner)} is not better than {_text(chosen)}")
+            tell(f"nothing more helps: {_text(winner)} is not better than {_text(chosen)}")
             break
         chosen, best = winner, score
     if not chosen:
         raise RequestError("no candidate could be trained: see above")
-    _say(f"chosen on validation groups: {_text(chosen)}; now tested once")
+    tell(f"chosen on validation groups: {_text(chosen)}; now tested once")
     return run.run(replace(single(options), features=_text(chosen)))
 
 
@@ -60,7 +59,7 @@ def _round(options: SweepOptions, candidates: Sequence[Chosen]) -> list[tuple[fl
     for candidate in candidates:
         done, failures = train_all([replace(common, features=_text(candidate), seed=seed) for seed in seeds])
         for failure in failures:
-            _say(f"failed: {failure.run}: {failure.reason}")
+            tell(f"failed: {failure.run}: {failure.reason}")
         if done and not failures:
             ranking.append((_mean(done, options.select), candidate))
     ranking.sort(key=lambda pair: -pair[0])
@@ -78,7 +77,3 @@ def _mean(done: Sequence[RunFolder], select: str) -> float:
 
 def _text(channels: Chosen) -> str:
     return "+".join(map(str, channels))
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)

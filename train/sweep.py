@@ -1,11 +1,10 @@
 """Several runs: the product of the lists that are given. What is finished is skipped, failures are listed."""
 
 import itertools
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
-from commandline import RequestError, duration, make_command, parse, text_table, words
+from commandline import RequestError, duration, make_command, parse, tell, text_table, words
 from features_cache import Channel, parse_list
 from train import plan, recipes, run, runs, summary
 from train.models import unfit
@@ -34,7 +33,7 @@ def sweep(options: SweepOptions, given: Sequence[str]) -> int:
         print(table(done))
         print(f"next: {make_command('analysis', *words(options, run.PLACES_OF_ANALYSIS))}")
     for failure in failures:
-        print(f"failed: {failure.run}: {failure.reason}", file=sys.stderr)
+        tell(f"failed: {failure.run}: {failure.reason}")
     return 1 if failures else 0
 
 
@@ -51,7 +50,7 @@ def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]
         ):
             features = "+".join(map(str, channels))
             if reason := unfit(model, [channel.name for channel in channels]):
-                print(f"passed over: {features} with {model}: {reason}", file=sys.stderr)
+                tell(f"passed over: {features} with {model}: {reason}")
                 continue
             yield replace(single(chosen), features=features, model=model, augment=augment, seed=seed)
 
@@ -77,7 +76,7 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[runs.RunFolder], list[Fa
     done, failures = [], []
     for number, job in enumerate(jobs, 1):
         name = f"{job.features} {job.model} seed {job.seed}"
-        print(f"run {number} of {len(jobs)}: {name}", file=sys.stderr, flush=True)
+        tell(f"run {number} of {len(jobs)}: {name}")
         try:
             folder = run.execute(job)
         except (RequestError, run.Failed) as error:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from train.answers import tell
+from commandline import tell
 from train.trained import Probabilities, Values
 from train.windows import Samples, Window
 
