@@ -4,7 +4,7 @@ Each clip has a difficulty that all runs share in part, as real networks do; a r
 about exactly 70 % of the clips, the easiest for it. What it is wrong about goes to a neighbouring class
 every second time, so that a confusion matrix has a pattern.
 
-    python -m bench.made_runs --runs /tmp/runs --count 6
+    python -m bench.made_runs --runs made --count 6
 """
 
 from collections.abc import Mapping, Sequence

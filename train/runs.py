@@ -139,8 +139,8 @@ def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
 def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[RunFolder]:
     """The runs that `wanted` names: words, each a name, a path, a unique prefix of a name, or `last`.
 
-    `dataset/name` tells runs of the same name apart; it and a path may hold blanks. RequestError, with the nearest name, where a word fits
-    none or several.
+    `dataset/name` tells runs of the same name apart; it and a path may hold blanks. RequestError, with the
+    nearest name, where a word fits none or several.
     """
     known = find(runs, dataset)
     if not wanted.split():

@@ -1,4 +1,4 @@
-"""Every figure of the registry draws sensible data into the axes it is given; helpers by known answers."""
+"""Every figure of the registry draws sensible data into the axes it is given; what is computed on the way, by known answers."""
 
 import re
 import warnings
