@@ -37,7 +37,6 @@ KINDS = {
     "caf": ("CAF", "PCM_16"),
 }
 RATE, SECONDS = 22_050, 1.0
-SAMPLES_BEGIN = {"wav": 44, "aiff": 54, "au": 24}  # bytes of a header whose sizes are known
 MOST_MEMORY = 1e9  # bytes, of all processes of the command together
 GOOD, BAD, EITHER = "done", "named", "done or named"
 

@@ -1,4 +1,4 @@
-"""Every figure of the registry draws sensible data into the axes it is given; what is computed on the way, by known answers."""
+"""Every figure of the registry draws into the axes it is given; what it computes, by known answers."""
 
 import re
 import warnings

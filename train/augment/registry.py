@@ -52,7 +52,7 @@ def _where(channels: tuple[str, ...], axes: tuple[str, ...], device: torch.devic
 
 
 Strength = float | tuple[int, int]
-Transform = Callable[[Batch, Strength, torch.Generator], Batch]
+Transform = Callable[..., Batch]  # (batch, strength, generator)
 AUGMENTS: dict[str, "Augment"] = {}
 
 
@@ -61,7 +61,7 @@ class Augment:
     """One entry: what it does, its default strength, the greatest one, the kinds of model it serves."""
 
     name: str
-    transform: Callable[..., Batch]
+    transform: Transform
     default: float
     most: float
     kinds: tuple[str, ...]
@@ -88,10 +88,10 @@ class Augment:
 
 def augment(
     *, default: float, most: float, kinds: tuple[str, ...] = ("image", "wave")
-) -> Callable[[Callable[..., Batch]], Callable[..., Batch]]:
+) -> Callable[[Transform], Transform]:
     """Decorator: enter a function (batch, strength, generator) -> batch under its own name."""
 
-    def enter(transform: Callable[..., Batch]) -> Callable[..., Batch]:
+    def enter(transform: Transform) -> Transform:
         name = transform.__name__
         if name in AUGMENTS:
             raise ValueError(f"augmentation {name!r} is registered twice")
