@@ -65,8 +65,8 @@ def test_clips_that_are_not_done_are_no_failure(cache):
     assert verify(options(cache)) == 0
 
 
-def test_a_mistyped_dataset_gets_the_nearest_and_the_list(cache):
-    options = {"data": cache.parent.parent, "dataset": cache.parent.name + "x"}
-    for command, given in ((info, DatasetOptions(**options)), (verify, ShareOptions(**options))):
-        with pytest.raises(RequestError, match=r"did you mean.*Known: .*esc10, esc50.*synth"):
-            command(given)
+def test_a_mistyped_dataset_gets_the_nearest_and_the_list(tmp_path):
+    given = {"data": tmp_path, "dataset": "esc05"}
+    for command, options in ((info, DatasetOptions(**given)), (verify, ShareOptions(**given))):
+        with pytest.raises(RequestError, match=r"did you mean.*Known: esc10, esc50, synth"):
+            command(options)
