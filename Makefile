@@ -55,7 +55,7 @@ demo: $(environment)
 	@$(python) -m demo $(given)
 test: $(test_environment)
 	@$(python) -m commandline known $(given)
-	@$(python) -m pytest
+	@$(python) -m pytest -n auto --maxprocesses 4 --dist loadfile
 setup: $(environment)
 	@$(python) -m commandline known $(given)
 data: $(environment)
