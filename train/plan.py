@@ -140,7 +140,7 @@ class Plan:
                 for channel, feature in zip(self.channels, features)
             ],
             "extraction": extraction(self.cache, [feature.stored for feature in features]),
-            "protocol": protocol(options),
+            "protocol": protocol(options, self.model.kind),
             "hash": self.hash,
             "family": self.family,
             "options": identity(options),
@@ -207,7 +207,7 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
     channels = parse_set(options.features)
     lacking = [channel for channel in dict.fromkeys(channels) if channel not in cache]
     if lacking:
-        hint = nearest("feature", lacking[0].stored, cache.features)
+        hint = nearest("cached feature", lacking[0].stored, cache.features)
         raise RequestError(
             f"the cache {cache.folder} lacks {', '.join(one.stored for one in lacking)} ({hint}): "
             f"{_remedy(cache, lacking)}"
@@ -298,8 +298,8 @@ def _weights(options: RunOptions) -> dict[str, str]:
         return {"weights": hashlib.file_digest(content, "sha256").hexdigest()}
 
 
-def protocol(options: RunOptions) -> str:
-    """In words: who trains, what chooses, which epoch counts."""
+def protocol(options: RunOptions, kind: str) -> str:
+    """In words: who trains, what chooses, which epoch counts (none of a linear model's exact solution)."""
     if options.val == "none":
         others, chosen = "the others", "last epoch"
     else:
@@ -307,4 +307,5 @@ def protocol(options: RunOptions) -> str:
         others = f"the others without {aside}, which validate"
         chosen = f"last epoch, and best epoch by {options.select}"
     task = "the fold's test clips never scored" if options.blind else "each fold tested"
-    return f"{task}, trained on {others}; {options.epochs} epochs, {chosen}"
+    fitted = "exact solution" if kind == "linear" else f"epochs {options.epochs}, {chosen}"
+    return f"{task}, trained on {others}; {fitted}"

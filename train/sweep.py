@@ -57,7 +57,10 @@ def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]
 
 def feature_sets(options: SweepOptions) -> list[tuple[Channel, ...]]:
     """The named sets, and with MAX the unions of up to so many of them."""
-    named = parse_list(options.features, plan.open_cache(options).features)
+    cache = plan.open_cache(options)
+    named = parse_list(options.features, cache.features)
+    for channels in named:  # a name that the cache lacks stops the sweep before its first run
+        plan.find_channels(cache, replace(single(options), features="+".join(map(str, channels))))
     unions = (
         tuple(itertools.chain(*chosen))
         for count in range(1, options.max + 1)
