@@ -137,7 +137,13 @@ def find_sounds(path: Path) -> list[Path]:
         raise RequestError(f"AUDIO={path}: there is no sound file in this folder")
     if not path.parent.is_dir():
         raise RequestError(f"AUDIO={path}: there is no folder {path.parent}")
-    raise RequestError(nearest("sound file", path.name, [file.name for file in path.parent.iterdir()]))
+    raise RequestError(
+        nearest(
+            "sound file",
+            path.name,
+            [file.name for file in path.parent.iterdir() if audio.SOUNDS.fullmatch(file.name)],
+        )
+    )
 
 
 def hear(trained: Trained, files: Sequence[Path], heard: Heard, fold: int | None = None) -> Probabilities:
