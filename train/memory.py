@@ -7,7 +7,8 @@ from torch import nn
 
 from train.arithmetic import Arithmetic
 
-SIGNS = ("can't allocate memory", "not enough memory", "out of memory")  # torch has a class for a GPU's only
+# torch has a class for a GPU's shortage only; the last sign is oneDNN's, whose kernels then cannot be built.
+SIGNS = ("can't allocate memory", "not enough memory", "out of memory", "could not create a primitive")
 
 
 def is_shortage(error: BaseException) -> bool:
