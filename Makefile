@@ -1,7 +1,7 @@
 # Each target is one line over a Python module; the same line works without make.
 # Variables count only when given on this command line, and reach the module unread, in one word.
 #
-#: make demo        set up, synthesise a dataset, extract, train two feature sets, report: 5 minutes
+#: make demo        set up, synthesise a dataset, extract, train two feature sets, report: 3 minutes
 #: make test        set up and run the test suite
 #: make setup       only the environment, .venv
 #: make data        download, verify, unpack a dataset            python -m pipeline data
