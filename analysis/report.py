@@ -90,10 +90,7 @@ def next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
         return make_command("train", *where, "FEATURES=mel+mfcc+chroma")
     if kind == "one run":
         return make_command("sweep", *where, "FEATURES=mel mel+mfcc")
-    again = make_command(
-        "train", *where, f"FEATURES={trained[0].features}", f"MODEL={trained[0].model}", "SEED=1"
-    )
-    return f"{again}   (another seed shows the training noise)"
+    return f"{make_command('train', *where, *trained[0].again)}   (another seed shows the training noise)"
 
 
 def _content(place: Workplace, damage: list[Problem]) -> Content:

@@ -40,6 +40,7 @@ class RunSection:
     confused: Grid
     beside: list[Saved]
     blocks: list[Block]
+    again: list[str]  # NAME=value words that train it with the next seed
 
 
 def section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rates: bool) -> RunSection:
@@ -71,7 +72,14 @@ def section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rate
         confused=grid(f"{page.slug(run.name)}-confused", confused.head(CONFUSED_SHOWN), columns),
         beside=[_reliability(run, folder)] if drawn else [],
         blocks=blocks,
+        again=another_seed(run),
     )
+
+
+def another_seed(run: Run) -> list[str]:
+    """The words of the run's own configuration, with the first seed after those that are there."""
+    named = [f"FEATURES={run.features}", f"MODEL={run.model}"]
+    return [*run.config.get("command", named), f"SEED={max(run.seeds) + 1}"]
 
 
 def _by_class(run: Run, folder: Path) -> list[Block]:

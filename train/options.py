@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from commandline import DatasetOptions, RequestError, RunsOptions
+from commandline import DatasetOptions, RequestError, RunsOptions, words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +188,13 @@ def identity(options: RunOptions) -> dict[str, Any]:
         for name, value in dataclasses.asdict(options).items()
         if name in defaults().keys() - NO_IDENTITY
     }
+
+
+def configuration(options: RunOptions) -> list[str]:
+    """The NAME=value words that train this configuration again, to which a seed is to be added."""
+    named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
+    others = [name for name in (*identity(options), "tag") if name not in PLACED | {"seed"}]
+    return [*named, *words(options, others)]
 
 
 def differences(options: RunOptions, standard: dict[str, Any]) -> list[str]:

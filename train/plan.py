@@ -34,6 +34,7 @@ from train.options import (
     AUTO_AUGMENT,
     RunOptions,
     check_bounds,
+    configuration,
     differences,
     identity,
     without_unused,
@@ -144,6 +145,7 @@ class Plan:
             "hash": self.hash,
             "family": self.family,
             "options": identity(options),
+            "command": configuration(options),
             **fingerprint(self.cache, self.channels, self.table),
         }
 

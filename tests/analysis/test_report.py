@@ -139,14 +139,14 @@ def test_run_limits_the_report(workshop: SimpleNamespace) -> None:
 def test_what_comes_next_is_trained_never_fused(workshop: SimpleNamespace) -> None:
     (job,) = jobs(workshop.options(run=("mel+r",)))
     sections = [
-        SimpleNamespace(model="fusion", features="mel,rms"),
-        SimpleNamespace(model="cnn4", features="rms"),
+        SimpleNamespace(model="fusion", again=["FEATURES=mel,rms", "MODEL=fusion", "SEED=1"]),
+        SimpleNamespace(model="cnn4", again=["FEATURES=rms", "MODEL=cnn4", "EPOCHS=3", "SEED=2"]),
     ]
     said = next_command(job, sections, "tie")
     assert said.startswith(
         f"make train DATASET=tones DATA={workshop.root / 'data'} RUNS={workshop.root / 'runs'} "
     )
-    assert " FEATURES=rms MODEL=cnn4 SEED=1 " in said and "RUN=" not in said
+    assert " FEATURES=rms MODEL=cnn4 EPOCHS=3 SEED=2 " in said and "RUN=" not in said
 
 
 def test_without_a_dataset_every_one_that_has_runs_or_a_cache(

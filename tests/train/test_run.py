@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from commandline import RequestError
+from commandline import RequestError, parse
 from features_cache import bring
 from features_cache.index import read_index, write_index
 from tests.train.little import CLASSES, clip_table, fill
@@ -78,6 +78,16 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(options, tmp_pa
     files = [(one.fold(2) / "predictions.csv").read_bytes() for one in (first, again, other)]
     assert files[0] == files[1] != files[2]
     assert first.family == other.family and first.config["hash"] != other.config["hash"]
+
+
+def test_the_recorded_words_train_the_same_configuration(options):
+    first = run.execute(options)
+    places = [f"DATASET={options.dataset}", f"DATA={options.data}", f"RUNS={options.runs}"]
+    again = parse(RunOptions, [*first.config["command"], *places])
+    assert plan.make(again).hash == first.config["hash"]
+    other = parse(RunOptions, [*first.config["command"], "SEED=7", *places])
+    assert plan.make(other).family == first.config["family"]
+    assert plan.make(other).hash != first.config["hash"]
 
 
 def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options, capsys):
