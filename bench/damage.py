@@ -21,7 +21,7 @@ from commandline import RequestError, main, progress
 from features_cache import Cache, UnreadableClips
 from features_cache.index import read_index
 from features_cache.layout import read_header
-from features_cache.verify import verify
+from features_cache.tools.verify import verify
 from pipeline.extract import extract
 from pipeline.options import FeaturesCommand
 from pipeline.request import request

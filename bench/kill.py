@@ -31,11 +31,12 @@ from tqdm import tqdm
 import features_cache
 from bench.changing import SAMPLE_RATE, Sounds
 from commandline import main, progress
-from features_cache.checks import FINGERPRINT
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
+from features_cache.hdf5 import DamagedFile
 from features_cache.index import feature_files, read_index
-from features_cache.layout import DamagedFile, FeatureFile, read_header
+from features_cache.layout import FeatureFile, read_header
 from features_cache.locks import FOLDER
+from features_cache.state import FINGERPRINT
 from features_cache.writer import to_stored
 from pipeline import audio, workers
 from pipeline.clip import Clip

@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from commandline import main, size, text_table
 from features_cache import Cache, bring
 from features_cache.fingerprint import clip_keys, fingerprints
-from features_cache.index import refresh, with_sources
-from features_cache.layout import STATE, FeatureSpec, read_header, write_structure
-from features_cache.storage import write_at
-from features_cache.table import complete
-from features_cache.writer import state_word
+from features_cache.index import refresh
+from features_cache.layout import FeatureSpec, read_header, write_structure
+from features_cache.state import state_word, write_clip
+from features_cache.table import complete, with_sources
 
 SHAPES = {"mel": (128, 431), "mfcc": (40, 431), "chroma": (12, 431)}
 BATCH = 32
@@ -133,7 +132,6 @@ def sparse(folder: Path, clips: int, rng: np.random.Generator) -> list[str]:
             stored=name,
             feature=name,
             parameters={},
-            version=0,
             units="",
             row_axis=np.arange(shape[0], dtype=float),
             row_unit="",
@@ -146,9 +144,7 @@ def sparse(folder: Path, clips: int, rng: np.random.Generator) -> list[str]:
         values = rng.normal(size=shape).astype(np.float16)
         with file.path.open("r+b", buffering=0) as opened:
             for row, fingerprint in zip(chosen.tolist(), fingerprints(keys, spec.key).tolist(), strict=True):
-                write_at(opened.fileno(), values.data, file.values_offset + row * file.clip_bytes)
-                word = np.array(state_word(fingerprint, values), STATE).tobytes()
-                write_at(opened.fileno(), word, file.state_offset + row * STATE.itemsize)
+                write_clip(opened.fileno(), file, row, values, state_word(fingerprint, values))
     refresh(folder, with_sources(table, None), settings)
     return _read_sparse(folder, chosen)
 

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from features_cache.index import with_sources
-from features_cache.table import CLIP_COLUMNS
+from features_cache.table import CLIP_COLUMNS, with_sources
 from pipeline.clip import Clip
 from pipeline.datasets import Dataset
 from pipeline.features import feature

@@ -7,9 +7,9 @@ from tyro.conf import Positional
 
 from commandline import DatasetOptions, RequestError, main, nearest, size
 from commandline.parse import Command
+from features_cache.cache import Cache
 from features_cache.location import cache_folder, refuse_unknown
 from features_cache.names import parse_list
-from features_cache.reader import Cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +38,15 @@ class FileOptions(DatasetOptions):
 
 def info(options: DatasetOptions) -> None:
     """What a cache holds: features, clips done, megabytes, rounding, parameters, versions."""
-    from features_cache.info import describe
+    from features_cache.tools.info import describe
 
     print(describe(_cache(options)))
 
 
 def verify(options: ShareOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
-    from features_cache.share import verify_export
-    from features_cache.verify import verify as verdicts
+    from features_cache.tools.share import verify_export
+    from features_cache.tools.verify import verify as verdicts
 
     if options.file:
         wrong = verify_export(options.file)
@@ -61,7 +61,7 @@ def verify(options: ShareOptions) -> int:
 
 def export(options: ShareOptions) -> int:
     """Write chosen features to one compressed file."""
-    from features_cache.share import export as write
+    from features_cache.tools.share import export as write
 
     cache = _cache(options)
     target = options.file or Path(f"{cache.settings['dataset']}-features.h5")
@@ -75,7 +75,7 @@ def export(options: ShareOptions) -> int:
 
 def import_(options: FileOptions) -> None:
     """Put the features of an exported file into a cache."""
-    from features_cache.share import import_ as read
+    from features_cache.tools.share import import_ as read
 
     folder = cache_folder(options.dataset, options.data, options.name)
     print(f"{folder}: {', '.join(read(options.file, folder))}")

@@ -12,7 +12,6 @@ where a clip's audio changes later, its row no longer counts as done.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from commandline import RequestError
 from features_cache.fingerprint import clip_keys, fingerprints
-from features_cache.index import read_index, refresh, with_sources
-from features_cache.layout import FeatureSpec, encoded
+from features_cache.hdf5 import encoded
+from features_cache.index import read_index, refresh
+from features_cache.layout import FeatureSpec
 from features_cache.location import BROUGHT, is_cache
 from features_cache.names import Value, parse_channel
-from features_cache.table import complete
-from features_cache.writer import install, state_word, to_stored
+from features_cache.state import state_word
+from features_cache.table import complete, with_sources
+from features_cache.writer import install, to_stored
 
 
 def create_cache(
@@ -86,7 +87,6 @@ def create_feature(
         stored=name,
         feature=name,
         parameters=dict(parameters or {}),
-        version=0,
         units=units,
         row_axis=_axis(name, "row", row_axis, array.shape[1]),
         row_unit=row_unit,
@@ -95,7 +95,6 @@ def create_feature(
         sample_rate=settings["sample_rate"],
         samples=settings["samples"],
         dtype=dtype,
-        created=datetime.now().astimezone().isoformat(" ", "seconds"),
     )
     rows, states = _rows(clips, clip_ids, name), fingerprints(clip_keys(clips), spec.key)
     install(folder, spec, encoded(clips["clip_id"].tolist()), _clips(spec, array, clip_ids, rows, states))

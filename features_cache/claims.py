@@ -19,18 +19,18 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import psutil
 
 from commandline import RequestError, tell
-from features_cache.checks import crc_matches
-from features_cache.layout import DamagedFile, forget, read_header
+from features_cache.hdf5 import DamagedFile
+from features_cache.layout import now, read_header
 from features_cache.locks import FOLDER, Lock, lock
-from features_cache.storage import sync
+from features_cache.state import forget, intact
+from features_cache.storage import replaced, sync
 
 POLL_SECONDS = 0.5
 
@@ -46,7 +46,7 @@ class RunIsGone(OSError):
 class Claim:
     """Rows `first` to `last` (not included) of the clip table, in these features."""
 
-    features: tuple[str, ...]
+    features: Sequence[str]
     first: int
     last: int
     host: str
@@ -56,9 +56,8 @@ class Claim:
 
     def overlaps(self, other: "Claim") -> bool:
         """Whether some clip of some feature is in both."""
-        return bool(set(self.features) & set(other.features)) and max(self.first, other.first) < min(
-            self.last, other.last
-        )
+        rows = max(self.first, other.first) < min(self.last, other.last)
+        return rows and bool(set(self.features) & set(other.features))
 
     def __str__(self) -> str:
         shown = ", ".join(self.features[:3]) + (", …" if len(self.features) > 3 else "")
@@ -81,7 +80,7 @@ class Writing:
         self._locked = handle.locked
         try:
             self._claim = Lock(handle.marker, create=False)
-            self._writing = Lock(handle.marker.with_suffix(".writing"), create=False)
+            self._writing = Lock(_writing(handle.marker), create=False)
         except FileNotFoundError:
             raise RunIsGone from None
 
@@ -102,16 +101,14 @@ class Writing:
 @contextmanager
 def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
     """Admit this run, or tell who is in the way; at the end everything is on the disk and the claim gone."""
-    claim = Claim(tuple(features), *rows, socket.gethostname(), os.getpid(), _now(), boot_id())
+    claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
     # absolute, since workers on other machines have other working folders
     marker = folder.absolute() / FOLDER / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
     with _admit(folder, claim, marker, wait):
         try:
             yield Handle(marker, _is_locked(marker))
         finally:
-            _to_disk(folder, claim.features)
-            marker.unlink(missing_ok=True)
-            marker.with_suffix(".writing").unlink(missing_ok=True)
+            _remove(folder, marker, claim)
 
 
 def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
@@ -119,15 +116,14 @@ def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
     found = []
     for marker in sorted((folder / FOLDER).glob("run-*.json")):
         with suppress(FileNotFoundError, ValueError, TypeError):  # it ended just now, or lost its content
-            claim = Claim(**json.loads(marker.read_text()))
-            found.append((marker, replace(claim, features=tuple(claim.features)), _is_locked(marker)))
+            found.append((marker, Claim(**json.loads(marker.read_text())), _is_locked(marker)))
     return found
 
 
 def holder(folder: Path, feature: str) -> str:
     """Who lives and claims clips of this feature."""
-    alive = [str(claim) for _, claim, lives in claims(folder) if lives and feature in claim.features]
-    return alive[0] if alive else "another process"
+    alive = (str(claim) for _, claim, lives in claims(folder) if lives and feature in claim.features)
+    return next(alive, "another process")
 
 
 def boot_id() -> str:
@@ -160,6 +156,48 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
         time.sleep(POLL_SECONDS)
 
 
+def _place(marker: Path, claim: Claim) -> Lock:
+    """Lock the file before it has its name: nobody sees a claim that is not locked yet."""
+    try:
+        with replaced(marker) as draft:
+            held = Lock(draft)
+            held.take()
+            draft.write_text(json.dumps(asdict(claim), indent=1))
+        Lock(_writing(marker)).release()
+    except OSError as error:
+        raise RequestError(f"{marker.parent} cannot be written: {error.strerror}") from error
+    return held
+
+
+def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
+    """Make what a run left behind trustworthy and remove its claim."""
+    with Lock(_writing(marker)):  # from here on none of its workers writes
+        if claim.boot != boot:
+            tell(f"a run was cut off with the system: checking what it did ({claim})")
+            for name in claim.features:
+                _forget_damage(folder / f"{name}.h5")
+        _remove(folder, marker, claim)
+
+
+def _forget_damage(path: Path) -> None:
+    """Set the state word to 0 where a clip's bytes are not those that it speaks of."""
+    with suppress(FileNotFoundError, DamagedFile):
+        file = read_header(path)
+        states = file.map(state=True)
+        done = np.flatnonzero(states)
+        forget(file, done[~intact(file.map(), done, states[done])])
+
+
+def _remove(folder: Path, marker: Path, claim: Claim) -> None:
+    """Its claim goes when all that it wrote is on the disk."""
+    for name in claim.features:
+        with suppress(FileNotFoundError):
+            sync(folder / f"{name}.h5")
+    sync(folder)
+    marker.unlink(missing_ok=True)
+    _writing(marker).unlink(missing_ok=True)
+
+
 def _is_locked(marker: Path) -> bool:
     probe = Lock(marker, create=False)
     try:
@@ -168,50 +206,6 @@ def _is_locked(marker: Path) -> bool:
         probe.release()
 
 
-def _place(marker: Path, claim: Claim) -> Lock:
-    """Lock the file before it has its name: nobody sees a claim that is not locked yet."""
-    draft = marker.with_suffix(".tmp")
-    held = Lock(draft)
-    held.take()
-    try:
-        draft.write_text(json.dumps(asdict(claim), indent=1))
-        sync(draft)
-        draft.replace(marker)
-        Lock(marker.with_suffix(".writing")).release()
-        sync(marker.parent)
-    except OSError as error:
-        held.release()
-        draft.unlink(missing_ok=True)
-        raise RequestError(f"{marker.parent} cannot be written: {error.strerror}") from error
-    return held
-
-
-def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
-    """Make what a run left behind trustworthy and remove its claim."""
-    with Lock(marker.with_suffix(".writing")):  # from here on none of its workers writes
-        if claim.boot != boot:
-            tell(f"a run was cut off with the system: checking what it did ({claim})")
-            for name in claim.features:
-                _forget_damage(folder / f"{name}.h5")
-        _to_disk(folder, claim.features)
-        marker.unlink(missing_ok=True)
-        marker.with_suffix(".writing").unlink(missing_ok=True)
-
-
-def _forget_damage(path: Path) -> None:
-    """Set the state word to 0 where a clip's bytes are not those that it speaks of."""
-    with suppress(FileNotFoundError, DamagedFile):
-        file = read_header(path)
-        done = np.flatnonzero(file.map(state=True))
-        forget(file, done[~crc_matches(file, done)])
-
-
-def _to_disk(folder: Path, features: Sequence[str]) -> None:
-    for name in features:
-        with suppress(FileNotFoundError):
-            sync(folder / f"{name}.h5")
-    sync(folder)
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(" ", "seconds")
+def _writing(marker: Path) -> Path:
+    """The file that a worker locks while it writes."""
+    return marker.with_suffix(".writing")

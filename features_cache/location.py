@@ -1,8 +1,10 @@
-"""From `DATASET` to its name and its cache folder: the one rule that every stage uses."""
+"""From `DATASET` to its name and its cache folder, and back: the one rule that every stage uses."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from commandline import RequestError, nearest
+from commandline import DataOptions, RequestError, make_command, nearest
 
 INDEX = "index.h5"
 BROUGHT = "brought"  # the source of a cache that was made without audio
@@ -45,3 +47,14 @@ def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
     if dataset not in NAMED and is_cache(Path(dataset)):
         return Path(dataset)
     return Path(data) / dataset_name(dataset, name) / "features"
+
+
+def remedy(folder: Path, settings: Mapping[str, Any], features: str) -> str:
+    """What to type for features that the cache of this folder and these settings lacks."""
+    source, name, data = settings["source"], settings["dataset"], folder.parent.parent
+    if source == BROUGHT:
+        return "it has no audio; features_cache.bring.create_feature brings a feature"
+    given = [f"DATASET={source}", f"FEATURES={features}"]
+    given += [f"NAME={name}"] if dataset_name(source) != name else []
+    given += [f"DATA={data}"] if data != DataOptions.data else []
+    return f"run {make_command('features', *given)}"

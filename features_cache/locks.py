@@ -2,7 +2,7 @@
 
 `<feature>.lock`   shared by whoever writes clips of it, exclusive for creating or replacing its file
 `preparing.lock`   one run at a time looks what is there and creates files
-`index.lock`       held while index.h5 and failures.csv are replaced
+`index.lock`       held while index.h5 and the CSV files are replaced
 `runs.lock`        held for the moment in which a run is admitted, see claims.py
 """
 

@@ -1,10 +1,9 @@
-"""Who trains, validates and tests: folds drawn by group, and the parts of one fold without a leak.
+"""Who trains, validates and tests: the parts of one fold without a leak.
 
 Pure functions of the clip table (`features_cache.table`). A group is one source recording; no two
 parts of a fold ever share one. Altered copies are only ever trained on.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -35,44 +34,6 @@ class Parts:
     val: Ids = field(default_factory=lambda: NO_IDS)
     statistics: Ids = field(default_factory=lambda: NO_IDS)
     left_out: Ids = field(default_factory=lambda: NO_IDS)
-
-
-def draw_folds(
-    labels: Sequence[str],
-    groups: Sequence[str],
-    folds: int,
-    seed: int,
-    kept: Mapping[str, int] | None = None,
-) -> NDArray[np.int64]:
-    """A fold from 1 to `folds` for every clip: one fold a group, classes spread evenly, seeded.
-
-    `kept` maps groups to folds that stand; only the other groups are drawn, around them.
-    Largest groups first, each to the fold that has least of its classes: the greedy rule of
-    scikit-learn's StratifiedGroupKFold, which cannot take folds that stand.
-    """
-    kept = kept or {}
-    class_of, class_names = pd.factorize(np.asarray(labels, dtype=object))
-    group_of, group_names = pd.factorize(np.asarray(groups, dtype=object))
-    clips_in_class = np.bincount(class_of, minlength=len(class_names))
-    members = _members(group_of, len(group_names))
-    filled = np.zeros((folds, len(class_names)))  # share of each class that a fold already has
-    fold_of_group = np.zeros(len(group_names), dtype=np.int64)
-
-    def put(group: int, fold: int) -> None:
-        fold_of_group[group] = fold
-        np.add.at(filled[fold - 1], class_of[members[group]], 1 / clips_in_class[class_of[members[group]]])
-
-    waiting = []
-    for group, name in enumerate(group_names):
-        if 1 <= kept.get(name, 0) <= folds:
-            put(group, kept[name])
-        else:
-            waiting.append(group)
-    shuffled = np.random.default_rng(seed).permutation(np.array(waiting, dtype=np.int64))
-    for group in sorted(shuffled, key=lambda group: -len(members[group])):
-        share = filled[:, class_of[members[group]]].sum(axis=1).round(9)
-        put(group, 1 + int(np.lexsort((filled.sum(axis=1).round(9), share))[0]))
-    return fold_of_group[group_of]
 
 
 def fold_parts(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int = 0, copies: int = 0) -> Parts:
@@ -158,12 +119,6 @@ def _copies(altered: pd.DataFrame, train: pd.DataFrame, copies: int) -> pd.DataF
             f"run make features COPIES={copies}"
         )
     return altered[(number < copies) & altered["copy_of"].isin(set(train["clip_id"]))]
-
-
-def _members(group_of: NDArray[np.int64], groups: int) -> list[NDArray[np.int64]]:
-    """Positions of every group's clips."""
-    order = np.argsort(group_of, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(group_of, minlength=groups))[:-1])
 
 
 def _folds(table: pd.DataFrame) -> list[int]:

@@ -1,27 +1,27 @@
 """The few calls to the operating system that the protocol rests on, each with its fallback."""
 
-import contextlib
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-BLOCK = bytes(1 << 20)
+BLOCK = 1 << 20  # bytes
 UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 def allocate(path: Path) -> None:
     """Give every byte of a file its place on the disk: a full disk says so here and not in mid-run."""
-    with path.open("r+b") as file:
+    with path.open("r+b", buffering=0) as file:
         length = os.fstat(file.fileno()).st_size
         try:
             os.posix_fallocate(file.fileno(), 0, length)
-            return
-        except AttributeError:
-            pass  # a system without the call
-        except OSError as error:
-            if error.errno not in UNSUPPORTED:
+        except (AttributeError, OSError) as error:  # a system, or a file system, without the call
+            if isinstance(error, OSError) and error.errno not in UNSUPPORTED:
                 raise
-    _rewrite(path, length)
+            for start in range(0, length, BLOCK):  # written as it reads, it is sparse no more
+                file.seek(start)
+                write_at(file.fileno(), file.read(BLOCK), start)
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
@@ -46,26 +46,26 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def temporary(path: Path) -> Path:
-    """The one name under which a file is prepared: its lock is held, so what lies there is a killed run's."""
-    draft = path.with_name(path.name + ".tmp")
+def draft_of(path: Path) -> Path:
+    """The one name under which a file is prepared: whoever does so holds its lock alone."""
+    return path.with_name(path.name + ".tmp")
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A draft to fill, which then takes the place of `path`; what a killed run left there is overwritten."""
+    draft = draft_of(path)
     draft.unlink(missing_ok=True)
-    return draft
+    try:
+        yield draft
+        publish(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def publish(draft: Path, path: Path) -> None:
     """The finished draft takes the place of `path`, now and after a power cut."""
     sync(draft)
     draft.replace(path)
-    with contextlib.suppress(PermissionError):  # some systems open no folders
+    with suppress(PermissionError):  # some systems open no folders
         sync(path.parent)
-
-
-def _rewrite(path: Path, length: int) -> None:
-    """Write what a sparse file reads as, so that it is sparse no more."""
-    with path.open("r+b") as file:
-        for start in range(0, length, len(BLOCK)):
-            file.seek(start)
-            block = file.read(len(BLOCK))
-            file.seek(start)
-            file.write(block)

@@ -50,6 +50,18 @@ def originals(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["copy_of"] == ""]
 
 
+def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
+    """The table with SOURCE_COLUMNS, carried over by clip id from a known one, else 0 and ''."""
+    columns = list(SOURCE_COLUMNS)
+    if known is None:
+        found = pd.DataFrame(index=table.index, columns=columns)
+    else:
+        found = known.set_index("clip_id")[columns].reindex(table["clip_id"]).set_index(table.index)
+    for name, kind in SOURCE_COLUMNS.items():
+        found[name] = found[name].fillna("" if kind is str else 0).astype(kind)
+    return table.assign(**{name: found[name] for name in columns})
+
+
 def _refuse_bad_ids(ids: pd.Series) -> None:
     if not len(ids):
         raise RequestError("the clip table is empty")

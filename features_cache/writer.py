@@ -6,18 +6,17 @@ Who writes what, in which order, and why a kill between any two lines is harmles
 2. Under the feature's exclusive lock a file is drafted under another name, given its place on the disk,
    filled with the clips that still hold, synchronised and renamed. Killed before the rename: a draft that
    the next run overwrites. Killed after: a whole file.
-3. index.h5 is replaced in the same way, after the files that it links to. Killed before: the next run sees
-   that it is out of date. Until then the old labels stand, and rows are found by clip id, so nothing is
-   mistaken.
-4. Workers write each clip at its own place, state word 0, then the values, then the state word. Killed
-   anywhere in between: the state is 0, and the clip counts as not done.
+3. index.h5 is replaced in the same way, after the files that it links to (index.py). Killed before: the next
+   run sees that it is out of date. Until then the old labels stand, and rows are found by clip id, so nothing
+   is mistaken.
+4. Workers write each clip at its own place, state word 0, then the values, then the state word (state.py).
+   Killed anywhere in between: the state is 0, and the clip counts as not done.
 5. At the end all files are synchronised and the claim is removed. Killed before: see claims.py.
 
 Nobody writes through HDF5 after 2, so no kill can leave its structure half-written.
 """
 
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commandline import RequestError, size
-from features_cache.checks import FINGERPRINT, Standing, standing
+from features_cache.checks import Standing, standing
 from features_cache.claims import Handle, Writing, holder
-from features_cache.layout import STATE, FeatureFile, FeatureSpec, read_header, write_structure
+from features_cache.layout import FeatureFile, FeatureSpec, read_header, write_structure
 from features_cache.locks import Lock, lock
-from features_cache.storage import allocate, publish, temporary, write_at
+from features_cache.state import state_word, write_clip
+from features_cache.storage import allocate, draft_of, replaced
 
-ZERO = bytes(STATE.itemsize)
+Clips = Iterable[tuple[int, NDArray, int]]  # row, stored values, state word
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,6 @@ class ClipWriter:
         self.writing.close()
 
 
-def state_word(fingerprint: int, values: NDArray) -> int:
-    """What says that these values are done."""
-    return int(fingerprint) << int(FINGERPRINT) | zlib.crc32(values.data)
-
-
-def write_clip(descriptor: int, file: FeatureFile, row: int, values: NDArray, state: int) -> None:
-    """State word to 0, values, state word."""
-    place = file.state_offset + row * STATE.itemsize
-    write_at(descriptor, ZERO, place)
-    write_at(descriptor, values.data, file.values_offset + row * file.clip_bytes)
-    write_at(descriptor, np.array(state, STATE).tobytes(), place)
-
-
 def to_stored(values: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
     """The values as they are stored, cast in numpy: HDF5 takes ten times as long. ValueError says why not."""
     if values.shape != shape:
@@ -97,49 +84,42 @@ def ready(
     folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], keys: NDArray[np.uint64]
 ) -> tuple[FeatureFile, Lock]:
     """The feature's file for these clips, made where none fits, and our share of its lock."""
-    held = lock(folder, spec.stored)
+    path, held = folder / f"{spec.stored}.h5", lock(folder, spec.stored)
     if not standing(folder, spec, clip_ids, keys).fits:
         if not held.take():
             raise RequestError(
-                f"{spec.stored}.h5 has to be made again for these clips, and is being written by "
+                f"{path.name} has to be made again for these clips, and is being written by "
                 f"{holder(folder, spec.stored)}; run this again when that has ended"
             )
-        _make(folder, spec, clip_ids, _holding(standing(folder, spec, clip_ids, keys)))
+        _make(path, spec, clip_ids, _holding(standing(folder, spec, clip_ids, keys)))
     held.take(shared=True, wait=True)
-    temporary(folder / f"{spec.stored}.h5")  # a killed run's draft, since whoever drafts holds the lock alone
-    return read_header(folder.absolute() / f"{spec.stored}.h5"), held
+    draft_of(path).unlink(missing_ok=True)  # a killed run's: whoever drafts holds the lock alone
+    return read_header(path.absolute()), held
 
 
-def install(
-    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Iterable[tuple[int, NDArray, int]]
-) -> None:
-    """Make the file of a feature that is not there yet, from (row, stored values, state word)."""
-    with lock(folder, spec.stored):
-        if (folder / f"{spec.stored}.h5").exists():
-            raise RequestError(f"{folder} has {spec.stored} already; remove {spec.stored}.h5 first")
-        _make(folder, spec, clip_ids, clips)
-
-
-def _make(
-    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Iterable[tuple[int, NDArray, int]]
-) -> None:
-    """Draft the file, give it its place on the disk, fill in the clips, put it in place; its lock is held."""
+def install(folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
+    """Make the file of a feature that is not there yet."""
     path = folder / f"{spec.stored}.h5"
-    draft = temporary(path)
+    with lock(folder, spec.stored):
+        if path.exists():
+            raise RequestError(f"{folder} has {spec.stored} already; remove {path.name} first")
+        _make(path, spec, clip_ids, clips)
+
+
+def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
+    """Draft the file, give it its place on the disk, fill in the clips, put it in place; its lock is held."""
     try:
-        write_structure(draft, spec, clip_ids)
-        allocate(draft)
-        file = read_header(draft)
-        with draft.open("r+b", buffering=0) as opened:
-            for row, values, state in clips:
-                write_clip(opened.fileno(), file, row, values, state)
-        publish(draft, path)
+        with replaced(path) as draft:
+            write_structure(draft, spec, clip_ids)
+            allocate(draft)
+            file = read_header(draft)
+            with draft.open("r+b", buffering=0) as opened:
+                for row, values, state in clips:
+                    write_clip(opened.fileno(), file, row, values, state)
     except OSError as error:
         needed = size(len(clip_ids) * spec.clip_bytes)
         reason = os.strerror(error.errno) if error.errno else error  # HDF5 adds three lines of its own
         raise RequestError(f"{path} cannot be made, {needed}: {reason}") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _holding(found: Standing) -> Iterator[tuple[int, NDArray, int]]:

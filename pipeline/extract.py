@@ -7,11 +7,12 @@ import numpy as np
 
 from commandline import RequestError, progress, tell
 from features_cache.claims import Handle, claimed
-from features_cache.costs import write_costs
-from features_cache.failures import write_failures
 from features_cache.index import refresh
-from features_cache.layout import FeatureFile, forget
+from features_cache.layout import FeatureFile
 from features_cache.locks import lock
+from features_cache.state import forget
+from features_cache.tools.costs import write_costs
+from features_cache.tools.failures import write_failures
 from features_cache.writer import ready
 from pipeline import engine as engines
 from pipeline.changes import changes

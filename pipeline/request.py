@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from commandline import RequestError
 from features_cache import cache_folder
 from features_cache.fingerprint import clip_keys
-from features_cache.index import read_index, with_sources
-from features_cache.layout import DamagedFile, FeatureSpec, encoded
-from features_cache.table import CLIP_COLUMNS
+from features_cache.hdf5 import DamagedFile, encoded
+from features_cache.index import read_index
+from features_cache.layout import FeatureSpec
+from features_cache.table import CLIP_COLUMNS, with_sources
 from pipeline.datasets import Dataset
 from pipeline.datasets.copies import kept_copies
 from pipeline.datasets.source import load_for

@@ -3,7 +3,6 @@
 import functools
 import importlib.metadata
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from commandline import RequestError
 from features_cache import parse_list
@@ -56,7 +55,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
         stored=variant.stored,
         feature=variant.name,
         parameters=variant.parameters,
-        version=variant.version,
+        code_version=variant.version,
         units=variant.units,
         row_axis=variant.row_axis(dataset.sample_rate),
         row_unit=variant.row_unit,
@@ -66,7 +65,6 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
         hop_length=int(variant.parameters.get("hop_length") or 0),
         dtype=dtype,
         libraries=libraries(),
-        created=datetime.now().astimezone().isoformat(" ", "seconds"),
     )
 
 

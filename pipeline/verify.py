@@ -10,7 +10,7 @@ from commandline import progress
 from features_cache import Cache, cache_folder, parse_list
 from features_cache.location import refuse_unknown
 from features_cache.reader import StoredFeature, UnreadableClips
-from features_cache.verify import verify
+from features_cache.tools.verify import verify
 from pipeline import alter, audio, reference
 from pipeline.options import VerifyCommand
 

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from commandline import RequestError, make_command, nearest, words
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
-from features_cache.costs import extraction
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
 from features_cache.index import read_index
 from features_cache.location import INDEX, NAMED
 from features_cache.names import parse_channel
 from features_cache.parts import Parts, fold_parts
 from features_cache.table import originals
+from features_cache.tools.costs import extraction
 from train import recipes, runs, schedule, trackers
 from train.augment import Augmenter
 from train.augment import parse as parse_augment

@@ -5,12 +5,14 @@ and the source of the dataset. It also answers for commands that are not told GR
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from commandline import RequestError
-from features_cache.parts import draw_folds
 from features_cache.storage import publish
 from pipeline.datasets.csv_text import read_csv
 
@@ -78,3 +80,47 @@ def with_folds(
     if new:
         return table, (f"folds: {new:,} groups drawn into {folds} folds (seed {seed}), kept in {kept.path}",)
     return table, (f"folds: as drawn before, {kept.path}; delete it to draw again",)
+
+
+def draw_folds(
+    labels: Sequence[str],
+    groups: Sequence[str],
+    folds: int,
+    seed: int,
+    kept: Mapping[str, int] | None = None,
+) -> NDArray[np.int64]:
+    """A fold from 1 to `folds` for every clip: one fold a group, classes spread evenly, seeded.
+
+    `kept` maps groups to folds that stand; only the other groups are drawn, around them.
+    Largest groups first, each to the fold that has least of its classes: the greedy rule of
+    scikit-learn's StratifiedGroupKFold, which cannot take folds that stand.
+    """
+    kept = kept or {}
+    class_of, class_names = pd.factorize(np.asarray(labels, dtype=object))
+    group_of, group_names = pd.factorize(np.asarray(groups, dtype=object))
+    clips_in_class = np.bincount(class_of, minlength=len(class_names))
+    members = _members(group_of, len(group_names))
+    filled = np.zeros((folds, len(class_names)))  # share of each class that a fold already has
+    fold_of_group = np.zeros(len(group_names), dtype=np.int64)
+
+    def put(group: int, fold: int) -> None:
+        fold_of_group[group] = fold
+        np.add.at(filled[fold - 1], class_of[members[group]], 1 / clips_in_class[class_of[members[group]]])
+
+    waiting = []
+    for group, name in enumerate(group_names):
+        if 1 <= kept.get(name, 0) <= folds:
+            put(group, kept[name])
+        else:
+            waiting.append(group)
+    shuffled = np.random.default_rng(seed).permutation(np.array(waiting, dtype=np.int64))
+    for group in sorted(shuffled, key=lambda group: -len(members[group])):
+        share = filled[:, class_of[members[group]]].sum(axis=1).round(9)
+        put(group, 1 + int(np.lexsort((filled.sum(axis=1).round(9), share))[0]))
+    return fold_of_group[group_of]
+
+
+def _members(group_of: NDArray[np.int64], groups: int) -> list[NDArray[np.int64]]:
+    """Positions of every group's clips."""
+    order = np.argsort(group_of, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(group_of, minlength=groups))[:-1])

@@ -9,7 +9,8 @@ from commandline import RequestError
 from features_cache import Cache
 from features_cache.__main__ import FileOptions, ShareOptions, export, import_, info, verify
 from features_cache.index import read_index, refresh
-from features_cache.layout import forget, read_header
+from features_cache.layout import read_header
+from features_cache.state import forget
 from pipeline.options import DatasetOptions
 
 

@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from features_cache.layout import DamagedFile, open_hdf5, read_header
+from features_cache.hdf5 import DamagedFile, opened
+from features_cache.layout import read_header
 
 UNCHUNKED = {"values", "state"}
 
@@ -74,5 +75,5 @@ def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
     with path.open("r+b") as file:
         file.seek(place)
         file.write(bytes(4096))
-    with pytest.raises(DamagedFile, match="frame_axis is damaged"), open_hdf5(path):
+    with pytest.raises(DamagedFile, match="frame_axis is damaged"), opened(path):
         read_header(path).frame_axis  # noqa: B018

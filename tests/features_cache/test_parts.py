@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commandline import RequestError
-from features_cache.parts import Parts, draw_folds, drop_leaking, fold_parts, validation_groups
+from features_cache.parts import Parts, drop_leaking, fold_parts, validation_groups
 
 
 def clip_table(labels: list[str], groups: list[str], folds: list[int], copies: int = 0) -> pd.DataFrame:
@@ -67,37 +67,6 @@ def test_parts_are_disjoint_by_group_and_cover_every_original(table, val, copies
             assert "no clip" in str(error)  # too few groups for that protocol, said and not worked around
             continue
         check_no_leak(table, fold, parts, min(copies, there))
-
-
-@settings(max_examples=40, deadline=None)
-@given(tables(), st.integers(2, 5), st.integers(0, 9))
-def test_drawn_folds_keep_groups_together_and_repeat(table, folds, seed):
-    labels, groups = table["label"].tolist(), table["group"].tolist()
-    drawn = draw_folds(labels, groups, folds, seed)
-    assert set(drawn) <= set(range(1, folds + 1))
-    assert pd.Series(drawn).groupby(groups).nunique().max() == 1
-    assert (draw_folds(labels, groups, folds, seed) == drawn).all()
-
-
-def test_drawn_folds_spread_every_class_evenly():
-    labels = [label for label in "abcde" for _ in range(40)]
-    groups = [str(number // 2) for number in range(200)]
-    counts = pd.crosstab(labels, draw_folds(labels, groups, 5, seed=0))
-    assert counts.shape == (5, 5)
-    assert counts.to_numpy().min() == counts.to_numpy().max() == 8
-
-
-def test_another_seed_draws_other_folds():
-    labels, groups = ["a"] * 50, [str(number) for number in range(50)]
-    assert (draw_folds(labels, groups, 5, seed=0) != draw_folds(labels, groups, 5, seed=1)).any()
-
-
-def test_folds_that_stand_are_kept_and_the_others_fill_up_around_them():
-    kept = {str(number): 1 + number % 2 for number in range(20)}  # folds 1 and 2 are full already
-    groups = [str(number) for number in range(50)]
-    drawn = draw_folds(["a"] * 50, groups, 5, seed=3, kept=kept)
-    assert [int(fold) for fold in drawn[:20]] == list(kept.values())
-    assert np.bincount(drawn, minlength=6)[1:].tolist() == [10] * 5
 
 
 def test_a_training_clip_of_a_tested_source_is_left_out_and_counted():

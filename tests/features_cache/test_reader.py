@@ -11,9 +11,9 @@ import pytest
 from commandline import RequestError
 from features_cache import Cache, UnreadableClips, bring
 from features_cache.index import read_index, refresh
-from features_cache.layout import forget, read_header
+from features_cache.layout import read_header
 from features_cache.names import parse_channel
-from features_cache.writer import write_clip
+from features_cache.state import forget, write_clip
 
 CLIPS = [f"clip{number}" for number in range(8)]
 

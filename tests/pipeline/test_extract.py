@@ -18,7 +18,7 @@ import soundfile
 
 from bench.changing import SAMPLE_RATE, Sounds
 from commandline import RequestError
-from features_cache import Cache, UnreadableClips, bring, writer
+from features_cache import Cache, UnreadableClips, bring, state
 from features_cache.claims import claimed
 from pipeline import extract
 from pipeline.changes import changes
@@ -363,8 +363,8 @@ def test_a_disk_that_fails_in_the_middle_stops_cleanly_and_a_second_run_goes_on(
             raise OSError(errno.ENOSPC, "No space left on device")
         storage_write(descriptor, data, offset)
 
-    storage_write = writer.write_at
-    monkeypatch.setattr(writer, "write_at", full)
+    storage_write = state.write_at
+    monkeypatch.setattr(state, "write_at", full)
     assert extract.run(options(sounds)) == 1
     assert "stopped: [Errno 28] No space left on device; what is done stays done" in capsys.readouterr().err
     monkeypatch.undo()

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from features_cache.fingerprint import clip_keys, fingerprints
-from features_cache.index import refresh, with_sources
+from features_cache.index import refresh
 from features_cache.layout import STATE, FeatureSpec, read_header, write_structure
 from features_cache.storage import write_at
-from features_cache.table import complete
+from features_cache.table import complete, with_sources
 from train import runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,6 @@ def large(tmp_path_factory):
         stored="mel",
         feature="mel",
         parameters={},
-        version=0,
         units="dB",
         row_axis=np.arange(ROWS, dtype=float),
         row_unit="Hz",

@@ -8,9 +8,9 @@ import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from features_cache.cache import Cache
 from features_cache.locks import lock
-from features_cache.reader import Cache
-from features_cache.storage import publish, temporary
+from features_cache.storage import replaced
 
 COSTS = "costs.csv"
 HEADER = ("feature", "seconds_a_clip")
@@ -29,12 +29,10 @@ def write_costs(folder: Path, seconds_a_clip: Mapping[str, float]) -> None:
     """Keep what these features took; what is told of others stays."""
     with lock(folder, "index"):
         known = {**read_costs(folder), **seconds_a_clip}
-        draft = temporary(folder / COSTS)
-        with draft.open("w", newline="", encoding="utf-8") as file:
+        with replaced(folder / COSTS) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(HEADER)
             writer.writerows(sorted(known.items()))
-        publish(draft, folder / COSTS)
 
 
 def extraction(cache: Cache, stored: Iterable[str]) -> dict[str, float]:

@@ -7,7 +7,7 @@ import pytest
 
 from features_cache import Cache
 from features_cache.bring import create_cache, create_feature
-from features_cache.costs import COSTS, extraction, read_costs, write_costs
+from features_cache.tools.costs import COSTS, extraction, read_costs, write_costs
 
 
 @pytest.fixture

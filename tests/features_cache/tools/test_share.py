@@ -7,8 +7,8 @@ import pytest
 from commandline import RequestError
 from features_cache import Cache, bring
 from features_cache.layout import read_header
-from features_cache.share import export, import_, verify_export
-from features_cache.verify import verify
+from features_cache.tools.share import export, import_, verify_export
+from features_cache.tools.verify import verify
 
 CLIPS = [f"clip{number}" for number in range(8)]
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from features_cache import bring
-from features_cache.layout import forget, read_header
-from features_cache.verify import verify
+from features_cache.layout import read_header
+from features_cache.state import forget
+from features_cache.tools.verify import verify
 
 CLIPS = [f"clip{number}" for number in range(8)]
 

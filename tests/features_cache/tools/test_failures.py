@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache.failures import FAILURES, read_failures, write_failures
+from features_cache.tools.failures import FAILURES, read_failures, write_failures
 
 CLIPS = pd.DataFrame({"clip_id": ["a", "b", "c"], "path": ["a.wav", "b.wav", "c.wav"]})
 

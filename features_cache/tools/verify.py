@@ -8,11 +8,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from features_cache.checks import FINGERPRINT, crc_matches, rows_of, states_of
+from features_cache import hdf5
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
+from features_cache.hdf5 import DamagedFile, encoded
 from features_cache.index import feature_files, read_index
-from features_cache.layout import DamagedFile, encoded, open_hdf5, read_attributes, read_column, read_header
+from features_cache.layout import read_header
 from features_cache.location import INDEX
+from features_cache.state import FINGERPRINT, intact, states_at
 
 
 @dataclass(frozen=True)
@@ -65,24 +67,27 @@ def verify_file(
     """Every clip of one file, against the clips and the audio settings of the index."""
     try:
         file = read_header(path)
-        row_of = rows_of(file, ids)
+        row_of = file.rows_of(ids)
         _read_rest(path)
     except DamagedFile as damage:
         return Verdict(path.stem, error=str(damage))
     if not (row_of >= 0).any():
         return Verdict(path.stem, error=f"{path.name} holds no clip of this cache: a file of another one")
-    states = states_of(file.map(state=True), row_of)
+    states = states_at(file.map(state=True), row_of)
     expected = fingerprints(keys, feature_key(file.attributes, settings))
-    foreign = (states != 0) & (states >> FINGERPRINT != expected)
-    sound = (states != 0) & ~foreign
-    damaged = np.zeros(len(ids), bool)
-    damaged[sound] = ~crc_matches(file, row_of[sound])
+    done = states >> FINGERPRINT == expected
+    damaged = done.copy()
+    damaged[done] = ~intact(file.map(), row_of[done], states[done])
 
     def named(mask: NDArray[np.bool_]) -> tuple[str, ...]:
         return tuple(clip.decode() for clip in ids[mask])
 
     return Verdict(
-        path.stem, "", int((sound & ~damaged).sum()), named(states == 0), named(foreign), named(damaged)
+        path.stem,
+        done=int((done & ~damaged).sum()),
+        missing=named(states == 0),
+        foreign=named((states != 0) & ~done),
+        damaged=named(damaged),
     )
 
 
@@ -90,11 +95,11 @@ def _read_rest(path: Path) -> None:
     """Read what no one else does, for its checksums: small datasets, attributes, links."""
 
     def read(name: str, found: h5py.Dataset | h5py.Group) -> None:
-        read_attributes(found)
+        hdf5.read_attributes(found)
         if isinstance(found, h5py.Dataset) and found.chunks:
-            read_column(found.parent, name.rpartition("/")[2])
+            hdf5.read_column(found.parent, name.rpartition("/")[2])
 
-    with open_hdf5(path) as file:
+    with hdf5.opened(path) as file:
         file.visititems(read)
         for name in file:
             link = file.get(name, getlink=True)

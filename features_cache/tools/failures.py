@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features_cache.locks import lock
-from features_cache.storage import publish, temporary
+from features_cache.storage import replaced
 
 FAILURES = "failures.csv"
 HEADER = ("clip_id", "path", "feature", "reason")
@@ -43,9 +43,7 @@ def write_failures(
         new = [
             dict(zip(HEADER, (ids[row], paths[row], feature, reason))) for row, feature, reason in failures
         ]
-        draft = temporary(folder / FAILURES)
-        with draft.open("w", newline="", encoding="utf-8") as file:
+        with replaced(folder / FAILURES) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, HEADER, lineterminator="\n")
             writer.writeheader()
             writer.writerows(kept + new)
-        publish(draft, folder / FAILURES)

@@ -1,0 +1,100 @@
+"""HDF5 as this cache uses it: whatever is read has been checked, and nothing is without a checksum.
+
+Every small dataset is chunked with fletcher32 and has its CRC beside it; texts and attributes are of fixed
+length, since the others lie in HDF5's global heap, which has no checksum. HDF5's own locking is off: no open
+file is ever changed in structure, and network file systems often lack it.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK = 1 << 16  # elements of a chunk of the small datasets
+
+
+class DamagedFile(Exception):
+    """A file of the cache that cannot be read; the message names it and the reason."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """The file for reading; whatever HDF5 finds wrong inside becomes DamagedFile."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise DamagedFile(f"{path.name} cannot be read: {error}") from error
+
+
+def created(path: Path, **options: Any) -> h5py.File:
+    """A new file, in the format of HDF5 1.10, whose indexes have checksums."""
+    return h5py.File(path, "w", libver=("v110", "v110"), locking=False, **options)
+
+
+def read_attributes(group: h5py.Group) -> dict[str, Any]:
+    """Attributes as str and int."""
+    return {
+        key: value.decode() if isinstance(value, bytes) else value.item() if hasattr(value, "item") else value
+        for key, value in group.attrs.items()
+    }
+
+
+def write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
+    """Attributes of fixed length."""
+    for key, value in attributes.items():
+        if isinstance(value, str):
+            text = np.bytes_(value.encode())
+            group.attrs.create(key, text, dtype=h5py.string_dtype("utf-8", max(1, len(text))))
+        else:
+            group.attrs.create(key, np.int64(value))
+
+
+def read_column(group: h5py.Group, name: str) -> NDArray[Any]:
+    """A small dataset whose content has been checked."""
+    column = group[name][()]
+    if zlib.crc32(np.ascontiguousarray(column).data) != group[name].attrs["crc32"]:
+        raise ValueError(f"{name} is damaged")
+    return column
+
+
+def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dataset:
+    """A small dataset; its CRC stands beside it, since fletcher32 takes a page of zeros for a good one."""
+    if column.dtype.kind in "SOUT":
+        column = encoded(column)
+    chunks = (max(1, min(len(column), CHUNK)),)
+    dataset = group.create_dataset(name, data=column, chunks=chunks, fletcher32=True)
+    write_attributes(dataset, {"crc32": zlib.crc32(np.ascontiguousarray(column).data)})
+    return dataset
+
+
+def encoded(texts: NDArray[Any] | Sequence[str]) -> NDArray[np.bytes_]:
+    """Texts, such as clip ids, as they stand in a file: UTF-8, all of the longest one's length.
+
+    One after the other: a million at once are 100 MB more.
+    """
+
+    def each() -> Iterator[bytes]:
+        return (one if isinstance(one, bytes) else str(one).encode() for one in texts)
+
+    width = max(map(len, each()), default=0) or 1
+    return np.fromiter(each(), h5py.string_dtype("utf-8", width), len(texts))
+
+
+def allocated(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:
+    """A contiguous dataset that has its place in the file at once and is never filled by HDF5."""
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_layout(h5py.h5d.CONTIGUOUS)
+    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    creation.set_obj_track_times(False)
+    space = h5py.h5s.create_simple(shape)
+    identity = h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(dtype), space, dcpl=creation)
+    return h5py.Dataset(identity)
