@@ -1,4 +1,7 @@
-"""`python -m bench`: every comparison, one after the other, each in a process of its own."""
+"""`python -m bench`: every comparison, one after the other, each in a process of its own.
+
+Soaks and dry runs compare with nothing and take long; they run by themselves, as `python -m bench.kill`.
+"""
 
 import subprocess
 import sys
@@ -9,7 +12,7 @@ from commandline.parse import Command
 
 # Name -> what it compares. Each is a module of this folder that also runs alone.
 BENCHES = {
-    "features": "extraction against librosa and audioFlux, feature by feature",
+    "features": "extraction against librosa, audioFlux and essentia, feature by feature",
     "reading": "random batches from the cache against RAM and the naive HDF5 ways",
     "training": "clips a second against the usual loop",
     "prediction": "a long recording against real time",
@@ -17,14 +20,34 @@ BENCHES = {
     "analysis": "seconds and memory of a large report",
     "scaling": "clips a second against processes, cost against clips, as a picture",
 }
+# Words after `python -m` -> what it shows.
+BY_THEMSELVES = {
+    "bench.kill --kills 1000": "SIGKILL at random moments of the extraction, and what is left",
+    "bench.damage --damages 1000": "flipped bits, zeroed pages, cut files: whether all are found",
+    "bench.million": "a million clips through the extraction: memory of the parent, cost of handing out",
+    "bench.dask_equality": "a Dask cluster against this machine's processes, byte for byte",
+    "bench.paper": "what ESC-50, UrbanSound8K, FSD50K and AudioSet would cost, on paper",
+    "bench.made_runs --runs made": "run folders made up, to look at a report of many",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """Which comparisons."""
-
     bench: tuple[str, ...] = ()
     """some of them by name; all by default"""
+
+
+def _listed(tables: dict[str, str]) -> str:
+    width = max(map(len, tables))
+    return "\n".join(f"- {name.ljust(width)}  {what}" for name, what in tables.items())
+
+
+BenchOptions.__doc__ = f"""Compare with the alternatives on this machine, in one run:
+{_listed(BENCHES)}
+
+Soaks, dry runs and the like run by themselves, each with --help:
+{_listed({f"python -m {words}": what for words, what in BY_THEMSELVES.items()})}
+"""
 
 
 def bench(options: BenchOptions) -> int:
@@ -37,6 +60,7 @@ def bench(options: BenchOptions) -> int:
         print(f"\n== {name}: {BENCHES[name]}", flush=True)
         if subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode:
             failed.append(name)
+    print(f"\nby themselves, python -m: {', '.join(BY_THEMSELVES)}")
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
