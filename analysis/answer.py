@@ -19,7 +19,8 @@ from analysis.significance import LEVEL
 # A difference worth having: smaller ones are within what another seed or another split into folds changes
 # on a few hundred clips.
 WORTH = 0.05
-NAMED = 6  # tied sets named before "and 3 more"
+NAMED = 3  # tied sets named before "and 6 more": the table has them all
+SMALLEST = 0.002  # leads below a clip of 500 are not worth an estimate of what would show them
 EXAMPLE = 'make sweep DATASET=… FEATURES="mel mel+mfcc"'
 
 
@@ -102,7 +103,7 @@ def _clear_winner(ranking: Ranking) -> Answer:
     pair = ranking.pair(*ranking.runs[:2])
     others = ", and of every other set by more" if len(ranking.runs) > 2 else ""
     found = f"{best} is the clear winner of {len(ranking.runs)} sets: {_score(ranking)}."
-    sure = f"It is ahead of {second} by {_points(pair)} ({_interval(pair)}){others}, after Holm's correction."
+    sure = f"It is ahead of {second} by {_points(pair)} ({interval(pair)}){others}, after Holm's correction."
     then = f"{_corrected(ranking).capitalize()}{_one_seed(ranking)}."
     return Answer("clear winner", (found, sure, then))
 
@@ -111,15 +112,22 @@ def _tie(ranking: Ranking) -> Answer:
     best, last = ranking.best, ranking.tied[-1]
     pair = ranking.pair(best, last)
     tied = _listed(ranking, (best, *ranking.tied))
-    worse = len(ranking.runs) - 1 - len(ranking.tied)
-    shown = f"{worse} {'are' if worse > 1 else 'is'}" if worse else "none is"
+    lead = float(pair["difference"])
+    clips = clips_needed(ranking, lead) if lead > SMALLEST else 0
+    more = f"; about {clips:,} test clips would show so small a difference" if clips else ""
     found = f"A tie: {tied} cannot be told apart; {name(best, ranking)} is ahead with {_score(ranking)}."
     sure = (
-        f"The last of them, {name(last, ranking)}, is {_points(pair)} behind ({_interval(pair)}); "
-        f"of the other sets {shown} shown to be worse."
+        f"The last of them, {name(last, ranking)}, is {_points(pair)} behind ({interval(pair)}){more}; "
+        f"of the other sets {_worse(ranking)}."
     )
     then = f"Take the cheapest of the tied; {_corrected(ranking)}{_one_seed(ranking)}."
     return Answer("tie", (found, sure, then))
+
+
+def _worse(ranking: Ranking) -> str:
+    """How many of the sets outside the tie are shown to be worse; all of them, by what a tie is."""
+    worse = len(ranking.runs) - 1 - len(ranking.tied)
+    return f"{worse or 'none'} {'are' if worse > 1 else 'is'} shown to be worse"
 
 
 def _too_little_data(ranking: Ranking, rivals: Sequence[Run], worth: float, clips: int, seeds: int) -> Answer:
@@ -129,11 +137,13 @@ def _too_little_data(ranking: Ranking, rivals: Sequence[Run], worth: float, clip
     ways = [f"about {clips:,} test clips instead of {len(best.clip_ids):,}"] if clips else []
     ways += [f"about {seeds} seeds of each set instead of {fewest}"] if seeds else []
     unmeasured = "" if seeds else _one_seed(ranking)
+    right, told = _score_parts(ranking)
     found = (
-        f"Too little data to say which set is best: {name(best, ranking)} is ahead with {_score(ranking)}, "
-        f"but {_listed(ranking, rivals)} may be as good."
+        f"Too little data to say which set is best: {name(best, ranking)} is ahead with {right}, "
+        f"but {_listed(ranking, rivals)} may be as good {told}."
     )
-    sure = f"Its lead over {name(rival, ranking)} is {_points(pair)} ({_interval(pair)})."
+    others = f"; of the other sets {_worse(ranking)}" if ranking.tied else ""
+    sure = f"Its lead over {name(rival, ranking)} is {_points(pair)} ({interval(pair)}){others}."
     then = f"To see a difference of {100 * worth:.1f} points it would take {' and '.join(ways)}{unmeasured}."
     return Answer("too little data", (found, sure, then))
 
@@ -144,18 +154,28 @@ def name(run: Run, ranking: Ranking) -> str:
     return run.features if len(same) == 1 else run.name
 
 
+def names(ranking: Ranking) -> list[str]:
+    """What each ranked run is called, best first."""
+    return [name(run, ranking) for run in ranking.runs]
+
+
 def _score(ranking: Ranking) -> str:
-    """The best run's score with its n, interval and protocol."""
+    """The best run's score with its n, deviation over folds, interval and protocol."""
+    return " ".join(_score_parts(ranking))
+
+
+def _score_parts(ranking: Ranking) -> tuple[str, str]:
+    """The score, and in parentheses what must stand beside it."""
     run, (low, high) = ranking.best, ranking.interval[0]
     folds = _count(len(ranking.folds), "fold")
     if run.missing:
         folds = f"{len(ranking.folds)} of {_count(len(ranking.folds) + len(run.missing), 'fold')}"
     counts = f"{folds}, {_count(len(run.seeds), 'seed')}"
     data = "synthetic data, " if run.synthetic else ""
-    return (
-        f"{100 * ranking.accuracy[0]:.1f} % of {_count(len(run.clip_ids), 'test clip')} right "
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}; {counts}, {data}{run.protocol})"
-    )
+    spread = f", sd {100 * ranking.fold_accuracy[0].std(ddof=1):.1f}" if len(ranking.folds) > 1 else ""
+    interval_ = f"95 % interval {100 * low:.1f} to {100 * high:.1f}{spread}"
+    right = f"{100 * ranking.accuracy[0]:.1f} % of {_count(len(run.clip_ids), 'test clip')} right"
+    return right, f"({interval_}; {counts}, {data}{run.protocol})"
 
 
 def _count(number: int, noun: str) -> str:
@@ -166,12 +186,18 @@ def _points(pair: pd.Series) -> str:
     return f"{100 * pair['difference']:.1f} points"
 
 
-def _interval(pair: pd.Series) -> str:
-    """The interval; one that leaves out zero although the pair is not told apart says why."""
+def interval(pair: pd.Series, sign: int = 1) -> str:
+    """The interval, of the lower run less the higher with `sign` -1; a doubtful one says what makes it so."""
+    low, high = sorted((sign * float(pair["low"]), sign * float(pair["high"])))
     corrected = pair["low"] > 0 and not pair["differs"]
-    return f"95 % interval {100 * pair['low']:+.1f} to {100 * pair['high']:+.1f}" + (
+    return f"95 % interval {signed(low)} to {signed(high)}" + (
         ", not certain among so many comparisons" if corrected else ""
     )
+
+
+def signed(share: float) -> str:
+    """0.031 -> +3.1, in points, with the typographer's minus."""
+    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def _listed(ranking: Ranking, runs: Sequence[Run]) -> str:
@@ -196,6 +222,6 @@ def _corrected(ranking: Ranking) -> str:
 
 
 def _one_seed(ranking: Ranking) -> str:
-    if len(ranking.best.seeds) > 1:
+    if len(ranking.best.seeds) > 1 or ranking.best.exact:
         return ""
     return "; one seed, so training noise was not measured (add SEED=1 and SEED=2)"

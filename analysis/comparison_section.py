@@ -1,6 +1,6 @@
-"""Runs beside each other on the page: curves, cost, what to fuse, what augmentation and channels did."""
+"""Runs beside each other on the page: classes, what was added, curves, cost, what to fuse, augmentation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from itertools import islice
 from pathlib import Path
 
@@ -9,18 +9,20 @@ import pandas as pd
 
 from analysis import page, tables
 from analysis.answer import name as short_name
+from analysis.answer import names
 from analysis.blocks import Block
+from analysis.browser import by_category
 from analysis.complementarity import fused_matrix
 from analysis.figures import Saved, save
 from analysis.findings import Findings
-from analysis.grid import grid
+from analysis.grid import Grid, cut, grid
 from analysis.metrics import Floats
 from analysis.ranking import Ranking
 from analysis.runs_section import histories
-from analysis.significance import Friedman
 
 OVERLAID = 6  # more curves in one panel cannot be told apart
-SQUARE = 12  # runs in the matrix of pairs and in the diagram of ranks; more would be too small to read
+SETS = 24  # rows of the picture of classes; the table beside the page has all runs
+SQUARE = 12  # runs in the matrix of pairs; more would be too small to read
 PAIRS_SHOWN = 40  # the table beside the page has all
 COSTS = {"training_seconds": "seconds to train", "extraction_megabytes": "megabytes in the cache"}
 
@@ -32,19 +34,85 @@ def blocks(found: Findings, folder: Path) -> list[Block]:
     ranking = found.main
     if ranking is None:
         return []
-    made = _curves(ranking, folder)
+    made: list[Block] = []
     if len(ranking.runs) > 1:
-        made += [*_best_two(ranking, folder), *_cost(ranking, found.tables["comparison"], folder)]
-    made += [*_together(ranking, found.tables, folder), *_helped(found), *_augmentation(found.tables, folder)]
+        made += [_classes(ranking, found.tables["recall_by_class"], folder)]
+        made += [*_best_two(ranking, folder), *_additions(found.tables, folder)]
+    made += [*_helped(found), *_curves(ranking, folder)]
+    if len(ranking.runs) > 1:
+        made += _cost(ranking, found.tables["comparison"], folder)
+    made += [*_together(ranking, found.tables, folder), *_augmentation(found.tables, folder)]
     return [*made, *_categories(found.tables), *_checkpoints(found.tables), *_literature(found.tables)]
 
 
-def _names(ranking: Ranking) -> list[str]:
-    return [short_name(run, ranking) for run in ranking.runs]
+def _classes(ranking: Ranking, recall: pd.DataFrame, folder: Path) -> Block:
+    """Which sets tell which classes apart, classes of one category side by side."""
+    shown = ranking.runs[:SETS]
+    order = by_category(ranking.best)
+    square = recall["recall"].to_numpy().reshape(len(ranking.runs), -1)[: len(shown)]
+    drawn = save(
+        "recall_by_set",
+        folder,
+        names=names(ranking)[: len(shown)],
+        classes=[ranking.best.classes[place] for place in order],
+        recall=square[:, order],
+    )
+    few = f"The best {SETS} of {len(ranking.runs)} sets. " if len(ranking.runs) > SETS else ""
+    about = f"{few}One clip is {_clip_share(ranking)} of its class, so differences of a few clips are chance."
+    return Block("Which sets tell which classes apart", about, [drawn])
+
+
+def _clip_share(ranking: Ranking) -> str:
+    """How many points of recall one clip is, in a class of middling size."""
+    clips = np.bincount(ranking.best.target)
+    return f"{100 / np.median(clips[clips > 0]):.1f} points".removesuffix(".0")
+
+
+def _additions(found: Tables, folder: Path) -> list[Block]:
+    """What features did for the sets that they were added to."""
+    if "additions" not in found:
+        return []
+    table = found["additions"]
+    joined = found["comparison"].set_index("run")["features"]
+    shown = table.head(SETS)
+    words = [f"{row['changed']} added to {joined[row['without']]}" for row in shown.to_dict("records")]
+    drawn = _differences(shown, words, "additions", folder)
+    about = (
+        "Pairs of runs that differ in their features alone, those of the best sets first. A bar that leaves "
+        "out zero may still not count as shown: p-values are corrected over all "
+        f"{len(found['pairs'])} pairs of this report. A comparison that was planned beforehand is made by "
+        "naming its runs alone, RUN=."
+    )
+    return [
+        Block("What adding features did", about, [drawn]),
+        Block("Added features in numbers", grids=[_paired("additions", table)], folded=True),
+    ]
+
+
+def _differences(table: pd.DataFrame, words: Sequence[str], stem: str, folder: Path) -> Saved:
+    """The intervals of paired differences, in points of accuracy."""
+    numbers = {"estimate": "difference", "low": "low", "high": "high"}
+    data = {name: 100 * table[column].to_numpy(dtype=float) for name, column in numbers.items()}
+    shown = table["differs"].to_numpy(dtype=bool)
+    return save("intervals", folder, stem=stem, names=words, shown=shown, **data)
+
+
+def _paired(name: str, table: pd.DataFrame) -> Grid:
+    columns = {
+        "without": ("Without", "text"),
+        "with": ("With", "text"),
+        "changed": ("What differs", "text"),
+        "difference": ("Difference, points", "points"),
+        "low": ("From", "points"),
+        "high": ("To", "points"),
+        "p_holm": ("p, Holm", "decimals"),
+        "differs": ("Shown", "yes"),
+    }
+    return grid(name, table, columns)
 
 
 def _curves(ranking: Ranking, folder: Path) -> list[Block]:
-    named = zip(_names(ranking), ranking.runs, strict=True)
+    named = zip(names(ranking), ranking.runs, strict=True)
     curves = dict(islice(((name, curve) for name, run in named if (curve := histories(run))), OVERLAID))
     if not curves:
         return []
@@ -53,23 +121,24 @@ def _curves(ranking: Ranking, folder: Path) -> list[Block]:
 
 
 def _best_two(ranking: Ranking, folder: Path) -> list[Block]:
-    names, pair = _names(ranking)[:2], ranking.runs[:2]
-    values = {name: tables.per_class(run)["f1"].to_numpy() for name, run in zip(names, pair, strict=True)}
+    pair = ranking.runs[:2]
+    first, second = names(ranking)[:2]
+    values = {short_name(run, ranking): tables.per_class(run)["f1"].to_numpy() for run in pair}
     drawn = save("class_bars", folder, classes=pair[0].classes, values=values, label="F1")
-    about = f"F1 of {names[0]} and {names[1]} in each class."
+    about = f"F1 of {first} and {second} in each class."
     return [Block("The best two, class by class", about, [drawn], folded=True)]
 
 
 def _cost(ranking: Ranking, comparison: pd.DataFrame, folder: Path) -> list[Block]:
     """Accuracy against each cost that is known of at least two runs."""
     rows = comparison[comparison["ranking"] == 1].reset_index(drop=True)
-    names = np.array(_names(ranking), dtype=object)
+    called = np.array(names(ranking), dtype=object)
     figures: list[Saved] = []
     for column, label in COSTS.items():
         cost = rows[column].to_numpy(dtype=float)
         known = np.isfinite(cost)
         if known.sum() > 1:
-            data = {"cost": cost[known], "accuracy": ranking.accuracy[known], "names": list(names[known])}
+            data = {"cost": cost[known], "accuracy": ranking.accuracy[known], "names": list(called[known])}
             figures.append(save("pareto", folder, stem=f"pareto_{column}", label=label, **data))
     about = "A point a run; diamonds are those that nothing cheaper beats."
     return [Block("What accuracy costs", about, figures, beside=True)] if figures else []
@@ -80,9 +149,11 @@ def _together(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
     if "complementarity" not in found:
         return []
     table = found["complementarity"]
-    shown = min(len(ranking.runs), SQUARE)
-    square: Floats = fused_matrix(ranking, table)[:shown, :shown]
-    drawn = save("complementarity", folder, names=_names(ranking)[:shown], together=square)
+    best = table.iloc[0]
+    shown = _square(ranking, {best["a"], best["b"]})
+    square: Floats = fused_matrix(ranking, table)[np.ix_(shown, shown)]
+    called = [names(ranking)[place] for place in shown]
+    drawn = save("complementarity", folder, names=called, together=square)
     columns = {
         "a": ("Run", "text"),
         "b": ("With", "text"),
@@ -92,18 +163,31 @@ def _together(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
         "fused": ("Averaged %", "percent"),
         "gain": ("Gain, points", "points"),
     }
-    best = table.iloc[0]
     gain = f"{page.percent(abs(best['gain']))} points {'more' if best['gain'] >= 0 else 'less'}"
     about = (
         f"Averaging the probabilities of {best['a']} and {best['b']} gets {page.percent(best['fused'])} %, "
-        f"{gain} than the better one alone (selected on test: a proposal, which a new run decides). "
-        f'FUSE="{best["a"]} {best["b"]}" writes it as a run of its own.'
+        f"{gain} than the better one alone. "
+        "That pair is selected on test: a proposal, which a new run decides. "
+        f'FUSE="{best["a"]} {best["b"]}" writes it as a run of its own; FUSE="RUN RUN RUN" PICK=3 picks each '
+        "fold’s members on the other folds, a score that choosing does not flatter."
     )
     listed = grid("complementarity", table.head(PAIRS_SHOWN), columns)
     return [
         Block("What to fuse or stack next", about, [drawn]),
-        Block("Every pair of runs together", grids=[listed], folded=True),
+        Block(
+            "Every pair of runs together",
+            cut(table, "complementarity", PAIRS_SHOWN).strip(),
+            grids=[listed],
+            folded=True,
+        ),
     ]
+
+
+def _square(ranking: Ranking, wanted: Set[str]) -> list[int]:
+    """Places of the best runs, SQUARE at most, those wanted among them."""
+    first = [place for place, run in enumerate(ranking.runs) if run.name in wanted]
+    others = [place for place, run in enumerate(ranking.runs) if run.name not in wanted]
+    return sorted([*first, *others[: SQUARE - len(first)]])
 
 
 def _helped(found: Findings) -> list[Block]:
@@ -115,24 +199,10 @@ def _augmentation(found: Tables, folder: Path) -> list[Block]:
     if "augmentation" not in found:
         return []
     table = found["augmentation"]
-    numbers = {"estimate": "difference", "low": "low", "high": "high"}
-    data = {name: 100 * table[column].to_numpy(dtype=float) for name, column in numbers.items()}
-    names = [f"{run}: {changed}" for run, changed in zip(table["with"], table["changed"], strict=True)]
-    drawn = save(
-        "intervals", folder, stem="augmentation", names=names, zero=0.0, label="points of accuracy", **data
-    )
-    columns = {
-        "without": ("Without", "text"),
-        "with": ("With", "text"),
-        "changed": ("What differs", "text"),
-        "difference": ("Difference, points", "points"),
-        "low": ("From", "points"),
-        "high": ("To", "points"),
-        "p_holm": ("p, Holm", "decimals"),
-        "differs": ("Shown", "yes"),
-    }
+    words = [f"{run}: {changed}" for run, changed in zip(table["with"], table["changed"], strict=True)]
+    drawn = _differences(table, words, "augmentation", folder)
     about = "Runs that differ in augmentation and in nothing else."
-    return [Block("Effect of augmentation", about, [drawn], [grid("augmentation", table, columns)])]
+    return [Block("Effect of augmentation", about, [drawn], [_paired("augmentation", table)])]
 
 
 def _categories(found: Tables) -> list[Block]:
@@ -204,72 +274,3 @@ def attribution(name: str, found: Findings, folder: Path) -> list[Block]:
     )
     about = f"Points of recall lost where the channel is {method} at test time; above zero it helps."
     return [Block("What each channel is worth", about, [drawn])]
-
-
-def tests(found: Findings, folder: Path) -> list[Block]:
-    """The verdict on every pair, and the tests that others use."""
-    ranking = found.main
-    if ranking is None or "pairs" not in found.tables:
-        return []
-    columns = {
-        "a": ("Higher", "text"),
-        "b": ("Lower", "text"),
-        "difference": ("Difference, points", "points"),
-        "low": ("From", "points"),
-        "high": ("To", "points"),
-        "p_holm": ("p, Holm", "decimals"),
-        "verdict": ("Verdict", "text"),
-    }
-    about = (
-        "Bootstrap of the paired difference by source recording; p-values of all pairs are corrected "
-        "together by Holm’s method."
-    )
-    return [
-        Block(
-            "One verdict a pair", about, grids=[grid("pairs", found.tables["pairs"], columns)], folded=True
-        ),
-        *_other_tests(found),
-        *_ranks(found, ranking, folder),
-    ]
-
-
-def _other_tests(found: Findings) -> list[Block]:
-    if "other_tests" not in found.tables:
-        return []
-    other = found.tables["other_tests"]
-    columns = {
-        "a": ("Higher", "text"),
-        "b": ("Lower", "text"),
-        "difference": ("Difference, points", "points"),
-    }
-    columns |= {column: (_heading(column), "decimals") for column in other.columns[len(columns) :]}
-    about = " ".join(f"{_heading(name)}: {applies}" for name, applies in found.tests.items())
-    return [Block("Tests that others use", about, grids=[grid("other-tests", other, columns)], folded=True)]
-
-
-def _heading(column: str) -> str:
-    words = column.removesuffix("_p_holm").removesuffix("_p").replace("_", " ")
-    return words[0].upper() + words[1:]
-
-
-def _ranks(found: Findings, ranking: Ranking, folder: Path) -> list[Block]:
-    """The critical-difference diagram, where there are runs and folds enough."""
-    ranks = found.friedman
-    if ranks is None:
-        return []
-    shown = np.argsort(ranks.ranks, kind="stable")[:SQUARE]
-    names = [_names(ranking)[place] for place in shown]
-    drawn = save(
-        "critical_difference",
-        folder,
-        ranks=dict(zip(names, ranks.ranks[shown].tolist(), strict=True)),
-        p_values=pd.DataFrame(ranks.nemenyi[np.ix_(shown, shown)], names, names),
-    )
-    return [Block("Critical differences", _in_words(ranks), [drawn], folded=True)]
-
-
-def _in_words(ranks: Friedman) -> str:
-    return (
-        f"Friedman’s test over folds: p = {page.decimals(ranks.p)}. Bars join runs that Nemenyi’s test "
-        f"cannot tell apart; mean ranks differ from {page.decimals(ranks.critical_difference, 2)} on."
-    )

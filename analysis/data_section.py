@@ -64,12 +64,11 @@ def _counts(clips: pd.DataFrame, folder: Path) -> Block:
         folds=list(table.columns),
     )
     smallest, largest = table.sum(axis=1).min(), table.sum(axis=1).max()
-    even = (
-        f"Every class has {smallest} clips."
-        if smallest == largest
-        else (f"The smallest class has {smallest} clips, the largest {largest}.")
-    )
-    return Block("Clips per class and fold", even, [drawn])
+    even = bool((table == table.iloc[0, 0]).all(axis=None))
+    said = f"The smallest class has {smallest} clips, the largest {largest}."
+    if smallest == largest:
+        said = f"Every class has {smallest} clips" + (f", {table.iloc[0, 0]} in each fold." if even else ".")
+    return Block("Clips per class and fold", said, [drawn], folded=even)
 
 
 def _looks(

@@ -109,11 +109,11 @@ def augmentation_pairs(ranking: Ranking) -> list[tuple[Run, Run]]:
 
 def differing(first: Run, second: Run) -> set[str]:
     """The training options that two runs do not share; what run.json merely records does not count."""
-    a, b = _options(first), _options(second)
+    a, b = options_of(first), options_of(second)
     return {key for key in (a.keys() | b.keys()) - {"seed"} if a.get(key) != b.get(key)}
 
 
-def _options(run: Run) -> dict[str, Any]:
+def options_of(run: Run) -> dict[str, Any]:
     """What the run was asked for; a fusion, which was not trained, has its members instead."""
     options: dict[str, Any] = run.config.get("options") or {"members": run.config.get("members")}
     return options
@@ -121,26 +121,29 @@ def _options(run: Run) -> dict[str, Any]:
 
 def _plainness(run: Run) -> tuple[bool, int, str]:
     """Sorts no augmentation first, then the fewer and shorter, then no altered copies."""
-    augment = str(_options(run).get("augment") or "none")
-    return augment != "none", len(augment), str(_options(run).get("copies") or "")
+    augment = str(options_of(run).get("augment") or "none")
+    return augment != "none", len(augment), str(options_of(run).get("copies") or "")
 
 
 def augmentation_effects(ranking: Ranking) -> pd.DataFrame:
-    """One row a pair: without, with, changed, difference, low, high, p_holm of the ranking, differs."""
+    """One row a pair of `augmentation_pairs`, the columns of `paired`."""
+    return paired(ranking, [(*pair, changed(*pair)) for pair in augmentation_pairs(ranking)])
+
+
+def paired(ranking: Ranking, pairs: Sequence[tuple[Run, Run, str]]) -> pd.DataFrame:
+    """The ranking's verdict on each (plainer run, other run, what differs): the other less the plainer.
+
+    Columns: without, with, changed, difference, low, high, p_holm of the whole ranking, differs.
+    """
     rows = []
-    for plainer, other in augmentation_pairs(ranking):
+    for plainer, other, words in pairs:
         first, second = (run for run in ranking.runs if run in (plainer, other))
         pair = ranking.pair(first, second)
         sign = 1 if first is other else -1
         low, high = sorted((sign * pair["low"], sign * pair["high"]))
-        words = {"without": plainer.name, "with": other.name, "changed": changed(plainer, other)}
-        numbers = {
-            "difference": sign * pair["difference"],
-            "low": low,
-            "high": high,
-            "p_holm": pair["p_holm"],
-        }
-        rows.append(words | numbers | {"differs": pair["differs"]})
+        row = {"without": plainer.name, "with": other.name, "changed": words}
+        row |= {"difference": sign * pair["difference"], "low": low, "high": high}
+        rows.append(row | {"p_holm": pair["p_holm"], "differs": pair["differs"]})
     columns = ["without", "with", "changed", "difference", "low", "high", "p_holm", "differs"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -148,7 +151,7 @@ def augmentation_effects(ranking: Ranking) -> pd.DataFrame:
 def changed(plainer: Run, other: Run) -> str:
     """What differs, in words: `augment none → mask,shift`."""
     keys = sorted(differing(plainer, other))
-    a, b = _options(plainer), _options(other)
+    a, b = options_of(plainer), options_of(other)
     return "; ".join(f"{key} {a.get(key) or 'none'} → {b.get(key) or 'none'}" for key in keys)
 
 

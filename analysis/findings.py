@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis import effects, literature, tables
-from analysis.answer import Answer, answer
+from analysis import additions, effects, literature, tables
+from analysis.answer import NAMED, Answer, answer, listed
 from analysis.complementarity import complementarity
+from analysis.glance import Line, glance
 from analysis.ranking import CorrectedWinner, Ranking, corrected_winner, kept_out, rankings
 from analysis.results import Problem, Results, Run, on_categories
 from analysis.significance import FRIEDMAN_APPLIES, PAIR_TESTS, Friedman, friedman
@@ -25,6 +26,7 @@ class Findings:
     runs: tuple[Run, ...]  # every configuration, in the order of the comparison table
     rankings: tuple[Ranking, ...]  # the main one first
     answer: Answer
+    glance: tuple[Line, ...]  # (heading, sentence): features alone, together, classes
     problems: tuple[Problem, ...]  # what could not be read, then what is not ranked with the rest
     tables: dict[str, pd.DataFrame]
     sentences: tuple[str, ...]  # which classes a channel or an augmentation helps or hurts
@@ -44,11 +46,14 @@ def findings(results: Results, rng: np.random.Generator) -> Findings:
     read, damaged = _attributions(results.runs)
     worth = {run.name: effects.attribution(run, table, rng) for run, table in read}
     augmented = _augmented(main, rng)
+    grown = additions.by_class(additions.pairs(main), rng) if main else {}
+    of_main = _of_ranking(main) if main else {}
     found = {
         "comparison": tables.comparison(ranked),
-        **(_of_ranking(main) if main else {}),
+        **of_main,
         "categories": tables.comparison(category_rankings(results.runs, rng)),
         "checkpoints": _checkpoints([run for ranking in ranked for run in ranking.runs]),
+        "additions_by_class": _stacked(grown),
         "augmentation_by_class": _stacked(augmented),
         "attribution": _stacked(worth),
     }
@@ -56,9 +61,10 @@ def findings(results: Results, rng: np.random.Generator) -> Findings:
         runs=tuple(run for ranking in ranked for run in ranking.runs),
         rankings=ranked,
         answer=answer(main),
+        glance=tuple(glance(main, of_main["additions"])) if main else (),
         problems=(*results.problems, *damaged, *kept_out(ranked)),
         tables={name: table for name, table in found.items() if len(table)},
-        sentences=(*_channel_sentences(worth), *_augmentation_sentences(augmented)),
+        sentences=(*_channel_sentences(worth), *_of_pairs(augmented), *_of_pairs(grown)),
         winner=corrected_winner(main) if main else None,
         friedman=friedman(main.fold_accuracy.T) if main else None,
         tests={name: test.applies for name, test in PAIR_TESTS.items()} | {"nemenyi": FRIEDMAN_APPLIES},
@@ -69,6 +75,8 @@ def _of_ranking(main: Ranking) -> dict[str, pd.DataFrame]:
     return {
         "pairs": tables.pairs(main),
         "other_tests": tables.appendix(main),
+        "recall_by_class": tables.recall_by_class(main),
+        "additions": additions.additions(main),
         "complementarity": complementarity(main),
         "augmentation": effects.augmentation_effects(main),
         "literature": literature.beside(main),
@@ -83,8 +91,9 @@ def category_rankings(runs: Sequence[Run], rng: np.random.Generator) -> list[Ran
 
 
 def _checkpoints(runs: Sequence[Run]) -> pd.DataFrame:
-    """Last, best and peeked side by side; nothing where no run has a curve or a best epoch."""
-    table = effects.checkpoints(runs)
+    """Last, best and peeked side by side, of the runs that have a curve or a best epoch."""
+    learned = [run for run in runs if "best" in run.checkpoints or run.history["epoch"].nunique() > 1]
+    table = effects.checkpoints(learned)
     return table if len(table) and table[["best", "peeked"]].notna().to_numpy().any() else table.iloc[:0]
 
 
@@ -121,5 +130,8 @@ def _channel_sentences(worth: dict[str, pd.DataFrame]) -> list[str]:
     ]
 
 
-def _augmentation_sentences(augmented: dict[str, pd.DataFrame]) -> list[str]:
-    return [f"{effects.in_words(table, name)}." for name, table in augmented.items()]
+def _of_pairs(differences: dict[str, pd.DataFrame]) -> list[str]:
+    """A sentence for each that certainly changed a class, one for all that did not."""
+    idle = [name for name, table in differences.items() if not table["differs"].any()]
+    found = [f"{effects.in_words(table, name)}." for name, table in differences.items() if name not in idle]
+    return [*found, f"No class is certainly better or worse by {listed(idle, NAMED)}."] if idle else found

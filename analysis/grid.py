@@ -51,3 +51,8 @@ def grid(name: str, table: pd.DataFrame, columns: Mapping[str, tuple[str, str]])
 def _cell(value: Any, kind: str) -> Cell:
     text = KINDS[kind](value)
     return Cell(text, text if kind in WORDS else "" if pd.isna(value) else repr(float(value)))
+
+
+def cut(table: pd.DataFrame, file: str, most: int) -> str:
+    """What the page says beside the first `most` rows of a longer table; nothing of a shorter one."""
+    return f" The first {most} of {len(table):,}: tables/{file}.csv has all." if len(table) > most else ""

@@ -25,6 +25,7 @@ from analysis import (
     latex,
     media,
     page,
+    statistics_section,
 )
 from analysis.blocks import Block, from_json, to_json
 from analysis.figures import save
@@ -90,7 +91,8 @@ def next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
         return make_command("train", *where, "FEATURES=mel+mfcc+chroma")
     if kind == "one run":
         return make_command("sweep", *where, "FEATURES=mel mel+mfcc")
-    return f"{make_command('train', *where, *trained[0].again)}   (another seed shows the training noise)"
+    first = next((run for run in trained if not run.exact), trained[0])
+    return f"{make_command('train', *where, *first.again)}   ({first.why})"
 
 
 def _content(place: Workplace, damage: list[Problem]) -> Content:
@@ -106,6 +108,7 @@ def _content(place: Workplace, damage: list[Problem]) -> Content:
         "made": f"{datetime.now().astimezone():%d %B %Y, %H:%M}".removeprefix("0"),
         "synthetic": _synthetic(found.runs, place.cache),
         "answer": found.answer,
+        "glance": found.glance,
         "problems": problems,
         "remarks": _remarks(found.runs, problems),
         "key_figures": _key_figures(found.runs, problems, data_facts),
@@ -167,8 +170,8 @@ def _runs(place: Workplace, found: Findings) -> Content:
         "browser_runs": [folder.name for run in found.runs for folder in run.folders],
         "media": heard,
         "runs": sections,
-        "undrawn": max(0, len(found.runs) - place.options.figures),
-        "tests": comparison_section.tests(found, place.folder),
+        "drawn": place.options.figures,
+        "tests": statistics_section.blocks(found, place.folder),
         "problems": problems,
     }
 
@@ -219,13 +222,17 @@ def _sampled(place: Workplace, run: Run, features: Sequence[str]) -> list[Block]
     return [Block("Sample predictions", about, figures)] if figures else []
 
 
-VERDICTS = {"best": "best", "tied": "tied with the best", "worse": "worse", "alone": "alone in its kind"}
+VERDICTS = {"best": "best", "tied": "tied", "worse": "worse", "alone": "nothing to compare with"}
 
 
 def _comparison_rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
+    """The table's rows with the verdict in words; the first of the tied is the highest."""
     rows = comparison.to_dict("records")
     for row in rows:
-        row["words"] = VERDICTS[row["verdict"]]
+        leads = row["verdict"] == "tied" and row["rank"] == 1
+        row["words"] = "best, but tied" if leads else VERDICTS[row["verdict"]]
+        if row["kept_out"]:
+            row["words"] = "not ranked" if row["verdict"] == "alone" else f"{row['words']} of its kind"
     return rows
 
 

@@ -67,6 +67,11 @@ class Run:
         return str(self.config["model"])
 
     @property
+    def exact(self) -> bool:
+        """Whether another seed would give the same: a linear model's loss has a single minimum."""
+        return self.model.partition("@")[0] == "linear" and self.config.get("val", "none") == "none"
+
+    @property
     def synthetic(self) -> bool:
         return bool(self.config.get("synthetic", False))
 

@@ -40,7 +40,9 @@ class RunSection:
     confused: Grid
     beside: list[Saved]
     blocks: list[Block]
-    again: list[str]  # NAME=value words that train it with the next seed
+    exact: bool  # another seed would change nothing
+    again: list[str]  # NAME=value words of what to train next
+    why: str  # what that would show
 
 
 def section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rates: bool) -> RunSection:
@@ -60,6 +62,7 @@ def section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rate
                 "Confusion matrix as a picture", figures=[_confusion(run, folder, rates=rates)], folded=True
             )
         )
+    again, why = train_next(run)
     return RunSection(
         name=run.name,
         features=run.features,
@@ -72,14 +75,21 @@ def section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rate
         confused=grid(f"{page.slug(run.name)}-confused", confused.head(CONFUSED_SHOWN), columns),
         beside=[_reliability(run, folder)] if drawn else [],
         blocks=blocks,
-        again=another_seed(run),
+        exact=run.exact,
+        again=again,
+        why=why,
     )
 
 
-def another_seed(run: Run) -> list[str]:
-    """The words of the run's own configuration, with the first seed after those that are there."""
+def train_next(run: Run) -> tuple[list[str], str]:
+    """The words that train a run's missing folds, else its next seed, else a network; and why."""
     named = [f"FEATURES={run.features}", f"MODEL={run.model}"]
-    return [*run.config.get("command", named), f"SEED={max(run.seeds) + 1}"]
+    own = list(run.config.get("command", named))
+    if run.missing and "command" in run.config:
+        return [*own, *(f"SEED={seed}" for seed in run.seeds[:1] if seed)], "trains its missing folds"
+    if run.exact:
+        return named[:1], "a network on the same features"
+    return [*own, f"SEED={max(run.seeds) + 1}"], "another seed shows the training noise"
 
 
 def _by_class(run: Run, folder: Path) -> list[Block]:
@@ -104,36 +114,44 @@ def _by_class(run: Run, folder: Path) -> list[Block]:
 def _facts(run: Run, row: Mapping[str, Any]) -> list[tuple[str, str]]:
     config = run.config
     macro = [page.decimals(row[f"macro_{key}"]) for key in ("precision", "recall", "f1")]
+    model = run.model
+    if row["parameters"] == row["parameters"]:
+        model += f", {page.count(row['parameters'])} parameters"
     shown = [
         ("Balanced accuracy", f"{page.percent(row['balanced_accuracy'])} %"),
         ("Macro precision, recall, F1", " · ".join(macro)),
         ("Top 3", f"{page.percent(row['top3'])} %"),
         ("Log loss", page.decimals(row["log_loss"])),
-        ("Calibration error", page.decimals(row["calibration_error"])),
+        ("Calibration error, mean of folds", page.decimals(row["calibration_error"])),
         ("Folds", f"{row['n']} of {len(run.folders[0].folds)}"),
-        ("Seeds", ", ".join(map(str, run.seeds)) + (" (one seed)" if len(run.seeds) == 1 else "")),
+        ("Seeds" if len(run.seeds) > 1 else "Seed", ", ".join(map(str, run.seeds))),
         ("Protocol", run.protocol),
         ("Task", run.task),
-        ("Model", f"{run.model}, {page.count(row['parameters'])} parameters"),
-        ("Grid", str(config.get("grid") or "")),
-        ("Epochs", str(config.get("epochs") or "")),
-        ("Augmentation", str(config.get("augment") or "")),
+        ("Model", model),
+        *([] if run.exact else _schedule(config)),
         ("Training", page.seconds(row["training_seconds"])),
         ("Machine", _machine(config)),
     ]
     return [(name, value) for name, value in shown if value]
 
 
+def _schedule(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What only a model that learns by epochs, from a grid, has a use for."""
+    names = {"grid": "Grid", "epochs": "Epochs", "augment": "Augmentation"}
+    return [(words, str(config.get(key) or "")) for key, words in names.items()]
+
+
 def _machine(config: Mapping[str, Any]) -> str:
-    machine = config.get("machine") or ""
-    if isinstance(machine, Mapping):
-        machine = ", ".join(str(value) for value in machine.values() if value)
-    return ", ".join(str(word) for word in (machine, config.get("precision")) if word)
+    """`x86_64, 2 cores, bf16`: what run.json says of where the run was trained."""
+    machine = config.get("machine") or {}
+    words = {"processor": "{}", "cores": "{} cores", "gpu": "{}"}
+    known = [words.get(key, f"{key} {{}}").format(value) for key, value in machine.items() if value]
+    return ", ".join([*known, *filter(None, [str(config.get("precision") or "")])])
 
 
 def histories(run: Run) -> dict[int, pd.DataFrame]:
-    """Fold -> its learning curve, seeds averaged epoch by epoch."""
-    if run.history.empty:
+    """Fold -> its learning curve, seeds averaged epoch by epoch; empty where there was one epoch at most."""
+    if run.history["epoch"].nunique() < 2:
         return {}
     mean = run.history.drop(columns="seed").groupby(["fold", "epoch"], as_index=False).mean()
     return {int(fold): frame for fold, frame in mean.groupby("fold")}

@@ -12,6 +12,7 @@ from analysis import separability as separation
 from analysis.blocks import Block
 from analysis.figures import save
 from analysis.figures.features import plain
+from analysis.figures.maps import POINTS
 from analysis.grid import grid
 from analysis.metrics import Floats, Ints
 from commandline import progress
@@ -35,7 +36,8 @@ def blocks(cache: Cache, features: list[str], clips: pd.DataFrame, folder: Path,
     classes = sorted(clips["label"].unique())
     sample = cached.drawn_by_class(clips, DESCRIBED, np.random.default_rng(seed))
     described = describe(cache, features, sample, classes)
-    return [*_means(cache, described, classes, folder), *_separation(described, classes, folder, seed)]
+    means = _means(cache, described, classes, folder)
+    return [*means, *_separation(described, kinds_of(clips, classes), folder, seed)]
 
 
 def describe(
@@ -96,7 +98,8 @@ def _means(cache: Cache, described: Mapping[str, Described], classes: list[str],
             )
         )
     about = (
-        f"In standard deviations from the mean over {DESCRIBED} clips at most, drawn evenly from the classes."
+        "Orange is above the mean of all clips, violet below, in standard deviations; over "
+        f"{DESCRIBED} clips at most, drawn evenly from the classes."
     )
     return [Block("Means by class", about, figures)] if figures else []
 
@@ -110,11 +113,12 @@ def class_means(values: Floats, target: Ints, classes: int) -> Floats:
     return sums / np.maximum(np.bincount(target, minlength=classes), 1)[:, None]
 
 
-def _separation(
-    described: Mapping[str, Described], classes: list[str], folder: Path, seed: int
-) -> list[Block]:
-    """How far each feature separates the classes, and maps of the clips by the best of them."""
-    if len(classes) < 2 or not described:
+def _separation(described: Mapping[str, Described], kinds: list[str], folder: Path, seed: int) -> list[Block]:
+    """How far each feature separates the classes, and maps of the clips by the best of them.
+
+    `kinds`: what tells the dots of each class apart.
+    """
+    if len(kinds) < 2 or not described:
         return []
     table = pd.DataFrame(
         [
@@ -139,20 +143,27 @@ def _separation(
     return [
         Block("What separates the classes before any training", about, [bars]),
         Block("Separation in numbers", grids=numbers, folded=True),
-        _maps(described, table["feature"].tolist()[:MAPPED], classes, folder, seed),
+        _maps(described, table["feature"].tolist()[:MAPPED], kinds, folder, seed),
     ]
 
 
+def kinds_of(clips: pd.DataFrame, classes: list[str]) -> list[str]:
+    """What colours each class's dots: itself, or its category where classes outnumber the colours."""
+    category = clips.drop_duplicates("label").set_index("label")["category"].loc[classes]
+    return classes if len(classes) <= len(POINTS) or (category == "").any() else category.tolist()
+
+
 def _maps(
-    described: Mapping[str, Described], names: list[str], classes: list[str], folder: Path, seed: int
+    described: Mapping[str, Described], names: list[str], kinds: list[str], folder: Path, seed: int
 ) -> Block:
+    told, place = np.unique(kinds, return_inverse=True)
     points, labels = {}, {}
     for method, map_ in (("PCA", separation.pca_map), ("t-SNE", separation.tsne_map)):
         for name in names:
             one, rng = described[name], np.random.default_rng(seed)
             chosen = rng.permutation(len(one.target))[:DOTS]
             title = f"{name}, {method}"
-            points[title], labels[title] = map_(one.values[chosen], rng), one.target[chosen]
-    drawn = save("clip_maps", folder, points=points, labels=labels, classes=classes)
+            points[title], labels[title] = map_(one.values[chosen], rng), place[one.target[chosen]]
+    drawn = save("clip_maps", folder, points=points, labels=labels, classes=told.tolist())
     about = f"By {', '.join(names)}, for {DOTS} clips at most: each dot is a clip, near dots sound alike."
     return Block("Maps of the clips", about, [drawn])

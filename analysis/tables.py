@@ -136,6 +136,14 @@ def per_class(run: Run) -> pd.DataFrame:
     return pd.DataFrame(columns).assign(clips=seeds[0]["support"].astype(int))
 
 
+def recall_by_class(ranking: Ranking) -> pd.DataFrame:
+    """Recall of every run in every class, run by run, best first: columns run, class, category, recall."""
+    parts = [per_class(run)[["class", "category", "recall"]] for run in ranking.runs]
+    for run, part in zip(ranking.runs, parts, strict=True):
+        part.insert(0, "run", run.name)
+    return pd.concat(parts, ignore_index=True)
+
+
 def per_category(run: Run) -> pd.DataFrame | None:
     """The same for the major categories, by summed probabilities; None where classes have none."""
     summed = run if run.task == "categories" else on_categories(run)

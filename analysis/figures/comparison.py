@@ -25,12 +25,19 @@ from analysis.figures.style import (
     ticks,
 )
 
+LINE = 0.035  # of the accuracies' range: what a line of type takes up
+MANY = 20  # classes; of more, numbers in the cells could not be read
+
 
 def _one_line_each(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
     return 7.0, 1.0 + 0.28 * len(names)
 
 
-@figure("Accuracy with its 95 % interval, by bootstrap over source recordings", size=_one_line_each)
+@figure(
+    "Difference in accuracy with its 95 % interval, by bootstrap over source recordings; "
+    "a hollow dot is not shown after correction",
+    size=_one_line_each,
+)
 def intervals(
     ax: Axes,
     *,
@@ -38,15 +45,15 @@ def intervals(
     estimate: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
-    label: str = "accuracy",
-    zero: float | None = None,
+    shown: np.ndarray,  # whether the difference holds
+    label: str = "points of accuracy",
 ) -> Axes:
-    """A dot and a whisker a name, the first on top; `zero` draws the line of "no difference"."""
+    """A dot and a whisker a name, the first on top, beside the line of "no difference"."""
     places = np.arange(len(names))[::-1]
-    if zero is not None:
-        ax.axvline(zero, color=MUTED, linewidth=1, linestyle="--")
+    ax.axvline(0, color=MUTED, linewidth=1, linestyle="--")
     ax.hlines(places, low, high, color=SERIES[0], linewidth=2.2, alpha=0.55)
-    ax.plot(estimate, places, "o", color=SERIES[0], markersize=6)
+    for mask, fill in ((shown, SERIES[0]), (~shown, PAPER)):
+        ax.plot(estimate[mask], places[mask], "o", color=SERIES[0], markerfacecolor=fill, markersize=6)
     ax.set_yticks(places, [escape(short(name, 48)) for name in names])
     ax.set_xlabel(label)
     ax.set_ylim(-0.7, len(names) - 0.3)
@@ -86,6 +93,34 @@ def class_bars(
     return ax
 
 
+def _recall_size(*, names: Sequence[str], classes: Sequence[str], **_: Any) -> tuple[float, float]:
+    wide = 0.19 if len(classes) > MANY else 0.56
+    return 2.2 + wide * len(classes), 1.5 + 0.24 * len(names)
+
+
+@figure(
+    "Share of each class's clips that each set recognises; a ring round the highest of a class",
+    size=_recall_size,
+)
+def recall_by_set(ax: Axes, *, names: Sequence[str], classes: Sequence[str], recall: np.ndarray) -> Axes:
+    """`recall` (sets, classes) as a shaded table; with MANY classes the shade alone tells the share."""
+    ax.imshow(recall, cmap=RATES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    few = len(classes) <= MANY
+    for row, column in np.argwhere(np.isfinite(recall)) if few else ():
+        share = recall[row, column]
+        colour = ON_DARK if share > 0.6 else ON_LIGHT
+        ax.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=7.5, color=colour)
+    places = np.flatnonzero(np.isfinite(recall).all(axis=0))
+    best = recall[:, places].argmax(axis=0)
+    ring = 300 if few else 40
+    ax.scatter(places, best, s=ring, facecolors="none", edgecolors=SERIES[1], linewidths=1.4, clip_on=False)
+    ticks(ax, classes, "x", turn=45 if few else 90, size=8 if few else 6.5)
+    ticks(ax, names, "y")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
 @figure("Accuracy against what it costs", size=(6.4, 4.2))
 def pareto(
     ax: Axes, *, names: Sequence[str], cost: np.ndarray, accuracy: np.ndarray, label: str = "seconds to train"
@@ -99,20 +134,31 @@ def pareto(
     spread = cost.max() / max(cost[cost > 0].min(initial=cost.max()), 1e-9)
     if spread > 20:
         ax.set_xscale("log")
-    for place in order:
-        ax.annotate(
+        ax.xaxis.set_major_formatter("{x:g}")
+    for place in _named(order[::-1], accuracy):
+        ax.annotate(  # nothing is cheaper and better, so there is room on the upper left
             escape(short(names[place], 34)),
             (cost[place], accuracy[place]),
-            xytext=(6, -9),
+            xytext=(-5, 4),
             textcoords="offset points",
-            fontsize=7,
+            ha="right",
+            fontsize=7.5,
             color=INK,
         )
     ax.set_xlabel(label)
     ax.set_ylabel("accuracy")
-    ax.margins(x=0.18, y=0.12)
+    ax.margins(x=0.2, y=0.12)
     grid(ax, "both")
     return ax
+
+
+def _named(places: np.ndarray, accuracy: np.ndarray) -> list[int]:
+    """Of the front, the best first, those far enough below the last named for a name of their own."""
+    named: list[int] = []
+    for place in places.tolist():
+        if not named or accuracy[named[-1]] - accuracy[place] > LINE * np.ptp(accuracy):
+            named.append(place)
+    return named
 
 
 def pareto_front(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
@@ -137,11 +183,11 @@ def complementarity(ax: Axes, *, names: Sequence[str], together: np.ndarray) -> 
         together,
         cmap=RATES,
         vmin=low - 0.1 * (high - low),
-        vmax=high + 0.6 * (high - low),
+        vmax=high + 0.1 * (high - low),
         interpolation="nearest",
     )
     for row, column in np.argwhere(np.isfinite(together)):
-        dark = together[row, column] > low + 0.75 * (high - low)
+        dark = together[row, column] > low + 0.45 * (high - low)
         ax.text(
             column,
             row,

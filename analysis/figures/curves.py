@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures.registry import figure
-from analysis.figures.style import INK, MUTED, RULE, SERIES, escape, grid, panels, series, short
+from analysis.figures.style import MUTED, PAPER, SERIES, escape, grid, panels, series, short
 
 PARTS = (
     ("train", "training clips", SERIES[7], ":"),
@@ -86,29 +86,25 @@ def _dress(panel: Axes, name: str) -> None:
         panel.set_ylim(0, 1.02)
 
 
-@figure("Reliability: how often it was right when it said so sure", size=(4.2, 4.2))
+@figure("Reliability: how often it was right when it said so sure, all folds together", size=(4.2, 4.2))
 def reliability(
     ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray, error: float
 ) -> Axes:
-    """Accuracy of the clips in each bin of confidence, (bins,); `share` of all clips is each bar's width."""
+    """Accuracy of the clips in each bin of confidence, (bins,); a dot's area is the `share` of all clips."""
     ax.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="said and done agree")
     filled = share > 0
-    width = 0.02 + 0.08 * np.sqrt(share[filled] / share.max())
-    ax.bar(
-        confidence[filled],
-        accuracy[filled],
-        width=width,
-        color=SERIES[0],
-        alpha=0.85,
-        edgecolor=RULE,
-        linewidth=0.5,
-    )
-    for x, low, high in zip(confidence[filled], accuracy[filled], confidence[filled], strict=True):
-        ax.plot([x, x], [low, high], color=INK, linewidth=0.8)  # how far off
+    said, done = confidence[filled], accuracy[filled]
+    ax.vlines(said, np.minimum(said, done), np.maximum(said, done), color=MUTED, linewidth=1)  # how far off
+    area = 12 + 220 * share[filled] / share.max()
+    ax.scatter(said, done, s=area, color=SERIES[0], edgecolor=PAPER, linewidth=0.8, zorder=3)
     ax.set(
-        xlim=(0, 1), ylim=(0, 1), xlabel="stated probability", ylabel="share that was right", aspect="equal"
+        xlim=(0, 1.03),
+        ylim=(-0.03, 1.03),
+        xlabel="stated probability",
+        ylabel="share that was right",
+        aspect="equal",
     )
-    ax.set_title(f"calibration error {error:.3f}")
+    ax.set_title(f"calibration error of all clips {error:.3f}")
     ax.legend(loc="upper left")
     grid(ax)
     return ax

@@ -12,6 +12,7 @@ from analysis.figures.registry import figure
 from analysis.figures.style import HATCHES, PAPER, SERIES, SPECTRUM, escape, grid, panels, short, ticks
 
 COLUMNS = 5
+APART = 0.12  # of the axis: marks nearer than this would be written over each other
 NAMED_ROWS = 16  # columns that are all named; of more, seven are
 
 
@@ -63,13 +64,24 @@ def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
     values = np.asarray(rows, float)
     if unit.lower() in ("hz", "hertz") and values[-1] > values[0] >= 0:
         marks = [mark for mark in (100, 500, 2000, 8000, 16000) if values[0] <= mark <= values[-1]]
-        texts = [f"{mark / 1000:g}k" if mark >= 1000 else str(mark) for mark in marks]
-        panel.set_yticks(np.interp(marks, values, np.arange(len(values))), texts)
+        lying = np.interp(marks, values, np.arange(len(values)))
+        kept = _apart(lying, APART * len(values))
+        texts = [f"{marks[one] / 1000:g}k" if marks[one] >= 1000 else str(marks[one]) for one in kept]
+        panel.set_yticks(lying[kept], texts)
         panel.set_ylabel("Hz", fontsize=6, labelpad=1)
         return
     places = np.unique(np.linspace(0, len(values) - 1, 4).round().astype(int))
     panel.set_yticks(places, [plain(values[place]) for place in places])
     panel.set_ylabel(unit, fontsize=6, labelpad=1)
+
+
+def _apart(places: np.ndarray, least: float) -> list[int]:
+    """Which of the rising places to keep, from the last down, so that none is nearer than `least`."""
+    kept: list[int] = []
+    for one in reversed(range(len(places))):
+        if not kept or places[kept[-1]] - places[one] >= least:
+            kept.append(one)
+    return kept[::-1]
 
 
 def _means_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from analysis.figures.registry import figure
 from analysis.figures.style import MARKERS, SERIES, escape, panels, short
 
 COLUMNS = 3
+POINTS = (*SERIES, "#c2b100", "#9b1d4f")  # ten classes are told by colour alone, more by their mark too
 
 
 def _map_size(*, points: Mapping[str, np.ndarray], **_: Any) -> tuple[float, float]:
@@ -30,9 +31,9 @@ def clip_maps(
                 places[mine, 0],
                 places[mine, 1],
                 linestyle="",
-                marker=MARKERS[(number // len(SERIES) + number) % len(MARKERS)],
-                color=SERIES[number % len(SERIES)],
-                markersize=3.2,
+                marker=MARKERS[(number // len(POINTS) + number) % len(MARKERS)],
+                color=POINTS[number % len(POINTS)],
+                markersize=4.2,
                 markeredgewidth=0,
                 alpha=0.75,
                 label=escape(short(name, 20)),
@@ -48,7 +49,8 @@ def clip_maps(
             *drawn[0].get_legend_handles_labels(),
             loc="outside lower center",
             ncols=6,
-            fontsize=6.5,
+            fontsize=8,
+            markerscale=1.3,
             handletextpad=0.2,
             columnspacing=1,
         )

@@ -1,4 +1,5 @@
 // Sortable, filterable tables: <table data-sortable> with <th><button>, an optional <input data-filter="table id">.
+// <table data-first="12"> shows so many rows until its <button data-all="table id"> is pressed or words are filtered.
 function sortTable(table, column, descending) {
   const body = table.tBodies[0];
   const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
@@ -12,10 +13,16 @@ function sortTable(table, column, descending) {
     return descending ? y - x : x - y;
   });
   body.append(...rows.map(([row]) => row));
+  markRest(table);
   for (const [place, head] of [...table.tHead.rows[0].cells].entries()) {
     if (place === column) head.setAttribute("aria-sort", descending ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
   }
+}
+
+// The rows after the first few, in the order that they stand in now.
+function markRest(table) {
+  for (const [place, row] of [...table.tBodies[0].rows].entries()) row.classList.toggle("rest", place >= table.dataset.first);
 }
 
 document.addEventListener("click", (event) => {
@@ -39,14 +46,25 @@ for (const input of document.querySelectorAll("input[data-filter]")) {
       row.hidden = !words.every((word) => text.includes(word));
       shown += !row.hidden;
     }
+    table.classList.toggle("filtered", words.length > 0);
     said.textContent = words.length ? `${shown} of ${table.tBodies[0].rows.length} rows` : "";
   });
 }
 
-// A link to a run's section opens it.
+for (const button of document.querySelectorAll("button[data-all]")) {
+  const table = document.getElementById(button.dataset.all);
+  if (table.tBodies[0].rows.length <= 1.25 * table.dataset.first) continue; // a few rows more are no burden
+  markRest(table);
+  table.classList.add("short");
+  button.hidden = false;
+  button.addEventListener("click", () => { table.classList.remove("short"); button.hidden = true; });
+}
+
+// A link to a run's section opens it, and what it lies in.
 addEventListener("hashchange", openTarget);
 function openTarget() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target && target.tagName === "DETAILS") target.open = true;
+  for (let box = target && target.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+  if (target) target.scrollIntoView();
 }
 openTarget();

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from analysis.answer import Answer, answer, clips_needed, seed_deviation, seeds_needed
+from analysis.answer import Answer, answer, clips_needed, interval, seed_deviation, seeds_needed
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results
 from bench.made_runs import MadeRun
@@ -105,8 +105,37 @@ def test_runs_of_one_feature_set_are_told_by_their_names(made: Callable[..., Res
 def test_many_tied_sets_are_counted(made: Callable[..., Results]) -> None:
     found = said(made(*(MadeRun(features=f"f{number}", skill=0.7) for number in range(9)), clips=1000))
     assert found.kind == "tie"
-    assert "and 3 more cannot be told apart" in found.sentences[0]
+    assert "A tie: f7, f0, f1 and 6 more cannot be told apart" in found.sentences[0]
     assert "of the other sets none is shown to be worse" in found.sentences[1]
+
+
+def test_a_small_lead_says_how_many_clips_would_show_it(made: Callable[..., Results]) -> None:
+    results = made(MadeRun(features="mel+mfcc", skill=0.80), MadeRun(skill=0.79), clips=1000)
+    found = said(results)
+    needed = clips_needed(ranked(results), 0.01)
+    assert found.kind == "tie" and needed > 1000
+    assert f"about {needed:,} test clips would show so small a difference" in found.sentences[1]
+
+
+def test_an_exact_solution_has_no_seeds_to_try(made: Callable[..., Results]) -> None:
+    runs = [MadeRun(skill=0.8, model="linear"), MadeRun(features="zcr", skill=0.3, model="linear")]
+    found = said(made(*runs, clips=1000))
+    assert found.kind == "clear winner"
+    assert "seed, so training noise" not in found.text
+
+
+def test_the_score_stands_with_its_deviation_over_folds(made: Callable[..., Results]) -> None:
+    results = made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.3))
+    deviation = ranked(results).fold_accuracy[0].std(ddof=1)
+    assert f", sd {100 * deviation:.1f}; 5 folds" in said(results).sentences[0]
+
+
+def test_a_reversed_interval_is_mirrored(made: Callable[..., Results]) -> None:
+    ranking = ranked(made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.3)))
+    ranking.pairs.loc[0, ["low", "high"]] = [0.45, 0.55]
+    pair = ranking.pair(*ranking.runs)
+    assert interval(pair) == "95 % interval +45.0 to +55.0"
+    assert interval(pair, -1) == "95 % interval −55.0 to −45.0"
 
 
 def test_an_interval_without_zero_that_does_not_stand_correction_says_so(

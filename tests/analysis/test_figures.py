@@ -16,10 +16,10 @@ from analysis.figures import FIGURES, figure, save
 from analysis.figures.clips import envelope
 from analysis.figures.comparison import pareto_front
 from analysis.figures.curves import over_folds
-from analysis.figures.features import Shown, plain
+from analysis.figures.features import Shown, plain, row_ticks
 from analysis.figures.samples import Sample
 from analysis.figures.save import drawing
-from analysis.figures.style import SERIES, panels, short, uncovered
+from analysis.figures.style import PAPER, SERIES, panels, short, uncovered
 
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]
@@ -72,10 +72,21 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             Shown("embedding", PICTURE[:, :1], np.arange(8.0), "index", np.zeros(1)),
         ]
     },
-    "intervals": {"names": NAMES, "estimate": np.array([3, 2, 1]), "low": np.zeros(3), "high": np.full(3, 4)},
+    "intervals": {
+        "names": NAMES,
+        "estimate": np.array([3, 2, 1]),
+        "low": np.zeros(3),
+        "high": np.full(3, 4),
+        "shown": np.array([True, False, True]),
+    },
     "learning_curves": {"history": HISTORY},
     "learning_curves_overlaid": {"histories": {"mel": HISTORY, "chroma": HISTORY}},
     "pareto": {"names": NAMES, "cost": np.array([1.0, 2, 3]), "accuracy": np.array([0.5, 0.8, 0.7])},
+    "recall_by_set": {
+        "names": NAMES,
+        "classes": CLASSES,
+        "recall": np.array([[0.2, 1, 0.5, np.nan], [0.9, 0, 0.5, np.nan], [0, 0, 0.6, np.nan]]),
+    },
     "reliability": {
         "confidence": np.array([0, 0.5, 0.9]),
         "accuracy": np.array([0, 0.4, 0.95]),
@@ -145,6 +156,38 @@ def test_a_confusion_matrix_says_rates_or_counts_and_outlines_categories() -> No
     assert texts() == (["75", "25", "100", "17", "83"], 0)
     assert texts(rates=False)[0] == ["3", "1", "2", "1", "5"]
     assert texts(categories=["a", "a", "b", ""])[1] == 1
+
+
+def test_the_highest_recall_of_each_class_is_ringed_and_an_untested_class_is_empty() -> None:
+    axes = Canvas().add_subplot()
+    FIGURES["recall_by_set"].draw(axes, **EXAMPLES["recall_by_set"])
+    assert axes.collections[0].get_offsets().tolist() == [[0, 1], [1, 0], [2, 2]]
+    assert len(axes.texts) == 9
+
+
+def test_of_many_classes_the_shade_alone_tells_the_share() -> None:
+    axes = Canvas().add_subplot()
+    classes = [f"class{number}" for number in range(30)]
+    FIGURES["recall_by_set"].draw(axes, names=NAMES, classes=classes, recall=RNG.random((3, 30)))
+    assert not axes.texts
+
+
+def test_a_difference_that_is_not_shown_is_hollow() -> None:
+    axes = Canvas().add_subplot()
+    FIGURES["intervals"].draw(axes, **EXAMPLES["intervals"])
+    filled, hollow = axes.lines[-2:]
+    assert filled.get_xdata().tolist() == [3, 1] and hollow.get_xdata().tolist() == [2]
+    assert hollow.get_markerfacecolor() == PAPER
+
+
+def test_marks_of_a_frequency_axis_keep_their_distance() -> None:
+    def marks(hertz: np.ndarray) -> list[str]:
+        axes = Canvas().add_subplot()
+        row_ticks(axes, hertz, "Hz")
+        return [label.get_text() for label in axes.get_yticklabels()]
+
+    assert marks(np.linspace(0, 22050, 1025)) == ["2k", "8k", "16k"]
+    assert marks(np.geomspace(32.7, 3951, 84)) == ["100", "500", "2k"]
 
 
 def test_fold_curves_are_averaged_epoch_by_epoch_and_gaps_left_out() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from analysis.findings import category_rankings, findings
 from analysis.results import Results, load
 from bench.made_runs import MadeRun, made_clips, make_run
-from train.runs import RunFolder, find
+from train.runs import RunFolder, find, history_row, start_history
 
 RNG = np.random.default_rng
 
@@ -17,7 +17,8 @@ def test_every_table_that_has_rows(made: Callable[..., Results]) -> None:
     runs = [MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.5), MadeRun(augment="none", skill=0.6)]
     found = findings(made(*runs, MadeRun(features="rms", folds=(1,)), dataset="esc10"), RNG(0))
     of_pairs = {"pairs", "other_tests", "complementarity", "augmentation", "augmentation_by_class"}
-    assert set(found.tables) == {"comparison", "literature", "categories", "checkpoints"} | of_pairs
+    of_runs = {"comparison", "recall_by_class", "literature", "categories", "checkpoints"}
+    assert set(found.tables) == of_runs | of_pairs
     assert len(found.runs) == len(found.tables["comparison"]) == 4
     assert [problem.run for problem in found.problems] == ["rms-resnet18"]
     assert found.answer.kind == "clear winner"
@@ -25,6 +26,28 @@ def test_every_table_that_has_rows(made: Callable[..., Results]) -> None:
     assert found.friedman is not None
     assert set(found.tests) == {"mcnemar", "corrected_resampled_t", "nemenyi"}
     assert any(sentence.startswith("augment none → default (mel) helps") for sentence in found.sentences)
+
+
+def test_what_was_added_has_tables_and_sentences(made: Callable[..., Results]) -> None:
+    runs = [
+        MadeRun(skill=0.5),
+        MadeRun(features="mel+zcr", skill=0.8),
+        MadeRun(features="mel+mel", skill=0.5),
+    ]
+    found = findings(made(*runs), RNG(0))
+    assert found.tables["additions"]["changed"].tolist() == ["zcr", "mel"]
+    assert set(found.tables["additions_by_class"]["of"]) == {"zcr added to mel", "mel added to mel"}
+    assert found.sentences[0].startswith("zcr added to mel helps ")
+    assert found.sentences[1] == "No class is certainly better or worse by mel added to mel."
+    assert [heading for heading, _ in found.glance] == ["Together", "By class"]
+
+
+def test_an_exact_solution_has_no_epochs_to_choose_from(by_hand: Callable[..., RunFolder]) -> None:
+    rows = [("a", "g", 1, "dog", [0.2, 0.8]), ("b", "h", 2, "rain", [0.1, 0.9])]
+    folder = by_hand("mel", ["dog", "rain"], rows, model="linear")
+    start_history(folder.fold(1), [history_row({"epoch": 1, "test_accuracy": 0.5})])
+    start_history(folder.fold(2), [history_row({"epoch": 1, "test_accuracy": 0.5})])
+    assert "checkpoints" not in findings(load([folder]), RNG(0)).tables
 
 
 def test_the_same_generator_gives_the_same_findings(made: Callable[..., Results]) -> None:

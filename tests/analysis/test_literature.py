@@ -40,6 +40,16 @@ def test_runs_stand_among_the_published(made: Callable[..., Results]) -> None:
     assert table.loc[place, "protocol"] == "5 folds, last epoch"
 
 
+def test_of_many_runs_the_best_of_each_kind_of_weights_stands_there(made: Callable[..., Results]) -> None:
+    results = made(
+        MadeRun(skill=0.8), MadeRun(features="zcr"), MadeRun(features="rms", skill=0.5), dataset="esc10"
+    )
+    by_features = {run.features: run for run in results.runs}
+    by_features["rms"].config["options"]["weights"] = "imagenet"
+    table = beside(ranked(results))
+    assert table.loc[table["source"] == OURS, "method"].tolist() == ["rms-resnet18", "mel-resnet18"]
+
+
 def test_other_tasks_and_datasets_have_nothing_beside_them(made: Callable[..., Results]) -> None:
     assert beside(ranked(made(MadeRun(task="categories"), dataset="esc10"))).empty
     assert beside(ranked(made(MadeRun(features="zcr"), MadeRun(features="rms"), dataset="other"))).empty

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,8 @@ from analysis import inputs
 from analysis.jobs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build, next_command
+from analysis.results import Run
+from analysis.runs_section import train_next
 from analysis.separation_section import class_means
 from bench.made_runs import MadeRun, make_run
 from commandline import RequestError
@@ -138,15 +141,30 @@ def test_run_limits_the_report(workshop: SimpleNamespace) -> None:
 
 def test_what_comes_next_is_trained_never_fused(workshop: SimpleNamespace) -> None:
     (job,) = jobs(workshop.options(run=("mel+r",)))
+    words = ["FEATURES=rms", "MODEL=cnn4", "EPOCHS=3", "SEED=2"]
     sections = [
-        SimpleNamespace(model="fusion", again=["FEATURES=mel,rms", "MODEL=fusion", "SEED=1"]),
-        SimpleNamespace(model="cnn4", again=["FEATURES=rms", "MODEL=cnn4", "EPOCHS=3", "SEED=2"]),
+        SimpleNamespace(model="fusion", exact=False, again=["MODEL=fusion"], why=""),
+        SimpleNamespace(model="linear", exact=True, again=["FEATURES=mel"], why="a network"),
+        SimpleNamespace(model="cnn4", exact=False, again=words, why="another seed"),
     ]
     said = next_command(job, sections, "tie")
-    assert said.startswith(
-        f"make train DATASET=tones DATA={workshop.root / 'data'} RUNS={workshop.root / 'runs'} "
-    )
+    where = f"DATASET=tones DATA={workshop.root / 'data'} RUNS={workshop.root / 'runs'}"
+    assert said.startswith(f"make train {where} ") and said.endswith("   (another seed)")
     assert " FEATURES=rms MODEL=cnn4 EPOCHS=3 SEED=2 " in said and "RUN=" not in said
+    assert "FEATURES=mel " in next_command(job, sections[:2], "tie")
+
+
+def test_a_run_goes_on_with_its_missing_folds_then_its_next_seed_then_a_network(
+    hand_run: Callable[..., Run],
+) -> None:
+    rows = [("a", "g", 1, "dog", [0.2, 0.8]), ("b", "h", 2, "rain", [0.1, 0.9])]
+    own = {"command": ["FEATURES=mel", "MODEL=cnn4", "EPOCHS=3"], "seed": 4}
+    whole = hand_run("mel", ["dog", "rain"], rows, **own)
+    assert train_next(whole) == ([*own["command"], "SEED=5"], "another seed shows the training noise")
+    partly = hand_run("mfcc", ["dog", "rain"], rows, **own, folds=[1, 2, 3])
+    assert train_next(partly) == ([*own["command"], "SEED=4"], "trains its missing folds")
+    exact = hand_run("rms", ["dog", "rain"], rows, model="linear")
+    assert train_next(exact) == (["FEATURES=rms"], "a network on the same features")
 
 
 def test_without_a_dataset_every_one_that_has_runs_or_a_cache(

@@ -15,6 +15,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
+from analysis.page import source
+
 QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -96,6 +98,34 @@ def test_a_column_sorts_up_and_down_and_the_filter_hides_rows(page: webdriver.Ch
     box.send_keys("mel+rms")
     assert names(page) == ["mel+rms"]
     assert page.find_element(By.ID, "comparison-table-said").text == "1 of 2 rows"
+
+
+def test_a_long_table_shows_its_first_rows_until_asked_for_all(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    rows = "".join(f"<tr><td data-value='{number}'>{number}</td></tr>" for number in range(20))
+    head = "<thead><tr><th><button>N</button></th></tr></thead>"
+    table = f"<table id='t' data-sortable data-first='12'>{head}{rows}</table>"
+    tools = (
+        "<input data-filter='t'><span id='t-said'></span><button id='all' data-all='t' hidden>all</button>"
+    )
+    (tmp_path / "long.html").write_text(
+        f"<style>{source('style.css')}</style>{table}{tools}<script>{source('tables.js')}</script>"
+    )
+    browser.get((tmp_path / "long.html").as_uri())
+
+    def shown() -> list[int]:
+        return [int(text) for text in texts(browser, "#t tbody td") if text]
+
+    assert shown() == list(range(12))
+    browser.find_element(By.CSS_SELECTOR, "th button").click()
+    assert shown() == list(range(19, 7, -1))
+    box = browser.find_element(By.CSS_SELECTOR, "input")
+    box.send_keys("0")
+    assert shown() == [10, 0]
+    box.send_keys(Keys.BACKSPACE)
+    browser.find_element(By.ID, "all").click()
+    assert len(shown()) == 20 and not browser.find_element(By.ID, "all").is_displayed()
 
 
 def test_a_cell_shows_its_clips_as_the_tables_count_them(page: webdriver.Chrome, reported: Path) -> None:

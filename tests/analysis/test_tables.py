@@ -128,3 +128,14 @@ def test_the_appendix_has_every_test(made: Callable[..., Results]) -> None:
     assert (table["corrected_resampled_t_p_holm"] < 0.05).tolist() == [False, True, True]
     assert "nemenyi_p" in table
     assert "nemenyi_p" not in tables.appendix(ranked(Results(results.runs[:2], []))[0])
+
+
+def test_recall_of_every_run_in_every_class(made: Callable[..., Results]) -> None:
+    ranking = ranked(made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.5)))[0]
+    table = tables.recall_by_class(ranking)
+    assert table["run"].unique().tolist() == ["mel-resnet18", "zcr-resnet18"]
+    assert len(table) == 2 * 10
+    second = table[table["run"] == "zcr-resnet18"].set_index("class")["recall"]
+    run = ranking.runs[1]
+    for number, name in enumerate(run.classes):
+        assert second[name] == pytest.approx(run.correct[run.target == number].mean())
