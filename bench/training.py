@@ -3,7 +3,8 @@
     python -m bench.training
 
 ResNet-18 on 3 x 128 x 431, batch 32. All alternatives run in turn within each round, so that a busy machine
-slows all of them alike; ratios are medians over the rounds. Clips are noise: speed does not depend on them.
+slows all of them alike; ratios are medians over the rounds. Loops of others run in processes of their own.
+Clips are noise: speed does not depend on them.
 """
 
 import resource
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +22,7 @@ import numpy as np
 import soundfile
 import torch
 
-from bench.usual_loops import GRID, FromAudio, Saved, epoch_of
+from bench.usual_loops import GRID, Apart, FromAudio, Saved
 from commandline import main, text_table
 from commandline.parse import Command
 from features_cache import bring
@@ -140,16 +142,18 @@ def clips_a_second(run: RunOptions, folder: Path, options: TrainingBenchOptions)
     streamed = course_of(replace(run, resident="stream"), arithmetic)
     bare = course_of(replace(run, augment="none"), arithmetic)
     bare.lesson = replace(bare.lesson, source=Fixed(bare))
-    usual = fold.draw_network(plan.make(run), 1)
-    seconds = take_turns(
-        {
-            "usual": epoch_of(saved(folder / "saved", options.clips), usual, run.batch),
-            "ours": lambda: loop.train_epoch(ours, NoFollower()),
-            "bare": lambda: loop.train_epoch(bare, NoFollower()),
-            "streamed": lambda: loop.train_epoch(streamed, NoFollower()),
-        },
-        options.rounds,
-    )
+    network = fold.draw_network(plan.make(run), 1)
+    files = saved(folder / "saved", options.clips)
+    with Apart(files, network, run.batch, arithmetic.threads) as usual:
+        seconds = take_turns(
+            {
+                "usual": usual,
+                "ours": lambda: loop.train_epoch(ours, NoFollower()),
+                "bare": lambda: loop.train_epoch(bare, NoFollower()),
+                "streamed": lambda: loop.train_epoch(streamed, NoFollower()),
+            },
+            options.rounds,
+        )
     speed = {name: options.clips / statistics.median(values) for name, values in seconds.items()}
     target = 2.4 if arithmetic.precision == "bf16" else 1.05
     data_path, stream = ratio(seconds, "ours", "bare") - 1, ratio(seconds, "streamed", "ours") - 1
@@ -199,13 +203,14 @@ def from_audio(run: RunOptions, folder: Path, options: TrainingBenchOptions) -> 
         "our model's speed on both sides": (True, 1.5),
     }
     alternatives: dict[str, Callable[[], object]] = {"ours": lambda: loop.train_epoch(ours, NoFollower())}
-    for name, (fast, _) in loops.items():
-        network = fold.draw_network(plan.make(run), 1)
-        alternatives[name] = epoch_of(FromAudio(files, targets), network, run.batch, fast)
     arithmetic.prepare()
-    seconds = {
-        name: statistics.median(values) for name, values in take_turns(alternatives, AUDIO_ROUNDS).items()
-    }
+    with ExitStack() as running:
+        for name, (fast, _) in loops.items():
+            network = fold.draw_network(plan.make(run), 1)
+            theirs = Apart(FromAudio(files, targets), network, run.batch, arithmetic.threads, fast)
+            alternatives[name] = running.enter_context(theirs)
+        timed = take_turns(alternatives, AUDIO_ROUNDS)
+    seconds = {name: statistics.median(values) for name, values in timed.items()}
     whole = extraction + COURSE * seconds["ours"]
     rows = []
     for name, (_, target) in loops.items():

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from commandline import RequestError
+from train.heap import keep_freed_memory
 from train.options import RunOptions
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -52,8 +53,9 @@ class Arithmetic:
         return replace(self, device=device)
 
     def prepare(self) -> None:
-        """Set what is global in torch."""
+        """Set what is global in the process."""
         torch.set_num_threads(self.threads)
+        keep_freed_memory()
         if self.device.startswith("cuda"):
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
             torch.backends.cudnn.benchmark = True

@@ -13,7 +13,7 @@ def mix(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     """
     share = batch.uniform(generator, 0, strength)
     other = batch.partners(generator)
-    x = torch.lerp(batch.x, batch.x[other], share.to(batch.x.dtype).view(-1, 1, 1, 1))
+    x = torch.lerp(batch.x, batch.x.index_select(0, other), share.to(batch.x.dtype).view(-1, 1, 1, 1))
     return batch._replace(x=x, y=torch.lerp(batch.y, batch.y[other], share.to(batch.y.dtype)[:, None]))
 
 
@@ -25,6 +25,6 @@ def splice(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     start = (batch.uniform(generator) * length).floor()[:, None]
     inside = (torch.arange(length, device=batch.x.device) - start) % length < span  # (B, W), goes round
     other = batch.partners(generator)
-    x = torch.where(inside[:, None, None, :], batch.x[other], batch.x)
+    x = torch.where(inside[:, None, None, :], batch.x.index_select(0, other), batch.x)
     share = inside.to(batch.y.dtype).mean(1, keepdim=True)
     return batch._replace(x=x, y=torch.lerp(batch.y, batch.y[other], share))

@@ -93,7 +93,8 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(512 * wide, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (B, 64, H / 4, W / 4)
+        # A ReLU may follow the pooling as well as precede it: the same bits, from a quarter of the values.
+        x = self.relu(self.maxpool(self.bn1(self.conv1(x))))  # (B, 64, H / 4, W / 4)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 512 * expansion, H / 32, W / 32)
         return self.fc(self.avgpool(x).flatten(1))
 
