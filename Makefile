@@ -17,7 +17,7 @@
 #: FEATURES=mel+mfcc+chroma  one feature set for train; a list for features and sweep; all, small
 #: MODEL=resnet18            python -m train list shows them
 #: FOLDS="1 3"               some of the folds; all of them by default
-#: EPOCHS=  GRID=128x216     how long, on which grid of rows and frames
+#: EPOCHS=  GRID=64x216      how long, on which grid of rows and frames
 #: AUGMENT=  VAL=none        what is varied in training; VAL=group or next for early stopping
 #: TASK=classes              or categories
 #: SEED=0                    another seed is another run of the same configuration

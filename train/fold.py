@@ -21,6 +21,7 @@ from train.data import Stack, open_source
 from train.distributed import World
 from train.follow import Follower
 from train.models import build, linear
+from train.models.texture import assemble, core
 from train.models.weights import start_from
 from train.options import RunOptions
 from train.plan import Plan
@@ -48,9 +49,16 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     options = plan.options
     generator = loop.seeded(torch.Generator(), options.seed, fold)
     shape = trained_shape(plan.augmenter, plan.grid)
-    network = build(options.model, len(plan.channels), len(plan.classes), shape, generator=generator)
+    network = assemble(
+        options.model,
+        len(plan.channels),
+        len(plan.classes),
+        shape,
+        beside=options.texture,
+        generator=generator,
+    )
     if options.weights:
-        start_from(network, options.model, options.weights)
+        start_from(core(network), options.model, options.weights)
     return network
 
 

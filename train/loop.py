@@ -210,7 +210,9 @@ def train_epoch(course: Course, follower: Watcher) -> dict[str, float]:
             group["lr"] = rate
         with arithmetic.autocast():
             logits = course.forward(x.contiguous(memory_format=arithmetic.layout)).float()
-        loss = nn.functional.cross_entropy(logits, smooth, weight)
+        answers = logits.view(len(x), -1, lesson.classes)  # one of a network, or of several side by side
+        each = smooth[:, None].expand_as(answers)
+        loss = nn.functional.cross_entropy(answers.flatten(0, 1), each.flatten(0, 1), weight)
         course.optimiser.zero_grad()
         course.scaler.scale(loss).backward()
         if options.clip:
@@ -220,7 +222,7 @@ def train_epoch(course: Course, follower: Watcher) -> dict[str, float]:
         course.scaler.update()
         course.average.update()
         losses.append(loss.detach())
-        hits.append((logits.detach().argmax(1) == y.argmax(1)).float().mean())
+        hits.append((answers.detach().mean(1).argmax(1) == y.argmax(1)).float().mean())
         if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(mine):
             _refuse_divergence(losses, epoch)
         follower.step(len(x))

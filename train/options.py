@@ -29,18 +29,21 @@ class RunOptions(DatasetOptions, RunsOptions):
     seed: int = 0
     """of weights, order and augmentation; another seed is another run of the same configuration"""
 
-    epochs: int = 60
+    epochs: int = 40
     """how long to train, fixed unless PATIENCE ends it"""
     passes: int = 1
     """an epoch goes so many times over the training clips"""
     batch: int = 32
     """clips a step"""
-    grid: str = "128x216"
+    texture: Literal["on", "off"] = "on"
+    """beside the network a small one that hears each band's level, deviation and rhythm; their answers are
+    averaged"""
+    grid: str = "64x216"
     """rows x frames to which every channel is resized; native keeps the largest channel's own"""
     norm: Literal["feature", "row", "clip", "none"] = "feature"
     """standardise each feature as a whole, each of its rows, each clip by itself, or not at all"""
     augment: str = "auto"
-    """changes drawn anew for each batch, name=strength; auto is mask,shift,gain,mix=0.4, of a waveform
+    """changes drawn anew for each batch, name=strength; auto is shift,gain,mix=0.4, of a waveform
     shift,gain,polarity,mix=0.4; none for no change"""
     smoothing: float = 0.1
     """label smoothing: the share of a target that all classes divide among them"""
@@ -123,7 +126,7 @@ class SweepOptions(RunOptions):
 
 
 # AUGMENT=auto, by kind of model.
-AUTO_AUGMENT = {"image": "mask,shift,gain,mix=0.4", "wave": "shift,gain,polarity,mix=0.4", "linear": "none"}
+AUTO_AUGMENT = {"image": "shift,gain,mix=0.4", "wave": "shift,gain,polarity,mix=0.4", "linear": "none"}
 
 # What cannot change predictions: where things lie, what is told of them, which folds are done now.
 PLACES = frozenset({"dataset", "name", "data", "runs", "resident", "tracker", "tracker_dir"})
@@ -151,12 +154,13 @@ BOUNDS = {
     "seed": (0, 2**32 - 1),
 }
 
-# What a kind of model has no use for.
+# What a kind of model, or a model, has no use for.
 LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "blind"}
 EVERY = frozenset(field.name for field in dataclasses.fields(RunOptions))
 UNUSED: dict[str, frozenset[str]] = {
     "image": frozenset(),
-    "wave": frozenset({"grid"}),
+    "wave": frozenset({"grid", "texture"}),
+    "texture": frozenset({"texture"}),
     "linear": (EVERY - NO_IDENTITY - LINEAR_USES) | {"resident", "curve", "tracker", "tracker_dir"},
 }
 
@@ -174,10 +178,10 @@ def check_bounds(options: RunOptions) -> None:
             raise RequestError(f"{name.upper()}={value}: expected {wanted}")
 
 
-def without_unused(options: RunOptions, kind: str) -> tuple[RunOptions, list[str]]:
-    """The options with what this kind of model ignores back at its default, and the names of those given."""
-    standard = defaults()
-    given = [name for name in sorted(UNUSED[kind]) if getattr(options, name) != standard[name]]
+def without_unused(options: RunOptions, model: str, kind: str) -> tuple[RunOptions, list[str]]:
+    """The options with what this model of this kind ignores at its default, and the names of those given."""
+    standard, unused = defaults(), UNUSED.get(model, UNUSED[kind])
+    given = [name for name in sorted(unused) if getattr(options, name) != standard[name]]
     return dataclasses.replace(options, **{name: standard[name] for name in given}), given
 
 

@@ -154,7 +154,7 @@ def make(options: RunOptions) -> Plan:
     """The plan of these options; RequestError with the first thing that is wrong."""
     check_bounds(options)
     model, _ = resolve(options.model)
-    options, unused = without_unused(options, model.kind)
+    options, unused = without_unused(options, model.name, model.kind)
     schedule.check(options)
     trackers.check(options.tracker)
     cache = open_cache(options)

@@ -13,7 +13,8 @@ from train.arithmetic import device_of, threads_of
 from train.augment import parse
 from train.checkpoint import State, put_weights
 from train.data import parse_grid, prepare
-from train.models import build, linear, resolve
+from train.models import linear, resolve
+from train.models.texture import assemble
 from train.statistics import Statistics
 from train.trained_options import TrainedOptions
 from train.views import trained_shape, views
@@ -84,7 +85,8 @@ class Trained:
             shape = (len(state["network"]["mean"]), 1)
         else:
             shape = trained_shape(self.augmenter, self.grid)
-        network = build(self.config["model"], len(self.config["channels"]), len(self.classes), shape)
+        size = len(self.config["channels"]), len(self.classes), shape
+        network = assemble(self.config["model"], *size, beside=self.config["options"]["texture"])
         put_weights(network, state["network"], Path(origin))
         network = network.eval().to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         return Member(network, statistics)

@@ -93,7 +93,7 @@ class ListOptions:
 
     name: Annotated[str, Positional] = ""
     """a model whose stages are shown, with its options: aclnet@width=0.5"""
-    grid: str = "128x216"
+    grid: str = "64x216"
     """rows x frames of an image model's input"""
     channels: int = 3
     """features stacked"""

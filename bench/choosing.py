@@ -1,0 +1,120 @@
+"""How the default recipe was chosen: what each ingredient gives on a dataset without one of its folds.
+
+    python -m bench.choosing --dataset ../shared/esc10 --seeds 0 1
+
+The fold that is left out (1) is seen by no run here, so that its score under the chosen recipe is one that no
+choice has seen. Among the others each is scored in turn by a model trained on the rest, which is what
+`make train` does with a table that lacks the fold. Runs that are finished are not done again.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from commandline import DatasetOptions, RunsOptions, main, text_table
+from commandline.parse import Command
+from features_cache import Cache
+from features_cache.location import cache_folder
+from train import runs
+from train.score import score
+
+# Each line changes one thing of the default; the first changes nothing.
+INGREDIENTS = {
+    "default": (),
+    "the network alone": ("TEXTURE=off",),
+    "the texture alone": ("MODEL=texture",),
+    "masks too": ("AUGMENT=mask,shift,gain,mix=0.4",),
+    "masks, the network alone": ("AUGMENT=mask,shift,gain,mix=0.4", "TEXTURE=off"),
+    "other pitch and speed too": ("AUGMENT=pitch,stretch,shift,gain,mix=0.4",),
+    "half of the mixing by splicing": ("AUGMENT=splice=0.25,shift,gain,mix=0.2",),
+    "no mixing": ("AUGMENT=shift,gain",),
+    "no augmentation": ("AUGMENT=none",),
+    "no label smoothing": ("SMOOTHING=0",),
+    "rows standardised each": ("NORM=row",),
+    "half the frames": ("GRID=64x108",),
+    "twice the rows": ("GRID=128x216",),
+    "half the epochs": ("EPOCHS=20",),
+    "averaged weights": ("EMA=0.99",),
+    "eight views in testing": ("TTA=8",),
+    "another network, cnn8": ("MODEL=cnn8",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoosingOptions(DatasetOptions, RunsOptions):
+    """Which ingredients."""
+
+    features: str = "mel+mfcc+chroma"
+    """the feature set"""
+    left_out: int = 1
+    """the fold that no run sees"""
+    seeds: tuple[int, ...] = (0,)
+    """how often each is trained"""
+    only: tuple[str, ...] = ()
+    """some ingredients, by their first words"""
+    threads: str = "auto"
+    """of each run"""
+
+
+def choosing(options: ChoosingOptions) -> int:
+    """Train every ingredient without the fold that is left out, and print what each gives."""
+    table = without_fold(options)
+    train = [sys.executable, "-m", "train", "run", f"DATASET={table}", f"FEATURES={options.features}"]
+    train += [f"DATA={options.data}", f"RUNS={options.runs}", f"THREADS={options.threads}", "CURVE=0"]
+    rows = []
+    for label, words in INGREDIENTS.items():
+        if options.only and not label.startswith(options.only):
+            continue
+        for seed in options.seeds:
+            subprocess.run([*train, *words, f"SEED={seed}", f"TAG={slug(label)}"], check=True)
+        rows.append((label, " ".join(words), *summary(options.runs / table.stem, slug(label))))
+        print(f"{label}: accuracy {rows[-1][2]}", flush=True)
+    print(text_table(rows, ("ingredient", "setting", "accuracy", "sd of seeds", "test loss")))
+    return 0
+
+
+def slug(label: str) -> str:
+    return label.replace(",", "").replace(" ", "_")
+
+
+def without_fold(options: ChoosingOptions) -> Path:
+    """A table of the dataset's clips without the fold, with its features extracted; where it lies."""
+    clips = Cache(cache_folder(options.dataset, options.data, options.name)).clips
+    clips = clips[(clips["fold"] != options.left_out) & (clips["copy_of"] == "")]
+    audio = Path(options.dataset).resolve() / "audio"
+    columns = {"path": "filename", "label": "label", "fold": "fold", "group": "group", "category": "category"}
+    table = clips[list(columns)].rename(columns=columns)
+    table["filename"] = [str(audio / Path(path).name) for path in table["filename"]]
+    name = Path(options.dataset).stem
+    file = options.data / f"{name}-without-{options.left_out}.csv"
+    table.to_csv(file, index=False)
+    extract = [sys.executable, "-m", "pipeline", "features", f"DATASET={file}", f"DATA={options.data}"]
+    features = options.features.replace("+", " ")
+    rate = ["SAMPLE_RATE=44100", "DURATION=5"]
+    subprocess.run([*extract, f"FEATURES={features}", *rate], check=True)
+    return file
+
+
+def summary(folder: Path, tag: str) -> tuple[str, str, str]:
+    """Mean accuracy over the folds and seeds, its deviation over seeds, mean loss."""
+    found = [run for run in runs.find(folder.parent, folder.name) if run.config["tag"] == tag]
+    accuracies, losses = [], []
+    for run in found:
+        answers = run.predictions()
+        classes = [one["name"] for one in run.config["classes"]]
+        targets = pd.Categorical(answers["target"], categories=classes).codes
+        values = score(answers[classes].to_numpy(np.float32), targets.astype(np.int64))
+        accuracies.append(values["accuracy"])
+        losses.append(values["loss"])
+    spread = f"{np.std(accuracies, ddof=1):.3f}" if len(found) > 1 else "-"
+    return f"{np.mean(accuracies):.3f}", spread, f"{np.mean(losses):.3f}"
+
+
+COMMANDS: list[Command] = [choosing]
+
+if __name__ == "__main__":
+    main(COMMANDS)
