@@ -19,9 +19,8 @@ from commandline import duration, main, size
 from features_cache import Cache
 from pipeline import engine as engines
 from pipeline import extract
-from pipeline.extract import batch_length
 from pipeline.job import Job, Outcome
-from pipeline.plan import batches, cost, survey
+from pipeline.plan import batch_lengths, batches, cost, survey
 
 MOST_MEMORY = 500e6  # bytes of the parent
 MOST_OVERHEAD = 0.05  # of the processes' time
@@ -78,7 +77,8 @@ def overhead(data: Path, options: MillionOptions) -> float:
         found = survey(asked)
         expected = cost(asked, found, engine)  # also warms every process up
         begun = time.perf_counter()
-        told = list(engine(job, batches(asked, found.todo, found.clips, batch_length(found, expected))))
+        lengths = batch_lengths(len(found.clips), expected)
+        told = list(engine(job, batches(asked, found.todo, found.clips, lengths)))
         available = (time.perf_counter() - begun) * options.jobs
     used = sum(one.seconds.sum() + one.seconds_around for one in told)
     return 1 - float(used) / available

@@ -23,10 +23,9 @@ from commandline import main, text_table
 from pipeline import engine as engines
 from pipeline import extract
 from pipeline.engine import Engine
-from pipeline.extract import batch_length
 from pipeline.job import Job
 from pipeline.options import FeaturesCommand
-from pipeline.plan import batches, cost, survey
+from pipeline.plan import batch_lengths, batches, cost, survey
 from pipeline.request import Request, request
 
 OUT = Path(__file__).resolve().parent / "out"
@@ -109,7 +108,7 @@ def speed(asked: Request, engine: Engine, seconds: float) -> float:
     clips = int(seconds * engine.processes / expected.seconds_a_clip)
     rows = np.resize(found.clips, max(clips, 100))
     begun = time.perf_counter()
-    for _ in engine(job, batches(asked, found.todo, rows, batch_length(found, expected))):
+    for _ in engine(job, batches(asked, found.todo, rows, batch_lengths(len(rows), expected))):
         pass
     return len(rows) / (time.perf_counter() - begun)
 
@@ -119,13 +118,11 @@ def cost_curves(folder: Path, counts: tuple[int, ...]) -> dict[str, Curve]:
     curves: dict[str, Curve] = {"first run": {}, "nothing to do": {}}
     for clips in counts:
         command = made_command(folder / str(clips), "stub", 1)
-        dataset, before = made_dataset(folder / "audio", clips), None
+        dataset = made_dataset(folder / "audio", clips)
         for curve in curves.values():
             begun = time.perf_counter()
-            asked = made_request(dataset, command, before)
-            extract.extract(asked, command)
+            extract.extract(made_request(dataset, command), command)
             curve[clips] = time.perf_counter() - begun
-            before = asked.clips
     return curves
 
 

@@ -11,15 +11,13 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from features_cache.table import CLIP_COLUMNS, with_sources
+from features_cache.table import CLIP_COLUMNS
 from pipeline.clip import Clip
 from pipeline.datasets import Dataset
 from pipeline.features import feature
 from pipeline.options import FeaturesCommand
 from pipeline.parameters import Within
-from pipeline.request import Request, part_of
-from pipeline.sources import hashed
-from pipeline.specs import spec_of, wanted
+from pipeline.request import Request, of_dataset
 
 SAMPLE_RATE, SAMPLES = 8000, 80
 SOURCES = 1000  # audio files; clips share them, since it is the table that is to be large
@@ -57,10 +55,6 @@ def made_command(data: Path, features: str, jobs: int) -> FeaturesCommand:
     return FeaturesCommand(dataset="made", data=data, features=features, jobs=jobs, trust=True)
 
 
-def made_request(dataset: Dataset, options: FeaturesCommand, before: pd.DataFrame | None = None) -> Request:
-    """What `pipeline.request.request` makes of a dataset that is loaded."""
-    asked = wanted(options.features, dataset)
-    rows = part_of(options.part, len(dataset.table))
-    clips = hashed(with_sources(dataset.table, before), rows)
-    specs = tuple(spec_of(variant, dataset, options.dtype) for variant in asked.variants.values())
-    return Request(dataset, options.data / dataset.name, clips, before, rows, asked, specs)
+def made_request(dataset: Dataset, options: FeaturesCommand) -> Request:
+    """As `pipeline.request.request` makes it of a dataset on the disk."""
+    return of_dataset(dataset, options.data / dataset.name, options)

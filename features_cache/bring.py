@@ -21,8 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from commandline import RequestError
 from features_cache.fingerprint import clip_keys, fingerprints
-from features_cache.hdf5 import encoded
-from features_cache.index import read_index, refresh
+from features_cache.index import read_index, refresh, stored_ids
 from features_cache.layout import FeatureSpec
 from features_cache.location import BROUGHT, is_cache
 from features_cache.names import Value, parse_channel
@@ -97,7 +96,7 @@ def create_feature(
         dtype=dtype,
     )
     rows, states = _rows(clips, clip_ids, name), fingerprints(clip_keys(clips), spec.key)
-    install(folder, spec, encoded(clips["clip_id"].tolist()), _clips(spec, array, clip_ids, rows, states))
+    install(folder, spec, stored_ids(clips), _clips(spec, array, clip_ids, rows, states))
     refresh(folder, clips, settings)
 
 

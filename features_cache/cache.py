@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 
 from commandline import RequestError
 from features_cache.fingerprint import clip_keys
-from features_cache.hdf5 import encoded
-from features_cache.index import feature_files, read_index, read_settings
+from features_cache.index import feature_files, read_index, read_settings, stored_ids
 from features_cache.layout import read_header
 from features_cache.location import INDEX, remedy
 from features_cache.names import Channel, parse_channel
@@ -127,11 +126,11 @@ class Cache:
     @cached_property
     def ids(self) -> NDArray[np.bytes_]:
         """(N,) clip ids as they stand in a file."""
-        return encoded(self._table["clip_id"].tolist())
+        return stored_ids(self._table)
 
     @cached_property
     def _rows_by_id(self) -> pd.Index:
-        return pd.Index(self._table["clip_id"].to_numpy().astype(str))
+        return pd.Index(self._table["clip_id"])
 
     def keys(self, positions: NDArray[np.intp]) -> NDArray[np.uint64]:
         """Of which these clips' fingerprints are made; each computed once."""

@@ -6,7 +6,7 @@ file is ever changed in structure, and network file systems often lack it.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,25 +67,44 @@ def read_column(group: h5py.Group, name: str) -> NDArray[Any]:
 
 def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dataset:
     """A small dataset; its CRC stands beside it, since fletcher32 takes a page of zeros for a good one."""
-    if column.dtype.kind in "SOUT":
-        column = encoded(column)
-    chunks = (max(1, min(len(column), CHUNK)),)
-    dataset = group.create_dataset(name, data=column, chunks=chunks, fletcher32=True)
-    write_attributes(dataset, {"crc32": zlib.crc32(np.ascontiguousarray(column).data)})
+    dtype, crc = _stored_type(column), 0
+    chunk = max(1, min(len(column), CHUNK))
+    dataset = group.create_dataset(name, (len(column),), dtype, chunks=(chunk,), fletcher32=True)
+    for start in range(0, len(column), CHUNK):  # a million paths at once are 100 MB more
+        block = as_stored(column[start : start + CHUNK], dtype)
+        dataset[start : start + CHUNK] = block
+        crc = zlib.crc32(block.data, crc)
+    write_attributes(dataset, {"crc32": crc})
     return dataset
 
 
-def encoded(texts: NDArray[Any] | Sequence[str]) -> NDArray[np.bytes_]:
-    """Texts, such as clip ids, as they stand in a file: UTF-8, all of the longest one's length.
+def as_stored(column: NDArray[Any], dtype: np.dtype | None = None) -> NDArray[Any]:
+    """Numbers as they are; texts, such as clip ids, in UTF-8, all of the longest one's length."""
+    dtype = dtype or _stored_type(column)
+    return (
+        np.fromiter(_each(column), dtype, len(column)) if dtype.kind == "S" else np.ascontiguousarray(column)
+    )
 
-    One after the other: a million at once are 100 MB more.
-    """
 
-    def each() -> Iterator[bytes]:
-        return (one if isinstance(one, bytes) else str(one).encode() for one in texts)
+def decoded(column: NDArray[np.bytes_]) -> list[str]:
+    """Texts out of a file; those that come again and again, as labels do, are one object in memory."""
+    seen: dict[bytes, str] = {}
+    texts: list[str] = []
+    for start in range(0, len(column), CHUNK):
+        if len(seen) > CHUNK:
+            seen.clear()  # every one is another: ids
+        texts += (seen.setdefault(one, one.decode()) for one in column[start : start + CHUNK].tolist())
+    return texts
 
-    width = max(map(len, each()), default=0) or 1
-    return np.fromiter(each(), h5py.string_dtype("utf-8", width), len(texts))
+
+def _stored_type(column: NDArray[Any]) -> np.dtype:
+    if column.dtype.kind not in "SOUT":
+        return column.dtype
+    return h5py.string_dtype("utf-8", max(map(len, _each(column)), default=0) or 1)
+
+
+def _each(texts: NDArray[Any]) -> Iterator[bytes]:
+    return (one if isinstance(one, bytes) else str(one).encode() for one in texts)
 
 
 def allocated(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:

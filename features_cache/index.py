@@ -4,11 +4,12 @@ It holds no values, so it can be made again at any time; it is only ever replace
 lock of its own. A reader therefore sees the old one or the new one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -35,9 +36,20 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         return read_clips(file), hdf5.read_attributes(file)
 
 
-def read_clips(file: h5py.File) -> pd.DataFrame:
-    """The clip table in an open index."""
-    return pd.DataFrame({name: _plain(hdf5.read_column(file[CLIPS], name)) for name in COLUMNS})
+def read_clips(file: h5py.File, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+    """The clip table in an open index, or some columns of it."""
+    table: dict[str, Any] = {}
+    for name in columns:
+        column = hdf5.read_column(file[CLIPS], name)
+        table[name] = hdf5.decoded(column) if column.dtype.kind == "S" else column
+        if name == "group":  # most clips are one of their own: one text for both
+            table[name] = [clip if clip == one else one for clip, one in zip(table["clip_id"], table[name])]
+    return pd.DataFrame(table)
+
+
+def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
+    """(N,) clip ids as they stand in a file."""
+    return hdf5.as_stored(clips["clip_id"].to_numpy())
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -53,16 +65,16 @@ def refresh(
 
     Outside `part` what is known of the sources is kept as it stands: another run may have told it.
     """
-    attributes, there = {**settings, "format_version": FORMAT}, {one.stem for one in feature_files(folder)}
+    attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
         try:
             with hdf5.opened(folder / INDEX) as file:
-                before, as_it_is = read_clips(file), (hdf5.read_attributes(file), set(file) - {CLIPS})
-            known = with_sources(clips, before)
-            for name in SOURCE_COLUMNS:
-                known.iloc[part, COLUMNS.index(name)] = clips[name].iloc[part]
-            if as_it_is == (attributes, there) and known.equals(before):
-                return
+                known = with_sources(clips, read_clips(file, ("clip_id", *SOURCE_COLUMNS)))
+                for name in SOURCE_COLUMNS:
+                    known.iloc[part, known.columns.get_loc(name)] = clips[name].iloc[part]
+                linked = set(file) == {CLIPS, *(path.stem for path in feature_files(folder))}
+                if linked and _says(file, known, attributes):
+                    return
         except (FileNotFoundError, DamagedFile):
             known = clips
         write_index(folder, known, attributes)
@@ -84,5 +96,9 @@ def write_clips(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, A
         hdf5.write_column(group, name, clips[name].to_numpy())
 
 
-def _plain(column: NDArray[Any]) -> NDArray[Any] | list[str]:
-    return [text.decode() for text in column.tolist()] if column.dtype.kind == "S" else column
+def _says(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, Any]) -> bool:
+    """Whether an index tells of these clips; column by column, since they may be millions."""
+    columns = ((hdf5.read_column(file[CLIPS], name), clips[name].to_numpy()) for name in COLUMNS)
+    return hdf5.read_attributes(file) == attributes and all(
+        np.array_equal(there, hdf5.as_stored(column)) for there, column in columns
+    )

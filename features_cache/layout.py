@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from features_cache import hdf5
 from features_cache.fingerprint import feature_key
 from features_cache.hdf5 import DamagedFile
+from features_cache.table import rows_of
 
 FORMAT = 1
 STATE = np.dtype("<u8")
@@ -121,9 +121,7 @@ class FeatureFile:
 
     def rows_of(self, clip_ids: NDArray[np.bytes_]) -> NDArray[np.intp]:
         """(N,) where these clips lie in the file, -1 where they do not."""
-        if np.array_equal(self.clip_ids, clip_ids):
-            return np.arange(len(clip_ids))
-        return pd.Index(self.clip_ids).get_indexer(pd.Index(clip_ids)).astype(np.intp)
+        return rows_of(clip_ids, self.clip_ids)
 
     def _column(self, name: str) -> NDArray[Any]:
         with hdf5.opened(self.path) as file:

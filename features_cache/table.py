@@ -1,9 +1,11 @@
 """The clip table: one row a clip, the same columns in every stage."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from commandline import RequestError
 
@@ -52,14 +54,23 @@ def originals(table: pd.DataFrame) -> pd.DataFrame:
 
 def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
     """The table with SOURCE_COLUMNS, carried over by clip id from a known one, else 0 and ''."""
-    columns = list(SOURCE_COLUMNS)
-    if known is None:
-        found = pd.DataFrame(index=table.index, columns=columns)
-    else:
-        found = known.set_index("clip_id")[columns].reindex(table["clip_id"]).set_index(table.index)
+    columns: dict[str, NDArray[Any]] = {}
+    there = np.zeros(len(table), bool)
+    if known is not None:
+        rows = rows_of(table["clip_id"].to_numpy(), known["clip_id"].to_numpy())
+        there = rows >= 0
     for name, kind in SOURCE_COLUMNS.items():
-        found[name] = found[name].fillna("" if kind is str else 0).astype(kind)
-    return table.assign(**{name: found[name] for name in columns})
+        columns[name] = np.full(len(table), kind(), object if kind is str else kind)
+        if known is not None:
+            columns[name][there] = known[name].to_numpy()[rows[there]]
+    return table.assign(**columns)
+
+
+def rows_of(ids: NDArray[Any], among: NDArray[Any]) -> NDArray[np.intp]:
+    """(N,) where these ids stand among others, -1 where they do not."""
+    if np.array_equal(ids, among):
+        return np.arange(len(ids))
+    return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)
 
 
 def _refuse_bad_ids(ids: pd.Series) -> None:

@@ -11,8 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import librosa
 import numpy as np
-import scipy.fft
-import scipy.signal
+import scipy.fft  # scipy.signal comes when it is first used: 50 MB that a run's parent may never need
 
 from pipeline.kernels import bands, constantq, peaks, period, separation
 from pipeline.kernels.spectrum import magnitudes, transforms

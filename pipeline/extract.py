@@ -15,18 +15,13 @@ from features_cache.tools.costs import write_costs
 from features_cache.tools.failures import write_failures
 from features_cache.writer import ready
 from pipeline import engine as engines
-from pipeline.changes import changes
 from pipeline.engine import Engine
 from pipeline.job import WHOLE_CLIP, Job, Outcome
 from pipeline.memory import give_back_freed_memory
 from pipeline.options import FeaturesCommand
-from pipeline.plan import Cost, Survey, batches, cost, described, refuse_full_disk, survey
+from pipeline.plan import Cost, Survey, batch_lengths, batches, cost, described, refuse_full_disk, survey
 from pipeline.receipt import receipt
 from pipeline.request import Request, request
-
-BATCH_SECONDS = 0.5  # handing out a batch and taking its result costs a millisecond or two
-LONGEST_BATCH = 512  # clips
-BATCHES_A_PROCESS = 4  # at least, so that all end at about the same time
 
 
 def run(options: FeaturesCommand) -> int:
@@ -34,7 +29,7 @@ def run(options: FeaturesCommand) -> int:
     begun = time.perf_counter()
     asked = request(options, options.part)
     idle = engines.idle(options.engine, options.jobs, options.scheduler)
-    for note in (*asked.dataset.notes, *changes(asked), *idle):
+    for note in (*asked.dataset.notes, *asked.changes, *idle):
         print(note)
     for name, reason in asked.wanted.left_out.items():
         print(f"left out: {name}, {reason}")
@@ -107,9 +102,9 @@ def _fill(
         forget(file, missing[file.map(state=True)[missing] != 0])
     dataset, variants = asked.dataset, tuple(asked.wanted.variants.values())
     job = Job(variants, dataset.sample_rate, dataset.samples, files, handle)
-    outcome = Outcome()
+    lengths, outcome = batch_lengths(len(found.clips), expected), Outcome()
     with progress(total=len(found.clips), label="features", unit="clips") as bar:
-        for one in engine(job, batches(asked, found.todo, found.clips, batch_length(found, expected))):
+        for one in engine(job, batches(asked, found.todo, found.clips, lengths)):
             outcome += one
             bar.update(one.clips)
     write_failures(asked.folder, asked.clips, found.clips, _named(asked, outcome))
@@ -121,13 +116,6 @@ def _seconds_a_clip(asked: Request, outcome: Outcome) -> dict[str, float]:
     """Of every feature that was computed for a clip at least."""
     told = zip(asked.specs, np.atleast_1d(outcome.computed), np.atleast_1d(outcome.seconds))
     return {spec.stored: seconds / clips for spec, clips, seconds in told if clips}
-
-
-def batch_length(found: Survey, expected: Cost) -> int:
-    """Clips a batch: so many that handing it out costs little, so few that all processes have some."""
-    by_time = BATCH_SECONDS / max(expected.seconds_a_clip, 1e-6)
-    by_share = len(found.clips) / (expected.jobs * BATCHES_A_PROCESS)
-    return max(1, min(LONGEST_BATCH, round(by_time), round(by_share)))
 
 
 def _named(asked: Request, outcome: Outcome) -> list[tuple[int, str, str]]:

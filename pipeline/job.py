@@ -1,14 +1,17 @@
 """What a worker does: batches of clips in, clips written to the cache, a few numbers back."""
 
 import dataclasses
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from features_cache.claims import Handle
 from features_cache.layout import FeatureFile
@@ -48,7 +51,7 @@ class Outcome:
     failures: list[tuple[int, int, str]] = field(default_factory=list)  # row, feature or WHOLE_CLIP, reason
     computed: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))  # (F,) clips
     seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))  # (F,) who asks first pays
-    seconds_around: float = 0.0  # decoding and writing
+    seconds_around: float = 0.0  # decoding, writing, and what failed
     seconds_saved: float = 0.0  # by computing once what several features need
 
     def __add__(self, other: "Outcome") -> "Outcome":
@@ -69,25 +72,23 @@ class Job:
     """Without one nothing is written: a rehearsal that tells what a batch costs."""
 
     def __call__(self, batch: Batch) -> Outcome:
-        count = len(self.variants)
+        count, spent = len(self.variants), 0.0
         outcome = Outcome(computed=np.zeros(count, np.int64), seconds=np.zeros(count))
-        with threadpool_limits(1):  # one clip, one core: processes already use them all
-            if self.handle is None:
-                for place in range(len(batch.rows)):
-                    self._compute(batch, place, outcome)
-                return outcome
-            with ClipWriter(self.files, self.handle) as writer:
-                for place, row in enumerate(batch.rows.tolist()):
-                    clips = self._compute(batch, place, outcome)
-                    begun = time.perf_counter()
+        opened = nullcontext() if self.handle is None else ClipWriter(self.files, self.handle)
+        with _pools(len(sys.modules)).limit(limits=1), opened as writer:  # processes use all cores already
+            for place, row in enumerate(batch.rows.tolist()):
+                begun = time.perf_counter()
+                clips = self._compute(batch, place, outcome)
+                if writer:
                     writer.write(row, clips)
-                    outcome.seconds_around += time.perf_counter() - begun
+                spent += time.perf_counter() - begun
+        outcome.seconds_around = spent - float(outcome.seconds.sum())
         return outcome
 
     def _compute(self, batch: Batch, place: int, outcome: Outcome) -> list[StoredClip]:
         """What one clip lacks, as far as it can be had; what cannot is a failure with its reason."""
         outcome.clips += 1
-        row, path, begun = int(batch.rows[place]), Path(batch.paths[place]), time.perf_counter()
+        row, path = int(batch.rows[place]), Path(batch.paths[place])
         try:
             y = audio.load(path, self.sample_rate, self.samples)
             if batch.alterations[place]:
@@ -97,7 +98,6 @@ class Job:
         except audio.AudioError as error:
             outcome.failures.append((row, WHOLE_CLIP, str(error)))
             return []
-        outcome.seconds_around += time.perf_counter() - begun
         clip, done = Clip(y, self.sample_rate), []
         for feature in np.flatnonzero(batch.todo[place]).tolist():
             begun = time.perf_counter()
@@ -119,6 +119,12 @@ class Job:
             return values
         file = self.files[feature]
         return to_stored(values, file.shape[1:], file.dtype)
+
+
+@lru_cache(maxsize=1)
+def _pools(modules: int) -> ThreadpoolController:
+    """The thread pools of the libraries that are loaded; looking for them takes 3 ms, so not once a batch."""
+    return ThreadpoolController()
 
 
 def lost(batch: Batch, reason: str) -> Outcome:

@@ -1,7 +1,8 @@
 """What a run of `features` has before it: which clips, what is there already, what the rest will cost."""
 
+import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,13 +16,15 @@ from features_cache.fingerprint import fingerprints
 from features_cache.layout import FeatureSpec
 from features_cache.names import LARGE, parse_channel
 from pipeline import engine as engines
-from pipeline.changes import changes
 from pipeline.engine import Engine
 from pipeline.job import Batch, Job, Outcome
 from pipeline.options import ExtractOptions
 from pipeline.request import Request, request
 
 MEASURED_CLIPS = 2
+BATCH_SECONDS = 0.05, 1.0  # the shortest and the longest
+LONGEST_BATCH = 512  # clips
+BATCHES_LEFT = 4  # for each process, when a batch is cut from what is left
 RESERVE = 5e6  # bytes of a disk that are left free, for the index and what the file system itself needs
 
 
@@ -58,13 +61,19 @@ def survey(asked: Request, *, trust: bool = False) -> Survey:
     )
 
 
-def batches(asked: Request, todo: NDArray[np.bool_], rows: NDArray[np.intp], length: int) -> Iterator[Batch]:
-    """The clips at these rows, `length` at a time, each batch made when it is asked for."""
+def batches(
+    asked: Request, todo: NDArray[np.bool_], rows: NDArray[np.intp], lengths: Iterable[int]
+) -> Iterator[Batch]:
+    """The clips at these rows, so many at a time, each batch made when it is asked for."""
     features = [spec.key for spec in asked.specs]
     columns = ("path", "alteration", "source_size", "source_time_ns")
     paths, alterations, sizes, times = (asked.clips[name].to_numpy() for name in columns)
-    for start in range(0, len(rows), length):
-        chosen = rows[start : start + length]
+    done = 0
+    for length in lengths:
+        chosen = rows[done : done + length]
+        if not len(chosen):
+            return
+        done += length
         yield Batch(
             rows=chosen,
             paths=paths[chosen].tolist(),
@@ -102,7 +111,7 @@ def cost(asked: Request, found: Survey, engine: Engine) -> Cost:
     rehearsal = Job(tuple(asked.wanted.variants.values()), asked.dataset.sample_rate, asked.dataset.samples)
     chosen = rows[np.linspace(0, len(rows) - 1, 1 + MEASURED_CLIPS).astype(int)]
     all_lacking = np.broadcast_to(counts > 0, found.todo.shape)
-    first, *others = batches(asked, all_lacking, chosen, 1)
+    first, *others = batches(asked, all_lacking, chosen, itertools.repeat(1))
     for _ in engine(rehearsal, [first] * engine.processes):
         pass  # compiles and warms up
     taken = sum(engine(rehearsal, others), Outcome())
@@ -115,6 +124,19 @@ def cost(asked: Request, found: Survey, engine: Engine) -> Cost:
         measured=bool(np.any(taken.computed)),
         jobs=engine.processes,
     )
+
+
+def batch_lengths(clips: int, expected: Cost) -> Iterator[int]:
+    """Clips of one batch after the other.
+
+    Many at first, since handing out costs milliseconds; few at last, so that all processes end together.
+    """
+    shortest, longest = (seconds / max(expected.seconds_a_clip, 1e-6) for seconds in BATCH_SECONDS)
+    while clips > 0:
+        share = clips / (expected.jobs * BATCHES_LEFT)
+        length = round(max(1, min(LONGEST_BATCH, longest, max(share, shortest))))
+        yield length
+        clips -= length
 
 
 def described(asked: Request, found: Survey, expected: Cost) -> str:
@@ -177,7 +199,7 @@ def run(options: ExtractOptions) -> int:
     asked = request(options)
     found = survey(asked)
     left_out = [f"left out: {name}, {reason}" for name, reason in asked.wanted.left_out.items()]
-    for line in (*asked.dataset.notes, *changes(asked), *found.notes, *left_out):
+    for line in (*asked.dataset.notes, *asked.changes, *found.notes, *left_out):
         print(line)
     if not found.todo.any():
         print(f"{asked.dataset.name}: all {len(asked.specs)} features of {len(asked.clips):,} clips are done")

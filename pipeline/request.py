@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from commandline import RequestError
 from features_cache import cache_folder
 from features_cache.fingerprint import clip_keys
-from features_cache.hdf5 import DamagedFile, encoded
-from features_cache.index import read_index
+from features_cache.hdf5 import DamagedFile
+from features_cache.index import read_index, stored_ids
 from features_cache.layout import FeatureSpec
 from features_cache.table import CLIP_COLUMNS, with_sources
+from pipeline.changes import changes
 from pipeline.datasets import Dataset
 from pipeline.datasets.copies import kept_copies
 from pipeline.datasets.source import load_for
@@ -30,15 +31,15 @@ class Request:
     dataset: Dataset
     folder: Path
     clips: pd.DataFrame  # N rows, columns of the index
-    before: pd.DataFrame | None  # the index's clips as they were
     part: slice  # of the rows: those that this run does
     wanted: Wanted
     specs: tuple[FeatureSpec, ...]  # F
+    changes: tuple[str, ...] = ()  # since the cache's last run, in a line each
 
     @cached_property
     def ids(self) -> NDArray[np.bytes_]:
         """(N,) clip ids as they stand in a file."""
-        return encoded(self.clips["clip_id"].tolist())
+        return stored_ids(self.clips)
 
     @cached_property
     def keys(self) -> NDArray[np.uint64]:
@@ -59,8 +60,12 @@ class Request:
 
 def request(options: ExtractOptions, part: str | None = None) -> Request:
     """Load the dataset, resolve the features, look which audio changed."""
-    dataset = load_for(options)
     folder = cache_folder(options.dataset, options.data, options.name)
+    return of_dataset(load_for(options), folder, options, part)
+
+
+def of_dataset(dataset: Dataset, folder: Path, options: ExtractOptions, part: str | None = None) -> Request:
+    """The request of a dataset that is loaded."""
     before = _known(folder, dataset)
     table = dataset.table
     if options.copies is None and before is not None and not (table["copy_of"] != "").any():
@@ -71,7 +76,8 @@ def request(options: ExtractOptions, part: str | None = None) -> Request:
     rows = part_of(part, len(table))
     clips = hashed(with_sources(table, before), rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in asked.variants.values())
-    return Request(dataset, folder, clips, before, rows, asked, specs)
+    changed = () if before is None else changes(before, clips, rows)
+    return Request(dataset, folder, clips, rows, asked, specs, changed)
 
 
 def part_of(part: str | None, count: int) -> slice:

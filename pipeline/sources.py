@@ -1,16 +1,21 @@
 """Which audio each clip was made from: size, time and content hash, read again only where it changed."""
 
 import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from commandline import progress
+from features_cache.table import SOURCE_COLUMNS
 from pipeline.job import version
 
 THREADS = 8  # for waiting on the disk; hashing itself lets go of the interpreter
+AT_ONCE = 4096  # files: what waits for its turn is a kilobyte each
+VERSION = np.dtype((np.int64, 2))  # size, time in ns
 
 
 def hashed(clips: pd.DataFrame, rows: slice) -> pd.DataFrame:
@@ -18,24 +23,24 @@ def hashed(clips: pd.DataFrame, rows: slice) -> pd.DataFrame:
 
     A file that is gone keeps what was known of it: features that were made from it still hold.
     """
-    part = clips.iloc[rows]
-    versions = {path: version(Path(path)) for path in part["path"].unique() if path}
-    now = np.array([versions.get(path, (0, 0)) for path in part["path"]], np.int64).reshape(-1, 2)
+    columns = {name: clips[name].to_numpy(copy=True) for name in SOURCE_COLUMNS}
+    sizes, times, hashes = (column[rows] for column in columns.values())  # views
+    file_of, files = pd.factorize(clips["path"].to_numpy()[rows])  # copies share their original's
+    now = np.fromiter((version(Path(one)) if one else (0, 0) for one in files), VERSION, len(files))[file_of]
     there = now.any(axis=1)
-    known = (part[["source_size", "source_time_ns"]].to_numpy() == now).all(axis=1) & (
-        part["source_hash"] != ""
-    )
-    changed = part["path"][there & ~known].unique()
+    changed = there & ~((now[:, 0] == sizes) & (now[:, 1] == times) & (hashes != ""))
+    sizes[there], times[there] = now[there].T
+    again = np.unique(file_of[changed])
+    found = np.empty(len(files), object)
+    found[again] = list(progress(_hashes(files[again]), total=len(again), label="hashing", unit="files"))
+    hashes[changed] = found[file_of[changed]]
+    return clips.assign(**columns)
+
+
+def _hashes(files: NDArray[np.object_]) -> Iterator[str]:
     with ThreadPoolExecutor(THREADS) as threads:
-        found = threads.map(content_hash, changed)
-        hashes = dict(zip(changed, progress(found, total=len(changed), label="hashing", unit="files")))
-    clips = clips.copy(deep=False)  # pandas copies the columns that change
-    place = np.flatnonzero(there) + (rows.start or 0)
-    for number, column in enumerate(("source_size", "source_time_ns")):
-        clips.iloc[place, clips.columns.get_loc(column)] = now[there, number]
-    new = part["path"].map(hashes).where(~known & there, part["source_hash"]).fillna("")
-    clips.iloc[rows, clips.columns.get_loc("source_hash")] = new.to_numpy()
-    return clips
+        for start in range(0, len(files), AT_ONCE):
+            yield from threads.map(content_hash, files[start : start + AT_ONCE])
 
 
 def content_hash(path: str) -> str:

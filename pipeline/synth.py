@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
-from scipy.signal import fftconvolve
 
 Samples = NDArray[np.float64]
 
@@ -192,7 +192,7 @@ def draw_source(rng: np.random.Generator) -> Source:
 def take(sound: Callable[..., Samples], source: Source, rng: np.random.Generator) -> Samples:
     """One clip: the sound in its room, over its background, at any level short of clipping."""
     dry = sound(source, rng)
-    wet = fftconvolve(dry, source.room)[: len(dry)]
+    wet = scipy.signal.fftconvolve(dry, source.room)[: len(dry)]
     wet /= wet.std()
     clip = wet + 10 ** (-source.snr / 20) * coloured_noise(rng, len(wet), source.background)
     return clip * rng.uniform(0.2, 0.9) / np.abs(clip).max()

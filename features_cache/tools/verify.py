@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from features_cache import hdf5
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
-from features_cache.hdf5 import DamagedFile, encoded
-from features_cache.index import feature_files, read_index
+from features_cache.hdf5 import DamagedFile
+from features_cache.index import feature_files, read_index, stored_ids
 from features_cache.layout import read_header
 from features_cache.location import INDEX
 from features_cache.state import FINGERPRINT, intact, states_at
@@ -56,7 +56,7 @@ def verify(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]
         _read_rest(folder / INDEX)
     except DamagedFile as damage:
         return [Verdict(INDEX, error=str(damage))]
-    ids, keys = encoded(clips["clip_id"].tolist()), clip_keys(clips)
+    ids, keys = stored_ids(clips), clip_keys(clips)
     chosen = [path for path in feature_files(folder) if features is None or path.stem in features]
     return [Verdict(INDEX, done=len(ids)), *(verify_file(path, ids, keys, settings) for path in chosen)]
 

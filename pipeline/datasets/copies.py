@@ -31,6 +31,8 @@ def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
     Path, label, category, fold and group are those that the original has now.
     """
     copies = cached[(cached["copy_of"] != "") & cached["copy_of"].isin(set(table["clip_id"]))]
+    if not len(copies):
+        return table
     now = table.set_index("clip_id").loc[copies["copy_of"]]
     refreshed = copies.assign(
         **{column: now[column].to_numpy() for column in ("path", "label", "category", "fold", "group")}

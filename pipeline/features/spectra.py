@@ -5,7 +5,7 @@ The docstring of a feature is its card in `python -m pipeline list NAME` and in 
 
 import librosa
 import numpy as np
-import scipy.signal
+import scipy
 
 from pipeline.clip import Clip, Impossible
 from pipeline.features import axes

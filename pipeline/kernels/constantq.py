@@ -12,13 +12,11 @@ from dataclasses import dataclass
 import librosa
 import numpy as np
 import scipy.fft
-import scipy.signal
 import scipy.sparse
 
 from pipeline.parameters import Wavelets
 
 LEFT_OUT = 0.01  # of the magnitude of a wavelet's spectrum, where it is weakest
-HANN_BANDWIDTH = librosa.filters.window_bandwidth("hann")
 AUDITORY = 24.7 / 0.108  # Hz; with gamma=None bands widen towards the bass as those of the ear do
 
 
@@ -68,7 +66,8 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
     alpha = librosa.filters._relative_bandwidth(freqs=frequency)
     gamma = alpha * AUDITORY if bank.gamma is None else bank.gamma
     cycles = shape.filter_scale / alpha  # of a wavelet, its Q
-    top = float(np.max(frequency * (1 + 0.5 * HANN_BANDWIDTH / cycles) + 0.5 * gamma))
+    bandwidth = librosa.filters.window_bandwidth("hann")
+    top = float(np.max(frequency * (1 + 0.5 * bandwidth / cycles) + 0.5 * gamma))
     if top > sample_rate / 2:
         raise TooHigh(
             f"its highest band reaches to {top:.0f} Hz, half the sample rate is {sample_rate / 2:g} Hz"

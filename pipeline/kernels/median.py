@@ -9,8 +9,8 @@ separable sorting networks, ACM Transactions on Graphics 40(4), 2021).
 """
 
 import numpy as np
+import scipy
 from numba import njit
-from scipy.ndimage import median_filter
 
 SIZE = 31
 BLOCK = 16  # windows that share their work
@@ -25,7 +25,7 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
     two rows scipy 1.17 makes something that depends on their order in memory; here it is their median.)
     """
     if size != SIZE:
-        return median_filter(rows, size=(size, 1), mode="reflect")
+        return scipy.ndimage.median_filter(rows, size=(size, 1), mode="reflect")
     blocks = -(-len(rows) // BLOCK)
     frames = -(-rows.shape[1] // LANES) * LANES
     after = blocks * BLOCK - len(rows) + SIZE // 2

@@ -9,7 +9,6 @@ import functools
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 from numba import njit
 
 BLOCK = 32  # frames that are transformed at a time, so that they stay in the second-level cache

@@ -21,7 +21,6 @@ from commandline import RequestError
 from features_cache import Cache, UnreadableClips, bring, state
 from features_cache.claims import claimed
 from pipeline import extract
-from pipeline.changes import changes
 from pipeline.features import REGISTRY
 from pipeline.options import FeaturesCommand
 from pipeline.request import part_of, request
@@ -152,7 +151,7 @@ def test_what_happens_to_a_dataset_costs_only_what_it_must(sounds, capsys, happe
     opened_before = cache(sounds)
     held = {clip: opened_before.read("zcr", [clip]) for clip in opened_before.clips["clip_id"]}
     given = happens(sounds)
-    lines = changes(request(options(sounds, **given)))
+    lines = request(options(sounds, **given)).changes
     assert run(sounds, **given) == computed
     assert told in "\n".join(lines) + capsys.readouterr().out
     assert list(cache(sounds).clips["clip_id"]) == list(sounds.now)

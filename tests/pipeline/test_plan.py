@@ -3,6 +3,7 @@
 import random
 import re
 
+import numpy as np
 import pytest
 
 from bench.changing import SAMPLE_RATE, Sounds
@@ -49,3 +50,19 @@ def test_what_would_be_made_again_is_told_with_the_reason(options, capsys):
 def test_what_cannot_exist_here_is_told(options, capsys):
     plan.run(ExtractOptions(**options, features="small"))
     assert "left out: cqt, " in capsys.readouterr().out
+
+
+def cost(seconds_a_clip, jobs):
+    nothing = np.zeros(1)
+    return plan.Cost(1, nothing + seconds_a_clip, 0.0, nothing.astype(np.int64), measured=True, jobs=jobs)
+
+
+@pytest.mark.parametrize(("clips", "ms", "jobs"), [(1, 4, 2), (7, 4000, 2), (4000, 4, 2), (10**6, 0, 8)])
+def test_batches_cover_all_clips_and_none_is_longer_than_what_is_left_for_the_others(clips, ms, jobs):
+    lengths = list(plan.batch_lengths(clips, cost(ms / 1000, jobs)))
+    assert clips <= sum(lengths) < clips + lengths[-1]
+    assert lengths == sorted(lengths, reverse=True)
+    assert 1 <= lengths[0] <= max(1, plan.LONGEST_BATCH)
+    shortest, longest = plan.BATCH_SECONDS
+    assert lengths[0] * ms / 1000 <= max(longest, ms / 1000)
+    assert lengths[-1] * ms / 1000 <= max(2 * shortest, ms / 1000)
