@@ -1,11 +1,11 @@
-"""Extraction against librosa and audioFlux, on one core: `python -m bench.features`.
+"""Extraction against librosa, audioFlux and essentia, on one core: `python -m bench.features`.
 
 Each way runs in a process of its own with its threads pinned to one; clip by clip they take turns, so that
 whatever else the machine does hits all alike. A time is the median over clips of processor time, after one
 round to warm up and without reading files. librosa is called as in pipeline/reference.py, its `hpss` once
-for the two halves; "shared" is librosa given one spectrogram; audioFlux is called as in
-bench/audioflux_calls.py, where it is installed (pip install audioflux==0.1.9). Writes bench/out/features.json
-and features.png.
+for the two halves; "shared" is librosa given one spectrogram; audioFlux and essentia are called as in
+bench/audioflux_calls.py and bench/essentia_calls.py, where they are installed (pip install -r
+requirements-bench.txt). Writes bench/out/features.json and features.png.
 """
 
 import json
@@ -28,7 +28,7 @@ import numpy as np
 import scipy.fft
 from threadpoolctl import threadpool_limits
 
-from bench.audioflux_calls import calls
+from bench import audioflux_calls, essentia_calls
 from bench.features_report import TARGETS, Measured, picture, report
 from commandline import DatasetOptions, main, progress
 from commandline.parse import Command
@@ -101,13 +101,24 @@ def shared(path: str, _: tuple[str, ...]) -> dict[str, float]:
 
 def audioflux(path: str, names: tuple[str, ...]) -> dict[str, float]:
     """Seconds of each feature that audioFlux has."""
-    y = _sound(path)
-    return {name: _timed(_audioflux()[name], y) for name in names if name in _audioflux()}
+    y, calls = _sound(path), _audioflux()
+    return {name: _timed(calls[name], y) for name in names if name in calls}
+
+
+def essentia(path: str, names: tuple[str, ...]) -> dict[str, float]:
+    """Seconds of each feature that essentia has."""
+    y, calls = _sound(path), _essentia()
+    return {name: _timed(calls[name], y) for name in names if name in calls}
 
 
 @cache
 def _audioflux() -> dict[str, Callable[[np.ndarray], Any]]:
-    return calls(RATE)
+    return audioflux_calls.calls(RATE)
+
+
+@cache
+def _essentia() -> dict[str, Callable[[np.ndarray], Any]]:
+    return essentia_calls.calls(RATE)
 
 
 def _timed(work: Callable[..., object], *arguments: object) -> float:
@@ -146,9 +157,8 @@ def process(untouched: bool = False) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), begin)
 
 
-def measure(paths: list[str]) -> Measured:
-    """Let the ways take turns, clip by clip, after a round to warm up."""
-    every = tuple(REGISTRY)
+def measure(paths: list[str], every: tuple[str, ...]) -> Measured:
+    """Let the ways take turns at these features, clip by clip, after a round to warm up."""
     ways: dict[str, tuple[bool, Callable[..., dict[str, float]], tuple[str, ...]]] = {
         "together": (False, ours, every),
         "ours": (False, ours, TRIPLE),
@@ -157,6 +167,7 @@ def measure(paths: list[str]) -> Measured:
         "librosa, one shared spectrogram": (True, shared, TRIPLE),
         "audioflux": (True, audioflux, every),
         "audioFlux": (True, audioflux, ("+".join(TRIPLE),)),
+        "essentia": (True, essentia, every),
         **{f"alone {name}": (False, ours, (name,)) for name in every},
     }
     found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
@@ -170,6 +181,7 @@ def measure(paths: list[str]) -> Measured:
         {name: _medians(found[f"alone {name}"])[name] for name in every},
         _medians(found["librosa"]),
         _medians(found["audioflux"]),
+        _medians(found["essentia"]),
         {way: triple for way, triple in triples.items() if triple and not way.startswith("alone")},
     )
 
@@ -229,7 +241,7 @@ def verdicts(measured: Measured, paths: list[str]) -> dict[str, float]:
 
 
 def features(options: FeaturesBenchOptions) -> int:
-    """Compare the extraction of features with librosa and audioFlux."""
+    """Compare the extraction of features with librosa, audioFlux and essentia."""
     if options.first_clip:
         all_features([options.first_clip])
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
@@ -237,7 +249,7 @@ def features(options: FeaturesBenchOptions) -> int:
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     table = load(options.dataset, options.data, name=options.name).table
     paths = [str(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]][: options.clips]
-    measured = measure(paths)
+    measured = measure(paths, tuple(REGISTRY))
     found = verdicts(measured, paths)
     OUT.mkdir(exist_ok=True)
     told = {"machine": platform.processor(), "clips": len(paths), "targets": found, **vars(measured)}

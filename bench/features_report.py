@@ -26,7 +26,8 @@ class Measured:
     together: dict[str, float]  # ours, all thirty in one clip
     alone: dict[str, float]  # ours, each from the waveform
     librosa: dict[str, float]
-    audioflux: dict[str, float]
+    audioflux: dict[str, float]  # both empty where it is not installed
+    essentia: dict[str, float]
     triples: dict[str, float]  # mel + mfcc + chroma by each way
 
 
@@ -39,9 +40,14 @@ def picture(measured: Measured, path: Path) -> None:
 
     names = list(measured.librosa)[::-1]
     figure, axes = plt.subplots(figsize=(8, 9), layout="constrained")
-    ways = {"librosa": measured.librosa, "audioFlux": measured.audioflux, "ours alone": measured.alone}
-    ways["ours, all thirty together"] = measured.together
-    for (way, times), marker in zip(ways.items(), "s^oD", strict=True):
+    ways = {
+        "librosa": measured.librosa,
+        "audioFlux": measured.audioflux,
+        "essentia": measured.essentia,
+        "ours alone": measured.alone,
+        "ours, together": measured.together,
+    }
+    for (way, times), marker in zip(ways.items(), "s^voD", strict=True):
         rows = [row for row, name in enumerate(names) if times.get(name)]
         axes.plot([times[names[row]] for row in rows], rows, linestyle="", marker=marker, label=way)
     axes.set(xscale="log", xlabel="ms a clip of 5 s, one core, median")
@@ -54,12 +60,12 @@ def picture(measured: Measured, path: Path) -> None:
 
 def report(measured: Measured, found: dict[str, float]) -> str:
     """The tables."""
-    ways = measured.librosa, measured.audioflux, measured.alone, measured.together
+    ways = measured.librosa, measured.audioflux, measured.essentia, measured.alone, measured.together
     rows = [[name, *(_ms(way.get(name)) for way in ways)] for name in measured.librosa]
     sums = (sum(way.values()) for way in (measured.librosa, measured.alone, measured.together))
     librosa, alone, together = map(_ms, sums)
-    rows.append(["all", librosa, "", alone, together])
-    header = ["ms a clip", "librosa", "audioFlux", "ours alone", "ours together"]
+    rows.append(["all", librosa, "", "", alone, together])
+    header = ["ms a clip", "librosa", "audioFlux", "essentia", "ours alone", "ours together"]
     goals = [
         [
             what,
@@ -75,7 +81,9 @@ def report(measured: Measured, found: dict[str, float]) -> str:
         f"mel + mfcc + chroma: {triple}",
         text_table(goals, ["", "here", "target", ""]),
     )
-    return "\n\n".join(tables)
+    absent = [name for name in ("audioflux", "essentia") if not getattr(measured, name)]
+    notes = [f"not installed: {', '.join(absent)}; pip install -r requirements-bench.txt"] if absent else []
+    return "\n\n".join([*tables, *notes])
 
 
 def _ms(value: float | None) -> str:
