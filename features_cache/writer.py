@@ -80,17 +80,22 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> NDArr
     return np.ascontiguousarray(values, dtype)
 
 
+def written_to(folder: Path, stored: str) -> str:
+    """Who holds clips of this feature to write them, so that its file cannot be replaced; '' for nobody."""
+    probe = lock(folder, stored)
+    try:
+        return "" if probe.take() else holder(folder, stored)
+    finally:
+        probe.release()
+
+
 def ready(
     folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], keys: NDArray[np.uint64]
 ) -> tuple[FeatureFile, Lock]:
     """The feature's file for these clips, made where none fits, and our share of its lock."""
     path, held = folder / f"{spec.stored}.h5", lock(folder, spec.stored)
     if not standing(folder, spec, clip_ids, keys).fits:
-        if not held.take():
-            raise RequestError(
-                f"{path.name} has to be made again for these clips, and is being written by "
-                f"{holder(folder, spec.stored)}; run this again when that has ended"
-            )
+        held.take(wait=True)
         _make(path, spec, clip_ids, _holding(standing(folder, spec, clip_ids, keys)))
     held.take(shared=True, wait=True)
     draft_of(path).unlink(missing_ok=True)  # a killed run's: whoever drafts holds the lock alone

@@ -1,7 +1,8 @@
 """`python -m pipeline features`: every wanted feature of every clip, into the cache, in parallel."""
 
 import time
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from features_cache.locks import lock
 from features_cache.state import forget
 from features_cache.tools.costs import write_costs
 from features_cache.tools.failures import write_failures
-from features_cache.writer import ready
+from features_cache.writer import ready, written_to
 from pipeline import engine as engines
 from pipeline.engine import Engine
 from pipeline.job import WHOLE_CLIP, Job, Outcome
@@ -48,8 +49,7 @@ def extract(asked: Request, options: FeaturesCommand) -> Outcome:
     give_back_freed_memory()
     with ExitStack() as held:
         handle = held.enter_context(_admitted(asked, options))
-        with lock(asked.folder, "preparing"):
-            found = survey(asked, trust=options.trust)
+        with _preparing(asked, options) as found:
             for note in found.notes:
                 print(f"made again: {note}")
             if found.damaged.any():
@@ -76,6 +76,29 @@ def _admitted(asked: Request, options: FeaturesCommand) -> AbstractContextManage
         raise RequestError(f"{asked.folder} cannot be made: {error.strerror}") from error
     rows = (0, 0) if options.prepare else (asked.part.start, asked.part.stop)
     return claimed(asked.folder, [spec.stored for spec in asked.specs], rows, wait=options.wait)
+
+
+@contextmanager
+def _preparing(asked: Request, options: FeaturesCommand) -> Iterator[Survey]:
+    """What is there, and the right to make what is not.
+
+    One run has it at a time, and only when nobody writes to a file that has to be made again.
+    """
+    while True:
+        with lock(asked.folder, "preparing"):
+            found = survey(asked, trust=options.trust)
+            make = [spec.stored for spec, wanted in zip(asked.specs, found.make) if wanted]
+            others = {stored: who for stored in make if (who := written_to(asked.folder, stored))}
+            if not others:
+                yield found
+                return
+        stored, who = next(iter(others.items()))
+        reason = f"{stored}.h5 has to be made again for these clips, and is being written by {who}"
+        if not options.wait:
+            raise RequestError(f"{reason}; wait for it to end, or add WAIT=1 (--wait)")
+        tell(f"waiting: {reason}")
+        with lock(asked.folder, stored):
+            pass  # nobody writes any more
 
 
 def _prepared(asked: Request, held: ExitStack) -> tuple[FeatureFile, ...]:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 
 from commandline import RequestError
 from features_cache import Cache, bring, storage
+from features_cache.claims import claimed
 from features_cache.layout import FeatureSpec, read_header
 from features_cache.locks import lock
-from features_cache.writer import ready, to_stored
+from features_cache.writer import ready, to_stored, written_to
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = [f"clip{number}" for number in range(8)]
@@ -83,16 +85,20 @@ def test_a_file_that_the_disk_has_no_room_for_is_told_and_leaves_nothing(cache):
     assert Cache(cache.folder).readable(["mine"]).all()
 
 
-def test_a_file_that_others_write_to_is_not_replaced(cache):
+def test_whoever_writes_to_a_feature_is_named_and_its_file_not_replaced_before_that_ends(cache):
     spec = read_header(cache.folder / "mine.h5")
     other = FeatureSpec.of(spec.attributes | {"dtype": "float32"}, spec.row_axis, spec.frame_axis)
+    assert written_to(cache.folder, "mine") == ""
     writing = lock(cache.folder, "mine")
     writing.take(shared=True)
-    with pytest.raises(
-        RequestError, match=r"mine\.h5 has to be made again .* being written by another process"
-    ):
-        ready(cache.folder, other, spec.clip_ids, np.zeros(8, np.uint64))
-    writing.release()
+    assert written_to(cache.folder, "mine") == "another process"
+    with claimed(cache.folder, ["mine"], (0, 8), wait=False):
+        assert written_to(cache.folder, "mine").startswith(f"process {os.getpid()} on ")
+    dtypes = []
+    threading.Timer(0.2, lambda: (dtypes.append(read_header(spec.path).dtype), writing.release())).start()
+    file, share = ready(cache.folder, other, spec.clip_ids, np.zeros(8, np.uint64))
+    share.release()
+    assert [*dtypes, file.dtype] == ["float16", "float32"]
 
 
 def test_a_draft_that_a_killed_run_left_is_removed(cache):

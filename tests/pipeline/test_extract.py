@@ -8,6 +8,7 @@ import random
 import re
 import resource
 import shutil
+import threading
 from dataclasses import replace
 
 import h5py
@@ -20,6 +21,7 @@ from bench.changing import SAMPLE_RATE, Sounds
 from commandline import RequestError
 from features_cache import Cache, UnreadableClips, bring, state
 from features_cache.claims import claimed
+from features_cache.locks import lock
 from pipeline import extract
 from pipeline.features import REGISTRY
 from pipeline.options import FeaturesCommand
@@ -293,6 +295,21 @@ def test_a_run_over_the_same_clips_is_refused_and_told_by_whom(sounds):
         assert run(sounds, features="rms") == {"rms": 0}
         assert run(sounds, part="4/4") == {"rms": 0, "zcr": 0}
     assert run(sounds) == {"rms": 0, "zcr": 0}
+
+
+def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(sounds, capsys):
+    run(sounds)
+    folder, ended = cache(sounds).folder, []
+    with claimed(folder, ["zcr"], (0, 4), wait=False), lock(folder, "zcr") as writing:
+        writing.take(shared=True)
+        with pytest.raises(
+            RequestError, match=rf"zcr\.h5 has to be made again .*process {os.getpid()}.*WAIT=1"
+        ):
+            run(sounds, dtype="float32", part="2/2")
+        threading.Timer(0.3, lambda: (ended.append(cache(sounds)["zcr"].dtype), writing.drop())).start()
+        assert run(sounds, dtype="float32", part="2/2", wait=True) == {"rms": 4, "zcr": 4}
+    assert [*ended, cache(sounds)["zcr"].dtype] == ["float16", "float32"]
+    assert capsys.readouterr().err.count("waiting: zcr.h5 has to be made again for these clips") == 1
 
 
 def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkeypatch):
