@@ -1,12 +1,13 @@
 """Sums over the bins of each frame."""
 
 import numpy as np
-from numba import njit
+
+from pipeline.kernels.compiled import compiled
 
 LANES = 128  # frames that are done at a time, so that what is kept of them stays in the first-level cache
 
 
-@njit(cache=True)
+@compiled
 def weighted_sums(weights: np.ndarray, spectrogram: np.ndarray) -> np.ndarray:
     """(n, frames): `weights @ spectrogram.astype(float)` without the copy; weights are (n, bins) float64."""
     bins, frames = spectrogram.shape
@@ -19,7 +20,7 @@ def weighted_sums(weights: np.ndarray, spectrogram: np.ndarray) -> np.ndarray:
     return sums
 
 
-@njit(cache=True)
+@compiled
 def first_bin_reaching(spectrogram: np.ndarray, part: float) -> np.ndarray:
     """(frames,) the first bin at which the running sum reaches `part` of the whole.
 
@@ -40,7 +41,7 @@ def first_bin_reaching(spectrogram: np.ndarray, part: float) -> np.ndarray:
     return below
 
 
-@njit(cache=True)
+@compiled
 def extremes(band: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(frames,), (frames,): the mean of the `count` smallest and largest values of each frame.
 
@@ -64,7 +65,7 @@ def extremes(band: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-@njit(cache=True)
+@compiled
 def _keep_lowest(kept: np.ndarray, value: np.ndarray) -> None:
     """Insert a value a lane into its ordered column of `kept`; the largest falls out. No branches."""
     for i in range(len(kept)):

@@ -10,7 +10,8 @@ separable sorting networks, ACM Transactions on Graphics 40(4), 2021).
 
 import numpy as np
 import scipy
-from numba import njit
+
+from pipeline.kernels.compiled import compiled
 
 SIZE = 31
 BLOCK = 16  # windows that share their work
@@ -36,7 +37,7 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
     return medians[: len(rows), : rows.shape[1]]
 
 
-@njit(cache=True)
+@compiled
 def _medians(padded, medians):  # type: ignore[no-untyped-def]
     """Tile by tile, because the compiler vectorises only what it knows to lie in one piece."""
     tile = np.empty(NEEDED * LANES, np.float32)
@@ -50,7 +51,7 @@ def _medians(padded, medians):  # type: ignore[no-untyped-def]
                 medians[row + k, frame : frame + LANES] = done[k * LANES : (k + 1) * LANES]
 
 
-@njit(cache=True)
+@compiled
 def _windows(t, done):  # type: ignore[no-untyped-def]
     """Medians of the windows 0 to 15 of a tile, window w being its rows w to w + 30.
 
@@ -78,7 +79,7 @@ def _windows(t, done):  # type: ignore[no-untyped-def]
         _four_windows(t, lane, done, 12, _middle4(late, s39))
 
 
-@njit(cache=True)
+@compiled
 def _four_windows(t, lane, done, w, kept):  # type: ignore[no-untyped-def]
     """The windows w to w + 3, from the middle 4 of the 28 values that they share."""
     first = _middle2(kept, _pair(t, w + 1, lane))
@@ -89,7 +90,7 @@ def _four_windows(t, lane, done, w, kept):  # type: ignore[no-untyped-def]
     done[(w + 3) * LANES + lane] = _middle1(second, t[(w + 33) * LANES + lane])
 
 
-@njit(cache=True)
+@compiled
 def _pair(t, row, lane):  # type: ignore[no-untyped-def]
     """Two neighbouring rows, in order."""
     return _in_order2((t[row * LANES + lane], t[(row + 1) * LANES + lane]))
@@ -98,17 +99,17 @@ def _pair(t, row, lane):  # type: ignore[no-untyped-def]
 # Merging two sorted tuples: the second turned round, so that both rise and then fall, and put in order.
 
 
-@njit(cache=True)
+@compiled
 def _merge2(a, b):  # type: ignore[no-untyped-def]
     return _in_order4(a + b[::-1])
 
 
-@njit(cache=True)
+@compiled
 def _merge4(a, b):  # type: ignore[no-untyped-def]
     return _in_order8(a + b[::-1])
 
 
-@njit(cache=True)
+@compiled
 def _merge8(a, b):  # type: ignore[no-untyped-def]
     a, b = _low_high8(a, b[::-1])
     return _in_order8(a) + _in_order8(b)
@@ -117,25 +118,25 @@ def _merge8(a, b):  # type: ignore[no-untyped-def]
 # Of two sorted tuples, the ranks that are left when as many as `b` has fall away below and above.
 
 
-@njit(cache=True)
+@compiled
 def _middle8(a, b):  # type: ignore[no-untyped-def]
     low = _in_order8(_low_high8(a[8:], b[::-1])[0])
     return _in_order8(_low_high8(a[:8], low[::-1])[1])
 
 
-@njit(cache=True)
+@compiled
 def _middle4(a, b):  # type: ignore[no-untyped-def]
     low = _in_order4(_low_high4(a[4:], b[::-1])[0])
     return _in_order4(_low_high4(a[:4], low[::-1])[1])
 
 
-@njit(cache=True)
+@compiled
 def _middle2(a, b):  # type: ignore[no-untyped-def]
     low = _in_order2(_low_high2(a[2:], b[::-1])[0])
     return _in_order2(_low_high2(a[:2], low[::-1])[1])
 
 
-@njit(cache=True)
+@compiled
 def _middle1(a, b):  # type: ignore[no-untyped-def]
     return _high(a[0], _low(a[1], b))
 
@@ -143,47 +144,47 @@ def _middle1(a, b):  # type: ignore[no-untyped-def]
 # Putting in order what rises and then falls: halves are compared element by element, then each is ordered.
 
 
-@njit(cache=True)
+@compiled
 def _in_order8(a):  # type: ignore[no-untyped-def]
     low, high = _low_high4(a[:4], a[4:])
     return _in_order4(low) + _in_order4(high)
 
 
-@njit(cache=True)
+@compiled
 def _in_order4(a):  # type: ignore[no-untyped-def]
     low, high = _low_high2(a[:2], a[2:])
     return _in_order2(low) + _in_order2(high)
 
 
-@njit(cache=True)
+@compiled
 def _in_order2(a):  # type: ignore[no-untyped-def]
     return _low(a[0], a[1]), _high(a[0], a[1])
 
 
-@njit(cache=True)
+@compiled
 def _low_high8(a, b):  # type: ignore[no-untyped-def]
     low, high = _low_high4(a[:4], b[:4])
     low_end, high_end = _low_high4(a[4:], b[4:])
     return low + low_end, high + high_end
 
 
-@njit(cache=True)
+@compiled
 def _low_high4(a, b):  # type: ignore[no-untyped-def]
     low, high = _low_high2(a[:2], b[:2])
     low_end, high_end = _low_high2(a[2:], b[2:])
     return low + low_end, high + high_end
 
 
-@njit(cache=True)
+@compiled
 def _low_high2(a, b):  # type: ignore[no-untyped-def]
     return (_low(a[0], b[0]), _low(a[1], b[1])), (_high(a[0], b[0]), _high(a[1], b[1]))
 
 
-@njit(cache=True)
+@compiled
 def _low(a, b):  # type: ignore[no-untyped-def]
     return a if a < b else b
 
 
-@njit(cache=True)
+@compiled
 def _high(a, b):  # type: ignore[no-untyped-def]
     return b if a < b else a

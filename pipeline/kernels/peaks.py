@@ -2,7 +2,8 @@
 
 import librosa
 import numpy as np
-from numba import njit
+
+from pipeline.kernels.compiled import compiled
 
 LOWEST, HIGHEST = 150.0, 4000.0  # Hz, where librosa.piptrack looks for pitches
 THRESHOLD = np.float32(0.1)  # of the frame's largest value
@@ -45,7 +46,7 @@ def _is_sure(peaks: np.ndarray, residual: np.ndarray, doubt: np.ndarray) -> bool
     return not np.any((most >= least) & (doubtful + doubtful[fullest] > 0))
 
 
-@njit(cache=True)
+@compiled
 def _peaks(
     spectrogram: np.ndarray, least: np.ndarray, first: int, last: int
 ) -> tuple[np.ndarray, np.ndarray]:

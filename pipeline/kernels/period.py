@@ -3,7 +3,8 @@
 import librosa
 import numpy as np
 import scipy.fft
-from numba import njit
+
+from pipeline.kernels.compiled import compiled
 
 TINY = np.finfo(float).tiny
 DEEP = 0.1  # a trough of the difference below this counts as periodic
@@ -29,7 +30,7 @@ def yin(frames: np.ndarray, shortest: int, longest: int) -> np.ndarray:
     return period
 
 
-@njit(cache=True)
+@compiled
 def _yin(frames: np.ndarray, correlation: np.ndarray, shortest: int, period: np.ndarray) -> None:
     """The cumulative mean normalised difference of each frame, and the period where it is least.
 
@@ -49,7 +50,7 @@ def _yin(frames: np.ndarray, correlation: np.ndarray, shortest: int, period: np.
         period[t] = shortest + _trough(difference)
 
 
-@njit(cache=True)
+@compiled
 def _trough(difference: np.ndarray) -> float:
     """Position of the first trough below DEEP, else of the least value, between the samples."""
     last = len(difference) - 1

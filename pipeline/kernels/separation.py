@@ -1,8 +1,8 @@
 """The harmonic and the percussive part of a spectrogram."""
 
 import numpy as np
-from numba import njit
 
+from pipeline.kernels.compiled import compiled
 from pipeline.kernels.median import running_median
 
 NOTHING = float(np.finfo(np.float32).tiny) ** 2  # less than this, and librosa splits in halves
@@ -20,7 +20,7 @@ def halves(magnitude: np.ndarray, kernel_size: int) -> tuple[np.ndarray, np.ndar
     return along_frames, along_bins
 
 
-@njit(cache=True)
+@compiled
 def _masked_energies(magnitude: np.ndarray, harmonic: np.ndarray, percussive: np.ndarray) -> None:
     """Replace both medians by (magnitude * mask) ** 2, the mask being `librosa.util.softmask(power=2)`.
 

@@ -9,7 +9,8 @@ import functools
 
 import numpy as np
 import scipy.fft
-from numba import njit
+
+from pipeline.kernels.compiled import compiled
 
 BLOCK = 32  # frames that are transformed at a time, so that they stay in the second-level cache
 TILE = 16  # bins that are turned round at a time
@@ -28,7 +29,7 @@ def magnitudes(
     return result
 
 
-@njit(cache=True)
+@compiled
 def _turn(block: np.ndarray, result: np.ndarray) -> None:
     """`result[:] = block.T`, in small tiles for the sake of the caches."""
     for corner in range(0, block.shape[1], TILE):

@@ -9,10 +9,11 @@ import pytest
 import scipy.ndimage
 from numba.core.dispatcher import Dispatcher
 
+from commandline import RequestError
 from features_cache.names import Channel
 from pipeline import kernels
 from pipeline.features import REGISTRY, Clip, resolve
-from pipeline.kernels import bands, columns, constantq, median, peaks, period, separation, spectrum
+from pipeline.kernels import bands, columns, compiled, constantq, median, peaks, period, separation, spectrum
 from pipeline.parameters import MelBank, Wavelets
 
 
@@ -160,3 +161,12 @@ def _kernels() -> list[Dispatcher]:
         for m in pkgutil.iter_modules(kernels.__path__)
     ]
     return [found for module in modules for found in vars(module).values() if isinstance(found, Dispatcher)]
+
+
+def test_no_folder_for_compiled_code_is_told_with_what_to_set(monkeypatch):
+    def refuses(**options):
+        raise RuntimeError("cannot cache function 'kernel': no locator available for file 'kernel.py'")
+
+    monkeypatch.setattr(compiled, "njit", refuses)
+    with pytest.raises(RequestError, match="NUMBA_CACHE_DIR"):
+        compiled.compiled(abs)
