@@ -2,7 +2,7 @@
 
     python -m bench.prediction
 
-mel+mfcc+chroma and ResNet-18 with its default grid, windows of 5 s, decoded from a FLAC file, features and
+mel+mfcc+chroma and ResNet-18 with the default options, windows of 5 s, decoded from a FLAC file, features and
 network as `predict` runs them. Weights are drawn, not trained: speed does not depend on them. Seconds of
 the cores say what the work costs where other programs share the machine.
 """
@@ -11,7 +11,7 @@ import os
 import resource
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from commandline import main, text_table
 from commandline.parse import Command
 from train import timeline
 from train.bundle import Bundle
-from train.models import build
+from train.data import parse_grid
+from train.heap import keep_freed_memory
+from train.models.texture import assemble
 from train.options import RunOptions
 from train.predict import Hearing
 from train.trained import Trained
@@ -43,20 +45,21 @@ class PredictionOptions:
 
 def drawn(folds: int) -> Trained:
     """A run of so many folds with random weights."""
+    options = RunOptions()
     config: dict[str, Any] = {
         "classes": [{"name": f"class {k}", "category": ""} for k in range(CLASSES)],
         "model": "resnet18",
-        "grid": RunOptions().grid,
+        "grid": options.grid,
         "augment": "none",
-        "options": {"tta": 1},
+        "options": asdict(options),
         "folds": list(range(1, folds + 1)),
         "sample_rate": RATE,
         "duration": SECONDS,
         "channels": [{"stored": name, "dtype": "float16", "rows": [0, n - 1]} for name, n in ROWS.items()],
     }
     standard = {"norm": "feature", "center": [0.0], "scale": [1.0]}
-    weights = build("resnet18", len(ROWS), CLASSES, (128, 216)).state_dict()
-    state = {"network": weights, "statistics": [standard] * len(ROWS)}
+    network = assemble("resnet18", len(ROWS), CLASSES, parse_grid(options.grid), beside=options.texture)
+    state = {"network": network.state_dict(), "statistics": [standard] * len(ROWS)}
     return Trained(Bundle(config, dict.fromkeys(config["folds"], state)))
 
 
@@ -72,6 +75,7 @@ def heard(trained: Trained, file: Path, hop: float) -> tuple[float, float]:
 def prediction(options: PredictionOptions) -> int:
     """Hear a recording with one model and with five, windows side by side and half over each other."""
     torch.set_num_threads(os.cpu_count() or 1)
+    keep_freed_memory()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "noise.flac"

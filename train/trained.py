@@ -13,6 +13,7 @@ from train.arithmetic import device_of, threads_of
 from train.augment import parse
 from train.checkpoint import State, put_weights
 from train.data import parse_grid, prepare
+from train.heap import keep_freed_memory
 from train.models import linear, resolve
 from train.models.texture import assemble
 from train.statistics import Statistics
@@ -22,7 +23,7 @@ from train.views import trained_shape, views
 Values = list[NDArray[np.floating]]  # one (B, rows, frames) a channel, as stored
 Probabilities = NDArray[np.float32]
 
-AT_ONCE = 16  # clips a batch: a network is no faster from here on, and 16 clips of any features are small
+AT_ONCE = 32  # clips a batch: a network is hardly faster from here on, and 32 clips of any features are small
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def open_trained(options: TrainedOptions) -> Trained:
     """The run or bundle that RUN names, on the device and threads asked for."""
     device = device_of(options.device)
     torch.set_num_threads(threads_of(options.threads))
+    keep_freed_memory()
     file = Path(options.run)
     if file.is_file():
         return Trained(bundle.read(file), device)
