@@ -169,21 +169,22 @@ def _spent(expected: Cost, features: slice | NDArray[np.bool_]) -> str:
 
 def refuse_full_disk(asked: Request, found: Survey) -> None:
     """RequestError where the files that have to be made will not fit."""
-    sizes = [len(asked.clips) * spec.clip_bytes for spec in asked.specs]
-    needed = sum(size for size, make in zip(sizes, found.make) if make)
+    making = [spec for spec, make in zip(asked.specs, found.make) if make]
+    sizes = [len(asked.clips) * spec.clip_bytes for spec in making]
+    needed, largest = sum(sizes), max(sizes, default=0)
     place = next(path for path in (asked.folder, *asked.folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
-    largest = max((size for size, make in zip(sizes, found.make) if make), default=0)
-    limit = _file_size_limit()
+    free, limit = shutil.disk_usage(place).free, _file_size_limit()
+    some_large = any(parse_channel(spec.stored).name in LARGE for spec in making)
+    less = "FEATURES=small needs less" if some_large else "fewer FEATURES need less"
     if needed and needed + RESERVE > free:
         raise RequestError(
             f"the features need {size(needed + RESERVE)} in {asked.folder}, where {size(free)} are free; "
-            "FEATURES=small needs less, DATA= names another disk"
+            f"{less}, DATA= names another disk"
         )
     if largest > limit:
         raise RequestError(
             f"the largest file needs {size(largest)}, this shell allows {size(limit)} a file (ulimit -f); "
-            "FEATURES=small needs less"
+            f"{less}"
         )
 
 

@@ -19,8 +19,9 @@ def compiled(function: Kernel) -> Kernel:
     try:
         kernel: Any = njit(cache=True)(function)
     except RuntimeError as error:
+        here = Path(__file__).parent
         raise RequestError(
-            f"compiled code has to be kept somewhere, and neither {Path(__file__).parent} nor your home folder "
-            "can be written: set the environment's NUMBA_CACHE_DIR to a folder that can"
+            f"compiled code has to be kept somewhere: neither {here} nor your home folder can be written; "
+            "set the environment's NUMBA_CACHE_DIR to a folder that can"
         ) from error
     return kernel

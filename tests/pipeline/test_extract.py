@@ -315,8 +315,10 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
 def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkeypatch):
     usage = shutil.disk_usage(sounds.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=5_000_000))
-    with pytest.raises(RequestError, match=r"need 5\.0 MB .* where 5\.0 MB are free"):
+    with pytest.raises(RequestError, match=r"need 5\.0 MB .* where 5\.0 MB are free; fewer FEATURES"):
         run(sounds, features="mel rms")
+    with pytest.raises(RequestError, match="FEATURES=small needs less"):
+        run(sounds, features="mel waveform")
     assert not list((sounds.folder.parent / "data").rglob("*.h5*"))
 
 
