@@ -83,7 +83,7 @@ def section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rate
 
 def train_next(run: Run) -> tuple[list[str], str]:
     """The words that train a run's missing folds, else its next seed, else a network; and why."""
-    named = [f"FEATURES={run.features}", f"MODEL={run.model}"]
+    named = [f"FEATURES={run.features}", f"MODEL={run.config['model']}"]
     own = list(run.config.get("command", named))
     if run.missing and "command" in run.config:
         return [*own, *(f"SEED={seed}" for seed in run.seeds[:1] if seed)], "trains its missing folds"

@@ -174,7 +174,8 @@ def make(options: RunOptions) -> Plan:
         AUTO_AUGMENT[model.kind] if options.augment == "auto" else options.augment, model.kind
     )
     features = "+".join(map(str, channels))
-    options = dataclasses.replace(asked, features=features, augment=str(augmenter) or "none")
+    texture = "on" if hears_texture(model, options.texture) else "off"
+    options = dataclasses.replace(asked, features=features, augment=str(augmenter) or "none", texture=texture)
     content = {"options": identity(options) | _weights(options), **fingerprint(cache, channels, table)}
     hash_ = runs.digest(content)
     family = runs.digest(
@@ -190,6 +191,11 @@ def make(options: RunOptions) -> Plan:
             f"{cache.folder} has fold {plan.folds[0]} alone: a second one is needed to test on"
         )
     return plan
+
+
+def hears_texture(model: Model, wanted: str) -> bool:
+    """Whether a network that hears the texture stands beside the model; it would be of no use beside itself."""
+    return wanted != "off" and model.kind == "image" and model.name != "texture"
 
 
 def open_cache(options: RunOptions) -> Cache:

@@ -18,7 +18,7 @@ def test_every_registered_name_is_there():
 def test_a_model_shows_its_stages():
     text = overview(ListOptions(name="resnet18"))
     assert "11.2 M parameters" in text
-    assert text.index("64x32x54") < text.index("512x4x7")
+    assert text.index("64x16x54") < text.index("512x2x7")
     assert "512 k" not in text
 
 

@@ -9,7 +9,7 @@ to find them from a few hundred clips; here they are computed, and a small netwo
 import torch
 from torch import nn
 
-from train.models.registry import build, model, resolve
+from train.models.registry import build, model
 
 BANDS = 32  # rows are averaged in so many groups
 RHYTHMS = 8  # ranges of modulation frequency, from one period a clip up
@@ -102,9 +102,9 @@ def assemble(
     beside: str,
     generator: torch.Generator | None = None,
 ) -> nn.Module:
-    """The model called `name`, with a TextureNet beside it where `beside` is "on" and it takes images."""
+    """The model called `name`, with a TextureNet beside it where `beside` is "on"."""
     network = build(name, channels, classes, shape, generator=generator)
-    if beside == "off" or resolve(name)[0].kind != "image" or isinstance(network, TextureNet):
+    if beside == "off":
         return network
     second = build("texture", channels, classes, shape, generator=generator)
     assert isinstance(second, TextureNet)

@@ -52,11 +52,6 @@ def test_side_by_side_each_answers_for_itself_until_it_counts() -> None:
     torch.testing.assert_close(network(x), (network.network(x) + network.texture(x)) / 2)
 
 
-@pytest.mark.parametrize(("name", "shape"), [("texture", (64, 108)), ("m11", (1, 22_050)), ("linear", (8, 1))])
-def test_only_networks_of_images_have_a_texture_beside_them(name: str, shape: tuple[int, int]) -> None:
-    assert not isinstance(assemble(name, 1, 3, shape, beside="on"), WithTexture)
-
-
 def test_without_it_the_network_is_the_registrys() -> None:
     draw = torch.Generator().manual_seed
     plain = build("cnn4", 1, 3, (64, 108), generator=draw(3))
