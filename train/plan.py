@@ -194,7 +194,7 @@ def make(options: RunOptions) -> Plan:
 
 
 def hears_texture(model: Model, wanted: str) -> bool:
-    """Whether a network that hears the texture stands beside the model; it would be of no use beside itself."""
+    """Whether a network that hears the texture stands beside the model; beside itself it would be no use."""
     return wanted != "off" and model.kind == "image" and model.name != "texture"
 
 
