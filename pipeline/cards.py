@@ -18,11 +18,11 @@ from commandline import DatasetOptions, main, progress
 from commandline.parse import Command
 from features_cache.names import Channel
 from pipeline import audio
+from pipeline.class_pairs import pairs_told_apart, statistics
 from pipeline.datasets.source import load
 from pipeline.features import REGISTRY, Clip, Feature, resolve
-from pipeline.separation import pairs_told_apart, statistics
 
-MEASURED = Path(__file__).with_name("separation.csv")
+MEASURED = Path(__file__).with_name("class_pairs.csv")
 DOCUMENT = Path(__file__).parent.parent / "docs" / "features.md"
 HEADINGS = ("Formula", "Changes with", "Ignores", "Picture")
 TYPICAL = 44100, 5 * 44100  # Hz and samples of the clips that documents speak of

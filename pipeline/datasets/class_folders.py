@@ -37,7 +37,7 @@ def read(folder: Path) -> Source:
             "alteration": "",
         }
     )
-    return Source(table, notes=_passed_over(files, sounds, clips))
+    return Source(table, notes=(*_passed_over(files, sounds, clips), *_without_sounds(folder, labels)))
 
 
 def _files(folder: Path) -> list[str]:
@@ -45,11 +45,15 @@ def _files(folder: Path) -> list[str]:
     found = []
     seen = {os.path.realpath(folder)}
     for root, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
+        folders[:] = [name for name in folders if _may_be_read(name)]
         folders[:] = [name for name in folders if _is_new(os.path.realpath(Path(root) / name), seen)]
         below = Path(root).relative_to(folder)
         found += [(below / name).as_posix() for name in names if not name.startswith(".")]
     return sorted(found)
+
+
+def _may_be_read(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def _is_new(place: str, seen: set[str]) -> bool:
@@ -72,3 +76,11 @@ def _passed_over(files: list[str], sounds: list[str], clips: list[str]) -> tuple
     if len(sounds) > len(clips):
         notes.append(f"passed over, in no class folder: {len(sounds) - len(clips)} sounds")
     return tuple(notes)
+
+
+def _without_sounds(folder: Path, labels: list[str]) -> tuple[str, ...]:
+    """A line on class folders that hold no sound: their class does not exist."""
+    folders = (path.name for path in folder.iterdir() if path.is_dir() and _may_be_read(path.name))
+    empty = sorted(set(folders) - set(labels))
+    left_out = "left out as a class" if len(empty) == 1 else "left out as classes"
+    return (f"no sounds in {', '.join(empty)}: {left_out}",) if empty else ()

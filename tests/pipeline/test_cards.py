@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from commandline import RequestError
-from pipeline import cards, listing, separation
+from pipeline import cards, class_pairs, listing
 from pipeline.features import REGISTRY
 
 
@@ -60,11 +60,11 @@ def test_classes_that_differ_are_told_apart_and_others_are_not() -> None:
     labels = np.repeat(["a", "b", "c"], 40)
     clips = generator.normal(size=(120, 6))
     clips[labels == "c", 0] += 8
-    found = separation.pairs_told_apart(clips, labels, np.tile(np.arange(5), 24))
+    found = class_pairs.pairs_told_apart(clips, labels, np.tile(np.arange(5), 24))
     accuracy = {(pair.first, pair.second): pair.accuracy for pair in found.itertuples()}
     assert accuracy["a", "c"] > 0.95 and accuracy["b", "c"] > 0.95
     assert 0.25 < accuracy["a", "b"] < 0.75
 
 
 def test_statistics_are_mean_and_deviation_of_each_row() -> None:
-    assert separation.statistics(np.array([[1.0, 3.0], [2.0, 2.0]])) == pytest.approx([2, 2, 1, 0])
+    assert class_pairs.statistics(np.array([[1.0, 3.0], [2.0, 2.0]])) == pytest.approx([2, 2, 1, 0])

@@ -8,10 +8,12 @@ import io
 import zipfile
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from pipeline.datasets import download, esc50
 from pipeline.datasets.categories import ESC50 as CLASSES
 from pipeline.datasets.esc50 import Contents
 
@@ -57,3 +59,20 @@ def zipped(content: Mapping[str, bytes]) -> bytes:
 @cache
 def small_archive() -> bytes:
     return zipped(files(rows()))
+
+
+FIRST = rows()[0][0]
+
+
+def obtain(data: Path, **where: object) -> Path:
+    return esc50.obtain(data, contents=SMALL, **where)
+
+
+def nothing_unpacked(data: Path) -> bool:
+    return not [path for path in (data / "esc50").glob("*") if path.name != download.Part(path).path.name]
+
+
+def check_installed(folder: Path) -> None:
+    assert not list(esc50.faults(folder, SMALL))
+    assert (folder / "LICENSE").is_file()
+    assert {path.name for path in folder.iterdir()} == {"audio", "meta", "LICENSE", ".making.lock"}

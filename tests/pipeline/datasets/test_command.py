@@ -1,0 +1,35 @@
+"""`data`: what it says of a dataset."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.datasets import load
+from pipeline.datasets.command import summary
+from tests.pipeline.datasets.sounds import class_folders, esc_layout
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_summary_shows_imbalance_and_sources_in_several_folds(tmp_path):
+    rows = [f"{n}.wav,1,0,dog,{n},A" for n in range(9)] + ["x.wav,1,1,cat,3,A", "y.wav,2,1,cat,3,B"]
+    shown = summary(load(str(esc_layout(tmp_path / "mine", rows)), tmp_path / "data"))
+    assert "unbalanced: 9 clips of dog and 2 of cat; look at balanced accuracy" in shown
+    assert "in several folds: 1 source recordings (3)" in shown
+
+
+def test_the_command_summarises_and_tells_what_comes_next(tmp_path):
+    folder = class_folders(tmp_path / "my sounds")
+    (folder / "dog" / "dog0-A.wav").unlink()
+    command = [sys.executable, "-m", "pipeline", "data", f"DATASET={folder}", f"DATA={tmp_path / 'data'}"]
+    done = subprocess.run(
+        [*command, "GROUP=(.*)-[A-Z]"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "my sounds: 19 clips, 2 classes, 5 folds, 19 source recordings" in done.stdout
+    assert f"next: make features 'DATASET={folder}'" in done.stdout
+    (tmp_path / "list.csv").write_text("filename,label\nmissing.wav,dog\n" + f"{folder}/dog/dog1-A.wav,dog\n")
+    command[4] = f"DATASET={tmp_path / 'list.csv'}"
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"missing: {tmp_path / 'missing.wav'}" in done.stdout

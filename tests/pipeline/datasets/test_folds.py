@@ -1,0 +1,91 @@
+"""Folds that are drawn: groups stay together, classes are spread, what stands is kept, a seed repeats."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commandline import RequestError
+from pipeline.datasets import load
+from pipeline.datasets.folds import draw_folds
+from tests.pipeline.datasets.sounds import class_folders, write
+
+
+def folds_of(folder: Path, data: Path, **options: object) -> dict[str, int]:
+    table = load(str(folder), data, **options).table
+    return dict(zip(table["clip_id"], table["fold"]))
+
+
+CLIPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 60).map(str)), min_size=6, max_size=60)
+
+
+def test_clips_that_come_later_move_no_other_and_clips_that_come_back_find_their_fold(tmp_path):
+    folder = class_folders(tmp_path / "mine", each=20)
+    before = folds_of(folder, tmp_path / "data")
+    (folder / "cat").rename(tmp_path / "away")
+    for number in range(20):
+        write(folder / "dog" / f"a new one {number}.wav")
+    after = folds_of(folder, tmp_path / "data", seed=5)
+    assert {clip: after[clip] for clip in before if clip in after} == {
+        clip: fold for clip, fold in before.items() if clip.startswith("dog")
+    }
+    assert np.ptp(np.bincount(list(after.values()))[1:]) <= 2
+    (tmp_path / "away").rename(folder / "cat")
+    assert folds_of(folder, tmp_path / "data", seed=6) == before | after
+
+
+def test_another_grouping_draws_again(tmp_path):
+    folder = class_folders(tmp_path / "mine", takes="AB")
+    folds_of(folder, tmp_path / "data")
+    table = load(str(folder), tmp_path / "data", group="(.*)-[A-Z]").table
+    assert table.groupby("group")["fold"].nunique().max() == 1
+
+
+def test_another_source_under_the_same_name_is_told(tmp_path):
+    load(str(class_folders(tmp_path / "one" / "mine")), tmp_path / "data")
+    other = str(class_folders(tmp_path / "two" / "mine"))
+    with pytest.raises(RequestError, match="NAME="):
+        load(other, tmp_path / "data")
+    assert load(other, tmp_path / "data", name="other").name == "other"
+
+
+def test_drawn_folds_are_stratified_and_seeded(tmp_path):
+    folder = class_folders(tmp_path / "mine", each=15)
+    table = load(str(folder), tmp_path / "one").table
+    assert (pd.crosstab(table["label"], table["fold"]) == 3).all(axis=None)
+    assert folds_of(folder, tmp_path / "two") == folds_of(folder, tmp_path / "one")
+    assert folds_of(folder, tmp_path / "three", seed=1) != folds_of(folder, tmp_path / "one")
+
+
+@settings(max_examples=40, deadline=None)
+@given(CLIPS, st.integers(2, 5), st.integers(0, 9))
+def test_drawn_folds_keep_groups_together_and_repeat(clips, folds, seed):
+    labels, groups = zip(*clips)
+    drawn = draw_folds(labels, groups, folds, seed)
+    assert set(drawn) <= set(range(1, folds + 1))
+    assert pd.Series(drawn).groupby(list(groups)).nunique().max() == 1
+    assert (draw_folds(labels, groups, folds, seed) == drawn).all()
+
+
+def test_drawn_folds_spread_every_class_evenly():
+    labels = [label for label in "abcde" for _ in range(40)]
+    groups = [str(number // 2) for number in range(200)]
+    counts = pd.crosstab(labels, draw_folds(labels, groups, 5, seed=0))
+    assert counts.shape == (5, 5)
+    assert counts.to_numpy().min() == counts.to_numpy().max() == 8
+
+
+def test_another_seed_draws_other_folds():
+    labels, groups = ["a"] * 50, [str(number) for number in range(50)]
+    assert (draw_folds(labels, groups, 5, seed=0) != draw_folds(labels, groups, 5, seed=1)).any()
+
+
+def test_folds_that_stand_are_kept_and_the_others_fill_up_around_them():
+    kept = {str(number): 1 + number % 2 for number in range(20)}  # folds 1 and 2 are full already
+    groups = [str(number) for number in range(50)]
+    drawn = draw_folds(["a"] * 50, groups, 5, seed=3, kept=kept)
+    assert [int(fold) for fold in drawn[:20]] == list(kept.values())
+    assert np.bincount(drawn, minlength=6)[1:].tolist() == [10] * 5
