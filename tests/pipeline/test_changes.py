@@ -1,0 +1,124 @@
+"""What happens to a dataset costs only what it must, and is told in a line."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.changing import Sounds
+from commandline import RequestError
+from pipeline.features import REGISTRY
+from pipeline.request import request
+from tests.pipeline.extraction import anew, cache, options, run, stored
+
+
+def change_nothing(sounds):
+    return {}
+
+
+def one_more_feature(sounds):
+    return {"features": "rms zcr centroid"}
+
+
+def changed_parameter(sounds):
+    return {"features": "rms@hop_length=256 zcr"}
+
+
+def new_clips(sounds):
+    sounds.add(10)
+    return {}
+
+
+def removed_clips(sounds):
+    sounds.remove(3)
+    return {}
+
+
+def edited_audio(sounds):
+    sounds.edit()
+    return {}
+
+
+def unpacked_again(sounds):
+    sounds.touch()
+    return {}
+
+
+def another_order(sounds):
+    sounds.shuffle()
+    return {}
+
+
+def other_labels(sounds):
+    sounds.relabel()
+    return {}
+
+
+def another_type(sounds):
+    return {"dtype": "float32"}
+
+
+CASES = [
+    (change_nothing, {"rms": 0, "zcr": 0}, ""),
+    (one_more_feature, {"rms": 0, "zcr": 0, "centroid": 8}, ""),
+    (changed_parameter, {"rms@hop_length=256": 8, "zcr": 0}, ""),
+    (new_clips, {"rms": 10, "zcr": 10}, "clips new: 10"),
+    (removed_clips, {"rms": 0, "zcr": 0}, "clips removed: 3"),
+    (edited_audio, {"rms": 1, "zcr": 1}, "clips changed in their audio: 1"),
+    (unpacked_again, {"rms": 0, "zcr": 0}, "clips written again with the same content: 8"),
+    (another_order, {"rms": 0, "zcr": 0}, "clips in another order"),
+    (other_labels, {"rms": 0, "zcr": 0}, "clips labelled or folded differently: 1"),
+    (another_type, {"rms": 8, "zcr": 8}, "made again: rms.h5 has dtype float16, asked for is dtype float32"),
+]
+
+
+@pytest.mark.parametrize(
+    ("happens", "computed", "told"), CASES, ids=lambda case: getattr(case, "__name__", "")
+)
+def test_what_happens_to_a_dataset_costs_only_what_it_must(sounds, capsys, happens, computed, told):
+    run(sounds)
+    opened_before = cache(sounds)
+    held = {clip: opened_before.read("zcr", [clip]) for clip in opened_before.clips["clip_id"]}
+    given = happens(sounds)
+    lines = request(options(sounds, **given)).changes
+    assert run(sounds, **given) == computed
+    assert told in "\n".join(lines) + capsys.readouterr().out
+    assert list(cache(sounds).clips["clip_id"]) == list(sounds.now)
+    assert stored(sounds, "zcr") == anew(sounds, "zcr", **given)
+    if happens is not edited_audio:
+        for clip, values in held.items():  # a reader goes on with the files that it opened
+            np.testing.assert_array_equal(opened_before.read("zcr", [clip]), values)
+
+
+def test_labels_and_folds_follow_the_dataset(sounds):
+    run(sounds)
+    sounds.relabel()
+    run(sounds)
+    told = {row["filename"][:-4]: (row["label"], row["fold"]) for row in sounds.rows}
+    clips = cache(sounds).clips
+    assert dict(zip(clips["clip_id"], zip(clips["label"], clips["fold"]))) == told
+
+
+def test_copies_follow_their_originals_and_stay_until_they_are_removed(sounds):
+    assert run(sounds, copies=2, alter="gain") == {"rms": 24, "zcr": 24}
+    assert run(sounds, features="centroid") == {"centroid": 24}
+    assert cache(sounds).clips["copy_of"].tolist() == [""] * 8 + list(sounds.now) * 2
+    loud = stored(sounds, "rms")
+    assert loud["clip00001"] != loud["clip00001~1"]
+    assert run(sounds, features="centroid", copies=0) == {"centroid": 0}
+    assert len(cache(sounds).clips) == 8
+
+
+def test_a_new_version_of_a_features_code_makes_it_again(sounds, monkeypatch, capsys):
+    run(sounds)
+    monkeypatch.setitem(REGISTRY, "zcr", replace(REGISTRY["zcr"], version=REGISTRY["zcr"].version + 1))
+    assert run(sounds) == {"rms": 0, "zcr": 8}
+    assert "made again: zcr.h5 has code_version" in capsys.readouterr().out
+
+
+def test_another_source_under_the_same_name_is_refused(sounds):
+    run(sounds)
+    other = Sounds(sounds.folder.parent / "elsewhere" / "sounds", random.Random(1), clips=4)
+    with pytest.raises(RequestError, match="NAME="):
+        request(options(sounds, dataset=str(other.csv)))

@@ -1,0 +1,166 @@
+"""Damage, bad clips, full disks: what `features` does about them, and says."""
+
+import csv
+import errno
+import resource
+import shutil
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+
+from commandline import RequestError
+from features_cache import UnreadableClips, state
+from pipeline import extract
+from pipeline.features import REGISTRY
+from pipeline.request import request
+from tests.pipeline.extraction import cache, options, run, stored
+
+
+def test_only_damaged_clips_are_computed_again(sounds, capsys):
+    run(sounds)
+    good, folder = stored(sounds, "zcr"), cache(sounds).folder
+    file = cache(sounds)["zcr"].file
+    with (folder / "zcr.h5").open("r+b") as opened:
+        opened.seek(file.values_offset + 3 * file.clip_bytes)
+        opened.write(b"\xff")
+    with pytest.raises(UnreadableClips) as refused:
+        cache(sounds).read("zcr", range(8))
+    assert refused.value.reasons == {"clip00004": "damaged"}
+    assert run(sounds) == {"rms": 0, "zcr": 1}
+    assert "zcr 1" in capsys.readouterr().out
+    assert stored(sounds, "zcr") == good
+
+
+@pytest.mark.parametrize("keep", [0, 1000, -1])
+def test_a_file_that_is_cut_short_is_made_again(sounds, keep):
+    run(sounds)
+    good, path = stored(sounds, "zcr"), cache(sounds).folder / "zcr.h5"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(RequestError, match=r"zcr\.h5"):
+        cache(sounds).read("zcr", range(8))
+    assert run(sounds) == {"rms": 0, "zcr": 8}
+    assert stored(sounds, "zcr") == good
+
+
+def test_a_damaged_index_is_made_again_and_nothing_computed(sounds):
+    run(sounds)
+    path = cache(sounds).folder / "index.h5"
+    path.write_bytes(b"\0" * 100)
+    with pytest.raises(RequestError, match=r"index\.h5 cannot be read"):
+        cache(sounds).clips  # noqa: B018
+    assert run(sounds) == {"rms": 0, "zcr": 0}
+    assert len(cache(sounds).clips) == 8
+
+
+def test_clips_that_cannot_be_done_are_named_and_the_others_are_done(sounds, capsys):
+    (sounds.folder / "clip00002.wav").write_bytes(b"")
+    (sounds.folder / "clip00005.wav").unlink()
+    assert extract.run(options(sounds)) == 1
+    shown = capsys.readouterr().out
+    assert "2 clips could not be done" in shown
+    folder = cache(sounds).folder
+    with (folder / "failures.csv").open(newline="") as file:
+        failed = {row["clip_id"]: row["reason"] for row in csv.DictReader(file)}
+    assert failed.keys() == {"clip00002", "clip00005"}
+    assert "empty" in failed["clip00002"]
+    assert "missing" in failed["clip00005"]
+    assert cache(sounds).readable(["rms", "zcr"]).sum() == 6
+    with h5py.File(folder / "rms.h5") as file:
+        assert (file["state"][:] == 0).tolist() == [False, True, False, False, True, False, False, False]
+    sounds._record("clip00002")
+    assert extract.run(options(sounds)) == 1
+    with (folder / "failures.csv").open(newline="") as file:
+        assert [row["clip_id"] for row in csv.DictReader(file)] == ["clip00005"]
+
+
+def test_a_clip_that_turns_bad_loses_its_state(sounds):
+    run(sounds)
+    (sounds.folder / "clip00002.wav").write_bytes(b"not audio")
+    assert extract.run(options(sounds)) == 1
+    with h5py.File(cache(sounds).folder / "rms.h5") as file:
+        assert np.flatnonzero(file["state"][:] == 0).tolist() == [1]
+
+
+def test_a_feature_that_fails_for_a_clip_is_named_with_it(sounds, monkeypatch, capsys):
+    def fails(clip, **parameters):
+        if clip.y[0] == first:
+            raise ZeroDivisionError("of this clip")
+        return np.zeros((1, 16))
+
+    first = soundfile.read(sounds.folder / sounds.rows[2]["filename"], dtype="float32")[0][0]
+    monkeypatch.setitem(REGISTRY, "zcr", replace(REGISTRY["zcr"], function=fails))
+    assert extract.run(options(sounds)) == 1
+    assert "clip00003: zcr: ZeroDivisionError: of this clip" in capsys.readouterr().out
+    assert cache(sounds).readable(["rms"]).all()
+    assert cache(sounds).readable(["zcr"]).sum() == 7
+
+
+def test_a_clip_that_changes_after_it_was_hashed_is_not_stored_under_the_old_hash(sounds):
+    asked = request(options(sounds))
+    sounds.edit()
+    outcome = extract.extract(asked, options(sounds))
+    ((_, _, reason),) = outcome.failures
+    assert "changed while it was read" in reason
+    assert not run(sounds)["rms"] > 1
+
+
+def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkeypatch):
+    usage = shutil.disk_usage(sounds.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=5_000_000))
+    with pytest.raises(RequestError, match=r"need 5\.0 MB .* where 5\.0 MB are free; fewer FEATURES"):
+        run(sounds, features="mel rms")
+    with pytest.raises(RequestError, match="FEATURES=small needs less"):
+        run(sounds, features="mel waveform")
+    assert not list((sounds.folder.parent / "data").rglob("*.h5*"))
+
+
+def test_a_file_larger_than_the_shell_allows_is_known_before_anything_starts(sounds):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+    try:
+        with pytest.raises(RequestError, match=r"ulimit -f"):
+            run(sounds, features="mel")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+def test_a_disk_that_fails_in_the_middle_stops_cleanly_and_a_second_run_goes_on(sounds, monkeypatch, capsys):
+    written = []
+
+    def full(descriptor, data, offset):
+        written.append(offset)
+        if len(written) > 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        storage_write(descriptor, data, offset)
+
+    storage_write = state.write_at
+    monkeypatch.setattr(state, "write_at", full)
+    assert extract.run(options(sounds)) == 1
+    assert "stopped: [Errno 28] No space left on device; what is done stays done" in capsys.readouterr().err
+    monkeypatch.undo()
+    left = int((~cache(sounds).readable(["rms"])).sum())
+    assert 0 < left < 8
+    assert run(sounds)["rms"] == left
+
+
+def test_a_place_that_cannot_be_written_is_told(sounds):
+    (sounds.folder / "file").touch()
+    with pytest.raises(RequestError, match="cannot be made: Not a directory"):
+        run(sounds, data=sounds.folder / "file")
+
+
+def test_a_run_whose_claim_is_taken_away_stops_with_a_message(sounds, monkeypatch, capsys):
+    def without_locks(*arguments):
+        for marker in (cache(sounds).folder / "locks").glob("run-*"):
+            marker.unlink()
+        return fill(*arguments)
+
+    fill = extract._fill
+    monkeypatch.setattr(extract, "_fill", without_locks)
+    assert extract.run(options(sounds)) == 1
+    assert "stopped: the claim of this run is gone" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert run(sounds) == {"rms": 8, "zcr": 8}
