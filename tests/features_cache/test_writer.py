@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from commandline import RequestError
-from features_cache import Cache, bring, storage
+from features_cache import Cache, bring
 from features_cache.claims import claimed
 from features_cache.layout import FeatureSpec, read_header
 from features_cache.locks import lock
@@ -50,19 +50,6 @@ def test_a_system_without_the_calls_writes_the_same_bytes(tmp_path, table, value
     one, other = (read_header(tmp_path / folder / "mine.h5") for folder in ("with", "without"))
     np.testing.assert_array_equal(one.map(), other.map())
     np.testing.assert_array_equal(one.map(state=True), other.map(state=True))
-
-
-@pytest.mark.parametrize("posix", [True, False])
-def test_every_byte_of_a_new_file_has_its_place_on_the_disk(tmp_path, monkeypatch, posix):
-    if not posix:
-        monkeypatch.delattr(os, "posix_fallocate")
-    path = tmp_path / "sparse"
-    with path.open("wb") as file:
-        file.write(b"head")
-        file.truncate(5_000_000)
-    storage.allocate(path)
-    assert path.stat().st_blocks * 512 >= 5_000_000
-    assert path.read_bytes() == b"head" + bytes(4_999_996)
 
 
 def test_a_file_that_the_disk_has_no_room_for_is_told_and_leaves_nothing(cache):
