@@ -1,6 +1,6 @@
 """How the default recipe was chosen: what each ingredient gives on a dataset without one of its folds.
 
-    python -m bench.choosing --dataset ../shared/esc10 --seeds 0 1
+    python -m bench.choosing DATASET=esc10 SEEDS="0 1"
 
 The fold that is left out (1) is seen by no run here, so that its score under the chosen recipe is one that no
 choice has seen. Among the others each is scored in turn by a model trained on the rest, which is what
@@ -55,7 +55,7 @@ class ChoosingOptions(DatasetOptions, RunsOptions):
     seeds: tuple[int, ...] = (0,)
     """how often each is trained"""
     only: tuple[str, ...] = ()
-    """some ingredients, by their first words"""
+    """some ingredients, with underlines: the_texture_alone"""
     threads: str = "auto"
     """of each run"""
 
@@ -67,7 +67,7 @@ def choosing(options: ChoosingOptions) -> int:
     train += [f"DATA={options.data}", f"RUNS={options.runs}", f"THREADS={options.threads}", "CURVE=0"]
     rows = []
     for label, words in INGREDIENTS.items():
-        if options.only and not label.startswith(options.only):
+        if options.only and slug(label) not in options.only:
             continue
         for seed in options.seeds:
             subprocess.run([*train, *words, f"SEED={seed}", f"TAG={slug(label)}"], check=True)
