@@ -27,7 +27,7 @@ BY_THEMSELVES = {
     "bench.million": "a million clips through the extraction: memory of the parent, cost of handing out",
     "bench.dask_equality": "a Dask cluster against this machine's processes, byte for byte",
     "bench.paper": "what ESC-50, UrbanSound8K, FSD50K and AudioSet would cost, on paper",
-    "bench.choosing DATASET=esc10": "what each ingredient of the default recipe gives, without the first fold",
+    "bench.choosing DATASET=esc10": "what each ingredient of the default gives, without fold 1",
     "bench.made_runs --runs made": "run folders made up, to look at a report of many",
 }
 
