@@ -57,7 +57,7 @@ def drawn(folds: int) -> Trained:
         "duration": SECONDS,
         "channels": [{"stored": name, "dtype": "float16", "rows": [0, n - 1]} for name, n in ROWS.items()],
     }
-    standard = {"norm": "feature", "center": [0.0], "scale": [1.0]}
+    standard = {"norm": "feature", "centre": [0.0], "scale": [1.0]}
     network = assemble("resnet18", len(ROWS), CLASSES, parse_grid(options.grid), beside=options.texture)
     state = {"network": network.state_dict(), "statistics": [standard] * len(ROWS)}
     return Trained(Bundle(config, dict.fromkeys(config["folds"], state)))

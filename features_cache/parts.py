@@ -36,12 +36,12 @@ class Parts:
     left_out: Ids = field(default_factory=lambda: NO_IDS)
 
 
-def fold_parts(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int = 0, copies: int = 0) -> Parts:
+def fold_parts(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int = 0) -> Parts:
     """The parts of the run in which `fold` is tested, by the protocol.
 
     `val` sets clips aside for early stopping: those of the next fold, or 15 % of the training groups
-    (stratified, drawn from `seed`). `copies` altered copies of each training clip are added.
-    Raises RequestError where the table has no such fold or copies, or nothing would be trained on.
+    (stratified, drawn from `seed`). The table's altered copies of the training clips are trained on too.
+    Raises RequestError where the table has no such fold, or nothing would be trained on.
     """
     is_copy = table["copy_of"].to_numpy() != ""
     originals, altered = table[~is_copy], table[is_copy]
@@ -58,8 +58,9 @@ def fold_parts(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int =
             f"{_folds(originals)}: give more folds, or VAL=none"
         )
     used = {*train.index, *validation.index}
+    copies = altered[altered["copy_of"].isin(set(train["clip_id"]))]
     return Parts(
-        train=_ids(pd.concat([train, _copies(altered, train, copies)])),
+        train=_ids(pd.concat([train, copies])),
         val=_ids(validation),
         test=_ids(test),
         statistics=_ids(train),
@@ -107,18 +108,6 @@ def _validation(
             f"{_folds(originals)} and {candidates['group'].nunique()} groups are free: give VAL=none"
         )
     return validation
-
-
-def _copies(altered: pd.DataFrame, train: pd.DataFrame, copies: int) -> pd.DataFrame:
-    """The first `copies` altered copies of each training clip, in the table's order."""
-    number = altered.groupby("copy_of").cumcount()
-    there = int(number.max()) + 1 if len(altered) else 0
-    if copies > there:
-        raise RequestError(
-            f"COPIES={copies}, and the cache holds {there} altered copies of a clip: "
-            f"run make features COPIES={copies}"
-        )
-    return altered[(number < copies) & altered["copy_of"].isin(set(train["clip_id"]))]
 
 
 def _folds(table: pd.DataFrame) -> list[int]:

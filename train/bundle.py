@@ -3,7 +3,7 @@
 A bundle's file is a dictionary of tensors, numbers and text, so that `weights_only=True` reads it: nothing
 in it is ever executed.
 
-    format   BUNDLE_FORMAT, raised when a reader of before could not read it
+    format   BUNDLE_FORMAT, raised when readers and files of before no longer fit each other
     config   run.json
     folds    {fold: {"network": state dict, "statistics": list}}
 """
@@ -16,7 +16,7 @@ from train import runs
 from train.checkpoint import State, load, save
 from train.trained_options import BundleOptions
 
-BUNDLE_FORMAT = 1
+BUNDLE_FORMAT = 2
 CONFIG = (
     *("classes", "model", "channels", "grid", "augment", "options"),
     *("sample_rate", "duration", "dataset", "folds"),
@@ -50,13 +50,14 @@ def write(file: Path, bundle: Bundle) -> None:
 
 
 def read(file: Path) -> Bundle:
-    """RequestError for another kind of file, a newer format, or code in it."""
+    """RequestError for another kind of file, another format, or code in it."""
     held = load(file)
     if not isinstance(held, dict) or "format" not in held:
         raise RequestError(f"{file} is no bundle: python -m train bundle RUN makes one")
     if held["format"] != BUNDLE_FORMAT:
-        given = f"{file} has bundle format {held['format']}"
-        raise RequestError(f"{given}, this version reads {BUNDLE_FORMAT}: update the project")
+        given = f"{file} has bundle format {held['format']}, this version reads {BUNDLE_FORMAT}"
+        older = held["format"] in range(BUNDLE_FORMAT)
+        raise RequestError(f"{given}: {'make it again from its run' if older else 'update the project'}")
     lacking = [key for key in CONFIG if key not in held.get("config", {})]
     if lacking or not held.get("folds"):
         raise RequestError(f"{file} is incomplete, it lacks {(*lacking, 'folds')[0]}: make it again")

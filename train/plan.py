@@ -19,7 +19,7 @@ from commandline import RequestError, make_command, nearest, words
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
 from features_cache.fingerprint import clip_keys, feature_key, fingerprints
 from features_cache.index import read_index
-from features_cache.location import INDEX, NAMED
+from features_cache.location import INDEX, refuse_unknown
 from features_cache.names import parse_channel
 from features_cache.parts import Parts, fold_parts
 from features_cache.table import originals
@@ -104,9 +104,7 @@ class Plan:
         return self.table[~self.table["clip_id"].isin(list(self.survey.unusable))]
 
     def parts(self, fold: int) -> Parts:
-        options = self.options
-        table = self.sound_table()
-        return fold_parts(table, fold, val=options.val, seed=options.seed, copies=options.copies)
+        return fold_parts(self.sound_table(), fold, val=self.options.val, seed=self.options.seed)
 
     def positions(self, ids: Sequence[str] | NDArray[np.object_]) -> Positions:
         return self.cache.positions(np.asarray(ids, dtype=object)) if len(ids) else np.arange(0)
@@ -199,11 +197,9 @@ def hears_texture(model: Model, wanted: str) -> bool:
 
 
 def open_cache(options: RunOptions) -> Cache:
+    refuse_unknown(options.dataset, options.data, options.name)
     folder = cache_folder(options.dataset, options.data, options.name)
     if not (folder / INDEX).is_file():
-        if options.dataset not in NAMED and not Path(options.dataset).exists():
-            known = {*NAMED, *(path.parent.parent.name for path in options.data.glob(f"*/features/{INDEX}"))}
-            raise RequestError(nearest("dataset", options.dataset, known))
         raise RequestError(
             f"there are no features of {options.dataset} in {folder} yet: run {_make_features(options)}"
         )
@@ -265,21 +261,17 @@ def _wanted(table: pd.DataFrame, task: str) -> pd.Series:
     return table["label" if task == "classes" else "category"]
 
 
-def _copies(table: pd.DataFrame) -> int:
-    altered = table[table["copy_of"] != ""]
-    return int(altered.groupby("copy_of").size().max()) if len(altered) else 0
-
-
 def _with_copies(table: pd.DataFrame, options: RunOptions) -> pd.DataFrame:
     """The originals and the first COPIES of their altered copies."""
-    there = _copies(table)
+    is_copy = table["copy_of"] != ""
+    number = table[is_copy].groupby("copy_of").cumcount().reindex(table.index, fill_value=-1)
+    there = int(number.max()) + 1
     if options.copies > there:
         raise RequestError(
             f"COPIES={options.copies}, and the cache holds {there} altered copies of a clip: "
             f"run {_make_features(options, f'COPIES={options.copies}')}"
         )
-    number = table.groupby("copy_of").cumcount()
-    return table[(table["copy_of"] == "") | (number < options.copies)]
+    return table[number < options.copies]
 
 
 def fingerprint(cache: Cache, channels: Sequence[Channel], table: pd.DataFrame) -> dict[str, Any]:

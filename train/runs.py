@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from commandline import RequestError, nearest
+from features_cache.storage import publish
 
 METRICS = ("loss", "accuracy", "precision", "recall", "f1")
 HISTORY_COLUMNS = (
@@ -215,16 +216,13 @@ def label(features: str, model: str, differences: Iterable[str], hash_: str) -> 
 
 
 def replace_file(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary neighbour, then a rename."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    """Write a file whole or not at all: a neighbour that is this process's own, then a rename."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(file)
+        draft.write_bytes(content)
+        publish(draft, file)
     finally:
-        temporary.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

@@ -28,14 +28,14 @@ def _single(values: Any) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Statistics:
-    """How one channel's values (rows, frames) become (values - center) / scale.
+    """How one channel's values (rows, frames) become (values - centre) / scale.
 
-    center and scale are (rows,), or (1,) for the whole feature. With `clip` each clip has its own mean and
+    centre and scale are (rows,), or (1,) for the whole feature. With `clip` each clip has its own mean and
     deviation, and scale is the floor under that deviation.
     """
 
     norm: str
-    center: NDArray[np.float32]
+    centre: NDArray[np.float32]
     scale: NDArray[np.float32]
 
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -43,18 +43,18 @@ class Statistics:
         if self.norm == "none":
             return values
         if self.norm == "clip":
-            center = values.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
+            centre = values.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
             spread = values.std(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-            return (values - center) / np.maximum(spread, self.scale)
-        return (values - self.center[:, None]) / self.scale[:, None]
+            return (values - centre) / np.maximum(spread, self.scale)
+        return (values - self.centre[:, None]) / self.scale[:, None]
 
     def state(self) -> dict[str, Any]:
         """Plain lists for a checkpoint; `Statistics.restore` reads them."""
-        return {"norm": self.norm, "center": self.center.tolist(), "scale": self.scale.tolist()}
+        return {"norm": self.norm, "centre": self.centre.tolist(), "scale": self.scale.tolist()}
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> "Statistics":
-        return cls(state["norm"], _single(state["center"]), _single(state["scale"]))
+        return cls(state["norm"], _single(state["centre"]), _single(state["scale"]))
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ class Survey:
 
 def _statistics(norm: str, mean: Floats, square: Floats) -> Statistics:
     """From each row's mean and mean square, (rows,)."""
-    center = mean.mean()
-    whole = max(np.sqrt(max(square.mean() - center**2, 0.0)), TINY)
+    centre = mean.mean()
+    whole = max(np.sqrt(max(square.mean() - centre**2, 0.0)), TINY)
     if norm == "row":
         spread = np.sqrt(np.maximum(square - mean**2, 0.0))
         return Statistics(norm, _single(mean), _single(np.maximum(spread, FLOOR * whole)))
     if norm == "clip":
         return Statistics(norm, _single(0.0), _single(FLOOR * whole))
-    return Statistics(norm, _single(center), _single(whole))
+    return Statistics(norm, _single(centre), _single(whole))
 
 
 def survey(cache: Cache, channels: Sequence[Channel], positions: NDArray[np.intp]) -> Survey:

@@ -48,7 +48,8 @@ class Harmful:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "format 2, this version reads 1: update"),
+        ({"format": 3}, "format 3, this version reads 2: update"),
+        ({"format": 1}, "format 1, this version reads 2: make it again"),
         ({"folds": Harmful()}, "cannot be read"),
         ({"folds": {}}, "it lacks folds"),
         ({"config": {"model": "cnn4"}}, "it lacks classes"),

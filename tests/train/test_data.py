@@ -29,7 +29,7 @@ def test_statistics_are_those_of_the_named_clips_alone(cache, measured, norm):
     values = cache.read("mel", some).astype(np.float64)
     axes = (0, 1, 2) if norm == "feature" else (0, 2)
     mel, _ = measured.statistics(some, norm)
-    np.testing.assert_allclose(mel.center, values.mean(axis=axes).ravel(), rtol=1e-5)
+    np.testing.assert_allclose(mel.centre, values.mean(axis=axes).ravel(), rtol=1e-5)
     np.testing.assert_allclose(mel.scale, values.std(axis=axes).ravel(), rtol=1e-4)
     standard = mel.apply(values.astype(np.float32))
     np.testing.assert_allclose(standard.mean(axis=axes), 0, atol=1e-4)
@@ -71,7 +71,7 @@ def test_a_feature_that_is_constant_everywhere_becomes_zero(norm):
 def test_statistics_survive_a_checkpoint(measured):
     for one in measured.statistics(EVERY, "row"):
         back = Statistics.restore(one.state())
-        assert np.array_equal(back.center, one.center) and np.array_equal(back.scale, one.scale)
+        assert np.array_equal(back.centre, one.centre) and np.array_equal(back.scale, one.scale)
 
 
 def stack(cache, measured, grid=(10, 30)):
@@ -142,4 +142,4 @@ def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):
     ids = cache.clips["clip_id"]
     assert found.unusable == {ids[4]: "mel holds NaN or infinity", ids[40]: "mel holds NaN or infinity"}
     good = np.setdiff1d(EVERY, [4, 40])
-    assert all(np.isfinite(one.center).all() for one in found.statistics(good, "feature"))
+    assert all(np.isfinite(one.centre).all() for one in found.statistics(good, "feature"))

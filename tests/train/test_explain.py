@@ -44,7 +44,7 @@ def test_a_removed_channel_is_at_its_mean(sounding):
     cache = Cache(cache_folder("", sounding.path.parents[2] / "data", sounding.dataset))
     trained = Trained(bundle.of_run(sounding))
     values = cache.batch(CHANNELS, rows["clip_id"].tolist())
-    values[1] = np.full_like(values[1], trained.members[fold].statistics[1].center[0])
+    values[1] = np.full_like(values[1], trained.members[fold].statistics[1].centre[0])
     by_hand = np.array(trained.classes)[trained.probabilities(values, fold).argmax(1)] == rows["target"]
     written = pd.read_csv(sounding.fold(fold) / "attribution.csv")
     removed = written[(written["channel"] == CHANNELS[1]) & (written["method"] == "removed")]
