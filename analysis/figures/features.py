@@ -151,21 +151,28 @@ def _augmented_size(*, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]], **_:
 
 @figure("A clip before and after each augmentation, and what changed", size=_augmented_size, pixels=True)
 def augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> Axes:
-    """`pairs`: name, before and after, both (rows, columns) of one channel as the model sees it."""
+    """`pairs`: name, before and after, both (rows, columns) of one channel as the model sees it.
+
+    What a crop leaves is shown without a difference.
+    """
     drawn = panels(ax, len(pairs), 3, wide=0.06, high=0.35)
     for place, (name, before, after) in enumerate(pairs):
         low, high = np.percentile(before, (2, 99.5))
-        scale = max(float(np.abs(after - before).max(initial=0)), 1e-9)
-        shown = ((before, "before"), (after, name), (after - before, "difference"))
-        for panel, (values, title) in zip(drawn[3 * place : 3 * place + 3], shown, strict=True):
+        shown = [(before, "before"), (after, name)]
+        if after.shape == before.shape:
+            shown.append((after - before, "difference"))
+        else:  # cut out: no value has one before it to differ from
+            drawn[3 * place + 2].set_axis_off()
+        for panel, (values, title) in zip(drawn[3 * place :], shown):
             signed = title == "difference"
+            top = max(float(np.abs(values).max(initial=0)), 1e-9) if signed else high
             panel.imshow(
                 values,
                 origin="lower",
                 aspect="auto",
                 cmap="PuOr_r" if signed else SPECTRUM,
-                vmin=-scale if signed else low,
-                vmax=scale if signed else high,
+                vmin=-top if signed else low,
+                vmax=top,
             )
             panel.set_title(escape(title), fontsize=8, weight="normal", pad=3)
             panel.set(xticks=[], yticks=[])

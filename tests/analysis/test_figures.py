@@ -38,7 +38,13 @@ HISTORY = {
 PICTURE = RNG.normal(size=(8, 20))
 EXAMPLES: dict[str, dict[str, Any]] = {
     "attribution": {"classes": CLASSES, "channels": NAMES, "loss": RNG.normal(size=(4, 3))},
-    "augmentations": {"pairs": [("noise", PICTURE, PICTURE + 1), ("nothing", PICTURE, PICTURE)]},
+    "augmentations": {
+        "pairs": [
+            ("noise", PICTURE, PICTURE + 1),
+            ("nothing", PICTURE, PICTURE),
+            ("crop", PICTURE, PICTURE[2:, 3:]),
+        ]
+    },
     "class_bars": {"classes": CLASSES, "values": {name: RNG.random(4) for name in NAMES[:2]}},
     "class_means": {
         "means": RNG.normal(size=(4, 8)),
