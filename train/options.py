@@ -36,8 +36,8 @@ class RunOptions(DatasetOptions, RunsOptions):
     batch: int = 32
     """clips a step"""
     texture: Literal["auto", "on", "off"] = "auto"
-    """beside the network a small one that hears each band's level, deviation and rhythm, their answers averaged;
-    auto has it wherever the model takes images"""
+    """beside the network a small one that hears each band's level, deviation and rhythm; their answers are
+    averaged; auto has it wherever the model takes images"""
     grid: str = "64x216"
     """rows x frames to which every channel is resized; native keeps the largest channel's own"""
     norm: Literal["feature", "row", "clip", "none"] = "feature"

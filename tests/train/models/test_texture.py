@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from train.models import build
-from train.models.texture import BANDS, RHYTHMS, Texture, TextureNet, WithTexture, assemble, core, spread_edges
+from train.models.texture import (
+    BANDS,
+    RHYTHMS,
+    Texture,
+    TextureNet,
+    WithTexture,
+    assemble,
+    core,
+    spread_edges,
+)
 
 
 def test_level_and_deviation_are_those_of_each_band() -> None:
