@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -172,7 +172,7 @@ def make(options: RunOptions) -> Plan:
         AUTO_AUGMENT[model.kind] if options.augment == "auto" else options.augment, model.kind
     )
     features = "+".join(map(str, channels))
-    texture = "on" if hears_texture(model, options.texture) else "off"
+    texture: Literal["on", "off"] = "on" if hears_texture(model, options.texture) else "off"
     options = dataclasses.replace(asked, features=features, augment=str(augmenter) or "none", texture=texture)
     content = {"options": identity(options) | _weights(options), **fingerprint(cache, channels, table)}
     hash_ = runs.digest(content)
