@@ -156,11 +156,18 @@ def _words(wanted: str, known: Sequence[RunFolder]) -> Iterator[str]:
     words = wanted.split(" ")
     while words:
         heads = [(count, " ".join(words[:count])) for count in range(len(words), 1, -1)]
-        whole = (head for head in heads if head[1] in names or (Path(head[1]) / "run.json").is_file())
+        whole = (head for head in heads if head[1] in names or _is_run(head[1]))
         count, word = next(whole, (1, words[0]))
         if word:
             yield word
         del words[:count]
+
+
+def _is_run(path: str) -> bool:
+    try:
+        return (Path(path) / "run.json").is_file()
+    except OSError:  # many names in a row are too long for a file's
+        return False
 
 
 def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> RunFolder:
@@ -172,7 +179,7 @@ def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> Run
 
 
 def _select_one(runs: Path, word: str, known: Sequence[RunFolder]) -> RunFolder:
-    if word != "last" and (Path(word) / "run.json").is_file():
+    if word != "last" and _is_run(word):
         return RunFolder(word)
     if not known:
         raise RequestError(f"no run folder in {runs}: train one first (make train)")

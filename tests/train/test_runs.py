@@ -159,3 +159,10 @@ def test_labels_are_file_names():
 def test_the_hash_does_not_depend_on_the_order_of_keys():
     assert runs.digest({"a": 1, "b": [2]}) == runs.digest(json.loads('{"b": [2], "a": 1}'))
     assert runs.digest({"a": 1}) != runs.digest({"a": 2})
+
+
+def test_many_names_in_a_row_are_no_file_name(tmp_path):
+    names = [f"a-run-with-a-rather-long-name-{number}" for number in range(20)]
+    for name in names:
+        make_run(tmp_path, "little", name)
+    assert [run.name for run in runs.select(tmp_path, " ".join(names))] == names
