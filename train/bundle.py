@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from commandline import RequestError, size
 from train import runs
-from train.checkpoint import State, load, save
+from train.checkpoint import State, load, read_safely, save
 from train.trained_options import BundleOptions
 
 BUNDLE_FORMAT = 2
@@ -51,7 +51,10 @@ def write(file: Path, bundle: Bundle) -> None:
 
 def read(file: Path) -> Bundle:
     """RequestError for another kind of file, another format, or code in it."""
-    held = load(file)
+    try:
+        held = read_safely(file)
+    except ValueError as reason:
+        raise RequestError(f"{file} is no bundle that can be read safely ({reason})") from None
     if not isinstance(held, dict) or "format" not in held:
         raise RequestError(f"{file} is no bundle: python -m train bundle RUN makes one")
     if held["format"] != BUNDLE_FORMAT:

@@ -59,7 +59,7 @@ class Ear:
 
 
 def listen(options: ListenOptions) -> int:
-    """Answer until standard input ends."""
+    """Answer until standard input ends; 1 where nothing came."""
     if options.hop <= 0:
         raise RequestError(f"HOP={options.hop:g}: expected seconds from one answer to the next")
     if sys.stdin.isatty():
@@ -80,7 +80,9 @@ def listen(options: ListenOptions) -> int:
             _tell(_answer(trained, hearing, y), heard / hearing.sample_rate, options)
     if sys.stdout.isatty() and not options.json:
         print()
-    return 0
+    if not heard:
+        tell("standard input ended before there was a sound")
+    return 0 if heard else 1
 
 
 def _answer(trained: Trained, hearing: Hearing, y: Samples) -> pd.Series:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from commandline import RequestError, duration, nearest, progress, tell
 from features_cache import Cache, cache_folder
+from features_cache.location import is_cache
 from features_cache.names import parse_channel
 from features_cache.writer import to_stored
 from pipeline import audio
@@ -159,7 +160,12 @@ def predict_own(options: PredictOptions, trained: Trained) -> int:
     if Path(options.run).is_file():
         raise RequestError("OWN=1 compares with predictions.csv: give a run, a bundle has none")
     run = runs.select_one(options.runs, options.run)
-    cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
+    folder = cache_folder(run.dataset, options.data, run.dataset)
+    if not is_cache(folder):
+        raise RequestError(
+            f"OWN=1 needs the run's dataset, and there is no cache at {folder}: give its DATA="
+        )
+    cache = Cache(folder)
     audio_of = cache.clips.set_index("clip_id")["path"]
     heard, tables, known = Heard(), [], []
     for fold in run.finished:
@@ -185,9 +191,9 @@ def write_timelines(options: PredictOptions, trained: Trained, files: Sequence[P
     if not 0 < options.hop <= length:
         raise RequestError(f"HOP={options.hop:g}: expected seconds from 0 to the {length:g} of a window")
     folder = options.reports / trained.config["dataset"] / "timelines"
-    folder.mkdir(parents=True, exist_ok=True)
     failures = {}
-    for file in files:
+    for file, target in zip(files, timeline.targets(files, folder)):
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             there = audio.info(file)
             seconds = there.frames / there.sample_rate
@@ -198,7 +204,7 @@ def write_timelines(options: PredictOptions, trained: Trained, files: Sequence[P
                 unit="windows",
             )
             rows = timeline.answered(pieces, hearing.batches, trained.probabilities)
-            timeline.write(rows, trained.classes, folder / file.stem, title=file.name)
+            timeline.write(rows, trained.classes, target, title=file.name)
         except audio.AudioError as error:
             failures[file] = str(error)
     return complain(failures, len(files))

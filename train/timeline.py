@@ -4,7 +4,8 @@ Of an hour of sound no more than a batch of windows is ever in memory, and the a
 """
 
 import csv
-from collections import deque
+import os
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +26,18 @@ class Row(NamedTuple):
     start: float
     end: float
     answer: Probabilities
+
+
+def targets(files: Sequence[Path], folder: Path) -> list[Path]:
+    """A place in `folder` for each file's timeline, without an ending, as the files lie to each other.
+
+    Those that differ in their ending alone keep it.
+    """
+    root = os.path.commonpath([file.parent for file in files])
+    places = [file.relative_to(root) for file in files]
+    alike = Counter(place.with_suffix("") for place in places)
+    bare = [place if alike[place.with_suffix("")] > 1 else place.with_suffix("") for place in places]
+    return [folder / place for place in bare]
 
 
 def write(rows: Iterable[Row], classes: list[str], target: Path, title: str) -> None:

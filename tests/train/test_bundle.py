@@ -50,7 +50,7 @@ class Harmful:
     [
         ({"format": 3}, "format 3, this version reads 2: update"),
         ({"format": 1}, "format 1, this version reads 2: make it again"),
-        ({"folds": Harmful()}, "cannot be read"),
+        ({"folds": Harmful()}, "no bundle that can be read safely"),
         ({"folds": {}}, "it lacks folds"),
         ({"config": {"model": "cnn4"}}, "it lacks classes"),
         ({"format": None}, "format None"),
@@ -69,7 +69,7 @@ def test_another_file_is_no_bundle(sounding, tmp_path):
     with pytest.raises(RequestError, match="is no bundle"):
         bundle.read(sounding.path / "fold1" / "last.pt")
     (tmp_path / "x.pt").write_bytes(b"anything")
-    with pytest.raises(RequestError, match="cannot be read"):
+    with pytest.raises(RequestError, match="is no bundle that can be read"):
         bundle.read(tmp_path / "x.pt")
 
 

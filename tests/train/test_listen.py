@@ -55,6 +55,14 @@ def test_another_rate_and_format_and_lines_for_people(sounding, monkeypatch, cap
     assert last[:3] == ["2.0", "s", "tone"]
 
 
+def test_a_pipe_without_a_sound_is_told(sounding, monkeypatch, capsys):
+    piped = SimpleNamespace(buffer=io.BytesIO(), isatty=lambda: False)
+    monkeypatch.setattr("sys.stdin", piped)
+    assert listen(ListenOptions(run=str(sounding.path), threads="1")) == 1
+    out, err = capsys.readouterr()
+    assert not out and "ended before there was a sound" in err
+
+
 def test_nothing_to_read_is_told(monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     with pytest.raises(RequestError, match="pipe a microphone in"):

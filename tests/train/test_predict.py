@@ -18,8 +18,8 @@ from train.trained_options import PredictOptions
 
 
 def ask(run: RunFolder, **given: object) -> int:
-    data = run.path.parents[2] / "data"
-    return predict(PredictOptions(run=str(run.path), data=data, threads="1", **given))  # type: ignore[arg-type]
+    given = {"data": run.path.parents[2] / "data", **given}
+    return predict(PredictOptions(run=str(run.path), threads="1", **given))  # type: ignore[arg-type]
 
 
 def write(file: Path, label: str, **how: object) -> Path:
@@ -103,6 +103,11 @@ def test_so_do_those_of_the_linear_and_of_a_wave_model(sounding, capsys):
     folder = sounding.path.parents[2]
     check_own(train_run(folder, model="linear"), capsys)
     check_own(train_run(folder, features="waveform", model="m11", augment="crop=0.1", epochs=1), capsys)
+
+
+def test_own_without_the_dataset_says_what_to_give(sounding, tmp_path):
+    with pytest.raises(RequestError, match=r"no cache at .*little/features: give its DATA="):
+        ask(sounding, own=True, data=tmp_path)
 
 
 def test_own_says_when_something_is_not_as_it_was(sounding, capsys):

@@ -11,7 +11,7 @@ import soundfile
 from commandline import RequestError
 from tests.train.sounds import RATE, sound
 from tests.train.test_predict import ask
-from train.timeline import Row, clock, merge
+from train.timeline import Row, clock, merge, targets
 
 
 def record(file: Path, *labels: str) -> Path:
@@ -45,6 +45,14 @@ def test_an_unreadable_file_is_named_and_the_rest_done(sounding, tmp_path, capsy
     assert ask(sounding, audio=tmp_path, hop=1.0, reports=tmp_path / "reports") == 1
     assert "bad.wav: not audio" in capsys.readouterr().err
     assert (tmp_path / "reports" / "little" / "timelines" / "good.csv").exists()
+
+
+def test_each_file_has_a_place_of_its_own(tmp_path):
+    files = [Path("in/a.wav"), Path("in/deep/a.wav"), Path("in/b.wav"), Path("in/b.flac"), Path("in/c.1.ogg")]
+    places = targets(files, tmp_path)
+    told = [str(place.relative_to(tmp_path)) for place in places]
+    assert told == ["a", "deep/a", "b.wav", "b.flac", "c.1"]
+    assert targets(files[1:2], tmp_path) == [tmp_path / "a"]
 
 
 def test_a_hop_longer_than_the_window_would_leave_gaps(sounding, tmp_path):
