@@ -33,16 +33,16 @@ def test_the_time_of_the_whole_run_is_told_once(clock, capsys):
 
 
 def test_a_long_run_is_told_how_to_be_shorter(clock, capsys):
-    options = RunOptions(dataset="a b", epochs=60, seed=3)
+    options = RunOptions(dataset="a b", seed=3)
     forecast = Forecast(3000, 0.0, 5, lambda seconds: shorter(options, [2, 3, 4, 5, 1], seconds))
     said = told(forecast, FIRST_STEPS, capsys)
     assert said.startswith("about 1 h 40 min for 5 folds") and "DATASET=a b' FOLDS=2 SEED=3\n" in said
 
 
 def test_shorter_is_one_fold_and_fewer_epochs_where_that_is_still_long():
-    options = RunOptions(epochs=60)
+    options = RunOptions()
     assert shorter(options, [1, 2], 2 * 1700) == "make train FOLDS=1"
-    assert shorter(options, [1, 2], 2 * 3600) == "make train FOLDS=1 EPOCHS=30"
+    assert shorter(options, [1, 2], 2 * 3600) == f"make train FOLDS=1 EPOCHS={options.epochs // 2}"
 
 
 def test_a_short_run_is_over_before_it_is_foretold(clock, capsys):
