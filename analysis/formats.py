@@ -31,11 +31,16 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def latex(table: pd.DataFrame) -> str:
-    """A booktabs tabular, every special character escaped."""
+    """A booktabs tabular, every special character escaped.
+
+    Written line by line: pandas' own way goes through a template engine, 50 ms a table.
+    """
     alignment = "".join("r" if _is_number(table[column]) else "l" for column in table.columns)
-    words = rounded(table).map(latex_text)
-    words.columns = [latex_text(str(column).replace("_", " ")) for column in table.columns]
-    return words.to_latex(index=False, escape=False, column_format=alignment)
+    header = [latex_text(str(column).replace("_", " ")) for column in table.columns]
+    cells = [[latex_text(word) for word in row] for row in rounded(table).itertuples(index=False)]
+    lines = [" & ".join(row) + r" \\" for row in [header, *cells]]
+    begin, end = rf"\begin{{tabular}}{{{alignment}}}", r"\end{tabular}"
+    return "\n".join([begin, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", end, ""])
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:
@@ -79,6 +84,9 @@ LATEX_ESCAPES = {
     "−": "$-$",
     "≤": r"$\leq$",
     "≥": r"$\geq$",
+    **{
+        special: f"{{{special}}}" for special in "[*"
+    },  # after the end of a row TeX takes them for its options
     "\n": " ",
 }
 

@@ -29,7 +29,7 @@ from analysis import (
 )
 from analysis.blocks import Block, from_json, to_json
 from analysis.figures import save
-from analysis.figures.style import uncovered
+from analysis.figures.fonts import uncovered
 from analysis.findings import Findings, findings
 from analysis.fuse import FUSION
 from analysis.jobs import Job

@@ -1,6 +1,6 @@
 """Compressed sounds for the error browser's players, from the clips' own files where those are.
 
-MP3 because every browser plays it; 22 kHz mono at about 25 kbit/s is enough to hear what a clip is. A
+MP3 because every browser plays it; 16 kHz mono at about 22 kbit/s is enough to hear what a clip is. A
 sound that was compressed once is kept in the report's folder and used again.
 """
 
@@ -19,7 +19,7 @@ import soxr
 
 from commandline import progress
 
-RATE = 22050  # Hz
+RATE = 16000  # Hz
 VARIABLE_BIT_RATE = 0.9  # libsndfile's scale from 0, best, to 1; a clip of five seconds is then some 15 kB
 LONGEST = 10.0  # seconds, where the dataset says nothing of how long its clips are
 TOGETHER = 32  # clips compressed before the budget is looked at again

@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
+from matplotlib.image import imsave
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
+from numpy.typing import NDArray
 
-from analysis.figures import style
-from analysis.figures.registry import FIGURES, Figure
+from analysis.figures import fonts, style
+from analysis.figures.registry import FIGURES
 
 FORMATS = ("svg", "png", "pdf")
 DOTS_PER_INCH = 150
@@ -46,22 +51,39 @@ def save(name: str, folder: Path, *, stem: str | None = None, inline: bool = Tru
     files = {kind: f"figures/{stem}.{kind}" for kind in FORMATS}
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     with drawing():
-        canvas = Canvas(figsize=figure.size(**data), dpi=DOTS_PER_INCH, layout="constrained")
+        canvas = Canvas(figsize=figure.size(**data), dpi=DOTS_PER_INCH)
         figure.draw(canvas.add_subplot(), **data)
-        canvas.draw_without_rendering()
-        canvas.set_layout_engine("none")  # laid out once for all formats
-        vector, pixels = StringIO(), BytesIO()
+        ConstrainedLayoutEngine().execute(canvas)  # once for all formats
+        pixels = _pixels(canvas)
+        vector = StringIO()
+        matplotlib.rcParams["pdf.fonttype"] = fonts.font_type(
+            text.get_text() for text in canvas.findobj(Text)
+        )
         FigureCanvasPdf(canvas).print_pdf(folder / files["pdf"], metadata={"CreationDate": None})
-        FigureCanvasAgg(canvas).print_png(pixels, metadata={"Software": None})
         FigureCanvasSVG(canvas).print_svg(vector, metadata={"Date": None})
-        html = _html(canvas, figure, vector.getvalue(), stem) if inline else ""
-    (folder / files["png"]).write_bytes(pixels.getvalue())
+    (folder / files["png"]).write_bytes(_encoded(pixels, "png"))
     (folder / files["svg"]).write_text(vector.getvalue(), encoding="utf-8")
+    html = ""
+    if inline:
+        html = (
+            _image(pixels, figure.caption) if figure.pixels else _svg(vector.getvalue(), stem, figure.caption)
+        )
     return Saved(stem, figure.caption, html, files)
 
 
-def _html(canvas: Canvas, figure: Figure, vector: str, stem: str) -> str:
-    return _image(canvas, figure.caption) if figure.pixels else _svg(vector, stem, figure.caption)
+def _pixels(canvas: Canvas) -> NDArray[np.uint8]:
+    """The figure as (height, width, 4), at DOTS_PER_INCH."""
+    agg = FigureCanvasAgg(canvas)
+    agg.draw()
+    return np.asarray(agg.buffer_rgba())
+
+
+def _encoded(pixels: NDArray[np.uint8], kind: str, **options: Any) -> bytes:
+    """Pixels as the content of an image file."""
+    content = BytesIO()
+    metadata: Any = {"Software": None} if kind == "png" else None  # equal figures are equal files
+    imsave(content, pixels, format=kind, dpi=DOTS_PER_INCH, metadata=metadata, pil_kwargs=options)
+    return content.getvalue()
 
 
 @contextmanager
@@ -70,24 +92,19 @@ def drawing() -> Iterator[None]:
 
     The report says once which class names that concerns; the page itself shows them in the reader's fonts.
     """
-    chosen: Any = {**style.STYLE, "font.family": style.installed_faces()}
-    with matplotlib.rc_context(chosen), warnings.catch_warnings():
+    chosen: Any = {**style.STYLE, "font.family": fonts.installed_faces()}
+    with matplotlib.rc_context(chosen), fonts.shared_cuts(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         yield
 
 
-def _image(canvas: Canvas, caption: str) -> str:
+def _image(pixels: NDArray[np.uint8], caption: str) -> str:
     """A figure full of pictures as one compressed image, smaller than SVG with the pictures in it."""
-    content = BytesIO()
-    canvas.set_dpi(DOTS_PER_INCH)  # SVG left it at 72
-    agg = FigureCanvasAgg(canvas)
-    agg.print_webp(content, pil_kwargs={"quality": 82, "method": 2})
-    width, height = agg.get_width_height()
-    natural = CSS_PER_INCH * canvas.get_figwidth()
-    text = base64.b64encode(content.getvalue()).decode()
+    height, width = pixels.shape[:2]
+    text = base64.b64encode(_encoded(pixels, "webp", quality=82, method=2)).decode()
     return (
         f'<img class="pixels" width="{width}" height="{height}" alt="{escape(caption)}" '
-        f'style="--natural:{natural:.0f}px" src="data:image/webp;base64,{text}">'
+        f'style="--natural:{CSS_PER_INCH * width / DOTS_PER_INCH:.0f}px" src="data:image/webp;base64,{text}">'
     )
 
 

@@ -12,14 +12,15 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Canvas
 
-from analysis.figures import FIGURES, figure, save
+from analysis.figures import FIGURES, figure, fonts, save
 from analysis.figures.clips import envelope
 from analysis.figures.comparison import pareto_front
 from analysis.figures.curves import over_folds
 from analysis.figures.features import Shown, plain, row_ticks
+from analysis.figures.fonts import uncovered
 from analysis.figures.samples import Sample
 from analysis.figures.save import drawing
-from analysis.figures.style import PAPER, SERIES, panels, short, uncovered
+from analysis.figures.style import PAPER, SERIES, panels, short
 
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]
@@ -146,6 +147,33 @@ def test_the_same_data_gives_the_same_files(tmp_path: Path) -> None:
     for path in first.files.values():
         assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
     assert first.html == second.html
+
+
+@pytest.mark.parametrize("name", ["confusion", "gallery", "pareto"])
+def test_a_pdf_has_truetype_fonts_and_none_of_type_3(name: str, tmp_path: Path) -> None:
+    content = (tmp_path / save(name, tmp_path, **EXAMPLES[name]).files["pdf"]).read_bytes()
+    assert b"/CIDFontType2" in content and b"/Type3" not in content
+
+
+def test_only_text_in_a_face_of_postscript_outlines_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = {"Latin": frozenset("abc"), "Chinese": frozenset("犬a")}
+    monkeypatch.setattr(fonts, "installed_faces", lambda: list(letters))
+    monkeypatch.setattr(fonts, "_letters", letters.__getitem__)
+    monkeypatch.setattr(fonts, "_is_postscript", "Chinese".__eq__)
+    assert fonts.font_type(["a b", "c?"]) == fonts.TRUETYPE
+    assert fonts.font_type(["a", "犬"]) == fonts.DRAWN
+
+
+def test_outlines_are_told_by_the_font_files_tag(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, content, answer in (
+        ("plain.ttf", b"\0\1\0\0", False),
+        ("plain.otf", b"OTTO", True),
+        ("both.ttc", b"ttcf" + bytes(8) + (20).to_bytes(4, "big") + bytes(4) + b"OTTO", True),
+        ("true.ttc", b"ttcf" + bytes(8) + (16).to_bytes(4, "big") + b"true", False),
+    ):
+        (tmp_path / name).write_bytes(content)
+        monkeypatch.setattr(fonts, "_file", lambda face: tmp_path / face)
+        assert fonts._is_postscript(name) is answer
 
 
 def test_a_second_figure_of_a_name_is_refused() -> None:

@@ -43,6 +43,20 @@ def test_latex_escapes_and_aligns() -> None:
     assert "0.333 & 40 & 5 & yes" in text
 
 
+def test_latex_is_a_booktabs_table_line_by_line() -> None:
+    table = pd.DataFrame({"a_b": ["[x]", "*y"], "n": [1.5, np.nan]})
+    assert formats.latex(table).splitlines() == [
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"a b & n \\",
+        r"\midrule",
+        r"{[}x] & 1.500 \\",
+        r"{*}y &  \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from analysis.metrics import METRICS, confusion, metric, predict, reliability, scores
+from analysis.metrics import METRICS, class_scores, confusion, metric, predict, reliability, scores
 
 # Five clips of three classes: predicted 0 1 1 2 0, so three of five are right. Class 2 is never missed
 # but once, class 1 is said once too often.
@@ -40,6 +40,19 @@ def test_registry_agrees_with_scikit_learn() -> None:
     )
     assert found["top3"] == pytest.approx(sklearn_metrics.top_k_accuracy_score(target, probabilities, k=3))
     assert found["log_loss"] == pytest.approx(sklearn_metrics.log_loss(target, probabilities))
+
+
+def test_each_class_and_the_confusion_agree_with_scikit_learn() -> None:
+    rng = np.random.default_rng(2)
+    target, predicted = rng.integers(0, 6, 200), rng.integers(1, 7, 200)  # 0 never said, 6 never true
+    found = class_scores(target, predicted, 7)
+    wanted = sklearn_metrics.precision_recall_fscore_support(
+        target, predicted, labels=range(7), zero_division=0
+    )
+    for name, values in zip(("precision", "recall", "f1", "support"), wanted, strict=True):
+        assert found[name] == pytest.approx(values), name
+    counts = sklearn_metrics.confusion_matrix(target, predicted, labels=range(7))
+    assert (confusion(target, predicted, 7) == counts).all()
 
 
 def test_top3_gives_a_uniform_guess_three_classes_only() -> None:
