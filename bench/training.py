@@ -90,7 +90,8 @@ def make_run(folder: Path, clips: int) -> RunOptions:
     for name, rows in SHAPES.items():
         values = chance.normal(-30, 12, (count, rows, GRID[1])).astype(np.float16)
         bring.create_feature(folder, name, values, ids, row_unit="Hz")
-    return RunOptions(dataset=str(folder), folds=(1,), grid="{}x{}".format(*GRID), runs=folder / "runs")
+    grid = "{}x{}".format(*GRID)  # the network alone, as in the loops compared with
+    return RunOptions(dataset=str(folder), folds=(1,), grid=grid, texture="off", runs=folder / "runs")
 
 
 def course_of(run: RunOptions, arithmetic: Arithmetic) -> loop.Course:
@@ -258,7 +259,8 @@ def memory(cache: Path) -> tuple[str, ...]:
 
 
 def _peak(cache: Path) -> int:
-    run = RunOptions(dataset=str(cache), folds=(1,), grid="{}x{}".format(*GRID), resident="ram")
+    grid = "{}x{}".format(*GRID)
+    run = RunOptions(dataset=str(cache), folds=(1,), grid=grid, texture="off", resident="ram")
     (expected, *_) = candidates(run, "cpu")
     expected.prepare()
     loop.train_epoch(course_of(run, expected), NoFollower())
