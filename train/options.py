@@ -36,14 +36,14 @@ class RunOptions(DatasetOptions, RunsOptions):
     batch: int = 32
     """clips a step"""
     texture: Literal["auto", "on", "off"] = "auto"
-    """beside the network a small one that hears each band's level, deviation and rhythm; their answers are
-    averaged; auto has it wherever the model takes images"""
+    """beside the network a small one that hears each band's level, deviation and rhythm; three quarters of
+    the answer are its; auto has it wherever the model takes images"""
     grid: str = "64x216"
     """rows x frames to which every channel is resized; native keeps the largest channel's own"""
-    norm: Literal["feature", "row", "clip", "none"] = "feature"
+    norm: Literal["feature", "row", "clip", "none"] = "row"
     """standardise each feature as a whole, each of its rows, each clip by itself, or not at all"""
     augment: str = "auto"
-    """changes drawn anew for each batch, name=strength; auto is shift,gain,mix=0.4, of a waveform
+    """changes drawn anew for each batch, name=strength; auto is shift,gain, of a waveform
     shift,gain,polarity,mix=0.4; none for no change"""
     smoothing: float = 0.1
     """label smoothing: the share of a target that all classes divide among them"""
@@ -126,7 +126,7 @@ class SweepOptions(RunOptions):
 
 
 # AUGMENT=auto, by kind of model.
-AUTO_AUGMENT = {"image": "shift,gain,mix=0.4", "wave": "shift,gain,polarity,mix=0.4", "linear": "none"}
+AUTO_AUGMENT = {"image": "shift,gain", "wave": "shift,gain,polarity,mix=0.4", "linear": "none"}
 
 # What cannot change predictions: where things lie, what is told of them, which folds are done now.
 PLACES = frozenset({"dataset", "name", "data", "runs", "resident", "tracker", "tracker_dir"})

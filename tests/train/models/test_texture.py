@@ -9,6 +9,7 @@ from train.models import build
 from train.models.texture import (
     BANDS,
     RHYTHMS,
+    SHARE,
     Texture,
     TextureNet,
     WithTexture,
@@ -58,7 +59,8 @@ def test_side_by_side_each_answers_for_itself_until_it_counts() -> None:
     x = torch.randn(4, 2, 64, 108)
     assert network(x).shape == (4, 2, 5)
     network.eval()
-    torch.testing.assert_close(network(x), (network.network(x) + network.texture(x)) / 2)
+    apart = (1 - SHARE) * network.network(x) + SHARE * network.texture(x)
+    torch.testing.assert_close(network(x), apart)
 
 
 def test_without_it_the_network_is_the_registrys() -> None:
