@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.answer import names
 from analysis.fuse import fuse, fuse_asked, greedy_votes, pick_members
 from analysis.options import AnalysisOptions
 from analysis.ranking import kept_out, rankings
@@ -44,6 +45,15 @@ def test_the_same_members_write_the_same_folder(made: Callable[..., Results], tm
     assert (first.fold(1) / "predictions.csv").read_bytes() == content
     assert fuse(folders[1:], tmp_path) != first
     assert fuse(folders[:2], tmp_path, pick=2) != first
+
+
+def test_a_fusion_of_many_is_called_by_how_many_they_are(
+    made: Callable[..., Results], tmp_path: Path
+) -> None:
+    runs = made(*(MadeRun(features=name, own=0.6) for name in ("mel", "mfcc", "zcr"))).runs
+    fuse([run.folders[0] for run in runs], tmp_path)
+    ranked = rankings(load(find(tmp_path)).runs, np.random.default_rng(0), 200)[0]
+    assert sorted(names(ranked)) == ["a fusion of 3 runs", "mel", "mfcc", "zcr"]
 
 
 def test_fusions_of_further_seeds_are_one_row(made: Callable[..., Results], tmp_path: Path) -> None:
