@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from commandline import DatasetOptions, RunsOptions, main, text_table
 from commandline.parse import Command
@@ -47,6 +48,12 @@ INGREDIENTS = {
     "eight views in testing": ("TTA=8",),
 }
 
+PAIR = ("the network alone", "the texture alone")
+SHARES = (0, 0.25, 0.5, 2 / 3, 0.75, 0.9, 1)  # of the texture in the answer of both
+TINY = 1e-6  # saved probabilities are rounded
+
+Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChoosingOptions(DatasetOptions, RunsOptions):
@@ -78,9 +85,12 @@ def choosing(options: ChoosingOptions) -> int:
             continue
         for seed in options.seeds:
             subprocess.run([*train, *words, f"SEED={seed}", f"TAG={tag(options, label)}"], check=True)
-        rows.append((label, " ".join(words), *summary(options.runs / table.stem, tag(options, label))))
+        rows.append((label, " ".join(words), *summary(answers(options, label))))
         print(f"{label}: accuracy {rows[-1][2]}", flush=True)
     print(text_table(rows, ("ingredient", "setting", "accuracy", "sd of seeds", "test loss")))
+    network, texture = (answers(options, label) for label in PAIR)
+    if network and texture:
+        print(text_table(shares(network, texture), ("texture's share", "accuracy", "test loss")))
     return 0
 
 
@@ -110,19 +120,40 @@ def without_fold(options: ChoosingOptions) -> Path:
     return file
 
 
-def summary(folder: Path, tag: str) -> tuple[str, str, str]:
-    """Mean accuracy over the folds and seeds, its deviation over seeds, mean loss."""
-    found = [run for run in runs.find(folder.parent, folder.name) if run.config["tag"] == tag]
-    accuracies, losses = [], []
-    for run in found:
-        answers = run.predictions()
+def answers(options: ChoosingOptions, label: str) -> list[Answers]:
+    """Of each seed that was trained so: probabilities (N, K) of the clips by their ids, true classes (N,)."""
+    name = f"{Path(options.dataset).stem}-without-{options.left_out}"
+    found = [run for run in runs.find(options.runs, name) if run.config["tag"] == tag(options, label)]
+    answered = []
+    for run in sorted(found, key=lambda run: run.config["seed"]):
+        table = run.predictions().sort_values("clip_id")
         classes = [one["name"] for one in run.config["classes"]]
-        targets = pd.Categorical(answers["target"], categories=classes).codes
-        values = score(answers[classes].to_numpy(np.float32), targets.astype(np.int64))
-        accuracies.append(values["accuracy"])
-        losses.append(values["loss"])
-    spread = f"{np.std(accuracies, ddof=1):.3f}" if len(found) > 1 else "-"
-    return f"{np.mean(accuracies):.3f}", spread, f"{np.mean(losses):.3f}"
+        targets = pd.Categorical(table["target"], categories=classes).codes
+        answered.append((table[classes].to_numpy(np.float32), targets.astype(np.int64)))
+    return answered
+
+
+def summary(answered: list[Answers]) -> tuple[str, str, str]:
+    """Mean accuracy over the folds and seeds, its deviation over seeds, mean loss."""
+    values = [score(*one) for one in answered]
+    accuracies = [one["accuracy"] for one in values]
+    spread = f"{np.std(accuracies, ddof=1):.3f}" if len(values) > 1 else "-"
+    return f"{np.mean(accuracies):.3f}", spread, f"{np.mean([one['loss'] for one in values]):.3f}"
+
+
+def shares(network: list[Answers], texture: list[Answers]) -> list[tuple[str, str, str]]:
+    """What the two get side by side, for each share of the texture; all seeds of each together."""
+    rows = []
+    for share in SHARES:
+        mixed = []
+        for seen, targets in network:
+            for heard, _ in texture:
+                logits = (1 - share) * np.log(seen + TINY) + share * np.log(heard + TINY)
+                raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+                mixed.append((raised / raised.sum(axis=1, keepdims=True), targets))
+        accuracy, _, loss = summary(mixed)
+        rows.append((f"{share:.2f}", accuracy, loss))
+    return rows
 
 
 COMMANDS: list[Command] = [choosing]
