@@ -149,15 +149,21 @@ def _too_little_data(ranking: Ranking, rivals: Sequence[Run], worth: float, clip
 
 
 def name(run: Run, ranking: Ranking) -> str:
-    """The feature set alone where it tells the ranked runs apart, else the run's name."""
-    same = [other for other in ranking.runs if _set(other) == _set(run)]
-    return _set(run) if len(same) == 1 else run.name
+    """What tells the run from the other ranked ones: its feature set, else with the model, else its name."""
+    for called in (_set, _set_and_model):
+        if [called(other) for other in ranking.runs].count(called(run)) == 1:
+            return called(run)
+    return run.name
 
 
 def _set(run: Run) -> str:
     """Its features; of a fusion of many runs, whose list would fill lines, how many they are."""
     members = len(run.config.get("members", ()))
     return f"a fusion of {members} runs" if members > 2 else run.features
+
+
+def _set_and_model(run: Run) -> str:
+    return f"{_set(run)} ({run.model})"
 
 
 def names(ranking: Ranking) -> list[str]:

@@ -96,10 +96,12 @@ def test_several_seeds_are_no_single_seed(made: Callable[..., Results]) -> None:
     assert "one seed" not in found.text
 
 
-def test_runs_of_one_feature_set_are_told_by_their_names(made: Callable[..., Results]) -> None:
+def test_runs_of_one_set_are_told_by_their_models_then_by_their_names(made: Callable[..., Results]) -> None:
     found = said(made(MadeRun(skill=0.8), MadeRun(skill=0.4, model="cnn4"), clips=1000))
-    assert found.sentences[0].startswith("mel-resnet18 is the clear winner of 2 sets")
+    assert found.sentences[0].startswith("mel (resnet18) is the clear winner of 2 sets")
     assert "and of every other set" not in found.sentences[1]
+    found = said(made(MadeRun(skill=0.8), MadeRun(skill=0.4, augment="none"), clips=1000))
+    assert found.sentences[0].startswith("mel-resnet18")
 
 
 def test_many_tied_sets_are_counted(made: Callable[..., Results]) -> None:
