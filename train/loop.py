@@ -24,6 +24,7 @@ from train.checkpoint import Keeper, State, load, put_weights
 from train.data import Positions, Source
 from train.distributed import World
 from train.follow import Follower
+from train.models.texture import together
 from train.options import RunOptions
 from train.schedule import Schedule, Watch
 from train.score import score
@@ -222,7 +223,7 @@ def train_epoch(course: Course, follower: Watcher) -> dict[str, float]:
         course.scaler.update()
         course.average.update()
         losses.append(loss.detach())
-        hits.append((answers.detach().mean(1).argmax(1) == y.argmax(1)).float().mean())
+        hits.append((together(answers.detach()).argmax(1) == y.argmax(1)).float().mean())
         if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(mine):
             _refuse_divergence(losses, epoch)
         follower.step(len(x))

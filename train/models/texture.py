@@ -91,7 +91,12 @@ class WithTexture(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         both = torch.stack([self.network(x).float(), self.texture(x)], dim=1)
-        return both if self.training else both[:, 0].lerp(both[:, 1], SHARE)
+        return both if self.training else together(both)
+
+
+def together(answers: torch.Tensor) -> torch.Tensor:
+    """Logits (B, 1, K) of a network alone, or (B, 2, K) of a network and a texture, as the answer (B, K)."""
+    return answers[:, 0].lerp(answers[:, -1], SHARE)
 
 
 def assemble(
