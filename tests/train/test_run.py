@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -56,16 +55,6 @@ def test_a_run_leaves_what_analysis_reads(options):
 def test_a_learnable_set_is_learned(options):
     learned = run.execute(change(options, epochs=8, curve=0, smoothing=0.0))
     assert summary.scores(learned)["accuracy"].mean() > 0.9
-
-
-@pytest.mark.filterwarnings("ignore")  # the compiler warns of itself
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
-def test_a_compiled_run_answers_as_one_that_is_not(options):
-    brief = change(options, folds=(1,), curve=0, texture="off")  # its dropout draws other numbers compiled
-    eager, compiled = (run.execute(change(brief, compile=word)) for word in ("off", "on"))
-    assert json.loads((compiled.path / "run.json").read_text())["compiled"]
-    said = [folder.predictions(1)[list(CLASSES)] for folder in (eager, compiled)]
-    np.testing.assert_allclose(*said, atol=2e-3)
 
 
 def test_shuffled_labels_stay_at_chance(options, tmp_path):
