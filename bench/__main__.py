@@ -7,19 +7,22 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from commandline import RequestError, main, nearest
+from commandline import Registry, main
 from commandline.parse import Command
 
 # Name -> what it compares. Each is a module of this folder that also runs alone.
-BENCHES = {
-    "features": "extraction against librosa, audioFlux and essentia, feature by feature",
-    "reading": "random batches from the cache against RAM and the naive HDF5 ways",
-    "training": "clips a second against the usual loop",
-    "prediction": "a long recording against real time",
-    "fuzz_audio": "2,000 damaged sound files through the features command",
-    "analysis": "seconds and memory of a large report",
-    "scaling": "clips a second against processes, cost against clips, as a picture",
-}
+BENCHES = Registry(
+    "bench",
+    {
+        "features": "extraction against librosa, audioFlux and essentia, feature by feature",
+        "reading": "random batches from the cache against RAM and the naive HDF5 ways",
+        "training": "clips a second against the usual loop",
+        "prediction": "a long recording against real time",
+        "fuzz_audio": "2,000 damaged sound files through the features command",
+        "analysis": "seconds and memory of a large report",
+        "scaling": "clips a second against processes, cost against clips, as a picture",
+    },
+)
 # Words after `python -m` -> what it shows.
 BY_THEMSELVES = {
     "bench.kill --kills 1000": "SIGKILL at random moments of the extraction, and what is left",
@@ -53,12 +56,9 @@ Soaks, dry runs and the like run by themselves, each with --help:
 
 def bench(options: BenchOptions) -> int:
     """Compare with the alternatives on this machine, in one run."""
-    for name in options.bench:
-        if name not in BENCHES:
-            raise RequestError(nearest("bench", name, BENCHES))
     failed = []
-    for name in options.bench or BENCHES:
-        print(f"\n== {name}: {BENCHES[name]}", flush=True)
+    for name, compared in [(name, BENCHES[name]) for name in options.bench or BENCHES]:
+        print(f"\n== {name}: {compared}", flush=True)
         if subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode:
             failed.append(name)
     print(f"\nby themselves, python -m: {', '.join(BY_THEMSELVES)}")

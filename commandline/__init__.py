@@ -16,11 +16,13 @@ from commandline.options import (
     words,
 )
 from commandline.parse import parse
+from commandline.registry import Registry
 from commandline.show import count, duration, progress, size, tell, text_table
 
 __all__ = [
     "DataOptions",
     "DatasetOptions",
+    "Registry",
     "ReportsOptions",
     "RequestError",
     "RunsOptions",
