@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from analysis.metrics import Floats
+from train.scores import Floats
 
 REPLICATES = 10_000  # an interval's ends then move by less than a tenth of a point from seed to seed
 CHUNK_DRAWS = 2_000_000  # recordings drawn at a time: 16 MB of counts

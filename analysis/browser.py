@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.metrics import Floats, Ints
 from analysis.results import Run, same_clips
+from train.scores import Floats, Ints
 
 TOP = 3
 SILENT = "no sound here: the clip's audio file is not on this machine"

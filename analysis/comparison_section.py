@@ -16,9 +16,9 @@ from analysis.complementarity import fused_matrix
 from analysis.figures import Saved, save
 from analysis.findings import Findings
 from analysis.grid import Grid, cut, grid
-from analysis.metrics import Floats
 from analysis.ranking import Ranking
 from analysis.runs_section import histories
+from train.scores import Floats
 
 OVERLAID = 6  # more curves in one panel cannot be told apart
 SETS = 24  # rows of the picture of classes; the table beside the page has all runs

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.bootstrap import fold_weights
-from analysis.metrics import Floats, Ints
 from analysis.ranking import Ranking
 from analysis.results import Run
+from train.scores import Floats, Ints
 
 
 def complementarity(ranking: Ranking) -> pd.DataFrame:

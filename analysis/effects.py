@@ -17,10 +17,10 @@ import pandas as pd
 
 from analysis import bootstrap
 from analysis.answer import listed
-from analysis.metrics import Floats
 from analysis.ranking import Ranking
 from analysis.results import Problem, Run
 from analysis.significance import LEVEL, holm
+from train.scores import Floats
 
 CLASS_REPLICATES = 2_000  # K intervals a table: an end moves by a fifth of a point, as much as one clip of 40
 ATTRIBUTION_COLUMNS = ("channel", "method", "clip_id", "correct")

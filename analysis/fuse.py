@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.metrics import Floats, Ints
 from analysis.options import AnalysisOptions
 from analysis.results import Run, load, same_clips
 from commandline import RequestError
 from features_cache.location import dataset_name
 from train.runs import RunFolder, digest, label, select, write_config, write_predictions
+from train.scores import Floats, Ints
 
 FUSION = "fusion"  # what stands for the model
 Votes = dict[int, Floats]  # fold -> (R,) the weight of each member, summing to one

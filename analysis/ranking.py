@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from analysis import bootstrap
-from analysis.metrics import Floats, Ints
 from analysis.results import Problem, Run, same_clips
 from analysis.significance import LEVEL, holm
+from train.scores import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

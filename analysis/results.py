@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.metrics import Floats, Ints
 from analysis.soundness import (
     Unreadable,
     check_config,
@@ -24,6 +23,7 @@ from analysis.soundness import (
     refuse_repeated_clips,
 )
 from train.runs import RunFolder
+from train.scores import Floats, Ints
 
 Words = NDArray[np.str_]
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import formats, metrics, page, tables
+from analysis import formats, page, tables
 from analysis.blocks import Block
 from analysis.browser import by_category
 from analysis.figures import Saved, save
 from analysis.grid import Grid, grid
 from analysis.results import Run
+from train.scores import Prediction, calibration_error, reliability
 
 CONFUSED_SHOWN = 8
 
@@ -179,8 +180,8 @@ def _curves(run: Run, folder: Path) -> list[Saved]:
 def _reliability(run: Run, folder: Path) -> Saved:
     """All seeds' predictions below each other: each counts as much as the others."""
     target = np.tile(run.target, len(run.seeds))
-    prediction = metrics.predict(target, run.probabilities.reshape(-1, len(run.classes)))
-    bins = metrics.reliability(prediction)
+    prediction = Prediction(target, run.probabilities.reshape(-1, len(run.classes)))
+    bins = reliability(prediction)
     return save(
         "reliability",
         folder,
@@ -188,5 +189,5 @@ def _reliability(run: Run, folder: Path) -> Saved:
         confidence=bins["confidence"],
         accuracy=bins["accuracy"],
         share=bins["clips"] / bins["clips"].sum(),
-        error=metrics.calibration_error(prediction),
+        error=calibration_error(prediction),
     )

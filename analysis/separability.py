@@ -15,7 +15,7 @@ from sklearn.feature_selection import mutual_info_classif
 from sklearn.manifold import TSNE
 from sklearn.metrics import adjusted_mutual_info_score
 
-from analysis.metrics import Floats, Ints
+from train.scores import Floats, Ints
 
 MOST_COLUMNS = (
     12  # principal components kept where a feature has more numbers a clip than this: most of the variance

@@ -14,9 +14,9 @@ from analysis.figures import save
 from analysis.figures.features import plain
 from analysis.figures.maps import POINTS
 from analysis.grid import grid
-from analysis.metrics import Floats, Ints
 from commandline import progress
 from features_cache import Cache
+from train.scores import Floats, Ints
 
 DESCRIBED = 300  # clips that the statistics look at: more would take minutes and move no bar visibly
 MAPPED = 3  # features that get maps, the ones that separate best

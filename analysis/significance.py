@@ -14,7 +14,7 @@ from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
 
-from analysis.metrics import Floats
+from train.scores import Floats
 
 LEVEL = 0.05
 EXACT_BELOW = 25  # discordant clips; above, the chi-squared form is accurate (Agresti 2013, 11.1)

@@ -7,9 +7,9 @@ what to do. A fold is judged alone, so that one damaged file costs one fold.
 import numpy as np
 import pandas as pd
 
-from analysis.metrics import Floats
 from commandline import RequestError
 from train.runs import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
+from train.scores import Floats
 
 NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "classes", "folds")
 SUM_TOLERANCE = 1e-3  # a truncated number in a row of probabilities shows in their sum

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import metrics
 from analysis.answer import seed_deviation
-from analysis.metrics import Floats
 from analysis.ranking import Ranking, kept_out
 from analysis.results import Run, on_categories
 from analysis.significance import PAIR_TESTS, Pair, friedman, holm
+from train.scores import Floats, all_metrics, class_scores, confusion_matrix
 
 CONFUSED_PAIRS = 20
 
@@ -91,7 +90,7 @@ def fold_scores(run: Run) -> pd.DataFrame:
     rows = {}
     for fold in np.unique(run.folds):
         here = run.folds == fold
-        seeds = [metrics.scores(run.target[here], values[here]) for values in run.probabilities]
+        seeds = [all_metrics(run.target[here], values[here]) for values in run.probabilities]
         rows[int(fold)] = {name: float(np.mean([one[name] for one in seeds])) for name in seeds[0]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
 
@@ -130,7 +129,7 @@ def _pair(ranking: Ranking, a: int, b: int) -> Pair:
 
 def per_class(run: Run) -> pd.DataFrame:
     """Precision, recall, F1 and test clips of each class over all folds, seeds averaged."""
-    seeds = [metrics.class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
+    seeds = [class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
     scores = {name: np.mean([one[name] for one in seeds], axis=0) for name in ("precision", "recall", "f1")}
     columns = {"class": run.classes, "category": run.categories, **scores}
     return pd.DataFrame(columns).assign(clips=seeds[0]["support"].astype(int))
@@ -154,7 +153,7 @@ def per_category(run: Run) -> pd.DataFrame | None:
 
 def confusion(run: Run) -> Floats:
     """Counts (K, K), rows the true class, seeds averaged: each row sums to the class's test clips."""
-    counts = [metrics.confusion(run.target, predicted, len(run.classes)) for predicted in run.predicted]
+    counts = [confusion_matrix(run.target, predicted, len(run.classes)) for predicted in run.predicted]
     return np.mean(counts, axis=0)
 
 

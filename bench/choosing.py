@@ -21,7 +21,7 @@ from commandline.parse import Command
 from features_cache import Cache
 from features_cache.location import cache_folder
 from train import runs
-from train.score import score
+from train.scores import epoch_scores
 
 # Each line changes one thing of the default; the first changes nothing.
 INGREDIENTS = {
@@ -135,7 +135,7 @@ def answers(options: ChoosingOptions, label: str) -> list[Answers]:
 
 def summary(answered: list[Answers]) -> tuple[str, str, str]:
     """Mean accuracy over the folds and seeds, its deviation over seeds, mean loss."""
-    values = [score(*one) for one in answered]
+    values = [epoch_scores(targets, probabilities) for probabilities, targets in answered]
     accuracies = [one["accuracy"] for one in values]
     spread = f"{np.std(accuracies, ddof=1):.3f}" if len(values) > 1 else "-"
     return f"{np.mean(accuracies):.3f}", spread, f"{np.mean([one['loss'] for one in values]):.3f}"

@@ -19,7 +19,7 @@ FORBIDDEN = {
     "analysis": {"pipeline", "torch", "librosa"},
 }
 TRAIN_MAY_IMPORT_PIPELINE = {"train/predict.py", "train/listen.py"}
-ANALYSIS_MAY_IMPORT_OF_TRAIN = "train.runs"
+ANALYSIS_MAY_IMPORT_OF_TRAIN = ("train.runs.", "train.scores.")
 CATALOGUE = "commandline/catalogue.py"  # names the stages as strings, for help only
 
 
@@ -70,19 +70,20 @@ def test_only_predict_and_listen_import_the_pipeline() -> None:
     assert users <= TRAIN_MAY_IMPORT_PIPELINE
 
 
-def test_analysis_takes_only_the_run_format_from_train() -> None:
+def test_analysis_takes_only_run_folders_and_scores_from_train() -> None:
     for path in modules("analysis"):
         taken = {name for name in imports(path) if name.split(".")[0] == "train"}
-        assert all((name + ".").startswith(ANALYSIS_MAY_IMPORT_OF_TRAIN + ".") for name in taken), path
+        assert all((name + ".").startswith(ANALYSIS_MAY_IMPORT_OF_TRAIN) for name in taken), path
 
 
-def test_the_run_format_needs_no_torch_and_train_is_empty() -> None:
-    assert not {name.split(".")[0] for name in imports(ROOT / "train/runs.py")} & {"torch"}
+def test_run_folders_and_scores_need_no_torch_and_train_is_empty() -> None:
+    for module in ("runs", "scores"):
+        assert "torch" not in {name.split(".")[0] for name in imports(ROOT / f"train/{module}.py")}
     assert not imports(ROOT / "train/__init__.py")
 
 
 @pytest.mark.parametrize(
-    "module", ["analysis.__main__", "train.__main__", "train.runs", "features_cache", "demo"]
+    "module", ["analysis.__main__", "train.__main__", "train.runs", "train.scores", "features_cache", "demo"]
 )
 def test_importing_loads_no_heavy_library(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'librosa'}} & set(sys.modules)))"

@@ -25,7 +25,7 @@ from train.models.texture import assemble, core
 from train.models.weights import start_from
 from train.options import RunOptions
 from train.plan import Plan
-from train.score import score
+from train.scores import epoch_scores
 from train.views import trained_shape
 
 PREVIEWED = 4  # clips in augmented.npz, of the first fold that is trained
@@ -159,7 +159,7 @@ def train_linear(plan: Plan, fold: int) -> None:
     with torch.no_grad():
         answers = {part: network(torch.from_numpy(values)).softmax(1).numpy() for part, values in x.items()}
     for part, probabilities in answers.items():
-        row |= {f"{part}_{name}": value for name, value in score(probabilities, y[part]).items()}
+        row |= {f"{part}_{name}": value for name, value in epoch_scores(y[part], probabilities).items()}
     row = {name: row[name] for name in runs.HISTORY_COLUMNS if name in row}
     text = runs.history_row(row)
     runs.start_history(folder, [text])

@@ -27,7 +27,7 @@ from train.follow import Follower
 from train.models.texture import together
 from train.options import RunOptions
 from train.schedule import Schedule, Watch
-from train.score import score
+from train.scores import epoch_scores
 from train.views import views
 
 # Where the network's own task needs no other: what Loshchilov and Hutter (2019) and He et al. (2016) use.
@@ -317,5 +317,5 @@ def _look_at_validation(course: Course, row: dict[str, float]) -> bool:
 
 def _scores(course: Course, part: str, exact: bool = False) -> dict[str, float]:
     positions: Positions = getattr(course.lesson, part)
-    values = score(predict(course, positions, exact=exact), course.lesson.targets[positions])
+    values = epoch_scores(course.lesson.targets[positions], predict(course, positions, exact=exact))
     return {f"{part}_{name}": value for name, value in values.items()}

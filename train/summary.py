@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from commandline import text_table
 from train.runs import RunFolder
-from train.score import confused, score
+from train.scores import epoch_scores, most_confused
 
 SHOWN = ("loss", "accuracy", "f1")
 
@@ -29,8 +29,11 @@ def answers(
 
 
 def scores(run: RunFolder, split: str = "test", selection: str = "last") -> pd.DataFrame:
-    """METRICS of each finished fold, a row a fold."""
-    by_fold = {fold: score(*answers(run, fold, split, selection)) for fold in run.finished}
+    """`epoch_scores` of each finished fold, a row a fold."""
+    by_fold = {}
+    for fold in run.finished:
+        probabilities, targets = answers(run, fold, split, selection)
+        by_fold[fold] = epoch_scores(targets, probabilities)
     return pd.DataFrame.from_dict(by_fold, orient="index")
 
 
@@ -40,7 +43,8 @@ def tell(run: RunFolder) -> str:
     table = scores(run, split)
     n, of = len(table), len(run.folds)
     rows = [(name, _spread(table[name].tolist())) for name in SHOWN]
-    pairs = confused(*answers(run, split=split), run.classes)
+    probabilities, targets = answers(run, split=split)
+    pairs = most_confused(targets, probabilities.argmax(1), run.classes)
     lines = [
         f"{run.path}: {n} of {of} folds",
         text_table(rows, (split, f"mean ± sd, n = {n}")),

@@ -15,7 +15,7 @@ from features_cache.index import read_index, write_index
 from tests.train.little import CLASSES, clip_table, fill
 from train import checkpoint, loop, memory, plan, run, runs, summary
 from train.options import RunOptions
-from train.score import score
+from train.scores import epoch_scores
 
 
 def change(options: RunOptions, **changes: object) -> RunOptions:
@@ -44,7 +44,8 @@ def test_a_run_leaves_what_analysis_reads(options):
         assert history.filter(like="val_").isna().all(axis=None) and history.filter(like="test_").notna().all(
             axis=None
         )
-        last = score(*summary.answers(folder, fold))
+        probabilities, targets = summary.answers(folder, fold)
+        last = epoch_scores(targets, probabilities)
         assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # one and the same scoring
         assert last["loss"] == pytest.approx(history["test_loss"].iloc[-1], rel=1e-6)
         state = torch.load(folder.fold(fold) / "last.pt", weights_only=True)

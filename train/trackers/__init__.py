@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from commandline import RequestError, nearest
+from train.scores import confusion_matrix
 
 # A tracker's name: the package that it needs. Its module here has the same name and is loaded when asked for.
 TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb"}
@@ -48,9 +49,7 @@ class Outcome:
 
     def confusion(self) -> np.ndarray:
         """(K, K) counts, a row a true class."""
-        counts = np.zeros((len(self.classes), len(self.classes)), int)
-        np.add.at(counts, (self.target, self.predicted), 1)
-        return counts
+        return confusion_matrix(self.target, self.predicted, len(self.classes))
 
 
 class Tracker(Protocol):

@@ -4,10 +4,20 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from analysis.metrics import METRICS, class_scores, confusion, metric, predict, reliability, scores
+from train.scores import (
+    METRICS,
+    Prediction,
+    all_metrics,
+    class_scores,
+    confusion_matrix,
+    epoch_scores,
+    metric,
+    most_confused,
+    reliability,
+)
 
 # Five clips of three classes: predicted 0 1 1 2 0, so three of five are right. Class 2 is never missed
-# but once, class 1 is said once too often.
+# but once, class 1 is predicted once too often.
 TARGET = np.array([0, 0, 1, 2, 2])
 PROBABILITIES = np.array(
     [[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.5, 0.1, 0.4]]
@@ -15,7 +25,7 @@ PROBABILITIES = np.array(
 
 
 def test_scores_by_hand() -> None:
-    found = scores(TARGET, PROBABILITIES)
+    found = all_metrics(TARGET, PROBABILITIES)
     assert found["accuracy"] == pytest.approx(3 / 5)
     assert found["balanced_accuracy"] == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
     assert found["macro_precision"] == pytest.approx((1 / 2 + 1 / 2 + 1) / 3)
@@ -29,7 +39,7 @@ def test_registry_agrees_with_scikit_learn() -> None:
     target = rng.integers(0, 7, 300)
     probabilities = rng.dirichlet(np.ones(7), 300)
     predicted = probabilities.argmax(axis=1)
-    found = scores(target, probabilities)
+    found = all_metrics(target, probabilities)
     macro = sklearn_metrics.precision_recall_fscore_support(target, predicted, average="macro")
     assert found.keys() == METRICS.keys()
     assert found["macro_precision"] == pytest.approx(macro[0])
@@ -44,7 +54,7 @@ def test_registry_agrees_with_scikit_learn() -> None:
 
 def test_each_class_and_the_confusion_agree_with_scikit_learn() -> None:
     rng = np.random.default_rng(2)
-    target, predicted = rng.integers(0, 6, 200), rng.integers(1, 7, 200)  # 0 never said, 6 never true
+    target, predicted = rng.integers(0, 6, 200), rng.integers(1, 7, 200)  # 0 never predicted, 6 never true
     found = class_scores(target, predicted, 7)
     wanted = sklearn_metrics.precision_recall_fscore_support(
         target, predicted, labels=range(7), zero_division=0
@@ -52,37 +62,41 @@ def test_each_class_and_the_confusion_agree_with_scikit_learn() -> None:
     for name, values in zip(("precision", "recall", "f1", "support"), wanted, strict=True):
         assert found[name] == pytest.approx(values), name
     counts = sklearn_metrics.confusion_matrix(target, predicted, labels=range(7))
-    assert (confusion(target, predicted, 7) == counts).all()
+    assert (confusion_matrix(target, predicted, 7) == counts).all()
 
 
 def test_top3_gives_a_uniform_guess_three_classes_only() -> None:
-    assert scores(np.arange(10), np.full((10, 10), 0.1))["top3"] == pytest.approx(3 / 10)
+    assert all_metrics(np.arange(10), np.full((10, 10), 0.1))["top3"] == pytest.approx(3 / 10)
 
 
 def test_calibration_error_by_hand() -> None:
-    # Two clips said with 0.9 of which one is right, two with 0.6 of which both are: gaps 0.4 and 0.4.
+    # Two clips predicted with 0.9 of which one is right, two with 0.6 of which both are: gaps 0.4 and 0.4.
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
     target = np.array([0, 1, 0, 0])
-    assert scores(target, probabilities)["calibration_error"] == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
-    bins = reliability(predict(target, probabilities), bins=10)
+    assert all_metrics(target, probabilities)["calibration_error"] == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
+    bins = reliability(Prediction(target, probabilities), bins=10)
     assert bins["clips"].tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
     assert bins["accuracy"][[6, 9]].tolist() == [1.0, 0.5]
     assert bins["confidence"][[6, 9]] == pytest.approx([0.6, 0.9])
 
 
 def test_a_class_never_predicted_counts_zero_and_warns_nobody() -> None:
-    found = scores(np.array([0, 1, 2]), np.array([[0.8, 0.2, 0], [0.1, 0.9, 0], [0.9, 0.1, 0]]))
+    found = all_metrics(np.array([0, 1, 2]), np.array([[0.8, 0.2, 0], [0.1, 0.9, 0], [0.9, 0.1, 0]]))
     assert found["macro_precision"] == pytest.approx((1 / 2 + 1 + 0) / 3)
-    assert found["log_loss"] == pytest.approx((-np.log(0.8) - np.log(0.9) - np.log(1e-7)) / 3)
+    assert found["log_loss"] == pytest.approx((-np.log(0.8) - np.log(0.9) - np.log(1e-12)) / 3)
 
 
 def test_a_class_without_test_clips_is_in_no_average() -> None:
-    found = scores(np.array([0, 1]), np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]))
+    found = all_metrics(np.array([0, 1]), np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]))
     assert found["macro_f1"] == found["balanced_accuracy"] == 1
 
 
 def test_confusion_rows_are_the_truth() -> None:
-    assert confusion(TARGET, PROBABILITIES.argmax(axis=1), 3).tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert confusion_matrix(TARGET, PROBABILITIES.argmax(axis=1), 3).tolist() == [
+        [1, 1, 0],
+        [0, 1, 0],
+        [1, 0, 1],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +110,21 @@ def test_confusion_rows_are_the_truth() -> None:
 )
 def test_what_is_no_prediction_is_refused(target: np.ndarray, probabilities: np.ndarray, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        scores(target, probabilities)
+        all_metrics(target, probabilities)
 
 
 def test_a_metric_cannot_be_registered_twice() -> None:
     with pytest.raises(ValueError, match="'accuracy' is registered twice"):
         metric(METRICS["accuracy"])
+
+
+def test_a_row_of_history_is_five_of_the_metrics() -> None:
+    found = all_metrics(TARGET, PROBABILITIES)
+    names = {"loss": "log_loss", "accuracy": "accuracy"}
+    names |= {name: f"macro_{name}" for name in ("precision", "recall", "f1")}
+    assert epoch_scores(TARGET, PROBABILITIES) == {name: found[metric] for name, metric in names.items()}
+
+
+def test_most_confused_adds_both_directions() -> None:
+    target, predicted = np.array([0, 1, 1, 2, 0]), np.array([1, 0, 0, 0, 0])
+    assert most_confused(target, predicted, ["a", "b", "c"]) == [("a", "b", 3), ("a", "c", 1)]

@@ -1,0 +1,191 @@
+"""Scores of predicted probabilities: arrays in, plain numbers out. What training writes and reports show.
+
+Conventions: N clips, K classes; `target` (N,) holds class numbers, `probabilities` (N, K) rows that
+sum to one; the prediction is the first of the most probable classes. Macro averages go over the
+classes that have test clips; a class that is never predicted has precision 0. Nothing here reads,
+writes or warns, and nothing imports torch.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+CALIBRATION_BINS = 15  # equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
+SMALLEST_PROBABILITY = 1e-12  # so that a true class given zero costs 27.6 and not infinity
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+
+def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
+    """Counts (K, K): rows are the true class, columns the predicted one."""
+    return np.bincount(target * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def class_scores(target: Ints, predicted: Ints, classes: int) -> dict[str, Floats]:
+    """Precision, recall, F1 and support (the number of test clips) of each of the K classes.
+
+    scikit-learn gives the same, but checks its input for milliseconds: a report asks hundreds of times.
+    """
+    counts = confusion_matrix(target, predicted, classes)
+    hits, support, predictions = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    return {
+        "precision": hits / np.maximum(predictions, 1),
+        "recall": hits / np.maximum(support, 1),
+        "f1": 2 * hits / np.maximum(support + predictions, 1),
+        "support": support,
+    }
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One set of predictions with what several scores share, each computed once."""
+
+    target: Ints  # (N,)
+    probabilities: NDArray[np.floating]  # (N, K)
+
+    @cached_property
+    def predicted(self) -> Ints:  # (N,)
+        return self.probabilities.argmax(axis=1)
+
+    @cached_property
+    def by_class(self) -> dict[str, Floats]:
+        """precision, recall, f1, support: (K,) each."""
+        return class_scores(self.target, self.predicted, self.probabilities.shape[1])
+
+    @cached_property
+    def of_target(self) -> Floats:  # (N,)
+        """The probability of each clip's true class."""
+        return self.probabilities[np.arange(len(self.target)), self.target].astype(np.float64)
+
+    def macro(self, name: str) -> float:
+        """The mean of one of `by_class` over the classes that have test clips."""
+        return float(self.by_class[name][self.by_class["support"] > 0].mean())
+
+
+METRICS: dict[str, Callable[[Prediction], float]] = {}
+
+
+def metric(function: Callable[[Prediction], float]) -> Callable[[Prediction], float]:
+    """Register a score under its function's name; tables and reports pick it up."""
+    if function.__name__ in METRICS:
+        raise ValueError(f"metric {function.__name__!r} is registered twice")
+    METRICS[function.__name__] = function
+    return function
+
+
+@metric
+def accuracy(prediction: Prediction) -> float:
+    """Share of clips whose most probable class is the true one."""
+    return float((prediction.predicted == prediction.target).mean())
+
+
+@metric
+def balanced_accuracy(prediction: Prediction) -> float:
+    """Mean recall over the classes: every class counts alike however many clips it has."""
+    return prediction.macro("recall")
+
+
+@metric
+def macro_precision(prediction: Prediction) -> float:
+    """Mean precision over the classes."""
+    return prediction.macro("precision")
+
+
+@metric
+def macro_recall(prediction: Prediction) -> float:
+    """Mean recall over the classes; the same number as balanced accuracy, under its other name."""
+    return prediction.macro("recall")
+
+
+@metric
+def macro_f1(prediction: Prediction) -> float:
+    """Mean F1 over the classes."""
+    return prediction.macro("f1")
+
+
+@metric
+def top3(prediction: Prediction) -> float:
+    """Share of clips whose true class is among the three most probable."""
+    probabilities, target = prediction.probabilities, prediction.target
+    of_target = np.take_along_axis(probabilities, target[:, None], axis=1)
+    # A class of equal probability goes first if it stands first, as in the prediction itself.
+    ahead = (probabilities > of_target) | (
+        (probabilities == of_target) & (np.arange(probabilities.shape[1]) < target[:, None])
+    )
+    return float((ahead.sum(axis=1) < 3).mean())
+
+
+@metric
+def log_loss(prediction: Prediction) -> float:
+    """Mean negative natural logarithm of the true class's probability."""
+    return float(-np.log(np.maximum(prediction.of_target, SMALLEST_PROBABILITY)).mean())
+
+
+@metric
+def calibration_error(prediction: Prediction) -> float:
+    """Expected calibration error: mean |confidence - accuracy| over bins, weighted by their clips."""
+    bins = reliability(prediction)
+    gap = np.abs(bins["confidence"] - bins["accuracy"])
+    return float((gap * bins["clips"]).sum() / bins["clips"].sum())
+
+
+def reliability(prediction: Prediction, bins: int = CALIBRATION_BINS) -> dict[str, Floats]:
+    """Bins of the predicted class's probability: mean confidence, accuracy and clips, (bins,) each.
+
+    A bin without clips has zeros.
+    """
+    confidence = prediction.probabilities.max(axis=1)
+    correct = prediction.predicted == prediction.target
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    clips = np.bincount(place, minlength=bins).astype(float)
+    filled = np.maximum(clips, 1)
+    return {
+        "confidence": np.bincount(place, weights=confidence, minlength=bins) / filled,
+        "accuracy": np.bincount(place, weights=correct, minlength=bins) / filled,
+        "clips": clips,
+    }
+
+
+def all_metrics(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
+    """Every registered metric of one set of predictions; ValueError where it is none."""
+    _validate(target, probabilities)
+    prediction = Prediction(target, probabilities)
+    return {name: function(prediction) for name, function in METRICS.items()}
+
+
+def _validate(target: Ints, probabilities: NDArray[np.floating]) -> None:
+    if probabilities.ndim != 2 or target.shape != probabilities.shape[:1]:
+        raise ValueError(f"target {target.shape} and probabilities {probabilities.shape} do not match")
+    if not len(target):
+        raise ValueError("no clips: a score needs at least one")
+    if target.min() < 0 or target.max() >= probabilities.shape[1]:
+        raise ValueError(f"target {target.max()} is outside the {probabilities.shape[1]} classes")
+    if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
+        raise ValueError("each row of probabilities should sum to one")
+
+
+def epoch_scores(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
+    """The five numbers of a row of history.csv; a network that has diverged gets its NaN."""
+    prediction = Prediction(target, probabilities)
+    return {
+        "loss": log_loss(prediction),
+        "accuracy": accuracy(prediction),
+        "precision": macro_precision(prediction),
+        "recall": macro_recall(prediction),
+        "f1": macro_f1(prediction),
+    }
+
+
+def most_confused(
+    target: Ints, predicted: Ints, classes: Sequence[str], pairs: int = 3
+) -> list[tuple[str, str, int]]:
+    """The pairs of classes confused most often, both directions added: (class, class, clips)."""
+    counts = confusion_matrix(target, predicted, len(classes))
+    both = np.triu(counts + counts.T, k=1)
+    order = np.argsort(-both, axis=None, kind="stable")[:pairs]
+    found = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, both.shape))]
+    return [(classes[i], classes[j], int(both[i, j])) for i, j in found if both[i, j]]
