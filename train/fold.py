@@ -15,7 +15,7 @@ from commandline import RequestError
 from features_cache.parts import Parts
 from train import loop, runs
 from train.arithmetic import Arithmetic
-from train.augment import preview
+from train.augment import write_preview
 from train.checkpoint import State, load, put_weights, save
 from train.data import Stack, open_source
 from train.distributed import World
@@ -116,7 +116,7 @@ def _preview(prepared: Prepared, plan: Plan) -> None:
     lesson = prepared.lesson
     clips = lesson.train[np.linspace(0, len(lesson.train) - 1, PREVIEWED).astype(int)]
     (x,) = lesson.source.batches([clips])
-    preview.write(
+    write_preview(
         prepared.folder / "augmented.npz",
         x,
         plan.augmenter,

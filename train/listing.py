@@ -17,7 +17,7 @@ def overview(options: ListOptions) -> str:
         return stages(options)
     models = [_row(name, options) for name in sorted(MODELS)]
     augments = [
-        (entry.name, f"{entry.default:g}", f"{entry.most:g}", ", ".join(entry.kinds), entry.summary)
+        (entry.name, f"{entry.default:g}", f"{entry.maximum:g}", ", ".join(entry.kinds), entry.summary)
         for entry in sorted(AUGMENTS.values(), key=lambda entry: entry.name)
     ]
     inputs = f"image: {options.channels}x{options.grid}, wave: {options.samples} samples"
@@ -25,7 +25,7 @@ def overview(options: ListOptions) -> str:
         f"Models ({inputs}, linear: {STATISTICS} row statistics; {options.classes} classes)",
         text_table(models, ("name", "takes", "parameters", "multiply-adds", "options", "")),
         "Augmentations (AUGMENT=name=strength,…)",
-        text_table(augments, ("name", "default", "most", "for", "")),
+        text_table(augments, ("name", "default", "maximum", "for", "")),
         "Recipes (RECIPE=name)",
         text_table([(name, recipes.about(name)) for name in recipes.names()], ("name", "")),
         "python -m train list NAME shows the shape after each stage of a model",

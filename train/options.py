@@ -44,7 +44,7 @@ class RunOptions(DatasetOptions, RunsOptions):
     """standardise each feature as a whole, each of its rows, each clip by itself, or not at all"""
     augment: str = "auto"
     """changes drawn anew for each batch, name=strength; auto is shift,gain, of a waveform
-    shift,gain,polarity,mix=0.4; none for no change"""
+    shift,gain,polarity,mixup=0.4; none for no change"""
     smoothing: float = 0.1
     """label smoothing: the share of a target that all classes divide among them"""
     copies: int = 0
@@ -126,7 +126,7 @@ class SweepOptions(RunOptions):
 
 
 # AUGMENT=auto, by kind of model.
-AUTO_AUGMENT = {"image": "shift,gain", "wave": "shift,gain,polarity,mix=0.4", "linear": "none"}
+AUTO_AUGMENT = {"image": "shift,gain", "wave": "shift,gain,polarity,mixup=0.4", "linear": "none"}
 
 # What cannot change predictions: where things lie, what is told of them, which folds are done now.
 PLACES = frozenset({"dataset", "name", "data", "runs", "resident", "tracker", "tracker_dir"})

@@ -174,7 +174,11 @@ def make(options: RunOptions) -> Plan:
     features = "+".join(map(str, channels))
     texture: Literal["on", "off"] = "on" if hears_texture(model, options.texture) else "off"
     options = dataclasses.replace(asked, features=features, augment=str(augmenter) or "none", texture=texture)
-    content = {"options": identity(options) | _weights(options), **fingerprint(cache, channels, table)}
+    hashed = runs.rename_augments(options.augment, {new: old for old, new in runs.AUGMENT_ALIASES.items()})
+    content = {  # with the names that augmentations had first, so that a run keeps its hash
+        "options": identity(options) | {"augment": hashed} | _weights(options),
+        **fingerprint(cache, channels, table),
+    }
     hash_ = runs.digest(content)
     family = runs.digest(
         [{**content["options"], "seed": None}, content["cache"], content["clips"], options.tag]

@@ -34,6 +34,9 @@ HISTORY_COLUMNS = (
 )
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
+# Augmentations that had another name: old words are understood in AUGMENT= and in run folders of before.
+AUGMENT_ALIASES = {"mix": "mixup", "splice": "cutmix"}
+
 LABEL_BYTES = (
     120  # leaves room for suffixes below the 255 bytes a file name may have, encrypted folders' 143 included
 )
@@ -69,6 +72,9 @@ class RunFolder:
             ) from None
         if not isinstance(config, dict):
             raise RequestError(f"{file} holds no configuration: remove the folder and train again")
+        for part in (config, config.get("options", {})):
+            if "augment" in part:
+                part["augment"] = rename_augments(part["augment"], AUGMENT_ALIASES)
         return config
 
     @property
@@ -129,6 +135,12 @@ class RunFolder:
         file = self.fold(fold) / "predictions.csv"
         text = dict.fromkeys(PREDICTION_COLUMNS, str)
         return pd.read_csv(file, dtype=text, keep_default_na=False, encoding="utf-8")
+
+
+def rename_augments(text: str, names: Mapping[str, str]) -> str:
+    """`shift=1,mix=0.4` with the augmentations in `names` called by their other name."""
+    parts = [part.partition("=") for part in text.split(",")]
+    return ",".join(names.get(name, name) + equals + strength for name, equals, strength in parts)
 
 
 def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:

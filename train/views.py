@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import torch
 
-from train.augment import Augmenter, centre, window
+from train.augment import Augmenter, centre, crop_shape
 
 
 def trained_shape(augmenter: Augmenter, shape: tuple[int, int]) -> tuple[int, int]:
     """Rows and frames of what the model sees of a clip of `shape`: fewer where the augmenter crops."""
     for entry, strength in augmenter.steps:
         if entry.name == "crop":
-            shape = window(shape, strength)
+            shape = crop_shape(shape, strength)
     return shape
 
 

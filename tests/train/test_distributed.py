@@ -28,7 +28,7 @@ def shared(options: RunOptions) -> RunOptions:
         options,
         folds=(1,),
         epochs=2,
-        augment="shift,gain,mix=0.4",
+        augment="shift,gain,mixup=0.4",
         optimizer="sgd",
         curve=0,
         texture="off",

@@ -36,7 +36,7 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
 
 def test_the_examples_of_a_new_model_and_augmentation_work(monkeypatch):
     monkeypatch.setattr("train.models.registry.MODELS", dict(MODELS))
-    monkeypatch.setattr("train.augment.registry.AUGMENTS", dict(AUGMENTS))
+    monkeypatch.setattr("train.augment.AUGMENTS", dict(AUGMENTS))
     model, augmentation = blocks("models.md")
     exec(model, {})
     exec(augmentation, {})

@@ -72,7 +72,7 @@ def test_shuffled_labels_stay_at_chance(options, tmp_path):
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(options, tmp_path):
     first, again, other = (
         run.execute(
-            change(options, folds=(2,), augment="mask,shift,gain,mix=0.4", runs=tmp_path / name, seed=seed)
+            change(options, folds=(2,), augment="mask,shift,gain,mixup=0.4", runs=tmp_path / name, seed=seed)
         )
         for name, seed in (("a", 0), ("b", 0), ("c", 1))
     )

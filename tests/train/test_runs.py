@@ -149,6 +149,13 @@ def test_a_damaged_configuration_is_told(tmp_path):
         _ = RunFolder(tmp_path).config
 
 
+def test_augmentations_in_a_run_of_before_get_their_present_names(tmp_path):
+    old = {"augment": "shift=1,mix=0.4", "options": {"augment": "splice=0.5"}}
+    runs.write_config(tmp_path / "old", old)
+    config = RunFolder(tmp_path / "old").config
+    assert config == {"augment": "shift=1,mixup=0.4", "options": {"augment": "cutmix=0.5"}}
+
+
 def test_labels_are_file_names():
     assert runs.label("mfcc:1-19", "cnn4", ["s1", "a/b c"], "f" * 12) == "mfcc.1-19-cnn4-s1-a.b.c"
     long = runs.label("+".join(["mel@n_mels=64"] * 20), "cnn4", [], "0123456789ab")

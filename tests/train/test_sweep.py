@@ -50,7 +50,7 @@ def test_all_is_every_feature_alone_and_what_does_not_fit_is_passed_over(several
 
 def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "FOLDER", tmp_path)
-    (tmp_path / "short.txt").write_text("# as if it were a paper's\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mix=0.2\n")
+    (tmp_path / "short.txt").write_text("# as if it were a paper's\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mixup=0.2\n")
     (tmp_path / "long.txt").write_text("EPOCHS=70\n")
     given = [*words(several), "FEATURES=mel", "BATCH=9", f"RUNS={tmp_path}"]
     jobs = list(sweep.product(change(several, recipes=("short", "long"), features="mel"), given))
@@ -59,7 +59,7 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
         ("long", 2, 9),
     ]  # EPOCHS=2 given
     assert with_recipe(["run", "RECIPE=short", "EPOCHS=1"]) == [
-        *("run", "EPOCHS=7", "BATCH=5", "AUGMENT=mix=0.2", "RECIPE=short", "EPOCHS=1")
+        *("run", "EPOCHS=7", "BATCH=5", "AUGMENT=mixup=0.2", "RECIPE=short", "EPOCHS=1")
     ]
     assert with_recipe(["run", "EPOCHS=1"]) == ["run", "EPOCHS=1"]
     assert recipes.standard("short")["epochs"] == 7 and recipes.standard("")["epochs"] == RunOptions().epochs

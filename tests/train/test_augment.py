@@ -1,0 +1,234 @@
+"""Invariants of every augmentation, what each does to a known clip, and how a list of them is written."""
+
+import numpy as np
+import pytest
+import torch
+
+from commandline import RequestError
+from train.augment import AUGMENTS, Augmenter, augment, parse, write_preview
+
+IMAGE_AXES = ("frequency", "none", "cyclic")
+CASES = [(name, kind) for name, entry in AUGMENTS.items() for kind in entry.kinds]
+
+
+def batch(kind: str, clips: int = 6) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
+    generator = torch.Generator().manual_seed(5)
+    shape, axes = ((3, 64, 108), IMAGE_AXES) if kind == "image" else ((1, 1, 4000), ("wave",))
+    return torch.randn(clips, *shape, generator=generator), torch.eye(clips), axes
+
+
+def apply(text: str, kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    x, y, axes = batch(kind)
+    return parse(text, kind)(x, y, axes, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_is_a_pure_function_of_batch_and_generator(name, kind):
+    x, y, axes = batch(kind)
+    kept = x.clone(), y.clone()
+    torch.manual_seed(1)
+    first = parse(name, kind)(x, y, axes, torch.Generator().manual_seed(0))
+    torch.manual_seed(2)
+    second = parse(name, kind)(x, y, axes, torch.Generator().manual_seed(0))
+    assert torch.equal(x, kept[0]) and torch.equal(y, kept[1])
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_changes_clips_and_not_each_time_alike(name, kind):
+    x, _, _ = batch(kind)
+    one, two = apply(name, kind, seed=1), apply(name, kind, seed=2)
+    assert one[0].shape != x.shape or not torch.equal(one[0], x)
+    assert not torch.equal(one[0], two[0])
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_strength_nought_changes_nothing(name, kind):
+    x, y, _ = batch(kind)
+    after = apply(f"{name}=0", kind)
+    assert torch.allclose(after[0], x, atol=1e-6) and torch.allclose(after[1], y)
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_targets_stay_probabilities_and_values_finite(name, kind):
+    x, y = apply(f"{name}={AUGMENTS[name].maximum}", kind)
+    assert torch.allclose(y.sum(1), torch.ones(len(y)))
+    assert y.min() >= 0
+    assert x.isfinite().all()
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_keeps_half_precision(name, kind):
+    x, y, axes = batch(kind)
+    assert parse(name, kind)(x.bfloat16(), y, axes, torch.Generator())[0].dtype == torch.bfloat16
+
+
+def test_a_list_is_applied_in_order_and_written_out_canonically():
+    text = "crop=48x100,mask=0.1,mixup=0.4"
+    augmenter = parse(text)
+    assert str(augmenter) == text
+    assert parse(str(parse("mask, shift"))) == parse("mask,shift")
+    x, y, axes = batch("image")
+    generator = torch.Generator().manual_seed(3)
+    step_by_step = x, y
+    for step in augmenter.steps:
+        step_by_step = Augmenter((step,))(*step_by_step, axes, generator)
+    at_once = augmenter(x, y, axes, torch.Generator().manual_seed(3))
+    assert torch.equal(at_once[0], step_by_step[0]) and torch.equal(at_once[1], step_by_step[1])
+
+
+@pytest.mark.parametrize(("old", "new"), [("mix=0.4", "mixup=0.4"), ("shift,splice", "shift=1,cutmix=0.5")])
+def test_former_names_are_understood(old, new):
+    assert str(parse(old)) == new
+
+
+@pytest.mark.parametrize("text", ["", "none"])
+def test_none_hands_the_batch_back(text):
+    x, y, axes = batch("image")
+    assert parse(text)(x, y, axes, torch.Generator()) == (x, y)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("maks", "image", "did you mean 'mask'"),
+        ("mask=2", "image", "expected a strength from 0 to 1"),
+        ("mask=often", "image", "expected a strength"),
+        ("crop=0x5", "image", "or a size as 100x384"),
+        ("polarity", "image", "no augmentation for this model"),
+        ("pitch", "wave", "these are: .*polarity"),
+        ("mixup", "linear", "these are: none"),
+    ],
+)
+def test_a_wrong_list_says_what_would_do(text, kind, message):
+    with pytest.raises(RequestError, match=message):
+        parse(text, kind)
+
+
+def test_a_second_one_of_the_same_name_is_refused():
+    def mask(batch, strength, generator):
+        """Another."""
+
+    with pytest.raises(ValueError, match="registered twice"):
+        augment(default=1, maximum=1)(mask)
+
+
+def run(text, x, axes=IMAGE_AXES, kind="image", seed=0):
+    return parse(text, kind)(x, torch.eye(len(x)), axes, torch.Generator().manual_seed(seed))
+
+
+def ramp(clips: int = 4) -> torch.Tensor:
+    """Each value tells its place: 1000 * row + frame, alike in three channels."""
+    place = 1000.0 * torch.arange(64)[:, None] + torch.arange(108)
+    return place.expand(clips, 3, 64, 108).clone()
+
+
+def test_shift_rolls_all_channels_of_a_clip_alike():
+    x = ramp()
+    after = run("shift", x)[0]
+    offsets = set()
+    for before, clip in zip(x, after):
+        offset = int(clip[0, 0, 0])
+        offsets.add(offset)
+        assert torch.equal(clip, before.roll(-offset, dims=2))
+    assert len(offsets) > 1
+
+
+def test_masks_set_bands_to_the_mean_and_spare_rows_that_are_no_frequencies():
+    gone = run("mask=0.3", torch.ones(50, 3, 64, 108))[0] == 0
+    frames = gone.all(dim=2)  # (B, C, W)
+    assert torch.equal(frames[:, 0], frames[:, 1]) and torch.equal(frames[:, 0], frames[:, 2])
+    rows = gone.all(dim=3)  # (B, C, H)
+    assert not rows[:, 1].any()
+    assert rows[:, 0].any() and torch.equal(rows[:, 0], rows[:, 2])
+    assert 0 < rows[:, 0].sum(1).max() <= 2 * 0.3 * 64 + 2
+    assert 0 < frames[:, 0].sum(1).max() <= 2 * 0.3 * 108 + 2
+
+
+def test_crop_keeps_channels_together_and_coefficients_in_place():
+    after = run("crop=50x80", ramp(16))[0]
+    assert after.shape == (16, 3, 50, 80)
+    first = after[:, :, 0, 0]
+    assert torch.equal(first % 1000, first[:, :1].expand(-1, 3) % 1000)  # one offset in time a clip
+    assert (first[:, 1] // 1000 == 7).all() and (first[:, 2] // 1000 == 7).all()  # (64 - 50) / 2
+    assert len(set((first[:, 0] // 1000).tolist())) > 3
+
+
+def test_pitch_moves_spectra_rotates_chroma_and_leaves_the_rest():
+    x = ramp(16)
+    after = run("pitch=0.1", x)[0]
+    assert torch.equal(after[:, 1], x[:, 1])
+    for clip in after:
+        rows = clip[:, :, 0] // 1000
+        moved = int(rows[0, 32] - 32)
+        assert torch.equal(rows[0], (torch.arange(64.0) + moved).clamp(0, 63))
+        assert sorted(rows[2].tolist()) == list(range(64))
+        assert abs((int(rows[2, 0]) - 7 * moved + 32) % 64 - 32) <= 4  # one octave there is seven here
+
+
+def test_stretch_resamples_the_time_axis():
+    x = torch.arange(108.0).expand(8, 1, 64, 108).clone()
+    after = run("stretch=0.2", x, ("none",))[0][:, 0, 0]
+    speed = after[:, 50] / 50
+    assert ((speed > 0.8 - 1e-4) & (speed < 1.2 + 1e-4)).all()
+    assert speed.std() > 0.02
+    assert torch.allclose(after[:, :80], speed[:, None] * torch.arange(80), atol=1e-2)
+
+
+def test_gain_adds_to_decibels_and_multiplies_waveforms():
+    x = torch.randn(8, 3, 64, 108)
+    step = run("gain=0.5", x)[0] - x
+    assert (step[:, 1:] == 0).all()
+    assert torch.allclose(step[:, 0], step[:, 0, :1, :1].expand(-1, 64, 108), atol=1e-5)
+    assert step[:, 0].abs().max() <= 0.5 + 1e-5 and step[:, 0, 0, 0].std() > 0.1
+    wave = torch.randn(8, 1, 1, 500)
+    factor = run("gain=0.3", wave, ("wave",), "wave")[0] / wave
+    assert torch.allclose(factor, factor[..., :1].expand(-1, 1, 1, 500), rtol=1e-4)
+    assert factor.min() > 10**-0.31 and factor.max() < 10**0.31
+
+
+def test_noise_is_white_and_another_one_for_each_clip():
+    added = run("noise=0.5", torch.zeros(8, 3, 64, 108))[0]
+    level = added.flatten(1).std(1)
+    assert (level < 0.52).all() and level.std() > 0.05
+    unit = (added / level.view(-1, 1, 1, 1)).flatten(1)
+    correlation = torch.corrcoef(unit) - torch.eye(8)
+    assert correlation.abs().max() < 0.05
+    assert abs((unit[:, 1:] * unit[:, :-1]).mean()) < 0.02
+
+
+def test_polarity_inverts_some_clips():
+    x = torch.randn(40, 1, 1, 100)
+    sign = (run("polarity=0.5", x, ("wave",), "wave")[0] / x)[..., 0].flatten()
+    assert set(sign.tolist()) == {1.0, -1.0}
+
+
+def test_mixup_and_cutmix_weigh_targets_as_values():
+    x = torch.eye(6)[:, :, None, None].expand(6, 6, 64, 100).clone()  # clip i is 1 in channel i
+    axes = ("none",) * 6
+    for name in ("mixup", "cutmix"):
+        after, targets = run(f"{name}=0.5", x, axes)
+        assert torch.allclose(after.mean((2, 3)), targets, atol=1e-5)
+        assert targets.diagonal().min() >= 0.5 - 1e-5
+        assert targets.diagonal().max() > targets.diagonal().min()
+    assert set(run("cutmix", x, axes)[0].unique().tolist()) == {0.0, 1.0}
+
+
+def test_preview_holds_clips_before_and_after_each(tmp_path):
+    x = torch.randn(3, 2, 64, 108)
+    augmenter = parse("shift,crop=50x80")
+    write_preview(
+        tmp_path / "augmented.npz",
+        x,
+        augmenter,
+        ("frequency", "none"),
+        clip_ids=["a", "b", "c"],
+        channels=["mel", "mfcc"],
+        generator=torch.Generator(),
+    )
+    with np.load(tmp_path / "augmented.npz", allow_pickle=False) as held:
+        assert held["augment"].tolist() == ["shift=1", "crop=50x80"]
+        assert held["clip_id"].tolist() == ["a", "b", "c"]
+        assert np.array_equal(held["before"], x.half().numpy())
+        assert held["after_0"].shape == x.shape
+        assert held["after_1"].shape == held["together"].shape == (3, 2, 50, 80)

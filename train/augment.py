@@ -1,0 +1,394 @@
+"""Augmentations: changes of whole batches, on their device, drawn anew for each batch.
+
+`parse("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies them in that order. A new one is a
+function under the decorator `augment`; the command line, `train list` and the tests find it by its name.
+
+Conventions. A batch is x (B, C, H, W), rows by frames, or (B, C, 1, samples) for waveforms, float,
+standardised; y (B, K) holds soft targets, class probabilities that sum to 1; `axes` says of each channel what
+its rows are:
+
+    "frequency"  rows rise in frequency, values are in decibels or alike (stft, mel, cqt, ...)
+    "cyclic"     rows are pitch classes (chroma): a shift goes round
+    "wave"       samples of a waveform
+    "none"       anything else (mfcc, tonnetz, single rows): rows are never moved or masked
+
+All channels of a clip move together in time. Random numbers come from the generator that is passed in, drawn
+on its own device; only a few a clip are drawn, so a CPU generator also serves batches on a GPU. A strength of
+0 changes nothing.
+"""
+
+import functools
+import inspect
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from commandline import RequestError, nearest
+from train.runs import AUGMENT_ALIASES, replace_file
+
+MASKS = 2  # of time and of frequency, as in SpecAugment's best policies
+OCTAVES = 7  # of cqt from its first to its last row (mel has about nine): a cyclic channel holds one
+NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch hardly get the same window
+
+
+class Batch(NamedTuple):
+    """Clips x (B, C, H, W), their soft targets y (B, K), the row axis of each channel."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+    axes: tuple[str, ...]
+
+    def uniform(self, generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+        """One number a clip, evenly from [low, high): (B,), on the batch's device."""
+        draw = torch.rand(len(self.x), generator=generator, device=generator.device)
+        return (low + (high - low) * draw).to(self.x.device)
+
+    def partners(self, generator: torch.Generator) -> torch.Tensor:
+        """For each clip the number of another one, each clip once: (B,), on the batch's device."""
+        draw = torch.randperm(len(self.x), generator=generator, device=generator.device)
+        return draw.to(self.x.device)
+
+    def where(self, *axes: str) -> torch.Tensor:
+        """Which channels have one of these row axes: (1, C, 1, 1), bool, on the batch's device."""
+        return _where(self.axes, axes, self.x.device)
+
+
+@functools.lru_cache(maxsize=64)  # made once: a copy to a GPU would wait for all that it has still to do
+def _where(channels: tuple[str, ...], axes: tuple[str, ...], device: torch.device) -> torch.Tensor:
+    return torch.tensor([axis in axes for axis in channels], device=device).view(1, -1, 1, 1)
+
+
+Strength = float | tuple[int, int]
+Transform = Callable[..., Batch]  # (batch, strength, generator)
+AUGMENTS: dict[str, "Augmentation"] = {}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """One entry: what it does, its default and greatest strength, the kinds of model that it serves."""
+
+    name: str
+    transform: Transform
+    default: float
+    maximum: float
+    kinds: tuple[str, ...]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return inspect.getdoc(self.transform).splitlines()[0]  # type: ignore[union-attr]
+
+    def strength(self, text: str) -> Strength:
+        """A number from 0 to `maximum`; for crop also a size, 100x384."""
+        try:
+            if self.name == "crop" and "x" in text:
+                rows, frames = (int(part) for part in text.split("x"))
+                if rows > 0 and frames > 0:
+                    return rows, frames
+            elif 0 <= float(text) <= self.maximum:
+                return float(text)
+        except ValueError:
+            pass
+        size = " or a size as 100x384" if self.name == "crop" else ""
+        raise RequestError(f"{self.name}={text}: expected a strength from 0 to {self.maximum:g}{size}")
+
+
+def augment(
+    *, default: float, maximum: float, kinds: tuple[str, ...] = ("image", "wave")
+) -> Callable[[Transform], Transform]:
+    """Decorator: register a function (batch, strength, generator) -> batch under its own name.
+
+    default, maximum: strengths; kinds: of model that it is for. For example
+
+        @augment(default=0.5, maximum=1.0)
+        def reverse(batch, strength, generator):
+            "Time runs backwards with probability `strength`."
+            backwards = batch.uniform(generator) < strength
+            return batch._replace(x=batch.x.flip(3).where(backwards.view(-1, 1, 1, 1), batch.x))
+    """
+
+    def register(transform: Transform) -> Transform:
+        name = transform.__name__
+        if name in AUGMENTS:
+            raise ValueError(f"augmentation {name!r} is registered twice")
+        AUGMENTS[name] = Augmentation(name, transform, default, maximum, kinds)
+        return transform
+
+    return register
+
+
+# In time: every channel of a clip moves alike.
+
+
+@augment(default=1.0, maximum=1.0)
+def shift(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """A circular shift in time by up to `strength` of the clip."""
+    length = batch.x.shape[3]
+    offset = (batch.uniform(generator) * strength * length).floor().long()
+    index = torch.arange(length, device=batch.x.device)
+    return batch._replace(x=take_frames(batch.x, (index + offset[:, None]) % length))
+
+
+@augment(default=0.2, maximum=0.5)
+def stretch(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """Faster or slower by up to `strength`: frames are resampled, what is short is filled by its beginning.
+
+    On a waveform it changes the pitch with the speed.
+    """
+    length = batch.x.shape[3]
+    speed = batch.uniform(generator, 1 - strength, 1 + strength).double()
+    position = speed[:, None] * torch.arange(length, device=batch.x.device)  # float64 for a long waveform
+    left = position.floor().long()
+    fraction = (position - left).to(batch.x.dtype)[:, None, None, :]
+    before, after = take_frames(batch.x, left % length), take_frames(batch.x, (left + 1) % length)
+    return batch._replace(x=before.lerp_(after, fraction))
+
+
+def take_frames(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Frames at each clip's own places (B, L) from x (B, C, H, W): (B, C, H, L).
+
+    `gather` with an index of stride 0: indexing with two tensors takes three times as long on a CPU.
+    """
+    return x.gather(3, index[:, None, None, :].expand(*x.shape[:3], -1))
+
+
+# In frequency, where rows are frequencies, and the crop, which cuts rows and frames.
+
+
+@augment(default=0.05, maximum=0.5, kinds=("image",))
+def pitch(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """Up or down by up to `strength` of the rows; chroma goes round, mfcc and the like stay."""
+    height = batch.x.shape[2]
+    steps = batch.uniform(generator, -strength, strength)[:, None, None] * height
+    index = torch.arange(height, device=batch.x.device)
+    rising = (index - steps.round()).long().clamp(0, height - 1)  # the edge row fills what is left
+    around = (index - (steps * OCTAVES).round()).long() % height
+    spectra, cyclic = batch.where("frequency")[..., 0], batch.where("cyclic")[..., 0]
+    return batch._replace(x=take_rows(batch.x, index.where(~spectra, rising).where(~cyclic, around)))
+
+
+@augment(default=0.11, maximum=0.9)
+def crop(batch: Batch, strength: Strength, generator: torch.Generator) -> Batch:
+    """A window of 1 - `strength` of the rows and frames (or of the size given) at a random place.
+
+    Rows that are no frequencies keep the centre: coefficient 5 stays coefficient 5.
+    """
+    height, width = batch.x.shape[2:]
+    rows, frames = crop_shape((height, width), strength)
+    left = (batch.uniform(generator) * (width - frames + 1)).floor().long()
+    top = (batch.uniform(generator) * (height - rows + 1)).floor().long()
+    top = top[:, None, None].where(batch.where("frequency")[..., 0], (height - rows) // 2)  # (B, C, 1)
+    x = take_rows(batch.x, top + torch.arange(rows, device=top.device))
+    return batch._replace(x=take_frames(x, left[:, None] + torch.arange(frames, device=left.device)))
+
+
+def take_rows(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Rows at each clip's and channel's own places (B, C, L) from x (B, C, H, W): (B, C, L, W).
+
+    As rows of one table, each copied whole: `gather` takes five times as long on a CPU.
+    """
+    clips, channels, height, width = x.shape
+    first = torch.arange(clips * channels, device=x.device).view(clips, channels, 1) * height
+    taken = x.reshape(-1, width).index_select(0, (first + index).flatten())
+    return taken.view(clips, channels, -1, width)
+
+
+def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
+    """The rows and frames that a crop of this strength leaves of `shape`; one row stays one."""
+    rows, frames = strength if isinstance(strength, tuple) else (round(n * (1 - strength)) for n in shape)
+    return max(1, min(rows, shape[0])), max(1, min(frames, shape[1]))
+
+
+def centre(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """The middle of x (B, C, H, W): (B, C, *size), a view."""
+    top, left = (x.shape[2] - size[0]) // 2, (x.shape[3] - size[1]) // 2
+    return x[:, :, top : top + size[0], left : left + size[1]]
+
+
+# Masks, SpecAugment (Park et al. 2019, arXiv:1904.08779): rows or frames set to 0, the mean.
+
+
+@augment(default=0.15, maximum=1.0, kinds=("image",))
+def mask(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """Masks of time and of frequency together."""
+    return freqmask(timemask(batch, strength, generator), strength, generator)
+
+
+@augment(default=0.15, maximum=1.0)
+def timemask(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """Two spans of frames, each up to `strength` of the clip, are set to 0 in every channel."""
+    keep = _outside_masks(batch, batch.x.shape[3], strength, generator)
+    return batch._replace(x=batch.x * keep[:, None, None, :])
+
+
+@augment(default=0.15, maximum=1.0, kinds=("image",))
+def freqmask(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """Two bands of rows, each up to `strength` of them, are set to 0 where rows are frequencies."""
+    keep = _outside_masks(batch, batch.x.shape[2], strength, generator)
+    keep = torch.where(batch.where("frequency", "cyclic"), keep[:, None, :, None], 1)
+    return batch._replace(x=batch.x * keep)
+
+
+def _outside_masks(batch: Batch, length: int, strength: float, generator: torch.Generator) -> torch.Tensor:
+    """(B, length), 0 within the masks and 1 outside, in the type of the batch."""
+    index = torch.arange(length, device=batch.x.device)
+    keep = torch.ones(len(batch.x), length, device=batch.x.device, dtype=torch.bool)
+    for _ in range(MASKS):
+        width = (batch.uniform(generator) * (strength * length + 1)).floor()[:, None]
+        start = (batch.uniform(generator)[:, None] * (length - width + 1)).floor()
+        keep &= (index < start) | (index >= start + width)
+    return keep.to(batch.x.dtype)
+
+
+# Of loudness: values, not places.
+
+
+@augment(default=0.3, maximum=3.0)
+def gain(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """Louder or softer: up to `strength` is added to decibels, a waveform is multiplied by 10 to that.
+
+    Decibels are in standard deviations here (about 20 dB), so 0.3 is some 6 dB in either case. Channels
+    that loudness leaves alone (chroma, tonnetz) or changes in one row only (mfcc) stay.
+    """
+    step = batch.uniform(generator, -strength, strength).to(batch.x.dtype).view(-1, 1, 1, 1)
+    factor = torch.where(batch.where("wave"), 10**step, 1)
+    return batch._replace(x=torch.addcmul(step * batch.where("frequency"), batch.x, factor))
+
+
+@augment(default=0.2, maximum=3.0)
+def noise(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """White noise of up to `strength` standard deviations is added.
+
+    A normal number costs fifty times what adding it does, so that each clip takes its own window of one
+    row of numbers instead of numbers of its own.
+    """
+    values = batch.x[0].numel()
+    numbers = torch.randn(values + NOISE_OFFSETS, generator=generator, device=generator.device).to(batch.x)
+    start = (batch.uniform(generator) * NOISE_OFFSETS).long()
+    windows = numbers.unfold(0, values, 1)[start].view_as(batch.x)
+    level = batch.uniform(generator, 0, strength).to(batch.x.dtype).view(-1, 1, 1, 1)
+    return batch._replace(x=torch.addcmul(batch.x, windows, level))
+
+
+@augment(default=0.5, maximum=1.0, kinds=("wave",))
+def polarity(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """The waveform changes its sign with probability `strength`."""
+    inverted = batch.uniform(generator) < strength
+    sign = torch.where(inverted.view(-1, 1, 1, 1) & batch.where("wave"), -1, 1)
+    return batch._replace(x=batch.x * sign.to(batch.x.dtype))
+
+
+# Of two clips: their targets are mixed as their values are.
+
+
+@augment(default=0.5, maximum=0.5)
+def mixup(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """Mixup (Zhang et al. 2018): up to `strength` of another clip is blended in.
+
+    The weight is drawn evenly from 0 to `strength`: 0.5 is mixup with its alpha at 1.
+    """
+    weight = batch.uniform(generator, 0, strength)
+    other = batch.partners(generator)
+    x = torch.lerp(batch.x, batch.x.index_select(0, other), weight.to(batch.x.dtype).view(-1, 1, 1, 1))
+    return batch._replace(x=x, y=torch.lerp(batch.y, batch.y[other], weight.to(batch.y.dtype)[:, None]))
+
+
+@augment(default=0.5, maximum=0.5)
+def cutmix(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """CutMix (Yun et al. 2019) along time: up to `strength` of the frames come from another clip.
+
+    They keep their place in time, and every channel gets the same frames.
+    """
+    length = batch.x.shape[3]
+    span = (batch.uniform(generator) * (strength * length + 1)).floor()[:, None]
+    start = (batch.uniform(generator) * length).floor()[:, None]
+    inside = (torch.arange(length, device=batch.x.device) - start) % length < span  # (B, W), goes round
+    other = batch.partners(generator)
+    x = torch.where(inside[:, None, None, :], batch.x.index_select(0, other), batch.x)
+    weight = inside.to(batch.y.dtype).mean(1, keepdim=True)
+    return batch._replace(x=x, y=torch.lerp(batch.y, batch.y[other], weight))
+
+
+@dataclass(frozen=True)
+class Augmenter:
+    """Augmentations with their strengths, applied in order. Empty, it hands a batch back as it is."""
+
+    steps: tuple[tuple[Augmentation, Strength], ...] = ()
+
+    def __str__(self) -> str:
+        """The canonical text, every strength written out: parse(str(a)) equals a."""
+        return ",".join(f"{entry.name}={_text(strength)}" for entry, strength in self.steps)
+
+    def __call__(
+        self, x: torch.Tensor, y: torch.Tensor, axes: Sequence[str], generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The batch augmented: x (B, C, H', W'), smaller only with crop, and y (B, K)."""
+        batch = Batch(x, y, tuple(axes))
+        for entry, strength in self.steps:
+            batch = entry.transform(batch, strength, generator)
+        return batch.x, batch.y
+
+
+def _text(strength: Strength) -> str:
+    return "{}x{}".format(*strength) if isinstance(strength, tuple) else f"{strength:g}"
+
+
+def parse(text: str, kind: str = "image") -> Augmenter:
+    """The Augmenter for `mask,shift,mixup=0.4` and a model of this kind; "" and "none" give an empty one.
+
+    >>> str(parse("mask,mixup=0.4"))
+    'mask=0.15,mixup=0.4'
+    """
+    steps = []
+    for part in text.replace(" ", "").split(",") if text not in ("", "none") else []:
+        name, _, strength = part.partition("=")
+        name = AUGMENT_ALIASES.get(name, name)
+        if name not in AUGMENTS:
+            raise RequestError(nearest("augmentation", name, AUGMENTS))
+        entry = AUGMENTS[name]
+        if kind not in entry.kinds:
+            fitting = ", ".join(other.name for other in AUGMENTS.values() if kind in other.kinds)
+            raise RequestError(f"{name} is no augmentation for this model; these are: {fitting or 'none'}")
+        steps.append((entry, entry.strength(strength) if strength else entry.default))
+    return Augmenter(tuple(steps))
+
+
+def write_preview(
+    file: Path,
+    x: torch.Tensor,
+    augmenter: Augmenter,
+    axes: Sequence[str],
+    *,
+    clip_ids: Sequence[str],
+    channels: Sequence[str],
+    generator: torch.Generator,
+) -> None:
+    """Write augmented.npz, the clips x (n, C, H, W) before and after each step, for the report.
+
+    Arrays, all without objects: `clip_id` (n,), `channel` (C,), `augment` (k,) the augmentations in order,
+    `before` (n, C, H, W) float16 as the model would get them, `after_<i>` what the i-th alone makes of them,
+    `together` all in their order. A clip is mixed with one of the other n - 1.
+    """
+
+    def after(steps: Augmenter) -> np.ndarray:
+        targets = torch.eye(len(x), device=x.device)
+        return steps(x, targets, axes, generator)[0].half().cpu().numpy()
+
+    single = [Augmenter((step,)) for step in augmenter.steps]
+    alone: dict[str, Any] = {f"after_{i}": after(step) for i, step in enumerate(single)}
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        clip_id=np.array(clip_ids, str),
+        channel=np.array(channels, str),
+        augment=np.array([str(step) for step in single], str),
+        before=x.half().cpu().numpy(),
+        together=after(augmenter),
+        **alone,
+    )
+    replace_file(file, content.getvalue())
