@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from commandline import ReportsOptions, RunsOptions, main
-from commandline.options import DataOptions
-from commandline.parse import Command
+from commandline import Command, DataOptions, ReportsOptions, RunsOptions, main
 
 FEATURE_SETS = ("mel", "mel+mfcc+chroma")
 TRAINING = ("MODEL=cnn8", "EPOCHS=20", "GRID=64x108", "CURVE=0")  # ten small networks: a minute, 100 MB

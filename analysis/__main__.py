@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING
 
 from analysis.options import AnalysisOptions
-from commandline import main
-from commandline.parse import Command
+from commandline import Command, main
 
 if TYPE_CHECKING:
     from analysis.inputs import Built

@@ -7,8 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from commandline import Registry, main
-from commandline.parse import Command
+from commandline import Command, Registry, main
 
 # Name -> what it compares. Each is a module of this folder that also runs alone.
 BENCHES = Registry(

@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import DatasetOptions, RunsOptions, main, text_table
-from commandline.parse import Command
+from commandline import Command, DatasetOptions, RunsOptions, main, text_table
 from features_cache import Cache
 from features_cache.location import cache_folder
 from train import runs

@@ -30,8 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from bench import audioflux_calls, essentia_calls
 from bench.features_report import TARGETS, Measured, picture, report
-from commandline import DatasetOptions, main, progress
-from commandline.parse import Command
+from commandline import Command, DatasetOptions, main, progress
 from features_cache.names import Channel
 from pipeline import audio, reference
 from pipeline.datasets.source import load

@@ -20,8 +20,7 @@ import pandas as pd
 import psutil
 import soundfile
 
-from commandline import main, size, text_table
-from commandline.parse import Command
+from commandline import Command, main, size, text_table
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = {

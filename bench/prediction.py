@@ -19,8 +19,7 @@ import numpy as np
 import soundfile
 import torch
 
-from commandline import main, text_table
-from commandline.parse import Command
+from commandline import Command, main, text_table
 from train import timeline
 from train.bundle import Bundle
 from train.data import parse_grid

@@ -23,8 +23,7 @@ import soundfile
 import torch
 
 from bench.usual_loops import GRID, Apart, FromAudio, Saved
-from commandline import main, text_table
-from commandline.parse import Command
+from commandline import Command, main, text_table
 from features_cache import bring
 from train import fold, loop, plan
 from train.arithmetic import Arithmetic, candidates, choose, device_of

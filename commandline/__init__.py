@@ -8,24 +8,31 @@ variables, `FLAG=value`. This package imports nothing of the project.
 from commandline.errors import RequestError, nearest
 from commandline.main import main
 from commandline.options import (
+    Aliases,
+    Bounds,
     DataOptions,
     DatasetOptions,
     ReportsOptions,
     RunsOptions,
+    check_bounds,
     make_command,
     words,
 )
-from commandline.parse import parse
+from commandline.parse import Command, parse
 from commandline.registry import Registry
-from commandline.show import count, duration, progress, size, tell, text_table
+from commandline.terminal import count, duration, progress, size, tell, text_table
 
 __all__ = [
+    "Aliases",
+    "Bounds",
+    "Command",
     "DataOptions",
     "DatasetOptions",
     "Registry",
     "ReportsOptions",
     "RequestError",
     "RunsOptions",
+    "check_bounds",
     "count",
     "duration",
     "main",

@@ -26,15 +26,13 @@ def commands() -> Iterator[tuple[str, Command]]:
             yield stage + word, function
 
 
-def all_options() -> Iterator[type]:
-    """The options dataclass of every command."""
-    for _, function in commands():
-        yield options_of(function)
-
-
-def known_variables() -> set[str]:
-    """Every variable of every command."""
-    return {name for options in all_options() for name in variables_of(options)}
+def known_variables() -> dict[str, str]:
+    """Every variable of every command, former names included: the name that help lists it by."""
+    return {
+        given: name
+        for _, function in commands()
+        for given, name in variables_of(options_of(function)).items()
+    }
 
 
 def every_variable() -> str:

@@ -14,10 +14,11 @@ import shlex
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from commandline.errors import RequestError, nearest
+from commandline.options import Aliases, annotations, check_bounds, extra_of
 
 Command = Callable[[Any], "int | None"]
 
@@ -37,35 +38,48 @@ def parse(
     options: type,
     words: Sequence[str],
     prog: str | None = None,
-    variables_elsewhere: Callable[[], set[str]] = set,
+    variables_elsewhere: Callable[[], Mapping[str, str]] = dict,
 ) -> Any:
     """An instance of the dataclass `options` from flags and `NAME=value` words.
 
     A variable that only other commands have (`variables_elsewhere`) is named in a line and left out.
+
+        parse(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
     """
-    fields = {field.name: field for field in dataclasses.fields(options)}
-    kinds = typing.get_type_hints(options, include_extras=True)
-    flags = {_flag(name) for name in fields if not _is_positional(kinds[name])}
-    awaiting = {_flag(name) for name in fields if kinds[name] is not bool}  # the next word is their value
+    kinds, variables = annotations(options), variables_of(options)
+    flags = {_flag(name) for name, kind in kinds.items() if not _is_positional(kind)}
+    renamed = {_flag(given): _flag(name) for given, name in variables.items()}
+    awaiting = {_flag(name) for name, kind in kinds.items() if _bare(kind) is not bool}  # take the next word
     expanded: list[str] = []
     for word in _unfold(words):
         assignment = VARIABLE.fullmatch(word)
-        if assignment and not (expanded and expanded[-1] in awaiting):
+        if expanded and expanded[-1] in awaiting:
+            expanded.append(word)
+        elif assignment:
             variable, value = assignment.groups()
-            if variable.lower() in kinds:
-                expanded += _from_variable(variable, value, kinds[variable.lower()])
+            if variable in variables:
+                expanded += _from_variable(variable, value, variables[variable], kinds)
             else:
-                _refuse_unknown_variable(variable, variables_of(options), variables_elsewhere())
+                _refuse_unknown_variable(variable, variables, variables_elsewhere())
                 print(f"{variable} has no use here and is left out", file=sys.stderr)
         else:
-            expanded.append(word)
+            flag, equals, value = word.partition("=")
+            expanded.append(renamed.get(flag, flag) + equals + value)
     _refuse_unknown_flags(expanded, flags)
-    return _tyro(options, expanded, prog)
+    parsed = _tyro(options, expanded, prog)
+    check_bounds(parsed)
+    return parsed
 
 
-def variables_of(options: type) -> list[str]:
-    """The variables that set a dataclass's fields, in its order."""
-    return [field.name.upper() for field in dataclasses.fields(options)]
+def variables_of(options: type) -> dict[str, str]:
+    """Each variable that sets a field of the dataclass, former names included: the name that is listed."""
+    kinds = annotations(options)
+    variables = {}
+    for field in dataclasses.fields(options):
+        aliases = extra_of(kinds[field.name], Aliases)
+        for name in (field.name, *(aliases.names if aliases else ())):
+            variables[name.upper()] = field.name.upper()
+    return variables
 
 
 def split_make(blob: str) -> list[str]:
@@ -93,12 +107,12 @@ def _unfold(words: Sequence[str]) -> list[str]:
 
 
 def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    return "--" + name.lower().replace("_", "-")
 
 
-def _from_variable(variable: str, value: str, kind: Any) -> list[str]:
-    flag = _flag(variable.lower())
-    if kind is bool:
+def _from_variable(variable: str, value: str, name: str, kinds: Mapping[str, Any]) -> list[str]:
+    flag, kind = _flag(name), kinds[name.lower()]
+    if _bare(kind) is bool:
         if value.lower() not in TRUE + FALSE:
             raise RequestError(f"{variable}={value}: expected 1 or 0")
         return [flag] if value.lower() in TRUE else []
@@ -116,8 +130,13 @@ def _is_positional(kind: Any) -> bool:
     return Positional in getattr(kind, "__metadata__", ())
 
 
+def _bare(kind: Any) -> Any:
+    """Without what `Annotated` adds."""
+    return typing.get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
+
+
 def _is_tuple(kind: Any) -> bool:
-    kind = typing.get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
+    kind = _bare(kind)
     choices = typing.get_args(kind) if _is_union(kind) else (kind,)
     return any(typing.get_origin(choice) is tuple for choice in choices)
 
@@ -133,9 +152,10 @@ def _refuse_unknown_flags(words: Sequence[str], flags: set[str]) -> None:
             raise RequestError(nearest("option", flag, flags))
 
 
-def _refuse_unknown_variable(variable: str, own: list[str], elsewhere: set[str]) -> None:
+def _refuse_unknown_variable(variable: str, own: Mapping[str, str], elsewhere: Mapping[str, str]) -> None:
     if variable not in elsewhere:
-        raise RequestError(nearest("variable", variable, {*own, *elsewhere}, listed=own))
+        known = {*own.values(), *elsewhere.values()}
+        raise RequestError(nearest("variable", variable, known, listed={*own.values()}))
 
 
 def _tyro(options: type, words: list[str], prog: str | None) -> Any:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from commandline import DatasetOptions, RequestError, main, nearest, size
-from commandline.parse import Command
+from commandline import Command, DatasetOptions, RequestError, main, nearest, size
 from features_cache.cache import Cache
 from features_cache.location import cache_folder, refuse_unknown
 from features_cache.names import parse_list

@@ -1,7 +1,6 @@
 """`python -m pipeline {data,features,plan,list,check,verify}`."""
 
-from commandline import main
-from commandline.parse import Command
+from commandline import Command, main
 from pipeline.options import ExtractOptions, FeaturesCommand, ListCommand, SourceOptions, VerifyCommand
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from commandline import DatasetOptions, main, progress
-from commandline.parse import Command
+from commandline import Command, DatasetOptions, main, progress
 from features_cache.names import Channel
 from pipeline import audio
 from pipeline.class_pairs import pairs_told_apart, statistics

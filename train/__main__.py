@@ -3,8 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from commandline import RequestError, main, parse
-from commandline.parse import Command
+from commandline import Command, RequestError, main, parse
 from train.options import RunOptions, SweepOptions
 from train.trained_options import BundleOptions, ExplainOptions, ListenOptions, ListOptions, PredictOptions
 

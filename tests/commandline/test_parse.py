@@ -1,12 +1,12 @@
 """Options from flags, words and make's variables; one message for each mistake."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from tyro.conf import Positional
 
-from commandline import RequestError, main, parse
+from commandline import Aliases, Bounds, RequestError, main, parse
 from commandline.catalogue import known_variables
 from commandline.parse import split_make
 
@@ -27,6 +27,12 @@ class Options:
     """wait"""
     rate: float = 0.5
     """a number"""
+    overwrite: Annotated[bool, Aliases("again", "redo_all")] = False
+    """under another name until now"""
+    seed: Annotated[tuple[int, ...], Aliases("seeds"), Bounds(0, 2**32 - 1)] = (0,)
+    """several, each within bounds"""
+    epochs: Annotated[int | None, Bounds(least=1)] = None
+    """at least one, or not given"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,52 @@ def test_positional_by_word_and_by_variable() -> None:
 
 def test_split_make_keeps_escaped_blanks() -> None:
     assert split_make(r"NOTE=a\ b  X=c\\d Y=$$5") == ["NOTE=a b", r"X=c\d", "Y=$5"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["OVERWRITE=1", "SEED=1 2"],
+        ["AGAIN=1", "SEEDS=1 2"],
+        ["REDO_ALL=yes", "--seeds", "1", "2"],
+        ["--again", "--seed", "1", "2"],
+        ["--redo-all", "--make", r"SEEDS=1\ 2"],
+    ],
+)
+def test_a_former_name_is_read_like_the_new_one(words: list[str]) -> None:
+    assert parse(Options, words) == Options(overwrite=True, seed=(1, 2))
+
+
+def test_a_former_name_is_listed_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(Options, ["--help"])
+    assert "--overwrite" in (shown := capsys.readouterr().out)
+    assert "again" not in shown and "seeds" not in shown
+    for mistyped in ("--agai", "AGAI=1"):
+        with pytest.raises(RequestError) as error:
+            parse(Options, [mistyped])
+        assert "again" not in str(error.value).lower()
+
+
+def test_every_former_name_belongs_to_a_listed_option() -> None:
+    variables = known_variables()
+    assert all(variables[name] == name for name in variables.values())
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("EPOCHS=0", "EPOCHS=0: expected at least 1"),
+        ("EPOCHS=1000000000000000", "EPOCHS=1000000000000000: expected 1 to 1e+12"),
+        ("SEED=3 -1", "SEED=-1: expected 0 to 4294967295"),
+        ("RATE=inf", "RATE=inf: expected a finite number"),
+        ("RATE=nan", "RATE=nan: expected a finite number"),
+    ],
+)
+def test_a_number_out_of_bounds_is_refused(word: str, expected: str) -> None:
+    with pytest.raises(RequestError) as error:
+        parse(Options, [word])
+    assert str(error.value) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from commandline import count, duration, nearest, progress, show, size, text_table
+from commandline import count, duration, nearest, progress, size, terminal, text_table
 
 
 def test_durations_read_naturally() -> None:
@@ -37,8 +37,8 @@ def test_the_nearest_name_is_proposed_whatever_its_case() -> None:
 
 
 def test_a_log_gets_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(show, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(show, "LOG_SECONDS", 0.01)
+    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(terminal, "LOG_SECONDS", 0.01)
     for _ in progress(range(5), label="features", unit="clips"):
         time.sleep(0.02)
     lines = capsys.readouterr().err.splitlines()
