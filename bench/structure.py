@@ -157,10 +157,11 @@ def _walk() -> None:
         visited = walk_to_first_convolution(training)
     counted = {name: sorted(entered & long_functions(name)) for name, entered in visited.items()}
     files = [name for name, entered in counted.items() if entered]
+    most, every = (sum(map(len, one.values())) for one in (counted, visited))
     print(
         "\nmake train, from the command to the first convolution that learns: "
-        f"{sum(map(len, counted.values()))} functions of more than {ACCESSOR_LINES} lines in {len(files)} files "
-        f"(at most 50 in 18 are wanted); {sum(map(len, visited.values()))} with the shorter ones"
+        f"{most} functions of more than {ACCESSOR_LINES} lines in {len(files)} files "
+        f"(at most 50 in 18 are wanted); {every} with the shorter ones"
     )
     for name in files:
         print(f"  {name}: {', '.join(counted[name])}")
