@@ -12,7 +12,7 @@ from analysis.figures.features import Shown
 from analysis.pictures import pooled
 from commandline import size
 from features_cache import Cache
-from features_cache.tools.failures import read_failures
+from features_cache.records import read_failures
 
 PANEL_ROWS, PANEL_FRAMES = 160, 320  # pixels of a panel; more would not be seen
 

@@ -31,12 +31,11 @@ from tqdm import tqdm
 import features_cache
 from bench.changing import SAMPLE_RATE, Sounds
 from commandline import main, progress
-from features_cache.fingerprint import clip_keys, feature_key, fingerprints
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import feature_files, read_index
 from features_cache.layout import FeatureFile, read_header
-from features_cache.locks import FOLDER
-from features_cache.state import FINGERPRINT
+from features_cache.state import FINGERPRINT, clip_keys, feature_key, fingerprints
+from features_cache.storage import LOCKS
 from features_cache.writer import to_stored
 from pipeline import audio, workers
 from pipeline.clip import Clip
@@ -271,7 +270,7 @@ class _Lines:
 def _close_locks() -> None:
     """In a forked worker: let go of the locks that a spawned one would never have had."""
     for link in list(Path("/proc/self/fd").iterdir()):
-        if link.is_symlink() and link.readlink().parent.name == FOLDER:
+        if link.is_symlink() and link.readlink().parent.name == LOCKS:
             os.close(int(link.name))
 
 

@@ -19,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commandline import main, size, text_table
-from features_cache import Cache, bring
-from features_cache.fingerprint import clip_keys, fingerprints
+from features_cache import Cache, external
 from features_cache.index import refresh
 from features_cache.layout import FeatureSpec, read_header, write_structure
-from features_cache.state import state_word, write_clip
+from features_cache.state import clip_keys, fingerprints, state_word
 from features_cache.table import complete, with_sources
 
 SHAPES = {"mel": (128, 431), "mfcc": (40, 431), "chroma": (12, 431)}
@@ -48,11 +47,11 @@ class ReadingOptions:
 def make(folder: Path, clips: int, rng: np.random.Generator) -> Cache:
     """A cache of random values."""
     ids = [f"clip{number:06d}" for number in range(clips)]
-    bring.create_cache(folder, {"clip_id": ids, "label": ["x"] * clips, "fold": [1] * clips})
+    external.create_cache(folder, {"clip_id": ids, "label": ["x"] * clips, "fold": [1] * clips})
     for name, shape in SHAPES.items():
         values = rng.normal(size=(64, *shape)).astype(np.float16)
         repeated = np.broadcast_to(values, (-(-clips // 64), 64, *shape)).reshape(-1, *shape)[:clips]
-        bring.create_feature(folder, name, repeated, ids)
+        external.write_feature(folder, name, repeated, ids)
     return Cache(folder)
 
 
@@ -144,7 +143,7 @@ def sparse(folder: Path, clips: int, rng: np.random.Generator) -> list[str]:
         values = rng.normal(size=shape).astype(np.float16)
         with file.path.open("r+b", buffering=0) as opened:
             for row, fingerprint in zip(chosen.tolist(), fingerprints(keys, spec.key).tolist(), strict=True):
-                write_clip(opened.fileno(), file, row, values, state_word(fingerprint, values))
+                file.write_clip(opened.fileno(), row, values, state_word(fingerprint, values))
     refresh(folder, with_sources(table, None), settings)
     return _read_sparse(folder, chosen)
 

@@ -24,7 +24,7 @@ import torch
 
 from bench.usual_loops import GRID, Apart, FromAudio, Saved
 from commandline import Command, main, text_table
-from features_cache import bring
+from features_cache import external
 from train import fold, loop, plan
 from train.arithmetic import Arithmetic, candidates, choose, device_of
 from train.distributed import World
@@ -85,10 +85,10 @@ def make_run(folder: Path, clips: int) -> RunOptions:
         "label": [f"class{number % CLASSES}" for number in range(count)],
         "fold": [2] * clips + [1] * 8,
     }
-    bring.create_cache(folder, table, sample_rate=RATE, duration=SECONDS)
+    external.create_cache(folder, table, sample_rate=RATE, duration=SECONDS)
     for name, rows in SHAPES.items():
         values = chance.normal(-30, 12, (count, rows, GRID[1])).astype(np.float16)
-        bring.create_feature(folder, name, values, ids, row_unit="Hz")
+        external.write_feature(folder, name, values, ids, row_unit="Hz")
     grid = "{}x{}".format(*GRID)  # the network alone, as in the loops compared with
     return RunOptions(dataset=str(folder), folds=(1,), grid=grid, texture="off", runs=folder / "runs")
 

@@ -37,30 +37,30 @@ class FileOptions(DatasetOptions):
 
 def info(options: DatasetOptions) -> None:
     """What a cache holds: features, clips done, megabytes, rounding, parameters, versions."""
-    from features_cache.tools.info import describe
+    from features_cache.info import describe
 
     print(describe(_cache(options)))
 
 
 def verify(options: ShareOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
-    from features_cache.tools.share import verify_export
-    from features_cache.tools.verify import verify as verdicts
+    from features_cache.share import verify_export
+    from features_cache.verify import verify as verdicts
 
     if options.file:
         wrong = verify_export(options.file)
-        print("\n".join(wrong) or f"{options.file}: sound")
+        print("\n".join(wrong) or f"{options.file}: intact")
         return 1 if wrong else 0
     cache = _cache(options)
     found = verdicts(cache.folder, None if options.features == "all" else _chosen(cache, options.features))
     for verdict in found:
         print(verdict)
-    return 0 if all(verdict.sound for verdict in found) else 1
+    return 0 if all(verdict.intact for verdict in found) else 1
 
 
 def export(options: ShareOptions) -> int:
     """Write chosen features to one compressed file."""
-    from features_cache.tools.share import export as write
+    from features_cache.share import export as write
 
     cache = _cache(options)
     target = options.file or Path(f"{cache.settings['dataset']}-features.h5")
@@ -68,13 +68,13 @@ def export(options: ShareOptions) -> int:
     left_out = write(cache.folder, names, target)
     print(f"{target}: {len(names)} features, {size(target.stat().st_size)}")
     if left_out:
-        print(f"{left_out} damaged maps are not in it; make features computes them again")
+        print(f"{left_out} damaged feature maps are not in it; make features computes them again")
     return 1 if left_out else 0
 
 
 def import_(options: FileOptions) -> None:
     """Put the features of an exported file into a cache."""
-    from features_cache.tools.share import import_ as read
+    from features_cache.share import import_ as read
 
     folder = cache_folder(options.dataset, options.data, options.name)
     print(f"{folder}: {', '.join(read(options.file, folder))}")

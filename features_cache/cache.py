@@ -6,33 +6,176 @@
     cache.read(parse_channel("mfcc:1-19"), rows)        rows of cache.clips instead of ids
     cache["mel"].row_axis                               Hz of each row
 
-What is never returned, and why no lock is needed, stands in reader.py.
+Values are read through a memory map: no HDF5 call and no lock for a batch. Clips are matched by id, and each
+clip's CRC is checked when it is first read. What is missing, damaged or made from something else than the
+index says is never returned: `done` leaves it out and `read` raises UnreadableClips. No lock is needed
+because the state word is compared again after the values were taken: a clip that was written meanwhile has
+another word, or 0, and is checked anew.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import RequestError
-from features_cache.fingerprint import clip_keys
+from features_cache.hdf5 import DamagedFile
 from features_cache.index import feature_files, read_index, read_settings, stored_ids
 from features_cache.layout import read_header
 from features_cache.location import INDEX, remedy
 from features_cache.names import Channel, parse_channel
-from features_cache.reader import StoredFeature, or_request
+from features_cache.state import AUDIO_SETTINGS, ClipStatus, clip_keys, clip_status, feature_key, fingerprints
 from features_cache.table import CLIP_COLUMNS
 
 Ids = Sequence[str] | NDArray[np.integer]
+Of = TypeVar("Of")
+Found = TypeVar("Found")
+
+
+class UnreadableClips(Exception):
+    """Clips that were asked for and cannot be given: {clip_id: reason}."""
+
+    def __init__(self, feature: str, reasons: Mapping[str, str]) -> None:
+        self.feature, self.reasons = feature, dict(reasons)
+        first = "; ".join(f"{clip}: {reason}" for clip, reason in list(self.reasons.items())[:3])
+        super().__init__(
+            f"{len(self.reasons)} clips of {feature} cannot be read ({first}); "
+            "make features computes them again"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UnreadableClips, (self.feature, self.reasons)
+
+
+def or_request(read: Callable[[Of], Found], what: Of) -> Found:
+    """`read(what)`; a damaged file becomes a RequestError that says what to do."""
+    try:
+        return read(what)
+    except DamagedFile as damage:
+        raise RequestError(f"{damage}; make features makes it again") from damage
+
+
+class StoredFeature:
+    """One feature of an opened cache."""
+
+    def __init__(self, cache: "Cache", stored: str) -> None:
+        self.cache, self.stored = cache, stored
+        self.file = or_request(read_header, cache.folder / f"{stored}.h5")
+        made, now = (
+            [of.get(name) for name in AUDIO_SETTINGS] for of in (self.file.attributes, cache.settings)
+        )
+        if made != now:
+            raise RequestError(
+                f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now have "
+                f"{now[1]} at {now[0]} Hz: {cache.remedy(stored)}"
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoredFeature, (self.cache, self.stored)
+
+    @property
+    def rows(self) -> int:
+        """Rows of a clip's feature map."""
+        return self.file.shape[1]
+
+    @property
+    def frames(self) -> int:
+        """Frames of a clip's feature map."""
+        return self.file.shape[2]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the stored values."""
+        return self.file.dtype
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the file says of itself; `parameters` as a dictionary."""
+        return self.file.attributes | {"parameters": json.loads(self.file.attributes["parameters"])}
+
+    @property
+    def row_axis(self) -> NDArray[np.float64]:
+        """(rows,) in `attributes["row_unit"]`."""
+        return or_request(lambda file: file.row_axis, self.file)
+
+    @property
+    def frame_axis(self) -> NDArray[np.float64]:
+        """(frames,) in `attributes["frame_unit"]`."""
+        return or_request(lambda file: file.frame_axis, self.file)
+
+    def done(self, ids: Ids | None = None) -> NDArray[np.bool_]:
+        """Whether the state words say that these clips (all by default) hold what the index describes."""
+        positions = np.arange(len(self.cache.clips)) if ids is None else self.cache.positions(ids)
+        return self._status(positions).done
+
+    def read(self, positions: NDArray[np.intp], rows: tuple[int, int] | None = None) -> NDArray[Any]:
+        """(B, rows, frames) of clips by their row in the clip table; `rows` first to last, both included."""
+        if rows is not None and rows[1] >= self.rows:
+            raise RequestError(f"{self.stored}:{rows[0]}-{rows[1]}: it has rows 0 to {self.rows - 1}")
+        stored, checked = self.row_of[positions], self._checked[positions]
+        taken = self._values[stored] if rows is None else self._values[stored, rows[0] : rows[1] + 1]
+        unchecked = (checked == 0) | (
+            checked != self._states[stored]
+        )  # new, or written while we were reading
+        if unchecked.any():
+            self._check(positions[unchecked])
+            return self.read(positions, rows)
+        return taken
+
+    def _check(self, positions: NDArray[np.intp]) -> None:
+        """Note these clips as intact, or raise UnreadableClips for those that are not."""
+        status = self._status(positions, self._values)
+        self._checked[positions] = np.where(status.done, status.states, 0)
+        if not status.done.all():
+            conditions = {
+                "not done": status.missing,
+                "made from other audio or parameters": status.outdated,
+                "damaged": status.damaged,
+            }
+            reasons = np.select(list(conditions.values()), list(conditions), "")[~status.done]
+            ids = self.cache.clips["clip_id"].iloc[positions[~status.done]]
+            raise UnreadableClips(self.stored, dict(zip(ids, reasons.tolist())))
+
+    def _status(self, positions: NDArray[np.intp], values: NDArray | None = None) -> ClipStatus:
+        expected = fingerprints(self.cache.keys(positions), self._key)
+        return clip_status(self._states, self.row_of[positions], expected, values)
+
+    @cached_property
+    def _key(self) -> np.uint64:
+        return feature_key(self.file.attributes, self.cache.settings)
+
+    @cached_property
+    def _values(self) -> NDArray[Any]:
+        return self.file.map()
+
+    @cached_property
+    def _states(self) -> NDArray[np.uint64]:
+        return self.file.map(state=True)
+
+    @cached_property
+    def _checked(self) -> NDArray[np.uint64]:
+        """(N,) the state word under which a clip's CRC was checked, 0 before."""
+        return np.zeros(len(self.cache.clips), np.uint64)
+
+    @cached_property
+    def row_of(self) -> NDArray[np.intp]:
+        """(N,) the row of each clip of the table in this file, -1 where it has none."""
+        return or_request(self.file.rows_of, self.cache.ids)
 
 
 class Cache:
-    """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn."""
+    """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
+
+    folder  that holds index.h5; RequestError where it does not
+
+        cache = Cache(Path("data/esc50/features"))
+        mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
@@ -89,9 +232,12 @@ class Cache:
         return self._open[channel.stored]
 
     def read(self, channel: Channel | str, ids: Ids) -> NDArray[Any]:
-        """(B, rows, frames) of these clips, by id or by row of `clips`, in the stored dtype.
+        """(B, rows, frames) of these clips in the stored dtype.
 
-        UnreadableClips names those that are missing or damaged.
+        channel  a name such as `mel`, `mel@n_mels=64` or `mfcc:1-19`, or a parsed Channel
+        ids      clip ids, or rows of `clips`
+
+        UnreadableClips names the clips that are missing or damaged.
         """
         channel = _channel(channel)
         return self[channel].read(self.positions(ids), channel.rows)

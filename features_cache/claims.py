@@ -8,7 +8,7 @@ A claim is a small JSON file, locked by its run for as long as the run lives. It
   looks whether the claim is still locked. Whoever clears a dead claim first takes `.writing` alone: from
   then on a worker that outlived its parent, on whatever machine, finds the claim unlocked and ends.
 * After a power cut the file is still there, with the id of a boot that is over: then a state word may have
-  reached the disk without its data. What the claim covers is checked by CRC before it is trusted. After a
+  reached the disk without its data. What the claim covers is checked by CRC before it counts as done. After a
   mere kill the system still has every page; no check is needed, only the fsync that the run did not reach.
 """
 
@@ -28,9 +28,8 @@ import psutil
 from commandline import RequestError, tell
 from features_cache.hdf5 import DamagedFile
 from features_cache.layout import now, read_header
-from features_cache.locks import FOLDER, Lock, lock
-from features_cache.state import forget, intact
-from features_cache.storage import replaced, sync
+from features_cache.state import intact
+from features_cache.storage import LOCKS, Lock, lock, replaced, sync
 
 POLL_SECONDS = 0.5
 
@@ -100,10 +99,10 @@ class Writing:
 
 @contextmanager
 def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
-    """Admit this run, or tell who is in the way; at the end everything is on the disk and the claim gone."""
+    """Admit this run, or say which one is in the way; at the end all is on the disk and the claim gone."""
     claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
     # absolute, since workers on other machines have other working folders
-    marker = folder.absolute() / FOLDER / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
+    marker = folder.absolute() / LOCKS / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
     with _admit(folder, claim, marker, wait):
         try:
             yield Handle(marker, _is_locked(marker))
@@ -114,7 +113,7 @@ def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wai
 def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
     """(file, claim, whether its run lives) of every claim in a cache."""
     found = []
-    for marker in sorted((folder / FOLDER).glob("run-*.json")):
+    for marker in sorted((folder / LOCKS).glob("run-*.json")):
         with suppress(FileNotFoundError, ValueError, TypeError):  # it ended just now, or lost its content
             found.append((marker, Claim(**json.loads(marker.read_text())), _is_locked(marker)))
     return found
@@ -134,13 +133,13 @@ def boot_id() -> str:
 
 def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
     """The lock on our claim's file, once no run that lives overlaps it."""
-    told = False
+    said = False
     while True:
         with lock(folder, "runs"):
             others = claims(folder)
             blocking = next((other for _, other, lives in others if lives and other.overlaps(claim)), None)
             if blocking is None:
-                for draft in (folder / FOLDER).glob("run-*.tmp"):
+                for draft in (folder / LOCKS).glob("run-*.tmp"):
                     draft.unlink()  # of a run that was killed while it was admitted
                 for path, other, lives in others:
                     if not lives and (other.overlaps(claim) or other.host == claim.host):
@@ -150,9 +149,9 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
             raise RequestError(
                 f"these clips are being written by {blocking}; wait for it to end, or add WAIT=1 (--wait)"
             )
-        if not told:
+        if not said:
             tell(f"waiting for {blocking}")
-            told = True
+            said = True
         time.sleep(POLL_SECONDS)
 
 
@@ -170,7 +169,7 @@ def _place(marker: Path, claim: Claim) -> Lock:
 
 
 def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
-    """Make what a run left behind trustworthy and remove its claim."""
+    """Check what a run left behind where that is needed, and remove its claim."""
     with Lock(_writing(marker)):  # from here on none of its workers writes
         if claim.boot != boot:
             tell(f"a run was cut off with the system: checking what it did ({claim})")
@@ -180,12 +179,12 @@ def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
 
 
 def _forget_damage(path: Path) -> None:
-    """Set the state word to 0 where a clip's bytes are not those that it speaks of."""
+    """Set the state word to 0 where its CRC is not that of the clip's bytes."""
     with suppress(FileNotFoundError, DamagedFile):
         file = read_header(path)
         states = file.map(state=True)
         done = np.flatnonzero(states)
-        forget(file, done[~intact(file.map(), done, states[done])])
+        file.forget(done[~intact(file.map(), done, states[done])])
 
 
 def _remove(folder: Path, marker: Path, claim: Claim) -> None:

@@ -17,8 +17,7 @@ from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
 from features_cache.layout import FORMAT
 from features_cache.location import INDEX
-from features_cache.locks import lock
-from features_cache.storage import replaced
+from features_cache.storage import lock, replaced
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
@@ -63,7 +62,7 @@ def refresh(
 ) -> None:
     """Make the index one of these clips and of the feature files that are there.
 
-    Outside `part` what is known of the sources is kept as it stands: another run may have told it.
+    Outside `part` what is known of the sources is kept as it is: another run may have written it.
     """
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
@@ -73,7 +72,7 @@ def refresh(
                 for name in SOURCE_COLUMNS:
                     known.iloc[part, known.columns.get_loc(name)] = clips[name].iloc[part]
                 linked = set(file) == {CLIPS, *(path.stem for path in feature_files(folder))}
-                if linked and _says(file, known, attributes):
+                if linked and _describes(file, known, attributes):
                     return
         except (FileNotFoundError, DamagedFile):
             known = clips
@@ -96,8 +95,8 @@ def write_clips(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, A
         hdf5.write_column(group, name, clips[name].to_numpy())
 
 
-def _says(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, Any]) -> bool:
-    """Whether an index tells of these clips; column by column, since they may be millions."""
+def _describes(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, Any]) -> bool:
+    """Whether an index describes these clips; column by column, since they may be millions."""
     columns = ((hdf5.read_column(file[CLIPS], name), clips[name].to_numpy()) for name in COLUMNS)
     return hdf5.read_attributes(file) == attributes and all(
         np.array_equal(there, hdf5.as_stored(column)) for there, column in columns

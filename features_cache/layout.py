@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features_cache import hdf5
-from features_cache.fingerprint import feature_key
 from features_cache.hdf5 import DamagedFile
+from features_cache.state import STATE, feature_key
+from features_cache.storage import write_at
 from features_cache.table import rows_of
 
 FORMAT = 1
-STATE = np.dtype("<u8")
+NOT_DONE = bytes(STATE.itemsize)
 AXES = ("row_axis", "frame_axis")
 
 
@@ -122,6 +123,19 @@ class FeatureFile:
     def rows_of(self, clip_ids: NDArray[np.bytes_]) -> NDArray[np.intp]:
         """(N,) where these clips lie in the file, -1 where they do not."""
         return rows_of(clip_ids, self.clip_ids)
+
+    def write_clip(self, descriptor: int, row: int, values: NDArray, state: int) -> None:
+        """State word to 0, values, state word: killed in between, the clip counts as not done."""
+        place = self.state_offset + row * STATE.itemsize
+        write_at(descriptor, NOT_DONE, place)
+        write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
+        write_at(descriptor, np.array(state, STATE).tobytes(), place)
+
+    def forget(self, rows: NDArray[np.integer]) -> None:
+        """Set the state words of these rows to 0."""
+        with self.path.open("r+b", buffering=0) as opened:
+            for row in rows.tolist():
+                write_at(opened.fileno(), NOT_DONE, self.state_offset + row * STATE.itemsize)
 
     def _column(self, name: str) -> NDArray[Any]:
         with hdf5.opened(self.path) as file:

@@ -7,7 +7,7 @@ from typing import Any
 from commandline import DataOptions, RequestError, make_command, nearest
 
 INDEX = "index.h5"
-BROUGHT = "brought"  # the source of a cache that was made without audio
+EXTERNAL = "brought"  # recorded as the source of a cache that was made without audio
 NAMED = ("esc50", "esc10", "synth")
 
 
@@ -52,8 +52,8 @@ def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
 def remedy(folder: Path, settings: Mapping[str, Any], features: str) -> str:
     """What to type for features that the cache of this folder and these settings lacks."""
     source, name, data = settings["source"], settings["dataset"], folder.parent.parent
-    if source == BROUGHT:
-        return "it has no audio; features_cache.bring.create_feature brings a feature"
+    if source == EXTERNAL:
+        return "it has no audio; features_cache.external.write_feature adds a feature"
     given = [f"DATASET={source}", f"FEATURES={features}"]
     given += [f"NAME={name}"] if dataset_name(source) != name else []
     given += [f"DATA={data}"] if data != DataOptions.data else []

@@ -4,12 +4,12 @@ Who writes what, in which order, and why a kill between any two lines is harmles
 
 1. A run is admitted: its claim lies in `locks/` before it touches anything (claims.py).
 2. Under the feature's exclusive lock a file is drafted under another name, given its place on the disk,
-   filled with the clips that still hold, synchronised and renamed. Killed before the rename: a draft that
-   the next run overwrites. Killed after: a whole file.
+   filled with the clips that are still up to date, synchronised and renamed. Killed before the rename: a
+   draft that the next run overwrites. Killed after: a whole file.
 3. index.h5 is replaced in the same way, after the files that it links to (index.py). Killed before: the next
    run sees that it is out of date. Until then the old labels stand, and rows are found by clip id, so nothing
    is mistaken.
-4. Workers write each clip at its own place, state word 0, then the values, then the state word (state.py).
+4. Workers write each clip at its own place, state word 0, then the values, then the state word (layout.py).
    Killed anywhere in between: the state is 0, and the clip counts as not done.
 5. At the end all files are synchronised and the claim is removed. Killed before: see claims.py.
 
@@ -18,7 +18,7 @@ Nobody writes through HDF5 after 2, so no kill can leave its structure half-writ
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -26,12 +26,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commandline import RequestError, size
-from features_cache.checks import Standing, standing
 from features_cache.claims import Handle, Writing, holder
+from features_cache.hdf5 import DamagedFile
 from features_cache.layout import FeatureFile, FeatureSpec, read_header, write_structure
-from features_cache.locks import Lock, lock
-from features_cache.state import state_word, write_clip
-from features_cache.storage import allocate, draft_of, replaced
+from features_cache.state import (
+    AUDIO_SETTINGS,
+    FINGERPRINTED,
+    clip_status,
+    feature_key,
+    fingerprints,
+    state_word,
+)
+from features_cache.storage import Lock, allocate, draft_of, lock, replaced
 
 Clips = Iterable[tuple[int, NDArray, int]]  # row, stored values, state word
 
@@ -57,7 +63,7 @@ class ClipWriter:
         with self.writing:
             for clip in clips:
                 state = state_word(clip.fingerprint, clip.values)
-                write_clip(self.descriptors[clip.feature], self.files[clip.feature], row, clip.values, state)
+                self.files[clip.feature].write_clip(self.descriptors[clip.feature], row, clip.values, state)
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +86,55 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> NDArr
     return np.ascontiguousarray(values, dtype)
 
 
+@dataclass(frozen=True)
+class StoredClips:
+    """What a feature's file already holds for the clips of a table, (N,) each."""
+
+    file: FeatureFile | None
+    row_of: NDArray[np.intp]
+    """The row of a clip in the file, -1 where it has none."""
+    done: NDArray[np.bool_]
+    damaged: NDArray[np.bool_]
+    """The state word says done and the CRC of the values is another."""
+    fits: bool = False
+    """The file has these clips in this order, and this shape, dtype and these parameters."""
+    note: str = ""
+    """Why a file that is there cannot be used."""
+
+
+def stored_clips(
+    folder: Path,
+    spec: FeatureSpec,
+    clip_ids: NDArray[np.bytes_],
+    keys: NDArray[np.uint64],
+    check: slice | None = None,
+) -> StoredClips:
+    """What the file of `spec` holds for these clips, by id and fingerprint; those in `check` by CRC too."""
+    none = np.zeros(len(clip_ids), bool)
+    nothing = StoredClips(None, none - 1, none, none)
+    try:
+        file = read_header(folder / f"{spec.stored}.h5")
+        row_of = file.rows_of(clip_ids)
+    except FileNotFoundError:
+        return nothing
+    except DamagedFile as damage:
+        return replace(nothing, note=str(damage))
+    if file.shape[1:] != spec.shape or feature_key(file.attributes, file.attributes) != spec.key:
+        return replace(nothing, file=file, row_of=row_of, note=_difference(file, spec))
+    chosen = none.copy()
+    chosen[check or slice(0)] = True
+    status = clip_status(file.map(state=True), row_of, fingerprints(keys, spec.key), file.map(), chosen)
+    return StoredClips(file, row_of, status.done, status.damaged, np.array_equal(file.clip_ids, clip_ids))
+
+
+def _difference(file: FeatureFile, spec: FeatureSpec) -> str:
+    """`mel.h5 has dtype float16, asked for is float32`."""
+    stored, wanted = file.attributes, spec.attributes()
+    names = [name for name in (*FINGERPRINTED, *AUDIO_SETTINGS) if stored.get(name) != wanted[name]]
+    has, asked = (", ".join(f"{name} {one.get(name)}" for name in names) for one in (stored, wanted))
+    return f"{file.path.name} has {has}, asked for is {asked}"
+
+
 def written_to(folder: Path, stored: str) -> str:
     """Who holds clips of this feature to write them, so that its file cannot be replaced; '' for nobody."""
     probe = lock(folder, stored)
@@ -94,9 +149,9 @@ def ready(
 ) -> tuple[FeatureFile, Lock]:
     """The feature's file for these clips, made where none fits, and our share of its lock."""
     path, held = folder / f"{spec.stored}.h5", lock(folder, spec.stored)
-    if not standing(folder, spec, clip_ids, keys).fits:
+    if not stored_clips(folder, spec, clip_ids, keys).fits:
         held.take(wait=True)
-        _make(path, spec, clip_ids, _holding(standing(folder, spec, clip_ids, keys)))
+        _make(path, spec, clip_ids, _kept(stored_clips(folder, spec, clip_ids, keys)))
     held.take(shared=True, wait=True)
     draft_of(path).unlink(missing_ok=True)  # a killed run's: whoever drafts holds the lock alone
     return read_header(path.absolute()), held
@@ -120,15 +175,15 @@ def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Cl
             file = read_header(draft)
             with draft.open("r+b", buffering=0) as opened:
                 for row, values, state in clips:
-                    write_clip(opened.fileno(), file, row, values, state)
+                    file.write_clip(opened.fileno(), row, values, state)
     except OSError as error:
         needed = size(len(clip_ids) * spec.clip_bytes)
         reason = os.strerror(error.errno) if error.errno else error  # HDF5 adds three lines of its own
         raise RequestError(f"{path} cannot be made, {needed}: {reason}") from error
 
 
-def _holding(found: Standing) -> Iterator[tuple[int, NDArray, int]]:
-    """The clips that still hold; state words as they are, so that damage stays visible."""
+def _kept(found: StoredClips) -> Iterator[tuple[int, NDArray, int]]:
+    """The clips that are kept; state words as they are, so that damage stays visible."""
     if found.file and found.done.any():
         values, states = found.file.map(), found.file.map(state=True)
         for row in np.flatnonzero(found.done).tolist():

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import RequestError, progress, text_table
-from features_cache.parts import fold_parts
+from features_cache.splits import fold_split
 from pipeline import audio
 from pipeline.datasets import Dataset
 from pipeline.datasets.source import load_for
@@ -199,7 +199,7 @@ def artefact_accuracies(table: pd.DataFrame) -> NDArray[np.float64]:
     rows = table.set_index("clip_id")
     scores = []
     for fold in sorted(rows["fold"].unique()):
-        parts = fold_parts(table, fold)
+        parts = fold_split(table, fold)
         train, test = rows.loc[parts.train], rows.loc[parts.test]
         if train["label"].nunique() < 2:
             raise RequestError("one class alone cannot be told apart")

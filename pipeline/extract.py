@@ -10,10 +10,8 @@ from commandline import RequestError, progress, tell
 from features_cache.claims import Handle, claimed
 from features_cache.index import refresh
 from features_cache.layout import FeatureFile
-from features_cache.locks import lock
-from features_cache.state import forget
-from features_cache.tools.costs import write_costs
-from features_cache.tools.failures import write_failures
+from features_cache.records import write_costs, write_failures
+from features_cache.storage import lock
 from features_cache.writer import ready, written_to
 from pipeline import engine as engines
 from pipeline.engine import Engine
@@ -122,7 +120,7 @@ def _fill(
     """Compute what is missing; the workers write it."""
     for feature, file in enumerate(files):
         missing = np.flatnonzero(found.todo[:, feature])
-        forget(file, missing[file.map(state=True)[missing] != 0])
+        file.forget(missing[file.map(state=True)[missing] != 0])
     dataset, variants = asked.dataset, tuple(asked.wanted.variants.values())
     job = Job(variants, dataset.sample_rate, dataset.samples, files, handle)
     lengths, outcome = batch_lengths(len(found.clips), expected), Outcome()

@@ -11,10 +11,10 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 
 from commandline import RequestError, duration, size, text_table
-from features_cache.checks import standing
-from features_cache.fingerprint import fingerprints
 from features_cache.layout import FeatureSpec
 from features_cache.names import LARGE, parse_channel
+from features_cache.state import fingerprints
+from features_cache.writer import stored_clips
 from pipeline import engine as engines
 from pipeline.engine import Engine
 from pipeline.job import Batch, Job, Outcome
@@ -47,7 +47,7 @@ def survey(asked: Request, *, trust: bool = False) -> Survey:
     """Match every wanted feature with its file; without `trust` the bytes of done clips are read as well."""
 
     def look(spec: FeatureSpec) -> tuple[NDArray[np.bool_], int, bool, str]:
-        found = standing(asked.folder, spec, asked.ids, asked.keys, asked.part, check=not trust)
+        found = stored_clips(asked.folder, spec, asked.ids, asked.keys, None if trust else asked.part)
         return ~found.done, int(found.damaged.sum()), not found.fits, found.note
 
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC lets go of the interpreter

@@ -3,7 +3,7 @@
 import numpy as np
 
 from commandline import duration, make_command, size, text_table, words
-from features_cache.tools.failures import FAILURES
+from features_cache.records import FAILURES
 from pipeline.job import WHOLE_CLIP, Outcome
 from pipeline.options import FeaturesCommand
 from pipeline.request import Request

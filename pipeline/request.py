@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from commandline import RequestError
 from features_cache import cache_folder
-from features_cache.fingerprint import clip_keys
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_index, stored_ids
 from features_cache.layout import FeatureSpec
+from features_cache.state import clip_keys
 from features_cache.table import CLIP_COLUMNS, with_sources
 from pipeline.changes import changes
 from pipeline.datasets import Dataset

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from commandline import progress
 from features_cache import Cache, cache_folder, parse_list
+from features_cache.cache import StoredFeature, UnreadableClips
 from features_cache.location import refuse_unknown
-from features_cache.reader import StoredFeature, UnreadableClips
-from features_cache.tools.verify import verify
+from features_cache.verify import verify
 from pipeline import alter, audio, reference
 from pipeline.options import VerifyCommand
 
@@ -24,7 +24,7 @@ def run(options: VerifyCommand) -> int:
     verdicts = verify(cache.folder, names)
     for verdict in verdicts:
         print(verdict)
-    sound = all(verdict.sound for verdict in verdicts)
+    sound = all(verdict.intact for verdict in verdicts)
     if options.recompute:
         readable = [verdict.name for verdict in verdicts[1:] if not verdict.error]
         sound &= recompute(cache, readable, options.recompute, options.seed)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from commandline import RequestError
-from features_cache.parts import Parts
+from features_cache.splits import Split
 from train import loop, runs
 from train.arithmetic import Arithmetic
 from train.augment import write_preview
@@ -38,7 +38,7 @@ class Prepared:
 
     fold: int
     folder: Path
-    parts: Parts
+    parts: Split
     lesson: loop.Lesson
     course: loop.Course
     statistics: State
@@ -128,7 +128,7 @@ def _preview(prepared: Prepared, plan: Plan) -> None:
 
 
 def write_predictions(
-    plan: Plan, folder: Path, parts: Parts, answers: dict[str, dict[str, NDArray[np.float32]]]
+    plan: Plan, folder: Path, parts: Split, answers: dict[str, dict[str, NDArray[np.float32]]]
 ) -> None:
     """`answers`: for each selection (last, best) and each part, probabilities in the order of its ids."""
     clips = plan.cache.clips

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from commandline import RequestError, make_command, nearest, words
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
-from features_cache.fingerprint import clip_keys, feature_key, fingerprints
 from features_cache.index import read_index
 from features_cache.location import INDEX, refuse_unknown
 from features_cache.names import parse_channel
-from features_cache.parts import Parts, fold_parts
+from features_cache.records import extraction
+from features_cache.splits import Split, fold_split
+from features_cache.state import clip_keys, feature_key, fingerprints
 from features_cache.table import originals
-from features_cache.tools.costs import extraction
 from train import recipes, runs, schedule, trackers
 from train.augment import Augmenter
 from train.augment import parse as parse_augment
@@ -103,8 +103,8 @@ class Plan:
         """The clips that can be read and are finite."""
         return self.table[~self.table["clip_id"].isin(list(self.survey.unusable))]
 
-    def parts(self, fold: int) -> Parts:
-        return fold_parts(self.sound_table(), fold, val=self.options.val, seed=self.options.seed)
+    def parts(self, fold: int) -> Split:
+        return fold_split(self.sound_table(), fold, val=self.options.val, seed=self.options.seed)
 
     def positions(self, ids: Sequence[str] | NDArray[np.object_]) -> Positions:
         return self.cache.positions(np.asarray(ids, dtype=object)) if len(ids) else np.arange(0)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from commandline import RequestError, make_command, tell, words
-from features_cache.locks import Lock
+from features_cache.storage import Lock
 from train import distributed, fold, loop, plan, runs, spread, summary, trackers
 from train.arithmetic import Arithmetic, candidates, choose, device_of, step_seconds
 from train.follow import Follower, Forecast, shorter

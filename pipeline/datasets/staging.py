@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from commandline import RequestError
-from features_cache.locks import Lock
+from features_cache.storage import Lock
 
 UNFINISHED = ".unfinished"
 

@@ -14,7 +14,7 @@ from analysis.options import AnalysisOptions
 from analysis.report import build
 from analysis.results import Results, Run, load
 from bench.made_runs import MadeRun, made_clips, make_run
-from features_cache import bring
+from features_cache import external
 from train.runs import RunFolder, digest, find, write_config, write_predictions
 
 Row = tuple[str, str, int, str, Sequence[float]]  # clip_id, group, fold, target, probabilities
@@ -109,10 +109,10 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
             soundfile.write(audio / f"{clip}.wav", tone, 8000)
         table.loc[row, "path"] = str(audio / f"{clip}.wav")
     cache = root / "data" / "tones" / "features"
-    bring.create_cache(cache, table, dataset="tones", sample_rate=8000, duration=1.0)
+    external.create_cache(cache, table, dataset="tones", sample_rate=8000, duration=1.0)
     rng, ids = np.random.default_rng(0), table["clip_id"].tolist()
     seconds = np.linspace(0, 1, 30)
-    bring.create_feature(
+    external.write_feature(
         cache,
         "mel",
         rng.normal(size=(40, 16, 30)),
@@ -121,7 +121,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
         row_unit="Hz",
         frame_axis=seconds,
     )
-    bring.create_feature(cache, "rms", rng.random((40, 1, 30)), ids, frame_axis=seconds)
+    external.write_feature(cache, "rms", rng.random((40, 1, 30)), ids, frame_axis=seconds)
     for made in (
         MadeRun(features="mel", skill=0.8),
         MadeRun(features="mel+rms", skill=0.6),

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from analysis import cached, media, pictures, sounds
 from analysis.browser import Clips
-from features_cache import Cache, bring
+from features_cache import Cache, external
 
 RATE = 8000
 
@@ -36,9 +36,9 @@ def cache(tmp_path: Path) -> Cache:
     )
     both = pd.concat([table.assign(copy_of="", alteration=""), copy], ignore_index=True).assign(group="")
     both["group"] = both["clip_id"].str[:2]
-    bring.create_cache(folder, both)
-    bring.create_feature(folder, "mel", np.random.default_rng(0).normal(size=(6, 90, 300)), ids)
-    bring.create_feature(folder, "rms", np.ones((5, 1, 30)), ids[:5])
+    external.create_cache(folder, both)
+    external.write_feature(folder, "mel", np.random.default_rng(0).normal(size=(6, 90, 300)), ids)
+    external.write_feature(folder, "rms", np.ones((5, 1, 30)), ids[:5])
     return Cache(folder)
 
 

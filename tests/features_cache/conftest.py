@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features_cache import Cache, bring
+from features_cache import Cache, external
 
 CLIPS = [f"clip{number}" for number in range(8)]
 
@@ -27,6 +27,6 @@ def values():
 def cache(tmp_path, table, values):
     """With one feature, `mine`, (4, 5)."""
     folder = tmp_path / "brought"
-    bring.create_cache(folder, table, sample_rate=8000, duration=1.0)
-    bring.create_feature(folder, "mine", values, CLIPS, units="dB")
+    external.create_cache(folder, table, sample_rate=8000, duration=1.0)
+    external.write_feature(folder, "mine", values, CLIPS, units="dB")
     return Cache(folder)

@@ -15,7 +15,7 @@ from commandline import RequestError
 from features_cache import Cache, UnreadableClips
 from features_cache.claims import RunIsGone, Writing, boot_id, claimed, claims
 from features_cache.layout import read_header
-from features_cache.locks import FOLDER
+from features_cache.storage import LOCKS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ def claim(cache, features=("mine",), rows=(0, 8), wait=False):
 
 
 def markers(cache):
-    return list((cache.folder / FOLDER).glob("run-*"))
+    return list((cache.folder / LOCKS).glob("run-*"))
 
 
 def kill_a_run(cache, *, boot=None):
@@ -38,7 +38,7 @@ def kill_a_run(cache, *, boot=None):
             os.kill(os.getpid(), signal.SIGKILL)
         """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=False)
-    (marker,) = (cache.folder / FOLDER).glob("run-*.json")
+    (marker,) = (cache.folder / LOCKS).glob("run-*.json")
     if boot:
         marker.write_text(json.dumps(json.loads(marker.read_text()) | {"boot": boot}))
 
@@ -142,7 +142,7 @@ def test_a_worker_stops_when_its_run_is_gone(cache):
 def test_a_run_waits_for_the_clip_that_an_orphan_is_writing(cache):
     """The worker of a dead run is in the middle of a clip: the next is admitted when it is written."""
     kill_a_run(cache)
-    (marker,) = (cache.folder / FOLDER).glob("run-*.json")
+    (marker,) = (cache.folder / LOCKS).glob("run-*.json")
     code = f"""
         import fcntl, time
         file = open({str(marker.with_suffix(".writing"))!r}, "r+")

@@ -10,7 +10,6 @@ from features_cache import Cache
 from features_cache.__main__ import FileOptions, ShareOptions, export, import_, info, verify
 from features_cache.index import read_index, refresh
 from features_cache.layout import read_header
-from features_cache.state import forget
 from pipeline.options import DatasetOptions
 
 
@@ -37,7 +36,7 @@ def test_info_tells_of_damage_and_of_rows_that_belong_to_no_clip(cache, capsys):
 
 def test_verify_ends_with_1_where_something_is_damaged(cache, capsys):
     assert verify(options(cache)) == 0
-    assert "mine: 8 clips sound" in capsys.readouterr().out
+    assert "mine: 8 clips intact" in capsys.readouterr().out
     file = read_header(cache.folder / "mine.h5")
     with file.path.open("r+b") as opened:
         opened.seek(file.values_offset)
@@ -56,13 +55,12 @@ def test_export_import_and_verify_of_the_file(cache, tmp_path, capsys):
     assert export(options(cache, file=file)) == 0
     assert verify(options(cache, file=file)) == 0
     import_(FileOptions(dataset="brought", data=tmp_path / "data", file=file))
-    assert "sound" in capsys.readouterr().out
+    assert "intact" in capsys.readouterr().out
     assert Cache(tmp_path / "data" / "brought" / "features").readable(["mine"]).all()
 
 
 def test_clips_that_are_not_done_are_no_failure(cache):
-
-    forget(read_header(cache.folder / "mine.h5"), np.array([1]))
+    read_header(cache.folder / "mine.h5").forget(np.array([1]))
     assert verify(options(cache)) == 0
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache import Cache, bring
+from features_cache import Cache, external
 from features_cache.hdf5 import CHUNK
 from features_cache.index import COLUMNS, read_clips, read_index, refresh, stored_ids, write_clips
 from features_cache.table import complete, with_sources
@@ -76,6 +76,6 @@ def test_a_long_table_of_any_text_comes_back_and_repeated_texts_are_one_object(t
 
 
 def test_ids_are_stored_as_utf_8(tmp_path):
-    bring.create_cache(tmp_path / "new", {"clip_id": ["é", "aaa"], "label": ["x", "y"], "fold": [1, 2]})
+    external.create_cache(tmp_path / "new", {"clip_id": ["é", "aaa"], "label": ["x", "y"], "fold": [1, 2]})
     clips, _ = read_index(tmp_path / "new")
     assert stored_ids(clips).tolist() == ["é".encode(), b"aaa"]

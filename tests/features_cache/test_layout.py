@@ -7,8 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
+from features_cache import layout
 from features_cache.hdf5 import DamagedFile, opened
 from features_cache.layout import read_header
+from features_cache.state import intact, state_word
 
 UNCHUNKED = {"values", "state"}
 
@@ -77,3 +79,41 @@ def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
         file.write(bytes(4096))
     with pytest.raises(DamagedFile, match="frame_axis is damaged"), opened(path):
         read_header(path).frame_axis  # noqa: B018
+
+
+@pytest.fixture
+def file(cache):
+    return read_header(cache.folder / "mine.h5")
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes):
+    before = file.map().copy(), file.map(state=True).copy()
+    whole, done = layout.write_at, []
+
+    def stops(descriptor, data, offset):
+        if len(done) == writes:
+            raise KeyboardInterrupt
+        done.append(offset)
+        whole(descriptor, data, offset)
+
+    monkeypatch.setattr(layout, "write_at", stops)
+    values = before[0][3] + np.float16(1)
+    with file.path.open("r+b", buffering=0) as opened, pytest.raises(KeyboardInterrupt):
+        file.write_clip(opened.fileno(), 3, values, state_word(7, values))
+    states = file.map(state=True)
+    assert states[3] == (0 if writes else before[1][3])
+    others = np.arange(8) != 3
+    np.testing.assert_array_equal(states[others], before[1][others])
+    np.testing.assert_array_equal(file.map()[others], before[0][others])
+
+
+def test_forgotten_clips_have_state_0_and_damaged_ones_are_not_intact(file):
+    states = file.map(state=True).copy()
+    assert intact(file.map(), range(8), states).all()
+    with file.path.open("r+b") as opened:
+        opened.seek(file.values_offset + 5 * file.clip_bytes)
+        opened.write(b"\xff")
+    assert intact(file.map(), range(8), states).tolist() == [True] * 5 + [False] + [True] * 2
+    file.forget(np.array([1, 6]))
+    assert np.flatnonzero(file.map(state=True) == 0).tolist() == [1, 6]

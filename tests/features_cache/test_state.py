@@ -1,16 +1,52 @@
-"""The state word: what it says, and that a kill between any two writes leaves a clip not done."""
+"""Fingerprint, state word and CRC: whether a clip is done and intact."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from features_cache import state
-from features_cache.layout import read_header
-from features_cache.state import CRC, FINGERPRINT, forget, intact, state_word, states_at, write_clip
+from features_cache.state import (
+    CRC,
+    FINGERPRINT,
+    clip_keys,
+    clip_status,
+    feature_key,
+    fingerprints,
+    state_word,
+)
+
+CLIP = {"clip_id": "a", "alteration": "", "source_hash": "00ff"}
+FEATURE = {"feature": "mel", "parameters": '{"n_mels": 128}', "code_version": 1, "dtype": "float16"}
+KNOWN = 3235863038  # of these: a cache made today is read tomorrow
+AUDIO = {"sample_rate": 44100, "samples": 220500}
 
 
-@pytest.fixture
-def file(cache):
-    return read_header(cache.folder / "mine.h5")
+def fingerprint(**change):
+    clip = pd.DataFrame([CLIP | {key: value for key, value in change.items() if key in CLIP}])
+    feature = FEATURE | {key: value for key, value in change.items() if key in FEATURE}
+    audio = AUDIO | {key: value for key, value in change.items() if key in AUDIO}
+    return int(fingerprints(clip_keys(clip), feature_key(feature, audio))[0])
+
+
+@pytest.mark.parametrize("name", [*CLIP, *FEATURE, *AUDIO])
+def test_everything_that_values_depend_on_is_covered(name):
+    given = (CLIP | FEATURE | AUDIO)[name]
+    assert fingerprint(**{name: given + 1 if isinstance(given, int) else given + "x"}) != fingerprint()
+
+
+def test_neighbouring_columns_do_not_run_together():
+    assert fingerprint(clip_id="ab", alteration="") != fingerprint(clip_id="a", alteration="b")
+
+
+def test_it_is_never_zero_and_spreads_evenly():
+    keys = np.arange(1 << 16, dtype=np.uint64)
+    told = fingerprints(np.append(keys, np.uint64(7)), np.uint64(7))
+    assert told.min() >= 1
+    assert told.max() < 1 << 32
+    assert len(np.unique(told)) > 0.9999 * len(keys)
+
+
+def test_it_stays_the_same_from_version_to_version():
+    assert fingerprint() == KNOWN
 
 
 def test_a_word_is_the_fingerprint_above_the_crc():
@@ -19,39 +55,17 @@ def test_a_word_is_the_fingerprint_above_the_crc():
     assert word & CRC == 0xCBF43926  # the CRC-32 of these digits in every textbook
 
 
-@pytest.mark.parametrize("writes", [0, 1, 2])
-def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes):
-    before = file.map().copy(), file.map(state=True).copy()
-    whole, done = state.write_at, []
-
-    def stops(descriptor, data, offset):
-        if len(done) == writes:
-            raise KeyboardInterrupt
-        done.append(offset)
-        whole(descriptor, data, offset)
-
-    monkeypatch.setattr(state, "write_at", stops)
-    values = before[0][3] + np.float16(1)
-    with file.path.open("r+b", buffering=0) as opened, pytest.raises(KeyboardInterrupt):
-        write_clip(opened.fileno(), file, 3, values, state_word(7, values))
-    states = file.map(state=True)
-    assert states[3] == (0 if writes else before[1][3])
-    others = np.arange(8) != 3
-    np.testing.assert_array_equal(states[others], before[1][others])
-    np.testing.assert_array_equal(file.map()[others], before[0][others])
-
-
-def test_forgotten_clips_have_state_0_and_damaged_ones_are_not_intact(file):
-    states = file.map(state=True).copy()
-    assert intact(file.map(), range(8), states).all()
-    with file.path.open("r+b") as opened:
-        opened.seek(file.values_offset + 5 * file.clip_bytes)
-        opened.write(b"\xff")
-    assert intact(file.map(), range(8), states).tolist() == [True] * 5 + [False] + [True] * 2
-    forget(file, np.array([1, 6]))
-    assert np.flatnonzero(file.map(state=True) == 0).tolist() == [1, 6]
-
-
-def test_a_clip_without_a_row_has_state_0():
-    states = np.array([5, 6, 7], np.uint64)
-    assert states_at(states, np.array([2, -1, 0])).tolist() == [7, 0, 5]
+def test_a_clip_is_missing_outdated_damaged_or_done():
+    values = np.arange(8, dtype=np.float32).reshape(4, 2)
+    states = np.array([0, *(state_word(7, values[row]) for row in (1, 2, 3))], np.uint64)
+    values[3] += 1
+    rows, expected = np.array([0, 1, 2, 3, -1]), np.array([7, 7, 8, 7, 7], np.uint64)
+    status = clip_status(states, rows, expected, values)
+    assert status.states.tolist() == [*states.tolist(), 0]
+    assert status.missing.tolist() == [True, False, False, False, True]
+    assert status.done.tolist() == [False, True, False, False, False]
+    assert status.outdated.tolist() == [False, False, True, False, False]
+    assert status.damaged.tolist() == [False, False, False, True, False]
+    assert clip_status(states, rows, expected).done.tolist() == [False, True, False, True, False]
+    unchecked = clip_status(states, rows, expected, values, np.zeros(5, bool))
+    assert unchecked.done.tolist() == [False, True, False, True, False]

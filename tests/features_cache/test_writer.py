@@ -1,4 +1,4 @@
-"""Writing: what is stored, files that cannot be made, systems that lack a call."""
+"""Writing: what is stored, what is kept of a file, files that cannot be made, systems that lack a call."""
 
 import os
 import subprocess
@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from commandline import RequestError
-from features_cache import Cache, bring
+from features_cache import Cache, external
 from features_cache.claims import claimed
+from features_cache.index import read_index, stored_ids
 from features_cache.layout import FeatureSpec, read_header
-from features_cache.locks import lock
-from features_cache.writer import ready, to_stored, written_to
+from features_cache.state import clip_keys
+from features_cache.storage import lock
+from features_cache.writer import ready, stored_clips, to_stored, written_to
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = [f"clip{number}" for number in range(8)]
@@ -45,8 +47,8 @@ def test_a_system_without_the_calls_writes_the_same_bytes(tmp_path, table, value
         if folder == "without":
             for name in missing:
                 monkeypatch.delattr(os, name)
-        bring.create_cache(tmp_path / folder, table)
-        bring.create_feature(tmp_path / folder, "mine", values, CLIPS)
+        external.create_cache(tmp_path / folder, table)
+        external.write_feature(tmp_path / folder, "mine", values, CLIPS)
     one, other = (read_header(tmp_path / folder / "mine.h5") for folder in ("with", "without"))
     np.testing.assert_array_equal(one.map(), other.map())
     np.testing.assert_array_equal(one.map(state=True), other.map(state=True))
@@ -57,10 +59,10 @@ def test_a_file_that_the_disk_has_no_room_for_is_told_and_leaves_nothing(cache):
         import resource
         import numpy as np
         from commandline import RequestError
-        from features_cache import Cache, bring
+        from features_cache import Cache, external
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         try:
-            bring.create_feature({str(cache.folder)!r}, "large", np.zeros((8, 100, 300)), {CLIPS})
+            external.write_feature({str(cache.folder)!r}, "large", np.zeros((8, 100, 300)), {CLIPS})
         except RequestError as error:
             print(error)
         """
@@ -100,4 +102,66 @@ def test_a_draft_that_a_killed_run_left_is_removed(cache):
 def test_a_folder_that_cannot_be_written_is_told(tmp_path, table):
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match="cannot be written"):
-        bring.create_cache(tmp_path / "file" / "cache", table)
+        external.create_cache(tmp_path / "file" / "cache", table)
+
+
+@pytest.fixture
+def kept(cache):
+    """What the file of `mine` holds for a changed table or spec."""
+    clips, _ = read_index(cache.folder)
+    file = read_header(cache.folder / "mine.h5")
+    axes = file.row_axis, file.frame_axis
+
+    def found(order=range(8), change=None, **attributes):
+        table = clips.iloc[list(order)].reset_index(drop=True).assign(**(change or {}))
+        spec = FeatureSpec.of(file.attributes | attributes, *axes)
+        ids, keys = stored_ids(table), clip_keys(table)
+        return stored_clips(cache.folder, spec, ids, keys, slice(0, len(ids)))
+
+    return found
+
+
+def test_all_holds_where_nothing_changed(kept):
+    found = kept()
+    assert found.fits
+    assert found.done.all()
+    assert found.row_of.tolist() == list(range(8))
+
+
+def test_clips_are_found_in_another_order_and_the_file_does_not_fit(kept):
+    found = kept([4, 0, 7])
+    assert not found.fits
+    assert found.done.all()
+    assert found.row_of.tolist() == [4, 0, 7]
+
+
+def test_new_clips_and_other_audio_are_not_done(kept):
+    found = kept(change={"clip_id": ["new", *[f"clip{number}" for number in range(1, 8)]]})
+    assert found.row_of[0] == -1
+    assert found.done.tolist() == [False] + [True] * 7
+    assert not kept(change={"source_hash": "another"}).done.any()
+
+
+def test_another_type_is_named(kept):
+    found = kept(dtype="float32")
+    assert not found.done.any()
+    assert found.note == "mine.h5 has dtype float16, asked for is dtype float32"
+
+
+def test_damage_is_not_done_and_counted(cache, kept):
+    file = read_header(cache.folder / "mine.h5")
+    with file.path.open("r+b") as opened:
+        opened.seek(file.values_offset + 2 * file.clip_bytes)
+        opened.write(b"\xff")
+    found = kept()
+    assert np.flatnonzero(found.damaged).tolist() == np.flatnonzero(~found.done).tolist() == [2]
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_no_file_or_one_that_cannot_be_read_holds_nothing(cache, kept, content):
+    path = cache.folder / "mine.h5"
+    path.unlink() if content is None else path.write_bytes(content)
+    found = kept()
+    assert found.file is None
+    assert not found.done.any()
+    assert ("cannot be read" in found.note) == (content is not None)

@@ -13,9 +13,9 @@ import soundfile
 
 from bench.changing import SAMPLE_RATE
 from commandline import RequestError
-from features_cache import bring
+from features_cache import external
 from features_cache.claims import claimed
-from features_cache.locks import lock
+from features_cache.storage import lock
 from pipeline import extract
 from pipeline.request import part_of, request
 from tests.pipeline.extraction import anew, cache, options, run, stored
@@ -127,6 +127,6 @@ def test_parts_run_side_by_side_and_one_waits_for_the_other(sounds):
 
 def test_a_cache_without_audio_is_used_as_it_is(sounds, tmp_path):
     table = {"clip_id": ["a"], "label": ["x"], "fold": [1]}
-    bring.create_cache(tmp_path / "brought", table, sample_rate=8000, duration=1)
+    external.create_cache(tmp_path / "brought", table, sample_rate=8000, duration=1)
     with pytest.raises(RequestError, match="no audio"):
         request(options(sounds, dataset=str(tmp_path / "brought")))

@@ -1,4 +1,4 @@
-"""Parts of one cache, as an array of jobs fills them: prepared once, four at the same time, nothing twice."""
+"""Split of one cache, as an array of jobs fills them: prepared once, four at the same time, nothing twice."""
 
 import multiprocessing
 import random

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from commandline import RequestError
-from features_cache import UnreadableClips, state
+from features_cache import UnreadableClips, layout
 from pipeline import extract
 from pipeline.features import REGISTRY
 from pipeline.request import request
@@ -136,8 +136,8 @@ def test_a_disk_that_fails_in_the_middle_stops_cleanly_and_a_second_run_goes_on(
             raise OSError(errno.ENOSPC, "No space left on device")
         storage_write(descriptor, data, offset)
 
-    storage_write = state.write_at
-    monkeypatch.setattr(state, "write_at", full)
+    storage_write = layout.write_at
+    monkeypatch.setattr(layout, "write_at", full)
     assert extract.run(options(sounds)) == 1
     assert "stopped: [Errno 28] No space left on device; what is done stays done" in capsys.readouterr().err
     monkeypatch.undo()

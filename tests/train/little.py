@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features_cache import bring
+from features_cache import external
 from train.options import RunOptions
 
 CLASSES = ("bell", "cat", "dog", "rain")
@@ -32,17 +32,17 @@ def clip_table() -> pd.DataFrame:
 
 def fill(folder: Path, table: pd.DataFrame) -> Path:
     """`mel` tells the classes apart by their rows, `chroma` by theirs but less, `blank` not at all."""
-    bring.create_cache(folder, table, sample_rate=8000, duration=0.5)
+    external.create_cache(folder, table, sample_rate=8000, duration=0.5)
     chance = np.random.default_rng(7)
     number = np.array([CLASSES.index(label) for label in table["label"]])
     band = np.arange(ROWS)[None] // 4 == number[:, None]  # each class four rows of its own
     noise = chance.normal(size=(3, len(table), ROWS, FRAMES))
     mel = 4.0 * band[:, :, None] + noise[0] - 20
     chroma = 1.0 * band[:, :12, None] + noise[1, :, :12]
-    bring.create_feature(folder, "mel", mel, table["clip_id"], units="dB", row_unit="Hz")
-    bring.create_feature(folder, "chroma", chroma, table["clip_id"], row_unit="pitch class")
-    bring.create_feature(folder, "blank", noise[2, :, :1], table["clip_id"])
-    bring.create_feature(folder, "waveform", chance.normal(size=(len(table), 1, 4000)), table["clip_id"])
+    external.write_feature(folder, "mel", mel, table["clip_id"], units="dB", row_unit="Hz")
+    external.write_feature(folder, "chroma", chroma, table["clip_id"], row_unit="pitch class")
+    external.write_feature(folder, "blank", noise[2, :, :1], table["clip_id"])
+    external.write_feature(folder, "waveform", chance.normal(size=(len(table), 1, 4000)), table["clip_id"])
     return folder
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from commandline import RequestError, words
-from features_cache.locks import Lock
+from features_cache.storage import Lock
 from tests.train.little import little_options
 from train import checkpoint, plan, run, runs
 from train.options import RunOptions

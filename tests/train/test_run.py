@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from commandline import RequestError, parse
-from features_cache import bring
+from features_cache import external
 from features_cache.index import read_index, write_index
 from tests.train.little import CLASSES, clip_table, fill
 from train import checkpoint, loop, memory, plan, run, runs, summary
@@ -114,7 +114,7 @@ def test_another_configuration_never_touches_a_folder(options):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"features": "mell"}, r"lacks mell.*did you mean 'mel'.*no audio.*create_feature"),
+        ({"features": "mell"}, r"lacks mell.*did you mean 'mel'.*no audio.*write_feature"),
         ({"features": "mel+mfcc"}, r"lacks mfcc "),
         ({"features": "mel:3-16"}, "rows 0 to 15"),
         ({"features": "mel chroma"}, "expected one feature set"),
@@ -148,8 +148,8 @@ def test_a_wrong_request_is_told_before_anything_is_written(options, tmp_path, c
 
 
 def little(folder: Path, table: pd.DataFrame) -> str:
-    bring.create_cache(folder, table)
-    bring.create_feature(
+    external.create_cache(folder, table)
+    external.write_feature(
         folder, "mel", np.random.default_rng(0).normal(size=(len(table), 4, 5)), table["clip_id"]
     )
     return str(folder)

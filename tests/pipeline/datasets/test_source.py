@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from commandline import RequestError
-from features_cache import bring
+from features_cache import external
 from pipeline.datasets import load
 from pipeline.datasets.categories import ESC50, categories_of
 from pipeline.datasets.command import run, summary
@@ -54,7 +54,7 @@ def test_a_file_that_is_no_table_is_told(tmp_path):
 
 def test_a_cache_is_used_as_it_is_without_audio(tmp_path):
     table = {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2], "group": ["g", "h"]}
-    bring.create_cache(tmp_path / "brought", table, sample_rate=8_000, duration=2.0)
+    external.create_cache(tmp_path / "brought", table, sample_rate=8_000, duration=2.0)
     dataset = load(str(tmp_path / "brought"), tmp_path / "data")
     assert dataset.table["clip_id"].tolist() == ["a", "b"]
     assert (dataset.name, dataset.samples, dataset.source) == ("brought", 16_000, "brought")

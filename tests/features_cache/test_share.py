@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 
 from commandline import RequestError
-from features_cache import Cache, bring
+from features_cache import Cache, external
 from features_cache.layout import read_header
-from features_cache.tools.share import export, import_, verify_export
-from features_cache.tools.verify import verify
+from features_cache.share import export, import_, verify_export
+from features_cache.verify import verify
 
 CLIPS = [f"clip{number}" for number in range(8)]
 
 
 @pytest.fixture
 def shared(cache, values, tmp_path):
-    bring.create_feature(cache.folder, "some", values[:5], CLIPS[:5])
+    external.write_feature(cache.folder, "some", values[:5], CLIPS[:5])
     target = tmp_path / "shared.h5"
     assert export(cache.folder, ["mine", "some"], target) == 0
     return target
@@ -30,7 +30,7 @@ def test_what_is_imported_equals_what_was_exported_bit_for_bit(cache, shared, tm
         assert one.attributes == other.attributes
         assert one.row_axis.tolist() == other.row_axis.tolist()
     assert Cache(tmp_path / "new").clips.equals(cache.clips)
-    assert all(one.sound for one in verify(tmp_path / "new"))
+    assert all(one.intact for one in verify(tmp_path / "new"))
     assert verify_export(shared) == []
 
 
@@ -49,7 +49,7 @@ def test_features_join_a_cache_that_is_there_and_none_is_overwritten(cache, shar
 
 
 def test_another_cache_is_not_mixed_with(shared, tmp_path, table):
-    bring.create_cache(tmp_path / "other", table, sample_rate=44100, duration=1.0)
+    external.create_cache(tmp_path / "other", table, sample_rate=44100, duration=1.0)
     with pytest.raises(RequestError, match="give NAME="):
         import_(shared, tmp_path / "other")
 

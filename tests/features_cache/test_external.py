@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from commandline import RequestError
-from features_cache import Cache, bring
+from features_cache import Cache, external
 
 CLIPS = [f"clip{number}" for number in range(8)]
 
@@ -19,14 +19,14 @@ def test_values_come_back_by_id_as_they_were_given(cache, values):
 @pytest.mark.parametrize("shape", [(8,), (8, 6), (8, 6, 2)])
 def test_vectors_and_numbers_become_maps(cache, shape):
     values = np.arange(np.prod(shape), dtype=float).reshape(shape)
-    bring.create_feature(cache.folder, "vector", values, CLIPS, dtype="float32")
+    external.write_feature(cache.folder, "vector", values, CLIPS, dtype="float32")
     read = cache.read("vector", CLIPS)
     assert read.shape == (*shape, 1, 1)[:3]
     np.testing.assert_array_equal(read.ravel(), values.ravel())
 
 
 def test_clips_that_are_not_given_are_not_done(cache, values):
-    bring.create_feature(cache.folder, "some", values[:3], ["clip6", "clip1", "clip3"])
+    external.write_feature(cache.folder, "some", values[:3], ["clip6", "clip1", "clip3"])
     assert cache.readable(["some"]).tolist() == [False, True, False, True, False, False, True, False]
     np.testing.assert_array_equal(cache.read("some", ["clip6"])[0], values[0].astype(np.float16))
 
@@ -50,7 +50,7 @@ def test_what_is_wrong_is_refused_with_the_reason_and_leaves_nothing(cache, give
     before = sorted(cache.folder.iterdir())
     arguments = {"name": "new", "values": np.zeros((8, 2)), "clip_ids": CLIPS} | given
     with pytest.raises(RequestError, match=message):
-        bring.create_feature(cache.folder, **arguments)
+        external.write_feature(cache.folder, **arguments)
     assert [path for path in sorted(cache.folder.iterdir()) if path.name != "locks"] == [
         path for path in before if path.name != "locks"
     ]
@@ -59,12 +59,12 @@ def test_what_is_wrong_is_refused_with_the_reason_and_leaves_nothing(cache, give
 
 def test_a_cache_is_not_made_over_another(cache, table):
     with pytest.raises(RequestError, match="is a cache already"):
-        bring.create_cache(cache.folder, table)
+        external.create_cache(cache.folder, table)
 
 
 def test_a_cache_needs_ids_labels_and_folds(tmp_path):
     with pytest.raises(RequestError, match="lacks the columns label, fold"):
-        bring.create_cache(tmp_path / "new", {"clip_id": ["a"]})
+        external.create_cache(tmp_path / "new", {"clip_id": ["a"]})
 
 
 def test_a_cache_without_audio_says_what_it_can(cache):

@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from features_cache import Cache, bring
+from features_cache import Cache, external
+from features_cache.info import describe
 from features_cache.layout import read_header
-from features_cache.state import forget
-from features_cache.tools.failures import write_failures
-from features_cache.tools.info import describe
+from features_cache.records import write_failures
 
 CLIPS = [f"clip{number}" for number in range(8)]
 
@@ -21,14 +20,14 @@ def columns(cache, name):
 def test_rounding_is_half_the_distance_between_neighbouring_numbers(cache):
     for name, dtype, largest, error in [("a", "float16", 1.5, "0.0005"), ("b", "float32", 1.5, "6e-08")]:
         values = np.full((8, 2), largest)
-        bring.create_feature(cache.folder, name, values, CLIPS, dtype=dtype)
+        external.write_feature(cache.folder, name, values, CLIPS, dtype=dtype)
         assert columns(cache, name)[5:7] == [dtype, error]
 
 
 def test_clips_that_are_not_done_are_not_counted(cache):
-    forget(read_header(cache.folder / "mine.h5"), np.array([1, 2]))
+    read_header(cache.folder / "mine.h5").forget(np.array([1, 2]))
     assert columns(cache, "mine")[3] == "6"
-    forget(read_header(cache.folder / "mine.h5"), np.arange(8))
+    read_header(cache.folder / "mine.h5").forget(np.arange(8))
     assert columns(cache, "mine")[3] == "0"
     assert columns(cache, "mine")[6] == "-"  # nothing to tell the rounding from
 

@@ -5,10 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from features_cache import bring
+from features_cache import external
 from features_cache.layout import read_header
-from features_cache.state import forget
-from features_cache.tools.verify import verify
+from features_cache.verify import verify
 
 CLIPS = [f"clip{number}" for number in range(8)]
 
@@ -25,9 +24,9 @@ def flip(path, place):
         file.write(bytes([byte ^ 1]))
 
 
-def test_a_sound_cache_is_sound(cache):
-    assert all(one.sound for one in verify(cache.folder))
-    assert str(verdict(cache)) == "mine: 8 clips sound"
+def test_an_undamaged_cache_is_intact(cache):
+    assert all(one.intact for one in verify(cache.folder))
+    assert str(verdict(cache)) == "mine: 8 clips intact"
 
 
 def test_a_flipped_bit_in_values_names_clip_and_feature(cache):
@@ -41,14 +40,14 @@ def test_a_flipped_bit_in_values_names_clip_and_feature(cache):
 def test_a_damaged_state_word_counts_as_not_done(cache, bit):
     file = read_header(cache.folder / "mine.h5")
     flip(file.path, file.state_offset + 8 * 2 + bit)
-    assert not verdict(cache).sound
+    assert not verdict(cache).intact
     assert verdict(cache).done == 7
 
 
 def test_clips_that_are_missing_are_no_damage(cache):
-    forget(read_header(cache.folder / "mine.h5"), np.array([1, 2]))
+    read_header(cache.folder / "mine.h5").forget(np.array([1, 2]))
     assert verdict(cache).missing == ("clip1", "clip2")
-    assert verdict(cache).sound
+    assert verdict(cache).intact
 
 
 @pytest.mark.parametrize("name", ["mine.h5", "index.h5"])
@@ -61,15 +60,15 @@ def test_a_truncated_file_is_named(cache, name, length):
 
 def test_a_file_of_another_cache_is_named(cache, tmp_path, table, values):
     other = tmp_path / "other"
-    bring.create_cache(other, table | {"clip_id": [f"other{number}" for number in range(8)]})
-    bring.create_feature(other, "mine", values, [f"other{number}" for number in range(8)])
+    external.create_cache(other, table | {"clip_id": [f"other{number}" for number in range(8)]})
+    external.write_feature(other, "mine", values, [f"other{number}" for number in range(8)])
     shutil.copy(other / "mine.h5", cache.folder / "mine.h5")
     assert verdict(cache).error == "mine.h5 holds no clip of this cache: a file of another one"
 
 
 def test_a_file_of_the_same_clips_with_other_settings_is_found(cache, tmp_path, table, values):
     other = tmp_path / "other"
-    bring.create_cache(other, table, sample_rate=22050, duration=1.0)
-    bring.create_feature(other, "mine", values, CLIPS)
+    external.create_cache(other, table, sample_rate=22050, duration=1.0)
+    external.write_feature(other, "mine", values, CLIPS)
     shutil.copy(other / "mine.h5", cache.folder / "mine.h5")
-    assert verdict(cache).foreign == tuple(CLIPS)
+    assert verdict(cache).outdated == tuple(CLIPS)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commandline import RequestError
-from features_cache.parts import Parts, drop_leaking, fold_parts, validation_groups
+from features_cache.splits import Split, drop_leaking, fold_split, validation_groups
 
 
 def clip_table(labels: list[str], groups: list[str], folds: list[int], copies: int = 0) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def groups_of(table: pd.DataFrame, ids: np.ndarray) -> set[str]:
     return set(table.set_index("clip_id").loc[list(ids), "group"])
 
 
-def check_no_leak(table: pd.DataFrame, fold: int, parts: Parts) -> None:
+def check_no_leak(table: pd.DataFrame, fold: int, parts: Split) -> None:
     originals = table[table["copy_of"] == ""]
     statistics, val, test = set(parts.statistics), set(parts.val), set(parts.test)
     left_out = set(parts.left_out)
@@ -57,10 +57,10 @@ def check_no_leak(table: pd.DataFrame, fold: int, parts: Parts) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(tables(), st.sampled_from(["none", "next", "group"]), st.integers(0, 3))
-def test_parts_are_disjoint_by_group_and_cover_every_original(table, val, seed):
+def test_a_split_is_disjoint_by_group_and_cover_every_original(table, val, seed):
     for fold in sorted(table["fold"].unique()):
         try:
-            parts = fold_parts(table, fold, val=val, seed=seed)
+            parts = fold_split(table, fold, val=val, seed=seed)
         except RequestError as error:
             assert "no clip" in str(error)  # too few groups for that protocol, said and not worked around
             continue
@@ -69,17 +69,17 @@ def test_parts_are_disjoint_by_group_and_cover_every_original(table, val, seed):
 
 def test_a_training_clip_of_a_tested_source_is_left_out_and_counted():
     table = clip_table(["a", "b"] * 4, ["x", "1", "2", "3", "x", "4", "5", "6"], [1, 1, 2, 2, 2, 3, 3, 3])
-    parts = fold_parts(table, 1)
+    parts = fold_split(table, 1)
     assert parts.left_out.tolist() == ["clip4"]
     assert parts.train.tolist() == ["clip2", "clip3", "clip5", "clip6", "clip7"]
-    assert fold_parts(table, 3).left_out.tolist() == []  # both clips of x are trained on there
+    assert fold_split(table, 3).left_out.tolist() == []  # both clips of x are trained on there
 
 
 def test_validation_takes_the_next_fold_around_the_end():
     table = clip_table(["a"] * 10, [str(number) for number in range(10)], [1, 2, 3, 4, 5] * 2)
     folds = table.set_index("clip_id")["fold"]
-    assert set(folds[fold_parts(table, 4, val="next").val]) == {5}
-    assert set(folds[fold_parts(table, 5, val="next").val]) == {1}
+    assert set(folds[fold_split(table, 4, val="next").val]) == {5}
+    assert set(folds[fold_split(table, 5, val="next").val]) == {1}
 
 
 def test_group_validation_takes_its_share_of_every_class_and_never_a_last_group():
@@ -93,9 +93,9 @@ def test_group_validation_takes_its_share_of_every_class_and_never_a_last_group(
 def test_group_validation_depends_on_the_seed_and_not_on_the_order_of_rows():
     groups = [str(number) for number in range(40)]
     table = clip_table(["a", "b"] * 20, groups, [1, 2, 3, 4] * 10)
-    first = set(fold_parts(table, 1, val="group", seed=0).val)
-    assert first == set(fold_parts(table[::-1], 1, val="group", seed=0).val)
-    assert first != set(fold_parts(table, 1, val="group", seed=1).val)
+    first = set(fold_split(table, 1, val="group", seed=0).val)
+    assert first == set(fold_split(table[::-1], 1, val="group", seed=0).val)
+    assert first != set(fold_split(table, 1, val="group", seed=1).val)
 
 
 def test_drop_leaking_drops_by_group():
@@ -113,5 +113,5 @@ def test_drop_leaking_drops_by_group():
 def test_what_cannot_be_done_is_told(request_, message):
     table = clip_table(["a"] * 4, list("wxyz"), [1, 1, 2, 2], copies=1)
     with pytest.raises(RequestError) as told:
-        fold_parts(table, **request_)
+        fold_split(table, **request_)
     assert message in str(told.value)

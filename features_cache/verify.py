@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features_cache import hdf5
-from features_cache.fingerprint import clip_keys, feature_key, fingerprints
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import feature_files, read_index, stored_ids
 from features_cache.layout import read_header
 from features_cache.location import INDEX
-from features_cache.state import FINGERPRINT, intact, states_at
+from features_cache.state import clip_keys, clip_status, feature_key, fingerprints
 
 
 @dataclass(frozen=True)
@@ -26,24 +25,24 @@ class Verdict:
     done: int = 0
     missing: tuple[str, ...] = ()
     """Ids of clips with state 0, or without a row."""
-    foreign: tuple[str, ...] = ()
-    """State words of something else than the index tells: other audio, another cache, damage of the word."""
+    outdated: tuple[str, ...] = ()
+    """Not made from what the index describes: other audio, another cache, or a damaged state word."""
     damaged: tuple[str, ...] = ()
-    """The bytes are not those that the state word speaks of."""
+    """The CRC of the bytes is not that of the state word."""
 
     @property
-    def sound(self) -> bool:
-        """Nothing here contradicts itself; clips that are missing do not."""
-        return not (self.error or self.foreign or self.damaged)
+    def intact(self) -> bool:
+        """Whether nothing is damaged or outdated; clips may be missing."""
+        return not (self.error or self.outdated or self.damaged)
 
     def __str__(self) -> str:
         if self.error:
             return self.error
-        lines = [f"{self.name}: {self.done} clips sound"]
+        lines = [f"{self.name}: {self.done} clips intact"]
         lines[0] += f", {len(self.missing)} not done" if self.missing else ""
         for clips, what in (
             (self.damaged, "damaged"),
-            (self.foreign, "not what the index describes, not done"),
+            (self.outdated, "not what the index describes, not done"),
         ):
             lines += [f"{self.name}: {clip} {what}" for clip in clips]
         return "\n".join(lines)
@@ -73,21 +72,18 @@ def verify_file(
         return Verdict(path.stem, error=str(damage))
     if not (row_of >= 0).any():
         return Verdict(path.stem, error=f"{path.name} holds no clip of this cache: a file of another one")
-    states = states_at(file.map(state=True), row_of)
     expected = fingerprints(keys, feature_key(file.attributes, settings))
-    done = states >> FINGERPRINT == expected
-    damaged = done.copy()
-    damaged[done] = ~intact(file.map(), row_of[done], states[done])
+    status = clip_status(file.map(state=True), row_of, expected, file.map())
 
     def named(mask: NDArray[np.bool_]) -> tuple[str, ...]:
         return tuple(clip.decode() for clip in ids[mask])
 
     return Verdict(
         path.stem,
-        done=int((done & ~damaged).sum()),
-        missing=named(states == 0),
-        foreign=named((states != 0) & ~done),
-        damaged=named(damaged),
+        done=int(status.done.sum()),
+        missing=named(status.missing),
+        outdated=named(status.outdated),
+        damaged=named(status.damaged),
     )
 
 

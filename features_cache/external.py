@@ -1,9 +1,9 @@
-"""Bring your own: features from an array, and caches of clips that have no audio here.
+"""External features: feature maps from an array, and caches of clips that have no audio here.
 
-    from features_cache import bring
+    from features_cache import external
 
-    bring.create_cache(folder, {"clip_id": ids, "label": labels, "fold": folds, "group": speakers})
-    bring.create_feature(folder, "embedding", vectors, ids)         # (B, D), (B, rows, frames)
+    external.create_cache(folder, {"clip_id": ids, "label": labels, "fold": folds, "group": speakers})
+    external.write_feature(folder, "embedding", vectors, ids)         # (B, D), (B, rows, frames)
 
     make train DATASET=<folder> FEATURES=embedding
 
@@ -20,12 +20,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from commandline import RequestError
-from features_cache.fingerprint import clip_keys, fingerprints
 from features_cache.index import read_index, refresh, stored_ids
 from features_cache.layout import FeatureSpec
-from features_cache.location import BROUGHT, is_cache
+from features_cache.location import EXTERNAL, is_cache
 from features_cache.names import Value, parse_channel
-from features_cache.state import state_word
+from features_cache.state import clip_keys, fingerprints, state_word
 from features_cache.table import complete, with_sources
 from features_cache.writer import install, to_stored
 
@@ -38,13 +37,22 @@ def create_cache(
     sample_rate: int = 0,
     duration: float = 0.0,
 ) -> None:
-    """A cache without features, of clips with `clip_id`, `label`, `fold` and what else CLIP_COLUMNS names."""
+    """Create a cache without features; `write_feature` adds them.
+
+    folder       of the new cache; RequestError where it is a cache already
+    table        one row a clip: `clip_id`, `label`, `fold`, and optionally `group` (the source recording;
+                 else every clip is its own), `category`, `path`, `copy_of`, `alteration`
+    dataset      the name in run folders and reports; by default the folder's
+    sample_rate  Hz, duration: seconds; 0 where the features have none
+
+        create_cache("data/speech", {"clip_id": ["a", "b"], "label": ["yes", "no"], "fold": [1, 2]})
+    """
     folder = Path(folder)
     if is_cache(folder):
         raise RequestError(f"{folder} is a cache already")
     settings = {
         "dataset": dataset or folder.name,
-        "source": BROUGHT,
+        "source": EXTERNAL,
         "synthetic": 0,
         "sample_rate": sample_rate,
         "samples": round(sample_rate * duration),
@@ -52,7 +60,7 @@ def create_cache(
     refresh(folder, with_sources(complete(table), None), settings)
 
 
-def create_feature(
+def write_feature(
     folder: Path,
     name: str,
     values: ArrayLike,
@@ -66,15 +74,26 @@ def create_feature(
     parameters: Mapping[str, Value] | None = None,
     dtype: str = "float16",
 ) -> None:
-    """The feature `name` from `values`: (B,), (B, rows) or (B, rows, frames), one row a clip id.
+    """Write an external feature into a cache, so that FEATURES= can name it.
+
+    folder      the cache
+    name        of the new feature, one word
+    values      (B,), (B, rows) or (B, rows, frames), one entry a clip id
+    clip_ids    (B,) ids of the cache's clips; those that are not given are left out of training
+    units       of the values; row_unit and frame_unit: of the axes
+    row_axis    (rows,) and frame_axis (frames,): what each row and frame stands for; by default its number
+    parameters  recorded in the file, part of every fingerprint
+    dtype       of the stored values, float16 or float32
 
     RequestError for another shape, unknown ids, ids that occur twice, NaN, infinity, overflow of `dtype`.
+
+        write_feature("data/speech", "embedding", np.zeros((2, 512)), ["a", "b"])
     """
     folder = Path(folder)
     clips, settings = read_index(folder)
     channel = parse_channel(name)
     if channel.rows or channel.parameters:
-        raise RequestError(f"{name!r}: a brought feature's name is one word")
+        raise RequestError(f"{name!r}: an external feature's name is one word")
     array = np.asanyarray(values)
     if array.ndim not in (1, 2, 3) or len(array) != len(clip_ids) or 0 in array.shape:
         raise RequestError(

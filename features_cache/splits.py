@@ -1,7 +1,7 @@
-"""Who trains, validates and tests: the parts of one fold without a leak.
+"""The train, validation and test split of one fold, without a leak.
 
 Pure functions of the clip table (`features_cache.table`). A group is one source recording; no two
-parts of a fold ever share one. Altered copies are only ever trained on.
+sides of a split ever share one. Altered copies are only ever trained on.
 """
 
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ from commandline import RequestError
 Val = Literal["none", "next", "group"]
 Ids = NDArray[np.object_]
 
-VALIDATION_SHARE = 0.15  # of the training groups, for VAL=group
+VALIDATION_FRACTION = 0.15  # of the training groups, for VAL=group
 NO_IDS: Ids = np.array([], dtype=object)
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Clip ids of one fold's parts; each keeps the table's order.
+class Split:
+    """Clip ids of one fold's split; each side keeps the table's order.
 
     `train` holds originals, then their altered copies. `statistics` are the originals in `train`:
     means and deviations come from them alone. `left_out` are originals of the training or
-    validation folds whose group also occurs in a part that is tested or validated.
+    validation folds whose group is also tested or validated.
     """
 
     train: Ids
@@ -36,8 +36,8 @@ class Parts:
     left_out: Ids = field(default_factory=lambda: NO_IDS)
 
 
-def fold_parts(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int = 0) -> Parts:
-    """The parts of the run in which `fold` is tested, by the protocol.
+def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int = 0) -> Split:
+    """The split in which `fold` is tested, by the protocol.
 
     `val` sets clips aside for early stopping: those of the next fold, or 15 % of the training groups
     (stratified, drawn from `seed`). The table's altered copies of the training clips are trained on too.
@@ -59,7 +59,7 @@ def fold_parts(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int =
         )
     used = {*train.index, *validation.index}
     copies = altered[altered["copy_of"].isin(set(train["clip_id"]))]
-    return Parts(
+    return Split(
         train=_ids(pd.concat([train, copies])),
         val=_ids(validation),
         test=_ids(test),
@@ -74,15 +74,15 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def validation_groups(
-    clips: pd.DataFrame, rng: np.random.Generator, share: float = VALIDATION_SHARE
+    clips: pd.DataFrame, rng: np.random.Generator, fraction: float = VALIDATION_FRACTION
 ) -> set[str]:
-    """A share of the groups, each class (a group's commonest) giving its part, none giving its last one."""
+    """A fraction of the groups, stratified by class (a group's commonest); no class gives its last one."""
     class_of = clips.groupby("group", sort=True)["label"].agg(lambda labels: labels.mode().iloc[0])
     shuffled = class_of.sample(frac=1, random_state=rng)
     groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}
-    wanted = {label: share * len(members) for label, members in groups.items()}
+    wanted = {label: fraction * len(members) for label, members in groups.items()}
     taken = {label: min(int(wanted[label]), len(groups[label]) - 1) for label in groups}
-    missing = max(1, round(share * len(class_of))) - sum(taken.values())
+    missing = max(1, round(fraction * len(class_of))) - sum(taken.values())
     for label in sorted(groups, key=lambda label: taken[label] - wanted[label]):  # largest remainder first
         if missing > 0 and taken[label] < len(groups[label]) - 1:
             taken[label] += 1
