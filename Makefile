@@ -2,7 +2,7 @@
 # Variables count only when given on this command line, and reach the module unread, in one word.
 #
 #: make demo        set up, synthesise a dataset, extract, train two feature sets, report: 3 minutes
-#: make test        set up and run the test suite
+#: make test        set up and run the test suite; ALL=1 also what is slow and rarely wrong
 #: make setup       only the environment, .venv
 #: make data        download, verify, unpack a dataset            python -m pipeline data
 #: make features    every feature of every clip, into the cache   python -m pipeline features
@@ -55,7 +55,7 @@ demo: $(environment)
 	@$(python) -m demo $(given)
 test: $(test_environment)
 	@$(python) -m commandline known $(given)
-	@$(python) -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(python) -m pytest -n auto --maxprocesses 4 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
 setup: $(environment)
 	@$(python) -m commandline known $(given)
 data: $(environment)

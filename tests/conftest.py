@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ESC10 = ROOT.parent / "shared" / "esc10"
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # test files run side by side, a process a core
 os.environ.pop("MAKEFLAGS", None)  # `make test` hands its own on; tests that call make start clean
 
 
