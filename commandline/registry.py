@@ -16,7 +16,7 @@ A registry whose entries carry more than the function wraps `register`:
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast, overload
 
 from commandline.errors import RequestError, nearest
 
@@ -39,6 +39,14 @@ class Registry(dict[str, Entry]):
 
     def __missing__(self, name: str) -> NoReturn:
         raise RequestError(nearest(self.subject, name, self))
+
+    @overload
+    def register(self, name: str | None = None) -> Callable[[Registered], Registered]: ...
+
+    @overload
+    def register(
+        self, name: str | None = None, *, entry: Callable[[Registered], Entry]
+    ) -> Callable[[Registered], Registered]: ...
 
     def register(
         self, name: str | None = None, entry: Callable[[Registered], Entry] | None = None

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from commandline import RequestError, nearest
+from commandline import Registry, RequestError
 from train.runs import AUGMENT_ALIASES, replace_file
 
 MASKS = 2  # of time and of frequency, as in SpecAugment's best policies
@@ -65,7 +65,7 @@ def _where(channels: tuple[str, ...], axes: tuple[str, ...], device: torch.devic
 
 Strength = float | tuple[int, int]
 Transform = Callable[..., Batch]  # (batch, strength, generator)
-AUGMENTS: dict[str, "Augmentation"] = {}
+AUGMENTS: Registry["Augmentation"] = Registry("augmentation")
 
 
 @dataclass(frozen=True)
@@ -112,14 +112,9 @@ def augment(
             return batch._replace(x=batch.x.flip(3).where(backwards.view(-1, 1, 1, 1), batch.x))
     """
 
-    def register(transform: Transform) -> Transform:
-        name = transform.__name__
-        if name in AUGMENTS:
-            raise ValueError(f"augmentation {name!r} is registered twice")
-        AUGMENTS[name] = Augmentation(name, transform, default, maximum, kinds)
-        return transform
-
-    return register
+    return AUGMENTS.register(
+        entry=lambda transform: Augmentation(transform.__name__, transform, default, maximum, kinds)
+    )
 
 
 # In time: every channel of a clip moves alike.
@@ -347,13 +342,12 @@ def parse(text: str, kind: str = "image") -> Augmenter:
     steps = []
     for part in text.replace(" ", "").split(",") if text not in ("", "none") else []:
         name, _, strength = part.partition("=")
-        name = AUGMENT_ALIASES.get(name, name)
-        if name not in AUGMENTS:
-            raise RequestError(nearest("augmentation", name, AUGMENTS))
-        entry = AUGMENTS[name]
+        entry = AUGMENTS[AUGMENT_ALIASES.get(name, name)]
         if kind not in entry.kinds:
             fitting = ", ".join(other.name for other in AUGMENTS.values() if kind in other.kinds)
-            raise RequestError(f"{name} is no augmentation for this model; these are: {fitting or 'none'}")
+            raise RequestError(
+                f"{entry.name} is no augmentation for this model; these are: {fitting or 'none'}"
+            )
         steps.append((entry, entry.strength(strength) if strength else entry.default))
     return Augmenter(tuple(steps))
 

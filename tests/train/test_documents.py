@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import lab
+from commandline import Registry
 from tests.train.sounds import CLASSES
 from train.augment import AUGMENTS, parse
 from train.models import MODELS, build
@@ -36,7 +37,7 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
 
 def test_the_examples_of_a_new_model_and_augmentation_work(monkeypatch):
     monkeypatch.setattr("train.models.registry.MODELS", dict(MODELS))
-    monkeypatch.setattr("train.augment.AUGMENTS", dict(AUGMENTS))
+    monkeypatch.setattr("train.augment.AUGMENTS", Registry("augmentation", AUGMENTS))
     model, augmentation = blocks("models.md")
     exec(model, {})
     exec(augmentation, {})

@@ -11,7 +11,7 @@ import pytest
 from commandline import RequestError
 from train.trackers import TRACKERS, Fold, Outcome, check, follow
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = {"features": "mel+mfcc", "model": "cnn4", "hash": "0123abcd", "note": "a first attempt"}
 HISTORY = [
     {"lr": 0.1, "train_loss": 2.0, "train_accuracy": 0.1},
