@@ -29,7 +29,7 @@ from train.augment import Augmenter
 from train.augment import parse as parse_augment
 from train.data import Positions, Shape, grid_of, row_axes, stored_shape
 from train.distributed import ALONE, World
-from train.models import Model, resolve, unfit
+from train.models import Model, changed_strides, resolve, unfit
 from train.options import (
     AUTO_AUGMENT,
     RunOptions,
@@ -40,6 +40,7 @@ from train.options import (
     without_unused,
 )
 from train.statistics import Survey, shared_survey
+from train.views import trained_shape
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Plan:
     classes: list[dict[str, str]]  # name and category, in the order of the probability columns
     grid: Shape
     augmenter: Augmenter
+    changed_strides: dict[str, list[int]]  # by train/models/strides.py
     path: Path
     hash: str
     family: str  # the same for other seeds
@@ -143,6 +145,7 @@ class Plan:
             "hash": self.hash,
             "family": self.family,
             "options": identity(options),
+            **({"changed_strides": self.changed_strides} if self.changed_strides else {}),
             "command": configuration(options),
             **fingerprint(self.cache, self.channels, self.table),
         }
@@ -179,13 +182,19 @@ def make(options: RunOptions) -> Plan:
         "options": identity(options) | {"augment": hashed} | _weights(options),
         **fingerprint(cache, channels, table),
     }
+    shape = trained_shape(augmenter, grid)
+    changed = changed_strides(options.model, len(channels), len(classes), shape)
+    if changed:  # where nothing is changed the hash stays what it was before there was a rule
+        content["options"] |= {"changed_strides": changed}
     hash_ = runs.digest(content)
     family = runs.digest(
         [{**content["options"], "seed": None}, content["cache"], content["clips"], options.tag]
     )
     label = runs.label(features, options.model, differences(asked, recipes.standard(asked.recipe)), hash_)
     path = options.runs / dataset_name(options.dataset, options.name) / label
-    plan = Plan(options, unused, model, cache, channels, table, classes, grid, augmenter, path, hash_, family)
+    plan = Plan(
+        options, unused, model, cache, channels, table, classes, grid, augmenter, changed, path, hash_, family
+    )
     if unknown := sorted(set(options.folds) - set(plan.folds)):
         raise RequestError(f"FOLDS={unknown[0]}: the folds are {' '.join(map(str, plan.folds))}")
     if len(plan.folds) < 2:

@@ -110,7 +110,7 @@ def agree_with(folder: RunFolder, chosen: Plan) -> dict[str, Any] | None:
         return known
     own, theirs = chosen.config(), known.get("options", {})
     changed = [name.upper() for name, value in own["options"].items() if theirs.get(name) != value]
-    changed += [name for name in ("cache", "clips") if known.get(name) != own[name]]
+    changed += [name for name in ("cache", "clips", "changed_strides") if known.get(name) != own.get(name)]
     raise RequestError(
         f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
         "and is left as it is: give TAG=… for a folder of its own"
@@ -150,7 +150,6 @@ class Training:
         self.plan, self.options, self.world, self.waiting = chosen, options, world, waiting
         network = fold.draw_network(chosen, waiting[0])
         self.shape = (options.batch, len(chosen.channels), *trained_shape(chosen.augmenter, chosen.grid))
-        self._refuse_small_grid(network)
         self.arithmetic = world.agree(self._recall(known, device) or self._choose(network, device))
         self.arithmetic.prepare()
         self.network = self.arithmetic.place(network)
@@ -218,17 +217,6 @@ class Training:
             self.arithmetic = Arithmetic(device)
             self.network = network.to(device)
             raise Failed(self._shortage()) from error
-
-    def _refuse_small_grid(self, network: nn.Module) -> None:
-        try:
-            with torch.no_grad():
-                network.eval()(torch.zeros(2, *self.shape[1:]))
-        except RuntimeError as error:
-            rows, frames = self.shape[2:]
-            reason = str(error).splitlines()[0]
-            raise RequestError(
-                f"{self.options.model} cannot take {rows}x{frames} ({reason}): give a larger GRID"
-            ) from None
 
     def _forecast(self) -> Forecast:
         """Of all folds that are to be trained; what continued ones have behind them is taken off by each."""

@@ -87,7 +87,8 @@ class Trained:
         else:
             shape = trained_shape(self.augmenter, self.grid)
         size = len(self.config["channels"]), len(self.classes), shape
-        network = assemble(self.config["model"], *size, beside=self.config["options"]["texture"])
+        beside, changed = self.config["options"]["texture"], self.config.get("changed_strides", {})
+        network = assemble(self.config["model"], *size, beside=beside, changed=changed)
         put_weights(network, state["network"], Path(origin))
         network = network.eval().to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         return Member(network, statistics)

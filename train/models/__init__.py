@@ -11,9 +11,9 @@ folder is imported here, which is what enters its models in the registry.
 import importlib
 import pkgutil
 
-from train.models.registry import MODELS, Model, build, model, resolve, unfit
+from train.models.registry import MODELS, Model, build, changed_strides, model, resolve, unfit
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["MODELS", "Model", "build", "model", "resolve", "unfit"]
+__all__ = ["MODELS", "Model", "build", "changed_strides", "model", "resolve", "unfit"]

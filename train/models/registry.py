@@ -4,12 +4,15 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from commandline import RequestError, nearest
+from train.models import strides
+from train.models.strides import Strides
 
 Kind = Literal["image", "wave", "linear"]
 Builder = Callable[..., nn.Module]
@@ -101,16 +104,54 @@ def build(
     shape: tuple[int, int],
     *,
     generator: torch.Generator | None = None,
+    changed: Strides | None = None,
     **options: Any,
 ) -> nn.Module:
     """The network called `name` (options in the name or as keywords), on the CPU, in training mode.
 
     shape: (rows, frames) of its input. Weights are drawn from `generator` (torch's own by default).
+    changed: strides as `changed_strides` once gave them, for weights trained so; None for the rule of today.
     """
     entry, named = resolve(name)
     network = entry.builder(channels, classes, shape, **{**named, **options})
+    if changed is None:
+        changed = changed_strides(name, channels, classes, shape, **options)
+    strides.apply(network, changed)
     initialise(network, generator)
     return network
+
+
+def changed_strides(
+    name: str, channels: int, classes: int, shape: tuple[int, int], **options: Any
+) -> dict[str, list[int]]:
+    """The strides that `build` lowers in this network at this shape, by the rule of train/models/strides.py.
+
+    RequestError where the network cannot take the shape.
+
+    >>> changed_strides("cnn8", 3, 50, (64, 216))
+    {'layers.7.0': [1, 1]}
+    """
+    entry, named = resolve(name)
+    if entry.kind == "linear":
+        return {}
+    try:
+        return dict(
+            _shortened(entry.builder, channels, classes, shape, tuple({**named, **options}.items()))
+        )
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        size = "x".join(map(str, shape))
+        raise RequestError(f"{name} cannot take {size} ({reason}): give a larger GRID") from None
+
+
+@cache
+def _shortened(
+    builder: Builder, channels: int, classes: int, shape: tuple[int, int], options: tuple[tuple[str, Any], ...]
+) -> dict[str, list[int]]:
+    """Found once for every fold, and every run of a sweep."""
+    with torch.random.fork_rng(devices=()):
+        network = builder(channels, classes, shape, **dict(options))
+    return strides.shortened(network, (channels, *shape))
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from train.models.registry import build, model
+from train.models.strides import Strides
 
 BANDS = 32  # rows are averaged in so many groups
 RHYTHMS = 8  # ranges of modulation frequency, from one period a clip up
@@ -107,9 +108,10 @@ def assemble(
     *,
     beside: str,
     generator: torch.Generator | None = None,
+    changed: Strides | None = None,
 ) -> nn.Module:
-    """The model called `name`, with a TextureNet beside it where `beside` is "on"."""
-    network = build(name, channels, classes, shape, generator=generator)
+    """The model called `name`, with a TextureNet beside it where `beside` is "on"; `changed` as for build."""
+    network = build(name, channels, classes, shape, generator=generator, changed=changed)
     if beside == "off":
         return network
     second = build("texture", channels, classes, shape, generator=generator)

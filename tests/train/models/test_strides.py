@@ -1,0 +1,101 @@
+"""No registered model strides an axis down to one position, at any grid that it accepts."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from commandline import RequestError
+from tests.train.poison import poisoned
+from train.models import MODELS, build, changed_strides
+
+GRIDS = [(64, 108), (64, 216), (128, 216), (128, 431), (16, 16), (8, 8)]
+IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
+WAVE = [name for name, entry in MODELS.items() if entry.kind == "wave"]
+SMALL = 2.0**-6  # of an output's size; bf16 rounds it by 2**-9
+
+
+def network(name, shape):
+    try:
+        return build(name, 2, 3, shape, generator=torch.Generator().manual_seed(0))
+    except RequestError as refused:
+        assert "cannot take" in str(refused) and min(shape) < 64, "every model takes 64x108 and more"
+        pytest.skip(str(refused))
+
+
+def convolutions(built):
+    return [layer for layer in built.modules() if isinstance(layer, nn.Conv1d | nn.Conv2d)]
+
+
+def watch(built):
+    """The convolutions' inputs and outputs of the next forward pass, and the gradients that come back."""
+    seen = []
+
+    def note(layer, inputs, output):
+        record = {"layer": layer, "x": inputs[0].detach().clone(), "y": output.detach().clone()}
+        seen.append(record)
+        if output.requires_grad:
+            output.register_hook(lambda gradient: record.update(gradient=gradient.detach().clone()))
+
+    for layer in convolutions(built):
+        layer.register_forward_hook(note)
+    return seen
+
+
+@pytest.mark.parametrize("shape", GRIDS)
+@pytest.mark.parametrize("name", IMAGE)
+def test_every_stride_has_more_positions_than_it_skips(name, shape):
+    built = network(name, shape).eval()
+    seen = watch(built)
+    with torch.no_grad():
+        built(torch.zeros(1, 2, *shape))
+    for record in seen:
+        sizes = record["x"].shape[2:]
+        assert all(step == 1 or size > step for step, size in zip(record["layer"].stride, sizes))
+
+
+@pytest.mark.parametrize("shape", [(64, 108), (16, 16), (8, 8)])
+@pytest.mark.parametrize("name", [*IMAGE, *WAVE])
+def test_every_convolution_is_right_in_bf16(name, shape):
+    """Output and weight gradient of each against fp32 on the same input, freed memory poisoned."""
+    if name in WAVE:
+        shape = (1, 125 * shape[0])
+    built = network(name, shape).train()
+    seen = watch(built)
+    x = torch.randn(2, 2, *shape, generator=torch.Generator().manual_seed(1))
+    with poisoned():
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = cross_entropy(built(x).float(), torch.arange(2))
+        loss.backward()
+    assert all(weight.grad.isfinite().all() for weight in built.parameters())
+    for record in seen:
+        layer, y, gradient = record["layer"], record["y"].float(), record["gradient"].float()
+        weight = layer.weight.detach().to(torch.bfloat16).float().requires_grad_()
+        call = nn.functional.conv1d if isinstance(layer, nn.Conv1d) else nn.functional.conv2d
+        exact = call(record["x"].bfloat16().float(), weight, None, layer.stride, layer.padding)
+        if layer.bias is not None:
+            exact = exact + layer.bias.detach().view(-1, *[1] * (exact.ndim - 2))
+        exact.backward(gradient)
+        assert (y - exact).norm() <= SMALL * exact.norm()
+        assert (layer.weight.grad - weight.grad).norm() <= SMALL * weight.grad.norm()
+
+
+def test_strides_are_changed_where_an_axis_would_end_and_nowhere_else():
+    at = {name: [changed_strides(name, 3, 10, grid) for grid in GRIDS[:4]] for name in IMAGE}
+    assert {name for name, found in at.items() if any(found)} == {"cnn8"}
+    assert at["cnn8"] == [{"layers.6.0": [2, 1], "layers.7.0": [1, 1]}, *[{"layers.7.0": [1, 1]}] * 2, {}]
+
+
+def test_weights_trained_before_the_rule_keep_their_strides():
+    old, new = (build("cnn8", 1, 3, (64, 216), changed=changed) for changed in ({}, None))
+    assert [layer.stride[1] for layer in convolutions(old)] == [2] * 8
+    new.load_state_dict(old.state_dict())
+    x = torch.randn(2, 1, 64, 216)
+    assert not torch.equal(old.eval()(x), new.eval()(x))
+
+
+def test_the_same_weights_are_drawn_whether_or_not_the_strides_were_looked_at():
+    torch.manual_seed(3)
+    first = build("cnn8", 1, 3, (64, 120)).state_dict()  # looked at here, known at the second call
+    torch.manual_seed(3)
+    assert all(torch.equal(value, first[key]) for key, value in build("cnn8", 1, 3, (64, 120)).state_dict().items())
