@@ -22,8 +22,8 @@ import torch
 from commandline import Command, main, text_table
 from train import timeline
 from train.bundle import Bundle
+from train.compute import keep_freed_memory
 from train.data import parse_grid
-from train.heap import keep_freed_memory
 from train.models.texture import assemble
 from train.options import RunOptions
 from train.predict import Hearing

@@ -26,7 +26,7 @@ from bench.usual_loops import GRID, Apart, FromAudio, Saved
 from commandline import Command, main, text_table
 from features_cache import external
 from train import fold, loop, plan
-from train.arithmetic import Arithmetic, candidates, choose, device_of
+from train.compute import Compute, candidates, choose, device_of
 from train.distributed import World
 from train.options import RunOptions
 
@@ -93,14 +93,14 @@ def make_run(folder: Path, clips: int) -> RunOptions:
     return RunOptions(dataset=str(folder), folds=(1,), grid=grid, texture="off", runs=folder / "runs")
 
 
-def course_of(run: RunOptions, arithmetic: Arithmetic) -> loop.Course:
+def course_of(run: RunOptions, arithmetic: Compute) -> loop.Course:
     """Fold 1, ready to train."""
     chosen = plan.make(run)
     network = arithmetic.place(fold.draw_network(chosen, 1))
     return fold.prepare(chosen, 1, network, network, arithmetic, World()).course
 
 
-def chosen_arithmetic(run: RunOptions, device: str = "cpu") -> Arithmetic:
+def chosen_arithmetic(run: RunOptions, device: str = "cpu") -> Compute:
     chosen = plan.make(run)
     shape = (run.batch, len(chosen.channels), *chosen.grid)
     found = choose(run, device, fold.draw_network(chosen, 1), shape, steps=10_000)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from train.heap import keep_freed_memory
+from train.compute import keep_freed_memory
 
 Arrays = list[NDArray[np.float32]]
 GRID = (128, 431)

@@ -24,7 +24,7 @@ from features_cache import Cache, Channel, cache_folder
 from features_cache.names import parse_set
 from train import bundle, runs
 from train.answers import AGREES
-from train.arithmetic import device_of
+from train.compute import device_of
 from train.models.linear import LinearNet
 from train.trained import AT_ONCE, Trained
 from train.trained_options import ExplainOptions

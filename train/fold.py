@@ -14,9 +14,9 @@ from torch import nn
 from commandline import RequestError
 from features_cache.splits import Split
 from train import loop, runs
-from train.arithmetic import Arithmetic
 from train.augment import write_preview
 from train.checkpoint import State, load, put_weights, save
+from train.compute import Compute
 from train.data import Stack, open_source
 from train.distributed import World
 from train.follow import Follower
@@ -63,7 +63,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
 
 
 def prepare(
-    plan: Plan, fold: int, network: nn.Module, forward: nn.Module, arithmetic: Arithmetic, world: World
+    plan: Plan, fold: int, network: nn.Module, forward: nn.Module, arithmetic: Compute, world: World
 ) -> Prepared:
     """`network` is the run's, on its device, and `forward` the same, perhaps compiled.
 

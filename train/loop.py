@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from train import runs
-from train.arithmetic import Arithmetic
 from train.augment import Augmenter
 from train.checkpoint import Keeper, State, load, put_weights
+from train.compute import Compute
 from train.data import Positions, Source
 from train.distributed import World
 from train.follow import Follower
@@ -102,7 +102,7 @@ class Course:
         network: nn.Module,
         forward: nn.Module,
         options: RunOptions,
-        arithmetic: Arithmetic,
+        arithmetic: Compute,
         augmenter: Augmenter,
         world: World,
     ) -> None:

@@ -16,9 +16,8 @@ from torch import nn
 from commandline import RequestError, make_command, tell, words
 from features_cache.storage import Lock
 from train import distributed, fold, loop, plan, runs, spread, summary, trackers
-from train.arithmetic import Arithmetic, candidates, choose, device_of, step_seconds
+from train.compute import Compute, candidates, choose, device_of, fitting_batch, is_shortage, step_seconds
 from train.follow import Follower, Forecast, shorter
-from train.memory import fitting_batch, is_shortage
 from train.options import RunOptions
 from train.plan import Plan
 from train.runs import RunFolder
@@ -194,17 +193,17 @@ class Training:
         finally:
             follower.close(outcome)
 
-    def _recall(self, known: dict[str, Any] | None, device: str) -> Arithmetic | None:
+    def _recall(self, known: dict[str, Any] | None, device: str) -> Compute | None:
         """The choice with which the run began, so that it goes on with the same bits."""
         if known is None:
             return None
-        choice = Arithmetic.restore(known)
+        choice = Compute.restore(known)
         if torch.device(choice.device).type != torch.device(device).type:
             tell(f"this run began on {choice.device} and goes on on {device}: with other bits than there")
             return None
         return choice.on(device)
 
-    def _choose(self, network: nn.Module, device: str) -> Arithmetic:
+    def _choose(self, network: nn.Module, device: str) -> Compute:
         parts = self.plan.parts(self.waiting[0])
         epoch = loop.epoch_steps(len(parts.train), self.options)
         try:
@@ -214,7 +213,7 @@ class Training:
         except (RuntimeError, MemoryError) as error:
             if not is_shortage(error):
                 raise
-            self.arithmetic = Arithmetic(device)
+            self.arithmetic = Compute(device)
             self.network = network.to(device)
             raise Failed(self._shortage()) from error
 

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from train import bundle, runs
-from train.arithmetic import device_of, threads_of
 from train.augment import parse
 from train.checkpoint import State, put_weights
+from train.compute import device_of, keep_freed_memory, threads_of
 from train.data import parse_grid, prepare
-from train.heap import keep_freed_memory
 from train.models import linear, resolve
 from train.models.texture import assemble
 from train.statistics import Statistics

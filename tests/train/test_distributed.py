@@ -13,7 +13,7 @@ from torch import nn
 
 from commandline import words
 from train import checkpoint, fold, loop, plan, run, runs
-from train.arithmetic import candidates
+from train.compute import candidates
 from train.distributed import World
 from train.options import RunOptions
 

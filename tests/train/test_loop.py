@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from train import loop
-from train.arithmetic import Arithmetic
 from train.augment import parse
+from train.compute import Compute
 from train.distributed import World
 from train.options import RunOptions
 from train.views import views
@@ -55,7 +55,7 @@ def make_course(lesson, options=None, network=None, augment="none"):
     if network is None:
         torch.manual_seed(0)
         network = nn.Sequential(nn.Flatten(), nn.Linear(lesson.source.values[0].numel(), CLASSES))
-    return loop.Course(lesson, network, network, options, Arithmetic(), parse(augment), World())
+    return loop.Course(lesson, network, network, options, Compute(), parse(augment), World())
 
 
 def make_options(**changes):

@@ -13,7 +13,7 @@ from commandline import RequestError, parse
 from features_cache import external
 from features_cache.index import read_index, write_index
 from tests.train.little import CLASSES, clip_table, fill
-from train import checkpoint, loop, memory, plan, run, runs, summary
+from train import checkpoint, compute, loop, plan, run, runs, summary
 from train.options import RunOptions
 from train.scores import epoch_scores
 
@@ -242,7 +242,7 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(option
 
 
 def test_out_of_memory_says_which_batch_would_fit(options, monkeypatch, capsys):
-    monkeypatch.setattr(memory, "_fits", lambda network, arithmetic, shape: shape[0] <= 2)
+    monkeypatch.setattr(compute, "fits", lambda network, how, shape: shape[0] <= 2)
 
     def short(*_):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")

@@ -135,9 +135,7 @@ def changed_strides(
     if entry.kind == "linear":
         return {}
     try:
-        return dict(
-            _shortened(entry.builder, channels, classes, shape, tuple({**named, **options}.items()))
-        )
+        return dict(_shortened(entry.builder, channels, classes, shape, tuple({**named, **options}.items())))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         size = "x".join(map(str, shape))
@@ -146,7 +144,11 @@ def changed_strides(
 
 @cache
 def _shortened(
-    builder: Builder, channels: int, classes: int, shape: tuple[int, int], options: tuple[tuple[str, Any], ...]
+    builder: Builder,
+    channels: int,
+    classes: int,
+    shape: tuple[int, int],
+    options: tuple[tuple[str, Any], ...],
 ) -> dict[str, list[int]]:
     """Found once for every fold, and every run of a sweep."""
     with torch.random.fork_rng(devices=()):

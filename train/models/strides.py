@@ -35,7 +35,7 @@ def shortened(network: nn.Module, shape: tuple[int, ...]) -> dict[str, list[int]
 
 
 def _note(name: str, found: dict[str, list[int]]) -> Callable[[nn.Module, tuple[torch.Tensor]], None]:
-    """A hook that applies the rule to its layer before it runs, so that the layers behind it see the result."""
+    """A hook that applies the rule to its layer before it runs: the layers behind it see the result."""
 
     def limit(layer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
         assert isinstance(layer, STRIDED)
@@ -43,7 +43,7 @@ def _note(name: str, found: dict[str, list[int]]) -> Callable[[nn.Module, tuple[
         stride = [step if size > step else 1 for size, step in zip(axes, layer.stride)]
         if stride != list(layer.stride):
             found[name] = stride
-            layer.stride = tuple(stride)  # type: ignore[assignment]
+            layer.stride = tuple(stride)
 
     return limit
 
@@ -53,4 +53,4 @@ def apply(network: nn.Module, strides: Strides) -> None:
     for name, stride in strides.items():
         layer = network.get_submodule(name)
         assert isinstance(layer, STRIDED)
-        layer.stride = tuple(stride)  # type: ignore[assignment]
+        layer.stride = tuple(stride)

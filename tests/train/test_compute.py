@@ -8,7 +8,7 @@ import pytest
 
 COUNT = """
 import resource
-from train.heap import keep_freed_memory
+from train.compute import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

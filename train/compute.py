@@ -1,12 +1,15 @@
-"""How the network computes: device, number format, memory layout, threads. Measured once a run, and kept.
+"""How a network is computed: device, number format, memory layout, threads, compilation; and memory.
 
-The choice stands in run.json and is taken up again on continuing, because another one gives other bits.
+The choice is measured once a run. It stands in run.json and is taken up again on continuing, because another
+one gives other bits.
 """
 
 import contextlib
 import copy
+import ctypes
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -16,7 +19,6 @@ import torch
 from torch import nn
 
 from commandline import RequestError
-from train.heap import keep_freed_memory
 from train.options import RunOptions
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -28,9 +30,16 @@ WORTH_MEASURING = 200  # steps of a run below which the expected candidate is ta
 # ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
 WORTH_COMPILING = 5_000
 
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_PERTURB = -1, -4, -6  # malloc.h
+NEVER = -1
+POISON = 0x80  # glibc fills what it hands out with the other bits, 0x7f: 3.4e38 in fp32 and in bf16
+
+# torch has a class for a GPU's shortage only; the last sign is oneDNN's, whose kernels then cannot be built.
+SHORTAGE = ("can't allocate memory", "not enough memory", "out of memory", "could not create a primitive")
+
 
 @dataclass(frozen=True)
-class Arithmetic:
+class Compute:
     """Device and how to compute on it."""
 
     device: str = "cpu"
@@ -40,7 +49,7 @@ class Arithmetic:
     compiled: bool = False
 
     @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> "Arithmetic":
+    def restore(cls, state: Mapping[str, Any]) -> "Compute":
         """What `state` gave, whatever else is beside it."""
         return cls(**{field.name: state[field.name] for field in fields(cls)})
 
@@ -48,7 +57,7 @@ class Arithmetic:
         """Plain values for run.json."""
         return asdict(self)
 
-    def on(self, device: str) -> "Arithmetic":
+    def on(self, device: str) -> "Compute":
         """The same on another device of the kind."""
         return replace(self, device=device)
 
@@ -101,7 +110,7 @@ def device_of(text: str) -> str:
 
 def choose(
     options: RunOptions, device: str, network: nn.Module, shape: tuple[int, ...], steps: int
-) -> Arithmetic:
+) -> Compute:
     """What suits this network on batches of `shape` (B, C, H, W), measured where `steps` repay it.
 
     PRECISION and THREADS that are given stand; with both nothing is measured.
@@ -116,7 +125,7 @@ def choose(
     return replace(expected, compiled=compiled if options.compile == "auto" else options.compile == "on")
 
 
-def candidates(options: RunOptions, device: str) -> list[Arithmetic]:
+def candidates(options: RunOptions, device: str) -> list[Compute]:
     """The expected best first. Memory is laid out channels last where that is what the fast kernels want."""
     threads = threads_of(options.threads)
     kind = torch.device(device).type
@@ -124,7 +133,7 @@ def candidates(options: RunOptions, device: str) -> list[Arithmetic]:
     layouts = [True, False] if kind == "cpu" else [kind == "cuda"]
     if options.threads != "auto" and options.precision != "auto":
         layouts = layouts[:1]
-    return [Arithmetic(device, one, last, threads) for one in formats for last in layouts]
+    return [Compute(device, one, last, threads) for one in formats for last in layouts]
 
 
 def _formats(kind: str) -> list[str]:
@@ -143,24 +152,79 @@ def threads_of(text: str) -> int:
     return int(text)
 
 
-def fastest(choices: list[Arithmetic], measure: Callable[[Arithmetic], float]) -> Arithmetic:
+def fastest(choices: list[Compute], measure: Callable[[Compute], float]) -> Compute:
     """The first of the choices, unless another is faster by more than noise."""
     seconds = [measure(choice) for choice in choices]
     best = min(range(len(choices)), key=seconds.__getitem__)
     return choices[best] if seconds[0] > GAIN * seconds[best] else choices[0]
 
 
-def step_seconds(network: nn.Module, shape: tuple[int, ...], arithmetic: Arithmetic) -> float:
+def step_seconds(network: nn.Module, shape: tuple[int, ...], compute: Compute) -> float:
     """Of the fastest of a few steps, forward and backward, of a copy of the network."""
-    arithmetic.prepare()
-    trial = arithmetic.place(copy.deepcopy(network)).train()
-    x = torch.zeros(shape, device=arithmetic.device).to(memory_format=arithmetic.layout)
+    compute.prepare()
+    trial = compute.place(copy.deepcopy(network)).train()
+    x = torch.zeros(shape, device=compute.device).to(memory_format=compute.layout)
     seconds = []
     for _ in range(1 + ROUNDS):
         start = time.perf_counter()
-        with arithmetic.autocast():
+        with compute.autocast():
             loss = trial(x).float().square().mean()
         loss.backward()
         loss.item()  # waits for a GPU
         seconds.append(time.perf_counter() - start)
     return min(seconds[1:])
+
+
+def keep_freed_memory() -> None:
+    """Have freed memory ready for the next tensor instead of giving it back to the system.
+
+    glibc maps every large tensor anew, in zeroed pages that fault one by one: 90,000 faults and a twelfth of
+    the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. pipeline.memory's bounds would not do:
+    what it is told of as large ends at 32 MB, a quarter of an activation. Other C libraries are left alone.
+    """
+    set_malloc(M_MMAP_MAX, 0)
+    set_malloc(M_TRIM_THRESHOLD, NEVER)
+
+
+def set_malloc(parameter: int, value: int) -> None:
+    """glibc's mallopt; nothing with another C library."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(parameter, value)
+
+
+@contextlib.contextmanager
+def poisoned_memory() -> Iterator[None]:
+    """What is allocated inside holds absurd numbers until it is written, where the C library is glibc."""
+    set_malloc(M_PERTURB, POISON)
+    try:
+        yield
+    finally:
+        set_malloc(M_PERTURB, 0)
+
+
+def is_shortage(error: BaseException) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in SHORTAGE)
+    )
+
+
+def fitting_batch(network: nn.Module, compute: Compute, shape: tuple[int, ...]) -> int:
+    """The largest of half, a quarter, … of the batch `shape` (B, C, H, W) that fits in memory; 0 for none."""
+    batch = shape[0] // 2
+    while batch and not fits(network, compute, (batch, *shape[1:])):
+        batch //= 2
+    return batch
+
+
+def fits(network: nn.Module, compute: Compute, shape: tuple[int, ...]) -> bool:
+    try:
+        trial = copy.deepcopy(network)
+        with compute.autocast():
+            loss = trial(torch.zeros(shape, device=compute.device)).float().square().mean()
+        loss.backward()
+    except (RuntimeError, MemoryError) as error:
+        if not is_shortage(error):
+            raise
+        return False
+    return True
