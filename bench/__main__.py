@@ -30,6 +30,7 @@ BY_THEMSELVES = {
     "bench.dask_equality": "a Dask cluster against this machine's processes, byte for byte",
     "bench.paper": "what ESC-50, UrbanSound8K, FSD50K and AudioSet would cost, on paper",
     "bench.choosing DATASET=esc10": "what each ingredient of the default gives, without fold 1",
+    "bench.structure": "modules, what importing a command loads, names that several modules define",
     "bench.made_runs --runs made": "run folders made up, to look at a report of many",
 }
 

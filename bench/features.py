@@ -37,7 +37,6 @@ from pipeline.datasets.source import load
 from pipeline.features import REGISTRY, Clip, resolve
 from pipeline.memory import keep_freed_memory
 
-OUT = Path(__file__).parent / "out"
 TRIPLE = ("mel", "mfcc", "chroma")
 TRIPLES = {*TRIPLE, "+".join(TRIPLE)}
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -54,6 +53,10 @@ class FeaturesBenchOptions(DatasetOptions):
     """any dataset whose clips are there"""
     clips: int = 20
     """how many, evenly spaced"""
+    features: str = "all"
+    """features, separated by blanks"""
+    out: Path = Path(__file__).parent / "out"
+    """folder of the figures"""
     first_clip: str = ""
     """only compute every feature of this file, and say what memory that took"""
 
@@ -248,12 +251,13 @@ def features(options: FeaturesBenchOptions) -> int:
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     table = load(options.dataset, options.data, name=options.name).table
     paths = [str(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]][: options.clips]
-    measured = measure(paths, tuple(REGISTRY))
+    names = tuple(REGISTRY) if options.features == "all" else tuple(options.features.split())
+    measured = measure(paths, names)
     found = verdicts(measured, paths)
-    OUT.mkdir(exist_ok=True)
+    options.out.mkdir(exist_ok=True)
     told = {"machine": platform.processor(), "clips": len(paths), "targets": found, **vars(measured)}
-    (OUT / "features.json").write_text(json.dumps(told, indent=1))
-    picture(measured, OUT / "features.png")
+    (options.out / "features.json").write_text(json.dumps(told, indent=1))
+    picture(measured, options.out / "features.png")
     print(report(measured, found))
     return 0
 

@@ -18,8 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from commandline import main, text_table
-from commandline.parse import Command
+from commandline import Command, main, text_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("commandline", "pipeline", "features_cache", "train", "analysis")
