@@ -3,7 +3,7 @@
     import lab
 
     table = lab.clips("synth")                      # a dataset, one row a clip
-    clip = lab.read(table.path[0])                  # a sound
+    clip = lab.read(table.path[0])                  # an audio file, decoded
     lab.feature(clip, "mel@n_mels=64").values       # (64, frames)
     lab.extract("mel mfcc", "synth")                # make features
     run = lab.train(dataset="synth", features="mel+mfcc", epochs=20)
@@ -47,38 +47,59 @@ DOTS_PER_INCH = 110
 def clips(dataset: str = "esc50", data: Path = DATA) -> pd.DataFrame:
     """The dataset's table, one row a clip: clip_id, path, label, category, fold, group and the rest.
 
-    `synth` is made where it is not there yet, `esc50` and `esc10` are downloaded.
+    `dataset` is what DATASET= takes: `synth` (made where it is not there yet), `esc50` and `esc10`
+    (downloaded), a folder of audio files, a CSV. `data` is the folder of datasets.
+
+        lab.clips("synth").groupby("label").size()
     """
     return datasets.load(dataset, data).table
 
 
 def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None) -> Clip:
-    """A sound file, whole or padded and cut to `seconds`, mono: `.y` (samples,) float32, `.sample_rate`."""
+    """An audio file, mono, resampled to `sample_rate` in Hz: `.y` (samples,) float32, `.sample_rate`.
+
+    With `seconds` it is padded with zeros or cut to that duration, without it is read whole.
+
+        lab.read("dog.wav", seconds=5.0).y.shape    # (220500,)
+    """
     if seconds is None:
         return Clip(audio.decode(path, sample_rate), sample_rate)
     return Clip(audio.load(path, sample_rate, round(seconds * sample_rate)), sample_rate)
 
 
 def tone(hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5) -> Clip:
-    """A sine, the sound whose features are known beforehand."""
+    """A sine of `hertz`, its peak at `amplitude`: the clip whose features are known beforehand.
+
+    lab.feature(lab.tone(1000), "centroid").values.mean()    # about 1000
+    """
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     return Clip((amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32), sample_rate)
 
 
 def alter(clip: Clip, how: str) -> Clip:
-    """An altered copy as long as the clip: `pitch(semitones=2)`, `stretch(rate=1.2)`, `gain(db=-6)`, ..."""
+    """An altered copy, as long as the clip. `how` is an alteration with its parameters:
+    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`, `gain(db=-6)`, `shift(share=0.25)`.
+
+        lab.alter(clip, "stretch(rate=1.2)")
+    """
     return Clip(alterations.apply(clip.y, clip.sample_rate, how), clip.sample_rate)
 
 
 def play(clip: Clip) -> Any:
-    """A player, in a notebook."""
+    """A player of the clip, for the last line of a notebook's cell: `lab.play(clip)`."""
     from IPython.display import Audio
 
     return Audio(clip.y, rate=clip.sample_rate, normalize=False)
 
 
 def feature(clip: Clip, name: str) -> Shown:
-    """One feature of one clip, named as in FEATURES: `.values` (rows, frames), `.rows`, `.seconds`, units."""
+    """One feature of one clip: `.values` (rows, frames), `.rows` and `.seconds` of its axes, `.units`.
+
+    `name` is one feature as in FEATURES=, with parameters and a range of rows if wanted.
+
+        lab.feature(clip, "mel@n_mels=64").values.shape      # (64, 431) for 5 s
+        lab.feature(clip, "mfcc:1-19").values.shape          # (19, 431)
+    """
     channel = parse_channel(name)
     variant = resolve(channel)
     values, rows = variant.compute(clip), variant.row_axis(clip.sample_rate)
@@ -90,7 +111,13 @@ def feature(clip: Clip, name: str) -> Shown:
 
 
 def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options: Any) -> Cache:
-    """`make features`: the named features of every clip, into the cache; what is there already stays."""
+    """`make features`: the named features of every clip, into the cache; what is there already stays.
+
+    `features` is a list separated by blanks, or `all` or `small`; `options` are those of
+    `python -m pipeline features --help`. RequestError where a clip could not be done.
+
+        lab.extract("mel mfcc", "synth", jobs=2).features
+    """
     command = FeaturesCommand(features=features, dataset=dataset, data=Path(data), **options)
     if run_extraction(command):
         raise RequestError(
@@ -100,12 +127,21 @@ def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options:
 
 
 def cache(dataset: str = "esc50", data: Path = DATA) -> Cache:
-    """The feature cache: `.clips`, `.features`, `.read(feature, clip_ids)` -> (B, rows, frames)."""
+    """The feature cache of a dataset: `.clips`, `.features`, `.read(feature, clip_ids)` -> (B, rows, frames).
+
+    stored = lab.cache("synth")
+    stored.read("mel", stored.clips.clip_id[:8]).shape      # (8, 128, 431)
+    """
     return Cache(cache_folder(dataset, Path(data)))
 
 
 def train(**options: Any) -> RunFolder:
-    """`make train`, every option of `python -m train run --help` by its name; what is done is found again."""
+    """`make train`: all folds of one feature set. A run that is finished is opened, not trained again.
+
+    `options` are those of `python -m train run --help`, each with its default.
+
+        run = lab.train(dataset="synth", features="mel+mfcc", model="cnn4", epochs=5, folds=(1, 2))
+    """
     from train.options import RunOptions
     from train.run import execute
 
@@ -115,12 +151,22 @@ def train(**options: Any) -> RunFolder:
 
 
 def run(name: str = "last", folder: Path = RUNS) -> RunFolder:
-    """A run by its name, path or prefix: `.config`, `.history(fold)`, `.predictions()` as pandas frames."""
+    """A run in `folder` by its name, its path, a unique prefix, or `last`.
+
+    `.config` is run.json as a dictionary; `.history(fold)` and `.predictions()` are pandas frames.
+
+        lab.run("last").predictions().groupby("fold").size()
+    """
     return runs.select_one(folder, name)
 
 
 def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:
-    """`make predict`: one row a file that can be heard, its class and one probability column a class."""
+    """`make predict`: a row for each readable audio file, its class and the probability of each class.
+
+    `trained` is a run of `lab.train` or `lab.run`; its folds' models answer together.
+
+        lab.predict(run, ["dog.wav", "rain.flac"])
+    """
     from train import bundle
     from train.answers import complain, table_of
     from train.predict import Heard, hear
@@ -143,7 +189,12 @@ class Picture(Figure):
 
 
 def draw(name: str, **data: Any) -> Picture:
-    """Any figure of the report by its name; `help(lab.FIGURES[name].draw)` says what it takes."""
+    """A figure of the report by its name, with what its drawing function takes.
+
+    `list(lab.FIGURES)` are the names; `help(lab.FIGURES["confusion"].draw)` says what `data` has to hold.
+
+        lab.draw("confusion", counts=counts, classes=["dog", "rain"])
+    """
     if name not in FIGURES:
         raise RequestError(nearest("figure", name, FIGURES))
     entry = FIGURES[name]
@@ -154,18 +205,25 @@ def draw(name: str, **data: Any) -> Picture:
 
 
 def curves(trained: RunFolder) -> Picture:
-    """Loss, accuracy and F1 by epoch, the mean over the finished folds."""
+    """Learning curves of a run: loss, accuracy and F1 by epoch, the mean over the finished folds."""
     return draw("learning_curves", history={fold: trained.history(fold) for fold in trained.finished})
 
 
 def confusion(trained: RunFolder) -> Picture:
-    """What was taken for what, over the finished folds."""
+    """Confusion matrix of a run's test predictions over the finished folds.
+
+    lab.confusion(run).savefig("confusion.png")
+    """
     read = _read(trained)
     return draw("confusion", counts=tables.confusion(read), classes=read.classes, categories=read.categories)
 
 
 def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> Picture:
-    """Clips that the run got right, wrong, and was unsure of, with their first channel."""
+    """Clips that the run predicted right, wrong and with little confidence, with the feature map of the first
+    channel. `stored` is the cache that it was trained from, `seed` draws the clips.
+
+        lab.sample_predictions(run, lab.cache("synth"))
+    """
     first = trained.config["channels"][0]["stored"]
     drawn = samples(_read(trained), stored, first, np.random.default_rng(seed))
     return draw("sample_predictions", samples=drawn)
