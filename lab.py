@@ -24,9 +24,9 @@ from matplotlib.figure import Figure
 
 from analysis import results, tables
 from analysis.figures import FIGURES
-from analysis.figures.features import Shown
-from analysis.figures.save import drawing
-from analysis.samples import samples
+from analysis.figures.data import FeatureMap
+from analysis.figures.drawing import drawing
+from analysis.run import choose_samples
 from commandline import RequestError, nearest
 from features_cache import Cache, cache_folder
 from features_cache.names import parse_channel
@@ -92,7 +92,7 @@ def play(clip: Clip) -> Any:
     return Audio(clip.y, rate=clip.sample_rate, normalize=False)
 
 
-def feature(clip: Clip, name: str) -> Shown:
+def feature(clip: Clip, name: str) -> FeatureMap:
     """One feature of one clip: `.values` (rows, frames), `.rows` and `.seconds` of its axes, `.units`.
 
     `name` is one feature as in FEATURES=, with parameters and a range of rows if wanted.
@@ -107,7 +107,7 @@ def feature(clip: Clip, name: str) -> Shown:
         chosen = slice(channel.rows[0], channel.rows[1] + 1)
         values, rows = values[chosen], rows[chosen]
     seconds = variant.frame_axis(clip.sample_rate, len(clip.y))
-    return Shown(str(channel), values, rows, variant.row_unit, seconds, variant.units)
+    return FeatureMap(str(channel), values, rows, variant.row_unit, seconds, variant.units)
 
 
 def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options: Any) -> Cache:
@@ -215,7 +215,12 @@ def confusion(trained: RunFolder) -> Picture:
     lab.confusion(run).savefig("confusion.png")
     """
     read = _read(trained)
-    return draw("confusion", counts=tables.confusion(read), classes=read.classes, categories=read.categories)
+    return draw(
+        "confusion_matrix",
+        counts=tables.mean_confusion(read),
+        classes=read.classes,
+        categories=read.categories,
+    )
 
 
 def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> Picture:
@@ -225,7 +230,7 @@ def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> Pict
         lab.sample_predictions(run, lab.cache("synth"))
     """
     first = trained.config["channels"][0]["stored"]
-    drawn = samples(_read(trained), stored, first, np.random.default_rng(seed))
+    drawn = choose_samples(_read(trained), stored, first, np.random.default_rng(seed))
     return draw("sample_predictions", samples=drawn)
 
 

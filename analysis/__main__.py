@@ -6,32 +6,30 @@ from analysis.options import AnalysisOptions
 from commandline import Command, main
 
 if TYPE_CHECKING:
-    from analysis.inputs import Built
-    from analysis.jobs import Job
+    from analysis.inputs import Built, Job
 
 
 def analysis(options: AnalysisOptions) -> int:
     """Write reports/<dataset>/index.html for every dataset that has runs or a cache."""
     # Loaded here, so that --help, a mistyped option and a report that is up to date wait for nothing heavy.
-    from analysis.inputs import unchanged
-    from analysis.jobs import jobs
+    from analysis.inputs import jobs, unchanged
 
-    if options.fuse:
-        _fuse(options)
+    if options.ensemble:
+        _write_ensemble(options)
     for job in jobs(options):
         built = unchanged(job, options) or _build(job, options)
         for remark in built.remarks:
             print(f"  {remark}")
-        print(f"{job.dataset}: {built.found}")
+        print(f"{job.dataset}: {built.headline}")
         print(f"report: {built.page.resolve()}{'' if built.fresh else ' (nothing has changed)'}")
         print(f"next:   {built.next_command}")
     return 0
 
 
-def _fuse(options: AnalysisOptions) -> None:
-    from analysis.fuse import fuse_asked
+def _write_ensemble(options: AnalysisOptions) -> None:
+    from analysis.ensemble import requested_ensemble
 
-    print(f"fused: {fuse_asked(options).path}")
+    print(f"ensemble: {requested_ensemble(options).path}")
 
 
 def _build(job: "Job", options: AnalysisOptions) -> "Built":

@@ -1,10 +1,16 @@
-"""The answer in three sentences, made from the figures: what was found, how sure it is, what to do next.
+"""The first screen in sentences, made from the figures: the answer, and an overview by feature and class.
+
+The answer has three sentences: what was found, how certain it is, what to do next.
 
 Three cases: a clear winner (better than every other set after correction), a tie (the data would have
-shown a difference worth having, and did not: the tied sets are named), or too little data (how many clips
-or seeds would tell). One run alone, and none, have sentences of their own.
+shown a relevant difference, and did not: the tied sets are named), or too little data (how many clips
+or seeds would be needed). One run alone, and none, have sentences of their own.
+
+The overview compares the ranked runs that differ in their features alone; of several such families the
+largest. An ensemble was not trained on a feature set, so it is in none.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -12,15 +18,17 @@ from math import ceil
 import pandas as pd
 from scipy.stats import norm
 
-from analysis.ranking import Ranking, corrected_winner
+from analysis import tables
+from analysis.ablations import options_of
+from analysis.ranking import Ranking, nested_selection
 from analysis.results import Run
 from analysis.significance import LEVEL
 
-# A difference worth having: smaller ones are within what another seed or another split into folds changes
-# on a few hundred clips.
-WORTH = 0.05
-NAMED = 3  # tied sets named before "and 6 more": the table has them all
-SMALLEST = 0.002  # leads below a clip of 500 are not worth an estimate of what would show them
+# A relevant difference in accuracy: smaller ones are within what another seed or another split into folds
+# changes on a few hundred clips.
+RELEVANT = 0.05
+NAMED = 3  # names in a list before "and 6 more": the tables have them all
+SMALLEST_LEAD = 0.002  # for smaller leads, below a clip of 500, no number of clips is estimated
 EXAMPLE = 'make sweep DATASET=… FEATURES="mel mel+mfcc"'
 
 
@@ -43,41 +51,35 @@ def answer(ranking: Ranking | None) -> Answer:
     if len(ranking.runs) == 1:
         return _one_run(ranking)
     rivals = ranking.tied or ranking.runs[1:2]
-    worth = WORTH if ranking.tied else float(ranking.pair(ranking.best, rivals[0])["difference"])
-    clips = clips_needed(ranking, WORTH)
-    seeds = seeds_needed((ranking.best, *rivals), worth)
+    relevant = RELEVANT if ranking.tied else float(ranking.pair(ranking.best, rivals[0])["difference"])
+    clips = clips_needed(ranking, RELEVANT)
+    seeds = seeds_needed((ranking.best, *rivals), relevant)
     if clips or seeds:
-        return _too_little_data(ranking, rivals, worth, clips, seeds)
+        return _too_little_data(ranking, rivals, relevant, clips, seeds)
     return _tie(ranking) if ranking.tied else _clear_winner(ranking)
 
 
-def clips_needed(ranking: Ranking, worth: float) -> int:
-    """Test clips with which a difference of `worth` would show between the best and each tied run.
+def clips_needed(ranking: Ranking, difference: float) -> int:
+    """Test clips with which a difference would be significant between the best and each tied run.
 
-    0 where it would show now. It has to stand Holm's correction, whose first step divides the level by the
+    0 where it would be now. It has to stand Holm's correction, whose first step divides the level by the
     number of pairs; the half-width of an interval shrinks with the square root of the clips.
     """
     clips = len(ranking.best.clip_ids)
     pairs = [ranking.pair(ranking.best, run) for run in ranking.tied]
     corrected = norm.isf(LEVEL / 2 / max(1, len(ranking.pairs))) / norm.isf(LEVEL / 2)
     half = corrected * max((float(pair["high"] - pair["low"]) / 2 for pair in pairs), default=0.0)
-    return _round_up(clips * (half / worth) ** 2) if half > worth else 0
+    return _round_up(clips * (half / difference) ** 2) if half > difference else 0
 
 
-def seeds_needed(runs: Sequence[Run], worth: float) -> int:
-    """Seeds of each run with which a difference of `worth` would stand out from training noise.
+def seeds_needed(runs: Sequence[Run], difference: float) -> int:
+    """Seeds of each run with which a difference would be significant against the variation between seeds.
 
-    0 where it does now, or where no run has a second seed, so that the noise is unknown.
+    0 where it would be now, or where no run has a second seed, so that the variation is unknown.
     """
-    noise = max(seed_deviation(run) for run in runs)
-    needed = ceil(2 * (norm.isf(LEVEL / 2) * noise / worth) ** 2)
+    noise = max(run.seed_deviation for run in runs)
+    needed = ceil(2 * (norm.isf(LEVEL / 2) * noise / difference) ** 2)
     return needed if needed > min(len(run.seeds) for run in runs) else 0
-
-
-def seed_deviation(run: Run) -> float:
-    """Standard deviation of the accuracy over seeds; 0 where only one was trained."""
-    accuracies = (run.predicted == run.target).mean(axis=1)
-    return float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0
 
 
 def _round_up(number: float) -> int:
@@ -87,24 +89,25 @@ def _round_up(number: float) -> int:
 
 
 def _no_run() -> Answer:
-    found = "No run has been trained yet, so this report shows the data alone."
+    found = "No run has been trained yet, so this report shows the data only."
     sure = "Below are the clips, their classes and how well each cached feature separates them."
     return Answer("no run", (found, sure, f"Train two feature sets to compare them: {EXAMPLE}."))
 
 
 def _one_run(ranking: Ranking) -> Answer:
-    found = f"{ranking.best.features} with {ranking.best.model} gets {_score(ranking)}."
-    sure = f"That is one set alone, so whether another would do better is not known{_one_seed(ranking)}."
+    found = f"{ranking.best.features} with {ranking.best.model} has {_score(ranking)}."
+    sure = f"It is the only feature set trained, so nothing is known about others{_one_seed(ranking)}."
     return Answer("one run", (found, sure, f"Train a second set to compare it with: {EXAMPLE}."))
 
 
 def _clear_winner(ranking: Ranking) -> Answer:
-    best, second = (name(run, ranking) for run in ranking.runs[:2])
+    best, second = (display_name(run, ranking) for run in ranking.runs[:2])
     pair = ranking.pair(*ranking.runs[:2])
-    others = ", and of every other set by more" if len(ranking.runs) > 2 else ""
+    others = ", more over every other set" if len(ranking.runs) > 2 else ""
     found = f"{best} is the clear winner of {len(ranking.runs)} sets: {_score(ranking)}."
-    sure = f"It is ahead of {second} by {_points(pair)} ({interval(pair)}){others}, after Holm's correction."
-    then = f"{_corrected(ranking).capitalize()}{_one_seed(ranking)}."
+    lead = f"Its lead over {second} is {_points(pair)} ({interval(pair)}){others}"
+    sure = f"{lead}; significant after Holm's correction."
+    then = f"{_nested(ranking, 'Selected')}{_one_seed(ranking)}."
     return Answer("clear winner", (found, sure, then))
 
 
@@ -113,43 +116,48 @@ def _tie(ranking: Ranking) -> Answer:
     pair = ranking.pair(best, last)
     tied = _listed(ranking, (best, *ranking.tied))
     lead = float(pair["difference"])
-    clips = clips_needed(ranking, lead) if lead > SMALLEST else 0
-    more = f"; about {clips:,} test clips would show so small a difference" if clips else ""
-    found = f"A tie: {tied} cannot be told apart; {name(best, ranking)} is ahead with {_score(ranking)}."
+    clips = clips_needed(ranking, lead) if lead > SMALLEST_LEAD else 0
+    more = f"; about {clips:,} test clips would be needed to detect so small a difference" if clips else ""
+    leader = f"{display_name(best, ranking)} leads with {_score(ranking)}"
+    found = f"A tie: {tied} do not differ significantly; {leader}."
     sure = (
-        f"The last of them, {name(last, ranking)}, is {_points(pair)} behind ({interval(pair)}){more}; "
+        f"The lowest of them, {display_name(last, ranking)}, is {_points(pair)} behind "
+        f"({interval(pair)}){more}; "
         f"of the other sets {_worse(ranking)}."
     )
-    then = f"Take the cheapest of the tied; {_corrected(ranking)}{_one_seed(ranking)}."
+    then = f"Take the cheapest of the tied sets; {_nested(ranking, 'selected')}{_one_seed(ranking)}."
     return Answer("tie", (found, sure, then))
 
 
 def _worse(ranking: Ranking) -> str:
-    """How many of the sets outside the tie are shown to be worse; all of them, by what a tie is."""
+    """How many of the other sets are significantly worse: all of them, by the definition of a tie."""
     worse = len(ranking.runs) - 1 - len(ranking.tied)
-    return f"{worse or 'none'} {'are' if worse > 1 else 'is'} shown to be worse"
+    return f"{worse or 'none'} {'are' if worse > 1 else 'is'} significantly worse"
 
 
-def _too_little_data(ranking: Ranking, rivals: Sequence[Run], worth: float, clips: int, seeds: int) -> Answer:
+def _too_little_data(
+    ranking: Ranking, rivals: Sequence[Run], relevant: float, clips: int, seeds: int
+) -> Answer:
     best, rival = ranking.best, rivals[0]
     pair = ranking.pair(best, rival)
     fewest = min(len(run.seeds) for run in (best, *rivals))
     ways = [f"about {clips:,} test clips instead of {len(best.clip_ids):,}"] if clips else []
     ways += [f"about {seeds} seeds of each set instead of {fewest}"] if seeds else []
     unmeasured = "" if seeds else _one_seed(ranking)
-    right, told = _score_parts(ranking)
+    score, details = _score_parts(ranking)
     found = (
-        f"Too little data to say which set is best: {name(best, ranking)} is ahead with {right}, "
-        f"but {_listed(ranking, rivals)} may be as good {told}."
+        f"Too little data to say which set is best: {display_name(best, ranking)} leads with {score}, "
+        f"but {_listed(ranking, rivals)} may be as good {details}."
     )
     others = f"; of the other sets {_worse(ranking)}" if ranking.tied else ""
-    sure = f"Its lead over {name(rival, ranking)} is {_points(pair)} ({interval(pair)}){others}."
-    then = f"To see a difference of {100 * worth:.1f} points it would take {' and '.join(ways)}{unmeasured}."
+    sure = f"Its lead over {display_name(rival, ranking)} is {_points(pair)} ({interval(pair)}){others}."
+    need = f"To detect a difference of {100 * relevant:.1f} points it would take"
+    then = f"{need} {' and '.join(ways)}{unmeasured}."
     return Answer("too little data", (found, sure, then))
 
 
-def name(run: Run, ranking: Ranking) -> str:
-    """What tells the run from the other ranked ones: its feature set, else with the model, else its name."""
+def display_name(run: Run, ranking: Ranking) -> str:
+    """Its feature set where that is unique in the ranking, else with the model, else the run's name."""
     for called in (_set, _set_and_model):
         if [called(other) for other in ranking.runs].count(called(run)) == 1:
             return called(run)
@@ -157,18 +165,18 @@ def name(run: Run, ranking: Ranking) -> str:
 
 
 def _set(run: Run) -> str:
-    """Its features; of a fusion of many runs, whose list would fill lines, how many they are."""
+    """Its features; of an ensemble of many runs, whose list would fill lines, how many they are."""
     members = len(run.config.get("members", ()))
-    return f"a fusion of {members} runs" if members > 2 else run.features
+    return f"an ensemble of {members} runs" if members > 2 else run.features
 
 
 def _set_and_model(run: Run) -> str:
     return f"{_set(run)} ({run.model})"
 
 
-def names(ranking: Ranking) -> list[str]:
-    """What each ranked run is called, best first."""
-    return [name(run, ranking) for run in ranking.runs]
+def display_names(ranking: Ranking) -> list[str]:
+    """The display name of each ranked run, best first."""
+    return [display_name(run, ranking) for run in ranking.runs]
 
 
 def _score(ranking: Ranking) -> str:
@@ -180,14 +188,14 @@ def _score_parts(ranking: Ranking) -> tuple[str, str]:
     """The score, and in parentheses what must stand beside it."""
     run, (low, high) = ranking.best, ranking.interval[0]
     folds = _count(len(ranking.folds), "fold")
-    if run.missing:
-        folds = f"{len(ranking.folds)} of {_count(len(ranking.folds) + len(run.missing), 'fold')}"
+    if run.missing_folds:
+        folds = f"{len(ranking.folds)} of {_count(len(ranking.folds) + len(run.missing_folds), 'fold')}"
     counts = f"{folds}, {_count(len(run.seeds), 'seed')}"
     data = "synthetic data, " if run.synthetic else ""
-    spread = f", sd {100 * ranking.fold_accuracy[0].std(ddof=1):.1f}" if len(ranking.folds) > 1 else ""
-    interval_ = f"95 % interval {100 * low:.1f} to {100 * high:.1f}{spread}"
-    right = f"{100 * ranking.accuracy[0]:.1f} % of {_count(len(run.clip_ids), 'test clip')} right"
-    return right, f"({interval_}; {counts}, {data}{run.protocol})"
+    deviation = f", SD {100 * ranking.fold_accuracy[0].std(ddof=1):.1f}" if len(ranking.folds) > 1 else ""
+    interval_ = f"95 % interval {100 * low:.1f} to {100 * high:.1f}{deviation}"
+    score = f"{100 * ranking.accuracy[0]:.1f} % accuracy on {_count(len(run.clip_ids), 'test clip')}"
+    return score, f"({interval_}; {counts}, {data}{run.protocol})"
 
 
 def _count(number: int, noun: str) -> str:
@@ -199,41 +207,141 @@ def _points(pair: pd.Series) -> str:
 
 
 def interval(pair: pd.Series, sign: int = 1) -> str:
-    """The interval, of the lower run less the higher with `sign` -1; a doubtful one says what makes it so."""
+    """The interval, of the lower run less the higher with `sign` -1, and whether only correction decides."""
     low, high = sorted((sign * float(pair["low"]), sign * float(pair["high"])))
-    corrected = pair["low"] > 0 and not pair["differs"]
+    only_uncorrected = pair["low"] > 0 and not pair["differs"]
     return f"95 % interval {signed(low)} to {signed(high)}" + (
-        ", not certain among so many comparisons" if corrected else ""
+        ", not significant after correction for all comparisons" if only_uncorrected else ""
     )
 
 
 def signed(share: float) -> str:
-    """0.031 -> +3.1, in points, with the typographer's minus."""
+    """0.031 -> +3.1, in points, with a true minus sign."""
     return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def _listed(ranking: Ranking, runs: Sequence[Run]) -> str:
-    return listed([name(run, ranking) for run in runs], NAMED)
+    return listed([display_name(run, ranking) for run in runs], NAMED)
 
 
 def listed(names: Sequence[str], most: int) -> str:
-    """`mel, mfcc and 3 more`: so many of the names at most."""
+    """`mel, mfcc and 3 more`: at most `most` of the names."""
     shown = list(names) if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
     return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
-def _corrected(ranking: Ranking) -> str:
-    """What the choice is worth once the choice itself is charged for."""
-    winner = corrected_winner(ranking)
-    if winner is None:
-        return "with one fold alone the score cannot be corrected for having been chosen"
+def _nested(ranking: Ranking, selected: str) -> str:
+    """The accuracy without the optimism of having selected the best run by its test score."""
+    nested = nested_selection(ranking)
+    if nested is None:
+        return f"{selected} on the one test fold, so its score is optimistic"
     return (
-        "corrected for having been chosen (on all folds but one, scored on that one) the score is "
-        f"{100 * winner.accuracy:.1f} %"
+        f"{selected} on all folds but one and scored on that one, in turn, the accuracy is "
+        f"{100 * nested.accuracy:.1f} %"
     )
 
 
 def _one_seed(ranking: Ranking) -> str:
     if len(ranking.best.seeds) > 1 or ranking.best.exact:
         return ""
-    return "; one seed, so training noise was not measured (add SEED=1 and SEED=2)"
+    return "; one seed, so the variation between seeds is unknown (add SEED=1 and SEED=2)"
+
+
+FEATURES_NAMED = 3  # single features named
+CLASSES_NAMED = 2  # with the highest recall, and with the lowest
+
+OverviewLine = tuple[str, str]
+
+
+def overview(ranking: Ranking, added: pd.DataFrame) -> list[OverviewLine]:
+    """Up to three lines, (heading, sentence); `added` are the ranking's feature ablations."""
+    peers = family(ranking)
+    single = [run for run in peers if len(run.features.split("+")) == 1]
+    several = [run for run in peers if run not in single]
+    lines = [("Single features", _single_features(ranking, single))] if len(single) > 1 else []
+    if single and several:
+        lines.append(("Combined", _combined(ranking, single[0], several[0], added)))
+    return [*lines, ("Classes", _by_class(ranking))]
+
+
+def family(ranking: Ranking) -> list[Run]:
+    """The most runs that share every option but the features, best first; empty where none was trained."""
+    families: dict[str, list[Run]] = {}
+    for run in ranking.runs:
+        options = {key: value for key, value in options_of(run).items() if key not in ("features", "seed")}
+        if "members" not in options:
+            families.setdefault(json.dumps(options, sort_keys=True, default=str), []).append(run)
+    return max(families.values(), key=len, default=[])
+
+
+def _single_features(ranking: Ranking, single: Sequence[Run]) -> str:
+    best = listed([_scored(ranking, run) for run in single[:FEATURES_NAMED]], FEATURES_NAMED)
+    if len(single) <= FEATURES_NAMED:
+        return f"{best}."
+    return f"{best} are the best of {len(single)}; {_scored(ranking, single[-1])} is the lowest."
+
+
+def _combined(ranking: Ranking, single: Run, several: Run, added: pd.DataFrame) -> str:
+    """The best set of several features against the best single one, and the effect of each addition."""
+    ahead, behind = sorted((single, several), key=ranking.runs.index)
+    pair = ranking.pair(ahead, behind)
+    more, sign = ("more", 1) if ahead is several else ("less", -1)
+    note = "" if pair["differs"] or pair["low"] > 0 else ", not significant"
+    found = (
+        f"{_scored(ranking, several)}, {100 * pair['difference']:.1f} points {more} than "
+        f"{display_name(single, ranking)} alone ({interval(pair, sign)}){note}."
+    )
+    return " ".join([found, *_additions(ranking, added)])
+
+
+def _additions(ranking: Ranking, added: pd.DataFrame) -> list[str]:
+    """Which additions to the best subset of a feature set help significantly, which do not."""
+    features = {run.name: run.features for run in ranking.runs}
+    steps = added.drop_duplicates("with")  # the best subset stands first
+    words = [
+        f"{row['changed']} to {features[row['without']]} ({signed(row['difference'])})"
+        for row in steps.to_dict("records")
+    ]
+    helps = steps["differs"].to_numpy(dtype=bool) & (steps["difference"].to_numpy(dtype=float) > 0)
+    parts = [
+        f"{verb} {listed([word for word, chosen in zip(words, mask, strict=True) if chosen], FEATURES_NAMED)}"
+        for verb, mask in (("significant gain:", helps), ("no significant gain:", ~helps))
+        if mask.any()
+    ]
+    return [f"Adding features to the best subset: {'; '.join(parts)}."] if parts else []
+
+
+def _by_class(ranking: Ranking) -> str:
+    """The classes of highest and lowest recall of the best run, and its most frequent confusion."""
+    best = ranking.best
+    classes = tables.per_class(best)
+    classes = classes[classes["clips"] > 0].sort_values("recall", ascending=False, kind="stable")
+    words = [f"{row['class']} ({100 * row['recall']:.0f} %)" for row in classes.to_dict("records")]
+    if len(words) <= 2 * CLASSES_NAMED:
+        found = f"Recall of {display_name(best, ranking)}: {listed(words, len(words))}"
+    else:
+        most, least = (
+            listed(words[:CLASSES_NAMED], CLASSES_NAMED),
+            listed(words[: -CLASSES_NAMED - 1 : -1], CLASSES_NAMED),
+        )
+        found = f"Recall of {display_name(best, ranking)} is highest for {most}, lowest for {least}"
+    confused = tables.confused_pairs(best, 1).to_dict("records")
+    most_frequent = [
+        f"; most frequent error: {one['true']} predicted as {one['predicted']}" for one in confused
+    ]
+    return f"{found}{''.join(most_frequent)}."
+
+
+def _scored(ranking: Ranking, run: Run) -> str:
+    return f"{display_name(run, ranking)} {100 * ranking.accuracy[ranking.runs.index(run)]:.1f} %"
+
+
+def describe_classes(differences: pd.DataFrame, change: str) -> str:
+    """`chroma helps rooster and dog, hurts rain`: the classes that change significantly, largest first."""
+    significant = differences[differences["differs"]].sort_values("difference", key=abs, ascending=False)
+    parts = [
+        f"{verb} {listed(significant.loc[significant['difference'] * sign > 0, 'class'].tolist(), NAMED)}"
+        for verb, sign in (("helps", 1), ("hurts", -1))
+        if (significant["difference"] * sign > 0).any()
+    ]
+    return f"{change} {', '.join(parts)}" if parts else f"{change} changes no class significantly"

@@ -1,33 +1,94 @@
-"""What a report was made from, as one hash: equal inputs, equal report, nothing to do.
+"""Which reports are asked for, of which runs and cache, and whether one has to be made anew.
 
-This module loads nothing heavy: a report that is up to date is found so in a second. Files count by path,
-size and time, not by content: hashing thirty runs takes longer than may pass. The project's own code and
-templates count too, so that a new version makes its report anew.
+What a report is made from is one hash: equal inputs, equal report, nothing to do. This module loads nothing
+heavy: a report that is up to date is found so in a second. Files count by path, size and time, not by
+content: hashing thirty runs takes longer than may pass. The project's own code and templates count too, so
+that a new version makes its report anew.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.jobs import Job
 from analysis.options import AnalysisOptions
-from train.runs import replace_file
+from commandline import RequestError, make_command, words
+from features_cache.location import NAMED, cache_folder, dataset_name, is_cache
+from train.runs import RunFolder, find, replace_file, select
+
+
+@dataclass(frozen=True)
+class Job:
+    """One report: a dataset's name, its run folders, its cache if there is one, and where the report goes."""
+
+    dataset: str
+    runs: tuple[RunFolder, ...]
+    cache: Path | None
+    folder: Path
+    given: tuple[str, ...]  # the variables that ask for this dataset, its folders, and just these runs
+
+
+def jobs(options: AnalysisOptions) -> list[Job]:
+    """A job for the dataset that is asked for, else for every dataset that has runs or a cache."""
+    if options.dataset or options.name:
+        asked = options.dataset or str(options.name)
+        name = dataset_name(asked, options.name)
+        cache = cache_folder(asked, options.data, options.name)
+        runs = _run_folders(options, name)
+        if not runs and not is_cache(cache):
+            raise RequestError(
+                _nothing_found(options, f"{options.runs / name} holds no run and {cache} no features")
+            )
+        return [_job(options, name, runs, cache, asked)]
+    by_dataset: dict[str, list[RunFolder]] = {}
+    for run in _run_folders(options, None):
+        by_dataset.setdefault(run.path.parent.name, []).append(run)
+    if not options.run:
+        for cache in sorted(options.data.glob("*/features")):
+            if is_cache(cache):
+                by_dataset.setdefault(cache.parent.name, [])
+    if not by_dataset:
+        raise RequestError(
+            _nothing_found(options, f"{options.runs} holds no run and {options.data} no features")
+        )
+    return [
+        _job(options, name, runs, options.data / name / "features", name)
+        for name, runs in sorted(by_dataset.items())
+    ]
+
+
+def _run_folders(options: AnalysisOptions, dataset: str | None) -> list[RunFolder]:
+    if options.run:
+        return select(options.runs, " ".join(options.run), dataset)
+    return find(options.runs, dataset)
+
+
+def _job(options: AnalysisOptions, name: str, runs: Sequence[RunFolder], cache: Path, asked: str) -> Job:
+    given = (f"DATASET={asked}", *words(options, ("name", "data", "runs", "run")))
+    return Job(name, tuple(runs), cache if is_cache(cache) else None, options.reports / name, given)
+
+
+def _nothing_found(options: AnalysisOptions, found: str) -> str:
+    return (
+        f"nothing to report on: {found}. Extract features first "
+        f"({make_command('features', f'DATASET={options.dataset or NAMED[0]}')}), then train (make train)"
+    )
+
 
 STAMP = ".report.json"
-SETTINGS = ("run", "confusion", "figures", "audio_mb", "seed")  # options that change what the page shows
+PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed")  # options that change what the page shows
 OWN_CODE = Path(__file__).parent
-READ_OF_A_RUN = ("run.json", "fold*/*.csv", "fold*/*.npz")
+RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 
 @dataclass(frozen=True)
 class Built:
-    """Where a report lies and what the terminal says of it; `fresh` is False where nothing had changed."""
+    """Where a report lies and what the terminal prints of it; `fresh` is False where nothing had changed."""
 
     page: Path
-    found: str
+    headline: str
     remarks: list[str]
     next_command: str
     fresh: bool = True
@@ -35,20 +96,20 @@ class Built:
 
 def unchanged(job: Job, options: AnalysisOptions) -> Built | None:
     """The report that is there, where it was made from just what is there now."""
-    kept = None if options.again else recall(job.folder / STAMP, of_report(job, options))
-    return Built(job.folder / "index.html", **kept["said"], fresh=False) if kept else None
+    kept = None if options.overwrite else read_stamp(job.folder / STAMP, inputs_hash(job, options))
+    return Built(job.folder / "index.html", **kept["printed"], fresh=False) if kept else None
 
 
-def of_report(job: Job, options: AnalysisOptions) -> str:
+def inputs_hash(job: Job, options: AnalysisOptions) -> str:
     """The hash of everything that a report is made from."""
     files = [*files_of_runs(run.path for run in job.runs), *files_of_code()]
     files += files_of_cache(job.cache) if job.cache else []
-    return digest(files, [str(getattr(options, name)) for name in SETTINGS])
+    return hash_of_files(files, [str(getattr(options, name)) for name in PAGE_OPTIONS])
 
 
 def files_of_runs(folders: Iterable[Path]) -> list[Path]:
     """Everything of the run folders that a report shows."""
-    return [file for folder in folders for pattern in READ_OF_A_RUN for file in sorted(folder.glob(pattern))]
+    return [file for folder in folders for pattern in RUN_FILES for file in sorted(folder.glob(pattern))]
 
 
 def files_of_cache(folder: Path) -> list[Path]:
@@ -62,7 +123,7 @@ def files_of_code() -> list[Path]:
     )
 
 
-def digest(files: Iterable[Path], settings: object) -> str:
+def hash_of_files(files: Iterable[Path], settings: object) -> str:
     """A hash over the files' paths, sizes and times, and whatever else decides the result."""
     seen = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for file in files:
@@ -71,8 +132,8 @@ def digest(files: Iterable[Path], settings: object) -> str:
     return seen.hexdigest()
 
 
-def recall(stamp: Path, hash_: str) -> dict[str, Any] | None:
-    """What `remember` kept with the same hash, where all of its files are still there; else None."""
+def read_stamp(stamp: Path, hash_: str) -> dict[str, Any] | None:
+    """What `write_stamp` kept with the same hash, where all of its files are still there; else None."""
     try:
         kept = json.loads(stamp.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -82,7 +143,7 @@ def recall(stamp: Path, hash_: str) -> dict[str, Any] | None:
     return kept if all((stamp.parent / file).is_file() for file in kept["files"]) else None
 
 
-def remember(stamp: Path, hash_: str, files: Iterable[str], **kept: Any) -> None:
+def write_stamp(stamp: Path, hash_: str, files: Iterable[str], **kept: Any) -> None:
     """Keep the hash, the files (relative to the stamp's folder) and further values for the next time."""
     content = {"inputs": hash_, "files": sorted(files), **kept}
     replace_file(stamp, json.dumps(content).encode("utf-8"))

@@ -1,4 +1,4 @@
-"""A small LaTeX document of a report's own tables and figures, whole in one folder: ready for Overleaf.
+"""A small LaTeX document of a report's tables and figures, in one folder that can be uploaded to Overleaf.
 
 main.tex, tables/*.tex and figures/*.pdf; compiled by pdflatex, or by XeLaTeX where a class name is written
 in another script than Latin (a latexmkrc then says so to latexmk and to Overleaf).
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import formats, tables
+from analysis import tables
 from analysis.findings import Findings
-from analysis.formats import latex_text
 from analysis.ranking import Ranking
+from analysis.tables import latex_text
 from train.runs import replace_file
 
 LAST_LATIN = "\u024f"  # letters up to here are in pdfTeX's fonts
@@ -39,7 +39,7 @@ PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 \usepackage{booktabs}
 \usepackage{graphicx}
 \setlength{\belowcaptionskip}{4pt}
-% A table or picture as wide as it is, or as the line where it would run over.
+% A table or figure at its own width, or at the line's where it would be wider.
 \newcommand{\fit}[1]{\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{#1}}
 """
 
@@ -54,14 +54,14 @@ def write(folder: Path, title: str, found: Findings, figures: Sequence[tuple[str
         (folder / part).mkdir(parents=True)
     body = [_answer(title, found)]
     for number, (name, caption, table) in enumerate(_tables(found)):
-        _text(folder / "tables" / f"{name}.tex", formats.latex(table.head(MOST_ROWS)))
+        _text(folder / "tables" / f"{name}.tex", tables.as_latex(table.head(MOST_ROWS)))
         cut = f" The first {MOST_ROWS} of {len(table)} rows." if len(table) > MOST_ROWS else ""
         body.append(_float("table", f"{caption}{cut}", rf"\fit{{\input{{tables/{name}}}}}", f"tab{number}"))
     for number, (caption, file) in enumerate(figures):
         # Numbered: a run's name may hold letters that TeX cannot read in a file's name.
         shutil.copyfile(file, folder / "figures" / f"figure{number}.pdf")
-        picture = rf"\fit{{\includegraphics{{figures/figure{number}.pdf}}}}"
-        body.append(_float("figure", caption, picture, f"fig{number}"))
+        content = rf"\fit{{\includegraphics{{figures/figure{number}.pdf}}}}"
+        body.append(_float("figure", caption, content, f"fig{number}"))
     text = "\n".join([PREAMBLE, r"\begin{document}", *body, r"\end{document}", ""])
     _text(folder / "main.tex", text)
     _text(folder / "latexmkrc", XELATEX if _is_beyond_latin(found) else "$pdf_mode = 1;\n")
@@ -96,11 +96,11 @@ def _tables(found: Findings) -> list[tuple[str, str, pd.DataFrame]]:
     if found.main:
         shown += _main_tables(found.main, found.tables["comparison"])
     captions = {
-        "complementarity": "Pairs of runs: agreement, both wrong, either right, and the mean of their "
-        "probabilities. The order is selected on test.",
+        "complementarity": "Pairs of runs: agreement, both wrong, either correct, and the accuracy of their "
+        "ensemble. The order is selected on the test folds.",
         "checkpoints": "The last epoch, the best on validation, and the peeked best on the test fold itself.",
-        "augmentation": "What augmentation changed, with 95 % intervals over source recordings.",
-        "literature": "Published figures with their protocols, and this project's runs.",
+        "augmentation": "Augmentation ablations, with 95 % intervals over source recordings.",
+        "literature": "Published results with their protocols, and this project's runs.",
     }
     return shown + [
         (name, caption, found.tables[name].drop(columns=list(LEFT_OUT), errors="ignore"))
@@ -124,7 +124,7 @@ def _main_tables(main: Ranking, comparison: pd.DataFrame) -> list[tuple[str, str
     shown.append(("classes", f"{best.name} by class, all folds.", tables.per_class(best)))
     confused = tables.confused_pairs(best)
     if len(confused):
-        shown.append(("confused", f"What {best.name} confuses most.", confused))
+        shown.append(("confused", f"The most frequent confusions of {best.name}.", confused))
     return shown
 
 
@@ -143,5 +143,5 @@ def _float(kind: str, caption: str, content: str, label: str) -> str:
 def _is_beyond_latin(found: Findings) -> bool:
     names = [name for run in found.runs for name in (run.name, *run.classes, *run.categories)]
     return any(
-        letter > LAST_LATIN and letter not in formats.LATEX_ESCAPES for name in names for letter in name
+        letter > LAST_LATIN and letter not in tables.LATEX_ESCAPES for name in names for letter in name
     )

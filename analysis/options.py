@@ -1,9 +1,10 @@
 """Options of `python -m analysis`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from commandline import DatasetOptions, ReportsOptions, RunsOptions
+from commandline.options import Aliases
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,17 +15,17 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     """the dataset to report on; without it, every dataset that has runs or a cache"""
     run: tuple[str, ...] = ()
     """only these runs: a name, a path, a unique prefix, last"""
-    fuse: tuple[str, ...] = ()
-    """write the mean of these runs' probabilities as a run of its own, then report"""
-    pick: int = 0
-    """with FUSE: at most so many members for each fold, picked on the other folds; 0 averages all"""
+    ensemble: Annotated[tuple[str, ...], Aliases("fuse")] = ()
+    """write the ensemble of these runs, the mean of their probabilities, as a run of its own, then report"""
+    members: Annotated[int, Aliases("pick")] = 0
+    """with ENSEMBLE: at most so many runs for each fold, selected on the other folds; 0 averages all"""
     confusion: Literal["rates", "counts"] = "rates"
-    """what the saved pictures of confusion matrices show"""
+    """what the cells of the saved confusion matrices show"""
     figures: int = 6
-    """draw picture files for this many runs, the best first; the page shows all runs"""
+    """draw the figures of this many runs, the best first; the page shows all runs"""
     audio_mb: float = 15
     """how many MB of compressed audio the page may carry; the rest is linked"""
     seed: int = 0
-    """draws the clips shown as samples and starts the maps of clips"""
-    again: bool = False
+    """draws the sample predictions and starts the projections of clips"""
+    overwrite: Annotated[bool, Aliases("again")] = False
     """make everything anew, also where nothing changed"""

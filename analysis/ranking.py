@@ -1,7 +1,7 @@
-"""Which runs may be ranked together, and what is really different among them.
+"""Which runs may be ranked together, and which differ significantly.
 
-Runs are comparable when task, classes, test clips, folds and protocol (which clips were set aside for
-choosing, which epoch counts) agree; only such runs share a ranking. Within it accuracy is the mean over
+Runs are comparable when task, classes, test clips, folds and protocol (the validation clips, the
+epoch that counts) agree; only such runs share a ranking. Within it accuracy is the mean over
 folds, its interval and every verdict come from one bootstrap over source recordings, and p-values of all
 pairs are corrected together by Holm's method. Conventions: R runs, best first; F folds;
 P = R (R - 1) / 2 pairs.
@@ -37,7 +37,7 @@ class Ranking:
 
     @property
     def tied(self) -> tuple[Run, ...]:
-        """The runs that cannot be told apart from the best, itself excluded."""
+        """The runs that do not differ significantly from the best, itself excluded."""
         against = self.pairs[(self.pairs["a"] == self.best.name) & ~self.pairs["differs"]]
         names = set(against["b"])
         return tuple(run for run in self.runs if run.name in names)
@@ -68,13 +68,13 @@ def comparable(run: Run, other: Run) -> bool:
     """Whether ranking the two is fair: same dataset, task, classes, test clips, folds, protocol."""
     return (
         run.task == other.task
-        and run.choice == other.choice
+        and run.selection_protocol == other.selection_protocol
         and run.config["dataset"] == other.config["dataset"]
         and same_clips(run, other)
     )
 
 
-def kept_out(rankings_: Sequence[Ranking]) -> list[Problem]:
+def not_compared(rankings_: Sequence[Ranking]) -> list[Problem]:
     """For each run outside the first ranking, why it is not in it."""
     if not rankings_:
         return []
@@ -87,16 +87,16 @@ def kept_out(rankings_: Sequence[Ranking]) -> list[Problem]:
 
 
 def _difference(run: Run, main: Run) -> str:
-    """What keeps two runs apart, the plainest reason first."""
+    """Why two runs are not comparable, the simplest reason first."""
     if run.config["dataset"] != main.config["dataset"]:
         return f"its dataset is {run.config['dataset']}, not {main.config['dataset']}"
     if run.task != main.task:
         return f"its task is {run.task}, not {main.task}"
     if run.classes != main.classes:
         return _class_difference(run, main)
-    if set(run.missing) - set(main.missing):
-        listed = ", ".join(str(fold) for fold in run.missing)
-        folds = f"fold {listed} is" if len(run.missing) == 1 else f"folds {listed} are"
+    if set(run.missing_folds) - set(main.missing_folds):
+        listed = ", ".join(str(fold) for fold in run.missing_folds)
+        folds = f"fold {listed} is" if len(run.missing_folds) == 1 else f"folds {listed} are"
         return f"{folds} missing ({len(run.clip_ids)} test clips of {len(main.clip_ids)}): train it on"
     if not same_clips(run, main):
         return f"it tested other clips or folds ({len(run.clip_ids)} clips, the others {len(main.clip_ids)})"
@@ -159,17 +159,17 @@ def _verdicts(runs: Sequence[Run], accuracy: Floats, means: Floats, recordings: 
 
 
 @dataclass(frozen=True)
-class CorrectedWinner:
-    """The best run's score once the choice itself is charged for."""
+class NestedSelection:
+    """The score of selecting the best run, with the selection inside the cross-validation."""
 
-    accuracy: float  # mean over folds of the score where the run chosen on the others was scored
-    chosen: dict[int, str]  # fold -> the run chosen on all other folds
+    accuracy: float  # mean over folds of the test score of the run selected on the others
+    selected: dict[int, str]  # fold -> the run selected on all other folds
 
 
-def corrected_winner(ranking: Ranking) -> CorrectedWinner | None:
-    """Choose on all folds but one, score on that one, rotate; None with one fold or one run.
+def nested_selection(ranking: Ranking) -> NestedSelection | None:
+    """Select on all folds but one, score on that one, in turn; None with one fold or one run.
 
-    The highest of many test scores is too high by what luck gave it; this one is not.
+    The highest of many test scores is optimistic; this one is not.
     """
     scores = ranking.fold_accuracy
     runs, folds = scores.shape
@@ -178,7 +178,7 @@ def corrected_winner(ranking: Ranking) -> CorrectedWinner | None:
     others = scores.sum(axis=1, keepdims=True) - scores
     # Rounded, so that equal sums are equal and the better run over all folds wins the tie.
     chosen = np.argmax(np.round(others, 12), axis=0)
-    return CorrectedWinner(
+    return NestedSelection(
         accuracy=float(scores[chosen, np.arange(folds)].mean()),
-        chosen={int(fold): ranking.runs[run].name for fold, run in zip(ranking.folds, chosen, strict=True)},
+        selected={int(fold): ranking.runs[run].name for fold, run in zip(ranking.folds, chosen, strict=True)},
     )

@@ -3,7 +3,8 @@
 Conventions: a `Run` is one configuration, its S seeds side by side, on the N clips that its finished
 folds tested, in the order of their ids; K classes in the order of run.json. Runs that tested the same
 clips therefore line up row by row. What cannot be read becomes a `Problem`, a sentence that names the
-file and says what to do; everything else is still there.
+file and says what to do; everything else is still there. A fold is judged alone, so that one damaged file
+costs one fold.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,18 +15,117 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.soundness import (
-    Unreadable,
-    check_config,
-    progress_text,
-    read_fold,
-    read_history,
-    refuse_repeated_clips,
-)
-from train.runs import RunFolder
+from commandline import RequestError
+from train.runs import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
 from train.scores import Floats, Ints
 
-Words = NDArray[np.str_]
+NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "classes", "folds")
+SUM_TOLERANCE = 1e-3  # a truncated number in a row of probabilities shows in their sum
+
+
+class UnreadableRun(Exception):
+    """A run or a fold that cannot be used; the message is the sentence for the reader."""
+
+
+def check_config(folder: RunFolder) -> None:
+    """Raise UnreadableRun unless run.json has everything that an analysis asks it for."""
+    again = "train this run again"
+    try:
+        config = folder.config
+    except (RequestError, OSError) as error:
+        raise UnreadableRun(str(error)) from None
+    lacking = [key for key in NEEDED_KEYS if key not in config]
+    if lacking:
+        raise UnreadableRun(f"{folder.path / 'run.json'} lacks {', '.join(lacking)}: {again}")
+    try:
+        valid = all(isinstance(name, str) for name in folder.classes) and int(config["seed"]) >= 0
+        valid &= all(isinstance(fold, int) for fold in folder.folds)
+    except (TypeError, KeyError, ValueError):
+        valid = False
+    if not valid:
+        raise UnreadableRun(f"{folder.path / 'run.json'} has malformed classes, folds or seed: {again}")
+
+
+def _progress(folder: RunFolder) -> str:
+    """How far a run without a finished fold has come."""
+    reached = []
+    for fold in folder.folds:
+        try:
+            epochs = len(folder.history(fold))
+        except (OSError, ValueError):
+            continue
+        if epochs:
+            reached.append(f"fold {fold} is at epoch {epochs} of {folder.config.get('epochs', '?')}")
+    return f"no fold is finished yet ({'; '.join(reached) or 'no epoch has ended'}): let it train on"
+
+
+def read_fold(folder: RunFolder, fold: int) -> pd.DataFrame:
+    """Checked test predictions: clip_id, group, selection, target, `probabilities` (a row a cell)."""
+    file = folder.fold(fold) / "predictions.csv"
+    again = f"remove {file} and train again, the other folds are kept"
+    try:
+        if not file.read_bytes().endswith(b"\n"):
+            raise UnreadableRun(f"it ends in the middle of a row; {again}")
+        frame = folder.predictions(fold)
+        numbers = _numbers(frame.iloc[:, len(PREDICTION_COLUMNS) :])
+    except (OSError, ValueError) as error:
+        raise UnreadableRun(f"it cannot be read ({error}); {again}") from None
+    # pandas calls the second of two equal columns x.1
+    expected = [f"{name}.1" if name in PREDICTION_COLUMNS else name for name in folder.classes]
+    if list(frame.columns) != [*PREDICTION_COLUMNS, *expected]:
+        raise UnreadableRun(f"its columns are not run.json's {len(expected)} classes; {again}")
+    whole = np.isfinite(numbers).all(axis=1) & (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE)
+    whole &= (numbers >= 0).all(axis=1) & frame["target"].isin(folder.classes).to_numpy()
+    if not whole.all():
+        raise UnreadableRun(
+            f"{np.sum(~whole)} of {len(whole)} rows are incomplete or no probabilities; {again}"
+        )
+    test = (frame["split"] == "test").to_numpy()
+    if not test.any() and (frame["split"] == "val").any():
+        raise UnreadableRun("it was trained blind, so it has validation predictions only and no test score")
+    if not (test & (frame["selection"] == "last").to_numpy()).any():
+        raise UnreadableRun(f"it holds no test predictions of the last epoch; {again}")
+    clips = frame.loc[test, ["clip_id", "group", "selection", "target"]].copy()
+    clips["probabilities"] = list(numbers[test] / numbers[test].sum(axis=1, keepdims=True))
+    return clips
+
+
+def _numbers(columns: pd.DataFrame) -> Floats:
+    """The columns as numbers, NaN where a field is empty or no number."""
+    try:
+        return columns.to_numpy(dtype=float)
+    except ValueError:  # a damaged file: slower, column by column
+        return columns.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+
+
+def _refuse_repeated_clips(clips: pd.DataFrame) -> None:
+    """Raise UnreadableRun where two folds tested the same clip."""
+    twice = clips.loc[clips.duplicated(["clip_id", "selection"]), "clip_id"]
+    if len(twice):
+        raise UnreadableRun(
+            f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no score can be trusted: "
+            "train this run again under another TAG"
+        )
+
+
+def read_history(folder: RunFolder) -> tuple[pd.DataFrame, list[str]]:
+    """All epochs of all folds (seed, fold, HISTORY_COLUMNS), and a sentence for each damaged file."""
+    parts, problems = [], []
+    for fold in folder.folds:
+        try:
+            history = folder.history(fold)[list(HISTORY_COLUMNS)].astype(float)
+        except (OSError, ValueError, KeyError) as error:
+            problems.append(f"the learning curve of fold {fold} is left out: history.csv, {error}")
+        else:
+            history.insert(0, "fold", fold)
+            parts.append(history)
+    empty = pd.DataFrame({name: pd.Series(dtype=float) for name in ("fold", *HISTORY_COLUMNS)})
+    whole = pd.concat([part for part in parts if len(part)] or [empty], ignore_index=True)
+    whole.insert(0, "seed", int(folder.config["seed"]))
+    return whole, problems
+
+
+Strings = NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -45,8 +145,8 @@ class Run:
     folders: tuple[RunFolder, ...]  # (S,) one a seed, by seed
     classes: tuple[str, ...]  # (K,)
     categories: tuple[str, ...]  # (K,) each class's major category, '' for none
-    clip_ids: Words  # (N,) sorted
-    groups: Words  # (N,) source recordings
+    clip_ids: Strings  # (N,) sorted
+    groups: Strings  # (N,) source recordings
     folds: Ints  # (N,) the fold that tested the clip
     target: Ints  # (N,) class numbers
     checkpoints: dict[str, Floats]  # 'last', and 'best' where validation chose one: (S, N, K) each
@@ -74,6 +174,11 @@ class Run:
         return self.model.partition("@")[0] == "linear" and self.config.get("val", "none") == "none"
 
     @property
+    def trained(self) -> bool:
+        """False for an ensemble of finished runs."""
+        return "members" not in self.config
+
+    @property
     def synthetic(self) -> bool:
         return bool(self.config.get("synthetic", False))
 
@@ -83,8 +188,8 @@ class Run:
         return str(self.config.get("protocol") or f"{self.selection} epoch")
 
     @property
-    def choice(self) -> str:
-        """What runs must share to be ranked together: the clips set aside to choose, the epoch that counts.
+    def selection_protocol(self) -> str:
+        """What runs must share to be ranked together: the validation clips, and the epoch that counts.
 
         The protocol in words also tells the number of epochs, which two fair rivals need not share.
         """
@@ -111,11 +216,17 @@ class Run:
 
     @property
     def correct(self) -> Floats:
-        """(N,) share of the seeds that were right about each clip."""
+        """(N,) share of the seeds that predicted each clip correctly."""
         return (self.predicted == self.target).mean(axis=0)
 
     @property
-    def missing(self) -> tuple[int, ...]:
+    def seed_deviation(self) -> float:
+        """Standard deviation of the accuracy over seeds; 0 where only one was trained."""
+        accuracies = (self.predicted == self.target).mean(axis=1)
+        return float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0
+
+    @property
+    def missing_folds(self) -> tuple[int, ...]:
         """Folds of the protocol without predictions."""
         return tuple(fold for fold in self.folders[0].folds if fold not in set(self.folds.tolist()))
 
@@ -135,43 +246,44 @@ def load(folders: Iterable[RunFolder]) -> Results:
     for folder in folders:
         try:
             run = _read_run(folder, problems)
-        except Unreadable as reason:
+        except UnreadableRun as reason:
             problems.append(Problem(folder.name, str(reason), unfinished=_is_unfinished(folder)))
         else:
             families.setdefault(folder.config.get("family", folder.name), []).append(run)
-    return Results([_side_by_side(seeds, problems) for seeds in families.values()], problems)
+    return Results([merge_seeds(seeds, problems) for seeds in families.values()], problems)
 
 
 def _is_unfinished(folder: RunFolder) -> bool:
-    """Whether the run's configuration is sound and it simply has no finished fold yet."""
+    """Whether the run's configuration is valid and it simply has no finished fold yet."""
     try:
         check_config(folder)
-    except Unreadable:
+    except UnreadableRun:
         return False
     return not folder.finished
 
 
 def _read_run(folder: RunFolder, problems: list[Problem]) -> Run:
-    """One folder as a run of one seed; a damaged fold is left out and told in `problems`."""
+    """One folder as a run of one seed; a damaged fold is left out and named in `problems`."""
     check_config(folder)
     if not folder.finished:
-        raise Unreadable(progress_text(folder))
+        raise UnreadableRun(_progress(folder))
     folds = []
     for number in folder.finished:
         try:
             folds.append(read_fold(folder, number).assign(fold=number))
-        except Unreadable as reason:
+        except UnreadableRun as reason:
             problems.append(Problem(folder.name, f"fold {number} is left out: {reason}"))
     if not folds:
-        raise Unreadable("none of its folds can be read, so the run is left out")
+        raise UnreadableRun("none of its folds can be read, so the run is left out")
     clips = pd.concat(folds, ignore_index=True)
-    refuse_repeated_clips(clips)
+    _refuse_repeated_clips(clips)
     history, damaged = read_history(folder)
     problems.extend(Problem(folder.name, text) for text in damaged)
-    return _as_run(folder, clips, history)
+    return run_from_tables(folder, clips, history)
 
 
-def _as_run(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:
+def run_from_tables(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:
+    """A run of one seed from the checked predictions of its folds (see `read_fold`) and its history."""
     clips = clips.sort_values("clip_id", kind="stable")
     last = clips[clips["selection"] == "last"]
     checkpoints = {"last": np.stack(last["probabilities"].to_list())[None]}
@@ -194,7 +306,7 @@ def _as_run(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Ru
     )
 
 
-def _side_by_side(seeds: Sequence[Run], problems: list[Problem]) -> Run:
+def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
     """The seeds of one configuration as one run; one that tested other clips is left out and named."""
     seeds = sorted(seeds, key=lambda run: run.seeds)
     fullest = max(seeds, key=lambda run: len(run.clip_ids))
@@ -227,7 +339,7 @@ def same_clips(run: Run, other: Run) -> bool:
     )
 
 
-def on_categories(run: Run) -> Run | None:
+def summed_to_categories(run: Run) -> Run | None:
     """A run over classes scored on the major categories, by summed probabilities; None without any."""
     if run.task != "classes" or not all(run.categories) or len(set(run.categories)) < 2:
         return None

@@ -1,4 +1,4 @@
-"""The tests that the literature uses beside the bootstrap: a folded appendix of the report.
+"""The tests that are common in the literature beside the bootstrap: a folded block of the report.
 
 Conventions: runs a and b tested the same N clips; `correct_*` (N,) bool of one seed each; `folds_*`
 (F,) accuracies of each fold, seeds averaged. Each test says in one line when it applies.
@@ -14,6 +14,7 @@ from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
 
+from commandline import Registry
 from train.scores import Floats
 
 LEVEL = 0.05
@@ -22,7 +23,7 @@ EXACT_BELOW = 25  # discordant clips; above, the chi-squared form is accurate (A
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs side by side, as far as a test may look at them."""
+    """The results of two runs that a test may use."""
 
     correct_a: NDArray[np.bool_]  # (N,) of the first seed
     correct_b: NDArray[np.bool_]
@@ -39,27 +40,20 @@ class PairTest:
     p_value: Callable[[Pair], float]
 
 
-PAIR_TESTS: dict[str, PairTest] = {}
+PAIR_TESTS: Registry[PairTest] = Registry("test of two runs")
 
 
 def pair_test(applies: str) -> Callable[[Callable[[Pair], float]], Callable[[Pair], float]]:
-    """Register a test of two runs; the appendix picks it up."""
-
-    def register(function: Callable[[Pair], float]) -> Callable[[Pair], float]:
-        if function.__name__ in PAIR_TESTS:
-            raise ValueError(f"test {function.__name__!r} is registered twice")
-        PAIR_TESTS[function.__name__] = PairTest(applies, function)
-        return function
-
-    return register
+    """Register a test of two runs, and when it applies; the report's other tests include it."""
+    return PAIR_TESTS.register(entry=lambda function: PairTest(applies, function))
 
 
 @pair_test(
-    "Two trained models on one test set, each clip independent: it ignores that clips of one recording go "
-    "together and that another seed would differ, so it finds differences too easily."
+    "Two trained models on one test set, each clip independent: it ignores that clips of one recording are "
+    "correlated and that another seed would differ, so it finds differences too often."
 )
 def mcnemar(pair: Pair) -> float:
-    """McNemar's test of the clips that only one of the two got right, first seed of each."""
+    """McNemar's test of the clips that only one of the two predicted correctly, first seed of each."""
     a, b = pair.correct_a, pair.correct_b
     table = [[np.sum(a & b), np.sum(a & ~b)], [np.sum(~a & b), np.sum(~a & ~b)]]
     discordant = table[0][1] + table[1][0]
@@ -119,7 +113,7 @@ def friedman(fold_accuracy: Floats) -> Friedman | None:
     if folds < 2 or runs < 3:
         return None
     ranks = stats.rankdata(-fold_accuracy, axis=1).mean(axis=0)
-    critical = critical_difference(runs, folds)
+    critical = nemenyi_critical_difference(runs, folds)
     if np.ptp(fold_accuracy, axis=1).max() == 0:  # all tied in every fold: the statistic is 0 / 0
         return Friedman(0.0, 1.0, ranks, critical, np.ones((runs, runs)))
     statistic, p = stats.friedmanchisquare(*fold_accuracy.T)
@@ -127,7 +121,7 @@ def friedman(fold_accuracy: Floats) -> Friedman | None:
     return Friedman(float(statistic), float(p), ranks, critical, nemenyi)
 
 
-def critical_difference(runs: int, folds: int, level: float = LEVEL) -> float:
+def nemenyi_critical_difference(runs: int, folds: int, level: float = LEVEL) -> float:
     """Mean ranks further apart than this differ (Nemenyi; Demšar 2006, section 3.2.2)."""
     q = stats.studentized_range.ppf(1 - level, runs, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(runs * (runs + 1) / (6 * folds)))

@@ -1,30 +1,36 @@
-"""The tables of a report as data frames: unrounded numbers, accuracies from 0 to 1.
+"""The tables of a report as data frames, and as files: unrounded CSV, rounded Markdown and LaTeX.
 
-Every score is averaged over the seeds of a configuration first. `n` counts folds, `_sd` is the sample
-standard deviation over them (empty for one fold). Nothing here writes; `analysis.formats` does.
+Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration first. `n` counts
+folds, `_sd` is the sample standard deviation over them (empty for one fold).
+
+literature.csv holds published figures with their protocols; its `confirmed` is yes where the figure was
+looked up in the paper, its authors' repository or the dataset's own list, else it says where it is from.
 """
 
 from collections.abc import Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.answer import seed_deviation
-from analysis.ranking import Ranking, kept_out
-from analysis.results import Run, on_categories
+from analysis.ablations import options_of
+from analysis.bootstrap import fold_weights
+from analysis.ranking import Ranking, not_compared
+from analysis.results import Run, summed_to_categories
 from analysis.significance import PAIR_TESTS, Pair, friedman, holm
-from train.scores import Floats, all_metrics, class_scores, confusion_matrix
+from train.runs import replace_file
+from train.scores import Floats, Ints, all_metrics, class_scores, confusion_matrix
 
 CONFUSED_PAIRS = 20
 
 
 def comparison(rankings: Sequence[Ranking]) -> pd.DataFrame:
-    """One row a configuration, the main ranking first, best first; `kept_out` says why a run is not in it."""
-    reasons = {problem.run: problem.text for problem in kept_out(rankings)}
+    """One row a configuration, the main ranking first, best first; `not_compared` says why one is outside."""
+    reasons = {problem.run: problem.text for problem in not_compared(rankings)}
     rows = [
-        _comparison_row(ranking, place) | {"ranking": number, "kept_out": reasons.get(run.name, "")}
+        _comparison_row(ranking, place) | {"ranking": number, "not_compared": reasons.get(run.name, "")}
         for number, ranking in enumerate(rankings, start=1)
         for place, run in enumerate(ranking.runs)
     ]
@@ -50,7 +56,7 @@ def _comparison_row(ranking: Ranking, place: int) -> dict[str, Any]:
             for key, value in ((name, mean[name]), (f"{name}_sd", deviation[name]))
         },
         "seeds": len(run.seeds),
-        "seed_sd": seed_deviation(run) if len(run.seeds) > 1 else np.nan,
+        "seed_sd": run.seed_deviation if len(run.seeds) > 1 else np.nan,
         "clips": len(run.clip_ids),
         "rank": place + 1,
         "verdict": _verdict(ranking, run),
@@ -60,7 +66,7 @@ def _comparison_row(ranking: Ranking, place: int) -> dict[str, Any]:
         "task": run.task,
         "protocol": run.protocol,
         "checkpoint": run.selection,
-        "missing_folds": " ".join(map(str, run.missing)),
+        "missing_folds": " ".join(map(str, run.missing_folds)),
         "synthetic": run.synthetic,
     }
 
@@ -96,18 +102,18 @@ def fold_scores(run: Run) -> pd.DataFrame:
 
 
 def pairs(ranking: Ranking) -> pd.DataFrame:
-    """The one verdict a pair: a (the higher), b, difference, its interval, p-values, and the words."""
+    """The verdict on each pair: a (the higher), b, difference, its interval, p-values, and the words."""
     table = ranking.pairs.copy()
     words = np.where(table["differs"], table["a"] + " is better", "no difference shown")
     return table.drop(columns="differs").assign(verdict=words)
 
 
-def appendix(ranking: Ranking) -> pd.DataFrame:
+def other_tests(ranking: Ranking) -> pd.DataFrame:
     """Every pair by the other tests: p-values corrected by Holm within each test, and Nemenyi's."""
     table = ranking.pairs[["a", "b", "difference"]].copy()
-    looks = [_pair(ranking, a, b) for a, b in combinations(range(len(ranking.runs)), 2)]
+    compared = [_pair(ranking, a, b) for a, b in combinations(range(len(ranking.runs)), 2)]
     for name, test in PAIR_TESTS.items():
-        p_values = np.array([test.p_value(look) for look in looks], dtype=float)
+        p_values = np.array([test.p_value(pair) for pair in compared], dtype=float)
         table[f"{name}_p_holm"] = holm(p_values)
     ranks = friedman(ranking.fold_accuracy.T)
     if ranks is not None:
@@ -125,6 +131,47 @@ def _pair(ranking: Ranking, a: int, b: int) -> Pair:
         folds_b=ranking.fold_accuracy[b],
         test_share=1 / (folds - 1) if folds > 1 else np.nan,
     )
+
+
+def complementarity(ranking: Ranking) -> pd.DataFrame:
+    """Every pair: agreement, double fault, oracle, the ensemble's accuracy and its gain over the better one.
+
+    Sorted by the ensemble's accuracy. That order is selected on the test folds: confirm it with a new run.
+    """
+    rows = [{"a": a.name, "b": b.name, **overlap(a, b)} for a, b in combinations(ranking.runs, 2)]
+    columns = ["a", "b", "agreement", "double_fault", "oracle", "ensemble", "gain"]
+    return pd.DataFrame(rows, columns=columns).sort_values("ensemble", ascending=False, kind="stable")
+
+
+def overlap(a: Run, b: Run) -> dict[str, float]:
+    """How two runs complement each other.
+
+    agreement: both predict the same class; double_fault: both are wrong; oracle: at least one is correct;
+    ensemble: the mean of their probabilities is correct; gain: that less the better one's accuracy.
+    """
+    weights = fold_weights(a.folds)
+    seeds = range(max(len(a.seeds), len(b.seeds)))
+    shares = [
+        _pair_shares(
+            a.probabilities[seed % len(a.seeds)], b.probabilities[seed % len(b.seeds)], a.target, weights
+        )
+        for seed in seeds
+    ]
+    means = {name: float(np.mean([one[name] for one in shares])) for name in shares[0]}
+    better = max(float(weights @ run.correct) for run in (a, b))
+    return {**means, "gain": means["ensemble"] - better}
+
+
+def _pair_shares(a: Floats, b: Floats, target: Ints, weights: Floats) -> dict[str, float]:
+    first, second = a.argmax(axis=1), b.argmax(axis=1)
+    right_a, right_b = first == target, second == target
+    shares = {
+        "agreement": first == second,
+        "double_fault": ~right_a & ~right_b,
+        "oracle": right_a | right_b,
+        "ensemble": (a + b).argmax(axis=1) == target,
+    }
+    return {name: float(weights @ share) for name, share in shares.items()}
 
 
 def per_class(run: Run) -> pd.DataFrame:
@@ -145,13 +192,13 @@ def recall_by_class(ranking: Ranking) -> pd.DataFrame:
 
 def per_category(run: Run) -> pd.DataFrame | None:
     """The same for the major categories, by summed probabilities; None where classes have none."""
-    summed = run if run.task == "categories" else on_categories(run)
+    summed = run if run.task == "categories" else summed_to_categories(run)
     if summed is None:
         return None
     return per_class(summed).drop(columns="category").rename(columns={"class": "category"})
 
 
-def confusion(run: Run) -> Floats:
+def mean_confusion(run: Run) -> Floats:
     """Counts (K, K), rows the true class, seeds averaged: each row sums to the class's test clips."""
     counts = [confusion_matrix(run.target, predicted, len(run.classes)) for predicted in run.predicted]
     return np.mean(counts, axis=0)
@@ -159,7 +206,7 @@ def confusion(run: Run) -> Floats:
 
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     """The most frequent confusions: true class, predicted class, clips, share of the true class's clips."""
-    counts = confusion(run)
+    counts = mean_confusion(run)
     clips = counts.sum(axis=1)
     np.fill_diagonal(counts, 0)
     order = np.argsort(-counts, axis=None, kind="stable")[:most]
@@ -173,3 +220,156 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
             "share": counts[true, predicted] / clips[true],
         }
     )
+
+
+def checkpoints(runs: Sequence[Run]) -> pd.DataFrame:
+    """Accuracy of the last epoch, of the best on validation, and peeked, side by side, one row a run.
+
+    `peeked` is each fold's best epoch on its own test fold: the literature reports it, nothing here uses it.
+    """
+    return pd.DataFrame([{"run": run.name, **_checkpoint_row(run)} for run in runs])
+
+
+def _checkpoint_row(run: Run) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name in ("last", "best"):
+        predictions = run.checkpoints.get(name)
+        folds = np.full(1, np.nan)
+        if predictions is not None:
+            correct = (predictions.argmax(axis=2) == run.target).mean(axis=0)
+            folds = np.array([correct[run.folds == fold].mean() for fold in np.unique(run.folds)])
+        row |= {name: folds.mean(), f"{name}_sd": folds.std(ddof=1) if len(folds) > 1 else np.nan}
+    return row | {"peeked": _peeked(run), "n": len(np.unique(run.folds))}
+
+
+def _peeked(run: Run) -> float:
+    """Mean over folds of the highest test accuracy of any epoch; NaN where a fold has no curve."""
+    highest = run.history.groupby(["seed", "fold"])["test_accuracy"].max()
+    cells = [(seed, fold) for seed in run.seeds for fold in np.unique(run.folds)]
+    return float(np.mean([highest.get(cell, np.nan) for cell in cells]))
+
+
+LITERATURE = Path(__file__).with_name("literature.csv")
+# A run on fewer classes, or on the categories, is another task.
+LITERATURE_CLASSES = {"esc10": 10, "esc50": 50}
+OWN_SOURCE = "this project"
+
+
+def published_results(dataset: str) -> pd.DataFrame:
+    """The rows about one dataset, lowest accuracy first; none where it has none."""
+    table = pd.read_csv(LITERATURE)
+    known = table[table["dataset"] == dataset.lower().replace("-", "")]
+    return known.drop(columns="dataset").sort_values("accuracy", kind="stable", ignore_index=True)
+
+
+def literature(ranking: Ranking) -> pd.DataFrame:
+    """Published results and our best run of each kind of weights, lowest first; empty if not comparable."""
+    dataset = Path(str(ranking.best.config["dataset"])).name
+    known = published_results(dataset)
+    comparable = ranking.best.task == "classes" and len(ranking.best.classes) == LITERATURE_CLASSES.get(
+        dataset
+    )
+    if known.empty or not comparable:
+        return known.iloc[:0]
+    best: dict[str, tuple[Run, float]] = {}
+    for run, accuracy in zip(ranking.runs, ranking.accuracy, strict=True):
+        best.setdefault(str(options_of(run).get("weights") or "from scratch"), (run, float(accuracy)))
+    ours = pd.DataFrame(
+        {
+            "method": [run.name for run, _ in best.values()],
+            "weights": list(best),
+            "accuracy": [accuracy for _, accuracy in best.values()],
+            "protocol": [f"{len(ranking.folds)} folds, {run.protocol}" for run, _ in best.values()],
+            "source": OWN_SOURCE,
+            "confirmed": "yes",
+        }
+    )
+    return pd.concat([known, ours]).sort_values("accuracy", kind="stable", ignore_index=True)
+
+
+DECIMALS = 3
+
+
+def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
+    """Write <name>.csv, <name>.md and <name>.tex into the folder, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, text in (("csv", as_csv(table)), ("md", as_markdown(table)), ("tex", as_latex(table))):
+        replace_file(folder / f"{name}.{suffix}", text.encode("utf-8"))
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """Every digit; an unknown number is an empty field."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """A pipe table, as GitHub and Jupyter show it; nothing in a cell is read as markup."""
+    cells = [[_markdown_cell(word) for word in row] for row in rounded(table).itertuples(index=False)]
+    header = [_markdown_cell(str(word)) for word in table.columns]
+    rule = ["---:" if _is_number(table[column]) else "---" for column in table.columns]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *cells])
+
+
+def as_latex(table: pd.DataFrame) -> str:
+    """A booktabs tabular, every special character escaped.
+
+    Written line by line: pandas' own way goes through a template engine, 50 ms a table.
+    """
+    alignment = "".join("r" if _is_number(table[column]) else "l" for column in table.columns)
+    header = [latex_text(str(column).replace("_", " ")) for column in table.columns]
+    cells = [[latex_text(word) for word in row] for row in rounded(table).itertuples(index=False)]
+    lines = [" & ".join(row) + r" \\" for row in [header, *cells]]
+    begin, end = rf"\begin{{tabular}}{{{alignment}}}", r"\end{tabular}"
+    return "\n".join([begin, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", end, ""])
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as text: three decimals, counts as whole numbers, nothing for an unknown number."""
+    return pd.DataFrame({column: _rounded_column(table[column]) for column in table.columns}, dtype=str)
+
+
+def _rounded_column(column: pd.Series) -> list[str]:
+    numbers = [value for value in column if isinstance(value, float) and np.isfinite(value)]
+    # A column of shares that all happen to be 0 or 1 still shows its decimals.
+    counts = all(value.is_integer() for value in numbers) and max(numbers, default=0) > 1
+    return [_rounded_cell(value, 0 if counts else DECIMALS) for value in column]
+
+
+def _rounded_cell(value: object, decimals: int) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.{decimals}f}"
+    return "" if value is None else str(value)
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _markdown_cell(text: str) -> str:
+    for special in "\\`*_|<>[]":
+        text = text.replace(special, "\\" + special)
+    return text.replace("\n", " ")
+
+
+LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    **{special: "\\" + special for special in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "→": r"$\rightarrow$",
+    "−": "$-$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    # After the end of a row TeX takes these for its options.
+    **{special: f"{{{special}}}" for special in "[*"},
+    "\n": " ",
+}
+
+
+def latex_text(text: str) -> str:
+    """Any text as LaTeX shows it."""
+    return "".join(LATEX_ESCAPES.get(letter, letter) for letter in text)

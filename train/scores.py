@@ -13,6 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from commandline import Registry
+
 CALIBRATION_BINS = 15  # equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
 SMALLEST_PROBABILITY = 1e-12  # so that a true class given zero costs 27.6 and not infinity
 
@@ -66,48 +68,40 @@ class Prediction:
         return float(self.by_class[name][self.by_class["support"] > 0].mean())
 
 
-METRICS: dict[str, Callable[[Prediction], float]] = {}
+METRICS: Registry[Callable[[Prediction], float]] = Registry("metric")
 
 
-def metric(function: Callable[[Prediction], float]) -> Callable[[Prediction], float]:
-    """Register a score under its function's name; tables and reports pick it up."""
-    if function.__name__ in METRICS:
-        raise ValueError(f"metric {function.__name__!r} is registered twice")
-    METRICS[function.__name__] = function
-    return function
-
-
-@metric
+@METRICS.register()
 def accuracy(prediction: Prediction) -> float:
     """Share of clips whose most probable class is the true one."""
     return float((prediction.predicted == prediction.target).mean())
 
 
-@metric
+@METRICS.register()
 def balanced_accuracy(prediction: Prediction) -> float:
     """Mean recall over the classes: every class counts alike however many clips it has."""
     return prediction.macro("recall")
 
 
-@metric
+@METRICS.register()
 def macro_precision(prediction: Prediction) -> float:
     """Mean precision over the classes."""
     return prediction.macro("precision")
 
 
-@metric
+@METRICS.register()
 def macro_recall(prediction: Prediction) -> float:
     """Mean recall over the classes; the same number as balanced accuracy, under its other name."""
     return prediction.macro("recall")
 
 
-@metric
+@METRICS.register()
 def macro_f1(prediction: Prediction) -> float:
     """Mean F1 over the classes."""
     return prediction.macro("f1")
 
 
-@metric
+@METRICS.register()
 def top3(prediction: Prediction) -> float:
     """Share of clips whose true class is among the three most probable."""
     probabilities, target = prediction.probabilities, prediction.target
@@ -119,13 +113,13 @@ def top3(prediction: Prediction) -> float:
     return float((ahead.sum(axis=1) < 3).mean())
 
 
-@metric
+@METRICS.register()
 def log_loss(prediction: Prediction) -> float:
     """Mean negative natural logarithm of the true class's probability."""
     return float(-np.log(np.maximum(prediction.of_target, SMALLEST_PROBABILITY)).mean())
 
 
-@metric
+@METRICS.register()
 def calibration_error(prediction: Prediction) -> float:
     """Expected calibration error: mean |confidence - accuracy| over bins, weighted by their clips."""
     bins = reliability(prediction)

@@ -7,26 +7,27 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.registry import figure
-from analysis.figures.style import (
+from analysis.figures.drawing import (
     HATCHES,
     INK,
+    MANY_CLASSES,
     MUTED,
     ON_DARK,
     ON_LIGHT,
     PAPER,
     RATES,
     SERIES,
-    SIGNED,
-    escape,
-    grid,
+    escape_math,
+    figure,
+    grid_lines,
+    panels,
     series,
-    short,
+    shorten,
     ticks,
 )
+from analysis.figures.run import CURVES, History, label_panel, over_folds
 
-LINE = 0.035  # of the accuracies' range: what a line of type takes up
-MANY = 20  # classes; of more, numbers in the cells could not be read
+LINE = 0.035  # of the accuracies' range: what a line of text takes up
 
 
 def _one_line_each(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
@@ -35,42 +36,42 @@ def _one_line_each(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
 
 @figure(
     "Difference in accuracy with its 95 % interval, by bootstrap over source recordings; "
-    "a hollow dot is not shown after correction",
+    "hollow: not significant after correction",
     size=_one_line_each,
 )
-def intervals(
+def draw_intervals(
     ax: Axes,
     *,
     names: Sequence[str],
     estimate: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
-    shown: np.ndarray,  # whether the difference holds
+    significant: np.ndarray,  # (names,) bool
     label: str = "points of accuracy",
 ) -> Axes:
-    """A dot and a whisker a name, the first on top, beside the line of "no difference"."""
+    """A dot and a whisker a name, the first on top, beside a line at zero."""
     places = np.arange(len(names))[::-1]
     ax.axvline(0, color=MUTED, linewidth=1, linestyle="--")
     ax.hlines(places, low, high, color=SERIES[0], linewidth=2.2, alpha=0.55)
-    for mask, fill in ((shown, SERIES[0]), (~shown, PAPER)):
+    for mask, fill in ((significant, SERIES[0]), (~significant, PAPER)):
         ax.plot(estimate[mask], places[mask], "o", color=SERIES[0], markerfacecolor=fill, markersize=6)
-    ax.set_yticks(places, [escape(short(name, 48)) for name in names])
+    ax.set_yticks(places, [escape_math(shorten(name, 48)) for name in names])
     ax.set_xlabel(label)
     ax.set_ylim(-0.7, len(names) - 0.3)
-    grid(ax, "x")
+    grid_lines(ax, "x")
     ax.spines["left"].set_visible(False)
     return ax
 
 
 def _bars_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:
-    return 6.4, 1.0 + len(classes) * (0.18 if len(classes) > 20 else 0.34)
+    return 6.4, 1.0 + len(classes) * (0.18 if len(classes) > MANY_CLASSES else 0.34)
 
 
 @figure("Two runs class by class", size=_bars_size)
-def class_bars(
+def draw_class_bars(
     ax: Axes, *, classes: Sequence[str], values: Mapping[str, np.ndarray], label: str = "recall"
 ) -> Axes:
-    """One pair of bars a class, the runs told apart by colour and hatching."""
+    """One pair of bars a class, the runs distinguished by colour and hatching."""
     height = 0.8 / len(values)
     places = np.arange(len(classes))
     for number, (run, value) in enumerate(values.items()):
@@ -82,30 +83,30 @@ def class_bars(
             hatch=HATCHES[number % len(HATCHES)],
             edgecolor=PAPER,
             linewidth=0,
-            label=escape(short(run, 44)),
+            label=escape_math(shorten(run, 44)),
         )
-    ticks(ax, classes, "y", size=6.5 if len(classes) > 20 else 8)
+    ticks(ax, classes, "y", size=6.5 if len(classes) > MANY_CLASSES else 8)
     ax.invert_yaxis()
     ax.set_xlim(0, 1)
     ax.set_xlabel(label)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.2)
-    grid(ax, "x")
+    grid_lines(ax, "x")
     return ax
 
 
 def _recall_size(*, names: Sequence[str], classes: Sequence[str], **_: Any) -> tuple[float, float]:
-    wide = 0.19 if len(classes) > MANY else 0.56
+    wide = 0.19 if len(classes) > MANY_CLASSES else 0.56
     return 2.2 + wide * len(classes), 1.5 + 0.24 * len(names)
 
 
 @figure(
-    "Share of each class's clips that each set recognises; a ring round the highest of a class",
+    "Recall of each feature set in each class; a ring marks the highest of a class",
     size=_recall_size,
 )
-def recall_by_set(ax: Axes, *, names: Sequence[str], classes: Sequence[str], recall: np.ndarray) -> Axes:
-    """`recall` (sets, classes) as a shaded table; with MANY classes the shade alone tells the share."""
+def draw_recall_by_set(ax: Axes, *, names: Sequence[str], classes: Sequence[str], recall: np.ndarray) -> Axes:
+    """`recall` (sets, classes) as a shaded table, of more than MANY_CLASSES without numbers."""
     ax.imshow(recall, cmap=RATES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    few = len(classes) <= MANY
+    few = len(classes) <= MANY_CLASSES
     for row, column in np.argwhere(np.isfinite(recall)) if few else ():
         share = recall[row, column]
         colour = ON_DARK if share > 0.6 else ON_LIGHT
@@ -121,11 +122,11 @@ def recall_by_set(ax: Axes, *, names: Sequence[str], classes: Sequence[str], rec
     return ax
 
 
-@figure("Accuracy against what it costs", size=(6.4, 4.2))
-def pareto(
+@figure("Accuracy against cost; diamonds are the Pareto front", size=(6.4, 4.2))
+def draw_pareto(
     ax: Axes, *, names: Sequence[str], cost: np.ndarray, accuracy: np.ndarray, label: str = "seconds to train"
 ) -> Axes:
-    """A point a run; those that nothing cheaper beats are joined and named."""
+    """A point a run; the Pareto front is joined and named."""
     front = pareto_front(cost, accuracy)
     ax.plot(cost[~front], accuracy[~front], "o", color=MUTED, alpha=0.6, markersize=5)
     order = np.flatnonzero(front)[np.argsort(cost[front])]
@@ -137,7 +138,7 @@ def pareto(
         ax.xaxis.set_major_formatter("{x:g}")
     for place in _named(order[::-1], accuracy):
         ax.annotate(  # nothing is cheaper and better, so there is room on the upper left
-            escape(short(names[place], 34)),
+            escape_math(shorten(names[place], 34)),
             (cost[place], accuracy[place]),
             xytext=(-5, 4),
             textcoords="offset points",
@@ -148,12 +149,12 @@ def pareto(
     ax.set_xlabel(label)
     ax.set_ylabel("accuracy")
     ax.margins(x=0.2, y=0.12)
-    grid(ax, "both")
+    grid_lines(ax, "both")
     return ax
 
 
 def _named(places: np.ndarray, accuracy: np.ndarray) -> list[int]:
-    """Of the front, the best first, those far enough below the last named for a name of their own."""
+    """Of the front, best first, those whose names do not overlap."""
     named: list[int] = []
     for place in places.tolist():
         if not named or accuracy[named[-1]] - accuracy[place] > LINE * np.ptp(accuracy):
@@ -170,28 +171,28 @@ def pareto_front(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
     return ~(cheaper & better).any(axis=1)
 
 
-def _square(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
+def _pairs_size(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
     return 3.4 + 0.42 * len(names), 2.4 + 0.42 * len(names)
 
 
-@figure("Pairs of runs: accuracy of averaging their probabilities, each alone on the diagonal", size=_square)
-def complementarity(ax: Axes, *, names: Sequence[str], together: np.ndarray) -> Axes:
-    """`together` (runs, runs): accuracy of each pair averaged, on the diagonal of each run alone."""
-    known = together[np.isfinite(together)]
+@figure("Accuracy of the ensemble of each pair of runs; of each run alone on the diagonal", size=_pairs_size)
+def draw_ensemble_accuracy(ax: Axes, *, names: Sequence[str], accuracy: np.ndarray) -> Axes:
+    """`accuracy` (runs, runs) of the ensemble of each pair, on the diagonal of each run alone."""
+    known = accuracy[np.isfinite(accuracy)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
     ax.imshow(
-        together,
+        accuracy,
         cmap=RATES,
         vmin=low - 0.1 * (high - low),
         vmax=high + 0.1 * (high - low),
         interpolation="nearest",
     )
-    for row, column in np.argwhere(np.isfinite(together)):
-        dark = together[row, column] > low + 0.45 * (high - low)
+    for row, column in np.argwhere(np.isfinite(accuracy)):
+        dark = accuracy[row, column] > low + 0.45 * (high - low)
         ax.text(
             column,
             row,
-            f"{100 * together[row, column]:.1f}",
+            f"{100 * accuracy[row, column]:.1f}",
             ha="center",
             va="center",
             fontsize=7,
@@ -205,46 +206,19 @@ def complementarity(ax: Axes, *, names: Sequence[str], together: np.ndarray) -> 
     return ax
 
 
-def _heat_size(*, classes: Sequence[str], channels: Sequence[str], **_: Any) -> tuple[float, float]:
-    return 3.0 + 0.75 * len(channels), 1.6 + len(classes) * (0.17 if len(classes) > 20 else 0.3)
-
-
-@figure("What each channel is worth: recall lost without it, by class", size=_heat_size)
-def attribution(ax: Axes, *, classes: Sequence[str], channels: Sequence[str], loss: np.ndarray) -> Axes:
-    """`loss` (classes, channels): recall with all channels minus recall without that one; > 0 it helps."""
-    bound = max(0.05, float(np.nanmax(np.abs(loss))))
-    ax.imshow(loss, cmap=SIGNED + "_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
-    for row, column in np.argwhere(np.isfinite(loss)):
-        value = loss[row, column]
-        ax.text(
-            column,
-            row,
-            f"{100 * value:+.0f}".replace("-", "−") if round(100 * value) else "·",
-            ha="center",
-            va="center",
-            fontsize=5 if len(classes) > 20 else 7.5,
-            color=ON_DARK if abs(value) > 0.62 * bound else ON_LIGHT,
-        )
-    ticks(ax, classes, "y", size=6.5 if len(classes) > 20 else 8)
-    ticks(ax, channels, "x", turn=30)
-    ax.xaxis.tick_top()
-    for label in ax.get_xticklabels():
-        label.set_horizontalalignment("left")
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    return ax
-
-
 def _ranks_size(*, ranks: Mapping[str, float], **_: Any) -> tuple[float, float]:
     return 7.4, 1.4 + 0.2 * len(ranks)
 
 
-@figure("Critical differences: mean rank over folds, bars join what cannot be told apart", size=_ranks_size)
-def critical_difference(ax: Axes, *, ranks: Mapping[str, float], p_values: pd.DataFrame) -> Axes:
+@figure(
+    "Critical difference diagram: mean rank over folds; bars join runs that do not differ significantly",
+    size=_ranks_size,
+)
+def draw_critical_difference_diagram(ax: Axes, *, ranks: Mapping[str, float], p_values: pd.DataFrame) -> Axes:
     """`p_values` (runs, runs) of the pairwise test after Friedman's, labelled like `ranks`."""
-    from scikit_posthocs import critical_difference_diagram
+    from scikit_posthocs import critical_difference_diagram as draw_diagram
 
-    critical_difference_diagram(
+    draw_diagram(
         pd.Series(dict(ranks)),
         p_values,
         ax=ax,
@@ -255,4 +229,26 @@ def critical_difference(ax: Axes, *, ranks: Mapping[str, float], p_values: pd.Da
         crossbar_props={"color": INK, "marker": None, "linewidth": 2.5},
         text_h_margin=0.05,
     )
+    return ax
+
+
+@figure(
+    "Learning curves of several runs on the test fold, mean over folds; nothing was selected by them",
+    size=(9.0, 3.4),
+)
+def draw_learning_curves_compared(ax: Axes, *, histories: Mapping[str, History]) -> Axes:
+    """One panel each for accuracy, macro F1 and loss, a line a run."""
+    drawn = panels(ax, 1, 3, wide=0.22)
+    for panel, (metric, name) in zip(drawn, CURVES, strict=True):
+        for number, (run, history) in enumerate(histories.items()):
+            curve = over_folds(history, f"test_{metric}")
+            if curve is not None:
+                epoch, mean, low, high = curve
+                look = series(number)
+                panel.fill_between(epoch, low, high, color=look["color"], alpha=0.1, linewidth=0)
+                panel.plot(
+                    epoch, mean, **look, markersize=3.5, markevery=0.15, label=escape_math(shorten(run, 40))
+                )
+        label_panel(panel, name)
+    drawn[0].legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=2, borderaxespad=0)
     return ax

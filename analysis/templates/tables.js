@@ -37,7 +37,7 @@ document.addEventListener("click", (event) => {
 
 for (const input of document.querySelectorAll("input[data-filter]")) {
   const table = document.getElementById(input.dataset.filter);
-  const said = document.getElementById(input.dataset.filter + "-said");
+  const status = document.getElementById(input.dataset.filter + "-status");
   input.addEventListener("input", () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
@@ -47,7 +47,7 @@ for (const input of document.querySelectorAll("input[data-filter]")) {
       shown += !row.hidden;
     }
     table.classList.toggle("filtered", words.length > 0);
-    said.textContent = words.length ? `${shown} of ${table.tBodies[0].rows.length} rows` : "";
+    status.textContent = words.length ? `${shown} of ${table.tBodies[0].rows.length} rows` : "";
   });
 }
 

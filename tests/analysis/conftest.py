@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import soundfile
 
-from analysis.jobs import jobs
+from analysis.inputs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build
 from analysis.results import Results, Run, load
-from bench.made_runs import MadeRun, made_clips, make_run
 from features_cache import external
+from tests.analysis.made_runs import MadeRun, made_clips, make_run, results_of
 from train.runs import RunFolder, digest, find, write_config, write_predictions
 
 Row = tuple[str, str, int, str, Sequence[float]]  # clip_id, group, fold, target, probabilities
@@ -22,7 +22,18 @@ Row = tuple[str, str, int, str, Sequence[float]]  # clip_id, group, fold, target
 
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[..., Results]:
-    """Write made-up runs over shared clips and load them: made(MadeRun(...), ..., clips=400, classes=10)."""
+    """Made-up runs over shared clips, without files: made(MadeRun(...), ..., clips=400, classes=10)."""
+
+    def make(*runs: MadeRun, dataset: str = "made", **clips: object) -> Results:
+        table = made_clips(**({"clips": 400, "classes": 10} | clips))
+        return results_of(tmp_path, table, runs, dataset)
+
+    return make
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Results]:
+    """The same, written as run folders and loaded."""
 
     def make(*runs: MadeRun, dataset: str = "made", **clips: object) -> Results:
         table = made_clips(**({"clips": 400, "classes": 10} | clips))

@@ -75,7 +75,7 @@ def test_few_recordings_cannot_be_certain() -> None:
     assert p_value(np.ones((1000, 1)), 1).tolist() == [1]
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_true_value_as_often_as_it_states() -> None:
     rng = np.random.default_rng(7)
     covered = 0
     for _ in range(200):

@@ -12,15 +12,12 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Canvas
 
-from analysis.figures import FIGURES, figure, fonts, save
-from analysis.figures.clips import envelope
+from analysis.figures import FIGURES, figure, save
+from analysis.figures import drawing as fonts
 from analysis.figures.comparison import pareto_front
-from analysis.figures.curves import over_folds
-from analysis.figures.features import Shown, plain, row_ticks
-from analysis.figures.fonts import uncovered
-from analysis.figures.samples import Sample
-from analysis.figures.save import drawing
-from analysis.figures.style import PAPER, SERIES, panels, short
+from analysis.figures.data import FeatureMap, envelope, format_plain, row_ticks
+from analysis.figures.drawing import PAPER, SERIES, drawing, panels, shorten, uncovered
+from analysis.figures.run import SamplePrediction, over_folds
 
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]
@@ -36,14 +33,14 @@ HISTORY = {
     )
     for fold in (1, 2)
 }
-PICTURE = RNG.normal(size=(8, 20))
+FEATURE_MAP = RNG.normal(size=(8, 20))
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "attribution": {"classes": CLASSES, "channels": NAMES, "loss": RNG.normal(size=(4, 3))},
+    "channel_importance": {"classes": CLASSES, "channels": NAMES, "loss": RNG.normal(size=(4, 3))},
     "augmentations": {
         "pairs": [
-            ("noise", PICTURE, PICTURE + 1),
-            ("nothing", PICTURE, PICTURE),
-            ("crop", PICTURE, PICTURE[2:, 3:]),
+            ("noise", FEATURE_MAP, FEATURE_MAP + 1),
+            ("nothing", FEATURE_MAP, FEATURE_MAP),
+            ("crop", FEATURE_MAP, FEATURE_MAP[2:, 3:]),
         ]
     },
     "class_bars": {"classes": CLASSES, "values": {name: RNG.random(4) for name in NAMES[:2]}},
@@ -53,7 +50,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "rows": list("abcdefgh"),
         "row_unit": "Hz",
     },
-    "clip_maps": {
+    "projections": {
         "points": {"mel": RNG.normal(size=(9, 2))},
         "labels": {"mel": np.arange(9) % 4},
         "classes": CLASSES,
@@ -63,20 +60,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "classes": CLASSES,
         "folds": [1, 2],
     },
-    "complementarity": {"names": NAMES, "together": RNG.random((3, 3))},
-    "confusion": {
+    "ensemble_accuracy": {"names": NAMES, "accuracy": RNG.random((3, 3))},
+    "confusion_matrix": {
         "counts": np.array([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]]),
         "classes": CLASSES,
     },
-    "critical_difference": {
+    "critical_difference_diagram": {
         "ranks": {"mel": 1.2, "mel+mfcc": 2.0, "chroma": 2.8},
         "p_values": pd.DataFrame([[1, 0.4, 0.01], [0.4, 1, 0.3], [0.01, 0.3, 1]], NAMES, NAMES),
     },
     "gallery": {
         "features": [
-            Shown("mel", PICTURE, np.linspace(0, 8000, 8), "Hz", np.linspace(0, 5, 20)),
-            Shown("rms", PICTURE[:1], np.zeros(1), "index", np.linspace(0, 5, 20), "amplitude"),
-            Shown("embedding", PICTURE[:, :1], np.arange(8.0), "index", np.zeros(1)),
+            FeatureMap("mel", FEATURE_MAP, np.linspace(0, 8000, 8), "Hz", np.linspace(0, 5, 20)),
+            FeatureMap("rms", FEATURE_MAP[:1], np.zeros(1), "index", np.linspace(0, 5, 20), "amplitude"),
+            FeatureMap("embedding", FEATURE_MAP[:, :1], np.arange(8.0), "index", np.zeros(1)),
         ]
     },
     "intervals": {
@@ -84,10 +81,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "estimate": np.array([3, 2, 1]),
         "low": np.zeros(3),
         "high": np.full(3, 4),
-        "shown": np.array([True, False, True]),
+        "significant": np.array([True, False, True]),
     },
     "learning_curves": {"history": HISTORY},
-    "learning_curves_overlaid": {"histories": {"mel": HISTORY, "chroma": HISTORY}},
+    "learning_curves_compared": {"histories": {"mel": HISTORY, "chroma": HISTORY}},
     "pareto": {"names": NAMES, "cost": np.array([1.0, 2, 3]), "accuracy": np.array([0.5, 0.8, 0.7])},
     "recall_by_set": {
         "names": NAMES,
@@ -101,13 +98,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "error": 0.075,
     },
     "sample_predictions": {
-        "samples": [Sample("wrong", "1-2-A", PICTURE, 5.0, "dog", (("犬", 0.6), ("dog", 0.3)))],
+        "samples": [SamplePrediction("wrong", "1-2-A", FEATURE_MAP, 5.0, "dog", (("犬", 0.6), ("dog", 0.3)))],
     },
     "separability": {
         "names": NAMES,
         "measures": {"fisher_ratio": RNG.random(3), "agreement": RNG.random(3) - 0.1},
     },
-    "spectrograms": {"clips": {"dog": PICTURE}, "seconds": 5.0, "hertz": np.linspace(0, 9000, 8)},
+    "spectrograms": {"clips": {"dog": FEATURE_MAP}, "seconds": 5.0, "hertz": np.linspace(0, 9000, 8)},
     "waveforms": {"clips": {"dog": RNG.normal(size=900), "silence": np.zeros(900)}, "seconds": 5.0},
 }
 
@@ -127,7 +124,7 @@ def test_a_figure_draws_into_the_axes_it_is_given_and_returns_them(name: str) ->
 
 
 def test_a_figure_is_saved_three_times_and_stands_in_a_page(tmp_path: Path) -> None:
-    saved = save("confusion", tmp_path, stem="mel.confusion", **EXAMPLES["confusion"])
+    saved = save("confusion_matrix", tmp_path, stem="mel.confusion", **EXAMPLES["confusion_matrix"])
     assert (tmp_path / saved.files["png"]).read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / saved.files["pdf"]).read_bytes().startswith(b"%PDF")
     assert "犬" in (tmp_path / saved.files["svg"]).read_text(encoding="utf-8")
@@ -137,7 +134,7 @@ def test_a_figure_is_saved_three_times_and_stands_in_a_page(tmp_path: Path) -> N
     assert set(re.findall(r"url\(#([^)]+)\)", saved.html)) <= set(ids)
 
 
-def test_a_figure_of_pictures_stands_in_a_page_as_one_image(tmp_path: Path) -> None:
+def test_a_figure_of_feature_maps_stands_in_a_page_as_one_image(tmp_path: Path) -> None:
     html = save("spectrograms", tmp_path, **EXAMPLES["spectrograms"]).html
     assert html.startswith("<img") and "data:image/webp;base64," in html
 
@@ -149,7 +146,7 @@ def test_the_same_data_gives_the_same_files(tmp_path: Path) -> None:
     assert first.html == second.html
 
 
-@pytest.mark.parametrize("name", ["confusion", "gallery", "pareto"])
+@pytest.mark.parametrize("name", ["confusion_matrix", "gallery", "pareto"])
 def test_a_pdf_has_truetype_fonts_and_none_of_type_3(name: str, tmp_path: Path) -> None:
     content = (tmp_path / save(name, tmp_path, **EXAMPLES[name]).files["pdf"]).read_bytes()
     assert b"/CIDFontType2" in content and b"/Type3" not in content
@@ -161,10 +158,12 @@ def test_only_text_in_a_face_of_postscript_outlines_is_drawn(monkeypatch: pytest
     monkeypatch.setattr(fonts, "_letters", letters.__getitem__)
     monkeypatch.setattr(fonts, "_is_postscript", "Chinese".__eq__)
     assert fonts.font_type(["a b", "c?"]) == fonts.TRUETYPE
-    assert fonts.font_type(["a", "犬"]) == fonts.DRAWN
+    assert fonts.font_type(["a", "犬"]) == fonts.TYPE3
 
 
-def test_outlines_are_told_by_the_font_files_tag(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_postscript_outlines_are_recognised_by_the_font_files_tag(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name, content, answer in (
         ("plain.ttf", b"\0\1\0\0", False),
         ("plain.otf", b"OTTO", True),
@@ -177,14 +176,14 @@ def test_outlines_are_told_by_the_font_files_tag(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_second_figure_of_a_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="two figures are called 'confusion'"):
-        figure("again")(FIGURES["confusion"].draw)
+    with pytest.raises(ValueError, match="figure 'confusion_matrix' is registered twice"):
+        figure("again")(FIGURES["confusion_matrix"].draw)
 
 
 def test_a_confusion_matrix_says_rates_or_counts_and_outlines_categories() -> None:
     def texts(**given: Any) -> tuple[list[str], int]:
         axes = Canvas().add_subplot()
-        FIGURES["confusion"].draw(axes, **(EXAMPLES["confusion"] | given))
+        FIGURES["confusion_matrix"].draw(axes, **(EXAMPLES["confusion_matrix"] | given))
         return [text.get_text() for text in axes.texts], len(axes.patches)
 
     assert texts() == (["75", "25", "100", "17", "83"], 0)
@@ -199,14 +198,14 @@ def test_the_highest_recall_of_each_class_is_ringed_and_an_untested_class_is_emp
     assert len(axes.texts) == 9
 
 
-def test_of_many_classes_the_shade_alone_tells_the_share() -> None:
+def test_of_many_classes_the_shade_alone_shows_the_recall() -> None:
     axes = Canvas().add_subplot()
     classes = [f"class{number}" for number in range(30)]
     FIGURES["recall_by_set"].draw(axes, names=NAMES, classes=classes, recall=RNG.random((3, 30)))
     assert not axes.texts
 
 
-def test_a_difference_that_is_not_shown_is_hollow() -> None:
+def test_a_difference_that_is_not_significant_is_hollow() -> None:
     axes = Canvas().add_subplot()
     FIGURES["intervals"].draw(axes, **EXAMPLES["intervals"])
     filled, hollow = axes.lines[-2:]
@@ -263,10 +262,10 @@ def test_neighbouring_series_differ_in_grey() -> None:
     assert min(abs(a - b) for a, b in pairwise(grey)) > 0.08
 
 
-def test_words() -> None:
-    assert short("mel+mfcc+chroma+tonnetz", 12) == "mel+mfc…netz"
-    assert short("mel", 12) == "mel"
-    assert [plain(value) for value in (31.25, 15400.4, 0.0345)] == ["31.2", "15400", "0.0345"]
+def test_shortened_names_and_missing_characters() -> None:
+    assert shorten("mel+mfcc+chroma+tonnetz", 12) == "mel+mfc…netz"
+    assert shorten("mel", 12) == "mel"
+    assert [format_plain(value) for value in (31.25, 15400.4, 0.0345)] == ["31.2", "15400", "0.0345"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert uncovered(["dog", "rain 2"]) == set()

@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.findings import category_rankings, findings
 from analysis.results import Results, load
-from bench.made_runs import MadeRun, made_clips, make_run
+from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from train.runs import RunFolder, find, history_row, start_history
 
 RNG = np.random.default_rng
@@ -22,7 +22,7 @@ def test_every_table_that_has_rows(made: Callable[..., Results]) -> None:
     assert len(found.runs) == len(found.tables["comparison"]) == 4
     assert [problem.run for problem in found.problems] == ["rms-resnet18"]
     assert found.answer.kind == "clear winner"
-    assert found.winner is not None
+    assert found.nested is not None
     assert found.friedman is not None
     assert set(found.tests) == {"mcnemar", "corrected_resampled_t", "nemenyi"}
     assert any(sentence.startswith("augment none → default (mel) helps") for sentence in found.sentences)
@@ -38,8 +38,8 @@ def test_what_was_added_has_tables_and_sentences(made: Callable[..., Results]) -
     assert found.tables["additions"]["changed"].tolist() == ["zcr", "mel"]
     assert set(found.tables["additions_by_class"]["of"]) == {"zcr added to mel", "mel added to mel"}
     assert found.sentences[0].startswith("zcr added to mel helps ")
-    assert found.sentences[1] == "No class is certainly better or worse by mel added to mel."
-    assert [heading for heading, _ in found.glance] == ["Together", "By class"]
+    assert found.sentences[1] == "No class changes significantly: mel added to mel."
+    assert [heading for heading, _ in found.overview] == ["Combined", "Classes"]
 
 
 def test_an_exact_solution_has_no_epochs_to_choose_from(by_hand: Callable[..., RunFolder]) -> None:
@@ -93,4 +93,4 @@ def test_one_run_of_one_fold_with_a_class_never_predicted(by_hand: Callable[...,
     assert found.tables["comparison"].loc[0, "macro_precision"] == 1 / 4
     assert "pairs" not in found.tables
     assert found.friedman is None
-    assert found.winner is None
+    assert found.nested is None

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis import latex
 from analysis.findings import Findings, findings
 from analysis.results import Results, load
-from bench.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun
 from train.runs import RunFolder
 
 ODD = ["<script>", "a&b", "50%", "$x_1$", "Straße", "{brace}", "hand\\saw", "~tilde^", "#hash", "plain"]
@@ -35,7 +35,7 @@ def found(made: Callable[..., Results]) -> Callable[..., Findings]:
     return find
 
 
-def picture(folder: Path) -> Path:
+def a_figure(folder: Path) -> Path:
     figure = Figure(figsize=(2, 1))
     figure.add_subplot().plot([1, 2])
     figure.savefig(folder / "a+b@c=1.confusion.pdf")
@@ -55,7 +55,7 @@ def balanced(text: str) -> bool:
 
 
 def test_document_is_whole(found: Callable[..., Findings], tmp_path: Path) -> None:
-    main = latex.write(tmp_path / "latex", "Made & up", found(ODD), [("A 100 % figure", picture(tmp_path))])
+    main = latex.write(tmp_path / "latex", "Made & up", found(ODD), [("A 100 % figure", a_figure(tmp_path))])
     text = main.read_text(encoding="utf-8")
     assert balanced(text)
     assert r"\title{Made \& up (synthetic data)}" in text
@@ -89,7 +89,7 @@ def test_other_scripts_ask_for_xelatex(
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 def test_document_compiles(found: Callable[..., Findings], tmp_path: Path) -> None:
-    main = latex.write(tmp_path / "latex", "t", found(ODD), [("a figure", picture(tmp_path))])
+    main = latex.write(tmp_path / "latex", "t", found(ODD), [("a figure", a_figure(tmp_path))])
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", main.name]
     ended = subprocess.run(command, cwd=main.parent, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout[-2000:]

@@ -6,23 +6,22 @@ import pandas as pd
 import pytest
 
 from analysis import page
-from analysis.blocks import Block, from_json, to_json
-from analysis.figures import Saved
-from analysis.grid import grid
+from analysis.figures import SavedFigure
+from analysis.page import Block, blocks_from_json, blocks_to_json, html_table
 
 
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (page.percent(0.87654), "87.7"),
-        (page.percent(math.nan), "–"),
-        (page.decimals(0.12345), "0.123"),
-        (page.count(11_175_370), "11.2 M"),
-        (page.count(math.nan), "–"),
-        (page.seconds(75), "1 min 15 s"),
-        (page.seconds(math.nan), "–"),
+        (page.format_percent(0.87654), "87.7"),
+        (page.format_percent(math.nan), "–"),
+        (page.format_decimals(0.12345), "0.123"),
+        (page.format_count(11_175_370), "11.2 M"),
+        (page.format_count(math.nan), "–"),
+        (page.format_seconds(75), "1 min 15 s"),
+        (page.format_seconds(math.nan), "–"),
         (str(page.breakable("mel+<b>")), "mel+<wbr>&lt;b&gt;"),
-        (str(page.asides("a <b> (n = 5) c")), 'a &lt;b&gt; <span class="aside">(n = 5)</span> c'),
+        (str(page.muted_parentheses("a <b> (n = 5) c")), 'a &lt;b&gt; <span class="aside">(n = 5)</span> c'),
     ],
 )
 def test_values_are_shown_as_readers_expect(shown: str, expected: str) -> None:
@@ -35,11 +34,11 @@ def test_different_names_have_different_ids() -> None:
     assert len(ids) == len(names) and all(one.isascii() and " " not in one for one in ids)
 
 
-def test_a_table_shows_rounded_words_and_sorts_by_unrounded_values() -> None:
+def test_a_table_shows_rounded_numbers_and_sorts_by_unrounded_values() -> None:
     table = pd.DataFrame(
         {"run": ["mel"], "accuracy": [1 / 3], "gain": [-0.021], "sd": [math.nan], "left_out": [1]}
     )
-    shown = grid(
+    shown = html_table(
         "t",
         table,
         {
@@ -55,8 +54,10 @@ def test_a_table_shows_rounded_words_and_sorts_by_unrounded_values() -> None:
 
 
 def test_blocks_survive_being_kept_in_a_file() -> None:
-    table = grid("t", pd.DataFrame({"n": [1.0]}), {"n": ("N", "number")})
+    table = html_table("t", pd.DataFrame({"n": [1.0]}), {"n": ("N", "number")})
     blocks = [
-        Block("One", "about", [Saved("a", "b", "<svg>", {"svg": "figures/a.svg"})], [table], folded=True)
+        Block(
+            "One", "about", [SavedFigure("a", "b", "<svg>", {"svg": "figures/a.svg"})], [table], folded=True
+        )
     ]
-    assert from_json(to_json(blocks)) == blocks
+    assert blocks_from_json(blocks_to_json(blocks)) == blocks

@@ -1,13 +1,13 @@
-"""What is ranked with what, the verdicts, and the winner charged for its choice."""
+"""What is ranked with what, the verdicts, and the score of nested selection."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from analysis.ranking import Ranking, corrected_winner, kept_out, rank, rankings
+from analysis.ranking import Ranking, nested_selection, not_compared, rank, rankings
 from analysis.results import Results, Run
-from bench.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun
 
 
 def ranked(results: Results) -> list[Ranking]:
@@ -36,7 +36,7 @@ def test_accuracy_is_the_mean_over_folds_of_unequal_size(hand_run: Callable[...,
     assert found.fold_accuracy.tolist() == [[1, 0.5]]
 
 
-def test_runs_that_cannot_be_told_apart_are_tied(made: Callable[..., Results]) -> None:
+def test_runs_that_do_not_differ_significantly_are_tied(made: Callable[..., Results]) -> None:
     runs = [
         MadeRun(features=name, skill=skill) for name, skill in (("mel", 0.8), ("mfcc", 0.79), ("zcr", 0.3))
     ]
@@ -90,20 +90,20 @@ def _independent(name: str, rng: np.random.Generator) -> Run:
         (MadeRun(val="next"), "its protocol is 'best epoch on VAL=next', not 'last epoch'"),
     ],
 )
-def test_what_is_kept_out_says_why(made: Callable[..., Results], other: MadeRun, words: str) -> None:
+def test_what_is_not_compared_says_why(made: Callable[..., Results], other: MadeRun, words: str) -> None:
     found = ranked(made(MadeRun(), MadeRun(features="zcr"), other))
     assert [len(ranking.runs) for ranking in found] == [2, 1]
-    assert words in kept_out(found)[0].text
+    assert words in not_compared(found)[0].text
 
 
-def test_other_classes_datasets_or_clips_are_kept_out(
+def test_other_classes_datasets_or_clips_are_not_compared(
     made: Callable[..., Results], hand_run: Callable[..., Run]
 ) -> None:
     runs = made(MadeRun(), MadeRun(features="zcr")).runs
     other_classes = hand_run("a", ["dog", "cat"], [("x", "g", 1, "dog", [0.9, 0.1])], dataset="made")
     other_dataset = hand_run("b", ["dog", "cat"], [("x", "g", 1, "dog", [0.9, 0.1])], dataset="esc10")
     other_clips = hand_run("c", runs[0].classes, [("x", "g", 1, "class00", np.eye(10)[0])], dataset="made")
-    reasons = {problem.run: problem.text for problem in kept_out(ranked(Results([*runs, other_classes,
+    reasons = {problem.run: problem.text for problem in not_compared(ranked(Results([*runs, other_classes,
                other_dataset, other_clips], [])))}  # fmt: skip
     assert "its class list is another one (2 classes, not 10; 'cat' is in one only)" in reasons["a"]
     assert "its dataset is esc10, not made" in reasons["b"]
@@ -118,7 +118,7 @@ def test_another_number_of_epochs_is_no_other_protocol(made: Callable[..., Resul
 
 def test_nothing_ranked_keeps_nothing_out() -> None:
     assert rankings([], np.random.default_rng(0)) == []
-    assert kept_out([]) == []
+    assert not_compared([]) == []
 
 
 def scores(table: list[list[float]], made: Callable[..., Results]) -> Ranking:
@@ -130,22 +130,22 @@ def scores(table: list[list[float]], made: Callable[..., Results]) -> Ranking:
     return ranking
 
 
-def test_winner_is_scored_on_the_fold_that_did_not_choose_it(made: Callable[..., Results]) -> None:
+def test_the_selected_run_is_scored_on_the_fold_that_did_not_select_it(made: Callable[..., Results]) -> None:
     # Without fold 1 the second run leads (0.8 to 0.5) and gets 0.6 there; without fold 2 the first does
     # (1.0 to 0.6) and gets 0.5: 0.55, where the highest mean is 0.75.
     ranking = scores([[1.0, 0.5], [0.6, 0.8]], made)
-    found = corrected_winner(ranking)
+    found = nested_selection(ranking)
     assert found is not None
     assert found.accuracy == pytest.approx(0.55)
-    assert found.chosen == {1: ranking.runs[1].name, 2: ranking.runs[0].name}
+    assert found.selected == {1: ranking.runs[1].name, 2: ranking.runs[0].name}
 
 
-def test_a_winner_everywhere_loses_nothing(made: Callable[..., Results]) -> None:
-    found = corrected_winner(scores([[0.9, 0.8, 0.7], [0.5, 0.4, 0.3]], made))
+def test_a_run_that_is_best_in_every_fold_keeps_its_score(made: Callable[..., Results]) -> None:
+    found = nested_selection(scores([[0.9, 0.8, 0.7], [0.5, 0.4, 0.3]], made))
     assert found is not None
     assert found.accuracy == pytest.approx(0.8)
 
 
 def test_no_correction_without_a_choice_or_a_second_fold(made: Callable[..., Results]) -> None:
-    assert corrected_winner(scores([[0.9, 0.8]], made)) is None
-    assert corrected_winner(scores([[0.9], [0.8]], made)) is None
+    assert nested_selection(scores([[0.9, 0.8]], made)) is None
+    assert nested_selection(scores([[0.9], [0.8]], made)) is None

@@ -10,19 +10,17 @@ from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from analysis import inputs
-from analysis.jobs import jobs
+from analysis.inputs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build, next_command
 from analysis.results import Run
-from analysis.runs_section import train_next
-from analysis.separation_section import class_means
-from bench.made_runs import MadeRun, make_run
+from analysis.run import train_next
 from commandline import RequestError
+from tests.analysis.made_runs import MadeRun, make_run
 
 
 def test_a_report_is_one_page_with_tables_and_figures_in_files(reported: Path) -> None:
@@ -34,9 +32,9 @@ def test_a_report_is_one_page_with_tables_and_figures_in_files(reported: Path) -
         assert (folder / "tables" / name).is_file()
     for stem in (
         "mel-resnet18.confusion",
-        "learning_curves_overlaid",
+        "learning_curves_compared",
         "gallery",
-        "clip_maps",
+        "projections",
         "sample_predictions",
     ):
         for suffix in ("svg", "png", "pdf"):
@@ -47,7 +45,7 @@ def test_a_report_is_one_page_with_tables_and_figures_in_files(reported: Path) -
 def test_the_page_begins_with_the_answer_and_calls_synthetic_what_is(reported: Path) -> None:
     text = unescape(reported.read_text(encoding="utf-8"))
     assert text.index("</h1>") < text.index("Comparison</h2>")
-    assert "80.0 % of 40 test clips right" in text
+    assert "80.0 % accuracy on 40 test clips" in text
     assert '<span class="tag">synthetic data</span>' in text
 
 
@@ -68,12 +66,12 @@ def test_an_unfinished_run_is_shown_as_such(reported: Path) -> None:
     assert "2 + 1 unfinished" in text
 
 
-def test_sounds_that_are_there_are_in_the_page_and_the_rest_is_linked(reported: Path) -> None:
+def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported: Path) -> None:
     data = json.loads(
         reported.read_text(encoding="utf-8").split('id="browser-data">')[1].split("</script>")[0]
     )
     links = {clip["id"]: clip["link"] for clip in data["clips"]}
-    embedded = list((reported.parent / "sounds").glob("*.mp3"))
+    embedded = list((reported.parent / "audio").glob("*.mp3"))
     assert embedded
     assert sum(map(bool, links.values())) == 39 - len(embedded)
     assert data["features"] == ["mel"]
@@ -84,7 +82,7 @@ def test_nothing_is_done_while_nothing_changes(workshop: SimpleNamespace, report
     kept = inputs.unchanged(job, workshop.options())
     assert kept is not None and kept.page == reported and not kept.fresh
     assert inputs.unchanged(job, workshop.options(figures=1)) is None
-    assert inputs.unchanged(job, workshop.options(again=True)) is None
+    assert inputs.unchanged(job, workshop.options(overwrite=True)) is None
     file = job.runs[0].path / "run.json"
     before = file.stat()
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
@@ -96,13 +94,13 @@ def test_nothing_is_done_while_nothing_changes(workshop: SimpleNamespace, report
 def test_a_damaged_stamp_or_a_missing_file_means_anew(tmp_path: Path) -> None:
     stamp = tmp_path / "stamp.json"
     (tmp_path / "page").touch()
-    inputs.remember(stamp, "abc", ["page"], said=1)
-    assert inputs.recall(stamp, "abc") == {"inputs": "abc", "files": ["page"], "said": 1}
-    assert inputs.recall(stamp, "abd") is None
+    inputs.write_stamp(stamp, "abc", ["page"], printed=1)
+    assert inputs.read_stamp(stamp, "abc") == {"inputs": "abc", "files": ["page"], "printed": 1}
+    assert inputs.read_stamp(stamp, "abd") is None
     (tmp_path / "page").unlink()
-    assert inputs.recall(stamp, "abc") is None
+    assert inputs.read_stamp(stamp, "abc") is None
     stamp.write_text("{", encoding="utf-8")
-    assert inputs.recall(stamp, "abc") is None
+    assert inputs.read_stamp(stamp, "abc") is None
 
 
 def test_the_data_half_alone_where_there_is_no_run(workshop: SimpleNamespace, tmp_path: Path) -> None:
@@ -110,13 +108,15 @@ def test_the_data_half_alone_where_there_is_no_run(workshop: SimpleNamespace, tm
     (job,) = jobs(options)
     built = build(job, options)
     text = built.page.read_text(encoding="utf-8")
-    assert built.found.startswith("No run has been trained yet")
+    assert built.headline.startswith("No run has been trained yet")
     assert built.next_command.startswith("make train DATASET=tones")
     assert 'id="data"' in text and 'id="figure-gallery"' in text
     assert 'id="comparison"' not in text and "browser-data" not in text
 
 
-def test_damage_is_told_and_everything_else_is_still_there(workshop: SimpleNamespace, tmp_path: Path) -> None:
+def test_damage_is_named_and_everything_else_is_still_there(
+    workshop: SimpleNamespace, tmp_path: Path
+) -> None:
     shutil.copytree(workshop.root / "runs", tmp_path / "runs")
     shutil.copytree(workshop.root / "data", tmp_path / "data")
     (tmp_path / "runs" / "tones" / "mel+rms-resnet18" / "run.json").write_text("{", encoding="utf-8")
@@ -126,9 +126,9 @@ def test_damage_is_told_and_everything_else_is_still_there(workshop: SimpleNames
     options = workshop.options(runs=tmp_path / "runs", data=tmp_path / "data", reports=tmp_path / "reports")
     (job,) = jobs(options)
     built = build(job, options)
-    said = "\n".join(built.remarks)
-    assert "run.json" in said and "rms" in said and "augmented.npz" in said
-    assert built.found.startswith("mel with resnet18 gets 80.0 %")
+    remarks = "\n".join(built.remarks)
+    assert "run.json" in remarks and "rms" in remarks and "augmented.npz" in remarks
+    assert built.headline.startswith("mel with resnet18 has 80.0 % accuracy")
 
 
 def test_run_limits_the_report(workshop: SimpleNamespace) -> None:
@@ -139,18 +139,18 @@ def test_run_limits_the_report(workshop: SimpleNamespace) -> None:
         jobs(workshop.options(run=("mell-resnet18",)))
 
 
-def test_what_comes_next_is_trained_never_fused(workshop: SimpleNamespace) -> None:
+def test_the_next_command_trains_and_never_names_an_ensemble(workshop: SimpleNamespace) -> None:
     (job,) = jobs(workshop.options(run=("mel+r",)))
     words = ["FEATURES=rms", "MODEL=cnn4", "EPOCHS=3", "SEED=2"]
     sections = [
-        SimpleNamespace(model="fusion", exact=False, again=["MODEL=fusion"], why=""),
-        SimpleNamespace(model="linear", exact=True, again=["FEATURES=mel"], why="a network"),
-        SimpleNamespace(model="cnn4", exact=False, again=words, why="another seed"),
+        SimpleNamespace(trained=False, exact=False, next_run=["MODEL=ensemble"], next_reason=""),
+        SimpleNamespace(trained=True, exact=True, next_run=["FEATURES=mel"], next_reason="a network"),
+        SimpleNamespace(trained=True, exact=False, next_run=words, next_reason="another seed"),
     ]
-    said = next_command(job, sections, "tie")
+    command = next_command(job, sections, "tie")
     where = f"DATASET=tones DATA={workshop.root / 'data'} RUNS={workshop.root / 'runs'}"
-    assert said.startswith(f"make train {where} ") and said.endswith("   (another seed)")
-    assert " FEATURES=rms MODEL=cnn4 EPOCHS=3 SEED=2 " in said and "RUN=" not in said
+    assert command.startswith(f"make train {where} ") and command.endswith("   (another seed)")
+    assert " FEATURES=rms MODEL=cnn4 EPOCHS=3 SEED=2 " in command and "RUN=" not in command
     assert "FEATURES=mel " in next_command(job, sections[:2], "tie")
 
 
@@ -160,7 +160,10 @@ def test_a_run_goes_on_with_its_missing_folds_then_its_next_seed_then_a_network(
     rows = [("a", "g", 1, "dog", [0.2, 0.8]), ("b", "h", 2, "rain", [0.1, 0.9])]
     own = {"command": ["FEATURES=mel", "MODEL=cnn4", "EPOCHS=3"], "seed": 4}
     whole = hand_run("mel", ["dog", "rain"], rows, **own)
-    assert train_next(whole) == ([*own["command"], "SEED=5"], "another seed shows the training noise")
+    assert train_next(whole) == (
+        [*own["command"], "SEED=5"],
+        "another seed shows the variation between seeds",
+    )
     partly = hand_run("mfcc", ["dog", "rain"], rows, **own, folds=[1, 2, 3])
     assert train_next(partly) == ([*own["command"], "SEED=4"], "trains its missing folds")
     exact = hand_run("rms", ["dog", "rain"], rows, model="linear")
@@ -196,13 +199,7 @@ def test_the_command_says_what_was_found_and_where(workshop: SimpleNamespace, re
 
 
 def test_the_whole_analysis_loads_neither_torch_nor_librosa() -> None:
-    code = "import sys, analysis.report, analysis.fuse; print({'torch', 'librosa'} & set(sys.modules))"
+    modules = "analysis.report, analysis.ensemble, analysis.latex"
+    code = f"import sys, {modules}; print({{'torch', 'librosa'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
-
-
-def test_class_means_are_in_deviations_from_the_mean_of_all() -> None:
-    values = np.array([[1.0, 5], [1, 5], [3, 5]])
-    means = class_means(values, np.array([0, 0, 1]), 3)
-    assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2), 0])
-    assert means[:, 1].tolist() == [0, 0, 0]

@@ -59,14 +59,18 @@ def names(page: webdriver.Chrome) -> list[str]:
     return texts(page, "#comparison-table tbody tr:not([hidden]) td.name b")
 
 
-def cell(page: webdriver.Chrome, truth: int, said: int) -> WebElement:
-    return page.find_element(By.CSS_SELECTOR, f'#matrix td[data-truth="{truth}"][data-said="{said}"]')
+def cell(page: webdriver.Chrome, actual: int, predicted: int) -> WebElement:
+    return page.find_element(
+        By.CSS_SELECTOR, f'#matrix td[data-actual="{actual}"][data-predicted="{predicted}"]'
+    )
 
 
 def filled(page: webdriver.Chrome) -> WebElement:
     """A cell off the diagonal that has clips."""
     cells = page.find_elements(By.CSS_SELECTOR, "#matrix td.some")
-    return next(one for one in cells if one.get_attribute("data-truth") != one.get_attribute("data-said"))
+    return next(
+        one for one in cells if one.get_attribute("data-actual") != one.get_attribute("data-predicted")
+    )
 
 
 def test_nothing_fails_and_nothing_leaves_the_page(page: webdriver.Chrome) -> None:
@@ -97,7 +101,7 @@ def test_a_column_sorts_up_and_down_and_the_filter_hides_rows(page: webdriver.Ch
     box = page.find_element(By.CSS_SELECTOR, "input[data-filter]")
     box.send_keys("mel+rms")
     assert names(page) == ["mel+rms"]
-    assert page.find_element(By.ID, "comparison-table-said").text == "1 of 2 rows"
+    assert page.find_element(By.ID, "comparison-table-status").text == "1 of 2 rows"
 
 
 def test_a_long_table_shows_its_first_rows_until_asked_for_all(
@@ -107,7 +111,7 @@ def test_a_long_table_shows_its_first_rows_until_asked_for_all(
     head = "<thead><tr><th><button>N</button></th></tr></thead>"
     table = f"<table id='t' data-sortable data-first='12'>{head}{rows}</table>"
     tools = (
-        "<input data-filter='t'><span id='t-said'></span><button id='all' data-all='t' hidden>all</button>"
+        "<input data-filter='t'><span id='t-status'></span><button id='all' data-all='t' hidden>all</button>"
     )
     (tmp_path / "long.html").write_text(
         f"<style>{source('style.css')}</style>{table}{tools}<script>{source('tables.js')}</script>"
@@ -130,21 +134,23 @@ def test_a_long_table_shows_its_first_rows_until_asked_for_all(
 
 def test_a_cell_shows_its_clips_as_the_tables_count_them(page: webdriver.Chrome, reported: Path) -> None:
     one = filled(page)
-    truth, said = int(one.get_attribute("data-truth")), int(one.get_attribute("data-said"))
+    actual, predicted = int(one.get_attribute("data-actual")), int(one.get_attribute("data-predicted"))
     classes = [
         head.get_attribute("title") for head in page.find_elements(By.CSS_SELECTOR, "#matrix thead th")
     ]
     confused = pd.read_csv(reported.parent / "tables" / "mel-resnet18.confused.csv")
-    row = confused[(confused["true"] == classes[truth]) & (confused["predicted"] == classes[said])].iloc[0]
+    row = confused[
+        (confused["true"] == classes[actual]) & (confused["predicted"] == classes[predicted])
+    ].iloc[0]
     one.click()
     assert one.get_attribute("aria-selected") == "true"
     assert page.find_element(By.ID, "chosen").text.startswith(
-        f"{classes[truth]} taken for {classes[said]}: {row['clips']:.0f} clip"
+        f"{classes[actual]} predicted as {classes[predicted]}: {row['clips']:.0f} clip"
     )
     cards = page.find_elements(By.CSS_SELECTOR, "#clips .clip")
     assert len(cards) == row["clips"]
-    assert all(f"{classes[truth]} → {classes[said]}" in card.text for card in cards)
-    assert all(card.find_elements(By.CSS_SELECTOR, ".pictures img") for card in cards)
+    assert all(f"{classes[actual]} → {classes[predicted]}" in card.text for card in cards)
+    assert all(card.find_elements(By.CSS_SELECTOR, ".images img") for card in cards)
     assert all("1 other run" in card.find_element(By.CSS_SELECTOR, ".others summary").text for card in cards)
 
 
@@ -154,24 +160,24 @@ def test_the_matrix_is_worked_by_keys_alone(page: webdriver.Chrome) -> None:
     page.execute_script("arguments[0].focus()", first)
     page.switch_to.active_element.send_keys(Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
     here = page.switch_to.active_element
-    assert (here.get_attribute("data-truth"), here.get_attribute("data-said")) == ("1", "1")
+    assert (here.get_attribute("data-actual"), here.get_attribute("data-predicted")) == ("1", "1")
     here.send_keys(Keys.ENTER)
-    assert "recognised" in page.find_element(By.ID, "chosen").text
+    assert " predicted as " in page.find_element(By.ID, "chosen").text
     page.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert "this run got wrong" in page.find_element(By.ID, "chosen").text
 
 
 def test_another_run_and_counts_change_the_matrix(page: webdriver.Chrome) -> None:
-    rates = texts(page, "#matrix td[data-truth]")
+    rates = texts(page, "#matrix td[data-actual]")
     page.find_element(By.ID, "counts").click()
-    counts = texts(page, "#matrix td[data-truth]")
+    counts = texts(page, "#matrix td[data-actual]")
     assert sum(int(text) for text in counts if text) == 40
     assert counts != rates
     Select(page.find_element(By.ID, "run-choice")).select_by_visible_text("mel+rms-resnet18")
-    assert texts(page, "#matrix td[data-truth]") != counts
+    assert texts(page, "#matrix td[data-actual]") != counts
 
 
-def test_an_embedded_sound_plays(page: webdriver.Chrome) -> None:
+def test_embedded_audio_plays(page: webdriver.Chrome) -> None:
     audio = page.find_element(By.CSS_SELECTOR, "#clips audio[src^='data:audio/mpeg']")
     page.execute_script("arguments[0].play()", audio)
     WebDriverWait(page, 10).until(lambda _: page.execute_script("return arguments[0].currentTime > 0", audio))

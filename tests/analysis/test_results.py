@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from analysis.results import Results, Run, load, on_categories
-from bench.made_runs import MadeRun, made_clips, make_run
+from analysis.results import Results, Run, load, same_clips, summed_to_categories
+from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from train.runs import RunFolder, find, write_config
 
 CLASSES = ["dog", "rain"]
@@ -28,13 +29,27 @@ def test_clips_are_in_the_order_of_their_ids(hand_run: Callable[..., Run]) -> No
     assert run.probabilities == pytest.approx(np.array([[[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]]))
 
 
-def test_a_run_has_the_skill_it_was_made_with(made: Callable[..., Results]) -> None:
-    results = made(MadeRun(skill=0.7), MadeRun(features="zcr", skill=0.3))
+def test_a_run_has_the_skill_it_was_made_with(written: Callable[..., Results]) -> None:
+    results = written(MadeRun(skill=0.7), MadeRun(features="zcr", skill=0.3))
     assert [run.correct.mean() for run in results.runs] == pytest.approx([0.7, 0.3])
 
 
-def test_seeds_of_one_configuration_are_one_run(made: Callable[..., Results]) -> None:
-    results = made(MadeRun(seed=0, skill=0.8), MadeRun(seed=3, skill=0.6), MadeRun(features="zcr"))
+def test_runs_made_in_memory_equal_those_that_are_read(
+    made: Callable[..., Results], written: Callable[..., Results]
+) -> None:
+    runs = [MadeRun(val="next"), MadeRun(features="zcr"), MadeRun(features="zcr", seed=1)]
+    for one, other in zip(made(*runs).runs, written(*runs).runs, strict=True):
+        assert same_clips(one, other) and (one.name, one.config) == (other.name, other.config)
+        assert (
+            one.groups.tolist() == other.groups.tolist()
+            and one.checkpoints.keys() == other.checkpoints.keys()
+        )
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-8)
+        pd.testing.assert_frame_equal(one.history, other.history, check_dtype=False)
+
+
+def test_seeds_of_one_configuration_are_one_run(written: Callable[..., Results]) -> None:
+    results = written(MadeRun(seed=0, skill=0.8), MadeRun(seed=3, skill=0.6), MadeRun(features="zcr"))
     mel = next(run for run in results.runs if run.features == "mel")
     assert len(results.runs) == 2
     assert (mel.seeds, mel.probabilities.shape) == ((0, 3), (2, 400, 10))
@@ -42,15 +57,15 @@ def test_seeds_of_one_configuration_are_one_run(made: Callable[..., Results]) ->
     assert sorted(mel.history["seed"].unique()) == [0, 3]
 
 
-def test_a_seed_with_other_folds_is_left_out_and_named(made: Callable[..., Results]) -> None:
-    results = made(MadeRun(seed=0), MadeRun(seed=1, folds=(1, 2)))
+def test_a_seed_with_other_folds_is_left_out_and_named(written: Callable[..., Results]) -> None:
+    results = written(MadeRun(seed=0), MadeRun(seed=1, folds=(1, 2)))
     assert results.runs[0].seeds == (0,)
     assert [problem.run for problem in results.problems] == ["mel-resnet18-s1"]
     assert "160 test clips of 400" in results.problems[0].text
 
 
-def test_the_best_epoch_counts_where_validation_chose_one(made: Callable[..., Results]) -> None:
-    chosen, fixed = made(MadeRun(val="next"), MadeRun(features="zcr")).runs
+def test_the_best_epoch_counts_where_validation_chose_one(written: Callable[..., Results]) -> None:
+    chosen, fixed = written(MadeRun(val="next"), MadeRun(features="zcr")).runs
     assert (chosen.selection, fixed.selection) == ("best", "last")
 
 
@@ -66,13 +81,13 @@ def test_a_run_that_tells_no_family_or_protocol_is_a_row_of_its_own(
     assert results.runs[0].protocol == "last epoch"
 
 
-def test_a_missing_fold_is_known(made: Callable[..., Results]) -> None:
-    assert made(MadeRun(folds=(1, 2, 4))).runs[0].missing == (3, 5)
+def test_a_missing_fold_is_known(written: Callable[..., Results]) -> None:
+    assert written(MadeRun(folds=(1, 2, 4))).runs[0].missing_folds == (3, 5)
 
 
-def test_summing_to_categories(made: Callable[..., Results]) -> None:
-    run = made(MadeRun()).runs[0]
-    summed = on_categories(run)
+def test_summing_to_categories(written: Callable[..., Results]) -> None:
+    run = written(MadeRun()).runs[0]
+    summed = summed_to_categories(run)
     assert summed is not None
     assert summed.classes == ("animals", "exterior", "human", "interior", "nature")
     animals = [category == "animals" for category in run.categories]
@@ -83,7 +98,7 @@ def test_summing_to_categories(made: Callable[..., Results]) -> None:
 
 
 def test_classes_without_categories_have_none_to_sum_to(hand_run: Callable[..., Run]) -> None:
-    assert on_categories(hand_run("mel", CLASSES, ROWS)) is None
+    assert summed_to_categories(hand_run("mel", CLASSES, ROWS)) is None
 
 
 @pytest.mark.parametrize("name", ["target", "clip_id", "NA", "<script>", "犬", "a,b", '"', "1"])
@@ -116,7 +131,7 @@ def test_a_damaged_fold_is_left_out_and_the_others_stay(
     file = make_run(tmp_path, made_clips(400, 10), MadeRun()) / "fold2" / "predictions.csv"
     file.write_bytes(damage(file.read_bytes()))
     results = load(find(tmp_path))
-    assert results.runs[0].missing == (2,)
+    assert results.runs[0].missing_folds == (2,)
     assert len(results.problems) == 1
     assert "fold 2 is left out" in results.problems[0].text
     assert words in results.problems[0].text
@@ -169,7 +184,7 @@ def test_a_damaged_configuration_costs_only_its_own_run(tmp_path: Path, text: st
 @pytest.mark.parametrize(
     "damage", [{"classes": [1, 2]}, {"classes": None}, {"folds": "all"}, {"folds": None}, {"seed": "x"}]
 )
-def test_a_malformed_configuration_is_said(
+def test_a_malformed_configuration_is_named(
     by_hand: Callable[..., RunFolder], damage: dict[str, object]
 ) -> None:
     folder = by_hand("mel", CLASSES, ROWS)
@@ -193,7 +208,7 @@ def test_a_damaged_history_costs_only_the_curve(tmp_path: Path) -> None:
     folder = make_run(tmp_path, made_clips(100, 10), MadeRun())
     (folder / "fold1" / "history.csv").write_text("epoch,lr\n1,x\n", encoding="utf-8")
     results = load(find(tmp_path))
-    assert results.runs[0].missing == ()
+    assert results.runs[0].missing_folds == ()
     assert results.runs[0].history["fold"].min() == 2
     assert "learning curve of fold 1 is left out" in results.problems[0].text
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from analysis.significance import PAIR_TESTS, Pair, critical_difference, friedman, holm, pair_test
+from analysis.significance import PAIR_TESTS, Pair, friedman, holm, nemenyi_critical_difference, pair_test
 
 # Demšar 2006, "Statistical comparisons of classifiers over multiple data sets", table 6: AUC of C4.5 and
 # its variants with parameters m, cf, and both, on fourteen data sets.
@@ -105,7 +105,7 @@ def test_nemenyi_agrees_with_the_critical_difference() -> None:
 
 
 def test_critical_difference_of_two_is_the_normal_one() -> None:
-    assert critical_difference(2, 10) == pytest.approx(1.96 * np.sqrt(2 * 3 / 60), abs=1e-3)
+    assert nemenyi_critical_difference(2, 10) == pytest.approx(1.96 * np.sqrt(2 * 3 / 60), abs=1e-3)
 
 
 def test_friedman_needs_three_runs_and_two_folds() -> None:

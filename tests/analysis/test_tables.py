@@ -1,18 +1,23 @@
-"""The tables' numbers against counts made by hand."""
+"""The tables' numbers against counts made by hand, published results, and the files."""
 
 from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.ranking import rankings
+from analysis.comparison import pair_accuracies
+from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run
 from analysis.significance import PAIR_TESTS
-from bench.made_runs import MadeRun
+from analysis.tables import OWN_SOURCE, literature, published_results
+from tests.analysis.made_runs import MadeRun
 
 CLASSES = ["dog", "rain", "sea"]
-# Of three dogs one is taken for rain, of two rains both for a dog, the sea is right; nothing else is said.
+# Of three dogs one is predicted as rain, of two rains both as dog, the sea is correct.
 ROWS = [
     ("a", "g1", 1, "dog", [0.8, 0.1, 0.1]),
     ("b", "g2", 1, "dog", [0.8, 0.1, 0.1]),
@@ -27,6 +32,10 @@ def ranked(results: Results) -> list:
     return rankings(results.runs, np.random.default_rng(0), replicates=500)
 
 
+def first_ranking(results: Results) -> Ranking:
+    return ranked(results)[0]
+
+
 def test_classes_by_hand(hand_run: Callable[..., Run]) -> None:
     table = tables.per_class(hand_run("mel", CLASSES, ROWS)).set_index("class")
     assert table["clips"].tolist() == [3, 2, 1]
@@ -37,7 +46,7 @@ def test_classes_by_hand(hand_run: Callable[..., Run]) -> None:
 
 def test_confusion_and_most_confused_by_hand(hand_run: Callable[..., Run]) -> None:
     run = hand_run("mel", CLASSES, ROWS)
-    assert tables.confusion(run).tolist() == [[2, 1, 0], [2, 0, 0], [0, 0, 1]]
+    assert tables.mean_confusion(run).tolist() == [[2, 1, 0], [2, 0, 0], [0, 0, 1]]
     table = tables.confused_pairs(run)
     assert table.to_dict("records") == [
         {"true": "rain", "predicted": "dog", "clips": 2, "share": 1},
@@ -60,7 +69,7 @@ def test_a_row_of_the_comparison_by_hand(hand_run: Callable[..., Run]) -> None:
     assert row["accuracy_sd"] == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
     assert (row["n"], row["clips"], row["seeds"]) == (2, 6, 1)
     assert (row["parameters"], row["extraction_seconds"], row["extraction_megabytes"]) == (7, 1.5, 2)
-    assert (row["training_seconds"], row["verdict"], row["kept_out"]) == (30, "alone", "")
+    assert (row["training_seconds"], row["verdict"], row["not_compared"]) == (30, "alone", "")
     assert list(tables.comparison(ranked(Results([run], []))).columns[:4]) == [
         "run",
         "accuracy",
@@ -80,14 +89,14 @@ def test_seeds_are_averaged_before_anything_else(made: Callable[..., Results]) -
     assert table.loc[0, "accuracy_sd"] == pytest.approx(np.std(folds, ddof=1))
 
 
-def test_the_comparison_holds_every_run_and_why_one_is_not_ranked(made: Callable[..., Results]) -> None:
+def test_the_comparison_holds_every_run_and_why_one_is_notfirst_ranking(made: Callable[..., Results]) -> None:
     runs = [MadeRun(skill=0.8), MadeRun(features="mfcc", skill=0.79), MadeRun(features="zcr", skill=0.3)]
     table = tables.comparison(ranked(made(*runs, MadeRun(features="rms", folds=(1,)))))
     assert table["features"].tolist() == ["mel", "mfcc", "zcr", "rms"]
     assert table["verdict"].tolist() == ["tied", "tied", "worse", "alone"]
     assert table["ranking"].tolist() == [1, 1, 1, 2]
     assert table["missing_folds"].tolist() == ["", "", "", "2 3 4 5"]
-    assert "folds 2, 3, 4, 5 are missing" in table.loc[3, "kept_out"]
+    assert "folds 2, 3, 4, 5 are missing" in table.loc[3, "not_compared"]
     assert np.isnan(table.loc[3, "accuracy_sd"])
 
 
@@ -101,12 +110,12 @@ def test_categories_are_scored_by_summed_probabilities(made: Callable[..., Resul
     assert table is not None
     assert table["category"].tolist() == ["animals", "exterior", "human", "interior", "nature"]
     assert table["clips"].sum() == 400
-    of_categories = tables.per_category(made(MadeRun(features="zcr", task="categories")).runs[1])
+    of_categories = tables.per_category(made(MadeRun(features="zcr", task="categories")).runs[0])
     assert of_categories is not None
     assert of_categories["category"].tolist() == table["category"].tolist()
 
 
-def test_verdicts_in_words(made: Callable[..., Results]) -> None:
+def test_verdicts_as_text(made: Callable[..., Results]) -> None:
     main = ranked(
         made(MadeRun(skill=0.8), MadeRun(features="mfcc", skill=0.79), MadeRun(features="zcr", skill=0.3))
     )
@@ -122,12 +131,12 @@ def test_the_appendix_has_every_test(made: Callable[..., Results]) -> None:
     results = made(
         *(MadeRun(features=name, skill=skill) for name, skill in (("a", 0.8), ("b", 0.79), ("c", 0.2)))
     )
-    table = tables.appendix(ranked(results)[0])
+    table = tables.other_tests(ranked(results)[0])
     assert [f"{name}_p_holm" in table for name in PAIR_TESTS] == [True] * len(PAIR_TESTS)
     assert (table["mcnemar_p_holm"] < 0.05).tolist() == [False, True, True]
     assert (table["corrected_resampled_t_p_holm"] < 0.05).tolist() == [False, True, True]
     assert "nemenyi_p" in table
-    assert "nemenyi_p" not in tables.appendix(ranked(Results(results.runs[:2], []))[0])
+    assert "nemenyi_p" not in tables.other_tests(ranked(Results(results.runs[:2], []))[0])
 
 
 def test_recall_of_every_run_in_every_class(made: Callable[..., Results]) -> None:
@@ -139,3 +148,173 @@ def test_recall_of_every_run_in_every_class(made: Callable[..., Results]) -> Non
     run = ranking.runs[1]
     for number, name in enumerate(run.classes):
         assert second[name] == pytest.approx(run.correct[run.target == number].mean())
+
+
+@pytest.mark.parametrize(("dataset", "human", "acdnet"), [("esc10", 0.957, 0.9665), ("esc50", 0.813, 0.871)])
+def test_anchors(dataset: str, human: float, acdnet: float) -> None:
+    table = published_results(dataset).set_index("method")
+    assert table.loc["human listeners", "accuracy"] == human
+    assert table.loc["ACDNet", "accuracy"] == acdnet
+    assert "peeked" in table.loc["ACDNet", "protocol"]
+    assert table["accuracy"].between(0, 1).all()
+    assert table["accuracy"].is_monotonic_increasing
+    assert set(table["confirmed"]) <= {"yes", "quoted from memory", "in a third-party list"}
+    assert (table[["weights", "protocol", "source"]] != "").all(axis=None)
+
+
+def test_any_spelling_of_the_dataset_and_nothing_of_others() -> None:
+    assert len(published_results("ESC-50")) == len(published_results("esc50")) > 10
+    assert published_results("synth").empty
+
+
+def test_runs_stand_among_the_published(made: Callable[..., Results]) -> None:
+    table = literature(first_ranking(made(MadeRun(skill=0.9), dataset="esc10")))
+    place = table["source"].tolist().index(OWN_SOURCE)
+    assert table.loc[place, "accuracy"] == pytest.approx(0.9)
+    assert table.loc[place - 1, "accuracy"] <= 0.9 <= table.loc[place + 1, "accuracy"]
+    assert table.loc[place, "protocol"] == "5 folds, last epoch"
+
+
+def test_of_many_runs_the_best_of_each_kind_of_weights_stands_there(made: Callable[..., Results]) -> None:
+    results = made(
+        MadeRun(skill=0.8), MadeRun(features="zcr"), MadeRun(features="rms", skill=0.5), dataset="esc10"
+    )
+    by_features = {run.features: run for run in results.runs}
+    by_features["rms"].config["options"]["weights"] = "imagenet"
+    table = literature(first_ranking(results))
+    assert table.loc[table["source"] == OWN_SOURCE, "method"].tolist() == ["rms-resnet18", "mel-resnet18"]
+
+
+def test_other_tasks_and_datasets_have_nothing_beside_them(made: Callable[..., Results]) -> None:
+    assert literature(first_ranking(made(MadeRun(task="categories"), dataset="esc10"))).empty
+    assert literature(
+        first_ranking(made(MadeRun(features="zcr"), MadeRun(features="rms"), dataset="other"))
+    ).empty
+
+
+TABLE = pd.DataFrame(
+    {
+        "run": ["<script>alert(1)</script>", "a|b_c & 50 % #1 ~^\\{}$"],
+        "accuracy": [1 / 3, np.nan],
+        "clips": [40.0, 7.0],
+        "n": [5, 3],
+        "synthetic": [True, False],
+    }
+)
+
+
+def test_csv_keeps_every_digit() -> None:
+    back = pd.read_csv(StringIO(tables.as_csv(TABLE)))
+    assert back["accuracy"][0] == 1 / 3
+    assert np.isnan(back["accuracy"][1])
+    assert back["run"].tolist() == TABLE["run"].tolist()
+
+
+def test_markdown_rounds_and_escapes() -> None:
+    lines = tables.as_markdown(TABLE).splitlines()
+    assert lines[1] == "| --- | ---: | ---: | ---: | --- |"
+    assert lines[2] == r"| \<script\>alert(1)\</script\> | 0.333 | 40 | 5 | yes |"
+    assert lines[3].startswith(r"| a\|b\_c & 50 % #1 ~^\\{}$ |  | 7 | 3 | no")
+    assert len(lines) == 4
+
+
+def test_latex_escapes_and_aligns() -> None:
+    text = tables.as_latex(TABLE)
+    assert r"\begin{tabular}{lrrrl}" in text
+    assert r"\textless{}script\textgreater{}alert(1)" in text
+    assert r"a|b\_c \& 50 \% \#1 \textasciitilde{}\textasciicircum{}\textbackslash{}\{\}\$" in text
+    assert "0.333 & 40 & 5 & yes" in text
+
+
+def test_latex_is_a_booktabs_table_line_by_line() -> None:
+    table = pd.DataFrame({"a_b": ["[x]", "*y"], "n": [1.5, np.nan]})
+    assert tables.as_latex(table).splitlines() == [
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"a b & n \\",
+        r"\midrule",
+        r"{[}x] & 1.500 \\",
+        r"{*}y &  \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ([1.0, 0.0], ["1.000", "0.000"]),  # shares, though whole
+        ([1.0, 2.0], ["1", "2"]),  # counts
+        ([2.5, 2.0], ["2.500", "2.000"]),
+        ([np.nan, np.nan], ["", ""]),
+    ],
+)
+def test_decimals_belong_to_a_column(numbers: list[float], words: list[str]) -> None:
+    assert tables.rounded(pd.DataFrame({"x": numbers}))["x"].tolist() == words
+
+
+def test_write_leaves_three_whole_files(tmp_path: Path) -> None:
+    tables.write_table(TABLE, tmp_path / "tables", "comparison")
+    written = sorted(file.name for file in (tmp_path / "tables").iterdir())
+    assert written == ["comparison.csv", "comparison.md", "comparison.tex"]
+    assert (tmp_path / "tables" / "comparison.csv").read_text() == tables.as_csv(TABLE)
+
+
+def test_an_empty_table_has_its_header() -> None:
+    empty = TABLE.iloc[:0]
+    assert tables.as_markdown(empty).startswith("| run | accuracy |")
+    assert r"\begin{tabular}" in tables.as_latex(empty)
+
+
+CLIPS = [("a", "g1", 1, "dog"), ("b", "g2", 1, "dog"), ("c", "g3", 1, "dog"), ("d", "g4", 1, "dog")]
+
+
+def run_of(hand_run: Callable[..., Run], name: str, dogs: list[float]) -> Run:
+    """A run that gives each of the four clips, all dogs, this probability of being one."""
+    rows = [(*clip, [dog, 1 - dog]) for clip, dog in zip(CLIPS, dogs, strict=True)]
+    return hand_run(name, ["dog", "rain"], rows)
+
+
+def test_overlap_by_hand(hand_run: Callable[..., Run]) -> None:
+    # right:   first a b, second a c; mean: a 0.9, b 0.55, c 0.45, d 0.1
+    first = run_of(hand_run, "first", [0.9, 0.9, 0.3, 0.1])
+    second = run_of(hand_run, "second", [0.9, 0.2, 0.6, 0.1])
+    assert tables.overlap(first, second) == pytest.approx(
+        {"agreement": 2 / 4, "double_fault": 1 / 4, "oracle": 3 / 4, "ensemble": 2 / 4, "gain": 0}
+    )
+
+
+def test_a_run_adds_nothing_to_itself(hand_run: Callable[..., Run]) -> None:
+    run = run_of(hand_run, "first", [0.9, 0.9, 0.3, 0.1])
+    assert tables.overlap(run, run) == pytest.approx(
+        {"agreement": 1, "double_fault": 1 / 2, "oracle": 1 / 2, "ensemble": 1 / 2, "gain": 0}
+    )
+
+
+def test_pairs_are_sorted_by_their_ensemble(made: Callable[..., Results]) -> None:
+    # Runs whose errors are their own gain from each other; two that share them do not.
+    skills = {"a": 0.2, "b": 0.2, "c": 1.0}
+    main = first_ranking(made(*(MadeRun(features=name, skill=0.7, own=own) for name, own in skills.items())))
+    table = tables.complementarity(main)
+    assert table["ensemble"].is_monotonic_decreasing
+    by_pair = {frozenset((row.a[0], row.b[0])): row for row in table.itertuples()}
+    assert by_pair[frozenset("ac")].double_fault < by_pair[frozenset("ab")].double_fault
+    assert by_pair[frozenset("ac")].oracle > by_pair[frozenset("ab")].oracle
+    square = pair_accuracies(main, table)
+    assert square.diagonal() == pytest.approx(main.accuracy)
+    assert (square == square.T).all()
+    assert square.max() == table["ensemble"].iloc[0]
+
+
+def test_seeds_are_paired_the_shorter_list_again(made: Callable[..., Results]) -> None:
+    three = [MadeRun(seed=seed, skill=0.6 + seed / 10) for seed in range(3)]
+    main = first_ranking(made(*three, MadeRun(features="zcr", skill=0.5)))
+    single = tables.complementarity(main).iloc[0]
+    mel, zcr = main.runs
+    right_zcr = zcr.correct > 0
+    either = [(mel.predicted[seed] == mel.target) | right_zcr for seed in range(3)]
+    assert single["oracle"] == pytest.approx(np.mean(either))
+
+
+def test_one_run_has_no_pair(made: Callable[..., Results]) -> None:
+    assert tables.complementarity(first_ranking(made(MadeRun()))).empty

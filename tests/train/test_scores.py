@@ -11,7 +11,6 @@ from train.scores import (
     class_scores,
     confusion_matrix,
     epoch_scores,
-    metric,
     most_confused,
     reliability,
 )
@@ -115,7 +114,7 @@ def test_what_is_no_prediction_is_refused(target: np.ndarray, probabilities: np.
 
 def test_a_metric_cannot_be_registered_twice() -> None:
     with pytest.raises(ValueError, match="'accuracy' is registered twice"):
-        metric(METRICS["accuracy"])
+        METRICS.register()(METRICS["accuracy"])
 
 
 def test_a_row_of_history_is_five_of_the_metrics() -> None:

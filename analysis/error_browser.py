@@ -1,14 +1,14 @@
-"""The data behind the error browser: every clip that was tested, and what every run said about it.
+"""The data behind the error browser: every clip that was tested, and every run's prediction for it.
 
 The page's script reads one JSON object:
 
-    features  names of the features that clips have pictures of
-    silent    what stands where a clip has no sound
-    clips     [{id, group, place, rank, link}]  place: of its picture and sound; rank: 0 is the hardest
-    spaces    [{classes, categories, clips, target, folds}]  what runs on the same clips share; classes stand
-              by category, clips are places in `clips`, target are places in `classes`
-    runs      [{name, space, top}]  top: one row a clip, the three likeliest classes (-1 where there are
-              fewer), their probabilities in percent, then the true class's
+    features   names of the features that clips have images of
+    no_audio   what stands where a clip has no audio
+    clips      [{id, group, number, link}]  number: of its images and audio; 0 is the hardest clip
+    test_sets  [{classes, categories, clips, target, folds}]  what runs on the same clips share; classes stand
+               by category, clips are numbers in `clips`, target are numbers in `classes`
+    runs       [{name, test_set, top}]  top: one row a clip, the three most probable classes (-1 where there
+               are fewer), their probabilities in percent, then the true class's
 """
 
 import json
@@ -23,11 +23,11 @@ from analysis.results import Run, same_clips
 from train.scores import Floats, Ints
 
 TOP = 3
-SILENT = "no sound here: the clip's audio file is not on this machine"
+NO_AUDIO = "no audio: the clip's file is not on this machine"
 
 
 @dataclass(frozen=True, eq=False)
-class Clips:
+class ClipDifficulty:
     """Every tested clip, hardest first: `table` is indexed by clip_id, with group, wrong, doubt."""
 
     table: pd.DataFrame
@@ -37,64 +37,64 @@ class Clips:
         return self.table.index.tolist()
 
     @property
-    def missed(self) -> list[str]:
+    def wrong(self) -> list[str]:
         """The clips that any run got wrong, hardest first."""
         return self.table.index[self.table["wrong"] > 0].tolist()
 
 
-def gather(runs: Sequence[Run]) -> Clips:
-    """The clips of all runs: `wrong` is the share of runs that erred, `doubt` 1 - P(truth)."""
+def clip_difficulty(runs: Sequence[Run]) -> ClipDifficulty:
+    """The clips of all runs: `wrong` is the share of runs that were wrong, `doubt` 1 - P(true class)."""
     parts = []
     for run in runs:
         rows = np.arange(len(run.target))
-        of_truth = run.probabilities[:, rows, run.target].mean(axis=0)
+        of_true_class = run.probabilities[:, rows, run.target].mean(axis=0)
         parts.append(
             pd.DataFrame(
                 {
                     "clip_id": run.clip_ids,
                     "group": run.groups,
                     "wrong": 1 - run.correct,
-                    "doubt": 1 - of_truth,
+                    "doubt": 1 - of_true_class,
                 }
             )
         )
     together = pd.concat(parts).groupby("clip_id").agg({"group": "first", "wrong": "mean", "doubt": "mean"})
-    return Clips(together.sort_values(["wrong", "doubt"], ascending=False, kind="stable"))
+    return ClipDifficulty(together.sort_values(["wrong", "doubt"], ascending=False, kind="stable"))
 
 
 def by_category(run: Run) -> Ints:
-    """The run's classes, as places in its own list, those of one category side by side."""
+    """The run's classes, as numbers in its own list, those of one category side by side."""
     order = {category: place for place, category in reversed(list(enumerate(run.categories)))}
     return np.array(sorted(range(len(run.classes)), key=lambda place: (order[run.categories[place]], place)))
 
 
-def payload(
+def browser_data(
     runs: Sequence[Run],
-    clips: Clips,
+    clips: ClipDifficulty,
     *,
     features: Sequence[str] = (),
     links: Mapping[str, str] | None = None,
 ) -> str:
     """The JSON object for the page, fit to stand inside a <script> element; `links`: clip id -> address."""
     links = links or {}
-    place_of = {clip: place for place, clip in enumerate(clips.ids)}
-    spaces: list[tuple[Run, dict[str, Any]]] = []
+    numbers = {clip: number for number, clip in enumerate(clips.ids)}
+    test_sets: list[tuple[Run, dict[str, Any]]] = []
     entries = []
     for run in runs:
-        number = _space(run, spaces, place_of)
+        test_set = _test_set(run, test_sets, numbers)
         order = by_category(run)
         names = [folder.name for folder in run.folders]
         for name, probabilities in zip(names, run.probabilities, strict=True):
-            entries.append({"name": name, "space": number, "top": top(probabilities, run.target, order)})
+            entries.append({"name": name, "test_set": test_set, "top": top(probabilities, run.target, order)})
     groups = clips.table["group"].tolist()
     content = {
         "features": list(features),
-        "silent": SILENT,
+        "no_audio": NO_AUDIO,
         "clips": [
-            {"id": clip, "group": group, "place": place, "rank": place, "link": links.get(clip, "")}
-            for place, (clip, group) in enumerate(zip(clips.ids, groups, strict=True))
+            {"id": clip, "group": group, "number": number, "link": links.get(clip, "")}
+            for number, (clip, group) in enumerate(zip(clips.ids, groups, strict=True))
         ],
-        "spaces": [space for _, space in spaces],
+        "test_sets": [test_set for _, test_set in test_sets],
         "runs": entries,
     }
     return in_script(content)
@@ -106,32 +106,32 @@ def in_script(content: object) -> str:
 
 
 def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
-    """(N, K) -> a row a clip: three places in `order`, -1 where there are no more, four percentages."""
+    """(N, K) -> a row a clip: three numbers in `order`, -1 where there are no more, four percentages."""
     sorted_ = probabilities[:, order]
     place = np.argsort(order)[target]
     first = np.full((len(target), TOP), -1)
     shown = min(TOP, len(order))
     # Ties go to the class that stands first in run.json, as in the prediction itself.
-    likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :shown]
-    first[:, :shown] = np.argsort(order)[likeliest]
+    most_probable = np.argsort(-probabilities, axis=1, kind="stable")[:, :shown]
+    first[:, :shown] = np.argsort(order)[most_probable]
     rows = np.arange(len(target))[:, None]
     percent = np.where(first >= 0, sorted_[rows, np.maximum(first, 0)], 0)
-    truth = sorted_[rows, place[:, None]]
-    return np.hstack([first, np.rint(100 * percent), np.rint(100 * truth)]).astype(int).tolist()
+    of_target = sorted_[rows, place[:, None]]
+    return np.hstack([first, np.rint(100 * percent), np.rint(100 * of_target)]).astype(int).tolist()
 
 
-def _space(run: Run, spaces: list[tuple[Run, dict[str, Any]]], place_of: Mapping[str, int]) -> int:
-    """The number of the space that the run shares, entered where it is the first."""
-    for number, (other, _) in enumerate(spaces):
+def _test_set(run: Run, known: list[tuple[Run, dict[str, Any]]], numbers: Mapping[str, int]) -> int:
+    """The number of the run's test set, entered where the run is the first on it."""
+    for number, (other, _) in enumerate(known):
         if same_clips(run, other):
             return number
     order = by_category(run)
-    space = {
+    test_set = {
         "classes": [run.classes[place] for place in order],
         "categories": [run.categories[place] for place in order],
-        "clips": [place_of[clip] for clip in run.clip_ids],
+        "clips": [numbers[clip] for clip in run.clip_ids],
         "target": np.argsort(order)[run.target].tolist(),
         "folds": run.folds.tolist(),
     }
-    spaces.append((run, space))
-    return len(spaces) - 1
+    known.append((run, test_set))
+    return len(known) - 1

@@ -1,4 +1,4 @@
-// The error browser. Data: see analysis/browser.py. Pictures and sounds stand base64 in <script type="text/plain">
+// The error browser. Data: see analysis/error_browser.py. Images and audio stand base64 in <script type="text/plain">
 // elements after this one and are looked up when a clip is shown, so that the page never waits for them.
 const browser = document.getElementById("browser");
 if (browser) {
@@ -18,12 +18,12 @@ if (browser) {
   // A view: one run with the clips and classes that it was tested on.
   function view() {
     const run = data.runs[state.run];
-    return { ...data.spaces[run.space], ...run };
+    return { ...data.test_sets[run.test_set], ...run };
   }
 
   function countCells(v) {
     const counts = v.classes.map(() => v.classes.map(() => 0));
-    v.target.forEach((truth, row) => counts[truth][v.top[row][0]]++);
+    v.target.forEach((actual, row) => counts[actual][v.top[row][0]]++);
     return counts;
   }
 
@@ -35,30 +35,30 @@ if (browser) {
     const edge = (place) => place > 0 && v.categories[place] !== v.categories[place - 1];
     const head = make("tr", {}, make("td"));
     v.classes.forEach((name) => head.append(make("th", { scope: "col", title: name }, make("span", {}, name))));
-    const rows = v.classes.map((name, truth) => {
-      const total = counts[truth].reduce((a, b) => a + b, 0);
+    const rows = v.classes.map((name, actual) => {
+      const total = counts[actual].reduce((a, b) => a + b, 0);
       const row = make("tr", {}, make("th", { scope: "row", title: name }, name));
-      counts[truth].forEach((count, said) => {
+      counts[actual].forEach((count, predicted) => {
         const share = total ? count / total : 0;
         const text = count === 0 ? "" : state.counts ? String(count) : small && share < 0.05 ? "" : String(Math.round(100 * share));
-        const label = `${name} ${truth === said ? "recognised" : `taken for ${v.classes[said]}`}: ${count} of ${total} clips`;
-        const cell = make("td", { role: "gridcell", tabindex: -1, "aria-label": label, title: label, "data-truth": truth, "data-said": said }, text);
+        const label = `${name} predicted as ${v.classes[predicted]}: ${count} of ${total} clips`;
+        const cell = make("td", { role: "gridcell", tabindex: -1, "aria-label": label, title: label, "data-actual": actual, "data-predicted": predicted }, text);
         cell.style.setProperty("--v", share.toFixed(3));
         cell.classList.add(count ? "some" : "zero");
         cell.classList.toggle("dark", share > 0.5);
-        cell.classList.toggle("edge-top", edge(truth));
-        cell.classList.toggle("edge-left", edge(said));
+        cell.classList.toggle("edge-top", edge(actual));
+        cell.classList.toggle("edge-left", edge(predicted));
         row.append(cell);
       });
       return row;
     });
     matrix.replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
-    const start = state.cell ? cellAt(...state.cell) : matrix.querySelector("td[data-truth]");
+    const start = state.cell ? cellAt(...state.cell) : matrix.querySelector("td[data-actual]");
     if (start) start.tabIndex = 0;
     markCell();
   }
 
-  const cellAt = (truth, said) => matrix.querySelector(`td[data-truth="${truth}"][data-said="${said}"]`);
+  const cellAt = (actual, predicted) => matrix.querySelector(`td[data-actual="${actual}"][data-predicted="${predicted}"]`);
 
   function markCell() {
     matrix.querySelector("[aria-selected]")?.removeAttribute("aria-selected");
@@ -70,17 +70,17 @@ if (browser) {
     const wanted = state.cell
       ? (row) => v.target[row] === state.cell[0] && v.top[row][0] === state.cell[1]
       : (row) => v.target[row] !== v.top[row][0];
-    return v.clips.map((_, row) => row).filter(wanted).sort((a, b) => data.clips[v.clips[a]].rank - data.clips[v.clips[b]].rank);
+    return v.clips.map((_, row) => row).filter(wanted).sort((a, b) => v.clips[a] - v.clips[b]);
   }
 
   function drawClips() {
     const v = view(), rows = chosenRows(v);
     const clips = (number) => `${number} clip${number === 1 ? "" : "s"}`;
     if (state.cell) {
-      const [truth, said] = state.cell.map((place) => v.classes[place]);
-      chosen.textContent = truth === said ? `${truth} recognised: ${clips(rows.length)}` : `${truth} taken for ${said}: ${clips(rows.length)}`;
+      const [actual, predicted] = state.cell.map((place) => v.classes[place]);
+      chosen.textContent = `${actual} predicted as ${predicted}: ${clips(rows.length)}`;
     } else {
-      chosen.textContent = rows.length ? `All ${clips(rows.length)} that this run got wrong, hardest for all runs first` : "This run got every clip right";
+      chosen.textContent = rows.length ? `All ${clips(rows.length)} that this run got wrong, hardest for all runs first` : "This run predicted every clip correctly";
     }
     find("all-wrong").hidden = !state.cell;
     list.replaceChildren(...rows.slice(0, state.shown).map((row) => card(v, row)));
@@ -89,36 +89,36 @@ if (browser) {
   }
 
   function card(v, row) {
-    const clip = data.clips[v.clips[row]], truth = v.target[row], said = v.top[row][0];
-    const title = truth === said ? v.classes[truth] : `${v.classes[truth]} → ${v.classes[said]}`;
+    const clip = data.clips[v.clips[row]], actual = v.target[row], predicted = v.top[row][0];
+    const title = actual === predicted ? v.classes[actual] : `${v.classes[actual]} → ${v.classes[predicted]}`;
     const sub = [clip.id, `fold ${v.folds[row]}`, clip.group && clip.group !== clip.id ? `recording ${clip.group}` : ""].filter(Boolean).join(" · ");
-    return make("li", { class: "clip" }, make("h4", {}, title, make("small", {}, sub)), pictures(clip), sound(clip), bars(v, row), others(v, row));
+    return make("li", { class: "clip" }, make("h4", {}, title, make("small", {}, sub)), images(clip), audio(clip), bars(v, row), others(v, row));
   }
 
-  function pictures(clip) {
+  function images(clip) {
     const shown = data.features.map((name, place) => {
-      const source = find(`picture-${place}-${clip.place}`);
+      const source = find(`image-${place}-${clip.number}`);
       if (!source) return null;
       const image = make("img", { alt: `${name} of ${clip.id}`, src: `data:image/webp;base64,${source.textContent.trim()}` });
       return make("figure", {}, image, make("figcaption", {}, name));
     });
-    return make("div", { class: "pictures" }, ...shown.filter(Boolean));
+    return make("div", { class: "images" }, ...shown.filter(Boolean));
   }
 
-  function sound(clip) {
-    const source = find(`sound-${clip.place}`);
+  function audio(clip) {
+    const source = find(`audio-${clip.number}`);
     const address = source ? `data:audio/mpeg;base64,${source.textContent.trim()}` : clip.link;
-    if (!address) return make("p", { class: "silent" }, data.silent);
-    return make("audio", { controls: "", preload: source ? "metadata" : "none", src: address, "aria-label": `sound of ${clip.id}` });
+    if (!address) return make("p", { class: "no-audio" }, data.no_audio);
+    return make("audio", { controls: "", preload: source ? "metadata" : "none", src: address, "aria-label": `audio of ${clip.id}` });
   }
 
   function bars(v, row) {
-    const [first, second, third, ...percent] = v.top[row], truth = v.target[row];
+    const [first, second, third, ...percent] = v.top[row], actual = v.target[row];
     const lines = [first, second, third].map((place, rank) => [place, percent[rank]]).filter(([place]) => place >= 0);
-    if (!lines.some(([place]) => place === truth)) lines.push([truth, percent[3]]);
+    if (!lines.some(([place]) => place === actual)) lines.push([actual, percent[3]]);
     const box = make("div", { class: "bars" });
     for (const [place, value] of lines) {
-      const mark = place === truth ? "true" : "";
+      const mark = place === actual ? "true" : "";
       const bar = make("i", { class: mark });
       bar.style.width = `${value}%`;
       box.append(make("span", { class: mark, title: v.classes[place] }, v.classes[place]), make("span", {}, bar), make("span", { class: mark }, `${value} %`));
@@ -126,18 +126,18 @@ if (browser) {
     return box;
   }
 
-  // What the other runs on the same clips said.
+  // The predictions of the other runs on the same clips.
   function others(v, row) {
-    const said = data.runs.map((run, place) => [run, place]).filter(([run, place]) => place !== state.run && run.space === data.runs[state.run].space);
-    if (!said.length) return "";
-    const right = said.filter(([run]) => run.top[row][0] === v.target[row]).length;
-    const lines = said.map(([run]) => {
+    const rest = data.runs.map((run, place) => [run, place]).filter(([run, place]) => place !== state.run && run.test_set === data.runs[state.run].test_set);
+    if (!rest.length) return "";
+    const right = rest.filter(([run]) => run.top[row][0] === v.target[row]).length;
+    const lines = rest.map(([run]) => {
       const place = run.top[row][0], hit = place === v.target[row];
       return make("li", {}, `${run.name}: `, make("span", { class: hit ? "right" : "wrong" }, `${v.classes[place]} ${hit ? "✓" : "✗"}`), ` ${run.top[row][3]} %`);
     });
-    const summary = `${right} of ${said.length} other run${said.length === 1 ? "" : "s"} got it right`;
+    const summary = `${right} of ${rest.length} other run${rest.length === 1 ? "" : "s"} predicted it correctly`;
     const box = make("details", { class: "others" }, make("summary", {}, summary), make("ul", {}, ...lines));
-    box.open = said.length <= 3;
+    box.open = rest.length <= 3;
     return box;
   }
 
@@ -150,14 +150,14 @@ if (browser) {
   }
 
   matrix.addEventListener("click", (event) => {
-    const cell = event.target.closest("td[data-truth]");
-    if (cell) { focusCell(cell); choose([+cell.dataset.truth, +cell.dataset.said], true); }
+    const cell = event.target.closest("td[data-actual]");
+    if (cell) { focusCell(cell); choose([+cell.dataset.actual, +cell.dataset.predicted], true); }
   });
   matrix.addEventListener("keydown", (event) => {
-    const cell = event.target.closest("td[data-truth]");
+    const cell = event.target.closest("td[data-actual]");
     if (!cell) return;
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (step) focusCell(cellAt(+cell.dataset.truth + step[0], +cell.dataset.said + step[1]));
+    if (step) focusCell(cellAt(+cell.dataset.actual + step[0], +cell.dataset.predicted + step[1]));
     else if (event.key === "Enter" || event.key === " ") cell.click();
     else if (event.key === "Escape") choose(null, false);
     else return;
@@ -170,9 +170,9 @@ if (browser) {
     cell.focus();
   }
   find("run-choice").addEventListener("change", (event) => {
-    const before = data.runs[state.run].space;
+    const before = data.runs[state.run].test_set;
     state.run = +event.target.value;
-    if (data.runs[state.run].space !== before) state.cell = null;
+    if (data.runs[state.run].test_set !== before) state.cell = null;
     drawMatrix();
     drawClips();
   });
@@ -183,7 +183,7 @@ if (browser) {
   });
   find("all-wrong").addEventListener("click", () => choose(null, false));
   more.addEventListener("click", () => { state.shown += page(); drawClips(); });
-  // Pictures and sounds stand below this script: the first clips are drawn when they are there.
+  // Images and audio stand below this script: the first clips are drawn when they are there.
   drawMatrix();
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", drawClips);
   else drawClips();

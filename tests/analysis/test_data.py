@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.separability import MEASURES, measure, pca_map, summary, tsne_map
+from analysis.data import MEASURES, class_means, pca_projection, summary, tsne_projection
 
 RNG = np.random.default_rng
 
@@ -62,7 +62,7 @@ def test_units_do_not_matter() -> None:
 
 def test_a_measure_cannot_be_registered_twice() -> None:
     with pytest.raises(ValueError, match="'fisher_ratio' is registered twice"):
-        measure(MEASURES["fisher_ratio"])
+        MEASURES.register()(MEASURES["fisher_ratio"])
 
 
 def test_summary_is_mean_and_deviation_over_time() -> None:
@@ -70,7 +70,7 @@ def test_summary_is_mean_and_deviation_over_time() -> None:
     assert summary(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
 
 
-@pytest.mark.parametrize("draw", [pca_map, tsne_map])
+@pytest.mark.parametrize("draw", [pca_projection, tsne_projection])
 def test_maps_keep_classes_together_and_are_seeded(draw: object) -> None:
     values, target = clips(10, count=60, classes=3)
     places = draw(values, RNG(0))
@@ -81,9 +81,16 @@ def test_maps_keep_classes_together_and_are_seeded(draw: object) -> None:
     assert draw(values, RNG(0)) == pytest.approx(places)
 
 
-@pytest.mark.parametrize("draw", [pca_map, tsne_map])
+@pytest.mark.parametrize("draw", [pca_projection, tsne_projection])
 @pytest.mark.parametrize("values", [np.ones((10, 3)), np.arange(3.0)[:, None], np.ones((1, 2))])
 def test_maps_of_next_to_nothing(draw: object, values: np.ndarray) -> None:
     places = draw(values, RNG(0))
     assert places.shape == (len(values), 2)
     assert np.isfinite(places).all()
+
+
+def test_class_means_are_in_deviations_from_the_mean_of_all() -> None:
+    values = np.array([[1.0, 5], [1, 5], [3, 5]])
+    means = class_means(values, np.array([0, 0, 1]), 3)
+    assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2), 0])
+    assert means[:, 1].tolist() == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""Pictures, sounds and cached clips: known answers, budgets, and damage that is left out."""
+"""Thumbnails, audio and cached clips: known answers, budgets, and damage that is left out."""
 
 import base64
 from io import BytesIO
@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
-from analysis import cached, media, pictures, sounds
-from analysis.browser import Clips
+from analysis import clips
+from analysis.error_browser import ClipDifficulty
 from features_cache import Cache, external
 
 RATE = 8000
@@ -42,62 +42,64 @@ def cache(tmp_path: Path) -> Cache:
     return Cache(folder)
 
 
-def test_a_sound_becomes_short_mono_mp3_of_the_same_pitch(tone: Path) -> None:
-    heard, rate = soundfile.read(BytesIO(sounds.compressed(tone, 1.0)))
-    assert rate == sounds.RATE and heard.ndim == 1
-    assert len(heard) / rate == pytest.approx(1, abs=0.1)
-    assert np.abs(np.fft.rfft(heard[:rate])).argmax() == pytest.approx(440, abs=3)
+def test_audio_becomes_short_mono_mp3_of_the_same_pitch(tone: Path) -> None:
+    decoded, rate = soundfile.read(BytesIO(clips.as_mp3(tone, 1.0)))
+    assert rate == clips.MP3_RATE and decoded.ndim == 1
+    assert len(decoded) / rate == pytest.approx(1, abs=0.1)
+    assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(440, abs=3)
 
 
-def test_sounds_are_embedded_until_full_kept_and_cleaned_up(tone: Path, tmp_path: Path) -> None:
+def test_audio_is_embedded_until_full_kept_and_cleaned_up(tone: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"no sound")
     paths = {"a": broken, "b": tone, "c": tone}
-    folder = tmp_path / "sounds"
-    one = sounds.sounds(paths, ["a", "b", "c", "absent"], 1.0, folder, 1e6)
+    folder = tmp_path / "audio"
+    one = clips.embedded_audio(paths, ["a", "b", "c", "absent"], 1.0, folder, 1e6)
     assert list(one) == ["b", "c"]
     assert (
         base64.b64decode(one["b"])[:2] == b"\xff\xfb" or base64.b64decode(one["b"])[:3] == b"ID3" or one["b"]
     )
     (file,) = folder.glob("*.mp3")
     before = file.stat().st_mtime_ns
-    assert list(sounds.sounds(paths, ["b", "c"], 1.0, folder, len(one["b"]))) == ["b"]
+    assert list(clips.embedded_audio(paths, ["b", "c"], 1.0, folder, len(one["b"]))) == ["b"]
     assert file.stat().st_mtime_ns == before
-    assert sounds.sounds(paths, [], 1.0, folder, 1e6) == {}
+    assert clips.embedded_audio(paths, [], 1.0, folder, 1e6) == {}
     assert not list(folder.iterdir())
 
 
 def test_links_are_relative_and_only_to_files_that_are_there(tone: Path, tmp_path: Path) -> None:
-    files = sounds.audio_files({"a": str(tone), "b": "", "c": str(tmp_path / "gone.wav")})
-    assert sounds.links(files, tmp_path / "reports" / "x y") == {"a": "../../tone.wav"}
+    files = clips.audio_files({"a": str(tone), "b": "", "c": str(tmp_path / "gone.wav")})
+    assert clips.audio_links(files, tmp_path / "reports" / "x y") == {"a": "../../tone.wav"}
 
 
 def test_pooling_takes_means_of_equal_stretches() -> None:
     values = np.arange(12, dtype=np.float32).reshape(2, 6)
-    assert pictures.pooled(values, 3, axis=1).tolist() == [[0.5, 2.5, 4.5], [6.5, 8.5, 10.5]]
-    assert pictures.pooled(values, 6, axis=1) is values
+    assert clips.mean_pool(values, 3, axis=1).tolist() == [[0.5, 2.5, 4.5], [6.5, 8.5, 10.5]]
+    assert clips.mean_pool(values, 6, axis=1) is values
 
 
-def test_a_picture_is_a_small_image_with_low_rows_at_the_bottom() -> None:
+def test_a_thumbnail_is_a_small_image_with_low_rows_at_the_bottom() -> None:
     values = np.zeros((90, 300), np.float32)
     values[:30] = 1
-    image = imread(BytesIO(base64.b64decode(pictures.picture(values))), format="webp")
-    assert image.shape[:2] == (pictures.ROWS, pictures.COLUMNS)
+    image = imread(BytesIO(base64.b64decode(clips.thumbnail(values))), format="webp")
+    assert image.shape[:2] == (clips.THUMBNAIL_ROWS, clips.THUMBNAIL_COLUMNS)
     grey = np.asarray(image, float)[..., :3].mean(axis=(1, 2))
     assert grey[-5] > grey[5] + 50 / 255
 
 
 def test_features_to_show_are_those_that_were_trained_on(cache: Cache) -> None:
     usable = ["mel", "rms", "cqt"]
-    assert pictures.features_to_show(cache, ["mel", "rms"], ["rms+mel:0-9", "mfcc"]) == ["mel"]
-    assert pictures.features_to_show(cache, usable[:2], ["rms"]) == ["mel"]
+    assert clips.features_to_show(cache, ["mel", "rms"], ["rms+mel:0-9", "mfcc"]) == ["mel"]
+    assert clips.features_to_show(cache, usable[:2], ["rms"]) == ["mel"]
 
 
 def test_copies_are_left_out_and_clips_that_are_not_done_too(cache: Cache) -> None:
-    assert cached.clips_of(cache)["clip_id"].tolist() == [f"c{place}" for place in range(6)]
-    read = [(ids, values.shape) for ids, values in cached.batches(cache, "rms", ["c5", "c4", "c0"], size=1)]
+    assert clips.original_clips(cache)["clip_id"].tolist() == [f"c{place}" for place in range(6)]
+    read = [
+        (ids, values.shape) for ids, values in clips.read_batches(cache, "rms", ["c5", "c4", "c0"], size=1)
+    ]
     assert read == [(["c4"], (1, 1, 30)), (["c0"], (1, 1, 30))]
-    assert cached.one(cache, "rms", "c5") is None
+    assert clips.read_clip(cache, "rms", "c5") is None
 
 
 def test_a_damaged_clip_is_left_out_of_its_batch(cache: Cache) -> None:
@@ -106,29 +108,29 @@ def test_a_damaged_clip_is_left_out_of_its_batch(cache: Cache) -> None:
         handle.seek(stored.values_offset + 2 * stored.clip_bytes + 5)
         handle.write(b"\xff\xff\xff")
     fresh = Cache(cache.folder)
-    (ids, values), *rest = cached.batches(fresh, "mel", ["c1", "c2", "c3"])
+    (ids, values), *rest = clips.read_batches(fresh, "mel", ["c1", "c2", "c3"])
     assert ids == ["c1", "c3"] and len(values) == 2 and not rest
 
 
-def test_a_broken_file_is_told_and_the_others_are_used(cache: Cache) -> None:
+def test_a_broken_file_is_named_and_the_others_are_used(cache: Cache) -> None:
     (cache.folder / "rms.h5").write_bytes(b"broken")
-    opened, usable, problems = cached.opened(cache.folder)
+    opened, usable, problems = clips.open_cache(cache.folder)
     assert opened is not None and usable == ["mel"]
     assert len(problems) == 1 and "rms" in problems[0]
     (cache.folder / "index.h5").write_bytes(b"broken")
-    opened, usable, problems = cached.opened(cache.folder)
+    opened, usable, problems = clips.open_cache(cache.folder)
     assert opened is None and usable == [] and "index.h5" in problems[0]
 
 
 def test_a_sample_takes_as_many_clips_of_each_class() -> None:
     table = pd.DataFrame({"clip_id": list("abcdefgh"), "label": list("xxxxxxyy")})
-    drawn = cached.drawn_by_class(table, 4, np.random.default_rng(0))
+    drawn = clips.sample_by_class(table, 4, np.random.default_rng(0))
     assert drawn["label"].value_counts().to_dict() == {"x": 2, "y": 2}
     assert drawn.index.is_monotonic_increasing
-    assert cached.drawn_by_class(table, 8, np.random.default_rng(0)) is table
+    assert clips.sample_by_class(table, 8, np.random.default_rng(0)) is table
 
 
-def test_without_a_cache_the_page_says_that_nothing_can_be_heard(tmp_path: Path) -> None:
-    clips = Clips(pd.DataFrame({"group": ["g"], "wrong": [1.0], "doubt": [1.0]}, index=["a"]))
-    nothing = media.gather(None, [], clips, tmp_path, 1)
-    assert nothing.said.startswith("No cache is here") and not nothing.pictures and not nothing.sounds
+def test_without_a_cache_there_are_neither_images_nor_audio(tmp_path: Path) -> None:
+    tested = ClipDifficulty(pd.DataFrame({"group": ["g"], "wrong": [1.0], "doubt": [1.0]}, index=["a"]))
+    nothing = clips.media_of(None, [], tested, tmp_path, 1)
+    assert nothing.note.startswith("There is no feature cache") and not nothing.images and not nothing.audio

@@ -1,13 +1,19 @@
-"""What one choice did, by class: an augmentation, a channel, the epoch that was picked.
+"""What one choice changed, overall and by class: added features, an augmentation, a channel.
 
-Conventions: two runs that tested the same N clips; a difference is the second's share of right clips less
+Conventions: two ranked runs are a pair where their options differ in the features alone, or in the
+augmentation alone; they tested the same N clips. A difference is the second's share of correct clips less
 the first's, seeds averaged, with a 95 % interval by bootstrap over source recordings; over K classes
 p-values are corrected together by Holm's method.
 
+Of features, the larger set of a pair holds all channels of the smaller and more; pairs with a ranked set
+between them are left out, since its steps say more. Channels count as often as they occur: mel+mel+mel adds
+mel+mel to mel, a control.
+
 `python -m train explain` leaves fold*/attribution.csv, one row a test clip, channel and method:
-channel, method (removed | permuted), clip_id, correct (the share of its repeats that were right).
+channel, method (removed | permuted), clip_id, correct (the share of its repeats that were correct).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -16,7 +22,6 @@ import numpy as np
 import pandas as pd
 
 from analysis import bootstrap
-from analysis.answer import listed
 from analysis.ranking import Ranking
 from analysis.results import Problem, Run
 from analysis.significance import LEVEL, holm
@@ -24,13 +29,12 @@ from train.scores import Floats
 
 CLASS_REPLICATES = 2_000  # K intervals a table: an end moves by a fifth of a point, as much as one clip of 40
 ATTRIBUTION_COLUMNS = ("channel", "method", "clip_id", "correct")
-NAMED = 3  # classes named in a sentence, each way
 
 # What an augmentation is among the options; whatever else differs makes two runs no pair.
 AUGMENTATION = frozenset({"augment", "copies"})
 
 
-def by_class(first: Run, second: Run, rng: np.random.Generator) -> pd.DataFrame:
+def recall_differences(first: Run, second: Run, rng: np.random.Generator) -> pd.DataFrame:
     """Recall of each class in two runs: the columns of `class_differences`."""
     return class_differences(first, first.correct, second.correct, rng)
 
@@ -41,15 +45,15 @@ def class_differences(run: Run, before: Floats, after: Floats, rng: np.random.Ge
     Columns: class, category, first, second, difference, low, high, p_holm, differs.
     """
     tested = np.flatnonzero(np.bincount(run.target, minlength=len(run.classes)))
-    belongs = (run.target[:, None] == tested).astype(float)
+    of_class = (run.target[:, None] == tested).astype(float)
     drawn = bootstrap.resampled_means(
         np.repeat((after - before)[:, None], len(tested), axis=1),
         run.groups,
-        weights=belongs,
+        weights=of_class,
         rng=rng,
         replicates=CLASS_REPLICATES,
     )
-    clips = belongs.sum(axis=0)
+    clips = of_class.sum(axis=0)
     recordings = np.array([len(set(run.groups[run.target == place])) for place in tested])
     p_values = [
         bootstrap.p_value(drawn[:, [column]][~np.isnan(drawn[:, column])], groups)[0]
@@ -59,8 +63,8 @@ def class_differences(run: Run, before: Floats, after: Floats, rng: np.random.Ge
         {
             "class": [run.classes[place] for place in tested],
             "category": [run.categories[place] for place in tested],
-            "first": before @ belongs / clips,
-            "second": after @ belongs / clips,
+            "first": before @ of_class / clips,
+            "second": after @ of_class / clips,
         }
     )
     table["difference"] = table["second"] - table["first"]
@@ -69,89 +73,64 @@ def class_differences(run: Run, before: Floats, after: Floats, rng: np.random.Ge
     return table.assign(differs=table["p_holm"] < LEVEL)
 
 
-def checkpoints(runs: Sequence[Run]) -> pd.DataFrame:
-    """Accuracy of the last epoch, of the best on validation, and peeked, side by side, one row a run.
-
-    `peeked` is each fold's best epoch on its own test fold: the literature reports it, nothing here uses it.
-    """
-    return pd.DataFrame([{"run": run.name, **_checkpoint_row(run)} for run in runs])
-
-
-def _checkpoint_row(run: Run) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for name in ("last", "best"):
-        predictions = run.checkpoints.get(name)
-        folds = np.full(1, np.nan)
-        if predictions is not None:
-            correct = (predictions.argmax(axis=2) == run.target).mean(axis=0)
-            folds = np.array([correct[run.folds == fold].mean() for fold in np.unique(run.folds)])
-        row |= {name: folds.mean(), f"{name}_sd": folds.std(ddof=1) if len(folds) > 1 else np.nan}
-    return row | {"peeked": _peeked(run), "n": len(np.unique(run.folds))}
-
-
-def _peeked(run: Run) -> float:
-    """Mean over folds of the highest test accuracy of any epoch; NaN where a fold has no curve."""
-    highest = run.history.groupby(["seed", "fold"])["test_accuracy"].max()
-    cells = [(seed, fold) for seed in run.seeds for fold in np.unique(run.folds)]
-    return float(np.mean([highest.get(cell, np.nan) for cell in cells]))
-
-
 def augmentation_pairs(ranking: Ranking) -> list[tuple[Run, Run]]:
-    """Ranked runs that differ in augmentation and in nothing else: (the plainer one, the other)."""
+    """Ranked runs that differ in augmentation and in nothing else: (the one with less, the other)."""
     pairs = []
     for pair in combinations(ranking.runs, 2):
-        different = differing(*pair)
+        different = differing_options(*pair)
         if different and different <= AUGMENTATION:
-            plainer, other = sorted(pair, key=_plainness)
-            pairs.append((plainer, other))
+            without, other = sorted(pair, key=_augmentation_order)
+            pairs.append((without, other))
     return pairs
 
 
-def differing(first: Run, second: Run) -> set[str]:
+def differing_options(first: Run, second: Run) -> set[str]:
     """The training options that two runs do not share; what run.json merely records does not count."""
     a, b = options_of(first), options_of(second)
     return {key for key in (a.keys() | b.keys()) - {"seed"} if a.get(key) != b.get(key)}
 
 
 def options_of(run: Run) -> dict[str, Any]:
-    """What the run was asked for; a fusion, which was not trained, has its members instead."""
+    """The options of the run; an ensemble, which was not trained, has its members instead."""
     options: dict[str, Any] = run.config.get("options") or {"members": run.config.get("members")}
     return options
 
 
-def _plainness(run: Run) -> tuple[bool, int, str]:
+def _augmentation_order(run: Run) -> tuple[bool, int, str]:
     """Sorts no augmentation first, then the fewer and shorter, then no altered copies."""
     augment = str(options_of(run).get("augment") or "none")
     return augment != "none", len(augment), str(options_of(run).get("copies") or "")
 
 
-def augmentation_effects(ranking: Ranking) -> pd.DataFrame:
-    """One row a pair of `augmentation_pairs`, the columns of `paired`."""
-    return paired(ranking, [(*pair, changed(*pair)) for pair in augmentation_pairs(ranking)])
+def augmentation_ablations(ranking: Ranking) -> pd.DataFrame:
+    """One row a pair of `augmentation_pairs`, the columns of `paired_differences`."""
+    return paired_differences(
+        ranking, [(*pair, option_changes(*pair)) for pair in augmentation_pairs(ranking)]
+    )
 
 
-def paired(ranking: Ranking, pairs: Sequence[tuple[Run, Run, str]]) -> pd.DataFrame:
-    """The ranking's verdict on each (plainer run, other run, what differs): the other less the plainer.
+def paired_differences(ranking: Ranking, pairs: Sequence[tuple[Run, Run, str]]) -> pd.DataFrame:
+    """The ranking's verdict on each (run without, run with, what differs): with less without.
 
     Columns: without, with, changed, difference, low, high, p_holm of the whole ranking, differs.
     """
     rows = []
-    for plainer, other, words in pairs:
-        first, second = (run for run in ranking.runs if run in (plainer, other))
+    for without, other, words in pairs:
+        first, second = (run for run in ranking.runs if run in (without, other))
         pair = ranking.pair(first, second)
         sign = 1 if first is other else -1
         low, high = sorted((sign * pair["low"], sign * pair["high"]))
-        row = {"without": plainer.name, "with": other.name, "changed": words}
+        row = {"without": without.name, "with": other.name, "changed": words}
         row |= {"difference": sign * pair["difference"], "low": low, "high": high}
         rows.append(row | {"p_holm": pair["p_holm"], "differs": pair["differs"]})
     columns = ["without", "with", "changed", "difference", "low", "high", "p_holm", "differs"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def changed(plainer: Run, other: Run) -> str:
+def option_changes(without: Run, other: Run) -> str:
     """What differs, in words: `augment none → mask,shift`."""
-    keys = sorted(differing(plainer, other))
-    a, b = options_of(plainer), options_of(other)
+    keys = sorted(differing_options(without, other))
+    a, b = options_of(without), options_of(other)
     return "; ".join(f"{key} {a.get(key) or 'none'} → {b.get(key) or 'none'}" for key in keys)
 
 
@@ -175,30 +154,66 @@ def read_attribution(run: Run) -> tuple[pd.DataFrame | None, list[Problem]]:
     return (pd.concat(parts, ignore_index=True) if parts else None), problems
 
 
-def attribution(run: Run, read: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """What each channel is worth to each class: channel, method, then the columns of `class_differences`.
+def channel_importance(run: Run, read: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Importance of each channel for each class: channel, method, then the columns of `class_differences`.
 
-    `first` is the recall without the channel and `second` with it, both of the last epoch, so a positive
-    difference says that it helps. A channel and method that do not cover every test clip are left out.
+    `first` is the recall without the channel and `second` with it, both of the last epoch, so the channel
+    helps where the difference is positive. A channel and method without every test clip is left out.
     """
-    whole = (run.checkpoints["last"].argmax(axis=2) == run.target).mean(axis=0)
+    with_all = (run.checkpoints["last"].argmax(axis=2) == run.target).mean(axis=0)
     tables = []
     for (channel, method), rows in read.groupby(["channel", "method"], sort=False):
         without = rows.groupby("clip_id")["correct"].mean().reindex(run.clip_ids).to_numpy(dtype=float)
         if not np.isnan(without).any():
-            table = class_differences(run, without, whole, rng)
+            table = class_differences(run, without, with_all, rng)
             table.insert(0, "channel", channel)
             table.insert(1, "method", method)
             tables.append(table)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def in_words(differences: pd.DataFrame, what: str) -> str:
-    """`chroma helps rooster and dog, hurts rain`: the classes where the difference holds, largest first."""
-    certain = differences[differences["differs"]].sort_values("difference", key=abs, ascending=False)
-    parts = [
-        f"{verb} {listed(certain.loc[certain['difference'] * sign > 0, 'class'].tolist(), NAMED)}"
-        for verb, sign in (("helps", 1), ("hurts", -1))
-        if (certain["difference"] * sign > 0).any()
+PAIRS_BY_CLASS = (
+    8  # pairs compared class by class, those of the best sets: each costs a bootstrap of K columns
+)
+
+
+def channel_counts(run: Run) -> Counter[str]:
+    """The channels of a run's feature set and how often each occurs."""
+    return Counter(run.features.split("+"))
+
+
+def feature_pairs(ranking: Ranking) -> list[tuple[Run, Run]]:
+    """Every pair of sets one step apart, by rank: of the larger set first, then of the smaller."""
+    counts = {run.name: channel_counts(run) for run in ranking.runs}
+
+    def within(smaller: Run, larger: Run) -> bool:
+        a, b = counts[smaller.name], counts[larger.name]
+        return a < b and differing_options(smaller, larger) == {"features"}
+
+    contained = {larger.name: [one for one in ranking.runs if within(one, larger)] for larger in ranking.runs}
+    return [
+        (smaller, larger)
+        for larger in ranking.runs
+        for smaller in contained[larger.name]
+        if not any(within(smaller, between) for between in contained[larger.name])
     ]
-    return f"{what} {', '.join(parts)}" if parts else f"{what} makes no class certainly better or worse"
+
+
+def added_features(smaller: Run, larger: Run) -> str:
+    """The channels that only the larger set has: `contrast`, `mel+mel`."""
+    return "+".join((channel_counts(larger) - channel_counts(smaller)).elements())
+
+
+def feature_ablations(ranking: Ranking) -> pd.DataFrame:
+    """One row a pair: the columns of `paired_differences`, `changed` being the added channels."""
+    return paired_differences(ranking, [(*pair, added_features(*pair)) for pair in feature_pairs(ranking)])
+
+
+def feature_ablations_by_class(
+    pairs: Sequence[tuple[Run, Run]], rng: np.random.Generator
+) -> dict[str, pd.DataFrame]:
+    """`contrast added to mel` -> recall by class without and with it, for the first PAIRS_BY_CLASS pairs."""
+    return {
+        f"{added_features(*pair)} added to {pair[0].features}": recall_differences(*pair, rng)
+        for pair in pairs[:PAIRS_BY_CLASS]
+    }

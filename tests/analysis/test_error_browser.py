@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis import browser
+from analysis import error_browser
 from analysis.results import Run
 
 ROWS = [
@@ -23,9 +23,9 @@ OTHER = [
 
 def test_the_hardest_clip_is_the_one_that_most_runs_got_wrong(hand_run: Callable[..., Run]) -> None:
     runs = [hand_run("mel", ["dog", "cat", "rain"], ROWS), hand_run("mfcc", ["dog", "cat", "rain"], OTHER)]
-    clips = browser.gather(runs)
+    clips = error_browser.clip_difficulty(runs)
     assert clips.ids == ["b", "c", "a"]
-    assert clips.missed == ["b", "c"]
+    assert clips.wrong == ["b", "c"]
     assert clips.table["wrong"].tolist() == [1, 0.5, 0]
 
 
@@ -34,34 +34,36 @@ def test_classes_of_one_category_stand_together_in_the_order_of_first_sight(
 ) -> None:
     run = hand_run("mel", list("pqrs"), [("a", "g", 1, "q", (0.1, 0.6, 0.2, 0.1))])
     run = replace(run, categories=("x", "y", "x", "y"))
-    assert browser.by_category(run).tolist() == [0, 2, 1, 3]
+    assert error_browser.by_category(run).tolist() == [0, 2, 1, 3]
 
 
 def test_top_gives_places_in_the_order_shown_and_rounded_percentages() -> None:
     probabilities = np.array([[0.5, 0.2, 0.2, 0.1], [0.0, 0.0, 0.004, 0.996]])
-    rows = browser.top(probabilities, np.array([3, 2]), np.array([3, 2, 1, 0]))
+    rows = error_browser.top(probabilities, np.array([3, 2]), np.array([3, 2, 1, 0]))
     assert rows == [[3, 2, 1, 50, 20, 20, 10], [0, 1, 3, 100, 0, 0, 0]]
-    two = browser.top(np.array([[0.3, 0.7]]), np.array([0]), np.array([0, 1]))
+    two = error_browser.top(np.array([[0.3, 0.7]]), np.array([0]), np.array([0, 1]))
     assert two == [[1, 0, -1, 70, 30, 0, 30]]
 
 
-def test_runs_on_the_same_clips_share_a_space_and_others_do_not(hand_run: Callable[..., Run]) -> None:
+def test_runs_on_the_same_clips_share_a_test_set_and_others_do_not(hand_run: Callable[..., Run]) -> None:
     classes = ["dog", "cat", "rain"]
     runs = [
         hand_run("mel", classes, ROWS),
         hand_run("mfcc", classes, OTHER),
         hand_run("rms", classes, ROWS[:2]),
     ]
-    data = json.loads(browser.payload(runs, browser.gather(runs), links={"b": "x.wav"}))
-    assert [run["space"] for run in data["runs"]] == [0, 0, 1]
+    data = json.loads(
+        error_browser.browser_data(runs, error_browser.clip_difficulty(runs), links={"b": "x.wav"})
+    )
+    assert [run["test_set"] for run in data["runs"]] == [0, 0, 1]
     assert [run["name"] for run in data["runs"]] == ["mel", "mfcc", "rms"]
-    first = data["spaces"][0]
+    first = data["test_sets"][0]
     ids = [data["clips"][place]["id"] for place in first["clips"]]
     assert ids == ["a", "b", "c"] and first["target"] == [0, 1, 2] and first["folds"] == [1, 1, 2]
     assert [clip["link"] for clip in data["clips"] if clip["id"] == "b"] == ["x.wav"]
 
 
 def test_nothing_in_the_data_can_end_its_script() -> None:
-    text = browser.in_script({"name": "</script><script>alert(1)", "犬": 1})
+    text = error_browser.in_script({"name": "</script><script>alert(1)", "犬": 1})
     assert "<" not in text
     assert json.loads(text) == {"name": "</script><script>alert(1)", "犬": 1}

@@ -1,0 +1,284 @@
+"""Clips as a report shows them: feature maps from the cache, small images, audio for the players.
+
+A damaged clip is left out, never fatal. MP3 because every browser plays it; 16 kHz mono at about 22 kbit/s
+is enough to recognise a clip. Audio that was compressed once is kept in the report's folder and used again.
+"""
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import quote
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import soundfile
+import soxr
+from matplotlib.image import imsave
+from numpy.typing import NDArray
+
+from analysis.error_browser import ClipDifficulty
+from analysis.figures.drawing import SPECTRUM, VISIBLE
+from commandline import RequestError, progress
+from features_cache import Cache, Channel, UnreadableClips, parse_set
+from features_cache.table import originals
+
+BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a batch
+
+
+def open_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
+    """The cache, the features whose files can be opened, and a sentence for everything that cannot."""
+    if folder is None:
+        return None, [], []
+    try:
+        cache = Cache(folder)
+        cache.clips, cache.duration, cache.features  # noqa: B018 - read here, so that damage shows here
+    except RequestError as error:
+        return None, [], [str(error)]
+    usable, problems = [], []
+    for name in cache.features:
+        try:
+            cache[name].done()
+        except RequestError as error:
+            problems.append(str(error))
+        else:
+            usable.append(name)
+    return cache, usable, problems
+
+
+def original_clips(cache: Cache) -> pd.DataFrame:
+    """The clip table without altered copies."""
+    return originals(cache.clips)
+
+
+def read_batches(
+    cache: Cache, feature: str, ids: Sequence[str], size: int = BATCH_CLIPS
+) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
+    """(ids, values (B, rows, frames)) of those clips that can be read, in the order given."""
+    done = cache[feature].done(np.asarray(ids, str))
+    readable = [clip for clip, whole in zip(ids, done, strict=True) if whole]
+    for start in range(0, len(readable), size):
+        part = readable[start : start + size]
+        try:
+            yield part, cache.read(feature, np.asarray(part, str))
+        except UnreadableClips as damaged:
+            part = [clip for clip in part if clip not in damaged.reasons]
+            if part:
+                yield part, cache.read(feature, np.asarray(part, str))
+
+
+def read_clip(cache: Cache, feature: str, clip_id: str) -> NDArray[np.float32] | None:
+    """(rows, frames) of one clip; None where it cannot be read."""
+    for _, values in read_batches(cache, feature, [clip_id]):
+        return np.asarray(values[0], np.float32)
+    return None
+
+
+def has_rows(cache: Cache, feature: str) -> bool:
+    """Whether a feature has several rows, so that it is shown as an image and not as a line."""
+    return cache[feature].rows > 1
+
+
+def sample_by_class(table: pd.DataFrame, most: int, rng: np.random.Generator) -> pd.DataFrame:
+    """At most `most` clips, as many of each class as the others as far as it has them, in table order."""
+    if len(table) <= most:
+        return table
+    shuffled = table.iloc[rng.permutation(len(table))]
+    turn = shuffled.groupby("label").cumcount()
+    return table.loc[turn.sort_values(kind="stable").index[:most]].sort_index()
+
+
+THUMBNAIL_ROWS, THUMBNAIL_COLUMNS = 56, 144  # pixels; a card of the page is some 150 wide
+WEBP_QUALITY = 42  # blocks begin to show below 30
+FEATURES_SHOWN = 3
+THUMBNAIL_BYTES = 2_000_000  # of base64: with 15 MB of audio and 2 MB of figures the page stays under 20 MB
+
+
+def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -> list[str]:
+    """The features that the runs were trained on, the first set's first, then any with several rows."""
+    wanted = [channel.stored for text in sets for channel in _channels(text)]
+    known = [name for name in dict.fromkeys([*wanted, "mel", *usable]) if name in usable]
+    shown = [name for name in known if has_rows(cache, name)]
+    return shown[: min(FEATURES_SHOWN, max(1, len(set(wanted) & set(shown))))]
+
+
+def _channels(text: str) -> list[Channel]:
+    """Channels of a feature set; an ensemble names several sets, separated by commas."""
+    return [channel for one in text.split(",") for channel in parse_set(one)]
+
+
+def thumbnails(cache: Cache, features: Sequence[str], clips: Sequence[str]) -> dict[str, dict[int, str]]:
+    """clip -> {number of the feature: WebP as base64}, in the order of `clips` up to THUMBNAIL_BYTES."""
+    found: dict[str, dict[int, str]] = {}
+    left = THUMBNAIL_BYTES
+    for start in range(0, len(clips), BATCH_CLIPS):
+        part = clips[start : start + BATCH_CLIPS]
+        for number, feature in enumerate(features):
+            for ids, values in read_batches(cache, feature, part):
+                for clip, value in zip(ids, values, strict=True):
+                    text = thumbnail(np.asarray(value, np.float32))
+                    left -= len(text)
+                    found.setdefault(clip, {})[number] = text
+        if left < 0:
+            break
+    return found
+
+
+def thumbnail(values: NDArray[np.float32]) -> str:
+    """(rows, frames), low rows at the bottom, as a small WebP in base64."""
+    small = mean_pool(mean_pool(values, THUMBNAIL_ROWS, axis=0), THUMBNAIL_COLUMNS, axis=1)[::-1]
+    low, high = np.percentile(small, VISIBLE)
+    shade = np.clip((small - low) / max(high - low, 1e-9), 0, 1)
+    pixels = matplotlib.colormaps[SPECTRUM](shade, bytes=True)
+    content = BytesIO()
+    imsave(content, pixels, format="webp", pil_kwargs={"quality": WEBP_QUALITY, "method": 2})
+    return base64.b64encode(content.getvalue()).decode()
+
+
+def mean_pool(values: NDArray[np.float32], most: int, axis: int) -> NDArray[np.float32]:
+    """The mean over `most` nearly equal stretches of an axis; unchanged where it is no longer than that."""
+    length = values.shape[axis]
+    if length <= most:
+        return values
+    starts = np.arange(most) * length // most
+    sizes = np.diff(np.append(starts, length))
+    sizes = sizes.astype(np.float32)
+    shape = [-1 if place == axis else 1 for place in range(values.ndim)]
+    return np.add.reduceat(values, starts, axis=axis) / sizes.reshape(shape)
+
+
+MP3_RATE = 16000  # Hz
+MP3_COMPRESSION = 0.9  # libsndfile's scale from 0, best, to 1; a clip of five seconds is then some 15 kB
+LONGEST_SECONDS = 10.0  # of a clip, where the dataset does not say how long its clips are
+CLIPS_AT_A_TIME = 32  # clips compressed before the budget is looked at again
+
+
+def embedded_audio(
+    paths: Mapping[str, Path], clips: Sequence[str], seconds: float, folder: Path, most: float
+) -> dict[str, str]:
+    """clip -> MP3 as base64, in the order of `clips` until `most` bytes are full; others left out."""
+    present = [clip for clip in clips if clip in paths]
+    found: dict[str, str] = {}
+    used: set[Path] = set()
+    left = most
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as threads,
+        progress(total=len(present), label="audio", unit="clip") as bar,
+    ):
+        for start in range(0, len(present), CLIPS_AT_A_TIME):
+            part = present[start : start + CLIPS_AT_A_TIME]
+            files = list(threads.map(lambda clip: compressed_file(paths[clip], seconds, folder), part))
+            for clip, file in zip(part, files, strict=True):
+                text = base64.b64encode(file.read_bytes()).decode() if file else ""
+                if file and len(text) <= left:
+                    found[clip] = text
+                    used.add(file)
+                    left -= len(text)
+            bar.update(len(part))
+            if left < most / 100:
+                break
+    for file in set(folder.glob("*.mp3")) - used:
+        file.unlink()
+    return found
+
+
+def compressed_file(path: Path, seconds: float, folder: Path) -> Path | None:
+    """The file of the clip as MP3, made where it is not there; None where the clip cannot be decoded."""
+    status = path.stat()
+    name = hashlib.sha256(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{seconds}".encode()).hexdigest()
+    file = folder / f"{name[:20]}.mp3"
+    if not file.is_file():
+        try:
+            content = as_mp3(path, seconds)
+        except (soundfile.LibsndfileError, ValueError):
+            return None
+        file.write_bytes(content)
+    return file
+
+
+def as_mp3(path: Path, seconds: float) -> bytes:
+    """The first `seconds` of a file, LONGEST_SECONDS where 0, as mono MP3. May raise LibsndfileError."""
+    with soundfile.SoundFile(path) as source:
+        frames = int((seconds or LONGEST_SECONDS) * source.samplerate)
+        samples = source.read(frames, dtype="float32", always_2d=True).mean(axis=1)
+        rate = source.samplerate
+    resampled = soxr.resample(np.nan_to_num(samples), rate, MP3_RATE)
+    content = BytesIO()
+    soundfile.write(
+        content,
+        np.clip(resampled, -1, 1),
+        MP3_RATE,
+        format="MP3",
+        subtype="MPEG_LAYER_III",
+        compression_level=MP3_COMPRESSION,
+        bitrate_mode="VARIABLE",
+    )
+    return content.getvalue()
+
+
+def audio_files(paths: Mapping[str, str]) -> dict[str, Path]:
+    """Those of clip -> path that are files on this machine."""
+    return {clip: Path(path) for clip, path in paths.items() if path and Path(path).is_file()}
+
+
+def audio_links(files: Mapping[str, Path], page_folder: Path) -> dict[str, str]:
+    """clip -> address of its own file, relative to the page where possible."""
+    found = {}
+    for clip, file in files.items():
+        try:
+            found[clip] = quote(Path(os.path.relpath(file, page_folder)).as_posix())
+        except ValueError:  # another drive
+            found[clip] = file.resolve().as_uri()
+    return found
+
+
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Media:
+    """What the error browser shows of clips, by their number; `links` are addresses of clips' own files."""
+
+    features: list[str] = field(default_factory=list)
+    images: list[tuple[int, dict[int, str]]] = field(default_factory=list)  # by feature number: WebP
+    audio: list[tuple[int, str]] = field(default_factory=list)  # MP3
+    links: dict[str, str] = field(default_factory=dict)
+    note: str = ""  # what the page says of them
+
+
+def media_of(
+    cache: Cache | None, features: Sequence[str], clips: ClipDifficulty, folder: Path, most_mb: float
+) -> Media:
+    """Images of the clips in these features, hardest first, and audio of those that any run got wrong."""
+    if cache is None:
+        return Media(note="There is no feature cache here, so clips have neither images nor audio.")
+    table = original_clips(cache).set_index("clip_id")
+    known = [clip for clip in clips.ids if clip in table.index]
+    number = {clip: place for place, clip in enumerate(clips.ids)}
+    files = audio_files(table.loc[known, "path"].to_dict())
+    drawn = thumbnails(cache, features, known)
+    wrong = [clip for clip in clips.wrong if clip in table.index]
+    audio = embedded_audio(files, wrong, cache.duration, folder / "audio", most_mb * MEGABYTE)
+    links = {clip: link for clip, link in audio_links(files, folder).items() if clip not in audio}
+    return Media(
+        features=list(features),
+        images=[(number[clip], found) for clip, found in drawn.items()],
+        audio=[(number[clip], text) for clip, text in audio.items()],
+        links=links,
+        note=_audio_note(len(wrong), len(audio), len(links)),
+    )
+
+
+def _audio_note(wrong: int, embedded: int, linked: int) -> str:
+    if not embedded and not linked:
+        return "The clips’ audio files are not on this machine, so there are no players."
+    note = f"The page holds the audio of {embedded:,} of the {wrong:,} clips that any run got wrong"
+    if linked:
+        note += f"; {linked:,} others play from their own files on the machine that made the page"
+    return f"{note}."

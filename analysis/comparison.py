@@ -1,0 +1,349 @@
+"""The page's comparison of runs: classes, ablations, curves, cost, ensembles, statistics of each pair."""
+
+from collections.abc import Mapping, Sequence, Set
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis import page, tables
+from analysis.answer import display_name, display_names
+from analysis.error_browser import by_category
+from analysis.figures import SavedFigure, save
+from analysis.findings import Findings
+from analysis.page import Block, HtmlTable, html_table, rows_shown_of
+from analysis.ranking import Ranking
+from analysis.run import fold_histories
+from analysis.significance import Friedman
+from train.scores import Floats
+
+CURVES_SHOWN = 6  # more curves in one panel cannot be read
+SETS_SHOWN = 24  # rows of the recall figure; the table beside the page has all runs
+RUNS_IN_FIGURE = 12  # of the ensembles; more would be too small to read
+ENSEMBLES_SHOWN = 40  # the table beside the page has all
+COSTS = {"training_seconds": "seconds to train", "extraction_megabytes": "megabytes in the cache"}
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def comparison_blocks(found: Findings, folder: Path) -> list[Block]:
+    """The blocks about several runs, their figures written into the report's folder."""
+    ranking = found.main
+    if ranking is None:
+        return []
+    made: list[Block] = []
+    if len(ranking.runs) > 1:
+        made += [_classes(ranking, found.tables["recall_by_class"], folder)]
+        made += [*_best_two(ranking, folder), *_feature_ablations(found.tables, folder)]
+    made += [*_class_sentences(found), *_curves(ranking, folder)]
+    if len(ranking.runs) > 1:
+        made += _cost(ranking, found.tables["comparison"], folder)
+    made += [*_ensembles(ranking, found.tables, folder), *_augmentation_ablations(found.tables, folder)]
+    return [*made, *_categories(found.tables), *_checkpoints(found.tables), *_literature(found.tables)]
+
+
+def _classes(ranking: Ranking, recall: pd.DataFrame, folder: Path) -> Block:
+    """Recall of each feature set in each class, classes of one category side by side."""
+    shown = ranking.runs[:SETS_SHOWN]
+    order = by_category(ranking.best)
+    square = recall["recall"].to_numpy().reshape(len(ranking.runs), -1)[: len(shown)]
+    drawn = save(
+        "recall_by_set",
+        folder,
+        names=display_names(ranking)[: len(shown)],
+        classes=[ranking.best.classes[place] for place in order],
+        recall=square[:, order],
+    )
+    best = f"The best {SETS_SHOWN} of {len(ranking.runs)} sets. " if len(ranking.runs) > SETS_SHOWN else ""
+    about = (
+        f"{best}One clip is {_clip_share(ranking)} of recall, so differences of a few clips may be chance."
+    )
+    return Block("Recall by class and feature set", about, [drawn])
+
+
+def _clip_share(ranking: Ranking) -> str:
+    """How many points of recall one clip is, in a class of median size."""
+    clips = np.bincount(ranking.best.target)
+    return f"{100 / np.median(clips[clips > 0]):.1f} points".removesuffix(".0")
+
+
+def _feature_ablations(found: Tables, folder: Path) -> list[Block]:
+    """The effect of adding features to a set."""
+    if "additions" not in found:
+        return []
+    table = found["additions"]
+    features = found["comparison"].set_index("run")["features"]
+    shown = table.head(SETS_SHOWN)
+    words = [f"{row['changed']} added to {features[row['without']]}" for row in shown.to_dict("records")]
+    drawn = _ablation_figure(shown, words, "additions", folder)
+    about = (
+        "Pairs of runs that differ only in their features, those of the best sets first. An interval without "
+        "zero may still not be significant: p-values are corrected over all "
+        f"{len(found['pairs'])} pairs of this report. For a comparison that was planned beforehand, report "
+        "on its runs alone: RUN=."
+    )
+    return [
+        Block("Feature ablations", about, [drawn]),
+        Block("Feature ablations in numbers", tables=[_ablation_table("additions", table)], folded=True),
+    ]
+
+
+def _ablation_figure(table: pd.DataFrame, words: Sequence[str], stem: str, folder: Path) -> SavedFigure:
+    """The intervals of paired differences, in points of accuracy."""
+    numbers = {"estimate": "difference", "low": "low", "high": "high"}
+    data = {name: 100 * table[column].to_numpy(dtype=float) for name, column in numbers.items()}
+    significant = table["differs"].to_numpy(dtype=bool)
+    return save("intervals", folder, stem=stem, names=words, significant=significant, **data)
+
+
+def _ablation_table(name: str, table: pd.DataFrame) -> HtmlTable:
+    columns = {
+        "without": ("Without", "text"),
+        "with": ("With", "text"),
+        "changed": ("What differs", "text"),
+        "difference": ("Difference, points", "points"),
+        "low": ("From", "points"),
+        "high": ("To", "points"),
+        "p_holm": ("p, Holm", "decimals"),
+        "differs": ("Significant", "yes"),
+    }
+    return html_table(name, table, columns)
+
+
+def _curves(ranking: Ranking, folder: Path) -> list[Block]:
+    named = zip(display_names(ranking), ranking.runs, strict=True)
+    curves = dict(
+        islice(((name, curve) for name, run in named if (curve := fold_histories(run))), CURVES_SHOWN)
+    )
+    if not curves:
+        return []
+    about = "The test fold was scored during training; nothing was selected by it."
+    return [Block("Learning curves", about, [save("learning_curves_compared", folder, histories=curves)])]
+
+
+def _best_two(ranking: Ranking, folder: Path) -> list[Block]:
+    pair = ranking.runs[:2]
+    first, second = display_names(ranking)[:2]
+    values = {display_name(run, ranking): tables.per_class(run)["f1"].to_numpy() for run in pair}
+    drawn = save("class_bars", folder, classes=pair[0].classes, values=values, label="F1")
+    about = f"F1 of {first} and {second} in each class."
+    return [Block("The best two, class by class", about, [drawn], folded=True)]
+
+
+def _cost(ranking: Ranking, comparison: pd.DataFrame, folder: Path) -> list[Block]:
+    """Accuracy against each cost that is known of at least two runs."""
+    rows = comparison[comparison["ranking"] == 1].reset_index(drop=True)
+    labels = np.array(display_names(ranking), dtype=object)
+    figures: list[SavedFigure] = []
+    for column, label in COSTS.items():
+        cost = rows[column].to_numpy(dtype=float)
+        known = np.isfinite(cost)
+        if known.sum() > 1:
+            data = {"cost": cost[known], "accuracy": ranking.accuracy[known], "names": list(labels[known])}
+            figures.append(save("pareto", folder, stem=f"pareto_{column}", label=label, **data))
+    about = "A point a run. Diamonds are the Pareto front: no cheaper run is as accurate."
+    return [Block("Accuracy against cost", about, figures, beside=True)] if figures else []
+
+
+def _ensembles(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
+    """Which pairs err on different clips."""
+    if "complementarity" not in found:
+        return []
+    table = found["complementarity"]
+    best = table.iloc[0]
+    shown = _runs_in_figure(ranking, {best["a"], best["b"]})
+    accuracy: Floats = pair_accuracies(ranking, table)[np.ix_(shown, shown)]
+    labels = [display_names(ranking)[place] for place in shown]
+    drawn = save("ensemble_accuracy", folder, names=labels, accuracy=accuracy)
+    columns = {
+        "a": ("Run", "text"),
+        "b": ("With", "text"),
+        "agreement": ("Agree %", "percent"),
+        "double_fault": ("Both wrong %", "percent"),
+        "oracle": ("Either correct %", "percent"),
+        "ensemble": ("Ensemble %", "percent"),
+        "gain": ("Gain, points", "points"),
+    }
+    gain = f"{page.format_percent(abs(best['gain']))} points {'more' if best['gain'] >= 0 else 'less'}"
+    accuracy_text = f"{page.format_percent(best['ensemble'])} % accuracy"
+    about = (
+        f"The ensemble of {best['a']} and {best['b']} has {accuracy_text}, {gain} than the better one "
+        "alone. This pair is selected on the test folds, so confirm it with a new run. "
+        f'ENSEMBLE="{best["a"]} {best["b"]}" writes it as a run of its own; ENSEMBLE="RUN RUN RUN" '
+        "MEMBERS=3 selects each fold’s members on the other folds, which gives an unbiased score."
+    )
+    listed = html_table("complementarity", table.head(ENSEMBLES_SHOWN), columns)
+    return [
+        Block("Ensembles of two runs", about, [drawn]),
+        Block(
+            "Ensembles of all pairs",
+            rows_shown_of(table, "complementarity", ENSEMBLES_SHOWN).strip(),
+            tables=[listed],
+            folded=True,
+        ),
+    ]
+
+
+def pair_accuracies(ranking: Ranking, table: pd.DataFrame) -> Floats:
+    """Accuracies (R, R) of each pair's ensemble, in the ranking's order; of each alone on the diagonal."""
+    place = {run.name: number for number, run in enumerate(ranking.runs)}
+    square = np.diag(ranking.accuracy)
+    a, b = table["a"].map(place), table["b"].map(place)
+    square[a, b] = square[b, a] = table["ensemble"]
+    return square
+
+
+def _runs_in_figure(ranking: Ranking, wanted: Set[str]) -> list[int]:
+    """Places of the best runs, RUNS_IN_FIGURE at most, those wanted among them."""
+    first = [place for place, run in enumerate(ranking.runs) if run.name in wanted]
+    others = [place for place, run in enumerate(ranking.runs) if run.name not in wanted]
+    return sorted([*first, *others[: RUNS_IN_FIGURE - len(first)]])
+
+
+def _class_sentences(found: Findings) -> list[Block]:
+    """Which classes a channel, a feature or an augmentation helps or hurts, in sentences."""
+    return [Block("Classes that change", items=list(found.sentences))] if found.sentences else []
+
+
+def _augmentation_ablations(found: Tables, folder: Path) -> list[Block]:
+    if "augmentation" not in found:
+        return []
+    table = found["augmentation"]
+    words = [f"{run}: {changed}" for run, changed in zip(table["with"], table["changed"], strict=True)]
+    drawn = _ablation_figure(table, words, "augmentation", folder)
+    about = "Runs that differ in augmentation and in nothing else."
+    return [Block("Effect of augmentation", about, [drawn], [_ablation_table("augmentation", table)])]
+
+
+def _categories(found: Tables) -> list[Block]:
+    """Runs over classes, their probabilities summed, beside runs that were trained on the categories."""
+    if "categories" not in found:
+        return []
+    columns = {
+        "run": ("Run", "text"),
+        "accuracy": ("Accuracy %", "percent"),
+        "accuracy_sd": ("± SD", "percent"),
+        "n": ("Folds", "number"),
+        "macro_f1": ("Macro F1", "decimals"),
+        "verdict": ("Verdict", "text"),
+    }
+    about = "Runs over classes are scored on the categories by summing the probabilities of their classes."
+    listed = html_table("categories", found["categories"], columns)
+    return [Block("Major categories", about, tables=[listed], folded=True)]
+
+
+def _checkpoints(found: Tables) -> list[Block]:
+    if "checkpoints" not in found:
+        return []
+    columns = {
+        "run": ("Run", "text"),
+        "last": ("Last epoch %", "percent"),
+        "best": ("Best on validation %", "percent"),
+        "peeked": ("Peeked %", "percent"),
+        "n": ("Folds", "number"),
+    }
+    about = (
+        "Peeked is the highest test accuracy of any epoch, fold by fold. It is optimistic by "
+        "construction and is shown only because much of the literature reports it."
+    )
+    listed = html_table("checkpoints", found["checkpoints"], columns)
+    return [Block("Last, best and peeked epoch", about, tables=[listed], folded=True)]
+
+
+def _literature(found: Tables) -> list[Block]:
+    if "literature" not in found:
+        return []
+    columns = {
+        "method": ("Method", "text"),
+        "accuracy": ("Accuracy %", "percent"),
+        "weights": ("Weights", "text"),
+        "protocol": ("Protocol", "text"),
+        "source": ("Source", "text"),
+        "confirmed": ("Looked up", "text"),
+    }
+    about = "Published results with their protocols; compare only results with the same protocol."
+    return [
+        Block("Published results", about, tables=[html_table("literature", found["literature"], columns)])
+    ]
+
+
+RANKS_SHOWN = 12  # runs in the critical difference diagram; more would be too small to read
+PAIRS_SHOWN = 100  # the tables beside the page have all
+
+
+def statistics_blocks(found: Findings, folder: Path) -> list[Block]:
+    """The verdict on every pair, and other common tests."""
+    ranking = found.main
+    if ranking is None or "pairs" not in found.tables:
+        return []
+    columns = {
+        "a": ("Higher", "text"),
+        "b": ("Lower", "text"),
+        "difference": ("Difference, points", "points"),
+        "low": ("From", "points"),
+        "high": ("To", "points"),
+        "p_holm": ("p, Holm", "decimals"),
+        "verdict": ("Verdict", "text"),
+    }
+    about = (
+        "Bootstrap of the paired difference by source recording; p-values of all pairs are corrected "
+        "together by Holm’s method."
+    )
+    pairs = found.tables["pairs"]
+    listed = html_table("pairs", pairs.head(PAIRS_SHOWN), columns)
+    return [
+        Block(
+            "Verdict on each pair",
+            about + rows_shown_of(pairs, "pairs", PAIRS_SHOWN),
+            tables=[listed],
+            folded=True,
+        ),
+        *_other_tests(found),
+        *_critical_differences(found, ranking, folder),
+    ]
+
+
+def _other_tests(found: Findings) -> list[Block]:
+    if "other_tests" not in found.tables:
+        return []
+    other = found.tables["other_tests"]
+    columns = {
+        "a": ("Higher", "text"),
+        "b": ("Lower", "text"),
+        "difference": ("Difference, points", "points"),
+    }
+    columns |= {column: (_heading(column), "decimals") for column in other.columns[len(columns) :]}
+    about = rows_shown_of(other, "other_tests", PAIRS_SHOWN).strip()
+    applies = [f"{_heading(name)}: {when}" for name, when in found.tests.items()]
+    listed = html_table("other-tests", other.head(PAIRS_SHOWN), columns)
+    return [Block("Other common tests", about, tables=[listed], folded=True, items=applies)]
+
+
+def _heading(column: str) -> str:
+    words = column.removesuffix("_p_holm").removesuffix("_p").replace("_", " ")
+    return words[0].upper() + words[1:]
+
+
+def _critical_differences(found: Findings, ranking: Ranking, folder: Path) -> list[Block]:
+    """The critical difference diagram, where there are enough runs and folds."""
+    ranks = found.friedman
+    if ranks is None:
+        return []
+    shown = np.argsort(ranks.ranks, kind="stable")[:RANKS_SHOWN]
+    labels = [display_names(ranking)[place] for place in shown]
+    drawn = save(
+        "critical_difference_diagram",
+        folder,
+        ranks=dict(zip(labels, ranks.ranks[shown].tolist(), strict=True)),
+        p_values=pd.DataFrame(ranks.nemenyi[np.ix_(shown, shown)], labels, labels),
+    )
+    return [Block("Critical difference diagram", _friedman_sentence(ranks), [drawn], folded=True)]
+
+
+def _friedman_sentence(ranks: Friedman) -> str:
+    critical = page.format_decimals(ranks.critical_difference, 2)
+    return (
+        f"Friedman’s test over folds: p = {page.format_decimals(ranks.p)}. Bars join runs that do not differ "
+        f"by Nemenyi’s test: their mean ranks are within {critical}."
+    )

@@ -1,0 +1,298 @@
+"""Clips and features: counts, examples, all features of one clip, class means, separability, projections."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from analysis.figures.drawing import (
+    HATCHES,
+    MANY_CLASSES,
+    MARKERS,
+    MUTED,
+    ON_LIGHT,
+    PAPER,
+    RATES,
+    SERIES,
+    escape_math,
+    feature_map_image,
+    figure,
+    grid_lines,
+    panels,
+    shorten,
+    ticks,
+)
+
+COLUMNS = 5
+
+
+def _count_size(*, counts: np.ndarray, **_: Any) -> tuple[float, float]:
+    classes, folds = counts.shape
+    return 2.8 + 0.5 * folds, 1.2 + classes * (0.17 if classes > 20 else 0.27)
+
+
+@figure("Clips of each class in each fold", size=_count_size)
+def draw_clips_per_fold(
+    ax: Axes, *, counts: np.ndarray, classes: Sequence[str], folds: Sequence[int]
+) -> Axes:
+    """`counts` (classes, folds) as a shaded table with its numbers."""
+    most = max(int(counts.max(initial=0)), 1)
+    ax.imshow(counts, cmap=RATES, vmin=0, vmax=most * 3, aspect="auto", interpolation="nearest")
+    for row, column in np.ndindex(*counts.shape):
+        value = int(counts[row, column])
+        colour = MUTED if value == 0 else ON_LIGHT
+        ax.text(column, row, str(value), ha="center", va="center", color=colour, fontsize=7.5)
+    ticks(ax, classes, "y", size=6.5 if len(classes) > MANY_CLASSES else 8)
+    ticks(ax, [f"fold {fold}" for fold in folds], "x")
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def _grid_size(*, clips: Mapping[str, Any], **_: Any) -> tuple[float, float]:
+    return 9.0, 0.5 + 1.15 * -(-len(clips) // COLUMNS)
+
+
+@figure("Waveform of one clip of each class", size=_grid_size, pixels=True)
+def draw_waveforms(ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float) -> Axes:
+    """`clips`: class -> samples (n,), each drawn as its envelope on its own scale."""
+    drawn = _class_panels(ax, list(clips))
+    for panel, samples in zip(drawn, clips.values(), strict=False):
+        low, high = envelope(samples, 400)
+        time = np.linspace(0, seconds, len(low))
+        panel.fill_between(time, low, high, color=SERIES[0], linewidth=0.3)
+        peak = max(float(np.abs(samples).max(initial=0)), 1e-9)
+        panel.set(xlim=(0, seconds), ylim=(-1.05 * peak, 1.05 * peak), yticks=[])
+    return ax
+
+
+def envelope(samples: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest sample, (columns,) each, of as many equal stretches."""
+    stretches = np.array_split(np.asarray(samples, np.float32), min(columns, len(samples)))
+    return np.array([part.min() for part in stretches]), np.array([part.max() for part in stretches])
+
+
+@figure("Mel spectrogram of one clip of each class", size=_grid_size, pixels=True)
+def draw_spectrograms(
+    ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float, hertz: np.ndarray
+) -> Axes:
+    """`clips`: class -> (rows, frames) in decibels; `hertz` (rows,) is the row axis."""
+    drawn = _class_panels(ax, list(clips))
+    marks = [mark for mark in (500, 2000, 8000) if hertz[0] < mark < hertz[-1]]
+    rows = np.interp(marks, hertz, np.arange(len(hertz)))
+    for place, (panel, values) in enumerate(zip(drawn, clips.values(), strict=False)):
+        feature_map_image(panel, values, seconds)
+        panel.set_yticks(rows, [f"{mark / 1000:g} kHz" for mark in marks] if place % COLUMNS == 0 else [])
+        panel.tick_params(labelsize=6, length=1.5)
+    return ax
+
+
+def _class_panels(ax: Axes, names: Sequence[str]) -> list[Axes]:
+    """A titled panel a class; only the lowest of a column shows seconds."""
+    rows = -(-len(names) // COLUMNS)
+    drawn = panels(ax, rows, COLUMNS, wide=0.08, high=0.42)
+    for place, panel in enumerate(drawn):
+        if place >= len(names):
+            panel.set_axis_off()
+            continue
+        panel.set_title(escape_math(shorten(names[place], 22)), fontsize=8, pad=3, weight="normal")
+        panel.tick_params(labelsize=6, length=1.5)
+        if place + COLUMNS < len(names):
+            panel.tick_params(labelbottom=False)
+        else:
+            panel.set_xlabel("s", fontsize=7, labelpad=1)
+    return drawn
+
+
+TICK_DISTANCE = 0.12  # of the axis: labels nearer than this would overlap
+NAMED_ROWS = 16  # columns that are all named; of more, seven are
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """A feature of one clip: values (rows, frames) with both axes, units as the cache records them."""
+
+    name: str
+    values: np.ndarray
+    rows: np.ndarray
+    row_unit: str
+    seconds: np.ndarray
+    units: str = ""
+
+
+def _gallery_size(*, features: Sequence[FeatureMap], **_: Any) -> tuple[float, float]:
+    return 11.0, 0.6 + 1.65 * -(-len(features) // COLUMNS)
+
+
+@figure("All cached features of one clip", size=_gallery_size, pixels=True)
+def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
+    """A panel a feature: a line where it has one row, else an image; x in seconds, y in its unit."""
+    drawn = panels(ax, -(-len(features) // COLUMNS), COLUMNS, wide=0.3, high=0.5)
+    for panel, feature in zip(drawn, features, strict=False):
+        end = float(feature.seconds[-1]) or 1.0  # a feature of one frame has no extent
+        if len(feature.values) == 1:
+            panel.plot(feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6)
+            panel.set_ylabel(feature.units, fontsize=6, labelpad=1)
+        else:
+            feature_map_image(panel, feature.values, end)
+            row_ticks(panel, feature.rows, feature.row_unit)
+        panel.set_xlim(0, end)
+        panel.set_title(escape_math(shorten(feature.name, 26)), fontsize=8, pad=3)
+        panel.set_xlabel("s", fontsize=6, labelpad=0.5)
+        panel.tick_params(labelsize=6, length=1.5, pad=1.5)
+    for panel in drawn[len(features) :]:
+        panel.set_axis_off()
+    ax.set_title(title, pad=16)
+    return ax
+
+
+def format_plain(value: float) -> str:
+    """Three digits that count, and no powers of ten: 31.2, 682, 15400."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
+    """Three or four round values of the row axis, at the rows where they lie."""
+    values = np.asarray(rows, float)
+    if unit.lower() in ("hz", "hertz") and values[-1] > values[0] >= 0:
+        marks = [mark for mark in (100, 500, 2000, 8000, 16000) if values[0] <= mark <= values[-1]]
+        lying = np.interp(marks, values, np.arange(len(values)))
+        kept = _spaced(lying, TICK_DISTANCE * len(values))
+        texts = [f"{marks[one] / 1000:g}k" if marks[one] >= 1000 else str(marks[one]) for one in kept]
+        panel.set_yticks(lying[kept], texts)
+        panel.set_ylabel("Hz", fontsize=6, labelpad=1)
+        return
+    places = np.unique(np.linspace(0, len(values) - 1, 4).round().astype(int))
+    panel.set_yticks(places, [format_plain(values[place]) for place in places])
+    panel.set_ylabel(unit, fontsize=6, labelpad=1)
+
+
+def _spaced(places: np.ndarray, least: float) -> list[int]:
+    """Which of the rising places to keep, from the last down, so that none is nearer than `least`."""
+    kept: list[int] = []
+    for one in reversed(range(len(places))):
+        if not kept or places[kept[-1]] - places[one] >= least:
+            kept.append(one)
+    return kept[::-1]
+
+
+def _means_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:
+    return 7.0, 1.4 + len(classes) * (0.15 if len(classes) > MANY_CLASSES else 0.26)
+
+
+@figure("Mean of a feature by class: deviation of each row from the mean over all clips", size=_means_size)
+def draw_class_means(
+    ax: Axes,
+    *,
+    means: np.ndarray,
+    classes: Sequence[str],
+    rows: Sequence[str],
+    row_unit: str,
+    title: str = "",
+) -> Axes:
+    """`means` (classes, feature rows) in standard deviations from the mean over clips."""
+    bound = max(float(np.abs(means).max(initial=0)), 1e-9)
+    image = ax.imshow(means, cmap="PuOr_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
+    ticks(ax, classes, "y", size=6.5 if len(classes) > MANY_CLASSES else 8)
+    few = len(rows) <= NAMED_ROWS
+    places = np.arange(len(rows)) if few else np.linspace(0, len(rows) - 1, 7).round().astype(int)
+    ax.set_xticks(places, [escape_math(rows[place]) for place in places], rotation=45 if few else 0)
+    ax.set_xlabel(row_unit)
+    ax.set_title(title)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, pad=0.02, aspect=18)
+    bar.set_label("standard deviations", fontsize=7)
+    bar.ax.tick_params(labelsize=6, length=0)
+    bar.outline.set_visible(False)
+    return ax
+
+
+def _separability_size(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
+    return 8.6, 1.0 + 0.2 * len(names)
+
+
+@figure("Separability of the classes by each feature, before any training", size=_separability_size)
+def draw_separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, np.ndarray]) -> Axes:
+    """`measures`: name -> (features,), a panel each, features in the order given."""
+    drawn = panels(ax, 1, len(measures), wide=0.1)
+    for number, (panel, (label, values)) in enumerate(zip(drawn, measures.items(), strict=True)):
+        panel.barh(
+            np.arange(len(names)),
+            values,
+            color=SERIES[number % len(SERIES)],
+            hatch=HATCHES[number % len(HATCHES)],
+            edgecolor=PAPER,
+            linewidth=0,
+            height=0.74,
+        )
+        panel.set_ylim(len(names) - 0.4, -0.6)
+        panel.set_title(label.replace("_", " "), weight="normal", fontsize=8.5)
+        grid_lines(panel, "x")
+        if number == 0:
+            ticks(panel, names, "y")
+        else:
+            panel.set_yticks([])
+        panel.set_xlim(min(0.0, *panel.get_xlim()), None)
+    return ax
+
+
+PROJECTIONS_A_ROW = 3
+POINT_COLOURS = (
+    *SERIES,
+    "#c2b100",
+    "#9b1d4f",
+)  # of more than ten classes the marker differs too
+
+
+def _projections_size(*, points: Mapping[str, np.ndarray], **_: Any) -> tuple[float, float]:
+    rows = -(-len(points) // PROJECTIONS_A_ROW)
+    return 9.0, 0.9 + 3.0 * rows
+
+
+@figure("PCA and t-SNE projections of the clips, one dot a clip", size=_projections_size)
+def draw_projections(
+    ax: Axes, *, points: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], classes: Sequence[str]
+) -> Axes:
+    """`points` and `labels`: title -> (clips, 2) and (clips,) class numbers, a marker and colour each."""
+    drawn = panels(
+        ax,
+        -(-len(points) // PROJECTIONS_A_ROW),
+        min(PROJECTIONS_A_ROW, max(len(points), 1)),
+        wide=0.06,
+        high=0.12,
+    )
+    for panel, (title, places) in zip(drawn, points.items(), strict=False):
+        for number, name in enumerate(classes):
+            mine = labels[title] == number
+            panel.plot(
+                places[mine, 0],
+                places[mine, 1],
+                linestyle="",
+                marker=MARKERS[(number // len(POINT_COLOURS) + number) % len(MARKERS)],
+                color=POINT_COLOURS[number % len(POINT_COLOURS)],
+                markersize=4.2,
+                markeredgewidth=0,
+                alpha=0.75,
+                label=escape_math(shorten(name, 20)),
+                rasterized=True,
+            )
+        panel.set(xticks=[], yticks=[])
+        panel.set_title(escape_math(title), fontsize=8.5)
+        panel.spines[:].set_visible(True)
+    for panel in drawn[len(points) :]:
+        panel.set_axis_off()
+    if drawn:
+        drawn[0].figure.legend(
+            *drawn[0].get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=6,
+            fontsize=8,
+            markerscale=1.3,
+            handletextpad=0.2,
+            columnspacing=1,
+        )
+    return ax

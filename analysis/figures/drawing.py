@@ -1,0 +1,369 @@
+"""How every figure is drawn and saved: the registry, colours, type and fonts, and the files.
+
+A figure takes arrays, names and an `ax` of any size, draws into it and returns it; it reads and writes
+nothing. `@figure` enters it in FIGURES. `save` writes one as SVG, PNG and PDF.
+
+The series colours are Okabe and Ito's (2008), distinct with the common kinds of colour blindness, ordered
+so that neighbours also differ in lightness; each comes with a line style and a marker.
+"""
+
+import base64
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure as Canvas
+from matplotlib.image import imsave
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from commandline import Registry
+
+Draw = Callable[..., Axes]
+Size = Callable[..., tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing function, its caption, and the size in inches that its data asks for."""
+
+    name: str
+    caption: str
+    draw: Draw
+    size: Size
+    pixels: bool  # full of feature maps: the page takes one compressed image of it
+
+
+FIGURES: Registry[Figure] = Registry("figure")
+
+
+def figure(
+    caption: str, size: Size | tuple[float, float] = (7.0, 4.0), *, pixels: bool = False
+) -> Callable[[Draw], Draw]:
+    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; `size` may be computed from the same data.
+
+    @figure("Clips of each class", size=(6, 3))
+    def draw_clips_per_class(ax, *, classes, counts): ...
+    """
+
+    def measure(**data: Any) -> tuple[float, float]:
+        return size(**data) if callable(size) else size
+
+    def enter(draw: Draw) -> Draw:
+        name = draw.__name__.removeprefix("draw_")
+        FIGURES[name] = Figure(name, caption, draw, measure, pixels)
+        return draw
+
+    return enter
+
+
+# The page turns these three into its own text, rule and background colours (dark mode), so they are
+# values that no data colour takes.
+INK, RULE, PAPER = "#1b2430", "#c9d0d9", "#fefefe"
+MUTED = "#687486"
+ON_LIGHT, ON_DARK = "#14202c", "#ffffff"  # text on a data colour, the same on every page
+
+SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1)))
+MARKERS = "osD^vPX*"
+HATCHES = ("", "////", "....", "xxxx")
+
+MANY_CLASSES = 20  # of more, names are set in small type and cells have no room for numbers
+
+# One hue, growing darker evenly: a rate reads the same on screen, on paper and in grey.
+RATES = LinearSegmentedColormap.from_list("rates", ["#f6f8fb", "#b7cfe6", "#5b93c4", "#1c5a96", "#0b2c54"])
+SPECTRUM = "magma"
+SIGNED = "PuOr"
+VISIBLE = (4, 99.5)  # percentiles of a feature map: the first row of mfcc, one of 40, would hide all others
+
+STYLE: dict[str, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.titley": 1.0,  # given, so that no title is moved clear of the ticks: a third of a drawing's time
+    "axes.labelsize": 9,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "axes.unicode_minus": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.5,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.facecolor": PAPER,
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "none",  # text stays text: any script shows in a browser, and can be searched
+    "svg.hashsalt": "analysis",  # the same figure is the same file
+}
+
+
+def series(number: int) -> dict[str, Any]:
+    """Colour, line style and marker of the n-th line."""
+    return {
+        "color": SERIES[number % len(SERIES)],
+        "linestyle": DASHES[number % len(DASHES)],
+        "marker": MARKERS[number % len(MARKERS)],
+    }
+
+
+def grid_lines(ax: Axes, axis: str = "y") -> None:
+    """Quiet lines across the direction that is read."""
+    ax.grid(True, axis=axis)  # type: ignore[arg-type]
+    ax.tick_params(length=0)
+
+
+def panels(ax: Axes, rows: int, columns: int, *, wide: float = 0.12, high: float = 0.3) -> list[Axes]:
+    """Divide `ax` into rows x columns panels, gaps as fractions of a panel, row by row from the top."""
+    ax.set_axis_off()
+    width = 1 / (columns + wide * (columns - 1))
+    height = 1 / (rows + high * (rows - 1))
+    return [
+        ax.inset_axes(
+            (
+                column * width * (1 + wide),
+                1 - height - row * height * (1 + high),
+                width,
+                height,
+            )
+        )
+        for row in range(rows)
+        for column in range(columns)
+    ]
+
+
+def shorten(text: str, longest: int = 28) -> str:
+    """`text`, its middle left out where it is longer than `longest`."""
+    if len(text) <= longest:
+        return text
+    head = (longest - 1) * 2 // 3
+    return f"{text[:head]}…{text[-(longest - 1 - head) :]}"
+
+
+def ticks(ax: Axes, names: Sequence[str], axis: str, *, size: float | None = None, turn: float = 0) -> None:
+    """One tick a name, on the x or the y axis."""
+    places, texts = range(len(names)), [escape_math(shorten(name)) for name in names]
+    if axis == "x":
+        ax.set_xticks(places, texts, rotation=turn, ha="right" if 0 < turn < 90 else "center")
+        if 0 < turn < 90:
+            for label in ax.get_xticklabels():
+                label.set_rotation_mode("anchor")
+    else:
+        ax.set_yticks(places, texts)
+    if size:
+        ax.tick_params(axis=axis, labelsize=size)  # type: ignore[arg-type]
+
+
+def escape_math(text: str) -> str:
+    """`text` with nothing in it that matplotlib would take for mathematics."""
+    return text.replace("$", r"\$")
+
+
+# Faces with wide coverage, tried in order; only those that are installed are named to matplotlib.
+FACES = (
+    *("Noto Sans", "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans Arabic"),
+    *("Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai", "PingFang SC", "Hiragino Sans"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS", "Nirmala UI", "Noto Emoji"),
+)
+
+
+def installed_faces() -> list[str]:
+    """Those of FACES that this machine has, DejaVu Sans (matplotlib's own) always among them."""
+    present = {entry.name for entry in font_manager.fontManager.ttflist}
+    return [face for face in FACES if face in present or face == "DejaVu Sans"]
+
+
+def uncovered(texts: Iterable[str]) -> set[str]:
+    """The characters that no installed face has; PNG and PDF show boxes in their place."""
+    characters = _characters(texts)
+    for face in installed_faces():
+        characters -= _letters(face)
+    return characters
+
+
+TRUETYPE, TYPE3 = 42, 3  # what rcParams['pdf.fonttype'] takes
+
+
+def font_type(texts: Iterable[str]) -> int:
+    """How a PDF with these texts embeds its fonts: as TrueType, since journals refuse Type 3.
+
+    Type 3 where a text needs a face of PostScript outlines (Noto's Chinese): matplotlib would call that
+    TrueType too, and no reader could open the file.
+    """
+    characters = _characters(texts)
+    for face in installed_faces():
+        if characters & _letters(face) and _is_postscript(face):
+            return TYPE3
+        characters -= _letters(face)
+    return TRUETYPE
+
+
+def _characters(texts: Iterable[str]) -> set[str]:
+    return {character for text in texts for character in text if not character.isspace()}
+
+
+@cache
+def _letters(face: str) -> frozenset[str]:
+    """The characters that a face has."""
+    return frozenset(chr(code) for code in font_manager.get_font(_file(face)).get_charmap())
+
+
+@cache
+def _is_postscript(face: str) -> bool:
+    """Whether the outlines are PostScript's, by the tag of the font file or of the first in a collection."""
+    with Path(_file(face)).open("rb") as content:
+        tag = content.read(16)
+        if tag.startswith(b"ttcf"):
+            content.seek(int.from_bytes(tag[12:16], "big"))
+            tag = content.read(4)
+    return tag.startswith(b"OTTO")
+
+
+def _file(face: str) -> font_manager.FontPath:
+    return font_manager.findfont(face, fallback_to_default=True)
+
+
+FORMATS = ("svg", "png", "pdf")
+DOTS_PER_INCH = 150
+CSS_PER_INCH = 96
+PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
+
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """A drawn figure: files relative to the report, and HTML that shows it."""
+
+    name: str
+    caption: str
+    html: str
+    files: dict[str, str]
+
+
+def save(name: str, folder: Path, *, stem: str | None = None, **data: Any) -> SavedFigure:
+    """Draw the figure `name` of `data` and write `folder/figures/<stem>.svg`, `.png` and `.pdf`.
+
+    Canvases are asked directly: `savefig` would draw everything once more for each format.
+    """
+    figure = FIGURES[name]
+    stem = stem or name
+    files = {kind: f"figures/{stem}.{kind}" for kind in FORMATS}
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    with drawing():
+        canvas = Canvas(figsize=figure.size(**data), dpi=DOTS_PER_INCH)
+        figure.draw(canvas.add_subplot(), **data)
+        ConstrainedLayoutEngine().execute(canvas)  # once for all formats
+        pixels = _pixels(canvas)
+        vector = StringIO()
+        matplotlib.rcParams["pdf.fonttype"] = font_type(text.get_text() for text in canvas.findobj(Text))
+        FigureCanvasPdf(canvas).print_pdf(folder / files["pdf"], metadata={"CreationDate": None})
+        FigureCanvasSVG(canvas).print_svg(vector, metadata={"Date": None})
+    (folder / files["png"]).write_bytes(_encoded(pixels, "png"))
+    (folder / files["svg"]).write_text(vector.getvalue(), encoding="utf-8")
+    if figure.pixels:
+        html = _page_image(pixels, figure.caption)
+    else:
+        html = _page_svg(vector.getvalue(), stem, figure.caption)
+    return SavedFigure(stem, figure.caption, html, files)
+
+
+def _pixels(canvas: Canvas) -> NDArray[np.uint8]:
+    """The figure as (height, width, 4), at DOTS_PER_INCH."""
+    agg = FigureCanvasAgg(canvas)
+    agg.draw()
+    return np.asarray(agg.buffer_rgba())
+
+
+def _encoded(pixels: NDArray[np.uint8], kind: str, **options: Any) -> bytes:
+    """Pixels as the content of an image file."""
+    content = BytesIO()
+    metadata: Any = {"Software": None} if kind == "png" else None  # equal figures are equal files
+    imsave(content, pixels, format=kind, dpi=DOTS_PER_INCH, metadata=metadata, pil_kwargs=options)
+    return content.getvalue()
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """The project's style, without matplotlib's warning for each character that no font here has.
+
+    The report says once which class names that concerns; the page itself shows them in the reader's
+    own fonts.
+    """
+    chosen: Any = {**STYLE, "font.family": installed_faces()}
+    with matplotlib.rc_context(chosen), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+        yield
+
+
+def _page_image(pixels: NDArray[np.uint8], caption: str) -> str:
+    """A figure full of feature maps as one compressed image, smaller than SVG with them in it."""
+    height, width = pixels.shape[:2]
+    text = base64.b64encode(_encoded(pixels, "webp", quality=82, method=2)).decode()
+    return (
+        f'<img class="pixels" width="{width}" height="{height}" alt="{escape(caption)}" '
+        f'style="--natural:{CSS_PER_INCH * width / DOTS_PER_INCH:.0f}px" src="data:image/webp;base64,{text}">'
+    )
+
+
+def _page_svg(text: str, stem: str, caption: str) -> str:
+    """SVG to stand inside the page: it scales, takes the page's colours, and its ids are its own."""
+    svg = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    prefix = re.sub(r"[^A-Za-z0-9]", "-", stem)
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg))
+    svg = re.sub(
+        r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in used else "", svg
+    )
+    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", svg)
+    for colour, variable in PAGE_COLOURS.items():
+        svg = svg.replace(colour, variable)
+    opening, body = svg.split(">", 1)
+    view = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', opening)
+    assert view is not None, "matplotlib's SVG has a view box"
+    natural = float(view[1]) * CSS_PER_INCH / 72
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
+        f'{view[0]} style="--natural:{natural:.0f}px" aria-label="{escape(caption)}">{body}'
+    )
+
+
+def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
+    """Draw (rows, frames) with time along x and low rows at the bottom; what is outside VISIBLE saturates."""
+    values = np.asarray(values, np.float32)
+    low, high = np.percentile(values, VISIBLE)
+    panel.imshow(
+        values,
+        origin="lower",
+        aspect="auto",
+        cmap=SPECTRUM,
+        vmin=low,
+        vmax=high if high > low else low + 1,
+        extent=(0, seconds, -0.5, len(values) - 0.5),
+        interpolation="antialiased",
+    )

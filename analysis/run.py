@@ -1,0 +1,296 @@
+"""What the page shows of one run: facts, confused pairs, classes, figures, sample predictions."""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import page, tables
+from analysis.clips import THUMBNAIL_COLUMNS, THUMBNAIL_ROWS, mean_pool, read_clip
+from analysis.error_browser import by_category
+from analysis.figures import SavedFigure, save
+from analysis.figures.run import SamplePrediction
+from analysis.page import Block, HtmlTable, html_table
+from analysis.results import Problem, Run
+from analysis.tables import write_table
+from features_cache import Cache
+from train.scores import Prediction, calibration_error, reliability
+
+CONFUSED_SHOWN = 8
+
+CLASS_COLUMNS = {
+    "precision": ("Precision", "decimals"),
+    "recall": ("Recall", "decimals"),
+    "f1": ("F1", "decimals"),
+    "clips": ("Clips", "number"),
+}
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """One run, ready for the page's templates; `beside` stand next to the confusions."""
+
+    name: str
+    features: str
+    model: str
+    accuracy: float
+    accuracy_sd: float
+    facts: list[tuple[str, str]]
+    note: str
+    figures: list[SavedFigure]
+    confused: HtmlTable
+    beside: list[SavedFigure]
+    blocks: list[Block]
+    exact: bool  # another seed would change nothing
+    trained: bool  # not an ensemble of finished runs
+    next_run: list[str]  # NAME=value words of what to train next
+    next_reason: str  # what that would show
+
+
+def run_section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rates: bool) -> RunSection:
+    """Write a run's tables, and its figures where `drawn`, into the folder; `row` is its comparison."""
+    confused = tables.confused_pairs(run)
+    write_table(confused, folder / "tables", f"{run.name}.confused")
+    columns = {
+        "true": ("True class", "text"),
+        "predicted": ("Predicted", "text"),
+        "clips": ("Clips", "number"),
+        "share": ("% of true class", "percent"),
+    }
+    blocks = _class_blocks(run, folder)
+    if drawn:
+        blocks.append(
+            Block(
+                "Confusion matrix as a figure",
+                figures=[_confusion_matrix(run, folder, rates=rates)],
+                folded=True,
+            )
+        )
+    next_run, next_reason = train_next(run)
+    return RunSection(
+        name=run.name,
+        features=run.features,
+        model=run.model,
+        accuracy=row["accuracy"],
+        accuracy_sd=row["accuracy_sd"],
+        facts=_facts(run, row),
+        note=str(run.config.get("note") or ""),
+        figures=_learning_curves(run, folder) if drawn else [],
+        confused=html_table(f"{page.slug(run.name)}-confused", confused.head(CONFUSED_SHOWN), columns),
+        beside=[_reliability(run, folder)] if drawn else [],
+        blocks=blocks,
+        exact=run.exact,
+        trained=run.trained,
+        next_run=next_run,
+        next_reason=next_reason,
+    )
+
+
+def train_next(run: Run) -> tuple[list[str], str]:
+    """The words that train a run's missing folds, else its next seed, else a network; and why."""
+    named = [f"FEATURES={run.features}", f"MODEL={run.config['model']}"]
+    own = list(run.config.get("command", named))
+    if run.missing_folds and "command" in run.config:
+        return [*own, *(f"SEED={seed}" for seed in run.seeds[:1] if seed)], "trains its missing folds"
+    if run.exact:
+        return named[:1], "a network on the same features"
+    return [*own, f"SEED={max(run.seeds) + 1}"], "another seed shows the variation between seeds"
+
+
+def _class_blocks(run: Run, folder: Path) -> list[Block]:
+    """Scores of each class, and of each major category where the run was not trained on those."""
+    per_class, per_category = tables.per_class(run), tables.per_category(run)
+    write_table(per_class, folder / "tables", f"{run.name}.classes")
+    columns = {"class": ("Class", "text"), "category": ("Category", "text"), **CLASS_COLUMNS}
+    if not any(run.categories) or run.task == "categories":
+        del columns["category"]
+    made = [
+        Block(
+            "Every class",
+            tables=[html_table(f"{page.slug(run.name)}-classes", per_class, columns)],
+            folded=True,
+        )
+    ]
+    if per_category is not None and run.task == "classes":
+        write_table(per_category, folder / "tables", f"{run.name}.categories")
+        columns = {"category": ("Category", "text"), **CLASS_COLUMNS}
+        shown = html_table(f"{page.slug(run.name)}-categories", per_category, columns)
+        about = "Probabilities of the classes of each category, summed."
+        made.append(Block("Major categories", about, tables=[shown], folded=True))
+    return made
+
+
+def _facts(run: Run, row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    config = run.config
+    macro = [page.format_decimals(row[f"macro_{key}"]) for key in ("precision", "recall", "f1")]
+    model = run.model
+    if row["parameters"] == row["parameters"]:
+        model += f", {page.format_count(row['parameters'])} parameters"
+    shown = [
+        ("Balanced accuracy", f"{page.format_percent(row['balanced_accuracy'])} %"),
+        ("Macro precision, recall, F1", " · ".join(macro)),
+        ("Top 3", f"{page.format_percent(row['top3'])} %"),
+        ("Log loss", page.format_decimals(row["log_loss"])),
+        ("Expected calibration error, mean of folds", page.format_decimals(row["calibration_error"])),
+        ("Folds", f"{row['n']} of {len(run.folders[0].folds)}"),
+        ("Seeds" if len(run.seeds) > 1 else "Seed", ", ".join(map(str, run.seeds))),
+        ("Protocol", run.protocol),
+        ("Task", run.task),
+        ("Model", model),
+        *([] if run.exact else _schedule(config)),
+        ("Training", page.format_seconds(row["training_seconds"])),
+        ("Machine", _machine(config)),
+    ]
+    return [(name, value) for name, value in shown if value]
+
+
+def _schedule(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What only a model that is trained by epochs, from a grid, has a use for."""
+    names = {"grid": "Grid", "epochs": "Epochs", "augment": "Augmentation"}
+    return [(words, str(config.get(key) or "")) for key, words in names.items()]
+
+
+def _machine(config: Mapping[str, Any]) -> str:
+    """`x86_64, 2 cores, bf16`: what run.json says of where the run was trained."""
+    machine = config.get("machine") or {}
+    words = {"processor": "{}", "cores": "{} cores", "gpu": "{}"}
+    known = [words.get(key, f"{key} {{}}").format(value) for key, value in machine.items() if value]
+    return ", ".join([*known, *filter(None, [str(config.get("precision") or "")])])
+
+
+def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
+    """Fold -> its learning curve, seeds averaged epoch by epoch; empty where there was one epoch at most."""
+    if run.history["epoch"].nunique() < 2:
+        return {}
+    mean = run.history.drop(columns="seed").groupby(["fold", "epoch"], as_index=False).mean()
+    return {int(fold): frame for fold, frame in mean.groupby("fold")}
+
+
+def _confusion_matrix(run: Run, folder: Path, *, rates: bool) -> SavedFigure:
+    order = by_category(run)
+    return save(
+        "confusion_matrix",
+        folder,
+        stem=f"{run.name}.confusion",
+        counts=tables.mean_confusion(run)[np.ix_(order, order)],
+        classes=[run.classes[place] for place in order],
+        categories=[run.categories[place] for place in order],
+        rates=rates,
+        title=run.name,
+    )
+
+
+def _learning_curves(run: Run, folder: Path) -> list[SavedFigure]:
+    curves = fold_histories(run)
+    return [save("learning_curves", folder, stem=f"{run.name}.curves", history=curves)] if curves else []
+
+
+def _reliability(run: Run, folder: Path) -> SavedFigure:
+    """The predictions of all seeds together, each with the same weight."""
+    target = np.tile(run.target, len(run.seeds))
+    prediction = Prediction(target, run.probabilities.reshape(-1, len(run.classes)))
+    bins = reliability(prediction)
+    return save(
+        "reliability",
+        folder,
+        stem=f"{run.name}.reliability",
+        confidence=bins["confidence"],
+        accuracy=bins["accuracy"],
+        share=bins["clips"] / bins["clips"].sum(),
+        error=calibration_error(prediction),
+    )
+
+
+SAMPLES_EACH = 4
+TOP = 3
+
+
+def choose_samples(run: Run, cache: Cache, feature: str, rng: np.random.Generator) -> list[SamplePrediction]:
+    """Up to four correct and four wrong clips, drawn by `rng`, and four of the smallest margin."""
+    probabilities = run.probabilities.mean(axis=0)
+    correct = probabilities.argmax(axis=1) == run.target
+    ordered = np.sort(probabilities, axis=1)
+    margin = ordered[:, -1] - ordered[:, -2] if ordered.shape[1] > 1 else ordered[:, -1]
+    chosen = {
+        "correct": _random_rows(np.flatnonzero(correct), rng),
+        "wrong": _random_rows(np.flatnonzero(~correct), rng),
+        "uncertain": np.argsort(margin, kind="stable")[:SAMPLES_EACH],
+    }
+    return [
+        sample
+        for outcome, rows in chosen.items()
+        for row in rows
+        if (sample := _sample(run, cache, feature, outcome, int(row), probabilities[row])) is not None
+    ]
+
+
+def _random_rows(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return rng.permutation(rows)[:SAMPLES_EACH]
+
+
+def _sample(
+    run: Run, cache: Cache, feature: str, outcome: str, row: int, probabilities: np.ndarray
+) -> SamplePrediction | None:
+    clip = str(run.clip_ids[row])
+    if clip not in set(cache.clips["clip_id"]):
+        return None
+    values = read_clip(cache, feature, clip)
+    if values is None:
+        return None
+    small = mean_pool(mean_pool(values, 2 * THUMBNAIL_ROWS, axis=0), 2 * THUMBNAIL_COLUMNS, axis=1)
+    most_probable = np.argsort(-probabilities, kind="stable")[:TOP]
+    top = tuple((run.classes[place], float(probabilities[place])) for place in most_probable)
+    return SamplePrediction(outcome, clip, small, cache.duration or 1.0, run.classes[run.target[row]], top)
+
+
+BeforeAfter = list[tuple[str, np.ndarray, np.ndarray]]
+
+
+def read_augmented(file: Path) -> BeforeAfter:
+    """(augmentation, before, after) of one clip each, both (rows, columns) of the first channel."""
+    with np.load(file, allow_pickle=False) as held:
+        before = held["before"].astype(np.float32)
+        return [
+            (
+                str(name),
+                before[place % len(before), 0],
+                held[f"after_{place}"][place % len(before), 0].astype(np.float32),
+            )
+            for place, name in enumerate(held["augment"])
+        ]
+
+
+def augmentation_figure(run: Run, folder: Path) -> tuple[list[SavedFigure], list[Problem]]:
+    """The figure of a run's first fold that has one; nothing where training left none."""
+    for file in sorted(run.folders[0].path.glob("fold*/augmented.npz")):
+        try:
+            pairs = read_augmented(file)
+        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+            return [], [Problem(run.name, f"{file} is left out, it cannot be read ({error})")]
+        if pairs:
+            return [save("augmentations", folder, stem=f"{run.name}.augmented", pairs=pairs)], []
+    return [], []
+
+
+def importance_blocks(name: str, table: pd.DataFrame | None, folder: Path) -> list[Block]:
+    """The importance of each channel of a run for each class, where `explain` has measured it."""
+    table = pd.DataFrame() if table is None else table[table["of"] == name]
+    if table.empty:
+        return []
+    method = str(table["method"].iloc[0])
+    chosen = table[table["method"] == method]
+    loss = chosen.pivot_table(index="class", columns="channel", values="difference", sort=False)
+    drawn = save(
+        "channel_importance",
+        folder,
+        stem=f"{name}.attribution",
+        classes=list(loss.index),
+        channels=list(loss.columns),
+        loss=loss.to_numpy(dtype=float),
+    )
+    about = f"Points of recall lost where the channel is {method} at test time; above zero, it helps."
+    return [Block("Channel importance", about, [drawn])]

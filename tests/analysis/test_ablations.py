@@ -1,0 +1,198 @@
+"""What one choice changed: features, augmentation, channels; each effect is planted and found."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import ablations, tables
+from analysis.answer import describe_classes
+from analysis.ranking import Ranking, rankings
+from analysis.results import Results, Run, load
+from tests.analysis.made_runs import MadeRun
+from train.runs import find
+
+RNG = np.random.default_rng
+
+
+def ranked(results: Results) -> Ranking:
+    return rankings(results.runs, RNG(0), replicates=500)[0]
+
+
+def test_a_class_that_improves_and_one_that_worsens(made: Callable[..., Results]) -> None:
+    better = {"class03": 3.0, "class07": -3.0}
+    plain, other = made(MadeRun(skill=0.6), MadeRun(features="zcr", skill=0.6, by_class=better)).runs
+    table = ablations.recall_differences(plain, other, RNG(0)).set_index("class")
+    assert table["differs"].sum() == 2
+    assert table.loc["class03", "low"] > 0 > table.loc["class07", "high"]
+    for name, row in table.iterrows():
+        of_class = [plain.classes[number] == name for number in plain.target]
+        assert row["first"] == pytest.approx(plain.correct[of_class].mean())
+        assert row["second"] == pytest.approx(other.correct[of_class].mean())
+        assert row["low"] <= row["difference"] <= row["high"]
+    sentence = describe_classes(table.reset_index(), "zcr")
+    assert sentence == "zcr helps class03, hurts class07"
+
+
+def test_a_class_without_test_clips_is_left_out(hand_run: Callable[..., Run]) -> None:
+    run = hand_run(
+        "mel", ["dog", "rain", "sea"], [("a", "g", 1, "dog", [1, 0, 0]), ("b", "h", 1, "sea", [1, 0, 0])]
+    )
+    table = ablations.recall_differences(run, run, RNG(0))
+    assert table["class"].tolist() == ["dog", "sea"]
+    assert table["difference"].tolist() == [0, 0]
+
+
+def test_sentence_for_no_one_and_many_classes() -> None:
+    def table(differences: list[float], differs: bool) -> pd.DataFrame:
+        names = [f"c{number}" for number in range(len(differences))]
+        return pd.DataFrame({"class": names, "difference": differences, "differs": differs})
+
+    assert describe_classes(table([0.1, -0.1], False), "x") == "x changes no class significantly"
+    assert describe_classes(table([-0.1], True), "x") == "x hurts c0"
+    assert describe_classes(table([0.1, 0.5, 0.3, 0.2, 0.4], True), "x") == "x helps c1, c4, c2 and 2 more"
+
+
+def test_checkpoints_side_by_side(made: Callable[..., Results]) -> None:
+    table = tables.checkpoints(made(MadeRun(val="next"), MadeRun(features="zcr")).runs)
+    chosen, fixed = table.to_dict("records")
+    assert chosen["best"] == pytest.approx(chosen["last"]) == pytest.approx(0.7)
+    assert np.isnan(fixed["best"])
+    assert fixed["last"] == pytest.approx(0.7)
+    assert (table["peeked"] >= table["last"] - 1e-9).all()
+
+
+def test_peeked_by_hand(made: Callable[..., Results]) -> None:
+    run = made(MadeRun()).runs[0]
+    run.history["test_accuracy"] = 0.1 * run.history["fold"]
+    run.history.loc[7, "test_accuracy"] = 0.95  # of fold 1
+    assert tables.checkpoints([run]).loc[0, "peeked"] == pytest.approx((0.95 + 0.2 + 0.3 + 0.4 + 0.5) / 5)
+    without = replace(run, history=run.history[run.history["fold"] < 5])
+    assert np.isnan(tables.checkpoints([without]).loc[0, "peeked"])
+
+
+def test_runs_that_differ_in_augmentation_alone_are_paired(made: Callable[..., Results]) -> None:
+    main = ranked(
+        made(
+            MadeRun(augment="none", skill=0.6),
+            MadeRun(augment="mask,shift", skill=0.8),
+            MadeRun(augment="mask,shift", skill=0.7, features="zcr"),
+            MadeRun(augment="none", skill=0.7, model="cnn4"),
+        )
+    )
+    assert [(a.name, b.name) for a, b in ablations.augmentation_pairs(main)] == [
+        ("mel-resnet18-augment.none", "mel-resnet18-augment.mask,shift")
+    ]
+    row = ablations.augmentation_ablations(main).iloc[0]
+    assert row["difference"] == pytest.approx(0.2)
+    assert 0 < row["low"] < 0.2 < row["high"]
+    assert row["differs"]
+    assert row["changed"] == "augment none → mask,shift"
+
+
+def test_an_augmentation_that_hurts_has_a_negative_effect(made: Callable[..., Results]) -> None:
+    main = ranked(made(MadeRun(augment="none", skill=0.8), MadeRun(augment="mask", skill=0.6)))
+    row = ablations.augmentation_ablations(main).iloc[0]
+    assert row["difference"] == pytest.approx(-0.2)
+    assert row["low"] < -0.2 < row["high"] < 0
+
+
+def test_no_pair_makes_an_empty_table(made: Callable[..., Results]) -> None:
+    assert ablations.augmentation_ablations(ranked(made(MadeRun(), MadeRun(features="zcr")))).empty
+
+
+def explain(run: Run, lost: dict[str, float]) -> None:
+    """Leave attribution.csv as `explain` does: without chroma a class keeps this share of its clips."""
+    rng = RNG(0)
+    for fold in range(1, 6):
+        here = run.folds == fold
+        keep = np.array([lost.get(run.classes[number], 1.0) for number in run.target[here]])
+        correct = np.where(rng.random(here.sum()) < keep, run.correct[here], 0)
+        table = pd.DataFrame({"channel": "chroma", "method": "removed", "clip_id": run.clip_ids[here]})
+        table.assign(correct=correct).to_csv(run.folders[0].fold(fold) / "attribution.csv", index=False)
+
+
+def test_channel_importance_by_class(written: Callable[..., Results]) -> None:
+    run = written(MadeRun(skill=0.9)).runs[0]
+    assert ablations.read_attribution(run) == (None, [])
+    explain(run, {"class02": 0.1})
+    read, problems = ablations.read_attribution(run)
+    assert read is not None
+    assert problems == []
+    table = ablations.channel_importance(run, read, RNG(0))
+    assert describe_classes(table, "chroma") == "chroma helps class02"
+    row = table.set_index("class").loc["class02"]
+    assert row["second"] - row["first"] == pytest.approx(row["difference"])
+    assert (row["channel"], row["method"]) == ("chroma", "removed")
+
+
+def test_a_damaged_attribution_is_named_and_incomplete_ones_are_left_out(
+    written: Callable[..., Results], tmp_path: Path
+) -> None:
+    run = written(MadeRun()).runs[0]
+    explain(run, {})
+    (run.folders[0].fold(2) / "attribution.csv").write_text("channel,method\nchroma,removed\n")
+    read, problems = ablations.read_attribution(load(find(tmp_path)).runs[0])
+    assert [problem.run for problem in problems] == [run.name]
+    assert "fold 2: attribution.csv is left out" in problems[0].text
+    assert read is not None
+    assert ablations.channel_importance(run, read, RNG(0)).empty
+
+
+def steps(results: Results) -> list[tuple[str, str]]:
+    return [
+        (smaller.features, larger.features) for smaller, larger in ablations.feature_pairs(ranked(results))
+    ]
+
+
+def test_steps_go_through_what_lies_between(made: Callable[..., Results]) -> None:
+    sets = {"mel+mfcc+chroma": 0.8, "mel+mfcc": 0.7, "mel": 0.6, "chroma": 0.3}
+    found = steps(made(*(MadeRun(features=name, skill=skill) for name, skill in sets.items())))
+    assert found == [
+        ("mel+mfcc", "mel+mfcc+chroma"),
+        ("chroma", "mel+mfcc+chroma"),
+        ("mel", "mel+mfcc"),
+    ]
+
+
+def test_only_runs_that_share_every_other_option_are_a_pair(made: Callable[..., Results]) -> None:
+    runs = [MadeRun(features="mel+mfcc"), MadeRun(model="cnn4"), MadeRun(features="mfcc", augment="none")]
+    assert steps(made(*runs)) == []
+
+
+def test_a_channel_counts_as_often_as_it_occurs(made: Callable[..., Results]) -> None:
+    main = ranked(made(MadeRun(skill=0.7), MadeRun(features="mel+mel+mel", skill=0.7)))
+    ((smaller, larger),) = ablations.feature_pairs(main)
+    assert (smaller.features, ablations.added_features(smaller, larger)) == ("mel", "mel+mel")
+    row = ablations.feature_ablations(main).iloc[0]
+    assert (row["changed"], row["differs"]) == ("mel+mel", False)
+
+
+def test_a_planted_gain_is_found_with_its_classes(made: Callable[..., Results]) -> None:
+    better = {"class03": 3.0, "class07": -3.0}
+    runs = [MadeRun(skill=0.6), MadeRun(features="mel+chroma", skill=0.75, by_class=better)]
+    main = ranked(made(*runs))
+    row = ablations.feature_ablations(main).iloc[0]
+    assert (row["without"], row["with"], row["changed"]) == (
+        "mel-resnet18",
+        "mel+chroma-resnet18",
+        "chroma",
+    )
+    assert row["difference"] == pytest.approx(0.15)
+    assert row["differs"]
+    (name, table), *rest = ablations.feature_ablations_by_class(
+        ablations.feature_pairs(main), np.random.default_rng(0)
+    ).items()
+    assert name == "chroma added to mel" and not rest
+    certain = table[table["differs"]].set_index("class")["difference"]
+    assert certain["class03"] > 0 and certain.get("class07", -1) < 0
+
+
+def test_an_addition_that_hurts_is_negative(made: Callable[..., Results]) -> None:
+    main = ranked(made(MadeRun(skill=0.8), MadeRun(features="mel+chroma", skill=0.6)))
+    row = ablations.feature_ablations(main).iloc[0]
+    assert row["difference"] == pytest.approx(-0.2)
+    assert row["low"] < -0.2 < row["high"] < 0
