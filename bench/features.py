@@ -42,7 +42,6 @@ TRIPLES = {*TRIPLE, "+".join(TRIPLE)}
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 RATE, SAMPLES = 44100, 5 * 44100
 FFT_FRAMES = 431  # of 2048 samples, what a clip's spectrogram takes
-PAIR_ROUNDS = 7  # of one process and then two
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +54,8 @@ class FeaturesBenchOptions(DatasetOptions):
     """how many, evenly spaced"""
     features: str = "all"
     """features, separated by blanks"""
+    rounds: int = 7
+    """of one process and then two"""
     out: Path = Path(__file__).parent / "out"
     """folder of the figures"""
     first_clip: str = ""
@@ -206,18 +207,18 @@ def two_against_one(
     return alone / (time.perf_counter() - begun)
 
 
-def scaling(paths: list[str]) -> tuple[float, float]:
+def scaling(paths: list[str], rounds: int) -> tuple[float, float]:
     """Efficiency of two processes: of all thirty features, and of nothing but Fourier transforms."""
     few = paths[:4]
     with process() as one, process() as other:
         for work in (all_features, pure_fft):
             for warming in [each.submit(work, few) for each in (one, other)]:
                 warming.result()
-        rounds = [
+        efficiencies = [
             [two_against_one(few, work, [one, other]) for work in (all_features, pure_fft)]
-            for _ in range(PAIR_ROUNDS)
+            for _ in range(rounds)
         ]
-    features, transforms = (statistics.median(column) for column in zip(*rounds, strict=True))
+    features, transforms = (statistics.median(column) for column in zip(*efficiencies, strict=True))
     return features, transforms
 
 
@@ -232,12 +233,12 @@ def first_clip(path: str) -> tuple[float, float]:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, float(told.split()[-1])
 
 
-def verdicts(measured: Measured, paths: list[str]) -> dict[str, float]:
+def verdicts(measured: Measured, paths: list[str], rounds: int) -> dict[str, float]:
     """What the targets are about, in their order."""
     ours, against = measured.triples["ours"], list(TARGETS)[:3]
     ratios = [measured.triples.get(what.split(" against ")[1], np.nan) / ours for what in against]
     ratios.append(sum(measured.librosa.values()) / sum(measured.together.values()))
-    features, transforms = scaling(paths)
+    features, transforms = scaling(paths, rounds)
     seconds, megabytes = first_clip(paths[0])
     return dict(zip(TARGETS, [*ratios, features / transforms, megabytes, seconds], strict=True))
 
@@ -253,7 +254,7 @@ def features(options: FeaturesBenchOptions) -> int:
     paths = [str(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]][: options.clips]
     names = tuple(REGISTRY) if options.features == "all" else tuple(options.features.split())
     measured = measure(paths, names)
-    found = verdicts(measured, paths)
+    found = verdicts(measured, paths, options.rounds)
     options.out.mkdir(exist_ok=True)
     told = {"machine": platform.processor(), "clips": len(paths), "targets": found, **vars(measured)}
     (options.out / "features.json").write_text(json.dumps(told, indent=1))
