@@ -164,9 +164,7 @@ class Run:
 
     @property
     def model(self) -> str:
-        """Its name, and what stands beside it."""
-        beside = self.config.get("options", {}).get("texture") == "on"
-        return f"{self.config['model']} + texture" if beside else str(self.config["model"])
+        return str(self.config["model"])
 
     @property
     def exact(self) -> bool:

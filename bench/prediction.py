@@ -24,7 +24,7 @@ from train import timeline
 from train.bundle import Bundle
 from train.compute import keep_freed_memory
 from train.data import parse_grid
-from train.models.texture import assemble
+from train.models.registry import build
 from train.options import RunOptions
 from train.predict import Hearing
 from train.trained import Trained
@@ -47,7 +47,7 @@ def drawn(folds: int) -> Trained:
     options = RunOptions()
     config: dict[str, Any] = {
         "classes": [{"name": f"class {k}", "category": ""} for k in range(CLASSES)],
-        "model": "resnet18",
+        "model": options.model,
         "grid": options.grid,
         "augment": "none",
         "options": asdict(options),
@@ -57,7 +57,7 @@ def drawn(folds: int) -> Trained:
         "channels": [{"stored": name, "dtype": "float16", "rows": [0, n - 1]} for name, n in ROWS.items()],
     }
     standard = {"norm": "feature", "centre": [0.0], "scale": [1.0]}
-    network = assemble("resnet18", len(ROWS), CLASSES, parse_grid(options.grid), beside=options.texture)
+    network = build(options.model, len(ROWS), CLASSES, parse_grid(options.grid))
     state = {"network": network.state_dict(), "statistics": [standard] * len(ROWS)}
     return Trained(Bundle(config, dict.fromkeys(config["folds"], state)))
 

@@ -90,7 +90,7 @@ def make_run(folder: Path, clips: int) -> RunOptions:
         values = chance.normal(-30, 12, (count, rows, GRID[1])).astype(np.float16)
         external.write_feature(folder, name, values, ids, row_unit="Hz")
     grid = "{}x{}".format(*GRID)  # the network alone, as in the loops compared with
-    return RunOptions(dataset=str(folder), folds=(1,), grid=grid, texture="off", runs=folder / "runs")
+    return RunOptions(dataset=str(folder), folds=(1,), grid=grid, model="resnet18", runs=folder / "runs")
 
 
 def course_of(run: RunOptions, arithmetic: Compute) -> loop.Course:
@@ -259,7 +259,7 @@ def memory(cache: Path) -> tuple[str, ...]:
 
 def _peak(cache: Path) -> int:
     grid = "{}x{}".format(*GRID)
-    run = RunOptions(dataset=str(cache), folds=(1,), grid=grid, texture="off", resident="ram")
+    run = RunOptions(dataset=str(cache), folds=(1,), grid=grid, model="resnet18", resident="ram")
     (expected, *_) = candidates(run, "cpu")
     expected.prepare()
     loop.train_epoch(course_of(run, expected), NoFollower())

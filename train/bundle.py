@@ -64,7 +64,7 @@ def read(file: Path) -> Bundle:
     lacking = [key for key in CONFIG if key not in held.get("config", {})]
     if lacking or not held.get("folds"):
         raise RequestError(f"{file} is incomplete, it lacks {(*lacking, 'folds')[0]}: make it again")
-    return Bundle(held["config"], held["folds"])
+    return Bundle(runs.upgraded(held["config"]), held["folds"])
 
 
 def make(options: BundleOptions) -> int:

@@ -7,6 +7,7 @@ progress     only while the fold is unfinished: optimiser, plain weights beside 
 """
 
 import io
+import re
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from commandline import RequestError
 from train.runs import append_history, replace_file
 
 State = dict[str, Any]
+
+# What an ensemble's members were called in checkpoints when the second was a texture network always.
+MEMBERS = {"network": "first.", "texture": "second."}
+FORMER_MEMBER = re.compile(r"^(network|texture)\.")
 
 
 def save(file: Path, state: State) -> None:
@@ -48,6 +53,7 @@ def read_safely(file: Path) -> Any:
 def put_weights(network: nn.Module, weights: State, origin: Path) -> None:
     """Load `weights` whole; RequestError names the first tensor that does not fit and both shapes."""
     wanted = network.state_dict()
+    weights = {FORMER_MEMBER.sub(lambda found: MEMBERS[found[1]], name): one for name, one in weights.items()}
     if missing := sorted(wanted.keys() - weights.keys()):
         raise RequestError(
             f"{origin} lacks '{missing[0]}' and {len(missing) - 1} more: it is of another model"

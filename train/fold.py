@@ -20,9 +20,8 @@ from train.compute import Compute
 from train.data import Stack, open_source
 from train.distributed import World
 from train.follow import Follower
-from train.models import build, linear
-from train.models.texture import assemble, core
-from train.models.weights import start_from
+from train.models import linear
+from train.models.ensemble import start_members
 from train.options import RunOptions
 from train.plan import Plan
 from train.scores import epoch_scores
@@ -49,16 +48,9 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     options = plan.options
     generator = loop.seeded(torch.Generator(), options.seed, fold)
     shape = trained_shape(plan.augmenter, plan.grid)
-    network = assemble(
-        options.model,
-        len(plan.channels),
-        len(plan.classes),
-        shape,
-        beside=options.texture,
-        generator=generator,
-    )
+    network = plan.model.build(len(plan.channels), len(plan.classes), shape, generator)
     if options.weights:
-        start_from(core(network), options.model, options.weights)
+        start_members(network, plan.model, options.weights)
     return network
 
 
@@ -152,7 +144,7 @@ def train_linear(plan: Plan, fold: int) -> None:
     }
     x = {part: row_statistics(plan, clips) for part, clips in positions.items() if len(clips)}
     y = {part: plan.targets[positions[part]] for part in x}
-    network = build(plan.options.model, len(plan.channels), len(plan.classes), (x["train"].shape[1], 1))
+    network = plan.model.build(len(plan.channels), len(plan.classes), (x["train"].shape[1], 1))
     assert isinstance(network, linear.LinearNet)
     linear.fit(network, x["train"], y["train"])
     row: dict[str, Any] = {"epoch": 1, "lr": float("nan"), "seconds": time.perf_counter() - start}

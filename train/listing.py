@@ -4,8 +4,8 @@ from commandline import RequestError, count, text_table
 from train import recipes
 from train.augment import AUGMENTS
 from train.data import parse_grid
-from train.models import MODELS, build, resolve
 from train.models.describe import Description, describe
+from train.models.registry import all_models, build, resolve
 from train.trained_options import ListOptions
 
 STATISTICS = 256  # mean and deviation of the 128 rows of mel, for the size of `linear`
@@ -15,7 +15,7 @@ def overview(options: ListOptions) -> str:
     """Tables of models and augmentations, or the stages of the model that was named."""
     if options.name:
         return stages(options)
-    models = [_row(name, options) for name in sorted(MODELS)]
+    models = [_row(name, options) for name in sorted(all_models())]
     augments = [
         (entry.name, f"{entry.default:g}", f"{entry.maximum:g}", ", ".join(entry.kinds), entry.summary)
         for entry in sorted(AUGMENTS.values(), key=lambda entry: entry.name)
@@ -37,22 +37,21 @@ def stages(options: ListOptions) -> str:
     """The shape after each stage of one model, then its size."""
     described, shape = _describe(options.name, options)
     rows = [("input", _times(shape)), *((name, _times(size)) for name, size in described.stages)]
-    entry, _ = resolve(options.name)
     size = f"{count(described.parameters)} parameters, {count(described.multiply_adds)} multiply-adds a clip"
     table = text_table(rows, ("stage", "shape"))
-    return f"{options.name}: {entry.summary}\n\n{table}\n\n{size}"
+    return f"{options.name}: {resolve(options.name).summary}\n\n{table}\n\n{size}"
 
 
 def _row(name: str, options: ListOptions) -> tuple[str, ...]:
     described, _ = _describe(name, options)
-    entry = MODELS[name]
+    entry = all_models()[name]
     settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
     counts = count(described.parameters), count(described.multiply_adds)
     return name, entry.kind, *counts, settings and f"{name}@{settings}", entry.summary
 
 
 def _describe(name: str, options: ListOptions) -> tuple[Description, tuple[int, ...]]:
-    kind = resolve(name)[0].kind
+    kind = resolve(name).kind
     if kind == "linear":
         shape: tuple[int, ...] = (STATISTICS,)
         network = build(name, 1, options.classes, (STATISTICS, 1))

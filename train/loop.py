@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,15 +24,11 @@ from train.compute import Compute
 from train.data import Positions, Source
 from train.distributed import World
 from train.follow import Follower
-from train.models.texture import together
-from train.options import RunOptions
+from train.options import RunOptions, with_optimiser_defaults
 from train.schedule import Schedule, Watch
 from train.scores import epoch_scores
 from train.views import views
 
-# Where the network's own task needs no other: what Loshchilov and Hutter (2019) and He et al. (2016) use.
-PEAK = {"adamw": 2e-3, "sgd": 5e-2}
-DECAY = {"adamw": 5e-2, "sgd": 5e-4}
 CHECK_STEPS = 20  # between looks at the loss: each one waits for a GPU
 DIVERGED = 1e3  # nats; chance among 50 classes costs 3.9
 AVERAGE_RAMP = 10  # the average forgets its first steps: its share kept is at most (1 + n) / (10 + n)
@@ -114,7 +110,8 @@ class Course:
         self.optimiser = make_optimiser(network, options)
         self.scaler = arithmetic.scaler()
         steps = epoch_steps(len(lesson.train), options)
-        peak = options.lr if options.lr is not None else PEAK[options.optimizer]
+        peak = with_optimiser_defaults(options).lr
+        assert peak is not None
         self.schedule = Schedule(
             options.schedule, peak, steps * options.epochs, round(steps * options.warmup)
         )
@@ -154,8 +151,8 @@ class Course:
 def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
     """AdamW or Nesterov SGD; weight decay on matrices and kernels, not on norms and biases."""
     weights = [one for one in network.parameters() if one.requires_grad]
-    decay = options.decay if options.decay is not None else DECAY[options.optimizer]
-    groups = [
+    decay = with_optimiser_defaults(options).decay
+    groups: list[dict[str, Any]] = [
         {"params": [one for one in weights if one.ndim > 1], "weight_decay": decay},
         {"params": [one for one in weights if one.ndim <= 1], "weight_decay": 0.0},
     ]
@@ -200,6 +197,7 @@ def train_epoch(course: Course, follower: Watcher) -> dict[str, float]:
     losses: list[torch.Tensor] = []
     hits: list[torch.Tensor] = []
     course.forward.train()
+    join: Any = getattr(course.network, "join", None)  # of an ensemble's answers
     start = time.perf_counter()
     for index, x in enumerate(lesson.source.batches(mine)):  # x (B, C, H, W)
         positions = torch.from_numpy(mine[index]).to(device)
@@ -211,9 +209,9 @@ def train_epoch(course: Course, follower: Watcher) -> dict[str, float]:
             group["lr"] = rate
         with arithmetic.autocast():
             logits = course.forward(x.contiguous(memory_format=arithmetic.layout)).float()
-        answers = logits.view(len(x), -1, lesson.classes)  # one of a network, or of several side by side
-        each = smooth[:, None].expand_as(answers)
-        loss = nn.functional.cross_entropy(answers.flatten(0, 1), each.flatten(0, 1), weight)
+        members = logits.view(len(x), -1, lesson.classes)  # (B, M, K): an ensemble's members each answer
+        each = smooth[:, None].expand_as(members)
+        loss = nn.functional.cross_entropy(members.flatten(0, 1), each.flatten(0, 1), weight)
         course.optimiser.zero_grad()
         course.scaler.scale(loss).backward()
         if options.clip:
@@ -223,7 +221,8 @@ def train_epoch(course: Course, follower: Watcher) -> dict[str, float]:
         course.scaler.update()
         course.average.update()
         losses.append(loss.detach())
-        hits.append((together(answers.detach()).argmax(1) == y.argmax(1)).float().mean())
+        joined = join(logits.detach()) if logits.ndim == 3 else logits
+        hits.append((joined.argmax(1) == y.argmax(1)).float().mean())
         if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(mine):
             _refuse_divergence(losses, epoch)
         follower.step(len(x))

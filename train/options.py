@@ -18,8 +18,9 @@ class RunOptions(DatasetOptions, RunsOptions):
 
     features: str = "mel+mfcc+chroma"
     """one feature set: names joined by +, each a channel; name@key=value is a variant, name:a-b some rows"""
-    model: str = "resnet18"
-    """`python -m train list` shows them; name@key=value,key=value sets a model's own options"""
+    model: str = "resnet18+texture"
+    """`python -m train list` shows them; name@key=value,key=value sets a model's own options; a+b is the
+    ensemble of two that take images, b@weight=0.6 the weight of the second in its answer"""
     task: Literal["classes", "categories"] = "classes"
     """what is told apart"""
     folds: tuple[int, ...] = ()
@@ -35,9 +36,6 @@ class RunOptions(DatasetOptions, RunsOptions):
     """an epoch goes so many times over the training clips"""
     batch: int = 32
     """clips a step"""
-    texture: Literal["auto", "on", "off"] = "auto"
-    """beside the network a small one that hears each band's level, deviation and rhythm; three quarters of
-    the answer are its; auto has it wherever the model takes images"""
     grid: str = "64x216"
     """rows x frames to which every channel is resized; native keeps the largest channel's own"""
     norm: Literal["feature", "row", "clip", "none"] = "row"
@@ -128,6 +126,10 @@ class SweepOptions(RunOptions):
 # AUGMENT=auto, by kind of model.
 AUTO_AUGMENT = {"image": "shift,gain", "wave": "shift,gain,polarity,mixup=0.4", "linear": "none"}
 
+# LR and DECAY where they are not given: what Loshchilov and Hutter (2019) and He et al. (2016) use.
+DEFAULT_LR = {"adamw": 2e-3, "sgd": 5e-2}
+DEFAULT_DECAY = {"adamw": 5e-2, "sgd": 5e-4}
+
 # What cannot change predictions: where things lie, what is told of them, which folds are done now.
 PLACES = frozenset({"dataset", "name", "data", "runs", "resident", "tracker", "tracker_dir"})
 NO_IDENTITY = PLACES | {"folds", "recipe", "curve", "tag", "note"}
@@ -154,13 +156,12 @@ BOUNDS = {
     "seed": (0, 2**32 - 1),
 }
 
-# What a kind of model, or a model, has no use for.
+# What a kind of model has no use for.
 LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "blind"}
 EVERY = frozenset(field.name for field in dataclasses.fields(RunOptions))
 UNUSED: dict[str, frozenset[str]] = {
     "image": frozenset(),
-    "wave": frozenset({"grid", "texture"}),
-    "texture": frozenset({"texture"}),
+    "wave": frozenset({"grid"}),
     "linear": (EVERY - NO_IDENTITY - LINEAR_USES) | {"resident", "curve", "tracker", "tracker_dir"},
 }
 
@@ -178,11 +179,21 @@ def check_bounds(options: RunOptions) -> None:
             raise RequestError(f"{name.upper()}={value}: expected {wanted}")
 
 
-def without_unused(options: RunOptions, model: str, kind: str) -> tuple[RunOptions, list[str]]:
-    """The options with what this model of this kind ignores at its default, and the names of those given."""
-    standard, unused = defaults(), UNUSED.get(model, UNUSED[kind])
+def without_unused(options: RunOptions, kind: str) -> tuple[RunOptions, list[str]]:
+    """The options with what a model of this kind ignores at its default, and the names of those given."""
+    standard, unused = defaults(), UNUSED[kind]
     given = [name for name in sorted(unused) if getattr(options, name) != standard[name]]
     return dataclasses.replace(options, **{name: standard[name] for name in given}), given
+
+
+def with_optimiser_defaults(options: RunOptions) -> RunOptions:
+    """The options with LR and DECAY as numbers."""
+    lr, decay = options.lr, options.decay
+    return dataclasses.replace(
+        options,
+        lr=DEFAULT_LR[options.optimizer] if lr is None else lr,
+        decay=DEFAULT_DECAY[options.optimizer] if decay is None else decay,
+    )
 
 
 def identity(options: RunOptions) -> dict[str, Any]:
@@ -198,6 +209,10 @@ def configuration(options: RunOptions) -> list[str]:
     """The NAME=value words that train this configuration again, to which a seed is to be added."""
     named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
     others = [name for name in (*identity(options), "tag") if name not in PLACED | {"seed"}]
+    if options.lr == DEFAULT_LR[options.optimizer]:
+        others.remove("lr")
+    if options.decay == DEFAULT_DECAY[options.optimizer]:
+        others.remove("decay")
     return [*named, *words(options, others)]
 
 

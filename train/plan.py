@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,8 @@ from train.augment import Augmenter
 from train.augment import parse as parse_augment
 from train.data import Positions, Shape, grid_of, row_axes, stored_shape
 from train.distributed import ALONE, World
-from train.models import Model, changed_strides, resolve, unfit
+from train.models.registry import Architecture, resolve, unfit
+from train.models.strides import Strides
 from train.options import (
     AUTO_AUGMENT,
     RunOptions,
@@ -37,6 +38,7 @@ from train.options import (
     configuration,
     differences,
     identity,
+    with_optimiser_defaults,
     without_unused,
 )
 from train.statistics import Survey, shared_survey
@@ -49,14 +51,14 @@ class Plan:
 
     options: RunOptions  # what the model has no use for is back at its default
     unused: list[str]  # names of the options that were given and have no use
-    model: Model
+    model: Architecture
     cache: Cache
     channels: tuple[Channel, ...]
     table: pd.DataFrame  # clips that are done in every channel, the cache's row numbers as index
     classes: list[dict[str, str]]  # name and category, in the order of the probability columns
     grid: Shape
     augmenter: Augmenter
-    changed_strides: dict[str, list[int]]  # by train/models/strides.py
+    changed_strides: Strides  # by train/models/strides.py
     path: Path
     hash: str
     family: str  # the same for other seeds
@@ -144,7 +146,7 @@ class Plan:
             "protocol": protocol(options, self.model.kind),
             "hash": self.hash,
             "family": self.family,
-            "options": identity(options),
+            "options": identity(options) | {"model": self.model.resolved},
             **({"changed_strides": self.changed_strides} if self.changed_strides else {}),
             "command": configuration(options),
             **fingerprint(self.cache, self.channels, self.table),
@@ -154,8 +156,8 @@ class Plan:
 def make(options: RunOptions) -> Plan:
     """The plan of these options; RequestError with the first thing that is wrong."""
     check_bounds(options)
-    model, _ = resolve(options.model)
-    options, unused = without_unused(options, model.name, model.kind)
+    model = resolve(options.model)
+    options, unused = without_unused(options, model.kind)
     schedule.check(options)
     trackers.check(options.tracker)
     cache = open_cache(options)
@@ -167,7 +169,7 @@ def make(options: RunOptions) -> Plan:
         raise RequestError(f"no clip has {options.features} in {cache.folder}: {_remedy(cache, channels)}")
     table = _with_copies(cache.clips[usable], options)
     kind = options.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
-    asked = dataclasses.replace(options, device=kind)
+    asked = dataclasses.replace(options, device=kind, model=model.name)
     classes = find_classes(table, options.task)
     wanted_grid = "native" if model.kind == "wave" else options.grid
     grid = grid_of(wanted_grid, [stored_shape(cache, channel) for channel in channels])
@@ -175,15 +177,15 @@ def make(options: RunOptions) -> Plan:
         AUTO_AUGMENT[model.kind] if options.augment == "auto" else options.augment, model.kind
     )
     features = "+".join(map(str, channels))
-    texture: Literal["on", "off"] = "on" if hears_texture(model, options.texture) else "off"
-    options = dataclasses.replace(asked, features=features, augment=str(augmenter) or "none", texture=texture)
-    hashed = runs.rename_augments(options.augment, {new: old for old, new in runs.AUGMENT_ALIASES.items()})
-    content = {  # with the names that augmentations had first, so that a run keeps its hash
-        "options": identity(options) | {"augment": hashed} | _weights(options),
+    options = dataclasses.replace(asked, features=features, augment=str(augmenter) or "none")
+    if model.kind != "linear":
+        options = with_optimiser_defaults(options)
+    content = {
+        "options": identity(options) | {"model": model.resolved} | _weights(options),
         **fingerprint(cache, channels, table),
     }
     shape = trained_shape(augmenter, grid)
-    changed = changed_strides(options.model, len(channels), len(classes), shape)
+    changed = model.changed_strides(len(channels), len(classes), shape)
     if changed:  # where nothing is changed the hash stays what it was before there was a rule
         content["options"] |= {"changed_strides": changed}
     hash_ = runs.digest(content)
@@ -191,7 +193,10 @@ def make(options: RunOptions) -> Plan:
         [{**content["options"], "seed": None}, content["cache"], content["clips"], options.tag]
     )
     label = runs.label(features, options.model, differences(asked, recipes.standard(asked.recipe)), hash_)
-    path = options.runs / dataset_name(options.dataset, options.name) / label
+    dataset = dataset_name(options.dataset, options.name)
+    path = options.runs / dataset / label
+    if not (path / "run.json").is_file():  # it may stand under another label, as one of before
+        path = runs.find_same(options.runs, dataset, hash_, options.tag) or path
     plan = Plan(
         options, unused, model, cache, channels, table, classes, grid, augmenter, changed, path, hash_, family
     )
@@ -202,11 +207,6 @@ def make(options: RunOptions) -> Plan:
             f"{cache.folder} has fold {plan.folds[0]} alone: a second one is needed to test on"
         )
     return plan
-
-
-def hears_texture(model: Model, wanted: str) -> bool:
-    """Whether a network that hears the texture stands beside the model; beside itself it would be no use."""
-    return wanted != "off" and model.kind == "image" and model.name != "texture"
 
 
 def open_cache(options: RunOptions) -> Cache:

@@ -18,7 +18,7 @@ from features_cache.storage import Lock
 from train import distributed, fold, loop, plan, runs, spread, summary, trackers
 from train.compute import Compute, candidates, choose, device_of, fitting_batch, is_shortage, step_seconds
 from train.follow import Follower, Forecast, shorter
-from train.options import RunOptions
+from train.options import RunOptions, with_optimiser_defaults
 from train.plan import Plan
 from train.runs import RunFolder
 from train.views import trained_shape
@@ -259,7 +259,7 @@ class Training:
             if diverged.epoch > 1
             else ""
         )
-        rate = self.options.lr or loop.PEAK[self.options.optimizer]
+        rate = with_optimiser_defaults(self.options).lr
         kept = kept or "no epoch was finished"
         return f"fold {number}: {diverged}; {kept}. Try a lower LR than {rate:g}, or CLIP=1"
 

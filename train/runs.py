@@ -36,6 +36,10 @@ PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
 # Augmentations that had another name: old words are understood in AUGMENT= and in run folders of before.
 AUGMENT_ALIASES = {"mix": "mixup", "splice": "cutmix"}
+FORMER_DEFAULTS = {  # where run.json of before has null, by optimiser
+    "lr": {"adamw": 0.002, "sgd": 0.05},
+    "decay": {"adamw": 0.05, "sgd": 0.0005},
+}
 
 LABEL_BYTES = (
     120  # leaves room for suffixes below the 255 bytes a file name may have, encrypted folders' 143 included
@@ -72,10 +76,7 @@ class RunFolder:
             ) from None
         if not isinstance(config, dict):
             raise RequestError(f"{file} holds no configuration: remove the folder and train again")
-        for part in (config, config.get("options", {})):
-            if "augment" in part:
-                part["augment"] = rename_augments(part["augment"], AUGMENT_ALIASES)
-        return config
+        return upgraded(config)
 
     @property
     def name(self) -> str:
@@ -147,6 +148,57 @@ def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
     """Every run folder below `runs`, of one dataset or of all, sorted by path."""
     files = Path(runs).glob(f"{dataset or '*'}/*/run.json")
     return [RunFolder(file.parent) for file in sorted(files)]
+
+
+def find_same(runs: Path | str, dataset: str, hash_: str, tag: str) -> Path | None:
+    """The folder, whatever it is called, of the run with this hash and tag."""
+    for run in find(runs, dataset):
+        try:
+            if (run.config.get("hash"), run.config.get("tag", "")) == (hash_, tag):
+                return run.path
+        except RequestError:  # a damaged run.json
+            continue
+    return None
+
+
+def upgraded(config: dict[str, Any]) -> dict[str, Any]:
+    """run.json as it would be written today, where it is of before; itself where there is nothing to change.
+
+    Before, `texture: on` stood for an ensemble whose second member had a weight of 0.75, lr and decay were
+    null where they were not given, and two augmentations had other names. The hash follows where it can be
+    computed anew.
+    """
+    options = config.get("options")
+    if not isinstance(options, dict):
+        return config
+    new = {name: value for name, value in options.items() if name != "texture"}
+    linear = str(options.get("model")).partition("@")[0] == "linear"
+    if options.get("texture") == "on":
+        new["model"] = f"{options['model']}+texture@weight=0.75"
+    for name, values in FORMER_DEFAULTS.items():
+        if name in new and new[name] is None and not linear:
+            new[name] = values[options["optimizer"]]
+    if "augment" in new:
+        new["augment"] = rename_augments(new["augment"], AUGMENT_ALIASES)
+    if new == options:
+        return config
+    changed = {"options": new} | {name: new[name] for name in ("augment",) if name in config}
+    if options.get("texture") == "on":
+        changed["model"] = f"{options['model']}+texture"
+    if config.get("hash") == _hash(config, options):  # no weights from a file, hashed by content
+        changed |= {"hash": _hash(config, new), "family": _family(config, new)}
+    if "command" in config:
+        kept = [word for word in config["command"] if not word.startswith(("MODEL=", "TEXTURE="))]
+        changed["command"] = [kept[0], f"MODEL={changed.get('model', config['model'])}", *kept[1:]]
+    return config | changed
+
+
+def _hash(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    return digest({"options": options, **{key: config.get(key) for key in ("cache", "clips")}})
+
+
+def _family(config: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    return digest([{**options, "seed": None}, config["cache"], config["clips"], config["tag"]])
 
 
 def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[RunFolder]:

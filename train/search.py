@@ -10,7 +10,7 @@ from dataclasses import replace
 from commandline import RequestError, tell, text_table
 from features_cache import Channel, parse_list
 from train import plan, run, summary
-from train.models import unfit
+from train.models.registry import unfit
 from train.options import SweepOptions
 from train.runs import RunFolder
 from train.sweep import single, train_all

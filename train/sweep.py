@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from commandline import RequestError, duration, make_command, parse, tell, text_table, words
 from features_cache import Channel, parse_list
 from train import plan, recipes, run, runs, summary
-from train.models import unfit
+from train.models.registry import unfit
 from train.options import RunOptions, SweepOptions
 
 MANY = 100  # runs, above which YES=1 is wanted

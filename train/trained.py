@@ -13,8 +13,8 @@ from train.augment import parse
 from train.checkpoint import State, put_weights
 from train.compute import device_of, keep_freed_memory, threads_of
 from train.data import parse_grid, prepare
-from train.models import linear, resolve
-from train.models.texture import assemble
+from train.models import linear
+from train.models.registry import resolve
 from train.statistics import Statistics
 from train.trained_options import TrainedOptions
 from train.views import trained_shape, views
@@ -39,7 +39,8 @@ class Trained:
     def __init__(self, held: bundle.Bundle, device: str = "cpu") -> None:
         self.config = config = held.config
         self.classes: list[str] = [one["name"] for one in config["classes"]]
-        self.kind = resolve(config["model"])[0].kind
+        self.architecture = resolve(config["options"]["model"])
+        self.kind = self.architecture.kind
         self.augmenter = parse(config["augment"], self.kind)
         self.device = device
         # channels last is a sixth faster for images on a CPU; a batch of statistics has no such layout
@@ -86,8 +87,7 @@ class Trained:
         else:
             shape = trained_shape(self.augmenter, self.grid)
         size = len(self.config["channels"]), len(self.classes), shape
-        beside, changed = self.config["options"]["texture"], self.config.get("changed_strides", {})
-        network = assemble(self.config["model"], *size, beside=beside, changed=changed)
+        network = self.architecture.build(*size, changed_strides=self.config.get("changed_strides", {}))
         put_weights(network, state["network"], Path(origin))
         network = network.eval().to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         return Member(network, statistics)

@@ -14,9 +14,7 @@ from train import run
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of itself
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
 def test_a_compiled_run_answers_as_one_that_is_not(options):
-    brief = dataclasses.replace(
-        options, folds=(1,), curve=0, texture="off"
-    )  # its dropout draws other numbers compiled
+    brief = dataclasses.replace(options, folds=(1,), curve=0)
     eager, compiled = (run.execute(dataclasses.replace(brief, compile=word)) for word in ("off", "on"))
     assert json.loads((compiled.path / "run.json").read_text())["compiled"]
     said = [folder.predictions(1)[list(CLASSES)] for folder in (eager, compiled)]

@@ -23,7 +23,7 @@ HALVES = 2
 
 @pytest.fixture
 def shared(options: RunOptions) -> RunOptions:
-    """Without the texture, whose dropout draws other numbers in each process."""
+    """A model without dropout, which would draw other numbers in each process."""
     return dataclasses.replace(
         options,
         folds=(1,),
@@ -31,7 +31,6 @@ def shared(options: RunOptions) -> RunOptions:
         augment="shift,gain,mixup=0.4",
         optimizer="sgd",
         curve=0,
-        texture="off",
     )
 
 

@@ -10,7 +10,7 @@ import lab
 from commandline import Registry
 from tests.train.sounds import CLASSES
 from train.augment import AUGMENTS, parse
-from train.models import MODELS, build
+from train.models.registry import all_models, build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -36,7 +36,7 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
 
 
 def test_the_examples_of_a_new_model_and_augmentation_work(monkeypatch):
-    monkeypatch.setattr("train.models.registry.MODELS", dict(MODELS))
+    monkeypatch.setattr("train.models.registry.MODELS", Registry("model", all_models()))
     monkeypatch.setattr("train.augment.AUGMENTS", Registry("augmentation", AUGMENTS))
     model, augmentation = blocks("models.md")
     exec(model, {})

@@ -6,13 +6,13 @@ from commandline import RequestError
 from train import recipes
 from train.augment import AUGMENTS
 from train.listing import overview
-from train.models import MODELS
+from train.models.registry import all_models
 from train.trained_options import ListOptions
 
 
 def test_every_registered_name_is_there():
     words = overview(ListOptions(grid="64x108", samples=20_000)).split()
-    assert {*MODELS, *AUGMENTS, *recipes.names()} <= set(words)
+    assert {*all_models(), *AUGMENTS, *recipes.names()} <= set(words)
 
 
 def test_a_model_shows_its_stages():

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def thorough(options: RunOptions, **changes: object) -> RunOptions:
     """All that is carried from epoch to epoch: average, momentum, best epoch, plateau."""
     carried = {"ema": 0.9, "val": "group", "schedule": "plateau", "augment": "mask,shift,gain,mixup=0.4"}
+    carried |= {"model": "cnn4+texture"}
     return dataclasses.replace(options, **{"folds": (1,), "epochs": 3, "patience": 5, **carried, **changes})
 
 

@@ -229,6 +229,24 @@ def test_a_diverging_loss_stops_and_keeps_the_last_good_weights(options, capsys)
     )
 
 
+def test_a_run_of_before_is_continued_and_not_trained_again(options):
+    """Its folder has the name of then; its ensemble was MODEL=cnn4 with TEXTURE=on."""
+    ensemble = change(options, model="cnn4+texture")
+    folder = run.execute(ensemble)
+    config = json.loads((folder.path / "run.json").read_text())
+    config["options"] |= {"model": "cnn4", "texture": "on", "lr": None, "decay": None}
+    config |= {
+        "model": "cnn4",
+        "hash": runs.digest({key: config[key] for key in ("options", "cache", "clips")}),
+    }
+    runs.write_config(folder.path, config)
+    former = folder.path.rename(folder.path.with_name("mel-cnn4"))
+    before = (former / "run.json").read_bytes()
+    assert run.execute(ensemble).path == former
+    assert (former / "run.json").read_bytes() == before
+    assert len(runs.find(options.runs)) == 1
+
+
 def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(options, capsys):
     run._say_once.cache_clear()
     plain = run.execute(change(options, model="linear"))

@@ -173,3 +173,45 @@ def test_many_names_in_a_row_are_no_file_name(tmp_path):
     for name in names:
         make_run(tmp_path, "little", name)
     assert [run.name for run in runs.select(tmp_path, " ".join(names))] == names
+
+
+def former(model: str, texture: str, **options: object) -> dict:
+    """run.json as it was when an option, TEXTURE, put a second network beside the model."""
+    options = {"model": model, "texture": texture, "optimizer": "adamw", "lr": None, "decay": None} | options
+    content = {"options": options, "cache": {"mel": "1"}, "clips": "2"}
+    words = ["FEATURES=mel", f"MODEL={model}", "EPOCHS=2", f"TEXTURE={texture}"]
+    return {
+        "model": model,
+        "tag": "",
+        "hash": runs.digest(content),
+        "family": "",
+        "command": words,
+        **content,
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "texture", "name", "resolved"),
+    [
+        ("cnn4", "on", "cnn4+texture", "cnn4+texture@weight=0.75"),
+        ("cnn8@width=16", "on", "cnn8@width=16+texture", "cnn8@width=16+texture@weight=0.75"),
+        ("cnn4", "off", "cnn4", "cnn4"),
+        ("texture", "off", "texture", "texture"),
+    ],
+)
+def test_a_run_of_before_is_read_under_the_name_of_what_it_trained(tmp_path, model, texture, name, resolved):
+    runs.write_config(tmp_path, former(model, texture))
+    found = RunFolder(tmp_path).config
+    assert (found["model"], found["options"]["model"]) == (name, resolved)
+    assert (found["options"]["lr"], found["options"]["decay"]) == (0.002, 0.05)
+    assert "texture" not in found["options"]
+    assert found["command"] == ["FEATURES=mel", f"MODEL={name}", "EPOCHS=2"]
+    content = {key: found[key] for key in ("options", "cache", "clips")}
+    assert found["hash"] == runs.digest(content)
+    assert runs.upgraded(found) is found
+
+
+def test_what_cannot_be_hashed_anew_keeps_its_hash_and_a_linear_model_no_rate(tmp_path):
+    weighted = former("cnn4", "on", weights="some.pt") | {"hash": "of the file's content"}
+    assert runs.upgraded(weighted)["hash"] == weighted["hash"]
+    assert runs.upgraded(former("linear@C=1", "off"))["options"]["lr"] is None

@@ -1,23 +1,30 @@
-"""The registry of models: a name, what it takes, the function that builds it."""
+"""The registry of models, and what a name says: `resnet18`, `cnn8@width=16`, `resnet18+texture@weight=0.6`.
 
+A model is one decorated function in a module of this folder. `a+b` is the ensemble of two that take images
+(train/models/ensemble.py); `weight`, an option of the second, is its weight in their answer.
+"""
+
+import importlib
 import inspect
 import math
+import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from commandline import RequestError, nearest
+from commandline import Registry, RequestError, nearest
 from train.models import strides
 from train.models.strides import Strides
 
 Kind = Literal["image", "wave", "linear"]
 Builder = Callable[..., nn.Module]
 
-MODELS: dict[str, "Model"] = {}
+MODELS: "Registry[Model]" = Registry("model")
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,8 @@ class Model:
     name: str
     kind: Kind
     builder: Builder
+    ensemble_weight: float
+    """as the second member of an ensemble, by default"""
 
     @property
     def summary(self) -> str:
@@ -40,61 +49,177 @@ class Model:
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def model(kind: Kind) -> Callable[[Builder], Builder]:
+def model(kind: Kind, ensemble_weight: float = 0.5) -> Callable[[Builder], Builder]:
     """Decorator: enter a builder under its own name."""
-
-    def enter(builder: Builder) -> Builder:
-        name = builder.__name__
-        if name in MODELS:
-            raise ValueError(f"model {name!r} is registered twice")
-        MODELS[name] = Model(name, kind, builder)
-        return builder
-
-    return enter
+    return MODELS.register(entry=lambda builder: Model(builder.__name__, kind, builder, ensemble_weight))
 
 
-def resolve(text: str) -> tuple[Model, dict[str, Any]]:
-    """The model and its options from `name` or `name@key=value,key=value`.
+def all_models() -> Registry[Model]:
+    """Every model, by name: imports every module of this folder."""
+    for module in _modules():
+        importlib.import_module(f"train.models.{module}")
+    return MODELS
 
-    >>> entry, options = resolve("aclnet@width=0.5")
-    >>> entry.kind, options
-    ('wave', {'width': 0.5})
+
+def find(name: str) -> Model:
+    """The model of this name; RequestError for an unknown one.
+
+    Its module is looked for by the beginning of the name (resnet18 stands in resnet.py), then everywhere.
     """
-    name, _, rest = text.partition("@")
     if name not in MODELS:
-        raise RequestError(nearest("model", name, MODELS))
-    entry = MODELS[name]
-    return entry, dict(_option(entry, part) for part in rest.split(",") if part)
+        for module in _modules():
+            if name.startswith(module):
+                importlib.import_module(f"train.models.{module}")
+    return MODELS[name] if name in MODELS else all_models()[name]
 
 
-def _option(entry: Model, part: str) -> tuple[str, Any]:
+def _modules() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a name says: one model with its options, or an ensemble of two."""
+
+    members: tuple[tuple[Model, dict[str, Any]], ...]  # one or two, the options that were given
+    weight: float | None = None  # of the second member's logits in the answer
+
+    @property
+    def kind(self) -> Kind:
+        return self.members[0][0].kind
+
+    @property
+    def name(self) -> str:
+        """The shortest name, for folders, tables and sentences: options at their default are left out."""
+        return self._name(with_weight=self.weight != self.members[-1][0].ensemble_weight)
+
+    @property
+    def resolved(self) -> str:
+        """The name with the ensemble's weight whatever the default is: for run.json and its hash."""
+        return self._name(with_weight=True)
+
+    @property
+    def summary(self) -> str:
+        return " Beside it: ".join(entry.summary for entry, _ in self.members)
+
+    def build(
+        self,
+        channels: int,
+        classes: int,
+        shape: tuple[int, int],
+        generator: torch.Generator | None = None,
+        changed_strides: Strides | None = None,
+    ) -> nn.Module:
+        """The network on the CPU, in training mode, its weights drawn from `generator`.
+
+        `changed_strides` are those of the weights that it is for; None for the rule of today.
+        """
+        network = self.assemble(channels, classes, shape)
+        if changed_strides is None:
+            changed_strides = self.changed_strides(channels, classes, shape)
+        strides.apply(network, changed_strides)
+        initialise(network, generator)
+        return network
+
+    def assemble(self, channels: int, classes: int, shape: tuple[int, int]) -> nn.Module:
+        """The network as its builders make it."""
+        networks = [entry.builder(channels, classes, shape, **options) for entry, options in self.members]
+        if self.weight is None:
+            return networks[0]
+        from train.models.ensemble import Ensemble  # here, since it is needed for ensembles alone
+
+        return Ensemble(networks[0], networks[1], self.weight)
+
+    def changed_strides(self, channels: int, classes: int, shape: tuple[int, int]) -> Strides:
+        """The strides lowered in this network at this shape by the rule of train/models/strides.py.
+
+        RequestError where the network cannot take the shape.
+
+        >>> resolve("cnn8").changed_strides(3, 50, (64, 216))
+        {'layers.7.0': [1, 1]}
+        """
+        if self.kind == "linear":
+            return {}
+        try:
+            return _changed_strides(self.resolved, channels, classes, shape)
+        except RuntimeError as error:
+            reason, size = str(error).splitlines()[0], "x".join(map(str, shape))
+            raise RequestError(f"{self.name} cannot take {size} ({reason}): give a larger GRID") from None
+
+    def _name(self, with_weight: bool) -> str:
+        texts: list[str] = []
+        for entry, options in self.members:
+            given = {key: value for key, value in options.items() if value != entry.options[key]}
+            if with_weight and self.weight is not None and len(texts) == 1:
+                given["weight"] = self.weight
+            stated = ",".join(f"{key}={value:.12g}" for key, value in given.items())
+            texts.append(f"{entry.name}@{stated}" if stated else entry.name)
+        return "+".join(texts)
+
+
+def resolve(text: str) -> Architecture:
+    """What a model's name says; RequestError for a name that makes no sense.
+
+    >>> resolve("aclnet@width=0.5").name
+    'aclnet@width=0.5'
+    >>> resolve("resnet18+texture").weight
+    0.75
+    """
+    names = text.split("+")
+    if len(names) == 1:
+        entry, options = _member(text)
+        return Architecture(((entry, options),))
+    if len(names) > 2:
+        raise RequestError(f"MODEL={text}: an ensemble has two members, as in resnet18+texture")
+    first, (second, options) = _member(names[0]), _member(names[1], second=True)
+    for entry in (first[0], second):
+        if entry.kind != "image":
+            raise RequestError(
+                f"MODEL={text}: an ensemble joins two models that take images, {entry.name} takes "
+                f"{'waveform' if entry.kind == 'wave' else 'row statistics'}; {_fitting('image')} take them"
+            )
+    weight = options.pop("weight", second.ensemble_weight)
+    if weight >= 1:
+        raise RequestError(f"MODEL={text}: expected a weight between 0 and 1")
+    return Architecture((first, (second, options)), weight)
+
+
+def _member(text: str, second: bool = False) -> tuple[Model, dict[str, Any]]:
+    name, _, rest = text.partition("@")
+    entry = find(name)
+    allowed = entry.options | ({"weight": entry.ensemble_weight} if second else {})
+    return entry, dict(_option(entry.name, allowed, part) for part in rest.split(",") if part)
+
+
+def _option(name: str, allowed: dict[str, Any], part: str) -> tuple[str, Any]:
     key, _, value = part.partition("=")
-    if key not in entry.options:
-        raise RequestError(nearest(f"option of {entry.name}", key, entry.options))
-    kind = type(entry.options[key])
+    if key not in allowed:
+        hint = " (weight is an option of an ensemble's second member)" if key == "weight" else ""
+        raise RequestError(nearest(f"option of {name}", key, allowed) + hint)
+    kind = type(allowed[key])
     try:
         number = kind(value)
     except ValueError:
         number = None
     if number is None or not 0 < number < math.inf:
-        raise RequestError(f"{entry.name}@{key}={value!r}: expected a positive {kind.__name__}")
+        raise RequestError(f"{name}@{key}={value!r}: expected a positive {kind.__name__}")
     return key, number
 
 
 def unfit(text: str, features: Iterable[str]) -> str | None:
     """Why this model cannot take these features (plain names, `mel`), and what fits; None where it can."""
-    entry, _ = resolve(text)
+    architecture = resolve(text)
     names = list(features)
     waves = [name for name in names if name == "waveform"]
-    if entry.kind == "wave" and len(waves) < len(names):
-        return f"{entry.name} takes waveform alone, not {'+'.join(names)}; {_fitting('image')} take it"
-    if entry.kind == "image" and waves:
-        return f"{entry.name} takes features with rows and frames, not waveform; {_fitting('wave')} take it"
+    if architecture.kind == "wave" and len(waves) < len(names):
+        return f"{text} takes waveform alone, not {'+'.join(names)}; {_fitting('image')} take it"
+    if architecture.kind == "image" and waves:
+        return f"{text} takes features with rows and frames, not waveform; {_fitting('wave')} take it"
     return None
 
 
 def _fitting(kind: Kind) -> str:
-    return ", ".join(entry.name for entry in MODELS.values() if entry.kind in (kind, "linear"))
+    return ", ".join(entry.name for entry in all_models().values() if entry.kind in (kind, "linear"))
 
 
 def build(
@@ -104,55 +229,22 @@ def build(
     shape: tuple[int, int],
     *,
     generator: torch.Generator | None = None,
-    changed: Strides | None = None,
-    **options: Any,
+    changed_strides: Strides | None = None,
 ) -> nn.Module:
-    """The network called `name` (options in the name or as keywords), on the CPU, in training mode.
+    """The network called `name`, on the CPU, in training mode: `resolve(name).build(...)`.
 
     shape: (rows, frames) of its input. Weights are drawn from `generator` (torch's own by default).
-    changed: strides as `changed_strides` once gave them, for weights trained so; None for the rule of today.
+
+    >>> build("cnn4", channels=3, classes=10, shape=(64, 216))(torch.zeros(2, 3, 64, 216)).shape
+    torch.Size([2, 10])
     """
-    entry, named = resolve(name)
-    network = entry.builder(channels, classes, shape, **{**named, **options})
-    if changed is None:
-        changed = changed_strides(name, channels, classes, shape, **options)
-    strides.apply(network, changed)
-    initialise(network, generator)
-    return network
+    return resolve(name).build(channels, classes, shape, generator, changed_strides)
 
 
-def changed_strides(
-    name: str, channels: int, classes: int, shape: tuple[int, int], **options: Any
-) -> dict[str, list[int]]:
-    """The strides that `build` lowers in this network at this shape, by the rule of train/models/strides.py.
-
-    RequestError where the network cannot take the shape.
-
-    >>> changed_strides("cnn8", 3, 50, (64, 216))
-    {'layers.7.0': [1, 1]}
-    """
-    entry, named = resolve(name)
-    if entry.kind == "linear":
-        return {}
-    try:
-        return dict(_shortened(entry.builder, channels, classes, shape, tuple({**named, **options}.items())))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        size = "x".join(map(str, shape))
-        raise RequestError(f"{name} cannot take {size} ({reason}): give a larger GRID") from None
-
-
-@cache
-def _shortened(
-    builder: Builder,
-    channels: int,
-    classes: int,
-    shape: tuple[int, int],
-    options: tuple[tuple[str, Any], ...],
-) -> dict[str, list[int]]:
-    """Found once for every fold, and every run of a sweep."""
+@cache  # for every fold, and every run of a sweep
+def _changed_strides(name: str, channels: int, classes: int, shape: tuple[int, int]) -> Strides:
     with torch.random.fork_rng(devices=()):
-        network = builder(channels, classes, shape, **dict(options))
+        network = resolve(name).assemble(channels, classes, shape)
     return strides.shortened(network, (channels, *shape))
 
 

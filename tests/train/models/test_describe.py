@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from train.models import MODELS, build
 from train.models.describe import describe
+from train.models.registry import all_models, build
 
 
 def test_counts_a_layer_as_one_would_by_hand():
@@ -25,9 +25,9 @@ def test_counts_are_those_published_for_imagenet(name, millions, giga):
     assert counted.multiply_adds / 1e9 == pytest.approx(giga, abs=0.02)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", all_models())
 def test_stages_end_with_the_classes_and_leave_no_trace(name):
-    shape = {"image": (3, 64, 108), "wave": (1, 1, 20000), "linear": (20,)}[MODELS[name].kind]
+    shape = {"image": (3, 64, 108), "wave": (1, 1, 20000), "linear": (20,)}[all_models()[name].kind]
     network = build(name, shape[0], 7, shape[-2:] if len(shape) > 1 else (20, 1))
     before = {key: value.clone() for key, value in network.state_dict().items()}
     stages = describe(network, shape).stages

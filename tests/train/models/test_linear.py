@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from train.models import build
 from train.models.linear import fit, row_statistics
+from train.models.registry import build
 
 
 def data(classes: int) -> tuple[np.ndarray, np.ndarray]:

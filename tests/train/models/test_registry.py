@@ -5,8 +5,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from commandline import RequestError
-from train.models import MODELS, build, model, resolve, unfit
+from train.models.registry import all_models, build, model, resolve, unfit
 
+MODELS = all_models()
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
 WAVE = [name for name, entry in MODELS.items() if entry.kind == "wave"]
 
@@ -72,7 +73,7 @@ def test_every_model_says_what_it_is():
 
 
 def test_a_name_carries_options():
-    assert resolve("aclnet@width=0.5,dropout=0.1")[1] == {"width": 0.5, "dropout": 0.1}
+    assert resolve("aclnet@width=0.5,dropout=0.1").members[0][1] == {"width": 0.5, "dropout": 0.1}
     small, large = (
         sum(w.numel() for w in build(n, 1, 2, (1, 9000)).parameters()) for n in ("aclnet@width=0.5", "aclnet")
     )
@@ -87,11 +88,39 @@ def test_a_name_carries_options():
         ("aclnet@width=wide", "expected a positive float"),
         ("cnn8@width=-4", "expected a positive int"),
         ("resnet18@width=2", "unknown option of resnet18 'width'"),
+        ("texture@weight=0.5", "weight is an option of an ensemble's second member"),
+        ("resnet18+texture@weight=1.5", "expected a weight between 0 and 1"),
+        ("resnet18+m11", "two models that take images, m11 takes waveform"),
+        ("resnet18+textur", "did you mean 'texture'"),
+        ("resnet18+cnn4+cnn8", "an ensemble has two members"),
     ],
 )
 def test_a_wrong_name_gets_the_nearest_one(text, message):
     with pytest.raises(RequestError, match=message):
         resolve(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "weight"),
+    [
+        ("resnet18", "resnet18", None),
+        ("cnn8@width=32", "cnn8", None),  # the default
+        ("resnet18+texture", "resnet18+texture", 0.75),
+        ("resnet18+texture@weight=0.75", "resnet18+texture", 0.75),
+        ("resnet18+texture@weight=0.6", "resnet18+texture@weight=0.6", 0.6),
+        ("resnet18+cnn8", "resnet18+cnn8", 0.5),
+        (
+            "cnn8@width=16+texture@width=128,weight=0.6",
+            "cnn8@width=16+texture@width=128,weight=0.6",
+            0.6,
+        ),
+    ],
+)
+def test_an_ensembles_weight_stands_in_the_name_unless_it_is_the_default(text, name, weight):
+    found = resolve(text)
+    assert (found.name, found.weight) == (name, weight)
+    assert resolve(found.name) == resolve(found.resolved)
+    assert weight is None or found.resolved.endswith(f"weight={weight}")
 
 
 def test_what_does_not_fit_says_what_does():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from train.models import build
+from train.models.registry import build
 
 
 def as_published(network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,9 @@ from torch.nn.functional import cross_entropy
 
 from commandline import RequestError
 from train.compute import keep_freed_memory, poisoned_memory
-from train.models import MODELS, build, changed_strides
+from train.models.registry import all_models, build, resolve
 
+MODELS = all_models()
 GRIDS = [(64, 108), (64, 216), (128, 216), (128, 431), (16, 16), (8, 8)]
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
 WAVE = [name for name, entry in MODELS.items() if entry.kind == "wave"]
@@ -82,13 +83,13 @@ def test_every_convolution_is_right_in_bf16(name, shape):
 
 
 def test_strides_are_changed_where_an_axis_would_end_and_nowhere_else():
-    at = {name: [changed_strides(name, 3, 10, grid) for grid in GRIDS[:4]] for name in IMAGE}
+    at = {name: [resolve(name).changed_strides(3, 10, grid) for grid in GRIDS[:4]] for name in IMAGE}
     assert {name for name, found in at.items() if any(found)} == {"cnn8"}
     assert at["cnn8"] == [{"layers.6.0": [2, 1], "layers.7.0": [1, 1]}, *[{"layers.7.0": [1, 1]}] * 2, {}]
 
 
 def test_weights_trained_before_the_rule_keep_their_strides():
-    old, new = (build("cnn8", 1, 3, (64, 216), changed=changed) for changed in ({}, None))
+    old, new = (build("cnn8", 1, 3, (64, 216), changed_strides=changed) for changed in ({}, None))
     assert [layer.stride[1] for layer in convolutions(old)] == [2] * 8
     new.load_state_dict(old.state_dict())
     x = torch.randn(2, 1, 64, 216)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from commandline import RequestError
-from train.models import build
+from train.models.registry import build
 from train.models.weights import PUBLISHED, adapt, fetch, start_from
 
 # Of torchvision 0.29: how many tensors each stage of the state dict holds, and the beginning of the

@@ -1,0 +1,42 @@
+"""Two networks side by side: `MODEL=resnet18+texture`."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from train.models.registry import Architecture
+from train.models.weights import PUBLISHED, start_from
+
+
+class Ensemble(nn.Module):
+    """Two networks on the same input, each with a loss of its own; the answer is the weighted mean of logits.
+
+    While training it returns the logits of both, (B, 2, K): a member that is soon right about the clips
+    trained on would leave the other nothing to learn from a common loss. In evaluation it returns (B, K).
+    """
+
+    def __init__(self, first: nn.Module, second: nn.Module, weight: float) -> None:
+        """`weight`, 0 to 1, is the second member's."""
+        super().__init__()
+        self.first, self.second, self.weight = first, second, weight
+        self.stages = tuple(
+            f"{name}.{stage}" for name, one in self.named_children() for stage in getattr(one, "stages", ())
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = torch.stack([self.first(x).float(), self.second(x).float()], dim=1)  # (B, 2, K)
+        return logits if self.training else self.join(logits)
+
+    def join(self, logits: torch.Tensor) -> torch.Tensor:
+        """The members' logits (B, 2, K) as one answer (B, K)."""
+        return logits[:, 0].lerp(logits[:, 1], self.weight)
+
+
+def start_members(network: nn.Module, architecture: Architecture, weights: str) -> None:
+    """WEIGHTS into a network: `imagenet` into each member that has published ones, a file into the first."""
+    networks: Iterator[nn.Module] = network.children() if isinstance(network, Ensemble) else iter([network])
+    members = [(one, entry.name) for one, (entry, _) in zip(networks, architecture.members)]
+    published = [(one, name) for one, name in members if weights == "imagenet" and name in PUBLISHED]
+    for one, name in published or members[:1]:
+        start_from(one, name, weights)
