@@ -182,7 +182,9 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
         new["augment"] = rename_augments(new["augment"], AUGMENT_ALIASES)
     if new == options:
         return config
-    changed = {"options": new} | {name: new[name] for name in ("augment",) if name in config}
+    changed: dict[str, Any] = {"options": new}
+    if "augment" in config:
+        changed["augment"] = rename_augments(config["augment"], AUGMENT_ALIASES)
     if options.get("texture") == "on":
         changed["model"] = f"{options['model']}+texture"
     if config.get("hash") == _hash(config, options):  # no weights from a file, hashed by content
