@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.changing import SAMPLE_RATE, Sounds
 from commandline import RequestError, main, progress
 from features_cache import Cache, UnreadableClips
 from features_cache.index import read_index
@@ -25,6 +24,7 @@ from features_cache.verify import verify
 from pipeline.extract import extract
 from pipeline.options import FeaturesCommand
 from pipeline.request import request
+from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 FEATURES = ("mel", "rms", "mfcc")
 PAGE = 4096
@@ -53,7 +53,7 @@ class Patient:
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
         self.rng = rng
-        sounds = Sounds(folder / "sounds", random.Random(0), clips=12)
+        sounds = ChangingDataset(folder / "sounds", random.Random(0), clips=12)
         self.folder = _made(sounds, folder / "data")
         sounds.replace()
         self.stranger = _made(sounds, folder / "other")
@@ -141,7 +141,7 @@ def _contents(folder: Path) -> dict[str, Any]:
     return said
 
 
-def _made(sounds: Sounds, data: Path) -> Path:
+def _made(sounds: ChangingDataset, data: Path) -> Path:
     options = FeaturesCommand(
         dataset=str(sounds.csv),
         data=data,

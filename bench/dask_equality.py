@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.changing import SAMPLE_RATE, Sounds
-from bench.cluster import ROOT, started
 from commandline import main, text_table
 from features_cache import Cache
 from features_cache.index import feature_files
+from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
+from tests.pipeline.local_dask import ROOT, started
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +38,13 @@ def dask_equality(options: EqualityOptions) -> int:
     """Compare the bytes; 1 where any differ or a clip is lost."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        sounds = Sounds(folder / "sounds", random.Random(0), clips=options.clips)
+        sounds = ChangingDataset(folder / "sounds", random.Random(0), clips=options.clips)
         seconds = {"processes": extracted(sounds, folder / "processes", options, "JOBS=2")}
         with started(folder) as dask:
-            engine = ["ENGINE=dask", f"SCHEDULER={dask.address}"]
-            seconds["dask"] = extracted(sounds, folder / "dask", options, *engine)
+            backend = ["BACKEND=dask", f"SCHEDULER={dask.address}"]
+            seconds["dask"] = extracted(sounds, folder / "dask", options, *backend)
             with killed_in_the_middle(folder / "killed", dask.pids()[0]) as left:
-                seconds["killed"] = extracted(sounds, folder / "killed", options, *engine)
+                seconds["killed"] = extracted(sounds, folder / "killed", options, *backend)
         expected = contents(folder / "processes")
         rows = [
             (way, f"{seconds[way]:.1f}", f"{len(found)}", "the same" if found == expected else "DIFFERENT")
@@ -58,7 +58,7 @@ def dask_equality(options: EqualityOptions) -> int:
     return int(not whole or not in_the_middle or any(row[-1] != "the same" for row in rows))
 
 
-def extracted(sounds: Sounds, data: Path, options: EqualityOptions, *words: str) -> float:
+def extracted(sounds: ChangingDataset, data: Path, options: EqualityOptions, *words: str) -> float:
     """Seconds of `python -m pipeline features` as a user starts it; SystemExit where it fails."""
     begun = time.perf_counter()
     done = subprocess.run(

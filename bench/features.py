@@ -33,9 +33,9 @@ from bench.features_report import TARGETS, Measured, picture, report
 from commandline import Command, DatasetOptions, main, progress
 from features_cache.names import Channel
 from pipeline import audio, reference
-from pipeline.datasets.source import load
-from pipeline.features import REGISTRY, Clip, resolve
-from pipeline.memory import keep_freed_memory
+from pipeline.datasets.load import load
+from pipeline.features import FEATURES, Clip, resolve
+from pipeline.pool import keep_freed_memory
 
 TRIPLE = ("mel", "mfcc", "chroma")
 TRIPLES = {*TRIPLE, "+".join(TRIPLE)}
@@ -134,7 +134,7 @@ def all_features(paths: list[str]) -> None:
     """Every feature of some clips: the work of an extraction worker."""
     for path in paths:
         clip = Clip(_sound(path), RATE)
-        for name in REGISTRY:
+        for name in FEATURES:
             resolve(Channel(name)).compute(clip)
 
 
@@ -252,7 +252,7 @@ def features(options: FeaturesBenchOptions) -> int:
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     table = load(options.dataset, options.data, name=options.name).table
     paths = [str(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]][: options.clips]
-    names = tuple(REGISTRY) if options.features == "all" else tuple(options.features.split())
+    names = tuple(FEATURES) if options.features == "all" else tuple(options.features.split())
     measured = measure(paths, names)
     found = verdicts(measured, paths, options.rounds)
     options.out.mkdir(exist_ok=True)

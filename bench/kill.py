@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import random
-import re
 import signal
 import sys
 import tempfile
@@ -29,7 +28,6 @@ import pandas as pd
 from tqdm import tqdm
 
 import features_cache
-from bench.changing import SAMPLE_RATE, Sounds
 from commandline import main, progress
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import feature_files, read_index
@@ -37,12 +35,14 @@ from features_cache.layout import FeatureFile, read_header
 from features_cache.state import FINGERPRINT, clip_keys, feature_key, fingerprints
 from features_cache.storage import LOCKS
 from features_cache.writer import to_stored
-from pipeline import audio, workers
+from pipeline import audio, pool
 from pipeline.clip import Clip
 from pipeline.extract import extract
 from pipeline.features import resolve
 from pipeline.options import FeaturesCommand
 from pipeline.request import request
+from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
+from tests.pipeline.shared_memory import left_behind
 
 PARENT_ALONE = 0.25  # of the kills; the others take the workers along
 AT_A_LINE = 0.5  # of the kills; the others come at a time
@@ -96,7 +96,7 @@ class Soak:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.rng, self.folder, self.tally = random.Random(seed), folder, Tally()
-        self.sounds = Sounds(folder / "sounds", self.rng)
+        self.sounds = ChangingDataset(folder / "sounds", self.rng)
         self.cache = folder / "data" / "sounds" / "features"
         self.reference = cache(self._reference)
         begun = time.perf_counter()
@@ -144,7 +144,7 @@ class Soak:
             self.tally.resumed += 1
 
     def _missing(self, where: str) -> int:
-        """How many maps are to be computed; whatever is done is compared with what it should be."""
+        """How many feature maps are to be computed; whatever is done is compared with what it should be."""
         done: dict[str, set[str]] = {}
         for path in feature_files(self.cache):
             try:
@@ -294,25 +294,9 @@ def _group(process: Path) -> int:
     return -1 if state == "Z" else int(group)
 
 
-def left_behind(before: set[Path]) -> set[Path]:
-    """What is new in shared memory and in nobody's use: not mapped, nor called after a living process."""
-    new = set(Path("/dev/shm").iterdir()) - before
-    owners = {path: re.search(r"[-_](\d+)[-_]", path.name) for path in new}
-    unowned = {path for path, owner in owners.items() if not (owner and Path("/proc", owner[1]).exists())}
-    mapped = "".join(map(_maps, Path("/proc").iterdir())) if unowned else ""
-    return {path for path in unowned if str(path) not in mapped and path.exists()}
-
-
-def _maps(process: Path) -> str:
-    try:
-        return (process / "maps").read_text() if process.name.isdecimal() else ""
-    except OSError:
-        return ""
-
-
 def kill(options: KillOptions) -> int:
     """Kill extraction after extraction and count what that breaks."""
-    workers.START_METHOD = "fork"
+    pool.START_METHOD = "fork"
     if options.without_calls:
         del os.pwrite, os.posix_fallocate
     shared_memory = set(Path("/dev/shm").iterdir())

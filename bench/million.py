@@ -17,10 +17,10 @@ import numpy as np
 from bench.stub import made_command, made_dataset, made_request
 from commandline import duration, main, size
 from features_cache import Cache
-from pipeline import engine as engines
 from pipeline import extract
 from pipeline.job import Job, Outcome
-from pipeline.plan import batch_lengths, batches, cost, survey
+from pipeline.plan import batch_lengths, batches, cost, find_remaining
+from pipeline.pool import open_backend
 
 MOST_MEMORY = 500e6  # bytes of the parent
 MOST_OVERHEAD = 0.05  # of the processes' time
@@ -73,12 +73,12 @@ def overhead(data: Path, options: MillionOptions) -> float:
     command = made_command(data, f"stub@ms={CLIP_MS:g}", options.jobs)
     asked = made_request(made_dataset(data / "audio", options.timed), command)
     job = Job(tuple(asked.wanted.variants.values()), asked.dataset.sample_rate, asked.dataset.samples)
-    with engines.opened(command.engine, command.jobs, None) as engine:
-        found = survey(asked)
-        expected = cost(asked, found, engine)  # also warms every process up
+    with open_backend(command.backend, command.jobs, None) as backend:
+        found = find_remaining(asked)
+        expected = cost(asked, found, backend)  # also warms every process up
         begun = time.perf_counter()
         lengths = batch_lengths(len(found.clips), expected)
-        told = list(engine(job, batches(asked, found.todo, found.clips, lengths)))
+        told = list(backend(job, batches(asked, found.todo, found.clips, lengths)))
         available = (time.perf_counter() - begun) * options.jobs
     used = sum(one.seconds.sum() + one.seconds_around for one in told)
     return 1 - float(used) / available

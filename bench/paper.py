@@ -16,8 +16,8 @@ from commandline import duration, main, size, text_table
 from features_cache.names import LARGE
 from pipeline.datasets import Dataset
 from pipeline.job import Batch, Job, version
-from pipeline.memory import keep_freed_memory
-from pipeline.specs import Wanted, wanted
+from pipeline.pool import keep_freed_memory
+from pipeline.request import Wanted, wanted
 
 SAMPLE_RATE = 44100
 DURATIONS = 5.0, 10.0

@@ -17,16 +17,15 @@ from statistics import median
 
 import numpy as np
 
-from bench.changing import SAMPLE_RATE, Sounds
 from bench.stub import made_command, made_dataset, made_request
 from commandline import main, text_table
-from pipeline import engine as engines
 from pipeline import extract
-from pipeline.engine import Engine
 from pipeline.job import Job
 from pipeline.options import FeaturesCommand
-from pipeline.plan import batch_lengths, batches, cost, survey
+from pipeline.plan import batch_lengths, batches, cost, find_remaining
+from pipeline.pool import Backend, open_backend
 from pipeline.request import Request, request
+from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 OUT = Path(__file__).resolve().parent / "out"
 WAIT = "stub@ms=4"
@@ -73,10 +72,10 @@ def speed_curve(folder: Path, features: str, options: ScalingOptions) -> Curve:
     found: dict[int, list[float]] = {count: [] for count in counts}
     asked = _asked(folder, features)
     with ExitStack() as opened:
-        each = [opened.enter_context(engines.opened("processes", count, None)) for count in counts]
+        each = [opened.enter_context(open_backend("processes", count, None)) for count in counts]
         for _ in range(options.rounds):
-            for engine in each:
-                found[engine.processes].append(speed(asked, engine, options.seconds))
+            for backend in each:
+                found[backend.processes].append(speed(asked, backend, options.seconds))
     return {count: median(speeds) for count, speeds in found.items()}
 
 
@@ -86,7 +85,7 @@ def _asked(folder: Path, features: str) -> Request:
         return made_request(made_dataset(folder / "audio", 20_000), command)
     sounds = folder / "sounds"
     if not sounds.exists():
-        Sounds(sounds, random.Random(0), clips=1000)
+        ChangingDataset(sounds, random.Random(0), clips=1000)
     csv = sounds / "sounds.csv"
     return request(
         FeaturesCommand(
@@ -95,20 +94,20 @@ def _asked(folder: Path, features: str) -> Request:
             features=features,
             sample_rate=SAMPLE_RATE,
             duration=1.0,
-            trust=True,
+            skip_checksums=True,
         )
     )
 
 
-def speed(asked: Request, engine: Engine, seconds: float) -> float:
+def speed(asked: Request, backend: Backend, seconds: float) -> float:
     """Clips a second of warm processes, over as many clips as take these seconds."""
     job = Job(tuple(asked.wanted.variants.values()), asked.dataset.sample_rate, asked.dataset.samples)
-    found = survey(asked)
-    expected = cost(asked, found, engine)  # also warms every process up
-    clips = int(seconds * engine.processes / expected.seconds_a_clip)
+    found = find_remaining(asked)
+    expected = cost(asked, found, backend)  # also warms every process up
+    clips = int(seconds * backend.processes / expected.seconds_a_clip)
     rows = np.resize(found.clips, max(clips, 100))
     begun = time.perf_counter()
-    for _ in engine(job, batches(asked, found.todo, rows, batch_lengths(len(rows), expected))):
+    for _ in backend(job, batches(asked, found.todo, rows, batch_lengths(len(rows), expected))):
         pass
     return len(rows) / (time.perf_counter() - begun)
 

@@ -52,7 +52,7 @@ def made_dataset(folder: Path, clips: int) -> Dataset:
 
 def made_command(data: Path, features: str, jobs: int) -> FeaturesCommand:
     """As from the command line."""
-    return FeaturesCommand(dataset="made", data=data, features=features, jobs=jobs, trust=True)
+    return FeaturesCommand(dataset="made", data=data, features=features, jobs=jobs, skip_checksums=True)
 
 
 def made_request(dataset: Dataset, options: FeaturesCommand) -> Request:

@@ -6,7 +6,7 @@ from pipeline.options import ExtractOptions, FeaturesCommand, ListCommand, Sourc
 
 def data(options: SourceOptions) -> int | None:
     """Download, verify and unpack a dataset; summarise any dataset."""
-    from pipeline.datasets.command import run
+    from pipeline.datasets.summary import run
 
     return run(options)
 

@@ -1,4 +1,4 @@
-"""Altered copies of audio: one decorated function a kind, drawn and done from a short text.
+"""Altered copies of clips: one decorated function an alteration, drawn and done from a short text.
 
 The text, such as `pitch(semitones=-1.73)` or `noise(snr_db=21.4,seed=90210)`, is all that decides what
 is done: the same text over the same samples gives the same bytes.
@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, nearest
+from commandline import Registry, RequestError
 
 Samples = NDArray[np.float32]
 Draw = Callable[[np.random.Generator], float]
@@ -24,25 +25,22 @@ SHORTEST = 16  # samples that it can work on
 
 @dataclass(frozen=True)
 class Alteration:
-    """A kind: how each parameter is drawn, and the function (y, sample_rate, **parameters) -> y."""
+    """How each parameter is drawn, and the function (y, sample_rate, **parameters) -> y."""
 
     parameters: dict[str, Draw]
     function: Callable[..., Samples]
 
 
-REGISTRY: dict[str, Alteration] = {}
+ALTERATIONS: Registry[Alteration] = Registry("alteration")
 
 
 def alteration(**parameters: Draw) -> Callable[[Callable[..., Samples]], Callable[..., Samples]]:
-    """Register the decorated function under its name."""
+    """Decorator: register a function (y, sample_rate, **parameters) -> y under its name.
 
-    def register(function: Callable[..., Samples]) -> Callable[..., Samples]:
-        if function.__name__ in REGISTRY:
-            raise ValueError(f"the alteration {function.__name__} is there already")
-        REGISTRY[function.__name__] = Alteration(parameters, function)
-        return function
-
-    return register
+    @alteration(db=uniform(-12, 12))
+    def gain(y, sample_rate, db): ...
+    """
+    return ALTERATIONS.register(entry=lambda function: Alteration(parameters, function))
 
 
 def uniform(low: float, high: float) -> Draw:
@@ -95,37 +93,54 @@ def shift(y: Samples, sample_rate: int, share: float) -> Samples:
     return np.roll(y, round(share * len(y)))
 
 
-def kinds(names: str) -> list[str]:
-    """The kinds in `pitch,stretch,noise`, sorted; RequestError for an unknown one or none."""
+def parse_alterations(names: str) -> list[str]:
+    """The names in `pitch,stretch,noise`, sorted; RequestError for an unknown one or none."""
     given = [name for name in re.split(r"[,\s]+", names) if name]
-    for name in given:
-        if name not in REGISTRY:
-            raise RequestError(nearest("alteration", name, REGISTRY))
     if not given:
-        raise RequestError(f"ALTER names no alteration; expected some of {','.join(REGISTRY)}")
-    return sorted(set(given))
+        raise RequestError(f"ALTER names no alteration; expected some of {','.join(ALTERATIONS)}")
+    return sorted({name for name in given if ALTERATIONS[name]})  # an unknown one raises
 
 
 def draw(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
     """The text of a clip's copy `number` (from 1).
 
-    A clip's copies take the chosen kinds in an order of its own, so no kind comes twice before all came once.
+    A clip's copies take the chosen alterations in an order of its own: none comes twice before all came once.
     """
     order = _generator(seed, clip_id).permutation(len(chosen))
-    kind = chosen[order[(number - 1) % len(chosen)]]
+    name = chosen[order[(number - 1) % len(chosen)]]
     rng = _generator(seed, clip_id, number)
-    parameters = ",".join(f"{name}={value(rng)}" for name, value in REGISTRY[kind].parameters.items())
-    return f"{kind}({parameters})"
+    parameters = ",".join(f"{key}={value(rng)}" for key, value in ALTERATIONS[name].parameters.items())
+    return f"{name}({parameters})"
 
 
 def apply(y: Samples, sample_rate: int, text: str) -> Samples:
     """The altered clip, as long as `y`, (samples,) float32."""
     match = TEXT.fullmatch(text)
-    if match is None or match[1] not in REGISTRY:
+    if match is None or match[1] not in ALTERATIONS:
         raise RequestError(f"{text!r} is no alteration; expected one such as gain(db=-3.2)")
     parameters = {name: float(value) for name, value in (item.split("=") for item in match[2].split(","))}
-    altered = REGISTRY[match[1]].function(y, sample_rate, **parameters)[: len(y)]
+    altered = ALTERATIONS[match[1]].function(y, sample_rate, **parameters)[: len(y)]
     return np.pad(altered, (0, len(y) - len(altered))).astype(np.float32, copy=False)
+
+
+def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.DataFrame:
+    """The table followed by `copies` altered copies of every clip, `<id>~1` of all clips first.
+
+    A copy has its original's path, label, group and fold. What is done to it depends on the seed, the
+    clip's id and the copy's number alone, so more copies or more clips change none that are there.
+    """
+    if not copies:
+        return table
+    chosen = parse_alterations(alter)
+    altered = [
+        table.assign(
+            clip_id=table["clip_id"] + f"~{number}",
+            copy_of=table["clip_id"],
+            alteration=[draw(clip, number, chosen, seed) for clip in table["clip_id"]],
+        )
+        for number in range(1, copies + 1)
+    ]
+    return pd.concat([table, *altered], ignore_index=True)
 
 
 def _generator(*parts: object) -> np.random.Generator:

@@ -1,7 +1,7 @@
-"""Decode any sound file that libsndfile reads: float32, mono, at a wanted rate, padded or cut.
+"""Decode any audio file that libsndfile reads: float32, mono, at a wanted rate, padded or cut.
 
 The samples are those of `librosa.load(path, sr=sample_rate)` within rounding. Files are read in blocks
-and only as far as needed, so neither a header that lies nor an hour of sound takes gigabytes; what
+and only as far as needed, so neither a header that lies nor an hour of audio takes gigabytes; what
 is not whole is refused with its reason and never silently shortened.
 """
 
@@ -25,8 +25,8 @@ RESAMPLER_REACH = (
     4096,
 )  # seconds, and samples, at least, read past the cut: soxr's filters are shorter
 
-# Sounds by their names, readable or not: what cannot be decoded is named with its reason, not passed over.
-SOUNDS = re.compile(
+# Audio files by their names, readable or not: what cannot be decoded is named with its reason, not left out.
+AUDIO_FILE = re.compile(
     r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -142,7 +142,7 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
         there = there or path.stat().st_size
         if int(promised) > int(there) + CHUNK_PADDING:
             raise AudioError(
-                f"truncated: its header promises {promised} bytes of sound, the file holds {there}"
+                f"truncated: its header promises {promised} bytes of audio, the file holds {there}"
             )
     if file.format == "OGG" and not _ends_with_whole_page(path):
         raise AudioError("truncated: the file ends in the middle of an Ogg page")

@@ -1,34 +1,107 @@
 """`python -m pipeline check`: what is wrong with this dataset?
 
-Every clip is decoded once. What is certain to leak between folds (a source recording in two folds, one
-sound in two folds) makes the exit status 1; everything else is for the user to judge.
+Every clip is decoded once. What is certain to leak between folds (a source recording in two folds, the same
+audio in two folds) makes the exit status 1; everything else is for the user to judge.
+
+Level, padding, clipping and bandwidth are artefacts of recording and editing. They should not predict the
+class; how far they do is how far a score may come from them.
 """
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, progress, text_table
+from commandline import Registry, RequestError, progress, text_table
 from features_cache.splits import fold_split
 from pipeline import audio
 from pipeline.datasets import Dataset
-from pipeline.datasets.source import load_for
-from pipeline.likeness import NO_MOMENTS, Fingerprint, Pair, fingerprint, identical
+from pipeline.datasets.load import load_for
+from pipeline.near_duplicates import (
+    NO_LANDMARKS,
+    AudioFingerprint,
+    Pair,
+    audio_fingerprint,
+    find_near_duplicates,
+)
 from pipeline.options import SourceOptions
-from pipeline.soundness import ARTEFACTS, SILENT, Soundness, measure
 
+Samples = NDArray[np.float32]
+
+QUIET = 1e-4  # full scale; softer samples at a clip's ends are padding, also after a lossy codec
+SILENT = 1e-3  # full scale; a clip that never gets louder is silent
+CLIPPED_AT = 0.99  # full scale
+CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
+EMPTY = -105.0  # dB of full scale in a band; rounding to 16 bits lies 20 dB below
+FRAME = 1024  # samples of a spectrum
 MOSTLY = 0.5  # of a clip; more padding than that is worth a word
 CLIPPED = 0.001  # of the samples
 NARROW = 0.8  # of the Nyquist frequency; nothing above it means another rate or a lossy codec before
 SHOWN = 8  # clips by name in a row of the table
 KEPT_AT_HAND = 64  # decoded clips, while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "LEAK", "warning", "note"
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What one clip's samples say about how it was made, at its file's own rate."""
+
+    sample_rate: int  # Hz, of the file
+    seconds: float  # of the file
+    channels: int
+    peak: float  # of full scale
+    level: float  # dB of full scale, of the part that is not padding
+    lead: float  # seconds of padding at the beginning
+    trail: float  # and at the end
+    clipped: float  # fraction of samples in flat tops at full scale
+    offset: float  # mean, of full scale
+    bandwidth: float  # Hz; above it there is nothing but rounding
+
+
+ARTEFACTS = tuple(field.name for field in fields(Measures))
+
+
+def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
+    """The measures of a clip, (samples,) at its file's own rate."""
+    loud = np.flatnonzero(np.abs(y) >= QUIET)
+    first, last = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (len(y), len(y))
+    sound = y[first:last] if len(loud) else y
+    return Measures(
+        sample_rate=sample_rate,
+        seconds=len(y) / sample_rate,
+        channels=channels,
+        peak=float(np.abs(y).max(initial=0)),
+        level=10 * float(np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-12)),
+        lead=first / sample_rate,
+        trail=(len(y) - last) / sample_rate,
+        clipped=clipped_fraction(y),
+        offset=float(np.mean(y, dtype=np.float64)),
+        bandwidth=bandwidth(sound, sample_rate),
+    )
+
+
+def clipped_fraction(y: Samples) -> float:
+    """The fraction of samples that are at full scale beside others on the same side."""
+    full = np.where(np.abs(y) >= CLIPPED_AT, np.sign(y), 0)
+    ends = np.flatnonzero(np.diff(full, prepend=0, append=0))
+    runs = np.diff(ends)  # lengths of stretches of one value, zero or full scale
+    flat = (full[ends[:-1]] != 0) & (runs >= CLIPPED_RUN)
+    return float(runs[flat].sum() / max(1, len(y)))
+
+
+def bandwidth(y: Samples, sample_rate: int) -> float:
+    """The highest frequency (Hz) that holds more than rounding, on average over the clip's whole frames."""
+    y = np.pad(y, (0, max(0, FRAME - len(y))))
+    whole = y[: len(y) // FRAME * FRAME].reshape(-1, FRAME)
+    window = np.hanning(FRAME)
+    power = np.mean(np.abs(np.fft.rfft(whole * window, axis=1)) ** 2, axis=0) / window.sum() ** 2 * 4
+    filled = np.flatnonzero(10 * np.log10(power + 1e-20) > EMPTY)
+    return float(filled[-1] * sample_rate / FRAME) if len(filled) else 0.0
 
 
 @dataclass(frozen=True)
@@ -55,26 +128,25 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Listened:
-    """What decoding a clip has told: either measures and fingerprint, or the reason why it cannot be used."""
+class DecodedClip:
+    """Measures and fingerprint of a clip, or the reason why it cannot be used."""
 
-    soundness: Soundness | None = None
-    moments: Fingerprint | None = None
+    measures: Measures | None = None
+    fingerprint: AudioFingerprint | None = None
     reason: str = ""
 
 
-Rule = Callable[[pd.DataFrame, Dataset], Iterator[Finding]]
-RULES: list[Rule] = []
-
-
-def rule(function: Rule) -> Rule:
-    """A check over the table of clips with the columns of Soundness beside it."""
-    RULES.append(function)
-    return function
+Check = Callable[[pd.DataFrame, Dataset], Iterator[Finding]]  # of clips with the columns of Measures
+CHECKS: Registry[Check] = Registry("check")
 
 
 def run(options: SourceOptions) -> int:
-    """Print what is wrong with a dataset; 1 where a leak is certain."""
+    """The command `check`: print what is wrong with a dataset; 1 where a leak is certain.
+
+    options  which dataset: see SourceOptions
+
+        run(SourceOptions(dataset="data/my-clips", group="(.*)-[A-Z]"))
+    """
     dataset = load_for(options)
     findings = findings_in(dataset)
     print(report(dataset, findings))
@@ -85,11 +157,11 @@ def findings_in(dataset: Dataset) -> list[Finding]:
     """Every finding, leaks first."""
     table = dataset.table[dataset.table["copy_of"] == ""].reset_index(drop=True)
     if (table["path"] == "").any():
-        raise RequestError(f"{dataset.name} is a cache of brought features and has no audio to check")
-    heard = _listen(table["path"].tolist(), dataset.sample_rate)
-    table = pd.concat([table, _measures(heard)], axis=1)
-    findings = [finding for check in RULES for finding in check(table, dataset)]
-    findings += _same_sounds(table, heard, dataset.sample_rate)
+        raise RequestError(f"{dataset.name} is a cache of external features and has no audio to check")
+    decoded = _decode_all(table["path"].tolist(), dataset.sample_rate)
+    table = pd.concat([table, _measures(decoded)], axis=1)
+    findings = [finding for check in CHECKS.values() for finding in check(table, dataset)]
+    findings += _near_duplicates(table, decoded, dataset.sample_rate)
     return sorted((one for one in findings if one.names), key=lambda one: SEVERITIES.index(one.severity))
 
 
@@ -105,7 +177,7 @@ def report(dataset: Dataset, findings: Sequence[Finding]) -> str:
     return "\n".join([head, "", text_table(rows, ["", "where", "finding"]), *names])
 
 
-@rule
+@CHECKS.register()
 def unreadable(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     """Clips that cannot be decoded."""
     bad = table[table["reason"] != ""]
@@ -113,9 +185,9 @@ def unreadable(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     yield Finding(WARNING, "cannot be read, every command leaves them out", named)
 
 
-@rule
+@CHECKS.register()
 def sources_in_two_folds(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
-    """What trains on the folds as they are has heard the test's own recordings."""
+    """Source recordings that would be trained on and tested."""
     folds = table.groupby("group")["fold"].unique()
     spread = [
         f"{group} (folds {', '.join(map(str, sorted(there)))})"
@@ -123,11 +195,11 @@ def sources_in_two_folds(table: pd.DataFrame, dataset: Dataset) -> Iterator[Find
         if len(there) > 1
     ]
     yield Finding(
-        LEAK, "a source recording lies in several folds; training here leaves it out", spread, "source"
+        LEAK, "a source recording is in several folds; training here leaves it out", spread, "source"
     )
 
 
-@rule
+@CHECKS.register()
 def levels(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     """Silent and clipped clips."""
     yield Finding(WARNING, "silent: never above -60 dB", _ids(table, table["peak"] < SILENT))
@@ -137,12 +209,12 @@ def levels(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     )
 
 
-@rule
+@CHECKS.register()
 def padding(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
-    """Clips that are mostly silence around a sound, and clips that are cut."""
+    """Clips that are mostly padding, and clips that are cut."""
     kept = np.minimum(table["seconds"], dataset.duration)
-    sound = kept - table["lead"] - np.maximum(0, table["trail"] - (table["seconds"] - kept))
-    padded = (sound < (1 - MOSTLY) * dataset.duration) & (table["peak"] >= SILENT)
+    filled = kept - table["lead"] - np.maximum(0, table["trail"] - (table["seconds"] - kept))
+    padded = (filled < (1 - MOSTLY) * dataset.duration) & (table["peak"] >= SILENT)
     yield Finding(
         NOTE,
         f"mostly padded: the sound fills less than half of {dataset.duration:.4g} s",
@@ -152,7 +224,7 @@ def padding(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     yield Finding(NOTE, f"longer than {dataset.duration:.4g} s: the end is cut", _ids(table, longer))
 
 
-@rule
+@CHECKS.register()
 def rates(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     """Traces of another sample rate or of a codec."""
     other = table["sample_rate"].notna() & (table["sample_rate"] != dataset.sample_rate)
@@ -163,7 +235,7 @@ def rates(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     yield Finding(NOTE, what, _ids(table, narrow))
 
 
-@rule
+@CHECKS.register()
 def small_classes(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     """Classes that some fold cannot test."""
     by_fold = pd.crosstab(table["label"], table["fold"])
@@ -171,7 +243,7 @@ def small_classes(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     yield Finding(WARNING, "a class is missing in some fold", [str(label) for label in lacking], "class")
 
 
-@rule
+@CHECKS.register()
 def artefacts(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     """How far a linear classifier gets from artefacts alone, on the folds as they are used."""
     readable = table[table["reason"] == ""].reset_index(drop=True)
@@ -195,26 +267,28 @@ def artefact_accuracies(table: pd.DataFrame) -> NDArray[np.float64]:
     from sklearn.preprocessing import StandardScaler
 
     if table["label"].nunique() < 2:
-        raise RequestError("one class alone cannot be told apart")
+        raise RequestError("a classifier needs clips of two classes")
     rows = table.set_index("clip_id")
     scores = []
     for fold in sorted(rows["fold"].unique()):
-        parts = fold_split(table, fold)
-        train, test = rows.loc[parts.train], rows.loc[parts.test]
+        split = fold_split(table, fold)
+        train, test = rows.loc[split.train], rows.loc[split.test]
         if train["label"].nunique() < 2:
-            raise RequestError("one class alone cannot be told apart")
+            raise RequestError("a classifier needs clips of two classes")
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         model.fit(train[list(ARTEFACTS)], train["label"])
         scores.append(model.score(test[list(ARTEFACTS)], test["label"]))
     return np.array(scores)
 
 
-def _same_sounds(table: pd.DataFrame, heard: Sequence[Listened], sample_rate: int) -> Iterator[Finding]:
-    """Clips that hold the same sound, also shifted, cut or rescaled."""
-    moments = [one.moments or NO_MOMENTS for one in heard]
+def _near_duplicates(
+    table: pd.DataFrame, clips: Sequence[DecodedClip], sample_rate: int
+) -> Iterator[Finding]:
+    """Clips that hold the same audio, also shifted, cut or rescaled."""
+    fingerprints = [one.fingerprint or NO_LANDMARKS for one in clips]
     decode = lru_cache(KEPT_AT_HAND)(lambda row: audio.decode(table["path"].iloc[row], sample_rate))
     across, beside, mixed = [], [], []
-    for pair in identical(moments, decode):
+    for pair in find_near_duplicates(fingerprints, decode):
         a, b = table.iloc[pair.a], table.iloc[pair.b]
         named = f"{a.clip_id} (fold {a.fold}) = {b.clip_id} (fold {b.fold}){_moved(pair, sample_rate)}"
         if a.fold != b.fold:
@@ -223,9 +297,9 @@ def _same_sounds(table: pd.DataFrame, heard: Sequence[Listened], sample_rate: in
             beside.append(named)
         if a.label != b.label:
             mixed.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
-    yield Finding(LEAK, "the same sound lies in two folds", across, "pair")
-    yield Finding(WARNING, "the same sound under two source recordings, in one fold", beside, "pair")
-    yield Finding(WARNING, "the same sound has two labels", mixed, "pair")
+    yield Finding(LEAK, "the same audio is in two folds", across, "pair")
+    yield Finding(WARNING, "the same audio under two source recordings, in one fold", beside, "pair")
+    yield Finding(WARNING, "the same audio has two labels", mixed, "pair")
 
 
 def _moved(pair: Pair, sample_rate: int) -> str:
@@ -234,25 +308,27 @@ def _moved(pair: Pair, sample_rate: int) -> str:
     return f"{shifted}, correlation {pair.correlation:.3f}"
 
 
-def _listen(paths: Sequence[str], sample_rate: int) -> list[Listened]:
+def _decode_all(paths: Sequence[str], sample_rate: int) -> list[DecodedClip]:
     """Threads suffice: decoding and transforms work outside Python's lock."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        heard = threads.map(partial(_hear, sample_rate=sample_rate), paths)
-        return list(progress(heard, total=len(paths), label="listen", unit="clips"))
+        decoded = threads.map(partial(_decode, sample_rate=sample_rate), paths)
+        return list(progress(decoded, total=len(paths), label="decode", unit="clips"))
 
 
-def _hear(path: str, sample_rate: int) -> Listened:
+def _decode(path: str, sample_rate: int) -> DecodedClip:
     try:
         info = audio.info(path)
         y = audio.decode(path)
     except audio.AudioError as error:
-        return Listened(reason=str(error))
+        return DecodedClip(reason=str(error))
     at_rate = y if info.sample_rate == sample_rate else audio.resample(y, info.sample_rate, sample_rate)
-    return Listened(measure(y, info.sample_rate, info.channels), fingerprint(at_rate, sample_rate))
+    return DecodedClip(
+        measure_clip(y, info.sample_rate, info.channels), audio_fingerprint(at_rate, sample_rate)
+    )
 
 
-def _measures(heard: Sequence[Listened]) -> pd.DataFrame:
-    rows = [{"reason": one.reason, **(asdict(one.soundness) if one.soundness else {})} for one in heard]
+def _measures(clips: Sequence[DecodedClip]) -> pd.DataFrame:
+    rows = [{"reason": one.reason, **(asdict(one.measures) if one.measures else {})} for one in clips]
     return pd.DataFrame(rows, columns=["reason", *ARTEFACTS])
 
 

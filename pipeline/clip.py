@@ -13,8 +13,8 @@ import librosa
 import numpy as np
 import scipy.fft  # scipy.signal comes when it is first used: 50 MB that a run's parent may never need
 
-from pipeline.kernels import bands, constantq, peaks, period, separation
-from pipeline.kernels.spectrum import magnitudes, transforms
+from pipeline.kernels import constantq, hpss, period
+from pipeline.kernels.spectrum import magnitudes, mel_bands, transforms
 from pipeline.parameters import Framing, MelBank, Wavelets
 
 P = ParamSpec("P")
@@ -48,7 +48,13 @@ def shared(method: Callable[Concatenate["Clip", P], T]) -> Callable[Concatenate[
 
 
 class Clip:
-    """A sound: `y` float32 mono, at `sample_rate` Hz."""
+    """The samples of a clip, and what features share of it.
+
+    y            (samples,) float32, mono
+    sample_rate  Hz
+
+        Clip(y, 44100).mel_db(MelBank(), Framing())  # (128, 431)
+    """
 
     def __init__(self, y: np.ndarray, sample_rate: int) -> None:
         self.y = y
@@ -73,7 +79,7 @@ class Clip:
 
     def bands(self, spectrogram: np.ndarray, bank: MelBank) -> np.ndarray:
         """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`."""
-        return bands.mel_bands(spectrogram, self.sample_rate, bank)
+        return mel_bands(spectrogram, self.sample_rate, bank)
 
     @shared
     def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing, exact: bool = True) -> np.ndarray:
@@ -81,9 +87,9 @@ class Clip:
         return scipy.fft.dct(self.mel_db(bank, framing, exact), axis=0, type=2, norm="ortho")[:n_mfcc]
 
     @shared
-    def halves(self, framing: Framing, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Energies of what lasts and of what strikes: the squares of `librosa.decompose.hpss`."""
-        return separation.halves(self.magnitude(framing, exact=True), kernel_size)
+    def harmonic_percussive(self, framing: Framing, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Energies of the harmonic and of the percussive part: the squares of `librosa.decompose.hpss`."""
+        return hpss.harmonic_percussive(self.magnitude(framing, exact=True), kernel_size)
 
     @shared
     def tuning(self, bins_per_octave: int, framing: Framing, power: int) -> float:
@@ -94,7 +100,7 @@ class Clip:
         """
         spectrogram = self.power if power == 2 else self.magnitude
         for exact in (False, True):
-            tuning, sure = peaks.tuning(
+            tuning, sure = constantq.estimate_tuning(
                 spectrogram(framing, exact), self.sample_rate, framing.n_fft, bins_per_octave
             )
             if sure:

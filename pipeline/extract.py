@@ -6,29 +6,44 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 
-from commandline import RequestError, progress, tell
+from commandline import RequestError, duration, make_command, progress, size, tell, text_table, words
 from features_cache.claims import Handle, claimed
 from features_cache.index import refresh
 from features_cache.layout import FeatureFile
-from features_cache.records import write_costs, write_failures
+from features_cache.records import FAILURES, write_costs, write_failures
 from features_cache.storage import lock
 from features_cache.writer import ready, written_to
-from pipeline import engine as engines
-from pipeline.engine import Engine
 from pipeline.job import WHOLE_CLIP, Job, Outcome
-from pipeline.memory import give_back_freed_memory
 from pipeline.options import FeaturesCommand
-from pipeline.plan import Cost, Survey, batch_lengths, batches, cost, described, refuse_full_disk, survey
-from pipeline.receipt import receipt
+from pipeline.plan import (
+    Cost,
+    Remaining,
+    batch_lengths,
+    batches,
+    cost,
+    described,
+    find_remaining,
+    refuse_full_disk,
+)
+from pipeline.pool import Backend, give_back_freed_memory, open_backend, unused_options
 from pipeline.request import Request, request
+
+SHOWN_FAILURES = 10
 
 
 def run(options: FeaturesCommand) -> int:
-    """Say what it will cost, do it, say what it did; 1 where something could not be done."""
+    """The command `features`: extract what the cache lacks; 1 where something could not be done.
+
+    options  which dataset, features and copies, and how: see FeaturesCommand
+
+        run(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
+
+    Prints what it will cost before it starts, and what it did.
+    """
     begun = time.perf_counter()
     asked = request(options, options.part)
-    idle = engines.idle(options.engine, options.jobs, options.scheduler)
-    for note in (*asked.dataset.notes, *asked.changes, *idle):
+    unused = unused_options(options.backend, options.jobs, options.scheduler)
+    for note in (*asked.dataset.notes, *asked.changes, *unused):
         print(note)
     for name, reason in asked.wanted.left_out.items():
         print(f"left out: {name}, {reason}")
@@ -38,12 +53,16 @@ def run(options: FeaturesCommand) -> int:
         tell(f"stopped: {error}; what is done stays done, the same command goes on")
         return 1
     if not options.prepare:
-        print(receipt(asked, options, outcome, time.perf_counter() - begun))
+        print(summary(asked, options, outcome, time.perf_counter() - begun))
     return 1 if outcome.failures else 0
 
 
 def extract(asked: Request, options: FeaturesCommand) -> Outcome:
-    """Bring the cache to what was asked for."""
+    """Compute and store what the cache lacks of a request.
+
+    options = FeaturesCommand(dataset="synth", features="mel")
+    outcome = extract(request(options), options)
+    """
     give_back_freed_memory()
     with ExitStack() as held:
         handle = held.enter_context(_admitted(asked, options))
@@ -51,12 +70,13 @@ def extract(asked: Request, options: FeaturesCommand) -> Outcome:
             for note in found.notes:
                 print(f"made again: {note}")
             if found.damaged.any():
-                print(f"{found.damaged.sum()} damaged maps are computed again: {_by_feature(asked, found)}")
+                damaged = f"{found.damaged.sum()} damaged feature maps"
+                print(f"{damaged} are computed again: {_by_feature(asked, found)}")
             refuse_full_disk(asked, found)
             work = bool(found.todo.any()) and not options.prepare
             if work:
-                engine = held.enter_context(engines.opened(options.engine, options.jobs, options.scheduler))
-                expected = cost(asked, found, engine)
+                backend = held.enter_context(open_backend(options.backend, options.jobs, options.scheduler))
+                expected = cost(asked, found, backend)
                 print(described(asked, found, expected), flush=True)
             files = _prepared(asked, held)
             refresh(asked.folder, asked.clips, asked.settings, asked.part)
@@ -64,7 +84,7 @@ def extract(asked: Request, options: FeaturesCommand) -> Outcome:
             print(
                 f"{len(files)} files for {len(asked.clips):,} clips are ready; PART=1/n and so on fill them"
             )
-        return _fill(asked, found, files, handle, engine, expected) if work else Outcome()
+        return _fill(asked, found, files, handle, backend, expected) if work else Outcome()
 
 
 def _admitted(asked: Request, options: FeaturesCommand) -> AbstractContextManager[Handle]:
@@ -77,14 +97,14 @@ def _admitted(asked: Request, options: FeaturesCommand) -> AbstractContextManage
 
 
 @contextmanager
-def _preparing(asked: Request, options: FeaturesCommand) -> Iterator[Survey]:
+def _preparing(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
     """What is there, and the right to make what is not.
 
     One run has it at a time, and only when nobody writes to a file that has to be made again.
     """
     while True:
         with lock(asked.folder, "preparing"):
-            found = survey(asked, trust=options.trust)
+            found = find_remaining(asked, check=not options.skip_checksums)
             make = [spec.stored for spec, wanted in zip(asked.specs, found.make) if wanted]
             others = {stored: who for stored in make if (who := written_to(asked.folder, stored))}
             if not others:
@@ -111,10 +131,10 @@ def _prepared(asked: Request, held: ExitStack) -> tuple[FeatureFile, ...]:
 
 def _fill(
     asked: Request,
-    found: Survey,
+    found: Remaining,
     files: tuple[FeatureFile, ...],
     handle: Handle,
-    engine: Engine,
+    backend: Backend,
     expected: Cost,
 ) -> Outcome:
     """Compute what is missing; the workers write it."""
@@ -125,7 +145,7 @@ def _fill(
     job = Job(variants, dataset.sample_rate, dataset.samples, files, handle)
     lengths, outcome = batch_lengths(len(found.clips), expected), Outcome()
     with progress(total=len(found.clips), label="features", unit="clips") as bar:
-        for one in engine(job, batches(asked, found.todo, found.clips, lengths)):
+        for one in backend(job, batches(asked, found.todo, found.clips, lengths)):
             outcome += one
             bar.update(one.clips)
     write_failures(asked.folder, asked.clips, found.clips, _named(asked, outcome))
@@ -135,8 +155,8 @@ def _fill(
 
 def _seconds_a_clip(asked: Request, outcome: Outcome) -> dict[str, float]:
     """Of every feature that was computed for a clip at least."""
-    told = zip(asked.specs, np.atleast_1d(outcome.computed), np.atleast_1d(outcome.seconds))
-    return {spec.stored: seconds / clips for spec, clips, seconds in told if clips}
+    columns = zip(asked.specs, np.atleast_1d(outcome.computed), np.atleast_1d(outcome.seconds))
+    return {spec.stored: seconds / clips for spec, clips, seconds in columns if clips}
 
 
 def _named(asked: Request, outcome: Outcome) -> list[tuple[int, str, str]]:
@@ -145,5 +165,61 @@ def _named(asked: Request, outcome: Outcome) -> list[tuple[int, str, str]]:
     return [(row, names[feature], reason) for row, feature, reason in sorted(outcome.failures)]
 
 
-def _by_feature(asked: Request, found: Survey) -> str:
+def _by_feature(asked: Request, found: Remaining) -> str:
     return ", ".join(f"{spec.stored} {count}" for spec, count in zip(asked.specs, found.damaged) if count)
+
+
+def summary(asked: Request, options: FeaturesCommand, outcome: Outcome, seconds: float) -> str:
+    """What a run did: speed, cost by feature, failures; the last line is the next command."""
+    if not outcome.clips:
+        lines = [f"{asked.dataset.name}: all {len(asked.specs)} features of {_part(asked)} are done"]
+    else:
+        lines = [_table(asked, outcome), _speed(asked, outcome, seconds), *_failed(asked, outcome)]
+    return "\n".join([*lines, f"next: {_next_command(asked, options)}"])
+
+
+def _part(asked: Request) -> str:
+    return f"{asked.part.stop - asked.part.start:,} clips"
+
+
+def _table(asked: Request, outcome: Outcome) -> str:
+    computed, taken = np.asarray(outcome.computed), np.asarray(outcome.seconds)
+    rows = [
+        (
+            spec.stored,
+            f"{computed[feature]:,}",
+            f"{1000 * taken[feature] / computed[feature]:.2f}",
+            f"{computed[feature] * spec.clip_bytes / 1e6:.1f}",
+        )
+        for feature, spec in enumerate(asked.specs)
+        if computed[feature]
+    ]
+    return text_table(rows, ("feature", "clips", "ms a clip", "megabytes"))
+
+
+def _speed(asked: Request, outcome: Outcome, seconds: float) -> str:
+    written = sum(count * spec.clip_bytes for count, spec in zip(np.asarray(outcome.computed), asked.specs))
+    speed = f"{outcome.clips / seconds:.1f} clips/s"
+    return (
+        f"{outcome.clips:,} clips in {duration(seconds)}: {speed}, {size(written)}; "
+        f"sharing intermediates saved {duration(outcome.seconds_saved)} of computing"
+    )
+
+
+def _failed(asked: Request, outcome: Outcome) -> list[str]:
+    if not outcome.failures:
+        return []
+    ids, clips = asked.clips["clip_id"].to_numpy(), {row for row, *_ in outcome.failures}
+    lines = [f"{len(clips)} clips could not be done ({asked.folder / FAILURES}):"]
+    for row, feature, reason in sorted(outcome.failures)[:SHOWN_FAILURES]:
+        named = "" if feature == WHOLE_CLIP else f" {asked.specs[feature].stored}:"
+        lines.append(f"  {ids[row]}:{named} {reason}")
+    more = len(outcome.failures) - SHOWN_FAILURES
+    return [*lines, f"  and {more} more"] if more > 0 else lines
+
+
+def _next_command(asked: Request, options: FeaturesCommand) -> str:
+    stored = [spec.stored for spec in asked.specs]
+    features = "+".join(name for name in ("mel", "mfcc", "chroma") if name in stored) or stored[0]
+    where = words(options, ("name", "data"))
+    return make_command("train", f"DATASET={options.dataset}", f"FEATURES={features}", *where)

@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 from features_cache.claims import Handle
 from features_cache.layout import FeatureFile
 from features_cache.writer import ClipWriter, StoredClip, to_stored
-from pipeline import alter, audio
+from pipeline import audio
 from pipeline.clip import Clip
 from pipeline.features import Variant
 
@@ -34,7 +34,7 @@ class Batch:
     todo: NDArray[np.bool_]  # (B, F)
     fingerprints: NDArray[np.uint64]  # (B, F)
 
-    def halves(self) -> tuple["Batch", "Batch"]:
+    def split(self) -> tuple["Batch", "Batch"]:
         """The same clips in two batches."""
         middle = len(self.rows) // 2
         columns = [getattr(self, column.name) for column in dataclasses.fields(self)]
@@ -69,7 +69,7 @@ class Job:
     samples: int
     files: tuple[FeatureFile, ...] = ()
     handle: Handle | None = None
-    """Without one nothing is written: a rehearsal that tells what a batch costs."""
+    """Without one nothing is written: a rehearsal that measures what a batch costs."""
 
     def __call__(self, batch: Batch) -> Outcome:
         count, spent = len(self.variants), 0.0
@@ -92,6 +92,8 @@ class Job:
         try:
             y = audio.load(path, self.sample_rate, self.samples)
             if batch.alterations[place]:
+                from pipeline import alter
+
                 y = alter.apply(y, self.sample_rate, batch.alterations[place])
             if version(path) != batch.versions[place]:
                 raise audio.AudioError("it changed while it was read; run again")
@@ -128,7 +130,7 @@ def _pools(modules: int) -> ThreadpoolController:
 
 
 def lost(batch: Batch, reason: str) -> Outcome:
-    """The outcome of a batch that nobody lived to tell of."""
+    """The outcome of a batch whose worker died."""
     return Outcome(len(batch.rows), [(row, WHOLE_CLIP, reason) for row in batch.rows.tolist()])
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from commandline import text_table
 from features_cache.names import Channel, parse_channel
 from pipeline.cards import described
-from pipeline.features import REGISTRY, Clip, Impossible, Variant, resolve
-from pipeline.memory import keep_freed_memory
+from pipeline.features import FEATURES, Clip, Impossible, Variant, resolve
 from pipeline.options import ListCommand
+from pipeline.pool import keep_freed_memory
 
 STORED_BYTES = 2  # a value, as float16
 REPEATS = 3
@@ -47,7 +47,7 @@ def table(sample_rate: int, seconds: float) -> str:
     possible: dict[Variant, tuple[int, int]] = {}
     lines: list[tuple[object, ...]] = []
     remarks: list[str] = []
-    for name in REGISTRY:
+    for name in FEATURES:
         variant = resolve(Channel(name))
         try:
             possible[variant] = variant.shape(sample_rate, samples)

@@ -1,11 +1,11 @@
-"""What the pipeline's commands can be told. The command line is made from these dataclasses."""
+"""Options of the pipeline's commands. The command line is made from these dataclasses."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from tyro.conf import Positional
 
-from commandline import DatasetOptions
+from commandline import Aliases, DatasetOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class ExtractOptions(SourceOptions):
     copies: int | None = None
     """altered copies of each clip; 0 removes them, not given keeps those that are there"""
     alter: str = "pitch,stretch,noise,gain,shift"
-    """kinds of alteration for copies"""
+    """alterations of the copies, each drawn in turn"""
     dtype: Literal["float16", "float32"] = "float16"
     """of the stored values"""
     jobs: int | None = None
@@ -52,11 +52,11 @@ class FeaturesCommand(ExtractOptions):
     """3/16: only the third sixteenth of the clips, beside other parts"""
     prepare: bool = False
     """only create the files, so that parts can fill them side by side"""
-    trust: bool = False
-    """do not read what is done to look for damage; for caches that are larger than patience"""
+    skip_checksums: Annotated[bool, Aliases("trust")] = False
+    """do not read what is done to look for damage; for caches that take long to read"""
     wait: bool = False
     """wait for another run over the same features instead of being refused"""
-    engine: Literal["processes", "dask"] = "processes"
+    backend: Annotated[Literal["processes", "dask"], Aliases("engine")] = "processes"
     """worker processes of this machine, or a Dask cluster"""
     scheduler: str | None = None
     """address of the Dask scheduler, tcp://host:port"""

@@ -40,14 +40,14 @@ Odd = Annotated[int, Within(3, 255, "odd")]
 Hertz = Annotated[float, Within(0, 96000)]
 Positive = Annotated[float, Within(1e-12, 1e6)]
 Unit = Annotated[float, Within(0, 1)]
-Part = Annotated[float, Within(0.001, 0.5)]
-Most = Annotated[float, Within(0.01, 0.99)]
+Quantile = Annotated[float, Within(0.001, 0.5)]
+Fraction = Annotated[float, Within(0.01, 0.99)]
 Degree = Annotated[int, Within(1, 8)]
 
 
 @dataclass(frozen=True)
 class Framing:
-    """How a sound is cut into windowed frames (`librosa.stft`)."""
+    """How a clip is cut into windowed frames (`librosa.stft`)."""
 
     n_fft: EvenSamples = 2048
     hop_length: Samples = 512

@@ -1,4 +1,4 @@
-"""What a run of `features` has before it: which clips, what is there already, what the rest will cost."""
+"""What a run of `features` will do: what the cache has already, what remains, what that will cost."""
 
 import itertools
 import shutil
@@ -15,10 +15,9 @@ from features_cache.layout import FeatureSpec
 from features_cache.names import LARGE, parse_channel
 from features_cache.state import fingerprints
 from features_cache.writer import stored_clips
-from pipeline import engine as engines
-from pipeline.engine import Engine
 from pipeline.job import Batch, Job, Outcome
 from pipeline.options import ExtractOptions
+from pipeline.pool import Backend, open_backend
 from pipeline.request import Request, request
 
 MEASURED_CLIPS = 2
@@ -29,13 +28,13 @@ RESERVE = 5e6  # bytes of a disk that are left free, for the index and what the 
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What is there already."""
+class Remaining:
+    """What the cache lacks of N clips and F features."""
 
     todo: NDArray[np.bool_]  # (N, F), False outside the part
     damaged: NDArray[np.int64]  # (F,) clips
     make: NDArray[np.bool_]  # (F,) files that have to be made
-    notes: tuple[str, ...]  # why a file that is there is no use
+    notes: tuple[str, ...]  # why a file that is there cannot be used
 
     @property
     def clips(self) -> NDArray[np.intp]:
@@ -43,20 +42,20 @@ class Survey:
         return np.flatnonzero(self.todo.any(axis=1))
 
 
-def survey(asked: Request, *, trust: bool = False) -> Survey:
-    """Match every wanted feature with its file; without `trust` the bytes of done clips are read as well."""
+def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
+    """Match every wanted feature with its file; with `check` the CRC of done clips is compared as well."""
 
-    def look(spec: FeatureSpec) -> tuple[NDArray[np.bool_], int, bool, str]:
-        found = stored_clips(asked.folder, spec, asked.ids, asked.keys, None if trust else asked.part)
+    def match(spec: FeatureSpec) -> tuple[NDArray[np.bool_], int, bool, str]:
+        found = stored_clips(asked.folder, spec, asked.ids, asked.keys, asked.part if check else None)
         return ~found.done, int(found.damaged.sum()), not found.fits, found.note
 
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC lets go of the interpreter
-        found = list(threads.map(look, asked.specs))
+        found = list(threads.map(match, asked.specs))
     todo = np.zeros((len(asked.ids), len(found)), bool)
     for feature, (missing, *_) in enumerate(found):
         todo[asked.part, feature] = missing[asked.part]
     _, damaged, make, notes = zip(*found)
-    return Survey(
+    return Remaining(
         todo, np.array(damaged), np.array(make), tuple(dict.fromkeys(note for note in notes if note))
     )
 
@@ -103,8 +102,8 @@ class Cost:
         return (self.seconds.sum() + self.seconds_around) / self.clips if self.clips else 0.0
 
 
-def cost(asked: Request, found: Survey, engine: Engine) -> Cost:
-    """Seconds from a few real clips, computed in the engine's processes and not kept; bytes exactly."""
+def cost(asked: Request, found: Remaining, backend: Backend) -> Cost:
+    """Seconds from a few real clips, computed in the backend's processes and not kept; bytes exactly."""
     rows = found.clips
     counts = found.todo.sum(axis=0)
     sizes = np.array([len(asked.clips) * spec.clip_bytes for spec in asked.specs]) * found.make
@@ -112,9 +111,9 @@ def cost(asked: Request, found: Survey, engine: Engine) -> Cost:
     chosen = rows[np.linspace(0, len(rows) - 1, 1 + MEASURED_CLIPS).astype(int)]
     all_lacking = np.broadcast_to(counts > 0, found.todo.shape)
     first, *others = batches(asked, all_lacking, chosen, itertools.repeat(1))
-    for _ in engine(rehearsal, [first] * engine.processes):
+    for _ in backend(rehearsal, [first] * backend.processes):
         pass  # compiles and warms up
-    taken = sum(engine(rehearsal, others), Outcome())
+    taken = sum(backend(rehearsal, others), Outcome())
     done = np.maximum(taken.computed, 1)
     return Cost(
         clips=len(rows),
@@ -122,7 +121,7 @@ def cost(asked: Request, found: Survey, engine: Engine) -> Cost:
         seconds_around=taken.seconds_around / taken.clips * len(rows),
         bytes=sizes,
         measured=bool(np.any(taken.computed)),
-        jobs=engine.processes,
+        jobs=backend.processes,
     )
 
 
@@ -139,13 +138,13 @@ def batch_lengths(clips: int, expected: Cost) -> Iterator[int]:
         clips -= length
 
 
-def described(asked: Request, found: Survey, expected: Cost) -> str:
+def described(asked: Request, found: Remaining, expected: Cost) -> str:
     """What the run will cost, and how to spend less."""
     names = [spec.stored for spec in asked.specs]
     large = np.array([parse_channel(name).name in LARGE for name in names])
     maps = len(names) * (asked.part.stop - asked.part.start)
     what = f"{asked.dataset.name}: {len(asked.clips):,} clips, {len(names)} features; "
-    lines = [f"{what}{int(found.todo.sum()):,} of {maps:,} maps to compute"]
+    lines = [f"{what}{int(found.todo.sum()):,} of {maps:,} feature maps to compute"]
     lines.append(f"  about {_spent(expected, slice(None))}")
     if expected.bytes.any():
         order = np.argsort(expected.bytes)[::-1][:3]
@@ -167,7 +166,7 @@ def _spent(expected: Cost, features: slice | NDArray[np.bool_]) -> str:
     )
 
 
-def refuse_full_disk(asked: Request, found: Survey) -> None:
+def refuse_full_disk(asked: Request, found: Remaining) -> None:
     """RequestError where the files that have to be made will not fit."""
     making = [spec for spec, make in zip(asked.specs, found.make) if make]
     sizes = [len(asked.clips) * spec.clip_bytes for spec in making]
@@ -198,15 +197,15 @@ def _file_size_limit() -> float:
 def run(options: ExtractOptions) -> int:
     """The command `plan`: seconds and megabytes by feature, what would be computed; nothing is written."""
     asked = request(options)
-    found = survey(asked)
+    found = find_remaining(asked)
     left_out = [f"left out: {name}, {reason}" for name, reason in asked.wanted.left_out.items()]
     for line in (*asked.dataset.notes, *asked.changes, *found.notes, *left_out):
         print(line)
     if not found.todo.any():
         print(f"{asked.dataset.name}: all {len(asked.specs)} features of {len(asked.clips):,} clips are done")
         return 0
-    with engines.opened("processes", options.jobs, None) as engine:
-        expected = cost(asked, found, engine)
+    with open_backend("processes", options.jobs, None) as backend:
+        expected = cost(asked, found, backend)
     rows = [
         (
             spec.stored,

@@ -12,9 +12,11 @@ import librosa
 import numpy as np
 from librosa.feature import melspectrogram
 
+from commandline import Registry
+
 Definition = Callable[..., np.ndarray]  # (y, sr, **parameters) -> (rows, frames), or (frames,) for one row
 
-DEFINITIONS: dict[str, Definition] = {}
+DEFINITIONS: Registry[Definition] = Registry("definition")
 
 RELATIVE_TOLERANCE = 1e-4  # of s, the largest |value| that a row takes on the clips compared
 SMALLEST_SCALE = 1e-3  # s is at least this part of the feature's largest |value|
@@ -25,10 +27,16 @@ BY_ESTIMATE = dict.fromkeys(  # of a tuning or a tempo: the part of all clips th
 
 
 def compute(name: str, y: np.ndarray, sample_rate: int, **parameters: Any) -> np.ndarray:
-    """(rows, frames) of the feature `name` of the sound `y`, by plain librosa."""
+    """(rows, frames) of the feature `name`, by plain librosa.
+
+    y            (samples,) float32, mono; sample_rate: Hz
+    parameters   of the librosa call, where they differ from the feature's defaults
+
+        compute("mel", y, 44100, n_mels=64)  # (64, 431)
+    """
     given = {key: value for key, value in parameters.items() if value is not None}
     with warnings.catch_warnings():
-        # Very short sounds, silence and many narrow bands are legal here; librosa remarks on each.
+        # Very short clips, silence and many narrow bands are legal here; librosa remarks on each.
         warnings.simplefilter("ignore")
         return np.atleast_2d(DEFINITIONS[name](y, sample_rate, **given))
 
@@ -100,171 +108,165 @@ def _excess(ours: np.ndarray, theirs: np.ndarray, allowed: np.ndarray, stored: A
     return np.divide(difference, allowed, out=np.where(difference > 0, np.inf, 0.0), where=allowed > 0)
 
 
-def definition(function: Definition) -> Definition:
-    """Enter the decorated function as the definition of the feature of its name."""
-    DEFINITIONS[function.__name__] = function
-    return function
-
-
 def hpss_mel(
     y: np.ndarray, sr: int, *, kernel_size: int = 31, n_mels: int = 128, **more: Any
 ) -> tuple[Any, Any]:
-    """Both halves of the separation from one call of hpss: the definitions of harmonic and percussive."""
+    """Both parts of the separation from one call of hpss: the definitions of harmonic and percussive."""
     bands = {key: more.pop(key) for key in ("fmin", "fmax") if key in more}
-    halves = librosa.decompose.hpss(np.abs(librosa.stft(y=y, **more)), kernel_size=kernel_size)
+    separated = librosa.decompose.hpss(np.abs(librosa.stft(y=y, **more)), kernel_size=kernel_size)
     harmonic, percussive = (
-        librosa.power_to_db(melspectrogram(S=half**2, sr=sr, n_mels=n_mels, **bands)) for half in halves
+        librosa.power_to_db(melspectrogram(S=part**2, sr=sr, n_mels=n_mels, **bands)) for part in separated
     )
     return harmonic, percussive
 
 
-@definition
+@DEFINITIONS.register()
 def waveform(y: np.ndarray, sr: int) -> np.ndarray:
     return y
 
 
-@definition
+@DEFINITIONS.register()
 def stft(y: np.ndarray, sr: int, **framing: Any) -> np.ndarray:
     return librosa.amplitude_to_db(np.abs(librosa.stft(y=y, **framing)))
 
 
-@definition
+@DEFINITIONS.register()
 def mel(y: np.ndarray, sr: int, *, n_mels: int = 128, **more: Any) -> np.ndarray:
     return librosa.power_to_db(melspectrogram(y=y, sr=sr, n_mels=n_mels, **more))
 
 
-@definition
+@DEFINITIONS.register()
 def mel_delta(y: np.ndarray, sr: int, *, width: int = 9, **more: Any) -> np.ndarray:
     return librosa.feature.delta(mel(y, sr, **more), width=width)
 
 
-@definition
+@DEFINITIONS.register()
 def mfcc(y: np.ndarray, sr: int, *, n_mfcc: int = 40, **more: Any) -> np.ndarray:
     return librosa.feature.mfcc(y=y, sr=sr, n_mfcc=n_mfcc, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def mfcc_delta(y: np.ndarray, sr: int, *, width: int = 9, **more: Any) -> np.ndarray:
     return librosa.feature.delta(mfcc(y, sr, **more), width=width)
 
 
-@definition
+@DEFINITIONS.register()
 def mfcc_delta2(y: np.ndarray, sr: int, *, width: int = 9, **more: Any) -> np.ndarray:
     return librosa.feature.delta(mfcc(y, sr, **more), width=width, order=2)
 
 
-@definition
+@DEFINITIONS.register()
 def pcen(y: np.ndarray, sr: int, *, hop_length: int = 512, **more: Any) -> np.ndarray:
     gains = {key: more.pop(key) for key in ("gain", "bias", "power", "time_constant", "eps") if key in more}
     magnitude = melspectrogram(y=y, sr=sr, power=1, hop_length=hop_length, **more)
     return librosa.pcen(magnitude * 2**31, sr=sr, hop_length=hop_length, **gains)
 
 
-@definition
+@DEFINITIONS.register()
 def harmonic(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return hpss_mel(y, sr, **more)[0]
 
 
-@definition
+@DEFINITIONS.register()
 def percussive(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return hpss_mel(y, sr, **more)[1]
 
 
-@definition
+@DEFINITIONS.register()
 def cqt(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.amplitude_to_db(np.abs(librosa.cqt(y=y, sr=sr, **more)))
 
 
-@definition
+@DEFINITIONS.register()
 def vqt(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.amplitude_to_db(np.abs(librosa.vqt(y=y, sr=sr, **more)))
 
 
-@definition
+@DEFINITIONS.register()
 def chroma(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.chroma_stft(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def chroma_cqt(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.chroma_cqt(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def chroma_cens(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.chroma_cens(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def chroma_vqt(y: np.ndarray, sr: int, *, intervals: str = "ji5", **more: Any) -> np.ndarray:
     return librosa.feature.chroma_vqt(y=y, sr=sr, intervals=intervals, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def tonnetz(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.tonnetz(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def contrast(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.spectral_contrast(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def centroid(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.spectral_centroid(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def bandwidth(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.spectral_bandwidth(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def rolloff(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.spectral_rolloff(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def flatness(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.spectral_flatness(y=y, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def poly(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.poly_features(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def rms(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.rms(y=y, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def zcr(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.zero_crossing_rate(y=y, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def onset(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.onset.onset_strength(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def tempogram(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.tempogram(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def fourier_tempogram(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return np.abs(librosa.feature.fourier_tempogram(y=y, sr=sr, **more))
 
 
-@definition
+@DEFINITIONS.register()
 def tempogram_ratio(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
     return librosa.feature.tempogram_ratio(y=y, sr=sr, **more)
 
 
-@definition
+@DEFINITIONS.register()
 def yin(y: np.ndarray, sr: int, *, fmin: float = 65, fmax: float = 2093, **more: Any) -> np.ndarray:
     return librosa.yin(y=y, sr=sr, fmin=fmin, fmax=fmax, **more)

@@ -1,27 +1,161 @@
 """What a run was asked for: clips with their sources, features with their files, and which part of it."""
 
-from dataclasses import dataclass
-from functools import cached_property
+import functools
+import hashlib
+import importlib.metadata
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError
-from features_cache import cache_folder
+from commandline import RequestError, progress
+from features_cache import cache_folder, parse_list
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_index, stored_ids
 from features_cache.layout import FeatureSpec
 from features_cache.state import clip_keys
-from features_cache.table import CLIP_COLUMNS, with_sources
-from pipeline.changes import changes
+from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
 from pipeline.datasets import Dataset
-from pipeline.datasets.copies import kept_copies
-from pipeline.datasets.source import load_for
+from pipeline.datasets.load import load_for
+from pipeline.features import FEATURES, Impossible, Variant, resolve
+from pipeline.job import version
 from pipeline.options import ExtractOptions
-from pipeline.sources import hashed
-from pipeline.specs import Wanted, spec_of, wanted
+
+LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
+LARGEST_FLOAT16 = 65504
+THREADS = 8  # for waiting on the disk; hashing itself lets go of the interpreter
+AT_ONCE = 4096  # files: what waits for its turn is a kilobyte each
+VERSION = np.dtype((np.int64, 2))  # size, time in ns
+LABELS = ("label", "category", "fold", "group")
+
+
+@dataclass
+class Wanted:
+    """The features of a run, in the order that they were asked for."""
+
+    variants: dict[str, Variant] = field(default_factory=dict)  # by stored name
+    left_out: dict[str, str] = field(default_factory=dict)  # stored name -> why it cannot exist here
+
+
+def wanted(features: str, dataset: Dataset) -> Wanted:
+    """Every variant that occurs in the list.
+
+    One that cannot exist at this rate or duration is left out of `all` and `small`; named, RequestError.
+    """
+    found = Wanted()
+    for word in features.split():
+        for channel in (one for channels in parse_list(word, list(FEATURES)) for one in channels):
+            variant = resolve(channel)
+            try:
+                rows, _ = variant.shape(dataset.sample_rate, dataset.samples)
+            except Impossible as reason:
+                if word not in ("all", "small"):
+                    raise RequestError(f"{variant.stored} cannot exist here: {reason}") from None
+                found.left_out[variant.stored] = str(reason)
+                continue
+            if channel.rows and channel.rows[1] >= rows:
+                raise RequestError(f"{channel}: {variant.stored} has rows 0 to {rows - 1}")
+            found.variants[variant.stored] = variant
+    if not found.variants:
+        parse_list(features)  # an empty list has its own message
+        raise RequestError(f"no feature can exist at {dataset.sample_rate} Hz and {dataset.duration:g} s")
+    return found
+
+
+def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
+    """What the feature's file says of itself."""
+    if variant.units == "Hz" and dataset.sample_rate / 2 > LARGEST_FLOAT16:
+        dtype = "float32"  # a frequency up to half the rate would overflow
+    return FeatureSpec(
+        stored=variant.stored,
+        feature=variant.name,
+        parameters=variant.parameters,
+        code_version=variant.version,
+        units=variant.units,
+        row_axis=variant.row_axis(dataset.sample_rate),
+        row_unit=variant.row_unit,
+        frame_axis=variant.frame_axis(dataset.sample_rate, dataset.samples),
+        sample_rate=dataset.sample_rate,
+        samples=dataset.samples,
+        hop_length=int(variant.parameters.get("hop_length") or 0),
+        dtype=dtype,
+        libraries=libraries(),
+    )
+
+
+@functools.cache
+def libraries() -> str:
+    """Names and versions of what computes features."""
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+
+
+def with_hashes(clips: pd.DataFrame, rows: slice) -> pd.DataFrame:
+    """The clips with source_size, source_time_ns and source_hash brought up to date in `rows`.
+
+    A file that is gone keeps what was known of it: features that were made from it stay done.
+    """
+    columns = {name: clips[name].to_numpy(copy=True) for name in SOURCE_COLUMNS}
+    sizes, times, hashes = (column[rows] for column in columns.values())  # views
+    file_of, files = pd.factorize(clips["path"].to_numpy()[rows])  # copies share their original's
+    now = np.fromiter((version(Path(one)) if one else (0, 0) for one in files), VERSION, len(files))[file_of]
+    there = now.any(axis=1)
+    changed = there & ~((now[:, 0] == sizes) & (now[:, 1] == times) & (hashes != ""))
+    sizes[there], times[there] = now[there].T
+    again = np.unique(file_of[changed])
+    found = np.empty(len(files), object)
+    found[again] = list(progress(_hashes(files[again]), total=len(again), label="hashing", unit="files"))
+    hashes[changed] = found[file_of[changed]]
+    return clips.assign(**columns)
+
+
+def _hashes(files: NDArray[np.object_]) -> Iterator[str]:
+    with ThreadPoolExecutor(THREADS) as threads:
+        for start in range(0, len(files), AT_ONCE):
+            yield from threads.map(content_hash, files[start : start + AT_ONCE])
+
+
+def content_hash(path: str) -> str:
+    """32 hexadecimal digits; '' for what cannot be read, which decoding will give a reason for."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        return ""
+
+
+def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> tuple[str, ...]:
+    """`clips new: 10, are computed`, `clips in another order: …`; of audio only what changed in `part`."""
+    rows = rows_of(now["clip_id"].to_numpy(), before["clip_id"].to_numpy())
+    both, mine = rows >= 0, np.zeros(len(now), bool)
+    mine[part] = True
+    rows = rows[both]
+
+    def differs(column: str) -> NDArray[np.bool_]:
+        return before[column].to_numpy()[rows] != now[column].to_numpy()[both]
+
+    known = (before["source_hash"].to_numpy()[rows] != "") & mine[both]
+    edited = known & differs("source_hash")
+    touched = known & ~edited & differs("source_time_ns")
+    relabelled = np.any([differs(column) for column in LABELS], axis=0)
+    moved = (np.diff(rows) < 0).any()
+    lines = (
+        _line(len(now) - len(rows), "new", "are computed"),
+        _line(len(before) - len(rows), "removed", "leave the files of the features that are asked for"),
+        _line(int(edited.sum()), "changed in their audio", "are computed again"),
+        _line(int(touched.sum()), "written again with the same content", "stay done"),
+        _line(int(relabelled.sum()), "labelled or folded differently", "need no computing"),
+    )
+    return tuple(
+        one for one in (*lines, "clips in another order: feature maps are copied" if moved else "") if one
+    )
+
+
+def _line(count: int, what: str, consequence: str) -> str:
+    return f"clips {what}: {count:,}, {consequence}" if count else ""
 
 
 @dataclass(frozen=True)
@@ -36,12 +170,12 @@ class Request:
     specs: tuple[FeatureSpec, ...]  # F
     changes: tuple[str, ...] = ()  # since the cache's last run, in a line each
 
-    @cached_property
+    @functools.cached_property
     def ids(self) -> NDArray[np.bytes_]:
         """(N,) clip ids as they stand in a file."""
         return stored_ids(self.clips)
 
-    @cached_property
+    @functools.cached_property
     def keys(self) -> NDArray[np.uint64]:
         """(N,) of which fingerprints are made."""
         return clip_keys(self.clips)
@@ -74,10 +208,25 @@ def of_dataset(dataset: Dataset, folder: Path, options: ExtractOptions, part: st
         raise RequestError(f"{folder} has no audio to compute features from; it is used as it is")
     asked = wanted(options.features, dataset)
     rows = part_of(part, len(table))
-    clips = hashed(with_sources(table, before), rows)
+    clips = with_hashes(with_sources(table, before), rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in asked.variants.values())
-    changed = () if before is None else changes(before, clips, rows)
+    changed = () if before is None else describe_changes(before, clips, rows)
     return Request(dataset, folder, clips, rows, asked, specs, changed)
+
+
+def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
+    """The originals of `table` followed by the copies in `cached` whose original is still among them.
+
+    Path, label, category, fold and group are those that the original has now.
+    """
+    copies = cached[(cached["copy_of"] != "") & cached["copy_of"].isin(set(table["clip_id"]))]
+    if not len(copies):
+        return table
+    now = table.set_index("clip_id").loc[copies["copy_of"]]
+    refreshed = copies.assign(
+        **{column: now[column].to_numpy() for column in ("path", "label", "category", "fold", "group")}
+    )
+    return pd.concat([table, refreshed], ignore_index=True)
 
 
 def part_of(part: str | None, count: int) -> slice:
@@ -95,7 +244,7 @@ def _known(folder: Path, dataset: Dataset) -> pd.DataFrame | None:
     try:
         before, settings = read_index(folder)
     except (FileNotFoundError, DamagedFile):
-        return None  # a damaged index is made again; hashing tells what still holds
+        return None  # a damaged index is made again; hashing shows what is up to date
     if settings["source"] != dataset.source:
         raise RequestError(
             f"{folder} holds features of {settings['source']}, not of {dataset.source}; "

@@ -1,4 +1,4 @@
-"""A small dataset that the project makes itself: ten kinds of sound, in five pairs.
+"""A small dataset that the project makes itself: ten classes of sound, in five pairs.
 
     pitch         chimes_in_c     chimes_in_f_sharp   the same bells, from scales that share no pitch class
     rhythm        steady_beat     galloping_beat      as many beats a second, even or short-short-long
@@ -7,37 +7,42 @@
     envelope      knocks          swells              bursts that begin at once and fade, or run backwards
 
 Each pair differs in one property, and different features see it: chroma the first, tempograms the second,
-the spectrum's shape the next two, and the last only a picture over time, since both kinds have the same
+the spectrum's shape the next two, and the last only a picture over time, since both classes have the same
 average spectrum. Everything else (register, tempo, room, background, level) is drawn for every source
 recording; a source gives several takes and lies in one fold.
 
 Samples are (n,) float64 at SAMPLE_RATE; every function draws from the generator that it is given.
 """
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
+import soundfile
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-Samples = NDArray[np.float64]
+from commandline import Registry, progress
+from pipeline.datasets.download import one_at_a_time, staged
 
+Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz
 SECONDS = 5.0
-FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of a kind in a fold; clips of a source
+FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of a class in a fold; clips of a source
 SEED = 0
 FIRST_SOURCE = 1000  # source numbers begin here; raised when the sounds change, so that files get new names
-
 C_SCALE, F_SHARP_SCALE = (0, 2, 4, 7, 9), (6, 8, 10, 1, 3)  # pentatonic, semitones above C
 C4 = 261.63  # Hz
+CLASSES: Registry[Callable[..., Samples]] = Registry("synthetic class")  # (source, rng) -> a take, dry
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceRecording:
     """What all takes of one source recording share."""
 
     pitch: float  # Hz, its lowest tone
@@ -50,25 +55,9 @@ class Source:
     snr: float  # dB, of the sound over that noise
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A class: what a take of it sounds like, before room and background."""
-
-    category: str
-    sound: Callable[[Source, np.random.Generator], Samples]
-
-
-KINDS: dict[str, Kind] = {}
-
-
-def kind(name: str, category: str, **chosen: object) -> Callable[..., Callable[..., Samples]]:
-    """Register a sound under a class's name, some of its parameters chosen."""
-
-    def register(sound: Callable[..., Samples]) -> Callable[..., Samples]:
-        KINDS[name] = Kind(category, lambda source, rng: sound(source, rng, **chosen))
-        return sound
-
-    return register
+def sound_class(name: str, **chosen: object) -> Callable[[Callable[..., Samples]], Callable[..., Samples]]:
+    """Decorator: register a sound under a class's name, some of its parameters chosen."""
+    return CLASSES.register(name, entry=lambda sound: lambda source, rng: sound(source, rng, **chosen))
 
 
 # Building blocks
@@ -95,7 +84,7 @@ def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samp
     return noise / noise.std()
 
 
-def burst(source: Source, rng: np.random.Generator, decay: float) -> Samples:
+def burst(source: SourceRecording, rng: np.random.Generator, decay: float) -> Samples:
     """Noise around the source's centre that begins at once and fades."""
     size = next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
     octaves = np.log2(np.maximum(rfftfreq(size, 1 / SAMPLE_RATE), 1) / source.centre)
@@ -113,12 +102,12 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
     return clip
 
 
-# The ten kinds
+# The ten classes
 
 
-@kind("chimes_in_c", "pitch", scale=C_SCALE)
-@kind("chimes_in_f_sharp", "pitch", scale=F_SHARP_SCALE)
-def chimes(source: Source, rng: np.random.Generator, scale: Sequence[int]) -> Samples:
+@sound_class("chimes_in_c", scale=C_SCALE)
+@sound_class("chimes_in_f_sharp", scale=F_SHARP_SCALE)
+def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[int]) -> Samples:
     """A dozen struck tones from a scale, in any of two octaves."""
     time = seconds(1.5)
     fade = np.exp(-time / (2 * source.decay))
@@ -130,18 +119,18 @@ def chimes(source: Source, rng: np.random.Generator, scale: Sequence[int]) -> Sa
     return scene(events)
 
 
-@kind("steady_beat", "rhythm", pattern=(1, 1, 1))
-@kind("galloping_beat", "rhythm", pattern=(0.6, 0.6, 1.8))
-def beat(source: Source, rng: np.random.Generator, pattern: Sequence[float]) -> Samples:
+@sound_class("steady_beat", pattern=(1, 1, 1))
+@sound_class("galloping_beat", pattern=(0.6, 0.6, 1.8))
+def beat(source: SourceRecording, rng: np.random.Generator, pattern: Sequence[float]) -> Samples:
     """Short bursts at intervals that repeat a pattern, slightly off the beat."""
     times = source.beat * (np.cumsum(np.tile(pattern, 20)) + rng.uniform(-3, 0))
     times += rng.normal(0, 0.008, size=len(times))
     return scene([(time, burst(source, rng, 0.03)) for time in times if 0 <= time < SECONDS])
 
 
-@kind("hollow_drone", "timbre", partials=range(1, 40, 2))
-@kind("bright_drone", "timbre", partials=range(1, 40))
-def drone(source: Source, rng: np.random.Generator, partials: Sequence[int]) -> Samples:
+@sound_class("hollow_drone", partials=range(1, 40, 2))
+@sound_class("bright_drone", partials=range(1, 40))
+def drone(source: SourceRecording, rng: np.random.Generator, partials: Sequence[int]) -> Samples:
     """Four long tones, one after another, at any pitch."""
     time = seconds(SECONDS / 4)
     attack = np.minimum(1, np.minimum(time, time[::-1]) / 0.1)
@@ -149,35 +138,32 @@ def drone(source: Source, rng: np.random.Generator, partials: Sequence[int]) -> 
     return np.concatenate([attack * tone(pitch, partials, source.rolloff, time) for pitch in pitches])
 
 
-@kind("hiss", "noise colour", slope=-2.0)
-@kind("rumble", "noise colour", slope=-5.0)
-def noise(source: Source, rng: np.random.Generator, slope: float) -> Samples:
-    """Steady noise; its slope varies by some decibels around that of its kind."""
+@sound_class("hiss", slope=-2.0)
+@sound_class("rumble", slope=-5.0)
+def noise(source: SourceRecording, rng: np.random.Generator, slope: float) -> Samples:
+    """Steady noise; its slope varies by some decibels around that of its class."""
     return coloured_noise(rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1.5, 1.5))
 
 
-@kind("knocks", "envelope", backwards=False)
-@kind("swells", "envelope", backwards=True)
-def events(source: Source, rng: np.random.Generator, backwards: bool) -> Samples:
+@sound_class("knocks", backwards=False)
+@sound_class("swells", backwards=True)
+def events(source: SourceRecording, rng: np.random.Generator, backwards: bool) -> Samples:
     """Half a dozen long bursts at any time, forwards or backwards."""
     bursts = [(time, burst(source, rng, source.decay)) for time in rng.uniform(0, SECONDS - 0.5, size=6)]
     return scene(bursts)[::-1] if backwards else scene(bursts)
 
 
-CATEGORIES = {name: kind.category for name, kind in KINDS.items()}
+# From a class to a dataset
 
 
-# From a kind to a dataset
-
-
-def draw_source(rng: np.random.Generator) -> Source:
+def draw_source(rng: np.random.Generator) -> SourceRecording:
     """A source recording's own register, tempo, room and background."""
     reverberation = rng.uniform(0.05, 0.3)
     time = seconds(4 * reverberation)
     room = rng.standard_normal(len(time)) * np.exp(-time / reverberation)
     room *= rng.uniform(0.1, 0.7) / np.linalg.norm(room)
     room[0] = 1  # the direct sound
-    return Source(
+    return SourceRecording(
         pitch=rng.uniform(80, 250),
         rolloff=rng.uniform(0.6, 1.4),
         beat=rng.uniform(0.25, 0.5),
@@ -189,7 +175,7 @@ def draw_source(rng: np.random.Generator) -> Source:
     )
 
 
-def take(sound: Callable[..., Samples], source: Source, rng: np.random.Generator) -> Samples:
+def take(sound: Callable[..., Samples], source: SourceRecording, rng: np.random.Generator) -> Samples:
     """One clip: the sound in its room, over its background, at any level short of clipping."""
     dry = sound(source, rng)
     wet = scipy.signal.fftconvolve(dry, source.room)[: len(dry)]
@@ -201,7 +187,7 @@ def take(sound: Callable[..., Samples], source: Source, rng: np.random.Generator
 def table() -> pd.DataFrame:
     """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`."""
     rows = []
-    for target, name in enumerate(KINDS):
+    for target, name in enumerate(CLASSES):
         for number in range(FOLDS * SOURCES):
             fold, source = 1 + number % FOLDS, FIRST_SOURCE + target * FOLDS * SOURCES + number
             for letter in "ABCDEFGH"[:TAKES]:
@@ -215,4 +201,34 @@ def clip(row: Any, seed: int = SEED) -> Samples:
     """The sound of one row of the table; it depends on nothing but the row and the seed."""
     source = draw_source(np.random.default_rng([seed, row.src_file]))
     rng = np.random.default_rng([seed, row.src_file, ord(row.take)])
-    return take(KINDS[row.category].sound, source, rng)
+    return take(CLASSES[row.category], source, rng)
+
+
+def make(folder: Path) -> Path:
+    """Write audio/ and meta/synth.csv into `folder` unless they are there; whole or not at all."""
+    rows = table()
+    listed = rows.to_csv(index=False)
+    with one_at_a_time(folder):
+        if _is_complete(folder, listed, rows["filename"].tolist()):
+            return folder
+        with staged(folder, ("audio", "meta")) as stage:
+            for part in ("audio", "meta"):
+                (stage / part).mkdir()
+            (stage / "meta" / "synth.csv").write_text(listed)
+            for row in progress(rows.itertuples(), total=len(rows), label="synthesise", unit="clips"):
+                (stage / "audio" / row.filename).write_bytes(wav(clip(row)))
+    return folder
+
+
+def wav(samples: Samples) -> bytes:
+    """A file of 16 bits; written by the system in one piece, since libsndfile passes over a full disk."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    return file.getvalue()
+
+
+def _is_complete(folder: Path, listed: str, names: list[str]) -> bool:
+    meta = folder / "meta" / "synth.csv"
+    if not meta.exists() or meta.read_text() != listed:
+        return False
+    return all((folder / "audio" / name).exists() for name in names)

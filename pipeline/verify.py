@@ -16,7 +16,12 @@ from pipeline.options import VerifyCommand
 
 
 def run(options: VerifyCommand) -> int:
-    """1 where something is damaged or differs from the definition."""
+    """The command `verify`: check every stored clip; 1 where something is damaged or differs.
+
+    options  which dataset and features, how many clips to recompute: see VerifyCommand
+
+        run(VerifyCommand(dataset="esc10", features="mel mfcc", recompute=5))
+    """
     refuse_unknown(options.dataset, options.data, options.name)
     cache = Cache(cache_folder(options.dataset, options.data, options.name))
     channels = [channel for channels in parse_list(options.features, cache.features) for channel in channels]
@@ -24,27 +29,27 @@ def run(options: VerifyCommand) -> int:
     verdicts = verify(cache.folder, names)
     for verdict in verdicts:
         print(verdict)
-    sound = all(verdict.intact for verdict in verdicts)
+    intact = all(verdict.intact for verdict in verdicts)
     if options.recompute:
         readable = [verdict.name for verdict in verdicts[1:] if not verdict.error]
-        sound &= recompute(cache, readable, options.recompute, options.seed)
-    return 0 if sound else 1
+        intact &= recompute(cache, readable, options.recompute, options.seed)
+    return 0 if intact else 1
 
 
 def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     """Compute random clips by the definitions; whether all agree within tolerance and rounding."""
     chosen = np.random.default_rng(seed).permutation(len(cache.clips))[:clips]
-    sounds = dict(_sounds(cache, np.sort(chosen)))
-    agree = bool(sounds)
-    print(f"{len(sounds)} clips computed again by plain librosa:")
+    clips_by_row = dict(_load_clips(cache, np.sort(chosen)))
+    agree = bool(clips_by_row)
+    print(f"{len(clips_by_row)} clips computed again by plain librosa:")
     for name in progress(names, label="recompute", unit="features"):
-        found = _compare(cache[name], sounds)
+        found = _compare(cache[name], clips_by_row)
         print(f"  {found}" if found else f"  {name}: not one of this project's definitions, or no clip done")
         agree &= found is None or found.holds
     return agree
 
 
-def _sounds(cache: Cache, positions: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _load_clips(cache: Cache, positions: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Row of the clip table and samples, of the clips whose audio can be had."""
     samples = int(cache.settings["samples"])
     for position in positions.tolist():
@@ -59,12 +64,12 @@ def _sounds(cache: Cache, positions: NDArray[np.intp]) -> Iterator[tuple[int, ND
         yield position, y
 
 
-def _compare(feature: StoredFeature, sounds: dict[int, NDArray[np.float32]]) -> reference.Agreement | None:
+def _compare(feature: StoredFeature, clips: dict[int, NDArray[np.float32]]) -> reference.Agreement | None:
     name, parameters = feature.attributes["feature"], feature.attributes["parameters"]
     if name not in reference.DEFINITIONS:
         return None
     ours, theirs = [], []
-    for position, y in sounds.items():
+    for position, y in clips.items():
         with suppress(UnreadableClips):  # named before
             ours.append(feature.read(np.array([position]))[0])
             theirs.append(reference.compute(name, y, feature.cache.sample_rate, **parameters))

@@ -179,7 +179,7 @@ def keep_freed_memory() -> None:
     """Have freed memory ready for the next tensor instead of giving it back to the system.
 
     glibc maps every large tensor anew, in zeroed pages that fault one by one: 90,000 faults and a twelfth of
-    the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. pipeline.memory's bounds would not do:
+    the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. pipeline.pool's bounds would not do:
     what it is told of as large ends at 32 MB, a quarter of an activation. Other C libraries are left alone.
     """
     set_malloc(M_MMAP_MAX, 0)

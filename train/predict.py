@@ -23,7 +23,7 @@ from features_cache.names import parse_channel
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
-from pipeline.features import REGISTRY, Variant, resolve
+from pipeline.features import FEATURES, Variant, resolve
 from train import runs, timeline
 from train.answers import compare, complain, show, table_of
 from train.trained import AT_ONCE, Probabilities, Trained, Values, open_trained
@@ -71,7 +71,7 @@ def _stored(values: NDArray[np.floating], dtype: np.dtype) -> NDArray[np.floatin
 
 def _variant(stored: str) -> Variant:
     channel = parse_channel(stored)
-    if channel.name not in REGISTRY:
+    if channel.name not in FEATURES:
         raise RequestError(
             f"the run uses {stored}, which was brought into its cache: nothing computes it for new sounds"
         )
@@ -131,7 +131,7 @@ def find_sounds(path: Path) -> list[Path]:
         return [path]
     if path.is_dir():
         found = sorted(
-            file for file in path.rglob("*") if audio.SOUNDS.fullmatch(file.name) and file.is_file()
+            file for file in path.rglob("*") if audio.AUDIO_FILE.fullmatch(file.name) and file.is_file()
         )
         if found:
             return found
@@ -142,7 +142,7 @@ def find_sounds(path: Path) -> list[Path]:
         nearest(
             "sound file",
             path.name,
-            [file.name for file in path.parent.iterdir() if audio.SOUNDS.fullmatch(file.name)],
+            [file.name for file in path.parent.iterdir() if audio.AUDIO_FILE.fullmatch(file.name)],
         )
     )
 

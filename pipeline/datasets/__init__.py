@@ -1,6 +1,5 @@
 """Where clips come from: one table of clips from a known name, a folder, a CSV or a cache."""
 
-from pipeline.datasets.dataset import Dataset
-from pipeline.datasets.source import load
+from pipeline.datasets.load import Dataset, load
 
 __all__ = ["Dataset", "load"]

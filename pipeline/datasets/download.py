@@ -1,13 +1,20 @@
-"""Fetch one large file over HTTP, going on where a broken connection stopped."""
+"""Fetch a large file over HTTP, unpack a zip safely, put a dataset's folders in place whole or not at all."""
 
 import json
 import re
 import shutil
+import stat
+import struct
 import time
-from pathlib import Path
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from commandline import RequestError, progress, size
+from features_cache.storage import Lock
 
 if TYPE_CHECKING:
     from requests import Response
@@ -15,13 +22,18 @@ if TYPE_CHECKING:
 ATTEMPTS = 5  # in a row that bring nothing new
 WAIT = 1.0  # seconds before the second attempt; doubled before each one after
 TIMEOUT = (15, 60)  # seconds to connect, and without a single byte
-MOST_BYTES = 2 * 2**30
+MOST_FETCHED = 2 * 2**30
 BLOCK = 2**18
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP answers that another attempt may not get
 OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
+MOST_UNPACKED = 2 * 2**30  # unpacked; ESC-50 has 0.9 GB
+MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
+MOST_LISTING = 4 * 2**20  # bytes of the zip's own list of entries, which is read into memory at once
+END_OF_LISTING = b"PK\x05\x06"
+UNFINISHED = ".unfinished"
 
 
-class Part:
+class PartialFile:
     """What has arrived of a file so far, and from where: `<file>.part` and a note beside it."""
 
     def __init__(self, file: Path) -> None:
@@ -62,7 +74,7 @@ def fetch(url: str, to: Path, label: str = "download") -> bool:
     from urllib3.exceptions import HTTPError  # what requests lets through when it hands over single reads
 
     to.parent.mkdir(parents=True, exist_ok=True)
-    part = Part(to)
+    part = PartialFile(to)
     if part.origin().get("url") != url:
         part.discard()
     most, fruitless, resumed = part.length(), 0, False
@@ -91,7 +103,7 @@ def fetch(url: str, to: Path, label: str = "download") -> bool:
     return resumed
 
 
-def _attempt(url: str, part: Part, label: str) -> bool:
+def _attempt(url: str, part: PartialFile, label: str) -> bool:
     """One connection, to the end of the file; returns whether it went on from bytes that were there."""
     import requests
 
@@ -125,15 +137,17 @@ def _range(answer: "Response") -> tuple[int, int]:
     return 0, int(answer.headers.get("Content-Length", 0))
 
 
-def _refuse_size(total: int, missing: int, part: Part) -> None:
-    if total > MOST_BYTES:
-        raise RequestError(f"the file there has {size(total)}; more than {size(MOST_BYTES)} are not fetched")
+def _refuse_size(total: int, missing: int, part: PartialFile) -> None:
+    if total > MOST_FETCHED:
+        raise RequestError(
+            f"the file there has {size(total)}; more than {size(MOST_FETCHED)} are not fetched"
+        )
     free = shutil.disk_usage(part.path.parent).free
     if missing > free:
         raise RequestError(f"{part.path.parent} has {size(free)} free, the download needs {size(missing)}")
 
 
-def _receive(answer: "Response", part: Part, begin: int, total: int, label: str) -> None:
+def _receive(answer: "Response", part: PartialFile, begin: int, total: int, label: str) -> None:
     """Append to the part, or write it anew where the server begins at byte 0."""
     import requests
 
@@ -144,8 +158,8 @@ def _receive(answer: "Response", part: Part, begin: int, total: int, label: str)
         while block := answer.raw.read1(BLOCK):  # what is there already: a break loses nothing of it
             file.write(block)
             bar.update(len(block))
-            if file.tell() > MOST_BYTES:
-                raise RequestError(f"the file there has more than {size(MOST_BYTES)}, which is not fetched")
+            if file.tell() > MOST_FETCHED:
+                raise RequestError(f"the file there has more than {size(MOST_FETCHED)}, which is not fetched")
     if total and part.length() < total:
         raise requests.ConnectionError(f"the connection ended after {size(part.length())} of {size(total)}")
 
@@ -157,3 +171,128 @@ def _reason(error: Exception) -> str:
         inner = nested
     reason = getattr(inner, "reason", None)
     return " ".join(str(reason if isinstance(reason, BaseException) else inner).split())
+
+
+class Refused(RequestError):
+    """An archive that is damaged, unsafe, or not what was expected."""
+
+
+def unpack(archive: Path, into: Path) -> None:
+    """Every file of a zip into the new folder `into`; Refused where it is anything but plain files.
+
+    Bytes and entries are counted while unpacking, whatever the zip says of itself.
+    """
+    into.mkdir()
+    try:
+        _refuse_long_listing(archive)
+        with zipfile.ZipFile(archive) as file:
+            entries = file.infolist()
+            _refuse_at_once(archive, entries, into)
+            _write_entries(file, entries, archive, into)
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
+        raise Refused(f"{archive} is no whole zip archive: {error}") from None
+    except (OSError, UnicodeError) as error:
+        raise RequestError(f"{archive} cannot be unpacked into {into}: {error}") from None
+
+
+def _refuse_long_listing(archive: Path) -> None:
+    """Before zipfile reads the whole list of entries: its declared length, from the end of the archive."""
+    with archive.open("rb") as file:
+        length = file.seek(0, 2)
+        file.seek(max(0, length - 2**16 - 22))
+        tail = file.read()
+    start = tail.rfind(END_OF_LISTING)
+    if start < 0 or len(tail) < start + 22:
+        raise zipfile.BadZipFile("it has no list of its entries at the end, so it is cut off, or no zip")
+    (listing,) = struct.unpack_from("<I", tail, start + 12)
+    if listing > MOST_LISTING:
+        raise Refused(f"{archive} is refused: it lists more than {MOST_ENTRIES:,} entries")
+
+
+def _refuse_at_once(archive: Path, entries: list[zipfile.ZipInfo], into: Path) -> None:
+    """What the list of entries shows before a byte is written."""
+    if len(entries) > MOST_ENTRIES:
+        raise Refused(
+            f"{archive} is refused: {len(entries):,} entries, at most {MOST_ENTRIES:,} are unpacked"
+        )
+    declared = sum(entry.file_size for entry in entries)
+    if declared > MOST_UNPACKED:
+        raise Refused(
+            f"{archive} is refused: {size(declared)} unpacked, at most {size(MOST_UNPACKED)} are allowed"
+        )
+    free = shutil.disk_usage(into).free
+    if declared > free:
+        raise RequestError(f"{into} has {size(free)} free, and {archive} needs {size(declared)} unpacked")
+    for entry in entries:
+        _refuse_entry(archive, entry)
+
+
+def _refuse_entry(archive: Path, entry: zipfile.ZipInfo) -> None:
+    name = entry.orig_filename
+    path = PurePosixPath(name)
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or "\\" in name
+        or ":" in name
+        or "\0" in name
+        or not path.parts
+    ):
+        raise Refused(f"{archive} is refused: the entry {name!r} leads outside its folder")
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise Refused(f"{archive} is refused: the entry {name!r} is a link or device, not a file")
+    if entry.flag_bits & 1:
+        raise Refused(f"{archive} is refused: the entry {name!r} is encrypted")
+
+
+def _write_entries(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], archive: Path, into: Path) -> None:
+    left = MOST_UNPACKED
+    for entry in progress(entries, label="unpack", unit="files"):
+        target = into / entry.filename
+        if entry.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with file.open(entry) as source, target.open("xb") as copy:
+            while block := source.read(BLOCK):
+                left -= len(block)
+                if left < 0:
+                    raise Refused(f"{archive} is refused: it unpacks to more than {size(MOST_UNPACKED)}")
+                copy.write(block)
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other process makes this dataset."""
+    with Lock(folder / ".making.lock"):
+        yield
+
+
+@contextmanager
+def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
+    """An empty folder to fill; at the end its `parts` are renamed into `folder`, the last one last.
+
+    So the last part is there only when all are. What goes wrong leaves nothing, and what a killed run
+    left is removed by the next one; `one_at_a_time` must be held.
+    """
+    stage = folder / UNFINISHED
+    _remove(stage)
+    try:
+        stage.mkdir(parents=True)
+        yield stage
+        for part in reversed(parts):
+            _remove(folder / part)
+        for part in parts:
+            (stage / part).replace(folder / part)
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be filled: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -10,12 +10,8 @@ import pandas as pd
 
 from commandline import RequestError
 from pipeline import audio
-from pipeline.datasets import esc_layout
-from pipeline.datasets.archive import Refused, unpack
-from pipeline.datasets.csv_text import read_csv
-from pipeline.datasets.dataset import Source
-from pipeline.datasets.download import OTHER_WAYS, fetch
-from pipeline.datasets.staging import one_at_a_time, staged
+from pipeline.datasets.download import OTHER_WAYS, Refused, fetch, one_at_a_time, staged, unpack
+from pipeline.datasets.readers import FoundClips, is_esc_layout, read_csv
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 PUBLISHED_MD5 = "7771e4b9d86d0945acce719c7a59305a"  # of the ESC-50-master.zip that has long been there
@@ -54,10 +50,10 @@ def obtain(
     """The folder of ESC-50: the one that is there, else unpacked from `archive`, else downloaded.
 
     Nothing is unpacked of an archive that is damaged, unsafe, or does not hold `contents`. With the
-    sounds in `audio_dir` the folder needs hold nothing but the table, and nothing is fetched.
+    clips in `audio_dir` the folder needs hold nothing but the table, and nothing is fetched.
     """
     folder = data / "esc50"
-    if esc_layout.is_layout(folder, audio_dir):
+    if is_esc_layout(folder, audio_dir):
         if archive or url:
             print(f"{folder} is there already and is used; remove it to unpack another")
         return folder
@@ -67,7 +63,7 @@ def obtain(
             "or name the table, DATASET=….csv"
         )
     with one_at_a_time(folder):
-        if esc_layout.is_layout(folder):
+        if is_esc_layout(folder):
             return folder
         if archive:
             _install(Path(archive).expanduser(), folder, contents)
@@ -91,16 +87,16 @@ def faults(folder: Path, contents: Contents = ESC50) -> Iterator[str]:
     yield from _faults_of_files(rows["filename"].tolist(), folder / "audio", contents)
 
 
-def subset(source: Source, name: str) -> Source:
+def subset(found: FoundClips, name: str) -> FoundClips:
     """ESC-50 as it is, or the clips that it marks `esc10`."""
     if name == "esc50":
-        return source
-    assert source.columns is not None
-    marked = (source.columns["esc10"].str.lower() == "true").to_numpy()
+        return found
+    assert found.columns is not None
+    marked = (found.columns["esc10"].str.lower() == "true").to_numpy()
     return replace(
-        source,
-        table=source.table[marked].reset_index(drop=True),
-        columns=source.columns[marked].reset_index(drop=True),
+        found,
+        table=found.table[marked].reset_index(drop=True),
+        columns=found.columns[marked].reset_index(drop=True),
     )
 
 

@@ -1,12 +1,14 @@
-"""Folds of a dataset that brings none: drawn by group, and kept beside the cache.
+"""Groups and folds: which clips come from one source recording, and folds for a dataset that brings none.
 
-`folds.csv` holds one row a clip: clip_id, group, fold, grouped_by, the GROUP= that the groups came from,
-and the source of the dataset. It also answers for commands that are not told GROUP= again.
+Folds are drawn by group and kept beside the cache: `folds.csv` holds one row a clip: clip_id, group, fold,
+grouped_by (the GROUP= that the groups came from) and the source of the dataset, so that later commands need
+not be given GROUP= again.
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
@@ -14,10 +16,46 @@ from numpy.typing import NDArray
 
 from commandline import RequestError
 from features_cache.storage import publish
-from pipeline.datasets.csv_text import read_csv
+from pipeline.datasets.readers import FoundClips, read_csv
 
 FOLDS = 5
 COLUMNS = ["clip_id", "group", "fold", "grouped_by", "source"]
+
+
+def with_groups(found: FoundClips, group: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table with every group known, and what a user should know about it.
+
+    `group` is a column of the table's file, or a pattern searched in file names without their
+    extension, whose parentheses hold the group. Without it the source's own groups stand; a clip
+    that has none is a group of its own.
+    """
+    table = found.table
+    notes: tuple[str, ...] = ()
+    if group is not None and found.columns is not None and group in found.columns.columns:
+        table = table.assign(group=found.columns[group].to_numpy())
+    elif group is not None:
+        table = table.assign(group=_from_names(table["path"], group, found))
+    alone = table["group"] == ""
+    if group is not None and alone.any():
+        notes = (
+            f"GROUP={group} fits {len(table) - alone.sum()} of {len(table)} clips; the others stand alone",
+        )
+    return table.assign(group=table["group"].where(~alone, table["clip_id"])), notes
+
+
+def _from_names(paths: "pd.Series[str]", pattern: str, found: FoundClips) -> list[str]:
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise RequestError(f"GROUP={pattern} is no pattern: {error}; as in GROUP='(.*)-[A-Z]'") from None
+    matches = [expression.search(PurePath(path).stem) for path in paths]
+    if not any(matches):
+        columns = "" if found.columns is None else f" and no column of {', '.join(found.columns.columns)}"
+        raise RequestError(
+            f"GROUP={pattern} fits no file name, the first is {PurePath(paths.iloc[0]).stem!r},{columns} "
+            "expected a pattern whose parentheses hold the source recording, as in GROUP='(.*)-[A-Z]'"
+        )
+    return ["" if match is None else "-".join(match.groups("") or [match[0]]) for match in matches]
 
 
 class KeptFolds:
@@ -71,12 +109,12 @@ def with_folds(
         if grouped_by:
             kept.keep(table, grouped_by)
         return table, ()
-    standing = kept.of_groups
+    drawn_before = kept.of_groups
     folds = max(1, min(FOLDS, table["group"].nunique()))
-    drawn = draw_folds(table["label"].tolist(), table["group"].tolist(), folds, seed, standing)
+    drawn = draw_folds(table["label"].tolist(), table["group"].tolist(), folds, seed, drawn_before)
     table = table.assign(fold=drawn)
     kept.keep(table, grouped_by)
-    new = len(set(table["group"]) - standing.keys())
+    new = len(set(table["group"]) - drawn_before.keys())
     if new:
         return table, (f"folds: {new:,} groups drawn into {folds} folds (seed {seed}), kept in {kept.path}",)
     return table, (f"folds: as drawn before, {kept.path}; delete it to draw again",)
@@ -100,7 +138,7 @@ def draw_folds(
     group_of, group_names = pd.factorize(np.asarray(groups, dtype=object))
     clips_in_class = np.bincount(class_of, minlength=len(class_names))
     members = _members(group_of, len(group_names))
-    filled = np.zeros((folds, len(class_names)))  # share of each class that a fold already has
+    filled = np.zeros((folds, len(class_names)))  # fraction of each class that a fold already has
     fold_of_group = np.zeros(len(group_names), dtype=np.int64)
 
     def put(group: int, fold: int) -> None:

@@ -6,49 +6,47 @@ import librosa
 import numpy as np
 
 from pipeline.clip import Clip, Impossible
-from pipeline.features import axes
-from pipeline.features.registry import feature
+from pipeline.features.registry import constant_q_axis, feature, pitch_class_axis
 from pipeline.kernels import period
-from pipeline.kernels.bands import chroma_filters
 from pipeline.kernels.constantq import Bank
-from pipeline.kernels.spectrum import centred_frames
+from pipeline.kernels.spectrum import centred_frames, chroma_filters
 from pipeline.parameters import EvenSamples, Framing, Hertz, Positive, Samples, Wavelets
 
 SMALLEST = np.finfo(np.float32).tiny  # less in a frame, and librosa.util.normalize leaves it as it is
 
 
-@feature(units="dB", rows=axes.constant_q, row_unit="Hz")
+@feature(units="dB", rows=constant_q_axis, row_unit="Hz")
 def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
     """Constant-Q transform: a spectrogram with one row a semitone, seven octaves from C1.
 
     Formula: 20 log10 |sum over n of x[n + t hop] w(n / L) exp(-2 pi i f n / sr)|, L = 16.8 sr / f samples
-    Changes with: pitch; a transposed sound is the same picture moved up or down
+    Changes with: pitch; a transposed sound is the same feature map moved up or down
     Ignores: everything above B7 (3951 Hz); in the bass, changes within half a second
-    Picture: harmonics of a tone lie at 12, 19, 24, 28 rows above it, whatever its pitch
+    Feature map: harmonics of a tone lie at 12, 19, 24, 28 rows above it, whatever its pitch
     """
     return librosa.amplitude_to_db(clip.constant_q(Bank(wavelets)))
 
 
-@feature(units="dB", rows=axes.constant_q, row_unit="Hz")
+@feature(units="dB", rows=constant_q_axis, row_unit="Hz")
 def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.ndarray:
     """Variable-Q transform: as cqt, with wider bands in the bass, as in the ear, and so sharper in time.
 
     Formula: as cqt, with L = 16.8 sr / (f + 229 Hz): each band is 14 Hz wider
     Changes with: pitch, and onsets of low tones better than in cqt
     Ignores: everything above B7; semitones in the lowest octaves run into each other
-    Picture: as cqt, less smeared along time at the bottom
+    Feature map: as cqt, less smeared along time at the bottom
     """
     return librosa.amplitude_to_db(clip.constant_q(Bank(wavelets, gamma=gamma)))
 
 
-@feature(units="relative", rows=axes.pitch_class, row_unit="pitch class")
+@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class")
 def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     """The energy of the twelve pitch classes, octaves folded together, from the spectrogram.
 
     Formula: C |STFT|^2 / its largest, C a bump at each pitch class in each octave, at the clip's tuning
     Changes with: melody, chords, hums; for noise all twelve are alike
     Ignores: octave, loudness, most of timbre
-    Picture: C at the bottom, B at the top; bright rows are notes, an even picture is noise
+    Feature map: C at the bottom, B at the top; bright rows are notes, an even map is noise
     """
     tuning = clip.tuning(12, framing, power=2)
     raw = chroma_filters(clip.sample_rate, framing.n_fft, tuning) @ clip.power(framing, exact=False)
@@ -56,38 +54,38 @@ def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     return raw / np.where(strongest < SMALLEST, 1, strongest)
 
 
-@feature(units="relative", rows=axes.pitch_class, row_unit="pitch class")
+@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class")
 def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """The strength of the twelve pitch classes, from a constant-Q transform in thirds of semitones.
 
     Formula: the sum over octaves of |cqt|, three bins a semitone at the clip's tuning, divided by its largest
-    Changes with: melody, chords; low notes are told apart better than in chroma
+    Changes with: melody, chords; low notes are resolved better than in chroma
     Ignores: octave, loudness, everything above B7
-    Picture: as chroma, with crisper rows
+    Feature map: as chroma, with crisper rows
     """
     return librosa.feature.chroma_cqt(C=clip.thirds_of_semitones(hop_length))
 
 
-@feature(units="relative", rows=axes.pitch_class, row_unit="pitch class")
+@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class")
 def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in four steps of strength, smoothed over half a second: what lasts of harmony.
 
     Formula: chroma_cqt as parts of its sum, quantised at 5, 10, 20, 40 %, Hann window of 41 frames, norm 1
     Changes with: harmony at the pace of bars
     Ignores: articulation, ornaments, loudness, timbre
-    Picture: as chroma, soft along time
+    Feature map: as chroma, soft along time
     """
     return librosa.feature.chroma_cens(C=clip.thirds_of_semitones(hop_length))
 
 
-@feature(units="relative", rows=axes.pitch_class, row_unit="pitch class")
+@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class")
 def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in just intonation: intervals are ratios of the primes 2, 3 and 5.
 
     Formula: the sum over octaves of |vqt| at C times 1, 16/15, 9/8, 6/5, 5/4, ..., divided by its largest
     Changes with: melody, chords; pure intervals fall into the middle of a row
     Ignores: octave, loudness; it does not follow the clip's tuning
-    Picture: as chroma
+    Feature map: as chroma
     """
     magnitude = clip.constant_q(Bank(Wavelets(hop_length=hop_length), intervals="ji5"))
     return librosa.feature.chroma_vqt(V=magnitude, intervals="ji5")
@@ -100,7 +98,7 @@ def tonnetz(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     Formula: sum over p of c[p] (sin, cos)(2 pi p r), r = 7/12, 3/12, 4/12, c chroma_cqt / its sum
     Changes with: chords and keys; neighbours in harmony are neighbours here
     Ignores: octave, loudness, timbre; noise lies at the centre
-    Picture: rows 0 and 1 fifths, 2 and 3 minor thirds, 4 and 5 major thirds; grey is the centre
+    Feature map: rows 0 and 1 fifths, 2 and 3 minor thirds, 4 and 5 major thirds; grey is the centre
     """
     return librosa.feature.tonnetz(chroma=chroma_cqt(clip, hop_length=hop_length))
 
@@ -119,7 +117,7 @@ def yin(
     Formula: sr / lag, lag the first dip below 0.1 of the difference function, divided by its running mean
     Changes with: the pitch of a voice, an animal, an engine
     Ignores: timbre, loudness; chords have no answer, and noise gives a random one
-    Picture: a smooth curve is a voice, a scattered one is noise
+    Feature map: a smooth curve is a voice, a scattered one is noise
     """
     rate = clip.sample_rate
     if fmin <= 0 or fmin >= fmax or fmax > rate / 2:

@@ -1,6 +1,6 @@
 """The registry: one decorated function a feature, and its variants by name.
 
-    @feature(units="dB", rows=axes.mel, row_unit="Hz")
+    @feature(units="dB", rows=mel_axis, row_unit="Hz")
     def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
         ...
 
@@ -13,24 +13,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import librosa
 import numpy as np
 
-from commandline import RequestError, nearest
+from commandline import Registry, RequestError, nearest
 from features_cache.names import Channel
 from pipeline import parameters
-from pipeline.clip import Clip, Impossible
-from pipeline.features import axes
+from pipeline.clip import Clip
 from pipeline.parameters import Parameter, Value
 
 Function = Callable[..., np.ndarray]
 RowAxis = Callable[..., np.ndarray]  # (sample_rate, **parameters) -> (rows,)
 
-REGISTRY: dict[str, "Feature"] = {}
+TYPICAL_SECONDS = 5  # of audio, where an axis has to be counted by computing; rows never depend on it
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One kind of feature: how it is computed and what its rows and values are."""
+    """A feature type: how it is computed and what its rows and values are."""
 
     name: str
     function: Function = field(repr=False)
@@ -49,21 +49,22 @@ class Feature:
         return self.function.__doc__ or ""
 
 
+FEATURES: Registry[Feature] = Registry("feature")
+
+
 def feature(
     *, units: str, rows: RowAxis | None = None, row_unit: str = "index", version: int = 1
 ) -> Callable[[Function], Function]:
-    """Register the decorated function as the feature of its name. Without `rows` the rows are numbered."""
+    """Decorator: register a function (clip, **parameters) -> (rows, frames) as the feature of its name.
 
-    def register(function: Function) -> Function:
-        name = function.__name__
-        if name in REGISTRY:
-            raise ValueError(
-                f"feature {name!r} is registered twice: {REGISTRY[name].function} and {function}"
-            )
-        REGISTRY[name] = Feature(name, function, units, rows, row_unit, version)
-        return function
-
-    return register
+    units    of the values
+    rows     (sample_rate, **parameters) -> (rows,) what each row stands for; without it rows are numbered
+    row_unit of these
+    version  raised when the feature's values change, so that caches compute it again
+    """
+    return FEATURES.register(
+        entry=lambda function: Feature(function.__name__, function, units, rows, row_unit, version)
+    )
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Variant:
 
     @property
     def feature(self) -> Feature:
-        return REGISTRY[self.name]
+        return FEATURES[self.name]
 
     @property
     def parameters(self) -> dict[str, Value]:
@@ -110,7 +111,7 @@ class Variant:
         """(rows,) what each row stands for, in `row_unit`."""
         if self.feature.rows is not None:
             return self.feature.rows(sample_rate, **self.parameters)
-        return np.arange(self.shape(sample_rate, axes.TYPICAL_SECONDS * sample_rate)[0], dtype=float)
+        return np.arange(self.shape(sample_rate, TYPICAL_SECONDS * sample_rate)[0], dtype=float)
 
     def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
         """(frames,) the centre of each frame in seconds."""
@@ -131,21 +132,20 @@ def _shape(variant: Variant, sample_rate: int, samples: int) -> tuple[int, int]:
 
 
 def resolve(channel: Channel) -> Variant:
-    """The variant that `channel` names; RequestError with what is known where it names none."""
-    if channel.name not in REGISTRY:
-        raise RequestError(nearest("feature", channel.name, REGISTRY))
-    known = REGISTRY[channel.name].parameters
+    """The variant that `channel` names; RequestError with the nearest name where it names none."""
+    feature = FEATURES[channel.name]
+    known = feature.parameters
     values: dict[str, Value] = {name: parameter.default for name, parameter in known.items()}
     for key, value in channel.parameters:
         if key not in known:
             raise RequestError(f"{channel.name}: " + nearest("parameter", key, known))
         values[key] = _read(channel.name, known[key], value)
     try:
-        parameters.to_arguments(REGISTRY[channel.name].function, values)
+        parameters.to_arguments(feature.function, values)
     except ValueError as clash:
         raise RequestError(f"{channel.name}: {clash}") from None
     changed = [(key, values[key]) for key in sorted(values) if values[key] != known[key].default]
-    stored = Channel(channel.name, _spoken(changed), None).stored
+    stored = Channel(channel.name, _named(changed), None).stored
     return Variant(channel.name, tuple(values.items()), stored)
 
 
@@ -156,8 +156,49 @@ def _read(name: str, parameter: Parameter, value: Value) -> Value:
         raise RequestError(f"{name}: {reason}") from None
 
 
-def _spoken(changed: Iterable[tuple[str, Value]]) -> Any:
+def _named(changed: Iterable[tuple[str, Value]]) -> Any:
     return tuple((key, "none" if value is None else value) for key, value in changed)
 
 
-__all__ = ["REGISTRY", "Feature", "Impossible", "Variant", "feature", "resolve"]
+# Row axes: (sample_rate, **parameters) -> (rows,)
+
+
+def frequency_axis(sample_rate: int, *, n_fft: int, **_: Any) -> np.ndarray:
+    """Hz of each bin of a spectrum."""
+    return librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)
+
+
+def mel_axis(sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: Any) -> np.ndarray:
+    """Hz of the centre of each mel band."""
+    return librosa.mel_frequencies(n_mels + 2, fmin=fmin, fmax=fmax or sample_rate / 2)[1:-1]
+
+
+def constant_q_axis(_: int, *, n_bins: int, bins_per_octave: int, **__: Any) -> np.ndarray:
+    """Hz of each bin, from the note C1 up."""
+    lowest = float(librosa.note_to_hz("C1"))
+    return librosa.cqt_frequencies(n_bins, fmin=lowest, bins_per_octave=bins_per_octave)
+
+
+def pitch_class_axis(_: int, **__: Any) -> np.ndarray:
+    """The twelve pitch classes, 0 is C."""
+    return np.arange(12.0)
+
+
+def contrast_axis(_: int, *, fmin: float, n_bands: int, **__: Any) -> np.ndarray:
+    """Hz of the lower end of each octave band; the first begins at 0."""
+    return np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands)])
+
+
+def lag_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: Any) -> np.ndarray:
+    """Seconds between a beat and its echo."""
+    return np.arange(win_length) * hop_length / sample_rate
+
+
+def tempo_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: Any) -> np.ndarray:
+    """Beats a minute of each bin of a Fourier tempogram."""
+    return librosa.fourier_tempo_frequencies(sr=sample_rate, win_length=win_length, hop_length=hop_length)
+
+
+def metre_axis(_: int, **__: Any) -> np.ndarray:
+    """Multiples of the estimated tempo (Prockup et al. 2015)."""
+    return np.array([4, 8 / 3, 3, 2, 4 / 3, 3 / 2, 1, 2 / 3, 3 / 4, 1 / 2, 1 / 3, 3 / 8, 1 / 4])

@@ -3,8 +3,7 @@
 import numpy as np
 
 from pipeline.clip import Clip
-from pipeline.features import axes
-from pipeline.features.registry import feature
+from pipeline.features.registry import feature, lag_axis, metre_axis, tempo_axis
 from pipeline.kernels.period import at_multiples_of_tempo
 from pipeline.kernels.spectrum import magnitudes
 from pipeline.parameters import EvenSamples, Samples
@@ -17,43 +16,43 @@ def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     Formula: the mean over bands of max(0, mel[t] - mel[t - 1])
     Changes with: attacks, strikes, syllables; a whisper's onset counts as much as a shout's
     Ignores: decays, lasting sounds, overall loudness
-    Picture: a curve with one peak an event
+    Feature map: a curve with one peak an event
     """
     return clip.onset(hop_length)[None]
 
 
-@feature(units="relative", rows=axes.lag, row_unit="s")
+@feature(units="relative", rows=lag_axis, row_unit="s")
 def tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
     """Autocorrelation of the onset envelope around each frame: which intervals recur.
 
     Formula: r[lag] = sum over t of v[t] v[t + lag], v a window of 4.5 s of onset, divided by its largest
     Changes with: the spacing of events: a clock, footsteps, a barking dog
     Ignores: timbre, loudness, the moment at which the pattern begins
-    Picture: level lines at the interval between events and at its multiples; none for noise
+    Feature map: level lines at the interval between events and at its multiples; none for noise
     """
     return clip.tempogram(win_length, hop_length).T
 
 
-@feature(units="dB", rows=axes.tempo, row_unit="BPM")
+@feature(units="dB", rows=tempo_axis, row_unit="BPM")
 def fourier_tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
     """Fourier transform of the onset envelope around each frame: which rates recur.
 
     Formula: |sum over t of o[t] w[t] exp(-2 pi i k t / 384)|
     Changes with: the rate of events and how sharp they are (its harmonics)
     Ignores: timbre, the moment at which the pattern begins
-    Picture: level lines at the rate and its multiples; row 0 is the mean strength of onsets
+    Feature map: level lines at the rate and its multiples; row 0 is the mean strength of onsets
     """
     return magnitudes(clip.onset(hop_length), n_fft=win_length, hop_length=1)
 
 
-@feature(units="relative", rows=axes.metre, row_unit="of the tempo")
+@feature(units="relative", rows=metre_axis, row_unit="of the tempo")
 def tempogram_ratio(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
     """The tempogram at thirteen simple multiples of the estimated tempo.
 
     Formula: r at the intervals 1/4, 3/8, 1/3, 1/2, 3/4, 2/3, 1, 3/2, 4/3, 2, 3, 8/3, 4 of the beat
     Changes with: the kind of rhythm: even, triple, dotted, none
     Ignores: the tempo itself, timbre, loudness
-    Picture: row 6 is the beat; where the tempo estimate jumps, all rows do
+    Feature map: row 6 is the beat; where the tempo estimate jumps, all rows do
     """
     tempogram = clip.tempogram(win_length, hop_length)
-    return at_multiples_of_tempo(tempogram, clip.sample_rate, hop_length, axes.metre(clip.sample_rate))
+    return at_multiples_of_tempo(tempogram, clip.sample_rate, hop_length, metre_axis(clip.sample_rate))

@@ -8,8 +8,7 @@ import numpy as np
 import scipy
 
 from pipeline.clip import Clip, Impossible
-from pipeline.features import axes
-from pipeline.features.registry import feature
+from pipeline.features.registry import feature, frequency_axis, mel_axis
 from pipeline.parameters import Count, Framing, MelBank, Odd, Positive, Unit
 
 
@@ -20,43 +19,43 @@ def waveform(clip: Clip) -> np.ndarray:
     Formula: x[n], the sound pressure at sample n, from -1 to 1
     Changes with: everything, also what nobody hears, such as the phase of each partial
     Ignores: nothing; two recordings of one event never agree sample by sample
-    Picture: time runs to the right; the envelope shows loudness, single oscillations only when zoomed in
+    Feature map: time runs to the right; the envelope shows loudness, single oscillations only when zoomed in
     """
     return clip.y[None]
 
 
-@feature(units="dB", rows=axes.fft, row_unit="Hz")
+@feature(units="dB", rows=frequency_axis, row_unit="Hz")
 def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
     """Spectrogram: the level of 1025 evenly spaced frequencies in each frame.
 
     Formula: 20 log10 |sum over n of x[n + t hop] w[n] exp(-2 pi i k n / n_fft)|, at most 80 dB below the peak
     Changes with: pitch, timbre, loudness, each partial and each gust of noise on its own
     Ignores: phase; changes faster than a frame of 46 ms; what lies 80 dB below the loudest bin
-    Picture: low frequencies at the bottom; level lines are tones, upright lines clicks, clouds noise
+    Feature map: low frequencies at the bottom; level lines are tones, upright lines clicks, clouds noise
     """
     return librosa.amplitude_to_db(clip.magnitude(framing))
 
 
-@feature(units="dB", rows=axes.mel, row_unit="Hz")
+@feature(units="dB", rows=mel_axis, row_unit="Hz")
 def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
     """Mel spectrogram: the level of bands that are narrow in the bass and wide in the treble, as in the ear.
 
     Formula: 10 log10 (M |STFT|^2), M the triangular bands evenly spaced on the mel scale
     Changes with: the spectral envelope, loudness, onsets; below 1 kHz also with single partials
     Ignores: phase; pitch in the treble, where many partials share a band
-    Picture: as a spectrogram, but the lower half of the picture ends near 3 kHz
+    Feature map: as a spectrogram, but the lower half ends near 3 kHz
     """
     return clip.mel_db(bank, framing, exact=False)
 
 
-@feature(units="dB/frame", rows=axes.mel, row_unit="Hz")
+@feature(units="dB/frame", rows=mel_axis, row_unit="Hz")
 def mel_delta(clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing) -> np.ndarray:
     """The slope of each mel band over nine frames.
 
     Formula: sum over k of k mel[t + k] / sum over k of k^2, k from -4 to 4
     Changes with: onsets and decays, trills, modulation
     Ignores: how loud a band is, and a constant filter such as a microphone's
-    Picture: bright where a band grows louder, dark where it fades, grey where nothing changes
+    Feature map: bright where a band grows louder, dark where it fades, grey where nothing changes
     """
     return slope(clip.mel_db(bank, framing), width, order=1)
 
@@ -68,7 +67,7 @@ def mfcc(clip: Clip, *, n_mfcc: Count = 40, bank: MelBank, framing: Framing) -> 
     Formula: the orthonormal DCT-II of each column of mel, coefficients 0 to 39
     Changes with: loudness (row 0), the balance of bass and treble (row 1), resonances (further rows)
     Ignores: pitch, mostly: partials lie finer than 40 coefficients resolve
-    Picture: row 0 dominates; a column is a recipe of ripples and is not read row by row
+    Feature map: row 0 dominates; a column is a recipe of ripples and is not read row by row
     """
     return clip.mfcc(n_mfcc, bank, framing, exact=False)
 
@@ -82,7 +81,7 @@ def mfcc_delta(
     Formula: sum over k of k mfcc[t + k] / sum over k of k^2, k from -4 to 4
     Changes with: the speed at which loudness and timbre change
     Ignores: the timbre itself, and a constant filter
-    Picture: stripes at onsets; a steady sound is flat
+    Feature map: stripes at onsets; a steady sound is flat
     """
     return slope(clip.mfcc(n_mfcc, bank, framing), width, order=1)
 
@@ -96,7 +95,7 @@ def mfcc_delta2(
     Formula: the second derivative of the parabola fitted to mfcc[t - 4] ... mfcc[t + 4]
     Changes with: sudden turns: the moment of a strike, not the swelling before it
     Ignores: whatever changes evenly
-    Picture: thin bright and dark stripes side by side at onsets
+    Feature map: thin bright and dark stripes side by side at onsets
     """
     return slope(clip.mfcc(n_mfcc, bank, framing), width, order=2)
 
@@ -120,7 +119,7 @@ def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
     return np.pad(slopes, ((0, 0), (half, half)), mode="edge")
 
 
-@feature(units="PCEN", rows=axes.mel, row_unit="Hz")
+@feature(units="PCEN", rows=mel_axis, row_unit="Hz")
 def pcen(
     clip: Clip,
     *,
@@ -137,7 +136,7 @@ def pcen(
     Formula: (E / (eps + S)^gain + bias)^power - bias^power, E the band, S its running mean over 0.4 s
     Changes with: events that stand out from what their band did just before
     Ignores: stationary noise, distance, the gain of the recording
-    Picture: dark background, bright onsets; a lasting tone fades after its first half second
+    Feature map: dark background, bright onsets; a lasting tone fades after its first half second
     """
     return librosa.pcen(
         clip.bands(clip.magnitude(framing), bank) * 2**31,
@@ -151,25 +150,25 @@ def pcen(
     )
 
 
-@feature(units="dB", rows=axes.mel, row_unit="Hz")
+@feature(units="dB", rows=mel_axis, row_unit="Hz")
 def harmonic(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing) -> np.ndarray:
     """The mel spectrogram of what lasts.
 
     Formula: mel of |STFT| H^2 / (H^2 + P^2), H the median over 31 frames, P that over 31 bins
     Changes with: tones, hums, vowels, everything that draws level lines in a spectrogram
     Ignores: clicks, strikes, crackle
-    Picture: a mel spectrogram from which the upright lines are gone
+    Feature map: a mel spectrogram from which the upright lines are gone
     """
-    return librosa.power_to_db(clip.bands(clip.halves(framing, kernel_size)[0], bank))
+    return librosa.power_to_db(clip.bands(clip.harmonic_percussive(framing, kernel_size)[0], bank))
 
 
-@feature(units="dB", rows=axes.mel, row_unit="Hz")
+@feature(units="dB", rows=mel_axis, row_unit="Hz")
 def percussive(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing) -> np.ndarray:
     """The mel spectrogram of what strikes.
 
     Formula: mel of |STFT| P^2 / (H^2 + P^2), H the median over 31 frames, P that over 31 bins
     Changes with: clicks, strikes, crackle, drops, footsteps
     Ignores: tones and hums
-    Picture: a mel spectrogram from which the level lines are gone; noise stays in both halves
+    Feature map: a mel spectrogram from which the level lines are gone; noise stays in both halves
     """
-    return librosa.power_to_db(clip.bands(clip.halves(framing, kernel_size)[1], bank))
+    return librosa.power_to_db(clip.bands(clip.harmonic_percussive(framing, kernel_size)[1], bank))

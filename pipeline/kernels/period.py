@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import scipy.fft
 
-from pipeline.kernels.compiled import compiled
+from pipeline.kernels import compiled
 
 TINY = np.finfo(float).tiny
 DEEP = 0.1  # a trough of the difference below this counts as periodic

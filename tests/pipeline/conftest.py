@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from bench.changing import Sounds
+from tests.pipeline.changing import ChangingDataset
 
 
 @pytest.fixture
 def sounds(tmp_path):
-    return Sounds(tmp_path / "sounds", random.Random(0), clips=8)
+    return ChangingDataset(tmp_path / "sounds", random.Random(0), clips=8)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from bench.changing import SAMPLE_RATE
 from features_cache import Cache
 from pipeline import extract
 from pipeline.options import FeaturesCommand
 from pipeline.request import request
+from tests.pipeline.changing import SAMPLE_RATE
 
 
 def options(sounds, **given):

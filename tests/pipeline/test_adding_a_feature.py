@@ -9,7 +9,7 @@ import pytest
 
 from features_cache.names import parse_channel
 from pipeline.cards import described, text_of_document
-from pipeline.features import REGISTRY, Clip, resolve
+from pipeline.features import FEATURES, Clip, resolve
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "adding-a-feature.md"
 
@@ -21,7 +21,7 @@ def example() -> Iterator[str]:
     assert code
     exec(compile(code[1], str(DOCUMENT), "exec"), {"__name__": "pipeline.features.crest"})
     yield "crest"
-    del REGISTRY["crest"]
+    del FEATURES["crest"]
 
 
 def test_the_example_is_a_feature_with_variants_and_a_card(example: str) -> None:

@@ -25,7 +25,7 @@ def any_text(kind: str) -> str:
     return alter.draw("1-100-A-0", 1, [kind], seed=0)
 
 
-@pytest.mark.parametrize("kind", alter.REGISTRY)
+@pytest.mark.parametrize("kind", alter.ALTERATIONS)
 @pytest.mark.parametrize("samples", [1, 44_100])
 def test_every_kind_keeps_length_and_type_and_repeats_its_bytes(kind, samples):
     y = tone()[:samples]
@@ -37,7 +37,7 @@ def test_every_kind_keeps_length_and_type_and_repeats_its_bytes(kind, samples):
     assert altered.tobytes() == alter.apply(y.copy(), RATE, text).tobytes()
 
 
-@pytest.mark.parametrize("kind", alter.REGISTRY)
+@pytest.mark.parametrize("kind", alter.ALTERATIONS)
 def test_every_kind_leaves_silence_silent_and_changes_a_sound(kind):
     assert not alter.apply(np.zeros(RATE, np.float32), RATE, any_text(kind)).any()
     assert np.abs(alter.apply(tone(), RATE, any_text(kind)) - tone()).max() > 0.001
@@ -76,7 +76,7 @@ def test_shift_loses_nothing():
 
 
 def test_copies_differ_by_clip_number_and_seed_and_nothing_else():
-    chosen = alter.kinds(ALL)
+    chosen = alter.parse_alterations(ALL)
     text = alter.draw("a", 1, chosen, seed=0)
     assert text == alter.draw("a", 1, chosen, seed=0)
     others = [("b", 1, 0), ("a", 2, 0), ("a", 1, 1)]
@@ -84,7 +84,7 @@ def test_copies_differ_by_clip_number_and_seed_and_nothing_else():
 
 
 def test_a_clip_takes_every_kind_once_before_any_comes_twice():
-    chosen = alter.kinds(ALL)
+    chosen = alter.parse_alterations(ALL)
     texts = [alter.draw("a", number, chosen, seed=0) for number in range(1, 11)]
     assert sorted(text.split("(")[0] for text in texts[:5]) == chosen
     assert len(set(texts)) == 10
@@ -93,7 +93,11 @@ def test_a_clip_takes_every_kind_once_before_any_comes_twice():
 
 
 def test_the_order_of_alter_does_not_matter():
-    assert alter.kinds("noise, gain gain") == alter.kinds("gain,noise") == ["gain", "noise"]
+    assert (
+        alter.parse_alterations("noise, gain gain")
+        == alter.parse_alterations("gain,noise")
+        == ["gain", "noise"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +106,7 @@ def test_the_order_of_alter_does_not_matter():
 )
 def test_what_is_no_alteration_is_told(names, message):
     with pytest.raises(RequestError) as told:
-        alter.kinds(names)
+        alter.parse_alterations(names)
     assert message in str(told.value)
 
 
@@ -112,6 +116,6 @@ def test_a_text_that_is_no_alteration_is_refused(text):
         alter.apply(tone(), RATE, text)
 
 
-def test_a_kind_is_registered_once():
-    with pytest.raises(ValueError, match="gain is there already"):
+def test_an_alteration_is_registered_once():
+    with pytest.raises(ValueError, match="'gain' is registered twice"):
         alter.alteration(db=alter.whole(3))(alter.gain)

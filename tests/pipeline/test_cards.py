@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 
 from commandline import RequestError
-from pipeline import cards, class_pairs, listing
-from pipeline.features import REGISTRY
+from pipeline import cards, listing
+from pipeline.features import FEATURES
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", FEATURES)
 def test_every_card_is_complete(name: str) -> None:
-    card = cards.Card.of(REGISTRY[name])
+    card = cards.Card.of(FEATURES[name])
     assert card.summary.endswith(".")
-    assert tuple(card.parts) == cards.HEADINGS and all(card.parts.values())
+    assert tuple(card.texts) == cards.HEADINGS and all(card.texts.values())
     assert "best" in cards.best_and_worst(name) and "worst" in cards.best_and_worst(name)
 
 
@@ -24,11 +24,8 @@ def test_document_is_up_to_date() -> None:
     assert cards.DOCUMENT.read_text(encoding="utf-8") == cards.text_of_document()
 
 
-def test_measured_table_covers_every_feature_and_pair() -> None:
-    table = pd.read_csv(cards.MEASURED)
-    assert set(table.feature) == set(REGISTRY)
-    assert (table.groupby("feature").size() == 10 * 9 / 2).all()
-    assert table.accuracy.between(0, 1).all()
+def test_measured_table_covers_every_feature_once() -> None:
+    assert pd.read_csv(cards.MEASURED)["feature"].tolist() == list(FEATURES)
 
 
 def test_best_pairs_are_better_than_worst() -> None:
@@ -52,19 +49,19 @@ def test_table_lists_every_feature_with_its_size_and_what_is_impossible() -> Non
     lines = {line.split()[0]: line for line in text.splitlines() if line}
     assert lines["mel"].split()[1:4] == ["128", "16", "0.004"]
     assert "cqt cannot exist here: its highest band" in text
-    assert set(REGISTRY) <= set(lines)
+    assert set(FEATURES) <= set(lines)
 
 
-def test_classes_that_differ_are_told_apart_and_others_are_not() -> None:
+def test_classes_that_differ_are_separated_and_others_are_not() -> None:
     generator = np.random.default_rng(0)
     labels = np.repeat(["a", "b", "c"], 40)
     clips = generator.normal(size=(120, 6))
     clips[labels == "c", 0] += 8
-    found = class_pairs.pairs_told_apart(clips, labels, np.tile(np.arange(5), 24))
+    found = cards.pair_accuracies(clips, labels, np.tile(np.arange(5), 24))
     accuracy = {(pair.first, pair.second): pair.accuracy for pair in found.itertuples()}
     assert accuracy["a", "c"] > 0.95 and accuracy["b", "c"] > 0.95
     assert 0.25 < accuracy["a", "b"] < 0.75
 
 
 def test_statistics_are_mean_and_deviation_of_each_row() -> None:
-    assert class_pairs.statistics(np.array([[1.0, 3.0], [2.0, 2.0]])) == pytest.approx([2, 2, 1, 0])
+    assert cards.mean_and_deviation(np.array([[1.0, 3.0], [2.0, 2.0]])) == pytest.approx([2, 2, 1, 0])

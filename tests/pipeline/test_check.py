@@ -1,4 +1,4 @@
-"""What is wrong with a dataset: every finding on a dataset made to have it, and none on a sound one."""
+"""What is wrong with a dataset: every finding on a dataset made to have it, and none on a clean one."""
 
 import re
 from pathlib import Path
@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from pipeline import check, soundness
+from pipeline import check
 from pipeline.datasets import load
-from pipeline.likeness import NO_MOMENTS, correlate, fingerprint, identical
+from pipeline.near_duplicates import NO_LANDMARKS, audio_fingerprint, correlate, find_near_duplicates
 from pipeline.options import SourceOptions
 
 RATE = 16_000
@@ -45,11 +45,11 @@ def only(found: dict[str, check.Finding], start: str) -> check.Finding:
     return one
 
 
-SOUND = {f"{number}.wav": noise(number) for number in range(8)}
+CLEAN = {f"{number}.wav": noise(number) for number in range(8)}
 
 
-def test_nothing_but_the_classifiers_score_is_found_in_a_sound_dataset(tmp_path, capsys):
-    path = make(tmp_path, SOUND)
+def test_nothing_but_the_classifiers_score_is_found_in_a_clean_dataset(tmp_path, capsys):
+    path = make(tmp_path, CLEAN)
     found = findings(path, tmp_path)
     assert [finding.severity for finding in found.values()] == [check.NOTE]
     only(found, "a linear classifier of artefacts alone reaches")
@@ -72,20 +72,20 @@ MOVED = {
 
 
 @pytest.mark.parametrize("moved", MOVED)
-def test_one_sound_in_two_folds_is_a_leak_however_it_was_moved(tmp_path, moved):
-    path = make(tmp_path, SOUND | {"1.wav": MOVED[moved](SOUND["3.wav"])})
-    leak = only(findings(path, tmp_path), "the same sound lies in two folds")
+def test_the_same_audio_in_two_folds_is_a_leak_however_it_was_moved(tmp_path, moved):
+    path = make(tmp_path, CLEAN | {"1.wav": MOVED[moved](CLEAN["3.wav"])})
+    leak = only(findings(path, tmp_path), "the same audio is in two folds")
     assert leak.severity == check.LEAK
     (named,) = leak.names
     assert re.match(r"1 \(fold 1\) = 3 \(fold 2\)", named)
     assert check.run(SourceOptions(dataset=str(path), data=tmp_path / "data")) == 1
 
 
-def test_one_sound_in_one_fold_is_told_and_so_are_its_two_labels(tmp_path):
-    found = findings(make(tmp_path, SOUND | {"1.wav": SOUND["0.wav"]}), tmp_path)
-    beside = only(found, "the same sound under two source recordings, in one fold")
+def test_the_same_audio_in_one_fold_is_named_and_so_are_its_two_labels(tmp_path):
+    found = findings(make(tmp_path, CLEAN | {"1.wav": CLEAN["0.wav"]}), tmp_path)
+    beside = only(found, "the same audio under two source recordings, in one fold")
     assert beside.severity == check.WARNING
-    assert only(found, "the same sound has two labels").names == ["0 is a, 1 is b"]
+    assert only(found, "the same audio has two labels").names == ["0 is a, 1 is b"]
     assert not [what for what in found if "two folds" in what]
 
 
@@ -98,7 +98,7 @@ def test_the_four_recordings_that_esc50s_own_table_puts_in_two_folds_are_named(t
             sounds[rows[-1].split(",")[0]] = noise(len(sounds), 0.2)
     path = make(tmp_path, sounds, rows)
     path.write_text("\n".join(["filename,fold,target,category,src_file,take", *rows]))
-    leak = only(findings(path, tmp_path), "a source recording lies in several folds")
+    leak = only(findings(path, tmp_path), "a source recording is in several folds")
     assert leak.severity == check.LEAK
     assert leak.names == [
         "131943 (folds 1, 4)",
@@ -111,7 +111,7 @@ def test_the_four_recordings_that_esc50s_own_table_puts_in_two_folds_are_named(t
 def test_damage_is_named(tmp_path):
     flat = (30 * noise(5)).clip(-1, 1)
     quiet_ends = np.concatenate([np.zeros(RATE), 0.2 * noise(6, 0.5), np.zeros(RATE // 2)])
-    sounds = SOUND | {
+    sounds = CLEAN | {
         "0.wav": np.zeros(SECONDS * RATE),
         "1.wav": flat,
         "2.wav": quiet_ends,
@@ -132,19 +132,19 @@ def test_damage_is_named(tmp_path):
     assert "missing" in unreadable[1]
 
 
-def test_a_lower_rate_before_is_heard(tmp_path):
+def test_a_lower_sample_rate_before_is_found(tmp_path):
     spectrum = np.fft.rfft(noise(3))
     spectrum[len(spectrum) // 2 :] = 0  # as if it had been recorded at half the rate
-    found = findings(make(tmp_path, SOUND | {"3.wav": np.fft.irfft(spectrum)}), tmp_path)
+    found = findings(make(tmp_path, CLEAN | {"3.wav": np.fft.irfft(spectrum)}), tmp_path)
     assert only(found, "nothing above 80% of the band").names == ["3"]
 
 
 def test_a_class_that_a_fold_lacks_is_told(tmp_path):
     rows = [f"{n}.wav,{'rare' if n == 0 else 'ab'[n % 2]},{1 + n // 4},{n}" for n in range(8)]
-    assert only(findings(make(tmp_path, SOUND, rows), tmp_path), "a class is missing").names == ["rare"]
+    assert only(findings(make(tmp_path, CLEAN, rows), tmp_path), "a class is missing").names == ["rare"]
 
 
-def test_artefacts_that_tell_the_classes_apart_are_a_warning(tmp_path):
+def test_artefacts_that_predict_the_class_are_a_warning(tmp_path):
     """Class b is padded: nothing of its sound is needed to know it."""
     rng = np.random.default_rng(0)
     sounds = {}
@@ -159,15 +159,15 @@ def test_artefacts_that_tell_the_classes_apart_are_a_warning(tmp_path):
 
 
 def test_the_classifier_is_fitted_without_a_leak(tmp_path):
-    table = load(str(make(tmp_path, SOUND)), tmp_path / "data").table
-    measured = pd.DataFrame(np.random.default_rng(0).random((8, len(soundness.ARTEFACTS))))
-    measured.columns = list(soundness.ARTEFACTS)
+    table = load(str(make(tmp_path, CLEAN)), tmp_path / "data").table
+    measured = pd.DataFrame(np.random.default_rng(0).random((8, len(check.ARTEFACTS))))
+    measured.columns = list(check.ARTEFACTS)
     scores = check.artefact_accuracies(pd.concat([table, measured], axis=1))
     assert scores.shape == (2,)  # one a fold
 
 
 def test_copies_are_not_checked(tmp_path):
-    dataset = load(str(make(tmp_path, SOUND)), tmp_path / "data", copies=1, alter="gain")
+    dataset = load(str(make(tmp_path, CLEAN)), tmp_path / "data", copies=1, alter="gain")
     assert [finding.severity for finding in check.findings_in(dataset)] == [check.NOTE]
 
 
@@ -178,40 +178,42 @@ def test_what_is_really_there_in_the_real_clips(esc10, tmp_path, capsys):
     some = dataset.__class__(**{**vars(dataset), "table": fires.reset_index(drop=True)})
     found = {finding.what: finding for finding in check.findings_in(some)}
     assert not [finding for finding in found.values() if finding.severity == check.LEAK]
-    (pair,) = only(found, "the same sound under two source recordings").names
+    (pair,) = only(found, "the same audio under two source recordings").names
     assert "2-28314-A-12 (fold 2) = 2-30322-A-12 (fold 2)" in pair
     assert "1-100032-A-0" in only(found, "mostly padded").names
 
 
-# Likeness and soundness by themselves
+# Near duplicates and measures by themselves
 
 
-def test_silence_has_no_moments_and_equals_nothing():
+def test_silence_has_no_landmarks_and_equals_nothing():
     silence = np.zeros(RATE, np.float32)
-    assert fingerprint(silence, RATE).positions.size == 0
-    assert identical([NO_MOMENTS, fingerprint(silence, RATE)], lambda number: silence) == []
+    assert audio_fingerprint(silence, RATE).positions.size == 0
+    assert (
+        find_near_duplicates([NO_LANDMARKS, audio_fingerprint(silence, RATE)], lambda number: silence) == []
+    )
 
 
 def test_different_sounds_are_not_the_same():
     sounds = [noise(number).astype(np.float32) for number in range(30)]
-    assert identical([fingerprint(y, RATE) for y in sounds], sounds.__getitem__) == []
+    assert find_near_duplicates([audio_fingerprint(y, RATE) for y in sounds], sounds.__getitem__) == []
 
 
 def test_a_clip_that_begins_at_once_is_not_known_by_that():
     sounds = [(0.9 + 0.01 * noise(number)).astype(np.float32) for number in range(5)]
-    assert identical([fingerprint(y, RATE) for y in sounds], sounds.__getitem__) == []
+    assert find_near_duplicates([audio_fingerprint(y, RATE) for y in sounds], sounds.__getitem__) == []
 
 
 def test_the_shift_between_two_clips_is_found_to_the_sample():
     y = noise(1).astype(np.float32)
     later = np.concatenate([np.zeros(1_234, np.float32), -0.5 * y])[: len(y)]
     sounds = [y, later]
-    (pair,) = identical([fingerprint(one, RATE) for one in sounds], sounds.__getitem__)
+    (pair,) = find_near_duplicates([audio_fingerprint(one, RATE) for one in sounds], sounds.__getitem__)
     assert (pair.a, pair.b, pair.shift) == (0, 1, 1_234)
     assert pair.correlation == pytest.approx(-1, abs=1e-3)
 
 
-def test_clips_that_share_a_moment_alone_are_not_the_same():
+def test_clips_that_share_one_landmark_are_not_the_same():
     a, b = noise(1).astype(np.float32), noise(2).astype(np.float32)
     b[:1_600] = a[-1_600:]
     assert correlate(a, b, 1_600 - len(a)) == 0
@@ -219,7 +221,7 @@ def test_clips_that_share_a_moment_alone_are_not_the_same():
 
 def test_forty_copies_of_a_sound_are_all_found_in_few_pairs():
     y = noise(1).astype(np.float32)
-    pairs = identical([fingerprint(y, RATE)] * 40, lambda number: y)
+    pairs = find_near_duplicates([audio_fingerprint(y, RATE)] * 40, lambda number: y)
     assert {number for pair in pairs for number in (pair.a, pair.b)} == set(range(40))
     assert len(pairs) < 100
 
@@ -228,11 +230,11 @@ def test_measures_by_known_answers():
     time = np.arange(RATE) / RATE
     tone = (0.5 * np.sin(2 * np.pi * 1_000 * time)).astype(np.float32)
     padded = np.concatenate([np.zeros(RATE // 4), tone, np.zeros(RATE // 2)]).astype(np.float32)
-    measured = soundness.measure(padded, RATE, 1)
+    measured = check.measure_clip(padded, RATE, 1)
     assert measured.lead == pytest.approx(0.25, abs=0.001)
     assert measured.trail == pytest.approx(0.5, abs=0.001)
     assert measured.peak == pytest.approx(0.5, abs=0.001)
     assert measured.level == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.05)
     assert measured.clipped == 0
     assert measured.bandwidth == pytest.approx(1_000, abs=300)
-    assert soundness.clipped_share(np.array([0, 1, 1, 1, 0, 1, 1, -1, -1, -1], np.float32)) == 0.6
+    assert check.clipped_fraction(np.array([0, 1, 1, 1, 0, 1, 1, -1, -1, -1], np.float32)) == 0.6

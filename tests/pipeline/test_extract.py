@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from bench.changing import SAMPLE_RATE
 from commandline import RequestError
 from features_cache import external
 from features_cache.claims import claimed
 from features_cache.storage import lock
 from pipeline import extract
 from pipeline.request import part_of, request
+from tests.pipeline.changing import SAMPLE_RATE
 from tests.pipeline.extraction import anew, cache, options, run, stored
 
 

@@ -6,7 +6,7 @@ import pytest
 from commandline import RequestError
 from features_cache.names import parse_channel, parse_set
 from pipeline import audio, reference
-from pipeline.features import REGISTRY, Clip, Impossible, Variant, feature, resolve
+from pipeline.features import FEATURES, Clip, Impossible, Variant, feature, resolve
 
 RATE = 44100
 LARGEST_FLOAT16 = 65504
@@ -83,11 +83,11 @@ def definition(name: str, y: np.ndarray, rate: int) -> np.ndarray:
 def scales() -> dict[str, np.ndarray]:
     """The s of the tolerance, which real clips would set: here a few sounds that move every row."""
     sounds = beats(), np.concatenate([0.01 * noise(), tone(440), noise()])
-    return {name: reference.row_scale([definition(name, y, RATE) for y in sounds]) for name in REGISTRY}
+    return {name: reference.row_scale([definition(name, y, RATE) for y in sounds]) for name in FEATURES}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", FEATURES)
 def test_agrees_with_librosa_on_every_kind_of_sound(
     name: str, kind: str, scales: dict[str, np.ndarray]
 ) -> None:
@@ -124,17 +124,17 @@ def test_agrees_with_librosa_on_real_clips(esc10) -> None:
     paths = sorted((esc10 / "audio").iterdir())[:: 400 // REAL_CLIPS][:REAL_CLIPS]
     sounds = [audio.load(path, RATE, 5 * RATE) for path in paths]
     clips = [Clip(y, RATE) for y in sounds]
-    for name in REGISTRY:
+    for name in FEATURES:
         ours = [variant(name).compute(clip) for clip in clips]
         found = reference.agreement(name, ours, [definition(name, y, RATE) for y in sounds])
         assert found.holds, str(found)
 
 
 def test_registry_holds_exactly_the_defined_features() -> None:
-    assert set(REGISTRY) == set(reference.DEFINITIONS) and len(REGISTRY) == 30
+    assert set(FEATURES) == set(reference.DEFINITIONS) and len(FEATURES) == 30
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", FEATURES)
 def test_shape_and_axes_describe_the_values(name: str) -> None:
     chosen, samples = variant(name), 2 * RATE
     values = chosen.compute(Clip(beats()[:samples], RATE))

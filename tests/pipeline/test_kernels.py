@@ -12,8 +12,8 @@ from numba.core.dispatcher import Dispatcher
 from commandline import RequestError
 from features_cache.names import Channel
 from pipeline import kernels
-from pipeline.features import REGISTRY, Clip, resolve
-from pipeline.kernels import bands, columns, compiled, constantq, median, peaks, period, separation, spectrum
+from pipeline.features import FEATURES, Clip, resolve
+from pipeline.kernels import constantq, hpss, period, spectrum
 from pipeline.parameters import MelBank, Wavelets
 
 
@@ -37,19 +37,19 @@ def sound() -> np.ndarray:
 def test_running_median_is_scipys_bit_by_bit(spectrogram: np.ndarray, rows: int) -> None:
     for size in (31, 9):
         expected = scipy.ndimage.median_filter(spectrogram[:rows], size=(size, 1), mode="reflect")
-        assert np.array_equal(median.running_median(spectrogram[:rows], size), expected)
+        assert np.array_equal(hpss.running_median(spectrogram[:rows], size), expected)
 
 
 def test_running_median_of_two_rows_is_by_hand(spectrogram: np.ndarray) -> None:
     two = spectrogram[:2]
     reflected = np.tile(np.concatenate([two[::-1], two]), (9, 1))  # b a a b b a a b ..., 36 rows
     expected = [np.median(reflected[first : first + 31], axis=0) for first in (3, 4)]
-    assert np.array_equal(median.running_median(two, 31), expected)
+    assert np.array_equal(hpss.running_median(two, 31), expected)
 
 
 def test_halves_are_hpss(spectrogram: np.ndarray) -> None:
     harmonic, percussive = librosa.decompose.hpss(spectrogram)
-    ours = separation.halves(spectrogram, 31)
+    ours = hpss.harmonic_percussive(spectrogram, 31)
     np.testing.assert_allclose(ours[0], harmonic**2, rtol=1e-5)
     np.testing.assert_allclose(ours[1], percussive**2, rtol=1e-5)
 
@@ -76,15 +76,15 @@ def test_mel_bands_are_librosas(spectrogram: np.ndarray) -> None:
         filters = librosa.filters.mel(
             sr=22050, n_fft=2048, n_mels=bank.n_mels, fmin=bank.fmin, fmax=bank.fmax
         )
-        np.testing.assert_allclose(bands.mel_bands(values, 22050, bank), filters @ values, rtol=1e-5)
+        np.testing.assert_allclose(spectrum.mel_bands(values, 22050, bank), filters @ values, rtol=1e-5)
 
 
 def test_sums_and_extremes_of_columns(spectrogram: np.ndarray) -> None:
     weights = np.random.default_rng(1).normal(size=(3, 150))
     np.testing.assert_allclose(
-        columns.weighted_sums(weights, spectrogram), weights @ spectrogram.astype(float)
+        spectrum.weighted_sums(weights, spectrogram), weights @ spectrogram.astype(float)
     )
-    low, high = columns.extremes(spectrogram, 5)
+    low, high = spectrum.extremes(spectrogram, 5)
     ordered = np.sort(spectrogram, axis=0)
     np.testing.assert_allclose(low, ordered[:5].mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(high, ordered[-5:].mean(axis=0), rtol=1e-6)
@@ -92,7 +92,7 @@ def test_sums_and_extremes_of_columns(spectrogram: np.ndarray) -> None:
 
 def test_first_bin_reaching_is_rolloff(spectrogram: np.ndarray) -> None:
     theirs = librosa.feature.spectral_rolloff(S=spectrogram, freq=np.arange(150.0), roll_percent=0.7)
-    assert np.array_equal(columns.first_bin_reaching(spectrogram, 0.7), theirs[0])
+    assert np.array_equal(spectrum.first_bin_reaching(spectrogram, 0.7), theirs[0])
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3, -0.2])
@@ -103,7 +103,7 @@ def test_tuning_is_librosas(shift: float) -> None:
     magnitude = np.abs(librosa.stft(y))
     for power, bins_per_octave in ((1, 36), (2, 12)):
         theirs = librosa.estimate_tuning(S=magnitude**power, sr=44100, bins_per_octave=bins_per_octave)
-        ours, _ = peaks.tuning(magnitude**power, 44100, 2048, bins_per_octave)
+        ours, _ = constantq.estimate_tuning(magnitude**power, 44100, 2048, bins_per_octave)
         assert ours == pytest.approx(theirs)
 
 
@@ -111,11 +111,11 @@ def test_tuning_is_unsure_only_where_a_peak_at_an_edge_could_decide() -> None:
     residual = np.full(20, 0.005)  # amid the bar from 0 to 0.01
     bars = np.histogram(residual, np.linspace(-0.5, 0.5, 101))[0]
     doubt = np.full(20, 1e-6)
-    assert peaks._is_sure(bars, residual, doubt)
+    assert constantq._is_sure(bars, residual, doubt)
     close = np.concatenate([residual, np.full(19, 0.105), [0.10999999]])
     bars = np.histogram(close, np.linspace(-0.5, 0.5, 101))[0]
-    assert not peaks._is_sure(bars, close, np.full(40, 1e-6))
-    assert peaks.tuning(np.zeros((1025, 5), np.float32), 44100, 2048, 12) == (0.0, True)
+    assert not constantq._is_sure(bars, close, np.full(40, 1e-6))
+    assert constantq.estimate_tuning(np.zeros((1025, 5), np.float32), 44100, 2048, 12) == (0.0, True)
 
 
 def test_autocorrelation_is_librosas(spectrogram: np.ndarray) -> None:
@@ -145,11 +145,11 @@ def test_octaves_of_a_constant_q_bank_share_their_filters() -> None:
 
 def test_a_silent_clip_compiles_all_that_other_clips_need(sound: np.ndarray) -> None:
     """So the parent, which asks for shapes, compiles once for all its workers."""
-    for name in REGISTRY:
+    for name in FEATURES:
         resolve(Channel(name)).shape(22050, 22050)
     before = {kernel: len(kernel.signatures) for kernel in _kernels()}
     clip = Clip(sound, 22050)
-    for name in REGISTRY:
+    for name in FEATURES:
         resolve(Channel(name)).compute(clip)
     assert before == {kernel: len(kernel.signatures) for kernel in _kernels()}
     assert len(before) > 20
@@ -167,6 +167,6 @@ def test_no_folder_for_compiled_code_is_told_with_what_to_set(monkeypatch):
     def refuses(**options):
         raise RuntimeError("cannot cache function 'kernel': no locator available for file 'kernel.py'")
 
-    monkeypatch.setattr(compiled, "njit", refuses)
+    monkeypatch.setattr(kernels, "njit", refuses)
     with pytest.raises(RequestError, match="NUMBA_CACHE_DIR"):
-        compiled.compiled(abs)
+        kernels.compiled(abs)

@@ -6,11 +6,11 @@ import random
 import numpy as np
 import pytest
 
-from bench.changing import SAMPLE_RATE, Sounds
 from features_cache import Cache
 from pipeline import extract
 from pipeline.options import FeaturesCommand
 from pipeline.request import request
+from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 PARTS = 4
 FEATURES = ("mel", "rms")
@@ -19,7 +19,7 @@ CLIPS = 30  # no multiple of the parts
 
 @pytest.fixture
 def sounds(tmp_path):
-    return Sounds(tmp_path / "sounds", random.Random(0), clips=CLIPS)
+    return ChangingDataset(tmp_path / "sounds", random.Random(0), clips=CLIPS)
 
 
 def options(sounds, data, **given):

@@ -6,14 +6,14 @@ import re
 import numpy as np
 import pytest
 
-from bench.changing import SAMPLE_RATE, Sounds
 from pipeline import extract, plan
 from pipeline.options import ExtractOptions, FeaturesCommand
+from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 
 @pytest.fixture
 def options(tmp_path):
-    sounds = Sounds(tmp_path / "sounds", random.Random(0), clips=4)
+    sounds = ChangingDataset(tmp_path / "sounds", random.Random(0), clips=4)
     return {
         "dataset": str(sounds.csv),
         "data": tmp_path / "data",
@@ -27,7 +27,7 @@ def test_seconds_and_megabytes_by_feature_and_nothing_written(options, tmp_path,
     assert plan.run(ExtractOptions(**options, features="mel rms")) == 0
     shown = capsys.readouterr().out
     assert re.search(r"^mel +4 +[\d.]+ +0\.0$", shown, re.MULTILINE)
-    assert "8 of 8 maps to compute" in shown
+    assert "8 of 8 feature maps to compute" in shown
     assert not (tmp_path / "data").exists()
 
 
@@ -35,7 +35,7 @@ def test_only_what_is_missing_is_planned(options, capsys):
     extract.run(FeaturesCommand(**options, features="mel"))
     capsys.readouterr()
     plan.run(ExtractOptions(**options, features="mel rms"))
-    assert "4 of 8 maps to compute" in capsys.readouterr().out
+    assert "4 of 8 feature maps to compute" in capsys.readouterr().out
     plan.run(ExtractOptions(**options, features="mel"))
     assert "all 1 features of 4 clips are done" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""The synthetic dataset: reproducible, hard enough, and each pair told apart by one property."""
+"""The synthetic dataset: reproducible, hard enough, and each pair separated by one property."""
 
 import errno
 from pathlib import Path
@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from commandline import RequestError
 from pipeline import audio, synth
 from pipeline.datasets import load
-from pipeline.datasets.staging import UNFINISHED
-from pipeline.datasets.synthetic import make, wav
+from pipeline.datasets.download import UNFINISHED
+from pipeline.synth import make, wav
 
 RATE = synth.SAMPLE_RATE
 
@@ -79,7 +79,7 @@ def test_mean_mel_is_neither_chance_nor_enough(mel, rows):
     assert scores.min() > 0.2
 
 
-def test_chroma_tells_the_scales_apart(folder, rows):
+def test_chroma_separates_the_scales(folder, rows):
     pair = ["chimes_in_c", "chimes_in_f_sharp"]
     chroma = np.zeros((len(rows), 12))
     for number in np.flatnonzero(rows["category"].isin(pair)):
@@ -88,7 +88,7 @@ def test_chroma_tells_the_scales_apart(folder, rows):
     assert accuracy_by_fold(chroma, rows, pair).mean() > 0.9
 
 
-def test_rhythm_tells_the_beats_apart_and_mean_mel_does_not(mel, rows):
+def test_rhythm_separates_the_beats_and_mean_mel_does_not(mel, rows):
     pair = ["steady_beat", "galloping_beat"]
     onsets = [librosa.onset.onset_strength(S=one, sr=RATE // 2) for one in mel]
     tempograms = [
@@ -99,7 +99,7 @@ def test_rhythm_tells_the_beats_apart_and_mean_mel_does_not(mel, rows):
     assert rhythm > accuracy_by_fold(mel.mean(axis=2), rows, pair).mean() + 0.1
 
 
-def test_the_direction_of_time_tells_the_envelopes_apart_and_mean_mel_does_not(mel, rows):
+def test_the_direction_of_time_separates_the_envelopes_and_mean_mel_does_not(mel, rows):
     pair = ["knocks", "swells"]
     change = np.diff(mel.mean(axis=1), axis=1)
     direction = np.stack([change.max(axis=1), -change.min(axis=1)], axis=1)
@@ -108,7 +108,7 @@ def test_the_direction_of_time_tells_the_envelopes_apart_and_mean_mel_does_not(m
 
 
 @pytest.mark.parametrize("pair", [["hollow_drone", "bright_drone"], ["hiss", "rumble"]])
-def test_the_spectrum_tells_timbres_and_colours_apart(mel, rows, pair):
+def test_the_spectrum_separates_timbres_and_colours(mel, rows, pair):
     assert accuracy_by_fold(mel.mean(axis=2), rows, pair).mean() > 0.7
 
 

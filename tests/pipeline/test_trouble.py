@@ -4,7 +4,6 @@ import csv
 import errno
 import resource
 import shutil
-from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -14,7 +13,7 @@ import soundfile
 from commandline import RequestError
 from features_cache import UnreadableClips, layout
 from pipeline import extract
-from pipeline.features import REGISTRY
+from pipeline.features import FEATURES
 from pipeline.request import request
 from tests.pipeline.extraction import cache, options, run, stored
 
@@ -91,7 +90,7 @@ def test_a_feature_that_fails_for_a_clip_is_named_with_it(sounds, monkeypatch, c
         return np.zeros((1, 16))
 
     first = soundfile.read(sounds.folder / sounds.rows[2]["filename"], dtype="float32")[0][0]
-    monkeypatch.setitem(REGISTRY, "zcr", replace(REGISTRY["zcr"], function=fails))
+    monkeypatch.setitem(vars(FEATURES["zcr"]), "function", fails)
     assert extract.run(options(sounds)) == 1
     assert "clip00003: zcr: ZeroDivisionError: of this clip" in capsys.readouterr().out
     assert cache(sounds).readable(["rms"]).all()

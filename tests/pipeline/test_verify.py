@@ -1,22 +1,21 @@
 """`verify`: damage by CRC, and what a cache says by plain librosa."""
 
 import random
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from bench.changing import SAMPLE_RATE, Sounds
 from features_cache import Cache
 from pipeline import extract, verify
-from pipeline.features import REGISTRY
+from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand, VerifyCommand
+from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 
 @pytest.fixture
 def made(tmp_path):
     """Makes the cache, then gives the options of `verify`."""
-    sounds = Sounds(tmp_path / "sounds", random.Random(0), clips=4)
+    sounds = ChangingDataset(tmp_path / "sounds", random.Random(0), clips=4)
     where = {"dataset": str(sounds.csv), "data": tmp_path / "data"}
 
     def make(**given):
@@ -41,8 +40,8 @@ def test_values_that_differ_by_more_than_tolerance_and_rounding_are_found(made, 
     def louder(clip, **parameters):
         return right(clip, **parameters) * np.float32(1.01)
 
-    right = REGISTRY["rms"].function
-    monkeypatch.setitem(REGISTRY, "rms", replace(REGISTRY["rms"], function=louder))
+    right = FEATURES["rms"].function
+    monkeypatch.setitem(vars(FEATURES["rms"]), "function", louder)
     options = made(dtype=dtype)
     assert verify.run(options) == 1
     shown = capsys.readouterr().out

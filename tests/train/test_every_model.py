@@ -12,9 +12,9 @@ import pytest
 from commandline import parse
 from features_cache import cache_folder
 from pipeline import synth
-from pipeline.datasets.synthetic import wav
 from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand
+from pipeline.synth import wav
 from train import run, runs, summary
 from train.models.registry import all_models
 from train.options import RunOptions

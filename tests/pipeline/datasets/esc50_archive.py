@@ -14,8 +14,8 @@ import numpy as np
 import soundfile
 
 from pipeline.datasets import download, esc50
-from pipeline.datasets.categories import ESC50 as CLASSES
 from pipeline.datasets.esc50 import Contents
+from pipeline.datasets.readers import ESC50_CATEGORIES as CLASSES
 
 SMALL = Contents(clips=20, classes=2, folds=5, sample_rate=44_100, samples=220_500)
 TOP = "ESC-50-master"
@@ -69,7 +69,9 @@ def obtain(data: Path, **where: object) -> Path:
 
 
 def nothing_unpacked(data: Path) -> bool:
-    return not [path for path in (data / "esc50").glob("*") if path.name != download.Part(path).path.name]
+    return not [
+        path for path in (data / "esc50").glob("*") if path.name != download.PartialFile(path).path.name
+    ]
 
 
 def check_installed(folder: Path) -> None:

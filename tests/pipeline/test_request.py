@@ -1,15 +1,14 @@
 """What happens to a dataset costs only what it must, and is told in a line."""
 
 import random
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from bench.changing import Sounds
 from commandline import RequestError
-from pipeline.features import REGISTRY
+from pipeline.features import FEATURES
 from pipeline.request import request
+from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import anew, cache, options, run, stored
 
 
@@ -112,13 +111,13 @@ def test_copies_follow_their_originals_and_stay_until_they_are_removed(sounds):
 
 def test_a_new_version_of_a_features_code_makes_it_again(sounds, monkeypatch, capsys):
     run(sounds)
-    monkeypatch.setitem(REGISTRY, "zcr", replace(REGISTRY["zcr"], version=REGISTRY["zcr"].version + 1))
+    monkeypatch.setitem(vars(FEATURES["zcr"]), "version", FEATURES["zcr"].version + 1)
     assert run(sounds) == {"rms": 0, "zcr": 8}
     assert "made again: zcr.h5 has code_version" in capsys.readouterr().out
 
 
 def test_another_source_under_the_same_name_is_refused(sounds):
     run(sounds)
-    other = Sounds(sounds.folder.parent / "elsewhere" / "sounds", random.Random(1), clips=4)
+    other = ChangingDataset(sounds.folder.parent / "elsewhere" / "sounds", random.Random(1), clips=4)
     with pytest.raises(RequestError, match="NAME="):
         request(options(sounds, dataset=str(other.csv)))

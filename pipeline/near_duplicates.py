@@ -1,9 +1,9 @@
-"""Find clips that hold the same sound, also shifted, cut or rescaled, among thousands.
+"""Near duplicates: clips that hold the same audio, also shifted, cut or rescaled, among thousands.
 
-Every clip is known by its loudest moments. Two clips with the same sound have them in common, at one
-distance in time, however the clip was moved or scaled; so equal moments name few candidates, and the
-correlation of the samples at that distance decides. Everything looks at differences of neighbouring
-samples, which keeps low rumble from making all clips alike.
+A clip's fingerprint is its loudest moments, its landmarks (as in Wang 2003). Two clips with the same audio
+have them in common, at one distance in time, however the clip was moved or scaled; so equal landmarks name
+few candidates, and the correlation of the samples at that distance decides. Everything looks at differences
+of neighbouring samples, which keeps low rumble from making all clips alike.
 """
 
 from collections import defaultdict
@@ -16,28 +16,28 @@ from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
 
-MOMENTS = 16  # of a clip
-APART = 0.1  # seconds between two moments of a clip
-REACH = 0.03  # seconds to each side of a moment that are compared
-BANDS, BITS = 8, 24  # codes of a moment, and random projections in each: one equal code makes a candidate
-CROWD = 30  # moments with one code; more are compared with their neighbours in the table alone
-MOST_CANDIDATES = 50_000  # correlated at most, those with most moments in common first
+LANDMARKS = 16  # of a clip
+APART = 0.1  # seconds between two landmarks of a clip
+REACH = 0.03  # seconds to each side of a landmark that are compared
+BANDS, BITS = 8, 24  # codes of a landmark, and random projections in each: one equal code makes a candidate
+CROWD = 30  # landmarks with one code; more are compared with their neighbours in the table alone
+MOST_CANDIDATES = 50_000  # correlated at most, those with most landmarks in common first
 SAME = 0.9  # correlation of what two clips share
 SHARED = 0.25  # of each clip's energy, at least, must lie in what they share
 
 
-class Fingerprint(NamedTuple):
-    """A clip's loudest moments."""
+class AudioFingerprint(NamedTuple):
+    """A clip's loudest landmarks."""
 
-    positions: NDArray[np.int64]  # (moments,) samples from its beginning
-    codes: NDArray[np.uint32]  # (moments, BANDS)
+    positions: NDArray[np.int64]  # (landmarks,) samples from its beginning
+    codes: NDArray[np.uint32]  # (landmarks, BANDS)
 
 
-NO_MOMENTS = Fingerprint(np.zeros(0, np.int64), np.zeros((0, BANDS), np.uint32))  # of silence
+NO_LANDMARKS = AudioFingerprint(np.zeros(0, np.int64), np.zeros((0, BANDS), np.uint32))  # of silence
 
 
 class Pair(NamedTuple):
-    """Two clips that share their sound: b[n + shift] is a[n], but for a factor."""
+    """Two clips that share their audio: b[n + shift] is a[n], but for a factor."""
 
     a: int
     b: int
@@ -45,27 +45,29 @@ class Pair(NamedTuple):
     correlation: float
 
 
-def fingerprint(y: Samples, sample_rate: int) -> Fingerprint:
-    """The loudest moments of a clip; none for silence."""
+def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
+    """The loudest landmarks of a clip; none for silence."""
     steps, reach, apart = differences(y), round(REACH * sample_rate), round(APART * sample_rate)
     loudness = np.abs(steps)
     padded = np.pad(steps, reach)
     positions: list[int] = []
     snippets: list[NDArray[np.float64]] = []
-    while len(positions) < MOMENTS and loudness.any():
+    while len(positions) < LANDMARKS and loudness.any():
         peak = int(loudness.argmax())
         loudness[max(0, peak - apart) : peak + apart] = 0
         positions.append(peak)
         snippets.append(padded[peak : peak + 2 * reach + 1] * np.sign(steps[peak]))
     if not positions:
-        return NO_MOMENTS
-    signs = (np.stack(snippets) @ _projections(2 * reach + 1)) > 0  # (moments, BANDS * BITS)
+        return NO_LANDMARKS
+    signs = (np.stack(snippets) @ _projections(2 * reach + 1)) > 0  # (landmarks, BANDS * BITS)
     codes = signs.reshape(len(positions), BANDS, BITS) @ (1 << np.arange(BITS, dtype=np.uint32))
-    return Fingerprint(np.array(positions), codes.astype(np.uint32))
+    return AudioFingerprint(np.array(positions), codes.astype(np.uint32))
 
 
-def identical(fingerprints: Sequence[Fingerprint], load: Callable[[int], Samples]) -> list[Pair]:
-    """Pairs of clips with the same sound; `load` gives a clip's samples again, for the candidates alone."""
+def find_near_duplicates(
+    fingerprints: Sequence[AudioFingerprint], load: Callable[[int], Samples]
+) -> list[Pair]:
+    """Pairs of clips with the same audio; `load` gives a clip's samples again, for the candidates alone."""
     found = []
     for a, b, shift in candidates(fingerprints):
         correlation = correlate(load(a), load(b), shift)
@@ -74,10 +76,10 @@ def identical(fingerprints: Sequence[Fingerprint], load: Callable[[int], Samples
     return sorted(found)
 
 
-def candidates(fingerprints: Sequence[Fingerprint]) -> list[tuple[int, int, int]]:
-    """(a, b, shift), one a pair of clips: the shift that most of their equal moments have."""
+def candidates(fingerprints: Sequence[AudioFingerprint]) -> list[tuple[int, int, int]]:
+    """(a, b, shift), one a pair of clips: the shift that most of their equal landmarks have."""
     votes: dict[tuple[int, int], dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for (a, at), (b, later) in _equal_moments(fingerprints):
+    for (a, at), (b, later) in _equal_landmarks(fingerprints):
         votes[a, b][later - at] += 1
     best = {pair: max(shifts.items(), key=lambda item: item[1]) for pair, shifts in votes.items()}
     ranked = sorted(best.items(), key=lambda item: -item[1][1])[:MOST_CANDIDATES]
@@ -102,7 +104,9 @@ def differences(y: Samples) -> NDArray[np.float64]:
     return np.diff(y.astype(np.float64), prepend=y[:1].astype(np.float64))
 
 
-def _equal_moments(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+def _equal_landmarks(
+    fingerprints: Sequence[AudioFingerprint],
+) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
     """Pairs of (clip, position), of different clips in their order, that have a code in common."""
     clips = np.repeat(np.arange(len(fingerprints)), [len(one.positions) for one in fingerprints])
     if not len(clips):
@@ -114,8 +118,8 @@ def _equal_moments(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[tuple[
         for equal in np.split(order, np.flatnonzero(np.diff(codes[order, band])) + 1):
             if len(equal) < 2:
                 continue
-            moments = [(int(clips[row]), int(positions[row])) for row in equal]
-            meetings = combinations(moments, 2) if len(moments) <= CROWD else pairwise(moments)
+            landmarks = [(int(clips[row]), int(positions[row])) for row in equal]
+            meetings = combinations(landmarks, 2) if len(landmarks) <= CROWD else pairwise(landmarks)
             yield from ((one, other) for one, other in meetings if one[0] != other[0])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from distributed import Client
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DASK = str(Path(sys.executable).with_name("dask"))
 WITHIN = 60.0  # seconds
 

@@ -4,22 +4,20 @@ import librosa
 import numpy as np
 
 from pipeline.clip import Clip, Impossible
-from pipeline.features import axes
-from pipeline.features.registry import feature
-from pipeline.kernels.columns import extremes, first_bin_reaching, weighted_sums
-from pipeline.kernels.spectrum import centred_frames
-from pipeline.parameters import Degree, EvenSamples, Framing, Hertz, Most, Part, Samples
+from pipeline.features.registry import contrast_axis, feature
+from pipeline.kernels.spectrum import centred_frames, extremes, first_bin_reaching, weighted_sums
+from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Quantile, Samples
 
 TINY = np.finfo(np.float32).tiny  # less in a frame, and librosa does not divide by it
 
 
-@feature(units="dB", rows=axes.contrast_band, row_unit="Hz")
+@feature(units="dB", rows=contrast_axis, row_unit="Hz")
 def contrast(
     clip: Clip,
     *,
     fmin: Hertz = 200.0,
     n_bands: Degree = 6,
-    quantile: Part = 0.02,
+    quantile: Quantile = 0.02,
     framing: Framing,
 ) -> np.ndarray:
     """Spectral contrast: how far peaks stand above valleys, in seven bands an octave wide.
@@ -27,7 +25,7 @@ def contrast(
     Formula: 10 log10 (mean of the largest 2 % of bins) - 10 log10 (mean of the smallest 2 %), band by band
     Changes with: tones against noise: high for a clear tone, low for rustling
     Ignores: loudness, pitch within a band
-    Picture: a row an octave, from below 200 Hz at the bottom to above 6.4 kHz at the top
+    Feature map: a row an octave, from below 200 Hz at the bottom to above 6.4 kHz at the top
     """
     magnitude = clip.magnitude(framing)
     edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
@@ -56,7 +54,7 @@ def centroid(clip: Clip, *, framing: Framing) -> np.ndarray:
     Formula: sum over k of f_k |STFT_k| / sum over k of |STFT_k|
     Changes with: the balance of bass and treble: hiss is high, rumble is low
     Ignores: loudness, pitch as such, how energy spreads about the centre
-    Picture: a curve in Hz; in pauses it shows the background
+    Feature map: a curve in Hz; in pauses it shows the background
     """
     return _mean_and_spread(clip, framing)[0][None]
 
@@ -68,7 +66,7 @@ def bandwidth(clip: Clip, *, framing: Framing) -> np.ndarray:
     Formula: sqrt(sum over k of (f_k - centroid)^2 |STFT_k| / sum over k of |STFT_k|)
     Changes with: how widely energy spreads: narrow for a whistle, wide for a crash
     Ignores: where the centre lies, loudness
-    Picture: a curve in Hz
+    Feature map: a curve in Hz
     """
     return _mean_and_spread(clip, framing)[1][None]
 
@@ -85,13 +83,13 @@ def _mean_and_spread(clip: Clip, framing: Framing) -> tuple[np.ndarray, np.ndarr
 
 
 @feature(units="Hz")
-def rolloff(clip: Clip, *, roll_percent: Most = 0.85, framing: Framing) -> np.ndarray:
+def rolloff(clip: Clip, *, roll_percent: Fraction = 0.85, framing: Framing) -> np.ndarray:
     """Spectral rolloff: the frequency below which 85 % of the magnitude lies.
 
     Formula: the least f_k with sum up to k of |STFT| >= 0.85 of the whole
     Changes with: treble: breath, rain, hiss
     Ignores: loudness, detail below that frequency
-    Picture: a curve in Hz, in steps of a bin
+    Feature map: a curve in Hz, in steps of a bin
     """
     bins = first_bin_reaching(clip.magnitude(framing), roll_percent)
     return librosa.fft_frequencies(sr=clip.sample_rate, n_fft=framing.n_fft)[bins][None]
@@ -104,7 +102,7 @@ def flatness(clip: Clip, *, framing: Framing) -> np.ndarray:
     Formula: the geometric mean of |STFT|^2 / its arithmetic mean
     Changes with: tonality: white noise near 0.6, a pure tone near 0; digital silence gives 1
     Ignores: loudness, pitch, colour as far as it is even
-    Picture: a curve, low in tones and high in hiss and in silence
+    Feature map: a curve, low in tones and high in hiss and in silence
     """
     energy = np.maximum(np.float32(1e-10), clip.power(framing))
     mean = np.full((1, len(energy)), 1 / len(energy))
@@ -118,7 +116,7 @@ def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
     Formula: p_1 f + p_0 with the least sum over k of (|STFT_k| - p_1 f_k - p_0)^2
     Changes with: loudness and tilt, from bass to treble
     Ignores: every detail of the spectrum
-    Picture: row 0 is the slope, tiny and mostly negative; row 1 the height
+    Feature map: row 0 is the slope, tiny and mostly negative; row 1 the height
     """
     frequency = librosa.fft_frequencies(sr=clip.sample_rate, n_fft=framing.n_fft)
     fit = np.linalg.pinv(np.vander(frequency / frequency[-1], order + 1))
@@ -133,7 +131,7 @@ def rms(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 5
     Formula: sqrt(mean of x[n]^2 over the 2048 samples about the frame)
     Changes with: loudness, envelope: decay, pulsing, pauses
     Ignores: pitch and timbre altogether
-    Picture: a curve that follows the waveform's envelope
+    Feature map: a curve that follows the waveform's envelope
     """
     frames = centred_frames(clip.y, frame_length, hop_length)
     return np.sqrt(np.einsum("ts,ts->t", frames, frames) / frame_length)[None]
@@ -146,7 +144,7 @@ def zcr(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 5
     Formula: changes of sign among the 2048 samples about the frame / 2048
     Changes with: the dominant frequency: a tone of f Hz gives 2 f / sr, hiss gives much
     Ignores: loudness; in pauses it shows the background
-    Picture: a curve, high in hiss and consonants, low in hums
+    Feature map: a curve, high in hiss and consonants, low in hums
     """
     padded = np.pad(clip.y, frame_length // 2, mode="edge")
     negative = padded < -1e-10  # what librosa.zero_crossings takes for more than silence

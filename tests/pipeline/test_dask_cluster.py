@@ -10,23 +10,23 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench.changing import SAMPLE_RATE, Sounds
 from commandline import RequestError
 from features_cache import Cache
 from features_cache.claims import RunIsGone
-from pipeline import cluster, engine, extract, workers
+from pipeline import dask_cluster, extract, pool
 from pipeline.job import Batch
 from pipeline.options import FeaturesCommand
 from pipeline.request import request
+from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
-distributed = pytest.importorskip("distributed", reason="ENGINE=dask needs requirements-scale.txt")
+distributed = pytest.importorskip("distributed", reason="BACKEND=dask needs requirements-scale.txt")
 FEATURES = ("harmonic", "mel", "zcr")
 CLIPS = 80
 
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
-    return Sounds(tmp_path_factory.mktemp("sounds") / "sounds", random.Random(0), clips=CLIPS)
+    return ChangingDataset(tmp_path_factory.mktemp("sounds") / "sounds", random.Random(0), clips=CLIPS)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def by_processes(sounds, tmp_path_factory):
     """Every feature's bytes as worker processes give them."""
     data = tmp_path_factory.mktemp("processes")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(workers, "START_METHOD", "fork")  # a spawned one loads its libraries anew
+        patched.setattr(pool, "START_METHOD", "fork")  # a spawned one loads its libraries anew
         extract.extract(*asked(sounds, data, jobs=2))
     return contents(data)
 
@@ -42,7 +42,7 @@ def by_processes(sounds, tmp_path_factory):
 @pytest.fixture(scope="module")
 def dask(by_processes, tmp_path_factory):
     """A scheduler and two workers, processes of their own."""
-    from bench.cluster import started
+    from tests.pipeline.local_dask import started
 
     with started(tmp_path_factory.mktemp("dask")) as running:
         yield running
@@ -61,7 +61,7 @@ def asked(sounds, data, **given):
 
 
 def on(dask):
-    return {"engine": "dask", "scheduler": dask.address}
+    return {"backend": "dask", "scheduler": dask.address}
 
 
 def folder(data):
@@ -152,9 +152,9 @@ def test_only_the_clip_that_kills_every_worker_is_lost():
 
     table = np.ones((3, 1), bool)
     batch = Batch(np.arange(3), ["x"] * 3, [""] * 3, [(0, 0)] * 3, table, table.astype(np.uint64))
-    machines = cluster.Cluster(DeadlyClient())
-    assert machines.processes == 3
-    outcome = engine._surely(machines, lambda batch: Outcome(clips=len(batch.rows)), batch)
+    cluster = dask_cluster.Cluster(DeadlyClient())
+    assert cluster.processes == 3
+    outcome = pool._call_or_split(cluster, lambda batch: Outcome(clips=len(batch.rows)), batch)
     assert outcome.clips == 3
     ((row, _, reason),) = outcome.failures
     assert row == 1
@@ -170,7 +170,7 @@ def test_a_worker_that_sees_no_claim_is_told_of_as_a_folder_that_is_not_shared()
 
     client = SimpleNamespace(ncores=dict, submit=gone)
     with pytest.raises(OSError, match="the folder has to be at the same path on all machines"):
-        cluster.Cluster(client).call(len, [])
+        dask_cluster.Cluster(client).call(len, [])
 
 
 @pytest.mark.parametrize(
@@ -194,17 +194,20 @@ def test_a_cluster_that_is_not_fit_is_refused_before_it_works(theirs, message):
 
     client = SimpleNamespace(wait_for_workers=wait_for_workers, run=run)
     with pytest.raises(RequestError, match=message):
-        cluster._refuse_unfit(client, "tcp://x:1")
+        dask_cluster._refuse_unfit(client, "tcp://x:1")
 
 
-def test_the_engine_asks_for_its_scheduler():
-    with pytest.raises(RequestError, match="SCHEDULER=tcp://host:port"), engine.opened("dask", None, None):
+def test_the_dask_backend_asks_for_its_scheduler():
+    with (
+        pytest.raises(RequestError, match="SCHEDULER=tcp://host:port"),
+        pool.open_backend("dask", None, None),
+    ):
         pass
 
 
 def test_options_without_use_are_named():
-    assert engine.idle("processes", 2, None) == []
-    (jobs,) = engine.idle("dask", 2, "tcp://x:1")
-    (scheduler,) = engine.idle("processes", None, "tcp://x:1")
+    assert pool.unused_options("processes", 2, None) == []
+    (jobs,) = pool.unused_options("dask", 2, "tcp://x:1")
+    (scheduler,) = pool.unused_options("processes", None, "tcp://x:1")
     assert "JOBS" in jobs
     assert "SCHEDULER" in scheduler

@@ -8,8 +8,7 @@ from commandline import make_command, text_table, words
 from features_cache import cache_folder
 from features_cache.location import is_cache
 from pipeline.datasets import esc50
-from pipeline.datasets.dataset import Dataset
-from pipeline.datasets.source import load_for
+from pipeline.datasets.load import Dataset, load_for
 from pipeline.options import SourceOptions
 
 SHOWN_CLASSES = 60  # a longer table hides what stands above it
@@ -48,7 +47,7 @@ def summary(dataset: Dataset) -> str:
         f"{table['group'].nunique():,} source recordings"
     )
     lines = [f"{dataset.name}{kind}: {counts}"]
-    if dataset.sample_rate:  # features that were brought need not come from sound
+    if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
         lines.append(f"{length} ({dataset.samples:,} samples a clip)")
     if copies:

@@ -1,7 +1,7 @@
-"""A Dask cluster's workers, called like the worker processes of this machine.
+"""BACKEND=dask: a Dask cluster's workers, called like the worker processes of this machine.
 
 They write their clips into the cache like any other worker; what travels is a batch's paths and a few numbers
-back. A worker that dies costs nothing: Dask hands its batches to others, and whatever it had written stands
+back. A worker that dies costs nothing: Dask hands its batches to others, and whatever it had written stays
 or is written again with the same bytes. The workers need this project's folder on their path, its
 environment, and the cache and the audio at the same paths.
 
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from commandline import RequestError
 from features_cache.claims import RunIsGone
-from pipeline.specs import libraries
-from pipeline.workers import WorkerDied
+from pipeline.pool import WorkerDied
+from pipeline.request import libraries
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -60,9 +60,9 @@ def connected(scheduler: str | None) -> Iterator[Cluster]:
     try:
         from distributed import Client
     except ImportError:
-        raise RequestError("ENGINE=dask needs Dask: pip install -r requirements-scale.txt") from None
+        raise RequestError("BACKEND=dask needs Dask: pip install -r requirements-scale.txt") from None
     if not scheduler:
-        raise RequestError("ENGINE=dask needs SCHEDULER=tcp://host:port, the address of a Dask scheduler")
+        raise RequestError("BACKEND=dask needs SCHEDULER=tcp://host:port, the address of a Dask scheduler")
     try:
         client = Client(scheduler, set_as_default=False, timeout=SCHEDULER_WITHIN)
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A small dataset to which happens what happens to datasets: for the soak of kills and for tests.
+"""A small dataset that changes as datasets do: for tests and for the benchmark of kills.
 
 It remembers every content and label that a clip ever had, so that whatever lies in a cache can be told right
 from wrong.
@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from pipeline.sources import content_hash
+from pipeline.request import content_hash
 
 SAMPLE_RATE = 8000  # Hz; a clip is one second
 FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")
 CLIPS = 16
 
 
-class Sounds:
+class ChangingDataset:
     """A CSV and its audio, noise of its own for every clip."""
 
     def __init__(self, folder: Path, rng: random.Random, clips: int = CLIPS) -> None:

@@ -1,22 +1,53 @@
-"""A running median of 31, shared between neighbouring windows, without a branch.
+"""Harmonic-percussive separation of a spectrogram, by medians along frames and along bins.
 
-Sixteen neighbouring windows have sixteen values in common. These are sorted once. Then the block of windows
-is halved again and again: eight windows share eight more values, four share four more, two share two, and at
-last each window gets one of its own. At every step only those ranks are kept that can still become the
-median: the middle 8 of 24 values, 4 of 28, 2 of 30, 1 of 31. All of it is minima and maxima, about 28 a
-median, which the compiler does for sixteen frames at once (after A. Adams, Fast median filters using
-separable sorting networks, ACM Transactions on Graphics 40(4), 2021).
+The running median of 31 is shared between neighbouring windows, without a branch. Sixteen neighbouring
+windows have sixteen values in common. These are sorted once. Then the block of windows is halved again and
+again: eight windows share eight more values, four share four more, two share two, and at last each window
+gets one of its own. At every step only those ranks are kept that can still become the median: the middle 8 of
+24 values, 4 of 28, 2 of 30, 1 of 31. All of it is minima and maxima, about 28 a median, which the compiler
+does for sixteen frames at once (after A. Adams, Fast median filters using separable sorting networks, ACM
+Transactions on Graphics 40(4), 2021).
 """
 
 import numpy as np
 import scipy
 
-from pipeline.kernels.compiled import compiled
+from pipeline.kernels import compiled
 
+NOTHING = float(np.finfo(np.float32).tiny) ** 2  # less than this, and librosa splits in halves
 SIZE = 31
-BLOCK = 16  # windows that share their work
-NEEDED = BLOCK + SIZE - 1  # rows that a block of windows looks at
+WINDOWS = 16  # windows that share their work
+NEEDED = WINDOWS + SIZE - 1  # rows that a block of windows looks at
 LANES = 64  # frames that are done at a time; a tile of NEEDED rows stays in the first-level cache
+
+
+def harmonic_percussive(magnitude: np.ndarray, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Energies of the harmonic and the percussive part: the squares of `librosa.decompose.hpss(magnitude)`.
+
+    `magnitude` is (bins, frames) float32, not negative. Harmonic energy is smooth along frames, percussive
+    energy along bins.
+    """
+    along_frames = np.ascontiguousarray(running_median(np.ascontiguousarray(magnitude.T), kernel_size).T)
+    along_bins = np.ascontiguousarray(running_median(magnitude, kernel_size))
+    _masked_energies(magnitude.reshape(-1), along_frames.reshape(-1), along_bins.reshape(-1))
+    return along_frames, along_bins
+
+
+@compiled
+def _masked_energies(magnitude: np.ndarray, harmonic: np.ndarray, percussive: np.ndarray) -> None:
+    """Replace both medians by (magnitude * mask) ** 2, the mask being `librosa.util.softmask(power=2)`.
+
+    In double precision squares do not underflow, so librosa's scaling to the larger one is not needed.
+    """
+    for i in range(magnitude.size):
+        h = float(harmonic[i]) ** 2
+        p = float(percussive[i]) ** 2
+        nothing = h + p < NOTHING
+        h = 0.5 if nothing else h
+        p = 0.5 if nothing else p
+        part = magnitude[i] / (h + p)
+        harmonic[i] = (part * h) ** 2
+        percussive[i] = (part * p) ** 2
 
 
 def running_median(rows: np.ndarray, size: int) -> np.ndarray:
@@ -27,12 +58,12 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
     """
     if size != SIZE:
         return scipy.ndimage.median_filter(rows, size=(size, 1), mode="reflect")
-    blocks = -(-len(rows) // BLOCK)
+    blocks = -(-len(rows) // WINDOWS)
     frames = -(-rows.shape[1] // LANES) * LANES
-    after = blocks * BLOCK - len(rows) + SIZE // 2
+    after = blocks * WINDOWS - len(rows) + SIZE // 2
     padded = np.pad(rows, ((SIZE // 2, after), (0, 0)), mode="symmetric")
     padded = np.pad(padded, ((0, 0), (0, frames - rows.shape[1])))
-    medians = np.empty((blocks * BLOCK, frames), np.float32)
+    medians = np.empty((blocks * WINDOWS, frames), np.float32)
     _medians(padded, medians)
     return medians[: len(rows), : rows.shape[1]]
 
@@ -41,13 +72,13 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
 def _medians(padded, medians):  # type: ignore[no-untyped-def]
     """Tile by tile, because the compiler vectorises only what it knows to lie in one piece."""
     tile = np.empty(NEEDED * LANES, np.float32)
-    done = np.empty(BLOCK * LANES, np.float32)
-    for row in range(0, medians.shape[0], BLOCK):
+    done = np.empty(WINDOWS * LANES, np.float32)
+    for row in range(0, medians.shape[0], WINDOWS):
         for frame in range(0, medians.shape[1], LANES):
             for k in range(NEEDED):
                 tile[k * LANES : (k + 1) * LANES] = padded[row + k, frame : frame + LANES]
             _windows(tile, done)
-            for k in range(BLOCK):
+            for k in range(WINDOWS):
                 medians[row + k, frame : frame + LANES] = done[k * LANES : (k + 1) * LANES]
 
 

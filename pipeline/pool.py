@@ -1,9 +1,13 @@
-"""Worker processes that end with their parent and leave nothing behind.
+"""Where batches are computed: in this process, in worker processes, on a Dask cluster; joblib dispatches.
 
-joblib hands out the batches; this is what its threads hand them to. joblib's own processes (loky) were tried:
+Worker processes end with their parent and leave nothing behind. joblib's own processes (loky) were tried:
 after a SIGKILL of the parent they went on writing, a SIGKILL of all of them left eight semaphores and two
 folders in /dev/shm each time, and one that was killed took the whole run with it. A worker here is a spawned
-process and a pipe: no semaphore, no shared memory, and its parent's end is the end of the pipe.
+process and a pipe: no semaphore, no shared memory, and its parent's end is the end of the pipe. Threads of
+joblib hand it its batches.
+
+Workers write their own clips into the cache and return a few numbers a batch, and a batch is made when it is
+soon needed, so nothing here grows with the number of clips.
 """
 
 import contextlib
@@ -14,12 +18,23 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.memory import keep_freed_memory
+from joblib import Parallel, cpu_count, delayed
 
+from commandline import RequestError
+from pipeline.job import Batch, Outcome, lost
+
+if TYPE_CHECKING:
+    from pipeline.dask_cluster import Cluster
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+LARGEST_KEPT = 32 << 20  # bytes of one array, the most that glibc allows
+KEPT = 256 << 20  # bytes in all
 START_METHOD = "spawn"  # a fork would copy locks of threads, held or not, and the run's own locks
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 ONE_THREAD = dict.fromkeys(
@@ -33,6 +48,28 @@ ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
+
+
+def keep_freed_memory() -> None:
+    """Keep freed arrays for the next clip, where the C library is glibc; elsewhere do nothing.
+
+    By default glibc gives arrays of more than 128 kB back to the system at once, and the system hands out
+    the next one page by page, zeroed. A clip has a hundred of them: that was a fifth of its time.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        mallopt(M_TRIM_THRESHOLD, KEPT)
+
+
+def give_back_freed_memory() -> None:
+    """Give what is free inside the heap back to the system, where the C library is glibc.
+
+    Making a table of a million clips leaves 80 MB of it.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class WorkerDied(Exception):
@@ -144,3 +181,68 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@dataclass(frozen=True)
+class Backend:
+    """`backend(function, items)` yields results as they come, of `processes` items at a time."""
+
+    processes: int
+    dispatch: Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+
+    def __call__(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        return self.dispatch(function, items)
+
+
+@contextlib.contextmanager
+def open_backend(name: str, jobs: int | None, scheduler: str | None) -> Iterator[Backend]:
+    """The backend of this name, processes or dask, with `jobs` processes (all cores by default)."""
+    if name == "dask":
+        from pipeline import dask_cluster
+
+        with dask_cluster.connected(scheduler) as cluster:
+            yield Backend(cluster.processes, partial(_dispatch, cluster))
+        return
+    jobs = jobs or cpu_count()
+    if jobs < 1:
+        raise RequestError(f"JOBS={jobs}: expected a number of processes, 1 or more")
+    if jobs == 1:
+        yield Backend(1, map)
+    else:
+        with Workers(jobs) as workers:
+            yield Backend(jobs, partial(_dispatch, workers))
+
+
+def unused_options(name: str, jobs: int | None, scheduler: str | None) -> list[str]:
+    """Options that were given and change nothing with this backend, a sentence each."""
+    if name == "dask":
+        return ["BACKEND=dask has no use for JOBS: the cluster has its own"] if jobs else []
+    return ["SCHEDULER has no use without BACKEND=dask"] if scheduler else []
+
+
+def _dispatch(
+    workers: "Workers | Cluster", function: Callable[[Batch], Outcome], items: Iterable[Batch]
+) -> Iterator[Outcome]:
+    parallel = Parallel(
+        workers.count,
+        backend="threading",
+        return_as="generator_unordered",
+        pre_dispatch="2*n_jobs",
+        batch_size=1,
+    )
+    return parallel(delayed(_call_or_split)(workers, function, item) for item in items)
+
+
+def _call_or_split(
+    workers: "Workers | Cluster", function: Callable[[Batch], Outcome], batch: Batch
+) -> Outcome:
+    """The batch's outcome although workers may die: tried again, then split, until one clip is named."""
+    for _ in range(workers.attempts):
+        try:
+            return workers.call(function, batch)
+        except WorkerDied:
+            pass
+    if len(batch.rows) == 1:
+        return lost(batch, f"{workers.died}: killed, out of memory, or a crash in a library")
+    first, second = batch.split()
+    return _call_or_split(workers, function, first) + _call_or_split(workers, function, second)

@@ -1,5 +1,6 @@
 """Worker processes: they end with their parent, a killed one costs no clip, nothing is left behind."""
 
+import ctypes
 import os
 import random
 import signal
@@ -13,17 +14,29 @@ import numpy as np
 import psutil
 import pytest
 
-from bench.changing import Sounds
-from bench.kill import left_behind
 from features_cache import Cache
-from pipeline import engine, extract, workers
+from pipeline import extract, pool
 from pipeline.job import Batch, Outcome
 from pipeline.options import FeaturesCommand
+from pipeline.pool import WorkerDied, Workers
 from pipeline.request import request
-from pipeline.workers import WorkerDied, Workers
+from tests.pipeline.changing import ChangingDataset
+from tests.pipeline.shared_memory import left_behind
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
+COUNT = """
+import resource, sys
+import numpy as np
+from pipeline.pool import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+np.ones(1 << 20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    np.ones(1 << 20)  # 8 MB
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
 
 
 def threads_and_pid(item):
@@ -61,8 +74,8 @@ def batch_of(count):
 
 def test_libraries_use_one_thread_in_a_worker(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    with Workers(1) as pool:
-        process, counts, variable = pool.call(threads_and_pid, None)
+    with Workers(1) as workers:
+        process, counts, variable = workers.call(threads_and_pid, None)
     assert process != os.getpid()
     assert counts == {1}
     assert variable == "1"
@@ -72,26 +85,26 @@ def test_libraries_use_one_thread_in_a_worker(monkeypatch):
 @pytest.fixture
 def quick(monkeypatch):
     """Forked workers: a spawned one loads its libraries anew."""
-    monkeypatch.setattr(workers, "START_METHOD", "fork")
+    monkeypatch.setattr(pool, "START_METHOD", "fork")
 
 
 def test_an_exception_arrives_and_the_worker_goes_on(quick):
-    with Workers(1) as pool:
+    with Workers(1) as workers:
         with pytest.raises(ValueError, match="not this"):
-            pool.call(fail, "this")
-        assert pool.call(os.path.basename, "a/b") == "b"
+            workers.call(fail, "this")
+        assert workers.call(os.path.basename, "a/b") == "b"
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_batch_done(quick, tmp_path):
-    with Workers(1) as pool:
+    with Workers(1) as workers:
         with pytest.raises(WorkerDied):
-            pool.call(die_once, tmp_path / "died")
-        assert pool.call(die_once, tmp_path / "died") == "done"
+            workers.call(die_once, tmp_path / "died")
+        assert workers.call(die_once, tmp_path / "died") == "done"
 
 
 def test_only_the_clip_that_kills_its_worker_is_lost(quick):
-    with Workers(1) as pool:
-        outcome = engine._surely(pool, die_at_one, batch_of(2))
+    with Workers(1) as workers:
+        outcome = pool._call_or_split(workers, die_at_one, batch_of(2))
     assert outcome.clips == 2
     ((row, _, reason),) = outcome.failures
     assert row == 1
@@ -100,7 +113,7 @@ def test_only_the_clip_that_kills_its_worker_is_lost(quick):
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    return Sounds(tmp_path_factory.mktemp("many") / "sounds", random.Random(0), clips=CLIPS)
+    return ChangingDataset(tmp_path_factory.mktemp("many") / "sounds", random.Random(0), clips=CLIPS)
 
 
 def options(sounds, data, jobs):
@@ -170,3 +183,15 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, t
     assert outcome.computed.sum() == 2 * CLIPS - left
     assert done(folder) == 2 * CLIPS
     assert not list((folder / "locks").glob("run-*"))
+
+
+def page_faults(how: str) -> int:
+    """Of fifty arrays made and freed in a process of their own."""
+    return int(
+        subprocess.run([sys.executable, "-c", COUNT, how], capture_output=True, text=True, check=True).stdout
+    )
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
+def test_freed_arrays_are_not_fetched_page_by_page_again() -> None:
+    assert page_faults("keep") < 50 < page_faults("leave as it is")

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from pipeline.datasets import load
-from pipeline.datasets.command import summary
-from tests.pipeline.datasets.sounds import class_folders, esc_layout
+from pipeline.datasets.summary import summary
+from tests.pipeline.datasets.folders import class_folders, esc_layout
 
 ROOT = Path(__file__).resolve().parents[3]
 

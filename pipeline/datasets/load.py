@@ -1,0 +1,252 @@
+"""From the word after DATASET= to a dataset: its table of clips, sample rate and duration."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from commandline import RequestError, nearest, progress
+from commandline import duration as shown_duration
+from features_cache import Cache, dataset_name
+from features_cache.location import NAMED, is_cache
+from features_cache.table import validate
+from pipeline import audio
+from pipeline.datasets.folds import KeptFolds, with_folds, with_groups
+from pipeline.datasets.readers import (
+    SYNTHETIC_CATEGORIES,
+    FoundClips,
+    is_esc_layout,
+    read_class_folders,
+    read_esc_layout,
+    read_table,
+)
+from pipeline.options import ExtractOptions, SourceOptions
+
+LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
+THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Clips of one rate and duration.
+
+    `table` has the columns of `features_cache.table.CLIP_COLUMNS`, one row a clip: originals in the
+    order of their source, then altered copies where they were asked for. `source` identifies
+    the dataset beside others of its name: a known name, or the absolute path that was given.
+    """
+
+    name: str
+    table: pd.DataFrame
+    sample_rate: int  # Hz
+    duration: float  # seconds
+    source: str
+    synthetic: bool = False
+    notes: tuple[str, ...] = ()  # what a user should know: ignored files, folds that were drawn
+
+    @property
+    def samples(self) -> int:
+        """Length of every clip after padding or cutting."""
+        return round(self.duration * self.sample_rate)
+
+
+def load(
+    dataset: str,
+    data: Path = Path("data"),
+    *,
+    name: str | None = None,
+    archive: str | Path | None = None,
+    url: str | None = None,
+    audio_dir: str | Path | None = None,
+    group: str | None = None,
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    copies: int | None = None,
+    alter: str = ExtractOptions.alter,
+    seed: int = 0,
+) -> Dataset:
+    """A dataset by its name (esc50, esc10, synth), or from a folder of clips, a CSV, or a cache folder.
+
+    dataset      that word; a named one that is not there yet is downloaded or made
+    data         folder of named datasets and of caches
+    name         what the dataset is called, by default the name or the stem of the path
+    archive      a zip of ESC-50 that is there already; url: another address to download it from
+    audio_dir    folder of the audio files, where the table lies elsewhere
+    group        source recording of a clip: a column of the table, or a pattern for file names
+    sample_rate  Hz, duration: seconds; by default found in the files
+    copies       altered copies of every clip, after the originals; alter: by which alterations
+    seed         of drawn folds and of copies
+
+    Drawn folds and `group` are kept in `<data>/<name>/folds.csv`, so that clips which come later do not
+    move the others, and later commands need not be given `group` again.
+
+        load("esc10").table[["clip_id", "label", "fold"]]
+    """
+    data = Path(data)
+    if dataset not in NAMED and is_cache(Path(dataset)):
+        return _of_cache(Path(dataset), name)
+    called = dataset_name(dataset, name)
+    found = _read(dataset, data, archive, url, Path(audio_dir) if audio_dir else None)
+    origin = dataset if dataset in NAMED else str(Path(dataset).resolve())
+    kept = KeptFolds(data / called / "folds.csv", origin)
+    group = group or kept.grouped_by
+    table, group_notes = with_groups(found, group)
+    table, fold_notes = with_folds(table, kept, seed, group)
+    found = with_audio_settings(replace(found, table=table), sample_rate, duration)
+    assert found.sample_rate and found.duration
+    return Dataset(
+        name=called,
+        table=validate(_with_copies(table, copies, alter, seed)),
+        sample_rate=found.sample_rate,
+        duration=found.duration,
+        source=origin,
+        synthetic=set(table["label"]) <= SYNTHETIC_CATEGORIES.keys(),
+        notes=_without_use(dataset, archive, url, audio_dir) + found.notes + group_notes + fold_notes,
+    )
+
+
+def load_for(options: SourceOptions) -> Dataset:
+    """The dataset that a command's options ask for: originals alone, unless they speak of copies."""
+    extracted = options if isinstance(options, ExtractOptions) else ExtractOptions()
+    return load(
+        options.dataset,
+        options.data,
+        name=options.name,
+        archive=options.archive,
+        url=options.url,
+        audio_dir=options.audio_dir,
+        group=options.group,
+        sample_rate=options.sample_rate,
+        duration=options.duration,
+        copies=extracted.copies,
+        alter=extracted.alter,
+        seed=options.seed,
+    )
+
+
+def _read(
+    dataset: str, data: Path, archive: str | Path | None, url: str | None, audio_dir: Path | None
+) -> FoundClips:
+    if dataset in ("esc50", "esc10"):
+        from pipeline.datasets import esc50
+
+        folder = esc50.obtain(data, archive=archive, url=url, audio_dir=audio_dir)
+        return esc50.subset(read_esc_layout(folder, audio_dir), dataset)
+    if dataset == "synth":
+        from pipeline import synth
+
+        return read_esc_layout(synth.make(data / "synth"), audio_dir)
+    path = Path(dataset)
+    if path.is_dir():
+        if is_esc_layout(path, audio_dir):
+            return read_esc_layout(path, audio_dir)
+        return read_class_folders(path)
+    if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        return read_table(path, audio_dir)
+    raise RequestError(_unknown(dataset))
+
+
+def _with_copies(table: pd.DataFrame, copies: int | None, alter: str, seed: int) -> pd.DataFrame:
+    if not copies:
+        return table
+    from pipeline.alter import with_copies
+
+    return with_copies(table, copies, alter, seed)
+
+
+def _without_use(
+    dataset: str, archive: str | Path | None, url: str | None, audio_dir: str | Path | None
+) -> tuple[str, ...]:
+    """Options that were given and change nothing for this kind of dataset."""
+    fetched = dataset in ("esc50", "esc10")
+    folder = Path(dataset)
+    idle = {
+        "ARCHIVE": archive and not fetched,
+        "URL": url and not fetched,
+        "AUDIO_DIR": audio_dir and folder.is_dir() and not is_esc_layout(folder, Path(audio_dir)),
+    }
+    return tuple(f"{name} has no use for {dataset} and is left out" for name, given in idle.items() if given)
+
+
+def _of_cache(folder: Path, name: str | None) -> Dataset:
+    """A cache as it is; its table says all, and no audio is needed."""
+    cache = Cache(folder)
+    return Dataset(
+        name=dataset_name(str(folder), name),
+        table=cache.clips,
+        sample_rate=cache.sample_rate,
+        duration=cache.duration,
+        source=str(cache.settings["source"]),
+        synthetic=cache.synthetic,
+    )
+
+
+def _unknown(dataset: str) -> str:
+    path = Path(dataset)
+    if path.is_file():
+        return (
+            f"DATASET={dataset} is a file, but no CSV; expected a table filename,label or a folder of clips"
+        )
+    if len(path.parts) > 1 or path.suffix:
+        return (
+            f"DATASET={dataset}: there is no such folder or file; expected {', '.join(NAMED)}, a folder with "
+            "one sub-folder a class, a folder in ESC-50's layout, a CSV, or a cache folder"
+        )
+    message = nearest("dataset", dataset, NAMED)
+    return f"{message}; or the path of a folder of clips, a CSV, or a cache folder"
+
+
+def with_audio_settings(found: FoundClips, sample_rate: int | None, duration: float | None) -> FoundClips:
+    """The clips with their rate and duration: as given, as their source says, or found in the files.
+
+    Found are the commonest rate (the higher where two are as common) and the longest clip, 30 s at most.
+    """
+    _refuse_impossible_settings(sample_rate, duration)
+    sample_rate, duration = sample_rate or found.sample_rate, duration or found.duration
+    if sample_rate and duration:
+        return replace(found, sample_rate=sample_rate, duration=duration)
+    headers = _headers(found.table["path"].tolist())
+    rates = Counter(header.sample_rate for header in headers)
+    commonest = max(rates, key=lambda rate: (rates[rate], rate))
+    longest = max(header.frames / header.sample_rate for header in headers)
+    notes = [f"{times} clips of {rate} Hz" for rate, times in rates.most_common()] if len(rates) > 1 else []
+    if longest > LONGEST and not duration:
+        notes.append(
+            f"the longest clip, {shown_duration(longest)}, is cut to {shown_duration(LONGEST)}: "
+            "DURATION= sets another"
+        )
+    return replace(
+        found,
+        sample_rate=sample_rate or commonest,
+        duration=duration or min(longest, LONGEST),
+        notes=(*found.notes, *notes),
+    )
+
+
+def _headers(paths: list[str]) -> list[audio.Info]:
+    """Those of the files that can be opened; the others are named when they are decoded."""
+    headers, first_reason = [], ""
+    with ThreadPoolExecutor(THREADS) as threads:
+        for answer in progress(threads.map(_header, paths), total=len(paths), label="headers", unit="files"):
+            if isinstance(answer, audio.Info):
+                headers.append(answer)
+            else:
+                first_reason = first_reason or answer
+    if not headers:
+        raise RequestError(f"none of {len(paths)} files can be read; the first: {paths[0]}, {first_reason}")
+    return headers
+
+
+def _header(path: str) -> audio.Info | str:
+    try:
+        return audio.info(path)
+    except audio.AudioError as error:
+        return str(error)
+
+
+def _refuse_impossible_settings(sample_rate: int | None, duration: float | None) -> None:
+    if sample_rate is not None and not 100 <= sample_rate <= 1_000_000:
+        raise RequestError(f"SAMPLE_RATE={sample_rate}: expected a number of Hz such as 44100")
+    if duration is not None and not 0 < duration <= 3600:
+        raise RequestError(f"DURATION={duration:g}: expected seconds above 0 and up to 3600")

@@ -1,0 +1,147 @@
+"""DATASET=: names, folders, CSV files, caches; sample rate, duration and altered copies."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from commandline import RequestError
+from features_cache import external
+from pipeline.datasets import load
+from pipeline.datasets.readers import ESC50_CATEGORIES, categories_of
+from pipeline.datasets.summary import run, summary
+from pipeline.options import SourceOptions
+from pipeline.request import kept_copies
+from tests.pipeline.datasets.folders import class_folders, write
+
+
+def test_twenty_thousand_clips_are_handled(tmp_path):
+    """One file under many names is enough for the table, the headers, the folds and the summary."""
+    first = write(tmp_path / "mine" / "class 0" / "0-A.wav", 0.05, 8_000)
+    for label in range(1, 10):
+        (tmp_path / "mine" / f"class {label}").mkdir()
+    for number in range(1, 20_000):
+        (tmp_path / "mine" / f"class {number % 10}" / f"{number // 2}-{'AB'[number % 2]}.wav").hardlink_to(
+            first
+        )
+    dataset = load(str(tmp_path / "mine"), tmp_path / "data", group="(.*)-[A-Z]")
+    assert len(dataset.table) == 20_000
+    assert np.ptp(np.bincount(dataset.table["fold"])[1:]) <= 20
+    assert "20,000 clips" in summary(dataset)
+
+
+def test_fifty_classes_in_five_categories_of_ten():
+    assert pd.Series(ESC50_CATEGORIES).value_counts().tolist() == [10] * 5
+    assert categories_of(["dog", "rain", "owl"]) == ["", "", ""]  # all or none
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("esc5", "unknown dataset 'esc5'; did you mean 'esc50'?"),
+        ("no/such/folder", "there is no such folder or file"),
+        ("missing.csv", "there is no such folder or file"),
+    ],
+)
+def test_a_dataset_that_is_not_there_is_told(tmp_path, word, message):
+    with pytest.raises(RequestError) as told:
+        load(word, tmp_path)
+    assert message in str(told.value)
+
+
+def test_a_file_that_is_no_table_is_told(tmp_path):
+    with pytest.raises(RequestError, match="is a file, but no CSV"):
+        load(str(write(tmp_path / "a.wav")), tmp_path / "data")
+
+
+def test_a_cache_is_used_as_it_is_without_audio(tmp_path):
+    table = {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2], "group": ["g", "h"]}
+    external.create_cache(tmp_path / "brought", table, sample_rate=8_000, duration=2.0)
+    dataset = load(str(tmp_path / "brought"), tmp_path / "data")
+    assert dataset.table["clip_id"].tolist() == ["a", "b"]
+    assert (dataset.name, dataset.samples, dataset.source) == ("brought", 16_000, "brought")
+    assert run(SourceOptions(dataset=str(tmp_path / "brought"), data=tmp_path / "data")) == 0
+
+
+def test_options_without_use_are_named(tmp_path):
+    folder = str(class_folders(tmp_path / "mine", each=1))
+    notes = load(folder, tmp_path / "data", url="http://x", audio_dir=tmp_path).notes
+    assert [note.split()[0] for note in notes[:2]] == ["URL", "AUDIO_DIR"]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    folder = str(class_folders(tmp_path / "mine", each=1))
+    (tmp_path / "data").write_text("a file where a folder should be")
+    with pytest.raises(RequestError, match="cannot be written"):
+        load(folder, tmp_path / "data")
+
+
+def test_the_commonest_rate_and_the_longest_clip(tmp_path):
+    for number, (seconds, rate) in enumerate([(0.2, 8_000), (0.75, 8_000), (0.5, 16_000)]):
+        write(tmp_path / "mine" / "dog" / f"{number}.wav", seconds, rate)
+    dataset = load(str(tmp_path / "mine"), tmp_path / "data")
+    assert (dataset.sample_rate, dataset.duration, dataset.samples) == (8_000, 0.75, 6_000)
+    assert any("1 clips of 16000 Hz" in note for note in dataset.notes)
+
+
+def test_a_minute_is_cut_to_thirty_seconds_unless_asked_for(tmp_path):
+    write(tmp_path / "mine" / "dog" / "long.wav", 60, 8_000)
+    assert load(str(tmp_path / "mine"), tmp_path / "data").duration == 30
+    assert load(str(tmp_path / "mine"), tmp_path / "data", duration=60).samples == 480_000
+
+
+@pytest.mark.parametrize(
+    "given", [{"sample_rate": 0}, {"sample_rate": -8}, {"duration": 0}, {"duration": -1.0}]
+)
+def test_a_rate_or_duration_that_cannot_be_is_told(tmp_path, given):
+    with pytest.raises(RequestError, match="expected"):
+        load(str(class_folders(tmp_path / "mine", each=1)), tmp_path / "data", **given)
+
+
+def test_nothing_readable_at_all_is_told_with_a_reason(tmp_path):
+    (tmp_path / "mine" / "dog").mkdir(parents=True)
+    (tmp_path / "mine" / "dog" / "a.wav").write_bytes(b"")
+    with pytest.raises(RequestError, match=r"none of 1 files can be read.*0 bytes"):
+        load(str(tmp_path / "mine"), tmp_path / "data")
+
+
+def test_copies_follow_the_originals_with_their_group_and_fold(tmp_path):
+    dataset = load(str(class_folders(tmp_path / "mine", each=5)), tmp_path / "data", copies=3, seed=4)
+    table = dataset.table
+    originals, copies = table[:10], table[10:]
+    assert (originals["copy_of"] == "").all()
+    assert len(copies) == 30
+    assert copies["clip_id"].tolist()[:2] == [f"{clip}~1" for clip in originals["clip_id"][:2]]
+    of = originals.set_index("clip_id").loc[copies["copy_of"]]
+    for column in ("path", "label", "category", "fold", "group"):
+        assert copies[column].tolist() == of[column].tolist()
+    assert copies.groupby("copy_of")["alteration"].nunique().min() == 3
+    again = load(str(tmp_path / "mine"), tmp_path / "data", copies=3, seed=4).table
+    assert again.equals(table)
+
+
+def test_more_copies_or_clips_change_none_that_are_there(tmp_path):
+    folder = class_folders(tmp_path / "mine", each=5)
+    few = load(str(folder), tmp_path / "data", copies=1).table.set_index("clip_id")["alteration"]
+    write(folder / "dog" / "a first one.wav")
+    many = load(str(folder), tmp_path / "data", copies=2).table.set_index("clip_id")["alteration"]
+    assert many[few.index].equals(few)
+
+
+def test_a_caches_copies_are_kept_for_originals_that_are_still_there(tmp_path):
+    folder = class_folders(tmp_path / "mine", each=3)
+    cached = load(str(folder), tmp_path / "data", copies=2).table
+    (folder / "dog" / "dog0-A.wav").unlink()
+    now = load(str(folder), tmp_path / "data").table.assign(label="renamed")
+    kept = kept_copies(now, cached)
+    assert kept[:5].equals(now)
+    assert "dog/dog0-A~1" not in set(kept["clip_id"])
+    assert len(kept) == 5 + 10
+    assert set(kept["label"]) == {"renamed"}
+    assert kept["alteration"][5] == cached.set_index("clip_id").loc[kept["clip_id"][5], "alteration"]
+
+
+def test_an_id_that_a_copy_would_have_is_told(tmp_path):
+    write(tmp_path / "mine" / "dog" / "a.wav")
+    write(tmp_path / "mine" / "dog" / "a~1.wav")
+    with pytest.raises(RequestError, match="dog/a~1"):
+        load(str(tmp_path / "mine"), tmp_path / "data", copies=1)
