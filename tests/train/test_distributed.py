@@ -79,6 +79,7 @@ def reference(options: RunOptions) -> nn.Module:
     return network
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_with_two_half_batches(shared):
     torchrun(shared, "1")
     (folder,) = runs.find(shared.runs)
@@ -102,6 +103,7 @@ def test_each_process_takes_its_share_of_a_batch():
     assert np.array_equal(np.concatenate(shares), batch)
 
 
+@pytest.mark.slow
 def test_folds_spread_over_devices_are_the_same_run(options):
     spread = run.execute(dataclasses.replace(options, device="cpu cpu", threads="1"))
     assert spread.finished == [1, 2, 3]

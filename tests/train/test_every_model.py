@@ -23,6 +23,8 @@ SYNTHETIC = ("bright_drone", "hiss", "steady_beat")
 REAL = ("chainsaw", "crying_baby", "dog")
 LEARNED, TESTED = 6, 12  # clips a class, in fold 2 that is trained on and in fold 1
 BRIEF = {"sample_rate": 8000, "duration": 1.0, "features": "mel chroma waveform", "jobs": 1}
+SLOWER = ("resnet34", "resnet50")  # of the same blocks as others
+SLOWER_APART = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOWER)) for name in all_models()]
 Clips = dict[str, list[Path]]  # files of each class
 
 FEW = ["BATCH=6", "GRID=32x54", "LR=0.0005", "SCHEDULE=constant", "CURVE=0", "FOLDS=1"]
@@ -80,16 +82,16 @@ def trained(model: str, cache: Path, where: Path, epochs: int) -> runs.RunFolder
     return folder
 
 
-@pytest.mark.parametrize("model", all_models())
-@pytest.mark.parametrize("sounds", ["told_apart", "real"])
+@pytest.mark.parametrize("model", SLOWER_APART)
+@pytest.mark.parametrize("sounds", ["told_apart", pytest.param("real", marks=pytest.mark.slow)])
 def test_the_loss_falls_where_there_is_something_to_learn(sounds, model, request, tmp_path):
     loss = trained(model, request.getfixturevalue(sounds), tmp_path, epochs=8).history(1)["train_loss"]
-    first = (
-        np.log(len(SYNTHETIC)) if all_models()[model].kind == "linear" else loss.iloc[0]
-    )  # of chance: one epoch
+    one_epoch = all_models()[model].kind == "linear"
+    first = np.log(len(SYNTHETIC)) if one_epoch else loss.iloc[0]  # of chance
     assert loss.iloc[-1] < 0.9 * first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", all_models())
 def test_labels_at_random_leave_the_accuracy_at_chance(model, told_wrong, tmp_path):
     accuracy = summary.scores(trained(model, told_wrong, tmp_path, epochs=2))["accuracy"].loc[1]

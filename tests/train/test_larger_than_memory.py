@@ -79,6 +79,7 @@ def test_the_limit_is_too_small_for_the_data(large):
     assert "Unable to allocate 947. MiB" in limited(sys.executable, "-c", code, str(large)).stderr
 
 
+@pytest.mark.slow
 def test_two_processes_train_from_it_and_each_reads_its_share(large, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     words = ["FEATURES=mel", "MODEL=cnn4", "EPOCHS=1", "BATCH=8", "GRID=64x108", "AUGMENT=none", "CURVE=0"]
