@@ -191,9 +191,9 @@ class Picture(Figure):
 def draw(name: str, **data: Any) -> Picture:
     """A figure of the report by its name, with what its drawing function takes.
 
-    `list(lab.FIGURES)` are the names; `help(lab.FIGURES["confusion"].draw)` says what `data` has to hold.
+    `list(lab.FIGURES)` are the names; `help(lab.FIGURES["confusion_matrix"].draw)` says what `data` holds.
 
-        lab.draw("confusion", counts=counts, classes=["dog", "rain"])
+        lab.draw("confusion_matrix", counts=counts, classes=["dog", "rain"])
     """
     if name not in FIGURES:
         raise RequestError(nearest("figure", name, FIGURES))
@@ -236,7 +236,7 @@ def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> Pict
 
 def _read(trained: RunFolder) -> results.Run:
     """The run as analysis reads it."""
-    found = results.load([trained])
+    found = results.load_runs([trained])
     if not found.runs:
         raise RequestError("; ".join(problem.text for problem in found.problems))
     return found.runs[0]

@@ -6,7 +6,7 @@ from analysis.options import AnalysisOptions
 from commandline import Command, main
 
 if TYPE_CHECKING:
-    from analysis.inputs import Built, Job
+    from analysis.inputs import Built, ReportJob
 
 
 def analysis(options: AnalysisOptions) -> int:
@@ -32,10 +32,10 @@ def _write_ensemble(options: AnalysisOptions) -> None:
     print(f"ensemble: {requested_ensemble(options).path}")
 
 
-def _build(job: "Job", options: AnalysisOptions) -> "Built":
-    from analysis.report import build
+def _build(job: "ReportJob", options: AnalysisOptions) -> "Built":
+    from analysis.report import build_report
 
-    return build(job, options)
+    return build_report(job, options)
 
 
 COMMANDS: list[Command] = [analysis]

@@ -86,11 +86,11 @@ def augmentation_pairs(ranking: Ranking) -> list[tuple[Run, Run]]:
 
 def differing_options(first: Run, second: Run) -> set[str]:
     """The training options that two runs do not share; what run.json merely records does not count."""
-    a, b = options_of(first), options_of(second)
+    a, b = run_options(first), run_options(second)
     return {key for key in (a.keys() | b.keys()) - {"seed"} if a.get(key) != b.get(key)}
 
 
-def options_of(run: Run) -> dict[str, Any]:
+def run_options(run: Run) -> dict[str, Any]:
     """The options of the run; an ensemble, which was not trained, has its members instead."""
     options: dict[str, Any] = run.config.get("options") or {"members": run.config.get("members")}
     return options
@@ -98,8 +98,8 @@ def options_of(run: Run) -> dict[str, Any]:
 
 def _augmentation_order(run: Run) -> tuple[bool, int, str]:
     """Sorts no augmentation first, then the fewer and shorter, then no altered copies."""
-    augment = str(options_of(run).get("augment") or "none")
-    return augment != "none", len(augment), str(options_of(run).get("copies") or "")
+    augment = str(run_options(run).get("augment") or "none")
+    return augment != "none", len(augment), str(run_options(run).get("copies") or "")
 
 
 def augmentation_ablations(ranking: Ranking) -> pd.DataFrame:
@@ -130,7 +130,7 @@ def paired_differences(ranking: Ranking, pairs: Sequence[tuple[Run, Run, str]]) 
 def option_changes(without: Run, other: Run) -> str:
     """What differs, in words: `augment none → mask,shift`."""
     keys = sorted(differing_options(without, other))
-    a, b = options_of(without), options_of(other)
+    a, b = run_options(without), run_options(other)
     return "; ".join(f"{key} {a.get(key) or 'none'} → {b.get(key) or 'none'}" for key in keys)
 
 

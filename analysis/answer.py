@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from analysis import tables
-from analysis.ablations import options_of
+from analysis.ablations import run_options
 from analysis.ranking import Ranking, nested_selection
 from analysis.results import Run
 from analysis.significance import LEVEL
@@ -103,9 +103,9 @@ def _one_run(ranking: Ranking) -> Answer:
 def _clear_winner(ranking: Ranking) -> Answer:
     best, second = (display_name(run, ranking) for run in ranking.runs[:2])
     pair = ranking.pair(*ranking.runs[:2])
-    others = ", more over every other set" if len(ranking.runs) > 2 else ""
+    others = ", and larger over every other set" if len(ranking.runs) > 2 else ""
     found = f"{best} is the clear winner of {len(ranking.runs)} sets: {_score(ranking)}."
-    lead = f"Its lead over {second} is {_points(pair)} ({interval(pair)}){others}"
+    lead = f"Its lead over {second} is {_points(pair)} ({interval_text(pair)}){others}"
     sure = f"{lead}; significant after Holm's correction."
     then = f"{_nested(ranking, 'Selected')}{_one_seed(ranking)}."
     return Answer("clear winner", (found, sure, then))
@@ -122,7 +122,7 @@ def _tie(ranking: Ranking) -> Answer:
     found = f"A tie: {tied} do not differ significantly; {leader}."
     sure = (
         f"The lowest of them, {display_name(last, ranking)}, is {_points(pair)} behind "
-        f"({interval(pair)}){more}; "
+        f"({interval_text(pair)}){more}; "
         f"of the other sets {_worse(ranking)}."
     )
     then = f"Take the cheapest of the tied sets; {_nested(ranking, 'selected')}{_one_seed(ranking)}."
@@ -150,7 +150,7 @@ def _too_little_data(
         f"but {_listed(ranking, rivals)} may be as good {details}."
     )
     others = f"; of the other sets {_worse(ranking)}" if ranking.tied else ""
-    sure = f"Its lead over {display_name(rival, ranking)} is {_points(pair)} ({interval(pair)}){others}."
+    sure = f"Its lead over {display_name(rival, ranking)} is {_points(pair)} ({interval_text(pair)}){others}."
     need = f"To detect a difference of {100 * relevant:.1f} points it would take"
     then = f"{need} {' and '.join(ways)}{unmeasured}."
     return Answer("too little data", (found, sure, then))
@@ -206,7 +206,7 @@ def _points(pair: pd.Series) -> str:
     return f"{100 * pair['difference']:.1f} points"
 
 
-def interval(pair: pd.Series, sign: int = 1) -> str:
+def interval_text(pair: pd.Series, sign: int = 1) -> str:
     """The interval, of the lower run less the higher with `sign` -1, and whether only correction decides."""
     low, high = sorted((sign * float(pair["low"]), sign * float(pair["high"])))
     only_uncorrected = pair["low"] > 0 and not pair["differs"]
@@ -253,7 +253,7 @@ CLASSES_NAMED = 2  # with the highest recall, and with the lowest
 OverviewLine = tuple[str, str]
 
 
-def overview(ranking: Ranking, added: pd.DataFrame) -> list[OverviewLine]:
+def overview_lines(ranking: Ranking, added: pd.DataFrame) -> list[OverviewLine]:
     """Up to three lines, (heading, sentence); `added` are the ranking's feature ablations."""
     peers = family(ranking)
     single = [run for run in peers if len(run.features.split("+")) == 1]
@@ -268,7 +268,7 @@ def family(ranking: Ranking) -> list[Run]:
     """The most runs that share every option but the features, best first; empty where none was trained."""
     families: dict[str, list[Run]] = {}
     for run in ranking.runs:
-        options = {key: value for key, value in options_of(run).items() if key not in ("features", "seed")}
+        options = {key: value for key, value in run_options(run).items() if key not in ("features", "seed")}
         if "members" not in options:
             families.setdefault(json.dumps(options, sort_keys=True, default=str), []).append(run)
     return max(families.values(), key=len, default=[])
@@ -289,7 +289,7 @@ def _combined(ranking: Ranking, single: Run, several: Run, added: pd.DataFrame) 
     note = "" if pair["differs"] or pair["low"] > 0 else ", not significant"
     found = (
         f"{_scored(ranking, several)}, {100 * pair['difference']:.1f} points {more} than "
-        f"{display_name(single, ranking)} alone ({interval(pair, sign)}){note}."
+        f"{display_name(single, ranking)} alone ({interval_text(pair, sign)}){note}."
     )
     return " ".join([found, *_additions(ranking, added)])
 

@@ -31,7 +31,7 @@ from features_cache.table import originals
 BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a batch
 
 
-def open_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
+def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
     """The cache, the features whose files can be opened, and a sentence for everything that cannot."""
     if folder is None:
         return None, [], []

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis import page, tables
 from analysis.answer import display_name, display_names
 from analysis.error_browser import by_category
-from analysis.figures import SavedFigure, save
+from analysis.figures import SavedFigure, save_figure
 from analysis.findings import Findings
 from analysis.page import Block, HtmlTable, html_table, rows_shown_of
 from analysis.ranking import Ranking
@@ -48,7 +48,7 @@ def _classes(ranking: Ranking, recall: pd.DataFrame, folder: Path) -> Block:
     shown = ranking.runs[:SETS_SHOWN]
     order = by_category(ranking.best)
     square = recall["recall"].to_numpy().reshape(len(ranking.runs), -1)[: len(shown)]
-    drawn = save(
+    drawn = save_figure(
         "recall_by_set",
         folder,
         names=display_names(ranking)[: len(shown)],
@@ -94,7 +94,7 @@ def _ablation_figure(table: pd.DataFrame, words: Sequence[str], stem: str, folde
     numbers = {"estimate": "difference", "low": "low", "high": "high"}
     data = {name: 100 * table[column].to_numpy(dtype=float) for name, column in numbers.items()}
     significant = table["differs"].to_numpy(dtype=bool)
-    return save("intervals", folder, stem=stem, names=words, significant=significant, **data)
+    return save_figure("intervals", folder, stem=stem, names=words, significant=significant, **data)
 
 
 def _ablation_table(name: str, table: pd.DataFrame) -> HtmlTable:
@@ -119,14 +119,16 @@ def _curves(ranking: Ranking, folder: Path) -> list[Block]:
     if not curves:
         return []
     about = "The test fold was scored during training; nothing was selected by it."
-    return [Block("Learning curves", about, [save("learning_curves_compared", folder, histories=curves)])]
+    return [
+        Block("Learning curves", about, [save_figure("learning_curves_compared", folder, histories=curves)])
+    ]
 
 
 def _best_two(ranking: Ranking, folder: Path) -> list[Block]:
     pair = ranking.runs[:2]
     first, second = display_names(ranking)[:2]
     values = {display_name(run, ranking): tables.per_class(run)["f1"].to_numpy() for run in pair}
-    drawn = save("class_bars", folder, classes=pair[0].classes, values=values, label="F1")
+    drawn = save_figure("class_bars", folder, classes=pair[0].classes, values=values, label="F1")
     about = f"F1 of {first} and {second} in each class."
     return [Block("The best two, class by class", about, [drawn], folded=True)]
 
@@ -141,7 +143,7 @@ def _cost(ranking: Ranking, comparison: pd.DataFrame, folder: Path) -> list[Bloc
         known = np.isfinite(cost)
         if known.sum() > 1:
             data = {"cost": cost[known], "accuracy": ranking.accuracy[known], "names": list(labels[known])}
-            figures.append(save("pareto", folder, stem=f"pareto_{column}", label=label, **data))
+            figures.append(save_figure("pareto", folder, stem=f"pareto_{column}", label=label, **data))
     about = "A point a run. Diamonds are the Pareto front: no cheaper run is as accurate."
     return [Block("Accuracy against cost", about, figures, beside=True)] if figures else []
 
@@ -155,7 +157,7 @@ def _ensembles(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
     shown = _runs_in_figure(ranking, {best["a"], best["b"]})
     accuracy: Floats = pair_accuracies(ranking, table)[np.ix_(shown, shown)]
     labels = [display_names(ranking)[place] for place in shown]
-    drawn = save("ensemble_accuracy", folder, names=labels, accuracy=accuracy)
+    drawn = save_figure("ensemble_accuracy", folder, names=labels, accuracy=accuracy)
     columns = {
         "a": ("Run", "text"),
         "b": ("With", "text"),
@@ -332,7 +334,7 @@ def _critical_differences(found: Findings, ranking: Ranking, folder: Path) -> li
         return []
     shown = np.argsort(ranks.ranks, kind="stable")[:RANKS_SHOWN]
     labels = [display_names(ranking)[place] for place in shown]
-    drawn = save(
+    drawn = save_figure(
         "critical_difference_diagram",
         folder,
         ranks=dict(zip(labels, ranks.ranks[shown].tolist(), strict=True)),

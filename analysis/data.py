@@ -21,7 +21,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import adjusted_mutual_info_score
 
 from analysis.clips import has_rows, mean_pool, original_clips, read_batches, read_clip, sample_by_class
-from analysis.figures import SavedFigure, save
+from analysis.figures import SavedFigure, save_figure
 from analysis.figures.data import POINT_COLOURS, FeatureMap, format_plain
 from analysis.page import Block, html_table
 from analysis.tables import write_table
@@ -72,7 +72,7 @@ def _counts(clips: pd.DataFrame, folder: Path) -> Block:
     order = clips.drop_duplicates("label").sort_values(["category", "label"])["label"]
     table = table.loc[order]
     write_table(table.rename(columns=lambda fold: f"fold{fold}").reset_index(), folder / "tables", "clips")
-    drawn = save(
+    drawn = save_figure(
         "clips_per_fold",
         folder,
         counts=table.to_numpy(),
@@ -96,11 +96,13 @@ def _examples(
     waves = _one_of_each_class(cache, "waveform", chosen) if "waveform" in features else {}
     if waves:
         shown = {name: values[0] for name, values in waves.items()}
-        figures.append(save("waveforms", folder, clips=shown, seconds=_seconds(cache, "waveform")))
+        figures.append(save_figure("waveforms", folder, clips=shown, seconds=_seconds(cache, "waveform")))
     mels = _one_of_each_class(cache, "mel", chosen) if "mel" in features else {}
     if mels:
         hertz = cache["mel"].row_axis
-        figures.append(save("spectrograms", folder, clips=mels, seconds=_seconds(cache, "mel"), hertz=hertz))
+        figures.append(
+            save_figure("spectrograms", folder, clips=mels, seconds=_seconds(cache, "mel"), hertz=hertz)
+        )
     about = "One clip of each class, drawn at random with a fixed seed."
     return [Block("Examples of each class", about, figures)] if figures else []
 
@@ -127,7 +129,7 @@ def _gallery(
         return []
     clip = clips[done == done.max()].sample(1, random_state=int(rng.integers(2**31))).iloc[0]
     shown = [one for name in features if (one := _feature_map(cache, name, clip["clip_id"]))]
-    drawn = save("gallery", folder, features=shown, title=f"{clip['clip_id']} · {clip['label']}")
+    drawn = save_figure("gallery", folder, features=shown, title=f"{clip['clip_id']} · {clip['label']}")
     about = f"All {len(shown)} cached features of one clip, {clip['clip_id']} ({clip['label']})."
     return [Block("All features of one clip", about, [drawn])] if shown else []
 
@@ -153,7 +155,7 @@ TSNE_STEPS = 500  # half of t-SNE's default: the same projection of some hundred
 PERPLEXITY = 30.0  # t-SNE's default; fewer where there are fewer than three times as many clips
 
 
-def summary(feature: NDArray[np.floating]) -> Floats:
+def mean_and_deviation(feature: NDArray[np.floating]) -> Floats:
     """Values (N, 2 rows) of a feature (N, rows, frames): mean and standard deviation over time."""
     values = np.asarray(feature, dtype=np.float32)
     return np.concatenate([values.mean(axis=2), values.std(axis=2)], axis=1).astype(float)
@@ -292,7 +294,8 @@ def summarise(
         [name for name in features if name != "waveform"], label="summarising", unit="feature"
     ):
         parts = [
-            (ids, summary(values)) for ids, values in read_batches(Cache(cache.folder), name, number.index)
+            (ids, mean_and_deviation(values))
+            for ids, values in read_batches(Cache(cache.folder), name, number.index)
         ]
         if parts:
             ids = [clip for part, _ in parts for clip in part]
@@ -308,7 +311,7 @@ def _means(cache: Cache, summaries: Mapping[str, Summaries], classes: list[str],
     for name in with_rows[:1]:
         stored, one = cache[name], summaries[name]
         figures.append(
-            save(
+            save_figure(
                 "class_means",
                 folder,
                 means=class_means(one.values[:, : stored.rows], one.target, len(classes)),
@@ -324,7 +327,7 @@ def _means(cache: Cache, summaries: Mapping[str, Summaries], classes: list[str],
     ]
     if single:
         figures.append(
-            save(
+            save_figure(
                 "class_means",
                 folder,
                 stem="class_means_single",
@@ -370,7 +373,7 @@ def _separability(
     ).sort_values("clustering_agreement", ascending=False, kind="stable")
     write_table(table, folder / "tables", "separability")
     by_measure = {name: table[name].to_numpy() for name in MEASURES}
-    bars = save("separability", folder, names=table["feature"].tolist(), measures=by_measure)
+    bars = save_figure("separability", folder, names=table["feature"].tolist(), measures=by_measure)
     columns = {"feature": ("Feature", "text")} | {
         name: (name.replace("_", " ").capitalize(), "decimals") for name in MEASURES
     }
@@ -405,7 +408,7 @@ def _projections(
             chosen = rng.permutation(len(one.target))[:PROJECTED_CLIPS]
             title = f"{name}, {method}"
             points[title], labels[title] = project(one.values[chosen], rng), place[one.target[chosen]]
-    drawn = save("projections", folder, points=points, labels=labels, classes=colours.tolist())
+    drawn = save_figure("projections", folder, points=points, labels=labels, classes=colours.tolist())
     about = (
         f"The mean and standard deviation over time of {', '.join(names)}, for at most {PROJECTED_CLIPS} "
         "clips, one dot a clip."

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.options import AnalysisOptions
-from analysis.results import Run, load, same_clips
+from analysis.results import Run, load_runs, same_clips
 from commandline import RequestError
 from features_cache.location import dataset_name
 from train.runs import RunFolder, digest, label, select, write_config, write_predictions
@@ -54,7 +54,7 @@ def _load(members: Sequence[RunFolder]) -> list[Run]:
         raise RequestError('an ensemble needs at least two runs: ENSEMBLE="RUN RUN"')
     loaded = []
     for member in members:
-        results = load([member])
+        results = load_runs([member])
         if not results.runs:
             raise RequestError(f"{member.name} cannot join an ensemble: {results.problems[0].text}")
         loaded.append(results.runs[0])

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import ablations, tables
-from analysis.answer import NAMED, Answer, OverviewLine, answer, describe_classes, listed, overview
+from analysis.answer import NAMED, Answer, OverviewLine, answer, describe_classes, listed, overview_lines
 from analysis.ranking import NestedSelection, Ranking, nested_selection, not_compared, rankings
 from analysis.results import Problem, Results, Run, summed_to_categories
 from analysis.significance import FRIEDMAN_APPLIES, PAIR_TESTS, Friedman, friedman
@@ -59,7 +59,7 @@ def findings(results: Results, rng: np.random.Generator) -> Findings:
         runs=tuple(run for ranking in ranked for run in ranking.runs),
         rankings=ranked,
         answer=answer(main),
-        overview=tuple(overview(main, of_main["additions"])) if main else (),
+        overview=tuple(overview_lines(main, of_main["additions"])) if main else (),
         problems=(*results.problems, *damaged, *not_compared(ranked)),
         tables={name: table for name, table in found.items() if len(table)},
         sentences=(*_channel_sentences(importance), *_pair_sentences(augmented), *_pair_sentences(added)),
@@ -123,7 +123,7 @@ def _stacked(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _channel_sentences(importance: dict[str, pd.DataFrame]) -> list[str]:
     return [
-        f"In {name} {describe_classes(rows, str(channel))} ({method})."
+        f"In {name}, {describe_classes(rows, str(channel))} ({method})."
         for name, table in importance.items()
         if len(table)
         for (channel, method), rows in table.groupby(["channel", "method"], sort=False)

@@ -20,7 +20,7 @@ from train.runs import RunFolder, find, replace_file, select
 
 
 @dataclass(frozen=True)
-class Job:
+class ReportJob:
     """One report: a dataset's name, its run folders, its cache if there is one, and where the report goes."""
 
     dataset: str
@@ -30,7 +30,7 @@ class Job:
     given: tuple[str, ...]  # the variables that ask for this dataset, its folders, and just these runs
 
 
-def jobs(options: AnalysisOptions) -> list[Job]:
+def jobs(options: AnalysisOptions) -> list[ReportJob]:
     """A job for the dataset that is asked for, else for every dataset that has runs or a cache."""
     if options.dataset or options.name:
         asked = options.dataset or str(options.name)
@@ -65,9 +65,11 @@ def _run_folders(options: AnalysisOptions, dataset: str | None) -> list[RunFolde
     return find(options.runs, dataset)
 
 
-def _job(options: AnalysisOptions, name: str, runs: Sequence[RunFolder], cache: Path, asked: str) -> Job:
+def _job(
+    options: AnalysisOptions, name: str, runs: Sequence[RunFolder], cache: Path, asked: str
+) -> ReportJob:
     given = (f"DATASET={asked}", *words(options, ("name", "data", "runs", "run")))
-    return Job(name, tuple(runs), cache if is_cache(cache) else None, options.reports / name, given)
+    return ReportJob(name, tuple(runs), cache if is_cache(cache) else None, options.reports / name, given)
 
 
 def _nothing_found(options: AnalysisOptions, found: str) -> str:
@@ -94,13 +96,13 @@ class Built:
     fresh: bool = True
 
 
-def unchanged(job: Job, options: AnalysisOptions) -> Built | None:
+def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
     """The report that is there, where it was made from just what is there now."""
     kept = None if options.overwrite else read_stamp(job.folder / STAMP, inputs_hash(job, options))
     return Built(job.folder / "index.html", **kept["printed"], fresh=False) if kept else None
 
 
-def inputs_hash(job: Job, options: AnalysisOptions) -> str:
+def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     """The hash of everything that a report is made from."""
     files = [*files_of_runs(run.path for run in job.runs), *files_of_code()]
     files += files_of_cache(job.cache) if job.cache else []

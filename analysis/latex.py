@@ -44,7 +44,7 @@ PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 """
 
 
-def write(folder: Path, title: str, found: Findings, figures: Sequence[tuple[str, Path]]) -> Path:
+def write_document(folder: Path, title: str, found: Findings, figures: Sequence[tuple[str, Path]]) -> Path:
     """Write the document into an empty or an older such folder; `figures` are (caption, PDF file) each.
 
     Returns main.tex.

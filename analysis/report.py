@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 
 from analysis import error_browser, inputs, page
-from analysis.clips import features_to_show, media_of, open_cache
+from analysis.clips import features_to_show, media_of, readable_cache
 from analysis.comparison import comparison_blocks, statistics_blocks
 from analysis.data import data_blocks, data_facts
-from analysis.figures import save
+from analysis.figures import save_figure
 from analysis.figures.drawing import uncovered
 from analysis.findings import Findings, findings
-from analysis.inputs import Job
+from analysis.inputs import ReportJob
 from analysis.options import AnalysisOptions
 from analysis.page import Block, blocks_from_json, blocks_to_json
-from analysis.results import Problem, Run, load
+from analysis.results import Problem, Run, load_runs
 from analysis.run import RunSection, augmentation_figure, choose_samples, importance_blocks, run_section
 from analysis.tables import write_table
 from commandline import make_command
@@ -40,7 +40,7 @@ Content = dict[str, Any]
 class ReportContext:
     """What every part of a report is made from."""
 
-    job: Job
+    job: ReportJob
     options: AnalysisOptions
     cache: Cache | None
     features: list[str]  # the cached ones that can be read
@@ -54,11 +54,11 @@ class ReportContext:
         return np.random.default_rng(self.options.seed)
 
 
-def build(job: Job, options: AnalysisOptions) -> inputs.Built:
+def build_report(job: ReportJob, options: AnalysisOptions) -> inputs.Built:
     """Make the report of one dataset."""
     hash_ = inputs.inputs_hash(job, options)  # before reading: what changes meanwhile is seen next time
     job.folder.mkdir(parents=True, exist_ok=True)
-    cache, features, damage = open_cache(job.cache)
+    cache, features, damage = readable_cache(job.cache)
     context = ReportContext(job, options, cache, features)
     content = _content(context, [Problem("cache", text) for text in damage])
     target = job.folder / "index.html"
@@ -72,7 +72,7 @@ def build(job: Job, options: AnalysisOptions) -> inputs.Built:
     return inputs.Built(target, **printed)
 
 
-def next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
+def next_command(job: ReportJob, runs: Sequence[RunSection], kind: str) -> str:
     """What to do next: train, compare, or train another seed."""
     where = [word for word in job.given if not word.startswith("RUN=")]
     trained = [run for run in runs if run.trained]
@@ -86,7 +86,7 @@ def next_command(job: Job, runs: Sequence[RunSection], kind: str) -> str:
 
 def _content(context: ReportContext, damage: list[Problem]) -> Content:
     """Every name that the page's templates use."""
-    found = findings(load(context.job.runs), context.rng())
+    found = findings(load_runs(context.job.runs), context.rng())
     for name, table in found.tables.items():
         write_table(table, context.folder / "tables", name)
     facts, blocks = _data(context)
@@ -153,7 +153,9 @@ def _runs(context: ReportContext, found: Findings) -> Content:
     # Loaded here: few reports end in a paper, and reading this module should not need it.
     from analysis import latex
 
-    latex.write(context.folder / "latex", context.job.dataset, found, _for_paper(context, compared, sections))
+    latex.write_document(
+        context.folder / "latex", context.job.dataset, found, _for_paper(context, compared, sections)
+    )
     return {
         "comparison": _comparison_rows(comparison),
         "scale": _scale(comparison),
@@ -213,7 +215,7 @@ def _sample_block(context: ReportContext, run: Run, features: Sequence[str]) -> 
         "Correct and wrong ones are drawn at random with a fixed seed, uncertain ones have the smallest "
         f"margin; shown as {features[0]}."
     )
-    figures = [save("sample_predictions", context.folder, samples=shown)] if shown else []
+    figures = [save_figure("sample_predictions", context.folder, samples=shown)] if shown else []
     return [Block("Sample predictions", about, figures)] if figures else []
 
 

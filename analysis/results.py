@@ -237,7 +237,7 @@ class Results:
     problems: list[Problem]
 
 
-def load(folders: Iterable[RunFolder]) -> Results:
+def load_runs(folders: Iterable[RunFolder]) -> Results:
     """Every configuration among the folders, in the order given, seeds of one side by side."""
     families: dict[str, list[Run]] = {}
     problems: list[Problem] = []

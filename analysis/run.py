@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import page, tables
 from analysis.clips import THUMBNAIL_COLUMNS, THUMBNAIL_ROWS, mean_pool, read_clip
 from analysis.error_browser import by_category
-from analysis.figures import SavedFigure, save
+from analysis.figures import SavedFigure, save_figure
 from analysis.figures.run import SamplePrediction
 from analysis.page import Block, HtmlTable, html_table
 from analysis.results import Problem, Run
@@ -172,7 +172,7 @@ def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
 
 def _confusion_matrix(run: Run, folder: Path, *, rates: bool) -> SavedFigure:
     order = by_category(run)
-    return save(
+    return save_figure(
         "confusion_matrix",
         folder,
         stem=f"{run.name}.confusion",
@@ -186,7 +186,9 @@ def _confusion_matrix(run: Run, folder: Path, *, rates: bool) -> SavedFigure:
 
 def _learning_curves(run: Run, folder: Path) -> list[SavedFigure]:
     curves = fold_histories(run)
-    return [save("learning_curves", folder, stem=f"{run.name}.curves", history=curves)] if curves else []
+    return (
+        [save_figure("learning_curves", folder, stem=f"{run.name}.curves", history=curves)] if curves else []
+    )
 
 
 def _reliability(run: Run, folder: Path) -> SavedFigure:
@@ -194,7 +196,7 @@ def _reliability(run: Run, folder: Path) -> SavedFigure:
     target = np.tile(run.target, len(run.seeds))
     prediction = Prediction(target, run.probabilities.reshape(-1, len(run.classes)))
     bins = reliability(prediction)
-    return save(
+    return save_figure(
         "reliability",
         folder,
         stem=f"{run.name}.reliability",
@@ -272,7 +274,7 @@ def augmentation_figure(run: Run, folder: Path) -> tuple[list[SavedFigure], list
         except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
             return [], [Problem(run.name, f"{file} is left out, it cannot be read ({error})")]
         if pairs:
-            return [save("augmentations", folder, stem=f"{run.name}.augmented", pairs=pairs)], []
+            return [save_figure("augmentations", folder, stem=f"{run.name}.augmented", pairs=pairs)], []
     return [], []
 
 
@@ -284,7 +286,7 @@ def importance_blocks(name: str, table: pd.DataFrame | None, folder: Path) -> li
     method = str(table["method"].iloc[0])
     chosen = table[table["method"] == method]
     loss = chosen.pivot_table(index="class", columns="channel", values="difference", sort=False)
-    drawn = save(
+    drawn = save_figure(
         "channel_importance",
         folder,
         stem=f"{name}.attribution",

@@ -22,7 +22,7 @@ EXACT_BELOW = 25  # discordant clips; above, the chi-squared form is accurate (A
 
 
 @dataclass(frozen=True)
-class Pair:
+class RunPair:
     """The results of two runs that a test may use."""
 
     correct_a: NDArray[np.bool_]  # (N,) of the first seed
@@ -37,13 +37,13 @@ class PairTest:
     """A named test of two runs: p-value, and when it applies."""
 
     applies: str
-    p_value: Callable[[Pair], float]
+    p_value: Callable[[RunPair], float]
 
 
 PAIR_TESTS: Registry[PairTest] = Registry("test of two runs")
 
 
-def pair_test(applies: str) -> Callable[[Callable[[Pair], float]], Callable[[Pair], float]]:
+def pair_test(applies: str) -> Callable[[Callable[[RunPair], float]], Callable[[RunPair], float]]:
     """Register a test of two runs, and when it applies; the report's other tests include it."""
     return PAIR_TESTS.register(entry=lambda function: PairTest(applies, function))
 
@@ -52,7 +52,7 @@ def pair_test(applies: str) -> Callable[[Callable[[Pair], float]], Callable[[Pai
     "Two trained models on one test set, each clip independent: it ignores that clips of one recording are "
     "correlated and that another seed would differ, so it finds differences too often."
 )
-def mcnemar(pair: Pair) -> float:
+def mcnemar(pair: RunPair) -> float:
     """McNemar's test of the clips that only one of the two predicted correctly, first seed of each."""
     a, b = pair.correct_a, pair.correct_b
     table = [[np.sum(a & b), np.sum(a & ~b)], [np.sum(~a & b), np.sum(~a & ~b)]]
@@ -66,7 +66,7 @@ def mcnemar(pair: Pair) -> float:
     "The same recipe trained anew on each fold: the training sets overlap, so the variance is corrected as "
     "by Nadeau and Bengio (2003); with five folds it misses all but large differences."
 )
-def corrected_resampled_t(pair: Pair) -> float:
+def corrected_resampled_t(pair: RunPair) -> float:
     """Paired t over folds with variance (1/F + test/train) instead of 1/F."""
     difference = pair.folds_a - pair.folds_b
     folds = len(difference)

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.ablations import options_of
+from analysis.ablations import run_options
 from analysis.bootstrap import fold_weights
 from analysis.ranking import Ranking, not_compared
 from analysis.results import Run, summed_to_categories
-from analysis.significance import PAIR_TESTS, Pair, friedman, holm
+from analysis.significance import PAIR_TESTS, RunPair, friedman, holm
 from train.runs import replace_file
 from train.scores import Floats, Ints, all_metrics, class_scores, confusion_matrix
 
@@ -121,10 +121,10 @@ def other_tests(ranking: Ranking) -> pd.DataFrame:
     return table
 
 
-def _pair(ranking: Ranking, a: int, b: int) -> Pair:
+def _pair(ranking: Ranking, a: int, b: int) -> RunPair:
     first, second = ranking.runs[a], ranking.runs[b]
     folds = len(ranking.folds)
-    return Pair(
+    return RunPair(
         correct_a=first.predicted[0] == first.target,
         correct_b=second.predicted[0] == second.target,
         folds_a=ranking.fold_accuracy[a],
@@ -273,7 +273,7 @@ def literature(ranking: Ranking) -> pd.DataFrame:
         return known.iloc[:0]
     best: dict[str, tuple[Run, float]] = {}
     for run, accuracy in zip(ranking.runs, ranking.accuracy, strict=True):
-        best.setdefault(str(options_of(run).get("weights") or "from scratch"), (run, float(accuracy)))
+        best.setdefault(str(run_options(run).get("weights") or "from scratch"), (run, float(accuracy)))
     ours = pd.DataFrame(
         {
             "method": [run.name for run, _ in best.values()],

@@ -21,7 +21,7 @@ import numpy as np
 
 from analysis.bootstrap import REPLICATES
 from analysis.findings import findings
-from analysis.results import Results, Run, load
+from analysis.results import Results, Run, load_runs
 from bench.made_runs import made_up_runs
 from commandline import RequestError, duration, main, size, text_table
 from tests.analysis.made_runs import made_clips, make_run
@@ -65,7 +65,7 @@ def analysis(options: AnalysisBenchOptions) -> int:
 def _step(options: AnalysisBenchOptions) -> int:
     if options.step not in STEPS:
         raise RequestError(f"step {options.step!r}: expected one of {', '.join(STEPS)}")
-    results = load(find(options.runs))
+    results = load_runs(find(options.runs))
     begun, worked = time.perf_counter(), time.process_time()
     STEPS[options.step](results.runs)
     print(time.perf_counter() - begun, time.process_time() - worked)

@@ -89,3 +89,10 @@ def test_importing_loads_no_heavy_library(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'librosa'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("core", "rest"), [("analysis.report", {"analysis.latex", "analysis.ensemble"})])
+def test_the_core_loads_what_few_use_only_when_asked_for(core: str, rest: set[str]) -> None:
+    code = f"import sys, {core}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not rest & set(done.stdout.split())

@@ -1,7 +1,7 @@
 """Figures for papers and for the report: each one function that draws into `ax` and returns it.
 
 A figure takes arrays, names and an `ax` of any size; it reads and writes nothing. `@figure` enters
-it in FIGURES, where the report and the tests find it. `save` writes one as SVG, PNG and PDF.
+it in FIGURES, where the report and the tests find it. `save_figure` writes one as SVG, PNG and PDF.
 
 Conventions: class axes keep the order they are given in; probabilities and rates run from 0 to 1;
 colours come from `figures.drawing` and never carry a meaning alone: line styles, markers, hatches or
@@ -9,6 +9,6 @@ numbers say the same in grey.
 """
 
 from analysis.figures import comparison, data, run  # noqa: F401 - importing enters their figures
-from analysis.figures.drawing import FIGURES, Figure, SavedFigure, figure, save
+from analysis.figures.drawing import FIGURES, Figure, SavedFigure, figure, save_figure
 
-__all__ = ["FIGURES", "Figure", "SavedFigure", "figure", "save"]
+__all__ = ["FIGURES", "Figure", "SavedFigure", "figure", "save_figure"]

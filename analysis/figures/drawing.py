@@ -1,7 +1,7 @@
 """How every figure is drawn and saved: the registry, colours, type and fonts, and the files.
 
 A figure takes arrays, names and an `ax` of any size, draws into it and returns it; it reads and writes
-nothing. `@figure` enters it in FIGURES. `save` writes one as SVG, PNG and PDF.
+nothing. `@figure` enters it in FIGURES. `save_figure` writes one as SVG, PNG and PDF.
 
 The series colours are Okabe and Ito's (2008), distinct with the common kinds of colour blindness, ordered
 so that neighbours also differ in lightness; each comes with a line style and a marker.
@@ -267,7 +267,7 @@ class SavedFigure:
     files: dict[str, str]
 
 
-def save(name: str, folder: Path, *, stem: str | None = None, **data: Any) -> SavedFigure:
+def save_figure(name: str, folder: Path, *, stem: str | None = None, **data: Any) -> SavedFigure:
     """Draw the figure `name` of `data` and write `folder/figures/<stem>.svg`, `.png` and `.pdf`.
 
     Canvases are asked directly: `savefig` would draw everything once more for each format.

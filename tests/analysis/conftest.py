@@ -11,8 +11,8 @@ import soundfile
 
 from analysis.inputs import jobs
 from analysis.options import AnalysisOptions
-from analysis.report import build
-from analysis.results import Results, Run, load
+from analysis.report import build_report
+from analysis.results import Results, Run, load_runs
 from features_cache import external
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, results_of
 from train.runs import RunFolder, digest, find, write_config, write_predictions
@@ -39,7 +39,7 @@ def written(tmp_path: Path) -> Callable[..., Results]:
         table = made_clips(**({"clips": 400, "classes": 10} | clips))
         for run in runs:
             make_run(tmp_path, table, run, dataset)
-        return load(find(tmp_path))
+        return load_runs(find(tmp_path))
 
     return make
 
@@ -75,7 +75,7 @@ def hand_run(by_hand: Callable[..., RunFolder]) -> Callable[..., Run]:
     """The same, loaded."""
 
     def write(*args: object, **config: object) -> Run:
-        results = load([by_hand(*args, **config)])
+        results = load_runs([by_hand(*args, **config)])
         assert not results.problems
         return results.runs[0]
 
@@ -148,4 +148,4 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 def reported(workshop: Workshop) -> Path:
     """The report of the workshop, made once."""
     (job,) = jobs(workshop.options())
-    return build(job, workshop.options()).page
+    return build_report(job, workshop.options()).page

@@ -11,7 +11,7 @@ import pytest
 from analysis import ablations, tables
 from analysis.answer import describe_classes
 from analysis.ranking import Ranking, rankings
-from analysis.results import Results, Run, load
+from analysis.results import Results, Run, load_runs
 from tests.analysis.made_runs import MadeRun
 from train.runs import find
 
@@ -135,7 +135,7 @@ def test_a_damaged_attribution_is_named_and_incomplete_ones_are_left_out(
     run = written(MadeRun()).runs[0]
     explain(run, {})
     (run.folders[0].fold(2) / "attribution.csv").write_text("channel,method\nchroma,removed\n")
-    read, problems = ablations.read_attribution(load(find(tmp_path)).runs[0])
+    read, problems = ablations.read_attribution(load_runs(find(tmp_path)).runs[0])
     assert [problem.run for problem in problems] == [run.name]
     assert "fold 2: attribution.csv is left out" in problems[0].text
     assert read is not None

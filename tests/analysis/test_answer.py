@@ -12,13 +12,13 @@ from analysis.answer import (
     answer,
     clips_needed,
     family,
-    interval,
-    overview,
+    interval_text,
+    overview_lines,
     seeds_needed,
 )
 from analysis.ensemble import write_ensemble
 from analysis.ranking import Ranking, rankings
-from analysis.results import Results, Run, load
+from analysis.results import Results, Run, load_runs
 from tests.analysis.made_runs import MadeRun
 from train.runs import find
 
@@ -43,7 +43,7 @@ def test_a_clear_winner(made: Callable[..., Results]) -> None:
     )
     assert "5 folds, 1 seed, synthetic data, last epoch" in found.sentences[0]
     assert "Its lead over mel is 10.0 points" in found.sentences[1]
-    assert "more over every other set" in found.sentences[1]
+    assert "and larger over every other set" in found.sentences[1]
     assert found.sentences[2].startswith("Selected on all folds but one and scored on that one")
     assert "one seed, so the variation between seeds is unknown" in found.sentences[2]
 
@@ -154,8 +154,8 @@ def test_a_reversed_interval_is_mirrored(made: Callable[..., Results]) -> None:
     ranking = ranked(made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.3)))
     ranking.pairs.loc[0, ["low", "high"]] = [0.45, 0.55]
     pair = ranking.pair(*ranking.runs)
-    assert interval(pair) == "95 % interval +45.0 to +55.0"
-    assert interval(pair, -1) == "95 % interval −55.0 to −45.0"
+    assert interval_text(pair) == "95 % interval +45.0 to +55.0"
+    assert interval_text(pair, -1) == "95 % interval −55.0 to −45.0"
 
 
 def test_an_interval_without_zero_may_not_be_significant_after_correction(
@@ -184,7 +184,7 @@ def test_one_run_and_none(made: Callable[..., Results]) -> None:
 
 def overview_of(results: Results) -> dict[str, str]:
     main = ranked(results)
-    return dict(overview(main, ablations.feature_ablations(main)))
+    return dict(overview_lines(main, ablations.feature_ablations(main)))
 
 
 def test_single_and_combined_features(made: Callable[..., Results]) -> None:
@@ -226,7 +226,7 @@ def test_classes_of_highest_and_lowest_recall_by_hand(hand_run: Callable[..., Ru
     main = rankings([run], np.random.default_rng(0), 100)[0]
     ends = "Recall of mel is highest for a (100 %) and b (75 %), lowest for e (0 %) and d (25 %)"
     sentence = f"{ends}; most frequent error: e predicted as a."
-    assert overview(main, ablations.feature_ablations(main)) == [("Classes", sentence)]
+    assert overview_lines(main, ablations.feature_ablations(main)) == [("Classes", sentence)]
 
 
 def test_the_family_is_of_runs_that_differ_in_features_alone(
@@ -236,5 +236,5 @@ def test_the_family_is_of_runs_that_differ_in_features_alone(
         MadeRun(skill=0.6), MadeRun(features="mfcc"), MadeRun(features="zcr", model="cnn4", skill=0.9)
     )
     write_ensemble([run.folders[0] for run in results.runs], tmp_path)
-    main = ranked(load(find(tmp_path)))
+    main = ranked(load_runs(find(tmp_path)))
     assert [run.name for run in family(main)] == ["mfcc-resnet18", "mel-resnet18"]

@@ -114,11 +114,11 @@ def test_a_damaged_clip_is_left_out_of_its_batch(cache: Cache) -> None:
 
 def test_a_broken_file_is_named_and_the_others_are_used(cache: Cache) -> None:
     (cache.folder / "rms.h5").write_bytes(b"broken")
-    opened, usable, problems = clips.open_cache(cache.folder)
+    opened, usable, problems = clips.readable_cache(cache.folder)
     assert opened is not None and usable == ["mel"]
     assert len(problems) == 1 and "rms" in problems[0]
     (cache.folder / "index.h5").write_bytes(b"broken")
-    opened, usable, problems = clips.open_cache(cache.folder)
+    opened, usable, problems = clips.readable_cache(cache.folder)
     assert opened is None and usable == [] and "index.h5" in problems[0]
 
 

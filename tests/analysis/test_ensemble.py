@@ -11,7 +11,7 @@ from analysis.answer import display_names
 from analysis.ensemble import greedy_weights, requested_ensemble, select_members, write_ensemble
 from analysis.options import AnalysisOptions
 from analysis.ranking import not_compared, rankings
-from analysis.results import Results, load
+from analysis.results import Results, load_runs
 from commandline import RequestError
 from tests.analysis.made_runs import MadeRun
 from train.runs import RunFolder, find
@@ -22,7 +22,7 @@ def test_an_ensemble_is_the_mean_and_ranks_with_its_members(
 ) -> None:
     runs = written(MadeRun(own=0.6), MadeRun(features="mfcc+chroma", own=0.6)).runs
     folder = write_ensemble([run.folders[0] for run in runs], tmp_path)
-    results = load(find(tmp_path))
+    results = load_runs(find(tmp_path))
     assert not results.problems
     combined = next(run for run in results.runs if run.model == "ensemble")
     mean = (runs[0].probabilities + runs[1].probabilities) / 2
@@ -52,7 +52,7 @@ def test_an_ensemble_of_many_is_named_by_their_number(
 ) -> None:
     runs = written(*(MadeRun(features=name, own=0.6) for name in ("mel", "mfcc", "zcr"))).runs
     write_ensemble([run.folders[0] for run in runs], tmp_path)
-    ranked = rankings(load(find(tmp_path)).runs, np.random.default_rng(0), 200)[0]
+    ranked = rankings(load_runs(find(tmp_path)).runs, np.random.default_rng(0), 200)[0]
     assert sorted(display_names(ranked)) == ["an ensemble of 3 runs", "mel", "mfcc", "zcr"]
 
 
@@ -60,7 +60,7 @@ def test_ensembles_of_further_seeds_are_one_row(written: Callable[..., Results],
     runs = written(*(MadeRun(features=name, seed=seed) for name in ("mel", "zcr") for seed in (0, 1))).runs
     for seed in (0, 1):
         write_ensemble([run.folders[seed] for run in runs], tmp_path)
-    combined = [run for run in load(find(tmp_path)).runs if run.model == "ensemble"]
+    combined = [run for run in load_runs(find(tmp_path)).runs if run.model == "ensemble"]
     assert [run.seeds for run in combined] == [(0, 1)]
 
 

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Canvas
 
-from analysis.figures import FIGURES, figure, save
+from analysis.figures import FIGURES, figure, save_figure
 from analysis.figures import drawing as fonts
 from analysis.figures.comparison import pareto_front
 from analysis.figures.data import FeatureMap, envelope, format_plain, row_ticks
@@ -124,7 +124,7 @@ def test_a_figure_draws_into_the_axes_it_is_given_and_returns_them(name: str) ->
 
 
 def test_a_figure_is_saved_three_times_and_stands_in_a_page(tmp_path: Path) -> None:
-    saved = save("confusion_matrix", tmp_path, stem="mel.confusion", **EXAMPLES["confusion_matrix"])
+    saved = save_figure("confusion_matrix", tmp_path, stem="mel.confusion", **EXAMPLES["confusion_matrix"])
     assert (tmp_path / saved.files["png"]).read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / saved.files["pdf"]).read_bytes().startswith(b"%PDF")
     assert "犬" in (tmp_path / saved.files["svg"]).read_text(encoding="utf-8")
@@ -135,12 +135,12 @@ def test_a_figure_is_saved_three_times_and_stands_in_a_page(tmp_path: Path) -> N
 
 
 def test_a_figure_of_feature_maps_stands_in_a_page_as_one_image(tmp_path: Path) -> None:
-    html = save("spectrograms", tmp_path, **EXAMPLES["spectrograms"]).html
+    html = save_figure("spectrograms", tmp_path, **EXAMPLES["spectrograms"]).html
     assert html.startswith("<img") and "data:image/webp;base64," in html
 
 
 def test_the_same_data_gives_the_same_files(tmp_path: Path) -> None:
-    first, second = (save("intervals", tmp_path / part, **EXAMPLES["intervals"]) for part in "ab")
+    first, second = (save_figure("intervals", tmp_path / part, **EXAMPLES["intervals"]) for part in "ab")
     for path in first.files.values():
         assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
     assert first.html == second.html
@@ -148,7 +148,7 @@ def test_the_same_data_gives_the_same_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["confusion_matrix", "gallery", "pareto"])
 def test_a_pdf_has_truetype_fonts_and_none_of_type_3(name: str, tmp_path: Path) -> None:
-    content = (tmp_path / save(name, tmp_path, **EXAMPLES[name]).files["pdf"]).read_bytes()
+    content = (tmp_path / save_figure(name, tmp_path, **EXAMPLES[name]).files["pdf"]).read_bytes()
     assert b"/CIDFontType2" in content and b"/Type3" not in content
 
 

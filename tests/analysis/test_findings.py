@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.findings import category_rankings, findings
-from analysis.results import Results, load
+from analysis.results import Results, load_runs
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from train.runs import RunFolder, find, history_row, start_history
 
@@ -47,7 +47,7 @@ def test_an_exact_solution_has_no_epochs_to_choose_from(by_hand: Callable[..., R
     folder = by_hand("mel", ["dog", "rain"], rows, model="linear")
     start_history(folder.fold(1), [history_row({"epoch": 1, "test_accuracy": 0.5})])
     start_history(folder.fold(2), [history_row({"epoch": 1, "test_accuracy": 0.5})])
-    assert "checkpoints" not in findings(load([folder]), RNG(0)).tables
+    assert "checkpoints" not in findings(load_runs([folder]), RNG(0)).tables
 
 
 def test_the_same_generator_gives_the_same_findings(made: Callable[..., Results]) -> None:
@@ -69,7 +69,7 @@ def test_runs_on_categories_stand_beside_summed_ones(made: Callable[..., Results
 
 
 def test_no_run_at_all() -> None:
-    found = findings(load([]), RNG(0))
+    found = findings(load_runs([]), RNG(0))
     assert (found.runs, found.rankings, found.tables, found.problems) == ((), (), {}, ())
     assert found.answer.kind == "no run"
     assert found.main is None
@@ -81,14 +81,14 @@ def test_only_unfinished_and_damaged_runs(tmp_path: Path) -> None:
     (broken / "run.json").write_text("")
     unfinished = make_run(tmp_path, clips, MadeRun(features="zcr", folds=(1,)))
     (unfinished / "fold1" / "predictions.csv").unlink()
-    found = findings(load(find(tmp_path)), RNG(0))
+    found = findings(load_runs(find(tmp_path)), RNG(0))
     assert found.answer.kind == "no run"
     assert sorted(problem.unfinished for problem in found.problems) == [False, True]
 
 
 def test_one_run_of_one_fold_with_a_class_never_predicted(by_hand: Callable[..., RunFolder]) -> None:
     rows = [("a", "g", 1, "<script>", [0.2, 0.8]), ("b", "h", 1, "rain", [0.1, 0.9])]
-    found = findings(load([by_hand("mel", ["<script>", "rain"], rows)]), RNG(0))
+    found = findings(load_runs([by_hand("mel", ["<script>", "rain"], rows)]), RNG(0))
     assert found.answer.kind == "one run"
     assert found.tables["comparison"].loc[0, "macro_precision"] == 1 / 4
     assert "pairs" not in found.tables

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis import latex
 from analysis.findings import Findings, findings
-from analysis.results import Results, load
+from analysis.results import Results, load_runs
 from tests.analysis.made_runs import MadeRun
 from train.runs import RunFolder
 
@@ -55,7 +55,9 @@ def balanced(text: str) -> bool:
 
 
 def test_document_is_whole(found: Callable[..., Findings], tmp_path: Path) -> None:
-    main = latex.write(tmp_path / "latex", "Made & up", found(ODD), [("A 100 % figure", a_figure(tmp_path))])
+    main = latex.write_document(
+        tmp_path / "latex", "Made & up", found(ODD), [("A 100 % figure", a_figure(tmp_path))]
+    )
     text = main.read_text(encoding="utf-8")
     assert balanced(text)
     assert r"\title{Made \& up (synthetic data)}" in text
@@ -73,7 +75,7 @@ def test_document_is_whole(found: Callable[..., Findings], tmp_path: Path) -> No
 def test_an_older_document_leaves_nothing_behind(found: Callable[..., Findings], tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "old.tex").write_text("old")
-    latex.write(tmp_path, "t", found(), [])
+    latex.write_document(tmp_path, "t", found(), [])
     assert not (tmp_path / "tables" / "old.tex").exists()
 
 
@@ -82,14 +84,14 @@ def test_other_scripts_ask_for_xelatex(
     by_hand: Callable[..., RunFolder], tmp_path: Path, name: str, mode: int
 ) -> None:
     rows = [("a", "g", 1, name, [0.9, 0.1]), ("b", "h", 1, "x", [0.9, 0.1])]
-    results = load([by_hand("mel", [name, "x"], rows)])
-    latex.write(tmp_path / "latex", "t", findings(results, np.random.default_rng(0)), [])
+    results = load_runs([by_hand("mel", [name, "x"], rows)])
+    latex.write_document(tmp_path / "latex", "t", findings(results, np.random.default_rng(0)), [])
     assert f"$pdf_mode = {mode};" in (tmp_path / "latex" / "latexmkrc").read_text()
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
 def test_document_compiles(found: Callable[..., Findings], tmp_path: Path) -> None:
-    main = latex.write(tmp_path / "latex", "t", found(ODD), [("a figure", a_figure(tmp_path))])
+    main = latex.write_document(tmp_path / "latex", "t", found(ODD), [("a figure", a_figure(tmp_path))])
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", main.name]
     ended = subprocess.run(command, cwd=main.parent, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout[-2000:]

@@ -16,7 +16,7 @@ import pytest
 from analysis import inputs
 from analysis.inputs import jobs
 from analysis.options import AnalysisOptions
-from analysis.report import build, next_command
+from analysis.report import build_report, next_command
 from analysis.results import Run
 from analysis.run import train_next
 from commandline import RequestError
@@ -106,7 +106,7 @@ def test_a_damaged_stamp_or_a_missing_file_means_anew(tmp_path: Path) -> None:
 def test_the_data_half_alone_where_there_is_no_run(workshop: SimpleNamespace, tmp_path: Path) -> None:
     options = workshop.options(runs=tmp_path / "none", reports=tmp_path)
     (job,) = jobs(options)
-    built = build(job, options)
+    built = build_report(job, options)
     text = built.page.read_text(encoding="utf-8")
     assert built.headline.startswith("No run has been trained yet")
     assert built.next_command.startswith("make train DATASET=tones")
@@ -123,9 +123,10 @@ def test_damage_is_named_and_everything_else_is_still_there(
     (tmp_path / "data" / "tones" / "features" / "rms.h5").write_bytes(b"no")
     (fold,) = (tmp_path / "runs" / "tones" / "mel-resnet18").glob("fold1")
     (fold / "augmented.npz").write_bytes(b"no")
-    options = workshop.options(runs=tmp_path / "runs", data=tmp_path / "data", reports=tmp_path / "reports")
+    folders = {name: tmp_path / name for name in ("runs", "data", "reports")}
+    options = workshop.options(**folders, figures=1)
     (job,) = jobs(options)
-    built = build(job, options)
+    built = build_report(job, options)
     remarks = "\n".join(built.remarks)
     assert "run.json" in remarks and "rms" in remarks and "augmented.npz" in remarks
     assert built.headline.startswith("mel with resnet18 has 80.0 % accuracy")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.results import Results, Run, load, same_clips, summed_to_categories
+from analysis.results import Results, Run, load_runs, same_clips, summed_to_categories
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from train.runs import RunFolder, find, write_config
 
@@ -76,7 +76,7 @@ def test_a_run_that_tells_no_family_or_protocol_is_a_row_of_its_own(
     for folder in folders:
         told = {key: value for key, value in folder.config.items() if key not in ("family", "protocol")}
         write_config(folder.path, told)
-    results = load([RunFolder(folder.path) for folder in folders])
+    results = load_runs([RunFolder(folder.path) for folder in folders])
     assert [run.name for run in results.runs] == ["mel", "zcr"]
     assert results.runs[0].protocol == "last epoch"
 
@@ -130,7 +130,7 @@ def test_a_damaged_fold_is_left_out_and_the_others_stay(
 ) -> None:
     file = make_run(tmp_path, made_clips(400, 10), MadeRun()) / "fold2" / "predictions.csv"
     file.write_bytes(damage(file.read_bytes()))
-    results = load(find(tmp_path))
+    results = load_runs(find(tmp_path))
     assert results.runs[0].missing_folds == (2,)
     assert len(results.problems) == 1
     assert "fold 2 is left out" in results.problems[0].text
@@ -142,14 +142,14 @@ def test_a_blind_run_has_no_test_score(tmp_path: Path) -> None:
     folder = make_run(tmp_path, made_clips(100, 10), MadeRun(folds=(1,)))
     file = folder / "fold1" / "predictions.csv"
     file.write_text(file.read_text().replace(",test,", ",val,"))
-    results = load(find(tmp_path))
+    results = load_runs(find(tmp_path))
     assert not results.runs
     assert "trained blind" in results.problems[0].text
     assert "train again" not in results.problems[0].text
 
 
 def test_numbers_that_are_no_probabilities_are_refused(by_hand: Callable[..., RunFolder]) -> None:
-    results = load([by_hand("mel", CLASSES, [("a", "g", 1, "dog", [0.9, 0.5])])])
+    results = load_runs([by_hand("mel", CLASSES, [("a", "g", 1, "dog", [0.9, 0.5])])])
     assert not results.runs
     assert "1 of 1 rows are incomplete or no probabilities" in results.problems[0].text
     assert "none of its folds can be read" in results.problems[1].text
@@ -157,7 +157,7 @@ def test_numbers_that_are_no_probabilities_are_refused(by_hand: Callable[..., Ru
 
 def test_a_clip_tested_twice_is_refused(by_hand: Callable[..., RunFolder]) -> None:
     rows = [("a", "g", 1, "dog", [0.9, 0.1]), ("a", "g", 2, "dog", [0.9, 0.1])]
-    results = load([by_hand("mel", CLASSES, rows)])
+    results = load_runs([by_hand("mel", CLASSES, rows)])
     assert not results.runs
     assert "tested twice" in results.problems[0].text
 
@@ -175,7 +175,7 @@ def test_a_damaged_configuration_costs_only_its_own_run(tmp_path: Path, text: st
     broken = make_run(tmp_path, clips, MadeRun())
     make_run(tmp_path, clips, MadeRun(features="zcr"))
     (broken / "run.json").write_text(text, encoding="utf-8")
-    results = load(find(tmp_path))
+    results = load_runs(find(tmp_path))
     assert [run.features for run in results.runs] == ["zcr"]
     assert words in results.problems[0].text
     assert not results.problems[0].unfinished
@@ -190,7 +190,7 @@ def test_a_malformed_configuration_is_named(
     folder = by_hand("mel", CLASSES, ROWS)
     config = {**folder.config, **damage}
     write_config(folder.path, config)
-    results = load([RunFolder(folder.path)])
+    results = load_runs([RunFolder(folder.path)])
     assert not results.runs
     assert "malformed classes, folds or seed" in results.problems[0].text
 
@@ -198,7 +198,7 @@ def test_a_malformed_configuration_is_named(
 def test_an_unfinished_run_says_how_far_it_is(tmp_path: Path) -> None:
     folder = make_run(tmp_path, made_clips(100, 10), MadeRun(folds=(1,)))
     (folder / "fold1" / "predictions.csv").unlink()
-    results = load(find(tmp_path))
+    results = load_runs(find(tmp_path))
     assert not results.runs
     assert results.problems[0].unfinished
     assert "fold 1 is at epoch 20 of 20" in results.problems[0].text
@@ -207,11 +207,11 @@ def test_an_unfinished_run_says_how_far_it_is(tmp_path: Path) -> None:
 def test_a_damaged_history_costs_only_the_curve(tmp_path: Path) -> None:
     folder = make_run(tmp_path, made_clips(100, 10), MadeRun())
     (folder / "fold1" / "history.csv").write_text("epoch,lr\n1,x\n", encoding="utf-8")
-    results = load(find(tmp_path))
+    results = load_runs(find(tmp_path))
     assert results.runs[0].missing_folds == ()
     assert results.runs[0].history["fold"].min() == 2
     assert "learning curve of fold 1 is left out" in results.problems[0].text
 
 
 def test_no_folder_is_no_run() -> None:
-    assert load([]) == Results([], [])
+    assert load_runs([]) == Results([], [])

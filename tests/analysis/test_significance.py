@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from analysis.significance import PAIR_TESTS, Pair, friedman, holm, nemenyi_critical_difference, pair_test
+from analysis.significance import PAIR_TESTS, RunPair, friedman, holm, nemenyi_critical_difference, pair_test
 
 # Demšar 2006, "Statistical comparisons of classifiers over multiple data sets", table 6: AUC of C4.5 and
 # its variants with parameters m, cf, and both, on fourteen data sets.
@@ -29,12 +29,12 @@ DEMSAR = np.array(
 )
 
 
-def pair(only_a: int = 0, only_b: int = 0, folds: list[list[float]] | None = None) -> Pair:
+def pair(only_a: int = 0, only_b: int = 0, folds: list[list[float]] | None = None) -> RunPair:
     """Runs that differ on so many clips, each way, and agree on ten more."""
     correct_a = np.array([True] * only_a + [False] * only_b + [True] * 10)
     correct_b = np.array([False] * only_a + [True] * only_b + [True] * 10)
     folds_a, folds_b = np.array(folds or [[0.5, 0.6], [0.5, 0.6]])
-    return Pair(correct_a, correct_b, folds_a, folds_b, test_share=1 / 4)
+    return RunPair(correct_a, correct_b, folds_a, folds_b, test_share=1 / 4)
 
 
 def test_mcnemar_on_agrestis_approval_ratings() -> None:
