@@ -27,7 +27,7 @@ from analysis.page import Block, html_table
 from analysis.tables import write_table
 from commandline import Registry, progress, size
 from features_cache import Cache
-from features_cache.records import read_failures
+from features_cache.index import read_failures
 from train.scores import Floats, Ints
 
 PANEL_ROWS, PANEL_FRAMES = 160, 320  # pixels of a panel; more would not be seen

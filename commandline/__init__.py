@@ -5,8 +5,6 @@ into `python -m <package> <command> --flag value`; the same options may be given
 variables, `FLAG=value`. This package imports nothing of the project.
 """
 
-from commandline.errors import RequestError, nearest
-from commandline.main import main
 from commandline.options import (
     Aliases,
     Bounds,
@@ -18,8 +16,8 @@ from commandline.options import (
     make_command,
     words,
 )
-from commandline.parse import Command, parse
-from commandline.registry import Registry
+from commandline.parse import Command, main, parse
+from commandline.registry import Registry, RequestError, nearest
 from commandline.terminal import count, duration, progress, size, tell, text_table
 
 __all__ = [

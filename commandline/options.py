@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from commandline.errors import RequestError
+from commandline.registry import RequestError
 
 LARGEST = 1e12  # of a number without other bounds: what is larger is a slip and would only fail later
 

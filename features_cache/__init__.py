@@ -12,13 +12,13 @@ The protocol, in the order in which it reads best; docs/formats.md tells it on o
     state.py     whether a clip is done and intact: fingerprint and CRC in the word beside it
     claims.py    which run may write which clips, and that nobody writes for a run that is gone
     layout.py    a feature's file; hdf5.py: how HDF5 is used so that nothing is without a checksum
-    index.py     the clip table and the links, replaced whole
+    index.py     the clip table and the links, failures.csv and costs.csv, replaced whole
     cache.py     reading: what is missing, damaged or out of date is never returned
     storage.py   locks, and what else is asked of the operating system
 
 Its vocabulary: names.py, the grammar of FEATURES; table.py, the clips; splits.py, train, validation and test
 of a fold without a leak; location.py, the way from DATASET to its folder. Around it: external.py, features
-from elsewhere; records.py, failures.csv and costs.csv; info.py, share.py, verify.py, the commands.
+from elsewhere; info.py, share.py, verify.py, the commands.
 """
 
 from features_cache.cache import Cache, StoredFeature, UnreadableClips

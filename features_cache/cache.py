@@ -14,7 +14,7 @@ another word, or 0, and is checked anew.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from commandline import RequestError
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import feature_files, read_index, read_settings, stored_ids
+from features_cache.index import feature_files, read_costs, read_index, read_settings, stored_ids
 from features_cache.layout import read_header
 from features_cache.location import INDEX, remedy
 from features_cache.names import Channel, parse_channel
@@ -253,6 +253,15 @@ class Cache:
         for channel in channels:
             mask &= self[channel].done()
         return mask
+
+    def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
+        """Megabytes, and where known seconds, that these features took for all clips, each feature once."""
+        features = {(feature := self[channel]).stored: feature for channel in channels}
+        clip_bytes = sum(one.rows * one.frames * one.dtype.itemsize for one in features.values())
+        cost, seconds = {"megabytes": clip_bytes * len(self.clips) / 1e6}, read_costs(self.folder)
+        if features.keys() <= seconds.keys():
+            cost["seconds"] = sum(seconds[name] for name in features) * len(self.clips)
+        return cost
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
         """Rows of `clips` for ids, or what is given where they are rows already."""

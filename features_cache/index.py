@@ -1,9 +1,15 @@
-"""index.h5: the clip table, where the audio came from, and a link to the values of every feature.
+"""index.h5, failures.csv and costs.csv: what a cache holds beside the features' files.
 
-It holds no values, so it can be made again at any time; it is only ever replaced whole, by rename, under a
-lock of its own. A reader therefore sees the old one or the new one.
+index.h5       the clip table, where the audio came from, and a link to the values of every feature
+failures.csv   clips that could not be done, and why; they keep their rows, with state 0
+costs.csv      seconds of one core a clip that a feature took when it was last computed; what several features
+               share counts for the one that asked first. A cache without the file is as good as any other.
+
+They hold no values, so they can be made again at any time; each is only ever replaced whole, by rename, under
+one lock. A reader therefore sees the old one or the new one.
 """
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +28,10 @@ from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
 CLIPS = "clips"  # the group of the table; every other name is a feature's link
+FAILURES = "failures.csv"
+FAILURES_HEADER = ("clip_id", "path", "feature", "reason")
+COSTS = "costs.csv"
+COSTS_HEADER = ("feature", "seconds_a_clip")
 
 
 def feature_files(folder: Path) -> list[Path]:
@@ -101,3 +111,57 @@ def _describes(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, An
     return hdf5.read_attributes(file) == attributes and all(
         np.array_equal(there, hdf5.as_stored(column)) for there, column in columns
     )
+
+
+def read_failures(folder: Path) -> list[dict[str, str]]:
+    """One dictionary a failure, keys FAILURES_HEADER; the feature is 'all' where the clip itself is at fault.
+
+    None where there is no such file, or one that holds something else.
+    """
+    try:
+        with (folder / FAILURES).open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            return list(rows) if tuple(rows.fieldnames or ()) == FAILURES_HEADER else []
+    except (OSError, ValueError, csv.Error):
+        return []
+
+
+def write_failures(
+    folder: Path, clips: pd.DataFrame, tried: NDArray, failures: Sequence[tuple[int, str, str]]
+) -> None:
+    """Replace what is noted of the clips that were tried by (row, feature, reason); keep the others'."""
+    ids, paths = clips["clip_id"].to_numpy(), clips["path"].to_numpy()
+    again = np.zeros(len(clips), bool)
+    again[tried] = True
+    with lock(folder, "index"):
+        before = read_failures(folder)
+        named = {one["clip_id"] for one in before}  # few, where the clips may be millions
+        others = {clip for clip, retried in zip(ids, again) if clip in named and not retried}
+        kept = [one for one in before if one["clip_id"] in others]
+        new = [
+            dict(zip(FAILURES_HEADER, (ids[row], paths[row], feature, reason)))
+            for row, feature, reason in failures
+        ]
+        with replaced(folder / FAILURES) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, FAILURES_HEADER, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(kept + new)
+
+
+def read_costs(folder: Path) -> dict[str, float]:
+    """Stored name -> seconds a clip; empty where nothing is known or the file is damaged."""
+    try:
+        with (folder / COSTS).open(newline="", encoding="utf-8") as file:
+            return {row[COSTS_HEADER[0]]: float(row[COSTS_HEADER[1]]) for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def write_costs(folder: Path, seconds_a_clip: Mapping[str, float]) -> None:
+    """Note what these features took; what is noted of others stays."""
+    with lock(folder, "index"):
+        known = {**read_costs(folder), **seconds_a_clip}
+        with replaced(folder / COSTS) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COSTS_HEADER)
+            writer.writerows(sorted(known.items()))

@@ -4,7 +4,7 @@ import numpy as np
 
 from commandline import RequestError, size, text_table
 from features_cache.cache import Cache, StoredFeature
-from features_cache.records import FAILURES, read_failures
+from features_cache.index import FAILURES, read_failures
 
 HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units", "made")
 SAMPLED_CLIPS = 16  # whose values tell the rounding

@@ -8,9 +8,8 @@ import numpy as np
 
 from commandline import RequestError, duration, make_command, progress, size, tell, text_table, words
 from features_cache.claims import Handle, claimed
-from features_cache.index import refresh
+from features_cache.index import FAILURES, refresh, write_costs, write_failures
 from features_cache.layout import FeatureFile
-from features_cache.records import FAILURES, write_costs, write_failures
 from features_cache.storage import lock
 from features_cache.writer import ready, written_to
 from pipeline.job import WHOLE_CLIP, Job, Outcome

@@ -20,7 +20,6 @@ from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
 from features_cache.index import read_index
 from features_cache.location import INDEX, refuse_unknown
 from features_cache.names import parse_channel
-from features_cache.records import extraction
 from features_cache.splits import Split, fold_split
 from features_cache.state import clip_keys, feature_key, fingerprints
 from features_cache.table import originals
@@ -142,7 +141,7 @@ class Plan:
                 }
                 for channel, feature in zip(self.channels, features)
             ],
-            "extraction": extraction(self.cache, [feature.stored for feature in features]),
+            "extraction": self.cache.extraction_cost([feature.stored for feature in features]),
             "protocol": protocol(options, self.model.kind),
             "hash": self.hash,
             "family": self.family,

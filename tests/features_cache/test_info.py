@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from features_cache import Cache, external
+from features_cache.index import write_failures
 from features_cache.info import describe
 from features_cache.layout import read_header
-from features_cache.records import write_failures
 
 CLIPS = [f"clip{number}" for number in range(8)]
 
