@@ -155,7 +155,7 @@ def _ensembles(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
     table = found["complementarity"]
     best = table.iloc[0]
     shown = _runs_in_figure(ranking, {best["a"], best["b"]})
-    accuracy: Floats = pair_accuracies(ranking, table)[np.ix_(shown, shown)]
+    accuracy: Floats = ensemble_matrix(ranking, table)[np.ix_(shown, shown)]
     labels = [display_names(ranking)[place] for place in shown]
     drawn = save_figure("ensemble_accuracy", folder, names=labels, accuracy=accuracy)
     columns = {
@@ -187,7 +187,7 @@ def _ensembles(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
     ]
 
 
-def pair_accuracies(ranking: Ranking, table: pd.DataFrame) -> Floats:
+def ensemble_matrix(ranking: Ranking, table: pd.DataFrame) -> Floats:
     """Accuracies (R, R) of each pair's ensemble, in the ranking's order; of each alone on the diagonal."""
     place = {run.name: number for number, run in enumerate(ranking.runs)}
     square = np.diag(ranking.accuracy)

@@ -155,7 +155,7 @@ TSNE_STEPS = 500  # half of t-SNE's default: the same projection of some hundred
 PERPLEXITY = 30.0  # t-SNE's default; fewer where there are fewer than three times as many clips
 
 
-def mean_and_deviation(feature: NDArray[np.floating]) -> Floats:
+def over_time(feature: NDArray[np.floating]) -> Floats:
     """Values (N, 2 rows) of a feature (N, rows, frames): mean and standard deviation over time."""
     values = np.asarray(feature, dtype=np.float32)
     return np.concatenate([values.mean(axis=2), values.std(axis=2)], axis=1).astype(float)
@@ -294,8 +294,7 @@ def summarise(
         [name for name in features if name != "waveform"], label="summarising", unit="feature"
     ):
         parts = [
-            (ids, mean_and_deviation(values))
-            for ids, values in read_batches(Cache(cache.folder), name, number.index)
+            (ids, over_time(values)) for ids, values in read_batches(Cache(cache.folder), name, number.index)
         ]
         if parts:
             ids = [clip for part, _ in parts for clip in part]

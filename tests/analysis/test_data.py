@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.data import MEASURES, class_means, mean_and_deviation, pca_projection, tsne_projection
+from analysis.data import MEASURES, class_means, over_time, pca_projection, tsne_projection
 
 RNG = np.random.default_rng
 
@@ -67,7 +67,7 @@ def test_a_measure_cannot_be_registered_twice() -> None:
 
 def test_summary_is_mean_and_deviation_over_time() -> None:
     feature = np.array([[[1, 3], [2, 2]], [[0, 4], [5, 5]]], dtype=np.float16)
-    assert mean_and_deviation(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
+    assert over_time(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
 
 
 @pytest.mark.parametrize("draw", [pca_projection, tsne_projection])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.comparison import pair_accuracies
+from analysis.comparison import ensemble_matrix
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run
 from analysis.significance import PAIR_TESTS
@@ -300,7 +300,7 @@ def test_pairs_are_sorted_by_their_ensemble(made: Callable[..., Results]) -> Non
     by_pair = {frozenset((row.a[0], row.b[0])): row for row in table.itertuples()}
     assert by_pair[frozenset("ac")].double_fault < by_pair[frozenset("ab")].double_fault
     assert by_pair[frozenset("ac")].oracle > by_pair[frozenset("ab")].oracle
-    square = pair_accuracies(main, table)
+    square = ensemble_matrix(main, table)
     assert square.diagonal() == pytest.approx(main.accuracy)
     assert (square == square.T).all()
     assert square.max() == table["ensemble"].iloc[0]
