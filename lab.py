@@ -167,15 +167,13 @@ def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:
 
         lab.predict(run, ["dog.wav", "rain.flac"])
     """
-    from train import bundle
-    from train.answers import complain, table_of
-    from train.predict import Heard, hear
-    from train.trained import Trained
+    from train.bundle import TrainedModel, of_run
+    from train.predict import FilesRead, predict_files, prediction_table, tell_failures
 
-    heard, network = Heard(), Trained(bundle.of_run(trained))
-    probabilities = hear(network, [Path(file) for file in files], heard)
-    complain(heard.failures, len(files))
-    return table_of(network.classes, probabilities, {"file": [str(file) for file in heard.files]})
+    read, model = FilesRead(), TrainedModel(of_run(trained))
+    probabilities = predict_files(model, [Path(file) for file in files], read)
+    tell_failures(read.failures, len(files))
+    return prediction_table(model.classes, probabilities, {"file": [str(file) for file in read.files]})
 
 
 class Picture(Figure):

@@ -10,7 +10,7 @@ between them are left out, since its steps say more. Channels count as often as 
 mel+mel to mel, a control.
 
 `python -m train explain` leaves fold*/attribution.csv, one row a test clip, channel and method:
-channel, method (removed | permuted), clip_id, correct (the share of its repeats that were correct).
+channel, method (permuted | marginalised), clip_id, correct (the share of its repeats that were correct).
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Prediction: how many times faster than it sounds a long recording is heard.
+"""Prediction: how many times faster than real time a long recording is predicted.
 
     python -m bench.prediction
 
@@ -20,14 +20,14 @@ import soundfile
 import torch
 
 from commandline import Command, main, text_table
+from pipeline import audio
 from train import timeline
-from train.bundle import Bundle
+from train.bundle import Bundle, TrainedModel
 from train.compute import keep_freed_memory
 from train.data import parse_grid
 from train.models.registry import build
 from train.options import RunOptions
-from train.predict import Hearing
-from train.trained import Trained
+from train.predict import FeatureExtractor
 
 RATE, SECONDS, CLASSES = 44_100, 5.0, 50
 ROWS = {"mel": 128, "mfcc": 40, "chroma": 12}
@@ -36,13 +36,13 @@ TARGET = 50  # times real time, windows side by side, one model
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionOptions:
-    """What is heard."""
+    """What is predicted."""
 
     minutes: float = 2.0
-    """of sound"""
+    """of audio"""
 
 
-def drawn(folds: int) -> Trained:
+def drawn(folds: int) -> TrainedModel:
     """A run of so many folds with random weights."""
     options = RunOptions()
     config: dict[str, Any] = {
@@ -59,20 +59,25 @@ def drawn(folds: int) -> Trained:
     standard = {"norm": "feature", "centre": [0.0], "scale": [1.0]}
     network = build(options.model, len(ROWS), CLASSES, parse_grid(options.grid))
     state = {"network": network.state_dict(), "statistics": [standard] * len(ROWS)}
-    return Trained(Bundle(config, dict.fromkeys(config["folds"], state)))
+    return TrainedModel(Bundle(config, dict.fromkeys(config["folds"], state)))
 
 
-def heard(trained: Trained, file: Path, hop: float) -> tuple[float, float]:
+def predicted(model: TrainedModel, file: Path, hop: float) -> tuple[float, float]:
     """Seconds for all windows of a file, and those of all cores together, once everything is compiled."""
-    hearing = Hearing(trained.config)
-    list(timeline.answered(hearing.windows(file, 60.0), hearing.batches, trained.probabilities))
+    extractor = FeatureExtractor(model.config)
+
+    def predict(hop: float) -> None:
+        windows = timeline.windows(audio.blocks(file), RATE, extractor.samples, round(hop * RATE))
+        list(timeline.predict_windows(windows, extractor.batches, model.probabilities))
+
+    predict(60.0)
     start, worked = time.perf_counter(), time.process_time()
-    list(timeline.answered(hearing.windows(file, hop), hearing.batches, trained.probabilities))
+    predict(hop)
     return time.perf_counter() - start, time.process_time() - worked
 
 
 def prediction(options: PredictionOptions) -> int:
-    """Hear a recording with one model and with five, windows side by side and half over each other."""
+    """Predict a recording with one model and with five, windows side by side and half over each other."""
     torch.set_num_threads(os.cpu_count() or 1)
     keep_freed_memory()
     rows = []
@@ -82,7 +87,7 @@ def prediction(options: PredictionOptions) -> int:
         soundfile.write(file, np.random.default_rng(0).normal(0, 0.1, samples), RATE)
         for folds in (1, 5):
             for hop in (SECONDS, SECONDS / 2):
-                seconds, worked = heard(drawn(folds), file, hop)
+                seconds, worked = predicted(drawn(folds), file, hop)
                 times = 60 * options.minutes / seconds
                 rows.append((folds, hop, f"{seconds:.1f}", f"{worked:.1f}", f"{times:.0f}"))
     print(text_table(rows, ("models", "hop, s", "seconds", "of the cores", "times real time")))

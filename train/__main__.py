@@ -4,8 +4,15 @@ import sys
 from collections.abc import Sequence
 
 from commandline import Command, RequestError, main, parse
-from train.options import RunOptions, SweepOptions
-from train.trained_options import BundleOptions, ExplainOptions, ListenOptions, ListOptions, PredictOptions
+from train.options import (
+    BundleOptions,
+    ExplainOptions,
+    ListenOptions,
+    ListOptions,
+    PredictOptions,
+    RunOptions,
+    SweepOptions,
+)
 
 
 def run(options: RunOptions) -> int:
@@ -27,7 +34,7 @@ def sweep(options: SweepOptions) -> int:
 
 
 def predict(options: PredictOptions) -> int:
-    """The classes of new sounds, through the same features."""
+    """The classes of new audio, through the same features."""
     import train.predict
 
     return train.predict.predict(options)
@@ -41,7 +48,7 @@ def explain(options: ExplainOptions) -> int:
 
 
 def listen(options: ListenOptions) -> int:
-    """The classes of a live sound."""
+    """The classes of live audio."""
     import train.listen
 
     return train.listen.listen(options)
@@ -51,7 +58,7 @@ def bundle(options: BundleOptions) -> int:
     """One file with all that predicting needs."""
     import train.bundle
 
-    return train.bundle.make(options)
+    return train.bundle.bundle(options)
 
 
 def list_(options: ListOptions) -> None:

@@ -1,26 +1,44 @@
-"""All that predicting needs, from a run folder or in one file: configuration, weights, statistics.
+"""A trained model, from a run folder or from a bundle: one file with all that predicting needs.
 
-A bundle's file is a dictionary of tensors, numbers and text, so that `weights_only=True` reads it: nothing
-in it is ever executed.
+A bundle is a dictionary of tensors, numbers and text, so that `weights_only=True` reads it: nothing in it is
+ever executed.
 
     format   BUNDLE_FORMAT, raised when readers and files of before no longer fit each other
-    config   run.json
+    config   run.json, the ensemble's weight in the model's name included
     folds    {fold: {"network": state dict, "statistics": list}}
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
 from commandline import RequestError, size
 from train import runs
-from train.checkpoint import State, load, read_safely, save
-from train.trained_options import BundleOptions
+from train.augment import parse
+from train.checkpoint import State, load, put_weights, read_safely, save
+from train.compute import Compute, device_of, keep_freed_memory, threads_of
+from train.data import parse_grid, prepare
+from train.models import linear
+from train.models.registry import resolve
+from train.options import BundleOptions, TrainedOptions
+from train.statistics import Statistics
+from train.views import trained_shape, views
 
 BUNDLE_FORMAT = 2
 CONFIG = (
     *("classes", "model", "channels", "grid", "augment", "options"),
     *("sample_rate", "duration", "dataset", "folds"),
 )
+BATCH = 32  # clips: a network is hardly faster from here on, and 32 clips of any features are small
+AGREES = 1e-3  # a probability computed anew may differ by so much from predictions.csv
+
+Values = list[NDArray[np.floating]]  # one (B, rows, frames) a channel, as stored
+Probabilities = NDArray[np.float32]
 
 
 class Bundle(NamedTuple):
@@ -45,8 +63,19 @@ def of_run(run: runs.RunFolder, selection: str = "last") -> Bundle:
     return Bundle(run.config, folds)
 
 
-def write(file: Path, bundle: Bundle) -> None:
-    save(file, {"format": BUNDLE_FORMAT, "config": bundle.config, "folds": bundle.folds})
+def write(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
+    """With float16 weights take half the space; norms and biases, perhaps large or tiny, stay float32."""
+    folds = bundle.folds
+    if dtype == "float16":
+        folds = {
+            fold: {**state, "network": {name: _half(tensor) for name, tensor in state["network"].items()}}
+            for fold, state in folds.items()
+        }
+    save(file, {"format": BUNDLE_FORMAT, "config": bundle.config, "folds": folds})
+
+
+def _half(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.half() if tensor.dim() > 1 else tensor
 
 
 def read(file: Path) -> Bundle:
@@ -57,24 +86,116 @@ def read(file: Path) -> Bundle:
         raise RequestError(f"{file} is no bundle that can be read safely ({reason})") from None
     if not isinstance(held, dict) or "format" not in held:
         raise RequestError(f"{file} is no bundle: python -m train bundle RUN makes one")
-    if held["format"] != BUNDLE_FORMAT:
-        given = f"{file} has bundle format {held['format']}, this version reads {BUNDLE_FORMAT}"
-        older = held["format"] in range(BUNDLE_FORMAT)
-        raise RequestError(f"{given}: {'make it again from its run' if older else 'update the project'}")
+    given = str(held["format"])  # a number, or text
+    if given != str(BUNDLE_FORMAT):
+        older = given in map(str, range(BUNDLE_FORMAT))
+        advice = "make it again from its run" if older else "update the project"
+        raise RequestError(f"{file} has bundle format {given}, this version reads {BUNDLE_FORMAT}: {advice}")
     lacking = [key for key in CONFIG if key not in held.get("config", {})]
     if lacking or not held.get("folds"):
         raise RequestError(f"{file} is incomplete, it lacks {(*lacking, 'folds')[0]}: make it again")
     return Bundle(runs.upgraded(held["config"]), held["folds"])
 
 
-def make(options: BundleOptions) -> int:
+@dataclass(frozen=True)
+class FoldModel:
+    """One fold's network, in fp32, ready for prediction, and what it standardises with."""
+
+    network: nn.Module
+    statistics: list[Statistics]
+
+
+class TrainedModel:
+    """The models of a run's folds: probabilities of stored features, by one fold's or averaged over all.
+
+        model = TrainedModel(of_run(run))
+        model.probabilities(cache.batch(run.config["features"], clip_ids))  # (B, K)
+
+    Always in plain fp32, whatever the training used, as predictions.csv was computed.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+        self.config = config = bundle.config
+        self.classes: list[str] = [one["name"] for one in config["classes"]]
+        self.architecture = resolve(config["options"]["model"])
+        self.kind = self.architecture.kind
+        self.augmenter = parse(config["augment"], self.kind)
+        self.compute = Compute(device)
+        # channels last is a sixth faster for images on a CPU; a batch of statistics has no such layout
+        self.layout: torch.memory_format = (
+            torch.channels_last if self.kind != "linear" else torch.contiguous_format
+        )
+        self.grid = parse_grid(config["grid"])
+        self.folds = {fold: self._open(state, f"fold {fold}") for fold, state in bundle.folds.items()}
+
+    @property
+    def untrained_folds(self) -> str:
+        """A sentence where not all folds of the run are trained yet; empty otherwise."""
+        trained, all_ = len(self.folds), len(self.config["folds"])
+        return f"{trained} of {all_} folds are trained: their average answers" if trained < all_ else ""
+
+    def probabilities(self, values: Values, fold: int | None = None) -> Probabilities:
+        """(B, K) for clips given by their stored features: by `fold`'s model, else the mean of all."""
+        folds = list(self.folds) if fold is None else [fold]
+        answers = [self.of_input(one, self.input(one, values)) for one in folds]
+        return np.mean(answers, axis=0, dtype=np.float32)
+
+    def input(self, fold: int, values: Values) -> torch.Tensor:
+        """What that fold's network is given: (B, C, H, W), for linear (B, D)."""
+        if self.kind == "linear":
+            statistics = [linear.row_statistics(channel) for channel in values]
+            return torch.from_numpy(np.concatenate(statistics, axis=1))
+        pairs = zip(values, self.folds[fold].statistics, strict=True)
+        channels = [prepare(each, how, self.grid) for each, how in pairs]
+        return torch.stack(channels, dim=1).float()  # (B, C, H, W)
+
+    @torch.inference_mode()
+    def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
+        """(N, K) of what `input` made: the mean over the views of each clip, BATCH clips at a time."""
+        network, parts = self.folds[fold].network, []
+        for batch in x.split(BATCH):
+            batch = batch.to(self.compute.device)
+            seen = [batch] if self.kind == "linear" else self._views(batch)
+            with self.compute.exact():
+                each = [network(view.contiguous(memory_format=self.layout)).softmax(1) for view in seen]
+            parts.append(torch.stack(each).mean(0).cpu().numpy())
+        return np.concatenate(parts)
+
+    def _views(self, batch: torch.Tensor) -> list[torch.Tensor]:
+        return list(views(batch, self.augmenter, self.config["options"]["tta"]))
+
+    def _open(self, state: State, origin: str) -> FoldModel:
+        statistics = [Statistics.restore(one) for one in state["statistics"]]
+        if self.kind == "linear":
+            shape = (len(state["network"]["mean"]), 1)
+        else:
+            shape = trained_shape(self.augmenter, self.grid)
+        counts = len(self.config["channels"]), len(self.classes), shape
+        network = self.architecture.build(*counts, changed_strides=self.config.get("changed_strides", {}))
+        put_weights(network, state["network"], Path(origin))
+        network = network.eval().to(self.compute.device)
+        return FoldModel(network.to(memory_format=self.layout), statistics)  # type: ignore[call-overload]
+
+
+def open_model(options: TrainedOptions) -> TrainedModel:
+    """The run or bundle that RUN names, on the device and threads asked for."""
+    device = device_of(options.device)
+    torch.set_num_threads(threads_of(options.threads))
+    keep_freed_memory()
+    file = Path(options.run)
+    if file.is_file():
+        return TrainedModel(read(file), device)
+    return TrainedModel(of_run(runs.select_one(options.runs, options.run), options.selection), device)
+
+
+def bundle(options: BundleOptions) -> int:
     """Write the run's bundle and say how large it is."""
     run = runs.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
     if not file.parent.is_dir():
         raise RequestError(f"OUT={file}: there is no folder {file.parent}")
-    bundle = of_run(run, options.selection)
-    write(file, bundle)
-    folds = f"{len(bundle.folds)} of {len(run.folds)} folds"
+    made = of_run(run, options.selection)
+    write(file, made, options.dtype)
+    folds = f"{len(made.folds)} of {len(run.folds)} folds"
     print(f"{file}: {folds}, {size(file.stat().st_size)}; make predict RUN={file} AUDIO=… uses it")
     return 0

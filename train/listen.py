@@ -1,109 +1,120 @@
-"""`python -m train listen`: raw PCM on standard input, an answer on the last seconds of it again and again.
+"""`python -m train listen`: raw PCM on standard input, again and again a prediction for its last seconds.
 
     sox -d -t raw -r 44100 -e signed -b 16 -c 1 - | python -m train listen RUN
     arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen RUN
 
-A thread reads what comes in, so that a slow answer loses nothing and never blocks the microphone: the next
-answer is then on what is newest. A sound reaches the answer after HOP seconds and the computing at most.
+A thread reads what comes in, so that a slow prediction loses nothing and never blocks the microphone: the
+next one is then for what is newest. The delay is HOP seconds and the computing at most.
 """
 
 import json
 import sys
 import threading
 import time
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from commandline import RequestError, tell
-from train.predict import Hearing
-from train.trained import Trained, open_trained
-from train.trained_options import ListenOptions
-from train.windows import Samples, pcm_blocks, resampled
+from train.bundle import TrainedModel, open_model
+from train.options import ListenOptions
+from train.predict import FeatureExtractor
+from train.timeline import Samples, resampled
 
-PIECE = 0.05  # seconds of sound read at once
+BLOCK = 0.05  # seconds of audio read at once
 WIDTH = 100  # columns of the live line
+PCM: dict[str, np.dtype[Any]] = {"s16": np.dtype("<i2"), "s32": np.dtype("<i4"), "f32": np.dtype("<f4")}
 
 
-class Ear:
-    """The newest `samples` of an endless sound, filled by a thread of its own."""
+def pcm_blocks(stream: BinaryIO, form: str, samples: int) -> Iterator[Samples]:
+    """Mono samples from raw PCM, `samples` at a time as they come; integers become -1 to 1."""
+    kind = PCM[form]
+    while raw := stream.read(samples * kind.itemsize):
+        whole = raw[: len(raw) // kind.itemsize * kind.itemsize]
+        values = np.frombuffer(whole, kind)
+        scale = np.iinfo(kind).max + 1.0 if kind.kind == "i" else 1.0
+        yield (values / scale).astype(np.float32)
+
+
+class LiveAudio:
+    """The newest `samples` of an endless stream, filled by a thread of its own."""
 
     def __init__(self, stream: BinaryIO, options: ListenOptions, sample_rate: int, samples: int) -> None:
         rate = options.rate or sample_rate
-        pieces = pcm_blocks(stream, options.format, max(1, round(PIECE * rate)))
-        self.blocks = resampled(pieces, rate, sample_rate)
+        blocks = pcm_blocks(stream, options.format, max(1, round(BLOCK * rate)))
+        self.blocks = resampled(blocks, rate, sample_rate)
         self.samples = samples
         self.newest = np.zeros(0, np.float32)
-        self.heard = 0  # samples so far
+        self.received = 0  # samples so far
         self.ended = False
-        self.news = threading.Condition()
+        self.changed = threading.Condition()
         threading.Thread(target=self._fill, daemon=True).start()
 
     def _fill(self) -> None:
         for block in self.blocks:
-            with self.news:
+            with self.changed:
                 self.newest = np.concatenate([self.newest, block])[-self.samples :]
-                self.heard += len(block)
-                self.news.notify()
-        with self.news:
+                self.received += len(block)
+                self.changed.notify()
+        with self.changed:
             self.ended = True
-            self.news.notify()
+            self.changed.notify()
 
-    def wait(self, heard: int) -> tuple[Samples, int, bool]:
-        """The newest samples once `heard` have come in, or at the end: padded as a short clip is."""
-        with self.news:
-            self.news.wait_for(lambda: self.ended or self.heard >= heard)
+    def wait(self, received: int) -> tuple[Samples, int, bool]:
+        """The newest samples once `received` have come in, or at the end: padded as a short clip is."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.ended or self.received >= received)
             y = np.pad(self.newest, (0, self.samples - len(self.newest)))
-            return y, self.heard, self.ended
+            return y, self.received, self.ended
 
 
 def listen(options: ListenOptions) -> int:
-    """Answer until standard input ends; 1 where nothing came."""
+    """Predict until standard input ends; 1 where nothing came."""
     if options.hop <= 0:
-        raise RequestError(f"HOP={options.hop:g}: expected seconds from one answer to the next")
+        raise RequestError(f"HOP={options.hop:g}: expected seconds from one prediction to the next")
     if sys.stdin.isatty():
-        raise RequestError("listen reads sound from standard input: pipe a microphone in, as --help shows")
-    trained = open_trained(options)
-    hearing = Hearing(trained.config)
-    computing = _warm_up(trained, hearing)
+        raise RequestError("listen reads audio from standard input: pipe a microphone in, as --help shows")
+    model = open_model(options)
+    extractor = FeatureExtractor(model.config)
+    computing = _warm_up(model, extractor)
     tell(
-        f"each {options.hop:g} s an answer on the last {trained.config['duration']:g} s; "
+        f"each {options.hop:g} s a prediction for the last {model.config['duration']:g} s; "
         f"latency {options.hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
     )
-    ear = Ear(sys.stdin.buffer, options, hearing.sample_rate, hearing.samples)
-    step, heard, ended = round(options.hop * hearing.sample_rate), 0, False
+    live = LiveAudio(sys.stdin.buffer, options, extractor.sample_rate, extractor.samples)
+    step, received, ended = round(options.hop * extractor.sample_rate), 0, False
     while not ended:
-        y, now, ended = ear.wait(heard + step)
-        if now > heard:
-            heard = now
-            _tell(_answer(trained, hearing, y), heard / hearing.sample_rate, options)
+        y, now, ended = live.wait(received + step)
+        if now > received:
+            received = now
+            _tell(_predict(model, extractor, y), received / extractor.sample_rate, options)
     if sys.stdout.isatty() and not options.json:
         print()
-    if not heard:
-        tell("standard input ended before there was a sound")
-    return 0 if heard else 1
+    if not received:
+        tell("standard input ended before there was any audio")
+    return 0 if received else 1
 
 
-def _answer(trained: Trained, hearing: Hearing, y: Samples) -> pd.Series:
+def _predict(model: TrainedModel, extractor: FeatureExtractor, y: Samples) -> pd.Series:
     """Probabilities by class, the highest first."""
-    values = [channel[None] for channel in hearing(y)]
-    return pd.Series(trained.probabilities(values)[0].astype(float), trained.classes).nlargest(
-        len(trained.classes)
-    )
+    values = [channel[None] for channel in extractor(y)]
+    probabilities = model.probabilities(values)[0].astype(float)
+    return pd.Series(probabilities, model.classes).nlargest(len(model.classes))
 
 
-def _warm_up(trained: Trained, hearing: Hearing) -> float:
-    """Seconds that an answer takes once everything is compiled."""
-    silence = np.zeros(hearing.samples, np.float32)
-    _answer(trained, hearing, silence)
+def _warm_up(model: TrainedModel, extractor: FeatureExtractor) -> float:
+    """Seconds that a prediction takes once everything is compiled."""
+    silence = np.zeros(extractor.samples, np.float32)
+    _predict(model, extractor, silence)
     start = time.perf_counter()
-    _answer(trained, hearing, silence)
+    _predict(model, extractor, silence)
     return time.perf_counter() - start
 
 
-def _tell(answer: pd.Series, seconds: float, options: ListenOptions) -> None:
-    best = answer.head(options.top)
+def _tell(probabilities: pd.Series, seconds: float, options: ListenOptions) -> None:
+    best = probabilities.head(options.top)
     if options.json:
         print(json.dumps({"seconds": round(seconds, 3), "probabilities": best.to_dict()}), flush=True)
         return

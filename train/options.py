@@ -1,4 +1,4 @@
-"""What `run` and `sweep` can be asked, each default written once.
+"""What the commands of this package can be asked, each default written once.
 
 A field is the flag `--field` and the variable `FIELD=`. `identity` picks those that can change predictions:
 they make a run's hash; `differences` names in short what stands in the folder's name.
@@ -7,9 +7,13 @@ they make a run's hash; `differences` names in short what stands in the folder's
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from commandline import DatasetOptions, RequestError, RunsOptions, words
+from tyro.conf import Positional
+
+from commandline import DatasetOptions, ReportsOptions, RequestError, RunsOptions, words
+from commandline.options import Aliases, Bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,3 +227,100 @@ def differences(options: RunOptions, standard: dict[str, Any]) -> list[str]:
         if name not in PLACED and value != standard[name]:
             parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")
     return [*parts, *([options.tag] if options.tag else [])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedOptions(RunsOptions):
+    """Which trained model, and where it computes."""
+
+    run: Annotated[str, Positional] = "last"
+    """a run's name, path or unique prefix, last, or a bundle's file"""
+    selection: Literal["last", "best"] = "last"
+    """weights of the last epoch, or of the best by validation"""
+    device: str = "cpu"
+    """cpu, cuda, mps, or auto for the best there is"""
+    threads: str = "auto"
+    """threads of the network's arithmetic on a CPU"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(TrainedOptions, ReportsOptions):
+    """Classes of new audio, or of the dataset's own test clips."""
+
+    audio: Path | None = None
+    """an audio file, or a folder of them, searched to its depths"""
+    test_clips: Annotated[bool, Aliases("own")] = False
+    """instead of AUDIO: the dataset's clips, each by the model of the fold that tested it, and how far that
+    agrees with predictions.csv"""
+    data: Path = Path("data")
+    """folder of datasets, for TEST_CLIPS"""
+    top: int = 5
+    """classes shown a file"""
+    json: bool = False
+    """every probability, as JSON on standard output"""
+    csv: bool = False
+    """every probability, as CSV on standard output"""
+    hop: float = 0.0
+    """seconds from one window to the next through a long recording; 0 predicts its beginning alone"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenOptions(TrainedOptions):
+    """Classes of live audio: raw PCM, mono, little-endian, on standard input."""
+
+    rate: int = 0
+    """samples a second of what comes in; the model's own rate by default"""
+    format: Literal["s16", "s32", "f32"] = "s16"
+    """of a sample: 16 or 32 bit integers, or floats"""
+    hop: float = 0.5
+    """seconds from one prediction to the next"""
+    top: int = 3
+    """classes shown"""
+    json: bool = False
+    """a JSON object a line instead of the live line"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions(RunsOptions):
+    """What each channel is worth to a trained run: its test clips with that channel of other clips."""
+
+    run: Annotated[str, Positional] = "last"
+    """a run's name, path or unique prefix, or last; several explain each"""
+    data: Path = Path("data")
+    """folder of datasets"""
+    repeats: Annotated[int, Bounds(least=1)] = 5
+    """permutations of a channel among the test clips"""
+    seed: int = 0
+    """of the permutations"""
+    device: str = "auto"
+    """cpu, cuda, mps"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleOptions(RunsOptions):
+    """One file with all that predicting needs."""
+
+    run: Annotated[str, Positional] = "last"
+    """a run's name, path or unique prefix, or last"""
+    selection: Literal["last", "best"] = "last"
+    """weights of the last epoch, or of the best by validation"""
+    dtype: Literal["float32", "float16"] = "float32"
+    """of the weights in the file: float16 halves it"""
+    out: Path | None = None
+    """the file to write; <run>.bundle.pt by default"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListOptions:
+    """Models, augmentations and recipes; one model's stages."""
+
+    name: Annotated[str, Positional] = ""
+    """a model whose stages are shown, with its options: aclnet@width=0.5"""
+    grid: str = "64x216"
+    """rows x frames of an image model's input"""
+    channels: int = 3
+    """features stacked"""
+    classes: int = 50
+    """of the last layer"""
+    samples: int = 220_500
+    """of a wave model's input: 5 s at 44,100 a second"""

@@ -1,10 +1,11 @@
-"""The classes of new sounds, or of a dataset's own clips by the model that never saw them.
+"""`python -m train predict`: the classes of new audio, or of a dataset's own test clips from their audio.
 
-Beside `listen` the only module of this package that uses the pipeline: features of new sounds are computed by
+Beside `listen` the only module of this package that uses the pipeline: features of new audio are computed by
 the functions that filled the cache, with the same rounding.
 """
 
 import itertools
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, duration, nearest, progress, tell
+from commandline import RequestError, duration, nearest, progress, tell, text_table
 from features_cache import Cache, cache_folder
 from features_cache.location import is_cache
 from features_cache.names import parse_channel
@@ -24,17 +25,22 @@ from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
 from pipeline.features import FEATURES, Variant, resolve
-from train import runs, timeline
-from train.answers import compare, complain, show, table_of
-from train.trained import AT_ONCE, Probabilities, Trained, Values, open_trained
-from train.trained_options import PredictOptions
-from train.windows import Samples, Window, resampled, windows
+from train import runs
+from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, open_model
+from train.options import PredictOptions
 
-SPARE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own
+TOLERANCE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own
+BAR = 24  # characters of a probability of 1
+
+Samples = NDArray[np.float32]
 
 
-class Hearing:
-    """Computes the channels of a run, as run.json describes them, for clips of the run's rate and length."""
+class FeatureExtractor:
+    """Computes the channels of a run, as run.json describes them, for clips of the run's rate and length.
+
+    extractor = FeatureExtractor(run.config)
+    extractor(np.zeros(extractor.samples, np.float32))  # one (rows, frames) array a channel
+    """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.sample_rate = int(config["sample_rate"])
@@ -50,19 +56,14 @@ class Hearing:
         return [_stored(variant.compute(clip), dtype)[rows] for variant, dtype, rows in self.channels]
 
     def batches(self, clips: Iterable[Samples]) -> Iterator[Values]:
-        """(B, rows, frames) a channel, B up to AT_ONCE: endless clips take constant memory.
+        """(B, rows, frames) a channel, B up to BATCH: endless clips take constant memory.
 
         The clips of a batch are computed side by side: numpy's and scipy's transforms let other threads run.
         """
         rest = iter(clips)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            while batch := list(itertools.islice(rest, AT_ONCE)):
+            while batch := list(itertools.islice(rest, BATCH)):
                 yield [np.stack(channel) for channel in zip(*pool.map(self, batch), strict=True)]
-
-    def windows(self, file: Path, hop: float) -> Iterator[Window]:
-        """Windows of a clip's length through a whole file, one each `hop` seconds; AudioError as `load`."""
-        blocks = resampled(audio.blocks(file), audio.info(file).sample_rate, self.sample_rate)
-        return windows(blocks, self.sample_rate, self.samples, max(1, round(hop * self.sample_rate)))
 
 
 def _stored(values: NDArray[np.floating], dtype: np.dtype) -> NDArray[np.floating]:
@@ -73,138 +74,187 @@ def _variant(stored: str) -> Variant:
     channel = parse_channel(stored)
     if channel.name not in FEATURES:
         raise RequestError(
-            f"the run uses {stored}, which was brought into its cache: nothing computes it for new sounds"
+            f"the run uses {stored}, which was brought into its cache: nothing computes it for new audio"
         )
     return resolve(channel)
 
 
 @dataclass
-class Heard:
-    """Files as they are read: those that could be heard, in order, and the others with their reasons."""
+class FilesRead:
+    """Audio files as they are read: those that could be, in order, and the others with their reasons."""
 
     files: list[Path] = field(default_factory=list)
     failures: dict[Path, str] = field(default_factory=dict)
     longer: list[Path] = field(default_factory=list)
-    """of which the beginning alone was heard"""
+    """of which the beginning alone was read"""
 
     def clips(self, files: Sequence[Path], sample_rate: int, samples: int) -> Iterator[Samples]:
         """The first `samples` of each file, as the dataset's clips were read."""
         for file in progress(files, label="predicting", unit="files"):
             try:
                 y = audio.load(file, sample_rate, samples)
-                there = audio.info(file)
+                info = audio.info(file)
             except audio.AudioError as error:
                 self.failures[file] = str(error)
                 continue
-            if there.frames / there.sample_rate > samples / sample_rate + SPARE:
+            if info.frames / info.sample_rate > samples / sample_rate + TOLERANCE:
                 self.longer.append(file)
             self.files.append(file)
             yield y
 
 
-def predict(options: PredictOptions) -> int:
-    """Print what was asked for; 1 where a file could not be heard."""
-    if options.own == (options.audio is not None):
-        raise RequestError("give AUDIO=a file or a folder, or OWN=1 for the dataset's own clips")
-    trained = open_trained(options)
-    if trained.shortfall:
-        tell(trained.shortfall)
-    if options.audio is None:
-        return predict_own(options, trained)
-    files = find_sounds(options.audio)
-    if options.hop:
-        return write_timelines(options, trained, files)
-    heard = Heard()
-    probabilities = hear(trained, files, heard)
-    table = table_of(trained.classes, probabilities, {"file": [str(file) for file in heard.files]})
-    show(table, trained.classes, options)
-    if heard.longer:
-        first, seconds = heard.longer[0].name, duration(trained.config["duration"])
-        more = f" and {len(heard.longer) - 1} more" if len(heard.longer) > 1 else ""
-        tell(f"of {first}{more} the first {seconds} were heard; HOP=1 hears windows through all of it")
-    return complain(heard.failures, len(files))
+def predict_files(
+    model: TrainedModel, files: Sequence[Path], read: FilesRead, fold: int | None = None
+) -> Probabilities:
+    """(N, K) for those of the files that can be read, by one fold's model or by all; `read` says which.
+
+    read = FilesRead()
+    probabilities = predict_files(model, [Path("dog.wav")], read)
+    """
+    extractor = FeatureExtractor(model.config)
+    clips = read.clips(files, extractor.sample_rate, extractor.samples)
+    parts = [model.probabilities(values, fold) for values in extractor.batches(clips)]
+    return np.concatenate(parts) if parts else np.zeros((0, len(model.classes)), np.float32)
 
 
-def find_sounds(path: Path) -> list[Path]:
-    """The file, or the sound files of a folder and of the folders in it, by name."""
+def find_audio(path: Path) -> list[Path]:
+    """The file, or the audio files of a folder and of the folders in it, by name."""
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = sorted(
-            file for file in path.rglob("*") if audio.AUDIO_FILE.fullmatch(file.name) and file.is_file()
-        )
+        found = sorted(file for file in path.rglob("*") if _is_audio(file))
         if found:
             return found
-        raise RequestError(f"AUDIO={path}: there is no sound file in this folder")
+        raise RequestError(f"AUDIO={path}: there is no audio file in this folder")
     if not path.parent.is_dir():
         raise RequestError(f"AUDIO={path}: there is no folder {path.parent}")
-    raise RequestError(
-        nearest(
-            "sound file",
-            path.name,
-            [file.name for file in path.parent.iterdir() if audio.AUDIO_FILE.fullmatch(file.name)],
-        )
-    )
+    beside = [file.name for file in path.parent.iterdir() if _is_audio(file)]
+    raise RequestError(nearest("audio file", path.name, beside))
 
 
-def hear(trained: Trained, files: Sequence[Path], heard: Heard, fold: int | None = None) -> Probabilities:
-    """(N, K) for those of the files that can be heard, by one fold's model or by all; `heard` says which."""
-    hearing = Hearing(trained.config)
-    clips = heard.clips(files, hearing.sample_rate, hearing.samples)
-    parts = [trained.probabilities(values, fold) for values in hearing.batches(clips)]
-    return np.concatenate(parts) if parts else np.zeros((0, len(trained.classes)), np.float32)
+def _is_audio(file: Path) -> bool:
+    return bool(audio.AUDIO_FILE.fullmatch(file.name)) and file.is_file()
 
 
-def predict_own(options: PredictOptions, trained: Trained) -> int:
+def prediction_table(
+    classes: list[str], probabilities: Probabilities, columns: Mapping[str, list[object]]
+) -> pd.DataFrame:
+    """One row a clip: what is known of it, the predicted class, one probability column a class."""
+    predicted = np.array(classes, object)[probabilities.argmax(axis=1)]
+    known = pd.DataFrame({**columns, "predicted": predicted})
+    return pd.concat([known, pd.DataFrame(probabilities, columns=classes)], axis=1)
+
+
+def show(table: pd.DataFrame, classes: list[str], options: PredictOptions, each: bool = True) -> None:
+    """On standard output as JSON, as CSV, or (`each`) for people, the best classes first."""
+    if options.json:
+        rows = table.drop(columns=classes).to_dict("records")
+        answers = table[classes].to_dict("records")
+        print(json.dumps([{**row, "probabilities": answer} for row, answer in zip(rows, answers)], indent=1))
+    elif options.csv:
+        print(table.to_csv(index=False), end="")
+    elif each and len(table) == 1:
+        best = table.iloc[0][classes].astype(float).nlargest(options.top)
+        width = max(map(len, best.index))
+        for name, p in best.items():
+            print(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip())
+    elif each and len(table):
+        ranked = [row.astype(float).nlargest(options.top) for _, row in table[classes].iterrows()]
+        told = [[f"{name} {p:.2f}" for name, p in row.items()] for row in ranked]
+        places = [f"{place}." for place in range(1, len(ranked[0]) + 1)]
+        print(text_table([[file, *row] for file, row in zip(table["file"], told)], ["file", *places]))
+
+
+def tell_failures(failures: Mapping[Path, str], total: int) -> int:
+    """Name the files that could not be read; the exit status."""
+    for file, reason in failures.items():
+        tell(f"{file}: {reason}")
+    if failures:
+        tell(f"{len(failures)} of {total} files could not be read")
+    return 1 if failures else 0
+
+
+def predict_test_clips(options: PredictOptions, model: TrainedModel) -> int:
     """The clips that each fold tested, from their audio, by its model; and how that compares to training."""
     if Path(options.run).is_file():
-        raise RequestError("OWN=1 compares with predictions.csv: give a run, a bundle has none")
+        raise RequestError("TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none")
     run = runs.select_one(options.runs, options.run)
     folder = cache_folder(run.dataset, options.data, run.dataset)
     if not is_cache(folder):
         raise RequestError(
-            f"OWN=1 needs the run's dataset, and there is no cache at {folder}: give its DATA="
+            f"TEST_CLIPS=1 needs the run's dataset, and there is no cache at {folder}: give its DATA="
         )
-    cache = Cache(folder)
-    audio_of = cache.clips.set_index("clip_id")["path"]
-    heard, tables, known = Heard(), [], []
+    audio_of = Cache(folder).clips.set_index("clip_id")["path"]
+    read, tables, stored = FilesRead(), [], []
     for fold in run.finished:
         rows = run.predictions(fold)
         rows = rows[(rows["split"] == "test") & (rows["selection"] == options.selection)].set_index("clip_id")
         paths = {Path(path): clip for clip, path in audio_of[rows.index].items()}
-        done = len(heard.files)
-        probabilities = hear(trained, list(paths), heard, fold)
-        clips = [paths[file] for file in heard.files[done:]]
+        done = len(read.files)
+        probabilities = predict_files(model, list(paths), read, fold)
+        clips = [paths[file] for file in read.files[done:]]
         about = {"clip_id": clips, "fold": [fold] * len(clips), "target": rows["target"][clips].tolist()}
-        tables.append(table_of(trained.classes, probabilities, about))
-        known.append(rows.loc[clips])
-    table, before = pd.concat(tables, ignore_index=True), pd.concat(known)
-    show(table, trained.classes, options, each=False)
-    compare(table, before, trained.classes)
-    return complain(heard.failures, len(table) + len(heard.failures))
+        tables.append(prediction_table(model.classes, probabilities, about))
+        stored.append(rows.loc[clips])
+    table, before = pd.concat(tables, ignore_index=True), pd.concat(stored)
+    show(table, model.classes, options, each=False)
+    accuracy = (table["predicted"] == table["target"]).mean()
+    then = (before[model.classes].idxmax(axis=1).to_numpy() == before["target"].to_numpy()).mean()
+    largest = np.abs(table[model.classes].to_numpy() - before[model.classes].to_numpy()).max(initial=0)
+    verdict = "the same" if largest <= AGREES else "NOT the same: was the audio or a library changed?"
+    tell(f"accuracy {accuracy:.4f} of {len(table)} clips; predictions.csv says {then:.4f}")
+    tell(f"probabilities differ by {largest:.1e} at most: {verdict}")
+    return tell_failures(read.failures, len(table) + len(read.failures))
 
 
-def write_timelines(options: PredictOptions, trained: Trained, files: Sequence[Path]) -> int:
-    """A timeline of each file in <reports>/<dataset>/timelines/; 1 where a file could not be heard."""
-    hearing = Hearing(trained.config)
-    length = hearing.samples / hearing.sample_rate
+def write_timelines(options: PredictOptions, model: TrainedModel, files: Sequence[Path]) -> int:
+    """A timeline of each file in <reports>/<dataset>/timelines/; 1 where a file could not be read."""
+    from train import timeline  # here, since few ask for one
+
+    extractor = FeatureExtractor(model.config)
+    length = extractor.samples / extractor.sample_rate
     if not 0 < options.hop <= length:
         raise RequestError(f"HOP={options.hop:g}: expected seconds from 0 to the {length:g} of a window")
-    folder = options.reports / trained.config["dataset"] / "timelines"
+    hop = max(1, round(options.hop * extractor.sample_rate))
+    folder = options.reports / model.config["dataset"] / "timelines"
     failures = {}
-    for file, target in zip(files, timeline.targets(files, folder)):
+    for file, target in zip(files, timeline.output_paths(files, folder)):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            there = audio.info(file)
-            seconds = there.frames / there.sample_rate
-            pieces = progress(
-                hearing.windows(file, options.hop),
+            info = audio.info(file)
+            seconds = info.frames / info.sample_rate
+            blocks = timeline.resampled(audio.blocks(file), info.sample_rate, extractor.sample_rate)
+            windows = progress(
+                timeline.windows(blocks, extractor.sample_rate, extractor.samples, hop),
                 total=1 + max(0, int(np.ceil((seconds - length) / options.hop))),
                 label=f"{file.name} ({duration(seconds)})",
                 unit="windows",
             )
-            rows = timeline.answered(pieces, hearing.batches, trained.probabilities)
-            timeline.write(rows, trained.classes, target, title=file.name)
+            rows = timeline.predict_windows(windows, extractor.batches, model.probabilities)
+            timeline.write(rows, model.classes, target, title=file.name)
         except audio.AudioError as error:
             failures[file] = str(error)
-    return complain(failures, len(files))
+    return tell_failures(failures, len(files))
+
+
+def predict(options: PredictOptions) -> int:
+    """Print what was asked for; 1 where a file could not be read."""
+    if options.test_clips == (options.audio is not None):
+        raise RequestError("give AUDIO=a file or a folder, or TEST_CLIPS=1 for the dataset's own clips")
+    model = open_model(options)
+    if model.untrained_folds:
+        tell(model.untrained_folds)
+    if options.audio is None:
+        return predict_test_clips(options, model)
+    files = find_audio(options.audio)
+    if options.hop:
+        return write_timelines(options, model, files)
+    read = FilesRead()
+    probabilities = predict_files(model, files, read)
+    table = prediction_table(model.classes, probabilities, {"file": [str(file) for file in read.files]})
+    show(table, model.classes, options)
+    if read.longer:
+        first, seconds = read.longer[0].name, duration(model.config["duration"])
+        more = f" and {len(read.longer) - 1} more" if len(read.longer) > 1 else ""
+        tell(f"of {first}{more} the first {seconds} alone count; HOP=1 predicts windows through all of it")
+    return tell_failures(read.failures, len(files))

@@ -1,6 +1,6 @@
-"""A long recording window by window: a CSV, labels for Audacity, a picture.
+"""A long recording window by window: a CSV, labels for Audacity, a figure.
 
-Of an hour of sound no more than a batch of windows is ever in memory, and the answers.
+Of an hour of audio no more than a batch of windows is ever in memory, and the predictions.
 """
 
 import csv
@@ -12,64 +12,106 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import numpy as np
+import soxr
+from numpy.typing import NDArray
 
 from commandline import tell
-from train.trained import Probabilities, Values
-from train.windows import Samples, Window
+from train.bundle import Probabilities, Values
 
-SHOWN = 8  # classes in the picture: those that are ever the most probable, the commonest first
+SHOWN = 8  # classes in the figure: those that are ever the most probable, the commonest first
+
+Samples = NDArray[np.float32]
 
 
-class Row(NamedTuple):
-    """What was heard from `start` to `end` seconds: (K,) probabilities."""
+class Window(NamedTuple):
+    """A piece of a recording: where it begins and ends, in seconds, and its samples; zeros behind the end."""
 
     start: float
     end: float
-    answer: Probabilities
+    y: Samples
 
 
-def targets(files: Sequence[Path], folder: Path) -> list[Path]:
+def windows(blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int) -> Iterator[Window]:
+    """Windows of `samples`, one each `hop`, from blocks of any length.
+
+    The last one is the first to reach the recording's end, filled up with zeros; one without a sample
+    gives one window of silence.
+    """
+    held, start = np.zeros(0, np.float32), 0
+
+    def window(y: Samples) -> Window:
+        end = (start + len(y)) / sample_rate
+        return Window(start / sample_rate, end, np.pad(y, (0, samples - len(y))))
+
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while len(held) > samples:  # more than one window: this one does not reach the end
+            yield window(held[:samples])
+            held, start = held[hop:], start + hop
+    yield window(held)
+
+
+def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterator[Samples]:
+    """Blocks at `rate` as blocks at `sample_rate`, without a seam between them."""
+    if rate == sample_rate:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(rate, sample_rate, 1, quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+class Row(NamedTuple):
+    """The prediction for `start` to `end` seconds: (K,) probabilities."""
+
+    start: float
+    end: float
+    probabilities: Probabilities
+
+
+def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
     """A place in `folder` for each file's timeline, without an ending, as the files lie to each other.
 
     Those that differ in their ending alone keep it.
     """
     root = os.path.commonpath([file.parent for file in files])
     places = [file.relative_to(root) for file in files]
-    alike = Counter(place.with_suffix("") for place in places)
-    bare = [place if alike[place.with_suffix("")] > 1 else place.with_suffix("") for place in places]
-    return [folder / place for place in bare]
+    same = Counter(place.with_suffix("") for place in places)
+    paths = [place if same[place.with_suffix("")] > 1 else place.with_suffix("") for place in places]
+    return [folder / place for place in paths]
 
 
 def write(rows: Iterable[Row], classes: list[str], target: Path, title: str) -> None:
-    """<target>.csv, <target>.txt with Audacity's labels, <target>.png; and what was heard, in lines."""
+    """<target>.csv, <target>.txt with Audacity's labels, <target>.png; and its segments, in lines."""
     with Path(f"{target}.csv").open("w", newline="", encoding="utf-8") as table:
         kept = list(_writing(table, classes, rows))
-    spans = merge(kept, classes)
-    labels = "".join(f"{start:.3f}\t{end:.3f}\t{name}\n" for start, end, name, _ in spans)
+    segments = merge_windows(kept, classes)
+    labels = "".join(f"{start:.3f}\t{end:.3f}\t{name}\n" for start, end, name, _ in segments)
     Path(f"{target}.txt").write_text(labels, encoding="utf-8")
-    picture(kept, classes, Path(f"{target}.png"), title)
-    for start, end, name, probability in spans:
+    plot(kept, classes, Path(f"{target}.png"), title)
+    for start, end, name, probability in segments:
         print(f"{clock(start)}  {clock(end)}  {name}  {probability:.2f}")
     tell(f"{target}.csv .txt .png")
 
 
-def answered(
-    pieces: Iterable[Window],
+def predict_windows(
+    found: Iterable[Window],
     batches: Callable[[Iterator[Samples]], Iterator[Values]],
     probabilities: Callable[[Values], Probabilities],
 ) -> Iterator[Row]:
-    """The answers for windows, as they come: `batches` computes features, `probabilities` answers."""
+    """The predictions for windows, as they come: `batches` computes features, `probabilities` predicts."""
     waiting: deque[Window] = deque()
 
     def clips() -> Iterator[Samples]:
-        for window in pieces:
+        for window in found:
             waiting.append(window._replace(y=window.y[:0]))
             yield window.y
 
     for values in batches(clips()):
-        for answer in probabilities(values):
+        for predicted in probabilities(values):
             window = waiting.popleft()
-            yield Row(window.start, window.end, answer)
+            yield Row(window.start, window.end, predicted)
 
 
 def _writing(table: TextIO, classes: list[str], rows: Iterable[Row]) -> Iterator[Row]:
@@ -77,37 +119,39 @@ def _writing(table: TextIO, classes: list[str], rows: Iterable[Row]) -> Iterator
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["start", "end", "predicted", *classes])
     for row in rows:
-        predicted = classes[int(row.answer.argmax())]
-        numbers = (f"{p:.6g}" for p in row.answer)
+        predicted = classes[int(row.probabilities.argmax())]
+        numbers = (f"{p:.6g}" for p in row.probabilities)
         writer.writerow([f"{row.start:.3f}", f"{row.end:.3f}", predicted, *numbers])
         yield row
 
 
-def merge(rows: Sequence[Row], classes: list[str]) -> list[tuple[float, float, str, float]]:
-    """Stretches of one class: start, end (where the next window begins), class, mean probability."""
-    best = [int(row.answer.argmax()) for row in rows]
+def merge_windows(rows: Sequence[Row], classes: list[str]) -> list[tuple[float, float, str, float]]:
+    """Segments of one class: start, end (where the next window begins), class, mean probability."""
+    best = [int(row.probabilities.argmax()) for row in rows]
     cuts = [0, *(i for i in range(1, len(rows)) if best[i] != best[i - 1]), len(rows)]
-    spans = []
+    segments = []
     for first, last in pairwise(cuts):
         end = rows[last].start if last < len(rows) else rows[-1].end
-        mean = float(np.mean([row.answer[best[first]] for row in rows[first:last]]))
-        spans.append((rows[first].start, end, classes[best[first]], mean))
-    return spans
+        mean = float(np.mean([row.probabilities[best[first]] for row in rows[first:last]]))
+        segments.append((rows[first].start, end, classes[best[first]], mean))
+    return segments
 
 
-def picture(rows: Sequence[Row], classes: list[str], file: Path, title: str) -> None:
-    """The probabilities of the commonest classes over time, as an image."""
+def plot(rows: Sequence[Row], classes: list[str], file: Path, title: str) -> None:
+    """The probabilities of the commonest classes over time."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    answers = np.array([row.answer for row in rows])  # (windows, K)
-    won = np.bincount(answers.argmax(axis=1), minlength=len(classes))
+    probabilities = np.array([row.probabilities for row in rows])  # (windows, K)
+    won = np.bincount(probabilities.argmax(axis=1), minlength=len(classes))
     shown = [k for k in np.argsort(-won, kind="stable")[:SHOWN] if won[k]]
     figure = Figure(figsize=(9, 1.2 + 0.3 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.subplots()
     edges = [*(row.start for row in rows), rows[-1].end]
-    image = ax.pcolormesh(edges, np.arange(len(shown) + 1), answers[:, shown].T, vmin=0, vmax=1, cmap="Greys")
+    image = ax.pcolormesh(
+        edges, np.arange(len(shown) + 1), probabilities[:, shown].T, vmin=0, vmax=1, cmap="Greys"
+    )
     ax.set_yticks(np.arange(len(shown)) + 0.5, [classes[k] for k in shown])
     ax.invert_yaxis()
     ax.set_xlabel("seconds")

@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from commandline import RequestError
 from tests.train.test_predict import answered, ask, write
 from train import bundle
+from train.options import BundleOptions, PredictOptions
 from train.predict import predict
-from train.trained_options import BundleOptions, PredictOptions
 
 
 @pytest.fixture
 def file(sounding, tmp_path) -> Path:
-    assert bundle.make(BundleOptions(run=str(sounding.path), out=tmp_path / "model.pt")) == 0
+    assert bundle.bundle(BundleOptions(run=str(sounding.path), out=tmp_path / "model.pt")) == 0
     return tmp_path / "model.pt"
 
 
@@ -27,15 +28,30 @@ def test_answers_as_the_run_without_its_folder(sounding, file, tmp_path, capsys)
     assert answered(capsys.readouterr().out) == by_run
 
 
+def test_float16_halves_it_and_hardly_changes_what_it_predicts(sounding, file, tmp_path):
+    half = tmp_path / "half.pt"
+    assert bundle.bundle(BundleOptions(run=str(sounding.path), out=half, dtype="float16")) == 0
+    assert half.stat().st_size < 0.6 * file.stat().st_size
+    one, other = (bundle.TrainedModel(bundle.read(held)) for held in (file, half))
+    random = np.random.default_rng(0)
+    values = [random.normal(size=(3, rows, 32)).astype(np.float32) for rows in (128, 19, 12)]
+    assert np.allclose(one.probabilities(values), other.probabilities(values), atol=5e-3)
+
+
+def test_the_format_may_be_text(file, tmp_path):
+    torch.save({**torch.load(file, weights_only=True), "format": "2"}, tmp_path / "text.pt")
+    assert bundle.read(tmp_path / "text.pt").config == bundle.read(file).config
+
+
 def test_holds_every_finished_fold(sounding, file):
     config, folds = bundle.read(file)
     assert sorted(folds) == sounding.finished
     assert config == sounding.config
 
 
-def test_own_needs_the_run(file):
+def test_test_clips_need_the_run(file):
     with pytest.raises(RequestError, match="give a run, a bundle has none"):
-        predict(PredictOptions(run=str(file), own=True))
+        predict(PredictOptions(run=str(file), test_clips=True))
 
 
 class Harmful:
@@ -75,4 +91,4 @@ def test_another_file_is_no_bundle(sounding, tmp_path):
 
 def test_a_folder_that_is_not_there_is_told(sounding, tmp_path):
     with pytest.raises(RequestError, match="there is no folder"):
-        bundle.make(BundleOptions(run=str(sounding.path), out=tmp_path / "no" / "model.pt"))
+        bundle.bundle(BundleOptions(run=str(sounding.path), out=tmp_path / "no" / "model.pt"))

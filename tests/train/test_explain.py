@@ -1,5 +1,6 @@
-"""attribution.csv covers every test clip, channel and method; its numbers are those of asking by hand."""
+"""attribution.csv covers every test clip, channel and method; a channel of noise is worth nothing."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 
 from commandline import RequestError
 from features_cache import Cache, cache_folder
+from tests.train.little import CLASSES
 from tests.train.sounds import train_run
-from train import bundle
+from train import bundle, run
 from train.explain import explain
-from train.trained import Trained
-from train.trained_options import ExplainOptions
+from train.models.registry import all_models
+from train.options import ExplainOptions
 
 CHANNELS = ["mel", "mfcc:1-19", "chroma"]
 
@@ -32,23 +34,31 @@ def test_every_test_clip_has_a_row_a_channel_and_method(sounding, model, capsys)
         assert list(rows.columns) == ["channel", "method", "clip_id", "correct"]
         tested = run.predictions(fold)["clip_id"].tolist()
         groups = {key: list(group["clip_id"]) for key, group in rows.groupby(["channel", "method"])}
-        assert groups == {(c, m): tested for c in CHANNELS for m in ("removed", "permuted")}
+        assert groups == {(c, m): tested for c in CHANNELS for m in ("permuted", "marginalised")}
         assert set(rows["correct"]) <= {0.0, 0.5, 1.0}
-        assert set(rows[rows["method"] == "removed"]["correct"]) <= {0.0, 1.0}
+        assert set(rows[rows["method"] == "marginalised"]["correct"]) <= {0.0, 1.0}
 
 
-def test_a_removed_channel_is_at_its_mean(sounding):
-    run_explain(sounding)
+def test_repeats_are_those_of_permuting_by_hand(sounding):
+    run_explain(sounding, seed=3)
     fold = sounding.finished[0]
     rows = sounding.predictions(fold)
     cache = Cache(cache_folder("", sounding.path.parents[2] / "data", sounding.dataset))
-    trained = Trained(bundle.of_run(sounding))
-    values = cache.batch(CHANNELS, rows["clip_id"].tolist())
-    values[1] = np.full_like(values[1], trained.members[fold].statistics[1].centre[0])
-    by_hand = np.array(trained.classes)[trained.probabilities(values, fold).argmax(1)] == rows["target"]
+    model = bundle.TrainedModel(bundle.of_run(sounding))
+    random, predicted = np.random.default_rng([3, fold]), []
+    for _ in range(2):
+        values = cache.batch(CHANNELS, rows["clip_id"].tolist())
+        values[0] = values[0][random.permutation(len(rows))]
+        predicted.append(model.probabilities(values, fold))
+    target = np.array([model.classes.index(name) for name in rows["target"]])
+    by_hand = {
+        "permuted": (np.array(predicted).argmax(axis=2) == target).mean(axis=0),
+        "marginalised": np.mean(predicted, axis=0).argmax(axis=1) == target,
+    }
     written = pd.read_csv(sounding.fold(fold) / "attribution.csv")
-    removed = written[(written["channel"] == CHANNELS[1]) & (written["method"] == "removed")]
-    assert removed["correct"].tolist() == by_hand.astype(float).tolist()
+    for method, correct in by_hand.items():
+        chosen = written[(written["channel"] == CHANNELS[0]) & (written["method"] == method)]
+        assert chosen["correct"].tolist() == correct.astype(float).tolist()
 
 
 def test_the_same_seed_gives_the_same_file(sounding):
@@ -65,3 +75,35 @@ def test_another_cache_is_refused(sounding, tmp_path):
     shutil.rmtree(data / "little")
     with pytest.raises(RequestError, match="no feature cache"):
         explain(ExplainOptions(run=str(sounding.path), data=data, device="cpu"))
+
+
+FAST = ("cnn4", "cnn8", "linear", "texture", "cnn4+texture")
+CASES = [
+    *((name, "row") for name, entry in all_models().items() if entry.kind != "wave"),
+    *((name, norm) for norm in ("feature", "clip", "none") for name in ("cnn4", "cnn4+texture")),
+    ("cnn4+texture", "row"),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "norm"),
+    [pytest.param(*case, marks=() if case[0] in FAST else pytest.mark.slow) for case in CASES],
+)
+def test_a_channel_of_noise_is_worth_nothing(model, norm, options, cache_folder):
+    """`blank` is noise, the classes are in `mel`."""
+    grid = "16x16" if model in FAST else "32x54"
+    epochs = 30 if model == "texture" else 8
+    more = {"features": "mel+blank", "folds": (1,), "grid": grid, "epochs": epochs, "lr": 0.003}
+    chosen = dataclasses.replace(options, model=model, norm=norm, **more)
+    trained = run.execute(chosen)
+    assert explain(ExplainOptions(run=str(trained.path), data=cache_folder.parents[1], device="cpu")) == 0
+    rows = trained.predictions(1)
+    whole = (rows[list(CLASSES)].idxmax(axis=1) == rows["target"]).mean()
+    written = pd.read_csv(trained.fold(1) / "attribution.csv")
+    correct = written.groupby(["channel", "method"])["correct"].mean()
+    assert abs(whole - correct["blank", "permuted"]) < 0.15
+    assert (
+        whole - correct["blank", "marginalised"] < 0.15
+    )  # a mean over noise may be better than one draw of it
+    for method in ("permuted", "marginalised"):
+        assert whole - correct["mel", method] > 0.2

@@ -1,4 +1,4 @@
-"""A sound piped in at its own speed is answered while it goes on, in a process as a user would start it."""
+"""Audio piped in at its own speed is predicted while it goes on, in a process as a user would start it."""
 
 import io
 import json
@@ -13,8 +13,8 @@ import pytest
 
 from commandline import RequestError
 from tests.train.sounds import RATE, sound
-from train.listen import listen
-from train.trained_options import ListenOptions
+from train.listen import PCM, listen, pcm_blocks
+from train.options import ListenOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +25,7 @@ def start(run: Path, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
 
 
-def test_answers_a_live_sound_as_it_changes(sounding):
+def test_predicts_live_audio_as_it_changes(sounding):
     y = np.concatenate([sound("hiss", 70, seconds=1.5), sound("tone", 71, seconds=1.5)])
     raw = (y * 32767).astype("<i2").tobytes()
     process = start(sounding.path, "HOP=0.5", "JSON=1")
@@ -55,12 +55,12 @@ def test_another_rate_and_format_and_lines_for_people(sounding, monkeypatch, cap
     assert last[:3] == ["2.0", "s", "tone"]
 
 
-def test_a_pipe_without_a_sound_is_told(sounding, monkeypatch, capsys):
+def test_a_pipe_without_audio_is_told(sounding, monkeypatch, capsys):
     piped = SimpleNamespace(buffer=io.BytesIO(), isatty=lambda: False)
     monkeypatch.setattr("sys.stdin", piped)
     assert listen(ListenOptions(run=str(sounding.path), threads="1")) == 1
     out, err = capsys.readouterr()
-    assert not out and "ended before there was a sound" in err
+    assert not out and "ended before there was any audio" in err
 
 
 def test_nothing_to_read_is_told(monkeypatch):
@@ -69,3 +69,12 @@ def test_nothing_to_read_is_told(monkeypatch):
         listen(ListenOptions())
     with pytest.raises(RequestError, match="HOP=0"):
         listen(ListenOptions(hop=0))
+
+
+@pytest.mark.parametrize("form", PCM)
+def test_raw_pcm_becomes_samples(form):
+    y = np.array([0, 0.5, -0.5, -1], np.float32)
+    kind = PCM[form]
+    raw = y.astype(kind) if kind.kind == "f" else (y * (np.iinfo(kind).max + 1.0)).astype(kind)
+    stream = io.BytesIO(raw.tobytes() + b"\x01")  # half a sample behind the last
+    assert np.allclose(np.concatenate(list(pcm_blocks(stream, form, 3))), y, atol=1e-4)

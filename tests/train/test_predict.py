@@ -1,4 +1,4 @@
-"""New sounds get the classes that they should; files that cannot be heard are named and the rest is done."""
+"""New audio gets the classes that it should; files that cannot be read are named and the rest is done."""
 
 import csv
 import io
@@ -12,9 +12,9 @@ import soundfile
 
 from commandline import RequestError
 from tests.train.sounds import CLASSES, RATE, sound, train_run
+from train.options import PredictOptions
 from train.predict import predict
 from train.runs import RunFolder
-from train.trained_options import PredictOptions
 
 
 def ask(run: RunFolder, **given: object) -> int:
@@ -41,7 +41,7 @@ def test_one_file_gets_its_classes_in_order(sounding, tmp_path, capsys):
     assert float(lines[0].split()[1]) > 0.5 > float(lines[1].split()[1])
 
 
-def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_heard(sounding, tmp_path, capsys):
+def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding, tmp_path, capsys):
     write(tmp_path / "deep" / "a.flac", "tone", rate=44_100)
     write(tmp_path / "b.wav", "clicks", rate=8_000, seconds=2.5)
     write(tmp_path / "c.ogg", "hiss")
@@ -58,8 +58,8 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_heard(soundin
     for answer in answers.values():
         assert sum(answer.values()) == pytest.approx(1, abs=1e-5)
     assert "broken.wav: not audio" in err
-    assert "1 of 6 files could not be heard" in err
-    assert "of b.wav the first 1.0 s were heard" in err
+    assert "1 of 6 files could not be read" in err
+    assert "of b.wav the first 1.0 s alone count" in err
 
 
 def test_csv_has_a_row_a_file_and_a_column_a_class(sounding, tmp_path, capsys):
@@ -80,10 +80,10 @@ def test_several_files_are_a_table(sounding, tmp_path, capsys):
     assert lines[2].split()[1] == "hiss"
 
 
-def check_own(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def check_test_clips(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     """Its own clips, from their audio, by the fold's model: predictions.csv again."""
     capsys.readouterr()
-    assert ask(run, own=True, csv=True) == 0
+    assert ask(run, test_clips=True, csv=True) == 0
     out, err = capsys.readouterr()
     rows = {row["clip_id"]: row for row in csv.DictReader(io.StringIO(out))}
     known = run.predictions().set_index("clip_id")
@@ -95,28 +95,30 @@ def check_own(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert "at most: the same" in err
 
 
-def test_own_clips_get_the_predictions_of_training(sounding, capsys):
-    check_own(sounding, capsys)
+def test_test_clips_get_the_predictions_of_training(sounding, capsys):
+    check_test_clips(sounding, capsys)
 
 
 def test_so_do_those_of_the_linear_and_of_a_wave_model(sounding, capsys):
     folder = sounding.path.parents[2]
-    check_own(train_run(folder, model="linear"), capsys)
-    check_own(train_run(folder, features="waveform", model="m11", augment="crop=0.1", epochs=1), capsys)
+    check_test_clips(train_run(folder, model="linear"), capsys)
+    check_test_clips(
+        train_run(folder, features="waveform", model="m11", augment="crop=0.1", epochs=1), capsys
+    )
 
 
-def test_own_without_the_dataset_says_what_to_give(sounding, tmp_path):
+def test_test_clips_without_the_dataset_say_what_to_give(sounding, tmp_path):
     with pytest.raises(RequestError, match=r"no cache at .*little/features: give its DATA="):
-        ask(sounding, own=True, data=tmp_path)
+        ask(sounding, test_clips=True, data=tmp_path)
 
 
-def test_own_says_when_something_is_not_as_it_was(sounding, capsys):
+def test_changed_audio_of_test_clips_is_told(sounding, capsys):
     folder = sounding.path.parents[2]
     clip = folder / "sounds" / "tone-1-0.wav"
     original = clip.read_bytes()
     soundfile.write(clip, sound("clicks", 5), RATE)
     try:
-        assert ask(sounding, own=True) == 0
+        assert ask(sounding, test_clips=True) == 0
     finally:
         clip.write_bytes(original)
     assert "NOT the same" in capsys.readouterr().err
@@ -126,10 +128,10 @@ def test_own_says_when_something_is_not_as_it_was(sounding, capsys):
     ("given", "message"),
     [
         ({}, "give AUDIO="),
-        ({"audio": Path("x.wav"), "own": True}, "give AUDIO="),
+        ({"audio": Path("x.wav"), "test_clips": True}, "give AUDIO="),
         ({"audio": Path("nowhere/x.wav")}, "there is no folder nowhere"),
         ({"audio": Path("sound/ton.wav")}, "did you mean 'tone.wav'"),
-        ({"audio": Path("empty")}, "no sound file in this folder"),
+        ({"audio": Path("empty")}, "no audio file in this folder"),
         ({"audio": Path("sound/tone.wav"), "selection": "best"}, "trained without VAL"),
     ],
 )

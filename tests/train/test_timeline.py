@@ -1,6 +1,7 @@
-"""A recording of three sounds one after the other is told apart in time, in all three files."""
+"""A recording of three classes one after the other is predicted in time, in all three files; its windows."""
 
 import csv
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 import soundfile
 
 from commandline import RequestError
+from pipeline import audio
 from tests.train.sounds import RATE, sound
 from tests.train.test_predict import ask
-from train.timeline import Row, clock, merge, targets
+from train.timeline import Row, clock, merge_windows, output_paths, resampled, windows
 
 
 def record(file: Path, *labels: str) -> Path:
@@ -19,7 +21,7 @@ def record(file: Path, *labels: str) -> Path:
     return file
 
 
-def test_writes_csv_labels_and_picture(sounding, tmp_path, capsys):
+def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
     file = record(tmp_path / "field.wav", "hiss", "tone", "clicks")
     assert ask(sounding, audio=file, hop=0.5, reports=tmp_path / "reports") == 0
     said = capsys.readouterr().out
@@ -28,8 +30,8 @@ def test_writes_csv_labels_and_picture(sounding, tmp_path, capsys):
         rows = list(csv.DictReader(table))
     assert [float(row["start"]) for row in rows] == [0.5 * n for n in range(17)]
     assert float(rows[-1]["end"]) == 9.0
-    heard = {(float(row["start"])): row["predicted"] for row in rows}
-    assert [heard[t] for t in (0.5, 1.5, 3.5, 4.5, 6.5, 7.5)] == [
+    predicted = {(float(row["start"])): row["predicted"] for row in rows}
+    assert [predicted[t] for t in (0.5, 1.5, 3.5, 4.5, 6.5, 7.5)] == [
         *("hiss", "hiss", "tone", "tone", "clicks", "clicks")
     ]
     labels = [line.split("\t") for line in (folder / "field.txt").read_text().splitlines()]
@@ -49,10 +51,10 @@ def test_an_unreadable_file_is_named_and_the_rest_done(sounding, tmp_path, capsy
 
 def test_each_file_has_a_place_of_its_own(tmp_path):
     files = [Path("in/a.wav"), Path("in/deep/a.wav"), Path("in/b.wav"), Path("in/b.flac"), Path("in/c.1.ogg")]
-    places = targets(files, tmp_path)
+    places = output_paths(files, tmp_path)
     told = [str(place.relative_to(tmp_path)) for place in places]
     assert told == ["a", "deep/a", "b.wav", "b.flac", "c.1"]
-    assert targets(files[1:2], tmp_path) == [tmp_path / "a"]
+    assert output_paths(files[1:2], tmp_path) == [tmp_path / "a"]
 
 
 def test_a_hop_longer_than_the_window_would_leave_gaps(sounding, tmp_path):
@@ -60,13 +62,65 @@ def test_a_hop_longer_than_the_window_would_leave_gaps(sounding, tmp_path):
         ask(sounding, audio=record(tmp_path / "x.wav", "tone"), hop=1.5, reports=tmp_path)
 
 
-def test_stretches_of_one_class_are_merged():
-    answers = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8]])
-    rows = [Row(float(i), i + 2.0, answer) for i, answer in enumerate(answers)]
-    spans = merge(rows, ["a", "b"])
+def test_windows_of_one_class_are_merged():
+    probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8]])
+    rows = [Row(float(i), i + 2.0, predicted) for i, predicted in enumerate(probabilities)]
+    spans = merge_windows(rows, ["a", "b"])
     assert [(start, end, name) for start, end, name, _ in spans] == [(0.0, 2.0, "a"), (2.0, 4.0, "b")]
     assert spans[0][3] == pytest.approx(0.8)
 
 
 def test_clock():
     assert clock(3725.25) == "1:02:05.2"
+
+
+def blocks_of(y, sizes):
+    start = 0
+    while start < len(y):
+        size = next(sizes)
+        yield y[start : start + size]
+        start += size
+
+
+@pytest.mark.parametrize("length", [0, 1, 99, 100, 101, 150, 151, 1234])
+@pytest.mark.parametrize("hop", [50, 100, 37])
+def test_windows_are_those_of_the_whole_recording(length, hop):
+    y = np.arange(1, length + 1, dtype=np.float32)
+    chance = np.random.default_rng(length)
+    found = list(windows(blocks_of(y, iter(lambda: int(chance.integers(1, 90)), 0)), 10, 100, hop))
+    for number, window in enumerate(found):
+        own = y[number * hop : number * hop + 100]
+        assert np.array_equal(window.y, np.pad(own, (0, 100 - len(own))))
+        assert window.start == number * hop / 10
+        assert window.end == (number * hop + len(own)) / 10
+    assert found[-1].end == length / 10  # the end was reached
+    assert len(found) == 1 or found[-2].end < length / 10  # and not twice
+
+
+def test_an_hour_takes_no_more_memory_than_a_minute():
+    def peak(minutes):
+        blocks = (np.zeros(80_000, np.float32) for _ in range(6 * minutes))  # 10 s each
+        tracemalloc.start()
+        for window in windows(blocks, 8000, 40_000, 40_000):
+            del window
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    assert peak(60) < 1.1 * peak(1)
+
+
+@pytest.mark.parametrize("rate", [8000, 44_100, 16_000])
+def test_a_file_in_blocks_is_the_file_loaded_whole(tmp_path, monkeypatch, rate):
+    y = np.random.default_rng(0).normal(0, 0.1, 3 * rate).astype(np.float32)
+    soundfile.write(tmp_path / "x.wav", y, rate, subtype="FLOAT")
+    monkeypatch.setattr(audio, "BLOCK", 1000)
+    streamed = np.concatenate(list(resampled(audio.blocks(tmp_path / "x.wav"), rate, 16_000)))
+    whole = audio.load(tmp_path / "x.wav", 16_000, len(streamed))
+    assert abs(len(streamed) - 48_000) <= 1
+    assert np.abs(streamed - whole).max() < 1e-5
+
+
+def test_blocks_at_the_same_rate_pass_as_they_are():
+    block = np.ones(3, np.float32)
+    assert list(resampled([block], 8000, 8000)) == [block]
