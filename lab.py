@@ -176,7 +176,7 @@ def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:
     return prediction_table(model.classes, probabilities, {"file": [str(file) for file in read.files]})
 
 
-class Picture(Figure):
+class NotebookFigure(Figure):
     """A matplotlib figure that a notebook shows by itself; `savefig` writes it."""
 
     def _repr_png_(self) -> bytes:
@@ -186,7 +186,7 @@ class Picture(Figure):
         return content.getvalue()
 
 
-def draw(name: str, **data: Any) -> Picture:
+def draw(name: str, **data: Any) -> NotebookFigure:
     """A figure of the report by its name, with what its drawing function takes.
 
     `list(lab.FIGURES)` are the names; `help(lab.FIGURES["confusion_matrix"].draw)` says what `data` holds.
@@ -197,17 +197,17 @@ def draw(name: str, **data: Any) -> Picture:
         raise RequestError(nearest("figure", name, FIGURES))
     entry = FIGURES[name]
     with drawing():
-        picture = Picture(figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH)
-        entry.draw(picture.add_subplot(), **data)
-    return picture
+        shown = NotebookFigure(figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH)
+        entry.draw(shown.add_subplot(), **data)
+    return shown
 
 
-def curves(trained: RunFolder) -> Picture:
+def curves(trained: RunFolder) -> NotebookFigure:
     """Learning curves of a run: loss, accuracy and F1 by epoch, the mean over the finished folds."""
     return draw("learning_curves", history={fold: trained.history(fold) for fold in trained.finished})
 
 
-def confusion(trained: RunFolder) -> Picture:
+def confusion(trained: RunFolder) -> NotebookFigure:
     """Confusion matrix of a run's test predictions over the finished folds.
 
     lab.confusion(run).savefig("confusion.png")
@@ -221,7 +221,7 @@ def confusion(trained: RunFolder) -> Picture:
     )
 
 
-def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> Picture:
+def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> NotebookFigure:
     """Clips that the run predicted right, wrong and with little confidence, with the feature map of the first
     channel. `stored` is the cache that it was trained from, `seed` draws the clips.
 

@@ -130,7 +130,7 @@ def _config(members: Sequence[Run], weights_by_fold: Weights, most: int) -> dict
         "seed": seed,
         "family": digest(families),
         "hash": hash_,
-        # Ensembles of different runs with the same features would share a label: the hash tells them apart.
+        # Ensembles of different runs with the same features would share a label: the hash distinguishes them.
         "name": label(features, ENSEMBLE, [*differences, hash_[:6]], hash_),
         "protocol": _protocol(members),
         "members": [run.name for run in members],

@@ -17,9 +17,9 @@ BENCHES = Registry(
         "reading": "random batches from the cache against RAM and the naive HDF5 ways",
         "training": "clips a second against the usual loop",
         "prediction": "a long recording against real time",
-        "fuzz_audio": "2,000 damaged sound files through the features command",
+        "fuzz_audio": "2,000 damaged audio files through the features command",
         "analysis": "seconds and memory of a large report",
-        "scaling": "clips a second against processes, cost against clips, as a picture",
+        "scaling": "clips a second against processes, cost against clips, as a figure",
     },
 )
 # Words after `python -m` -> what it shows.

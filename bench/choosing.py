@@ -2,9 +2,9 @@
 
     python -m bench.choosing DATASET=esc10 SEEDS="0 1"
 
-The fold that is left out (1) is seen by no run here, so that its score under the chosen recipe is one that no
-choice has seen. Among the others each is scored in turn by a model trained on the rest, which is what
-`make train` does with a table that lacks the fold. Runs that are finished are not done again.
+The fold that is left out (1) is seen by no run here, so that its score under the chosen recipe is held
+out from model selection. Among the others each is scored in turn by a model trained on the rest, which is
+what `make train` does with a table that lacks the fold. Runs that are finished are not done again.
 """
 
 import subprocess
@@ -30,7 +30,7 @@ INGREDIENTS = {
     "mixing": ("AUGMENT=shift,gain,mixup=0.4",),
     "mixing, the network alone": ("AUGMENT=shift,gain,mixup=0.4", "MODEL={network}"),
     "mixing, the texture alone": ("AUGMENT=shift,gain,mixup=0.4", "MODEL=texture"),
-    "splicing": ("AUGMENT=cutmix=0.25,shift,gain",),
+    "CutMix along time": ("AUGMENT=cutmix=0.25,shift,gain",),
     "masks": ("AUGMENT=mask,shift,gain",),
     "masks, the network alone": ("AUGMENT=mask,shift,gain", "MODEL={network}"),
     "other pitch and speed": ("AUGMENT=pitch,stretch,shift,gain",),
@@ -48,7 +48,7 @@ INGREDIENTS = {
 }
 
 PAIR = ("the network alone", "the texture alone")
-SHARES = (0, 0.25, 0.5, 2 / 3, 0.75, 0.9, 1)  # of the texture in the answer of both
+SHARES = (0, 0.25, 0.5, 2 / 3, 0.75, 0.9, 1)  # weight of the texture network in the ensemble
 TINY = 1e-6  # saved probabilities are rounded
 
 Answers = tuple[NDArray[np.float32], NDArray[np.int64]]

@@ -59,7 +59,7 @@ class Patient:
         self.stranger = _made(sounds, folder / "other")
         self.files = [*(f"{name}.h5" for name in FEATURES), "index.h5"]
         self.sound = {name: (self.folder / name).read_bytes() for name in self.files}
-        self.said = _contents(self.folder)
+        self.expected = _contents(self.folder)
 
     def damage(self) -> str:
         """Do something to one file; what it was."""
@@ -96,19 +96,19 @@ class Patient:
         return place
 
 
-def look(folder: Path, said: dict[str, Any]) -> int:
-    """What verify and the reader make of a cache that should say `said`."""
+def look(folder: Path, expected: dict[str, Any]) -> int:
+    """What verify and the reader make of a cache that should say `expected`."""
     verdicts = verify(folder)
     found = any(not verdict.intact or verdict.missing for verdict in verdicts)
     found |= len(verdicts) != 1 + len(FEATURES)
-    if _misread(folder, said):
+    if _misread(folder, expected):
         return MISREAD
     if found:
         return FOUND
-    return UNCHANGED if _contents(folder) == said else SILENT
+    return UNCHANGED if _contents(folder) == expected else SILENT
 
 
-def _misread(folder: Path, said: dict[str, Any]) -> bool:
+def _misread(folder: Path, expected: dict[str, Any]) -> bool:
     """Whether the reader gives anything that is not what was stored; what it refuses is no such thing."""
     try:
         cache = Cache(folder)
@@ -118,7 +118,7 @@ def _misread(folder: Path, said: dict[str, Any]) -> bool:
     for name in FEATURES:
         for clip in ids:
             try:
-                if cache.read(name, [clip]).tobytes() != said[name]["values"].get(clip):
+                if cache.read(name, [clip]).tobytes() != expected[name]["values"].get(clip):
                     return True
             except (RequestError, UnreadableClips):
                 pass
@@ -128,17 +128,17 @@ def _misread(folder: Path, said: dict[str, Any]) -> bool:
 def _contents(folder: Path) -> dict[str, Any]:
     """Everything that can be read in a cache."""
     clips, settings = read_index(folder)
-    said: dict[str, Any] = {"clips": clips.to_dict("list"), "settings": settings}
+    expected: dict[str, Any] = {"clips": clips.to_dict("list"), "settings": settings}
     cache = Cache(folder)
     for name in FEATURES:
         file = read_header(folder / f"{name}.h5")
         ids = [clip.decode() for clip in file.clip_ids]
-        said[name] = {
+        expected[name] = {
             "values": dict(zip(ids, (one.tobytes() for one in cache.read(name, ids)), strict=True)),
             "axes": (file.row_axis.tolist(), file.frame_axis.tolist()),
             "attributes": file.attributes,
         }
-    return said
+    return expected
 
 
 def _made(sounds: ChangingDataset, data: Path) -> Path:
@@ -161,7 +161,7 @@ def _looked(patient: Patient) -> str:
         status = 255
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            status = look(patient.folder, patient.said)
+            status = look(patient.folder, patient.expected)
         finally:
             os._exit(status)
     until = time.monotonic() + PATIENCE

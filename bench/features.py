@@ -29,7 +29,7 @@ import scipy.fft
 from threadpoolctl import threadpool_limits
 
 from bench import audioflux_calls, essentia_calls
-from bench.features_report import TARGETS, Measured, picture, report
+from bench.features_report import TARGETS, Measured, draw, report
 from commandline import Command, DatasetOptions, main, progress
 from features_cache.names import Channel
 from pipeline import audio, reference
@@ -258,7 +258,7 @@ def features(options: FeaturesBenchOptions) -> int:
     options.out.mkdir(exist_ok=True)
     told = {"machine": platform.processor(), "clips": len(paths), "targets": found, **vars(measured)}
     (options.out / "features.json").write_text(json.dumps(told, indent=1))
-    picture(measured, options.out / "features.png")
+    draw(measured, options.out / "features.png")
     print(report(measured, found))
     return 0
 

@@ -1,4 +1,4 @@
-"""The tables and the picture of `python -m bench.features`."""
+"""The tables and the figure of `python -m bench.features`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class Measured:
     triples: dict[str, float]  # mel + mfcc + chroma by each way
 
 
-def picture(measured: Measured, path: Path) -> None:
+def draw(measured: Measured, path: Path) -> None:
     """Milliseconds a clip by each way, a feature a line, on a logarithmic scale."""
     import matplotlib
 

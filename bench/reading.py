@@ -2,8 +2,8 @@
 
 A batch is 32 clips of mel, mfcc and chroma in float16, as a training step takes it. All ways read the same
 clips of the same values, one after the other in every round, so that a busy machine slows all of them. The
-first pass, in which every clip's CRC is checked, is told apart. Then a cache of a million clips, whose files
-are sparse, is opened and read in the same way.
+first pass, in which every clip's CRC is checked, is timed by itself. Then a cache of a million clips, whose
+files are sparse, is opened and read in the same way.
 """
 
 import shutil

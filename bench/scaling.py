@@ -1,4 +1,4 @@
-"""How extraction grows, as a table and a picture, bench/out/scaling.png: `python -m bench.scaling`.
+"""How extraction grows, as a table and a figure, bench/out/scaling.png: `python -m bench.scaling`.
 
 Left, clips a second against processes: with real features, up to this machine's cores, and with a feature
 that only waits 4 ms, beyond them, which shows what handing out and writing leave of each further process.
@@ -56,13 +56,13 @@ def scaling(options: ScalingOptions) -> None:
     for name, curve in speeds.items():
         one = curve[min(curve)] / min(curve)
         reached = [(count, f"{speed:.0f}", f"{speed / (one * count):.0%}") for count, speed in curve.items()]
-        print(text_table(reached, (f"processes, {FAMILIES[name]}", "clips/s", "of straight")))
+        print(text_table(reached, (f"processes, {FAMILIES[name]}", "clips/s", "efficiency")))
     rows = [(f"{clips:,}", *(f"{curve[clips]:.2f}" for curve in costs.values())) for clips in options.clips]
     print(text_table(rows, ("clips", *(f"{name}, s" for name in costs))))
     power = slope(costs["first run"])
     print(f"first run: seconds grow with clips to the power {power:.2f} from 1,000 clips on")
     OUT.mkdir(exist_ok=True)
-    picture(speeds, costs, OUT / "scaling.png")
+    draw(speeds, costs, OUT / "scaling.png")
     print(OUT / "scaling.png")
 
 
@@ -132,7 +132,7 @@ def slope(curve: Curve) -> float:
     return float(np.polyfit(clips, seconds, 1)[0])
 
 
-def picture(speeds: dict[str, Curve], costs: dict[str, Curve], path: Path) -> None:
+def draw(speeds: dict[str, Curve], costs: dict[str, Curve], path: Path) -> None:
     """Both curves beside each other, logarithmic, each with the straight line from its first point."""
     import matplotlib
 

@@ -133,7 +133,7 @@ def boot_id() -> str:
 
 def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
     """The lock on our claim's file, once no run that lives overlaps it."""
-    said = False
+    told = False
     while True:
         with lock(folder, "runs"):
             others = claims(folder)
@@ -149,9 +149,9 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
             raise RequestError(
                 f"these clips are being written by {blocking}; wait for it to end, or add WAIT=1 (--wait)"
             )
-        if not said:
+        if not told:
             tell(f"waiting for {blocking}")
-            said = True
+            told = True
         time.sleep(POLL_SECONDS)
 
 

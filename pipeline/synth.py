@@ -7,7 +7,7 @@
     envelope      knocks          swells              bursts that begin at once and fade, or run backwards
 
 Each pair differs in one property, and different features see it: chroma the first, tempograms the second,
-the spectrum's shape the next two, and the last only a picture over time, since both classes have the same
+the spectrum's shape the next two, and the last only the course over time, since both classes have the same
 average spectrum. Everything else (register, tempo, room, background, level) is drawn for every source
 recording; a source gives several takes and lies in one fold.
 

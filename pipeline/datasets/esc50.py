@@ -27,7 +27,7 @@ the recordings are named in the dataset's LICENSE file."""
 
 @dataclass(frozen=True)
 class Contents:
-    """What an archive must hold to be taken for the dataset."""
+    """What an archive must hold to be accepted as the dataset."""
 
     clips: int
     classes: int

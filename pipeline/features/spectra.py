@@ -17,7 +17,7 @@ def waveform(clip: Clip) -> np.ndarray:
     """The samples themselves, for models that learn their own features.
 
     Formula: x[n], the sound pressure at sample n, from -1 to 1
-    Changes with: everything, also what nobody hears, such as the phase of each partial
+    Changes with: everything, also what is inaudible, such as the phase of each partial
     Ignores: nothing; two recordings of one event never agree sample by sample
     Feature map: time runs to the right; the envelope shows loudness, single oscillations only when zoomed in
     """

@@ -49,7 +49,7 @@ def contrast(
 
 @feature(units="Hz")
 def centroid(clip: Clip, *, framing: Framing) -> np.ndarray:
-    """Spectral centroid: the centre of gravity of the spectrum, heard as brightness.
+    """Spectral centroid: the centre of gravity of the spectrum, perceived as brightness.
 
     Formula: sum over k of f_k |STFT_k| / sum over k of |STFT_k|
     Changes with: the balance of bass and treble: hiss is high, rumble is low

@@ -1,4 +1,4 @@
-"""Both notebooks from start to end, on a few short sounds; every check fails until it is answered."""
+"""Both notebooks from start to end, on a few short clips; every check fails until it is answered."""
 
 import ast
 import re
@@ -45,7 +45,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
     nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(FOLDER)}}).execute()
 
 
-def pictures(cell: nbformat.NotebookNode) -> list[str]:
+def images(cell: nbformat.NotebookNode) -> list[str]:
     return [kind for output in cell.outputs for kind in output.get("data", {}) if kind.startswith("image/")]
 
 
@@ -66,7 +66,7 @@ def test_play_runs_from_start_to_end(folder):
     execute(notebook, folder)
     cells = {cell.id: cell for cell in notebook.cells}
     for drawn in ("gallery", "compared", "curves", "confusion", "samples"):
-        assert pictures(cells[drawn]), drawn
+        assert images(cells[drawn]), drawn
     assert "hiss" in cells["predict"].outputs[-1]["data"]["text/plain"]
     assert "Audio" in cells["listen"].outputs[-1]["data"]["text/plain"]
 
