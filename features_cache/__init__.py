@@ -1,4 +1,4 @@
-"""The feature cache: a folder of ordinary HDF5 files, one a feature, that survives kills and tells damage.
+"""The feature cache: a folder of ordinary HDF5 files, one a feature, that survives kills and detects damage.
 
     index.h5      the clip table and links to the features
     mel.h5        values, state words, clip ids, axes
@@ -6,7 +6,7 @@
     failures.csv  clips that could not be done
     costs.csv     what computing each feature took
 
-The protocol, in the order in which it reads best; docs/formats.md tells it on one page:
+The protocol, in the order in which it reads best; docs/formats.md has it on one page:
 
     writer.py    who writes what in which order, and why a kill between any two lines is harmless
     state.py     whether a clip is done and intact: fingerprint and CRC in the word beside it

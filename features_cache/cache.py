@@ -280,7 +280,7 @@ class Cache:
 
     @cached_property
     def ids(self) -> NDArray[np.bytes_]:
-        """(N,) clip ids as they stand in a file."""
+        """(N,) clip ids as stored in a file."""
         return stored_ids(self._table)
 
     @cached_property

@@ -81,7 +81,7 @@ def write_feature(
     values      (B,), (B, rows) or (B, rows, frames), one entry a clip id
     clip_ids    (B,) ids of the cache's clips; those that are not given are left out of training
     units       of the values; row_unit and frame_unit: of the axes
-    row_axis    (rows,) and frame_axis (frames,): what each row and frame stands for; by default its number
+    row_axis    (rows,) and frame_axis (frames,): the position of each row and frame; by default its number
     parameters  recorded in the file, part of every fingerprint
     dtype       of the stored values, float16 or float32
 
@@ -135,7 +135,7 @@ def _clips(
 
 
 def _rows(clips: pd.DataFrame, clip_ids: Sequence[str], name: str) -> NDArray[np.intp]:
-    """Where the clips stand in the table."""
+    """(B,) rows of the clips in the table."""
     ids = pd.Index(np.asarray(clip_ids).astype(str))
     rows = pd.Index(clips["clip_id"]).get_indexer(ids)
     for wrong, what in (

@@ -66,7 +66,7 @@ def read_column(group: h5py.Group, name: str) -> NDArray[Any]:
 
 
 def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dataset:
-    """A small dataset; its CRC stands beside it, since fletcher32 takes a page of zeros for a good one."""
+    """A small dataset; its CRC is beside it, since fletcher32 takes a page of zeros for a good one."""
     dtype, crc = _stored_type(column), 0
     chunk = max(1, min(len(column), CHUNK))
     dataset = group.create_dataset(name, (len(column),), dtype, chunks=(chunk,), fletcher32=True)

@@ -57,7 +57,7 @@ def read_clips(file: h5py.File, columns: Sequence[str] = COLUMNS) -> pd.DataFram
 
 
 def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
-    """(N,) clip ids as they stand in a file."""
+    """(N,) clip ids as stored in a file."""
     return hdf5.as_stored(clips["clip_id"].to_numpy())
 
 

@@ -5,18 +5,20 @@ import numpy as np
 from commandline import RequestError, size, text_table
 from features_cache.cache import Cache, StoredFeature
 from features_cache.index import FAILURES, read_failures
+from features_cache.location import EXTERNAL
 
 HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units", "made")
-SAMPLED_CLIPS = 16  # whose values tell the rounding
+SAMPLED_CLIPS = 16  # whose values give the rounding
 
 
 def describe(cache: Cache) -> str:
-    """Several lines; a file that cannot be read is told in its own."""
+    """Several lines; a file that cannot be read is named in its own."""
     settings, clips = cache.settings, cache.clips
+    source = "without audio" if settings["source"] == EXTERNAL else f"of {settings['source']}"
     copies = int((clips["copy_of"] != "").sum())
     lines = [
-        f"{settings['dataset']}: {len(clips) - copies:,} clips and {copies:,} altered copies of "
-        f"{settings['source']}, {cache.sample_rate} Hz, {cache.duration:g} s"
+        f"{settings['dataset']}: {len(clips) - copies:,} clips and {copies:,} altered copies "
+        f"{source}, {cache.sample_rate} Hz, {cache.duration:g} s"
         + (", synthetic" if cache.synthetic else ""),
     ]
     rows, notes = [], []

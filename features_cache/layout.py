@@ -84,9 +84,9 @@ class FeatureSpec:
 
     def attributes(self) -> dict[str, Any]:
         """As written to the file's root."""
-        told = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in AXES}
-        told["parameters"] = json.dumps(dict(sorted(self.parameters.items())))
-        return {"format_version": FORMAT, **told}
+        described = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in AXES}
+        described["parameters"] = json.dumps(dict(sorted(self.parameters.items())))
+        return {"format_version": FORMAT, **described}
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFram
 
 
 def rows_of(ids: NDArray[Any], among: NDArray[Any]) -> NDArray[np.intp]:
-    """(N,) where these ids stand among others, -1 where they do not."""
+    """(N,) positions of these ids among others, -1 where they do not."""
     if np.array_equal(ids, among):
         return np.arange(len(ids))
     return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)

@@ -7,7 +7,7 @@ Who writes what, in which order, and why a kill between any two lines is harmles
    filled with the clips that are still up to date, synchronised and renamed. Killed before the rename: a
    draft that the next run overwrites. Killed after: a whole file.
 3. index.h5 is replaced in the same way, after the files that it links to (index.py). Killed before: the next
-   run sees that it is out of date. Until then the old labels stand, and rows are found by clip id, so nothing
+   run sees that it is out of date. Until then the old labels hold, and rows are found by clip id, so none
    is mistaken.
 4. Workers write each clip at its own place, state word 0, then the values, then the state word (layout.py).
    Killed anywhere in between: the state is 0, and the clip counts as not done.
@@ -147,7 +147,7 @@ def written_to(folder: Path, stored: str) -> str:
 def ready(
     folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], keys: NDArray[np.uint64]
 ) -> tuple[FeatureFile, Lock]:
-    """The feature's file for these clips, made where none fits, and our share of its lock."""
+    """The feature's file for these clips, made where none fits, and a shared lock on it."""
     path, held = folder / f"{spec.stored}.h5", lock(folder, spec.stored)
     if not stored_clips(folder, spec, clip_ids, keys).fits:
         held.take(wait=True)

@@ -31,7 +31,7 @@ AUDIO_FILE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
-# libsndfile's log tells what a header promises, and mostly what it should be, and then goes on.
+# libsndfile's log says what a header promises, and mostly what it should be, and then goes on.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
 CHUNK_PADDING = 64  # bytes that a promise may be off by in a file that is whole
 

@@ -27,7 +27,7 @@ from pipeline.features import FEATURES, Clip, Feature, resolve
 MEASURED = Path(__file__).with_name("class_pairs.csv")
 DOCUMENT = Path(__file__).parent.parent / "docs" / "features.md"
 HEADINGS = ("Formula", "Changes with", "Ignores", "Feature map")
-TYPICAL = 44100, 5 * 44100  # Hz and samples of the clips that documents speak of
+TYPICAL = 44100, 5 * 44100  # Hz and samples of the clips that docs/features.md describes
 SHOWN_PAIRS = 2
 
 

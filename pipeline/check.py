@@ -37,7 +37,7 @@ QUIET = 1e-4  # full scale; softer samples at a clip's ends are padding, also af
 SILENT = 1e-3  # full scale; a clip that never gets louder is silent
 CLIPPED_AT = 0.99  # full scale
 CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
-EMPTY = -105.0  # dB of full scale in a band; rounding to 16 bits lies 20 dB below
+EMPTY = -105.0  # dB of full scale in a band; rounding to 16 bits is 20 dB below
 FRAME = 1024  # samples of a spectrum
 MOSTLY = 0.5  # of a clip; more padding than that is worth a word
 CLIPPED = 0.001  # of the samples
@@ -70,18 +70,18 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
     """The measures of a clip, (samples,) at its file's own rate."""
     loud = np.flatnonzero(np.abs(y) >= QUIET)
     first, last = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (len(y), len(y))
-    sound = y[first:last] if len(loud) else y
+    inner = y[first:last] if len(loud) else y
     return Measures(
         sample_rate=sample_rate,
         seconds=len(y) / sample_rate,
         channels=channels,
         peak=float(np.abs(y).max(initial=0)),
-        level=10 * float(np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-12)),
+        level=10 * float(np.log10(np.mean(np.square(inner, dtype=np.float64)) + 1e-12)),
         lead=first / sample_rate,
         trail=(len(y) - last) / sample_rate,
         clipped=clipped_fraction(y),
         offset=float(np.mean(y, dtype=np.float64)),
-        bandwidth=bandwidth(sound, sample_rate),
+        bandwidth=bandwidth(inner, sample_rate),
     )
 
 
@@ -217,7 +217,7 @@ def padding(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     padded = (filled < (1 - MOSTLY) * dataset.duration) & (table["peak"] >= SILENT)
     yield Finding(
         NOTE,
-        f"mostly padded: the sound fills less than half of {dataset.duration:.4g} s",
+        f"mostly padded: less than half of {dataset.duration:.4g} s is not silence",
         _ids(table, padded),
     )
     longer = table["seconds"] > dataset.duration * 1.01

@@ -119,11 +119,11 @@ def _preparing(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
 
 
 def _prepared(asked: Request, held: ExitStack) -> tuple[FeatureFile, ...]:
-    """The file of every feature, made where it is not there or does not fit, and our share of its lock."""
+    """The file of every feature, made where it is not there or does not fit, and a shared lock on it."""
     files = []
     for spec in asked.specs:
-        file, share = ready(asked.folder, spec, asked.ids, asked.keys)
-        held.callback(share.release)
+        file, shared_lock = ready(asked.folder, spec, asked.ids, asked.keys)
+        held.callback(shared_lock.release)
         files.append(file)
     return tuple(files)
 

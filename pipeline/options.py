@@ -17,7 +17,7 @@ class SourceOptions(DatasetOptions):
     url: str | None = None
     """another address to fetch the archive from"""
     audio_dir: str | None = None
-    """folder of the audio files, where the table lies elsewhere"""
+    """folder of the audio files, where the table is elsewhere"""
     group: str | None = None
     """source recording of a clip: a column of the table, or a pattern with one (group) for file names"""
     sample_rate: int | None = None

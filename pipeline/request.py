@@ -172,7 +172,7 @@ class Request:
 
     @functools.cached_property
     def ids(self) -> NDArray[np.bytes_]:
-        """(N,) clip ids as they stand in a file."""
+        """(N,) clip ids as stored in a file."""
         return stored_ids(self.clips)
 
     @functools.cached_property

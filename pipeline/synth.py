@@ -9,7 +9,7 @@
 Each pair differs in one property, and different features see it: chroma the first, tempograms the second,
 the spectrum's shape the next two, and the last only the course over time, since both classes have the same
 average spectrum. Everything else (register, tempo, room, background, level) is drawn for every source
-recording; a source gives several takes and lies in one fold.
+recording; a source gives several takes and is in one fold.
 
 Samples are (n,) float64 at SAMPLE_RATE; every function draws from the generator that it is given.
 """
@@ -35,7 +35,7 @@ SAMPLE_RATE = 44_100  # Hz
 SECONDS = 5.0
 FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of a class in a fold; clips of a source
 SEED = 0
-FIRST_SOURCE = 1000  # source numbers begin here; raised when the sounds change, so that files get new names
+FIRST_SOURCE = 1000  # source numbers begin here; raised when the clips change, so that files get new names
 C_SCALE, F_SHARP_SCALE = (0, 2, 4, 7, 9), (6, 8, 10, 1, 3)  # pentatonic, semitones above C
 C4 = 261.63  # Hz
 CLASSES: Registry[Callable[..., Samples]] = Registry("synthetic class")  # (source, rng) -> a take, dry
@@ -198,7 +198,7 @@ def table() -> pd.DataFrame:
 
 
 def clip(row: Any, seed: int = SEED) -> Samples:
-    """The sound of one row of the table; it depends on nothing but the row and the seed."""
+    """The samples of one row of the table; it depends on nothing but the row and the seed."""
     source = draw_source(np.random.default_rng([seed, row.src_file]))
     rng = np.random.default_rng([seed, row.src_file, ord(row.take)])
     return take(CLASSES[row.category], source, rng)

@@ -91,7 +91,20 @@ def test_importing_loads_no_heavy_library(module: str) -> None:
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize(("core", "rest"), [("analysis.report", {"analysis.latex", "analysis.ensemble"})])
+@pytest.mark.parametrize(
+    ("core", "rest"),
+    [
+        ("analysis.report", {"analysis.latex", "analysis.ensemble"}),
+        (
+            "pipeline.extract",
+            {
+                *("pipeline.dask_cluster", "pipeline.near_duplicates", "pipeline.check", "pipeline.cards"),
+                *("pipeline.alter", "pipeline.synth", "pipeline.datasets.download", "lab"),
+                *("distributed", "sklearn"),
+            },
+        ),
+    ],
+)
 def test_the_core_loads_what_few_use_only_when_asked_for(core: str, rest: set[str]) -> None:
     code = f"import sys, {core}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -26,7 +26,7 @@ def with_groups(found: FoundClips, group: str | None) -> tuple[pd.DataFrame, tup
     """The table with every group known, and what a user should know about it.
 
     `group` is a column of the table's file, or a pattern searched in file names without their
-    extension, whose parentheses hold the group. Without it the source's own groups stand; a clip
+    extension, whose parentheses hold the group. Without it the source's own groups are kept; a clip
     that has none is a group of its own.
     """
     table = found.table
@@ -37,9 +37,8 @@ def with_groups(found: FoundClips, group: str | None) -> tuple[pd.DataFrame, tup
         table = table.assign(group=_from_names(table["path"], group, found))
     alone = table["group"] == ""
     if group is not None and alone.any():
-        notes = (
-            f"GROUP={group} fits {len(table) - alone.sum()} of {len(table)} clips; the others stand alone",
-        )
+        fitting = f"{len(table) - alone.sum()} of {len(table)}"
+        notes = (f"GROUP={group} fits {fitting} clips; the others are groups of their own",)
     return table.assign(group=table["group"].where(~alone, table["clip_id"])), notes
 
 
@@ -102,7 +101,7 @@ def with_folds(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every fold known, and a note where folds were drawn.
 
-    Folds of the source stand. Others are drawn by group, stratified, from `seed`; groups that
+    Folds of the source are kept. Others are drawn by group, stratified, from `seed`; groups that
     `kept` knows keep their fold, also when their clips go and come back.
     """
     if (table["fold"] > 0).all():
@@ -129,9 +128,9 @@ def draw_folds(
 ) -> NDArray[np.int64]:
     """A fold from 1 to `folds` for every clip: one fold a group, classes spread evenly, seeded.
 
-    `kept` maps groups to folds that stand; only the other groups are drawn, around them.
+    `kept` maps groups to folds that they keep; only the other groups are drawn, around them.
     Largest groups first, each to the fold that has least of its classes: the greedy rule of
-    scikit-learn's StratifiedGroupKFold, which cannot take folds that stand.
+    scikit-learn's StratifiedGroupKFold, which cannot take folds that are fixed.
     """
     kept = kept or {}
     class_of, class_names = pd.factorize(np.asarray(labels, dtype=object))
@@ -153,8 +152,8 @@ def draw_folds(
             waiting.append(group)
     shuffled = np.random.default_rng(seed).permutation(np.array(waiting, dtype=np.int64))
     for group in sorted(shuffled, key=lambda group: -len(members[group])):
-        share = filled[:, class_of[members[group]]].sum(axis=1).round(9)
-        put(group, 1 + int(np.lexsort((filled.sum(axis=1).round(9), share))[0]))
+        taken = filled[:, class_of[members[group]]].sum(axis=1).round(9)
+        put(group, 1 + int(np.lexsort((filled.sum(axis=1).round(9), taken))[0]))
     return fold_of_group[group_of]
 
 

@@ -72,7 +72,7 @@ def load(
     data         folder of named datasets and of caches
     name         what the dataset is called, by default the name or the stem of the path
     archive      a zip of ESC-50 that is there already; url: another address to download it from
-    audio_dir    folder of the audio files, where the table lies elsewhere
+    audio_dir    folder of the audio files, where the table is elsewhere
     group        source recording of a clip: a column of the table, or a pattern for file names
     sample_rate  Hz, duration: seconds; by default found in the files
     copies       altered copies of every clip, after the originals; alter: by which alterations
@@ -107,7 +107,7 @@ def load(
 
 
 def load_for(options: SourceOptions) -> Dataset:
-    """The dataset that a command's options ask for: originals alone, unless they speak of copies."""
+    """The dataset that a command's options ask for: originals alone, unless they name copies."""
     extracted = options if isinstance(options, ExtractOptions) else ExtractOptions()
     return load(
         options.dataset,

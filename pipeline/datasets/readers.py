@@ -229,7 +229,7 @@ def is_esc_layout(folder: Path, audio_dir: Path | None = None) -> bool:
 
 
 def read_esc_layout(folder: Path, audio_dir: Path | None = None) -> FoundClips:
-    """Its _esc_clips; official folds stand, groups are the source recordings."""
+    """Its clips; official folds are kept, groups are the source recordings."""
     frame = read_csv(_esc_table(folder))
     return FoundClips(
         _esc_clips(frame, audio_dir or folder / "audio"), ESC_SAMPLE_RATE, ESC_DURATION, columns=frame

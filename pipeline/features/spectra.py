@@ -152,7 +152,7 @@ def pcen(
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz")
 def harmonic(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing) -> np.ndarray:
-    """The mel spectrogram of what lasts.
+    """The harmonic part of the mel spectrogram: what lasts, such as tones.
 
     Formula: mel of |STFT| H^2 / (H^2 + P^2), H the median over 31 frames, P that over 31 bins
     Changes with: tones, hums, vowels, everything that draws level lines in a spectrogram
@@ -164,11 +164,11 @@ def harmonic(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Frami
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz")
 def percussive(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing) -> np.ndarray:
-    """The mel spectrogram of what strikes.
+    """The percussive part of the mel spectrogram: what is short, such as clicks.
 
     Formula: mel of |STFT| P^2 / (H^2 + P^2), H the median over 31 frames, P that over 31 bins
     Changes with: clicks, strikes, crackle, drops, footsteps
     Ignores: tones and hums
-    Feature map: a mel spectrogram from which the level lines are gone; noise stays in both halves
+    Feature map: a mel spectrogram from which the level lines are gone; noise stays in both parts
     """
     return librosa.power_to_db(clip.bands(clip.harmonic_percussive(framing, kernel_size)[1], bank))

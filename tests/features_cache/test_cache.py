@@ -29,7 +29,7 @@ def test_a_batch_is_several_channels_of_the_same_clips(cache, values):
     assert second.shape == (2, 1, 5)
 
 
-def test_unknown_clips_and_features_are_told_with_what_to_type(cache):
+def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
     with pytest.raises(RequestError, match="has no clips who"):
         cache.read("mine", ["clip1", "who"])
     with pytest.raises(
@@ -62,7 +62,7 @@ def test_an_opened_cache_goes_to_other_processes(cache, values, method):
     np.testing.assert_array_equal(np.concatenate(parts), values.astype(np.float16))
 
 
-def test_no_cache_is_told_with_what_to_type(tmp_path):
+def test_no_cache_is_reported_with_what_to_type(tmp_path):
     with pytest.raises(RequestError, match="make features"):
         Cache(tmp_path)
 
@@ -134,7 +134,7 @@ def test_a_clip_that_is_written_again_is_checked_again(cache, values):
     np.testing.assert_array_equal(cache.read("mine", ["clip3"]), before)
 
 
-def test_other_audio_settings_are_told(cache):
+def test_other_audio_settings_are_reported(cache):
     clips, settings = read_index(cache.folder)
     refresh(cache.folder, clips, settings | {"sample_rate": 22050})
     with pytest.raises(RequestError, match=r"was made from 8000 samples at 8000 Hz.*22050 Hz"):

@@ -100,7 +100,7 @@ def test_waiting_goes_on_when_the_other_has_ended(cache, capsys):
     assert "waiting for process" in capsys.readouterr().err
 
 
-def test_a_killed_run_blocks_nobody_and_its_clips_are_trusted(cache):
+def test_a_killed_run_blocks_nobody_and_its_clips_count_as_done(cache):
     kill_a_run(cache)
     zero(cache, 3)
     ((_, _, lives),) = claims(cache.folder)

@@ -17,14 +17,14 @@ def options(cache, kind=ShareOptions, **given):
     return kind(dataset=str(cache.folder), **given)
 
 
-def test_info_tells_what_is_there(cache, capsys):
+def test_info_lists_features_and_clips(cache, capsys):
     info(options(cache, DatasetOptions))
     shown = capsys.readouterr().out
-    assert shown.startswith("brought: 8 clips and 0 altered copies of brought, 8000 Hz, 1 s\n")
+    assert shown.startswith("brought: 8 clips and 0 altered copies without audio, 8000 Hz, 1 s\n")
     assert re.search(r"^mine +4 +5 +8 +0\.1 +float16 +0\.00\d+ +dB +20\d\d-", shown, re.MULTILINE)
 
 
-def test_info_tells_of_damage_and_of_rows_that_belong_to_no_clip(cache, capsys):
+def test_info_lists_damage_and_of_rows_that_belong_to_no_clip(cache, capsys):
     clips, settings = read_index(cache.folder)
     refresh(cache.folder, clips.iloc[:6].reset_index(drop=True), settings)
     info(options(cache, DatasetOptions))

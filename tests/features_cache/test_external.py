@@ -17,7 +17,7 @@ def test_values_come_back_by_id_as_they_were_given(cache, values):
 
 
 @pytest.mark.parametrize("shape", [(8,), (8, 6), (8, 6, 2)])
-def test_vectors_and_numbers_become_maps(cache, shape):
+def test_vectors_and_numbers_become_feature_maps(cache, shape):
     values = np.arange(np.prod(shape), dtype=float).reshape(shape)
     external.write_feature(cache.folder, "vector", values, CLIPS, dtype="float32")
     read = cache.read("vector", CLIPS)

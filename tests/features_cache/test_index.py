@@ -59,7 +59,7 @@ def test_its_links_follow_the_files(cache, known, values):
         assert index["yours"].shape == (8, 4, 5)
 
 
-def test_a_run_tells_of_the_sources_of_its_part_and_leaves_the_others(cache, known):
+def test_a_run_records_the_sources_of_its_part_and_leaves_the_others(cache, known):
     clips, settings = known
     refresh(cache.folder, clips.assign(source_hash="first"), settings, slice(0, 8))
     refresh(cache.folder, clips.assign(source_hash="second", label="owl"), settings, slice(2, 4))
@@ -108,14 +108,14 @@ def test_only_what_was_tried_again_is_replaced(tmp_path: Path) -> None:
     assert noted(tmp_path) == [("a", "all", "empty"), ("c", "all", "missing")]
 
 
-def test_clips_that_left_the_table_are_no_longer_told(tmp_path: Path) -> None:
+def test_clips_that_left_the_table_are_no_longer_listed(tmp_path: Path) -> None:
     write_failures(tmp_path, CLIPS, np.arange(3), [(0, "all", "empty"), (2, "all", "empty")])
     write_failures(tmp_path, CLIPS.iloc[1:], np.array([0]), [])
     assert noted(tmp_path) == [("c", "all", "empty")]
 
 
 @pytest.mark.parametrize("content", [b"", b"name,why\nx,y\n", b"\xff\xfe\x00"])
-def test_a_file_of_something_else_tells_nothing_and_is_replaced(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_something_else_counts_as_none_and_is_replaced(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FAILURES).write_bytes(content)
     assert read_failures(tmp_path) == []
     write_failures(tmp_path, CLIPS, np.arange(3), [(1, "all", "empty")])
@@ -148,7 +148,7 @@ def test_a_feature_counts_once_and_seconds_need_all(two_features: Cache) -> None
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\xfe", b"feature\nmel\n", b"feature,seconds_a_clip\nmel,x\nmel\n"]
 )
-def test_a_damaged_file_tells_nothing(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_counts_as_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / COSTS).write_bytes(content)
     assert read_costs(tmp_path) == {}
     write_costs(tmp_path, {"mel": 1.0})

@@ -62,7 +62,7 @@ def test_h5dump_understands_every_file(cache):
         assert "clip0" in dumped.stdout
 
 
-def test_another_format_is_told(cache):
+def test_another_format_is_reported(cache):
     path = cache.folder / "mine.h5"
     with h5py.File(path, "r+") as file:
         file.attrs["format_version"] = 99

@@ -40,7 +40,7 @@ def test_parameters_are_typed_and_sorted():
         "mel mfcc",
     ],
 )
-def test_what_is_no_channel_is_refused(text):
+def test_a_malformed_name_is_refused(text):
     with pytest.raises(RequestError, match=r"expected|comes after"):
         parse_channel(text)
 

@@ -110,7 +110,7 @@ def test_drop_leaking_drops_by_group():
         ({"fold": 1, "val": "next"}, "no clip is left to train on"),
     ],
 )
-def test_what_cannot_be_done_is_told(request_, message):
+def test_an_impossible_request_is_reported(request_, message):
     table = clip_table(["a"] * 4, list("wxyz"), [1, 1, 2, 2], copies=1)
     with pytest.raises(RequestError) as told:
         fold_split(table, **request_)

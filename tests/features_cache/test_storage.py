@@ -35,7 +35,7 @@ def test_every_byte_of_a_new_file_has_its_place_on_the_disk(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(("error", "raised"), [(errno.EOPNOTSUPP, False), (errno.ENOSPC, True)])
-def test_a_full_disk_is_told_and_a_file_system_without_the_call_is_not(tmp_path, monkeypatch, error, raised):
+def test_a_full_disk_is_reported_and_a_missing_call_is_not(tmp_path, monkeypatch, error, raised):
     def fallocate(descriptor, offset, length):
         raise OSError(error, os.strerror(error))
 
@@ -127,7 +127,7 @@ def test_another_error_is_no_grant(tmp_path, monkeypatch):
         lock(tmp_path, "mel").take()
 
 
-def test_a_folder_that_cannot_hold_locks_is_told(tmp_path):
+def test_a_folder_that_cannot_hold_locks_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match="cannot be written: Not a directory"):
         lock(tmp_path / "file", "mel")

@@ -31,7 +31,7 @@ CLIPS = [f"clip{number}" for number in range(8)]
         (np.full((2, 2), -70000.0), "70000 overflows float16; DTYPE=float32"),
     ],
 )
-def test_what_cannot_be_stored_is_told(values, message):
+def test_what_cannot_be_stored_is_reported(values, message):
     with pytest.raises(ValueError, match=message):
         to_stored(values, (2, 2), np.dtype("float16"))
 
@@ -54,7 +54,7 @@ def test_a_system_without_the_calls_writes_the_same_bytes(tmp_path, table, value
     np.testing.assert_array_equal(one.map(state=True), other.map(state=True))
 
 
-def test_a_file_that_the_disk_has_no_room_for_is_told_and_leaves_nothing(cache):
+def test_a_file_that_the_disk_has_no_room_for_is_reported_and_leaves_nothing(cache):
     code = f"""
         import resource
         import numpy as np
@@ -99,7 +99,7 @@ def test_a_draft_that_a_killed_run_left_is_removed(cache):
     assert not draft.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path, table):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path, table):
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match="cannot be written"):
         external.create_cache(tmp_path / "file" / "cache", table)

@@ -27,7 +27,7 @@ def any_text(kind: str) -> str:
 
 @pytest.mark.parametrize("kind", alter.ALTERATIONS)
 @pytest.mark.parametrize("samples", [1, 44_100])
-def test_every_kind_keeps_length_and_type_and_repeats_its_bytes(kind, samples):
+def test_every_alteration_keeps_length_and_type_and_repeats_its_bytes(kind, samples):
     y = tone()[:samples]
     text = any_text(kind)
     altered = alter.apply(y, RATE, text)
@@ -38,7 +38,7 @@ def test_every_kind_keeps_length_and_type_and_repeats_its_bytes(kind, samples):
 
 
 @pytest.mark.parametrize("kind", alter.ALTERATIONS)
-def test_every_kind_leaves_silence_silent_and_changes_a_sound(kind):
+def test_every_alteration_leaves_silence_silent_and_changes_a_clip(kind):
     assert not alter.apply(np.zeros(RATE, np.float32), RATE, any_text(kind)).any()
     assert np.abs(alter.apply(tone(), RATE, any_text(kind)) - tone()).max() > 0.001
 
@@ -83,7 +83,7 @@ def test_copies_differ_by_clip_number_and_seed_and_nothing_else():
     assert text not in [alter.draw(clip, number, chosen, seed) for clip, number, seed in others]
 
 
-def test_a_clip_takes_every_kind_once_before_any_comes_twice():
+def test_a_clip_takes_every_alteration_once_before_any_comes_twice():
     chosen = alter.parse_alterations(ALL)
     texts = [alter.draw("a", number, chosen, seed=0) for number in range(1, 11)]
     assert sorted(text.split("(")[0] for text in texts[:5]) == chosen
@@ -104,7 +104,7 @@ def test_the_order_of_alter_does_not_matter():
     ("names", "message"),
     [("pich", "unknown alteration 'pich'; did you mean 'pitch'?"), (" , ", "ALTER names no alteration")],
 )
-def test_what_is_no_alteration_is_told(names, message):
+def test_an_unknown_alteration_is_reported(names, message):
     with pytest.raises(RequestError) as told:
         alter.parse_alterations(names)
     assert message in str(told.value)

@@ -49,7 +49,7 @@ def write(
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
-def test_equals_librosa_for_every_kind(tmp_path, kind, channels):
+def test_equals_librosa_for_every_input(tmp_path, kind, channels):
     rate = 48_000 if kind.endswith("opus") else RATE
     path = write(tmp_path / kind, KINDS[kind], rate, channels)
     for wanted in (RATE, 16_000):
@@ -137,7 +137,7 @@ def test_an_absurd_sample_rate_is_refused(tmp_path, rate):
         audio.load(path, RATE, RATE)
 
 
-def test_what_is_no_clip_is_named_with_its_reason(tmp_path):
+def test_an_unusable_clip_is_named_with_its_reason(tmp_path):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("this is not a sound\n" * 50)
     (tmp_path / "text.mp3").write_text("this is not a sound\n" * 50)

@@ -139,7 +139,7 @@ def test_a_lower_sample_rate_before_is_found(tmp_path):
     assert only(found, "nothing above 80% of the band").names == ["3"]
 
 
-def test_a_class_that_a_fold_lacks_is_told(tmp_path):
+def test_a_class_that_a_fold_lacks_is_reported(tmp_path):
     rows = [f"{n}.wav,{'rare' if n == 0 else 'ab'[n % 2]},{1 + n // 4},{n}" for n in range(8)]
     assert only(findings(make(tmp_path, CLEAN, rows), tmp_path), "a class is missing").names == ["rare"]
 
@@ -194,7 +194,7 @@ def test_silence_has_no_landmarks_and_equals_nothing():
     )
 
 
-def test_different_sounds_are_not_the_same():
+def test_different_clips_are_not_near_duplicates():
     sounds = [noise(number).astype(np.float32) for number in range(30)]
     assert find_near_duplicates([audio_fingerprint(y, RATE) for y in sounds], sounds.__getitem__) == []
 
@@ -219,7 +219,7 @@ def test_clips_that_share_one_landmark_are_not_the_same():
     assert correlate(a, b, 1_600 - len(a)) == 0
 
 
-def test_forty_copies_of_a_sound_are_all_found_in_few_pairs():
+def test_forty_copies_of_a_clip_are_all_found_in_few_pairs():
     y = noise(1).astype(np.float32)
     pairs = find_near_duplicates([audio_fingerprint(y, RATE)] * 40, lambda number: y)
     assert {number for pair in pairs for number in (pair.a, pair.b)} == set(range(40))

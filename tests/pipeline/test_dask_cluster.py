@@ -161,7 +161,7 @@ def test_only_the_clip_that_kills_every_worker_is_lost():
     assert "one Dask worker after the other" in reason
 
 
-def test_a_worker_that_sees_no_claim_is_told_of_as_a_folder_that_is_not_shared():
+def test_a_worker_that_sees_no_claim_is_reported_as_a_folder_that_is_not_shared():
     def gone(function, item, pure):
         def result():
             raise RunIsGone

@@ -64,7 +64,7 @@ def test_parts_are_disjoint_and_cover_everything(count, total):
     assert rows == list(range(count))
 
 
-def test_a_run_over_the_same_clips_is_refused_and_told_by_whom(sounds):
+def test_a_run_over_the_same_clips_is_refused_and_the_other_is_named(sounds):
     run(sounds)
     with claimed(cache(sounds).folder, ["zcr"], (2, 5), wait=False):
         with pytest.raises(RequestError, match=rf"process {os.getpid()} on .*, since 20.*WAIT=1"):
@@ -89,7 +89,7 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
     assert capsys.readouterr().err.count("waiting: zcr.h5 has to be made again for these clips") == 1
 
 
-def test_the_cost_is_told_before_the_work_and_the_next_command_after(sounds, capsys):
+def test_the_cost_is_reported_before_the_work_and_the_next_command_after(sounds, capsys):
     assert extract.run(options(sounds, features="waveform rms")) == 0
     shown = capsys.readouterr().out
     assert re.search(r"about [\d.]+ s on 1 process, 128 kB; largest files: waveform 128 kB, rms", shown)

@@ -88,9 +88,7 @@ def scales() -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FEATURES)
-def test_agrees_with_librosa_on_every_kind_of_sound(
-    name: str, kind: str, scales: dict[str, np.ndarray]
-) -> None:
+def test_agrees_with_librosa_on_every_clip(name: str, kind: str, scales: dict[str, np.ndarray]) -> None:
     y, rate = KINDS[kind]
     ours = possible(name, y, rate)
     if ours is None:
@@ -215,7 +213,7 @@ def test_names_are_canonical() -> None:
         ("waveform@hop_length=5", "unknown parameter"),
     ],
 )
-def test_what_is_no_variant_is_refused_with_what_is_known(name: str, message: str) -> None:
+def test_an_unknown_variant_is_refused_with_the_nearest(name: str, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         variant(name)
 

@@ -163,7 +163,7 @@ def _kernels() -> list[Dispatcher]:
     return [found for module in modules for found in vars(module).values() if isinstance(found, Dispatcher)]
 
 
-def test_no_folder_for_compiled_code_is_told_with_what_to_set(monkeypatch):
+def test_no_folder_for_compiled_code_is_reported_with_what_to_set(monkeypatch):
     def refuses(**options):
         raise RuntimeError("cannot cache function 'kernel': no locator available for file 'kernel.py'")
 

@@ -40,14 +40,14 @@ def test_only_what_is_missing_is_planned(options, capsys):
     assert "all 1 features of 4 clips are done" in capsys.readouterr().out
 
 
-def test_what_would_be_made_again_is_told_with_the_reason(options, capsys):
+def test_what_would_be_made_again_is_reported_with_the_reason(options, capsys):
     extract.run(FeaturesCommand(**options, features="mel"))
     capsys.readouterr()
     plan.run(ExtractOptions(**options, features="mel", dtype="float32"))
     assert "mel.h5 has dtype float16, asked for is dtype float32" in capsys.readouterr().out
 
 
-def test_what_cannot_exist_here_is_told(options, capsys):
+def test_what_cannot_exist_here_is_reported(options, capsys):
     plan.run(ExtractOptions(**options, features="small"))
     assert "left out: cqt, " in capsys.readouterr().out
 

@@ -145,7 +145,7 @@ def test_a_disk_that_fails_in_the_middle_stops_cleanly_and_a_second_run_goes_on(
     assert run(sounds)["rms"] == left
 
 
-def test_a_place_that_cannot_be_written_is_told(sounds):
+def test_a_place_that_cannot_be_written_is_reported(sounds):
     (sounds.folder / "file").touch()
     with pytest.raises(RequestError, match="cannot be made: Not a directory"):
         run(sounds, data=sounds.folder / "file")

@@ -108,7 +108,7 @@ def test_a_part_from_another_address_is_not_gone_on_from(tmp_path, server):
         ("endless", "the file there has 3.2 GB"),
     ],
 )
-def test_what_does_not_arrive_is_told_and_leaves_nothing_unpacked(
+def test_what_does_not_arrive_is_reported_and_leaves_nothing_unpacked(
     tmp_path, server, manner, message, monkeypatch
 ):
     monkeypatch.setattr(download, "TIMEOUT", (1, 0.1))
@@ -122,7 +122,7 @@ def test_what_does_not_arrive_is_told_and_leaves_nothing_unpacked(
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/x.zip", "nonsense", "ftp://example.org/x.zip"])
-def test_an_address_that_leads_nowhere_is_told(tmp_path, url, monkeypatch):
+def test_an_address_that_leads_nowhere_is_reported(tmp_path, url, monkeypatch):
     monkeypatch.setattr(download, "WAIT", 0.001)
     with pytest.raises(RequestError, match=r"cannot be fetched.*ARCHIVE= a zip that is already there"):
         obtain(tmp_path, url=url)
@@ -216,6 +216,6 @@ def test_a_cut_off_archive_is_refused(tmp_path, kept):
         obtain(tmp_path, archive=given)
 
 
-def test_an_archive_that_is_not_there_is_told(tmp_path):
+def test_an_archive_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(RequestError, match="there is no such file"):
         obtain(tmp_path, archive=tmp_path / "none.zip")

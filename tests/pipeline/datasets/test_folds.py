@@ -43,7 +43,7 @@ def test_another_grouping_draws_again(tmp_path):
     assert table.groupby("group")["fold"].nunique().max() == 1
 
 
-def test_another_source_under_the_same_name_is_told(tmp_path):
+def test_another_source_under_the_same_name_is_reported(tmp_path):
     load(str(class_folders(tmp_path / "one" / "mine")), tmp_path / "data")
     other = str(class_folders(tmp_path / "two" / "mine"))
     with pytest.raises(RequestError, match="NAME="):
@@ -119,12 +119,12 @@ def test_clips_that_the_pattern_does_not_fit_stand_alone_and_are_counted(tmp_pat
 
 
 @pytest.mark.parametrize(("pattern", "message"), [("(", "is no pattern"), ("zzz", "fits no file name")])
-def test_a_pattern_that_cannot_be_meant_is_told(tmp_path, pattern, message):
+def test_a_pattern_that_cannot_be_meant_is_reported(tmp_path, pattern, message):
     with pytest.raises(RequestError, match=message):
         load(str(class_folders(tmp_path / "mine", each=1)), tmp_path / "data", group=pattern)
 
 
-def test_a_later_command_groups_as_before_although_it_is_not_told(tmp_path):
+def test_a_later_command_groups_as_before_although_group_is_not_given(tmp_path):
     folder = class_folders(tmp_path / "mine", takes="AB")
     first = load(str(folder), tmp_path / "data", group="(.*)-[A-Z]").table
     assert load(str(folder), tmp_path / "data").table.equals(first)

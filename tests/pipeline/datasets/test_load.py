@@ -42,13 +42,13 @@ def test_fifty_classes_in_five_categories_of_ten():
         ("missing.csv", "there is no such folder or file"),
     ],
 )
-def test_a_dataset_that_is_not_there_is_told(tmp_path, word, message):
+def test_a_dataset_that_is_not_there_is_reported(tmp_path, word, message):
     with pytest.raises(RequestError) as told:
         load(word, tmp_path)
     assert message in str(told.value)
 
 
-def test_a_file_that_is_no_table_is_told(tmp_path):
+def test_a_file_that_is_no_table_is_reported(tmp_path):
     with pytest.raises(RequestError, match="is a file, but no CSV"):
         load(str(write(tmp_path / "a.wav")), tmp_path / "data")
 
@@ -68,7 +68,7 @@ def test_options_without_use_are_named(tmp_path):
     assert [note.split()[0] for note in notes[:2]] == ["URL", "AUDIO_DIR"]
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
     folder = str(class_folders(tmp_path / "mine", each=1))
     (tmp_path / "data").write_text("a file where a folder should be")
     with pytest.raises(RequestError, match="cannot be written"):
@@ -92,12 +92,12 @@ def test_a_minute_is_cut_to_thirty_seconds_unless_asked_for(tmp_path):
 @pytest.mark.parametrize(
     "given", [{"sample_rate": 0}, {"sample_rate": -8}, {"duration": 0}, {"duration": -1.0}]
 )
-def test_a_rate_or_duration_that_cannot_be_is_told(tmp_path, given):
+def test_a_rate_or_duration_that_cannot_be_is_reported(tmp_path, given):
     with pytest.raises(RequestError, match="expected"):
         load(str(class_folders(tmp_path / "mine", each=1)), tmp_path / "data", **given)
 
 
-def test_nothing_readable_at_all_is_told_with_a_reason(tmp_path):
+def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
     (tmp_path / "mine" / "dog").mkdir(parents=True)
     (tmp_path / "mine" / "dog" / "a.wav").write_bytes(b"")
     with pytest.raises(RequestError, match=r"none of 1 files can be read.*0 bytes"):
@@ -140,7 +140,7 @@ def test_a_caches_copies_are_kept_for_originals_that_are_still_there(tmp_path):
     assert kept["alteration"][5] == cached.set_index("clip_id").loc[kept["clip_id"][5], "alteration"]
 
 
-def test_an_id_that_a_copy_would_have_is_told(tmp_path):
+def test_an_id_that_a_copy_would_have_is_reported(tmp_path):
     write(tmp_path / "mine" / "dog" / "a.wav")
     write(tmp_path / "mine" / "dog" / "a~1.wav")
     with pytest.raises(RequestError, match="dog/a~1"):

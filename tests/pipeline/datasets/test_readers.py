@@ -30,7 +30,7 @@ def test_with_class_folders_the_folder_belongs_to_the_id():
     assert ids_by_path(paths) == ["dog/1.wav", "dog/1.ogg", "cat/1", "cat/new/2"]
 
 
-def test_a_clip_that_is_listed_twice_is_told():
+def test_a_clip_that_is_listed_twice_is_reported():
     with pytest.raises(RequestError, match="is listed twice"):
         ids_by_name(["a.wav", "a.wav"])
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_read_stays_in_the_table(tmp_path):
 
 
 @pytest.mark.parametrize("content", [[], ["a.wav"], ["dog/readme.txt"]])
-def test_a_folder_without_class_folders_is_told(tmp_path, content):
+def test_a_folder_without_class_folders_is_reported(tmp_path, content):
     for name in content:
         path = tmp_path / "mine" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,13 +117,13 @@ def test_a_layout_with_other_classes_has_no_categories_and_its_own_rate_when_ask
 
 
 @pytest.mark.parametrize("fold", ["", "x", "0", "1.5", "-1"])
-def test_a_fold_that_is_no_number_is_told(tmp_path, fold):
+def test_a_fold_that_is_no_number_is_reported(tmp_path, fold):
     folder = esc_layout(tmp_path / "mine", [f"a.wav,{fold},0,owl,7,A"])
     with pytest.raises(RequestError, match="has fold"):
         load(str(folder), tmp_path / "data")
 
 
-def test_two_tables_are_told_and_one_of_them_can_be_chosen(tmp_path):
+def test_two_tables_are_named_and_one_of_them_can_be_chosen(tmp_path):
     folder = esc_layout(tmp_path / "mine", ["a.wav,1,0,owl,7,A"])
     (folder / "meta" / "other.csv").write_text((folder / "meta" / "any name.csv").read_text())
     with pytest.raises(RequestError, match="AUDIO_DIR="):
@@ -185,7 +185,7 @@ def test_accents_composed_in_two_ways_name_one_file(tmp_path):
         ('filename,label\n"a.wav,dog\n', "cannot be read as a CSV"),
     ],
 )
-def test_a_csv_that_is_wrong_is_told(tmp_path, text, message):
+def test_a_csv_that_is_wrong_is_reported(tmp_path, text, message):
     write(tmp_path / "a.wav")
     with pytest.raises(RequestError, match=message):
         load(csv(tmp_path / "mine.csv", text), tmp_path / "data")

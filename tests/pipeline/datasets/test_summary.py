@@ -18,7 +18,7 @@ def test_the_summary_shows_imbalance_and_sources_in_several_folds(tmp_path):
     assert "in several folds: 1 source recordings (3)" in shown
 
 
-def test_the_command_summarises_and_tells_what_comes_next(tmp_path):
+def test_the_command_summarises_and_names_the_next_command(tmp_path):
     folder = class_folders(tmp_path / "my sounds")
     (folder / "dog" / "dog0-A.wav").unlink()
     command = [sys.executable, "-m", "pipeline", "data", f"DATASET={folder}", f"DATA={tmp_path / 'data'}"]
