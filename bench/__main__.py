@@ -31,6 +31,7 @@ BY_THEMSELVES = {
     "bench.paper": "what ESC-50, UrbanSound8K, FSD50K and AudioSet would cost, on paper",
     "bench.choosing DATASET=esc10": "what each ingredient of the default gives, without fold 1",
     "bench.structure": "modules, what importing a command loads, names that several modules define",
+    "bench.instructions": "every model's bf16 and fp32 steps under each instruction set of the processor",
     "bench.made_runs --runs made": "run folders made up, to look at a report of many",
 }
 

@@ -57,6 +57,13 @@ class Compute:
         """Plain values for run.json."""
         return asdict(self)
 
+    @property
+    def words(self) -> str:
+        """As in a sentence."""
+        layout = "channels last" if self.channels_last else "contiguous"
+        compiled = ", compiled" if self.compiled else ""
+        return f"{self.precision}, {layout}, {self.threads} threads on {self.device}{compiled}"
+
     def on(self, device: str) -> "Compute":
         """The same on another device of the kind."""
         return replace(self, device=device)
@@ -85,9 +92,16 @@ class Compute:
             return contextlib.nullcontext()
         return torch.autocast(torch.device(self.device).type, TYPES[self.precision])
 
-    def exact(self) -> AbstractContextManager[Any]:
-        """Plain fp32: a GPU's convolutions would round their inputs to ten bits."""
-        return torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False)
+    @contextlib.contextmanager
+    def exact(self) -> Iterator[None]:
+        """Plain fp32: a GPU would round the inputs of convolutions and products to ten bits (TF32)."""
+        matmul = torch.backends.cuda.matmul
+        before, matmul.allow_tf32 = matmul.allow_tf32, False
+        try:
+            with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
+                yield
+        finally:
+            matmul.allow_tf32 = before
 
     def scaler(self) -> torch.amp.GradScaler:
         """Keeps fp16's small gradients above zero; does nothing in the other formats."""
@@ -113,7 +127,8 @@ def choose(
 ) -> Compute:
     """What suits this network on batches of `shape` (B, C, H, W), measured where `steps` repay it.
 
-    PRECISION and THREADS that are given stand; with both nothing is measured.
+    PRECISION and THREADS that are given stand; with both nothing is measured. Whether the choice may be
+    trusted is for train.agreement to say.
     """
     expected, *others = candidates(options, device)
     if others and steps >= WORTH_MEASURING:
@@ -194,8 +209,12 @@ def set_malloc(parameter: int, value: int) -> None:
 
 
 @contextlib.contextmanager
-def poisoned_memory() -> Iterator[None]:
-    """What is allocated inside holds absurd numbers until it is written, where the C library is glibc."""
+def poisoned_memory(device: str = "cpu") -> Iterator[None]:
+    """What is allocated inside holds 3.4e38 until it is written (glibc), on a GPU mostly NaN."""
+    if device.startswith("cuda"):
+        used = torch.cuda.max_memory_reserved(device)
+        torch.cuda.empty_cache()
+        torch.full((used // 4,), torch.nan, device=device)  # later allocations are pieces of this block
     set_malloc(M_PERTURB, POISON)
     try:
         yield

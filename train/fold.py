@@ -1,5 +1,6 @@
 """One fold: its parts, its statistics, the loop, and what the finished weights say of the clips set aside."""
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import nn
 from commandline import RequestError
 from features_cache.splits import Split
 from train import loop, runs
+from train.agreement import Batch
 from train.augment import write_preview
 from train.checkpoint import State, load, put_weights, save
 from train.compute import Compute
@@ -72,6 +74,25 @@ def prepare(
     course = loop.Course(lesson, network, forward, options, arithmetic, plan.augmenter, world)
     kept = {"statistics": [one.state() for one in statistics]}
     return Prepared(fold, plan.path / f"fold{fold}", parts, lesson, course, kept)
+
+
+def sample_batches(plan: Plan, fold: int, device: str, world: World) -> list[Batch]:
+    """Training clips as the network gets them: the largest and the smallest batch of an epoch."""
+    options, parts = plan.options, plan.parts(fold)
+    statistics = plan.survey.statistics(plan.positions(parts.statistics), options.norm)
+    stack = Stack(plan.cache, plan.channels, statistics, plan.grid)
+    train = plan.positions(parts.train)
+    steps, classes = loop.epoch_steps(len(train), options), len(plan.classes)
+    clips = options.passes * len(train) / steps / world.size
+    generator = loop.seeded(torch.Generator(device), options.seed, fold)
+    found = []
+    for size in sorted({math.ceil(clips), max(1, math.floor(clips))}, reverse=True):
+        chosen = train[np.linspace(0, len(train) - 1, size).astype(int)]
+        x = stack(chosen).to(device).float()
+        y = nn.functional.one_hot(torch.from_numpy(plan.targets[chosen]).to(device), classes).float()
+        x, y = plan.augmenter(x, y, plan.axes, generator)
+        found.append((x, y.lerp(torch.full_like(y, 1 / classes), options.smoothing)))
+    return found
 
 
 def train(prepared: Prepared, plan: Plan, follower: Follower) -> None:

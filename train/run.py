@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from torch import nn
 from commandline import RequestError, make_command, tell, words
 from features_cache.storage import Lock
 from train import distributed, fold, loop, plan, runs, spread, summary, trackers
+from train.agreement import trusted
 from train.compute import Compute, candidates, choose, device_of, fitting_batch, is_shortage, step_seconds
 from train.follow import Follower, Forecast, shorter
 from train.options import RunOptions, with_optimiser_defaults
@@ -50,7 +51,7 @@ def run(options: RunOptions) -> int:
 
 def execute(options: RunOptions) -> RunFolder | None:
     """The run folder with the wanted folds finished; None in a process that is not the first of several."""
-    chosen = plan.make(options)
+    chosen = after_divergence(options, plan.make(options))
     folder = RunFolder(chosen.path)
     known = agree_with(folder, chosen)
     if chosen.unused:
@@ -85,6 +86,20 @@ def execute(options: RunOptions) -> RunFolder | None:
         if world.first:
             _update(RunFolder(chosen.path), options)
     return RunFolder(chosen.path) if world.first else None
+
+
+def after_divergence(options: RunOptions, chosen: Plan) -> Plan:
+    """PRECISION=fp32 continues the run that diverged in another number format, if there is one."""
+    if options.precision != "fp32" or (chosen.path / "run.json").is_file():
+        return chosen
+    formats: tuple[Literal["auto", "bf16", "fp16"], ...] = ("auto", "bf16", "fp16")
+    for precision in formats:
+        other = plan.make(dataclasses.replace(options, precision=precision))
+        if (other.path / "run.json").is_file():
+            known = RunFolder(other.path).config
+            if known.get("hash") == other.hash and (known.get("diverged") or known.get("changes")):
+                return other
+    return chosen
 
 
 def expected(options: RunOptions) -> float:
@@ -149,14 +164,17 @@ class Training:
         self.plan, self.options, self.world, self.waiting = chosen, options, world, waiting
         network = fold.draw_network(chosen, waiting[0])
         self.shape = (options.batch, len(chosen.channels), *trained_shape(chosen.augmenter, chosen.grid))
-        self.arithmetic = world.agree(self._recall(known, device) or self._choose(network, device))
+        proposed = world.agree(self._recall(known, device) or self._choose(network, device)).on(device)
+        self.arithmetic, checked = self._trusted(proposed, network)
         self.arithmetic.prepare()
         self.network = self.arithmetic.place(network)
         self.forward = self.arithmetic.compile(self.network)
         parameters = sum(weight.numel() for weight in network.parameters())
         if world.first and known is None:
-            config = chosen.config() | _circumstances(device) | self.arithmetic.state()
+            config = chosen.config() | _circumstances(device) | self.arithmetic.state() | checked
             runs.write_config(chosen.path, config | {"parameters": parameters})
+        elif world.first and known is not None:
+            self._note_change(known)
 
     def folds(self) -> None:
         forecast = self._forecast()
@@ -198,10 +216,33 @@ class Training:
         if known is None:
             return None
         choice = Compute.restore(known)
+        if known.get("diverged") and self.options.precision == "fp32":
+            choice = dataclasses.replace(choice, precision="fp32", compiled=False)
         if torch.device(choice.device).type != torch.device(device).type:
             tell(f"this run began on {choice.device} and goes on on {device}: with other bits than there")
             return None
         return choice.on(device)
+
+    def _trusted(self, proposed: Compute, network: nn.Module) -> tuple[Compute, dict[str, Any]]:
+        """The proposal where each process found it to agree with plain fp32, else what one fell back to."""
+        batches = functools.partial(
+            fold.sample_batches, self.plan, self.waiting[0], proposed.device, self.world
+        )
+        found = self.world.gather(trusted(proposed, network, batches))
+        fallen = [one for one in found if one[0].on(proposed.device) != proposed]
+        compute, checked = (fallen or found)[0]
+        return compute.on(proposed.device), checked
+
+    def _note_change(self, known: dict[str, Any]) -> None:
+        """Keep in run.json from which epoch on a run computes otherwise than it began."""
+        state = self.arithmetic.state()
+        changed = {name: value for name, value in state.items() if known.get(name) != value}
+        if not changed:
+            return
+        done = {number: len(RunFolder(self.plan.path).history(number)) for number in self.waiting}
+        note = {"from": {name: known.get(name) for name in changed}, "to": changed, "epochs_done": done}
+        config = {key: value for key, value in known.items() if key != "diverged"}
+        runs.write_config(self.plan.path, config | state | {"changes": [*known.get("changes", []), note]})
 
     def _choose(self, network: nn.Module, device: str) -> Compute:
         parts = self.plan.parts(self.waiting[0])
@@ -261,7 +302,15 @@ class Training:
         )
         rate = with_optimiser_defaults(self.options).lr
         kept = kept or "no epoch was finished"
-        return f"fold {number}: {diverged}; {kept}. Try a lower LR than {rate:g}, or CLIP=1"
+        advice = f"Try a lower LR than {rate:g}, or CLIP=1"
+        if self.arithmetic.precision != "fp32":
+            known = RunFolder(self.plan.path).config
+            runs.write_config(self.plan.path, known | {"diverged": {"fold": number, "epoch": diverged.epoch}})
+            advice = (
+                f"Repeat the command with PRECISION=fp32 instead of {self.arithmetic.precision}, it goes on "
+                f"from there; if that happens again, try a lower LR than {rate:g}, or CLIP=1"
+            )
+        return f"fold {number}: {diverged}; {kept}. {advice}"
 
     def _shortage(self) -> str:
         batch = fitting_batch(self.network, self.arithmetic, self.shape)

@@ -360,3 +360,31 @@ def test_ctrl_c_leaves_a_run_that_goes_on(options, monkeypatch):
     assert seen == [0, 1, 2, 2]
     files = [one.fold(1) / "predictions.csv" for one in (straight, continued)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_after_divergence_in_bf16_the_run_goes_on_in_fp32_from_the_last_good_epoch(
+    options, monkeypatch, capsys
+):
+    asked = change(options, folds=(1,), epochs=3, precision="bf16")
+    train_epoch = loop.train_epoch
+
+    def diverging(course, follower):
+        if course.arithmetic.precision == "bf16" and course.epoch == 1:
+            raise loop.Diverged(2, 1, float("nan"))
+        return train_epoch(course, follower)
+
+    monkeypatch.setattr(loop, "train_epoch", diverging)
+    assert run.run(asked) == 1
+    said = capsys.readouterr().err
+    assert "epoch 1 stay in fold1/last.pt. Repeat the command with PRECISION=fp32" in said
+    assert said.index("PRECISION=fp32") < said.index("lower LR")
+    (folder,) = runs.find(options.runs)
+    first = (folder.path / "fold1" / "history.csv").read_text()
+    for again in range(2):  # the second time there is nothing left to do
+        assert run.run(change(asked, precision="fp32")) == 0, again
+    assert [one.path for one in runs.find(options.runs)] == [folder.path]
+    folder = runs.RunFolder(folder.path)
+    assert (folder.path / "fold1" / "history.csv").read_text().startswith(first)
+    assert folder.config["precision"] == "fp32"
+    (changed,) = folder.config["changes"]
+    assert changed["from"]["precision"] == "bf16" and changed["epochs_done"] == {"1": 1}
