@@ -167,10 +167,10 @@ def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:
 
         lab.predict(run, ["dog.wav", "rain.flac"])
     """
-    from train.bundle import TrainedModel, of_run
+    from train.bundle import TrainedModel, bundle_of_run
     from train.predict import FilesRead, predict_files, prediction_table, tell_failures
 
-    read, model = FilesRead(), TrainedModel(of_run(trained))
+    read, model = FilesRead(), TrainedModel(bundle_of_run(trained))
     probabilities = predict_files(model, [Path(file) for file in files], read)
     tell_failures(read.failures, len(files))
     return prediction_table(model.classes, probabilities, {"file": [str(file) for file in read.files]})

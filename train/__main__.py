@@ -37,28 +37,28 @@ def predict(options: PredictOptions) -> int:
     """The classes of new audio, through the same features."""
     import train.predict
 
-    return train.predict.predict(options)
+    return train.predict.predict_audio(options)
 
 
 def explain(options: ExplainOptions) -> int:
     """What each channel is worth to a trained run."""
     import train.explain
 
-    return train.explain.explain(options)
+    return train.explain.explain_runs(options)
 
 
 def listen(options: ListenOptions) -> int:
     """The classes of live audio."""
     import train.listen
 
-    return train.listen.listen(options)
+    return train.listen.listen_live(options)
 
 
 def bundle(options: BundleOptions) -> int:
     """One file with all that predicting needs."""
     import train.bundle
 
-    return train.bundle.bundle(options)
+    return train.bundle.make_bundle(options)
 
 
 def list_(options: ListOptions) -> None:

@@ -48,8 +48,11 @@ class Bundle(NamedTuple):
     folds: dict[int, State]
 
 
-def of_run(run: runs.RunFolder, selection: str = "last") -> Bundle:
-    """What the finished folds of a run hold; RequestError where none is, or none was chosen by validation."""
+def bundle_of_run(run: runs.RunFolder, selection: str = "last") -> Bundle:
+    """What the finished folds of a run hold, by the weights of the `last` or the `best` epoch.
+
+    RequestError where no fold is finished, or none was chosen by validation.
+    """
     if not run.finished:
         raise RequestError(f"{run.name} has no finished fold yet: let it train on")
     folds = {}
@@ -63,7 +66,7 @@ def of_run(run: runs.RunFolder, selection: str = "last") -> Bundle:
     return Bundle(run.config, folds)
 
 
-def write(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
+def write_bundle(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
     """With float16 weights take half the space; norms and biases, perhaps large or tiny, stay float32."""
     folds = bundle.folds
     if dtype == "float16":
@@ -78,7 +81,7 @@ def _half(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.half() if tensor.dim() > 1 else tensor
 
 
-def read(file: Path) -> Bundle:
+def read_bundle(file: Path) -> Bundle:
     """RequestError for another kind of file, another format, or code in it."""
     try:
         held = read_safely(file)
@@ -108,7 +111,7 @@ class FoldModel:
 class TrainedModel:
     """The models of a run's folds: probabilities of stored features, by one fold's or averaged over all.
 
-        model = TrainedModel(of_run(run))
+        model = TrainedModel(bundle_of_run(run))
         model.probabilities(cache.batch(run.config["features"], clip_ids))  # (B, K)
 
     Always in plain fp32, whatever the training used, as predictions.csv was computed.
@@ -184,18 +187,21 @@ def open_model(options: TrainedOptions) -> TrainedModel:
     keep_freed_memory()
     file = Path(options.run)
     if file.is_file():
-        return TrainedModel(read(file), device)
-    return TrainedModel(of_run(runs.select_one(options.runs, options.run), options.selection), device)
+        return TrainedModel(read_bundle(file), device)
+    return TrainedModel(bundle_of_run(runs.select_one(options.runs, options.run), options.selection), device)
 
 
-def bundle(options: BundleOptions) -> int:
-    """Write the run's bundle and say how large it is."""
+def make_bundle(options: BundleOptions) -> int:
+    """Write the run's bundle, to `out` or <run>.bundle.pt, and say how large it is; the exit status.
+
+    make_bundle(BundleOptions(run="last", out=Path("model.pt")))
+    """
     run = runs.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
     if not file.parent.is_dir():
         raise RequestError(f"OUT={file}: there is no folder {file.parent}")
-    made = of_run(run, options.selection)
-    write(file, made, options.dtype)
+    made = bundle_of_run(run, options.selection)
+    write_bundle(file, made, options.dtype)
     folds = f"{len(made.folds)} of {len(run.folds)} folds"
     print(f"{file}: {folds}, {size(file.stat().st_size)}; make predict RUN={file} AUDIO=… uses it")
     return 0

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from commandline import RequestError, progress, text_table
 from features_cache import Cache, Channel, cache_folder
 from features_cache.names import parse_set
-from train import bundle, runs
-from train.bundle import AGREES, BATCH, TrainedModel
+from train import runs
+from train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
 from train.compute import device_of
 from train.options import ExplainOptions
 
@@ -40,14 +40,14 @@ WHOLE = ("", "")  # the channel and method of what nothing was changed in
 Correct = NDArray[np.float64]  # (N,) share of repeats that were correct
 
 
-def explain(options: ExplainOptions) -> int:
+def explain_runs(options: ExplainOptions) -> int:
     """Write attribution.csv of every finished fold of the runs named; print what each channel is worth.
 
-    explain(ExplainOptions(run="last", repeats=10))
+    explain_runs(ExplainOptions(run="last", repeats=10))
     """
     for run in runs.select(options.runs, options.run):
         cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
-        model = TrainedModel(bundle.of_run(run), device_of(options.device))
+        model = TrainedModel(bundle_of_run(run), device_of(options.device))
         outcomes = [
             _explain_fold(run, fold, model, cache, options)
             for fold in progress(run.finished, label=run.name, unit="folds")

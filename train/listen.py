@@ -70,8 +70,11 @@ class LiveAudio:
             return y, self.received, self.ended
 
 
-def listen(options: ListenOptions) -> int:
-    """Predict until standard input ends; 1 where nothing came."""
+def listen_live(options: ListenOptions) -> int:
+    """Predict until standard input ends; 1 where nothing came.
+
+    listen_live(ListenOptions(run="last", hop=0.25))
+    """
     if options.hop <= 0:
         raise RequestError(f"HOP={options.hop:g}: expected seconds from one prediction to the next")
     if sys.stdin.isatty():

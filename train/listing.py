@@ -25,7 +25,7 @@ class Description:
     """(name, shape without the batch), in the order in which they run"""
 
 
-def describe(network: nn.Module, shape: tuple[int, ...]) -> Description:
+def describe_network(network: nn.Module, shape: tuple[int, ...]) -> Description:
     """Run one clip of `shape` (without the batch) through the network and count.
 
     Multiply-adds are those of convolutions and linear layers, as papers count them.
@@ -109,7 +109,7 @@ def _describe(name: str, options: ListOptions) -> tuple[Description, tuple[int, 
         channels = options.channels if kind == "image" else 1
         shape = (channels, rows, frames)
         network = build(name, channels, options.classes, (rows, frames))
-    return describe(network, shape), shape
+    return describe_network(network, shape), shape
 
 
 def _grid(text: str) -> tuple[int, int]:

@@ -245,7 +245,10 @@ class TrainedOptions(RunsOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions(TrainedOptions, ReportsOptions):
-    """Classes of new audio, or of the dataset's own test clips."""
+    """Classes of new audio, or of the dataset's own test clips.
+
+    make predict RUN=last AUDIO=recording.wav
+    """
 
     audio: Path | None = None
     """an audio file, or a folder of them, searched to its depths"""
@@ -266,7 +269,10 @@ class PredictOptions(TrainedOptions, ReportsOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ListenOptions(TrainedOptions):
-    """Classes of live audio: raw PCM, mono, little-endian, on standard input."""
+    """Classes of live audio: raw PCM, mono, little-endian, on standard input.
+
+    arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen last HOP=0.25
+    """
 
     rate: int = 0
     """samples a second of what comes in; the model's own rate by default"""
@@ -282,7 +288,10 @@ class ListenOptions(TrainedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainOptions(RunsOptions):
-    """What each channel is worth to a trained run: its test clips with that channel of other clips."""
+    """What each channel is worth to a trained run: its test clips with that channel of other clips.
+
+    python -m train explain last REPEATS=10
+    """
 
     run: Annotated[str, Positional] = "last"
     """a run's name, path or unique prefix, or last; several explain each"""
@@ -298,7 +307,10 @@ class ExplainOptions(RunsOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class BundleOptions(RunsOptions):
-    """One file with all that predicting needs."""
+    """One file with all that predicting needs.
+
+    python -m train bundle last OUT=model.pt DTYPE=float16
+    """
 
     run: Annotated[str, Positional] = "last"
     """a run's name, path or unique prefix, or last"""
@@ -312,7 +324,10 @@ class BundleOptions(RunsOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ListOptions:
-    """Models, augmentations and recipes; one model's stages."""
+    """Models, augmentations and recipes; one model's stages.
+
+    python -m train list resnet18 GRID=128x431
+    """
 
     name: Annotated[str, Positional] = ""
     """a model whose stages are shown, with its options: aclnet@width=0.5"""

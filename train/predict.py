@@ -231,14 +231,17 @@ def write_timelines(options: PredictOptions, model: TrainedModel, files: Sequenc
                 unit="windows",
             )
             rows = timeline.predict_windows(windows, extractor.batches, model.probabilities)
-            timeline.write(rows, model.classes, target, title=file.name)
+            timeline.write_timeline(rows, model.classes, target, title=file.name)
         except audio.AudioError as error:
             failures[file] = str(error)
     return tell_failures(failures, len(files))
 
 
-def predict(options: PredictOptions) -> int:
-    """Print what was asked for; 1 where a file could not be read."""
+def predict_audio(options: PredictOptions) -> int:
+    """Print the classes of audio files, or write their timelines; 1 where a file could not be read.
+
+    predict_audio(PredictOptions(run="last", audio=Path("dog.wav")))
+    """
     if options.test_clips == (options.audio is not None):
         raise RequestError("give AUDIO=a file or a folder, or TEST_CLIPS=1 for the dataset's own clips")
     model = open_model(options)

@@ -82,7 +82,7 @@ def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
     return [folder / place for place in paths]
 
 
-def write(rows: Iterable[Row], classes: list[str], target: Path, title: str) -> None:
+def write_timeline(rows: Iterable[Row], classes: list[str], target: Path, title: str) -> None:
     """<target>.csv, <target>.txt with Audacity's labels, <target>.png; and its segments, in lines."""
     with Path(f"{target}.csv").open("w", newline="", encoding="utf-8") as table:
         kept = list(_writing(table, classes, rows))

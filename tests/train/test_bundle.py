@@ -10,12 +10,12 @@ from commandline import RequestError
 from tests.train.test_predict import answered, ask, write
 from train import bundle
 from train.options import BundleOptions, PredictOptions
-from train.predict import predict
+from train.predict import predict_audio
 
 
 @pytest.fixture
 def file(sounding, tmp_path) -> Path:
-    assert bundle.bundle(BundleOptions(run=str(sounding.path), out=tmp_path / "model.pt")) == 0
+    assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=tmp_path / "model.pt")) == 0
     return tmp_path / "model.pt"
 
 
@@ -24,15 +24,15 @@ def test_answers_as_the_run_without_its_folder(sounding, file, tmp_path, capsys)
     capsys.readouterr()
     ask(sounding, audio=sound, json=True)
     by_run = answered(capsys.readouterr().out)
-    predict(PredictOptions(run=str(file), runs=Path("nowhere"), audio=sound, json=True, threads="1"))
+    predict_audio(PredictOptions(run=str(file), runs=Path("nowhere"), audio=sound, json=True, threads="1"))
     assert answered(capsys.readouterr().out) == by_run
 
 
 def test_float16_halves_it_and_hardly_changes_what_it_predicts(sounding, file, tmp_path):
     half = tmp_path / "half.pt"
-    assert bundle.bundle(BundleOptions(run=str(sounding.path), out=half, dtype="float16")) == 0
+    assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=half, dtype="float16")) == 0
     assert half.stat().st_size < 0.6 * file.stat().st_size
-    one, other = (bundle.TrainedModel(bundle.read(held)) for held in (file, half))
+    one, other = (bundle.TrainedModel(bundle.read_bundle(held)) for held in (file, half))
     random = np.random.default_rng(0)
     values = [random.normal(size=(3, rows, 32)).astype(np.float32) for rows in (128, 19, 12)]
     assert np.allclose(one.probabilities(values), other.probabilities(values), atol=5e-3)
@@ -40,18 +40,18 @@ def test_float16_halves_it_and_hardly_changes_what_it_predicts(sounding, file, t
 
 def test_the_format_may_be_text(file, tmp_path):
     torch.save({**torch.load(file, weights_only=True), "format": "2"}, tmp_path / "text.pt")
-    assert bundle.read(tmp_path / "text.pt").config == bundle.read(file).config
+    assert bundle.read_bundle(tmp_path / "text.pt").config == bundle.read_bundle(file).config
 
 
 def test_holds_every_finished_fold(sounding, file):
-    config, folds = bundle.read(file)
+    config, folds = bundle.read_bundle(file)
     assert sorted(folds) == sounding.finished
     assert config == sounding.config
 
 
 def test_test_clips_need_the_run(file):
     with pytest.raises(RequestError, match="give a run, a bundle has none"):
-        predict(PredictOptions(run=str(file), test_clips=True))
+        predict_audio(PredictOptions(run=str(file), test_clips=True))
 
 
 class Harmful:
@@ -77,18 +77,18 @@ def test_what_cannot_be_trusted_is_refused(file, tmp_path, monkeypatch, change, 
     held = torch.load(file, weights_only=True)
     torch.save({**held, **change}, "changed.pt")
     with pytest.raises(RequestError, match=message):
-        bundle.read(Path("changed.pt"))
+        bundle.read_bundle(Path("changed.pt"))
     assert not Path("harm-was-done").exists()
 
 
 def test_another_file_is_no_bundle(sounding, tmp_path):
     with pytest.raises(RequestError, match="is no bundle"):
-        bundle.read(sounding.path / "fold1" / "last.pt")
+        bundle.read_bundle(sounding.path / "fold1" / "last.pt")
     (tmp_path / "x.pt").write_bytes(b"anything")
     with pytest.raises(RequestError, match="is no bundle that can be read"):
-        bundle.read(tmp_path / "x.pt")
+        bundle.read_bundle(tmp_path / "x.pt")
 
 
 def test_a_folder_that_is_not_there_is_told(sounding, tmp_path):
     with pytest.raises(RequestError, match="there is no folder"):
-        bundle.bundle(BundleOptions(run=str(sounding.path), out=tmp_path / "no" / "model.pt"))
+        bundle.make_bundle(BundleOptions(run=str(sounding.path), out=tmp_path / "no" / "model.pt"))

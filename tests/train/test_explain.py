@@ -12,7 +12,7 @@ from features_cache import Cache, cache_folder
 from tests.train.little import CLASSES
 from tests.train.sounds import train_run
 from train import bundle, run
-from train.explain import explain
+from train.explain import explain_runs
 from train.models.registry import all_models
 from train.options import ExplainOptions
 
@@ -21,7 +21,7 @@ CHANNELS = ["mel", "mfcc:1-19", "chroma"]
 
 def run_explain(run, **given):
     data = run.path.parents[2] / "data"
-    return explain(ExplainOptions(run=str(run.path), data=data, device="cpu", repeats=2, **given))
+    return explain_runs(ExplainOptions(run=str(run.path), data=data, device="cpu", repeats=2, **given))
 
 
 @pytest.mark.parametrize("model", ["cnn4", "linear"])
@@ -44,7 +44,7 @@ def test_repeats_are_those_of_permuting_by_hand(sounding):
     fold = sounding.finished[0]
     rows = sounding.predictions(fold)
     cache = Cache(cache_folder("", sounding.path.parents[2] / "data", sounding.dataset))
-    model = bundle.TrainedModel(bundle.of_run(sounding))
+    model = bundle.TrainedModel(bundle.bundle_of_run(sounding))
     random, predicted = np.random.default_rng([3, fold]), []
     for _ in range(2):
         values = cache.batch(CHANNELS, rows["clip_id"].tolist())
@@ -74,7 +74,7 @@ def test_another_cache_is_refused(sounding, tmp_path):
     shutil.copytree(sounding.path.parents[2] / "data", data)
     shutil.rmtree(data / "little")
     with pytest.raises(RequestError, match="no feature cache"):
-        explain(ExplainOptions(run=str(sounding.path), data=data, device="cpu"))
+        explain_runs(ExplainOptions(run=str(sounding.path), data=data, device="cpu"))
 
 
 FAST = ("cnn4", "cnn8", "linear", "texture", "cnn4+texture")
@@ -96,7 +96,9 @@ def test_a_channel_of_noise_is_worth_nothing(model, norm, options, cache_folder)
     more = {"features": "mel+blank", "folds": (1,), "grid": grid, "epochs": epochs, "lr": 0.003}
     chosen = dataclasses.replace(options, model=model, norm=norm, **more)
     trained = run.execute(chosen)
-    assert explain(ExplainOptions(run=str(trained.path), data=cache_folder.parents[1], device="cpu")) == 0
+    assert (
+        explain_runs(ExplainOptions(run=str(trained.path), data=cache_folder.parents[1], device="cpu")) == 0
+    )
     rows = trained.predictions(1)
     whole = (rows[list(CLASSES)].idxmax(axis=1) == rows["target"]).mean()
     written = pd.read_csv(trained.fold(1) / "attribution.csv")

@@ -13,7 +13,7 @@ import pytest
 
 from commandline import RequestError
 from tests.train.sounds import RATE, sound
-from train.listen import PCM, listen, pcm_blocks
+from train.listen import PCM, listen_live, pcm_blocks
 from train.options import ListenOptions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,9 @@ def test_another_rate_and_format_and_lines_for_people(sounding, monkeypatch, cap
     y = sound("tone", 72, seconds=2, rate=8000).astype("<f4")
     piped = SimpleNamespace(buffer=io.BytesIO(y.tobytes()), isatty=lambda: False)
     monkeypatch.setattr("sys.stdin", piped)
-    assert listen(ListenOptions(run=str(sounding.path), rate=8000, format="f32", top=1, threads="1")) == 0
+    assert (
+        listen_live(ListenOptions(run=str(sounding.path), rate=8000, format="f32", top=1, threads="1")) == 0
+    )
     last = capsys.readouterr().out.splitlines()[-1].split()
     assert last[:3] == ["2.0", "s", "tone"]
 
@@ -58,7 +60,7 @@ def test_another_rate_and_format_and_lines_for_people(sounding, monkeypatch, cap
 def test_a_pipe_without_audio_is_told(sounding, monkeypatch, capsys):
     piped = SimpleNamespace(buffer=io.BytesIO(), isatty=lambda: False)
     monkeypatch.setattr("sys.stdin", piped)
-    assert listen(ListenOptions(run=str(sounding.path), threads="1")) == 1
+    assert listen_live(ListenOptions(run=str(sounding.path), threads="1")) == 1
     out, err = capsys.readouterr()
     assert not out and "ended before there was any audio" in err
 
@@ -66,9 +68,9 @@ def test_a_pipe_without_audio_is_told(sounding, monkeypatch, capsys):
 def test_nothing_to_read_is_told(monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     with pytest.raises(RequestError, match="pipe a microphone in"):
-        listen(ListenOptions())
+        listen_live(ListenOptions())
     with pytest.raises(RequestError, match="HOP=0"):
-        listen(ListenOptions(hop=0))
+        listen_live(ListenOptions(hop=0))
 
 
 @pytest.mark.parametrize("form", PCM)

@@ -7,7 +7,7 @@ from torch import nn
 from commandline import RequestError
 from train import recipes
 from train.augment import AUGMENTS
-from train.listing import describe, overview
+from train.listing import describe_network, overview
 from train.models.registry import all_models, build
 from train.options import ListOptions
 
@@ -42,7 +42,7 @@ def test_a_wrong_request_is_told(options, message):
 
 def test_counts_a_layer_as_one_would_by_hand():
     network = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2, bias=False), nn.Flatten(), nn.Linear(8 * 4 * 4, 10))
-    counted = describe(network, (3, 11, 11))
+    counted = describe_network(network, (3, 11, 11))
     assert counted.parameters == 3 * 8 * 25 + 128 * 10 + 10
     assert counted.multiply_adds == 4 * 4 * 8 * 3 * 25 + 128 * 10
 
@@ -52,7 +52,7 @@ def test_counts_a_layer_as_one_would_by_hand():
     [("resnet18", 11.69, 1.81), ("resnet50", 25.56, 4.09), ("densenet121", 7.98, 2.83)],
 )
 def test_counts_are_those_published_for_imagenet(name, millions, giga):
-    counted = describe(build(name, 3, 1000, (224, 224)), (3, 224, 224))
+    counted = describe_network(build(name, 3, 1000, (224, 224)), (3, 224, 224))
     assert counted.parameters / 1e6 == pytest.approx(millions, abs=0.01)
     assert counted.multiply_adds / 1e9 == pytest.approx(giga, abs=0.02)
 
@@ -62,7 +62,7 @@ def test_stages_end_with_the_classes_and_leave_no_trace(name):
     shape = {"image": (3, 64, 108), "wave": (1, 1, 20000), "linear": (20,)}[all_models()[name].kind]
     network = build(name, shape[0], 7, shape[-2:] if len(shape) > 1 else (20, 1))
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    stages = describe(network, shape).stages
+    stages = describe_network(network, shape).stages
     assert stages[-1][1][0] == 7
     assert network.training
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())

@@ -13,13 +13,13 @@ import soundfile
 from commandline import RequestError
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 from train.options import PredictOptions
-from train.predict import predict
+from train.predict import predict_audio
 from train.runs import RunFolder
 
 
 def ask(run: RunFolder, **given: object) -> int:
     given = {"data": run.path.parents[2] / "data", **given}
-    return predict(PredictOptions(run=str(run.path), threads="1", **given))  # type: ignore[arg-type]
+    return predict_audio(PredictOptions(run=str(run.path), threads="1", **given))  # type: ignore[arg-type]
 
 
 def write(file: Path, label: str, **how: object) -> Path:
@@ -146,14 +146,14 @@ def test_a_wrong_request_is_told(sounding, tmp_path, monkeypatch, given, message
 def test_a_run_without_a_finished_fold_is_refused(sounding, tmp_path):
     (tmp_path / "run.json").write_text((sounding.path / "run.json").read_text())
     with pytest.raises(RequestError, match="no finished fold yet"):
-        predict(PredictOptions(run=str(tmp_path), audio=tmp_path))
+        predict_audio(PredictOptions(run=str(tmp_path), audio=tmp_path))
 
 
 def test_a_run_half_trained_answers_with_what_it_has(sounding, tmp_path, capsys):
     shutil.copytree(sounding.path, tmp_path / "half")
     (tmp_path / "half" / "fold2" / "predictions.csv").unlink()
     options = PredictOptions(run=str(tmp_path / "half"), audio=write(tmp_path / "x.wav", "hiss"), threads="1")
-    assert predict(options) == 0
+    assert predict_audio(options) == 0
     out, err = capsys.readouterr()
     assert out.startswith("hiss")
     assert "1 of 2 folds are trained" in err
