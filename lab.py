@@ -34,7 +34,7 @@ from pipeline import alter as alterations
 from pipeline import audio, datasets
 from pipeline.clip import Clip
 from pipeline.extract import run as run_extraction
-from pipeline.features import resolve
+from pipeline.features import resolve_feature
 from pipeline.options import FeaturesCommand
 from train import runs
 from train.runs import RunFolder
@@ -64,7 +64,7 @@ def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None
     """
     if seconds is None:
         return Clip(audio.decode(path, sample_rate), sample_rate)
-    return Clip(audio.load(path, sample_rate, round(seconds * sample_rate)), sample_rate)
+    return Clip(audio.load_clip(path, sample_rate, round(seconds * sample_rate)), sample_rate)
 
 
 def tone(hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5) -> Clip:
@@ -82,7 +82,7 @@ def alter(clip: Clip, how: str) -> Clip:
 
         lab.alter(clip, "stretch(rate=1.2)")
     """
-    return Clip(alterations.apply(clip.y, clip.sample_rate, how), clip.sample_rate)
+    return Clip(alterations.apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)
 
 
 def play(clip: Clip) -> Any:
@@ -101,7 +101,7 @@ def feature(clip: Clip, name: str) -> FeatureMap:
         lab.feature(clip, "mfcc:1-19").values.shape          # (19, 431)
     """
     channel = parse_channel(name)
-    variant = resolve(channel)
+    variant = resolve_feature(channel)
     values, rows = variant.compute(clip), variant.row_axis(clip.sample_rate)
     if channel.rows:
         chosen = slice(channel.rows[0], channel.rows[1] + 1)

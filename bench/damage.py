@@ -20,7 +20,7 @@ from commandline import RequestError, main, progress
 from features_cache import Cache, UnreadableClips
 from features_cache.index import read_index
 from features_cache.layout import read_header
-from features_cache.verify import verify
+from features_cache.verify import verify_cache
 from pipeline.extract import extract
 from pipeline.options import FeaturesCommand
 from pipeline.request import request
@@ -98,7 +98,7 @@ class Patient:
 
 def look(folder: Path, expected: dict[str, Any]) -> int:
     """What verify and the reader make of a cache that should say `expected`."""
-    verdicts = verify(folder)
+    verdicts = verify_cache(folder)
     found = any(not verdict.intact or verdict.missing for verdict in verdicts)
     found |= len(verdicts) != 1 + len(FEATURES)
     if _misread(folder, expected):

@@ -34,7 +34,7 @@ from commandline import Command, DatasetOptions, main, progress
 from features_cache.names import Channel
 from pipeline import audio, reference
 from pipeline.datasets.load import load
-from pipeline.features import FEATURES, Clip, resolve
+from pipeline.features import FEATURES, Clip, resolve_feature
 from pipeline.pool import keep_freed_memory
 
 TRIPLE = ("mel", "mfcc", "chroma")
@@ -67,14 +67,14 @@ class FeaturesBenchOptions(DatasetOptions):
 
 @cache
 def _sound(path: str) -> np.ndarray:
-    return audio.load(path, RATE, SAMPLES)
+    return audio.load_clip(path, RATE, SAMPLES)
 
 
 def ours(path: str, names: tuple[str, ...]) -> dict[str, float]:
     """Seconds of each feature in one clip that shares its intermediates."""
     clip, taken = Clip(_sound(path), RATE), {}
     for name in names:
-        taken[name] = _timed(resolve(Channel(name)).compute, clip)
+        taken[name] = _timed(resolve_feature(Channel(name)).compute, clip)
     return taken
 
 
@@ -135,7 +135,7 @@ def all_features(paths: list[str]) -> None:
     for path in paths:
         clip = Clip(_sound(path), RATE)
         for name in FEATURES:
-            resolve(Channel(name)).compute(clip)
+            resolve_feature(Channel(name)).compute(clip)
 
 
 def pure_fft(paths: list[str]) -> None:

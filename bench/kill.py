@@ -38,7 +38,7 @@ from features_cache.writer import to_stored
 from pipeline import audio, pool
 from pipeline.clip import Clip
 from pipeline.extract import extract
-from pipeline.features import resolve
+from pipeline.features import resolve_feature
 from pipeline.options import FeaturesCommand
 from pipeline.request import request
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
@@ -177,8 +177,8 @@ class Soak:
 
     def _reference(self, feature: str, content: str, dtype: str) -> bytes:
         """What an undisturbed run stores for one clip."""
-        y = audio.load(self.sounds.audio(content), SAMPLE_RATE, SAMPLE_RATE)
-        values = resolve(features_cache.names.parse_channel(feature)).compute(Clip(y, SAMPLE_RATE))
+        y = audio.load_clip(self.sounds.audio(content), SAMPLE_RATE, SAMPLE_RATE)
+        values = resolve_feature(features_cache.names.parse_channel(feature)).compute(Clip(y, SAMPLE_RATE))
         return to_stored(values, values.shape, np.dtype(dtype)).tobytes()
 
     def _look_at_labels(self, where: str) -> None:

@@ -18,8 +18,8 @@ from bench.stub import made_command, made_dataset, made_request
 from commandline import duration, main, size
 from features_cache import Cache
 from pipeline import extract
-from pipeline.job import Job, Outcome
-from pipeline.plan import batch_lengths, batches, cost, find_remaining
+from pipeline.job import ExtractionResult, Job
+from pipeline.plan import batch_lengths, cost, find_remaining, make_batches
 from pipeline.pool import open_backend
 
 MOST_MEMORY = 500e6  # bytes of the parent
@@ -78,13 +78,13 @@ def overhead(data: Path, options: MillionOptions) -> float:
         expected = cost(asked, found, backend)  # also warms every process up
         begun = time.perf_counter()
         lengths = batch_lengths(len(found.clips), expected)
-        told = list(backend(job, batches(asked, found.todo, found.clips, lengths)))
+        told = list(backend(job, make_batches(asked, found.todo, found.clips, lengths)))
         available = (time.perf_counter() - begun) * options.jobs
     used = sum(one.seconds.sum() + one.seconds_around for one in told)
     return 1 - float(used) / available
 
 
-def fill(data: Path, clips: int, features: str, jobs: int) -> Outcome:
+def fill(data: Path, clips: int, features: str, jobs: int) -> ExtractionResult:
     """All clips of a made table."""
     command = made_command(data, features, jobs)
     return extract.extract(made_request(made_dataset(data / "audio", clips), command), command)

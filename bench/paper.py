@@ -15,7 +15,7 @@ import soundfile
 from commandline import duration, main, size, text_table
 from features_cache.names import LARGE
 from pipeline.datasets import Dataset
-from pipeline.job import Batch, Job, version
+from pipeline.job import ClipBatch, Job, version
 from pipeline.pool import keep_freed_memory
 from pipeline.request import Wanted, wanted
 
@@ -85,9 +85,9 @@ def milliseconds(folder: Path, asked: Wanted, seconds: float, rounds: int) -> np
     return 1000 * np.median(told[1:], axis=0)  # the first compiles
 
 
-def _one(path: Path, features: int) -> Batch:
+def _one(path: Path, features: int) -> ClipBatch:
     table = np.ones((1, features), bool)
-    return Batch(np.arange(1), [str(path)], [""], [version(path)], table, table.astype(np.uint64))
+    return ClipBatch(np.arange(1), [str(path)], [""], [version(path)], table, table.astype(np.uint64))
 
 
 def clip_bytes(asked: Wanted, seconds: float) -> np.ndarray:

@@ -22,7 +22,7 @@ from commandline import main, text_table
 from pipeline import extract
 from pipeline.job import Job
 from pipeline.options import FeaturesCommand
-from pipeline.plan import batch_lengths, batches, cost, find_remaining
+from pipeline.plan import batch_lengths, cost, find_remaining, make_batches
 from pipeline.pool import Backend, open_backend
 from pipeline.request import Request, request
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
@@ -107,7 +107,7 @@ def speed(asked: Request, backend: Backend, seconds: float) -> float:
     clips = int(seconds * backend.processes / expected.seconds_a_clip)
     rows = np.resize(found.clips, max(clips, 100))
     begun = time.perf_counter()
-    for _ in backend(job, batches(asked, found.todo, rows, batch_lengths(len(rows), expected))):
+    for _ in backend(job, make_batches(asked, found.todo, rows, batch_lengths(len(rows), expected))):
         pass
     return len(rows) / (time.perf_counter() - begun)
 

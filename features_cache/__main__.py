@@ -37,22 +37,24 @@ class FileOptions(DatasetOptions):
 
 def info(options: DatasetOptions) -> None:
     """What a cache holds: features, clips done, megabytes, rounding, parameters, versions."""
-    from features_cache.info import describe
+    from features_cache.info import describe_cache
 
-    print(describe(_cache(options)))
+    print(describe_cache(_cache(options)))
 
 
 def verify(options: ShareOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
     from features_cache.share import verify_export
-    from features_cache.verify import verify as verdicts
+    from features_cache.verify import verify_cache
 
     if options.file:
         wrong = verify_export(options.file)
         print("\n".join(wrong) or f"{options.file}: intact")
         return 1 if wrong else 0
     cache = _cache(options)
-    found = verdicts(cache.folder, None if options.features == "all" else _chosen(cache, options.features))
+    found = verify_cache(
+        cache.folder, None if options.features == "all" else _chosen(cache, options.features)
+    )
     for verdict in found:
         print(verdict)
     return 0 if all(verdict.intact for verdict in found) else 1
@@ -60,12 +62,12 @@ def verify(options: ShareOptions) -> int:
 
 def export(options: ShareOptions) -> int:
     """Write chosen features to one compressed file."""
-    from features_cache.share import export as write
+    from features_cache.share import export_features
 
     cache = _cache(options)
     target = options.file or Path(f"{cache.settings['dataset']}-features.h5")
     names = _chosen(cache, options.features)
-    left_out = write(cache.folder, names, target)
+    left_out = export_features(cache.folder, names, target)
     print(f"{target}: {len(names)} features, {size(target.stat().st_size)}")
     if left_out:
         print(f"{left_out} damaged feature maps are not in it; make features computes them again")
@@ -74,10 +76,10 @@ def export(options: ShareOptions) -> int:
 
 def import_(options: FileOptions) -> None:
     """Put the features of an exported file into a cache."""
-    from features_cache.share import import_ as read
+    from features_cache.share import import_features
 
     folder = cache_folder(options.dataset, options.data, options.name)
-    print(f"{folder}: {', '.join(read(options.file, folder))}")
+    print(f"{folder}: {', '.join(import_features(options.file, folder))}")
 
 
 def _cache(options: DatasetOptions) -> Cache:

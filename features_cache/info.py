@@ -11,7 +11,7 @@ HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "roun
 SAMPLED_CLIPS = 16  # whose values give the rounding
 
 
-def describe(cache: Cache) -> str:
+def describe_cache(cache: Cache) -> str:
     """Several lines; a file that cannot be read is named in its own."""
     settings, clips = cache.settings, cache.clips
     source = "without audio" if settings["source"] == EXTERNAL else f"of {settings['source']}"

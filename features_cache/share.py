@@ -25,7 +25,7 @@ from features_cache.writer import install
 CHUNK_BYTES = 1 << 20  # a chunk holds whole clips, about this much: small enough for a laptop's cache
 
 
-def export(folder: Path, features: Sequence[str], target: Path) -> int:
+def export_features(folder: Path, features: Sequence[str], target: Path) -> int:
     """Write these features to `target`; the number of clips whose damage kept them out."""
     clips, settings = read_index(folder)
     try:
@@ -37,7 +37,7 @@ def export(folder: Path, features: Sequence[str], target: Path) -> int:
         raise RequestError(f"{target} cannot be written: {error}") from error
 
 
-def import_(source: Path, folder: Path) -> list[str]:
+def import_features(source: Path, folder: Path) -> list[str]:
     """Put the features of an exported file into a cache, made where it is not there; their names.
 
     RequestError where the cache is one of another source, or has one of the features already.

@@ -48,7 +48,7 @@ class Verdict:
         return "\n".join(lines)
 
 
-def verify(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
+def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
     """A verdict on the index, then one a feature file (all by default)."""
     try:
         clips, settings = read_index(folder)

@@ -101,7 +101,7 @@ def parse_alterations(names: str) -> list[str]:
     return sorted({name for name in given if ALTERATIONS[name]})  # an unknown one raises
 
 
-def draw(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
+def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
     """The text of a clip's copy `number` (from 1).
 
     A clip's copies take the chosen alterations in an order of its own: none comes twice before all came once.
@@ -113,7 +113,7 @@ def draw(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
     return f"{name}({parameters})"
 
 
-def apply(y: Samples, sample_rate: int, text: str) -> Samples:
+def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
     """The altered clip, as long as `y`, (samples,) float32."""
     match = TEXT.fullmatch(text)
     if match is None or match[1] not in ALTERATIONS:
@@ -136,7 +136,7 @@ def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.D
         table.assign(
             clip_id=table["clip_id"] + f"~{number}",
             copy_of=table["clip_id"],
-            alteration=[draw(clip, number, chosen, seed) for clip in table["clip_id"]],
+            alteration=[draw_alteration(clip, number, chosen, seed) for clip in table["clip_id"]],
         )
         for number in range(1, copies + 1)
     ]

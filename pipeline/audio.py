@@ -48,7 +48,7 @@ class Info(NamedTuple):
     channels: int
 
 
-def load(path: str | Path, sample_rate: int, samples: int) -> Samples:
+def load_clip(path: str | Path, sample_rate: int, samples: int) -> Samples:
     """The first `samples` samples of a file at `sample_rate`, mono, (samples,) float32; zeros behind its end.
 
     Raises AudioError for a file that is missing, empty, truncated, not audio, or holds NaN or infinity.
@@ -75,7 +75,7 @@ def decode(path: str | Path, sample_rate: int | None = None, seconds: float | No
 
 
 def blocks(path: str | Path) -> Iterator[Samples]:
-    """A whole file as mono blocks at its own rate, in constant memory; AudioError where `load` has it."""
+    """A whole file as mono blocks at its own rate, in constant memory; AudioError as in `load_clip`."""
     with _opened(path) as file:
         left = file.frames
         for block in _mono_blocks(file, file.frames):
@@ -94,7 +94,7 @@ def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
     return np.pad(resampled, (0, max(0, wanted - len(resampled))))[:wanted].astype(np.float32, copy=False)
 
 
-def info(path: str | Path) -> Info:
+def file_info(path: str | Path) -> Info:
     """Rate, length and channels without decoding; AudioError for what cannot be opened or is truncated."""
     with _opened(path) as file:
         return Info(file.samplerate, file.frames, file.channels)

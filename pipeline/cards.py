@@ -22,7 +22,7 @@ from commandline import Command, DatasetOptions, main, progress
 from features_cache.names import Channel
 from pipeline import audio
 from pipeline.datasets import load
-from pipeline.features import FEATURES, Clip, Feature, resolve
+from pipeline.features import FEATURES, Clip, Feature, resolve_feature
 
 MEASURED = Path(__file__).with_name("class_pairs.csv")
 DOCUMENT = Path(__file__).parent.parent / "docs" / "features.md"
@@ -56,7 +56,7 @@ def best_and_worst(name: str) -> str:
 
 def described(name: str) -> dict[str, str]:
     """Everything on the card of the feature `name`, by heading, in the order in which it is shown."""
-    variant = resolve(Channel(name))
+    variant = resolve_feature(Channel(name))
     rows, frames = variant.shape(*TYPICAL)
     axis = variant.row_axis(TYPICAL[0])
     card = Card.of(variant.feature)
@@ -93,7 +93,7 @@ def text_of_document() -> str:
     """docs/features.md: a table of all features, then their cards."""
     rows = []
     for name in FEATURES:
-        variant = resolve(Channel(name))
+        variant = resolve_feature(Channel(name))
         shape = variant.shape(*TYPICAL)
         summary = Card.of(variant.feature).summary
         rows.append(f"| [`{name}`](#{name}) | {shape[0]} | {shape[1]} | {variant.units} | {summary} |")
@@ -140,10 +140,10 @@ def measure(options: DatasetOptions) -> None:
     """How well each feature separates any two classes of a dataset; its best and worst pairs, in a table."""
     dataset = load(options.dataset, options.data, name=options.name)
     samples = round(dataset.duration * dataset.sample_rate)
-    variants = [resolve(Channel(name)) for name in FEATURES]
+    variants = [resolve_feature(Channel(name)) for name in FEATURES]
     clips: dict[str, list[np.ndarray]] = {name: [] for name in FEATURES}
     for path in progress(dataset.table.path, label="clips", unit="clips"):
-        clip = Clip(audio.load(path, dataset.sample_rate, samples), dataset.sample_rate)
+        clip = Clip(audio.load_clip(path, dataset.sample_rate, samples), dataset.sample_rate)
         for variant in variants:
             clips[variant.name].append(mean_and_deviation(variant.compute(clip)))
     labels, folds = dataset.table.label.to_numpy(str), dataset.table.fold.to_numpy()

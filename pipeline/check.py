@@ -317,7 +317,7 @@ def _decode_all(paths: Sequence[str], sample_rate: int) -> list[DecodedClip]:
 
 def _decode(path: str, sample_rate: int) -> DecodedClip:
     try:
-        info = audio.info(path)
+        info = audio.file_info(path)
         y = audio.decode(path)
     except audio.AudioError as error:
         return DecodedClip(reason=str(error))

@@ -12,16 +12,16 @@ from features_cache.index import FAILURES, refresh, write_costs, write_failures
 from features_cache.layout import FeatureFile
 from features_cache.storage import lock
 from features_cache.writer import ready, written_to
-from pipeline.job import WHOLE_CLIP, Job, Outcome
+from pipeline.job import WHOLE_CLIP, ExtractionResult, Job
 from pipeline.options import FeaturesCommand
 from pipeline.plan import (
     Cost,
     Remaining,
     batch_lengths,
-    batches,
     cost,
-    described,
+    describe_cost,
     find_remaining,
+    make_batches,
     refuse_full_disk,
 )
 from pipeline.pool import Backend, give_back_freed_memory, open_backend, unused_options
@@ -52,11 +52,11 @@ def run(options: FeaturesCommand) -> int:
         tell(f"stopped: {error}; what is done stays done, the same command goes on")
         return 1
     if not options.prepare:
-        print(summary(asked, options, outcome, time.perf_counter() - begun))
+        print(run_summary(asked, options, outcome, time.perf_counter() - begun))
     return 1 if outcome.failures else 0
 
 
-def extract(asked: Request, options: FeaturesCommand) -> Outcome:
+def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store what the cache lacks of a request.
 
     options = FeaturesCommand(dataset="synth", features="mel")
@@ -76,14 +76,14 @@ def extract(asked: Request, options: FeaturesCommand) -> Outcome:
             if work:
                 backend = held.enter_context(open_backend(options.backend, options.jobs, options.scheduler))
                 expected = cost(asked, found, backend)
-                print(described(asked, found, expected), flush=True)
+                print(describe_cost(asked, found, expected), flush=True)
             files = _prepared(asked, held)
             refresh(asked.folder, asked.clips, asked.settings, asked.part)
         if options.prepare:
             print(
                 f"{len(files)} files for {len(asked.clips):,} clips are ready; PART=1/n and so on fill them"
             )
-        return _fill(asked, found, files, handle, backend, expected) if work else Outcome()
+        return _fill(asked, found, files, handle, backend, expected) if work else ExtractionResult()
 
 
 def _admitted(asked: Request, options: FeaturesCommand) -> AbstractContextManager[Handle]:
@@ -135,16 +135,16 @@ def _fill(
     handle: Handle,
     backend: Backend,
     expected: Cost,
-) -> Outcome:
+) -> ExtractionResult:
     """Compute what is missing; the workers write it."""
     for feature, file in enumerate(files):
         missing = np.flatnonzero(found.todo[:, feature])
         file.forget(missing[file.map(state=True)[missing] != 0])
     dataset, variants = asked.dataset, tuple(asked.wanted.variants.values())
     job = Job(variants, dataset.sample_rate, dataset.samples, files, handle)
-    lengths, outcome = batch_lengths(len(found.clips), expected), Outcome()
+    lengths, outcome = batch_lengths(len(found.clips), expected), ExtractionResult()
     with progress(total=len(found.clips), label="features", unit="clips") as bar:
-        for one in backend(job, batches(asked, found.todo, found.clips, lengths)):
+        for one in backend(job, make_batches(asked, found.todo, found.clips, lengths)):
             outcome += one
             bar.update(one.clips)
     write_failures(asked.folder, asked.clips, found.clips, _named(asked, outcome))
@@ -152,13 +152,13 @@ def _fill(
     return outcome
 
 
-def _seconds_a_clip(asked: Request, outcome: Outcome) -> dict[str, float]:
+def _seconds_a_clip(asked: Request, outcome: ExtractionResult) -> dict[str, float]:
     """Of every feature that was computed for a clip at least."""
     columns = zip(asked.specs, np.atleast_1d(outcome.computed), np.atleast_1d(outcome.seconds))
     return {spec.stored: seconds / clips for spec, clips, seconds in columns if clips}
 
 
-def _named(asked: Request, outcome: Outcome) -> list[tuple[int, str, str]]:
+def _named(asked: Request, outcome: ExtractionResult) -> list[tuple[int, str, str]]:
     """(row, feature or 'all', reason) of every failure."""
     names = {number: spec.stored for number, spec in enumerate(asked.specs)} | {WHOLE_CLIP: "all"}
     return [(row, names[feature], reason) for row, feature, reason in sorted(outcome.failures)]
@@ -168,7 +168,7 @@ def _by_feature(asked: Request, found: Remaining) -> str:
     return ", ".join(f"{spec.stored} {count}" for spec, count in zip(asked.specs, found.damaged) if count)
 
 
-def summary(asked: Request, options: FeaturesCommand, outcome: Outcome, seconds: float) -> str:
+def run_summary(asked: Request, options: FeaturesCommand, outcome: ExtractionResult, seconds: float) -> str:
     """What a run did: speed, cost by feature, failures; the last line is the next command."""
     if not outcome.clips:
         lines = [f"{asked.dataset.name}: all {len(asked.specs)} features of {_part(asked)} are done"]
@@ -181,7 +181,7 @@ def _part(asked: Request) -> str:
     return f"{asked.part.stop - asked.part.start:,} clips"
 
 
-def _table(asked: Request, outcome: Outcome) -> str:
+def _table(asked: Request, outcome: ExtractionResult) -> str:
     computed, taken = np.asarray(outcome.computed), np.asarray(outcome.seconds)
     rows = [
         (
@@ -196,7 +196,7 @@ def _table(asked: Request, outcome: Outcome) -> str:
     return text_table(rows, ("feature", "clips", "ms a clip", "megabytes"))
 
 
-def _speed(asked: Request, outcome: Outcome, seconds: float) -> str:
+def _speed(asked: Request, outcome: ExtractionResult, seconds: float) -> str:
     written = sum(count * spec.clip_bytes for count, spec in zip(np.asarray(outcome.computed), asked.specs))
     speed = f"{outcome.clips / seconds:.1f} clips/s"
     return (
@@ -205,7 +205,7 @@ def _speed(asked: Request, outcome: Outcome, seconds: float) -> str:
     )
 
 
-def _failed(asked: Request, outcome: Outcome) -> list[str]:
+def _failed(asked: Request, outcome: ExtractionResult) -> list[str]:
     if not outcome.failures:
         return []
     ids, clips = asked.clips["clip_id"].to_numpy(), {row for row, *_ in outcome.failures}

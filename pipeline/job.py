@@ -24,7 +24,7 @@ WHOLE_CLIP = -1  # in the place of a feature: nothing of this clip could be done
 
 
 @dataclass(frozen=True)
-class Batch:
+class ClipBatch:
     """Some clips and what each still lacks. B clips, F features."""
 
     rows: NDArray[np.intp]  # (B,) in the cache
@@ -34,17 +34,17 @@ class Batch:
     todo: NDArray[np.bool_]  # (B, F)
     fingerprints: NDArray[np.uint64]  # (B, F)
 
-    def split(self) -> tuple["Batch", "Batch"]:
+    def split(self) -> tuple["ClipBatch", "ClipBatch"]:
         """The same clips in two batches."""
         middle = len(self.rows) // 2
         columns = [getattr(self, column.name) for column in dataclasses.fields(self)]
-        return Batch(*(column[:middle] for column in columns)), Batch(
+        return ClipBatch(*(column[:middle] for column in columns)), ClipBatch(
             *(column[middle:] for column in columns)
         )
 
 
 @dataclass
-class Outcome:
+class ExtractionResult:
     """What became of a batch; outcomes add up."""
 
     clips: int = 0
@@ -54,8 +54,8 @@ class Outcome:
     seconds_around: float = 0.0  # decoding, writing, and what failed
     seconds_saved: float = 0.0  # by computing once what several features need
 
-    def __add__(self, other: "Outcome") -> "Outcome":
-        return Outcome(
+    def __add__(self, other: "ExtractionResult") -> "ExtractionResult":
+        return ExtractionResult(
             *(getattr(self, one.name) + getattr(other, one.name) for one in dataclasses.fields(self))
         )
 
@@ -71,9 +71,9 @@ class Job:
     handle: Handle | None = None
     """Without one nothing is written: a rehearsal that measures what a batch costs."""
 
-    def __call__(self, batch: Batch) -> Outcome:
+    def __call__(self, batch: ClipBatch) -> ExtractionResult:
         count, spent = len(self.variants), 0.0
-        outcome = Outcome(computed=np.zeros(count, np.int64), seconds=np.zeros(count))
+        outcome = ExtractionResult(computed=np.zeros(count, np.int64), seconds=np.zeros(count))
         opened = nullcontext() if self.handle is None else ClipWriter(self.files, self.handle)
         with _pools(len(sys.modules)).limit(limits=1), opened as writer:  # processes use all cores already
             for place, row in enumerate(batch.rows.tolist()):
@@ -85,16 +85,16 @@ class Job:
         outcome.seconds_around = spent - float(outcome.seconds.sum())
         return outcome
 
-    def _compute(self, batch: Batch, place: int, outcome: Outcome) -> list[StoredClip]:
+    def _compute(self, batch: ClipBatch, place: int, outcome: ExtractionResult) -> list[StoredClip]:
         """What one clip lacks, as far as it can be had; what cannot is a failure with its reason."""
         outcome.clips += 1
         row, path = int(batch.rows[place]), Path(batch.paths[place])
         try:
-            y = audio.load(path, self.sample_rate, self.samples)
+            y = audio.load_clip(path, self.sample_rate, self.samples)
             if batch.alterations[place]:
                 from pipeline import alter
 
-                y = alter.apply(y, self.sample_rate, batch.alterations[place])
+                y = alter.apply_alteration(y, self.sample_rate, batch.alterations[place])
             if version(path) != batch.versions[place]:
                 raise audio.AudioError("it changed while it was read; run again")
         except audio.AudioError as error:
@@ -129,9 +129,9 @@ def _pools(modules: int) -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def lost(batch: Batch, reason: str) -> Outcome:
+def lost(batch: ClipBatch, reason: str) -> ExtractionResult:
     """The outcome of a batch whose worker died."""
-    return Outcome(len(batch.rows), [(row, WHOLE_CLIP, reason) for row in batch.rows.tolist()])
+    return ExtractionResult(len(batch.rows), [(row, WHOLE_CLIP, reason) for row in batch.rows.tolist()])
 
 
 def version(path: Path) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from commandline import text_table
 from features_cache.names import Channel, parse_channel
 from pipeline.cards import described
-from pipeline.features import FEATURES, Clip, Impossible, Variant, resolve
+from pipeline.features import FEATURES, Clip, Impossible, Variant, resolve_feature
 from pipeline.options import ListCommand
 from pipeline.pool import keep_freed_memory
 
@@ -23,7 +23,7 @@ HEADER = ("name", "rows", "frames", "MB", "ms alone", "ms in all", "units")
 def run(options: ListCommand) -> None:
     """Print the table, or the card of one feature."""
     if options.feature is None:
-        print(table(options.sample_rate, options.duration))
+        print(feature_table(options.sample_rate, options.duration))
     else:
         print(card(options.feature))
 
@@ -31,7 +31,7 @@ def run(options: ListCommand) -> None:
 def card(name: str) -> str:
     """The card of a feature, as text; RequestError where there is none of that name."""
     channel = parse_channel(name)
-    resolve(channel)
+    resolve_feature(channel)
     lines = [
         textwrap.fill(text, WIDTH, initial_indent=f"{heading + ':':{INDENT}}", subsequent_indent=" " * INDENT)
         for heading, text in described(channel.name).items()
@@ -39,7 +39,7 @@ def card(name: str) -> str:
     return "\n".join([channel.name, "", *lines])
 
 
-def table(sample_rate: int, seconds: float) -> str:
+def feature_table(sample_rate: int, seconds: float) -> str:
     """Every feature with its size, and its milliseconds measured here and now, on a clip of noise."""
     keep_freed_memory()
     samples = round(seconds * sample_rate)
@@ -48,7 +48,7 @@ def table(sample_rate: int, seconds: float) -> str:
     lines: list[tuple[object, ...]] = []
     remarks: list[str] = []
     for name in FEATURES:
-        variant = resolve(Channel(name))
+        variant = resolve_feature(Channel(name))
         try:
             possible[variant] = variant.shape(sample_rate, samples)
         except Impossible as reason:

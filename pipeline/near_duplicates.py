@@ -47,7 +47,7 @@ class Pair(NamedTuple):
 
 def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
     """The loudest landmarks of a clip; none for silence."""
-    steps, reach, apart = differences(y), round(REACH * sample_rate), round(APART * sample_rate)
+    steps, reach, apart = sample_differences(y), round(REACH * sample_rate), round(APART * sample_rate)
     loudness = np.abs(steps)
     padded = np.pad(steps, reach)
     positions: list[int] = []
@@ -69,14 +69,14 @@ def find_near_duplicates(
 ) -> list[Pair]:
     """Pairs of clips with the same audio; `load` gives a clip's samples again, for the candidates alone."""
     found = []
-    for a, b, shift in candidates(fingerprints):
+    for a, b, shift in candidate_pairs(fingerprints):
         correlation = correlate(load(a), load(b), shift)
         if abs(correlation) >= SAME:
             found.append(Pair(a, b, shift, correlation))
     return sorted(found)
 
 
-def candidates(fingerprints: Sequence[AudioFingerprint]) -> list[tuple[int, int, int]]:
+def candidate_pairs(fingerprints: Sequence[AudioFingerprint]) -> list[tuple[int, int, int]]:
     """(a, b, shift), one a pair of clips: the shift that most of their equal landmarks have."""
     votes: dict[tuple[int, int], dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for (a, at), (b, later) in _equal_landmarks(fingerprints):
@@ -88,7 +88,7 @@ def candidates(fingerprints: Sequence[AudioFingerprint]) -> list[tuple[int, int,
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
     """Correlation of what two clips share when `b` lags by `shift`; 0 where they share too little."""
-    whole, shifted = differences(a), differences(b)
+    whole, shifted = sample_differences(a), sample_differences(b)
     begin, end = max(0, -shift), min(len(whole), len(shifted) - shift)
     if begin >= end:
         return 0.0
@@ -99,7 +99,7 @@ def correlate(a: Samples, b: Samples, shift: int) -> float:
     return float(one @ other) / float(np.sqrt(energy * energy_of_other))
 
 
-def differences(y: Samples) -> NDArray[np.float64]:
+def sample_differences(y: Samples) -> NDArray[np.float64]:
     """Of neighbouring samples; the first is 0, so that a clip that begins at once begins with no click."""
     return np.diff(y.astype(np.float64), prepend=y[:1].astype(np.float64))
 

@@ -15,7 +15,7 @@ from features_cache.layout import FeatureSpec
 from features_cache.names import LARGE, parse_channel
 from features_cache.state import fingerprints
 from features_cache.writer import stored_clips
-from pipeline.job import Batch, Job, Outcome
+from pipeline.job import ClipBatch, ExtractionResult, Job
 from pipeline.options import ExtractOptions
 from pipeline.pool import Backend, open_backend
 from pipeline.request import Request, request
@@ -60,9 +60,9 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
     )
 
 
-def batches(
+def make_batches(
     asked: Request, todo: NDArray[np.bool_], rows: NDArray[np.intp], lengths: Iterable[int]
-) -> Iterator[Batch]:
+) -> Iterator[ClipBatch]:
     """The clips at these rows, so many at a time, each batch made when it is asked for."""
     features = [spec.key for spec in asked.specs]
     columns = ("path", "alteration", "source_size", "source_time_ns")
@@ -73,7 +73,7 @@ def batches(
         if not len(chosen):
             return
         done += length
-        yield Batch(
+        yield ClipBatch(
             rows=chosen,
             paths=paths[chosen].tolist(),
             alterations=alterations[chosen].tolist(),
@@ -110,10 +110,10 @@ def cost(asked: Request, found: Remaining, backend: Backend) -> Cost:
     rehearsal = Job(tuple(asked.wanted.variants.values()), asked.dataset.sample_rate, asked.dataset.samples)
     chosen = rows[np.linspace(0, len(rows) - 1, 1 + MEASURED_CLIPS).astype(int)]
     all_lacking = np.broadcast_to(counts > 0, found.todo.shape)
-    first, *others = batches(asked, all_lacking, chosen, itertools.repeat(1))
+    first, *others = make_batches(asked, all_lacking, chosen, itertools.repeat(1))
     for _ in backend(rehearsal, [first] * backend.processes):
         pass  # compiles and warms up
-    taken = sum(backend(rehearsal, others), Outcome())
+    taken = sum(backend(rehearsal, others), ExtractionResult())
     done = np.maximum(taken.computed, 1)
     return Cost(
         clips=len(rows),
@@ -138,7 +138,7 @@ def batch_lengths(clips: int, expected: Cost) -> Iterator[int]:
         clips -= length
 
 
-def described(asked: Request, found: Remaining, expected: Cost) -> str:
+def describe_cost(asked: Request, found: Remaining, expected: Cost) -> str:
     """What the run will cost, and how to spend less."""
     names = [spec.stored for spec in asked.specs]
     large = np.array([parse_channel(name).name in LARGE for name in names])
@@ -216,5 +216,5 @@ def run(options: ExtractOptions) -> int:
         for feature, spec in enumerate(asked.specs)
     ]
     print(text_table(rows, ("feature", "to compute", "seconds", "megabytes")))
-    print(described(asked, found, expected))
+    print(describe_cost(asked, found, expected))
     return 0

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 from joblib import Parallel, cpu_count, delayed
 
 from commandline import RequestError
-from pipeline.job import Batch, Outcome, lost
+from pipeline.job import ClipBatch, ExtractionResult, lost
 
 if TYPE_CHECKING:
     from pipeline.dask_cluster import Cluster
@@ -221,8 +221,10 @@ def unused_options(name: str, jobs: int | None, scheduler: str | None) -> list[s
 
 
 def _dispatch(
-    workers: "Workers | Cluster", function: Callable[[Batch], Outcome], items: Iterable[Batch]
-) -> Iterator[Outcome]:
+    workers: "Workers | Cluster",
+    function: Callable[[ClipBatch], ExtractionResult],
+    items: Iterable[ClipBatch],
+) -> Iterator[ExtractionResult]:
     parallel = Parallel(
         workers.count,
         backend="threading",
@@ -234,8 +236,8 @@ def _dispatch(
 
 
 def _call_or_split(
-    workers: "Workers | Cluster", function: Callable[[Batch], Outcome], batch: Batch
-) -> Outcome:
+    workers: "Workers | Cluster", function: Callable[[ClipBatch], ExtractionResult], batch: ClipBatch
+) -> ExtractionResult:
     """The batch's outcome although workers may die: tried again, then split, until one clip is named."""
     for _ in range(workers.attempts):
         try:

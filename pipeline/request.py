@@ -21,7 +21,7 @@ from features_cache.state import clip_keys
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
 from pipeline.datasets import Dataset
 from pipeline.datasets.load import load_for
-from pipeline.features import FEATURES, Impossible, Variant, resolve
+from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
 from pipeline.job import version
 from pipeline.options import ExtractOptions
 
@@ -49,7 +49,7 @@ def wanted(features: str, dataset: Dataset) -> Wanted:
     found = Wanted()
     for word in features.split():
         for channel in (one for channels in parse_list(word, list(FEATURES)) for one in channels):
-            variant = resolve(channel)
+            variant = resolve_feature(channel)
             try:
                 rows, _ = variant.shape(dataset.sample_rate, dataset.samples)
             except Impossible as reason:

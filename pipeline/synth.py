@@ -68,7 +68,7 @@ def seconds(duration: float) -> Samples:
     return np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
 
 
-def tone(pitch: float, partials: Sequence[int], rolloff: float, time: Samples) -> Samples:
+def harmonic_tone(pitch: float, partials: Sequence[int], rolloff: float, time: Samples) -> Samples:
     """Sines at multiples n of a pitch, as loud as n^-rolloff, up to the Nyquist frequency."""
     amplitudes = np.zeros(max(partials) + 1)
     for number in partials:
@@ -114,7 +114,7 @@ def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[in
     events = []
     for start in rng.uniform(0, SECONDS - 0.3, size=12):
         semitone = rng.choice(scale) + 12 * rng.integers(0, 2)
-        struck = tone(C4 * 2 ** (semitone / 12), (1, 2, 4), source.rolloff, time)
+        struck = harmonic_tone(C4 * 2 ** (semitone / 12), (1, 2, 4), source.rolloff, time)
         events.append((start, rng.uniform(0.4, 1) * fade * struck))
     return scene(events)
 
@@ -135,12 +135,14 @@ def drone(source: SourceRecording, rng: np.random.Generator, partials: Sequence[
     time = seconds(SECONDS / 4)
     attack = np.minimum(1, np.minimum(time, time[::-1]) / 0.1)
     pitches = source.pitch * 2 ** rng.uniform(0, 1.5, size=4)
-    return np.concatenate([attack * tone(pitch, partials, source.rolloff, time) for pitch in pitches])
+    return np.concatenate(
+        [attack * harmonic_tone(pitch, partials, source.rolloff, time) for pitch in pitches]
+    )
 
 
 @sound_class("hiss", slope=-2.0)
 @sound_class("rumble", slope=-5.0)
-def noise(source: SourceRecording, rng: np.random.Generator, slope: float) -> Samples:
+def steady_noise(source: SourceRecording, rng: np.random.Generator, slope: float) -> Samples:
     """Steady noise; its slope varies by some decibels around that of its class."""
     return coloured_noise(rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1.5, 1.5))
 
@@ -184,7 +186,7 @@ def take(sound: Callable[..., Samples], source: SourceRecording, rng: np.random.
     return clip * rng.uniform(0.2, 0.9) / np.abs(clip).max()
 
 
-def table() -> pd.DataFrame:
+def clip_rows() -> pd.DataFrame:
     """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`."""
     rows = []
     for target, name in enumerate(CLASSES):
@@ -204,9 +206,9 @@ def clip(row: Any, seed: int = SEED) -> Samples:
     return take(CLASSES[row.category], source, rng)
 
 
-def make(folder: Path) -> Path:
+def write_dataset(folder: Path) -> Path:
     """Write audio/ and meta/synth.csv into `folder` unless they are there; whole or not at all."""
-    rows = table()
+    rows = clip_rows()
     listed = rows.to_csv(index=False)
     with one_at_a_time(folder):
         if _is_complete(folder, listed, rows["filename"].tolist()):

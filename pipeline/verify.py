@@ -10,7 +10,7 @@ from commandline import progress
 from features_cache import Cache, cache_folder, parse_list
 from features_cache.cache import StoredFeature, UnreadableClips
 from features_cache.location import refuse_unknown
-from features_cache.verify import verify
+from features_cache.verify import verify_cache
 from pipeline import alter, audio, reference
 from pipeline.options import VerifyCommand
 
@@ -26,7 +26,7 @@ def run(options: VerifyCommand) -> int:
     cache = Cache(cache_folder(options.dataset, options.data, options.name))
     channels = [channel for channels in parse_list(options.features, cache.features) for channel in channels]
     names = list(dict.fromkeys(cache[channel].stored for channel in channels))
-    verdicts = verify(cache.folder, names)
+    verdicts = verify_cache(cache.folder, names)
     for verdict in verdicts:
         print(verdict)
     intact = all(verdict.intact for verdict in verdicts)
@@ -55,12 +55,12 @@ def _load_clips(cache: Cache, positions: NDArray[np.intp]) -> Iterator[tuple[int
     for position in positions.tolist():
         clip = cache.clips.iloc[position]
         try:
-            y = audio.load(clip["path"], cache.sample_rate, samples)
+            y = audio.load_clip(clip["path"], cache.sample_rate, samples)
         except audio.AudioError as error:
             print(f"  {clip['clip_id']}: {error}")
             continue
         if clip["alteration"]:
-            y = alter.apply(y, cache.sample_rate, clip["alteration"])
+            y = alter.apply_alteration(y, cache.sample_rate, clip["alteration"])
         yield position, y
 
 

@@ -24,7 +24,7 @@ from features_cache.names import parse_channel
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
-from pipeline.features import FEATURES, Variant, resolve
+from pipeline.features import FEATURES, Variant, resolve_feature
 from train import runs
 from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, open_model
 from train.options import PredictOptions
@@ -76,7 +76,7 @@ def _variant(stored: str) -> Variant:
         raise RequestError(
             f"the run uses {stored}, which was brought into its cache: nothing computes it for new audio"
         )
-    return resolve(channel)
+    return resolve_feature(channel)
 
 
 @dataclass
@@ -92,8 +92,8 @@ class FilesRead:
         """The first `samples` of each file, as the dataset's clips were read."""
         for file in progress(files, label="predicting", unit="files"):
             try:
-                y = audio.load(file, sample_rate, samples)
-                info = audio.info(file)
+                y = audio.load_clip(file, sample_rate, samples)
+                info = audio.file_info(file)
             except audio.AudioError as error:
                 self.failures[file] = str(error)
                 continue
@@ -221,7 +221,7 @@ def write_timelines(options: PredictOptions, model: TrainedModel, files: Sequenc
     for file, target in zip(files, timeline.output_paths(files, folder)):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            info = audio.info(file)
+            info = audio.file_info(file)
             seconds = info.frames / info.sample_rate
             blocks = timeline.resampled(audio.blocks(file), info.sample_rate, extractor.sample_rate)
             windows = progress(

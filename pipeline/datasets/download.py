@@ -63,7 +63,7 @@ class PartialFile:
         self.note.unlink(missing_ok=True)
 
 
-def fetch(url: str, to: Path, label: str = "download") -> bool:
+def download_file(url: str, to: Path, label: str = "download") -> bool:
     """Download `url` to `to`, which appears only when it is complete; returns whether it was resumed.
 
     What arrived before the connection broke or the program was stopped is kept and gone on from, where

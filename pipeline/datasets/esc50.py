@@ -10,7 +10,7 @@ import pandas as pd
 
 from commandline import RequestError
 from pipeline import audio
-from pipeline.datasets.download import OTHER_WAYS, Refused, fetch, one_at_a_time, staged, unpack
+from pipeline.datasets.download import OTHER_WAYS, Refused, download_file, one_at_a_time, staged, unpack
 from pipeline.datasets.readers import FoundClips, is_esc_layout, read_csv
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
@@ -104,7 +104,7 @@ def _download(url: str, folder: Path, contents: Contents) -> None:
     """Fetch, check, unpack; what was put together from pieces and is refused is fetched once more, whole."""
     archive = folder / ARCHIVE
     for last in (False, True):
-        pieced = archive.exists() or fetch(url, archive, label="ESC-50")
+        pieced = archive.exists() or download_file(url, archive, label="ESC-50")
         try:
             _install(archive, folder, contents)
             break
@@ -174,7 +174,7 @@ def _faults_of_files(names: list[str], folder: Path, contents: Contents) -> Iter
         yield f"{len(extra)} files in audio/ are not in the table, such as {extra[0]}"
     for name in sorted(there & set(names)):
         try:
-            header = audio.info(folder / name)
+            header = audio.file_info(folder / name)
         except audio.AudioError as error:
             yield f"{name}: {error}"
             continue

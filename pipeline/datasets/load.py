@@ -136,7 +136,7 @@ def _read(
     if dataset == "synth":
         from pipeline import synth
 
-        return read_esc_layout(synth.make(data / "synth"), audio_dir)
+        return read_esc_layout(synth.write_dataset(data / "synth"), audio_dir)
     path = Path(dataset)
     if path.is_dir():
         if is_esc_layout(path, audio_dir):
@@ -240,7 +240,7 @@ def _headers(paths: list[str]) -> list[audio.Info]:
 
 def _header(path: str) -> audio.Info | str:
     try:
-        return audio.info(path)
+        return audio.file_info(path)
     except audio.AudioError as error:
         return str(error)
 

@@ -8,11 +8,11 @@ import importlib
 import pkgutil
 
 from pipeline.clip import Clip, Impossible
-from pipeline.features.registry import FEATURES, Feature, Variant, feature, resolve
+from pipeline.features.registry import FEATURES, Feature, Variant, feature, resolve_feature
 
 READING_ORDER = ["spectra", "pitch", "spectral_shape", "rhythm"]  # of lists and tables; further files follow
 
 for _name in [*READING_ORDER, *(module.name for module in pkgutil.iter_modules(__path__))]:
     importlib.import_module(f"{__name__}.{_name}")
 
-__all__ = ["FEATURES", "Clip", "Feature", "Impossible", "Variant", "feature", "resolve"]
+__all__ = ["FEATURES", "Clip", "Feature", "Impossible", "Variant", "feature", "resolve_feature"]

@@ -131,7 +131,7 @@ def _shape(variant: Variant, sample_rate: int, samples: int) -> tuple[int, int]:
     return rows, frames
 
 
-def resolve(channel: Channel) -> Variant:
+def resolve_feature(channel: Channel) -> Variant:
     """The variant that `channel` names; RequestError with the nearest name where it names none."""
     feature = FEATURES[channel.name]
     known = feature.parameters

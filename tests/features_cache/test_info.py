@@ -5,7 +5,7 @@ import pandas as pd
 
 from features_cache import Cache, external
 from features_cache.index import write_failures
-from features_cache.info import describe
+from features_cache.info import describe_cache
 from features_cache.layout import read_header
 
 CLIPS = [f"clip{number}" for number in range(8)]
@@ -13,7 +13,9 @@ CLIPS = [f"clip{number}" for number in range(8)]
 
 def columns(cache, name):
     """The cells of one feature's line."""
-    (line,) = [line for line in describe(Cache(cache.folder)).splitlines() if line.startswith(f"{name} ")]
+    (line,) = [
+        line for line in describe_cache(Cache(cache.folder)).splitlines() if line.startswith(f"{name} ")
+    ]
     return line.split()
 
 
@@ -37,7 +39,7 @@ def test_failures_versions_and_the_whole_size_are_reported(cache):
     write_failures(
         cache.folder, clips, np.arange(8), [(0, "all", "empty"), (0, "mel", "NaN"), (3, "all", "x")]
     )
-    shown = describe(Cache(cache.folder))
+    shown = describe_cache(Cache(cache.folder))
     assert "2 clips could not be done" in shown
     assert "1 features made by others" in shown
     assert f"1 features, {(cache.folder / 'mine.h5').stat().st_size / 1e3:.1f} kB" in shown

@@ -7,8 +7,8 @@ import pytest
 from commandline import RequestError
 from features_cache import Cache, external
 from features_cache.layout import read_header
-from features_cache.share import export, import_, verify_export
-from features_cache.verify import verify
+from features_cache.share import export_features, import_features, verify_export
+from features_cache.verify import verify_cache
 
 CLIPS = [f"clip{number}" for number in range(8)]
 
@@ -17,12 +17,12 @@ CLIPS = [f"clip{number}" for number in range(8)]
 def shared(cache, values, tmp_path):
     external.write_feature(cache.folder, "some", values[:5], CLIPS[:5])
     target = tmp_path / "shared.h5"
-    assert export(cache.folder, ["mine", "some"], target) == 0
+    assert export_features(cache.folder, ["mine", "some"], target) == 0
     return target
 
 
 def test_what_is_imported_equals_what_was_exported_bit_for_bit(cache, shared, tmp_path):
-    assert import_(shared, tmp_path / "new") == ["mine", "some"]
+    assert import_features(shared, tmp_path / "new") == ["mine", "some"]
     for name in ("mine", "some"):
         one, other = (read_header(folder / f"{name}.h5") for folder in (cache.folder, tmp_path / "new"))
         np.testing.assert_array_equal(one.map(), other.map())
@@ -30,7 +30,7 @@ def test_what_is_imported_equals_what_was_exported_bit_for_bit(cache, shared, tm
         assert one.attributes == other.attributes
         assert one.row_axis.tolist() == other.row_axis.tolist()
     assert Cache(tmp_path / "new").clips.equals(cache.clips)
-    assert all(one.intact for one in verify(tmp_path / "new"))
+    assert all(one.intact for one in verify_cache(tmp_path / "new"))
     assert verify_export(shared) == []
 
 
@@ -43,15 +43,15 @@ def test_the_file_is_compressed_and_readable_by_anyone(shared):
 def test_features_join_a_cache_that_is_there_and_none_is_overwritten(cache, shared):
     (cache.folder / "some.h5").unlink()
     with pytest.raises(RequestError, match="has mine already"):
-        import_(shared, cache.folder)
+        import_features(shared, cache.folder)
     (cache.folder / "mine.h5").unlink()
-    assert import_(shared, cache.folder) == ["mine", "some"]
+    assert import_features(shared, cache.folder) == ["mine", "some"]
 
 
 def test_another_cache_is_not_mixed_with(shared, tmp_path, table):
     external.create_cache(tmp_path / "other", table, sample_rate=44100, duration=1.0)
     with pytest.raises(RequestError, match="give NAME="):
-        import_(shared, tmp_path / "other")
+        import_features(shared, tmp_path / "other")
 
 
 def test_damaged_clips_are_left_out_and_counted(cache, tmp_path):
@@ -59,8 +59,8 @@ def test_damaged_clips_are_left_out_and_counted(cache, tmp_path):
     with file.path.open("r+b") as opened:
         opened.seek(file.values_offset)
         opened.write(b"\xff\xff")
-    assert export(cache.folder, ["mine"], tmp_path / "shared.h5") == 1
-    import_(tmp_path / "shared.h5", tmp_path / "new")
+    assert export_features(cache.folder, ["mine"], tmp_path / "shared.h5") == 1
+    import_features(tmp_path / "shared.h5", tmp_path / "new")
     assert Cache(tmp_path / "new").readable(["mine"]).tolist() == [False] + [True] * 7
 
 

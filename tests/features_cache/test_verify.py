@@ -7,13 +7,13 @@ import pytest
 
 from features_cache import external
 from features_cache.layout import read_header
-from features_cache.verify import verify
+from features_cache.verify import verify_cache
 
 CLIPS = [f"clip{number}" for number in range(8)]
 
 
 def verdict(cache, name="mine"):
-    return next(one for one in verify(cache.folder) if one.name == name)
+    return next(one for one in verify_cache(cache.folder) if one.name == name)
 
 
 def flip(path, place):
@@ -25,7 +25,7 @@ def flip(path, place):
 
 
 def test_an_undamaged_cache_is_intact(cache):
-    assert all(one.intact for one in verify(cache.folder))
+    assert all(one.intact for one in verify_cache(cache.folder))
     assert str(verdict(cache)) == "mine: 8 clips intact"
 
 
@@ -55,7 +55,7 @@ def test_clips_that_are_missing_are_no_damage(cache):
 def test_a_truncated_file_is_named(cache, name, length):
     path = cache.folder / name
     path.write_bytes(path.read_bytes()[:length])
-    assert any(f"{name} cannot be read" in str(one) for one in verify(cache.folder))
+    assert any(f"{name} cannot be read" in str(one) for one in verify_cache(cache.folder))
 
 
 def test_a_file_of_another_cache_is_named(cache, tmp_path, table, values):

@@ -9,7 +9,7 @@ import pytest
 
 from features_cache.names import parse_channel
 from pipeline.cards import described, text_of_document
-from pipeline.features import FEATURES, Clip, resolve
+from pipeline.features import FEATURES, Clip, resolve_feature
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "adding-a-feature.md"
 
@@ -26,11 +26,13 @@ def example() -> Iterator[str]:
 
 def test_the_example_is_a_feature_with_variants_and_a_card(example: str) -> None:
     tone = np.sin(2 * np.pi * 441 * np.arange(44100) / 44100).astype(np.float32)
-    values = resolve(parse_channel(example)).compute(Clip(tone, 44100))
-    assert values.shape == resolve(parse_channel(example)).shape(44100, 44100) == (1, 87)
+    values = resolve_feature(parse_channel(example)).compute(Clip(tone, 44100))
+    assert values.shape == resolve_feature(parse_channel(example)).shape(44100, 44100) == (1, 87)
     assert values[0, 5:-5] == pytest.approx(20 * np.log10(np.sqrt(2)), abs=0.05)
-    assert np.all(resolve(parse_channel(example)).compute(Clip(np.zeros(44100, np.float32), 44100)) == 0)
-    assert resolve(parse_channel("crest@hop_length=1024")).shape(44100, 44100) == (1, 44)
+    assert np.all(
+        resolve_feature(parse_channel(example)).compute(Clip(np.zeros(44100, np.float32), 44100)) == 0
+    )
+    assert resolve_feature(parse_channel("crest@hop_length=1024")).shape(44100, 44100) == (1, 44)
     assert described(example)["Ignores"].startswith("loudness")
     assert "| [`crest`](#crest) | 1 | 431 | dB | Crest factor" in text_of_document()
 

@@ -22,7 +22,7 @@ def centroid(y: np.ndarray) -> float:
 
 
 def any_text(kind: str) -> str:
-    return alter.draw("1-100-A-0", 1, [kind], seed=0)
+    return alter.draw_alteration("1-100-A-0", 1, [kind], seed=0)
 
 
 @pytest.mark.parametrize("kind", alter.ALTERATIONS)
@@ -30,65 +30,70 @@ def any_text(kind: str) -> str:
 def test_every_alteration_keeps_length_and_type_and_repeats_its_bytes(kind, samples):
     y = tone()[:samples]
     text = any_text(kind)
-    altered = alter.apply(y, RATE, text)
+    altered = alter.apply_alteration(y, RATE, text)
     assert altered.shape == y.shape
     assert altered.dtype == np.float32
     assert np.isfinite(altered).all()
-    assert altered.tobytes() == alter.apply(y.copy(), RATE, text).tobytes()
+    assert altered.tobytes() == alter.apply_alteration(y.copy(), RATE, text).tobytes()
 
 
 @pytest.mark.parametrize("kind", alter.ALTERATIONS)
 def test_every_alteration_leaves_silence_silent_and_changes_a_clip(kind):
-    assert not alter.apply(np.zeros(RATE, np.float32), RATE, any_text(kind)).any()
-    assert np.abs(alter.apply(tone(), RATE, any_text(kind)) - tone()).max() > 0.001
+    assert not alter.apply_alteration(np.zeros(RATE, np.float32), RATE, any_text(kind)).any()
+    assert np.abs(alter.apply_alteration(tone(), RATE, any_text(kind)) - tone()).max() > 0.001
 
 
 def test_pitch_moves_a_tone_by_its_semitones():
-    higher = alter.apply(tone(440), RATE, "pitch(semitones=2.0)")
+    higher = alter.apply_alteration(tone(440), RATE, "pitch(semitones=2.0)")
     assert centroid(higher) == pytest.approx(440 * 2 ** (2 / 12), rel=0.02)
 
 
 def test_stretch_keeps_the_pitch_and_moves_events_earlier():
     y = tone()
     y[: RATE // 2] = 0  # begins after half a second
-    faster = alter.apply(y, RATE, "stretch(rate=1.25)")
+    faster = alter.apply_alteration(y, RATE, "stretch(rate=1.25)")
     begins = int(np.argmax(np.abs(faster) > 0.05)) / RATE
     assert begins == pytest.approx(0.5 / 1.25, abs=0.05)
     assert centroid(faster[RATE // 2 : RATE]) == pytest.approx(440, rel=0.02)
 
 
 def test_noise_has_the_ratio_that_its_text_says():
-    added = alter.apply(tone(), RATE, "noise(snr_db=20.0,seed=3)") - tone()
+    added = alter.apply_alteration(tone(), RATE, "noise(snr_db=20.0,seed=3)") - tone()
     assert 20 * np.log10(tone().std() / added.std()) == pytest.approx(20, abs=0.2)
-    assert np.abs(added - (alter.apply(tone(), RATE, "noise(snr_db=20.0,seed=4)") - tone())).max() > 0.01
+    assert (
+        np.abs(added - (alter.apply_alteration(tone(), RATE, "noise(snr_db=20.0,seed=4)") - tone())).max()
+        > 0.01
+    )
 
 
 def test_gain_changes_the_level_and_never_clips():
-    assert alter.apply(tone(), RATE, "gain(db=-6.0)").max() == pytest.approx(0.3 * 10 ** (-6 / 20), rel=1e-3)
-    assert alter.apply(tone(), RATE, "gain(db=12.0)").max() == pytest.approx(1, rel=1e-3)
+    assert alter.apply_alteration(tone(), RATE, "gain(db=-6.0)").max() == pytest.approx(
+        0.3 * 10 ** (-6 / 20), rel=1e-3
+    )
+    assert alter.apply_alteration(tone(), RATE, "gain(db=12.0)").max() == pytest.approx(1, rel=1e-3)
     beyond = 2 * tone() / 0.3  # a float file may hold more than full scale already
-    assert alter.apply(beyond, RATE, "gain(db=12.0)").max() == beyond.max()
+    assert alter.apply_alteration(beyond, RATE, "gain(db=12.0)").max() == beyond.max()
 
 
 def test_shift_loses_nothing():
     y = np.arange(10, dtype=np.float32)
-    assert alter.apply(y, RATE, "shift(share=0.2)").tolist() == [8, 9, 0, 1, 2, 3, 4, 5, 6, 7]
+    assert alter.apply_alteration(y, RATE, "shift(share=0.2)").tolist() == [8, 9, 0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_copies_differ_by_clip_number_and_seed_and_nothing_else():
     chosen = alter.parse_alterations(ALL)
-    text = alter.draw("a", 1, chosen, seed=0)
-    assert text == alter.draw("a", 1, chosen, seed=0)
+    text = alter.draw_alteration("a", 1, chosen, seed=0)
+    assert text == alter.draw_alteration("a", 1, chosen, seed=0)
     others = [("b", 1, 0), ("a", 2, 0), ("a", 1, 1)]
-    assert text not in [alter.draw(clip, number, chosen, seed) for clip, number, seed in others]
+    assert text not in [alter.draw_alteration(clip, number, chosen, seed) for clip, number, seed in others]
 
 
 def test_a_clip_takes_every_alteration_once_before_any_comes_twice():
     chosen = alter.parse_alterations(ALL)
-    texts = [alter.draw("a", number, chosen, seed=0) for number in range(1, 11)]
+    texts = [alter.draw_alteration("a", number, chosen, seed=0) for number in range(1, 11)]
     assert sorted(text.split("(")[0] for text in texts[:5]) == chosen
     assert len(set(texts)) == 10
-    first = {alter.draw(f"clip{number}", 1, chosen, seed=0).split("(")[0] for number in range(40)}
+    first = {alter.draw_alteration(f"clip{number}", 1, chosen, seed=0).split("(")[0] for number in range(40)}
     assert first == set(chosen)  # one copy a clip still brings every kind into the dataset
 
 
@@ -113,7 +118,7 @@ def test_an_unknown_alteration_is_reported(names, message):
 @pytest.mark.parametrize("text", ["gain", "echo(delay=1)", ""])
 def test_a_text_that_is_no_alteration_is_refused(text):
     with pytest.raises(RequestError, match="is no alteration"):
-        alter.apply(tone(), RATE, text)
+        alter.apply_alteration(tone(), RATE, text)
 
 
 def test_an_alteration_is_registered_once():

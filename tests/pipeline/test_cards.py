@@ -45,7 +45,7 @@ def test_card_on_the_command_line_and_a_mistyped_name() -> None:
 
 
 def test_table_lists_every_feature_with_its_size_and_what_is_impossible() -> None:
-    text = listing.table(8000, 1.0)
+    text = listing.feature_table(8000, 1.0)
     lines = {line.split()[0]: line for line in text.splitlines() if line}
     assert lines["mel"].split()[1:4] == ["128", "16", "0.004"]
     assert "cqt cannot exist here: its highest band" in text

@@ -14,7 +14,7 @@ from commandline import RequestError
 from features_cache import Cache
 from features_cache.claims import RunIsGone
 from pipeline import dask_cluster, extract, pool
-from pipeline.job import Batch
+from pipeline.job import ClipBatch
 from pipeline.options import FeaturesCommand
 from pipeline.request import request
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
@@ -148,13 +148,13 @@ class DeadlyClient:
 
 
 def test_only_the_clip_that_kills_every_worker_is_lost():
-    from pipeline.job import Outcome
+    from pipeline.job import ExtractionResult
 
     table = np.ones((3, 1), bool)
-    batch = Batch(np.arange(3), ["x"] * 3, [""] * 3, [(0, 0)] * 3, table, table.astype(np.uint64))
+    batch = ClipBatch(np.arange(3), ["x"] * 3, [""] * 3, [(0, 0)] * 3, table, table.astype(np.uint64))
     cluster = dask_cluster.Cluster(DeadlyClient())
     assert cluster.processes == 3
-    outcome = pool._call_or_split(cluster, lambda batch: Outcome(clips=len(batch.rows)), batch)
+    outcome = pool._call_or_split(cluster, lambda batch: ExtractionResult(clips=len(batch.rows)), batch)
     assert outcome.clips == 3
     ((row, _, reason),) = outcome.failures
     assert row == 1

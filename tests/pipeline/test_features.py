@@ -6,7 +6,7 @@ import pytest
 from commandline import RequestError
 from features_cache.names import parse_channel, parse_set
 from pipeline import audio, reference
-from pipeline.features import FEATURES, Clip, Impossible, Variant, feature, resolve
+from pipeline.features import FEATURES, Clip, Impossible, Variant, feature, resolve_feature
 
 RATE = 44100
 LARGEST_FLOAT16 = 65504
@@ -14,7 +14,7 @@ REAL_CLIPS = 3
 
 
 def variant(name: str) -> Variant:
-    return resolve(parse_channel(name))
+    return resolve_feature(parse_channel(name))
 
 
 def tone(frequency: float, rate: int = RATE, seconds: float = 1.0) -> np.ndarray:
@@ -120,7 +120,7 @@ def test_variants_agree_with_librosa(name: str) -> None:
 
 def test_agrees_with_librosa_on_real_clips(esc10) -> None:
     paths = sorted((esc10 / "audio").iterdir())[:: 400 // REAL_CLIPS][:REAL_CLIPS]
-    sounds = [audio.load(path, RATE, 5 * RATE) for path in paths]
+    sounds = [audio.load_clip(path, RATE, 5 * RATE) for path in paths]
     clips = [Clip(y, RATE) for y in sounds]
     for name in FEATURES:
         ours = [variant(name).compute(clip) for clip in clips]
@@ -192,7 +192,7 @@ def test_names_are_canonical() -> None:
     assert variant("mel@fmin=50").stored == variant("mel@fmin=50.0").stored
     for name in VARIANTS:
         assert variant(variant(name).stored) == variant(name)
-    assert [resolve(channel).stored for channel in parse_set("mel+mel:0-63+mfcc:1-19")] == [
+    assert [resolve_feature(channel).stored for channel in parse_set("mel+mel:0-63+mfcc:1-19")] == [
         "mel",
         "mel",
         "mfcc",

@@ -12,7 +12,7 @@ from numba.core.dispatcher import Dispatcher
 from commandline import RequestError
 from features_cache.names import Channel
 from pipeline import kernels
-from pipeline.features import FEATURES, Clip, resolve
+from pipeline.features import FEATURES, Clip, resolve_feature
 from pipeline.kernels import constantq, hpss, period, spectrum
 from pipeline.parameters import MelBank, Wavelets
 
@@ -146,11 +146,11 @@ def test_octaves_of_a_constant_q_bank_share_their_filters() -> None:
 def test_a_silent_clip_compiles_all_that_other_clips_need(sound: np.ndarray) -> None:
     """So the parent, which asks for shapes, compiles once for all its workers."""
     for name in FEATURES:
-        resolve(Channel(name)).shape(22050, 22050)
+        resolve_feature(Channel(name)).shape(22050, 22050)
     before = {kernel: len(kernel.signatures) for kernel in _kernels()}
     clip = Clip(sound, 22050)
     for name in FEATURES:
-        resolve(Channel(name)).compute(clip)
+        resolve_feature(Channel(name)).compute(clip)
     assert before == {kernel: len(kernel.signatures) for kernel in _kernels()}
     assert len(before) > 20
 

@@ -16,7 +16,7 @@ import pytest
 
 from features_cache import Cache
 from pipeline import extract, pool
-from pipeline.job import Batch, Outcome
+from pipeline.job import ClipBatch, ExtractionResult
 from pipeline.options import FeaturesCommand
 from pipeline.pool import WorkerDied, Workers
 from pipeline.request import request
@@ -51,7 +51,7 @@ def threads_and_pid(item):
 def die_at_one(batch):
     if 1 in batch.rows:
         os.kill(os.getpid(), signal.SIGKILL)
-    return Outcome(clips=len(batch.rows))
+    return ExtractionResult(clips=len(batch.rows))
 
 
 def die_once(flag):
@@ -67,7 +67,7 @@ def fail(item):
 
 def batch_of(count):
     table = np.ones((count, 1), bool)
-    return Batch(
+    return ClipBatch(
         np.arange(count), ["x"] * count, [""] * count, [(0, 0)] * count, table, table.astype(np.uint64)
     )
 

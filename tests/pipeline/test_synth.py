@@ -15,14 +15,14 @@ from commandline import RequestError
 from pipeline import audio, synth
 from pipeline.datasets import load
 from pipeline.datasets.download import UNFINISHED
-from pipeline.synth import make, wav
+from pipeline.synth import wav, write_dataset
 
 RATE = synth.SAMPLE_RATE
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return make(tmp_path_factory.mktemp("data") / "synth")
+    return write_dataset(tmp_path_factory.mktemp("data") / "synth")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def rows(folder):
 @pytest.fixture(scope="module")
 def mel(folder, rows):
     """(clips, bands, frames) in decibels, at half the rate: what the pairs differ in lies below 11 kHz."""
-    sounds = [audio.load(folder / "audio" / name, RATE // 2, RATE // 2 * 5) for name in rows["filename"]]
+    sounds = [audio.load_clip(folder / "audio" / name, RATE // 2, RATE // 2 * 5) for name in rows["filename"]]
     powers = [librosa.feature.melspectrogram(y=y, sr=RATE // 2, n_mels=64, hop_length=512) for y in sounds]
     return np.stack([librosa.power_to_db(power) for power in powers])
 
@@ -58,7 +58,7 @@ def test_layout_is_that_of_esc50(folder, rows):
     assert rows.groupby("src_file").size().min() >= 2  # several takes of every source
     for row in rows.itertuples():
         assert row.filename == f"{row.fold}-{row.src_file}-{row.take}-{row.target}.wav"
-        assert audio.info(folder / "audio" / row.filename) == (44_100, 220_500, 1)
+        assert audio.file_info(folder / "audio" / row.filename) == (44_100, 220_500, 1)
 
 
 def test_a_clip_depends_on_its_row_and_the_seed_alone(folder, rows):
@@ -69,7 +69,7 @@ def test_a_clip_depends_on_its_row_and_the_seed_alone(folder, rows):
 
 def test_no_clip_is_clipped_or_silent(folder, rows):
     for name in rows["filename"]:
-        y = audio.load(folder / "audio" / name, RATE, 220_500)
+        y = audio.load_clip(folder / "audio" / name, RATE, 220_500)
         assert 0.1 < np.abs(y).max() < 0.95
 
 
@@ -83,7 +83,7 @@ def test_chroma_separates_the_scales(folder, rows):
     pair = ["chimes_in_c", "chimes_in_f_sharp"]
     chroma = np.zeros((len(rows), 12))
     for number in np.flatnonzero(rows["category"].isin(pair)):
-        y = audio.load(folder / "audio" / rows["filename"][number], RATE, 220_500)
+        y = audio.load_clip(folder / "audio" / rows["filename"][number], RATE, 220_500)
         chroma[number] = librosa.feature.chroma_stft(y=y, sr=RATE, tuning=0.0).mean(axis=1)
     assert accuracy_by_fold(chroma, rows, pair).mean() > 0.9
 
@@ -113,14 +113,14 @@ def test_the_spectrum_separates_timbres_and_colours(mel, rows, pair):
 
 
 def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(synth, "table", lambda: rows.head(3))
-    first = make(tmp_path) / "audio" / rows["filename"][0]
+    monkeypatch.setattr(synth, "clip_rows", lambda: rows.head(3))
+    first = write_dataset(tmp_path) / "audio" / rows["filename"][0]
     before = first.stat().st_mtime_ns
-    make(tmp_path)
+    write_dataset(tmp_path)
     assert first.stat().st_mtime_ns == before
     first.unlink()
     (tmp_path / UNFINISHED / "audio").mkdir(parents=True)  # what a killed run leaves
-    make(tmp_path)
+    write_dataset(tmp_path)
     assert first.exists()
     assert not (tmp_path / UNFINISHED).exists()
 
@@ -129,10 +129,10 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path, rows, monkeypatch):
     def full(path: Path, content: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(synth, "table", lambda: rows.head(3))
+    monkeypatch.setattr(synth, "clip_rows", lambda: rows.head(3))
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(RequestError, match="No space left on device"):
-        make(tmp_path)
+        write_dataset(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".making.lock"]
 
 

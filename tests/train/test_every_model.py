@@ -49,7 +49,7 @@ def extracted(folder: Path, clips: Clips, shuffled: bool = False) -> Path:
 def synthetic(tmp_path_factory) -> tuple[Path, Clips]:
     folder, clips = tmp_path_factory.mktemp("synthetic"), {}
     for kind in SYNTHETIC:
-        rows = list(synth.table().query("category == @kind").head(LEARNED + TESTED).itertuples())
+        rows = list(synth.clip_rows().query("category == @kind").head(LEARNED + TESTED).itertuples())
         clips[kind] = [folder / row.filename for row in rows]
         for file, row in zip(clips[kind], rows):
             file.write_bytes(wav(synth.clip(row)))

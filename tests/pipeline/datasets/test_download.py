@@ -79,13 +79,13 @@ def test_all_bytes_there_and_only_the_name_missing_is_complete(tmp_path, server)
     part = download.PartialFile(tmp_path / "file.zip")
     part.path.write_bytes(server.content)
     part.note.write_text(f'{{"url": "{server.url("whole")}", "validator": ""}}')
-    assert download.fetch(server.url("whole"), tmp_path / "file.zip")
+    assert download.download_file(server.url("whole"), tmp_path / "file.zip")
     assert (tmp_path / "file.zip").read_bytes() == server.content
     assert not part.note.exists()
 
 
 def test_a_range_that_ends_too_soon_is_not_taken_for_the_end(tmp_path, server):
-    assert download.fetch(server.url("closes-early"), tmp_path / "file.zip")
+    assert download.download_file(server.url("closes-early"), tmp_path / "file.zip")
     assert (tmp_path / "file.zip").read_bytes() == server.content
 
 
@@ -93,7 +93,7 @@ def test_a_part_from_another_address_is_not_gone_on_from(tmp_path, server):
     part = download.PartialFile(tmp_path / "file.zip")
     part.path.write_bytes(b"something else")
     part.note.write_text('{"url": "http://elsewhere/", "validator": ""}')
-    assert not download.fetch(server.url("whole"), tmp_path / "file.zip")
+    assert not download.download_file(server.url("whole"), tmp_path / "file.zip")
     assert (tmp_path / "file.zip").read_bytes() == server.content
 
 
