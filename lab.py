@@ -215,7 +215,7 @@ def confusion(trained: RunFolder) -> NotebookFigure:
     read = _read(trained)
     return draw(
         "confusion_matrix",
-        counts=tables.mean_confusion(read),
+        counts=tables.confusion_counts(read),
         classes=read.classes,
         categories=read.categories,
     )

@@ -23,6 +23,7 @@ from analysis.ablations import run_options
 from analysis.ranking import Ranking, nested_selection
 from analysis.results import Run
 from analysis.significance import LEVEL
+from commandline import percent, points
 
 # A relevant difference in accuracy: smaller ones are within what another seed or another split into folds
 # changes on a few hundred clips.
@@ -151,7 +152,7 @@ def _too_little_data(
     )
     others = f"; of the other sets {_worse(ranking)}" if ranking.tied else ""
     sure = f"Its lead over {display_name(rival, ranking)} is {_points(pair)} ({interval_text(pair)}){others}."
-    need = f"To detect a difference of {100 * relevant:.1f} points it would take"
+    need = f"To detect a difference of {percent(relevant)} points it would take"
     then = f"{need} {' and '.join(ways)}{unmeasured}."
     return Answer("too little data", (found, sure, then))
 
@@ -192,9 +193,9 @@ def _score_parts(ranking: Ranking) -> tuple[str, str]:
         folds = f"{len(ranking.folds)} of {_count(len(ranking.folds) + len(run.missing_folds), 'fold')}"
     counts = f"{folds}, {_count(len(run.seeds), 'seed')}"
     data = "synthetic data, " if run.synthetic else ""
-    deviation = f", SD {100 * ranking.fold_accuracy[0].std(ddof=1):.1f}" if len(ranking.folds) > 1 else ""
-    interval_ = f"95 % interval {100 * low:.1f} to {100 * high:.1f}{deviation}"
-    score = f"{100 * ranking.accuracy[0]:.1f} % accuracy on {_count(len(run.clip_ids), 'test clip')}"
+    deviation = f", SD {percent(ranking.fold_accuracy[0].std(ddof=1))}" if len(ranking.folds) > 1 else ""
+    interval_ = f"95 % interval {percent(low)} to {percent(high)}{deviation}"
+    score = f"{percent(ranking.accuracy[0])} % accuracy on {_count(len(run.clip_ids), 'test clip')}"
     return score, f"({interval_}; {counts}, {data}{run.protocol})"
 
 
@@ -203,21 +204,16 @@ def _count(number: int, noun: str) -> str:
 
 
 def _points(pair: pd.Series) -> str:
-    return f"{100 * pair['difference']:.1f} points"
+    return f"{percent(pair['difference'])} points"
 
 
 def interval_text(pair: pd.Series, sign: int = 1) -> str:
     """The interval, of the lower run less the higher with `sign` -1, and whether only correction decides."""
     low, high = sorted((sign * float(pair["low"]), sign * float(pair["high"])))
     only_uncorrected = pair["low"] > 0 and not pair["differs"]
-    return f"95 % interval {signed(low)} to {signed(high)}" + (
+    return f"95 % interval {points(low)} to {points(high)}" + (
         ", not significant after correction for all comparisons" if only_uncorrected else ""
     )
-
-
-def signed(share: float) -> str:
-    """0.031 -> +3.1, in points, with a true minus sign."""
-    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def _listed(ranking: Ranking, runs: Sequence[Run]) -> str:
@@ -237,7 +233,7 @@ def _nested(ranking: Ranking, selected: str) -> str:
         return f"{selected} on the one test fold, so its score is optimistic"
     return (
         f"{selected} on all folds but one and scored on that one, in turn, the accuracy is "
-        f"{100 * nested.accuracy:.1f} %"
+        f"{percent(nested.accuracy)} %"
     )
 
 
@@ -288,7 +284,7 @@ def _combined(ranking: Ranking, single: Run, several: Run, added: pd.DataFrame) 
     more, sign = ("more", 1) if ahead is several else ("less", -1)
     note = "" if pair["differs"] or pair["low"] > 0 else ", not significant"
     found = (
-        f"{_scored(ranking, several)}, {100 * pair['difference']:.1f} points {more} than "
+        f"{_scored(ranking, several)}, {percent(pair['difference'])} points {more} than "
         f"{display_name(single, ranking)} alone ({interval_text(pair, sign)}){note}."
     )
     return " ".join([found, *_additions(ranking, added)])
@@ -299,7 +295,7 @@ def _additions(ranking: Ranking, added: pd.DataFrame) -> list[str]:
     features = {run.name: run.features for run in ranking.runs}
     steps = added.drop_duplicates("with")  # the best subset stands first
     words = [
-        f"{row['changed']} to {features[row['without']]} ({signed(row['difference'])})"
+        f"{row['changed']} to {features[row['without']]} ({points(row['difference'])})"
         for row in steps.to_dict("records")
     ]
     helps = steps["differs"].to_numpy(dtype=bool) & (steps["difference"].to_numpy(dtype=float) > 0)
@@ -316,24 +312,27 @@ def _by_class(ranking: Ranking) -> str:
     best = ranking.best
     classes = tables.per_class(best)
     classes = classes[classes["clips"] > 0].sort_values("recall", ascending=False, kind="stable")
-    words = [f"{row['class']} ({100 * row['recall']:.0f} %)" for row in classes.to_dict("records")]
+    words = [f"{row['class']} ({row['correct']} of {row['of']})" for row in classes.to_dict("records")]
+    seeds = f", {len(best.seeds)} seeds added" if len(best.seeds) > 1 else ""
     if len(words) <= 2 * CLASSES_NAMED:
-        found = f"Recall of {display_name(best, ranking)}: {listed(words, len(words))}"
+        found = f"Recall of {display_name(best, ranking)}{seeds}: {listed(words, len(words))}"
     else:
         most, least = (
             listed(words[:CLASSES_NAMED], CLASSES_NAMED),
             listed(words[: -CLASSES_NAMED - 1 : -1], CLASSES_NAMED),
         )
-        found = f"Recall of {display_name(best, ranking)} is highest for {most}, lowest for {least}"
+        found = f"Recall of {display_name(best, ranking)}{seeds} is highest for {most}, lowest for {least}"
     confused = tables.confused_pairs(best, 1).to_dict("records")
     most_frequent = [
-        f"; most frequent error: {one['true']} predicted as {one['predicted']}" for one in confused
+        f"; most frequent error: {one['true']} predicted as {one['predicted']} "
+        f"({one['count']} of {one['of']})"
+        for one in confused
     ]
     return f"{found}{''.join(most_frequent)}."
 
 
 def _scored(ranking: Ranking, run: Run) -> str:
-    return f"{display_name(run, ranking)} {100 * ranking.accuracy[ranking.runs.index(run)]:.1f} %"
+    return f"{display_name(run, ranking)} {percent(ranking.accuracy[ranking.runs.index(run)])} %"
 
 
 def describe_classes(differences: pd.DataFrame, change: str) -> str:

@@ -105,7 +105,7 @@ def _ablation_table(name: str, table: pd.DataFrame) -> HtmlTable:
         "difference": ("Difference, points", "points"),
         "low": ("From", "points"),
         "high": ("To", "points"),
-        "p_holm": ("p, Holm", "decimals"),
+        "p_holm": ("p, Holm", "p"),
         "differs": ("Significant", "yes"),
     }
     return html_table(name, table, columns)
@@ -285,7 +285,7 @@ def statistics_blocks(found: Findings, folder: Path) -> list[Block]:
         "difference": ("Difference, points", "points"),
         "low": ("From", "points"),
         "high": ("To", "points"),
-        "p_holm": ("p, Holm", "decimals"),
+        "p_holm": ("p, Holm", "p"),
         "verdict": ("Verdict", "text"),
     }
     about = (
@@ -315,7 +315,7 @@ def _other_tests(found: Findings) -> list[Block]:
         "b": ("Lower", "text"),
         "difference": ("Difference, points", "points"),
     }
-    columns |= {column: (_heading(column), "decimals") for column in other.columns[len(columns) :]}
+    columns |= {column: (_heading(column), "p") for column in other.columns[len(columns) :]}
     about = rows_shown_of(other, "other_tests", PAIRS_SHOWN).strip()
     applies = [f"{_heading(name)}: {when}" for name, when in found.tests.items()]
     listed = html_table("other-tests", other.head(PAIRS_SHOWN), columns)
@@ -346,6 +346,6 @@ def _critical_differences(found: Findings, ranking: Ranking, folder: Path) -> li
 def _friedman_sentence(ranks: Friedman) -> str:
     critical = page.format_decimals(ranks.critical_difference, 2)
     return (
-        f"Friedman’s test over folds: p = {page.format_decimals(ranks.p)}. Bars join runs that do not differ "
+        f"Friedman’s test over folds: {tables.p_text(ranks.p)}. Bars join runs that do not differ "
         f"by Nemenyi’s test: their mean ranks are within {critical}."
     )

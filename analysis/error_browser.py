@@ -9,6 +9,9 @@ The page's script reads one JSON object:
                by category, clips are numbers in `clips`, target are numbers in `classes`
     runs       [{name, test_set, top}]  top: one row a clip, the three most probable classes (-1 where there
                are fewer), their probabilities in percent, then the true class's
+    views      [{name, runs, top}]  what can be chosen: a configuration over all its seeds, then each seed.
+               runs are numbers in `runs`, whose counts are added; top, of several, is of their mean
+               probabilities
 """
 
 import json
@@ -20,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.results import Run, same_clips
+from commandline.terminal import HALVES_UP
 from train.scores import Floats, Ints
 
 TOP = 3
@@ -74,20 +78,28 @@ def browser_data(
     *,
     features: Sequence[str] = (),
     links: Mapping[str, str] | None = None,
-) -> str:
-    """The JSON object for the page, fit to stand inside a <script> element; `links`: clip id -> address."""
+) -> dict[str, Any]:
+    """The object that the page's script reads; `links`: clip id -> address."""
     links = links or {}
     numbers = {clip: number for number, clip in enumerate(clips.ids)}
     test_sets: list[tuple[Run, dict[str, Any]]] = []
-    entries = []
+    entries: list[dict[str, Any]] = []
+    views: list[dict[str, Any]] = []
     for run in runs:
-        test_set = _test_set(run, test_sets, numbers)
-        order = by_category(run)
-        names = [folder.name for folder in run.folders]
-        for name, probabilities in zip(names, run.probabilities, strict=True):
-            entries.append({"name": name, "test_set": test_set, "top": top(probabilities, run.target, order)})
+        test_set, order, seeds = _test_set(run, test_sets, numbers), by_category(run), len(run.seeds)
+        places = list(range(len(entries), len(entries) + seeds))
+        for folder, probabilities in zip(run.folders, run.probabilities, strict=True):
+            entries.append(
+                {"name": folder.name, "test_set": test_set, "top": top(probabilities, run.target, order)}
+            )
+        if seeds > 1:
+            mean = top(run.probabilities.mean(axis=0), run.target, order)
+            views.append({"name": f"{run.name}, all {seeds} seeds", "runs": places, "top": mean})
+        for place, seed in zip(places, run.seeds, strict=True):
+            one = f" (seed {seed}, one of {seeds})" if seeds > 1 else ""
+            views.append({"name": f"{entries[place]['name']}{one}", "runs": [place]})
     groups = clips.table["group"].tolist()
-    content = {
+    return {
         "features": list(features),
         "no_audio": NO_AUDIO,
         "clips": [
@@ -96,8 +108,8 @@ def browser_data(
         ],
         "test_sets": [test_set for _, test_set in test_sets],
         "runs": entries,
+        "views": views,
     }
-    return in_script(content)
 
 
 def in_script(content: object) -> str:
@@ -115,9 +127,13 @@ def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
     most_probable = np.argsort(-probabilities, axis=1, kind="stable")[:, :shown]
     first[:, :shown] = np.argsort(order)[most_probable]
     rows = np.arange(len(target))[:, None]
-    percent = np.where(first >= 0, sorted_[rows, np.maximum(first, 0)], 0)
+    shares = np.where(first >= 0, sorted_[rows, np.maximum(first, 0)], 0)
     of_target = sorted_[rows, place[:, None]]
-    return np.hstack([first, np.rint(100 * percent), np.rint(100 * of_target)]).astype(int).tolist()
+    return (
+        np.hstack([first, np.rint(100 * shares + HALVES_UP), np.rint(100 * of_target + HALVES_UP)])
+        .astype(int)
+        .tolist()
+    )
 
 
 def _test_set(run: Run, known: list[tuple[Run, dict[str, Any]]], numbers: Mapping[str, int]) -> int:

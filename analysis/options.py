@@ -19,8 +19,8 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     """write the ensemble of these runs, the mean of their probabilities, as a run of its own, then report"""
     members: Annotated[int, Aliases("pick")] = 0
     """with ENSEMBLE: at most so many runs for each fold, selected on the other folds; 0 averages all"""
-    confusion: Literal["rates", "counts"] = "rates"
-    """what the cells of the saved confusion matrices show"""
+    confusion: Literal["counts", "rates"] = "counts"
+    """what the cells of the saved confusion matrices show: counts, or percentages of the row"""
     figures: int = 6
     """draw the figures of this many runs, the best first; the page shows all runs"""
     audio_mb: float = 15

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 import commandline
 from analysis.figures import SavedFigure
+from analysis.tables import format_p
 
 TEMPLATES = Path(__file__).parent / "templates"
 UNKNOWN = "–"
@@ -50,7 +51,7 @@ def source(name: str) -> Markup:
 
 def format_percent(value: float, digits: int = 1) -> str:
     """0.8765 -> 87.7"""
-    return UNKNOWN if _is_unknown(value) else f"{100 * value:.{digits}f}"
+    return UNKNOWN if _is_unknown(value) else commandline.percent(value, digits)
 
 
 def format_decimals(value: float, digits: int = 3) -> str:
@@ -89,7 +90,8 @@ def _is_unknown(value: float | None) -> bool:
 CELL_FORMATS: dict[str, Callable[[Any], str]] = {
     "text": str,
     "percent": format_percent,
-    "points": lambda value: UNKNOWN if pd.isna(value) else f"{100 * value:+.1f}".replace("-", "−"),
+    "points": lambda value: UNKNOWN if pd.isna(value) else commandline.points(value),
+    "p": lambda value: UNKNOWN if pd.isna(value) else format_p(value),
     "decimals": format_decimals,
     "count": format_count,
     "number": lambda value: UNKNOWN if pd.isna(value) else f"{value:.1f}".removesuffix(".0"),

@@ -148,6 +148,7 @@ def _runs(context: ReportContext, found: Findings) -> Content:
     features = _shown_features(context, found.runs)
     clips = error_browser.clip_difficulty(found.runs)
     media = media_of(context.cache, features, clips, context.folder, context.options.audio_mb)
+    browser = error_browser.browser_data(found.runs, clips, features=features, links=media.links)
     compared = comparison_blocks(found, context.folder)
     sections, problems = _sections(context, found, features)
     # Loaded here: few reports end in a paper, and reading this module should not need it.
@@ -160,8 +161,8 @@ def _runs(context: ReportContext, found: Findings) -> Content:
         "comparison": _comparison_rows(comparison),
         "scale": _scale(comparison),
         "comparison_blocks": compared,
-        "browser_data": error_browser.browser_data(found.runs, clips, features=features, links=media.links),
-        "browser_runs": [folder.name for run in found.runs for folder in run.folders],
+        "browser_data": error_browser.in_script(browser),
+        "browser_views": [view["name"] for view in browser["views"]],
         "media": media,
         "runs": sections,
         "drawn": context.options.figures,
@@ -206,14 +207,21 @@ def _sections(
     return made, problems
 
 
+def _of_seeds(run: Run) -> str:
+    """Which clips are called correct and wrong."""
+    if (seeds := len(run.seeds)) == 1:
+        return "Correct and wrong ones"
+    return f"Probabilities are means of {seeds} seeds. Correct (by every seed) and wrong ones (by every seed)"
+
+
 def _sample_block(context: ReportContext, run: Run, features: Sequence[str]) -> list[Block]:
     """Some correct, wrong and uncertain predictions of the run."""
     if context.cache is None or not features:
         return []
     shown = choose_samples(run, context.cache, features[0], context.rng())
     about = (
-        "Correct and wrong ones are drawn at random with a fixed seed, uncertain ones have the smallest "
-        f"margin; shown as {features[0]}."
+        f"{_of_seeds(run)} are drawn at random with a fixed seed, uncertain ones have the smallest margin; "
+        f"shown as {features[0]}."
     )
     figures = [save_figure("sample_predictions", context.folder, samples=shown)] if shown else []
     return [Block("Sample predictions", about, figures)] if figures else []

@@ -23,10 +23,11 @@ from train.scores import Prediction, calibration_error, reliability
 CONFUSED_SHOWN = 8
 
 CLASS_COLUMNS = {
+    "correct": ("Correct", "number"),
+    "of": ("Of", "number"),
     "precision": ("Precision", "decimals"),
     "recall": ("Recall", "decimals"),
     "f1": ("F1", "decimals"),
-    "clips": ("Clips", "number"),
 }
 
 
@@ -58,7 +59,8 @@ def run_section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, 
     columns = {
         "true": ("True class", "text"),
         "predicted": ("Predicted", "text"),
-        "clips": ("Clips", "number"),
+        "count": ("Count", "number"),
+        "of": ("Of", "number"),
         "share": ("% of true class", "percent"),
     }
     blocks = _class_blocks(run, folder)
@@ -66,6 +68,7 @@ def run_section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, 
         blocks.append(
             Block(
                 "Confusion matrix as a figure",
+                tables.seeds_note(run),
                 figures=[_confusion_matrix(run, folder, rates=rates)],
                 folded=True,
             )
@@ -111,6 +114,7 @@ def _class_blocks(run: Run, folder: Path) -> list[Block]:
     made = [
         Block(
             "Every class",
+            tables.seeds_note(run),
             tables=[html_table(f"{page.slug(run.name)}-classes", per_class, columns)],
             folded=True,
         )
@@ -119,7 +123,7 @@ def _class_blocks(run: Run, folder: Path) -> list[Block]:
         write_table(per_category, folder / "tables", f"{run.name}.categories")
         columns = {"category": ("Category", "text"), **CLASS_COLUMNS}
         shown = html_table(f"{page.slug(run.name)}-categories", per_category, columns)
-        about = "Probabilities of the classes of each category, summed."
+        about = f"Probabilities of the classes of each category, summed. {tables.seeds_note(run)}".strip()
         made.append(Block("Major categories", about, tables=[shown], folded=True))
     return made
 
@@ -176,7 +180,7 @@ def _confusion_matrix(run: Run, folder: Path, *, rates: bool) -> SavedFigure:
         "confusion_matrix",
         folder,
         stem=f"{run.name}.confusion",
-        counts=tables.mean_confusion(run)[np.ix_(order, order)],
+        counts=tables.confusion_counts(run)[np.ix_(order, order)],
         classes=[run.classes[place] for place in order],
         categories=[run.categories[place] for place in order],
         rates=rates,
@@ -212,14 +216,15 @@ TOP = 3
 
 
 def choose_samples(run: Run, cache: Cache, feature: str, rng: np.random.Generator) -> list[SamplePrediction]:
-    """Up to four correct and four wrong clips, drawn by `rng`, and four of the smallest margin."""
+    """Up to four clips that every seed predicted correctly, four that none did, drawn by `rng`, and four of
+    the smallest margin; probabilities are means over the seeds.
+    """
     probabilities = run.probabilities.mean(axis=0)
-    correct = probabilities.argmax(axis=1) == run.target
     ordered = np.sort(probabilities, axis=1)
     margin = ordered[:, -1] - ordered[:, -2] if ordered.shape[1] > 1 else ordered[:, -1]
     chosen = {
-        "correct": _random_rows(np.flatnonzero(correct), rng),
-        "wrong": _random_rows(np.flatnonzero(~correct), rng),
+        "correct": _random_rows(np.flatnonzero(run.correct == 1), rng),
+        "wrong": _random_rows(np.flatnonzero(run.correct == 0), rng),
         "uncertain": np.argsort(margin, kind="stable")[:SAMPLES_EACH],
     }
     return [

@@ -7,6 +7,7 @@ literature.csv holds published figures with their protocols; its `confirmed` is 
 looked up in the paper, its authors' repository or the dataset's own list, else it says where it is from.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -21,7 +22,7 @@ from analysis.ranking import Ranking, not_compared
 from analysis.results import Run, summed_to_categories
 from analysis.significance import PAIR_TESTS, RunPair, friedman, holm
 from train.runs import replace_file
-from train.scores import Floats, Ints, all_metrics, class_scores, confusion_matrix
+from train.scores import Floats, Ints, all_metrics, class_scores, confusion_matrix, most_confused
 
 CONFUSED_PAIRS = 20
 
@@ -175,10 +176,14 @@ def _pair_shares(a: Floats, b: Floats, target: Ints, weights: Floats) -> dict[st
 
 
 def per_class(run: Run) -> pd.DataFrame:
-    """Precision, recall, F1 and test clips of each class over all folds, seeds averaged."""
+    """Each class over all folds: correct predictions `of` all of them (every seed counts), clips, and the
+    precision, recall and F1, seeds averaged.
+    """
+    counts = confusion_counts(run)
     seeds = [class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
     scores = {name: np.mean([one[name] for one in seeds], axis=0) for name in ("precision", "recall", "f1")}
-    columns = {"class": run.classes, "category": run.categories, **scores}
+    columns: dict[str, Any] = {"class": run.classes, "category": run.categories}
+    columns |= {"correct": counts.diagonal(), "of": counts.sum(axis=1), **scores}
     return pd.DataFrame(columns).assign(clips=seeds[0]["support"].astype(int))
 
 
@@ -198,28 +203,28 @@ def per_category(run: Run) -> pd.DataFrame | None:
     return per_class(summed).drop(columns="category").rename(columns={"class": "category"})
 
 
-def mean_confusion(run: Run) -> Floats:
-    """Counts (K, K), rows the true class, seeds averaged: each row sums to the class's test clips."""
+def confusion_counts(run: Run) -> Ints:
+    """Counts (K, K), rows the true class, seeds added: S seeds predict each clip S times."""
     counts = [confusion_matrix(run.target, predicted, len(run.classes)) for predicted in run.predicted]
-    return np.mean(counts, axis=0)
+    return np.sum(counts, axis=0)
+
+
+def seeds_note(run: Run) -> str:
+    """What stands beside counts of several seeds; nothing for one."""
+    seeds = len(run.seeds)
+    return f"Counts add {seeds} seeds: every clip is predicted {seeds} times." if seeds > 1 else ""
 
 
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
-    """The most frequent confusions: true class, predicted class, clips, share of the true class's clips."""
-    counts = mean_confusion(run)
-    clips = counts.sum(axis=1)
-    np.fill_diagonal(counts, 0)
-    order = np.argsort(-counts, axis=None, kind="stable")[:most]
-    true, predicted = np.unravel_index(order[counts.ravel()[order] > 0], counts.shape)
-    names = np.array(run.classes, dtype=object)
-    return pd.DataFrame(
-        {
-            "true": names[true],
-            "predicted": names[predicted],
-            "clips": counts[true, predicted],
-            "share": counts[true, predicted] / clips[true],
-        }
-    )
+    """The most frequent errors: true class, predicted class, count `of` all of the true class, share."""
+    counts = confusion_counts(run)
+    of = counts.sum(axis=1)
+    rows = [
+        (run.classes[true], run.classes[predicted], counts[true, predicted], of[true])
+        for true, predicted in most_confused(counts, most)
+    ]
+    table = pd.DataFrame(rows, columns=["true", "predicted", "count", "of"])
+    return table.assign(share=table["count"] / table["of"])
 
 
 def checkpoints(runs: Sequence[Run]) -> pd.DataFrame:
@@ -290,6 +295,16 @@ def literature(ranking: Ranking) -> pd.DataFrame:
 DECIMALS = 3
 
 
+def format_p(value: float) -> str:
+    """A p-value: 0.012, and < 0.001 where three decimals would show none."""
+    return f"< {10**-DECIMALS}" if value < 10**-DECIMALS else f"{value:.{DECIMALS}f}"
+
+
+def p_text(value: float) -> str:
+    """In a sentence: `p = 0.012`, `p < 0.001`."""
+    return f"p {text}" if (text := format_p(value)).startswith("<") else f"p = {text}"
+
+
 def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
     """Write <name>.csv, <name>.md and <name>.tex into the folder, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -329,6 +344,8 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rounded_column(column: pd.Series) -> list[str]:
+    if re.search(r"(^|_)p(_holm)?$", str(column.name)):
+        return ["" if pd.isna(value) else format_p(value) for value in column]
     numbers = [value for value in column if isinstance(value, float) and np.isfinite(value)]
     # A column of shares that all happen to be 0 or 1 still shows its decimals.
     counts = all(value.is_integer() for value in numbers) and max(numbers, default=0) > 1

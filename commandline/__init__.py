@@ -18,7 +18,7 @@ from commandline.options import (
 )
 from commandline.parse import Command, main, parse
 from commandline.registry import Registry, RequestError, nearest
-from commandline.terminal import count, duration, progress, size, tell, text_table
+from commandline.terminal import count, duration, percent, points, progress, size, tell, text_table
 
 __all__ = [
     "Aliases",
@@ -37,6 +37,8 @@ __all__ = [
     "make_command",
     "nearest",
     "parse",
+    "percent",
+    "points",
     "progress",
     "size",
     "tell",

@@ -1,5 +1,6 @@
-"""Terminal output: progress with speed and remaining time, durations, sizes, counts, plain tables."""
+"""Output in words: progress with speed and remaining time, durations, sizes, counts, percentages, tables."""
 
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 QUIET_SECONDS = 2  # shorter work shows no bar
+HALVES_UP = 1e-9  # points: lifts an exact half, which floats would round to either side, and nothing else
 LOG_SECONDS = 30  # a log that is not a terminal gets a line this often
 
 
@@ -78,6 +80,17 @@ def count(number: float) -> str:
         if abs(number) >= limit:
             return f"{number / limit:.1f} {unit}"
     return f"{number:,.0f}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """`92.5` of 0.925, with no digits `93`: halves go up everywhere, so that no two tables differ."""
+    return f"{100 * share + math.copysign(HALVES_UP, share):.{digits}f}"
+
+
+def points(difference: float, digits: int = 1) -> str:
+    """`+3.1` of 0.031 and `−0.9` of -0.009: percentage points, with a true minus sign and none for zero."""
+    text = percent(abs(difference), digits)
+    return f"{'−' if difference < 0 else '+'}{text}" if float(text) else text
 
 
 def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:

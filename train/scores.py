@@ -6,7 +6,7 @@ classes that have test clips; a class that is never predicted has precision 0. N
 writes or warns, and nothing imports torch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -174,12 +174,9 @@ def epoch_scores(target: Ints, probabilities: NDArray[np.floating]) -> dict[str,
     }
 
 
-def most_confused(
-    target: Ints, predicted: Ints, classes: Sequence[str], pairs: int = 3
-) -> list[tuple[str, str, int]]:
-    """The pairs of classes confused most often, both directions added: (class, class, clips)."""
-    counts = confusion_matrix(target, predicted, len(classes))
-    both = np.triu(counts + counts.T, k=1)
-    order = np.argsort(-both, axis=None, kind="stable")[:pairs]
-    found = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, both.shape))]
-    return [(classes[i], classes[j], int(both[i, j])) for i, j in found if both[i, j]]
+def most_confused(counts: Ints, pairs: int = 3) -> list[tuple[int, int]]:
+    """The most frequent errors in a confusion matrix (K, K): (true class, predicted class), most first."""
+    errors = counts - np.diag(counts.diagonal())
+    order = np.argsort(-errors, axis=None, kind="stable")[:pairs]
+    found = [(int(true), int(predicted)) for true, predicted in zip(*np.unravel_index(order, errors.shape))]
+    return [pair for pair in found if errors[pair]]

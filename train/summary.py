@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from commandline import text_table
 from train.runs import RunFolder
-from train.scores import epoch_scores, most_confused
+from train.scores import confusion_matrix, epoch_scores, most_confused
 
 SHOWN = ("loss", "accuracy", "f1")
 
@@ -38,18 +38,22 @@ def scores(run: RunFolder, split: str = "test", selection: str = "last") -> pd.D
 
 
 def tell(run: RunFolder) -> str:
-    """Test loss, accuracy and F1 as mean ± sd over folds, the pairs most confused, the protocol."""
+    """Test loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the protocol."""
     split = told_split(run)
     table = scores(run, split)
     n, of = len(table), len(run.folds)
     rows = [(name, _spread(table[name].tolist())) for name in SHOWN]
     probabilities, targets = answers(run, split=split)
-    pairs = most_confused(targets, probabilities.argmax(1), run.classes)
+    counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
+    errors = [
+        f"{run.classes[true]} predicted as {run.classes[predicted]} "
+        f"({counts[true, predicted]} of {counts[true].sum()})"
+        for true, predicted in most_confused(counts)
+    ]
     lines = [
         f"{run.path}: {n} of {of} folds",
         text_table(rows, (split, f"mean ± sd, n = {n}")),
-        "most confused: "
-        + ("; ".join(f"{one} / {other} ({count})" for one, other, count in pairs) or "none"),
+        f"most confused: {'; '.join(errors) or 'none'}",
         f"protocol: {run.config['protocol']}",
     ]
     if run.config["synthetic"]:

@@ -26,6 +26,7 @@ from analysis.figures.drawing import (
     ticks,
 )
 from analysis.figures.run import CURVES, History, label_panel, over_folds
+from commandline import percent
 
 LINE = 0.035  # of the accuracies' range: what a line of text takes up
 
@@ -110,7 +111,7 @@ def draw_recall_by_set(ax: Axes, *, names: Sequence[str], classes: Sequence[str]
     for row, column in np.argwhere(np.isfinite(recall)) if few else ():
         share = recall[row, column]
         colour = ON_DARK if share > 0.6 else ON_LIGHT
-        ax.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=7.5, color=colour)
+        ax.text(column, row, percent(share, 0), ha="center", va="center", fontsize=7.5, color=colour)
     places = np.flatnonzero(np.isfinite(recall).all(axis=0))
     best = recall[:, places].argmax(axis=0)
     ring = 300 if few else 40
@@ -192,7 +193,7 @@ def draw_ensemble_accuracy(ax: Axes, *, names: Sequence[str], accuracy: np.ndarr
         ax.text(
             column,
             row,
-            f"{100 * accuracy[row, column]:.1f}",
+            percent(accuracy[row, column]),
             ha="center",
             va="center",
             fontsize=7,

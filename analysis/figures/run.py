@@ -28,6 +28,7 @@ from analysis.figures.drawing import (
     shorten,
     ticks,
 )
+from commandline import percent, points
 
 
 def _confusion_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:
@@ -35,19 +36,23 @@ def _confusion_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:
     return side + 1.6, side + 1.2
 
 
-@figure("Confusion matrix: a row is the actual class, a column the predicted one", size=_confusion_size)
+@figure(
+    "Confusion matrix: a row is the actual class with its number of predictions, a column the predicted one",
+    size=_confusion_size,
+)
 def draw_confusion_matrix(
     ax: Axes,
     *,
     counts: np.ndarray,  # (classes, classes), a row an actual class
     classes: Sequence[str],
     categories: Sequence[str] | None = None,
-    rates: bool = True,
+    rates: bool = False,
     title: str = "",
 ) -> Axes:
-    """Draw `counts` as rates of each row; `rates` chooses whether the cells say those or the counts.
+    """Shade the share of each row; the cells say the counts, or with `rates` the percentages of the row.
 
-    Classes stand in the order given; where neighbours share a category their block is outlined.
+    Classes stand in the order given, each actual one with its number of predictions; where neighbours share a
+    category their block is outlined.
     """
     number = len(classes)
     total = counts.sum(axis=1, keepdims=True)
@@ -55,11 +60,12 @@ def draw_confusion_matrix(
     ax.imshow(share, cmap=RATES, vmin=0, vmax=1, aspect="equal", interpolation="nearest")
     small = number > MANY_CLASSES
     ticks(ax, classes, "x", turn=90 if small else 45, size=6 if small else 8)
-    ticks(ax, classes, "y", size=6 if small else 8)
+    named = [f"{shorten(name, 24)} ({of})" for name, of in zip(classes, counts.sum(axis=1), strict=True)]
+    ticks(ax, named, "y", size=6 if small else 8)
     for row, column in np.argwhere(counts > 0):
         _write_cell(ax, row, column, share[row, column], counts[row, column], rates=rates, small=small)
     _outline_categories(ax, categories or [])
-    ax.set_xlabel("Predicted")
+    ax.set_xlabel("Predicted (cells: % of the row)" if rates else "Predicted")
     ax.set_ylabel("Actual")
     ax.set_title(title)
     ax.tick_params(length=0)
@@ -68,11 +74,9 @@ def draw_confusion_matrix(
 
 
 def _write_cell(
-    ax: Axes, row: int, column: int, share: float, count: float, *, rates: bool, small: bool
+    ax: Axes, row: int, column: int, share: float, count: int, *, rates: bool, small: bool
 ) -> None:
-    if small and share < 0.05:  # one clip of forty: the shade shows it, a number could not be read
-        return
-    text = f"{100 * share:.0f}" if rates else f"{count:g}"
+    text = percent(share, 0) if rates else str(count)
     ax.text(
         column,
         row,
@@ -228,7 +232,7 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
             panel.text(
                 0,
                 -0.24 - 0.17 * line,
-                escape_math(f"{100 * probability:3.0f} %  {shorten(name, 22)}{'  ✓' if hit else ''}"),
+                escape_math(f"{percent(probability, 0):>3} %  {shorten(name, 22)}{'  ✓' if hit else ''}"),
                 transform=panel.transAxes,
                 va="top",
                 fontsize=7,
@@ -256,7 +260,7 @@ def draw_channel_importance(
         ax.text(
             column,
             row,
-            f"{100 * value:+.0f}".replace("-", "−") if round(100 * value) else "·",
+            text if (text := points(value, 0)) != "0" else "·",
             ha="center",
             va="center",
             fontsize=5 if len(classes) > MANY_CLASSES else 7.5,

@@ -4,7 +4,7 @@ const browser = document.getElementById("browser");
 if (browser) {
   const data = JSON.parse(document.getElementById("browser-data").textContent);
   const page = () => (browser.classList.contains("many") ? 12 : 6); // clips shown at a time
-  const state = { run: 0, counts: false, cell: null, shown: 6 };
+  const state = { view: 0, rates: false, cell: null, shown: 6 };
   const find = (id) => document.getElementById(id);
   const matrix = find("matrix"), list = find("clips"), chosen = find("chosen"), more = find("more");
 
@@ -15,17 +15,25 @@ if (browser) {
     return element;
   }
 
-  // A view: one run with the clips and classes that it was tested on.
+  // What is chosen: one run, or all seeds of a configuration, with the clips and classes of its test set.
+  // `top` is of one run, or of the mean probabilities of all seeds; `seeds` has the rows of each run.
+  const testSet = (view) => data.runs[view.runs[0]].test_set;
   function view() {
-    const run = data.runs[state.run];
-    return { ...data.test_sets[run.test_set], ...run };
+    const chosen = data.views[state.view], seeds = chosen.runs.map((place) => data.runs[place].top);
+    return { ...data.test_sets[testSet(chosen)], top: seeds[0], ...chosen, seeds };
   }
 
+  // Predictions of all seeds; every seed predicts each clip once.
   function countCells(v) {
     const counts = v.classes.map(() => v.classes.map(() => 0));
-    v.target.forEach((actual, row) => counts[actual][v.top[row][0]]++);
+    for (const top of v.seeds) v.target.forEach((actual, row) => counts[actual][top[row][0]]++);
     return counts;
   }
+
+  // 37 of 40 is 93 %: halves are rounded up, as in commandline/terminal.py.
+  const percent = (share) => String(Math.round(100 * share + 1e-9));
+  const plural = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+  const hits = (v, row, predicted) => v.seeds.filter((top) => top[row][0] === predicted).length;
 
   function drawMatrix() {
     const v = view(), counts = countCells(v), small = v.classes.length > 20;
@@ -40,8 +48,9 @@ if (browser) {
       const row = make("tr", {}, make("th", { scope: "row", title: name }, name));
       counts[actual].forEach((count, predicted) => {
         const share = total ? count / total : 0;
-        const text = count === 0 ? "" : state.counts ? String(count) : small && share < 0.05 ? "" : String(Math.round(100 * share));
-        const label = `${name} predicted as ${v.classes[predicted]}: ${count} of ${total} clips`;
+        const text = count === 0 ? "" : state.rates ? percent(share) : String(count);
+        const unit = v.seeds.length > 1 ? `predictions (${total / v.seeds.length} clips, ${v.seeds.length} seeds)` : "clips";
+        const label = `${name} predicted as ${v.classes[predicted]}: ${count} of ${total} ${unit}, ${percent(share)} %`;
         const cell = make("td", { role: "gridcell", tabindex: -1, "aria-label": label, title: label, "data-actual": actual, "data-predicted": predicted }, text);
         cell.style.setProperty("--v", share.toFixed(3));
         cell.classList.add(count ? "some" : "zero");
@@ -68,19 +77,22 @@ if (browser) {
   // Rows of the view that the list shows: those of the chosen cell, or all that were wrong; hardest first.
   function chosenRows(v) {
     const wanted = state.cell
-      ? (row) => v.target[row] === state.cell[0] && v.top[row][0] === state.cell[1]
-      : (row) => v.target[row] !== v.top[row][0];
+      ? (row) => v.target[row] === state.cell[0] && hits(v, row, state.cell[1])
+      : (row) => hits(v, row, v.target[row]) < v.seeds.length;
     return v.clips.map((_, row) => row).filter(wanted).sort((a, b) => v.clips[a] - v.clips[b]);
   }
 
   function drawClips() {
     const v = view(), rows = chosenRows(v);
-    const clips = (number) => `${number} clip${number === 1 ? "" : "s"}`;
     if (state.cell) {
       const [actual, predicted] = state.cell.map((place) => v.classes[place]);
-      chosen.textContent = `${actual} predicted as ${predicted}: ${clips(rows.length)}`;
+      const count = rows.reduce((sum, row) => sum + hits(v, row, state.cell[1]), 0);
+      const seeds = v.seeds.length > 1 ? `${plural(count, "prediction")} of ${v.seeds.length} seeds, ` : "";
+      chosen.textContent = `${actual} predicted as ${predicted}: ${seeds}${plural(rows.length, "clip")}`;
     } else {
-      chosen.textContent = rows.length ? `All ${clips(rows.length)} that this run got wrong, hardest for all runs first` : "This run predicted every clip correctly";
+      const who = v.seeds.length > 1 ? `at least one of ${v.seeds.length} seeds` : "this run";
+      const none = v.seeds.length > 1 ? "Every seed" : "This run";
+      chosen.textContent = rows.length ? `All ${plural(rows.length, "clip")} that ${who} got wrong, hardest for all runs first` : `${none} predicted every clip correctly`;
     }
     find("all-wrong").hidden = !state.cell;
     list.replaceChildren(...rows.slice(0, state.shown).map((row) => card(v, row)));
@@ -89,9 +101,11 @@ if (browser) {
   }
 
   function card(v, row) {
-    const clip = data.clips[v.clips[row]], actual = v.target[row], predicted = v.top[row][0];
-    const title = actual === predicted ? v.classes[actual] : `${v.classes[actual]} → ${v.classes[predicted]}`;
-    const sub = [clip.id, `fold ${v.folds[row]}`, clip.group && clip.group !== clip.id ? `recording ${clip.group}` : ""].filter(Boolean).join(" · ");
+    const clip = data.clips[v.clips[row]], actual = v.target[row];
+    const predicted = [...new Set(v.seeds.map((top) => top[row][0]))].sort((a, b) => hits(v, row, b) - hits(v, row, a));
+    const named = predicted.map((place) => v.classes[place] + (v.seeds.length > 1 ? ` (${hits(v, row, place)} of ${v.seeds.length} seeds)` : ""));
+    const title = predicted.length === 1 && predicted[0] === actual ? v.classes[actual] : `${v.classes[actual]} → ${named.join(", ")}`;
+    const sub = [clip.id, `fold ${v.folds[row]}`, clip.group && clip.group !== clip.id ? `recording ${clip.group}` : "", v.seeds.length > 1 ? `mean probability of ${v.seeds.length} seeds` : ""].filter(Boolean).join(" · ");
     return make("li", { class: "clip" }, make("h4", {}, title, make("small", {}, sub)), images(clip), audio(clip), bars(v, row), others(v, row));
   }
 
@@ -128,14 +142,14 @@ if (browser) {
 
   // The predictions of the other runs on the same clips.
   function others(v, row) {
-    const rest = data.runs.map((run, place) => [run, place]).filter(([run, place]) => place !== state.run && run.test_set === data.runs[state.run].test_set);
+    const rest = data.runs.filter((run, place) => !v.runs.includes(place) && run.test_set === testSet(v));
     if (!rest.length) return "";
-    const right = rest.filter(([run]) => run.top[row][0] === v.target[row]).length;
-    const lines = rest.map(([run]) => {
+    const right = rest.filter((run) => run.top[row][0] === v.target[row]).length;
+    const lines = rest.map((run) => {
       const place = run.top[row][0], hit = place === v.target[row];
       return make("li", {}, `${run.name}: `, make("span", { class: hit ? "right" : "wrong" }, `${v.classes[place]} ${hit ? "✓" : "✗"}`), ` ${run.top[row][3]} %`);
     });
-    const summary = `${right} of ${rest.length} other run${rest.length === 1 ? "" : "s"} predicted it correctly`;
+    const summary = `${right} of ${plural(rest.length, "other run")} predicted it correctly`;
     const box = make("details", { class: "others" }, make("summary", {}, summary), make("ul", {}, ...lines));
     box.open = rest.length <= 3;
     return box;
@@ -170,15 +184,15 @@ if (browser) {
     cell.focus();
   }
   find("run-choice").addEventListener("change", (event) => {
-    const before = data.runs[state.run].test_set;
-    state.run = +event.target.value;
-    if (data.runs[state.run].test_set !== before) state.cell = null;
+    const before = testSet(data.views[state.view]);
+    state.view = +event.target.value;
+    if (testSet(data.views[state.view]) !== before) state.cell = null;
     drawMatrix();
     drawClips();
   });
-  find("counts").addEventListener("click", (event) => {
-    state.counts = !state.counts;
-    event.target.setAttribute("aria-pressed", state.counts);
+  find("rates").addEventListener("click", (event) => {
+    state.rates = !state.rates;
+    event.target.setAttribute("aria-pressed", state.rates);
     drawMatrix();
   });
   find("all-wrong").addEventListener("click", () => choose(null, false));

@@ -224,8 +224,8 @@ def test_classes_of_highest_and_lowest_recall_by_hand(hand_run: Callable[..., Ru
             rows.append((f"{name}{clip}", f"{name}{clip}", 1 + clip % 2, name, probabilities))
     run = hand_run("mel", classes, rows)
     main = rankings([run], np.random.default_rng(0), 100)[0]
-    ends = "Recall of mel is highest for a (100 %) and b (75 %), lowest for e (0 %) and d (25 %)"
-    sentence = f"{ends}; most frequent error: e predicted as a."
+    ends = "Recall of mel is highest for a (4 of 4) and b (3 of 4), lowest for e (0 of 4) and d (1 of 4)"
+    sentence = f"{ends}; most frequent error: e predicted as a (4 of 4)."
     assert overview_lines(main, ablations.feature_ablations(main)) == [("Classes", sentence)]
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis import error_browser
-from analysis.results import Run
+from analysis import error_browser, tables
+from analysis.results import Results, Run
+from tests.analysis.made_runs import MadeRun
 
 ROWS = [
     ("a", "g1", 1, "dog", (0.9, 0.1, 0.0)),
@@ -52,15 +53,30 @@ def test_runs_on_the_same_clips_share_a_test_set_and_others_do_not(hand_run: Cal
         hand_run("mfcc", classes, OTHER),
         hand_run("rms", classes, ROWS[:2]),
     ]
-    data = json.loads(
-        error_browser.browser_data(runs, error_browser.clip_difficulty(runs), links={"b": "x.wav"})
-    )
+    data = error_browser.browser_data(runs, error_browser.clip_difficulty(runs), links={"b": "x.wav"})
     assert [run["test_set"] for run in data["runs"]] == [0, 0, 1]
     assert [run["name"] for run in data["runs"]] == ["mel", "mfcc", "rms"]
     first = data["test_sets"][0]
     ids = [data["clips"][place]["id"] for place in first["clips"]]
     assert ids == ["a", "b", "c"] and first["target"] == [0, 1, 2] and first["folds"] == [1, 1, 2]
     assert [clip["link"] for clip in data["clips"] if clip["id"] == "b"] == ["x.wav"]
+
+
+def test_all_seeds_of_a_configuration_come_first_then_each(made: Callable[..., Results]) -> None:
+    runs = made(MadeRun(skill=0.9), MadeRun(skill=0.6, seed=1), MadeRun(features="rms", skill=0.5)).runs
+    data = error_browser.browser_data(runs, error_browser.clip_difficulty(runs))
+    assert [(view["name"], view["runs"]) for view in data["views"]] == [
+        ("mel-resnet18, all 2 seeds", [0, 1]),
+        ("mel-resnet18 (seed 0, one of 2)", [0]),
+        ("mel-resnet18-s1 (seed 1, one of 2)", [1]),
+        ("rms-resnet18", [2]),
+    ]
+    (of_classes,) = data["test_sets"]
+    hits = [
+        sum(row[0] == true for row, true in zip(run["top"], of_classes["target"], strict=True))
+        for run in data["runs"]
+    ]
+    assert hits[:2] == [360, 240] and sum(hits[:2]) == tables.confusion_counts(runs[0]).diagonal().sum()
 
 
 def test_nothing_in_the_data_can_end_its_script() -> None:

@@ -186,8 +186,10 @@ def test_a_confusion_matrix_says_rates_or_counts_and_outlines_categories() -> No
         FIGURES["confusion_matrix"].draw(axes, **(EXAMPLES["confusion_matrix"] | given))
         return [text.get_text() for text in axes.texts], len(axes.patches)
 
-    assert texts() == (["75", "25", "100", "17", "83"], 0)
-    assert texts(rates=False)[0] == ["3", "1", "2", "1", "5"]
+    assert texts() == (["3", "1", "2", "1", "5"], 0)
+    assert texts(rates=True)[0] == ["75", "25", "100", "17", "83"]
+    halves = np.array([[37, 1, 2], [0, 40, 0], [0, 0, 40]])
+    assert texts(counts=halves, classes=list("abc"), rates=True)[0] == ["93", "3", "5", "100", "100"]
     assert texts(categories=["a", "a", "b", ""])[1] == 1
 
 

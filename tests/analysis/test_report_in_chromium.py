@@ -16,6 +16,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from analysis.page import source
+from commandline import percent
 
 QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -145,10 +146,10 @@ def test_a_cell_shows_its_clips_as_the_tables_count_them(page: webdriver.Chrome,
     one.click()
     assert one.get_attribute("aria-selected") == "true"
     assert page.find_element(By.ID, "chosen").text.startswith(
-        f"{classes[actual]} predicted as {classes[predicted]}: {row['clips']:.0f} clip"
+        f"{classes[actual]} predicted as {classes[predicted]}: {row['count']} clip"
     )
     cards = page.find_elements(By.CSS_SELECTOR, "#clips .clip")
-    assert len(cards) == row["clips"]
+    assert len(cards) == row["count"]
     assert all(f"{classes[actual]} → {classes[predicted]}" in card.text for card in cards)
     assert all(card.find_elements(By.CSS_SELECTOR, ".images img") for card in cards)
     assert all("1 other run" in card.find_element(By.CSS_SELECTOR, ".others summary").text for card in cards)
@@ -167,12 +168,12 @@ def test_the_matrix_is_worked_by_keys_alone(page: webdriver.Chrome) -> None:
     assert "this run got wrong" in page.find_element(By.ID, "chosen").text
 
 
-def test_another_run_and_counts_change_the_matrix(page: webdriver.Chrome) -> None:
-    rates = texts(page, "#matrix td[data-actual]")
-    page.find_element(By.ID, "counts").click()
+def test_another_run_and_percentages_change_the_matrix(page: webdriver.Chrome) -> None:
     counts = texts(page, "#matrix td[data-actual]")
     assert sum(int(text) for text in counts if text) == 40
-    assert counts != rates
+    page.find_element(By.ID, "rates").click()
+    rates = [percent(int(text) / 10, 0) if text else "" for text in counts]
+    assert texts(page, "#matrix td[data-actual]") == rates != counts
     Select(page.find_element(By.ID, "run-choice")).select_by_visible_text("mel+rms-resnet18")
     assert texts(page, "#matrix td[data-actual]") != counts
 

@@ -10,11 +10,13 @@ import pytest
 
 from analysis import tables
 from analysis.comparison import ensemble_matrix
+from analysis.page import html_table
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run
 from analysis.significance import PAIR_TESTS
 from analysis.tables import OWN_SOURCE, literature, published_results
 from tests.analysis.made_runs import MadeRun
+from train import summary
 
 CLASSES = ["dog", "rain", "sea"]
 # Of three dogs one is predicted as rain, of two rains both as dog, the sea is correct.
@@ -38,7 +40,8 @@ def first_ranking(results: Results) -> Ranking:
 
 def test_classes_by_hand(hand_run: Callable[..., Run]) -> None:
     table = tables.per_class(hand_run("mel", CLASSES, ROWS)).set_index("class")
-    assert table["clips"].tolist() == [3, 2, 1]
+    assert table["clips"].tolist() == table["of"].tolist() == [3, 2, 1]
+    assert table["correct"].tolist() == [2, 0, 1]
     assert table["recall"].tolist() == pytest.approx([2 / 3, 0, 1])
     assert table["precision"].tolist() == pytest.approx([2 / 4, 0, 1])
     assert table["f1"].tolist() == pytest.approx([4 / 7, 0, 1])
@@ -46,13 +49,33 @@ def test_classes_by_hand(hand_run: Callable[..., Run]) -> None:
 
 def test_confusion_and_most_confused_by_hand(hand_run: Callable[..., Run]) -> None:
     run = hand_run("mel", CLASSES, ROWS)
-    assert tables.mean_confusion(run).tolist() == [[2, 1, 0], [2, 0, 0], [0, 0, 1]]
+    assert tables.confusion_counts(run).tolist() == [[2, 1, 0], [2, 0, 0], [0, 0, 1]]
     table = tables.confused_pairs(run)
     assert table.to_dict("records") == [
-        {"true": "rain", "predicted": "dog", "clips": 2, "share": 1},
-        {"true": "dog", "predicted": "rain", "clips": 1, "share": pytest.approx(1 / 3)},
+        {"true": "rain", "predicted": "dog", "count": 2, "of": 2, "share": 1},
+        {"true": "dog", "predicted": "rain", "count": 1, "of": 3, "share": pytest.approx(1 / 3)},
     ]
     assert len(tables.confused_pairs(run, most=1)) == 1
+
+
+def test_counts_of_several_seeds_are_added(made: Callable[..., Results]) -> None:
+    run = made(MadeRun(skill=0.8, seed=0), MadeRun(skill=0.6, seed=1), MadeRun(skill=0.7, seed=2)).runs[0]
+    counts = tables.confusion_counts(run)
+    assert counts.sum(axis=1).tolist() == [3 * 40] * 10
+    assert counts.diagonal().sum() == (320 + 240 + 280)
+    classes = tables.per_class(run)
+    assert classes["recall"].tolist() == pytest.approx((classes["correct"] / classes["of"]).tolist())
+    assert tables.seeds_note(run) == "Counts add 3 seeds: every clip is predicted 3 times."
+    assert tables.seeds_note(made(MadeRun()).runs[0]) == ""
+
+
+def test_the_most_confused_pair_is_the_terminals(written: Callable[..., Results]) -> None:
+    run = written(MadeRun(skill=0.7)).runs[0]
+    first = tables.confused_pairs(run, 1).iloc[0]
+    run.folders[0].config["options"]["blind"] = False
+    said = summary.tell(run.folders[0])
+    pair = f"{first['true']} predicted as {first['predicted']} ({first['count']} of {first['of']})"
+    assert f"most confused: {pair}; " in said
 
 
 def test_fold_scores_by_hand(hand_run: Callable[..., Run]) -> None:
@@ -238,6 +261,15 @@ def test_latex_is_a_booktabs_table_line_by_line() -> None:
         r"\bottomrule",
         r"\end{tabular}",
     ]
+
+
+def test_no_p_value_is_zero() -> None:
+    table = pd.DataFrame({"p_holm": [0.0, 0.00049, 0.0012, np.nan], "mcnemar_p_holm": 1e-9, "nemenyi_p": 0.5})
+    assert tables.rounded(table)["p_holm"].tolist() == ["< 0.001", "< 0.001", "0.001", ""]
+    assert tables.rounded(table)["mcnemar_p_holm"].tolist() == ["< 0.001"] * 4
+    assert [tables.p_text(p) for p in (0.0, 0.0123)] == ["p < 0.001", "p = 0.012"]
+    cells = html_table("x", table, {"p_holm": ("p", "p")}).rows
+    assert [row[0].text for row in cells] == ["< 0.001", "< 0.001", "0.001", "–"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from commandline import count, duration, nearest, progress, size, terminal, text_table
+from commandline import count, duration, nearest, percent, points, progress, size, terminal, text_table
 
 
 def test_durations_read_naturally() -> None:
@@ -21,6 +21,13 @@ def test_sizes_read_naturally() -> None:
 
 def test_counts_read_naturally() -> None:
     assert [count(n) for n in (0, 2000, 11_175_370, 1.82e9)] == ["0", "2,000", "11.2 M", "1.8 G"]
+
+
+def test_halves_are_rounded_up_in_every_percentage() -> None:
+    assert [percent(hits / 40, 0) for hits in (37, 1, 3, 5, 40)] == ["93", "3", "8", "13", "100"]
+    assert [percent(share) for share in (0.285, 0.1125, 0.0875, 0)] == ["28.5", "11.3", "8.8", "0.0"]
+    assert percent(0.285, 0) == "29"  # 100 * 0.285 is a little less than 28.5
+    assert [points(one) for one in (0.031, -0.0085, 0.0, -0.0004)] == ["+3.1", "−0.9", "0.0", "0.0"]
 
 
 def test_a_table_aligns_numbers_to_the_right() -> None:

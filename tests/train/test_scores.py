@@ -124,6 +124,9 @@ def test_a_row_of_history_is_five_of_the_metrics() -> None:
     assert epoch_scores(TARGET, PROBABILITIES) == {name: found[metric] for name, metric in names.items()}
 
 
-def test_most_confused_adds_both_directions() -> None:
+def test_the_most_frequent_errors_keep_their_direction() -> None:
     target, predicted = np.array([0, 1, 1, 2, 0]), np.array([1, 0, 0, 0, 0])
-    assert most_confused(target, predicted, ["a", "b", "c"]) == [("a", "b", 3), ("a", "c", 1)]
+    counts = confusion_matrix(target, predicted, 3)
+    assert most_confused(counts) == [(1, 0), (0, 1), (2, 0)]
+    assert most_confused(counts, pairs=1) == [(1, 0)]
+    assert most_confused(np.diag([3, 4])) == []
