@@ -38,6 +38,19 @@ def test_float16_halves_it_and_hardly_changes_what_it_predicts(sounding, file, t
     assert np.allclose(one.probabilities(values), other.probabilities(values), atol=5e-3)
 
 
+def test_predicts_in_plain_fp32_whatever_the_process_allows(file):
+    matmul, cudnn, seen = torch.backends.cuda.matmul, torch.backends.cudnn, []
+    model = bundle.TrainedModel(bundle.read_bundle(file))
+    for one in model.folds.values():
+        one.network.register_forward_pre_hook(lambda *_: seen.append((matmul.allow_tf32, cudnn.allow_tf32)))
+    before, matmul.allow_tf32 = matmul.allow_tf32, True
+    try:
+        model.probabilities([np.zeros((2, rows, 32), np.float32) for rows in (128, 19, 12)])
+    finally:
+        matmul.allow_tf32 = before
+    assert set(seen) == {(False, False)}
+
+
 def test_the_format_may_be_text(file, tmp_path):
     torch.save({**torch.load(file, weights_only=True), "format": "2"}, tmp_path / "text.pt")
     assert bundle.read_bundle(tmp_path / "text.pt").config == bundle.read_bundle(file).config
