@@ -25,10 +25,12 @@ import torch
 from bench.usual_loops import GRID, Apart, FromAudio, Saved
 from commandline import Command, main, text_table
 from features_cache import external
-from train import fold, loop, plan
 from train.compute import Compute, candidates, choose, device_of
-from train.distributed import World
+from train.data import load_fold
 from train.options import RunOptions
+from train.plan import make_plan
+from train.statistics import sum_clips
+from train.trainer import Trainer, batch_shape, draw_batches, draw_network
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, FOLDS = 10, 2
@@ -53,10 +55,11 @@ class TrainingBenchOptions:
     """only train one epoch from this cache and print the peak of memory; what the bench calls itself with"""
 
 
-class NoFollower:
+class NoProgress:
     """Nobody watches a timed epoch."""
 
     def step(self, clips: int) -> None: ...
+    def epoch(self, row: dict[str, float]) -> None: ...
 
 
 def training(options: TrainingBenchOptions) -> int:
@@ -93,26 +96,26 @@ def make_run(folder: Path, clips: int) -> RunOptions:
     return RunOptions(dataset=str(folder), folds=(1,), grid=grid, model="resnet18", runs=folder / "runs")
 
 
-def course_of(run: RunOptions, arithmetic: Compute) -> loop.Course:
+def trainer_of(run: RunOptions, arithmetic: Compute) -> Trainer:
     """Fold 1, ready to train."""
-    chosen = plan.make(run)
-    network = arithmetic.place(fold.draw_network(chosen, 1))
-    return fold.prepare(chosen, 1, network, network, arithmetic, World()).course
+    plan = make_plan(run)
+    sums = sum_clips(plan.cache, plan.channels, plan.table.index.to_numpy())
+    data = load_fold(plan, 1, plan.split(1), sums, torch.device(arithmetic.device))
+    return Trainer(arithmetic.place(draw_network(plan, 1)), data, run, plan.augmenter, arithmetic)
 
 
 def chosen_arithmetic(run: RunOptions, device: str = "cpu") -> Compute:
-    chosen = plan.make(run)
-    shape = (run.batch, len(chosen.channels), *chosen.grid)
-    found = choose(run, device, fold.draw_network(chosen, 1), shape, steps=10_000)
+    plan = make_plan(run)
+    found = choose(run, device, draw_network(plan, 1), batch_shape(plan), steps=10_000)
     return replace(found, compiled=False)
 
 
 class Fixed:
     """A source that hands out the same tensors again: a training loop without a data path."""
 
-    def __init__(self, course: loop.Course) -> None:
-        wanted = loop.batches(course.lesson, course.options, epoch=1)
-        self.tensors = [x.clone() for x in course.lesson.source.batches(wanted)]
+    def __init__(self, trainer: Trainer) -> None:
+        wanted = draw_batches(trainer.data, trainer.options, epoch=1)
+        self.tensors = [x.clone() for x in trainer.data.source.batches(wanted)]
 
     def batches(self, wanted: object, /) -> list[torch.Tensor]:
         return self.tensors
@@ -138,19 +141,19 @@ def ratio(seconds: Timed, slow: str, fast: str) -> float:
 def clips_a_second(run: RunOptions, folder: Path, options: TrainingBenchOptions) -> list[tuple[str, ...]]:
     arithmetic = chosen_arithmetic(run)
     arithmetic.prepare()
-    ours = course_of(replace(run, resident="ram"), arithmetic)
-    streamed = course_of(replace(run, resident="stream"), arithmetic)
-    bare = course_of(replace(run, augment="none"), arithmetic)
-    bare.lesson = replace(bare.lesson, source=Fixed(bare))
-    network = fold.draw_network(plan.make(run), 1)
+    ours = trainer_of(replace(run, resident="ram"), arithmetic)
+    streamed = trainer_of(replace(run, resident="stream"), arithmetic)
+    bare = trainer_of(replace(run, augment="none"), arithmetic)
+    bare.data = replace(bare.data, source=Fixed(bare))
+    network = draw_network(make_plan(run), 1)
     files = saved(folder / "saved", options.clips)
     with Apart(files, network, run.batch, arithmetic.threads) as usual:
         seconds = take_turns(
             {
                 "usual": usual,
-                "ours": lambda: loop.train_epoch(ours, NoFollower()),
-                "bare": lambda: loop.train_epoch(bare, NoFollower()),
-                "streamed": lambda: loop.train_epoch(streamed, NoFollower()),
+                "ours": lambda: ours.train_epoch(NoProgress()),
+                "bare": lambda: bare.train_epoch(NoProgress()),
+                "streamed": lambda: streamed.train_epoch(NoProgress()),
             },
             options.rounds,
         )
@@ -197,16 +200,16 @@ def from_audio(run: RunOptions, folder: Path, options: TrainingBenchOptions) -> 
     targets = [number % CLASSES for number in range(options.clips)]
     extraction = extract(folder, files)
     arithmetic = chosen_arithmetic(run)
-    ours = course_of(replace(run, resident="ram"), arithmetic)
+    ours = trainer_of(replace(run, resident="ram"), arithmetic)
     loops = {
         "theirs in fp32": (False, 3.0),
         "our model's speed on both sides": (True, 1.5),
     }
-    alternatives: dict[str, Callable[[], object]] = {"ours": lambda: loop.train_epoch(ours, NoFollower())}
+    alternatives: dict[str, Callable[[], object]] = {"ours": lambda: ours.train_epoch(NoProgress())}
     arithmetic.prepare()
     with ExitStack() as running:
         for name, (fast, _) in loops.items():
-            network = fold.draw_network(plan.make(run), 1)
+            network = draw_network(make_plan(run), 1)
             theirs = Apart(FromAudio(files, targets), network, run.batch, arithmetic.threads, fast)
             alternatives[name] = running.enter_context(theirs)
         timed = take_turns(alternatives, AUDIO_ROUNDS)
@@ -262,7 +265,7 @@ def _peak(cache: Path) -> int:
     run = RunOptions(dataset=str(cache), folds=(1,), grid=grid, model="resnet18", resident="ram")
     (expected, *_) = candidates(run, "cpu")
     expected.prepare()
-    loop.train_epoch(course_of(run, expected), NoFollower())
+    trainer_of(run, expected).train_epoch(NoProgress())
     print(peak_memory())
     return 0
 
@@ -280,13 +283,13 @@ def on_gpu(run: RunOptions, options: TrainingBenchOptions) -> list[tuple[str, ..
     """The same loop on the GPU, against the same model on bare tensors, and what a whole run takes."""
     arithmetic = chosen_arithmetic(run, device_of("cuda"))
     arithmetic.prepare()
-    ours = course_of(replace(run, resident="gpu"), arithmetic)
-    bare = course_of(replace(run, resident="gpu", augment="none"), arithmetic)
-    bare.lesson = replace(bare.lesson, source=Fixed(bare))
+    ours = trainer_of(replace(run, resident="gpu"), arithmetic)
+    bare = trainer_of(replace(run, resident="gpu", augment="none"), arithmetic)
+    bare.data = replace(bare.data, source=Fixed(bare))
 
-    def turn(course: loop.Course) -> Callable[[], object]:
+    def turn(trainer: Trainer) -> Callable[[], object]:
         def epoch() -> None:
-            loop.train_epoch(course, NoFollower())
+            trainer.train_epoch(NoProgress())
             torch.cuda.synchronize()
 
         return epoch

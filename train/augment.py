@@ -20,7 +20,7 @@ on its own device; only a few a clip are drawn, so a CPU generator also serves b
 import functools
 import inspect
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -350,6 +350,33 @@ def parse(text: str, kind: str = "image") -> Augmenter:
             )
         steps.append((entry, entry.strength(strength) if strength else entry.default))
     return Augmenter(tuple(steps))
+
+
+def trained_shape(augmenter: Augmenter, shape: tuple[int, int]) -> tuple[int, int]:
+    """Rows and frames of what the model sees of a clip of `shape`: fewer where the augmenter crops."""
+    for entry, strength in augmenter.steps:
+        if entry.name == "crop":
+            shape = crop_shape(shape, strength)
+    return shape
+
+
+def views(x: torch.Tensor, augmenter: Augmenter, count: int = 1) -> Iterator[torch.Tensor]:
+    """`count` views of the clips x (B, C, H, W), each as large as those that the model was trained on.
+
+    One view is the whole clip, or its centre where the augmenter crops. Several are circular shifts in
+    time, evenly spaced, or crops spread evenly over the time, with the rows' centre.
+    """
+    rows, frames = trained_shape(augmenter, (x.shape[2], x.shape[3]))
+    spare = x.shape[3] - frames
+    if count == 1:
+        yield centre(x, (rows, frames))
+        return
+    for i in range(count):
+        if spare:
+            left = round(spare * i / (count - 1))
+            yield centre(x[..., left : left + frames], (rows, frames))
+        else:
+            yield centre(x.roll(round(frames * i / count), dims=3), (rows, frames))
 
 
 def write_preview(

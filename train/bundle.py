@@ -19,15 +19,14 @@ from torch import nn
 
 from commandline import RequestError, size
 from train import runs
-from train.augment import parse
-from train.checkpoint import State, load, put_weights, read_safely, save
+from train.augment import parse, trained_shape, views
+from train.checkpoint import State, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
 from train.data import parse_grid, prepare
 from train.models import linear
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
 from train.statistics import Statistics
-from train.views import trained_shape, views
 
 BUNDLE_FORMAT = 2
 CONFIG = (
@@ -175,7 +174,7 @@ class TrainedModel:
             shape = trained_shape(self.augmenter, self.grid)
         counts = len(self.config["channels"]), len(self.classes), shape
         network = self.architecture.build(*counts, changed_strides=self.config.get("changed_strides", {}))
-        put_weights(network, state["network"], Path(origin))
+        load_weights(network, state["network"], Path(origin))
         network = network.eval().to(self.compute.device)
         return FoldModel(network.to(memory_format=self.layout), statistics)  # type: ignore[call-overload]
 

@@ -3,7 +3,9 @@
 network      state dict, the moving average where one is kept
 statistics   what the fold standardises with (train/statistics.py)
 epoch, rows  epochs done, and their lines of history.csv
-progress     only while the fold is unfinished: optimiser, plain weights beside the average, scaler, watch
+finished     whether the last epoch is done, or early stopping ended the fold (not in files of before)
+progress     only while the fold is not finished: optimiser, plain weights beside the average, scaler, watch
+             (early stopping)
 """
 
 import io
@@ -50,7 +52,7 @@ def read_safely(file: Path) -> Any:
         raise ValueError(reason) from error
 
 
-def put_weights(network: nn.Module, weights: State, origin: Path) -> None:
+def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
     """Load `weights` whole; RequestError names the first tensor that does not fit and both shapes."""
     wanted = network.state_dict()
     weights = {FORMER_MEMBER.sub(lambda found: MEMBERS[found[1]], name): one for name, one in weights.items()}
@@ -70,7 +72,7 @@ def put_weights(network: nn.Module, weights: State, origin: Path) -> None:
     network.load_state_dict(weights)
 
 
-class Keeper:
+class CheckpointWriter:
     """Writes each epoch's files while the next epoch trains, one epoch at a time, in order.
 
     Leaving the block waits for the last write. An error of writing is raised by the next call.
@@ -81,14 +83,14 @@ class Keeper:
         self.writer = ThreadPoolExecutor(1)
         self.pending: Future[None] | None = None
 
-    def __enter__(self) -> "Keeper":
+    def __enter__(self) -> "CheckpointWriter":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.writer.shutdown()
         self._settle()
 
-    def keep(self, files: list[tuple[Path, State]], fold_folder: Path, row: str) -> None:
+    def write(self, files: list[tuple[Path, State]], fold_folder: Path, row: str) -> None:
         """Save these states as they are now, then the epoch's row."""
         if not self.active:
             return

@@ -1,7 +1,7 @@
 """From the cache to batches: channels standardised, resized, stacked; on the GPU, in RAM, or streamed.
 
-A stack is (B, C, H, W) float16. The three residences hand out the same numbers: each clip's own values go
-through the same steps, whenever that happens. Avoided because measured: DataLoader workers (4 to 20 ms a
+A batch is (B, C, H, W). The three residences hand out the same numbers: each clip's own values go through the
+same steps, whenever that happens. Avoided because measured: DataLoader workers (4 to 20 ms a
 batch) and resizing with many threads beside a busy network (48 ms a batch instead of 2).
 """
 
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import psutil
@@ -18,7 +18,11 @@ from numpy.typing import NDArray
 
 from commandline import RequestError, progress
 from features_cache import Cache, Channel
-from train.statistics import Statistics
+from features_cache.splits import Split
+from train.statistics import ClipSums, Statistics
+
+if TYPE_CHECKING:
+    from train.plan import Plan
 
 Positions = NDArray[np.intp]  # rows of the clip table
 Shape = tuple[int, int]  # rows, frames
@@ -26,15 +30,15 @@ Shape = tuple[int, int]  # rows, frames
 LARGEST = 60_000.0  # float16 ends at 65,504
 CHUNK = 32  # clips stacked at once while filling memory
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # of what is free, that resident features may take
-EXCESS, ALLOWANCE = 1.3, 1e9  # a stack in RAM is so many times the features as stored, plus bytes, at most
+EXCESS, ALLOWANCE = 1.3, 1e9  # clips in RAM are so many times the features as stored, plus bytes, at most
 AHEAD = 2  # batches that the prefetching thread may be in front
 FEWEST_ROWS = 12  # of what may be moved in frequency: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
 
 @dataclass(frozen=True)
-class Stack:
-    """How clips become network input: which channels of which cache, their statistics, the grid."""
+class InputReader:
+    """Reads clips as network input: which channels of which cache, their statistics, the grid."""
 
     cache: Cache
     channels: tuple[Channel, ...]
@@ -43,11 +47,9 @@ class Stack:
 
     def __call__(self, positions: Positions) -> torch.Tensor:
         """(B, C, H, W) float16 on the CPU."""
-        parts = [self._channel(i, positions) for i in range(len(self.channels))]
-        return torch.stack(parts, dim=1)
-
-    def _channel(self, index: int, positions: Positions) -> torch.Tensor:
-        return prepare(self.cache.read(self.channels[index], positions), self.statistics[index], self.grid)
+        pairs = zip(self.channels, self.statistics, strict=True)
+        channels = [prepare(self.cache.read(one, positions), how, self.grid) for one, how in pairs]
+        return torch.stack(channels, dim=1)
 
     @property
     def bytes_a_clip(self) -> int:
@@ -105,7 +107,7 @@ def _row_axis(cache: Cache, channel: Channel) -> str:
 
 
 class Source(Protocol):
-    """Stacked clips by position, batch after batch, as float32 on the network's device."""
+    """Clips by position, batch after batch (B, C, H, W), as float32 on the network's device."""
 
     def batches(self, wanted: Sequence[Positions], /) -> Iterable[torch.Tensor]: ...
 
@@ -113,16 +115,18 @@ class Source(Protocol):
 class Resident:
     """Every clip of a fold in memory, on the GPU or in RAM; a batch is one gather."""
 
-    def __init__(self, stack: Stack, positions: Positions, device: torch.device, where: torch.device) -> None:
+    def __init__(
+        self, reader: InputReader, positions: Positions, device: torch.device, where: torch.device
+    ) -> None:
         self.device = device
         self.slot = np.full(int(positions.max()) + 1, -1)
         self.slot[positions] = np.arange(len(positions))
-        shape = (len(positions), len(stack.channels), *stack.grid)
+        shape = (len(positions), len(reader.channels), *reader.grid)
         self.values = torch.empty(shape, dtype=torch.float16, device=where)
         chunks = np.array_split(positions, -(-len(positions) // CHUNK))
         start = 0
         for chunk in progress(chunks, label="loading features", unit="batches"):
-            self.values[start : start + len(chunk)] = stack(chunk).to(where)
+            self.values[start : start + len(chunk)] = reader(chunk).to(where)
             start += len(chunk)
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
@@ -134,39 +138,70 @@ class Resident:
 class Streamed:
     """Clips read from the memory map while the network works on the batches before, by one thread."""
 
-    def __init__(self, stack: Stack, device: torch.device) -> None:
-        self.stack, self.device = stack, device
+    def __init__(self, reader: InputReader, device: torch.device) -> None:
+        self.reader, self.device = reader, device
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
         waiting: deque[Future[torch.Tensor]] = deque()
-        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as reader:
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as thread:
             for positions in wanted:
-                waiting.append(reader.submit(self._read, positions))
+                waiting.append(thread.submit(self._read, positions))
                 if len(waiting) > AHEAD:
                     yield self._deliver(waiting.popleft())
             while waiting:
                 yield self._deliver(waiting.popleft())
 
     def _read(self, positions: Positions) -> torch.Tensor:
-        batch = self.stack(positions)
+        batch = self.reader(positions)
         return batch.pin_memory() if self.device.type == "cuda" else batch
 
     def _deliver(self, batch: "Future[torch.Tensor]") -> torch.Tensor:
         return batch.result().to(self.device, non_blocking=True).float()
 
 
-def open_source(stack: Stack, positions: Positions, device: torch.device, resident: str) -> Source:
+def open_source(reader: InputReader, positions: Positions, device: torch.device, resident: str) -> Source:
     """The residence that was asked for; by itself the first that fits, of the GPU, RAM, a stream."""
-    place = choose_residence(stack, len(positions), device) if resident == "auto" else resident
+    place = choose_residence(reader, len(positions), device) if resident == "auto" else resident
     if place == "stream":
-        return Streamed(stack, device)
-    return Resident(stack, positions, device, device if place == "gpu" else torch.device("cpu"))
+        return Streamed(reader, device)
+    return Resident(reader, positions, device, device if place == "gpu" else torch.device("cpu"))
 
 
-def choose_residence(stack: Stack, clips: int, device: torch.device) -> str:
-    needed = stack.bytes_a_clip * clips
+def choose_residence(reader: InputReader, clips: int, device: torch.device) -> str:
+    needed = reader.bytes_a_clip * clips
     if device.type == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
         return "gpu"
-    stored = 2 * clips * sum(int(np.prod(stored_shape(stack.cache, one))) for one in stack.channels)
+    stored = 2 * clips * sum(int(np.prod(stored_shape(reader.cache, one))) for one in reader.channels)
     fits = needed < SHARE_OF_RAM * psutil.virtual_memory().available and needed < EXCESS * stored + ALLOWANCE
     return "ram" if fits else "stream"
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """The clips of one fold, ready for batches; positions are rows of the cache's clip table."""
+
+    fold: int
+    source: Source
+    targets: NDArray[np.int64]  # (N,) class numbers by position
+    classes: int
+    axes: tuple[str, ...]  # of each channel's rows, for the augmentations
+    train: Positions
+    val: Positions
+    test: Positions
+    statistics: Sequence[Statistics] = ()
+
+    def class_weights(self) -> NDArray[np.float32]:
+        """(classes,) inverse to how often a class is trained on, 1 on average over the clips."""
+        counts = np.bincount(self.targets[self.train], minlength=self.classes)
+        even = len(self.train) / np.count_nonzero(counts)
+        return (even / np.maximum(counts, 1)).astype(np.float32)
+
+
+def load_fold(plan: "Plan", fold: int, split: Split, sums: ClipSums, device: torch.device) -> FoldData:
+    """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals."""
+    statistics = sums.statistics(plan.positions(split.statistics), plan.options.norm)
+    train, val, test = (plan.positions(ids) for ids in (split.train, split.val, split.test))
+    reader = InputReader(plan.cache, plan.channels, statistics, plan.grid)
+    source = open_source(reader, np.concatenate([train, val, test]), device, plan.options.resident)
+    axes = row_axes(plan.cache, plan.channels)
+    return FoldData(fold, source, plan.targets, len(plan.classes), axes, train, val, test, statistics)

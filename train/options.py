@@ -5,15 +5,22 @@ they make a run's hash; `differences` names in short what stands in the folder's
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional
 
-from commandline import DatasetOptions, ReportsOptions, RequestError, RunsOptions, words
-from commandline.options import Aliases, Bounds
+from commandline import (
+    Aliases,
+    Bounds,
+    DatasetOptions,
+    ReportsOptions,
+    RequestError,
+    RunsOptions,
+    check_bounds,
+    words,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,20 +33,20 @@ class RunOptions(DatasetOptions, RunsOptions):
     """`python -m train list` shows them; name@key=value,key=value sets a model's own options; a+b is the
     ensemble of two that take images, b@weight=0.6 the weight of the second in its answer"""
     task: Literal["classes", "categories"] = "classes"
-    """what is told apart"""
+    """what is predicted: classes, or their categories"""
     folds: tuple[int, ...] = ()
     """test folds to train, all by default; others join the same run later"""
     recipe: str = ""
     """a named setting: its values stand in for the defaults below"""
-    seed: int = 0
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     """of weights, order and augmentation; another seed is another run of the same configuration"""
 
-    epochs: int = 40
+    epochs: Annotated[int, Bounds(least=1)] = 40
     """how long to train, fixed unless PATIENCE ends it"""
-    passes: int = 1
+    passes: Annotated[int, Bounds(least=1)] = 1
     """an epoch goes so many times over the training clips"""
-    batch: int = 32
-    """clips a step"""
+    batch: Annotated[int, Bounds(least=2)] = 32
+    """clips a step; batch norm needs two"""
     grid: str = "64x216"
     """rows x frames to which every channel is resized; native keeps the largest channel's own"""
     norm: Literal["feature", "row", "clip", "none"] = "row"
@@ -47,41 +54,41 @@ class RunOptions(DatasetOptions, RunsOptions):
     augment: str = "auto"
     """changes drawn anew for each batch, name=strength; auto is shift,gain, of a waveform
     shift,gain,polarity,mixup=0.4; none for no change"""
-    smoothing: float = 0.1
+    smoothing: Annotated[float, Bounds(0, 0.99)] = 0.1
     """label smoothing: the share of a target that all classes divide among them"""
-    copies: int = 0
+    copies: Annotated[int, Bounds(least=0)] = 0
     """how many of the cached altered copies of each clip to train on besides it"""
     balance: Literal["none", "loss", "sample"] = "none"
     """rare classes count more in the loss, or are drawn more often"""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """sgd has Nesterov momentum; weight decay spares norms and biases in both"""
-    lr: float | None = None
+    lr: Annotated[float | None, Bounds(least=1e-12)] = None
     """highest learning rate; 0.002 for adamw, 0.05 for sgd by default"""
-    decay: float | None = None
+    decay: Annotated[float | None, Bounds(least=0)] = None
     """weight decay; 0.05 for adamw, 0.0005 for sgd by default"""
-    momentum: float = 0.9
+    momentum: Annotated[float, Bounds(0, 0.9999)] = 0.9
     """of sgd"""
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = "onecycle"
     """of the learning rate, step by step; plateau divides it by ten while SELECT stays, needs VAL"""
-    warmup: float = 0.0
+    warmup: Annotated[float, Bounds(least=0)] = 0.0
     """epochs of linear rise before cosine, step, plateau or constant; onecycle rises by itself"""
-    ema: float = 0.0
+    ema: Annotated[float, Bounds(0, 0.99999)] = 0.0
     """moving average of the weights: the share of the old average kept at each step (0.999), 0 for none"""
-    clip: float = 0.0
+    clip: Annotated[float, Bounds(least=0)] = 0.0
     """largest norm of a step's gradient, 0 for no limit"""
 
     val: Literal["none", "next", "group"] = "none"
     """clips set aside to choose by: the next fold, or 15 % of the training groups"""
     select: Literal["val_loss", "val_accuracy", "val_f1"] = "val_loss"
     """which validation score picks the best epoch"""
-    patience: int = 0
+    patience: Annotated[int, Bounds(least=0)] = 0
     """end after so many epochs without a better SELECT, 0 never; plateau lowers the rate in a third of it"""
-    curve: int = 20
+    curve: Annotated[int, Bounds(least=0)] = 20
     """how often the test fold is scored for the curve, used for no choice; 0 for at the end only"""
     blind: bool = False
     """never score the test fold: for runs that only serve a choice; needs VAL"""
-    tta: int = 1
+    tta: Annotated[int, Bounds(least=1)] = 1
     """views of a clip averaged in testing: circular shifts, or crops where AUGMENT crops"""
 
     weights: str = ""
@@ -105,6 +112,16 @@ class RunOptions(DatasetOptions, RunsOptions):
     """tensorboard, wandb, or both, besides the CSV files"""
     tracker_dir: str = ""
     """folder of the tracker's files; inside the run folder by default"""
+
+    @property
+    def resolved_lr(self) -> float:
+        """LR, where it is not given what Loshchilov and Hutter (2019) and He et al. (2016) use."""
+        return {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer] if self.lr is None else self.lr
+
+    @property
+    def resolved_decay(self) -> float:
+        """DECAY, likewise."""
+        return {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer] if self.decay is None else self.decay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,35 +147,12 @@ class SweepOptions(RunOptions):
 # AUGMENT=auto, by kind of model.
 AUTO_AUGMENT = {"image": "shift,gain", "wave": "shift,gain,polarity,mixup=0.4", "linear": "none"}
 
-# LR and DECAY where they are not given: what Loshchilov and Hutter (2019) and He et al. (2016) use.
-DEFAULT_LR = {"adamw": 2e-3, "sgd": 5e-2}
-DEFAULT_DECAY = {"adamw": 5e-2, "sgd": 5e-4}
-
 # What cannot change predictions: where things lie, what is told of them, which folds are done now.
 PLACES = frozenset({"dataset", "name", "data", "runs", "resident", "tracker", "tracker_dir"})
 NO_IDENTITY = PLACES | {"folds", "recipe", "curve", "tag", "note"}
 PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
 # Fields whose value alone, or after one letter, says what it is; others are written field=value.
 SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
-
-# Smallest and largest sensible value, both allowed.
-BOUNDS = {
-    "epochs": (1, math.inf),
-    "passes": (1, math.inf),
-    "copies": (0, math.inf),
-    "batch": (2, math.inf),  # batch norm needs two
-    "smoothing": (0, 0.99),
-    "lr": (1e-12, math.inf),
-    "decay": (0, math.inf),
-    "momentum": (0, 0.9999),
-    "warmup": (0, math.inf),
-    "ema": (0, 0.99999),
-    "clip": (0, math.inf),
-    "patience": (0, math.inf),
-    "curve": (0, math.inf),
-    "tta": (1, math.inf),
-    "seed": (0, 2**32 - 1),
-}
 
 # What a kind of model has no use for.
 LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "blind"}
@@ -174,13 +168,22 @@ def defaults() -> dict[str, Any]:
     return {field.name: field.default for field in dataclasses.fields(RunOptions)}
 
 
-def check_bounds(options: RunOptions) -> None:
-    """RequestError names the first number that makes no sense."""
-    for name, (least, most) in BOUNDS.items():
-        value = getattr(options, name)
-        if value is not None and not least <= value <= most:
-            wanted = f"at least {least:g}" if most == math.inf else f"{least:g} to {most:g}"
-            raise RequestError(f"{name.upper()}={value}: expected {wanted}")
+def check_options(options: RunOptions) -> None:
+    """RequestError where a number is out of its bounds, or what follows a validation score has none."""
+    check_bounds(options)
+    if options.val == "none":
+        validated = {
+            "SCHEDULE=plateau follows a validation score": options.schedule == "plateau",
+            f"PATIENCE={options.patience} follows a validation score": options.patience > 0,
+            "BLIND=1 leaves the test fold alone, so that nothing is scored": options.blind,
+        }
+        for what, asked in validated.items():
+            if asked:
+                raise RequestError(f"{what}: give VAL=group or VAL=next")
+    if options.schedule == "onecycle" and options.warmup:
+        raise RequestError(
+            f"WARMUP={options.warmup}: onecycle has a rise of its own; give WARMUP=0 or SCHEDULE=cosine"
+        )
 
 
 def without_unused(options: RunOptions, kind: str) -> tuple[RunOptions, list[str]]:
@@ -188,16 +191,6 @@ def without_unused(options: RunOptions, kind: str) -> tuple[RunOptions, list[str
     standard, unused = defaults(), UNUSED[kind]
     given = [name for name in sorted(unused) if getattr(options, name) != standard[name]]
     return dataclasses.replace(options, **{name: standard[name] for name in given}), given
-
-
-def with_optimiser_defaults(options: RunOptions) -> RunOptions:
-    """The options with LR and DECAY as numbers."""
-    lr, decay = options.lr, options.decay
-    return dataclasses.replace(
-        options,
-        lr=DEFAULT_LR[options.optimizer] if lr is None else lr,
-        decay=DEFAULT_DECAY[options.optimizer] if decay is None else decay,
-    )
 
 
 def identity(options: RunOptions) -> dict[str, Any]:
@@ -213,10 +206,6 @@ def configuration(options: RunOptions) -> list[str]:
     """The NAME=value words that train this configuration again, to which a seed is to be added."""
     named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
     others = [name for name in (*identity(options), "tag") if name not in PLACED | {"seed"}]
-    if options.lr == DEFAULT_LR[options.optimizer]:
-        others.remove("lr")
-    if options.decay == DEFAULT_DECAY[options.optimizer]:
-        others.remove("decay")
     return [*named, *words(options, others)]
 
 

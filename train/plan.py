@@ -5,14 +5,18 @@ Everything that can be wrong with a request is said here; hash and folder follow
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+import os
+import platform
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from commandline import RequestError, make_command, nearest, words
@@ -23,25 +27,24 @@ from features_cache.names import parse_channel
 from features_cache.splits import Split, fold_split
 from features_cache.state import clip_keys, feature_key, fingerprints
 from features_cache.table import originals
-from train import recipes, runs, schedule, trackers
-from train.augment import Augmenter
+from train import runs
+from train.augment import Augmenter, trained_shape
 from train.augment import parse as parse_augment
-from train.data import Positions, Shape, grid_of, row_axes, stored_shape
-from train.distributed import ALONE, World
+from train.data import Positions, Shape, grid_of, stored_shape
 from train.models.registry import Architecture, resolve, unfit
 from train.models.strides import Strides
 from train.options import (
     AUTO_AUGMENT,
     RunOptions,
-    check_bounds,
+    check_options,
     configuration,
+    defaults,
     differences,
     identity,
-    with_optimiser_defaults,
     without_unused,
 )
-from train.statistics import Survey, shared_survey
-from train.views import trained_shape
+
+VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Plan:
     path: Path
     hash: str
     family: str  # the same for other seeds
-    world: World = ALONE  # the processes that train it together
+    identity: dict[str, Any]  # the options that can change predictions, every default resolved
+    content: dict[str, Any]  # what the hash is of
 
     @property
     def names(self) -> list[str]:
@@ -85,10 +89,6 @@ class Plan:
         """Those to train now."""
         return list(self.options.folds) or self.folds
 
-    @property
-    def axes(self) -> tuple[str, ...]:
-        return row_axes(self.cache, self.channels)
-
     @cached_property
     def targets(self) -> NDArray[np.int64]:
         """(N,) class numbers by row of the cache's table, -1 for clips that are not used."""
@@ -97,17 +97,10 @@ class Plan:
         found[self.table.index] = _wanted(self.table, self.options.task).map(numbers)
         return found
 
-    @cached_property
-    def survey(self) -> Survey:
-        """One reading of every usable clip by all processes; what proves damaged is left out from here on."""
-        return shared_survey(self.cache, self.channels, self.table.index.to_numpy(), self.world)
-
-    def sound_table(self) -> pd.DataFrame:
-        """The clips that can be read and are finite."""
-        return self.table[~self.table["clip_id"].isin(list(self.survey.unusable))]
-
-    def parts(self, fold: int) -> Split:
-        return fold_split(self.sound_table(), fold, val=self.options.val, seed=self.options.seed)
+    def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
+        """Train, validation and test clips of a fold, without those that proved unusable."""
+        table = self.table[~self.table["clip_id"].isin(list(unusable))]
+        return fold_split(table, fold, val=self.options.val, seed=self.options.seed)
 
     def positions(self, ids: Sequence[str] | NDArray[np.object_]) -> Positions:
         return self.cache.positions(np.asarray(ids, dtype=object)) if len(ids) else np.arange(0)
@@ -145,20 +138,27 @@ class Plan:
             "protocol": protocol(options, self.model.kind),
             "hash": self.hash,
             "family": self.family,
-            "options": identity(options) | {"model": self.model.resolved},
+            "options": self.identity,
             **({"changed_strides": self.changed_strides} if self.changed_strides else {}),
             "command": configuration(options),
-            **fingerprint(self.cache, self.channels, self.table),
+            "cache": self.content["cache"],
+            "clips": self.content["clips"],
         }
 
 
-def make(options: RunOptions) -> Plan:
-    """The plan of these options; RequestError with the first thing that is wrong."""
-    check_bounds(options)
+def make_plan(options: RunOptions) -> Plan:
+    """The plan of these options; RequestError with the first thing that is wrong.
+
+    >>> make_plan(RunOptions(dataset="esc10", features="mel")).path
+    PosixPath('runs/esc10/mel-resnet18+texture')
+    """
+    check_options(options)
     model = resolve(options.model)
     options, unused = without_unused(options, model.kind)
-    schedule.check(options)
-    trackers.check(options.tracker)
+    if options.tracker:
+        from train import trackers
+
+        trackers.check(options.tracker)
     cache = open_cache(options)
     channels = find_channels(cache, options)
     if reason := unfit(options.model, [channel.name for channel in channels]):
@@ -167,37 +167,46 @@ def make(options: RunOptions) -> Plan:
     if not usable.any():
         raise RequestError(f"no clip has {options.features} in {cache.folder}: {_remedy(cache, channels)}")
     table = _with_copies(cache.clips[usable], options)
-    kind = options.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
-    asked = dataclasses.replace(options, device=kind, model=model.name)
     classes = find_classes(table, options.task)
     wanted_grid = "native" if model.kind == "wave" else options.grid
     grid = grid_of(wanted_grid, [stored_shape(cache, channel) for channel in channels])
-    augmenter = parse_augment(
-        AUTO_AUGMENT[model.kind] if options.augment == "auto" else options.augment, model.kind
-    )
+    augment = AUTO_AUGMENT[model.kind] if options.augment == "auto" else options.augment
+    augmenter = parse_augment(augment, model.kind)
+    strides = model.changed_strides(len(channels), len(classes), trained_shape(augmenter, grid))
+
+    device = options.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
     features = "+".join(map(str, channels))
+    asked = dataclasses.replace(options, device=device, model=model.name)
     options = dataclasses.replace(asked, features=features, augment=str(augmenter) or "none")
+    hashed = identity(options) | {"model": model.resolved}
     if model.kind != "linear":
-        options = with_optimiser_defaults(options)
-    content = {
-        "options": identity(options) | {"model": model.resolved} | _weights(options),
-        **fingerprint(cache, channels, table),
-    }
-    shape = trained_shape(augmenter, grid)
-    changed = model.changed_strides(len(channels), len(classes), shape)
-    if changed:  # where nothing is changed the hash stays what it was before there was a rule
-        content["options"] |= {"changed_strides": changed}
+        hashed |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
+    exact = hashed | _weights(options) | ({"changed_strides": strides} if strides else {})
+    content = {"options": exact, **fingerprint(cache, channels, table)}
     hash_ = runs.digest(content)
-    family = runs.digest(
-        [{**content["options"], "seed": None}, content["cache"], content["clips"], options.tag]
-    )
-    label = runs.label(features, options.model, differences(asked, recipes.standard(asked.recipe)), hash_)
+    family = runs.digest([{**exact, "seed": None}, content["cache"], content["clips"], options.tag])
     dataset = dataset_name(options.dataset, options.name)
+    label = runs.label(features, model.name, differences(asked, _standard(asked.recipe)), hash_)
     path = options.runs / dataset / label
     if not (path / "run.json").is_file():  # it may stand under another label, as one of before
-        path = runs.find_same(options.runs, dataset, hash_, options.tag) or path
+        same = runs.find_same(options.runs, dataset, [hash_], options.tag)
+        path = same.path if same else path
     plan = Plan(
-        options, unused, model, cache, channels, table, classes, grid, augmenter, changed, path, hash_, family
+        options=options,
+        unused=unused,
+        model=model,
+        cache=cache,
+        channels=channels,
+        table=table,
+        classes=classes,
+        grid=grid,
+        augmenter=augmenter,
+        changed_strides=strides,
+        path=path,
+        hash=hash_,
+        family=family,
+        identity=hashed,
+        content=content,
     )
     if unknown := sorted(set(options.folds) - set(plan.folds)):
         raise RequestError(f"FOLDS={unknown[0]}: the folds are {' '.join(map(str, plan.folds))}")
@@ -206,6 +215,15 @@ def make(options: RunOptions) -> Plan:
             f"{cache.folder} has fold {plan.folds[0]} alone: a second one is needed to test on"
         )
     return plan
+
+
+def _standard(recipe: str) -> dict[str, Any]:
+    """The defaults, with the recipe's values in their place."""
+    if not recipe:
+        return defaults()
+    from train import recipes
+
+    return recipes.standard(recipe)
 
 
 def open_cache(options: RunOptions) -> Cache:
@@ -321,3 +339,12 @@ def protocol(options: RunOptions, kind: str) -> str:
     task = "the fold's test clips never scored" if options.blind else "each fold tested"
     fitted = "exact solution" if kind == "linear" else f"epochs {options.epochs}, {chosen}"
     return f"{task}, trained on {others}; {fitted}"
+
+
+def machine(device: str) -> dict[str, Any]:
+    """For run.json: where and with what a run was made."""
+    there = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    if device.startswith("cuda"):
+        there["gpu"] = torch.cuda.get_device_name(device)
+    versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
+    return {"machine": there, "versions": versions, "seconds": 0.0}

@@ -1,62 +1,54 @@
-"""A whole run: its folder, the choice of arithmetic, its folds one after the other, what it found."""
+"""`python -m train run`: the run folder of these options, its folds trained, what was found."""
 
-import dataclasses
 import functools
-import os
-import platform
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Literal
+import statistics
+from dataclasses import replace
+from typing import Any
 
-import torch
-from torch import nn
-
-from commandline import RequestError, make_command, tell, words
-from features_cache.storage import Lock
-from train import distributed, fold, loop, plan, runs, spread, summary, trackers
-from train.agreement import trusted
-from train.compute import Compute, candidates, choose, device_of, fitting_batch, is_shortage, step_seconds
-from train.follow import Follower, Forecast, shorter
-from train.options import RunOptions, with_optimiser_defaults
-from train.plan import Plan
+from commandline import RequestError, make_command, tell, text_table, words
+from features_cache.splits import Split
+from train import runs, trainer
+from train.compute import device_of
+from train.options import RunOptions
+from train.plan import Plan, machine, make_plan
 from train.runs import RunFolder
-from train.views import trained_shape
+from train.scores import confusion_matrix, most_confused
+from train.statistics import sum_clips_together
+from train.trainer import Failed
 
-FORWARD_SHARE = 1 / 3  # of a training step, that scoring the same clips costs
-VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
-LINEAR_SECONDS = 2.0  # of a fold of some thousand clips
-PLACES_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # options that it takes too
-COMPILER = ("torch._dynamo", "torch._inductor")  # modules of its errors
-NAMED_CLIPS = 3  # of those left out, told by name
-
-
-class Failed(Exception):
-    """The work ran and something in it failed: exit status 1 with this sentence."""
+OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
+SHOWN_SCORES = ("loss", "accuracy", "f1")
+NAMED_CLIPS = 3  # of those left out
 
 
 def run(options: RunOptions) -> int:
-    """Train, or go on training, what the options say, and tell what was found."""
+    """Train, or go on training, what the options say, and print what was found; the exit status."""
     try:
         folder = execute(options)
     except Failed as failure:
         tell(f"failed: {failure}")
         return 1
     if folder is not None:
-        print(summary.tell(folder))
-        print(f"next: {make_command('analysis', *words(options, PLACES_OF_ANALYSIS))}")
+        print(summary(folder))
+        print(f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}")
     return 0
 
 
 def execute(options: RunOptions) -> RunFolder | None:
-    """The run folder with the wanted folds finished; None in a process that is not the first of several."""
-    chosen = after_divergence(options, plan.make(options))
-    folder = RunFolder(chosen.path)
-    known = agree_with(folder, chosen)
-    if chosen.unused:
-        _say_once(f"{options.model} has no use for {', '.join(chosen.unused).upper()}")
-    waiting = [one for one in chosen.wanted_folds if known is None or one not in folder.finished]
+    """The run folder with the wanted folds finished; None in a process that is not the first of several.
+
+    >>> execute(RunOptions(dataset="esc10", features="mel", model="cnn4", folds=(1,)))
+    RunFolder('runs/esc10/mel-cnn4')
+    """
+    plan = make_plan(options)
+    if diverged := diverged_run(plan):
+        plan = make_plan(replace(options, precision=diverged.config["options"]["precision"]))
+        continue_in_fp32(diverged)
+    folder = RunFolder(plan.path)
+    known = is_known(folder, plan)
+    if plan.unused:
+        _tell_once(f"{options.model} has no use for {', '.join(plan.unused).upper()}")
+    waiting = [fold for fold in plan.wanted_folds if not (known and fold in folder.finished)]
     if not waiting:
         tell(f"{folder.path} has these folds already")
         _update(folder, options)
@@ -65,64 +57,75 @@ def execute(options: RunOptions) -> RunFolder | None:
     if options.resident == "gpu" and "cpu" in devices:
         raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
     if len(devices) > 1:
-        failed = spread.over(options, waiting, devices)
-        if failed:
+        from train import distributed
+
+        if failed := distributed.train_on(devices, options, waiting):
             raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
-        return RunFolder(chosen.path)
+        return RunFolder(plan.path)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"RUNS={options.runs} cannot be written: {error.strerror}") from None
-    with distributed.joined(devices[0]) as (world, device):
-        waiting, known = world.agree((waiting, known))
-        chosen = dataclasses.replace(chosen, world=world)
-        unusable = chosen.survey.unusable  # all processes read for it, so all have to come here
-        if world.first:
-            _tell_left_out(chosen, unusable, waiting)
-        if chosen.model.kind != "linear":
-            Training(chosen, options, world, device, waiting, known).folds()
-        elif world.first:
-            _fit_folds(chosen, waiting)
-        if world.first:
-            _update(RunFolder(chosen.path), options)
-    return RunFolder(chosen.path) if world.first else None
+    if trainer.under_torchrun():
+        from train import distributed
 
-
-def after_divergence(options: RunOptions, chosen: Plan) -> Plan:
-    """PRECISION=fp32 continues the run that diverged in another number format, if there is one."""
-    if options.precision != "fp32" or (chosen.path / "run.json").is_file():
-        return chosen
-    formats: tuple[Literal["auto", "bf16", "fp16"], ...] = ("auto", "bf16", "fp16")
-    for precision in formats:
-        other = plan.make(dataclasses.replace(options, precision=precision))
-        if (other.path / "run.json").is_file():
-            known = RunFolder(other.path).config
-            if known.get("hash") == other.hash and (known.get("diverged") or known.get("changes")):
-                return other
-    return chosen
-
-
-def expected(options: RunOptions) -> float:
-    """Seconds that a run would take on this machine, from a few steps; scoring is not counted."""
-    chosen = plan.make(options)
-    if chosen.model.kind == "linear":
-        return LINEAR_SECONDS * len(chosen.wanted_folds)
-    network = fold.draw_network(chosen, chosen.wanted_folds[0])
-    shape = (options.batch, len(chosen.channels), *trained_shape(chosen.augmenter, chosen.grid))
-    likely, *_ = candidates(options, device_of(options.device.split()[0]))
-    training = int((chosen.table["fold"] != chosen.wanted_folds[0]).sum())
-    steps = options.epochs * len(chosen.wanted_folds) * loop.epoch_steps(training, options)
-    return steps * step_seconds(network, shape, likely)
-
-
-def agree_with(folder: RunFolder, chosen: Plan) -> dict[str, Any] | None:
-    """run.json where it is of this very configuration; RequestError where the folder holds another."""
-    if not (folder.path / "run.json").is_file():
+        with distributed.joined(devices[0]) as (processes, device):
+            train_folds(plan, waiting, device, processes)
+    else:
+        processes = trainer.ALONE
+        train_folds(plan, waiting, devices[0], processes)
+    if not processes.first:
         return None
+    _update(RunFolder(plan.path), options)
+    return RunFolder(plan.path)
+
+
+def train_folds(plan: Plan, folds: list[int], device: str, processes: trainer.Processes) -> None:
+    """Read every clip once, split it into folds, train them."""
+    folds = processes.agree(folds)
+    sums = sum_clips_together(plan.cache, plan.channels, plan.table.index.to_numpy(), processes)
+    splits = {fold: plan.split(fold, sums.unusable) for fold in folds}
+    if processes.first:
+        _tell_left_out(plan, sums.unusable)
+    for fold, split in splits.items():
+        _tell_shortcomings(plan, fold, split, processes.first)
+    if plan.model.kind != "linear":
+        trainer.train_run(plan, splits, sums, device, processes, lambda fold: _fold_outcome(plan, fold))
+    elif processes.first:
+        from train.models import linear
+
+        runs.write_config(plan.path, plan.config() | machine("cpu"))
+        for fold, split in splits.items():
+            linear.train_fold(plan, fold, split)
+
+
+def diverged_run(plan: Plan) -> RunFolder | None:
+    """The run of this configuration that diverged in another number format: PRECISION=fp32 continues it."""
+    if plan.options.precision != "fp32" or (plan.path / "run.json").is_file():
+        return None
+    options = plan.content["options"]
+    formats = [{"options": options | {"precision": one}} for one in ("auto", "bf16", "fp16")]
+    hashes = [runs.digest(plan.content | one) for one in formats]
+    found = runs.find_same(plan.options.runs, plan.dataset, hashes, plan.options.tag)
+    return found if found and (found.config.get("diverged") or found.config.get("changes")) else None
+
+
+def continue_in_fp32(run: RunFolder) -> None:
+    """Of a run that diverged: what it computes with from here on, noted in run.json."""
+    if "diverged" in run.config:
+        config = {name: value for name, value in run.config.items() if name != "diverged"}
+        runs.write_config(run.path, config)
+        trainer.note_change(RunFolder(run.path), {"precision": "fp32", "compiled": False})
+
+
+def is_known(folder: RunFolder, plan: Plan) -> bool:
+    """Whether the folder is this very configuration's; RequestError where it holds another."""
+    if not (folder.path / "run.json").is_file():
+        return False
     known = folder.config
-    if known.get("hash") == chosen.hash:
-        return known
-    own, theirs = chosen.config(), known.get("options", {})
+    if known.get("hash") == plan.hash:
+        return True
+    own, theirs = plan.config(), known.get("options", {})
     changed = [name.upper() for name, value in own["options"].items() if theirs.get(name) != value]
     changed += [name for name in ("cache", "clips", "changed_strides") if known.get(name) != own.get(name)]
     raise RequestError(
@@ -131,215 +134,75 @@ def agree_with(folder: RunFolder, chosen: Plan) -> dict[str, Any] | None:
     )
 
 
-def _tell_left_out(chosen: Plan, unusable: dict[str, str], folds: Iterable[int]) -> None:
-    absent = len(chosen.cache.clips) - int(chosen.cache.readable(chosen.channels).sum())
+def summary(run: RunFolder) -> str:
+    """Test loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the protocol."""
+    split = run.scored_split
+    table = run.scores(split)
+    rows = [(name, _mean_and_deviation(table[name].tolist())) for name in SHOWN_SCORES]
+    probabilities, targets = run.answers(split=split)
+    counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
+    errors = [
+        f"{run.classes[true]} predicted as {run.classes[predicted]} "
+        f"({counts[true, predicted]} of {counts[true].sum()})"
+        for true, predicted in most_confused(counts)
+    ]
+    lines = [
+        f"{run.path}: {len(table)} of {len(run.folds)} folds",
+        text_table(rows, (split, f"mean ± sd, n = {len(table)}")),
+        f"most confused: {'; '.join(errors) or 'none'}",
+        f"protocol: {run.config['protocol']}",
+    ]
+    return "\n".join([*lines, *(["the clips are synthetic"] if run.config["synthetic"] else [])])
+
+
+def _mean_and_deviation(values: list[float]) -> str:
+    deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{deviation}"
+
+
+def _tell_left_out(plan: Plan, unusable: dict[str, str]) -> None:
+    absent = len(plan.cache.clips) - int(plan.cache.readable(plan.channels).sum())
     if absent:
-        tell(f"{absent} clips left out: {chosen.features} is not there for them")
+        tell(f"{absent} clips left out: {plan.features} is not there for them")
     if unusable:
         some = "; ".join(f"{clip}: {reason}" for clip, reason in list(unusable.items())[:NAMED_CLIPS])
         tell(f"{len(unusable)} clips left out ({some}); make features computes damaged ones again")
-    for one in folds:
-        for sentence in fold.shortcomings(chosen, one):
-            tell(sentence)
 
 
-def _fit_folds(chosen: Plan, waiting: list[int]) -> None:
-    runs.write_config(chosen.path, chosen.config() | _circumstances("cpu"))
-    for one in waiting:
-        fold.train_linear(chosen, one)
-
-
-class Training:
-    """The folds of a run that are still to be trained, by one network that is drawn anew for each."""
-
-    def __init__(
-        self,
-        chosen: Plan,
-        options: RunOptions,
-        world: distributed.World,
-        device: str,
-        waiting: list[int],
-        known: dict[str, Any] | None,
-    ) -> None:
-        self.plan, self.options, self.world, self.waiting = chosen, options, world, waiting
-        network = fold.draw_network(chosen, waiting[0])
-        self.shape = (options.batch, len(chosen.channels), *trained_shape(chosen.augmenter, chosen.grid))
-        proposed = world.agree(self._recall(known, device) or self._choose(network, device)).on(device)
-        self.arithmetic, checked = self._trusted(proposed, network)
-        self.arithmetic.prepare()
-        self.network = self.arithmetic.place(network)
-        self.forward = self.arithmetic.compile(self.network)
-        parameters = sum(weight.numel() for weight in network.parameters())
-        if world.first and known is None:
-            config = chosen.config() | _circumstances(device) | self.arithmetic.state() | checked
-            runs.write_config(chosen.path, config | {"parameters": parameters})
-        elif world.first and known is not None:
-            self._note_change(known)
-
-    def folds(self) -> None:
-        forecast = self._forecast()
-        for number in self.waiting:
-            with self._claim(number):
-                self._fold(number, forecast)
-
-    def _fold(self, number: int, forecast: Forecast) -> None:
-        prepared = fold.prepare(self.plan, number, self.network, self.forward, self.arithmetic, self.world)
-        loop.resume(prepared.course, prepared.folder)
-        clips = self.options.passes * len(prepared.lesson.train)
-        label = f"{self.plan.path.name} fold {number}"
-        done = prepared.course.epoch
-        followers = self._trackers(number, done)
-        follower = Follower(label, clips * self.options.epochs, clips * done, forecast, followers)
-        outcome = None
-        try:
-            fold.train(prepared, self.plan, follower)
-            if self.world.first:
-                outcome = _outcome(RunFolder(self.plan.path), number)
-                tell(f"{label}: {_line(outcome)}")
-        except loop.Diverged as diverged:
-            raise Failed(self._diverged(number, diverged)) from diverged
-        except (RuntimeError, MemoryError) as error:
-            if is_shortage(error):
-                raise Failed(self._shortage()) from error
-            if type(error).__module__.startswith(COMPILER):
-                raise Failed("torch.compile does not work here: give COMPILE=off") from error
-            raise
-        except OSError as error:
-            raise Failed(
-                f"fold {number}: {error}; the same command goes on from the last epoch saved"
-            ) from error
-        finally:
-            follower.close(outcome)
-
-    def _recall(self, known: dict[str, Any] | None, device: str) -> Compute | None:
-        """The choice with which the run began, so that it goes on with the same bits."""
-        if known is None:
-            return None
-        choice = Compute.restore(known)
-        if known.get("diverged") and self.options.precision == "fp32":
-            choice = dataclasses.replace(choice, precision="fp32", compiled=False)
-        if torch.device(choice.device).type != torch.device(device).type:
-            tell(f"this run began on {choice.device} and goes on on {device}: with other bits than there")
-            return None
-        return choice.on(device)
-
-    def _trusted(self, proposed: Compute, network: nn.Module) -> tuple[Compute, dict[str, Any]]:
-        """The proposal where each process found it to agree with plain fp32, else what one fell back to."""
-        batches = functools.partial(
-            fold.sample_batches, self.plan, self.waiting[0], proposed.device, self.world
-        )
-        found = self.world.gather(trusted(proposed, network, batches))
-        fallen = [one for one in found if one[0].on(proposed.device) != proposed]
-        compute, checked = (fallen or found)[0]
-        return compute.on(proposed.device), checked
-
-    def _note_change(self, known: dict[str, Any]) -> None:
-        """Keep in run.json from which epoch on a run computes otherwise than it began."""
-        state = self.arithmetic.state()
-        changed = {name: value for name, value in state.items() if known.get(name) != value}
-        if not changed:
-            return
-        done = {number: len(RunFolder(self.plan.path).history(number)) for number in self.waiting}
-        note = {"from": {name: known.get(name) for name in changed}, "to": changed, "epochs_done": done}
-        config = {key: value for key, value in known.items() if key != "diverged"}
-        runs.write_config(self.plan.path, config | state | {"changes": [*known.get("changes", []), note]})
-
-    def _choose(self, network: nn.Module, device: str) -> Compute:
-        parts = self.plan.parts(self.waiting[0])
-        epoch = loop.epoch_steps(len(parts.train), self.options)
-        try:
-            return choose(
-                self.options, device, network, self.shape, len(self.waiting) * self.options.epochs * epoch
+def _tell_shortcomings(plan: Plan, fold: int, split: Split, first: bool) -> None:
+    """Classes that are not trained on or not tested, clips left out; RequestError where one class is left."""
+    lines = []
+    for ids, verb in ((split.train, "trained on"), (split.test, "tested")):
+        present = set(plan.targets[plan.positions(ids)])
+        if verb == "trained on" and len(present) < 2:
+            raise RequestError(
+                f"fold {fold} leaves clips of one class alone to train on: give more clips or folds"
             )
-        except (RuntimeError, MemoryError) as error:
-            if not is_shortage(error):
-                raise
-            self.arithmetic = Compute(device)
-            self.network = network.to(device)
-            raise Failed(self._shortage()) from error
-
-    def _forecast(self) -> Forecast:
-        """Of all folds that are to be trained; what continued ones have behind them is taken off by each."""
-        options = self.plan.options
-        steps, scored = 0, 0.0
-        for number in self.waiting:
-            parts = self.plan.parts(number)
-            steps += options.epochs * loop.epoch_steps(len(parts.train), options)
-            clips = len(loop.curve_epochs(options)) * len(parts.test) + options.epochs * len(parts.val)
-            scored += FORWARD_SHARE * options.tta * clips / options.batch
-        return Forecast(
-            steps, scored, len(self.waiting), lambda seconds: shorter(self.options, self.waiting, seconds)
+        if lacking := [name for number, name in enumerate(plan.names) if number not in present]:
+            lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
+    if len(split.left_out):
+        lines.append(
+            f"fold {fold}: {len(split.left_out)} clips left out of training, "
+            "their recordings occur in the part that is tested or validated"
         )
-
-    def _trackers(self, number: int, done: int) -> list[trackers.Tracker]:
-        if not self.world.first:
-            return []
-        folder = Path(self.options.tracker_dir) if self.options.tracker_dir else self.plan.path / "trackers"
-        config = RunFolder(self.plan.path).config
-        return trackers.follow(
-            self.options.tracker, trackers.Fold(config, self.plan.path.name, number, done, folder)
-        )
-
-    @contextmanager
-    def _claim(self, number: int) -> Iterator[None]:
-        """Hold the fold while it trains; RequestError where another process trains it."""
-        if not self.world.first:
-            yield
-            return
-        lock = Lock(self.plan.path / f"fold{number}" / ".lock")
-        try:
-            if not lock.take():
-                raise RequestError(f"fold {number} of {self.plan.path} is being trained by another process")
-            yield
-        finally:
-            lock.release()
-
-    def _diverged(self, number: int, diverged: loop.Diverged) -> str:
-        kept = (
-            f"the weights of epoch {diverged.epoch - 1} stay in fold{number}/last.pt"
-            if diverged.epoch > 1
-            else ""
-        )
-        rate = with_optimiser_defaults(self.options).lr
-        kept = kept or "no epoch was finished"
-        advice = f"Try a lower LR than {rate:g}, or CLIP=1"
-        if self.arithmetic.precision != "fp32":
-            known = RunFolder(self.plan.path).config
-            runs.write_config(self.plan.path, known | {"diverged": {"fold": number, "epoch": diverged.epoch}})
-            advice = (
-                f"Repeat the command with PRECISION=fp32 instead of {self.arithmetic.precision}, it goes on "
-                f"from there; if that happens again, try a lower LR than {rate:g}, or CLIP=1"
-            )
-        return f"fold {number}: {diverged}; {kept}. {advice}"
-
-    def _shortage(self) -> str:
-        batch = fitting_batch(self.network, self.arithmetic, self.shape)
-        fits = f"BATCH={batch} would fit" if batch else "not even one clip fits: give a smaller GRID or MODEL"
-        return f"out of memory on {self.arithmetic.device} with BATCH={self.options.batch}; {fits}"
+    for line in lines if first else ():
+        tell(line)
 
 
-def _outcome(run: RunFolder, number: int) -> trackers.Outcome:
-    split = summary.told_split(run)
-    probabilities, targets = summary.answers(run, number, split)
-    values = summary.scores(run, split).loc[number].to_dict()
-    named = {f"{split}_{name}": value for name, value in values.items()}
-    return trackers.Outcome(run.classes, targets, probabilities.argmax(1), named)
+def _fold_outcome(plan: Plan, fold: int) -> Any:
+    """Print a finished fold's scores; what the trackers are told of it."""
+    run = RunFolder(plan.path)
+    split = run.scored_split
+    probabilities, targets = run.answers(fold, split)
+    scores = run.scores(split).loc[fold].to_dict()
+    shown = ", ".join(f"{split} {name} {scores[name]:.3f}" for name in SHOWN_SCORES)
+    tell(f"{plan.path.name} fold {fold}: {shown}")
+    if not plan.options.tracker:
+        return None
+    from train.trackers import Outcome
 
-
-def _line(outcome: trackers.Outcome) -> str:
-    shown = {
-        name: value for name, value in outcome.summary.items() if name.partition("_")[2] in summary.SHOWN
-    }
-    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in shown.items())
-
-
-def _circumstances(device: str) -> dict[str, Any]:
-    """What a reader needs to know of where and with what a run was made."""
-    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    if device.startswith("cuda"):
-        machine["gpu"] = torch.cuda.get_device_name(device)
-    versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
-    return {"machine": machine, "versions": versions, "seconds": 0.0}
+    named = {f"{split}_{name}": value for name, value in scores.items()}
+    return Outcome(run.classes, targets, probabilities.argmax(1), named)
 
 
 def _update(run: RunFolder, options: RunOptions) -> None:
@@ -351,6 +214,6 @@ def _update(run: RunFolder, options: RunOptions) -> None:
 
 
 @functools.cache
-def _say_once(sentence: str) -> None:
+def _tell_once(line: str) -> None:
     """Not again for every run of a sweep."""
-    tell(sentence)
+    tell(line)

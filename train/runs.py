@@ -16,16 +16,18 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from commandline import RequestError, nearest
 from features_cache.storage import publish
+from train.scores import epoch_scores
 
 METRICS = ("loss", "accuracy", "precision", "recall", "f1")
 HISTORY_COLUMNS = (
@@ -137,6 +139,28 @@ class RunFolder:
         text = dict.fromkeys(PREDICTION_COLUMNS, str)
         return pd.read_csv(file, dtype=text, keep_default_na=False, encoding="utf-8")
 
+    @property
+    def scored_split(self) -> str:
+        """The side whose scores are printed: test, or val of a run that never scores the test fold."""
+        return "val" if self.config["options"]["blind"] else "test"
+
+    def answers(
+        self, fold: int | None = None, split: str = "test", selection: str = "last"
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Probabilities (N, K) and class numbers (N,) of the finished folds together, or of one."""
+        table = self.predictions(fold)
+        table = table[(table["split"] == split) & (table["selection"] == selection)]
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        return table[self.classes].to_numpy(np.float32), table["target"].map(numbers).to_numpy(np.int64)
+
+    def scores(self, split: str = "test", selection: str = "last") -> pd.DataFrame:
+        """Loss, accuracy, macro precision, recall and F1 of each finished fold, a row a fold."""
+        by_fold = {}
+        for fold in self.finished:
+            probabilities, targets = self.answers(fold, split, selection)
+            by_fold[fold] = epoch_scores(targets, probabilities)
+        return pd.DataFrame.from_dict(by_fold, orient="index")
+
 
 def rename_augments(text: str, names: Mapping[str, str]) -> str:
     """`shift=1,mix=0.4` with the augmentations in `names` called by their other name."""
@@ -150,12 +174,12 @@ def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
     return [RunFolder(file.parent) for file in sorted(files)]
 
 
-def find_same(runs: Path | str, dataset: str, hash_: str, tag: str) -> Path | None:
-    """The folder, whatever it is called, of the run with this hash and tag."""
+def find_same(runs: Path | str, dataset: str, hashes: Collection[str], tag: str) -> RunFolder | None:
+    """The run with one of these hashes and this tag, whatever its folder is called."""
     for run in find(runs, dataset):
         try:
-            if (run.config.get("hash"), run.config.get("tag", "")) == (hash_, tag):
-                return run.path
+            if run.config.get("hash") in hashes and run.config.get("tag", "") == tag:
+                return run
         except RequestError:  # a damaged run.json
             continue
     return None

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from commandline import RequestError, tell, text_table
 from features_cache import Channel, parse_list
-from train import plan, run, summary
+from train import plan, run
 from train.models.registry import unfit
 from train.options import SweepOptions
 from train.runs import RunFolder
@@ -71,7 +71,7 @@ def _round(options: SweepOptions, candidates: Sequence[Chosen]) -> list[tuple[fl
 def _mean(done: Sequence[RunFolder], select: str) -> float:
     """Of the validation score at the last epoch, negated where less is better."""
     metric = select.removeprefix("val_")
-    values = [summary.scores(one, split="val")[metric].mean() for one in done]
+    values = [one.scores("val")[metric].mean() for one in done]
     return float(sum(values) / len(values)) * (-1 if metric == "loss" else 1)
 
 

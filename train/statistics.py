@@ -6,14 +6,16 @@ reading, and finds clips that cannot be used. Values are as stored, before any r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from commandline import progress
 from features_cache import Cache, Channel, UnreadableClips
-from train.distributed import World
+
+if TYPE_CHECKING:
+    from train.trainer import Processes
 
 Floats = NDArray[np.float64]
 
@@ -58,7 +60,7 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Survey:
+class ClipSums:
     """Sums over the frames of each clip of the table, (N, rows) a channel; clips that cannot be used."""
 
     sums: list[Floats]
@@ -86,7 +88,7 @@ def _statistics(norm: str, mean: Floats, square: Floats) -> Statistics:
     return Statistics(norm, _single(centre), _single(whole))
 
 
-def survey(cache: Cache, channels: Sequence[Channel], positions: NDArray[np.intp]) -> Survey:
+def sum_clips(cache: Cache, channels: Sequence[Channel], positions: NDArray[np.intp]) -> ClipSums:
     """Read these clips once; what is absent, damaged or not finite is named with its reason."""
     clip_ids = cache.clips["clip_id"].to_numpy()
     shapes = [cache.read(channel, np.arange(0)).shape[1:] for channel in channels]
@@ -105,17 +107,17 @@ def survey(cache: Cache, channels: Sequence[Channel], positions: NDArray[np.intp
             chunk, values = chunk[finite], values[finite]
             sums[index][chunk] = values.sum(axis=2, dtype=np.float64)
             squares[index][chunk] = np.einsum("brf,brf->br", values, values, dtype=np.float64)
-    return Survey(sums, squares, [frames for _, frames in shapes], unusable)
+    return ClipSums(sums, squares, [frames for _, frames in shapes], unusable)
 
 
-def shared_survey(
-    cache: Cache, channels: Sequence[Channel], positions: NDArray[np.intp], world: World
-) -> Survey:
-    """`survey`, of which each process of `world` reads its share and tells the others."""
-    mine = world.share(positions)
-    whole = survey(cache, channels, mine)
+def sum_clips_together(
+    cache: Cache, channels: Sequence[Channel], positions: NDArray[np.intp], processes: "Processes"
+) -> ClipSums:
+    """`sum_clips`, of which each process reads its share and tells the others."""
+    mine = processes.share(positions)
+    whole = sum_clips(cache, channels, mine)
     sums, squares = ([table[mine] for table in tables] for tables in (whole.sums, whole.squares))
-    for rows, their_sums, their_squares, unusable in world.gather((mine, sums, squares, whole.unusable)):
+    for rows, their_sums, their_squares, unusable in processes.gather((mine, sums, squares, whole.unusable)):
         for table, part in zip(whole.sums + whole.squares, their_sums + their_squares):
             table[rows] = part
         whole.unusable.update(unusable)

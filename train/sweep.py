@@ -6,11 +6,12 @@ from dataclasses import dataclass, fields, replace
 
 from commandline import RequestError, duration, make_command, parse, tell, text_table, words
 from features_cache import Channel, parse_list
-from train import plan, recipes, run, runs, summary
+from train import compute, plan, recipes, run, runs, trainer
 from train.models.registry import unfit
 from train.options import RunOptions, SweepOptions
 
 MANY = 100  # runs, above which YES=1 is wanted
+LINEAR_SECONDS = 2.0  # of a fold of some thousand clips
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ def sweep(options: SweepOptions, given: Sequence[str]) -> int:
     jobs = list(product(options, given))
     if len(jobs) > MANY and not options.yes:
         raise RequestError(
-            f"{len(jobs)} runs, about {duration(expected(jobs))} here: give YES=1, or fewer FEATURES"
+            f"{len(jobs)} runs, about {duration(expected_seconds(jobs))} here: give YES=1, or fewer FEATURES"
         )
     done, failures = train_all(jobs)
     if done:
         print(table(done))
-        print(f"next: {make_command('analysis', *words(options, run.PLACES_OF_ANALYSIS))}")
+        print(f"next: {make_command('analysis', *words(options, run.OPTIONS_OF_ANALYSIS))}")
     for failure in failures:
         tell(f"failed: {failure.run}: {failure.reason}")
     return 1 if failures else 0
@@ -82,7 +83,7 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[runs.RunFolder], list[Fa
         tell(f"run {number} of {len(jobs)}: {name}")
         try:
             folder = run.execute(job)
-        except (RequestError, run.Failed) as error:
+        except (RequestError, trainer.Failed) as error:
             failures.append(Failure(name, str(error)))
         except Exception as error:  # the other runs must not suffer from a fault in one
             failures.append(Failure(name, f"{type(error).__name__}: {error}"))
@@ -91,22 +92,30 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[runs.RunFolder], list[Fa
     return done, failures
 
 
-def expected(jobs: Sequence[RunOptions]) -> float:
-    """Seconds of all of these runs, from a few steps of each model on each grid."""
+def expected_seconds(jobs: Sequence[RunOptions]) -> float:
+    """Of all of these runs, from a few steps of each model on each grid; scoring is not counted."""
     seconds: dict[tuple[str, int, str], float] = {}
-
-    def one(job: RunOptions) -> float:
+    for job in jobs:
         kind = (job.model, job.epochs, job.grid)
         if kind not in seconds:
-            seconds[kind] = run.expected(job)
-        return seconds[kind]
+            seconds[kind] = _seconds(job)
+    return sum(seconds[job.model, job.epochs, job.grid] for job in jobs)
 
-    return sum(map(one, jobs))
+
+def _seconds(options: RunOptions) -> float:
+    chosen = plan.make_plan(options)
+    if chosen.model.kind == "linear":
+        return LINEAR_SECONDS * len(chosen.wanted_folds)
+    network = trainer.draw_network(chosen, chosen.wanted_folds[0])
+    likely, *_ = compute.candidates(options, compute.device_of(options.device.split()[0]))
+    clips = int((chosen.table["fold"] != chosen.wanted_folds[0]).sum())
+    steps = options.epochs * len(chosen.wanted_folds) * trainer.steps_per_epoch(clips, options)
+    return steps * compute.step_seconds(network, trainer.batch_shape(chosen), likely)
 
 
 def table(done: Sequence[runs.RunFolder]) -> str:
     """Best first by test accuracy; more than a few make the first "selected on test"."""
-    found = [(one, summary.scores(one, summary.told_split(one))["accuracy"]) for one in done]
+    found = [(one, one.scores(one.scored_split)["accuracy"]) for one in done]
     found.sort(key=lambda pair: -pair[1].mean())
     rows = [
         (one.name, f"{values.mean():.3f}", f"{values.std():.3f}" if len(values) > 1 else "-", len(values))

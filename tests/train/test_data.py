@@ -6,8 +6,8 @@ import torch
 
 from commandline import RequestError
 from features_cache import Cache, parse_set
-from train.data import Resident, Stack, Streamed, choose_residence, grid_of, resize, row_axes
-from train.statistics import FLOOR, Statistics, survey
+from train.data import InputReader, Resident, Streamed, choose_residence, grid_of, resize, row_axes
+from train.statistics import FLOOR, Statistics, sum_clips
 
 CPU = torch.device("cpu")
 EVERY = np.arange(48)
@@ -20,7 +20,7 @@ def cache(cache_folder):
 
 @pytest.fixture(scope="module")
 def measured(cache):
-    return survey(cache, parse_set("mel+chroma"), EVERY)
+    return sum_clips(cache, parse_set("mel+chroma"), EVERY)
 
 
 @pytest.mark.parametrize("norm", ["feature", "row"])
@@ -75,7 +75,7 @@ def test_statistics_survive_a_checkpoint(measured):
 
 
 def stack(cache, measured, grid=(10, 30)):
-    return Stack(cache, parse_set("mel+chroma"), measured.statistics(EVERY, "row"), grid)
+    return InputReader(cache, parse_set("mel+chroma"), measured.statistics(EVERY, "row"), grid)
 
 
 def test_every_residence_hands_out_the_same_numbers(cache, measured):
@@ -138,7 +138,7 @@ def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):
         return values
 
     monkeypatch.setattr(Cache, "read", with_nan)
-    found = survey(cache, parse_set("mel+chroma"), EVERY)
+    found = sum_clips(cache, parse_set("mel+chroma"), EVERY)
     ids = cache.clips["clip_id"]
     assert found.unusable == {ids[4]: "mel holds NaN or infinity", ids[40]: "mel holds NaN or infinity"}
     good = np.setdiff1d(EVERY, [4, 40])

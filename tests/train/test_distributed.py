@@ -12,10 +12,14 @@ import torch
 from torch import nn
 
 from commandline import words
-from train import checkpoint, fold, loop, plan, run, runs
+from train import checkpoint, run, runs
 from train.compute import candidates
-from train.distributed import World
+from train.data import load_fold
+from train.distributed import Group
 from train.options import RunOptions
+from train.plan import make_plan
+from train.statistics import sum_clips
+from train.trainer import Trainer, draw_batches, draw_network, seeded
 
 ROOT = Path(__file__).resolve().parents[2]
 HALVES = 2
@@ -50,36 +54,34 @@ def torchrun(options: RunOptions, folds: str) -> None:
 
 def reference(options: RunOptions) -> nn.Module:
     """One process: every batch in two halves, each with batch statistics of its own, gradients averaged."""
-    chosen = plan.make(options)
+    plan = make_plan(options)
     (arithmetic,) = candidates(options, "cpu")
-    network = arithmetic.place(fold.draw_network(chosen, 1))
-    prepared = fold.prepare(chosen, 1, network, network, arithmetic, World())
-    course, lesson = prepared.course, prepared.lesson
+    network = arithmetic.place(draw_network(plan, 1))
+    sums = sum_clips(plan.cache, plan.channels, plan.table.index.to_numpy())
+    data = load_fold(plan, 1, plan.split(1), sums, torch.device("cpu"))
+    trainer = Trainer(network, data, options, plan.augmenter, arithmetic)
     network.train()
     for epoch in range(options.epochs):
-        generators = [
-            loop.seeded(torch.Generator(), options.seed, 1, epoch + 1, rank) for rank in range(HALVES)
-        ]
-        for index, batch in enumerate(loop.batches(lesson, options, epoch + 1)):
-            for group in course.optimiser.param_groups:
-                group["lr"] = course.schedule.rate(epoch * course.steps + index)
-            course.optimiser.zero_grad()
+        generators = [seeded(torch.Generator(), options.seed, 1, epoch + 1, rank) for rank in range(HALVES)]
+        for index, batch in enumerate(draw_batches(data, options, epoch + 1)):
+            for group in trainer.optimiser.param_groups:
+                group["lr"] = trainer.schedule.rate(epoch * trainer.steps + index)
+            trainer.optimiser.zero_grad()
             kept = {}
             for rank, half in enumerate(np.array_split(batch, HALVES)):
-                (x,) = lesson.source.batches([half])
-                y = nn.functional.one_hot(torch.from_numpy(lesson.targets[half]), lesson.classes).float()
-                x, y = course.augmenter(x, y, lesson.axes, generators[rank])
-                y = (1 - options.smoothing) * y + options.smoothing / lesson.classes
+                (x,) = data.source.batches([half])
+                y = nn.functional.one_hot(torch.from_numpy(data.targets[half]), data.classes).float()
+                x, y = plan.augmenter(x, y, data.axes, generators[rank])
+                y = (1 - options.smoothing) * y + options.smoothing / data.classes
                 (nn.functional.cross_entropy(network(x), y) / HALVES).backward()
                 if rank == 0:  # the first process's running statistics are everyone's
                     kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
             for name, buffer in network.named_buffers():
                 buffer.copy_(kept[name])
-            course.optimiser.step()
+            trainer.optimiser.step()
     return network
 
 
-@pytest.mark.slow
 def test_two_processes_equal_one_with_two_half_batches(shared):
     torchrun(shared, "1")
     (folder,) = runs.find(shared.runs)
@@ -98,7 +100,7 @@ def weights(folder: runs.RunFolder) -> torch.Tensor:
 
 def test_each_process_takes_its_share_of_a_batch():
     batch = np.arange(7)
-    shares = [World(rank, 3).share(batch) for rank in range(3)]
+    shares = [Group(rank, 3).share(batch) for rank in range(3)]
     assert [len(share) for share in shares] == [3, 2, 2]
     assert np.array_equal(np.concatenate(shares), batch)
 

@@ -15,8 +15,9 @@ import torch
 from commandline import RequestError, words
 from features_cache.storage import Lock
 from tests.train.little import little_options
-from train import checkpoint, plan, run, runs
+from train import checkpoint, run, runs
 from train.options import RunOptions
+from train.plan import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -134,7 +135,7 @@ def test_the_choice_of_arithmetic_is_taken_up_again(options):
 
 
 def test_two_processes_do_not_train_the_same_fold(options):
-    folder = plan.make(options).path / "fold1"
+    folder = make_plan(options).path / "fold1"
     folder.mkdir(parents=True)
     with Lock(folder / ".lock"), pytest.raises(RequestError, match=r"fold 1 .* is being trained by another"):
         run.execute(options)

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from commandline import RequestError, parse
-from features_cache import external
+from features_cache import Cache, external
 from features_cache.index import read_index, write_index
 from tests.train.little import CLASSES, clip_table, fill
-from train import checkpoint, compute, loop, plan, run, runs, summary
+from train import checkpoint, compute, run, runs
 from train.options import RunOptions
+from train.plan import make_plan
 from train.scores import epoch_scores
+from train.trainer import Diverged, Trainer
 
 
 def change(options: RunOptions, **changes: object) -> RunOptions:
@@ -44,7 +46,7 @@ def test_a_run_leaves_what_analysis_reads(options):
         assert history.filter(like="val_").isna().all(axis=None) and history.filter(like="test_").notna().all(
             axis=None
         )
-        probabilities, targets = summary.answers(folder, fold)
+        probabilities, targets = folder.answers(fold)
         last = epoch_scores(targets, probabilities)
         assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # one and the same scoring
         assert last["loss"] == pytest.approx(history["test_loss"].iloc[-1], rel=1e-6)
@@ -55,7 +57,7 @@ def test_a_run_leaves_what_analysis_reads(options):
 
 def test_a_learnable_set_is_learned(options):
     learned = run.execute(change(options, epochs=8, curve=0, smoothing=0.0))
-    assert summary.scores(learned)["accuracy"].mean() > 0.9
+    assert learned.scores()["accuracy"].mean() > 0.9
 
 
 def test_shuffled_labels_stay_at_chance(options, tmp_path):
@@ -66,7 +68,7 @@ def test_shuffled_labels_stay_at_chance(options, tmp_path):
     clips, settings = read_index(dataset)
     write_index(dataset, clips.assign(label=table["label"]), settings)  # ... under others
     chance = run.execute(change(options, dataset=str(dataset), epochs=8, curve=0))
-    assert 0.05 < summary.scores(chance)["accuracy"].mean() < 0.5  # a quarter of 48 clips, four deviations
+    assert 0.05 < chance.scores()["accuracy"].mean() < 0.5  # a quarter of 48 clips, four deviations
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(options, tmp_path):
@@ -85,10 +87,10 @@ def test_the_recorded_words_train_the_same_configuration(options):
     first = run.execute(options)
     places = [f"DATASET={options.dataset}", f"DATA={options.data}", f"RUNS={options.runs}"]
     again = parse(RunOptions, [*first.config["command"], *places])
-    assert plan.make(again).hash == first.config["hash"]
+    assert make_plan(again).hash == first.config["hash"]
     other = parse(RunOptions, [*first.config["command"], "SEED=7", *places])
-    assert plan.make(other).family == first.config["family"]
-    assert plan.make(other).hash != first.config["hash"]
+    assert make_plan(other).family == first.config["family"]
+    assert make_plan(other).hash != first.config["hash"]
 
 
 def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options, capsys):
@@ -171,7 +173,7 @@ def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
 
 def test_clips_that_cannot_be_used_are_left_out_and_counted(options, tmp_path, capsys):
     cache = fill(tmp_path / "damaged", clip_table())
-    reader = plan.Cache(cache)
+    reader = Cache(cache)
     feature = reader["mel"].file
     values = np.memmap(
         cache / "mel.h5", feature.dtype, "r+", offset=feature.values_offset, shape=feature.shape
@@ -220,6 +222,19 @@ def test_early_stopping_ends_a_fold(options):
     assert history["test_loss"].notna().tolist() == [False] * (len(history) - 1) + [True]
 
 
+def test_a_fold_that_ended_early_does_not_train_on_when_its_predictions_are_removed(options):
+    options = change(
+        options, features="blank", val="group", patience=1, epochs=30, lr=0.1, curve=0, folds=(1,)
+    )
+    fold = run.execute(options).fold(1)
+    names = ("predictions.csv", "history.csv", "last.pt", "best.pt")
+    before = {name: (fold / name).read_bytes() for name in names}
+    assert checkpoint.load(fold / "last.pt")["finished"] and before["history.csv"].count(b"\n") < 31
+    (fold / "predictions.csv").unlink()
+    run.execute(options)
+    assert {name: (fold / name).read_bytes() for name in names} == before
+
+
 def test_a_diverging_loss_stops_and_keeps_the_last_good_weights(options, capsys):
     options = change(options, lr=1e9, optimizer="sgd", warmup=1.0, schedule="constant", momentum=0.0)
     assert run.run(change(options, folds=(1,))) == 1
@@ -248,7 +263,7 @@ def test_a_run_of_before_is_continued_and_not_trained_again(options):
 
 
 def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(options, capsys):
-    run._say_once.cache_clear()
+    run._tell_once.cache_clear()
     plain = run.execute(change(options, model="linear"))
     assert "linear has no use for AUGMENT, BATCH" in capsys.readouterr().err
     assert (
@@ -256,7 +271,7 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(option
         == plain
     )
     assert plain.name == "mel-linear" and plain.complete
-    assert summary.scores(plain)["accuracy"].mean() > 0.9
+    assert plain.scores()["accuracy"].mean() > 0.9
 
 
 def test_out_of_memory_says_which_batch_would_fit(options, monkeypatch, capsys):
@@ -265,7 +280,7 @@ def test_out_of_memory_says_which_batch_would_fit(options, monkeypatch, capsys):
     def short(*_):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
 
-    monkeypatch.setattr(run.fold, "train", short)
+    monkeypatch.setattr(Trainer, "fit", short)
     assert run.run(options) == 1
     assert "out of memory on cpu with BATCH=8; BATCH=2 would fit" in capsys.readouterr().err
 
@@ -325,7 +340,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence(options, monkeypatch, capsys):
     monkeypatch.setattr(checkpoint, "replace_file", full)
     assert run.run(options) == 1
     said = capsys.readouterr().err
-    assert "failed: fold 1: [Errno 28] No space left on device" in said and "goes on" in said
+    assert "failed: fold 1: [Errno 28] No space left on device" in said and "continues" in said
 
 
 def test_altered_copies_are_trained_on_and_nothing_else(options, tmp_path):
@@ -333,10 +348,10 @@ def test_altered_copies_are_trained_on_and_nothing_else(options, tmp_path):
     altered = table.assign(clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain")
     both = pd.concat([table.assign(copy_of="", alteration=""), altered], ignore_index=True)
     dataset = str(fill(tmp_path / "copied", both))
-    parts = plan.make(change(options, dataset=dataset, copies=1)).parts(1)
+    parts = make_plan(change(options, dataset=dataset, copies=1)).split(1)
     assert len(parts.train) == 2 * 32 and len(parts.statistics) == 32
-    without = plan.make(change(options, dataset=dataset))
-    assert len(without.parts(1).train) == 32 and "copies" not in without.path.name
+    without = make_plan(change(options, dataset=dataset))
+    assert len(without.split(1).train) == 32 and "copies" not in without.path.name
     folder = run.execute(change(options, dataset=dataset, copies=1))
     assert "-copies=1" in folder.name
     assert sorted(folder.predictions()["clip_id"]) == sorted(table["clip_id"])
@@ -344,15 +359,15 @@ def test_altered_copies_are_trained_on_and_nothing_else(options, tmp_path):
 
 def test_ctrl_c_leaves_a_run_that_goes_on(options, monkeypatch):
     straight = run.execute(change(options, folds=(1,), epochs=3))
-    epoch, seen = loop.train_epoch, []
+    train_epoch, seen = Trainer.train_epoch, []
 
-    def interrupted(course, follower):
-        seen.append(course.epoch)
+    def interrupted(trainer, progress):
+        seen.append(trainer.epoch)
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return epoch(course, follower)
+        return train_epoch(trainer, progress)
 
-    monkeypatch.setattr(loop, "train_epoch", interrupted)
+    monkeypatch.setattr(Trainer, "train_epoch", interrupted)
     again = change(options, folds=(1,), epochs=3, runs=options.runs / "again")
     with pytest.raises(KeyboardInterrupt):
         run.execute(again)
@@ -362,18 +377,18 @@ def test_ctrl_c_leaves_a_run_that_goes_on(options, monkeypatch):
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_after_divergence_in_bf16_the_run_goes_on_in_fp32_from_the_last_good_epoch(
+def test_after_divergence_in_bf16_the_run_continues_in_fp32_from_the_last_good_epoch(
     options, monkeypatch, capsys
 ):
     asked = change(options, folds=(1,), epochs=3, precision="bf16")
-    train_epoch = loop.train_epoch
+    train_epoch = Trainer.train_epoch
 
-    def diverging(course, follower):
-        if course.arithmetic.precision == "bf16" and course.epoch == 1:
-            raise loop.Diverged(2, 1, float("nan"))
-        return train_epoch(course, follower)
+    def diverging(trainer, progress):
+        if trainer.compute.precision == "bf16" and trainer.epoch == 1:
+            raise Diverged(2, 1, float("nan"))
+        return train_epoch(trainer, progress)
 
-    monkeypatch.setattr(loop, "train_epoch", diverging)
+    monkeypatch.setattr(Trainer, "train_epoch", diverging)
     assert run.run(asked) == 1
     said = capsys.readouterr().err
     assert "epoch 1 stay in fold1/last.pt. Repeat the command with PRECISION=fp32" in said
@@ -387,4 +402,4 @@ def test_after_divergence_in_bf16_the_run_goes_on_in_fp32_from_the_last_good_epo
     assert (folder.path / "fold1" / "history.csv").read_text().startswith(first)
     assert folder.config["precision"] == "fp32"
     (changed,) = folder.config["changes"]
-    assert changed["from"]["precision"] == "bf16" and changed["epochs_done"] == {"1": 1}
+    assert changed["from"]["precision"] == "bf16" and changed["epochs_done"] == {"1": 1, "2": 0, "3": 0}

@@ -6,7 +6,7 @@ import pytest
 
 from commandline import RequestError, words
 from tests.train.little import clip_table, fill
-from train import recipes, run, runs, search, summary, sweep
+from train import recipes, run, runs, search, sweep
 from train.__main__ import with_recipe
 from train.options import RunOptions, SweepOptions
 
@@ -145,5 +145,5 @@ def test_the_search_does_not_depend_on_the_test_fold(several, tmp_path, capsys):
 
 def test_a_sweeps_table_is_by_accuracy(several):
     done, _ = sweep.train_all(list(sweep.product(several, [])))
-    best = max(done, key=lambda one: summary.scores(one)["accuracy"].mean())
+    best = max(done, key=lambda one: one.scores()["accuracy"].mean())
     assert sweep.table(done).splitlines()[1].startswith(best.name)

@@ -1,12 +1,7 @@
 """Two networks side by side: `MODEL=resnet18+texture`."""
 
-from collections.abc import Iterator
-
 import torch
 from torch import nn
-
-from train.models.registry import Architecture
-from train.models.weights import PUBLISHED, start_from
 
 
 class Ensemble(nn.Module):
@@ -31,12 +26,3 @@ class Ensemble(nn.Module):
     def join(self, logits: torch.Tensor) -> torch.Tensor:
         """The members' logits (B, 2, K) as one answer (B, K)."""
         return logits[:, 0].lerp(logits[:, 1], self.weight)
-
-
-def start_members(network: nn.Module, architecture: Architecture, weights: str) -> None:
-    """WEIGHTS into a network: `imagenet` into each member that has published ones, a file into the first."""
-    networks: Iterator[nn.Module] = network.children() if isinstance(network, Ensemble) else iter([network])
-    members = [(one, entry.name) for one, (entry, _) in zip(networks, architecture.members)]
-    published = [(one, name) for one, name in members if weights == "imagenet" and name in PUBLISHED]
-    for one, name in published or members[:1]:
-        start_from(one, name, weights)

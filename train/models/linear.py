@@ -5,6 +5,9 @@ run folder are those of any other model. Its input is not an image but `row_stat
 features, channel after channel: (B, D), with D = 2 * (rows of all channels).
 """
 
+import time
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,8 +16,16 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from features_cache.splits import Split
+from train import runs, trainer
+from train.checkpoint import save
 from train.models.registry import model
+from train.scores import epoch_scores
 
+if TYPE_CHECKING:
+    from train.plan import Plan
+
+CHUNK = 32  # clips read at once
 ABSENT = -1000.0  # logit of a class without a training clip: probability 0 in float32, and still finite
 
 
@@ -75,3 +86,35 @@ def fit(network: LinearNet, x: NDArray[np.float32], y: NDArray[np.integer]) -> N
     network.head.bias.fill_(ABSENT)
     network.head.weight[regression.classes_] = torch.from_numpy(weight).float()
     network.head.bias[regression.classes_] = torch.from_numpy(bias).float()
+
+
+def train_fold(plan: "Plan", fold: int, split: Split) -> None:
+    """The fold's folder as of a network, from one exact solution: a single epoch."""
+    start = time.perf_counter()
+    folder, sides = plan.path / f"fold{fold}", ("train", *trainer.scored_sides(plan.options))
+    clips = {side: plan.positions(getattr(split, side)) for side in sides}
+    x = {side: _read_statistics(plan, own) for side, own in clips.items() if len(own)}
+    y = {side: plan.targets[clips[side]] for side in x}
+    network = plan.model.build(len(plan.channels), len(plan.classes), (x["train"].shape[1], 1))
+    assert isinstance(network, LinearNet)
+    fit(network, x["train"], y["train"])
+    row: dict[str, Any] = {"epoch": 1, "lr": float("nan"), "seconds": time.perf_counter() - start}
+    with torch.no_grad():
+        answers = {side: network(torch.from_numpy(values)).softmax(1).numpy() for side, values in x.items()}
+    for side, probabilities in answers.items():
+        row |= {f"{side}_{name}": value for name, value in epoch_scores(y[side], probabilities).items()}
+    text = runs.history_row({name: row[name] for name in runs.HISTORY_COLUMNS if name in row})
+    runs.start_history(folder, [text])
+    state = {"epoch": 1, "rows": [text], "network": network.state_dict(), "statistics": [], "finished": True}
+    save(folder / "last.pt", state)
+    tested = {("last", side): answers[side] for side in answers if side != "train"}
+    trainer.write_predictions(plan, folder, clips, tested)
+
+
+def _read_statistics(plan: "Plan", clips: NDArray[np.intp]) -> NDArray[np.float32]:
+    """(N, D) mean and deviation of every row of every channel."""
+    parts = []
+    for chunk in np.array_split(clips, -(-len(clips) // CHUNK)):
+        values = plan.cache.batch(plan.channels, chunk)
+        parts.append(np.concatenate([row_statistics(one) for one in values], axis=1))
+    return np.concatenate(parts)

@@ -19,6 +19,7 @@ from torch import nn
 
 from commandline import RequestError
 from train.checkpoint import read_safely
+from train.models.registry import Architecture
 
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
@@ -29,6 +30,15 @@ PUBLISHED = {
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 # torchvision's DenseNet file dates from when module names could hold dots: denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
+
+
+def start_members(network: nn.Module, architecture: Architecture, weights: str) -> None:
+    """WEIGHTS into a network: `imagenet` into each member that has published ones, a file into the first."""
+    networks = [network] if architecture.weight is None else list(network.children())
+    members = [(one, entry.name) for one, (entry, _) in zip(networks, architecture.members)]
+    published = [(one, name) for one, name in members if weights == "imagenet" and name in PUBLISHED]
+    for one, name in published or members[:1]:
+        start_from(one, name, weights)
 
 
 def start_from(network: nn.Module, name: str, weights: str) -> None:

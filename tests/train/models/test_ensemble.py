@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from train.checkpoint import put_weights
+from train.checkpoint import load_weights
 from train.models.registry import build
 
 
@@ -37,5 +37,5 @@ def test_a_checkpoint_of_before_fits() -> None:
         for name, value in network.state_dict().items()
     }
     assert any(name.startswith("texture.norm") for name in former)
-    put_weights(other, former, Path("last.pt"))
+    load_weights(other, former, Path("last.pt"))
     assert all(map(torch.equal, network.state_dict().values(), other.state_dict().values()))

@@ -1,0 +1,79 @@
+"""What is told while a run trains."""
+
+import pytest
+
+from train import progress
+from train.options import RunOptions
+from train.progress import FIRST_STEPS, Estimate, FoldProgress, smaller_run
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Every step takes two seconds."""
+    now = [0.0]
+
+    def tick():
+        now[0] += 2.0 * FIRST_STEPS / 2
+        return now[0]
+
+    monkeypatch.setattr(progress.time, "perf_counter", tick)
+
+
+def printed(estimate: Estimate, steps: int, capsys) -> str:
+    for _ in range(steps):
+        estimate.step()
+    return capsys.readouterr().err
+
+
+FIVE = [2, 3, 4, 5, 1]
+
+
+def estimate(steps: int, folds: tuple[int, ...] = (1,), scoring: float = 0.0, **options: object) -> Estimate:
+    return Estimate(steps, scoring, RunOptions(**options), folds)
+
+
+def test_the_time_of_the_whole_run_is_printed_once(clock, capsys):
+    whole = estimate(100, FIVE, scoring=20.0)
+    assert printed(whole, FIRST_STEPS - 1, capsys) == ""
+    assert printed(whole, 1, capsys) == "about 4 min 00 s for 5 folds (2 s a step)\n"
+    assert printed(whole, 50, capsys) == ""
+
+
+def test_beside_the_time_of_a_long_run_stands_a_smaller_one(clock, capsys):
+    text = printed(estimate(3000, FIVE, dataset="a b", seed=3), FIRST_STEPS, capsys)
+    assert text.startswith("about 1 h 40 min for 5 folds") and "DATASET=a b' FOLDS=2 SEED=3\n" in text
+
+
+def test_a_smaller_run_is_one_fold_and_fewer_epochs_where_that_is_still_long():
+    options = RunOptions()
+    assert smaller_run(options, [1, 2], 2 * 1700) == "make train FOLDS=1"
+    assert smaller_run(options, [1, 2], 2 * 3600) == f"make train FOLDS=1 EPOCHS={options.epochs // 2}"
+
+
+def test_a_short_run_has_no_estimate(clock, capsys):
+    assert printed(estimate(FIRST_STEPS), FIRST_STEPS, capsys) == ""
+
+
+def test_trackers_get_every_row_and_the_end():
+    class Recorded:
+        rows, ends = [], []
+
+        def epoch(self, number, values):
+            self.rows.append((number, values["train_loss"]))
+
+        def finish(self, outcome):
+            self.ends.append(outcome)
+
+    fold = FoldProgress("fold 1", 10, 0, estimate(1), [Recorded()])
+    fold.step(5)
+    fold.epoch({"epoch": 1, "train_loss": 0.5})
+    fold.close(None)
+    assert Recorded.rows == [(1, 0.5)] and Recorded.ends == [None]
+
+
+def test_a_terminal_shows_a_bar_from_where_the_fold_stands(monkeypatch):
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
+    fold = FoldProgress("fold 1", 100, 40, estimate(1))
+    fold.step(10)
+    assert (fold.bar.n, fold.bar.total) == (50, 100)
+    fold.close(None)

@@ -1,0 +1,293 @@
+"""The parts of training by known answers, on clips of three values."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from commandline import RequestError
+from train.augment import parse, views
+from train.compute import Compute
+from train.data import FoldData
+from train.options import RunOptions, check_options
+from train.trainer import (
+    SCHEDULES,
+    Diverged,
+    EarlyStopping,
+    Schedule,
+    Trainer,
+    WeightAverage,
+    curve_epochs,
+    draw_batches,
+    make_optimiser,
+)
+
+CLASSES = 3
+
+
+class Values:
+    """A source of given values (N, 1, 1, D)."""
+
+    def __init__(self, values):
+        self.values = torch.as_tensor(values, dtype=torch.float32)
+
+    def batches(self, wanted):
+        for positions in wanted:
+            yield self.values[torch.from_numpy(positions)]
+
+
+class Counted:
+    """Progress that counts clips."""
+
+    clips = 0
+
+    def step(self, clips):
+        self.clips += clips
+
+    def epoch(self, row): ...
+
+
+def make_data(clips=30, dimensions=5, val=0, values=None):
+    chance = np.random.default_rng(3)
+    targets = np.arange(clips) % CLASSES
+    if values is None:
+        values = (
+            chance.normal(size=(clips, 1, 1, dimensions)) * 0.1
+            + np.eye(CLASSES, dimensions)[targets][:, None, None]
+        )
+    order = np.arange(clips)
+    return FoldData(1, Values(values), targets, CLASSES, ("none",), order[val:], order[:val], order[:6])
+
+
+def make_trainer(data, options=None, network=None, augment="none"):
+    options = options or make_options()
+    if network is None:
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Flatten(), nn.Linear(data.source.values[0].numel(), CLASSES))
+    return Trainer(network, data, options, parse(augment), Compute())
+
+
+def make_options(**changes):
+    return dataclasses.replace(
+        RunOptions(epochs=3, batch=8, smoothing=0.0, lr=0.1, augment="none"), **changes
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"clip": 0.5}, {"ema": 0.9}, {"balance": "loss"}, {"balance": "sample"}]
+)
+def test_every_way_of_training_learns(optimizer, changes):
+    trainer = make_trainer(make_data(), make_options(optimizer=optimizer, **changes))
+    losses = []
+    for _ in range(8):
+        losses.append(trainer.train_epoch(Counted())["train_loss"])
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_an_epoch_sees_every_clip_once_in_even_batches():
+    data = make_data(clips=30)
+    parts = draw_batches(data, make_options(batch=8), epoch=1)
+    assert sorted(np.concatenate(parts)) == list(range(30))
+    assert sorted(map(len, parts)) == [7, 7, 8, 8]  # none is tiny
+    assert len(np.concatenate(draw_batches(data, make_options(batch=8, passes=3), epoch=1))) == 90
+    assert min(map(len, draw_batches(make_data(clips=9), make_options(batch=2), epoch=1))) == 2
+    others = draw_batches(data, make_options(batch=8), epoch=2)
+    assert not np.array_equal(np.concatenate(parts), np.concatenate(others))
+
+
+def test_balanced_sampling_draws_rare_classes_as_often():
+    data = make_data(clips=600)
+    few = np.concatenate([np.flatnonzero(data.targets == 0), [1, 2, 4, 5]])
+    data = dataclasses.replace(data, train=few)
+    drawn = np.concatenate(
+        [np.concatenate(draw_batches(data, make_options(balance="sample"), e)) for e in range(20)]
+    )
+    share = np.bincount(data.targets[drawn]) / len(drawn)
+    np.testing.assert_allclose(share, 1 / 3, atol=0.03)
+    weights = data.class_weights()
+    assert weights[1] / weights[0] == pytest.approx(100)
+    assert weights[data.targets[few]].mean() == pytest.approx(1)
+
+
+def test_a_class_without_training_clips_has_a_finite_weight():
+    data = dataclasses.replace(make_data(), train=np.array([0, 1, 3]))
+    assert np.isfinite(data.class_weights()).all()
+
+
+def test_decay_spares_norms_and_biases():
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 3))
+    decayed, spared = make_optimiser(network, RunOptions()).param_groups
+    assert [one.ndim for one in decayed["params"]] == [4, 2] and decayed["weight_decay"] == 0.05
+    assert all(one.ndim == 1 for one in spared["params"]) and spared["weight_decay"] == 0
+    assert sum(len(group["params"]) for group in (decayed, spared)) == len(list(network.parameters()))
+
+
+def test_smoothing_and_the_rate_are_what_is_asked():
+    data = make_data(clips=9)
+    trainer = make_trainer(data, make_options(smoothing=0.3, schedule="constant", batch=9, lr=1e-9))
+    logits = trainer.network(data.source.values).detach()
+    wanted = nn.functional.cross_entropy(logits, torch.from_numpy(data.targets), label_smoothing=0.3)
+    row = trainer.train_epoch(Counted())
+    assert row["train_loss"] == pytest.approx(wanted.item(), rel=1e-5) and row["lr"] == 1e-9
+
+
+def test_clipping_limits_the_step():
+    data = make_data(values=np.random.default_rng(0).normal(size=(30, 1, 1, 5)) * 100)
+    free, clipped = (
+        make_trainer(
+            data, make_options(clip=clip, optimizer="sgd", momentum=0.0, decay=0.0, schedule="constant")
+        )
+        for clip in (0.0, 0.1)
+    )
+    moved = []
+    for trainer in (free, clipped):
+        before = trainer.network[1].weight.detach().clone()
+        trainer.train_epoch(Counted())
+        moved.append((trainer.network[1].weight - before).norm().item())
+    assert moved[1] <= 4 * 0.1 * 0.1 + 1e-6 < moved[0]  # four steps of LR * CLIP at most
+
+
+def test_the_average_follows_the_weights_and_ends_between_them():
+    network = nn.Linear(1, 1)
+    nn.init.zeros_(network.weight)
+    average = WeightAverage(network, 0.5)
+    nn.init.ones_(network.weight)
+    average.update()
+    assert average.network.weight.item() == pytest.approx(0.9)  # the ramp's first share is a tenth
+    for _ in range(60):
+        average.update()
+    assert average.network.weight.item() == pytest.approx(1)
+    assert WeightAverage(network, 0.0).network is network
+
+
+def test_the_average_counts_batches_as_the_network_does():
+    network = nn.BatchNorm1d(2)
+    average = WeightAverage(network, 0.9)
+    network(torch.randn(4, 2))
+    average.update()
+    assert average.network.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize("bad", [math.nan, 1e9])
+def test_divergence_names_its_step(bad):
+    data = make_data(clips=16)
+    data.source.values[11] = bad
+    trainer = make_trainer(data, make_options(batch=4))
+    order = np.concatenate(draw_batches(data, trainer.options, epoch=1))
+    with pytest.raises(Diverged) as diverged:
+        trainer.train_epoch(Counted())
+    assert f"at step {order.tolist().index(11) // 4 + 1} of epoch 1" in str(diverged.value)
+
+
+def test_progress_is_told_of_every_clip():
+    progress = Counted()
+    make_trainer(make_data(clips=30)).train_epoch(progress)
+    assert progress.clips == 30
+
+
+def test_predictions_are_probabilities_in_the_order_of_the_clips():
+    data = make_data()
+    trainer = make_trainer(data)
+    found = trainer.predict(np.array([4, 2, 9]))
+    wanted = trainer.network(data.source.values[[4, 2, 9]]).softmax(1).detach().numpy()
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_several_views_are_averaged():
+    data = make_data(dimensions=6)
+    trainer = make_trainer(data, make_options(tta=3))
+    shifted = [data.source.values[:2].roll(-shift, dims=3) for shift in (0, 2, 4)]
+    wanted = torch.stack([trainer.network(one).softmax(1) for one in shifted]).mean(0).detach()
+    assert len(list(views(data.source.values, parse("none"), 3))) == 3
+    found = trainer.predict(np.array([0, 1]))
+    np.testing.assert_allclose(sorted(found.ravel()), sorted(wanted.numpy().ravel()), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "curve", "scored"),
+    [(60, 20, set(range(3, 61, 3))), (5, 20, {1, 2, 3, 4, 5}), (7, 0, {7}), (10, 1, {10}), (9, 2, {5, 9})],
+)
+def test_the_test_fold_is_scored_so_often(epochs, curve, scored):
+    assert curve_epochs(RunOptions(epochs=epochs, curve=curve)) == scored
+
+
+def test_onecycle_is_pytorchs():
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimiser = torch.optim.SGD([weight], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=2.0, total_steps=101, cycle_momentum=False)
+    ours = Schedule("onecycle", 2.0, 101, 0)
+    for step in range(101):
+        # PyTorch ends the rise one step earlier: 0.3 * steps - 1
+        assert ours.rate(step) == pytest.approx(optimiser.param_groups[0]["lr"], abs=0.06)
+        optimiser.step()
+        if step < 100:
+            theirs.step()
+    assert ours.rate(0) == pytest.approx(2 / 25) and ours.rate(30) == pytest.approx(2.0)
+    assert ours.rate(100) == pytest.approx(2 / 250_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "middle", "end"),
+    [("cosine", 1, 0.5, 0), ("step", 1, 0.1, 0.01), ("constant", 1, 1, 1), ("plateau", 1, 1, 1)],
+)
+def test_schedules_by_known_values(name, start, middle, end):
+    schedule = Schedule(name, 1.0, 101, 0)
+    assert [schedule.rate(step) for step in (0, 50, 100)] == pytest.approx([start, middle, end])
+
+
+def test_warmup_rises_to_the_peak_and_the_rest_follows():
+    schedule = Schedule("cosine", 3.0, 14, 4)
+    assert [schedule.rate(step) for step in range(5)] == pytest.approx([0.75, 1.5, 2.25, 3.0, 3.0])
+    assert schedule.rate(13) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_training_of_one_step_has_a_finite_rate(name):
+    assert math.isfinite(Schedule(name, 1.0, 1, 0).rate(0))
+
+
+def test_each_plateau_divides_by_ten():
+    assert Schedule("plateau", 1.0, 10, 0).rate(5, reductions=2) == pytest.approx(0.01)
+
+
+def test_the_best_epoch_is_the_first_of_equals():
+    stopping = EarlyStopping("val_loss", patience=0, on_plateau=False)
+    assert [stopping.update(epoch, loss) for epoch, loss in enumerate((3, 2, 2, 2.5, 1), 1)] == [
+        *(True, True, False, False, True)
+    ]
+    assert (stopping.best, stopping.best_epoch) == (1, 5)
+
+
+def test_more_is_better_but_for_the_loss():
+    stopping = EarlyStopping("val_f1", patience=0, on_plateau=False)
+    assert stopping.update(1, 0.4) and stopping.update(2, 0.5) and not stopping.update(3, 0.45)
+
+
+def test_patience_ends_and_plateaus_lower():
+    stopping = EarlyStopping("val_loss", patience=6, on_plateau=True)
+    lowered = []
+    for epoch, loss in enumerate((1.0, *[2.0] * 6), 1):
+        assert not stopping.stop
+        stopping.update(epoch, loss)
+        lowered.append(stopping.lowered)
+    assert stopping.stop and lowered == [0, 0, 1, 1, 2, 2, 3]
+    again = EarlyStopping("val_loss", patience=6, on_plateau=True)
+    again.load_state_dict(stopping.state_dict())
+    assert again == stopping
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"schedule": "plateau"}, {"patience": 3}, {"warmup": 1.0}, {"blind": True}]
+)
+def test_what_does_not_go_together_is_refused(wrong):
+    with pytest.raises(RequestError):
+        check_options(RunOptions(**wrong))
+    check_options(
+        RunOptions(val="group", schedule="cosine" if "warmup" in wrong else "onecycle")
+        if "schedule" not in wrong
+        else RunOptions(val="group", **wrong)
+    )
