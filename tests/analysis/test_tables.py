@@ -16,7 +16,7 @@ from analysis.results import Results, Run
 from analysis.significance import PAIR_TESTS
 from analysis.tables import OWN_SOURCE, literature, published_results
 from tests.analysis.made_runs import MadeRun
-from train import summary
+from train.run import summary
 
 CLASSES = ["dog", "rain", "sea"]
 # Of three dogs one is predicted as rain, of two rains both as dog, the sea is correct.
@@ -73,7 +73,7 @@ def test_the_most_confused_pair_is_the_terminals(written: Callable[..., Results]
     run = written(MadeRun(skill=0.7)).runs[0]
     first = tables.confused_pairs(run, 1).iloc[0]
     run.folders[0].config["options"]["blind"] = False
-    said = summary.tell(run.folders[0])
+    said = summary(run.folders[0])
     pair = f"{first['true']} predicted as {first['predicted']} ({first['count']} of {first['of']})"
     assert f"most confused: {pair}; " in said
 
