@@ -32,6 +32,7 @@ BY_THEMSELVES = {
     "bench.choosing DATASET=esc10": "what each ingredient of the default gives, without fold 1",
     "bench.structure": "modules, what importing a command loads, names that several modules define",
     "bench.instructions": "every model's bf16 and fp32 steps under each instruction set of the processor",
+    "bench.machines DATASET=synth": "one seed under two instruction sets: how far apart the answers are",
     "bench.made_runs --runs made": "run folders made up, to look at a report of many",
 }
 
