@@ -14,7 +14,7 @@ channel, method (permuted | marginalised), clip_id, correct (the share of its re
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -102,6 +102,34 @@ def _augmentation_order(run: Run) -> tuple[bool, int, str]:
     return augment != "none", len(augment), str(run_options(run).get("copies") or "")
 
 
+def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
+    """The run's model, and what tells it from those of `runs` with that model: `resnet18, augment none`.
+
+    Left out are the features, the seed and the options in `changed`.
+    """
+    same = [other for other in runs if other.model == run.model]
+    keys = set().union(*(differing_options(run, other) for other in same)) - {"features", *changed}
+    own = run_options(run)
+    return ", ".join([run.model, *(f"{key} {own.get(key) or 'none'}" for key in sorted(keys))])
+
+
+def pair_names(pairs: Sequence[tuple[Run, Run]], runs: Sequence[Run]) -> list[str]:
+    """`chroma added to mel+mfcc (resnet18)`, `augment none → mask (mel, resnet18)`: each name once."""
+    names = [_pair_name(*pair, runs) for pair in pairs]
+    return [
+        name if names.count(name) == 1 else f"{name}, {without.name}"
+        for name, (without, _) in zip(names, pairs, strict=True)
+    ]
+
+
+def _pair_name(without: Run, other: Run, runs: Sequence[Run]) -> str:
+    different = differing_options(without, other)
+    where = setting(without, runs, different)
+    if different == {"features"}:
+        return f"{added_features(without, other)} added to {without.features} ({where})"
+    return f"{option_changes(without, other)} ({without.features}, {where})"
+
+
 def augmentation_ablations(ranking: Ranking) -> pd.DataFrame:
     """One row a pair of `augmentation_pairs`, the columns of `paired_differences`."""
     return paired_differences(
@@ -112,18 +140,22 @@ def augmentation_ablations(ranking: Ranking) -> pd.DataFrame:
 def paired_differences(ranking: Ranking, pairs: Sequence[tuple[Run, Run, str]]) -> pd.DataFrame:
     """The ranking's verdict on each (run without, run with, what differs): with less without.
 
-    Columns: without, with, changed, difference, low, high, p_holm of the whole ranking, differs.
+    Columns: name (see `pair_names`), without, with, model, changed, difference, low, high, p_holm of the
+    whole ranking, differs.
     """
     rows = []
-    for without, other, words in pairs:
+    names = pair_names([pair[:2] for pair in pairs], ranking.runs)
+    for name, (without, other, words) in zip(names, pairs, strict=True):
         first, second = (run for run in ranking.runs if run in (without, other))
         pair = ranking.pair(first, second)
         sign = 1 if first is other else -1
         low, high = sorted((sign * pair["low"], sign * pair["high"]))
-        row = {"without": without.name, "with": other.name, "changed": words}
+        row = {"name": name, "without": without.name, "with": other.name, "model": without.model}
+        row["changed"] = words
         row |= {"difference": sign * pair["difference"], "low": low, "high": high}
         rows.append(row | {"p_holm": pair["p_holm"], "differs": pair["differs"]})
-    columns = ["without", "with", "changed", "difference", "low", "high", "p_holm", "differs"]
+    columns = ["name", "without", "with", "model", "changed"]
+    columns += ["difference", "low", "high", "p_holm", "differs"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -209,11 +241,11 @@ def feature_ablations(ranking: Ranking) -> pd.DataFrame:
     return paired_differences(ranking, [(*pair, added_features(*pair)) for pair in feature_pairs(ranking)])
 
 
-def feature_ablations_by_class(
-    pairs: Sequence[tuple[Run, Run]], rng: np.random.Generator
-) -> dict[str, pd.DataFrame]:
-    """`contrast added to mel` -> recall by class without and with it, for the first PAIRS_BY_CLASS pairs."""
+def feature_ablations_by_class(ranking: Ranking, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    """Name of a pair -> recall by class without and with the addition, for the first PAIRS_BY_CLASS pairs."""
+    pairs = feature_pairs(ranking)
+    names = pair_names(pairs, ranking.runs)
     return {
-        f"{added_features(*pair)} added to {pair[0].features}": recall_differences(*pair, rng)
-        for pair in pairs[:PAIRS_BY_CLASS]
+        name: recall_differences(*pair, rng)
+        for name, pair in list(zip(names, pairs, strict=True))[:PAIRS_BY_CLASS]
     }

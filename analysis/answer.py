@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from analysis import tables
-from analysis.ablations import run_options
+from analysis.ablations import run_options, setting
 from analysis.ranking import Ranking, nested_selection
 from analysis.results import Run
 from analysis.significance import LEVEL
@@ -292,11 +292,13 @@ def _combined(ranking: Ranking, single: Run, several: Run, added: pd.DataFrame) 
 
 def _additions(ranking: Ranking, added: pd.DataFrame) -> list[str]:
     """Which additions to the best subset of a feature set help significantly, which do not."""
-    features = {run.name: run.features for run in ranking.runs}
+    runs = {run.name: run for run in ranking.runs}
     steps = added.drop_duplicates("with")  # the best subset stands first
+    settings = [setting(runs[name], ranking.runs) for name in steps["without"]]
     words = [
-        f"{row['changed']} to {features[row['without']]} ({points(row['difference'])})"
-        for row in steps.to_dict("records")
+        f"{row['changed']} to {runs[row['without']].features} "
+        f"({f'{where}, ' if len(set(settings)) > 1 else ''}{points(row['difference'])})"
+        for row, where in zip(steps.to_dict("records"), settings, strict=True)
     ]
     helps = steps["differs"].to_numpy(dtype=bool) & (steps["difference"].to_numpy(dtype=float) > 0)
     parts = [

@@ -1,6 +1,6 @@
 """The page's comparison of runs: classes, ablations, curves, cost, ensembles, statistics of each pair."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from itertools import islice
 from pathlib import Path
 
@@ -73,10 +73,7 @@ def _feature_ablations(found: Tables, folder: Path) -> list[Block]:
     if "additions" not in found:
         return []
     table = found["additions"]
-    features = found["comparison"].set_index("run")["features"]
-    shown = table.head(SETS_SHOWN)
-    words = [f"{row['changed']} added to {features[row['without']]}" for row in shown.to_dict("records")]
-    drawn = _ablation_figure(shown, words, "additions", folder)
+    drawn = _ablation_figure(table.head(SETS_SHOWN), "additions", folder)
     about = (
         "Pairs of runs that differ only in their features, those of the best sets first. An interval without "
         "zero may still not be significant: p-values are corrected over all "
@@ -89,18 +86,20 @@ def _feature_ablations(found: Tables, folder: Path) -> list[Block]:
     ]
 
 
-def _ablation_figure(table: pd.DataFrame, words: Sequence[str], stem: str, folder: Path) -> SavedFigure:
+def _ablation_figure(table: pd.DataFrame, stem: str, folder: Path) -> SavedFigure:
     """The intervals of paired differences, in points of accuracy."""
     numbers = {"estimate": "difference", "low": "low", "high": "high"}
     data = {name: 100 * table[column].to_numpy(dtype=float) for name, column in numbers.items()}
     significant = table["differs"].to_numpy(dtype=bool)
-    return save_figure("intervals", folder, stem=stem, names=words, significant=significant, **data)
+    names = table["name"].tolist()
+    return save_figure("intervals", folder, stem=stem, names=names, significant=significant, **data)
 
 
 def _ablation_table(name: str, table: pd.DataFrame) -> HtmlTable:
     columns = {
         "without": ("Without", "text"),
         "with": ("With", "text"),
+        "model": ("Model", "text"),
         "changed": ("What differs", "text"),
         "difference": ("Difference, points", "points"),
         "low": ("From", "points"),
@@ -212,8 +211,7 @@ def _augmentation_ablations(found: Tables, folder: Path) -> list[Block]:
     if "augmentation" not in found:
         return []
     table = found["augmentation"]
-    words = [f"{run}: {changed}" for run, changed in zip(table["with"], table["changed"], strict=True)]
-    drawn = _ablation_figure(table, words, "augmentation", folder)
+    drawn = _ablation_figure(table, "augmentation", folder)
     about = "Runs that differ in augmentation and in nothing else."
     return [Block("Effect of augmentation", about, [drawn], [_ablation_table("augmentation", table)])]
 

@@ -44,7 +44,7 @@ def findings(results: Results, rng: np.random.Generator) -> Findings:
     read, damaged = _attributions(results.runs)
     importance = {run.name: ablations.channel_importance(run, table, rng) for run, table in read}
     augmented = _augmented(main, rng)
-    added = ablations.feature_ablations_by_class(ablations.feature_pairs(main), rng) if main else {}
+    added = ablations.feature_ablations_by_class(main, rng) if main else {}
     of_main = _of_ranking(main) if main else {}
     found = {
         "comparison": tables.comparison(ranked),
@@ -108,12 +108,8 @@ def _attributions(runs: Sequence[Run]) -> tuple[list[tuple[Run, pd.DataFrame]], 
 def _augmented(main: Ranking | None, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
     """Recall by class of each pair of runs that differ in augmentation only."""
     pairs = ablations.augmentation_pairs(main) if main else []
-    return {
-        f"{ablations.option_changes(without, other)} ({without.features})": ablations.recall_differences(
-            without, other, rng
-        )
-        for without, other in pairs
-    }
+    names = ablations.pair_names(pairs, main.runs) if main else []
+    return {name: ablations.recall_differences(*pair, rng) for name, pair in zip(names, pairs, strict=True)}
 
 
 def _stacked(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:

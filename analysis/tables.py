@@ -344,7 +344,7 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rounded_column(column: pd.Series) -> list[str]:
-    if re.search(r"(^|_)p(_holm)?$", str(column.name)):
+    if re.search(r"(^|_)p(_[a-z]+)?$", str(column.name)):
         return ["" if pd.isna(value) else format_p(value) for value in column]
     numbers = [value for value in column if isinstance(value, float) and np.isfinite(value)]
     # A column of shares that all happen to be 0 or 1 still shows its decimals.

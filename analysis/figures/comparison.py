@@ -56,7 +56,7 @@ def draw_intervals(
     ax.hlines(places, low, high, color=SERIES[0], linewidth=2.2, alpha=0.55)
     for mask, fill in ((significant, SERIES[0]), (~significant, PAPER)):
         ax.plot(estimate[mask], places[mask], "o", color=SERIES[0], markerfacecolor=fill, markersize=6)
-    ax.set_yticks(places, [escape_math(shorten(name, 48)) for name in names])
+    ax.set_yticks(places, [escape_math(shorten(name, 64)) for name in names])
     ax.set_xlabel(label)
     ax.set_ylim(-0.7, len(names) - 0.3)
     grid_lines(ax, "x")

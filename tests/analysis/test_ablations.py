@@ -10,6 +10,7 @@ import pytest
 
 from analysis import ablations, tables
 from analysis.answer import describe_classes
+from analysis.findings import findings
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run, load_runs
 from tests.analysis.made_runs import MadeRun
@@ -183,12 +184,53 @@ def test_a_planted_gain_is_found_with_its_classes(made: Callable[..., Results]) 
     )
     assert row["difference"] == pytest.approx(0.15)
     assert row["differs"]
-    (name, table), *rest = ablations.feature_ablations_by_class(
-        ablations.feature_pairs(main), np.random.default_rng(0)
-    ).items()
-    assert name == "chroma added to mel" and not rest
+    (name, table), *rest = ablations.feature_ablations_by_class(main, np.random.default_rng(0)).items()
+    assert name == row["name"] == "chroma added to mel (resnet18)" and not rest
     certain = table[table["differs"]].set_index("class")["difference"]
     assert certain["class03"] > 0 and certain.get("class07", -1) < 0
+
+
+def test_additions_of_two_models_keep_their_own_figures(made: Callable[..., Results]) -> None:
+    helped = {"class03": 3.0}
+    results = made(
+        MadeRun(skill=0.6),
+        MadeRun(features="mel+chroma", skill=0.75, by_class=helped),
+        MadeRun(model="cnn4", skill=0.7),
+        MadeRun(model="cnn4", features="mel+chroma", skill=0.6),
+    )
+    table = ablations.feature_ablations(ranked(results)).set_index("name")
+    one, other = "chroma added to mel (resnet18)", "chroma added to mel (cnn4)"
+    assert table["model"].to_dict() == {one: "resnet18", other: "cnn4"}
+    assert table["difference"].to_dict() == pytest.approx({one: 0.15, other: -0.1})
+    found = findings(results, RNG(0))
+    by_class = found.tables["additions_by_class"].groupby("of")["difference"].mean()
+    assert by_class[one] == pytest.approx(0.15) and by_class[other] == pytest.approx(-0.1)
+    assert any(sentence.startswith(f"{one} helps class03") for sentence in found.sentences)
+    combined = dict(found.overview).get("Combined", "")
+    assert "chroma to mel (resnet18, +15.0)" in combined and "chroma to mel (cnn4, −10.0)" in combined
+
+
+def test_the_name_of_a_pair_says_every_other_option_that_differs(made: Callable[..., Results]) -> None:
+    main = ranked(
+        made(
+            *(
+                MadeRun(features=features, augment=augment)
+                for features in ("mel", "mel+zcr")
+                for augment in ("default", "none")
+            ),
+            MadeRun(model="cnn4"),
+        )
+    )
+    names = ablations.pair_names(ablations.feature_pairs(main), main.runs)
+    assert sorted(names) == [
+        "zcr added to mel (resnet18, augment default)",
+        "zcr added to mel (resnet18, augment none)",
+    ]
+    augmented = ablations.pair_names(ablations.augmentation_pairs(main), main.runs)
+    assert sorted(augmented) == [
+        "augment none → default (mel+zcr, resnet18)",
+        "augment none → default (mel, resnet18)",
+    ]
 
 
 def test_an_addition_that_hurts_is_negative(made: Callable[..., Results]) -> None:

@@ -25,7 +25,9 @@ def test_every_table_that_has_rows(made: Callable[..., Results]) -> None:
     assert found.nested is not None
     assert found.friedman is not None
     assert set(found.tests) == {"mcnemar", "corrected_resampled_t", "nemenyi"}
-    assert any(sentence.startswith("augment none → default (mel) helps") for sentence in found.sentences)
+    assert any(
+        sentence.startswith("augment none → default (mel, resnet18) helps") for sentence in found.sentences
+    )
 
 
 def test_what_was_added_has_tables_and_sentences(made: Callable[..., Results]) -> None:
@@ -36,9 +38,12 @@ def test_what_was_added_has_tables_and_sentences(made: Callable[..., Results]) -
     ]
     found = findings(made(*runs), RNG(0))
     assert found.tables["additions"]["changed"].tolist() == ["zcr", "mel"]
-    assert set(found.tables["additions_by_class"]["of"]) == {"zcr added to mel", "mel added to mel"}
-    assert found.sentences[0].startswith("zcr added to mel helps ")
-    assert found.sentences[1] == "No class changes significantly: mel added to mel."
+    assert set(found.tables["additions_by_class"]["of"]) == {
+        "zcr added to mel (resnet18)",
+        "mel added to mel (resnet18)",
+    }
+    assert found.sentences[0].startswith("zcr added to mel (resnet18) helps ")
+    assert found.sentences[1] == "No class changes significantly: mel added to mel (resnet18)."
     assert [heading for heading, _ in found.overview] == ["Combined", "Classes"]
 
 
