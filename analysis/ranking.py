@@ -55,7 +55,7 @@ def rankings(
     sets: list[list[Run]] = []
     for run in runs:
         for together in sets:
-            if comparable(run, together[0]):
+            if comparable_runs(run, together[0]):
                 together.append(run)
                 break
         else:
@@ -64,7 +64,7 @@ def rankings(
     return [rank(together, rng, replicates) for together in sets]
 
 
-def comparable(run: Run, other: Run) -> bool:
+def comparable_runs(run: Run, other: Run) -> bool:
     """Whether ranking the two is fair: same dataset, task, classes, test clips, folds, protocol."""
     return (
         run.task == other.task

@@ -147,8 +147,8 @@ def shares(network: list[Answers], texture: list[Answers]) -> list[tuple[str, st
     for share in SHARES:
         mixed = []
         for seen, targets in network:
-            for heard, _ in texture:
-                logits = (1 - share) * np.log(seen + TINY) + share * np.log(heard + TINY)
+            for other, _ in texture:
+                logits = (1 - share) * np.log(seen + TINY) + share * np.log(other + TINY)
                 raised = np.exp(logits - logits.max(axis=1, keepdims=True))
                 mixed.append((raised / raised.sum(axis=1, keepdims=True), targets))
         accuracy, _, loss = summary(mixed)

@@ -35,7 +35,7 @@ from features_cache.names import Channel
 from pipeline import audio, reference
 from pipeline.datasets.load import load
 from pipeline.features import FEATURES, Clip, resolve_feature
-from pipeline.pool import keep_freed_memory
+from pipeline.pool import keep_freed_arrays
 
 TRIPLE = ("mel", "mfcc", "chroma")
 TRIPLES = {*TRIPLE, "+".join(TRIPLE)}
@@ -147,7 +147,7 @@ def pure_fft(paths: list[str]) -> None:
 
 def _begin() -> None:
     threadpool_limits(1)
-    keep_freed_memory()
+    keep_freed_arrays()
 
 
 def _begin_untouched() -> None:

@@ -16,7 +16,7 @@ from commandline import duration, main, size, text_table
 from features_cache.names import LARGE
 from pipeline.datasets import Dataset
 from pipeline.job import ClipBatch, Job, version
-from pipeline.pool import keep_freed_memory
+from pipeline.pool import keep_freed_arrays
 from pipeline.request import Wanted, wanted
 
 SAMPLE_RATE = 44100
@@ -41,7 +41,7 @@ class PaperOptions:
 
 def paper(options: PaperOptions) -> None:
     """A line a feature, a column a dataset: hours of one core and size."""
-    keep_freed_memory()  # as every worker does
+    keep_freed_arrays()  # as every worker does
     asked = wanted(options.features, _dataset(DURATIONS[0]))
     with tempfile.TemporaryDirectory() as scratch:
         found = [milliseconds(Path(scratch), asked, one, options.rounds) / one for one in DURATIONS]

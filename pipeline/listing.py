@@ -11,7 +11,7 @@ from features_cache.names import Channel, parse_channel
 from pipeline.cards import described
 from pipeline.features import FEATURES, Clip, Impossible, Variant, resolve_feature
 from pipeline.options import ListCommand
-from pipeline.pool import keep_freed_memory
+from pipeline.pool import keep_freed_arrays
 
 STORED_BYTES = 2  # a value, as float16
 REPEATS = 3
@@ -41,7 +41,7 @@ def card(name: str) -> str:
 
 def feature_table(sample_rate: int, seconds: float) -> str:
     """Every feature with its size, and its milliseconds measured here and now, on a clip of noise."""
-    keep_freed_memory()
+    keep_freed_arrays()
     samples = round(seconds * sample_rate)
     y = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
     possible: dict[Variant, tuple[int, int]] = {}

@@ -50,7 +50,7 @@ ONE_THREAD = dict.fromkeys(
 )
 
 
-def keep_freed_memory() -> None:
+def keep_freed_arrays() -> None:
     """Keep freed arrays for the next clip, where the C library is glibc; elsewhere do nothing.
 
     By default glibc gives arrays of more than 128 kB back to the system at once, and the system hands out
@@ -144,7 +144,7 @@ def _serve(pipe: Connection) -> None:
     """A worker's life: take, compute, answer, until the parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _end_with_parent()
-    keep_freed_memory()
+    keep_freed_arrays()
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             function, item = pipe.recv()

@@ -61,6 +61,13 @@ def test_no_module_imports_what_its_package_must_not(package: str) -> None:
         assert not taken & FORBIDDEN[package], f"{path.relative_to(ROOT)}: {taken & FORBIDDEN[package]}"
 
 
+def test_tests_import_nothing_of_the_benches() -> None:
+    users = [
+        path for path in modules("tests") if any(name.split(".")[0] == "bench" for name in imports(path))
+    ]
+    assert not users
+
+
 def test_only_predict_and_listen_import_the_pipeline() -> None:
     users = {
         path.relative_to(ROOT).as_posix()
@@ -89,23 +96,3 @@ def test_importing_loads_no_heavy_library(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'librosa'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-@pytest.mark.parametrize(
-    ("core", "rest"),
-    [
-        ("analysis.report", {"analysis.latex", "analysis.ensemble"}),
-        (
-            "pipeline.extract",
-            {
-                *("pipeline.dask_cluster", "pipeline.near_duplicates", "pipeline.check", "pipeline.cards"),
-                *("pipeline.alter", "pipeline.synth", "pipeline.datasets.download", "lab"),
-                *("distributed", "sklearn"),
-            },
-        ),
-    ],
-)
-def test_the_core_loads_what_few_use_only_when_asked_for(core: str, rest: set[str]) -> None:
-    code = f"import sys, {core}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not rest & set(done.stdout.split())

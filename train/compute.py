@@ -1,7 +1,7 @@
 """How a network is computed: device, number format, memory layout, threads, compilation; and memory.
 
 The choice is measured once a run. It stands in run.json and is taken up again on continuing, because another
-one gives other bits.
+one gives different values.
 """
 
 import contextlib

@@ -28,9 +28,9 @@ CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
 COUNT = """
 import resource, sys
 import numpy as np
-from pipeline.pool import keep_freed_memory
+from pipeline.pool import keep_freed_arrays
 if sys.argv[1] == "keep":
-    keep_freed_memory()
+    keep_freed_arrays()
 np.ones(1 << 20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(50):
