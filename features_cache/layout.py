@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
+from features_cache.names import parse_channel
 from features_cache.state import STATE, feature_key
 from features_cache.storage import write_at
 from features_cache.table import rows_of
@@ -165,15 +166,40 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray[Any]) -> No
         hdf5.write_attributes(values, {"units": spec.units})
 
 
-def read_header(path: Path) -> FeatureFile:
-    """What the file says of itself; DamagedFile where it is unreadable, cut short or of another format."""
+def read_header(path: Path, stored: str | None = None) -> FeatureFile:
+    """What the file says of itself; DamagedFile where that is not what its name says, or cannot be read.
+
+    stored  the feature that must be in it; by default the file's name without `.h5`
+    """
+    stored = path.stem if stored is None else stored
     with hdf5.opened(path) as file:
         attributes, values, state = hdf5.read_attributes(file), file["values"], file["state"]
+        if (found := attributes.get("format_version")) != FORMAT:
+            raise DamagedFile(f"{path.name} has format {found}, expected {FORMAT}")
+        if not _is_of(attributes, stored):
+            raise DamagedFile(f"{path.name} holds {attributes['stored']}, expected {stored}")
         offsets = values.id.get_offset(), state.id.get_offset()
         end = max(offsets[0] + values.nbytes, offsets[1] + state.nbytes)
         header = FeatureFile(path, attributes, values.shape, values.dtype, *offsets)
-    if (found := attributes.get("format_version")) != FORMAT:
-        raise DamagedFile(f"{path.name} has format {found}, expected {FORMAT}")
+        described = tuple(len(file[name]) for name in ("clip_id", *AXES)), attributes["dtype"]
+        if (header.shape, header.dtype) != described or (state.shape, state.dtype) != (
+            values.shape[:1],
+            STATE,
+        ):
+            raise DamagedFile(
+                f"{path.name} holds values {values.shape} {values.dtype} and states {state.shape}; "
+                f"expected {described[0]} {described[1]}"
+            )
     if path.stat().st_size < end:
         raise DamagedFile(f"{path.name} is cut short: {path.stat().st_size} bytes, expected {end}")
     return header
+
+
+def _is_of(attributes: Mapping[str, Any], stored: str) -> bool:
+    """Whether a file's attributes are those of the feature that is stored under this name."""
+    if attributes["stored"] != stored:
+        return False
+    channel, parameters = parse_channel(stored), json.loads(attributes["parameters"])
+    return channel.name == attributes["feature"] and all(
+        parameters.get(key) == (None if value == "none" else value) for key, value in channel.parameters
+    )

@@ -172,7 +172,7 @@ def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Cl
         with replaced(path) as draft:
             write_structure(draft, spec, clip_ids)
             allocate(draft)
-            file = read_header(draft)
+            file = read_header(draft, spec.stored)
             with draft.open("r+b", buffering=0) as opened:
                 for row, values, state in clips:
                     file.write_clip(opened.fileno(), row, values, state)

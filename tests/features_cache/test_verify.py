@@ -2,10 +2,12 @@
 
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
-from features_cache import external
+from commandline import RequestError
+from features_cache import Cache, external, hdf5
 from features_cache.layout import read_header
 from features_cache.verify import verify_cache
 
@@ -72,3 +74,37 @@ def test_a_file_of_the_same_clips_with_other_settings_is_found(cache, tmp_path, 
     external.write_feature(other, "mine", values, CLIPS)
     shutil.copy(other / "mine.h5", cache.folder / "mine.h5")
     assert verdict(cache).outdated == tuple(CLIPS)
+
+
+def swap(folder, one, other):
+    aside = (folder / one).rename(folder / "aside")
+    (folder / other).rename(folder / one)
+    aside.rename(folder / other)
+
+
+def test_feature_files_under_exchanged_names_are_named_and_not_read(cache, values):
+    external.write_feature(cache.folder, "other", values + 1, CLIPS)
+    swap(cache.folder, "mine.h5", "other.h5")
+    assert verdict(cache).error == "mine.h5 holds other, expected mine"
+    assert verdict(cache, "other").error == "other.h5 holds mine, expected other"
+    with pytest.raises(RequestError, match=r"mine\.h5 holds other, expected mine; make features"):
+        Cache(cache.folder).read("mine", CLIPS)
+
+
+def test_a_copy_under_another_name_and_a_variant_under_the_plain_name_are_named(cache, values):
+    shutil.copy(cache.folder / "mine.h5", cache.folder / "mine@n_mels=64.h5")
+    assert verdict(cache, "mine@n_mels=64").error == "mine@n_mels=64.h5 holds mine, expected mine@n_mels=64"
+    for attribute, value in (("feature", b"some"), ("parameters", b'{"n_mels": 32}')):
+        with h5py.File(cache.folder / "mine@n_mels=64.h5", "r+") as file:
+            file.attrs["stored"] = np.bytes_(b"mine@n_mels=64")
+            file.attrs[attribute] = np.bytes_(value)
+        assert "expected mine@n_mels=64" in verdict(cache, "mine@n_mels=64").error
+
+
+@pytest.mark.parametrize("axis", ["row_axis", "frame_axis", "clip_id"])
+def test_values_of_another_shape_than_the_axes_are_named(cache, axis):
+    with h5py.File(cache.folder / "mine.h5", "r+") as file:
+        longer = np.append(file[axis][()], file[axis][:1])
+        del file[axis]
+        hdf5.write_column(file, axis, longer)
+    assert "mine.h5 holds values (8, 4, 5)" in verdict(cache).error

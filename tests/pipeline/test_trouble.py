@@ -44,6 +44,19 @@ def test_a_file_that_is_cut_short_is_made_again(sounds, keep):
     assert stored(sounds, "zcr") == good
 
 
+def test_feature_files_under_exchanged_names_are_made_again(sounds, capsys):
+    run(sounds)
+    good, folder = {name: stored(sounds, name) for name in ("rms", "zcr")}, cache(sounds).folder
+    (folder / "rms.h5").rename(folder / "aside")
+    (folder / "zcr.h5").rename(folder / "rms.h5")
+    (folder / "aside").rename(folder / "zcr.h5")
+    with pytest.raises(RequestError, match=r"zcr\.h5 holds rms, expected zcr"):
+        cache(sounds).read("zcr", range(8))
+    assert run(sounds) == {"rms": 8, "zcr": 8}
+    assert "zcr.h5 holds rms" in capsys.readouterr().out
+    assert {name: stored(sounds, name) for name in good} == good
+
+
 def test_a_damaged_index_is_made_again_and_nothing_computed(sounds):
     run(sounds)
     path = cache(sounds).folder / "index.h5"
