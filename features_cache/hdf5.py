@@ -27,10 +27,12 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """The file for reading; whatever HDF5 finds wrong inside becomes DamagedFile."""
     if not path.exists():
         raise FileNotFoundError(path)
+    if not path.is_file():
+        raise DamagedFile(f"{path.name} cannot be read: it is no regular file")
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
         raise DamagedFile(f"{path.name} cannot be read: {error}") from error
 
 
@@ -57,10 +59,23 @@ def write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
             group.attrs.create(key, np.int64(value))
 
 
+def read_member(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
+    """A dataset or group that lies in this file; ValueError for a link to somewhere else."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link to somewhere else")
+    found = group[name]
+    if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+        raise ValueError(f"the values of {name} lie in another file")
+    return found
+
+
 def read_column(group: h5py.Group, name: str) -> NDArray[Any]:
     """A small dataset whose content has been checked."""
-    column = group[name][()]
-    if zlib.crc32(np.ascontiguousarray(column).data) != group[name].attrs["crc32"]:
+    dataset = read_member(group, name)
+    if dataset.id.get_storage_size() < dataset.nbytes:  # chunks that are not there would be filled in memory
+        raise ValueError(f"{name} lacks chunks")
+    column = dataset[()]
+    if zlib.crc32(np.ascontiguousarray(column).data) != dataset.attrs["crc32"]:
         raise ValueError(f"{name} is damaged")
     return column
 

@@ -48,8 +48,9 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 def read_clips(file: h5py.File, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
     """The clip table in an open index, or some columns of it."""
     table: dict[str, Any] = {}
+    group = hdf5.read_member(file, CLIPS)
     for name in columns:
-        column = hdf5.read_column(file[CLIPS], name)
+        column = hdf5.read_column(group, name)
         table[name] = hdf5.decoded(column) if column.dtype.kind == "S" else column
         if name == "group":  # most clips are one of their own: one text for both
             table[name] = [clip if clip == one else one for clip, one in zip(table["clip_id"], table[name])]

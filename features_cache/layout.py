@@ -173,10 +173,11 @@ def read_header(path: Path, stored: str | None = None) -> FeatureFile:
     """
     stored = path.stem if stored is None else stored
     with hdf5.opened(path) as file:
-        attributes, values, state = hdf5.read_attributes(file), file["values"], file["state"]
+        attributes = hdf5.read_attributes(file)
+        values, state = (hdf5.read_member(file, name) for name in ("values", "state"))
         if (found := attributes.get("format_version")) != FORMAT:
             raise DamagedFile(f"{path.name} has format {found}, expected {FORMAT}")
-        if not _is_of(attributes, stored):
+        if not is_of(attributes, stored):
             raise DamagedFile(f"{path.name} holds {attributes['stored']}, expected {stored}")
         offsets = values.id.get_offset(), state.id.get_offset()
         end = max(offsets[0] + values.nbytes, offsets[1] + state.nbytes)
@@ -195,8 +196,8 @@ def read_header(path: Path, stored: str | None = None) -> FeatureFile:
     return header
 
 
-def _is_of(attributes: Mapping[str, Any], stored: str) -> bool:
-    """Whether a file's attributes are those of the feature that is stored under this name."""
+def is_of(attributes: Mapping[str, Any], stored: str) -> bool:
+    """Whether these attributes are those of the feature that is stored under this name."""
     if attributes["stored"] != stored:
         return False
     channel, parameters = parse_channel(stored), json.loads(attributes["parameters"])

@@ -14,20 +14,24 @@ from numpy.typing import NDArray
 
 from commandline import RequestError, progress
 from features_cache import hdf5
+from features_cache.cache import or_request
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import CLIPS, read_clips, read_index, refresh, write_clips
-from features_cache.layout import AXES, FeatureSpec, read_header
+from features_cache.layout import AXES, FeatureSpec, is_of, read_header
 from features_cache.location import is_cache
-from features_cache.state import CRC, intact
+from features_cache.state import AUDIO_SETTINGS, CRC, STATE, intact
 from features_cache.storage import replaced
+from features_cache.table import validate
 from features_cache.writer import install
 
 CHUNK_BYTES = 1 << 20  # a chunk holds whole clips, about this much: small enough for a laptop's cache
+DEFLATE_MOST = 1032  # times smaller at the most: what claims more is not in the file
+SETTINGS = ("dataset", "source", "synthetic", *AUDIO_SETTINGS, "format_version")
 
 
 def export_features(folder: Path, features: Sequence[str], target: Path) -> int:
     """Write these features to `target`; the number of clips whose damage kept them out."""
-    clips, settings = read_index(folder)
+    clips, settings = or_request(read_index, folder)
     try:
         with replaced(target) as draft, hdf5.created(draft) as file:
             write_clips(file, clips, settings)
@@ -40,12 +44,15 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> int:
 def import_features(source: Path, folder: Path) -> list[str]:
     """Put the features of an exported file into a cache, made where it is not there; their names.
 
-    RequestError where the cache is one of another source, or has one of the features already.
+    RequestError where the cache is one of another source or has one of the features already, and where
+    `verify_export` finds something wrong: nothing is imported then.
     """
+    if wrong := verify_export(source):
+        raise RequestError(f"{source}: {wrong[0]}; nothing was imported, export the features again")
     with hdf5.opened(source) as file:
         clips, settings = read_clips(file), hdf5.read_attributes(file)
         if is_cache(folder):
-            clips, present = read_index(folder)
+            clips, present = or_request(read_index, folder)
             if present != settings:
                 raise RequestError(
                     f"{folder} is a cache of {present}, {source} one of {settings}; give NAME="
@@ -53,26 +60,47 @@ def import_features(source: Path, folder: Path) -> list[str]:
         names = _features(file)
         for name in progress(names, label="import", unit="features"):
             group = file[name]
-            axes = (hdf5.read_column(group, axis) for axis in AXES)
-            spec = FeatureSpec.of(hdf5.read_attributes(group), *axes)
-            install(folder, spec, hdf5.read_column(group, "clip_id"), _clips(group))
+            install(folder, _spec(group, name), hdf5.read_column(group, "clip_id"), _clips(group))
     refresh(folder, clips, settings)
     return names
 
 
 def verify_export(source: Path) -> list[str]:
     """What is wrong with an exported file: `mel: 1-100032-A-0 damaged`, or why it cannot be read."""
+    if not source.exists():
+        raise RequestError(f"{source}: there is no such file")
     try:
         with hdf5.opened(source) as file:
-            read_clips(file)
+            validate(read_clips(file))
+            if lacking := set(SETTINGS) - set(file.attrs):
+                raise ValueError(f"it was not exported from a cache, it lacks {', '.join(sorted(lacking))}")
+            names = _features(file)
+            for name in names:
+                _spec(hdf5.read_member(file, name), name)
             return [
                 f"{name}: {file[name]['clip_id'][row].decode()} damaged"
-                for name in _features(file)
+                for name in progress(names, label="verify", unit="features")
                 for row, values, state in _clips(file[name])
                 if zlib.crc32(values.data) != state & int(CRC)
             ]
-    except DamagedFile as damage:
+    except (DamagedFile, RequestError) as damage:
         return [str(damage)]
+
+
+def _spec(group: h5py.Group, name: str) -> FeatureSpec:
+    """What an exported feature says of itself; ValueError where its name or its parts are of another one."""
+    attributes = hdf5.read_attributes(group)
+    if not is_of(attributes, name):
+        raise ValueError(f"{name} holds {attributes['stored']}")
+    spec = FeatureSpec.of(attributes, *(hdf5.read_column(group, axis) for axis in AXES))
+    ids, states = (hdf5.read_column(group, column) for column in ("clip_id", "state"))
+    values, dtype = hdf5.read_member(group, "values"), np.dtype(spec.dtype)
+    fits = values.shape == (len(ids), *spec.shape) and states.shape == ids.shape and states.dtype == STATE
+    if not fits or values.dtype != dtype or dtype.kind != "f" or not values.chunks:
+        raise ValueError(f"{name} holds {values.dtype} values of {values.shape} for {len(ids)} clips")
+    if values.nbytes > DEFLATE_MOST * values.id.get_storage_size() + CHUNK_BYTES:
+        raise ValueError(f"{name} lacks values")
+    return spec
 
 
 def _export_feature(file: h5py.File, path: Path) -> int:

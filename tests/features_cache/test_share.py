@@ -1,5 +1,8 @@
 """Export and import: one compressed file, back bit for bit."""
 
+import os
+import random
+
 import h5py
 import numpy as np
 import pytest
@@ -71,3 +74,97 @@ def test_damage_of_the_shared_file_is_found(shared):
     whole[place + 10] ^= 4
     shared.write_bytes(whole)
     assert verify_export(shared)
+
+
+def refused(source, folder):
+    """The message of the refusal, after which nothing has been imported."""
+    with pytest.raises(RequestError) as refusal:
+        import_features(source, folder)
+    assert not folder.exists()
+    assert verify_export(source)
+    return str(refusal.value)
+
+
+def test_flipped_bits_and_cuts_are_refused_or_harmless(cache, shared, tmp_path):
+    rng, whole = random.Random(0), shared.read_bytes()
+    refusals = 0
+    for trial in range(60):
+        damaged = bytearray(whole)
+        place = rng.randrange(len(whole))
+        if trial % 6:
+            damaged[place] ^= 1 << rng.randrange(8)
+        else:
+            del damaged[place:]
+        shared.write_bytes(damaged)
+        folder = tmp_path / f"new{trial}"
+        if verify_export(shared):
+            assert "nothing was imported" in refused(shared, folder)
+            refusals += 1
+            continue
+        import_features(shared, folder)
+        imported = Cache(folder)
+        assert imported.clips.equals(cache.clips)
+        np.testing.assert_array_equal(imported.read("mine", CLIPS), cache.read("mine", CLIPS))
+        np.testing.assert_array_equal(imported["some"].done(), cache["some"].done())
+    assert refusals > 10
+
+
+@pytest.mark.parametrize("content", [b"", b"clip_id,label\na,dog\n", b"\x89HDF\r\n\x1a\n" + bytes(500)])
+def test_a_file_that_is_no_export_is_refused(tmp_path, content):
+    (tmp_path / "foreign.h5").write_bytes(content)
+    assert "foreign.h5 cannot be read" in refused(tmp_path / "foreign.h5", tmp_path / "new")
+
+
+def test_a_missing_file_a_folder_and_a_fifo_are_refused(tmp_path):
+    with pytest.raises(RequestError, match="there is no such file"):
+        verify_export(tmp_path / "missing")
+    with pytest.raises(RequestError, match="there is no such file"):
+        import_features(tmp_path / "missing", tmp_path / "new")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("folder", "fifo"):
+        assert "no regular file" in refused(tmp_path / name, tmp_path / "new")
+
+
+def test_an_index_and_a_feature_file_are_no_exports(cache, tmp_path):
+    assert "link to somewhere else" in refused(cache.folder / "index.h5", tmp_path / "new")
+    assert "cannot be read" in refused(cache.folder / "mine.h5", tmp_path / "new")
+
+
+@pytest.mark.parametrize("replaced", ["mine", "clips", "mine/values", "mine/state", "clips/label"])
+@pytest.mark.parametrize(
+    "link", [h5py.SoftLink("/loop"), h5py.ExternalLink("/dev/zero", "/values"), h5py.SoftLink("/some/values")]
+)
+def test_links_to_somewhere_else_are_refused(shared, tmp_path, replaced, link):
+    with h5py.File(shared, "r+") as file:
+        file["loop"] = h5py.SoftLink("/loop")
+        del file[replaced]
+        file[replaced] = link
+    assert "link to somewhere else" in refused(shared, tmp_path / "new")
+
+
+def test_a_group_within_itself_is_refused(shared, tmp_path):
+    with h5py.File(shared, "r+") as file:
+        file["loop"] = file["/"]
+    refused(shared, tmp_path / "new")
+
+
+def test_values_of_another_feature_type_or_size_are_refused(shared, tmp_path):
+    with h5py.File(shared, "r+") as file:
+        file.move("some", "other")
+    assert "other holds some" in refused(shared, tmp_path / "new")
+    for values in (np.zeros((8, 3, 5), "f2"), np.zeros((8, 4, 5), "i2"), np.array([b"text"])):
+        with h5py.File(shared, "r+") as file:
+            if "other" in file:
+                del file["other"]
+            del file["mine/values"]
+            file.create_dataset("mine/values", data=values, chunks=True)
+        assert "mine holds" in refused(shared, tmp_path / "new")
+
+
+def test_values_that_are_not_in_the_file_are_refused(shared, tmp_path):
+    with h5py.File(shared, "r+") as file:
+        del file["mine/frame_axis"]
+        lying = file.create_dataset("mine/frame_axis", (10**12,), "f8", chunks=(1000,), fletcher32=True)
+        lying.attrs["crc32"] = 0
+    assert "frame_axis lacks chunks" in refused(shared, tmp_path / "new")
