@@ -14,7 +14,7 @@ channel, method (permuted | marginalised), clip_id, correct (the share of its re
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -28,6 +28,7 @@ from analysis.significance import LEVEL, holm
 from train.scores import Floats
 
 CLASS_REPLICATES = 2_000  # K intervals a table: an end moves by a fifth of a point, as much as one clip of 40
+METHODS = ("permuted", "marginalised", "removed")  # as they lead; removed is of an earlier explain
 ATTRIBUTION_COLUMNS = ("channel", "method", "clip_id", "correct")
 
 # What an augmentation is among the options; whatever else differs makes two runs no pair.
@@ -167,7 +168,7 @@ def option_changes(without: Run, other: Run) -> str:
 
 
 def read_attribution(run: Run) -> tuple[pd.DataFrame | None, list[Problem]]:
-    """What `explain` left in the run's folders, all seeds and folds; None where there is nothing to read.
+    """What `explain` left in the run's folders, with its seed; None where there is nothing to read.
 
     A fold without its table is no problem where no fold has one; a damaged table is named.
     """
@@ -179,28 +180,37 @@ def read_attribution(run: Run) -> tuple[pd.DataFrame | None, list[Problem]]:
                 continue
             try:
                 part = pd.read_csv(file, dtype={"channel": str, "clip_id": str}, keep_default_na=False)
-                parts.append(part[list(ATTRIBUTION_COLUMNS)].astype({"correct": float}))
+                part = part[list(ATTRIBUTION_COLUMNS)].astype({"correct": float})
+                parts.append(part.assign(seed=int(folder.config["seed"])))
             except (OSError, ValueError, KeyError) as error:
                 text = f"fold {fold}: attribution.csv is left out ({error}): run explain again"
                 problems.append(Problem(folder.name, text))
     return (pd.concat(parts, ignore_index=True) if parts else None), problems
 
 
+def leading_method(methods: Iterable[str]) -> str | None:
+    """The method that is shown: permutation before marginalisation, a constant only where nothing else is."""
+    known = set(methods)
+    return next((method for method in METHODS if method in known), None)
+
+
 def channel_importance(run: Run, read: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Importance of each channel for each class: channel, method, then the columns of `class_differences`.
 
     `first` is the recall without the channel and `second` with it, both of the last epoch, so the channel
-    helps where the difference is positive. A channel and method without every test clip is left out.
+    helps where the difference is positive. `seeds` are those explained in every fold: only they are compared.
     """
-    with_all = (run.checkpoints["last"].argmax(axis=2) == run.target).mean(axis=0)
+    with_all = run.checkpoints["last"].argmax(axis=2) == run.target  # (S, N)
     tables = []
     for (channel, method), rows in read.groupby(["channel", "method"], sort=False):
-        without = rows.groupby("clip_id")["correct"].mean().reindex(run.clip_ids).to_numpy(dtype=float)
-        if not np.isnan(without).any():
-            table = class_differences(run, without, with_all, rng)
+        by_seed = rows.pivot_table("correct", "seed", "clip_id").reindex(columns=run.clip_ids).dropna()
+        if len(by_seed):
+            explained = [run.seeds.index(seed) for seed in by_seed.index]
+            without = by_seed.mean().to_numpy(dtype=float)
+            table = class_differences(run, without, with_all[explained].mean(axis=0), rng)
             table.insert(0, "channel", channel)
             table.insert(1, "method", method)
-            tables.append(table)
+            tables.append(table.assign(seeds=" ".join(map(str, by_seed.index))))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 

@@ -191,7 +191,7 @@ def _score_parts(ranking: Ranking) -> tuple[str, str]:
     folds = _count(len(ranking.folds), "fold")
     if run.missing_folds:
         folds = f"{len(ranking.folds)} of {_count(len(ranking.folds) + len(run.missing_folds), 'fold')}"
-    counts = f"{folds}, {_count(len(run.seeds), 'seed')}"
+    counts = f"{folds}, {'exact solution' if run.exact else _count(len(run.seeds), 'seed')}"
     data = "synthetic data, " if run.synthetic else ""
     deviation = f", SD {percent(ranking.fold_accuracy[0].std(ddof=1))}" if len(ranking.folds) > 1 else ""
     interval_ = f"95 % interval {percent(low)} to {percent(high)}{deviation}"

@@ -22,7 +22,7 @@ CURVES_SHOWN = 6  # more curves in one panel cannot be read
 SETS_SHOWN = 24  # rows of the recall figure; the table beside the page has all runs
 RUNS_IN_FIGURE = 12  # of the ensembles; more would be too small to read
 ENSEMBLES_SHOWN = 40  # the table beside the page has all
-COSTS = {"training_seconds": "seconds to train", "extraction_megabytes": "megabytes in the cache"}
+COSTS = {"fold_seconds": "seconds to train a fold", "extraction_megabytes": "megabytes in the cache"}
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -144,6 +144,11 @@ def _cost(ranking: Ranking, comparison: pd.DataFrame, folder: Path) -> list[Bloc
             data = {"cost": cost[known], "accuracy": ranking.accuracy[known], "names": list(labels[known])}
             figures.append(save_figure("pareto", folder, stem=f"pareto_{column}", label=label, **data))
     about = "A point a run. Diamonds are the Pareto front: no cheaper run is as accurate."
+    hardware = sorted(set(rows["trained_on"]) - {""})
+    if len(hardware) > 1:
+        about += (
+            f" Seconds compare only on equal hardware; these runs were trained on: {', '.join(hardware)}."
+        )
     return [Block("Accuracy against cost", about, figures, beside=True)] if figures else []
 
 
@@ -260,7 +265,7 @@ def _literature(found: Tables) -> list[Block]:
         "weights": ("Weights", "text"),
         "protocol": ("Protocol", "text"),
         "source": ("Source", "text"),
-        "confirmed": ("Looked up", "text"),
+        "doi": ("DOI", "text"),
     }
     about = "Published results with their protocols; compare only results with the same protocol."
     return [

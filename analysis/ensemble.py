@@ -140,8 +140,13 @@ def _config(members: Sequence[Run], weights_by_fold: Weights, most: int) -> dict
         },
         "parameters": sum(config.get("parameters", 0) for config in configs),
         "seconds": sum(config.get("seconds", 0) for config in configs),
+        **_known("fold_seconds", float(np.sum([run.fold_seconds for run in members]))),
         "note": _note(members, most),
     }
+
+
+def _known(name: str, value: float) -> dict[str, float]:
+    return {name: value} if np.isfinite(value) else {}  # JSON has no NaN
 
 
 def _note(members: Sequence[Run], most: int) -> str:

@@ -119,10 +119,11 @@ def _stacked(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _channel_sentences(importance: dict[str, pd.DataFrame]) -> list[str]:
     return [
-        f"In {name}, {describe_classes(rows, str(channel))} ({method})."
+        f"In {name}, {describe_classes(rows, str(channel))} ({method} at test time)."
         for name, table in importance.items()
         if len(table)
         for (channel, method), rows in table.groupby(["channel", "method"], sort=False)
+        if method == ablations.leading_method(table["method"]) != "removed"
     ]
 
 

@@ -19,8 +19,8 @@ from train.runs import replace_file
 LAST_LATIN = "\u024f"  # letters up to here are in pdfTeX's fonts
 MOST_ROWS = 50  # what a page holds in small type
 COMPARED = ("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "macro_f1", "parameters",
-            "training_seconds", "verdict")  # fmt: skip
-LEFT_OUT = ("source", "confirmed")  # they would make the table too wide to read; its CSV has them
+            "fold_seconds", "verdict")  # fmt: skip
+LEFT_OUT = ("source", "doi")  # they would make the table too wide to read; its CSV has them
 XELATEX = "$pdf_mode = 5;  # a name is written in another script than Latin\n"
 
 PREAMBLE = r"""\documentclass[11pt,a4paper]{article}

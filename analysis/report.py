@@ -196,7 +196,9 @@ def _sections(
     for number, (run, row) in enumerate(zip(found.runs, rows, strict=True)):
         drawn = number < context.options.figures
         one = run_section(run, row, context.folder, drawn=drawn, rates=rates)
-        one.blocks[:0] = importance_blocks(run.name, found.tables.get("attribution"), context.folder)
+        one.blocks[:0] = importance_blocks(
+            run, found.tables.get("attribution"), found.tables.get("additions"), context.folder
+        )
         if drawn:
             figures, damage = augmentation_figure(run, context.folder)
             problems += damage

@@ -224,6 +224,21 @@ class Run:
         return float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0
 
     @property
+    def fold_seconds(self) -> float:
+        """Seconds of training of a finished fold, the mean over folds and seeds; NaN where one is unknown."""
+        if not self.trained:
+            return float(self.config.get("fold_seconds", np.nan))
+        known = self.history.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
+        cells = [(seed, fold) for seed in self.seeds for fold in np.unique(self.folds)]
+        return float(np.mean([known.get(cell, np.nan) for cell in cells]))
+
+    @property
+    def trained_on(self) -> str:
+        """What the seconds depend on: the GPU's name, else the threads; '' where run.json does not say."""
+        gpu, threads = (self.config.get("machine") or {}).get("gpu"), self.config.get("threads")
+        return str(gpu or (f"{threads} thread{'s' if threads != 1 else ''}" if threads else ""))
+
+    @property
     def missing_folds(self) -> tuple[int, ...]:
         """Folds of the protocol without predictions."""
         return tuple(fold for fold in self.folders[0].folds if fold not in set(self.folds.tolist()))
@@ -307,6 +322,8 @@ def run_from_tables(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFram
 def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
     """The seeds of one configuration as one run; one that tested other clips is left out and named."""
     seeds = sorted(seeds, key=lambda run: run.seeds)
+    if len(seeds) > 1 and all(run.exact for run in seeds):
+        seeds = [_one_of_exact(seeds, problems)]
     fullest = max(seeds, key=lambda run: len(run.clip_ids))
     kept = [run for run in seeds if same_clips(run, fullest)]
     for run in seeds:
@@ -325,6 +342,15 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
         },
         history=pd.concat([run.history for run in kept], ignore_index=True),
     )
+
+
+def _one_of_exact(seeds: Sequence[Run], problems: list[Problem]) -> Run:
+    """The seed with the most test clips, the first of several: the others found the same minimum."""
+    kept = max(seeds, key=lambda run: len(run.clip_ids))
+    others = ", ".join(str(run.seeds[0]) for run in seeds if run is not kept)
+    text = f"an exact solution does not depend on the seed, so it is counted once; not counted: seed {others}"
+    problems.append(Problem(kept.name, text))
+    return kept
 
 
 def same_clips(run: Run, other: Run) -> bool:

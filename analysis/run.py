@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import page, tables
+from analysis import ablations, page, tables
 from analysis.clips import THUMBNAIL_COLUMNS, THUMBNAIL_ROWS, mean_pool, read_clip
 from analysis.error_browser import by_category
 from analysis.figures import SavedFigure, save_figure
@@ -141,15 +141,22 @@ def _facts(run: Run, row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Log loss", page.format_decimals(row["log_loss"])),
         ("Expected calibration error, mean of folds", page.format_decimals(row["calibration_error"])),
         ("Folds", f"{row['n']} of {len(run.folders[0].folds)}"),
-        ("Seeds" if len(run.seeds) > 1 else "Seed", ", ".join(map(str, run.seeds))),
+        ("Seeds" if len(run.seeds) > 1 else "Seed", _seeds(run)),
         ("Protocol", run.protocol),
         ("Task", run.task),
         ("Model", model),
         *([] if run.exact else _schedule(config)),
-        ("Training", page.format_seconds(row["training_seconds"])),
+        (
+            "Training, a fold",
+            ", ".join(filter(None, [page.format_seconds(row["fold_seconds"]), run.trained_on])),
+        ),
         ("Machine", _machine(config)),
     ]
     return [(name, value) for name, value in shown if value]
+
+
+def _seeds(run: Run) -> str:
+    return "none: an exact solution" if run.exact else ", ".join(map(str, run.seeds))
 
 
 def _schedule(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -283,21 +290,75 @@ def augmentation_figure(run: Run, folder: Path) -> tuple[list[SavedFigure], list
     return [], []
 
 
-def importance_blocks(name: str, table: pd.DataFrame | None, folder: Path) -> list[Block]:
-    """The importance of each channel of a run for each class, where `explain` has measured it."""
-    table = pd.DataFrame() if table is None else table[table["of"] == name]
-    if table.empty:
+METHOD_WORDS = {
+    "permuted": "permuted among the test clips",
+    "marginalised": "averaged out over its values in other clips",
+    "removed": "set to a constant",
+}
+CONSTANT = (
+    "An earlier explain set a channel to a constant, far from anything that the model was trained on, so "
+    "these figures can overstate a channel: run explain again for permutation importance."
+)
+
+
+def importance_blocks(
+    run: Run, attribution: pd.DataFrame | None, retrained: pd.DataFrame | None, folder: Path
+) -> list[Block]:
+    """The importance of each channel for each class, where `explain` has measured it, by permutation first.
+
+    Beside it the ablation by retraining: rows of `retrained` (feature ablations) that add one channel to a
+    ranked run and give this one.
+    """
+    table = pd.DataFrame() if attribution is None else attribution[attribution["of"] == run.name]
+    method = ablations.leading_method(table["method"]) if len(table) else None
+    if method is None:
         return []
-    method = str(table["method"].iloc[0])
     chosen = table[table["method"] == method]
     loss = chosen.pivot_table(index="class", columns="channel", values="difference", sort=False)
     drawn = save_figure(
         "channel_importance",
         folder,
-        stem=f"{name}.attribution",
+        stem=f"{run.name}.attribution",
         classes=list(loss.index),
         channels=list(loss.columns),
         loss=loss.to_numpy(dtype=float),
     )
-    about = f"Points of recall lost where the channel is {method} at test time; above zero, it helps."
-    return [Block("Channel importance", about, [drawn])]
+    seeds = str(chosen["seeds"].iloc[0]).split()
+    of = f", seed {', '.join(seeds)} of {len(run.seeds)} seeds" if len(seeds) < len(run.seeds) else ""
+    about = (
+        f"Points of recall lost where the channel is {METHOD_WORDS[method]} at test time (last epoch{of})."
+    )
+    if method == "removed":
+        return [Block("Channel importance with constants", f"{about} {CONSTANT}", [drawn], folded=True)]
+    numbers = _importance_table(run, chosen, retrained)
+    if "without" in numbers:
+        about += " Beside it the accuracy lost when the model is trained again without the channel."
+    shown = {
+        "channel": ("Channel", "text"),
+        "lost": (f"Accuracy lost, {method}", "points"),
+        "difference": ("Lost, retrained without", "points"),
+        "low": ("From", "points"),
+        "high": ("To", "points"),
+        "differs": ("Significant", "text"),
+        "without": ("Run without", "text"),
+    }
+    columns = {name: heading for name, heading in shown.items() if name in numbers}
+    listed = html_table(f"{page.slug(run.name)}-importance", numbers, columns)
+    return [Block("Channel importance", about, [drawn], [listed])]
+
+
+def _importance_table(run: Run, chosen: pd.DataFrame, retrained: pd.DataFrame | None) -> pd.DataFrame:
+    """One row a channel: accuracy lost over all test clips, and by retraining where such a run exists."""
+    clips = tables.per_class(run).set_index("class")["clips"]
+    weight = chosen["class"].map(clips)
+    lost = (chosen["difference"] * weight).groupby(chosen["channel"], sort=False).sum() / clips.sum()
+    table = lost.rename("lost").rename_axis("channel").reset_index()
+    if retrained is None or not (retrained["with"] == run.name).any():
+        return table
+    ours = retrained[retrained["with"] == run.name].rename(columns={"changed": "channel"})
+    ours = ours.assign(differs=np.where(ours["differs"], "yes", "no"))
+    columns = ["channel", "difference", "low", "high", "differs", "without"]
+    joined = table.merge(ours[columns], on="channel", how="left")
+    if joined["without"].isna().all():
+        return table
+    return joined.fillna({"differs": "", "without": ""})

@@ -3,8 +3,8 @@
 Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration first. `n` counts
 folds, `_sd` is the sample standard deviation over them (empty for one fold).
 
-literature.csv holds published figures with their protocols; its `confirmed` is yes where the figure was
-looked up in the paper, its authors' repository or the dataset's own list, else it says where it is from.
+literature.csv holds published figures with their protocols and DOI, each looked up in the paper, its authors'
+repository or the dataset's own list.
 """
 
 import re
@@ -21,6 +21,7 @@ from analysis.bootstrap import fold_weights
 from analysis.ranking import Ranking, not_compared
 from analysis.results import Run, summed_to_categories
 from analysis.significance import PAIR_TESTS, RunPair, friedman, holm
+from features_cache.splits import VALIDATION_FRACTION
 from train.runs import replace_file
 from train.scores import Floats, Ints, all_metrics, class_scores, confusion_matrix, most_confused
 
@@ -80,15 +81,15 @@ def _verdict(ranking: Ranking, run: Run) -> str:
     return "tied" if run in ranking.tied else "worse"
 
 
-def _costs(run: Run) -> dict[str, float]:
-    """What a run cost, seeds averaged; NaN where its run.json does not say."""
-    configs = [folder.config for folder in run.folders]
-    extraction = configs[0].get("extraction") or {}
+def _costs(run: Run) -> dict[str, Any]:
+    """What a run cost, a finished fold's training and on what; NaN or '' where nothing says so."""
+    extraction = run.config.get("extraction") or {}
     return {
-        "parameters": configs[0].get("parameters", np.nan),
+        "parameters": run.config.get("parameters", np.nan),
         "extraction_seconds": extraction.get("seconds", np.nan),
         "extraction_megabytes": extraction.get("megabytes", np.nan),
-        "training_seconds": float(np.mean([config.get("seconds", np.nan) for config in configs])),
+        "fold_seconds": run.fold_seconds,
+        "trained_on": run.trained_on,
     }
 
 
@@ -124,14 +125,21 @@ def other_tests(ranking: Ranking) -> pd.DataFrame:
 
 def _pair(ranking: Ranking, a: int, b: int) -> RunPair:
     first, second = ranking.runs[a], ranking.runs[b]
-    folds = len(ranking.folds)
     return RunPair(
         correct_a=first.predicted[0] == first.target,
         correct_b=second.predicted[0] == second.target,
         folds_a=ranking.fold_accuracy[a],
         folds_b=ranking.fold_accuracy[b],
-        test_share=1 / (folds - 1) if folds > 1 else np.nan,
+        test_share=tested_share(first),
     )
+
+
+def tested_share(run: Run) -> float:
+    """Test clips over training clips of a fold, from the protocol's folds, finished or not; NaN for one."""
+    val = run.config.get("val")
+    folds = len(run.folders[0].folds) - 1 - (val == "next")
+    training = folds * (1 - VALIDATION_FRACTION * (val == "group"))
+    return 1 / training if training > 0 else np.nan
 
 
 def complementarity(ranking: Ranking) -> pd.DataFrame:
@@ -276,20 +284,32 @@ def literature(ranking: Ranking) -> pd.DataFrame:
     )
     if known.empty or not comparable:
         return known.iloc[:0]
-    best: dict[str, tuple[Run, float]] = {}
-    for run, accuracy in zip(ranking.runs, ranking.accuracy, strict=True):
-        best.setdefault(str(run_options(run).get("weights") or "from scratch"), (run, float(accuracy)))
+    by_weights: dict[str, list[int]] = {}  # places in the ranking, best first
+    for place, run in enumerate(ranking.runs):
+        by_weights.setdefault(str(run_options(run).get("weights") or "from scratch"), []).append(place)
     ours = pd.DataFrame(
-        {
-            "method": [run.name for run, _ in best.values()],
-            "weights": list(best),
-            "accuracy": [accuracy for _, accuracy in best.values()],
-            "protocol": [f"{len(ranking.folds)} folds, {run.protocol}" for run, _ in best.values()],
-            "source": OWN_SOURCE,
-            "confirmed": "yes",
-        }
+        [
+            {
+                "method": ranking.runs[places[0]].name,
+                "weights": weights,
+                "accuracy": float(ranking.accuracy[places[0]]),
+                "protocol": _own_protocol(ranking, places),
+                "source": OWN_SOURCE,
+                "doi": "",
+            }
+            for weights, places in by_weights.items()
+        ]
     )
     return pd.concat([known, ours]).sort_values("accuracy", kind="stable", ignore_index=True)
+
+
+def _own_protocol(ranking: Ranking, places: Sequence[int]) -> str:
+    """Protocol of the first of `places`, and that it is the highest of several on the test folds."""
+    run = ranking.runs[places[0]]
+    folds = len(ranking.folds)
+    of = f" of {folds + len(run.missing_folds)}" if run.missing_folds else ""
+    selected = f"; highest of {len(places)} runs, selected on the test folds" if len(places) > 1 else ""
+    return f"{folds}{of} fold{'s' if folds != 1 or of else ''}, {run.protocol}{selected}"
 
 
 DECIMALS = 3

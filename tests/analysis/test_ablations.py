@@ -1,6 +1,6 @@
 """What one choice changed: features, augmentation, channels; each effect is planted and found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from analysis.answer import describe_classes
 from analysis.findings import findings
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run, load_runs
+from analysis.run import importance_blocks
 from tests.analysis.made_runs import MadeRun
 from train.runs import find
 
@@ -105,15 +106,16 @@ def test_no_pair_makes_an_empty_table(made: Callable[..., Results]) -> None:
     assert ablations.augmentation_ablations(ranked(made(MadeRun(), MadeRun(features="zcr")))).empty
 
 
-def explain(run: Run, lost: dict[str, float]) -> None:
+def explain(run: Run, lost: dict[str, float], methods: Sequence[str] = ("removed",)) -> None:
     """Leave attribution.csv as `explain` does: without chroma a class keeps this share of its clips."""
     rng = RNG(0)
     for fold in range(1, 6):
         here = run.folds == fold
         keep = np.array([lost.get(run.classes[number], 1.0) for number in run.target[here]])
         correct = np.where(rng.random(here.sum()) < keep, run.correct[here], 0)
-        table = pd.DataFrame({"channel": "chroma", "method": "removed", "clip_id": run.clip_ids[here]})
-        table.assign(correct=correct).to_csv(run.folders[0].fold(fold) / "attribution.csv", index=False)
+        rows = {"channel": "chroma", "clip_id": run.clip_ids[here], "correct": correct}
+        table = pd.concat([pd.DataFrame(rows | {"method": method}) for method in methods])
+        table.to_csv(run.folders[0].fold(fold) / "attribution.csv", index=False)
 
 
 def test_channel_importance_by_class(written: Callable[..., Results]) -> None:
@@ -128,6 +130,50 @@ def test_channel_importance_by_class(written: Callable[..., Results]) -> None:
     row = table.set_index("class").loc["class02"]
     assert row["second"] - row["first"] == pytest.approx(row["difference"])
     assert (row["channel"], row["method"]) == ("chroma", "removed")
+
+
+def test_only_the_seeds_that_were_explained_are_compared(written: Callable[..., Results]) -> None:
+    run = written(MadeRun(skill=0.9), MadeRun(skill=0.5, seed=1)).runs[0]
+    for fold in range(1, 6):  # seed 0 alone: its predictions, unchanged
+        here = run.folds == fold
+        right = (run.predicted[0] == run.target)[here].astype(float)
+        rows = {"channel": "mel", "method": "permuted", "clip_id": run.clip_ids[here], "correct": right}
+        pd.DataFrame(rows).to_csv(run.folders[0].fold(fold) / "attribution.csv", index=False)
+    read, _ = ablations.read_attribution(run)
+    assert read is not None
+    table = ablations.channel_importance(run, read, RNG(0))
+    assert (table["difference"] == 0).all() and set(table["seeds"]) == {"0"}
+
+
+def test_permutation_leads_and_retraining_stands_beside_it(
+    written: Callable[..., Results], tmp_path: Path
+) -> None:
+    results = written(MadeRun(features="mel+chroma", skill=0.9), MadeRun(skill=0.8))
+    run = next(run for run in results.runs if run.features == "mel+chroma")
+    explain(run, {"class02": 0.1}, ["removed", "permuted", "marginalised"])
+    found = findings(results, RNG(0))
+    assert found.sentences[0] == "In mel+chroma-resnet18, chroma helps class02 (permuted at test time)."
+    assert not any("removed" in sentence or "marginalised" in sentence for sentence in found.sentences)
+    given = found.tables["attribution"], found.tables["additions"]
+    (block,) = importance_blocks(run, *given, tmp_path / "report")
+    assert (block.heading, block.folded) == ("Channel importance", False)
+    assert "permuted among the test clips" in block.about and "trained again without" in block.about
+    (row,) = block.tables[0].rows
+    headings = [heading for heading, _ in block.tables[0].columns]
+    shown = dict(zip(headings, [cell.text for cell in row], strict=True))
+    assert (shown["Channel"], shown["Lost, retrained without"]) == ("chroma", "+10.0")
+    assert shown["Run without"] == "mel-resnet18"
+
+
+def test_a_channel_set_to_a_constant_is_folded_and_has_no_sentence(
+    written: Callable[..., Results], tmp_path: Path
+) -> None:
+    results = written(MadeRun(skill=0.9))
+    explain(results.runs[0], {"class02": 0.1})
+    found = findings(results, RNG(0))
+    assert found.sentences == ()
+    (block,) = importance_blocks(results.runs[0], found.tables["attribution"], None, tmp_path / "report")
+    assert block.folded and "can overstate" in block.about and not block.tables
 
 
 def test_a_damaged_attribution_is_named_and_incomplete_ones_are_left_out(

@@ -142,6 +142,7 @@ def test_an_exact_solution_has_no_seeds_to_try(made: Callable[..., Results]) -> 
     found = answered(made(*runs, clips=1000))
     assert found.kind == "clear winner"
     assert "variation between seeds" not in found.text
+    assert "5 folds, exact solution, " in found.sentences[0] and "1 seed" not in found.text
 
 
 def test_the_score_stands_with_its_deviation_over_folds(made: Callable[..., Results]) -> None:

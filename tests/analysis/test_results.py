@@ -215,3 +215,12 @@ def test_a_damaged_history_costs_only_the_curve(tmp_path: Path) -> None:
 
 def test_no_folder_is_no_run() -> None:
     assert load_runs([]) == Results([], [])
+
+
+def test_an_exact_solution_is_counted_once_whatever_its_seeds(written: Callable[..., Results]) -> None:
+    runs = [MadeRun(model="linear", seed=seed) for seed in range(3)]
+    results = written(*runs, MadeRun(seed=0), MadeRun(seed=1))
+    by_model = {run.model: run for run in results.runs}
+    assert by_model["linear"].seeds == (0,) and by_model["resnet18"].seeds == (0, 1)
+    (problem,) = results.problems
+    assert problem.run == "mel-linear" and problem.text.endswith("not counted: seed 1, 2")

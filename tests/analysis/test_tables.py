@@ -84,15 +84,13 @@ def test_fold_scores_by_hand(hand_run: Callable[..., Run]) -> None:
 
 
 def test_a_row_of_the_comparison_by_hand(hand_run: Callable[..., Run]) -> None:
-    run = hand_run(
-        "mel", CLASSES, ROWS, parameters=7, extraction={"seconds": 1.5, "megabytes": 2}, seconds=30
-    )
+    run = hand_run("mel", CLASSES, ROWS, parameters=7, extraction={"seconds": 1.5, "megabytes": 2})
     row = tables.comparison(ranked(Results([run], []))).iloc[0]
     assert row["accuracy"] == pytest.approx(1 / 2)
     assert row["accuracy_sd"] == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
     assert (row["n"], row["clips"], row["seeds"]) == (2, 6, 1)
     assert (row["parameters"], row["extraction_seconds"], row["extraction_megabytes"]) == (7, 1.5, 2)
-    assert (row["training_seconds"], row["verdict"], row["not_compared"]) == (30, "alone", "")
+    assert (row["verdict"], row["not_compared"]) == ("alone", "") and np.isnan(row["fold_seconds"])
     assert list(tables.comparison(ranked(Results([run], []))).columns[:4]) == [
         "run",
         "accuracy",
@@ -121,6 +119,27 @@ def test_the_comparison_holds_every_run_and_why_one_is_notfirst_ranking(made: Ca
     assert table["missing_folds"].tolist() == ["", "", "", "2 3 4 5"]
     assert "folds 2, 3, 4, 5 are missing" in table.loc[3, "not_compared"]
     assert np.isnan(table.loc[3, "accuracy_sd"])
+
+
+def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made: Callable[..., Results]) -> None:
+    results = made(MadeRun(), MadeRun(features="zcr", folds=(1, 2)), MadeRun(features="rms"))
+    by_features = {run.features: run for run in results.runs}
+    by_features["mel"].config["threads"] = 2
+    by_features["zcr"].config["threads"] = 1
+    by_features["rms"].config["machine"] = {"gpu": "NVIDIA H200"}
+    table = tables.comparison(ranked(results)).set_index("features")
+    assert table["fold_seconds"].tolist() == [20.0] * 3  # 20 epochs of a second, two folds or five
+    on = {"mel": "2 threads", "zcr": "1 thread", "rms": "NVIDIA H200"}
+    assert table["trained_on"].to_dict() == on
+
+
+def test_the_tested_share_is_the_protocols_and_not_of_what_is_finished(made: Callable[..., Results]) -> None:
+    def share(**given: object) -> float:
+        return tables.tested_share(made(MadeRun(**given)).runs[0])
+
+    assert share() == share(folds=(1, 2)) == 1 / 4
+    assert share(val="next") == 1 / 3
+    assert share(val="group") == pytest.approx(1 / 3.4)
 
 
 def test_no_run_makes_an_empty_comparison() -> None:
@@ -181,8 +200,15 @@ def test_anchors(dataset: str, human: float, acdnet: float) -> None:
     assert "peeked" in table.loc["ACDNet", "protocol"]
     assert table["accuracy"].between(0, 1).all()
     assert table["accuracy"].is_monotonic_increasing
-    assert set(table["confirmed"]) <= {"yes", "quoted from memory", "in a third-party list"}
+    assert table["doi"].str.fullmatch(r"10\.\d{4,5}/\S+").all()
     assert (table[["weights", "protocol", "source"]] != "").all(axis=None)
+
+
+def test_figures_of_the_dataset_paper() -> None:
+    table = published_results("esc50").set_index("method")
+    paper = table[table["doi"] == "10.1145/2733373.2806390"]["accuracy"].to_dict()
+    assert paper == {"random forest on MFCC and ZCR": 0.443, "human listeners": 0.813}
+    assert table.loc["CNN on mel spectrograms", "doi"] == "10.1109/MLSP.2015.7324337"
 
 
 def test_any_spelling_of_the_dataset_and_nothing_of_others() -> None:
@@ -206,6 +232,9 @@ def test_of_many_runs_the_best_of_each_kind_of_weights_stands_there(made: Callab
     by_features["rms"].config["options"]["weights"] = "imagenet"
     table = literature(first_ranking(results))
     assert table.loc[table["source"] == OWN_SOURCE, "method"].tolist() == ["rms-resnet18", "mel-resnet18"]
+    protocols = table.loc[table["source"] == OWN_SOURCE, "protocol"].tolist()
+    assert protocols[0] == "5 folds, last epoch"
+    assert protocols[1] == "5 folds, last epoch; highest of 2 runs, selected on the test folds"
 
 
 def test_other_tasks_and_datasets_have_nothing_beside_them(made: Callable[..., Results]) -> None:
