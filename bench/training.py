@@ -26,10 +26,9 @@ from bench.usual_loops import GRID, Apart, FromAudio, Saved
 from commandline import Command, main, text_table
 from features_cache import external
 from train.compute import Compute, candidates, choose, device_of
-from train.data import load_fold
+from train.data import load_fold, sum_clips
 from train.options import RunOptions
 from train.plan import make_plan
-from train.statistics import sum_clips
 from train.trainer import Trainer, batch_shape, draw_batches, draw_network
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}

@@ -71,7 +71,7 @@ def check(network: nn.Module, compute: Compute, batches: Iterable[Batch]) -> Agr
 
     The step is made both ways, on copies of the network. In the second one each operation, forward and
     backward, is computed again in plain fp32 from the very inputs it had, so that an error is found where it
-    arises and is not taken for rounding that grew on the way; and what is allocated is poisoned, so that
+    arises and is not mistaken for rounding that grew on the way; and what is allocated is poisoned, so that
     values that an operation leaves unwritten are seen. Of a compiled network the whole steps alone are
     compared. How far those may be apart is shown by a third step, in fp32 with noise. A batch whose step in
     fp32 does not fit in memory is halved.

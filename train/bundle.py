@@ -22,11 +22,10 @@ from train import runs
 from train.augment import parse, trained_shape, views
 from train.checkpoint import State, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
-from train.data import parse_grid, prepare
+from train.data import Statistics, parse_grid, prepare
 from train.models import linear
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
-from train.statistics import Statistics
 
 BUNDLE_FORMAT = 2
 CONFIG = (

@@ -1,7 +1,7 @@
 """last.pt and best.pt: plain tensors, numbers and text, so that `weights_only=True` reads them.
 
 network      state dict, the moving average where one is kept
-statistics   what the fold standardises with (train/statistics.py)
+statistics   what the fold standardises with (train/data.py)
 epoch, rows  epochs done, and their lines of history.csv
 finished     whether the last epoch is done, or early stopping ended the fold (not in files of before)
 progress     only while the fold is not finished: optimiser, plain weights beside the average, scaler, watch

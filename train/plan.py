@@ -31,8 +31,7 @@ from train import runs
 from train.augment import Augmenter, trained_shape
 from train.augment import parse as parse_augment
 from train.data import Positions, Shape, grid_of, stored_shape
-from train.models.registry import Architecture, resolve, unfit
-from train.models.strides import Strides
+from train.models.registry import Architecture, Strides, resolve, unfit
 from train.options import (
     AUTO_AUGMENT,
     RunOptions,
@@ -60,7 +59,7 @@ class Plan:
     classes: list[dict[str, str]]  # name and category, in the order of the probability columns
     grid: Shape
     augmenter: Augmenter
-    changed_strides: Strides  # by train/models/strides.py
+    changed_strides: Strides  # by the rule of train/models/registry.py
     path: Path
     hash: str
     family: str  # the same for other seeds
@@ -263,7 +262,7 @@ def _make_features(options: RunOptions, *more: str) -> str:
 
 
 def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
-    """Name and category of each class, by name; RequestError where there are none to tell apart."""
+    """Name and category of each class, by name; RequestError where there are fewer than two."""
     wanted = _wanted(table, task)
     if (wanted == "").any():
         clip = table["clip_id"][wanted == ""].iloc[0]
@@ -276,9 +275,7 @@ def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
         .sort_values("name")
     )
     if len(pairs) < 2:
-        raise RequestError(
-            f"one class only ({pairs['name'].iloc[0]}): training needs two or more to tell apart"
-        )
+        raise RequestError(f"one class only ({pairs['name'].iloc[0]}): training needs two or more")
     taken = sorted(set(pairs["name"]) & {*runs.PREDICTION_COLUMNS, "fold"})
     if taken:
         raise RequestError(

@@ -9,11 +9,11 @@ from commandline import RequestError, make_command, tell, text_table, words
 from features_cache.splits import Split
 from train import runs, trainer
 from train.compute import device_of
+from train.data import sum_clips_together
 from train.options import RunOptions
 from train.plan import Plan, machine, make_plan
 from train.runs import RunFolder
 from train.scores import confusion_matrix, most_confused
-from train.statistics import sum_clips_together
 from train.trainer import Failed
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too

@@ -36,8 +36,7 @@ HISTORY_COLUMNS = (
 )
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
-# Augmentations that had another name: old words are understood in AUGMENT= and in run folders of before.
-AUGMENT_ALIASES = {"mix": "mixup", "splice": "cutmix"}
+AUGMENT_ALIASES = {"mix": "mixup", "splice": "cutmix"}  # former names, in AUGMENT= and in run.json
 FORMER_DEFAULTS = {  # where run.json of before has null, by optimiser
     "lr": {"adamw": 0.002, "sgd": 0.05},
     "decay": {"adamw": 0.05, "sgd": 0.0005},

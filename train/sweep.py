@@ -39,7 +39,7 @@ def sweep(options: SweepOptions, given: Sequence[str]) -> int:
 
 
 def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]:
-    """One RunOptions a run; a model that cannot take a feature set is passed over with a line."""
+    """One RunOptions a run; a model that cannot take a feature set is skipped with a line."""
     for recipe in options.recipes or [options.recipe]:
         chosen = options
         if options.recipes:
@@ -51,7 +51,7 @@ def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]
         ):
             features = "+".join(map(str, channels))
             if reason := unfit(model, [channel.name for channel in channels]):
-                tell(f"passed over: {features} with {model}: {reason}")
+                tell(f"skipped: {features} with {model}: {reason}")
                 continue
             yield replace(single(chosen), features=features, model=model, augment=augment, seed=seed)
 

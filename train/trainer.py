@@ -29,13 +29,12 @@ from train import compute, runs
 from train.augment import Augmenter, trained_shape, views, write_preview
 from train.checkpoint import CheckpointWriter, State, load, load_weights
 from train.compute import Compute
-from train.data import FoldData, Positions, load_fold
+from train.data import ClipSums, FoldData, Positions, load_fold
 from train.options import RunOptions
 from train.plan import Plan, machine
 from train.progress import Estimate, FoldProgress, open_trackers
 from train.runs import RunFolder
 from train.scores import epoch_scores
-from train.statistics import ClipSums
 
 CHECK_STEPS = 20  # between looks at the loss: each one waits for a GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
@@ -644,7 +643,7 @@ def _write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
     if len(data.val):
         load_weights(trainer.average.network, load(folder / "best.pt")["network"], folder / "best.pt")
         answers |= {("best", side): trainer.predict(clips, exact=True) for side, clips in clips_of.items()}
-    write_predictions(plan, folder, clips_of, answers)
+    write_test_predictions(plan, folder, clips_of, answers)
 
 
 def scored_sides(options: RunOptions) -> tuple[str, ...]:
@@ -652,7 +651,7 @@ def scored_sides(options: RunOptions) -> tuple[str, ...]:
     return ("val",) if options.blind else ("val", "test")
 
 
-def write_predictions(
+def write_test_predictions(
     plan: Plan,
     folder: Path,
     clips_of: dict[str, Positions],

@@ -19,7 +19,7 @@ FAULTS_SHOWN = 10
 def run(options: SourceOptions) -> int:
     """Download or make what is not there, check ESC-50's contents, print a summary."""
     dataset = load_for(options)
-    print(summary(dataset))
+    print(dataset_summary(dataset))
     wrong = _faults(options, dataset)
     if wrong:
         more = f"\n  and {len(wrong) - FAULTS_SHOWN} more" if len(wrong) > FAULTS_SHOWN else ""
@@ -36,7 +36,7 @@ def _next(options: SourceOptions) -> str:
     return f"{make_command('features', f'DATASET={options.dataset}', *given)}   (into {folder})"
 
 
-def summary(dataset: Dataset) -> str:
+def dataset_summary(dataset: Dataset) -> str:
     """Size, format, balance of classes and folds, and what a user should know."""
     table = dataset.table
     copies = int((table["copy_of"] != "").sum())

@@ -6,8 +6,18 @@ import torch
 
 from commandline import RequestError
 from features_cache import Cache, parse_set
-from train.data import InputReader, Resident, Streamed, choose_residence, grid_of, resize, row_axes
-from train.statistics import FLOOR, Statistics, sum_clips
+from train.data import (
+    FLOOR,
+    InputReader,
+    Resident,
+    Statistics,
+    Streamed,
+    choose_residence,
+    grid_of,
+    resize,
+    row_axes,
+    sum_clips,
+)
 
 CPU = torch.device("cpu")
 EVERY = np.arange(48)
@@ -51,7 +61,7 @@ def test_without_a_norm_values_stay(cache, measured):
 
 
 def test_a_constant_row_becomes_zero_and_does_not_explode():
-    from train.statistics import _statistics
+    from train.data import _statistics
 
     mean, square = np.array([5.0, 0.0]), np.array([25.0 + 1e-12, 16.0])
     found = _statistics("row", mean, square)
@@ -62,7 +72,7 @@ def test_a_constant_row_becomes_zero_and_does_not_explode():
 
 @pytest.mark.parametrize("norm", ["feature", "clip"])
 def test_a_feature_that_is_constant_everywhere_becomes_zero(norm):
-    from train.statistics import _statistics
+    from train.data import _statistics
 
     found = _statistics(norm, np.array([3.0]), np.array([9.0]))
     assert np.array_equal(found.apply(np.full((2, 1, 4), 3, np.float32)), np.zeros((2, 1, 4)))

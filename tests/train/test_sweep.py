@@ -45,7 +45,7 @@ def test_max_adds_the_unions(several):
 def test_all_is_every_feature_alone_and_what_does_not_fit_is_passed_over(several, capsys):
     jobs = told(sweep.product(change(several, features="all", models=("cnn4",)), []))
     assert sorted(features for features, *_ in jobs) == ["blank", "chroma", "mel"]
-    assert "passed over: waveform with cnn4" in capsys.readouterr().err
+    assert "skipped: waveform with cnn4" in capsys.readouterr().err
 
 
 def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):

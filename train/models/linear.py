@@ -108,7 +108,7 @@ def train_fold(plan: "Plan", fold: int, split: Split) -> None:
     state = {"epoch": 1, "rows": [text], "network": network.state_dict(), "statistics": [], "finished": True}
     save(folder / "last.pt", state)
     tested = {("last", side): answers[side] for side in answers if side != "train"}
-    trainer.write_predictions(plan, folder, clips, tested)
+    trainer.write_test_predictions(plan, folder, clips, tested)
 
 
 def _read_statistics(plan: "Plan", clips: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -2,13 +2,19 @@
 
 A model is one decorated function in a module of this folder. `a+b` is the ensemble of two that take images
 (train/models/ensemble.py); `weight`, an option of the second, is its weight in their answer.
+
+One rule holds for all: no convolution strides over an axis that is not longer than its stride. Such a step
+leaves a single row or frame, of which most of the kernel sees nothing but padding. On such shapes oneDNN's
+bf16 kernels leave weight gradients unwritten or give a wrong output (docs/onednn-bf16.md), and a network
+gains nothing from them: pooling over the last rows and frames comes next. So the axis keeps its length there.
+Grids from 64x108 up reach such a shape in cnn8 only, up to 216 frames.
 """
 
 import importlib
 import inspect
 import math
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,11 +24,11 @@ import torch
 from torch import nn
 
 from commandline import Registry, RequestError, nearest
-from train.models import strides
-from train.models.strides import Strides
 
 Kind = Literal["image", "wave", "linear"]
 Builder = Callable[..., nn.Module]
+Strides = Mapping[str, Sequence[int]]  # of the convolutions that are changed, by their names in the network
+STRIDED = nn.Conv1d | nn.Conv2d
 
 MODELS: "Registry[Model]" = Registry("model")
 
@@ -117,7 +123,7 @@ class Architecture:
         network = self.assemble(channels, classes, shape)
         if changed_strides is None:
             changed_strides = self.changed_strides(channels, classes, shape)
-        strides.apply(network, changed_strides)
+        _set_strides(network, changed_strides)
         initialise(network, generator)
         return network
 
@@ -131,7 +137,7 @@ class Architecture:
         return Ensemble(networks[0], networks[1], self.weight)
 
     def changed_strides(self, channels: int, classes: int, shape: tuple[int, int]) -> Strides:
-        """The strides lowered in this network at this shape by the rule of train/models/strides.py.
+        """The strides lowered in this network at this shape by the rule above.
 
         RequestError where the network cannot take the shape.
 
@@ -245,7 +251,48 @@ def build(
 def _changed_strides(name: str, channels: int, classes: int, shape: tuple[int, int]) -> Strides:
     with torch.random.fork_rng(devices=()):
         network = resolve(name).assemble(channels, classes, shape)
-    return strides.shortened(network, (channels, *shape))
+    return _shorten_strides(network, (channels, *shape))
+
+
+def _shorten_strides(network: nn.Module, shape: tuple[int, ...]) -> dict[str, list[int]]:
+    """The strides that the rule changes in a network for clips of `shape` (C, H, W); the network gets them.
+
+    One clip of zeros shows the shapes that really occur: a quarter of a second for the largest network.
+    RuntimeError is torch's where the network cannot take this shape.
+    """
+    found: dict[str, list[int]] = {}
+    hooks = [
+        layer.register_forward_pre_hook(_limit_stride(name, found))
+        for name, layer in network.named_modules()
+        if isinstance(layer, STRIDED) and max(layer.stride) > 1
+    ]
+    with torch.inference_mode():
+        network.eval()(torch.zeros(1, *shape))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _limit_stride(name: str, found: dict[str, list[int]]) -> Callable[[nn.Module, tuple[torch.Tensor]], None]:
+    """A hook that applies the rule to its layer before it runs: the layers behind it see the result."""
+
+    def limit(layer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        assert isinstance(layer, STRIDED)
+        axes = inputs[0].shape[-len(layer.stride) :]
+        stride = [step if size > step else 1 for size, step in zip(axes, layer.stride)]
+        if stride != list(layer.stride):
+            found[name] = stride
+            layer.stride = tuple(stride)
+
+    return limit
+
+
+def _set_strides(network: nn.Module, strides: Strides) -> None:
+    """Give the named convolutions their strides."""
+    for name, stride in strides.items():
+        layer = network.get_submodule(name)
+        assert isinstance(layer, STRIDED)
+        layer.stride = tuple(stride)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from commandline import RequestError
 from features_cache import external
 from pipeline.datasets import load
 from pipeline.datasets.readers import ESC50_CATEGORIES, categories_of
-from pipeline.datasets.summary import run, summary
+from pipeline.datasets.summary import dataset_summary, run
 from pipeline.options import SourceOptions
 from pipeline.request import kept_copies
 from tests.pipeline.datasets.folders import class_folders, write
@@ -26,7 +26,7 @@ def test_twenty_thousand_clips_are_handled(tmp_path):
     dataset = load(str(tmp_path / "mine"), tmp_path / "data", group="(.*)-[A-Z]")
     assert len(dataset.table) == 20_000
     assert np.ptp(np.bincount(dataset.table["fold"])[1:]) <= 20
-    assert "20,000 clips" in summary(dataset)
+    assert "20,000 clips" in dataset_summary(dataset)
 
 
 def test_fifty_classes_in_five_categories_of_ten():

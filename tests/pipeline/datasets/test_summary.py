@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pipeline.datasets import load
-from pipeline.datasets.summary import summary
+from pipeline.datasets.summary import dataset_summary
 from tests.pipeline.datasets.folders import class_folders, esc_layout
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_the_summary_shows_imbalance_and_sources_in_several_folds(tmp_path):
     rows = [f"{n}.wav,1,0,dog,{n},A" for n in range(9)] + ["x.wav,1,1,cat,3,A", "y.wav,2,1,cat,3,B"]
-    shown = summary(load(str(esc_layout(tmp_path / "mine", rows)), tmp_path / "data"))
+    shown = dataset_summary(load(str(esc_layout(tmp_path / "mine", rows)), tmp_path / "data"))
     assert "unbalanced: 9 clips of dog and 2 of cat; look at balanced accuracy" in shown
     assert "in several folds: 1 source recordings (3)" in shown
 

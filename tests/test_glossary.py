@@ -1,0 +1,58 @@
+"""One term for one thing: the words that it replaces stand in no message, label, docstring or page."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("analysis", "bench", "commandline", "docs", "features_cache", "notebooks", "pipeline", "train")
+ENDINGS = {".css", ".html", ".ipynb", ".js", ".md", ".py", ".svg", ".txt"}
+FORMER = re.compile(r"(Aliases\(.*\)|^.*# former names?.*$)", re.MULTILINE)  # still read, nowhere shown
+
+# A pattern, without regard to case -> what to say.
+REPLACED = {
+    r"pictures?\b": "figure, or feature map",
+    r"\bsound files?": "audio file",
+    r"\b(hears?|heard|hearing|unheard)\b": "read, predicted, in the texture statistics",
+    r"\b(fuses?|fusing|fusion)\b": "ensemble",
+    r"\b(tell|tells|told|telling)( \w+)? apart\b": "distinguish, classify",
+    r"\bno choice (has|had) seen\b": "held out from model selection",
+    r"\btaken for\b": "confused with, predicted as",
+    r"\b(was said|said and done|it said)\b": "predicted",
+    r"\bpassed over\b": "skipped",
+    r"\b(with|gives) other bits\b": "different values",
+    r"\bdamaged maps?\b": "damaged feature map",
+    r"\bof straight\b": "parallel efficiency",
+    r"\b(share|half|quarters) of the answer\b": "ensemble weight",
+    r"\bkinds? of features?\b|\bfeature kinds?\b": "feature",
+    r"\bsplic(e|ed|ing)\b": "CutMix along time",
+    r"\b(exhausted|soundness|likeness|glance|receipts?|workplace|keepers?|lessons?)\b": "the standard term",
+    r"\bsurvey(s|ed)?\b": "summary, cost, statistics",
+    r"\brhythm and spread\b": "texture statistics",
+    r"\bspread\.over\b": "a plain loop over devices",
+}
+
+
+def texts() -> list[Path]:
+    found = [path for name in FOLDERS for path in (ROOT / name).rglob("*") if path.suffix in ENDINGS]
+    return sorted([*found, ROOT / "README.md", ROOT / "Makefile", ROOT / "lab.py", ROOT / "demo.py"])
+
+
+def prose(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    return FORMER.sub("", text)
+
+
+@pytest.mark.parametrize("pattern", REPLACED)
+def test_a_replaced_word_occurs_nowhere(pattern: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in texts()
+        if "out" not in path.relative_to(ROOT).parts
+        for match in re.finditer(pattern, prose(path), re.IGNORECASE)
+    ]
+    assert not found, f"say: {REPLACED[pattern]}"

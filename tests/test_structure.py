@@ -1,0 +1,78 @@
+"""The size and the shape of the code: how many modules, what a command loads, one name for one thing."""
+
+import ast
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("commandline", "pipeline", "features_cache", "train", "analysis")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MOST_MODULES = 140
+
+# What every user runs -> the most modules of this project that importing it may load.
+CORE = {"train.run": 30, "pipeline.extract": 42, "analysis.report": 45}
+REST = {
+    *("lab", "analysis.latex", "analysis.ensemble"),
+    *("pipeline.dask_cluster", "pipeline.near_duplicates", "pipeline.check", "pipeline.cards"),
+    *("pipeline.alter", "pipeline.synth", "pipeline.datasets.download"),
+    *("train.distributed", "train.listen", "train.timeline", "train.trackers"),
+}
+REST_LIBRARIES = {"dask", "distributed", "tensorboard", "wandb", "IPython"}
+NOT_IN_EXTRACTION = {"sklearn", "matplotlib", "torch"}
+
+# Names that are read with their module, as in checkpoint.load, and may stand in several.
+WITH_THEIR_MODULE = {"build", "check", "find", "load", "parse", "read", "run", "save", "words", "write"}
+# Functions here are named after commands and after the features that they define.
+NAMED_AFTER_OTHERS = {"__main__.py", "pipeline/reference.py"}
+
+
+def loaded_by(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def public_definitions(kind: type[ast.ClassDef] | type[ast.FunctionDef]) -> dict[str, list[str]]:
+    """Name -> the modules that define it at their top. Registered functions are known by their registry."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        place = path.relative_to(ROOT).as_posix()
+        if path.name in NAMED_AFTER_OTHERS or place in NAMED_AFTER_OTHERS:
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            registered = isinstance(node, ast.FunctionDef) and node.decorator_list
+            if isinstance(node, kind) and not node.name.startswith("_") and not registered:
+                found[node.name].append(place)
+    return found
+
+
+def test_there_are_few_modules() -> None:
+    assert len(MODULES) + len(["lab.py", "demo.py"]) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_loads_few_modules_and_none_of_the_rest(module: str) -> None:
+    loaded = loaded_by(module)
+    own = {name for name in loaded if name.split(".")[0] in PACKAGES or name == "lab"}
+    assert len(own) <= CORE[module], sorted(own)
+    unwanted = REST | REST_LIBRARIES | (NOT_IN_EXTRACTION if module == "pipeline.extract" else set())
+    assert not loaded & unwanted
+
+
+def test_the_rest_is_there() -> None:
+    for name in REST:
+        path = ROOT / name.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), name
+
+
+def test_no_public_class_is_defined_twice() -> None:
+    assert not {name: places for name, places in public_definitions(ast.ClassDef).items() if len(places) > 1}
+
+
+def test_no_public_function_is_defined_twice() -> None:
+    found = public_definitions(ast.FunctionDef).items()
+    assert not {name: at for name, at in found if len(at) > 1 and name not in WITH_THEIR_MODULE}
