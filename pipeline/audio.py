@@ -3,6 +3,9 @@
 The samples are those of `librosa.load(path, sr=sample_rate)` within rounding. Files are read in blocks
 and only as far as needed, so neither a header that lies nor an hour of audio takes gigabytes; what
 is not whole is refused with its reason and never silently shortened.
+
+Only regular files are opened, and no more than MOST_SAMPLES are decoded or resampled of one. That bounds
+memory and time, whatever a small file unpacks to; a limit in seconds would depend on the machine.
 """
 
 import re
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float32]
 
 BLOCK = 2**18  # values a read, whatever the number of channels
+MOST_SAMPLES = 2**29  # of one file at once, 2 GiB: an hour at 149 kHz
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
 RESAMPLER_REACH = (
     0.25,
@@ -33,6 +37,7 @@ AUDIO_FILE = re.compile(
 
 # libsndfile's log says what a header promises, and mostly what it should be, and then goes on.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
+UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's number of frames of a FLAC file that was written to a pipe
 CHUNK_PADDING = 64  # bytes that a promise may be off by in a file that is whole
 
 
@@ -64,6 +69,9 @@ def decode(path: str | Path, sample_rate: int | None = None, seconds: float | No
         if seconds is not None:
             reach = max(round(RESAMPLER_REACH[0] * file.samplerate), RESAMPLER_REACH[1])
             limit = min(limit, int(np.ceil(seconds * file.samplerate)) + reach)
+        most = limit * max(1.0, (sample_rate or 1) / file.samplerate)
+        if most > MOST_SAMPLES:
+            raise AudioError(f"too long: {most:.3g} samples are more than the {MOST_SAMPLES:.3g} of one file")
         blocks = list(_mono_blocks(file, limit))
         rate = file.samplerate
     y = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
@@ -126,7 +134,7 @@ def _refuse_non_files(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise AudioError(f"cannot be read: {_reason(error)}") from None
     if not stat.S_ISREG(status.st_mode):
-        raise AudioError("not a file")
+        raise AudioError("not a regular file")
     if not status.st_size:
         raise AudioError("empty: the file has 0 bytes")
 
@@ -144,10 +152,27 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
             raise AudioError(
                 f"truncated: its header promises {promised} bytes of audio, the file holds {there}"
             )
+    if file.format == "FLAC" and not _reaches_its_end(file):
+        raise AudioError(
+            "truncated: its header does not say how long it is"
+            if file.frames == UNKNOWN_LENGTH
+            else f"truncated: its header promises {file.frames} samples, the file holds fewer"
+        )
     if file.format == "OGG" and not _ends_with_whole_page(path):
         raise AudioError("truncated: the file ends in the middle of an Ogg page")
     if not file.frames:
         raise AudioError("empty: the file holds no samples")
+
+
+def _reaches_its_end(file: soundfile.SoundFile) -> bool:
+    """Whether the last sample that the header promises can be decoded; 0.3 ms."""
+    try:
+        file.seek(file.frames - 1)
+        found = len(file.read(1))
+        file.seek(0)
+    except (soundfile.SoundFileError, RuntimeError):
+        return False
+    return found == 1
 
 
 def _ends_with_whole_page(path: Path) -> bool:

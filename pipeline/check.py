@@ -43,6 +43,7 @@ MOSTLY = 0.5  # of a clip; more padding than that is worth a word
 CLIPPED = 0.001  # of the samples
 NARROW = 0.8  # of the Nyquist frequency; nothing above it means another rate or a lossy codec before
 SHOWN = 8  # clips by name in a row of the table
+LONGEST_DURATION = 3600  # seconds, as DURATION: no command reads more of a file
 KEPT_AT_HAND = 64  # decoded clips, while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "LEAK", "warning", "note"
 
@@ -286,7 +287,9 @@ def _near_duplicates(
 ) -> Iterator[Finding]:
     """Clips that hold the same audio, also shifted, cut or rescaled."""
     fingerprints = [one.fingerprint or NO_LANDMARKS for one in clips]
-    decode = lru_cache(KEPT_AT_HAND)(lambda row: audio.decode(table["path"].iloc[row], sample_rate))
+    decode = lru_cache(KEPT_AT_HAND)(
+        lambda row: audio.decode(table["path"].iloc[row], sample_rate, LONGEST_DURATION)
+    )
     across, beside, mixed = [], [], []
     for pair in find_near_duplicates(fingerprints, decode):
         a, b = table.iloc[pair.a], table.iloc[pair.b]
@@ -318,7 +321,7 @@ def _decode_all(paths: Sequence[str], sample_rate: int) -> list[DecodedClip]:
 def _decode(path: str, sample_rate: int) -> DecodedClip:
     try:
         info = audio.file_info(path)
-        y = audio.decode(path)
+        y = audio.decode(path, seconds=LONGEST_DURATION)
     except audio.AudioError as error:
         return DecodedClip(reason=str(error))
     at_rate = y if info.sample_rate == sample_rate else audio.resample(y, info.sample_rate, sample_rate)

@@ -119,8 +119,10 @@ def _hashes(files: NDArray[np.object_]) -> Iterator[str]:
 
 
 def content_hash(path: str) -> str:
-    """32 hexadecimal digits; '' for what cannot be read, which decoding will give a reason for."""
+    """32 hexadecimal digits; '' for what is no readable file, which decoding will give a reason for."""
     try:
+        if not Path(path).is_file():  # a FIFO or a link to /dev/zero never ends
+            return ""
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError:

@@ -25,6 +25,7 @@ from pipeline.datasets.readers import (
 from pipeline.options import ExtractOptions, SourceOptions
 
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
+SHOWN = 3  # damaged files by name
 THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
 
 
@@ -207,35 +208,52 @@ def with_audio_settings(found: FoundClips, sample_rate: int | None, duration: fl
     if sample_rate and duration:
         return replace(found, sample_rate=sample_rate, duration=duration)
     headers = _headers(found.table["path"].tolist())
-    rates = Counter(header.sample_rate for header in headers)
+    rates = Counter(header.sample_rate for header in headers.values())
     commonest = max(rates, key=lambda rate: (rates[rate], rate))
-    longest = max(header.frames / header.sample_rate for header in headers)
     notes = [f"{times} clips of {rate} Hz" for rate, times in rates.most_common()] if len(rates) > 1 else []
-    if longest > LONGEST and not duration:
-        notes.append(
-            f"the longest clip, {shown_duration(longest)}, is cut to {shown_duration(LONGEST)}: "
-            "DURATION= sets another"
-        )
+    if not duration:
+        duration, length_notes = _longest(headers)
+        notes += length_notes
     return replace(
-        found,
-        sample_rate=sample_rate or commonest,
-        duration=duration or min(longest, LONGEST),
-        notes=(*found.notes, *notes),
+        found, sample_rate=sample_rate or commonest, duration=duration, notes=(*found.notes, *notes)
     )
 
 
-def _headers(paths: list[str]) -> list[audio.Info]:
+def _headers(paths: list[str]) -> dict[str, audio.Info]:
     """Those of the files that can be opened; the others are named when they are decoded."""
-    headers, first_reason = [], ""
+    headers, first_reason = {}, ""
     with ThreadPoolExecutor(THREADS) as threads:
-        for answer in progress(threads.map(_header, paths), total=len(paths), label="headers", unit="files"):
+        answers = progress(threads.map(_header, paths), total=len(paths), label="headers", unit="files")
+        for path, answer in zip(paths, answers):
             if isinstance(answer, audio.Info):
-                headers.append(answer)
+                headers[path] = answer
             else:
                 first_reason = first_reason or answer
     if not headers:
         raise RequestError(f"none of {len(paths)} files can be read; the first: {paths[0]}, {first_reason}")
     return headers
+
+
+def _longest(headers: dict[str, audio.Info]) -> tuple[float, list[str]]:
+    """Seconds of the longest clip, LONGEST at most, and what to say of it.
+
+    A header may be damaged: a length counts once that much, up to LONGEST, has been decoded.
+    """
+    seconds = {path: header.frames / header.sample_rate for path, header in headers.items()}
+    notes: list[str] = []
+    for path in sorted(seconds, key=lambda path: -seconds[path]):
+        try:
+            audio.decode(path, seconds=LONGEST)
+        except audio.AudioError as error:
+            if len(notes) < SHOWN:
+                notes.append(f"{path} does not count for the duration: {error}")
+            continue
+        if seconds[path] > LONGEST:
+            shown = shown_duration(seconds[path])
+            cut = f"is cut to {shown_duration(LONGEST)}: DURATION= sets another"
+            notes.append(f"the longest clip, {shown} by its header, {cut}")
+        return min(seconds[path], LONGEST), notes
+    raise RequestError(f"none of {len(headers)} files can be decoded; the longest: {notes[0]}")
 
 
 def _header(path: str) -> audio.Info | str:

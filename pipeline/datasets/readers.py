@@ -241,7 +241,7 @@ def _esc_table(folder: Path) -> Path:
     found = sorted(
         path
         for path in (folder / "meta").glob("*.csv")
-        if set(ESC_COLUMNS) <= set(read_csv(path, rows=0).columns)
+        if path.is_file() and set(ESC_COLUMNS) <= set(read_csv(path, rows=0).columns)
     )
     if len(found) == 1:
         return found[0]

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import stat
 import struct
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from pipeline import audio
+from tests.pipeline.changing import with_flac_length
 
 # librosa.load imports audioread, which imports modules that Python 3.13 removes.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated and slated for removal:DeprecationWarning")
@@ -127,6 +129,27 @@ def test_a_promise_of_gigabytes_that_libsndfile_passes_over_is_refused(tmp_path)
         audio.load_clip(path, RATE, RATE)
 
 
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [(68_584_320_000, "promises 68584320000 samples"), (RATE + 1, "promises"), (0, "does not say how long")],
+)
+def test_a_flac_header_that_promises_more_samples_than_there_are_is_refused(tmp_path, frames, reason):
+    path = with_flac_length(write(tmp_path / "a.flac"), frames)
+    for read in (audio.file_info, audio.decode):
+        with pytest.raises(audio.AudioError, match=f"truncated: its header {reason}"):
+            read(path)
+
+
+@pytest.mark.parametrize("wanted", [None, 44_100 * 2**10])
+def test_what_unpacks_to_more_than_the_bound_is_refused_before_it_is_decoded(tmp_path, monkeypatch, wanted):
+    path = write(tmp_path / "a.flac")
+    assert len(audio.decode(path)) == RATE
+    monkeypatch.setattr(audio, "MOST_SAMPLES", RATE if wanted else RATE - 1)
+    monkeypatch.setattr(audio, "_mono_blocks", lambda file, limit: pytest.fail("decoded"))
+    with pytest.raises(audio.AudioError, match=r"too long: .* samples are more than"):
+        audio.decode(path, wanted)
+
+
 @pytest.mark.parametrize("rate", [0, 1, 2**31 - 1])
 def test_an_absurd_sample_rate_is_refused(tmp_path, rate):
     path = write(tmp_path / "a.wav")
@@ -143,6 +166,8 @@ def test_an_unusable_clip_is_named_with_its_reason(tmp_path):
     (tmp_path / "text.mp3").write_text("this is not a sound\n" * 50)
     (tmp_path / "folder.wav").mkdir()
     os.mkfifo(tmp_path / "pipe.wav")  # opening it would wait for ever
+    os.mknod(tmp_path / "socket.wav", stat.S_IFSOCK | 0o600)
+    (tmp_path / "zeros.wav").symlink_to("/dev/zero")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), RATE)
     (tmp_path / "a.raw").write_bytes(bytes(1000))
     (tmp_path / "text.au").write_text("libsndfile takes this for a sound without a header\n" * 50)
@@ -152,8 +177,10 @@ def test_an_unusable_clip_is_named_with_its_reason(tmp_path):
         "none.wav": "empty: the file holds no samples",
         "text.wav": "not audio that libsndfile reads: Format not recognised",
         "text.mp3": "not audio that libsndfile reads: Format not recognised",
-        "folder.wav": "not a file",
-        "pipe.wav": "not a file",
+        "folder.wav": "not a regular file",
+        "pipe.wav": "not a regular file",
+        "socket.wav": "not a regular file",
+        "zeros.wav": "not a regular file",
         "text.au": "not audio that libsndfile reads: it has no header",
         "a.raw": "not audio that libsndfile reads",
     }

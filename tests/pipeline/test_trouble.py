@@ -2,8 +2,10 @@
 
 import csv
 import errno
+import os
 import resource
 import shutil
+import stat
 
 import h5py
 import numpy as np
@@ -176,3 +178,18 @@ def test_a_run_whose_claim_is_taken_away_stops_with_a_message(sounds, monkeypatc
     assert "stopped: the claim of this run is gone" in capsys.readouterr().err
     monkeypatch.undo()
     assert run(sounds) == {"rms": 8, "zcr": 8}
+
+
+def test_what_is_no_regular_file_is_named_and_never_opened(sounds):
+    names = [sounds.folder / row["filename"] for row in sounds.rows[:4]]
+    for path in names:
+        path.unlink()
+    os.mkfifo(names[0])
+    os.mknod(names[1], stat.S_IFSOCK | 0o600)
+    names[2].symlink_to("/dev/zero")
+    names[3].symlink_to(names[3])
+    outcome = extract.extract(request(options(sounds)), options(sounds))
+    reasons = {row: reason for row, _, reason in outcome.failures}
+    assert [reasons[row] for row in range(3)] == ["not a regular file"] * 3
+    assert "cannot be read" in reasons[3]
+    assert cache(sounds)["rms"].done().tolist() == [False] * 4 + [True] * 4

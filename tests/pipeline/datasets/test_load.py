@@ -11,6 +11,7 @@ from pipeline.datasets.readers import ESC50_CATEGORIES, categories_of
 from pipeline.datasets.summary import dataset_summary, run
 from pipeline.options import SourceOptions
 from pipeline.request import kept_copies
+from tests.pipeline.changing import with_flac_length
 from tests.pipeline.datasets.folders import class_folders, write
 
 
@@ -87,6 +88,19 @@ def test_a_minute_is_cut_to_thirty_seconds_unless_asked_for(tmp_path):
     write(tmp_path / "mine" / "dog" / "long.wav", 60, 8_000)
     assert load(str(tmp_path / "mine"), tmp_path / "data").duration == 30
     assert load(str(tmp_path / "mine"), tmp_path / "data", duration=60).samples == 480_000
+
+
+def test_a_file_whose_header_lies_sets_no_duration_and_is_named(tmp_path):
+    write(tmp_path / "mine" / "dog" / "a.wav", 0.75, 8_000)
+    with_flac_length(write(tmp_path / "mine" / "dog" / "b.flac", 2, 8_000), 432 * 3600 * 8_000)
+    lying = write(tmp_path / "mine" / "dog" / "c.mp3", 2, 44_100)
+    content = bytearray(lying.read_bytes())
+    frames = content.index(b"Xing") + 8
+    content[frames : frames + 4] = (60_000_000).to_bytes(4, "big")
+    lying.write_bytes(content)
+    dataset = load(str(tmp_path / "mine"), tmp_path / "data", sample_rate=8_000)
+    assert dataset.duration == 0.75
+    assert any("c.mp3 does not count for the duration: truncated" in note for note in dataset.notes)
 
 
 @pytest.mark.parametrize(
