@@ -67,17 +67,18 @@ def instructions(options: InstructionsOptions) -> int:
     if unknown := set(options.sets) - SETS.keys():
         raise RequestError(f"SETS={unknown.pop()}: expected some of {' '.join(SETS)}")
     print(processor())
-    rows = []
+    header = CONVOLUTION_HEADER if options.convolutions else MODEL_HEADER
+    disagrees = False
     for name in available(options.sets):
         words = [f"MODELS={' '.join(options.models)}"] if options.models else []
         words += ["SHORT=yes"] if options.short else []
         words += ["CONVOLUTIONS=yes"] if options.convolutions else []
         command = [sys.executable, "-m", "bench.instructions", "CHILD=yes", *words]
         done = subprocess.run(command, env=environment(name), check=True, stdout=subprocess.PIPE, text=True)
-        rows += [[name, *json.loads(line)] for line in done.stdout.splitlines()]
-    header = CONVOLUTION_HEADER if options.convolutions else MODEL_HEADER
-    print(text_table([[str(one) for one in row] for row in rows], ["instructions", *header]))
-    return int(not options.convolutions and any(row[-1] for row in rows))
+        rows = [[name, *json.loads(line)] for line in done.stdout.splitlines()]
+        print(text_table([[str(one) for one in row] for row in rows], ["instructions", *header]), flush=True)
+        disagrees |= not options.convolutions and any(row[-1] for row in rows)
+    return int(disagrees)
 
 
 def available(names: tuple[str, ...]) -> list[str]:
