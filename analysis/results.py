@@ -82,7 +82,9 @@ def read_fold(folder: RunFolder, fold: int) -> pd.DataFrame:
         )
     test = (frame["split"] == "test").to_numpy()
     if not test.any() and (frame["split"] == "val").any():
-        raise UnreadableRun("it was trained blind, so it has validation predictions only and no test score")
+        raise UnreadableRun(
+            "its test fold was never scored (SKIP_TEST=1): it has validation predictions only"
+        )
     if not (test & (frame["selection"] == "last").to_numpy()).any():
         raise UnreadableRun(f"it holds no test predictions of the last epoch; {again}")
     clips = frame.loc[test, ["clip_id", "group", "selection", "target"]].copy()

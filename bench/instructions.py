@@ -24,7 +24,7 @@ import torch
 from commandline import Command, RequestError, main, text_table
 from train.agreement import Agreement, Batch, Operations, check
 from train.compute import Compute, keep_freed_memory, poisoned_memory
-from train.models.registry import all_models, build, find
+from train.models.registry import all_models, build, find_model
 
 SETS = {  # instruction set of oneDNN -> flag of the processor that it needs, torch's own kernels beside it
     "SSE41": ("sse4_1", "default"),
@@ -155,7 +155,7 @@ def model_rows(options: InstructionsOptions) -> Iterator[tuple[object, ...]]:
 
 def shapes(name: str, short: bool) -> list[tuple[int, tuple[int, int]]]:
     """(channels, shape): every shape, with one and with several channels in turn."""
-    wave = find(name).kind == "wave"
+    wave = find_model(name).kind == "wave"
     sizes, channels = (LENGTHS, WAVES) if wave else (GRIDS, CHANNELS)
     pairs = list(zip(itertools.cycle(channels), sizes))
     return pairs[-1:] if short else pairs

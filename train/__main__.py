@@ -24,13 +24,11 @@ def run(options: RunOptions) -> int:
 
 def sweep(options: SweepOptions) -> int:
     """Train several feature sets, models, augmentations, recipes, seeds; skip what is finished."""
-    if options.search:
-        import train.search
-
-        return train.search.greedy(options)
     import train.sweep
 
-    return train.sweep.sweep(options, sys.argv[2:])
+    if options.search:
+        return train.sweep.greedy_search(options)
+    return train.sweep.run_sweep(options, sys.argv[2:])
 
 
 def predict(options: PredictOptions) -> int:
@@ -82,7 +80,7 @@ def with_recipe(argv: Sequence[str]) -> list[str]:
         return list(argv)
     try:
         options = parse(RunOptions if argv[0] == "run" else SweepOptions, argv[1:])
-        return [argv[0], *train.recipes.words(options.recipe), *argv[1:]]
+        return [argv[0], *train.recipes.recipe_words(options.recipe), *argv[1:]]
     except RequestError:
         return list(argv)  # the command itself says what is wrong
 

@@ -1,6 +1,6 @@
 """Augmentations: changes of whole batches, on their device, drawn anew for each batch.
 
-`parse("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies them in that order. A new one is a
+`parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies them in that order. A new one is a
 function under the decorator `augment`; the command line, `train list` and the tests find it by its name.
 
 Conventions. A batch is x (B, C, H, W), rows by frames, or (B, C, 1, samples) for waveforms, float,
@@ -316,7 +316,7 @@ class Augmenter:
     steps: tuple[tuple[Augmentation, Strength], ...] = ()
 
     def __str__(self) -> str:
-        """The canonical text, every strength written out: parse(str(a)) equals a."""
+        """The canonical text, every strength written out: parse_augment(str(a)) equals a."""
         return ",".join(f"{entry.name}={_text(strength)}" for entry, strength in self.steps)
 
     def __call__(
@@ -333,10 +333,10 @@ def _text(strength: Strength) -> str:
     return "{}x{}".format(*strength) if isinstance(strength, tuple) else f"{strength:g}"
 
 
-def parse(text: str, kind: str = "image") -> Augmenter:
+def parse_augment(text: str, kind: str = "image") -> Augmenter:
     """The Augmenter for `mask,shift,mixup=0.4` and a model of this kind; "" and "none" give an empty one.
 
-    >>> str(parse("mask,mixup=0.4"))
+    >>> str(parse_augment("mask,mixup=0.4"))
     'mask=0.15,mixup=0.4'
     """
     steps = []

@@ -19,7 +19,7 @@ from torch import nn
 
 from commandline import RequestError, size
 from train import runs
-from train.augment import parse, trained_shape, views
+from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
 from train.data import Statistics, parse_grid, prepare
@@ -120,7 +120,7 @@ class TrainedModel:
         self.classes: list[str] = [one["name"] for one in config["classes"]]
         self.architecture = resolve(config["options"]["model"])
         self.kind = self.architecture.kind
-        self.augmenter = parse(config["augment"], self.kind)
+        self.augmenter = parse_augment(config["augment"], self.kind)
         self.compute = Compute(device)
         # channels last is a sixth faster for images on a CPU; a batch of statistics has no such layout
         self.layout: torch.memory_format = (

@@ -76,7 +76,7 @@ def overview(options: ListOptions) -> str:
         "Augmentations (AUGMENT=name=strength,…)",
         text_table(augments, ("name", "default", "maximum", "for", "")),
         "Recipes (RECIPE=name)",
-        text_table([(name, recipes.about(name)) for name in recipes.names()], ("name", "")),
+        text_table([(name, recipes.description(name)) for name in recipes.names()], ("name", "")),
         "python -m train list NAME shows the shape after each stage of a model",
     ]
     return "\n\n".join(parts)

@@ -86,7 +86,7 @@ class RunOptions(DatasetOptions, RunsOptions):
     """end after so many epochs without a better SELECT, 0 never; plateau lowers the rate in a third of it"""
     curve: Annotated[int, Bounds(least=0)] = 20
     """how often the test fold is scored for the curve, used for no choice; 0 for at the end only"""
-    blind: bool = False
+    skip_test: Annotated[bool, Aliases("blind")] = False
     """never score the test fold: for runs that only serve a choice; needs VAL"""
     tta: Annotated[int, Bounds(least=1)] = 1
     """views of a clip averaged in testing: circular shifts, or crops where AUGMENT crops"""
@@ -155,7 +155,7 @@ PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
 SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
 
 # What a kind of model has no use for.
-LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "blind"}
+LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "skip_test"}
 EVERY = frozenset(field.name for field in dataclasses.fields(RunOptions))
 UNUSED: dict[str, frozenset[str]] = {
     "image": frozenset(),
@@ -175,7 +175,7 @@ def check_options(options: RunOptions) -> None:
         validated = {
             "SCHEDULE=plateau follows a validation score": options.schedule == "plateau",
             f"PATIENCE={options.patience} follows a validation score": options.patience > 0,
-            "BLIND=1 leaves the test fold alone, so that nothing is scored": options.blind,
+            "SKIP_TEST=1 leaves the test fold alone, so that nothing is scored": options.skip_test,
         }
         for what, asked in validated.items():
             if asked:

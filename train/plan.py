@@ -28,8 +28,7 @@ from features_cache.splits import Split, fold_split
 from features_cache.state import clip_keys, feature_key, fingerprints
 from features_cache.table import originals
 from train import runs
-from train.augment import Augmenter, trained_shape
-from train.augment import parse as parse_augment
+from train.augment import Augmenter, parse_augment, trained_shape
 from train.data import Positions, Shape, grid_of, stored_shape
 from train.models.registry import Architecture, Strides, resolve, unfit
 from train.options import (
@@ -157,7 +156,7 @@ def make_plan(options: RunOptions) -> Plan:
     if options.tracker:
         from train import trackers
 
-        trackers.check(options.tracker)
+        trackers.check_trackers(options.tracker)
     cache = open_cache(options)
     channels = find_channels(cache, options)
     if reason := unfit(options.model, [channel.name for channel in channels]):
@@ -333,7 +332,7 @@ def protocol(options: RunOptions, kind: str) -> str:
         aside = "the next fold" if options.val == "next" else "15 % of the training groups"
         others = f"the others without {aside}, which validate"
         chosen = f"last epoch, and best epoch by {options.select}"
-    task = "the fold's test clips never scored" if options.blind else "each fold tested"
+    task = "the fold's test clips never scored" if options.skip_test else "each fold tested"
     fitted = "exact solution" if kind == "linear" else f"epochs {options.epochs}, {chosen}"
     return f"{task}, trained on {others}; {fitted}"
 

@@ -42,6 +42,8 @@ FORMER_DEFAULTS = {  # where run.json of before has null, by optimiser
     "decay": {"adamw": 0.05, "sgd": 0.0005},
 }
 
+FORMER_OPTIONS: dict[str, str] = {"blind": "skip_test"}
+
 LABEL_BYTES = (
     120  # leaves room for suffixes below the 255 bytes a file name may have, encrypted folders' 143 included
 )
@@ -141,7 +143,7 @@ class RunFolder:
     @property
     def scored_split(self) -> str:
         """The side whose scores are printed: test, or val of a run that never scores the test fold."""
-        return "val" if self.config["options"]["blind"] else "test"
+        return "val" if self.config["options"]["skip_test"] else "test"
 
     def answers(
         self, fold: int | None = None, split: str = "test", selection: str = "last"
@@ -188,13 +190,16 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
     """run.json as it would be written today, where it is of before; itself where there is nothing to change.
 
     Before, `texture: on` stood for an ensemble whose second member had a weight of 0.75, lr and decay were
-    null where they were not given, and two augmentations had other names. The hash follows where it can be
-    computed anew.
+    null where they were not given, two augmentations and an option had other names. The hash follows where it
+    can be computed anew.
     """
     options = config.get("options")
     if not isinstance(options, dict):
         return config
     new = {name: value for name, value in options.items() if name != "texture"}
+    for former, name in FORMER_OPTIONS.items():
+        if former in new:
+            new[name] = new.pop(former)
     linear = str(options.get("model")).partition("@")[0] == "linear"
     if options.get("texture") == "on":
         new["model"] = f"{options['model']}+texture@weight=0.75"

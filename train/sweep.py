@@ -1,4 +1,9 @@
-"""Several runs: the product of the lists that are given. What is finished is skipped, failures are listed."""
+"""Several runs: the product of the lists that are given. What is finished is skipped, failures are listed.
+
+SEARCH=greedy adds one feature at a time, as long as the validation groups say that it helps. A candidate is a
+run with VAL=group and SKIP_TEST=1 in runs/search, which no report reads: its test fold is never scored. The
+winner is then trained as an ordinary run and tested once.
+"""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -11,7 +16,12 @@ from train.models.registry import unfit
 from train.options import RunOptions, SweepOptions
 
 MANY = 100  # runs, above which YES=1 is wanted
+SEARCH_FOLDER = "search"  # below RUNS
+SHOWN = 5  # candidates of a round of the search
 LINEAR_SECONDS = 2.0  # of a fold of some thousand clips
+
+
+Chosen = tuple[Channel, ...]
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,7 @@ class Failure:
     reason: str
 
 
-def sweep(options: SweepOptions, given: Sequence[str]) -> int:
+def run_sweep(options: SweepOptions, given: Sequence[str]) -> int:
     """Train every run of the product, then a table. `given` are the command's words, behind a recipe's."""
     jobs = list(product(options, given))
     if len(jobs) > MANY and not options.yes:
@@ -43,7 +53,7 @@ def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]
     for recipe in options.recipes or [options.recipe]:
         chosen = options
         if options.recipes:
-            chosen = replace(parse(SweepOptions, [*recipes.words(recipe), *given]), recipe=recipe)
+            chosen = replace(parse(SweepOptions, [*recipes.recipe_words(recipe), *given]), recipe=recipe)
         sets = feature_sets(chosen)
         models = chosen.models or (chosen.model,)
         for model, augment, channels, seed in itertools.product(
@@ -124,3 +134,61 @@ def table(done: Sequence[runs.RunFolder]) -> str:
     return text_table(rows, ("run", "accuracy", "sd", "folds")) + (
         "\nin the order of their scores: the first of many is selected on test" if len(rows) > 1 else ""
     )
+
+
+def greedy_search(options: SweepOptions) -> int:
+    """Up to MAX rounds; each tries every named feature beside those chosen so far."""
+    named = _single_features(options)
+    chosen: Chosen = ()
+    best: float | None = None
+    while len(chosen) < options.max:
+        ranking = _search_round(options, [(*chosen, *one) for one in named if not set(one) & set(chosen)])
+        if not ranking:
+            break
+        score, winner = ranking[0]
+        if best is not None and score <= best:
+            tell(f"nothing more helps: {_text(winner)} is not better than {_text(chosen)}")
+            break
+        chosen, best = winner, score
+    if not chosen:
+        raise RequestError("no candidate could be trained: see above")
+    tell(f"chosen on validation groups: {_text(chosen)}; now tested once")
+    return run.run(replace(single(options), features=_text(chosen)))
+
+
+def _single_features(options: SweepOptions) -> list[Chosen]:
+    cache = plan.open_cache(options)
+    sets = parse_list(options.features, cache.features)
+    fitting = [one for one in sets if unfit(options.model, [channel.name for channel in one]) is None]
+    if not fitting:
+        raise RequestError(f"{options.model} can take none of FEATURES={options.features}")
+    return fitting
+
+
+def _search_round(options: SweepOptions, candidates: Sequence[Chosen]) -> list[tuple[float, Chosen]]:
+    """(score, candidate), best first: SELECT on the validation groups, its mean over seeds and folds."""
+    val = options.val if options.val != "none" else "group"
+    common = replace(single(options), val=val, skip_test=True, runs=options.runs / SEARCH_FOLDER, note="")
+    seeds = options.seeds or (options.seed,)
+    ranking = []
+    for candidate in candidates:
+        done, failures = train_all([replace(common, features=_text(candidate), seed=seed) for seed in seeds])
+        for failure in failures:
+            tell(f"failed: {failure.run}: {failure.reason}")
+        if done and not failures:
+            ranking.append((_validation_score(done, options.select), candidate))
+    ranking.sort(key=lambda pair: -pair[0])
+    shown = [(_text(candidate), f"{abs(score):.4f}") for score, candidate in ranking[:SHOWN]]
+    print(text_table(shown, ("candidate", f"{options.select} over {len(seeds)} seeds")))
+    return ranking
+
+
+def _validation_score(done: Sequence[runs.RunFolder], select: str) -> float:
+    """Of the validation score at the last epoch, negated where less is better."""
+    metric = select.removeprefix("val_")
+    values = [one.scores("val")[metric].mean() for one in done]
+    return float(sum(values) / len(values)) * (-1 if metric == "loss" else 1)
+
+
+def _text(channels: Chosen) -> str:
+    return "+".join(map(str, channels))

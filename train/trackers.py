@@ -164,7 +164,7 @@ class WeightsAndBiases(Tracker):
         print(where)
 
 
-def check(wanted: str) -> list[str]:
+def check_trackers(wanted: str) -> list[str]:
     """The trackers in `tensorboard wandb`; RequestError where one is unknown or its package is missing."""
     names = wanted.replace(",", " ").split()
     for name in names:
@@ -176,4 +176,4 @@ def check(wanted: str) -> list[str]:
 
 def follow(wanted: str, fold: Fold) -> list[Tracker]:
     """The trackers named, opened for a fold: `follow("tensorboard wandb", Fold(...))`."""
-    return [TRACKERS[name](fold) for name in check(wanted)]
+    return [TRACKERS[name](fold) for name in check_trackers(wanted)]

@@ -293,7 +293,7 @@ class Trainer:
                     best = self.early_stopping.update(self.epoch, row[options.select])
                 self.early_stopping.load_state_dict(self.processes.agree(self.early_stopping.state_dict()))
                 self.finished = self.epoch == options.epochs or self.early_stopping.stop
-                if self.processes.first and not options.blind and (self.finished or self.epoch in scored):
+                if self.processes.first and not options.skip_test and (self.finished or self.epoch in scored):
                     row |= self.score("test", exact=self.finished)  # as predictions.csv will have it
                 self.rows.append(runs.history_row(row))
                 states = [(folder / "last.pt", self.state_dict())]
@@ -648,7 +648,7 @@ def _write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
 
 def scored_sides(options: RunOptions) -> tuple[str, ...]:
     """Of a split, those that predictions.csv has."""
-    return ("val",) if options.blind else ("val", "test")
+    return ("val",) if options.skip_test else ("val", "test")
 
 
 def write_test_predictions(

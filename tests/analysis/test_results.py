@@ -138,13 +138,13 @@ def test_a_damaged_fold_is_left_out_and_the_others_stay(
     assert "predictions.csv and train again" in results.problems[0].text
 
 
-def test_a_blind_run_has_no_test_score(tmp_path: Path) -> None:
+def test_a_run_that_skips_the_test_fold_has_no_test_score(tmp_path: Path) -> None:
     folder = make_run(tmp_path, made_clips(100, 10), MadeRun(folds=(1,)))
     file = folder / "fold1" / "predictions.csv"
     file.write_text(file.read_text().replace(",test,", ",val,"))
     results = load_runs(find(tmp_path))
     assert not results.runs
-    assert "trained blind" in results.problems[0].text
+    assert "never scored" in results.problems[0].text
     assert "train again" not in results.problems[0].text
 
 

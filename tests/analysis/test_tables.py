@@ -72,7 +72,7 @@ def test_counts_of_several_seeds_are_added(made: Callable[..., Results]) -> None
 def test_the_most_confused_pair_is_the_terminals(written: Callable[..., Results]) -> None:
     run = written(MadeRun(skill=0.7)).runs[0]
     first = tables.confused_pairs(run, 1).iloc[0]
-    run.folders[0].config["options"]["blind"] = False
+    run.folders[0].config["options"]["skip_test"] = False
     said = summary(run.folders[0])
     pair = f"{first['true']} predicted as {first['predicted']} ({first['count']} of {first['of']})"
     assert f"most confused: {pair}; " in said

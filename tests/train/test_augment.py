@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from commandline import RequestError
-from train.augment import AUGMENTS, Augmenter, augment, parse, write_preview
+from train.augment import AUGMENTS, Augmenter, augment, parse_augment, write_preview
 
 IMAGE_AXES = ("frequency", "none", "cyclic")
 CASES = [(name, kind) for name, entry in AUGMENTS.items() for kind in entry.kinds]
@@ -19,7 +19,7 @@ def batch(kind: str, clips: int = 6) -> tuple[torch.Tensor, torch.Tensor, tuple[
 
 def apply(text: str, kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     x, y, axes = batch(kind)
-    return parse(text, kind)(x, y, axes, torch.Generator().manual_seed(seed))
+    return parse_augment(text, kind)(x, y, axes, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
@@ -27,9 +27,9 @@ def test_is_a_pure_function_of_batch_and_generator(name, kind):
     x, y, axes = batch(kind)
     kept = x.clone(), y.clone()
     torch.manual_seed(1)
-    first = parse(name, kind)(x, y, axes, torch.Generator().manual_seed(0))
+    first = parse_augment(name, kind)(x, y, axes, torch.Generator().manual_seed(0))
     torch.manual_seed(2)
-    second = parse(name, kind)(x, y, axes, torch.Generator().manual_seed(0))
+    second = parse_augment(name, kind)(x, y, axes, torch.Generator().manual_seed(0))
     assert torch.equal(x, kept[0]) and torch.equal(y, kept[1])
     assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
 
@@ -60,14 +60,14 @@ def test_targets_stay_probabilities_and_values_finite(name, kind):
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_keeps_half_precision(name, kind):
     x, y, axes = batch(kind)
-    assert parse(name, kind)(x.bfloat16(), y, axes, torch.Generator())[0].dtype == torch.bfloat16
+    assert parse_augment(name, kind)(x.bfloat16(), y, axes, torch.Generator())[0].dtype == torch.bfloat16
 
 
 def test_a_list_is_applied_in_order_and_written_out_canonically():
     text = "crop=48x100,mask=0.1,mixup=0.4"
-    augmenter = parse(text)
+    augmenter = parse_augment(text)
     assert str(augmenter) == text
-    assert parse(str(parse("mask, shift"))) == parse("mask,shift")
+    assert parse_augment(str(parse_augment("mask, shift"))) == parse_augment("mask,shift")
     x, y, axes = batch("image")
     generator = torch.Generator().manual_seed(3)
     step_by_step = x, y
@@ -79,13 +79,13 @@ def test_a_list_is_applied_in_order_and_written_out_canonically():
 
 @pytest.mark.parametrize(("old", "new"), [("mix=0.4", "mixup=0.4"), ("shift,splice", "shift=1,cutmix=0.5")])
 def test_former_names_are_understood(old, new):
-    assert str(parse(old)) == new
+    assert str(parse_augment(old)) == new
 
 
 @pytest.mark.parametrize("text", ["", "none"])
 def test_none_hands_the_batch_back(text):
     x, y, axes = batch("image")
-    assert parse(text)(x, y, axes, torch.Generator()) == (x, y)
+    assert parse_augment(text)(x, y, axes, torch.Generator()) == (x, y)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_none_hands_the_batch_back(text):
 )
 def test_a_wrong_list_says_what_would_do(text, kind, message):
     with pytest.raises(RequestError, match=message):
-        parse(text, kind)
+        parse_augment(text, kind)
 
 
 def test_a_second_one_of_the_same_name_is_refused():
@@ -114,7 +114,7 @@ def test_a_second_one_of_the_same_name_is_refused():
 
 
 def run(text, x, axes=IMAGE_AXES, kind="image", seed=0):
-    return parse(text, kind)(x, torch.eye(len(x)), axes, torch.Generator().manual_seed(seed))
+    return parse_augment(text, kind)(x, torch.eye(len(x)), axes, torch.Generator().manual_seed(seed))
 
 
 def ramp(clips: int = 4) -> torch.Tensor:
@@ -216,7 +216,7 @@ def test_mixup_and_cutmix_weigh_targets_as_values():
 
 def test_preview_holds_clips_before_and_after_each(tmp_path):
     x = torch.randn(3, 2, 64, 108)
-    augmenter = parse("shift,crop=50x80")
+    augmenter = parse_augment("shift,crop=50x80")
     write_preview(
         tmp_path / "augmented.npz",
         x,

@@ -9,7 +9,7 @@ import torch
 import lab
 from commandline import Registry
 from tests.train.sounds import CLASSES
-from train.augment import AUGMENTS, parse
+from train.augment import AUGMENTS, parse_augment
 from train.models.registry import all_models, build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -43,7 +43,7 @@ def test_the_examples_of_a_new_model_and_augmentation_work(monkeypatch):
     exec(augmentation, {})
     assert build("tiny@width=8", 2, 5, (64, 108))(torch.zeros(3, 2, 64, 108)).shape == (3, 5)
     x = torch.arange(12.0).view(2, 1, 2, 3)
-    after, _ = parse("reverse=1")(x, torch.eye(2), ("none",), torch.Generator())
+    after, _ = parse_augment("reverse=1")(x, torch.eye(2), ("none",), torch.Generator())
     assert torch.equal(after, x.flip(3))
 
 

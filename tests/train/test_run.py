@@ -133,7 +133,7 @@ def test_another_configuration_never_touches_a_folder(options):
         ({"threads": "many"}, "THREADS=many"),
         ({"copies": 2}, "the cache holds 0 altered copies.*COPIES=2"),
         ({"schedule": "plateau"}, "give VAL=group"),
-        ({"blind": True}, "give VAL=group"),
+        ({"skip_test": True}, "give VAL=group"),
         ({"weights": "nowhere.pth"}, "no such file"),
         ({"epochs": 0}, "EPOCHS=0: expected at least 1"),
         ({"batch": 1}, "BATCH=1: expected at least 2"),
@@ -198,7 +198,7 @@ def test_a_clip_without_category_is_told(options, tmp_path):
         run.execute(change(options, dataset=little(tmp_path / "bare", table), task="categories"))
 
 
-def test_validation_chooses_and_blind_runs_never_score_the_test_fold(options):
+def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options):
     folder = run.execute(change(options, val="group", folds=(1,)))
     assert {("val", "best"), ("val", "last"), ("test", "best"), ("test", "last")} == set(
         folder.predictions(1)[["split", "selection"]].itertuples(index=False, name=None)
@@ -206,10 +206,10 @@ def test_validation_chooses_and_blind_runs_never_score_the_test_fold(options):
     history = folder.history(1)
     best = torch.load(folder.fold(1) / "best.pt", weights_only=True)
     assert best["epoch"] == history["epoch"][history["val_loss"].idxmin()]
-    blind = run.execute(change(options, val="next", blind=True, folds=(1,)))
-    assert set(blind.predictions(1)["split"]) == {"val"}
-    assert blind.predictions(1)["clip_id"].str.contains("-2-").all()  # the fold that follows the first
-    assert blind.history(1).filter(like="test_").isna().all(axis=None)
+    skipped = run.execute(change(options, val="next", skip_test=True, folds=(1,)))
+    assert set(skipped.predictions(1)["split"]) == {"val"}
+    assert skipped.predictions(1)["clip_id"].str.contains("-2-").all()  # the fold that follows the first
+    assert skipped.history(1).filter(like="test_").isna().all(axis=None)
 
 
 def test_early_stopping_ends_a_fold(options):

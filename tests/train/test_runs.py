@@ -175,9 +175,17 @@ def test_many_names_in_a_row_are_no_file_name(tmp_path):
     assert [run.name for run in runs.select(tmp_path, " ".join(names))] == names
 
 
-def former(model: str, texture: str, **options: object) -> dict:
+def former(model: str, texture: str, **more: object) -> dict:
     """run.json as it was when an option, TEXTURE, put a second network beside the model."""
-    options = {"model": model, "texture": texture, "optimizer": "adamw", "lr": None, "decay": None} | options
+    options = {
+        "model": model,
+        "texture": texture,
+        "optimizer": "adamw",
+        "lr": None,
+        "decay": None,
+        "blind": False,
+    }
+    options |= more
     content = {"options": options, "cache": {"mel": "1"}, "clips": "2"}
     words = ["FEATURES=mel", f"MODEL={model}", "EPOCHS=2", f"TEXTURE={texture}"]
     return {
@@ -204,7 +212,7 @@ def test_a_run_of_before_is_read_under_the_name_of_what_it_trained(tmp_path, mod
     found = RunFolder(tmp_path).config
     assert (found["model"], found["options"]["model"]) == (name, resolved)
     assert (found["options"]["lr"], found["options"]["decay"]) == (0.002, 0.05)
-    assert "texture" not in found["options"]
+    assert not {"texture", "blind"} & found["options"].keys() and found["options"]["skip_test"] is False
     assert found["command"] == ["FEATURES=mel", f"MODEL={name}", "EPOCHS=2"]
     content = {key: found[key] for key in ("options", "cache", "clips")}
     assert found["hash"] == runs.digest(content)

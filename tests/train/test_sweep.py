@@ -6,7 +6,7 @@ import pytest
 
 from commandline import RequestError, words
 from tests.train.little import clip_table, fill
-from train import recipes, run, runs, search, sweep
+from train import recipes, run, runs, sweep
 from train.__main__ import with_recipe
 from train.options import RunOptions, SweepOptions
 
@@ -64,7 +64,7 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     assert with_recipe(["run", "EPOCHS=1"]) == ["run", "EPOCHS=1"]
     assert recipes.standard("short")["epochs"] == 7 and recipes.standard("")["epochs"] == RunOptions().epochs
     with pytest.raises(RequestError, match="did you mean 'short'"):
-        recipes.words("shorts")
+        recipes.recipe_words("shorts")
 
 
 def test_every_recipe_is_a_valid_request():
@@ -73,7 +73,7 @@ def test_every_recipe_is_a_valid_request():
 
 
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, capsys, monkeypatch):
-    assert sweep.sweep(several, []) == 0
+    assert sweep.run_sweep(several, []) == 0
     said = capsys.readouterr()
     assert "mel-linear" in said.out and "selected on test" in said.out
     before = {one: one.stat().st_mtime_ns for one in several.runs.glob("*/*/*/last.pt")}
@@ -86,7 +86,7 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, c
         return execute(job)
 
     monkeypatch.setattr(run, "execute", broken)
-    assert sweep.sweep(change(several, features="mel blank chroma mel+chroma"), []) == 1
+    assert sweep.run_sweep(change(several, features="mel blank chroma mel+chroma"), []) == 1
     said = capsys.readouterr()
     assert said.err.splitlines()[-1] == "failed: blank linear seed 0: ZeroDivisionError: a fault of ours"
     assert "mel+chroma-linear" in said.out
@@ -95,7 +95,7 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, c
 
 def test_a_name_that_the_cache_lacks_stops_the_sweep_before_its_first_run(several):
     with pytest.raises(RequestError, match=r"did you mean 'mel'"):
-        sweep.sweep(change(several, features="chroma mell"), [])
+        sweep.run_sweep(change(several, features="chroma mell"), [])
     assert not runs.find(several.runs)
 
 
@@ -103,15 +103,15 @@ def test_many_runs_are_asked_for_first(several, monkeypatch):
     monkeypatch.setattr(sweep, "MANY", 3)
     wanted = change(several, seeds=(0, 1), models=("linear", "cnn4"))
     with pytest.raises(RequestError, match=r"8 runs, about .* give YES=1"):
-        sweep.sweep(wanted, [])
+        sweep.run_sweep(wanted, [])
     assert not runs.find(several.runs)
-    assert sweep.sweep(change(several, seeds=(0, 1), yes=True), []) == 0
+    assert sweep.run_sweep(change(several, seeds=(0, 1), yes=True), []) == 0
     assert len(runs.find(several.runs)) == 4
 
 
 def test_the_search_ranks_by_validation_and_tests_the_winner_once(several, capsys):
     wanted = change(several, features="blank mel", search="greedy", max=2, select="val_accuracy")
-    assert search.greedy(wanted) == 0
+    assert sweep.greedy_search(wanted) == 0
     said = capsys.readouterr()
     assert "chosen on validation groups: mel; now tested once" in said.err  # blank adds nothing to it
     (winner,) = runs.find(several.runs)
@@ -132,7 +132,7 @@ def test_the_search_does_not_depend_on_the_test_fold(several, tmp_path, capsys):
     shown = []
     for data, name in ((several.dataset, "a"), (str(dataset), "b")):
         wanted = change(several, dataset=data, features="blank chroma mel", folds=(1,), runs=tmp_path / name)
-        assert search.greedy(wanted) == 0
+        assert sweep.greedy_search(wanted) == 0
         shown.append(
             [
                 line

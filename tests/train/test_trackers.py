@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from commandline import RequestError
-from train.trackers import TRACKERS, Fold, Outcome, check, follow
+from train.trackers import TRACKERS, Fold, Outcome, check_trackers, follow
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = {"features": "mel+mfcc", "model": "cnn4", "hash": "0123abcd", "note": "a first attempt"}
@@ -73,11 +73,11 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(tmp
 def test_a_missing_package_is_said_with_what_to_type(name, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(RequestError, match=f"pip install {name}"):
-        check(name)
+        check_trackers(name)
 
 
 def test_an_unknown_tracker_gets_the_nearest():
-    assert check("") == []
-    assert check("tensorboard wandb") == ["tensorboard", "wandb"]
+    assert check_trackers("") == []
+    assert check_trackers("tensorboard wandb") == ["tensorboard", "wandb"]
     with pytest.raises(RequestError, match="did you mean 'wandb'"):
-        check("wandbb")
+        check_trackers("wandbb")

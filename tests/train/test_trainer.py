@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from commandline import RequestError
-from train.augment import parse, views
+from train.augment import parse_augment, views
 from train.compute import Compute
 from train.data import FoldData
 from train.options import RunOptions, check_options
@@ -67,7 +67,7 @@ def make_trainer(data, options=None, network=None, augment="none"):
     if network is None:
         torch.manual_seed(0)
         network = nn.Sequential(nn.Flatten(), nn.Linear(data.source.values[0].numel(), CLASSES))
-    return Trainer(network, data, options, parse(augment), Compute())
+    return Trainer(network, data, options, parse_augment(augment), Compute())
 
 
 def make_options(**changes):
@@ -202,7 +202,7 @@ def test_several_views_are_averaged():
     trainer = make_trainer(data, make_options(tta=3))
     shifted = [data.source.values[:2].roll(-shift, dims=3) for shift in (0, 2, 4)]
     wanted = torch.stack([trainer.network(one).softmax(1) for one in shifted]).mean(0).detach()
-    assert len(list(views(data.source.values, parse("none"), 3))) == 3
+    assert len(list(views(data.source.values, parse_augment("none"), 3))) == 3
     found = trainer.predict(np.array([0, 1]))
     np.testing.assert_allclose(sorted(found.ravel()), sorted(wanted.numpy().ravel()), rtol=1e-5)
 
@@ -281,7 +281,7 @@ def test_patience_ends_and_plateaus_lower():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"schedule": "plateau"}, {"patience": 3}, {"warmup": 1.0}, {"blind": True}]
+    "wrong", [{"schedule": "plateau"}, {"patience": 3}, {"warmup": 1.0}, {"skip_test": True}]
 )
 def test_what_does_not_go_together_is_refused(wrong):
     with pytest.raises(RequestError):

@@ -1,7 +1,7 @@
 """The registry of models, and what a name says: `resnet18`, `cnn8@width=16`, `resnet18+texture@weight=0.6`.
 
-A model is one decorated function in a module of this folder. `a+b` is the ensemble of two that take images
-(train/models/ensemble.py); `weight`, an option of the second, is its weight in their answer.
+A model is one decorated function in a module of this folder. `a+b` is the ensemble of two that take images;
+`weight`, an option of the second, is its weight in their answer.
 
 One rule holds for all: no convolution strides over an axis that is not longer than its stride. Such a step
 leaves a single row or frame, of which most of the kernel sees nothing but padding. On such shapes oneDNN's
@@ -67,7 +67,7 @@ def all_models() -> Registry[Model]:
     return MODELS
 
 
-def find(name: str) -> Model:
+def find_model(name: str) -> Model:
     """The model of this name; RequestError for an unknown one.
 
     Its module is looked for by the beginning of the name (resnet18 stands in resnet.py), then everywhere.
@@ -81,6 +81,30 @@ def find(name: str) -> Model:
 
 def _modules() -> list[str]:
     return [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
+
+
+class Ensemble(nn.Module):
+    """Two networks on the same input, each with a loss of its own; the answer is the weighted mean of logits.
+
+    While training it returns the logits of both, (B, 2, K): a member that is soon right about the clips
+    trained on would leave the other nothing to learn from a common loss. In evaluation it returns (B, K).
+    """
+
+    def __init__(self, first: nn.Module, second: nn.Module, weight: float) -> None:
+        """`weight`, 0 to 1, is the second member's."""
+        super().__init__()
+        self.first, self.second, self.weight = first, second, weight
+        self.stages = tuple(
+            f"{name}.{stage}" for name, one in self.named_children() for stage in getattr(one, "stages", ())
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = torch.stack([self.first(x).float(), self.second(x).float()], dim=1)  # (B, 2, K)
+        return logits if self.training else self.join(logits)
+
+    def join(self, logits: torch.Tensor) -> torch.Tensor:
+        """The members' logits (B, 2, K) as one answer (B, K)."""
+        return logits[:, 0].lerp(logits[:, 1], self.weight)
 
 
 @dataclass(frozen=True)
@@ -132,8 +156,6 @@ class Architecture:
         networks = [entry.builder(channels, classes, shape, **options) for entry, options in self.members]
         if self.weight is None:
             return networks[0]
-        from train.models.ensemble import Ensemble  # here, since it is needed for ensembles alone
-
         return Ensemble(networks[0], networks[1], self.weight)
 
     def changed_strides(self, channels: int, classes: int, shape: tuple[int, int]) -> Strides:
@@ -192,7 +214,7 @@ def resolve(text: str) -> Architecture:
 
 def _member(text: str, second: bool = False) -> tuple[Model, dict[str, Any]]:
     name, _, rest = text.partition("@")
-    entry = find(name)
+    entry = find_model(name)
     allowed = entry.options | ({"weight": entry.ensemble_weight} if second else {})
     return entry, dict(_option(entry.name, allowed, part) for part in rest.split(",") if part)
 

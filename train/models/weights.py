@@ -52,7 +52,7 @@ def start_from(network: nn.Module, name: str, weights: str) -> None:
         raise RequestError(f"no ImageNet weights are published for {name}, only for {', '.join(PUBLISHED)}")
     address = PUBLISHED[plain] if weights == "imagenet" else weights
     file = fetch(address) if urlsplit(address).scheme in ("http", "https") else Path(address)
-    fill(network, read(file), str(weights))
+    fill(network, read_weights(file), str(weights))
 
 
 def fetch(url: str) -> Path:
@@ -89,7 +89,7 @@ def check_hash(file: Path) -> None:
         )
 
 
-def read(file: Path) -> dict[str, torch.Tensor]:
+def read_weights(file: Path) -> dict[str, torch.Tensor]:
     """The state dict in a file; RequestError where there is none, or anything but tensors in it."""
     if not file.is_file():
         raise RequestError(f"WEIGHTS={file}: no such file; give a file, an address, or imagenet")

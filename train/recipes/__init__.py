@@ -18,7 +18,7 @@ def names() -> list[str]:
     return sorted(file.stem for file in FOLDER.glob("*.txt"))
 
 
-def words(name: str) -> list[str]:
+def recipe_words(name: str) -> list[str]:
     """The recipe's NAME=value words; none for no recipe."""
     if not name:
         return []
@@ -28,7 +28,7 @@ def words(name: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
-def about(name: str) -> str:
+def description(name: str) -> str:
     """What the comment at the head of the recipe's file says, on one line."""
     lines = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     head = itertools.takewhile(lambda line: line.startswith("#"), lines)
@@ -37,4 +37,4 @@ def about(name: str) -> str:
 
 def standard(name: str) -> dict[str, Any]:
     """The defaults with the recipe's values in their place."""
-    return dataclasses.asdict(parse(RunOptions, words(name))) if name else defaults()
+    return dataclasses.asdict(parse(RunOptions, recipe_words(name))) if name else defaults()
