@@ -300,10 +300,14 @@ def _additions(ranking: Ranking, added: pd.DataFrame) -> list[str]:
         f"({f'{where}, ' if len(set(settings)) > 1 else ''}{points(row['difference'])})"
         for row, where in zip(steps.to_dict("records"), settings, strict=True)
     ]
-    helps = steps["differs"].to_numpy(dtype=bool) & (steps["difference"].to_numpy(dtype=float) > 0)
+    differs, gain = steps["differs"].to_numpy(dtype=bool), steps["difference"].to_numpy(dtype=float) > 0
     parts = [
         f"{verb} {listed([word for word, chosen in zip(words, mask, strict=True) if chosen], FEATURES_NAMED)}"
-        for verb, mask in (("significant gain:", helps), ("no significant gain:", ~helps))
+        for verb, mask in (
+            ("significant gain:", differs & gain),
+            ("significant loss:", differs & ~gain),
+            ("no significant gain:", ~differs),
+        )
         if mask.any()
     ]
     return [f"Adding features to the best subset: {'; '.join(parts)}."] if parts else []
@@ -314,6 +318,8 @@ def _by_class(ranking: Ranking) -> str:
     best = ranking.best
     classes = tables.per_class(best)
     classes = classes[classes["clips"] > 0].sort_values("recall", ascending=False, kind="stable")
+    if (classes["correct"] == classes["of"]).all():
+        return f"{display_name(best, ranking)} predicts every test clip of every class correctly."
     words = [f"{row['class']} ({row['correct']} of {row['of']})" for row in classes.to_dict("records")]
     seeds = f", {len(best.seeds)} seeds added" if len(best.seeds) > 1 else ""
     if len(words) <= 2 * CLASSES_NAMED:

@@ -44,7 +44,7 @@ def comparison_blocks(found: Findings, folder: Path) -> list[Block]:
 
 
 def _classes(ranking: Ranking, recall: pd.DataFrame, folder: Path) -> Block:
-    """Recall of each feature set in each class, classes of one category side by side."""
+    """Recall of each run in each class, classes of one category side by side."""
     shown = ranking.runs[:SETS_SHOWN]
     order = by_category(ranking.best)
     square = recall["recall"].to_numpy().reshape(len(ranking.runs), -1)[: len(shown)]
@@ -55,11 +55,11 @@ def _classes(ranking: Ranking, recall: pd.DataFrame, folder: Path) -> Block:
         classes=[ranking.best.classes[place] for place in order],
         recall=square[:, order],
     )
-    best = f"The best {SETS_SHOWN} of {len(ranking.runs)} sets. " if len(ranking.runs) > SETS_SHOWN else ""
+    best = f"The best {SETS_SHOWN} of {len(ranking.runs)} runs. " if len(ranking.runs) > SETS_SHOWN else ""
     about = (
         f"{best}One clip is {_clip_share(ranking)} of recall, so differences of a few clips may be chance."
     )
-    return Block("Recall by class and feature set", about, [drawn])
+    return Block("Recall by class and run", about, [drawn])
 
 
 def _clip_share(ranking: Ranking) -> str:

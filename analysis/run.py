@@ -44,6 +44,7 @@ class RunSection:
     note: str
     figures: list[SavedFigure]
     confused: HtmlTable
+    counted: str  # what the counts of several seeds are
     beside: list[SavedFigure]
     blocks: list[Block]
     exact: bool  # another seed would change nothing
@@ -84,6 +85,7 @@ def run_section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, 
         note=str(run.config.get("note") or ""),
         figures=_learning_curves(run, folder) if drawn else [],
         confused=html_table(f"{page.slug(run.name)}-confused", confused.head(CONFUSED_SHOWN), columns),
+        counted=tables.seeds_note(run),
         beside=[_reliability(run, folder)] if drawn else [],
         blocks=blocks,
         exact=run.exact,
@@ -339,7 +341,7 @@ def importance_blocks(
         "difference": ("Lost, retrained without", "points"),
         "low": ("From", "points"),
         "high": ("To", "points"),
-        "differs": ("Significant", "text"),
+        "differs": ("Significant, retrained", "text"),
         "without": ("Run without", "text"),
     }
     columns = {name: heading for name, heading in shown.items() if name in numbers}

@@ -49,8 +49,8 @@ def pair_test(applies: str) -> Callable[[Callable[[RunPair], float]], Callable[[
 
 
 @pair_test(
-    "Two trained models on one test set, each clip independent: it ignores that clips of one recording are "
-    "correlated and that another seed would differ, so it finds differences too often."
+    "Two trained models, the first seed of each, on one test set, each clip independent: it ignores that "
+    "clips of one recording are correlated and that another seed would differ, so it finds too many."
 )
 def mcnemar(pair: RunPair) -> float:
     """McNemar's test of the clips that only one of the two predicted correctly, first seed of each."""

@@ -101,7 +101,7 @@ def _recall_size(*, names: Sequence[str], classes: Sequence[str], **_: Any) -> t
 
 
 @figure(
-    "Recall of each feature set in each class; a ring marks the highest of a class",
+    "Recall of each run in each class; a ring marks the highest of a class",
     size=_recall_size,
 )
 def draw_recall_by_set(ax: Axes, *, names: Sequence[str], classes: Sequence[str], recall: np.ndarray) -> Axes:

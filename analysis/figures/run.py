@@ -248,7 +248,9 @@ def _importance_size(*, classes: Sequence[str], channels: Sequence[str], **_: An
     return 3.0 + 0.75 * len(channels), 1.6 + len(classes) * (0.17 if len(classes) > MANY_CLASSES else 0.3)
 
 
-@figure("Channel importance: recall lost without the channel, by class", size=_importance_size)
+@figure(
+    "Channel importance: recall lost when a channel is changed at test time, by class", size=_importance_size
+)
 def draw_channel_importance(
     ax: Axes, *, classes: Sequence[str], channels: Sequence[str], loss: np.ndarray
 ) -> Axes:

@@ -253,7 +253,8 @@ def test_additions_of_two_models_keep_their_own_figures(made: Callable[..., Resu
     assert by_class[one] == pytest.approx(0.15) and by_class[other] == pytest.approx(-0.1)
     assert any(sentence.startswith(f"{one} helps class03") for sentence in found.sentences)
     combined = dict(found.overview).get("Combined", "")
-    assert "chroma to mel (resnet18, +15.0)" in combined and "chroma to mel (cnn4, −10.0)" in combined
+    assert "significant gain: chroma to mel (resnet18, +15.0)" in combined
+    assert "significant loss: chroma to mel (cnn4, −10.0)" in combined
 
 
 def test_the_name_of_a_pair_says_every_other_option_that_differs(made: Callable[..., Results]) -> None:

@@ -230,6 +230,11 @@ def test_classes_of_highest_and_lowest_recall_by_hand(hand_run: Callable[..., Ru
     assert overview_lines(main, ablations.feature_ablations(main)) == [("Classes", sentence)]
 
 
+def test_a_perfect_run_has_no_lowest_class(made: Callable[..., Results]) -> None:
+    lines = overview_of(made(MadeRun(skill=1.0), MadeRun(features="zcr", skill=0.5)))
+    assert lines["Classes"] == "mel predicts every test clip of every class correctly."
+
+
 def test_the_family_is_of_runs_that_differ_in_features_alone(
     written: Callable[..., Results], tmp_path: Path
 ) -> None:
