@@ -133,13 +133,13 @@ class TrainedModel:
     def untrained_folds(self) -> str:
         """A sentence where not all folds of the run are trained yet; empty otherwise."""
         trained, all_ = len(self.folds), len(self.config["folds"])
-        return f"{trained} of {all_} folds are trained: their average answers" if trained < all_ else ""
+        return f"{trained} of {all_} folds are trained: the prediction is their average" if trained < all_ else ""
 
     def probabilities(self, values: Values, fold: int | None = None) -> Probabilities:
         """(B, K) for clips given by their stored features: by `fold`'s model, else the mean of all."""
         folds = list(self.folds) if fold is None else [fold]
-        answers = [self.of_input(one, self.input(one, values)) for one in folds]
-        return np.mean(answers, axis=0, dtype=np.float32)
+        predicted = [self.of_input(one, self.input(one, values)) for one in folds]
+        return np.mean(predicted, axis=0, dtype=np.float32)
 
     def input(self, fold: int, values: Values) -> torch.Tensor:
         """What that fold's network is given: (B, C, H, W), for linear (B, D)."""
