@@ -133,7 +133,8 @@ class TrainedModel:
     def untrained_folds(self) -> str:
         """A sentence where not all folds of the run are trained yet; empty otherwise."""
         trained, all_ = len(self.folds), len(self.config["folds"])
-        return f"{trained} of {all_} folds are trained: the prediction is their average" if trained < all_ else ""
+        there = f"{trained} of {all_} folds are trained: the prediction is their average"
+        return there if trained < all_ else ""
 
     def probabilities(self, values: Values, fold: int | None = None) -> Probabilities:
         """(B, K) for clips given by their stored features: by `fold`'s model, else the mean of all."""
