@@ -1,15 +1,13 @@
 """From the cache to batches: channels standardised, resized, stacked; on the GPU, in RAM, or streamed.
 
-What they are standardised with comes from one pass over the clips, which keeps the sums of each clip's rows:
-the mean and deviation of any fold need no second reading. A batch is (B, C, H, W). The three residences hand
-out the same numbers: each clip's own values go through the same steps, whenever that happens.
-
-Avoided because measured: DataLoader workers (4 to 20 ms a batch) and resizing with many threads beside a busy
-network (48 ms a batch instead of 2).
+One pass sums each clip's rows, from which the statistics of any fold follow without a second reading, and
+finds clips that cannot be used. A batch is (B, C, H, W). The three residences hand out the same numbers: each
+clip's own values go through the same steps, whenever that happens. Avoided because measured: workers of
+DataLoader (4 to 20 ms a batch), resizing with many threads beside a busy network (48 ms instead of 2).
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,14 +23,13 @@ from features_cache.splits import Split
 
 if TYPE_CHECKING:
     from train.plan import Plan
-    from train.trainer import Processes
 
 Positions = NDArray[np.intp]  # rows of the clip table
-Floats = NDArray[np.float64]
 Shape = tuple[int, int]  # rows, frames
+Floats = NDArray[np.float64]
 
 LARGEST = 60_000.0  # float16 ends at 65,504
-CHUNK = 32  # clips read at once, for the statistics and while filling memory
+CHUNK = 32  # clips read at once
 FLOOR = 1e-3  # smallest deviation of a row, in deviations of the whole feature: a constant row becomes 0
 TINY = 1e-12  # deviation of a feature that is constant as a whole
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # of what is free, that resident features may take
@@ -86,7 +83,7 @@ class ClipSums:
     frames: list[int]
     unusable: dict[str, str]  # clip id -> reason
 
-    def statistics(self, positions: NDArray[np.intp], norm: str) -> list[Statistics]:
+    def statistics(self, positions: Positions, norm: str) -> list[Statistics]:
         """Of these clips together, for each channel."""
         return [
             _statistics(norm, sums[positions].mean(axis=0) / frames, squares[positions].mean(axis=0) / frames)
@@ -106,16 +103,21 @@ def _statistics(norm: str, mean: Floats, square: Floats) -> Statistics:
     return Statistics(norm, _single(centre), _single(whole))
 
 
-def sum_clips(cache: Cache, channels: Sequence[Channel], positions: NDArray[np.intp]) -> ClipSums:
+def sum_clips(cache: Cache, channels: Sequence[Channel], positions: Positions) -> ClipSums:
     """Read these clips once; what is absent, damaged or not finite is named with its reason."""
     clip_ids = cache.clips["clip_id"].to_numpy()
-    shapes = [cache.read(channel, np.arange(0)).shape[1:] for channel in channels]
+    shapes = [stored_shape(cache, channel) for channel in channels]
     sums, squares = ([np.zeros((len(clip_ids), rows)) for rows, _ in shapes] for _ in range(2))
     unusable: dict[str, str] = {}
     chunks = np.array_split(positions, -(-len(positions) // CHUNK))
     for chunk in progress(chunks, label="reading features", unit="batches"):
         for index, channel in enumerate(channels):
-            values, chunk = _read(cache, channel, chunk, unusable)
+            try:
+                values = cache.read(channel, chunk)
+            except UnreadableClips as refusal:
+                unusable |= {clip: f"{channel.stored}: {why}" for clip, why in refusal.reasons.items()}
+                chunk = chunk[[clip not in refusal.reasons for clip in clip_ids[chunk]]]
+                values = cache.read(channel, chunk)
             if not len(chunk):
                 break
             values = values.astype(np.float32)  # float16 would overflow in the squares
@@ -128,31 +130,14 @@ def sum_clips(cache: Cache, channels: Sequence[Channel], positions: NDArray[np.i
     return ClipSums(sums, squares, [frames for _, frames in shapes], unusable)
 
 
-def sum_clips_together(
-    cache: Cache, channels: Sequence[Channel], positions: NDArray[np.intp], processes: "Processes"
-) -> ClipSums:
-    """`sum_clips`, of which each process reads its share and tells the others."""
-    mine = processes.share(positions)
-    whole = sum_clips(cache, channels, mine)
-    sums, squares = ([table[mine] for table in tables] for tables in (whole.sums, whole.squares))
-    for rows, their_sums, their_squares, unusable in processes.gather((mine, sums, squares, whole.unusable)):
-        for table, part in zip(whole.sums + whole.squares, their_sums + their_squares):
+def exchange_sums(own: ClipSums, positions: Positions, gather: Callable[[Any], list[Any]]) -> ClipSums:
+    """What several processes have summed, each of its own `positions`, in all of them."""
+    parts = [[table[positions] for table in tables] for tables in (own.sums, own.squares)]
+    for rows, sums, squares, unusable in gather((positions, *parts, own.unusable)):
+        for table, part in zip(own.sums + own.squares, sums + squares):
             table[rows] = part
-        whole.unusable.update(unusable)
-    return whole
-
-
-def _read(
-    cache: Cache, channel: Channel, positions: NDArray[np.intp], unusable: dict[str, str]
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The values of those clips that can be read, and their positions; the others are noted as unusable."""
-    try:
-        return cache.read(channel, positions), positions
-    except UnreadableClips as refusal:
-        reasons = {one: f"{channel.stored}: {reason}" for one, reason in refusal.reasons.items()}
-        unusable |= reasons
-        kept = positions[~cache.clips["clip_id"].iloc[positions].isin(list(reasons)).to_numpy()]
-        return cache.read(channel, kept), kept
+        own.unusable.update(unusable)
+    return own
 
 
 @dataclass(frozen=True)

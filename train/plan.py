@@ -58,7 +58,7 @@ class Plan:
     classes: list[dict[str, str]]  # name and category, in the order of the probability columns
     grid: Shape
     augmenter: Augmenter
-    changed_strides: Strides  # by the rule of train/models/registry.py
+    changed_strides: Strides  # of convolutions, by the rule of train/models/registry.py
     path: Path
     hash: str
     family: str  # the same for other seeds
@@ -164,7 +164,8 @@ def make_plan(options: RunOptions) -> Plan:
     usable = cache.readable(channels)
     if not usable.any():
         raise RequestError(f"no clip has {options.features} in {cache.folder}: {_remedy(cache, channels)}")
-    table = _with_copies(cache.clips[usable], options)
+    table = cache.clips[usable]
+    table = _with_copies(table, options) if options.copies else originals(table)
     classes = find_classes(table, options.task)
     wanted_grid = "native" if model.kind == "wave" else options.grid
     grid = grid_of(wanted_grid, [stored_shape(cache, channel) for channel in channels])
@@ -179,12 +180,20 @@ def make_plan(options: RunOptions) -> Plan:
     hashed = identity(options) | {"model": model.resolved}
     if model.kind != "linear":
         hashed |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
-    exact = hashed | _weights(options) | ({"changed_strides": strides} if strides else {})
+    exact = hashed | ({"changed_strides": strides} if strides else {})
+    if Path(options.weights).is_file():  # counts by its content, wherever it lies
+        with Path(options.weights).open("rb") as file:
+            exact["weights"] = hashlib.file_digest(file, "sha256").hexdigest()
     content = {"options": exact, **fingerprint(cache, channels, table)}
     hash_ = runs.digest(content)
     family = runs.digest([{**exact, "seed": None}, content["cache"], content["clips"], options.tag])
     dataset = dataset_name(options.dataset, options.name)
-    label = runs.label(features, model.name, differences(asked, _standard(asked.recipe)), hash_)
+    standard = defaults()
+    if options.recipe:
+        from train import recipes
+
+        standard = recipes.standard(options.recipe)
+    label = runs.label(features, model.name, differences(asked, standard), hash_)
     path = options.runs / dataset / label
     if not (path / "run.json").is_file():  # it may stand under another label, as one of before
         same = runs.find_same(options.runs, dataset, [hash_], options.tag)
@@ -213,15 +222,6 @@ def make_plan(options: RunOptions) -> Plan:
             f"{cache.folder} has fold {plan.folds[0]} alone: a second one is needed to test on"
         )
     return plan
-
-
-def _standard(recipe: str) -> dict[str, Any]:
-    """The defaults, with the recipe's values in their place."""
-    if not recipe:
-        return defaults()
-    from train import recipes
-
-    return recipes.standard(recipe)
 
 
 def open_cache(options: RunOptions) -> Cache:
@@ -313,15 +313,6 @@ def fingerprint(cache: Cache, channels: Sequence[Channel], table: pd.DataFrame) 
             table[["clip_id", "label", "category", "fold", "group", "copy_of"]].values.tolist()
         ),
     }
-
-
-def _weights(options: RunOptions) -> dict[str, str]:
-    """A file of weights by its content, wherever it lies."""
-    file = Path(options.weights)
-    if not options.weights or not file.is_file():
-        return {}
-    with file.open("rb") as content:
-        return {"weights": hashlib.file_digest(content, "sha256").hexdigest()}
 
 
 def protocol(options: RunOptions, kind: str) -> str:

@@ -9,7 +9,7 @@ from commandline import RequestError, make_command, tell, text_table, words
 from features_cache.splits import Split
 from train import runs, trainer
 from train.compute import device_of
-from train.data import sum_clips_together
+from train.data import exchange_sums, sum_clips
 from train.options import RunOptions
 from train.plan import Plan, machine, make_plan
 from train.runs import RunFolder
@@ -83,7 +83,10 @@ def execute(options: RunOptions) -> RunFolder | None:
 def train_folds(plan: Plan, folds: list[int], device: str, processes: trainer.Processes) -> None:
     """Read every clip once, split it into folds, train them."""
     folds = processes.agree(folds)
-    sums = sum_clips_together(plan.cache, plan.channels, plan.table.index.to_numpy(), processes)
+    mine = processes.share(plan.table.index.to_numpy())
+    sums = sum_clips(plan.cache, plan.channels, mine)
+    if processes.size > 1:
+        sums = exchange_sums(sums, mine, processes.gather)
     splits = {fold: plan.split(fold, sums.unusable) for fold in folds}
     if processes.first:
         _tell_left_out(plan, sums.unusable)

@@ -434,7 +434,11 @@ def train_run(
     `outcome` is called with each fold when its predictions are written; trackers get what it returns.
     """
     options, folder = plan.options, RunFolder(plan.path)
-    estimate = Estimate(*_work(plan, splits), options=options, folds=list(splits))
+    sides = list(splits.values())
+    steps = options.epochs * sum(steps_per_epoch(len(split.train), options) for split in sides)
+    tested = sum(len(curve_epochs(options)) * len(one.test) + options.epochs * len(one.val) for one in sides)
+    scoring = FORWARD_COST * options.tta * tested / options.batch  # in steps
+    estimate = Estimate(steps, scoring, options, list(splits))
     network: nn.Module | None = None
     for fold in splits:
         with _lock(plan, fold, processes):
@@ -497,17 +501,6 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     return network
 
 
-def _work(plan: Plan, splits: dict[int, Split]) -> tuple[int, float]:
-    """Training steps of these folds from their start, and what scoring costs beside them, in steps."""
-    options = plan.options
-    steps = sum(steps_per_epoch(len(split.train), options) for split in splits.values())
-    scored = sum(
-        len(curve_epochs(options)) * len(split.test) + options.epochs * len(split.val)
-        for split in splits.values()
-    )
-    return options.epochs * steps, FORWARD_COST * options.tta * scored / options.batch
-
-
 def _choose_compute(
     plan: Plan, network: nn.Module, data: FoldData, device: str, steps: int, processes: Processes
 ) -> tuple[Compute, dict[str, Any]]:
@@ -516,8 +509,22 @@ def _choose_compute(
     Anything but plain fp32 must agree with it on real clips; where it does not in one process, all use what
     that one found sound.
     """
-    proposed = processes.agree(_began_with(plan, device) or _measured(plan, network, device, steps))
-    proposed = proposed.on(device)
+    proposed = None
+    if (plan.path / "run.json").is_file():  # goes on as it began, with the same bits
+        former = Compute.restore(RunFolder(plan.path).config)
+        if torch.device(former.device).type == torch.device(device).type:
+            proposed = former
+        else:
+            tell(f"this run began on {former.device} and continues on {device}: the last digits will differ")
+    if proposed is None:
+        try:
+            proposed = compute.choose(plan.options, device, network, batch_shape(plan), steps)
+        except (RuntimeError, MemoryError) as error:
+            if not compute.is_shortage(error):
+                raise
+            sentence = _shortage(network.to(device), Compute(device), batch_shape(plan))
+            raise Failed(sentence) from error
+    proposed = processes.agree(proposed).on(device)
     if proposed == Compute(device):
         return proposed, {}
     from train import agreement
@@ -527,27 +534,6 @@ def _choose_compute(
     other = [one for one in found if one[0].on(device) != proposed]
     arithmetic, checked = (other or found)[0]
     return arithmetic.on(device), checked
-
-
-def _began_with(plan: Plan, device: str) -> Compute | None:
-    """The choice with which the run began, so that it goes on with the same bits."""
-    if not (plan.path / "run.json").is_file():
-        return None
-    former = Compute.restore(RunFolder(plan.path).config)
-    if torch.device(former.device).type == torch.device(device).type:
-        return former
-    tell(f"this run began on {former.device} and continues on {device}: the last digits will differ")
-    return None
-
-
-def _measured(plan: Plan, network: nn.Module, device: str, steps: int) -> Compute:
-    shape = batch_shape(plan)
-    try:
-        return compute.choose(plan.options, device, network, shape, steps)
-    except (RuntimeError, MemoryError) as error:
-        if not compute.is_shortage(error):
-            raise
-        raise Failed(_shortage(network.to(device), Compute(device), shape)) from error
 
 
 def sample_batches(

@@ -2,12 +2,6 @@
 
 A model is one decorated function in a module of this folder. `a+b` is the ensemble of two that take images;
 `weight`, an option of the second, is its weight in their answer.
-
-One rule holds for all: no convolution strides over an axis that is not longer than its stride. Such a step
-leaves a single row or frame, of which most of the kernel sees nothing but padding. On such shapes oneDNN's
-bf16 kernels leave weight gradients unwritten or give a wrong output (docs/onednn-bf16.md), and a network
-gains nothing from them: pooling over the last rows and frames comes next. So the axis keeps its length there.
-Grids from 64x108 up reach such a shape in cnn8 only, up to 216 frames.
 """
 
 import importlib
@@ -16,7 +10,6 @@ import math
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +21,6 @@ from commandline import Registry, RequestError, nearest
 Kind = Literal["image", "wave", "linear"]
 Builder = Callable[..., nn.Module]
 Strides = Mapping[str, Sequence[int]]  # of the convolutions that are changed, by their names in the network
-STRIDED = nn.Conv1d | nn.Conv2d
 
 MODELS: "Registry[Model]" = Registry("model")
 
@@ -147,7 +139,8 @@ class Architecture:
         network = self.assemble(channels, classes, shape)
         if changed_strides is None:
             changed_strides = self.changed_strides(channels, classes, shape)
-        _set_strides(network, changed_strides)
+        for name, stride in changed_strides.items():
+            network.get_submodule(name).stride = tuple(stride)  # type: ignore[assignment]
         initialise(network, generator)
         return network
 
@@ -159,7 +152,7 @@ class Architecture:
         return Ensemble(networks[0], networks[1], self.weight)
 
     def changed_strides(self, channels: int, classes: int, shape: tuple[int, int]) -> Strides:
-        """The strides lowered in this network at this shape by the rule above.
+        """The strides of convolutions that `lower_strides` changes in this network at this shape.
 
         RequestError where the network cannot take the shape.
 
@@ -168,8 +161,10 @@ class Architecture:
         """
         if self.kind == "linear":
             return {}
+        with torch.random.fork_rng(devices=()):
+            network = self.assemble(channels, classes, shape)
         try:
-            return _changed_strides(self.resolved, channels, classes, shape)
+            return lower_strides(network, (channels, *shape))
         except RuntimeError as error:
             reason, size = str(error).splitlines()[0], "x".join(map(str, shape))
             raise RequestError(f"{self.name} cannot take {size} ({reason}): give a larger GRID") from None
@@ -269,52 +264,35 @@ def build(
     return resolve(name).build(channels, classes, shape, generator, changed_strides)
 
 
-@cache  # for every fold, and every run of a sweep
-def _changed_strides(name: str, channels: int, classes: int, shape: tuple[int, int]) -> Strides:
-    with torch.random.fork_rng(devices=()):
-        network = resolve(name).assemble(channels, classes, shape)
-    return _shorten_strides(network, (channels, *shape))
+def lower_strides(network: nn.Module, shape: tuple[int, ...]) -> dict[str, list[int]]:
+    """Let no convolution stride over an axis that is not longer than its stride; those that were changed.
 
+    Such a step leaves a single row or frame, of which most of the kernel sees nothing but padding. There
+    oneDNN's bf16 kernels leave weight gradients unwritten or give a wrong output (docs/onednn-bf16.md), and a
+    network gains nothing: pooling over the last rows and frames comes next. So the axis keeps its length.
+    Grids from 64x108 up reach such a shape in cnn8 only, up to 216 frames.
 
-def _shorten_strides(network: nn.Module, shape: tuple[int, ...]) -> dict[str, list[int]]:
-    """The strides that the rule changes in a network for clips of `shape` (C, H, W); the network gets them.
-
-    One clip of zeros shows the shapes that really occur: a quarter of a second for the largest network.
-    RuntimeError is torch's where the network cannot take this shape.
+    One clip of zeros, `shape` (C, H, W), shows the shapes that really occur: a quarter of a second for the
+    largest network. RuntimeError is torch's where the network cannot take this shape.
     """
-    found: dict[str, list[int]] = {}
+
+    def lower(layer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        assert isinstance(layer, nn.Conv1d | nn.Conv2d)
+        axes = inputs[0].shape[-len(layer.stride) :]
+        layer.stride = tuple(step if size > step else 1 for size, step in zip(axes, layer.stride))
+
+    convolutions = {
+        name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Conv1d | nn.Conv2d)
+    }
+    before = {name: layer.stride for name, layer in convolutions.items()}
     hooks = [
-        layer.register_forward_pre_hook(_limit_stride(name, found))
-        for name, layer in network.named_modules()
-        if isinstance(layer, STRIDED) and max(layer.stride) > 1
+        layer.register_forward_pre_hook(lower) for layer in convolutions.values() if max(layer.stride) > 1
     ]
     with torch.inference_mode():
         network.eval()(torch.zeros(1, *shape))
     for hook in hooks:
         hook.remove()
-    return found
-
-
-def _limit_stride(name: str, found: dict[str, list[int]]) -> Callable[[nn.Module, tuple[torch.Tensor]], None]:
-    """A hook that applies the rule to its layer before it runs: the layers behind it see the result."""
-
-    def limit(layer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
-        assert isinstance(layer, STRIDED)
-        axes = inputs[0].shape[-len(layer.stride) :]
-        stride = [step if size > step else 1 for size, step in zip(axes, layer.stride)]
-        if stride != list(layer.stride):
-            found[name] = stride
-            layer.stride = tuple(stride)
-
-    return limit
-
-
-def _set_strides(network: nn.Module, strides: Strides) -> None:
-    """Give the named convolutions their strides."""
-    for name, stride in strides.items():
-        layer = network.get_submodule(name)
-        assert isinstance(layer, STRIDED)
-        layer.stride = tuple(stride)
+    return {name: list(one.stride) for name, one in convolutions.items() if one.stride != before[name]}
 
 
 @torch.no_grad()
