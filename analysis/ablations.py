@@ -2,8 +2,8 @@
 
 Conventions: two ranked runs are a pair where their options differ in the features alone, or in the
 augmentation alone; they tested the same N clips. A difference is the second's share of correct clips less
-the first's, seeds averaged, with a 95 % interval by bootstrap over source recordings; over K classes
-p-values are corrected together by Holm's method.
+the first's, seeds averaged, with a 95 % interval by bootstrap over source recordings. Verdicts are by the
+sign-flip test, corrected together: all pairs of a ranking are one family, all classes of all tables another.
 
 Of features, the larger set of a pair holds all channels of the smaller and more; pairs with a ranked set
 between them are left out, since its steps say more. Channels count as often as they occur: mel+mel+mel adds
@@ -14,9 +14,10 @@ channel, method (permuted | marginalised), clip_id, correct (the share of its re
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ import pandas as pd
 from analysis import bootstrap
 from analysis.ranking import Ranking
 from analysis.results import Problem, Run
-from analysis.significance import LEVEL, holm
+from analysis.significance import ABLATIONS_LEVEL, CLASSES_LEVEL, DRAWS, step_down
 from train.scores import Floats
 
 CLASS_REPLICATES = 2_000  # K intervals a table: an end moves by a fifth of a point, as much as one clip of 40
@@ -35,43 +36,71 @@ ATTRIBUTION_COLUMNS = ("channel", "method", "clip_id", "correct")
 AUGMENTATION = frozenset({"augment", "copies"})
 
 
-def recall_differences(first: Run, second: Run, rng: np.random.Generator) -> pd.DataFrame:
-    """Recall of each class in two runs: the columns of `class_differences`."""
-    return class_differences(first, first.correct, second.correct, rng)
+Key = TypeVar("Key", bound=Hashable)
 
 
-def class_differences(run: Run, before: Floats, after: Floats, rng: np.random.Generator) -> pd.DataFrame:
-    """Two scores (N,) of one run's clips, class by class; a class without test clips is left out.
+@dataclass(frozen=True, eq=False)
+class Change:
+    """Two scores (N,) of one run's clips, to be compared class by class."""
 
-    Columns: class, category, first, second, difference, low, high, p_holm, differs.
+    run: Run
+    before: Floats
+    after: Floats
+    seeds: tuple[int, ...] = ()  # that `explain` has seen
+
+
+def recall_change(first: Run, second: Run) -> Change:
+    """Which clips two runs predicted correctly, seeds averaged."""
+    return Change(first, first.correct, second.correct)
+
+
+def class_differences(
+    changes: Mapping[Key, Change], rng: np.random.Generator, draws: int = DRAWS
+) -> dict[Key, pd.DataFrame]:
+    """The differences of each change, class by class, all tested as one family.
+
+    Columns: class, category, first, second, difference, low, high, p_adjusted, differs. A class without test
+    clips is left out; one of fewer than FEWEST_RECORDINGS recordings has no interval and no verdict.
     """
+    if not changes:
+        return {}
+    names = np.unique(np.concatenate([change.run.groups for change in changes.values()]))
+    tables, sums = {}, []
+    for key, change in changes.items():
+        tables[key], by_recording = _class_estimates(change, rng)
+        held = np.zeros((len(names), by_recording.shape[1]))
+        held[np.searchsorted(names, np.unique(change.run.groups))] = by_recording
+        sums.append(held)
+    p_values = step_down(np.concatenate(sums, axis=1), rng, draws)
+    parts = np.split(p_values, np.cumsum([one.shape[1] for one in sums])[:-1])
+    return {
+        key: table.assign(p_adjusted=p, differs=(p < CLASSES_LEVEL) & table["low"].notna())
+        for (key, table), p in zip(tables.items(), parts, strict=True)
+    }
+
+
+def _class_estimates(change: Change, rng: np.random.Generator) -> tuple[pd.DataFrame, Floats]:
+    """The table of one change without its verdicts, and each recording's share (G, K) of the differences."""
+    run = change.run
     tested = np.flatnonzero(np.bincount(run.target, minlength=len(run.classes)))
     of_class = (run.target[:, None] == tested).astype(float)
+    difference = np.repeat((change.after - change.before)[:, None], len(tested), axis=1)
     drawn = bootstrap.resampled_means(
-        np.repeat((after - before)[:, None], len(tested), axis=1),
-        run.groups,
-        weights=of_class,
-        rng=rng,
-        replicates=CLASS_REPLICATES,
+        difference, run.groups, weights=of_class, rng=rng, replicates=CLASS_REPLICATES
     )
     clips = of_class.sum(axis=0)
-    recordings = np.array([len(set(run.groups[run.target == place])) for place in tested])
-    p_values = [
-        bootstrap.p_value(drawn[:, [column]][~np.isnan(drawn[:, column])], groups)[0]
-        for column, groups in enumerate(recordings)
-    ]
+    recordings = (bootstrap.recording_sums(of_class, run.groups) > 0).sum(axis=0)
     table = pd.DataFrame(
         {
             "class": [run.classes[place] for place in tested],
             "category": [run.categories[place] for place in tested],
-            "first": before @ of_class / clips,
-            "second": after @ of_class / clips,
+            "first": change.before @ of_class / clips,
+            "second": change.after @ of_class / clips,
         }
     )
     table["difference"] = table["second"] - table["first"]
-    table[["low", "high"]] = bootstrap.interval(drawn)
-    table["p_holm"] = holm(np.array(p_values))
-    return table.assign(differs=table["p_holm"] < LEVEL)
+    table[["low", "high"]] = bootstrap.interval(drawn, recordings)
+    return table, bootstrap.recording_sums(difference * of_class / clips, run.groups)
 
 
 def augmentation_pairs(ranking: Ranking) -> list[tuple[Run, Run]]:
@@ -131,20 +160,32 @@ def _pair_name(without: Run, other: Run, runs: Sequence[Run]) -> str:
     return f"{option_changes(without, other)} ({without.features}, {where})"
 
 
-def augmentation_ablations(ranking: Ranking) -> pd.DataFrame:
-    """One row a pair of `augmentation_pairs`, the columns of `paired_differences`."""
-    return paired_differences(
-        ranking, [(*pair, option_changes(*pair)) for pair in augmentation_pairs(ranking)]
-    )
+@dataclass(frozen=True, eq=False)
+class Ablations:
+    """One row a pair of runs that differ in one choice: the columns of `paired_differences`."""
+
+    features: pd.DataFrame  # of `feature_pairs`; `changed` are the added channels
+    augmentation: pd.DataFrame  # of `augmentation_pairs`
 
 
-def paired_differences(ranking: Ranking, pairs: Sequence[tuple[Run, Run, str]]) -> pd.DataFrame:
-    """The ranking's verdict on each (run without, run with, what differs): with less without.
+def all_ablations(ranking: Ranking, rng: np.random.Generator, draws: int = DRAWS) -> Ablations:
+    """Every ablation among the ranked runs, all tested as one family."""
+    added = [(*pair, added_features(*pair)) for pair in feature_pairs(ranking)]
+    augmented = [(*pair, option_changes(*pair)) for pair in augmentation_pairs(ranking)]
+    table = paired_differences(ranking, [*added, *augmented], rng, draws)
+    return Ablations(table[: len(added)], table[len(added) :].reset_index(drop=True))
 
-    Columns: name (see `pair_names`), without, with, model, changed, difference, low, high, p_holm of the
-    whole ranking, differs.
+
+def paired_differences(
+    ranking: Ranking, pairs: Sequence[tuple[Run, Run, str]], rng: np.random.Generator, draws: int = DRAWS
+) -> pd.DataFrame:
+    """Each (run without, run with, what differs), tested as one family: with less without.
+
+    Columns: name (see `pair_names`), without, with, model, changed, difference, low, high, p_adjusted,
+    differs. The verdicts depend on these pairs alone, whatever else is ranked.
     """
-    rows = []
+    rows, differences = [], []
+    weights = bootstrap.fold_weights(ranking.best.folds)
     names = pair_names([pair[:2] for pair in pairs], ranking.runs)
     for name, (without, other, words) in zip(names, pairs, strict=True):
         first, second = (run for run in ranking.runs if run in (without, other))
@@ -153,11 +194,15 @@ def paired_differences(ranking: Ranking, pairs: Sequence[tuple[Run, Run, str]]) 
         low, high = sorted((sign * pair["low"], sign * pair["high"]))
         row = {"name": name, "without": without.name, "with": other.name, "model": without.model}
         row["changed"] = words
-        row |= {"difference": sign * pair["difference"], "low": low, "high": high}
-        rows.append(row | {"p_holm": pair["p_holm"], "differs": pair["differs"]})
-    columns = ["name", "without", "with", "model", "changed"]
-    columns += ["difference", "low", "high", "p_holm", "differs"]
-    return pd.DataFrame(rows, columns=columns)
+        rows.append(row | {"difference": sign * pair["difference"], "low": low, "high": high})
+        differences.append(weights * (other.correct - without.correct))
+    columns = ["name", "without", "with", "model", "changed", "difference", "low", "high"]
+    table = pd.DataFrame(rows, columns=columns)
+    p = np.empty(0)
+    if pairs:
+        sums = bootstrap.recording_sums(np.stack(differences, axis=1), ranking.best.groups)
+        p = step_down(sums, rng, draws)
+    return table.assign(p_adjusted=p, differs=(p < ABLATIONS_LEVEL) & ranking.testable)
 
 
 def option_changes(without: Run, other: Run) -> str:
@@ -194,24 +239,21 @@ def leading_method(methods: Iterable[str]) -> str | None:
     return next((method for method in METHODS if method in known), None)
 
 
-def channel_importance(run: Run, read: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Importance of each channel for each class: channel, method, then the columns of `class_differences`.
+def channel_changes(run: Run, read: pd.DataFrame) -> dict[tuple[str, str], Change]:
+    """(channel, method) -> the run's clips without the channel and with it, both of the last epoch.
 
-    `first` is the recall without the channel and `second` with it, both of the last epoch, so the channel
-    helps where the difference is positive. `seeds` are those explained in every fold: only they are compared.
+    The channel helps where the difference is positive. Only the seeds explained in every fold are compared.
     """
     with_all = run.checkpoints["last"].argmax(axis=2) == run.target  # (S, N)
-    tables = []
+    found = {}
     for (channel, method), rows in read.groupby(["channel", "method"], sort=False):
         by_seed = rows.pivot_table("correct", "seed", "clip_id").reindex(columns=run.clip_ids).dropna()
         if len(by_seed):
-            explained = [run.seeds.index(seed) for seed in by_seed.index]
-            without = by_seed.mean().to_numpy(dtype=float)
-            table = class_differences(run, without, with_all[explained].mean(axis=0), rng)
-            table.insert(0, "channel", channel)
-            table.insert(1, "method", method)
-            tables.append(table.assign(seeds=" ".join(map(str, by_seed.index))))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+            seeds = tuple(by_seed.index)
+            after = with_all[[run.seeds.index(seed) for seed in seeds]].mean(axis=0)
+            before = by_seed.mean().to_numpy(dtype=float)
+            found[str(channel), str(method)] = Change(run, before, after, seeds)
+    return found
 
 
 PAIRS_BY_CLASS = (
@@ -246,16 +288,10 @@ def added_features(smaller: Run, larger: Run) -> str:
     return "+".join((channel_counts(larger) - channel_counts(smaller)).elements())
 
 
-def feature_ablations(ranking: Ranking) -> pd.DataFrame:
-    """One row a pair: the columns of `paired_differences`, `changed` being the added channels."""
-    return paired_differences(ranking, [(*pair, added_features(*pair)) for pair in feature_pairs(ranking)])
-
-
-def feature_ablations_by_class(ranking: Ranking, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
-    """Name of a pair -> recall by class without and with the addition, for the first PAIRS_BY_CLASS pairs."""
+def feature_changes(ranking: Ranking) -> dict[str, Change]:
+    """Name of a pair -> the clips without and with the addition, of the first PAIRS_BY_CLASS pairs."""
     pairs = feature_pairs(ranking)
     names = pair_names(pairs, ranking.runs)
     return {
-        name: recall_differences(*pair, rng)
-        for name, pair in list(zip(names, pairs, strict=True))[:PAIRS_BY_CLASS]
+        name: recall_change(*pair) for name, pair in list(zip(names, pairs, strict=True))[:PAIRS_BY_CLASS]
     }

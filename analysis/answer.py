@@ -2,9 +2,10 @@
 
 The answer has three sentences: what was found, how certain it is, what to do next.
 
-Three cases: a clear winner (better than every other set after correction), a tie (the data would have
-shown a relevant difference, and did not: the tied sets are named), or too little data (how many clips
-or seeds would be needed). One run alone, and none, have sentences of their own.
+Three cases: a clear winner (better than every other set after correction), a tie (a relevant difference
+would have been found with a power of 80 %, and was not: the tied sets are named), or too little data (how
+many clips or seeds that would take; with fewer than five recordings there is no verdict). One run alone, and
+none, have sentences of their own.
 
 The overview compares the ranked runs that differ in their features alone; of several such families the
 largest. An ensemble was not trained on a feature set, so it is in none.
@@ -13,16 +14,18 @@ largest. An ensemble was not trained on a feature set, so it is in none.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 
+import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
 from analysis import tables
 from analysis.ablations import run_options, setting
+from analysis.bootstrap import FEWEST_RECORDINGS
 from analysis.ranking import Ranking, nested_selection
 from analysis.results import Run
-from analysis.significance import LEVEL
+from analysis.significance import BEST_LEVEL, POWER
 from commandline import percent, points
 
 # A relevant difference in accuracy: smaller ones are within what another seed or another split into folds
@@ -30,6 +33,9 @@ from commandline import percent, points
 RELEVANT = 0.05
 NAMED = 3  # names in a list before "and 6 more": the tables have them all
 SMALLEST_LEAD = 0.002  # for smaller leads, below a clip of 500, no number of clips is estimated
+TOO_FEW = f"fewer than {FEWEST_RECORDINGS} source recordings"
+NO_INTERVAL = f"no interval, {TOO_FEW}"
+WITH_POWER = f"with a power of {100 * POWER:.0f} %"
 EXAMPLE = 'make sweep DATASET=… FEATURES="mel mel+mfcc"'
 
 
@@ -46,40 +52,49 @@ class Answer:
 
 
 def answer(ranking: Ranking | None) -> Answer:
-    """The answer to a ranking, the largest of a report; None where no run can be read."""
+    """The answer to the main ranking of a report; None where no run can be read."""
     if ranking is None:
         return _no_run()
     if len(ranking.runs) == 1:
         return _one_run(ranking)
+    if not ranking.testable:
+        return _no_verdict(ranking)
     rivals = ranking.tied or ranking.runs[1:2]
-    relevant = RELEVANT if ranking.tied else float(ranking.pair(ranking.best, rivals[0])["difference"])
+    pair = ranking.pair(ranking.best, rivals[0])
+    relevant = RELEVANT if ranking.tied else float(pair["difference"])
     clips = clips_needed(ranking, RELEVANT)
-    seeds = seeds_needed((ranking.best, *rivals), relevant)
+    # A lead that was observed need only be significant; one that was not must have been likely to be found.
+    compared = (ranking.best, *rivals)
+    seeds = seeds_needed(compared, relevant, POWER if ranking.tied else 0.5)
     if clips or seeds:
-        return _too_little_data(ranking, rivals, relevant, clips, seeds)
+        needed = seeds_needed(compared, relevant) if seeds else 0
+        return _too_little_data(ranking, rivals, relevant, clips, needed)
     return _tie(ranking) if ranking.tied else _clear_winner(ranking)
 
 
 def clips_needed(ranking: Ranking, difference: float) -> int:
-    """Test clips with which a difference would be significant between the best and each tied run.
+    """Test clips with which a run worse than the best by `difference` would be found with POWER.
 
-    0 where it would be now. It has to stand Holm's correction, whose first step divides the level by the
-    number of pairs; the half-width of an interval shrinks with the square root of the clips.
+    0 where these suffice. The lead has to exceed the corrected critical value by the quantile of the power;
+    its standard error, the largest against a tied run, shrinks with the square root of the clips. It is at
+    least that of two runs that differ on no more recordings than `difference` says.
     """
-    clips = len(ranking.best.clip_ids)
+    places = [ranking.runs.index(run) for run in ranking.tied]
     pairs = [ranking.pair(ranking.best, run) for run in ranking.tied]
-    corrected = norm.isf(LEVEL / 2 / max(1, len(ranking.pairs))) / norm.isf(LEVEL / 2)
-    half = corrected * max((float(pair["high"] - pair["low"]) / 2 for pair in pairs), default=0.0)
-    return _round_up(clips * (half / difference) ** 2) if half > difference else 0
+    error = max((float(pair["high"] - pair["low"]) / 2 for pair in pairs), default=0.0) / norm.isf(0.025)
+    error = max(error, sqrt(difference * (1 - difference) / ranking.recordings)) if pairs else 0.0
+    found = error * (max(ranking.critical[places], default=0.0) + norm.isf(1 - POWER))
+    return _round_up(len(ranking.best.clip_ids) * (found / difference) ** 2) if found > difference else 0
 
 
-def seeds_needed(runs: Sequence[Run], difference: float) -> int:
-    """Seeds of each run with which a difference would be significant against the variation between seeds.
+def seeds_needed(runs: Sequence[Run], difference: float, power: float = POWER) -> int:
+    """Seeds of each run with which a difference would be found against the variation between seeds.
 
-    0 where it would be now, or where no run has a second seed, so that the variation is unknown.
+    0 where these suffice, or where no run has a second seed, so that the variation is unknown.
     """
     noise = max(run.seed_deviation for run in runs)
-    needed = ceil(2 * (norm.isf(LEVEL / 2) * noise / difference) ** 2)
+    quantiles = norm.isf(BEST_LEVEL / 2) + norm.isf(1 - power)
+    needed = ceil(2 * (quantiles * noise / difference) ** 2)
     return needed if needed > min(len(run.seeds) for run in runs) else 0
 
 
@@ -101,15 +116,34 @@ def _one_run(ranking: Ranking) -> Answer:
     return Answer("one run", (found, sure, f"Train a second set to compare it with: {EXAMPLE}."))
 
 
+def _no_verdict(ranking: Ranking) -> Answer:
+    """Sentences without a verdict: hardly any recordings could differ."""
+    score, details = _score_parts(ranking)
+    others = _listed(ranking, ranking.runs[1:])
+    found = (
+        f"Too little data to say which set is best: the test clips come from {TOO_FEW} "
+        f"({ranking.recordings}); {display_name(ranking.best, ranking)} leads with {score} {details}."
+    )
+    sure = f"No interval and no verdict on {others}: clips of one recording are not independent."
+    then = f"Test on clips of at least {FEWEST_RECORDINGS} recordings, better fifty (column group)."
+    return Answer("too little data", (found, sure, then))
+
+
 def _clear_winner(ranking: Ranking) -> Answer:
     best, second = (display_name(run, ranking) for run in ranking.runs[:2])
     pair = ranking.pair(*ranking.runs[:2])
     others = ", and larger over every other set" if len(ranking.runs) > 2 else ""
     found = f"{best} is the clear winner of {len(ranking.runs)} sets: {_score(ranking)}."
     lead = f"Its lead over {second} is {_points(pair)} ({interval_text(pair)}){others}"
-    sure = f"{lead}; significant after Holm's correction."
+    comparisons = "" if len(ranking.runs) == 2 else f" after correction for all {_comparisons(ranking)}"
+    sure = f"{lead}; significant{comparisons}."
     then = f"{_nested(ranking, 'Selected')}{_one_seed(ranking)}."
     return Answer("clear winner", (found, sure, then))
+
+
+def _comparisons(ranking: Ranking) -> str:
+    """`3 comparisons with the best`: the family of every verdict of the answer."""
+    return f"{_count(len(ranking.runs) - 1, 'comparison')} with the best"
 
 
 def _tie(ranking: Ranking) -> Answer:
@@ -118,13 +152,16 @@ def _tie(ranking: Ranking) -> Answer:
     tied = _listed(ranking, (best, *ranking.tied))
     lead = float(pair["difference"])
     clips = clips_needed(ranking, lead) if lead > SMALLEST_LEAD else 0
-    more = f"; about {clips:,} test clips would be needed to detect so small a difference" if clips else ""
+    more = (
+        f"; to find so small a difference {WITH_POWER} would take about {clips:,} test clips" if clips else ""
+    )
     leader = f"{display_name(best, ranking)} leads with {_score(ranking)}"
     found = f"A tie: {tied} do not differ significantly; {leader}."
     sure = (
         f"The lowest of them, {display_name(last, ranking)}, is {_points(pair)} behind "
         f"({interval_text(pair)}){more}; "
-        f"of the other sets {_worse(ranking)}."
+        f"of the other sets {_worse(ranking)}. "
+        f"A set {100 * RELEVANT:.0f} points below the best would have been found {WITH_POWER}."
     )
     then = f"Take the cheapest of the tied sets; {_nested(ranking, 'selected')}{_one_seed(ranking)}."
     return Answer("tie", (found, sure, then))
@@ -152,7 +189,7 @@ def _too_little_data(
     )
     others = f"; of the other sets {_worse(ranking)}" if ranking.tied else ""
     sure = f"Its lead over {display_name(rival, ranking)} is {_points(pair)} ({interval_text(pair)}){others}."
-    need = f"To detect a difference of {percent(relevant)} points it would take"
+    need = f"To find a difference of {percent(relevant)} points {WITH_POWER} it would take"
     then = f"{need} {' and '.join(ways)}{unmeasured}."
     return Answer("too little data", (found, sure, then))
 
@@ -194,9 +231,9 @@ def _score_parts(ranking: Ranking) -> tuple[str, str]:
     counts = f"{folds}, {'exact solution' if run.exact else _count(len(run.seeds), 'seed')}"
     data = "synthetic data, " if run.synthetic else ""
     deviation = f", SD {percent(ranking.fold_accuracy[0].std(ddof=1))}" if len(ranking.folds) > 1 else ""
-    interval_ = f"95 % interval {percent(low)} to {percent(high)}{deviation}"
+    interval_ = f"95 % interval {percent(low)} to {percent(high)}" if ranking.testable else NO_INTERVAL
     score = f"{percent(ranking.accuracy[0])} % accuracy on {_count(len(run.clip_ids), 'test clip')}"
-    return score, f"({interval_}; {counts}, {data}{run.protocol})"
+    return score, f"({interval_}{deviation}; {counts}, {data}{run.protocol})"
 
 
 def _count(number: int, noun: str) -> str:
@@ -209,10 +246,12 @@ def _points(pair: pd.Series) -> str:
 
 def interval_text(pair: pd.Series, sign: int = 1) -> str:
     """The interval, of the lower run less the higher with `sign` -1, and whether only correction decides."""
+    if np.isnan(pair["low"]):
+        return NO_INTERVAL
     low, high = sorted((sign * float(pair["low"]), sign * float(pair["high"])))
-    only_uncorrected = pair["low"] > 0 and not pair["differs"]
+    only_uncorrected = pair["low"] > 0 and not pair["differs"] and not np.isnan(pair["p_best"])
     return f"95 % interval {points(low)} to {points(high)}" + (
-        ", not significant after correction for all comparisons" if only_uncorrected else ""
+        ", not significant after correction for all comparisons with the best" if only_uncorrected else ""
     )
 
 
@@ -283,6 +322,8 @@ def _combined(ranking: Ranking, single: Run, several: Run, added: pd.DataFrame) 
     pair = ranking.pair(ahead, behind)
     more, sign = ("more", 1) if ahead is several else ("less", -1)
     note = "" if pair["differs"] or pair["low"] > 0 else ", not significant"
+    if np.isnan(pair["p_best"]) or not ranking.testable:
+        note = ", not tested: " + ("neither is the best run" if ranking.testable else TOO_FEW)
     found = (
         f"{_scored(ranking, several)}, {percent(pair['difference'])} points {more} than "
         f"{display_name(single, ranking)} alone ({interval_text(pair, sign)}){note}."

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
-from train.scores import Floats
+from train.scores import Floats, Ints
 
 REPLICATES = 10_000  # an interval's ends then move by less than a tenth of a point from seed to seed
 CHUNK_DRAWS = 2_000_000  # recordings drawn at a time: 16 MB of counts
+FEWEST_RECORDINGS = 5  # of fewer there is no interval and no verdict: five cannot differ at p < 0.05 either
 ROUNDING = 1e-12  # differences of means smaller than this are equal numbers
 
 
@@ -35,8 +35,8 @@ def resampled_means(
     """
     names, place = np.unique(groups, return_inverse=True)
     weights = np.broadcast_to(weights[:, None] if weights.ndim == 1 else weights, values.shape)
-    sums = group_sums(values * weights, place, len(names))
-    totals = group_sums(weights, place, len(names))
+    sums = _sums(values * weights, place, len(names))
+    totals = _sums(weights, place, len(names))
     both = np.concatenate([sums, totals], axis=1)
     drawn = np.concatenate([counts @ both for counts in _draws(len(names), replicates, rng)])
     numerator, denominator = np.split(drawn, 2, axis=1)
@@ -45,7 +45,13 @@ def resampled_means(
     )
 
 
-def group_sums(values: Floats, place: NDArray[np.intp], groups: int) -> Floats:
+def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
+    """Sums (G, M) of `values` (N, M) over the clips of each recording, in the order of their names."""
+    names, place = np.unique(groups, return_inverse=True)
+    return _sums(values, place, len(names))
+
+
+def _sums(values: Floats, place: NDArray[np.intp], groups: int) -> Floats:
     """Sums (G, M) of the rows of `values` (N, M) that share a place."""
     sums = np.zeros((groups, values.shape[1]))
     np.add.at(sums, place, values)
@@ -65,29 +71,26 @@ def _counts(size: int, groups: int, rng: np.random.Generator) -> Floats:
     return np.bincount(picked.ravel(), minlength=size * groups).reshape(size, groups).astype(float)
 
 
-def interval(replicates: Floats, level: float = 0.95) -> Floats:
-    """The percentile interval (M, 2) of replicates (B, M); NaN replicates do not count."""
-    tail = (1 - level) / 2
-    quantiles = np.nanquantile if np.isnan(replicates).any() else np.quantile
-    return quantiles(replicates, [tail, 1 - tail], axis=0).T
+def interval(
+    replicates: Floats, recordings: int | Ints, *, lowest: float = -1.0, level: float = 0.95
+) -> Floats:
+    """The percentile interval (M, 2) of replicates (B, M) over so many recordings; NaN does not count.
 
-
-def p_value(differences: Floats, groups: int) -> Floats:
-    """Two-sided p-values (M,) that a difference is zero, from its replicates (B, M) over G recordings.
-
-    Twice the share of replicates on the far side of zero, which agrees with whether the percentile
-    interval covers zero. Where no replicate is, the tail of the normal distribution of the same mean and
-    deviation, so that a correction for many pairs has small enough p-values without many more replicates.
-    Never below 2 / 2^G, the least that a sign test of G recordings can say.
+    NaN for fewer than FEWEST_RECORDINGS. It reaches at least as far from the mean as an exact interval for
+    none of the recordings (Clopper and Pearson 1934, the rule of three), so that neither a perfect score nor
+    two equal runs have an interval of width zero. `lowest` is the least value: 0 of a score, -1 of a
+    difference of two; 1 is the highest of both.
     """
-    below = (differences <= ROUNDING).sum(axis=0)
-    above = (differences >= -ROUNDING).sum(axis=0)
-    beyond = np.minimum(below, above)
-    counted = 2 * (beyond + 1) / (len(differences) + 1)
-    deviation = np.maximum(differences.std(axis=0), ROUNDING)
-    tail = 2 * norm.sf(np.abs(differences.mean(axis=0)) / deviation)
-    p = np.where(beyond > 0, counted, np.minimum(counted, tail))
-    return np.clip(p, 2.0 ** (1 - groups), 1)
+    recordings = np.broadcast_to(np.asarray(recordings), replicates.shape[1:])
+    tail = (1 - level) / 2
+    gaps = np.isnan(replicates).any()
+    low, high = (np.nanquantile if gaps else np.quantile)(replicates, [tail, 1 - tail], axis=0)
+    mean = (np.nanmean if gaps else np.mean)(replicates, axis=0)
+    reach = 1 - tail ** (1 / np.maximum(recordings, 1))
+    low = np.maximum(np.minimum(low, mean - reach), lowest)
+    high = np.minimum(np.maximum(high, mean + reach), 1.0)
+    enough = recordings >= FEWEST_RECORDINGS
+    return np.where(enough[:, None], np.stack([low, high], axis=1), np.nan)
 
 
 def fold_weights(folds: NDArray[np.intp]) -> Floats:

@@ -15,7 +15,7 @@ from analysis.findings import Findings
 from analysis.page import Block, HtmlTable, html_table, rows_shown_of
 from analysis.ranking import Ranking
 from analysis.run import fold_histories
-from analysis.significance import Friedman
+from analysis.significance import ABLATIONS_LEVEL, BEST_LEVEL, CLASSES_LEVEL, Friedman
 from train.scores import Floats
 
 CURVES_SHOWN = 6  # more curves in one panel cannot be read
@@ -75,15 +75,23 @@ def _feature_ablations(found: Tables, folder: Path) -> list[Block]:
     table = found["additions"]
     drawn = _ablation_figure(table.head(SETS_SHOWN), "additions", folder)
     about = (
-        "Pairs of runs that differ only in their features, those of the best sets first. An interval without "
-        "zero may still not be significant: p-values are corrected over all "
-        f"{len(found['pairs'])} pairs of this report. For a comparison that was planned beforehand, report "
-        "on its runs alone: RUN=."
+        "Pairs of runs that differ only in their features, those of the best sets first. "
+        + _ablation_family(found)
+        + " For a comparison that was planned beforehand, report on its runs alone: RUN=."
     )
     return [
         Block("Feature ablations", about, [drawn]),
         Block("Feature ablations in numbers", tables=[_ablation_table("additions", table)], folded=True),
     ]
+
+
+def _ablation_family(found: Tables) -> str:
+    """What the p-values of ablations are corrected for."""
+    tested = sum(len(found[name]) for name in ("additions", "augmentation") if name in found)
+    return (
+        f"P-values are corrected together for the {tested} ablations of this report, features and "
+        f"augmentation (level {ABLATIONS_LEVEL:g}), so an interval without zero may still not be significant."
+    )
 
 
 def _ablation_figure(table: pd.DataFrame, stem: str, folder: Path) -> SavedFigure:
@@ -104,7 +112,7 @@ def _ablation_table(name: str, table: pd.DataFrame) -> HtmlTable:
         "difference": ("Difference, points", "points"),
         "low": ("From", "points"),
         "high": ("To", "points"),
-        "p_holm": ("p, Holm", "p"),
+        "p_adjusted": ("p, adjusted", "p"),
         "differs": ("Significant", "yes"),
     }
     return html_table(name, table, columns)
@@ -209,7 +217,15 @@ def _runs_in_figure(ranking: Ranking, wanted: Set[str]) -> list[int]:
 
 def _class_sentences(found: Findings) -> list[Block]:
     """Which classes a channel, a feature or an augmentation helps or hurts, in sentences."""
-    return [Block("Classes that change", items=list(found.sentences))] if found.sentences else []
+    if not found.sentences:
+        return []
+    by_class = ("attribution", "augmentation_by_class", "additions_by_class")
+    tested = sum(len(found.tables[name]) for name in by_class if name in found.tables)
+    about = (
+        f"P-values are corrected together for the {tested:,} differences in recall of all tables by class "
+        f"(sign-flip test by source recording, level {CLASSES_LEVEL:g})."
+    )
+    return [Block("Classes that change", about, items=list(found.sentences))]
 
 
 def _augmentation_ablations(found: Tables, folder: Path) -> list[Block]:
@@ -217,7 +233,7 @@ def _augmentation_ablations(found: Tables, folder: Path) -> list[Block]:
         return []
     table = found["augmentation"]
     drawn = _ablation_figure(table, "augmentation", folder)
-    about = "Runs that differ in augmentation and in nothing else."
+    about = f"Runs that differ in augmentation and in nothing else. {_ablation_family(found)}"
     return [Block("Effect of augmentation", about, [drawn], [_ablation_table("augmentation", table)])]
 
 
@@ -231,9 +247,11 @@ def _categories(found: Tables) -> list[Block]:
         "accuracy_sd": ("± SD", "percent"),
         "n": ("Folds", "number"),
         "macro_f1": ("Macro F1", "decimals"),
-        "verdict": ("Verdict", "text"),
     }
-    about = "Runs over classes are scored on the categories by summing the probabilities of their classes."
+    about = (
+        "Runs over classes are scored on the categories by summing the probabilities of their classes; "
+        "differences are not tested."
+    )
     listed = html_table("categories", found["categories"], columns)
     return [Block("Major categories", about, tables=[listed], folded=True)]
 
@@ -288,12 +306,16 @@ def statistics_blocks(found: Findings, folder: Path) -> list[Block]:
         "difference": ("Difference, points", "points"),
         "low": ("From", "points"),
         "high": ("To", "points"),
-        "p_holm": ("p, Holm", "p"),
+        "p": ("p, not corrected", "p"),
+        "p_holm": ("p, Holm over all pairs", "p"),
+        "p_best": ("p, best against the others", "p"),
         "verdict": ("Verdict", "text"),
     }
     about = (
-        "Bootstrap of the paired difference by source recording; p-values of all pairs are corrected "
-        "together by Holm’s method."
+        "Sign-flip test of the paired difference by source recording. Only the best run is tested against "
+        f"the others: p is corrected for all {len(ranking.runs) - 1} comparisons and for the selection of "
+        f"the best, level {BEST_LEVEL:g}. Holm’s correction over all pairs stands beside it for other "
+        "questions."
     )
     pairs = found.tables["pairs"]
     listed = html_table("pairs", pairs.head(PAIRS_SHOWN), columns)

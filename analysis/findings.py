@@ -11,10 +11,26 @@ import numpy as np
 import pandas as pd
 
 from analysis import ablations, tables
-from analysis.answer import NAMED, Answer, OverviewLine, answer, describe_classes, listed, overview_lines
-from analysis.ranking import NestedSelection, Ranking, nested_selection, not_compared, rankings
+from analysis.answer import (
+    NAMED,
+    TOO_FEW,
+    Answer,
+    OverviewLine,
+    answer,
+    describe_classes,
+    listed,
+    overview_lines,
+)
+from analysis.ranking import (
+    NestedSelection,
+    Ranking,
+    nested_selection,
+    not_compared,
+    not_compared_sentence,
+    rankings,
+)
 from analysis.results import Problem, Results, Run, summed_to_categories
-from analysis.significance import FRIEDMAN_APPLIES, PAIR_TESTS, Friedman, friedman
+from analysis.significance import DRAWS, FRIEDMAN_APPLIES, PAIR_TESTS, Friedman, friedman
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,41 +58,48 @@ def findings(results: Results, rng: np.random.Generator) -> Findings:
     ranked = tuple(rankings(results.runs, rng))
     main = ranked[0] if ranked else None
     read, damaged = _attributions(results.runs)
-    importance = {run.name: ablations.channel_importance(run, table, rng) for run, table in read}
-    augmented = _augmented(main, rng)
-    added = ablations.feature_ablations_by_class(main, rng) if main else {}
-    of_main = _of_ranking(main) if main else {}
+    by_class = differences_by_class(main, read, rng)
+    importance = by_class["attribution"]
+    of_main = _of_ranking(main, rng) if main else {}
     found = {
         "comparison": tables.comparison(ranked),
         **of_main,
         "categories": tables.comparison(category_rankings(results.runs, rng)),
         "checkpoints": _checkpoints([run for ranking in ranked for run in ranking.runs]),
-        "additions_by_class": _stacked(added),
-        "augmentation_by_class": _stacked(augmented),
+        "additions_by_class": _stacked(by_class["additions"]),
+        "augmentation_by_class": _stacked(by_class["augmentation"]),
         "attribution": _stacked(importance),
     }
+    ranked_names = {run.name for run in main.runs} if main else set()
+    overview = overview_lines(main, of_main["additions"]) if main else []
+    outside = not_compared_sentence(ranked)
     return Findings(
         runs=tuple(run for ranking in ranked for run in ranking.runs),
         rankings=ranked,
         answer=answer(main),
-        overview=tuple(overview_lines(main, of_main["additions"])) if main else (),
+        overview=(*overview, *([("Not compared", outside)] if outside else [])),
         problems=(*results.problems, *damaged, *not_compared(ranked)),
         tables={name: table for name, table in found.items() if len(table)},
-        sentences=(*_channel_sentences(importance), *_pair_sentences(augmented), *_pair_sentences(added)),
+        sentences=(
+            *_channel_sentences({name: importance[name] for name in importance if name in ranked_names}),
+            *_pair_sentences(by_class["augmentation"]),
+            *_pair_sentences(by_class["additions"]),
+        ),
         nested=nested_selection(main) if main else None,
         friedman=friedman(main.fold_accuracy.T) if main else None,
         tests={name: test.applies for name, test in PAIR_TESTS.items()} | {"nemenyi": FRIEDMAN_APPLIES},
     )
 
 
-def _of_ranking(main: Ranking) -> dict[str, pd.DataFrame]:
+def _of_ranking(main: Ranking, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+    found = ablations.all_ablations(main, rng)
     return {
         "pairs": tables.pairs(main),
         "other_tests": tables.other_tests(main),
         "recall_by_class": tables.recall_by_class(main),
-        "additions": ablations.feature_ablations(main),
+        "additions": found.features,
         "complementarity": tables.complementarity(main),
-        "augmentation": ablations.augmentation_ablations(main),
+        "augmentation": found.augmentation,
         "literature": tables.literature(main),
     }
 
@@ -105,11 +128,49 @@ def _attributions(runs: Sequence[Run]) -> tuple[list[tuple[Run, pd.DataFrame]], 
     return read, problems
 
 
-def _augmented(main: Ranking | None, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
-    """Recall by class of each pair of runs that differ in augmentation only."""
+def differences_by_class(
+    main: Ranking | None,
+    read: Sequence[tuple[Run, pd.DataFrame]],
+    rng: np.random.Generator,
+    draws: int = DRAWS,
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """Attribution, augmentation, additions -> name -> table of differences by class; all are one family.
+
+    `read` are runs and what `explain` left of them.
+    """
     pairs = ablations.augmentation_pairs(main) if main else []
     names = ablations.pair_names(pairs, main.runs) if main else []
-    return {name: ablations.recall_differences(*pair, rng) for name, pair in zip(names, pairs, strict=True)}
+    augmented = {name: ablations.recall_change(*pair) for name, pair in zip(names, pairs, strict=True)}
+    added = ablations.feature_changes(main) if main else {}
+    channels = {
+        (run.name, *key): change
+        for run, table in read
+        for key, change in ablations.channel_changes(run, table).items()
+    }
+    changes: dict[tuple[str, ...], ablations.Change] = {
+        **{("augmentation", name): change for name, change in augmented.items()},
+        **{("additions", name): change for name, change in added.items()},
+        **{("attribution", *key): change for key, change in channels.items()},
+    }
+    found = ablations.class_differences(changes, rng, draws)
+    return {
+        "augmentation": {name: found["augmentation", name] for name in augmented},
+        "additions": {name: found["additions", name] for name in added},
+        "attribution": _importance(channels, found),
+    }
+
+
+def _importance(
+    channels: dict[tuple[str, str, str], ablations.Change], found: dict[tuple[str, ...], pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """Run -> its tables of all channels and methods, one below the other."""
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for (run, channel, method), change in channels.items():
+        table = found["attribution", run, channel, method]
+        table.insert(0, "channel", channel)
+        table.insert(1, "method", method)
+        parts.setdefault(run, []).append(table.assign(seeds=" ".join(map(str, change.seeds))))
+    return {run: pd.concat(tables_, ignore_index=True) for run, tables_ in parts.items()}
 
 
 def _stacked(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -128,15 +189,18 @@ def _channel_sentences(importance: dict[str, pd.DataFrame]) -> list[str]:
 
 
 def _pair_sentences(differences: dict[str, pd.DataFrame]) -> list[str]:
-    """A sentence for each that changes a class significantly, one for all that do not."""
-    without_effect = [name for name, table in differences.items() if not table["differs"].any()]
+    """A sentence for each that changes a class significantly; one for all others, one for those untested."""
+    untested = [name for name, table in differences.items() if table["low"].isna().all()]
+    without_effect = [
+        name for name, table in differences.items() if name not in untested and not table["differs"].any()
+    ]
     found = [
         f"{describe_classes(table, name)}."
         for name, table in differences.items()
-        if name not in without_effect
+        if name not in without_effect + untested
     ]
-    return (
-        [*found, f"No class changes significantly: {listed(without_effect, NAMED)}."]
-        if without_effect
-        else found
-    )
+    if without_effect:
+        found.append(f"No class changes significantly: {listed(without_effect, NAMED)}.")
+    if untested:
+        found.append(f"{TOO_FEW} in every class, so none is tested: {listed(untested, NAMED)}.")
+    return found

@@ -119,7 +119,7 @@ def _main_tables(main: Ranking, comparison: pd.DataFrame) -> list[tuple[str, str
     against = pairs[pairs["a"] == best.name].drop(columns="a").rename(columns={"b": "run"})
     shown = [("comparison", scored, comparison[list(COMPARED)])]
     if len(against):
-        less = f"{best.name} less each other run; Holm's correction over all pairs."
+        less = f"{best.name} less each other run; the verdict is by p best, corrected for all of them."
         shown.append(("against-the-best", less, against))
     shown.append(("classes", f"{best.name} by class, all folds.", tables.per_class(best)))
     confused = tables.confused_pairs(best)

@@ -1,12 +1,13 @@
 """Which runs may be ranked together, and which differ significantly.
 
 Runs are comparable when task, classes, test clips, folds and protocol (the validation clips, the
-epoch that counts) agree; only such runs share a ranking. Within it accuracy is the mean over
-folds, its interval and every verdict come from one bootstrap over source recordings, and p-values of all
-pairs are corrected together by Holm's method. Conventions: R runs, best first; F folds;
-P = R (R - 1) / 2 pairs.
+epoch that counts) agree; only such runs share a ranking. The main ranking is of runs that finished every
+fold, where there are any. Within it accuracy is the mean over folds, intervals come from one bootstrap over
+source recordings, and the best run's lead over the others is tested by `significance.pairwise_tests`.
+Conventions: R runs, best first; F folds; P = R (R - 1) / 2 pairs.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,7 +17,7 @@ import pandas as pd
 
 from analysis import bootstrap
 from analysis.results import Problem, Run, same_clips
-from analysis.significance import LEVEL, holm
+from analysis.significance import BEST_LEVEL, PairwiseTests, holm, pairwise_tests
 from train.scores import Floats, Ints
 
 
@@ -28,12 +29,21 @@ class Ranking:
     folds: Ints  # (F,)
     fold_accuracy: Floats  # (R, F)
     accuracy: Floats  # (R,) mean over folds
-    interval: Floats  # (R, 2) 95 %
-    pairs: pd.DataFrame  # (P,) a, b (a is the higher one), difference, low, high, p, p_holm, differs
+    interval: Floats  # (R, 2) 95 %; NaN for too few recordings
+    recordings: int  # among the test clips
+    critical: Floats  # (R,) standardised lead with which the best would differ significantly from each
+    # (P,) a (the higher one), b, difference, low, high; p, not corrected; p_holm, over all pairs; p_best, of
+    # the best against the others, NaN without the best; differs, by p_best: False without the best
+    pairs: pd.DataFrame
 
     @property
     def best(self) -> Run:
         return self.runs[0]
+
+    @property
+    def testable(self) -> bool:
+        """Whether there are recordings enough for intervals and verdicts."""
+        return self.recordings >= bootstrap.FEWEST_RECORDINGS
 
     @property
     def tied(self) -> tuple[Run, ...]:
@@ -51,7 +61,7 @@ class Ranking:
 def rankings(
     runs: Sequence[Run], rng: np.random.Generator, replicates: int = bootstrap.REPLICATES
 ) -> list[Ranking]:
-    """Every set of comparable runs, ranked; the largest set first, of equal ones that with more clips."""
+    """Every set of comparable runs, ranked: runs of all folds first, then more test clips, then more runs."""
     sets: list[list[Run]] = []
     for run in runs:
         for together in sets:
@@ -60,8 +70,13 @@ def rankings(
                 break
         else:
             sets.append([run])
-    sets.sort(key=lambda together: (len(together), len(together[0].clip_ids)), reverse=True)
+    sets.sort(key=_completeness, reverse=True)
     return [rank(together, rng, replicates) for together in sets]
+
+
+def _completeness(together: Sequence[Run]) -> tuple[bool, int, int]:
+    first = together[0]
+    return not any(run.missing_folds for run in together), len(first.clip_ids), len(together)
 
 
 def comparable_runs(run: Run, other: Run) -> bool:
@@ -76,31 +91,67 @@ def comparable_runs(run: Run, other: Run) -> bool:
 
 def not_compared(rankings_: Sequence[Ranking]) -> list[Problem]:
     """For each run outside the first ranking, why it is not in it."""
-    if not rankings_:
-        return []
-    main = rankings_[0].best
     return [
-        Problem(run.name, f"is not ranked with {main.name}: {_difference(run, main)}")
+        Problem(run.name, f"is not ranked with {main.name}: {words}")
+        for run, main, (_, words) in _outside(rankings_)
+    ]
+
+
+def not_compared_sentence(rankings_: Sequence[Ranking]) -> str:
+    """`4 of 29 runs are not compared, because 3 lack folds and 1 has another task.`; empty where all are."""
+    outside = _outside(rankings_)
+    if not outside:
+        return ""
+    counts = Counter(short for _, _, (short, _) in outside).most_common()
+    one = len(outside) == 1
+    reasons = " and ".join(f"{'it' if one else number} {HAVE[short][number > 1]}" for short, number in counts)
+    total = sum(len(ranking.runs) for ranking in rankings_)
+    return f"{len(outside)} of {total} runs {'is' if one else 'are'} not compared, because {reasons}."
+
+
+HAVE = {  # why a run is not compared -> in words of one run, of several
+    "folds": ("lacks folds", "lack folds"),
+    **{
+        name: (f"has {words}", f"have {words}")
+        for name, words in {
+            "dataset": "another dataset",
+            "task": "another task",
+            "classes": "another class list",
+            "clips": "other test clips or folds",
+            "protocol": "another protocol",
+        }.items()
+    },
+}
+
+
+def _outside(rankings_: Sequence[Ranking]) -> list[tuple[Run, Run, tuple[str, str]]]:
+    """(run, best of the main ranking, why it is not ranked there) of every run outside."""
+    return [
+        (run, rankings_[0].best, _difference(run, rankings_[0].best))
         for ranking in rankings_[1:]
         for run in ranking.runs
     ]
 
 
-def _difference(run: Run, main: Run) -> str:
-    """Why two runs are not comparable, the simplest reason first."""
+def _difference(run: Run, main: Run) -> tuple[str, str]:
+    """Why two runs are not comparable, the simplest reason first: one of HAVE, and in words."""
     if run.config["dataset"] != main.config["dataset"]:
-        return f"its dataset is {run.config['dataset']}, not {main.config['dataset']}"
+        return "dataset", f"its dataset is {run.config['dataset']}, not {main.config['dataset']}"
     if run.task != main.task:
-        return f"its task is {run.task}, not {main.task}"
+        return "task", f"its task is {run.task}, not {main.task}"
     if run.classes != main.classes:
-        return _class_difference(run, main)
+        return "classes", _class_difference(run, main)
     if set(run.missing_folds) - set(main.missing_folds):
         listed = ", ".join(str(fold) for fold in run.missing_folds)
         folds = f"fold {listed} is" if len(run.missing_folds) == 1 else f"folds {listed} are"
-        return f"{folds} missing ({len(run.clip_ids)} test clips of {len(main.clip_ids)}): train it on"
+        return (
+            "folds",
+            f"{folds} missing ({len(run.clip_ids)} test clips of {len(main.clip_ids)}): train it on",
+        )
     if not same_clips(run, main):
-        return f"it tested other clips or folds ({len(run.clip_ids)} clips, the others {len(main.clip_ids)})"
-    return f"its protocol is {run.protocol!r}, not {main.protocol!r}"
+        clips = f"{len(run.clip_ids)} clips, the others {len(main.clip_ids)}"
+        return "clips", f"it tested other clips or folds ({clips})"
+    return "protocol", f"its protocol is {run.protocol!r}, not {main.protocol!r}"
 
 
 def _class_difference(run: Run, main: Run) -> str:
@@ -120,21 +171,20 @@ def rank(runs: Sequence[Run], rng: np.random.Generator, replicates: int = bootst
     runs = [runs[place] for place in order]
     first = runs[0]
     correct = np.stack([run.correct for run in runs], axis=1)
-    means = bootstrap.resampled_means(
-        correct,
-        first.groups,
-        weights=bootstrap.fold_weights(first.folds),
-        rng=rng,
-        replicates=replicates,
-    )
+    weights, recordings = bootstrap.fold_weights(first.folds), len(set(first.groups))
+    means = bootstrap.resampled_means(correct, first.groups, weights=weights, rng=rng, replicates=replicates)
+    sums = bootstrap.recording_sums(correct * weights[:, None], first.groups)
+    tests = pairwise_tests(sums, rng, replicates)
     by_fold = by_fold[order]
     return Ranking(
         runs=tuple(runs),
         folds=folds,
         fold_accuracy=by_fold,
         accuracy=by_fold.mean(axis=1),
-        interval=bootstrap.interval(means),
-        pairs=_verdicts(runs, by_fold.mean(axis=1), means, recordings=len(set(first.groups))),
+        interval=bootstrap.interval(means, recordings, lowest=0),
+        recordings=recordings,
+        critical=tests.critical,
+        pairs=_verdicts(runs, by_fold.mean(axis=1), means, tests, recordings),
     )
 
 
@@ -145,17 +195,20 @@ def fold_accuracy(runs: Sequence[Run]) -> tuple[Ints, Floats]:
     return folds, np.array(sums) / sizes
 
 
-def _verdicts(runs: Sequence[Run], accuracy: Floats, means: Floats, recordings: int) -> pd.DataFrame:
-    """Every pair's difference, interval, p-value, Holm's p-value, and whether it differs."""
+def _verdicts(
+    runs: Sequence[Run], accuracy: Floats, means: Floats, tests: PairwiseTests, recordings: int
+) -> pd.DataFrame:
+    """The rows of `Ranking.pairs`."""
     rows = []
     for a, b in combinations(range(len(runs)), 2):
-        drawn = (means[:, a] - means[:, b])[:, None]
-        (low, high), p = bootstrap.interval(drawn)[0], bootstrap.p_value(drawn, recordings)[0]
-        rows.append((runs[a].name, runs[b].name, accuracy[a] - accuracy[b], low, high, p))
-    pairs = pd.DataFrame(rows, columns=["a", "b", "difference", "low", "high", "p"])
-    pairs["p_holm"] = holm(pairs["p"].to_numpy(dtype=float))
-    pairs["differs"] = pairs["p_holm"] < LEVEL
-    return pairs
+        low, high = bootstrap.interval((means[:, a] - means[:, b])[:, None], recordings)[0]
+        p_best = tests.p_best[b] if a == 0 else np.nan
+        difference = accuracy[a] - accuracy[b]
+        rows.append((runs[a].name, runs[b].name, difference, low, high, tests.p[a, b], p_best))
+    pairs = pd.DataFrame(rows, columns=["a", "b", "difference", "low", "high", "p", "p_best"])
+    pairs.insert(6, "p_holm", holm(pairs["p"].to_numpy(dtype=float)))
+    enough = recordings >= bootstrap.FEWEST_RECORDINGS
+    return pairs.assign(differs=enough & (pairs["p_best"] < BEST_LEVEL))
 
 
 @dataclass(frozen=True)

@@ -66,14 +66,14 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> inputs.Built:
     printed = {
         "headline": content["answer"].sentences[0],
         "remarks": content["remarks"],
-        "next_command": next_command(job, content["runs"], content["answer"].kind),
+        "next_command": next_command(job, content["runs"][: content["compared"]], content["answer"].kind),
     }
     inputs.write_stamp(job.folder / inputs.STAMP, hash_, [target.name], printed=printed)
     return inputs.Built(target, **printed)
 
 
 def next_command(job: ReportJob, runs: Sequence[RunSection], kind: str) -> str:
-    """What to do next: train, compare, or train another seed."""
+    """What to do next, of the runs that are compared: train, compare, or train another seed."""
     where = [word for word in job.given if not word.startswith("RUN=")]
     trained = [run for run in runs if run.trained]
     if not trained:
@@ -98,6 +98,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
         "synthetic": _synthetic(found.runs, context.cache),
         "answer": found.answer,
         "overview": found.overview,
+        "compared": len(found.main.runs) if found.main else 0,
         "problems": problems,
         "remarks": _remarks(found.runs, problems),
         "key_figures": _key_figures(found.runs, problems, facts),
@@ -229,7 +230,13 @@ def _sample_block(context: ReportContext, run: Run, features: Sequence[str]) -> 
     return [Block("Sample predictions", about, figures)] if figures else []
 
 
-VERDICTS = {"best": "best", "tied": "tied", "worse": "worse", "alone": "nothing to compare with"}
+VERDICTS = {
+    "best": "best",
+    "tied": "tied",
+    "worse": "worse",
+    "alone": "nothing to compare with",
+    "untested": "too few recordings",
+}
 
 
 def _comparison_rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
@@ -239,15 +246,14 @@ def _comparison_rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
         leads = row["verdict"] == "tied" and row["rank"] == 1
         row["verdict_text"] = "best, but tied" if leads else VERDICTS[row["verdict"]]
         if row["not_compared"]:
-            row["verdict_text"] = (
-                "not ranked" if row["verdict"] == "alone" else f"{row['verdict_text']} of its ranking"
-            )
+            row["verdict_text"], row["verdict"] = "not compared", "alone"
     return rows
 
 
 def _scale(comparison: pd.DataFrame) -> tuple[float, float]:
     """The axis of the drawn intervals: round tenths around all of them."""
-    low, high = comparison["accuracy_low"].min(), comparison["accuracy_high"].max()
+    low, high = (comparison[["accuracy", f"accuracy_{end}"]].to_numpy() for end in ("low", "high"))
+    low, high = np.nanmin(low), np.nanmax(high)
     return float(np.floor(low * 10) / 10), float(np.ceil(high * 10 + 1e-9) / 10)
 
 

@@ -1,24 +1,138 @@
-"""The tests that are common in the literature beside the bootstrap: a folded block of the report.
+"""Whether differences are significant: the sign-flip test of every verdict, and other common tests.
 
-Conventions: runs a and b tested the same N clips; `correct_*` (N,) bool of one seed each; `folds_*`
-(F,) accuracies of each fold, seeds averaged. Each test says in one line when it applies.
+**The verdicts.** Where two runs are equally good, the difference on a source recording is as often for the
+one as for the other. The sign-flip test draws the sign of every recording's difference again and again and
+counts how often the sum is at least as large as the observed one (Fisher's randomisation test; of one clip a
+recording it is McNemar's exact test). A recording on which the runs agree counts for nothing: four that
+differ, all the same way, give p = 1/8 however many agree.
+
+Several differences are tested as a family by the largest standardised one (step-down maxT; Westfall and
+Young 1993), under signs drawn for whole recordings, so that runs that resemble each other cost little. A
+report makes three kinds of statements, each of which is a family with a share of the 5 %: the best run
+against the others, feature and augmentation ablations, and classes. So at most one report in twenty of runs
+that are all equally good claims anything (`python -m bench.false_claims`).
+
+Conventions: G recordings, M differences, R runs, B draws; a difference of a recording is the sum over its
+clips, weighted as in the mean that is tested.
+
+**The other tests** are a folded block of the report: runs a and b tested the same N clips; `correct_*` (N,)
+bool of one seed each; `folds_*` (F,) accuracies of each fold, seeds averaged. Each says when it applies.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scikit_posthocs import posthoc_nemenyi_friedman
-from scipy import stats
+from scipy import sparse, stats
 from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
 
 from commandline import Registry
-from train.scores import Floats
+from train.scores import Floats, Ints
 
-LEVEL = 0.05
+LEVEL = 0.05  # of a report
+BEST_LEVEL = 0.02  # of it, for the best run against the others
+ABLATIONS_LEVEL = 0.02  # for all feature and augmentation ablations
+CLASSES_LEVEL = 0.01  # for all classes of all tables: they are many, so a larger share would help little
+POWER = 0.80  # with which a difference "would be found"
+DRAWS = 10_000  # of signs
+CHUNK = 500  # draws at a time
+ROUNDING = 1e-9  # standardised sums closer than this are equal
 EXACT_BELOW = 25  # discordant clips; above, the chi-squared form is accurate (Agresti 2013, 11.1)
+
+
+def step_down(differences: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
+    """P-values (M,) of differences (G, M), adjusted for all of them: step-down maxT of the sign-flip test.
+
+    1 where no recording differs.
+    """
+    held = sparse.csr_matrix(differences.T)
+    scale = np.sqrt(np.asarray(held.multiply(held).sum(axis=1)).ravel())
+    scale[scale == 0] = 1
+    observed = np.abs(np.asarray(held.sum(axis=1)).ravel()) / scale
+    order = np.argsort(observed, kind="stable")  # smallest first
+    held, reached = held[order], np.zeros(len(order))
+    for signs in drawn_signs(len(differences), draws, rng):
+        drawn = np.abs(held @ signs) / scale[order, None]
+        largest = np.maximum.accumulate(drawn, axis=0)  # of this difference and all smaller ones
+        reached += (largest >= observed[order, None] - ROUNDING).sum(axis=1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = _falling((reached + 1) / (draws + 1))
+    return adjusted
+
+
+def drawn_signs(recordings: int, draws: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """Signs (G, b), b draws at a time, `draws` in all."""
+    for start in range(0, draws, CHUNK):
+        size = (recordings, min(CHUNK, draws - start))
+        yield np.where(rng.integers(0, 2, size=size, dtype=np.int8), 1.0, -1.0)
+
+
+def _falling(p_values: Floats) -> Floats:
+    """Of p-values in the order of growing differences none is above the one before it."""
+    return np.maximum.accumulate(p_values[::-1])[::-1]
+
+
+@dataclass(frozen=True)
+class PairwiseTests:
+    """Sign-flip tests of R runs against each other, the best first."""
+
+    p: Floats  # (R, R) of each pair by itself, not corrected; 1 on the diagonal
+    p_best: Floats  # (R,) of the best against each, corrected for all of them and for its selection; 1 first
+    critical: Floats  # (R,) standardised lead that each would have needed to be significant; 0 first
+
+
+def pairwise_tests(sums: Floats, rng: np.random.Generator, draws: int = DRAWS) -> PairwiseTests:
+    """Sign-flip tests of the columns of `sums` (G, R), the first of which has the highest total.
+
+    The best was selected by the very scores that are tested, so its lead over another run is compared with
+    the largest difference between any two of the runs that are still in question, not with that pair's alone.
+    Runs that are significantly worse leave, the worst first, and the rest is tested without them (the model
+    confidence set of Hansen, Lunde and Nason 2011, with the range as the statistic).
+    """
+    sums = sums - sums[:, :1]
+    sums = sums[np.abs(sums).max(axis=1) > ROUNDING]
+    recordings, runs = sums.shape
+    apart = [sums - column[:, None] for column in sums.T]
+    scale = np.sqrt([(one**2).sum(axis=0) for one in apart])
+    scale[scale < ROUNDING] = 1
+    observed = np.abs([one.sum(axis=0) for one in apart]) / scale
+    discordant = np.array([(np.abs(one) > ROUNDING).sum(axis=0) for one in apart])
+    # From here on the best, then the others from the smallest standardised lead to the largest.
+    order = np.array([0, *(1 + np.argsort(observed[0, 1:], kind="stable"))])
+    by_lead = np.ix_(order, order)
+    inverse, least = 1 / scale[by_lead], observed[by_lead] - ROUNDING
+    reached, ranges = draws * np.eye(runs), []
+    for signs in drawn_signs(recordings, draws, rng):
+        drawn = sums[:, order].T @ signs  # (R, b)
+        largest = np.zeros_like(drawn)  # of the pairs among the runs so far
+        for place in range(1, runs):
+            pairs = np.abs(drawn[:place] - drawn[place]) * inverse[place, :place, None]
+            reached[place, :place] += (pairs >= least[place, :place, None]).sum(axis=1)
+            largest[place] = np.maximum(largest[place - 1], pairs.max(axis=0))
+        ranges.append(largest)
+    largest = np.concatenate(ranges, axis=1)
+    reached[np.triu_indices(runs, k=1)] = reached.T[np.triu_indices(runs, k=1)]
+    steps = (largest >= least[0, :, None]).sum(axis=1)
+    lowest = stats.norm.isf(BEST_LEVEL / 2)  # few recordings that differ make few different sums
+    back = np.argsort(order)
+    return PairwiseTests(
+        p=_tail(observed, reached[np.ix_(back, back)], discordant, draws),
+        p_best=np.array([1.0, *_falling((steps[1:] + 1) / (draws + 1))])[back],
+        critical=np.array([0.0, *np.maximum(np.quantile(largest[1:], 1 - BEST_LEVEL, axis=1), lowest)])[back],
+    )
+
+
+def _tail(observed: Floats, reached: Floats, discordant: Ints, draws: int) -> Floats:
+    """P-values by count; where no draw came so far, by the normal tail: Holm's correction needs small ones.
+
+    Never below 2 / 2^d, the least that d recordings which differ can say.
+    """
+    counted = (reached + 1) / (draws + 1)
+    tail = np.maximum(2 * stats.norm.sf(observed), 2.0 ** (1 - np.minimum(discordant, 1000)))
+    return np.where(reached > 0, counted, np.minimum(counted, tail))
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,8 @@ def _comparison_row(ranking: Ranking, place: int) -> dict[str, Any]:
 def _verdict(ranking: Ranking, run: Run) -> str:
     if len(ranking.runs) == 1:
         return "alone"
+    if not ranking.testable:
+        return "untested"
     if run is ranking.best:
         return "best" if not ranking.tied else "tied"
     return "tied" if run in ranking.tied else "worse"
@@ -104,9 +106,11 @@ def fold_scores(run: Run) -> pd.DataFrame:
 
 
 def pairs(ranking: Ranking) -> pd.DataFrame:
-    """The verdict on each pair: a (the higher), b, difference, its interval, p-values, and the words."""
+    """Each pair: a (the higher), b, difference, its interval, p-values, and the verdict on the best run's."""
     table = ranking.pairs.copy()
+    tested = table["p_best"].notna() & ranking.testable  # the best against the others
     words = np.where(table["differs"], table["a"] + " is better", "no difference shown")
+    words = np.where(tested, words, "not tested")
     return table.drop(columns="differs").assign(verdict=words)
 
 

@@ -20,6 +20,10 @@ from train.runs import find
 RNG = np.random.default_rng
 
 
+def by_class(first: Run, second: Run) -> pd.DataFrame:
+    return ablations.class_differences({"one": ablations.recall_change(first, second)}, RNG(0))["one"]
+
+
 def ranked(results: Results) -> Ranking:
     return rankings(results.runs, RNG(0), replicates=500)[0]
 
@@ -27,7 +31,7 @@ def ranked(results: Results) -> Ranking:
 def test_a_class_that_improves_and_one_that_worsens(made: Callable[..., Results]) -> None:
     better = {"class03": 3.0, "class07": -3.0}
     plain, other = made(MadeRun(skill=0.6), MadeRun(features="zcr", skill=0.6, by_class=better)).runs
-    table = ablations.recall_differences(plain, other, RNG(0)).set_index("class")
+    table = by_class(plain, other).set_index("class")
     assert table["differs"].sum() == 2
     assert table.loc["class03", "low"] > 0 > table.loc["class07", "high"]
     for name, row in table.iterrows():
@@ -43,7 +47,7 @@ def test_a_class_without_test_clips_is_left_out(hand_run: Callable[..., Run]) ->
     run = hand_run(
         "mel", ["dog", "rain", "sea"], [("a", "g", 1, "dog", [1, 0, 0]), ("b", "h", 1, "sea", [1, 0, 0])]
     )
-    table = ablations.recall_differences(run, run, RNG(0))
+    table = by_class(run, run)
     assert table["class"].tolist() == ["dog", "sea"]
     assert table["difference"].tolist() == [0, 0]
 
@@ -88,7 +92,7 @@ def test_runs_that_differ_in_augmentation_alone_are_paired(made: Callable[..., R
     assert [(a.name, b.name) for a, b in ablations.augmentation_pairs(main)] == [
         ("mel-resnet18-augment.none", "mel-resnet18-augment.mask,shift")
     ]
-    row = ablations.augmentation_ablations(main).iloc[0]
+    row = ablations.all_ablations(main, RNG(0)).augmentation.iloc[0]
     assert row["difference"] == pytest.approx(0.2)
     assert 0 < row["low"] < 0.2 < row["high"]
     assert row["differs"]
@@ -97,13 +101,15 @@ def test_runs_that_differ_in_augmentation_alone_are_paired(made: Callable[..., R
 
 def test_an_augmentation_that_hurts_has_a_negative_effect(made: Callable[..., Results]) -> None:
     main = ranked(made(MadeRun(augment="none", skill=0.8), MadeRun(augment="mask", skill=0.6)))
-    row = ablations.augmentation_ablations(main).iloc[0]
+    row = ablations.all_ablations(main, RNG(0)).augmentation.iloc[0]
     assert row["difference"] == pytest.approx(-0.2)
     assert row["low"] < -0.2 < row["high"] < 0
 
 
 def test_no_pair_makes_an_empty_table(made: Callable[..., Results]) -> None:
-    assert ablations.augmentation_ablations(ranked(made(MadeRun(), MadeRun(features="zcr")))).empty
+    assert ablations.all_ablations(
+        ranked(made(MadeRun(), MadeRun(features="zcr"))), RNG(0)
+    ).augmentation.empty
 
 
 def explain(run: Run, lost: dict[str, float], methods: Sequence[str] = ("removed",)) -> None:
@@ -125,11 +131,12 @@ def test_channel_importance_by_class(written: Callable[..., Results]) -> None:
     read, problems = ablations.read_attribution(run)
     assert read is not None
     assert problems == []
-    table = ablations.channel_importance(run, read, RNG(0))
+    found = ablations.class_differences(ablations.channel_changes(run, read), RNG(0))
+    assert list(found) == [("chroma", "removed")]
+    table = found["chroma", "removed"]
     assert describe_classes(table, "chroma") == "chroma helps class02"
     row = table.set_index("class").loc["class02"]
     assert row["second"] - row["first"] == pytest.approx(row["difference"])
-    assert (row["channel"], row["method"]) == ("chroma", "removed")
 
 
 def test_only_the_seeds_that_were_explained_are_compared(written: Callable[..., Results]) -> None:
@@ -141,8 +148,8 @@ def test_only_the_seeds_that_were_explained_are_compared(written: Callable[..., 
         pd.DataFrame(rows).to_csv(run.folders[0].fold(fold) / "attribution.csv", index=False)
     read, _ = ablations.read_attribution(run)
     assert read is not None
-    table = ablations.channel_importance(run, read, RNG(0))
-    assert (table["difference"] == 0).all() and set(table["seeds"]) == {"0"}
+    (change,) = ablations.channel_changes(run, read).values()
+    assert (change.before == change.after).all() and change.seeds == (0,)
 
 
 def test_permutation_leads_and_retraining_stands_beside_it(
@@ -186,7 +193,7 @@ def test_a_damaged_attribution_is_named_and_incomplete_ones_are_left_out(
     assert [problem.run for problem in problems] == [run.name]
     assert "fold 2: attribution.csv is left out" in problems[0].text
     assert read is not None
-    assert ablations.channel_importance(run, read, RNG(0)).empty
+    assert ablations.channel_changes(run, read) == {}
 
 
 def steps(results: Results) -> list[tuple[str, str]]:
@@ -214,7 +221,7 @@ def test_a_channel_counts_as_often_as_it_occurs(made: Callable[..., Results]) ->
     main = ranked(made(MadeRun(skill=0.7), MadeRun(features="mel+mel+mel", skill=0.7)))
     ((smaller, larger),) = ablations.feature_pairs(main)
     assert (smaller.features, ablations.added_features(smaller, larger)) == ("mel", "mel+mel")
-    row = ablations.feature_ablations(main).iloc[0]
+    row = ablations.all_ablations(main, RNG(0)).features.iloc[0]
     assert (row["changed"], row["differs"]) == ("mel+mel", False)
 
 
@@ -222,7 +229,7 @@ def test_a_planted_gain_is_found_with_its_classes(made: Callable[..., Results]) 
     better = {"class03": 3.0, "class07": -3.0}
     runs = [MadeRun(skill=0.6), MadeRun(features="mel+chroma", skill=0.75, by_class=better)]
     main = ranked(made(*runs))
-    row = ablations.feature_ablations(main).iloc[0]
+    row = ablations.all_ablations(main, RNG(0)).features.iloc[0]
     assert (row["without"], row["with"], row["changed"]) == (
         "mel-resnet18",
         "mel+chroma-resnet18",
@@ -230,7 +237,8 @@ def test_a_planted_gain_is_found_with_its_classes(made: Callable[..., Results]) 
     )
     assert row["difference"] == pytest.approx(0.15)
     assert row["differs"]
-    (name, table), *rest = ablations.feature_ablations_by_class(main, np.random.default_rng(0)).items()
+    changes = ablations.feature_changes(main)
+    (name, table), *rest = ablations.class_differences(changes, RNG(0)).items()
     assert name == row["name"] == "chroma added to mel (resnet18)" and not rest
     certain = table[table["differs"]].set_index("class")["difference"]
     assert certain["class03"] > 0 and certain.get("class07", -1) < 0
@@ -244,7 +252,7 @@ def test_additions_of_two_models_keep_their_own_figures(made: Callable[..., Resu
         MadeRun(model="cnn4", skill=0.7),
         MadeRun(model="cnn4", features="mel+chroma", skill=0.6),
     )
-    table = ablations.feature_ablations(ranked(results)).set_index("name")
+    table = ablations.all_ablations(ranked(results), RNG(0)).features.set_index("name")
     one, other = "chroma added to mel (resnet18)", "chroma added to mel (cnn4)"
     assert table["model"].to_dict() == {one: "resnet18", other: "cnn4"}
     assert table["difference"].to_dict() == pytest.approx({one: 0.15, other: -0.1})
@@ -282,6 +290,41 @@ def test_the_name_of_a_pair_says_every_other_option_that_differs(made: Callable[
 
 def test_an_addition_that_hurts_is_negative(made: Callable[..., Results]) -> None:
     main = ranked(made(MadeRun(skill=0.8), MadeRun(features="mel+chroma", skill=0.6)))
-    row = ablations.feature_ablations(main).iloc[0]
+    row = ablations.all_ablations(main, RNG(0)).features.iloc[0]
     assert row["difference"] == pytest.approx(-0.2)
     assert row["low"] < -0.2 < row["high"] < 0
+
+
+@pytest.mark.parametrize("unrelated", [11, 71])
+def test_runs_that_are_in_no_ablation_change_no_verdict_on_one(
+    made: Callable[..., Results], unrelated: int
+) -> None:
+    pair = [MadeRun(skill=0.6), MadeRun(features="mel+chroma", skill=0.685)]
+    others = [MadeRun(features=f"other{number}", skill=0.5 + number / 500) for number in range(unrelated)]
+    main = ranked(made(*pair, *others))
+    row = ablations.all_ablations(main, RNG(0)).features.iloc[0]
+    alone = ablations.all_ablations(ranked(made(*pair)), RNG(0)).features.iloc[0]
+    assert row["differs"] and alone["differs"]
+    assert row["p_adjusted"] == alone["p_adjusted"]
+    of_all_pairs = main.pairs.set_index(["a", "b"]).loc[(row["with"], row["without"]), "p_holm"]
+    assert of_all_pairs > row["p_adjusted"]
+
+
+def test_classes_are_one_family_over_all_tables(made: Callable[..., Results]) -> None:
+    runs = made(MadeRun(skill=0.6), *(MadeRun(features=f"f{number}", skill=0.6) for number in range(20))).runs
+    better = made(MadeRun(features="zcr", skill=0.6, by_class={"class03": 4.0})).runs[0]
+    changes = {run.name: ablations.recall_change(runs[0], run) for run in (*runs[1:], better)}
+    p = ablations.class_differences(changes, RNG(0))[better.name].set_index("class")["p_adjusted"]
+    alone = by_class(runs[0], better).set_index("class")["p_adjusted"]
+    assert (p >= alone - 0.01).all()
+    assert alone["class03"] < 0.01 < p["class03"]
+
+
+def test_a_class_of_few_recordings_has_no_interval_and_no_verdict(hand_run: Callable[..., Run]) -> None:
+    def rows(right: float) -> list[tuple[str, str, int, str, list[float]]]:
+        few = [(f"d{n}", f"g{n % 4}", 1, "dog", [right, 1 - right]) for n in range(40)]
+        return few + [(f"r{n}", f"h{n}", 1, "rain", [1 - right, right]) for n in range(40)]
+
+    table = by_class(*(hand_run(name, ["dog", "rain"], rows(right)) for name, right in (("a", 0), ("b", 1))))
+    assert table["low"].isna().tolist() == [True, False]
+    assert table["differs"].tolist() == [False, True]

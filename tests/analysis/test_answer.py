@@ -17,10 +17,10 @@ from analysis.answer import (
     seeds_needed,
 )
 from analysis.ensemble import write_ensemble
-from analysis.ranking import Ranking, rankings
+from analysis.ranking import Ranking, rank, rankings
 from analysis.results import Results, Run, load_runs
 from tests.analysis.made_runs import MadeRun
-from train.runs import find
+from train.runs import RunFolder, find
 
 
 def ranked(results: Results) -> Ranking:
@@ -55,6 +55,9 @@ def test_a_tie_names_the_tied_sets(made: Callable[..., Results]) -> None:
     assert found.sentences[0].startswith("A tie: mel+mfcc, mel and mfcc do not differ significantly")
     assert "of the other sets 1 is significantly worse" in found.sentences[1]
     assert "zcr" not in found.text
+    assert found.sentences[1].endswith(
+        "A set 5 points below the best would have been found with a power of 80 %."
+    )
     assert found.sentences[2].startswith("Take the cheapest of the tied sets")
 
 
@@ -84,9 +87,9 @@ def test_the_estimated_number_of_clips_suffices(made: Callable[..., Results]) ->
 def test_too_little_data_says_how_many_seeds_are_needed(made: Callable[..., Results]) -> None:
     runs = [MadeRun(skill=0.8, seed=0), MadeRun(skill=0.7, seed=1), MadeRun(features="mfcc", skill=0.74)]
     found = answered(made(*runs, clips=1000))
-    # Standard deviation over seeds 7.07 points: 2 (1.96 * 7.07 / 5)^2 = 15.4
+    # Standard deviation over seeds 7.07 points: 2 ((2.33 + 0.84) * 7.07 / 5)^2 = 40.1
     assert found.kind == "too little data"
-    assert "about 16 seeds of each set instead of 1" in found.sentences[2]
+    assert "with a power of 80 % it would take about 41 seeds of each set instead of 1" in found.sentences[2]
 
 
 def test_a_lead_within_the_variation_between_seeds_is_no_clear_winner(made: Callable[..., Results]) -> None:
@@ -121,7 +124,7 @@ def test_runs_of_one_set_are_named_by_their_models_then_by_their_folders(
 
 
 def test_many_tied_sets_are_counted(made: Callable[..., Results]) -> None:
-    found = answered(made(*(MadeRun(features=f"f{number}", skill=0.7) for number in range(9)), clips=1000))
+    found = answered(made(*(MadeRun(features=f"f{number}", skill=0.7) for number in range(9)), clips=2000))
     assert found.kind == "tie"
     assert "A tie: f7, f0, f1 and 6 more do not differ significantly" in found.sentences[0]
     assert "of the other sets none is significantly worse" in found.sentences[1]
@@ -133,7 +136,8 @@ def test_a_small_lead_says_how_many_clips_are_needed(made: Callable[..., Results
     needed = clips_needed(ranked(results), 0.01)
     assert found.kind == "tie" and needed > 1000
     assert (
-        f"about {needed:,} test clips would be needed to detect so small a difference" in found.sentences[1]
+        f"to find so small a difference with a power of 80 % would take about {needed:,} test clips"
+        in found.sentences[1]
     )
 
 
@@ -164,7 +168,9 @@ def test_an_interval_without_zero_may_not_be_significant_after_correction(
 ) -> None:
     ranking = ranked(made(MadeRun(skill=0.8), MadeRun(features="mfcc", skill=0.79), clips=1000))
     ranking.pairs.loc[0, ["low", "high"]] = [0.001, 0.02]
-    assert "not significant after correction for all comparisons" in answer(ranking).sentences[1]
+    assert (
+        "not significant after correction for all comparisons with the best" in answer(ranking).sentences[1]
+    )
 
 
 def test_with_one_fold_the_selected_score_is_called_optimistic(made: Callable[..., Results]) -> None:
@@ -185,7 +191,7 @@ def test_one_run_and_none(made: Callable[..., Results]) -> None:
 
 def overview_of(results: Results) -> dict[str, str]:
     main = ranked(results)
-    return dict(overview_lines(main, ablations.feature_ablations(main)))
+    return dict(overview_lines(main, ablations.all_ablations(main, np.random.default_rng(0)).features))
 
 
 def test_single_and_combined_features(made: Callable[..., Results]) -> None:
@@ -227,7 +233,9 @@ def test_classes_of_highest_and_lowest_recall_by_hand(hand_run: Callable[..., Ru
     main = rankings([run], np.random.default_rng(0), 100)[0]
     ends = "Recall of mel is highest for a (4 of 4) and b (3 of 4), lowest for e (0 of 4) and d (1 of 4)"
     sentence = f"{ends}; most frequent error: e predicted as a (4 of 4)."
-    assert overview_lines(main, ablations.feature_ablations(main)) == [("Classes", sentence)]
+    assert overview_lines(main, ablations.all_ablations(main, np.random.default_rng(0)).features) == [
+        ("Classes", sentence)
+    ]
 
 
 def test_a_perfect_run_has_no_lowest_class(made: Callable[..., Results]) -> None:
@@ -244,3 +252,57 @@ def test_the_family_is_of_runs_that_differ_in_features_alone(
     write_ensemble([run.folders[0] for run in results.runs], tmp_path)
     main = ranked(load_runs(find(tmp_path)))
     assert [run.name for run in family(main)] == ["mfcc-resnet18", "mel-resnet18"]
+
+
+def test_fewer_than_five_recordings_have_no_verdict(hand_run: Callable[..., Run]) -> None:
+    runs = []
+    for name, right in (("mel", 0.9), ("mfcc", 0.2)):
+        rows = [(f"c{n}", f"speaker{n % 4}", 1, "dog", [right, 1 - right]) for n in range(80)]
+        runs.append(hand_run(name, ["dog", "rain"], rows))
+    found = answered(Results(runs, []))
+    assert found.kind == "too little data"
+    assert "come from fewer than 5 source recordings (4)" in found.sentences[0]
+    assert "no interval, fewer than 5 source recordings" in found.sentences[0]
+    assert found.sentences[1].startswith("No interval and no verdict on mfcc")
+    assert "nan" not in found.text
+    assert "nan" not in " ".join(overview_of(Results(runs, [])).values())
+
+
+def test_what_would_have_been_found_has_the_stated_power(tmp_path: Path) -> None:
+    """Of equal runs on as many recordings as the statement takes, a set 5 points lower is found in 80 %."""
+    rng = np.random.default_rng(0)
+    clips = 400
+    while clips_needed(equal_runs(clips, 0.0, rng), 0.05):
+        clips += 100
+    found = sum(not equal_runs(clips, 0.05, rng).tied for _ in range(100))
+    assert 70 <= found <= 97
+
+
+def equal_runs(clips: int, worse: float, rng: np.random.Generator) -> Ranking:
+    """Two runs of 80 % accuracy, the second worse by so much, that agree on four clips of five."""
+    names = np.array([f"{number:05d}" for number in range(clips)])
+    shared, both = rng.random(clips) < 0.6, rng.random((2, clips))
+    runs = []
+    for name, accuracy, own in (("mel", 0.8, both[0]), ("mfcc", 0.8 - worse, both[1])):
+        correct = shared | (own < 1 - (1 - accuracy) / 0.4)
+        folder = RunFolder(Path(name))
+        folder.__dict__["config"] = {"dataset": "d", "features": name, "model": "m", "seed": 0, "folds": [1]}
+        probabilities = np.where(correct[:, None], [1.0, 0.0], [0.0, 1.0])[None]
+        parts = {"folders": (folder,), "classes": ("dog", "rain"), "categories": ("", ""), "clip_ids": names}
+        folds = np.ones(clips, dtype=int)
+        parts |= {
+            "groups": names,
+            "folds": folds,
+            "target": 0 * folds,
+            "checkpoints": {"last": probabilities},
+        }
+        runs.append(Run(name=name, history=None, **parts))  # type: ignore[arg-type]
+    return rank(runs, rng, 500)
+
+
+def test_two_runs_of_which_neither_is_the_best_are_not_tested(made: Callable[..., Results]) -> None:
+    sets = {"mel": 0.7, "mfcc": 0.6, "mel+mfcc": 0.72}
+    runs = [MadeRun(features=name, skill=skill) for name, skill in sets.items()]
+    others = [MadeRun(features=name, skill=sets[name] + 0.1, model="cnn8") for name in ("mel", "mel+mfcc")]
+    line = overview_of(made(*runs, *others))["Combined"]
+    assert "not tested: neither is the best run" in line

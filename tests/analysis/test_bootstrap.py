@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.bootstrap import fold_weights, group_sums, interval, p_value, resampled_means
+from analysis.bootstrap import fold_weights, interval, recording_sums, resampled_means
 
 
 def resampled(values: np.ndarray, groups: np.ndarray, **more: object) -> np.ndarray:
@@ -24,8 +24,8 @@ def test_deviation_is_the_standard_error_over_recordings() -> None:
 def test_copies_of_a_clip_add_no_certainty() -> None:
     rng = np.random.default_rng(4)
     values = (rng.random(60) < 0.7).astype(float)[:, None]
-    once = interval(resampled(values, np.arange(60)))
-    copied = interval(resampled(np.repeat(values, 5, axis=0), np.repeat(np.arange(60), 5)))
+    once = interval(resampled(values, np.arange(60)), 60)
+    copied = interval(resampled(np.repeat(values, 5, axis=0), np.repeat(np.arange(60), 5)), 60)
     assert copied == pytest.approx(once)
 
 
@@ -42,7 +42,8 @@ def test_a_column_with_no_clip_drawn_is_nan_there_and_left_out_of_the_interval()
     weights[0] = 1  # one recording of ten: some 35 % of the draws miss it
     means = resampled(values, np.arange(10), weights=weights, replicates=2000)
     assert 0.3 < np.isnan(means).mean() < 0.4
-    assert interval(means).tolist() == [[1, 1]]
+    low, high = interval(means, 10)[0]
+    assert (low, high) == pytest.approx((0.025 ** (1 / 10), 1))
 
 
 def test_weights_give_the_mean_over_folds() -> None:
@@ -50,29 +51,21 @@ def test_weights_give_the_mean_over_folds() -> None:
     assert fold_weights(folds).tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
 
 
-def test_group_sums() -> None:
-    sums = group_sums(np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([1, 0, 1]), 2)
+def test_recording_sums() -> None:
+    sums = recording_sums(np.array([[1.0, 2], [3, 4], [5, 6]]), np.array(["b", "a", "b"]))
     assert sums.tolist() == [[3, 4], [6, 8]]
 
 
-def test_p_value_is_twice_the_far_share() -> None:
-    replicates = np.concatenate([np.full(30, -1.0), np.full(970, 1.0)])[:, None]
-    assert p_value(replicates, 100)[0] == pytest.approx(2 * 31 / 1001)
-    assert p_value(-replicates, 100)[0] == pytest.approx(2 * 31 / 1001)
+def test_an_interval_is_no_narrower_than_the_rule_of_three() -> None:
+    reach = 1 - 0.025 ** (1 / 100)  # 3.6 %
+    assert interval(np.full((50, 1), 0.99), 100, lowest=0)[0].tolist() == pytest.approx([0.99 - reach, 1])
+    assert interval(np.zeros((50, 1)), 100, lowest=0)[0].tolist() == pytest.approx([0, reach])
+    assert interval(np.zeros((50, 1)), 100)[0].tolist() == pytest.approx([-reach, reach])
 
 
-def test_equal_runs_have_p_value_one() -> None:
-    assert p_value(np.zeros((1000, 1)), 100).tolist() == [1]
-
-
-def test_p_value_beyond_the_replicates_is_the_normal_tail() -> None:
-    replicates = np.random.default_rng(6).normal(6, 1, size=(10_000, 1))
-    assert p_value(replicates, 1000)[0] == pytest.approx(2e-9, rel=0.5)  # 2 * P(Z > 6)
-
-
-def test_few_recordings_cannot_be_certain() -> None:
-    assert p_value(np.ones((1000, 1)), 4).tolist() == [2 / 2**4]
-    assert p_value(np.ones((1000, 1)), 1).tolist() == [1]
+def test_fewer_than_five_recordings_have_no_interval() -> None:
+    replicates = np.random.default_rng(0).random((100, 2))
+    assert np.isnan(interval(replicates, np.array([4, 5]))).tolist() == [[True, True], [False, False]]
 
 
 def test_the_interval_covers_the_true_value_as_often_as_it_states() -> None:
@@ -81,7 +74,7 @@ def test_the_interval_covers_the_true_value_as_often_as_it_states() -> None:
     for _ in range(200):
         values = (rng.random((200, 1)) < 0.8).astype(float)
         low, high = interval(
-            resampled_means(values, np.arange(200), weights=np.ones(200), rng=rng, replicates=400)
+            resampled_means(values, np.arange(200), weights=np.ones(200), rng=rng, replicates=400), 200
         )[0]
         covered += low <= 0.8 <= high
     assert 178 <= covered <= 198  # 95 % of 200 is 190

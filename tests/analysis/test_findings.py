@@ -99,3 +99,15 @@ def test_one_run_of_one_fold_with_a_class_never_predicted(by_hand: Callable[...,
     assert "pairs" not in found.tables
     assert found.friedman is None
     assert found.nested is None
+
+
+def test_partial_runs_stand_apart_on_the_first_screen(made: Callable[..., Results]) -> None:
+    finished = [MadeRun(skill=0.7), MadeRun(features="mel+mfcc", skill=0.8)]
+    tries = [MadeRun(features=name, skill=0.95, folds=(1,)) for name in ("rms", "zcr", "mel+rms")]
+    found = findings(made(*finished, *tries), RNG(0))
+    assert found.answer.sentences[0].startswith("mel+mfcc is the clear winner of 2 sets")
+    assert found.overview[-1] == (
+        "Not compared",
+        "3 of 5 runs are not compared, because 3 lack folds.",
+    )
+    assert set(found.tables["additions"]["with"]) == {"mel+mfcc-resnet18"}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from analysis.ranking import Ranking, nested_selection, not_compared, rank, rankings
+from analysis.ranking import Ranking, nested_selection, not_compared, not_compared_sentence, rank, rankings
 from analysis.results import Results, Run
 from tests.analysis.made_runs import MadeRun
 
@@ -49,7 +49,58 @@ def test_equal_runs_are_tied_with_certainty(made: Callable[..., Results]) -> Non
     twin = results.runs[0].checkpoints
     results.runs[1].checkpoints.update(twin)
     pair = ranked(results)[0].pairs.iloc[0]
-    assert (pair["difference"], pair["low"], pair["high"], pair["p"]) == (0, 0, 0, 1)
+    assert (pair["difference"], pair["p"], pair["p_best"]) == (0, 1, 1)
+    # None of 200 recordings differs: a share of up to 1 - 0.025^(1/200) may, without one having been seen.
+    assert [-pair["low"], pair["high"]] == pytest.approx([1 - 0.025 ** (1 / 200)] * 2)
+
+
+def test_four_recordings_that_differ_are_no_clear_winner(hand_run: Callable[..., Run]) -> None:
+    """Four to none is p = 1/8 by McNemar's exact test, however many clips the runs agree on."""
+
+    def rows(right: int) -> list[tuple[str, str, int, str, list[float]]]:
+        return [(f"c{n}", f"g{n}", 1 + n % 2, "dog", [1, 0] if n < right else [0, 1]) for n in range(40)]
+
+    runs = [hand_run(name, ["dog", "rain"], rows(right)) for name, right in (("a", 34), ("b", 30))]
+    pair = rank(runs, np.random.default_rng(0), 10_000).pairs.iloc[0]
+    assert (pair["p"], pair["p_best"]) == pytest.approx((1 / 8, 1 / 8), abs=0.01)
+    assert not pair["differs"]
+
+
+def test_too_few_recordings_have_no_interval_and_no_verdict(hand_run: Callable[..., Run]) -> None:
+    rows = {
+        name: [(f"c{n}", f"speaker{n % 4}", 1, "dog", [right, 1 - right]) for n in range(80)]
+        for name, right in (("a", 1.0), ("b", 0.0))
+    }
+    found = rank(
+        [hand_run(name, ["dog", "rain"], rows[name]) for name in rows], np.random.default_rng(0), 500
+    )
+    assert not found.testable
+    assert np.isnan(found.interval).all()
+    assert not found.pairs["differs"].any()
+
+
+def test_a_perfect_score_has_an_interval(hand_run: Callable[..., Run]) -> None:
+    rows = [(f"c{n}", f"g{n}", 1, "dog", [1.0, 0.0]) for n in range(40)]
+    low, high = rank([hand_run("a", ["dog", "rain"], rows)], np.random.default_rng(0), 500).interval[0]
+    assert (low, high) == pytest.approx((0.025 ** (1 / 40), 1))  # Clopper and Pearson's: 91.2 to 100 %
+
+
+def test_finished_runs_lead_whatever_the_number_of_partial_ones(made: Callable[..., Results]) -> None:
+    partial = [MadeRun(features=name, skill=0.95, folds=(1,)) for name in ("rms", "zcr", "mel+rms")]
+    found = ranked(
+        made(MadeRun(skill=0.7), MadeRun(features="mfcc", skill=0.69), *partial, MadeRun(val="next"))
+    )
+    assert [run.features for run in found[0].runs] == ["mel", "mfcc"]
+    assert sorted(run.features for run in found[2].runs) == ["mel+rms", "rms", "zcr"]
+    assert not_compared_sentence(found) == (
+        "4 of 6 runs are not compared, because 3 lack folds and 1 has another protocol."
+    )
+    assert not_compared_sentence(found[:1]) == ""
+
+
+def test_of_partial_runs_those_of_more_clips_lead(made: Callable[..., Results]) -> None:
+    few = [MadeRun(features=name, folds=(1,)) for name in ("rms", "zcr", "mfcc")]
+    assert ranked(made(*few, MadeRun(folds=(1, 2))))[0].best.features == "mel"
 
 
 def test_no_winner_among_runs_of_one_skill_more_often_than_promised() -> None:

@@ -132,6 +132,23 @@ def test_damage_is_named_and_everything_else_is_still_there(
     assert built.headline.startswith("mel with resnet18 has 80.0 % accuracy")
 
 
+def test_a_partial_run_neither_leads_nor_shapes_the_next_command(
+    workshop: SimpleNamespace, tmp_path: Path
+) -> None:
+    clips = workshop.table
+    make_run(tmp_path / "runs", clips, MadeRun(features="mel+rms", skill=0.5, model="linear"), "tones")
+    make_run(tmp_path / "runs", clips, MadeRun(features="rms", skill=0.4, model="linear"), "tones")
+    make_run(tmp_path / "runs", clips, MadeRun(features="mel", skill=0.9, folds=(1,)), "tones")
+    options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports", figures=0)
+    (job,) = jobs(options)
+    built = build_report(job, options)
+    assert "mel+rms leads" in built.headline
+    assert "FEATURES=mel+rms" in built.next_command and "(a network" in built.next_command
+    page = built.page.read_text(encoding="utf-8")
+    assert "1 of 3 runs is not compared, because it lacks folds." in page
+    assert page.count(">not compared</td>") == 1
+
+
 def test_run_limits_the_report(workshop: SimpleNamespace) -> None:
     (job,) = jobs(workshop.options(run=("mel+r",)))
     assert [run.name for run in job.runs] == ["mel+rms-resnet18"]

@@ -5,7 +5,18 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from analysis.significance import PAIR_TESTS, RunPair, friedman, holm, nemenyi_critical_difference, pair_test
+from analysis.significance import (
+    BEST_LEVEL,
+    LEVEL,
+    PAIR_TESTS,
+    RunPair,
+    friedman,
+    holm,
+    nemenyi_critical_difference,
+    pair_test,
+    pairwise_tests,
+    step_down,
+)
 
 # Demšar 2006, "Statistical comparisons of classifiers over multiple data sets", table 6: AUC of C4.5 and
 # its variants with parameters m, cf, and both, on fourteen data sets.
@@ -124,3 +135,71 @@ def test_every_test_says_when_it_applies_and_stands_once() -> None:
     assert all(len(test.applies) > 40 for test in PAIR_TESTS.values())
     with pytest.raises(ValueError, match="'mcnemar' is registered twice"):
         pair_test("again")(PAIR_TESTS["mcnemar"].p_value)
+
+
+def by_recording(*differences: tuple[int, int], recordings: int = 60) -> np.ndarray:
+    """Differences (G, M): so many recordings for the one, so many for the other, the rest equal."""
+    columns = [[1] * plus + [-1] * minus + [0] * (recordings - plus - minus) for plus, minus in differences]
+    return np.array(columns, dtype=float).T
+
+
+@pytest.mark.parametrize(("plus", "minus"), [(4, 0), (7, 0), (9, 1), (20, 8)])
+def test_of_one_clip_a_recording_the_sign_flip_test_is_mcnemars_exact_test(plus: int, minus: int) -> None:
+    exact = stats.binomtest(minus, plus + minus).pvalue
+    assert step_down(by_recording((plus, minus)), np.random.default_rng(0))[0] == pytest.approx(
+        exact, abs=0.01
+    )
+    sums = np.column_stack([by_recording((plus, minus)), np.zeros(60)])
+    tests = pairwise_tests(sums, np.random.default_rng(0))
+    assert tests.p[0, 1] == pytest.approx(exact, abs=0.01)
+    assert tests.p_best.tolist() == pytest.approx([1, exact], abs=0.01)
+
+
+def test_equal_runs_have_p_value_one() -> None:
+    assert step_down(np.zeros((9, 2)), np.random.default_rng(0)).tolist() == [1, 1]
+    assert pairwise_tests(np.ones((9, 3)), np.random.default_rng(0)).p_best.tolist() == [1, 1, 1]
+
+
+def test_a_family_raises_p_values_and_keeps_their_order() -> None:
+    rng = np.random.default_rng(1)
+    alone = by_recording((14, 3))
+    many = np.column_stack([alone, by_recording((30, 2)), rng.choice([-1.0, 0, 1], size=(60, 20))])
+    p = step_down(many, np.random.default_rng(0))
+    assert p[0] > 2 * step_down(alone, np.random.default_rng(0))[0]
+    assert p[1] < p[0] <= 1
+
+
+def test_a_copy_of_a_difference_costs_nothing() -> None:
+    alone = step_down(by_recording((14, 3)), np.random.default_rng(0))
+    assert step_down(by_recording((14, 3), (14, 3)), np.random.default_rng(0)) == pytest.approx(
+        [*alone, *alone]
+    )
+
+
+def test_p_values_of_pairs_beyond_the_draws_are_the_normal_tail() -> None:
+    sums = np.column_stack([by_recording((50, 0), recordings=100), np.zeros(100)])
+    p = pairwise_tests(sums, np.random.default_rng(0)).p[0, 1]
+    assert p == pytest.approx(2 * stats.norm.sf(np.sqrt(50)))
+
+
+def test_runs_that_are_far_worse_do_not_make_the_second_tied() -> None:
+    """The range of many equal runs is wide; once the worse ones have left, two are compared as two."""
+    rng = np.random.default_rng(3)
+    best, second = np.ones(200), 1 - by_recording((13, 1), recordings=200)[:, 0]
+    worse = (rng.random((200, 20)) < 0.3).astype(float)
+    tests = pairwise_tests(np.column_stack([best, second, worse]), rng)
+    assert tests.p_best[2:].max() < 0.001
+    assert tests.p_best[1] == pytest.approx(stats.binomtest(1, 14).pvalue, abs=0.005)
+    assert tests.critical[1] < tests.critical[2:].max()
+
+
+def test_of_equal_runs_the_best_leads_significantly_no_more_often_than_stated() -> None:
+    """Ten equal runs on 150 independent recordings: the best is selected by the scores that are tested."""
+    rng = np.random.default_rng(4)
+    found = 0
+    for _ in range(300):
+        sums = (rng.random((150, 10)) < 0.7).astype(float)
+        sums = sums[:, np.argsort(-sums.sum(axis=0))]
+        found += pairwise_tests(sums, rng, 300).p_best.min() < LEVEL
+    assert stats.binomtest(found, 300, LEVEL, alternative="greater").pvalue > 0.01
+    assert BEST_LEVEL < LEVEL

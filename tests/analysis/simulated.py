@@ -1,0 +1,132 @@
+"""Runs drawn at random, equally good or not, and what a report says about them.
+
+Two clips come from each source recording. A clip's difficulty is partly its recording's and partly its own,
+shared by all runs; what remains is a run's own, half of it shared by the clips of a recording. Runs are
+subsets of five features, the last two of ten or more without augmentation: there are ablations to claim.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from analysis import ablations
+from analysis.answer import RELEVANT, answer, clips_needed
+from analysis.findings import differences_by_class
+from analysis.ranking import rankings
+from analysis.results import Run
+from train.runs import RunFolder
+from train.scores import Floats, Ints
+
+FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
+CLIPS_A_RECORDING = 2
+ACCURACY = 0.75
+SHARED = 0.7  # of the variance of a clip's difficulty: runs then agree on four clips of five
+DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What one report says: whether it claims anything of a kind, and whether true differences were found."""
+
+    overall: bool
+    ablations: bool
+    classes: bool
+    clear_winner: bool
+    would_find: bool  # it says that a set RELEVANT below the best would have been found
+    found: tuple[bool, bool, float]  # the better run as clear winner, as an ablation, the share of classes
+
+    @property
+    def any(self) -> bool:
+        return self.overall or self.ablations or self.classes
+
+
+def simulated_runs(
+    count: int, clips: int, classes: int, rng: np.random.Generator, better: float = 0.0
+) -> list[Run]:
+    """Equally good runs over `clips`; the one of mel+mfcc is better by `better` in expectation."""
+    recording = np.arange(clips) // CLIPS_A_RECORDING
+    target = recording % classes
+    shared = np.sqrt(SHARED) * _own(recording, rng)
+    runs = []
+    for features, augment in _configurations(count):
+        accuracy = ACCURACY + (better if features == "mel+mfcc" else 0)
+        difficulty = shared + np.sqrt(1 - SHARED) * _own(recording, rng)
+        correct = difficulty < norm.ppf(accuracy)
+        predicted = np.where(correct, target, (target + 1) % classes)
+        runs.append(_run(features, augment, predicted, target, recording, classes))
+    return runs
+
+
+def _own(recording: Ints, rng: np.random.Generator) -> Floats:
+    """Standard normal numbers (N,), half of the variance a recording's."""
+    of_recording = rng.normal(size=recording[-1] + 1)[recording]
+    return np.sqrt(0.5) * (of_recording + rng.normal(size=len(recording)))
+
+
+def _configurations(count: int) -> list[tuple[str, str]]:
+    """(features, augment) of each run."""
+    if count == 3:
+        return [("mel", "default"), ("mel+mfcc", "default"), ("mfcc", "default")]
+    sets = ["+".join(names) for size in range(1, 6) for names in combinations(FEATURES, size)]
+    plain = 2 if count >= 10 else 0
+    return [(one, "default") for one in sets[: count - plain]] + [(one, "none") for one in sets[:plain]]
+
+
+def _run(
+    features: str,
+    augment: str,
+    predicted: Ints,
+    target: Ints,
+    recording: Ints,
+    classes: int,
+) -> Run:
+    names = tuple(f"class{number:02d}" for number in range(classes))
+    options = {"features": features, "model": "resnet18", "augment": augment, "val": "none"}
+    folder = RunFolder(Path("simulated") / f"{features}-{augment}")
+    folds = recording // classes % 5 + 1
+    folder.__dict__["config"] = {
+        **options,
+        "dataset": "simulated",
+        "seed": 0,
+        "options": options,
+        "folds": [*range(1, 6)],
+    }
+    return Run(
+        name=folder.name,
+        folders=(folder,),
+        classes=names,
+        categories=("",) * classes,
+        clip_ids=np.array([f"{number:05d}" for number in range(len(target))]),
+        groups=np.array([f"{number:05d}" for number in recording]),
+        folds=folds,
+        target=target,
+        checkpoints={"last": np.eye(classes)[predicted][None]},
+        history=pd.DataFrame(),
+    )
+
+
+def claims(runs: list[Run], rng: np.random.Generator) -> Claims:
+    """What a report of the runs says."""
+    ranking = rankings(runs, rng, DRAWS)[0]
+    found = ablations.all_ablations(ranking, rng, DRAWS)
+    by_class = differences_by_class(ranking, [], rng, DRAWS)
+    tables = [*by_class["additions"].values(), *by_class["augmentation"].values()]
+    added = found.features
+    step = added[added["with"] == "mel+mfcc-default"]
+    of_step = by_class["additions"].get("mfcc added to mel")
+    return Claims(
+        overall=bool(ranking.pairs["differs"].any()),
+        ablations=bool(found.features["differs"].any() or found.augmentation["differs"].any()),
+        classes=any(bool(table["differs"].any()) for table in tables),
+        clear_winner=answer(ranking).kind == "clear winner",
+        would_find=clips_needed(ranking, RELEVANT) == 0,
+        found=(
+            ranking.best.name == "mel+mfcc-default" and not ranking.tied,
+            bool((step["differs"] & (step["difference"] > 0)).any()),
+            float((of_step["differs"] & (of_step["difference"] > 0)).mean()) if of_step is not None else 0.0,
+        ),
+    )
