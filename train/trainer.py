@@ -260,7 +260,9 @@ class Trainer:
         """`network` stands on its device; `compiled` is the same for training steps where it is compiled."""
         self.network, self.data, self.options = network, data, options
         self.augmenter, self.compute, self.processes = augmenter, arithmetic, processes
-        self.forward = processes.average_gradients(compiled or network, arithmetic.device)
+        self.forward = processes.average_gradients(
+            network if compiled is None else compiled, arithmetic.device
+        )
         self.average = WeightAverage(network, options.ema)
         self.optimiser = make_optimiser(network, options)
         self.scaler = arithmetic.scaler()

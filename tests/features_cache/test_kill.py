@@ -9,7 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize(("kills", "calls"), [(30, "with"), (5, "without")])
+@pytest.mark.parametrize(
+    ("kills", "calls"), [pytest.param(30, "with", marks=pytest.mark.slow), (5, "without")]
+)
 def test_no_kill_loses_or_spoils_anything(kills, calls):
     words = ["--kills", str(kills), "--seed", "7", *(["--without-calls"] if calls == "without" else [])]
     done = subprocess.run(

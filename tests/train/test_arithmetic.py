@@ -11,6 +11,7 @@ from tests.train.little import CLASSES
 from train import run
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of itself
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
 def test_a_compiled_run_answers_as_one_that_is_not(options):

@@ -81,6 +81,7 @@ def reference(options: RunOptions) -> nn.Module:
     return network
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_with_two_half_batches(shared):
     torchrun(shared, "1")
     (folder,) = runs.find(shared.runs)
