@@ -7,7 +7,7 @@
 #: make data        download, verify, unpack a dataset            python -m pipeline data
 #: make features    every feature of every clip, into the cache   python -m pipeline features
 #: make train       all folds of one feature set                  python -m train run
-#: make sweep       several feature sets, models, seeds           python -m train sweep
+#: make sweep       every combination of lists of options         python -m train sweep
 #: make analysis    tables, figures and the report                python -m analysis
 #: make predict     the classes of new audio                      python -m train predict
 #: make bench       side by side with the alternatives            python -m bench

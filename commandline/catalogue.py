@@ -76,5 +76,5 @@ def _default(field: "dataclasses.Field[typing.Any]") -> str:
     if field.default is dataclasses.MISSING:
         return ""
     value = field.default
-    shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+    shown = " ".join(str(one) for one in value if one is not None) if isinstance(value, tuple) else value
     return f"[{shown}] " if shown not in (None, "", False) else ""

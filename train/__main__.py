@@ -1,5 +1,6 @@
 """`python -m train run | sweep | predict | explain | listen | bundle | list`."""
 
+import re
 import sys
 from collections.abc import Sequence
 
@@ -70,20 +71,33 @@ COMMANDS: list[Command] = [run, sweep, predict, explain, listen, bundle, list_]
 
 
 def with_recipe(argv: Sequence[str]) -> list[str]:
-    """The words with those of their RECIPE put in front, so that what the user gave, coming later, wins."""
+    """The words of `run` with those of its RECIPE put in front: what the user gave, coming later, wins."""
+    if argv[:1] != ["run"] or not any("recipe=" in word.lower() or word == "--recipe" for word in argv):
+        return list(argv)
     import train.recipes
 
-    if not any("recipe=" in word.lower() or word == "--recipe" for word in argv) or argv[0] not in (
-        "run",
-        "sweep",
-    ):
-        return list(argv)
     try:
-        options = parse(RunOptions if argv[0] == "run" else SweepOptions, argv[1:])
-        return [argv[0], *train.recipes.recipe_words(options.recipe), *argv[1:]]
+        options = parse(RunOptions, argv[1:])
+        return ["run", *train.recipes.recipe_words(options.recipe), *argv[1:]]
     except RequestError:
         return list(argv)  # the command itself says what is wrong
 
 
+def without_texture(argv: Sequence[str]) -> list[str]:
+    """TEXTURE=, an option of before: `off` beside a MODEL is what that MODEL means now."""
+    if any("MODEL=" in word for word in argv):
+        off = re.compile(r"(?:^|(?<= ))TEXTURE=off(?: |$)")  # also within make's variables, in one word
+        argv = [off.sub("", word) for word in argv if word != "TEXTURE=off"]
+    if any(re.search(r"(^| )TEXTURE=", word) for word in argv):
+        print(
+            "error: TEXTURE is no option any more: MODEL=resnet18+texture is the ensemble of ResNet-18 and "
+            "the network on texture statistics, MODEL=resnet18 is ResNet-18 alone",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    return list(argv)
+
+
 if __name__ == "__main__":
+    sys.argv[1:] = without_texture(sys.argv[1:])
     main(COMMANDS, with_recipe(sys.argv[1:]))

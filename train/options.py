@@ -5,6 +5,7 @@ they make a run's hash; `differences` names in short what stands in the folder's
 """
 
 import dataclasses
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ from commandline import (
     check_bounds,
     words,
 )
+from commandline.options import annotations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,26 +126,6 @@ class RunOptions(DatasetOptions, RunsOptions):
         return {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer] if self.decay is None else self.decay
 
 
-@dataclass(frozen=True, kw_only=True)
-class SweepOptions(RunOptions):
-    """Several runs: the product of the lists given. FEATURES is a list of feature sets here."""
-
-    models: tuple[str, ...] = ()
-    """models, instead of MODEL"""
-    augments: tuple[str, ...] = ()
-    """augmentations, instead of AUGMENT"""
-    recipes: tuple[str, ...] = ()
-    """recipes, instead of RECIPE"""
-    seeds: tuple[int, ...] = ()
-    """seeds, instead of SEED"""
-    max: int = 1
-    """sets of up to so many of the named features: 2 adds every pair; the most that SEARCH may join"""
-    search: Literal["", "greedy"] = ""
-    """greedy adds one feature at a time, ranked on validation groups alone, and tests the winner once"""
-    yes: bool = False
-    """start more than 100 runs without asking back"""
-
-
 # AUGMENT=auto, by kind of model.
 AUTO_AUGMENT = {"image": "shift,gain", "wave": "shift,gain,polarity,mixup=0.4", "linear": "none"}
 
@@ -166,6 +148,51 @@ UNUSED: dict[str, frozenset[str]] = {
 
 def defaults() -> dict[str, Any]:
     return {field.name: field.default for field in dataclasses.fields(RunOptions)}
+
+
+# What a sweep takes as lists, beside FEATURES; some had a name of their own for that.
+SWEPT = tuple(
+    field.name
+    for field in dataclasses.fields(RunOptions)
+    if field.name not in (NO_IDENTITY - {"recipe"}) | {"features", "device", "skip_test"}
+)
+FORMER_LISTS = {
+    "model": "models",
+    "augment": "augments",
+    "recipe": "recipes",
+    "seed": "seeds",
+}  # former names
+
+
+def with_lists(options: type) -> type:
+    """A class decorator: each option in SWEPT becomes a tuple of what it is in RunOptions."""
+    kinds = annotations(RunOptions)
+    for name in SWEPT:
+        kind, *extras = (
+            typing.get_args(kinds[name]) if hasattr(kinds[name], "__metadata__") else [kinds[name]]
+        )
+        if name in FORMER_LISTS:
+            extras.append(Aliases(FORMER_LISTS[name]))
+        listed = tuple[kind, ...]  # type: ignore[valid-type]
+        options.__annotations__[name] = Annotated[(listed, *extras)] if extras else listed
+        setattr(options, name, (defaults()[name],))
+    return options
+
+
+@dataclass(frozen=True, kw_only=True)
+@with_lists
+class SweepOptions(RunOptions):
+    """Several runs: every combination of the values given. All but FOLDS and places take lists.
+
+    make sweep FEATURES="mel mel+mfcc" MODEL="resnet18 texture" SEED="0 1 2" LR="0.001 0.002"
+    """
+
+    max: int = 1
+    """sets of up to so many of the named features: 2 adds every pair; the most that SEARCH may join"""
+    search: Literal["", "greedy"] = ""
+    """greedy adds one feature at a time, ranked on validation groups alone, and tests the winner once"""
+    yes: bool = False
+    """start more than 100 runs without asking back"""
 
 
 def check_options(options: RunOptions) -> None:

@@ -1,4 +1,4 @@
-"""Several runs: the product of the lists that are given. What is finished is skipped, failures are listed.
+"""Several runs: every combination of the values given. What is finished is skipped, failures are listed.
 
 SEARCH=greedy adds one feature at a time, as long as the validation groups say that it helps. A candidate is a
 run with VAL=group and SKIP_TEST=1 in runs/search, which no report reads: its test fold is never scored. The
@@ -8,12 +8,13 @@ winner is then trained as an ordinary run and tested once.
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from commandline import RequestError, duration, make_command, parse, tell, text_table, words
 from features_cache import Channel, parse_list
 from train import compute, plan, recipes, run, runs, trainer
 from train.models.registry import unfit
-from train.options import RunOptions, SweepOptions
+from train.options import SWEPT, RunOptions, SweepOptions
 
 MANY = 100  # runs, above which YES=1 is wanted
 SEARCH_FOLDER = "search"  # below RUNS
@@ -50,20 +51,23 @@ def run_sweep(options: SweepOptions, given: Sequence[str]) -> int:
 
 def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]:
     """One RunOptions a run; a model that cannot take a feature set is skipped with a line."""
-    for recipe in options.recipes or [options.recipe]:
+    for recipe in swept(options, "recipe"):
         chosen = options
-        if options.recipes:
-            chosen = replace(parse(SweepOptions, [*recipes.recipe_words(recipe), *given]), recipe=recipe)
-        sets = feature_sets(chosen)
-        models = chosen.models or (chosen.model,)
-        for model, augment, channels, seed in itertools.product(
-            models, chosen.augments or (chosen.augment,), sets, chosen.seeds or (chosen.seed,)
-        ):
-            features = "+".join(map(str, channels))
-            if reason := unfit(model, [channel.name for channel in channels]):
-                tell(f"skipped: {features} with {model}: {reason}")
+        if recipe:
+            chosen = parse(SweepOptions, [*recipes.recipe_words(recipe), *given])
+        others = [name for name in SWEPT if name not in ("recipe", "seed")]
+        values = [swept(chosen, name) for name in others]
+        for *some, channels, seed in itertools.product(*values, feature_sets(chosen), swept(chosen, "seed")):
+            changes = dict(zip(others, some)) | {"recipe": recipe, "seed": seed, "features": _text(channels)}
+            if reason := unfit(changes["model"], [channel.name for channel in channels]):
+                tell(f"skipped: {changes['features']} with {changes['model']}: {reason}")
                 continue
-            yield replace(single(chosen), features=features, model=model, augment=augment, seed=seed)
+            yield single(chosen, **changes)
+
+
+def swept(options: SweepOptions, name: str) -> tuple[Any, ...]:
+    """The values of an option that takes a list here, each once."""
+    return tuple(dict.fromkeys(getattr(options, name)))
 
 
 def feature_sets(options: SweepOptions) -> list[tuple[Channel, ...]]:
@@ -71,7 +75,7 @@ def feature_sets(options: SweepOptions) -> list[tuple[Channel, ...]]:
     cache = plan.open_cache(options)
     named = parse_list(options.features, cache.features)
     for channels in named:  # a name that the cache lacks stops the sweep before its first run
-        plan.find_channels(cache, replace(single(options), features="+".join(map(str, channels))))
+        plan.find_channels(cache, single(options, features=_text(channels)))
     unions = (
         tuple(itertools.chain(*chosen))
         for count in range(1, options.max + 1)
@@ -80,16 +84,21 @@ def feature_sets(options: SweepOptions) -> list[tuple[Channel, ...]]:
     return list(dict.fromkeys(unions))
 
 
-def single(options: SweepOptions) -> RunOptions:
-    """What a sweep's options say of each of its runs."""
-    return RunOptions(**{field.name: getattr(options, field.name) for field in fields(RunOptions)})
+def single(options: SweepOptions, **changes: Any) -> RunOptions:
+    """One run of the sweep: the first of each list, but for the changes."""
+    values = {field.name: getattr(options, field.name) for field in fields(RunOptions)}
+    first = {name: values[name][0] for name in SWEPT}
+    return RunOptions(**{**values, **first, **changes})
 
 
 def train_all(jobs: Sequence[RunOptions]) -> tuple[list[runs.RunFolder], list[Failure]]:
     """The run folders that are finished now, and the runs that failed."""
     done, failures = [], []
+    varied = [name for name in SWEPT if len({getattr(job, name) for job in jobs}) > 1]
+    others = [name for name in varied if name not in ("model", "seed")]
     for number, job in enumerate(jobs, 1):
-        name = f"{job.features} {job.model} seed {job.seed}"
+        differing = words(job, others) if others else []
+        name = " ".join([job.features, job.model, f"seed {job.seed}", *differing])
         tell(f"run {number} of {len(jobs)}: {name}")
         try:
             folder = run.execute(job)
@@ -104,12 +113,12 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[runs.RunFolder], list[Fa
 
 def expected_seconds(jobs: Sequence[RunOptions]) -> float:
     """Of all of these runs, from a few steps of each model on each grid; scoring is not counted."""
-    seconds: dict[tuple[str, int, str], float] = {}
-    for job in jobs:
-        kind = (job.model, job.epochs, job.grid)
+    seconds: dict[tuple[object, ...], float] = {}
+    kinds = [(job.model, job.epochs, job.passes, job.batch, job.grid) for job in jobs]
+    for kind, job in zip(kinds, jobs):
         if kind not in seconds:
             seconds[kind] = _seconds(job)
-    return sum(seconds[job.model, job.epochs, job.grid] for job in jobs)
+    return sum(seconds[kind] for kind in kinds)
 
 
 def _seconds(options: RunOptions) -> float:
@@ -137,7 +146,10 @@ def table(done: Sequence[runs.RunFolder]) -> str:
 
 
 def greedy_search(options: SweepOptions) -> int:
-    """Up to MAX rounds; each tries every named feature beside those chosen so far."""
+    """Up to MAX rounds; each tries every named feature beside those chosen so far, with every SEED."""
+    for name in SWEPT:
+        if name != "seed" and len(swept(options, name)) > 1:
+            raise RequestError(f"SEARCH=greedy compares features: give one {name.upper()}")
     named = _single_features(options)
     chosen: Chosen = ()
     best: float | None = None
@@ -153,33 +165,34 @@ def greedy_search(options: SweepOptions) -> int:
     if not chosen:
         raise RequestError("no candidate could be trained: see above")
     tell(f"chosen on validation groups: {_text(chosen)}; now tested once")
-    return run.run(replace(single(options), features=_text(chosen)))
+    return run.run(single(options, features=_text(chosen)))
 
 
 def _single_features(options: SweepOptions) -> list[Chosen]:
     cache = plan.open_cache(options)
     sets = parse_list(options.features, cache.features)
-    fitting = [one for one in sets if unfit(options.model, [channel.name for channel in one]) is None]
+    (model,) = swept(options, "model")
+    fitting = [one for one in sets if unfit(model, [channel.name for channel in one]) is None]
     if not fitting:
-        raise RequestError(f"{options.model} can take none of FEATURES={options.features}")
+        raise RequestError(f"{model} can take none of FEATURES={options.features}")
     return fitting
 
 
 def _search_round(options: SweepOptions, candidates: Sequence[Chosen]) -> list[tuple[float, Chosen]]:
     """(score, candidate), best first: SELECT on the validation groups, its mean over seeds and folds."""
-    val = options.val if options.val != "none" else "group"
-    common = replace(single(options), val=val, skip_test=True, runs=options.runs / SEARCH_FOLDER, note="")
-    seeds = options.seeds or (options.seed,)
+    one, seeds = single(options), swept(options, "seed")
+    val = one.val if one.val != "none" else "group"
+    common = replace(one, val=val, skip_test=True, runs=options.runs / SEARCH_FOLDER, note="")
     ranking = []
     for candidate in candidates:
         done, failures = train_all([replace(common, features=_text(candidate), seed=seed) for seed in seeds])
         for failure in failures:
             tell(f"failed: {failure.run}: {failure.reason}")
         if done and not failures:
-            ranking.append((_validation_score(done, options.select), candidate))
+            ranking.append((_validation_score(done, one.select), candidate))
     ranking.sort(key=lambda pair: -pair[0])
     shown = [(_text(candidate), f"{abs(score):.4f}") for score, candidate in ranking[:SHOWN]]
-    print(text_table(shown, ("candidate", f"{options.select} over {len(seeds)} seeds")))
+    print(text_table(shown, ("candidate", f"{one.select} over {len(seeds)} seeds")))
     return ranking
 
 

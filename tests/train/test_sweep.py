@@ -4,17 +4,18 @@ import dataclasses
 
 import pytest
 
-from commandline import RequestError, words
+from commandline import RequestError, parse, words
 from tests.train.little import clip_table, fill
 from train import recipes, run, runs, sweep
-from train.__main__ import with_recipe
-from train.options import RunOptions, SweepOptions
+from train.__main__ import with_recipe, without_texture
+from train.options import SWEPT, RunOptions, SweepOptions
 
 
 @pytest.fixture
 def several(options: RunOptions) -> SweepOptions:
     given = dataclasses.asdict(dataclasses.replace(options, model="linear", augment="auto"))
-    return SweepOptions(**{**given, "features": "mel chroma"})
+    lists = {name: (given[name],) for name in SWEPT}
+    return SweepOptions(**{**given, **lists, "features": "mel chroma"})
 
 
 def change(options: SweepOptions, **changes: object) -> SweepOptions:
@@ -26,13 +27,37 @@ def told(jobs) -> list[tuple[str, str, int]]:
 
 
 def test_the_product_of_the_lists(several):
-    jobs = sweep.product(change(several, models=("linear", "cnn4"), seeds=(0, 1)), [])
+    jobs = sweep.product(change(several, model=("linear", "cnn4"), seed=(0, 1)), [])
     assert told(jobs) == [
         (features, model, seed)
         for model in ("linear", "cnn4")
         for features in ("mel", "chroma")
         for seed in (0, 1)
     ]
+
+
+def test_every_option_of_a_configuration_takes_a_list(several):
+    given = [
+        "MODEL=cnn4 linear",
+        "LR=0.001 0.002",
+        "GRID=16x16 32x32",
+        "MODELS=linear",
+        "SEED=0 1",
+        "VAL=next",
+    ]
+    asked = parse(SweepOptions, [*words(several, ("dataset", "runs")), *given, "FEATURES=mel"])
+    jobs = list(sweep.product(asked, given))
+    assert [(job.model, job.grid, job.lr, job.seed) for job in jobs] == [
+        ("linear", grid, lr, seed) for grid in ("16x16", "32x32") for lr in (0.001, 0.002) for seed in (0, 1)
+    ]
+    assert {job.val for job in jobs} == {"next"} and all(type(job) is RunOptions for job in jobs)
+    with pytest.raises(RequestError, match="LR=-1"):
+        parse(SweepOptions, ["LR=0.1 -1"])
+
+
+def test_the_search_takes_one_model(several):
+    with pytest.raises(RequestError, match="give one MODEL"):
+        sweep.greedy_search(change(several, model=("linear", "cnn4"), search="greedy"))
 
 
 def test_max_adds_the_unions(several):
@@ -43,7 +68,7 @@ def test_max_adds_the_unions(several):
 
 
 def test_all_is_every_feature_alone_and_what_does_not_fit_is_passed_over(several, capsys):
-    jobs = told(sweep.product(change(several, features="all", models=("cnn4",)), []))
+    jobs = told(sweep.product(change(several, features="all", model=("cnn4",)), []))
     assert sorted(features for features, *_ in jobs) == ["blank", "chroma", "mel"]
     assert "skipped: waveform with cnn4" in capsys.readouterr().err
 
@@ -53,7 +78,7 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     (tmp_path / "short.txt").write_text("# as if it were a paper's\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mixup=0.2\n")
     (tmp_path / "long.txt").write_text("EPOCHS=70\n")
     given = [*words(several), "FEATURES=mel", "BATCH=9", f"RUNS={tmp_path}"]
-    jobs = list(sweep.product(change(several, recipes=("short", "long"), features="mel"), given))
+    jobs = list(sweep.product(change(several, recipe=("short", "long"), features="mel"), given))
     assert [(job.recipe, job.epochs, job.batch) for job in jobs] == [
         ("short", 2, 9),
         ("long", 2, 9),
@@ -65,6 +90,16 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     assert recipes.standard("short")["epochs"] == 7 and recipes.standard("")["epochs"] == RunOptions().epochs
     with pytest.raises(RequestError, match="did you mean 'short'"):
         recipes.recipe_words("shorts")
+
+
+def test_texture_off_beside_a_model_means_that_model_and_anything_else_is_refused(capsys):
+    assert without_texture(["run", "MODEL=cnn4", "TEXTURE=off"]) == ["run", "MODEL=cnn4"]
+    made = without_texture(["run", "--make", "MODEL=cnn4 TEXTURE=off SEED=1"])
+    assert made == ["run", "--make", "MODEL=cnn4 SEED=1"]
+    for given in (["TEXTURE=off"], ["MODEL=cnn4", "TEXTURE=on"], ["--make", "TEXTURE=auto"]):
+        with pytest.raises(SystemExit, match="2"):
+            without_texture(["run", *given])
+    assert "MODEL=resnet18+texture is the ensemble" in capsys.readouterr().err
 
 
 def test_every_recipe_is_a_valid_request():
@@ -101,16 +136,16 @@ def test_a_name_that_the_cache_lacks_stops_the_sweep_before_its_first_run(severa
 
 def test_many_runs_are_asked_for_first(several, monkeypatch):
     monkeypatch.setattr(sweep, "MANY", 3)
-    wanted = change(several, seeds=(0, 1), models=("linear", "cnn4"))
+    wanted = change(several, seed=(0, 1), model=("linear", "cnn4"))
     with pytest.raises(RequestError, match=r"8 runs, about .* give YES=1"):
         sweep.run_sweep(wanted, [])
     assert not runs.find(several.runs)
-    assert sweep.run_sweep(change(several, seeds=(0, 1), yes=True), []) == 0
+    assert sweep.run_sweep(change(several, seed=(0, 1), yes=True), []) == 0
     assert len(runs.find(several.runs)) == 4
 
 
 def test_the_search_ranks_by_validation_and_tests_the_winner_once(several, capsys):
-    wanted = change(several, features="blank mel", search="greedy", max=2, select="val_accuracy")
+    wanted = change(several, features="blank mel", search="greedy", max=2, select=("val_accuracy",))
     assert sweep.greedy_search(wanted) == 0
     said = capsys.readouterr()
     assert "chosen on validation groups: mel; now tested once" in said.err  # blank adds nothing to it
