@@ -321,14 +321,23 @@ def _combined(ranking: Ranking, single: Run, several: Run, added: pd.DataFrame) 
     ahead, behind = sorted((single, several), key=ranking.runs.index)
     pair = ranking.pair(ahead, behind)
     more, sign = ("more", 1) if ahead is several else ("less", -1)
-    note = "" if pair["differs"] or pair["low"] > 0 else ", not significant"
-    if np.isnan(pair["p_best"]) or not ranking.testable:
-        note = ", not tested: " + ("neither is the best run" if ranking.testable else TOO_FEW)
     found = (
         f"{_scored(ranking, several)}, {percent(pair['difference'])} points {more} than "
-        f"{display_name(single, ranking)} alone ({interval_text(pair, sign)}){note}."
+        f"{display_name(single, ranking)} alone ({interval_text(pair, sign)}){_tested(ranking, pair, added)}."
     )
     return " ".join([found, *_additions(ranking, added)])
+
+
+def _tested(ranking: Ranking, pair: pd.Series, added: pd.DataFrame) -> str:
+    """The verdict on a pair, as one with the best or as an addition; empty where it is significant."""
+    if not ranking.testable:
+        return f", not tested: {TOO_FEW}"
+    if not np.isnan(pair["p_best"]):
+        return "" if pair["differs"] or pair["low"] > 0 else ", not significant"
+    step = added[added["without"].isin((pair["a"], pair["b"])) & added["with"].isin((pair["a"], pair["b"]))]
+    if step.empty:
+        return ", not tested: neither is the best run"
+    return "" if step["differs"].all() else ", not significant"
 
 
 def _additions(ranking: Ranking, added: pd.DataFrame) -> list[str]:
