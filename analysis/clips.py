@@ -27,6 +27,7 @@ from analysis.figures.drawing import SPECTRUM, VISIBLE
 from commandline import RequestError, progress
 from features_cache import Cache, Channel, UnreadableClips, parse_set
 from features_cache.table import originals
+from train.runs import replace_file
 
 BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a batch
 
@@ -198,7 +199,7 @@ def compressed_file(path: Path, seconds: float, folder: Path) -> Path | None:
             content = as_mp3(path, seconds)
         except (soundfile.LibsndfileError, ValueError):
             return None
-        file.write_bytes(content)
+        replace_file(file, content, durable=False)
     return file
 
 

@@ -4,7 +4,6 @@ main.tex, tables/*.tex and figures/*.pdf; compiled by pdflatex, or by XeLaTeX wh
 in another script than Latin (a latexmkrc then says so to latexmk and to Overleaf).
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +21,8 @@ COMPARED = ("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_hig
             "fold_seconds", "verdict")  # fmt: skip
 LEFT_OUT = ("source", "doi")  # they would make the table too wide to read; its CSV has them
 XELATEX = "$pdf_mode = 5;  # a name is written in another script than Latin\n"
+
+PARTS = ("tables", "figures")  # folders beside main.tex
 
 PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 \usepackage{iftex}
@@ -49,27 +50,31 @@ def write_document(folder: Path, title: str, found: Findings, figures: Sequence[
 
     Returns main.tex.
     """
-    for part in ("tables", "figures"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-        (folder / part).mkdir(parents=True)
+    before, written = {file for part in PARTS for file in (folder / part).glob("*")}, set()
+    for part in PARTS:
+        (folder / part).mkdir(parents=True, exist_ok=True)
     body = [_answer(title, found)]
     for number, (name, caption, table) in enumerate(_tables(found)):
+        written.add(folder / "tables" / f"{name}.tex")
         _text(folder / "tables" / f"{name}.tex", tables.as_latex(table.head(MOST_ROWS)))
         cut = f" The first {MOST_ROWS} of {len(table)} rows." if len(table) > MOST_ROWS else ""
         body.append(_float("table", f"{caption}{cut}", rf"\fit{{\input{{tables/{name}}}}}", f"tab{number}"))
     for number, (caption, file) in enumerate(figures):
         # Numbered: a run's name may hold letters that TeX cannot read in a file's name.
-        shutil.copyfile(file, folder / "figures" / f"figure{number}.pdf")
+        written.add(folder / "figures" / f"figure{number}.pdf")
+        replace_file(folder / "figures" / f"figure{number}.pdf", file.read_bytes(), durable=False)
         content = rf"\fit{{\includegraphics{{figures/figure{number}.pdf}}}}"
         body.append(_float("figure", caption, content, f"fig{number}"))
     text = "\n".join([PREAMBLE, r"\begin{document}", *body, r"\end{document}", ""])
     _text(folder / "main.tex", text)
     _text(folder / "latexmkrc", XELATEX if _is_beyond_latin(found) else "$pdf_mode = 1;\n")
+    for file in before - written:
+        file.unlink()
     return folder / "main.tex"
 
 
 def _text(file: Path, text: str) -> None:
-    replace_file(file, text.encode("utf-8"))
+    replace_file(file, text.encode("utf-8"), durable=False)
 
 
 def _answer(title: str, found: Findings) -> str:

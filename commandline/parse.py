@@ -7,8 +7,10 @@ become one plain message.
 
 import contextlib
 import dataclasses
+import errno
 import inspect
 import io
+import os
 import re
 import shlex
 import sys
@@ -24,6 +26,11 @@ Command = Callable[[Any], "int | None"]
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 TRUE, FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off", "")
+DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the work ran: exit status 1
+NOT_WRITABLE = (  # the request named a wrong place: exit status 2
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+    errno.ENAMETOOLONG,
+)
 HANDED_OVER = "--make"
 MAKES_OWN = ("PYTHON", "ALL")  # variables that the Makefile itself reads
 
@@ -203,6 +210,13 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away; nobody is left to tell
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):
+            raise
+        where, full = error.filename or "a file", error.errno in DISK_FAILED
+        kept = "; what was there before is kept" if full else ""
+        print(f"error: {where}: {os.strerror(error.errno)}{kept}", file=sys.stderr)
+        sys.exit(1 if full else 2)
     sys.exit(status or 0)
 
 

@@ -5,6 +5,7 @@ length, since the others lie in HDF5's global heap, which has no checksum. HDF5'
 file is ever changed in structure, and network file systems often lack it.
 """
 
+import io
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,9 +37,31 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise DamagedFile(f"{path.name} cannot be read: {error}") from error
 
 
-def created(path: Path, **options: Any) -> h5py.File:
-    """A new file, in the format of HDF5 1.10, whose indexes have checksums."""
-    return h5py.File(path, "w", libver=("v110", "v110"), locking=False, **options)
+class _Drafted(io.FileIO):
+    """A file that keeps the first error of writing for later: HDF5 crashes where one happens on closing."""
+
+    failed: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data).cast("B")
+        try:
+            while self.failed is None and rest:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.failed = error
+        return len(data)
+
+
+@contextmanager
+def created(path: Path, **options: Any) -> Iterator[h5py.File]:
+    """A new file, in the format of HDF5 1.10, whose indexes have checksums; OSError for a full disk."""
+    with _Drafted(path, "w+b") as draft:
+        try:
+            with h5py.File(draft, "w", libver=("v110", "v110"), **options) as file:
+                yield file
+        finally:
+            if draft.failed is not None:
+                raise draft.failed
 
 
 def read_attributes(group: h5py.Group) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> int:
             bar = progress(features, label="export", unit="features")
             return sum(_export_feature(file, folder / f"{name}.h5") for name in bar)
     except OSError as error:
-        raise RequestError(f"{target} cannot be written: {error}") from error
+        raise RequestError(f"{target} cannot be written: {error.strerror}") from error
 
 
 def import_features(source: Path, folder: Path) -> list[str]:

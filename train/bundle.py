@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from commandline import RequestError, size
+from features_cache.storage import refuse_special
 from train import runs
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, load, load_weights, read_safely, save
@@ -199,6 +200,7 @@ def make_bundle(options: BundleOptions) -> int:
     file = options.out or Path(f"{run.name}.bundle.pt")
     if not file.parent.is_dir():
         raise RequestError(f"OUT={file}: there is no folder {file.parent}")
+    refuse_special(file)
     made = bundle_of_run(run, options.selection)
     write_bundle(file, made, options.dtype)
     folds = f"{len(made.folds)} of {len(run.folds)} folds"

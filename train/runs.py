@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import RequestError, nearest
-from features_cache.storage import publish
+from features_cache.storage import replaced
 from train.scores import epoch_scores
 
 METRICS = ("loss", "accuracy", "precision", "recall", "f1")
@@ -316,14 +316,13 @@ def label(features: str, model: str, differences: Iterable[str], hash_: str) -> 
     return f"{prefix}-{hash_}"
 
 
-def replace_file(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a neighbour that is this process's own, then a rename."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+def replace_file(file: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file whole or not at all: a neighbour that is this process's own, then a rename.
+
+    durable  also after a power cut; not for what a report makes again
+    """
+    with replaced(file, file.with_name(f".{file.name}.{os.getpid()}"), durable=durable) as draft:
         draft.write_bytes(content)
-        publish(draft, file)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ Of an hour of audio no more than a batch of windows is ever in memory, and the p
 """
 
 import csv
+import io
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +17,9 @@ import soxr
 from numpy.typing import NDArray
 
 from commandline import tell
+from features_cache.storage import replaced
 from train.bundle import Probabilities, Values
+from train.runs import replace_file
 
 SHOWN = 8  # classes in the figure: those that are ever the most probable, the commonest first
 
@@ -84,11 +87,11 @@ def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
 
 def write_timeline(rows: Iterable[Row], classes: list[str], target: Path, title: str) -> None:
     """<target>.csv, <target>.txt with Audacity's labels, <target>.png; and its segments, in lines."""
-    with Path(f"{target}.csv").open("w", newline="", encoding="utf-8") as table:
+    with replaced(Path(f"{target}.csv")) as draft, draft.open("w", newline="", encoding="utf-8") as table:
         kept = list(_writing(table, classes, rows))
     segments = merge_windows(kept, classes)
     labels = "".join(f"{start:.3f}\t{end:.3f}\t{name}\n" for start, end, name, _ in segments)
-    Path(f"{target}.txt").write_text(labels, encoding="utf-8")
+    replace_file(Path(f"{target}.txt"), labels.encode("utf-8"))
     plot(kept, classes, Path(f"{target}.png"), title)
     for start, end, name, probability in segments:
         print(f"{clock(start)}  {clock(end)}  {name}  {probability:.2f}")
@@ -157,7 +160,9 @@ def plot(rows: Sequence[Row], classes: list[str], file: Path, title: str) -> Non
     ax.set_xlabel("seconds")
     ax.set_title(title, fontsize=9, parse_math=False)
     figure.colorbar(image, ax=ax, label="probability")
-    figure.savefig(file, dpi=130)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=130, format="png")
+    replace_file(file, content.getvalue())
 
 
 def clock(seconds: float) -> str:

@@ -176,4 +176,6 @@ def check_trackers(wanted: str) -> list[str]:
 
 def follow(wanted: str, fold: Fold) -> list[Tracker]:
     """The trackers named, opened for a fold: `follow("tensorboard wandb", Fold(...))`."""
+    if fold.folder.exists() and not fold.folder.is_dir():
+        raise RequestError(f"TRACKER_DIR={fold.folder} is no folder: give the name of one")
     return [TRACKERS[name](fold) for name in check_trackers(wanted)]

@@ -34,6 +34,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from commandline import Registry
+from train.runs import replace_file
 
 Draw = Callable[..., Axes]
 Size = Callable[..., tuple[float, float]]
@@ -281,12 +282,13 @@ def save_figure(name: str, folder: Path, *, stem: str | None = None, **data: Any
         figure.draw(canvas.add_subplot(), **data)
         ConstrainedLayoutEngine().execute(canvas)  # once for all formats
         pixels = _pixels(canvas)
-        vector = StringIO()
+        document, vector = BytesIO(), StringIO()
         matplotlib.rcParams["pdf.fonttype"] = font_type(text.get_text() for text in canvas.findobj(Text))
-        FigureCanvasPdf(canvas).print_pdf(folder / files["pdf"], metadata={"CreationDate": None})
+        FigureCanvasPdf(canvas).print_pdf(document, metadata={"CreationDate": None})
         FigureCanvasSVG(canvas).print_svg(vector, metadata={"Date": None})
-    (folder / files["png"]).write_bytes(_encoded(pixels, "png"))
-    (folder / files["svg"]).write_text(vector.getvalue(), encoding="utf-8")
+    replace_file(folder / files["pdf"], document.getvalue(), durable=False)
+    replace_file(folder / files["png"], _encoded(pixels, "png"), durable=False)
+    replace_file(folder / files["svg"], vector.getvalue().encode("utf-8"), durable=False)
     if figure.pixels:
         html = _page_image(pixels, figure.caption)
     else:

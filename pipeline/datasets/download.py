@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from commandline import RequestError, progress, size
-from features_cache.storage import Lock
+from features_cache.storage import Lock, refuse_special
 
 if TYPE_CHECKING:
     from requests import Response
@@ -74,6 +74,7 @@ def download_file(url: str, to: Path, label: str = "download") -> bool:
     from urllib3.exceptions import HTTPError  # what requests lets through when it hands over single reads
 
     to.parent.mkdir(parents=True, exist_ok=True)
+    refuse_special(to)
     part = PartialFile(to)
     if part.origin().get("url") != url:
         part.discard()
@@ -295,4 +296,5 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
+        refuse_special(path)
         path.unlink(missing_ok=True)

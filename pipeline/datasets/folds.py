@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import RequestError
-from features_cache.storage import publish
+from features_cache.storage import replaced
 from pipeline.datasets.readers import FoundClips, read_csv
 
 FOLDS = 5
@@ -87,11 +87,10 @@ class KeptFolds:
         rows = pd.concat([away, here])[COLUMNS].astype(str).reset_index(drop=True)
         if rows.equals(self.rows.astype(str)):
             return
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            rows.to_csv(draft, index=False)
-            publish(draft, self.path)
+            with replaced(self.path, self.path.with_name(f"{self.path.name}.{os.getpid()}")) as draft:
+                rows.to_csv(draft, index=False)
         except OSError as error:
             raise RequestError(f"{self.path} cannot be written: {error.strerror or error}") from None
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -221,3 +222,30 @@ def test_the_whole_analysis_loads_neither_torch_nor_librosa() -> None:
     code = f"import sys, {modules}; print({{'torch', 'librosa'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("most", [2_000, 40_000])
+def test_a_full_disk_is_told_and_keeps_the_old_report(
+    workshop: SimpleNamespace, reported: Path, tmp_path: Path, most: int
+) -> None:
+    folder = Path(shutil.copytree(reported.parent, tmp_path / "tones"))
+    files = {file.relative_to(folder) for file in folder.rglob("*")}
+    page = (folder / "index.html").read_bytes()
+    (job,) = jobs(workshop.options(reports=tmp_path, overwrite=True))
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limit[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*tones/"):
+            build_report(job, workshop.options(reports=tmp_path, overwrite=True))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert {file.relative_to(folder) for file in folder.rglob("*")} == files
+    assert (folder / "index.html").read_bytes() == page
+
+
+def test_reports_that_name_a_fifo_are_refused(workshop: SimpleNamespace, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (job,) = jobs(workshop.options(reports=tmp_path / "fifo"))
+    with pytest.raises(NotADirectoryError):
+        build_report(job, workshop.options(reports=tmp_path / "fifo"))
+    assert (tmp_path / "fifo").is_fifo()

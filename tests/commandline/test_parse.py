@@ -1,5 +1,7 @@
 """Options from flags, words and make's variables; one message for each mistake."""
 
+import errno
+import os
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -157,3 +159,22 @@ def test_main_exits_with_the_status_and_prints_one_error(capsys: pytest.CaptureF
     assert "error: given a, expected b\n" in output.err
     assert "error: unknown command 'fin'; did you mean 'fine'? Known: fine, wrong\n" in output.err
     assert "fine   Nothing to do." in output.out
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [
+        (errno.ENOSPC, 1, "error: page.html: No space left on device; what was there before is kept\n"),
+        (errno.ENOTDIR, 2, "error: page.html: Not a directory\n"),
+    ],
+)
+def test_a_full_disk_and_a_wrong_place_are_one_sentence(
+    capsys: pytest.CaptureFixture[str], number: int, status: int, said: str
+) -> None:
+    def writes(options: Options) -> None:
+        """Fails."""
+        raise OSError(number, os.strerror(number), "page.html")
+
+    with pytest.raises(SystemExit) as stop:
+        main([writes], [])
+    assert (stop.value.code, capsys.readouterr().err) == (status, said)

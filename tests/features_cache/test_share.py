@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 
 import h5py
 import numpy as np
@@ -107,6 +108,30 @@ def test_flipped_bits_and_cuts_are_refused_or_harmless(cache, shared, tmp_path):
         np.testing.assert_array_equal(imported.read("mine", CLIPS), cache.read("mine", CLIPS))
         np.testing.assert_array_equal(imported["some"].done(), cache["some"].done())
     assert refusals > 10
+
+
+@pytest.mark.parametrize("kilobytes", [1, 3, 8, 33, 40])
+def test_a_full_disk_while_a_file_is_made_is_one_sentence_and_leaves_nothing(cache, tmp_path, kilobytes):
+    export_features(cache.folder, ["mine"], tmp_path / "good.h5")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000 * kilobytes, limit[1]))
+    try:
+        if kilobytes < 10:
+            with pytest.raises(RequestError, match=r"shared\.h5 cannot be written: File too large$"):
+                export_features(cache.folder, ["mine"], tmp_path / "shared.h5")
+        with pytest.raises((RequestError, OSError), match="File too large"):
+            import_features(tmp_path / "good.h5", tmp_path / "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert not (tmp_path / "shared.h5").exists()
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_fifo_is_not_replaced_by_an_export(cache, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(RequestError, match="is a FIFO"):
+        export_features(cache.folder, ["mine"], tmp_path / "fifo")
+    assert (tmp_path / "fifo").is_fifo()
 
 
 @pytest.mark.parametrize("content", [b"", b"clip_id,label\na,dog\n", b"\x89HDF\r\n\x1a\n" + bytes(500)])

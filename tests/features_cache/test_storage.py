@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import stat
 import subprocess
 import sys
 
@@ -71,6 +72,8 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         raise ValueError("in the middle")
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
     assert path.read_bytes() == b"old"
+    with pytest.raises(OSError, match=r"No space left on device: .*file'"), replaced(path) as draft:
+        raise OSError(errno.ENOSPC, "of a write, which names no file")
     with replaced(path) as draft:
         draft.write_bytes(b"new")
         assert path.read_bytes() == b"old"
@@ -133,3 +136,30 @@ def test_a_folder_that_cannot_hold_locks_is_reported(tmp_path):
         lock(tmp_path / "file", "mel")
     with pytest.raises(FileNotFoundError):
         Lock(tmp_path / "nothing", create=False)
+
+
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize("kind", ["a FIFO", "a socket", "a folder", "a device"])
+def test_what_is_no_regular_file_is_never_replaced(tmp_path, kind, link):
+    path = tmp_path / "place"
+    modes = {"a FIFO": stat.S_IFIFO, "a socket": stat.S_IFSOCK, "a device": stat.S_IFCHR}
+    try:
+        path.mkdir() if kind == "a folder" else os.mknod(path, modes[kind] | 0o600, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    target = tmp_path / "link" if link else path
+    if link:
+        target.symlink_to(path)
+    before = path.stat()
+    with pytest.raises(RequestError, match=f"is {kind} and is not replaced"), replaced(target):
+        pytest.fail("a draft was handed out")
+    assert (path.stat().st_mode, path.stat().st_ino) == (before.st_mode, before.st_ino)
+    assert target.is_symlink() == link
+    assert len(list(tmp_path.iterdir())) == 1 + link
+
+
+def test_a_link_to_a_file_that_the_system_holds_open_is_never_replaced(tmp_path):
+    with (tmp_path / "file").open("w") as opened:
+        (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{opened.fileno()}")
+        with pytest.raises(RequestError, match="a link of the system"), replaced(tmp_path / "stdout"):
+            pytest.fail("a draft was handed out")

@@ -180,6 +180,13 @@ def test_a_run_whose_claim_is_taken_away_stops_with_a_message(sounds, monkeypatc
     assert run(sounds) == {"rms": 8, "zcr": 8}
 
 
+def test_data_that_names_a_fifo_is_refused(sounds, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(RequestError, match="fifo/sounds/features cannot be made: Not a directory"):
+        run(sounds, data=tmp_path / "fifo")
+    assert (tmp_path / "fifo").is_fifo()
+
+
 def test_what_is_no_regular_file_is_named_and_never_opened(sounds):
     names = [sounds.folder / row["filename"] for row in sounds.rows[:4]]
     for path in names:

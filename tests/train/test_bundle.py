@@ -1,5 +1,6 @@
 """A bundle answers as its run does, alone; what is no bundle, newer, or harmful is refused."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +106,10 @@ def test_another_file_is_no_bundle(sounding, tmp_path):
 def test_a_folder_that_is_not_there_is_told(sounding, tmp_path):
     with pytest.raises(RequestError, match="there is no folder"):
         bundle.make_bundle(BundleOptions(run=str(sounding.path), out=tmp_path / "no" / "model.pt"))
+
+
+def test_a_fifo_is_not_replaced_by_a_bundle(sounding, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(RequestError, match="is a FIFO"):
+        bundle.make_bundle(BundleOptions(run=str(sounding.path), out=tmp_path / "fifo"))
+    assert (tmp_path / "fifo").is_fifo()

@@ -81,3 +81,10 @@ def test_an_unknown_tracker_gets_the_nearest():
     assert check_trackers("tensorboard wandb") == ["tensorboard", "wandb"]
     with pytest.raises(RequestError, match="did you mean 'wandb'"):
         check_trackers("wandbb")
+
+
+def test_a_file_or_fifo_is_no_folder_for_trackers(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(RequestError, match=r"TRACKER_DIR=.*fifo is no folder"):
+        track("tensorboard", tmp_path / "fifo")
+    assert (tmp_path / "fifo").is_fifo()
