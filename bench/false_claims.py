@@ -45,8 +45,8 @@ def false_claims(options: FalseClaimsOptions) -> None:
     print(f"False claims: % of {options.reports} reports of equally good runs that say they differ\n")
     print(text_table([*_false(options, rng)], ("clips", "classes", "runs", *CLAIMS)))
     print("\nPower: % of reports that find the better of three runs: as the clear winner; as an ablation;")
-    print("% of classes found; % of reports that say 5 points would have been found\n")
-    header = ("clips", "classes", "points", "clear winner", "ablation", "classes", "would find 5")
+    print("% of classes found; % of reports that call it a tie, and that 5 points would have been found\n")
+    header = ("clips", "classes", "points", "clear winner", "ablation", "classes", "a tie")
     print(text_table([*_power(options, rng)], header))
 
 
@@ -73,7 +73,7 @@ def _power(options: FalseClaimsOptions, rng: np.random.Generator) -> Iterator[Ro
         runs = (simulated_runs(3, clips, classes, rng, points / 100) for _ in range(options.reports))
         said = [claims(one, rng) for one in runs]
         found = (_share([one.found[place] for one in said]) for place in range(3))
-        yield f"{clips:,}", str(classes), str(points), *found, _share([one.would_find for one in said])
+        yield f"{clips:,}", str(classes), str(points), *found, _share([one.tie for one in said])
 
 
 def _share(values: list[bool] | list[float]) -> str:
