@@ -94,7 +94,9 @@ def test_two_processes_train_from_it_and_each_reads_its_share(large, tmp_path):
     half, trained = CLIPS // 2, CLIPS * (FOLDS - 1) // FOLDS
     assert np.array_equal(first[:half], np.arange(half))  # for the statistics, each half of the clips
     assert np.array_equal(second[:half], np.arange(half, CLIPS))
-    first, second = first[half:], second[half:]
+    checked = 8 // 2  # half a batch, on which each process compares its arithmetic with plain fp32
+    assert (first[half : half + checked] % FOLDS > 0).all()  # of the training clips
+    first, second = first[half + checked :], second[half + checked :]
     assert len(second) == trained // 2  # then half of every batch
     assert np.array_equal(np.unique(first[trained // 2 :]), np.arange(0, CLIPS, FOLDS))  # one alone tests
     epoch = np.concatenate([first[: trained // 2], second])
