@@ -24,7 +24,7 @@ from features_cache.hdf5 import DamagedFile
 from features_cache.layout import FORMAT
 from features_cache.location import INDEX
 from features_cache.storage import lock, replaced
-from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
+from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_own_groups, with_sources
 
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
 CLIPS = "clips"  # the group of the table; every other name is a feature's link
@@ -54,7 +54,8 @@ def read_clips(file: h5py.File, columns: Sequence[str] = COLUMNS) -> pd.DataFram
         table[name] = hdf5.decoded(column) if column.dtype.kind == "S" else column
         if name == "group":  # most clips are one of their own: one text for both
             table[name] = [clip if clip == one else one for clip, one in zip(table["clip_id"], table[name])]
-    return pd.DataFrame(table)
+    clips = pd.DataFrame(table)
+    return with_own_groups(clips) if {"clip_id", "group", "copy_of"} <= table.keys() else clips
 
 
 def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:

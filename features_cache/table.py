@@ -44,7 +44,17 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
         raise RequestError(f"the clip table's folds are not whole numbers: {error}") from None
     _refuse_bad_ids(clean["clip_id"])
     _refuse_bad_copies(clean)
-    return clean
+    return with_own_groups(clean)
+
+
+def with_own_groups(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a blank `group` filled: a clip is a recording of its own, a copy has its original's."""
+    blank = table["group"].str.strip() == ""
+    if not blank.any():
+        return table
+    own = table["copy_of"].where(table["copy_of"] != "", table["clip_id"])
+    group_of = dict(zip(table["clip_id"], table["group"].where(~blank, own)))
+    return table.assign(group=table["group"].where(~blank, own.map(group_of)))
 
 
 def originals(table: pd.DataFrame) -> pd.DataFrame:

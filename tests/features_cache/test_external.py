@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+import features_cache.table
 from commandline import RequestError
 from features_cache import Cache, external
+from features_cache.splits import fold_split
+from features_cache.table import complete
 
 CLIPS = [f"clip{number}" for number in range(8)]
 
@@ -71,3 +74,22 @@ def test_a_cache_without_audio_says_what_it_can(cache):
     opened = Cache(cache.folder)
     assert (opened.sample_rate, opened.duration, opened.synthetic) == (8000, 1.0, False)
     assert opened.clips["group"].tolist() == list("abcdefgh")
+
+
+def test_every_clip_with_a_blank_group_is_a_recording_of_its_own(tmp_path, table, values, monkeypatch):
+    blank = table | {"group": ["a", "", " ", None, "a", "", "", ""]}
+    own = ["a", "clip1", "clip2", "clip3", "a", "clip5", "clip6", "clip7"]
+    external.create_cache(tmp_path / "new", blank)
+    clips = Cache(tmp_path / "new").clips
+    assert clips["group"].tolist() == own
+    assert list(fold_split(clips, 1).train) == ["clip5", "clip6", "clip7"]  # clip4 alone shares a recording
+    with monkeypatch.context() as before:  # a cache that was made while blanks were kept
+        before.setattr(features_cache.table, "with_own_groups", lambda clips: clips)
+        external.create_cache(tmp_path / "old", blank)
+    assert Cache(tmp_path / "old").clips["group"].tolist() == own
+
+
+def test_a_copy_with_a_blank_group_has_its_originals():
+    clips = {"clip_id": ["a", "b", "a~1", "b~1"], "label": list("xyxy"), "fold": [1, 2, 1, 2]}
+    clips |= {"group": ["", "one", "", ""], "copy_of": ["", "", "a", "b"]}
+    assert complete(clips)["group"].tolist() == ["a", "one", "a", "one"]
