@@ -123,6 +123,27 @@ def draw_batches(data: FoldData, options: RunOptions, epoch: int) -> list[Positi
     return np.array_split(order, steps_per_epoch(len(data.train), options))
 
 
+def smoothed(y: torch.Tensor, smoothing: float) -> torch.Tensor:
+    """Targets (B, K) of which the classes share `smoothing` evenly (Szegedy et al. 2016)."""
+    return y.lerp(torch.full_like(y, 1 / y.shape[1]), smoothing)
+
+
+def smoothed_loss(
+    members: torch.Tensor, y: torch.Tensor, smoothing: float, weight: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean cross-entropy of each member's logits (B, M, K) against targets y (B, K), smoothed.
+
+    With class weights (K,) a clip counts as its own class weighs, or as its mixed ones: weighing each term of
+    the sum instead, as torch does, would pull a certain clip towards the rare classes that smoothing adds.
+    """
+    logits = members.flatten(0, 1)
+    targets = smoothed(y, smoothing)[:, None].expand_as(members).flatten(0, 1)
+    if weight is None:
+        return nn.functional.cross_entropy(logits, targets)
+    each = nn.functional.cross_entropy(logits, targets, reduction="none").view(members.shape[:2])
+    return ((y @ weight)[:, None] * each).mean()
+
+
 def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
     """AdamW or Nesterov SGD; weight decay on matrices and kernels, not on norms and biases."""
     weights = [one for one in network.parameters() if one.requires_grad]
@@ -320,15 +341,13 @@ class Trainer:
         for index, x in enumerate(data.source.batches(batches)):  # (B, C, H, W)
             y = nn.functional.one_hot(targets[torch.from_numpy(batches[index]).to(device)], data.classes)
             x, y = self.augmenter(x, y.float(), data.axes, generator)  # y (B, K), mixed where clips are
-            smooth = y.lerp(torch.full_like(y, 1 / data.classes), options.smoothing)
             rate = self.schedule.rate(self.epoch * self.steps + index, self.early_stopping.lowered)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             with self.compute.autocast():
                 logits = self.forward(x.contiguous(memory_format=self.compute.layout)).float()
             members = logits.view(len(x), -1, data.classes)  # (B, M, K): each member has a loss of its own
-            each = smooth[:, None].expand_as(members)
-            loss = nn.functional.cross_entropy(members.flatten(0, 1), each.flatten(0, 1), weight)
+            loss = smoothed_loss(members, y, options.smoothing, weight)
             self.optimiser.zero_grad()
             self.scaler.scale(loss).backward()
             if options.clip:
@@ -551,7 +570,7 @@ def sample_batches(
         generator = generator or seeded(torch.Generator(x.device), options.seed, data.fold)
         y = nn.functional.one_hot(torch.from_numpy(data.targets[chosen]).to(x.device), data.classes)
         x, y = plan.augmenter(x, y.float(), data.axes, generator)
-        found.append((x, y.lerp(torch.full_like(y, 1 / data.classes), options.smoothing)))
+        found.append((x, smoothed(y, options.smoothing)))
     return found
 
 

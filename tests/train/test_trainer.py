@@ -23,6 +23,7 @@ from train.trainer import (
     curve_epochs,
     draw_batches,
     make_optimiser,
+    smoothed_loss,
 )
 
 CLASSES = 3
@@ -97,6 +98,29 @@ def test_an_epoch_sees_every_clip_once_in_even_batches():
     assert min(map(len, draw_batches(make_data(clips=9), make_options(batch=2), epoch=1))) == 2
     others = draw_batches(data, make_options(batch=8), epoch=2)
     assert not np.array_equal(np.concatenate(parts), np.concatenate(others))
+
+
+def test_a_weighted_loss_wants_of_each_clip_what_an_unweighted_one_wants():
+    y = torch.eye(3)[[0, 0, 0, 1, 2]]
+    logits = torch.zeros(5, 1, 3, requires_grad=True)
+    optimiser = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        loss = smoothed_loss(logits, y, 0.3, torch.tensor([0.5, 1.5, 10.0]))
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    torch.testing.assert_close(logits[:, 0].softmax(1).detach(), 0.7 * y + 0.1, atol=1e-3, rtol=0)
+
+
+def test_a_clip_of_a_rare_class_counts_as_its_class_weighs():
+    members = torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(0))
+    y, weight = torch.eye(3)[[0, 2]], torch.tensor([0.5, 1.0, 4.0])
+    alone = [smoothed_loss(members[[one]], y[[one]], 0.1) for one in range(2)]
+    expected = (0.5 * alone[0] + 4.0 * alone[1]) / 2
+    torch.testing.assert_close(smoothed_loss(members, y, 0.1, weight), expected)
 
 
 def test_balanced_sampling_draws_rare_classes_as_often():
