@@ -103,13 +103,13 @@ def seeded(generator: torch.Generator, *numbers: int) -> torch.Generator:
     return generator.manual_seed(int(seed >> np.uint64(1)))
 
 
-def steps_per_epoch(clips: int, options: RunOptions) -> int:
-    """None has a single clip, which batch norm could not take."""
+def steps_per_epoch(clips: int, options: RunOptions, processes: int = 1) -> int:
+    """In none has a process a single clip, which batch norm could not take."""
     seen = options.passes * clips
-    return max(1, min(-(-seen // options.batch), seen // 2))
+    return max(1, min(-(-seen // options.batch), seen // (2 * processes)))
 
 
-def draw_batches(data: FoldData, options: RunOptions, epoch: int) -> list[Positions]:
+def draw_batches(data: FoldData, options: RunOptions, epoch: int, processes: int = 1) -> list[Positions]:
     """The training clips in this epoch's order, in batches that differ by one clip at most: none is tiny.
 
     BALANCE=sample draws as many clips with replacement, every class as often as the others.
@@ -120,7 +120,7 @@ def draw_batches(data: FoldData, options: RunOptions, epoch: int) -> list[Positi
         order = rng.choice(data.train, size=options.passes * len(data.train), p=weight / weight.sum())
     else:
         order = np.concatenate([rng.permutation(data.train) for _ in range(options.passes)])
-    return np.array_split(order, steps_per_epoch(len(data.train), options))
+    return np.array_split(order, steps_per_epoch(len(data.train), options, processes))
 
 
 def smoothed(y: torch.Tensor, smoothing: float) -> torch.Tensor:
@@ -287,7 +287,7 @@ class Trainer:
         self.average = WeightAverage(network, options.ema)
         self.optimiser = make_optimiser(network, options)
         self.scaler = arithmetic.scaler()
-        self.steps = steps_per_epoch(len(data.train), options)
+        self.steps = steps_per_epoch(len(data.train), options, processes.size)
         self.schedule = Schedule(
             options.schedule,
             options.resolved_lr,
@@ -329,7 +329,8 @@ class Trainer:
         """Every training clip once, or PASSES times; the first part of the epoch's row. Raises Diverged."""
         data, options, epoch = self.data, self.options, self.epoch + 1
         device = torch.device(self.compute.device)
-        batches = [self.processes.share(batch) for batch in draw_batches(data, options, epoch)]
+        together = draw_batches(data, options, epoch, self.processes.size)
+        batches = [self.processes.share(batch) for batch in together]
         generator = seeded(torch.Generator(device), options.seed, data.fold, epoch, self.processes.rank)
         torch.manual_seed(generator.initial_seed())  # dropout draws from torch's own generator
         targets = torch.from_numpy(data.targets).to(device)
@@ -456,7 +457,8 @@ def train_run(
     """
     options, folder = plan.options, RunFolder(plan.path)
     sides = list(splits.values())
-    steps = options.epochs * sum(steps_per_epoch(len(split.train), options) for split in sides)
+    each = (steps_per_epoch(len(split.train), options, processes.size) for split in sides)
+    steps = options.epochs * sum(each)
     tested = sum(len(curve_epochs(options)) * len(one.test) + options.epochs * len(one.val) for one in sides)
     scoring = FORWARD_COST * options.tta * tested / options.batch  # in steps
     estimate = Estimate(steps, scoring, options, list(splits))
@@ -562,7 +564,8 @@ def sample_batches(
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Training clips as the network gets them: the largest and the smallest batch of an epoch."""
     options, found = plan.options, []
-    clips = options.passes * len(data.train) / steps_per_epoch(len(data.train), options) / processes.size
+    steps = steps_per_epoch(len(data.train), options, processes.size)
+    clips = options.passes * len(data.train) / steps / processes.size
     generator: torch.Generator | None = None
     for size in sorted({math.ceil(clips), max(1, math.floor(clips))}, reverse=True):
         chosen = data.train[np.linspace(0, len(data.train) - 1, size).astype(int)]

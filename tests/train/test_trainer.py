@@ -100,6 +100,15 @@ def test_an_epoch_sees_every_clip_once_in_even_batches():
     assert not np.array_equal(np.concatenate(parts), np.concatenate(others))
 
 
+@pytest.mark.parametrize("batch", [2, 3, 5, 7])
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_no_process_gets_a_single_clip(batch, processes):
+    for clips in range(2 * processes, 20):
+        data = make_data(clips=clips)
+        for wanted in draw_batches(data, make_options(batch=batch), 1, processes):
+            assert min(map(len, np.array_split(wanted, processes))) >= 2
+
+
 def test_a_weighted_loss_wants_of_each_clip_what_an_unweighted_one_wants():
     y = torch.eye(3)[[0, 0, 0, 1, 2]]
     logits = torch.zeros(5, 1, 3, requires_grad=True)
