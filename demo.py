@@ -12,7 +12,7 @@ import pandas as pd
 from commandline import Command, DataOptions, ReportsOptions, RunsOptions, main
 
 FEATURE_SETS = ("mel", "mel+mfcc+chroma")
-TRAINING = ("MODEL=cnn8+texture", "EPOCHS=20", "GRID=64x108", "CURVE=0")  # ten small networks: a minute, 100 MB
+TRAINING = ("MODEL=cnn8+texture", "EPOCHS=20", "GRID=64x108", "CURVE=0")  # a minute, 100 MB
 
 
 @dataclass(frozen=True, kw_only=True)
