@@ -68,7 +68,7 @@ def parse(
                 expanded += _from_variable(variable, value, variables[variable], kinds)
             else:
                 _refuse_unknown_variable(variable, variables, variables_elsewhere())
-                print(f"{variable} has no use here and is left out", file=sys.stderr)
+                print(f"{variable} does not apply here and is ignored", file=sys.stderr)
         else:
             flag, equals, value = word.partition("=")
             expanded.append(renamed.get(flag, flag) + equals + value)

@@ -216,8 +216,8 @@ def open_backend(name: str, jobs: int | None, scheduler: str | None) -> Iterator
 def unused_options(name: str, jobs: int | None, scheduler: str | None) -> list[str]:
     """Options that were given and change nothing with this backend, a sentence each."""
     if name == "dask":
-        return ["BACKEND=dask has no use for JOBS: the cluster has its own"] if jobs else []
-    return ["SCHEDULER has no use without BACKEND=dask"] if scheduler else []
+        return ["JOBS does not apply with BACKEND=dask: the cluster has its own"] if jobs else []
+    return ["SCHEDULER applies only with BACKEND=dask"] if scheduler else []
 
 
 def _dispatch(

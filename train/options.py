@@ -136,7 +136,7 @@ PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
 # Fields whose value alone, or after one letter, says what it is; others are written field=value.
 SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
 
-# What a kind of model has no use for.
+# What a kind of model ignores.
 LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "skip_test"}
 EVERY = frozenset(field.name for field in dataclasses.fields(RunOptions))
 UNUSED: dict[str, frozenset[str]] = {

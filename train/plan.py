@@ -49,8 +49,8 @@ VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 class Plan:
     """One run, ready to train."""
 
-    options: RunOptions  # what the model has no use for is back at its default
-    unused: list[str]  # names of the options that were given and have no use
+    options: RunOptions  # what does not apply to the model is back at its default
+    unused: list[str]  # names of the options that were given and do not apply
     model: Architecture
     cache: Cache
     channels: tuple[Channel, ...]

@@ -47,7 +47,7 @@ def execute(options: RunOptions) -> RunFolder | None:
     folder = RunFolder(plan.path)
     known = is_known(folder, plan)
     if plan.unused:
-        _tell_once(f"{options.model} has no use for {', '.join(plan.unused).upper()}")
+        _tell_once(f"{options.model} ignores {', '.join(plan.unused).upper()}")
     waiting = [fold for fold in plan.wanted_folds if not (known and fold in folder.finished)]
     if not waiting:
         tell(f"{folder.path} has these folds already")

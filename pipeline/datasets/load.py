@@ -167,7 +167,9 @@ def _without_use(
         "URL": url and not fetched,
         "AUDIO_DIR": audio_dir and folder.is_dir() and not is_esc_layout(folder, Path(audio_dir)),
     }
-    return tuple(f"{name} has no use for {dataset} and is left out" for name, given in idle.items() if given)
+    return tuple(
+        f"{name} does not apply to {dataset} and is ignored" for name, given in idle.items() if given
+    )
 
 
 def _of_cache(folder: Path, name: str | None) -> Dataset:

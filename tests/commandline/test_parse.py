@@ -139,7 +139,7 @@ def test_a_mistake_gets_one_plain_line(words: list[str], message: str) -> None:
 
 def test_a_variable_of_other_commands_is_named_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert parse(Options, ["DATASET=synth"], variables_elsewhere=known_variables) == Options()
-    assert capsys.readouterr().err == "DATASET has no use here and is left out\n"
+    assert capsys.readouterr().err == "DATASET does not apply here and is ignored\n"
 
 
 def test_main_exits_with_the_status_and_prints_one_error(capsys: pytest.CaptureFixture[str]) -> None:
