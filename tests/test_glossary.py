@@ -27,6 +27,7 @@ REPLACED = {
     r"\bof straight\b": "parallel efficiency",
     r"\b(share|half|quarters) of the answer\b": "ensemble weight",
     r"\bkinds? of features?\b|\bfeature kinds?\b": "feature",
+    r"\b(has|have) no use\b": "ignores, does not apply",
     r"\bsplic(e|ed|ing)\b": "CutMix along time",
     r"\b(exhausted|soundness|likeness|glance|receipts?|workplace|keepers?|lessons?)\b": "the standard term",
     r"\bsurvey(s|ed)?\b": "summary, cost, statistics",
