@@ -31,6 +31,7 @@ import torch
 from commandline import Registry, RequestError
 from train.runs import AUGMENT_ALIASES, replace_file
 
+EVERY_KIND = ("image", "wave", "vector")
 MASKS = 2  # of time and of frequency, as in SpecAugment's best policies
 OCTAVES = 7  # of cqt from its first to its last row (mel has about nine): a cyclic channel holds one
 NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch hardly get the same window
@@ -255,7 +256,7 @@ def gain(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     return batch._replace(x=torch.addcmul(step * batch.where("frequency"), batch.x, factor))
 
 
-@augment(default=0.2, maximum=3.0)
+@augment(default=0.2, maximum=3.0, kinds=EVERY_KIND)
 def noise(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     """White noise of up to `strength` standard deviations is added.
 
@@ -281,7 +282,7 @@ def polarity(batch: Batch, strength: float, generator: torch.Generator) -> Batch
 # Of two clips: their targets are mixed as their values are.
 
 
-@augment(default=0.5, maximum=0.5)
+@augment(default=0.5, maximum=0.5, kinds=EVERY_KIND)
 def mixup(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     """Mixup (Zhang et al. 2018): up to `strength` of another clip is blended in.
 

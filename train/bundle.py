@@ -23,7 +23,7 @@ from train import runs
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
-from train.data import Statistics, parse_grid, prepare
+from train.data import Statistics, network_input, parse_grid
 from train.models import linear
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
@@ -148,9 +148,8 @@ class TrainedModel:
         if self.kind == "linear":
             statistics = [linear.row_statistics(channel) for channel in values]
             return torch.from_numpy(np.concatenate(statistics, axis=1))
-        pairs = zip(values, self.folds[fold].statistics, strict=True)
-        channels = [prepare(each, how, self.grid) for each, how in pairs]
-        return torch.stack(channels, dim=1).float()  # (B, C, H, W)
+        vectors = self.kind == "vector"
+        return network_input(values, self.folds[fold].statistics, self.grid, vectors).float()  # (B, C, H, W)
 
     @torch.inference_mode()
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
@@ -173,7 +172,10 @@ class TrainedModel:
             shape = (len(state["network"]["mean"]), 1)
         else:
             shape = trained_shape(self.augmenter, self.grid)
-        counts = len(self.config["channels"]), len(self.classes), shape
+        inputs = len(self.config["channels"])
+        if self.kind == "vector":
+            inputs = len(state["network"]["norm.running_mean"])
+        counts = inputs, len(self.classes), shape
         network = self.architecture.build(*counts, changed_strides=self.config.get("changed_strides", {}))
         load_weights(network, state["network"], Path(origin))
         network = network.eval().to(self.compute.device)

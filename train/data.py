@@ -148,16 +148,53 @@ class InputReader:
     channels: tuple[Channel, ...]
     statistics: list[Statistics]
     grid: Shape
+    vectors: bool = False  # numbers of a clip in a row, instead of feature maps
 
     def __call__(self, positions: Positions) -> torch.Tensor:
         """(B, C, H, W) float16 on the CPU."""
-        pairs = zip(self.channels, self.statistics, strict=True)
-        channels = [prepare(self.cache.read(one, positions), how, self.grid) for one, how in pairs]
-        return torch.stack(channels, dim=1)
+        values = [self.cache.read(one, positions) for one in self.channels]
+        return network_input(values, self.statistics, self.grid, self.vectors)
+
+    @property
+    def inputs(self) -> int:
+        """C of a batch."""
+        shapes = [stored_shape(self.cache, channel) for channel in self.channels]
+        return vector_length(shapes) if self.vectors else len(shapes)
 
     @property
     def bytes_a_clip(self) -> int:
-        return 2 * len(self.channels) * self.grid[0] * self.grid[1]
+        return 2 * self.inputs * self.grid[0] * self.grid[1]
+
+
+def network_input(
+    values: Sequence[NDArray[np.floating]], statistics: Sequence[Statistics], grid: Shape, vectors: bool
+) -> torch.Tensor:
+    """Values of each channel as stored, (B, rows, frames), as a network sees them: (B, C, *grid) float16.
+
+    With `vectors` C counts the numbers of a clip, and the grid is 1x1.
+    """
+    pairs = list(zip(values, statistics, strict=True))
+    if not vectors:
+        return torch.stack([prepare(each, how, grid) for each, how in pairs], dim=1)
+    parts = [as_vector(how.apply(each.astype(np.float32))) for each, how in pairs]
+    joined = torch.from_numpy(np.concatenate(parts, axis=1))
+    return joined.clamp_(-LARGEST, LARGEST).to(torch.float16)[..., None, None]
+
+
+def as_vector(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(B, rows, 1) to (B, rows); of several frames the mean and deviation of each row, (B, 2 * rows)."""
+    if values.shape[2] == 1:
+        return values[:, :, 0]
+    return np.concatenate([values.mean(axis=2), values.std(axis=2)], axis=1)
+
+
+def vector_length(shapes: Sequence[Shape]) -> int:
+    """How many numbers `as_vector` makes of channels of these shapes together.
+
+    >>> vector_length([(512, 1), (128, 431)])
+    768
+    """
+    return sum(rows if frames == 1 else 2 * rows for rows, frames in shapes)
 
 
 def prepare(values: NDArray[np.floating], statistics: Statistics, grid: Shape) -> torch.Tensor:
@@ -225,7 +262,7 @@ class Resident:
         self.device = device
         self.slot = np.full(int(positions.max()) + 1, -1)
         self.slot[positions] = np.arange(len(positions))
-        shape = (len(positions), len(reader.channels), *reader.grid)
+        shape = (len(positions), reader.inputs, *reader.grid)
         self.values = torch.empty(shape, dtype=torch.float16, device=where)
         chunks = np.array_split(positions, -(-len(positions) // CHUNK))
         start = 0
@@ -305,7 +342,7 @@ def load_fold(plan: "Plan", fold: int, split: Split, sums: ClipSums, device: tor
     """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals."""
     statistics = sums.statistics(plan.positions(split.statistics), plan.options.norm)
     train, val, test = (plan.positions(ids) for ids in (split.train, split.val, split.test))
-    reader = InputReader(plan.cache, plan.channels, statistics, plan.grid)
+    reader = InputReader(plan.cache, plan.channels, statistics, plan.grid, plan.model.kind == "vector")
     source = open_source(reader, np.concatenate([train, val, test]), device, plan.options.resident)
-    axes = row_axes(plan.cache, plan.channels)
+    axes = ("none",) * reader.inputs if reader.vectors else row_axes(plan.cache, plan.channels)
     return FoldData(fold, source, plan.targets, len(plan.classes), axes, train, val, test, statistics)

@@ -33,6 +33,7 @@ from features_cache.names import parse_set
 from train import runs
 from train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
 from train.compute import device_of
+from train.data import vector_length
 from train.options import ExplainOptions
 
 WHOLE = ("", "")  # the channel and method of what nothing was changed in
@@ -75,7 +76,7 @@ def _explain_fold(
         )
     random = np.random.default_rng([options.seed, fold])
     outcome = {WHOLE: (whole.argmax(axis=1) == target).astype(float)}
-    for name, place in _places(model, channels, x):
+    for name, place in _places(model, cache, channels, x):
         changed, predicted = x.clone(), []
         for _ in range(options.repeats):
             changed[:, place] = x[random.permutation(len(x))][:, place]
@@ -88,14 +89,16 @@ def _explain_fold(
 
 
 def _places(
-    model: TrainedModel, channels: tuple[Channel, ...], x: torch.Tensor
+    model: TrainedModel, cache: Cache, channels: tuple[Channel, ...], x: torch.Tensor
 ) -> Iterator[tuple[str, slice]]:
     """Each channel's name (a second one of the same name is numbered) and its place in dimension 1 of x."""
     seen: Counter[str] = Counter()
     start = 0
     for channel, described in zip(channels, model.config["channels"], strict=True):
         first, last = described["rows"]
-        width = 2 * (last - first + 1) if model.kind == "linear" else 1  # mean and deviation of each row
+        shape = last - first + 1, cache[channel].frames
+        # mean and deviation of each row; the numbers of a vector; a feature map
+        width = {"linear": 2 * shape[0], "vector": vector_length([shape])}.get(model.kind, 1)
         seen[str(channel)] += 1
         again = f" ({seen[str(channel)]})" if seen[str(channel)] > 1 else ""
         yield f"{channel}{again}", slice(start, start + width)

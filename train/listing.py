@@ -13,6 +13,7 @@ from train.models.registry import all_models, build, resolve
 from train.options import ListOptions
 
 STATISTICS = 256  # mean and deviation of the 128 rows of mel, for the size of `linear`
+VECTOR = 512  # numbers of a common embedding, for the size of a model on vectors
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def overview(options: ListOptions) -> str:
         (entry.name, f"{entry.default:g}", f"{entry.maximum:g}", ", ".join(entry.kinds), entry.summary)
         for entry in sorted(AUGMENTS.values(), key=lambda entry: entry.name)
     ]
-    inputs = f"image: {options.channels}x{options.grid}, wave: {options.samples} samples"
+    inputs = f"image: {options.channels}x{options.grid}, wave: {options.samples} samples, vector: {VECTOR}"
     parts = [
         f"Models ({inputs}, linear: {STATISTICS} row statistics; {options.classes} classes)",
         text_table(models, ("name", "takes", "parameters", "multiply-adds", "options", "")),
@@ -105,8 +106,8 @@ def _describe(name: str, options: ListOptions) -> tuple[Description, tuple[int, 
         shape: tuple[int, ...] = (STATISTICS,)
         network = build(name, 1, options.classes, (STATISTICS, 1))
     else:
-        rows, frames = _grid(options.grid) if kind == "image" else (1, options.samples)
-        channels = options.channels if kind == "image" else 1
+        sizes = {"image": (options.channels, *_grid(options.grid)), "vector": (VECTOR, 1, 1)}
+        channels, rows, frames = sizes.get(kind, (1, 1, options.samples))
         shape = (channels, rows, frames)
         network = build(name, channels, options.classes, (rows, frames))
     return describe_network(network, shape), shape

@@ -33,7 +33,8 @@ class RunOptions(DatasetOptions, RunsOptions):
     """one feature set: names joined by +, each a channel; name@key=value is a variant, name:a-b some rows"""
     model: str = "resnet18+texture"
     """`python -m train list` shows them; name@key=value,key=value sets a model's own options; a+b is the
-    ensemble of two that take images, b@weight=0.6 the weight of the second in its answer"""
+    ensemble of two that take images, b@weight=0.6 the weight of the second in its answer; where every
+    channel is a vector, such as an embedding, the default is mlp"""
     task: Literal["classes", "categories"] = "classes"
     """what is predicted: classes, or their categories"""
     folds: tuple[int, ...] = ()
@@ -127,7 +128,12 @@ class RunOptions(DatasetOptions, RunsOptions):
 
 
 # AUGMENT=auto, by kind of model.
-AUTO_AUGMENT = {"image": "shift,gain", "wave": "shift,gain,polarity,mixup=0.4", "linear": "none"}
+AUTO_AUGMENT = {
+    "image": "shift,gain",
+    "wave": "shift,gain,polarity,mixup=0.4",
+    "linear": "none",
+    "vector": "none",
+}
 
 # What cannot change predictions: where things lie, what is told of them, which folds are done now.
 PLACES = frozenset({"dataset", "name", "data", "runs", "resident", "tracker", "tracker_dir"})
@@ -142,6 +148,7 @@ EVERY = frozenset(field.name for field in dataclasses.fields(RunOptions))
 UNUSED: dict[str, frozenset[str]] = {
     "image": frozenset(),
     "wave": frozenset({"grid"}),
+    "vector": frozenset({"grid", "tta"}),
     "linear": (EVERY - NO_IDENTITY - LINEAR_USES) | {"resident", "curve", "tracker", "tracker_dir"},
 }
 

@@ -29,7 +29,7 @@ from features_cache.state import clip_keys, feature_key, fingerprints
 from features_cache.table import originals
 from train import runs
 from train.augment import Augmenter, parse_augment, trained_shape
-from train.data import Positions, Shape, grid_of, stored_shape
+from train.data import Positions, Shape, grid_of, stored_shape, vector_length
 from train.models.registry import Architecture, Strides, resolve, unfit
 from train.options import (
     AUTO_AUGMENT,
@@ -43,6 +43,7 @@ from train.options import (
 )
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
+FOR_VECTORS = "mlp"  # the model where every channel is a vector and no other is named
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Plan:
     classes: list[dict[str, str]]  # name and category, in the order of the probability columns
     grid: Shape
     augmenter: Augmenter
+    inputs: int  # C of a batch: the channels, of a model on vectors the numbers of a clip
     changed_strides: Strides  # of convolutions, by the rule of train/models/registry.py
     path: Path
     hash: str
@@ -151,27 +153,28 @@ def make_plan(options: RunOptions) -> Plan:
     PosixPath('runs/esc10/mel-resnet18+texture')
     """
     check_options(options)
+    cache = open_cache(options)
+    channels = find_channels(cache, options)
+    options = dataclasses.replace(options, model=choose_model(options.model, cache, channels))
     model = resolve(options.model)
     options, unused = without_unused(options, model.kind)
     if options.tracker:
         from train import trackers
 
         trackers.check_trackers(options.tracker)
-    cache = open_cache(options)
-    channels = find_channels(cache, options)
-    if reason := unfit(options.model, [channel.name for channel in channels]):
-        raise RequestError(reason)
     usable = cache.readable(channels)
     if not usable.any():
         raise RequestError(f"no clip has {options.features} in {cache.folder}: {_remedy(cache, channels)}")
     table = cache.clips[usable]
     table = _with_copies(table, options) if options.copies else originals(table)
     classes = find_classes(table, options.task)
-    wanted_grid = "native" if model.kind == "wave" else options.grid
-    grid = grid_of(wanted_grid, [stored_shape(cache, channel) for channel in channels])
+    shapes = [stored_shape(cache, channel) for channel in channels]
+    wanted_grid = {"wave": "native", "vector": "1x1"}.get(model.kind, options.grid)
+    grid = grid_of(wanted_grid, shapes)
+    inputs = vector_length(shapes) if model.kind == "vector" else len(channels)
     augment = AUTO_AUGMENT[model.kind] if options.augment == "auto" else options.augment
     augmenter = parse_augment(augment, model.kind)
-    strides = model.changed_strides(len(channels), len(classes), trained_shape(augmenter, grid))
+    strides = model.changed_strides(inputs, len(classes), trained_shape(augmenter, grid))
 
     device = options.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
     features = "+".join(map(str, channels))
@@ -208,6 +211,7 @@ def make_plan(options: RunOptions) -> Plan:
         classes=classes,
         grid=grid,
         augmenter=augmenter,
+        inputs=inputs,
         changed_strides=strides,
         path=path,
         hash=hash_,
@@ -248,6 +252,19 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
         cache.read(channel, np.arange(0))  # refuses rows that the feature has not
     # the name that the cache gives it: mel@n_mels=128 is mel
     return tuple(dataclasses.replace(parse_channel(cache[one].stored), rows=one.rows) for one in channels)
+
+
+def choose_model(name: str, cache: Cache, channels: Sequence[Channel]) -> str:
+    """The model's name; mlp in the default's place where every channel is a vector.
+
+    RequestError where the model cannot take the channels.
+    """
+    vectors = [channel.name for channel in channels if stored_shape(cache, channel)[1] == 1]
+    if name == defaults()["model"] and len(vectors) == len(channels):
+        return FOR_VECTORS
+    if reason := unfit(name, [channel.name for channel in channels], dict.fromkeys(vectors)):
+        raise RequestError(reason)
+    return name
 
 
 def _remedy(cache: Cache, channels: Sequence[Channel]) -> str:

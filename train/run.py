@@ -11,7 +11,7 @@ from train import runs, trainer
 from train.compute import device_of
 from train.data import exchange_sums, sum_clips
 from train.options import RunOptions
-from train.plan import Plan, machine, make_plan
+from train.plan import FOR_VECTORS, Plan, machine, make_plan
 from train.runs import RunFolder
 from train.scores import confusion_matrix, most_confused
 from train.trainer import Failed
@@ -46,8 +46,10 @@ def execute(options: RunOptions) -> RunFolder | None:
         continue_in_fp32(diverged)
     folder = RunFolder(plan.path)
     known = is_known(folder, plan)
+    if plan.options.model == FOR_VECTORS != options.model:
+        _tell_once(f"every channel of {plan.features} is a vector: MODEL={FOR_VECTORS} is trained")
     if plan.unused:
-        _tell_once(f"{options.model} ignores {', '.join(plan.unused).upper()}")
+        _tell_once(f"{plan.model.name} ignores {', '.join(plan.unused).upper()}")
     waiting = [fold for fold in plan.wanted_folds if not (known and fold in folder.finished)]
     if not waiting:
         tell(f"{folder.path} has these folds already")

@@ -11,9 +11,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from commandline import RequestError, duration, make_command, parse, tell, text_table, words
-from features_cache import Channel, parse_list
+from features_cache import Cache, Channel, parse_list
 from train import compute, plan, recipes, run, runs, trainer
-from train.models.registry import unfit
 from train.options import SWEPT, RunOptions, SweepOptions
 
 MANY = 100  # runs, above which YES=1 is wanted
@@ -51,6 +50,7 @@ def run_sweep(options: SweepOptions, given: Sequence[str]) -> int:
 
 def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]:
     """One RunOptions a run; a model that cannot take a feature set is skipped with a line."""
+    cache = plan.open_cache(options)
     for recipe in swept(options, "recipe"):
         chosen = options
         if recipe:
@@ -59,10 +59,19 @@ def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]
         values = [swept(chosen, name) for name in others]
         for *some, channels, seed in itertools.product(*values, feature_sets(chosen), swept(chosen, "seed")):
             changes = dict(zip(others, some)) | {"recipe": recipe, "seed": seed, "features": _text(channels)}
-            if reason := unfit(changes["model"], [channel.name for channel in channels]):
+            if reason := misfit(changes["model"], cache, channels):
                 tell(f"skipped: {changes['features']} with {changes['model']}: {reason}")
                 continue
             yield single(chosen, **changes)
+
+
+def misfit(model: str, cache: Cache, channels: Chosen) -> str:
+    """Why the model cannot take these channels; empty where it can."""
+    try:
+        plan.choose_model(model, cache, channels)
+    except RequestError as reason:
+        return str(reason)
+    return ""
 
 
 def swept(options: SweepOptions, name: str) -> tuple[Any, ...]:
@@ -172,7 +181,7 @@ def _single_features(options: SweepOptions) -> list[Chosen]:
     cache = plan.open_cache(options)
     sets = parse_list(options.features, cache.features)
     (model,) = swept(options, "model")
-    fitting = [one for one in sets if unfit(model, [channel.name for channel in one]) is None]
+    fitting = [one for one in sets if not misfit(model, cache, one)]
     if not fitting:
         raise RequestError(f"{model} can take none of FEATURES={options.features}")
     return fitting

@@ -516,7 +516,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     options = plan.options
     generator = seeded(torch.Generator(), options.seed, fold)
     shape = trained_shape(plan.augmenter, plan.grid)
-    network = plan.model.build(len(plan.channels), len(plan.classes), shape, generator, plan.changed_strides)
+    network = plan.model.build(plan.inputs, len(plan.classes), shape, generator, plan.changed_strides)
     if options.weights:
         from train.models.weights import start_members
 
@@ -589,7 +589,7 @@ def note_change(run: RunFolder, state: dict[str, Any]) -> None:
 
 def batch_shape(plan: Plan) -> tuple[int, ...]:
     """(B, C, H, W) of what the network is trained on."""
-    return plan.options.batch, len(plan.channels), *trained_shape(plan.augmenter, plan.grid)
+    return plan.options.batch, plan.inputs, *trained_shape(plan.augmenter, plan.grid)
 
 
 @contextmanager
@@ -635,7 +635,11 @@ def _shortage(network: nn.Module, arithmetic: Compute, shape: tuple[int, ...]) -
 def _write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
     """augmented.npz; predictions.csv by the last weights and, with validation, by those of the best epoch."""
     data = trainer.data
-    if plan.augmenter.steps and not any(plan.path.glob("fold*/augmented.npz")):
+    if (
+        plan.augmenter.steps
+        and plan.model.kind != "vector"
+        and not any(plan.path.glob("fold*/augmented.npz"))
+    ):
         clips = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
         (x,) = data.source.batches([clips])
         write_preview(

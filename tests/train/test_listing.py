@@ -59,7 +59,8 @@ def test_counts_are_those_published_for_imagenet(name, millions, giga):
 
 @pytest.mark.parametrize("name", all_models())
 def test_stages_end_with_the_classes_and_leave_no_trace(name):
-    shape = {"image": (3, 64, 108), "wave": (1, 1, 20000), "linear": (20,)}[all_models()[name].kind]
+    shapes = {"image": (3, 64, 108), "wave": (1, 1, 20000), "linear": (20,), "vector": (20, 1, 1)}
+    shape = shapes[all_models()[name].kind]
     network = build(name, shape[0], 7, shape[-2:] if len(shape) > 1 else (20, 1))
     before = {key: value.clone() for key, value in network.state_dict().items()}
     stages = describe_network(network, shape).stages

@@ -8,7 +8,7 @@ import importlib
 import inspect
 import math
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +18,17 @@ from torch import nn
 
 from commandline import Registry, RequestError, nearest
 
-Kind = Literal["image", "wave", "linear"]
+Kind = Literal["image", "wave", "linear", "vector"]
 Builder = Callable[..., nn.Module]
 Strides = Mapping[str, Sequence[int]]  # of the convolutions that are changed, by their names in the network
 
 MODELS: "Registry[Model]" = Registry("model")
+TAKEN: dict[Kind, str] = {
+    "image": "images",
+    "wave": "waveform",
+    "linear": "row statistics",
+    "vector": "vectors",
+}
 
 
 @dataclass(frozen=True)
@@ -199,7 +205,7 @@ def resolve(text: str) -> Architecture:
         if entry.kind != "image":
             raise RequestError(
                 f"MODEL={text}: an ensemble joins two models that take images, {entry.name} takes "
-                f"{'waveform' if entry.kind == 'wave' else 'row statistics'}; {_fitting('image')} take them"
+                f"{TAKEN[entry.kind]}; {_fitting('image')} take them"
             )
     weight = options.pop("weight", second.ensemble_weight)
     if weight >= 1:
@@ -229,8 +235,11 @@ def _option(name: str, allowed: dict[str, Any], part: str) -> tuple[str, Any]:
     return key, number
 
 
-def unfit(text: str, features: Iterable[str]) -> str | None:
-    """Why this model cannot take these features (plain names, `mel`), and what fits; None where it can."""
+def unfit(text: str, features: Iterable[str], vectors: Collection[str] = ()) -> str | None:
+    """Why this model cannot take these features (plain names, `mel`), and what fits; None where it can.
+
+    `vectors` are those of a single frame, such as an embedding: resized to an image they would be stripes.
+    """
     architecture = resolve(text)
     names = list(features)
     waves = [name for name in names if name == "waveform"]
@@ -238,6 +247,14 @@ def unfit(text: str, features: Iterable[str]) -> str | None:
         return f"{text} takes waveform alone, not {'+'.join(names)}; {_fitting('image')} take it"
     if architecture.kind == "image" and waves:
         return f"{text} takes features with rows and frames, not waveform; {_fitting('wave')} take it"
+    if architecture.kind == "image" and vectors:
+        others = [name for name in names if name not in vectors]
+        apart = " ".join([*vectors, "+".join(others)]) if others else ""
+        each = f", or a sweep over FEATURES='{apart}' trains each alone for an ensemble" if others else ""
+        return (
+            f"{text} takes feature maps, and {', '.join(vectors)} is a vector (one frame) that would be "
+            f"resized to stripes; {_fitting('vector')} take {'both together' if others else 'it'}{each}"
+        )
     return None
 
 

@@ -109,7 +109,7 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
     """Copy a state dict into a network that may differ in its input channels and its classes."""
     own = network.state_dict()
     convolutions = [key for key, value in own.items() if value.dim() >= 3]
-    stem, head = convolutions[0], list(own)[-1].rpartition(".")[0]
+    stem, head = next(iter(convolutions), ""), list(own)[-1].rpartition(".")[0]
     wanted = {
         key for key in own if key.rpartition(".")[0] != head and not key.endswith("num_batches_tracked")
     }
@@ -120,7 +120,8 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
             f"{missing[0]} is the first"
         )
     chosen = {key: state[key] for key in wanted}
-    chosen[stem] = adapt(state[stem], own[stem].shape[1])
+    if stem:
+        chosen[stem] = adapt(state[stem], own[stem].shape[1])
     for key, value in chosen.items():
         if value.shape != own[key].shape:
             raise RequestError(

@@ -17,12 +17,14 @@ WAVE = [name for name, entry in MODELS.items() if entry.kind == "wave"]
 
 def clips(kind: str, *, count: int = 8, channels: int = 2) -> torch.Tensor:
     """Noise of the smallest shape that a kind of model must take."""
-    shape = {"image": (channels, 64, 108), "wave": (channels, 1, 16000), "linear": (20,)}[kind]
+    image, wave = (channels, 64, 108), (channels, 1, 16000)
+    shape = {"image": image, "wave": wave, "linear": (20,), "vector": (channels, 1, 1)}[kind]
     return torch.randn(count, *shape, generator=torch.Generator().manual_seed(0))
 
 
 def network(name: str, classes: int = 3, seed: int = 0) -> torch.nn.Module:
-    shape = {"image": (64, 108), "wave": (1, 16000), "linear": (20, 1)}[MODELS[name].kind]
+    shapes = {"image": (64, 108), "wave": (1, 16000), "linear": (20, 1), "vector": (1, 1)}
+    shape = shapes[MODELS[name].kind]
     return build(name, 2, classes, shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -132,6 +134,10 @@ def test_what_does_not_fit_says_what_does():
     assert unfit("linear", ["waveform", "mel"]) is None
     assert "aclnet" in unfit("resnet18", ["mel", "waveform"])
     assert "resnet18" in unfit("aclnet", ["mel"])
+    assert unfit("mlp", ["mel", "embedding"], ["embedding"]) is None
+    alone, beside = (unfit("cnn4", names, ["embedding"]) for names in (["embedding"], ["mel", "embedding"]))
+    assert "linear, mlp take it" in alone
+    assert "linear, mlp take both together" in beside and "FEATURES='embedding mel'" in beside
 
 
 def test_a_second_model_of_the_same_name_is_refused():

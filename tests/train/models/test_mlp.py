@@ -1,0 +1,113 @@
+"""The model on vectors: what it is given, when it is chosen, that it learns what images of vectors do not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from commandline import RequestError
+from features_cache import Cache, external
+from tests.train.little import CLASSES, clip_table, fill, little_options
+from train import explain, run, sweep
+from train.bundle import TrainedModel, bundle_of_run
+from train.data import as_vector, network_input, sum_clips, vector_length
+from train.options import ExplainOptions, RunOptions, SweepOptions
+from train.plan import make_plan
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory) -> Path:
+    """The little cache with `embedding`, 40 numbers whose signs say the class, in no order of rows."""
+    table = clip_table()
+    folder = fill(tmp_path_factory.mktemp("embedded") / "little" / "features", table)
+    chance = np.random.default_rng(1)
+    codes = chance.choice([-1.0, 1.0], size=(len(CLASSES), 40))
+    number = np.array([CLASSES.index(label) for label in table["label"]])
+    vectors = codes[number] + chance.normal(size=(len(table), 40))
+    external.write_feature(folder, "embedding", vectors, table["clip_id"])
+    external.write_feature(folder, "noise", chance.normal(size=(len(table), 7)), table["clip_id"])
+    return folder
+
+
+@pytest.fixture
+def options(embedded, tmp_path) -> RunOptions:
+    return replace(little_options(embedded, tmp_path / "runs"), model=RunOptions.model, epochs=15)
+
+
+def test_a_vector_is_used_as_it_is_and_a_feature_map_by_its_rows():
+    values = np.arange(12, dtype=np.float32).reshape(1, 2, 6)
+    expected = [2.5, 8.5, *values.std(axis=2)[0]]
+    assert as_vector(values)[0] == pytest.approx(expected)
+    assert as_vector(values[:, :, :1]).tolist() == [[0, 6]]
+    assert vector_length([(2, 6), (2, 1)]) == 6
+
+
+def test_the_default_becomes_mlp_where_every_channel_is_a_vector(options, capsys):
+    folder = run.execute(replace(options, features="embedding+noise"))
+    assert folder.name.startswith("embedding+noise-mlp-")
+    assert folder.config["model"] == "mlp"
+    assert "every channel of embedding+noise is a vector: MODEL=mlp" in capsys.readouterr().err
+    assert folder.scores()["accuracy"].mean() > 0.9
+
+
+def test_other_features_keep_the_default(options):
+    assert make_plan(replace(options, features="mel")).model.name == "resnet18+texture"
+
+
+@pytest.mark.parametrize("model", ["cnn4", "texture", "resnet18"])
+def test_image_models_refuse_a_vector_with_the_way_out(options, model):
+    with pytest.raises(RequestError, match=r"embedding is a vector .* linear, mlp take it"):
+        make_plan(replace(options, features="embedding", model=model))
+
+
+def test_a_vector_beside_a_feature_map_is_no_image(options):
+    mixed = replace(options, features="mel+embedding")
+    with pytest.raises(RequestError, match="FEATURES='embedding mel' trains each alone"):
+        make_plan(mixed)
+    folder = run.execute(replace(mixed, model="mlp"))
+    assert folder.scores()["accuracy"].mean() > 0.9
+    network = TrainedModel(bundle_of_run(folder)).folds[1].network
+    assert network.norm.num_features == 2 * 16 + 40
+
+
+def test_a_sweep_skips_the_sets_that_a_model_cannot_take(options, capsys):
+    words = {name: (getattr(options, name),) for name in ("epochs", "batch", "augment", "precision")}
+    swept = SweepOptions(
+        dataset=options.dataset, runs=options.runs, features="mel embedding", model=("cnn4", "mlp"), max=2
+    )
+    jobs = list(sweep.product(replace(swept, **words), []))
+    assert {(job.features, job.model) for job in jobs} == {
+        *(("mel", model) for model in ("cnn4", "mlp")),
+        ("embedding", "mlp"),
+        ("mel+embedding", "mlp"),
+    }
+    assert capsys.readouterr().err.count("skipped: ") == 2
+
+
+def test_a_bundle_predicts_what_the_run_did(options, embedded):
+    folder = run.execute(replace(options, features="mel+embedding", model="mlp", folds=(1,)))
+    stored = folder.predictions(1).set_index("clip_id")
+    channels = Cache(embedded).batch(["mel", "embedding"], stored.index)
+    model = TrainedModel(bundle_of_run(folder))
+    assert model.probabilities(channels, 1) == pytest.approx(stored[model.classes].to_numpy(), abs=1e-5)
+
+
+def test_explain_permutes_all_numbers_of_a_feature(options, embedded):
+    folder = run.execute(replace(options, features="embedding+noise", folds=(1,)))
+    data = embedded.parents[1]
+    assert explain.explain_runs(ExplainOptions(run=str(folder.path), data=data, device="cpu")) == 0
+    rows = pd.read_csv(folder.fold(1) / "attribution.csv").groupby("channel")["correct"].mean()
+    assert rows["embedding"] < 0.6 < 0.9 < rows["noise"]
+
+
+def test_statistics_of_the_trained_clips_standardise_each_number(embedded):
+    cache = Cache(embedded)
+    channels = make_plan(RunOptions(dataset=str(embedded), features="embedding")).channels
+    rows = np.arange(20)
+    statistics = sum_clips(cache, channels, rows).statistics(rows, "row")
+    x = network_input([cache.read(channels[0], rows)], statistics, (1, 1), True)
+    assert x.shape == (20, 40, 1, 1)
+    assert x.float().mean(0).abs().max() < 1e-2
+    assert (x.float().std(0, unbiased=False) - 1).abs().max() < 1e-2
