@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.options import AnalysisOptions
 from analysis.results import Run, load_runs, same_clips
 from commandline import RequestError
-from features_cache.location import dataset_name
+from features_cache.cache import dataset_name
 from train.runs import RunFolder, digest, label, select, write_config, write_predictions
 from train.scores import SMALLEST_PROBABILITY, Floats, Ints
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from analysis.options import AnalysisOptions
 from commandline import RequestError, make_command, words
-from features_cache.location import NAMED, cache_folder, dataset_name, is_cache
+from features_cache.cache import NAMED, cache_folder, dataset_name, is_cache
 from train.runs import RunFolder, find, replace_file, select
 
 

@@ -21,7 +21,7 @@ from analysis.bootstrap import fold_weights
 from analysis.ranking import Ranking, not_compared
 from analysis.results import Run, summed_to_categories
 from analysis.significance import PAIR_TESTS, RunPair, friedman, holm
-from features_cache.splits import VALIDATION_FRACTION
+from features_cache.table import VALIDATION_FRACTION
 from train.runs import replace_file
 from train.scores import Floats, Ints, all_metrics, class_scores, confusion_matrix, most_confused
 

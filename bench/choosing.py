@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from commandline import Command, DatasetOptions, RunsOptions, main, text_table
 from features_cache import Cache
-from features_cache.location import cache_folder
+from features_cache.cache import cache_folder
 from train import runs
 from train.scores import epoch_scores
 

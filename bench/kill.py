@@ -31,8 +31,7 @@ import features_cache
 from commandline import main, progress
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import feature_files, read_index
-from features_cache.layout import FeatureFile, read_header
-from features_cache.state import FINGERPRINT, clip_keys, feature_key, fingerprints
+from features_cache.layout import FINGERPRINT, FeatureFile, clip_keys, feature_key, fingerprints, read_header
 from features_cache.storage import LOCKS
 from features_cache.writer import to_stored
 from pipeline import audio, pool

@@ -21,8 +21,14 @@ from numpy.typing import NDArray
 from commandline import main, size, text_table
 from features_cache import Cache, external
 from features_cache.index import refresh
-from features_cache.layout import FeatureSpec, read_header, write_structure
-from features_cache.state import clip_keys, fingerprints, state_word
+from features_cache.layout import (
+    FeatureSpec,
+    clip_keys,
+    fingerprints,
+    read_header,
+    state_word,
+    write_structure,
+)
 from features_cache.table import complete, with_sources
 
 SHAPES = {"mel": (128, 431), "mfcc": (40, 431), "chroma": (12, 431)}

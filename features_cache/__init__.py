@@ -9,20 +9,18 @@
 The protocol, in the order in which it reads best; docs/formats.md has it on one page:
 
     writer.py    who writes what in which order, and why a kill between any two lines is harmless
-    state.py     whether a clip is done and intact: fingerprint and CRC in the word beside it
     claims.py    which run may write which clips, and that nobody writes for a run that is gone
-    layout.py    a feature's file; hdf5.py: how HDF5 is used so that nothing is without a checksum
+    layout.py    a feature's file; the word of fingerprint and CRC that says whether a clip is done and intact
+    hdf5.py      how HDF5 is used so that nothing is without a checksum
     index.py     the clip table and the links, failures.csv and costs.csv, replaced whole
-    cache.py     reading: what is missing, damaged or out of date is never returned
+    cache.py     from DATASET to its folder; reading: what is missing, damaged or outdated is never returned
     storage.py   locks, and what else is asked of the operating system
 
-Its vocabulary: names.py, the grammar of FEATURES; table.py, the clips; splits.py, train, validation and test
-of a fold without a leak; location.py, the way from DATASET to its folder. Around it: external.py, features
-from elsewhere; info.py, share.py, verify.py, the commands.
+Its vocabulary: names.py, the grammar of FEATURES; table.py, the clips, and each fold's train, validation and
+test split. Around it: external.py, features from elsewhere; info.py, share.py, verify.py, the commands.
 """
 
-from features_cache.cache import Cache, StoredFeature, UnreadableClips
-from features_cache.location import cache_folder, dataset_name
+from features_cache.cache import Cache, StoredFeature, UnreadableClips, cache_folder, dataset_name
 from features_cache.names import Channel, parse_list, parse_set
 
 __all__ = [

@@ -6,8 +6,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from commandline import Command, DatasetOptions, RequestError, main, nearest, size
-from features_cache.cache import Cache
-from features_cache.location import cache_folder, refuse_unknown
+from features_cache.cache import Cache, cache_folder, refuse_unknown
 from features_cache.names import parse_list
 
 

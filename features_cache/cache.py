@@ -1,4 +1,4 @@
-"""A cache folder, opened for reading: its clips, its features by name, clips of them by id.
+"""From `DATASET` to its cache folder, by the one rule of every stage; and that folder, opened for reading.
 
     cache = Cache(cache_folder("esc50", Path("data")))
     cache.clips                                         the clip table, one row a clip
@@ -14,27 +14,82 @@ another word, or 0, and is checked anew.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError
-from features_cache.hdf5 import DamagedFile
-from features_cache.index import feature_files, read_costs, read_index, read_settings, stored_ids
-from features_cache.layout import read_header
-from features_cache.location import INDEX, remedy
+from commandline import DataOptions, RequestError, make_command, nearest
+from features_cache.index import INDEX, feature_files, read_costs, read_index, read_settings, stored_ids
+from features_cache.layout import (
+    AUDIO_SETTINGS,
+    ClipStatus,
+    clip_keys,
+    clip_status,
+    feature_key,
+    fingerprints,
+    read_header,
+)
 from features_cache.names import Channel, parse_channel
-from features_cache.state import AUDIO_SETTINGS, ClipStatus, clip_keys, clip_status, feature_key, fingerprints
 from features_cache.table import CLIP_COLUMNS
 
+EXTERNAL = "brought"  # recorded as the source of a cache that was made without audio
+NAMED = ("esc50", "esc10", "synth")
+
 Ids = Sequence[str] | NDArray[np.integer]
-Of = TypeVar("Of")
-Found = TypeVar("Found")
+
+
+def is_cache(folder: Path) -> bool:
+    """Whether a folder is itself a feature cache."""
+    return (folder / INDEX).is_file()
+
+
+def dataset_name(dataset: str, name: str | None = None) -> str:
+    """`name`, else the dataset's own, else the stem of the folder or file that it is given by.
+
+    A cache folder that is called `features` has the name of the folder around it.
+    """
+    if name:
+        if Path(name).name != name or name.startswith("."):
+            raise RequestError(f"NAME={name!r} becomes a folder's name: expected a word without slashes")
+        return name
+    if dataset in NAMED:
+        return dataset
+    path = Path.cwd() / dataset
+    if path.name in ("", ".."):
+        path = path.resolve()  # a link is called by its own name, `.` and `..` by what they stand for
+    if path.is_dir():
+        return path.parent.name if is_cache(path) and path.name == "features" else path.name
+    return path.stem
+
+
+def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
+    """RequestError, with the nearest, for a dataset that is neither a named one, a path nor cached."""
+    cached = {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}
+    if dataset not in NAMED and dataset_name(dataset, name) not in cached and not Path(dataset).exists():
+        raise RequestError(nearest("dataset", dataset, {*NAMED, *cached}))
+
+
+def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
+    """Where the dataset's features lie: the dataset itself where it is a cache, else data/<name>/features."""
+    if dataset not in NAMED and is_cache(Path(dataset)):
+        return Path(dataset)
+    return Path(data) / dataset_name(dataset, name) / "features"
+
+
+def remedy(folder: Path, settings: Mapping[str, Any], features: str) -> str:
+    """What to type for features that the cache of this folder and these settings lacks."""
+    source, name, data = settings["source"], settings["dataset"], folder.parent.parent
+    if source == EXTERNAL:
+        return "it has no audio; features_cache.external.write_feature adds a feature"
+    given = [f"DATASET={source}", f"FEATURES={features}"]
+    given += [f"NAME={name}"] if dataset_name(source) != name else []
+    given += [f"DATA={data}"] if data != DataOptions.data else []
+    return f"run {make_command('features', *given)}"
 
 
 class UnreadableClips(Exception):
@@ -52,20 +107,12 @@ class UnreadableClips(Exception):
         return UnreadableClips, (self.feature, self.reasons)
 
 
-def or_request(read: Callable[[Of], Found], what: Of) -> Found:
-    """`read(what)`; a damaged file becomes a RequestError that says what to do."""
-    try:
-        return read(what)
-    except DamagedFile as damage:
-        raise RequestError(f"{damage}; make features makes it again") from damage
-
-
 class StoredFeature:
     """One feature of an opened cache."""
 
     def __init__(self, cache: "Cache", stored: str) -> None:
         self.cache, self.stored = cache, stored
-        self.file = or_request(read_header, cache.folder / f"{stored}.h5")
+        self.file = read_header(cache.folder / f"{stored}.h5")
         made, now = (
             [of.get(name) for name in AUDIO_SETTINGS] for of in (self.file.attributes, cache.settings)
         )
@@ -101,12 +148,12 @@ class StoredFeature:
     @property
     def row_axis(self) -> NDArray[np.float64]:
         """(rows,) in `attributes["row_unit"]`."""
-        return or_request(lambda file: file.row_axis, self.file)
+        return self.file.row_axis
 
     @property
     def frame_axis(self) -> NDArray[np.float64]:
         """(frames,) in `attributes["frame_unit"]`."""
-        return or_request(lambda file: file.frame_axis, self.file)
+        return self.file.frame_axis
 
     def done(self, ids: Ids | None = None) -> NDArray[np.bool_]:
         """Whether the state words say that these clips (all by default) hold what the index describes."""
@@ -142,11 +189,12 @@ class StoredFeature:
             raise UnreadableClips(self.stored, dict(zip(ids, reasons.tolist())))
 
     def _status(self, positions: NDArray[np.intp], values: NDArray | None = None) -> ClipStatus:
-        expected = fingerprints(self.cache.keys(positions), self._key)
+        expected = fingerprints(self.cache.keys[positions], self.key)
         return clip_status(self._states, self.row_of[positions], expected, values)
 
     @cached_property
-    def _key(self) -> np.uint64:
+    def key(self) -> np.uint64:
+        """Of which, with a clip's key, its fingerprint is made."""
         return feature_key(self.file.attributes, self.cache.settings)
 
     @cached_property
@@ -165,7 +213,7 @@ class StoredFeature:
     @cached_property
     def row_of(self) -> NDArray[np.intp]:
         """(N,) the row of each clip of the table in this file, -1 where it has none."""
-        return or_request(self.file.rows_of, self.cache.ids)
+        return self.file.rows_of(self.cache.ids)
 
 
 class Cache:
@@ -191,7 +239,7 @@ class Cache:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """dataset, source, synthetic (0 or 1), sample_rate, samples."""
-        return or_request(read_settings, self.folder)
+        return read_settings(self.folder)
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -249,10 +297,7 @@ class Cache:
 
     def readable(self, channels: Sequence[Channel | str]) -> NDArray[np.bool_]:
         """(N,) whether a clip is done in all of these; damage shows only when a clip is read."""
-        mask = np.ones(len(self.clips), bool)
-        for channel in channels:
-            mask &= self[channel].done()
-        return mask
+        return np.all([self[channel].done() for channel in channels], axis=0)
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
         """Megabytes, and where known seconds, that these features took for all clips, each feature once."""
@@ -276,7 +321,7 @@ class Cache:
 
     @cached_property
     def _table(self) -> pd.DataFrame:
-        return or_request(read_index, self.folder)[0]
+        return read_index(self.folder)[0]
 
     @cached_property
     def ids(self) -> NDArray[np.bytes_]:
@@ -287,16 +332,10 @@ class Cache:
     def _rows_by_id(self) -> pd.Index:
         return pd.Index(self._table["clip_id"])
 
-    def keys(self, positions: NDArray[np.intp]) -> NDArray[np.uint64]:
-        """Of which these clips' fingerprints are made; each computed once."""
-        new = positions[self._keys[positions] == 0]
-        if len(new):
-            self._keys[new] = clip_keys(self._table.iloc[new])
-        return self._keys[positions]
-
     @cached_property
-    def _keys(self) -> NDArray[np.uint64]:
-        return np.zeros(len(self._table), np.uint64)
+    def keys(self) -> NDArray[np.uint64]:
+        """(N,) of which the clips' fingerprints are made."""
+        return clip_keys(self._table)
 
     def _lacking(self, channel: Channel) -> str:
         beside = [name for name in self.features if parse_channel(name).name == channel.name]
@@ -314,7 +353,7 @@ class Cache:
         asked = dict(channel.parameters).items()
         for other in map(parse_channel, self.features):
             if other.name == channel.name and dict(other.parameters).items() <= asked:
-                header = or_request(read_header, self.folder / f"{other.stored}.h5")
+                header = read_header(self.folder / f"{other.stored}.h5")
                 if asked <= json.loads(header.attributes["parameters"]).items():
                     return other.stored
         return None

@@ -27,8 +27,7 @@ import psutil
 
 from commandline import RequestError, tell
 from features_cache.hdf5 import DamagedFile
-from features_cache.layout import now, read_header
-from features_cache.state import intact
+from features_cache.layout import intact, now, read_header
 from features_cache.storage import LOCKS, Lock, lock, replaced, sync
 
 POLL_SECONDS = 0.5

@@ -20,11 +20,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from commandline import RequestError
+from features_cache.cache import EXTERNAL, is_cache
 from features_cache.index import read_index, refresh, stored_ids
-from features_cache.layout import FeatureSpec
-from features_cache.location import EXTERNAL, is_cache
+from features_cache.layout import FeatureSpec, clip_keys, fingerprints, state_word
 from features_cache.names import Value, parse_channel
-from features_cache.state import clip_keys, fingerprints, state_word
 from features_cache.table import complete, with_sources
 from features_cache.writer import install, to_stored
 

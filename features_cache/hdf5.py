@@ -16,11 +16,20 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from commandline import RequestError
+
 CHUNK = 1 << 16  # elements of a chunk of the small datasets
 
 
-class DamagedFile(Exception):
-    """A file of the cache that cannot be read; the message names it and the reason."""
+class DamagedFile(RequestError):
+    """A file of the cache that cannot be read: `reason` names it and says why, the message what to do too."""
+
+    @property
+    def reason(self) -> str:
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return f"{self.reason}; make features makes it again"
 
 
 @contextmanager

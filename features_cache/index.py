@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
 from features_cache.layout import FORMAT
-from features_cache.location import INDEX
 from features_cache.storage import lock, replaced
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_own_groups, with_sources
 
+INDEX = "index.h5"
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
 CLIPS = "clips"  # the group of the table; every other name is a feature's link
 FAILURES = "failures.csv"

@@ -3,9 +3,8 @@
 import numpy as np
 
 from commandline import RequestError, size, text_table
-from features_cache.cache import Cache, StoredFeature
+from features_cache.cache import EXTERNAL, Cache, StoredFeature
 from features_cache.index import FAILURES, read_failures
-from features_cache.location import EXTERNAL
 
 HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units", "made")
 SAMPLED_CLIPS = 16  # whose values give the rounding

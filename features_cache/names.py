@@ -57,7 +57,13 @@ def parse_channel(text: str) -> Channel:
         rows = int(match["first"]), int(match["last"])
         if rows[0] > rows[1]:
             raise RequestError(f"{text!r}: the first row, {rows[0]}, comes after the last, {rows[1]}")
-    channel = Channel(match["name"], _parameters(match["parameters"], text), rows)
+    parameters: dict[str, Value] = {}
+    for part in match["parameters"].split(",") if match["parameters"] else ():
+        given = PARAMETER.fullmatch(part)
+        if given is None or given[1] in parameters:
+            raise RequestError(f"{text!r}: expected key=value once for each key, got {part!r}")
+        parameters[given[1]] = _value(given[2])
+    channel = Channel(match["name"], tuple(sorted(parameters.items())), rows)
     if len(channel.stored.encode()) > LONGEST:
         raise RequestError(f"{channel.stored!r} is too long for a file name: {LONGEST} bytes at most")
     return channel
@@ -84,16 +90,6 @@ def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ..
             "no features given: expected a list such as FEATURES='mel mfcc mel+chroma', or all"
         )
     return list(dict.fromkeys(sets))
-
-
-def _parameters(text: str | None, whole: str) -> tuple[tuple[str, Value], ...]:
-    found: dict[str, Value] = {}
-    for part in text.split(",") if text else ():
-        match = PARAMETER.fullmatch(part)
-        if match is None or match[1] in found:
-            raise RequestError(f"{whole!r}: expected key=value once for each key, got {part!r}")
-        found[match[1]] = _value(match[2])
-    return tuple(sorted(found.items()))
 
 
 def _value(text: str) -> Value:

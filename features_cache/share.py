@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from commandline import RequestError, progress
 from features_cache import hdf5
-from features_cache.cache import or_request
+from features_cache.cache import is_cache
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import CLIPS, read_clips, read_index, refresh, write_clips
-from features_cache.layout import AXES, FeatureSpec, is_of, read_header
-from features_cache.location import is_cache
-from features_cache.state import AUDIO_SETTINGS, CRC, STATE, intact
+from features_cache.layout import AUDIO_SETTINGS, AXES, CRC, STATE, FeatureSpec, intact, is_of, read_header
 from features_cache.storage import replaced
 from features_cache.table import validate
 from features_cache.writer import install
@@ -31,7 +29,7 @@ SETTINGS = ("dataset", "source", "synthetic", *AUDIO_SETTINGS, "format_version")
 
 def export_features(folder: Path, features: Sequence[str], target: Path) -> int:
     """Write these features to `target`; the number of clips whose damage kept them out."""
-    clips, settings = or_request(read_index, folder)
+    clips, settings = read_index(folder)
     try:
         with replaced(target) as draft, hdf5.created(draft) as file:
             write_clips(file, clips, settings)
@@ -52,7 +50,7 @@ def import_features(source: Path, folder: Path) -> list[str]:
     with hdf5.opened(source) as file:
         clips, settings = read_clips(file), hdf5.read_attributes(file)
         if is_cache(folder):
-            clips, present = or_request(read_index, folder)
+            clips, present = read_index(folder)
             if present != settings:
                 raise RequestError(
                     f"{folder} is a cache of {present}, {source} one of {settings}; give NAME="
@@ -83,8 +81,10 @@ def verify_export(source: Path) -> list[str]:
                 for row, values, state in _clips(file[name])
                 if zlib.crc32(values.data) != state & int(CRC)
             ]
-    except (DamagedFile, RequestError) as damage:
-        return [str(damage)]
+    except DamagedFile as damage:
+        return [damage.reason]
+    except RequestError as wrong:
+        return [str(wrong)]
 
 
 def _spec(group: h5py.Group, name: str) -> FeatureSpec:

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import feature_files, read_index, stored_ids
-from features_cache.layout import read_header
-from features_cache.location import INDEX
-from features_cache.state import clip_keys, clip_status, feature_key, fingerprints
+from features_cache.index import INDEX, feature_files, read_index, stored_ids
+from features_cache.layout import clip_keys, clip_status, feature_key, fingerprints, read_header
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
         clips, settings = read_index(folder)
         _read_rest(folder / INDEX)
     except DamagedFile as damage:
-        return [Verdict(INDEX, error=str(damage))]
+        return [Verdict(INDEX, error=damage.reason)]
     ids, keys = stored_ids(clips), clip_keys(clips)
     chosen = [path for path in feature_files(folder) if features is None or path.stem in features]
     return [Verdict(INDEX, done=len(ids)), *(verify_file(path, ids, keys, settings) for path in chosen)]
@@ -69,7 +67,7 @@ def verify_file(
         row_of = file.rows_of(ids)
         _read_rest(path)
     except DamagedFile as damage:
-        return Verdict(path.stem, error=str(damage))
+        return Verdict(path.stem, error=damage.reason)
     if not (row_of >= 0).any():
         return Verdict(path.stem, error=f"{path.name} holds no clip of this cache: a file of another one")
     expected = fingerprints(keys, feature_key(file.attributes, settings))

@@ -28,14 +28,17 @@ from numpy.typing import NDArray
 from commandline import RequestError, size
 from features_cache.claims import Handle, Writing, holder
 from features_cache.hdf5 import DamagedFile
-from features_cache.layout import FeatureFile, FeatureSpec, read_header, write_structure
-from features_cache.state import (
+from features_cache.layout import (
     AUDIO_SETTINGS,
     FINGERPRINTED,
+    FeatureFile,
+    FeatureSpec,
     clip_status,
     feature_key,
     fingerprints,
+    read_header,
     state_word,
+    write_structure,
 )
 from features_cache.storage import Lock, allocate, draft_of, lock, replaced
 
@@ -118,7 +121,7 @@ def stored_clips(
     except FileNotFoundError:
         return nothing
     except DamagedFile as damage:
-        return replace(nothing, note=str(damage))
+        return replace(nothing, note=damage.reason)
     if file.shape[1:] != spec.shape or feature_key(file.attributes, file.attributes) != spec.key:
         return replace(nothing, file=file, row_of=row_of, note=_difference(file, spec))
     chosen = none.copy()

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import Registry, RequestError, progress, text_table
-from features_cache.splits import fold_split
+from features_cache.table import fold_split
 from pipeline import audio
 from pipeline.datasets import Dataset
 from pipeline.datasets.load import load_for

@@ -11,9 +11,8 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 
 from commandline import RequestError, duration, size, text_table
-from features_cache.layout import FeatureSpec
+from features_cache.layout import FeatureSpec, fingerprints
 from features_cache.names import LARGE, parse_channel
-from features_cache.state import fingerprints
 from features_cache.writer import stored_clips
 from pipeline.job import ClipBatch, ExtractionResult, Job
 from pipeline.options import ExtractOptions

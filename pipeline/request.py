@@ -16,8 +16,7 @@ from commandline import RequestError, progress
 from features_cache import cache_folder, parse_list
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_index, stored_ids
-from features_cache.layout import FeatureSpec
-from features_cache.state import clip_keys
+from features_cache.layout import FeatureSpec, clip_keys
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
 from pipeline.datasets import Dataset
 from pipeline.datasets.load import load_for

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from commandline import progress
 from features_cache import Cache, cache_folder, parse_list
-from features_cache.cache import StoredFeature, UnreadableClips
-from features_cache.location import refuse_unknown
+from features_cache.cache import StoredFeature, UnreadableClips, refuse_unknown
 from features_cache.verify import verify_cache
 from pipeline import alter, audio, reference
 from pipeline.options import VerifyCommand

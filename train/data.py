@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from commandline import RequestError, progress
 from features_cache import Cache, Channel, UnreadableClips
-from features_cache.splits import Split
+from features_cache.table import Split
 
 if TYPE_CHECKING:
     from train.plan import Plan

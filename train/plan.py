@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 
 from commandline import RequestError, make_command, nearest, words
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
-from features_cache.index import read_index
-from features_cache.location import INDEX, refuse_unknown
+from features_cache.cache import refuse_unknown
+from features_cache.index import INDEX
+from features_cache.layout import fingerprints
 from features_cache.names import parse_channel
-from features_cache.splits import Split, fold_split
-from features_cache.state import clip_keys, feature_key, fingerprints
-from features_cache.table import originals
+from features_cache.table import Split, fold_split, originals
 from train import runs
 from train.augment import Augmenter, parse_augment, trained_shape
 from train.data import Positions, Shape, grid_of, stored_shape, vector_length
@@ -319,11 +318,8 @@ def _with_copies(table: pd.DataFrame, options: RunOptions) -> pd.DataFrame:
 
 def fingerprint(cache: Cache, channels: Sequence[Channel], table: pd.DataFrame) -> dict[str, Any]:
     """What the run learns from: each feature's values by their fingerprints, the clips and their labels."""
-    clips = read_index(cache.folder)[0].loc[table.index]
-    keys = clip_keys(clips)
-    features = {
-        channel.stored: feature_key(cache[channel].file.attributes, cache.settings) for channel in channels
-    }
+    keys = cache.keys[table.index]
+    features = {channel.stored: cache[channel].key for channel in channels}
     return {
         "cache": {name: runs.digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
         "clips": runs.digest(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from commandline import RequestError, duration, nearest, progress, tell, text_table
 from features_cache import Cache, cache_folder
-from features_cache.location import is_cache
+from features_cache.cache import is_cache
 from features_cache.names import parse_channel
 from features_cache.writer import to_stored
 from pipeline import audio

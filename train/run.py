@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from commandline import RequestError, make_command, tell, text_table, words
-from features_cache.splits import Split
+from features_cache.table import Split
 from train import runs, trainer
 from train.compute import device_of
 from train.data import exchange_sums, sum_clips

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from commandline import RequestError, tell
-from features_cache.splits import Split
 from features_cache.storage import Lock
+from features_cache.table import Split
 from train import compute, runs
 from train.augment import Augmenter, trained_shape, views, write_preview
 from train.checkpoint import CheckpointWriter, State, load, load_weights

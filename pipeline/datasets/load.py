@@ -10,7 +10,7 @@ import pandas as pd
 from commandline import RequestError, nearest, progress
 from commandline import duration as shown_duration
 from features_cache import Cache, dataset_name
-from features_cache.location import NAMED, is_cache
+from features_cache.cache import NAMED, is_cache
 from features_cache.table import validate
 from pipeline import audio
 from pipeline.datasets.folds import KeptFolds, with_folds, with_groups

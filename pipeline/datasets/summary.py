@@ -6,7 +6,7 @@ import pandas as pd
 
 from commandline import make_command, text_table, words
 from features_cache import cache_folder
-from features_cache.location import is_cache
+from features_cache.cache import is_cache
 from pipeline.datasets import esc50
 from pipeline.datasets.load import Dataset, load_for
 from pipeline.options import SourceOptions

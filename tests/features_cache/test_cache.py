@@ -1,7 +1,8 @@
-"""An opened cache: matched by id, in whole or in part; missing or damaged clips are named, never returned."""
+"""From DATASET to its folder; an opened cache matches by id, and never returns missing or damaged clips."""
 
 import multiprocessing
 import pickle
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from commandline import RequestError
 from features_cache import Cache, UnreadableClips, external
+from features_cache.cache import cache_folder, dataset_name
 from features_cache.index import read_index, refresh
 from features_cache.layout import read_header
 from features_cache.names import parse_channel
@@ -155,3 +157,45 @@ def test_axes_and_attributes_are_read_when_asked_for(cache):
     np.testing.assert_array_equal(feature.row_axis, np.arange(4))
     np.testing.assert_array_equal(feature.frame_axis, np.arange(5))
     assert feature.attributes["parameters"] == {}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "called"),
+    [
+        ("esc50", None, "esc50"),
+        ("../shared/esc10", None, "esc10"),
+        ("../shared/esc10/", None, "esc10"),
+        ("lists/birds.csv", None, "birds"),
+        ("esc50", "other", "other"),
+    ],
+)
+def test_a_dataset_is_called_by_its_name_or_stem(dataset, name, called):
+    assert dataset_name(dataset, name) == called
+    assert cache_folder(dataset, Path("data"), name) == Path("data") / called / "features"
+
+
+def test_a_folder_keeps_the_dots_in_its_name(tmp_path):
+    (tmp_path / "sounds.v2").mkdir()
+    assert dataset_name(str(tmp_path / "sounds.v2")) == "sounds.v2"
+
+
+def test_the_folder_that_one_is_in_has_its_own_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert dataset_name(".") == tmp_path.name
+
+
+def test_a_cache_is_used_where_it_is(cache):
+    assert cache_folder(str(cache.folder), Path("data")) == cache.folder
+    assert dataset_name(str(cache.folder)) == "brought"
+
+
+def test_a_cache_called_features_has_the_name_of_the_folder_around_it(tmp_path):
+    (tmp_path / "esc10" / "features").mkdir(parents=True)
+    (tmp_path / "esc10" / "features" / "index.h5").touch()
+    assert dataset_name(str(tmp_path / "esc10" / "features")) == "esc10"
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "/abs"])
+def test_a_name_that_is_no_folder_is_refused(name):
+    with pytest.raises(RequestError, match="NAME="):
+        dataset_name("esc50", name)

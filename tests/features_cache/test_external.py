@@ -6,8 +6,7 @@ import pytest
 import features_cache.table
 from commandline import RequestError
 from features_cache import Cache, external
-from features_cache.splits import fold_split
-from features_cache.table import complete
+from features_cache.table import complete, fold_split
 
 CLIPS = [f"clip{number}" for number in range(8)]
 

@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 
 from features_cache.index import refresh
-from features_cache.layout import STATE, FeatureSpec, read_header, write_structure
-from features_cache.state import clip_keys, fingerprints
+from features_cache.layout import STATE, FeatureSpec, clip_keys, fingerprints, read_header, write_structure
 from features_cache.storage import write_at
 from features_cache.table import complete, with_sources
 from train import runs

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from features_cache.splits import Split
+from features_cache.table import Split
 from train import runs, trainer
 from train.checkpoint import save
 from train.models.registry import model
