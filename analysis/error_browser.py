@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.results import Run, same_clips
+from analysis.tables import confusion_counts
 from commandline.terminal import HALVES_UP
 from train.scores import Floats, Ints
 
@@ -110,6 +111,19 @@ def browser_data(
         "runs": entries,
         "views": views,
     }
+
+
+def static_matrix(run: Run) -> dict[str, Any]:
+    """A run's confusion matrix for a page whose script does not run: classes by category, and rows of
+    {name, place, cells} with (count, share of the row) a cell; `place` is the cell of the correct ones.
+    """
+    order = by_category(run)
+    counts = confusion_counts(run)[np.ix_(order, order)]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [run.classes[place] for place in order]
+    cells = [list(zip(*row, strict=True)) for row in zip(counts.tolist(), shares.tolist(), strict=True)]
+    rows = [{"name": name, "place": place, "cells": cells[place]} for place, name in enumerate(names)]
+    return {"classes": names, "rows": rows}
 
 
 def in_script(content: object) -> str:

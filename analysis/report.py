@@ -163,6 +163,7 @@ def _runs(context: ReportContext, found: Findings) -> Content:
         "scale": _scale(comparison),
         "comparison_blocks": compared,
         "browser_data": error_browser.in_script(browser),
+        "matrix": error_browser.static_matrix(found.runs[0]),
         "browser_views": [view["name"] for view in browser["views"]],
         "media": media,
         "runs": sections,

@@ -40,12 +40,16 @@ if (browser) {
     browser.classList.toggle("many", small);
     state.shown = page();
     matrix.className = "matrix" + (small ? " small" : "");
+    matrix.setAttribute("role", "grid");
     const edge = (place) => place > 0 && v.categories[place] !== v.categories[place - 1];
-    const head = make("tr", {}, make("td"));
+    const axis = (attributes, ...children) => make("td", { class: "axis", "aria-hidden": "true", ...attributes }, ...children);
+    const title = make("tr", {}, axis({ colspan: 2 }), axis({ colspan: v.classes.length }, "Predicted"));
+    const head = make("tr", {}, make("td", { colspan: 2 }));
     v.classes.forEach((name) => head.append(make("th", { scope: "col", title: name }, make("span", {}, name))));
     const rows = v.classes.map((name, actual) => {
       const total = counts[actual].reduce((a, b) => a + b, 0);
       const row = make("tr", {}, make("th", { scope: "row", title: name }, name));
+      if (actual === 0) row.prepend(axis({ class: "axis actual", rowspan: v.classes.length }, make("span", {}, "Actual")));
       counts[actual].forEach((count, predicted) => {
         const share = total ? count / total : 0;
         const text = count === 0 ? "" : state.rates ? percent(share) : String(count);
@@ -53,15 +57,15 @@ if (browser) {
         const label = `${name} predicted as ${v.classes[predicted]}: ${count} of ${total} ${unit}, ${percent(share)} %`;
         const cell = make("td", { role: "gridcell", tabindex: -1, "aria-label": label, title: label, "data-actual": actual, "data-predicted": predicted }, text);
         cell.style.setProperty("--v", share.toFixed(3));
-        cell.classList.add(count ? "some" : "zero");
-        cell.classList.toggle("dark", share > 0.5);
+        if (count) cell.classList.add("some", actual === predicted ? "hit" : "miss");
+        else cell.classList.add("zero");
         cell.classList.toggle("edge-top", edge(actual));
         cell.classList.toggle("edge-left", edge(predicted));
         row.append(cell);
       });
       return row;
     });
-    matrix.replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
+    matrix.replaceChildren(make("thead", {}, title, head), make("tbody", {}, ...rows));
     const start = state.cell ? cellAt(...state.cell) : matrix.querySelector("td[data-actual]");
     if (start) start.tabIndex = 0;
     markCell();
@@ -106,7 +110,7 @@ if (browser) {
     const named = predicted.map((place) => v.classes[place] + (v.seeds.length > 1 ? ` (${hits(v, row, place)} of ${v.seeds.length} seeds)` : ""));
     const title = predicted.length === 1 && predicted[0] === actual ? v.classes[actual] : `${v.classes[actual]} → ${named.join(", ")}`;
     const sub = [clip.id, `fold ${v.folds[row]}`, clip.group && clip.group !== clip.id ? `recording ${clip.group}` : "", v.seeds.length > 1 ? `mean probability of ${v.seeds.length} seeds` : ""].filter(Boolean).join(" · ");
-    return make("li", { class: "clip" }, make("h4", {}, title, make("small", {}, sub)), images(clip), audio(clip), bars(v, row), others(v, row));
+    return make("li", { class: "clip" }, make("h3", {}, title, make("small", {}, sub)), images(clip), audio(clip), bars(v, row), others(v, row));
   }
 
   function images(clip) {

@@ -60,6 +60,27 @@ for (const button of document.querySelectorAll("button[data-all]")) {
   button.addEventListener("click", () => { table.classList.remove("short"); button.hidden = true; });
 }
 
+// What scrolls sideways can be reached by the keyboard, and only that: it has a label and a tab stop.
+const sizes = new ResizeObserver((entries) => {
+  for (const box of new Set(entries.map((entry) => entry.target.closest(".scroll")))) {
+    const scrolls = box.scrollWidth > box.clientWidth + 1;
+    for (const [name, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", box.dataset.label]]) {
+      if (scrolls && value) box.setAttribute(name, value);
+      else box.removeAttribute(name);
+    }
+  }
+});
+for (const box of document.querySelectorAll(".scroll")) {
+  sizes.observe(box);
+  if (box.firstElementChild) sizes.observe(box.firstElementChild);
+}
+
+// On paper nothing opens on a click, so all is open; only the sections of runs stay as the reader left them.
+const shut = "details:not([open]):not(#more-runs, details.run, details.run *)";
+let opened = [];
+addEventListener("beforeprint", () => { opened = [...document.querySelectorAll(shut)]; for (const box of opened) box.open = true; });
+addEventListener("afterprint", () => { for (const box of opened) box.open = false; });
+
 // A link to a run's section opens it, and what it lies in.
 addEventListener("hashchange", openTarget);
 function openTarget() {

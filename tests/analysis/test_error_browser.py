@@ -83,3 +83,12 @@ def test_nothing_in_the_data_can_end_its_script() -> None:
     text = error_browser.in_script({"name": "</script><script>alert(1)", "犬": 1})
     assert "<" not in text
     assert json.loads(text) == {"name": "</script><script>alert(1)", "犬": 1}
+
+
+def test_the_static_matrix_counts_as_the_tables_do(hand_run: Callable[..., Run]) -> None:
+    run = replace(hand_run("mel", ["dog", "cat", "rain"], ROWS), categories=("pet", "weather", "pet"))
+    matrix = error_browser.static_matrix(run)
+    assert matrix["classes"] == ["dog", "rain", "cat"]
+    assert [row["name"] for row in matrix["rows"]] == matrix["classes"]
+    assert [row["cells"][row["place"]] for row in matrix["rows"]] == [(1, 1.0), (1, 1.0), (0, 0.0)]
+    assert matrix["rows"][2]["cells"] == [(1, 1.0), (0, 0.0), (0, 0.0)]

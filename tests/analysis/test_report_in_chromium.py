@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -191,3 +192,59 @@ def test_no_width_scrolls_sideways(page: webdriver.Chrome, width: int) -> None:
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+VIOLATIONS = """const done = arguments[0];
+axe.run(document).then((found) => done(found.violations.map(
+    (one) => `${one.id}: ${one.nodes[0].html.slice(0, 150)} ${one.nodes[0].failureSummary}`)));"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation(page: webdriver.Chrome, scheme: str) -> None:
+    page.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    page.execute_script("for (const box of document.querySelectorAll('details')) box.open = true")
+    page.execute_script(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    page.set_script_timeout(60)
+    assert page.execute_async_script(VIOLATIONS) == []
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_only_what_scrolls_is_a_tab_stop(page: webdriver.Chrome) -> None:
+    def stops() -> list[WebElement]:
+        return page.find_elements(By.CSS_SELECTOR, ".scroll[tabindex]")
+
+    def scrolls(box: WebElement) -> bool:
+        return page.execute_script("return arguments[0].scrollWidth > arguments[0].clientWidth + 1", box)
+
+    assert all(scrolls(box) for box in stops())
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    WebDriverWait(page, 10).until(lambda _: stops())
+    assert all(scrolls(box) and box.get_attribute("aria-label") for box in stops())
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_paper_shows_what_is_folded_and_the_screen_folds_it_again(page: webdriver.Chrome) -> None:
+    def folded() -> list[WebElement]:
+        return page.find_elements(By.CSS_SELECTOR, "details.more:not([open]):not(details.run *)")
+
+    before = len(folded())
+    assert before > 0
+    page.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert folded() == []
+    page.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert len(folded()) == before
+
+
+def test_without_a_script_the_matrix_stands_in_the_page(page: webdriver.Chrome) -> None:
+    drawn = texts(page, "#matrix tbody td:not(.axis)")
+    page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    page.refresh()
+    try:
+        assert texts(page, "#matrix tbody td:not(.axis)") == drawn != []
+        assert "need JavaScript" in page.find_element(By.CSS_SELECTOR, "noscript").text
+        assert texts(page, "#matrix td.axis") == ["", "Predicted", "Actual"]
+    finally:
+        page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
