@@ -21,7 +21,7 @@ from commandline import RequestError, size
 from features_cache.storage import refuse_special
 from train import runs
 from train.augment import parse_augment, trained_shape, views
-from train.checkpoint import State, load, load_weights, read_safely, save
+from train.checkpoint import State, check_fold, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
 from train.data import Statistics, network_input, parse_grid
 from train.models import linear
@@ -66,18 +66,21 @@ def bundle_of_run(run: runs.RunFolder, selection: str = "last") -> Bundle:
 
 
 def write_bundle(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
-    """With float16 weights take half the space; norms and biases, perhaps large or tiny, stay float32."""
+    """With float16 weights take half the space; norms and biases, perhaps large or tiny, stay float32,
+    and what float16 cannot hold."""
     folds = bundle.folds
     if dtype == "float16":
         folds = {
             fold: {**state, "network": {name: _half(tensor) for name, tensor in state["network"].items()}}
             for fold, state in folds.items()
         }
-    save(file, {"format": BUNDLE_FORMAT, "config": bundle.config, "folds": folds})
+    config = dict(bundle.config) | {"options": dict(bundle.config["options"])}
+    save(file, {"format": BUNDLE_FORMAT, "config": config, "folds": folds})
 
 
 def _half(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.half() if tensor.dim() > 1 else tensor
+    half = tensor.half()
+    return half if tensor.dim() > 1 and half.isfinite().all() else tensor
 
 
 def read_bundle(file: Path) -> Bundle:
@@ -93,10 +96,17 @@ def read_bundle(file: Path) -> Bundle:
         older = given in map(str, range(BUNDLE_FORMAT))
         advice = "make it again from its run" if older else "update the project"
         raise RequestError(f"{file} has bundle format {given}, this version reads {BUNDLE_FORMAT}: {advice}")
-    lacking = [key for key in CONFIG if key not in held.get("config", {})]
-    if lacking or not held.get("folds"):
+    config = runs.checked_config(held.get("config"), str(file))
+    lacking = [key for key in CONFIG if key not in config]
+    folds = held.get("folds")
+    if lacking or not folds or not isinstance(folds, dict):
         raise RequestError(f"{file} is incomplete, it lacks {(*lacking, 'folds')[0]}: make it again")
-    return Bundle(runs.upgraded(held["config"]), held["folds"])
+    for fold, state in folds.items():
+        try:
+            check_fold(state)
+        except ValueError as reason:
+            raise RequestError(f"{file}, fold {fold}: {reason}; make it again") from None
+    return Bundle(config, folds)
 
 
 @dataclass(frozen=True)

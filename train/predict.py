@@ -49,6 +49,10 @@ class FeatureExtractor:
             (_variant(one["stored"]), np.dtype(one["dtype"]), slice(one["rows"][0], one["rows"][1] + 1))
             for one in config["channels"]
         ]
+        if not self.samples:
+            raise RequestError(
+                "the run's dataset tells no sample rate and duration: no audio can be cut to it"
+            )
 
     def __call__(self, y: Samples) -> Values:
         """The values of one clip, y (samples,), as a cache stores them: (rows, frames) a channel."""

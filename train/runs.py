@@ -7,6 +7,9 @@
 
 predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
 history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
+
+Whoever reads gets sound content or a RequestError that names the file and what to do: `checked_config`,
+`RunFolder.history` and `RunFolder.predictions` are the only places where these files are judged.
 """
 
 import csv
@@ -19,7 +22,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -49,6 +52,109 @@ LABEL_BYTES = (
 )
 HASH_DIGITS = 12
 
+MOST_SAMPLES = 2**31  # of a clip: 13 hours at 44,100 Hz
+SUM_TOLERANCE = 1e-3  # a truncated number in a row of probabilities shows in their sum
+GRID = re.compile(r"[1-9]\d{0,4}x[1-9]\d{0,4}")
+
+Check = Callable[[Any], bool]
+
+
+class Config(dict[str, Any]):
+    """run.json, from its folder or from a bundle; a key that it lacks is a RequestError, as all else."""
+
+    def __init__(self, content: Mapping[str, Any], origin: str) -> None:
+        super().__init__(content)
+        self.origin = origin
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise RequestError(f"{self.origin} lacks {key}: {TRAIN_AGAIN}")
+
+
+TRAIN_AGAIN = "train this run again"
+
+
+def _is(*kinds: type) -> Check:
+    return lambda value: isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+
+
+def _list_of(check: Check, least: int = 0) -> Check:
+    return lambda value: isinstance(value, list) and len(value) >= least and all(map(check, value))
+
+
+def _distinct(values: list[Any]) -> bool:
+    return len(set(values)) == len(values)
+
+
+def _is_class(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(value.get(key, ""), str) for key in ("name", "category")
+    )
+
+
+def _is_channel(value: Any) -> bool:
+    if not (isinstance(value, dict) and _list_of(_is(int))(value.get("rows")) and len(value["rows"]) == 2):
+        return False
+    first, last = value["rows"]
+    return (
+        value.get("dtype") in ("float16", "float32") and _is(str)(value.get("stored")) and 0 <= first <= last
+    )
+
+
+def _up_to(most: float) -> Check:
+    return lambda value: _is(int, float)(value) and 0 <= value <= most
+
+
+# What a key of run.json holds, where it is there.
+CONFIG: dict[str, Check] = {
+    **dict.fromkeys(("dataset", "features", "model", "task", "augment", "val", "select"), _is(str)),
+    **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), _is(str)),
+    **dict.fromkeys(("options", "extraction", "machine", "member_weights", "changed_strides"), _is(dict)),
+    **dict.fromkeys(("parameters", "seconds", "fold_seconds"), _is(int, float)),
+    **dict.fromkeys(("command", "members"), _list_of(_is(str), 1)),
+    "synthetic": _is(bool),
+    "seed": lambda value: _is(int)(value) and value >= 0,
+    "epochs": _is(int),
+    "folds": lambda value: _list_of(_is(int), 1)(value) and _distinct(value),
+    "classes": lambda value: (
+        _list_of(_is_class, 1)(value)
+        and all("name" in one for one in value)
+        and _distinct([one["name"] for one in value])
+    ),
+    "channels": _list_of(_is_channel, 1),
+    "changes": _list_of(_is(dict)),
+    "grid": lambda value: _is(str)(value) and bool(GRID.fullmatch(value)),
+    "sample_rate": _up_to(MOST_SAMPLES),
+    "duration": _up_to(MOST_SAMPLES),
+}
+OPTIONS: dict[str, Check] = {
+    "model": _is(str),
+    "augment": _is(str),
+    "optimizer": lambda value: value in ("adamw", "sgd"),
+    "skip_test": _is(bool),
+    "seed": CONFIG["seed"],
+    "tta": lambda value: _is(int)(value) and 0 < value < 10_000,
+}
+
+
+def checked_config(content: Any, origin: str) -> Config:
+    """run.json as it would be written today. RequestError names the first key that holds what it cannot."""
+    if not isinstance(content, dict):
+        raise RequestError(f"{origin} holds no configuration: {TRAIN_AGAIN}")
+    options = content.get("options", {})
+    wrong = [key for key, check in CONFIG.items() if key in content and not check(content[key])]
+    if not wrong:
+        wrong = [
+            f"options: {key}" for key, check in OPTIONS.items() if key in options and not check(options[key])
+        ]
+    if not wrong and content.get("duration", 0) * content.get("sample_rate", 0) > MOST_SAMPLES:
+        wrong = ["duration"]
+    if wrong:
+        raise RequestError(f"{origin} has malformed {', '.join(wrong)}: {TRAIN_AGAIN}")
+    upgraded_ = upgraded(content)
+    if "options" in upgraded_:
+        upgraded_ = upgraded_ | {"options": Config(upgraded_["options"], f"{origin}, options,")}
+    return Config(upgraded_, origin)
+
 
 class RunFolder:
     """One run, read: its configuration, and each fold's history and predictions as data frames."""
@@ -67,19 +173,17 @@ class RunFolder:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """run.json. RequestError where it is missing or is no JSON object."""
+        """run.json. RequestError where it is missing, is no JSON object, or holds what it cannot."""
         file = self.path / "run.json"
         try:
-            config = json.loads(file.read_text(encoding="utf-8"))
+            content = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RequestError(f"{self.path} is no run folder: it has no run.json") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RequestError(
                 f"{file} cannot be read ({error}): remove the folder and train again"
             ) from None
-        if not isinstance(config, dict):
-            raise RequestError(f"{file} holds no configuration: remove the folder and train again")
-        return upgraded(config)
+        return checked_config(content, str(file))
 
     @property
     def name(self) -> str:
@@ -117,18 +221,31 @@ class RunFolder:
         return self.path / f"fold{fold}"
 
     def history(self, fold: int) -> pd.DataFrame:
-        """HISTORY_COLUMNS as numbers, NaN where empty; no rows where the fold has not ended an epoch."""
+        """HISTORY_COLUMNS as numbers, NaN where empty; no rows where the fold has not ended an epoch.
+
+        RequestError where the file is damaged.
+        """
         file = self.fold(fold) / "history.csv"
         if not file.is_file():
             return pd.DataFrame({column: pd.Series(dtype=float) for column in HISTORY_COLUMNS})
-        text = file.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]  # a writer may be in the middle of a row
-        return pd.read_csv(io.StringIO(whole))
+        remedy = f"remove {file} and repeat the training's command, which writes it anew"
+        try:
+            text = file.read_text(encoding="utf-8")
+            whole = text[: text.rfind("\n") + 1]  # a writer may be in the middle of a row
+            table = pd.read_csv(io.StringIO(whole), index_col=False)
+            numbers = table[list(HISTORY_COLUMNS)].astype(float)
+        except (ValueError, KeyError) as error:
+            raise RequestError(f"{file} is damaged ({_one_line(error)}): {remedy}") from None
+        epochs = np.arange(1, len(table) + 1)
+        if not np.array_equal(numbers["epoch"], epochs):
+            raise RequestError(f"{file} is damaged (its epochs are not 1 to {len(table)}): {remedy}")
+        return table
 
     def predictions(self, fold: int | None = None) -> pd.DataFrame:
         """PREDICTION_COLUMNS as text, then a float column a class, in the order of `classes`.
 
         All finished folds below each other, with a further first column `fold`, where none is named.
+        RequestError where a file is damaged: every row has its class and probabilities that sum to one.
         """
         if fold is None:
             parts = [self.predictions(one).assign(fold=one) for one in self.finished]
@@ -137,8 +254,28 @@ class RunFolder:
             whole = pd.concat(parts, ignore_index=True)
             return whole[["fold", *PREDICTION_COLUMNS, *self.classes]]
         file = self.fold(fold) / "predictions.csv"
-        text = dict.fromkeys(PREDICTION_COLUMNS, str)
-        return pd.read_csv(file, dtype=text, keep_default_na=False, encoding="utf-8")
+        again = f"remove {file} and train again, the other folds are kept"
+        content = file.read_bytes()
+        if not content.endswith(b"\n"):
+            raise RequestError(f"{file} ends in the middle of a row; {again}")
+        try:
+            text = dict.fromkeys(PREDICTION_COLUMNS, str)
+            table = pd.read_csv(
+                io.BytesIO(content), dtype=text, keep_default_na=False, encoding="utf-8", index_col=False
+            )
+        except ValueError as error:
+            raise RequestError(f"{file} cannot be read ({_one_line(error)}); {again}") from None
+        # pandas calls the second of two equal columns x.1
+        expected = [f"{name}.1" if name in PREDICTION_COLUMNS else name for name in self.classes]
+        if list(table.columns) != [*PREDICTION_COLUMNS, *expected]:
+            raise RequestError(f"{file}: its columns are not run.json's {len(expected)} classes; {again}")
+        numbers = _numbers(table[expected])
+        whole_rows = np.isfinite(numbers).all(axis=1) & (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE)
+        whole_rows &= (numbers >= 0).all(axis=1) & table["target"].isin(self.classes).to_numpy()
+        if not whole_rows.all():
+            wrong = f"{np.sum(~whole_rows)} of {len(table)} rows are incomplete or no probabilities"
+            raise RequestError(f"{file}: {wrong}; {again}")
+        return table
 
     @property
     def scored_split(self) -> str:
@@ -161,6 +298,18 @@ class RunFolder:
             probabilities, targets = self.answers(fold, split, selection)
             by_fold[fold] = epoch_scores(targets, probabilities)
         return pd.DataFrame.from_dict(by_fold, orient="index")
+
+
+def _numbers(columns: pd.DataFrame) -> NDArray[np.float64]:
+    """The columns as numbers, NaN where a field is empty or no number."""
+    try:
+        return columns.to_numpy(dtype=float)
+    except ValueError:  # a damaged file: slower, column by column
+        return columns.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def rename_augments(text: str, names: Mapping[str, str]) -> str:

@@ -27,7 +27,7 @@ from features_cache.storage import Lock
 from features_cache.table import Split
 from train import compute, runs
 from train.augment import Augmenter, trained_shape, views, write_preview
-from train.checkpoint import CheckpointWriter, State, load, load_weights
+from train.checkpoint import CheckpointWriter, State, load, load_weights, not_finite
 from train.compute import Compute
 from train.data import ClipSums, FoldData, Positions, load_fold
 from train.options import RunOptions
@@ -363,6 +363,8 @@ class Trainer:
             if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
                 _refuse_divergence(losses, epoch)
             progress.step(len(x))
+        if not_finite(self.average.network.state_dict()):  # by the last step: no loss has shown it yet
+            raise Diverged(epoch, len(batches), math.nan)
         return {
             "epoch": epoch,
             "lr": rate,

@@ -164,7 +164,9 @@ def _config(made: MadeRun, dataset: str, classes: list[dict[str, str]], folds: l
         "protocol": "last epoch" if made.val == "none" else f"best epoch on VAL={made.val}",
         "sample_rate": 44100,
         "duration": 5.0,
-        "channels": [{"stored": name, "dtype": "float16"} for name in made.features.split("+")],
+        "channels": [
+            {"stored": name, "dtype": "float16", "rows": [0, 0]} for name in made.features.split("+")
+        ],
         "parameters": 11_000_000 + 3136 * len(made.features.split("+")),
         "seconds": 300.0 + 60 * len(made.features.split("+")),
         "extraction": {

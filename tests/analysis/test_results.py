@@ -117,8 +117,8 @@ def killed_in_its_last_row(content: bytes) -> bytes:
     [
         (killed_in_its_last_row, "1 of 80 rows are incomplete or no probabilities"),
         (lambda content: content[:-60] + b"e-\n", "1 of 80 rows are incomplete"),
-        (lambda content: content[:-2], "it ends in the middle of a row"),  # 0.93 for 0.931: no sum shows it
-        (lambda content: b"", "it ends in the middle of a row"),
+        (lambda content: content[:-2], "ends in the middle of a row"),  # 0.93 for 0.931: no sum shows it
+        (lambda content: b"", "ends in the middle of a row"),
         (lambda content: b"\n", "cannot be read"),
         (lambda content: b"clip_id,group\n1,2\n", "its columns are not run.json's 10 classes"),
         (lambda content: content.replace(b",last,", b",best,"), "it holds no test predictions"),
@@ -192,7 +192,7 @@ def test_a_malformed_configuration_is_named(
     write_config(folder.path, config)
     results = load_runs([RunFolder(folder.path)])
     assert not results.runs
-    assert "malformed classes, folds or seed" in results.problems[0].text
+    assert f"malformed {next(iter(damage))}" in results.problems[0].text
 
 
 def test_an_unfinished_run_says_how_far_it_is(tmp_path: Path) -> None:

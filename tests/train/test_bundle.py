@@ -1,15 +1,17 @@
 """A bundle answers as its run does, alone; what is no bundle, newer, or harmful is refused."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from commandline import RequestError
+from commandline import RequestError, main
 from tests.train.test_predict import answered, ask, write
 from train import bundle
+from train.__main__ import COMMANDS
 from train.options import BundleOptions, PredictOptions
 from train.predict import predict_audio
 
@@ -83,6 +85,8 @@ class Harmful:
         ({"folds": Harmful()}, "no bundle that can be read safely"),
         ({"folds": {}}, "it lacks folds"),
         ({"config": {"model": "cnn4"}}, "it lacks classes"),
+        ({"config": None}, "holds no configuration"),
+        ({"folds": {1: None}}, "fold 1: it is no checkpoint"),
         ({"format": None}, "format None"),
     ],
 )
@@ -93,6 +97,48 @@ def test_what_cannot_be_trusted_is_refused(file, tmp_path, monkeypatch, change, 
     with pytest.raises(RequestError, match=message):
         bundle.read_bundle(Path("changed.pt"))
     assert not Path("harm-was-done").exists()
+
+
+def test_a_flipped_bit_is_one_sentence(file, tmp_path, capsys):
+    whole, name = file.read_bytes(), tmp_path / "flipped.pt"
+    largest = max(zipfile.ZipFile(file).infolist(), key=lambda record: record.file_size)
+    place = largest.header_offset + largest.file_size // 2
+    name.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+    sound = write(tmp_path / "x.wav", "tone")
+    with pytest.raises(SystemExit) as stop:
+        main(COMMANDS, ["predict", str(name), f"AUDIO={sound}"])
+    assert stop.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and f"{name} is no bundle" in said.err
+    assert "damaged" in said.err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"grid": "99999999x99999999"}, "malformed grid"),
+        ({"duration": 1e300}, "malformed duration"),
+        ({"duration": "5"}, "malformed duration"),
+        ({"sample_rate": -1}, "malformed sample_rate"),
+        ({"classes": []}, "malformed classes"),
+        ({"channels": [{"stored": "mel", "dtype": "object", "rows": [0, 1]}]}, "malformed channels"),
+        ({"options": {"model": "cnn4", "tta": 0}}, "malformed options: tta"),
+        ({"options": {"model": "cnn4"}}, "options, lacks tta"),
+    ],
+)
+def test_an_absurd_configuration_is_refused(file, tmp_path, change, message):
+    held = torch.load(file, weights_only=True)
+    torch.save({**held, "config": held["config"] | change}, tmp_path / "absurd.pt")
+    with pytest.raises(RequestError, match=message):
+        bundle.TrainedModel(bundle.read_bundle(tmp_path / "absurd.pt")).of_input(1, torch.zeros(1, 3, 16, 16))
+
+
+def test_weights_that_are_not_finite_answer_nothing(file, tmp_path):
+    held = torch.load(file, weights_only=True)
+    next(iter(held["folds"][1]["network"].values())).fill_(float("nan"))
+    torch.save(held, tmp_path / "nan.pt")
+    with pytest.raises(RequestError, match=r"nan.pt, fold 1: '.*' holds numbers that are not finite"):
+        bundle.read_bundle(tmp_path / "nan.pt")
 
 
 def test_another_file_is_no_bundle(sounding, tmp_path):

@@ -140,6 +140,58 @@ def test_a_wrong_name_is_told(tmp_path, wanted, message):
         runs.select(tmp_path, wanted)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"folds": ["1"]}, "malformed folds: train this run again"),
+        ({"folds": [1, 1]}, "malformed folds"),
+        ({"classes": [{"name": 1}]}, "malformed classes"),
+        ({"classes": [{"name": "a"}, {"name": "a"}]}, "malformed classes"),
+        ({"dataset": None}, "malformed dataset"),
+        ({"options": {"tta": "many"}}, "malformed options: tta"),
+        ({"duration": 1e9, "sample_rate": 44_100}, "malformed duration"),
+        ({"seed": True}, "malformed seed"),
+    ],
+)
+def test_a_key_of_another_type_is_told(tmp_path, change, message):
+    run = make_run(tmp_path, "one", "a")
+    runs.write_config(run.path, run.config | change)
+    with pytest.raises(RequestError, match=message):
+        _ = RunFolder(run.path).config
+
+
+def test_a_key_that_is_not_there_is_told(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(RequestError, match=r"run.json lacks folds: train this run again"):
+        _ = RunFolder(tmp_path).folds
+
+
+@pytest.mark.parametrize("content", [b"\xff\x00\x9a\n", b"\n", b"epoch\n1\n", b"not,epochs\n\0\0\n"])
+def test_a_damaged_history_is_told(tmp_path, content):
+    run = make_run(tmp_path, "one", "a")
+    (run.fold(1) / "history.csv").write_bytes(content)
+    with pytest.raises(RequestError, match=r"history.csv is damaged .*remove"):
+        run.history(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: b"\x80\0\n\n", "cannot be read"),
+        (lambda content: content[:-1], "ends in the middle of a row"),
+        (lambda content: content.replace(b"clip_id", b"clip"), "its columns are not run.json's 2 classes"),
+        (lambda content: content.replace(b"0.1", b"0.2"), "1 of 1 rows are incomplete"),
+        (lambda content: content.replace(b"0.1", b"x"), "1 of 1 rows are incomplete"),
+    ],
+)
+def test_damaged_predictions_are_told(tmp_path, change, message):
+    run = make_run(tmp_path, "one", "a")
+    file = run.fold(1) / "predictions.csv"
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(RequestError, match=f"{message}.*remove .* and train again, the other folds are kept"):
+        run.predictions()
+
+
 def test_a_damaged_configuration_is_told(tmp_path):
     run = make_run(tmp_path, "one", "a")
     (run.path / "run.json").write_text("{")

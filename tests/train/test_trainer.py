@@ -205,6 +205,15 @@ def test_the_average_counts_batches_as_the_network_does():
     assert average.network.num_batches_tracked == 1
 
 
+def test_weights_that_the_last_step_made_infinite_are_not_kept(monkeypatch, tmp_path):
+    trainer = make_trainer(make_data(clips=8), make_options(batch=8, lr=1e12))  # one step: its loss is finite
+    weight = next(trainer.network.parameters())
+    monkeypatch.setattr(trainer.average, "update", lambda: weight.data.fill_(math.inf))
+    with pytest.raises(Diverged):
+        trainer.fit(tmp_path, Counted())
+    assert not (tmp_path / "last.pt").exists()
+
+
 @pytest.mark.parametrize("bad", [math.nan, 1e9])
 def test_divergence_names_its_step(bad):
     data = make_data(clips=16)

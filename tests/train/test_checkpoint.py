@@ -1,0 +1,90 @@
+"""last.pt and best.pt: any flipped bit is named, and only finite numbers are ever predicted with."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from commandline import RequestError
+from train import checkpoint
+
+STATISTICS = [{"norm": "row", "centre": [0.0, 1.0], "scale": [1.0, 2.0]}]
+
+
+def state() -> dict[str, Any]:
+    network = {"scale": torch.linspace(1, 2, 8), "head.weight": torch.linspace(-1, 1, 24).reshape(3, 8)}
+    return {"epoch": 1, "rows": ["1,0.1"], "network": network, "statistics": STATISTICS, "finished": True}
+
+
+def flat(value: object) -> object:
+    """The same nest with tensors as their bytes, which compares."""
+    if isinstance(value, torch.Tensor):
+        return str(value.dtype), tuple(value.shape), value.numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: flat(one) for key, one in value.items()}
+    return [flat(one) for one in value] if isinstance(value, list) else value
+
+
+def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path: Path) -> None:
+    file, rng = tmp_path / "last.pt", random.Random(0)
+    checkpoint.save(file, state())
+    whole, sound, named = file.read_bytes(), flat(state()), 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        file.write_bytes(damaged)
+        try:
+            assert flat(checkpoint.load(file)) == sound
+        except RequestError as error:
+            assert str(error).startswith(f"{file} cannot be read") and "train again" in str(error)
+            named += 1
+    assert named > 60  # most of so small a file is padding
+
+
+def test_a_flipped_bit_of_a_weight_is_called_damage(tmp_path: Path) -> None:
+    file = tmp_path / "last.pt"
+    checkpoint.save(file, state())
+    whole = file.read_bytes()
+    place = whole.index(state()["network"]["scale"].numpy().tobytes())
+    file.write_bytes(whole[: place + 2] + bytes([whole[place + 2] ^ 1]) + whole[place + 3 :])
+    with pytest.raises(
+        RequestError, match=r"damaged: .*data/.* does not have its checksum.*remove it and train"
+    ):
+        checkpoint.load(file)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, number: float) -> None:
+    broken = state()
+    broken["network"]["head.weight"][1, 2] = number
+    checkpoint.save(tmp_path / "last.pt", broken)
+    with pytest.raises(RequestError, match=r"'head.weight' holds numbers that are not finite"):
+        checkpoint.load(tmp_path / "last.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([], "it is no checkpoint"),
+        ({}, "it lacks network"),
+        ({"network": {"a": 1}}, "it lacks network"),
+        ({"network": {}}, "it lacks statistics"),
+        (
+            {"network": {}, "statistics": [{"norm": "row", "centre": ["x"], "scale": [1]}]},
+            "it lacks statistics",
+        ),
+        ({"network": {}, "statistics": [], "rows": [1], "epoch": 1}, "it lacks rows"),
+        ({"network": {}, "statistics": [], "rows": []}, "it lacks epoch"),
+    ],
+)
+def test_a_file_of_something_else_is_no_checkpoint(tmp_path: Path, content: object, words: str) -> None:
+    torch.save(content, tmp_path / "last.pt")
+    with pytest.raises(RequestError, match=words):
+        checkpoint.load(tmp_path / "last.pt")
+
+
+def test_others_read_it_as_data_alone(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "last.pt", state())
+    assert flat(torch.load(tmp_path / "last.pt", weights_only=True)) == flat(state())
