@@ -4,10 +4,10 @@
 function under the decorator `augment`; the command line, `train list` and the tests find it by its name.
 
 Conventions. A batch is x (B, C, H, W), rows by frames, or (B, C, 1, samples) for waveforms, float,
-standardised; y (B, K) holds soft targets, class probabilities that sum to 1; `axes` says of each channel what
-its rows are:
+standardised; y (B, K) holds soft targets, class probabilities that sum to 1; `channels` says of each channel
+what loudness does to its values (`Channels`), and what its rows are:
 
-    "frequency"  rows rise in frequency, values are in decibels or alike (stft, mel, cqt, ...)
+    "frequency"  rows rise in frequency (stft, mel, cqt, ...)
     "cyclic"     rows are pitch classes (chroma): a shift goes round
     "wave"       samples of a waveform
     "none"       anything else (mfcc, tonnetz, single rows): rows are never moved or masked
@@ -37,12 +37,33 @@ OCTAVES = 7  # of cqt from its first to its last row (mel has about nine): a cyc
 NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch hardly get the same window
 
 
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """What a batch's channels are. A sound that is g dB louder has the standardised values
+
+        zero + 10 ** (g / 20 * exponent) * (x - zero) + g * per_decibel
+
+    Of a level in decibels per_decibel is 1 / its deviation, of an amplitude the exponent is 1 and of a power
+    2; where both are 0 (the default) loudness changes nothing.
+    """
+
+    axes: tuple[str, ...]  # of each channel's rows
+    per_decibel: torch.Tensor  # (C, H)
+    exponent: torch.Tensor  # (C, H)
+    zero: torch.Tensor  # (C, H): what 0 is standardised to
+
+    @classmethod
+    def without_loudness(cls, axes: Sequence[str]) -> "Channels":
+        """Channels whose values loudness leaves alone."""
+        return cls(tuple(axes), *torch.zeros(3, len(axes), 1))
+
+
 class Batch(NamedTuple):
-    """Clips x (B, C, H, W), their soft targets y (B, K), the row axis of each channel."""
+    """Clips x (B, C, H, W), their soft targets y (B, K), what their channels are."""
 
     x: torch.Tensor
     y: torch.Tensor
-    axes: tuple[str, ...]
+    channels: Channels
 
     def uniform(self, generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
         """One number a clip, evenly from [low, high): (B,), on the batch's device."""
@@ -56,12 +77,19 @@ class Batch(NamedTuple):
 
     def where(self, *axes: str) -> torch.Tensor:
         """Which channels have one of these row axes: (1, C, 1, 1), bool, on the batch's device."""
-        return _where(self.axes, axes, self.x.device)
+        return _where(self.channels.axes, axes, self.x.device)
 
 
 @functools.lru_cache(maxsize=64)  # made once: a copy to a GPU would wait for all that it has still to do
 def _where(channels: tuple[str, ...], axes: tuple[str, ...], device: torch.device) -> torch.Tensor:
     return torch.tensor([axis in axes for axis in channels], device=device).view(1, -1, 1, 1)
+
+
+@functools.lru_cache(maxsize=64)
+def _loudness(channels: Channels, device: torch.device) -> list[torch.Tensor]:
+    """per_decibel, exponent and zero, (1, C, H, 1) each."""
+    parts = (channels.per_decibel, channels.exponent, channels.zero)
+    return [one[None, :, :, None].to(device) for one in parts]
 
 
 Strength = float | tuple[int, int]
@@ -246,14 +274,15 @@ def _outside_masks(batch: Batch, length: int, strength: float, generator: torch.
 
 @augment(default=0.3, maximum=3.0)
 def gain(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
-    """Louder or softer: up to `strength` is added to decibels, a waveform is multiplied by 10 to that.
+    """Louder or softer by up to 20 dB times `strength`: 0.3 is 6 dB.
 
-    Decibels are in standard deviations here (about 20 dB), so 0.3 is some 6 dB in either case. Channels
-    that loudness leaves alone (chroma, tonnetz) or changes in one row only (mfcc) stay.
+    Each channel changes as its feature does when the waveform is multiplied: decibels rise, amplitudes and
+    powers are multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like stay.
     """
-    step = batch.uniform(generator, -strength, strength).to(batch.x.dtype).view(-1, 1, 1, 1)
-    factor = torch.where(batch.where("wave"), 10**step, 1)
-    return batch._replace(x=torch.addcmul(step * batch.where("frequency"), batch.x, factor))
+    decibels = 20 * batch.uniform(generator, -strength, strength).to(batch.x.dtype).view(-1, 1, 1, 1)
+    per_decibel, exponent, zero = (one.to(batch.x) for one in _loudness(batch.channels, batch.x.device))
+    factor = 10 ** (decibels / 20 * exponent)
+    return batch._replace(x=torch.addcmul(zero * (1 - factor) + decibels * per_decibel, batch.x, factor))
 
 
 @augment(default=0.2, maximum=3.0, kinds=EVERY_KIND)
@@ -321,10 +350,10 @@ class Augmenter:
         return ",".join(f"{entry.name}={_text(strength)}" for entry, strength in self.steps)
 
     def __call__(
-        self, x: torch.Tensor, y: torch.Tensor, axes: Sequence[str], generator: torch.Generator
+        self, x: torch.Tensor, y: torch.Tensor, channels: Channels, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The batch augmented: x (B, C, H', W'), smaller only with crop, and y (B, K)."""
-        batch = Batch(x, y, tuple(axes))
+        batch = Batch(x, y, channels)
         for entry, strength in self.steps:
             batch = entry.transform(batch, strength, generator)
         return batch.x, batch.y
@@ -384,10 +413,10 @@ def write_preview(
     file: Path,
     x: torch.Tensor,
     augmenter: Augmenter,
-    axes: Sequence[str],
+    channels: Channels,
     *,
     clip_ids: Sequence[str],
-    channels: Sequence[str],
+    names: Sequence[str],
     generator: torch.Generator,
 ) -> None:
     """Write augmented.npz, the clips x (n, C, H, W) before and after each step, for the report.
@@ -399,7 +428,7 @@ def write_preview(
 
     def after(steps: Augmenter) -> np.ndarray:
         targets = torch.eye(len(x), device=x.device)
-        return steps(x, targets, axes, generator)[0].half().cpu().numpy()
+        return steps(x, targets, channels, generator)[0].half().cpu().numpy()
 
     single = [Augmenter((step,)) for step in augmenter.steps]
     alone: dict[str, Any] = {f"after_{i}": after(step) for i, step in enumerate(single)}
@@ -407,7 +436,7 @@ def write_preview(
     np.savez_compressed(
         content,
         clip_id=np.array(clip_ids, str),
-        channel=np.array(channels, str),
+        channel=np.array(names, str),
         augment=np.array([str(step) for step in single], str),
         before=x.half().cpu().numpy(),
         together=after(augmenter),

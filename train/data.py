@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from commandline import RequestError, progress
 from features_cache import Cache, Channel, UnreadableClips
 from features_cache.table import Split
+from train.augment import Channels
 
 if TYPE_CHECKING:
     from train.plan import Plan
@@ -37,6 +38,17 @@ EXCESS, ALLOWANCE = 1.3, 1e9  # clips in RAM are so many times the features as s
 AHEAD = 2  # batches that the prefetching thread may be in front
 FEWEST_ROWS = 12  # of what may be moved in frequency: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
+
+# What loudness does to values, by their units: a level in decibels rises, these are multiplied.
+LEVEL, CEPSTRUM = "dB", "dB, cepstrum"
+EXPONENTS = {"amplitude": 1.0, "power": 2.0}
+# Caches of before call differences of levels, and their cosine transform, dB as well.
+FORMER_UNITS = {
+    "contrast": "dB, difference",
+    "onset": "dB/frame",
+    "fourier_tempogram": "dB/frame",
+    "mfcc": CEPSTRUM,
+}
 
 
 def _single(values: Any) -> NDArray[np.float32]:
@@ -233,18 +245,57 @@ def parse_grid(text: str) -> Shape:
     return int(rows), int(frames)
 
 
-def row_axes(cache: Cache, channels: Sequence[Channel]) -> tuple[str, ...]:
-    """What each channel's rows are, in the words of the augmentations."""
-    return tuple(_row_axis(cache, channel) for channel in channels)
+def describe_channels(
+    cache: Cache, channels: Sequence[Channel], statistics: Sequence[Statistics], grid: Shape
+) -> Channels:
+    """What the augmentations have to know of the channels, standardised so and resized to the grid."""
+    pairs = [(one, how) for one, how in zip(channels, statistics, strict=True)]
+    parts = [_loudness(cache, one, how) for one, how in pairs]  # of each channel (3, rows)
+    # two frames: of a single one torch 2.13's antialiased interpolation repeats the first row
+    resized = [resize(part[..., None].repeat(1, 1, 2), (grid[0], 2))[..., 0] for part in parts]  # (3, H)
+    axes = tuple(row_axis(cache, one) for one in channels)
+    return Channels(axes, *torch.stack(resized, dim=1))
 
 
-def _row_axis(cache: Cache, channel: Channel) -> str:
+def row_axis(cache: Cache, channel: Channel) -> str:
+    """What a channel's rows are, in the words of the augmentations."""
     if channel.name == "waveform":
         return "wave"
     rows, _ = stored_shape(cache, channel)
     if rows < FEWEST_ROWS:
         return "none"
     return ROW_AXES.get(str(cache[channel].attributes["row_unit"]), "none")
+
+
+def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.Tensor:
+    """per_decibel, exponent and zero of `Channels`, (3, rows), by the units of the stored values.
+
+    Zeros where each clip is standardised by itself: loudness then changes nothing, or little (mfcc).
+    """
+    rows, _ = stored_shape(cache, channel)
+    per_decibel, exponent, zero = parts = np.zeros((3, rows), np.float32)
+    if statistics.norm == "clip":
+        return torch.from_numpy(parts)
+    plain = statistics.norm == "none"
+    scale, centre = (1.0, 0.0) if plain else (statistics.scale, statistics.centre)
+    units = units_of(cache, channel)
+    if units == LEVEL:
+        per_decibel[:] = 1 / scale
+    elif units == CEPSTRUM:
+        first = np.arange(rows) + (channel.rows[0] if channel.rows else 0) == 0  # the sum over the bands
+        bands = cache[channel].attributes["parameters"].get("n_mels", 0)
+        per_decibel[:] = first * np.sqrt(bands) / scale
+    elif units in EXPONENTS:
+        exponent[:], zero[:] = EXPONENTS[units], -centre / scale
+    return torch.from_numpy(parts)
+
+
+def units_of(cache: Cache, channel: Channel) -> str:
+    """Of a channel's stored values: "dB" is a level, "dB/frame" and the like are none."""
+    if channel.name == "waveform":
+        return "amplitude"
+    units = str(cache[channel].attributes["units"])
+    return FORMER_UNITS.get(channel.name, units) if units == LEVEL else units
 
 
 class Source(Protocol):
@@ -325,7 +376,7 @@ class FoldData:
     source: Source
     targets: NDArray[np.int64]  # (N,) class numbers by position
     classes: int
-    axes: tuple[str, ...]  # of each channel's rows, for the augmentations
+    channels: Channels  # for the augmentations
     train: Positions
     val: Positions
     test: Positions
@@ -344,5 +395,8 @@ def load_fold(plan: "Plan", fold: int, split: Split, sums: ClipSums, device: tor
     train, val, test = (plan.positions(ids) for ids in (split.train, split.val, split.test))
     reader = InputReader(plan.cache, plan.channels, statistics, plan.grid, plan.model.kind == "vector")
     source = open_source(reader, np.concatenate([train, val, test]), device, plan.options.resident)
-    axes = ("none",) * reader.inputs if reader.vectors else row_axes(plan.cache, plan.channels)
-    return FoldData(fold, source, plan.targets, len(plan.classes), axes, train, val, test, statistics)
+    if reader.vectors:
+        channels = Channels.without_loudness(("none",) * reader.inputs)
+    else:
+        channels = describe_channels(plan.cache, plan.channels, statistics, plan.grid)
+    return FoldData(fold, source, plan.targets, len(plan.classes), channels, train, val, test, statistics)

@@ -341,7 +341,7 @@ class Trainer:
         start = time.perf_counter()
         for index, x in enumerate(data.source.batches(batches)):  # (B, C, H, W)
             y = nn.functional.one_hot(targets[torch.from_numpy(batches[index]).to(device)], data.classes)
-            x, y = self.augmenter(x, y.float(), data.axes, generator)  # y (B, K), mixed where clips are
+            x, y = self.augmenter(x, y.float(), data.channels, generator)  # y (B, K), mixed where clips are
             rate = self.schedule.rate(self.epoch * self.steps + index, self.early_stopping.lowered)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -574,7 +574,7 @@ def sample_batches(
         (x,) = data.source.batches([chosen])
         generator = generator or seeded(torch.Generator(x.device), options.seed, data.fold)
         y = nn.functional.one_hot(torch.from_numpy(data.targets[chosen]).to(x.device), data.classes)
-        x, y = plan.augmenter(x, y.float(), data.axes, generator)
+        x, y = plan.augmenter(x, y.float(), data.channels, generator)
         found.append((x, smoothed(y, options.smoothing)))
     return found
 
@@ -648,9 +648,9 @@ def _write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
             folder / "augmented.npz",
             x,
             plan.augmenter,
-            data.axes,
+            data.channels,
             clip_ids=plan.cache.clips["clip_id"].iloc[clips].tolist(),
-            channels=[str(channel) for channel in plan.channels],
+            names=[str(channel) for channel in plan.channels],
             generator=seeded(torch.Generator(x.device), plan.options.seed, data.fold),
         )
     clips_of = {side: getattr(data, side) for side in scored_sides(plan.options)}

@@ -57,7 +57,8 @@ def feature(
 ) -> Callable[[Function], Function]:
     """Decorator: register a function (clip, **parameters) -> (rows, frames) as the feature of its name.
 
-    units    of the values
+    units    of the values: "dB" is a level, which rises with loudness, "amplitude" and "power" are multiplied
+             by it, anything else ("dB/frame", "Hz", ...) stays; the augmentation `gain` goes by this
     rows     (sample_rate, **parameters) -> (rows,) what each row stands for; without it rows are numbered
     row_unit of these
     version  raised when the feature's values change, so that caches compute it again

@@ -9,7 +9,7 @@ from pipeline.kernels.spectrum import magnitudes
 from pipeline.parameters import EvenSamples, Samples
 
 
-@feature(units="dB")
+@feature(units="dB/frame")
 def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Onset strength: how much louder the mel bands have become since the frame before.
 
@@ -33,7 +33,7 @@ def tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples 
     return clip.tempogram(win_length, hop_length).T
 
 
-@feature(units="dB", rows=tempo_axis, row_unit="BPM")
+@feature(units="dB/frame", rows=tempo_axis, row_unit="BPM")
 def fourier_tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
     """Fourier transform of the onset envelope around each frame: which rates recur.
 

@@ -60,7 +60,7 @@ def mel_delta(clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing) ->
     return slope(clip.mel_db(bank, framing), width, order=1)
 
 
-@feature(units="dB")
+@feature(units="dB, cepstrum")
 def mfcc(clip: Clip, *, n_mfcc: Count = 40, bank: MelBank, framing: Framing) -> np.ndarray:
     """Mel-frequency cepstral coefficients: the spectral envelope from coarse to fine.
 

@@ -11,7 +11,7 @@ from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Q
 TINY = np.finfo(np.float32).tiny  # less in a frame, and librosa does not divide by it
 
 
-@feature(units="dB", rows=contrast_axis, row_unit="Hz")
+@feature(units="dB, difference", rows=contrast_axis, row_unit="Hz")
 def contrast(
     clip: Clip,
     *,

@@ -5,31 +5,38 @@ import pytest
 import torch
 
 from commandline import RequestError
-from train.augment import AUGMENTS, Augmenter, augment, parse_augment, write_preview
+from train.augment import AUGMENTS, Augmenter, Channels, augment, parse_augment, write_preview
 
 IMAGE_AXES = ("frequency", "none", "cyclic")
 CASES = [(name, kind) for name, entry in AUGMENTS.items() for kind in entry.kinds]
 
 
-def batch(kind: str, clips: int = 6) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
+def described(axes: tuple[str, ...]) -> Channels:
+    """Spectra of which 0.05 is a decibel, waveforms in amplitudes."""
+    level = torch.tensor([[0.05 * (axis == "frequency")] for axis in axes])
+    amplitude = torch.tensor([[float(axis == "wave")] for axis in axes])
+    return Channels(axes, level, amplitude, torch.zeros(len(axes), 1))
+
+
+def batch(kind: str, clips: int = 6) -> tuple[torch.Tensor, torch.Tensor, Channels]:
     generator = torch.Generator().manual_seed(5)
     shape, axes = ((3, 64, 108), IMAGE_AXES) if kind == "image" else ((1, 1, 4000), ("wave",))
-    return torch.randn(clips, *shape, generator=generator), torch.eye(clips), axes
+    return torch.randn(clips, *shape, generator=generator), torch.eye(clips), described(axes)
 
 
 def apply(text: str, kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    x, y, axes = batch(kind)
-    return parse_augment(text, kind)(x, y, axes, torch.Generator().manual_seed(seed))
+    x, y, channels = batch(kind)
+    return parse_augment(text, kind)(x, y, channels, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_is_a_pure_function_of_batch_and_generator(name, kind):
-    x, y, axes = batch(kind)
+    x, y, channels = batch(kind)
     kept = x.clone(), y.clone()
     torch.manual_seed(1)
-    first = parse_augment(name, kind)(x, y, axes, torch.Generator().manual_seed(0))
+    first = parse_augment(name, kind)(x, y, channels, torch.Generator().manual_seed(0))
     torch.manual_seed(2)
-    second = parse_augment(name, kind)(x, y, axes, torch.Generator().manual_seed(0))
+    second = parse_augment(name, kind)(x, y, channels, torch.Generator().manual_seed(0))
     assert torch.equal(x, kept[0]) and torch.equal(y, kept[1])
     assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
 
@@ -59,8 +66,8 @@ def test_targets_stay_probabilities_and_values_finite(name, kind):
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_keeps_half_precision(name, kind):
-    x, y, axes = batch(kind)
-    assert parse_augment(name, kind)(x.bfloat16(), y, axes, torch.Generator())[0].dtype == torch.bfloat16
+    x, y, channels = batch(kind)
+    assert parse_augment(name, kind)(x.bfloat16(), y, channels, torch.Generator())[0].dtype == torch.bfloat16
 
 
 def test_a_list_is_applied_in_order_and_written_out_canonically():
@@ -68,12 +75,12 @@ def test_a_list_is_applied_in_order_and_written_out_canonically():
     augmenter = parse_augment(text)
     assert str(augmenter) == text
     assert parse_augment(str(parse_augment("mask, shift"))) == parse_augment("mask,shift")
-    x, y, axes = batch("image")
+    x, y, channels = batch("image")
     generator = torch.Generator().manual_seed(3)
     step_by_step = x, y
     for step in augmenter.steps:
-        step_by_step = Augmenter((step,))(*step_by_step, axes, generator)
-    at_once = augmenter(x, y, axes, torch.Generator().manual_seed(3))
+        step_by_step = Augmenter((step,))(*step_by_step, channels, generator)
+    at_once = augmenter(x, y, channels, torch.Generator().manual_seed(3))
     assert torch.equal(at_once[0], step_by_step[0]) and torch.equal(at_once[1], step_by_step[1])
 
 
@@ -84,8 +91,8 @@ def test_former_names_are_understood(old, new):
 
 @pytest.mark.parametrize("text", ["", "none"])
 def test_none_hands_the_batch_back(text):
-    x, y, axes = batch("image")
-    assert parse_augment(text)(x, y, axes, torch.Generator()) == (x, y)
+    x, y, channels = batch("image")
+    assert parse_augment(text)(x, y, channels, torch.Generator()) == (x, y)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,8 @@ def test_a_second_one_of_the_same_name_is_refused():
 
 
 def run(text, x, axes=IMAGE_AXES, kind="image", seed=0):
-    return parse_augment(text, kind)(x, torch.eye(len(x)), axes, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    return parse_augment(text, kind)(x, torch.eye(len(x)), described(axes), generator)
 
 
 def ramp(clips: int = 4) -> torch.Tensor:
@@ -180,7 +188,7 @@ def test_gain_adds_to_decibels_and_multiplies_waveforms():
     step = run("gain=0.5", x)[0] - x
     assert (step[:, 1:] == 0).all()
     assert torch.allclose(step[:, 0], step[:, 0, :1, :1].expand(-1, 64, 108), atol=1e-5)
-    assert step[:, 0].abs().max() <= 0.5 + 1e-5 and step[:, 0, 0, 0].std() > 0.1
+    assert step[:, 0].abs().max() <= 0.5 + 1e-5 and step[:, 0, 0, 0].std() > 0.1  # 10 dB are half a deviation
     wave = torch.randn(8, 1, 1, 500)
     factor = run("gain=0.3", wave, ("wave",), "wave")[0] / wave
     assert torch.allclose(factor, factor[..., :1].expand(-1, 1, 1, 500), rtol=1e-4)
@@ -221,9 +229,9 @@ def test_preview_holds_clips_before_and_after_each(tmp_path):
         tmp_path / "augmented.npz",
         x,
         augmenter,
-        ("frequency", "none"),
+        described(("frequency", "none")),
         clip_ids=["a", "b", "c"],
-        channels=["mel", "mfcc"],
+        names=["mel", "mfcc"],
         generator=torch.Generator(),
     )
     with np.load(tmp_path / "augmented.npz", allow_pickle=False) as held:

@@ -2,10 +2,16 @@
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from commandline import RequestError
-from features_cache import Cache, parse_set
+from features_cache import Cache, cache_folder, external, parse_set
+from pipeline.extract import run as extract
+from pipeline.features import FEATURES
+from pipeline.options import FeaturesCommand
+from tests.train.little import clip_table
+from train.augment import AUGMENTS, Batch
 from train.data import (
     FLOOR,
     InputReader,
@@ -13,10 +19,13 @@ from train.data import (
     Statistics,
     Streamed,
     choose_residence,
+    describe_channels,
     grid_of,
+    prepare,
     resize,
-    row_axes,
+    row_axis,
     sum_clips,
+    units_of,
 )
 
 CPU = torch.device("cpu")
@@ -135,8 +144,63 @@ def test_grids():
 
 
 def test_rows_are_told_to_the_augmentations(cache):
-    assert row_axes(cache, parse_set("mel+chroma+blank+waveform")) == ("frequency", "cyclic", "none", "wave")
-    assert row_axes(cache, parse_set("mel:3-3")) == ("none",)
+    channels = parse_set("mel+chroma+blank+waveform+mel:3-3")
+    assert [row_axis(cache, one) for one in channels] == ["frequency", "cyclic", "none", "wave", "none"]
+
+
+@pytest.fixture(scope="module")
+def softer(tmp_path_factory):
+    """Every feature of four sounds, then of the same 6 dB softer: (cache, decibels)."""
+    folder, rate, decibels = tmp_path_factory.mktemp("softer"), 22_050, -6.0
+    time, chance = np.arange(2 * rate) / rate, np.random.default_rng(3)
+    lines = ["filename,label,fold"]
+    for factor, name in ((1.0, "loud"), (10 ** (decibels / 20), "soft")):
+        chance = np.random.default_rng(3)
+        for number in range(4):
+            tone = np.sin(2 * np.pi * 220 * (number + 1) * time) * (1 + np.sin(2 * np.pi * 3 * time))
+            y = factor * (0.1 * tone + 0.05 * chance.normal(size=len(time)))
+            soundfile.write(folder / f"{name}{number}.wav", y.astype(np.float32), rate, subtype="FLOAT")
+            lines.append(f"{name}{number}.wav,{'ab'[number % 2]},{1 + number // 2}")
+    table = folder / "clips.csv"
+    table.write_text("\n".join(lines) + "\n")
+    asked = FeaturesCommand(dataset=str(table), data=folder, features="all", jobs=1, dtype="float32")
+    assert extract(asked) == 0
+    return Cache(cache_folder(str(table), folder)), decibels
+
+
+LOUDNESS = [
+    (name, norm)
+    for name in (*FEATURES, "mfcc:0-12", "mfcc:1-19")
+    for norm in ("row", "feature", "none", "clip")
+    if (name, norm) not in {("mfcc", "clip"), ("mfcc:0-12", "clip")}  # row 0 moves the clip's own mean
+]
+
+
+@pytest.mark.parametrize(("name", "norm"), LOUDNESS)
+def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, norm, monkeypatch):
+    cache, decibels = softer
+    channels, loud, soft = parse_set(name), np.arange(4), np.arange(4, 8)
+    statistics = sum_clips(cache, channels, loud).statistics(loud, norm)
+    grid = (64, 54) if name != "waveform" else (1, cache.settings["samples"])
+    before, wanted = (
+        torch.stack([prepare(cache.read(one, ids), how, grid) for one, how in zip(channels, statistics)], 1)
+        for ids in (loud, soft)
+    )
+    monkeypatch.setattr(Batch, "uniform", lambda batch, _, low, high: torch.full((len(batch.x),), high))
+    described = describe_channels(cache, channels, statistics, grid)
+    batch = Batch(before.double(), torch.eye(4), described)
+    after = AUGMENTS["gain"].transform(batch, decibels / 20, torch.Generator()).x
+    allowed = 0.02 if name == "pcen" else 0.005  # which loudness changes a little
+    assert (after - wanted).abs().mean() < allowed * before.double().std()
+
+
+def test_a_cache_of_before_calls_no_difference_a_level(tmp_path):
+    table = clip_table()
+    external.create_cache(tmp_path, table, sample_rate=8000, duration=0.5)
+    for name in ("onset", "contrast", "mfcc", "mel"):
+        external.write_feature(tmp_path, name, np.zeros((len(table), 7, 4)), table["clip_id"], units="dB")
+    found = [units_of(Cache(tmp_path), one) for one in parse_set("onset+contrast+mfcc+mel")]
+    assert found == ["dB/frame", "dB, difference", "dB, cepstrum", "dB"]
 
 
 def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):

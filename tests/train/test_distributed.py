@@ -70,7 +70,7 @@ def reference(options: RunOptions) -> nn.Module:
             for rank, half in enumerate(np.array_split(batch, HALVES)):
                 (x,) = data.source.batches([half])
                 y = nn.functional.one_hot(torch.from_numpy(data.targets[half]), data.classes).float()
-                x, y = plan.augmenter(x, y, data.axes, generators[rank])
+                x, y = plan.augmenter(x, y, data.channels, generators[rank])
                 y = (1 - options.smoothing) * y + options.smoothing / data.classes
                 (nn.functional.cross_entropy(network(x), y) / HALVES).backward()
                 if rank == 0:  # the first process's running statistics are everyone's
