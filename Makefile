@@ -11,6 +11,7 @@
 #: make analysis    tables, figures and the report                python -m analysis
 #: make predict     the classes of new audio                      python -m train predict
 #: make bench       side by side with the alternatives            python -m bench
+#: make docs        the documentation site, docs/out/index.html; ALL=1 also follows every link
 #: make check       format, lint, types
 #:
 #: DATASET=esc50             esc50, esc10, synth, a folder of sounds, a CSV, a cache folder
@@ -41,7 +42,7 @@ given = --make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup data features train sweep analysis predict bench check
+.PHONY: help demo test setup data features train sweep analysis predict bench docs check
 
 help:
 ifeq ($(ALL),1)
@@ -72,6 +73,11 @@ predict: $(environment)
 	@$(python) -m train predict $(given)
 bench: $(environment)
 	@$(python) -m bench $(given)
+docs: $(test_environment)
+	@$(python) -m commandline known $(given)
+	@$(python) -m sphinx -W --keep-going -q $(if $(filter 1,$(ALL)),-t online) docs docs/out
+	@$(if $(filter 1,$(ALL)),$(python) -m sphinx -b linkcheck -q docs docs/out/links,:)
+	@echo "docs/out/index.html"
 check: $(test_environment)
 	@$(python) -m commandline known $(given)
 	@$(python) -m ruff format --check . && $(python) -m ruff check . && $(python) -m mypy
@@ -81,7 +87,7 @@ check: $(test_environment)
 	@echo "setting up .venv (once, some minutes)"
 	@rm -rf .venv && $(base) -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
-.venv/installed-for-tests: .venv/installed requirements-test.txt requirements-extras.txt requirements-scale.txt
+.venv/installed-for-tests: .venv/installed requirements-test.txt requirements-docs.txt requirements-extras.txt requirements-scale.txt
 	@echo "adding what the tests need"
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@

@@ -9,7 +9,7 @@
     run = lab.train(dataset="synth", features="mel+mfcc", epochs=20)
     lab.confusion(run)                              # a matplotlib figure
 
-docs/python.md shows each of them. Folders are `data`, `runs` below the current one unless given.
+docs/reference/python.md shows each of them. Folders are `data`, `runs` below the current one unless given.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What known datasets would cost, on paper: `python -m bench.paper`; docs/scale.md shows the table.
+"""What known datasets would cost, on paper: `python -m bench.paper`; docs/howto/scale.md shows the table.
 
 Milliseconds of every feature a second of sound, all in one pass on one core, are medians over clips of two
 durations, taken as proportional; bytes follow from the shapes. Counts and durations are what the authors

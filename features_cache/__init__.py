@@ -6,7 +6,7 @@
     failures.csv  clips that could not be done
     costs.csv     what computing each feature took
 
-The protocol, in the order in which it reads best; docs/formats.md has it on one page:
+The protocol, in the order in which it reads best; docs/reference/formats.md has it on one page:
 
     writer.py    who writes what in which order, and why a kill between any two lines is harmless
     claims.py    which run may write which clips, and that nobody writes for a run that is gone

@@ -1,7 +1,7 @@
 """What a feature is good for, on one card: from its docstring, its axes, and a measured table.
 
     python -m pipeline.cards measure --dataset ../esc10    how well each feature separates pairs of classes
-    python -m pipeline.cards document                      docs/features.md anew
+    python -m pipeline.cards document                      docs/reference/features.md anew
 
 A card's text is the docstring of the feature's function: a line on what it is, then its formula, what
 changes it, what it ignores and how to read its feature map.
@@ -25,9 +25,9 @@ from pipeline.datasets import load
 from pipeline.features import FEATURES, Clip, Feature, resolve_feature
 
 MEASURED = Path(__file__).with_name("class_pairs.csv")
-DOCUMENT = Path(__file__).parent.parent / "docs" / "features.md"
+DOCUMENT = Path(__file__).parent.parent / "docs" / "reference" / "features.md"
 HEADINGS = ("Formula", "Changes with", "Ignores", "Feature map")
-TYPICAL = 44100, 5 * 44100  # Hz and samples of the clips that docs/features.md describes
+TYPICAL = 44100, 5 * 44100  # Hz and samples of the clips that docs/reference/features.md describes
 SHOWN_PAIRS = 2
 
 
@@ -90,7 +90,7 @@ cross-validated over the five official folds (`python -m pipeline.cards measure`
 
 
 def text_of_document() -> str:
-    """docs/features.md: a table of all features, then their cards."""
+    """docs/reference/features.md: a table of all features, then their cards."""
     rows = []
     for name in FEATURES:
         variant = resolve_feature(Channel(name))
@@ -158,7 +158,7 @@ def measure(options: DatasetOptions) -> None:
 
 
 def document(_: DocumentOptions) -> None:
-    """Write docs/features.md."""
+    """Write docs/reference/features.md."""
     DOCUMENT.write_text(text_of_document(), encoding="utf-8")
 
 

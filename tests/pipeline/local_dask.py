@@ -1,4 +1,4 @@
-"""A Dask cluster on this machine, started by the commands that docs/scale.md gives."""
+"""A Dask cluster on this machine, started by the commands that docs/howto/scale.md gives."""
 
 import os
 import subprocess

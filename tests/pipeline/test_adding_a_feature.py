@@ -1,4 +1,4 @@
-"""The worked example of docs/adding-a-feature.md is true."""
+"""The worked example of docs/howto/adding-a-feature.md is true."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from features_cache.names import parse_channel
 from pipeline.cards import described, text_of_document
 from pipeline.features import FEATURES, Clip, resolve_feature
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "adding-a-feature.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "howto" / "adding-a-feature.md"
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_the_example_is_a_feature_with_variants_and_a_card(example: str) -> None
 
 def test_all_that_the_document_names_exists() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    root = DOCUMENT.parents[1]
+    root = DOCUMENT.parents[2]
     for path in re.findall(r"`(pipeline/[\w/]+(?:\.py)?)/?`", text):
         assert (root / path).exists() or path.endswith("crest.py"), path
     for method in re.findall(r"`clip\.(\w+)\(", text):

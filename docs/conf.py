@@ -1,0 +1,61 @@
+"""Settings of the documentation site: `make docs` builds docs/ into docs/out/, with warnings as errors.
+
+Pages are Markdown (MyST). What the code knows (options, commands, models, figures, ...) is written into
+reference/generated/ by docs/generate.py before the pages are read. Nothing is fetched from the network; with
+`-t online` (`make docs ALL=1`) names of other libraries link to their documentation.
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from docs import generate  # noqa: E402 - the project is used from its folder
+
+project = "featurestack"
+author = "the authors of featurestack"
+copyright = "the authors of featurestack, MIT licence"
+version = release = generate.version()
+html_title = project
+
+extensions = ["myst_parser", "sphinx.ext.intersphinx"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["out"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]
+myst_heading_anchors = 4
+suppress_warnings = ["misc.highlighting_failure"]  # fences without a language hold output and shell lines
+
+html_theme = "furo"
+html_static_path = ["static", "reference/generated/players"]
+html_css_files = ["site.css"]
+html_show_sphinx = False
+templates_path: list[str] = []
+pygments_style = "friendly"
+highlight_language = "none"
+
+online = tags.has("online")  # type: ignore[name-defined] # noqa: F821 - Sphinx defines it
+intersphinx_mapping = (
+    {
+        "python": ("https://docs.python.org/3", None),
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "pandas": ("https://pandas.pydata.org/docs", None),
+        "librosa": ("https://librosa.org/doc/0.11.0", None),
+    }
+    if online
+    else {}
+)
+linkcheck_timeout = 20
+linkcheck_retries = 2
+linkcheck_anchors = False
+
+
+def add_figures_of_features(app, name, content):
+    """The cards in reference/features.md get their figure, their players and librosa's page."""
+    if name == "reference/features":
+        content[0] = generate.with_figures(content[0])
+
+
+def setup(app):
+    generate.write_all(HERE / "reference" / "generated")
+    app.connect("source-read", add_figures_of_features)

@@ -1,0 +1,70 @@
+"""The documentation site: its generated pages say what the code says, and it builds without a warning."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis.figures import FIGURES
+from commandline.catalogue import commands, field_documentation
+from commandline.parse import options_of
+from docs import generate
+from pipeline.features import FEATURES
+from train import recipes
+from train.augment import AUGMENTS
+from train.models.registry import all_models
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = [path for path in DOCS.rglob("*.md") if not {"out", "generated"} & set(path.relative_to(DOCS).parts)]
+
+
+def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
+    page = generate.options_page()
+    sections = dict(zip(*[iter(re.split(r"^## (\w+)$", page, flags=re.MULTILINE)[1:])] * 2, strict=True))
+    for words, function in commands():
+        options = options_of(function)
+        meanings = field_documentation(options)
+        for field in dataclasses.fields(options):
+            section = sections[field.name.upper()]
+            assert generate.sentence(meanings[field.name]) in section, f"{words}: {field.name}"
+            assert f"[`{words}`]" in section
+    assert "Default: `40`; values: integer, at least 1." in sections["EPOCHS"]
+    assert "`onecycle`, `cosine`" in sections["SCHEDULE"]
+
+
+def test_every_command_and_every_registered_thing_has_its_entry():
+    pages = {name: page() for name, page in generate.PAGES.items()}
+    assert all(f"\n## {words}\n" in pages["commands"] for words, _ in commands())
+    assert all(f"| `{name}` |" in pages["models"] for name in all_models())
+    assert all(f"| `{name}` |" in pages["augmentations"] for name in AUGMENTS)
+    assert all(f"\n## {name}\n" in pages["recipes"] for name in recipes.names())
+    assert all(f"\n## {name}\n" in pages["figures"] for name in FIGURES)
+    assert "### lab.train" in pages["interface"] and "### Cache.read" in pages["interface"]
+
+
+def test_every_card_gets_its_figure_and_the_pages_of_librosa():
+    text = generate.with_figures((DOCS / "reference" / "features.md").read_text(encoding="utf-8"))
+    assert all(f"](generated/{name}.png)" in text for name in FEATURES)
+    assert generate.librosa_calls("mfcc_delta") == ["librosa.feature.delta", "librosa.feature.mfcc"]
+    assert "librosa.decompose.hpss" in generate.librosa_calls("harmonic")
+    assert [name for name in FEATURES if not generate.librosa_calls(name)] == ["waveform"]
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.stem)
+def test_links_inside_the_repository_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        inside = not target.startswith("http") and "generated/" not in target
+        assert not inside or (page.parent / target).exists(), target
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", str(DOCS), str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "mel" in (tmp_path / "site" / "reference" / "features.html").read_text(encoding="utf-8")
