@@ -253,8 +253,8 @@ def recipes_page() -> str:
 
 RECIPES_INTRODUCTION = """# Recipes
 
-A recipe is a named list of options, one file in `train/recipes/`. `make train RECIPE=stopping` puts its values
-in place of the defaults; what you give besides wins.
+A recipe is a named list of options, one file in `train/recipes/`. `make train RECIPE=stopping` puts its
+values in place of the defaults; what you give besides wins.
 """
 
 
