@@ -59,7 +59,7 @@ def load_clip(path: str | Path, sample_rate: int, samples: int) -> Samples:
     Raises AudioError for a file that is missing, empty, truncated, not audio, or holds NaN or infinity.
     """
     y = decode(path, sample_rate, seconds=samples / sample_rate)[:samples]
-    return np.pad(y, (0, samples - len(y)))
+    return y if len(y) == samples else np.pad(y, (0, samples - len(y)))
 
 
 def decode(path: str | Path, sample_rate: int | None = None, seconds: float | None = None) -> Samples:
@@ -74,7 +74,7 @@ def decode(path: str | Path, sample_rate: int | None = None, seconds: float | No
             raise AudioError(f"too long: {most:.3g} samples are more than the {MOST_SAMPLES:.3g} of one file")
         blocks = list(_mono_blocks(file, limit))
         rate = file.samplerate
-    y = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    y = blocks[0] if len(blocks) == 1 else np.concatenate([*blocks, np.zeros(0, np.float32)])
     if len(y) < limit:
         raise AudioError(f"truncated: {len(y)} of {limit} samples could be decoded")
     if not np.isfinite(y).all():

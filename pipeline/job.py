@@ -19,6 +19,7 @@ from features_cache.writer import ClipWriter, StoredClip, to_stored
 from pipeline import audio
 from pipeline.clip import Clip
 from pipeline.features import Variant
+from pipeline.kernels.half import to_float16
 
 WHOLE_CLIP = -1  # in the place of a feature: nothing of this clip could be done
 
@@ -120,6 +121,10 @@ class Job:
         if not self.files:
             return values
         file = self.files[feature]
+        if file.dtype == np.float16 and values.shape == file.shape[1:]:
+            stored = to_float16(values)
+            if stored is not None:
+                return stored
         return to_stored(values, file.shape[1:], file.dtype)
 
 

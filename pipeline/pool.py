@@ -207,6 +207,7 @@ def open_backend(name: str, jobs: int | None, scheduler: str | None) -> Iterator
     if jobs < 1:
         raise RequestError(f"JOBS={jobs}: expected a number of processes, 1 or more")
     if jobs == 1:
+        keep_freed_arrays()
         yield Backend(1, map)
     else:
         with Workers(jobs) as workers:

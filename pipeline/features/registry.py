@@ -20,6 +20,7 @@ from commandline import Registry, RequestError, nearest
 from features_cache.names import Channel
 from pipeline import parameters
 from pipeline.clip import Clip
+from pipeline.kernels.half import to_float16
 from pipeline.parameters import Parameter, Value
 
 Function = Callable[..., np.ndarray]
@@ -104,7 +105,7 @@ class Variant:
         """(rows, frames) for clips of this rate and length; raises Impossible with the reason.
 
         Found by computing the feature of a silent clip. In the process that asks this also compiles what
-        the feature needs, so that workers find it compiled.
+        the feature and its storing need, so that workers find it compiled.
         """
         return _shape(self, sample_rate, samples)
 
@@ -128,7 +129,9 @@ def _arguments(variant: Variant) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1024)
 def _shape(variant: Variant, sample_rate: int, samples: int) -> tuple[int, int]:
-    rows, frames = variant.compute(Clip(np.zeros(samples, np.float32), sample_rate)).shape
+    values = variant.compute(Clip(np.zeros(samples, np.float32), sample_rate))
+    to_float16(values)
+    rows, frames = values.shape
     return rows, frames
 
 

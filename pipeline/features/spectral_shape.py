@@ -5,7 +5,7 @@ import numpy as np
 
 from pipeline.clip import Clip, Impossible
 from pipeline.features.registry import contrast_axis, feature
-from pipeline.kernels.spectrum import centred_frames, extremes, first_bin_reaching, weighted_sums
+from pipeline.kernels.spectrum import centred_frames, first_bin_reaching, weighted_sums
 from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Quantile, Samples
 
 TINY = np.finfo(np.float32).tiny  # less in a frame, and librosa does not divide by it
@@ -41,9 +41,9 @@ def contrast(
                 f"no bin of n_fft={framing.n_fft} lies in the band from {edges[k]:g} Hz; raise n_fft"
             )
         count = max(1, int(np.rint(quantile * (last - first))))
-        valley, peak = extremes(magnitude[first : last - (k < n_bands)], count)
-        valleys.append(valley)
-        peaks.append(peak)
+        ordered = np.sort(magnitude[first : last - (k < n_bands)], axis=0)
+        valleys.append(ordered[:count].mean(axis=0))
+        peaks.append(ordered[: -count - 1 : -1].mean(axis=0))
     return librosa.power_to_db(np.array(peaks)) - librosa.power_to_db(np.array(valleys))
 
 
