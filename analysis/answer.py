@@ -1,11 +1,13 @@
 """The first screen in sentences, made from the figures: the answer, and an overview by feature and class.
 
-The answer has three sentences: what was found, how certain it is, what to do next.
+The answer is a headline and a few lines, each under the question that it answers: how sure, why combine,
+enough data. What stands behind them (the score with its deviation, the power, the score without the optimism
+of selecting the best) are its details.
 
 Three cases: a clear winner (better than every other set after correction), a tie (a relevant difference
-would have been found with a power of 80 %, and was not: the tied sets are named), or too little data (how
-many clips or seeds that would take; with fewer than five recordings there is no verdict). One run alone, and
-none, have sentences of their own.
+would have been found with a power of 80 %, and was not), or too little data (how many clips or seeds that
+would take; with fewer than five recordings there is no verdict). One run alone, and none, have sentences of
+their own. "Clear" is a verdict of `analysis.significance` and of nothing else.
 
 The overview compares the ranked runs that differ in their features alone; of several such families the
 largest. An ensemble was not trained on a feature set, so it is in none.
@@ -21,7 +23,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from analysis import tables
-from analysis.ablations import run_options, setting
+from analysis.ablations import channel_counts, run_options, setting
 from analysis.bootstrap import FEWEST_RECORDINGS
 from analysis.ranking import Ranking, nested_selection
 from analysis.results import Run
@@ -36,40 +38,85 @@ SMALLEST_LEAD = 0.002  # for smaller leads, below a clip of 500, no number of cl
 TOO_FEW = f"fewer than {FEWEST_RECORDINGS} source recordings"
 NO_INTERVAL = f"no interval, {TOO_FEW}"
 WITH_POWER = f"with a power of {100 * POWER:.0f} %"
-EXAMPLE = 'make sweep DATASET=… FEATURES="mel mel+mfcc"'
+UNCLEAR = "no clear difference"
+
+Line = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Which of the cases it is, and the three sentences."""
+    """Which of the cases it is, the headline, and sentences under their headings."""
 
     kind: str  # clear winner | tie | too little data | one run | no run
-    sentences: tuple[str, str, str]
+    headline: str
+    details: tuple[Line, ...] = ()  # behind "How was this computed?"
+    lines: tuple[Line, ...] = ()  # below the headline
+    notes: tuple[Line, ...] = ()  # at the foot of the first screen: seeds, the selection of the best
+    score: str = ""  # what must stand beside the headline's score wherever it is printed alone
+
+    @property
+    def summary(self) -> str:
+        """The headline with the score's interval, deviation, n and protocol: a line of the terminal."""
+        return " ".join(filter(None, [self.headline, self.score]))
 
     @property
     def text(self) -> str:
-        return " ".join(self.sentences)
+        """Everything on the first screen, one sentence after another."""
+        return " ".join([f"{self.headline}.", *(sentence for _, sentence in self.lines)])
 
 
-def answer(ranking: Ranking | None) -> Answer:
-    """The answer to the main ranking of a report; None where no run can be read."""
+@dataclass(frozen=True)
+class Needed:
+    """Test clips and seeds with which a difference would be found; 0 where there are enough."""
+
+    difference: float
+    clips: int
+    seeds: int
+
+
+def answer(ranking: Ranking | None, added: pd.DataFrame) -> Answer:
+    """The answer to the main ranking of a report, None where no run can be read.
+
+    `added` are the ranking's feature ablations.
+    """
     if ranking is None:
         return _no_run()
     if len(ranking.runs) == 1:
         return _one_run(ranking)
     if not ranking.testable:
-        return _no_verdict(ranking)
+        return _no_verdict(ranking, added)
+    needed = _needed(ranking)
+    if needed.clips or needed.seeds:
+        kind, lead = "too little data", "Best features so far"
+    else:
+        kind, lead = ("tie" if ranking.tied else "clear winner"), "Best features"
+    score, beside = _score_parts(ranking)
+    tied = "" if not ranking.tied else f", tied with {_others(ranking, ranking.tied)}"
+    return Answer(
+        kind,
+        f"{lead}: {display_name(ranking.best, ranking)}, {percent(ranking.accuracy[0])} % accuracy{tied}",
+        details=(("Score", f"{score} {beside}."), _power(ranking, needed)),
+        notes=(*_seeds(ranking), _selection(ranking)),
+        lines=(_how_sure(ranking, added), *_why_combine(ranking, added), *_enough_data(ranking, needed)),
+        score=beside,
+    )
+
+
+def _others(ranking: Ranking, runs: Sequence[Run]) -> str:
+    """`mel+chroma`, or of several `3 others`."""
+    return display_name(runs[0], ranking) if len(runs) == 1 else f"{len(runs)} others"
+
+
+def _needed(ranking: Ranking) -> Needed:
+    """What it would take to find a relevant difference, or of a clear winner its lead."""
     rivals = ranking.tied or ranking.runs[1:2]
-    pair = ranking.pair(ranking.best, rivals[0])
-    relevant = RELEVANT if ranking.tied else float(pair["difference"])
-    clips = clips_needed(ranking, RELEVANT)
-    # A lead that was observed need only be significant; one that was not must have been likely to be found.
+    lead = float(ranking.pair(ranking.best, rivals[0])["difference"])
+    relevant = RELEVANT if ranking.tied else lead
     compared = (ranking.best, *rivals)
-    seeds = seeds_needed(compared, relevant, POWER if ranking.tied else 0.5)
-    if clips or seeds:
-        needed = seeds_needed(compared, relevant) if seeds else 0
-        return _too_little_data(ranking, rivals, relevant, clips, needed)
-    return _tie(ranking) if ranking.tied else _clear_winner(ranking)
+    # A lead that was observed need only be significant; one that was not must have been likely to be found.
+    short = seeds_needed(compared, relevant, POWER if ranking.tied else 0.5)
+    seeds = seeds_needed(compared, relevant) if short else 0
+    return Needed(relevant, clips_needed(ranking, RELEVANT), seeds)
 
 
 def clips_needed(ranking: Ranking, difference: float) -> int:
@@ -105,93 +152,178 @@ def _round_up(number: float) -> int:
 
 
 def _no_run() -> Answer:
-    found = "No run has been trained yet, so this report shows the data only."
-    sure = "Below are the clips, their classes and how well each cached feature separates them."
-    return Answer("no run", (found, sure, f"Train two feature sets to compare them: {EXAMPLE}."))
+    sentence = "Below are the clips, their classes and how well each cached feature separates them."
+    return Answer("no run", "No run has been trained yet", lines=(("What is here?", sentence),))
 
 
 def _one_run(ranking: Ranking) -> Answer:
-    found = f"{ranking.best.features} with {ranking.best.model} has {_score(ranking)}."
-    sure = f"It is the only feature set trained, so nothing is known about others{_one_seed(ranking)}."
-    return Answer("one run", (found, sure, f"Train a second set to compare it with: {EXAMPLE}."))
-
-
-def _no_verdict(ranking: Ranking) -> Answer:
-    """Sentences without a verdict: hardly any recordings could differ."""
-    score, details = _score_parts(ranking)
-    others = _listed(ranking, ranking.runs[1:])
-    found = (
-        f"Too little data to say which set is best: the test clips come from {TOO_FEW} "
-        f"({ranking.recordings}); {display_name(ranking.best, ranking)} leads with {score} {details}."
+    run, (low, high) = ranking.best, ranking.interval[0]
+    score, beside = _score_parts(ranking)
+    alone = "It is the only configuration trained, so nothing is known about others."
+    sure = f"{_probably(low, high)} {alone}" if ranking.testable else f"{_no_interval(ranking)} {alone}"
+    return Answer(
+        "one run",
+        f"One run so far: {run.features} with {run.model}, {percent(ranking.accuracy[0])} % accuracy",
+        details=(("Score", f"{score} {beside}."),),
+        notes=tuple(_seeds(ranking)),
+        lines=(("How sure?", sure),),
+        score=beside,
     )
-    sure = f"No interval and no verdict on {others}: clips of one recording are not independent."
-    then = f"Test on clips of at least {FEWEST_RECORDINGS} recordings, better fifty (column group)."
-    return Answer("too little data", (found, sure, then))
 
 
-def _clear_winner(ranking: Ranking) -> Answer:
-    best, second = (display_name(run, ranking) for run in ranking.runs[:2])
-    pair = ranking.pair(*ranking.runs[:2])
-    others = ", and larger over every other set" if len(ranking.runs) > 2 else ""
-    found = f"{best} is the clear winner of {len(ranking.runs)} sets: {_score(ranking)}."
-    lead = f"Its lead over {second} is {_points(pair)} ({interval_text(pair)}){others}"
-    comparisons = "" if len(ranking.runs) == 2 else f" after correction for all {_comparisons(ranking)}"
-    sure = f"{lead}; significant{comparisons}."
-    then = f"{_nested(ranking, 'Selected')}{_one_seed(ranking)}."
-    return Answer("clear winner", (found, sure, then))
+def _no_verdict(ranking: Ranking, added: pd.DataFrame) -> Answer:
+    """Without a verdict: hardly any recordings could differ."""
+    best, (score, beside) = display_name(ranking.best, ranking), _score_parts(ranking)
+    then = (
+        f"No: clips of one recording are not independent. Test on clips of at least {FEWEST_RECORDINGS} "
+        "recordings, better fifty (column group)."
+    )
+    return Answer(
+        "too little data",
+        f"Highest accuracy: {best}, {percent(ranking.accuracy[0])} %, too few recordings for a verdict",
+        details=(("Score", f"{score} {beside}."),),
+        notes=(*_seeds(ranking), _selection(ranking)),
+        lines=(
+            ("How sure?", f"{_no_interval(ranking)} No verdict on {_listed(ranking, ranking.runs[1:])}."),
+            *_why_combine(ranking, added),
+            ("Enough data?", then),
+        ),
+        score=beside,
+    )
 
 
-def _comparisons(ranking: Ranking) -> str:
-    """`3 comparisons with the best`: the family of every verdict of the answer."""
-    return f"{_count(len(ranking.runs) - 1, 'comparison')} with the best"
+def _no_interval(ranking: Ranking) -> str:
+    return f"No interval: the test clips come from {TOO_FEW} ({ranking.recordings})."
 
 
-def _tie(ranking: Ranking) -> Answer:
-    best, last = ranking.best, ranking.tied[-1]
-    pair = ranking.pair(best, last)
-    tied = _listed(ranking, (best, *ranking.tied))
+def _probably(low: float, high: float) -> str:
+    return f"Probably {percent(low)} to {percent(high)} % (95 % CI)."
+
+
+def _how_sure(ranking: Ranking, added: pd.DataFrame) -> Line:
+    """The interval, the verdict on the nearest rival, and how many others are as near or clearly worse."""
+    rival = (ranking.tied or ranking.runs[1:])[0]
+    pair = ranking.pair(ranking.best, rival)
+    numbers = f"({_difference(pair, -1)})"
+    change = _change(ranking, rival, added)
+    if not ranking.tied:
+        others = len(ranking.runs) - 2
+        rest = "; so is the other one" if others == 1 else f"; so are the {others} others" if others else ""
+        found = f"{change} is clearly worse {numbers}{rest}."
+        return "How sure?", f"{_probably(*ranking.interval[0])} {found}"
+    found = f"{change} makes {UNCLEAR} {numbers}."
+    if also := len(ranking.tied) - 1:
+        found += f" Neither {'does one other' if also == 1 else f'do {also} others'}."
+    if worse := len(ranking.runs) - 1 - len(ranking.tied):
+        one = worse == 1
+        found += f" The {'other' if one else f'{worse} other'} configuration{'' if one else 's'} "
+        found += f"{'is' if one else 'are'} clearly worse than the best."
+    return "How sure?", f"{_probably(*ranking.interval[0])} {found}"
+
+
+def _change(ranking: Ranking, rival: Run, added: pd.DataFrame) -> str:
+    """What the rival does otherwise than the best: `Adding chroma`, `Leaving out chroma`, else its name."""
+    best = ranking.best.name
+    for words, without, other in (("Adding", best, rival.name), ("Leaving out", rival.name, best)):
+        step = added[(added["without"] == without) & (added["with"] == other)]
+        if len(step):
+            return f"{words} {step['changed'].iloc[0]}"
+    return display_name(rival, ranking)
+
+
+def _why_combine(ranking: Ranking, added: pd.DataFrame) -> list[Line]:
+    """The best set of several features beside its features alone, among runs of the best's setting."""
+    peers = next((one for one in families(ranking) if ranking.best in one and ranking.best.trained), [])
+    single = [run for run in peers if _channels(run) == 1]
+    several = [run for run in peers if _channels(run) > 1]
+    if not single or not several:
+        return []
+    together = several[0]
+    own = [run for run in single if run.features in channel_counts(together)]
+    parts = own or single[:1]
+    ahead, behind = sorted((together, parts[0]), key=ranking.runs.index)
+    pair, sign = ranking.pair(ahead, behind), 1 if ahead is together else -1
+    clear = _is_clear(ranking, pair, added)
+    verdict = {True: "clear", False: UNCLEAR, None: "not tested"}[clear]
+    alone = listed([f"{run.features} alone {_accuracy(ranking, run)} %" for run in parts], NAMED)
+    called = "together" if own and ranking.best is together else together.features
+    name = f"{called} {_accuracy(ranking, together)} %"
+    gain = f"{points(sign * float(pair['difference']))} points"
+    than = f"against {parts[0].features} ({interval_text(pair, sign)})"
+    return [("Why combine?", f"{alone}; {name}, {gain} {than}: {verdict}.")]
+
+
+def _enough_data(ranking: Ranking, needed: Needed) -> list[Line]:
+    """Where a relevant difference would not have been found: what that would take."""
+    runs = (ranking.best, *(ranking.tied or ranking.runs[1:2]))
+    ways = (
+        [f"about {needed.clips:,} test clips instead of {len(ranking.best.clip_ids):,}"]
+        if needed.clips
+        else []
+    )
+    if needed.seeds:
+        fewest = min(len(run.seeds) for run in runs)
+        ways.append(f"about {needed.seeds} seeds of each set instead of {fewest}")
+    size = f"a difference of {percent(needed.difference)} points"
+    return [("Enough data?", f"No: to find {size} {WITH_POWER} takes {' and '.join(ways)}.")] if ways else []
+
+
+def _power(ranking: Ranking, needed: Needed) -> Line:
+    """What the data suffice for, and for a tie what its small differences would take."""
+    correction = (
+        f"All verdicts of the best run are corrected for {_count(len(ranking.runs) - 1, 'comparison')}"
+    )
+    correction += " and for its selection."
+    if not ranking.tied:
+        return "Verdict", correction
+    last = ranking.tied[-1]
+    pair = ranking.pair(ranking.best, last)
     lead = float(pair["difference"])
     clips = clips_needed(ranking, lead) if lead > SMALLEST_LEAD else 0
-    more = (
-        f"; to find so small a difference {WITH_POWER} would take about {clips:,} test clips" if clips else ""
+    lowest = (
+        f"The lowest of those that do not differ clearly, {display_name(last, ranking)}, is {_points(pair)}"
     )
-    leader = f"{display_name(best, ranking)} leads with {_score(ranking)}"
-    found = f"A tie: {tied} do not differ significantly; {leader}."
-    sure = (
-        f"The lowest of them, {display_name(last, ranking)}, is {_points(pair)} behind "
-        f"({interval_text(pair)}){more}; "
-        f"of the other sets {_worse(ranking)}. "
-        f"A set {100 * RELEVANT:.0f} points below the best would have been found {WITH_POWER}."
-    )
-    then = f"Take the cheapest of the tied sets; {_nested(ranking, 'selected')}{_one_seed(ranking)}."
-    return Answer("tie", (found, sure, then))
-
-
-def _worse(ranking: Ranking) -> str:
-    """How many of the other sets are significantly worse: all of them, by the definition of a tie."""
-    worse = len(ranking.runs) - 1 - len(ranking.tied)
-    return f"{worse or 'none'} {'are' if worse > 1 else 'is'} significantly worse"
-
-
-def _too_little_data(
-    ranking: Ranking, rivals: Sequence[Run], relevant: float, clips: int, seeds: int
-) -> Answer:
-    best, rival = ranking.best, rivals[0]
-    pair = ranking.pair(best, rival)
-    fewest = min(len(run.seeds) for run in (best, *rivals))
-    ways = [f"about {clips:,} test clips instead of {len(best.clip_ids):,}"] if clips else []
-    ways += [f"about {seeds} seeds of each set instead of {fewest}"] if seeds else []
-    unmeasured = "" if seeds else _one_seed(ranking)
-    score, details = _score_parts(ranking)
+    lowest += f" behind ({interval_text(pair)})"
+    if clips:
+        lowest += f"; to find so small a difference {WITH_POWER} would take about {clips:,} test clips"
     found = (
-        f"Too little data to say which set is best: {display_name(best, ranking)} leads with {score}, "
-        f"but {_listed(ranking, rivals)} may be as good {details}."
+        ""
+        if needed.clips or needed.seeds
+        else (f" A set {100 * RELEVANT:.0f} points below the best would have been found {WITH_POWER}.")
     )
-    others = f"; of the other sets {_worse(ranking)}" if ranking.tied else ""
-    sure = f"Its lead over {display_name(rival, ranking)} is {_points(pair)} ({interval_text(pair)}){others}."
-    need = f"To find a difference of {percent(relevant)} points {WITH_POWER} it would take"
-    then = f"{need} {' and '.join(ways)}{unmeasured}."
-    return Answer("too little data", (found, sure, then))
+    return "Verdict", f"{correction} {lowest}.{found}"
+
+
+def _seeds(ranking: Ranking) -> list[Line]:
+    """How many seeds the best run has, and what is known of the variation between them."""
+    best, seeds = ranking.best, len(ranking.best.seeds)
+    if not best.trained:
+        return []
+    if best.exact:
+        return [("Seeds", "An exact solution: another seed changes nothing.")]
+    if seeds == 1:
+        return [("Seeds", "One, so the variation between seeds is unknown.")]
+    between = f"{percent(best.seed_deviation)} points standard deviation between them"
+    others = {len(run.seeds) for run in ranking.runs if run.trained and not run.exact} - {seeds}
+    fewest = f"; other configurations have {min(others)}" if others and min(others) < seeds else ""
+    return [("Seeds", f"{seeds} of the best configuration, {between}{fewest}.")]
+
+
+def _selection(ranking: Ranking) -> Line:
+    """The accuracy without the optimism of having selected the best run by its test score."""
+    nested = nested_selection(ranking)
+    chosen = f"The best of {len(ranking.runs)} was selected on the test folds, so its score is optimistic"
+    if nested is None:
+        return "Selection", f"{chosen}."
+    return "Selection", (
+        f"{chosen}. Selected on all folds but one and scored on that one, in turn, the accuracy is "
+        f"{percent(nested.accuracy)} %."
+    )
+
+
+def _difference(pair: pd.Series, sign: int) -> str:
+    """`−0.9 points, 95 % CI −3.2 to +1.3`, and whether only the correction decides; sign -1 mirrors it."""
+    return f"{points(sign * float(pair['difference']))} points, {interval_text(pair, sign)}"
 
 
 def display_name(run: Run, ranking: Ranking) -> str:
@@ -217,11 +349,6 @@ def display_names(ranking: Ranking) -> list[str]:
     return [display_name(run, ranking) for run in ranking.runs]
 
 
-def _score(ranking: Ranking) -> str:
-    """The best run's score with its n, deviation over folds, interval and protocol."""
-    return " ".join(_score_parts(ranking))
-
-
 def _score_parts(ranking: Ranking) -> tuple[str, str]:
     """The score, and in parentheses what must stand beside it."""
     run, (low, high) = ranking.best, ranking.interval[0]
@@ -231,7 +358,7 @@ def _score_parts(ranking: Ranking) -> tuple[str, str]:
     counts = f"{folds}, {'exact solution' if run.exact else _count(len(run.seeds), 'seed')}"
     data = "synthetic data, " if run.synthetic else ""
     deviation = f", SD {percent(ranking.fold_accuracy[0].std(ddof=1))}" if len(ranking.folds) > 1 else ""
-    interval_ = f"95 % interval {percent(low)} to {percent(high)}" if ranking.testable else NO_INTERVAL
+    interval_ = f"95 % CI {percent(low)} to {percent(high)}" if ranking.testable else NO_INTERVAL
     score = f"{percent(ranking.accuracy[0])} % accuracy on {_count(len(run.clip_ids), 'test clip')}"
     return score, f"({interval_}{deviation}; {counts}, {data}{run.protocol})"
 
@@ -250,7 +377,7 @@ def interval_text(pair: pd.Series, sign: int = 1) -> str:
         return NO_INTERVAL
     low, high = sorted((sign * float(pair["low"]), sign * float(pair["high"])))
     only_uncorrected = pair["low"] > 0 and not pair["differs"] and not np.isnan(pair["p_best"])
-    return f"95 % interval {points(low)} to {points(high)}" + (
+    return f"95 % CI {points(low)} to {points(high)}" + (
         ", not significant after correction for all comparisons with the best" if only_uncorrected else ""
     )
 
@@ -265,33 +392,14 @@ def listed(names: Sequence[str], most: int) -> str:
     return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
-def _nested(ranking: Ranking, selected: str) -> str:
-    """The accuracy without the optimism of having selected the best run by its test score."""
-    nested = nested_selection(ranking)
-    if nested is None:
-        return f"{selected} on the one test fold, so its score is optimistic"
-    return (
-        f"{selected} on all folds but one and scored on that one, in turn, the accuracy is "
-        f"{percent(nested.accuracy)} %"
-    )
-
-
-def _one_seed(ranking: Ranking) -> str:
-    if len(ranking.best.seeds) > 1 or ranking.best.exact:
-        return ""
-    return "; one seed, so the variation between seeds is unknown (add SEED=1 and SEED=2)"
-
-
 FEATURES_NAMED = 3  # single features named
 CLASSES_NAMED = 2  # with the highest recall, and with the lowest
 
-OverviewLine = tuple[str, str]
 
-
-def overview_lines(ranking: Ranking, added: pd.DataFrame) -> list[OverviewLine]:
+def overview_lines(ranking: Ranking, added: pd.DataFrame) -> list[Line]:
     """Up to three lines, (heading, sentence); `added` are the ranking's feature ablations."""
     peers = family(ranking)
-    single = [run for run in peers if len(run.features.split("+")) == 1]
+    single = [run for run in peers if _channels(run) == 1]
     several = [run for run in peers if run not in single]
     lines = [("Single features", _single_features(ranking, single))] if len(single) > 1 else []
     if single and several:
@@ -299,14 +407,22 @@ def overview_lines(ranking: Ranking, added: pd.DataFrame) -> list[OverviewLine]:
     return [*lines, ("Classes", _by_class(ranking))]
 
 
-def family(ranking: Ranking) -> list[Run]:
-    """The most runs that share every option but the features, best first; empty where none was trained."""
-    families: dict[str, list[Run]] = {}
-    for run in ranking.runs:
+def families(ranking: Ranking) -> list[list[Run]]:
+    """The runs that share every option but the features, each family best first, that of the best run first.
+
+    Ensembles of finished runs, which have members in place of options, are the last family.
+    """
+    found: dict[str, list[Run]] = {}
+    for run in sorted(ranking.runs, key=lambda run: not run.trained):
         options = {key: value for key, value in run_options(run).items() if key not in ("features", "seed")}
-        if "members" not in options:
-            families.setdefault(json.dumps(options, sort_keys=True, default=str), []).append(run)
-    return max(families.values(), key=len, default=[])
+        kind = json.dumps(options, sort_keys=True, default=str) if run.trained else "ensembles"
+        found.setdefault(kind, []).append(run)
+    return list(found.values())
+
+
+def family(ranking: Ranking) -> list[Run]:
+    """The largest family of trained runs; empty where none was trained."""
+    return max((one for one in families(ranking) if one[0].trained), key=len, default=[])
 
 
 def _single_features(ranking: Ranking, single: Sequence[Run]) -> str:
@@ -329,15 +445,24 @@ def _combined(ranking: Ranking, single: Run, several: Run, added: pd.DataFrame) 
 
 
 def _tested(ranking: Ranking, pair: pd.Series, added: pd.DataFrame) -> str:
-    """The verdict on a pair, as one with the best or as an addition; empty where it is significant."""
+    """The verdict on a pair behind its interval; empty where that says it already."""
     if not ranking.testable:
         return f", not tested: {TOO_FEW}"
-    if not np.isnan(pair["p_best"]):
-        return "" if pair["differs"] or pair["low"] > 0 else ", not significant"
-    step = added[added["without"].isin((pair["a"], pair["b"])) & added["with"].isin((pair["a"], pair["b"]))]
-    if step.empty:
+    clear = _is_clear(ranking, pair, added)
+    if clear is None:
         return ", not tested: neither is the best run"
-    return "" if step["differs"].all() else ", not significant"
+    said = clear or (not np.isnan(pair["p_best"]) and pair["low"] > 0)
+    return "" if said else ", not significant"
+
+
+def _is_clear(ranking: Ranking, pair: pd.Series, added: pd.DataFrame) -> bool | None:
+    """The verdict on a pair, as one with the best or as an addition; None where it is neither."""
+    if not ranking.testable:
+        return None
+    if not np.isnan(pair["p_best"]):
+        return bool(pair["differs"])
+    step = added[added["without"].isin((pair["a"], pair["b"])) & added["with"].isin((pair["a"], pair["b"]))]
+    return None if step.empty else bool(step["differs"].all())
 
 
 def _additions(ranking: Ranking, added: pd.DataFrame) -> list[str]:
@@ -390,7 +515,15 @@ def _by_class(ranking: Ranking) -> str:
 
 
 def _scored(ranking: Ranking, run: Run) -> str:
-    return f"{display_name(run, ranking)} {percent(ranking.accuracy[ranking.runs.index(run)])} %"
+    return f"{display_name(run, ranking)} {_accuracy(ranking, run)} %"
+
+
+def _accuracy(ranking: Ranking, run: Run) -> str:
+    return percent(ranking.accuracy[ranking.runs.index(run)])
+
+
+def _channels(run: Run) -> int:
+    return channel_counts(run).total()
 
 
 def describe_classes(differences: pd.DataFrame, change: str) -> str:

@@ -254,9 +254,17 @@ class Media:
 
 
 def media_of(
-    cache: Cache | None, features: Sequence[str], clips: ClipDifficulty, folder: Path, most_mb: float
+    cache: Cache | None,
+    features: Sequence[str],
+    clips: ClipDifficulty,
+    folder: Path,
+    most_mb: float,
+    first: Sequence[str] = (),
 ) -> Media:
-    """Images of the clips in these features, hardest first, and audio of those that any run got wrong."""
+    """Images of the clips in these features, hardest first, and audio of those that any run got wrong.
+
+    `first` are clips whose audio comes before all others.
+    """
     if cache is None:
         return Media(note="There is no feature cache here, so clips have neither images nor audio.")
     table = original_clips(cache).set_index("clip_id")
@@ -265,14 +273,15 @@ def media_of(
     files = audio_files(table.loc[known, "path"].to_dict())
     drawn = thumbnails(cache, features, known)
     wrong = [clip for clip in clips.wrong if clip in table.index]
-    audio = embedded_audio(files, wrong, cache.duration, folder / "audio", most_mb * MEGABYTE)
+    wanted = list(dict.fromkeys([*first, *wrong]))
+    audio = embedded_audio(files, wanted, cache.duration, folder / "audio", most_mb * MEGABYTE)
     links = {clip: link for clip, link in audio_links(files, folder).items() if clip not in audio}
     return Media(
         features=list(features),
         images=[(number[clip], found) for clip, found in drawn.items()],
         audio=[(number[clip], text) for clip, text in audio.items()],
         links=links,
-        note=_audio_note(len(wrong), len(audio), len(links)),
+        note=_audio_note(len(wrong), len(audio.keys() & set(wrong)), len(links)),
     )
 
 

@@ -15,7 +15,7 @@ from analysis.answer import (
     NAMED,
     TOO_FEW,
     Answer,
-    OverviewLine,
+    Line,
     answer,
     describe_classes,
     listed,
@@ -26,7 +26,6 @@ from analysis.ranking import (
     Ranking,
     nested_selection,
     not_compared,
-    not_compared_sentence,
     rankings,
 )
 from analysis.results import Problem, Results, Run, summed_to_categories
@@ -40,7 +39,7 @@ class Findings:
     runs: tuple[Run, ...]  # every configuration, in the order of the comparison table
     rankings: tuple[Ranking, ...]  # the main one first
     answer: Answer
-    overview: tuple[OverviewLine, ...]  # (heading, sentence): single features, combined, classes
+    overview: tuple[Line, ...]  # single features, combined, classes
     problems: tuple[Problem, ...]  # what could not be read, then what is not ranked with the rest
     tables: dict[str, pd.DataFrame]
     sentences: tuple[str, ...]  # which classes a channel or an augmentation helps or hurts
@@ -72,12 +71,11 @@ def findings(results: Results, rng: np.random.Generator) -> Findings:
     }
     ranked_names = {run.name for run in main.runs} if main else set()
     overview = overview_lines(main, of_main["additions"]) if main else []
-    outside = not_compared_sentence(ranked)
     return Findings(
         runs=tuple(run for ranking in ranked for run in ranking.runs),
         rankings=ranked,
-        answer=answer(main),
-        overview=(*overview, *([("Not compared", outside)] if outside else [])),
+        answer=answer(main, of_main["additions"] if main else pd.DataFrame()),
+        overview=tuple(overview),
         problems=(*results.problems, *damaged, *not_compared(ranked)),
         tables={name: table for name, table in found.items() if len(table)},
         sentences=(

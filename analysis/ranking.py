@@ -91,10 +91,7 @@ def comparable_runs(run: Run, other: Run) -> bool:
 
 def not_compared(rankings_: Sequence[Ranking]) -> list[Problem]:
     """For each run outside the first ranking, why it is not in it."""
-    return [
-        Problem(run.name, f"is not ranked with {main.name}: {words}")
-        for run, main, (_, words) in _outside(rankings_)
-    ]
+    return [Problem(run.name, f"not compared: {words}") for run, _, (_, words) in _outside(rankings_)]
 
 
 def not_compared_sentence(rankings_: Sequence[Ranking]) -> str:

@@ -15,13 +15,15 @@ import numpy as np
 import pandas as pd
 
 from analysis import error_browser, inputs, page
-from analysis.clips import features_to_show, media_of, readable_cache
+from analysis.clips import Media, features_to_show, media_of, readable_cache
 from analysis.comparison import comparison_blocks, statistics_blocks
 from analysis.data import data_blocks, data_facts
 from analysis.figures import save_figure
 from analysis.figures.drawing import uncovered
 from analysis.findings import Findings, findings
+from analysis.first_screen import common_mistake, first_screen
 from analysis.inputs import ReportJob
+from analysis.next_command import next_command
 from analysis.options import AnalysisOptions
 from analysis.page import Block, blocks_from_json, blocks_to_json
 from analysis.results import Problem, Run, load_runs
@@ -64,24 +66,12 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> inputs.Built:
     target = job.folder / "index.html"
     replace_file(target, page.render(**content).encode("utf-8"))
     printed = {
-        "headline": content["answer"].sentences[0],
+        "headline": content["answer"].summary,
         "remarks": content["remarks"],
-        "next_command": next_command(job, content["runs"][: content["compared"]], content["answer"].kind),
+        "next_command": f"{content['next'].command}   ({content['next'].reason})",
     }
     inputs.write_stamp(job.folder / inputs.STAMP, hash_, [target.name], printed=printed)
     return inputs.Built(target, **printed)
-
-
-def next_command(job: ReportJob, runs: Sequence[RunSection], kind: str) -> str:
-    """What to do next, of the runs that are compared: train, compare, or train another seed."""
-    where = [word for word in job.given if not word.startswith("RUN=")]
-    trained = [run for run in runs if run.trained]
-    if not trained:
-        return make_command("train", *where, "FEATURES=mel+mfcc+chroma")
-    if kind == "one run":
-        return make_command("sweep", *where, "FEATURES=mel mel+mfcc")
-    first = next((run for run in trained if not run.exact), trained[0])
-    return f"{make_command('train', *where, *first.next_run)}   ({first.next_reason})"
 
 
 def _content(context: ReportContext, damage: list[Problem]) -> Content:
@@ -98,10 +88,9 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
         "synthetic": _synthetic(found.runs, context.cache),
         "answer": found.answer,
         "overview": found.overview,
-        "compared": len(found.main.runs) if found.main else 0,
-        "problems": problems,
+        "next": next_command(context.job.given, found.main, found.answer.kind),
         "remarks": _remarks(found.runs, problems),
-        "key_figures": _key_figures(found.runs, problems, facts),
+        **first_screen(found, context.job.dataset, facts, problems, of_runs.pop("players", {})),
         "data_facts": facts,
         "data": blocks,
         "command": make_command("analysis", *context.job.given),
@@ -126,21 +115,10 @@ def _remarks(runs: Sequence[Run], problems: Sequence[Problem]) -> list[str]:
     return remarks
 
 
-def _key_figures(
-    runs: Sequence[Run], problems: Sequence[Problem], data_facts: Sequence[tuple[str, str]]
-) -> list[tuple[str, str]]:
-    """The few numbers below the answer."""
-    if not runs:
-        return [(name.lower(), value) for name, value in data_facts[:4]]
-    first = runs[0]
-    unfinished = sum(problem.unfinished for problem in problems)
-    trained = str(sum(len(run.folders) for run in runs))
-    return [
-        ("runs", f"{trained} + {unfinished} unfinished" if unfinished else trained),
-        ("test clips", f"{len(first.clip_ids):,}"),
-        ("classes", str(len(first.classes))),
-        ("test folds", str(len(set(first.folds.tolist())))),
-    ]
+def _players(media: Media, clips: error_browser.ClipDifficulty) -> dict[str, str]:
+    """Clip id -> address of its audio: in the page where it is embedded, else the clip's own file."""
+    embedded = {clips.ids[number]: f"data:audio/mpeg;base64,{text}" for number, text in media.audio}
+    return media.links | embedded
 
 
 def _runs(context: ReportContext, found: Findings) -> Content:
@@ -148,7 +126,9 @@ def _runs(context: ReportContext, found: Findings) -> Content:
     comparison = found.tables["comparison"]
     features = _shown_features(context, found.runs)
     clips = error_browser.clip_difficulty(found.runs)
-    media = media_of(context.cache, features, clips, context.folder, context.options.audio_mb)
+    mistake = common_mistake(found.rankings[0].best)
+    first = [clip for _, clip in mistake.clips] if mistake else []
+    media = media_of(context.cache, features, clips, context.folder, context.options.audio_mb, first)
     browser = error_browser.browser_data(found.runs, clips, features=features, links=media.links)
     compared = comparison_blocks(found, context.folder)
     sections, problems = _sections(context, found, features)
@@ -166,6 +146,7 @@ def _runs(context: ReportContext, found: Findings) -> Content:
         "matrix": error_browser.static_matrix(found.runs[0]),
         "browser_views": [view["name"] for view in browser["views"]],
         "media": media,
+        "players": _players(media, clips),
         "runs": sections,
         "drawn": context.options.figures,
         "statistics": statistics_blocks(found, context.folder),

@@ -47,10 +47,6 @@ class RunSection:
     counted: str  # what the counts of several seeds are
     beside: list[SavedFigure]
     blocks: list[Block]
-    exact: bool  # another seed would change nothing
-    trained: bool  # not an ensemble of finished runs
-    next_run: list[str]  # NAME=value words of what to train next
-    next_reason: str  # what that would show
 
 
 def run_section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, rates: bool) -> RunSection:
@@ -74,7 +70,6 @@ def run_section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, 
                 folded=True,
             )
         )
-    next_run, next_reason = train_next(run)
     return RunSection(
         name=run.name,
         features=run.features,
@@ -88,22 +83,7 @@ def run_section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, 
         counted=tables.seeds_note(run),
         beside=[_reliability(run, folder)] if drawn else [],
         blocks=blocks,
-        exact=run.exact,
-        trained=run.trained,
-        next_run=next_run,
-        next_reason=next_reason,
     )
-
-
-def train_next(run: Run) -> tuple[list[str], str]:
-    """The words that train a run's missing folds, else its next seed, else a network; and why."""
-    named = [f"FEATURES={run.features}", f"MODEL={run.config['model']}"]
-    own = list(run.config.get("command", named))
-    if run.missing_folds and "command" in run.config:
-        return [*own, *(f"SEED={seed}" for seed in run.seeds[:1] if seed)], "trains its missing folds"
-    if run.exact:
-        return named[:1], "a network on the same features"
-    return [*own, f"SEED={max(run.seeds) + 1}"], "another seed shows the variation between seeds"
 
 
 def _class_blocks(run: Run, folder: Path) -> list[Block]:

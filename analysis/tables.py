@@ -61,7 +61,7 @@ def _comparison_row(ranking: Ranking, place: int) -> dict[str, Any]:
         "seed_sd": run.seed_deviation if len(run.seeds) > 1 else np.nan,
         "clips": len(run.clip_ids),
         "rank": place + 1,
-        "verdict": _verdict(ranking, run),
+        "verdict": verdict(ranking, run),
         **_costs(run),
         "features": run.features,
         "model": run.model,
@@ -73,7 +73,8 @@ def _comparison_row(ranking: Ranking, place: int) -> dict[str, Any]:
     }
 
 
-def _verdict(ranking: Ranking, run: Run) -> str:
+def verdict(ranking: Ranking, run: Run) -> str:
+    """best, tied or worse, by the tests against the best; untested or alone where there is no verdict."""
     if len(ranking.runs) == 1:
         return "alone"
     if not ranking.testable:

@@ -116,6 +116,7 @@ class Plan:
                 name: getattr(options, name)
                 for name in ("model", "task", "seed", "epochs", "augment", "val", "select")
             },
+            "model_summary": self.model.summary,
             "grid": "{}x{}".format(*self.grid),
             "tag": options.tag,
             "recipe": options.recipe,

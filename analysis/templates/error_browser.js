@@ -187,12 +187,19 @@ if (browser) {
     cell.tabIndex = 0;
     cell.focus();
   }
-  find("run-choice").addEventListener("change", (event) => {
+  find("run-choice").addEventListener("change", (event) => showView(+event.target.value));
+  function showView(number) {
     const before = testSet(data.views[state.view]);
-    state.view = +event.target.value;
+    state.view = number;
     if (testSet(data.views[state.view]) !== before) state.cell = null;
     drawMatrix();
     drawClips();
+  }
+  // A cell of the first screen's matrix, which is of the first view.
+  document.addEventListener("open-errors", (event) => {
+    find("run-choice").value = 0;
+    showView(0);
+    choose(event.detail, false);
   });
   find("rates").addEventListener("click", (event) => {
     state.rates = !state.rates;

@@ -118,7 +118,7 @@ def claims(runs: list[Run], rng: np.random.Generator) -> Claims:
     added = found.features
     step = added[added["with"] == "mel+mfcc-default"]
     of_step = by_class["additions"].get("mfcc added to mel")
-    said = answer(ranking).kind
+    said = answer(ranking, found.features).kind
     return Claims(
         overall=bool(ranking.pairs["differs"].any()),
         ablations=bool(found.features["differs"].any() or found.augmentation["differs"].any()),

@@ -1,9 +1,10 @@
-"""The answer's three sentences and the overview: each case from made-up runs."""
+"""The answer's headline and lines, and the overview: each case from made-up runs."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import ablations
@@ -11,6 +12,7 @@ from analysis.answer import (
     Answer,
     answer,
     clips_needed,
+    families,
     family,
     interval_text,
     overview_lines,
@@ -27,49 +29,70 @@ def ranked(results: Results) -> Ranking:
     return rankings(results.runs, np.random.default_rng(0), replicates=4000)[0]
 
 
+def answer_of(ranking: Ranking) -> Answer:
+    return answer(ranking, ablations.all_ablations(ranking, np.random.default_rng(0)).features)
+
+
 def answered(results: Results) -> Answer:
-    found = answer(ranked(results))
-    assert len(found.sentences) == 3
-    assert all(sentence.endswith(".") and ".." not in sentence for sentence in found.sentences)
+    found = answer_of(ranked(results))
+    assert not found.headline.endswith(".")
+    for _, sentence in (*found.lines, *found.details, *found.notes):
+        assert sentence.endswith(".") and ".." not in sentence and "nan" not in sentence
     return found
 
 
+def lines(found: Answer) -> dict[str, str]:
+    return dict((*found.lines, *found.notes, *found.details))
+
+
+def of_skill(**skills: float) -> list[MadeRun]:
+    """One run a feature set; `_` stands for +."""
+    return [MadeRun(features=name.replace("_", "+"), skill=skill) for name, skill in skills.items()]
+
+
 def test_a_clear_winner(made: Callable[..., Results]) -> None:
-    runs = [("mel+mfcc", 0.8), ("mel", 0.7), ("zcr", 0.3)]
-    found = answered(made(*(MadeRun(features=name, skill=skill) for name, skill in runs), clips=1000))
+    found = answered(made(*of_skill(mel_mfcc=0.8, mel=0.7, zcr=0.3), clips=1000))
     assert found.kind == "clear winner"
-    assert found.sentences[0].startswith(
-        "mel+mfcc is the clear winner of 3 sets: 80.0 % accuracy on 1,000 test clips"
-    )
-    assert "5 folds, 1 seed, synthetic data, last epoch" in found.sentences[0]
-    assert "Its lead over mel is 10.0 points" in found.sentences[1]
-    assert "and larger over every other set" in found.sentences[1]
-    assert found.sentences[2].startswith("Selected on all folds but one and scored on that one")
-    assert "one seed, so the variation between seeds is unknown" in found.sentences[2]
+    assert found.headline == "Best features: mel+mfcc, 80.0 % accuracy"
+    assert "5 folds, 1 seed, synthetic data, last epoch" in found.summary
+    said = lines(found)
+    assert said["How sure?"].startswith("Probably 77.")
+    assert "Leaving out mfcc is clearly worse (−10.0 points, 95 % CI −1" in said["How sure?"]
+    assert said["How sure?"].endswith("; so is the other one.")
+    assert said["Why combine?"].startswith("mel alone 70.0 %; together 80.0 %, +10.0 points against mel (")
+    assert said["Why combine?"].endswith("): clear.")
+    assert "Enough data?" not in said
+    assert said["Seeds"] == "One, so the variation between seeds is unknown."
+    assert "corrected for 2 comparisons" in said["Verdict"]
+    assert "Selected on all folds but one and scored on that one" in said["Selection"]
 
 
-def test_a_tie_names_the_tied_sets(made: Callable[..., Results]) -> None:
-    runs = [("mel+mfcc", 0.8), ("mel", 0.795), ("mfcc", 0.79), ("zcr", 0.3)]
-    found = answered(made(*(MadeRun(features=name, skill=skill) for name, skill in runs), clips=1000))
+def test_a_tie_counts_the_tied_and_the_worse(made: Callable[..., Results]) -> None:
+    runs = of_skill(mel_mfcc=0.8, mel_mfcc_chroma=0.795, mel=0.79, zcr=0.3, rms=0.2)
+    found = answered(made(*runs, clips=1000))
     assert found.kind == "tie"
-    assert found.sentences[0].startswith("A tie: mel+mfcc, mel and mfcc do not differ significantly")
-    assert "of the other sets 1 is significantly worse" in found.sentences[1]
-    assert "zcr" not in found.text
-    assert found.sentences[1].endswith(
+    assert found.headline == "Best features: mel+mfcc, 80.0 % accuracy, tied with 2 others"
+    sure = lines(found)["How sure?"]
+    assert "Adding chroma makes no clear difference (−0.5 points, 95 % CI −" in sure
+    assert " Neither does one other. The 2 other configurations are clearly worse than the best." in sure
+    assert lines(found)["Why combine?"].endswith(": no clear difference.")
+    assert lines(found)["Verdict"].endswith(
         "A set 5 points below the best would have been found with a power of 80 %."
     )
-    assert found.sentences[2].startswith("Take the cheapest of the tied sets")
 
 
 def test_too_little_data_says_how_many_clips_are_needed(made: Callable[..., Results]) -> None:
-    results = made(MadeRun(features="mel+mfcc", skill=0.8), MadeRun(skill=0.75), clips=100)
+    results = made(*of_skill(mel_mfcc=0.8, mel=0.75), clips=100)
     found = answered(results)
     assert found.kind == "too little data"
+    assert found.headline == "Best features so far: mel+mfcc, 80.0 % accuracy, tied with mel"
     needed = clips_needed(ranked(results), 0.05)
     assert 200 < needed < 1500
-    assert f"about {needed:,} test clips instead of 100" in found.sentences[2]
-    assert "mel+mfcc leads with" in found.sentences[0]
-    assert "mel may be as good" in found.sentences[0]
+    assert lines(found)["Enough data?"] == (
+        "No: to find a difference of 5.0 points with a power of 80 % takes "
+        f"about {needed:,} test clips instead of 100."
+    )
+    assert "Leaving out mfcc makes no clear difference" in lines(found)["How sure?"]
 
 
 def test_the_estimated_number_of_clips_suffices(made: Callable[..., Results]) -> None:
@@ -89,7 +112,11 @@ def test_too_little_data_says_how_many_seeds_are_needed(made: Callable[..., Resu
     found = answered(made(*runs, clips=1000))
     # Standard deviation over seeds 7.07 points: 2 ((2.33 + 0.84) * 7.07 / 5)^2 = 40.1
     assert found.kind == "too little data"
-    assert "with a power of 80 % it would take about 41 seeds of each set instead of 1" in found.sentences[2]
+    assert "about 41 seeds of each set instead of 1" in lines(found)["Enough data?"]
+    assert lines(found)["Seeds"] == (
+        "2 of the best configuration, 7.1 points standard deviation between them; "
+        "other configurations have 1."
+    )
 
 
 def test_a_lead_within_the_variation_between_seeds_is_no_clear_winner(made: Callable[..., Results]) -> None:
@@ -109,25 +136,27 @@ def test_several_seeds_are_no_single_seed(made: Callable[..., Results]) -> None:
     runs = [MadeRun(skill=skill, seed=seed) for seed, skill in enumerate((0.8, 0.801, 0.802))]
     found = answered(made(*runs, MadeRun(features="zcr", skill=0.3), clips=1000))
     assert found.kind == "clear winner"
-    assert "3 seeds" in found.sentences[0]
-    assert "one seed" not in found.text
+    assert "3 seeds" in found.summary
+    assert lines(found)["Seeds"].startswith("3 of the best configuration, 0.1 points")
 
 
 def test_runs_of_one_set_are_named_by_their_models_then_by_their_folders(
     made: Callable[..., Results],
 ) -> None:
     found = answered(made(MadeRun(skill=0.8), MadeRun(skill=0.4, model="cnn4"), clips=1000))
-    assert found.sentences[0].startswith("mel (resnet18) is the clear winner of 2 sets")
-    assert "and of every other set" not in found.sentences[1]
+    assert found.headline == "Best features: mel (resnet18), 80.0 % accuracy"
+    assert "mel (cnn4) is clearly worse (−40.0 points" in found.text
     found = answered(made(MadeRun(skill=0.8), MadeRun(skill=0.4, augment="none"), clips=1000))
-    assert found.sentences[0].startswith("mel-resnet18")
+    assert found.headline.startswith("Best features: mel-resnet18, ")
 
 
 def test_many_tied_sets_are_counted(made: Callable[..., Results]) -> None:
     found = answered(made(*(MadeRun(features=f"f{number}", skill=0.7) for number in range(9)), clips=2000))
     assert found.kind == "tie"
-    assert "A tie: f7, f0, f1 and 6 more do not differ significantly" in found.sentences[0]
-    assert "of the other sets none is significantly worse" in found.sentences[1]
+    assert found.headline.endswith(", tied with 8 others")
+    assert "f0 makes no clear difference (0.0 points" in lines(found)["How sure?"]
+    assert lines(found)["How sure?"].endswith(" Neither do 7 others.")
+    assert "Why combine?" not in lines(found)
 
 
 def test_a_small_lead_says_how_many_clips_are_needed(made: Callable[..., Results]) -> None:
@@ -137,7 +166,7 @@ def test_a_small_lead_says_how_many_clips_are_needed(made: Callable[..., Results
     assert found.kind == "tie" and needed > 1000
     assert (
         f"to find so small a difference with a power of 80 % would take about {needed:,} test clips"
-        in found.sentences[1]
+        in lines(found)["Verdict"]
     )
 
 
@@ -145,22 +174,22 @@ def test_an_exact_solution_has_no_seeds_to_try(made: Callable[..., Results]) -> 
     runs = [MadeRun(skill=0.8, model="linear"), MadeRun(features="zcr", skill=0.3, model="linear")]
     found = answered(made(*runs, clips=1000))
     assert found.kind == "clear winner"
-    assert "variation between seeds" not in found.text
-    assert "5 folds, exact solution, " in found.sentences[0] and "1 seed" not in found.text
+    assert lines(found)["Seeds"] == "An exact solution: another seed changes nothing."
+    assert "5 folds, exact solution, " in found.summary and "1 seed" not in found.summary
 
 
 def test_the_score_stands_with_its_deviation_over_folds(made: Callable[..., Results]) -> None:
     results = made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.3))
     deviation = ranked(results).fold_accuracy[0].std(ddof=1)
-    assert f", SD {100 * deviation:.1f}; 5 folds" in answered(results).sentences[0]
+    assert f", SD {100 * deviation:.1f}; 5 folds" in answered(results).summary
 
 
 def test_a_reversed_interval_is_mirrored(made: Callable[..., Results]) -> None:
     ranking = ranked(made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.3)))
     ranking.pairs.loc[0, ["low", "high"]] = [0.45, 0.55]
     pair = ranking.pair(*ranking.runs)
-    assert interval_text(pair) == "95 % interval +45.0 to +55.0"
-    assert interval_text(pair, -1) == "95 % interval −55.0 to −45.0"
+    assert interval_text(pair) == "95 % CI +45.0 to +55.0"
+    assert interval_text(pair, -1) == "95 % CI −55.0 to −45.0"
 
 
 def test_an_interval_without_zero_may_not_be_significant_after_correction(
@@ -168,25 +197,41 @@ def test_an_interval_without_zero_may_not_be_significant_after_correction(
 ) -> None:
     ranking = ranked(made(MadeRun(skill=0.8), MadeRun(features="mfcc", skill=0.79), clips=1000))
     ranking.pairs.loc[0, ["low", "high"]] = [0.001, 0.02]
-    assert (
-        "not significant after correction for all comparisons with the best" in answer(ranking).sentences[1]
-    )
+    assert "not significant after correction for all comparisons with the best" in answer_of(ranking).text
 
 
 def test_with_one_fold_the_selected_score_is_called_optimistic(made: Callable[..., Results]) -> None:
     runs = [MadeRun(skill=0.8, folds=(1,)), MadeRun(features="zcr", skill=0.3, folds=(1,))]
     found = answered(made(*runs, clips=2000))
-    assert "1 of 5 folds, " in found.sentences[0]
-    assert found.sentences[2].startswith("Selected on the one test fold")
+    assert "1 of 5 folds, " in found.summary
+    assert lines(found)["Selection"].endswith("selected on the test folds, so its score is optimistic.")
 
 
 def test_one_run_and_none(made: Callable[..., Results]) -> None:
     alone = answered(made(MadeRun(skill=0.8)))
     assert alone.kind == "one run"
-    assert alone.sentences[0].startswith("mel with resnet18 has 80.0 % accuracy on 400 test clips")
-    nothing = answer(None)
-    assert nothing.kind == "no run"
-    assert nothing.text.startswith("No run has been trained yet")
+    assert alone.headline == "One run so far: mel with resnet18, 80.0 % accuracy"
+    assert lines(alone)["How sure?"].endswith("so nothing is known about others.")
+    assert answer(None, pd.DataFrame()).headline == "No run has been trained yet"
+
+
+def test_where_the_best_is_a_single_feature_combining_is_said_to_gain_nothing(
+    made: Callable[..., Results],
+) -> None:
+    found = answered(made(*of_skill(mel=0.8, mel_mfcc=0.79, zcr=0.3), clips=1000))
+    assert lines(found)["Why combine?"].startswith(
+        "mel alone 80.0 %; mel+mfcc 79.0 %, −1.0 points against mel (95 % CI −"
+    )
+    assert lines(found)["Why combine?"].endswith("): no clear difference.")
+
+
+def test_an_ensemble_of_runs_combines_no_features(written: Callable[..., Results], tmp_path: Path) -> None:
+    results = written(*of_skill(mel=0.6, mfcc=0.59))
+    write_ensemble([run.folders[0] for run in results.runs], tmp_path)
+    main = ranked(load_runs(find(tmp_path)))
+    assert [[run.trained for run in together] for together in families(main)] == [[True, True], [False]]
+    if not main.best.trained:
+        assert "Why combine?" not in dict(answer_of(main).lines)
 
 
 def overview_of(results: Results) -> dict[str, str]:
@@ -201,7 +246,7 @@ def test_single_and_combined_features(made: Callable[..., Results]) -> None:
         lines["Single features"]
         == "mel 70.0 %, mfcc 60.0 % and rms 40.0 % are the best of 4; zcr 30.0 % is the lowest."
     )
-    assert lines["Combined"].startswith("mel+mfcc 85.0 %, 15.0 points more than mel alone (95 % interval +")
+    assert lines["Combined"].startswith("mel+mfcc 85.0 %, 15.0 points more than mel alone (95 % CI +")
     assert "not significant" not in lines["Combined"]
     assert lines["Combined"].endswith(
         "Adding features to the best subset: significant gain: mfcc to mel (+15.0)."
@@ -212,7 +257,7 @@ def test_a_set_that_is_worse_than_a_single_feature(made: Callable[..., Results])
     sets = {"mel": 0.8, "mel+mfcc": 0.79, "mfcc": 0.5}
     lines = overview_of(made(*(MadeRun(features=name, skill=skill) for name, skill in sets.items())))
     assert lines["Single features"] == "mel 80.0 % and mfcc 50.0 %."
-    assert lines["Combined"].startswith("mel+mfcc 79.0 %, 1.0 points less than mel alone (95 % interval −")
+    assert lines["Combined"].startswith("mel+mfcc 79.0 %, 1.0 points less than mel alone (95 % CI −")
     assert ", not significant." in lines["Combined"]
     assert lines["Combined"].endswith("no significant gain: mfcc to mel (−1.0).")
 
@@ -261,10 +306,13 @@ def test_fewer_than_five_recordings_have_no_verdict(hand_run: Callable[..., Run]
         runs.append(hand_run(name, ["dog", "rain"], rows))
     found = answered(Results(runs, []))
     assert found.kind == "too little data"
-    assert "come from fewer than 5 source recordings (4)" in found.sentences[0]
-    assert "no interval, fewer than 5 source recordings" in found.sentences[0]
-    assert found.sentences[1].startswith("No interval and no verdict on mfcc")
-    assert "nan" not in found.text
+    assert found.headline == "Highest accuracy: mel, 100.0 %, too few recordings for a verdict"
+    said = lines(found)
+    assert said["How sure?"] == (
+        "No interval: the test clips come from fewer than 5 source recordings (4). No verdict on mfcc."
+    )
+    assert "no interval, fewer than 5 source recordings" in found.summary
+    assert said["Enough data?"].startswith("No: clips of one recording are not independent.")
     assert "nan" not in " ".join(overview_of(Results(runs, [])).values())
 
 

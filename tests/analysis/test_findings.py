@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.findings import category_rankings, findings
+from analysis.ranking import not_compared_sentence
 from analysis.results import Results, load_runs
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from train.runs import RunFolder, find, history_row, start_history
@@ -105,9 +106,7 @@ def test_partial_runs_stand_apart_on_the_first_screen(made: Callable[..., Result
     finished = [MadeRun(skill=0.7), MadeRun(features="mel+mfcc", skill=0.8)]
     tries = [MadeRun(features=name, skill=0.95, folds=(1,)) for name in ("rms", "zcr", "mel+rms")]
     found = findings(made(*finished, *tries), RNG(0))
-    assert found.answer.sentences[0].startswith("mel+mfcc is the clear winner of 2 sets")
-    assert found.overview[-1] == (
-        "Not compared",
-        "3 of 5 runs are not compared, because 3 lack folds.",
-    )
+    assert found.answer.headline == "Best features: mel+mfcc, 80.0 % accuracy"
+    assert found.answer.kind == "clear winner"
+    assert not_compared_sentence(found.rankings) == "3 of 5 runs are not compared, because 3 lack folds."
     assert set(found.tables["additions"]["with"]) == {"mel+mfcc-resnet18"}

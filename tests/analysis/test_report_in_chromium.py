@@ -75,6 +75,12 @@ def filled(page: webdriver.Chrome) -> WebElement:
     )
 
 
+def click(page: webdriver.Chrome, element: WebElement) -> None:
+    """In the middle of the window, where the sticky bar covers nothing."""
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
+
+
 def test_nothing_fails_and_nothing_leaves_the_page(page: webdriver.Chrome) -> None:
     filled(page).click()
     assert page.get_log("browser") == []
@@ -184,6 +190,41 @@ def test_embedded_audio_plays(page: webdriver.Chrome) -> None:
     page.execute_script("arguments[0].play()", audio)
     WebDriverWait(page, 10).until(lambda _: page.execute_script("return arguments[0].currentTime > 0", audio))
     assert page.execute_script("return arguments[0].duration", audio) == pytest.approx(1, abs=0.2)
+
+
+def test_the_first_screen_is_read_from_the_headline_to_the_command(page: webdriver.Chrome) -> None:
+    """As a reader would: the answer, how sure, the plot, an error and its clips, why, what to do next."""
+    assert texts(page, "h1") == ["Best features so far: mel, 80.0 % accuracy, tied with mel+rms"]
+    assert [heading.partition("?")[0] for heading in texts(page, ".lead")] == [
+        "How sure",
+        "Why combine",
+        "Enough data",
+    ]
+    assert texts(page, ".eyebrow span")[:3] == ["· 40 clips", "· 4 classes", "· 5-fold cross-validation"]
+    rows = page.find_elements(By.CSS_SELECTOR, ".forest-row")
+    assert [row.find_element(By.CSS_SELECTOR, "a").text for row in rows] == ["mel", "mel+rms"]
+    described = [row.find_element(By.CSS_SELECTOR, "svg").get_attribute("aria-label") for row in rows]
+    assert all("not clearly different from the best" in words for words in described)
+    error = page.find_element(By.CSS_SELECTOR, "#small-matrix td.error[data-open]")
+    click(page, error)
+    assert page.find_element(By.ID, "chosen").text.startswith(error.get_attribute("title").partition(":")[0])
+    cards = page.find_elements(By.CSS_SELECTOR, "#clips .clip")
+    assert len(cards) == int(error.text)
+    assert len(page.find_elements(By.CSS_SELECTOR, ".player audio")) == 2
+    how = page.find_element(By.ID, "how")
+    assert not how.get_attribute("open")
+    click(page, how.find_element(By.TAG_NAME, "summary"))
+    assert "80.0 % accuracy on 40 test clips" in how.text
+    click(page, page.find_element(By.ID, "copy"))
+    assert page.execute_script("return getSelection().toString()").startswith("make sweep DATASET=tones ")
+
+
+def test_the_first_matrix_shows_the_first_run_also_after_another_was_chosen(page: webdriver.Chrome) -> None:
+    Select(page.find_element(By.ID, "run-choice")).select_by_visible_text("mel+rms-resnet18")
+    click(page, page.find_element(By.CSS_SELECTOR, "#small-matrix td.error[data-open]"))
+    assert Select(page.find_element(By.ID, "run-choice")).first_selected_option.text == "mel-resnet18"
+    small = texts(page, "#small-matrix tbody td")
+    assert texts(page, "#matrix td[data-actual]") == small
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -1,0 +1,118 @@
+"""The command that a report proposes: what to train next, by what was found.
+
+Only runs of the main ranking count, so that a run that stopped after one fold long ago never decides.
+"""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.ablations import channel_counts
+from analysis.answer import families
+from analysis.ranking import Ranking
+from analysis.results import Run
+from commandline import make_command
+
+SEEDS = 3  # with which a standard deviation over seeds means something
+FIRST_SET = "FEATURES=mel+mfcc+chroma"
+
+
+@dataclass(frozen=True)
+class NextCommand:
+    """A command to copy, and what it would show."""
+
+    command: str
+    reason: str
+
+
+def next_command(given: Sequence[str], ranking: Ranking | None, kind: str) -> NextCommand:
+    """What to do next after an answer of this kind; `given` are the variables that ask for the report."""
+    where = [word for word in given if not word.startswith("RUN=")]
+    trained = [run for run in ranking.runs if run.trained] if ranking else []
+    if ranking is None or not trained:
+        return NextCommand(make_command("train", *where, FIRST_SET), "a first run")
+    if kind == "one run":
+        return _second_set(where, trained[0])
+    compared = _compared(ranking, trained)
+    if any(run.missing_folds for run in compared):
+        return NextCommand(_sweeps(where, compared, {}), "trains their missing folds")
+    drawn = [run for run in compared if not run.exact]
+    if not drawn:
+        return NextCommand(
+            make_command("train", *where, f"FEATURES={trained[0].features}"), "a network on the same features"
+        )
+    if any(len(run.seeds) < SEEDS for run in drawn):
+        which = _which(ranking, drawn)
+        return NextCommand(
+            _sweeps(where, drawn, {run.name: _seeds(drawn) for run in drawn}),
+            f"{SEEDS} seeds of {which}: how much the accuracy varies between seeds",
+        )
+    return _larger_set(where, ranking, trained[0])
+
+
+def _compared(ranking: Ranking, trained: Sequence[Run]) -> list[Run]:
+    """The best and all that tie with it; of a clear winner, it and the next."""
+    tied = {run.name for run in (ranking.best, *ranking.tied)}
+    close = [run for run in trained if run.name in tied] if ranking.tied else []
+    return close or list(trained[:2])
+
+
+def _which(ranking: Ranking, runs: Sequence[Run]) -> str:
+    if not ranking.tied:
+        return "the best and the next"
+    return {1: "the best", 2: "both that are tied"}.get(len(runs), f"all {len(runs)} that are tied")
+
+
+def own_words(run: Run) -> list[str]:
+    """The NAME=value words of the run's configuration, without its features and its seed."""
+    words = run.config.get("command", [f"MODEL={run.config['model']}"])
+    return [word for word in words if word.partition("=")[0] not in ("FEATURES", "SEED")]
+
+
+def _sweeps(where: Sequence[str], runs: Sequence[Run], seeds: dict[str, list[int]]) -> str:
+    """A command for all of these runs, one part a configuration; `seeds` by name, else those they have."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        wanted = seeds.get(run.name, run.seeds)
+        words = [*own_words(run), *([] if tuple(wanted) == (0,) else [f"SEED={' '.join(map(str, wanted))}"])]
+        groups.setdefault(tuple(words), []).append(run)
+    return " && ".join(
+        make_command("sweep", *where, f"FEATURES={' '.join(run.features for run in together)}", *words)
+        for words, together in groups.items()
+    )
+
+
+def _seeds(runs: Sequence[Run]) -> list[int]:
+    """The seeds that any of the runs has, and the lowest others, SEEDS in all at least."""
+    seeds = {seed for run in runs for seed in run.seeds}
+    others = (seed for seed in range(SEEDS + len(seeds)) if seed not in seeds)
+    while len(seeds) < SEEDS:
+        seeds.add(next(others))
+    return sorted(seeds)
+
+
+def _second_set(where: Sequence[str], run: Run) -> NextCommand:
+    """The features of a combined set alone, or a single feature combined."""
+    single = list(dict.fromkeys(run.features.split("+")))
+    if len(single) > 1:
+        return NextCommand(_train(where, run, single), "shows what combining gains")
+    other = "mfcc" if single[0] != "mfcc" else "mel"
+    return NextCommand(_train(where, run, [other, f"{single[0]}+{other}"]), "shows what combining gains")
+
+
+def _larger_set(where: Sequence[str], ranking: Ranking, best: Run) -> NextCommand:
+    """The best set with the best single feature that it lacks; where there is none, what each adds."""
+    peers = next(one for one in families(ranking) if best in one)
+    known = [channel_counts(run) for run in ranking.runs if run.trained]
+    for run in peers:
+        larger = channel_counts(best) + channel_counts(run)
+        if "+" not in run.features and run.features not in channel_counts(best) and larger not in known:
+            command = _train(where, best, [f"{best.features}+{run.features}"])
+            return NextCommand(command, "adds the best single feature that the best set lacks")
+    folders = [word for word in where if word.startswith(("DATA=", "RUNS="))]
+    words = shlex.join(["python", "-m", "train", "explain", best.name, *folders])
+    return NextCommand(words, "shows which feature matters for which class")
+
+
+def _train(where: Sequence[str], run: Run, sets: Sequence[str]) -> str:
+    return make_command("sweep", *where, f"FEATURES={' '.join(sets)}", *own_words(run))

@@ -1,0 +1,27 @@
+// The first screen: one panel of the forest plot at a time, cells that open the error browser, a command to copy.
+const panels = [...document.querySelectorAll("[data-panel]")];
+const panelChoice = document.getElementById("panel-choice");
+if (panels.length > 1) {
+  const showPanel = () => panels.forEach((panel, place) => { panel.hidden = place !== +panelChoice.value; });
+  for (const heading of document.querySelectorAll("[data-panel-heading]")) heading.hidden = true; // the selector says it
+  document.getElementById("panel-label").hidden = false;
+  panelChoice.addEventListener("change", showPanel);
+  showPanel();
+}
+
+document.getElementById("small-matrix")?.addEventListener("click", (event) => {
+  const cell = event.target.closest("td[data-open]");
+  if (!cell) return;
+  document.dispatchEvent(new CustomEvent("open-errors", { detail: cell.dataset.open.split(" ").map(Number) }));
+  document.getElementById("errors").scrollIntoView();
+});
+
+const copy = document.getElementById("copy"), command = document.getElementById("next-command");
+if (copy) {
+  copy.hidden = false;
+  copy.addEventListener("click", async () => {
+    getSelection().selectAllChildren(command); // what the keyboard copies where the page may not
+    try { await navigator.clipboard.writeText(command.textContent); } catch { return; }
+    copy.textContent = "Copied";
+  });
+}
