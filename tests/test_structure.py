@@ -31,7 +31,8 @@ NAMED_AFTER_OTHERS = {"__main__.py", "pipeline/reference.py"}
 
 
 def loaded_by(module: str) -> set[str]:
-    code = f"import sys, {module}; print(*sys.modules)"
+    """What importing it loads; without ipywidgets, which seaborn tries and which loads IPython."""
+    code = f"import sys; sys.modules['ipywidgets'] = None; import {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
