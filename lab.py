@@ -203,7 +203,7 @@ def draw(name: str, **data: Any) -> NotebookFigure:
 
 
 def curves(trained: RunFolder) -> NotebookFigure:
-    """Learning curves of a run: loss, accuracy and F1 by epoch, the mean over the finished folds."""
+    """Learning curves of a run: accuracy and loss by epoch, the mean over the finished folds."""
     return draw("learning_curves", history={fold: trained.history(fold) for fold in trained.finished})
 
 

@@ -18,7 +18,7 @@ from analysis.run import fold_histories
 from analysis.significance import ABLATIONS_LEVEL, BEST_LEVEL, CLASSES_LEVEL, Friedman
 from train.scores import Floats
 
-CURVES_SHOWN = 6  # more curves in one panel cannot be read
+CURVES_SHOWN = 5  # more curves in one panel cannot be read
 SETS_SHOWN = 24  # rows of the recall figure; the table beside the page has all runs
 RUNS_IN_FIGURE = 12  # of the ensembles; more would be too small to read
 ENSEMBLES_SHOWN = 40  # the table beside the page has all
@@ -57,7 +57,8 @@ def _classes(ranking: Ranking, recall: pd.DataFrame, folder: Path) -> Block:
     )
     best = f"The best {SETS_SHOWN} of {len(ranking.runs)} runs. " if len(ranking.runs) > SETS_SHOWN else ""
     about = (
-        f"{best}One clip is {_clip_share(ranking)} of recall, so differences of a few clips may be chance."
+        f"{best}The first row is the recall of the best run in percent, the others its differences in "
+        f"points. One clip is {_clip_share(ranking)} of recall, so differences of a few clips may be chance."
     )
     return Block("Recall by class and run", about, [drawn])
 
@@ -99,8 +100,14 @@ def _ablation_figure(table: pd.DataFrame, stem: str, folder: Path) -> SavedFigur
     numbers = {"estimate": "difference", "low": "low", "high": "high"}
     data = {name: 100 * table[column].to_numpy(dtype=float) for name, column in numbers.items()}
     significant = table["differs"].to_numpy(dtype=bool)
-    names = table["name"].tolist()
-    return save_figure("intervals", folder, stem=stem, names=names, significant=significant, **data)
+    models = table["model"].tolist()
+    several = len(set(models)) > 1  # the figure then has a group each, headed by the model
+    names = [
+        name.removesuffix(f" ({model})") if several else name
+        for name, model in zip(table["name"], models, strict=True)
+    ]
+    given = {"names": names, "models": models, "significant": significant}
+    return save_figure("intervals", folder, stem=stem, **given, **data)
 
 
 def _ablation_table(name: str, table: pd.DataFrame) -> HtmlTable:
@@ -125,7 +132,8 @@ def _curves(ranking: Ranking, folder: Path) -> list[Block]:
     )
     if not curves:
         return []
-    about = "The test fold was scored during training; nothing was selected by it."
+    shown = f"Of the best {CURVES_SHOWN} runs. " if len(ranking.runs) > CURVES_SHOWN else ""
+    about = f"{shown}The test fold was scored during training; nothing was selected by it."
     return [
         Block("Learning curves", about, [save_figure("learning_curves_compared", folder, histories=curves)])
     ]
@@ -151,13 +159,13 @@ def _cost(ranking: Ranking, comparison: pd.DataFrame, folder: Path) -> list[Bloc
         if known.sum() > 1:
             data = {"cost": cost[known], "accuracy": ranking.accuracy[known], "names": list(labels[known])}
             figures.append(save_figure("pareto", folder, stem=f"pareto_{column}", label=label, **data))
-    about = "A point a run. Diamonds are the Pareto front: no cheaper run is as accurate."
+    about = "A point a run. Numbered diamonds are the Pareto front: no cheaper run is as accurate."
     hardware = sorted(set(rows["trained_on"]) - {""})
     if len(hardware) > 1:
         about += (
             f" Seconds compare only on equal hardware; these runs were trained on: {', '.join(hardware)}."
         )
-    return [Block("Accuracy against cost", about, figures, beside=True)] if figures else []
+    return [Block("Accuracy against cost", about, figures)] if figures else []
 
 
 def _ensembles(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:

@@ -18,9 +18,10 @@ from analysis.page import Block, HtmlTable, html_table
 from analysis.results import Problem, Run
 from analysis.tables import write_table
 from features_cache import Cache
-from train.scores import Prediction, calibration_error, reliability
+from train.scores import Prediction, reliability
 
 CONFUSED_SHOWN = 8
+RELIABILITY_BINS = 10  # of a few hundred predictions, more would be thin
 
 CLASS_COLUMNS = {
     "correct": ("Correct", "number"),
@@ -43,6 +44,7 @@ class RunSection:
     facts: list[tuple[str, str]]
     note: str
     figures: list[SavedFigure]
+    curves_note: str  # why the training loss lies above the test loss, where it does
     confused: HtmlTable
     counted: str  # what the counts of several seeds are
     beside: list[SavedFigure]
@@ -79,6 +81,7 @@ def run_section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, 
         facts=_facts(run, row),
         note=str(run.config.get("note") or ""),
         figures=_learning_curves(run, folder) if drawn else [],
+        curves_note=_curves_note(run) if drawn else "",
         confused=html_table(f"{page.slug(run.name)}-confused", confused.head(CONFUSED_SHOWN), columns),
         counted=tables.seeds_note(run),
         beside=[_reliability(run, folder)] if drawn else [],
@@ -184,19 +187,36 @@ def _learning_curves(run: Run, folder: Path) -> list[SavedFigure]:
     )
 
 
+def _curves_note(run: Run) -> str:
+    """Why the last epoch's loss is higher on training clips than on the test fold; '' where it is not."""
+    curves = fold_histories(run)
+    ends = pd.DataFrame([frame[["train_loss", "test_loss"]].ffill().iloc[-1] for frame in curves.values()])
+    if ends.empty or not (ends["train_loss"] > ends["test_loss"]).mean() > 0.5:
+        return ""
+    options = ablations.run_options(run)
+    reasons = []
+    if str(options.get("augment") or "none") != "none":
+        reasons.append(f"its clips are augmented ({options['augment']}), which makes them harder")
+    if float(options.get("smoothing") or 0) > 0:
+        reasons.append(
+            f"its labels are smoothed ({options['smoothing']:g}), so no prediction has a loss of 0"
+        )
+    reasons.append("it is a mean over the epoch while the network learns, the test fold is scored at its end")
+    return f"The training loss lies above the test loss: {'; '.join(reasons)}."
+
+
 def _reliability(run: Run, folder: Path) -> SavedFigure:
     """The predictions of all seeds together, each with the same weight."""
     target = np.tile(run.target, len(run.seeds))
     prediction = Prediction(target, run.probabilities.reshape(-1, len(run.classes)))
-    bins = reliability(prediction)
+    bins = reliability(prediction, RELIABILITY_BINS)
     return save_figure(
         "reliability",
         folder,
         stem=f"{run.name}.reliability",
         confidence=bins["confidence"],
         accuracy=bins["accuracy"],
-        share=bins["clips"] / bins["clips"].sum(),
-        error=calibration_error(prediction),
+        clips=bins["clips"],
     )
 
 

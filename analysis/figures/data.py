@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from analysis.figures.drawing import (
+    COLUMN_WIDTH,
     HATCHES,
     MANY_CLASSES,
     MARKERS,
@@ -16,6 +17,7 @@ from analysis.figures.drawing import (
     PAPER,
     RATES,
     SERIES,
+    TEXT_WIDTH,
     escape_math,
     feature_map_image,
     figure,
@@ -25,12 +27,12 @@ from analysis.figures.drawing import (
     ticks,
 )
 
-COLUMNS = 5
+COLUMNS = 4
 
 
 def _count_size(*, counts: np.ndarray, **_: Any) -> tuple[float, float]:
     classes, folds = counts.shape
-    return 2.8 + 0.5 * folds, 1.2 + classes * (0.17 if classes > 20 else 0.27)
+    return COLUMN_WIDTH if folds <= 5 else TEXT_WIDTH, 0.6 + 0.19 * classes
 
 
 @figure("Clips of each class in each fold", size=_count_size)
@@ -43,9 +45,9 @@ def draw_clips_per_fold(
     for row, column in np.ndindex(*counts.shape):
         value = int(counts[row, column])
         colour = MUTED if value == 0 else ON_LIGHT
-        ax.text(column, row, str(value), ha="center", va="center", color=colour, fontsize=7.5)
-    ticks(ax, classes, "y", size=6.5 if len(classes) > MANY_CLASSES else 8)
-    ticks(ax, [f"fold {fold}" for fold in folds], "x")
+        ax.text(column, row, str(value), ha="center", va="center", color=colour)
+    ticks(ax, classes, "y", longest=20)
+    ticks(ax, [f"fold {fold}" for fold in folds] if len(folds) <= 5 else list(map(str, folds)), "x")
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
@@ -53,7 +55,7 @@ def draw_clips_per_fold(
 
 
 def _grid_size(*, clips: Mapping[str, Any], **_: Any) -> tuple[float, float]:
-    return 9.0, 0.5 + 1.15 * -(-len(clips) // COLUMNS)
+    return TEXT_WIDTH, 0.4 + 1.2 * -(-len(clips) // COLUMNS)
 
 
 @figure("Waveform of one clip of each class", size=_grid_size, pixels=True)
@@ -86,28 +88,27 @@ def draw_spectrograms(
     for place, (panel, values) in enumerate(zip(drawn, clips.values(), strict=False)):
         feature_map_image(panel, values, seconds)
         panel.set_yticks(rows, [f"{mark / 1000:g} kHz" for mark in marks] if place % COLUMNS == 0 else [])
-        panel.tick_params(labelsize=6, length=1.5)
     return ax
 
 
 def _class_panels(ax: Axes, names: Sequence[str]) -> list[Axes]:
     """A titled panel a class; only the lowest of a column shows seconds."""
     rows = -(-len(names) // COLUMNS)
-    drawn = panels(ax, rows, COLUMNS, wide=0.08, high=0.42)
+    drawn = panels(ax, rows, COLUMNS, wide=0.08, high=0.45)
     for place, panel in enumerate(drawn):
         if place >= len(names):
             panel.set_axis_off()
             continue
-        panel.set_title(escape_math(shorten(names[place], 22)), fontsize=8, pad=3, weight="normal")
-        panel.tick_params(labelsize=6, length=1.5)
+        panel.set_title(escape_math(shorten(names[place], 20)), pad=3, weight="normal")
+        panel.tick_params(length=1.5, pad=1.5)
         if place + COLUMNS < len(names):
             panel.tick_params(labelbottom=False)
         else:
-            panel.set_xlabel("s", fontsize=7, labelpad=1)
+            panel.set_xlabel("s", labelpad=1)
     return drawn
 
 
-TICK_DISTANCE = 0.12  # of the axis: labels nearer than this would overlap
+TICK_DISTANCE = 0.2  # of the axis: labels nearer than this would overlap
 NAMED_ROWS = 16  # columns that are all named; of more, seven are
 
 
@@ -123,26 +124,29 @@ class FeatureMap:
     units: str = ""
 
 
+GALLERY_COLUMNS = 3
+
+
 def _gallery_size(*, features: Sequence[FeatureMap], **_: Any) -> tuple[float, float]:
-    return 11.0, 0.6 + 1.65 * -(-len(features) // COLUMNS)
+    return TEXT_WIDTH, 0.5 + 1.35 * -(-len(features) // GALLERY_COLUMNS)
 
 
 @figure("All cached features of one clip", size=_gallery_size, pixels=True)
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
     """A panel a feature: a line where it has one row, else an image; x in seconds, y in its unit."""
-    drawn = panels(ax, -(-len(features) // COLUMNS), COLUMNS, wide=0.3, high=0.5)
+    drawn = panels(ax, -(-len(features) // GALLERY_COLUMNS), GALLERY_COLUMNS, wide=0.42, high=0.75)
     for panel, feature in zip(drawn, features, strict=False):
         end = float(feature.seconds[-1]) or 1.0  # a feature of one frame has no extent
         if len(feature.values) == 1:
             panel.plot(feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6)
-            panel.set_ylabel(feature.units, fontsize=6, labelpad=1)
+            panel.set_ylabel(feature.units, labelpad=1)
         else:
             feature_map_image(panel, feature.values, end)
             row_ticks(panel, feature.rows, feature.row_unit)
         panel.set_xlim(0, end)
-        panel.set_title(escape_math(shorten(feature.name, 26)), fontsize=8, pad=3)
-        panel.set_xlabel("s", fontsize=6, labelpad=0.5)
-        panel.tick_params(labelsize=6, length=1.5, pad=1.5)
+        panel.set_title(escape_math(shorten(feature.name, 22)), pad=3)
+        panel.set_xlabel("s", labelpad=0.5)
+        panel.tick_params(length=1.5, pad=1.5)
     for panel in drawn[len(features) :]:
         panel.set_axis_off()
     ax.set_title(title, pad=16)
@@ -163,11 +167,11 @@ def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
         kept = _spaced(lying, TICK_DISTANCE * len(values))
         texts = [f"{marks[one] / 1000:g}k" if marks[one] >= 1000 else str(marks[one]) for one in kept]
         panel.set_yticks(lying[kept], texts)
-        panel.set_ylabel("Hz", fontsize=6, labelpad=1)
+        panel.set_ylabel("Hz", labelpad=1)
         return
     places = np.unique(np.linspace(0, len(values) - 1, 4).round().astype(int))
     panel.set_yticks(places, [format_plain(values[place]) for place in places])
-    panel.set_ylabel(unit, fontsize=6, labelpad=1)
+    panel.set_ylabel(unit, labelpad=1)
 
 
 def _spaced(places: np.ndarray, least: float) -> list[int]:
@@ -180,7 +184,7 @@ def _spaced(places: np.ndarray, least: float) -> list[int]:
 
 
 def _means_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:
-    return 7.0, 1.4 + len(classes) * (0.15 if len(classes) > MANY_CLASSES else 0.26)
+    return TEXT_WIDTH, 1.0 + len(classes) * (0.15 if len(classes) > MANY_CLASSES else 0.24)
 
 
 @figure("Mean of a feature by class: deviation of each row from the mean over all clips", size=_means_size)
@@ -196,7 +200,7 @@ def draw_class_means(
     """`means` (classes, feature rows) in standard deviations from the mean over clips."""
     bound = max(float(np.abs(means).max(initial=0)), 1e-9)
     image = ax.imshow(means, cmap="PuOr_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
-    ticks(ax, classes, "y", size=6.5 if len(classes) > MANY_CLASSES else 8)
+    ticks(ax, classes, "y", longest=20)
     few = len(rows) <= NAMED_ROWS
     places = np.arange(len(rows)) if few else np.linspace(0, len(rows) - 1, 7).round().astype(int)
     ax.set_xticks(places, [escape_math(rows[place]) for place in places], rotation=45 if few else 0)
@@ -205,14 +209,14 @@ def draw_class_means(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, pad=0.02, aspect=18)
-    bar.set_label("standard deviations", fontsize=7)
-    bar.ax.tick_params(labelsize=6, length=0)
+    bar.set_label("standard deviations")
+    bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)
     return ax
 
 
 def _separability_size(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
-    return 8.6, 1.0 + 0.2 * len(names)
+    return TEXT_WIDTH, 0.6 + 0.17 * len(names)
 
 
 @figure("Separability of the classes by each feature, before any training", size=_separability_size)
@@ -230,7 +234,7 @@ def draw_separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, 
             height=0.74,
         )
         panel.set_ylim(len(names) - 0.4, -0.6)
-        panel.set_title(label.replace("_", " "), weight="normal", fontsize=8.5)
+        panel.set_title(label.replace("_", " "), weight="normal")
         grid_lines(panel, "x")
         if number == 0:
             ticks(panel, names, "y")
@@ -250,7 +254,7 @@ POINT_COLOURS = (
 
 def _projections_size(*, points: Mapping[str, np.ndarray], **_: Any) -> tuple[float, float]:
     rows = -(-len(points) // PROJECTIONS_A_ROW)
-    return 9.0, 0.9 + 3.0 * rows
+    return TEXT_WIDTH, 0.9 + 2.1 * rows
 
 
 @figure("PCA and t-SNE projections of the clips, one dot a clip", size=_projections_size)
@@ -274,14 +278,14 @@ def draw_projections(
                 linestyle="",
                 marker=MARKERS[(number // len(POINT_COLOURS) + number) % len(MARKERS)],
                 color=POINT_COLOURS[number % len(POINT_COLOURS)],
-                markersize=4.2,
+                markersize=3.4,
                 markeredgewidth=0,
                 alpha=0.75,
                 label=escape_math(shorten(name, 20)),
                 rasterized=True,
             )
         panel.set(xticks=[], yticks=[])
-        panel.set_title(escape_math(title), fontsize=8.5)
+        panel.set_title(escape_math(title), weight="normal")
         panel.spines[:].set_visible(True)
     for panel in drawn[len(points) :]:
         panel.set_axis_off()
@@ -289,8 +293,7 @@ def draw_projections(
         drawn[0].figure.legend(
             *drawn[0].get_legend_handles_labels(),
             loc="outside lower center",
-            ncols=6,
-            fontsize=8,
+            ncols=5,
             markerscale=1.3,
             handletextpad=0.2,
             columnspacing=1,

@@ -54,12 +54,18 @@ class Figure:
 FIGURES: Registry[Figure] = Registry("figure")
 
 
+# Inches that papers have room for: a column of two, and the width of the text. Every figure is drawn at one
+# of them, so that none is scaled and no text is smaller than FONT_SIZE points.
+COLUMN_WIDTH, TEXT_WIDTH = 3.3, 6.3
+FONT_SIZE = 8.0
+
+
 def figure(
-    caption: str, size: Size | tuple[float, float] = (7.0, 4.0), *, pixels: bool = False
+    caption: str, size: Size | tuple[float, float] = (TEXT_WIDTH, 3.6), *, pixels: bool = False
 ) -> Callable[[Draw], Draw]:
     """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; `size` may be computed from the same data.
 
-    @figure("Clips of each class", size=(6, 3))
+    @figure("Clips of each class", size=(COLUMN_WIDTH, 3))
     def draw_clips_per_class(ax, *, classes, counts): ...
     """
 
@@ -78,28 +84,31 @@ def figure(
 # values that no data colour takes.
 INK, RULE, PAPER = "#1b2430", "#c9d0d9", "#fefefe"
 MUTED = "#687486"
-ON_LIGHT, ON_DARK = "#14202c", "#ffffff"  # text on a data colour, the same on every page
+# Text on a data colour, the same on every page: with black one of the two always has a contrast over 4.5.
+ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1)))
 MARKERS = "osD^vPX*"
 HATCHES = ("", "////", "....", "xxxx")
 
-MANY_CLASSES = 20  # of more, names are set in small type and cells have no room for numbers
+MANY_CLASSES = 20  # of more, a figure shows those that differ most, and their cells no numbers
 
 # One hue, growing darker evenly: a rate reads the same on screen, on paper and in grey.
+GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])
+ERRORS = LinearSegmentedColormap.from_list("errors", ["#fdf0e6", "#f5b27c", "#e87722"])
 RATES = LinearSegmentedColormap.from_list("rates", ["#f6f8fb", "#b7cfe6", "#5b93c4", "#1c5a96", "#0b2c54"])
 SPECTRUM = "magma"
 SIGNED = "PuOr"
 VISIBLE = (4, 99.5)  # percentiles of a feature map: the first row of mfcc, one of 40, would hide all others
 
 STYLE: dict[str, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 9.5,
+    "font.size": FONT_SIZE,
+    "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
     "axes.titley": 1.0,  # given, so that no title is moved clear of the ticks: a third of a drawing's time
-    "axes.labelsize": 9,
+    "axes.labelsize": FONT_SIZE,
     "axes.edgecolor": RULE,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
@@ -114,12 +123,12 @@ STYLE: dict[str, Any] = {
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "xtick.labelsize": FONT_SIZE,
+    "ytick.labelsize": FONT_SIZE,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "legend.frameon": False,
-    "legend.fontsize": 8,
+    "legend.fontsize": FONT_SIZE,
     "figure.facecolor": PAPER,
     "lines.linewidth": 1.6,
     "svg.fonttype": "none",  # text stays text: any script shows in a browser, and can be searched
@@ -162,16 +171,62 @@ def panels(ax: Axes, rows: int, columns: int, *, wide: float = 0.12, high: float
 
 
 def shorten(text: str, longest: int = 28) -> str:
-    """`text`, its middle left out where it is longer than `longest`."""
-    if len(text) <= longest:
+    """`text`, its middle left out where it is longer than `longest`; a model in parentheses at its end stays.
+
+    Features can be guessed from their first letters, models differ in their last.
+    """
+    model = re.search(r" \([^()]+\)$", text)
+    kept = model[0] if model else ""
+    name, room = text.removesuffix(kept), max(longest - len(kept), 9)
+    if len(name) <= room:
         return text
-    head = (longest - 1) * 2 // 3
-    return f"{text[:head]}…{text[-(longest - 1 - head) :]}"
+    features = name.split("+")
+    if len(features) > 2 and len(ends := f"{features[0]}+…+{features[-1]}") <= room:
+        return f"{ends}{kept}"
+    head = (room - 1) * 2 // 3
+    return f"{name[:head]}…{name[-(room - 1 - head) :]}{kept}"
 
 
-def ticks(ax: Axes, names: Sequence[str], axis: str, *, size: float | None = None, turn: float = 0) -> None:
+def text_on(colour: Sequence[float]) -> str:
+    """ON_LIGHT or ON_DARK: the one of higher contrast with a background of red, green, blue from 0 to 1."""
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour[:3]]
+    luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))  # as WCAG 2 defines contrast
+    return ON_DARK if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else ON_LIGHT
+
+
+def spread(places: Sequence[float], least: float) -> list[float]:
+    """`places` moved apart as little as keeps neighbours `least` apart, in the order given: for labels."""
+    order = np.argsort(places, kind="stable")
+    moved = np.asarray(places, float)[order]
+    for _ in range(100 * len(moved)):  # two labels in each other's way share the move
+        gaps = np.diff(moved)
+        near = int(gaps.argmin()) if len(gaps) else 0
+        if not len(gaps) or gaps[near] >= least - 1e-9:
+            break
+        middle = (moved[near] + moved[near + 1]) / 2
+        moved[near], moved[near + 1] = middle - least / 2, middle + least / 2
+    result = np.empty(len(moved))
+    result[order] = moved
+    return result.tolist()
+
+
+LABEL_HEIGHT = 0.085  # of a panel's height: what a line of text takes up
+
+
+def label_ends(panel: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Name lines at the right of a panel, (value of the last point, text, colour) each, without overlap."""
+    low, high = panel.get_ylim()
+    at = [(value - low) / (high - low) for value, _, _ in ends]
+    for (_, text, colour), begin, place in zip(ends, at, spread(at, LABEL_HEIGHT), strict=True):
+        panel.plot(
+            (1.0, 1.05), (begin, place), color=colour, linewidth=0.8, transform=panel.transAxes, clip_on=False
+        )
+        panel.text(1.07, place, escape_math(text), color=INK, va="center", transform=panel.transAxes)
+
+
+def ticks(ax: Axes, names: Sequence[str], axis: str, *, turn: float = 0, longest: int = 28) -> None:
     """One tick a name, on the x or the y axis."""
-    places, texts = range(len(names)), [escape_math(shorten(name)) for name in names]
+    places, texts = range(len(names)), [escape_math(shorten(name, longest)) for name in names]
     if axis == "x":
         ax.set_xticks(places, texts, rotation=turn, ha="right" if 0 < turn < 90 else "center")
         if 0 < turn < 90:
@@ -179,8 +234,6 @@ def ticks(ax: Axes, names: Sequence[str], axis: str, *, size: float | None = Non
                 label.set_rotation_mode("anchor")
     else:
         ax.set_yticks(places, texts)
-    if size:
-        ax.tick_params(axis=axis, labelsize=size)  # type: ignore[arg-type]
 
 
 def escape_math(text: str) -> str:

@@ -6,38 +6,45 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from analysis.figures.drawing import (
+    COLUMN_WIDTH,
+    ERRORS,
+    FONT_SIZE,
+    GREYS,
     INK,
     MANY_CLASSES,
     MUTED,
-    ON_DARK,
-    ON_LIGHT,
-    PAPER,
-    RATES,
     SERIES,
     SIGNED,
     SPECTRUM,
+    TEXT_WIDTH,
     escape_math,
     feature_map_image,
     figure,
     grid_lines,
+    label_ends,
     panels,
     shorten,
+    text_on,
     ticks,
 )
 from commandline import percent, points
 
+ERROR_SHADE = 1.3  # as the page's style sheet has it
+
 
 def _confusion_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:
-    side = max(4.6, 0.215 * len(classes)) if len(classes) > MANY_CLASSES else max(4.2, 0.48 * len(classes))
-    return side + 1.6, side + 1.2
+    number = min(len(classes), MANY_CLASSES + 1)
+    return TEXT_WIDTH, 1.5 + min(0.4, 4.6 / number) * number
 
 
 @figure(
-    "Confusion matrix: a row is the actual class with its number of predictions, a column the predicted one",
+    "Confusion matrix: a row is the actual class with its number of predictions, a column the predicted one; "
+    "correct predictions are grey, errors orange",
     size=_confusion_size,
 )
 def draw_confusion_matrix(
@@ -52,19 +59,31 @@ def draw_confusion_matrix(
     """Shade the share of each row; the cells say the counts, or with `rates` the percentages of the row.
 
     Classes stand in the order given, each actual one with its number of predictions; where neighbours share a
-    category their block is outlined.
+    category their block is outlined. Of more than MANY_CLASSES those with the most errors are shown, the
+    others summed in the last row and column.
     """
-    number = len(classes)
+    categories = list(categories or [])
+    if len(classes) > MANY_CLASSES:
+        counts, classes, categories = _with_most_errors(counts, classes, categories)
     total = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
-    ax.imshow(share, cmap=RATES, vmin=0, vmax=1, aspect="equal", interpolation="nearest")
-    small = number > MANY_CLASSES
-    ticks(ax, classes, "x", turn=90 if small else 45, size=6 if small else 8)
-    named = [f"{shorten(name, 24)} ({of})" for name, of in zip(classes, counts.sum(axis=1), strict=True)]
-    ticks(ax, named, "y", size=6 if small else 8)
+    # Errors are few: 1 of 40 shows already, two in five are the darkest.
+    colours = np.where(
+        np.eye(len(classes), dtype=bool)[..., None], GREYS(share), ERRORS(ERROR_SHADE * np.sqrt(share))
+    )
+    colours[counts == 0] = GREYS(0.0)
+    ax.imshow(colours, aspect="equal", interpolation="nearest")
+    ticks(ax, classes, "x", turn=45, longest=24)
+    ticks(
+        ax,
+        [f"{shorten(name, 24)} ({of})" for name, of in zip(classes, counts.sum(axis=1), strict=True)],
+        "y",
+        longest=40,
+    )
     for row, column in np.argwhere(counts > 0):
-        _write_cell(ax, row, column, share[row, column], counts[row, column], rates=rates, small=small)
-    _outline_categories(ax, categories or [])
+        text = percent(share[row, column], 0) if rates else str(counts[row, column])
+        ax.text(column, row, text, ha="center", va="center", color=text_on(colours[row, column]))
+    _outline_categories(ax, categories)
     ax.set_xlabel("Predicted (cells: % of the row)" if rates else "Predicted")
     ax.set_ylabel("Actual")
     ax.set_title(title)
@@ -73,19 +92,17 @@ def draw_confusion_matrix(
     return ax
 
 
-def _write_cell(
-    ax: Axes, row: int, column: int, share: float, count: int, *, rates: bool, small: bool
-) -> None:
-    text = percent(share, 0) if rates else str(count)
-    ax.text(
-        column,
-        row,
-        text,
-        ha="center",
-        va="center",
-        fontsize=4.6 if small else 8,
-        color=ON_DARK if share > 0.45 else ON_LIGHT,
-    )
+def _with_most_errors(
+    counts: np.ndarray, classes: Sequence[str], categories: Sequence[str]
+) -> tuple[np.ndarray, list[str], list[str]]:
+    """The MANY_CLASSES classes with most errors in their row and column, then the sum of all others."""
+    errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
+    kept = np.sort(np.argsort(-errors, kind="stable")[:MANY_CLASSES])
+    place = np.full(len(classes), len(kept))
+    place[kept] = np.arange(len(kept))
+    belongs = np.eye(len(kept) + 1, dtype=counts.dtype)[place]
+    names = [*(classes[one] for one in kept), f"{len(classes) - len(kept)} other classes"]
+    return belongs.T @ counts @ belongs, names, [*(categories[one] for one in kept), ""] if categories else []
 
 
 def _outline_categories(ax: Axes, categories: Sequence[str]) -> None:
@@ -103,28 +120,34 @@ def _outline_categories(ax: Axes, categories: Sequence[str]) -> None:
 
 
 SPLITS = (
-    ("train", "training clips", SERIES[7], ":"),
-    ("val", "validation clips", SERIES[2], "--"),
-    ("test", "test fold, not used for any choice", SERIES[0], "-"),
+    ("train", "training", SERIES[7], ":"),
+    ("val", "validation", SERIES[2], "--"),
+    ("test", "test fold", SERIES[0], "-"),
 )
-CURVES = (("accuracy", "accuracy"), ("f1", "macro F1"), ("loss", "loss"))
+CURVES = (("accuracy", "accuracy, %", 100.0), ("loss", "loss", 1.0))  # column, title, scale
 
 History = Mapping[int, pd.DataFrame]  # fold -> its history.csv
 
 
-@figure("Learning curves: mean over folds, shaded from the lowest to the highest fold", size=(9.0, 3.0))
+@figure(
+    "Learning curves: mean over folds, the test fold shaded from the lowest to the highest; nothing was "
+    "selected by the test fold",
+    size=(TEXT_WIDTH, 2.6),
+)
 def draw_learning_curves(ax: Axes, *, history: History, title: str = "") -> Axes:
-    """Accuracy, macro F1 and loss of one run by epoch."""
-    for panel, (metric, name) in zip(panels(ax, 1, 3, wide=0.22), CURVES, strict=True):
+    """Accuracy and loss of one run by epoch, each curve named at its end."""
+    for panel, (metric, name, scale) in zip(panels(ax, 1, 2, wide=0.5), CURVES, strict=True):
+        ends = []
         for part, label, colour, dash in SPLITS:
             curve = over_folds(history, f"{part}_{metric}")
             if curve is not None:
-                epoch, mean, low, high = curve
-                panel.fill_between(epoch, low, high, color=colour, alpha=0.15, linewidth=0)
-                panel.plot(epoch, mean, color=colour, linestyle=dash, label=label)
+                epoch, mean, low, high = (curve[0], *(scale * values for values in curve[1:]))
+                if part == "test":
+                    panel.fill_between(epoch, low, high, color=colour, alpha=0.15, linewidth=0)
+                panel.plot(epoch, mean, color=colour, linestyle=dash)
+                ends.append((mean[-1], label, colour))
         label_panel(panel, name)
-        if metric == "accuracy":
-            panel.legend(loc="best", fontsize=7)
+        label_ends(panel, ends)
     ax.set_title(title, pad=18)
     return ax
 
@@ -153,33 +176,43 @@ def label_panel(panel: Axes, name: str) -> None:
     panel.set_xlabel("epoch")
     grid_lines(panel)
     panel.margins(x=0.02)
-    if name == "loss":
-        panel.set_ylim(bottom=0)
-    elif panel.has_data():
-        panel.set_ylim(0, 1.02)
+    panel.set_ylim(bottom=0)
+    if name.endswith("%"):
+        panel.set_ylim(top=102)
 
 
-@figure("Reliability diagram: accuracy against confidence, all folds together", size=(4.2, 4.2))
-def draw_reliability(
-    ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray, error: float
-) -> Axes:
-    """Accuracy of the clips in each bin of confidence, (bins,); a dot's area is the `share` of all clips."""
-    ax.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="perfect calibration")
-    filled = share > 0
-    x, y = confidence[filled], accuracy[filled]
-    ax.vlines(x, np.minimum(x, y), np.maximum(x, y), color=MUTED, linewidth=1)  # the calibration gap
-    area = 12 + 220 * share[filled] / share.max()
-    ax.scatter(x, y, s=area, color=SERIES[0], edgecolor=PAPER, linewidth=0.8, zorder=3)
-    ax.set(
-        xlim=(0, 1.03),
-        ylim=(-0.03, 1.03),
-        xlabel="confidence (predicted probability)",
-        ylabel="accuracy",
-        aspect="equal",
+FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer says little
+
+
+@figure(
+    "Reliability diagram: accuracy against confidence in ten bins, all folds together; bins of fewer than "
+    f"{FEWEST_IN_BIN} predictions are left out above, and counted below",
+    size=(COLUMN_WIDTH, 3.7),
+)
+def draw_reliability(ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, clips: np.ndarray) -> Axes:
+    """Accuracy of the predictions in each bin of confidence, (bins,) each, above how many there are."""
+    ax.set_axis_off()
+    above, below = ax.inset_axes((0, 0.3, 1, 0.7)), ax.inset_axes((0, 0, 1, 0.22))
+    above.plot([0, 100], [0, 100], color=MUTED, linestyle="--", linewidth=1)
+    above.text(
+        4,
+        12,
+        "perfect calibration",
+        rotation=45,
+        rotation_mode="anchor",
+        transform_rotates_text=True,
+        color=MUTED,
     )
-    ax.set_title(f"expected calibration error {error:.3f}")
-    ax.legend(loc="upper left")
-    grid_lines(ax)
+    shown = clips >= FEWEST_IN_BIN
+    x, y = 100 * confidence[shown], 100 * accuracy[shown]
+    above.vlines(x, np.minimum(x, y), np.maximum(x, y), color=MUTED, linewidth=1)  # the calibration gap
+    above.plot(x, y, "o-", color=SERIES[0], markersize=5, linewidth=1)
+    above.set(xlim=(0, 102), ylim=(0, 103), ylabel="accuracy, %", xticklabels=[])
+    width = 100 / len(clips)
+    below.bar((np.arange(len(clips)) + 0.5) * width, clips, width=0.9 * width, color=SERIES[0], alpha=0.6)
+    below.set(xlim=(0, 102), xlabel="confidence (predicted probability), %", ylabel="predictions")
+    for panel in (above, below):
+        grid_lines(panel)
     return ax
 
 
@@ -199,7 +232,7 @@ class SamplePrediction:
 
 
 def _sample_size(*, samples: Sequence[SamplePrediction], **_: Any) -> tuple[float, float]:
-    return 9.6, 0.5 + 2.1 * -(-len(samples) // SAMPLES_A_ROW)
+    return TEXT_WIDTH, 0.3 + 1.75 * -(-len(samples) // SAMPLES_A_ROW)
 
 
 @figure(
@@ -209,33 +242,28 @@ def _sample_size(*, samples: Sequence[SamplePrediction], **_: Any) -> tuple[floa
 )
 def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) -> Axes:
     """A panel a clip: its spectrogram, below it the true class and the top three with probabilities."""
-    drawn = panels(ax, -(-len(samples) // SAMPLES_A_ROW), SAMPLES_A_ROW, wide=0.1, high=1.05)
+    drawn = panels(ax, -(-len(samples) // SAMPLES_A_ROW), SAMPLES_A_ROW, wide=0.1, high=1.35)
     for panel, sample in zip(drawn, samples, strict=False):
         feature_map_image(panel, sample.feature_map, sample.seconds)
         panel.set(xticks=[], yticks=[])
         panel.set_title(
-            escape_math(f"{sample.outcome} · {shorten(sample.clip_id, 20)}"),
-            fontsize=7,
+            escape_math(f"{sample.outcome} · {shorten(sample.clip_id, 24 - len(sample.outcome))}"),
             weight="normal",
             pad=3,
         )
-        panel.text(
-            0,
-            -0.06,
-            escape_math(f"true: {shorten(sample.true_class)}"),
-            transform=panel.transAxes,
-            va="top",
-            fontsize=7.5,
-        )
-        for line, (name, probability) in enumerate(sample.top):
+        lines = [(escape_math(f"true: {shorten(sample.true_class, 17)}"), False)]
+        for name, probability in sample.top:
             hit = name == sample.true_class
+            text = f"{percent(probability, 0):>3} %  {shorten(name, 14)}{' ✓' if hit else ''}"
+            lines.append((escape_math(text), hit))
+        for line, (text, hit) in enumerate(lines):
             panel.text(
                 0,
-                -0.24 - 0.17 * line,
-                escape_math(f"{percent(probability, 0):>3} %  {shorten(name, 22)}{'  ✓' if hit else ''}"),
+                -0.06 - 0.22 * line,
+                text,
                 transform=panel.transAxes,
                 va="top",
-                fontsize=7,
+                fontsize=FONT_SIZE,
                 color=SERIES[0] if hit else INK,
                 weight="bold" if hit else "normal",
             )
@@ -245,7 +273,7 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
 
 
 def _importance_size(*, classes: Sequence[str], channels: Sequence[str], **_: Any) -> tuple[float, float]:
-    return 3.0 + 0.75 * len(channels), 1.6 + len(classes) * (0.17 if len(classes) > MANY_CLASSES else 0.3)
+    return COLUMN_WIDTH if len(channels) <= 4 else TEXT_WIDTH, 1.2 + 0.19 * len(classes)
 
 
 @figure(
@@ -256,20 +284,14 @@ def draw_channel_importance(
 ) -> Axes:
     """`loss` (classes, channels): recall with all channels minus recall without that one."""
     bound = max(0.05, float(np.nanmax(np.abs(loss))))
-    ax.imshow(loss, cmap=SIGNED + "_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
+    colours = colormaps[SIGNED + "_r"]((np.nan_to_num(loss) / bound + 1) / 2)
+    ax.imshow(colours, aspect="auto", interpolation="nearest")
     for row, column in np.argwhere(np.isfinite(loss)):
-        value = loss[row, column]
-        ax.text(
-            column,
-            row,
-            text if (text := points(value, 0)) != "0" else "·",
-            ha="center",
-            va="center",
-            fontsize=5 if len(classes) > MANY_CLASSES else 7.5,
-            color=ON_DARK if abs(value) > 0.62 * bound else ON_LIGHT,
-        )
-    ticks(ax, classes, "y", size=6.5 if len(classes) > MANY_CLASSES else 8)
-    ticks(ax, channels, "x", turn=30)
+        text = points(loss[row, column], 0)
+        colour = text_on(colours[row, column])
+        ax.text(column, row, "·" if text == "0" else text, ha="center", va="center", color=colour)
+    ticks(ax, classes, "y", longest=20)
+    ticks(ax, channels, "x", turn=30, longest=20)
     ax.xaxis.tick_top()
     for label in ax.get_xticklabels():
         label.set_horizontalalignment("left")
@@ -281,7 +303,7 @@ def draw_channel_importance(
 def _augmentations_size(
     *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]], **_: Any
 ) -> tuple[float, float]:
-    return 8.4, 0.4 + 1.7 * len(pairs)
+    return TEXT_WIDTH, 0.3 + 1.4 * len(pairs)
 
 
 @figure(
@@ -311,6 +333,6 @@ def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.nd
                 vmin=-top if signed else low,
                 vmax=top,
             )
-            panel.set_title(escape_math(title), fontsize=8, weight="normal", pad=3)
+            panel.set_title(escape_math(title), weight="normal", pad=3)
             panel.set(xticks=[], yticks=[])
     return ax

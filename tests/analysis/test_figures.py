@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import colormaps
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
 
 from analysis.figures import FIGURES, figure, save_figure
 from analysis.figures import drawing as fonts
@@ -94,8 +96,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "reliability": {
         "confidence": np.array([0, 0.5, 0.9]),
         "accuracy": np.array([0, 0.4, 0.95]),
-        "share": np.array([0, 0.5, 0.5]),
-        "error": 0.075,
+        "clips": np.array([0, 50, 50]),
     },
     "sample_predictions": {
         "samples": [SamplePrediction("wrong", "1-2-A", FEATURE_MAP, 5.0, "dog", (("犬", 0.6), ("dog", 0.3)))],
@@ -193,26 +194,127 @@ def test_a_confusion_matrix_says_rates_or_counts_and_outlines_categories() -> No
     assert texts(categories=["a", "a", "b", ""])[1] == 1
 
 
-def test_the_highest_recall_of_each_class_is_ringed_and_an_untested_class_is_empty() -> None:
+def test_recall_is_of_the_best_set_and_of_the_others_its_differences() -> None:
     axes = Canvas().add_subplot()
     FIGURES["recall_by_set"].draw(axes, **EXAMPLES["recall_by_set"])
-    assert axes.collections[0].get_offsets().tolist() == [[0, 1], [1, 0], [2, 2]]
-    assert len(axes.texts) == 9
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["20", "100", "50", "+70", "−100", "·", "−20", "−100", "+10"]
 
 
-def test_of_many_classes_the_shade_alone_shows_the_recall() -> None:
+def test_of_many_classes_those_are_drawn_in_which_the_sets_differ_most() -> None:
     axes = Canvas().add_subplot()
+    recall = np.tile(RNG.random((1, 30)), (3, 1))
+    recall[1, 5:25] = 0.0
+    recall[0, 5:25] = recall[2, 5:25] = 0.5
     classes = [f"class{number}" for number in range(30)]
-    FIGURES["recall_by_set"].draw(axes, names=NAMES, classes=classes, recall=RNG.random((3, 30)))
-    assert not axes.texts
+    FIGURES["recall_by_set"].draw(axes, names=NAMES, classes=classes, recall=recall)
+    assert [label.get_text() for label in axes.get_xticklabels()] == classes[5:25]
 
 
-def test_a_difference_that_is_not_significant_is_hollow() -> None:
+def test_a_difference_that_is_not_significant_is_hollow_and_the_largest_stands_on_top() -> None:
     axes = Canvas().add_subplot()
-    FIGURES["intervals"].draw(axes, **EXAMPLES["intervals"])
-    filled, hollow = axes.lines[-2:]
-    assert filled.get_xdata().tolist() == [3, 1] and hollow.get_xdata().tolist() == [2]
-    assert hollow.get_markerfacecolor() == PAPER
+    given = EXAMPLES["intervals"] | {"estimate": np.array([1, 3, 2]), "high": np.full(3, 4)}
+    FIGURES["intervals"].draw(axes, **given)
+    dots = axes.lines[1:]
+    assert [dot.get_xdata().tolist() for dot in dots] == [[3], [2], [1]]
+    assert [dot.get_markerfacecolor() == PAPER for dot in dots] == [True, False, False]
+    heights = [dot.get_ydata()[0] for dot in dots]
+    assert heights == sorted(heights, reverse=True)
+
+
+def test_intervals_of_several_models_stand_in_groups_and_what_squashes_the_axis_is_written() -> None:
+    axes = Canvas().add_subplot()
+    estimate = np.array([1.0, 2, 1.5, 40])
+    FIGURES["intervals"].draw(
+        axes,
+        names=list("abcd"),
+        estimate=estimate,
+        low=estimate - 1,
+        high=estimate + 1,
+        significant=np.ones(4, bool),
+        models=["texture", "cnn8", "texture", "cnn8"],
+    )
+    top_down = [label.get_text() for label in axes.get_yticklabels()]
+    assert top_down == ["texture", "c", "a", "cnn8", "d", "b"]
+    assert axes.get_xlim()[1] < 5 and [text.get_text() for text in axes.texts] == ["+40.0"]
+
+
+def test_of_many_classes_a_confusion_matrix_names_those_with_errors_and_sums_the_others() -> None:
+    axes, counts = Canvas().add_subplot(), np.diag(np.full(30, 9))
+    counts[3, 28] = 4
+    classes = [f"class{number}" for number in range(30)]
+    FIGURES["confusion_matrix"].draw(axes, counts=counts, classes=classes)
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    assert len(names) == 21 and {"class3", "class28"} < set(names) and names[-1] == "10 other classes"
+    texts = [text.get_text() for text in axes.texts]
+    assert texts.count("9") == 20 and texts.count("4") == 1 and texts[-1] == "90"
+
+
+def test_bins_of_few_predictions_are_counted_and_not_drawn_as_accuracies() -> None:
+    axes = Canvas().add_subplot()
+    given = {"confidence": np.array([0.3, 0.6, 0.9]), "accuracy": np.array([1, 0.5, 0.9])}
+    FIGURES["reliability"].draw(axes, clips=np.array([9, 10, 40]), **given)
+    above, below = axes.child_axes
+    assert above.lines[-1].get_xdata().tolist() == [60, 90]
+    assert [bar.get_height() for bar in below.patches] == [9, 10, 40]
+
+
+def test_every_point_of_the_front_is_named() -> None:
+    axes = Canvas().add_subplot()
+    FIGURES["pareto"].draw(axes, **EXAMPLES["pareto"])
+    texts = {text.get_text() for text in axes.texts}
+    assert texts == {"1", "2", "1  mel\n    50.0 %", "2  mel+mfcc\n    80.0 %"}
+
+
+def test_each_curve_is_named_at_its_end() -> None:
+    axes = Canvas().add_subplot()
+    FIGURES["learning_curves_compared"].draw(axes, **EXAMPLES["learning_curves_compared"])
+    assert len(axes.child_axes) == 2
+    for panel in axes.child_axes:
+        assert {text.get_text() for text in panel.texts} == {"mel", "chroma"}
+
+
+MANY = [f"class number {number}" for number in range(50)]
+LARGE: dict[str, dict[str, Any]] = {
+    "confusion_matrix": {"counts": RNG.integers(0, 9, (50, 50)), "classes": MANY},
+    "recall_by_set": {"names": NAMES, "classes": MANY, "recall": RNG.random((3, 50))},
+    "class_bars": {"classes": MANY, "values": {name: RNG.random(50) for name in NAMES[:2]}},
+    "clips_per_fold": {"counts": RNG.integers(0, 9, (50, 10)), "classes": MANY, "folds": range(1, 11)},
+    "channel_importance": {"classes": MANY, "channels": NAMES, "loss": RNG.normal(size=(50, 3))},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [*EXAMPLES.items(), *LARGE.items()],
+    ids=[*EXAMPLES, *(f"{name} of 50" for name in LARGE)],
+)
+def test_a_figure_has_a_papers_width_and_no_text_under_eight_points(name: str, data: dict[str, Any]) -> None:
+    size = FIGURES[name].size(**data)
+    assert size[0] in (3.3, 6.3) and size[1] < 11
+    with drawing():
+        canvas = Canvas(figsize=size)
+        FIGURES[name].draw(canvas.add_subplot(), **data)
+        canvas.draw_without_rendering()
+        written = [text for text in canvas.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    assert written and min(text.get_fontsize() for text in written) >= 8
+
+
+def test_text_has_the_contrast_that_readers_need_on_every_shade() -> None:
+    def luminance(colour: Any) -> float:
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(colour)]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    for shades in (fonts.GREYS, fonts.ERRORS, fonts.RATES, colormaps[fonts.SIGNED]):
+        for value in np.linspace(0, 1, 30):
+            dark, light = sorted((luminance(shades(value)), luminance(fonts.text_on(shades(value)))))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_labels_are_moved_apart_and_keep_their_order() -> None:
+    moved = fonts.spread([0.5, 0.9, 0.52], 0.1)
+    assert moved == pytest.approx([0.46, 0.9, 0.56])
+    assert fonts.spread([], 0.1) == []
 
 
 def test_marks_of_a_frequency_axis_keep_their_distance() -> None:
@@ -266,7 +368,8 @@ def test_neighbouring_series_differ_in_grey() -> None:
 
 def test_shortened_names_and_missing_characters() -> None:
     assert shorten("mel+mfcc+chroma+tonnetz", 12) == "mel+mfc…netz"
-    assert shorten("mel", 12) == "mel"
+    assert shorten("mel", 12) == "mel" and shorten("fourier_tempogram", 12) == "fourier…gram"
+    assert shorten("mel+mfcc+chroma+cqt (resnet18+texture)", 30) == "mel+…+cqt (resnet18+texture)"
     assert [format_plain(value) for value in (31.25, 15400.4, 0.0345)] == ["31.2", "15400", "0.0345"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
