@@ -45,6 +45,47 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         return read_clips(file), hdf5.read_attributes(file)
 
 
+def changed_table(folder: Path, source: str, clips: pd.DataFrame) -> str:
+    """`mine.csv gives 12 clips other labels or folds than …`, empty where nothing changed since.
+
+    source  of the dataset, as in the index: a CSV, or a folder with ESC-50's meta/*.csv; beside the cache
+            lies folds.csv where folds were drawn. Only a file that was written after the index is read.
+    """
+    index, place = folder / INDEX, Path(source)
+    tables = [place] if place.is_file() else sorted((place / "meta").glob("*.csv"))
+    kept = folder.parent / "folds.csv"
+    by_group = kept.is_file() and kept.read_text(encoding="utf-8").rstrip().endswith(",group")
+    for file in (*tables, kept):
+        if file.is_file() and file.stat().st_mtime_ns > index.stat().st_mtime_ns:
+            columns = ("label",) if by_group and file != kept else ("label", "fold")
+            if changed := _changed_clips(file, clips, columns):
+                return (
+                    f"{file} gives {changed} clips other labels or folds than they had when features were "
+                    "extracted: make features takes them over and computes nothing again"
+                )
+    return ""
+
+
+def _changed_clips(file: Path, clips: pd.DataFrame, columns: Sequence[str]) -> int:
+    """Clips of which this table says something else; 0 where it is no table of clips."""
+    try:
+        given = pd.read_csv(file, sep=None, engine="python", dtype=str, keep_default_na=False)
+    except (ValueError, OSError):
+        return 0
+    if "label" not in given:  # ESC-50's columns
+        given = given.rename(columns={"category": "label"})
+    if "filename" in given:
+        given["clip_id"] = [Path(name).stem for name in given["filename"]]
+    if "clip_id" not in given or given["clip_id"].duplicated().any():
+        return 0
+    both = clips[clips["copy_of"] == ""].merge(given, on="clip_id", suffixes=("", " now"))
+    differs = np.zeros(len(both), bool)
+    for name in columns:
+        if (now := f"{name} now") in both:
+            differs |= ((both[now] != both[name].astype(str)) & (both[now] != "")).to_numpy()
+    return int(differs.sum())
+
+
 def read_clips(file: h5py.File, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
     """The clip table in an open index, or some columns of it."""
     table: dict[str, Any] = {}

@@ -21,7 +21,7 @@ from commandline import Registry, RequestError, progress, text_table
 from features_cache.table import fold_split
 from pipeline import audio
 from pipeline.datasets import Dataset
-from pipeline.datasets.load import load_for
+from pipeline.datasets.load import describe_lengths, load_for
 from pipeline.near_duplicates import (
     NO_LANDMARKS,
     AudioFingerprint,
@@ -221,6 +221,9 @@ def padding(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
         f"mostly padded: less than half of {dataset.duration:.4g} s is not silence",
         _ids(table, padded),
     )
+    sound = np.maximum(table["seconds"] - table["lead"] - table["trail"], 0)
+    for line in describe_lengths(sound[table["peak"] >= SILENT], dataset.sample_rate, dataset.duration):
+        yield Finding(NOTE, line, [str(name) for name in ("DURATION", "FEATURES") if name in line], "option")
     longer = table["seconds"] > dataset.duration * 1.01
     yield Finding(NOTE, f"longer than {dataset.duration:.4g} s: the end is cut", _ids(table, longer))
 

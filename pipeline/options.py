@@ -20,6 +20,9 @@ class SourceOptions(DatasetOptions):
     """folder of the audio files, where the table is elsewhere"""
     group: str | None = None
     """source recording of a clip: a column of the table, or a pattern with one (group) for file names"""
+    folds_by: Literal["dataset", "group"] | None = None
+    """group: a fold for each group, as for speakers or sites; dataset: its own folds, or drawn ones; as an
+    earlier command said where it is not given"""
     sample_rate: int | None = None
     """Hz; 44100 for ESC-50 and its like, else the commonest of the files"""
     duration: float | None = None

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from commandline import RequestError, make_command, nearest, words
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
 from features_cache.cache import refuse_unknown
-from features_cache.index import INDEX
+from features_cache.index import INDEX, changed_table
 from features_cache.layout import fingerprints
 from features_cache.names import parse_channel
 from features_cache.table import Split, fold_split, originals
@@ -220,7 +220,9 @@ def make_plan(options: RunOptions) -> Plan:
         content=content,
     )
     if unknown := sorted(set(options.folds) - set(plan.folds)):
-        raise RequestError(f"FOLDS={unknown[0]}: the folds are {' '.join(map(str, plan.folds))}")
+        changed = changed_table(cache.folder, str(cache.settings["source"]), cache.clips)
+        hint = f"; {changed}" if changed else ""
+        raise RequestError(f"FOLDS={unknown[0]}: the folds are {' '.join(map(str, plan.folds))}{hint}")
     if len(plan.folds) < 2:
         raise RequestError(
             f"{cache.folder} has fold {plan.folds[0]} alone: a second one is needed to test on"

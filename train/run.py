@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from commandline import RequestError, make_command, tell, text_table, words
+from features_cache.index import changed_table
 from features_cache.table import Split
 from train import runs, trainer
 from train.compute import device_of
@@ -50,6 +51,8 @@ def execute(options: RunOptions) -> RunFolder | None:
         _tell_once(f"every channel of {plan.features} is a vector: MODEL={FOR_VECTORS} is trained")
     if plan.unused:
         _tell_once(f"{plan.model.name} ignores {', '.join(plan.unused).upper()}")
+    if changed := changed_table(plan.cache.folder, str(plan.cache.settings["source"]), plan.cache.clips):
+        _tell_once(changed)
     waiting = [fold for fold in plan.wanted_folds if not (known and fold in folder.finished)]
     if not waiting:
         tell(f"{folder.path} has these folds already")

@@ -1,8 +1,8 @@
 """Groups and folds: which clips come from one source recording, and folds for a dataset that brings none.
 
 Folds are drawn by group and kept beside the cache: `folds.csv` holds one row a clip: clip_id, group, fold,
-grouped_by (the GROUP= that the groups came from) and the source of the dataset, so that later commands need
-not be given GROUP= again.
+grouped_by (the GROUP= that the groups came from), the source of the dataset and folds_by (`group` where each
+group is a fold), so that later commands need not be given GROUP= and FOLDS_BY= again.
 """
 
 import os
@@ -19,7 +19,9 @@ from features_cache.storage import replaced
 from pipeline.datasets.readers import FoundClips, read_csv
 
 FOLDS = 5
-COLUMNS = ["clip_id", "group", "fold", "grouped_by", "source"]
+NAMED = 8  # folds in a note
+MOST_FOLDS = 100  # each is a training
+COLUMNS = ["clip_id", "group", "fold", "grouped_by", "source", "folds_by"]
 
 
 def with_groups(found: FoundClips, group: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -63,6 +65,8 @@ class KeptFolds:
     def __init__(self, path: Path, source: str) -> None:
         self.path, self.source = path, source
         self.rows = read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
+        if "folds_by" not in self.rows:  # a file of before
+            self.rows["folds_by"] = ""
         other = self.rows["source"][self.rows["source"] != source]
         if len(other):
             raise RequestError(
@@ -76,14 +80,20 @@ class KeptFolds:
         return str(self.rows["grouped_by"].iloc[-1]) or None if len(self.rows) else None
 
     @property
+    def folds_by(self) -> str:
+        """`group` where an earlier command made each group a fold."""
+        return str(self.rows["folds_by"].iloc[-1]) if len(self.rows) else ""
+
+    @property
     def of_groups(self) -> dict[str, int]:
         """Group to fold."""
         return dict(zip(self.rows["group"], self.rows["fold"].astype(int)))
 
-    def keep(self, table: pd.DataFrame, grouped_by: str | None) -> None:
+    def keep(self, table: pd.DataFrame, grouped_by: str | None, folds_by: str = "") -> None:
         """Write what changed; clips that are away stay listed."""
         away = self.rows[~self.rows["clip_id"].isin(set(table["clip_id"]))]
-        here = table[["clip_id", "group", "fold"]].assign(grouped_by=grouped_by or "", source=self.source)
+        how = {"grouped_by": grouped_by or "", "source": self.source, "folds_by": folds_by}
+        here = table[["clip_id", "group", "fold"]].assign(**how)
         rows = pd.concat([away, here])[COLUMNS].astype(str).reset_index(drop=True)
         if rows.equals(self.rows.astype(str)):
             return
@@ -96,18 +106,21 @@ class KeptFolds:
 
 
 def with_folds(
-    table: pd.DataFrame, kept: KeptFolds, seed: int, grouped_by: str | None
+    table: pd.DataFrame, kept: KeptFolds, seed: int, grouped_by: str | None, folds_by: str | None = None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every fold known, and a note where folds were drawn.
 
     Folds of the source are kept. Others are drawn by group, stratified, from `seed`; groups that
-    `kept` knows keep their fold, also when their clips go and come back.
+    `kept` knows keep their fold, also when their clips go and come back. With `folds_by` "group" each
+    group is a fold of its own; None is what `kept` says.
     """
+    if (folds_by or kept.folds_by) == "group":
+        return _a_fold_a_group(table, kept, grouped_by)
     if (table["fold"] > 0).all():
-        if grouped_by:
+        if grouped_by or kept.folds_by:
             kept.keep(table, grouped_by)
         return table, ()
-    drawn_before = kept.of_groups
+    drawn_before = {} if kept.folds_by == "group" else kept.of_groups
     folds = max(1, min(FOLDS, table["group"].nunique()))
     drawn = draw_folds(table["label"].tolist(), table["group"].tolist(), folds, seed, drawn_before)
     table = table.assign(fold=drawn)
@@ -116,6 +129,26 @@ def with_folds(
     if new:
         return table, (f"folds: {new:,} groups drawn into {folds} folds (seed {seed}), kept in {kept.path}",)
     return table, (f"folds: as drawn before, {kept.path}; delete it to draw again",)
+
+
+def _a_fold_a_group(
+    table: pd.DataFrame, kept: KeptFolds, grouped_by: str | None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table with groups numbered by name; groups that come later get further numbers."""
+    groups = sorted(table["group"].unique())
+    if not 2 <= len(groups) <= MOST_FOLDS:
+        raise RequestError(
+            f"FOLDS_BY=group makes a fold of each group, and there are {len(groups):,}; expected 2 to "
+            f"{MOST_FOLDS}: say with GROUP= which clips are of one speaker or site"
+        )
+    fold_of = kept.of_groups if kept.folds_by == "group" else {}
+    for group in groups:
+        fold_of.setdefault(group, 1 + max(fold_of.values(), default=0))
+    table = table.assign(fold=table["group"].map(fold_of))
+    kept.keep(table, grouped_by, "group")
+    named = ", ".join(f"{fold_of[group]} {group}" for group in groups[:NAMED])
+    more = " …" if len(groups) > NAMED else ""
+    return table, (f"folds: one a group, kept in {kept.path}: {named}{more}",)
 
 
 def draw_folds(

@@ -1,11 +1,14 @@
 """From the word after DATASET= to a dataset: its table of clips, sample rate and duration."""
 
+import math
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from commandline import RequestError, nearest, progress
 from commandline import duration as shown_duration
@@ -23,8 +26,15 @@ from pipeline.datasets.readers import (
     read_table,
 )
 from pipeline.options import ExtractOptions, SourceOptions
+from pipeline.parameters import Framing
 
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
+MOSTLY_PADDING = 0.5  # of all clips' time; more is worth a word
+HELD = 0.98  # of the clips, that the duration which is then proposed holds whole
+FEW_FRAMES = 43  # of a sound; half a second has so many at 44.1 kHz
+STEP = 0.05  # s, to which it is rounded up
+DEFAULT_FRAME, DEFAULT_HOP = Framing().n_fft, Framing().hop_length  # samples
+FRAME_SECONDS = DEFAULT_FRAME / 44_100  # what the default frame is at ESC-50's rate
 SHOWN = 3  # damaged files by name
 THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
 
@@ -61,6 +71,7 @@ def load(
     url: str | None = None,
     audio_dir: str | Path | None = None,
     group: str | None = None,
+    folds_by: str | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
     copies: int | None = None,
@@ -75,11 +86,13 @@ def load(
     archive      a zip of ESC-50 that is there already; url: another address to download it from
     audio_dir    folder of the audio files, where the table is elsewhere
     group        source recording of a clip: a column of the table, or a pattern for file names
+    folds_by     "group" makes each group a fold, "dataset" takes its own folds or draws them
     sample_rate  Hz, duration: seconds; by default found in the files
     copies       altered copies of every clip, after the originals; alter: by which alterations
     seed         of drawn folds and of copies
 
-    Drawn folds and `group` are kept in `<data>/<name>/folds.csv`, so that clips which come later do not
+    Folds that are not the dataset's own and `group` are kept in `<data>/<name>/folds.csv`, so that clips
+    which come later do not
     move the others, and later commands need not be given `group` again.
 
         load("esc10").table[["clip_id", "label", "fold"]]
@@ -93,7 +106,7 @@ def load(
     kept = KeptFolds(data / called / "folds.csv", origin)
     group = group or kept.grouped_by
     table, group_notes = with_groups(found, group)
-    table, fold_notes = with_folds(table, kept, seed, group)
+    table, fold_notes = with_folds(table, kept, seed, group, folds_by)
     found = with_audio_settings(replace(found, table=table), sample_rate, duration)
     assert found.sample_rate and found.duration
     return Dataset(
@@ -118,6 +131,7 @@ def load_for(options: SourceOptions) -> Dataset:
         url=options.url,
         audio_dir=options.audio_dir,
         group=options.group,
+        folds_by=options.folds_by,
         sample_rate=options.sample_rate,
         duration=options.duration,
         copies=extracted.copies,
@@ -213,12 +227,49 @@ def with_audio_settings(found: FoundClips, sample_rate: int | None, duration: fl
     rates = Counter(header.sample_rate for header in headers.values())
     commonest = max(rates, key=lambda rate: (rates[rate], rate))
     notes = [f"{times} clips of {rate} Hz" for rate, times in rates.most_common()] if len(rates) > 1 else []
+    sample_rate = sample_rate or commonest
+    seconds = np.array([header.frames / header.sample_rate for header in headers.values()])
     if not duration:
         duration, length_notes = _longest(headers)
         notes += length_notes
-    return replace(
-        found, sample_rate=sample_rate or commonest, duration=duration, notes=(*found.notes, *notes)
-    )
+    notes += describe_lengths(seconds, sample_rate, duration)
+    return replace(found, sample_rate=sample_rate, duration=duration, notes=(*found.notes, *notes))
+
+
+def frame_samples(sample_rate: int) -> int:
+    """The power of two whose time is nearest to 46 ms, in ratio.
+
+    >>> [frame_samples(rate) for rate in (8_000, 16_000, 22_050, 44_100, 48_000)]
+    [512, 1024, 1024, 2048, 2048]
+    """
+    return int(2 ** round(math.log2(FRAME_SECONDS * sample_rate)))
+
+
+def describe_lengths(seconds: NDArray[np.floating], sample_rate: int, duration: float) -> list[str]:
+    """What a user should know of sounds that are short for their duration or for a feature's frames.
+
+    seconds: how long the sound of each clip lasts.
+    """
+    if not len(seconds):
+        return []
+    held = np.minimum(seconds, duration)
+    padding, half, lines = 1 - held.mean() / duration, np.median(held), []
+    if padding > MOSTLY_PADDING:
+        shorter = round(STEP * math.ceil(np.quantile(held, HELD) / STEP), 2)
+        proposal = f": DURATION={shorter:g} holds {HELD:.0%} of them whole" if shorter < duration else ""
+        which = f"half of the clips last {half:.2g} s or less"
+        lines.append(f"{padding:.0%} of {duration:.4g} s is padding, {which}{proposal}")
+    n_fft, frames = frame_samples(sample_rate), half * sample_rate / DEFAULT_HOP
+    if n_fft < DEFAULT_FRAME and frames < FEW_FRAMES:
+        parameters = f"n_fft={n_fft},hop_length={n_fft // 4}"
+        proposal = "+".join(f"{name}@{parameters}" for name in ("mel", "mfcc", "chroma"))
+        milliseconds = 1000 * DEFAULT_FRAME / sample_rate
+        lines.append(
+            f"a frame of {DEFAULT_FRAME} samples lasts {milliseconds:.0f} ms at {sample_rate:,} Hz, and half "
+            f"of the clips have {frames:.0f} frames or fewer; as long as at 44.1 kHz are those of "
+            f"FEATURES={proposal}"
+        )
+    return lines
 
 
 def _headers(paths: list[str]) -> dict[str, audio.Info]:

@@ -1,5 +1,6 @@
 """index.h5, failures.csv, costs.csv: replaced whole, brought up to date, never needed."""
 
+import os
 from pathlib import Path
 
 import h5py
@@ -14,6 +15,8 @@ from features_cache.index import (
     COLUMNS,
     COSTS,
     FAILURES,
+    INDEX,
+    changed_table,
     read_clips,
     read_costs,
     read_failures,
@@ -153,3 +156,25 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path, content: bytes) -> None:
     assert read_costs(tmp_path) == {}
     write_costs(tmp_path, {"mel": 1.0})
     assert read_costs(tmp_path) == {"mel": 1.0}
+
+
+def test_a_table_that_changed_since_extraction_is_named(tmp_path):
+    table = tmp_path / "mine.csv"
+    rows = {f"{number}.wav": ("ab"[number % 2], 1 + number % 3) for number in range(6)}
+
+    def write(rows):
+        table.write_text("\n".join(["filename;label;fold", *(f"{n};{x};{f}" for n, (x, f) in rows.items())]))
+        later = (folder / INDEX).stat().st_mtime_ns + 10**9
+        os.utime(table, ns=(later, later))
+
+    folder = tmp_path / "mine" / "features"
+    clips = {"clip_id": [Path(name).stem for name in rows], "label": [label for label, _ in rows.values()]}
+    external.create_cache(folder, {**clips, "fold": [fold for _, fold in rows.values()]})
+    known, _ = read_index(folder)
+    write(rows)
+    assert changed_table(folder, str(table), known) == ""
+    write({name: (label, 4) if name == "2.wav" else (label, fold) for name, (label, fold) in rows.items()})
+    assert "mine.csv gives 1 clips other labels or folds" in changed_table(folder, str(table), known)
+    os.utime(table, ns=(0, 0))
+    assert changed_table(folder, str(table), known) == ""
+    assert changed_table(folder, "external", known) == ""

@@ -238,3 +238,10 @@ def test_measures_by_known_answers():
     assert measured.clipped == 0
     assert measured.bandwidth == pytest.approx(1_000, abs=300)
     assert check.clipped_fraction(np.array([0, 1, 1, 1, 0, 1, 1, -1, -1, -1], np.float32)) == 0.6
+
+
+def test_sounds_of_a_few_frames_get_the_words_to_type(tmp_path):
+    words = {f"{number}.wav": np.concatenate([noise(number, 0.2), np.zeros(RATE)]) for number in range(8)}
+    found = findings(make(tmp_path, words), tmp_path)
+    assert "DURATION=0.2 " in only(found, "90% of 2 s is padding").what
+    assert "FEATURES=mel@n_fft=1024,hop_length=256+mfcc" in only(found, "a frame of 2048 samples").what

@@ -134,3 +134,55 @@ def test_a_later_command_groups_as_before_although_group_is_not_given(tmp_path):
         later.loc["dog/dog3-C", ["group", "fold"]].tolist()
         == later.loc["dog/dog3-A", ["group", "fold"]].tolist()
     )
+
+
+def test_each_group_is_a_fold_until_another_command_says_otherwise(tmp_path):
+    folder = class_folders(tmp_path / "mine", each=7, takes="AB")
+    speaker = {"group": r"(\d)-", "folds_by": "group"}
+    dataset = load(str(folder), tmp_path / "data", **speaker)
+    fold_of = dataset.table.groupby("group")["fold"].unique()
+    assert sorted(fold.tolist() for fold in fold_of) == [[number] for number in range(1, 8)]
+    assert any("folds: one a group" in note and "1 0, 2 1" in note for note in dataset.notes)
+    assert folds_of(folder, tmp_path / "data") == dict(zip(dataset.table["clip_id"], dataset.table["fold"]))
+    again = folds_of(folder, tmp_path / "data", folds_by="dataset")
+    assert set(again.values()) == {1, 2, 3, 4, 5}
+    assert folds_of(folder, tmp_path / "data") == again
+
+
+def test_a_group_that_comes_later_is_a_further_fold(tmp_path):
+    folder = class_folders(tmp_path / "mine", each=3)
+    speaker = {"group": r"(\d)-", "folds_by": "group"}
+    before = folds_of(folder, tmp_path / "data", **speaker)
+    write(folder / "dog" / "new0-A.wav")
+    write(folder / "dog" / "dog00-A.wav")  # a group before all others by name
+    after = folds_of(folder, tmp_path / "data", group=r"g?(\d+)-")
+    assert before.items() <= after.items()
+    assert after["dog/dog00-A"] == 4
+
+
+def test_official_folds_give_way_to_folds_by_group(tmp_path):
+    rows = [f"{number}.wav,{'ab'[number % 2]},{1 + number % 2},site{number % 3}" for number in range(6)]
+    for row in rows:
+        write(tmp_path / row.split(",")[0])
+    path = csv(tmp_path / "mine.csv", "\n".join(["filename,label,fold,group", *rows]))
+    folds = folds_of(path, tmp_path / "data", folds_by="group")
+    assert folds == {str(number): 1 + number % 3 for number in range(6)}
+    assert folds_of(path, tmp_path / "data") == folds
+    official = {str(number): 1 + number % 2 for number in range(6)}
+    assert folds_of(path, tmp_path / "data", folds_by="dataset") == official
+    assert folds_of(path, tmp_path / "data") == official
+
+
+@pytest.mark.parametrize(("each", "pattern"), [(1, "(o|a)"), (120, None)])
+def test_too_few_or_too_many_groups_are_no_folds(tmp_path, each, pattern):
+    folder = class_folders(tmp_path / "mine", classes="dog", each=each)
+    with pytest.raises(RequestError, match="expected 2 to 100: say with GROUP="):
+        load(str(folder), tmp_path / "data", group=pattern, folds_by="group")
+
+
+def test_kept_folds_of_before_are_read(tmp_path):
+    folder = class_folders(tmp_path / "mine", each=15)
+    before = folds_of(folder, tmp_path / "data")
+    kept = tmp_path / "data" / "mine" / "folds.csv"
+    pd.read_csv(kept).drop(columns="folds_by").to_csv(kept, index=False)
+    assert folds_of(folder, tmp_path / "data", seed=3) == before

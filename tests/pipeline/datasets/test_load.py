@@ -5,10 +5,12 @@ import pandas as pd
 import pytest
 
 from commandline import RequestError
-from features_cache import external
+from features_cache import external, parse_set
 from pipeline.datasets import load
+from pipeline.datasets.load import describe_lengths, frame_samples
 from pipeline.datasets.readers import ESC50_CATEGORIES, categories_of
 from pipeline.datasets.summary import dataset_summary, run
+from pipeline.features import resolve_feature
 from pipeline.options import SourceOptions
 from pipeline.request import kept_copies
 from tests.pipeline.changing import with_flac_length
@@ -159,3 +161,28 @@ def test_an_id_that_a_copy_would_have_is_reported(tmp_path):
     write(tmp_path / "mine" / "dog" / "a~1.wav")
     with pytest.raises(RequestError, match="dog/a~1"):
         load(str(tmp_path / "mine"), tmp_path / "data", copies=1)
+
+
+def test_short_sounds_at_a_low_rate_get_the_words_to_type(tmp_path):
+    for number in range(20):
+        write(tmp_path / "mine" / "dog" / f"{number}.wav", 2.0 if number == 0 else 0.32, 8_000)
+    dataset = load(str(tmp_path / "mine"), tmp_path / "data")
+    assert dataset.duration == 2.0
+    padding, frames = dataset.notes[:2]
+    assert padding.startswith("80% of 2 s is padding, half of the clips last 0.32 s or less: DURATION=")
+    assert "lasts 256 ms at 8,000 Hz, and half of the clips have 5 frames or fewer" in frames
+    proposed = frames.rpartition("FEATURES=")[2]
+    assert proposed.startswith("mel@n_fft=512,hop_length=128+mfcc@")
+    channels = [resolve_feature(channel) for channel in parse_set(proposed)]
+    assert [channel.shape(8_000, 4_800)[1] for channel in channels] == [38, 38, 38]
+
+
+def test_sounds_that_fill_their_clips_at_a_usual_rate_get_no_such_words():
+    assert describe_lengths(np.array([4.0, 5.0]), 44_100, 5.0) == []
+    assert describe_lengths(np.array([4.0, 5.0]), 8_000, 5.0) == []
+    assert describe_lengths(np.array([0.2, 0.3]), 48_000, 0.3) == []
+
+
+def test_frames_of_46_ms_at_any_rate():
+    rates = (8_000, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000)
+    assert [frame_samples(rate) for rate in rates] == [512, 1024, 1024, 2048, 2048, 2048, 4096]
