@@ -37,7 +37,7 @@ BY_THEMSELVES = {
     "bench.instructions": "every model's bf16 and fp32 steps under each instruction set of the processor",
     "bench.machines DATASET=synth": "one seed under two instruction sets: how far apart the answers are",
     "bench.made_runs --runs made": "run folders made up, to look at a report of many",
-    "bench.digits --out digits": "spoken digits at 8 kHz in six synthesised voices, a dataset of short sounds",
+    "bench.digits --out digits": "spoken digits at 8 kHz in six synthesised voices: short sounds",
 }
 
 

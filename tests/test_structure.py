@@ -19,9 +19,9 @@ REST = {
     *("lab", "analysis.latex", "analysis.ensemble"),
     *("pipeline.dask_cluster", "pipeline.near_duplicates", "pipeline.check", "pipeline.cards"),
     *("pipeline.alter", "pipeline.synth", "pipeline.datasets.download"),
-    *("train.distributed", "train.listen", "train.timeline", "train.trackers"),
+    *("train.distributed", "train.export", "train.listen", "train.timeline", "train.trackers"),
 }
-REST_LIBRARIES = {"dask", "distributed", "tensorboard", "wandb", "IPython"}
+REST_LIBRARIES = {"onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"}
 NOT_IN_EXTRACTION = {"sklearn", "matplotlib", "torch"}
 
 # Names that are read with their module, as in checkpoint.load, and may stand in several.

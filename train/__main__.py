@@ -1,4 +1,4 @@
-"""`python -m train run | sweep | predict | explain | listen | bundle | list`."""
+"""`python -m train run | sweep | predict | explain | listen | bundle | export | list`."""
 
 import re
 import sys
@@ -8,6 +8,7 @@ from commandline import Command, RequestError, main, parse
 from train.options import (
     BundleOptions,
     ExplainOptions,
+    ExportOptions,
     ListenOptions,
     ListOptions,
     PredictOptions,
@@ -60,6 +61,13 @@ def bundle(options: BundleOptions) -> int:
     return train.bundle.make_bundle(options)
 
 
+def export(options: ExportOptions) -> int:
+    """The networks as one ONNX file, for programs without torch."""
+    import train.export
+
+    return train.export.export_run(options)
+
+
 def list_(options: ListOptions) -> None:
     """Models, augmentations and recipes; one model's stages."""
     import train.listing
@@ -67,7 +75,7 @@ def list_(options: ListOptions) -> None:
     print(train.listing.overview(options))
 
 
-COMMANDS: list[Command] = [run, sweep, predict, explain, listen, bundle, list_]
+COMMANDS: list[Command] = [run, sweep, predict, explain, listen, bundle, export, list_]
 
 
 def with_recipe(argv: Sequence[str]) -> list[str]:

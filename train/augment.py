@@ -396,8 +396,9 @@ def views(x: torch.Tensor, augmenter: Augmenter, count: int = 1) -> Iterator[tor
     One view is the whole clip, or its centre where the augmenter crops. Several are circular shifts in
     time, evenly spaced, or crops spread evenly over the time, with the rows' centre.
     """
-    rows, frames = trained_shape(augmenter, (x.shape[2], x.shape[3]))
-    spare = x.shape[3] - frames
+    whole = int(x.shape[2]), int(x.shape[3])  # int: while a network is exported, sizes are tensors
+    rows, frames = trained_shape(augmenter, whole)
+    spare = whole[1] - frames
     if count == 1:
         yield centre(x, (rows, frames))
         return

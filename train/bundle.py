@@ -141,6 +141,11 @@ class TrainedModel:
         self.folds = {fold: self._open(state, f"fold {fold}") for fold, state in bundle.folds.items()}
 
     @property
+    def trained_shape(self) -> tuple[int, int]:
+        """Rows and frames of what an image model sees."""
+        return trained_shape(self.augmenter, self.grid)
+
+    @property
     def untrained_folds(self) -> str:
         """A sentence where not all folds of the run are trained yet; empty otherwise."""
         trained, all_ = len(self.folds), len(self.config["folds"])
@@ -178,10 +183,8 @@ class TrainedModel:
 
     def _open(self, state: State, origin: str) -> FoldModel:
         statistics = [Statistics.restore(one) for one in state["statistics"]]
-        if self.kind == "linear":
-            shape = (len(state["network"]["mean"]), 1)
-        else:
-            shape = trained_shape(self.augmenter, self.grid)
+        linear_shape = (len(state["network"].get("mean", ())), 1)
+        shape = linear_shape if self.kind == "linear" else self.trained_shape
         inputs = len(self.config["channels"])
         if self.kind == "vector":
             inputs = len(state["network"]["norm.running_mean"])

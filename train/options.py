@@ -346,6 +346,25 @@ class BundleOptions(RunsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportOptions(RunsOptions):
+    """The networks of a run as one file for other programs, checked against the run's own predictions.
+
+    python -m train export last OUT=model.onnx
+    """
+
+    run: Annotated[str, Positional] = "last"
+    """a run's name, path or unique prefix, or last"""
+    format: Literal["onnx"] = "onnx"
+    """of the file"""
+    selection: Literal["last", "best"] = "last"
+    """weights of the last epoch, or of the best by validation"""
+    data: Path = Path("data")
+    """folder of datasets: with the run's cache the file is checked on its test clips"""
+    out: Path | None = None
+    """the file to write; <run>.onnx by default"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ListOptions:
     """Models, augmentations and recipes; one model's stages.
 
