@@ -105,7 +105,7 @@ def trainer_of(run: RunOptions, arithmetic: Compute) -> Trainer:
 
 def chosen_arithmetic(run: RunOptions, device: str = "cpu") -> Compute:
     plan = make_plan(run)
-    found = choose(run, device, draw_network(plan, 1), batch_shape(plan), steps=10_000)
+    found = choose(run, device, draw_network(plan, 1), batch_shape(plan, draw_network(plan, 1)), steps=10_000)
     return replace(found, compiled=False)
 
 

@@ -345,6 +345,11 @@ class Augmenter:
 
     steps: tuple[tuple[Augmentation, Strength], ...] = ()
 
+    @property
+    def only_shifts(self) -> bool:
+        """Whether a clip's frames are at most moved round."""
+        return all(entry.name == "shift" for entry, _ in self.steps)
+
     def __str__(self) -> str:
         """The canonical text, every strength written out: parse_augment(str(a)) equals a."""
         return ",".join(f"{entry.name}={_text(strength)}" for entry, strength in self.steps)

@@ -9,7 +9,7 @@ DataLoader (4 to 20 ms a batch), resizing with many threads beside a busy networ
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -351,6 +351,22 @@ class Streamed:
         return batch.result().to(self.device, non_blocking=True).float()
 
 
+class ComputedOnce:
+    """What a network computes of a clip before its first weight, kept: (B, numbers, 1, 1) a batch."""
+
+    def __init__(self, source: Source, positions: Positions, statistics: torch.nn.Module) -> None:
+        self.slot = np.full(int(positions.max()) + 1, -1)
+        self.slot[positions] = np.arange(len(positions))
+        chunks = np.array_split(positions, -(-len(positions) // CHUNK))
+        with torch.no_grad():
+            self.values = torch.cat([statistics(x) for x in source.batches(chunks)])[..., None, None]
+
+    def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
+        for positions in wanted:
+            slots = torch.from_numpy(self.slot[positions]).to(self.values.device)
+            yield self.values.index_select(0, slots)
+
+
 def open_source(reader: InputReader, positions: Positions, device: torch.device, resident: str) -> Source:
     """The residence that was asked for; by itself the first that fits, of the GPU, RAM, a stream."""
     place = choose_residence(reader, len(positions), device) if resident == "auto" else resident
@@ -387,6 +403,11 @@ class FoldData:
         counts = np.bincount(self.targets[self.train], minlength=self.classes)
         even = len(self.train) / np.count_nonzero(counts)
         return (even / np.maximum(counts, 1)).astype(np.float32)
+
+    def computed_once(self, statistics: torch.nn.Module) -> "FoldData":
+        """The same clips by their statistics, (numbers) a clip, which no augmentation may change."""
+        every = np.concatenate([self.train, self.val, self.test])
+        return replace(self, source=ComputedOnce(self.source, every, statistics))
 
 
 def load_fold(plan: "Plan", fold: int, split: Split, sums: ClipSums, device: torch.device) -> FoldData:

@@ -56,7 +56,7 @@ class RunOptions(DatasetOptions, RunsOptions):
     """standardise each feature as a whole, each of its rows, each clip by itself, or not at all"""
     augment: str = "auto"
     """changes drawn anew for each batch, name=strength; auto is shift,gain, of a waveform
-    shift,gain,polarity,mixup=0.4; none for no change"""
+    shift,gain,polarity,mixup=0.4, none for texture alone; none for no change"""
     smoothing: Annotated[float, Bounds(0, 0.99)] = 0.1
     """label smoothing: the share of a target that all classes divide among them"""
     copies: Annotated[int, Bounds(least=0)] = 0

@@ -42,6 +42,7 @@ from train.options import (
 )
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
+FROM_WEIGHTS = "resnet18"  # in the default's place where WEIGHTS are given: texture statistics have none
 FOR_VECTORS = "mlp"  # the model where every channel is a vector and no other is named
 
 
@@ -155,7 +156,9 @@ def make_plan(options: RunOptions) -> Plan:
     check_options(options)
     cache = open_cache(options)
     channels = find_channels(cache, options)
-    options = dataclasses.replace(options, model=choose_model(options.model, cache, channels))
+    options = dataclasses.replace(
+        options, model=choose_model(options.model, cache, channels, options.weights)
+    )
     model = resolve(options.model)
     options, unused = without_unused(options, model.kind)
     if options.tracker:
@@ -172,7 +175,8 @@ def make_plan(options: RunOptions) -> Plan:
     wanted_grid = {"wave": "native", "vector": "1x1"}.get(model.kind, options.grid)
     grid = grid_of(wanted_grid, shapes)
     inputs = vector_length(shapes) if model.kind == "vector" else len(channels)
-    augment = AUTO_AUGMENT[model.kind] if options.augment == "auto" else options.augment
+    automatic = model.augment or AUTO_AUGMENT[model.kind]
+    augment = automatic if options.augment == "auto" else options.augment
     augmenter = parse_augment(augment, model.kind)
     strides = model.changed_strides(inputs, len(classes), trained_shape(augmenter, grid))
 
@@ -256,14 +260,16 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
     return tuple(dataclasses.replace(parse_channel(cache[one].stored), rows=one.rows) for one in channels)
 
 
-def choose_model(name: str, cache: Cache, channels: Sequence[Channel]) -> str:
-    """The model's name; mlp in the default's place where every channel is a vector.
+def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: str = "") -> str:
+    """The model's name; in the default's place mlp where every channel is a vector, ResNet-18 with WEIGHTS.
 
     RequestError where the model cannot take the channels.
     """
     vectors = [channel.name for channel in channels if stored_shape(cache, channel)[1] == 1]
     if name == defaults()["model"] and len(vectors) == len(channels):
         return FOR_VECTORS
+    if name == defaults()["model"] and weights:
+        name = FROM_WEIGHTS
     if reason := unfit(name, [channel.name for channel in channels], dict.fromkeys(vectors)):
         raise RequestError(reason)
     return name

@@ -11,8 +11,9 @@ from features_cache.table import Split
 from train import runs, trainer
 from train.compute import device_of
 from train.data import exchange_sums, sum_clips
+from train.models.registry import resolve
 from train.options import RunOptions
-from train.plan import FOR_VECTORS, Plan, machine, make_plan
+from train.plan import FOR_VECTORS, FROM_WEIGHTS, Plan, machine, make_plan
 from train.runs import RunFolder
 from train.scores import confusion_matrix, most_confused
 from train.trainer import Failed
@@ -49,6 +50,9 @@ def execute(options: RunOptions) -> RunFolder | None:
     known = is_known(folder, plan)
     if plan.options.model == FOR_VECTORS != options.model:
         _tell_once(f"every channel of {plan.features} is a vector: MODEL={FOR_VECTORS} is trained")
+    if plan.options.model == FROM_WEIGHTS != options.model:
+        whole = f"{options.model}@weight={resolve(options.model).weight:g}"
+        _tell_once(f"WEIGHTS are given: MODEL={FROM_WEIGHTS} is trained; MODEL={whole} asks for the ensemble")
     if plan.unused:
         _tell_once(f"{plan.model.name} ignores {', '.join(plan.unused).upper()}")
     if changed := changed_table(plan.cache.folder, str(plan.cache.settings["source"]), plan.cache.clips):

@@ -45,6 +45,8 @@ FORMER_DEFAULTS = {  # where run.json of before has null, by optimiser
     "decay": {"adamw": 0.05, "sgd": 0.0005},
 }
 
+FORMER_WEIGHT = "weight=0.75"  # of texture in an ensemble, by default
+
 FORMER_OPTIONS: dict[str, str] = {"blind": "skip_test"}
 
 LABEL_BYTES = (
@@ -340,7 +342,7 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
 
     Before, `texture: on` stood for an ensemble whose second member had a weight of 0.75, lr and decay were
     null where they were not given, two augmentations and an option had other names. The hash follows where it
-    can be computed anew.
+    can be computed anew. A weight of 0.75, once the default of texture, is part of the name as any other is.
     """
     options = config.get("options")
     if not isinstance(options, dict):
@@ -351,19 +353,21 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
             new[name] = new.pop(former)
     linear = str(options.get("model")).partition("@")[0] == "linear"
     if options.get("texture") == "on":
-        new["model"] = f"{options['model']}+texture@weight=0.75"
+        new["model"] = f"{options['model']}+texture@{FORMER_WEIGHT}"
     for name, values in FORMER_DEFAULTS.items():
         if name in new and new[name] is None and not linear:
             new[name] = values[options["optimizer"]]
     if "augment" in new:
         new["augment"] = rename_augments(new["augment"], AUGMENT_ALIASES)
-    if new == options:
+    name = str(config.get("model"))
+    unnamed = FORMER_WEIGHT in str(new.get("model")) and "weight=" not in name
+    if new == options and not unnamed:
         return config
     changed: dict[str, Any] = {"options": new}
     if "augment" in config:
         changed["augment"] = rename_augments(config["augment"], AUGMENT_ALIASES)
-    if options.get("texture") == "on":
-        changed["model"] = f"{options['model']}+texture"
+    if unnamed:
+        changed["model"] = new["model"]
     if config.get("hash") == _hash(config, options):  # no weights from a file, hashed by content
         changed |= {"hash": _hash(config, new), "family": _family(config, new)}
     if "command" in config:

@@ -138,7 +138,7 @@ def _seconds(options: RunOptions) -> float:
     likely, *_ = compute.candidates(options, compute.device_of(options.device.split()[0]))
     clips = int((chosen.table["fold"] != chosen.wanted_folds[0]).sum())
     steps = options.epochs * len(chosen.wanted_folds) * trainer.steps_per_epoch(clips, options)
-    return steps * compute.step_seconds(network, trainer.batch_shape(chosen), likely)
+    return steps * compute.step_seconds(network, trainer.batch_shape(chosen, network), likely)
 
 
 def table(done: Sequence[runs.RunFolder]) -> str:

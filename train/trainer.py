@@ -29,7 +29,8 @@ from train import compute, runs
 from train.augment import Augmenter, trained_shape, views, write_preview
 from train.checkpoint import CheckpointWriter, State, load, load_weights, not_finite
 from train.compute import Compute
-from train.data import ClipSums, FoldData, Positions, load_fold
+from train.data import ClipSums, ComputedOnce, FoldData, Positions, load_fold
+from train.models.texture import TextureNet, TextureStatistics
 from train.options import RunOptions
 from train.plan import Plan, machine
 from train.progress import Estimate, FoldProgress, open_trackers
@@ -469,6 +470,8 @@ def train_run(
         with _lock(plan, fold, processes):
             data = load_fold(plan, fold, splits[fold], sums, torch.device(device))
             drawn = draw_network(plan, fold)
+            if statistics := fixed_statistics(plan, drawn):
+                data = data.computed_once(statistics)
             if network is None:  # placed, and perhaps compiled, once: later folds put their weights into it
                 arithmetic, checked = _choose_compute(plan, drawn, data, device, estimate.steps, processes)
                 arithmetic.prepare()
@@ -543,11 +546,11 @@ def _choose_compute(
             tell(f"this run began on {former.device} and continues on {device}: the last digits will differ")
     if proposed is None:
         try:
-            proposed = compute.choose(plan.options, device, network, batch_shape(plan), steps)
+            proposed = compute.choose(plan.options, device, network, batch_shape(plan, network), steps)
         except (RuntimeError, MemoryError) as error:
             if not compute.is_shortage(error):
                 raise
-            sentence = _shortage(network.to(device), Compute(device), batch_shape(plan))
+            sentence = _shortage(network.to(device), Compute(device), batch_shape(plan, network))
             raise Failed(sentence) from error
     proposed = processes.agree(proposed).on(device)
     if proposed == Compute(device):
@@ -589,8 +592,16 @@ def note_change(run: RunFolder, state: dict[str, Any]) -> None:
         runs.write_config(run.path, known | state | {"changes": [*known.get("changes", []), note]})
 
 
-def batch_shape(plan: Plan) -> tuple[int, ...]:
+def fixed_statistics(plan: Plan, network: nn.Module) -> TextureStatistics | None:
+    """What the network computes first, where that is the same for every view of a clip: once is enough."""
+    fixed = plan.augmenter.only_shifts and isinstance(network, TextureNet)
+    return network.texture if fixed else None  # type: ignore[return-value]
+
+
+def batch_shape(plan: Plan, network: nn.Module) -> tuple[int, ...]:
     """(B, C, H, W) of what the network is trained on."""
+    if statistics := fixed_statistics(plan, network):
+        return plan.options.batch, plan.inputs * statistics.size, 1, 1
     return plan.options.batch, plan.inputs, *trained_shape(plan.augmenter, plan.grid)
 
 
@@ -620,7 +631,7 @@ def _explanation(error: Exception, plan: Plan, fold: int, trainer: Trainer) -> s
             f"{trainer.compute.precision}, it continues from there; if that happens again, t{advice}"
         )
     if compute.is_shortage(error):
-        return _shortage(trainer.network, trainer.compute, batch_shape(plan))
+        return _shortage(trainer.network, trainer.compute, batch_shape(plan, trainer.network))
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         return "torch.compile does not work here: give COMPILE=off"
     if isinstance(error, OSError):
@@ -640,6 +651,7 @@ def _write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
     if (
         plan.augmenter.steps
         and plan.model.kind != "vector"
+        and not isinstance(data.source, ComputedOnce)
         and not any(plan.path.glob("fold*/augmented.npz"))
     ):
         clips = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]

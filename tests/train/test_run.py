@@ -13,7 +13,9 @@ from commandline import RequestError, parse
 from features_cache import Cache, external
 from features_cache.index import read_index, write_index
 from tests.train.little import CLASSES, clip_table, fill
-from train import checkpoint, compute, run, runs
+from train import checkpoint, compute, run, runs, trainer
+from train.models.registry import build
+from train.models.texture import TextureStatistics
 from train.options import RunOptions
 from train.plan import make_plan
 from train.scores import epoch_scores
@@ -246,7 +248,7 @@ def test_a_diverging_loss_stops_and_keeps_the_last_good_weights(options, capsys)
 
 def test_a_run_of_before_is_continued_and_not_trained_again(options):
     """Its folder has the name of then; its ensemble was MODEL=cnn4 with TEXTURE=on."""
-    ensemble = change(options, model="cnn4+texture")
+    ensemble = change(options, model="cnn4+texture@weight=0.75")
     folder = run.execute(ensemble)
     config = json.loads((folder.path / "run.json").read_text())
     config["options"] |= {"model": "cnn4", "texture": "on", "lr": None, "decay": None}
@@ -403,3 +405,27 @@ def test_after_divergence_in_bf16_the_run_continues_in_fp32_from_the_last_good_e
     assert folder.config["precision"] == "fp32"
     (changed,) = folder.config["changes"]
     assert changed["from"]["precision"] == "bf16" and changed["epochs_done"] == {"1": 1, "2": 0, "3": 0}
+
+
+def test_with_weights_the_ensemble_is_never_the_default(options, tmp_path):
+    file = tmp_path / "given.pth"
+    torch.save(build("resnet18", 1, 7, (64, 108)).state_dict(), file)
+    asked = change(options, model=RunOptions.model, weights=str(file))
+    assert make_plan(asked).model.name == "resnet18"
+    assert make_plan(change(asked, model="resnet18+texture@weight=0.67")).model.name == "resnet18+texture"
+    assert make_plan(change(asked, weights="")).model.name == "resnet18+texture"
+
+
+@pytest.mark.parametrize("augment", ["auto", "shift"])
+def test_statistics_that_no_augmentation_changes_are_computed_once(options, monkeypatch, augment):
+    options = change(options, model="texture", augment=augment, folds=(1,), epochs=3)
+    passes = []
+    compute_statistics = TextureStatistics.forward
+    counted = lambda self, x: passes.extend(filter(torch.any, x)) or compute_statistics(self, x)  # noqa: E731
+    monkeypatch.setattr(TextureStatistics, "forward", counted)
+    once = run.execute(options).answers(1)[0]
+    assert len(passes) == len(clip_table())
+    monkeypatch.setattr(trainer, "fixed_statistics", lambda *_: None)
+    each_time = run.execute(change(options, tag="each")).answers(1)[0]
+    assert len(passes) > 3 * len(clip_table())
+    np.testing.assert_allclose(once, each_time, atol=2e-3)

@@ -253,8 +253,13 @@ def former(model: str, texture: str, **more: object) -> dict:
 @pytest.mark.parametrize(
     ("model", "texture", "name", "resolved"),
     [
-        ("cnn4", "on", "cnn4+texture", "cnn4+texture@weight=0.75"),
-        ("cnn8@width=16", "on", "cnn8@width=16+texture", "cnn8@width=16+texture@weight=0.75"),
+        ("cnn4", "on", "cnn4+texture@weight=0.75", "cnn4+texture@weight=0.75"),
+        (
+            "cnn8@width=16",
+            "on",
+            "cnn8@width=16+texture@weight=0.75",
+            "cnn8@width=16+texture@weight=0.75",
+        ),
         ("cnn4", "off", "cnn4", "cnn4"),
         ("texture", "off", "texture", "texture"),
     ],
@@ -269,6 +274,15 @@ def test_a_run_of_before_is_read_under_the_name_of_what_it_trained(tmp_path, mod
     content = {key: found[key] for key in ("options", "cache", "clips")}
     assert found["hash"] == runs.digest(content)
     assert runs.upgraded(found) is found
+
+
+def test_a_weight_that_was_the_default_is_named(tmp_path):
+    config = former("cnn4+texture@weight=0.75", "off") | {"model": "cnn4+texture"}
+    found = runs.upgraded(config)
+    assert found["model"] == "cnn4+texture@weight=0.75" and f"MODEL={found['model']}" in found["command"]
+    assert found["options"]["model"] == config["options"]["model"]
+    today = runs.upgraded(former("cnn4+texture@weight=0.67", "off") | {"model": "cnn4+texture"})
+    assert today["model"] == "cnn4+texture"
 
 
 def test_what_cannot_be_hashed_anew_keeps_its_hash_and_a_linear_model_no_rate(tmp_path):

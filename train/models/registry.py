@@ -40,6 +40,8 @@ class Model:
     builder: Builder
     ensemble_weight: float
     """as the second member of an ensemble, by default"""
+    augment: str
+    """what AUGMENT=auto means for it alone; empty for what it means for its kind"""
 
     @property
     def summary(self) -> str:
@@ -53,9 +55,11 @@ class Model:
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def model(kind: Kind, ensemble_weight: float = 0.5) -> Callable[[Builder], Builder]:
+def model(kind: Kind, ensemble_weight: float = 0.5, augment: str = "") -> Callable[[Builder], Builder]:
     """Decorator: enter a builder under its own name."""
-    return MODELS.register(entry=lambda builder: Model(builder.__name__, kind, builder, ensemble_weight))
+    return MODELS.register(
+        entry=lambda builder: Model(builder.__name__, kind, builder, ensemble_weight, augment)
+    )
 
 
 def all_models() -> Registry[Model]:
@@ -127,6 +131,11 @@ class Architecture:
         return self._name(with_weight=True)
 
     @property
+    def augment(self) -> str:
+        """What AUGMENT=auto means, where it is not what it means for every model of the kind."""
+        return self.members[0][0].augment if self.weight is None else ""
+
+    @property
     def summary(self) -> str:
         return " Beside it: ".join(entry.summary for entry, _ in self.members)
 
@@ -192,7 +201,7 @@ def resolve(text: str) -> Architecture:
     >>> resolve("aclnet@width=0.5").name
     'aclnet@width=0.5'
     >>> resolve("resnet18+texture").weight
-    0.75
+    0.67
     """
     names = text.split("+")
     if len(names) == 1:

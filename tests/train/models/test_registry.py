@@ -110,8 +110,8 @@ def test_a_wrong_name_gets_the_nearest_one(text, message):
     [
         ("resnet18", "resnet18", None),
         ("cnn8@width=32", "cnn8", None),  # the default
-        ("resnet18+texture", "resnet18+texture", 0.75),
-        ("resnet18+texture@weight=0.75", "resnet18+texture", 0.75),
+        ("resnet18+texture", "resnet18+texture", 0.67),
+        ("resnet18+texture@weight=0.67", "resnet18+texture", 0.67),
         ("resnet18+texture@weight=0.6", "resnet18+texture@weight=0.6", 0.6),
         ("resnet18+cnn8", "resnet18+cnn8", 0.5),
         (
@@ -149,7 +149,7 @@ def test_a_second_model_of_the_same_name_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("name", "weight"), [("cnn4+texture", 0.75), ("cnn4+texture@weight=0.3", 0.3), ("texture+cnn4", 0.5)]
+    ("name", "weight"), [("cnn4+texture", 0.67), ("cnn4+texture@weight=0.3", 0.3), ("texture+cnn4", 0.5)]
 )
 def test_members_answer_apart_in_training_and_together_in_evaluation(name: str, weight: float) -> None:
     network = build(name, 2, 5, (64, 108))
