@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from commandline import Command, RequestError, main, text_table
-from train.agreement import Agreement, Batch, Operations, check
+from train.agreement import Batch, Deviation, Operations, measure_deviation
 from train.compute import Compute, keep_freed_memory, poisoned_memory
 from train.models.registry import all_models, build, find_model
 
@@ -134,7 +134,7 @@ def model_rows(options: InstructionsOptions) -> Iterator[tuple[object, ...]]:
             Compute("cpu", "bf16", channels_last=True),
             Compute("cpu", "fp32", channels_last=True),
         ):
-            worst, steps = Agreement(), 0
+            worst, steps = Deviation(), 0
             for channels, shape in shapes(name, options.short):
                 generator = torch.Generator().manual_seed(0)
                 try:
@@ -142,7 +142,7 @@ def model_rows(options: InstructionsOptions) -> Iterator[tuple[object, ...]]:
                 except RequestError:
                     continue  # too small a grid for this model
                 given = batches(channels, shape, BATCHES[: 1 if options.short else None], generator)
-                worst, steps = worst.with_(check(network, compute, given)), steps + len(given)
+                worst, steps = worst.with_(measure_deviation(network, compute, given)), steps + len(given)
             figures = (
                 f"{worst.operation:.1e}",
                 f"{worst.loss:.1e}",

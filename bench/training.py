@@ -26,10 +26,10 @@ from bench.usual_loops import GRID, Apart, FromAudio, Saved
 from commandline import Command, main, text_table
 from features_cache import external
 from train.compute import Compute, candidates, choose, device_of
-from train.data import load_fold, sum_clips
+from train.data import draw_batches, load_fold, sum_clips
 from train.options import RunOptions
 from train.plan import make_plan
-from train.trainer import Trainer, batch_shape, draw_batches, draw_network
+from train.trainer import Trainer, draw_network
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, FOLDS = 10, 2
@@ -105,7 +105,8 @@ def trainer_of(run: RunOptions, arithmetic: Compute) -> Trainer:
 
 def chosen_arithmetic(run: RunOptions, device: str = "cpu") -> Compute:
     plan = make_plan(run)
-    found = choose(run, device, draw_network(plan, 1), batch_shape(plan, draw_network(plan, 1)), steps=10_000)
+    network = draw_network(plan, 1)
+    found = choose(run, device, network, plan.batch_shape(network), steps=10_000)
     return replace(found, compiled=False)
 
 

@@ -1,7 +1,7 @@
 """Whether a way to compute agrees with plain fp32: asked of the very network before a run trusts it.
 
 Fast kernels are wrong here and there, silently: oneDNN's bf16 convolutions on some shapes, for one
-(docs/onednn-bf16.md). This needs no knowledge of where. `trusted` is what a run calls.
+(docs/onednn-bf16.md). This needs no knowledge of where. `choose_compute` is what a run calls.
 """
 
 import contextlib
@@ -11,15 +11,24 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from commandline import tell
-from train.compute import Compute, is_shortage, poisoned_memory
+from train.compute import Compute, choose, is_shortage, poisoned_memory
+from train.data import FoldData, seeded, steps_per_epoch
+from train.optimisation import smoothed
+from train.plan import Plan
+from train.runs import RunFolder
+
+if TYPE_CHECKING:
+    from train.trainer import Processes
 
 # An operation on the same inputs may be off by this part of its output's size. Over every registered model,
 # several grids, stacks and batches, under four instruction sets (docs/onednn-bf16.md), sound ones were off by
@@ -37,7 +46,7 @@ NEGLIGIBLE = 1e-3  # of the length of all gradients together: shorter ones are t
 Batch = tuple[torch.Tensor, torch.Tensor]  # (B, C, H, W) as the network takes it, (B, classes) targets
 
 
-class Agreement(NamedTuple):
+class Deviation(NamedTuple):
     """How far a way to compute is from plain fp32. `why` is where that is too far, empty where nowhere."""
 
     operation: float = 0.0  # largest error of an operation on the same inputs, as a part of its output's size
@@ -54,9 +63,9 @@ class Agreement(NamedTuple):
             name: one if isinstance(one, str) or math.isfinite(one) else None for name, one in values.items()
         }
 
-    def with_(self, other: "Agreement") -> "Agreement":
+    def with_(self, other: "Deviation") -> "Deviation":
         """The worse of both in everything."""
-        return Agreement(
+        return Deviation(
             max(self.operation, other.operation),
             max(self.loss, other.loss),
             min(self.cosine, other.cosine),
@@ -66,7 +75,7 @@ class Agreement(NamedTuple):
         )
 
 
-def check(network: nn.Module, compute: Compute, batches: Iterable[Batch]) -> Agreement:
+def measure_deviation(network: nn.Module, compute: Compute, batches: Iterable[Batch]) -> Deviation:
     """How far training steps so computed are from plain fp32 on one thread, on these batches.
 
     The step is made both ways, on copies of the network. In the second one each operation, forward and
@@ -76,7 +85,7 @@ def check(network: nn.Module, compute: Compute, batches: Iterable[Batch]) -> Agr
     compared. How far those may be apart is shown by a third step, in fp32 with noise. A batch whose step in
     fp32 does not fit in memory is halved.
     """
-    worst = Agreement()
+    worst = Deviation()
     for x, y in batches:
         x, y, expected = _plain_step(network, compute.device, x, y)
         noise = Noise(ROUNDING[compute.precision], compute.device)
@@ -152,7 +161,7 @@ class Operations(TorchDispatchMode):
 
     def __init__(self, precision: str) -> None:
         super().__init__()
-        self.bound, self.rounding, self.worst = OPERATION[precision], ROUNDING[precision], Agreement()
+        self.bound, self.rounding, self.worst = OPERATION[precision], ROUNDING[precision], Deviation()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -177,7 +186,7 @@ class Operations(TorchDispatchMode):
             errors = [error for error, change in pairs if not error <= ILL_CONDITIONED * change]
         error = max(errors, default=0.0)
         why = "" if error <= self.bound else f"{func.name()} is off by {error:.2g} of its size"
-        self.worst = self.worst.with_(Agreement(operation=error, why=why))
+        self.worst = self.worst.with_(Deviation(operation=error, why=why))
         return result
 
 
@@ -224,7 +233,7 @@ def relative_error(found: torch.Tensor, exact: torch.Tensor) -> float:
     return error / size if size else float(error > 0)
 
 
-def compare(expected: Step, found: Step, noisy: Step) -> Agreement:
+def compare(expected: Step, found: Step, noisy: Step) -> Deviation:
     """Two steps: their loss, and the length and (of kernels and matrices) the direction of each gradient.
 
     They may be as far apart as `noisy` and `expected` are, TIMES so much and a bit.
@@ -232,9 +241,9 @@ def compare(expected: Step, found: Step, noisy: Step) -> Agreement:
     infinite = [name for name, one in found.gradients.items() if not one.isfinite().all()]
     if infinite or not math.isfinite(found.loss):
         what = f"the gradient of {infinite[0]}" if infinite else "the loss of a step"
-        return Agreement(math.inf, math.inf, -1.0, -1.0, math.inf, f"{what} is not finite")
+        return Deviation(math.inf, math.inf, -1.0, -1.0, math.inf, f"{what} is not finite")
     floor = NEGLIGIBLE * math.hypot(*(one.norm().item() for one in expected.gradients.values()))
-    worst = Agreement()
+    worst = Deviation()
     for name, exact in expected.gradients.items() if floor else ():
         pair = found.gradients[name], noisy.gradients[name]
         worst = worst.with_(compare_gradients(name, exact, *pair, floor))
@@ -243,12 +252,12 @@ def compare(expected: Step, found: Step, noisy: Step) -> Agreement:
     # By chance the noise may leave the loss of an unsteady network where it was; its gradients say so.
     wrong = loss > LOSS + TIMES * sound + (1 - worst.sound) / 2
     why = f"the loss of a step is {found.loss:.4g}, not {expected.loss:.4g}" if wrong else ""
-    return worst.with_(Agreement(loss=loss, why=why))
+    return worst.with_(Deviation(loss=loss, why=why))
 
 
 def compare_gradients(
     name: str, exact: torch.Tensor, found: torch.Tensor, noisy: torch.Tensor, floor: float
-) -> Agreement:
+) -> Deviation:
     length = exact.norm().item()
     ratio, allowed = ((one.norm().item() + floor) / (length + floor) for one in (found, noisy))
     cosine = sound = 1.0
@@ -262,7 +271,7 @@ def compare_gradients(
         why = f"the gradient of {name} has another direction, cosine {cosine:.2f}, not {sound:.2f}"
     elif _distance(ratio) > math.log(RATIO) + TIMES * _distance(allowed):
         why = f"the gradient of {name} is {ratio:.2g} times as long"
-    return Agreement(cosine=cosine, sound=sound, ratio=ratio, why=why)
+    return Deviation(cosine=cosine, sound=sound, ratio=ratio, why=why)
 
 
 def _distance(ratio: float) -> float:
@@ -276,18 +285,61 @@ def trusted(
     """`compute` if a training step so computed agrees with plain fp32, else plain fp32; and what was found.
 
     batches: gives real clips, the largest and the smallest batch that the run will see. What was found is for
-    run.json. It costs some steps, see `check`; plain fp32 on one thread costs nothing.
+    run.json. It costs some steps, see `measure_deviation`; plain fp32 on one thread costs nothing.
     """
     start = time.perf_counter()
     found: list[dict[str, Any]] = []
     for choice in (compute, replace(compute, precision="fp32", channels_last=False, compiled=False)):
         if choice == Compute(compute.device):
             break
-        agreement = check(network, choice, batches())
-        found.append({**choice.state(), **agreement.state()})
-        if not agreement.why:
+        apart = measure_deviation(network, choice, batches())
+        found.append({**choice.state(), **apart.state()})
+        if not apart.why:
             break
-        tell(f"{choice.words} disagrees with plain fp32 on this machine ({agreement.why}): not used")
+        tell(f"{choice.words} disagrees with plain fp32 on this machine ({apart.why}): not used")
     else:
         choice = Compute(compute.device)
     return choice, {"checked": found, "check_seconds": round(time.perf_counter() - start, 2)}
+
+
+def choose_compute(
+    plan: Plan, network: nn.Module, data: FoldData, device: str, steps: int, processes: "Processes"
+) -> tuple[Compute, dict[str, Any]]:
+    """How to compute, the same in all processes: as the run began, or measured; and how it was checked.
+
+    Anything but plain fp32 must agree with it on real clips; where it does not in one process, all use what
+    that one found sound.
+    """
+    proposed = None
+    if (plan.path / "run.json").is_file():  # goes on as it began, with the same bits
+        former = Compute.restore(RunFolder(plan.path).config)
+        if torch.device(former.device).type == torch.device(device).type:
+            proposed = former
+        else:
+            tell(f"this run began on {former.device} and continues on {device}: the last digits will differ")
+    if proposed is None:
+        proposed = choose(plan.options, device, network, plan.batch_shape(network), steps)
+    proposed = processes.agree(proposed).on(device)
+    if proposed == Compute(device):
+        return proposed, {}
+    batches = partial(sample_batches, plan, data, processes.size)
+    found = processes.gather(trusted(proposed, network, batches))
+    other = [one for one in found if one[0].on(device) != proposed]
+    arithmetic, checked = (other or found)[0]
+    return arithmetic.on(device), checked
+
+
+def sample_batches(plan: Plan, data: FoldData, processes: int) -> list[Batch]:
+    """Training clips as the network gets them: the largest and the smallest batch of an epoch."""
+    options, found = plan.options, []
+    steps = steps_per_epoch(len(data.train), options, processes)
+    clips = options.passes * len(data.train) / steps / processes
+    generator: torch.Generator | None = None
+    for size in sorted({math.ceil(clips), max(1, math.floor(clips))}, reverse=True):
+        chosen = data.train[np.linspace(0, len(data.train) - 1, size).astype(int)]
+        (x,) = data.source.batches([chosen])
+        generator = generator or seeded(torch.Generator(x.device), options.seed, data.fold)
+        y = nn.functional.one_hot(torch.from_numpy(data.targets[chosen]).to(x.device), data.classes)
+        x, y = plan.augmenter(x, y.float(), data.channels, generator)
+        found.append((x, smoothed(y, options.smoothing)))
+    return found

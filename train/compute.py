@@ -38,6 +38,10 @@ POISON = 0x80  # glibc fills what it hands out with the other bits, 0x7f: 3.4e38
 SHORTAGE = ("can't allocate memory", "not enough memory", "out of memory", "could not create a primitive")
 
 
+class Failed(Exception):
+    """The work ran and something in it failed: exit status 1 with this sentence."""
+
+
 @dataclass(frozen=True)
 class Compute:
     """Device and how to compute on it."""
@@ -128,14 +132,19 @@ def choose(
     """What suits this network on batches of `shape` (B, C, H, W), measured where `steps` repay it.
 
     PRECISION and THREADS that are given stand; with both nothing is measured. Whether the choice may be
-    trusted is for train.agreement to say.
+    trusted is for train.agreement to say. Raises Failed where the batch does not fit in memory.
     """
     expected, *others = candidates(options, device)
-    if others and steps >= WORTH_MEASURING:
-        measure = partial(step_seconds, network, shape)
-        expected = fastest([expected, *others], measure)
-        if options.threads == "auto" and device == "cpu" and expected.threads > 1:
-            expected = fastest([expected, replace(expected, threads=expected.threads // 2)], measure)
+    measure = partial(step_seconds, network, shape)
+    try:
+        if others and steps >= WORTH_MEASURING:
+            expected = fastest([expected, *others], measure)
+            if options.threads == "auto" and device == "cpu" and expected.threads > 1:
+                expected = fastest([expected, replace(expected, threads=expected.threads // 2)], measure)
+    except (RuntimeError, MemoryError) as error:
+        if not is_shortage(error):
+            raise
+        raise Failed(shortage(network.to(device), Compute(device), shape)) from error
     compiled = device.startswith("cuda") and steps >= WORTH_COMPILING
     return replace(expected, compiled=compiled if options.compile == "auto" else options.compile == "on")
 
@@ -226,6 +235,13 @@ def is_shortage(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in SHORTAGE)
     )
+
+
+def shortage(network: nn.Module, arithmetic: Compute, shape: tuple[int, ...]) -> str:
+    """In words, that a batch of `shape` (B, C, H, W) does not fit in memory, and which would."""
+    batch = fitting_batch(network, arithmetic, shape)
+    fits = f"BATCH={batch} would fit" if batch else "not even one clip fits: give a smaller GRID or MODEL"
+    return f"out of memory on {arithmetic.device} with BATCH={shape[0]}; {fits}"
 
 
 def fitting_batch(network: nn.Module, compute: Compute, shape: tuple[int, ...]) -> int:

@@ -21,6 +21,7 @@ from commandline import RequestError, progress
 from features_cache import Cache, Channel, UnreadableClips
 from features_cache.table import Split
 from train.augment import Channels
+from train.options import RunOptions
 
 if TYPE_CHECKING:
     from train.plan import Plan
@@ -97,22 +98,19 @@ class ClipSums:
 
     def statistics(self, positions: Positions, norm: str) -> list[Statistics]:
         """Of these clips together, for each channel."""
-        return [
-            _statistics(norm, sums[positions].mean(axis=0) / frames, squares[positions].mean(axis=0) / frames)
-            for sums, squares, frames in zip(self.sums, self.squares, self.frames)
-        ]
-
-
-def _statistics(norm: str, mean: Floats, square: Floats) -> Statistics:
-    """From each row's mean and mean square, (rows,)."""
-    centre = mean.mean()
-    whole = max(np.sqrt(max(square.mean() - centre**2, 0.0)), TINY)
-    if norm == "row":
-        spread = np.sqrt(np.maximum(square - mean**2, 0.0))
-        return Statistics(norm, _single(mean), _single(np.maximum(spread, FLOOR * whole)))
-    if norm == "clip":
-        return Statistics(norm, _single(0.0), _single(FLOOR * whole))
-    return Statistics(norm, _single(centre), _single(whole))
+        found = []
+        for sums, squares, frames in zip(self.sums, self.squares, self.frames):
+            mean, square = (table[positions].mean(axis=0) / frames for table in (sums, squares))  # (rows,)
+            centre = mean.mean()
+            whole = max(np.sqrt(max(square.mean() - centre**2, 0.0)), TINY)  # deviation of the whole feature
+            if norm == "row":
+                rows = np.maximum(np.sqrt(np.maximum(square - mean**2, 0.0)), FLOOR * whole)
+                found.append(Statistics(norm, _single(mean), _single(rows)))
+            elif norm == "clip":
+                found.append(Statistics(norm, _single(0.0), _single(FLOOR * whole)))
+            else:
+                found.append(Statistics(norm, _single(centre), _single(whole)))
+        return found
 
 
 def sum_clips(cache: Cache, channels: Sequence[Channel], positions: Positions) -> ClipSums:
@@ -367,15 +365,8 @@ class ComputedOnce:
             yield self.values.index_select(0, slots)
 
 
-def open_source(reader: InputReader, positions: Positions, device: torch.device, resident: str) -> Source:
-    """The residence that was asked for; by itself the first that fits, of the GPU, RAM, a stream."""
-    place = choose_residence(reader, len(positions), device) if resident == "auto" else resident
-    if place == "stream":
-        return Streamed(reader, device)
-    return Resident(reader, positions, device, device if place == "gpu" else torch.device("cpu"))
-
-
 def choose_residence(reader: InputReader, clips: int, device: torch.device) -> str:
+    """The first that fits of the GPU, RAM and a stream."""
     needed = reader.bytes_a_clip * clips
     if device.type == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
         return "gpu"
@@ -415,9 +406,40 @@ def load_fold(plan: "Plan", fold: int, split: Split, sums: ClipSums, device: tor
     statistics = sums.statistics(plan.positions(split.statistics), plan.options.norm)
     train, val, test = (plan.positions(ids) for ids in (split.train, split.val, split.test))
     reader = InputReader(plan.cache, plan.channels, statistics, plan.grid, plan.model.kind == "vector")
-    source = open_source(reader, np.concatenate([train, val, test]), device, plan.options.resident)
+    every = np.concatenate([train, val, test])
+    resident = plan.options.resident
+    place = choose_residence(reader, len(every), device) if resident == "auto" else resident
+    source: Source = Streamed(reader, device)
+    if place != "stream":
+        source = Resident(reader, every, device, device if place == "gpu" else torch.device("cpu"))
     if reader.vectors:
         channels = Channels.without_loudness(("none",) * reader.inputs)
     else:
         channels = describe_channels(plan.cache, plan.channels, statistics, plan.grid)
     return FoldData(fold, source, plan.targets, len(plan.classes), channels, train, val, test, statistics)
+
+
+def seeded(generator: torch.Generator, *numbers: int) -> torch.Generator:
+    """The generator, seeded by all of the numbers together."""
+    (seed,) = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return generator.manual_seed(int(seed >> np.uint64(1)))
+
+
+def steps_per_epoch(clips: int, options: RunOptions, processes: int = 1) -> int:
+    """In none has a process a single clip, which batch norm could not take."""
+    seen = options.passes * clips
+    return max(1, min(-(-seen // options.batch), seen // (2 * processes)))
+
+
+def draw_batches(data: FoldData, options: RunOptions, epoch: int, processes: int = 1) -> list[Positions]:
+    """The training clips in this epoch's order, in batches that differ by one clip at most: none is tiny.
+
+    BALANCE=sample draws as many clips with replacement, every class as often as the others.
+    """
+    rng = np.random.default_rng([options.seed, data.fold, epoch])
+    if options.balance == "sample":
+        weight = data.class_weights()[data.targets[data.train]].astype(np.float64)
+        order = rng.choice(data.train, size=options.passes * len(data.train), p=weight / weight.sum())
+    else:
+        order = np.concatenate([rng.permutation(data.train) for _ in range(options.passes)])
+    return np.array_split(order, steps_per_epoch(len(data.train), options, processes))

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from commandline import RequestError, make_command, nearest, words
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
@@ -29,7 +30,7 @@ from features_cache.table import Split, fold_split, originals
 from train import runs
 from train.augment import Augmenter, parse_augment, trained_shape
 from train.data import Positions, Shape, grid_of, stored_shape, vector_length
-from train.models.registry import Architecture, Strides, resolve, unfit
+from train.models.registry import Architecture, Strides, resolve
 from train.options import (
     AUTO_AUGMENT,
     RunOptions,
@@ -61,11 +62,7 @@ class Plan:
     augmenter: Augmenter
     inputs: int  # C of a batch: the channels, of a model on vectors the numbers of a clip
     changed_strides: Strides  # of convolutions, by the rule of train/models/registry.py
-    path: Path
-    hash: str
-    family: str  # the same for other seeds
-    identity: dict[str, Any]  # the options that can change predictions, every default resolved
-    content: dict[str, Any]  # what the hash is of
+    differences: list[str]  # of the options from the defaults or a recipe's, in short
 
     @property
     def names(self) -> list[str]:
@@ -77,7 +74,50 @@ class Plan:
 
     @property
     def dataset(self) -> str:
-        return self.path.parent.name
+        return dataset_name(self.options.dataset, self.options.name)
+
+    @cached_property
+    def path(self) -> Path:
+        """The run's folder: the one of its label, or another one that holds the same run, as of before."""
+        label = runs.label(self.features, self.model.name, self.differences, self.hash)
+        path = self.options.runs / self.dataset / label
+        if (path / "run.json").is_file():
+            return path
+        same = runs.find_same(self.options.runs, self.dataset, [self.hash], self.options.tag)
+        return same.path if same else path
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """The options that can change predictions, every default resolved."""
+        rates = {"lr": self.options.resolved_lr, "decay": self.options.resolved_decay}
+        trained = rates if self.model.kind != "linear" else {}
+        return {**identity(self.options), "model": self.model.resolved, **trained}
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """What the hash is of: options, each feature's values by their fingerprints, the clips' labels."""
+        exact = self.identity | ({"changed_strides": self.changed_strides} if self.changed_strides else {})
+        if Path(self.options.weights).is_file():  # counts by its content, wherever it lies
+            with Path(self.options.weights).open("rb") as file:
+                exact["weights"] = hashlib.file_digest(file, "sha256").hexdigest()
+        keys = self.cache.keys[self.table.index]
+        features = {channel.stored: self.cache[channel].key for channel in self.channels}
+        labels = self.table[["clip_id", "label", "category", "fold", "group", "copy_of"]]
+        return {
+            "options": exact,
+            "cache": {name: runs.digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
+            "clips": runs.digest(labels.values.tolist()),
+        }
+
+    @cached_property
+    def hash(self) -> str:
+        return runs.digest(self.content)
+
+    @property
+    def family(self) -> str:
+        """The same for other seeds."""
+        options, *others = self.content.values()
+        return runs.digest([{**options, "seed": None}, *others, self.options.tag])
 
     @property
     def folds(self) -> list[int]:
@@ -88,6 +128,21 @@ class Plan:
     def wanted_folds(self) -> list[int]:
         """Those to train now."""
         return list(self.options.folds) or self.folds
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of what the network is made for."""
+        return self.inputs, *trained_shape(self.augmenter, self.grid)
+
+    def fixed_statistics(self, network: nn.Module) -> nn.Module | None:
+        """What the network computes first, where that is the same for every view of a clip: done once."""
+        return getattr(network, "shift_invariant", None) if self.augmenter.only_shifts else None
+
+    def batch_shape(self, network: nn.Module) -> tuple[int, int, int, int]:
+        """(B, C, H, W) of what the network is trained on."""
+        if statistics := self.fixed_statistics(network):
+            return self.options.batch, self.inputs * int(statistics.size), 1, 1  # type: ignore[arg-type]
+        return self.options.batch, *self.input_shape
 
     @cached_property
     def targets(self) -> NDArray[np.int64]:
@@ -156,57 +211,29 @@ def make_plan(options: RunOptions) -> Plan:
     check_options(options)
     cache = open_cache(options)
     channels = find_channels(cache, options)
-    options = dataclasses.replace(
-        options, model=choose_model(options.model, cache, channels, options.weights)
-    )
-    model = resolve(options.model)
-    options, unused = without_unused(options, model.kind)
+    model = choose_model(options.model, cache, channels, options.weights)
+    options, unused = without_unused(dataclasses.replace(options, model=model.name), model.kind)
     if options.tracker:
         from train import trackers
 
         trackers.check_trackers(options.tracker)
-    usable = cache.readable(channels)
-    if not usable.any():
-        raise RequestError(f"no clip has {options.features} in {cache.folder}: {_remedy(cache, channels)}")
-    table = cache.clips[usable]
-    table = _with_copies(table, options) if options.copies else originals(table)
+    table = find_clips(cache, channels, options)
     classes = find_classes(table, options.task)
     shapes = [stored_shape(cache, channel) for channel in channels]
-    wanted_grid = {"wave": "native", "vector": "1x1"}.get(model.kind, options.grid)
-    grid = grid_of(wanted_grid, shapes)
+    grid = grid_of({"wave": "native", "vector": "1x1"}.get(model.kind, options.grid), shapes)
     inputs = vector_length(shapes) if model.kind == "vector" else len(channels)
     automatic = model.augment or AUTO_AUGMENT[model.kind]
     augment = automatic if options.augment == "auto" else options.augment
     augmenter = parse_augment(augment, model.kind)
-    strides = model.changed_strides(inputs, len(classes), trained_shape(augmenter, grid))
-
     device = options.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
-    features = "+".join(map(str, channels))
-    asked = dataclasses.replace(options, device=device, model=model.name)
-    options = dataclasses.replace(asked, features=features, augment=str(augmenter) or "none")
-    hashed = identity(options) | {"model": model.resolved}
-    if model.kind != "linear":
-        hashed |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
-    exact = hashed | ({"changed_strides": strides} if strides else {})
-    if Path(options.weights).is_file():  # counts by its content, wherever it lies
-        with Path(options.weights).open("rb") as file:
-            exact["weights"] = hashlib.file_digest(file, "sha256").hexdigest()
-    content = {"options": exact, **fingerprint(cache, channels, table)}
-    hash_ = runs.digest(content)
-    family = runs.digest([{**exact, "seed": None}, content["cache"], content["clips"], options.tag])
-    dataset = dataset_name(options.dataset, options.name)
+    options = dataclasses.replace(options, device=device, features="+".join(map(str, channels)))
     standard = defaults()
     if options.recipe:
         from train import recipes
 
         standard = recipes.standard(options.recipe)
-    label = runs.label(features, model.name, differences(asked, standard), hash_)
-    path = options.runs / dataset / label
-    if not (path / "run.json").is_file():  # it may stand under another label, as one of before
-        same = runs.find_same(options.runs, dataset, [hash_], options.tag)
-        path = same.path if same else path
-    plan = Plan(
-        options=options,
+    return Plan(
+        options=dataclasses.replace(options, augment=str(augmenter) or "none"),
         unused=unused,
         model=model,
         cache=cache,
@@ -216,22 +243,9 @@ def make_plan(options: RunOptions) -> Plan:
         grid=grid,
         augmenter=augmenter,
         inputs=inputs,
-        changed_strides=strides,
-        path=path,
-        hash=hash_,
-        family=family,
-        identity=hashed,
-        content=content,
+        changed_strides=model.changed_strides(inputs, len(classes), trained_shape(augmenter, grid)),
+        differences=differences(options, standard),
     )
-    if unknown := sorted(set(options.folds) - set(plan.folds)):
-        changed = changed_table(cache.folder, str(cache.settings["source"]), cache.clips)
-        hint = f"; {changed}" if changed else ""
-        raise RequestError(f"FOLDS={unknown[0]}: the folds are {' '.join(map(str, plan.folds))}{hint}")
-    if len(plan.folds) < 2:
-        raise RequestError(
-            f"{cache.folder} has fold {plan.folds[0]} alone: a second one is needed to test on"
-        )
-    return plan
 
 
 def open_cache(options: RunOptions) -> Cache:
@@ -260,19 +274,20 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
     return tuple(dataclasses.replace(parse_channel(cache[one].stored), rows=one.rows) for one in channels)
 
 
-def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: str = "") -> str:
-    """The model's name; in the default's place mlp where every channel is a vector, ResNet-18 with WEIGHTS.
+def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: str = "") -> Architecture:
+    """The model; in the default's place mlp where every channel is a vector, ResNet-18 with WEIGHTS.
 
     RequestError where the model cannot take the channels.
     """
     vectors = [channel.name for channel in channels if stored_shape(cache, channel)[1] == 1]
     if name == defaults()["model"] and len(vectors) == len(channels):
-        return FOR_VECTORS
+        return resolve(FOR_VECTORS)
     if name == defaults()["model"] and weights:
         name = FROM_WEIGHTS
-    if reason := unfit(name, [channel.name for channel in channels], dict.fromkeys(vectors)):
+    model = resolve(name)
+    if reason := model.unfit([channel.name for channel in channels], dict.fromkeys(vectors)):
         raise RequestError(reason)
-    return name
+    return model
 
 
 def _remedy(cache: Cache, channels: Sequence[Channel]) -> str:
@@ -283,6 +298,32 @@ def _make_features(options: RunOptions, *more: str) -> str:
     """The command for a cache of this dataset, quoted for a shell."""
     given = [f"DATASET={options.dataset}", *words(options, ("name", "data")), *more]
     return make_command("features", *given)
+
+
+def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -> pd.DataFrame:
+    """The clips that are done in every channel, with the copies that COPIES wants; of two folds or more."""
+    usable = cache.readable(channels)
+    if not usable.any():
+        raise RequestError(f"no clip has {options.features} in {cache.folder}: {_remedy(cache, channels)}")
+    table = cache.clips[usable]
+    folds = sorted(int(fold) for fold in originals(table)["fold"].unique())
+    if unknown := sorted(set(options.folds) - set(folds)):
+        changed = changed_table(cache.folder, str(cache.settings["source"]), cache.clips)
+        hint = f"; {changed}" if changed else ""
+        raise RequestError(f"FOLDS={unknown[0]}: the folds are {' '.join(map(str, folds))}{hint}")
+    if len(folds) < 2:
+        raise RequestError(f"{cache.folder} has fold {folds[0]} alone: a second one is needed to test on")
+    if not options.copies:
+        return originals(table)
+    is_copy = table["copy_of"] != ""
+    number = table[is_copy].groupby("copy_of").cumcount().reindex(table.index, fill_value=-1)
+    there = int(number.max()) + 1
+    if options.copies > there:
+        raise RequestError(
+            f"COPIES={options.copies}, and the cache holds {there} altered copies of a clip: "
+            f"run {_make_features(options, f'COPIES={options.copies}')}"
+        )
+    return table[number < options.copies]
 
 
 def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
@@ -310,31 +351,6 @@ def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
 
 def _wanted(table: pd.DataFrame, task: str) -> pd.Series:
     return table["label" if task == "classes" else "category"]
-
-
-def _with_copies(table: pd.DataFrame, options: RunOptions) -> pd.DataFrame:
-    """The originals and the first COPIES of their altered copies."""
-    is_copy = table["copy_of"] != ""
-    number = table[is_copy].groupby("copy_of").cumcount().reindex(table.index, fill_value=-1)
-    there = int(number.max()) + 1
-    if options.copies > there:
-        raise RequestError(
-            f"COPIES={options.copies}, and the cache holds {there} altered copies of a clip: "
-            f"run {_make_features(options, f'COPIES={options.copies}')}"
-        )
-    return table[number < options.copies]
-
-
-def fingerprint(cache: Cache, channels: Sequence[Channel], table: pd.DataFrame) -> dict[str, Any]:
-    """What the run learns from: each feature's values by their fingerprints, the clips and their labels."""
-    keys = cache.keys[table.index]
-    features = {channel.stored: cache[channel].key for channel in channels}
-    return {
-        "cache": {name: runs.digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
-        "clips": runs.digest(
-            table[["clip_id", "label", "category", "fold", "group", "copy_of"]].values.tolist()
-        ),
-    }
 
 
 def protocol(options: RunOptions, kind: str) -> str:

@@ -43,11 +43,13 @@ def execute(options: RunOptions) -> RunFolder | None:
     RunFolder('runs/esc10/mel-cnn4')
     """
     plan = make_plan(options)
-    if diverged := diverged_run(plan):
-        plan = make_plan(replace(options, precision=diverged.config["options"]["precision"]))
-        continue_in_fp32(diverged)
     folder = RunFolder(plan.path)
-    known = is_known(folder, plan)
+    known = (plan.path / "run.json").is_file()
+    if known:
+        _refuse_another(folder, plan)
+    elif options.precision == "fp32" and (diverged := diverged_run(plan)):
+        continue_in_fp32(diverged)
+        return execute(replace(options, precision=diverged.config["options"]["precision"]))
     if plan.options.model == FOR_VECTORS != options.model:
         _tell_once(f"every channel of {plan.features} is a vector: MODEL={FOR_VECTORS} is trained")
     if plan.options.model == FROM_WEIGHTS != options.model:
@@ -97,10 +99,9 @@ def train_folds(plan: Plan, folds: list[int], device: str, processes: trainer.Pr
     if processes.size > 1:
         sums = exchange_sums(sums, mine, processes.gather)
     splits = {fold: plan.split(fold, sums.unusable) for fold in folds}
-    if processes.first:
-        _tell_left_out(plan, sums.unusable)
-    for fold, split in splits.items():
-        _tell_shortcomings(plan, fold, split, processes.first)
+    shortcomings = find_shortcomings(plan, splits, sums.unusable)
+    for line in shortcomings if processes.first else ():
+        tell(line)
     if plan.model.kind != "linear":
         trainer.train_run(plan, splits, sums, device, processes, lambda fold: _fold_outcome(plan, fold))
     elif processes.first:
@@ -108,13 +109,11 @@ def train_folds(plan: Plan, folds: list[int], device: str, processes: trainer.Pr
 
         runs.write_config(plan.path, plan.config() | machine("cpu"))
         for fold, split in splits.items():
-            linear.train_fold(plan, fold, split)
+            linear.fit_fold(plan, fold, split)
 
 
 def diverged_run(plan: Plan) -> RunFolder | None:
     """The run of this configuration that diverged in another number format: PRECISION=fp32 continues it."""
-    if plan.options.precision != "fp32" or (plan.path / "run.json").is_file():
-        return None
     options = plan.content["options"]
     formats = [{"options": options | {"precision": one}} for one in ("auto", "bf16", "fp16")]
     hashes = [runs.digest(plan.content | one) for one in formats]
@@ -130,20 +129,18 @@ def continue_in_fp32(run: RunFolder) -> None:
         trainer.note_change(RunFolder(run.path), {"precision": "fp32", "compiled": False})
 
 
-def is_known(folder: RunFolder, plan: Plan) -> bool:
-    """Whether the folder is this very configuration's; RequestError where it holds another."""
-    if not (folder.path / "run.json").is_file():
-        return False
+def _refuse_another(folder: RunFolder, plan: Plan) -> None:
+    """RequestError where the folder holds another configuration than the plan's."""
     known = folder.config
-    if known.get("hash") == plan.hash:
-        return True
-    own, theirs = plan.config(), known.get("options", {})
-    changed = [name.upper() for name, value in own["options"].items() if theirs.get(name) != value]
-    changed += [name for name in ("cache", "clips", "changed_strides") if known.get(name) != own.get(name)]
-    raise RequestError(
-        f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
-        "and is left as it is: give TAG=… for a folder of its own"
-    )
+    if known.get("hash") != plan.hash:
+        own, theirs = plan.config(), known.get("options", {})
+        changed = [name.upper() for name, value in own["options"].items() if theirs.get(name) != value]
+        others = ("cache", "clips", "changed_strides")
+        changed += [name for name in others if known.get(name) != own.get(name)]
+        raise RequestError(
+            f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
+            "and is left as it is: give TAG=… for a folder of its own"
+        )
 
 
 def summary(run: RunFolder) -> str:
@@ -172,33 +169,29 @@ def _mean_and_deviation(values: list[float]) -> str:
     return f"{statistics.fmean(values):.3f}{deviation}"
 
 
-def _tell_left_out(plan: Plan, unusable: dict[str, str]) -> None:
-    absent = len(plan.cache.clips) - int(plan.cache.readable(plan.channels).sum())
-    if absent:
-        tell(f"{absent} clips left out: {plan.features} is not there for them")
+def find_shortcomings(plan: Plan, splits: dict[int, Split], unusable: dict[str, str]) -> list[str]:
+    """Clips left out, classes that a fold does not train on or test; RequestError where one class is left."""
+    lines = []
+    if absent := len(plan.cache.clips) - int(plan.cache.readable(plan.channels).sum()):
+        lines.append(f"{absent} clips left out: {plan.features} is not there for them")
     if unusable:
         some = "; ".join(f"{clip}: {reason}" for clip, reason in list(unusable.items())[:NAMED_CLIPS])
-        tell(f"{len(unusable)} clips left out ({some}); make features computes damaged ones again")
-
-
-def _tell_shortcomings(plan: Plan, fold: int, split: Split, first: bool) -> None:
-    """Classes that are not trained on or not tested, clips left out; RequestError where one class is left."""
-    lines = []
-    for ids, verb in ((split.train, "trained on"), (split.test, "tested")):
-        present = set(plan.targets[plan.positions(ids)])
-        if verb == "trained on" and len(present) < 2:
-            raise RequestError(
-                f"fold {fold} leaves clips of one class alone to train on: give more clips or folds"
+        lines.append(f"{len(unusable)} clips left out ({some}); make features computes damaged ones again")
+    for fold, split in splits.items():
+        for ids, verb in ((split.train, "trained on"), (split.test, "tested")):
+            present = set(plan.targets[plan.positions(ids)])
+            if verb == "trained on" and len(present) < 2:
+                raise RequestError(
+                    f"fold {fold} leaves clips of one class alone to train on: give more clips or folds"
+                )
+            if lacking := [name for number, name in enumerate(plan.names) if number not in present]:
+                lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
+        if len(split.left_out):
+            lines.append(
+                f"fold {fold}: {len(split.left_out)} clips left out of training, "
+                "their recordings occur in the part that is tested or validated"
             )
-        if lacking := [name for number, name in enumerate(plan.names) if number not in present]:
-            lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
-    if len(split.left_out):
-        lines.append(
-            f"fold {fold}: {len(split.left_out)} clips left out of training, "
-            "their recordings occur in the part that is tested or validated"
-        )
-    for line in lines if first else ():
-        tell(line)
+    return lines
 
 
 def _fold_outcome(plan: Plan, fold: int) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from commandline import RequestError, duration, make_command, parse, tell, text_table, words
 from features_cache import Cache, Channel, parse_list
 from train import compute, plan, recipes, run, runs, trainer
+from train.data import steps_per_epoch
 from train.options import SWEPT, RunOptions, SweepOptions
 
 MANY = 100  # runs, above which YES=1 is wanted
@@ -137,8 +138,8 @@ def _seconds(options: RunOptions) -> float:
     network = trainer.draw_network(chosen, chosen.wanted_folds[0])
     likely, *_ = compute.candidates(options, compute.device_of(options.device.split()[0]))
     clips = int((chosen.table["fold"] != chosen.wanted_folds[0]).sum())
-    steps = options.epochs * len(chosen.wanted_folds) * trainer.steps_per_epoch(clips, options)
-    return steps * compute.step_seconds(network, trainer.batch_shape(chosen, network), likely)
+    steps = options.epochs * len(chosen.wanted_folds) * steps_per_epoch(clips, options)
+    return steps * compute.step_seconds(network, chosen.batch_shape(network), likely)
 
 
 def table(done: Sequence[runs.RunFolder]) -> str:

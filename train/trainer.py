@@ -5,14 +5,11 @@ come from generators seeded by (seed, fold, epoch), so that a fold which was kil
 the same bits. Nothing here parses options or prints results: that is train/run.py.
 """
 
-import copy
-import functools
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,15 +19,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline import RequestError, tell
+from commandline import RequestError
 from features_cache.storage import Lock
 from features_cache.table import Split
-from train import compute, runs
-from train.augment import Augmenter, trained_shape, views, write_preview
+from train import runs
+from train.agreement import choose_compute
+from train.augment import Augmenter, views, write_preview
 from train.checkpoint import CheckpointWriter, State, load, load_weights, not_finite
-from train.compute import Compute
-from train.data import ClipSums, ComputedOnce, FoldData, Positions, load_fold
-from train.models.texture import TextureNet, TextureStatistics
+from train.compute import Compute, Failed, is_shortage, shortage
+from train.data import ClipSums, FoldData, Positions, draw_batches, load_fold, seeded, steps_per_epoch
+from train.optimisation import EarlyStopping, Schedule, WeightAverage, make_optimiser, smoothed_loss
 from train.options import RunOptions
 from train.plan import Plan, machine
 from train.progress import Estimate, FoldProgress, open_trackers
@@ -39,13 +37,8 @@ from train.scores import epoch_scores
 
 CHECK_STEPS = 20  # between looks at the loss: each one waits for a GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
-AVERAGE_RAMP = 10  # the average forgets its first steps: its share kept is at most (1 + n) / (10 + n)
 FORWARD_COST = 1 / 3  # of a training step, that scoring the same clips costs
 PREVIEWED_CLIPS = 4  # in augmented.npz, of the first fold that is trained
-
-
-class Failed(Exception):
-    """The work ran and something in it failed: exit status 1 with this sentence."""
 
 
 class Diverged(Exception):
@@ -96,158 +89,6 @@ def under_torchrun() -> bool:
 
 
 # ---- the parts of training ------------------------------------------------------------------------------
-
-
-def seeded(generator: torch.Generator, *numbers: int) -> torch.Generator:
-    """The generator, seeded by all of the numbers together."""
-    (seed,) = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
-    return generator.manual_seed(int(seed >> np.uint64(1)))
-
-
-def steps_per_epoch(clips: int, options: RunOptions, processes: int = 1) -> int:
-    """In none has a process a single clip, which batch norm could not take."""
-    seen = options.passes * clips
-    return max(1, min(-(-seen // options.batch), seen // (2 * processes)))
-
-
-def draw_batches(data: FoldData, options: RunOptions, epoch: int, processes: int = 1) -> list[Positions]:
-    """The training clips in this epoch's order, in batches that differ by one clip at most: none is tiny.
-
-    BALANCE=sample draws as many clips with replacement, every class as often as the others.
-    """
-    rng = np.random.default_rng([options.seed, data.fold, epoch])
-    if options.balance == "sample":
-        weight = data.class_weights()[data.targets[data.train]].astype(np.float64)
-        order = rng.choice(data.train, size=options.passes * len(data.train), p=weight / weight.sum())
-    else:
-        order = np.concatenate([rng.permutation(data.train) for _ in range(options.passes)])
-    return np.array_split(order, steps_per_epoch(len(data.train), options, processes))
-
-
-def smoothed(y: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Targets (B, K) of which the classes share `smoothing` evenly (Szegedy et al. 2016)."""
-    return y.lerp(torch.full_like(y, 1 / y.shape[1]), smoothing)
-
-
-def smoothed_loss(
-    members: torch.Tensor, y: torch.Tensor, smoothing: float, weight: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Mean cross-entropy of each member's logits (B, M, K) against targets y (B, K), smoothed.
-
-    With class weights (K,) a clip counts as its own class weighs, or as its mixed ones: weighing each term of
-    the sum instead, as torch does, would pull a certain clip towards the rare classes that smoothing adds.
-    """
-    logits = members.flatten(0, 1)
-    targets = smoothed(y, smoothing)[:, None].expand_as(members).flatten(0, 1)
-    if weight is None:
-        return nn.functional.cross_entropy(logits, targets)
-    each = nn.functional.cross_entropy(logits, targets, reduction="none").view(members.shape[:2])
-    return ((y @ weight)[:, None] * each).mean()
-
-
-def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
-    """AdamW or Nesterov SGD; weight decay on matrices and kernels, not on norms and biases."""
-    weights = [one for one in network.parameters() if one.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [one for one in weights if one.ndim > 1], "weight_decay": options.resolved_decay},
-        {"params": [one for one in weights if one.ndim <= 1], "weight_decay": 0.0},
-    ]
-    fused = weights[0].device.type in ("cpu", "cuda")  # one pass over the weights: 5 ms a step instead of 25
-    if options.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=1.0, fused=fused)
-    nesterov = options.momentum > 0
-    return torch.optim.SGD(groups, lr=1.0, momentum=options.momentum, nesterov=nesterov, fused=fused)
-
-
-def _cosine(begin: float, end: float, share: float) -> float:
-    return end + (begin - end) * (1 + math.cos(math.pi * share)) / 2
-
-
-def _onecycle(share: float) -> float:
-    """PyTorch's defaults, after Smith and Topin 2018: up for three tenths, then down to almost nothing."""
-    return _cosine(1 / 25, 1, share / 0.3) if share < 0.3 else _cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
-
-
-# Share of the training done, 0 to 1 -> share of LR. The plateau's steps down come from EarlyStopping.
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "onecycle": _onecycle,
-    "cosine": lambda share: _cosine(1, 0, share),
-    "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),  # as ResNet on CIFAR
-    "plateau": lambda share: 1.0,
-    "constant": lambda share: 1.0,
-}
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The learning rate at each step of a fold, a function of the step alone; `reductions` of a plateau."""
-
-    name: str
-    peak: float
-    steps: int
-    warmup_steps: int
-
-    def rate(self, step: int, reductions: int = 0) -> float:
-        if step < self.warmup_steps:
-            return self.peak * (step + 1) / self.warmup_steps
-        share = (step - self.warmup_steps) / max(1, self.steps - 1 - self.warmup_steps)
-        return self.peak * SCHEDULES[self.name](share) * 0.1**reductions
-
-
-@dataclass
-class EarlyStopping:
-    """Follows one validation score: which epoch was best, when a plateau lowers the rate, when to stop."""
-
-    select: str
-    patience: int  # 0: never stop
-    on_plateau: bool  # lower the rate in a third of the patience, of 15 epochs where none is given
-    best: float = math.nan
-    best_epoch: int = 0
-    since: int = 0  # epochs without a better score
-    lowered: int = 0
-
-    def update(self, epoch: int, score: float) -> bool:
-        """Whether this epoch is the best so far; the earlier of equals stands."""
-        better = score < self.best if self.select == "val_loss" else score > self.best
-        if math.isnan(self.best) or better:
-            self.best, self.best_epoch, self.since = score, epoch, 0
-            return True
-        self.since += 1
-        if self.on_plateau and self.since % max(1, (self.patience or 15) // 3) == 0:
-            self.lowered += 1
-        return False
-
-    @property
-    def stop(self) -> bool:
-        return 0 < self.patience <= self.since
-
-    def state_dict(self) -> State:
-        return {name: getattr(self, name) for name in ("best", "best_epoch", "since", "lowered")}
-
-    def load_state_dict(self, state: State) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
-
-
-class WeightAverage:
-    """Moving average of a network's weights and batch statistics; the network itself where `kept` is 0."""
-
-    def __init__(self, network: nn.Module, kept: float) -> None:
-        self.trained, self.kept, self.updates = network, kept, 0
-        self.network = copy.deepcopy(network) if kept else network
-
-    @torch.no_grad()
-    def update(self) -> None:
-        if not self.kept:
-            return
-        kept = min(self.kept, (1 + self.updates) / (AVERAGE_RAMP + self.updates))
-        self.updates += 1
-        trained = self.trained.state_dict()
-        for name, average in self.network.state_dict().items():
-            if average.is_floating_point():
-                average.lerp_(trained[name], 1 - kept)
-            else:
-                average.copy_(trained[name])
 
 
 def curve_epochs(options: RunOptions) -> set[int]:
@@ -458,70 +299,68 @@ def train_run(
 
     `outcome` is called with each fold when its predictions are written; trackers get what it returns.
     """
-    options, folder = plan.options, RunFolder(plan.path)
+    options = plan.options
     sides = list(splits.values())
-    each = (steps_per_epoch(len(split.train), options, processes.size) for split in sides)
-    steps = options.epochs * sum(each)
+    steps = options.epochs * sum(steps_per_epoch(len(one.train), options, processes.size) for one in sides)
     tested = sum(len(curve_epochs(options)) * len(one.test) + options.epochs * len(one.val) for one in sides)
     scoring = FORWARD_COST * options.tta * tested / options.batch  # in steps
     estimate = Estimate(steps, scoring, options, list(splits))
     network: nn.Module | None = None
-    for fold in splits:
+    for fold, split in splits.items():
         with _lock(plan, fold, processes):
-            data = load_fold(plan, fold, splits[fold], sums, torch.device(device))
+            data = load_fold(plan, fold, split, sums, torch.device(device))
             drawn = draw_network(plan, fold)
-            if statistics := fixed_statistics(plan, drawn):
+            if statistics := plan.fixed_statistics(drawn):
                 data = data.computed_once(statistics)
             if network is None:  # placed, and perhaps compiled, once: later folds put their weights into it
-                arithmetic, checked = _choose_compute(plan, drawn, data, device, estimate.steps, processes)
+                arithmetic, checked = choose_compute(plan, drawn, data, device, steps, processes)
                 arithmetic.prepare()
                 network = arithmetic.place(drawn)
                 compiled = arithmetic.compile(network)
-                if processes.first and not (plan.path / "run.json").is_file():
-                    checked["parameters"] = sum(weight.numel() for weight in network.parameters())
-                    config = plan.config() | machine(device) | arithmetic.state() | checked
-                    runs.write_config(plan.path, config)
-                elif processes.first:
-                    note_change(folder, arithmetic.state())
+                if processes.first:
+                    _write_begin(plan, network, arithmetic, checked)
             else:
                 network.load_state_dict(drawn.state_dict())
             trainer = Trainer(network, data, options, plan.augmenter, arithmetic, processes, compiled)
-            file = folder.fold(fold) / "last.pt"
-            if file.is_file():
-                trainer.load_state_dict(load(file), file)
-            if processes.first:
-                runs.start_history(folder.fold(fold), trainer.rows)
-            clips = options.passes * len(data.train)
-            progress = FoldProgress(
-                f"{plan.path.name} fold {fold}",
-                clips * options.epochs,
-                clips * trainer.epoch,
-                estimate,
-                open_trackers(plan, fold, trainer.epoch) if processes.first else [],
-            )
-            found = None
-            try:
-                trainer.fit(folder.fold(fold), progress)
-                if processes.first:
-                    _write_results(plan, trainer, folder.fold(fold))
-                    found = outcome(fold)
-            except Exception as error:
-                if isinstance(error, Diverged) and arithmetic.precision != "fp32" and processes.first:
-                    diverged = {"diverged": {"fold": fold, "epoch": error.epoch}}
-                    runs.write_config(plan.path, RunFolder(plan.path).config | diverged)
-                if sentence := _explanation(error, plan, fold, trainer):
-                    raise Failed(sentence) from error
-                raise
-            finally:
-                progress.close(found)
+            train_fold(plan, trainer, estimate, outcome)
+
+
+def train_fold(
+    plan: Plan, trainer: Trainer, estimate: Estimate, outcome: Callable[[int], Any] = lambda fold: None
+) -> None:
+    """A fold from wherever it stands to its predictions."""
+    fold, first = trainer.data.fold, trainer.processes.first
+    folder = RunFolder(plan.path).fold(fold)
+    if (folder / "last.pt").is_file():
+        trainer.load_state_dict(load(folder / "last.pt"), folder / "last.pt")
+    if first:
+        runs.start_history(folder, trainer.rows)
+    clips = plan.options.passes * len(trainer.data.train)
+    trackers = open_trackers(plan, fold, trainer.epoch) if first else []
+    label, epochs = f"{plan.path.name} fold {fold}", plan.options.epochs
+    progress = FoldProgress(label, clips * epochs, clips * trainer.epoch, estimate, trackers)
+    found = None
+    try:
+        trainer.fit(folder, progress)
+        if first:
+            _write_results(plan, trainer, folder)
+            found = outcome(fold)
+    except Exception as error:
+        if isinstance(error, Diverged) and trainer.compute.precision != "fp32" and first:
+            diverged = {"diverged": {"fold": fold, "epoch": error.epoch}}
+            runs.write_config(plan.path, RunFolder(plan.path).config | diverged)
+        if sentence := _explanation(error, plan, trainer):
+            raise Failed(sentence) from error
+        raise
+    finally:
+        progress.close(found)
 
 
 def draw_network(plan: Plan, fold: int) -> nn.Module:
     """The plan's network with the weights that this fold starts from, on the CPU."""
-    options = plan.options
+    options, (channels, rows, frames) = plan.options, plan.input_shape
     generator = seeded(torch.Generator(), options.seed, fold)
-    shape = trained_shape(plan.augmenter, plan.grid)
-    network = plan.model.build(plan.inputs, len(plan.classes), shape, generator, plan.changed_strides)
+    network = plan.model.build(channels, len(plan.classes), (rows, frames), generator, plan.changed_strides)
     if options.weights:
         from train.models.weights import start_members
 
@@ -529,57 +368,14 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     return network
 
 
-def _choose_compute(
-    plan: Plan, network: nn.Module, data: FoldData, device: str, steps: int, processes: Processes
-) -> tuple[Compute, dict[str, Any]]:
-    """How to compute, the same in all processes: as the run began, or measured; and how it was checked.
-
-    Anything but plain fp32 must agree with it on real clips; where it does not in one process, all use what
-    that one found sound.
-    """
-    proposed = None
-    if (plan.path / "run.json").is_file():  # goes on as it began, with the same bits
-        former = Compute.restore(RunFolder(plan.path).config)
-        if torch.device(former.device).type == torch.device(device).type:
-            proposed = former
-        else:
-            tell(f"this run began on {former.device} and continues on {device}: the last digits will differ")
-    if proposed is None:
-        try:
-            proposed = compute.choose(plan.options, device, network, batch_shape(plan, network), steps)
-        except (RuntimeError, MemoryError) as error:
-            if not compute.is_shortage(error):
-                raise
-            sentence = _shortage(network.to(device), Compute(device), batch_shape(plan, network))
-            raise Failed(sentence) from error
-    proposed = processes.agree(proposed).on(device)
-    if proposed == Compute(device):
-        return proposed, {}
-    from train import agreement
-
-    batches = functools.partial(sample_batches, plan, data, processes)
-    found = processes.gather(agreement.trusted(proposed, network, batches))
-    other = [one for one in found if one[0].on(device) != proposed]
-    arithmetic, checked = (other or found)[0]
-    return arithmetic.on(device), checked
-
-
-def sample_batches(
-    plan: Plan, data: FoldData, processes: Processes
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Training clips as the network gets them: the largest and the smallest batch of an epoch."""
-    options, found = plan.options, []
-    steps = steps_per_epoch(len(data.train), options, processes.size)
-    clips = options.passes * len(data.train) / steps / processes.size
-    generator: torch.Generator | None = None
-    for size in sorted({math.ceil(clips), max(1, math.floor(clips))}, reverse=True):
-        chosen = data.train[np.linspace(0, len(data.train) - 1, size).astype(int)]
-        (x,) = data.source.batches([chosen])
-        generator = generator or seeded(torch.Generator(x.device), options.seed, data.fold)
-        y = nn.functional.one_hot(torch.from_numpy(data.targets[chosen]).to(x.device), data.classes)
-        x, y = plan.augmenter(x, y.float(), data.channels, generator)
-        found.append((x, smoothed(y, options.smoothing)))
-    return found
+def _write_begin(plan: Plan, network: nn.Module, arithmetic: Compute, checked: dict[str, Any]) -> None:
+    """run.json, where it is not there yet; else how the run computes from here on."""
+    if (plan.path / "run.json").is_file():
+        note_change(RunFolder(plan.path), arithmetic.state())
+    else:
+        parameters = {"parameters": sum(weight.numel() for weight in network.parameters())}
+        config = plan.config() | machine(arithmetic.device) | arithmetic.state() | checked | parameters
+        runs.write_config(plan.path, config)
 
 
 def note_change(run: RunFolder, state: dict[str, Any]) -> None:
@@ -590,19 +386,6 @@ def note_change(run: RunFolder, state: dict[str, Any]) -> None:
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
         note = {"from": {name: known.get(name) for name in changed}, "to": changed, "epochs_done": done}
         runs.write_config(run.path, known | state | {"changes": [*known.get("changes", []), note]})
-
-
-def fixed_statistics(plan: Plan, network: nn.Module) -> TextureStatistics | None:
-    """What the network computes first, where that is the same for every view of a clip: once is enough."""
-    fixed = plan.augmenter.only_shifts and isinstance(network, TextureNet)
-    return network.texture if fixed else None  # type: ignore[return-value]
-
-
-def batch_shape(plan: Plan, network: nn.Module) -> tuple[int, ...]:
-    """(B, C, H, W) of what the network is trained on."""
-    if statistics := fixed_statistics(plan, network):
-        return plan.options.batch, plan.inputs * statistics.size, 1, 1
-    return plan.options.batch, plan.inputs, *trained_shape(plan.augmenter, plan.grid)
 
 
 @contextmanager
@@ -617,8 +400,9 @@ def _lock(plan: Plan, fold: int, processes: Processes) -> Iterator[None]:
         lock.release()
 
 
-def _explanation(error: Exception, plan: Plan, fold: int, trainer: Trainer) -> str:
+def _explanation(error: Exception, plan: Plan, trainer: Trainer) -> str:
     """What a failure that can be expected means to the user; empty for any other."""
+    fold = trainer.data.fold
     if isinstance(error, Diverged):
         kept = "no epoch was finished"
         if error.epoch > 1:
@@ -630,19 +414,13 @@ def _explanation(error: Exception, plan: Plan, fold: int, trainer: Trainer) -> s
             f"fold {fold}: {error}; {kept}. Repeat the command with PRECISION=fp32 instead of "
             f"{trainer.compute.precision}, it continues from there; if that happens again, t{advice}"
         )
-    if compute.is_shortage(error):
-        return _shortage(trainer.network, trainer.compute, batch_shape(plan, trainer.network))
+    if is_shortage(error):
+        return shortage(trainer.network, trainer.compute, plan.batch_shape(trainer.network))
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         return "torch.compile does not work here: give COMPILE=off"
     if isinstance(error, OSError):
         return f"fold {fold}: {error}; the same command continues from the last epoch saved"
     return ""
-
-
-def _shortage(network: nn.Module, arithmetic: Compute, shape: tuple[int, ...]) -> str:
-    batch = compute.fitting_batch(network, arithmetic, shape)
-    fits = f"BATCH={batch} would fit" if batch else "not even one clip fits: give a smaller GRID or MODEL"
-    return f"out of memory on {arithmetic.device} with BATCH={shape[0]}; {fits}"
 
 
 def _write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
@@ -651,7 +429,7 @@ def _write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
     if (
         plan.augmenter.steps
         and plan.model.kind != "vector"
-        and not isinstance(data.source, ComputedOnce)
+        and not plan.fixed_statistics(trainer.network)
         and not any(plan.path.glob("fold*/augmented.npz"))
     ):
         clips = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from train import run
-from train.agreement import check, trusted
+from train.agreement import measure_deviation, trusted
 from train.compute import Compute, keep_freed_memory
 from train.models.registry import MODELS, Model, build
 
@@ -73,7 +73,7 @@ def network(*faults, channels=2, classes=3):
 @pytest.mark.parametrize("name", ["cnn8", "resnet18", "texture"])
 def test_sound_networks_agree(name, precision):
     built = build(name, 2, 3, (16, 16), generator=torch.Generator().manual_seed(0))
-    assert check(built, dataclasses.replace(BF16, precision=precision), batches()).why == ""
+    assert measure_deviation(built, dataclasses.replace(BF16, precision=precision), batches()).why == ""
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_sound_networks_agree(name, precision):
 )
 def test_a_wrong_kernel_is_found(fault, why):
     torch.manual_seed(0)
-    assert check(network(nn.Identity()), BF16, batches()).why == ""
-    agreement = check(network(fault), BF16, batches())
+    assert measure_deviation(network(nn.Identity()), BF16, batches()).why == ""
+    agreement = measure_deviation(network(fault), BF16, batches())
     assert agreement.why and any(one in agreement.why for one in why.split("|"))
 
 
@@ -145,8 +145,8 @@ def test_a_run_falls_back_where_onednn_is_wrong(width, flag, options, monkeypatc
         pytest.skip(f"the error is known of torch 2.13.0 on processors with {flag}")
     keep_freed_memory()
     torch.manual_seed(0)
-    assert "convolution" in check(Narrow(width), BF16, batches()).why
-    assert check(Narrow(4), BF16, batches()).why == ""
+    assert "convolution" in measure_deviation(Narrow(width), BF16, batches()).why
+    assert measure_deviation(Narrow(4), BF16, batches()).why == ""
     entry = Model("narrow", "image", lambda channels, classes, shape: Narrow(width, channels, classes), 0.5)
     monkeypatch.setitem(MODELS, "narrow", entry)
     asked = dataclasses.replace(options, model="narrow", precision="bf16", folds=(1,), epochs=1)

@@ -14,6 +14,7 @@ from tests.train.little import clip_table
 from train.augment import AUGMENTS, Batch
 from train.data import (
     FLOOR,
+    ClipSums,
     InputReader,
     Resident,
     Statistics,
@@ -69,11 +70,14 @@ def test_without_a_norm_values_stay(cache, measured):
     assert np.array_equal(measured.statistics(EVERY, "none")[0].apply(values), values)
 
 
-def test_a_constant_row_becomes_zero_and_does_not_explode():
-    from train.data import _statistics
+def statistics_of(norm, mean, square):
+    """Of one clip of one frame whose rows have this mean and mean square."""
+    return ClipSums([mean[None]], [square[None]], [1], {}).statistics(np.array([0]), norm)[0]
 
+
+def test_a_constant_row_becomes_zero_and_does_not_explode():
     mean, square = np.array([5.0, 0.0]), np.array([25.0 + 1e-12, 16.0])
-    found = _statistics("row", mean, square)
+    found = statistics_of("row", mean, square)
     whole = np.sqrt(square.mean() - mean.mean() ** 2)
     assert found.scale[0] == pytest.approx(FLOOR * whole)
     np.testing.assert_allclose(found.apply(np.float32([[[5, 5], [4, -4]]])), [[[0, 0], [1, -1]]], atol=1e-6)
@@ -81,9 +85,7 @@ def test_a_constant_row_becomes_zero_and_does_not_explode():
 
 @pytest.mark.parametrize("norm", ["feature", "clip"])
 def test_a_feature_that_is_constant_everywhere_becomes_zero(norm):
-    from train.data import _statistics
-
-    found = _statistics(norm, np.array([3.0]), np.array([9.0]))
+    found = statistics_of(norm, np.array([3.0]), np.array([9.0]))
     assert np.array_equal(found.apply(np.full((2, 1, 4), 3, np.float32)), np.zeros((2, 1, 4)))
 
 

@@ -14,11 +14,11 @@ from torch import nn
 from commandline import words
 from train import checkpoint, run, runs
 from train.compute import candidates
-from train.data import load_fold, sum_clips
+from train.data import draw_batches, load_fold, seeded, sum_clips
 from train.distributed import Group
 from train.options import RunOptions
 from train.plan import make_plan
-from train.trainer import Trainer, draw_batches, draw_network, seeded
+from train.trainer import Trainer, draw_network
 
 ROOT = Path(__file__).resolve().parents[2]
 HALVES = 2

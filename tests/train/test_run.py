@@ -13,11 +13,11 @@ from commandline import RequestError, parse
 from features_cache import Cache, external
 from features_cache.index import read_index, write_index
 from tests.train.little import CLASSES, clip_table, fill
-from train import checkpoint, compute, run, runs, trainer
+from train import checkpoint, compute, run, runs
 from train.models.registry import build
 from train.models.texture import TextureStatistics
 from train.options import RunOptions
-from train.plan import make_plan
+from train.plan import Plan, make_plan
 from train.scores import epoch_scores
 from train.trainer import Diverged, Trainer
 
@@ -425,7 +425,7 @@ def test_statistics_that_no_augmentation_changes_are_computed_once(options, monk
     monkeypatch.setattr(TextureStatistics, "forward", counted)
     once = run.execute(options).answers(1)[0]
     assert len(passes) == len(clip_table())
-    monkeypatch.setattr(trainer, "fixed_statistics", lambda *_: None)
+    monkeypatch.setattr(Plan, "fixed_statistics", lambda *_: None)
     each_time = run.execute(change(options, tag="each")).answers(1)[0]
     assert len(passes) > 3 * len(clip_table())
     np.testing.assert_allclose(once, each_time, atol=2e-3)

@@ -11,20 +11,17 @@ from torch import nn
 from commandline import RequestError
 from train.augment import parse_augment, views
 from train.compute import Compute
-from train.data import FoldData
-from train.options import RunOptions, check_options
-from train.trainer import (
+from train.data import FoldData, draw_batches
+from train.optimisation import (
     SCHEDULES,
-    Diverged,
     EarlyStopping,
     Schedule,
-    Trainer,
     WeightAverage,
-    curve_epochs,
-    draw_batches,
     make_optimiser,
     smoothed_loss,
 )
+from train.options import RunOptions, check_options
+from train.trainer import Diverged, Trainer, curve_epochs
 
 CLASSES = 3
 

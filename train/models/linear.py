@@ -88,7 +88,7 @@ def fit(network: LinearNet, x: NDArray[np.float32], y: NDArray[np.integer]) -> N
     network.head.bias[regression.classes_] = torch.from_numpy(bias).float()
 
 
-def train_fold(plan: "Plan", fold: int, split: Split) -> None:
+def fit_fold(plan: "Plan", fold: int, split: Split) -> None:
     """The fold's folder as of a network, from one exact solution: a single epoch."""
     start = time.perf_counter()
     folder, sides = plan.path / f"fold{fold}", ("train", *trainer.scored_sides(plan.options))

@@ -8,8 +8,9 @@ import importlib
 import inspect
 import math
 import pkgutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -162,13 +163,17 @@ class Architecture:
     def assemble(self, channels: int, classes: int, shape: tuple[int, int]) -> nn.Module:
         """The network as its builders make it."""
         networks = [entry.builder(channels, classes, shape, **options) for entry, options in self.members]
-        if self.weight is None:
-            return networks[0]
-        return Ensemble(networks[0], networks[1], self.weight)
+        return networks[0] if self.weight is None else Ensemble(networks[0], networks[1], self.weight)
 
     def changed_strides(self, channels: int, classes: int, shape: tuple[int, int]) -> Strides:
-        """The strides of convolutions that `lower_strides` changes in this network at this shape.
+        """The strides that are lowered: no convolution may stride over an axis that is not longer than it.
 
+        Such a step leaves a single row or frame, of which most of the kernel sees nothing but padding. There
+        oneDNN's bf16 kernels leave weight gradients unwritten or give a wrong output
+        (docs/onednn-bf16.md), and a network gains nothing: pooling over the last rows and frames comes next.
+        So the axis keeps its length. Grids from 64x108 up reach such a shape in cnn8 only, up to 216 frames.
+
+        One clip of zeros shows the shapes that really occur: a quarter of a second for the largest network.
         RequestError where the network cannot take the shape.
 
         >>> resolve("cnn8").changed_strides(3, 50, (64, 216))
@@ -176,13 +181,47 @@ class Architecture:
         """
         if self.kind == "linear":
             return {}
-        with torch.random.fork_rng(devices=()):
-            network = self.assemble(channels, classes, shape)
-        try:
-            return lower_strides(network, (channels, *shape))
-        except RuntimeError as error:
-            reason, size = str(error).splitlines()[0], "x".join(map(str, shape))
-            raise RequestError(f"{self.name} cannot take {size} ({reason}): give a larger GRID") from None
+        changed: dict[str, list[int]] = {}
+
+        def lower(name: str, layer: nn.Conv1d | nn.Conv2d, inputs: tuple[torch.Tensor]) -> None:
+            axes = inputs[0].shape[-len(layer.stride) :]
+            lowered = tuple(step if size > step else 1 for size, step in zip(axes, layer.stride))
+            if lowered != layer.stride:
+                layer.stride, changed[name] = lowered, list(lowered)
+
+        with torch.random.fork_rng(devices=()), torch.inference_mode():
+            network = self.assemble(channels, classes, shape).eval()
+            for name, layer in network.named_modules():
+                if isinstance(layer, nn.Conv1d | nn.Conv2d):
+                    layer.register_forward_pre_hook(partial(lower, name))
+            try:
+                network(torch.zeros(1, channels, *shape))
+            except RuntimeError as error:
+                reason, size = str(error).splitlines()[0], "x".join(map(str, shape))
+                raise RequestError(f"{self.name} cannot take {size} ({reason}): give a larger GRID") from None
+        return changed
+
+    def unfit(self, features: Sequence[str], vectors: Collection[str] = ()) -> str | None:
+        """Why the model cannot take these features (plain names, `mel`), what fits; None where it can.
+
+        `vectors` are those of a single frame, such as an embedding: resized, they would be stripes.
+        """
+        waves = [name for name in features if name == "waveform"]
+        if self.kind == "wave" and len(waves) < len(features):
+            return f"{self.name} takes waveform alone, not {'+'.join(features)}; {_fitting('image')} take it"
+        if self.kind == "image" and waves:
+            fitting = _fitting("wave")
+            return f"{self.name} takes features with rows and frames, not waveform; {fitting} take it"
+        if self.kind == "image" and vectors:
+            others = [name for name in features if name not in vectors]
+            apart = " ".join([*vectors, "+".join(others)]) if others else ""
+            what = "both together" if others else "it"
+            each = f", or a sweep over FEATURES='{apart}' trains each alone for an ensemble" if others else ""
+            return (
+                f"{self.name} takes feature maps, {', '.join(vectors)} is a vector (one frame) that would be "
+                f"resized to stripes; {_fitting('vector')} take {what}{each}"
+            )
+        return None
 
     def _name(self, with_weight: bool) -> str:
         texts: list[str] = []
@@ -203,30 +242,27 @@ def resolve(text: str) -> Architecture:
     >>> resolve("resnet18+texture").weight
     0.67
     """
-    names = text.split("+")
-    if len(names) == 1:
-        entry, options = _member(text)
-        return Architecture(((entry, options),))
-    if len(names) > 2:
+    members: list[tuple[Model, dict[str, Any]]] = []
+    for part in text.split("+"):
+        name, _, rest = part.partition("@")
+        entry = find_model(name)
+        allowed = entry.options | ({"weight": entry.ensemble_weight} if members else {})
+        members.append((entry, dict(_option(entry.name, allowed, one) for one in rest.split(",") if one)))
+    if len(members) == 1:
+        return Architecture(tuple(members))
+    if len(members) > 2:
         raise RequestError(f"MODEL={text}: an ensemble has two members, as in resnet18+texture")
-    first, (second, options) = _member(names[0]), _member(names[1], second=True)
-    for entry in (first[0], second):
+    for entry, _ in members:
         if entry.kind != "image":
             raise RequestError(
                 f"MODEL={text}: an ensemble joins two models that take images, {entry.name} takes "
                 f"{TAKEN[entry.kind]}; {_fitting('image')} take them"
             )
+    second, options = members[1]
     weight = options.pop("weight", second.ensemble_weight)
     if weight >= 1:
         raise RequestError(f"MODEL={text}: expected a weight between 0 and 1")
-    return Architecture((first, (second, options)), weight)
-
-
-def _member(text: str, second: bool = False) -> tuple[Model, dict[str, Any]]:
-    name, _, rest = text.partition("@")
-    entry = find_model(name)
-    allowed = entry.options | ({"weight": entry.ensemble_weight} if second else {})
-    return entry, dict(_option(entry.name, allowed, part) for part in rest.split(",") if part)
+    return Architecture(tuple(members), weight)
 
 
 def _option(name: str, allowed: dict[str, Any], part: str) -> tuple[str, Any]:
@@ -242,29 +278,6 @@ def _option(name: str, allowed: dict[str, Any], part: str) -> tuple[str, Any]:
     if number is None or not 0 < number < math.inf:
         raise RequestError(f"{name}@{key}={value!r}: expected a positive {kind.__name__}")
     return key, number
-
-
-def unfit(text: str, features: Iterable[str], vectors: Collection[str] = ()) -> str | None:
-    """Why this model cannot take these features (plain names, `mel`), and what fits; None where it can.
-
-    `vectors` are those of a single frame, such as an embedding: resized to an image they would be stripes.
-    """
-    architecture = resolve(text)
-    names = list(features)
-    waves = [name for name in names if name == "waveform"]
-    if architecture.kind == "wave" and len(waves) < len(names):
-        return f"{text} takes waveform alone, not {'+'.join(names)}; {_fitting('image')} take it"
-    if architecture.kind == "image" and waves:
-        return f"{text} takes features with rows and frames, not waveform; {_fitting('wave')} take it"
-    if architecture.kind == "image" and vectors:
-        others = [name for name in names if name not in vectors]
-        apart = " ".join([*vectors, "+".join(others)]) if others else ""
-        each = f", or a sweep over FEATURES='{apart}' trains each alone for an ensemble" if others else ""
-        return (
-            f"{text} takes feature maps, and {', '.join(vectors)} is a vector (one frame) that would be "
-            f"resized to stripes; {_fitting('vector')} take {'both together' if others else 'it'}{each}"
-        )
-    return None
 
 
 def _fitting(kind: Kind) -> str:
@@ -288,37 +301,6 @@ def build(
     torch.Size([2, 10])
     """
     return resolve(name).build(channels, classes, shape, generator, changed_strides)
-
-
-def lower_strides(network: nn.Module, shape: tuple[int, ...]) -> dict[str, list[int]]:
-    """Let no convolution stride over an axis that is not longer than its stride; those that were changed.
-
-    Such a step leaves a single row or frame, of which most of the kernel sees nothing but padding. There
-    oneDNN's bf16 kernels leave weight gradients unwritten or give a wrong output (docs/onednn-bf16.md), and a
-    network gains nothing: pooling over the last rows and frames comes next. So the axis keeps its length.
-    Grids from 64x108 up reach such a shape in cnn8 only, up to 216 frames.
-
-    One clip of zeros, `shape` (C, H, W), shows the shapes that really occur: a quarter of a second for the
-    largest network. RuntimeError is torch's where the network cannot take this shape.
-    """
-
-    def lower(layer: nn.Module, inputs: tuple[torch.Tensor]) -> None:
-        assert isinstance(layer, nn.Conv1d | nn.Conv2d)
-        axes = inputs[0].shape[-len(layer.stride) :]
-        layer.stride = tuple(step if size > step else 1 for size, step in zip(axes, layer.stride))
-
-    convolutions = {
-        name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Conv1d | nn.Conv2d)
-    }
-    before = {name: layer.stride for name, layer in convolutions.items()}
-    hooks = [
-        layer.register_forward_pre_hook(lower) for layer in convolutions.values() if max(layer.stride) > 1
-    ]
-    with torch.inference_mode():
-        network.eval()(torch.zeros(1, *shape))
-    for hook in hooks:
-        hook.remove()
-    return {name: list(one.stride) for name, one in convolutions.items() if one.stride != before[name]}
 
 
 @torch.no_grad()

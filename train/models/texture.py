@@ -73,6 +73,11 @@ class TextureNet(nn.Module):
         )
         self.head = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width, classes))
 
+    @property
+    def shift_invariant(self) -> TextureStatistics:
+        """What is computed before the first weight; `forward` takes it in the place of its input."""
+        return self.texture
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Feature maps (B, C, H, W), or their statistics as (B, numbers, 1, 1)."""
         with torch.autocast(x.device.type, enabled=False):  # a spectrum needs more than bf16's eight bits

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from commandline import RequestError
 from train.checkpoint import load_weights
-from train.models.registry import all_models, build, model, resolve, unfit
+from train.models.registry import all_models, build, model, resolve
 
 MODELS = all_models()
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
@@ -129,13 +129,15 @@ def test_an_ensembles_weight_stands_in_the_name_unless_it_is_the_default(text, n
 
 
 def test_what_does_not_fit_says_what_does():
-    assert unfit("resnet18", ["mel", "rms"]) is None
-    assert unfit("m11", ["waveform"]) is None
-    assert unfit("linear", ["waveform", "mel"]) is None
-    assert "aclnet" in unfit("resnet18", ["mel", "waveform"])
-    assert "resnet18" in unfit("aclnet", ["mel"])
-    assert unfit("mlp", ["mel", "embedding"], ["embedding"]) is None
-    alone, beside = (unfit("cnn4", names, ["embedding"]) for names in (["embedding"], ["mel", "embedding"]))
+    assert resolve("resnet18").unfit(["mel", "rms"]) is None
+    assert resolve("m11").unfit(["waveform"]) is None
+    assert resolve("linear").unfit(["waveform", "mel"]) is None
+    assert "aclnet" in resolve("resnet18").unfit(["mel", "waveform"])
+    assert "resnet18" in resolve("aclnet").unfit(["mel"])
+    assert resolve("mlp").unfit(["mel", "embedding"], ["embedding"]) is None
+    alone, beside = (
+        resolve("cnn4").unfit(names, ["embedding"]) for names in (["embedding"], ["mel", "embedding"])
+    )
     assert "linear, mlp take it" in alone
     assert "linear, mlp take both together" in beside and "FEATURES='embedding mel'" in beside
 
