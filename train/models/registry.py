@@ -41,7 +41,7 @@ class Model:
     builder: Builder
     ensemble_weight: float
     """as the second member of an ensemble, by default"""
-    augment: str
+    augment: str = ""
     """what AUGMENT=auto means for it alone; empty for what it means for its kind"""
 
     @property
