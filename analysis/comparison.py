@@ -1,8 +1,10 @@
 """The page's comparison of runs: classes, ablations, curves, cost, ensembles, statistics of each pair."""
 
+from collections import Counter
 from collections.abc import Mapping, Set
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from analysis.run import fold_histories
 from analysis.significance import ABLATIONS_LEVEL, BEST_LEVEL, CLASSES_LEVEL, Friedman
 from train.scores import Floats
 
+AXIS_RUNS = 5  # of them at least the intervals are drawn whole
 CURVES_SHOWN = 5  # more curves in one panel cannot be read
 SETS_SHOWN = 24  # rows of the recall figure; the table beside the page has all runs
 RUNS_IN_FIGURE = 12  # of the ensembles; more would be too small to read
@@ -25,6 +28,41 @@ ENSEMBLES_SHOWN = 40  # the table beside the page has all
 COSTS = {"fold_seconds": "seconds to train a fold", "extraction_megabytes": "megabytes in the cache"}
 
 Tables = Mapping[str, pd.DataFrame]
+
+
+VERDICTS = {
+    "best": "best",
+    "tied": "tied",
+    "worse": "worse",
+    "alone": "nothing to compare with",
+    "untested": "too few recordings",
+}
+
+
+def comparison_rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
+    """The page's table: rows with the verdict as text, their `order`, and whether features and model are
+    `distinct` among the rows, so that no row needs its run's name to be found.
+    """
+    rows = comparison.to_dict("records")
+    called = Counter((row["features"], row["model"]) for row in rows)
+    for order, row in enumerate(rows, start=1):
+        row |= {"order": order, "distinct": called[row["features"], row["model"]] == 1}
+        leads = row["verdict"] == "tied" and row["rank"] == 1  # of the tied, the one of the highest accuracy
+        row["verdict_text"] = "best, but tied" if leads else VERDICTS[row["verdict"]]
+        if row["not_compared"]:
+            row["verdict_text"], row["verdict"] = "not compared", "alone"
+    return rows
+
+
+def interval_axis(comparison: pd.DataFrame) -> tuple[float, float]:
+    """The ends of the axis of the drawn intervals: it holds those of the leaders, so that they can be read.
+
+    Leaders are the best and all that tie with it, AXIS_RUNS at least; what lies beyond is cut at the edge.
+    """
+    main = comparison[comparison["ranking"] == 1]
+    leaders = main[main["verdict"].isin(["best", "tied"]) | (main["rank"] <= AXIS_RUNS)]
+    low, high = (leaders[["accuracy", f"accuracy_{end}"]].to_numpy() for end in ("low", "high"))
+    return float(np.floor(np.nanmin(low) * 20) / 20), float(np.ceil(np.nanmax(high) * 20 + 1e-9) / 20)
 
 
 def comparison_blocks(found: Findings, folder: Path) -> list[Block]:

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from analysis import error_browser, inputs, page
 from analysis.clips import Media, features_to_show, media_of, readable_cache
-from analysis.comparison import comparison_blocks, statistics_blocks
+from analysis.comparison import comparison_blocks, comparison_rows, interval_axis, statistics_blocks
 from analysis.data import data_blocks, data_facts
 from analysis.figures import save_figure
 from analysis.figures.drawing import uncovered
@@ -139,8 +138,8 @@ def _runs(context: ReportContext, found: Findings) -> Content:
         context.folder / "latex", context.job.dataset, found, _for_paper(context, compared, sections)
     )
     return {
-        "comparison": _comparison_rows(comparison),
-        "scale": _scale(comparison),
+        "comparison": comparison_rows(comparison),
+        "scale": interval_axis(comparison),
         "comparison_blocks": compared,
         "browser_data": error_browser.in_script(browser),
         "matrix": error_browser.static_matrix(found.runs[0]),
@@ -210,33 +209,6 @@ def _sample_block(context: ReportContext, run: Run, features: Sequence[str]) -> 
     )
     figures = [save_figure("sample_predictions", context.folder, samples=shown)] if shown else []
     return [Block("Sample predictions", about, figures)] if figures else []
-
-
-VERDICTS = {
-    "best": "best",
-    "tied": "tied",
-    "worse": "worse",
-    "alone": "nothing to compare with",
-    "untested": "too few recordings",
-}
-
-
-def _comparison_rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
-    """The table's rows with the verdict as text; the first of the tied has the highest accuracy."""
-    rows = comparison.to_dict("records")
-    for row in rows:
-        leads = row["verdict"] == "tied" and row["rank"] == 1
-        row["verdict_text"] = "best, but tied" if leads else VERDICTS[row["verdict"]]
-        if row["not_compared"]:
-            row["verdict_text"], row["verdict"] = "not compared", "alone"
-    return rows
-
-
-def _scale(comparison: pd.DataFrame) -> tuple[float, float]:
-    """The axis of the drawn intervals: round tenths around all of them."""
-    low, high = (comparison[["accuracy", f"accuracy_{end}"]].to_numpy() for end in ("low", "high"))
-    low, high = np.nanmin(low), np.nanmax(high)
-    return float(np.floor(low * 10) / 10), float(np.ceil(high * 10 + 1e-9) / 10)
 
 
 def _data(context: ReportContext) -> tuple[list[tuple[str, str]], list[Block]]:

@@ -58,6 +58,7 @@ def _comparison_row(ranking: Ranking, place: int) -> dict[str, Any]:
             for key, value in ((name, mean[name]), (f"{name}_sd", deviation[name]))
         },
         "seeds": len(run.seeds),
+        "epochs": np.nan if run.exact else run.config.get("epochs", np.nan),
         "seed_sd": run.seed_deviation if len(run.seeds) > 1 else np.nan,
         "clips": len(run.clip_ids),
         "rank": place + 1,

@@ -29,7 +29,7 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("table[data-sortable] th button");
   if (!button) return;
   const head = button.closest("th");
-  const numbersFirst = !head.classList.contains("text"); // the largest number, the first letter
+  const numbersFirst = !head.classList.contains("text") && !("lower" in head.dataset); // the largest, the first letter, the lowest cost
   const now = head.getAttribute("aria-sort");
   const descending = now ? now === "ascending" : numbersFirst;
   sortTable(head.closest("table"), head.cellIndex, descending);

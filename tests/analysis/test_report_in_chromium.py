@@ -289,3 +289,27 @@ def test_without_a_script_the_matrix_stands_in_the_page(page: webdriver.Chrome) 
         assert texts(page, "#matrix td.axis") == ["", "Predicted", "Actual"]
     finally:
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_other_columns_stand_behind_more_columns(page: webdriver.Chrome) -> None:
+    def heads() -> list[str]:
+        return [text for text in texts(page, "#comparison-table th button") if text]
+
+    few = ["Rank", "Features", "Model", "Accuracy %", "95 % interval", "Seeds", "Folds", "Epochs", "Verdict"]
+    assert heads() == few
+    page.find_element(By.ID, "more-columns").click()
+    assert heads()[len(few) :][:3] == ["Macro F1", "Top 3 %", "Log loss"]
+    page.find_element(By.ID, "more-columns").click()
+
+
+def test_what_is_better_lower_sorts_upwards_first(page: webdriver.Chrome) -> None:
+    def sorted_by(name: str) -> str:
+        head = page.find_element(By.XPATH, f"//table[@id='comparison-table']//th[button[text()='{name}']]")
+        head.find_element(By.TAG_NAME, "button").click()
+        return head.get_attribute("aria-sort")
+
+    assert [sorted_by(name) for name in ("Rank", "Epochs", "Folds")] == [
+        "ascending",
+        "ascending",
+        "descending",
+    ]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.comparison import ensemble_matrix
+from analysis.comparison import comparison_rows, ensemble_matrix, interval_axis
 from analysis.page import html_table
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run
@@ -140,6 +140,24 @@ def test_the_tested_share_is_the_protocols_and_not_of_what_is_finished(made: Cal
     assert share() == share(folds=(1, 2)) == 1 / 4
     assert share(val="next") == 1 / 3
     assert share(val="group") == pytest.approx(1 / 3.4)
+
+
+def test_the_page_says_why_a_run_is_not_compared_and_which_rows_share_features_and_model(
+    made: Callable[..., Results],
+) -> None:
+    runs = MadeRun(skill=0.9), MadeRun(augment="none", skill=0.5), MadeRun(features="rms", folds=(1,))
+    rows = comparison_rows(tables.comparison(ranked(made(*runs))))
+    assert [row["order"] for row in rows] == [1, 2, 3]
+    assert [row["distinct"] for row in rows] == [False, False, True]
+    assert rows[2]["verdict_text"] == "not compared" and "folds" in rows[2]["not_compared"]
+
+
+def test_intervals_are_drawn_on_the_leaders_scale() -> None:
+    low = [0.81, 0.79, 0.77, 0.76, 0.72, 0.1]
+    table = pd.DataFrame({"accuracy_low": low, "rank": range(1, 7), "ranking": 1})
+    table = table.assign(accuracy=table["accuracy_low"] + 0.05, accuracy_high=table["accuracy_low"] + 0.1)
+    assert interval_axis(table.assign(verdict="worse")) == pytest.approx((0.7, 0.95))
+    assert interval_axis(table.assign(verdict="tied")) == pytest.approx((0.1, 0.95))
 
 
 def test_no_run_makes_an_empty_comparison() -> None:
