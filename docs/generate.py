@@ -204,11 +204,19 @@ def models_page() -> str:
     return text + table(("name", "takes", "what it is", "options"), rows) + "\n"
 
 
-KINDS = {"image": "any stack of features", "wave": "`waveform`", "linear": "any features"}
+KINDS = {
+    "image": "any stack of feature maps",
+    "wave": "`waveform`",
+    "linear": "any features",
+    "vector": "vectors, and row statistics of any features",
+}
 
 
 def options_of_builder(options: dict[str, typing.Any]) -> str:
     return ", ".join(f"`@{key}={value}`" for key, value in options.items())
+
+
+AUGMENTED = {"image": "feature maps", "wave": "waveforms", "vector": "vectors"}
 
 
 @PAGES.register("augmentations")
@@ -219,7 +227,7 @@ def augmentations_page() -> str:
             first_sentence(entry.transform),
             f"{entry.default:g}",
             f"{entry.maximum:g}",
-            " and ".join({"image": "feature maps", "wave": "waveforms"}[kind] for kind in entry.kinds),
+            " and ".join(AUGMENTED[kind] for kind in entry.kinds),
         )
         for entry in AUGMENTS.values()
     ]

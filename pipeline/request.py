@@ -72,7 +72,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
     return FeatureSpec(
         stored=variant.stored,
         feature=variant.name,
-        parameters=variant.parameters,
+        parameters=variant.recorded,
         code_version=variant.version,
         units=variant.units,
         row_axis=variant.row_axis(dataset.sample_rate),

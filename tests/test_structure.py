@@ -18,7 +18,7 @@ CORE = {"train.run": 30, "pipeline.extract": 42, "analysis.report": 45}
 REST = {
     *("lab", "analysis.latex", "analysis.ensemble"),
     *("pipeline.dask_cluster", "pipeline.near_duplicates", "pipeline.check", "pipeline.cards"),
-    *("pipeline.alter", "pipeline.synth", "pipeline.datasets.download"),
+    *("pipeline.alter", "pipeline.embedding", "pipeline.synth", "pipeline.datasets.download"),
     *("train.distributed", "train.export", "train.listen", "train.timeline", "train.trackers"),
 }
 REST_LIBRARIES = {"onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"}

@@ -46,7 +46,11 @@ class FeatureExtractor:
         self.sample_rate = int(config["sample_rate"])
         self.samples = round(config["duration"] * self.sample_rate)
         self.channels = [
-            (_variant(one["stored"]), np.dtype(one["dtype"]), slice(one["rows"][0], one["rows"][1] + 1))
+            (
+                _variant(one["stored"], one["parameters"]),
+                np.dtype(one["dtype"]),
+                slice(one["rows"][0], one["rows"][1] + 1),
+            )
             for one in config["channels"]
         ]
         if not self.samples:
@@ -74,13 +78,19 @@ def _stored(values: NDArray[np.floating], dtype: np.dtype) -> NDArray[np.floatin
     return to_stored(values, values.shape, dtype)
 
 
-def _variant(stored: str) -> Variant:
+def _variant(stored: str, parameters: Mapping[str, Any]) -> Variant:
     channel = parse_channel(stored)
-    if channel.name not in FEATURES:
+    if channel.name not in FEATURES and stored.partition("=")[0] != "embedding@model":
         raise RequestError(
             f"the run uses {stored}, which was brought into its cache: nothing computes it for new audio"
         )
-    return resolve_feature(channel)
+    variant = resolve_feature(channel)
+    if parameters.get("file") != variant.recorded.get("file"):
+        raise RequestError(
+            f"the run was trained on {stored} of another file than the one that is there now: put the former "
+            "network and card back, or train again"
+        )
+    return variant
 
 
 @dataclass

@@ -39,6 +39,8 @@ class Feature:
     rows: RowAxis | None = field(repr=False)
     row_unit: str
     version: int  # raised when its values change, so that caches know
+    recorded: Callable[..., dict[str, str]] | None = field(default=None, repr=False)
+    """(**parameters) -> what else its values depend on, such as a file's fingerprint"""
 
     @functools.cached_property
     def parameters(self) -> dict[str, Parameter]:
@@ -69,6 +71,15 @@ def feature(
     )
 
 
+def find_feature(name: str) -> Feature:
+    """The feature of this name; `embedding`, which needs a network in a file, is none of FEATURES."""
+    if name == "embedding":
+        from pipeline.embedding import EMBEDDING
+
+        return EMBEDDING
+    return FEATURES[name]
+
+
 @dataclass(frozen=True)
 class Variant:
     """A feature with all its parameters set, such as mel@n_mels=64."""
@@ -79,11 +90,17 @@ class Variant:
 
     @property
     def feature(self) -> Feature:
-        return FEATURES[self.name]
+        return find_feature(self.name)
 
     @property
     def parameters(self) -> dict[str, Value]:
         return dict(self.settings)
+
+    @property
+    def recorded(self) -> dict[str, Value]:
+        """The parameters and what else the values depend on: what the cache and run.json keep."""
+        more = self.feature.recorded
+        return self.parameters | (more(**self.parameters) if more else {})
 
     @property
     def version(self) -> int:
@@ -137,7 +154,7 @@ def _shape(variant: Variant, sample_rate: int, samples: int) -> tuple[int, int]:
 
 def resolve_feature(channel: Channel) -> Variant:
     """The variant that `channel` names; RequestError with the nearest name where it names none."""
-    feature = FEATURES[channel.name]
+    feature = find_feature(channel.name)
     known = feature.parameters
     values: dict[str, Value] = {name: parameter.default for name, parameter in known.items()}
     for key, value in channel.parameters:

@@ -1,0 +1,208 @@
+"""`embedding@model=NAME`: the answer of a pretrained network in a file, as a feature of one frame.
+
+The network is models/NAME.onnx below the current folder, run by onnxruntime (requirements-extras.txt) in the
+processes that compute the other features. It takes samples and gives numbers. Its card, models/NAME.json:
+
+    sample_rate  Hz of its input
+    window       seconds of its input; by default what the network fixes, else the whole clip at once
+    hop          seconds from one window to the next; as long as the window by default
+    pooling      over the windows of a clip, and the frames of each: mean (the default), max, mean_std
+    scale        factor of the samples, which are -1 to 1 (32768 for a network that wants integers' range)
+    output       name of the output, where it is not the first
+    source       where the file comes from, under which licence: for people
+
+Input is (windows, samples), (windows, 1, samples) or (samples,); output (windows, D) or (windows, frames, D),
+of an input of one axis (D,) or (frames, D). docs/howto/embeddings.md has cards for published networks.
+
+The fingerprint of file and card is part of the feature's, so another file under the same name is another
+feature: the cache computes it anew, and a run that was trained on the first refuses to predict by it.
+"""
+
+import functools
+import hashlib
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commandline import RequestError, nearest
+from pipeline import audio
+from pipeline.clip import Clip, Impossible
+from pipeline.features.registry import Feature
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+FOLDER = Path("models")
+POOLINGS = ("mean", "max", "mean_std")
+MOST_WINDOWS = 64  # in one call: their activations are in memory together
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkCard:
+    """What a network's file does not say of itself."""
+
+    sample_rate: int
+    window: float = 0.0
+    hop: float = 0.0
+    pooling: str = "mean"
+    scale: float = 1.0
+    output: str = ""
+    source: str = ""
+
+    def windows(self, y: Samples) -> NDArray[np.float32]:
+        """(windows, samples): the last one is the first to reach the clip's end, padded with zeros."""
+        if not self.window:
+            return y[None]
+        length = round(self.window * self.sample_rate)
+        hop = round((self.hop or self.window) * self.sample_rate)
+        count = 1 + max(0, -(-(len(y) - length) // hop))
+        padded = np.pad(y, (0, max(0, (count - 1) * hop + length - len(y))))
+        return np.stack([padded[start : start + length] for start in range(0, count * hop, hop)])
+
+    def pool(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, D) to (D,), or (2 D,) for mean_std."""
+        if self.pooling == "max":
+            return vectors.max(axis=0)
+        mean = vectors.mean(axis=0)
+        return np.concatenate([mean, vectors.std(axis=0)]) if self.pooling == "mean_std" else mean
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network ready to run, with its card."""
+
+    name: str
+    card: NetworkCard
+    session: "onnxruntime.InferenceSession"
+
+    def embed(self, y: Samples) -> NDArray[np.float32]:
+        """(D,) of a clip at the card's rate."""
+        (given, *others), card = self.session.get_inputs(), self.card
+        if others or len(given.shape) > 3:
+            shapes = [one.shape for one in (given, *others)]
+            raise RequestError(
+                f"{FOLDER}/{self.name}.onnx has the inputs {shapes}; expected one: (windows, samples), "
+                "(windows, 1, samples) or (samples,)"
+            )
+        windows = card.windows(y) * np.float32(card.scale)
+        output = card.output or self.session.get_outputs()[0].name
+        one_by_one = len(given.shape) == 1 or given.shape[0] == 1
+        step, parts = 1 if one_by_one else MOST_WINDOWS, []
+        for start in range(0, len(windows), step):
+            x = windows[start : start + step]
+            x = {1: x[0], 2: x, 3: x[:, None]}[len(given.shape)]
+            (found,) = self.session.run([output], {given.name: np.ascontiguousarray(x)})
+            parts.append(np.asarray(found, np.float32).reshape(-1, found.shape[-1]))
+        return card.pool(np.concatenate(parts))
+
+
+def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
+    """The embedding of a pretrained network: what it has learned from other sounds, as one vector.
+
+    Formula: the network in models/<model>.onnx, pooled over its windows as its card says
+    Changes with: whatever the network was trained to distinguish
+    Ignores: whatever it was trained to ignore, often loudness and the room
+    Feature map: one column; its rows have no order
+    """
+    network = open_network(model)
+    rate = network.card.sample_rate
+    y = clip.y if rate == clip.sample_rate else audio.resample(clip.y, clip.sample_rate, rate)
+    try:
+        return network.embed(np.ascontiguousarray(y, np.float32))[:, None]
+    except RuntimeError as error:  # onnxruntime's own, for an input of another length than it takes
+        raise Impossible(f"{model}: {str(error).splitlines()[0]}") from None
+
+
+def file_fingerprint(*, model: str) -> dict[str, str]:
+    """Of network and card, for the feature's file; RequestError where one is not there."""
+    content = b"".join(path.read_bytes() for path in _files(model))
+    return {"file": hashlib.blake2b(content, digest_size=16).hexdigest()}
+
+
+def open_network(model: str) -> Network:
+    """The network of this name, opened once a process and version of its files."""
+    files = _files(model)
+    return _opened(model, tuple((path.absolute(), path.stat().st_mtime_ns) for path in files))
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(model: str, files: tuple[tuple[Path, int], ...]) -> Network:
+    (network, _), (card, _) = files
+    try:
+        import onnxruntime
+    except ImportError:
+        raise RequestError(
+            f"embedding@model={model} needs onnxruntime: pip install -r requirements-extras.txt"
+        ) from None
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # processes use all cores already
+    settings.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its classes are not public; whatever it is, the file is not usable
+        reason = str(error).splitlines()[0]
+        raise RequestError(f"{network} is no network that onnxruntime opens: {reason}") from None
+    described = read_card(card)
+    fixed = session.get_inputs()[0].shape[-1]
+    if not described.window and isinstance(fixed, int):
+        described = replace(described, window=fixed / described.sample_rate)
+    return Network(model, described, session)
+
+
+def read_card(path: Path) -> NetworkCard:
+    """The card in a JSON file; RequestError names the key that is wrong."""
+    try:
+        given: Any = json.loads(path.read_text(encoding="utf-8"))
+        known = {one.name: one.type for one in fields(NetworkCard)}
+        for key in given:
+            if key not in known:
+                raise RequestError(f"{path}: {nearest('key', key, known)}")
+        card = NetworkCard(**given)
+        fine = card.sample_rate >= 100 and card.window >= 0 and card.hop >= 0 and card.scale > 0
+    except (ValueError, TypeError) as error:
+        raise RequestError(f'{path} is no card: {error}; expected {{"sample_rate": 32000, …}}') from None
+    if not fine or card.pooling not in POOLINGS:
+        raise RequestError(
+            f"{path}: expected a sample_rate of 100 or more, window and hop of 0 or more seconds, a positive "
+            f"scale, a pooling of {', '.join(POOLINGS)}; got {card}"
+        )
+    return card
+
+
+def _files(model: str) -> tuple[Path, Path]:
+    """The network and its card; RequestError where one is not there."""
+    if not model:
+        raise RequestError(f"embedding needs a network: embedding@model=NAME for {FOLDER}/NAME.onnx")
+    found = FOLDER / f"{model}.onnx", FOLDER / f"{model}.json"
+    for path, what in zip(found, ("network", "card")):
+        if not path.is_file():
+            there = ", ".join(sorted(one.stem for one in FOLDER.glob("*.onnx"))) or "none"
+            raise RequestError(
+                f"embedding@model={model}: its {what} {path} is not there (networks there: {there}); "
+                "docs/howto/embeddings.md says where published ones come from"
+            )
+    return found
+
+
+def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
+    """(D,) the number of each dimension."""
+    network = open_network(model)
+    silence = np.zeros(round((network.card.window or 1) * network.card.sample_rate), np.float32)
+    return np.arange(len(network.embed(silence)), dtype=float)
+
+
+EMBEDDING = Feature(
+    "embedding",
+    embedding,
+    units="embedding",
+    rows=dimension_axis,
+    row_unit="dimension",
+    version=1,
+    recorded=file_fingerprint,
+)

@@ -1,0 +1,183 @@
+"""A network in a file as a feature: small ones of known answers, computed, cached, predicted by."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from commandline import RequestError
+from features_cache import Cache, parse_set
+from pipeline import embedding
+from pipeline.clip import Clip
+from pipeline.extract import run as extract
+from pipeline.features import resolve_feature
+from pipeline.options import FeaturesCommand
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+RATE = 1000
+
+
+def write_network(name: str, *, shape=("windows", "samples"), factor: float = 1.0, **card) -> None:
+    """models/<name>.onnx: of each window its mean and its maximum, times `factor`."""
+    helper, axis = onnx.helper, len(shape) - 1
+    kind = onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("Constant", [], ["factor"], value_float=factor),
+        helper.make_node("Constant", [], ["axis"], value_ints=[axis]),
+        helper.make_node("Mul", ["x", "factor"], ["scaled"]),
+        helper.make_node("ReduceMean", ["scaled", "axis"], ["mean"]),
+        helper.make_node("ReduceMax", ["scaled", "axis"], ["largest"]),
+        helper.make_node("Concat", ["mean", "largest"], ["both"], axis=axis),
+    ]
+    inputs = [helper.make_tensor_value_info("x", kind, shape)]
+    outputs = [helper.make_tensor_value_info("both", kind, (*shape[:-1], 2))]
+    model = helper.make_model(
+        helper.make_graph(nodes, name, inputs, outputs),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+    embedding.FOLDER.mkdir(exist_ok=True)
+    onnx.save(model, str(embedding.FOLDER / f"{name}.onnx"))
+    card = {"sample_rate": RATE} | card
+    (embedding.FOLDER / f"{name}.json").write_text(json.dumps(card))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def embedded(y: np.ndarray, name: str = "net", rate: int = RATE) -> list[float]:
+    (channel,) = parse_set(f"embedding@model={name}")
+    values = resolve_feature(channel).compute(Clip(y.astype(np.float32), rate))
+    assert values.shape[1] == 1
+    return values[:, 0].tolist()
+
+
+RAMP = np.arange(1000) / 1000
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ({}, [0.4995, 0.999]),
+        ({"scale": 100}, [49.95, 99.9]),
+        ({"window": 0.5}, [0.4995, (0.499 + 0.999) / 2]),
+        ({"window": 0.5, "pooling": "max"}, [0.7495, 0.999]),
+        ({"window": 0.5, "pooling": "mean_std"}, [0.4995, 0.749, 0.25, 0.25]),
+        ({"window": 0.5, "hop": 0.25}, [0.4995, (0.499 + 0.749 + 0.999) / 3]),
+        ({"window": 2.0}, [0.24975, 0.999]),  # half of it padding
+    ],
+)
+def test_a_clip_is_cut_into_windows_and_pooled_as_the_card_says(card, expected):
+    write_network("net", **card)
+    assert embedded(RAMP) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "shape", [("samples",), ("w", "samples"), ("w", 1, "samples"), (1, "samples"), ("w", 500)]
+)
+def test_inputs_of_every_usual_shape(shape):
+    write_network("net", shape=shape, **({} if shape[-1] == 500 else {"window": 0.5}))
+    assert embedded(RAMP) == pytest.approx([0.4995, 0.749], abs=1e-6)
+
+
+def test_audio_is_brought_to_the_networks_rate():
+    write_network("net", window=0.5)
+    slow = np.sin(2 * np.pi * np.arange(8000) / 8000)  # a period of a second
+    mean, largest = embedded(slow, rate=8000)
+    assert (mean, largest) == pytest.approx((0, (1 + 0) / 2), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"sample_rte": 1}, "did you mean 'sample_rate'"),
+        ({"pooling": "median"}, "a pooling of mean, max, mean_std"),
+        ({"sample_rate": "fast"}, "is no card"),
+        ({"window": -1}, "seconds"),
+    ],
+)
+def test_a_wrong_card_is_refused(card, message):
+    write_network("net", **card)
+    with pytest.raises(RequestError, match=message):
+        embedded(RAMP)
+
+
+def test_what_is_not_there_says_what_is_and_what_to_do(monkeypatch):
+    write_network("net")
+    with pytest.raises(RequestError, match=r"models/panns\.onnx is not there \(networks there: net\)"):
+        embedded(RAMP, "panns")
+    (embedding.FOLDER / "broken.onnx").write_bytes(b"no network")
+    (embedding.FOLDER / "broken.json").write_text('{"sample_rate": 8000}')
+    with pytest.raises(RequestError, match="no network that onnxruntime opens"):
+        embedded(RAMP, "broken")
+    with pytest.raises(RequestError, match="embedding@model=NAME"):
+        resolve_feature(parse_set("embedding")[0]).compute(Clip(RAMP, RATE))
+
+
+def dataset(folder: Path) -> Path:
+    rows = []
+    for number in range(8):
+        y = np.full(RATE, 0.1 * (1 + number % 2)) + 0.001 * np.arange(RATE) / RATE
+        soundfile.write(folder / f"{number}.wav", y, RATE, subtype="FLOAT")
+        rows.append({"filename": f"{number}.wav", "label": "ab"[number % 2], "fold": 1 + number // 4})
+    pd.DataFrame(rows).to_csv(folder / "mine.csv", index=False)
+    return folder / "mine.csv"
+
+
+def test_extraction_caches_it_until_the_file_is_another(here, capsys):
+    write_network("net", window=0.25)
+    command = FeaturesCommand(dataset=str(dataset(here)), data=here, features="embedding@model=net", jobs=1)
+    assert extract(command) == 0
+    cache = Cache(here / "mine" / "features")
+    stored = cache["embedding@model=net"]
+    values = stored.read(np.arange(8))
+    assert values.shape == (8, 2, 1)
+    assert values[:, 0, 0] == pytest.approx(0.1005 + 0.1 * (np.arange(8) % 2), abs=1e-3)
+    before = stored.attributes["parameters"]
+    assert before["model"] == "net" and len(before["file"]) == 32
+    capsys.readouterr()
+    assert extract(command) == 0
+    assert "are done" in capsys.readouterr().out
+    write_network("net", window=0.25, factor=2.0)
+    assert extract(command) == 0
+    again = Cache(here / "mine" / "features")["embedding@model=net"]
+    assert again.attributes["parameters"]["file"] != before["file"]
+    assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
+
+
+def test_a_list_of_all_features_does_not_ask_for_a_network(here, capsys):
+    command = FeaturesCommand(dataset=str(dataset(here)), data=here, features="all", jobs=1)
+    from pipeline.request import request
+
+    assert not any("embedding" in spec.stored for spec in request(command).specs)
+
+
+def test_a_run_predicts_by_it_and_refuses_another_file(here, capsys):
+    from train import run
+    from train.options import PredictOptions, RunOptions
+    from train.predict import predict_audio
+
+    write_network("net")
+    path = dataset(here)
+    name = "embedding@model=net"
+    assert extract(FeaturesCommand(dataset=str(path), data=here, features=f"{name} rms", jobs=1)) == 0
+    options = RunOptions(
+        dataset=str(path), data=here, features=name, epochs=30, batch=2, precision="fp32", threads="1"
+    )
+    folder = run.execute(options)
+    assert folder.config["model"] == "mlp"
+    capsys.readouterr()
+    ask = PredictOptions(run=str(folder.path), audio=here / "1.wav", top=1, threads="1")
+    assert predict_audio(ask) == 0
+    assert capsys.readouterr().out.startswith("b ")
+    write_network("net", factor=2.0)
+    with pytest.raises(RequestError, match="of another file than the one that is there now"):
+        predict_audio(ask)
