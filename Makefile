@@ -38,6 +38,13 @@ test_environment := .venv/installed-for-tests
 base := python3
 endif
 quote := '
+define newline
+
+
+endef
+ifneq ($(findstring $(newline),$(MAKEOVERRIDES)),)
+$(error a variable holds a line break, which make cannot hand on: give it in one line)
+endif
 given = --make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 

@@ -16,6 +16,7 @@ def analysis(options: AnalysisOptions) -> int:
 
     if options.ensemble:
         _write_ensemble(options)
+    whole = True
     for job in jobs(options):
         built = unchanged(job, options) or _build(job, options)
         for remark in built.remarks:
@@ -23,7 +24,8 @@ def analysis(options: AnalysisOptions) -> int:
         print(f"{job.dataset}: {built.headline}")
         print(f"report: {built.page.resolve()}{'' if built.fresh else ' (nothing has changed)'}")
         print(f"next:   {built.next_command}")
-    return 0
+        whole &= built.whole
+    return 0 if whole else 1
 
 
 def _write_ensemble(options: AnalysisOptions) -> None:

@@ -74,13 +74,13 @@ class Needed:
     seeds: int
 
 
-def answer(ranking: Ranking | None, added: pd.DataFrame) -> Answer:
+def answer(ranking: Ranking | None, added: pd.DataFrame, left_out: int = 0) -> Answer:
     """The answer to the main ranking of a report, None where no run can be read.
 
-    `added` are the ranking's feature ablations.
+    `added` are the ranking's feature ablations; `left_out` counts the runs that are damaged.
     """
     if ranking is None:
-        return _no_run()
+        return _no_run(left_out)
     if len(ranking.runs) == 1:
         return _one_run(ranking)
     if not ranking.testable:
@@ -151,9 +151,12 @@ def _round_up(number: float) -> int:
     return ceil(number / step) * step
 
 
-def _no_run() -> Answer:
+def _no_run(left_out: int) -> Answer:
     sentence = "Below are the clips, their classes and how well each cached feature separates them."
-    return Answer("no run", "No run has been trained yet", lines=(("What is here?", sentence),))
+    headline = "No run has been trained yet"
+    if left_out:
+        headline = f"No run can be read: {left_out} left out as damaged"
+    return Answer("no run", headline, lines=(("What is here?", sentence),))
 
 
 def _one_run(ranking: Ranking) -> Answer:

@@ -74,7 +74,11 @@ def findings(results: Results, rng: np.random.Generator) -> Findings:
     return Findings(
         runs=tuple(run for ranking in ranked for run in ranking.runs),
         rankings=ranked,
-        answer=answer(main, of_main["additions"] if main else pd.DataFrame()),
+        answer=answer(
+            main,
+            of_main["additions"] if main else pd.DataFrame(),
+            len({problem.run for problem in results.problems if problem.damaged}),
+        ),
         overview=tuple(overview),
         problems=(*results.problems, *damaged, *not_compared(ranked)),
         tables={name: table for name, table in found.items() if len(table)},

@@ -16,7 +16,7 @@ from typing import Any
 from analysis.options import AnalysisOptions
 from commandline import RequestError, make_command, words
 from features_cache.cache import NAMED, cache_folder, dataset_name, is_cache
-from train.runs import RunFolder, find, replace_file, select
+from train.runs import RunFolder, digest, find, replace_file, select
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Built:
     headline: str
     remarks: list[str]
     next_command: str
+    whole: bool = True  # False where a damaged run, fold or cache file was left out
     fresh: bool = True
 
 
@@ -137,10 +138,10 @@ def hash_of_files(files: Iterable[Path], settings: object) -> str:
 def read_stamp(stamp: Path, hash_: str) -> dict[str, Any] | None:
     """What `write_stamp` kept with the same hash, where all of its files are still there; else None."""
     try:
-        kept = json.loads(stamp.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        kept = json.loads(stamp.read_text(encoding="utf-8")) if stamp.is_file() else None
+    except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(kept, dict) or kept.get("inputs") != hash_:
+    if not isinstance(kept, dict) or kept.pop("digest", "") != digest(kept) or kept["inputs"] != hash_:
         return None
     return kept if all((stamp.parent / file).is_file() for file in kept["files"]) else None
 
@@ -148,4 +149,5 @@ def read_stamp(stamp: Path, hash_: str) -> dict[str, Any] | None:
 def write_stamp(stamp: Path, hash_: str, files: Iterable[str], **kept: Any) -> None:
     """Keep the hash, the files (relative to the stamp's folder) and further values for the next time."""
     content = {"inputs": hash_, "files": sorted(files), **kept}
+    content |= {"digest": digest(content)}  # an edited stamp counts as none
     replace_file(stamp, json.dumps(content).encode("utf-8"))

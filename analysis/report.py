@@ -61,12 +61,13 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> inputs.Built:
     job.folder.mkdir(parents=True, exist_ok=True)
     cache, features, damage = readable_cache(job.cache)
     context = ReportContext(job, options, cache, features)
-    content = _content(context, [Problem("cache", text) for text in damage])
+    content = _content(context, [Problem("cache", text, damaged=True) for text in damage])
     target = job.folder / "index.html"
     replace_file(target, page.render(**content).encode("utf-8"))
     printed = {
         "headline": content["answer"].summary,
         "remarks": content["remarks"],
+        "whole": content["whole"],
         "next_command": f"{content['next'].command}   ({content['next'].reason})",
     }
     inputs.write_stamp(job.folder / inputs.STAMP, hash_, [target.name], printed=printed)
@@ -89,6 +90,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
         "overview": found.overview,
         "next": next_command(context.job.given, found.main, found.answer.kind),
         "remarks": _remarks(found.runs, problems),
+        "whole": not any(problem.damaged for problem in problems),
         **first_screen(found, context.job.dataset, facts, problems, of_runs.pop("players", {})),
         "data_facts": facts,
         "data": blocks,

@@ -23,7 +23,14 @@ NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "classes", "folds
 
 
 class UnreadableRun(Exception):
-    """A run or a fold that cannot be used; the message is the sentence for the reader."""
+    """A run or a fold that cannot be used; the message is the sentence for the reader.
+
+    damaged  False where nothing is wrong with it: it has no test scores, or none yet
+    """
+
+    def __init__(self, text: str, *, damaged: bool = True) -> None:
+        super().__init__(text)
+        self.damaged = damaged
 
 
 def check_config(folder: RunFolder) -> None:
@@ -61,7 +68,7 @@ def read_fold(folder: RunFolder, fold: int) -> pd.DataFrame:
     test = (frame["split"] == "test").to_numpy()
     if not test.any() and (frame["split"] == "val").any():
         raise UnreadableRun(
-            "its test fold was never scored (SKIP_TEST=1): it has validation predictions only"
+            "its test fold was never scored (SKIP_TEST=1): it has validation predictions only", damaged=False
         )
     if not (test & (frame["selection"] == "last").to_numpy()).any():
         raise UnreadableRun(f"it holds no test predictions of the last epoch; {again}")
@@ -107,6 +114,7 @@ class Problem:
     run: str
     text: str
     unfinished: bool = False  # still training, or stopped before its first fold ended: no damage
+    damaged: bool = False  # a run or a fold had to be left out: the exit status is 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +240,8 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
         try:
             run = _read_run(folder, problems)
         except UnreadableRun as reason:
-            problems.append(Problem(folder.name, str(reason), unfinished=_is_unfinished(folder)))
+            unfinished = _is_unfinished(folder)
+            problems.append(Problem(folder.name, str(reason), unfinished, damaged=reason.damaged))
         else:
             families.setdefault(folder.config.get("family", folder.name), []).append(run)
     return Results([merge_seeds(seeds, problems) for seeds in families.values()], problems)
@@ -251,19 +260,21 @@ def _read_run(folder: RunFolder, problems: list[Problem]) -> Run:
     """One folder as a run of one seed; a damaged fold is left out and named in `problems`."""
     check_config(folder)
     if not folder.finished:
-        raise UnreadableRun(_progress(folder))
-    folds = []
+        raise UnreadableRun(_progress(folder), damaged=False)
+    folds, damaged = [], False
     for number in folder.finished:
         try:
             folds.append(read_fold(folder, number).assign(fold=number))
         except UnreadableRun as reason:
-            problems.append(Problem(folder.name, f"fold {number} is left out: {reason}"))
+            damaged |= reason.damaged
+            text = f"fold {number} is left out: {reason}"
+            problems.append(Problem(folder.name, text, damaged=reason.damaged))
     if not folds:
-        raise UnreadableRun("none of its folds can be read, so the run is left out")
+        raise UnreadableRun("none of its folds can be read, so the run is left out", damaged=damaged)
     clips = pd.concat(folds, ignore_index=True)
     _refuse_repeated_clips(clips)
-    history, damaged = read_history(folder)
-    problems.extend(Problem(folder.name, text) for text in damaged)
+    history, sentences = read_history(folder)
+    problems.extend(Problem(folder.name, text, damaged=True) for text in sentences)
     return run_from_tables(folder, clips, history)
 
 

@@ -286,7 +286,7 @@ def augmentation_figure(run: Run, folder: Path) -> tuple[list[SavedFigure], list
         try:
             pairs = read_augmented(file)
         except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
-            return [], [Problem(run.name, f"{file} is left out, it cannot be read ({error})")]
+            return [], [Problem(run.name, f"{file} is left out, it cannot be read ({error})", damaged=True)]
         if pairs:
             return [save_figure("augmentations", folder, stem=f"{run.name}.augmented", pairs=pairs)], []
     return [], []

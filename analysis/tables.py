@@ -26,6 +26,7 @@ from train.runs import replace_file
 from train.scores import Floats, Ints, all_metrics, class_scores, confusion_matrix, most_confused
 
 CONFUSED_PAIRS = 20
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet compute
 
 
 def comparison(rankings: Sequence[Ranking]) -> pd.DataFrame:
@@ -339,8 +340,20 @@ def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
 
 
 def as_csv(table: pd.DataFrame) -> str:
-    """Every digit; an unknown number is an empty field."""
-    return table.to_csv(index=False, lineterminator="\n")
+    """Every digit; an unknown number is an empty field; no text is a formula to a spreadsheet.
+
+    A class may be called =HYPERLINK("…"), which Excel and LibreOffice would carry out: text that begins as a
+    formula does gets an apostrophe in front, their own mark of text (OWASP, CSV injection).
+    """
+    safe = table.rename(columns=_no_formula)
+    for place, kind in enumerate(table.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            safe.isetitem(place, safe.iloc[:, place].map(_no_formula))
+    return safe.to_csv(index=False, lineterminator="\n")
+
+
+def _no_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def as_markdown(table: pd.DataFrame) -> str:

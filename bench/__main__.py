@@ -28,6 +28,7 @@ BY_THEMSELVES = {
     "bench.damage --damages 1000": "flipped bits, zeroed pages, cut files: whether all are found",
     "bench.clip_cost": "what one clip of the extraction costs, step by step, beside librosa's calls",
     "bench.kernels": "what each compiled kernel saves beside the plain call",
+    "bench.fuzz --trials 5000": "hostile options and damaged files through every command",
     "bench.million": "a million clips through the extraction: memory of the parent, cost of handing out",
     "bench.dask_equality": "a Dask cluster against this machine's processes, byte for byte",
     "bench.paper": "what ESC-50, UrbanSound8K, FSD50K and AudioSet would cost, on paper",

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from commandline.options import Aliases, annotations, check_bounds, extra_of
 from commandline.registry import RequestError, nearest
+from commandline.terminal import tell_warnings
 
 Command = Callable[[Any], "int | None"]
 
@@ -198,6 +199,7 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     no command word. The package's name is that of the module that calls.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    tell_warnings()
     try:
         command, rest = _choose(commands, words)
         status = command(_options(commands, command, rest))

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,25 @@ def progress(
 def tell(text: str) -> None:
     """On standard error, at once: standard output is for the answers."""
     print(text, file=sys.stderr, flush=True)
+
+
+def tell_warnings() -> None:
+    """From here on a library's warning is one line, once, instead of a path and a line of its code.
+
+    What numpy says of its arithmetic (overflow, division by zero) is left out: whoever uses a result checks
+    that it is finite, and names the clip or the file. With `python -W` or PYTHONWARNINGS nothing changes.
+    """
+    if sys.warnoptions:
+        return
+    told: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *place: object, **rest: object) -> None:
+        text = " ".join(str(message).split())
+        if not issubclass(category, RuntimeWarning) and text not in told:
+            told.add(text)
+            tell(f"warning: {text}")
+
+    warnings.showwarning = show
 
 
 class _LogLines:

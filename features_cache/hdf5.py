@@ -35,7 +35,7 @@ class DamagedFile(RequestError):
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """The file for reading; whatever HDF5 finds wrong inside becomes DamagedFile."""
-    if not path.exists():
+    if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
     if not path.is_file():
         raise DamagedFile(f"{path.name} cannot be read: it is no regular file")
@@ -43,6 +43,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
+        if getattr(error, "filename", None):  # of another file, that is being written meanwhile
+            raise
         raise DamagedFile(f"{path.name} cannot be read: {error}") from error
 
 

@@ -30,13 +30,10 @@ SETTINGS = ("dataset", "source", "synthetic", *AUDIO_SETTINGS, "format_version")
 def export_features(folder: Path, features: Sequence[str], target: Path) -> int:
     """Write these features to `target`; the number of clips whose damage kept them out."""
     clips, settings = read_index(folder)
-    try:
-        with replaced(target) as draft, hdf5.created(draft) as file:
-            write_clips(file, clips, settings)
-            bar = progress(features, label="export", unit="features")
-            return sum(_export_feature(file, folder / f"{name}.h5") for name in bar)
-    except OSError as error:
-        raise RequestError(f"{target} cannot be written: {error.strerror}") from error
+    with replaced(target) as draft, hdf5.created(draft) as file:
+        write_clips(file, clips, settings)
+        bar = progress(features, label="export", unit="features")
+        return sum(_export_feature(file, folder / f"{name}.h5") for name in bar)
 
 
 def import_features(source: Path, folder: Path) -> list[str]:

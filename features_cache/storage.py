@@ -97,7 +97,12 @@ def replaced(path: Path, draft: Path | None = None, *, durable: bool = True) -> 
 
 
 def refuse_special(path: Path) -> None:
-    """RequestError for a device, FIFO, socket or folder, or a link to one: a rename would destroy it."""
+    """RequestError for a device, FIFO, socket or folder, or a link to one: a rename would destroy it.
+
+    And where there is no folder to write in.
+    """
+    if not path.parent.is_dir():
+        raise RequestError(f"{path}: there is no folder {path.parent}, make it or give another")
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

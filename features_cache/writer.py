@@ -181,8 +181,10 @@ def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Cl
                     file.write_clip(opened.fileno(), row, values, state)
     except OSError as error:
         needed = size(len(clip_ids) * spec.clip_bytes)
-        reason = os.strerror(error.errno) if error.errno else error  # HDF5 adds three lines of its own
-        raise RequestError(f"{path} cannot be made, {needed}: {reason}") from error
+        if error.errno is None:
+            raise RequestError(f"{path} cannot be made, {needed}: {error}") from error
+        # HDF5 adds three lines of its own
+        raise OSError(error.errno, os.strerror(error.errno), f"{path}, {needed}") from error
 
 
 def _kept(found: StoredClips) -> Iterator[tuple[int, NDArray, int]]:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 from joblib import Parallel, cpu_count, delayed
 
 from commandline import RequestError
+from commandline.terminal import tell_warnings
 from pipeline.job import ClipBatch, ExtractionResult, lost
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def _serve(pipe: Connection) -> None:
     """A worker's life: take, compute, answer, until the parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _end_with_parent()
+    tell_warnings()
     keep_freed_arrays()
     with contextlib.suppress(EOFError, ConnectionError):
         while True:

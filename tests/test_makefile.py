@@ -52,6 +52,13 @@ def test_an_unknown_variable_is_refused_with_the_nearest(target: str) -> None:
 
 
 @make_is_here
+def test_a_line_break_in_a_variable_is_one_sentence() -> None:
+    done = make("train", "NOTE=one\ntwo")
+    assert done.returncode == 2 and done.stdout == ""
+    assert "a variable holds a line break, which make cannot hand on: give it in one line" in done.stderr
+
+
+@make_is_here
 def test_the_environment_sets_nothing() -> None:
     os_environment = {**os.environ, "DATASETT": "x", "FOLDS": "nonsense"}
     command = ["make", "-n", f"PYTHON={sys.executable}", "train"]

@@ -213,8 +213,6 @@ def make_bundle(options: BundleOptions) -> int:
     """
     run = runs.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
-    if not file.parent.is_dir():
-        raise RequestError(f"OUT={file}: there is no folder {file.parent}")
     refuse_special(file)
     made = bundle_of_run(run, options.selection)
     write_bundle(file, made, options.dtype)

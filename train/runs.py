@@ -13,12 +13,14 @@ Whoever reads gets sound content or a RequestError that names the file and what 
 """
 
 import csv
+import glob
 import hashlib
 import io
 import json
 import math
 import os
 import re
+import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -472,10 +474,27 @@ def label(features: str, model: str, differences: Iterable[str], hash_: str) -> 
 def replace_file(file: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a file whole or not at all: a neighbour that is this process's own, then a rename.
 
+    What a killed process left of this file goes.
+
     durable  also after a power cut; not for what a report makes again
     """
-    with replaced(file, file.with_name(f".{file.name}.{os.getpid()}"), durable=durable) as draft:
+    own = f".{file.name}.{socket.gethostname()}."
+    for other in file.parent.glob(f"{glob.escape(own)}*"):
+        if not _is_running(other.name.removeprefix(own)):
+            other.unlink(missing_ok=True)
+    with replaced(file, file.with_name(f"{own}{os.getpid()}"), durable=durable) as draft:
         draft.write_bytes(content)
+
+
+def _is_running(process: str) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

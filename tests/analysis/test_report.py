@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 
 from analysis import inputs
+from analysis.__main__ import COMMANDS
 from analysis.inputs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
-from commandline import RequestError
-from tests.analysis.made_runs import MadeRun, make_run
+from commandline import RequestError, main
+from tests.analysis.made_runs import MadeRun, made_clips, make_run
 
 
 def test_a_report_is_one_page_with_tables_and_figures_in_files(reported: Path) -> None:
@@ -216,3 +217,19 @@ def test_reports_that_name_a_fifo_are_refused(workshop: SimpleNamespace, tmp_pat
     with pytest.raises(NotADirectoryError):
         build_report(job, workshop.options(reports=tmp_path / "fifo"))
     assert (tmp_path / "fifo").is_fifo()
+
+
+@pytest.mark.parametrize("damaged", ["run.json", "fold*/predictions.csv"])
+def test_a_run_that_is_left_out_as_damaged_is_exit_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damaged: str
+) -> None:
+    folder = make_run(tmp_path / "runs", made_clips(40, 4), MadeRun())
+    for file in folder.glob(damaged):
+        file.write_text("x")
+    words = [f"{name.upper()}={tmp_path / name}" for name in ("data", "runs", "reports")]
+    for _ in range(2):  # the second time nothing has changed
+        with pytest.raises(SystemExit) as stop:
+            main(COMMANDS, words)
+        told = capsys.readouterr().out
+        assert stop.value.code == 1
+        assert "No run can be read: 1 left out as damaged" in told and "been trained" not in told

@@ -1,5 +1,8 @@
 """Durations, sizes, tables, the nearest name."""
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -56,3 +59,19 @@ def test_a_log_gets_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch:
 def test_short_work_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress(range(5), label="features", unit="clips")) == [0, 1, 2, 3, 4]
     assert capsys.readouterr().err == ""
+
+
+def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing() -> None:
+    script = (
+        "import warnings, numpy; from commandline import main\n"
+        "from dataclasses import dataclass\n"
+        "@dataclass(frozen=True)\n"
+        "class Options: ...\n"
+        "def warn(options: Options) -> None:\n"
+        "    numpy.zeros(1) / numpy.zeros(1)\n"
+        "    for _ in range(2): warnings.warn('old\\nuse', UserWarning)\n"
+        "main([warn], [])\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "warning: old use\n")

@@ -108,3 +108,9 @@ def test_values_of_another_shape_than_the_axes_are_named(cache, axis):
         del file[axis]
         hdf5.write_column(file, axis, longer)
     assert "mine.h5 holds values (8, 4, 5)" in verdict(cache).error
+
+
+def test_a_link_to_what_is_not_there_is_named(cache):
+    (cache.folder / "mine.h5").unlink()
+    (cache.folder / "mine.h5").symlink_to("elsewhere.h5")
+    assert str(verdict(cache)) == "mine.h5 cannot be read: it is no regular file"

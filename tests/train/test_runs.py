@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,20 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         runs.replace_file(file, b"new")
     assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path):
+    file = tmp_path / "last.pt"
+    script = (
+        "import os, signal, sys; from pathlib import Path; from train import runs;"
+        "Path.write_bytes = lambda *_: (open(_[0], 'w').close(), os.kill(os.getpid(), signal.SIGKILL));"
+        "runs.replace_file(Path(sys.argv[1]), b'new')"
+    )
+    subprocess.run([sys.executable, "-c", script, str(file)], check=False)
+    (left,) = tmp_path.iterdir()
+    (tmp_path / f"{left.name.rpartition('.')[0]}.{os.getppid()}").touch()  # of one that is still writing
+    runs.replace_file(file, b"new")
+    assert len(list(tmp_path.iterdir())) == 2 and not left.exists()
 
 
 @pytest.mark.parametrize(
