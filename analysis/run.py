@@ -124,7 +124,7 @@ def _facts(run: Run, row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Macro precision, recall, F1", " · ".join(macro)),
         ("Top 3", f"{page.format_percent(row['top3'])} %"),
         ("Log loss", page.format_decimals(row["log_loss"])),
-        ("Expected calibration error, mean of folds", page.format_decimals(row["calibration_error"])),
+        ("Expected calibration error, mean of folds", _calibration(row)),
         ("Folds", f"{row['n']} of {len(run.folders[0].folds)}"),
         ("Seeds" if len(run.seeds) > 1 else "Seed", _seeds(run)),
         ("Protocol", run.protocol),
@@ -138,6 +138,13 @@ def _facts(run: Run, row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Machine", _machine(config)),
     ]
     return [(name, value) for name, value in shown if value]
+
+
+def _calibration(row: Mapping[str, Any]) -> str:
+    """Before and after temperature scaling."""
+    before, after = (page.format_decimals(row[f"calibration_error{end}"]) for end in ("", "_scaled"))
+    temperature = page.format_decimals(row["temperature"])
+    return f"{before}; {after} after temperature scaling by {temperature}, fitted to the other folds"
 
 
 def _seeds(run: Run) -> str:

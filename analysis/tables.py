@@ -23,7 +23,19 @@ from analysis.results import Run, summed_to_categories
 from analysis.significance import PAIR_TESTS, RunPair, friedman, holm
 from features_cache.table import VALIDATION_FRACTION
 from train.runs import replace_file
-from train.scores import Floats, Ints, all_metrics, class_scores, confusion_matrix, most_confused
+from train.scores import (
+    Floats,
+    Ints,
+    Prediction,
+    all_metrics,
+    calibration_error,
+    class_scores,
+    confusion_matrix,
+    cross_fitted_temperatures,
+    log_loss,
+    most_confused,
+    scaled,
+)
 
 CONFUSED_PAIRS = 20
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet compute
@@ -99,11 +111,19 @@ def _costs(run: Run) -> dict[str, Any]:
 
 
 def fold_scores(run: Run) -> pd.DataFrame:
-    """Every metric (columns) in each fold (rows), seeds averaged."""
+    """Every metric (columns) in each fold (rows), seeds averaged.
+
+    `temperature` is fitted to the other folds; `…_scaled` are scores of the probabilities scaled by it.
+    """
     rows = {}
+    fitted = [cross_fitted_temperatures(run.target, values, run.folds) for values in run.probabilities]
     for fold in np.unique(run.folds):
         here = run.folds == fold
         seeds = [all_metrics(run.target[here], values[here]) for values in run.probabilities]
+        for one, values, temperatures in zip(seeds, run.probabilities, fitted):
+            one["temperature"] = temperatures[int(fold)]
+            after = Prediction(run.target[here], scaled(values[here], one["temperature"]))
+            one |= {"log_loss_scaled": log_loss(after), "calibration_error_scaled": calibration_error(after)}
         rows[int(fold)] = {name: float(np.mean([one[name] for one in seeds])) for name in seeds[0]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
 

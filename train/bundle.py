@@ -27,6 +27,7 @@ from train.data import Statistics, network_input, parse_grid
 from train.models import linear
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
+from train.scores import scaled
 
 BUNDLE_FORMAT = 2
 CONFIG = (
@@ -62,7 +63,7 @@ def bundle_of_run(run: runs.RunFolder, selection: str = "last") -> Bundle:
             raise RequestError(f"{file} is not there: {how}")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
-    return Bundle(run.config, folds)
+    return Bundle({**run.config, "temperature": run.temperature(selection)}, folds)
 
 
 def write_bundle(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
@@ -138,6 +139,7 @@ class TrainedModel:
             torch.channels_last if self.kind != "linear" else torch.contiguous_format
         )
         self.grid = parse_grid(config["grid"])
+        self.temperature = float(config.get("temperature", 1.0))
         self.folds = {fold: self._open(state, f"fold {fold}") for fold, state in bundle.folds.items()}
 
     @property
@@ -153,10 +155,14 @@ class TrainedModel:
         return there if trained < all_ else ""
 
     def probabilities(self, values: Values, fold: int | None = None) -> Probabilities:
-        """(B, K) for clips given by their stored features: by `fold`'s model, else the mean of all."""
-        folds = list(self.folds) if fold is None else [fold]
-        predicted = [self.of_input(one, self.input(one, values)) for one in folds]
-        return np.mean(predicted, axis=0, dtype=np.float32)
+        """(B, K) for clips given by their stored features: the mean of all folds' models.
+
+        Each is scaled by the run's temperature. By one `fold`'s model they stay as predictions.csv has them.
+        """
+        if fold is not None:
+            return self.of_input(fold, self.input(fold, values))
+        predicted = [self.of_input(one, self.input(one, values)) for one in self.folds]
+        return np.mean([scaled(one, self.temperature) for one in predicted], axis=0, dtype=np.float32)
 
     def input(self, fold: int, values: Values) -> torch.Tensor:
         """What that fold's network is given: (B, C, H, W), for linear (B, D)."""

@@ -4,7 +4,8 @@ The file holds the networks of all finished folds with what stands before them: 
 rounding to float16, and the average over views and folds behind them.
 
     inputs   one a channel, called by the feature's stored name, (B, rows, frames) float32, as in a cache
-    outputs  probabilities (B, K), the mean over the folds; by_fold (B, F, K)
+    outputs  probabilities (B, K), the mean over the folds, each scaled by the run's temperature; by_fold
+             (B, F, K), as predictions.csv has them
     metadata classes, folds, sample_rate, duration and channels (names, parameters, rows of features) as JSON
 
 Features are not part of it: docs/predicting.md says how they are computed beside it. The file is checked by
@@ -36,6 +37,7 @@ from train.data import LARGEST, Shape, Statistics, resize
 from train.models.texture import TextureNet, TextureStatistics
 from train.options import ExportOptions
 from train.runs import RunFolder, replace_file
+from train.scores import SMALLEST_PROBABILITY
 
 if TYPE_CHECKING:
     import onnx
@@ -127,7 +129,8 @@ class ExportedRun(nn.Module):
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         by_fold = [self._fold(number, values) for number in range(len(self.networks))]
         together = torch.stack(by_fold, dim=1)  # (B, F, K)
-        return together.mean(1), together
+        logits = together.clamp_min(SMALLEST_PROBABILITY).log() / self.model.temperature
+        return logits.softmax(2).mean(1), together
 
     def _fold(self, number: int, values: Sequence[torch.Tensor]) -> torch.Tensor:
         """(B, K) by the model of one fold."""

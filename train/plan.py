@@ -372,4 +372,4 @@ def machine(device: str) -> dict[str, Any]:
     if device.startswith("cuda"):
         there["gpu"] = torch.cuda.get_device_name(device)
     versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
-    return {"machine": there, "versions": versions, "seconds": 0.0}
+    return {"machine": there, "versions": versions, "seconds": 0.0, "calibration": {}}

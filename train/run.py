@@ -5,6 +5,8 @@ import statistics
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from commandline import RequestError, make_command, tell, text_table, words
 from features_cache.index import changed_table
 from features_cache.table import Split
@@ -15,7 +17,12 @@ from train.models.registry import resolve
 from train.options import RunOptions
 from train.plan import FOR_VECTORS, FROM_WEIGHTS, Plan, machine, make_plan
 from train.runs import RunFolder
-from train.scores import confusion_matrix, most_confused
+from train.scores import (
+    confusion_matrix,
+    cross_fitted_temperatures,
+    fit_temperature,
+    most_confused,
+)
 from train.trainer import Failed
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
@@ -72,6 +79,7 @@ def execute(options: RunOptions) -> RunFolder | None:
 
         if failed := distributed.train_on(devices, options, waiting):
             raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
+        _update(RunFolder(plan.path), options)
         return RunFolder(plan.path)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -214,8 +222,30 @@ def _update(run: RunFolder, options: RunOptions) -> None:
     """Bring run.json's seconds of training and its note up to date."""
     seconds = float(sum(run.history(one)["seconds"].sum() for one in run.folds))
     config = run.config | {"seconds": seconds} | ({"note": options.note} if options.note else {})
+    if "calibration" in config and not options.skip_test:  # runs of before have none, and stay as they are
+        config["calibration"] = calibration(run)
     if config != run.config:
         runs.write_config(run.path, config)
+
+
+def calibration(run: RunFolder) -> dict[str, Any]:
+    """For run.json: temperatures by selection, fitted to the test clips of the finished folds.
+
+    `temperature`, of all of them together, is for new audio, `by_fold` for each fold by the others.
+    """
+    table = run.predictions()
+    table = table[table["split"] == "test"]
+    made = {}
+    for selection, rows in table.groupby("selection"):
+        target = rows["target"].map({name: number for number, name in enumerate(run.classes)}).to_numpy()
+        probabilities = rows[run.classes].to_numpy(dtype=np.float64)
+        by_fold = cross_fitted_temperatures(target, probabilities, rows["fold"].to_numpy())
+        made[str(selection)] = {
+            "temperature": fit_temperature(target, probabilities),
+            "by_fold": {str(fold): temperature for fold, temperature in by_fold.items()},
+            "clips": len(rows),
+        }
+    return made
 
 
 @functools.cache

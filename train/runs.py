@@ -221,6 +221,13 @@ class RunFolder:
         """The same for runs that differ in nothing but the seed: they are one row of a table."""
         return self.config["family"]
 
+    def temperature(self, selection: str = "last") -> float:
+        """By which the logits for new audio are divided; 1 for a run of before temperatures were fitted."""
+        found = self.config.get("calibration", {}).get(selection, {}).get("temperature", 1.0)
+        if not (isinstance(found, float | int) and 0 < found < math.inf):
+            raise RequestError(f"{self.path / 'run.json'}: its temperature is {found!r}: train again")
+        return float(found)
+
     def fold(self, fold: int) -> Path:
         return self.path / f"fold{fold}"
 

@@ -406,3 +406,16 @@ def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet() -> None:
     assert back["name"].tolist() == [*(f"'{name}" for name in names[:5]), "dog", "a=b"]
     assert list(back.columns) == ["'=1+1", "difference", "name"]
     assert back["difference"].tolist() == [-0.5] * 7
+
+
+def test_calibration_is_scored_before_and_after_the_temperature_of_the_other_folds(hand_run):
+    chance = np.random.default_rng(0)
+    rows = []
+    for number in range(200):  # a run that is right nine times in ten, and says 0.5
+        correct = chance.random() < 0.9
+        dog, fold = [0.5, 0.25, 0.25] if correct else [0.25, 0.5, 0.25], 1 + number % 2
+        rows.append((f"c{number}", f"g{number}", fold, "dog", dog))
+    table = tables.fold_scores(hand_run("mel", CLASSES, rows))
+    assert (table["temperature"] < 0.6).all()
+    assert (table["calibration_error"] > 0.3).all() and (table["calibration_error_scaled"] < 0.1).all()
+    assert (table["log_loss_scaled"] < table["log_loss"]).all()

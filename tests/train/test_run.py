@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from commandline import RequestError, parse
-from features_cache import Cache, external
+from features_cache import Cache, external, parse_set
 from features_cache.index import read_index, write_index
 from tests.train.little import CLASSES, clip_table, fill
-from train import checkpoint, compute, run, runs
+from train import checkpoint, compute, run, runs, scores
+from train.bundle import TrainedModel, bundle_of_run
 from train.models.registry import build
 from train.models.texture import TextureStatistics
 from train.options import RunOptions
@@ -429,3 +430,34 @@ def test_statistics_that_no_augmentation_changes_are_computed_once(options, monk
     each_time = run.execute(change(options, tag="each")).answers(1)[0]
     assert len(passes) > 3 * len(clip_table())
     np.testing.assert_allclose(once, each_time, atol=2e-3)
+
+
+def test_a_temperature_is_fitted_to_the_other_folds_and_used_for_new_audio_alone(options):
+    folder = run.execute(change(options, model="linear"))
+    (found,) = folder.config["calibration"].values()
+    rows = folder.predictions()
+    probabilities = rows[folder.classes].to_numpy()
+    target = rows["target"].map(folder.classes.index).to_numpy()
+    assert found["clips"] == len(rows) == 48
+    assert found["temperature"] == folder.temperature() < 1
+    assert found["temperature"] == pytest.approx(scores.fit_temperature(target, probabilities))
+    others = (rows["fold"] != 2).to_numpy()
+    expected = scores.fit_temperature(target[others], probabilities[others])
+    assert found["by_fold"]["2"] == pytest.approx(expected) != pytest.approx(found["temperature"])
+    model = TrainedModel(bundle_of_run(folder))
+    values = Cache(Path(options.dataset)).batch(parse_set("mel"), rows["clip_id"][:5].tolist())
+    each = [model.probabilities(values, fold) for fold in folder.folds]  # as predictions.csv has them
+    np.testing.assert_allclose(each[0], probabilities[:5], atol=1e-5)
+    together = np.mean([scores.scaled(one, folder.temperature()) for one in each], axis=0)
+    np.testing.assert_allclose(model.probabilities(values), together, rtol=1e-5)
+
+
+def test_a_run_of_before_has_temperature_one(options):
+    folder = run.execute(change(options, model="linear"))
+    runs.write_config(folder.path, {k: v for k, v in folder.config.items() if k != "calibration"})
+    again = run.execute(change(options, model="linear"))
+    assert again.temperature() == 1 and "calibration" not in again.config
+    assert TrainedModel(bundle_of_run(again)).temperature == 1
+    runs.write_config(folder.path, {**folder.config, "calibration": {"last": {"temperature": -1}}})
+    with pytest.raises(RequestError, match="temperature is -1"):
+        runs.RunFolder(folder.path).temperature()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
+from train import scores
 from train.scores import (
     METRICS,
     Prediction,
@@ -130,3 +131,47 @@ def test_the_most_frequent_errors_keep_their_direction() -> None:
     assert most_confused(counts) == [(1, 0), (0, 1), (2, 0)]
     assert most_confused(counts, pairs=1) == [(1, 0)]
     assert most_confused(np.diag([3, 4])) == []
+
+
+def underconfident(clips: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Targets drawn from probabilities whose logits are then divided by 2: the temperature is 0.5."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=2, size=(clips, 4))
+    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    target = np.array([rng.choice(4, p=row) for row in true])
+    return target, scores.scaled(true, 2.0)
+
+
+def test_a_temperature_undoes_a_division_of_the_logits():
+    target, probabilities = underconfident(4000)
+    found = scores.fit_temperature(target, probabilities)
+    assert found == pytest.approx(0.5, rel=0.08)
+    after = scores.Prediction(target, scores.scaled(probabilities, found))
+    before = scores.Prediction(target, probabilities)
+    assert scores.calibration_error(after) < 0.03 < scores.calibration_error(before)
+    assert scores.log_loss(after) < scores.log_loss(before)
+    assert np.array_equal(after.predicted, before.predicted)
+
+
+def test_scaling_divides_logits():
+    one = np.array([[0.8, 0.2]])
+    np.testing.assert_allclose(scores.scaled(one, 0.5), [[0.64 / 0.68, 0.04 / 0.68]])
+    np.testing.assert_allclose(scores.scaled(one, 1.0), one)
+    assert np.isfinite(scores.scaled(np.array([[1.0, 0.0]]), 0.2)).all()
+
+
+def test_a_folds_temperature_does_not_depend_on_its_own_clips():
+    target, probabilities = underconfident(600)
+    folds = np.repeat([1, 2, 3], 200)
+    found = scores.cross_fitted_temperatures(target, probabilities, folds)
+    changed = np.where(folds == 1, (target + 1) % 4, target)
+    again = scores.cross_fitted_temperatures(changed, probabilities, folds)
+    assert again[1] == found[1] and again[2] != found[2] and again[3] != found[3]
+
+
+def test_too_few_clips_give_no_temperature_and_perfect_ones_a_finite():
+    target, probabilities = underconfident(20)
+    assert scores.fit_temperature(target, probabilities) == 1.0
+    sure = np.tile([[0.9, 0.1]], (100, 1))
+    assert 0.1 < scores.fit_temperature(np.zeros(100, int), sure) < 0.3
+    assert scores.cross_fitted_temperatures(target, probabilities, np.ones(20, int)) == {1: 1.0}
