@@ -150,6 +150,21 @@ def train(**options: Any) -> RunFolder:
     return folder
 
 
+def own_run(name: str, **options: Any) -> Any:
+    """For a training loop of your own: a `train.own_loop.OwnRun`, the trainer's clips as torch datasets.
+
+    `name` is your network's, `options` are those of `python -m train run --help`. `.clips(fold, side)` is a
+    dataset for a DataLoader, whose `.augment` changes a batch as the trainer does; `.write` makes a run.
+
+        own = lab.own_run("tiny", dataset="synth", features="mel+mfcc")
+        x, y = own.clips(1, "train")[0]    # (2, 64, 216), class number
+    """
+    from train.options import RunOptions
+    from train.own_loop import OwnRun
+
+    return OwnRun(name, RunOptions(**options))
+
+
 def run(name: str = "last", folder: Path = RUNS) -> RunFolder:
     """A run in `folder` by its name, its path, a unique prefix, or `last`.
 

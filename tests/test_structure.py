@@ -19,7 +19,14 @@ REST = {
     *("lab", "analysis.latex", "analysis.ensemble"),
     *("pipeline.dask_cluster", "pipeline.near_duplicates", "pipeline.check", "pipeline.cards"),
     *("pipeline.alter", "pipeline.embedding", "pipeline.synth", "pipeline.datasets.download"),
-    *("train.distributed", "train.export", "train.listen", "train.timeline", "train.trackers"),
+    *(
+        "train.distributed",
+        "train.export",
+        "train.listen",
+        "train.own_loop",
+        "train.timeline",
+        "train.trackers",
+    ),
 }
 REST_LIBRARIES = {"onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"}
 NOT_IN_EXTRACTION = {"sklearn", "matplotlib", "torch"}

@@ -172,6 +172,13 @@ class InputReader:
         return vector_length(shapes) if self.vectors else len(shapes)
 
     @property
+    def described(self) -> Channels:
+        """What a batch's channels are, for the augmentations."""
+        if self.vectors:
+            return Channels.without_loudness(("none",) * self.inputs)
+        return describe_channels(self.cache, self.channels, self.statistics, self.grid)
+
+    @property
     def bytes_a_clip(self) -> int:
         return 2 * self.inputs * self.grid[0] * self.grid[1]
 
@@ -412,11 +419,8 @@ def load_fold(plan: "Plan", fold: int, split: Split, sums: ClipSums, device: tor
     source: Source = Streamed(reader, device)
     if place != "stream":
         source = Resident(reader, every, device, device if place == "gpu" else torch.device("cpu"))
-    if reader.vectors:
-        channels = Channels.without_loudness(("none",) * reader.inputs)
-    else:
-        channels = describe_channels(plan.cache, plan.channels, statistics, plan.grid)
-    return FoldData(fold, source, plan.targets, len(plan.classes), channels, train, val, test, statistics)
+    classes = len(plan.classes)
+    return FoldData(fold, source, plan.targets, classes, reader.described, train, val, test, statistics)
 
 
 def seeded(generator: torch.Generator, *numbers: int) -> torch.Generator:

@@ -30,6 +30,8 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
     assert {"mel", "mfcc", "chroma"} <= set(names["cache"].features)
     assert names["run"].finished == names["folder"].finished == [1, 2]
     assert names["accuracy"].mean() > 0.9
+    assert names["tiny"].finished == [1, 2]
+    assert names["tiny"].scores()["accuracy"].mean() > 0.6
     for drawn in (lab.confusion(names["run"]), lab.curves(names["run"])):
         assert drawn._repr_png_().startswith(b"\x89PNG")
 

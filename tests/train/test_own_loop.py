@@ -1,0 +1,75 @@
+"""Clips for a loop of one's own are those of the trainer; what it predicts is a run that the report reads."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from analysis.results import load_runs
+from commandline import RequestError
+from train import run
+from train.data import load_fold, sum_clips
+from train.own_loop import OwnRun
+from train.plan import make_plan
+
+
+@pytest.fixture
+def own(options) -> OwnRun:
+    return OwnRun("mine", replace(options, features="mel+chroma", val="group", augment="shift,mixup=0.4"))
+
+
+@pytest.mark.parametrize("side", ["train", "val", "test"])
+def test_clips_are_the_trainers(own, side):
+    plan = make_plan(own.options)
+    sums = sum_clips(plan.cache, plan.channels, plan.table.index.to_numpy())
+    data = load_fold(plan, 2, plan.split(2), sums, torch.device("cpu"))
+    (expected,) = data.source.batches([getattr(data, side)])
+    clips = own.clips(2, side)
+    loader = DataLoader(clips, batch_size=5)
+    assert torch.equal(torch.cat([x for x, _ in loader]), expected)
+    assert torch.equal(torch.cat([y for _, y in loader]), torch.from_numpy(data.targets[getattr(data, side)]))
+    x, y = clips[1]
+    assert torch.equal(x, expected[1]) and y == clips.targets[1]
+    assert tuple(x.shape) == own.shape == (2, 16, 16)
+    assert len(clips) == len(clips.clip_ids)
+
+
+def test_the_augmentation_is_the_trainers(own):
+    clips = own.clips(1, "train")
+    x, y = next(iter(DataLoader(clips, batch_size=6)))
+    changed, targets = clips.augment(x, y, torch.Generator().manual_seed(3))
+    classes = torch.nn.functional.one_hot(y, 4).float()
+    expected, _ = own.plan.augmenter(x, classes, clips.channels, torch.Generator().manual_seed(3))
+    assert clips.channels.axes == ("frequency", "cyclic")
+    assert torch.equal(changed, expected) and not torch.equal(changed, x)
+    assert targets.shape == (6, 4) and targets.sum(1).tolist() == pytest.approx([1] * 6)
+
+
+def test_predictions_become_a_run_beside_the_others(own, options):
+    trained = run.execute(replace(options, features="mel+chroma"))
+    for fold in own.folds:
+        clips = own.clips(fold, "test")
+        right = torch.nn.functional.one_hot(torch.from_numpy(clips.targets), 4).float()
+        folder = own.write(fold, right, history=[{"epoch": 1, "train_loss": 0.5}, {"epoch": 2}])
+    assert folder.complete
+    assert folder.path.parent == trained.path.parent and "mine" in folder.name
+    assert folder.scores()["accuracy"].tolist() == [1, 1, 1]
+    assert folder.history(1)["train_loss"].iloc[0] == 0.5
+    assert folder.history(1)["test_accuracy"].iloc[1] == 1
+    found = load_runs([trained, folder])
+    assert not found.problems
+    assert {one.model for one in found.runs} == {"cnn4", "mine"}
+    assert OwnRun("mine", own.options)._folder()[0] == folder.path
+
+
+def test_what_does_not_fit_is_refused(own, options):
+    with pytest.raises(RequestError, match=r"expected \(16, 4\), a row for each test clip of fold 1"):
+        own.write(1, np.ones((3, 4)))
+    with pytest.raises(RequestError, match="cnn4 is a model of the project"):
+        OwnRun("cnn4", options)
+
+
+def test_samples_and_vectors_have_their_own_shapes(options):
+    assert OwnRun("mine", replace(options, features="waveform", augment="auto")).shape == (1, 1, 4000)

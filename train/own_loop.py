@@ -1,0 +1,183 @@
+"""A training loop of one's own: the trainer's clips, folds and augmentation, and a run folder in the end.
+
+    own = OwnRun("tiny", RunOptions(dataset="esc10", features="mel+chroma"))
+    for fold in own.folds:
+        loader = DataLoader(own.clips(fold, "train"), batch_size=32, shuffle=True)
+        ...
+        own.write(fold, probabilities)      # of own.clips(fold, "test"), in their order
+
+A report shows the run beside those that `train run` made. docs/reference/python.md has a whole loop.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.data import Dataset
+
+from commandline import RequestError
+from features_cache.table import Split
+from train import runs
+from train.augment import Augmenter, trained_shape
+from train.data import ClipSums, InputReader, Positions, sum_clips
+from train.models.registry import all_models
+from train.options import RunOptions, differences
+from train.plan import machine, make_plan
+from train.runs import RunFolder
+from train.scores import epoch_scores
+
+Side = Literal["train", "val", "test"]
+
+
+class FoldClips(Dataset[tuple[torch.Tensor, int]]):
+    """Clips of one side of a fold: (C, H, W) float32, standardised and resized, and the class number.
+
+    A `torch.utils.data.DataLoader` reads a batch at once, from the cache's memory map.
+    """
+
+    def __init__(
+        self,
+        reader: InputReader,
+        positions: Positions,
+        targets: NDArray[np.int64],
+        classes: int,
+        augmenter: Augmenter,
+    ) -> None:
+        """`positions` (N,) of the cache's clips, `targets` of all of them."""
+        self.reader, self.positions, self.classes, self.augmenter = reader, positions, classes, augmenter
+        self.targets = targets[positions]  # (N,)
+        self.channels = reader.described
+
+    @property
+    def clip_ids(self) -> list[str]:
+        """(N,) in the dataset's order."""
+        return self.reader.cache.clips["clip_id"].iloc[self.positions].tolist()
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
+        chosen = np.asarray(indices)
+        return list(zip(self.reader(self.positions[chosen]).float(), self.targets[chosen].tolist()))
+
+    def augment(
+        self, x: torch.Tensor, y: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch (B, C, H, W) and its class numbers (B,), augmented as the trainer does it.
+
+        Targets come back as probabilities (B, K), since mixup mixes them: `cross_entropy` takes them.
+        """
+        targets = nn.functional.one_hot(y, self.classes).float()
+        return self.augmenter(x, targets, self.channels, generator)
+
+
+class OwnRun:
+    """One configuration's clips by fold, and the run folder that its predictions are written to.
+
+    name     of the network, in the folder's name and the report; none of the project's models
+    options  as of `train run`: dataset, features, grid, norm, augment, val, seed and the rest
+    """
+
+    def __init__(self, name: str, options: RunOptions) -> None:
+        if name in all_models():
+            raise RequestError(f"{name} is a model of the project: call your own network otherwise")
+        self.name = name
+        only_waves = set(options.features.split("+")) == {"waveform"}
+        stand_in = "m11" if only_waves else options.model
+        self.plan = make_plan(RunOptions(**{**vars(options), "model": stand_in}))
+        self.options = self.plan.options
+        self._splits: dict[int, Split] = {}
+
+    @property
+    def folds(self) -> list[int]:
+        """Those of FOLDS, or every fold of the protocol."""
+        return self.plan.wanted_folds
+
+    @property
+    def classes(self) -> list[str]:
+        """In the order of the probability columns."""
+        return self.plan.names
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of what a network sees of a clip, after augmentation."""
+        return self.plan.inputs, *trained_shape(self.plan.augmenter, self.plan.grid)
+
+    def clips(self, fold: int, side: Side) -> FoldClips:
+        """The clips of one side of a fold, standardised by the statistics of its training clips."""
+        split, plan = self._split(fold), self.plan
+        statistics = self._sums.statistics(plan.positions(split.statistics), plan.options.norm)
+        vectors = plan.model.kind == "vector"
+        reader = InputReader(plan.cache, plan.channels, statistics, plan.grid, vectors)
+        positions = plan.positions(getattr(split, side))
+        return FoldClips(reader, positions, plan.targets, len(self.classes), plan.augmenter)
+
+    def write(
+        self,
+        fold: int,
+        probabilities: torch.Tensor | NDArray[np.float32],
+        *,
+        history: Sequence[Mapping[str, float]] = (),
+        network: nn.Module | None = None,
+        note: str = "",
+    ) -> RunFolder:
+        """The fold's predictions into the run folder, which is made with the first.
+
+        probabilities  (N, K) of `clips(fold, "test")`, in their order; each row sums to 1
+        history        a row an epoch: epoch, lr, seconds, train_loss, train_accuracy, what is known of them
+        network        counted in run.json; its weights are yours to keep
+        """
+        clips, answers = self.clips(fold, "test"), np.asarray(probabilities, np.float32)
+        if answers.shape != (len(clips), len(self.classes)):
+            raise RequestError(
+                f"probabilities of shape {answers.shape}; expected {(len(clips), len(self.classes))}, "
+                f"a row for each test clip of fold {fold} and a column for each class"
+            )
+        path, config = self._folder()
+        folder = RunFolder(path)
+        if (path / "run.json").is_file() and folder.config.get("hash") != config["hash"]:
+            raise RequestError(f"{path} holds another configuration: give tag=… for a folder of its own")
+        config |= {"note": note or self.options.note}
+        if network is not None:
+            config["parameters"] = sum(weight.numel() for weight in network.parameters())
+        runs.write_config(path, config)
+        rows = [dict(row) for row in history] or [{"epoch": 1}]
+        scores = epoch_scores(clips.targets, answers)
+        rows[-1] |= {f"test_{name}": value for name, value in scores.items()}
+        runs.start_history(folder.fold(fold), [runs.history_row(row) for row in rows])
+        table = self.plan.cache.clips.iloc[clips.positions][["clip_id", "group"]]
+        target = np.array(self.classes, object)[clips.targets]
+        table = pd.DataFrame(table.assign(split="test", selection="last", target=target))
+        runs.write_predictions(folder.fold(fold), table, answers, self.classes)
+        return RunFolder(path)
+
+    def _folder(self) -> tuple[Any, dict[str, Any]]:
+        """Where the run lies, and its run.json."""
+        plan, options = self.plan, self.plan.options
+        config = plan.config() | machine("cpu") | {"model": self.name}
+        hash_ = runs.digest([self.name, plan.hash])
+        config |= {"hash": hash_, "family": runs.digest([self.name, plan.family])}
+        config["protocol"] += "; by a training loop outside of this project"
+        config["options"] = {**config["options"], "model": self.name}
+        del config["command"]  # nothing of this project trains it again
+        standard = {field: getattr(RunOptions(), field) for field in vars(options)}
+        named = differences(RunOptions(**{**vars(options), "device": "auto", "augment": "auto"}), standard)
+        label = runs.label(plan.features, self.name, named, hash_)
+        return options.runs / plan.dataset / label, config
+
+    @cached_property
+    def _sums(self) -> ClipSums:
+        return sum_clips(self.plan.cache, self.plan.channels, self.plan.table.index.to_numpy())
+
+    def _split(self, fold: int) -> Split:
+        if fold not in self._splits:
+            self._splits[fold] = self.plan.split(fold, self._sums.unusable)
+        return self._splits[fold]
