@@ -1,10 +1,12 @@
 """The run-folder format: what is written is read back, what is half written does no harm."""
 
+import dataclasses
 import json
 import math
 import os
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 
 from commandline import RequestError
 from train import runs
+from train.options import RunOptions, defaults, differences, identity
 from train.runs import HISTORY_COLUMNS, RunFolder
 
 
@@ -241,6 +244,27 @@ def test_many_names_in_a_row_are_no_file_name(tmp_path):
     for name in names:
         make_run(tmp_path, "little", name)
     assert [run.name for run in runs.select(tmp_path, " ".join(names))] == names
+
+
+def other_value(kind: object, value: object) -> object:
+    """Another value that an option of this type and default may have."""
+    if typing.get_origin(kind) is typing.Annotated:
+        kind = typing.get_args(kind)[0]
+    if typing.get_origin(kind) is typing.Literal:
+        return typing.get_args(kind)[-1 if value != typing.get_args(kind)[-1] else 0]
+    if isinstance(value, bool):
+        return not value
+    return f"{value}x" if isinstance(value, str) else (value or 0) + 1
+
+
+def test_configurations_that_may_differ_in_their_predictions_have_folders_of_different_names() -> None:
+    kinds = typing.get_type_hints(RunOptions, include_extras=True)
+    changes: list[dict[str, object]] = [{}]
+    for name, value in identity(RunOptions()).items():
+        changes.append({name: other_value(kinds[name], value)})
+    found = [dataclasses.replace(RunOptions(), **one) for one in changes]
+    labels = {runs.label(one.features, one.model, differences(one, defaults()), "") for one in found}
+    assert len(labels) == len(found) > 25
 
 
 def former(model: str, texture: str, **more: object) -> dict:

@@ -46,8 +46,8 @@ class Model:
 
     @property
     def summary(self) -> str:
-        """The first line of the builder's docstring."""
-        return inspect.getdoc(self.builder).splitlines()[0]  # type: ignore[union-attr]
+        """The first line of the builder's docstring, if it has one."""
+        return (inspect.getdoc(self.builder) or "").partition("\n")[0]
 
     @property
     def options(self) -> dict[str, Any]:

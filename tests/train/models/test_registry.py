@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from commandline import RequestError
 from train.checkpoint import load_weights
-from train.models.registry import all_models, build, model, resolve
+from train.models.registry import Ensemble, all_models, build, model, resolve
 
 MODELS = all_models()
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
@@ -160,6 +160,14 @@ def test_members_answer_apart_in_training_and_together_in_evaluation(name: str, 
     network.eval()
     wanted = (1 - weight) * network.first(x) + weight * network.second(x)
     torch.testing.assert_close(network(x), wanted)
+
+
+@pytest.mark.parametrize(("weight", "member"), [(0.0, "first"), (1.0, "second")])
+def test_an_ensemble_of_weight_0_or_1_answers_as_that_member_alone(weight: float, member: str) -> None:
+    first, second = (build(name, 2, 5, (64, 108)) for name in ("cnn4", "texture"))
+    ensemble = Ensemble(first, second, weight).eval()
+    x = torch.randn(4, 2, 64, 108)
+    assert torch.equal(ensemble(x), ensemble.get_submodule(member)(x))
 
 
 def test_the_first_member_starts_from_the_weights_that_it_has_alone() -> None:
