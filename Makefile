@@ -26,6 +26,8 @@
 #: AUDIO=                    a file or folder for predict
 #: JOBS=  DEVICE=auto        processes for extraction; cpu, cuda, mps for training
 #: DATA=data  RUNS=runs  REPORTS=reports   where things are kept
+#: PYTHON=python             use the environment that is active, and never .venv; make setup PYTHON=python
+#:                           adds what it lacks and changes nothing that it has
 #: ARGS="--wait"             anything else; make help ALL=1 lists every variable
 
 # names in small letters are this file's own, which no command's variable can replace
@@ -64,8 +66,14 @@ demo: $(environment)
 test: $(test_environment)
 	@$(python) -m commandline known $(given)
 	@$(python) -m pytest -n auto --maxprocesses 4 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
+ifdef environment
 setup: $(environment)
 	@$(python) -m commandline known $(given)
+else
+setup:
+	@$(python) commandline/environment.py $(if $(filter 1,$(ALL)),requirements-test.txt,requirements.txt)
+	@$(python) -m commandline known $(given)
+endif
 data: $(environment)
 	@$(python) -m pipeline data $(given)
 features: $(environment)
@@ -92,7 +100,7 @@ check: $(test_environment)
 .venv/installed: requirements.txt
 	@$(base) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] else "error: this is Python %d.%d; 3.11 or newer is needed" % v[:2])'
 	@echo "setting up .venv (once, some minutes)"
-	@rm -rf .venv && $(base) -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(base) -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 .venv/installed-for-tests: .venv/installed requirements-test.txt requirements-docs.txt requirements-extras.txt requirements-scale.txt
 	@echo "adding what the tests need"

@@ -106,10 +106,8 @@ def without_fold(options: ChoosingOptions) -> Path:
     """A table of the dataset's clips without the fold, with its features extracted; where it lies."""
     clips = Cache(cache_folder(options.dataset, options.data, options.name)).clips
     clips = clips[(clips["fold"] != options.left_out) & (clips["copy_of"] == "")]
-    audio = Path(options.dataset).resolve() / "audio"
     columns = {"path": "filename", "label": "label", "fold": "fold", "group": "group", "category": "category"}
     table = clips[list(columns)].rename(columns=columns)
-    table["filename"] = [str(audio / Path(path).name) for path in table["filename"]]
     name = Path(options.dataset).stem
     file = options.data / f"{name}-without-{options.left_out}.csv"
     table.to_csv(file, index=False)

@@ -48,7 +48,7 @@ FFT_FRAMES = 431  # of 2048 samples, what a clip's spectrogram takes
 class FeaturesBenchOptions(DatasetOptions):
     """On which clips."""
 
-    dataset: str = "../shared/esc10"
+    dataset: str = "synth"
     """any dataset whose clips are there"""
     clips: int = 20
     """how many, evenly spaced"""

@@ -353,6 +353,56 @@ def documentation(thing: typing.Any) -> str:
     return "\n".join([*shown, "```"] if code else shown)
 
 
+# Messages
+
+
+@PAGES.register("messages")
+def messages_page() -> str:
+    """Every message of a refused request, from the calls of RequestError in the code."""
+    parts = [MESSAGES_INTRODUCTION]
+    for package, subject in SUBJECTS.items():
+        parts.append(f"## {subject}\n")
+        found = sorted({text for path in (ROOT / package).rglob("*.py") for text in messages_in(path)})
+        parts += [f"* {text[:1].upper()}{text[1:]}" if text[0].isalpha() else f"* {text}" for text in found]
+        parts.append("")
+    return "\n".join(parts)
+
+
+SUBJECTS = {
+    "commandline": "Options of every command",
+    "pipeline": "Datasets and extraction",
+    "features_cache": "The cache and names of features",
+    "train": "Training and predicting",
+    "analysis": "Reports",
+}
+MESSAGES_INTRODUCTION = """# Messages
+
+Every message with which a command refuses a request (exit status 2), made from the code. The dots stand for
+what was given or found. [Troubleshooting](../../howto/troubleshooting.md) explains the common ones.
+"""
+
+
+def messages_in(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "RequestError" and node.args:
+            text = re.sub(r"…( ?…)+", "…", message_text(node.args[0])).strip()
+            if re.search(r"[a-z]{3} \S", text):
+                yield "".join("\\" + sign if sign in "*_<>[]|`" else sign for sign in " ".join(text.split()))
+
+
+def message_text(node: ast.expr) -> str:
+    """A message with dots in place of its values."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(message_text(part) for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return message_text(node.left) + message_text(node.right)
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "nearest":
+        return f"unknown {message_text(node.args[0])} …; did you mean …? Known: …"
+    return "…"
+
+
 # Figures of the features
 
 

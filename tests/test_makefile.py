@@ -74,7 +74,7 @@ def test_help_names_every_target_and_only_real_variables() -> None:
     for target in set(phony.split()) - {"help"}:
         assert f"make {target}" in shown
     variables = set(re.findall(r"\b([A-Z]+)=", shown)) - {"ARGS"}
-    assert variables <= {*known_variables().values(), "ALL"}
+    assert variables <= {*known_variables().values(), "ALL", "PYTHON"}
     assert len(variables) >= 12
 
 
@@ -84,3 +84,45 @@ def test_all_help_lists_every_variable_of_every_command() -> None:
     assert {line.strip() for line in shown.splitlines() if line.strip().isupper()} == set(
         known_variables().values()
     )
+
+
+def fake_python(path: Path, body: str = "") -> Path:
+    """A program that notes how it is called, in `calls` beside it, and succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\necho "$@" >> "{path.parent}/calls"\n{body}', encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with the Makefile and the requirements alone."""
+    for file in (ROOT / "Makefile", *ROOT.glob("requirements*.txt")):
+        shutil.copy(file, tmp_path)
+    return tmp_path
+
+
+@make_is_here
+def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(project: Path, monkeypatch) -> None:
+    """What a user put into .venv, such as a GPU build of torch, survives a change of the requirements."""
+    monkeypatch.setenv(
+        "PATH", f"{fake_python(project / 'bin/python3').parent}{os.pathsep}{os.environ['PATH']}"
+    )
+    own = fake_python(project / ".venv/bin/python")
+    (project / ".venv/torch-of-the-user").touch()
+    command = ["make", "setup"]
+    for _ in range(2):
+        subprocess.run(command, cwd=project, capture_output=True, check=True)
+        (project / "requirements.txt").touch()
+        os.utime(project / "requirements.txt", (2e9, 2e9))
+    assert (project / ".venv/torch-of-the-user").exists()
+    installed = [line for line in (own.parent / "calls").read_text().splitlines() if "pip install" in line]
+    assert len(installed) == 2 and all(line.endswith("-r requirements.txt") for line in installed)
+
+
+@make_is_here
+def test_python_names_an_environment_that_is_used_and_no_other_is_made(project: Path) -> None:
+    python = fake_python(project / "mine/python")
+    subprocess.run(["make", "setup", f"PYTHON={python}"], cwd=project, capture_output=True, check=True)
+    assert not (project / ".venv").exists()
+    assert (python.parent / "calls").read_text().startswith("commandline/environment.py requirements.txt\n")

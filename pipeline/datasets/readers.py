@@ -201,7 +201,7 @@ def _is_new(place: str, seen: set[str]) -> bool:
 
 
 def _refuse_unreadable(error: OSError) -> None:
-    raise RequestError(f"{error.filename} cannot be read_class_folders: {error.strerror}") from None
+    raise RequestError(f"{error.filename} cannot be read: {error.strerror}") from None
 
 
 def _left_out(files: list[str], audio: list[str], clips: list[str]) -> tuple[str, ...]:

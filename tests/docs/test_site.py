@@ -46,6 +46,24 @@ def test_every_command_and_every_registered_thing_has_its_entry():
     assert "### lab.train" in pages["interface"] and "### Cache.read" in pages["interface"]
 
 
+def test_every_message_of_a_refusal_stands_on_the_page_of_messages():
+    page = generate.PAGES["messages"]()
+    assert "* Unknown dataset …; did you mean …? Known: …" in page
+    assert "GRID=…: expected rows x frames, as in 128x216, or native" in page
+    assert page.count("\n* ") > 150
+
+
+def test_messages_that_troubleshooting_quotes_are_those_of_the_code():
+    page = (DOCS / "howto" / "troubleshooting.md").read_text(encoding="utf-8")
+    sources = [*(ROOT / "Makefile",), *(p for name in generate.SUBJECTS for p in (ROOT / name).rglob("*.py"))]
+    said = " ".join(re.sub(r"[\s\"']+f?\"?", " ", path.read_text(encoding="utf-8")) for path in sources)
+    said = re.sub(r"\{[^{}]*\}|%d", "", said) + generate.PAGES["messages"]().replace("…", "").lower()
+    for quoted in re.findall(r"^\| `([^`]+)`", page, flags=re.MULTILINE):
+        if not quoted.startswith("No module"):  # Python's own
+            for part in re.split(r"\.\.\.|\d[\d.]*", quoted):
+                assert " ".join(part.split()) in said, quoted
+
+
 def test_every_card_gets_its_figure_and_the_pages_of_librosa():
     text = generate.with_figures((DOCS / "reference" / "features.md").read_text(encoding="utf-8"))
     assert all(f"](generated/{name}.png)" in text for name in FEATURES)
