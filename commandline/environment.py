@@ -38,7 +38,7 @@ def compared(wanted: dict[str, str]) -> tuple[list[str], list[str]]:
     return missing, others
 
 
-def main(files: list[str]) -> int:
+def add_missing(files: list[str]) -> int:
     wanted: dict[str, str] = {}
     for file in files:
         wanted |= pins(Path(file))
@@ -54,4 +54,4 @@ def main(files: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(add_missing(sys.argv[1:]))

@@ -31,6 +31,6 @@ def test_what_is_there_is_kept_and_named_and_only_the_rest_is_installed(tmp_path
     )
     file = tmp_path / "requirements.txt"
     file.write_text("numpy==2.0\ntorch==2.13.0\ntyro==1.0\n")
-    assert environment.main([str(file)]) == 0
+    assert environment.add_missing([str(file)]) == 0
     assert [word for word in asked[0] if "==" in word] == ["tyro==1.0"]
     assert "numpy 1.9 (the tests use 2.0)" in capsys.readouterr().out
