@@ -1,0 +1,141 @@
+"""Published datasets are recognised by their own files; their folds, labels and groups are as published."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from commandline import RequestError
+from pipeline.datasets import load
+from pipeline.datasets.layouts import find_layout, single_labels
+from tests.pipeline.datasets.folders import class_folders, csv, esc_layout, write
+
+
+def table_of(folder: Path, tmp_path: Path) -> pd.DataFrame:
+    return load(str(folder), tmp_path / "data").table.set_index("clip_id")
+
+
+@pytest.fixture
+def urbansound8k(tmp_path) -> Path:
+    folder = tmp_path / "UrbanSound8K"
+    rows = ["slice_file_name,fsID,start,end,salience,fold,classID,class"]
+    for fold in range(1, 11):
+        name = f"{1000 + fold}-3-0-0.wav"
+        write(folder / "audio" / f"fold{fold}" / name)
+        label = "dog_bark" if fold % 2 else "air_conditioner"
+        rows.append(f"{name},{1000 + fold},0.0,0.1,1,{fold},{fold % 2},{label}")
+    (folder / "metadata").mkdir()
+    csv(folder / "metadata" / "UrbanSound8K.csv", "\n".join(rows))
+    return folder
+
+
+def test_urbansound8k(urbansound8k, tmp_path):
+    table = table_of(urbansound8k, tmp_path)
+    assert table["fold"].tolist() == list(range(1, 11))
+    assert table["label"].tolist() == ["dog_bark", "air_conditioner"] * 5
+    assert table.loc["1003-3-0-0", "group"] == "1003"
+    assert all(Path(path).is_file() for path in table["path"])
+
+
+@pytest.fixture
+def fsd50k(tmp_path) -> Path:
+    folder = tmp_path / "FSD50K"
+    dev = {
+        "10": ("Electric_guitar,Guitar,Music", "train"),
+        "11": ("Guitar,Music", "train"),
+        "12": ("Bark,Dog,Animal", "val"),
+        "13": ("Bark,Dog,Animal,Guitar,Music", "train"),
+        "14": ("Animal", "val"),
+        "15": ("Dog,Animal", "train"),
+    }
+    evaluation = {"20": "Bark,Dog,Animal", "21": "Music"}
+    for name in dev:
+        write(folder / "FSD50K.dev_audio" / f"{name}.wav")
+    for name in evaluation:
+        write(folder / "FSD50K.eval_audio" / f"{name}.wav")
+    truth = folder / "FSD50K.ground_truth"
+    truth.mkdir()
+    lines = [f'{name},"{labels}","/m/0,/m/1",{split}' for name, (labels, split) in dev.items()]
+    csv(truth / "dev.csv", "\n".join(["fname,labels,mids,split", *lines]))
+    lines = [f'{name},"{labels}","/m/0"' for name, labels in evaluation.items()]
+    csv(truth / "eval.csv", "\n".join(["fname,labels,mids", *lines]))
+    return folder
+
+
+def test_fsd50k_without_clips_of_several_labels(fsd50k, tmp_path):
+    table = table_of(fsd50k, tmp_path)
+    assert table["label"].to_dict() == {
+        "10": "Electric_guitar",
+        "11": "Guitar",
+        "12": "Bark",
+        "14": "Animal",
+        "15": "Dog",
+        "20": "Bark",
+        "21": "Music",
+    }
+    assert table["fold"].to_dict() == {"10": 1, "11": 1, "12": 2, "14": 2, "15": 1, "20": 3, "21": 3}
+    assert table["group"].tolist() == table.index.tolist()
+    notes = load(str(fsd50k), tmp_path / "data").notes
+    assert any("1 clips with several labels are left out" in note for note in notes)
+
+
+def test_fsd50ks_groups_are_its_uploaders_where_they_are_known(fsd50k, tmp_path):
+    described = {"10": {"uploader": "ann"}, "11": {"uploader": "ann"}}
+    (fsd50k / "FSD50K.metadata").mkdir()
+    file = fsd50k / "FSD50K.metadata" / "dev_clips_info_FSD50K.json"
+    file.write_text(json.dumps(described))
+    assert table_of(fsd50k, tmp_path)["group"].tolist()[:3] == ["ann", "ann", "12"]
+    file.write_text("[1]")
+    with pytest.raises(RequestError, match="cannot be read"):
+        table_of(fsd50k, tmp_path)
+
+
+def test_labels_that_always_come_together_are_one():
+    assert single_labels(pd.Series(["Chirp,Bird", "Chirp,Bird"])) == ["Chirp", "Chirp"]
+    assert single_labels(pd.Series(["A,B", "A", "B"])) == ["", "A", "B"]
+
+
+@pytest.fixture
+def speech_commands(tmp_path) -> Path:
+    folder = tmp_path / "speech_commands"
+    for word in ("yes", "no"):
+        for speaker in ("0a7c2a8d", "1b4c9b89", "ffd2ba2f"):
+            for take in range(2):
+                write(folder / word / f"{speaker}_nohash_{take}.wav")
+    write(folder / "_background_noise_" / "pink_noise.wav", 3.0)
+    (folder / "validation_list.txt").write_text("yes/1b4c9b89_nohash_0.wav\nno/1b4c9b89_nohash_1.wav\n")
+    (folder / "testing_list.txt").write_text("yes/ffd2ba2f_nohash_1.wav\n")
+    return folder
+
+
+def test_speech_commands(speech_commands, tmp_path):
+    table = table_of(speech_commands, tmp_path)
+    assert set(table["label"]) == {"yes", "no"}
+    assert len(table) == 12
+    assert table["fold"].value_counts().to_dict() == {1: 9, 2: 2, 3: 1}
+    assert table.loc["yes/ffd2ba2f_nohash_1", ["fold", "group"]].tolist() == [3, "ffd2ba2f"]
+    assert table.loc["no/1b4c9b89_nohash_1", "fold"] == 2
+
+
+def test_other_folders_are_read_as_before(tmp_path):
+    assert find_layout(class_folders(tmp_path / "mine", each=1)) is None
+    esc = esc_layout(tmp_path / "esc", ["a.wav,1,0,dog,1,A", "b.wav,2,1,cat,2,A"])
+    assert find_layout(esc) is None
+    assert table_of(esc, tmp_path)["fold"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("metadata/UrbanSound8K.csv", "name,fold\na.wav,1", "expected slice_file_name, fsID, fold, class"),
+        ("FSD50K.ground_truth/dev.csv", "fname,labels,mids,split\n1,Dog,x,test", "split 'test'"),
+        ("testing_list.txt", "yes/a.wav", "no class folder"),
+    ],
+)
+def test_a_layout_that_is_incomplete_is_refused(tmp_path, file, text, message):
+    path = tmp_path / "mine" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(RequestError, match=message):
+        load(str(tmp_path / "mine"), tmp_path / "data")
