@@ -94,7 +94,7 @@ def answer(ranking: Ranking | None, added: pd.DataFrame, left_out: int = 0) -> A
     tied = "" if not ranking.tied else f", tied with {_others(ranking, ranking.tied)}"
     return Answer(
         kind,
-        f"{lead}: {display_name(ranking.best, ranking)}, {percent(ranking.accuracy[0])} % accuracy{tied}",
+        f"{lead}: {_with_model(ranking)}, {percent(ranking.accuracy[0])} % accuracy{tied}",
         details=(("Score", f"{score} {beside}."), _power(ranking, needed)),
         notes=(*_seeds(ranking), _selection(ranking)),
         lines=(_how_sure(ranking, added), *_why_combine(ranking, added), *_enough_data(ranking, needed)),
@@ -102,9 +102,19 @@ def answer(ranking: Ranking | None, added: pd.DataFrame, left_out: int = 0) -> A
     )
 
 
+def _with_model(ranking: Ranking) -> str:
+    """The best run's features, and its model where the ranking has several."""
+    best, name = ranking.best, display_name(ranking.best, ranking)
+    several = best.trained and len({run.model for run in ranking.runs}) > 1
+    return f"{best.features} with {best.model}" if several and name != best.name else name
+
+
 def _others(ranking: Ranking, runs: Sequence[Run]) -> str:
-    """`mel+chroma`, or of several `3 others`."""
-    return display_name(runs[0], ranking) if len(runs) == 1 else f"{len(runs)} others"
+    """`mel+chroma`, without the model where it is the best run's; or of several `3 others`."""
+    if len(runs) > 1:
+        return f"{len(runs)} others"
+    together = next(one for one in families(ranking) if ranking.best in one)
+    return runs[0].features if runs[0] in together and runs[0].trained else display_name(runs[0], ranking)
 
 
 def _needed(ranking: Ranking) -> Needed:
@@ -306,7 +316,7 @@ def _seeds(ranking: Ranking) -> list[Line]:
         return [("Seeds", "An exact solution: another seed changes nothing.")]
     if seeds == 1:
         return [("Seeds", "One, so the variation between seeds is unknown.")]
-    between = f"{percent(best.seed_deviation)} points standard deviation between them"
+    between = f"with a standard deviation of {percent(best.seed_deviation)} points between them"
     others = {len(run.seeds) for run in ranking.runs if run.trained and not run.exact} - {seeds}
     fewest = f"; other configurations have {min(others)}" if others and min(others) < seeds else ""
     return [("Seeds", f"{seeds} of the best configuration, {between}{fewest}.")]

@@ -114,7 +114,7 @@ def test_too_little_data_says_how_many_seeds_are_needed(made: Callable[..., Resu
     assert found.kind == "too little data"
     assert "about 41 seeds of each set instead of 1" in lines(found)["Enough data?"]
     assert lines(found)["Seeds"] == (
-        "2 of the best configuration, 7.1 points standard deviation between them; "
+        "2 of the best configuration, with a standard deviation of 7.1 points between them; "
         "other configurations have 1."
     )
 
@@ -137,17 +137,23 @@ def test_several_seeds_are_no_single_seed(made: Callable[..., Results]) -> None:
     found = answered(made(*runs, MadeRun(features="zcr", skill=0.3), clips=1000))
     assert found.kind == "clear winner"
     assert "3 seeds" in found.summary
-    assert lines(found)["Seeds"].startswith("3 of the best configuration, 0.1 points")
+    assert lines(found)["Seeds"].startswith("3 of the best configuration, with a standard")
 
 
 def test_runs_of_one_set_are_named_by_their_models_then_by_their_folders(
     made: Callable[..., Results],
 ) -> None:
     found = answered(made(MadeRun(skill=0.8), MadeRun(skill=0.4, model="cnn4"), clips=1000))
-    assert found.headline == "Best features: mel (resnet18), 80.0 % accuracy"
+    assert found.headline == "Best features: mel with resnet18, 80.0 % accuracy"
     assert "mel (cnn4) is clearly worse (−40.0 points" in found.text
     found = answered(made(MadeRun(skill=0.8), MadeRun(skill=0.4, augment="none"), clips=1000))
     assert found.headline.startswith("Best features: mel-resnet18, ")
+
+
+def test_a_tied_set_of_the_same_model_is_named_by_its_features(made: Callable[..., Results]) -> None:
+    runs = [*of_skill(mel_mfcc=0.8, mel=0.79), MadeRun(features="mel", skill=0.3, model="cnn4")]
+    found = answered(made(*runs, clips=2000))
+    assert found.headline == "Best features: mel+mfcc with resnet18, 80.0 % accuracy, tied with mel"
 
 
 def test_many_tied_sets_are_counted(made: Callable[..., Results]) -> None:
