@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from commandline import Command, DataOptions, ReportsOptions, RunsOptions, main
+from commandline import Command, DataOptions, ReportsOptions, RunsOptions, main, percent
 
 FEATURE_SETS = ("mel", "mel+mfcc+chroma")
 TRAINING = ("MODEL=cnn8+texture", "EPOCHS=20", "GRID=64x108", "CURVE=0")  # a minute, 100 MB
@@ -50,8 +50,7 @@ def _found(options: DemoOptions) -> str:
     table = pd.read_csv(options.reports / "synth" / "tables" / "comparison.csv")
     table = table.sort_values("accuracy", ascending=False)
     results = ", ".join(
-        f"{row.features} {100 * row.accuracy:.1f} ± {100 * row.accuracy_sd:.1f} %"
-        for row in table.itertuples()
+        f"{row.features} {percent(row.accuracy)} ± {percent(row.accuracy_sd)} %" for row in table.itertuples()
     )
     folds = int(table["n"].iloc[0])
     return f"found:  on synthetic sounds, accuracy over {folds} test folds (mean ± sd): {results}"

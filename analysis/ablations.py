@@ -22,10 +22,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from analysis import bootstrap
 from analysis.ranking import Ranking
 from analysis.results import Problem, Run
 from analysis.significance import ABLATIONS_LEVEL, CLASSES_LEVEL, DRAWS, step_down
+from train import bootstrap
 from train.scores import Floats
 
 CLASS_REPLICATES = 2_000  # K intervals a table: an end moves by a fifth of a point, as much as one clip of 40

@@ -24,11 +24,11 @@ from scipy.stats import norm
 
 from analysis import tables
 from analysis.ablations import channel_counts, run_options, setting
-from analysis.bootstrap import FEWEST_RECORDINGS
 from analysis.ranking import Ranking, nested_selection
 from analysis.results import Run
 from analysis.significance import BEST_LEVEL, POWER
 from commandline import percent, points
+from train.bootstrap import FEWEST_RECORDINGS
 
 # A relevant difference in accuracy: smaller ones are within what another seed or another split into folds
 # changes on a few hundred clips.

@@ -15,9 +15,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis import bootstrap
 from analysis.results import Problem, Run, same_clips
 from analysis.significance import BEST_LEVEL, PairwiseTests, holm, pairwise_tests
+from train import bootstrap
 from train.scores import Floats, Ints
 
 

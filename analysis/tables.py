@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.ablations import run_options
-from analysis.bootstrap import fold_weights
 from analysis.ranking import Ranking, not_compared
 from analysis.results import Run, summed_to_categories
 from analysis.significance import PAIR_TESTS, RunPair, friedman, holm
 from features_cache.table import VALIDATION_FRACTION
+from train.bootstrap import fold_weights
 from train.runs import replace_file
 from train.scores import (
     Floats,

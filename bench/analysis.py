@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.bootstrap import REPLICATES
 from analysis.findings import findings
 from analysis.results import Results, Run, load_runs
 from bench.made_runs import made_up_runs
 from commandline import RequestError, duration, main, size, text_table
 from tests.analysis.made_runs import made_clips, make_run
+from train.bootstrap import REPLICATES
 from train.runs import find
 
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

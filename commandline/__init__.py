@@ -18,7 +18,17 @@ from commandline.options import (
 )
 from commandline.parse import Command, main, parse
 from commandline.registry import Registry, RequestError, nearest
-from commandline.terminal import count, duration, percent, points, progress, size, tell, text_table
+from commandline.terminal import (
+    count,
+    duration,
+    mean_percent,
+    percent,
+    points,
+    progress,
+    size,
+    tell,
+    text_table,
+)
 
 __all__ = [
     "Aliases",
@@ -35,6 +45,7 @@ __all__ = [
     "duration",
     "main",
     "make_command",
+    "mean_percent",
     "nearest",
     "parse",
     "percent",

@@ -1,6 +1,7 @@
 """Output in words: progress with speed and remaining time, durations, sizes, counts, percentages, tables."""
 
 import math
+import statistics
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -11,13 +12,19 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 2  # shorter work shows no bar
 HALVES_UP = 1e-9  # points: lifts an exact half, which floats would round to either side, and nothing else
-LOG_SECONDS = 30  # a log that is not a terminal gets a line this often
+LOG_SECONDS = 60  # a log that is not a terminal gets a line this often
+LOG_FORMAT = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
 
 
 def progress(
-    iterable: Iterable[Any] | None = None, *, total: int | None = None, label: str, unit: str
+    iterable: Iterable[Any] | None = None,
+    *,
+    total: int | None = None,
+    label: str,
+    unit: str,
+    done: int = 0,
 ) -> "tqdm[Any]":
-    """A tqdm bar that appears after two seconds; where stderr is no terminal, a line now and then."""
+    """A tqdm bar that appears after two seconds; where stderr is no terminal, a line a minute."""
     from tqdm import tqdm
 
     terminal = sys.stderr.isatty()
@@ -25,13 +32,13 @@ def progress(
         iterable,
         file=sys.stderr if terminal else _LogLines(),
         total=total,
+        initial=done,
         desc=label,
         unit=f" {unit}",
         delay=QUIET_SECONDS,
         mininterval=0.2 if terminal else LOG_SECONDS,
         maxinterval=10 if terminal else LOG_SECONDS,
-        ascii=None if terminal else True,
-        ncols=None if terminal else 90,
+        bar_format=None if terminal else LOG_FORMAT,
         dynamic_ncols=terminal,
         leave=False,
     )
@@ -105,6 +112,12 @@ def count(number: float) -> str:
 def percent(share: float, digits: int = 1) -> str:
     """`92.5` of 0.925, with no digits `93`: halves go up everywhere, so that no two tables differ."""
     return f"{100 * share + math.copysign(HALVES_UP, share):.{digits}f}"
+
+
+def mean_percent(shares: Sequence[float]) -> str:
+    """`92.5 ± 2.1 %` of accuracies from 0 to 1: mean and standard deviation, of one alone its value."""
+    deviation = f" ± {percent(statistics.stdev(shares))}" if len(shares) > 1 else ""
+    return f"{percent(statistics.fmean(shares))}{deviation} %"
 
 
 def points(difference: float, digits: int = 1) -> str:

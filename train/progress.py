@@ -23,12 +23,13 @@ LONG = 30 * 60  # seconds; for a run that takes longer a smaller one is proposed
 
 @dataclass
 class Estimate:
-    """Prints once, after FIRST_STEPS steps of a run, how long all of it will take."""
+    """Prints once, after FIRST_STEPS steps of a run, how long all of it will take; silent in a sweep."""
 
     steps: int  # of the whole run, from here
     scoring: float  # what scoring costs, in training steps
     options: RunOptions
     folds: Sequence[int]
+    silent: bool = False
     taken: int = 0
     started: float = 0.0
 
@@ -36,7 +37,7 @@ class Estimate:
         self.taken += 1
         if self.taken == FIRST_STEPS // 2:
             self.started = time.perf_counter()
-        if self.taken == FIRST_STEPS < self.steps:
+        if self.taken == FIRST_STEPS < self.steps and not self.silent:
             each = (time.perf_counter() - self.started) / (FIRST_STEPS - FIRST_STEPS // 2)
             self._print((self.steps + self.scoring) * each, each)
 
@@ -50,7 +51,7 @@ class Estimate:
 
 @dataclass
 class FoldProgress:
-    """The bar and the trackers of one fold; a log that is no terminal gets one line when the fold ends."""
+    """The bar and the trackers of one fold; a log that is no terminal gets a line a minute."""
 
     label: str
     clips: int  # to train on, all epochs together
@@ -59,27 +60,22 @@ class FoldProgress:
     trackers: "list[Tracker]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.bar = progress(total=self.clips, label=self.label, unit="clips") if sys.stderr.isatty() else None
-        if self.bar is not None:
-            self.bar.update(self.done)
+        self.bar = progress(total=self.clips, label=self.label, unit="clips", done=self.done)
 
     def step(self, clips: int) -> None:
         self.estimate.step()
-        if self.bar is not None:
-            self.bar.update(clips)
+        self.bar.update(clips)
 
     def epoch(self, row: Mapping[str, float]) -> None:
         """`row` is that of history.csv, without what is empty there."""
-        if self.bar is not None:
-            names = ("epoch", "train_loss", "val_loss", "test_accuracy")
-            self.bar.set_postfix({name: row[name] for name in names if name in row})
+        names = ("epoch", "train_loss", "val_loss", "test_accuracy")
+        self.bar.set_postfix({name: row[name] for name in names if name in row}, refresh=False)
         for tracker in self.trackers:
             tracker.epoch(int(row["epoch"]), row)
 
     def close(self, outcome: "Outcome | None") -> None:
         """The fold has ended, or stopped before its end (None)."""
-        if self.bar is not None:
-            self.bar.close()
+        self.bar.close()
         for tracker in self.trackers:
             tracker.finish(outcome)
 

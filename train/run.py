@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from commandline import RequestError, make_command, tell, text_table, words
+from commandline import RequestError, make_command, mean_percent, percent, tell, text_table, words
 from features_cache.index import changed_table
 from features_cache.table import Split
 from train import runs, trainer
@@ -43,8 +43,10 @@ def run(options: RunOptions) -> int:
     return 0
 
 
-def execute(options: RunOptions) -> RunFolder | None:
+def execute(options: RunOptions, *, tell_time: bool = True) -> RunFolder | None:
     """The run folder with the wanted folds finished; None in a process that is not the first of several.
+
+    With `tell_time` an estimate of the whole run is printed after its first steps; a sweep has its own.
 
     >>> execute(RunOptions(dataset="esc10", features="mel", model="cnn4", folds=(1,)))
     RunFolder('runs/esc10/mel-cnn4')
@@ -89,17 +91,19 @@ def execute(options: RunOptions) -> RunFolder | None:
         from train import distributed
 
         with distributed.joined(devices[0]) as (processes, device):
-            train_folds(plan, waiting, device, processes)
+            train_folds(plan, waiting, device, processes, tell_time)
     else:
         processes = trainer.ALONE
-        train_folds(plan, waiting, devices[0], processes)
+        train_folds(plan, waiting, devices[0], processes, tell_time)
     if not processes.first:
         return None
     _update(RunFolder(plan.path), options)
     return RunFolder(plan.path)
 
 
-def train_folds(plan: Plan, folds: list[int], device: str, processes: trainer.Processes) -> None:
+def train_folds(
+    plan: Plan, folds: list[int], device: str, processes: trainer.Processes, tell_time: bool
+) -> None:
     """Read every clip once, split it into folds, train them."""
     folds = processes.agree(folds)
     mine = processes.share(plan.table.index.to_numpy())
@@ -111,7 +115,8 @@ def train_folds(plan: Plan, folds: list[int], device: str, processes: trainer.Pr
     for line in shortcomings if processes.first else ():
         tell(line)
     if plan.model.kind != "linear":
-        trainer.train_run(plan, splits, sums, device, processes, lambda fold: _fold_outcome(plan, fold))
+        outcome = functools.partial(_fold_outcome, plan)
+        trainer.train_run(plan, splits, sums, device, processes, outcome, tell_time)
     elif processes.first:
         from train.models import linear
 
@@ -155,7 +160,7 @@ def summary(run: RunFolder) -> str:
     """Test loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the protocol."""
     split = run.scored_split
     table = run.scores(split)
-    rows = [(name, _mean_and_deviation(table[name].tolist())) for name in SHOWN_SCORES]
+    rows = [(name, _mean_and_deviation(name, table[name].tolist())) for name in SHOWN_SCORES]
     probabilities, targets = run.answers(split=split)
     counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
     errors = [
@@ -172,7 +177,9 @@ def summary(run: RunFolder) -> str:
     return "\n".join([*lines, *(["the clips are synthetic"] if run.config["synthetic"] else [])])
 
 
-def _mean_and_deviation(values: list[float]) -> str:
+def _mean_and_deviation(name: str, values: list[float]) -> str:
+    if name == "accuracy":
+        return mean_percent(values)
     deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.3f}{deviation}"
 
@@ -208,7 +215,9 @@ def _fold_outcome(plan: Plan, fold: int) -> Any:
     split = run.scored_split
     probabilities, targets = run.answers(fold, split)
     scores = run.scores(split).loc[fold].to_dict()
-    shown = ", ".join(f"{split} {name} {scores[name]:.3f}" for name in SHOWN_SCORES)
+    texts = {name: f"{scores[name]:.3f}" for name in SHOWN_SCORES}
+    texts["accuracy"] = f"{percent(scores['accuracy'])} %"
+    shown = ", ".join(f"{split} {name} {text}" for name, text in texts.items())
     tell(f"{plan.path.name} fold {fold}: {shown}")
     if not plan.options.tracker:
         return None
@@ -221,7 +230,8 @@ def _fold_outcome(plan: Plan, fold: int) -> Any:
 def _update(run: RunFolder, options: RunOptions) -> None:
     """Bring run.json's seconds of training and its note up to date."""
     seconds = float(sum(run.history(one)["seconds"].sum() for one in run.folds))
-    config = run.config | {"seconds": seconds} | ({"note": options.note} if options.note else {})
+    known = {"seconds": seconds, "model_summary": resolve(run.config["model"]).summary}
+    config = run.config | known | ({"note": options.note} if options.note else {})
     if "calibration" in config and not options.skip_test:  # runs of before have none, and stay as they are
         config["calibration"] = calibration(run)
     if config != run.config:

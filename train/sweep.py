@@ -6,13 +6,28 @@ winner is then trained as an ordinary run and tested once.
 """
 
 import itertools
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from commandline import RequestError, duration, make_command, parse, tell, text_table, words
+import numpy as np
+import pandas as pd
+
+from commandline import (
+    RequestError,
+    duration,
+    make_command,
+    mean_percent,
+    parse,
+    percent,
+    tell,
+    text_table,
+    words,
+)
 from features_cache import Cache, Channel, parse_list
-from train import compute, plan, recipes, run, runs, trainer
+from train import bootstrap, compute, plan, recipes, run, runs, trainer
 from train.data import steps_per_epoch
 from train.options import SWEPT, RunOptions, SweepOptions
 
@@ -37,9 +52,8 @@ def run_sweep(options: SweepOptions, given: Sequence[str]) -> int:
     """Train every run of the product, then a table. `given` are the command's words, behind a recipe's."""
     jobs = list(product(options, given))
     if len(jobs) > MANY and not options.yes:
-        raise RequestError(
-            f"{len(jobs)} runs, about {duration(expected_seconds(jobs))} here: give YES=1, or fewer FEATURES"
-        )
+        seconds = sum(expected_seconds(jobs))
+        raise RequestError(f"{len(jobs)} runs, about {duration(seconds)} here: give YES=1, or fewer FEATURES")
     done, failures = train_all(jobs)
     if done:
         print(table(done))
@@ -103,15 +117,16 @@ def single(options: SweepOptions, **changes: Any) -> RunOptions:
 
 def train_all(jobs: Sequence[RunOptions]) -> tuple[list[runs.RunFolder], list[Failure]]:
     """The run folders that are finished now, and the runs that failed."""
-    done, failures = [], []
+    done, failures, left = [], [], RemainingTime(expected_seconds(jobs))
     varied = [name for name in SWEPT if len({getattr(job, name) for job in jobs}) > 1]
     others = [name for name in varied if name not in ("model", "seed")]
     for number, job in enumerate(jobs, 1):
         differing = words(job, others) if others else []
         name = " ".join([job.features, job.model, f"seed {job.seed}", *differing])
-        tell(f"run {number} of {len(jobs)}: {name}")
+        tell(f"run {number} of {len(jobs)}: {name}{left}")
         try:
-            folder = run.execute(job)
+            with left.measured(number - 1):
+                folder = run.execute(job, tell_time=len(jobs) == 1)
         except (RequestError, trainer.Failed) as error:
             failures.append(Failure(name, str(error)))
         except Exception as error:  # the other runs must not suffer from a fault in one
@@ -121,37 +136,122 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[runs.RunFolder], list[Fa
     return done, failures
 
 
-def expected_seconds(jobs: Sequence[RunOptions]) -> float:
-    """Of all of these runs, from a few steps of each model on each grid; scoring is not counted."""
-    seconds: dict[tuple[object, ...], float] = {}
-    kinds = [(job.model, job.epochs, job.passes, job.batch, job.grid) for job in jobs]
-    for kind, job in zip(kinds, jobs):
-        if kind not in seconds:
-            seconds[kind] = _seconds(job)
-    return sum(seconds[kind] for kind in kinds)
+@dataclass
+class RemainingTime:
+    """How long the runs of a sweep that are left will take, by what those before took; its text says so."""
+
+    expected: list[float]  # seconds of each run, 0 of a finished one
+    done: int = 0
+    taken: float = 0.0  # of the runs that were not finished before
+
+    @property
+    def seconds(self) -> float:
+        measured = sum(self.expected[: self.done])
+        return sum(self.expected[self.done :]) * (self.taken / measured if measured else 1.0)
+
+    def __str__(self) -> str:
+        others = len(self.expected) - self.done
+        if others < 2 or self.seconds < 1:
+            return ""
+        return f" (about {duration(self.seconds)} for the {others} runs that are left)"
+
+    @contextmanager
+    def measured(self, number: int) -> Iterator[None]:
+        """Note what this run takes, counted from 0."""
+        started = time.monotonic()
+        yield
+        if self.expected[number]:
+            self.taken += time.monotonic() - started
+        self.done = number + 1
 
 
-def _seconds(options: RunOptions) -> float:
-    chosen = plan.make_plan(options)
-    if chosen.model.kind == "linear":
-        return LINEAR_SECONDS * len(chosen.wanted_folds)
-    network = trainer.draw_network(chosen, chosen.wanted_folds[0])
-    likely, *_ = compute.candidates(options, compute.device_of(options.device.split()[0]))
-    clips = int((chosen.table["fold"] != chosen.wanted_folds[0]).sum())
-    steps = options.epochs * len(chosen.wanted_folds) * steps_per_epoch(clips, options)
-    return steps * compute.step_seconds(network, chosen.batch_shape(network), likely)
+def expected_seconds(jobs: Sequence[RunOptions]) -> list[float]:
+    """Of each run, from a few steps of its model on its grid; 0 of what is finished, refused or alone."""
+    if len(jobs) < 2:
+        return [0.0] * len(jobs)
+    steps: dict[tuple[object, ...], float] = {}
+    return [_seconds(job, steps) for job in jobs]
+
+
+def _seconds(options: RunOptions, measured: dict[tuple[object, ...], float]) -> float:
+    """Of one run; `measured` keeps the seconds of a step for others of the same network."""
+    try:
+        chosen = plan.make_plan(options)
+        folder = runs.RunFolder(chosen.path)
+        finished = folder.finished if run.is_known(folder, chosen) else []
+    except RequestError:  # it will be told when its turn comes
+        return 0.0
+    folds = [fold for fold in chosen.wanted_folds if fold not in finished]
+    if chosen.model.kind == "linear" or not folds:
+        return LINEAR_SECONDS * len(folds)
+    table = chosen.table
+    tested = sum(int((table["fold"] == fold).sum()) for fold in folds)
+    each = [steps_per_epoch(int((table["fold"] != fold).sum()), options) for fold in folds]
+    key = (options.model, len(chosen.channels), chosen.grid, options.batch, options.precision, options.threads)
+    if key not in measured:
+        network = trainer.draw_network(chosen, folds[0])
+        likely, *_ = compute.candidates(options, compute.device_of(options.device.split()[0]))
+        measured[key] = compute.step_seconds(network, chosen.batch_shape(network), likely)
+    scoring = trainer.FORWARD_COST * options.tta * len(trainer.curve_epochs(options)) * tested / options.batch
+    return (options.epochs * sum(each) + scoring) * measured[key]
 
 
 def table(done: Sequence[runs.RunFolder]) -> str:
-    """Best first by test accuracy; more than a few make the first "selected on test"."""
-    found = [(one, one.scores(one.scored_split)["accuracy"]) for one in done]
-    found.sort(key=lambda pair: -pair[1].mean())
-    rows = [
-        (one.name, f"{values.mean():.3f}", f"{values.std():.3f}" if len(values) > 1 else "-", len(values))
-        for one, values in found
-    ]
-    return text_table(rows, ("run", "accuracy", "sd", "folds")) + (
-        "\nin the order of their scores: the first of many is selected on test" if len(rows) > 1 else ""
+    """One row a configuration, seeds averaged, best first by test accuracy, with its interval."""
+    families: dict[str, list[runs.RunFolder]] = {}
+    for one in done:
+        families.setdefault(one.config["family"], []).append(one)
+    rows = sorted((_row(seeds) for seeds in families.values()), key=lambda row: -row[0])
+    varied = len({(row[1], row[2]) for row in rows}) < len(rows)  # two rows would read alike
+    header = ("Features", "Model", "accuracy %", "95 % CI", "seeds", *(["run"] if varied else []))
+    text = text_table([row[1 : 7 if varied else 6] for row in rows], header)
+    if len(rows) > 1:
+        text += f"\nNote: the best of {len(rows)} was chosen on test data, so its score is optimistic"
+    return text
+
+
+def _row(seeds: Sequence[runs.RunFolder]) -> tuple[float, str, str, str, str, int, str]:
+    """Accuracy, then the cells of the table; of the clips that every seed has tested."""
+    first = seeds[0]
+    clips = pd.concat([_scored_clips(one) for one in seeds])
+    tested = clips.groupby("clip_id", sort=True).agg(
+        fold=("fold", "first"), group=("group", "first"), correct=("correct", "mean"), seeds=("fold", "size")
+    )
+    tested = tested[tested["seeds"] == len(seeds)]
+    by_fold = tested.groupby("fold")["correct"].mean().tolist()
+    drawn = bootstrap.resampled_means(
+        tested[["correct"]].to_numpy(dtype=float),
+        tested["group"].to_numpy(dtype=str),
+        weights=bootstrap.fold_weights(tested["fold"].to_numpy()),
+        rng=np.random.default_rng(0),
+    )
+    low, high = bootstrap.interval(drawn, tested["group"].nunique(), lowest=0)[0]
+    interval = "-" if np.isnan(low) else f"{percent(low)} to {percent(high)}"
+    shown = mean_percent(by_fold).removesuffix(" %")
+    config = first.config
+    return (
+        float(np.mean(by_fold)),
+        config["features"],
+        config["model"],
+        shown,
+        interval,
+        len(seeds),
+        first.name,
+    )
+
+
+def _scored_clips(one: runs.RunFolder) -> pd.DataFrame:
+    """clip_id, group, fold and whether the last epoch predicted it correctly, of the side that is scored."""
+    table = one.predictions()
+    table = table[(table["split"] == one.scored_split) & (table["selection"] == "last")]
+    predicted = np.array(one.classes)[table[one.classes].to_numpy().argmax(axis=1)]
+    return pd.DataFrame(
+        {
+            "clip_id": table["clip_id"],
+            "group": table["group"].where(table["group"] != "", table["clip_id"]),
+            "fold": table["fold"],
+            "correct": (predicted == table["target"].to_numpy()).astype(float),
+        }
     )
 
 

@@ -294,17 +294,19 @@ def train_run(
     device: str,
     processes: Processes = ALONE,
     outcome: Callable[[int], Any] = lambda fold: None,
+    tell_time: bool = True,
 ) -> None:
     """Train the folds of `splits` one after the other, each from wherever it stands to its predictions.
 
     `outcome` is called with each fold when its predictions are written; trackers get what it returns.
+    With `tell_time` an estimate of the whole run is printed after its first steps.
     """
     options = plan.options
     sides = list(splits.values())
     steps = options.epochs * sum(steps_per_epoch(len(one.train), options, processes.size) for one in sides)
     tested = sum(len(curve_epochs(options)) * len(one.test) + options.epochs * len(one.val) for one in sides)
     scoring = FORWARD_COST * options.tta * tested / options.batch  # in steps
-    estimate = Estimate(steps, scoring, options, list(splits))
+    estimate = Estimate(steps, scoring, options, list(splits), silent=not tell_time)
     network: nn.Module | None = None
     for fold, split in splits.items():
         with _lock(plan, fold, processes):

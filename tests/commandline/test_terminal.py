@@ -1,13 +1,25 @@
 """Durations, sizes, tables, the nearest name."""
 
 import os
+import re
 import subprocess
 import sys
 import time
 
 import pytest
 
-from commandline import count, duration, nearest, percent, points, progress, size, terminal, text_table
+from commandline import (
+    count,
+    duration,
+    mean_percent,
+    nearest,
+    percent,
+    points,
+    progress,
+    size,
+    terminal,
+    text_table,
+)
 
 
 def test_durations_read_naturally() -> None:
@@ -33,6 +45,11 @@ def test_halves_are_rounded_up_in_every_percentage() -> None:
     assert [points(one) for one in (0.031, -0.0085, 0.0, -0.0004)] == ["+3.1", "−0.9", "0.0", "0.0"]
 
 
+def test_accuracies_read_as_mean_and_deviation_in_percent() -> None:
+    assert mean_percent([0.9, 0.95]) == "92.5 ± 3.5 %"
+    assert mean_percent([0.925]) == "92.5 %"
+
+
 def test_a_table_aligns_numbers_to_the_right() -> None:
     assert text_table([["mel", "9.5"], ["chroma", "10.25"]], ["feature", "ms"]) == (
         "feature     ms\nmel        9.5\nchroma   10.25"
@@ -53,7 +70,7 @@ def test_a_log_gets_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch:
         time.sleep(0.02)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) >= 3
-    assert all(line.startswith("features: ") and "\r" not in line for line in lines)
+    assert all(re.match(r"features: \d of 5 clips, .*/s, .* left", line) for line in lines)
 
 
 def test_short_work_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:

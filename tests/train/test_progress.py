@@ -1,7 +1,10 @@
 """What is told while a run trains."""
 
+import re
+
 import pytest
 
+from commandline import terminal
 from train import progress
 from train.options import RunOptions
 from train.progress import FIRST_STEPS, Estimate, FoldProgress, smaller_run
@@ -52,6 +55,25 @@ def test_a_smaller_run_is_one_fold_and_fewer_epochs_where_that_is_still_long():
 
 def test_a_short_run_has_no_estimate(clock, capsys):
     assert printed(estimate(FIRST_STEPS), FIRST_STEPS, capsys) == ""
+
+
+def test_a_run_of_a_sweep_has_no_estimate_of_its_own(clock, capsys):
+    silent = Estimate(100, 0.0, RunOptions(), FIVE, silent=True)
+    assert printed(silent, FIRST_STEPS, capsys) == ""
+
+
+def test_a_log_gets_lines_with_what_is_done_speed_and_remaining_time(monkeypatch, capsys):
+    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(terminal, "LOG_SECONDS", 0)
+    fold = FoldProgress("mel-cnn4 fold 1", 100, 40, estimate(1))
+    fold.step(10)
+    fold.epoch({"epoch": 1, "train_loss": 0.5})
+    fold.step(10)
+    fold.close(None)
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(
+        r"mel-cnn4 fold 1: 60 of 100 clips, .* clips/s, [0-9:]+ left, epoch=1, train_loss=0.5", line
+    )
 
 
 def test_trackers_get_every_row_and_the_end():

@@ -2,9 +2,10 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
-from commandline import RequestError, parse, words
+from commandline import RequestError, parse, percent, words
 from tests.train.little import clip_table, fill
 from train import recipes, run, runs, sweep
 from train.__main__ import with_recipe, without_texture
@@ -110,21 +111,22 @@ def test_every_recipe_is_a_valid_request():
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, capsys, monkeypatch):
     assert sweep.run_sweep(several, []) == 0
     said = capsys.readouterr()
-    assert "mel-linear" in said.out and "selected on test" in said.out
+    assert "mel       linear" in said.out
+    assert "Note: the best of 2 was chosen on test data, so its score is optimistic" in said.out
     before = {one: one.stat().st_mtime_ns for one in several.runs.glob("*/*/*/last.pt")}
     assert len(before) == 6
     execute = run.execute
 
-    def broken(job):
+    def broken(job, **how):
         if job.features == "blank":
             raise ZeroDivisionError("a fault of ours")
-        return execute(job)
+        return execute(job, **how)
 
     monkeypatch.setattr(run, "execute", broken)
     assert sweep.run_sweep(change(several, features="mel blank chroma mel+chroma"), []) == 1
     said = capsys.readouterr()
     assert said.err.splitlines()[-1] == "failed: blank linear seed 0: ZeroDivisionError: a fault of ours"
-    assert "mel+chroma-linear" in said.out
+    assert "mel+chroma  linear" in said.out
     assert all(one.stat().st_mtime_ns == time for one, time in before.items())
 
 
@@ -178,7 +180,43 @@ def test_the_search_does_not_depend_on_the_test_fold(several, tmp_path, capsys):
     assert shown[0] == shown[1] and len(shown[0]) >= 3
 
 
-def test_a_sweeps_table_is_by_accuracy(several):
-    done, _ = sweep.train_all(list(sweep.product(several, [])))
-    best = max(done, key=lambda one: one.scores()["accuracy"].mean())
-    assert sweep.table(done).splitlines()[1].startswith(best.name)
+def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(several):
+    done, _ = sweep.train_all(list(sweep.product(change(several, seed=(0, 1)), [])))
+    lines = sweep.table(done).splitlines()
+    assert lines[0].split("  ")[0] == "Features" and lines[0].endswith("seeds")
+    for word in ("Model", "accuracy %", "95 % CI"):
+        assert word in lines[0]
+    accuracy = {}
+    for one in done:
+        accuracy.setdefault(one.config["features"], []).append(one.scores()["accuracy"])
+    best = max(accuracy, key=lambda features: np.mean(accuracy[features]))
+    by_fold = np.mean(accuracy[best], axis=0)
+    assert lines[1].startswith(best) and lines[1].endswith(" 2")
+    assert f"{percent(by_fold.mean())} ± {percent(by_fold.std(ddof=1))}" in lines[1]
+    assert len(lines) == 4
+
+
+def test_rows_that_would_read_alike_are_named(several):
+    done, _ = sweep.train_all(list(sweep.product(change(several, features="mel", val=("none", "next")), [])))
+    lines = sweep.table(done).splitlines()
+    assert lines[0].endswith("run") and {line.split()[-1] for line in lines[1:3]} == {
+        one.name for one in done
+    }
+
+
+def test_the_rest_of_a_sweep_takes_as_long_as_what_was_done_says():
+    left = sweep.RemainingTime([0.0, 10.0, 10.0, 20.0])
+    assert str(left) == " (about 40 s for the 4 runs that are left)"
+    left.done, left.taken = 2, 30.0  # the first was finished before, the second took three times as long
+    assert left.seconds == 90
+    assert str(left) == " (about 1 min 30 s for the 2 runs that are left)"
+    left.done = 3
+    assert str(left) == ""
+
+
+def test_only_what_is_not_finished_is_expected_to_take_time(several):
+    jobs = list(sweep.product(change(several, model=("linear", "cnn4")), []))
+    run.execute(jobs[0])
+    expected = sweep.expected_seconds(jobs)
+    assert expected[0] == 0 and all(seconds > 0 for seconds in expected[1:])
+    assert sweep.expected_seconds(jobs[1:2]) == [0.0]  # a run alone has an estimate of its own

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.bootstrap import fold_weights, interval, recording_sums, resampled_means
+from train.bootstrap import fold_weights, interval, recording_sums, resampled_means
 
 
 def resampled(values: np.ndarray, groups: np.ndarray, **more: object) -> np.ndarray:
