@@ -58,7 +58,8 @@ def execute(options: RunOptions, *, tell_time: bool = True) -> RunFolder | None:
         _refuse_another(folder, plan)
     elif options.precision == "fp32" and (diverged := diverged_run(plan)):
         continue_in_fp32(diverged)
-        return execute(replace(options, precision=diverged.config["options"]["precision"]))
+        again = replace(options, precision=diverged.config["options"]["precision"])
+        return execute(again, tell_time=tell_time)
     if plan.options.model == FOR_VECTORS != options.model:
         _tell_once(f"every channel of {plan.features} is a vector: MODEL={FOR_VECTORS} is trained")
     if plan.options.model == FROM_WEIGHTS != options.model:

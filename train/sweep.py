@@ -178,7 +178,7 @@ def _seconds(options: RunOptions, measured: dict[tuple[object, ...], float]) -> 
     try:
         chosen = plan.make_plan(options)
         folder = runs.RunFolder(chosen.path)
-        finished = folder.finished if run.is_known(folder, chosen) else []
+        finished = folder.finished if (chosen.path / "run.json").is_file() else []
     except RequestError:  # it will be told when its turn comes
         return 0.0
     folds = [fold for fold in chosen.wanted_folds if fold not in finished]
@@ -187,7 +187,14 @@ def _seconds(options: RunOptions, measured: dict[tuple[object, ...], float]) -> 
     table = chosen.table
     tested = sum(int((table["fold"] == fold).sum()) for fold in folds)
     each = [steps_per_epoch(int((table["fold"] != fold).sum()), options) for fold in folds]
-    key = (options.model, len(chosen.channels), chosen.grid, options.batch, options.precision, options.threads)
+    key = (
+        options.model,
+        len(chosen.channels),
+        chosen.grid,
+        options.batch,
+        options.precision,
+        options.threads,
+    )
     if key not in measured:
         network = trainer.draw_network(chosen, folds[0])
         likely, *_ = compute.candidates(options, compute.device_of(options.device.split()[0]))
