@@ -18,7 +18,7 @@ from analysis.answer import Line, display_name, families
 from analysis.error_browser import by_category
 from analysis.findings import Findings
 from analysis.page import slug
-from analysis.ranking import Ranking, not_compared_sentence
+from analysis.ranking import NOT_COMPARED, Ranking, not_compared_sentence
 from analysis.results import Problem, Run
 from commandline import percent
 
@@ -268,16 +268,12 @@ def _meaning(run: Run) -> str:
     return known or f"described by: python -m train list {run.model.partition('@')[0]}"
 
 
-def left_out(found: Findings, problems: Sequence[Problem]) -> tuple[str, list[tuple[list[str], str, bool]]]:
-    """A sentence on the runs that are not compared, and every reason with the runs that it is of.
-
-    Of (names, reason, unfinished).
-    """
+def by_reason(problems: Sequence[Problem]) -> list[tuple[list[str], str, bool]]:
+    """Every reason once, with the runs that it is of: (names, reason, unfinished)."""
     reasons: dict[tuple[str, bool], list[str]] = {}
     for problem in problems:
         reasons.setdefault((problem.text, problem.unfinished), []).append(problem.run)
-    listed = [(names, text, unfinished) for (text, unfinished), names in reasons.items()]
-    return not_compared_sentence(found.rankings), listed
+    return [(names, text, unfinished) for (text, unfinished), names in reasons.items()]
 
 
 def first_screen(
@@ -289,7 +285,6 @@ def first_screen(
 ) -> dict[str, Any]:
     """Every name that the template of the first screen uses; `players`: clip id -> address of its audio."""
     ranking = found.main
-    sentence, reasons = left_out(found, problems)
     mistake = common_mistake(ranking.best) if ranking else None
     return {
         "dataset_line": dataset_line(dataset, ranking, facts),
@@ -298,6 +293,9 @@ def first_screen(
         "mistake": mistake,
         "mistake_clips": [(words, players.get(clip, "")) for words, clip in mistake.clips] if mistake else [],
         "models": model_notes(ranking) if ranking else [],
-        "not_compared": sentence,
-        "reasons": reasons,
+        "not_compared": not_compared_sentence(found.rankings),
+        "reasons": [
+            (names, text.removeprefix(NOT_COMPARED), unfinished)
+            for names, text, unfinished in by_reason(problems)
+        ],
     }

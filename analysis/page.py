@@ -72,8 +72,8 @@ def slug(text: str) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """A feature set that may wrap after each +."""
-    return Markup("+<wbr>").join(text.split("+"))
+    """Feature sets that may wrap after each +; signs of numbers stay with them."""
+    return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", text))
 
 
 def muted_parentheses(text: str) -> Markup:

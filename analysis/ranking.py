@@ -20,6 +20,8 @@ from analysis.significance import BEST_LEVEL, PairwiseTests, holm, pairwise_test
 from train import bootstrap
 from train.scores import Floats, Ints
 
+NOT_COMPARED = "not compared: "
+
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
@@ -91,7 +93,7 @@ def comparable_runs(run: Run, other: Run) -> bool:
 
 def not_compared(rankings_: Sequence[Ranking]) -> list[Problem]:
     """For each run outside the first ranking, why it is not in it."""
-    return [Problem(run.name, f"not compared: {words}") for run, _, (_, words) in _outside(rankings_)]
+    return [Problem(run.name, f"{NOT_COMPARED}{words}") for run, _, (_, words) in _outside(rankings_)]
 
 
 def not_compared_sentence(rankings_: Sequence[Ranking]) -> str:

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from analysis import error_browser, inputs, page
+from analysis.answer import listed
 from analysis.clips import Media, features_to_show, media_of, readable_cache
 from analysis.comparison import comparison_blocks, comparison_rows, interval_axis, statistics_blocks
 from analysis.data import data_blocks, data_facts
 from analysis.figures import save_figure
 from analysis.figures.drawing import uncovered
 from analysis.findings import Findings, findings
-from analysis.first_screen import common_mistake, first_screen
+from analysis.first_screen import by_reason, common_mistake, first_screen
 from analysis.inputs import ReportJob
 from analysis.next_command import next_command
 from analysis.options import AnalysisOptions
@@ -28,10 +29,11 @@ from analysis.page import Block, blocks_from_json, blocks_to_json
 from analysis.results import Problem, Run, load_runs
 from analysis.run import RunSection, augmentation_figure, choose_samples, importance_blocks, run_section
 from analysis.tables import write_table
-from commandline import make_command
+from commandline import Stages, make_command
 from features_cache import Cache
 from train.runs import replace_file
 
+REMARKED = 5  # runs named in the terminal for one reason
 DATA_STAMP = ".data.json"
 
 Content = dict[str, Any]
@@ -45,6 +47,7 @@ class ReportContext:
     options: AnalysisOptions
     cache: Cache | None
     features: list[str]  # the cached ones that can be read
+    stage: Stages
 
     @property
     def folder(self) -> Path:
@@ -57,11 +60,14 @@ class ReportContext:
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> inputs.Built:
     """Make the report of one dataset."""
+    stage = Stages("report", 6)
+    stage("reading the cache and the runs")
     hash_ = inputs.inputs_hash(job, options)  # before reading: what changes meanwhile is seen next time
     job.folder.mkdir(parents=True, exist_ok=True)
     cache, features, damage = readable_cache(job.cache)
-    context = ReportContext(job, options, cache, features)
+    context = ReportContext(job, options, cache, features, stage)
     content = _content(context, [Problem("cache", text, damaged=True) for text in damage])
+    stage("page")
     target = job.folder / "index.html"
     replace_file(target, page.render(**content).encode("utf-8"))
     printed = {
@@ -71,14 +77,18 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> inputs.Built:
         "next_command": f"{content['next'].command}   ({content['next'].reason})",
     }
     inputs.write_stamp(job.folder / inputs.STAMP, hash_, [target.name], printed=printed)
+    stage.end()
     return inputs.Built(target, **printed)
 
 
 def _content(context: ReportContext, damage: list[Problem]) -> Content:
     """Every name that the page's templates use."""
-    found = findings(load_runs(context.job.runs), context.rng())
+    results = load_runs(context.job.runs)
+    context.stage("statistics")
+    found = findings(results, context.rng())
     for name, table in found.tables.items():
         write_table(table, context.folder / "tables", name)
+    context.stage("data")
     facts, blocks = _data(context)
     of_runs = _runs(context, found) if found.runs else {"runs": []}
     problems = [*damage, *found.problems, *of_runs.pop("problems", [])]
@@ -106,7 +116,7 @@ def _synthetic(runs: Sequence[Run], cache: Cache | None) -> bool:
 
 def _remarks(runs: Sequence[Run], problems: Sequence[Problem]) -> list[str]:
     """What the terminal prints besides the answer."""
-    remarks = [f"{problem.run}: {problem.text}" for problem in problems]
+    remarks = [f"{listed(names, REMARKED)}: {text}" for names, text, _ in by_reason(problems)]
     missing = uncovered(name for run in runs for name in run.classes)
     if missing:
         remarks.append(
@@ -124,6 +134,7 @@ def _players(media: Media, clips: error_browser.ClipDifficulty) -> dict[str, str
 
 def _runs(context: ReportContext, found: Findings) -> Content:
     """What the page shows where there are runs, and `problems` that were found on the way."""
+    context.stage("clips")
     comparison = found.tables["comparison"]
     features = _shown_features(context, found.runs)
     clips = error_browser.clip_difficulty(found.runs)
@@ -131,6 +142,7 @@ def _runs(context: ReportContext, found: Findings) -> Content:
     first = [clip for _, clip in mistake.clips] if mistake else []
     media = media_of(context.cache, features, clips, context.folder, context.options.audio_mb, first)
     browser = error_browser.browser_data(found.runs, clips, features=features, links=media.links)
+    context.stage("figures")
     compared = comparison_blocks(found, context.folder)
     sections, problems = _sections(context, found, features)
     # Loaded here: few reports end in a paper, and reading this module should not need it.

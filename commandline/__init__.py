@@ -19,6 +19,7 @@ from commandline.options import (
 from commandline.parse import Command, main, parse
 from commandline.registry import Registry, RequestError, nearest
 from commandline.terminal import (
+    Stages,
     count,
     duration,
     mean_percent,
@@ -40,6 +41,7 @@ __all__ = [
     "ReportsOptions",
     "RequestError",
     "RunsOptions",
+    "Stages",
     "check_bounds",
     "count",
     "duration",

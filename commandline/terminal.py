@@ -3,6 +3,7 @@
 import math
 import statistics
 import sys
+import time
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,34 @@ def progress(
         dynamic_ncols=terminal,
         leave=False,
     )
+
+
+class Stages:
+    """The named parts of one piece of work: on a terminal one line at a time, in a log after two seconds.
+
+    >>> stage = Stages("report", 3)
+    >>> stage("statistics")
+    >>> stage.end()
+    """
+
+    def __init__(self, label: str, parts: int) -> None:
+        self.label, self.parts, self.begun = label, parts, 0
+        self.started = time.monotonic()
+
+    def __call__(self, name: str) -> None:
+        """The next part begins."""
+        self.begun += 1
+        seconds = time.monotonic() - self.started
+        line = f"{self.label}: {name} ({self.begun} of {self.parts}, {duration(seconds)})"
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        elif seconds > QUIET_SECONDS:
+            tell(line)
+
+    def end(self) -> None:
+        """All is done: nothing is left on a terminal."""
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def tell(text: str) -> None:

@@ -19,7 +19,7 @@ FORBIDDEN = {
     "analysis": {"pipeline", "torch", "librosa"},
 }
 TRAIN_MAY_IMPORT_PIPELINE = {"train/predict.py", "train/listen.py"}
-ANALYSIS_MAY_IMPORT_OF_TRAIN = ("train.runs.", "train.scores.")
+ANALYSIS_MAY_IMPORT_OF_TRAIN = ("train.bootstrap.", "train.runs.", "train.scores.")
 CATALOGUE = "commandline/catalogue.py"  # names the stages as strings, for help only
 
 
@@ -77,14 +77,14 @@ def test_only_predict_and_listen_import_the_pipeline() -> None:
     assert users <= TRAIN_MAY_IMPORT_PIPELINE
 
 
-def test_analysis_takes_only_run_folders_and_scores_from_train() -> None:
+def test_analysis_takes_only_run_folders_scores_and_intervals_from_train() -> None:
     for path in modules("analysis"):
         taken = {name for name in imports(path) if name.split(".")[0] == "train"}
         assert all((name + ".").startswith(ANALYSIS_MAY_IMPORT_OF_TRAIN) for name in taken), path
 
 
-def test_run_folders_and_scores_need_no_torch_and_train_is_empty() -> None:
-    for module in ("runs", "scores"):
+def test_run_folders_scores_and_intervals_need_no_torch_and_train_is_empty() -> None:
+    for module in ("runs", "scores", "bootstrap"):
         assert "torch" not in {name.split(".")[0] for name in imports(ROOT / f"train/{module}.py")}
     assert not imports(ROOT / "train/__init__.py")
 

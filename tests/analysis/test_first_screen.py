@@ -13,7 +13,6 @@ from analysis.first_screen import (
     dataset_line,
     first_screen,
     forest,
-    left_out,
     model_notes,
     small_matrix,
 )
@@ -142,10 +141,14 @@ def test_runs_that_are_not_compared_are_listed_by_reason(made: Callable[..., Res
     runs = [MadeRun(skill=0.7), MadeRun(features="mel+mfcc", skill=0.8)]
     runs += [MadeRun(features=name, folds=(1,)) for name in ("rms", "zcr")]
     found = found_of(made(*runs, MadeRun(task="categories")))
-    sentence, reasons = left_out(found, [*found.problems, Problem("cqt", "no epoch", unfinished=True)])
-    assert sentence == "3 of 5 runs are not compared, because 2 lack folds and 1 has another task."
+    problems = [*found.problems, Problem("cqt", "no epoch", unfinished=True)]
+    shown = first_screen(found, "esc", [], problems, {})
+    expected = "3 of 5 runs are not compared, because 2 lack folds and 1 has another task."
+    assert shown["not_compared"] == expected
+    reasons = shown["reasons"]
     assert sorted(len(names) for names, _, _ in reasons) == [1, 1, 2]
     assert (["cqt"], "no epoch", True) in reasons
+    assert not any(text.startswith("not compared") for _, text, _ in reasons)
 
 
 def test_without_a_run_there_is_no_plot_and_no_matrix() -> None:

@@ -20,7 +20,8 @@ from analysis.page import Block, blocks_from_json, blocks_to_json, html_table
         (page.format_count(math.nan), "–"),
         (page.format_seconds(75), "1 min 15 s"),
         (page.format_seconds(math.nan), "–"),
-        (str(page.breakable("mel+<b>")), "mel+<wbr>&lt;b&gt;"),
+        (str(page.breakable("mel+b<b>")), "mel+<wbr>b&lt;b&gt;"),
+        (str(page.breakable("mel by +2.3")), "mel by +2.3"),
         (str(page.muted_parentheses("a <b> (n = 5) c")), 'a &lt;b&gt; <span class="aside">(n = 5)</span> c'),
     ],
 )

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from commandline import (
+    Stages,
     count,
     duration,
     mean_percent,
@@ -71,6 +72,29 @@ def test_a_log_gets_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch:
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) >= 3
     assert all(re.match(r"features: \d of 5 clips, .*/s, .* left", line) for line in lines)
+
+
+def test_a_log_names_the_parts_of_work_that_begin_after_two_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([0.0, 1.0, 5.0])
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(now))
+    stage = Stages("report", 3)
+    stage("statistics")
+    stage("figures")
+    stage.end()
+    assert capsys.readouterr().err == "report: figures (2 of 3, 5.0 s)\n"
+
+
+def test_a_terminal_shows_the_part_at_work_and_nothing_afterwards(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal.sys.stderr, "isatty", lambda: True, raising=False)
+    stage = Stages("report", 3)
+    stage("statistics")
+    stage.end()
+    shown = capsys.readouterr().err
+    assert "report: statistics (1 of 3, " in shown and shown.endswith("\r\x1b[K") and "\n" not in shown
 
 
 def test_short_work_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
