@@ -23,7 +23,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     """what the cells of the saved confusion matrices show: counts, or percentages of the row"""
     figures: int = 6
     """draw the figures of this many runs, the best first; the page shows all runs"""
-    audio_mb: float = 15
+    audio_mb: float = 1
     """how many MB of compressed audio the page may carry; the rest is linked"""
     seed: int = 0
     """draws the sample predictions and starts the projections of clips"""

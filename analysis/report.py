@@ -28,7 +28,7 @@ from analysis.options import AnalysisOptions
 from analysis.page import Block, blocks_from_json, blocks_to_json
 from analysis.results import Problem, Run, load_runs
 from analysis.run import RunSection, augmentation_figure, choose_samples, importance_blocks, run_section
-from analysis.tables import write_table
+from analysis.tables import as_latex, write_table
 from commandline import Stages, make_command
 from features_cache import Cache
 from train.runs import replace_file
@@ -146,8 +146,10 @@ def _runs(context: ReportContext, found: Findings) -> Content:
     compared = comparison_blocks(found, context.folder)
     sections, problems = _sections(context, found, features)
     # Loaded here: few reports end in a paper, and reading this module should not need it.
-    from analysis import latex
+    from analysis import latex, methods
 
+    file = context.folder / "tables" / "comparison.tex"
+    replace_file(file, as_latex(latex.paper_comparison(comparison)).encode("utf-8"))
     latex.write_document(
         context.folder / "latex", context.job.dataset, found, _for_paper(context, compared, sections)
     )
@@ -163,8 +165,15 @@ def _runs(context: ReportContext, found: Findings) -> Content:
         "runs": sections,
         "drawn": context.options.figures,
         "statistics": statistics_blocks(found, context.folder),
+        "methods": methods.methods_text(found.main) if found.main else "",
+        "train_again": {run.name: methods.train_again(run, _where(context)) for run in found.runs},
         "problems": problems,
     }
+
+
+def _where(context: ReportContext) -> list[str]:
+    """The words that name the dataset and the folders."""
+    return [word for word in context.job.given if not word.startswith("RUN=")]
 
 
 def _for_paper(

@@ -72,6 +72,7 @@ def run_section(run: Run, row: Mapping[str, Any], folder: Path, *, drawn: bool, 
                 folded=True,
             )
         )
+    blocks.append(_settings(run))
     return RunSection(
         name=run.name,
         features=run.features,
@@ -145,6 +146,22 @@ def _calibration(row: Mapping[str, Any]) -> str:
     before, after = (page.format_decimals(row[f"calibration_error{end}"]) for end in ("", "_scaled"))
     temperature = page.format_decimals(row["temperature"])
     return f"{before}; {after} after temperature scaling by {temperature}, fitted to the other folds"
+
+
+def _settings(run: Run) -> Block:
+    """Every option that the run was trained with, by its name on the command line."""
+    options = {key: value for key, value in ablations.run_options(run).items() if key != "seed"}
+    names, values = [key.upper() for key in options], [_option_text(value) for value in options.values()]
+    columns = {"option": ("Option", "text"), "value": ("Value", "text")}
+    table = pd.DataFrame({"option": names, "value": values})
+    listed = html_table(f"{page.slug(run.name)}-settings", table, columns)
+    return Block("All settings", tables=[listed], folded=True)
+
+
+def _option_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if value not in ("", None) else page.UNKNOWN
 
 
 def _seeds(run: Run) -> str:

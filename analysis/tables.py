@@ -8,7 +8,7 @@ repository or the dataset's own list.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -340,6 +340,7 @@ def _own_protocol(ranking: Ranking, places: Sequence[int]) -> str:
 
 
 DECIMALS = 3
+PARAGRAPH = r"p{55mm}"
 
 
 def format_p(value: float) -> str:
@@ -384,12 +385,13 @@ def as_markdown(table: pd.DataFrame) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *cells])
 
 
-def as_latex(table: pd.DataFrame) -> str:
-    """A booktabs tabular, every special character escaped.
+def as_latex(table: pd.DataFrame, paragraphs: Collection[str] = ()) -> str:
+    """A booktabs tabular, every special character escaped; columns of `paragraphs` are broken into lines.
 
     Written line by line: pandas' own way goes through a template engine, 50 ms a table.
     """
-    alignment = "".join("r" if _is_number(table[column]) else "l" for column in table.columns)
+    text = {column: PARAGRAPH if column in paragraphs else "l" for column in table.columns}
+    alignment = "".join("r" if _is_number(table[column]) else text[column] for column in table.columns)
     header = [latex_text(str(column).replace("_", " ")) for column in table.columns]
     cells = [[latex_text(word) for word in row] for row in rounded(table).itertuples(index=False)]
     lines = [" & ".join(row) + r" \\" for row in [header, *cells]]

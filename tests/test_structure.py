@@ -16,7 +16,7 @@ MOST_MODULES = 140
 # What every user runs -> the most modules of this project that importing it may load.
 CORE = {"train.run": 30, "pipeline.extract": 42, "analysis.report": 45}
 REST = {
-    *("lab", "analysis.latex", "analysis.ensemble"),
+    *("lab", "analysis.latex", "analysis.methods", "analysis.ensemble"),
     *("pipeline.dask_cluster", "pipeline.near_duplicates", "pipeline.check", "pipeline.cards"),
     *("pipeline.alter", "pipeline.embedding", "pipeline.synth", "pipeline.datasets.download"),
     *(

@@ -9,12 +9,10 @@ from matplotlib.axes import Axes
 
 from analysis.figures.drawing import (
     COLUMN_WIDTH,
-    HATCHES,
     MANY_CLASSES,
     MARKERS,
     MUTED,
     ON_LIGHT,
-    PAPER,
     RATES,
     SERIES,
     TEXT_WIDTH,
@@ -228,9 +226,6 @@ def draw_separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, 
             np.arange(len(names)),
             values,
             color=SERIES[number % len(SERIES)],
-            hatch=HATCHES[number % len(HATCHES)],
-            edgecolor=PAPER,
-            linewidth=0,
             height=0.74,
         )
         panel.set_ylim(len(names) - 0.4, -0.6)

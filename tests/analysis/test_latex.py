@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -70,6 +71,33 @@ def test_document_is_whole(found: Callable[..., Findings], tmp_path: Path) -> No
     written = sorted(file.stem for file in (main.parent / "tables").iterdir())
     shown = ["checkpoints", "classes", "comparison", "complementarity", "confused", "literature"]
     assert written == ["against-the-best", "augmentation", *shown]
+
+
+def test_every_figure_stands_unscaled_above_its_caption(
+    found: Callable[..., Findings], tmp_path: Path
+) -> None:
+    main = latex.write_document(tmp_path / "latex", "t", found(), [("A figure", a_figure(tmp_path))])
+    (drawn,) = re.findall(r"\\begin\{figure\}.*?\\end\{figure\}", main.read_text(), re.DOTALL)
+    assert r"\fit" not in drawn and drawn.index("includegraphics") < drawn.index("A figure")
+
+
+def test_no_table_has_more_columns_than_fit_a_page(found: Callable[..., Findings], tmp_path: Path) -> None:
+    main = latex.write_document(tmp_path / "latex", "t", found(), [])
+    for file in (main.parent / "tables").iterdir():
+        header = file.read_text(encoding="utf-8").splitlines()[2]
+        assert header.count("&") < 9, header
+
+
+def test_the_comparison_says_accuracy_in_percent_with_sd_and_ci() -> None:
+    row = {"features": "mel", "model": "texture", "task": "classes", "run": "mel-texture", "n": 5, "seeds": 2}
+    numbers = {"accuracy": 0.9325, "accuracy_sd": 0.031, "accuracy_low": 0.897, "accuracy_high": 0.962}
+    other = {**row, "task": "categories", "accuracy_sd": np.nan, "accuracy_low": np.nan}
+    table = pd.DataFrame([{**row, **numbers}, {**numbers, **other}])
+    shown = latex.paper_comparison(table.assign(verdict="best", not_compared=["", "its task"]))
+    assert list(shown.columns) == ["Features", "Model", "Accuracy, %", "95 % CI", "Folds", "Seeds", "Verdict"]
+    assert shown.iloc[0].tolist() == ["mel", "texture", "93.3 ± 3.1", "89.7 to 96.2", 5, 2, "best"]
+    assert shown.iloc[1].tolist()[1:4] == ["texture, categories", "93.3", ""]
+    assert shown.iloc[1]["Verdict"] == "not compared"
 
 
 def test_an_older_document_leaves_nothing_behind(found: Callable[..., Findings], tmp_path: Path) -> None:
