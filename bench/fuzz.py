@@ -37,7 +37,7 @@ import psutil
 
 from commandline import main, progress
 from commandline.catalogue import commands
-from commandline.parse import options_of
+from commandline.options import options_of
 from tests.train.sounds import write_dataset
 
 IDLE = 20  # seconds without computing after which a trial hangs

@@ -93,11 +93,11 @@ class Found(BaseException):
 
 
 def importing(frame: Any) -> bool:
-    """Whether a module's or class's own body called the function."""
-    caller = frame.f_back
-    return (
-        caller is not None and not caller.f_code.co_flags & inspect.CO_OPTIMIZED and caller.f_back is not None
-    )
+    """Whether a module's or class's own body is being run, directly or through the functions it calls."""
+    while (frame := frame.f_back) is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals["__name__"] != "__main__":
+            return True
+    return False
 
 
 @contextlib.contextmanager

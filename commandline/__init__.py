@@ -8,15 +8,17 @@ variables, `FLAG=value`. This package imports nothing of the project.
 from commandline.options import (
     Aliases,
     Bounds,
+    Command,
     DataOptions,
     DatasetOptions,
     ReportsOptions,
     RunsOptions,
     check_bounds,
+    main,
     make_command,
+    parse,
     words,
 )
-from commandline.parse import Command, main, parse
 from commandline.registry import Registry, RequestError, nearest
 from commandline.terminal import (
     Stages,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from commandline import main
 from commandline.catalogue import every_variable
-from commandline.parse import Command
+from commandline.options import Command
 
 
 @dataclass(frozen=True, kw_only=True)

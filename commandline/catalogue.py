@@ -11,7 +11,7 @@ import textwrap
 import typing
 from collections.abc import Iterator
 
-from commandline.parse import Command, options_of, variables_of
+from commandline.options import Command, options_of, variables_of
 
 STAGES = ("pipeline", "features_cache", "train", "analysis", "bench", "demo")
 

@@ -1,4 +1,4 @@
-"""How an option is declared, options that several commands share, and options as the words that give them.
+"""How an option is declared, and `python -m <package> <command>`: choose, parse, run, exit with a status.
 
     @dataclass(frozen=True, kw_only=True)
     class TrainOptions(DatasetOptions):
@@ -7,20 +7,40 @@
         overwrite: Annotated[bool, Aliases("again")] = False
         '''make everything anew'''
 
-The default, the meaning, the bounds and the former names of an option stand together, once.
+The default, the meaning, the bounds and the former names of an option stand together, once. Three spellings
+mean the same: `--folds 1 3`, `FOLDS="1 3"` as a word, and make's own variables, which the Makefile hands over
+unread in one word after `--make`. tyro does the parsing; its boxes become one plain message.
 """
 
+import contextlib
 import dataclasses
+import errno
+import inspect
+import io
 import math
+import os
+import re
 import shlex
+import sys
+import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from commandline.registry import RequestError
+from commandline.registry import RequestError, nearest
+from commandline.terminal import tell_warnings
 
+VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
+TRUE, FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off", "")
+DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the work ran: exit status 1
+NOT_WRITABLE = (  # the request named a wrong place: exit status 2
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+    errno.ENAMETOOLONG,
+)
+HANDED_OVER = "--make"
+MAKES_OWN = ("PYTHON", "ALL")  # variables that the Makefile itself reads
 LARGEST = 1e12  # of a number without other bounds: what is larger is a slip and would only fail later
 
 
@@ -43,6 +63,7 @@ class Aliases:
 
 
 Extra = TypeVar("Extra", Bounds, Aliases)
+Command = Callable[[Any], "int | None"]
 
 
 def annotations(options: type) -> dict[str, Any]:
@@ -130,3 +151,218 @@ def words(options: Any, names: Iterable[str] | None = None) -> list[str]:
 def make_command(target: str, *given: str) -> str:
     """`make <target> NAME=value …`, quoted for a shell: what a user is told to type."""
     return shlex.join(["make", target, *given])
+
+
+def options_of(command: Command) -> type:
+    """The dataclass that a command's one parameter is annotated with."""
+    (parameter,) = inspect.signature(command, eval_str=True).parameters.values()
+    return typing.cast(type, parameter.annotation)
+
+
+def parse(
+    options: type,
+    words: Sequence[str],
+    prog: str | None = None,
+    variables_elsewhere: Callable[[], Mapping[str, str]] = dict,
+) -> Any:
+    """An instance of the dataclass `options` from flags and `NAME=value` words.
+
+    A variable that only other commands have (`variables_elsewhere`) is named in a line and left out.
+
+        parse(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
+    """
+    kinds, variables = annotations(options), variables_of(options)
+    flags = {_flag(name) for name, kind in kinds.items() if not _is_positional(kind)}
+    renamed = {_flag(given): _flag(name) for given, name in variables.items()}
+    awaiting = {_flag(name) for name, kind in kinds.items() if _bare(kind) is not bool}  # take the next word
+    expanded: list[str] = []
+    for word in _unfold(words):
+        assignment = VARIABLE.fullmatch(word)
+        if expanded and expanded[-1] in awaiting:
+            expanded.append(word)
+        elif assignment:
+            variable, value = assignment.groups()
+            if variable in variables:
+                expanded += _from_variable(variable, value, variables[variable], kinds)
+            else:
+                _refuse_unknown_variable(variable, variables, variables_elsewhere())
+                print(f"{variable} does not apply here and is ignored", file=sys.stderr)
+        else:
+            flag, equals, value = word.partition("=")
+            expanded.append(renamed.get(flag, flag) + equals + value)
+    for flag in (word.split("=")[0] for word in expanded):
+        if flag.startswith("--") and flag not in flags | {"--help"}:
+            raise RequestError(nearest("option", flag, flags))
+    parsed = _tyro(options, expanded, prog)
+    check_bounds(parsed)
+    return parsed
+
+
+def variables_of(options: type) -> dict[str, str]:
+    """Each variable that sets a field of the dataclass, former names included: the name that is listed."""
+    kinds = annotations(options)
+    variables = {}
+    for field in dataclasses.fields(options):
+        aliases = extra_of(kinds[field.name], Aliases)
+        for name in (field.name, *(aliases.names if aliases else ())):
+            variables[name.upper()] = field.name.upper()
+    return variables
+
+
+def split_make(blob: str) -> list[str]:
+    r"""The words of make's MAKEOVERRIDES, which escapes blanks and backslashes and doubles dollars.
+
+    >>> split_make(r"NOTE=a\ b FEATURES=mel+mfcc")
+    ['NOTE=a b', 'FEATURES=mel+mfcc']
+    """
+    words = re.findall(r"(?:\\.|[^\s\\])+", blob, re.DOTALL)
+    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL).replace("$$", "$") for word in words]
+
+
+def _unfold(words: Sequence[str]) -> list[str]:
+    """Replace `--make BLOB` by the variables in it, and ARGS=… by its words."""
+    unfolded: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        given = split_make(next(rest, "")) if word == HANDED_OVER else [word]
+        for item in given:
+            if item.startswith("ARGS="):
+                unfolded += shlex.split(item.removeprefix("ARGS="))
+            elif word != HANDED_OVER or item.split("=")[0].rstrip(":?+") not in MAKES_OWN:
+                unfolded.append(item)
+    return unfolded
+
+
+def _flag(name: str) -> str:
+    return "--" + name.lower().replace("_", "-")
+
+
+def _from_variable(variable: str, value: str, name: str, kinds: Mapping[str, Any]) -> list[str]:
+    flag, kind = _flag(name), kinds[name.lower()]
+    if _bare(kind) is bool:
+        if value.lower() not in TRUE + FALSE:
+            raise RequestError(f"{variable}={value}: expected 1 or 0")
+        return [flag] if value.lower() in TRUE else []
+    values = value.split() if _is_tuple(kind) else [value]
+    if _is_positional(kind):
+        return values
+    if _is_tuple(kind):
+        return [flag, *values] if values else []
+    return [f"{flag}={value}"]
+
+
+def _is_positional(kind: Any) -> bool:
+    from tyro.conf import Positional
+
+    return Positional in getattr(kind, "__metadata__", ())
+
+
+def _bare(kind: Any) -> Any:
+    """Without what `Annotated` adds."""
+    return typing.get_args(kind)[0] if hasattr(kind, "__metadata__") else kind
+
+
+def _is_tuple(kind: Any) -> bool:
+    kind = _bare(kind)
+    choices = typing.get_args(kind) if _is_union(kind) else (kind,)
+    return any(typing.get_origin(choice) is tuple for choice in choices)
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def _refuse_unknown_variable(variable: str, own: Mapping[str, str], elsewhere: Mapping[str, str]) -> None:
+    if variable not in elsewhere:
+        known = {*own.values(), *elsewhere.values()}
+        raise RequestError(nearest("variable", variable, known, listed={*own.values()}))
+
+
+def _tyro(options: type, words: list[str], prog: str | None) -> Any:
+    import tyro  # here, so that the list of commands needs no installed package
+
+    boxes = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(boxes):
+            return tyro.cli(
+                options,
+                args=words,
+                prog=prog,
+                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise  # --help was asked for and printed
+        raise RequestError(_plain(boxes.getvalue())) from None
+
+
+def _plain(boxes: str) -> str:
+    """The first paragraph inside tyro's box, on one line."""
+    inside = [line.strip("│ ") for line in boxes.splitlines() if line.startswith("│")]
+    rule = next((number for number, line in enumerate(inside) if line.startswith("─")), len(inside))
+    text = " ".join(line for line in inside[:rule] if line)
+    return text or " ".join(boxes.split())
+
+
+def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the words name and exit with its status: 0, 1, or 2 for a wrong request.
+
+    `commands` are functions `def name(options: SomeDataclass) -> int | None`; a single one takes
+    no command word. The package's name is that of the module that calls.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    tell_warnings()
+    try:
+        command, options = _choose(commands, words)
+        status = command(options)
+    except RequestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; nobody is left to tell
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):
+            raise
+        where, full = error.filename or "a file", error.errno in DISK_FAILED
+        kept = "; what was there before is kept" if full else ""
+        print(f"error: {where}: {os.strerror(error.errno)}{kept}", file=sys.stderr)
+        sys.exit(1 if full else 2)
+    sys.exit(status or 0)
+
+
+def _choose(commands: Sequence[Command], words: list[str]) -> tuple[Command, object]:
+    """The command that the words name, and its options."""
+    by_name = {command.__name__.rstrip("_"): command for command in commands}
+    prog, command = f"python -m {_package()}", commands[0]
+    if len(commands) > 1:
+        if not words or words[0] in ("-h", "--help"):
+            print(_overview(by_name))
+            sys.exit(0 if words else 2)
+        if words[0] not in by_name:
+            raise RequestError(nearest("command", words[0], by_name))
+        prog, command, words = f"{prog} {words[0]}", by_name[words[0]], words[1:]
+    return command, parse(options_of(command), words, prog, _variables_elsewhere)
+
+
+def _variables_elsewhere() -> Mapping[str, str]:
+    from commandline.catalogue import known_variables
+
+    return known_variables()
+
+
+def _overview(by_name: dict[str, Command]) -> str:
+    width = max(map(len, by_name))
+    lines = [
+        f"  {name.ljust(width)}  {(inspect.getdoc(command) or '').splitlines()[0]}"
+        for name, command in by_name.items()
+    ]
+    return "\n".join([f"usage: python -m {_package()} COMMAND [--help]", "", *lines])
+
+
+def _package() -> str:
+    """`pipeline` for `python -m pipeline`, whose __main__ module has that package."""
+    return getattr(sys.modules.get("__main__"), "__package__", None) or "…"

@@ -21,8 +21,7 @@ import lab
 from analysis.figures import FIGURES
 from commandline import Registry
 from commandline.catalogue import commands, field_documentation
-from commandline.options import LARGEST, Aliases, Bounds, annotations, extra_of
-from commandline.parse import options_of
+from commandline.options import LARGEST, Aliases, Bounds, annotations, extra_of, options_of
 from pipeline import reference, synth
 from pipeline.features import FEATURES
 from train import recipes

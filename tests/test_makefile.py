@@ -28,7 +28,7 @@ def test_values_reach_the_module_as_typed(value: str, tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train/__main__.py").write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from commandline.parse import _unfold; print(_unfold(sys.argv[1:]))\n",
+        "from commandline.options import _unfold; print(_unfold(sys.argv[1:]))\n",
         encoding="utf-8",
     )
     done = make("train", f"FEATURES={value}", folder=tmp_path)

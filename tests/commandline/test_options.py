@@ -1,25 +1,43 @@
-"""Options as the words that give them, and the commands that users are told to type."""
+"""Options from flags, words and make's variables; one message for each mistake."""
 
+import errno
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
-from commandline import DatasetOptions, RunsOptions, make_command, parse, words
+import pytest
+from tyro.conf import Positional
+
+from commandline import (
+    Aliases,
+    Bounds,
+    DatasetOptions,
+    RequestError,
+    RunsOptions,
+    main,
+    make_command,
+    parse,
+    words,
+)
+from commandline.catalogue import known_variables
+from commandline.options import split_make
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(DatasetOptions, RunsOptions):
+class SomeOptions(DatasetOptions, RunsOptions):
     folds: tuple[int, ...] = ()
     note: str = ""
 
 
-GIVEN = Options(folds=(1, 3), note="it's new", data=Path("x y"), dataset="my sounds")
+GIVEN = SomeOptions(folds=(1, 3), note="it's new", data=Path("x y"), dataset="my sounds")
 
 
 def test_the_words_of_options_give_them_again() -> None:
-    assert words(Options()) == []
+    assert words(SomeOptions()) == []
     assert sorted(words(GIVEN)) == ["DATA=x y", "DATASET=my sounds", "FOLDS=1 3", "NOTE=it's new"]
-    assert parse(Options, words(GIVEN)) == GIVEN
+    assert parse(SomeOptions, words(GIVEN)) == GIVEN
 
 
 def test_some_of_them_come_in_the_order_asked_for() -> None:
@@ -29,3 +47,170 @@ def test_some_of_them_come_in_the_order_asked_for() -> None:
 def test_a_command_survives_a_shell() -> None:
     assert shlex.split(make_command("train", *words(GIVEN))) == ["make", "train", *words(GIVEN)]
     assert make_command("train", "DATASET=esc50") == "make train DATASET=esc50"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of a command that only these tests have."""
+
+    features: str = "mel"
+    """what to train on"""
+    folds: tuple[int, ...] = ()
+    """which folds"""
+    group: str | None = None
+    """a pattern"""
+    val: Literal["none", "next"] = "none"
+    """validation"""
+    wait: bool = False
+    """wait"""
+    rate: float = 0.5
+    """a number"""
+    overwrite: Annotated[bool, Aliases("again", "redo_all")] = False
+    """under another name until now"""
+    seed: Annotated[tuple[int, ...], Aliases("seeds"), Bounds(0, 2**32 - 1)] = (0,)
+    """several, each within bounds"""
+    epochs: Annotated[int | None, Bounds(least=1)] = None
+    """at least one, or not given"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One positional option."""
+
+    feature: Positional[str | None] = None
+    """whose card"""
+
+
+def test_three_spellings_mean_the_same() -> None:
+    expected = Options(features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0.1)
+    flags = ["--features", "mel+mfcc:1-19 chroma", "--folds", "1", "3", "--wait", "--rate", "0.1"]
+    words = ["FEATURES=mel+mfcc:1-19 chroma", "FOLDS=1 3", "WAIT=1", "RATE=0.1"]
+    blob = r"FEATURES=mel+mfcc:1-19\ chroma FOLDS=1\ 3 ARGS=--wait\ --rate\ 0.1"
+    assert parse(Options, flags) == parse(Options, words) == parse(Options, ["--make", blob]) == expected
+
+
+@pytest.mark.parametrize("value", ["(.*)-[A-Z]$", "a b\\c", "mel@n_mels=64,fmin=20", "-x", "A=b", "it's 5 ~"])
+def test_odd_characters_survive(value: str) -> None:
+    escaped = value.replace("\\", "\\\\").replace(" ", "\\ ").replace("$", "$$")
+    assert parse(Options, ["--make", f"GROUP={escaped}"]).group == value
+    assert parse(Options, [f"GROUP={value}"]).group == value
+
+
+def test_a_word_after_a_flag_is_its_value() -> None:
+    assert parse(Options, ["--group", "A=b", "RATE=2"]) == Options(group="A=b", rate=2.0)
+
+
+def test_positional_by_word_and_by_variable() -> None:
+    assert parse(Card, ["mel"]) == parse(Card, ["FEATURE=mel"]) == Card(feature="mel")
+
+
+def test_split_make_keeps_escaped_blanks() -> None:
+    assert split_make(r"NOTE=a\ b  X=c\\d Y=$$5") == ["NOTE=a b", r"X=c\d", "Y=$5"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["OVERWRITE=1", "SEED=1 2"],
+        ["AGAIN=1", "SEEDS=1 2"],
+        ["REDO_ALL=yes", "--seeds", "1", "2"],
+        ["--again", "--seed", "1", "2"],
+        ["--redo-all", "--make", r"SEEDS=1\ 2"],
+    ],
+)
+def test_a_former_name_is_read_like_the_new_one(words: list[str]) -> None:
+    assert parse(Options, words) == Options(overwrite=True, seed=(1, 2))
+
+
+def test_a_former_name_is_listed_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(Options, ["--help"])
+    assert "--overwrite" in (shown := capsys.readouterr().out)
+    assert "again" not in shown and "seeds" not in shown
+    for mistyped in ("--agai", "AGAI=1"):
+        with pytest.raises(RequestError) as error:
+            parse(Options, [mistyped])
+        assert "again" not in str(error.value).lower()
+
+
+def test_every_former_name_belongs_to_a_listed_option() -> None:
+    variables = known_variables()
+    assert all(variables[name] == name for name in variables.values())
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("EPOCHS=0", "EPOCHS=0: expected at least 1"),
+        ("EPOCHS=1000000000000000", "EPOCHS=1000000000000000: expected 1 to 1e+12"),
+        ("SEED=3 -1", "SEED=-1: expected 0 to 4294967295"),
+        ("RATE=inf", "RATE=inf: expected a finite number"),
+        ("RATE=nan", "RATE=nan: expected a finite number"),
+    ],
+)
+def test_a_number_out_of_bounds_is_refused(word: str, expected: str) -> None:
+    with pytest.raises(RequestError) as error:
+        parse(Options, [word])
+    assert str(error.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--featurs", "mel"], "unknown option '--featurs'; did you mean '--features'?"),
+        (["FEATURS=mel"], "unknown variable 'FEATURS'; did you mean 'FEATURES'?"),
+        (["--rate", "fast"], "Error parsing --rate: could not convert string to float: 'fast'"),
+        (["VAL=nxt"], "invalid choice 'nxt' for argument '--val'. Expected one of ('none', 'next')."),
+        (["WAIT=perhaps"], "WAIT=perhaps: expected 1 or 0"),
+        (["stray"], "Unrecognized options: stray"),
+    ],
+)
+def test_a_mistake_gets_one_plain_line(words: list[str], message: str) -> None:
+    with pytest.raises(RequestError) as error:
+        parse(Options, words)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert "│" not in str(error.value)
+
+
+def test_a_variable_of_other_commands_is_named_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(Options, ["DATASET=synth"], variables_elsewhere=known_variables) == Options()
+    assert capsys.readouterr().err == "DATASET does not apply here and is ignored\n"
+
+
+def test_main_exits_with_the_status_and_prints_one_error(capsys: pytest.CaptureFixture[str]) -> None:
+    def fine(options: Options) -> int:
+        """Nothing to do."""
+        return 1 if options.wait else 0
+
+    def wrong(options: Options) -> None:
+        """Always refused."""
+        raise RequestError("given a, expected b")
+
+    for argv, status in (["fine"], 0), (["fine", "--wait"], 1), (["wrong"], 2), (["fin"], 2), ([], 2):
+        with pytest.raises(SystemExit) as stop:
+            main([fine, wrong], argv)
+        assert stop.value.code == status
+    output = capsys.readouterr()
+    assert "error: given a, expected b\n" in output.err
+    assert "error: unknown command 'fin'; did you mean 'fine'? Known: fine, wrong\n" in output.err
+    assert "fine   Nothing to do." in output.out
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [
+        (errno.ENOSPC, 1, "error: page.html: No space left on device; what was there before is kept\n"),
+        (errno.ENOTDIR, 2, "error: page.html: Not a directory\n"),
+    ],
+)
+def test_a_full_disk_and_a_wrong_place_are_one_sentence(
+    capsys: pytest.CaptureFixture[str], number: int, status: int, said: str
+) -> None:
+    def writes(options: Options) -> None:
+        """Fails."""
+        raise OSError(number, os.strerror(number), "page.html")
+
+    with pytest.raises(SystemExit) as stop:
+        main([writes], [])
+    assert (stop.value.code, capsys.readouterr().err) == (status, said)

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.figures import FIGURES
 from commandline.catalogue import commands, field_documentation
-from commandline.parse import options_of
+from commandline.options import options_of
 from docs import generate
 from pipeline.features import FEATURES
 from train import recipes
