@@ -16,7 +16,7 @@ import soundfile
 
 from commandline import Command, parse
 from commandline.catalogue import commands
-from commandline.parse import MAKES_OWN, options_of
+from commandline.options import MAKES_OWN, options_of
 from features_cache.names import parse_list
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
