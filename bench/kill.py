@@ -130,7 +130,7 @@ class Soak:
             (os.kill if alone else os.killpg)(run[0], signal.SIGKILL)
         self.tally.kills += 1
         self.tally.mid_run += _ended(run, PATIENCE) is None
-        missing = None if alone else self._missing(where)  # orphans may still finish a clip
+        missing = self.look(where, alone)
         begun = time.perf_counter()
         second = _ended(_start(self.options), PATIENCE)
         self.seconds += 0.2 * (time.perf_counter() - begun - self.seconds)
@@ -141,6 +141,10 @@ class Soak:
             self.tally.stuck.append(f"{where}: {missing} missing, second run {second}, then {left} missing")
         else:
             self.tally.resumed += 1
+
+    def look(self, where: str, alone: bool) -> int | None:
+        """How many feature maps a kill left to compute; None where that is not settled yet."""
+        return None if alone else self._missing(where)  # orphans may still finish a clip
 
     def _missing(self, where: str) -> int:
         """How many feature maps are to be computed; whatever is done is compared with what it should be."""

@@ -24,6 +24,7 @@ SMALLEST = {  # training takes minutes whatever its size
     "kill": "--kills 2",
     "million": "--clips 2000 --timed 200 --rounds 1",
     "paper": "--rounds 1 --features rms",
+    "power_cut": "--cuts 2",
     "prediction": "--minutes 0.2",
     "reading": "--clips 40 --rounds 4 --million 4096",
     "scaling": "--processes 1 2 --clips 1000 2000 --seconds 0.2 --rounds 1",
