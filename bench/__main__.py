@@ -29,7 +29,7 @@ BY_THEMSELVES = {
     "bench.clip_cost": "what one clip of the extraction costs, step by step, beside librosa's calls",
     "bench.kernels": "what each compiled kernel saves beside the plain call",
     "bench.fuzz --trials 5000": "hostile options and damaged files through every command",
-    "bench.power_cut --cuts 200": "extractions that a crash of the system ends, with pages that never reached the disk",
+    "bench.power_cut --cuts 200": "extractions that a crash of the system ends, with pages that are lost",
     "bench.million": "a million clips through the extraction: memory of the parent, cost of handing out",
     "bench.dask_equality": "a Dask cluster against this machine's processes, byte for byte",
     "bench.paper": "what ESC-50, UrbanSound8K, FSD50K and AudioSet would cost, on paper",

@@ -1,10 +1,10 @@
 """Power cuts in the middle of an extraction: `python -m bench.power_cut --cuts 200`.
 
 No block device is cut off; what one would lose is computed. A run is killed at a random moment, and the cache
-is put into a state in which a crash of the system may leave it: of each file any of its pages (4096 bytes) that
-were written since its last fsync are kept and the others are as they were at that fsync; names that were
-changed since the folder's last fsync are changed or not. Then the boot id is another, a second run goes on, and
-everything in the cache is compared with what an undisturbed run makes.
+is put into a state in which a crash of the system may leave it: of each file any of the pages (4096 bytes)
+that were written since its last fsync are kept, the others are as they were at that fsync; names that were
+changed since the folder's last fsync are changed or not. Then the boot id is another, a second run goes on,
+and everything in the cache is compared with what an undisturbed run makes.
 
 It assumes what ext4, xfs and btrfs give: fsync of a file keeps its bytes and length, fsync of a folder its
 names, a page is written whole, and a rename is seen whole or not at all.
@@ -60,7 +60,7 @@ class Disk:
                 self._names(path) if path.is_dir() else self._bytes(path, os.fstat(descriptor).st_ino)
 
         recorded.real = real  # type: ignore[attr-defined]
-        os.fsync = recorded
+        os.fsync = recorded  # type: ignore[assignment]
 
     def cut(self, rng: random.Random) -> int:
         """Put the watched folder into a state that a power cut may leave; the number of pages lost."""

@@ -14,7 +14,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from commandline import RequestError
+from commandline import RequestError, tell
 from features_cache.claims import RunIsGone
 from pipeline.pool import WorkerDied
 from pipeline.request import libraries
@@ -45,6 +45,12 @@ class Cluster:
             return self.client.submit(function, item, pure=False).result()
         except KilledWorker as error:
             raise WorkerDied from error
+        except RuntimeError as error:
+            if "deserialization" not in str(error):
+                raise
+            raise RequestError(
+                "the Dask scheduler lacks this project: start it in the project's folder with PYTHONPATH=."
+            ) from error
         except CancelledError as error:
             raise ConnectionError("the Dask scheduler was lost") from error
         except RunIsGone as error:
@@ -63,6 +69,7 @@ def connected(scheduler: str | None) -> Iterator[Cluster]:
         raise RequestError("BACKEND=dask needs Dask: pip install -r requirements-scale.txt") from None
     if not scheduler:
         raise RequestError("BACKEND=dask needs SCHEDULER=tcp://host:port, the address of a Dask scheduler")
+    _tell_of_trust(scheduler)
     try:
         client = Client(scheduler, set_as_default=False, timeout=SCHEDULER_WITHIN)
     except (OSError, ValueError) as error:
@@ -70,6 +77,20 @@ def connected(scheduler: str | None) -> Iterator[Cluster]:
     with client:
         _refuse_unfit(client, scheduler)
         yield Cluster(client)
+
+
+def _tell_of_trust(scheduler: str) -> None:
+    """RequestError for TLS without certificates; a line where anybody in the network might be the cluster."""
+    import dask
+
+    protocol, _, place = scheduler.rpartition("://")
+    if protocol == "tls" and not dask.config.get("distributed.comm.tls.ca-file", None):
+        raise RequestError(
+            f"SCHEDULER={scheduler} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE "
+            "and those of the client, as docs/howto/scale.md shows"
+        )
+    if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):
+        tell("Dask without TLS is not authenticated: for trusted networks only (docs/howto/scale.md)")
 
 
 def _refuse_unfit(client: "Client", scheduler: str) -> None:

@@ -211,3 +211,29 @@ def test_options_without_use_are_named():
     (scheduler,) = pool.unused_options("processes", None, "tcp://x:1")
     assert "JOBS" in jobs
     assert "SCHEDULER" in scheduler
+
+
+def test_tls_without_certificates_is_refused_at_once():
+    with (
+        pytest.raises(RequestError, match="needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE"),
+        dask_cluster.connected("tls://10.0.0.1:8786"),
+    ):
+        pass
+
+
+def test_a_cluster_that_anybody_might_be_is_told(capsys):
+    for scheduler, told in (("tcp://127.0.0.1:1", ""), ("tcp://10.9.9.9:1", "for trusted networks only")):
+        dask_cluster._tell_of_trust(scheduler)
+        assert told in capsys.readouterr().err
+
+
+def test_a_scheduler_without_the_project_is_told():
+    class Client:
+        def ncores(self):
+            return {"one": 1}
+
+        def submit(self, *_, **__):
+            raise RuntimeError("Error during deserialization of the task graph.")
+
+    with pytest.raises(RequestError, match="start it in the project's folder"):
+        dask_cluster.Cluster(Client()).call(print, 1)
