@@ -197,7 +197,8 @@ class SweepOptions(RunOptions):
     max: int = 1
     """sets of up to so many of the named features: 2 adds every pair; the most that SEARCH may join"""
     search: Literal["", "greedy"] = ""
-    """greedy adds one feature at a time, ranked on validation groups alone, and tests the winner once"""
+    """greedy adds one feature at a time, for each fold by itself, ranked on validation groups among its
+    training clips, and tests what it chose on that fold"""
     yes: bool = False
     """start more than 100 runs without asking back"""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from commandline import RequestError, make_command, mean_percent, percent, tell, text_table, words
 from features_cache.index import changed_table
-from features_cache.table import Split
+from features_cache.table import Split, originals
 from train import runs, trainer
 from train.compute import device_of
 from train.data import exchange_sums, sum_clips
@@ -20,6 +20,7 @@ from train.runs import RunFolder
 from train.scores import (
     confusion_matrix,
     cross_fitted_temperatures,
+    epoch_scores,
     fit_temperature,
     most_confused,
 )
@@ -158,11 +159,19 @@ def _refuse_another(folder: RunFolder, plan: Plan) -> None:
 
 
 def summary(run: RunFolder) -> str:
-    """Test loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the protocol."""
-    split = run.scored_split
-    table = run.scores(split)
-    rows = [(name, _mean_and_deviation(name, table[name].tolist())) for name in SHOWN_SCORES]
-    probabilities, targets = run.answers(split=split)
+    """Test loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the protocol.
+
+    With validation of the last epoch and of the best one, which counts, side by side.
+    """
+    split, epochs = run.scored_split, scored_epochs(run)
+    tables = [run.scores(split, selection) for selection in epochs]
+    table = tables[0]
+    rows = [
+        (name, *(_mean_and_deviation(name, one[name].tolist()) for one in tables)) for name in SHOWN_SCORES
+    ]
+    described = f"mean ± sd, n = {len(table)}"
+    header = [described] if len(epochs) == 1 else [f"{epoch}: {described}" for epoch in epochs.values()]
+    probabilities, targets = run.answers(split=split, selection=list(epochs)[-1])
     counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
     errors = [
         f"{run.classes[true]} predicted as {run.classes[predicted]} "
@@ -171,11 +180,21 @@ def summary(run: RunFolder) -> str:
     ]
     lines = [
         f"{run.path}: {len(table)} of {len(run.folds)} folds",
-        text_table(rows, (split, f"mean ± sd, n = {len(table)}")),
+        text_table(rows, (split, *header)),
         f"most confused: {'; '.join(errors) or 'none'}",
         f"protocol: {run.config['protocol']}",
     ]
     return "\n".join([*lines, *(["the clips are synthetic"] if run.config["synthetic"] else [])])
+
+
+def scored_epochs(run: RunFolder) -> dict[str, str]:
+    """The selections that a run's predictions have, each in words: the last one counts.
+
+    {"last": "last epoch", "best": "best epoch by val_loss"}
+    """
+    if run.config["val"] == "none" or run.config["model"].partition("@")[0] == "linear":
+        return {"last": "last epoch"}
+    return {"last": "last epoch", "best": f"best epoch by {run.config['select']}"}
 
 
 def _mean_and_deviation(name: str, values: list[float]) -> str:
@@ -188,7 +207,9 @@ def _mean_and_deviation(name: str, values: list[float]) -> str:
 def find_shortcomings(plan: Plan, splits: dict[int, Split], unusable: dict[str, str]) -> list[str]:
     """Clips left out, classes that a fold does not train on or test; RequestError where one class is left."""
     lines = []
-    if absent := len(plan.cache.clips) - int(plan.cache.readable(plan.channels).sum()):
+    clips = plan.cache.clips
+    asked = clips if plan.options.copies else originals(clips)  # a copy that nobody asked for is not missed
+    if absent := int((~plan.cache.readable(plan.channels)[asked.index]).sum()):
         lines.append(f"{absent} clips left out: {plan.features} is not there for them")
     if unusable:
         some = "; ".join(f"{clip}: {reason}" for clip, reason in list(unusable.items())[:NAMED_CLIPS])
@@ -214,16 +235,20 @@ def _fold_outcome(plan: Plan, fold: int) -> Any:
     """Print a finished fold's scores; what the trackers are told of it."""
     run = RunFolder(plan.path)
     split = run.scored_split
-    probabilities, targets = run.answers(fold, split)
     scores = run.scores(split).loc[fold].to_dict()
-    texts = {name: f"{scores[name]:.3f}" for name in SHOWN_SCORES}
-    texts["accuracy"] = f"{percent(scores['accuracy'])} %"
-    shown = ", ".join(f"{split} {name} {text}" for name, text in texts.items())
-    tell(f"{plan.path.name} fold {fold}: {shown}")
+    epochs = scored_epochs(run)
+    for selection, epoch in epochs.items():
+        probabilities, targets = run.answers(fold, split, selection)
+        found = epoch_scores(targets, probabilities)
+        texts = {name: f"{found[name]:.3f}" for name in SHOWN_SCORES}
+        texts["accuracy"] = f"{percent(found['accuracy'])} %"
+        shown = ", ".join(f"{split} {name} {text}" for name, text in texts.items())
+        tell(f"{plan.path.name} fold {fold}: {f'{epoch}: ' * (len(epochs) > 1)}{shown}")
     if not plan.options.tracker:
         return None
     from train.trackers import Outcome
 
+    probabilities, targets = run.answers(fold, split)
     named = {f"{split}_{name}": value for name, value in scores.items()}
     return Outcome(run.classes, targets, probabilities.argmax(1), named)
 

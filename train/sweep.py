@@ -1,13 +1,16 @@
 """Several runs: every combination of the values given. What is finished is skipped, failures are listed.
 
-SEARCH=greedy adds one feature at a time, as long as the validation groups say that it helps. A candidate is a
-run with VAL=group and SKIP_TEST=1 in runs/search, which no report reads: its test fold is never scored. The
-winner is then trained as an ordinary run and tested once.
+SEARCH=greedy adds one feature at a time, as long as the validation groups say that it helps, for each test
+fold by itself: its validation groups are held out of its own training clips. A candidate is a run with
+VAL=group and SKIP_TEST=1 in runs/search, which no report reads: its test fold is never scored. What a fold
+chose is then trained as an ordinary run of that fold and tested once: the mean over the folds is a nested
+score.
 """
 
 import itertools
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -262,27 +265,73 @@ def _scored_clips(one: runs.RunFolder) -> pd.DataFrame:
     )
 
 
+@dataclass
+class FoldSearch:
+    """What the search has chosen for one test fold, by clips of the other folds alone."""
+
+    fold: int
+    chosen: Chosen = ()
+    score: float = -math.inf
+    ended: bool = False
+
+    def update(self, ranking: Sequence[tuple[float, Chosen]]) -> None:
+        """Take the best candidate of a round, (score, candidate) each, or end where none is better."""
+        score, winner = max(ranking, key=lambda pair: pair[0], default=(-math.inf, ()))
+        if score > self.score:
+            self.chosen, self.score = winner, score
+        else:
+            self.ended = True
+
+
 def greedy_search(options: SweepOptions) -> int:
-    """Up to MAX rounds; each tries every named feature beside those chosen so far, with every SEED."""
+    """Up to MAX rounds; each tries every named feature beside those chosen so far, with every SEED.
+
+    Each fold chooses for itself, by validation groups among its own training clips, so that no clip takes
+    part in a choice that it then tests: nested selection. What a fold chose is tested on that fold once.
+    """
     for name in SWEPT:
         if name != "seed" and len(swept(options, name)) > 1:
             raise RequestError(f"SEARCH=greedy compares features: give one {name.upper()}")
     named = _single_features(options)
-    chosen: Chosen = ()
-    best: float | None = None
-    while len(chosen) < options.max:
-        ranking = _search_round(options, [(*chosen, *one) for one in named if not set(one) & set(chosen)])
-        if not ranking:
-            break
-        score, winner = ranking[0]
-        if best is not None and score <= best:
-            tell(f"nothing more helps: {_text(winner)} is not better than {_text(chosen)}")
-            break
-        chosen, best = winner, score
-    if not chosen:
+    first = plan.make_plan(single(options, features=_text(named[0])))
+    searches = [FoldSearch(fold) for fold in first.wanted_folds]
+    for _ in range(options.max):
+        searching = [one for one in searches if not one.ended]
+        found = _search_round(options, named, searching)
+        for one in searching:
+            one.update(found[one.fold])
+    if not all(one.chosen for one in searches):
         raise RequestError("no candidate could be trained: see above")
-    tell(f"chosen on validation groups: {_text(chosen)}; now tested once")
-    return run.run(single(options, features=_text(chosen)))
+    tell("chosen for each fold on validation groups of its own training clips; now each is tested once")
+    done: dict[int, runs.RunFolder] = {}
+    for chosen, folds in _by_choice(searches).items():
+        folder = run.execute(single(options, features=_text(chosen), folds=folds))
+        if folder is not None:  # else not the first of several processes
+            done |= dict.fromkeys(folds, folder)
+    if done:
+        print(nested_result(searches, done))
+    return 0
+
+
+def _by_choice(searches: Sequence[FoldSearch]) -> dict[Chosen, tuple[int, ...]]:
+    """The folds that chose each set, the set of most folds first."""
+    found: dict[Chosen, tuple[int, ...]] = {}
+    for one in searches:
+        found[one.chosen] = (*found.get(one.chosen, ()), one.fold)
+    return dict(sorted(found.items(), key=lambda pair: -len(pair[1])))
+
+
+def nested_result(searches: Sequence[FoldSearch], done: Mapping[int, runs.RunFolder]) -> str:
+    """What each fold chose and has in testing; the mean is the score of searching, not of one set."""
+    values = [done[one.fold].scores().loc[one.fold, "accuracy"] for one in searches]
+    rows = [(one.fold, _text(one.chosen), f"{percent(value)} %") for one, value in zip(searches, values)]
+    commonest, folds = next(iter(_by_choice(searches).items()))
+    said = f"nested selection: {mean_percent(values)}, n = {len(values)} folds, each by its set"
+    most = f"chosen most often, by {len(folds)} of {len(values)}: {_text(commonest)}"
+    warning = "the score of one set over all folds is in part selected on the clips that it tests"
+    return "\n".join(
+        [text_table(rows, ("fold", "chosen without its clips", "accuracy")), said, f"{most}; {warning}"]
+    )
 
 
 def _single_features(options: SweepOptions) -> list[Chosen]:
@@ -295,28 +344,37 @@ def _single_features(options: SweepOptions) -> list[Chosen]:
     return fitting
 
 
-def _search_round(options: SweepOptions, candidates: Sequence[Chosen]) -> list[tuple[float, Chosen]]:
-    """(score, candidate), best first: SELECT on the validation groups, its mean over seeds and folds."""
+def _search_round(
+    options: SweepOptions, named: Sequence[Chosen], searching: Sequence[FoldSearch]
+) -> dict[int, list[tuple[float, Chosen]]]:
+    """(score, candidate) by fold: SELECT on the fold's validation groups, the mean over seeds."""
     one, seeds = single(options), swept(options, "seed")
     val = one.val if one.val != "none" else "group"
     common = replace(one, val=val, skip_test=True, runs=options.runs / SEARCH_FOLDER, note="")
-    ranking = []
-    for candidate in candidates:
-        done, failures = train_all([replace(common, features=_text(candidate), seed=seed) for seed in seeds])
+    wanted: dict[Chosen, list[int]] = {}
+    for search in searching:
+        for added in named:
+            if not set(added) & set(search.chosen):
+                wanted.setdefault((*search.chosen, *added), []).append(search.fold)
+    ranking: dict[int, list[tuple[float, Chosen]]] = {search.fold: [] for search in searching}
+    for candidate, folds in wanted.items():  # candidates of several folds are trained together
+        job = replace(common, features=_text(candidate), folds=tuple(folds))
+        done, failures = train_all([replace(job, seed=seed) for seed in seeds])
         for failure in failures:
             tell(f"failed: {failure.run}: {failure.reason}")
-        if done and not failures:
-            ranking.append((_validation_score(done, one.select), candidate))
-    ranking.sort(key=lambda pair: -pair[0])
-    shown = [(_text(candidate), f"{abs(score):.4f}") for score, candidate in ranking[:SHOWN]]
-    print(text_table(shown, ("candidate", f"{one.select} over {len(seeds)} seeds")))
+        for fold in folds if done and not failures else ():
+            ranking[fold].append((_validation_score(done, one.select, fold), candidate))
+    for fold, pairs in ranking.items():
+        best = sorted(pairs, key=lambda pair: -pair[0])[:SHOWN]
+        rows = [(_text(candidate), f"{abs(score):.4f}") for score, candidate in best]
+        print(text_table(rows, (f"candidate for fold {fold}", f"{one.select} over {len(seeds)} seeds")))
     return ranking
 
 
-def _validation_score(done: Sequence[runs.RunFolder], select: str) -> float:
-    """Of the validation score at the last epoch, negated where less is better."""
+def _validation_score(done: Sequence[runs.RunFolder], select: str, fold: int) -> float:
+    """Of the fold's validation score at the last epoch, negated where less is better."""
     metric = select.removeprefix("val_")
-    values = [one.scores("val")[metric].mean() for one in done]
+    values = [one.scores("val").loc[fold, metric] for one in done]
     return float(sum(values) / len(values)) * (-1 if metric == "loss" else 1)
 
 

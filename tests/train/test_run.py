@@ -360,6 +360,33 @@ def test_altered_copies_are_trained_on_and_nothing_else(options, tmp_path):
     assert sorted(folder.predictions()["clip_id"]) == sorted(table["clip_id"])
 
 
+def test_copies_that_lack_the_feature_are_missed_only_where_they_were_asked_for(options, tmp_path, capsys):
+    table = clip_table()
+    altered = table.assign(clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain")
+    both = pd.concat([table.assign(copy_of="", alteration=""), altered], ignore_index=True)
+    dataset = fill(tmp_path / "copied", both)
+    rows = np.random.default_rng(0).normal(size=(len(table) + 8, 4))
+    external.write_feature(dataset, "late", rows, both["clip_id"][: len(rows)])  # after 40 copies were added
+    wanted = change(options, dataset=str(dataset), features="late", model="linear")
+    run.execute(wanted)
+    assert "left out" not in capsys.readouterr().err
+    run.execute(change(wanted, copies=1))
+    assert "40 clips left out: late is not there for them" in capsys.readouterr().err
+
+
+def test_with_validation_both_epochs_are_printed_by_name(options, capsys):
+    wanted = change(options, val="group", folds=(1,), select="val_accuracy")
+    assert run.run(wanted) == 0
+    said = capsys.readouterr()
+    folder = run.execute(wanted)
+    for selection, epoch in (("last", "last epoch"), ("best", "best epoch by val_accuracy")):
+        loss = folder.scores("test", selection).loc[1, "loss"]
+        assert f"fold 1: {epoch}: test loss {loss:.3f}" in said.err
+        assert f"{epoch}: mean" in said.out and f"{loss:.3f}" in said.out
+    run.run(change(options, folds=(1,)))
+    assert "epoch:" not in capsys.readouterr().err
+
+
 def test_ctrl_c_leaves_a_run_that_goes_on(options, monkeypatch):
     straight = run.execute(change(options, folds=(1,), epochs=3))
     train_epoch, seen = Trainer.train_epoch, []

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from commandline import RequestError, parse, percent, words
-from tests.train.little import clip_table, fill
+from features_cache import external
+from tests.train.little import CLASSES, clip_table, fill
 from train import recipes, run, runs, sweep
 from train.__main__ import with_recipe, without_texture
 from train.options import SWEPT, RunOptions, SweepOptions
@@ -150,7 +151,8 @@ def test_the_search_ranks_by_validation_and_tests_the_winner_once(several, capsy
     wanted = change(several, features="blank mel", search="greedy", max=2, select=("val_accuracy",))
     assert sweep.greedy_search(wanted) == 0
     said = capsys.readouterr()
-    assert "chosen on validation groups: mel; now tested once" in said.err  # blank adds nothing to it
+    assert "now each is tested once" in said.err
+    assert "chosen most often, by 3 of 3: mel;" in said.out  # blank adds nothing to it
     (winner,) = runs.find(several.runs)
     assert winner.config["features"] == "mel" and winner.complete
     candidates = runs.find(several.runs / "search")
@@ -158,6 +160,33 @@ def test_the_search_ranks_by_validation_and_tests_the_winner_once(several, capsy
     for one in candidates:
         assert set(one.predictions()["split"]) == {"val"}
         assert all(one.history(fold).filter(like="test_").isna().all(axis=None) for fold in one.folds)
+
+
+def test_no_fold_chooses_by_clips_that_it_tests(several, tmp_path, capsys):
+    """`leak` names the class of the clips of fold 1 and no other's, `weak` hints at every clip's."""
+    table = clip_table()
+    dataset = fill(tmp_path / "little" / "leaking", table)
+    rng = np.random.default_rng(0)
+    number = table["label"].map({name: place for place, name in enumerate(CLASSES)}).to_numpy()
+    leak = np.where(table["fold"] == 1, number, rng.integers(0, 4, len(table)))
+    weak = 0.8 * np.eye(4)[number] + rng.normal(size=(len(table), 4))
+    for name, rows in (("leak", 3 * np.eye(4)[leak]), ("weak", weak)):
+        external.write_feature(dataset, name, rows[:, :, None].repeat(8, axis=2), table["clip_id"])
+    wanted = change(several, dataset=str(dataset), features="leak weak", search="greedy", max=1)
+    assert sweep.greedy_search(wanted) == 0
+    said = capsys.readouterr().out.split("chosen without its clips")[1]
+    assert [line.split()[:2] for line in said.splitlines()[1:4]] == [
+        ["1", "weak"],
+        ["2", "leak"],
+        ["3", "leak"],
+    ]
+    assert "nested selection: " in said and "n = 3 folds" in said
+    assert {one.config["features"]: one.finished for one in runs.find(several.runs)} == {
+        "leak": [2, 3],
+        "weak": [1],
+    }
+    loss = {one.config["features"]: one.scores("val")["loss"] for one in runs.find(several.runs / "search")}
+    assert loss["leak"].mean() < loss["weak"].mean()  # one choice for all folds would test the leak on fold 1
 
 
 def test_the_search_does_not_depend_on_the_test_fold(several, tmp_path, capsys):
