@@ -27,7 +27,7 @@ from train.compute import keep_freed_memory
 from train.data import parse_grid
 from train.models.registry import build
 from train.options import RunOptions
-from train.predict import FeatureExtractor
+from train.predict import FeatureExtractor, Rejection
 
 RATE, SECONDS, CLASSES = 44_100, 5.0, 50
 ROWS = {"mel": 128, "mfcc": 40, "chroma": 12}
@@ -68,7 +68,7 @@ def predicted(model: TrainedModel, file: Path, hop: float) -> tuple[float, float
 
     def predict(hop: float) -> None:
         windows = timeline.windows(audio.blocks(file), RATE, extractor.samples, round(hop * RATE))
-        list(timeline.predict_windows(windows, extractor.batches, model.probabilities))
+        list(timeline.predict_windows(windows, extractor, model.probabilities, Rejection()))
 
     predict(60.0)
     start, worked = time.perf_counter(), time.process_time()

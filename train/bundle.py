@@ -27,7 +27,7 @@ from train.data import Statistics, network_input, parse_grid
 from train.models import linear
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
-from train.scores import scaled
+from train.scores import rejection_threshold, scaled
 
 BUNDLE_FORMAT = 2
 CONFIG = (
@@ -35,6 +35,7 @@ CONFIG = (
     *("sample_rate", "duration", "dataset", "folds"),
 )
 BATCH = 32  # clips: a network is hardly faster from here on, and 32 clips of any features are small
+WANTED_ACCURACY = 0.95  # of what is answered, that the threshold of rejection is chosen for
 AGREES = 1e-3  # a probability computed anew may differ by so much from predictions.csv
 
 Values = list[NDArray[np.floating]]  # one (B, rows, frames) a channel, as stored
@@ -63,7 +64,25 @@ def bundle_of_run(run: runs.RunFolder, selection: str = "last") -> Bundle:
             raise RequestError(f"{file} is not there: {how}")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
-    return Bundle({**run.config, "temperature": run.temperature(selection)}, folds)
+    found = {"temperature": run.temperature(selection), **rejection_of(run, selection)}
+    return Bundle({**run.config, **found}, folds)
+
+
+def rejection_of(run: runs.RunFolder, selection: str) -> dict[str, Any]:
+    """The threshold chosen on the run's validation clips, and what it did to them; empty without any.
+
+    {"rejection": {"threshold", "accuracy" of what is answered, "answered" and "clips": counts}}
+    """
+    if run.config.get("val", "none") == "none":
+        return {}
+    probabilities, target = run.answers(split="val", selection=selection)
+    probabilities = scaled(probabilities, run.temperature(selection))
+    threshold = rejection_threshold(target, probabilities, WANTED_ACCURACY)
+    answered = probabilities.max(axis=1) >= threshold
+    right = probabilities.argmax(axis=1) == target
+    accuracy = float(right[answered].mean()) if answered.any() else 0.0
+    counts = {"answered": int(answered.sum()), "clips": len(target)}
+    return {"rejection": {"threshold": threshold, "accuracy": accuracy, **counts}}
 
 
 def write_bundle(file: Path, bundle: Bundle, dtype: str = "float32") -> None:

@@ -20,7 +20,7 @@ import pandas as pd
 from commandline import RequestError, tell
 from train.bundle import TrainedModel, open_model
 from train.options import ListenOptions
-from train.predict import FeatureExtractor
+from train.predict import NO_ANSWER, FeatureExtractor, Rejection
 from train.timeline import Samples, resampled
 
 BLOCK = 0.05  # seconds of audio read at once
@@ -81,18 +81,21 @@ def listen_live(options: ListenOptions) -> int:
         raise RequestError("listen reads audio from standard input: pipe a microphone in, as --help shows")
     model = open_model(options)
     extractor = FeatureExtractor(model.config)
+    rejection, samples = Rejection.asked(options, model.config), extractor.window_samples(options.window)
     computing = _warm_up(model, extractor)
     tell(
-        f"each {options.hop:g} s a prediction for the last {model.config['duration']:g} s; "
+        f"each {options.hop:g} s a prediction for the last {samples / extractor.sample_rate:g} s; "
         f"latency {options.hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
     )
-    live = LiveAudio(sys.stdin.buffer, options, extractor.sample_rate, extractor.samples)
+    live = LiveAudio(sys.stdin.buffer, options, extractor.sample_rate, samples)
     step, received, ended = round(options.hop * extractor.sample_rate), 0, False
     while not ended:
         y, now, ended = live.wait(received + step)
         if now > received:
             received = now
-            _tell(_predict(model, extractor, y), received / extractor.sample_rate, options)
+            best = _predict(model, extractor, extractor.padded(y))
+            answered = rejection.loud(y, extractor.sample_rate) and best.iloc[0] >= rejection.probability
+            _tell(best, received / extractor.sample_rate, options, answered)
     if sys.stdout.isatty() and not options.json:
         print()
     if not received:
@@ -116,12 +119,14 @@ def _warm_up(model: TrainedModel, extractor: FeatureExtractor) -> float:
     return time.perf_counter() - start
 
 
-def _tell(probabilities: pd.Series, seconds: float, options: ListenOptions) -> None:
+def _tell(probabilities: pd.Series, seconds: float, options: ListenOptions, answered: bool) -> None:
     best = probabilities.head(options.top)
     if options.json:
-        print(json.dumps({"seconds": round(seconds, 3), "probabilities": best.to_dict()}), flush=True)
+        line = {"seconds": round(seconds, 3), "predicted": str(best.index[0]) if answered else ""}
+        print(json.dumps({**line, "probabilities": best.to_dict()}), flush=True)
         return
-    text = f"{seconds:8.1f} s  " + "  ".join(f"{name} {p:.2f}" for name, p in best.items())
+    told = "  ".join(f"{name} {p:.2f}" for name, p in best.items()) if answered else NO_ANSWER
+    text = f"{seconds:8.1f} s  {told}"
     if sys.stdout.isatty():
         print(f"\r{text[:WIDTH]:{WIDTH}}", end="", flush=True)
     else:

@@ -265,6 +265,13 @@ class TrainedOptions(RunsOptions):
     """cpu, cuda, mps, or auto for the best there is"""
     threads: str = "auto"
     """threads of the network's arithmetic on a CPU"""
+    window: Annotated[float, Bounds(least=0)] = 0.0
+    """seconds of audio that are predicted at once, followed by silence as a short clip is; 0 as long as a
+    clip of the training"""
+    gate: float | None = None
+    """dB of full scale: no answer for a window that never gets louder, as -50"""
+    reject: str = ""
+    """no answer below this probability, as 0.7; auto for the one chosen on the run's validation clips"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,9 +27,11 @@ from pipeline.clip import Clip
 from pipeline.features import FEATURES, Variant, resolve_feature
 from train import runs
 from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, open_model
-from train.options import PredictOptions
+from train.options import PredictOptions, TrainedOptions
 
 TOLERANCE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own
+LEVEL_SECONDS = 0.05
+NO_ANSWER = "no answer"
 BAR = 24  # characters of a probability of 1
 
 Samples = NDArray[np.float32]
@@ -73,6 +75,64 @@ class FeatureExtractor:
             while batch := list(itertools.islice(rest, BATCH)):
                 yield [np.stack(channel) for channel in zip(*pool.map(self, batch), strict=True)]
 
+    def padded(self, y: Samples) -> Samples:
+        """A shorter window followed by silence, as a short clip is."""
+        return np.pad(y, (0, max(0, self.samples - len(y))))
+
+    def window_samples(self, seconds: float) -> int:
+        """Of WINDOW; RequestError where it is longer than a clip."""
+        longest = self.samples / self.sample_rate
+        if seconds > longest:
+            raise RequestError(f"WINDOW={seconds:g}: expected up to the {longest:g} seconds of a clip")
+        return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """When there is no answer: too soft, or no class probable enough."""
+
+    probability: float = 0.0
+    level: float = -np.inf  # dB of full scale
+
+    def loud(self, y: Samples, sample_rate: int) -> bool:
+        """Whether a window (samples,) is worth an answer."""
+        return self.level == -np.inf or loudest_level(y, sample_rate) > self.level
+
+    def sure(self, probabilities: Probabilities) -> NDArray[np.bool_]:
+        """(N,) whether a class is probable enough, of (N, K)."""
+        return probabilities.max(axis=1, initial=0) >= self.probability
+
+    @classmethod
+    def asked(cls, options: TrainedOptions, config: Mapping[str, Any]) -> "Rejection":
+        """What GATE and REJECT say; RequestError for a threshold that is none, or was never chosen."""
+        level = -np.inf if options.gate is None else options.gate
+        if options.reject == "auto":
+            if "rejection" not in config:
+                raise RequestError(
+                    "REJECT=auto takes the threshold chosen on validation clips, and this model has none: "
+                    "train with VAL=group, or give a probability, as REJECT=0.7"
+                )
+            return cls(float(config["rejection"]["threshold"]), level)
+        try:
+            probability = float(options.reject or 0)
+        except ValueError:
+            probability = -1.0
+        if not 0 <= probability <= 1:
+            raise RequestError(f"REJECT={options.reject}: expected a probability from 0 to 1, or auto")
+        return cls(probability, level)
+
+
+def loudest_level(y: Samples, sample_rate: int) -> float:
+    """The level of the loudest LEVEL_SECONDS, in dB of full scale; a full sine has -3, silence -200.
+
+    >>> round(loudest_level(np.full(1000, 0.1, np.float32), 8000))
+    -20
+    """
+    length = max(1, round(LEVEL_SECONDS * sample_rate))
+    padded = np.pad(y, (0, -len(y) % length))
+    powers = np.square(padded, dtype=np.float64).reshape(-1, length).mean(axis=1)
+    return float(10 * np.log10(powers.max(initial=0) + 1e-20))
+
 
 def _stored(values: NDArray[np.floating], dtype: np.dtype) -> NDArray[np.floating]:
     return to_stored(values, values.shape, dtype)
@@ -101,6 +161,9 @@ class FilesRead:
     failures: dict[Path, str] = field(default_factory=dict)
     longer: list[Path] = field(default_factory=list)
     """of which the beginning alone was read"""
+    loud: list[bool] = field(default_factory=list)
+    """of `files`, whether they are loud enough for an answer"""
+    rejection: Rejection = Rejection()
 
     def clips(self, files: Sequence[Path], sample_rate: int, samples: int) -> Iterator[Samples]:
         """The first `samples` of each file, as the dataset's clips were read."""
@@ -114,6 +177,7 @@ class FilesRead:
             if info.frames / info.sample_rate > samples / sample_rate + TOLERANCE:
                 self.longer.append(file)
             self.files.append(file)
+            self.loud.append(self.rejection.loud(y, sample_rate))
             yield y
 
 
@@ -151,10 +215,17 @@ def _is_audio(file: Path) -> bool:
 
 
 def prediction_table(
-    classes: list[str], probabilities: Probabilities, columns: Mapping[str, list[object]]
+    classes: list[str],
+    probabilities: Probabilities,
+    columns: Mapping[str, list[object]],
+    answered: NDArray[np.bool_] | None = None,
 ) -> pd.DataFrame:
-    """One row a clip: what is known of it, the predicted class, one probability column a class."""
+    """One row a clip: what is known of it, the predicted class, one probability column a class.
+
+    The class is empty where `answered` (N,) says that there is no answer.
+    """
     predicted = np.array(classes, object)[probabilities.argmax(axis=1)]
+    predicted = predicted if answered is None else np.where(answered, predicted, "")
     known = pd.DataFrame({**columns, "predicted": predicted})
     return pd.concat([known, pd.DataFrame(probabilities, columns=classes)], axis=1)
 
@@ -170,11 +241,17 @@ def show(table: pd.DataFrame, classes: list[str], options: PredictOptions, each:
     elif each and len(table) == 1:
         best = table.iloc[0][classes].astype(float).nlargest(options.top)
         width = max(map(len, best.index))
+        if not table["predicted"].iloc[0]:
+            print(f"{NO_ANSWER}; it would be")
         for name, p in best.items():
             print(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip())
     elif each and len(table):
         ranked = [row.astype(float).nlargest(options.top) for _, row in table[classes].iterrows()]
         told = [[f"{name} {p:.2f}" for name, p in row.items()] for row in ranked]
+        told = [
+            row if name else [NO_ANSWER, *[""] * (len(row) - 1)]
+            for name, row in zip(table["predicted"], told)
+        ]
         places = [f"{place}." for place in range(1, len(ranked[0]) + 1)]
         print(text_table([[file, *row] for file, row in zip(table["file"], told)], ["file", *places]))
 
@@ -226,7 +303,8 @@ def write_timelines(options: PredictOptions, model: TrainedModel, files: Sequenc
     from train import timeline  # here, since few ask for one
 
     extractor = FeatureExtractor(model.config)
-    length = extractor.samples / extractor.sample_rate
+    samples, rejection = extractor.window_samples(options.window), Rejection.asked(options, model.config)
+    length = samples / extractor.sample_rate
     if not 0 < options.hop <= length:
         raise RequestError(f"HOP={options.hop:g}: expected seconds from 0 to the {length:g} of a window")
     hop = max(1, round(options.hop * extractor.sample_rate))
@@ -239,12 +317,12 @@ def write_timelines(options: PredictOptions, model: TrainedModel, files: Sequenc
             seconds = info.frames / info.sample_rate
             blocks = timeline.resampled(audio.blocks(file), info.sample_rate, extractor.sample_rate)
             windows = progress(
-                timeline.windows(blocks, extractor.sample_rate, extractor.samples, hop),
+                timeline.windows(blocks, extractor.sample_rate, samples, hop),
                 total=1 + max(0, int(np.ceil((seconds - length) / options.hop))),
                 label=f"{file.name} ({duration(seconds)})",
                 unit="windows",
             )
-            rows = timeline.predict_windows(windows, extractor.batches, model.probabilities)
+            rows = timeline.predict_windows(windows, extractor, model.probabilities, rejection)
             timeline.write_timeline(rows, model.classes, target, title=file.name)
         except audio.AudioError as error:
             failures[file] = str(error)
@@ -266,9 +344,13 @@ def predict_audio(options: PredictOptions) -> int:
     files = find_audio(options.audio)
     if options.hop:
         return write_timelines(options, model, files)
-    read = FilesRead()
+    if options.window:
+        raise RequestError("WINDOW is for windows through a recording: give HOP too, as HOP=0.5")
+    read = FilesRead(rejection=Rejection.asked(options, model.config))
     probabilities = predict_files(model, files, read)
-    table = prediction_table(model.classes, probabilities, {"file": [str(file) for file in read.files]})
+    answered = read.rejection.sure(probabilities) & np.array(read.loud, bool)
+    names: dict[str, list[object]] = {"file": [str(file) for file in read.files]}
+    table = prediction_table(model.classes, probabilities, names, answered)
     show(table, model.classes, options)
     if read.longer:
         first, seconds = read.longer[0].name, duration(model.config["duration"])

@@ -162,6 +162,20 @@ def scaled(probabilities: NDArray[np.floating], temperature: float) -> NDArray[n
     return (raised / raised.sum(axis=1, keepdims=True)).astype(probabilities.dtype)
 
 
+def rejection_threshold(target: Ints, probabilities: NDArray[np.floating], accuracy: float) -> float:
+    """The least probability at which answers of this accuracy are left, on these clips; 1 where none is.
+
+    An answer whose highest probability is below the threshold is withheld.
+    """
+    surest = np.asarray(probabilities).max(axis=1)
+    order = np.argsort(-surest, kind="stable")
+    right = (probabilities.argmax(axis=1) == target)[order]
+    kept = np.cumsum(right) / np.arange(1, len(order) + 1) >= accuracy
+    last_of_equals = np.append(np.diff(surest[order]) != 0, True)  # equals are kept or withheld together
+    fitting = np.flatnonzero(kept & last_of_equals)
+    return float(surest[order][fitting[-1]]) if len(fitting) else 1.0
+
+
 def fit_temperature(target: Ints, probabilities: NDArray[np.floating]) -> float:
     """The temperature of the least log loss on these clips, none of which the model was trained on."""
     return _least(_losses(target, probabilities).sum(axis=1), len(target))

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import numpy as np
 import soxr
@@ -20,6 +20,9 @@ from commandline import tell
 from features_cache.storage import replaced
 from train.bundle import Probabilities, Values
 from train.runs import replace_file
+
+if TYPE_CHECKING:
+    from train.predict import FeatureExtractor, Rejection
 
 SHOWN = 8  # classes in the figure: those that are ever the most probable, the commonest first
 
@@ -66,11 +69,12 @@ def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterato
 
 
 class Row(NamedTuple):
-    """The prediction for `start` to `end` seconds: (K,) probabilities."""
+    """The prediction for `start` to `end` seconds: (K,) probabilities, which may count as no answer."""
 
     start: float
     end: float
     probabilities: Probabilities
+    answered: bool = True
 
 
 def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
@@ -100,21 +104,24 @@ def write_timeline(rows: Iterable[Row], classes: list[str], target: Path, title:
 
 def predict_windows(
     found: Iterable[Window],
-    batches: Callable[[Iterator[Samples]], Iterator[Values]],
+    extractor: "FeatureExtractor",
     probabilities: Callable[[Values], Probabilities],
+    rejection: "Rejection",
 ) -> Iterator[Row]:
-    """The predictions for windows, as they come: `batches` computes features, `probabilities` predicts."""
-    waiting: deque[Window] = deque()
+    """The predictions for windows, as they come; shorter ones are followed by silence."""
+    waiting: deque[tuple[Window, bool]] = deque()
 
     def clips() -> Iterator[Samples]:
         for window in found:
-            waiting.append(window._replace(y=window.y[:0]))
-            yield window.y
+            loud = rejection.loud(window.y, extractor.sample_rate)
+            waiting.append((window._replace(y=window.y[:0]), loud))
+            yield extractor.padded(window.y)
 
-    for values in batches(clips()):
-        for predicted in probabilities(values):
-            window = waiting.popleft()
-            yield Row(window.start, window.end, predicted)
+    for values in extractor.batches(clips()):
+        predicted = probabilities(values)
+        for one, sure in zip(predicted, rejection.sure(predicted)):
+            window, loud = waiting.popleft()
+            yield Row(window.start, window.end, one, bool(loud and sure))
 
 
 def _writing(table: TextIO, classes: list[str], rows: Iterable[Row]) -> Iterator[Row]:
@@ -122,18 +129,23 @@ def _writing(table: TextIO, classes: list[str], rows: Iterable[Row]) -> Iterator
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["start", "end", "predicted", *classes])
     for row in rows:
-        predicted = classes[int(row.probabilities.argmax())]
+        predicted = classes[int(row.probabilities.argmax())] if row.answered else ""
         numbers = (f"{p:.6g}" for p in row.probabilities)
         writer.writerow([f"{row.start:.3f}", f"{row.end:.3f}", predicted, *numbers])
         yield row
 
 
 def merge_windows(rows: Sequence[Row], classes: list[str]) -> list[tuple[float, float, str, float]]:
-    """Segments of one class: start, end (where the next window begins), class, mean probability."""
-    best = [int(row.probabilities.argmax()) for row in rows]
+    """Segments of one class: start, end (where the next window begins), class, mean probability.
+
+    Windows without an answer are in none.
+    """
+    best = [int(row.probabilities.argmax()) if row.answered else -1 for row in rows]
     cuts = [0, *(i for i in range(1, len(rows)) if best[i] != best[i - 1]), len(rows)]
     segments = []
     for first, last in pairwise(cuts):
+        if best[first] < 0:
+            continue
         end = rows[last].start if last < len(rows) else rows[-1].end
         mean = float(np.mean([row.probabilities[best[first]] for row in rows[first:last]]))
         segments.append((rows[first].start, end, classes[best[first]], mean))

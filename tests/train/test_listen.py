@@ -80,3 +80,16 @@ def test_raw_pcm_becomes_samples(form):
     raw = y.astype(kind) if kind.kind == "f" else (y * (np.iinfo(kind).max + 1.0)).astype(kind)
     stream = io.BytesIO(raw.tobytes() + b"\x01")  # half a sample behind the last
     assert np.allclose(np.concatenate(list(pcm_blocks(stream, form, 3))), y, atol=1e-4)
+
+
+def test_silence_is_no_answer(sounding, monkeypatch, capsys):
+    y = np.concatenate([sound("tone", 72, seconds=1.5), np.zeros(3 * RATE)]).astype("<f4")
+    piped = SimpleNamespace(buffer=io.BytesIO(y.tobytes()), isatty=lambda: False)
+    monkeypatch.setattr("sys.stdin", piped)
+    options = ListenOptions(
+        run=str(sounding.path), format="f32", window=0.5, gate=-60.0, json=True, threads="1"
+    )
+    assert listen_live(options) == 0
+    out, err = capsys.readouterr()
+    assert "for the last 0.5 s" in err
+    assert json.loads(out.splitlines()[-1])["predicted"] == ""

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,12 @@ import soundfile
 
 from commandline import RequestError
 from tests.train.sounds import CLASSES, RATE, sound, train_run
-from train.options import PredictOptions
-from train.predict import predict_audio
+from train.bundle import bundle_of_run, make_bundle, read_bundle
+from train.options import BundleOptions, PredictOptions
+from train.predict import Rejection, loudest_level, predict_audio
+from train.run import execute
 from train.runs import RunFolder
+from train.scores import rejection_threshold, scaled
 
 
 def ask(run: RunFolder, **given: object) -> int:
@@ -157,3 +162,61 @@ def test_a_run_half_trained_answers_with_what_it_has(sounding, tmp_path, capsys)
     out, err = capsys.readouterr()
     assert out.startswith("hiss")
     assert "1 of 2 folds are trained" in err
+
+
+def test_the_threshold_keeps_what_is_right_often_enough():
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4], [0.45, 0.55]])
+    target = np.array([0, 1, 0, 1, 1])  # the fourth is wrong
+    assert rejection_threshold(target, probabilities, 1.0) == 0.7
+    assert rejection_threshold(target, probabilities, 0.8) == 0.55
+    assert rejection_threshold(1 - target, probabilities, 0.9) == 1.0
+    assert rejection_threshold(np.array([0, 1]), np.full((2, 2), 0.5), 0.9) == 1.0  # equals stay together
+
+
+def test_levels_are_those_of_full_scale():
+    sine = np.sin(np.arange(8000) * 0.3).astype(np.float32)
+    assert loudest_level(sine, 8000) == pytest.approx(-3, abs=0.1)
+    assert loudest_level(np.append(np.zeros(8000, np.float32), 0.1 * sine), 8000) == pytest.approx(
+        -23, abs=0.1
+    )
+    assert loudest_level(np.zeros(0, np.float32), 8000) == -200
+
+
+def test_silence_and_what_is_not_sure_get_no_answer(sounding, tmp_path, capsys):
+    write(tmp_path / "tone.wav", "tone")
+    soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
+    assert ask(sounding, audio=tmp_path, gate=-60.0, csv=True) == 0
+    rows = {Path(row["file"]).stem: row for row in csv.DictReader(io.StringIO(capsys.readouterr().out))}
+    assert (rows["tone"]["predicted"], rows["silence"]["predicted"]) == ("tone", "")
+    assert ask(sounding, audio=tmp_path, gate=-60.0) == 0
+    assert re.search(r"silence\.wav +no answer", capsys.readouterr().out)
+    assert ask(sounding, audio=tmp_path / "tone.wav", reject="1") == 0
+    assert capsys.readouterr().out.startswith("no answer; it would be\ntone")
+    assert ask(sounding, audio=tmp_path / "tone.wav", reject="0.4") == 0
+    assert capsys.readouterr().out.startswith("tone")
+
+
+@pytest.mark.parametrize("reject", ["often", "1.5", "-0.1"])
+def test_a_threshold_that_is_none_is_refused(sounding, tmp_path, reject):
+    with pytest.raises(RequestError, match=r"expected a probability from 0 to 1, or auto"):
+        ask(sounding, audio=write(tmp_path / "x.wav", "tone"), reject=reject)
+
+
+def test_the_threshold_is_chosen_on_validation_clips_and_goes_with_the_bundle(
+    sounding, options, tmp_path, capsys
+):
+    with pytest.raises(RequestError, match="train with VAL=group"):
+        ask(sounding, audio=write(tmp_path / "x.wav", "tone"), reject="auto")
+    run = execute(replace(options, val="group"))
+    chosen = bundle_of_run(run).config["rejection"]
+    probabilities, target = run.answers(split="val")
+    probabilities = scaled(probabilities, run.temperature())
+    kept = probabilities.max(axis=1) >= chosen["threshold"]
+    assert chosen["clips"] == len(target) and chosen["answered"] == kept.sum() > 0
+    assert (probabilities.argmax(axis=1) == target)[kept].mean() == pytest.approx(chosen["accuracy"])
+    assert chosen["accuracy"] >= 0.95
+    file = tmp_path / "model.pt"
+    assert make_bundle(BundleOptions(run=str(run.path), out=file)) == 0
+    config = read_bundle(file).config
+    asked = Rejection.asked(PredictOptions(reject="auto"), config)
+    assert asked == Rejection(chosen["threshold"])

@@ -124,3 +124,27 @@ def test_a_file_in_blocks_is_the_file_loaded_whole(tmp_path, monkeypatch, rate):
 def test_blocks_at_the_same_rate_pass_as_they_are():
     block = np.ones(3, np.float32)
     assert list(resampled([block], 8000, 8000)) == [block]
+
+
+def test_short_windows_and_those_without_an_answer(sounding, tmp_path, capsys):
+    silence = np.zeros(2 * RATE)
+    y = np.concatenate([sound("tone", 50, seconds=2), silence, sound("hiss", 50, seconds=2)])
+    soundfile.write(tmp_path / "gap.wav", y, RATE)
+    asked = {"hop": 0.5, "window": 0.5, "gate": -60.0, "reports": tmp_path / "reports"}
+    assert ask(sounding, audio=tmp_path / "gap.wav", **asked) == 0
+    folder = tmp_path / "reports" / "little" / "timelines"
+    with (folder / "gap.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert [float(row["start"]) for row in rows] == [0.5 * n for n in range(12)]
+    answered = [bool(row["predicted"]) for row in rows]
+    assert answered == [True] * 4 + [False] * 4 + [True] * 4
+    labels = [line.split("\t") for line in (folder / "gap.txt").read_text().splitlines()]
+    assert not any(float(start) < 4 and float(end) > 2 for start, end, _ in labels)
+
+
+def test_a_window_longer_than_a_clip_or_without_a_hop_is_refused(sounding, tmp_path):
+    file = record(tmp_path / "a.wav", "tone")
+    with pytest.raises(RequestError, match="WINDOW=9: expected up to the 1 seconds"):
+        ask(sounding, audio=file, hop=0.5, window=9)
+    with pytest.raises(RequestError, match="give HOP too"):
+        ask(sounding, audio=file, window=0.5)
