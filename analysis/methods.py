@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis.ablations import run_options
-from analysis.bootstrap import REPLICATES
 from analysis.ranking import Ranking
 from analysis.results import Run
 from analysis.significance import BEST_LEVEL
 from commandline import count, make_command
+from train.bootstrap import REPLICATES
 
 OPTIMISERS = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"}
 NORMS = {
