@@ -143,7 +143,9 @@ def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int =
     if not len(test):
         raise RequestError(f"there is no fold {fold}; the folds are {_folds(originals)}")
     candidates = drop_leaking(rest, test)
-    validation = _validation(candidates, originals, fold, val, seed)
+    validation = candidates.iloc[:0]
+    if val != "none":
+        validation = _validation(candidates, originals, fold, val, seed)
     train = drop_leaking(candidates.drop(validation.index), validation)
     if not len(train):
         raise RequestError(
@@ -186,8 +188,6 @@ def validation_groups(
 def _validation(
     candidates: pd.DataFrame, originals: pd.DataFrame, fold: int, val: Val, seed: int
 ) -> pd.DataFrame:
-    if val == "none":
-        return candidates.iloc[:0]
     if val == "next":
         folds = _folds(originals)
         following = folds[(folds.index(fold) + 1) % len(folds)]

@@ -1,6 +1,7 @@
 """The size and the shape of the code: how many modules, what a command loads, one name for one thing."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("commandline", "pipeline", "features_cache", "train", "analysis")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MOST_MODULES = 140
+MOST_WALKED = 110, 22  # functions and files from `make train` to the first training step
 
 # What every user runs -> the most modules of this project that importing it may load.
 CORE = {"train.run": 30, "pipeline.extract": 42, "analysis.report": 45}
@@ -84,3 +86,12 @@ def test_no_public_class_is_defined_twice() -> None:
 def test_no_public_function_is_defined_twice() -> None:
     found = public_definitions(ast.FunctionDef).items()
     assert not {name: at for name, at in found if len(at) > 1 and name not in WITH_THEIR_MODULE}
+
+
+@pytest.mark.slow
+def test_the_way_to_the_first_training_step_does_not_get_longer() -> None:
+    command = [sys.executable, "-m", "bench.structure", "--walk"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (found,) = re.findall(r"(\d+) functions of more than 3 lines in (\d+) files", told)
+    functions, files = map(int, found)
+    assert functions <= MOST_WALKED[0] and files <= MOST_WALKED[1], told

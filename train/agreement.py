@@ -87,7 +87,14 @@ def measure_deviation(network: nn.Module, compute: Compute, batches: Iterable[Ba
     """
     worst = Deviation()
     for x, y in batches:
-        x, y, expected = _plain_step(network, compute.device, x, y)
+        expected = None
+        while expected is None:
+            try:
+                expected = step(network, Compute(compute.device), x, y, contextlib.nullcontext())
+            except (RuntimeError, MemoryError) as error:
+                if len(x) <= 2 or not is_shortage(error):
+                    raise
+                x, y = x[: len(x) // 2], y[: len(y) // 2]
         noise = Noise(ROUNDING[compute.precision], compute.device)
         noisy = step(network, Compute(compute.device), x, y, noise)
         with poisoned_memory(compute.device):
@@ -123,19 +130,6 @@ def step(
         loss.backward()
     named = trial.named_parameters()
     return Step(loss.item(), {name: one.grad.float() for name, one in named if one.grad is not None})
-
-
-def _plain_step(
-    network: nn.Module, device: str, x: torch.Tensor, y: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, Step]:
-    """The step in plain fp32, of as many of the clips as fit in memory."""
-    while True:
-        try:
-            return x, y, step(network, Compute(device), x, y, contextlib.nullcontext())
-        except (RuntimeError, MemoryError) as error:
-            if len(x) <= 2 or not is_shortage(error):
-                raise
-            x, y = x[: len(x) // 2], y[: len(y) // 2]
 
 
 class Noise(TorchDispatchMode):

@@ -61,46 +61,56 @@ def execute(options: RunOptions, *, tell_time: bool = True) -> RunFolder | None:
         continue_in_fp32(diverged)
         again = replace(options, precision=diverged.config["options"]["precision"])
         return execute(again, tell_time=tell_time)
-    if plan.options.model == FOR_VECTORS != options.model:
-        _tell_once(f"every channel of {plan.features} is a vector: MODEL={FOR_VECTORS} is trained")
-    if plan.options.model == FROM_WEIGHTS != options.model:
-        whole = f"{options.model}@weight={resolve(options.model).weight:g}"
-        _tell_once(f"WEIGHTS are given: MODEL={FROM_WEIGHTS} is trained; MODEL={whole} asks for the ensemble")
-    if plan.unused:
-        _tell_once(f"{plan.model.name} ignores {', '.join(plan.unused).upper()}")
-    if changed := changed_table(plan.cache.folder, str(plan.cache.settings["source"]), plan.cache.clips):
-        _tell_once(changed)
+    for line in remarks(plan, options):
+        _tell_once(line)
     waiting = [fold for fold in plan.wanted_folds if not (known and fold in folder.finished)]
     if not waiting:
         tell(f"{folder.path} has these folds already")
-        _update(folder, options)
-        return folder
+    elif not _train_where_asked(plan, waiting, options, tell_time):
+        return None
+    _update(RunFolder(plan.path), options)
+    return RunFolder(plan.path)
+
+
+def remarks(plan: Plan, options: RunOptions) -> list[str]:
+    """Where the plan is not what the options say to the letter, or the table is not what the cache is of."""
+    lines = []
+    if plan.options.model == FOR_VECTORS != options.model:
+        lines.append(f"every channel of {plan.features} is a vector: MODEL={FOR_VECTORS} is trained")
+    if plan.options.model == FROM_WEIGHTS != options.model:
+        whole = f"{options.model}@weight={resolve(options.model).weight:g}"
+        lines.append(
+            f"WEIGHTS are given: MODEL={FROM_WEIGHTS} is trained; MODEL={whole} asks for the ensemble"
+        )
+    if plan.unused:
+        lines.append(f"{plan.model.name} ignores {', '.join(plan.unused).upper()}")
+    changed = changed_table(plan.cache.folder, str(plan.cache.settings["source"]), plan.cache.clips)
+    return [*lines, *([changed] if changed else [])]
+
+
+def _train_where_asked(plan: Plan, folds: list[int], options: RunOptions, tell_time: bool) -> bool:
+    """Train the folds on DEVICE; whether this process is the first of those that do so together."""
     devices = [device_of(one) for one in options.device.split()]
     if options.resident == "gpu" and "cpu" in devices:
         raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
     if len(devices) > 1:
         from train import distributed
 
-        if failed := distributed.train_on(devices, options, waiting):
+        if failed := distributed.train_on(devices, options, folds):
             raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
-        _update(RunFolder(plan.path), options)
-        return RunFolder(plan.path)
+        return True
     try:
-        folder.path.mkdir(parents=True, exist_ok=True)
+        plan.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"RUNS={options.runs} cannot be written: {error.strerror}") from None
-    if trainer.under_torchrun():
-        from train import distributed
+    if not trainer.under_torchrun():
+        train_folds(plan, folds, devices[0], trainer.ALONE, tell_time)
+        return True
+    from train import distributed
 
-        with distributed.joined(devices[0]) as (processes, device):
-            train_folds(plan, waiting, device, processes, tell_time)
-    else:
-        processes = trainer.ALONE
-        train_folds(plan, waiting, devices[0], processes, tell_time)
-    if not processes.first:
-        return None
-    _update(RunFolder(plan.path), options)
-    return RunFolder(plan.path)
+    with distributed.joined(devices[0]) as (processes, device):
+        train_folds(plan, folds, device, processes, tell_time)
+    return processes.first
 
 
 def train_folds(
