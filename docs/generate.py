@@ -31,12 +31,6 @@ from train.models.registry import all_models
 ROOT = Path(__file__).resolve().parent.parent
 LIBROSA = "https://librosa.org/doc/0.11.0/generated/{}.html"
 SHOWN_CLASSES = ("chimes_in_c", "galloping_beat", "hiss")  # a clip with pitch, with rhythm, of noise
-    "chimes_in_c",
-    "galloping_beat",
-    "bright_drone",
-    "hiss",
-    "knocks",
-)  # one of each synthetic pair
 PAGES: Registry[Callable[[], str]] = Registry("generated page")
 
 
