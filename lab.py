@@ -9,7 +9,8 @@
     run = lab.train(dataset="synth", features="mel+mfcc", epochs=20)
     lab.confusion(run)                              # a matplotlib figure
 
-docs/reference/python.md shows each of them. Folders are `data`, `runs` below the current one unless given.
+docs/reference/python.md shows each of them. Folders are `data`, `runs` and `reports` below the
+current one unless given.
 """
 
 from collections.abc import Sequence
@@ -19,13 +20,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import soundfile
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis import results, tables
+from analysis import inputs, results, tables
 from analysis.figures import FIGURES
 from analysis.figures.data import FeatureMap
 from analysis.figures.drawing import drawing
+from analysis.inputs import Built
 from analysis.run import choose_samples
 from commandline import RequestError, nearest
 from features_cache import Cache, cache_folder
@@ -39,7 +42,7 @@ from pipeline.options import FeaturesCommand
 from train import runs
 from train.runs import RunFolder
 
-DATA, RUNS = Path("data"), Path("runs")
+DATA, RUNS, REPORTS = Path("data"), Path("runs"), Path("reports")
 RATE = 44_100  # samples a second, ESC-50's
 DOTS_PER_INCH = 110
 
@@ -83,6 +86,15 @@ def alter(clip: Clip, how: str) -> Clip:
         lab.alter(clip, "stretch(rate=1.2)")
     """
     return Clip(alterations.apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)
+
+
+def write(clip: Clip, path: Path | str) -> None:
+    """Write a clip as an audio file: .wav with float samples, .flac with 24 bits.
+
+    lab.write(lab.tone(440), "tone.wav")
+    """
+    subtype = "PCM_24" if Path(path).suffix.lower() == ".flac" else "FLOAT"
+    soundfile.write(path, clip.y, clip.sample_rate, subtype=subtype)
 
 
 def play(clip: Clip) -> Any:
@@ -189,6 +201,21 @@ def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:
     probabilities = predict_files(model, [Path(file) for file in files], read)
     tell_failures(read.failures, len(files))
     return prediction_table(model.classes, probabilities, {"file": [str(file) for file in read.files]})
+
+
+def report(dataset: str, data: Path = DATA, runs: Path = RUNS, reports: Path = REPORTS) -> Built:
+    """`make analysis`: the report of a dataset, from its runs and its cache. Nothing is trained.
+
+    `.page` is the HTML file, `.headline` what was found; the tables are in `tables` beside the page.
+
+        lab.report("synth").headline
+    """
+    from analysis.options import AnalysisOptions
+    from analysis.report import build_report
+
+    options = AnalysisOptions(dataset=dataset, data=Path(data), runs=Path(runs), reports=Path(reports))
+    (job,) = inputs.jobs(options)
+    return inputs.unchanged(job, options) or build_report(job, options)
 
 
 class NotebookFigure(Figure):

@@ -19,8 +19,9 @@ copyright = "the authors of featurestack, MIT licence"
 version = release = generate.version()
 html_title = project
 
-extensions = ["myst_parser", "sphinx.ext.intersphinx"]
-source_suffix = {".md": "markdown"}
+extensions = ["myst_nb", "sphinx.ext.intersphinx"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+nb_execution_mode = "off"  # the notebooks show the outputs that they are stored with
 exclude_patterns = ["out"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]
 myst_heading_anchors = 4
@@ -58,4 +59,5 @@ def add_figures_of_features(app, name, content):
 
 def setup(app):
     generate.write_all(HERE / "reference" / "generated")
+    generate.copy_notebooks(HERE / "course")
     app.connect("source-read", add_figures_of_features)

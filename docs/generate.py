@@ -10,6 +10,7 @@ import ast
 import dataclasses
 import inspect
 import re
+import shutil
 import textwrap
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -48,6 +49,12 @@ def write_all(folder: Path) -> None:
     for name, page in PAGES.items():
         (folder / f"{name}.md").write_text(page(), encoding="utf-8")
     draw_features(folder)
+
+
+def copy_notebooks(folder: Path) -> None:
+    """Put the notebooks, which are pages of the course, beside its first page."""
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        shutil.copy(notebook, folder / notebook.name)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

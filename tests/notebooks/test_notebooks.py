@@ -1,102 +1,242 @@
-"""Both notebooks from start to end, on a few short clips; every check fails until it is answered."""
+"""Every notebook from start to end, on a few short clips; every check fails until it is answered."""
 
 import ast
+import base64
 import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-import nbclient
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 
-from tests.train.sounds import write_dataset
+import lab
+from notebooks import prepare, store
+from pipeline import synth
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+SHORT = 2 * synth.SAMPLE_RATE  # samples of a clip
+WIDGET = "application/vnd.jupyter.widget-view+json"
+NOTEBOOKS = store.names()
+COURSE = [name for name in NOTEBOOKS if name != "play"]
 
 
-def load(name: str) -> nbformat.NotebookNode:
-    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
-
-
-def solutions() -> dict[str, str]:
-    parts = re.split(r"^# %% (question-\d+)\n", (FOLDER / "course_solutions.py").read_text(), flags=re.M)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+def write_clips(folder: Path) -> Path:
+    """A CSV beside its files: four short synthetic clips of each class, each its own source recording."""
+    rows = synth.clip_rows().query("fold <= 2 and take == 'A'")
+    folder.mkdir()
+    for row in rows.itertuples():
+        lab.write(
+            lab.Clip(synth.clip(row)[:SHORT].astype(np.float32), synth.SAMPLE_RATE), folder / row.filename
+        )
+    names = {"category": "label", "src_file": "group"}
+    rows.rename(columns=names)[["filename", "label", "fold", "group"]].to_csv(folder / "few.csv", index=False)
+    return folder / "few.csv"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Sounds, and what the notebooks make of them: what the first extracts, the second finds."""
+    """Clips, and what the notebooks make of them: what the first extracts, the second finds."""
     folder = tmp_path_factory.mktemp("notebooks")
-    write_dataset(folder / "sounds")
+    write_clips(folder / "clips")
     return folder
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """In the notebook's own folder, as Jupyter does; its data and runs go to `folder`, its clips are few."""
-    sounds = folder / "sounds" / "little.csv"
-    own = f"Path({str(folder / 'data')!r}), Path({str(folder / 'runs')!r}), {str(sounds)!r}"
-    place = f"DATA, RUNS, DATASET = {own}"
+    """Its data and runs go to `folder`, its clips are few, its networks train for one epoch."""
+    data, runs, clips = (str(folder / part) for part in ("data", "runs", "clips/few.csv"))
+    own = f"Path({data!r}), Path({runs!r}), {clips!r}"
     setup = next(number for number, cell in enumerate(notebook.cells) if cell.id == "setup")
-    notebook.cells.insert(setup + 1, nbformat.v4.new_code_cell(place))
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    notebook.cells.insert(setup + 1, nbformat.v4.new_code_cell(f"DATA, RUNS, DATASET = {own}"))
+    for cell in notebook.cells:
+        cell.source = re.sub(
+            r"EPOCHS = 10|epochs=3", lambda match: match[0].split("=")[0] + "=1", cell.source
+        )
+        cell.source = cell.source.replace('HOME / "reports"', f"Path({str(folder / 'reports')!r})")
+    store.execute(notebook)
+
+
+def checked_before_and_after(name: str) -> nbformat.NotebookNode:
+    """The notebook, each check run before its answer, when it must raise, and after it."""
+    notebook = store.load(name)
+    for cell in notebook.cells:
+        if cell.id.startswith("check-"):
+            cell.metadata["tags"] = ["raises-exception"]
+    checks = {cell.id.replace("check", "question"): cell.source for cell in notebook.cells}
+    answers = store.solutions(name)
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if cell.id.startswith("check-"):
+            question = cell.id.replace("check", "question")
+            cells += [nbformat.v4.new_code_cell(source) for source in (answers[question], checks[question])]
+        elif cell.id.startswith("predict-"):
+            cells.append(nbformat.v4.new_code_cell(answers[cell.id]))
+    notebook.cells = cells
+    return notebook
 
 
 def images(cell: nbformat.NotebookNode) -> list[str]:
     return [kind for output in cell.outputs for kind in output.get("data", {}) if kind.startswith("image/")]
 
 
-@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
-def test_is_kept_without_outputs_in_short_cells(file):
-    notebook = nbformat.read(file, as_version=4)
+def run_course(name: str, folder: Path) -> dict[str, nbformat.NotebookNode]:
+    notebook = checked_before_and_after(name)
+    execute(notebook, folder)
+    for cell in notebook.cells:
+        if cell.id.startswith("check-"):
+            assert cell.outputs[-1].output_type == "error", f"{cell.id} passes without an answer"
+            assert cell.outputs[-1].ename == "NotYet"
+    return {cell.id: cell for cell in notebook.cells}
+
+
+# What is stored
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_is_stored_with_figures_and_without_players_answers_or_this_machine(name):
+    notebook = store.load(name)
     nbformat.validate(notebook)
+    text = nbformat.writes(notebook)
+    assert len(text) <= store.LARGEST
+    assert "<audio" not in text and "widget-view" not in text
+    assert str(ROOT) not in text and str(Path.home()) + "/" not in text
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert any(images(cell) for cell in code)
+    assert all(not cell.execution_count for cell in code)
+    assert all(not cell.outputs for cell in code if cell.id.startswith("check-"))
+    assert all("hide-output" in cell.metadata.tags for cell in code if cell.id.startswith("reveal-"))
     assert all(len(cell.source.splitlines()) <= 20 for cell in code if cell.id != "setup")
-    assert "colab-badge.svg" in notebook.cells[0].source
-    assert f"notebooks/{file.name}" in notebook.cells[0].source
-    assert code[0].source == load("play").cells[1].source  # one setup for all
+    assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
 
 
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_one_first_cell_and_one_address_for_all(name):
+    """To change it: `repository-code` in CITATION.cff, then `python -m notebooks.store --address`."""
+    notebook = store.load(name)
+    cells = {cell.id: cell.source for cell in notebook.cells}
+    assert cells["setup"] == next(cell.source for cell in store.load("play").cells if cell.id == "setup")
+    assert store.address() in cells["setup"]
+    assert store.with_address(name, store.load(name)) == notebook
+    assert (
+        f"{store.address().removeprefix('https://github.com/')}/blob/main/notebooks/{name}.ipynb"
+        in cells["badge"]
+    )
+
+
+@pytest.mark.parametrize("name", COURSE)
+def test_no_answer_stands_in_the_course(name):
+    for cell in store.load(name).cells:
+        if cell.id.startswith(("question-", "predict-")):
+            tree = ast.walk(ast.parse(cell.source))
+            assert any(isinstance(node, ast.Constant) and node.value is ... for node in tree), cell.id
+
+
+@pytest.mark.parametrize("name", COURSE)
+def test_every_session_says_its_time_and_the_next_steps(name):
+    notebook = store.load(name)
+    assert "**90 minutes**" in notebook.cells[0].source.replace(".**", "**")
+    minutes = re.findall(r"^\| (\d+) \|", notebook.cells[0].source, re.MULTILINE)
+    assert sum(map(int, minutes)) == 90
+    assert "comes next" in notebook.cells[-1].source
+    assert any(cell.id.startswith("reveal-") for cell in notebook.cells)
+
+
+def test_another_address_reaches_badge_and_first_cell(monkeypatch):
+    monkeypatch.setattr(store, "address", lambda: "https://github.com/me/mine")
+    cells = {cell.id: cell.source for cell in store.with_address("play", store.load("play")).cells}
+    assert "/github/me/mine/blob/main/notebooks/play.ipynb" in cells["badge"]
+    assert '"https://github.com/me/mine"' in cells["setup"]
+
+
+def test_kept_outputs_are_figures_tables_and_text():
+    figure = lab.draw("gallery", features=[lab.feature(lab.tone(440), "mel")])
+    png = base64.b64encode(figure._repr_png_()).decode()
+    outputs = [
+        nbformat.v4.new_output("stream", name="stdout", text="before\n"),
+        nbformat.v4.new_output("stream", name="stderr", text="a bar"),
+        nbformat.v4.new_output("stream", name="stdout", text=f"1 of 2\r2 of 2\n{store.HOME}/runs/x\n"),
+        nbformat.v4.new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
+        nbformat.v4.new_output("execute_result", {"text/html": "<audio>", "text/plain": "<Audio>"}),
+        nbformat.v4.new_output("execute_result", {"text/html": "<table>", "text/plain": "a table"}),
+        nbformat.v4.new_output("display_data", {WIDGET: {}, "text/plain": "a slider"}),
+        nbformat.v4.new_output("execute_result", {"text/plain": "3"}),
+    ]
+    text, drawn, table, number = store.kept(outputs)
+    assert text.text == "before\n2 of 2\nruns/x\n"
+    assert drawn.data.keys() == {"image/png"} and len(drawn.data["image/png"]) < len(png)
+    assert table.data == {"text/html": "<table>"}
+    assert number.data == {"text/plain": "3"}
+
+
+# What they call
+
+
+def test_a_clip_is_written_as_it_is(tmp_path):
+    clip = lab.tone(440, seconds=0.1)
+    for name, error in (("tone.wav", 0), ("tone.flac", 2**-22)):
+        lab.write(clip, tmp_path / name)
+        assert np.abs(lab.read(tmp_path / name).y - clip.y).max() <= error
+
+
+def test_a_recording_of_the_browser_becomes_a_clip():
+    from notebooks.microphone import Microphone
+
+    microphone = Microphone(seconds=1)
+    assert microphone.clip() is None
+    recorded = lab.tone(440, seconds=1.0, sample_rate=48_000)
+    microphone.sample_rate, microphone.samples = 48_000, recorded.y.tobytes()
+    clip = microphone.clip()
+    assert clip is not None and clip.sample_rate == lab.RATE
+    assert abs(len(clip.y) - lab.RATE) <= 1
+    levels = lab.feature(clip, "stft")
+    assert abs(levels.rows[levels.values.mean(axis=1).argmax()] - 440) < 22
+
+
+# From start to end
+
+
+@pytest.mark.slow
+def test_session_1_from_start_to_end(folder):
+    cells = run_course("1_listen_and_look", folder)
+    for drawn in (
+        "waveforms",
+        "spectrograms",
+        "two-tones",
+        "settings",
+        "guess-panels",
+        "mixture",
+        "reveal-share",
+    ):
+        assert images(cells[drawn]), drawn
+    assert "Audio" in cells["listen"].outputs[-1]["data"]["text/plain"]
+    assert WIDGET in cells["sliders"].outputs[-1]["data"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COURSE[1:])
+def test_the_other_sessions_from_start_to_end(name, folder):
+    cells = run_course(name, folder)
+    assert any(images(cell) for cell in cells.values() if cell.cell_type == "code")
+    if name == "5_compare":
+        assert (folder / "reports" / "few" / "index.html").exists()
+        assert "accuracy" in cells["report"].outputs[-1].text
+
+
+@pytest.mark.slow
 def test_play_runs_from_start_to_end(folder):
-    notebook = load("play")
+    notebook = store.load("play")
     execute(notebook, folder)
     cells = {cell.id: cell for cell in notebook.cells}
-    for drawn in ("gallery", "compared", "curves", "confusion", "samples"):
+    for drawn in ("gallery", "compared", "curves", "confusion", "samples", "own-features"):
         assert images(cells[drawn]), drawn
-    assert "hiss" in cells["predict"].outputs[-1]["data"]["text/plain"]
-    assert "Audio" in cells["listen"].outputs[-1]["data"]["text/plain"]
+    assert len(cells["predict"].outputs[-1]["data"]["text/plain"].splitlines()) >= 5
 
 
-def test_course_fails_until_answered_and_then_passes(folder):
-    """Before each right answer the question as it stands is checked: that check must raise."""
-    notebook, answers = load("course"), solutions()
-    asked = [cell.id for cell in notebook.cells if cell.id.startswith("question")]
-    assert asked == list(answers)
-    cells = []
-    for cell in notebook.cells:
-        cells.append(cell)
-        if cell.id.startswith("check"):
-            cell.metadata["tags"] = ["raises-exception"]
-            cells.append(nbformat.v4.new_code_cell(answers[cell.id.replace("check", "question")]))
-            cells.append(nbformat.v4.new_code_cell(cell.source))
-    notebook.cells = cells
-    execute(notebook, folder)
-    for cell in notebook.cells:
-        if cell.id.startswith("check"):
-            assert cell.outputs[-1].output_type == "error", f"{cell.id} passes without an answer"
-
-
-def test_no_answer_stands_in_the_course():
-    notebook = load("course")
-    for cell in notebook.cells:
-        if cell.id.startswith("question"):
-            assert any(
-                isinstance(n, ast.Constant) and n.value is ... for n in ast.walk(ast.parse(cell.source))
-            )
+# Colab
 
 
 def test_in_colab_the_first_cell_fetches_all_but_torch_and_keeps_runs_on_the_drive(tmp_path, monkeypatch):
@@ -108,9 +248,8 @@ def test_in_colab_the_first_cell_fetches_all_but_torch_and_keeps_runs_on_the_dri
         if command[0] == "git":
             home = Path(command[-1])
             home.mkdir(parents=True)
-            (home / "requirements.txt").write_text(
-                (ROOT / "requirements.txt").read_text() + "nowhere-to-be-had==1\n"
-            )
+            (home / "requirements.txt").write_text("torch==2.13.0\nnumpy==1.0\nmissing-here==1\n")
+            (home / "requirements-notebooks.txt").write_text("jupyterlab==4\nmissing-too==2\n")
 
     colab = ModuleType("google.colab")
     mounted: list[str] = []
@@ -119,19 +258,19 @@ def test_in_colab_the_first_cell_fetches_all_but_torch_and_keeps_runs_on_the_dri
     monkeypatch.setitem(sys.modules, "google.colab", colab)
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(
-        "importlib.util.find_spec", lambda name: None if name in ("torch", "nowhere-to-be-had") else 1
-    )
-    source = load("play").cells[1].source
-    source = source.replace("/content/project", str(tmp_path / "project")).replace(
-        "DRIVE = False", "DRIVE = True"
-    )
+    found = ("torch", "missing-here", "missing-too", "jupyterlab")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in found else 1)
+    project = tmp_path / "project"
+    monkeypatch.setattr(prepare.folders, "__defaults__", (False, project))
+    source = next(cell.source for cell in store.load("play").cells if cell.id == "setup")
+    source = source.replace("/content/project", str(project)).replace("drive=False", "drive=True")
     for _ in range(2):
         exec(compile(source, "setup", "exec"), names := {})  # the cell itself, as Colab would run it
     clones = [command for command in asked if command[0] == "git"]
     installs = [command for command in asked if "pip" in command]
-    assert len(clones) == 1
-    assert all("nowhere-to-be-had" in command and "torch" not in command for command in installs)
+    assert len(clones) == 1 and store.address() in clones[0]
+    assert [command[-2:] for command in installs] == [["missing-here==1", "missing-too==2"]] * 2
     assert mounted == ["/content/drive"] * 2
-    assert names["RUNS"] == Path("/content/drive/MyDrive/sound-runs")
-    assert names["DATA"] == tmp_path / "project" / "data"
+    assert names["RUNS"] == prepare.RUNS_ON_DRIVE
+    assert names["DATA"] == project / "data"
+    assert names["pd"] is pd

@@ -1,0 +1,165 @@
+"""Execute the notebooks and store their outputs, so that each is a page of the documentation.
+
+    python -m notebooks.store                    # all of them: some minutes
+    python -m notebooks.store 2_describe play    # some
+    python -m notebooks.store --address          # only the project's address, nothing is executed
+
+Answers are put in from course_solutions.py while the cells run and taken out again. Stored are figures and
+text; players, sliders and what a check prints are left out. The address is `repository-code` in CITATION.cff.
+"""
+
+import argparse
+import base64
+import io
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from PIL import Image
+
+FOLDER = Path(__file__).resolve().parent
+HOME = FOLDER.parent
+SECONDS = 3600  # for one cell
+COLOURS, WIDTH = 48, 900  # of a stored figure; pixels at most
+LARGEST = 400_000  # bytes of a notebook
+BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+
+
+def names() -> list[str]:
+    """The notebooks, the course in its order, then play."""
+    return sorted(path.stem for path in FOLDER.glob("*.ipynb"))
+
+
+def load(name: str) -> NotebookNode:
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def save(name: str, notebook: NotebookNode) -> None:
+    nbformat.validate(notebook)
+    nbformat.write(notebook, FOLDER / f"{name}.ipynb")
+
+
+def solutions(name: str) -> dict[str, str]:
+    """Cell id -> its answer, of one notebook."""
+    text = (FOLDER / "course_solutions.py").read_text(encoding="utf-8")
+    parts = re.split(r"^# %% (\w+) ([\w-]+)\n", text, flags=re.MULTILINE)
+    triples = zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+    return {cell: answer.strip() for notebook, cell, answer in triples if notebook == name}
+
+
+# The address
+
+
+def address() -> str:
+    """The project's address on the web, from CITATION.cff."""
+    text = (HOME / "CITATION.cff").read_text(encoding="utf-8")
+    (found,) = re.findall(r'^repository-code: "?([^"\n]+?)/?"?$', text, re.MULTILINE)
+    return found
+
+
+def with_address(name: str, notebook: NotebookNode) -> NotebookNode:
+    """The notebook, its badge and its first cell pointing to the project's address."""
+    colab = address().replace("https://github.com", "https://colab.research.google.com/github")
+    for cell in notebook.cells:
+        if cell.id == "badge":
+            cell.source = f"[![Open in Colab]({BADGE})]({colab}/blob/main/notebooks/{name}.ipynb)"
+        if cell.id == "setup":
+            cell.source = re.sub(r'(?<=")https://github\.com/[^"]+', address(), cell.source)
+    return notebook
+
+
+# Executing
+
+
+def with_answers(notebook: NotebookNode, answers: dict[str, str]) -> NotebookNode:
+    """A copy in which each answer follows the cell that asks for it."""
+    cells: list[NotebookNode] = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if cell.id in answers:
+            cells.append(nbformat.v4.new_code_cell(answers[cell.id], id=f"answer-to-{cell.id}"))
+    return nbformat.from_dict({**notebook, "cells": cells})
+
+
+def execute(notebook: NotebookNode) -> None:
+    """Run all cells in the folder of the notebooks, as Jupyter does."""
+    where = {"metadata": {"path": str(FOLDER)}}
+    inline = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    client = NotebookClient(notebook, timeout=SECONDS, record_timing=False, resources=where)
+    client.execute(env=inline)
+
+
+def store(name: str) -> None:
+    """Execute a notebook and write it with its outputs."""
+    notebook = load(name)
+    run = with_answers(notebook, solutions(name))
+    execute(run)
+    outputs = {cell.id: cell.outputs for cell in run.cells if cell.cell_type == "code"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            cell.outputs = [] if cell.id.startswith("check") else list(kept(outputs[cell.id]))
+            hidden = cell.id.startswith("reveal")  # folded away until the prediction is made
+            cell.metadata = {"tags": ["hide-output"], "jupyter": {"outputs_hidden": True}} if hidden else {}
+    notebook.metadata.pop("widgets", None)
+    size = len(nbformat.writes(notebook))
+    if size > LARGEST:
+        raise SystemExit(f"{name} would have {size:,} bytes, more than {LARGEST:,}: draw fewer figures")
+    save(name, with_address(name, notebook))
+    print(f"{name}: {size:,} bytes")
+
+
+def kept(outputs: Iterable[NotebookNode]) -> Iterable[NotebookNode]:
+    """What is stored of a cell's outputs: printed text in one piece, tables, figures."""
+    outputs = list(outputs)
+    printed = "".join(one.text for one in outputs if one.output_type == "stream" and one.name == "stdout")
+    if printed:
+        yield nbformat.v4.new_output("stream", name="stdout", text=plain(printed))
+    for output in outputs:
+        data = output.get("data", {})
+        if "image/png" in data:
+            yield nbformat.v4.new_output("display_data", {"image/png": smaller(data["image/png"])})
+        elif "text/html" in data and "<audio" not in data["text/html"]:
+            yield nbformat.v4.new_output("display_data", {"text/html": plain(data["text/html"])})
+        elif data.keys() == {"text/plain"}:
+            yield nbformat.v4.new_output("display_data", {"text/plain": plain(data["text/plain"])})
+
+
+def plain(text: str) -> str:
+    """Text without this machine's folder, and of progress bars the last state."""
+    lines = [line.rsplit("\r", 1)[-1] for line in text.split("\n")]
+    return "\n".join(lines).replace(f"{HOME}/", "")
+
+
+def smaller(png: str) -> str:
+    """A figure of few colours, not wider than a page: a third of the size."""
+    figure = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    figure.thumbnail((WIDTH, figure.height), Image.Resampling.LANCZOS)
+    figure = figure.quantize(COLOURS)
+    content = io.BytesIO()
+    figure.save(content, "PNG", optimize=True)
+    return base64.b64encode(content.getvalue()).decode("ascii")
+
+
+def main(given: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Execute notebooks and store their outputs.")
+    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="without .ipynb; all by default")
+    parser.add_argument("--address", action="store_true", help="write the project's address, execute nothing")
+    asked: Any = parser.parse_args(given)
+    unknown = set(asked.names) - set(names())
+    if unknown:
+        parser.error(f"no notebook {', '.join(sorted(unknown))}: there are {', '.join(names())}")
+    for name in asked.names or names():
+        if asked.address:
+            save(name, with_address(name, load(name)))
+        else:
+            store(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The microphone's button in a real browser that plays a test tone for a microphone."""
+
+import base64
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from notebooks.microphone import Microphone
+
+pytestmark = pytest.mark.slow
+SECONDS = 1.0
+PAGE = """<!doctype html><meta charset="utf-8"><body><div id="button"></div><script type="module">
+import widget from "./microphone.js";
+const values = { seconds: SECONDS };
+window.saved = null;
+const model = {
+  get: (name) => values[name],
+  set: (name, value) => { values[name] = value; },
+  save_changes: () => {
+    const bytes = new Uint8Array(values.samples.buffer);
+    let text = "";
+    for (const byte of bytes) text += String.fromCharCode(byte);
+    window.saved = { rate: values.sample_rate, samples: btoa(text) };
+  },
+};
+widget.render({ model, el: document.getElementById("button") });
+</script></body>""".replace("SECONDS", str(SECONDS))
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page with the button, from this machine: only such pages and https may use a microphone."""
+    folder = tmp_path_factory.mktemp("page")
+    script = Path(__file__).resolve().parents[2] / "notebooks" / "microphone.js"
+    shutil.copy(script, folder)
+    (folder / "index.html").write_text(PAGE, encoding="utf-8")
+    (folder / "without.html").write_text(
+        "<script>delete Navigator.prototype.mediaDevices</script>" + PAGE, encoding="utf-8"
+    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("no browser: install chromium and chromedriver (Debian: chromium chromium-driver)")
+    options = Options()
+    options.binary_location = binary
+    media = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    quiet = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio")
+    for word in (*quiet, *media, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(word)
+    chrome = webdriver.Chrome(options=options, service=Service(driver))
+    yield chrome
+    chrome.quit()
+
+
+def test_a_recording_reaches_python(browser, address):
+    browser.get(address)
+    browser.find_element(By.TAG_NAME, "button").click()
+    saved = WebDriverWait(browser, 60).until(lambda page: page.execute_script("return window.saved"))
+    microphone = Microphone(seconds=SECONDS)
+    microphone.sample_rate, microphone.samples = saved["rate"], base64.b64decode(saved["samples"])
+    clip = microphone.clip()
+    assert clip is not None
+    assert 0.2 * SECONDS < len(clip.y) / clip.sample_rate < 2 * SECONDS
+    assert np.isfinite(clip.y).all() and np.abs(clip.y).max() > 0.01  # the test tone, not silence
+    WebDriverWait(browser, 10).until(
+        lambda page: "run the next cell" in page.find_element(By.ID, "button").text
+    )
+
+
+def test_without_a_microphone_a_sentence_says_what_to_do(browser, address):
+    browser.get(f"{address}/without.html")
+    button = browser.find_element(By.TAG_NAME, "button")
+    assert not button.is_enabled()
+    assert "lab.read(path)" in browser.find_element(By.ID, "button").text
