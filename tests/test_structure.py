@@ -34,7 +34,7 @@ REST_LIBRARIES = {"onnx", "onnxruntime", "dask", "distributed", "tensorboard", "
 NOT_IN_EXTRACTION = {"sklearn", "matplotlib", "torch"}
 
 # Names that are read with their module, as in checkpoint.load, and may stand in several.
-WITH_THEIR_MODULE = {"build", "check", "find", "load", "parse", "read", "run", "save", "words", "write"}
+WITH_THEIR_MODULE = {"load", "run"}
 # Functions here are named after commands and after the features that they define.
 NAMED_AFTER_OTHERS = {"__main__.py", "pipeline/reference.py"}
 
