@@ -225,11 +225,8 @@ def _ensembles(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
         "ensemble": ("Ensemble %", "percent"),
         "gain": ("Gain, points", "points"),
     }
-    gain = f"{page.format_percent(abs(best['gain']))} points {'more' if best['gain'] >= 0 else 'less'}"
-    accuracy_text = f"{page.format_percent(best['ensemble'])} % accuracy"
     about = (
-        f"The ensemble of {best['a']} and {best['b']} has {accuracy_text}, {gain} than the better one "
-        "alone. This pair is selected on the test folds, so confirm it with a new run. "
+        f"{_best_pair(ranking, best)} This pair is selected on the test folds, so confirm it with a new run. "
         f'ENSEMBLE="{best["a"]} {best["b"]}" writes it as a run of its own; ENSEMBLE="RUN RUN RUN" '
         "MEMBERS=3 selects each fold’s members on the other folds, which gives an unbiased score."
     )
@@ -243,6 +240,17 @@ def _ensembles(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
             folded=True,
         ),
     ]
+
+
+def _best_pair(ranking: Ranking, best: pd.Series) -> str:
+    """The most accurate ensemble of two, and first of all whether it beats the best single run."""
+    score = f"{page.format_percent(best['ensemble'])} % accuracy"
+    if best["ensemble"] <= ranking.accuracy[0]:
+        single = f"{display_name(ranking.best, ranking)} alone ({page.format_percent(ranking.accuracy[0])} %)"
+        pair = f"the most accurate, of {best['a']} and {best['b']}, has {score}"
+        return f"No ensemble of two runs is more accurate than {single}: {pair}."
+    gain = f"{page.format_percent(best['gain'])} points more than the better one alone"
+    return f"The ensemble of {best['a']} and {best['b']} has {score}, {gain}."
 
 
 def ensemble_matrix(ranking: Ranking, table: pd.DataFrame) -> Floats:

@@ -35,6 +35,7 @@ from analysis.figures.run import CURVES, History, label_panel, over_folds
 from commandline import percent, points
 
 LEAST_APART = 0.05  # of the range of accuracies: what a number takes up
+KEY_INCHES = 0.32
 KEY_LINE = 0.13  # of the height: two lines of text and a gap
 FAR = 2.5  # times as far as three quarters of the intervals reach: an axis that includes it hides the others
 
@@ -195,7 +196,11 @@ def draw_recall_by_set(ax: Axes, *, names: Sequence[str], classes: Sequence[str]
     return ax
 
 
-@figure("Accuracy against cost; numbered diamonds are the Pareto front", size=(TEXT_WIDTH, 3.1))
+def _pareto_size(*, cost: np.ndarray, accuracy: np.ndarray, **_: Any) -> tuple[float, float]:
+    return TEXT_WIDTH, 0.6 + max(2.5, KEY_INCHES * pareto_front(cost, accuracy).sum())
+
+
+@figure("Accuracy against cost; numbered diamonds are the Pareto front", size=_pareto_size)
 def draw_pareto(
     ax: Axes, *, names: Sequence[str], cost: np.ndarray, accuracy: np.ndarray, label: str = "seconds to train"
 ) -> Axes:
@@ -217,7 +222,7 @@ def draw_pareto(
             str(number), (cost[place], beside), xytext=(-4, 3), textcoords="offset points", ha="right"
         )
         said = f"{number}  {shorten(names[place], 30)}\n    {percent(accuracy[place])} %"
-        down = (len(order) - number) * KEY_LINE
+        down = (len(order) - number) * min(KEY_LINE, 1 / len(order))
         ax.text(1.03, 1 - down, escape_math(said), va="top", transform=ax.transAxes)
     ax.set(xlabel=label, ylabel="accuracy, %")
     ax.margins(x=0.12, y=0.12)
@@ -226,12 +231,13 @@ def draw_pareto(
 
 
 def pareto_front(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """Mask of the points that no other beats at the same or a lower cost."""
+    """Mask of the points that no other beats at the same or a lower cost; of equal points the first."""
     cheaper = cost[None, :] <= cost[:, None]
     better = (accuracy[None, :] > accuracy[:, None]) | (
         (accuracy[None, :] == accuracy[:, None]) & (cost[None, :] < cost[:, None])
     )
-    return ~(cheaper & better).any(axis=1)
+    equal = (cost[None, :] == cost[:, None]) & (accuracy[None, :] == accuracy[:, None])
+    return ~((cheaper & better) | np.tril(equal, -1)).any(axis=1)
 
 
 def _pairs_size(*, names: Sequence[str], **_: Any) -> tuple[float, float]:

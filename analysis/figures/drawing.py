@@ -176,7 +176,7 @@ def shorten(text: str, longest: int = 28) -> str:
     Features can be guessed from their first letters, models differ in their last.
     """
     model = re.search(r" \([^()]+\)$", text)
-    kept = model[0] if model else ""
+    kept = model[0] if model and len(model[0]) <= longest else ""
     name, room = text.removesuffix(kept), max(longest - len(kept), 9)
     if len(name) <= room:
         return text
@@ -217,7 +217,9 @@ def label_ends(panel: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     """Name lines at the right of a panel, (value of the last point, text, colour) each, without overlap."""
     low, high = panel.get_ylim()
     at = [(value - low) / (high - low) for value, _, _ in ends]
-    for (_, text, colour), begin, place in zip(ends, at, spread(at, LABEL_HEIGHT), strict=True):
+    places = spread(at, LABEL_HEIGHT)
+    above = max([*places, 1.0]) - 1.0  # no label stands beside the panel's title
+    for (_, text, colour), begin, place in zip(ends, at, [one - above for one in places], strict=True):
         panel.plot(
             (1.0, 1.05), (begin, place), color=colour, linewidth=0.8, transform=panel.transAxes, clip_on=False
         )

@@ -274,6 +274,14 @@ def test_each_curve_is_named_at_its_end() -> None:
         assert {text.get_text() for text in panel.texts} == {"mel", "chroma"}
 
 
+def test_no_label_of_a_curve_stands_above_its_panel() -> None:
+    panel = Canvas().add_subplot()
+    panel.set_ylim(0, 1)
+    fonts.label_ends(panel, [(0.99, "a", "red"), (0.98, "b", "red"), (0.97, "c", "red")])
+    heights = [text.get_position()[1] for text in panel.texts]
+    assert max(heights) == pytest.approx(1) and heights == sorted(heights, reverse=True)
+
+
 MANY = [f"class number {number}" for number in range(50)]
 LARGE: dict[str, dict[str, Any]] = {
     "confusion_matrix": {"counts": RNG.integers(0, 9, (50, 50)), "classes": MANY},
@@ -341,6 +349,7 @@ def test_fold_curves_are_averaged_epoch_by_epoch_and_gaps_left_out() -> None:
 def test_the_front_holds_what_nothing_cheaper_beats() -> None:
     cost, accuracy = np.array([1.0, 2, 3, 3, 1]), np.array([0.5, 0.8, 0.7, 0.9, 0.4])
     assert pareto_front(cost, accuracy).tolist() == [True, True, False, True, False]
+    assert pareto_front(np.array([2.0, 2, 1]), np.array([0.9, 0.9, 0.8])).tolist() == [True, False, True]
 
 
 def test_an_envelope_keeps_every_peak() -> None:
@@ -368,6 +377,7 @@ def test_neighbouring_series_differ_in_grey() -> None:
 
 def test_shortened_names_and_missing_characters() -> None:
     assert shorten("mel+mfcc+chroma+tonnetz", 12) == "mel+mfc…netz"
+    assert len(shorten("a (resnet18, augment shift=1 and more)", 20)) == 20
     assert shorten("mel", 12) == "mel" and shorten("fourier_tempogram", 12) == "fourier…gram"
     assert shorten("mel+mfcc+chroma+cqt (resnet18+texture)", 30) == "mel+…+cqt (resnet18+texture)"
     assert [format_plain(value) for value in (31.25, 15400.4, 0.0345)] == ["31.2", "15400", "0.0345"]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.comparison import comparison_rows, ensemble_matrix, interval_axis
+from analysis.comparison import _best_pair, comparison_rows, ensemble_matrix, interval_axis
 from analysis.page import html_table
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run
@@ -419,3 +419,18 @@ def test_calibration_is_scored_before_and_after_the_temperature_of_the_other_fol
     assert (table["temperature"] < 0.6).all()
     assert (table["calibration_error"] > 0.3).all() and (table["calibration_error_scaled"] < 0.1).all()
     assert (table["log_loss_scaled"] < table["log_loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "words"),
+    [
+        (0.0, "No ensemble of two runs is more accurate than mel alone"),
+        (1.0, "The ensemble of a and b has 100.0 % accuracy, 3.0 points more than the better one alone."),
+    ],
+)
+def test_the_page_says_when_no_pair_beats_the_best_single_run(
+    made: Callable[..., Results], ensemble: float, words: str
+) -> None:
+    ranking = ranked(made(MadeRun(skill=0.9), MadeRun(features="rms", skill=0.5)))[0]
+    best = pd.Series({"a": "a", "b": "b", "ensemble": ensemble, "gain": 0.03})
+    assert _best_pair(ranking, best).startswith(words)
