@@ -19,7 +19,7 @@ import numpy as np
 from commandline import Registry, RequestError
 from train.scores import confusion_matrix
 
-PROJECT = "sound-features"  # in Weights & Biases
+PROJECT = "featurestack"  # in Weights & Biases
 PIXELS = 400  # of the confusion matrix in TensorBoard, at least
 
 
