@@ -5,7 +5,9 @@ length, since the others lie in HDF5's global heap, which has no checksum. HDF5'
 file is ever changed in structure, and network file systems often lack it.
 """
 
+import errno
 import io
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +41,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise FileNotFoundError(path)
     if not path.is_file():
         raise DamagedFile(f"{path.name} cannot be read: it is no regular file")
+    if not os.access(path, os.R_OK):
+        raise DamagedFile(f"{path.name} cannot be read: {os.strerror(errno.EACCES)}")
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file

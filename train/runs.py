@@ -179,6 +179,8 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """run.json. RequestError where it is missing, is no JSON object, or holds what it cannot."""
         file = self.path / "run.json"
+        if file.exists() and not file.is_file():
+            raise RequestError(f"{file} cannot be read (it is no regular file): {TRAIN_AGAIN}")
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -114,3 +114,8 @@ def test_a_link_to_what_is_not_there_is_named(cache):
     (cache.folder / "mine.h5").unlink()
     (cache.folder / "mine.h5").symlink_to("elsewhere.h5")
     assert str(verdict(cache)) == "mine.h5 cannot be read: it is no regular file"
+
+
+def test_a_file_of_another_user_is_named_in_a_few_words(cache, monkeypatch):
+    monkeypatch.setattr(hdf5.os, "access", lambda path, mode: path.name != "mine.h5")  # root may read all
+    assert str(verdict(cache)) == "mine.h5 cannot be read: Permission denied"

@@ -179,6 +179,12 @@ def test_a_key_of_another_type_is_told(tmp_path, change, message):
         _ = RunFolder(run.path).config
 
 
+def test_a_configuration_that_is_a_fifo_is_told_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(RequestError, match="it is no regular file"):
+        _ = RunFolder(tmp_path).config
+
+
 def test_a_key_that_is_not_there_is_told(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(RequestError, match=r"run.json lacks folds: train this run again"):
