@@ -6,10 +6,11 @@ Every step is a command that a user could type, printed before it runs; a second
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import Annotated
 
 import pandas as pd
 
-from commandline import Command, DataOptions, ReportsOptions, RunsOptions, main, percent
+from commandline import Bounds, Command, DataOptions, ReportsOptions, RunsOptions, main, percent
 
 FEATURE_SETS = ("mel", "mel+mfcc+chroma")
 TRAINING = ("MODEL=cnn8+texture", "EPOCHS=20", "GRID=64x108", "CURVE=0")  # a minute, 100 MB
@@ -19,7 +20,7 @@ TRAINING = ("MODEL=cnn8+texture", "EPOCHS=20", "GRID=64x108", "CURVE=0")  # a mi
 class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
     """Where the demo keeps its things."""
 
-    jobs: int | None = None
+    jobs: Annotated[int | None, Bounds(1, 10_000)] = None
     """processes for extraction; all cores by default"""
 
 

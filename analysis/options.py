@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from commandline import DatasetOptions, ReportsOptions, RunsOptions
-from commandline.options import Aliases
+from commandline.options import Aliases, Bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,15 +17,15 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     """only these runs: a name, a path, a unique prefix, last"""
     ensemble: Annotated[tuple[str, ...], Aliases("fuse")] = ()
     """write the ensemble of these runs, the mean of their probabilities, as a run of its own, then report"""
-    members: Annotated[int, Aliases("pick")] = 0
+    members: Annotated[int, Aliases("pick"), Bounds(least=0)] = 0
     """with ENSEMBLE: at most so many runs for each fold, selected on the other folds; 0 averages all"""
     confusion: Literal["counts", "rates"] = "counts"
     """what the cells of the saved confusion matrices show: counts, or percentages of the row"""
-    figures: int = 6
+    figures: Annotated[int, Bounds(least=0)] = 6
     """draw the figures of this many runs, the best first; the page shows all runs"""
-    audio_mb: float = 1
+    audio_mb: Annotated[float, Bounds(least=0)] = 1
     """how many MB of compressed audio the page may carry; the rest is linked"""
-    seed: int = 0
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     """draws the sample predictions and starts the projections of clips"""
     overwrite: Annotated[bool, Aliases("again")] = False
     """make everything anew, also where nothing changed"""

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from commandline import text_table
+from commandline import RequestError, text_table
 from features_cache.names import Channel, parse_channel
 from pipeline.cards import described
 from pipeline.features import FEATURES, Clip, Impossible, Variant, resolve_feature
@@ -15,6 +15,7 @@ from pipeline.pool import keep_freed_arrays
 
 STORED_BYTES = 2  # a value, as float16
 REPEATS = 3
+MOST_SAMPLES = 10_000_000  # every feature is computed four times
 WIDTH = 100
 INDENT = 15
 HEADER = ("name", "rows", "frames", "MB", "ms alone", "ms in all", "units")
@@ -43,6 +44,11 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     """Every feature with its size, and its milliseconds measured here and now, on a clip of noise."""
     keep_freed_arrays()
     samples = round(seconds * sample_rate)
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise RequestError(
+            f"DURATION={seconds:g} at SAMPLE_RATE={sample_rate} are {samples:,} samples: expected 1 to "
+            f"{MOST_SAMPLES:,}"
+        )
     y = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
     possible: dict[Variant, tuple[int, int]] = {}
     lines: list[tuple[object, ...]] = []

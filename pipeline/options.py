@@ -5,7 +5,10 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional
 
-from commandline import Aliases, DatasetOptions
+from commandline import Aliases, Bounds, DatasetOptions
+
+RATE = Bounds(1, 1_000_000)  # Hz
+SECONDS = Bounds(1e-6, 86_400)  # of a clip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +26,12 @@ class SourceOptions(DatasetOptions):
     folds_by: Literal["dataset", "group"] | None = None
     """group: a fold for each group, as for speakers or sites; dataset: its own folds, or drawn ones; as an
     earlier command said where it is not given"""
-    sample_rate: int | None = None
+    sample_rate: Annotated[int | None, RATE] = None
     """Hz; 44100 for ESC-50 and its like, else the commonest of the files"""
-    duration: float | None = None
+    duration: Annotated[float | None, SECONDS] = None
     """seconds; 5 for ESC-50 and its like, else the longest clip, 30 at most, or what holds 98 % of the clips
     whole where that is less than half of it"""
-    seed: int = 0
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     """of drawn folds and altered copies"""
 
 
@@ -38,13 +41,13 @@ class ExtractOptions(SourceOptions):
 
     features: str = "all"
     """feature sets separated by blanks; all, small"""
-    copies: int | None = None
+    copies: Annotated[int | None, Bounds(0, 1000)] = None
     """altered copies of each clip; 0 removes them, not given keeps those that are there"""
     alter: str = "pitch,stretch,noise,gain,shift"
     """alterations of the copies, each drawn in turn"""
     dtype: Literal["float16", "float32"] = "float16"
     """of the stored values"""
-    jobs: int | None = None
+    jobs: Annotated[int | None, Bounds(1, 10_000)] = None
     """processes; all cores by default"""
 
 
@@ -72,9 +75,9 @@ class ListCommand:
 
     feature: Positional[str | None] = None
     """show the card of this feature"""
-    sample_rate: int = 44100
+    sample_rate: Annotated[int, RATE] = 44100
     """Hz"""
-    duration: float = 5.0
+    duration: Annotated[float, Bounds(0.001, 600)] = 5.0
     """seconds"""
 
 
@@ -84,7 +87,7 @@ class VerifyCommand(DatasetOptions):
 
     features: str = "all"
     """feature sets separated by blanks; all: those in the cache"""
-    recompute: int = 0
+    recompute: Annotated[int, Bounds(least=0)] = 0
     """also recompute this many random clips by plain librosa and compare"""
-    seed: int = 0
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     """which clips are drawn"""

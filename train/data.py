@@ -37,6 +37,7 @@ TINY = 1e-12  # deviation of a feature that is constant as a whole
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # of what is free, that resident features may take
 EXCESS, ALLOWANCE = 1.3, 1e9  # clips in RAM are so many times the features as stored, plus bytes, at most
 AHEAD = 2  # batches that the prefetching thread may be in front
+LARGEST_GRID = 2**24  # values; 64 MB a channel and clip
 FEWEST_ROWS = 12  # of what may be moved in frequency: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
@@ -247,6 +248,8 @@ def parse_grid(text: str) -> Shape:
     rows, cross, frames = text.partition("x")
     if not (cross and rows.isdecimal() and frames.isdecimal() and int(rows) and int(frames)):
         raise RequestError(f"GRID={text}: expected rows x frames, as in 128x216, or native")
+    if int(rows) * int(frames) > LARGEST_GRID:
+        raise RequestError(f"GRID={text}: expected at most {LARGEST_GRID:,} values a channel")
     return int(rows), int(frames)
 
 

@@ -194,7 +194,7 @@ class SweepOptions(RunOptions):
     make sweep FEATURES="mel mel+mfcc" MODEL="resnet18 texture" SEED="0 1 2" LR="0.001 0.002"
     """
 
-    max: int = 1
+    max: Annotated[int, Bounds(1, 10)] = 1
     """sets of up to so many of the named features: 2 adds every pair; the most that SEARCH may join"""
     search: Literal["", "greedy"] = ""
     """greedy adds one feature at a time, for each fold by itself, ranked on validation groups among its
@@ -268,7 +268,7 @@ class TrainedOptions(RunsOptions):
     window: Annotated[float, Bounds(least=0)] = 0.0
     """seconds of audio that are predicted at once, followed by silence as a short clip is; 0 as long as a
     clip of the training"""
-    gate: float | None = None
+    gate: Annotated[float | None, Bounds(-200, 0)] = None
     """dB of full scale: no answer for a window that never gets louder, as -50"""
     reject: str = ""
     """no answer below this probability, as 0.7; auto for the one chosen on the run's validation clips"""
@@ -288,13 +288,13 @@ class PredictOptions(TrainedOptions, ReportsOptions):
     agrees with predictions.csv"""
     data: Path = Path("data")
     """folder of datasets, for TEST_CLIPS"""
-    top: int = 5
+    top: Annotated[int, Bounds(least=1)] = 5
     """classes shown a file"""
     json: bool = False
     """every probability, as JSON on standard output"""
     csv: bool = False
     """every probability, as CSV on standard output"""
-    hop: float = 0.0
+    hop: Annotated[float, Bounds(least=0)] = 0.0
     """seconds from one window to the next through a long recording; 0 predicts its beginning alone"""
 
 
@@ -305,13 +305,13 @@ class ListenOptions(TrainedOptions):
     arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen last HOP=0.25
     """
 
-    rate: int = 0
+    rate: Annotated[int, Bounds(0, 1_000_000)] = 0
     """samples a second of what comes in; the model's own rate by default"""
     format: Literal["s16", "s32", "f32"] = "s16"
     """of a sample: 16 or 32 bit integers, or floats"""
-    hop: float = 0.5
+    hop: Annotated[float, Bounds(0.001, 3600)] = 0.5
     """seconds from one prediction to the next"""
-    top: int = 3
+    top: Annotated[int, Bounds(least=1)] = 3
     """classes shown"""
     json: bool = False
     """a JSON object a line instead of the live line"""
@@ -330,7 +330,7 @@ class ExplainOptions(RunsOptions):
     """folder of datasets"""
     repeats: Annotated[int, Bounds(least=1)] = 5
     """permutations of a channel among the test clips"""
-    seed: int = 0
+    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     """of the permutations"""
     device: str = "auto"
     """cpu, cuda, mps"""
@@ -383,9 +383,9 @@ class ListOptions:
     """a model whose stages are shown, with its options: aclnet@width=0.5"""
     grid: str = "64x216"
     """rows x frames of an image model's input"""
-    channels: int = 3
+    channels: Annotated[int, Bounds(1, 1000)] = 3
     """features stacked"""
-    classes: int = 50
+    classes: Annotated[int, Bounds(2, 100_000)] = 50
     """of the last layer"""
-    samples: int = 220_500
+    samples: Annotated[int, Bounds(1, 10_000_000)] = 220_500
     """of a wave model's input: 5 s at 44,100 a second"""

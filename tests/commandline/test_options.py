@@ -3,13 +3,16 @@
 import errno
 import os
 import shlex
+import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from tyro.conf import Positional
 
+import pipeline.__main__
+import train.__main__
 from commandline import (
     Aliases,
     Bounds,
@@ -21,8 +24,8 @@ from commandline import (
     parse,
     words,
 )
-from commandline.catalogue import known_variables
-from commandline.options import split_make
+from commandline.catalogue import commands, known_variables
+from commandline.options import annotations, extra_of, options_of, split_make
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,3 +217,48 @@ def test_a_full_disk_and_a_wrong_place_are_one_sentence(
     with pytest.raises(SystemExit) as stop:
         main([writes], [])
     assert (stop.value.code, capsys.readouterr().err) == (status, said)
+
+
+def test_every_number_of_every_command_is_bounded_where_it_is_defined() -> None:
+    unbounded = set()
+    for words_, function in commands():
+        options = options_of(function)
+        for name, annotation in annotations(options).items():
+            numbers = {int, float} & {annotation, *_parts(annotation)}
+            if numbers and extra_of(annotation, Bounds) is None and not words_.startswith("bench"):
+                unbounded.add(name)
+    assert unbounded == {"folds"}  # those of the dataset, which each command checks
+
+
+def _parts(annotation: Any) -> set[Any]:
+    """The types in a union, a tuple or Annotated."""
+    inner = set(typing.get_args(annotation))
+    return inner.union(*map(_parts, inner)) if inner else set()
+
+
+@pytest.mark.parametrize(
+    ("module", "command", "word"),
+    [
+        ("pipeline", "list", "SAMPLE_RATE=-1"),
+        ("pipeline", "list", "DURATION=nan"),
+        ("pipeline", "plan", "DURATION=1e-320"),
+        ("pipeline", "plan", "COPIES=-1"),
+        ("pipeline", "features", "JOBS=0"),
+        ("train", "run", "LR=inf"),
+        ("train", "run", "EPOCHS=1" + 23 * "0"),
+        ("train", "list", "CHANNELS=-1"),
+        ("train", "list", "GRID=99999999x99999999"),
+        ("train", "listen", "HOP=nan"),
+        ("train", "predict", "TOP=-1"),
+        ("train", "explain", "REPEATS=0"),
+    ],
+)
+def test_an_absurd_number_is_one_sentence(
+    module: str, command: str, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {"pipeline": pipeline.__main__, "train": train.__main__}[module].COMMANDS
+    with pytest.raises(SystemExit) as stop:
+        main(known, [command, word])
+    said = capsys.readouterr()
+    assert stop.value.code == 2 and said.out == ""
+    assert said.err.startswith(f"error: {word.partition('=')[0]}=") and said.err.count("\n") == 1
