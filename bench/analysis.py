@@ -31,7 +31,7 @@ ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_TH
 SHOWN_REPLICATES = 200  # of the usual way; the rest follows by proportion
 TARGETS = {"statistics": 5.0, "report": 30.0, "report again": 3.0}  # seconds
 MOST_MEMORY = 1e9
-MOST_PAGE = 20e6
+MOST_PAGE = 6e6
 
 
 @dataclass(frozen=True, kw_only=True)
