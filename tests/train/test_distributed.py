@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from commandline import words
+from features_cache import Cache, parse_set
 from train import checkpoint, run, runs
+from train.bundle import TrainedModel, bundle_of_run
 from train.compute import candidates
 from train.data import draw_batches, load_fold, seeded, sum_clips
 from train.distributed import Group
@@ -45,7 +47,7 @@ def torchrun(options: RunOptions, folds: str) -> None:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -90,6 +92,27 @@ def test_two_processes_equal_one_with_two_half_batches(shared):
     wanted = torch.cat([one.flatten().float() for one in reference(shared).state_dict().values()])
     whole = weights(run.execute(dataclasses.replace(shared, tag="alone")))  # one batch, no halves
     assert (found - wanted).abs().max() < 1e-3 < 1e-2 < (found - whole).abs().max()
+
+
+@pytest.mark.slow
+def test_the_default_model_learns_the_same_in_two_processes(options):
+    """Its dropout draws other numbers in each process: the same clips are told apart, not the same bits."""
+    wanted = dataclasses.replace(
+        options, model=RunOptions.model, grid="32x32", folds=(1,), epochs=12, curve=0
+    )
+    torchrun(wanted, "1")
+    (folder,) = runs.find(wanted.runs)
+    assert folder.config["model"] == RunOptions.model and folder.finished == [1]
+    alone = run.execute(dataclasses.replace(wanted, runs=wanted.runs / "alone"))
+    assert alone.config["hash"] == folder.config["hash"]
+    (together, target), (single, _) = folder.answers(1), alone.answers(1)
+    assert (together.argmax(1) == target).mean() >= 0.9 and (single.argmax(1) == target).mean() >= 0.9
+    assert np.abs(together - single).mean() < 0.1
+    assert not np.array_equal(together, single)
+    again = TrainedModel(bundle_of_run(folder))  # its weights answer in one process as they did in two
+    ids = folder.predictions(1)["clip_id"].tolist()
+    values = Cache(Path(options.dataset)).batch(parse_set("mel"), ids)
+    np.testing.assert_allclose(again.probabilities(values, 1), together, atol=1e-3)
 
 
 def weights(folder: runs.RunFolder) -> torch.Tensor:
