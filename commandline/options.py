@@ -272,9 +272,31 @@ def _is_union(kind: Any) -> bool:
     return typing.get_origin(kind) in (typing.Union, types.UnionType)
 
 
+# Words of other programs, too far from ours in their letters -> what is meant.
+SYNONYMS = {
+    "COMMENT": "NOTE",
+    "DESCRIPTION": "NOTE",
+    "BATCH_SIZE": "BATCH",
+    "LEARNING_RATE": "LR",
+    "WEIGHT_DECAY": "DECAY",
+    "WORKERS": "JOBS",
+    "NUM_WORKERS": "JOBS",
+    "LABEL_SMOOTHING": "SMOOTHING",
+    "SPEAKER": "GROUP",
+    "LENGTH": "DURATION",
+    "SECONDS": "DURATION",
+    "THRESHOLD": "REJECT",
+    "OUTPUT": "OUT",
+    "FILE": "AUDIO",
+}
+
+
 def _refuse_unknown_variable(variable: str, own: Mapping[str, str], elsewhere: Mapping[str, str]) -> None:
     if variable not in elsewhere:
         known = {*own.values(), *elsewhere.values()}
+        meant = SYNONYMS.get(variable)
+        if meant in own.values():
+            raise RequestError(f"unknown variable {variable!r}; did you mean {meant!r}?")
         raise RequestError(nearest("variable", variable, known, listed={*own.values()}))
 
 

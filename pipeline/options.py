@@ -29,8 +29,7 @@ class SourceOptions(DatasetOptions):
     sample_rate: Annotated[int | None, RATE] = None
     """Hz; 44100 for ESC-50 and its like, else the commonest of the files"""
     duration: Annotated[float | None, SECONDS] = None
-    """seconds; 5 for ESC-50 and its like, else the longest clip, 30 at most, or what holds 98 % of the clips
-    whole where that is less than half of it"""
+    """seconds; 5 for ESC-50 and its like, else the longest clip, 30 at most"""
     seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     """of drawn folds and altered copies"""
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from commandline import RequestError, size
+from features_cache import dataset_name
 from features_cache.storage import refuse_special
 from train import runs
 from train.augment import parse_augment, trained_shape, views
@@ -228,7 +229,13 @@ def open_model(options: TrainedOptions) -> TrainedModel:
     file = Path(options.run)
     if file.is_file():
         return TrainedModel(read_bundle(file), device)
-    return TrainedModel(bundle_of_run(runs.select_one(options.runs, options.run), options.selection), device)
+    return TrainedModel(bundle_of_run(chosen_run(options), options.selection), device)
+
+
+def chosen_run(options: TrainedOptions) -> runs.RunFolder:
+    """The run that RUN names, of DATASET where it is given."""
+    dataset = dataset_name(options.dataset) if options.dataset else None
+    return runs.select_one(options.runs, options.run, dataset)
 
 
 def make_bundle(options: BundleOptions) -> int:

@@ -138,6 +138,8 @@ AUTO_AUGMENT = {
 # What cannot change predictions: where things lie, what is told of them, which folds are done now.
 PLACES = frozenset({"dataset", "name", "data", "runs", "resident", "tracker", "tracker_dir"})
 NO_IDENTITY = PLACES | {"folds", "recipe", "curve", "tag", "note"}
+# How a machine computes: in a folder's name only where the same run, computed otherwise, has the name.
+MACHINE = frozenset({"device", "precision", "threads", "compile"})
 PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
 # Fields whose value alone, or after one letter, says what it is; others are written field=value.
 SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
@@ -244,11 +246,14 @@ def configuration(options: RunOptions) -> list[str]:
     return [*named, *words(options, others)]
 
 
-def differences(options: RunOptions, standard: dict[str, Any]) -> list[str]:
-    """For a folder's name: what differs from `standard`, the defaults or a recipe's, in the fields' order."""
+def differences(options: RunOptions, standard: dict[str, Any], machine: bool = False) -> list[str]:
+    """For a folder's name: what differs from `standard`, the defaults or a recipe's, in the fields' order.
+
+    Words of the MACHINE only where `machine` asks for them.
+    """
     parts = [options.recipe] if options.recipe else []
     for name, value in identity(options).items():
-        if name not in PLACED and value != standard[name]:
+        if name not in PLACED and value != standard[name] and (machine or name not in MACHINE):
             parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")
     return [*parts, *([options.tag] if options.tag else [])]
 
@@ -259,6 +264,8 @@ class TrainedOptions(RunsOptions):
 
     run: Annotated[str, Positional] = "last"
     """a run's name, path or unique prefix, last, or a bundle's file"""
+    dataset: str = ""
+    """whose runs RUN chooses from; all by default"""
     selection: Literal["last", "best"] = "last"
     """weights of the last epoch, or of the best by validation"""
     device: str = "cpu"

@@ -33,6 +33,7 @@ from train.data import Positions, Shape, grid_of, stored_shape, vector_length
 from train.models.registry import Architecture, Strides, resolve
 from train.options import (
     AUTO_AUGMENT,
+    MACHINE,
     RunOptions,
     check_options,
     configuration,
@@ -41,6 +42,7 @@ from train.options import (
     identity,
     without_unused,
 )
+from train.runs import RunFolder
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 FROM_WEIGHTS = "resnet18"  # in the default's place where WEIGHTS are given: texture statistics have none
@@ -63,6 +65,7 @@ class Plan:
     inputs: int  # C of a batch: the channels, of a model on vectors the numbers of a clip
     changed_strides: Strides  # of convolutions, by the rule of train/models/registry.py
     differences: list[str]  # of the options from the defaults or a recipe's, in short
+    with_machine: list[str]  # the same with how the machine computes
 
     @property
     def names(self) -> list[str]:
@@ -78,13 +81,23 @@ class Plan:
 
     @cached_property
     def path(self) -> Path:
-        """The run's folder: the one of its label, or another one that holds the same run, as of before."""
-        label = runs.label(self.features, self.model.name, self.differences, self.hash)
-        path = self.options.runs / self.dataset / label
-        if (path / "run.json").is_file():
-            return path
-        same = runs.find_same(self.options.runs, self.dataset, [self.hash], self.options.tag)
-        return same.path if same else path
+        """The run's folder: the one of its label, or another one that holds the same run, as of before.
+
+        Where the label's holds a run that is computed otherwise, the label says how.
+        """
+        short, whole = (
+            self.options.runs
+            / self.dataset
+            / runs.label(self.features, self.model.name, differing, self.hash)
+            for differing in (self.differences, self.with_machine)
+        )
+        if not (short / "run.json").is_file():
+            same = runs.find_same(self.options.runs, self.dataset, [self.hash], self.options.tag)
+            return same.path if same else short
+        held = RunFolder(short).config
+        options = held.get("options", {})
+        otherwise = any(options.get(name) != self.identity.get(name) for name in MACHINE)
+        return whole if otherwise and held.get("hash") != self.hash else short
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -245,6 +258,7 @@ def make_plan(options: RunOptions) -> Plan:
         inputs=inputs,
         changed_strides=model.changed_strides(inputs, len(classes), trained_shape(augmenter, grid)),
         differences=differences(options, standard),
+        with_machine=differences(options, standard, machine=True),
     )
 
 
@@ -332,7 +346,8 @@ def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
     if (wanted == "").any():
         clip = table["clip_id"][wanted == ""].iloc[0]
         raise RequestError(
-            f"TASK={task}: clip {clip} and {(wanted == '').sum() - 1} more have none; give TASK=classes"
+            f"TASK={task}: clip {clip} and {(wanted == '').sum() - 1} more have none: it is the column "
+            "`category` of the dataset's CSV, known by itself for ESC-50's classes; give TASK=classes"
         )
     pairs = (
         pd.DataFrame({"name": wanted, "category": table["category"]})

@@ -4,6 +4,7 @@ Beside `listen` the only module of this package that uses the pipeline: features
 the functions that filled the cache, with the same rounding.
 """
 
+import difflib
 import itertools
 import json
 import os
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, duration, nearest, progress, tell, text_table
+from commandline import RequestError, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder
 from features_cache.cache import is_cache
 from features_cache.names import parse_channel
@@ -25,8 +26,7 @@ from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
 from pipeline.features import FEATURES, Variant, resolve_feature
-from train import runs
-from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, open_model
+from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, chosen_run, open_model
 from train.options import PredictOptions, TrainedOptions
 
 TOLERANCE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own
@@ -206,8 +206,10 @@ def find_audio(path: Path) -> list[Path]:
         raise RequestError(f"AUDIO={path}: there is no audio file in this folder")
     if not path.parent.is_dir():
         raise RequestError(f"AUDIO={path}: there is no folder {path.parent}")
-    beside = [file.name for file in path.parent.iterdir() if _is_audio(file)]
-    raise RequestError(nearest("audio file", path.name, beside))
+    beside = sorted(file.name for file in path.parent.iterdir() if _is_audio(file))
+    close = difflib.get_close_matches(path.name, beside, n=1)
+    hint = f"; did you mean {close[0]}?" if close else f"; {path.parent} has {len(beside)} audio files"
+    raise RequestError(f"AUDIO={path}: there is no such file or folder{hint}")
 
 
 def _is_audio(file: Path) -> bool:
@@ -269,7 +271,7 @@ def predict_test_clips(options: PredictOptions, model: TrainedModel) -> int:
     """The clips that each fold tested, from their audio, by its model; and how that compares to training."""
     if Path(options.run).is_file():
         raise RequestError("TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none")
-    run = runs.select_one(options.runs, options.run)
+    run = chosen_run(options)
     folder = cache_folder(run.dataset, options.data, run.dataset)
     if not is_cache(folder):
         raise RequestError(

@@ -90,6 +90,8 @@ def remarks(plan: Plan, options: RunOptions) -> list[str]:
 
 def _train_where_asked(plan: Plan, folds: list[int], options: RunOptions, tell_time: bool) -> bool:
     """Train the folds on DEVICE; whether this process is the first of those that do so together."""
+    if options.weights:
+        trainer.draw_network(plan, folds[0])  # before there is a folder: weights that do not fit leave none
     devices = [device_of(one) for one in options.device.split()]
     if options.resident == "gpu" and "cpu" in devices:
         raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")

@@ -30,10 +30,9 @@ from pipeline.parameters import Framing
 
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 MOSTLY_PADDING = 0.5  # of all clips' time; more is worth a word
-# Of the clips, that a duration found in the files holds whole where the longest is more than twice as long:
-# of up to 50 clips that is all of them. What it gains with short words stands in docs/howto/datasets.md.
-HELD = 0.98
+HELD = 0.98  # of the clips, that the duration which is then proposed holds whole
 FEW_FRAMES = 43  # of a sound; half a second has so many at 44.1 kHz
+SLOW_FRAMES = 4  # times as long as at 44.1 kHz, or more: they are worth a word whatever the sounds' length
 STEP = 0.05  # s, to which it is rounded up
 DEFAULT_FRAME, DEFAULT_HOP = Framing().n_fft, Framing().hop_length  # samples
 FRAME_SECONDS = DEFAULT_FRAME / 44_100  # what the default frame is at ESC-50's rate
@@ -221,8 +220,7 @@ def _unknown(dataset: str) -> str:
 def with_audio_settings(found: FoundClips, sample_rate: int | None, duration: float | None) -> FoundClips:
     """The clips with their rate and duration: as given, as their source says, or found in the files.
 
-    Found are the commonest rate (the higher where two are as common) and the longest clip, 30 s at most;
-    where few clips are far longer than all others, what holds HELD of them whole.
+    Found are the commonest rate (the higher where two are as common) and the longest clip, 30 s at most.
     """
     _refuse_impossible_settings(sample_rate, duration)
     sample_rate, duration = sample_rate or found.sample_rate, duration or found.duration
@@ -235,25 +233,10 @@ def with_audio_settings(found: FoundClips, sample_rate: int | None, duration: fl
     sample_rate = sample_rate or commonest
     seconds = np.array([header.frames / header.sample_rate for header in headers.values()])
     if not duration:
-        longest, length_notes = _longest(headers)
-        duration = common_duration(seconds, longest)
+        duration, length_notes = _longest(headers)
         notes += length_notes
-        if duration < longest:
-            longer = int((seconds > duration).sum())
-            held = f"{duration:g} s hold {1 - longer / len(seconds):.1%} of the clips whole"
-            notes.append(f"{held}; {longer} are cut at their end: DURATION={longest:.4g} keeps all of them")
     notes += describe_lengths(seconds, sample_rate, duration)
     return replace(found, sample_rate=sample_rate, duration=duration, notes=(*found.notes, *notes))
-
-
-def common_duration(seconds: NDArray[np.floating], longest: float) -> float:
-    """The longest clip's, or what holds HELD of the clips whole where that is less than half of it.
-
-    >>> common_duration(np.array([0.31] * 99 + [2.5]), 2.5)
-    0.35
-    """
-    held = round(STEP * math.ceil(np.quantile(seconds, HELD, method="higher") / STEP), 2)
-    return held if 2 * held < longest else longest
 
 
 def frame_samples(sample_rate: int) -> int:
@@ -280,7 +263,8 @@ def describe_lengths(seconds: NDArray[np.floating], sample_rate: int, duration: 
         which = f"half of the clips last {half:.2g} s or less"
         lines.append(f"{padding:.0%} of {duration:.4g} s is padding, {which}{proposal}")
     n_fft, frames = frame_samples(sample_rate), half * sample_rate / DEFAULT_HOP
-    if n_fft < DEFAULT_FRAME and frames < FEW_FRAMES:
+    slow = n_fft * SLOW_FRAMES <= DEFAULT_FRAME
+    if slow or (n_fft < DEFAULT_FRAME and frames < FEW_FRAMES):
         parameters = f"n_fft={n_fft},hop_length={n_fft // 4}"
         proposal = "+".join(f"{name}@{parameters}" for name in ("mel", "mfcc", "chroma"))
         milliseconds = 1000 * DEFAULT_FRAME / sample_rate

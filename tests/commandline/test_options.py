@@ -262,3 +262,15 @@ def test_an_absurd_number_is_one_sentence(
     said = capsys.readouterr()
     assert stop.value.code == 2 and said.out == ""
     assert said.err.startswith(f"error: {word.partition('=')[0]}=") and said.err.count("\n") == 1
+
+
+def test_a_word_of_another_program_gets_ours():
+    @dataclass(frozen=True, kw_only=True)
+    class Noted:
+        """Options."""
+
+        note: str = ""
+        """a sentence"""
+
+    with pytest.raises(RequestError, match="unknown variable 'COMMENT'; did you mean 'NOTE'"):
+        parse(Noted, ["COMMENT=hello"])

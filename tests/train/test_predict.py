@@ -135,7 +135,7 @@ def test_changed_audio_of_test_clips_is_told(sounding, capsys):
         ({}, "give AUDIO="),
         ({"audio": Path("x.wav"), "test_clips": True}, "give AUDIO="),
         ({"audio": Path("nowhere/x.wav")}, "there is no folder nowhere"),
-        ({"audio": Path("sound/ton.wav")}, "did you mean 'tone.wav'"),
+        ({"audio": Path("sound/ton.wav")}, r"did you mean tone\.wav"),
         ({"audio": Path("empty")}, "no audio file in this folder"),
         ({"audio": Path("sound/tone.wav"), "selection": "best"}, "trained without VAL"),
     ],
@@ -220,3 +220,18 @@ def test_the_threshold_is_chosen_on_validation_clips_and_goes_with_the_bundle(
     config = read_bundle(file).config
     asked = Rejection.asked(PredictOptions(reject="auto"), config)
     assert asked == Rejection(chosen["threshold"])
+
+
+def test_a_file_that_is_not_there_is_told(sounding, tmp_path):
+    write(tmp_path / "bark.wav", "tone")
+    with pytest.raises(RequestError, match=r"barks\.wav: there is no such file or folder; did you mean bark"):
+        ask(sounding, audio=tmp_path / "barks.wav")
+
+
+def test_a_dataset_says_whose_last_run(sounding, tmp_path, capsys):
+    file = write(tmp_path / "x.wav", "tone")
+    runs = sounding.path.parents[1]
+    options = PredictOptions(run="last", runs=runs, dataset="sounds/little.csv", audio=file, threads="1")
+    assert predict_audio(options) == 0
+    with pytest.raises(RequestError, match="no run folder"):
+        predict_audio(replace(options, dataset="esc10"))

@@ -29,7 +29,7 @@ def change(options: RunOptions, **changes: object) -> RunOptions:
 
 def test_a_run_leaves_what_analysis_reads(options):
     folder = run.execute(options)
-    assert folder.path == options.runs / "little" / "mel-cnn4-e2-b8-16x16-augment=none-cpu-fp32-threads=1"
+    assert folder.path == options.runs / "little" / "mel-cnn4-e2-b8-16x16-augment=none"
     assert folder.finished == folder.folds == [1, 2, 3]
     config = json.loads((folder.path / "run.json").read_text())
     assert [one["name"] for one in config["classes"]] == list(CLASSES)
@@ -488,3 +488,18 @@ def test_a_run_of_before_has_temperature_one(options):
     runs.write_config(folder.path, {**folder.config, "calibration": {"last": {"temperature": -1}}})
     with pytest.raises(RequestError, match="temperature is -1"):
         runs.RunFolder(folder.path).temperature()
+
+
+def test_a_folders_name_says_how_it_is_computed_only_where_it_must(options):
+    first = run.execute(options)
+    other = run.execute(change(options, threads="2"))
+    assert first.name == "mel-cnn4-e2-b8-16x16-augment=none"
+    assert other.name == "mel-cnn4-e2-b8-16x16-augment=none-cpu-fp32-threads=2"
+    assert run.execute(options) == first and run.execute(change(options, threads="2")) == other
+
+
+def test_weights_that_cannot_be_read_leave_no_folder(options, tmp_path):
+    (tmp_path / "weights.pth").write_bytes(b"none")
+    with pytest.raises(RequestError, match="weights"):
+        run.execute(change(options, weights=str(tmp_path / "weights.pth")))
+    assert not list(options.runs.glob("*/*"))
