@@ -72,8 +72,8 @@ def slug(text: str) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """Feature sets that may wrap after each +; signs of numbers stay with them."""
-    return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", text))
+    """Feature sets that may wrap after each +; signs of numbers and percent signs stay with their numbers."""
+    return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", text.replace(" %", "\u00a0%")))
 
 
 def muted_parentheses(text: str) -> Markup:

@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pipeline.options import ExtractOptions
 from pipeline.pool import Backend, open_backend
 from pipeline.request import Request, request
 
-MEASURED_CLIPS = 2
+MEASURED_CLIPS = 4  # a process: of fewer, one slow moment of a busy machine decides
 BATCH_SECONDS = 0.05, 1.0  # the shortest and the longest
 LONGEST_BATCH = 512  # clips
 BATCHES_LEFT = 4  # for each process, when a batch is cut from what is left
@@ -102,22 +103,30 @@ class Cost:
 
 
 def cost(asked: Request, found: Remaining, backend: Backend) -> Cost:
-    """Seconds from a few real clips, computed in the backend's processes and not kept; bytes exactly."""
+    """Seconds from a few real clips, computed in the backend's processes and not kept; bytes exactly.
+
+    What the processes were not busy with, handing out and waiting for a core, is spread over the features.
+    """
     rows = found.clips
     counts = found.todo.sum(axis=0)
     sizes = np.array([len(asked.clips) * spec.clip_bytes for spec in asked.specs]) * found.make
     rehearsal = Job(tuple(asked.wanted.variants.values()), asked.dataset.sample_rate, asked.dataset.samples)
-    chosen = rows[np.linspace(0, len(rows) - 1, 1 + MEASURED_CLIPS).astype(int)]
+    wanted = 1 + MEASURED_CLIPS * backend.processes
+    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, max(3, min(wanted, len(rows)))).astype(int))]
     all_lacking = np.broadcast_to(counts > 0, found.todo.shape)
     first, *others = make_batches(asked, all_lacking, chosen, itertools.repeat(1))
     for _ in backend(rehearsal, [first] * backend.processes):
         pass  # compiles and warms up
+    started = time.perf_counter()
     taken = sum(backend(rehearsal, others), ExtractionResult())
+    elapsed = (time.perf_counter() - started) * min(backend.processes, max(1, len(others)))
+    busy = float(np.sum(taken.seconds) + taken.seconds_around)
+    waiting = max(1.0, elapsed / busy) if busy else 1.0
     done = np.maximum(taken.computed, 1)
     return Cost(
         clips=len(rows),
-        seconds=taken.seconds / done * counts,
-        seconds_around=taken.seconds_around / taken.clips * len(rows),
+        seconds=waiting * taken.seconds / done * counts,
+        seconds_around=waiting * taken.seconds_around / max(taken.clips, 1) * len(rows),
         bytes=sizes,
         measured=bool(np.any(taken.computed)),
         jobs=backend.processes,

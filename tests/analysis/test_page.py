@@ -22,6 +22,7 @@ from analysis.page import Block, blocks_from_json, blocks_to_json, html_table
         (page.format_seconds(math.nan), "–"),
         (str(page.breakable("mel+b<b>")), "mel+<wbr>b&lt;b&gt;"),
         (str(page.breakable("mel by +2.3")), "mel by +2.3"),
+        (str(page.breakable("93 % accuracy")), "93\u00a0% accuracy"),
         (str(page.muted_parentheses("a <b> (n = 5) c")), 'a &lt;b&gt; <span class="aside">(n = 5)</span> c'),
     ],
 )

@@ -44,7 +44,7 @@ def test_a_report_is_one_page_with_tables_and_figures_in_files(reported: Path) -
 def test_the_page_begins_with_the_answer_and_calls_synthetic_what_is(reported: Path) -> None:
     text = unescape(reported.read_text(encoding="utf-8"))
     assert text.index("</h1>") < text.index("Comparison</h2>")
-    assert "Best features so far: mel, 80.0 % accuracy" in text.replace("<wbr>", "")
+    assert "Best features so far: mel, 80.0 % accuracy" in text.replace("<wbr>", "").replace("\u00a0", " ")
     assert "80.0 % accuracy on 40 test clips" in text.partition("How was this computed?")[2]
     assert '<span class="tag">synthetic data</span>' in text
 
