@@ -147,12 +147,16 @@ def clips_needed(ranking: Ranking, difference: float) -> int:
 def seeds_needed(runs: Sequence[Run], difference: float, power: float = POWER) -> int:
     """Seeds of each run with which a difference would be found against the variation between seeds.
 
-    0 where these suffice, or where no run has a second seed, so that the variation is unknown.
+    0 where these suffice, or where no run has a second seed, so that the variation is unknown. An exact
+    solution has no variation and needs no seed.
     """
-    noise = max(run.seed_deviation for run in runs)
+    drawn = [run for run in runs if not run.exact]
+    if not drawn:
+        return 0
+    noise = max(run.seed_deviation for run in drawn)
     quantiles = norm.isf(BEST_LEVEL / 2) + norm.isf(1 - power)
-    needed = ceil(2 * (quantiles * noise / difference) ** 2)
-    return needed if needed > min(len(run.seeds) for run in runs) else 0
+    needed = ceil(min(2, len(drawn)) * (quantiles * noise / difference) ** 2)
+    return needed if needed > min(len(run.seeds) for run in drawn) else 0
 
 
 def _round_up(number: float) -> int:

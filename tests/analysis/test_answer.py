@@ -132,6 +132,17 @@ def test_seed_deviation_by_hand(made: Callable[..., Results]) -> None:
     assert seeds_needed(twice, 1.0) == 0
 
 
+def test_an_exact_solution_needs_no_seeds(made: Callable[..., Results]) -> None:
+    seeds = [MadeRun(skill=skill, seed=seed) for seed, skill in enumerate((0.80, 0.80, 0.801))]
+    runs = made(*seeds, MadeRun(model="linear", skill=0.7), clips=1000).runs
+    trained, linear = sorted(runs, key=lambda run: run.exact)
+    assert linear.exact and not trained.exact
+    assert seeds_needed((trained, linear), 0.05) == 0  # three seeds of the network suffice
+    assert seeds_needed((linear,), 0.05) == 0
+    half = seeds_needed((trained, linear), 0.001)
+    assert 3 < half < seeds_needed((trained, trained), 0.001) <= 2 * half
+
+
 def test_several_seeds_are_no_single_seed(made: Callable[..., Results]) -> None:
     runs = [MadeRun(skill=skill, seed=seed) for seed, skill in enumerate((0.8, 0.801, 0.802))]
     found = answered(made(*runs, MadeRun(features="zcr", skill=0.3), clips=1000))
