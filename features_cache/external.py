@@ -95,9 +95,15 @@ def write_feature(
         raise RequestError(f"{name!r}: an external feature's name is one word")
     array = np.asanyarray(values)
     if array.ndim not in (1, 2, 3) or len(array) != len(clip_ids) or 0 in array.shape:
+        planes = (
+            f"; of several planes make one feature each: for i in range({array.shape[1]}): "
+            f"write_feature(folder, f'{name}{{i}}', values[:, i], clip_ids), then FEATURES={name}0+{name}1"
+            if array.ndim == 4
+            else ""
+        )
         raise RequestError(
             f"{name}: values of shape {array.shape} for {len(clip_ids)} clips; "
-            f"expected ({len(clip_ids)}, rows, frames)"
+            f"expected ({len(clip_ids)}, rows, frames){planes}"
         )
     array = array.reshape(*array.shape, *[1] * (3 - array.ndim))
     spec = FeatureSpec(

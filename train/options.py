@@ -40,7 +40,7 @@ class RunOptions(DatasetOptions, RunsOptions):
     folds: tuple[int, ...] = ()
     """test folds to train, all by default; others join the same run later"""
     recipe: str = ""
-    """a named setting: its values stand in for the defaults below"""
+    """a named setting, or a .txt file of your own: its values stand in for the defaults below"""
     seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     """of weights, order and augmentation; another seed is another run of the same configuration"""
 
@@ -251,7 +251,7 @@ def differences(options: RunOptions, standard: dict[str, Any], machine: bool = F
 
     Words of the MACHINE only where `machine` asks for them.
     """
-    parts = [options.recipe] if options.recipe else []
+    parts = [Path(options.recipe).stem] if options.recipe else []
     for name, value in identity(options).items():
         if name not in PLACED and value != standard[name] and (machine or name not in MACHINE):
             parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")

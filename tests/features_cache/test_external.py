@@ -92,3 +92,9 @@ def test_a_copy_with_a_blank_group_has_its_originals():
     clips = {"clip_id": ["a", "b", "a~1", "b~1"], "label": list("xyxy"), "fold": [1, 2, 1, 2]}
     clips |= {"group": ["", "one", "", ""], "copy_of": ["", "", "a", "b"]}
     assert complete(clips)["group"].tolist() == ["a", "one", "a", "one"]
+
+
+def test_planes_get_the_line_that_makes_a_feature_of_each(tmp_path):
+    external.create_cache(tmp_path / "c", {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2]})
+    with pytest.raises(RequestError, match=r"for i in range\(3\): write_feature.*FEATURES=rgb0\+rgb1"):
+        external.write_feature(tmp_path / "c", "rgb", np.zeros((2, 3, 4, 5)), ["a", "b"])

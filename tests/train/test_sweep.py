@@ -249,3 +249,12 @@ def test_only_what_is_not_finished_is_expected_to_take_time(several):
     expected = sweep.expected_seconds(jobs)
     assert expected[0] == 0 and all(seconds > 0 for seconds in expected[1:])
     assert sweep.expected_seconds(jobs[1:2]) == [0.0]  # a run alone has an estimate of its own
+
+
+def test_a_recipe_of_ones_own_is_a_file(tmp_path):
+    file = tmp_path / "mine.txt"
+    file.write_text("# What I like.\nMODEL=cnn4\n\nEPOCHS=7\n")
+    assert recipes.recipe_words(str(file)) == ["MODEL=cnn4", "EPOCHS=7"]
+    assert recipes.standard(str(file))["epochs"] == 7
+    with pytest.raises(RequestError, match=r"or the path of a \.txt file"):
+        recipes.recipe_words(str(tmp_path / "other.txt"))

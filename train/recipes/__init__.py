@@ -1,6 +1,7 @@
 """Named settings, one text file each: lines of NAME=value as on the command line, # begins a comment.
 
-`RECIPE=name` puts them before what the user gives, which therefore wins.
+`RECIPE=name` puts them before what the user gives, which therefore wins. `RECIPE=my/recipe.txt` is a file of
+one's own.
 """
 
 import dataclasses
@@ -22,9 +23,14 @@ def recipe_words(name: str) -> list[str]:
     """The recipe's NAME=value words; none for no recipe."""
     if not name:
         return []
-    if name not in names():
-        raise RequestError(nearest("recipe", name, names()))
-    lines = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    own = Path(name)
+    if name not in names() and not (own.suffix == ".txt" and own.is_file()):
+        raise RequestError(nearest("recipe", name, names()) + "; or the path of a .txt file of your own")
+    file = FOLDER / f"{name}.txt" if name in names() else own
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"RECIPE={name} cannot be read: {error}") from None
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
