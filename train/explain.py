@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from commandline import RequestError, progress, text_table
+from commandline import RequestError, percent, points, progress, text_table
 from features_cache import Cache, Channel, cache_folder
 from features_cache.names import parse_set
 from train import runs
@@ -122,10 +122,11 @@ def _summary(run: runs.RunFolder, outcomes: list[dict[tuple[str, str], Correct]]
     whole = pooled.pop(WHOLE)
     clips = sum(len(outcome[WHOLE]) for outcome in outcomes)
     rows = [
-        (channel, method, f"{accuracy:.3f}", f"{accuracy - whole:+.3f}")
+        (channel, method, percent(accuracy), points(accuracy - whole))
         for (channel, method), accuracy in pooled.items()
     ]
     head = (
-        f"{run.name}: accuracy {whole:.3f} of {clips} test clips in {len(outcomes)} of {len(run.folds)} folds"
+        f"{run.name}: accuracy {percent(whole)} % of {clips} test clips "
+        f"in {len(outcomes)} of {len(run.folds)} folds"
     )
-    return f"{head}\n{text_table(rows, ('channel', 'method', 'accuracy', 'change'))}"
+    return f"{head}\n{text_table(rows, ('channel', 'method', 'accuracy %', 'change, points'))}"

@@ -1,6 +1,7 @@
 """attribution.csv covers every test clip, channel and method; a channel of noise is worth nothing."""
 
 import dataclasses
+import re
 import shutil
 
 import numpy as np
@@ -28,7 +29,8 @@ def run_explain(run, **given):
 def test_every_test_clip_has_a_row_a_channel_and_method(sounding, model, capsys):
     run = train_run(sounding.path.parents[2], model=model)
     assert run_explain(run) == 0
-    assert "accuracy" in capsys.readouterr().out
+    assert re.search(r": accuracy \d+\.\d % of \d+ test clips", said := capsys.readouterr().out)
+    assert "accuracy %  change, points" in said
     for fold in run.finished:
         rows = pd.read_csv(run.fold(fold) / "attribution.csv")
         assert list(rows.columns) == ["channel", "method", "clip_id", "correct"]
