@@ -322,7 +322,7 @@ def _seeds(ranking: Ranking) -> list[Line]:
         return [("Seeds", "One, so the variation between seeds is unknown.")]
     between = f"with a standard deviation of {percent(best.seed_deviation)} points between them"
     others = {len(run.seeds) for run in ranking.runs if run.trained and not run.exact} - {seeds}
-    fewest = f"; other configurations have {min(others)}" if others and min(others) < seeds else ""
+    fewest = f"; some other configurations have {min(others)}" if others and min(others) < seeds else ""
     return [("Seeds", f"{seeds} of the best configuration, {between}{fewest}.")]
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 LARGEST_KEPT = 32 << 20  # bytes of one array, the most that glibc allows
 KEPT = 256 << 20  # bytes in all
+MOST_FAILED_STARTS = 4  # in a row, of all workers; one may be killed for want of memory
 START_METHOD = "spawn"  # a fork would copy locks of threads, held or not, and the run's own locks
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 ONE_THREAD = dict.fromkeys(
@@ -77,10 +78,15 @@ class WorkerDied(Exception):
     """A worker ended in the middle of its work: killed, out of memory, or a crash in a library."""
 
 
+class WorkerNeverStarted(WorkerDied):
+    """A worker ended before it was ready to work."""
+
+
 class Worker:
     """One process that computes `function(item)`, one after the other."""
 
     def __init__(self) -> None:
+        self._ready = False
         context: Any = multiprocessing.get_context(START_METHOD)
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -91,10 +97,11 @@ class Worker:
     def call(self, function: Callable[[Any], Any], item: Any) -> Any:
         """The result, or the exception that was raised there; WorkerDied where it ended instead."""
         try:
+            self._ready = self._ready or self._pipe.recv()
             self._pipe.send((function, item))
             succeeded, result = self._pipe.recv()
         except (EOFError, ConnectionError) as error:
-            raise WorkerDied from error
+            raise (WorkerDied if self._ready else WorkerNeverStarted) from error
         if not succeeded:
             raise result
         return result
@@ -113,7 +120,7 @@ class Workers:
     died = "its worker process died twice"
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self.count, self._failed_starts = count, 0
         self._all = [Worker() for _ in range(count)]
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for worker in self._all:
@@ -123,9 +130,17 @@ class Workers:
         """`function(item)` on the next worker that is free; one that died is replaced."""
         worker = self._idle.get()
         try:
-            return worker.call(function, item)
-        except WorkerDied:
+            result = worker.call(function, item)
+            self._failed_starts = 0
+            return result
+        except WorkerDied as death:
             worker.end()
+            self._failed_starts += isinstance(death, WorkerNeverStarted)
+            if self._failed_starts > MOST_FAILED_STARTS:
+                raise RequestError(
+                    "the worker processes end as they start; in a script of your own the call has to stand "
+                    'below `if __name__ == "__main__":`, since every worker imports the script, or take jobs=1'
+                ) from None
             self._all.remove(worker)
             worker = Worker()
             self._all.append(worker)
@@ -148,6 +163,7 @@ def _serve(pipe: Connection) -> None:
     tell_warnings()
     keep_freed_arrays()
     with contextlib.suppress(EOFError, ConnectionError):
+        pipe.send(True)
         while True:
             function, item = pipe.recv()
             try:

@@ -115,7 +115,7 @@ def test_too_little_data_says_how_many_seeds_are_needed(made: Callable[..., Resu
     assert "about 41 seeds of each set instead of 1" in lines(found)["Enough data?"]
     assert lines(found)["Seeds"] == (
         "2 of the best configuration, with a standard deviation of 7.1 points between them; "
-        "other configurations have 1."
+        "some other configurations have 1."
     )
 
 

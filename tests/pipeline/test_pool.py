@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
+from commandline import RequestError
 from features_cache import Cache
 from pipeline import extract, pool
 from pipeline.job import ClipBatch, ExtractionResult
@@ -195,3 +196,26 @@ def page_faults(how: str) -> int:
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
 def test_freed_arrays_are_not_fetched_page_by_page_again() -> None:
     assert page_faults("keep") < 50 < page_faults("leave as it is")
+
+
+def test_a_script_that_every_worker_runs_again_ends_with_what_to_do(tmp_path) -> None:
+    script = tmp_path / "script.py"
+    call = "while True:\n    try:\n        workers.call(abs, -1)\n    except WorkerDied:\n        pass\n"
+    script.write_text(f"from pipeline.pool import WorkerDied, Workers\nworkers = Workers(1)\n{call}")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    run = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert run.returncode == 1
+    assert "below `if __name__" in run.stderr
+
+
+def test_workers_that_never_start_end_the_run_with_what_to_do() -> None:
+    with Workers(1) as workers:
+        for _ in range(pool.MOST_FAILED_STARTS):
+            workers._all[0]._process.kill()
+            with pytest.raises(pool.WorkerNeverStarted):
+                workers.call(abs, -1)
+        workers._all[0]._process.kill()
+        with pytest.raises(RequestError, match="__main__"):
+            workers.call(abs, -1)
