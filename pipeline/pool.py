@@ -139,7 +139,7 @@ class Workers:
             if self._failed_starts > MOST_FAILED_STARTS:
                 raise RequestError(
                     "the worker processes end as they start; in a script of your own the call has to stand "
-                    'below `if __name__ == "__main__":`, since every worker imports the script, or take jobs=1'
+                    'below `if __name__ == "__main__":`, since every worker imports it, or take jobs=1'
                 ) from None
             self._all.remove(worker)
             worker = Worker()
