@@ -62,7 +62,9 @@ def interval_axis(comparison: pd.DataFrame) -> tuple[float, float]:
     main = comparison[comparison["ranking"] == 1]
     leaders = main[main["verdict"].isin(["best", "tied"]) | (main["rank"] <= AXIS_RUNS)]
     low, high = (leaders[["accuracy", f"accuracy_{end}"]].to_numpy() for end in ("low", "high"))
-    return float(np.floor(np.nanmin(low) * 20) / 20), float(np.ceil(np.nanmax(high) * 20 + 1e-9) / 20)
+    return float(np.floor(np.nanmin(low) * 20) / 20), min(
+        1.0, float(np.ceil(np.nanmax(high) * 20 + 1e-9) / 20)
+    )
 
 
 def comparison_blocks(found: Findings, folder: Path) -> list[Block]:
@@ -128,7 +130,7 @@ def _ablation_family(found: Tables) -> str:
     """What the p-values of ablations are corrected for."""
     tested = sum(len(found[name]) for name in ("additions", "augmentation") if name in found)
     return (
-        f"P-values are corrected together for the {tested} ablations of this report, features and "
+        f"P-values are corrected together for all ablations of this report, {tested} of features and "
         f"augmentation (level {ABLATIONS_LEVEL:g}), so an interval without zero may still not be significant."
     )
 

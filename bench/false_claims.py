@@ -4,7 +4,8 @@
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and judged by the functions
 that a report calls. A claim is: a run is significantly worse than the best (overall), an ablation is
-significant (ablations), a class changes significantly (classes). For the power one of three runs, mel+mfcc
+significant (ablations), a class changes significantly (classes), a channel is worth something for a class
+(channels; its permuted answers are those of an equally good run). For the power one of three runs, mel+mfcc
 beside mel and mfcc, is truly better.
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 from commandline import main, text_table
 from tests.analysis.simulated import claims, simulated_runs
 
-CLAIMS = ("overall", "ablations", "classes", "any", "clear_winner")
+CLAIMS = ("overall", "ablations", "classes", "channels", "any", "clear_winner")
 Row = tuple[str, ...]
 
 

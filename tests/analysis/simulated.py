@@ -35,13 +35,14 @@ class Claims:
     overall: bool
     ablations: bool
     classes: bool
+    channels: bool
     clear_winner: bool
     tie: bool  # it also says that a set 5 points below the best would have been found
     found: tuple[bool, bool, float]  # the better run as clear winner, as an ablation, the share of classes
 
     @property
     def any(self) -> bool:
-        return self.overall or self.ablations or self.classes
+        return self.overall or self.ablations or self.classes or self.channels
 
 
 def simulated_runs(
@@ -109,11 +110,17 @@ def _run(
     )
 
 
+def _explained(run: Run, other: Run) -> pd.DataFrame:
+    """What `explain` would leave of a channel that is worth nothing: another run's answers, equally good."""
+    table = {"seed": 0, "channel": "mel", "method": "permuted", "clip_id": run.clip_ids}
+    return pd.DataFrame(table | {"correct": other.correct.astype(float)})
+
+
 def claims(runs: list[Run], rng: np.random.Generator) -> Claims:
     """What a report of the runs says."""
     ranking = rankings(runs, rng, DRAWS)[0]
     found = ablations.all_ablations(ranking, rng, DRAWS)
-    by_class = differences_by_class(ranking, [], rng, DRAWS)
+    by_class = differences_by_class(ranking, [(runs[0], _explained(runs[0], runs[-1]))], rng, DRAWS)
     tables = [*by_class["additions"].values(), *by_class["augmentation"].values()]
     added = found.features
     step = added[added["with"] == "mel+mfcc-default"]
@@ -123,6 +130,7 @@ def claims(runs: list[Run], rng: np.random.Generator) -> Claims:
         overall=bool(ranking.pairs["differs"].any()),
         ablations=bool(found.features["differs"].any() or found.augmentation["differs"].any()),
         classes=any(bool(table["differs"].any()) for table in tables),
+        channels=any(bool(table["differs"].any()) for table in by_class["attribution"].values()),
         clear_winner=said == "clear winner",
         tie=said == "tie",
         found=(
