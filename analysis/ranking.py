@@ -145,7 +145,7 @@ def _difference(run: Run, main: Run) -> tuple[str, str]:
         folds = f"fold {listed} is" if len(run.missing_folds) == 1 else f"folds {listed} are"
         return (
             "folds",
-            f"{folds} missing ({len(run.clip_ids)} test clips of {len(main.clip_ids)}): continue its training",
+            f"{folds} missing ({len(run.clip_ids)} clips of {len(main.clip_ids)}): continue training it",
         )
     if not same_clips(run, main):
         clips = f"{len(run.clip_ids)} clips, the others {len(main.clip_ids)}"
