@@ -143,10 +143,8 @@ def _difference(run: Run, main: Run) -> tuple[str, str]:
     if set(run.missing_folds) - set(main.missing_folds):
         listed = ", ".join(str(fold) for fold in run.missing_folds)
         folds = f"fold {listed} is" if len(run.missing_folds) == 1 else f"folds {listed} are"
-        return (
-            "folds",
-            f"{folds} missing ({len(run.clip_ids)} clips of {len(main.clip_ids)}): continue training it",
-        )
+        clips = f"{len(run.clip_ids)} test clips of {len(main.clip_ids)}"
+        return "folds", f"{folds} missing ({clips}): continue training it"
     if not same_clips(run, main):
         clips = f"{len(run.clip_ids)} clips, the others {len(main.clip_ids)}"
         return "clips", f"it tested other clips or folds ({clips})"
