@@ -230,17 +230,18 @@ def _curves_note(run: Run) -> str:
 
 
 def _reliability(run: Run, folder: Path) -> SavedFigure:
-    """The predictions of all seeds together, each with the same weight."""
+    """The predictions of all seeds together, alike in weight, before and after temperature scaling."""
     target = np.tile(run.target, len(run.seeds))
-    prediction = Prediction(target, run.probabilities.reshape(-1, len(run.classes)))
-    bins = reliability(prediction, RELIABILITY_BINS)
+    before, after = (
+        reliability(Prediction(target, values.reshape(-1, len(run.classes))), RELIABILITY_BINS)
+        for values in (run.probabilities, tables.scaled_by_fold(run)[1])
+    )
     return save_figure(
         "reliability",
         folder,
         stem=f"{run.name}.reliability",
-        confidence=bins["confidence"],
-        accuracy=bins["accuracy"],
-        clips=bins["clips"],
+        **{name: before[name] for name in ("confidence", "accuracy", "clips")},
+        scaled=(after["confidence"], after["accuracy"], after["clips"]),
     )
 
 

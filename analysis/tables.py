@@ -116,16 +116,26 @@ def fold_scores(run: Run) -> pd.DataFrame:
     `temperature` is fitted to the other folds; `…_scaled` are scores of the probabilities scaled by it.
     """
     rows = {}
-    fitted = [cross_fitted_temperatures(run.target, values, run.folds) for values in run.probabilities]
+    temperatures, probabilities = scaled_by_fold(run)
     for fold in np.unique(run.folds):
         here = run.folds == fold
         seeds = [all_metrics(run.target[here], values[here]) for values in run.probabilities]
-        for one, values, temperatures in zip(seeds, run.probabilities, fitted):
-            one["temperature"] = temperatures[int(fold)]
-            after = Prediction(run.target[here], scaled(values[here], one["temperature"]))
+        for one, of_seed, values in zip(seeds, temperatures, probabilities):
+            one["temperature"] = of_seed[int(fold)]
+            after = Prediction(run.target[here], values[here])
             one |= {"log_loss_scaled": log_loss(after), "calibration_error_scaled": calibration_error(after)}
         rows[int(fold)] = {name: float(np.mean([one[name] for one in seeds])) for name in seeds[0]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
+
+
+def scaled_by_fold(run: Run) -> tuple[list[dict[int, float]], Floats]:
+    """Of each seed: fold -> temperature, fitted to the other folds; (S, N, K) probabilities scaled by it."""
+    fitted = [cross_fitted_temperatures(run.target, values, run.folds) for values in run.probabilities]
+    after = np.empty_like(run.probabilities)
+    for of_seed, values, filled in zip(fitted, run.probabilities, after):
+        for fold, temperature in of_seed.items():
+            filled[run.folds == fold] = scaled(values[run.folds == fold], temperature)
+    return fitted, after
 
 
 def pairs(ranking: Ranking) -> pd.DataFrame:

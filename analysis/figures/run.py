@@ -186,11 +186,22 @@ FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer says little
 
 @figure(
     "Reliability diagram: accuracy against confidence in ten bins, all folds together; bins of fewer than "
-    f"{FEWEST_IN_BIN} predictions are left out above, and counted below",
+    f"{FEWEST_IN_BIN} predictions are left out above, and counted below. Hollow: after temperature "
+    "scaling, the temperature of each fold fitted to the others",
     size=(COLUMN_WIDTH, 3.7),
 )
-def draw_reliability(ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, clips: np.ndarray) -> Axes:
-    """Accuracy of the predictions in each bin of confidence, (bins,) each, above how many there are."""
+def draw_reliability(
+    ax: Axes,
+    *,
+    confidence: np.ndarray,
+    accuracy: np.ndarray,
+    clips: np.ndarray,
+    scaled: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+) -> Axes:
+    """Accuracy of the predictions in each bin of confidence, (bins,) each, above how many there are.
+
+    scaled  confidence, accuracy and clips of the same predictions after temperature scaling
+    """
     ax.set_axis_off()
     above, below = ax.inset_axes((0, 0.3, 1, 0.7)), ax.inset_axes((0, 0, 1, 0.22))
     above.plot([0, 100], [0, 100], color=MUTED, linestyle="--", linewidth=1)
@@ -207,6 +218,10 @@ def draw_reliability(ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, 
     x, y = 100 * confidence[shown], 100 * accuracy[shown]
     above.vlines(x, np.minimum(x, y), np.maximum(x, y), color=MUTED, linewidth=1)  # the calibration gap
     above.plot(x, y, "o-", color=SERIES[0], markersize=5, linewidth=1)
+    if scaled is not None:
+        counted = scaled[2] >= FEWEST_IN_BIN
+        x, y = (100 * values[counted] for values in scaled[:2])
+        above.plot(x, y, "o--", color=SERIES[0], markersize=5, linewidth=1, markerfacecolor="none", zorder=1)
     above.set(xlim=(0, 102), ylim=(0, 103), ylabel="accuracy, %", xticklabels=[])
     width = 100 / len(clips)
     below.bar((np.arange(len(clips)) + 0.5) * width, clips, width=0.9 * width, color=SERIES[0], alpha=0.6)

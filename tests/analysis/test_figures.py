@@ -97,6 +97,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "confidence": np.array([0, 0.5, 0.9]),
         "accuracy": np.array([0, 0.4, 0.95]),
         "clips": np.array([0, 50, 50]),
+        "scaled": (np.array([0.2, 0.5]), np.array([0.25, 0.5]), np.array([20, 80])),
     },
     "sample_predictions": {
         "samples": [SamplePrediction("wrong", "1-2-A", FEATURE_MAP, 5.0, "dog", (("犬", 0.6), ("dog", 0.3)))],
@@ -257,6 +258,11 @@ def test_bins_of_few_predictions_are_counted_and_not_drawn_as_accuracies() -> No
     above, below = axes.child_axes
     assert above.lines[-1].get_xdata().tolist() == [60, 90]
     assert [bar.get_height() for bar in below.patches] == [9, 10, 40]
+    axes = Canvas().add_subplot()
+    scaled = (np.array([0.2, 0.7]), np.array([0.1, 0.8]), np.array([9, 50]))
+    FIGURES["reliability"].draw(axes, clips=np.array([9, 10, 40]), **given, scaled=scaled)
+    after = axes.child_axes[0].lines[-1]
+    assert (after.get_xdata().tolist(), after.get_ydata().tolist()) == ([70], [80])
 
 
 def test_every_point_of_the_front_is_named() -> None:
