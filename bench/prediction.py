@@ -54,7 +54,10 @@ def drawn(folds: int) -> TrainedModel:
         "folds": list(range(1, folds + 1)),
         "sample_rate": RATE,
         "duration": SECONDS,
-        "channels": [{"stored": name, "dtype": "float16", "rows": [0, n - 1]} for name, n in ROWS.items()],
+        "channels": [
+            {"stored": name, "parameters": {}, "dtype": "float16", "rows": [0, n - 1]}
+            for name, n in ROWS.items()
+        ],
     }
     standard = {"norm": "feature", "centre": [0.0], "scale": [1.0]}
     network = build(options.model, len(ROWS), CLASSES, parse_grid(options.grid))

@@ -49,7 +49,7 @@ class FeatureExtractor:
         self.samples = round(config["duration"] * self.sample_rate)
         self.channels = [
             (
-                _variant(one["stored"], one["parameters"]),
+                _variant(one["stored"], one.get("parameters", {})),
                 np.dtype(one["dtype"]),
                 slice(one["rows"][0], one["rows"][1] + 1),
             )

@@ -100,7 +100,10 @@ def _is_channel(value: Any) -> bool:
         return False
     first, last = value["rows"]
     return (
-        value.get("dtype") in ("float16", "float32") and _is(str)(value.get("stored")) and 0 <= first <= last
+        value.get("dtype") in ("float16", "float32")
+        and _is(str)(value.get("stored"))
+        and _is(dict)(value.get("parameters", {}))
+        and 0 <= first <= last
     )
 
 

@@ -233,7 +233,7 @@ LEFT_OUT = ("name", "archive", "url", "audio_dir", "sample_rate", "duration", "s
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with sounds by class, five source recordings of each, two clips of a recording, and a file."""
+    """Sounds by class, five source recordings of each, two clips of a recording; an audio file; a recipe."""
     folder = tmp_path_factory.mktemp("documents")
     for label in CLASSES:
         (folder / "my sounds" / label).mkdir(parents=True)
@@ -241,6 +241,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
             name = f"{label} {take // 2}-{'AB'[take % 2]}.wav"
             soundfile.write(folder / "my sounds" / label / name, sound(label, take), RATE, subtype="FLOAT")
     soundfile.write(folder / "recording.wav", sound("tone", 77, seconds=3.0), RATE)
+    (folder / "my").mkdir()
+    (folder / "my" / "recipe.txt").write_text("# A schedule of my own.\nSCHEDULE=cosine\nWARMUP=1\n")
     return folder
 
 

@@ -91,12 +91,12 @@ def test_two_processes_equal_one_with_two_half_batches(shared):
     found = weights(folder)
     wanted = torch.cat([one.flatten().float() for one in reference(shared).state_dict().values()])
     whole = weights(run.execute(dataclasses.replace(shared, tag="alone")))  # one batch, no halves
-    assert (found - wanted).abs().max() < 1e-3 < 1e-2 < (found - whole).abs().max()
+    assert (found - wanted).abs().max() < 5e-3 < 0.1 < (found - whole).abs().max()
 
 
 @pytest.mark.slow
 def test_the_default_model_learns_the_same_in_two_processes(options):
-    """Its dropout draws other numbers in each process: the same clips are told apart, not the same bits."""
+    """Its dropout draws other numbers in each process: the same clips are learnt, the bits differ."""
     wanted = dataclasses.replace(
         options, model=RunOptions.model, grid="32x32", folds=(1,), epochs=12, curve=0
     )
