@@ -52,7 +52,7 @@ def data_blocks(cache: Cache, features: list[str], folder: Path, seed: int) -> l
 def data_facts(cache: Cache) -> list[tuple[str, str]]:
     """The numbers of the data in a line each."""
     clips = original_clips(cache)
-    used = sum(file.stat().st_size for file in cache.folder.glob("*.h5"))
+    used = sum(file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file())
     copies = len(cache.clips) - len(clips)
     shown = [
         ("Clips", f"{len(clips):,}" + (f" and {copies:,} altered copies" if copies else "")),

@@ -111,13 +111,14 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
 
 
 def files_of_runs(folders: Iterable[Path]) -> list[Path]:
-    """Everything of the run folders that a report shows."""
-    return [file for folder in folders for pattern in RUN_FILES for file in sorted(folder.glob(pattern))]
+    """Everything of the run folders that a report shows; a link that leads nowhere is nothing."""
+    found = (file for folder in folders for pattern in RUN_FILES for file in sorted(folder.glob(pattern)))
+    return [file for file in found if file.is_file()]
 
 
 def files_of_cache(folder: Path) -> list[Path]:
-    """Everything of a cache that a report shows."""
-    return sorted(folder.glob("*.h5"))
+    """Everything of a cache that a report shows; a link that leads nowhere is nothing."""
+    return sorted(file for file in folder.glob("*.h5") if file.is_file())
 
 
 def files_of_code() -> list[Path]:

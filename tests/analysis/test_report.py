@@ -103,6 +103,20 @@ def test_a_damaged_stamp_or_a_missing_file_means_anew(tmp_path: Path) -> None:
     assert inputs.read_stamp(stamp, "abc") is None
 
 
+def test_a_link_that_leads_nowhere_in_the_cache_stops_no_report(
+    workshop: SimpleNamespace, tmp_path: Path
+) -> None:
+    link = workshop.root / "data" / "tones" / "features" / "zcr.h5"
+    link.symlink_to("nowhere.h5")
+    try:
+        options = workshop.options(reports=tmp_path)
+        (job,) = jobs(options)
+        assert inputs.unchanged(job, options) is None
+        assert build_report(job, options).page.is_file()
+    finally:
+        link.unlink()
+
+
 def test_the_data_half_alone_where_there_is_no_run(workshop: SimpleNamespace, tmp_path: Path) -> None:
     options = workshop.options(runs=tmp_path / "none", reports=tmp_path)
     (job,) = jobs(options)
