@@ -282,6 +282,11 @@ def predict_test_clips(options: PredictOptions, model: TrainedModel) -> int:
     for fold in run.finished:
         rows = run.predictions(fold)
         rows = rows[(rows["split"] == "test") & (rows["selection"] == options.selection)].set_index("clip_id")
+        if len(unknown := rows.index.difference(audio_of.index)):
+            file = run.fold(fold) / "predictions.csv"
+            raise RequestError(
+                f"{file} has clips that the cache {folder} does not have, such as {unknown[0]}"
+            )
         paths = {Path(path): clip for clip, path in audio_of[rows.index].items()}
         done = len(read.files)
         probabilities = predict_files(model, list(paths), read, fold)

@@ -54,6 +54,16 @@ def test_predicts_in_plain_fp32_whatever_the_process_allows(file):
     assert set(seen) == {(False, False)}
 
 
+def test_statistics_of_other_rows_than_the_channels_are_refused(file, tmp_path):
+    held = torch.load(file, weights_only=True)
+    for state in held["folds"].values():
+        state["statistics"][0]["centre"] = state["statistics"][0]["centre"][:1] * 127
+    torch.save(held, tmp_path / "short.pt")
+    model = bundle.read_bundle(tmp_path / "short.pt")
+    with pytest.raises(RequestError, match="other rows than its channels"):
+        bundle.TrainedModel(model)
+
+
 def test_the_format_may_be_text(file, tmp_path):
     torch.save({**torch.load(file, weights_only=True), "format": "2"}, tmp_path / "text.pt")
     assert bundle.read_bundle(tmp_path / "text.pt").config == bundle.read_bundle(file).config

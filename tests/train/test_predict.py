@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -115,6 +116,18 @@ def test_so_do_those_of_the_linear_and_of_a_wave_model(sounding, capsys):
 def test_test_clips_without_the_dataset_say_what_to_give(sounding, tmp_path):
     with pytest.raises(RequestError, match=r"no cache at .*little/features: give its DATA="):
         ask(sounding, test_clips=True, data=tmp_path)
+
+
+def test_a_test_clip_that_the_cache_does_not_have_is_named(sounding):
+    file = sounding.path / "fold1" / "predictions.csv"
+    before = file.read_bytes()
+    first = pd.read_csv(file)["clip_id"].iloc[0]
+    file.write_bytes(before.replace(first.encode(), b"unknown", 1))
+    try:
+        with pytest.raises(RequestError, match="does not have, such as unknown"):
+            ask(sounding, test_clips=True)
+    finally:
+        file.write_bytes(before)
 
 
 def test_changed_audio_of_test_clips_is_told(sounding, capsys):
