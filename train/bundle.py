@@ -210,7 +210,10 @@ class TrainedModel:
     def _open(self, state: State, origin: str) -> FoldModel:
         statistics = [Statistics.restore(one) for one in state["statistics"]]
         rows = [1 + last - first for first, last in (one["rows"] for one in self.config["channels"])]
-        if any({len(one.centre), len(one.scale)} - {1, count} for one, count in zip(statistics, rows)):
+        fits = self.kind == "linear" or len(statistics) == len(rows)
+        for one, count in zip(statistics, rows):
+            fits &= {len(one.centre), len(one.scale)} <= {1, count}
+        if not fits:
             raise RequestError(f"{origin}: its statistics have other rows than its channels: train again")
         linear_shape = (len(state["network"].get("mean", ())), 1)
         shape = linear_shape if self.kind == "linear" else self.trained_shape
