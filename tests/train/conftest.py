@@ -22,5 +22,5 @@ def options(cache_folder: Path, tmp_path: Path) -> RunOptions:
 
 @pytest.fixture(scope="session")
 def sounding(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A run on sounds that are told apart at once, with their cache and their files beside it."""
+    """A run on sounds of classes that are easy to separate, with their cache and their files beside it."""
     return sounds.train_run(tmp_path_factory.mktemp("sounding"))

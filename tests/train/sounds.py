@@ -1,4 +1,4 @@
-"""Sounds that are told apart at once, their cache, and a run on it: for what is done with a trained run."""
+"""Sounds of classes that are easy to separate, their cache, and a run on it, for tests of trained runs."""
 
 import csv
 from pathlib import Path
