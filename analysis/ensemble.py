@@ -16,7 +16,8 @@ from analysis.options import AnalysisOptions
 from analysis.results import Run, load_runs, same_clips
 from commandline import RequestError
 from features_cache.cache import dataset_name
-from train.runs import RunFolder, digest, label, select, write_config, write_predictions
+from train.run_config import digest, label
+from train.runs import RunFolder, select, write_config, write_predictions
 from train.scores import SMALLEST_PROBABILITY, Floats, Ints
 
 ENSEMBLE = "ensemble"  # its MODEL

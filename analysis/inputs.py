@@ -16,7 +16,8 @@ from typing import Any
 from analysis.options import AnalysisOptions
 from commandline import RequestError, make_command, words
 from features_cache.cache import NAMED, cache_folder, dataset_name, is_cache
-from train.runs import RunFolder, digest, find, replace_file, select
+from train.run_config import digest
+from train.runs import RunFolder, find, replace_file, select
 
 
 @dataclass(frozen=True)

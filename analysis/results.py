@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import RequestError
-from train.runs import HISTORY_COLUMNS, PREDICTION_COLUMNS, TRAIN_AGAIN, RunFolder
+from train.run_config import TRAIN_AGAIN
+from train.runs import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
 from train.scores import Floats, Ints
 
 NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "classes", "folds")

@@ -19,7 +19,7 @@ FORBIDDEN = {
     "analysis": {"pipeline", "torch", "librosa"},
 }
 TRAIN_MAY_IMPORT_PIPELINE = {"train/predict.py", "train/listen.py"}
-ANALYSIS_MAY_IMPORT_OF_TRAIN = ("train.bootstrap.", "train.runs.", "train.scores.")
+ANALYSIS_MAY_IMPORT_OF_TRAIN = ("train.bootstrap.", "train.run_config.", "train.runs.", "train.scores.")
 CATALOGUE = "commandline/catalogue.py"  # names the stages as strings, for help only
 
 
@@ -84,7 +84,7 @@ def test_analysis_takes_only_run_folders_scores_and_intervals_from_train() -> No
 
 
 def test_run_folders_scores_and_intervals_need_no_torch_and_train_is_empty() -> None:
-    for module in ("runs", "scores", "bootstrap"):
+    for module in ("run_config", "runs", "scores", "bootstrap"):
         assert "torch" not in {name.split(".")[0] for name in imports(ROOT / f"train/{module}.py")}
     assert not imports(ROOT / "train/__init__.py")
 

@@ -29,7 +29,8 @@ import numpy as np
 import torch
 
 from commandline import Registry, RequestError
-from train.runs import AUGMENT_ALIASES, replace_file
+from train.run_config import AUGMENT_ALIASES
+from train.runs import replace_file
 
 EVERY_KIND = ("image", "wave", "vector")
 MASKS = 2  # of time and of frequency, as in SpecAugment's best policies

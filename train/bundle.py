@@ -20,7 +20,7 @@ from torch import nn
 from commandline import RequestError, size
 from features_cache import dataset_name
 from features_cache.storage import refuse_special
-from train import runs
+from train import run_config, runs
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, check_fold, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
@@ -117,7 +117,7 @@ def read_bundle(file: Path) -> Bundle:
         older = given in map(str, range(BUNDLE_FORMAT))
         advice = "make it again from its run" if older else "update the project"
         raise RequestError(f"{file} has bundle format {given}, this version reads {BUNDLE_FORMAT}: {advice}")
-    config = runs.checked_config(held.get("config"), str(file))
+    config = run_config.checked_config(held.get("config"), str(file))
     lacking = [key for key in CONFIG if key not in config]
     folds = held.get("folds")
     if lacking or not folds or not isinstance(folds, dict):

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 
 from commandline import RequestError
 from features_cache.table import Split
-from train import runs
+from train import run_config, runs
 from train.augment import Augmenter, trained_shape
 from train.data import ClipSums, InputReader, Positions, sum_clips
 from train.models.registry import all_models
@@ -163,14 +163,14 @@ class OwnRun:
         """Where the run lies, and its run.json."""
         plan, options = self.plan, self.plan.options
         config = plan.config() | machine("cpu") | {"model": self.name}
-        hash_ = runs.digest([self.name, plan.hash])
-        config |= {"hash": hash_, "family": runs.digest([self.name, plan.family])}
+        hash_ = run_config.digest([self.name, plan.hash])
+        config |= {"hash": hash_, "family": run_config.digest([self.name, plan.family])}
         config["protocol"] += "; by a training loop outside of this project"
         config["options"] = {**config["options"], "model": self.name}
         del config["command"]  # nothing of this project trains it again
         standard = {field: getattr(RunOptions(), field) for field in vars(options)}
         named = differences(RunOptions(**{**vars(options), "device": "auto", "augment": "auto"}), standard)
-        label = runs.label(plan.features, self.name, named, hash_)
+        label = run_config.label(plan.features, self.name, named, hash_)
         return options.runs / plan.dataset / label, config
 
     @cached_property

@@ -42,6 +42,7 @@ from train.options import (
     identity,
     without_unused,
 )
+from train.run_config import digest, label
 from train.runs import RunFolder
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
@@ -86,9 +87,7 @@ class Plan:
         Where the label's holds a run that is computed otherwise, the label says how.
         """
         short, whole = (
-            self.options.runs
-            / self.dataset
-            / runs.label(self.features, self.model.name, differing, self.hash)
+            self.options.runs / self.dataset / label(self.features, self.model.name, differing, self.hash)
             for differing in (self.differences, self.with_machine)
         )
         if not (short / "run.json").is_file():
@@ -118,19 +117,19 @@ class Plan:
         labels = self.table[["clip_id", "label", "category", "fold", "group", "copy_of"]]
         return {
             "options": exact,
-            "cache": {name: runs.digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
-            "clips": runs.digest(labels.values.tolist()),
+            "cache": {name: digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
+            "clips": digest(labels.values.tolist()),
         }
 
     @cached_property
     def hash(self) -> str:
-        return runs.digest(self.content)
+        return digest(self.content)
 
     @property
     def family(self) -> str:
         """The same for other seeds."""
         options, *others = self.content.values()
-        return runs.digest([{**options, "seed": None}, *others, self.options.tag])
+        return digest([{**options, "seed": None}, *others, self.options.tag])
 
     @property
     def folds(self) -> list[int]:

@@ -16,6 +16,7 @@ from train.data import exchange_sums, sum_clips
 from train.models.registry import resolve
 from train.options import RunOptions
 from train.plan import FOR_VECTORS, FROM_WEIGHTS, Plan, machine, make_plan
+from train.run_config import digest
 from train.runs import RunFolder
 from train.scores import (
     confusion_matrix,
@@ -143,7 +144,7 @@ def diverged_run(plan: Plan) -> RunFolder | None:
     """The run of this configuration that diverged in another number format: PRECISION=fp32 continues it."""
     options = plan.content["options"]
     formats = [{"options": options | {"precision": one}} for one in ("auto", "bf16", "fp16")]
-    hashes = [runs.digest(plan.content | one) for one in formats]
+    hashes = [digest(plan.content | one) for one in formats]
     found = runs.find_same(plan.options.runs, plan.dataset, hashes, plan.options.tag)
     return found if found and (found.config.get("diverged") or found.config.get("changes")) else None
 

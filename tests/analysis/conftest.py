@@ -15,7 +15,8 @@ from analysis.report import build_report
 from analysis.results import Results, Run, load_runs
 from features_cache import external
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, results_of
-from train.runs import RunFolder, digest, find, write_config, write_predictions
+from train.run_config import digest
+from train.runs import RunFolder, find, write_config, write_predictions
 
 Row = tuple[str, str, int, str, Sequence[float]]  # clip_id, group, fold, target, probabilities
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from analysis.results import Problem, Results, Run, merge_seeds, run_from_tables
 from train import runs as run_folders
+from train.run_config import digest, label
 from train.runs import RunFolder
 
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")
@@ -149,7 +150,7 @@ def _config(made: MadeRun, dataset: str, classes: list[dict[str, str]], folds: l
         *([f"augment.{made.augment}"] if made.augment != "default" else []),
         *([f"s{made.seed}"] if made.seed else []),
     ]
-    hash_ = run_folders.digest([configuration, made.seed])
+    hash_ = digest([configuration, made.seed])
     return {
         **configuration,
         "options": {**configuration, "seed": made.seed},
@@ -158,9 +159,9 @@ def _config(made: MadeRun, dataset: str, classes: list[dict[str, str]], folds: l
         "synthetic": True,
         "folds": folds,
         "classes": classes,
-        "family": run_folders.digest(configuration),
+        "family": digest(configuration),
         "hash": hash_,
-        "name": run_folders.label(made.features, made.model, differences, hash_),
+        "name": label(made.features, made.model, differences, hash_),
         "protocol": "last epoch" if made.val == "none" else f"best epoch on VAL={made.val}",
         "sample_rate": 44100,
         "duration": 5.0,

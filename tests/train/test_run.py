@@ -19,6 +19,7 @@ from train.models.registry import build
 from train.models.texture import TextureStatistics
 from train.options import RunOptions
 from train.plan import Plan, make_plan
+from train.run_config import digest
 from train.scores import epoch_scores
 from train.trainer import Diverged, Trainer
 
@@ -255,7 +256,7 @@ def test_a_run_of_before_is_continued_and_not_trained_again(options):
     config["options"] |= {"model": "cnn4", "texture": "on", "lr": None, "decay": None}
     config |= {
         "model": "cnn4",
-        "hash": runs.digest({key: config[key] for key in ("options", "cache", "clips")}),
+        "hash": digest({key: config[key] for key in ("options", "cache", "clips")}),
     }
     runs.write_config(folder.path, config)
     former = folder.path.rename(folder.path.with_name("mel-cnn4"))
