@@ -14,6 +14,7 @@ from commandline.options import (
     ReportsOptions,
     RunsOptions,
     check_bounds,
+    last_given,
     main,
     make_command,
     parse,
@@ -30,6 +31,7 @@ from commandline.terminal import (
     progress,
     size,
     tell,
+    tell_once,
     text_table,
 )
 
@@ -47,6 +49,7 @@ __all__ = [
     "check_bounds",
     "count",
     "duration",
+    "last_given",
     "main",
     "make_command",
     "mean_percent",
@@ -57,6 +60,7 @@ __all__ = [
     "progress",
     "size",
     "tell",
+    "tell_once",
     "text_table",
     "words",
 ]

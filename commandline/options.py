@@ -200,13 +200,25 @@ def parse(
 
 def variables_of(options: type) -> dict[str, str]:
     """Each variable that sets a field of the dataclass, former names included: the name that is listed."""
-    kinds = annotations(options)
-    variables = {}
-    for field in dataclasses.fields(options):
-        aliases = extra_of(kinds[field.name], Aliases)
-        for name in (field.name, *(aliases.names if aliases else ())):
-            variables[name.upper()] = field.name.upper()
-    return variables
+    former = {name: extra_of(kind, Aliases) or Aliases() for name, kind in annotations(options).items()}
+    return {one.upper(): name.upper() for name, also in former.items() for one in (name, *also.names)}
+
+
+def last_given(words: Sequence[str], name: str) -> str:
+    """The value that the words give to an option, the last one counts; empty where they give none.
+
+    >>> last_given(["RECIPE=esc50", "LR=0.1", "--recipe", "small"], "recipe")
+    'small'
+    """
+    found, before = "", ""
+    for word in _unfold(words):
+        key, equals, value = word.partition("=")
+        if before == _flag(name):
+            found = word
+        elif equals and key in (name.upper(), _flag(name)):
+            found = value
+        before = word
+    return found
 
 
 def split_make(blob: str) -> list[str]:
@@ -333,41 +345,40 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     no command word. The package's name is that of the module that calls.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    by_name = {command.__name__.rstrip("_"): command for command in commands}
+    prog, command = f"python -m {_package()}", commands[0]
     tell_warnings()
     try:
-        command, options = _choose(commands, words)
-        status = command(options)
-    except RequestError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away; nobody is left to tell
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):
-            raise
-        where, full = error.filename or "a file", error.errno in DISK_FAILED
-        kept = "; what was there before is kept" if full else ""
-        print(f"error: {where}: {os.strerror(error.errno)}{kept}", file=sys.stderr)
-        sys.exit(1 if full else 2)
+        if len(commands) > 1:
+            if not words or words[0] in ("-h", "--help"):
+                print(_overview(by_name))
+                sys.exit(0 if words else 2)
+            if words[0] not in by_name:
+                raise RequestError(nearest("command", words[0], by_name))
+            prog, command, words = f"{prog} {words[0]}", by_name[words[0]], words[1:]
+        status = command(parse(options_of(command), words, prog, _variables_elsewhere))
+    except (RequestError, KeyboardInterrupt, OSError) as error:
+        status = _status_of(error)
     sys.exit(status or 0)
 
 
-def _choose(commands: Sequence[Command], words: list[str]) -> tuple[Command, object]:
-    """The command that the words name, and its options."""
-    by_name = {command.__name__.rstrip("_"): command for command in commands}
-    prog, command = f"python -m {_package()}", commands[0]
-    if len(commands) > 1:
-        if not words or words[0] in ("-h", "--help"):
-            print(_overview(by_name))
-            sys.exit(0 if words else 2)
-        if words[0] not in by_name:
-            raise RequestError(nearest("command", words[0], by_name))
-        prog, command, words = f"{prog} {words[0]}", by_name[words[0]], words[1:]
-    return command, parse(options_of(command), words, prog, _variables_elsewhere)
+def _status_of(error: RequestError | KeyboardInterrupt | OSError) -> int:
+    """Say in one message what ended a command; its exit status. Other errors of the system are our own."""
+    if isinstance(error, RequestError):
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if isinstance(error, KeyboardInterrupt):
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()  # the reader of our output went away; nobody is left to tell
+        return 1
+    if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):
+        raise error
+    where, full = error.filename or "a file", error.errno in DISK_FAILED
+    kept = "; what was there before is kept" if full else ""
+    print(f"error: {where}: {os.strerror(error.errno)}{kept}", file=sys.stderr)
+    return 1 if full else 2
 
 
 def _variables_elsewhere() -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 """Output in words: progress with speed and remaining time, durations, sizes, counts, percentages, tables."""
 
+import functools
 import math
 import statistics
 import sys
@@ -17,32 +18,37 @@ LOG_SECONDS = 60  # a log that is not a terminal gets a line this often
 LOG_FORMAT = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
 
 
+class _LogLines:
+    """What tqdm draws over one line of a terminal, as lines of a log."""
+
+    def write(self, text: str) -> None:
+        line = text.strip("\r\n ")
+        if line:
+            print(line, file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+# What tqdm is told besides, by where its bar is drawn; `mininterval` in seconds.
+ON_A_TERMINAL: dict[str, Any] = {"delay": QUIET_SECONDS, "mininterval": 0.2, "dynamic_ncols": True}
+IN_A_LOG: dict[str, Any] = {
+    "file": _LogLines(),
+    "bar_format": LOG_FORMAT,
+    "delay": QUIET_SECONDS,
+    "mininterval": LOG_SECONDS,
+    "maxinterval": LOG_SECONDS,
+}
+
+
 def progress(
-    iterable: Iterable[Any] | None = None,
-    *,
-    total: int | None = None,
-    label: str,
-    unit: str,
-    done: int = 0,
+    iterable: Iterable[Any] | None = None, *, total: int | None = None, label: str, unit: str, done: int = 0
 ) -> "tqdm[Any]":
     """A tqdm bar that appears after two seconds; where stderr is no terminal, a line a minute."""
     from tqdm import tqdm
 
-    terminal = sys.stderr.isatty()
-    return tqdm(
-        iterable,
-        file=sys.stderr if terminal else _LogLines(),
-        total=total,
-        initial=done,
-        desc=label,
-        unit=f" {unit}",
-        delay=QUIET_SECONDS,
-        mininterval=0.2 if terminal else LOG_SECONDS,
-        maxinterval=10 if terminal else LOG_SECONDS,
-        bar_format=None if terminal else LOG_FORMAT,
-        dynamic_ncols=terminal,
-        leave=False,
-    )
+    place = ON_A_TERMINAL if sys.stderr.isatty() else IN_A_LOG
+    return tqdm(iterable, desc=label, unit=f" {unit}", total=total, initial=done, leave=False, **place)
 
 
 class Stages:
@@ -78,35 +84,25 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+@functools.cache
+def tell_once(text: str) -> None:
+    """The same line not again in this process: a sweep has many runs."""
+    tell(text)
+
+
 def tell_warnings() -> None:
     """From here on a library's warning is one line, once, instead of a path and a line of its code.
 
     What numpy says of its arithmetic (overflow, division by zero) is left out: whoever uses a result checks
     that it is finite, and names the clip or the file. With `python -W` or PYTHONWARNINGS nothing changes.
     """
-    if sys.warnoptions:
-        return
-    told: set[str] = set()
-
-    def show(message: Warning | str, category: type[Warning], *place: object, **rest: object) -> None:
-        text = " ".join(str(message).split())
-        if not issubclass(category, RuntimeWarning) and text not in told:
-            told.add(text)
-            tell(f"warning: {text}")
-
-    warnings.showwarning = show
+    if not sys.warnoptions:
+        warnings.showwarning = _tell_warning
 
 
-class _LogLines:
-    """What tqdm draws over one line of a terminal, as lines of a log."""
-
-    def write(self, text: str) -> None:
-        line = text.strip("\r\n ")
-        if line:
-            print(line, file=sys.stderr)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
+def _tell_warning(message: Warning | str, category: type[Warning], *place: object, **rest: object) -> None:
+    if not issubclass(category, RuntimeWarning):
+        tell_once("warning: " + " ".join(str(message).split()))
 
 
 def duration(seconds: float) -> str:

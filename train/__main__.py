@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from commandline import Command, RequestError, main, parse
+from commandline import Command, RequestError, last_given, main
 from train.options import (
     BundleOptions,
     ExplainOptions,
@@ -80,13 +80,13 @@ COMMANDS: list[Command] = [run, sweep, predict, explain, listen, bundle, export,
 
 def with_recipe(argv: Sequence[str]) -> list[str]:
     """The words of `run` with those of its RECIPE put in front: what the user gave, coming later, wins."""
-    if argv[:1] != ["run"] or not any("recipe=" in word.lower() or word == "--recipe" for word in argv):
+    recipe = last_given(argv[1:], "recipe") if argv[:1] == ["run"] else ""
+    if not recipe:
         return list(argv)
     import train.recipes
 
     try:
-        options = parse(RunOptions, argv[1:])
-        return ["run", *train.recipes.recipe_words(options.recipe), *argv[1:]]
+        return ["run", *train.recipes.recipe_words(recipe), *argv[1:]]
     except RequestError:
         return list(argv)  # the command itself says what is wrong
 

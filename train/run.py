@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from commandline import RequestError, make_command, mean_percent, percent, tell, text_table, words
+from commandline import RequestError, make_command, mean_percent, percent, tell, tell_once, text_table, words
 from features_cache.index import changed_table
 from features_cache.table import Split, originals
 from train import runs, trainer
@@ -63,7 +63,7 @@ def execute(options: RunOptions, *, tell_time: bool = True) -> RunFolder | None:
         again = replace(options, precision=diverged.config["options"]["precision"])
         return execute(again, tell_time=tell_time)
     for line in remarks(plan, options):
-        _tell_once(line)
+        tell_once(line)
     waiting = [fold for fold in plan.wanted_folds if not (known and fold in folder.finished)]
     if not waiting:
         tell(f"{folder.path} has these folds already")
@@ -295,9 +295,3 @@ def calibration(run: RunFolder) -> dict[str, Any]:
             "clips": len(rows),
         }
     return made
-
-
-@functools.cache
-def _tell_once(line: str) -> None:
-    """Not again for every run of a sweep."""
-    tell(line)

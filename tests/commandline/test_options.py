@@ -19,6 +19,7 @@ from commandline import (
     DatasetOptions,
     RequestError,
     RunsOptions,
+    last_given,
     main,
     make_command,
     parse,
@@ -217,6 +218,20 @@ def test_a_full_disk_and_a_wrong_place_are_one_sentence(
     with pytest.raises(SystemExit) as stop:
         main([writes], [])
     assert (stop.value.code, capsys.readouterr().err) == (status, said)
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        (["RECIPE=one"], "one"),
+        (["--recipe", "one", "LR=2"], "one"),
+        (["--recipe=one", "RECIPE=two"], "two"),
+        (["--make", "LR=2 RECIPE=one"], "one"),
+        (["LR=2", "NOTE=recipe"], ""),
+    ],
+)
+def test_the_last_value_given_is_found_without_parsing_the_others(given: list[str], value: str) -> None:
+    assert last_given(given, "recipe") == value
 
 
 def test_every_number_of_every_command_is_bounded_where_it_is_defined() -> None:

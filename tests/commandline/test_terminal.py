@@ -65,8 +65,8 @@ def test_the_nearest_name_is_proposed_whatever_its_case() -> None:
 
 
 def test_a_log_gets_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(terminal, "LOG_SECONDS", 0.01)
+    at_once = {"delay": 0, "mininterval": 0.01, "maxinterval": 0.01}
+    monkeypatch.setattr(terminal, "IN_A_LOG", terminal.IN_A_LOG | at_once)
     for _ in progress(range(5), label="features", unit="clips"):
         time.sleep(0.02)
     lines = capsys.readouterr().err.splitlines()

@@ -63,8 +63,8 @@ def test_a_run_of_a_sweep_has_no_estimate_of_its_own(clock, capsys):
 
 
 def test_a_log_gets_lines_with_what_is_done_speed_and_remaining_time(monkeypatch, capsys):
-    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(terminal, "LOG_SECONDS", 0)
+    at_once = {"delay": 0, "mininterval": 0, "maxinterval": 0}
+    monkeypatch.setattr(terminal, "IN_A_LOG", terminal.IN_A_LOG | at_once)
     fold = FoldProgress("mel-cnn4 fold 1", 100, 40, estimate(1))
     fold.step(10)
     fold.epoch({"epoch": 1, "train_loss": 0.5})

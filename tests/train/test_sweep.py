@@ -89,6 +89,7 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
         *("run", "EPOCHS=7", "BATCH=5", "AUGMENT=mixup=0.2", "RECIPE=short", "EPOCHS=1")
     ]
     assert with_recipe(["run", "EPOCHS=1"]) == ["run", "EPOCHS=1"]
+    assert with_recipe(["run", "RECIPE=shorts"]) == ["run", "RECIPE=shorts"]  # the command itself refuses it
     assert recipes.standard("short")["epochs"] == 7 and recipes.standard("")["epochs"] == RunOptions().epochs
     with pytest.raises(RequestError, match="did you mean 'short'"):
         recipes.recipe_words("shorts")
