@@ -2,6 +2,7 @@
 
 import re
 import warnings
+import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,18 @@ def test_the_same_data_gives_the_same_files(tmp_path: Path) -> None:
 def test_a_pdf_has_truetype_fonts_and_none_of_type_3(name: str, tmp_path: Path) -> None:
     content = (tmp_path / save_figure(name, tmp_path, **EXAMPLES[name]).files["pdf"]).read_bytes()
     assert b"/CIDFontType2" in content and b"/Type3" not in content
+
+
+def test_a_pdf_embeds_no_tables_for_laying_out_text(tmp_path: Path) -> None:
+    saved = save_figure("intervals", tmp_path, **EXAMPLES["intervals"])
+    content = (tmp_path / saved.files["pdf"]).read_bytes()
+    packed = [content[found.end() :] for found in re.finditer(rb"stream\r?\n(?=x)", content)]
+    streams = [zlib.decompressobj().decompress(stream) for stream in packed]
+    embedded = [stream for stream in streams if stream.startswith(b"\0\1\0\0")]
+    assert embedded
+    for font in embedded:
+        tables = {font[at : at + 4] for at in range(12, 12 + 16 * int.from_bytes(font[4:6], "big"), 16)}
+        assert b"glyf" in tables and not tables & {b"GSUB", b"GPOS", b"GDEF", b"MATH"}
 
 
 def test_only_text_in_a_face_of_postscript_outlines_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
