@@ -20,6 +20,7 @@ from analysis.ablations import run_options
 from analysis.ranking import Ranking, not_compared
 from analysis.results import Run, summed_to_categories
 from analysis.significance import PAIR_TESTS, RunPair, friedman, holm
+from commandline import as_csv
 from features_cache.table import VALIDATION_FRACTION
 from train.bootstrap import fold_weights
 from train.runs import replace_file
@@ -38,7 +39,6 @@ from train.scores import (
 )
 
 CONFUSED_PAIRS = 20
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet compute
 
 
 def comparison(rankings: Sequence[Ranking]) -> pd.DataFrame:
@@ -368,23 +368,6 @@ def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for suffix, text in (("csv", as_csv(table)), ("md", as_markdown(table)), ("tex", as_latex(table))):
         replace_file(folder / f"{name}.{suffix}", text.encode("utf-8"))
-
-
-def as_csv(table: pd.DataFrame) -> str:
-    """Every digit; an unknown number is an empty field; no text is a formula to a spreadsheet.
-
-    A class may be called =HYPERLINK("…"), which Excel and LibreOffice would carry out: text that begins as a
-    formula does gets an apostrophe in front, their own mark of text (OWASP, CSV injection).
-    """
-    safe = table.rename(columns=_no_formula)
-    for place, kind in enumerate(table.dtypes):
-        if not pd.api.types.is_numeric_dtype(kind):
-            safe.isetitem(place, safe.iloc[:, place].map(_no_formula))
-    return safe.to_csv(index=False, lineterminator="\n")
-
-
-def _no_formula(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def as_markdown(table: pd.DataFrame) -> str:

@@ -23,9 +23,11 @@ from commandline.options import (
 from commandline.registry import Registry, RequestError, nearest
 from commandline.terminal import (
     Stages,
+    as_csv,
     count,
     duration,
     mean_percent,
+    no_formula,
     percent,
     points,
     progress,
@@ -46,6 +48,7 @@ __all__ = [
     "RequestError",
     "RunsOptions",
     "Stages",
+    "as_csv",
     "check_bounds",
     "count",
     "duration",
@@ -54,6 +57,7 @@ __all__ = [
     "make_command",
     "mean_percent",
     "nearest",
+    "no_formula",
     "parse",
     "percent",
     "points",

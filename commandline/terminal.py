@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
     from tqdm import tqdm
 
 QUIET_SECONDS = 2  # shorter work shows no bar
 HALVES_UP = 1e-9  # points: lifts an exact half, which floats would round to either side, and nothing else
 LOG_SECONDS = 60  # a log that is not a terminal gets a line this often
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet compute
 LOG_FORMAT = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
 
 
@@ -164,6 +166,24 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
         for row in [list(header), *cells]
     ]
     return "\n".join(lines)
+
+
+def no_formula(cell: Any) -> Any:
+    """Text that a spreadsheet would compute, with an apostrophe in front; anything else as it is.
+
+    A class may be called =HYPERLINK("…"), which Excel and LibreOffice would carry out; the apostrophe is
+    their own mark of text (OWASP, CSV injection).
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+
+
+def as_csv(table: "pd.DataFrame") -> str:
+    """Every digit; an unknown number is an empty field; no text is a formula to a spreadsheet."""
+    safe = table.rename(columns=no_formula)
+    for place, kind in enumerate(table.dtypes):
+        if kind.kind not in "biuf":  # no number
+            safe.isetitem(place, safe.iloc[:, place].map(no_formula))
+    return safe.to_csv(index=False, lineterminator="\n")
 
 
 def _is_number(cell: str) -> bool:

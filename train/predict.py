@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, duration, progress, tell, text_table
+from commandline import RequestError, as_csv, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder
 from features_cache.cache import is_cache
 from features_cache.names import parse_channel
@@ -239,7 +239,7 @@ def show(table: pd.DataFrame, classes: list[str], options: PredictOptions, each:
         answers = table[classes].to_dict("records")
         print(json.dumps([{**row, "probabilities": answer} for row, answer in zip(rows, answers)], indent=1))
     elif options.csv:
-        print(table.to_csv(index=False), end="")
+        print(as_csv(table), end="")
     elif each and len(table) == 1:
         best = table.iloc[0][classes].astype(float).nlargest(options.top)
         width = max(map(len, best.index))

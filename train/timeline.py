@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from commandline import tell
+from commandline import no_formula, tell
 from features_cache.storage import replaced
 from train.bundle import Probabilities, Values
 from train.runs import replace_file
@@ -127,11 +127,11 @@ def predict_windows(
 def _writing(table: TextIO, classes: list[str], rows: Iterable[Row]) -> Iterator[Row]:
     """Rows on their way, each written as it passes."""
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["start", "end", "predicted", *classes])
+    writer.writerow(["start", "end", "predicted", *map(no_formula, classes)])
     for row in rows:
         predicted = classes[int(row.probabilities.argmax())] if row.answered else ""
         numbers = (f"{p:.6g}" for p in row.probabilities)
-        writer.writerow([f"{row.start:.3f}", f"{row.end:.3f}", predicted, *numbers])
+        writer.writerow([f"{row.start:.3f}", f"{row.end:.3f}", no_formula(predicted), *numbers])
         yield row
 
 

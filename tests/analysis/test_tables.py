@@ -399,15 +399,6 @@ def test_one_run_has_no_pair(made: Callable[..., Results]) -> None:
     assert tables.complementarity(first_ranking(made(MadeRun()))).empty
 
 
-def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet() -> None:
-    names = ['=HYPERLINK("x")', "+a", "-b", "@c", "\td", "dog", "a=b"]
-    table = pd.DataFrame([[0.1, -0.5]] * 7, columns=["=1+1", "difference"]).assign(name=names)
-    back = pd.read_csv(StringIO(tables.as_csv(table)))
-    assert back["name"].tolist() == [*(f"'{name}" for name in names[:5]), "dog", "a=b"]
-    assert list(back.columns) == ["'=1+1", "difference", "name"]
-    assert back["difference"].tolist() == [-0.5] * 7
-
-
 def test_calibration_is_scored_before_and_after_the_temperature_of_the_other_folds(hand_run):
     chance = np.random.default_rng(0)
     rows = []

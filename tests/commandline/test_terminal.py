@@ -5,11 +5,14 @@ import re
 import subprocess
 import sys
 import time
+from io import StringIO
 
+import pandas as pd
 import pytest
 
 from commandline import (
     Stages,
+    as_csv,
     count,
     duration,
     mean_percent,
@@ -116,3 +119,12 @@ def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing() -> Non
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "warning: old use\n")
+
+
+def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet() -> None:
+    names = ['=HYPERLINK("x")', "+a", "-b", "@c", "\td", "dog", "a=b"]
+    table = pd.DataFrame([[0.1, -0.5]] * 7, columns=["=1+1", "difference"]).assign(name=names)
+    back = pd.read_csv(StringIO(as_csv(table)))
+    assert back["name"].tolist() == [*(f"'{name}" for name in names[:5]), "dog", "a=b"]
+    assert list(back.columns) == ["'=1+1", "difference", "name"]
+    assert back["difference"].tolist() == [-0.5] * 7

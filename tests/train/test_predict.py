@@ -17,7 +17,7 @@ from commandline import RequestError
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 from train.bundle import bundle_of_run, make_bundle, read_bundle
 from train.options import BundleOptions, PredictOptions
-from train.predict import Rejection, loudest_level, predict_audio
+from train.predict import Rejection, loudest_level, predict_audio, prediction_table, show
 from train.run import execute
 from train.runs import RunFolder
 from train.scores import rejection_threshold, scaled
@@ -75,6 +75,19 @@ def test_csv_has_a_row_a_file_and_a_column_a_class(sounding, tmp_path, capsys):
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["predicted"] for row in rows] == ["tone", "hiss"]
     assert list(rows[0]) == ["file", "predicted", *CLASSES]
+
+
+def test_no_class_or_file_is_a_formula_to_a_spreadsheet(capsys):
+    classes = ['=HYPERLINK("x")', "dog"]
+    table = prediction_table(classes, np.array([[0.75, 0.25]], np.float32), {"file": ["+a.wav"]})
+    show(table, classes, PredictOptions(run="last", csv=True))
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row == {
+        "file": "'+a.wav",
+        "predicted": '\'=HYPERLINK("x")',
+        '\'=HYPERLINK("x")': "0.75",
+        "dog": "0.25",
+    }
 
 
 def test_several_files_are_a_table(sounding, tmp_path, capsys):

@@ -13,7 +13,7 @@ from commandline import RequestError
 from pipeline import audio
 from tests.train.sounds import RATE, sound
 from tests.train.test_predict import ask
-from train.timeline import Row, clock, merge_windows, output_paths, resampled, windows
+from train.timeline import Row, clock, merge_windows, output_paths, resampled, windows, write_timeline
 
 
 def record(file: Path, *labels: str) -> Path:
@@ -39,6 +39,16 @@ def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
     assert all(a[1] == b[0] for a, b in pairwise(labels))
     assert [label for *_, label in labels if label in said] == [label for *_, label in labels]
     assert (folder / "field.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_class_is_a_formula_to_a_spreadsheet(tmp_path):
+    classes = ['=HYPERLINK("x")', "-dog"]
+    rows = [Row(0.0, 1.0, np.array([0.75, 0.25], np.float32)), Row(1.0, 2.0, np.zeros(2, np.float32), False)]
+    write_timeline(rows, classes, tmp_path / "field", "field")
+    with (tmp_path / "field.csv").open() as table:
+        header, first, second = csv.reader(table)
+    assert header == ["start", "end", "predicted", '\'=HYPERLINK("x")', "'-dog"]
+    assert first[2:] == ['\'=HYPERLINK("x")', "0.75", "0.25"] and second[2] == ""
 
 
 def test_an_unreadable_file_is_named_and_the_rest_done(sounding, tmp_path, capsys):
