@@ -25,6 +25,7 @@ BENCHES = Registry(
 # Words after `python -m` -> what it shows.
 BY_THEMSELVES = {
     "bench.kill --kills 1000": "SIGKILL at random moments of the extraction, and what is left",
+    "bench.kill_training --kills 200": "SIGKILL at random moments of the training, and what it ends with",
     "bench.damage --damages 1000": "flipped bits, zeroed pages, cut files: whether all are found",
     "bench.clip_cost": "what one clip of the extraction costs, step by step, beside librosa's calls",
     "bench.kernels": "what each compiled kernel saves beside the plain call",

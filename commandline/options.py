@@ -33,6 +33,8 @@ from commandline.registry import RequestError, nearest
 from commandline.terminal import tell_warnings
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
+SURROGATE = re.compile("[\ud800-\udfff]")  # how Python writes a byte that is not UTF-8
+SHOWN = 30  # characters around one, in a message
 TRUE, FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off", "")
 DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the work ran: exit status 1
 NOT_WRITABLE = (  # the request named a wrong place: exit status 2
@@ -78,15 +80,18 @@ def extra_of(annotation: Any, extra: type[Extra]) -> Extra | None:
 
 
 def check_bounds(options: Any) -> None:
-    """RequestError names the first number that is out of its option's bounds, infinite or not a number.
+    """RequestError names the first number that is out of its option's bounds, infinite or not a number, and
+    the first text that is not UTF-8.
 
     `parse` does this; call it for options that were made in Python.
     """
     for name, annotation in annotations(type(options)).items():
         value, bounds = getattr(options, name), extra_of(annotation, Bounds) or Bounds()
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, int | float) and not bounds.least <= number <= bounds.most:
-                raise RequestError(f"{name.upper()}={number}: expected {_expected(bounds, number)}")
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, int | float) and not bounds.least <= one <= bounds.most:
+                raise RequestError(f"{name.upper()}={one}: expected {_expected(bounds, one)}")
+            if isinstance(one, str) and not one.isascii() and SURROGATE.search(one):
+                raise RequestError(f"{name.upper()}={one!a}: expected text in UTF-8")
 
 
 def _expected(bounds: Bounds, number: float) -> str:
@@ -357,12 +362,12 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
                 raise RequestError(nearest("command", words[0], by_name))
             prog, command, words = f"{prog} {words[0]}", by_name[words[0]], words[1:]
         status = command(parse(options_of(command), words, prog, _variables_elsewhere))
-    except (RequestError, KeyboardInterrupt, OSError) as error:
+    except (RequestError, KeyboardInterrupt, OSError, UnicodeEncodeError) as error:
         status = _status_of(error)
     sys.exit(status or 0)
 
 
-def _status_of(error: RequestError | KeyboardInterrupt | OSError) -> int:
+def _status_of(error: RequestError | KeyboardInterrupt | OSError | UnicodeEncodeError) -> int:
     """Say in one message what ended a command; its exit status. Other errors of the system are our own."""
     if isinstance(error, RequestError):
         print(f"error: {error}", file=sys.stderr)
@@ -373,6 +378,12 @@ def _status_of(error: RequestError | KeyboardInterrupt | OSError) -> int:
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # the reader of our output went away; nobody is left to tell
         return 1
+    if isinstance(error, UnicodeEncodeError):
+        if not SURROGATE.match(error.object, error.start):
+            raise error
+        shown = error.object[max(0, error.start - SHOWN) : error.end + SHOWN]
+        print(f"error: {shown!a} is not UTF-8: rename this file or folder", file=sys.stderr)
+        return 2
     if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):
         raise error
     where, full = error.filename or "a file", error.errno in DISK_FAILED

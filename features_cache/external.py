@@ -84,7 +84,8 @@ def write_feature(
     parameters  recorded in the file, part of every fingerprint
     dtype       of the stored values, float16 or float32
 
-    RequestError for another shape, unknown ids, ids that occur twice, NaN, infinity, overflow of `dtype`.
+    RequestError for another shape, unknown ids, ids that occur twice, NaN, infinity, overflow of `dtype`;
+    OSError, with the file and its size, for a full disk, and the cache stays as it was.
 
         write_feature("data/speech", "embedding", np.zeros((2, 512)), ["a", "b"])
     """

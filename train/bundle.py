@@ -120,7 +120,7 @@ def read_bundle(file: Path) -> Bundle:
     config = run_config.checked_config(held.get("config"), str(file))
     lacking = [key for key in CONFIG if key not in config]
     folds = held.get("folds")
-    if lacking or not folds or not isinstance(folds, dict):
+    if lacking or not isinstance(folds, dict) or not folds:
         raise RequestError(f"{file} is incomplete, it lacks {(*lacking, 'folds')[0]}: make it again")
     for fold, state in folds.items():
         try:

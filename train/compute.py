@@ -22,6 +22,7 @@ from commandline import RequestError
 from train.options import RunOptions
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+MOST_THREADS = 1024
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 ROUNDS = 3  # timed steps of each candidate, after one untimed; the fastest counts
 GAIN = 1.15  # the expected candidate stands unless another is this much faster: noise must not choose
@@ -171,8 +172,8 @@ def threads_of(text: str) -> int:
     """The number that THREADS gives, torch's own for auto; RequestError for anything else."""
     if text == "auto":
         return torch.get_num_threads()
-    if not text.isdecimal() or not int(text):
-        raise RequestError(f"THREADS={text}: expected auto or a number from 1")
+    if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= MOST_THREADS:
+        raise RequestError(f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}")
     return int(text)
 
 

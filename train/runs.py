@@ -165,6 +165,8 @@ class RunFolder:
         expected = [f"{name}.1" if name in PREDICTION_COLUMNS else name for name in self.classes]
         if list(table.columns) != [*PREDICTION_COLUMNS, *expected]:
             raise RequestError(f"{file}: its columns are not run.json's {len(expected)} classes; {again}")
+        if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
+            raise RequestError(f"{file}: {table['clip_id'][twice].iloc[0]} is in it twice; {again}")
         numbers = _numbers(table[expected])
         whole_rows = np.isfinite(numbers).all(axis=1) & (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE)
         whole_rows &= (numbers >= 0).all(axis=1) & table["target"].isin(self.classes).to_numpy()

@@ -22,6 +22,7 @@ SMALLEST = {  # training takes minutes whatever its size
     "fuzz": "--trials 40",
     "fuzz_audio": "--files 20",
     "kill": "--kills 2",
+    "kill_training": "--kills 3",
     "million": "--clips 2000 --timed 200 --rounds 1",
     "paper": "--rounds 1 --features rms",
     "power_cut": "--cuts 2",
@@ -29,6 +30,8 @@ SMALLEST = {  # training takes minutes whatever its size
     "reading": "--clips 40 --rounds 4 --million 4096",
     "scaling": "--processes 1 2 --clips 1000 2000 --seconds 0.2 --rounds 1",
 }
+
+SOAKS = ("damage", "fuzz", "fuzz_audio", "kill", "kill_training")
 
 
 def run(*words: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":
@@ -54,7 +57,8 @@ def test_a_mistyped_bench_gets_the_nearest_and_the_list() -> None:
 @pytest.mark.parametrize("name", SMALLEST)
 def test_a_bench_of_the_smallest_size_ends_well(name: str, tmp_path: Path) -> None:
     done = run(f"bench.{name}", *SMALLEST[name].split(), folder=tmp_path)
-    assert done.returncode in (0, 1), done.stderr  # 1: measured, and slower than the bench wants
+    # 1: measured, and slower than the bench wants; of a soak, a finding
+    assert done.returncode in ((0,) if name in SOAKS else (0, 1)), done.stdout + done.stderr
     assert done.stdout.strip() and "Traceback" not in done.stderr, done.stdout + done.stderr
 
 

@@ -234,6 +234,18 @@ def test_the_last_value_given_is_found_without_parsing_the_others(given: list[st
     assert last_given(given, "recipe") == value
 
 
+def test_a_name_that_is_not_utf8_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    def writes(options: Options) -> None:
+        """Writes the name of a folder into a file."""
+        "/home/jos\udce9/sounds".encode()
+
+    with pytest.raises(SystemExit) as stop:
+        main([writes], [])
+    assert stop.value.code == 2
+    said = r"error: '/home/jos\udce9/sounds' is not UTF-8: rename this file or folder"
+    assert capsys.readouterr().err == said + "\n"
+
+
 def test_every_number_of_every_command_is_bounded_where_it_is_defined() -> None:
     unbounded = set()
     for words_, function in commands():

@@ -1,5 +1,7 @@
 """Bring your own: what is taken, what is refused and why."""
 
+import resource
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,16 @@ def test_planes_get_the_line_that_makes_a_feature_of_each(tmp_path):
     external.create_cache(tmp_path / "c", {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2]})
     with pytest.raises(RequestError, match=r"for i in range\(3\): write_feature.*FEATURES=rgb0\+rgb1"):
         external.write_feature(tmp_path / "c", "rgb", np.zeros((2, 3, 4, 5)), ["a", "b"])
+
+
+@pytest.mark.parametrize("kilobytes", [1, 6, 30])
+def test_a_full_disk_is_one_sentence_and_leaves_the_cache_as_it_was(cache, kilobytes):
+    before = {path: path.read_bytes() for path in cache.folder.glob("*.*")}
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000 * kilobytes, limit[1]))
+    try:
+        with pytest.raises(OSError, match=r"^\[Errno 27\] File too large: '.*new\.h5, 32\.0 kB'$"):
+            external.write_feature(cache.folder, "new", np.zeros((8, 2000)), CLIPS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert {path: path.read_bytes() for path in cache.folder.glob("*.*")} == before

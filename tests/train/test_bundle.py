@@ -94,6 +94,7 @@ class Harmful:
         ({"format": 1}, "format 1, this version reads 2: make it again"),
         ({"folds": Harmful()}, "no bundle that can be read safely"),
         ({"folds": {}}, "it lacks folds"),
+        ({"folds": torch.zeros(0)}, "it lacks folds"),
         ({"config": {"model": "cnn4"}}, "it lacks classes"),
         ({"config": None}, "holds no configuration"),
         ({"folds": {1: None}}, "fold 1: it is no checkpoint"),

@@ -135,6 +135,8 @@ def test_another_configuration_never_touches_a_folder(options):
         ({"recipe": "nonesuch"}, "unknown recipe"),
         ({"device": "gpu"}, "DEVICE=gpu cannot be used"),
         ({"threads": "many"}, "THREADS=many"),
+        ({"threads": "9" * 5000}, "expected auto or a number from 1 to 1024"),
+        ({"note": "a\udc80"}, r"NOTE='a\\udc80': expected text in UTF-8"),
         ({"copies": 2}, "the cache holds 0 altered copies.*COPIES=2"),
         ({"schedule": "plateau"}, "give VAL=group"),
         ({"skip_test": True}, "give VAL=group"),

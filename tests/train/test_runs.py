@@ -183,6 +183,7 @@ def test_a_damaged_history_is_told(tmp_path, content):
         (lambda content: content.replace(b"clip_id", b"clip"), "its columns are not run.json's 2 classes"),
         (lambda content: content.replace(b"0.1", b"0.2"), "1 of 1 rows are incomplete"),
         (lambda content: content.replace(b"0.1", b"x"), "1 of 1 rows are incomplete"),
+        (lambda content: content + content[content.index(b"\n") + 1 :], "x1 is in it twice"),
     ],
 )
 def test_damaged_predictions_are_told(tmp_path, change, message):
