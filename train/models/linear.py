@@ -18,7 +18,7 @@ from torch import nn
 
 from features_cache.table import Split
 from train import runs, trainer
-from train.checkpoint import save
+from train.checkpoint import load, save
 from train.models.registry import model
 from train.scores import epoch_scores
 
@@ -89,7 +89,10 @@ def fit(network: LinearNet, x: NDArray[np.float32], y: NDArray[np.integer]) -> N
 
 
 def fit_fold(plan: "Plan", fold: int, split: Split) -> None:
-    """The fold's folder as of a network, from one exact solution: a single epoch."""
+    """The fold's folder as of a network, from one exact solution: a single epoch.
+
+    After a kill all is computed again, and the row that last.pt holds stays: it has the seconds.
+    """
     start = time.perf_counter()
     folder, sides = plan.path / f"fold{fold}", ("train", *trainer.scored_sides(plan.options))
     clips = {side: plan.positions(getattr(split, side)) for side in sides}
@@ -104,9 +107,11 @@ def fit_fold(plan: "Plan", fold: int, split: Split) -> None:
     for side, probabilities in answers.items():
         row |= {f"{side}_{name}": value for name, value in epoch_scores(y[side], probabilities).items()}
     text = runs.history_row({name: row[name] for name in runs.HISTORY_COLUMNS if name in row})
-    runs.start_history(folder, [text])
-    state = {"epoch": 1, "rows": [text], "network": network.state_dict(), "statistics": [], "finished": True}
+    rows = load(folder / "last.pt")["rows"] if (folder / "last.pt").is_file() else [text]
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {"epoch": 1, "rows": rows, "network": network.state_dict(), "statistics": [], "finished": True}
     save(folder / "last.pt", state)
+    runs.start_history(folder, rows)
     tested = {("last", side): answers[side] for side in answers if side != "train"}
     trainer.write_test_predictions(plan, folder, clips, tested)
 
