@@ -23,7 +23,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from analysis import tables
-from analysis.ablations import channel_counts, run_options, setting
+from analysis.ablations import channel_counts, differing_options, run_options, setting
 from analysis.ranking import Ranking, nested_selection
 from analysis.results import Run
 from analysis.significance import BEST_LEVEL, POWER
@@ -344,11 +344,17 @@ def _difference(pair: pd.Series, sign: int) -> str:
 
 
 def display_name(run: Run, ranking: Ranking) -> str:
-    """Its feature set where that is unique in the ranking, else with the model, else the run's name."""
+    """Its feature set where that is unique in the ranking, else with the model, else with what differs too.
+
+    `mel+mfcc`, `mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`; the run's name where nothing does.
+    """
     for called in (_set, _set_and_model):
         if [called(other) for other in ranking.runs].count(called(run)) == 1:
             return called(run)
-    return run.name
+    alike = [other for other in ranking.runs if _set_and_model(other) == _set_and_model(run)]
+    words = [_own_settings(one, alike) for one in alike]
+    own = words[alike.index(run)]
+    return f"{_set_and_model(run).removesuffix(')')}, {own})" if words.count(own) == 1 else run.name
 
 
 def _set(run: Run) -> str:
@@ -359,6 +365,15 @@ def _set(run: Run) -> str:
 
 def _set_and_model(run: Run) -> str:
     return f"{_set(run)} ({run.model})"
+
+
+def _own_settings(run: Run, alike: Sequence[Run]) -> str:
+    """What tells a run from others of its features and model: `augment none, tag second`."""
+    keys = set().union(*(differing_options(run, other) for other in alike)) - {"features", "model"}
+    words = [f"{key} {run_options(run).get(key) or 'none'}" for key in sorted(keys)]
+    if len({other.config.get("tag", "") for other in alike}) > 1:
+        words.append(f"tag {run.config['tag']}" if run.config.get("tag") else "no tag")
+    return ", ".join(words)
 
 
 def display_names(ranking: Ranking) -> list[str]:
@@ -373,6 +388,7 @@ def _score_parts(ranking: Ranking) -> tuple[str, str]:
     if run.missing_folds:
         folds = f"{len(ranking.folds)} of {_count(len(ranking.folds) + len(run.missing_folds), 'fold')}"
     counts = f"{folds}, {'exact solution' if run.exact else _count(len(run.seeds), 'seed')}"
+    counts = folds if "exact solution" in run.protocol else counts  # said once
     data = "synthetic data, " if run.synthetic else ""
     deviation = f", SD {percent(ranking.fold_accuracy[0].std(ddof=1))}" if len(ranking.folds) > 1 else ""
     interval_ = f"95 % CI {percent(low)} to {percent(high)}" if ranking.testable else NO_INTERVAL

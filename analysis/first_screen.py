@@ -84,7 +84,11 @@ def forest(ranking: Ranking) -> Forest:
     verdicts = {run.name: tables.verdict(ranking, run) for run in ranking.runs}
     panels = [
         ForestPanel(
-            _label(together, ranking), [_row(ranking, run, verdicts[run.name], place) for run in together]
+            _label(together, ranking),
+            [
+                _row(ranking, run, verdicts[run.name], place, alone=alone)
+                for run, alone in zip(together, _alone(together), strict=True)
+            ],
         )
         for together in sorted(families(ranking), key=lambda together: best not in together)
     ]
@@ -116,14 +120,20 @@ def _label(together: Sequence[Run], ranking: Ranking) -> str:
     return setting(together[0], [run for run in ranking.runs if run.trained])
 
 
-def _row(ranking: Ranking, run: Run, verdict: str, place: Any) -> ForestRow:
+def _alone(together: Sequence[Run]) -> list[bool]:
+    """Whether a run is the only trained one of its panel with its features, which then name it."""
+    features = [run.features for run in together]
+    return [run.trained and features.count(run.features) == 1 for run in together]
+
+
+def _row(ranking: Ranking, run: Run, verdict: str, place: Any, *, alone: bool) -> ForestRow:
     number = ranking.runs.index(run)
     accuracy, (low, high) = float(ranking.accuracy[number]), ranking.interval[number]
     known = not math.isnan(low)
     deviation = ranking.fold_accuracy[number].std(ddof=1) if len(ranking.folds) > 1 else math.nan
     spread = "" if math.isnan(deviation) else f" ± {percent(deviation)}"
     return ForestRow(
-        name=run.features if run.trained else display_name(run, ranking),
+        name=run.features if alone else display_name(run, ranking),
         link=slug(run.name),
         accuracy=f"{percent(accuracy)}{spread}",
         interval=f"{percent(low)} to {percent(high)}" if known else "",

@@ -98,6 +98,13 @@ class Plan:
         otherwise = any(options.get(name) != self.identity.get(name) for name in MACHINE)
         return whole if otherwise and held.get("hash") != self.hash else short
 
+    @property
+    def _as_given(self) -> RunOptions:
+        """The options with AUGMENT=auto where that is what the model takes, so that no command repeats it."""
+        automatic = parse_augment(self.model.augment or AUTO_AUGMENT[self.model.kind], self.model.kind)
+        chosen = self.options.augment == (str(automatic) or "none")
+        return dataclasses.replace(self.options, augment="auto") if chosen else self.options
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """The options that can change predictions, every default resolved."""
@@ -208,7 +215,7 @@ class Plan:
             "family": self.family,
             "options": self.identity,
             **({"changed_strides": self.changed_strides} if self.changed_strides else {}),
-            "command": configuration(options),
+            "command": configuration(self._as_given),
             "cache": self.content["cache"],
             "clips": self.content["clips"],
         }

@@ -12,6 +12,7 @@ from analysis.answer import (
     Answer,
     answer,
     clips_needed,
+    display_names,
     families,
     family,
     interval_text,
@@ -151,14 +152,14 @@ def test_several_seeds_are_no_single_seed(made: Callable[..., Results]) -> None:
     assert lines(found)["Seeds"].startswith("3 of the best configuration, with a standard")
 
 
-def test_runs_of_one_set_are_named_by_their_models_then_by_their_folders(
+def test_runs_of_one_set_are_named_by_their_models_then_by_their_settings(
     made: Callable[..., Results],
 ) -> None:
     found = answered(made(MadeRun(skill=0.8), MadeRun(skill=0.4, model="cnn4"), clips=1000))
     assert found.headline == "Best features: mel with resnet18, 80.0 % accuracy"
     assert "mel (cnn4) is clearly worse (−40.0 points" in found.text
     found = answered(made(MadeRun(skill=0.8), MadeRun(skill=0.4, augment="none"), clips=1000))
-    assert found.headline.startswith("Best features: mel-resnet18, ")
+    assert found.headline.startswith("Best features: mel (resnet18, augment default), ")
 
 
 def test_a_tied_set_of_the_same_model_is_named_by_its_features(made: Callable[..., Results]) -> None:
@@ -193,6 +194,31 @@ def test_an_exact_solution_has_no_seeds_to_try(made: Callable[..., Results]) -> 
     assert found.kind == "clear winner"
     assert lines(found)["Seeds"] == "An exact solution: another seed changes nothing."
     assert "5 folds, exact solution, " in found.summary and "1 seed" not in found.summary
+
+
+def test_an_exact_solution_is_said_once(hand_run: Callable[..., Run]) -> None:
+    rows = [(f"c{n}", f"g{n}", 1 + n % 2, "dog", [0.8, 0.2]) for n in range(12)]
+    own = {"model": "linear", "val": "none", "protocol": "each fold tested; exact solution"}
+    runs = [hand_run(name, ["dog", "rain"], rows, **own) for name in ("mel", "mfcc")]
+    assert answered(Results(runs, [])).summary.count("exact solution") == 1
+
+
+def test_runs_of_one_feature_set_and_model_are_named_by_what_differs(hand_run: Callable[..., Run]) -> None:
+    rows = [(f"c{n}", f"g{n}", 1 + n % 2, "dog", [0.8, 0.2]) for n in range(12)]
+    settings = (
+        {"options": {"epochs": 20}},
+        {"options": {"epochs": 40}},
+        {"options": {"epochs": 20}, "tag": "b"},
+    )
+    runs = [
+        hand_run(f"mel-{number}", ["dog", "rain"], rows, features="mel", **own)
+        for number, own in enumerate(settings)
+    ]
+    assert sorted(display_names(ranked(Results(runs, [])))) == [
+        "mel (resnet18, epochs 20, no tag)",
+        "mel (resnet18, epochs 20, tag b)",
+        "mel (resnet18, epochs 40, no tag)",
+    ]
 
 
 def test_the_score_stands_with_its_deviation_over_folds(made: Callable[..., Results]) -> None:

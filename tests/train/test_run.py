@@ -97,6 +97,15 @@ def test_the_recorded_words_train_the_same_configuration(options):
     assert make_plan(other).hash != first.config["hash"]
 
 
+@pytest.mark.parametrize(
+    ("model", "augment", "said"),
+    [("texture", "none", []), ("texture", "shift", ["AUGMENT=shift=1"]), ("cnn4", "none", ["AUGMENT=none"])],
+)
+def test_an_augmentation_is_repeated_only_where_the_model_takes_another(options, model, augment, said):
+    plan = make_plan(change(options, model=model, augment=augment))
+    assert [word for word in plan.config()["command"] if word.startswith("AUGMENT=")] == said
+
+
 def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options, capsys):
     folder = run.execute(change(options, folds=(2,)))
     before = (folder.fold(2) / "last.pt").stat().st_mtime_ns
