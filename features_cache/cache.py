@@ -347,9 +347,11 @@ class Cache:
         return remedy(self.folder, self.settings, stored)
 
     def _find(self, channel: Channel) -> str | None:
-        """The file that holds this channel: by name, else one whose parameters include the channel's."""
-        if channel.stored in self.features:
-            return channel.stored
+        """The stored name of the file that holds this channel."""
+        return channel.stored if channel.stored in self.features else self._with_its_parameters(channel)
+
+    def _with_its_parameters(self, channel: Channel) -> str | None:
+        """A file of another name that has the channel's parameters, some of them by default."""
         asked = dict(channel.parameters).items()
         for other in map(parse_channel, self.features):
             if other.name == channel.name and dict(other.parameters).items() <= asked:

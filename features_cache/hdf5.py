@@ -134,9 +134,8 @@ def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dat
 def as_stored(column: NDArray[Any], dtype: np.dtype | None = None) -> NDArray[Any]:
     """Numbers as they are; texts, such as clip ids, in UTF-8, all of the longest one's length."""
     dtype = dtype or _stored_type(column)
-    return (
-        np.fromiter(_each(column), dtype, len(column)) if dtype.kind == "S" else np.ascontiguousarray(column)
-    )
+    stored = np.fromiter(_each(column), dtype, len(column)) if dtype.kind == "S" else column
+    return np.ascontiguousarray(stored)
 
 
 def decoded(column: NDArray[np.bytes_]) -> list[str]:

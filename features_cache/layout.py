@@ -55,9 +55,7 @@ def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
 
 def feature_key(attributes: Mapping[str, Any], audio: Mapping[str, Any]) -> np.uint64:
     """Of what a feature is: attributes of its file, audio settings of the dataset."""
-    covered = {name: attributes[name] for name in FINGERPRINTED} | {
-        name: audio[name] for name in AUDIO_SETTINGS
-    }
+    covered = {key: attributes[key] for key in FINGERPRINTED} | {key: audio[key] for key in AUDIO_SETTINGS}
     return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
 
 

@@ -390,10 +390,8 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
 
 def trained_shape(augmenter: Augmenter, shape: tuple[int, int]) -> tuple[int, int]:
     """Rows and frames of what the model sees of a clip of `shape`: fewer where the augmenter crops."""
-    for entry, strength in augmenter.steps:
-        if entry.name == "crop":
-            shape = crop_shape(shape, strength)
-    return shape
+    crops = (strength for entry, strength in augmenter.steps if entry.name == "crop")
+    return functools.reduce(crop_shape, crops, shape)
 
 
 def views(x: torch.Tensor, augmenter: Augmenter, count: int = 1) -> Iterator[torch.Tensor]:

@@ -144,6 +144,8 @@ PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
 # Fields whose value alone, or after one letter, says what it is; others are written field=value.
 SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
 
+IDENTITY = tuple(field.name for field in dataclasses.fields(RunOptions) if field.name not in NO_IDENTITY)
+
 # What a kind of model ignores.
 LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "skip_test"}
 EVERY = frozenset(field.name for field in dataclasses.fields(RunOptions))
@@ -232,11 +234,7 @@ def without_unused(options: RunOptions, kind: str) -> tuple[RunOptions, list[str
 
 def identity(options: RunOptions) -> dict[str, Any]:
     """The options that can change predictions."""
-    return {
-        name: value
-        for name, value in dataclasses.asdict(options).items()
-        if name in defaults().keys() - NO_IDENTITY
-    }
+    return {name: getattr(options, name) for name in IDENTITY}
 
 
 def configuration(options: RunOptions) -> list[str]:

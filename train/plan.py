@@ -166,9 +166,8 @@ class Plan:
     @cached_property
     def targets(self) -> NDArray[np.int64]:
         """(N,) class numbers by row of the cache's table, -1 for clips that are not used."""
-        numbers = {name: number for number, name in enumerate(self.names)}
         found = np.full(len(self.cache.clips), -1)
-        found[self.table.index] = _wanted(self.table, self.options.task).map(numbers)
+        found[self.table.index] = pd.Index(self.names).get_indexer(_wanted(self.table, self.options.task))
         return found
 
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:

@@ -199,7 +199,9 @@ def label(features: str, model: str, differences: Iterable[str], hash_: str) -> 
     What a file system dislikes becomes `.` (`mfcc:1-19` is `mfcc.1-19`). A long name ends in the hash.
     """
     text = re.sub(r'[<>:"/\\|?*\s\x00-\x1f]', ".", "-".join([features, model, *differences]))
-    if len(text.encode("utf-8")) <= LABEL_BYTES:
-        return text
+    return text if len(text.encode("utf-8")) <= LABEL_BYTES else _shortened(text, hash_)
+
+
+def _shortened(text: str, hash_: str) -> str:
     prefix = text.encode("utf-8")[: LABEL_BYTES - 1 - HASH_DIGITS].decode("utf-8", errors="ignore")
     return f"{prefix}-{hash_}"

@@ -106,6 +106,13 @@ class RunFolder:
         """The same for runs that differ in nothing but the seed: they are one row of a table."""
         return self.config["family"]
 
+    def is_of(self, hashes: Collection[str], tag: str) -> bool:
+        """Whether it is a run with one of these hashes and this tag; not where its run.json is damaged."""
+        try:
+            return self.config.get("hash") in hashes and self.config.get("tag", "") == tag
+        except RequestError:
+            return False
+
     def temperature(self, selection: str = "last") -> float:
         """By which the logits for new audio are divided; 1 for a run of before temperatures were fitted."""
         found = self.config.get("calibration", {}).get(selection, {}).get("temperature", 1.0)
@@ -218,13 +225,7 @@ def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
 
 def find_same(runs: Path | str, dataset: str, hashes: Collection[str], tag: str) -> RunFolder | None:
     """The run with one of these hashes and this tag, whatever its folder is called."""
-    for run in find(runs, dataset):
-        try:
-            if run.config.get("hash") in hashes and run.config.get("tag", "") == tag:
-                return run
-        except RequestError:  # a damaged run.json
-            continue
-    return None
+    return next((run for run in find(runs, dataset) if run.is_of(hashes, tag)), None)
 
 
 def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[RunFolder]:

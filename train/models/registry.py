@@ -97,9 +97,12 @@ class Ensemble(nn.Module):
         """`weight`, 0 to 1, is the second member's."""
         super().__init__()
         self.first, self.second, self.weight = first, second, weight
-        self.stages = tuple(
-            f"{name}.{stage}" for name, one in self.named_children() for stage in getattr(one, "stages", ())
-        )
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The members' stages, by their names in the ensemble."""
+        members = self.named_children()
+        return tuple(f"{name}.{one}" for name, member in members for one in getattr(member, "stages", ()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         logits = torch.stack([self.first(x).float(), self.second(x).float()], dim=1)  # (B, 2, K)
