@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from commandline import tell_once
+
 ROOT = Path(__file__).resolve().parent.parent
 ESC10 = ROOT.parent / "shared" / "esc10"
 
@@ -19,3 +21,9 @@ def esc10() -> Path:
     if not (ESC10 / "meta" / "esc10.csv").exists():
         pytest.skip(f"the 400 real clips of ESC-10 are not at {ESC10}")
     return ESC10
+
+
+@pytest.fixture(autouse=True)
+def _forget_what_was_told() -> None:
+    """What a command says once in a process it may say in every test."""
+    tell_once.cache_clear()

@@ -1,7 +1,7 @@
 """What the commands of this package can be asked, each default written once.
 
 A field is the flag `--field` and the variable `FIELD=`. `identity` picks those that can change predictions:
-they make a run's hash; `differences` names in short what stands in the folder's name.
+they make a run's hash.
 """
 
 import dataclasses
@@ -17,9 +17,7 @@ from commandline import (
     Bounds,
     DatasetOptions,
     ReportsOptions,
-    RequestError,
     RunsOptions,
-    check_bounds,
     words,
 )
 from commandline.options import annotations
@@ -141,9 +139,6 @@ NO_IDENTITY = PLACES | {"folds", "recipe", "curve", "tag", "note"}
 # How a machine computes: in a folder's name only where the same run, computed otherwise, has the name.
 MACHINE = frozenset({"device", "precision", "threads", "compile"})
 PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
-# Fields whose value alone, or after one letter, says what it is; others are written field=value.
-SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
-
 IDENTITY = tuple(field.name for field in dataclasses.fields(RunOptions) if field.name not in NO_IDENTITY)
 
 # What a kind of model ignores.
@@ -207,29 +202,15 @@ class SweepOptions(RunOptions):
     """start more than 100 runs without asking back"""
 
 
-def check_options(options: RunOptions) -> None:
-    """RequestError where a number is out of its bounds, or what follows a validation score has none."""
-    check_bounds(options)
-    if options.val == "none":
-        validated = {
-            "SCHEDULE=plateau follows a validation score": options.schedule == "plateau",
-            f"PATIENCE={options.patience} follows a validation score": options.patience > 0,
-            "SKIP_TEST=1 leaves the test fold alone, so that nothing is scored": options.skip_test,
-        }
-        for what, asked in validated.items():
-            if asked:
-                raise RequestError(f"{what}: give VAL=group or VAL=next")
-    if options.schedule == "onecycle" and options.warmup:
-        raise RequestError(
-            f"WARMUP={options.warmup}: onecycle has a rise of its own; give WARMUP=0 or SCHEDULE=cosine"
-        )
+def without_unused(options: RunOptions, kind: str) -> RunOptions:
+    """The options with what a model of this kind ignores at its default."""
+    standard = defaults()
+    return dataclasses.replace(options, **{name: standard[name] for name in UNUSED[kind]})
 
 
-def without_unused(options: RunOptions, kind: str) -> tuple[RunOptions, list[str]]:
-    """The options with what a model of this kind ignores at its default, and the names of those given."""
-    standard, unused = defaults(), UNUSED[kind]
-    given = [name for name in sorted(unused) if getattr(options, name) != standard[name]]
-    return dataclasses.replace(options, **{name: standard[name] for name in given}), given
+def unused(options: RunOptions, kind: str) -> list[str]:
+    """The names of the options that were given and that a model of this kind ignores."""
+    return [name for name in sorted(UNUSED[kind]) if getattr(options, name) != defaults()[name]]
 
 
 def identity(options: RunOptions) -> dict[str, Any]:
@@ -242,18 +223,6 @@ def configuration(options: RunOptions) -> list[str]:
     named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
     others = [name for name in (*identity(options), "tag") if name not in PLACED | {"seed"}]
     return [*named, *words(options, others)]
-
-
-def differences(options: RunOptions, standard: dict[str, Any], machine: bool = False) -> list[str]:
-    """For a folder's name: what differs from `standard`, the defaults or a recipe's, in the fields' order.
-
-    Words of the MACHINE only where `machine` asks for them.
-    """
-    parts = [Path(options.recipe).stem] if options.recipe else []
-    for name, value in identity(options).items():
-        if name not in PLACED and value != standard[name] and (machine or name not in MACHINE):
-            parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")
-    return [*parts, *([options.tag] if options.tag else [])]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,8 +26,8 @@ from train import run_config, runs
 from train.augment import Augmenter, trained_shape
 from train.data import ClipSums, InputReader, Positions, sum_clips
 from train.models.registry import all_models
-from train.options import RunOptions, differences
-from train.plan import machine, make_plan
+from train.options import RunOptions
+from train.plan import differences, machine, make_plan
 from train.runs import RunFolder
 from train.scores import epoch_scores
 

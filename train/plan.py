@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import os
 import platform
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline import RequestError, make_command, nearest, words
+from commandline import RequestError, check_bounds, make_command, nearest, words
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
 from features_cache.cache import refuse_unknown
 from features_cache.index import INDEX, changed_table
@@ -34,12 +34,12 @@ from train.models.registry import Architecture, Strides, resolve
 from train.options import (
     AUTO_AUGMENT,
     MACHINE,
+    PLACED,
     RunOptions,
-    check_options,
     configuration,
     defaults,
-    differences,
     identity,
+    unused,
     without_unused,
 )
 from train.run_config import digest, label
@@ -47,19 +47,24 @@ from train.runs import RunFolder
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 FROM_WEIGHTS = "resnet18"  # in the default's place where WEIGHTS are given: texture statistics have none
+NAMED_CLIPS = 3  # of those left out
 FOR_VECTORS = "mlp"  # the model where every channel is a vector and no other is named
+
+# Fields whose value alone, or after one letter, says what it is; others are written field=value.
+SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
 
 
 @dataclass(frozen=True)
 class Plan:
     """One run, ready to train."""
 
-    options: RunOptions  # what does not apply to the model is back at its default
-    unused: list[str]  # names of the options that were given and do not apply
+    asked: RunOptions  # as given
+    options: RunOptions  # the same with all that `auto` and the model decide
     model: Architecture
     cache: Cache
     channels: tuple[Channel, ...]
     table: pd.DataFrame  # clips that are done in every channel, the cache's row numbers as index
+    absent: int  # clips that are not
     classes: list[dict[str, str]]  # name and category, in the order of the probability columns
     grid: Shape
     augmenter: Augmenter
@@ -220,22 +225,22 @@ class Plan:
         }
 
 
-def make_plan(options: RunOptions) -> Plan:
+def make_plan(asked: RunOptions) -> Plan:
     """The plan of these options; RequestError with the first thing that is wrong.
 
     >>> make_plan(RunOptions(dataset="esc10", features="mel")).path
     PosixPath('runs/esc10/mel-resnet18+texture')
     """
-    check_options(options)
-    cache = open_cache(options)
+    check_options(asked)
+    options, cache = asked, open_cache(asked)
     channels = find_channels(cache, options)
     model = choose_model(options.model, cache, channels, options.weights)
-    options, unused = without_unused(dataclasses.replace(options, model=model.name), model.kind)
+    options = without_unused(dataclasses.replace(options, model=model.name), model.kind)
     if options.tracker:
         from train import trackers
 
         trackers.check_trackers(options.tracker)
-    table = find_clips(cache, channels, options)
+    table, absent = find_clips(cache, channels, options)
     classes = find_classes(table, options.task)
     shapes = [stored_shape(cache, channel) for channel in channels]
     grid = grid_of({"wave": "native", "vector": "1x1"}.get(model.kind, options.grid), shapes)
@@ -251,12 +256,13 @@ def make_plan(options: RunOptions) -> Plan:
 
         standard = recipes.standard(options.recipe)
     return Plan(
+        asked=asked,
         options=dataclasses.replace(options, augment=str(augmenter) or "none"),
-        unused=unused,
         model=model,
         cache=cache,
         channels=channels,
         table=table,
+        absent=absent,
         classes=classes,
         grid=grid,
         augmenter=augmenter,
@@ -265,6 +271,24 @@ def make_plan(options: RunOptions) -> Plan:
         differences=differences(options, standard),
         with_machine=differences(options, standard, machine=True),
     )
+
+
+def check_options(options: RunOptions) -> None:
+    """RequestError where a number is out of its bounds, or what follows a validation score has none."""
+    check_bounds(options)
+    if options.val == "none":
+        validated = {
+            "SCHEDULE=plateau follows a validation score": options.schedule == "plateau",
+            f"PATIENCE={options.patience} follows a validation score": options.patience > 0,
+            "SKIP_TEST=1 leaves the test fold alone, so that nothing is scored": options.skip_test,
+        }
+        for what, asked in validated.items():
+            if asked:
+                raise RequestError(f"{what}: give VAL=group or VAL=next")
+    if options.schedule == "onecycle" and options.warmup:
+        raise RequestError(
+            f"WARMUP={options.warmup}: onecycle has a rise of its own; give WARMUP=0 or SCHEDULE=cosine"
+        )
 
 
 def open_cache(options: RunOptions) -> Cache:
@@ -319,8 +343,11 @@ def _make_features(options: RunOptions, *more: str) -> str:
     return make_command("features", *given)
 
 
-def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -> pd.DataFrame:
-    """The clips that are done in every channel, with the copies that COPIES wants; of two folds or more."""
+def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -> tuple[pd.DataFrame, int]:
+    """The clips that are done in every channel, with the copies that COPIES wants, and how many are not.
+
+    RequestError where they are of fewer than two folds.
+    """
     usable = cache.readable(channels)
     if not usable.any():
         raise RequestError(f"no clip has {options.features} in {cache.folder}: {_remedy(cache, channels)}")
@@ -332,8 +359,10 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
         raise RequestError(f"FOLDS={unknown[0]}: the folds are {' '.join(map(str, folds))}{hint}")
     if len(folds) < 2:
         raise RequestError(f"{cache.folder} has fold {folds[0]} alone: a second one is needed to test on")
+    asked = cache.clips if options.copies else originals(cache.clips)  # a copy not asked for is not missed
+    absent = int((~usable[asked.index]).sum())
     if not options.copies:
-        return originals(table)
+        return originals(table), absent
     is_copy = table["copy_of"] != ""
     number = table[is_copy].groupby("copy_of").cumcount().reindex(table.index, fill_value=-1)
     there = int(number.max()) + 1
@@ -342,7 +371,46 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
             f"COPIES={options.copies}, and the cache holds {there} altered copies of a clip: "
             f"run {_make_features(options, f'COPIES={options.copies}')}"
         )
-    return table[number < options.copies]
+    return table[number < options.copies], absent
+
+
+def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]) -> list[str]:
+    """What is to be known before training: what is not as it was asked for, and which clips are left out.
+
+    unusable  clip id -> reason. RequestError where a fold leaves clips of one class alone to train on.
+    """
+    asked, lines = plan.asked, []
+    if plan.options.model == FOR_VECTORS != asked.model:
+        lines.append(f"every channel of {plan.features} is a vector: MODEL={FOR_VECTORS} is trained")
+    if plan.options.model == FROM_WEIGHTS != asked.model:
+        whole = f"{asked.model}@weight={resolve(asked.model).weight:g}"
+        lines.append(
+            f"WEIGHTS are given: MODEL={FROM_WEIGHTS} is trained; MODEL={whole} asks for the ensemble"
+        )
+    if ignored := unused(asked, plan.model.kind):
+        lines.append(f"{plan.model.name} ignores {', '.join(ignored).upper()}")
+    if changed := changed_table(plan.cache.folder, str(plan.cache.settings["source"]), plan.cache.clips):
+        lines.append(changed)
+    if plan.absent:
+        lines.append(f"{plan.absent} clips left out: {plan.features} is not there for them")
+    if unusable:
+        some = "; ".join(f"{clip}: {reason}" for clip, reason in list(unusable.items())[:NAMED_CLIPS])
+        lines.append(f"{len(unusable)} clips left out ({some}); make features computes damaged ones again")
+    for fold, split in splits.items():
+        for ids, verb in ((split.train, "trained on"), (split.test, "tested")):
+            present = set(plan.targets[plan.positions(ids)])
+            if verb == "trained on" and len(present) < 2:
+                raise RequestError(
+                    f"fold {fold} leaves clips of one class alone to train on: give more clips or folds"
+                )
+            if lacking := [name for number, name in enumerate(plan.names) if number not in present]:
+                lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
+        if len(split.left_out):
+            lines.append(
+                f"fold {fold}: {len(split.left_out)} clips left out of training, "
+                "their recordings occur in the part that is tested or validated"
+            )
+    return lines
 
 
 def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
@@ -371,6 +439,18 @@ def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
 
 def _wanted(table: pd.DataFrame, task: str) -> pd.Series:
     return table["label" if task == "classes" else "category"]
+
+
+def differences(options: RunOptions, standard: dict[str, Any], machine: bool = False) -> list[str]:
+    """For a folder's name: what differs from `standard`, the defaults or a recipe's, in the fields' order.
+
+    Words of the MACHINE only where `machine` asks for them.
+    """
+    parts = [Path(options.recipe).stem] if options.recipe else []
+    for name, value in identity(options).items():
+        if name not in PLACED and value != standard[name] and (machine or name not in MACHINE):
+            parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")
+    return [*parts, *([options.tag] if options.tag else [])]
 
 
 def protocol(options: RunOptions, kind: str) -> str:

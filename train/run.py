@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from commandline import RequestError, make_command, mean_percent, percent, tell, tell_once, text_table, words
-from features_cache.index import changed_table
-from features_cache.table import Split, originals
+from commandline import RequestError, make_command, mean_percent, percent, tell, text_table, words
 from train import runs, trainer
 from train.compute import device_of
-from train.data import exchange_sums, sum_clips
 from train.models.registry import resolve
 from train.options import RunOptions
-from train.plan import FOR_VECTORS, FROM_WEIGHTS, Plan, machine, make_plan
+from train.plan import Plan, make_plan
 from train.run_config import digest
 from train.runs import RunFolder
 from train.scores import (
@@ -29,7 +26,6 @@ from train.trainer import Failed
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
 SHOWN_SCORES = ("loss", "accuracy", "f1")
-NAMED_CLIPS = 3  # of those left out
 
 
 def run(options: RunOptions) -> int:
@@ -62,82 +58,41 @@ def execute(options: RunOptions, *, tell_time: bool = True) -> RunFolder | None:
         continue_in_fp32(diverged)
         again = replace(options, precision=diverged.config["options"]["precision"])
         return execute(again, tell_time=tell_time)
-    for line in remarks(plan, options):
-        tell_once(line)
     waiting = [fold for fold in plan.wanted_folds if not (known and fold in folder.finished)]
     if not waiting:
         tell(f"{folder.path} has these folds already")
-    elif not _train_where_asked(plan, waiting, options, tell_time):
+    elif not train_folds(plan, waiting, tell_time):
         return None
     _update(RunFolder(plan.path), options)
     return RunFolder(plan.path)
 
 
-def remarks(plan: Plan, options: RunOptions) -> list[str]:
-    """Where the plan is not what the options say to the letter, or the table is not what the cache is of."""
-    lines = []
-    if plan.options.model == FOR_VECTORS != options.model:
-        lines.append(f"every channel of {plan.features} is a vector: MODEL={FOR_VECTORS} is trained")
-    if plan.options.model == FROM_WEIGHTS != options.model:
-        whole = f"{options.model}@weight={resolve(options.model).weight:g}"
-        lines.append(
-            f"WEIGHTS are given: MODEL={FROM_WEIGHTS} is trained; MODEL={whole} asks for the ensemble"
-        )
-    if plan.unused:
-        lines.append(f"{plan.model.name} ignores {', '.join(plan.unused).upper()}")
-    changed = changed_table(plan.cache.folder, str(plan.cache.settings["source"]), plan.cache.clips)
-    return [*lines, *([changed] if changed else [])]
-
-
-def _train_where_asked(plan: Plan, folds: list[int], options: RunOptions, tell_time: bool) -> bool:
+def train_folds(plan: Plan, folds: list[int], tell_time: bool) -> bool:
     """Train the folds on DEVICE; whether this process is the first of those that do so together."""
-    if options.weights:
+    if plan.options.weights:
         trainer.draw_network(plan, folds[0])  # before there is a folder: weights that do not fit leave none
-    devices = [device_of(one) for one in options.device.split()]
-    if options.resident == "gpu" and "cpu" in devices:
+    device, *others = [device_of(one) for one in plan.asked.device.split()]
+    if plan.options.resident == "gpu" and "cpu" in (device, *others):
         raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
-    if len(devices) > 1:
+    if others:
         from train import distributed
 
-        if failed := distributed.train_on(devices, options, folds):
+        if failed := distributed.train_on([device, *others], plan.asked, folds):
             raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
         return True
     try:
         plan.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(f"RUNS={options.runs} cannot be written: {error.strerror}") from None
+        raise RequestError(f"RUNS={plan.options.runs} cannot be written: {error.strerror}") from None
+    train = functools.partial(trainer.train_run, plan, folds, _fold_outcome, tell_time)
     if not trainer.under_torchrun():
-        train_folds(plan, folds, devices[0], trainer.ALONE, tell_time)
+        train(device)
         return True
     from train import distributed
 
-    with distributed.joined(devices[0]) as (processes, device):
-        train_folds(plan, folds, device, processes, tell_time)
+    with distributed.joined(device) as (processes, own):
+        train(own, processes)
     return processes.first
-
-
-def train_folds(
-    plan: Plan, folds: list[int], device: str, processes: trainer.Processes, tell_time: bool
-) -> None:
-    """Read every clip once, split it into folds, train them."""
-    folds = processes.agree(folds)
-    mine = processes.share(plan.table.index.to_numpy())
-    sums = sum_clips(plan.cache, plan.channels, mine)
-    if processes.size > 1:
-        sums = exchange_sums(sums, mine, processes.gather)
-    splits = {fold: plan.split(fold, sums.unusable) for fold in folds}
-    shortcomings = find_shortcomings(plan, splits, sums.unusable)
-    for line in shortcomings if processes.first else ():
-        tell(line)
-    if plan.model.kind != "linear":
-        outcome = functools.partial(_fold_outcome, plan)
-        trainer.train_run(plan, splits, sums, device, processes, outcome, tell_time)
-    elif processes.first:
-        from train.models import linear
-
-        runs.write_config(plan.path, plan.config() | machine("cpu"))
-        for fold, split in splits.items():
-            linear.fit_fold(plan, fold, split)
 
 
 def diverged_run(plan: Plan) -> RunFolder | None:
@@ -215,33 +170,6 @@ def _mean_and_deviation(name: str, values: list[float]) -> str:
         return mean_percent(values)
     deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
     return f"{statistics.fmean(values):.3f}{deviation}"
-
-
-def find_shortcomings(plan: Plan, splits: dict[int, Split], unusable: dict[str, str]) -> list[str]:
-    """Clips left out, classes that a fold does not train on or test; RequestError where one class is left."""
-    lines = []
-    clips = plan.cache.clips
-    asked = clips if plan.options.copies else originals(clips)  # a copy that nobody asked for is not missed
-    if absent := int((~plan.cache.readable(plan.channels)[asked.index]).sum()):
-        lines.append(f"{absent} clips left out: {plan.features} is not there for them")
-    if unusable:
-        some = "; ".join(f"{clip}: {reason}" for clip, reason in list(unusable.items())[:NAMED_CLIPS])
-        lines.append(f"{len(unusable)} clips left out ({some}); make features computes damaged ones again")
-    for fold, split in splits.items():
-        for ids, verb in ((split.train, "trained on"), (split.test, "tested")):
-            present = set(plan.targets[plan.positions(ids)])
-            if verb == "trained on" and len(present) < 2:
-                raise RequestError(
-                    f"fold {fold} leaves clips of one class alone to train on: give more clips or folds"
-                )
-            if lacking := [name for number, name in enumerate(plan.names) if number not in present]:
-                lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
-        if len(split.left_out):
-            lines.append(
-                f"fold {fold}: {len(split.left_out)} clips left out of training, "
-                "their recordings occur in the part that is tested or validated"
-            )
-    return lines
 
 
 def _fold_outcome(plan: Plan, fold: int) -> Any:

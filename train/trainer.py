@@ -19,18 +19,26 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline import RequestError
+from commandline import RequestError, tell_once
 from features_cache.storage import Lock
-from features_cache.table import Split
 from train import runs
 from train.agreement import choose_compute
 from train.augment import Augmenter, views, write_preview
 from train.checkpoint import CheckpointWriter, State, load, load_weights, not_finite
 from train.compute import Compute, Failed, is_shortage, shortage
-from train.data import ClipSums, FoldData, Positions, draw_batches, load_fold, seeded, steps_per_epoch
+from train.data import (
+    FoldData,
+    Positions,
+    draw_batches,
+    exchange_sums,
+    load_fold,
+    seeded,
+    steps_per_epoch,
+    sum_clips,
+)
 from train.optimisation import EarlyStopping, Schedule, WeightAverage, make_optimiser, smoothed_loss
 from train.options import RunOptions
-from train.plan import Plan, machine
+from train.plan import Plan, machine, remarks
 from train.progress import Estimate, FoldProgress, open_trackers
 from train.runs import RunFolder
 from train.scores import epoch_scores
@@ -289,19 +297,32 @@ def _refuse_divergence(losses: Sequence[torch.Tensor], epoch: int) -> None:
 
 def train_run(
     plan: Plan,
-    splits: dict[int, Split],
-    sums: ClipSums,
+    folds: Sequence[int],
+    outcome: Callable[[Plan, int], Any],
+    tell_time: bool,
     device: str,
     processes: Processes = ALONE,
-    outcome: Callable[[int], Any] = lambda fold: None,
-    tell_time: bool = True,
 ) -> None:
-    """Train the folds of `splits` one after the other, each from wherever it stands to its predictions.
+    """Read every clip once and train the folds one after the other, each from wherever it stands to its end.
 
     `outcome` is called with each fold when its predictions are written; trackers get what it returns.
     With `tell_time` an estimate of the whole run is printed after its first steps.
     """
-    options = plan.options
+    options, folds = plan.options, processes.agree(folds)
+    mine = processes.share(plan.table.index.to_numpy())
+    sums = sum_clips(plan.cache, plan.channels, mine)
+    if processes.size > 1:
+        sums = exchange_sums(sums, mine, processes.gather)
+    splits = {fold: plan.split(fold, sums.unusable) for fold in folds}
+    told = remarks(plan, splits, sums.unusable)  # or a RequestError, in every process
+    for line in told if processes.first else ():
+        tell_once(line)
+    if plan.model.kind == "linear":
+        from train.models import linear
+
+        if processes.first:
+            linear.fit_folds(plan, splits)
+        return
     sides = list(splits.values())
     steps = options.epochs * sum(steps_per_epoch(len(one.train), options, processes.size) for one in sides)
     tested = sum(len(curve_epochs(options)) * len(one.test) + options.epochs * len(one.val) for one in sides)
@@ -327,9 +348,7 @@ def train_run(
             train_fold(plan, trainer, estimate, outcome)
 
 
-def train_fold(
-    plan: Plan, trainer: Trainer, estimate: Estimate, outcome: Callable[[int], Any] = lambda fold: None
-) -> None:
+def train_fold(plan: Plan, trainer: Trainer, estimate: Estimate, outcome: Callable[[Plan, int], Any]) -> None:
     """A fold from wherever it stands to its predictions."""
     fold, first = trainer.data.fold, trainer.processes.first
     folder = RunFolder(plan.path).fold(fold)
@@ -346,7 +365,7 @@ def train_fold(
         trainer.fit(folder, progress)
         if first:
             _write_results(plan, trainer, folder)
-            found = outcome(fold)
+            found = outcome(plan, fold)
     except Exception as error:
         if isinstance(error, Diverged) and trainer.compute.precision != "fp32" and first:
             diverged = {"diverged": {"fold": fold, "epoch": error.epoch}}

@@ -278,7 +278,6 @@ def test_a_run_of_before_is_continued_and_not_trained_again(options):
 
 
 def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(options, capsys):
-    run.tell_once.cache_clear()
     plain = run.execute(change(options, model="linear"))
     assert "linear ignores AUGMENT, BATCH" in capsys.readouterr().err
     assert (

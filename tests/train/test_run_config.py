@@ -6,7 +6,8 @@ import pytest
 
 from commandline import RequestError
 from train import run_config, runs
-from train.options import MACHINE, RunOptions, defaults, differences, identity
+from train.options import MACHINE, RunOptions, defaults, identity
+from train.plan import differences
 from train.runs import RunFolder
 
 

@@ -20,7 +20,8 @@ from train.optimisation import (
     make_optimiser,
     smoothed_loss,
 )
-from train.options import RunOptions, check_options
+from train.options import RunOptions
+from train.plan import check_options
 from train.trainer import Diverged, Trainer, curve_epochs
 
 CLASSES = 3

@@ -6,7 +6,8 @@ features, channel after channel: (B, D), with D = 2 * (rows of all channels).
 """
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +21,8 @@ from features_cache.table import Split
 from train import runs, trainer
 from train.checkpoint import load, save
 from train.models.registry import model
+from train.plan import Plan, machine
 from train.scores import epoch_scores
-
-if TYPE_CHECKING:
-    from train.plan import Plan
 
 CHUNK = 32  # clips read at once
 ABSENT = -1000.0  # logit of a class without a training clip: probability 0 in float32, and still finite
@@ -88,7 +87,14 @@ def fit(network: LinearNet, x: NDArray[np.float32], y: NDArray[np.integer]) -> N
     network.head.bias[regression.classes_] = torch.from_numpy(bias).float()
 
 
-def fit_fold(plan: "Plan", fold: int, split: Split) -> None:
+def fit_folds(plan: Plan, splits: Mapping[int, Split]) -> None:
+    """The run's folder as of a network."""
+    runs.write_config(plan.path, plan.config() | machine("cpu"))
+    for fold, split in splits.items():
+        fit_fold(plan, fold, split)
+
+
+def fit_fold(plan: Plan, fold: int, split: Split) -> None:
     """The fold's folder as of a network, from one exact solution: a single epoch.
 
     After a kill all is computed again, and the row that last.pt holds stays: it has the seconds.
@@ -116,7 +122,7 @@ def fit_fold(plan: "Plan", fold: int, split: Split) -> None:
     trainer.write_test_predictions(plan, folder, clips, tested)
 
 
-def _read_statistics(plan: "Plan", clips: NDArray[np.intp]) -> NDArray[np.float32]:
+def _read_statistics(plan: Plan, clips: NDArray[np.intp]) -> NDArray[np.float32]:
     """(N, D) mean and deviation of every row of every channel."""
     parts = []
     for chunk in np.array_split(clips, -(-len(clips) // CHUNK)):
