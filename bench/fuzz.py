@@ -1,9 +1,11 @@
 """Hostile options and damaged files through the commands that users type: `python -m bench.fuzz`.
 
-A little world is made once: sounds, their cache, three runs, a bundle, a report, an exported file. In half of
-the trials one or two options of a command get hostile values; every option of every command gets its turn.
-In the other half a file of the world is damaged, or its place is taken by a folder, a FIFO, a dangling link,
-and a command that reads it is run. Each trial is a process, forked from one that has the libraries loaded.
+A little world is made once: sounds, caches, three runs, a bundle, a report, an exported file, an archive, a
+recipe. In half of the trials one or two options of a command get hostile values, as flags, as variables or as
+make hands them over; every option of every command has the same chance. `bench` and `demo` alone are left
+out: what they start are these commands. In the other half a file of the world is damaged, or its place is
+taken by a folder, a FIFO, a dangling link, and a command that reads it is run; every format has the same
+chance. Each trial is a process, forked from one that has the libraries loaded.
 
 A trial is a finding where there is a traceback, a raw warning, a crash, a hang, an exit status other than 0,
 1 and 2, a 2 without its message, or a prediction that a damaged file has changed. All of it follows from the
@@ -72,6 +74,14 @@ HOSTILE = (
     *("/", ".", "..", "~", "/nonexistent/path/x", "/dev/null", "/dev/full", "/proc/self/mem", "/etc/passwd"),
     *("{world}", "{world}/sounds", "{world}/fifo", "{world}/loop", "{world}/nothing", "{world}/sounds/x.txt"),
     *("{world}/model.pt", "{world}/data/little/features/mel.h5", "{world}/little-features.h5"),
+    *("{world}/data/little/features", "{world}/runs", "{world}/tree", "{world}/esc.zip", "{world}/own.txt"),
+    *(
+        "tensorboard",
+        "tcp://127.0.0.1:1",
+        "tls://127.0.0.1:1",
+        "http://127.0.0.1:1/x.zip",
+        "file:///etc/passwd",
+    ),
     *(
         "1x1",
         "0x0",
@@ -141,18 +151,27 @@ CELLS = (
     "/dev/zero",
 )
 READERS = {  # the calls that read a file whose path matches
-    r"run\.json": ("analysis", "explain", "run", "predict", "bundle", "predict-own", "sweep"),
-    r"history|attribution|augmented": ("analysis", "run"),
-    r"predictions": ("analysis", "explain", "run", "predict-own"),
-    r"last\.pt|best\.pt": ("predict", "bundle", "explain", "listen"),
+    r"run\.json": ("analysis", "explain", "run", "predict", "bundle", "predict-own", "sweep", "onnx"),
+    r"history": ("analysis", "run", "ensemble"),
+    r"attribution|augmented": ("analysis",),
+    r"predictions": ("analysis", "explain", "run", "predict-own", "bundle", "onnx", "ensemble"),
+    r"last\.pt": ("predict", "bundle", "explain", "listen", "onnx", "timelines"),
+    r"best\.pt": ("predict", "bundle", "onnx"),
     r"model\.pt": ("predict-bundle", "listen-bundle", "run-weights"),
     r"little-features\.h5": ("import", "verify-file"),
+    r"esc\.zip": ("data-zip",),
+    r"own\.txt": ("run-recipe", "sweep-recipe"),
+    r"index\.h5$": ("features", "verify", "info", "export", "run", "analysis", "plan", "predict-own"),
     r"\.h5$": ("features", "verify", "info", "export", "run", "analysis", "plan", "verify-cache", "explain"),
-    r"features/|folds\.csv": ("features", "verify", "info", "run", "analysis", "plan"),
-    r"sounds/": ("features", "plan", "check", "data", "predict"),
+    r"costs\.csv|failures\.csv|locks": ("features", "verify", "info", "run", "analysis", "plan"),
+    r"folds\.csv": ("features-tree", "plan-tree"),
+    r"little\.csv$": ("features", "plan", "check", "data", "run", "analysis"),
+    r"tree/": ("features-tree", "plan-tree", "check-tree"),
+    r"sounds/": ("features", "plan", "check", "data", "predict", "timelines", "verify"),
     r"reports/": ("analysis",),
 }
-PREDICTING = ("predict", "predict-own", "predict-bundle")
+NOT_CALLED = ("bench", "demo")  # they start the others
+THROUGH_MAKE = 0.1  # of the calls with hostile options
 DEEPER, TAKEN_OUT = 0.7, 0.3  # of the changes of a nest
 OTHER_KIND = 0.15  # of the damages: no regular file any more
 RUN = "mel+rms-cnn4"
@@ -162,7 +181,15 @@ LARGEST_FILE = 1 << 30
 LOADED = (
     *("pipeline.extract", "pipeline.plan", "pipeline.check", "pipeline.verify", "pipeline.listing"),
     *("features_cache.share", "train.run", "train.sweep", "train.predict", "train.explain", "train.listen"),
-    *("train.listing", "train.models.linear", "sklearn.linear_model", "analysis.report", "analysis.ensemble"),
+    *(
+        "train.listing",
+        "train.models.linear",
+        "sklearn.linear_model",
+        "train.export",
+        "train.timeline",
+        "analysis.report",
+        "analysis.ensemble",
+    ),
     *("librosa", "tyro", "pandas", "matplotlib.pyplot"),
 )
 
@@ -210,10 +237,26 @@ def usual(world: Path) -> dict[str, list[str]]:
     training = [sounds, where, runs, "FEATURES=mel+rms", "MODEL=cnn4", "GRID=64x108", "EPOCHS=1", "BATCH=8"]
     training += ["PRECISION=fp32", "THREADS=1", "DEVICE=cpu", "COMPILE=off", "AUGMENT=none"]
     extraction = [sounds, where, "FEATURES=mel rms zcr", "JOBS=1"]
+    tree, recipe = [f"DATASET={world / 'tree'}", where], f"RECIPE={world / 'own.txt'}"
+    linear = [sounds, where, runs, "FEATURES=mel+rms", "MODEL=linear"]
+    zipped = ["DATASET=esc10", f"DATA={world / 'unpacked'}", f"ARCHIVE={world / 'esc.zip'}"]
     return {
         "data": ["pipeline", "data", sounds, where],
+        "data-zip": ["pipeline", "data", *zipped],
         "features": ["pipeline", "features", *extraction],
+        "features-tree": ["pipeline", "features", *tree, "FEATURES=rms", "JOBS=1"],
+        "features-copies": [
+            "pipeline",
+            "features",
+            *tree,
+            "FEATURES=rms",
+            "JOBS=1",
+            "COPIES=1",
+            "ALTER=gain",
+        ],
         "plan": ["pipeline", "plan", *extraction],
+        "plan-tree": ["pipeline", "plan", *tree, "FEATURES=rms"],
+        "check-tree": ["pipeline", "check", *tree],
         "list": ["pipeline", "list", "mel"],
         "check": ["pipeline", "check", sounds, where],
         "verify": ["pipeline", "verify", sounds, where, "RECOMPUTE=1"],
@@ -224,16 +267,21 @@ def usual(world: Path) -> dict[str, list[str]]:
         "import": ["features_cache", "import", sounds, f"DATA={world / 'other'}", file],
         "run": ["train", "run", *training],
         "run-weights": ["train", "run", *training, "TAG=started", "FOLDS=1", f"WEIGHTS={model}"],
+        "run-recipe": ["train", "run", *linear, recipe, "FOLDS=1"],
         "sweep": ["train", "sweep", *training, "FOLDS=1"],
+        "sweep-recipe": ["train", "sweep", *linear, recipe, "FOLDS=1"],
         "predict": ["train", "predict", f"RUN={RUN}", runs, where, reports, audio, "JSON=1"],
         "predict-own": ["train", "predict", f"RUN={RUN}", runs, where, "TEST_CLIPS=1"],
         "predict-bundle": ["train", "predict", f"RUN={model}", runs, where, reports, audio, "JSON=1"],
+        "timelines": ["train", "predict", f"RUN={RUN}", runs, where, reports, audio, "HOP=0.5", "THREADS=1"],
+        "onnx": ["train", "export", f"RUN={RUN}", runs, where, f"OUT={world / 'model.onnx'}"],
         "explain": ["train", "explain", f"RUN={RUN}", runs, where, "REPEATS=1", "DEVICE=cpu"],
         "listen": ["train", "listen", f"RUN={RUN}", runs],
         "listen-bundle": ["train", "listen", f"RUN={model}", runs],
         "bundle": ["train", "bundle", f"RUN={RUN}", runs, f"OUT={model}"],
         "train-list": ["train", "list", "cnn4"],
         "analysis": ["analysis", sounds, where, runs, reports, "FIGURES=1"],
+        "ensemble": ["analysis", sounds, where, runs, reports, "FIGURES=0", f"ENSEMBLE={RUN} mel+rms-linear"],
     }
 
 
@@ -241,12 +289,17 @@ def make_world(world: Path) -> None:
     """Everything that a command can read, small: by the commands themselves."""
     write_dataset(world / "sounds")
     (world / "sounds" / "x.txt").write_text("no sound")
+    for file in (world / "sounds").glob("*-1-*.wav"):
+        (world / "tree" / file.name.partition("-")[0]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, world / "tree" / file.name.partition("-")[0])
+    shutil.make_archive(str(world / "esc"), "zip", world / "sounds")
+    (world / "own.txt").write_text("# a recipe\nSEED=3\nVAL=group\n")
     calls = usual(world)
     others = [
         [*calls["run"], "MODEL=linear", "SEED=1"],
-        [*calls["run"], "MODEL=texture", "VAL=group", "FOLDS=1"],
+        [*calls["run"], "MODEL=texture", "VAL=group", "FOLDS=1", "AUGMENT=shift"],
     ]
-    made = [calls[name] for name in ("explain", "bundle", "analysis", "export")]
+    made = [calls[name] for name in ("explain", "bundle", "analysis", "export", "features-tree")]
     for words in (calls["features"], calls["run"], *others, *made):
         outcome = run(Call(tuple(words)))
         assert outcome.status == 0 and not outcome.finding, (words, outcome)
@@ -292,17 +345,30 @@ def _copy(source: str, target: str) -> None:
 
 def hostile_call(rng: random.Random, world: Path, options: dict[str, type]) -> Call:
     """A command with one or two options that nobody would give."""
-    name, words = rng.choice(list(usual(world).items()))
-    fields = [field.name for field in dataclasses.fields(options[_command_of(words)])]
-    for field in rng.sample(fields, min(len(fields), rng.choice([1, 1, 2]))):
+    calls = usual(world)
+    fields = {
+        name: [one.name for one in dataclasses.fields(options[_command_of(calls[name])])] for name in calls
+    }
+    (name,) = rng.choices(list(calls), [len(fields[name]) for name in calls])
+    words = calls[name]
+    for field in rng.sample(fields[name], min(len(fields[name]), rng.choice([1, 1, 2]))):
         value = rng.choice(HOSTILE).replace("{world}", str(world))
         given = f"{field.upper()}={value}"
         words = [*words, rng.choice([given, given, f"--{field.replace('_', '-')}={value}"])]
+    if rng.random() < THROUGH_MAKE:
+        words = _handed_over(words)
     return Call(tuple(words), name)
 
 
-def damaging_call(rng: random.Random, worlds: Worlds) -> Call:
-    """A command that reads a file, once that file is damaged."""
+def _handed_over(words: list[str]) -> list[str]:
+    """The variables among the words as make writes them into MAKEOVERRIDES."""
+    variables = [word for word in words if re.match(r"[A-Z_]+=", word)]
+    escaped = [re.sub(r"([\s\\])", r"\\\1", word).replace("$", "$$") for word in variables]
+    return [*(word for word in words if word not in variables), "--make", " ".join(escaped)]
+
+
+def damaging_call(rng: random.Random, worlds: Worlds) -> tuple[Call, Path]:
+    """A command that reads a file, and the file that is to be damaged before."""
     by_format: dict[str, list[Path]] = {}
     for file in worlds.files:
         by_format.setdefault(next((one for one in READERS if re.search(one, str(file))), ""), []).append(file)
@@ -310,13 +376,19 @@ def damaging_call(rng: random.Random, worlds: Worlds) -> Call:
     form = rng.choice(list(by_format))
     file = rng.choice(by_format[form])
     name = rng.choice(READERS[form])
-    what = damage(worlds.world / file, rng)
-    return Call(tuple(usual(worlds.world)[name]), name, f"{file}: {what}")
+    words = usual(worlds.world)[name]
+    if file.parts[0] == "runs" and f"RUN={RUN}" in words:
+        words = [
+            word if word != f"RUN={RUN}" else f"RUN={worlds.world.joinpath(*file.parts[:3])}"
+            for word in words
+        ]
+        words = [*words, "SELECTION=best"] if file.name == "best.pt" else words
+    return Call(tuple(words), name), file
 
 
 def damage(file: Path, rng: random.Random) -> str:
     """Do something to a file, and say what."""
-    by_content = [flip, flip, cut, overwrite]
+    by_content = [flip, flip, cut, overwrite, blank]
     if file.suffix == ".json":
         by_content = [change_json] * 6 + by_content
     if file.suffix == ".csv":
@@ -349,6 +421,13 @@ def overwrite(content: bytes, rng: random.Random) -> bytes:
     return rng.choice(
         [rng.randbytes(length), b"\xff\xfe" * length, b"text, with\nno meaning\n", bytes(length)]
     )
+
+
+def blank(content: bytes, rng: random.Random) -> bytes:
+    """A block of zeros or of random bytes somewhere, as a disk leaves it."""
+    start, size = rng.randrange(len(content) + 1), rng.choice([16, 512, 4096])
+    block = rng.choice([bytes(size), rng.randbytes(size)])[: len(content) - start]
+    return content[:start] + block + content[start + len(block) :]
 
 
 def change_json(content: bytes, rng: random.Random) -> bytes:
@@ -437,9 +516,10 @@ def _call(words: tuple[str, ...], told: int) -> NoReturn:
     os.chdir(tempfile.mkdtemp(dir=os.environ["FUZZ_FOLDER"]))
     for target in (1, 2):
         os.dup2(told, target)
-    sound = os.open("/dev/zero", os.O_RDONLY)
     read, write = os.pipe()
-    os.write(write, os.read(sound, PCM_BYTES))
+    os.write(
+        write, random.Random(str(words)).choice([bytes(PCM_BYTES), random.Random(0).randbytes(PCM_BYTES)])
+    )
     os.close(write)
     os.dup2(read, 0)
     sys.stdout = open(1, "w", closefd=False, errors="surrogateescape")  # noqa: SIM115
@@ -496,32 +576,38 @@ def _finding(status: int, output: str) -> str:
     return ""
 
 
-def answers_otherwise(call: Call, outcome: Outcome, sound: dict[str, str]) -> str:
+def answers_otherwise(call: Call, outcome: Outcome, sound: dict[tuple[str, ...], str]) -> str:
     """A finding where a damaged file of weights changed what is predicted."""
-    weights = ".pt: " in call.damage and call.name.startswith("predict") and "is " not in call.damage
+    weights = ".pt: " in call.damage and call.words in sound and "is " not in call.damage
     if weights and "change_weights" not in call.damage and outcome.status == 0:
-        return "" if outcome.output == sound[call.name] else "predicts otherwise"
+        return "" if outcome.output == sound[call.words] else "predicts otherwise"
     return ""
 
 
 def fuzz_calls(options: FuzzCallsOptions) -> int:
     """Call after call, and which of them broke something."""
-    of_command = {words: options_of(function) for words, function in commands()}
+    of_command = {words: options_of(function) for words, function in commands() if words not in NOT_CALLED}
+    called = {_command_of(words) for words in usual(Path()).values()}
+    assert called == set(of_command), f"never called: {set(of_command) - called}"
     counts: Counter[str] = Counter()
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         os.environ["FUZZ_FOLDER"] = folder
         _load_libraries()
         worlds = Worlds(Path(folder))
-        sound = {name: run(Call(tuple(usual(worlds.world)[name]))).output for name in PREDICTING}
-        worlds.put_right()
+        sound: dict[tuple[str, ...], str] = {}
         bar = progress(range(options.first, options.first + options.trials), label="fuzz", unit="trials")
         for number in bar:
             rng = random.Random(f"{options.seed} {number}")
             if (options.only or rng.choice(["options", "files"])) == "options":
                 call = hostile_call(rng, worlds.world, of_command)
             else:
-                call = damaging_call(rng, worlds)
+                call, file = damaging_call(rng, worlds)
+                if file.suffix == ".pt" and call.words[1] == "predict" and call.words not in sound:
+                    sound[call.words] = run(call).output
+                    worlds.put_right()
+                what = damage(worlds.world / file, rng)
+                call = dataclasses.replace(call, damage=f"{file}: {what}")
             outcome = run(call)
             finding = outcome.finding or answers_otherwise(call, outcome, sound)
             counts[f"exit status {outcome.status}"] += 1
@@ -544,9 +630,8 @@ def _load_libraries() -> None:
 
 def _show(number: int, call: Call, finding: str, outcome: Outcome, world: Path) -> None:
     base = usual(world)[call.name]
-    given = " ".join(
-        ascii(word) if len(word) < 200 else f"{word[:40]!a}…" for word in call.words[len(base) :]
-    )
+    own = [word for word in call.words if word not in base]
+    given = " ".join(ascii(word) if len(word) < 200 else f"{word[:40]!a}…" for word in own)
     print(f"trial {number}, {call.name} {given} {call.damage}: {finding}")
     lines = outcome.output.rstrip().splitlines()[-LINES:]
     print("".join(f"    {line[:200]}\n" for line in lines), end="", flush=True)

@@ -15,12 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import RequestError
+from commandline.options import DISK_FAILED
 from features_cache.storage import replaced
 from pipeline.datasets.readers import FoundClips, read_csv
 
 FOLDS = 5
 NAMED = 8  # folds in a note
 MOST_FOLDS = 100  # each is a training
+FOLD = "[1-9][0-9]{0,8}"  # in the file
 COLUMNS = ["clip_id", "group", "fold", "grouped_by", "source", "folds_by"]
 
 
@@ -60,13 +62,16 @@ def _from_names(paths: "pd.Series[str]", pattern: str, found: FoundClips) -> lis
 
 
 class KeptFolds:
-    """The file of folds of one dataset; RequestError where it is that of another source."""
+    """The file of folds of one dataset; RequestError where it is that of another source, or damaged."""
 
     def __init__(self, path: Path, source: str) -> None:
         self.path, self.source = path, source
         self.rows = read_csv(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
         if "folds_by" not in self.rows:  # a file of before
             self.rows["folds_by"] = ""
+        damaged = list(self.rows.columns) != COLUMNS or not self.rows["fold"].str.fullmatch(FOLD).all()
+        if damaged or not self.rows["folds_by"].isin(["", "group"]).all():
+            raise RequestError(f"{path} is damaged: delete it to draw folds again")
         other = self.rows["source"][self.rows["source"] != source]
         if len(other):
             raise RequestError(
@@ -102,6 +107,8 @@ class KeptFolds:
             with replaced(self.path, self.path.with_name(f"{self.path.name}.{os.getpid()}")) as draft:
                 rows.to_csv(draft, index=False)
         except OSError as error:
+            if error.errno in DISK_FAILED:
+                raise
             raise RequestError(f"{self.path} cannot be written: {error.strerror or error}") from None
 
 

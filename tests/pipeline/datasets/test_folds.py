@@ -186,3 +186,22 @@ def test_kept_folds_of_before_are_read(tmp_path):
     kept = tmp_path / "data" / "mine" / "folds.csv"
     pd.read_csv(kept).drop(columns="folds_by").to_csv(kept, index=False)
     assert folds_of(folder, tmp_path / "data", seed=3) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "text, with\nno meaning\n",
+        lambda text: text.replace("fold,", "FOLD,", 1),
+        lambda text: text.replace(",1,", ",x,"),
+        lambda text: text.replace(",1,", ",,"),
+        lambda text: text.replace(",\n", ",anything\n"),
+    ],
+)
+def test_damaged_folds_are_told_with_what_to_do(tmp_path, change):
+    folder = class_folders(tmp_path / "mine", each=15)
+    folds_of(folder, tmp_path / "data")
+    kept = tmp_path / "data" / "mine" / "folds.csv"
+    kept.write_text(change(kept.read_text()))
+    with pytest.raises(RequestError, match=r"folds.csv is damaged: delete it to draw folds again"):
+        folds_of(folder, tmp_path / "data")
