@@ -92,7 +92,7 @@ def remedy(folder: Path, settings: Mapping[str, Any], features: str) -> str:
     return f"run {make_command('features', *given)}"
 
 
-class UnreadableClips(Exception):
+class UnreadableClips(RequestError):
     """Clips that were asked for and cannot be given: {clip_id: reason}."""
 
     def __init__(self, feature: str, reasons: Mapping[str, str]) -> None:

@@ -54,7 +54,7 @@ def changed_table(folder: Path, source: str, clips: pd.DataFrame) -> str:
     index, place = folder / INDEX, Path(source)
     tables = [place] if place.is_file() else sorted((place / "meta").glob("*.csv"))
     kept = folder.parent / "folds.csv"
-    by_group = kept.is_file() and kept.read_text(encoding="utf-8").rstrip().endswith(",group")
+    by_group = kept.is_file() and kept.read_bytes().rstrip().endswith(b",group")
     for file in (*tables, kept):
         if file.is_file() and file.stat().st_mtime_ns > index.stat().st_mtime_ns:
             columns = ("label",) if by_group and file != kept else ("label", "fold")
@@ -159,8 +159,10 @@ def _describes(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, An
 def read_failures(folder: Path) -> list[dict[str, str]]:
     """One dictionary a failure, keys FAILURES_HEADER; the feature is 'all' where the clip itself is at fault.
 
-    None where there is no such file, or one that holds something else.
+    None where there is no such file, or what is there is another one.
     """
+    if not (folder / FAILURES).is_file():
+        return []
     try:
         with (folder / FAILURES).open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
@@ -193,6 +195,8 @@ def write_failures(
 
 def read_costs(folder: Path) -> dict[str, float]:
     """Stored name -> seconds a clip; empty where nothing is known or the file is damaged."""
+    if not (folder / COSTS).is_file():
+        return {}
     try:
         with (folder / COSTS).open(newline="", encoding="utf-8") as file:
             return {row[COSTS_HEADER[0]]: float(row[COSTS_HEADER[1]]) for row in csv.DictReader(file)}

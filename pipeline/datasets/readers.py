@@ -111,6 +111,8 @@ def _refuse_unwritable(name: str) -> None:
 
 def read_csv(path: Path, rows: int | None = None) -> pd.DataFrame:
     """Every cell as text, exactly as written; comma, semicolon or tab between them."""
+    if path.exists() and not path.is_file():  # a FIFO is waited for, a device never ends
+        raise RequestError(f"{path} cannot be read as a CSV: it is no regular file")
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()

@@ -158,6 +158,12 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path, content: bytes) -> None:
     assert read_costs(tmp_path) == {"mel": 1.0}
 
 
+@pytest.mark.parametrize(("name", "read"), [(FAILURES, read_failures), (COSTS, read_costs)])
+def test_a_fifo_in_the_place_of_a_table_is_not_waited_for(tmp_path: Path, name: str, read) -> None:
+    os.mkfifo(tmp_path / name)
+    assert not read(tmp_path)
+
+
 def test_a_table_that_changed_since_extraction_is_named(tmp_path):
     table = tmp_path / "mine.csv"
     rows = {f"{number}.wav": ("ab"[number % 2], 1 + number % 3) for number in range(6)}
@@ -178,3 +184,5 @@ def test_a_table_that_changed_since_extraction_is_named(tmp_path):
     os.utime(table, ns=(0, 0))
     assert changed_table(folder, str(table), known) == ""
     assert changed_table(folder, "external", known) == ""
+    (tmp_path / "mine" / "folds.csv").write_bytes(b"\xff\xfe\x80")  # damaged, which make features says
+    assert changed_table(folder, str(table), known) == ""

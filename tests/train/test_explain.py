@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline import RequestError
+from commandline import RequestError, main
 from features_cache import Cache, cache_folder
 from tests.train.little import CLASSES
 from tests.train.sounds import train_run
 from train import bundle, run
+from train.__main__ import COMMANDS
 from train.explain import explain_runs
 from train.models.registry import all_models
 from train.options import ExplainOptions
@@ -111,3 +112,17 @@ def test_a_channel_of_noise_is_worth_nothing(model, norm, options, cache_folder)
     )  # a mean over noise may be better than one draw of it
     for method in ("permuted", "marginalised"):
         assert whole - correct["mel", method] > 0.2
+
+
+def test_a_damaged_clip_is_one_sentence(sounding, tmp_path, capsys):
+    data = sounding.path.parents[2] / "data"
+    shutil.copytree(data, tmp_path / "data")
+    file = Cache(cache_folder("", tmp_path / "data", sounding.dataset))["mel"].file
+    with file.path.open("r+b") as opened:
+        opened.seek(file.values_offset)
+        opened.write(bytes(file.clip_bytes))
+    options = [f"RUN={sounding.path}", f"DATA={tmp_path / 'data'}", "REPEATS=1", "DEVICE=cpu"]
+    with pytest.raises(SystemExit) as stop:
+        main(COMMANDS, ["explain", *options])
+    assert stop.value.code == 2
+    assert re.fullmatch(r"error: 1 clips of mel cannot be read .*\n", capsys.readouterr().err)

@@ -1,5 +1,6 @@
 """Groups and folds: drawn by source recording, stratified, seeded, kept."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,14 @@ def test_kept_folds_of_before_are_read(tmp_path):
     kept = tmp_path / "data" / "mine" / "folds.csv"
     pd.read_csv(kept).drop(columns="folds_by").to_csv(kept, index=False)
     assert folds_of(folder, tmp_path / "data", seed=3) == before
+
+
+def test_folds_that_are_a_fifo_are_told_and_not_waited_for(tmp_path):
+    folder = class_folders(tmp_path / "mine", each=15)
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    os.mkfifo(tmp_path / "data" / "mine" / "folds.csv")
+    with pytest.raises(RequestError, match=r"folds.csv cannot be read as a CSV: it is no regular file"):
+        folds_of(folder, tmp_path / "data")
 
 
 @pytest.mark.parametrize(
