@@ -131,9 +131,16 @@ def thumbnails(cache: Cache, features: Sequence[str], clips: Sequence[str]) -> d
 
 
 def thumbnail(values: NDArray[np.float32]) -> str:
-    """(rows, frames), low rows at the bottom, as a small WebP in base64."""
-    small = mean_pool(mean_pool(values, THUMBNAIL_ROWS, axis=0), THUMBNAIL_COLUMNS, axis=1)[::-1]
-    low, high = np.percentile(small, VISIBLE)
+    """(rows, frames), low rows at the bottom, as a small WebP in base64, on a scale of its own."""
+    return small_image(values, (THUMBNAIL_ROWS, THUMBNAIL_COLUMNS))
+
+
+def small_image(
+    values: NDArray[np.float32], size: tuple[int, int], bounds: tuple[float, float] | None = None
+) -> str:
+    """The same in at most `size` (rows, columns), on the scale `bounds` (darkest, lightest)."""
+    small = mean_pool(mean_pool(values, size[0], axis=0), size[1], axis=1)[::-1]
+    low, high = bounds or np.percentile(small, VISIBLE)
     shade = np.clip((small - low) / max(high - low, 1e-9), 0, 1)
     pixels = matplotlib.colormaps[SPECTRUM](shade, bytes=True)
     content = BytesIO()

@@ -1,6 +1,6 @@
 """The half of the report that needs no run, from the cache alone.
 
-Clip counts, example clips, class means, separability of the classes by each feature, projections.
+Clip counts, class means, separability of the classes by each feature, projections.
 
 For separability `values` (N, D) describes each of N clips by D numbers, here the mean and the standard
 deviation over time of each row of a feature; `target` (N,) holds class numbers. Measures and projections
@@ -20,17 +20,15 @@ from sklearn.feature_selection import mutual_info_classif
 from sklearn.manifold import TSNE
 from sklearn.metrics import adjusted_mutual_info_score
 
-from analysis.clips import has_rows, mean_pool, original_clips, read_batches, read_clip, sample_by_class
-from analysis.figures import SavedFigure, save_figure
-from analysis.figures.data import POINT_COLOURS, FeatureMap, format_plain
+from analysis.clips import has_rows, original_clips, read_batches, sample_by_class
+from analysis.figures import save_figure
+from analysis.figures.data import POINT_COLOURS, format_plain
 from analysis.page import Block, html_table
 from analysis.tables import write_table
 from commandline import Registry, progress, size
 from features_cache import Cache
 from features_cache.index import read_failures
 from train.scores import Floats, Ints
-
-PANEL_ROWS, PANEL_FRAMES = 160, 320  # pixels of a panel; more would not be seen
 
 
 def data_blocks(cache: Cache, features: list[str], folder: Path, seed: int) -> list[Block]:
@@ -41,12 +39,8 @@ def data_blocks(cache: Cache, features: list[str], folder: Path, seed: int) -> l
     clips = original_clips(cache)
     if clips.empty:
         return []
-    rng = np.random.default_rng(seed)
-    made = [_counts(clips, folder), *_examples(cache, features, clips, folder, rng)]
-    if features:
-        made += _gallery(cache, features, clips, folder, rng)
-        made += _separability_blocks(cache, features, clips, folder, seed)
-    return made
+    made = [_counts(clips, folder)]
+    return [*made, *_separability_blocks(cache, features, clips, folder, seed)] if features else made
 
 
 def data_facts(cache: Cache) -> list[tuple[str, str]]:
@@ -85,66 +79,6 @@ def _counts(clips: pd.DataFrame, folder: Path) -> Block:
     if smallest == largest:
         about = f"Every class has {smallest} clips" + (f", {table.iloc[0, 0]} in each fold." if even else ".")
     return Block("Clips per class and fold", about, [drawn], folded=even)
-
-
-def _examples(
-    cache: Cache, features: list[str], clips: pd.DataFrame, folder: Path, rng: np.random.Generator
-) -> list[Block]:
-    """A waveform and a mel spectrogram of one clip of each class, where they are cached."""
-    chosen = clips.groupby("label", sort=True).sample(1, random_state=int(rng.integers(2**31)))
-    figures: list[SavedFigure] = []
-    waves = _one_of_each_class(cache, "waveform", chosen) if "waveform" in features else {}
-    if waves:
-        shown = {name: values[0] for name, values in waves.items()}
-        figures.append(save_figure("waveforms", folder, clips=shown, seconds=_seconds(cache, "waveform")))
-    mels = _one_of_each_class(cache, "mel", chosen) if "mel" in features else {}
-    if mels:
-        hertz = cache["mel"].row_axis
-        figures.append(
-            save_figure("spectrograms", folder, clips=mels, seconds=_seconds(cache, "mel"), hertz=hertz)
-        )
-    about = "One clip of each class, drawn at random with a fixed seed."
-    return [Block("Examples of each class", about, figures)] if figures else []
-
-
-def _seconds(cache: Cache, feature: str) -> float:
-    """How long a clip of the feature is; a brought one of one frame gets a second to be drawn in."""
-    return float(cache[feature].frame_axis[-1]) or 1.0
-
-
-def _one_of_each_class(cache: Cache, feature: str, chosen: pd.DataFrame) -> dict[str, np.ndarray]:
-    found = {}
-    for clip, label in chosen[["clip_id", "label"]].itertuples(index=False):
-        values = read_clip(cache, feature, clip)
-        if values is not None:
-            found[label] = values if feature == "waveform" else mean_pool(values, PANEL_FRAMES, axis=1)
-    return found
-
-
-def _gallery(
-    cache: Cache, features: list[str], clips: pd.DataFrame, folder: Path, rng: np.random.Generator
-) -> list[Block]:
-    done = np.sum([cache[name].done() for name in features], axis=0)[clips.index]
-    if not done.any():
-        return []
-    clip = clips[done == done.max()].sample(1, random_state=int(rng.integers(2**31))).iloc[0]
-    shown = [one for name in features if (one := _feature_map(cache, name, clip["clip_id"]))]
-    drawn = save_figure("gallery", folder, features=shown, title=f"{clip['clip_id']} · {clip['label']}")
-    about = f"All {len(shown)} cached features of one clip, {clip['clip_id']} ({clip['label']})."
-    return [Block("All features of one clip", about, [drawn])] if shown else []
-
-
-def _feature_map(cache: Cache, name: str, clip: str) -> FeatureMap | None:
-    values, stored = read_clip(cache, name, clip), cache[name]
-    if values is None:
-        return None
-    attributes = stored.attributes
-    if len(values) > 1:  # pixels that the panel has no room for would only make files larger
-        values = mean_pool(mean_pool(values, PANEL_ROWS, axis=0), PANEL_FRAMES, axis=1)
-    rows = mean_pool(np.asarray(stored.row_axis, np.float32), PANEL_ROWS, axis=0)
-    return FeatureMap(
-        name, values, rows, attributes.get("row_unit", ""), stored.frame_axis, attributes.get("units", "")
-    )
 
 
 MOST_COLUMNS = (

@@ -22,6 +22,7 @@ from analysis.figures import save_figure
 from analysis.figures.drawing import uncovered
 from analysis.findings import Findings, findings
 from analysis.first_screen import by_reason, common_mistake, first_screen
+from analysis.gallery import Gallery, gallery_figures, gallery_from_json, make_gallery
 from analysis.inputs import ReportJob
 from analysis.next_command import next_command
 from analysis.options import AnalysisOptions
@@ -89,7 +90,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
     for name, table in found.tables.items():
         write_table(table, context.folder / "tables", name)
     context.stage("data")
-    facts, blocks = _data(context)
+    facts, gallery, blocks = _data(context)
     of_runs = _runs(context, found) if found.runs else {"runs": []}
     problems = [*damage, *found.problems, *of_runs.pop("problems", [])]
     return {
@@ -103,6 +104,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
         "whole": not any(problem.damaged for problem in problems),
         **first_screen(found, context.job.dataset, facts, problems, of_runs.pop("players", {})),
         "data_facts": facts,
+        "gallery": gallery,
         "data": blocks,
         "command": make_command("analysis", *context.job.given),
         "versions": f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
@@ -234,17 +236,22 @@ def _sample_block(context: ReportContext, run: Run, features: Sequence[str]) -> 
     return [Block("Sample predictions", about, figures)] if figures else []
 
 
-def _data(context: ReportContext) -> tuple[list[tuple[str, str]], list[Block]]:
-    """Facts and blocks of the data half, kept from the last time where the cache is the same."""
+def _data(context: ReportContext) -> tuple[list[tuple[str, str]], Gallery | None, list[Block]]:
+    """Facts, gallery and blocks of the data half, kept from the last time where the cache is the same."""
     if context.cache is None or context.job.cache is None:
-        return [], []
+        return [], None, []
     facts, stamp = data_facts(context.cache), context.folder / DATA_STAMP
     files = [*inputs.files_of_cache(context.job.cache), *inputs.files_of_code()]
-    hash_ = inputs.hash_of_files(files, context.options.seed)
+    hash_ = inputs.hash_of_files(files, [context.options.seed, context.options.audio_mb])
     kept = None if context.options.overwrite else inputs.read_stamp(stamp, hash_)
     if kept:
-        return facts, blocks_from_json(kept["blocks"])
-    blocks = data_blocks(context.cache, context.features, context.folder, context.options.seed)
+        gallery = gallery_from_json(kept["gallery"]) if kept["gallery"] else None
+        return facts, gallery, blocks_from_json(kept["blocks"])
+    given = context.cache, context.features, context.folder, context.options.seed
+    gallery, blocks = make_gallery(*given, context.options.audio_mb), data_blocks(*given)
+    if gallery:
+        blocks.insert(0, gallery_figures(context.cache, context.features, gallery, context.folder))
     written = [path for block in blocks for figure in block.figures for path in figure.files.values()]
-    inputs.write_stamp(stamp, hash_, written, blocks=blocks_to_json(blocks))
-    return facts, blocks
+    shown = gallery.to_json() if gallery else None
+    inputs.write_stamp(stamp, hash_, written, blocks=blocks_to_json(blocks), gallery=shown)
+    return facts, gallery, blocks

@@ -313,3 +313,30 @@ def test_what_is_better_lower_sorts_upwards_first(page: webdriver.Chrome) -> Non
         "ascending",
         "descending",
     ]
+
+
+def test_the_gallery_shows_a_clip_of_each_class_in_any_feature_to_play(page: webdriver.Chrome) -> None:
+    def shown() -> list[str | None]:
+        drawn = page.find_elements(By.CSS_SELECTOR, ".gallery-clip [data-shown] .drawn")
+        return [one.get_attribute("alt") or one.get_attribute("aria-label") for one in drawn]
+
+    labels = sorted(["<script>alert(1)</script>", "犬", "rain & wind", "$x$"])
+    assert shown() == [f"mel of {label}" for label in labels]
+    Select(page.find_element(By.ID, "gallery-feature")).select_by_visible_text("rms")
+    assert shown() == [f"rms of {label}" for label in labels]
+    sources = [one.get_attribute("src") for one in page.find_elements(By.CSS_SELECTOR, ".gallery-clip audio")]
+    assert sources and all(str(source).startswith(("data:audio/mpeg;base64,", "file:")) for source in sources)
+
+
+def test_two_clips_of_the_gallery_stand_side_by_side_in_every_feature(page: webdriver.Chrome) -> None:
+    pair = page.find_element(By.ID, "gallery-pair")
+    page.execute_script("arguments[0].scrollIntoView()", pair)
+    WebDriverWait(page, 10).until(lambda _: pair.find_elements(By.CSS_SELECTOR, ".pair-rows li"))
+    left, right = (Select(one) for one in pair.find_elements(By.TAG_NAME, "select"))
+    assert left.first_selected_option.text != right.first_selected_option.text
+    left.select_by_visible_text("$x$")
+    right.select_by_visible_text("rain & wind")
+    rows = pair.find_elements(By.CSS_SELECTOR, ".pair-rows li")
+    assert len(rows) == 2 and [row.text.split("\n")[0] for row in rows] == ["mel", "rms"]
+    images = pair.find_elements(By.CSS_SELECTOR, ".pair-rows img")
+    assert [one.get_attribute("alt") for one in images] == ["mel of $x$", "mel of rain & wind"]
