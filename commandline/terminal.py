@@ -49,8 +49,11 @@ def progress(
     """A tqdm bar that appears after two seconds; where stderr is no terminal, a line a minute."""
     from tqdm import tqdm
 
-    place = ON_A_TERMINAL if sys.stderr.isatty() else IN_A_LOG
-    return tqdm(iterable, desc=label, unit=f" {unit}", total=total, initial=done, leave=False, **place)
+    return tqdm(iterable, desc=label, unit=f" {unit}", total=total, initial=done, leave=False, **_bar())
+
+
+def _bar() -> dict[str, Any]:
+    return ON_A_TERMINAL if sys.stderr.isatty() else IN_A_LOG
 
 
 class Stages:

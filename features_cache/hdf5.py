@@ -81,10 +81,8 @@ def created(path: Path, **options: Any) -> Iterator[h5py.File]:
 
 def read_attributes(group: h5py.Group) -> dict[str, Any]:
     """Attributes as str and int."""
-    return {
-        key: value.decode() if isinstance(value, bytes) else value.item() if hasattr(value, "item") else value
-        for key, value in group.attrs.items()
-    }
+    plain = {key: one.item() if isinstance(one, np.generic) else one for key, one in group.attrs.items()}
+    return {key: one.decode() if isinstance(one, bytes) else one for key, one in plain.items()}
 
 
 def write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:

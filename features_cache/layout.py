@@ -236,10 +236,8 @@ class FeatureFile:
 
     def map(self, *, state: bool = False) -> NDArray[Any]:
         """`values` or `state` as a read-only memory map."""
-        of_values, of_states = (self.dtype, self.values_offset), (STATE, self.state_offset)
-        dtype, offset = of_states if state else of_values
-        shape = self.shape[:1] if state else self.shape
-        mapped = np.memmap(self.path, dtype, mode="r", offset=offset, shape=shape)
+        dtype, offset = (STATE, self.state_offset) if state else (self.dtype, self.values_offset)
+        mapped = np.memmap(self.path, dtype, "r", offset, self.shape[:1] if state else self.shape)
         return mapped.view(np.ndarray)  # the subclass makes every small indexing slower
 
 

@@ -153,10 +153,9 @@ def augment(
 @augment(default=1.0, maximum=1.0)
 def shift(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     """A circular shift in time by up to `strength` of the clip."""
-    length = batch.x.shape[3]
-    offset = (batch.uniform(generator) * strength * length).floor().long()
-    index = torch.arange(length, device=batch.x.device)
-    return batch._replace(x=take_frames(batch.x, (index + offset[:, None]) % length))
+    index = torch.arange(batch.x.shape[3], device=batch.x.device)
+    offset = (batch.uniform(generator) * strength * len(index)).floor().long()
+    return batch._replace(x=take_frames(batch.x, (index + offset[:, None]) % len(index)))
 
 
 @augment(default=0.2, maximum=0.5)

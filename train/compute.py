@@ -170,11 +170,9 @@ def _formats(kind: str) -> list[str]:
 
 def threads_of(text: str) -> int:
     """The number that THREADS gives, torch's own for auto; RequestError for anything else."""
-    if text == "auto":
-        return torch.get_num_threads()
-    if not text.isdecimal() or len(text) > 4 or not 1 <= int(text) <= MOST_THREADS:
+    if text != "auto" and not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MOST_THREADS):
         raise RequestError(f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}")
-    return int(text)
+    return torch.get_num_threads() if text == "auto" else int(text)
 
 
 def fastest(choices: list[Compute], measure: Callable[[Compute], float]) -> Compute:

@@ -191,9 +191,13 @@ def network_input(
 
     With `vectors` C counts the numbers of a clip, and the grid is 1x1.
     """
-    pairs = list(zip(values, statistics, strict=True))
-    if not vectors:
-        return torch.stack([prepare(each, how, grid) for each, how in pairs], dim=1)
+    if vectors:
+        return _vector_input(values, statistics)
+    return torch.stack([prepare(*pair, grid) for pair in zip(values, statistics, strict=True)], dim=1)
+
+
+def _vector_input(values: Sequence[NDArray[np.floating]], statistics: Sequence[Statistics]) -> torch.Tensor:
+    pairs = zip(values, statistics, strict=True)
     parts = [as_vector(how.apply(each.astype(np.float32))) for each, how in pairs]
     joined = torch.from_numpy(np.concatenate(parts, axis=1))
     return joined.clamp_(-LARGEST, LARGEST).to(torch.float16)[..., None, None]
@@ -257,22 +261,17 @@ def describe_channels(
     cache: Cache, channels: Sequence[Channel], statistics: Sequence[Statistics], grid: Shape
 ) -> Channels:
     """What the augmentations have to know of the channels, standardised so and resized to the grid."""
-    pairs = [(one, how) for one, how in zip(channels, statistics, strict=True)]
-    parts = [_loudness(cache, one, how) for one, how in pairs]  # of each channel (3, rows)
-    # two frames: of a single one torch 2.13's antialiased interpolation repeats the first row
-    resized = [resize(part[..., None].repeat(1, 1, 2), (grid[0], 2))[..., 0] for part in parts]  # (3, H)
-    axes = tuple(row_axis(cache, one) for one in channels)
-    return Channels(axes, *torch.stack(resized, dim=1))
+    # (3, rows) a channel, in two frames: of a single one torch 2.13's interpolation repeats the first row
+    parts = [_loudness(cache, *pair)[..., None].repeat(1, 1, 2) for pair in zip(channels, statistics)]
+    resized = [resize(part, (grid[0], 2))[..., 0] for part in parts]  # (3, H)
+    return Channels(tuple(row_axis(cache, one) for one in channels), *torch.stack(resized, dim=1))
 
 
 def row_axis(cache: Cache, channel: Channel) -> str:
     """What a channel's rows are, in the words of the augmentations."""
-    if channel.name == "waveform":
-        return "wave"
-    rows, _ = stored_shape(cache, channel)
-    if rows < FEWEST_ROWS:
-        return "none"
-    return ROW_AXES.get(str(cache[channel].attributes["row_unit"]), "none")
+    (rows, _), unit = stored_shape(cache, channel), str(cache[channel].attributes["row_unit"])
+    axis = "none" if rows < FEWEST_ROWS else ROW_AXES.get(unit, "none")
+    return "wave" if channel.name == "waveform" else axis
 
 
 def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.Tensor:
@@ -300,9 +299,7 @@ def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.T
 
 def units_of(cache: Cache, channel: Channel) -> str:
     """Of a channel's stored values: "dB" is a level, "dB/frame" and the like are none."""
-    if channel.name == "waveform":
-        return "amplitude"
-    units = str(cache[channel].attributes["units"])
+    units = "amplitude" if channel.name == "waveform" else str(cache[channel].attributes["units"])
     return FORMER_UNITS.get(channel.name, units) if units == LEVEL else units
 
 

@@ -137,6 +137,10 @@ class Plan:
     def hash(self) -> str:
         return digest(self.content)
 
+    def hash_in(self, precision: str) -> str:
+        """The hash of the same run in another number format."""
+        return digest(self.content | {"options": self.content["options"] | {"precision": precision}})
+
     @property
     def family(self) -> str:
         """The same for other seeds."""

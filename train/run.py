@@ -13,7 +13,6 @@ from train.compute import device_of
 from train.models.registry import resolve
 from train.options import RunOptions
 from train.plan import Plan, make_plan
-from train.run_config import digest
 from train.runs import RunFolder
 from train.scores import (
     confusion_matrix,
@@ -97,9 +96,7 @@ def train_folds(plan: Plan, folds: list[int], tell_time: bool) -> bool:
 
 def diverged_run(plan: Plan) -> RunFolder | None:
     """The run of this configuration that diverged in another number format: PRECISION=fp32 continues it."""
-    options = plan.content["options"]
-    formats = [{"options": options | {"precision": one}} for one in ("auto", "bf16", "fp16")]
-    hashes = [digest(plan.content | one) for one in formats]
+    hashes = [plan.hash_in(precision) for precision in ("auto", "bf16", "fp16")]
     found = runs.find_same(plan.options.runs, plan.dataset, hashes, plan.options.tag)
     return found if found and (found.config.get("diverged") or found.config.get("changes")) else None
 

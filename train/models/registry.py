@@ -23,6 +23,7 @@ Kind = Literal["image", "wave", "linear", "vector"]
 Builder = Callable[..., nn.Module]
 Strides = Mapping[str, Sequence[int]]  # of the convolutions that are changed, by their names in the network
 
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 MODELS: "Registry[Model]" = Registry("model")
 TAKEN: dict[Kind, str] = {
     "image": "images",
@@ -75,10 +76,8 @@ def find_model(name: str) -> Model:
 
     Its module is looked for by the beginning of the name (resnet18 stands in resnet.py), then everywhere.
     """
-    if name not in MODELS:
-        for module in _modules():
-            if name.startswith(module):
-                importlib.import_module(f"train.models.{module}")
+    for module in filter(name.startswith, _modules()):
+        importlib.import_module(f"train.models.{module}")
     return MODELS[name] if name in MODELS else all_models()[name]
 
 
@@ -176,7 +175,7 @@ class Architecture:
         (docs/onednn-bf16.md), and a network gains nothing: pooling over the last rows and frames comes next.
         So the axis keeps its length. Grids from 64x108 up reach such a shape in cnn8 only, up to 216 frames.
 
-        One clip of zeros shows the shapes that really occur: a quarter of a second for the largest network.
+        One clip of zeros shows the shapes that really occur; its convolutions are not computed.
         RequestError where the network cannot take the shape.
 
         >>> resolve("cnn8").changed_strides(3, 50, (64, 216))
@@ -184,25 +183,18 @@ class Architecture:
         """
         if self.kind == "linear":
             return {}
-        changed: dict[str, list[int]] = {}
-
-        def lower(name: str, layer: nn.Conv1d | nn.Conv2d, inputs: tuple[torch.Tensor]) -> None:
-            axes = inputs[0].shape[-len(layer.stride) :]
-            lowered = tuple(step if size > step else 1 for size, step in zip(axes, layer.stride))
-            if lowered != layer.stride:
-                layer.stride, changed[name] = lowered, list(lowered)
-
         with torch.random.fork_rng(devices=()), torch.inference_mode():
             network = self.assemble(channels, classes, shape).eval()
-            for name, layer in network.named_modules():
-                if isinstance(layer, nn.Conv1d | nn.Conv2d):
-                    layer.register_forward_pre_hook(partial(lower, name))
+            layers = [(name, one) for name, one in network.named_modules() if isinstance(one, CONVOLUTIONS)]
+            before = {name: layer.stride for name, layer in layers}
+            for _, layer in layers:
+                layer.forward = partial(_lower_stride, layer)  # type: ignore[method-assign]
             try:
                 network(torch.zeros(1, channels, *shape))
             except RuntimeError as error:
                 reason, size = str(error).splitlines()[0], "x".join(map(str, shape))
                 raise RequestError(f"{self.name} cannot take {size} ({reason}): give a larger GRID") from None
-        return changed
+        return {name: list(layer.stride) for name, layer in layers if layer.stride != before[name]}
 
     def unfit(self, features: Sequence[str], vectors: Collection[str] = ()) -> str | None:
         """Why the model cannot take these features (plain names, `mel`), what fits; None where it can.
@@ -235,6 +227,15 @@ class Architecture:
             stated = ",".join(f"{key}={value:.12g}" for key, value in given.items())
             texts.append(f"{entry.name}@{stated}" if stated else entry.name)
         return "+".join(texts)
+
+
+def _lower_stride(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    """In the place of a convolution without dilation: its stride lowered, zeros of its output's shape."""
+    axes = x.shape[-len(layer.stride) :]
+    layer.stride = tuple(step if size > step else 1 for size, step in zip(axes, layer.stride))
+    sizes = zip(axes, layer.padding, layer.kernel_size, layer.stride)
+    output = [(size + 2 * pad - kernel) // step + 1 for size, pad, kernel, step in sizes]
+    return x.new_zeros(len(x), layer.out_channels, *output)
 
 
 def resolve(text: str) -> Architecture:
@@ -310,7 +311,7 @@ def build(
 def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
     """Draw every convolution and linear layer anew: He et al. 2015 for ReLU networks, zero biases."""
     for layer in network.modules():
-        if isinstance(layer, nn.Conv1d | nn.Conv2d):
+        if isinstance(layer, CONVOLUTIONS):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
         elif isinstance(layer, nn.Linear):
             nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
