@@ -261,6 +261,17 @@ class Cache:
         """Seconds of a clip."""
         return self.settings["samples"] / self.settings["sample_rate"] if self.sample_rate else 0.0
 
+    @cached_property
+    def filled(self) -> NDArray[np.float64]:
+        """(N,) the share of the duration that a clip's sound lasts; the rest is padding.
+
+        1 for longer clips, and where no length is known: vectors and arrays brought, caches of before.
+        """
+        sounding = np.round(self._table["source_seconds"].to_numpy() * self.sample_rate)
+        known = sounding > 0
+        samples = np.where(known, np.minimum(sounding, self.settings["samples"]), 1)
+        return np.where(known, samples / max(self.settings["samples"], 1), 1.0)
+
     @property
     def synthetic(self) -> bool:
         """Whether the clips were made by this project."""

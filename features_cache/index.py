@@ -27,6 +27,7 @@ from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_own_groups, 
 
 INDEX = "index.h5"
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
+LATER = "source_seconds"  # a column that indexes of before have not
 CLIPS = "clips"  # the group of the table; every other name is a feature's link
 FAILURES = "failures.csv"
 FAILURES_HEADER = ("clip_id", "path", "feature", "reason")
@@ -91,6 +92,9 @@ def read_clips(file: h5py.File, columns: Sequence[str] = COLUMNS) -> pd.DataFram
     table: dict[str, Any] = {}
     group = hdf5.read_member(file, CLIPS)
     for name in columns:
+        if name not in group and name == LATER:
+            table[name] = np.zeros(len(group["clip_id"]))
+            continue
         column = hdf5.read_column(group, name)
         table[name] = hdf5.decoded(column) if column.dtype.kind == "S" else column
         if name == "group":  # most clips are one of their own: one text for both
@@ -150,6 +154,8 @@ def write_clips(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, A
 
 def _describes(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, Any]) -> bool:
     """Whether an index describes these clips; column by column, since they may be millions."""
+    if LATER not in file[CLIPS]:
+        return False
     columns = ((hdf5.read_column(file[CLIPS], name), clips[name].to_numpy()) for name in COLUMNS)
     return hdf5.read_attributes(file) == attributes and all(
         np.array_equal(there, hdf5.as_stored(column)) for there, column in columns

@@ -18,6 +18,7 @@ from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_index, stored_ids
 from features_cache.layout import FeatureSpec, clip_keys
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
+from pipeline import audio
 from pipeline.datasets import Dataset
 from pipeline.datasets.load import load_for
 from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
@@ -93,28 +94,41 @@ def libraries() -> str:
 
 
 def with_hashes(clips: pd.DataFrame, rows: slice) -> pd.DataFrame:
-    """The clips with source_size, source_time_ns and source_hash brought up to date in `rows`.
+    """The clips with SOURCE_COLUMNS brought up to date in `rows`.
 
     A file that is gone keeps what was known of it: features that were made from it stay done.
     """
     columns = {name: clips[name].to_numpy(copy=True) for name in SOURCE_COLUMNS}
-    sizes, times, hashes = (column[rows] for column in columns.values())  # views
+    sizes, times, hashes, seconds = (column[rows] for column in columns.values())  # views
     file_of, files = pd.factorize(clips["path"].to_numpy()[rows])  # copies share their original's
     now = np.fromiter((version(Path(one)) if one else (0, 0) for one in files), VERSION, len(files))[file_of]
     there = now.any(axis=1)
     changed = there & ~((now[:, 0] == sizes) & (now[:, 1] == times) & (hashes != ""))
     sizes[there], times[there] = now[there].T
     again = np.unique(file_of[changed])
-    found = np.empty(len(files), object)
-    found[again] = list(progress(_hashes(files[again]), total=len(again), label="hashing", unit="files"))
-    hashes[changed] = found[file_of[changed]]
+    found, lengths = np.empty(len(files), object), np.zeros(len(files))
+    read = progress(_read_sources(files[again]), total=len(again), label="hashing", unit="files")
+    for file, (content, length) in zip(again, read):
+        found[file], lengths[file] = content, length
+    hashes[changed], seconds[changed] = found[file_of[changed]], lengths[file_of[changed]]
     return clips.assign(**columns)
 
 
-def _hashes(files: NDArray[np.object_]) -> Iterator[str]:
+def _read_sources(files: NDArray[np.object_]) -> Iterator[tuple[str, float]]:
+    """Of each file its content's hash, and how many seconds its sound lasts."""
     with ThreadPoolExecutor(THREADS) as threads:
         for start in range(0, len(files), AT_ONCE):
-            yield from threads.map(content_hash, files[start : start + AT_ONCE])
+            some = files[start : start + AT_ONCE]
+            yield from zip(threads.map(content_hash, some), threads.map(_seconds, some))
+
+
+def _seconds(path: str) -> float:
+    """By the header; 0 for what cannot be read, which decoding will give a reason for."""
+    try:
+        info = audio.file_info(path)
+    except audio.AudioError:
+        return 0.0
+    return info.frames / info.sample_rate
 
 
 def content_hash(path: str) -> str:

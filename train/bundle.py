@@ -24,7 +24,7 @@ from train import run_config, runs
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, check_fold, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
-from train.data import Statistics, network_input, parse_grid
+from train.data import Floats, Statistics, by_length, network_input, parse_grid
 from train.models import linear
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
@@ -159,6 +159,7 @@ class TrainedModel:
             torch.channels_last if self.kind != "linear" else torch.contiguous_format
         )
         self.grid = parse_grid(config["grid"])
+        self.drops_padding = config["options"].get("padding") == "drop"
         self.temperature = float(config.get("temperature", 1.0))
         self.folds = {fold: self._open(state, f"fold {fold}") for fold, state in bundle.folds.items()}
 
@@ -174,23 +175,28 @@ class TrainedModel:
         there = f"{trained} of {all_} folds are trained: the prediction is their average"
         return there if trained < all_ else ""
 
-    def probabilities(self, values: Values, fold: int | None = None) -> Probabilities:
+    def probabilities(
+        self, values: Values, fold: int | None = None, filled: Floats | None = None
+    ) -> Probabilities:
         """(B, K) for clips given by their stored features: the mean of all folds' models.
 
         Each is scaled by the run's temperature. By one `fold`'s model they stay as predictions.csv has them.
+        `filled` (B,) is the share of the duration that each clip lasts, 1 where it is not given; it counts
+        where the run was trained without padding.
         """
         if fold is not None:
-            return self.of_input(fold, self.input(fold, values))
-        predicted = [self.of_input(one, self.input(one, values)) for one in self.folds]
+            return self.of_input(fold, self.input(fold, values, filled))
+        predicted = [self.of_input(one, self.input(one, values, filled)) for one in self.folds]
         return np.mean([scaled(one, self.temperature) for one in predicted], axis=0, dtype=np.float32)
 
-    def input(self, fold: int, values: Values) -> torch.Tensor:
+    def input(self, fold: int, values: Values, filled: Floats | None = None) -> torch.Tensor:
         """What that fold's network is given: (B, C, H, W), for linear (B, D)."""
+        filled = filled if self.drops_padding else None
         if self.kind == "linear":
-            statistics = [linear.row_statistics(channel) for channel in values]
+            statistics = [by_length(channel, filled, linear.row_statistics) for channel in values]
             return torch.from_numpy(np.concatenate(statistics, axis=1))
-        vectors = self.kind == "vector"
-        return network_input(values, self.folds[fold].statistics, self.grid, vectors).float()  # (B, C, H, W)
+        vectors, standard = self.kind == "vector", self.folds[fold].statistics
+        return network_input(values, standard, self.grid, vectors, filled).float()  # (B, C, H, W)
 
     @torch.inference_mode()
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:

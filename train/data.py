@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -114,8 +115,39 @@ class ClipSums:
         return found
 
 
-def sum_clips(cache: Cache, channels: Sequence[Channel], positions: Positions) -> ClipSums:
-    """Read these clips once; what is absent, damaged or not finite is named with its reason."""
+def own_frames(frames: int, filled: Floats) -> NDArray[np.intp]:
+    """(B,) how many of a channel's frames are a clip's own and no padding, two at least.
+
+    filled  (B,) share of the duration that each clip lasts, as `Cache.filled`
+    """
+    return np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)
+
+
+def by_length(
+    values: NDArray[np.floating],
+    filled: Floats | None,
+    compute: Callable[[NDArray[np.floating]], NDArray[Any]],
+) -> NDArray[Any]:
+    """`compute` of each clip's own frames, clips of one length together: (B, rows, frames) to (B, ...).
+
+    Without `filled`, of all frames.
+    """
+    if filled is None or not len(values):
+        return compute(values)
+    own = own_frames(values.shape[2], filled)
+    parts = [compute(values[own == frames, :, :frames]) for frames in np.unique(own)]
+    back = np.argsort(np.argsort(own, kind="stable"))
+    return np.concatenate(parts)[back]
+
+
+def sum_clips(
+    cache: Cache, channels: Sequence[Channel], positions: Positions, filled: Floats | None = None
+) -> ClipSums:
+    """Read these clips once; what is absent, damaged or not finite is named with its reason.
+
+    With `filled` (N,), by clip of the cache, sums are over each clip's own frames, as if they went on to the
+    end of the duration.
+    """
     clip_ids = cache.clips["clip_id"].to_numpy()
     shapes = [stored_shape(cache, channel) for channel in channels]
     sums, squares = ([np.zeros((len(clip_ids), rows)) for rows, _ in shapes] for _ in range(2))
@@ -136,9 +168,19 @@ def sum_clips(cache: Cache, channels: Sequence[Channel], positions: Positions) -
             reason = f"{channel.stored} holds NaN or infinity"
             unusable |= dict.fromkeys(clip_ids[chunk[~finite]].tolist(), reason)
             chunk, values = chunk[finite], values[finite]
-            sums[index][chunk] = values.sum(axis=2, dtype=np.float64)
-            squares[index][chunk] = np.einsum("brf,brf->br", values, values, dtype=np.float64)
+            own = None if filled is None else filled[chunk]
+            both = by_length(values, own, _frame_sums)
+            if own is not None:
+                frames = values.shape[2]
+                both *= (frames / own_frames(frames, own))[:, None, None]
+            sums[index][chunk], squares[index][chunk] = both[:, 0], both[:, 1]
     return ClipSums(sums, squares, [frames for _, frames in shapes], unusable)
+
+
+def _frame_sums(values: NDArray[np.floating]) -> Floats:
+    """(B, 2, rows): sums of the values and of their squares."""
+    squares = np.einsum("brf,brf->br", values, values, dtype=np.float64)
+    return np.stack([values.sum(axis=2, dtype=np.float64), squares], axis=1)
 
 
 def exchange_sums(own: ClipSums, positions: Positions, gather: Callable[[Any], list[Any]]) -> ClipSums:
@@ -160,11 +202,13 @@ class InputReader:
     statistics: list[Statistics]
     grid: Shape
     vectors: bool = False  # numbers of a clip in a row, instead of feature maps
+    filled: Floats | None = None  # (N,) by clip of the cache, where padding is left out
 
     def __call__(self, positions: Positions) -> torch.Tensor:
         """(B, C, H, W) float16 on the CPU."""
         values = [self.cache.read(one, positions) for one in self.channels]
-        return network_input(values, self.statistics, self.grid, self.vectors)
+        filled = None if self.filled is None else self.filled[positions]
+        return network_input(values, self.statistics, self.grid, self.vectors, filled)
 
     @property
     def inputs(self) -> int:
@@ -185,22 +229,32 @@ class InputReader:
 
 
 def network_input(
-    values: Sequence[NDArray[np.floating]], statistics: Sequence[Statistics], grid: Shape, vectors: bool
+    values: Sequence[NDArray[np.floating]],
+    statistics: Sequence[Statistics],
+    grid: Shape,
+    vectors: bool,
+    filled: Floats | None = None,
 ) -> torch.Tensor:
     """Values of each channel as stored, (B, rows, frames), as a network sees them: (B, C, *grid) float16.
 
-    With `vectors` C counts the numbers of a clip, and the grid is 1x1.
+    With `vectors` C counts the numbers of a clip, and the grid is 1x1. With `filled` (B,) each clip's own
+    frames are resized to the grid, and its padding is left out.
     """
-    if vectors:
-        return _vector_input(values, statistics)
-    return torch.stack([prepare(*pair, grid) for pair in zip(values, statistics, strict=True)], dim=1)
-
-
-def _vector_input(values: Sequence[NDArray[np.floating]], statistics: Sequence[Statistics]) -> torch.Tensor:
-    pairs = zip(values, statistics, strict=True)
-    parts = [as_vector(how.apply(each.astype(np.float32))) for each, how in pairs]
+    pairs = list(zip(values, statistics, strict=True))
+    if not vectors:
+        resized = (by_length(one, filled, partial(_prepared, how, grid)) for one, how in pairs)
+        return torch.stack([torch.from_numpy(one) for one in resized], dim=1)
+    parts = [by_length(one, filled, partial(_vector, how)) for one, how in pairs]
     joined = torch.from_numpy(np.concatenate(parts, axis=1))
     return joined.clamp_(-LARGEST, LARGEST).to(torch.float16)[..., None, None]
+
+
+def _prepared(how: Statistics, grid: Shape, values: NDArray[np.floating]) -> NDArray[np.float16]:
+    return prepare(values, how, grid).numpy()
+
+
+def _vector(how: Statistics, values: NDArray[np.floating]) -> NDArray[np.float32]:
+    return as_vector(how.apply(values.astype(np.float32)))
 
 
 def as_vector(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -412,7 +466,8 @@ def load_fold(plan: "Plan", fold: int, split: Split, sums: ClipSums, device: tor
     """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals."""
     statistics = sums.statistics(plan.positions(split.statistics), plan.options.norm)
     train, val, test = (plan.positions(ids) for ids in (split.train, split.val, split.test))
-    reader = InputReader(plan.cache, plan.channels, statistics, plan.grid, plan.model.kind == "vector")
+    vectors = plan.model.kind == "vector"
+    reader = InputReader(plan.cache, plan.channels, statistics, plan.grid, vectors, plan.filled)
     every = np.concatenate([train, val, test])
     resident = plan.options.resident
     place = choose_residence(reader, len(every), device) if resident == "auto" else resident

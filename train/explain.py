@@ -66,7 +66,8 @@ def _explain_fold(
     ids = rows["clip_id"].tolist()
     channels = parse_set(run.config["features"])
     chunks = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
-    x = torch.cat([model.input(fold, cache.batch(channels, chunk)) for chunk in chunks])
+    filled = [cache.filled[cache.positions(chunk)] for chunk in chunks]
+    x = torch.cat([model.input(fold, cache.batch(channels, one), own) for one, own in zip(chunks, filled)])
     target = np.array([model.classes.index(name) for name in rows["target"]])
     whole = model.of_input(fold, x)
     if np.abs(whole - rows[model.classes].to_numpy()).max() > AGREES:

@@ -3,7 +3,8 @@
 The file holds the networks of all finished folds with what stands before them: standardisation, resizing,
 rounding to float16, and the average over views and folds behind them.
 
-    inputs   one a channel, called by the feature's stored name, (B, rows, frames) float32, as in a cache
+    inputs   one a channel, called by the feature's stored name, (B, rows, frames) float32, as in a cache;
+             of a run without padding (metadata: padding) a clip's own frames alone, two at least
     outputs  probabilities (B, K), the mean over the folds, each scaled by the run's temperature; by_fold
              (B, F, K), as predictions.csv has them
     metadata classes, folds, sample_rate, duration and channels (names, parameters, rows of features) as JSON
@@ -33,7 +34,7 @@ from features_cache.storage import refuse_special
 from train import runs
 from train.augment import views
 from train.bundle import AGREES, BATCH, TrainedModel, Values, bundle_of_run
-from train.data import LARGEST, Shape, Statistics, resize
+from train.data import LARGEST, Shape, Statistics, own_frames, resize
 from train.models.texture import TextureNet, TextureStatistics
 from train.options import ExportOptions
 from train.runs import RunFolder, replace_file
@@ -70,23 +71,37 @@ class Standardised(nn.Module):
 
 
 class Resized(nn.Module):
-    """`resize`, linear in each axis, as two products with matrices: few runtimes have an averaging one."""
+    """`resize`, linear in each axis, as two products with matrices: few runtimes have an averaging one.
+
+    With `any_length` the number of frames is that of what comes in, instead of `shape`'s.
+    """
 
     rows: torch.Tensor
     frames: torch.Tensor
 
-    def __init__(self, shape: Shape, grid: Shape) -> None:
+    def __init__(self, shape: Shape, grid: Shape, any_length: bool) -> None:
         super().__init__()
+        self.width, self.any_length = grid[1], any_length
         self.register_buffer("rows", _axis(shape[0], grid[0]))  # (H, rows)
         self.register_buffer("frames", _axis(shape[1], grid[1]).T.contiguous())  # (frames, W)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        return self.rows @ values @ self.frames
+        frames = _triangles(values.shape[2], self.width) if self.any_length else self.frames
+        return self.rows @ values @ frames
 
 
 def _axis(length: int, wanted: int) -> torch.Tensor:
     """(wanted, length): what resizing makes of each unit vector."""
     return resize(torch.eye(length)[None], (wanted, length))[0]
+
+
+def _triangles(length: int, wanted: int) -> torch.Tensor:
+    """(length, wanted): the transpose of `_axis` by its formula, which takes a length known at run time."""
+    places = torch.arange(length, dtype=torch.float32) + 0.5
+    step = (places[-1] + 0.5) / wanted
+    centres = (torch.arange(wanted, dtype=torch.float32) + 0.5) * step
+    weights = (1 - (places[:, None] - centres).abs() / step.clamp(min=1)).clamp(min=0)
+    return weights / weights.sum(0)
 
 
 class PlainSpectrum(nn.Module):
@@ -120,7 +135,7 @@ class ExportedRun(nn.Module):
         self.standardised = nn.ModuleList(
             nn.ModuleList(Standardised(one) for one in fold.statistics) for fold in model.folds.values()
         )
-        self.resized = nn.ModuleList(Resized(shape, model.grid) for shape in shapes)
+        self.resized = nn.ModuleList(Resized(shape, model.grid, model.drops_padding) for shape in shapes)
         for network in self.networks:
             for layer in network.modules():
                 if isinstance(layer, TextureNet):
@@ -214,6 +229,10 @@ def onnx_bytes(model: TrainedModel, shapes: Sequence[Shape]) -> bytes:
     names = input_names(model.config)
     exported = ExportedRun(model, shapes).eval()
     example = tuple(torch.zeros(2, *shape) for shape in shapes)
+    axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
+    for name, (_, frames) in zip(names, shapes):
+        if model.drops_padding and frames > 1:
+            axes[name][2] = f"{name}_frames"
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # that it is not the newest exporter; what it wrote is checked
         torch.onnx.export(
@@ -224,7 +243,7 @@ def onnx_bytes(model: TrainedModel, shapes: Sequence[Shape]) -> bytes:
             opset_version=OPSET,
             input_names=names,
             output_names=["probabilities", "by_fold"],
-            dynamic_axes={name: {0: "clips"} for name in (*names, "probabilities", "by_fold")},
+            dynamic_axes=axes,
         )
         proto = onnx.load(file)
     _describe(proto, model)
@@ -240,6 +259,7 @@ def _describe(proto: "onnx.ModelProto", model: TrainedModel) -> None:
         "channels": config["channels"],
         "sample_rate": config["sample_rate"],
         "duration": config["duration"],
+        "padding": "drop" if model.drops_padding else "keep",
     }
     for key, value in described.items():
         proto.metadata_props.add(key=key, value=json.dumps(value))
@@ -271,9 +291,15 @@ def check_against_run(
     for number, fold in enumerate(model.folds):
         rows = run.predictions(fold)
         rows = rows[(rows["split"] == run.scored_split) & (rows["selection"] == selection)][:CHECKED]
-        for start in range(0, len(rows), BATCH):
-            chunk = rows[start : start + BATCH]
-            found = by_fold(cache.batch(channels, chunk["clip_id"].tolist()))[:, number]
+        at_once = 1 if model.drops_padding else BATCH  # own frames differ from clip to clip
+        for start in range(0, len(rows), at_once):
+            chunk = rows[start : start + at_once]
+            ids = chunk["clip_id"].tolist()
+            values = cache.batch(channels, ids)
+            if model.drops_padding:
+                filled = cache.filled[cache.positions(ids)]
+                values = [one[:, :, : int(own_frames(one.shape[2], filled)[0])] for one in values]
+            found = by_fold(values)[:, number]
             largest = max(largest, float(np.abs(found - chunk[model.classes].to_numpy()).max()))
     return largest, "predictions.csv"
 

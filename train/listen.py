@@ -63,11 +63,10 @@ class LiveAudio:
             self.changed.notify()
 
     def wait(self, received: int) -> tuple[Samples, int, bool]:
-        """The newest samples once `received` have come in, or at the end: padded as a short clip is."""
+        """The newest samples once `received` have come in, or at the end; at first they are fewer."""
         with self.changed:
             self.changed.wait_for(lambda: self.ended or self.received >= received)
-            y = np.pad(self.newest, (0, self.samples - len(self.newest)))
-            return y, self.received, self.ended
+            return self.newest, self.received, self.ended
 
 
 def listen_live(options: ListenOptions) -> int:
@@ -93,7 +92,7 @@ def listen_live(options: ListenOptions) -> int:
         y, now, ended = live.wait(received + step)
         if now > received:
             received = now
-            best = _predict(model, extractor, extractor.padded(y))
+            best = _predict(model, extractor, y)
             answered = rejection.loud(y, extractor.sample_rate) and best.iloc[0] >= rejection.probability
             _tell(best, received / extractor.sample_rate, options, answered)
     if sys.stdout.isatty() and not options.json:
@@ -106,7 +105,7 @@ def listen_live(options: ListenOptions) -> int:
 def _predict(model: TrainedModel, extractor: FeatureExtractor, y: Samples) -> pd.Series:
     """Probabilities by class, the highest first."""
     values = [channel[None] for channel in extractor(y)]
-    probabilities = model.probabilities(values)[0].astype(float)
+    probabilities = model.probabilities(values, filled=extractor.filled([y]))[0].astype(float)
     return pd.Series(probabilities, model.classes).nlargest(len(model.classes))
 
 

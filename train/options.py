@@ -50,6 +50,9 @@ class RunOptions(DatasetOptions, RunsOptions):
     """clips a step; batch norm needs two"""
     grid: str = "64x216"
     """rows x frames to which every channel is resized; native keeps the largest channel's own"""
+    padding: Literal["auto", "keep", "drop"] = "auto"
+    """behind the end of short clips: drop resizes each clip's own frames to the grid, keep does not tell them
+    from sound; auto drops where a fifth of the clips' time is padding"""
     norm: Literal["feature", "row", "clip", "none"] = "row"
     """standardise each feature as a whole, each of its rows, each clip by itself, or not at all"""
     augment: str = "auto"
@@ -142,11 +145,11 @@ PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
 IDENTITY = tuple(field.name for field in dataclasses.fields(RunOptions) if field.name not in NO_IDENTITY)
 
 # What a kind of model ignores.
-LINEAR_USES = PLACED | {"task", "seed", "copies", "val", "select", "skip_test"}
+LINEAR_USES = PLACED | {"task", "seed", "copies", "padding", "val", "select", "skip_test"}
 EVERY = frozenset(field.name for field in dataclasses.fields(RunOptions))
 UNUSED: dict[str, frozenset[str]] = {
     "image": frozenset(),
-    "wave": frozenset({"grid"}),
+    "wave": frozenset({"grid", "padding"}),
     "vector": frozenset({"grid", "tta"}),
     "linear": (EVERY - NO_IDENTITY - LINEAR_USES) | {"resident", "curve", "tracker", "tracker_dir"},
 }
@@ -214,8 +217,9 @@ def unused(options: RunOptions, kind: str) -> list[str]:
 
 
 def identity(options: RunOptions) -> dict[str, Any]:
-    """The options that can change predictions."""
-    return {name: getattr(options, name) for name in IDENTITY}
+    """The options that can change predictions. PADDING=auto is none: what it came to counts, in the plan."""
+    found = {name: getattr(options, name) for name in IDENTITY}
+    return {name: value for name, value in found.items() if (name, value) != ("padding", "auto")}
 
 
 def configuration(options: RunOptions) -> list[str]:

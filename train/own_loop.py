@@ -116,7 +116,7 @@ class OwnRun:
         split, plan = self._split(fold), self.plan
         statistics = self._sums.statistics(plan.positions(split.statistics), plan.options.norm)
         vectors = plan.model.kind == "vector"
-        reader = InputReader(plan.cache, plan.channels, statistics, plan.grid, vectors)
+        reader = InputReader(plan.cache, plan.channels, statistics, plan.grid, vectors, plan.filled)
         positions = plan.positions(getattr(split, side))
         return FoldClips(reader, positions, plan.targets, len(self.classes), plan.augmenter)
 
@@ -175,7 +175,8 @@ class OwnRun:
 
     @cached_property
     def _sums(self) -> ClipSums:
-        return sum_clips(self.plan.cache, self.plan.channels, self.plan.table.index.to_numpy())
+        plan = self.plan
+        return sum_clips(plan.cache, plan.channels, plan.table.index.to_numpy(), plan.filled)
 
     def _split(self, fold: int) -> Split:
         if fold not in self._splits:

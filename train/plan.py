@@ -29,7 +29,7 @@ from features_cache.names import parse_channel
 from features_cache.table import Split, fold_split, originals
 from train import runs
 from train.augment import Augmenter, parse_augment, trained_shape
-from train.data import Positions, Shape, grid_of, stored_shape, vector_length
+from train.data import Floats, Positions, Shape, grid_of, stored_shape, vector_length
 from train.models.registry import Architecture, Strides, resolve
 from train.options import (
     AUTO_AUGMENT,
@@ -45,6 +45,7 @@ from train.options import (
 from train.run_config import digest, label
 from train.runs import RunFolder
 
+MUCH_PADDING = 0.2  # of the clips' time: with more, PADDING=auto leaves it out
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 FROM_WEIGHTS = "resnet18"  # in the default's place where WEIGHTS are given: texture statistics have none
 NAMED_CLIPS = 3  # of those left out
@@ -115,7 +116,29 @@ class Plan:
         """The options that can change predictions, every default resolved."""
         rates = {"lr": self.options.resolved_lr, "decay": self.options.resolved_decay}
         trained = rates if self.model.kind != "linear" else {}
-        return {**identity(self.options), "model": self.model.resolved, **trained}
+        dropped = {"padding": "drop"} if self.filled is not None else {}
+        exact = {**identity(self.options), "model": self.model.resolved, **trained}
+        return {name: value for name, value in exact.items() if name != "padding"} | dropped
+
+    @cached_property
+    def filled(self) -> Floats | None:
+        """(N,) by clip of the cache the share of the duration that it lasts; None where padding is kept.
+
+        It is kept for waveforms, which resizing would change in pitch, and beside altered copies, whose
+        sound was moved within its padding.
+        """
+        wanted = self.options.padding
+        if wanted == "keep" or self.model.kind == "wave" or self.options.copies:
+            return None
+        if all(self.cache[channel].frames == 1 for channel in self.channels):
+            return None
+        least = MUCH_PADDING if wanted == "auto" else 0.0
+        return self.cache.filled if self.padding > least else None
+
+    @property
+    def padding(self) -> float:
+        """The share of the clips' time that is padding."""
+        return float(1 - self.cache.filled[self.table.index].mean())
 
     @cached_property
     def content(self) -> dict[str, Any]:
@@ -395,6 +418,10 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         lines.append(f"{plan.model.name} ignores {', '.join(ignored).upper()}")
     if changed := changed_table(plan.cache.folder, str(plan.cache.settings["source"]), plan.cache.clips):
         lines.append(changed)
+    if plan.filled is not None:
+        lines.append(
+            f"{plan.padding:.0%} of the clips' time is padding and is left out (PADDING=keep leaves it)"
+        )
     if plan.absent:
         lines.append(f"{plan.absent} clips left out: {plan.features} is not there for them")
     if unusable:

@@ -27,6 +27,7 @@ from pipeline import audio
 from pipeline.clip import Clip
 from pipeline.features import FEATURES, Variant, resolve_feature
 from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, chosen_run, open_model
+from train.data import Floats
 from train.options import PredictOptions, TrainedOptions
 
 TOLERANCE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own
@@ -61,23 +62,28 @@ class FeatureExtractor:
             )
 
     def __call__(self, y: Samples) -> Values:
-        """The values of one clip, y (samples,), as a cache stores them: (rows, frames) a channel."""
-        clip = Clip(y, self.sample_rate)
+        """The values of one clip as a cache stores them: (rows, frames) a channel.
+
+        y  up to `samples` of them; a shorter clip is followed by zeros
+        """
+        clip = Clip(np.pad(y, (0, self.samples - len(y))), self.sample_rate)
         return [_stored(variant.compute(clip), dtype)[rows] for variant, dtype, rows in self.channels]
 
-    def batches(self, clips: Iterable[Samples]) -> Iterator[Values]:
-        """(B, rows, frames) a channel, B up to BATCH: endless clips take constant memory.
+    def batches(self, clips: Iterable[Samples]) -> Iterator[tuple[Values, Floats]]:
+        """(B, rows, frames) a channel, B up to BATCH, and how far each clip fills the duration, (B,).
 
-        The clips of a batch are computed side by side: numpy's and scipy's transforms let other threads run.
+        Endless clips take constant memory. Those of a batch are computed side by side: numpy's and scipy's
+        transforms let other threads run.
         """
         rest = iter(clips)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             while batch := list(itertools.islice(rest, BATCH)):
-                yield [np.stack(channel) for channel in zip(*pool.map(self, batch), strict=True)]
+                values = [np.stack(channel) for channel in zip(*pool.map(self, batch), strict=True)]
+                yield values, self.filled(batch)
 
-    def padded(self, y: Samples) -> Samples:
-        """A shorter window followed by silence, as a short clip is."""
-        return np.pad(y, (0, max(0, self.samples - len(y))))
+    def filled(self, clips: Sequence[Samples]) -> Floats:
+        """(B,) the share of the duration that each clip lasts, as `Cache.filled`."""
+        return np.array([len(y) / self.samples for y in clips])
 
     def window_samples(self, seconds: float) -> int:
         """Of WINDOW; RequestError where it is longer than a clip."""
@@ -166,11 +172,12 @@ class FilesRead:
     rejection: Rejection = Rejection()
 
     def clips(self, files: Sequence[Path], sample_rate: int, samples: int) -> Iterator[Samples]:
-        """The first `samples` of each file, as the dataset's clips were read."""
+        """The first `samples` of each file, as the dataset's clips were read; fewer where it is shorter."""
         for file in progress(files, label="predicting", unit="files"):
             try:
-                y = audio.load_clip(file, sample_rate, samples)
                 info = audio.file_info(file)
+                y = audio.load_clip(file, sample_rate, samples)
+                y = y[: max(1, round(info.frames / info.sample_rate * sample_rate))]
             except audio.AudioError as error:
                 self.failures[file] = str(error)
                 continue
@@ -191,7 +198,7 @@ def predict_files(
     """
     extractor = FeatureExtractor(model.config)
     clips = read.clips(files, extractor.sample_rate, extractor.samples)
-    parts = [model.probabilities(values, fold) for values in extractor.batches(clips)]
+    parts = [model.probabilities(values, fold, filled) for values, filled in extractor.batches(clips)]
     return np.concatenate(parts) if parts else np.zeros((0, len(model.classes)), np.float32)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from commandline import no_formula, tell
 from features_cache.storage import replaced
-from train.bundle import Probabilities, Values
+from train.bundle import Probabilities
 from train.runs import replace_file
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Samples = NDArray[np.float32]
 
 
 class Window(NamedTuple):
-    """A piece of a recording: where it begins and ends, in seconds, and its samples; zeros behind the end."""
+    """A piece of a recording: where it begins and ends, in seconds, and its samples."""
 
     start: float
     end: float
@@ -40,14 +40,14 @@ class Window(NamedTuple):
 def windows(blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int) -> Iterator[Window]:
     """Windows of `samples`, one each `hop`, from blocks of any length.
 
-    The last one is the first to reach the recording's end, filled up with zeros; one without a sample
-    gives one window of silence.
+    The last one is the first to reach the recording's end, and may be shorter; of a recording without a
+    sample there is one, empty.
     """
     held, start = np.zeros(0, np.float32), 0
 
     def window(y: Samples) -> Window:
         end = (start + len(y)) / sample_rate
-        return Window(start / sample_rate, end, np.pad(y, (0, samples - len(y))))
+        return Window(start / sample_rate, end, y)
 
     for block in blocks:
         held = np.concatenate([held, block])
@@ -105,20 +105,20 @@ def write_timeline(rows: Iterable[Row], classes: list[str], target: Path, title:
 def predict_windows(
     found: Iterable[Window],
     extractor: "FeatureExtractor",
-    probabilities: Callable[[Values], Probabilities],
+    probabilities: Callable[..., Probabilities],
     rejection: "Rejection",
 ) -> Iterator[Row]:
-    """The predictions for windows, as they come; shorter ones are followed by silence."""
+    """The predictions for windows, as they come, by `TrainedModel.probabilities`."""
     waiting: deque[tuple[Window, bool]] = deque()
 
     def clips() -> Iterator[Samples]:
         for window in found:
             loud = rejection.loud(window.y, extractor.sample_rate)
             waiting.append((window._replace(y=window.y[:0]), loud))
-            yield extractor.padded(window.y)
+            yield window.y
 
-    for values in extractor.batches(clips()):
-        predicted = probabilities(values)
+    for values, filled in extractor.batches(clips()):
+        predicted = probabilities(values, filled=filled)
         for one, sure in zip(predicted, rejection.sure(predicted)):
             window, loud = waiting.popleft()
             yield Row(window.start, window.end, one, bool(loud and sure))

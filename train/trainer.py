@@ -310,7 +310,7 @@ def train_run(
     """
     options, folds = plan.options, processes.agree(folds)
     mine = processes.share(plan.table.index.to_numpy())
-    sums = sum_clips(plan.cache, plan.channels, mine)
+    sums = sum_clips(plan.cache, plan.channels, mine, plan.filled)
     if processes.size > 1:
         sums = exchange_sums(sums, mine, processes.gather)
     splits = {fold: plan.split(fold, sums.unusable) for fold in folds}

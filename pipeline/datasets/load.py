@@ -261,7 +261,9 @@ def describe_lengths(seconds: NDArray[np.floating], sample_rate: int, duration: 
         shorter = round(STEP * math.ceil(np.quantile(held, HELD) / STEP), 2)
         proposal = f": DURATION={shorter:g} holds {HELD:.0%} of them whole" if shorter < duration else ""
         which = f"half of the clips last {half:.2g} s or less"
-        lines.append(f"{padding:.0%} of {duration:.4g} s is padding, {which}{proposal}")
+        lines.append(
+            f"{padding:.0%} of {duration:.4g} s is padding, {which}{proposal}; training leaves it out"
+        )
     n_fft, frames = frame_samples(sample_rate), half * sample_rate / DEFAULT_HOP
     slow = n_fft * SLOW_FRAMES <= DEFAULT_FRAME
     if slow or (n_fft < DEFAULT_FRAME and frames < FEW_FRAMES):

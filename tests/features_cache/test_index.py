@@ -62,6 +62,15 @@ def test_its_links_follow_the_files(cache, known, values):
         assert index["yours"].shape == (8, 4, 5)
 
 
+def test_one_of_before_without_lengths_opens_with_clips_that_fill_the_duration(cache, known):
+    with h5py.File(cache.folder / "index.h5", "r+") as index:
+        del index["clips/source_seconds"]
+    assert Cache(cache.folder).filled.tolist() == [1.0] * 8
+    clips, settings = known
+    assert replaced(cache, clips.assign(source_seconds=0.25), settings, slice(0, 2))
+    assert Cache(cache.folder).filled.tolist() == [0.25] * 2 + [1.0] * 6
+
+
 def test_a_run_records_the_sources_of_its_part_and_leaves_the_others(cache, known):
     clips, settings = known
     refresh(cache.folder, clips.assign(source_hash="first"), settings, slice(0, 8))

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+import soundfile
 
 from commandline import RequestError
 from pipeline.features import FEATURES
@@ -121,3 +122,13 @@ def test_another_source_under_the_same_name_is_refused(sounds):
     other = ChangingDataset(sounds.folder.parent / "elsewhere" / "sounds", random.Random(1), clips=4)
     with pytest.raises(RequestError, match="NAME="):
         request(options(sounds, dataset=str(other.csv)))
+
+
+def test_the_cache_knows_how_long_each_clip_lasts(sounds):
+    path = sounds.folder / sounds.rows[2]["filename"]
+    y, rate = soundfile.read(path)
+    soundfile.write(path, y[: len(y) // 5], rate)
+    run(sounds, duration=0.8)
+    lengths = [soundfile.info(sounds.folder / row["filename"]).duration for row in sounds.rows]
+    assert cache(sounds).filled == pytest.approx(np.minimum(np.array(lengths) / 0.8, 1), abs=1e-3)
+    assert cache(sounds).filled[2] < 0.5

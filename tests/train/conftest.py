@@ -24,3 +24,9 @@ def options(cache_folder: Path, tmp_path: Path) -> RunOptions:
 def sounding(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run on sounds of classes that are easy to separate, with their cache and their files beside it."""
     return sounds.train_run(tmp_path_factory.mktemp("sounding"))
+
+
+@pytest.fixture(scope="session")
+def short(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A linear run on clips of which most are far shorter than the longest, likewise."""
+    return sounds.train_run(tmp_path_factory.mktemp("short"), short=True, model="linear")

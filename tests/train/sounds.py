@@ -31,8 +31,8 @@ def sound(label: str, take: int, seconds: float = SECONDS, rate: int = RATE) -> 
     return y
 
 
-def write_dataset(folder: Path) -> Path:
-    """A CSV beside its files."""
+def write_dataset(folder: Path, short: bool = False) -> Path:
+    """A CSV beside its files; of `short` ones most last a quarter of the longest or less."""
     folder.mkdir()
     with (folder / "little.csv").open("w", newline="") as file:
         table = csv.writer(file)
@@ -41,7 +41,9 @@ def write_dataset(folder: Path) -> Path:
             for label in CLASSES:
                 for take in range(TAKES):
                     name = f"{label}-{fold}-{take}.wav"
-                    soundfile.write(folder / name, sound(label, 10 * fold + take), RATE, subtype="FLOAT")
+                    seconds = SECONDS / (1 + 3 * take) if short else SECONDS
+                    y = sound(label, 10 * fold + take, seconds)
+                    soundfile.write(folder / name, y, RATE, subtype="FLOAT")
                     table.writerow([name, label, fold])
     return folder / "little.csv"
 
@@ -66,10 +68,10 @@ def options(folder: Path, **changes: object) -> RunOptions:
     return RunOptions(**{**standard, **changes})  # type: ignore[arg-type]
 
 
-def train_run(folder: Path, **changes: object) -> RunFolder:
+def train_run(folder: Path, short: bool = False, **changes: object) -> RunFolder:
     """Sounds, cache, run: what is there already is used."""
     if not (folder / "sounds").exists():
-        table = write_dataset(folder / "sounds")
+        table = write_dataset(folder / "sounds", short)
         wanted = "mel mfcc chroma waveform"
         assert not extract(FeaturesCommand(dataset=str(table), data=folder / "data", features=wanted, jobs=1))
     trained = run.execute(options(folder, **changes))

@@ -10,7 +10,7 @@ from features_cache import Cache, cache_folder, external, parse_set
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
-from tests.train.little import clip_table
+from tests.train.little import FRAMES, clip_table
 from train.augment import AUGMENTS, Batch
 from train.data import (
     FLOOR,
@@ -22,6 +22,8 @@ from train.data import (
     choose_residence,
     describe_channels,
     grid_of,
+    network_input,
+    own_frames,
     prepare,
     resize,
     row_axis,
@@ -93,6 +95,32 @@ def test_statistics_survive_a_checkpoint(measured):
     for one in measured.statistics(EVERY, "row"):
         back = Statistics.restore(one.state())
         assert np.array_equal(back.centre, one.centre) and np.array_equal(back.scale, one.scale)
+
+
+HALVES = np.where(EVERY % 2, 1.0, 0.5)  # every other clip fills half of the duration
+
+
+def test_a_clip_has_two_frames_of_its_own_at_least_and_all_where_it_fills_the_duration():
+    assert own_frames(431, np.array([1e-5, 0.1, 0.5, 1.0])).tolist() == [2, 44, 216, 431]
+    assert own_frames(1, np.array([0.1, 1.0])).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("norm", ["row", "clip"])
+def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(cache, norm):
+    channels = parse_set("mel+chroma")
+    kept = sum_clips(cache, channels, EVERY)
+    dropped = sum_clips(cache, channels, EVERY, HALVES)
+    assert np.array_equal(dropped.sums[0][1::2], kept.sums[0][1::2])
+    own = cache.read("mel", EVERY)[::2, :, : FRAMES // 2].astype(np.float64)
+    np.testing.assert_allclose(dropped.sums[0][::2], own.mean(axis=2) * FRAMES, rtol=1e-5)
+    how, values = dropped.statistics(EVERY, norm), cache.batch(channels, EVERY)
+    x = network_input(values, how, (10, 30), False, HALVES)
+    for one in values:
+        one[::2, :, FRAMES // 2 :] = 77
+    assert torch.equal(x, network_input(values, how, (10, 30), False, HALVES))
+    assert torch.equal(x[1::2], network_input(values, how, (10, 30), False)[1::2])
+    alone = [one[::2, :, : FRAMES // 2] for one in values]
+    assert torch.equal(x[::2], network_input(alone, how, (10, 30), False))
 
 
 def stack(cache, measured, grid=(10, 30)):

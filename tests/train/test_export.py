@@ -11,6 +11,7 @@ import pytest
 from commandline import RequestError
 from features_cache import Cache, external
 from tests.train.little import clip_table, fill
+from tests.train.sounds import train_run
 from train import export, run
 from train.bundle import TrainedModel, bundle_of_run
 from train.options import ExportOptions
@@ -62,6 +63,25 @@ def test_onnxruntime_predicts_what_the_run_did(model, cached, options, tmp_path,
     assert by_fold[:, 1] == pytest.approx(stored[folder.classes].to_numpy(), abs=2e-4)
     expected = TrainedModel(bundle_of_run(folder)).probabilities(values)
     assert together == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("model", ["linear", "texture"])
+def test_of_a_run_without_padding_it_takes_a_clips_own_frames(short, model, tmp_path, capsys):
+    trained = train_run(short.path.parents[2], model=model, augment="auto", tta=1)
+    file, data = tmp_path / "model.onnx", short.path.parents[2] / "data"
+    assert export.export_run(ExportOptions(run=str(trained.path), data=data, out=file)) == 0
+    assert "differ from predictions.csv by" in capsys.readouterr().out
+    session = export.open_session(file.read_bytes())
+    assert [one.shape[2] for one in session.get_inputs()] == [
+        "mel_frames",
+        "mfcc:1-19_frames",
+        "chroma_frames",
+    ]
+    some = [np.zeros((3, rows, frames), np.float32) for rows, frames in ((128, 7), (19, 7), (12, 7))]
+    values = [np.concatenate([one, one], axis=2) for one in some]  # as much again is no sound
+    fed = {one.name: part for one, part in zip(session.get_inputs(), some)}
+    found = TrainedModel(bundle_of_run(trained)).probabilities(values, filled=np.full(3, 0.5))
+    assert session.run(None, fed)[0] == pytest.approx(found, abs=2e-4)
 
 
 def test_a_feature_that_comes_twice_has_two_names():

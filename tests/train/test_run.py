@@ -11,7 +11,7 @@ import torch
 
 from commandline import RequestError, parse
 from features_cache import Cache, external, parse_set
-from features_cache.index import read_index, write_index
+from features_cache.index import read_index, refresh, write_index
 from tests.train.little import CLASSES, clip_table, fill
 from train import checkpoint, compute, run, runs, scores
 from train.bundle import TrainedModel, bundle_of_run
@@ -514,3 +514,21 @@ def test_weights_that_cannot_be_read_leave_no_folder(options, tmp_path):
     with pytest.raises(RequestError, match="weights"):
         run.execute(change(options, weights=str(tmp_path / "weights.pth")))
     assert not list(options.runs.glob("*/*"))
+
+
+def test_padding_is_left_out_where_it_is_a_fifth_of_the_time_or_where_that_is_asked_for(tmp_path, options):
+    folder = fill(tmp_path / "some" / "features", clip_table())
+    clips, settings = read_index(folder)
+
+    def planned(seconds, **given):
+        refresh(folder, clips.assign(source_seconds=seconds), settings, slice(0, len(clips)))
+        return make_plan(change(options, dataset=str(folder), **given))
+
+    whole = planned(0.5)
+    assert whole.filled is None
+    assert planned(0.45).hash == planned(0.45, padding="keep").hash == whole.hash  # as runs of before
+    assert planned(0.3).filled.tolist() == [0.6] * len(clips)
+    assert planned(0.3).identity["padding"] == planned(0.45, padding="drop").identity["padding"] == "drop"
+    assert planned(0.3).hash != planned(0.3, padding="keep").hash == whole.hash
+    assert planned(0.3, padding="keep").path.name.startswith("mel-cnn4-e2-b8-16x16-padding=keep")
+    assert planned(0.3, model="m11", features="waveform").filled is None

@@ -20,6 +20,7 @@ from torch import nn
 from features_cache.table import Split
 from train import runs, trainer
 from train.checkpoint import load, save
+from train.data import by_length
 from train.models.registry import model
 from train.plan import Plan, machine
 from train.scores import epoch_scores
@@ -127,5 +128,6 @@ def _read_statistics(plan: Plan, clips: NDArray[np.intp]) -> NDArray[np.float32]
     parts = []
     for chunk in np.array_split(clips, -(-len(clips) // CHUNK)):
         values = plan.cache.batch(plan.channels, chunk)
-        parts.append(np.concatenate([row_statistics(one) for one in values], axis=1))
+        filled = None if plan.filled is None else plan.filled[chunk]
+        parts.append(np.concatenate([by_length(one, filled, row_statistics) for one in values], axis=1))
     return np.concatenate(parts)
