@@ -17,10 +17,9 @@ from analysis.answer import (
     Answer,
     Line,
     answer,
-    describe_classes,
     listed,
-    overview_lines,
 )
+from analysis.overview import describe_classes, overview_lines
 from analysis.ranking import (
     NestedSelection,
     Ranking,

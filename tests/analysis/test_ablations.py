@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from analysis import ablations, tables
-from analysis.answer import describe_classes
 from analysis.findings import findings
+from analysis.overview import describe_classes
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run, load_runs
 from analysis.run import importance_blocks
