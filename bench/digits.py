@@ -5,10 +5,6 @@ group. Speed, pitch, loudness and background noise are drawn anew for each clip;
 slowly after a pause and is longer than two seconds. docs/datasets.md works through it.
 """
 
-import io
-import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +12,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from commandline import main, progress
+from bench.speech import spoken
+from commandline import RequestError, main, progress
 from pipeline import audio
 
 RATE = 8000  # Hz
@@ -44,14 +41,10 @@ class DigitsOptions:
     """of speed, pitch, loudness and noise"""
 
 
-def digits(options: DigitsOptions) -> int:
-    """Write <out>/<digit>/<voice>_<take>.wav; 1 where espeak-ng is not here or the folder is."""
-    if shutil.which("espeak-ng") is None:
-        print("espeak-ng is not here: apt install espeak-ng", file=sys.stderr)
-        return 1
+def digits(options: DigitsOptions) -> None:
+    """Write <out>/<digit>/<voice>_<take>.wav."""
     if options.out.exists():
-        print(f"{options.out} is there already", file=sys.stderr)
-        return 1
+        raise RequestError(f"{options.out} is there already: give another folder")
     takes = [(w, v, t) for w in range(len(WORDS)) for v in range(len(VOICES)) for t in range(options.takes)]
     for word, voice, take in progress(takes, total=len(takes), label="digits", unit="clips"):
         rng = np.random.default_rng([options.seed, word, voice, take])
@@ -59,24 +52,21 @@ def digits(options: DigitsOptions) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         y = clip(WORDS[word], list(VOICES.values())[voice], rng)
         soundfile.write(folder / f"{list(VOICES)[voice]}_{take:03d}.wav", y, RATE, subtype="PCM_16")
-    return 0
 
 
 def clip(word: str, voice: str, rng: np.random.Generator) -> NDArray[np.float32]:
     """A word as this voice speaks it, (samples,) at RATE."""
     slow = rng.random() < 0.01
     words_a_minute, pitch = (60 if slow else rng.integers(140, 260)), rng.integers(20, 80)
-    y = spoken(word, voice, int(words_a_minute), int(pitch))
+    y = trimmed(*spoken(word, voice, words_a_minute=int(words_a_minute), pitch=int(pitch)))
     y = y / np.abs(y).max() * 10 ** rng.uniform(-1.2, -0.1)
     y = np.pad(y, (round(1.8 * RATE) if slow else 0, 0))
     level = np.sqrt(np.mean(y**2)) * 10 ** (-rng.uniform(-5, 15) / 20)  # from 5 dB above the word to 15 below
     return np.clip(y + rng.normal(0, level, len(y)), -1, 1).astype(np.float32)
 
 
-def spoken(word: str, voice: str, words_a_minute: int, pitch: int) -> NDArray[np.float64]:
-    command = ["espeak-ng", "-v", voice, "-s", str(words_a_minute), "-p", str(pitch), "--stdout", word]
-    written = subprocess.run(command, check=True, capture_output=True).stdout
-    y, rate = soundfile.read(io.BytesIO(written), dtype="float32")
+def trimmed(y: NDArray[np.floating], rate: int) -> NDArray[np.floating]:
+    """At RATE, without the silence around the word."""
     y = audio.resample(y, rate, RATE).astype(np.float64)
     loud = np.flatnonzero(np.abs(y) > QUIET)
     return y[loud[0] : loud[-1] + 1]

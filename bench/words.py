@@ -8,7 +8,6 @@ espeak-ng (a package of Debian, Fedora and Homebrew) speaks each word once in ea
 one fold, so that a model is tested on voices that it was not trained on. The same seed gives the same files.
 """
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,8 @@ import pandas as pd
 import soundfile
 from numpy.typing import NDArray
 
-from commandline import RequestError, main, progress
+from bench.speech import spoken
+from commandline import main, progress
 
 RATE = 16_000
 FOLDS = 5
@@ -64,23 +64,16 @@ def words(options: WordsOptions) -> None:
 def speak(word: str, voice: str, rng: np.random.Generator) -> Samples:
     """(RATE,) one second with the word somewhere in it, at PEAK."""
     pitch, speed = rng.integers(30, 71), rng.integers(130, 191)
-    command = ["espeak-ng", "-v", voice, "-p", str(pitch), "-s", str(speed), "--stdout", word]
-    try:
-        spoken = subprocess.run(command, check=True, capture_output=True).stdout
-    except FileNotFoundError:
-        raise RequestError("espeak-ng is not there: apt-get install espeak-ng") from None
-    y = _samples(spoken)[:RATE]
+    y = _trimmed(*spoken(word, voice, words_a_minute=int(speed), pitch=int(pitch)))[:RATE]
     start = rng.integers(0, RATE - len(y) + 1)
     y = np.pad(y, (start, RATE - len(y) - start))
     return (PEAK * y / np.abs(y).max()).astype(np.float32)
 
 
-def _samples(wav: bytes) -> Samples:
-    """At RATE, without the silence around the word; espeak-ng's header gives no length."""
+def _trimmed(y: Samples, rate: int) -> Samples:
+    """At RATE, without the silence around the word."""
     import librosa
 
-    rate = int.from_bytes(wav[24:28], "little")
-    y = np.frombuffer(wav[44:], "<i2").astype(np.float32) / 32768
     return librosa.effects.trim(librosa.resample(y, orig_sr=rate, target_sr=RATE), top_db=40)[0]
 
 
