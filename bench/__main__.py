@@ -33,6 +33,7 @@ BY_THEMSELVES = {
     "bench.power_cut --cuts 200": "extractions that a crash of the system ends, with pages that are lost",
     "bench.million": "a million clips through the extraction: memory of the parent, cost of handing out",
     "bench.dask_equality": "a Dask cluster against this machine's processes, byte for byte",
+    "bench.estimates DATASET=esc10": "what the extraction estimates and what it takes",
     "bench.paper": "what ESC-50, UrbanSound8K, FSD50K and AudioSet would cost, on paper",
     "bench.choosing DATASET=esc10": "what each ingredient of the default gives, without fold 1",
     "bench.words": "a dataset of spoken words in noise, for choices that ESC-10 alone must not decide",

@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,7 +20,11 @@ from pipeline.options import ExtractOptions
 from pipeline.pool import Backend, open_backend
 from pipeline.request import Request, request
 
-MEASURED_CLIPS = 4  # a process: of fewer, one slow moment of a busy machine decides
+# Clips that the cost is measured with. A busy machine gives a process that has just begun more than its
+# share, and where few are measured one slow moment decides.
+MEASURED_CLIPS = 4  # a process at least
+MEASURED_SHARE = 0.05  # of the clips, where that is more
+MEASURED_SECONDS = 3.0  # after which no further clip is begun
 BATCH_SECONDS = 0.05, 1.0  # the shortest and the longest
 LONGEST_BATCH = 512  # clips
 BATCHES_LEFT = 4  # for each process, when a batch is cut from what is left
@@ -111,14 +115,14 @@ def cost(asked: Request, found: Remaining, backend: Backend) -> Cost:
     counts = found.todo.sum(axis=0)
     sizes = np.array([len(asked.clips) * spec.clip_bytes for spec in asked.specs]) * found.make
     rehearsal = Job(tuple(asked.wanted.variants.values()), asked.dataset.sample_rate, asked.dataset.samples)
-    wanted = 1 + MEASURED_CLIPS * backend.processes
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, max(3, min(wanted, len(rows)))).astype(int))]
+    least = MEASURED_CLIPS * backend.processes
+    order = np.random.default_rng(0).permutation(rows)[: 1 + max(least, 2, round(MEASURED_SHARE * len(rows)))]
     all_lacking = np.broadcast_to(counts > 0, found.todo.shape)
-    first, *others = make_batches(asked, all_lacking, chosen, itertools.repeat(1))
+    first, *others = make_batches(asked, all_lacking, order, itertools.repeat(1))
     for _ in backend(rehearsal, [first] * backend.processes):
         pass  # compiles and warms up
     started = time.perf_counter()
-    taken = sum(backend(rehearsal, others), ExtractionResult())
+    taken = sum(backend(rehearsal, _while_short(others, least)), ExtractionResult())
     elapsed = (time.perf_counter() - started) * min(backend.processes, max(1, len(others)))
     busy = float(np.sum(taken.seconds) + taken.seconds_around)
     waiting = max(1.0, elapsed / busy) if busy else 1.0
@@ -131,6 +135,13 @@ def cost(asked: Request, found: Remaining, backend: Backend) -> Cost:
         measured=bool(np.any(taken.computed)),
         jobs=backend.processes,
     )
+
+
+def _while_short(batches: Sequence[ClipBatch], least: int) -> Iterator[ClipBatch]:
+    """The first `least` batches, and further ones until MEASURED_SECONDS have passed."""
+    end = time.perf_counter() + MEASURED_SECONDS
+    yield from batches[:least]
+    yield from itertools.takewhile(lambda _: time.perf_counter() < end, batches[least:])
 
 
 def batch_lengths(clips: int, expected: Cost) -> Iterator[int]:

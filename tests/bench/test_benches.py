@@ -19,6 +19,7 @@ SMALLEST = {  # training takes minutes whatever its size
     "analysis": "--count 3 --clips 40 --classes 4",
     "damage": "--damages 6",
     "dask_equality": "--clips 6 --features rms",
+    "estimates": "--dataset synth --count 6 --features rms --rounds 1 --busy 0",
     "fuzz": "--trials 40",
     "fuzz_audio": "--files 20",
     "kill": "--kills 2",

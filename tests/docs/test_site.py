@@ -12,6 +12,7 @@ from analysis.figures import FIGURES
 from commandline.catalogue import commands, field_documentation
 from commandline.options import options_of
 from docs import generate
+from docs.speed_figure import FIGURE, draw_speed, speed_rows
 from pipeline.features import FEATURES
 from train import recipes
 from train.augment import AUGMENTS
@@ -86,3 +87,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "mel" in (tmp_path / "site" / "reference" / "features.html").read_text(encoding="utf-8")
+
+
+def test_the_figure_of_speed_shows_the_rows_of_the_readme():
+    rows = speed_rows((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert ("mel + mfcc + chroma of a clip", "librosa, one shared spectrogram") in [row[:2] for row in rows]
+    assert FIGURE.read_text(encoding="utf-8") == draw_speed(rows), "run: python -m docs.speed_figure"

@@ -8,6 +8,8 @@ import pytest
 
 from pipeline import extract, plan
 from pipeline.options import ExtractOptions, FeaturesCommand
+from pipeline.pool import Backend
+from pipeline.request import request
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 
@@ -50,6 +52,30 @@ def test_what_would_be_made_again_is_reported_with_the_reason(options, capsys):
 def test_what_cannot_exist_here_is_reported(options, capsys):
     plan.run(ExtractOptions(**options, features="small"))
     assert "left out: cqt, " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("seconds", "measured"), [(1000.0, 12), (0.0, plan.MEASURED_CLIPS)])
+def test_a_share_of_the_clips_is_measured_while_there_is_time(
+    options, tmp_path, monkeypatch, seconds, measured
+):
+    sounds = ChangingDataset(tmp_path / "more", random.Random(0), clips=24)
+    asked = request(ExtractOptions(**options | {"dataset": str(sounds.csv)}, features="rms"))
+    monkeypatch.setattr(plan, "MEASURED_SHARE", 0.5)
+    monkeypatch.setattr(plan, "MEASURED_SECONDS", seconds)
+    batches = []
+
+    def dispatch(job, items):
+        batches.append([])
+        for item in items:
+            batches[-1].append(item)
+            yield job(item)
+
+    found = plan.find_remaining(asked)
+    expected = plan.cost(asked, found, Backend(1, dispatch))
+    warming, counted = batches
+    rows = [row for batch in counted for row in batch.rows]
+    assert len(warming) == 1 and len(rows) == len(set(rows)) == measured
+    assert expected.measured and expected.clips == 24
 
 
 def cost(seconds_a_clip, jobs):
