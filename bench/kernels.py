@@ -23,7 +23,7 @@ from pipeline import audio
 from pipeline.datasets.load import load
 from pipeline.features import FEATURES, Clip
 from pipeline.features.registry import resolve_feature
-from pipeline.kernels import constantq, half, hpss, period, spectrum
+from pipeline.kernels import constantq, fourier, half, hpss, period, spectrum
 from pipeline.parameters import Framing, Wavelets
 from pipeline.pool import keep_freed_arrays
 
@@ -46,14 +46,38 @@ def pairs(y: np.ndarray) -> dict[str, Pair]:
     """Kernel -> (with it, the plain call), as often as the thirty features call it for one clip."""
     clip = Clip(y, RATE)
     magnitude, power = clip.magnitude(FRAMING), clip.power(FRAMING)
-    frames = spectrum.centred_frames(y, 2048, 512)
+    padded, hann = np.pad(y, 1024), fourier.centred_window(2048, 2048)
+    slower = [clip.octave(1, halvings) for halvings in range(7)]
+    onset = np.pad(clip.onset(512), 192)[:-1]
     stored = [resolve_feature(Channel(name)).compute(clip) for name in FEATURES]
     weights = np.vander(librosa.fft_frequencies(sr=RATE), 3, increasing=True).T.copy()
     longest, shortest = int(np.ceil(RATE / 65)), int(RATE / 2093)
     return {
-        "magnitudes, double and single": (
-            lambda: [spectrum.magnitudes(y, 2048, 512, exact=exact) for exact in (True, False)],
-            lambda: [np.abs(librosa.stft(y=y)) for _ in range(2)],
+        "spectrogram": (
+            lambda: fourier.magnitudes(y, 512, hann),
+            lambda: np.abs(librosa.stft(y=y)),
+        ),
+        "frames of the constant-Q octaves, of 1024 once and of 256 three times": (
+            lambda: [
+                fourier.transforms(octave, 256 >> k, np.ones(n_fft), slice(n_fft // 16, n_fft // 4))
+                for n_fft in (1024, 256, 256, 256)
+                for k, octave in enumerate(slower)
+            ],
+            lambda: [
+                librosa.stft(octave, n_fft=n_fft, hop_length=256 >> k, window="ones")
+                for n_fft in (1024, 256, 256, 256)
+                for k, octave in enumerate(slower)
+            ],
+        ),
+        "autocorrelation, of YIN and of the tempogram": (
+            lambda: [
+                fourier.autocorrelation(padded, 512, np.ones(2048, np.float32), 680),
+                fourier.autocorrelation(onset, 1, fourier.centred_window(384, 384), 384),
+            ],
+            lambda: [
+                librosa.autocorrelate(librosa.util.frame(padded, frame_length=2048, hop_length=512), axis=0),
+                librosa.autocorrelate(librosa.util.frame(onset, frame_length=384, hop_length=1), axis=0),
+            ],
         ),
         "running median, both directions": (
             lambda: [hpss.running_median(magnitude, 31), hpss.running_median(magnitude.T.copy(), 31)],
@@ -70,7 +94,7 @@ def pairs(y: np.ndarray) -> dict[str, Pair]:
             ],
         ),
         "period of YIN": (
-            lambda: period.yin(frames, shortest, longest),
+            lambda: period.yin(padded, 2048, 512, shortest, longest),
             lambda: librosa.yin(y, fmin=65, fmax=2093, sr=RATE),
         ),
         "peaks of the tuning": (

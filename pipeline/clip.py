@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import librosa
 import numpy as np
 import scipy.fft  # scipy.signal comes when it is first used: 50 MB that a run's parent may never need
 
-from pipeline.kernels import constantq, hpss, period
-from pipeline.kernels.spectrum import magnitudes, mel_bands, transforms
+from pipeline.audio import resample
+from pipeline.kernels import constantq, hpss
+from pipeline.kernels.fourier import autocorrelation, centred_window, magnitudes
+from pipeline.kernels.spectrum import decibels, mel_bands
 from pipeline.parameters import Framing, MelBank, Wavelets
 
 P = ParamSpec("P")
@@ -63,49 +64,40 @@ class Clip:
         self.seconds_saved = 0.0  # by intermediates that were asked for again
 
     @shared
-    def magnitude(self, framing: Framing, exact: bool = True) -> np.ndarray:
-        """(1 + n_fft/2, frames): `abs(librosa.stft(y))`; in single precision if not `exact`."""
-        return magnitudes(self.y, framing.n_fft, framing.hop_length, framing.win_length, exact)
+    def magnitude(self, framing: Framing) -> np.ndarray:
+        """(1 + n_fft/2, frames): `abs(librosa.stft(y))`."""
+        window = centred_window(framing.win_length or framing.n_fft, framing.n_fft)
+        return magnitudes(self.y, framing.hop_length, window)
 
     @shared
-    def power(self, framing: Framing, exact: bool = True) -> np.ndarray:
+    def power(self, framing: Framing) -> np.ndarray:
         """(1 + n_fft/2, frames): the square of the magnitude."""
-        return self.magnitude(framing, exact) ** 2
+        return self.magnitude(framing) ** 2
 
     @shared
-    def mel_db(self, bank: MelBank, framing: Framing, exact: bool = True) -> np.ndarray:
+    def mel_db(self, bank: MelBank, framing: Framing) -> np.ndarray:
         """(n_mels, frames) dB: `power_to_db(librosa.feature.melspectrogram(y))`."""
-        return librosa.power_to_db(self.bands(self.power(framing, exact), bank))
+        return decibels(self.bands(self.power(framing), bank))
 
     def bands(self, spectrogram: np.ndarray, bank: MelBank) -> np.ndarray:
         """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`."""
         return mel_bands(spectrogram, self.sample_rate, bank)
 
     @shared
-    def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing, exact: bool = True) -> np.ndarray:
+    def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing) -> np.ndarray:
         """(n_mfcc, frames): `librosa.feature.mfcc(y)`."""
-        return scipy.fft.dct(self.mel_db(bank, framing, exact), axis=0, type=2, norm="ortho")[:n_mfcc]
+        return scipy.fft.dct(self.mel_db(bank, framing), axis=0, type=2, norm="ortho")[:n_mfcc]
 
     @shared
     def harmonic_percussive(self, framing: Framing, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Energies of the harmonic and of the percussive part: the squares of `librosa.decompose.hpss`."""
-        return hpss.harmonic_percussive(self.magnitude(framing, exact=True), kernel_size)
+        return hpss.harmonic_percussive(self.magnitude(framing), kernel_size)
 
     @shared
     def tuning(self, bins_per_octave: int, framing: Framing, power: int) -> float:
-        """Deviation from A440 in bins: `librosa.estimate_tuning` of the magnitude or of the power.
-
-        Single precision moves a peak from one bar of a histogram to the next now and then. Where that
-        could decide, the estimate is repeated exactly.
-        """
-        spectrogram = self.power if power == 2 else self.magnitude
-        for exact in (False, True):
-            tuning, sure = constantq.estimate_tuning(
-                spectrogram(framing, exact), self.sample_rate, framing.n_fft, bins_per_octave
-            )
-            if sure:
-                break
-        return tuning
+        """Deviation from A440 in bins: `librosa.estimate_tuning` of the magnitude or of the power."""
+        spectrogram = self.power(framing) if power == 2 else self.magnitude(framing)
+        return constantq.estimate_tuning(spectrogram, self.sample_rate, framing.n_fft, bins_per_octave)
 
     @shared
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:
@@ -116,12 +108,13 @@ class Clip:
 
     @staticmethod
     def _slower(y: np.ndarray, factor: int) -> np.ndarray:
-        return librosa.resample(y, orig_sr=factor, target_sr=1, res_type="soxr_hq", scale=True)
+        """`librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)`, to the last bit.
 
-    @shared
-    def octave_spectrum(self, beforehand: int, halvings: int, n_fft: int, hop_length: int) -> np.ndarray:
-        """(frames, 1 + n_fft/2) of the samples of an octave, without a window."""
-        return transforms(self.octave(beforehand, halvings), n_fft, hop_length)
+        What is far below the strongest partials of a clip consists of such bits.
+        """
+        slower = resample(y, factor, 1)
+        slower /= np.sqrt(1 / factor)
+        return slower
 
     @shared
     def constant_q(self, bank: constantq.Bank) -> np.ndarray:
@@ -130,12 +123,7 @@ class Clip:
             beforehand, octaves = constantq.octaves(bank, self.sample_rate)
         except constantq.TooHigh as reason:
             raise Impossible(str(reason)) from None
-        responses = [
-            octave.response(
-                self.octave_spectrum(beforehand, octave.halvings, octave.n_fft, octave.hop_length)
-            )
-            for octave in octaves
-        ]
+        responses = [octave.response(self.octave(beforehand, octave.halvings)) for octave in octaves]
         frames = min(response.shape[1] for response in responses)
         return np.vstack([response[:, :frames] for response in reversed(responses)])
 
@@ -156,9 +144,8 @@ class Clip:
 
     @shared
     def tempogram(self, win_length: int, hop_length: int) -> np.ndarray:
-        """(frames, win_length): `librosa.feature.tempogram(y)`, turned round."""
-        envelope = np.pad(self.onset(hop_length), win_length // 2, mode="linear_ramp")
-        frames = np.lib.stride_tricks.sliding_window_view(envelope, win_length)[: len(self.onset(hop_length))]
-        windowed = frames * scipy.signal.get_window("hann", win_length)
-        correlation = period.autocorrelation(windowed, win_length)
-        return librosa.util.normalize(correlation, axis=1)
+        """(win_length, frames): `librosa.feature.tempogram(y)`."""
+        envelope = np.pad(self.onset(hop_length), win_length // 2, mode="linear_ramp")[:-1]
+        window = centred_window(win_length, win_length)
+        correlation = autocorrelation(envelope, 1, window, win_length)
+        return correlation / np.where(correlation[0] < np.finfo(np.float32).tiny, 1, correlation[0])

@@ -9,13 +9,13 @@ from pipeline.clip import Clip, Impossible
 from pipeline.features.registry import constant_q_axis, feature, pitch_class_axis
 from pipeline.kernels import period
 from pipeline.kernels.constantq import Bank
-from pipeline.kernels.spectrum import centred_frames, chroma_filters
+from pipeline.kernels.spectrum import chroma_filters, decibels
 from pipeline.parameters import EvenSamples, Framing, Hertz, Positive, Samples, Wavelets
 
 SMALLEST = np.finfo(np.float32).tiny  # less in a frame, and librosa.util.normalize leaves it as it is
 
 
-@feature(units="dB", rows=constant_q_axis, row_unit="Hz")
+@feature(units="dB", rows=constant_q_axis, row_unit="Hz", version=2)
 def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
     """Constant-Q transform: a spectrogram with one row a semitone, seven octaves from C1.
 
@@ -24,10 +24,10 @@ def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
     Ignores: everything above B7 (3951 Hz); in the bass, changes within half a second
     Feature map: harmonics of a tone lie at 12, 19, 24, 28 rows above it, whatever its pitch
     """
-    return librosa.amplitude_to_db(clip.constant_q(Bank(wavelets)))
+    return decibels(clip.constant_q(Bank(wavelets)) ** 2)
 
 
-@feature(units="dB", rows=constant_q_axis, row_unit="Hz")
+@feature(units="dB", rows=constant_q_axis, row_unit="Hz", version=2)
 def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.ndarray:
     """Variable-Q transform: as cqt, with wider bands in the bass, as in the ear, and so sharper in time.
 
@@ -36,10 +36,10 @@ def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.
     Ignores: everything above B7; semitones in the lowest octaves run into each other
     Feature map: as cqt, less smeared along time at the bottom
     """
-    return librosa.amplitude_to_db(clip.constant_q(Bank(wavelets, gamma=gamma)))
+    return decibels(clip.constant_q(Bank(wavelets, gamma=gamma)) ** 2)
 
 
-@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class")
+@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class", version=2)
 def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     """The energy of the twelve pitch classes, octaves folded together, from the spectrogram.
 
@@ -49,12 +49,12 @@ def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     Feature map: C at the bottom, B at the top; bright rows are notes, an even map is noise
     """
     tuning = clip.tuning(12, framing, power=2)
-    raw = chroma_filters(clip.sample_rate, framing.n_fft, tuning) @ clip.power(framing, exact=False)
+    raw = chroma_filters(clip.sample_rate, framing.n_fft, tuning) @ clip.power(framing)
     strongest = raw.max(axis=0)
     return raw / np.where(strongest < SMALLEST, 1, strongest)
 
 
-@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class")
+@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class", version=2)
 def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """The strength of the twelve pitch classes, from a constant-Q transform in thirds of semitones.
 
@@ -66,7 +66,7 @@ def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     return librosa.feature.chroma_cqt(C=clip.thirds_of_semitones(hop_length))
 
 
-@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class")
+@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class", version=2)
 def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in four steps of strength, smoothed over half a second: what lasts of harmony.
 
@@ -78,7 +78,7 @@ def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     return librosa.feature.chroma_cens(C=clip.thirds_of_semitones(hop_length))
 
 
-@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class")
+@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class", version=2)
 def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in just intonation: intervals are ratios of the primes 2, 3 and 5.
 
@@ -91,7 +91,7 @@ def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     return librosa.feature.chroma_vqt(V=magnitude, intervals="ji5")
 
 
-@feature(units="coordinate")
+@feature(units="coordinate", version=2)
 def tonnetz(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Tonal centroid: where the pitch classes lie on the circles of fifths, minor and major thirds.
 
@@ -103,7 +103,7 @@ def tonnetz(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     return librosa.feature.tonnetz(chroma=chroma_cqt(clip, hop_length=hop_length))
 
 
-@feature(units="Hz")
+@feature(units="Hz", version=2)
 def yin(
     clip: Clip,
     *,
@@ -126,5 +126,5 @@ def yin(
         )
     if rate / fmin >= frame_length - 1:
         raise Impossible(f"a period of {fmin:g} Hz does not fit frame_length={frame_length}")
-    frames = centred_frames(clip.y, frame_length, hop_length)
-    return rate / period.yin(frames, int(rate / fmax), math.ceil(rate / fmin))[None]
+    padded = np.pad(clip.y, frame_length // 2)
+    return rate / period.yin(padded, frame_length, hop_length, int(rate / fmax), math.ceil(rate / fmin))[None]

@@ -4,12 +4,12 @@ import numpy as np
 
 from pipeline.clip import Clip
 from pipeline.features.registry import feature, lag_axis, metre_axis, tempo_axis
+from pipeline.kernels.fourier import centred_window, magnitudes
 from pipeline.kernels.period import at_multiples_of_tempo
-from pipeline.kernels.spectrum import magnitudes
 from pipeline.parameters import EvenSamples, Samples
 
 
-@feature(units="dB/frame")
+@feature(units="dB/frame", version=2)
 def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Onset strength: how much louder the mel bands have become since the frame before.
 
@@ -21,7 +21,7 @@ def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     return clip.onset(hop_length)[None]
 
 
-@feature(units="relative", rows=lag_axis, row_unit="s")
+@feature(units="relative", rows=lag_axis, row_unit="s", version=2)
 def tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
     """Autocorrelation of the onset envelope around each frame: which intervals recur.
 
@@ -30,10 +30,10 @@ def tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples 
     Ignores: timbre, loudness, the moment at which the pattern begins
     Feature map: level lines at the interval between events and at its multiples; none for noise
     """
-    return clip.tempogram(win_length, hop_length).T
+    return clip.tempogram(win_length, hop_length)
 
 
-@feature(units="dB/frame", rows=tempo_axis, row_unit="BPM")
+@feature(units="dB/frame", rows=tempo_axis, row_unit="BPM", version=2)
 def fourier_tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
     """Fourier transform of the onset envelope around each frame: which rates recur.
 
@@ -42,10 +42,10 @@ def fourier_tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: 
     Ignores: timbre, the moment at which the pattern begins
     Feature map: level lines at the rate and its multiples; row 0 is the mean strength of onsets
     """
-    return magnitudes(clip.onset(hop_length), n_fft=win_length, hop_length=1)
+    return magnitudes(clip.onset(hop_length), 1, centred_window(win_length, win_length))
 
 
-@feature(units="relative", rows=metre_axis, row_unit="of the tempo")
+@feature(units="relative", rows=metre_axis, row_unit="of the tempo", version=2)
 def tempogram_ratio(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
     """The tempogram at thirteen simple multiples of the estimated tempo.
 

@@ -3,12 +3,15 @@
 The docstring of a feature is its card in `python -m pipeline list NAME` and in docs/reference/features.md.
 """
 
+import functools
+
 import librosa
 import numpy as np
 import scipy
 
 from pipeline.clip import Clip, Impossible
 from pipeline.features.registry import feature, frequency_axis, mel_axis
+from pipeline.kernels.spectrum import decibels
 from pipeline.parameters import Count, Framing, MelBank, Odd, Positive, Unit
 
 
@@ -24,7 +27,7 @@ def waveform(clip: Clip) -> np.ndarray:
     return clip.y[None]
 
 
-@feature(units="dB", rows=frequency_axis, row_unit="Hz")
+@feature(units="dB", rows=frequency_axis, row_unit="Hz", version=2)
 def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
     """Spectrogram: the level of 1025 evenly spaced frequencies in each frame.
 
@@ -33,10 +36,10 @@ def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
     Ignores: phase; changes faster than a frame of 46 ms; what lies 80 dB below the loudest bin
     Feature map: low frequencies at the bottom; level lines are tones, upright lines clicks, clouds noise
     """
-    return librosa.amplitude_to_db(clip.magnitude(framing))
+    return decibels(clip.power(framing))
 
 
-@feature(units="dB", rows=mel_axis, row_unit="Hz")
+@feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
 def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
     """Mel spectrogram: the level of bands that are narrow in the bass and wide in the treble, as in the ear.
 
@@ -45,10 +48,10 @@ def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
     Ignores: phase; pitch in the treble, where many partials share a band
     Feature map: as a spectrogram, but the lower half ends near 3 kHz
     """
-    return clip.mel_db(bank, framing, exact=False)
+    return clip.mel_db(bank, framing)
 
 
-@feature(units="dB/frame", rows=mel_axis, row_unit="Hz")
+@feature(units="dB/frame", rows=mel_axis, row_unit="Hz", version=2)
 def mel_delta(clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing) -> np.ndarray:
     """The slope of each mel band over nine frames.
 
@@ -60,7 +63,7 @@ def mel_delta(clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing) ->
     return slope(clip.mel_db(bank, framing), width, order=1)
 
 
-@feature(units="dB, cepstrum")
+@feature(units="dB, cepstrum", version=2)
 def mfcc(clip: Clip, *, n_mfcc: Count = 40, bank: MelBank, framing: Framing) -> np.ndarray:
     """Mel-frequency cepstral coefficients: the spectral envelope from coarse to fine.
 
@@ -69,10 +72,10 @@ def mfcc(clip: Clip, *, n_mfcc: Count = 40, bank: MelBank, framing: Framing) -> 
     Ignores: pitch, mostly: partials lie finer than 40 coefficients resolve
     Feature map: row 0 dominates; a column is a recipe of ripples and is not read row by row
     """
-    return clip.mfcc(n_mfcc, bank, framing, exact=False)
+    return clip.mfcc(n_mfcc, bank, framing)
 
 
-@feature(units="dB/frame")
+@feature(units="dB/frame", version=2)
 def mfcc_delta(
     clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
@@ -86,7 +89,7 @@ def mfcc_delta(
     return slope(clip.mfcc(n_mfcc, bank, framing), width, order=1)
 
 
-@feature(units="dB/frame²")
+@feature(units="dB/frame²", version=2)
 def mfcc_delta2(
     clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
@@ -110,7 +113,7 @@ def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
         raise Impossible(
             f"a slope over {width} frames needs as many, and clips of this duration have {frames}"
         )
-    taps = scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot").astype(values.dtype)
+    taps = _taps(width, order).astype(values.dtype)
     inner, half = frames - width + 1, width // 2
     here = values[:, half : half + inner]
     slopes = np.zeros_like(here)
@@ -119,7 +122,13 @@ def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
     return np.pad(slopes, ((0, 0), (half, half)), mode="edge")
 
 
-@feature(units="PCEN", rows=mel_axis, row_unit="Hz")
+@functools.lru_cache(maxsize=64)
+def _taps(width: int, order: int) -> np.ndarray:
+    """(width,) weights of the frames, kept: they are found by least squares."""
+    return scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot")
+
+
+@feature(units="PCEN", rows=mel_axis, row_unit="Hz", version=2)
 def pcen(
     clip: Clip,
     *,
@@ -150,7 +159,7 @@ def pcen(
     )
 
 
-@feature(units="dB", rows=mel_axis, row_unit="Hz")
+@feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
 def harmonic(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing) -> np.ndarray:
     """The harmonic part of the mel spectrogram: what lasts, such as tones.
 
@@ -159,10 +168,10 @@ def harmonic(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Frami
     Ignores: clicks, strikes, crackle
     Feature map: a mel spectrogram from which the upright lines are gone
     """
-    return librosa.power_to_db(clip.bands(clip.harmonic_percussive(framing, kernel_size)[0], bank))
+    return decibels(clip.bands(clip.harmonic_percussive(framing, kernel_size)[0], bank))
 
 
-@feature(units="dB", rows=mel_axis, row_unit="Hz")
+@feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
 def percussive(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Framing) -> np.ndarray:
     """The percussive part of the mel spectrogram: what is short, such as clicks.
 
@@ -171,4 +180,4 @@ def percussive(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Fra
     Ignores: tones and hums
     Feature map: a mel spectrogram from which the level lines are gone; noise stays in both parts
     """
-    return librosa.power_to_db(clip.bands(clip.harmonic_percussive(framing, kernel_size)[1], bank))
+    return decibels(clip.bands(clip.harmonic_percussive(framing, kernel_size)[1], bank))

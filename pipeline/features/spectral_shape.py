@@ -5,13 +5,14 @@ import numpy as np
 
 from pipeline.clip import Clip, Impossible
 from pipeline.features.registry import contrast_axis, feature
-from pipeline.kernels.spectrum import centred_frames, first_bin_reaching, weighted_sums
+from pipeline.kernels.fourier import centred_frames
+from pipeline.kernels.spectrum import decibels, first_bin_reaching, weighted_sums
 from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Quantile, Samples
 
 TINY = np.finfo(np.float32).tiny  # less in a frame, and librosa does not divide by it
 
 
-@feature(units="dB, difference", rows=contrast_axis, row_unit="Hz")
+@feature(units="dB, difference", rows=contrast_axis, row_unit="Hz", version=2)
 def contrast(
     clip: Clip,
     *,
@@ -44,10 +45,10 @@ def contrast(
         ordered = np.sort(magnitude[first : last - (k < n_bands)], axis=0)
         valleys.append(ordered[:count].mean(axis=0))
         peaks.append(ordered[: -count - 1 : -1].mean(axis=0))
-    return librosa.power_to_db(np.array(peaks)) - librosa.power_to_db(np.array(valleys))
+    return decibels(np.array(peaks)) - decibels(np.array(valleys))
 
 
-@feature(units="Hz")
+@feature(units="Hz", version=2)
 def centroid(clip: Clip, *, framing: Framing) -> np.ndarray:
     """Spectral centroid: the centre of gravity of the spectrum, perceived as brightness.
 
@@ -59,7 +60,7 @@ def centroid(clip: Clip, *, framing: Framing) -> np.ndarray:
     return _mean_and_spread(clip, framing)[0][None]
 
 
-@feature(units="Hz")
+@feature(units="Hz", version=2)
 def bandwidth(clip: Clip, *, framing: Framing) -> np.ndarray:
     """Spectral bandwidth: the standard deviation of the spectrum about its centroid.
 
@@ -82,7 +83,7 @@ def _mean_and_spread(clip: Clip, framing: Framing) -> tuple[np.ndarray, np.ndarr
     return mean, np.sqrt(np.maximum(0, second / total - mean**2))
 
 
-@feature(units="Hz")
+@feature(units="Hz", version=2)
 def rolloff(clip: Clip, *, roll_percent: Fraction = 0.85, framing: Framing) -> np.ndarray:
     """Spectral rolloff: the frequency below which 85 % of the magnitude lies.
 
@@ -95,7 +96,7 @@ def rolloff(clip: Clip, *, roll_percent: Fraction = 0.85, framing: Framing) -> n
     return librosa.fft_frequencies(sr=clip.sample_rate, n_fft=framing.n_fft)[bins][None]
 
 
-@feature(units="ratio")
+@feature(units="ratio", version=2)
 def flatness(clip: Clip, *, framing: Framing) -> np.ndarray:
     """Spectral flatness: noise against tone, from 0 to 1.
 
@@ -109,7 +110,7 @@ def flatness(clip: Clip, *, framing: Framing) -> np.ndarray:
     return np.exp(weighted_sums(mean, np.log(energy))) / weighted_sums(mean, energy)
 
 
-@feature(units="amplitude")
+@feature(units="amplitude", version=2)
 def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
     """The straight line fitted to each frame's spectrum: its slope and its height at 0 Hz.
 

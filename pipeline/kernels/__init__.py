@@ -17,9 +17,12 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def compiled(function: Kernel) -> Kernel:
-    """`numba.njit` of a function; RequestError where there is no folder to keep the result in."""
+    """`numba.njit` of a function, in which x / 0 is infinite; RequestError where the result cannot be kept.
+
+    Python's error for x / 0 would keep a loop with a division from being vectorised.
+    """
     try:
-        kernel: Any = njit(cache=True)(function)
+        kernel: Any = njit(cache=True, error_model="numpy")(function)
     except RuntimeError as error:
         here = Path(__file__).parent
         raise RequestError(

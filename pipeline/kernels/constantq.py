@@ -2,8 +2,7 @@
 
 librosa transforms the highest octave, halves the sample rate, and goes on an octave lower, so that the
 wavelets of every octave are short. Measured in samples instead of seconds, all octaves of a constant-Q bank
-have the same wavelets: they are built once. `pipeline.clip` keeps the halved signals and their spectra, which
-all banks share.
+have the same wavelets: they are built once. `pipeline.clip` keeps the halved signals, which all banks share.
 """
 
 import functools
@@ -15,6 +14,7 @@ import scipy.fft
 import scipy.sparse
 
 from pipeline.kernels import compiled
+from pipeline.kernels.fourier import transforms
 from pipeline.parameters import Wavelets
 
 LEFT_OUT = 0.01  # of the magnitude of a wavelet's spectrum, where it is weakest
@@ -22,7 +22,6 @@ AUDITORY = 24.7 / 0.108  # Hz; with gamma=None bands widen towards the bass as t
 LOWEST, HIGHEST = 150.0, 4000.0  # Hz, where librosa.piptrack looks for pitches
 PEAK_THRESHOLD = np.float32(0.1)  # of the frame's largest value
 BARS = 100  # of the histogram in librosa.pitch_tuning
-DOUBT = 1e-5  # of a bin: how far single precision moves a peak, with a margin
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,36 @@ class Octave:
     n_fft: int
     bins: slice  # of the spectrum, outside of which all wavelets vanish
     filters: scipy.sparse.csr_array  # (wavelets, bins) complex64
-    norm: np.ndarray  # (wavelets, 1) that responses are divided by
+    norm: np.ndarray  # (wavelets,) that responses are divided by
 
-    def response(self, spectrum: np.ndarray) -> np.ndarray:
-        """(wavelets, frames) magnitudes, of the (frames, 1 + n_fft/2) spectrum of the halved signal."""
-        response = self.filters @ np.ascontiguousarray(spectrum[:, self.bins].T)
-        response /= self.norm
-        return np.abs(response)
+    def response(self, y: np.ndarray) -> np.ndarray:
+        """(wavelets, frames) magnitudes, of the halved signal.
+
+        Its spectra are not kept for other banks: to make them again takes no longer than to fetch them from
+        beyond the second-level cache.
+        """
+        filters = self.filters
+        spectrum = transforms(y, self.hop_length, np.ones(self.n_fft), self.bins)
+        return _magnitudes_of_products(filters.indptr, filters.indices, filters.data, spectrum, self.norm)
+
+
+@compiled
+def _magnitudes_of_products(starts, bins, weights, spectrum, norm):  # type: ignore[no-untyped-def]
+    """`abs(filters @ (spectrum[0] + 1j * spectrum[1])) / norm[:, None]`, the filters sparse, row by row."""
+    wavelets, frames = len(norm), spectrum.shape[2]
+    result = np.empty((wavelets, frames), np.float32)
+    re, im = np.empty(frames, np.float32), np.empty(frames, np.float32)
+    for row in range(wavelets):
+        re[:] = 0
+        im[:] = 0
+        for place in range(starts[row], starts[row + 1]):
+            w, x, y = weights[place], spectrum[0, bins[place]], spectrum[1, bins[place]]
+            for t in range(frames):
+                re[t] += w.real * x[t] - w.imag * y[t]
+                im[t] += w.real * y[t] + w.imag * x[t]
+        for t in range(frames):
+            result[row, t] = np.sqrt(np.float64(re[t]) ** 2 + np.float64(im[t]) ** 2) / norm[row]
+    return result
 
 
 class TooHigh(Exception):
@@ -86,7 +108,7 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
         rows = slice(max(0, stop - shape.bins_per_octave), stop)
         n_fft, bins, filters = _filters(_key(frequency[rows] / rate, 13), _key(seconds[rows] * rate, 8))
         louder = (filters * np.sqrt(2.0**halvings)).astype(np.complex64)  # as halving makes it softer
-        norm = np.sqrt(seconds[rows, None] * sample_rate / 2**beforehand)
+        norm = np.sqrt(seconds[rows] * sample_rate / 2**beforehand)
         found.append(Octave(halvings, hop, n_fft, bins, louder, norm))
         if hop % 2 == 0:
             rate, hop, halvings = rate / 2, hop // 2, halvings + 1
@@ -136,41 +158,23 @@ def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
     return np.pad(wavelet / np.abs(wavelet).sum(), (left, n_fft - len(time) - left))
 
 
-def estimate_tuning(
-    spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_per_octave: int
-) -> tuple[float, bool]:
-    """Deviation from A440 in parts of a bin: `librosa.estimate_tuning(S=spectrogram)`; and is it sure?
+def estimate_tuning(spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_per_octave: int) -> float:
+    """Deviation from A440 in parts of a bin: `librosa.estimate_tuning(S=spectrogram)`.
 
     librosa interpolates between all bins, and then looks where the peaks are; here only peaks are. The
-    tuning is the fullest bar of a histogram. It is sure where peaks which lie so close to the edge of a bar
-    that single precision may put them on its other side could not change which bar that is.
+    tuning is the fullest bar of a histogram.
     """
     frequency = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)
     first = int(np.searchsorted(frequency, LOWEST))
     last = int(np.searchsorted(frequency, min(HIGHEST, sample_rate / 2)))
     where, height = _peaks(spectrogram, PEAK_THRESHOLD * spectrogram.max(axis=0), max(first, 1), last)
     if not len(where):
-        return 0.0, True
-    where = where[height >= np.median(height)]
-    pitch = (where * sample_rate / n_fft).astype(np.float32)
+        return 0.0
+    pitch = (where[height >= np.median(height)] * sample_rate / n_fft).astype(np.float32)
     residual = np.mod(bins_per_octave * librosa.hz_to_octs(pitch), 1.0)
     residual[residual >= 0.5] -= 1.0
-    edges = np.linspace(-0.5, 0.5, BARS + 1)
-    peaks = np.histogram(residual, edges)[0]
-    return float(edges[np.argmax(peaks)]), _is_sure(peaks, residual, DOUBT * bins_per_octave / where)
-
-
-def _is_sure(peaks: np.ndarray, residual: np.ndarray, doubt: np.ndarray) -> bool:
-    """Would the fullest bar stay so if each peak moved by its doubt? (A bin is 1.4 of an octave / where.)"""
-    place = (residual + 0.5) * BARS
-    below, above = np.floor(place - 2 * BARS * doubt), np.floor(place + 2 * BARS * doubt)
-    moving = np.concatenate([below[below != above], above[below != above]]).astype(int) % BARS
-    doubtful = np.bincount(moving, minlength=BARS)
-    fullest = np.argmax(peaks)
-    most = peaks + doubtful
-    most[fullest] = 0
-    least = peaks[fullest] - doubtful[fullest]
-    return not np.any((most >= least) & (doubtful + doubtful[fullest] > 0))
+    peaks, edges = np.histogram(residual, np.linspace(-0.5, 0.5, BARS + 1))
+    return float(edges[np.argmax(peaks)])
 
 
 @compiled

@@ -14,7 +14,8 @@ import scipy
 
 from pipeline.kernels import compiled
 
-NOTHING = float(np.finfo(np.float32).tiny) ** 2  # less than this, and librosa splits in halves
+NOTHING = np.finfo(np.float32).tiny  # less than this, and librosa splits in halves
+TILE = 8  # columns that are turned round at a time
 SIZE = 31
 WINDOWS = 16  # windows that share their work
 NEEDED = WINDOWS + SIZE - 1  # rows that a block of windows looks at
@@ -27,27 +28,34 @@ def harmonic_percussive(magnitude: np.ndarray, kernel_size: int) -> tuple[np.nda
     `magnitude` is (bins, frames) float32, not negative. Harmonic energy is smooth along frames, percussive
     energy along bins.
     """
-    along_frames = np.ascontiguousarray(running_median(np.ascontiguousarray(magnitude.T), kernel_size).T)
-    along_bins = np.ascontiguousarray(running_median(magnitude, kernel_size))
+    along_frames = _turned(running_median(_turned(magnitude), kernel_size))
+    along_bins = running_median(magnitude, kernel_size)
     _masked_energies(magnitude.reshape(-1), along_frames.reshape(-1), along_bins.reshape(-1))
     return along_frames, along_bins
 
 
 @compiled
-def _masked_energies(magnitude: np.ndarray, harmonic: np.ndarray, percussive: np.ndarray) -> None:
-    """Replace both medians by (magnitude * mask) ** 2, the mask being `librosa.util.softmask(power=2)`.
+def _turned(rows: np.ndarray) -> np.ndarray:
+    """`rows.T.copy()`, in small tiles for the sake of the caches."""
+    turned = np.empty((rows.shape[1], rows.shape[0]), rows.dtype)
+    for corner in range(0, rows.shape[1], TILE):
+        for row in range(rows.shape[0]):
+            for k in range(corner, min(corner + TILE, rows.shape[1])):
+                turned[k, row] = rows[row, k]
+    return turned
 
-    In double precision squares do not underflow, so librosa's scaling to the larger one is not needed.
-    """
+
+@compiled
+def _masked_energies(magnitude: np.ndarray, harmonic: np.ndarray, percussive: np.ndarray) -> None:
+    """Replace both medians by (magnitude * mask) ** 2, the mask being `librosa.util.softmask(power=2)`."""
     for i in range(magnitude.size):
-        h = float(harmonic[i]) ** 2
-        p = float(percussive[i]) ** 2
-        nothing = h + p < NOTHING
-        h = 0.5 if nothing else h
-        p = 0.5 if nothing else p
-        part = magnitude[i] / (h + p)
-        harmonic[i] = (part * h) ** 2
-        percussive[i] = (part * p) ** 2
+        larger = max(harmonic[i], percussive[i])
+        nothing = larger < NOTHING
+        h = np.float32(1) if nothing else harmonic[i] / larger
+        p = np.float32(1) if nothing else percussive[i] / larger
+        part = magnitude[i] / (h * h + p * p)
+        harmonic[i] = (part * h * h) ** 2
+        percussive[i] = (part * p * p) ** 2
 
 
 def running_median(rows: np.ndarray, size: int) -> np.ndarray:
@@ -58,27 +66,27 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
     """
     if size != SIZE:
         return scipy.ndimage.median_filter(rows, size=(size, 1), mode="reflect")
-    blocks = -(-len(rows) // WINDOWS)
-    frames = -(-rows.shape[1] // LANES) * LANES
-    after = blocks * WINDOWS - len(rows) + SIZE // 2
-    padded = np.pad(rows, ((SIZE // 2, after), (0, 0)), mode="symmetric")
-    padded = np.pad(padded, ((0, 0), (0, frames - rows.shape[1])))
-    medians = np.empty((blocks * WINDOWS, frames), np.float32)
-    _medians(padded, medians)
-    return medians[: len(rows), : rows.shape[1]]
+    frames = rows.shape[1]
+    if frames < LANES:
+        rows = np.pad(rows, ((0, 0), (0, LANES - frames)))
+    reflected = np.pad(np.arange(len(rows)), (SIZE // 2, SIZE // 2 + WINDOWS), mode="symmetric")
+    medians = np.empty_like(rows)
+    _medians(rows, reflected, medians)
+    return np.ascontiguousarray(medians[:, :frames])
 
 
 @compiled
-def _medians(padded, medians):  # type: ignore[no-untyped-def]
+def _medians(rows, reflected, medians):  # type: ignore[no-untyped-def]
     """Tile by tile, because the compiler vectorises only what it knows to lie in one piece."""
     tile = np.empty(NEEDED * LANES, np.float32)
     done = np.empty(WINDOWS * LANES, np.float32)
-    for row in range(0, medians.shape[0], WINDOWS):
-        for frame in range(0, medians.shape[1], LANES):
+    for row in range(0, len(rows), WINDOWS):
+        for begin in range(0, rows.shape[1], LANES):
+            frame = min(begin, rows.shape[1] - LANES)
             for k in range(NEEDED):
-                tile[k * LANES : (k + 1) * LANES] = padded[row + k, frame : frame + LANES]
+                tile[k * LANES : (k + 1) * LANES] = rows[reflected[row + k], frame : frame + LANES]
             _windows(tile, done)
-            for k in range(WINDOWS):
+            for k in range(min(WINDOWS, len(rows) - row)):
                 medians[row + k, frame : frame + LANES] = done[k * LANES : (k + 1) * LANES]
 
 

@@ -2,67 +2,62 @@
 
 import librosa
 import numpy as np
-import scipy.fft
 
 from pipeline.kernels import compiled
+from pipeline.kernels.fourier import autocorrelation
 
 TINY = np.finfo(float).tiny
+BLOCK = 64  # frames that are done at a time, so that they stay in the second-level cache
 DEEP = 0.1  # a trough of the difference below this counts as periodic
-BLOCK = 32  # frames that are done at a time, so that they stay in the second-level cache
 
 
-def autocorrelation(frames: np.ndarray, lags: int) -> np.ndarray:
-    """(frames, lags): `librosa.autocorrelate(frames, max_size=lags, axis=1)`.
-
-    Padded only as far as these lags need, which is less than for all of them.
-    """
-    size = scipy.fft.next_fast_len(frames.shape[1] + lags - 1, real=True)
-    spectrum = scipy.fft.rfft(frames, size)
-    return scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[:, :lags]
-
-
-def yin(frames: np.ndarray, shortest: int, longest: int) -> np.ndarray:
+def yin(y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longest: int) -> np.ndarray:
     """(frames,) period in samples, from `shortest` to `longest`: what `librosa.yin` divides the rate by."""
-    period = np.empty(len(frames))
-    for first in range(0, len(frames), BLOCK):
-        block = np.ascontiguousarray(frames[first : first + BLOCK])
-        _yin(block, autocorrelation(block, longest + 1), shortest, period[first : first + BLOCK])
-    return period
+    correlation = autocorrelation(y, hop_length, np.ones(frame_length, np.float32), longest + 1)
+    return _yin(y, hop_length, correlation, shortest)
 
 
 @compiled
-def _yin(frames: np.ndarray, correlation: np.ndarray, shortest: int, period: np.ndarray) -> None:
+def _yin(y: np.ndarray, hop_length: int, correlation: np.ndarray, shortest: int) -> np.ndarray:
     """The cumulative mean normalised difference of each frame, and the period where it is least.
 
     Sums are float32 and in librosa's order, quotients double, as there: a least value is picked.
     """
-    longest = correlation.shape[1] - 1
-    difference = np.empty(longest - shortest + 1)
-    for t in range(len(frames)):
-        energy, total = np.float32(0), np.float32(0)
+    longest, frames = len(correlation) - 1, correlation.shape[1]
+    period, difference = np.empty(frames), np.empty((longest - shortest + 1, BLOCK))
+    for first in range(0, frames, BLOCK):
+        count = min(BLOCK, frames - first)
+        level = correlation[0, first : first + count]
+        energy, total = np.zeros(count, np.float32), np.zeros(count, np.float32)
         for lag in range(1, longest + 1):
-            energy += frames[t, lag - 1] * frames[t, lag - 1]
-            head = energy if lag > 1 else np.float32(0)
-            value = np.float32(2) * (correlation[t, 0] - correlation[t, lag]) - head
-            total += value
+            samples, here = y[first * hop_length + lag - 1 :], correlation[lag, first : first + count]
+            for i in range(count):
+                energy[i] += samples[i * hop_length] ** 2
+            for i in range(count):
+                total[i] += np.float32(2) * (level[i] - here[i]) - (energy[i] if lag > 1 else np.float32(0))
             if lag >= shortest:
-                difference[lag - shortest] = value / (np.float64(total) / lag + TINY)
-        period[t] = shortest + _trough(difference)
+                row = difference[lag - shortest]
+                for i in range(count):
+                    value = np.float32(2) * (level[i] - here[i]) - energy[i]
+                    row[i] = value * np.float64(lag) / (np.float64(total[i]) + TINY)
+        for i in range(count):
+            period[first + i] = shortest + _trough(difference[:, i])
+    return period
 
 
 @compiled
 def _trough(difference: np.ndarray) -> float:
     """Position of the first trough below DEEP, else of the least value, between the samples."""
     last = len(difference) - 1
-    chosen = int(np.argmin(difference))
+    chosen = -1
     for k in range(last + 1):
-        falls = k == 0 or difference[k] < difference[k - 1]
-        rises = (
-            k == last or difference[k] < difference[k + 1] or (k > 0 and difference[k] == difference[k + 1])
-        )
-        if falls and rises and difference[k] < DEEP:
-            chosen = k
-            break
+        if difference[k] < DEEP and (k == 0 or difference[k] < difference[k - 1]):
+            flat = k > 0 and k < last and difference[k] == difference[k + 1]
+            if k == last or difference[k] < difference[k + 1] or flat:
+                chosen = k
+                break
+    if chosen < 0:
+        chosen = int(np.argmin(difference))
     if chosen == 0 or chosen == last:
         return float(chosen)
     above, here, below = difference[chosen + 1], difference[chosen], difference[chosen - 1]
@@ -73,26 +68,29 @@ def _trough(difference: np.ndarray) -> float:
 def at_multiples_of_tempo(
     tempogram: np.ndarray, sample_rate: int, hop_length: int, multiples: np.ndarray
 ) -> np.ndarray:
-    """(multiples, frames) of a tempogram (frames, lags): `librosa.feature.tempogram_ratio`.
+    """(multiples, frames) of a tempogram (lags, frames): `librosa.feature.tempogram_ratio`.
 
     librosa makes an interpolator a frame; here all frames are looked up at once. What lies outside the
     tempogram is 0.
     """
-    tempo = librosa.tempo_frequencies(tempogram.shape[1], hop_length=hop_length, sr=sample_rate)
+    lags, frames = tempogram.shape
+    tempo = librosa.tempo_frequencies(lags, hop_length=hop_length, sr=sample_rate)
     wanted = multiples[:, None] * tempo[_strongest(tempogram, tempo)]
     rising = tempo[:0:-1]  # without lag 0, whose tempo is infinite
     right = np.clip(np.searchsorted(rising, wanted), 1, len(rising) - 1)
     left = right - 1
-    lag = tempogram.shape[1] - 1 - np.stack([left, right])
-    frame = np.arange(len(tempogram))
-    low, high = tempogram[frame, lag[0]], tempogram[frame, lag[1]]
+    frame = np.arange(frames)
+    low, high = tempogram[lags - 1 - left, frame], tempogram[lags - 1 - right, frame]
     between = low + (high - low) / (rising[right] - rising[left]) * (wanted - rising[left])
     return np.where((wanted < rising[0]) | (wanted > rising[-1]), 0.0, between)
 
 
 def _strongest(tempogram: np.ndarray, tempo: np.ndarray) -> np.ndarray:
-    """(frames,) the lag of each frame's tempo, 120 BPM preferred: `librosa.feature.tempo(aggregate=None)`."""
+    """(frames,) the lag of each frame's tempo, 120 BPM preferred: `librosa.feature.tempo(aggregate=None)`.
+
+    There logarithms are added, here their arguments are multiplied, which takes a third of the time.
+    """
     with np.errstate(divide="ignore"):
-        prior = -0.5 * (np.log2(tempo) - np.log2(120.0)) ** 2
-    prior[: int(np.argmax(tempo < 320.0))] = -np.inf
-    return np.argmax(np.log1p(1e6 * tempogram) + prior, axis=1)
+        prior = np.exp(-0.5 * (np.log2(tempo) - np.log2(120.0)) ** 2)
+    slowest = int(np.argmax(tempo < 320.0))
+    return slowest + np.argmax((1 + 1e6 * tempogram[slowest:]) * prior[slowest:, None], axis=0)
