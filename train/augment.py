@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from commandline import Registry, RequestError
 from train.run_config import AUGMENT_ALIASES
@@ -35,6 +36,7 @@ from train.runs import replace_file
 EVERY_KIND = ("image", "wave", "vector")
 MASKS = 2  # of time and of frequency, as in SpecAugment's best policies
 OCTAVES = 7  # of cqt from its first to its last row (mel has about nine): a cyclic channel holds one
+SILENCE = 1e-4  # of a standardised waveform
 NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch hardly get the same window
 
 
@@ -321,6 +323,32 @@ def mixup(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     other = batch.partners(generator)
     x = torch.lerp(batch.x, batch.x.index_select(0, other), weight.to(batch.x.dtype).view(-1, 1, 1, 1))
     return batch._replace(x=x, y=torch.lerp(batch.y, batch.y[other], weight.to(batch.y.dtype)[:, None]))
+
+
+@augment(default=0.5, maximum=0.5, kinds=("wave",))
+def between(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+    """Between-class mixing (Tokozume et al. 2018): up to `strength` of another clip, by its loudness.
+
+    The target is mixed as the loudness is: of a soft and a loud clip mixed at 0.5 both are equally loud. The
+    mix keeps the power that two clips without correlation have. Silence is mixed with nothing.
+    """
+    other = batch.partners(generator)
+    level = _peak_level(batch.x)
+    itself = other == torch.arange(len(other), device=other.device)
+    alone = itself | (level < SILENCE) | (level[other] < SILENCE)
+    share = batch.uniform(generator, 0, strength).to(batch.x.dtype).masked_fill(alone, 0)
+    level = level.clamp_min(SILENCE)
+    own, others = (1 - share) / level, share / level[other]
+    own, others = (weight / torch.hypot(own, others) for weight in (own, others))
+    x = batch.x * own.view(-1, 1, 1, 1) + batch.x.index_select(0, other) * others.view(-1, 1, 1, 1)
+    return batch._replace(x=x, y=torch.lerp(batch.y, batch.y[other], share.to(batch.y.dtype)[:, None]))
+
+
+def _peak_level(x: torch.Tensor) -> torch.Tensor:
+    """Of each clip (B, C, 1, samples) the root mean square of its loudest fiftieth: (B,)."""
+    power = x.square().mean((1, 2))
+    window = max(1, power.shape[1] // 50)
+    return functional.avg_pool1d(power[:, None], window).amax((1, 2)).sqrt()
 
 
 @augment(default=0.5, maximum=0.5)

@@ -222,6 +222,25 @@ def test_mixup_and_cutmix_weigh_targets_as_values():
     assert set(run("cutmix", x, axes)[0].unique().tolist()) == {0.0, 1.0}
 
 
+def test_between_mixes_by_loudness():
+    """Clip i sounds in its own stretch of time, each at its own level: in the mix its level is its share."""
+    clips, samples = 4, 400
+    x = torch.zeros(clips, 1, 1, clips * samples)
+    for i in range(clips):
+        x[i, ..., i * samples : (i + 1) * samples] = 10.0**-i * torch.randn(samples).sign()
+    after, targets = run("between", x, ("wave",), "wave")
+    parts = after.view(clips, clips, samples).abs().mean(2)
+    assert torch.allclose(parts / parts.sum(1, keepdim=True), targets, atol=1e-4)
+    assert 0.5 - 1e-5 <= targets.diagonal().min() < 0.99
+
+
+def test_between_mixes_nothing_with_silence():
+    x = torch.cat([torch.zeros(1, 1, 1, 500), torch.randn(1, 1, 1, 500)])
+    after, targets = run("between", x, ("wave",), "wave")
+    assert torch.equal(after, x)
+    assert torch.equal(targets, torch.eye(2))
+
+
 def test_preview_holds_clips_before_and_after_each(tmp_path):
     x = torch.randn(3, 2, 64, 108)
     augmenter = parse_augment("shift,crop=50x80")
