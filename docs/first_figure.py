@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 import lab
+from commandline import percent
 from pipeline.clip import Clip
 
 MODEL = "texture"
@@ -48,7 +49,7 @@ def draw_forest(ax: Axes, report: Path) -> None:
         ax.plot([100 * row.accuracy_low, 100 * row.accuracy_high], [place, place], color=color, linewidth=2.5)
         ax.plot(100 * row.accuracy, place, "o", color=color, markersize=8)
         ax.annotate(
-            f"{100 * row.accuracy:.1f}",
+            percent(row.accuracy),
             (100 * row.accuracy, place),
             (0, 7),
             textcoords="offset points",
@@ -58,7 +59,7 @@ def draw_forest(ax: Axes, report: Path) -> None:
     ax.set_yticks(range(len(SETS)), [name.replace("+", " + ") for name in reversed(SETS)])
     ax.set_ylim(-0.5, len(SETS) - 0.3)
     ax.set_xlabel("accuracy in %, with 95 % interval")
-    ax.set_title("what each set of features is worth: ESC-10, 10 classes, 5 folds", loc="left")
+    ax.set_title("what each set of features is worth (ESC-10, 5 folds, 3 seeds)", loc="left")
 
 
 def main(clip: str, report: str, out: str) -> None:
