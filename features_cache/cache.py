@@ -219,18 +219,17 @@ class StoredFeature:
 class Cache:
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
-    folder  that holds index.h5; RequestError where it does not
+    folder   that holds index.h5; RequestError where it does not, with
+    command  what to type, which makes it
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: str = "make features DATASET=…") -> None:
         self.folder = Path(folder)
-        if not (self.folder / INDEX).is_file():
-            raise RequestError(
-                f"no feature cache in {self.folder}: expected {INDEX} there; make features DATASET=… makes it"
-            )
+        if not is_cache(self.folder):
+            raise RequestError(f"there are no features in {self.folder} yet: run {command}")
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -268,9 +267,8 @@ class Cache:
         1 for longer clips, and where no length is known: vectors and arrays brought, caches of before.
         """
         sounding = np.round(self._table["source_seconds"].to_numpy() * self.sample_rate)
-        known = sounding > 0
-        samples = np.where(known, np.minimum(sounding, self.settings["samples"]), 1)
-        return np.where(known, samples / max(self.settings["samples"], 1), 1.0)
+        samples = self.settings["samples"]
+        return np.where(sounding > 0, np.minimum(sounding, samples) / max(samples, 1), 1.0)
 
     @property
     def synthetic(self) -> bool:

@@ -72,13 +72,14 @@ class Statistics:
 
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, rows, frames) standardised, as a new array."""
-        if self.norm == "none":
-            return values
         if self.norm == "clip":
-            centre = values.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-            spread = values.std(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-            return (values - centre) / np.maximum(spread, self.scale)
-        return (values - self.centre[:, None]) / self.scale[:, None]
+            return self._by_clip(values)
+        return values if self.norm == "none" else (values - self.centre[:, None]) / self.scale[:, None]
+
+    def _by_clip(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        centre = values.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
+        spread = values.std(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
+        return (values - centre) / np.maximum(spread, self.scale)
 
     def state(self) -> dict[str, Any]:
         """Plain lists for a checkpoint; `Statistics.restore` reads them."""
@@ -134,7 +135,14 @@ def by_length(
     """
     if filled is None or not len(values):
         return compute(values)
-    own = own_frames(values.shape[2], filled)
+    return _each_length(values, own_frames(values.shape[2], filled), compute)
+
+
+def _each_length(
+    values: NDArray[np.floating],
+    own: Positions,
+    compute: Callable[[NDArray[np.floating]], NDArray[Any]],
+) -> NDArray[Any]:
     parts = [compute(values[own == frames, :, :frames]) for frames in np.unique(own)]
     back = np.argsort(np.argsort(own, kind="stable"))
     return np.concatenate(parts)[back]
@@ -283,9 +291,7 @@ def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
     """(B, rows, frames) to (B, *grid): linear between values, averaged where the grid is coarser."""
     if values.shape[1:] == grid:
         return values
-    return torch.nn.functional.interpolate(
-        values.unsqueeze(1), grid, mode="bilinear", align_corners=False, antialias=True
-    ).squeeze(1)
+    return torch.nn.functional.interpolate(values[:, None], grid, mode="bilinear", antialias=True)[:, 0]
 
 
 def stored_shape(cache: Cache, channel: Channel) -> Shape:

@@ -23,7 +23,7 @@ from torch import nn
 from commandline import RequestError, check_bounds, make_command, nearest, words
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
 from features_cache.cache import refuse_unknown
-from features_cache.index import INDEX, changed_table
+from features_cache.index import changed_table
 from features_cache.layout import fingerprints
 from features_cache.names import parse_channel
 from features_cache.table import Split, fold_split, originals
@@ -320,12 +320,7 @@ def check_options(options: RunOptions) -> None:
 
 def open_cache(options: RunOptions) -> Cache:
     refuse_unknown(options.dataset, options.data, options.name)
-    folder = cache_folder(options.dataset, options.data, options.name)
-    if not (folder / INDEX).is_file():
-        raise RequestError(
-            f"there are no features of {options.dataset} in {folder} yet: run {_make_features(options)}"
-        )
-    return Cache(folder)
+    return Cache(cache_folder(options.dataset, options.data, options.name), _make_features(options))
 
 
 def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:

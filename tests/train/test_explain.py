@@ -76,7 +76,7 @@ def test_another_cache_is_refused(sounding, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(sounding.path.parents[2] / "data", data)
     shutil.rmtree(data / "little")
-    with pytest.raises(RequestError, match="no feature cache"):
+    with pytest.raises(RequestError, match="there are no features in"):
         explain_runs(ExplainOptions(run=str(sounding.path), data=data, device="cpu"))
 
 
