@@ -27,6 +27,7 @@ BY_THEMSELVES = {
     "bench.kill --kills 1000": "SIGKILL at random moments of the extraction, and what is left",
     "bench.kill_training --kills 200": "SIGKILL at random moments of the training, and what it ends with",
     "bench.damage --damages 1000": "flipped bits, zeroed pages, cut files: whether all are found",
+    "bench.damage_runs --damages 500": "damaged run folders and bundles: whether all are named or harmless",
     "bench.clip_cost": "what one clip of the extraction costs, step by step, beside librosa's calls",
     "bench.kernels": "what each compiled kernel saves beside the plain call",
     "bench.fuzz --trials 5000": "hostile options and damaged files through every command",

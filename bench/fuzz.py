@@ -235,7 +235,7 @@ def usual(world: Path) -> dict[str, list[str]]:
     where, runs, reports = (f"{name.upper()}={world / name}" for name in ("data", "runs", "reports"))
     audio, model = f"AUDIO={world / 'sounds' / 'tone-1-0.wav'}", world / "model.pt"
     training = [sounds, where, runs, "FEATURES=mel+rms", "MODEL=cnn4", "GRID=64x108", "EPOCHS=1", "BATCH=8"]
-    training += ["PRECISION=fp32", "THREADS=1", "DEVICE=cpu", "COMPILE=off", "AUGMENT=none"]
+    training += ["PRECISION=fp32", "THREADS=1", "DEVICE=cpu", "COMPILE=off", "AUGMENT=shift"]
     extraction = [sounds, where, "FEATURES=mel rms zcr", "JOBS=1"]
     tree, recipe = [f"DATASET={world / 'tree'}", where], f"RECIPE={world / 'own.txt'}"
     linear = [sounds, where, runs, "FEATURES=mel+rms", "MODEL=linear"]
@@ -298,7 +298,7 @@ def make_world(world: Path) -> None:
     calls = usual(world)
     others = [
         [*calls["run"], "MODEL=linear", "SEED=1"],
-        [*calls["run"], "MODEL=texture", "VAL=group", "FOLDS=1", "AUGMENT=shift"],
+        [*calls["run"], "MODEL=texture", "VAL=group", "FOLDS=1"],
     ]
     made = [calls[name] for name in ("explain", "bundle", "analysis", "export", "features-tree")]
     for words in (calls["features"], calls["run"], *others, *made):
@@ -594,7 +594,7 @@ def fuzz_calls(options: FuzzCallsOptions) -> int:
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         os.environ["FUZZ_FOLDER"] = folder
-        _load_libraries()
+        load_libraries()
         worlds = Worlds(Path(folder))
         sound: dict[tuple[str, ...], str] = {}
         bar = progress(range(options.first, options.first + options.trials), label="fuzz", unit="trials")
@@ -624,7 +624,7 @@ def _command_of(words: list[str]) -> str:
     return words[0] if words[0] == "analysis" else f"{words[0]} {words[1]}"
 
 
-def _load_libraries() -> None:
+def load_libraries() -> None:
     for module in LOADED:
         importlib.import_module(module)
 

@@ -2,6 +2,7 @@
 
 network      state dict, the moving average where one is kept
 statistics   what the fold standardises with (train/data.py)
+fold         that was tested (not in files of before)
 epoch, rows  epochs done, and their lines of history.csv
 finished     whether the last epoch is done, or early stopping ended the fold (not in files of before)
 progress     only while the fold is not finished: optimiser, plain weights beside the average, scaler, watch
@@ -32,6 +33,7 @@ State = dict[str, Any]
 # What an ensemble's members were called in checkpoints when the second was a texture network always.
 MEMBERS = {"network": "first.", "texture": "second."}
 ZIP = b"PK\x03\x04"
+FOLD = re.compile(r"fold(\d+)")  # a folder
 FORMER_MEMBER = re.compile(r"^(network|texture)\.")
 
 
@@ -42,7 +44,8 @@ def save(file: Path, state: State) -> None:
 
 
 def load(file: Path) -> State:
-    """RequestError where the file is damaged, no checkpoint, or more than data (code is never run)."""
+    """RequestError where the file is damaged, no checkpoint, another fold's, or more than data (code is never
+    run)."""
     try:
         state = read_safely(file)
         check_fold(state)
@@ -50,6 +53,9 @@ def load(file: Path) -> State:
         lacking = rows + ([] if isinstance(state.get("epoch"), int) else ["epoch"])
         if lacking or not all(isinstance(row, str) for row in state["rows"]):
             raise ValueError(f"it lacks {(*lacking, 'rows')[0]}")
+        placed, fold = FOLD.fullmatch(file.parent.name), state.get("fold")
+        if placed and fold is not None and placed[1] != str(fold):
+            raise ValueError(f"it is of fold {fold}")
     except ValueError as reason:
         raise RequestError(
             f"{file} cannot be read as weights ({reason}): remove it and train again"

@@ -250,6 +250,7 @@ class Trainer:
     def weights(self) -> State:
         """What best.pt and a finished last.pt keep."""
         return {
+            "fold": self.data.fold,
             "epoch": self.epoch,
             "rows": self.rows,
             "network": self.average.network.state_dict(),

@@ -18,6 +18,7 @@ RUNNABLE = {
 SMALLEST = {  # training takes minutes whatever its size
     "analysis": "--count 3 --clips 40 --classes 4",
     "damage": "--damages 6",
+    "damage_runs": "--damages 6",
     "dask_equality": "--clips 6 --features rms",
     "estimates": "--dataset synth --count 6 --features rms --rounds 1 --busy 0",
     "fuzz": "--trials 40",
@@ -32,7 +33,7 @@ SMALLEST = {  # training takes minutes whatever its size
     "scaling": "--processes 1 2 --clips 1000 2000 --seconds 0.2 --rounds 1",
 }
 
-SOAKS = ("damage", "fuzz", "fuzz_audio", "kill", "kill_training")
+SOAKS = ("damage", "damage_runs", "fuzz", "fuzz_audio", "kill", "kill_training")
 
 
 def run(*words: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":

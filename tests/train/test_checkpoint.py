@@ -88,3 +88,14 @@ def test_a_file_of_something_else_is_no_checkpoint(tmp_path: Path, content: obje
 def test_others_read_it_as_data_alone(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "last.pt", state())
     assert flat(torch.load(tmp_path / "last.pt", weights_only=True)) == flat(state())
+
+
+def test_weights_of_another_fold_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "fold1").mkdir()
+    (tmp_path / "fold2").mkdir()
+    for one in (state(), state() | {"fold": 1}):  # of before, and of now
+        checkpoint.save(tmp_path / "fold1" / "last.pt", one)
+        assert flat(checkpoint.load(tmp_path / "fold1" / "last.pt")) == flat(one)
+    (tmp_path / "fold1" / "last.pt").rename(tmp_path / "fold2" / "last.pt")
+    with pytest.raises(RequestError, match=r"fold2/last.pt cannot be read as weights \(it is of fold 1\)"):
+        checkpoint.load(tmp_path / "fold2" / "last.pt")

@@ -116,8 +116,8 @@ def fit_fold(plan: Plan, fold: int, split: Split) -> None:
     text = runs.history_row({name: row[name] for name in runs.HISTORY_COLUMNS if name in row})
     rows = load(folder / "last.pt")["rows"] if (folder / "last.pt").is_file() else [text]
     folder.mkdir(parents=True, exist_ok=True)
-    state = {"epoch": 1, "rows": rows, "network": network.state_dict(), "statistics": [], "finished": True}
-    save(folder / "last.pt", state)
+    state = {"fold": fold, "epoch": 1, "rows": rows, "network": network.state_dict()}
+    save(folder / "last.pt", {**state, "statistics": [], "finished": True})
     runs.start_history(folder, rows)
     tested = {("last", side): answers[side] for side in answers if side != "train"}
     trainer.write_test_predictions(plan, folder, clips, tested)
