@@ -22,7 +22,7 @@ from pipeline.options import FeaturesCommand
 from pipeline.pool import WorkerDied, Workers
 from pipeline.request import request
 from tests.pipeline.changing import ChangingDataset
-from tests.pipeline.shared_memory import left_behind
+from tests.pipeline.shared_memory import called_after
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
@@ -164,7 +164,6 @@ def wait_for(condition, run, seconds=60):
 
 @pytest.mark.parametrize("alone", [True, False], ids=["parent alone", "all"])
 def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, tmp_path, alone):
-    shared_memory = set(Path("/dev/shm").iterdir())
     folder = tmp_path / "sounds" / "features"
     wait_for(lambda: done(folder) > 5, started)
     spawned = [
@@ -178,7 +177,7 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, t
     left = done(folder)
     time.sleep(0.2)
     assert 0 < done(folder) == left < 2 * CLIPS
-    assert not left_behind(shared_memory)
+    assert not called_after([started.pid, *(one.pid for one in spawned)])
     second = options(many, tmp_path, jobs=1)
     outcome = extract.extract(request(second), second)
     assert outcome.computed.sum() == 2 * CLIPS - left
