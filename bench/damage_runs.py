@@ -2,7 +2,7 @@
 
 One file of a run (or a bundle) has bits flipped, a block of zeros or random bytes put over it, is cut short,
 filled with something else, exchanged for the file of the same name of another fold, or taken away. Then every
-command that reads it is run. A damage is harmless where each says what it says of the sound file, and named
+command that reads it is run. A damage is harmless where each says the same as before, and named
 where those that do not say which file it is. Anything else is a finding. Text has no checksum, as docs/ says:
 another number in a CSV or JSON file that is still well formed is counted apart.
 """

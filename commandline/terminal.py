@@ -44,12 +44,19 @@ IN_A_LOG: dict[str, Any] = {
 
 
 def progress(
-    iterable: Iterable[Any] | None = None, *, total: int | None = None, label: str, unit: str, done: int = 0
+    iterable: Iterable[Any] | None = None,
+    *,
+    total: int | None = None,
+    label: str,
+    unit: str,
+    done: int = 0,
+    silent: bool = False,
 ) -> "tqdm[Any]":
     """A tqdm bar that appears after two seconds; where stderr is no terminal, a line a minute."""
     from tqdm import tqdm
 
-    return tqdm(iterable, desc=label, unit=f" {unit}", total=total, initial=done, leave=False, **_bar())
+    named = {"desc": label, "unit": f" {unit}", "disable": silent}
+    return tqdm(iterable, total=total, initial=done, leave=False, **named, **_bar())
 
 
 def _bar() -> dict[str, Any]:

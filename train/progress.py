@@ -58,9 +58,12 @@ class FoldProgress:
     done: int  # of them, where the fold is continued
     estimate: Estimate
     trackers: "list[Tracker]" = field(default_factory=list)
+    silent: bool = False  # in all processes of a run but the first
 
     def __post_init__(self) -> None:
-        self.bar = progress(total=self.clips, label=self.label, unit="clips", done=self.done)
+        self.bar = progress(
+            total=self.clips, label=self.label, unit="clips", done=self.done, silent=self.silent
+        )
 
     def step(self, clips: int) -> None:
         self.estimate.step()

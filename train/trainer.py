@@ -328,7 +328,7 @@ def train_run(
     steps = options.epochs * sum(steps_per_epoch(len(one.train), options, processes.size) for one in sides)
     tested = sum(len(curve_epochs(options)) * len(one.test) + options.epochs * len(one.val) for one in sides)
     scoring = FORWARD_COST * options.tta * tested / options.batch  # in steps
-    estimate = Estimate(steps, scoring, options, list(splits), silent=not tell_time)
+    estimate = Estimate(steps, scoring, options, list(splits), silent=not (tell_time and processes.first))
     network: nn.Module | None = None
     for fold, split in splits.items():
         with _lock(plan, fold, processes):
@@ -360,7 +360,9 @@ def train_fold(plan: Plan, trainer: Trainer, estimate: Estimate, outcome: Callab
     clips = plan.options.passes * len(trainer.data.train)
     trackers = open_trackers(plan, fold, trainer.epoch) if first else []
     label, epochs = f"{plan.path.name} fold {fold}", plan.options.epochs
-    progress = FoldProgress(label, clips * epochs, clips * trainer.epoch, estimate, trackers)
+    progress = FoldProgress(
+        label, clips * epochs, clips * trainer.epoch, estimate, trackers, silent=not first
+    )
     found = None
     try:
         trainer.fit(folder, progress)

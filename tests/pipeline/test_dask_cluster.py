@@ -1,6 +1,8 @@
 """A Dask cluster gives the bytes that worker processes give; what is killed there costs no clip."""
 
+import io
 import os
+import pickle
 import random
 import signal
 import threading
@@ -22,6 +24,7 @@ from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 distributed = pytest.importorskip("distributed", reason="BACKEND=dask needs requirements-scale.txt")
 FEATURES = ("harmonic", "mel", "zcr")
 CLIPS = 80
+SENT = {"pipeline", "features_cache", "commandline", "numpy", "pathlib", "functools"}  # a batch is made of
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,53 @@ class InTheMiddle(threading.Thread):
             self.left = done(self.data)
             time.sleep(0.005)
         os.kill(self.pid, signal.SIGKILL)
+
+
+class Recording:
+    """A client that notes what is sent to the cluster."""
+
+    def __init__(self, client):
+        self.client, self.sent = client, []
+
+    def ncores(self):
+        return self.client.ncores()
+
+    def submit(self, function, item, pure):
+        self.sent.append((function, item))
+        return self.client.submit(function, item, pure=pure)
+
+
+class Imports(pickle.Unpickler):
+    """Notes the packages that unpickling imports from."""
+
+    def __init__(self, pickled):
+        super().__init__(io.BytesIO(pickled))
+        self.packages = set()
+
+    def find_class(self, module, name):
+        self.packages.add(module.partition(".")[0])
+        return super().find_class(module, name)
+
+
+def test_a_worker_is_sent_functions_of_the_project_by_name_and_data_alone(
+    sounds, dask, tmp_path, monkeypatch
+):
+    """No code travels: what a worker runs lies in its own copy of the project."""
+    recorded = []
+    real = dask_cluster.Cluster.__init__
+
+    def recording(cluster, client):
+        recorded.append(Recording(client))
+        real(cluster, recorded[-1])
+
+    monkeypatch.setattr(dask_cluster.Cluster, "__init__", recording)
+    assert not extract.extract(*asked(sounds, tmp_path, **on(dask))).failures
+    sent = recorded[0].sent
+    assert sent
+    for function, item in sent:
+        received = Imports(pickle.dumps((function, item)))  # which refuses code: lambdas, inner functions
+        received.load()
+        assert {"pipeline"} <= received.packages <= SENT
 
 
 def test_a_dask_cluster_gives_the_bytes_of_worker_processes(sounds, dask, by_processes, tmp_path):

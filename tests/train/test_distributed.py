@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,8 @@ def shared(options: RunOptions) -> RunOptions:
     )
 
 
-def torchrun(options: RunOptions, folds: str) -> None:
+def torchrun(options: RunOptions, folds: str) -> str:
+    """What the two processes told on standard error."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(HALVES)]
     done = subprocess.run(
         [*command, "-m", "train", "run", *words(options), f"FOLDS={folds}"],
@@ -51,6 +53,7 @@ def torchrun(options: RunOptions, folds: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def reference(options: RunOptions) -> nn.Module:
@@ -100,7 +103,8 @@ def test_the_default_model_learns_the_same_in_two_processes(options):
     wanted = dataclasses.replace(
         options, model=RunOptions.model, grid="32x32", folds=(1,), epochs=12, curve=0
     )
-    torchrun(wanted, "1")
+    told = torchrun(wanted, "1")
+    assert len(re.findall(r"^about .* for one fold", told, re.MULTILINE)) == 1  # not from each process
     (folder,) = runs.find(wanted.runs)
     assert folder.config["model"] == RunOptions.model and folder.finished == [1]
     alone = run.execute(dataclasses.replace(wanted, runs=wanted.runs / "alone"))

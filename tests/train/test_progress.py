@@ -76,6 +76,15 @@ def test_a_log_gets_lines_with_what_is_done_speed_and_remaining_time(monkeypatch
     )
 
 
+def test_of_several_processes_the_first_alone_writes_lines(monkeypatch, capsys):
+    monkeypatch.setattr(terminal, "IN_A_LOG", terminal.IN_A_LOG | {"delay": 0, "mininterval": 0})
+    fold = FoldProgress("mel-cnn4 fold 1", 100, 40, estimate(1), silent=True)
+    fold.step(10)
+    fold.epoch({"epoch": 1, "train_loss": 0.5})
+    fold.close(None)
+    assert capsys.readouterr().err == ""
+
+
 def test_trackers_get_every_row_and_the_end():
     class Recorded:
         rows, ends = [], []
