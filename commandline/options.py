@@ -265,7 +265,21 @@ def _from_variable(variable: str, value: str, name: str, kinds: Mapping[str, Any
         return values
     if _is_tuple(kind):
         return [flag, *values] if values else []
+    _refuse_no_number(variable, value, _bare(kind))
     return [f"{flag}={value}"]
+
+
+def _refuse_no_number(variable: str, value: str, kind: Any) -> None:
+    """RequestError, in the words of the command line, for what is no number where one is expected."""
+    kinds = set(typing.get_args(kind) if _is_union(kind) else (kind,))
+    if value == "None" or not kinds <= {int, float, types.NoneType}:
+        return
+    try:
+        (float if float in kinds else int)(value)
+    except ValueError:
+        expected = "a number" if float in kinds else "a whole number"
+        lists = "; only a sweep takes several" if len(value.split()) > 1 else ""
+        raise RequestError(f"{variable}={value}: expected {expected}{lists}") from None
 
 
 def _is_positional(kind: Any) -> bool:

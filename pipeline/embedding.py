@@ -1,4 +1,4 @@
-"""`embedding@model=NAME`: the answer of a pretrained network in a file, as a feature of one frame.
+"""`embedding@model=NAME`: the answer of a pretrained network in a file, as one vector or one a window.
 
 The network is models/NAME.onnx below the current folder, run by onnxruntime (requirements-extras.txt) in the
 processes that compute the other features. It takes samples and gives numbers. Its card, models/NAME.json:
@@ -6,7 +6,8 @@ processes that compute the other features. It takes samples and gives numbers. I
     sample_rate  Hz of its input
     window       seconds of its input; by default what the network fixes, else the whole clip at once
     hop          seconds from one window to the next; as long as the window by default
-    pooling      over the windows of a clip, and the frames of each: mean (the default), max, mean_std
+    pooling      over the windows of a clip, and the frames of each: mean (the default), max, mean_std; none
+                 keeps them in order of time, as a feature map (D, windows)
     scale        factor of the samples, which are -1 to 1 (32768 for a network that wants integers' range)
     output       name of the output, where it is not the first
     source       where the file comes from, under which licence: for people
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 FOLDER = Path("models")
-POOLINGS = ("mean", "max", "mean_std")
+POOLINGS = ("mean", "max", "mean_std", "none")
 MOST_WINDOWS = 64  # in one call: their activations are in memory together
 
 Samples = NDArray[np.float32]
@@ -66,11 +67,13 @@ class NetworkCard:
         return np.stack([padded[start : start + length] for start in range(0, count * hop, hop)])
 
     def pool(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, D) to (D,), or (2 D,) for mean_std."""
+        """(n, D) to (D, 1), to (2 D, 1) for mean_std, to (D, n) for none."""
+        if self.pooling == "none":
+            return vectors.T
         if self.pooling == "max":
-            return vectors.max(axis=0)
-        mean = vectors.mean(axis=0)
-        return np.concatenate([mean, vectors.std(axis=0)]) if self.pooling == "mean_std" else mean
+            return vectors.max(axis=0)[:, None]
+        parts = [vectors.mean(axis=0)] + ([vectors.std(axis=0)] if self.pooling == "mean_std" else [])
+        return np.concatenate(parts)[:, None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Network:
     session: "onnxruntime.InferenceSession"
 
     def embed(self, y: Samples) -> NDArray[np.float32]:
-        """(D,) of a clip at the card's rate."""
+        """(rows, frames) of a clip at the card's rate, as the card pools."""
         (given, *others), card = self.session.get_inputs(), self.card
         if others or len(given.shape) > 3:
             shapes = [one.shape for one in (given, *others)]
@@ -108,13 +111,13 @@ def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
     Formula: the network in models/<model>.onnx, pooled over its windows as its card says
     Changes with: whatever the network was trained to distinguish
     Ignores: whatever it was trained to ignore, often loudness and the room
-    Feature map: one column; its rows have no order
+    Feature map: one column, or with pooling none one a window; its rows have no order
     """
     network = open_network(model)
     rate = network.card.sample_rate
     y = clip.y if rate == clip.sample_rate else audio.resample(clip.y, clip.sample_rate, rate)
     try:
-        return network.embed(np.ascontiguousarray(y, np.float32))[:, None]
+        return network.embed(np.ascontiguousarray(y, np.float32))
     except RuntimeError as error:  # onnxruntime's own, for an input of another length than it takes
         raise Impossible(f"{model}: {str(error).splitlines()[0]}") from None
 
@@ -197,6 +200,11 @@ def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
     return np.arange(len(network.embed(silence)), dtype=float)
 
 
+def window_axis(count: int, seconds: float) -> NDArray[np.floating]:
+    """(count,) seconds: the centres of so many vectors, spread evenly over a clip."""
+    return (np.arange(count) + 0.5) * (seconds / count)
+
+
 EMBEDDING = Feature(
     "embedding",
     embedding,
@@ -205,4 +213,5 @@ EMBEDDING = Feature(
     row_unit="dimension",
     version=1,
     recorded=file_fingerprint,
+    frames=window_axis,
 )

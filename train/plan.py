@@ -46,6 +46,11 @@ from train.run_config import digest, label
 from train.runs import RunFolder
 
 MUCH_PADDING = 0.2  # of the clips' time: with more, PADDING=auto leaves it out
+READ_PADDING = {
+    "linear",
+    "mlp",
+    "texture",
+}  # their statistics tell by it how long a clip is: docs/howto/datasets.md
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 FROM_WEIGHTS = "resnet18"  # in the default's place where WEIGHTS are given: texture statistics have none
 NAMED_CLIPS = 3  # of those left out
@@ -131,6 +136,8 @@ class Plan:
         if wanted == "keep" or self.model.kind == "wave" or self.options.copies:
             return None
         if all(self.cache[channel].frames == 1 for channel in self.channels):
+            return None
+        if wanted == "auto" and self.model.name.partition("@")[0] in READ_PADDING:
             return None
         least = MUCH_PADDING if wanted == "auto" else 0.0
         return self.cache.filled if self.padding > least else None

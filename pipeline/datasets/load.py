@@ -262,7 +262,8 @@ def describe_lengths(seconds: NDArray[np.floating], sample_rate: int, duration: 
         proposal = f": DURATION={shorter:g} holds {HELD:.0%} of them whole" if shorter < duration else ""
         which = f"half of the clips last {half:.2g} s or less"
         lines.append(
-            f"{padding:.0%} of {duration:.4g} s is padding, {which}{proposal}; training leaves it out"
+            f"{padding:.0%} of {duration:.4g} s is padding, {which}{proposal}; convolutional networks are "
+            "trained without it"
         )
     n_fft, frames = frame_samples(sample_rate), half * sample_rate / DEFAULT_HOP
     slow = n_fft * SLOW_FRAMES <= DEFAULT_FRAME

@@ -41,6 +41,8 @@ class Feature:
     version: int  # raised when its values change, so that caches know
     recorded: Callable[..., dict[str, str]] | None = field(default=None, repr=False)
     """(**parameters) -> what else its values depend on, such as a file's fingerprint"""
+    frames: Callable[[int, float], np.ndarray] | None = field(default=None, repr=False)
+    """(count, seconds of the clip) -> (count,) where each frame lies, where no hop_length says so"""
 
     @functools.cached_property
     def parameters(self) -> dict[str, Parameter]:
@@ -124,7 +126,7 @@ class Variant:
         Found by computing the feature of a silent clip. In the process that asks this also compiles what
         the feature and its storing need, so that workers find it compiled.
         """
-        return _shape(self, sample_rate, samples)
+        return _shape(self, sample_rate, samples, tuple(self.recorded.items()))
 
     def row_axis(self, sample_rate: int) -> np.ndarray:
         """(rows,) what each row stands for, in `row_unit`."""
@@ -134,8 +136,11 @@ class Variant:
 
     def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
         """(frames,) the centre of each frame in seconds."""
+        count = self.shape(sample_rate, samples)[1]
+        if self.feature.frames is not None and count > 1:
+            return self.feature.frames(count, samples / sample_rate)
         hop_length = int(self.parameters.get("hop_length") or 1)
-        return np.arange(self.shape(sample_rate, samples)[1]) * (hop_length / sample_rate)
+        return np.arange(count) * (hop_length / sample_rate)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -145,7 +150,7 @@ def _arguments(variant: Variant) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _shape(variant: Variant, sample_rate: int, samples: int) -> tuple[int, int]:
+def _shape(variant: Variant, sample_rate: int, samples: int, recorded: Any) -> tuple[int, int]:
     values = variant.compute(Clip(np.zeros(samples, np.float32), sample_rate))
     to_float16(values)
     rows, frames = values.shape

@@ -167,6 +167,8 @@ def test_a_number_out_of_bounds_is_refused(word: str, expected: str) -> None:
         (["VAL=nxt"], "invalid choice 'nxt' for argument '--val'. Expected one of ('none', 'next')."),
         (["WAIT=perhaps"], "WAIT=perhaps: expected 1 or 0"),
         (["stray"], "Unrecognized options: stray"),
+        (["RATE=fast"], "RATE=fast: expected a number"),
+        (["EPOCHS=0 1"], "EPOCHS=0 1: expected a whole number; only a sweep takes several"),
     ],
 )
 def test_a_mistake_gets_one_plain_line(words: list[str], message: str) -> None:

@@ -88,6 +88,16 @@ def test_inputs_of_every_usual_shape(shape):
     assert embedded(RAMP) == pytest.approx([0.4995, 0.749], abs=1e-6)
 
 
+def test_without_pooling_windows_stay_in_order_of_time():
+    write_network("net", window=0.25, pooling="none")
+    (channel,) = parse_set("embedding@model=net")
+    variant = resolve_feature(channel)
+    values = variant.compute(Clip(RAMP.astype(np.float32), RATE))  # rises evenly from 0 to 1
+    assert values == pytest.approx(np.array([[0.1245, 0.3745, 0.6245, 0.8745], [0.249, 0.499, 0.749, 0.999]]))
+    assert variant.frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
+    assert len(variant.row_axis(RATE)) == 2
+
+
 def test_audio_is_brought_to_the_networks_rate():
     write_network("net", window=0.5)
     slow = np.sin(2 * np.pi * np.arange(8000) / 8000)  # a period of a second
@@ -99,7 +109,7 @@ def test_audio_is_brought_to_the_networks_rate():
     ("card", "message"),
     [
         ({"sample_rte": 1}, "did you mean 'sample_rate'"),
-        ({"pooling": "median"}, "a pooling of mean, max, mean_std"),
+        ({"pooling": "median"}, "a pooling of mean, max, mean_std, none"),
         ({"sample_rate": "fast"}, "is no card"),
         ({"window": -1}, "seconds"),
     ],

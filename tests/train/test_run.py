@@ -532,3 +532,7 @@ def test_padding_is_left_out_where_it_is_a_fifth_of_the_time_or_where_that_is_as
     assert planned(0.3).hash != planned(0.3, padding="keep").hash == whole.hash
     assert planned(0.3, padding="keep").path.name.startswith("mel-cnn4-e2-b8-16x16-padding=keep")
     assert planned(0.3, model="m11", features="waveform").filled is None
+    for model in ("linear", "texture@width=8"):  # they read from it how long a clip is
+        assert planned(0.3, model=model).filled is None
+        assert planned(0.3, model=model, padding="drop").filled is not None
+    assert planned(0.3, model="cnn4+texture").filled is not None
