@@ -47,7 +47,7 @@ PARENT_ALONE = 0.25  # of the kills; the others take the workers along
 AT_A_LINE = 0.5  # of the kills; the others come at a time
 IN_A_WORKER = 0.5  # of those at a line; the others are at one of the run itself
 WORKER_LINES = 1000  # of the protocol, that a worker comes through in a run with all to do
-PATIENCE = 60  # seconds for a second run
+PATIENCE = 600  # seconds before a run counts as hanging: many on a machine that is busy otherwise
 PROTOCOL = str(Path(features_cache.__file__).parent)
 
 

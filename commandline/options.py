@@ -406,6 +406,16 @@ def _status_of(error: RequestError | KeyboardInterrupt | OSError | UnicodeEncode
     return 1 if full else 2
 
 
+def not_written(place: Path, error: OSError) -> OSError | RequestError:
+    """What to raise where `place` could not be written; either ends a command in one sentence.
+
+    For a disk that is full or fails an OSError, exit status 1, since the work ran; else RequestError, 2.
+    """
+    if error.errno in DISK_FAILED:
+        return OSError(error.errno, os.strerror(error.errno), str(place))
+    return RequestError(f"{place} cannot be written: {error.strerror or error}")
+
+
 def _variables_elsewhere() -> Mapping[str, str]:
     from commandline.catalogue import known_variables
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from commandline import RequestError, progress, size
+from commandline.options import DISK_FAILED, not_written
 from features_cache.storage import Lock, refuse_special
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def download_file(url: str, to: Path, label: str = "download") -> bool:
         except requests.RequestException as error:
             raise RequestError(f"{url} cannot be fetched: {_reason(error)}. {OTHER_WAYS}") from None
         except OSError as error:
-            raise RequestError(f"{part.path} cannot be written: {error.strerror}") from None
+            raise not_written(part.path, error) from None
         fruitless = 0 if part.length() > most else fruitless + 1
         most = max(most, part.length())
         if fruitless >= ATTEMPTS:
@@ -193,6 +194,8 @@ def unpack(archive: Path, into: Path) -> None:
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
         raise Refused(f"{archive} is no whole zip archive: {error}") from None
     except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno in DISK_FAILED:
+            raise not_written(into, error) from None
         raise RequestError(f"{archive} cannot be unpacked into {into}: {error}") from None
 
 
@@ -287,7 +290,7 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
         for part in parts:
             (stage / part).replace(folder / part)
     except OSError as error:
-        raise RequestError(f"{folder} cannot be filled: {error.strerror or error}") from None
+        raise not_written(folder, error) from None
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

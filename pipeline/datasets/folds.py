@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline import RequestError
-from commandline.options import DISK_FAILED
+from commandline.options import not_written
 from features_cache.storage import replaced
 from pipeline.datasets.readers import FoundClips, read_csv
 
@@ -107,9 +107,7 @@ class KeptFolds:
             with replaced(self.path, self.path.with_name(f"{self.path.name}.{os.getpid()}")) as draft:
                 rows.to_csv(draft, index=False)
         except OSError as error:
-            if error.errno in DISK_FAILED:
-                raise
-            raise RequestError(f"{self.path} cannot be written: {error.strerror or error}") from None
+            raise not_written(self.path, error) from None
 
 
 def with_folds(

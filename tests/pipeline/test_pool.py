@@ -154,7 +154,7 @@ def done(folder):
     return int(cache.readable(["mel"]).sum() + cache.readable(["harmonic"]).sum())
 
 
-def wait_for(condition, run, seconds=60):
+def wait_for(condition, run, seconds=600):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until

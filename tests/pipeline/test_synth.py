@@ -11,7 +11,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from commandline import RequestError
 from pipeline import audio, synth
 from pipeline.datasets import load
 from pipeline.datasets.download import UNFINISHED
@@ -131,8 +130,9 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path, rows, monkeypatch):
 
     monkeypatch.setattr(synth, "clip_rows", lambda: rows.head(3))
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(RequestError, match="No space left on device"):
+    with pytest.raises(OSError, match="No space left on device") as failed:
         write_dataset(tmp_path)
+    assert failed.value.filename == str(tmp_path)  # one sentence of the command, exit status 1
     assert [path.name for path in tmp_path.iterdir()] == [".making.lock"]
 
 
