@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from analysis.figures.drawing import (
     FONT_SIZE,
@@ -34,6 +35,7 @@ from analysis.figures.drawing import (
 from analysis.figures.run import CURVES, History, label_panel, over_folds
 from commandline import percent, points
 
+TWO_DECADES = 100
 LEAST_APART = 0.05  # of the range of accuracies: what a number takes up
 KEY_INCHES = 0.32
 KEY_LINE = 0.13  # of the height: two lines of text and a gap
@@ -213,6 +215,8 @@ def draw_pareto(
     spread_of = cost.max() / max(cost[cost > 0].min(initial=cost.max()), 1e-9)
     if spread_of > 20:
         ax.set_xscale("log")
+        if spread_of < TWO_DECADES:  # powers of ten alone would leave the axis with a tick or two
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter("")
         ax.tick_params(axis="x", which="minor", length=0)
@@ -307,7 +311,7 @@ def draw_critical_difference_diagram(ax: Axes, *, ranks: Mapping[str, float], p_
 )
 def draw_learning_curves_compared(ax: Axes, *, histories: Mapping[str, History]) -> Axes:
     """One panel each for accuracy and loss, a line a run, named at its end."""
-    for panel, (metric, name, scale) in zip(panels(ax, 1, 2, wide=0.95), CURVES, strict=True):
+    for panel, (metric, name, scale) in zip(panels(ax, 1, 2, wide=1.45), CURVES, strict=True):
         ends = []
         for number, (run, history) in enumerate(histories.items()):
             curve = over_folds(history, f"test_{metric}")
@@ -315,7 +319,7 @@ def draw_learning_curves_compared(ax: Axes, *, histories: Mapping[str, History])
                 epoch, mean, _, _ = curve
                 look = series(number)
                 panel.plot(epoch, scale * mean, color=look["color"], linestyle=look["linestyle"])
-                ends.append((scale * mean[-1], shorten(run, 20), look["color"]))
+                ends.append((scale * mean[-1], shorten(run, 22), look["color"]))
         label_panel(panel, f"test {name}")
         label_ends(panel, ends)
     return ax

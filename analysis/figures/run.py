@@ -262,7 +262,7 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
         feature_map_image(panel, sample.feature_map, sample.seconds)
         panel.set(xticks=[], yticks=[])
         panel.set_title(
-            escape_math(f"{sample.outcome} · {shorten(sample.clip_id, 24 - len(sample.outcome))}"),
+            escape_math(f"{sample.outcome} · {shorten(sample.clip_id, 20 - len(sample.outcome))}"),
             weight="normal",
             pad=3,
         )

@@ -275,6 +275,7 @@ def test_paper_shows_what_is_folded_and_the_screen_folds_it_again(page: webdrive
     assert before > 0
     page.execute_script("dispatchEvent(new Event('beforeprint'))")
     assert folded() == []
+    assert not page.find_elements(By.CSS_SELECTOR, ".gallery details[open]")  # pages of them otherwise
     page.execute_script("dispatchEvent(new Event('afterprint'))")
     assert len(folded()) == before
 
@@ -286,6 +287,7 @@ def test_without_a_script_the_matrix_stands_in_the_page(page: webdriver.Chrome) 
     try:
         assert texts(page, "#matrix tbody td:not(.axis)") == drawn != []
         assert "need JavaScript" in page.find_element(By.CSS_SELECTOR, "noscript").text
+        assert not page.find_element(By.ID, "gallery-tools").is_displayed()
         assert texts(page, "#matrix td.axis") == ["", "Predicted", "Actual"]
     finally:
         page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
