@@ -133,7 +133,7 @@ def _row(ranking: Ranking, run: Run, verdict: str, place: Any, *, alone: bool) -
     deviation = ranking.fold_accuracy[number].std(ddof=1) if len(ranking.folds) > 1 else math.nan
     spread = "" if math.isnan(deviation) else f" ± {percent(deviation)}"
     return ForestRow(
-        name=run.features if alone else display_name(run, ranking),
+        name=run.features if alone else display_name(run, ranking).replace(f"({run.model}, ", "("),
         link=slug(run.name),
         accuracy=f"{percent(accuracy)}{spread}",
         interval=f"{percent(low)} to {percent(high)}" if known else "",
