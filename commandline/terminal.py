@@ -33,11 +33,11 @@ class _LogLines:
 
 
 # What tqdm is told besides, by where its bar is drawn; `mininterval` in seconds.
-ON_A_TERMINAL: dict[str, Any] = {"delay": QUIET_SECONDS, "mininterval": 0.2, "dynamic_ncols": True}
-IN_A_LOG: dict[str, Any] = {
+SHARED: dict[str, Any] = {"delay": QUIET_SECONDS, "leave": False}
+ON_A_TERMINAL = SHARED | {"mininterval": 0.2, "dynamic_ncols": True}
+IN_A_LOG = SHARED | {
     "file": _LogLines(),
     "bar_format": LOG_FORMAT,
-    "delay": QUIET_SECONDS,
     "mininterval": LOG_SECONDS,
     "maxinterval": LOG_SECONDS,
 }
@@ -55,8 +55,7 @@ def progress(
     """A tqdm bar that appears after two seconds; where stderr is no terminal, a line a minute."""
     from tqdm import tqdm
 
-    named = {"desc": label, "unit": f" {unit}", "disable": silent}
-    return tqdm(iterable, total=total, initial=done, leave=False, **named, **_bar())
+    return tqdm(iterable, desc=label, unit=f" {unit}", total=total, initial=done, disable=silent, **_bar())
 
 
 def _bar() -> dict[str, Any]:

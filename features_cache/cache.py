@@ -14,7 +14,7 @@ another word, or 0, and is checked anew.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -220,16 +220,16 @@ class Cache:
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
     folder   that holds index.h5; RequestError where it does not, with
-    command  what to type, which makes it
+    command  gives what to type, which makes it
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
     """
 
-    def __init__(self, folder: Path, command: str = "make features DATASET=…") -> None:
+    def __init__(self, folder: Path, command: Callable[[], str] = lambda: "make features DATASET=…") -> None:
         self.folder = Path(folder)
         if not is_cache(self.folder):
-            raise RequestError(f"there are no features in {self.folder} yet: run {command}")
+            raise RequestError(f"there are no features in {self.folder} yet: run {command()}")
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -100,7 +100,8 @@ def read_clips(file: h5py.File, columns: Sequence[str] = COLUMNS) -> pd.DataFram
         if name == "group":  # most clips are one of their own: one text for both
             table[name] = [clip if clip == one else one for clip, one in zip(table["clip_id"], table[name])]
     clips = pd.DataFrame(table)
-    return with_own_groups(clips) if {"clip_id", "group", "copy_of"} <= table.keys() else clips
+    former = "copy_of" in table and not all(map(str.strip, table.get("group", ())))  # blank groups
+    return with_own_groups(clips) if former else clips
 
 
 def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:

@@ -9,7 +9,7 @@ import os
 import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -327,7 +327,8 @@ def check_options(options: RunOptions) -> None:
 
 def open_cache(options: RunOptions) -> Cache:
     refuse_unknown(options.dataset, options.data, options.name)
-    return Cache(cache_folder(options.dataset, options.data, options.name), _make_features(options))
+    folder = cache_folder(options.dataset, options.data, options.name)
+    return Cache(folder, partial(_make_features, options))
 
 
 def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
