@@ -212,6 +212,11 @@ def _kernels() -> list[Dispatcher]:
     return [found for module in modules for found in vars(module).values() if isinstance(found, Dispatcher)]
 
 
+def test_compiled_code_divides_by_zero_as_numpy_does() -> None:
+    divided = kernels.compiled(lambda x: 1.0 / x)
+    assert divided(0.0) == np.inf
+
+
 def test_no_folder_for_compiled_code_is_reported_with_what_to_set(monkeypatch):
     def refuses(**options):
         raise RuntimeError("cannot cache function 'kernel': no locator available for file 'kernel.py'")
