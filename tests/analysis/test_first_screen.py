@@ -43,6 +43,18 @@ def test_a_panel_a_model_the_best_first_each_by_accuracy(made: Callable[..., Res
     assert drawn.panels[1].rows[0].accuracy.startswith("80.0 ± ")
 
 
+def test_rows_of_one_feature_set_are_named_by_what_differs_without_the_model(
+    hand_run: Callable[..., Run],
+) -> None:
+    rows = [(f"c{n}", f"g{n}", 1 + n % 2, "dog", [0.8, 0.2]) for n in range(12)]
+    runs = [
+        hand_run(f"run{tag}", ["dog", "rain"], rows, features="mel", tag=tag, options={"epochs": 20})
+        for tag in ("", "b")
+    ]
+    names = [row.name for panel in forest_of(Results(runs, [])).panels for row in panel.rows]
+    assert sorted(names) == ["mel (no tag)", "mel (tag b)"]
+
+
 def test_positions_are_percentages_of_an_axis_that_holds_chance_and_every_interval(
     made: Callable[..., Results],
 ) -> None:
