@@ -42,9 +42,10 @@ def next_command(given: Sequence[str], ranking: Ranking | None, kind: str) -> Ne
             make_command("train", *where, f"FEATURES={trained[0].features}"), "a network on the same features"
         )
     if any(len(run.seeds) < SEEDS for run in drawn):
-        which = _which(ranking, drawn)
+        which, seeds = _which(ranking, drawn), _seeds(drawn)
+        lacking = [run for run in drawn if not set(seeds) <= set(run.seeds)]
         return NextCommand(
-            _sweeps(where, drawn, {run.name: _seeds(drawn) for run in drawn}),
+            _sweeps(where, lacking, {run.name: seeds for run in lacking}),
             f"{SEEDS} seeds of {which}: how much the accuracy varies between seeds",
         )
     return _larger_set(where, ranking, trained[0])

@@ -40,6 +40,12 @@ def test_all_that_tie_get_a_third_seed_in_one_sweep(made: Callable[..., Results]
     assert found.reason.startswith("3 seeds of all 3 that are tied")
 
 
+def test_what_has_three_seeds_is_not_proposed_again(made: Callable[..., Results]) -> None:
+    found = proposed(made(*of_sets(3, mel_mfcc=0.8, mfcc=0.79), *of_sets(1, mel=0.795), *of_sets(zcr=0.3)))
+    assert "FEATURES=mel MODEL=resnet18 'SEED=0 1 2'" in found.command
+    assert "mfcc" not in found.command
+
+
 def test_tied_sets_of_other_models_are_trained_with_their_own(made: Callable[..., Results]) -> None:
     found = proposed(made(*of_sets(mel=0.8, mfcc=0.79), *of_sets(model="cnn4", mel=0.795, zcr=0.2)))
     first, second = found.command.split(" && ")
