@@ -7,12 +7,15 @@ one gives different values.
 import contextlib
 import copy
 import ctypes
+import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
+from importlib.metadata import version
 from typing import Any, cast
 
 import torch
@@ -21,6 +24,7 @@ from torch import nn
 from commandline import RequestError
 from train.options import RunOptions
 
+VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MOST_THREADS = 1024
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
@@ -262,3 +266,12 @@ def fits(network: nn.Module, compute: Compute, shape: tuple[int, ...]) -> bool:
             raise
         return False
     return True
+
+
+def machine(device: str) -> dict[str, Any]:
+    """For run.json: where and with what a run was made."""
+    there = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    if device.startswith("cuda"):
+        there["gpu"] = torch.cuda.get_device_name(device)
+    versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
+    return {"machine": there, "versions": versions, "seconds": 0.0, "calibration": {}}

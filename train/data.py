@@ -191,16 +191,6 @@ def _frame_sums(values: NDArray[np.floating]) -> Floats:
     return np.stack([values.sum(axis=2, dtype=np.float64), squares], axis=1)
 
 
-def exchange_sums(own: ClipSums, positions: Positions, gather: Callable[[Any], list[Any]]) -> ClipSums:
-    """What several processes have summed, each of its own `positions`, in all of them."""
-    parts = [[table[positions] for table in tables] for tables in (own.sums, own.squares)]
-    for rows, sums, squares, unusable in gather((positions, *parts, own.unusable)):
-        for table, part in zip(own.sums + own.squares, sums + squares):
-            table[rows] = part
-        own.unusable.update(unusable)
-    return own
-
-
 @dataclass(frozen=True)
 class InputReader:
     """Reads clips as network input: which channels of which cache, their statistics, the grid."""

@@ -7,7 +7,7 @@ first process alone writes and decides.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from commandline import words
+from train.data import ClipSums, Positions
 from train.options import RunOptions
 from train.trainer import Processes
 
@@ -61,6 +62,16 @@ def joined(device: str) -> Iterator[tuple[Processes, str]]:
         dist.barrier()  # one that leaves while another still needs it aborts
     finally:
         dist.destroy_process_group()
+
+
+def exchange_sums(own: ClipSums, positions: Positions, gather: Callable[[Any], list[Any]]) -> ClipSums:
+    """What several processes have summed, each of its own `positions`, in all of them."""
+    parts = [[table[positions] for table in tables] for tables in (own.sums, own.squares)]
+    for rows, sums, squares, unusable in gather((positions, *parts, own.unusable)):
+        for table, part in zip(own.sums + own.squares, sums + squares):
+            table[rows] = part
+        own.unusable.update(unusable)
+    return own
 
 
 def train_on(devices: Sequence[str], options: RunOptions, folds: Sequence[int]) -> list[int]:

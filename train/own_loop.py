@@ -24,10 +24,11 @@ from commandline import RequestError
 from features_cache.table import Split
 from train import run_config, runs
 from train.augment import Augmenter, trained_shape
+from train.compute import machine
 from train.data import ClipSums, InputReader, Positions, sum_clips
 from train.models.registry import all_models
 from train.options import RunOptions
-from train.plan import differences, machine, make_plan
+from train.plan import differences, make_plan
 from train.runs import RunFolder
 from train.scores import epoch_scores
 

@@ -5,18 +5,14 @@ Everything that can be wrong with a request is said here; hash and folder follow
 
 import dataclasses
 import hashlib
-import os
-import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -51,7 +47,6 @@ READ_PADDING = {
     "mlp",
     "texture",
 }  # their statistics tell by it how long a clip is: docs/howto/datasets.md
-VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 FROM_WEIGHTS = "resnet18"  # in the default's place where WEIGHTS are given: texture statistics have none
 NAMED_CLIPS = 3  # of those left out
 FOR_VECTORS = "mlp"  # the model where every channel is a vector and no other is named
@@ -498,12 +493,3 @@ def protocol(options: RunOptions, kind: str) -> str:
     task = "the fold's test clips never scored" if options.skip_test else "each fold tested"
     fitted = "exact solution" if kind == "linear" else f"epochs {options.epochs}, {chosen}"
     return f"{task}, trained on {others}; {fitted}"
-
-
-def machine(device: str) -> dict[str, Any]:
-    """For run.json: where and with what a run was made."""
-    there = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    if device.startswith("cuda"):
-        there["gpu"] = torch.cuda.get_device_name(device)
-    versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
-    return {"machine": there, "versions": versions, "seconds": 0.0, "calibration": {}}

@@ -25,12 +25,11 @@ from train import runs
 from train.agreement import choose_compute
 from train.augment import Augmenter, views, write_preview
 from train.checkpoint import CheckpointWriter, State, load, load_weights, not_finite
-from train.compute import Compute, Failed, is_shortage, shortage
+from train.compute import Compute, Failed, is_shortage, machine, shortage
 from train.data import (
     FoldData,
     Positions,
     draw_batches,
-    exchange_sums,
     load_fold,
     seeded,
     steps_per_epoch,
@@ -38,7 +37,7 @@ from train.data import (
 )
 from train.optimisation import EarlyStopping, Schedule, WeightAverage, make_optimiser, smoothed_loss
 from train.options import RunOptions
-from train.plan import Plan, machine, remarks
+from train.plan import Plan, remarks
 from train.progress import Estimate, FoldProgress, open_trackers
 from train.runs import RunFolder
 from train.scores import epoch_scores
@@ -313,6 +312,8 @@ def train_run(
     mine = processes.share(plan.table.index.to_numpy())
     sums = sum_clips(plan.cache, plan.channels, mine, plan.filled)
     if processes.size > 1:
+        from train.distributed import exchange_sums
+
         sums = exchange_sums(sums, mine, processes.gather)
     splits = {fold: plan.split(fold, sums.unusable) for fold in folds}
     told = remarks(plan, splits, sums.unusable)  # or a RequestError, in every process

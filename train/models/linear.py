@@ -20,9 +20,10 @@ from torch import nn
 from features_cache.table import Split
 from train import runs, trainer
 from train.checkpoint import load, save
+from train.compute import machine
 from train.data import by_length
 from train.models.registry import model
-from train.plan import Plan, machine
+from train.plan import Plan
 from train.scores import epoch_scores
 
 CHUNK = 32  # clips read at once
