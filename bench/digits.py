@@ -2,7 +2,7 @@
 
 Short words at a low rate, spoken by six voices of espeak-ng (a package of every Linux distribution), each a
 group. Speed, pitch, loudness and background noise are drawn anew for each clip; one in a hundred is spoken
-slowly after a pause and is longer than two seconds. docs/datasets.md works through it.
+slowly after a pause and is longer than two seconds. docs/howto/short-clips.md works through it.
 """
 
 from dataclasses import dataclass
