@@ -74,16 +74,24 @@ def test_a_run_over_the_same_clips_is_refused_and_the_other_is_named(sounds):
     assert run(sounds) == {"rms": 0, "zcr": 0}
 
 
-def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(sounds, capsys):
+def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(sounds, capsys, monkeypatch):
     run(sounds)
-    folder, ended = cache(sounds).folder, []
+    folder, ended, waits = cache(sounds).folder, [], threading.Event()
+    tell = extract.tell
+    monkeypatch.setattr(extract, "tell", lambda text: (tell(text), waits.set()))
     with claimed(folder, ["zcr"], (0, 4), wait=False), lock(folder, "zcr") as writing:
         writing.take(shared=True)
         with pytest.raises(
             RequestError, match=rf"zcr\.h5 has to be made again .*process {os.getpid()}.*WAIT=1"
         ):
             run(sounds, dtype="float32", part="2/2")
-        threading.Timer(0.3, lambda: (ended.append(cache(sounds)["zcr"].dtype), writing.drop())).start()
+
+        def end() -> None:
+            waits.wait()
+            ended.append(cache(sounds)["zcr"].dtype)
+            writing.drop()
+
+        threading.Thread(target=end, daemon=True).start()
         assert run(sounds, dtype="float32", part="2/2", wait=True) == {"rms": 4, "zcr": 4}
     assert [*ended, cache(sounds)["zcr"].dtype] == ["float16", "float32"]
     assert capsys.readouterr().err.count("waiting: zcr.h5 has to be made again for these clips") == 1
