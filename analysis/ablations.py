@@ -126,9 +126,14 @@ def run_options(run: Run) -> dict[str, Any]:
     return options
 
 
+def option_text(run: Run, key: str) -> str:
+    """The value of an option in words; run.json leaves out what does nothing, and padding that is kept."""
+    return str(run_options(run).get(key) or ("keep" if key == "padding" else "none"))
+
+
 def _augmentation_order(run: Run) -> tuple[bool, int, str]:
     """Sorts no augmentation first, then the fewer and shorter, then no altered copies."""
-    augment = str(run_options(run).get("augment") or "none")
+    augment = option_text(run, "augment")
     return augment != "none", len(augment), str(run_options(run).get("copies") or "")
 
 
@@ -139,8 +144,7 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
     """
     same = [other for other in runs if other.model == run.model]
     keys = set().union(*(differing_options(run, other) for other in same)) - {"features", *changed}
-    own = run_options(run)
-    return ", ".join([run.model, *(f"{key} {own.get(key) or 'none'}" for key in sorted(keys))])
+    return ", ".join([run.model, *(f"{key} {option_text(run, key)}" for key in sorted(keys))])
 
 
 def pair_names(pairs: Sequence[tuple[Run, Run]], runs: Sequence[Run]) -> list[str]:
@@ -208,8 +212,7 @@ def paired_differences(
 def option_changes(without: Run, other: Run) -> str:
     """What differs, in words: `augment none → mask,shift`."""
     keys = sorted(differing_options(without, other))
-    a, b = run_options(without), run_options(other)
-    return "; ".join(f"{key} {a.get(key) or 'none'} → {b.get(key) or 'none'}" for key in keys)
+    return "; ".join(f"{key} {option_text(without, key)} → {option_text(other, key)}" for key in keys)
 
 
 def read_attribution(run: Run) -> tuple[pd.DataFrame | None, list[Problem]]:

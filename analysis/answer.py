@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from analysis.ablations import channel_counts, differing_options, run_options
+from analysis.ablations import channel_counts, differing_options, option_text, run_options
 from analysis.ranking import Ranking, nested_selection
 from analysis.results import Run
 from analysis.significance import BEST_LEVEL, POWER
@@ -366,7 +366,7 @@ def _set_and_model(run: Run) -> str:
 def _own_settings(run: Run, alike: Sequence[Run]) -> str:
     """What tells a run from others of its features and model: `augment none, tag second`."""
     keys = set().union(*(differing_options(run, other) for other in alike)) - {"features", "model"}
-    words = [f"{key} {run_options(run).get(key) or 'none'}" for key in sorted(keys)]
+    words = [f"{key} {option_text(run, key)}" for key in sorted(keys)]
     if len({other.config.get("tag", "") for other in alike}) > 1:
         words.append(f"tag {run.config['tag']}" if run.config.get("tag") else "no tag")
     return ", ".join(words)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.ablations import run_options
+from analysis.answer import listed
 from analysis.ranking import Ranking
 from analysis.results import Run
 from analysis.significance import BEST_LEVEL
@@ -80,9 +81,11 @@ def _network(run: Run) -> str:
     size = f" with {count(config['parameters'])} parameters" if "parameters" in config else ""
     weights = f", pretrained weights {options['weights']}" if options.get("weights") else ""
     prepared = [NORMS[str(options["norm"])]] if options.get("norm") in NORMS else []
+    if options.get("padding") == "drop":
+        prepared.insert(0, "cut to each clip's own frames, without padding")
     if "x" in (grid := str(options.get("grid") or "")):
         prepared.append(f"resized to {grid.replace('x', ' rows and ')} frames")
-    maps = f" Feature maps were {' and '.join(prepared)}." if prepared else ""
+    maps = f" Feature maps were {listed(prepared, len(prepared))}." if prepared else ""
     return f"Model: {run.model}{size}{weights}.{maps}"
 
 

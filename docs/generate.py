@@ -205,7 +205,7 @@ def models_page() -> str:
 
 
 KINDS = {
-    "image": "any stack of feature maps",
+    "image": "any feature set",
     "wave": "`waveform`",
     "linear": "any features",
     "vector": "vectors, and row statistics of any features",

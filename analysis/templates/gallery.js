@@ -21,7 +21,7 @@ if (gallery) {
       const chosen = sides.map((side) => clips[+side.value]);
       players.forEach((box, place) => box.replaceChildren(chosen[place].querySelector("audio, .no-audio").cloneNode(true)));
       rows.replaceChildren(...[...chosen[0].querySelectorAll("[data-feature]")].map((one) => {
-        const row = document.createElement("li"), name = one.querySelector("span").cloneNode(true);
+        const row = document.createElement("li"), name = one.querySelector(":scope > span:last-child").cloneNode(true);
         row.append(name, ...chosen.map((clip) => copied(clip, one.dataset.feature)));
         return row;
       }));

@@ -328,3 +328,10 @@ def test_a_class_of_few_recordings_has_no_interval_and_no_verdict(hand_run: Call
     table = by_class(*(hand_run(name, ["dog", "rain"], rows(right)) for name, right in (("a", 0), ("b", 1))))
     assert table["low"].isna().tolist() == [True, False]
     assert table["differs"].tolist() == [False, True]
+
+
+def test_padding_that_run_json_does_not_name_was_kept(made: Callable[..., Results]) -> None:
+    kept, dropped = made(MadeRun(), MadeRun(seed=1)).runs[0], made(MadeRun(features="rms")).runs[0]
+    for folder in dropped.folders:
+        folder.config["options"] = {**kept.config["options"], "padding": "drop"}
+    assert ablations.option_changes(kept, dropped) == "padding keep → drop"

@@ -84,3 +84,9 @@ def test_a_run_is_trained_again_with_all_its_seeds(made: Callable[..., Results])
     one = replace(both, folders=both.folders[:1])
     assert methods.train_again(one, []) == "make train FEATURES=mel MODEL=texture"
     assert methods.train_again(recorded(one, members=["a", "b"]), []) == ""
+
+
+def test_padding_that_was_left_out_is_part_of_the_method(ranking: Ranking) -> None:
+    recorded(ranking.best, options={**RECORDED["options"], "padding": "drop"})  # type: ignore[dict-item]
+    text = methods.methods_text(ranking)
+    assert "without padding, standardised row by row over the training clips and resized to 64 rows" in text
