@@ -179,7 +179,7 @@ def parse(
     kinds, variables = annotations(options), variables_of(options)
     flags = {_flag(name) for name, kind in kinds.items() if not _is_positional(kind)}
     renamed = {_flag(given): _flag(name) for given, name in variables.items()}
-    awaiting = {_flag(name) for name, kind in kinds.items() if _bare(kind) is not bool}  # take the next word
+    awaiting = _awaiting(options)
     expanded: list[str] = []
     for word in _unfold(words):
         assignment = VARIABLE.fullmatch(word)
@@ -209,21 +209,27 @@ def variables_of(options: type) -> dict[str, str]:
     return {one.upper(): name.upper() for name, also in former.items() for one in (name, *also.names)}
 
 
-def last_given(words: Sequence[str], name: str) -> str:
-    """The value that the words give to an option, the last one counts; empty where they give none.
+def last_given(options: type, words: Sequence[str], name: str) -> str:
+    """The value that the words give to a field of the dataclass, the last one counts; empty where none does.
 
-    >>> last_given(["RECIPE=esc50", "LR=0.1", "--recipe", "small"], "recipe")
-    'small'
+    >>> last_given(DatasetOptions, ["NAME=one", "--data", "NAME=two", "--name", "three"], "name")
+    'three'
     """
-    found, before = "", ""
+    renamed = {_flag(given): _flag(listed) for given, listed in variables_of(options).items()}
+    awaiting, found, before = _awaiting(options), "", ""
     for word in _unfold(words):
         key, equals, value = word.partition("=")
-        if before == _flag(name):
-            found = word
+        if before in awaiting:  # this word is a value, whatever it looks like
+            found = word if before == _flag(name) else found
         elif equals and key in (name.upper(), _flag(name)):
             found = value
-        before = word
+        before = renamed.get(word, word)
     return found
+
+
+def _awaiting(options: type) -> set[str]:
+    """The flags that take the next word as their value."""
+    return {_flag(name) for name, kind in annotations(options).items() if _bare(kind) is not bool}
 
 
 def split_make(blob: str) -> list[str]:
@@ -244,10 +250,18 @@ def _unfold(words: Sequence[str]) -> list[str]:
         given = split_make(next(rest, "")) if word == HANDED_OVER else [word]
         for item in given:
             if item.startswith("ARGS="):
-                unfolded += shlex.split(item.removeprefix("ARGS="))
+                unfolded += _split_args(item.removeprefix("ARGS="))
             elif word != HANDED_OVER or item.split("=")[0].rstrip(":?+") not in MAKES_OWN:
                 unfolded.append(item)
     return unfolded
+
+
+def _split_args(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        reason = str(error).lower()
+        raise RequestError(f"ARGS={text}: expected words as a shell reads them ({reason})") from None
 
 
 def _flag(name: str) -> str:

@@ -80,12 +80,14 @@ COMMANDS: list[Command] = [run, sweep, predict, explain, listen, bundle, export,
 
 def with_recipe(argv: Sequence[str]) -> list[str]:
     """The words of `run` with those of its RECIPE put in front: what the user gave, coming later, wins."""
-    recipe = last_given(argv[1:], "recipe") if argv[:1] == ["run"] else ""
-    if not recipe:
+    if argv[:1] != ["run"]:
         return list(argv)
-    import train.recipes
-
     try:
+        recipe = last_given(RunOptions, argv[1:], "recipe")
+        if not recipe:
+            return list(argv)
+        import train.recipes
+
         return ["run", *train.recipes.recipe_words(recipe), *argv[1:]]
     except RequestError:
         return list(argv)  # the command itself says what is wrong

@@ -149,19 +149,24 @@ def _each_length(
 
 
 def sum_clips(
-    cache: Cache, channels: Sequence[Channel], positions: Positions, filled: Floats | None = None
+    cache: Cache,
+    channels: Sequence[Channel],
+    positions: Positions,
+    filled: Floats | None = None,
+    *,
+    silent: bool = False,
 ) -> ClipSums:
     """Read these clips once; what is absent, damaged or not finite is named with its reason.
 
     With `filled` (N,), by clip of the cache, sums are over each clip's own frames, as if they went on to the
-    end of the duration.
+    end of the duration. `silent` shows no progress.
     """
     clip_ids = cache.clips["clip_id"].to_numpy()
     shapes = [stored_shape(cache, channel) for channel in channels]
     sums, squares = ([np.zeros((len(clip_ids), rows)) for rows, _ in shapes] for _ in range(2))
     unusable: dict[str, str] = {}
     chunks = np.array_split(positions, -(-len(positions) // CHUNK))
-    for chunk in progress(chunks, label="reading features", unit="batches"):
+    for chunk in progress(chunks, label="reading features", unit="batches", silent=silent):
         for index, channel in enumerate(channels):
             try:
                 values = cache.read(channel, chunk)
@@ -363,7 +368,13 @@ class Resident:
     """Every clip of a fold in memory, on the GPU or in RAM; a batch is one gather."""
 
     def __init__(
-        self, reader: InputReader, positions: Positions, device: torch.device, where: torch.device
+        self,
+        reader: InputReader,
+        positions: Positions,
+        device: torch.device,
+        where: torch.device,
+        *,
+        silent: bool = False,
     ) -> None:
         self.device = device
         self.slot = np.full(int(positions.max()) + 1, -1)
@@ -372,7 +383,7 @@ class Resident:
         self.values = torch.empty(shape, dtype=torch.float16, device=where)
         chunks = np.array_split(positions, -(-len(positions) // CHUNK))
         start = 0
-        for chunk in progress(chunks, label="loading features", unit="batches"):
+        for chunk in progress(chunks, label="loading features", unit="batches", silent=silent):
             self.values[start : start + len(chunk)] = reader(chunk).to(where)
             start += len(chunk)
 
@@ -458,8 +469,13 @@ class FoldData:
         return replace(self, source=ComputedOnce(self.source, every, statistics))
 
 
-def load_fold(plan: "Plan", fold: int, split: Split, sums: ClipSums, device: torch.device) -> FoldData:
-    """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals."""
+def load_fold(
+    plan: "Plan", fold: int, split: Split, sums: ClipSums, device: torch.device, *, silent: bool = False
+) -> FoldData:
+    """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals.
+
+    `silent` shows no progress.
+    """
     statistics = sums.statistics(plan.positions(split.statistics), plan.options.norm)
     train, val, test = (plan.positions(ids) for ids in (split.train, split.val, split.test))
     vectors = plan.model.kind == "vector"
@@ -469,7 +485,8 @@ def load_fold(plan: "Plan", fold: int, split: Split, sums: ClipSums, device: tor
     place = choose_residence(reader, len(every), device) if resident == "auto" else resident
     source: Source = Streamed(reader, device)
     if place != "stream":
-        source = Resident(reader, every, device, device if place == "gpu" else torch.device("cpu"))
+        where = device if place == "gpu" else torch.device("cpu")
+        source = Resident(reader, every, device, where, silent=silent)
     classes = len(plan.classes)
     return FoldData(fold, source, plan.targets, classes, reader.described, train, val, test, statistics)
 

@@ -310,7 +310,8 @@ def train_run(
     """
     options, folds = plan.options, processes.agree(folds)
     mine = processes.share(plan.table.index.to_numpy())
-    sums = sum_clips(plan.cache, plan.channels, mine, plan.filled)
+    silent = not processes.first
+    sums = sum_clips(plan.cache, plan.channels, mine, plan.filled, silent=silent)
     if processes.size > 1:
         from train.distributed import exchange_sums
 
@@ -333,7 +334,7 @@ def train_run(
     network: nn.Module | None = None
     for fold, split in splits.items():
         with _lock(plan, fold, processes):
-            data = load_fold(plan, fold, split, sums, torch.device(device))
+            data = load_fold(plan, fold, split, sums, torch.device(device), silent=silent)
             drawn = draw_network(plan, fold)
             if statistics := plan.fixed_statistics(drawn):
                 data = data.computed_once(statistics)

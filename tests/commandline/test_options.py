@@ -27,6 +27,7 @@ from commandline import (
 )
 from commandline.catalogue import commands, known_variables
 from commandline.options import annotations, extra_of, options_of, split_make
+from train.options import RunOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,10 +231,22 @@ def test_a_full_disk_and_a_wrong_place_are_one_sentence(
         (["--recipe=one", "RECIPE=two"], "two"),
         (["--make", "LR=2 RECIPE=one"], "one"),
         (["LR=2", "NOTE=recipe"], ""),
+        (["--note", "RECIPE=one"], ""),  # a value, to `parse` too
+        (["--overwrite", "RECIPE=one"], "one"),
+        (["--recipe", "RECIPE=one", "LR=2"], "RECIPE=one"),
     ],
 )
 def test_the_last_value_given_is_found_without_parsing_the_others(given: list[str], value: str) -> None:
-    assert last_given(given, "recipe") == value
+    assert last_given(RunOptions, given, "recipe") == value
+
+
+def test_args_that_no_shell_could_read_are_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    words = train.__main__.with_recipe(["run", 'ARGS=it"s'])
+    with pytest.raises(SystemExit) as stop:
+        main(train.__main__.COMMANDS, words)
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert said == 'error: ARGS=it"s: expected words as a shell reads them (no closing quotation)\n'
 
 
 def test_a_name_that_is_not_utf8_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,8 +21,8 @@ from train.optimisation import (
     smoothed_loss,
 )
 from train.options import RunOptions
-from train.plan import check_options
-from train.trainer import Diverged, Trainer, curve_epochs
+from train.plan import check_options, make_plan
+from train.trainer import Diverged, Processes, Trainer, curve_epochs, train_run
 
 CLASSES = 3
 
@@ -227,6 +227,36 @@ def test_progress_is_told_of_every_clip():
     progress = Counted()
     make_trainer(make_data(clips=30)).train_epoch(progress)
     assert progress.clips == 30
+
+
+class OneOfTwo(Processes):
+    """A process that reads every clip itself."""
+
+    def share(self, batch):
+        return batch
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_only_the_first_process_shows_what_it_reads(options, monkeypatch, rank):
+    class Read(Exception):
+        pass
+
+    def stop(*given):
+        raise Read
+
+    def note(chunks, label, silent, **how):
+        told[label] = not silent
+        return chunks
+
+    told = {}
+    monkeypatch.setattr("train.data.progress", note)
+    monkeypatch.setattr("train.trainer.draw_network", stop)
+    process = OneOfTwo()
+    process.rank = rank
+    plan = make_plan(dataclasses.replace(options, resident="ram"))
+    with pytest.raises(Read):
+        train_run(plan, [1], stop, tell_time=False, device="cpu", processes=process)
+    assert told == dict.fromkeys(["reading features", "loading features"], rank == 0)
 
 
 def test_predictions_are_probabilities_in_the_order_of_the_clips():

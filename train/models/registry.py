@@ -230,11 +230,21 @@ class Architecture:
 
 
 def _lower_stride(layer: Any, x: torch.Tensor) -> torch.Tensor:
-    """In the place of a convolution without dilation: its stride lowered, zeros of its output's shape."""
+    """In the place of a convolution: its stride lowered, zeros of its output's shape.
+
+    Where the padded input is smaller than the kernel, the convolution itself says so: RuntimeError.
+    """
     axes = x.shape[-len(layer.stride) :]
     layer.stride = tuple(step if size > step else 1 for size, step in zip(axes, layer.stride))
-    sizes = zip(axes, layer.padding, layer.kernel_size, layer.stride)
-    output = [(size + 2 * pad - kernel) // step + 1 for size, pad, kernel, step in sizes]
+    reach = [gap * (kernel - 1) for gap, kernel in zip(layer.dilation, layer.kernel_size)]
+    if isinstance(layer.padding, str):
+        added = reach if layer.padding == "same" else [0] * len(reach)
+    else:
+        added = [2 * pad for pad in layer.padding]
+    sizes = zip(axes, added, reach, layer.stride)
+    output = [(size + more - last - 1) // step + 1 for size, more, last, step in sizes]
+    if min(output) < 1:
+        return type(layer).forward(layer, x)
     return x.new_zeros(len(x), layer.out_channels, *output)
 
 

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from commandline import RequestError
 from train.compute import keep_freed_memory, poisoned_memory
-from train.models.registry import all_models, build, resolve
+from train.models.registry import Architecture, Model, _lower_stride, all_models, build, resolve
 
 MODELS = all_models()
 GRIDS = [(64, 108), (64, 216), (128, 216), (128, 431), (16, 16), (8, 8)]
@@ -86,6 +86,44 @@ def test_strides_are_changed_where_an_axis_would_end_and_nowhere_else():
     at = {name: [resolve(name).changed_strides(3, 10, grid) for grid in GRIDS[:4]] for name in IMAGE}
     assert {name for name, found in at.items() if any(found)} == {"cnn8"}
     assert at["cnn8"] == [{"layers.6.0": [2, 1], "layers.7.0": [1, 1]}, *[{"layers.7.0": [1, 1]}] * 2, {}]
+
+
+def own_network(*layers):
+    """A user's own image model of these convolutions."""
+
+    def own(channels, classes, shape):
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
+
+    return Architecture(((Model("own", "image", own, 0.5, ""), {}),))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 3, "padding": "same"},
+        {"kernel_size": (4, 3), "padding": "same", "dilation": (2, 3)},
+        {"kernel_size": 3, "padding": "valid", "stride": 2},
+        {"kernel_size": 3, "dilation": 20, "padding": 20},
+        {
+            "kernel_size": 5,
+            "dilation": (2, 1),
+            "stride": (2, 3),
+            "padding": (1, 2),
+            "padding_mode": "circular",
+        },
+        {"kernel_size": 1, "dilation": 7, "stride": 3},
+    ],
+)
+def test_sizes_are_those_that_the_convolution_itself_gives(options):
+    x, layer = torch.zeros(1, 2, 64, 108), nn.Conv2d(2, 4, **options)
+    assert _lower_stride(layer, x).shape == layer(x).shape
+    assert own_network(layer).changed_strides(2, 10, (64, 108)) == {}
+
+
+def test_a_kernel_larger_than_its_input_is_refused():
+    for layer in (nn.Conv2d(2, 4, 65), nn.Conv2d(2, 4, 3, dilation=32)):
+        with pytest.raises(RequestError, match=r"own cannot take 64x108 \(.*[Kk]ernel size.*GRID"):
+            own_network(layer).changed_strides(2, 10, (64, 108))
 
 
 def test_weights_trained_before_the_rule_keep_their_strides():
