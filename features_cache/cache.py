@@ -264,9 +264,13 @@ class Cache:
     def filled(self) -> NDArray[np.float64]:
         """(N,) the share of the duration that a clip's sound lasts; the rest is padding.
 
-        1 for longer clips, and where no length is known: vectors and arrays brought, caches of before.
+        1 for longer clips, and where no length is known: vectors and arrays brought, damaged files. While
+        clips from audio are without one, in a cache of before, 1 for all, so that none is treated otherwise.
         """
-        sounding = np.round(self._table["source_seconds"].to_numpy() * self.sample_rate)
+        seconds = self._table["source_seconds"].to_numpy()
+        if ((seconds == 0) & (self._table["source_hash"] != "").to_numpy()).any():
+            return np.ones(len(seconds))
+        sounding = np.round(seconds * self.sample_rate)
         samples = self.settings["samples"]
         return np.where(sounding > 0, np.minimum(sounding, samples) / max(samples, 1), 1.0)
 

@@ -20,7 +20,7 @@ SOURCE_COLUMNS = {
     "source_size": np.int64,
     "source_time_ns": np.int64,
     "source_hash": str,
-    "source_seconds": np.float64,  # how long its sound lasts; 0 where that is not known
+    "source_seconds": np.float64,  # how long its sound lasts; 0 where not known, -1 where unreadable
 }  # of the audio file
 
 Val = Literal["none", "next", "group"]

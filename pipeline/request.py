@@ -3,10 +3,11 @@
 import functools
 import hashlib
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,10 @@ LARGEST_FLOAT16 = 65504
 THREADS = 8  # for waiting on the disk; hashing itself lets go of the interpreter
 AT_ONCE = 4096  # files: what waits for its turn is a kilobyte each
 VERSION = np.dtype((np.int64, 2))  # size, time in ns
+UNREADABLE = -1.0  # in place of a length: 0 is one that nobody has read yet
 LABELS = ("label", "category", "fold", "group")
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -96,6 +100,7 @@ def libraries() -> str:
 def with_hashes(clips: pd.DataFrame, rows: slice) -> pd.DataFrame:
     """The clips with SOURCE_COLUMNS brought up to date in `rows`.
 
+    Of an unchanged file whose length is not known, from a cache of before, the header alone is read.
     A file that is gone keeps what was known of it: features that were made from it stay done.
     """
     columns = {name: clips[name].to_numpy(copy=True) for name in SOURCE_COLUMNS}
@@ -107,28 +112,35 @@ def with_hashes(clips: pd.DataFrame, rows: slice) -> pd.DataFrame:
     sizes[there], times[there] = now[there].T
     again = np.unique(file_of[changed])
     found, lengths = np.empty(len(files), object), np.zeros(len(files))
-    read = progress(_read_sources(files[again]), total=len(again), label="hashing", unit="files")
-    for file, (content, length) in zip(again, read):
-        found[file], lengths[file] = content, length
-    hashes[changed], seconds[changed] = found[file_of[changed]], lengths[file_of[changed]]
+    for file, content in zip(again, _of_each(content_hash, files[again], "hashing")):
+        found[file] = content
+    hashes[changed] = found[file_of[changed]]
+    measured = changed | (there & (seconds == 0))
+    headers = np.unique(file_of[measured])
+    for file, length in zip(headers, _of_each(_seconds, files[headers], "reading lengths")):
+        lengths[file] = length
+    seconds[measured] = lengths[file_of[measured]]
     return clips.assign(**columns)
 
 
-def _read_sources(files: NDArray[np.object_]) -> Iterator[tuple[str, float]]:
-    """Of each file its content's hash, and how many seconds its sound lasts."""
-    with ThreadPoolExecutor(THREADS) as threads:
-        for start in range(0, len(files), AT_ONCE):
-            some = files[start : start + AT_ONCE]
-            yield from zip(threads.map(content_hash, some), threads.map(_seconds, some))
+def _of_each(read: Callable[[str], T], files: NDArray[np.object_], label: str) -> Iterator[T]:
+    """What `read` finds in each file, several read at a time."""
+
+    def found() -> Iterator[T]:
+        with ThreadPoolExecutor(THREADS) as threads:
+            for start in range(0, len(files), AT_ONCE):
+                yield from threads.map(read, files[start : start + AT_ONCE])
+
+    return iter(progress(found(), total=len(files), label=label, unit="files"))
 
 
 def _seconds(path: str) -> float:
-    """By the header; 0 for what cannot be read, which decoding will give a reason for."""
+    """By the header; UNREADABLE where it says nothing, which decoding will give a reason for."""
     try:
         info = audio.file_info(path)
     except audio.AudioError:
-        return 0.0
-    return info.frames / info.sample_rate
+        return UNREADABLE
+    return info.frames / info.sample_rate or UNREADABLE
 
 
 def content_hash(path: str) -> str:

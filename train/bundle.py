@@ -142,7 +142,8 @@ class TrainedModel:
     """The models of a run's folds: probabilities of stored features, by one fold's or averaged over all.
 
         model = TrainedModel(bundle_of_run(run))
-        model.probabilities(cache.batch(run.config["features"], clip_ids))  # (B, K)
+        filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration that each clip lasts
+        model.probabilities(cache.batch(run.config["features"].split("+"), clip_ids), filled=filled)  # (B, K)
 
     Always in plain fp32, whatever the training used, as predictions.csv was computed.
     """
@@ -181,8 +182,8 @@ class TrainedModel:
         """(B, K) for clips given by their stored features: the mean of all folds' models.
 
         Each is scaled by the run's temperature. By one `fold`'s model they stay as predictions.csv has them.
-        `filled` (B,) is the share of the duration that each clip lasts, 1 where it is not given; it counts
-        where the run was trained without padding.
+        `filled` (B,) is the share of the duration that each clip lasts. A run that was trained without
+        padding needs it, RequestError otherwise; for others it does not count.
         """
         if fold is not None:
             return self.of_input(fold, self.input(fold, values, filled))
@@ -191,6 +192,11 @@ class TrainedModel:
 
     def input(self, fold: int, values: Values, filled: Floats | None = None) -> torch.Tensor:
         """What that fold's network is given: (B, C, H, W), for linear (B, D)."""
+        if self.drops_padding and filled is None:
+            raise RequestError(
+                "the model was trained without padding: give filled=, the share of the duration that each "
+                "clip lasts; of cached clips it is cache.filled[cache.positions(clip_ids)]"
+            )
         filled = filled if self.drops_padding else None
         if self.kind == "linear":
             statistics = [by_length(channel, filled, linear.row_statistics) for channel in values]

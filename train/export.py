@@ -285,7 +285,8 @@ def check_against_run(
     if cache is None:
         rng = np.random.default_rng(0)
         values = [_drawn(rng, how, shape) for how, shape in zip(_statistics(model, shapes), shapes)]
-        each = np.stack([model.probabilities(values, fold) for fold in model.folds], axis=1)
+        whole = np.ones(len(values[0]))
+        each = np.stack([model.probabilities(values, fold, whole) for fold in model.folds], axis=1)
         return float(np.abs(by_fold(values) - each).max()), "the networks"
     channels = parse_set(model.config["features"])
     for number, fold in enumerate(model.folds):

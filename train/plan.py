@@ -42,11 +42,8 @@ from train.run_config import digest, label
 from train.runs import RunFolder
 
 MUCH_PADDING = 0.2  # of the clips' time: with more, PADDING=auto leaves it out
-READ_PADDING = {
-    "linear",
-    "mlp",
-    "texture",
-}  # their statistics tell by it how long a clip is: docs/howto/datasets.md
+# Their statistics tell by it how long a clip is: docs/howto/short-clips.md
+READ_PADDING = {"linear", "mlp", "texture"}
 FROM_WEIGHTS = "resnet18"  # in the default's place where WEIGHTS are given: texture statistics have none
 NAMED_CLIPS = 3  # of those left out
 FOR_VECTORS = "mlp"  # the model where every channel is a vector and no other is named
@@ -122,20 +119,14 @@ class Plan:
 
     @cached_property
     def filled(self) -> Floats | None:
-        """(N,) by clip of the cache the share of the duration that it lasts; None where padding is kept.
-
-        It is kept for waveforms, which resizing would change in pitch, and beside altered copies, whose
-        sound was moved within its padding.
-        """
-        wanted = self.options.padding
-        if wanted == "keep" or self.model.kind == "wave" or self.options.copies:
+        """(N,) by clip of the cache the share of the duration that it lasts; None where padding is kept."""
+        wanted, reads = self.options.padding, self.model.name.partition("@")[0] in READ_PADDING
+        if wanted == "keep" or self.model.kind == "wave":  # resizing would change a waveform's pitch
             return None
-        if all(self.cache[channel].frames == 1 for channel in self.channels):
+        if wanted == "auto" and (reads or self.padding <= MUCH_PADDING):
             return None
-        if wanted == "auto" and self.model.name.partition("@")[0] in READ_PADDING:
-            return None
-        least = MUCH_PADDING if wanted == "auto" else 0.0
-        return self.cache.filled if self.padding > least else None
+        stays = padding_stays(self.options, self.cache, self.channels, self.table)
+        return None if stays else self.cache.filled
 
     @property
     def padding(self) -> float:
@@ -270,6 +261,8 @@ def make_plan(asked: RunOptions) -> Plan:
 
         trackers.check_trackers(options.tracker)
     table, absent = find_clips(cache, channels, options)
+    if options.padding == "drop" and padding_stays(options, cache, channels, table):
+        options = dataclasses.replace(options, padding="auto")
     classes = find_classes(table, options.task)
     shapes = [stored_shape(cache, channel) for channel in channels]
     grid = grid_of({"wave": "native", "vector": "1x1"}.get(model.kind, options.grid), shapes)
@@ -416,10 +409,11 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         lines.append(f"{plan.model.name} ignores {', '.join(ignored).upper()}")
     if changed := changed_table(plan.cache.folder, str(plan.cache.settings["source"]), plan.cache.clips):
         lines.append(changed)
+    if asked.padding == "drop" and plan.filled is None and plan.model.kind != "wave":
+        reason = padding_stays(plan.options, plan.cache, plan.channels, plan.table)
+        lines.append(f"PADDING=drop has no effect: {reason}")
     if plan.filled is not None:
-        lines.append(
-            f"{plan.padding:.0%} of the clips' time is padding and is left out (PADDING=keep leaves it)"
-        )
+        lines.append(f"{plan.padding:.0%} of the clips' time is padding, left out (PADDING=keep leaves it)")
     if plan.absent:
         lines.append(f"{plan.absent} clips left out: {plan.features} is not there for them")
     if unusable:
@@ -440,6 +434,17 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
                 "their recordings occur in the part that is tested or validated"
             )
     return lines
+
+
+def padding_stays(options: RunOptions, cache: Cache, channels: Sequence[Channel], table: pd.DataFrame) -> str:
+    """Why PADDING=drop would leave nothing out, whatever the model; empty where it would."""
+    if options.copies:
+        return "the sounds of COPIES were moved within their padding"
+    if all(cache[channel].frames == 1 for channel in channels):
+        return "every channel has one frame"
+    if (cache.filled[table.index] == 1).all():
+        return "the cache knows of no clip shorter than the duration (make features reads missing lengths)"
+    return ""
 
 
 def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:

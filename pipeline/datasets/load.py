@@ -249,9 +249,9 @@ def frame_samples(sample_rate: int) -> int:
 
 
 def describe_lengths(seconds: NDArray[np.floating], sample_rate: int, duration: float) -> list[str]:
-    """What a user should know of sounds that are short for their duration or for a feature's frames.
+    """What a user should know of clips that are short for their duration or for a feature's frames.
 
-    seconds: how long the sound of each clip lasts.
+    seconds: how long each clip lasts.
     """
     if not len(seconds):
         return []
@@ -262,8 +262,8 @@ def describe_lengths(seconds: NDArray[np.floating], sample_rate: int, duration: 
         proposal = f": DURATION={shorter:g} holds {HELD:.0%} of them whole" if shorter < duration else ""
         which = f"half of the clips last {half:.2g} s or less"
         lines.append(
-            f"{padding:.0%} of {duration:.4g} s is padding, {which}{proposal}; convolutional networks are "
-            "trained without it"
+            f"{padding:.0%} of {duration:.4g} s is padding, {which}{proposal}; what training does with it is "
+            "in docs/howto/short-clips.md"
         )
     n_fft, frames = frame_samples(sample_rate), half * sample_rate / DEFAULT_HOP
     slow = n_fft * SLOW_FRAMES <= DEFAULT_FRAME

@@ -62,13 +62,17 @@ def test_its_links_follow_the_files(cache, known, values):
         assert index["yours"].shape == (8, 4, 5)
 
 
-def test_one_of_before_without_lengths_opens_with_clips_that_fill_the_duration(cache, known):
+def test_in_one_of_before_clips_fill_the_duration_until_all_lengths_are_known(cache, known):
     with h5py.File(cache.folder / "index.h5", "r+") as index:
         del index["clips/source_seconds"]
     assert Cache(cache.folder).filled.tolist() == [1.0] * 8
     clips, settings = known
-    assert replaced(cache, clips.assign(source_seconds=0.25), settings, slice(0, 2))
-    assert Cache(cache.folder).filled.tolist() == [0.25] * 2 + [1.0] * 6
+    now = clips.assign(source_seconds=[0.25] * 7 + [-1.0], source_hash="some")  # the last one is damaged
+    assert replaced(cache, now.assign(source_seconds=0.0), settings, slice(0, 8))
+    assert replaced(cache, now, settings, slice(0, 2))
+    assert Cache(cache.folder).filled.tolist() == [1.0] * 8
+    assert replaced(cache, now, settings, slice(2, 8))
+    assert Cache(cache.folder).filled.tolist() == [0.25] * 7 + [1.0]
 
 
 def test_a_run_records_the_sources_of_its_part_and_leaves_the_others(cache, known):

@@ -80,8 +80,11 @@ def test_of_a_run_without_padding_it_takes_a_clips_own_frames(short, model, tmp_
     some = [np.zeros((3, rows, frames), np.float32) for rows, frames in ((128, 7), (19, 7), (12, 7))]
     values = [np.concatenate([one, one], axis=2) for one in some]  # as much again is no sound
     fed = {one.name: part for one, part in zip(session.get_inputs(), some)}
-    found = TrainedModel(bundle_of_run(trained)).probabilities(values, filled=np.full(3, 0.5))
+    predictor = TrainedModel(bundle_of_run(trained))
+    found = predictor.probabilities(values, filled=np.full(3, 0.5))
     assert session.run(None, fed)[0] == pytest.approx(found, abs=2e-4)
+    with pytest.raises(RequestError, match="without padding: give filled="):
+        predictor.probabilities(values)
 
 
 def test_a_feature_that_comes_twice_has_two_names():

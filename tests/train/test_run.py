@@ -536,3 +536,28 @@ def test_padding_is_left_out_where_it_is_a_fifth_of_the_time_or_where_that_is_as
         assert planned(0.3, model=model).filled is None
         assert planned(0.3, model=model, padding="drop").filled is not None
     assert planned(0.3, model="cnn4+texture").filled is not None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "given", "reason"),
+    [
+        (0.3, {"copies": 1}, "the sounds of COPIES were moved within their padding"),
+        (0.3, {"features": "late"}, "every channel has one frame"),
+        (0.0, {}, "the cache knows of no clip shorter than the duration"),
+    ],
+)
+def test_padding_that_cannot_be_left_out_is_named_and_not_in_the_folders_name(
+    tmp_path, options, capsys, seconds, given, reason
+):
+    table = clip_table().assign(copy_of="", alteration="")
+    altered = table.assign(clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain")
+    folder = fill(tmp_path / "some" / "features", pd.concat([table, altered], ignore_index=True))
+    clips, settings = read_index(folder)
+    external.write_feature(folder, "late", np.eye(len(clips), 4), clips["clip_id"])
+    now = clips.assign(source_seconds=seconds)
+    refresh(folder, now, settings, slice(0, len(clips)))
+    asked = change(options, dataset=str(folder), model="linear", padding="drop", **given)
+    assert "padding" not in make_plan(asked).path.name
+    assert make_plan(asked).hash == make_plan(change(asked, padding="keep")).hash
+    run.execute(asked)
+    assert f"PADDING=drop has no effect: {reason}" in "".join(capsys.readouterr())
