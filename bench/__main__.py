@@ -38,7 +38,7 @@ BY_THEMSELVES = {
     "bench.paper": "what ESC-50, UrbanSound8K, FSD50K and AudioSet would cost, on paper",
     "bench.choosing DATASET=esc10": "what each ingredient of the default gives, without fold 1",
     "bench.words": "a dataset of spoken words in noise, for choices that ESC-10 alone must not decide",
-    "bench.weights 'RUN RUN'": "two runs as an ensemble: accuracy and calibration for every weight",
+    "bench.weights 'RUN RUN'": "runs as an ensemble: accuracy and calibration, of two for every weight",
     "bench.false_claims": "how often a report claims something of equal runs, and its power",
     "bench.structure": "modules, what importing a command loads, names that several modules define",
     "bench.instructions": "every model's bf16 and fp32 steps under each instruction set of the processor",

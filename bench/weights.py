@@ -1,12 +1,14 @@
-"""What an ensemble of two finished runs would answer, for every weight of the second, and its calibration.
+"""An ensemble of finished runs: of two for every weight of the second, of more with equal weights.
 
     python -m bench.weights "mel+mfcc+chroma-cnn8 mel+mfcc+chroma-texture"
+    python -m bench.weights "mel+mfcc+chroma-resnet18 mel+mfcc+chroma-texture waveform-aclnet"
 
 Members of an ensemble are trained with separate losses, so that the weight changes no training: averaged
-logarithms of probabilities give what the ensemble would. The cross-fitted row takes for each fold the weight
-of the least log loss on the clips of the other folds.
+logarithms of probabilities give what the ensemble would, on the folds that all of the runs have finished. The
+cross-fitted row takes for each fold the weight of the least log loss on the clips of the other folds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -27,38 +29,45 @@ Numbers = NDArray[np.floating]
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsOptions(RunsOptions):
-    """Which two runs."""
+    """Which runs."""
 
     run: Annotated[str, Positional]
-    """two runs of the same clips: names, paths or unique prefixes"""
+    """two or more runs of the same clips: names, paths or unique prefixes"""
 
 
 def weights(options: WeightsOptions) -> None:
-    """Accuracy, log loss and calibration error of two runs' answers together, for every weight."""
+    """Accuracy, log loss and calibration error of the runs' answers together."""
     found = runs.select(options.runs, options.run)
-    if len(found) != 2 or found[0].finished != found[1].finished:
+    common = sorted(set.intersection(*(set(one.finished) for one in found)))
+    if len(found) < 2 or not common:
         raise RequestError(
-            f"{options.run} names {len(found)} runs: expected two with the same finished folds"
+            f"{options.run} names {len(found)} runs: expected two or more that have finished a fold in common"
         )
     tables = [one.predictions().query("split == 'test' and selection == 'last'") for one in found]
-    first, second = (table.sort_values("clip_id", ignore_index=True) for table in tables)
-    target = first["target"].map(found[0].classes.index).to_numpy()
-    folds = first["fold"].to_numpy()
-    members = [table[found[0].classes].to_numpy() for table in (first, second)]
-    rows = [(f"{weight:g}", *_scores(target, joined(members, weight), folds)) for weight in WEIGHTS]
-    rows.append(("cross-fitted", *_scores(target, _cross_fitted(target, members, folds), folds)))
+    tables = [table[table["fold"].isin(common)].sort_values("clip_id") for table in tables]
+    target = tables[0]["target"].map(found[0].classes.index).to_numpy()
+    folds = tables[0]["fold"].to_numpy()
+    members = [table[found[0].classes].to_numpy() for table in tables]
+    if len(found) == 2:
+        answers = {f"{weight:g}": joined(members, (1 - weight, weight)) for weight in WEIGHTS}
+        answers["cross-fitted"] = _cross_fitted(target, members, folds)
+    else:
+        answers = {one.name: member for one, member in zip(found, members, strict=True)}
+        answers["all, equal weights"] = joined(members, [1 / len(members)] * len(members))
+    rows = [(name, *_scores(target, answer, folds)) for name, answer in answers.items()]
     print(text_table(rows, ("weight", "accuracy", "log loss", "calibration error", "after a temperature")))
+    print(f"{len(target)} clips of folds {', '.join(map(str, common))}")
 
 
-def joined(members: list[Numbers], weight: float) -> Numbers:
-    """Probabilities (N, K) of the ensemble, `weight` the second member's."""
-    logits = (1 - weight) * np.log(members[0] + TINY) + weight * np.log(members[1] + TINY)
+def joined(members: Sequence[Numbers], shares: Sequence[float]) -> Numbers:
+    """Probabilities (N, K) of the ensemble, each member weighed by its share."""
+    logits = sum(share * np.log(member + TINY) for share, member in zip(shares, members, strict=True))
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))
     return raised / raised.sum(axis=1, keepdims=True)
 
 
 def _cross_fitted(target: NDArray[np.intp], members: list[Numbers], folds: NDArray[np.intp]) -> Numbers:
-    answers = np.stack([joined(members, weight) for weight in FINE])  # (weights, N, K)
+    answers = np.stack([joined(members, (1 - weight, weight)) for weight in FINE])  # (weights, N, K)
     losses = -np.log(answers[:, np.arange(len(target)), target] + TINY)
     made = np.empty_like(answers[0])
     for fold in np.unique(folds):
