@@ -138,14 +138,25 @@ def hash_of_files(files: Iterable[Path], settings: object) -> str:
 
 
 def read_stamp(stamp: Path, hash_: str) -> dict[str, Any] | None:
-    """What `write_stamp` kept with the same hash, where all of its files are still there; else None."""
+    """What `write_stamp` kept with the same hash, where all of its files are still there; else None.
+
+    None also where files whose states were kept as `audio` came, went or changed.
+    """
     try:
         kept = json.loads(stamp.read_text(encoding="utf-8")) if stamp.is_file() else None
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(kept, dict) or kept.pop("digest", "") != digest(kept) or kept["inputs"] != hash_:
         return None
+    if kept.get("audio", {}) != file_states(kept.get("audio", {})):
+        return None
     return kept if all((stamp.parent / file).is_file() for file in kept["files"]) else None
+
+
+def file_states(paths: Iterable[str]) -> dict[str, str]:
+    """Size and time of each file, empty where there is none."""
+    found = {path: Path(path).stat() if Path(path).is_file() else None for path in paths}
+    return {path: f"{at.st_size} {at.st_mtime_ns}" if at else "" for path, at in found.items()}
 
 
 def write_stamp(stamp: Path, hash_: str, files: Iterable[str], **kept: Any) -> None:

@@ -1,7 +1,8 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
 Nothing is trained and nothing is written outside the report's folder. Where nothing changed since the
-last time nothing is done, and the half about the data is kept for as long as the cache does not change.
+last time nothing is done, and the half about the data is kept for as long as the cache and the gallery's
+audio files do not change.
 """
 
 import platform
@@ -77,7 +78,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> inputs.Built:
         "whole": content["whole"],
         "next_command": f"{content['next'].command}   ({content['next'].reason})",
     }
-    inputs.write_stamp(job.folder / inputs.STAMP, hash_, [target.name], printed=printed)
+    audio = _gallery_audio(cache, content["gallery"])
+    inputs.write_stamp(job.folder / inputs.STAMP, hash_, [target.name], printed=printed, audio=audio)
     stage.end()
     return inputs.Built(target, **printed)
 
@@ -237,7 +239,7 @@ def _sample_block(context: ReportContext, run: Run, features: Sequence[str]) -> 
 
 
 def _data(context: ReportContext) -> tuple[list[tuple[str, str]], Gallery | None, list[Block]]:
-    """Facts, gallery and blocks of the data half, kept from the last time where the cache is the same."""
+    """Facts, gallery and blocks of the data half, kept from the last time where nothing of it changed."""
     if context.cache is None or context.job.cache is None:
         return [], None, []
     facts, stamp = data_facts(context.cache), context.folder / DATA_STAMP
@@ -253,5 +255,14 @@ def _data(context: ReportContext) -> tuple[list[tuple[str, str]], Gallery | None
         blocks.insert(0, gallery_figures(context.cache, context.features, gallery, context.folder))
     written = [path for block in blocks for figure in block.figures for path in figure.files.values()]
     shown = gallery.to_json() if gallery else None
-    inputs.write_stamp(stamp, hash_, written, blocks=blocks_to_json(blocks), gallery=shown)
+    audio = _gallery_audio(context.cache, gallery)
+    inputs.write_stamp(stamp, hash_, written, blocks=blocks_to_json(blocks), gallery=shown, audio=audio)
     return facts, gallery, blocks
+
+
+def _gallery_audio(cache: Cache | None, gallery: Gallery | None) -> dict[str, str]:
+    """The states of the gallery's audio files. One of each class: the others come and go with them."""
+    if cache is None or gallery is None:
+        return {}
+    paths = cache.clips.set_index("clip_id")["path"]
+    return inputs.file_states(filter(None, paths.loc[[clip.clip_id for clip in gallery.clips]]))

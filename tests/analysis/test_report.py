@@ -117,6 +117,22 @@ def test_a_link_that_leads_nowhere_in_the_cache_stops_no_report(
         link.unlink()
 
 
+@pytest.mark.slow
+def test_audio_that_came_later_is_in_the_gallery(workshop: SimpleNamespace, tmp_path: Path) -> None:
+    options = workshop.options(runs=tmp_path / "none", reports=tmp_path)
+    (job,) = jobs(options)
+    audio = workshop.root / "audio"
+    elsewhere = audio.rename(workshop.root / "elsewhere")
+    try:
+        without = build_report(job, options).page.read_text(encoding="utf-8")
+        assert "data:audio/mpeg" not in without and inputs.unchanged(job, options) is not None
+    finally:
+        elsewhere.rename(audio)
+    assert inputs.unchanged(job, options) is None
+    assert "data:audio/mpeg" in build_report(job, options).page.read_text(encoding="utf-8")
+    assert inputs.unchanged(job, options) is not None
+
+
 def test_the_data_half_alone_where_there_is_no_run(workshop: SimpleNamespace, tmp_path: Path) -> None:
     options = workshop.options(runs=tmp_path / "none", reports=tmp_path)
     (job,) = jobs(options)
