@@ -181,8 +181,11 @@ def embedded_audio(
     ):
         for start in range(0, len(present), CLIPS_AT_A_TIME):
             part = present[start : start + CLIPS_AT_A_TIME]
-            files = list(threads.map(lambda clip: compressed_file(paths[clip], seconds, folder), part))
-            for clip, file in zip(part, files, strict=True):
+            each = list(dict.fromkeys(paths[clip] for clip in part))  # two threads never write one file
+            made = threads.map(lambda path: compressed_file(path, seconds, folder), each)
+            files = dict(zip(each, made, strict=True))
+            for clip in part:
+                file = files[paths[clip]]
                 text = base64.b64encode(file.read_bytes()).decode() if file else ""
                 if file and len(text) <= left:
                     found[clip] = text

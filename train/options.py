@@ -52,7 +52,7 @@ class RunOptions(DatasetOptions, RunsOptions):
     """rows x frames to which every channel is resized; native keeps the largest channel's own"""
     padding: Literal["auto", "keep", "drop"] = "auto"
     """behind the end of short clips: drop resizes each clip's own frames to the grid, keep leaves it in; auto
-    drops for convolutional networks, alone or in an ensemble, where it is a fifth of the clips' time"""
+    drops it for convolutional networks and their ensembles where it is more than a fifth of the time"""
     norm: Literal["feature", "row", "clip", "none"] = "row"
     """standardise each feature as a whole, each of its rows, each clip by itself, or not at all"""
     augment: str = "auto"
