@@ -43,6 +43,7 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
 )
 HANDED_OVER = "--make"
 MAKES_OWN = ("PYTHON", "ALL")  # variables that the Makefile itself reads
+ONE_ALONE = "; only a sweep takes several"
 LARGEST = 1e12  # of a number without other bounds: what is larger is a slip and would only fail later
 
 
@@ -280,6 +281,7 @@ def _from_variable(variable: str, value: str, name: str, kinds: Mapping[str, Any
     if _is_tuple(kind):
         return [flag, *values] if values else []
     _refuse_no_number(variable, value, _bare(kind))
+    _refuse_several_choices(variable, value, _bare(kind))
     return [f"{flag}={value}"]
 
 
@@ -292,8 +294,15 @@ def _refuse_no_number(variable: str, value: str, kind: Any) -> None:
         (float if float in kinds else int)(value)
     except ValueError:
         expected = "a number" if float in kinds else "a whole number"
-        lists = "; only a sweep takes several" if len(value.split()) > 1 else ""
+        lists = ONE_ALONE if len(value.split()) > 1 else ""
         raise RequestError(f"{variable}={value}: expected {expected}{lists}") from None
+
+
+def _refuse_several_choices(variable: str, value: str, kind: Any) -> None:
+    """RequestError for `PADDING="keep drop"` where one of some words is expected."""
+    choices = typing.get_args(kind)
+    if typing.get_origin(kind) is typing.Literal and len(value.split()) > 1 and value not in choices:
+        raise RequestError(f"{variable}={value}: expected one of {', '.join(choices)}{ONE_ALONE}")
 
 
 def _is_positional(kind: Any) -> bool:

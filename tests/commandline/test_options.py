@@ -170,6 +170,7 @@ def test_a_number_out_of_bounds_is_refused(word: str, expected: str) -> None:
         (["stray"], "Unrecognized options: stray"),
         (["RATE=fast"], "RATE=fast: expected a number"),
         (["EPOCHS=0 1"], "EPOCHS=0 1: expected a whole number; only a sweep takes several"),
+        (["VAL=none next"], "VAL=none next: expected one of none, next; only a sweep takes several"),
     ],
 )
 def test_a_mistake_gets_one_plain_line(words: list[str], message: str) -> None:

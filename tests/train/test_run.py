@@ -17,7 +17,7 @@ from train import checkpoint, compute, run, runs, scores
 from train.bundle import TrainedModel, bundle_of_run
 from train.models.registry import build
 from train.models.texture import TextureStatistics
-from train.options import RunOptions
+from train.options import SWEPT, RunOptions
 from train.plan import Plan, make_plan
 from train.run_config import digest
 from train.scores import epoch_scores
@@ -170,6 +170,18 @@ def little(folder: Path, table: pd.DataFrame) -> str:
         folder, "mel", np.random.default_rng(0).normal(size=(len(table), 4, 5)), table["clip_id"]
     )
     return str(folder)
+
+
+@pytest.mark.parametrize("name", ["features", *SWEPT])
+def test_a_list_is_for_a_sweep_alone(options, name):
+    with pytest.raises(RequestError, match=f"{name.upper()}=a b: expected .*; only a sweep takes several"):
+        run.run(parse(RunOptions, [f"DATASET={options.dataset}", f"{name.upper()}=a b"]))
+
+
+def test_blanks_that_make_no_list_are_taken(options, tmp_path):
+    recipe = tmp_path / "my recipe.txt"
+    recipe.write_text("EPOCHS=1\n")
+    run.refuse_lists(change(options, augment="shift, gain", recipe=str(recipe), note="two words"))
 
 
 def test_one_class_cannot_be_trained(options, tmp_path):
