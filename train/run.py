@@ -51,9 +51,9 @@ def refuse_lists(options: RunOptions) -> None:
     """
     for name in ("features", *SWEPT):
         value = getattr(options, name)
-        if isinstance(value, str) and len(re.sub(r"\s*,\s*", ",", value).split()) > 1:
-            if not Path(value).exists():
-                raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
+        several = isinstance(value, str) and len(re.sub(r"\s*,\s*", ",", value).split()) > 1
+        if several and not Path(value).exists():
+            raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
 
 
 def execute(options: RunOptions, *, tell_time: bool = True) -> RunFolder | None:
