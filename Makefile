@@ -39,6 +39,7 @@ environment := .venv/installed
 test_environment := .venv/installed-for-tests
 base := python3
 endif
+ready = the environment is ready in $(python); next: make demo   (three minutes, synthetic sounds)
 quote := '
 define newline
 
@@ -69,10 +70,12 @@ test: $(test_environment)
 ifdef environment
 setup: $(environment)
 	@$(python) -m commandline known $(given)
+	@echo '$(ready)'
 else
 setup:
 	@$(python) commandline/environment.py $(if $(filter 1,$(ALL)),requirements-test.txt,requirements.txt)
 	@$(python) -m commandline known $(given)
+	@echo '$(ready)'
 endif
 data: $(environment)
 	@$(python) -m pipeline data $(given)

@@ -29,6 +29,7 @@ from pipeline.near_duplicates import (
     audio_fingerprint,
     find_near_duplicates,
 )
+from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
 
 Samples = NDArray[np.float32]
@@ -65,6 +66,25 @@ class Measures:
 
 
 ARTEFACTS = tuple(field.name for field in fields(Measures))
+
+# Measure -> how to make it the same for all classes.
+EVEN = {
+    "sample_rate": "SAMPLE_RATE= the lowest of them, in make features",
+    "seconds": "DURATION= the shortest of them in make features, or PADDING=drop in training",
+    "channels": "nothing, all clips are made mono",
+    "peak": "NORM=clip in the training of a network",
+    "level": "NORM=clip in the training of a network",
+    "lead": "cut the silence at the clips' beginnings",
+    "trail": "cut the silence at the clips' ends, PADDING=drop in training",
+    "clipped": "take softer recordings",
+    "offset": "a high-pass filter over the files",
+    "bandwidth": "SAMPLE_RATE= twice the lowest bandwidth, in make features",
+}
+ADVISED = 3  # measures
+WHAT_IT_MEANS = (
+    "nothing where the sounds themselves differ so, as a siren is louder than a clock; where recording\n"
+    "    or editing made them differ, make it the same in all classes and train again:"
+)
 
 
 def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
@@ -113,6 +133,8 @@ class Finding:
     what: str
     names: Sequence[str]
     of: str = "clip"
+    remedy: str = ""
+    """what to do about it; a note needs nothing done"""
 
     @property
     def where(self) -> str:
@@ -151,6 +173,7 @@ def run(options: SourceOptions) -> int:
     dataset = load_for(options)
     findings = findings_in(dataset)
     print(report(dataset, findings))
+    print(f"\n{next_step(options, dataset.table)}")
     return 1 if any(finding.severity == LEAK for finding in findings) else 0
 
 
@@ -174,8 +197,12 @@ def report(dataset: Dataset, findings: Sequence[Finding]) -> str:
     if not findings:
         return f"{head}\nnothing was found wrong"
     rows = [[one.severity, one.where, one.what] for one in findings]
-    names = [f"\n{one.what}:\n  {one.by_name}" for one in findings]
+    names = [f"\n{one.what}:\n  {one.by_name}{_indented(one.remedy)}" for one in findings]
     return "\n".join([head, "", text_table(rows, ["", "where", "finding"]), *names])
+
+
+def _indented(remedy: str) -> str:
+    return f"\n  what to do: {remedy}" if remedy else ""
 
 
 @CHECKS.register()
@@ -183,7 +210,8 @@ def unreadable(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     """Clips that cannot be decoded."""
     bad = table[table["reason"] != ""]
     named = [f"{row.clip_id} ({row.reason})" for row in bad.itertuples()]
-    yield Finding(WARNING, "cannot be read, every command leaves them out", named)
+    remedy = "convert or replace the files, then make features"
+    yield Finding(WARNING, "cannot be read, every command leaves them out", named, remedy=remedy)
 
 
 @CHECKS.register()
@@ -195,19 +223,20 @@ def sources_in_two_folds(table: pd.DataFrame, dataset: Dataset) -> Iterator[Find
         for group, there in folds.items()
         if len(there) > 1
     ]
-    yield Finding(
-        LEAK, "a source recording is in several folds; training here leaves it out", spread, "source"
-    )
+    what = "a source recording is in several folds; training here leaves it out"
+    remedy = "nothing here; for other programs give each of them one fold"
+    yield Finding(LEAK, what, spread, "source", remedy)
 
 
 @CHECKS.register()
 def levels(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     """Silent and clipped clips."""
-    yield Finding(WARNING, "silent: never above -60 dB", _ids(table, table["peak"] < SILENT))
-    clipped = table["clipped"] >= CLIPPED
-    yield Finding(
-        WARNING, f"clipped: more than {CLIPPED:.1%} of the samples in flat tops", _ids(table, clipped)
-    )
+    silent = _ids(table, table["peak"] < SILENT)
+    yield Finding(WARNING, "silent: never above -60 dB", silent, remedy="listen, and remove what is empty")
+    clipped = _ids(table, table["clipped"] >= CLIPPED)
+    what = f"clipped: more than {CLIPPED:.1%} of the samples in flat tops"
+    remedy = "take softer recordings, or see that each class has as many clipped clips"
+    yield Finding(WARNING, what, clipped, remedy=remedy)
 
 
 @CHECKS.register()
@@ -244,7 +273,9 @@ def small_classes(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
     """Classes that some fold cannot test."""
     by_fold = pd.crosstab(table["label"], table["fold"])
     lacking = by_fold.index[(by_fold == 0).any(axis=1)]
-    yield Finding(WARNING, "a class is missing in some fold", [str(label) for label in lacking], "class")
+    remedy = "add clips of it from other recordings; scores of the fold leave it out"
+    names = [str(label) for label in lacking]
+    yield Finding(WARNING, "a class is missing in some fold", names, "class", remedy)
 
 
 @CHECKS.register()
@@ -261,11 +292,18 @@ def artefacts(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
         f"(n = {len(scores)} folds; the commonest class has {chance:.1%})"
     )
     telling = scores.mean() - 2 * scores.std(ddof=1) > chance
-    yield Finding(WARNING if telling else NOTE, what, ARTEFACTS, "measure")
+    if not telling:
+        yield Finding(NOTE, what, ARTEFACTS, "measure")
+        return
+    alone = {name: artefact_accuracies(readable, [name]).mean() for name in ARTEFACTS}
+    best = sorted(alone, key=lambda name: -alone[name])
+    named = [f"{name} alone {alone[name]:.1%}" for name in best]
+    advice = dict.fromkeys(f"{EVEN[name]} ({name})" for name in best[:ADVISED] if alone[name] > chance)
+    yield Finding(WARNING, what, named, "measure", "\n    ".join([WHAT_IT_MEANS, *advice]))
 
 
-def artefact_accuracies(table: pd.DataFrame) -> NDArray[np.float64]:
-    """Test accuracy on every fold of a logistic regression on ARTEFACTS, nothing else, without a leak."""
+def artefact_accuracies(table: pd.DataFrame, measures: Sequence[str] = ARTEFACTS) -> NDArray[np.float64]:
+    """Test accuracy on every fold of a logistic regression on these measures alone, without a leak."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -280,8 +318,8 @@ def artefact_accuracies(table: pd.DataFrame) -> NDArray[np.float64]:
         if train["label"].nunique() < 2:
             raise RequestError("a classifier needs clips of two classes")
         model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        model.fit(train[list(ARTEFACTS)], train["label"])
-        scores.append(model.score(test[list(ARTEFACTS)], test["label"]))
+        model.fit(train[list(measures)], train["label"])
+        scores.append(model.score(test[list(measures)], test["label"]))
     return np.array(scores)
 
 
@@ -303,9 +341,11 @@ def _near_duplicates(
             beside.append(named)
         if a.label != b.label:
             mixed.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
-    yield Finding(LEAK, "the same audio is in two folds", across, "pair")
-    yield Finding(WARNING, "the same audio under two source recordings, in one fold", beside, "pair")
-    yield Finding(WARNING, "the same audio has two labels", mixed, "pair")
+    one_group = "remove one of each pair, or give both one group: GROUP= or a CSV's column `group`"
+    yield Finding(LEAK, "the same audio is in two folds", across, "pair", one_group)
+    what = "the same audio under two source recordings, in one fold"
+    yield Finding(WARNING, what, beside, "pair", one_group)
+    yield Finding(WARNING, "the same audio has two labels", mixed, "pair", "correct one label of each pair")
 
 
 def _moved(pair: Pair, sample_rate: int) -> str:

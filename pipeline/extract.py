@@ -6,13 +6,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 
-from commandline import RequestError, duration, make_command, progress, size, tell, text_table, words
+from commandline import RequestError, duration, progress, size, tell, text_table, words
 from features_cache.claims import Handle, claimed
 from features_cache.index import FAILURES, refresh, write_costs, write_failures
 from features_cache.layout import FeatureFile
 from features_cache.storage import lock
 from features_cache.writer import ready, written_to
 from pipeline.job import WHOLE_CLIP, ExtractionResult, Job
+from pipeline.next_step import training_commands
 from pipeline.options import FeaturesCommand
 from pipeline.plan import (
     Cost,
@@ -169,12 +170,14 @@ def _by_feature(asked: Request, found: Remaining) -> str:
 
 
 def run_summary(asked: Request, options: FeaturesCommand, outcome: ExtractionResult, seconds: float) -> str:
-    """What a run did: speed, cost by feature, failures; the last line is the next command."""
+    """What a run did: speed, cost by feature, failures; the last lines are the next commands."""
     if not outcome.clips:
         lines = [f"{asked.dataset.name}: all {len(asked.specs)} features of {_part(asked)} are done"]
     else:
         lines = [_table(asked, outcome), _speed(asked, outcome, seconds), *_failed(asked, outcome)]
-    return "\n".join([*lines, f"next: {_next_command(asked, options)}"])
+    frames = {spec.stored: spec.shape[1] for spec in asked.specs}
+    given = [f"DATASET={options.dataset}", *words(options, ("name", "data"))]
+    return "\n".join([*lines, training_commands(frames, given)])
 
 
 def _part(asked: Request) -> str:
@@ -215,10 +218,3 @@ def _failed(asked: Request, outcome: ExtractionResult) -> list[str]:
         lines.append(f"  {ids[row]}:{named} {reason}")
     more = len(outcome.failures) - SHOWN_FAILURES
     return [*lines, f"  and {more} more"] if more > 0 else lines
-
-
-def _next_command(asked: Request, options: FeaturesCommand) -> str:
-    stored = [spec.stored for spec in asked.specs]
-    features = "+".join(name for name in ("mel", "mfcc", "chroma") if name in stored) or stored[0]
-    where = words(options, ("name", "data"))
-    return make_command("train", f"DATASET={options.dataset}", f"FEATURES={features}", *where)

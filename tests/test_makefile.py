@@ -59,6 +59,12 @@ def test_a_line_break_in_a_variable_is_one_sentence() -> None:
 
 
 @make_is_here
+def test_setup_ends_with_what_is_there_and_the_next_command() -> None:
+    last = make("setup").stdout.splitlines()[-1]
+    assert last.startswith(f"the environment is ready in {sys.executable}; next: make demo")
+
+
+@make_is_here
 def test_the_environment_sets_nothing() -> None:
     os_environment = {**os.environ, "DATASETT": "x", "FOLDS": "nonsense"}
     command = ["make", "-n", f"PYTHON={sys.executable}", "train"]

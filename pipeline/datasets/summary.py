@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from commandline import make_command, text_table, words
-from features_cache import cache_folder
-from features_cache.cache import is_cache
+from commandline import text_table
+from features_cache.cache import NAMED, is_cache
 from pipeline.datasets import esc50
 from pipeline.datasets.load import Dataset, load_for
+from pipeline.datasets.readers import is_esc_layout
+from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
 
 SHOWN_CLASSES = 60  # a longer table hides what stands above it
@@ -24,16 +25,8 @@ def run(options: SourceOptions) -> int:
     if wrong:
         more = f"\n  and {len(wrong) - FAULTS_SHOWN} more" if len(wrong) > FAULTS_SHOWN else ""
         print("\nwrong with it:\n  " + "\n  ".join(wrong[:FAULTS_SHOWN]) + more)
-    print(f"\nnext: {_next(options)}")
+    print(f"\n{next_step(options, dataset.table)}")
     return 1 if wrong else 0
-
-
-def _next(options: SourceOptions) -> str:
-    folder = cache_folder(options.dataset, options.data, options.name)
-    if folder == Path(options.dataset):
-        return make_command("train", f"DATASET={options.dataset}")
-    given = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
-    return f"{make_command('features', f'DATASET={options.dataset}', *given)}   (into {folder})"
 
 
 def dataset_summary(dataset: Dataset) -> str:
@@ -52,8 +45,15 @@ def dataset_summary(dataset: Dataset) -> str:
         lines.append(f"{length} ({dataset.samples:,} samples a clip)")
     if copies:
         lines.append(f"{copies:,} altered copies, only ever trained on")
-    lines += [*dataset.notes, *_leaks(table), "", _classes(table)]
+    shown = has_categories(dataset)
+    lines += [*dataset.notes, *_leaks(table), "", _classes(table if shown else table.assign(category=""))]
     return "\n".join([*lines, _balance(table)])
+
+
+def has_categories(dataset: Dataset) -> bool:
+    """Whether categories are its own: class folders have ESC-50's by a coincidence of names."""
+    folder = Path(dataset.source)
+    return dataset.source in NAMED or not folder.is_dir() or is_esc_layout(folder)
 
 
 def _leaks(table: pd.DataFrame) -> list[str]:

@@ -156,6 +156,21 @@ def test_artefacts_that_predict_the_class_are_a_warning(tmp_path):
     finding = only(findings(make(tmp_path, sounds), tmp_path), "a linear classifier of artefacts alone")
     assert finding.severity == check.WARNING
     assert float(re.search(r"reaches ([\d.]+)%", finding.what)[1]) > 95
+    assert (
+        finding.names[0].startswith("trail alone ") and "cut the silence at the clips' ends" in finding.remedy
+    )
+
+
+def test_what_is_wrong_comes_with_what_to_do_and_the_next_command(tmp_path, capsys):
+    path = make(tmp_path, CLEAN | {"1.wav": CLEAN["3.wav"], "0.wav": np.zeros(SECONDS * RATE)})
+    (tmp_path / "4.wav").write_bytes(b"no sound")
+    found = findings(path, tmp_path).values()
+    assert {one.severity for one in found if one.remedy} == {check.LEAK, check.WARNING}
+    assert all(one.remedy for one in found if one.severity != check.NOTE)
+    assert check.run(SourceOptions(dataset=str(path), data=tmp_path / "data")) == 1
+    shown = capsys.readouterr().out
+    assert "what to do: remove one of each pair, or give both one group" in shown
+    assert shown.splitlines()[-1].startswith(f"next: make features DATASET={path} ")
 
 
 def test_the_classifier_is_fitted_without_a_leak(tmp_path):

@@ -103,7 +103,9 @@ def test_the_cost_is_reported_before_the_work_and_the_next_command_after(sounds,
     assert re.search(r"about [\d.]+ s on 1 process, 128 kB; largest files: waveform 128 kB, rms", shown)
     assert "FEATURES=small leaves out the largest: about" in shown
     assert re.search(r"8 clips in .*clips/s, 128 kB; sharing intermediates saved", shown)
-    assert shown.splitlines()[-1].startswith(f"next: make train DATASET={sounds.csv} FEATURES=waveform DATA=")
+    next_, then = shown.splitlines()[-2:]
+    assert next_.startswith(f"next: make train DATASET={sounds.csv} DATA=")
+    assert next_.endswith(" FEATURES=rms MODEL=texture") and then.startswith("then: make train ")
 
 
 def test_an_impossible_feature_is_left_out_of_all_and_refused_by_name(sounds, capsys):

@@ -33,3 +33,11 @@ def test_the_command_summarises_and_names_the_next_command(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert f"missing: {tmp_path / 'missing.wav'}" in done.stdout
+
+
+def test_categories_are_shown_where_the_dataset_has_its_own(tmp_path):
+    shown = dataset_summary(load(str(class_folders(tmp_path / "mine")), tmp_path / "data"))
+    assert "class  clips  sources  fold 1" in shown and "animals" not in shown
+    rows = [f"{n}.wav,{1 + n % 2},0,dog,{n},A" for n in range(9)]
+    shown = dataset_summary(load(str(esc_layout(tmp_path / "layout", rows)), tmp_path / "data"))
+    assert "class  clips  sources  category  fold 1" in shown and "animals" in shown

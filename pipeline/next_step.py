@@ -1,0 +1,71 @@
+"""What to type next, once a dataset is there: compute what the cache lacks, or train on what it holds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from commandline import RequestError, make_command, words
+from features_cache import Cache, cache_folder
+from features_cache.cache import is_cache
+from features_cache.hdf5 import DamagedFile
+from features_cache.index import read_failures
+from features_cache.names import parse_channel
+from pipeline.features import FEATURES
+from pipeline.options import SourceOptions
+
+COMPARED = ("mel", "mfcc", "chroma")  # first, where they are there
+MOST_COMPARED = 3
+QUICK_MODEL = "texture"  # seconds a fold on some hundred clips
+WAVE_MODEL = "m11"  # the quickest that takes waveform, which no other model does
+DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours without a GPU"
+
+
+def next_step(options: SourceOptions, clips: pd.DataFrame) -> str:
+    """Lines on the next step for a dataset of these clips: `next: make …`, and what may follow it."""
+    folder = cache_folder(options.dataset, options.data, options.name)
+    from_audio = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
+    if not is_cache(folder):
+        return (
+            f"next: {make_command('features', f'DATASET={options.dataset}', *from_audio)}   (into {folder})"
+        )
+    cache = Cache(folder)
+    try:
+        done = is_done(cache, clips)
+        frames = {name: cache[name].frames for name in cache.features}
+    except (RequestError, DamagedFile):  # made at another rate or duration, or damaged
+        done, frames = False, {}
+    if not done and folder != Path(options.dataset):
+        computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
+        missing = [f"FEATURES={' '.join(computed)}"] if set(computed) < set(FEATURES) else []
+        return f"next: {make_command('features', f'DATASET={options.dataset}', *missing, *from_audio)}"
+    return training_commands(frames, [f"DATASET={options.dataset}", *words(options, ("name", "data"))])
+
+
+def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
+    """Whether the cache has every one of its features for these clips, but for those that failed."""
+    ids, failed = cache.clips["clip_id"], {one["clip_id"] for one in read_failures(cache.folder)}
+    wanted = ids.isin(set(clips["clip_id"]) - failed).to_numpy()
+    known = set(clips["clip_id"]) <= set(ids)
+    return known and bool(cache.features) and all(cache[name].done()[wanted].all() for name in cache.features)
+
+
+def training_commands(frames: Mapping[str, int], given: list[str]) -> str:
+    """The quick comparison of a few feature sets, then the default model on all of them together.
+
+    frames  of each feature in the cache; one of a single frame is a vector, which has a model of its own
+
+        training_commands({"mel": 431, "mfcc": 431}, ["DATASET=synth"])
+    """
+    maps = [name for name, count in frames.items() if count > 1 and name != "waveform"]
+    if not maps:
+        name = next(iter(frames), "mel")
+        model = [f"MODEL={WAVE_MODEL}"] if name == "waveform" else []
+        return f"next: {make_command('train', *given, f'FEATURES={name}', *model)}"
+    first = [name for name in COMPARED if name in maps] or maps[:MOST_COMPARED]
+    together, quick = "+".join(first), f"MODEL={QUICK_MODEL}"
+    features = f"FEATURES={' '.join(dict.fromkeys([*first, together]))}"
+    return (
+        f"next: {make_command('sweep' if len(first) > 1 else 'train', *given, features, quick)}\n"
+        f"then: {make_command('train', *given, f'FEATURES={together}')}   ({DEFAULT_MODEL})"
+    )
