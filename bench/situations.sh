@@ -44,6 +44,9 @@ shown "$python" -m features_cache export DATASET="$csv" DATA="$place/data" FILE=
 shown "$python" -m features_cache export DATASET="$csv" DATA="$place/data" FILE="$place/disk/all.h5"
 shown "$python" -m features_cache import DATASET="$csv" DATA="$place/disk" FILE="$place/all.h5"
 find "$place/disk" -type f -size +0
+umount "$place/disk" && mount -t tmpfs -o nr_inodes=3 tmpfs "$place/disk"
+features DATA="$place/disk"
+train DATA="$place/data" RUNS="$place/disk/runs"
 
 title "another user's cache and runs: read where that is allowed, never written"
 cp -r "$place/data" "$place/theirs"; chown -R nobody "$place/theirs"; chmod -R go-w "$place/theirs"

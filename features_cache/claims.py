@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 
 from commandline import RequestError, tell
+from commandline.options import not_written
 from features_cache.hdf5 import DamagedFile
 from features_cache.layout import intact, now, read_header
 from features_cache.storage import LOCKS, Lock, lock, replaced, sync
@@ -163,7 +164,7 @@ def _place(marker: Path, claim: Claim) -> Lock:
             draft.write_text(json.dumps(asdict(claim), indent=1))
         Lock(_writing(marker)).release()
     except OSError as error:
-        raise RequestError(f"{marker.parent} cannot be written: {error.strerror}") from error
+        raise not_written(marker.parent, error) from error
     return held
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from commandline import RequestError
+from commandline.options import not_written
 
 BLOCK = 1 << 20  # bytes
 UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
@@ -128,7 +129,7 @@ class Lock:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise RequestError(f"{path.parent.parent} cannot be written: {error.strerror}") from error
+            raise not_written(path.parent.parent, error) from error
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
         """Whether it was granted; what was held before is given up for it."""

@@ -24,6 +24,7 @@ Samples = NDArray[np.float32]
 BLOCK = 2**18  # values a read, whatever the number of channels
 MOST_SAMPLES = 2**29  # of one file at once, 2 GiB: an hour at 149 kHz
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
+LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; powers of spectra overflow float32 from 1e14 or so
 RESAMPLER_REACH = (
     0.25,
     4096,
@@ -56,7 +57,8 @@ class Info(NamedTuple):
 def load_clip(path: str | Path, sample_rate: int, samples: int) -> Samples:
     """The first `samples` samples of a file at `sample_rate`, mono, (samples,) float32; zeros behind its end.
 
-    Raises AudioError for a file that is missing, empty, truncated, not audio, or holds NaN or infinity.
+    Raises AudioError for a file that is missing, empty, truncated, not audio, or holds NaN, infinity or
+    samples beyond LARGEST_SAMPLE.
     """
     y = decode(path, sample_rate, seconds=samples / sample_rate)[:samples]
     return y if len(y) == samples else np.pad(y, (0, samples - len(y)))
@@ -77,8 +79,7 @@ def decode(path: str | Path, sample_rate: int | None = None, seconds: float | No
     y = blocks[0] if len(blocks) == 1 else np.concatenate([*blocks, np.zeros(0, np.float32)])
     if len(y) < limit:
         raise AudioError(f"truncated: {len(y)} of {limit} samples could be decoded")
-    if not np.isfinite(y).all():
-        raise AudioError(f"{np.count_nonzero(~np.isfinite(y))} of {len(y)} samples are NaN or infinite")
+    _refuse_impossible_samples(y)
     return y if sample_rate in (None, rate) else resample(y, rate, sample_rate or rate)
 
 
@@ -87,12 +88,22 @@ def blocks(path: str | Path) -> Iterator[Samples]:
     with _opened(path) as file:
         left = file.frames
         for block in _mono_blocks(file, file.frames):
-            if not np.isfinite(block).all():
-                raise AudioError(f"{np.count_nonzero(~np.isfinite(block))} samples are NaN or infinite")
+            _refuse_impossible_samples(block)
             left -= len(block)
             yield block
         if left:
             raise AudioError(f"truncated: {left} of {file.frames} samples could not be decoded")
+
+
+def _refuse_impossible_samples(y: Samples) -> None:
+    """AudioError for a float file whose samples are no numbers, or so large that features overflow."""
+    peak = np.abs(y).max(initial=0)  # NaN where one is
+    if np.isfinite(peak) and peak > LARGEST_SAMPLE:
+        most = f"{LARGEST_SAMPLE:.0e}"
+        raise AudioError(f"samples of up to {peak:.3g}, where full scale is 1 and at most {most} is taken")
+    if not np.isfinite(peak):
+        bad = np.count_nonzero(~np.isfinite(y))
+        raise AudioError(f"{bad} of {len(y)} samples are NaN, infinite or beyond float32 (3.4e+38)")
 
 
 def resample(y: Samples, rate: int, sample_rate: int) -> Samples:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import numpy as np
 
 from commandline import RequestError, duration, progress, size, tell, text_table, words
+from commandline.options import not_written
 from features_cache.claims import Handle, claimed
 from features_cache.index import FAILURES, refresh, write_costs, write_failures
 from features_cache.layout import FeatureFile
@@ -50,7 +51,8 @@ def run(options: FeaturesCommand) -> int:
     try:
         outcome = extract(asked, options)
     except OSError as error:
-        tell(f"stopped: {error}; what is done stays done, the same command goes on")
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        tell(f"stopped: {reason}; what is done stays done, the same command goes on")
         return 1
     if not options.prepare:
         print(run_summary(asked, options, outcome, time.perf_counter() - begun))
@@ -91,7 +93,7 @@ def _admitted(asked: Request, options: FeaturesCommand) -> AbstractContextManage
     try:
         asked.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(f"{asked.folder} cannot be made: {error.strerror}") from error
+        raise not_written(asked.folder, error) from error
     rows = (0, 0) if options.prepare else (asked.part.start, asked.part.stop)
     return claimed(asked.folder, [spec.stored for spec in asked.specs], rows, wait=options.wait)
 
@@ -212,7 +214,8 @@ def _failed(asked: Request, outcome: ExtractionResult) -> list[str]:
     if not outcome.failures:
         return []
     ids, clips = asked.clips["clip_id"].to_numpy(), {row for row, *_ in outcome.failures}
-    lines = [f"{len(clips)} clips could not be done ({asked.folder / FAILURES}):"]
+    plural = "" if len(clips) == 1 else "s"
+    lines = [f"{len(clips)} clip{plural} could not be done ({asked.folder / FAILURES}):"]
     for row, feature, reason in sorted(outcome.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE_CLIP else f" {asked.specs[feature].stored}:"
         lines.append(f"  {ids[row]}:{named} {reason}")

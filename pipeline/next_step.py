@@ -62,7 +62,9 @@ def training_commands(frames: Mapping[str, int], given: list[str]) -> str:
         name = next(iter(frames), "mel")
         model = [f"MODEL={WAVE_MODEL}"] if name == "waveform" else []
         return f"next: {make_command('train', *given, f'FEATURES={name}', *model)}"
-    first = [name for name in COMPARED if name in maps] or maps[:MOST_COMPARED]
+    first = [name for name in COMPARED if name in maps]
+    if len(first) < 2:
+        first = [*first, *(name for name in maps if name not in first)][:MOST_COMPARED]
     together, quick = "+".join(first), f"MODEL={QUICK_MODEL}"
     features = f"FEATURES={' '.join(dict.fromkeys([*first, together]))}"
     return (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from commandline import RequestError, make_command, mean_percent, percent, tell, text_table, words
-from commandline.options import ONE_ALONE
+from commandline.options import ONE_ALONE, not_written
 from train import runs, trainer
 from train.compute import device_of
 from train.models.registry import resolve
@@ -98,7 +98,7 @@ def train_folds(plan: Plan, folds: list[int], tell_time: bool) -> bool:
     try:
         plan.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(f"RUNS={plan.options.runs} cannot be written: {error.strerror}") from None
+        raise not_written(plan.options.runs, error) from None
     train = functools.partial(trainer.train_run, plan, folds, _fold_outcome, tell_time)
     if not trainer.under_torchrun():
         train(device)

@@ -130,6 +130,15 @@ def test_another_error_is_no_grant(tmp_path, monkeypatch):
         lock(tmp_path, "mel").take()
 
 
+def test_a_full_disk_refuses_a_lock_as_what_it_is_and_not_as_a_wrong_request(tmp_path, monkeypatch):
+    def full(path, flags, mode):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}'"):
+        lock(tmp_path, "mel")
+
+
 def test_a_folder_that_cannot_hold_locks_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match="cannot be written: Not a directory"):

@@ -195,5 +195,22 @@ def test_values_that_are_not_finite_are_refused_and_counted(tmp_path, bad):
     y = sound()[:, 0]
     y[:17] = bad
     soundfile.write(tmp_path / "a.wav", y, RATE, subtype="FLOAT")
-    with pytest.raises(audio.AudioError, match=f"17 of {RATE} samples are NaN or infinite"):
+    with pytest.raises(audio.AudioError, match=f"17 of {RATE} samples are NaN, infinite or beyond float32"):
         audio.load_clip(tmp_path / "a.wav", RATE, RATE)
+
+
+@pytest.mark.parametrize(
+    ("peak", "reason"),
+    [
+        (1e14, r"^samples of up to 1e\+14, where full scale is 1 and at most 1e\+10 is taken$"),
+        (1e300, f"^1 of {RATE} samples are NaN, infinite or beyond float32"),
+    ],
+)
+def test_samples_beyond_what_features_hold_are_refused(tmp_path, peak, reason):
+    y = sound()[:, 0].astype(np.float64)
+    y[17] = -peak
+    soundfile.write(tmp_path / "a.wav", y, RATE, subtype="DOUBLE")
+    with pytest.raises(audio.AudioError, match=reason):
+        audio.load_clip(tmp_path / "a.wav", RATE, RATE)
+    with pytest.raises(audio.AudioError, match="samples"):
+        list(audio.blocks(tmp_path / "a.wav"))

@@ -110,6 +110,14 @@ def test_agrees_with_librosa_on_every_clip(name: str, kind: str, scales: dict[st
     assert found.holds, str(found)
 
 
+@pytest.mark.parametrize("kind", ["clipped square", "white noise", "one sample"])
+def test_every_feature_is_finite_on_the_loudest_samples_that_are_read(kind):
+    y, rate = KINDS[kind]
+    clip = Clip((y / np.abs(y).max() * audio.LARGEST_SAMPLE).astype(np.float32), rate)
+    for name in FEATURES:
+        assert np.isfinite(variant(name).compute(clip)).all(), name
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_agree_with_librosa(name: str) -> None:
     sounds = beats(), noise()

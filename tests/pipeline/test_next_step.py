@@ -18,6 +18,7 @@ from train.models.registry import resolve
             "mel+mfcc+chroma",
         ),
         ({"mel": 44, "waveform": 22050}, "train DATASET=d FEATURES=mel MODEL=texture", "mel"),
+        ({"cqt": 44, "mel": 44}, "sweep DATASET=d 'FEATURES=mel cqt mel+cqt' MODEL=texture", "mel+cqt"),
         ({"cqt": 44, "rms": 44}, "sweep DATASET=d 'FEATURES=cqt rms cqt+rms' MODEL=texture", "cqt+rms"),
         ({"waveform": 22050}, "train DATASET=d FEATURES=waveform MODEL=m11", None),
         ({"embedding@model=a": 1}, "train DATASET=d FEATURES=embedding@model=a", None),

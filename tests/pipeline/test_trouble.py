@@ -35,6 +35,14 @@ def test_only_damaged_clips_are_computed_again(sounds, capsys):
     assert stored(sounds, "zcr") == good
 
 
+def test_a_clip_of_impossible_samples_is_named_once_for_all_features(sounds, capsys):
+    soundfile.write(sounds.folder / "clip00003.wav", np.full(8000, 1e15), 8000, subtype="DOUBLE")
+    assert extract.run(options(sounds)) == 1
+    told = "\n  clip00003: samples of up to 1e+15, where full scale is 1 and at most 1e+10 is taken\nnext: "
+    where = cache(sounds).folder / "failures.csv"
+    assert f"1 clip could not be done ({where}):{told}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("keep", [0, 1000, -1])
 def test_a_file_that_is_cut_short_is_made_again(sounds, keep):
     run(sounds)
@@ -141,6 +149,18 @@ def test_a_file_larger_than_the_shell_allows_is_known_before_anything_starts(sou
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
+def test_a_disk_that_is_full_before_any_work_has_begun_ends_with_one(sounds, capsys):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))  # less than a claim
+    try:
+        assert extract.run(options(sounds)) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    where = sounds.folder.parent / "data/sounds/features/locks"
+    assert f"stopped: {where}: File too large; what is done stays done" in capsys.readouterr().err
+    assert run(sounds) == {"rms": 8, "zcr": 8}
+
+
 def test_a_disk_that_fails_in_the_middle_stops_cleanly_and_a_second_run_goes_on(sounds, monkeypatch, capsys):
     written = []
 
@@ -162,7 +182,7 @@ def test_a_disk_that_fails_in_the_middle_stops_cleanly_and_a_second_run_goes_on(
 
 def test_a_place_that_cannot_be_written_is_reported(sounds):
     (sounds.folder / "file").touch()
-    with pytest.raises(RequestError, match="cannot be made: Not a directory"):
+    with pytest.raises(RequestError, match="cannot be written: Not a directory"):
         run(sounds, data=sounds.folder / "file")
 
 
@@ -182,7 +202,7 @@ def test_a_run_whose_claim_is_taken_away_stops_with_a_message(sounds, monkeypatc
 
 def test_data_that_names_a_fifo_is_refused(sounds, tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(RequestError, match="fifo/sounds/features cannot be made: Not a directory"):
+    with pytest.raises(RequestError, match="fifo/sounds/features cannot be written: Not a directory"):
         run(sounds, data=tmp_path / "fifo")
     assert (tmp_path / "fifo").is_fifo()
 

@@ -355,8 +355,17 @@ def test_the_summary_tells_what_was_found(options, capsys):
 
 def test_a_folder_that_cannot_be_written_is_told(options, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RequestError, match=r"RUNS=.*file cannot be written: Not a directory"):
+    with pytest.raises(RequestError, match=r"file cannot be written: Not a directory"):
         run.execute(change(options, runs=tmp_path / "file"))
+
+
+def test_a_full_disk_before_there_is_a_run_folder_is_no_wrong_request(options, monkeypatch):
+    def full(folder, **how):
+        raise OSError(28, "No space left on device", str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        run.execute(options)
 
 
 def test_a_full_disk_ends_the_run_with_a_sentence(options, monkeypatch, capsys):
