@@ -270,39 +270,27 @@ def _flag(name: str) -> str:
 
 
 def _from_variable(variable: str, value: str, name: str, kinds: Mapping[str, Any]) -> list[str]:
-    flag, kind = _flag(name), kinds[name.lower()]
-    if _bare(kind) is bool:
+    """`VARIABLE=value` as a flag and its values; RequestError, in these words, where the type is another."""
+    flag, kind, values = _flag(name), _bare(kinds[name.lower()]), value.split()
+    if kind is bool:
         if value.lower() not in TRUE + FALSE:
             raise RequestError(f"{variable}={value}: expected 1 or 0")
         return [flag] if value.lower() in TRUE else []
-    values = value.split() if _is_tuple(kind) else [value]
-    if _is_positional(kind):
-        return values
+    if _is_positional(kinds[name.lower()]):
+        return values if _is_tuple(kind) else [value]
     if _is_tuple(kind):
         return [flag, *values] if values else []
-    _refuse_no_number(variable, value, _bare(kind))
-    _refuse_several_choices(variable, value, _bare(kind))
+    choices, lists = typing.get_args(kind), ONE_ALONE if len(values) > 1 else ""
+    if typing.get_origin(kind) is typing.Literal and lists and value not in choices:
+        raise RequestError(f"{variable}={value}: expected one of {', '.join(choices)}{lists}")
+    types_ = set(choices) if _is_union(kind) else {kind}
+    if types_ <= {int, float, types.NoneType} and value != "None":
+        try:
+            (float if float in types_ else int)(value)
+        except ValueError:
+            expected = "a number" if float in types_ else "a whole number"
+            raise RequestError(f"{variable}={value}: expected {expected}{lists}") from None
     return [f"{flag}={value}"]
-
-
-def _refuse_no_number(variable: str, value: str, kind: Any) -> None:
-    """RequestError, in the words of the command line, for what is no number where one is expected."""
-    kinds = set(typing.get_args(kind) if _is_union(kind) else (kind,))
-    if value == "None" or not kinds <= {int, float, types.NoneType}:
-        return
-    try:
-        (float if float in kinds else int)(value)
-    except ValueError:
-        expected = "a number" if float in kinds else "a whole number"
-        lists = ONE_ALONE if len(value.split()) > 1 else ""
-        raise RequestError(f"{variable}={value}: expected {expected}{lists}") from None
-
-
-def _refuse_several_choices(variable: str, value: str, kind: Any) -> None:
-    """RequestError for `PADDING="keep drop"` where one of some words is expected."""
-    choices = typing.get_args(kind)
-    if typing.get_origin(kind) is typing.Literal and len(value.split()) > 1 and value not in choices:
-        raise RequestError(f"{variable}={value}: expected one of {', '.join(choices)}{ONE_ALONE}")
 
 
 def _is_positional(kind: Any) -> bool:

@@ -28,6 +28,7 @@ from features_cache.index import INDEX, feature_files, read_costs, read_index, r
 from features_cache.layout import (
     AUDIO_SETTINGS,
     ClipStatus,
+    FeatureFile,
     clip_keys,
     clip_status,
     feature_key,
@@ -39,6 +40,13 @@ from features_cache.table import CLIP_COLUMNS
 
 EXTERNAL = "brought"  # recorded as the source of a cache that was made without audio
 NAMED = ("esc50", "esc10", "synth")
+# Caches of before call differences of levels, and their cosine transform, dB as well.
+FORMER_UNITS = {
+    "contrast": "dB, difference",
+    "onset": "dB/frame",
+    "fourier_tempogram": "dB/frame",
+    "mfcc": "dB, cepstrum",
+}
 
 Ids = Sequence[str] | NDArray[np.integer]
 
@@ -108,22 +116,13 @@ class UnreadableClips(RequestError):
 
 
 class StoredFeature:
-    """One feature of an opened cache."""
+    """One feature of an opened cache: `cache["mel"]`."""
 
-    def __init__(self, cache: "Cache", stored: str) -> None:
-        self.cache, self.stored = cache, stored
-        self.file = read_header(cache.folder / f"{stored}.h5")
-        made, now = (
-            [of.get(name) for name in AUDIO_SETTINGS] for of in (self.file.attributes, cache.settings)
-        )
-        if made != now:
-            raise RequestError(
-                f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now have "
-                f"{now[1]} at {now[0]} Hz: {cache.remedy(stored)}"
-            )
+    def __init__(self, cache: "Cache", file: FeatureFile) -> None:
+        self.cache, self.stored, self.file = cache, file.path.stem, file
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return StoredFeature, (self.cache, self.stored)
+        return Cache.__getitem__, (self.cache, self.stored)
 
     @property
     def rows(self) -> int:
@@ -139,6 +138,12 @@ class StoredFeature:
     def dtype(self) -> np.dtype:
         """Of the stored values."""
         return self.file.dtype
+
+    @property
+    def units(self) -> str:
+        """Of the stored values: "dB" is a level, "dB/frame" and the like are none."""
+        units, feature = str(self.file.attributes["units"]), self.file.attributes["feature"]
+        return FORMER_UNITS.get(feature, units) if units == "dB" else units
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -161,32 +166,31 @@ class StoredFeature:
         return self._status(positions).done
 
     def read(self, positions: NDArray[np.intp], rows: tuple[int, int] | None = None) -> NDArray[Any]:
-        """(B, rows, frames) of clips by their row in the clip table; `rows` first to last, both included."""
+        """(B, rows, frames) of clips by their row in the clip table; `rows` first to last, both included.
+
+        UnreadableClips names those that are missing or damaged, and why.
+        """
         if rows is not None and rows[1] >= self.rows:
             raise RequestError(f"{self.stored}:{rows[0]}-{rows[1]}: it has rows 0 to {self.rows - 1}")
-        stored, checked = self.row_of[positions], self._checked[positions]
-        taken = self._values[stored] if rows is None else self._values[stored, rows[0] : rows[1] + 1]
-        unchecked = (checked == 0) | (
-            checked != self._states[stored]
-        )  # new, or written while we were reading
-        if unchecked.any():
-            self._check(positions[unchecked])
-            return self.read(positions, rows)
-        return taken
-
-    def _check(self, positions: NDArray[np.intp]) -> None:
-        """Note these clips as intact, or raise UnreadableClips for those that are not."""
-        status = self._status(positions, self._values)
-        self._checked[positions] = np.where(status.done, status.states, 0)
-        if not status.done.all():
-            conditions = {
-                "not done": status.missing,
-                "made from other audio or parameters": status.outdated,
-                "damaged": status.damaged,
-            }
-            reasons = np.select(list(conditions.values()), list(conditions), "")[~status.done]
-            ids = self.cache.clips["clip_id"].iloc[positions[~status.done]]
-            raise UnreadableClips(self.stored, dict(zip(ids, reasons.tolist())))
+        stored = self.row_of[positions]
+        while True:
+            checked = self._checked[positions]
+            taken = self._values[stored] if rows is None else self._values[stored, rows[0] : rows[1] + 1]
+            unchecked = (checked == 0) | (checked != self._states[stored])  # new, or written meanwhile
+            if not unchecked.any():
+                return taken
+            doubtful = positions[unchecked]
+            status = self._status(doubtful, self._values)
+            self._checked[doubtful] = np.where(status.done, status.states, 0)
+            if not status.done.all():
+                conditions = {
+                    "not done": status.missing,
+                    "made from other audio or parameters": status.outdated,
+                    "damaged": status.damaged,
+                }
+                reasons = np.select(list(conditions.values()), list(conditions), "")[~status.done]
+                ids = self.cache.clips["clip_id"].iloc[doubtful[~status.done]]
+                raise UnreadableClips(self.stored, dict(zip(ids, reasons.tolist())))
 
     def _status(self, positions: NDArray[np.intp], values: NDArray | None = None) -> ClipStatus:
         expected = fingerprints(self.cache.keys[positions], self.key)
@@ -283,13 +287,24 @@ class Cache:
         return self._find(_channel(channel)) is not None
 
     def __getitem__(self, channel: Channel | str) -> StoredFeature:
-        """The feature behind a name or channel; its range of rows is not applied here."""
+        """The feature behind a name or channel; its range of rows is not applied here.
+
+        RequestError where it is not there, or was made from audio of another rate or length.
+        """
         channel = _channel(channel)
-        if channel.stored not in self._open:
-            stored = self._find(channel)
-            if stored is None:
-                raise RequestError(self._lacking(channel))
-            self._open[channel.stored] = StoredFeature(self, stored)
+        if channel.stored in self._open:
+            return self._open[channel.stored]
+        stored = self._find(channel)
+        if stored is None:
+            raise RequestError(self._lacking(channel))
+        file = read_header(self.folder / f"{stored}.h5")
+        made, now = ([of.get(name) for name in AUDIO_SETTINGS] for of in (file.attributes, self.settings))
+        if made != now:
+            raise RequestError(
+                f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now have "
+                f"{now[1]} at {now[0]} Hz: {self.remedy(stored)}"
+            )
+        self._open[channel.stored] = StoredFeature(self, file)
         return self._open[channel.stored]
 
     def read(self, channel: Channel | str, ids: Ids) -> NDArray[Any]:

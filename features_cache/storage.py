@@ -116,13 +116,15 @@ def refuse_special(path: Path) -> None:
 
 
 class Lock:
-    """An flock, exclusive or shared; as a context manager it waits and is exclusive.
+    """An flock, exclusive or shared; as a context manager it is exclusive and waits.
+
+    busy  makes it wait for nobody: the RequestError where another process holds it
 
     Where a file system has no locks every request is granted: there PREPARE=1 and PART= keep runs apart.
     """
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, create: bool = True, busy: str = "") -> None:
+        self.path, self.busy = path, busy
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
@@ -153,7 +155,9 @@ class Lock:
         os.close(self.descriptor)
 
     def __enter__(self) -> Self:
-        self.take(wait=True)
+        if not self.take(wait=not self.busy):
+            self.release()
+            raise RequestError(self.busy)
         return self
 
     def __exit__(self, *exception: object) -> None:

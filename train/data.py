@@ -45,13 +45,6 @@ ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 # What loudness does to values, by their units: a level in decibels rises, these are multiplied.
 LEVEL, CEPSTRUM = "dB", "dB, cepstrum"
 EXPONENTS = {"amplitude": 1.0, "power": 2.0}
-# Caches of before call differences of levels, and their cosine transform, dB as well.
-FORMER_UNITS = {
-    "contrast": "dB, difference",
-    "onset": "dB/frame",
-    "fourier_tempogram": "dB/frame",
-    "mfcc": CEPSTRUM,
-}
 
 
 def _single(values: Any) -> NDArray[np.float32]:
@@ -226,10 +219,6 @@ class InputReader:
             return Channels.without_loudness(("none",) * self.inputs)
         return describe_channels(self.cache, self.channels, self.statistics, self.grid)
 
-    @property
-    def bytes_a_clip(self) -> int:
-        return 2 * self.inputs * self.grid[0] * self.grid[1]
-
 
 def network_input(
     values: Sequence[NDArray[np.floating]],
@@ -340,7 +329,7 @@ def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.T
         return torch.from_numpy(parts)
     plain = statistics.norm == "none"
     scale, centre = (1.0, 0.0) if plain else (statistics.scale, statistics.centre)
-    units = units_of(cache, channel)
+    units = "amplitude" if channel.name == "waveform" else cache[channel].units
     if units == LEVEL:
         per_decibel[:] = 1 / scale
     elif units == CEPSTRUM:
@@ -350,12 +339,6 @@ def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.T
     elif units in EXPONENTS:
         exponent[:], zero[:] = EXPONENTS[units], -centre / scale
     return torch.from_numpy(parts)
-
-
-def units_of(cache: Cache, channel: Channel) -> str:
-    """Of a channel's stored values: "dB" is a level, "dB/frame" and the like are none."""
-    units = "amplitude" if channel.name == "waveform" else str(cache[channel].attributes["units"])
-    return FORMER_UNITS.get(channel.name, units) if units == LEVEL else units
 
 
 class Source(Protocol):
@@ -435,7 +418,7 @@ class ComputedOnce:
 
 def choose_residence(reader: InputReader, clips: int, device: torch.device) -> str:
     """The first that fits of the GPU, RAM and a stream."""
-    needed = reader.bytes_a_clip * clips
+    needed = 2 * clips * reader.inputs * reader.grid[0] * reader.grid[1]
     if device.type == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
         return "gpu"
     stored = 2 * clips * sum(int(np.prod(stored_shape(reader.cache, one))) for one in reader.channels)

@@ -122,7 +122,7 @@ class PlainSpectrum(nn.Module):
         bands = self.bands @ x
         centred = bands - bands.mean(3, keepdim=True)
         real, imaginary = centred @ self.waves[0], centred @ self.waves[1]
-        return self.statistics.summarise(bands, (real.square() + imaginary.square()).sqrt()[..., 1:])
+        return self.statistics.summarise(bands, centred, (real.square() + imaginary.square()).sqrt()[..., 1:])
 
 
 class ExportedRun(nn.Module):

@@ -8,8 +8,8 @@ the same bits. Nothing here parses options or prints results: that is train/run.
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline import RequestError, tell_once
+from commandline import tell_once
 from features_cache.storage import Lock
 from train import runs
 from train.agreement import choose_compute
@@ -333,7 +333,8 @@ def train_run(
     estimate = Estimate(steps, scoring, options, list(splits), silent=not (tell_time and processes.first))
     network: nn.Module | None = None
     for fold, split in splits.items():
-        with _lock(plan, fold, processes):
+        busy = f"fold {fold} of {plan.path} is being trained by another process"
+        with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if processes.first else nullcontext():
             data = load_fold(plan, fold, split, sums, torch.device(device), silent=silent)
             drawn = draw_network(plan, fold)
             if statistics := plan.fixed_statistics(drawn):
@@ -412,18 +413,6 @@ def note_change(run: RunFolder, state: dict[str, Any]) -> None:
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
         note = {"from": {name: known.get(name) for name in changed}, "to": changed, "epochs_done": done}
         runs.write_config(run.path, known | state | {"changes": [*known.get("changes", []), note]})
-
-
-@contextmanager
-def _lock(plan: Plan, fold: int, processes: Processes) -> Iterator[None]:
-    """Hold the fold while it trains; RequestError where another run trains it."""
-    lock = Lock(plan.path / f"fold{fold}" / ".lock")
-    try:
-        if processes.first and not lock.take():
-            raise RequestError(f"fold {fold} of {plan.path} is being trained by another process")
-        yield
-    finally:
-        lock.release()
 
 
 def _explanation(error: Exception, plan: Plan, trainer: Trainer) -> str:

@@ -56,12 +56,24 @@ def test_a_variant_is_found_by_its_parameters(cache, values):
         cache["mel@n_mels=64"]
 
 
+def test_a_cache_of_before_calls_no_difference_a_level(cache, values):
+    for name in ("onset", "contrast", "mfcc", "mel"):
+        external.write_feature(cache.folder, name, values, CLIPS, units="dB")
+    found = [cache[name].units for name in ("onset", "contrast", "mfcc", "mel")]
+    assert found == ["dB/frame", "dB, difference", "dB, cepstrum", "dB"]
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_an_opened_cache_goes_to_other_processes(cache, values, method):
     cache.read("mine", ["clip0"])
     with multiprocessing.get_context(method).Pool(2) as pool:
         parts = pool.starmap(cache.read, [("mine", [clip]) for clip in CLIPS])
     np.testing.assert_array_equal(np.concatenate(parts), values.astype(np.float16))
+
+
+def test_an_opened_feature_can_be_pickled(cache):
+    again = pickle.loads(pickle.dumps(cache["mine"]))
+    assert again.stored == "mine" and again.done().all()
 
 
 def test_no_cache_is_reported_with_what_to_type(tmp_path):

@@ -6,11 +6,11 @@ import soundfile
 import torch
 
 from commandline import RequestError
-from features_cache import Cache, cache_folder, external, parse_set
+from features_cache import Cache, cache_folder, parse_set
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
-from tests.train.little import FRAMES, clip_table
+from tests.train.little import FRAMES
 from train.augment import AUGMENTS, Batch
 from train.data import (
     FLOOR,
@@ -28,7 +28,6 @@ from train.data import (
     resize,
     row_axis,
     sum_clips,
-    units_of,
 )
 
 CPU = torch.device("cpu")
@@ -222,15 +221,6 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, nor
     after = AUGMENTS["gain"].transform(batch, decibels / 20, torch.Generator()).x
     allowed = 0.02 if name == "pcen" else 0.005  # which loudness changes a little
     assert (after - wanted).abs().mean() < allowed * before.double().std()
-
-
-def test_a_cache_of_before_calls_no_difference_a_level(tmp_path):
-    table = clip_table()
-    external.create_cache(tmp_path, table, sample_rate=8000, duration=0.5)
-    for name in ("onset", "contrast", "mfcc", "mel"):
-        external.write_feature(tmp_path, name, np.zeros((len(table), 7, 4)), table["clip_id"], units="dB")
-    found = [units_of(Cache(tmp_path), one) for one in parse_set("onset+contrast+mfcc+mel")]
-    assert found == ["dB/frame", "dB, difference", "dB, cepstrum", "dB"]
 
 
 def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):

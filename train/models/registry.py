@@ -10,7 +10,6 @@ import math
 import pkgutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -175,8 +174,7 @@ class Architecture:
         (docs/onednn-bf16.md), and a network gains nothing: pooling over the last rows and frames comes next.
         So the axis keeps its length. Grids from 64x108 up reach such a shape in cnn8 only, up to 216 frames.
 
-        One clip of zeros shows the shapes that really occur; its convolutions are not computed.
-        RequestError where the network cannot take the shape.
+        One clip of zeros shows the shapes that really occur. RequestError where the network cannot take it.
 
         >>> resolve("cnn8").changed_strides(3, 50, (64, 216))
         {'layers.7.0': [1, 1]}
@@ -188,7 +186,7 @@ class Architecture:
             layers = [(name, one) for name, one in network.named_modules() if isinstance(one, CONVOLUTIONS)]
             before = {name: layer.stride for name, layer in layers}
             for _, layer in layers:
-                layer.forward = partial(_lower_stride, layer)  # type: ignore[method-assign]
+                layer.register_forward_pre_hook(_lower_stride)
             try:
                 network(torch.zeros(1, channels, *shape))
             except RuntimeError as error:
@@ -229,23 +227,10 @@ class Architecture:
         return "+".join(texts)
 
 
-def _lower_stride(layer: Any, x: torch.Tensor) -> torch.Tensor:
-    """In the place of a convolution: its stride lowered, zeros of its output's shape.
-
-    Where the padded input is smaller than the kernel, the convolution itself says so: RuntimeError.
-    """
-    axes = x.shape[-len(layer.stride) :]
+def _lower_stride(layer: Any, arguments: tuple[torch.Tensor]) -> None:
+    """Before a convolution runs: its stride 1 along each axis that is not longer than the stride."""
+    axes = arguments[0].shape[-len(layer.stride) :]
     layer.stride = tuple(step if size > step else 1 for size, step in zip(axes, layer.stride))
-    reach = [gap * (kernel - 1) for gap, kernel in zip(layer.dilation, layer.kernel_size)]
-    if isinstance(layer.padding, str):
-        added = reach if layer.padding == "same" else [0] * len(reach)
-    else:
-        added = [2 * pad for pad in layer.padding]
-    sizes = zip(axes, added, reach, layer.stride)
-    output = [(size + more - last - 1) // step + 1 for size, more, last, step in sizes]
-    if min(output) < 1:
-        return type(layer).forward(layer, x)
-    return x.new_zeros(len(x), layer.out_channels, *output)
 
 
 def resolve(text: str) -> Architecture:

@@ -32,18 +32,17 @@ class TextureStatistics(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         bands = self.bands(x)
         centred = bands - bands.mean(3)[..., None]
-        return self.summarise(bands, torch.fft.rfft(centred, dim=3).abs()[..., 1:])
+        return self.summarise(bands, centred, torch.fft.rfft(centred, dim=3).abs()[..., 1:])
 
     def bands(self, x: torch.Tensor) -> torch.Tensor:
         """Rows averaged in groups: (B, C, BANDS, W)."""
         return nn.functional.adaptive_avg_pool2d(x, (BANDS, x.shape[3]))
 
-    def summarise(self, bands: torch.Tensor, spectrum: torch.Tensor) -> torch.Tensor:
-        """The statistics of bands and of their modulation spectrum (B, C, BANDS, W // 2)."""
-        mean, centred = bands.mean(3), bands - bands.mean(3)[..., None]
+    def summarise(self, bands: torch.Tensor, centred: torch.Tensor, spectrum: torch.Tensor) -> torch.Tensor:
+        """The statistics of bands, as they are and centred, and of their spectrum (B, C, BANDS, W // 2)."""
         ranges = [spectrum[..., low:high].mean(3) for low, high in zip(self.edges, self.edges[1:])]
         modulation = (torch.stack(ranges, dim=3) + FLOOR).log()  # (B, C, BANDS, ranges)
-        return torch.cat([mean.flatten(1), centred.std(3).flatten(1), modulation.flatten(1)], dim=1)
+        return torch.cat([bands.mean(3).flatten(1), centred.std(3).flatten(1), modulation.flatten(1)], dim=1)
 
 
 def range_edges(bins: int) -> list[int]:
