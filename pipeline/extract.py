@@ -203,10 +203,10 @@ def _table(asked: Request, outcome: ExtractionResult) -> str:
 
 def _speed(asked: Request, outcome: ExtractionResult, seconds: float) -> str:
     written = sum(count * spec.clip_bytes for count, spec in zip(np.asarray(outcome.computed), asked.specs))
-    speed = f"{outcome.clips / seconds:.1f} clips/s"
-    return (
-        f"{outcome.clips:,} clips in {duration(seconds)}: {speed}, {size(written)}; "
-        f"sharing intermediates saved {duration(outcome.seconds_saved)} of computing"
+    speed = f"{outcome.clips / seconds:.1f} clips/s, {size(written)}"
+    saved = f"; sharing intermediates saved {duration(outcome.seconds_saved)} of computing"
+    return f"{outcome.clips:,} clips in {duration(seconds)}: {speed}" + (
+        saved if outcome.seconds_saved >= 1 else ""
     )
 
 

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import re
 import threading
+from dataclasses import replace
 
 import h5py
 import librosa
@@ -16,6 +17,7 @@ from features_cache import external
 from features_cache.claims import claimed
 from features_cache.storage import lock
 from pipeline import extract
+from pipeline.job import ExtractionResult
 from pipeline.request import part_of, request
 from tests.pipeline.changing import SAMPLE_RATE
 from tests.pipeline.extraction import anew, cache, options, run, stored
@@ -97,12 +99,19 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
     assert capsys.readouterr().err.count("waiting: zcr.h5 has to be made again for these clips") == 1
 
 
+def test_the_summary_tells_what_sharing_saved_from_a_second_on(sounds):
+    asked = request(options(sounds, features="mel mfcc"))
+    saved = ExtractionResult(clips=8, computed=np.full(2, 8), seconds=np.ones(2), seconds_saved=90)
+    assert extract._speed(asked, saved, 4.0).endswith("; sharing intermediates saved 1 min 30 s of computing")
+    assert "saved" not in extract._speed(asked, replace(saved, seconds_saved=0.9), 4.0)
+
+
 def test_the_cost_is_reported_before_the_work_and_the_next_command_after(sounds, capsys):
     assert extract.run(options(sounds, features="waveform rms")) == 0
     shown = capsys.readouterr().out
     assert re.search(r"about [\d.]+ s on 1 process, 128 kB; largest files: waveform 128 kB, rms", shown)
     assert "FEATURES=small leaves out the largest: about" in shown
-    assert re.search(r"8 clips in .*clips/s, 128 kB; sharing intermediates saved", shown)
+    assert re.search(r"8 clips in .*clips/s, 128 kB$", shown, re.MULTILINE)
     next_, then = shown.splitlines()[-2:]
     assert next_.startswith(f"next: make train DATASET={sounds.csv} DATA=")
     assert next_.endswith(" FEATURES=rms MODEL=texture") and then.startswith("then: make train ")
