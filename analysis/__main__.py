@@ -35,9 +35,11 @@ def _write_ensemble(options: AnalysisOptions) -> None:
 
 
 def _build(job: "ReportJob", options: AnalysisOptions) -> "Built":
+    from analysis.figures import drawing_processes
     from analysis.report import build_report
 
-    return build_report(job, options)
+    with drawing_processes():
+        return build_report(job, options)
 
 
 COMMANDS: list[Command] = [analysis]

@@ -11,8 +11,10 @@ their own. "Clear" is a verdict of `analysis.significance` and of nothing else.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, sqrt
 
 import numpy as np
@@ -344,9 +346,25 @@ def display_name(run: Run, ranking: Ranking) -> str:
 
     `mel+mfcc`, `mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`; the run's name where nothing does.
     """
-    for called in (_set, _set_and_model):
-        if [called(other) for other in ranking.runs].count(called(run)) == 1:
-            return called(run)
+    return display_names(ranking)[ranking.runs.index(run)]
+
+
+@lru_cache(maxsize=4)
+def display_names(ranking: Ranking) -> tuple[str, ...]:
+    """The display name of each ranked run, best first."""
+    sets, models = (Counter(map(called, ranking.runs)) for called in (_set, _set_and_model))
+    return tuple(
+        _set(run)
+        if sets[_set(run)] == 1
+        else _set_and_model(run)
+        if models[_set_and_model(run)] == 1
+        else _with_own_settings(run, ranking)
+        for run in ranking.runs
+    )
+
+
+def _with_own_settings(run: Run, ranking: Ranking) -> str:
+    """Features, model and what tells it from others of both; its name where nothing does."""
     alike = [other for other in ranking.runs if _set_and_model(other) == _set_and_model(run)]
     words = [_own_settings(one, alike) for one in alike]
     own = words[alike.index(run)]
@@ -370,11 +388,6 @@ def _own_settings(run: Run, alike: Sequence[Run]) -> str:
     if len({other.config.get("tag", "") for other in alike}) > 1:
         words.append(f"tag {run.config['tag']}" if run.config.get("tag") else "no tag")
     return ", ".join(words)
-
-
-def display_names(ranking: Ranking) -> list[str]:
-    """The display name of each ranked run, best first."""
-    return [display_name(run, ranking) for run in ranking.runs]
 
 
 def _score_parts(ranking: Ranking) -> tuple[str, str]:

@@ -6,7 +6,7 @@ Numbers are rounded here and nowhere earlier.
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +153,9 @@ class Block:
 
 def blocks_to_json(blocks: Sequence[Block]) -> list[dict[str, Any]]:
     """Blocks as plain objects, to be kept in a file."""
-    return [asdict(block) for block in blocks]
+    plain = [asdict(replace(block, figures=[])) for block in blocks]
+    drawn = [[figure.to_json() for figure in block.figures] for block in blocks]
+    return [one | {"figures": figures} for one, figures in zip(plain, drawn, strict=True)]
 
 
 def blocks_from_json(kept: Sequence[dict[str, Any]]) -> list[Block]:
@@ -163,7 +165,7 @@ def blocks_from_json(kept: Sequence[dict[str, Any]]) -> list[Block]:
             heading=one["heading"],
             about=one["about"],
             items=one["items"],
-            figures=[SavedFigure(**figure) for figure in one["figures"]],
+            figures=[SavedFigure.from_json(figure) for figure in one["figures"]],
             tables=[_table_from_json(table) for table in one["tables"]],
             folded=one["folded"],
             beside=one["beside"],

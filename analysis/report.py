@@ -91,9 +91,11 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
     found = findings(results, context.rng())
     for name, table in found.tables.items():
         write_table(table, context.folder / "tables", name)
-    context.stage("data")
-    facts, gallery, blocks = _data(context)
     of_runs = _runs(context, found) if found.runs else {"runs": []}
+    context.stage("data")  # computed while other processes draw the figures of the runs
+    facts, gallery, blocks = _data(context)
+    if found.runs:
+        _write_paper(context, found, of_runs)
     problems = [*damage, *found.problems, *of_runs.pop("problems", [])]
     return {
         "dataset": context.job.dataset,
@@ -149,14 +151,9 @@ def _runs(context: ReportContext, found: Findings) -> Content:
     context.stage("figures")
     compared = comparison_blocks(found, context.folder)
     sections, problems = _sections(context, found, features)
-    # Loaded here: few reports end in a paper, and reading this module should not need it.
-    from analysis import latex, methods
+    # Loaded here: reading this module should not need it.
+    from analysis import methods
 
-    file = context.folder / "tables" / "comparison.tex"
-    replace_file(file, as_latex(latex.paper_comparison(comparison)).encode("utf-8"))
-    latex.write_document(
-        context.folder / "latex", context.job.dataset, found, _for_paper(context, compared, sections)
-    )
     return {
         "comparison": comparison_rows(comparison),
         "scale": interval_axis(comparison),
@@ -180,13 +177,18 @@ def _where(context: ReportContext) -> list[str]:
     return [word for word in context.job.given if not word.startswith("RUN=")]
 
 
-def _for_paper(
-    context: ReportContext, compared: Sequence[Block], sections: Sequence[RunSection]
-) -> list[tuple[str, Path]]:
-    """Captions and files of the figures that go into the LaTeX document: the comparison's, the best run's."""
-    best = [*sections[0].figures, *(saved for block in sections[0].blocks for saved in block.figures)]
-    drawn = [*(saved for block in compared for saved in block.figures), *best, *sections[0].beside]
-    return [(saved.caption, context.folder / saved.files["pdf"]) for saved in drawn]
+def _write_paper(context: ReportContext, found: Findings, of_runs: Content) -> None:
+    """The comparison for LaTeX, and a document with the figures of the comparison and of the best run."""
+    # Loaded here: few reports end in a paper, and reading this module should not need it.
+    from analysis import latex
+
+    file = context.folder / "tables" / "comparison.tex"
+    replace_file(file, as_latex(latex.paper_comparison(found.tables["comparison"])).encode("utf-8"))
+    best: RunSection = of_runs["runs"][0]
+    blocks = [*of_runs["comparison_blocks"], Block("", figures=best.figures), *best.blocks]
+    drawn = [*(saved for block in blocks for saved in block.figures), *best.beside]
+    figures = [(saved.caption, saved.file("pdf", context.folder)) for saved in drawn]
+    latex.write_document(context.folder / "latex", context.job.dataset, found, figures)
 
 
 def _shown_features(context: ReportContext, runs: Sequence[Run]) -> list[str]:

@@ -367,7 +367,7 @@ def write_table(table: pd.DataFrame, folder: Path, name: str) -> None:
     """Write <name>.csv, <name>.md and <name>.tex into the folder, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for suffix, text in (("csv", as_csv(table)), ("md", as_markdown(table)), ("tex", as_latex(table))):
-        replace_file(folder / f"{name}.{suffix}", text.encode("utf-8"))
+        replace_file(folder / f"{name}.{suffix}", text.encode("utf-8"), durable=False)
 
 
 def as_markdown(table: pd.DataFrame) -> str:

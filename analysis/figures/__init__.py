@@ -9,6 +9,7 @@ numbers say the same in grey.
 """
 
 from analysis.figures import comparison, data, run  # noqa: F401 - importing enters their figures
-from analysis.figures.drawing import FIGURES, Figure, SavedFigure, figure, save_figure
+from analysis.figures.drawing import FIGURES, Figure, figure
+from analysis.figures.saving import SavedFigure, drawing_processes, save_figure
 
-__all__ = ["FIGURES", "Figure", "SavedFigure", "figure", "save_figure"]
+__all__ = ["FIGURES", "Figure", "SavedFigure", "drawing_processes", "figure", "save_figure"]

@@ -1,41 +1,28 @@
-"""How every figure is drawn and saved: the registry, colours, type and fonts, and the files.
+"""How every figure is drawn: the registry, colours, type and fonts.
 
 A figure takes arrays, names and an `ax` of any size, draws into it and returns it; it reads and writes
-nothing. `@figure` enters it in FIGURES. `save_figure` writes one as SVG, PNG and PDF.
+nothing. `@figure` enters it in FIGURES.
 
 The series colours are Okabe and Ito's (2008), distinct with the common kinds of colour blindness, ordered
 so that neighbours also differ in lightness; each comes with a line style and a marker.
 """
 
-import base64
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from html import escape
-from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
-from fontTools import subset
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure as Canvas
-from matplotlib.image import imsave
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.text import Text
-from numpy.typing import NDArray
 
 from commandline import Registry
-from train.runs import replace_file
 
 Draw = Callable[..., Axes]
 Size = Callable[..., tuple[float, float]]
@@ -308,80 +295,6 @@ def _file(face: str) -> font_manager.FontPath:
     return font_manager.findfont(face, fallback_to_default=True)
 
 
-FORMATS = ("svg", "png", "pdf")
-DOTS_PER_INCH = 150
-CSS_PER_INCH = 96
-PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
-
-
-@dataclass(frozen=True)
-class SavedFigure:
-    """A drawn figure: files relative to the report, and HTML that shows it."""
-
-    name: str
-    caption: str
-    html: str
-    files: dict[str, str]
-
-
-def save_figure(name: str, folder: Path, *, stem: str | None = None, **data: Any) -> SavedFigure:
-    """Draw the figure `name` of `data` and write `folder/figures/<stem>.svg`, `.png` and `.pdf`.
-
-    Canvases are asked directly: `savefig` would draw everything once more for each format.
-    """
-    figure = FIGURES[name]
-    stem = stem or name
-    files = {kind: f"figures/{stem}.{kind}" for kind in FORMATS}
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    with drawing():
-        canvas = Canvas(figsize=figure.size(**data), dpi=DOTS_PER_INCH)
-        figure.draw(canvas.add_subplot(), **data)
-        ConstrainedLayoutEngine().execute(canvas)  # once for all formats
-        pixels = _pixels(canvas)
-        document, vector = BytesIO(), StringIO()
-        matplotlib.rcParams["pdf.fonttype"] = font_type(text.get_text() for text in canvas.findobj(Text))
-        with _embedding_outlines_alone():
-            FigureCanvasPdf(canvas).print_pdf(document, metadata={"CreationDate": None})
-        FigureCanvasSVG(canvas).print_svg(vector, metadata={"Date": None})
-    replace_file(folder / files["pdf"], document.getvalue(), durable=False)
-    replace_file(folder / files["png"], _encoded(pixels, "png"), durable=False)
-    replace_file(folder / files["svg"], vector.getvalue().encode("utf-8"), durable=False)
-    if figure.pixels:
-        html = _page_image(pixels, figure.caption)
-    else:
-        html = _page_svg(vector.getvalue(), stem, figure.caption)
-    return SavedFigure(stem, figure.caption, html, files)
-
-
-@contextmanager
-def _embedding_outlines_alone() -> Iterator[None]:
-    """Leave the tables for laying out text out of the fonts that a PDF embeds: its text is laid out already.
-
-    Reading and cutting them was a sixth of a report's time. matplotlib does not pass fontTools' option on.
-    """
-    before = subset.Options._drop_tables_default
-    subset.Options._drop_tables_default = [*before, "GSUB", "GPOS", "GDEF", "MATH"]
-    try:
-        yield
-    finally:
-        subset.Options._drop_tables_default = before
-
-
-def _pixels(canvas: Canvas) -> NDArray[np.uint8]:
-    """The figure as (height, width, 4), at DOTS_PER_INCH."""
-    agg = FigureCanvasAgg(canvas)
-    agg.draw()
-    return np.asarray(agg.buffer_rgba())
-
-
-def _encoded(pixels: NDArray[np.uint8], kind: str, **options: Any) -> bytes:
-    """Pixels as the content of an image file."""
-    content = BytesIO()
-    metadata: Any = {"Software": None} if kind == "png" else None  # equal figures are equal files
-    imsave(content, pixels, format=kind, dpi=DOTS_PER_INCH, metadata=metadata, pil_kwargs=options)
-    return content.getvalue()
-
-
 @contextmanager
 def drawing() -> Iterator[None]:
     """The project's style, without matplotlib's warning for each character that no font here has.
@@ -393,37 +306,6 @@ def drawing() -> Iterator[None]:
     with matplotlib.rc_context(chosen), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         yield
-
-
-def _page_image(pixels: NDArray[np.uint8], caption: str) -> str:
-    """A figure full of feature maps as one compressed image, smaller than SVG with them in it."""
-    height, width = pixels.shape[:2]
-    text = base64.b64encode(_encoded(pixels, "webp", quality=82, method=2)).decode()
-    return (
-        f'<img class="pixels" width="{width}" height="{height}" alt="{escape(caption)}" '
-        f'style="--natural:{CSS_PER_INCH * width / DOTS_PER_INCH:.0f}px" src="data:image/webp;base64,{text}">'
-    )
-
-
-def _page_svg(text: str, stem: str, caption: str) -> str:
-    """SVG to stand inside the page: it scales, takes the page's colours, and its ids are its own."""
-    svg = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    prefix = re.sub(r"[^A-Za-z0-9]", "-", stem)
-    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg))
-    svg = re.sub(
-        r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in used else "", svg
-    )
-    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", svg)
-    for colour, variable in PAGE_COLOURS.items():
-        svg = svg.replace(colour, variable)
-    opening, body = svg.split(">", 1)
-    view = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', opening)
-    assert view is not None, "matplotlib's SVG has a view box"
-    natural = float(view[1]) * CSS_PER_INCH / 72
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-        f'{view[0]} style="--natural:{natural:.0f}px" aria-label="{escape(caption)}">{body}'
-    )
 
 
 def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:

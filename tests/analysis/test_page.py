@@ -59,7 +59,11 @@ def test_blocks_survive_being_kept_in_a_file() -> None:
     table = html_table("t", pd.DataFrame({"n": [1.0]}), {"n": ("N", "number")})
     blocks = [
         Block(
-            "One", "about", [SavedFigure("a", "b", "<svg>", {"svg": "figures/a.svg"})], [table], folded=True
+            "One",
+            "about",
+            [SavedFigure("a", "b", lambda: "<svg>", {"svg": "figures/a.svg"})],
+            [table],
+            folded=True,
         )
     ]
     assert blocks_from_json(blocks_to_json(blocks)) == blocks
