@@ -42,16 +42,11 @@ class KernelsOptions(DatasetOptions):
     """how many, evenly spaced"""
 
 
-def pairs(y: np.ndarray) -> dict[str, Pair]:
-    """Kernel -> (with it, the plain call), as often as the thirty features call it for one clip."""
-    clip = Clip(y, RATE)
-    magnitude, power = clip.magnitude(FRAMING), clip.power(FRAMING)
+def transform_pairs(y: np.ndarray, clip: Clip) -> dict[str, Pair]:
+    """The kernels of the Fourier transform."""
     padded, hann = np.pad(y, 1024), fourier.centred_window(2048, 2048)
     slower = [clip.octave(1, halvings) for halvings in range(7)]
     onset = np.pad(clip.onset(512), 192)[:-1]
-    stored = [resolve_feature(Channel(name)).compute(clip) for name in FEATURES]
-    weights = np.vander(librosa.fft_frequencies(sr=RATE), 3, increasing=True).T.copy()
-    longest, shortest = int(np.ceil(RATE / 65)), int(RATE / 2093)
     return {
         "spectrogram": (
             lambda: fourier.magnitudes(y, 512, hann),
@@ -79,6 +74,16 @@ def pairs(y: np.ndarray) -> dict[str, Pair]:
                 librosa.autocorrelate(librosa.util.frame(onset, frame_length=384, hop_length=1), axis=0),
             ],
         ),
+    }
+
+
+def other_pairs(y: np.ndarray, clip: Clip) -> dict[str, Pair]:
+    """All other kernels."""
+    magnitude, power = clip.magnitude(FRAMING), clip.power(FRAMING)
+    stored = [resolve_feature(Channel(name)).compute(clip) for name in FEATURES]
+    padded, longest, shortest = np.pad(y, 1024), int(np.ceil(RATE / 65)), int(RATE / 2093)
+    weights = np.vander(librosa.fft_frequencies(sr=RATE), 3, increasing=True).T.copy()
+    return {
         "running median, both directions": (
             lambda: [hpss.running_median(magnitude, 31), hpss.running_median(magnitude.T.copy(), 31)],
             lambda: [
@@ -114,6 +119,12 @@ def pairs(y: np.ndarray) -> dict[str, Pair]:
             lambda: librosa.feature.spectral_rolloff(S=magnitude, sr=RATE),
         ),
     }
+
+
+def pairs(y: np.ndarray) -> dict[str, Pair]:
+    """Kernel -> (with it, the plain call), as often as the thirty features call it for one clip."""
+    clip = Clip(y, RATE)
+    return transform_pairs(y, clip) | other_pairs(y, clip)
 
 
 def _milliseconds(work: Callable[[], Any]) -> float:

@@ -1,11 +1,17 @@
 """Fixtures of the whole suite. No data is carried: sounds are made, real clips are used where they are."""
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from commandline import tell_once
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 ROOT = Path(__file__).resolve().parent.parent
 ESC10 = ROOT.parent / "shared" / "esc10"
@@ -21,6 +27,37 @@ def esc10() -> Path:
     if not (ESC10 / "meta" / "esc10.csv").exists():
         pytest.skip(f"the 400 real clips of ESC-10 are not at {ESC10}")
     return ESC10
+
+
+@pytest.fixture(scope="session")
+def start_chromium(tmp_path_factory: pytest.TempPathFactory) -> "Callable[..., webdriver.Chrome]":
+    """Starts a headless browser with these further flags and, by their names, capabilities."""
+    binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("no browser: install chromium and chromedriver (Debian: chromium chromium-driver)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    def start(*flags: str, **capabilities: object) -> webdriver.Chrome:
+        options = webdriver.ChromeOptions()
+        options.binary_location = binary
+        profile = f"--user-data-dir={tmp_path_factory.mktemp('profile')}"
+        for word in (
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--mute-audio",
+            profile,
+        ):
+            options.add_argument(word)
+        for word in flags:
+            options.add_argument(word)
+        for name, value in capabilities.items():
+            options.set_capability(name, value)
+        return webdriver.Chrome(options=options, service=Service(driver))
+
+    return start
 
 
 @pytest.fixture(autouse=True)

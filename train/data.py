@@ -234,15 +234,11 @@ def network_input(
     """
     pairs = list(zip(values, statistics, strict=True))
     if not vectors:
-        resized = (by_length(one, filled, partial(_prepared, how, grid)) for one, how in pairs)
+        resized = (by_length(one, filled, partial(prepare, how, grid)) for one, how in pairs)
         return torch.stack([torch.from_numpy(one) for one in resized], dim=1)
     parts = [by_length(one, filled, partial(_vector, how)) for one, how in pairs]
     joined = torch.from_numpy(np.concatenate(parts, axis=1))
     return joined.clamp_(-LARGEST, LARGEST).to(torch.float16)[..., None, None]
-
-
-def _prepared(how: Statistics, grid: Shape, values: NDArray[np.floating]) -> NDArray[np.float16]:
-    return prepare(values, how, grid).numpy()
 
 
 def _vector(how: Statistics, values: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -265,10 +261,10 @@ def vector_length(shapes: Sequence[Shape]) -> int:
     return sum(rows if frames == 1 else 2 * rows for rows, frames in shapes)
 
 
-def prepare(values: NDArray[np.floating], statistics: Statistics, grid: Shape) -> torch.Tensor:
-    """Values of one channel as stored, (B, rows, frames), as a network sees them: (B, *grid) float16."""
-    standard = torch.from_numpy(statistics.apply(values.astype(np.float32)))
-    return resize(standard, grid).clamp_(-LARGEST, LARGEST).to(torch.float16)
+def prepare(how: Statistics, grid: Shape, values: NDArray[np.floating]) -> NDArray[np.float16]:
+    """Values of one channel as stored, (B, rows, frames), as a network sees them: (B, *grid)."""
+    standard = torch.from_numpy(how.apply(values.astype(np.float32)))
+    return resize(standard, grid).clamp_(-LARGEST, LARGEST).to(torch.float16).numpy()
 
 
 def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:

@@ -229,6 +229,19 @@ def configuration(options: RunOptions) -> list[str]:
     return [*named, *words(options, others)]
 
 
+def protocol(options: RunOptions, kind: str) -> str:
+    """In words: who trains, what chooses, which epoch counts (none of a linear model's exact solution)."""
+    if options.val == "none":
+        others, chosen = "the others", "last epoch"
+    else:
+        aside = "the next fold" if options.val == "next" else "15 % of the training groups"
+        others = f"the others without {aside}, which validate"
+        chosen = f"last epoch, and best epoch by {options.select}"
+    task = "the fold's test clips never scored" if options.skip_test else "each fold tested"
+    fitted = "exact solution" if kind == "linear" else f"epochs {options.epochs}, {chosen}"
+    return f"{task}, trained on {others}; {fitted}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainedOptions(RunsOptions):
     """Which trained model, and where it computes."""

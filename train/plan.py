@@ -5,6 +5,7 @@ Everything that can be wrong with a request is said here; hash and folder follow
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from commandline import RequestError, check_bounds, make_command, nearest, words
+from commandline.options import ONE_ALONE
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
 from features_cache.cache import refuse_unknown
 from features_cache.index import changed_table
@@ -31,10 +33,12 @@ from train.options import (
     AUTO_AUGMENT,
     MACHINE,
     PLACED,
+    SWEPT,
     RunOptions,
     configuration,
     defaults,
     identity,
+    protocol,
     unused,
     without_unused,
 )
@@ -296,7 +300,15 @@ def make_plan(asked: RunOptions) -> Plan:
 
 
 def check_options(options: RunOptions) -> None:
-    """RequestError where a number is out of its bounds, or what follows a validation score has none."""
+    """RequestError for a list, a number out of its bounds, what follows a validation score without one.
+
+    Only a sweep takes lists; a path and AUGMENT around its commas may hold blanks.
+    """
+    for name in ("features", *SWEPT):
+        value = getattr(options, name)
+        several = isinstance(value, str) and len(re.sub(r"\s*,\s*", ",", value).split()) > 1
+        if several and not Path(value).exists():
+            raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
     check_bounds(options)
     if options.val == "none":
         validated = {
@@ -485,16 +497,3 @@ def differences(options: RunOptions, standard: dict[str, Any], machine: bool = F
         if name not in PLACED and value != standard[name] and (machine or name not in MACHINE):
             parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")
     return [*parts, *([options.tag] if options.tag else [])]
-
-
-def protocol(options: RunOptions, kind: str) -> str:
-    """In words: who trains, what chooses, which epoch counts (none of a linear model's exact solution)."""
-    if options.val == "none":
-        others, chosen = "the others", "last epoch"
-    else:
-        aside = "the next fold" if options.val == "next" else "15 % of the training groups"
-        others = f"the others without {aside}, which validate"
-        chosen = f"last epoch, and best epoch by {options.select}"
-    task = "the fold's test clips never scored" if options.skip_test else "each fold tested"
-    fitted = "exact solution" if kind == "linear" else f"epochs {options.epochs}, {chosen}"
-    return f"{task}, trained on {others}; {fitted}"

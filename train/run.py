@@ -1,20 +1,18 @@
 """`python -m train run`: the run folder of these options, its folds trained, what was found."""
 
 import functools
-import re
 import statistics
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from commandline import RequestError, make_command, mean_percent, percent, tell, text_table, words
-from commandline.options import ONE_ALONE, not_written
+from commandline.options import not_written
 from train import runs, trainer
 from train.compute import device_of
 from train.models.registry import resolve
-from train.options import SWEPT, RunOptions
+from train.options import RunOptions
 from train.plan import Plan, make_plan
 from train.runs import RunFolder
 from train.scores import (
@@ -32,7 +30,6 @@ SHOWN_SCORES = ("loss", "accuracy", "f1")
 
 def run(options: RunOptions) -> int:
     """Train, or go on training, what the options say, and print what was found; the exit status."""
-    refuse_lists(options)
     try:
         folder = execute(options)
     except Failed as failure:
@@ -42,18 +39,6 @@ def run(options: RunOptions) -> int:
         print(summary(folder))
         print(f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}")
     return 0
-
-
-def refuse_lists(options: RunOptions) -> None:
-    """RequestError for the first text that holds several values, which only a sweep takes.
-
-    The path of a recipe or of weights may hold blanks, and so may AUGMENT around its commas.
-    """
-    for name in ("features", *SWEPT):
-        value = getattr(options, name)
-        several = isinstance(value, str) and len(re.sub(r"\s*,\s*", ",", value).split()) > 1
-        if several and not Path(value).exists():
-            raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
 
 
 def execute(options: RunOptions, *, tell_time: bool = True) -> RunFolder | None:

@@ -1,15 +1,12 @@
 """The page in a real browser: nothing leaves it, nothing fails, and what it offers works."""
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -20,29 +17,16 @@ from analysis.page import source
 from commandline import percent
 
 QUIET = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *(
-        "--force-prefers-reduced-motion",
-        "--autoplay-policy=no-user-gesture-required",
-        "--mute-audio",
-        "--window-size=1280,900",
-    ),
+    *("--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--force-prefers-reduced-motion", "--autoplay-policy=no-user-gesture-required"),
+    "--window-size=1280,900",
 )
 OWN_REQUESTS = ("file:", "data:", "chrome:", "blob:")
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-    if not binary or not driver:
-        pytest.skip("no browser: install chromium and chromedriver (Debian: chromium chromium-driver)")
-    options = Options()
-    options.binary_location = binary
-    for word in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=Service(driver))
+def browser(start_chromium: Callable[..., webdriver.Chrome]) -> Iterator[webdriver.Chrome]:
+    chrome = start_chromium(*QUIET, **{"goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}})
     yield chrome
     chrome.quit()
 

@@ -5,14 +5,12 @@ import functools
 import http.server
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -61,17 +59,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-    if not binary or not driver:
-        pytest.skip("no browser: install chromium and chromedriver (Debian: chromium chromium-driver)")
-    options = Options()
-    options.binary_location = binary
-    media = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-    quiet = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio")
-    for word in (*quiet, *media, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(word)
-    chrome = webdriver.Chrome(options=options, service=Service(driver))
+def browser(start_chromium: Callable[..., webdriver.Chrome]) -> Iterator[webdriver.Chrome]:
+    chrome = start_chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     yield chrome
     chrome.quit()
 

@@ -24,7 +24,6 @@ from train.data import (
     grid_of,
     network_input,
     own_frames,
-    prepare,
     resize,
     row_axis,
     sum_clips,
@@ -212,7 +211,7 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, nor
     statistics = sum_clips(cache, channels, loud).statistics(loud, norm)
     grid = (64, 54) if name != "waveform" else (1, cache.settings["samples"])
     before, wanted = (
-        torch.stack([prepare(cache.read(one, ids), how, grid) for one, how in zip(channels, statistics)], 1)
+        network_input([cache.read(one, ids) for one in channels], statistics, grid, False)
         for ids in (loud, soft)
     )
     monkeypatch.setattr(Batch, "uniform", lambda batch, _, low, high: torch.full((len(batch.x),), high))

@@ -18,7 +18,7 @@ from train.bundle import TrainedModel, bundle_of_run
 from train.models.registry import build
 from train.models.texture import TextureStatistics
 from train.options import SWEPT, RunOptions
-from train.plan import Plan, make_plan
+from train.plan import Plan, check_options, make_plan
 from train.run_config import digest
 from train.scores import epoch_scores
 from train.trainer import Diverged, Trainer
@@ -132,7 +132,7 @@ def test_another_configuration_never_touches_a_folder(options):
         ({"features": "mell"}, r"lacks mell.*did you mean 'mel'.*no audio.*write_feature"),
         ({"features": "mel+mfcc"}, r"lacks mfcc "),
         ({"features": "mel:3-16"}, "rows 0 to 15"),
-        ({"features": "mel chroma"}, "expected one feature set"),
+        ({"features": "mel chroma"}, "FEATURES=mel chroma: expected one alone; only a sweep"),
         ({"features": "mel+waveform"}, "not waveform; .*aclnet"),
         ({"model": "aclnet"}, "takes waveform alone"),
         ({"model": "resnet19"}, "did you mean 'resnet18'"),
@@ -181,7 +181,7 @@ def test_a_list_is_for_a_sweep_alone(options, name):
 def test_blanks_that_make_no_list_are_taken(options, tmp_path):
     recipe = tmp_path / "my recipe.txt"
     recipe.write_text("EPOCHS=1\n")
-    run.refuse_lists(change(options, augment="shift, gain", recipe=str(recipe), note="two words"))
+    check_options(change(options, augment="shift, gain", recipe=str(recipe), note="two words"))
 
 
 def test_one_class_cannot_be_trained(options, tmp_path):
