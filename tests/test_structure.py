@@ -88,6 +88,12 @@ def test_no_public_function_is_defined_twice() -> None:
     assert not {name: at for name, at in found if len(at) > 1 and name not in WITH_THEIR_MODULE}
 
 
+def test_the_pages_that_the_code_names_are_there() -> None:
+    for path in [*MODULES, *(ROOT / "bench").glob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+        for page in re.findall(r"docs/[\w./-]+\.md", path.read_text(encoding="utf-8")):
+            assert (ROOT / page).exists(), f"{path.relative_to(ROOT)} names {page}"
+
+
 @pytest.mark.slow
 def test_the_way_to_the_first_training_step_does_not_get_longer() -> None:
     command = [sys.executable, "-m", "bench.structure", "--walk"]

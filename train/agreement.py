@@ -1,7 +1,7 @@
 """Whether a way to compute agrees with plain fp32: asked of the very network before a run trusts it.
 
 Fast kernels are wrong here and there, silently: oneDNN's bf16 convolutions on some shapes, for one
-(docs/onednn-bf16.md). This needs no knowledge of where. `choose_compute` is what a run calls.
+(docs/explanation/onednn-bf16.md). This needs no knowledge of where. `choose_compute` is what a run calls.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from train.trainer import Processes
 
 # An operation on the same inputs may be off by this part of its output's size. Over every registered model,
-# several grids, stacks and batches, under four instruction sets (docs/onednn-bf16.md), sound ones were off by
-# up to 0.006 in bf16 (0.012 where AVX2 adds up in bf16) and 3e-5 in fp32; the known bad ones by 1.0 to 1.4,
-# or not finite.
+# several grids, stacks and batches, under four instruction sets (docs/explanation/onednn-bf16.md), sound ones
+# were off by up to 0.006 in bf16 (0.012 where AVX2 adds up in bf16) and 3e-5 in fp32; the known bad ones by
+# 1.0 to 1.4, or not finite.
 OPERATION = {"fp32": 0.005, "fp16": 0.05, "bf16": 0.05}
 # Largest relative error of rounding. A step in fp32 with as much noise on every output shows how far a sound
 # step may be from plain fp32: gradients of ResNet-18 keep a cosine of 0.9, of ResNet-50 in a batch of 2 none.

@@ -137,9 +137,10 @@ class Narrow(nn.Module):
 
 @pytest.mark.parametrize(("width", "flag"), [(2, "amx_bf16"), (1, "avx512_bf16")])
 def test_a_run_falls_back_where_onednn_is_wrong(width, flag, options, monkeypatch, capsys):
-    """A wrong output over two frames on AMX, unwritten gradients over one with AVX-512: docs/onednn-bf16.md.
+    """A wrong output over two frames on AMX, unwritten gradients over one with AVX-512.
 
-    The stride stands in the call and not in the layer, where `build` would lower it.
+    docs/explanation/onednn-bf16.md has the figures. The stride stands in the call and not in the layer, where
+    `build` would lower it.
     """
     if not torch.cpu.get_capabilities().get(flag) or torch.__version__ != "2.13.0+cpu":
         pytest.skip(f"the error is known of torch 2.13.0 on processors with {flag}")

@@ -171,8 +171,9 @@ class Architecture:
 
         Such a step leaves a single row or frame, of which most of the kernel sees nothing but padding. There
         oneDNN's bf16 kernels leave weight gradients unwritten or give a wrong output
-        (docs/onednn-bf16.md), and a network gains nothing: pooling over the last rows and frames comes next.
-        So the axis keeps its length. Grids from 64x108 up reach such a shape in cnn8 only, up to 216 frames.
+        (docs/explanation/onednn-bf16.md), and a network gains nothing: pooling over the last rows and frames
+        comes next. So the axis keeps its length. Grids from 64x108 up reach such a shape in cnn8 only, up to
+        216 frames.
 
         One clip of zeros shows the shapes that really occur. RequestError where the network cannot take it.
 

@@ -80,7 +80,7 @@ class DaiNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x.flatten(1, 2)
         # Where a kernel of 32 samples or more goes over 2, 4 or 8 channels, oneDNN gives a wrong bf16 output
-        # on processors with AMX (docs/onednn-bf16.md); over one channel it does not.
+        # on processors with AMX (docs/explanation/onednn-bf16.md); over one channel it does not.
         with torch.autocast(
             x.device.type, enabled=x.shape[1] == 1 and torch.is_autocast_enabled(x.device.type)
         ):
