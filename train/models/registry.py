@@ -192,7 +192,8 @@ class Architecture:
                 network(torch.zeros(1, channels, *shape))
             except RuntimeError as error:
                 reason, size = str(error).splitlines()[0], "x".join(map(str, shape))
-                raise RequestError(f"{self.name} cannot take {size} ({reason}): give a larger GRID") from None
+                larger = "longer clips (DURATION, SAMPLE_RATE)" if self.kind == "wave" else "a larger GRID"
+                raise RequestError(f"{self.name} cannot take {size} ({reason}): give {larger}") from None
         return {name: list(layer.stride) for name, layer in layers if layer.stride != before[name]}
 
     def unfit(self, features: Sequence[str], vectors: Collection[str] = ()) -> str | None:

@@ -139,3 +139,19 @@ def test_the_same_weights_are_drawn_whether_or_not_the_strides_were_looked_at():
     assert all(
         torch.equal(value, first[key]) for key, value in build("cnn8", 1, 3, (64, 120)).state_dict().items()
     )
+
+
+@pytest.mark.parametrize(("model", "least"), [("m11", 1020), ("m18", 1020), ("aclnet", 153)])
+def test_a_waveform_that_is_too_short_asks_for_longer_clips_and_not_for_a_grid(model, least):
+    assert resolve(model).changed_strides(1, 5, (1, least)) == {}
+    with pytest.raises(RequestError, match=rf"{model} cannot take .*give longer clips \(DURATION"):
+        resolve(model).changed_strides(1, 5, (1, least - 1))
+
+
+@pytest.mark.parametrize("model", IMAGE)
+def test_a_small_grid_is_taken_by_all_networks_but_densenet(model):
+    if model != "densenet121":
+        resolve(model).changed_strides(3, 5, (16, 16))
+        return
+    with pytest.raises(RequestError, match="give a larger GRID"):
+        resolve(model).changed_strides(3, 5, (16, 16))
