@@ -9,6 +9,7 @@ joblib's own Dask backend was tried: where Dask gives a batch up, because it kil
 other, that backend forgets the batch and the run hangs. So joblib's threads hand out batches here as well.
 """
 
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -80,17 +81,41 @@ def connected(scheduler: str | None) -> Iterator[Cluster]:
 
 
 def _tell_of_trust(scheduler: str) -> None:
-    """RequestError for TLS without certificates; a line where anybody in the network might be the cluster."""
+    """RequestError for TLS without certificates, or for none where it is required; where anybody in the
+    network might be the cluster, a line.
+    """
     import dask
 
     protocol, _, place = scheduler.rpartition("://")
-    if protocol == "tls" and not dask.config.get("distributed.comm.tls.ca-file", None):
+    if protocol == "tls":
+        _refuse_wrong_certificates(scheduler)
+    if protocol != "tls" and dask.config.get("distributed.comm.require-encryption", None):
+        raise RequestError(
+            f"SCHEDULER={scheduler} is not encrypted, and Dask's settings (REQUIRE_ENCRYPTION) refuse that: "
+            f"give tls://{place}"
+        )
+    if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):
+        tell("Dask without TLS is not authenticated: for trusted networks only (docs/howto/scale.md)")
+
+
+def _refuse_wrong_certificates(scheduler: str) -> None:
+    """RequestError where the authority's or the client's file is not set, not there or no pair."""
+    import dask
+
+    authority, certificate, key = (
+        dask.config.get(f"distributed.comm.tls.{one}", None)
+        for one in ("ca-file", "client.cert", "client.key")
+    )
+    if not (authority and certificate):
         raise RequestError(
             f"SCHEDULER={scheduler} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE "
             "and those of the client, as docs/howto/scale.md shows"
         )
-    if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):
-        tell("Dask without TLS is not authenticated: for trusted networks only (docs/howto/scale.md)")
+    try:
+        ssl.create_default_context(cafile=authority).load_cert_chain(certificate, key)
+    except OSError as error:
+        files = ", ".join(str(one) for one in (authority, certificate, key) if one)
+        raise RequestError(f"the TLS files of Dask's settings cannot be used ({files}): {error}") from error
 
 
 def _refuse_unfit(client: "Client", scheduler: str) -> None:

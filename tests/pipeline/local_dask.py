@@ -30,12 +30,12 @@ class LocalDask:
 
 
 @contextmanager
-def started(folder: Path, workers: int = 2) -> Iterator[LocalDask]:
+def started(folder: Path, workers: int = 2, host: str = "127.0.0.1") -> Iterator[LocalDask]:
     """The cluster, with all its workers; what it says goes to `folder`."""
     contact = folder / "scheduler.json"
     alone = ["--scheduler-file", str(contact), "--no-dashboard", "--local-directory", str(folder)]
     commands = [
-        [DASK, "scheduler", "--host", "127.0.0.1", "--port", "0", *alone[:3]],
+        [DASK, "scheduler", "--host", host, "--port", "0", *alone[:3]],
         [DASK, "worker", "--nthreads", "1", "--nworkers", str(workers), *alone],
     ]
     processes = []

@@ -4,7 +4,9 @@ import io
 import os
 import pickle
 import random
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from types import SimpleNamespace
@@ -269,6 +271,65 @@ def test_tls_without_certificates_is_refused_at_once():
         dask_cluster.connected("tls://10.0.0.1:8786"),
     ):
         pass
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """Settings below distributed.comm, by name of a key pair made as docs/howto/scale.md shows."""
+
+    def settings(name):
+        key, certificate = str(tmp_path / f"{name}.key"), str(tmp_path / f"{name}.pem")
+        made = ["-newkey", "rsa:2048", "-nodes", "-subj", "/CN=cluster", "-keyout", key, "-out", certificate]
+        subprocess.run(["openssl", "req", "-x509", *made], check=True, capture_output=True)
+        found = {"require-encryption": True, "tls.ca-file": certificate}
+        for role in ("client", "scheduler", "worker"):
+            found |= {f"tls.{role}.cert": certificate, f"tls.{role}.key": key}
+        return found
+
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    return settings
+
+
+def comm(settings):
+    import dask
+
+    return dask.config.set({f"distributed.comm.{name}": value for name, value in settings.items()})
+
+
+def test_certificates_that_cannot_be_used_are_named_before_anybody_is_called(certificates):
+    own, other = certificates("own"), certificates("other")
+    absent = own | {"tls.client.cert": "/absent.pem", "tls.client.key": "/absent.key"}
+    mixed = own | {"tls.client.key": other["tls.client.key"]}
+    for settings, told in (
+        (absent, r"/absent\.pem, /absent\.key\): .*No such file"),
+        (mixed, "values mismatch"),
+    ):
+        with comm(settings), pytest.raises(RequestError, match=f"TLS files .*{told}"):
+            dask_cluster._tell_of_trust("tls://10.0.0.1:8786")
+    with comm(own), pytest.raises(RequestError, match=r"give tls://10\.0\.0\.1:8786"):
+        dask_cluster._tell_of_trust("tcp://10.0.0.1:8786")
+    with comm(own):
+        dask_cluster._tell_of_trust("tls://10.0.0.1:8786")
+
+
+@pytest.mark.slow
+def test_with_tls_the_certificate_is_needed(certificates, sounds, by_processes, tmp_path, monkeypatch):
+    from tests.pipeline.local_dask import started
+
+    own, other, data = certificates("own"), certificates("other"), tmp_path / "data"
+    for name, value in own.items():
+        words = name.upper().replace("-", "_").split(".")
+        monkeypatch.setenv("__".join(["DASK_DISTRIBUTED", "COMM", *words]), str(value))
+    with comm(own), started(tmp_path, workers=1, host="tls://127.0.0.1") as running:
+        assert running.address.startswith("tls://")
+        extract.extract(*asked(sounds, data, **on(running)))
+        assert contents(data) == by_processes
+        plain = running.address.replace("tls://", "tcp://")
+        with comm({"require-encryption": None}), pytest.raises(RequestError, match="no Dask scheduler"):
+            extract.extract(*asked(sounds, tmp_path / "plain", backend="dask", scheduler=plain))
+        with comm(other), pytest.raises(RequestError, match="TLS certificate does not match"):
+            extract.extract(*asked(sounds, tmp_path / "other", **on(running)))
 
 
 def test_a_cluster_that_anybody_might_be_is_told(capsys):
