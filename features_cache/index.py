@@ -71,7 +71,7 @@ def _changed_clips(file: Path, clips: pd.DataFrame, columns: Sequence[str]) -> i
     """Clips of which this table says something else; 0 where it is no table of clips."""
     try:
         given = pd.read_csv(file, sep=None, engine="python", dtype=str, keep_default_na=False)
-    except (ValueError, OSError):
+    except (ValueError, OSError, csv.Error):  # the last where no delimiter is found
         return 0
     if "label" not in given:  # ESC-50's columns
         given = given.rename(columns={"category": "label"})

@@ -136,6 +136,8 @@ class FoldModel:
 
     network: nn.Module
     statistics: list[Statistics]
+    inputs: int
+    """Channels of its input; of linear and of vectors, numbers a clip."""
 
 
 class TrainedModel:
@@ -200,9 +202,16 @@ class TrainedModel:
         filled = filled if self.drops_padding else None
         if self.kind == "linear":
             statistics = [by_length(channel, filled, linear.row_statistics) for channel in values]
-            return torch.from_numpy(np.concatenate(statistics, axis=1))
-        vectors, standard = self.kind == "vector", self.folds[fold].statistics
-        return network_input(values, standard, self.grid, vectors, filled).float()  # (B, C, H, W)
+            x = torch.from_numpy(np.concatenate(statistics, axis=1))
+        else:
+            vectors, standard = self.kind == "vector", self.folds[fold].statistics
+            x = network_input(values, standard, self.grid, vectors, filled).float()
+        if x.shape[1] != self.folds[fold].inputs:
+            raise RequestError(
+                f"fold {fold} was trained on {self.folds[fold].inputs} inputs and is given {x.shape[1]}: its "
+                "configuration has other features than its weights; train this run again"
+            )
+        return x
 
     @torch.inference_mode()
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
@@ -231,12 +240,14 @@ class TrainedModel:
         shape = linear_shape if self.kind == "linear" else self.trained_shape
         inputs = len(self.config["channels"])
         if self.kind == "vector":
-            inputs = len(state["network"]["norm.running_mean"])
+            inputs = len(state["network"].get("norm.running_mean", ()))
         counts = inputs, len(self.classes), shape
         network = self.architecture.build(*counts, changed_strides=self.config.get("changed_strides", {}))
         load_weights(network, state["network"], Path(origin))
         network = network.eval().to(self.compute.device)
-        return FoldModel(network.to(memory_format=self.layout), statistics)  # type: ignore[call-overload]
+        inputs = shape[0] if self.kind == "linear" else inputs
+        network = network.to(memory_format=self.layout)  # type: ignore[call-overload]
+        return FoldModel(network, statistics, inputs)
 
 
 def open_model(options: TrainedOptions) -> TrainedModel:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any, NoReturn
 
 from commandline import RequestError
@@ -78,6 +79,17 @@ def _is_grid(value: Any) -> bool:
     return sides is not None and int(sides[1]) * int(sides[2]) <= MOST_SAMPLES
 
 
+def _is_calibration(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, dict) for one in value.values())
+
+
+def _are_strides(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    pairs = [one for one in value.values() if isinstance(one, list) and len(one) == 2]
+    return len(pairs) == len(value) and all(_is(int)(side) and side > 0 for one in pairs for side in one)
+
+
 def _up_to(most: float) -> Check:
     return lambda value: _is(int, float)(value) and 0 <= value <= most
 
@@ -86,7 +98,7 @@ def _up_to(most: float) -> Check:
 CONFIG: dict[str, Check] = {
     **dict.fromkeys(("dataset", "features", "model", "task", "augment", "val", "select"), _is(str)),
     **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), _is(str)),
-    **dict.fromkeys(("options", "extraction", "machine", "member_weights", "changed_strides"), _is(dict)),
+    **dict.fromkeys(("options", "extraction", "machine", "member_weights"), _is(dict)),
     **dict.fromkeys(("parameters", "seconds", "fold_seconds"), _is(int, float)),
     **dict.fromkeys(("command", "members"), _list_of(_is(str), 1)),
     "synthetic": _is(bool),
@@ -101,6 +113,10 @@ CONFIG: dict[str, Check] = {
     "channels": _list_of(_is_channel, 1),
     "changes": _list_of(_is(dict)),
     "grid": _is_grid,
+    "calibration": _is_calibration,
+    "temperature": lambda value: _is(int, float)(value) and 0 < value < inf,
+    "rejection": lambda value: isinstance(value, dict) and _is(int, float)(value.get("threshold")),
+    "changed_strides": _are_strides,
     "sample_rate": _up_to(MOST_SAMPLES),
     "duration": _up_to(MOST_SAMPLES),
 }

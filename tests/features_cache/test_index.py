@@ -197,5 +197,6 @@ def test_a_table_that_changed_since_extraction_is_named(tmp_path):
     os.utime(table, ns=(0, 0))
     assert changed_table(folder, str(table), known) == ""
     assert changed_table(folder, "external", known) == ""
-    (tmp_path / "mine" / "folds.csv").write_bytes(b"\xff\xfe\x80")  # damaged, which make features says
-    assert changed_table(folder, str(table), known) == ""
+    for damaged in (b"\xff\xfe\x80", b"group"):  # no text, no delimiter: make features says so
+        (tmp_path / "mine" / "folds.csv").write_bytes(damaged)
+        assert changed_table(folder, str(table), known) == ""

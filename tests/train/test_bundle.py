@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from commandline import RequestError, main
+from tests.train.sounds import train_run
 from tests.train.test_predict import answered, ask, write
 from train import bundle
 from train.__main__ import COMMANDS
@@ -135,6 +136,10 @@ def test_a_flipped_bit_is_one_sentence(file, tmp_path, capsys):
         ({"channels": [{"stored": "mel", "dtype": "object", "rows": [0, 1]}]}, "malformed channels"),
         ({"options": {"model": "cnn4", "tta": 0}}, "malformed options: tta"),
         ({"options": {"model": "cnn4"}}, "options, lacks tta"),
+        ({"temperature": 0}, "malformed temperature"),
+        ({"rejection": {"threshold": "high"}}, "malformed rejection"),
+        ({"changed_strides": {"layers.0.0": [0, 1]}}, "malformed changed_strides"),
+        ({"changed_strides": {"layers.99": [1, 1]}}, "changed_strides has 'layers.99'"),
     ],
 )
 def test_an_absurd_configuration_is_refused(file, tmp_path, change, message):
@@ -142,6 +147,18 @@ def test_an_absurd_configuration_is_refused(file, tmp_path, change, message):
     torch.save({**held, "config": held["config"] | change}, tmp_path / "absurd.pt")
     with pytest.raises(RequestError, match=message):
         bundle.TrainedModel(bundle.read_bundle(tmp_path / "absurd.pt")).of_input(1, torch.zeros(1, 3, 16, 16))
+
+
+@pytest.mark.parametrize("model", ["linear", "mlp"])
+def test_features_that_the_weights_were_not_trained_on_are_told(sounding, model):
+    run = train_run(sounding.path.parents[2], model=model, epochs=1, augment="auto", tta=1)
+    made = bundle.bundle_of_run(run)
+    changed = made._replace(config={**made.config, "channels": made.config["channels"][:1]})
+    fewer = [np.zeros((1, 128, 32), np.float32)]
+    kept = [{**state, "statistics": state["statistics"][:1]} for state in made.folds.values()]
+    changed = changed._replace(folds=dict(zip(made.folds, kept)))
+    with pytest.raises(RequestError, match="inputs and is given 256: its configuration has other features"):
+        bundle.TrainedModel(changed).probabilities(fewer)
 
 
 def test_weights_that_are_not_finite_answer_nothing(file, tmp_path):

@@ -156,8 +156,11 @@ class Architecture:
         network = self.assemble(channels, classes, shape)
         if changed_strides is None:
             changed_strides = self.changed_strides(channels, classes, shape)
+        modules = dict(network.named_modules())
         for name, stride in changed_strides.items():
-            network.get_submodule(name).stride = tuple(stride)  # type: ignore[assignment]
+            if name not in modules:
+                raise RequestError(f"changed_strides has {name!r}, which {self.name} has not: train again")
+            modules[name].stride = tuple(stride)
         initialise(network, generator)
         return network
 
