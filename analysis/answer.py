@@ -51,6 +51,7 @@ class Answer:
     lines: tuple[Line, ...] = ()  # below the headline
     notes: tuple[Line, ...] = ()  # at the foot of the first screen: seeds, the selection of the best
     score: str = ""  # what must stand beside the headline's score wherever it is printed alone
+    clips_needed: int = 0  # test clips with which a relevant difference would be found; 0: there are enough
 
     @property
     def summary(self) -> str:
@@ -94,9 +95,10 @@ def answer(ranking: Ranking | None, added: pd.DataFrame, left_out: int = 0) -> A
         kind,
         f"{lead}: {_with_model(ranking)}, {percent(ranking.accuracy[0])} % accuracy{tied}",
         details=(("Score", f"{score} {beside}."), _power(ranking, needed)),
-        notes=(*_seeds(ranking), _selection(ranking)),
+        notes=(*_seeds(ranking), _selection(ranking), *_number_formats(ranking)),
         lines=(_how_sure(ranking, added), *_why_combine(ranking, added), *_enough_data(ranking, needed)),
         score=beside,
+        clips_needed=needed.clips,
     )
 
 
@@ -197,7 +199,7 @@ def _no_verdict(ranking: Ranking, added: pd.DataFrame) -> Answer:
         "too little data",
         f"Highest accuracy: {best}, {percent(ranking.accuracy[0])} %, too few recordings for a verdict",
         details=(("Score", f"{score} {beside}."),),
-        notes=(*_seeds(ranking), _selection(ranking)),
+        notes=(*_seeds(ranking), _selection(ranking), *_number_formats(ranking)),
         lines=(
             ("How sure?", f"{_no_interval(ranking)} No verdict on {_listed(ranking, ranking.runs[1:])}."),
             *_why_combine(ranking, added),
@@ -217,7 +219,7 @@ def _probably(low: float, high: float) -> str:
 
 def _how_sure(ranking: Ranking, added: pd.DataFrame) -> Line:
     """The interval, the verdict on the nearest rival, and how many others are as near or clearly worse."""
-    rival = (ranking.tied or ranking.runs[1:])[0]
+    rival = _rival(ranking)
     pair = ranking.pair(ranking.best, rival)
     numbers = f"({_difference(pair, -1)})"
     change = _change(ranking, rival, added)
@@ -234,6 +236,11 @@ def _how_sure(ranking: Ranking, added: pd.DataFrame) -> Line:
         found += f" The {'other' if one else f'{worse} other'} configuration{'' if one else 's'} "
         found += f"{'is' if one else 'are'} clearly worse than the best."
     return "How sure?", f"{_probably(*ranking.interval[0])} {found}"
+
+
+def _rival(ranking: Ranking) -> Run:
+    """The run that the best is compared with first."""
+    return (ranking.tied or ranking.runs[1:])[0]
 
 
 def _change(ranking: Ranking, rival: Run, added: pd.DataFrame) -> str:
@@ -263,6 +270,8 @@ def _why_combine(ranking: Ranking, added: pd.DataFrame) -> list[Line]:
     alone = listed([f"{run.features} alone {accuracy_text(ranking, run)} %" for run in parts], NAMED)
     called = "together" if own and ranking.best is together else together.features
     name = f"{called} {accuracy_text(ranking, together)} %"
+    if ranking.testable and {together, parts[0]} == {ranking.best, _rival(ranking)}:
+        return [("Why combine?", f"{alone}; {name}, the comparison above: {verdict}.")]
     gain = f"{points(sign * float(pair['difference']))} points"
     than = f"against {parts[0].features} ({interval_text(pair, sign)})"
     return [("Why combine?", f"{alone}; {name}, {gain} {than}: {verdict}.")]
@@ -301,6 +310,9 @@ def _power(ranking: Ranking, needed: Needed) -> Line:
     lowest += f" behind ({interval_text(pair)})"
     if clips:
         lowest += f"; to find so small a difference {WITH_POWER} would take about {clips:,} test clips"
+        if needed.clips:
+            lowest += f" (four times as many for half the difference; the {needed.clips:,} are for "
+            lowest += f"{percent(needed.difference)} points)"
     found = (
         ""
         if needed.clips or needed.seeds
@@ -334,6 +346,19 @@ def _selection(ranking: Ranking) -> Line:
         f"{chosen}. Selected on all folds but one and scored on that one, in turn, the accuracy is "
         f"{percent(nested.accuracy)} %."
     )
+
+
+def _number_formats(ranking: Ranking) -> list[Line]:
+    """In which number formats the compared runs were computed, where these differ."""
+    formats = [run.config.get("precision") for run in ranking.runs if not run.exact]
+    counts = Counter(str(one) for one in formats if one).most_common()
+    if len(counts) < 2:
+        return []
+    found = listed([f"{count} in {name}" for name, count in counts], len(counts))
+    sentence = f"The compared runs were computed in different ones: {found}. "
+    return [
+        ("Number format", f"{sentence}Rounding can change a few predictions; PRECISION=fp32 makes all alike.")
+    ]
 
 
 def _difference(pair: pd.Series, sign: int) -> str:

@@ -224,6 +224,7 @@ class Mistake:
     count: int
     of: int
     clips: tuple[Line, ...]
+    equals: int = 0  # other pairs of classes that are as frequent
 
 
 def common_mistake(run: Run) -> Mistake | None:
@@ -236,6 +237,8 @@ def common_mistake(run: Run) -> Mistake | None:
     if not confused:
         return None
     (one,) = confused
+    counts = tables.confusion_counts(run)
+    equals = np.count_nonzero(counts - np.diag(counts.diagonal()) == one["count"]) - 1
     true, predicted = run.classes.index(one["true"]), run.classes.index(one["predicted"])
     sure = run.probabilities.mean(axis=0)[:, predicted]
     wrong = (run.target == true) & (run.predicted == predicted).any(axis=0)
@@ -243,7 +246,7 @@ def common_mistake(run: Run) -> Mistake | None:
     clips = [(f"{one['true']}, predicted as {one['predicted']}", wrong)]
     clips += [(f"{one['predicted']}, predicted correctly", right)] if right.any() else []
     chosen = tuple((words, str(run.clip_ids[np.where(mask, sure, -1).argmax()])) for words, mask in clips)
-    return Mistake(one["true"], one["predicted"], int(one["count"]), int(one["of"]), chosen)
+    return Mistake(one["true"], one["predicted"], int(one["count"]), int(one["of"]), chosen, equals)
 
 
 def dataset_line(dataset: str, ranking: Ranking | None, facts: Sequence[Line]) -> list[str]:

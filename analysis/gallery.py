@@ -67,6 +67,11 @@ class Gallery:
     clips: list[GalleryClip]
     shown: int
 
+    @property
+    def linked(self) -> int:
+        """How many clips play from files beside the page, which a page that is sent on lacks."""
+        return sum(bool(one.audio) and not one.audio.startswith("data:") for one in self.clips)
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

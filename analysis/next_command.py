@@ -25,8 +25,13 @@ class NextCommand:
     reason: str
 
 
-def next_command(given: Sequence[str], ranking: Ranking | None, kind: str) -> NextCommand:
-    """What to do next after an answer of this kind; `given` are the variables that ask for the report."""
+def next_command(
+    given: Sequence[str], ranking: Ranking | None, kind: str, clips_needed: int = 0
+) -> NextCommand:
+    """What to do next after an answer of this kind; `given` are the variables that ask for the report.
+
+    Where clips are lacking (`clips_needed`) no further seeds are proposed: they would not decide.
+    """
     where = [word for word in given if not word.startswith("RUN=")]
     trained = [run for run in ranking.runs if run.trained] if ranking else []
     if ranking is None or not trained:
@@ -41,6 +46,10 @@ def next_command(given: Sequence[str], ranking: Ranking | None, kind: str) -> Ne
         return NextCommand(
             make_command("train", *where, f"FEATURES={trained[0].features}"), "a network on the same features"
         )
+    if clips_needed:
+        found = _larger_set(where, ranking, trained[0])
+        lacking_clips = f"more seeds would not decide, that takes about {clips_needed:,} test clips"
+        return NextCommand(found.command, f"{found.reason}; {lacking_clips}")
     if any(len(run.seeds) < SEEDS for run in drawn):
         which, seeds = _which(ranking, drawn), _seeds(drawn)
         lacking = [run for run in drawn if not set(seeds) <= set(run.seeds)]

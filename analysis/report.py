@@ -6,6 +6,7 @@ audio files do not change.
 """
 
 import platform
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,7 +104,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
         "synthetic": _synthetic(found.runs, context.cache),
         "answer": found.answer,
         "overview": found.overview,
-        "next": next_command(context.job.given, found.main, found.answer.kind),
+        "next": next_command(context.job.given, found.main, found.answer.kind, found.answer.clips_needed),
         "remarks": _remarks(found.runs, problems),
         "whole": not any(problem.damaged for problem in problems),
         **first_screen(found, context.job.dataset, facts, problems, of_runs.pop("players", {})),
@@ -244,7 +245,7 @@ def _data(context: ReportContext) -> tuple[list[tuple[str, str]], Gallery | None
     """Facts, gallery and blocks of the data half, kept from the last time where nothing of it changed."""
     if context.cache is None or context.job.cache is None:
         return [], None, []
-    facts, stamp = data_facts(context.cache), context.folder / DATA_STAMP
+    facts, stamp = [*data_facts(context.cache), *_artefacts(context)], context.folder / DATA_STAMP
     files = [*inputs.files_of_cache(context.job.cache), *inputs.files_of_code()]
     hash_ = inputs.hash_of_files(files, [context.options.seed, context.options.audio_mb])
     kept = None if context.options.overwrite else inputs.read_stamp(stamp, hash_)
@@ -260,6 +261,19 @@ def _data(context: ReportContext) -> tuple[list[tuple[str, str]], Gallery | None
     audio = _gallery_audio(context.cache, gallery)
     inputs.write_stamp(stamp, hash_, written, blocks=blocks_to_json(blocks), gallery=shown, audio=audio)
     return facts, gallery, blocks
+
+
+def _artefacts(context: ReportContext) -> list[tuple[str, str]]:
+    """Where to see how much of a score may come from how the clips were recorded: their audio says it."""
+    if context.cache is None or not (context.cache.clips["path"] != "").all():
+        return []
+    command = shlex.join(["python", "-m", "pipeline", "check", *_source_words(context)])
+    words = "How far level, padding and bandwidth of the recordings alone predict the class:"
+    return [("Recording artefacts", f"{words} {command}")]
+
+
+def _source_words(context: ReportContext) -> list[str]:
+    return [word for word in _where(context) if word.startswith(("DATASET=", "NAME=", "DATA="))]
 
 
 def _gallery_audio(cache: Cache | None, gallery: Gallery | None) -> dict[str, str]:

@@ -25,3 +25,14 @@ if (copy) {
     copy.textContent = "Copied";
   });
 }
+
+// A page that was sent on without the clips' files says where it looks for them.
+document.addEventListener("error", (event) => {
+  const player = event.target, source = player.tagName === "AUDIO" && player.getAttribute("src");
+  if (!source || source.startsWith("data:") || player.nextElementSibling?.className === "no-audio") return;
+  const note = document.createElement("small");
+  note.className = "no-audio";
+  note.setAttribute("role", "status");
+  note.textContent = `no file ${decodeURI(source)}: it was there, seen from this page’s folder, where the page was made`;
+  player.after(note);
+}, true);

@@ -116,6 +116,13 @@ def test_the_common_mistake_by_hand_with_the_surest_clips(hand_run: Callable[...
     assert found.clips == (("dog, predicted as rain", "b"), ("rain, predicted correctly", "c"))
 
 
+def test_pairs_that_are_as_frequent_as_the_common_mistake_are_counted(hand_run: Callable[..., Run]) -> None:
+    rows = [("c1", "g1", 1, "dog", [0.1, 0.9]), ("c2", "g2", 1, "rain", [0.8, 0.2])]
+    rows += [(f"c{n}", f"g{n}", 2, "dog", [0.9, 0.1]) for n in range(3, 9)]
+    mistake = common_mistake(hand_run("mel", ["dog", "rain"], rows))
+    assert mistake is not None and (mistake.count, mistake.equals) == (1, 1)
+
+
 def test_a_perfect_run_has_no_mistake(made: Callable[..., Results]) -> None:
     (run,) = made(MadeRun(skill=1.0)).runs
     assert common_mistake(run) is None

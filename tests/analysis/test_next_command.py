@@ -40,6 +40,17 @@ def test_all_that_tie_get_a_third_seed_in_one_sweep(made: Callable[..., Results]
     assert found.reason.startswith("3 seeds of all 3 that are tied")
 
 
+def test_where_clips_are_lacking_no_seeds_are_proposed(made: Callable[..., Results]) -> None:
+    results = made(*of_sets(mel_mfcc=0.8, mel=0.79, chroma=0.5), clips=100)
+    main = rankings(results.runs, np.random.default_rng(0), replicates=1000)[0]
+    added = all_ablations(main, np.random.default_rng(0), 1000).features
+    found = answer(main, added)
+    assert found.clips_needed > 100
+    proposal = next_command(GIVEN, main, found.kind, found.clips_needed)
+    assert "FEATURES=mel+mfcc+chroma" in proposal.command and "SEED" not in proposal.command
+    assert f"takes about {found.clips_needed:,} test clips" in proposal.reason
+
+
 def test_what_has_three_seeds_is_not_proposed_again(made: Callable[..., Results]) -> None:
     found = proposed(made(*of_sets(3, mel_mfcc=0.8, mfcc=0.79), *of_sets(1, mel=0.795), *of_sets(zcr=0.3)))
     assert "FEATURES=mel MODEL=resnet18 'SEED=0 1 2'" in found.command
