@@ -261,8 +261,8 @@ def _why_combine(ranking: Ranking, added: pd.DataFrame) -> list[Line]:
     if not single or not several:
         return []
     together = several[0]
-    own = [run for run in single if run.features in channel_counts(together)]
-    parts = own or single[:1]
+    own = {run.features: run for run in reversed(single) if run.features in channel_counts(together)}
+    parts = sorted(own.values(), key=ranking.runs.index) or single[:1]  # the best of each feature
     ahead, behind = sorted((together, parts[0]), key=ranking.runs.index)
     pair, sign = ranking.pair(ahead, behind), 1 if ahead is together else -1
     clear = is_clear(ranking, pair, added)

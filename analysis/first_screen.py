@@ -238,7 +238,7 @@ def common_mistake(run: Run) -> Mistake | None:
         return None
     (one,) = confused
     counts = tables.confusion_counts(run)
-    equals = np.count_nonzero(counts - np.diag(counts.diagonal()) == one["count"]) - 1
+    equals = int(np.count_nonzero(counts - np.diag(counts.diagonal()) == one["count"])) - 1
     true, predicted = run.classes.index(one["true"]), run.classes.index(one["predicted"])
     sure = run.probabilities.mean(axis=0)[:, predicted]
     wrong = (run.target == true) & (run.predicted == predicted).any(axis=0)

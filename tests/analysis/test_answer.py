@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,15 @@ def test_too_little_data_says_how_many_clips_are_needed(made: Callable[..., Resu
         f"about {needed:,} test clips instead of 100."
     )
     assert "Leaving out mfcc makes no clear difference" in lines(found)["How sure?"]
+
+
+def test_of_several_runs_of_a_feature_combining_is_compared_with_the_best(
+    made: Callable[..., Results],
+) -> None:
+    results = made(*of_skill(mel_mfcc=0.8, mel=0.7, mfcc=0.6, zcr=0.3), clips=1000)
+    again = replace(results.runs[1], name="mel-resnet18-again")
+    said = lines(answered(Results([*results.runs, again], [])))
+    assert said["Why combine?"].startswith("mel alone 70.0 % and mfcc alone 60.0 %; together 80.0 %")
 
 
 def test_two_numbers_of_clips_say_of_which_differences_they_are(made: Callable[..., Results]) -> None:

@@ -211,7 +211,7 @@ def test_the_command_says_what_was_found_and_where(workshop: SimpleNamespace, re
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[-3].startswith("tones: ") and lines[-1].startswith("next:   make sweep DATASET=tones")
+    assert lines[-3].startswith("tones: ") and lines[-1].startswith("next:   python -m train explain")
     assert lines[-2] == f"report: {reported.resolve()} (nothing has changed)"
 
 
