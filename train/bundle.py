@@ -66,7 +66,7 @@ def bundle_of_run(run: runs.RunFolder, selection: str = "last") -> Bundle:
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     found = {"temperature": run.temperature(selection), **rejection_of(run, selection)}
-    return Bundle({**run.config, **found}, folds)
+    return Bundle(run_config.Config({**run.config, **found}, str(run.path / "run.json")), folds)
 
 
 def rejection_of(run: runs.RunFolder, selection: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """A bundle answers as its run does, alone; what is no bundle, newer, or harmful is refused."""
 
+import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from train import bundle
 from train.__main__ import COMMANDS
 from train.options import BundleOptions, PredictOptions
 from train.predict import predict_audio
+from train.runs import RunFolder
 
 
 @pytest.fixture
@@ -159,6 +162,16 @@ def test_features_that_the_weights_were_not_trained_on_are_told(sounding, model)
     changed = changed._replace(folds=dict(zip(made.folds, kept)))
     with pytest.raises(RequestError, match="inputs and is given 256: its configuration has other features"):
         bundle.TrainedModel(changed).probabilities(fewer)
+
+
+def test_a_key_that_the_configuration_lacks_is_told(sounding, tmp_path):
+    run = RunFolder(Path(shutil.copytree(sounding.path, tmp_path / "copy")))
+    file = run.path / "run.json"
+    config = json.loads(file.read_text())
+    del config["duration"]
+    file.write_text(json.dumps(config))
+    with pytest.raises(RequestError, match="lacks duration: train this run again"):
+        bundle.bundle_of_run(run).config["duration"]
 
 
 def test_weights_that_are_not_finite_answer_nothing(file, tmp_path):
