@@ -173,7 +173,7 @@ def run(options: SourceOptions) -> int:
     dataset = load_for(options)
     findings = findings_in(dataset)
     print(report(dataset, findings))
-    print(f"\n{next_step(options, dataset.table)}")
+    print(f"\n{next_step(options, dataset)}")
     return 1 if any(finding.severity == LEAK for finding in findings) else 0
 
 

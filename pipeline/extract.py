@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 
-from commandline import RequestError, duration, progress, size, tell, text_table, words
+from commandline import RequestError, duration, progress, size, tell, text_table
 from commandline.options import not_written
 from features_cache.claims import Handle, claimed
 from features_cache.index import FAILURES, refresh, write_costs, write_failures
@@ -14,7 +14,7 @@ from features_cache.layout import FeatureFile
 from features_cache.storage import lock
 from features_cache.writer import ready, written_to
 from pipeline.job import WHOLE_CLIP, ExtractionResult, Job
-from pipeline.next_step import training_commands
+from pipeline.next_step import training_commands, training_words
 from pipeline.options import FeaturesCommand
 from pipeline.plan import (
     Cost,
@@ -178,8 +178,7 @@ def run_summary(asked: Request, options: FeaturesCommand, outcome: ExtractionRes
     else:
         lines = [_table(asked, outcome), _speed(asked, outcome, seconds), *_failed(asked, outcome)]
     frames = {spec.stored: spec.shape[1] for spec in asked.specs}
-    given = [f"DATASET={options.dataset}", *words(options, ("name", "data"))]
-    return "\n".join([*lines, training_commands(frames, given)])
+    return "\n".join([*lines, training_commands(frames, training_words(options, asked.dataset))])
 
 
 def _part(asked: Request) -> str:

@@ -11,6 +11,7 @@ from features_cache.cache import is_cache
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_failures
 from features_cache.names import parse_channel
+from pipeline.datasets import Dataset
 from pipeline.features import FEATURES
 from pipeline.options import SourceOptions
 
@@ -21,8 +22,8 @@ WAVE_MODEL = "m11"  # the quickest that takes waveform, which no other model doe
 DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours without a GPU"
 
 
-def next_step(options: SourceOptions, clips: pd.DataFrame) -> str:
-    """Lines on the next step for a dataset of these clips: `next: make …`, and what may follow it."""
+def next_step(options: SourceOptions, dataset: Dataset) -> str:
+    """Lines on the next step for a dataset that is loaded: `next: make …`, and what may follow it."""
     folder = cache_folder(options.dataset, options.data, options.name)
     from_audio = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
     if not is_cache(folder):
@@ -31,7 +32,7 @@ def next_step(options: SourceOptions, clips: pd.DataFrame) -> str:
         )
     cache = Cache(folder)
     try:
-        done = is_done(cache, clips)
+        done = is_done(cache, dataset.table)
         frames = {name: cache[name].frames for name in cache.features}
     except (RequestError, DamagedFile):  # made at another rate or duration, or damaged
         done, frames = False, {}
@@ -39,7 +40,13 @@ def next_step(options: SourceOptions, clips: pd.DataFrame) -> str:
         computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
         missing = [f"FEATURES={' '.join(computed)}"] if set(computed) < set(FEATURES) else []
         return f"next: {make_command('features', f'DATASET={options.dataset}', *missing, *from_audio)}"
-    return training_commands(frames, [f"DATASET={options.dataset}", *words(options, ("name", "data"))])
+    return training_commands(frames, training_words(options, dataset))
+
+
+def training_words(options: SourceOptions, dataset: Dataset) -> list[str]:
+    """Those that name the dataset in a command of training, and the one fold that its publishers test."""
+    folds = [f"FOLDS={dataset.published_test}"] if dataset.published_test else []
+    return [f"DATASET={options.dataset}", *words(options, ("name", "data")), *folds]
 
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:

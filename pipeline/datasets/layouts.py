@@ -74,8 +74,9 @@ def read_fsd50k(folder: Path) -> FoundClips:
     groups = [uploaders.get(name, "") for name in single["fname"]]
     table = _clips(single["fname"].tolist(), paths, single["label"], single["split"].map(SIDES), groups)
     left = f"{len(frame) - len(single):,} clips with several labels are left out"
-    note = f"FSD50K: fold 1 is its train list, 2 val, 3 eval, which FOLDS=3 tests; {left}"
-    return FoundClips(table, columns=single, notes=(note,))
+    grouped = "; a group is an uploader" if uploaders else ""
+    note = f"FSD50K: fold 1 is its train list, 2 val, 3 eval, which FOLDS=3 tests{grouped}; {left}"
+    return FoundClips(table, columns=single, notes=(note,), published_test=SIDES["eval"])
 
 
 def single_labels(labels: "pd.Series[str]") -> list[str]:
@@ -143,10 +144,10 @@ def read_speech_commands(folder: Path) -> FoundClips:
     folds = [SIDES[side_of.get(name, "train")] for name in names]
     labels = [Path(name).parent.name for name in names]
     paths = [str(folder.absolute() / name) for name in names]
-    note = (
-        "Speech Commands: fold 2 is its validation list, 3 its testing list, which FOLDS=3 tests, 1 the rest"
-    )
-    return FoundClips(_clips(ids_by_path(names), paths, labels, folds, groups), notes=(note,))
+    split = "fold 2 is its validation list, 3 its testing list, which FOLDS=3 tests, 1 the rest"
+    note = f"Speech Commands: {split}; a group is a speaker"
+    table = _clips(ids_by_path(names), paths, labels, folds, groups)
+    return FoundClips(table, notes=(note,), published_test=SIDES["eval"])
 
 
 def _table(file: Path, columns: tuple[str, ...]) -> pd.DataFrame:

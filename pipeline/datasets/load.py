@@ -56,6 +56,7 @@ class Dataset:
     source: str
     synthetic: bool = False
     notes: tuple[str, ...] = ()  # what a user should know: ignored files, folds that were drawn
+    published_test: int | None = None  # the one fold that the publishers test, where it is not each in turn
 
     @property
     def samples(self) -> int:
@@ -108,6 +109,7 @@ def load(
     group = group or kept.grouped_by
     table, group_notes = with_groups(found, group)
     table, fold_notes = with_folds(table, kept, seed, group, folds_by)
+    published_test = found.published_test if (table["fold"] == found.table["fold"]).all() else None
     found = with_audio_settings(replace(found, table=table), sample_rate, duration)
     assert found.sample_rate and found.duration
     return Dataset(
@@ -118,6 +120,7 @@ def load(
         source=origin,
         synthetic=set(table["label"]) <= SYNTHETIC_CATEGORIES.keys(),
         notes=_without_use(dataset, archive, url, audio_dir) + found.notes + group_notes + fold_notes,
+        published_test=published_test,
     )
 
 
@@ -272,8 +275,8 @@ def describe_lengths(seconds: NDArray[np.floating], sample_rate: int, duration: 
         proposal = "+".join(f"{name}@{parameters}" for name in ("mel", "mfcc", "chroma"))
         milliseconds = 1000 * DEFAULT_FRAME / sample_rate
         lines.append(
-            f"a frame of {DEFAULT_FRAME} samples lasts {milliseconds:.0f} ms at {sample_rate:,} Hz, and half "
-            f"of the clips have {frames:.0f} frames or fewer; as long as at 44.1 kHz are those of "
+            f"a frame of {DEFAULT_FRAME} samples lasts {milliseconds:.0f} ms at {sample_rate:,} Hz, so half "
+            f"of the clips have {frames:.0f} frames or fewer; frames as short as at 44.1 kHz: "
             f"FEATURES={proposal}"
         )
     return lines

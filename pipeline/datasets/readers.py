@@ -52,7 +52,8 @@ class FoundClips:
     """Original clips as a reader found them; what their source does not say is still to be found or drawn.
 
     In `table` a `fold` of 0 and a `group` of '' are not known yet; a rate or duration of None is to be
-    found in the files. `columns` is the file behind the table, row by row, where there is one.
+    found in the files. `columns` is the file behind the table, row by row, where there is one;
+    `published_test` the one fold that the publishers test, where it is not each in turn.
     """
 
     table: pd.DataFrame
@@ -60,6 +61,7 @@ class FoundClips:
     duration: float | None = None
     columns: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
+    published_test: int | None = None
 
 
 def categories_of(labels: Sequence[str]) -> list[str]:

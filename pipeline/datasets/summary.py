@@ -25,7 +25,7 @@ def run(options: SourceOptions) -> int:
     if wrong:
         more = f"\n  and {len(wrong) - FAULTS_SHOWN} more" if len(wrong) > FAULTS_SHOWN else ""
         print("\nwrong with it:\n  " + "\n  ".join(wrong[:FAULTS_SHOWN]) + more)
-    print(f"\n{next_step(options, dataset.table)}")
+    print(f"\n{next_step(options, dataset)}")
     return 1 if wrong else 0
 
 
@@ -63,7 +63,8 @@ def _leaks(table: pd.DataFrame) -> list[str]:
     if not spread:
         return []
     shown = ", ".join(spread[:8]) + (" …" if len(spread) > 8 else "")
-    return [f"in several folds: {len(spread)} source recordings ({shown}); training leaves their clips out"]
+    recordings = "1 source recording" if len(spread) == 1 else f"{len(spread)} source recordings"
+    return [f"in several folds: {recordings} ({shown}); training leaves their clips out"]
 
 
 def _classes(table: pd.DataFrame) -> str:

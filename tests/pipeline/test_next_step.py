@@ -1,10 +1,14 @@
 """What a user is told to type next: commands that work, the quick one first."""
 
+import dataclasses
+
 import pytest
 
 from pipeline import extract
 from pipeline.datasets.load import load_for
-from pipeline.next_step import DEFAULT_MODEL, next_step, training_commands
+from pipeline.next_step import DEFAULT_MODEL, next_step, training_commands, training_words
+from pipeline.options import FeaturesCommand
+from tests.pipeline.datasets.folders import write
 from tests.pipeline.extraction import options
 from train.models.registry import resolve
 
@@ -36,7 +40,7 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     asked = options(sounds)
 
     def proposed():
-        return next_step(asked, load_for(asked).table)
+        return next_step(asked, load_for(asked))
 
     assert proposed().startswith(f"next: make features DATASET={sounds.csv} ")
     assert proposed().endswith("/sounds/features)")
@@ -53,4 +57,14 @@ def test_a_clip_that_cannot_be_done_is_not_waited_for(sounds):
     asked = options(sounds)
     next(iter(sounds.folder.glob("*.wav"))).write_bytes(b"no audio")
     assert extract.run(asked) == 1
-    assert next_step(asked, load_for(asked).table).startswith("next: make sweep ")
+    assert next_step(asked, load_for(asked)).startswith("next: make sweep ")
+
+
+def test_of_a_published_split_the_publishers_test_list_is_proposed_and_of_drawn_folds_all(tmp_path):
+    for place in ("yes/a_nohash_0", "yes/b_nohash_0", "no/a_nohash_0", "no/c_nohash_0", "no/d_nohash_0"):
+        write(tmp_path / "words" / f"{place}.wav")
+    (tmp_path / "words" / "testing_list.txt").write_text("no/c_nohash_0.wav\n")
+    asked = FeaturesCommand(dataset=str(tmp_path / "words"), data=tmp_path / "data")
+    assert training_words(asked, load_for(asked))[-1] == "FOLDS=3"
+    asked = dataclasses.replace(asked, folds_by="group")
+    assert not [word for word in training_words(asked, load_for(asked)) if word.startswith("FOLDS")]

@@ -171,7 +171,7 @@ def test_short_sounds_at_a_low_rate_get_the_words_to_type(tmp_path):
     padding, frames = dataset.notes[:2]
     assert padding.startswith("80% of 2 s is padding, half of the clips last 0.32 s or less: DURATION=")
     assert padding.endswith("what training does with it is in docs/howto/short-clips.md")
-    assert "lasts 256 ms at 8,000 Hz, and half of the clips have 5 frames or fewer" in frames
+    assert "lasts 256 ms at 8,000 Hz, so half of the clips have 5 frames or fewer" in frames
     proposed = frames.rpartition("FEATURES=")[2]
     assert proposed.startswith("mel@n_fft=512,hop_length=128+mfcc@")
     channels = [resolve_feature(channel) for channel in parse_set(proposed)]

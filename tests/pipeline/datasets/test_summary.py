@@ -15,7 +15,7 @@ def test_the_summary_shows_imbalance_and_sources_in_several_folds(tmp_path):
     rows = [f"{n}.wav,1,0,dog,{n},A" for n in range(9)] + ["x.wav,1,1,cat,3,A", "y.wav,2,1,cat,3,B"]
     shown = dataset_summary(load(str(esc_layout(tmp_path / "mine", rows)), tmp_path / "data"))
     assert "unbalanced: 9 clips of dog and 2 of cat; look at balanced accuracy" in shown
-    assert "in several folds: 1 source recordings (3)" in shown
+    assert "in several folds: 1 source recording (3)" in shown
 
 
 def test_the_command_summarises_and_names_the_next_command(tmp_path):
