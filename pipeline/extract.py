@@ -49,7 +49,7 @@ def run(options: FeaturesCommand) -> int:
     for name, reason in asked.wanted.left_out.items():
         print(f"left out: {name}, {reason}")
     try:
-        outcome = extract(asked, options)
+        outcome = extract(asked, options, begun)
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         tell(f"stopped: {reason}; what is done stays done, the same command goes on")
@@ -59,12 +59,15 @@ def run(options: FeaturesCommand) -> int:
     return 1 if outcome.failures else 0
 
 
-def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
+def extract(asked: Request, options: FeaturesCommand, begun: float | None = None) -> ExtractionResult:
     """Compute and store what the cache lacks of a request.
+
+    begun  time.perf_counter() when the command began, from which on its estimate and its summary count
 
     options = FeaturesCommand(dataset="synth", features="mel")
     outcome = extract(request(options), options)
     """
+    begun = time.perf_counter() if begun is None else begun
     give_back_freed_memory()
     with ExitStack() as held:
         handle = held.enter_context(_admitted(asked, options))
@@ -78,7 +81,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             work = bool(found.todo.any()) and not options.prepare
             if work:
                 backend = held.enter_context(open_backend(options.backend, options.jobs, options.scheduler))
-                expected = cost(asked, found, backend)
+                expected = cost(asked, found, backend, begun)
                 print(describe_cost(asked, found, expected), flush=True)
             files = _prepared(asked, held)
             refresh(asked.folder, asked.clips, asked.settings, asked.part)

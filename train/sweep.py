@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from commandline import (
     RequestError,
@@ -31,13 +32,15 @@ from commandline import (
 )
 from features_cache import Cache, Channel, parse_list
 from train import bootstrap, compute, plan, recipes, run, runs, trainer
-from train.data import steps_per_epoch
+from train.agreement import choose_compute
+from train.data import load_fold, steps_per_epoch, sum_clips
 from train.options import SWEPT, RunOptions, SweepOptions
 
 MANY = 100  # runs, above which YES=1 is wanted
 SEARCH_FOLDER = "search"  # below RUNS
 SHOWN = 5  # candidates of a round of the search
 LINEAR_SECONDS = 2.0  # of a fold of some thousand clips
+QUICK_SECONDS = 60.0  # of a run's steps: where they take longer, reading its clips first is not worth it
 
 
 Chosen = tuple[Channel, ...]
@@ -169,41 +172,73 @@ class RemainingTime:
 
 
 def expected_seconds(jobs: Sequence[RunOptions]) -> list[float]:
-    """Of each run, from a few steps of its model on its grid; 0 of what is finished, refused or alone."""
+    """Of each run, from its start and a few steps of its model on its grid; 0 of what is finished, refused or
+    alone.
+    """
     if len(jobs) < 2:
         return [0.0] * len(jobs)
-    steps: dict[tuple[object, ...], float] = {}
-    return [_seconds(job, steps) for job in jobs]
+    measured: dict[tuple[object, ...], tuple[float, Start]] = {}
+    return [_seconds(job, measured) for job in jobs]
 
 
-def _seconds(options: RunOptions, measured: dict[tuple[object, ...], float]) -> float:
-    """Of one run; `measured` keeps the seconds of a step for others of the same network."""
+@dataclass(frozen=True)
+class Start:
+    """Seconds of a run beside its steps: once a run, and for each of its folds."""
+
+    run: float = 0.0
+    fold: float = 0.0
+
+
+def _seconds(options: RunOptions, measured: dict[tuple[object, ...], tuple[float, Start]]) -> float:
+    """Of one run; `measured` keeps the seconds of a step and of the start for others of the same network."""
     try:
         chosen = plan.make_plan(options)
         folder = runs.RunFolder(chosen.path)
         finished = folder.finished if (chosen.path / "run.json").is_file() else []
+        folds = [fold for fold in chosen.wanted_folds if fold not in finished]
+        if chosen.model.kind == "linear" or not folds:
+            return LINEAR_SECONDS * len(folds)
+        steps = _steps(chosen, folds)
+        key = (
+            *(options.model, len(chosen.channels), chosen.grid),
+            *(options.batch, options.precision, options.threads),
+        )
+        if key not in measured:
+            measured[key] = _measured(chosen, folds[0], steps)
     except RequestError:  # it will be told when its turn comes
         return 0.0
-    folds = [fold for fold in chosen.wanted_folds if fold not in finished]
-    if chosen.model.kind == "linear" or not folds:
-        return LINEAR_SECONDS * len(folds)
-    table = chosen.table
+    of_step, start = measured[key]
+    return start.run + start.fold * len(folds) + of_step * steps
+
+
+def _steps(chosen: plan.Plan, folds: Sequence[int]) -> float:
+    """Training steps of a run, and its scoring counted in them."""
+    options, table = chosen.options, chosen.table
     tested = sum(int((table["fold"] == fold).sum()) for fold in folds)
     each = [steps_per_epoch(int((table["fold"] != fold).sum()), options) for fold in folds]
-    key = (
-        options.model,
-        len(chosen.channels),
-        chosen.grid,
-        options.batch,
-        options.precision,
-        options.threads,
-    )
-    if key not in measured:
-        network = trainer.draw_network(chosen, folds[0])
-        likely, *_ = compute.candidates(options, compute.device_of(options.device.split()[0]))
-        measured[key] = compute.step_seconds(network, chosen.batch_shape(network), likely)
     scoring = trainer.FORWARD_COST * options.tta * len(trainer.curve_epochs(options)) * tested / options.batch
-    return (options.epochs * sum(each) + scoring) * measured[key]
+    return options.epochs * sum(each) + scoring
+
+
+def _measured(chosen: plan.Plan, fold: int, steps: float) -> tuple[float, Start]:
+    """Seconds of a step, and of the start where the steps are so short that it counts."""
+    options = chosen.options
+    device = compute.device_of(options.device.split()[0])
+    network = trainer.draw_network(chosen, fold)
+    likely, *_ = compute.candidates(options, device)
+    of_step = compute.step_seconds(network, chosen.batch_shape(network), likely)
+    if of_step * steps > QUICK_SECONDS:
+        return of_step, Start()
+    begun = time.perf_counter()
+    sums = sum_clips(chosen.cache, chosen.channels, chosen.table.index.to_numpy(), chosen.filled, silent=True)
+    counted = time.perf_counter()
+    split = chosen.split(fold, sums.unusable)
+    data = load_fold(chosen, fold, split, sums, torch.device(device), silent=True)
+    if statistics := chosen.fixed_statistics(network):
+        data = data.computed_once(statistics)
+    loaded = time.perf_counter()
+    choose_compute(chosen, network, data, device, round(steps), trainer.ALONE)
+    return of_step, Start(time.perf_counter() - loaded + counted - begun, loaded - counted)
 
 
 def table(done: Sequence[runs.RunFolder]) -> str:

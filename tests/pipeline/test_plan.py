@@ -2,6 +2,8 @@
 
 import random
 import re
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,6 +78,10 @@ def test_a_share_of_the_clips_is_measured_while_there_is_time(
     rows = [row for batch in counted for row in batch.rows]
     assert len(warming) == 1 and len(rows) == len(set(rows)) == measured
     assert expected.measured and expected.clips == 24
+    begun = time.perf_counter() - 1000
+    counted = plan.cost(asked, found, Backend(1, dispatch), begun)
+    assert expected.seconds_before == 0 and 1000 < counted.seconds_before < 1100
+    assert "about 16 min 4" in plan.describe_cost(asked, found, replace(expected, seconds_before=1000.0))
 
 
 def cost(seconds_a_clip, jobs):

@@ -252,6 +252,14 @@ def test_only_what_is_not_finished_is_expected_to_take_time(several):
     assert sweep.expected_seconds(jobs[1:2]) == [0.0]  # a run alone has an estimate of its own
 
 
+def test_reading_clips_and_checking_the_arithmetic_count_in_what_a_quick_run_will_take(several, monkeypatch):
+    monkeypatch.setattr(sweep.compute, "step_seconds", lambda *_: 0.0)
+    jobs = list(sweep.product(change(several, features="mel mel+chroma", model=("cnn4",)), []))
+    assert all(seconds > 0 for seconds in sweep.expected_seconds(jobs))
+    monkeypatch.setattr(sweep, "QUICK_SECONDS", -1.0)
+    assert sweep.expected_seconds(jobs) == [0.0, 0.0]
+
+
 def test_a_recipe_of_ones_own_is_a_file(tmp_path):
     file = tmp_path / "mine.txt"
     file.write_text("# What I like.\nMODEL=cnn4\n\nEPOCHS=7\n")
