@@ -140,9 +140,9 @@ def lost(batch: ClipBatch, reason: str) -> ExtractionResult:
 
 
 def version(path: Path) -> tuple[int, int]:
-    """Size and time in ns of a file; zeros where there is none."""
+    """Size and time in ns of a file; zeros where there is none, or none can be."""
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # the second for a name with a zero byte
         return 0, 0
     return status.st_size, status.st_mtime_ns

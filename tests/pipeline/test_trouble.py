@@ -43,6 +43,13 @@ def test_a_clip_of_impossible_samples_is_named_once_for_all_features(sounds, cap
     assert f"1 clip could not be done ({where}):{told}" in capsys.readouterr().out
 
 
+def test_a_file_name_with_a_zero_byte_is_named(sounds, capsys):
+    rows = sounds.csv.read_text()
+    sounds.csv.write_text(rows.replace("clip00003.wav", "clip\x0000003.wav"))
+    assert extract.run(options(sounds)) == 1
+    assert "clip\x0000003: cannot be read: embedded null byte\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("keep", [0, 1000, -1])
 def test_a_file_that_is_cut_short_is_made_again(sounds, keep):
     run(sounds)
