@@ -200,7 +200,20 @@ def test_the_first_screen_is_read_from_the_headline_to_the_command(page: webdriv
     click(page, how.find_element(By.TAG_NAME, "summary"))
     assert "80.0 % accuracy on 40 test clips" in how.text
     click(page, page.find_element(By.ID, "copy"))
-    assert page.execute_script("return getSelection().toString()").startswith("make sweep DATASET=tones ")
+    copied = page.execute_script("return getSelection().toString()")
+    assert copied.startswith("python -m train explain mel-resnet18 ")
+
+
+def test_a_player_whose_file_is_not_there_says_where_it_was(page: webdriver.Chrome) -> None:
+    page.execute_script(
+        "const player = document.querySelector('.player audio');"
+        "player.src = '../sounds/a%20dog.wav'; player.load(); player.play().catch(() => {});"
+    )
+    note = WebDriverWait(page, 20).until(
+        lambda page: page.find_element(By.CSS_SELECTOR, ".player audio + .no-audio")
+    )
+    assert note.text.startswith("no file ../sounds/a dog.wav: it was there, seen from this page’s folder")
+    page.get_log("browser")  # that the file was not found
 
 
 def test_the_first_matrix_shows_the_first_run_also_after_another_was_chosen(page: webdriver.Chrome) -> None:
