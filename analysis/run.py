@@ -288,12 +288,16 @@ def _sample(
     return SamplePrediction(outcome, clip, small, cache.duration or 1.0, run.classes[run.target[row]], top)
 
 
+# What numpy and zipfile raise for a damaged archive:
+# an EOFError where it is empty, a RuntimeError for a method of compression that they do not know.
+DAMAGED = (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile)
+
 BeforeAfter = list[tuple[str, np.ndarray, np.ndarray]]
 
 
 def read_augmented(file: Path) -> BeforeAfter:
     """(augmentation, before, after) of one clip each, both (rows, columns) of the first channel."""
-    with np.load(file, allow_pickle=False) as held:
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as held:
         before = held["before"].astype(np.float32)
         return [
             (
@@ -310,7 +314,7 @@ def augmentation_figure(run: Run, folder: Path) -> tuple[list[SavedFigure], list
     for file in sorted(run.folders[0].path.glob("fold*/augmented.npz")):
         try:
             pairs = read_augmented(file)
-        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             return [], [Problem(run.name, f"{file} is left out, it cannot be read ({error})", damaged=True)]
         if pairs:
             return [save_figure("augmentations", folder, stem=f"{run.name}.augmented", pairs=pairs)], []

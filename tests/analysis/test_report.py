@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,6 +19,7 @@ from analysis.__main__ import COMMANDS
 from analysis.inputs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
+from analysis.run import augmentation_figure
 from commandline import RequestError, main
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 
@@ -160,6 +162,19 @@ def test_damage_is_named_and_everything_else_is_still_there(
     remarks = "\n".join(built.remarks)
     assert "run.json" in remarks and "rms" in remarks and "augmented.npz" in remarks
     assert built.headline.startswith("One run so far: mel with resnet18, 80.0 % accuracy")
+
+
+@pytest.mark.parametrize("part", [0, 0.5, 0.99])
+def test_a_file_of_augmented_clips_that_is_cut_is_named(
+    workshop: SimpleNamespace, tmp_path: Path, part: float
+):
+    file = tmp_path / "fold1" / "augmented.npz"
+    file.parent.mkdir()
+    np.savez(file, augment=np.array(["shift"]), before=np.zeros((1, 1, 4, 4)), after_0=np.ones((1, 1, 4, 4)))
+    file.write_bytes(file.read_bytes()[: int(part * file.stat().st_size)])
+    run = SimpleNamespace(name="cut", folders=[SimpleNamespace(path=tmp_path)])
+    figures, (problem,) = augmentation_figure(run, tmp_path)
+    assert not figures and problem.damaged and "augmented.npz is left out, it cannot be read" in problem.text
 
 
 def test_a_partial_run_neither_leads_nor_shapes_the_next_command(
