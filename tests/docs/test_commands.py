@@ -78,7 +78,9 @@ def commands_of(page: Path) -> Iterator[Shown]:
     lines += [(code, False) for code in re.findall(r"`((?:make|python -m) [^`]+)`", running)]
     for line, fenced in lines:
         line = line.removeprefix("$ ")
-        if not re.search(r"(?<![\w-])(make|python3?|torchrun) ", line) or line.startswith(("#", "next:")):
+        if not re.search(r"(?<![\w-])(make|python3?|torchrun) ", line):
+            continue
+        if line.startswith(("#", "next:", "then:")):
             continue
         for words in segments(line):
             while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
