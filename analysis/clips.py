@@ -97,7 +97,7 @@ def sample_by_class(table: pd.DataFrame, most: int, rng: np.random.Generator) ->
 THUMBNAIL_ROWS, THUMBNAIL_COLUMNS = 56, 144  # pixels; a card of the page is some 150 wide
 WEBP_QUALITY = 42  # blocks begin to show below 30
 FEATURES_SHOWN = 3
-THUMBNAIL_BYTES = 2_000_000  # of base64: with 15 MB of audio and 2 MB of figures the page stays under 20 MB
+THUMBNAIL_BYTES = 700_000  # of base64: a page of thirty runs, fifty classes and thirty features has 6 MB
 
 
 def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     figures: Annotated[int, Bounds(least=0)] = 6
     """draw the figures of this many runs, the best first; the page shows all runs"""
     audio_mb: Annotated[float, Bounds(least=0)] = 1
-    """MB of compressed audio that the error browser may carry, and the gallery again; the rest is linked"""
+    """MB of compressed audio in the page, half for the error browser, half for the gallery; 0 links all"""
     seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
     """draws the sample predictions and starts the projections of clips"""
     overwrite: Annotated[bool, Aliases("again")] = False

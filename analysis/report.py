@@ -56,6 +56,11 @@ class ReportContext:
     def folder(self) -> Path:
         return self.job.folder
 
+    @property
+    def audio_mb(self) -> float:
+        """Of the error browser, and of the gallery."""
+        return self.options.audio_mb / 2
+
     def rng(self) -> np.random.Generator:
         """The same draws in every part, whatever the others drew."""
         return np.random.default_rng(self.options.seed)
@@ -147,7 +152,7 @@ def _runs(context: ReportContext, found: Findings) -> Content:
     clips = error_browser.clip_difficulty(found.runs)
     mistake = common_mistake(found.rankings[0].best)
     first = [clip for _, clip in mistake.clips] if mistake else []
-    media = media_of(context.cache, features, clips, context.folder, context.options.audio_mb, first)
+    media = media_of(context.cache, features, clips, context.folder, context.audio_mb, first)
     browser = error_browser.browser_data(found.runs, clips, features=features, links=media.links)
     context.stage("figures")
     compared = comparison_blocks(found, context.folder)
@@ -253,7 +258,7 @@ def _data(context: ReportContext) -> tuple[list[tuple[str, str]], Gallery | None
         gallery = gallery_from_json(kept["gallery"]) if kept["gallery"] else None
         return facts, gallery, blocks_from_json(kept["blocks"])
     given = context.cache, context.features, context.folder, context.options.seed
-    gallery, blocks = make_gallery(*given, context.options.audio_mb), data_blocks(*given)
+    gallery, blocks = make_gallery(*given, context.audio_mb), data_blocks(*given)
     if gallery:
         blocks.insert(0, gallery_figures(context.cache, context.features, gallery, context.folder))
     written = [path for block in blocks for figure in block.figures for path in figure.files.values()]

@@ -219,7 +219,7 @@ def _encoded(pixels: NDArray[np.uint8], kind: str, **options: Any) -> bytes:
 def _page_image(pixels: NDArray[np.uint8], caption: str) -> str:
     """A figure full of feature maps as one compressed image, smaller than SVG with them in it."""
     height, width = pixels.shape[:2]
-    text = base64.b64encode(_encoded(pixels, "webp", quality=82, method=2)).decode()
+    text = base64.b64encode(_encoded(pixels, "webp", quality=70, method=4)).decode()
     return (
         f'<img class="pixels" width="{width}" height="{height}" alt="{escape(caption)}" '
         f'style="--natural:{CSS_PER_INCH * width / DOTS_PER_INCH:.0f}px" src="data:image/webp;base64,{text}">'
