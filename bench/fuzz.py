@@ -549,18 +549,31 @@ def _call(words: tuple[str, ...], told: int) -> NoReturn:
 
 def _waited(process: int) -> int:
     """Exit status, negative for a signal; HUNG where nothing is computed any more."""
-    until, before = time.monotonic() + IDLE, 0.0
-    while time.monotonic() < until:
+    looked = changed = time.monotonic()
+    before = 0.0
+    while time.monotonic() < changed + IDLE:
         ended, status = os.waitpid(process, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.002)
-        taken = psutil.Process(process).cpu_times()
-        if (now := taken.user + taken.system + taken.children_user) > before:
-            until, before = time.monotonic() + IDLE, now
+        if time.monotonic() > looked + 1:
+            looked = time.monotonic()
+            if (now := _computed(process)) != before:
+                changed, before = looked, now
     os.killpg(process, signal.SIGKILL)
     os.waitpid(process, 0)
     return HUNG
+
+
+def _computed(process: int) -> float:
+    """Processor seconds of a process and of those that it started, as far as they are still there."""
+    seconds = 0.0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        of = psutil.Process(process)
+        for one in (of, *of.children(recursive=True)):
+            taken = one.cpu_times()
+            seconds += taken.user + taken.system + taken.children_user
+    return seconds
 
 
 def _finding(status: int, output: str) -> str:

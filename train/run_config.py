@@ -79,6 +79,10 @@ def _is_grid(value: Any) -> bool:
     return sides is not None and int(sides[1]) * int(sides[2]) <= MOST_SAMPLES
 
 
+def _is_finite(value: Any) -> bool:
+    return _is(int, float)(value) and abs(value) != inf
+
+
 def _is_calibration(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(one, dict) for one in value.values())
 
@@ -99,7 +103,7 @@ CONFIG: dict[str, Check] = {
     **dict.fromkeys(("dataset", "features", "model", "task", "augment", "val", "select"), _is(str)),
     **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), _is(str)),
     **dict.fromkeys(("options", "extraction", "machine", "member_weights"), _is(dict)),
-    **dict.fromkeys(("parameters", "seconds", "fold_seconds"), _is(int, float)),
+    **dict.fromkeys(("parameters", "seconds", "fold_seconds"), _is_finite),
     **dict.fromkeys(("command", "members"), _list_of(_is(str), 1)),
     "synthetic": _is(bool),
     "seed": lambda value: _is(int)(value) and value >= 0,

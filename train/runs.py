@@ -141,6 +141,8 @@ class RunFolder:
         epochs = np.arange(1, len(table) + 1)
         if not np.array_equal(numbers["epoch"], epochs):
             raise RequestError(f"{file} is damaged (its epochs are not 1 to {len(table)}): {remedy}")
+        if np.isinf(numbers["seconds"]).any():
+            raise RequestError(f"{file} is damaged (an epoch took infinitely long): {remedy}")
         return table
 
     def predictions(self, fold: int | None = None) -> pd.DataFrame:

@@ -175,6 +175,14 @@ def test_a_damaged_history_is_told(tmp_path, content):
         run.history(1)
 
 
+def test_a_history_of_infinite_seconds_is_told(tmp_path):
+    run = make_run(tmp_path, "one", "a")
+    row = runs.history_row(dict.fromkeys(runs.HISTORY_COLUMNS, 1) | {"seconds": math.inf})
+    runs.start_history(run.fold(1), [row])
+    with pytest.raises(RequestError, match=r"is damaged \(an epoch took infinitely long\)"):
+        run.history(1)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
