@@ -122,6 +122,11 @@ def _refuse_another(folder: RunFolder, plan: Plan) -> None:
             f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
             "and is left as it is: give TAG=… for a folder of its own"
         )
+    if folder.folds != plan.folds:
+        raise RequestError(
+            f"{folder.path / 'run.json'} is damaged: it has folds {folder.folds}, its clips have "
+            f"{plan.folds}; remove the folder and train again"
+        )
 
 
 def summary(run: RunFolder) -> str:

@@ -311,6 +311,13 @@ def test_out_of_memory_says_which_batch_would_fit(options, monkeypatch, capsys):
     assert "out of memory on cpu with BATCH=8; BATCH=2 would fit" in capsys.readouterr().err
 
 
+def test_a_configuration_with_other_folds_than_its_clips_is_told(options):
+    folder = run.execute(change(options, folds=(1,)))
+    runs.write_config(folder.path, {**folder.config, "folds": [1, 9]})
+    with pytest.raises(RequestError, match=r"run.json is damaged: it has folds \[1, 9\]"):
+        run.execute(change(options, folds=(2,)))
+
+
 def test_a_checkpoint_of_another_shape_is_told(options):
     folder = run.execute(change(options, folds=(1,)))
     (folder.fold(1) / "predictions.csv").unlink()
