@@ -55,10 +55,12 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """A file, or the names in a folder, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """A file, or the names in a folder, on the disk; a FIFO, which has nothing there, is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        os.fsync(descriptor)
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

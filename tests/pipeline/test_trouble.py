@@ -43,6 +43,15 @@ def test_a_clip_of_impossible_samples_is_named_once_for_all_features(sounds, cap
     assert f"1 clip could not be done ({where}):{told}" in capsys.readouterr().out
 
 
+def test_a_feature_file_that_is_a_fifo_is_named_and_not_waited_for(sounds):
+    run(sounds)
+    path = cache(sounds).folder / "zcr.h5"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(RequestError, match=r"zcr\.h5 is a FIFO"):
+        extract.run(options(sounds))
+
+
 def test_a_file_name_with_a_zero_byte_is_named(sounds, capsys):
     rows = sounds.csv.read_text()
     sounds.csv.write_text(rows.replace("clip00003.wav", "clip\x0000003.wav"))
