@@ -357,7 +357,11 @@ def _tyro(options: type, words: list[str], prog: str | None) -> Any:
     except SystemExit as stop:
         if not stop.code:
             raise  # --help was asked for and printed
-        raise RequestError(_plain(boxes.getvalue())) from None
+        said = _plain(boxes.getvalue())
+        stray = said.removeprefix("Unrecognized options: ")
+        if stray != said:
+            said = f"unexpected: {stray}; an option is NAME=value or --name value"
+        raise RequestError(said) from None
 
 
 def _plain(boxes: str) -> str:

@@ -145,6 +145,12 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 clip`, `2,000 clips`, `3 classes`."""
+    plural = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{plural}"
+
+
 def percent(share: float, digits: int = 1) -> str:
     """`92.5` of 0.925, with no digits `93`: halves go up everywhere, so that no two tables differ."""
     return f"{100 * share + math.copysign(HALVES_UP, share):.{digits}f}"

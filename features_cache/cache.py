@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import DataOptions, RequestError, make_command, nearest
+from commandline import DataOptions, RequestError, counted, make_command, nearest
 from features_cache.index import INDEX, feature_files, read_costs, read_index, read_settings, stored_ids
 from features_cache.layout import (
     AUDIO_SETTINGS,
@@ -107,7 +107,7 @@ class UnreadableClips(RequestError):
         self.feature, self.reasons = feature, dict(reasons)
         first = "; ".join(f"{clip}: {reason}" for clip, reason in list(self.reasons.items())[:3])
         super().__init__(
-            f"{len(self.reasons)} clips of {feature} cannot be read ({first}); "
+            f"{counted(len(self.reasons), 'clip')} of {feature} cannot be read ({first}); "
             "make features computes them again"
         )
 

@@ -26,12 +26,12 @@ CHUNK = 1 << 16  # elements of a chunk of the small datasets
 class DamagedFile(RequestError):
     """A file of the cache that cannot be read: `reason` names it and says why, the message what to do too."""
 
-    @property
-    def reason(self) -> str:
-        return str(self.args[0])
+    def __init__(self, reason: str, remedy: str = "make features makes it again") -> None:
+        super().__init__(reason, remedy)
+        self.reason, self.remedy = reason, remedy
 
     def __str__(self) -> str:
-        return f"{self.reason}; make features makes it again"
+        return f"{self.reason}; {self.remedy}"
 
 
 @contextmanager
@@ -40,9 +40,11 @@ def opened(path: Path) -> Iterator[h5py.File]:
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
     if not path.is_file():
-        raise DamagedFile(f"{path.name} cannot be read: it is no regular file")
+        raise DamagedFile(f"{path.name} cannot be read: it is no regular file", "remove it")
     if not os.access(path, os.R_OK):
-        raise DamagedFile(f"{path.name} cannot be read: {os.strerror(errno.EACCES)}")
+        raise DamagedFile(
+            f"{path.name} cannot be read: {os.strerror(errno.EACCES)}", "allow its reading with chmod"
+        )
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import Registry, RequestError, progress, text_table
+from commandline import Registry, RequestError, counted, progress, text_table
 from features_cache.table import fold_split
 from pipeline import audio
 from pipeline.datasets import Dataset
@@ -139,8 +139,7 @@ class Finding:
     @property
     def where(self) -> str:
         """`3 clips`, `2 classes`."""
-        plural = "" if len(self.names) == 1 else "es" if self.of.endswith("s") else "s"
-        return f"{len(self.names)} {self.of}{plural}"
+        return counted(len(self.names), self.of)
 
     @property
     def by_name(self) -> str:

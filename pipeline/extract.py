@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 
-from commandline import RequestError, duration, progress, size, tell, text_table
+from commandline import RequestError, counted, duration, progress, size, tell, text_table
 from commandline.options import not_written
 from features_cache.claims import Handle, claimed
 from features_cache.index import FAILURES, refresh, write_costs, write_failures
@@ -216,8 +216,7 @@ def _failed(asked: Request, outcome: ExtractionResult) -> list[str]:
     if not outcome.failures:
         return []
     ids, clips = asked.clips["clip_id"].to_numpy(), {row for row, *_ in outcome.failures}
-    plural = "" if len(clips) == 1 else "s"
-    lines = [f"{len(clips)} clip{plural} could not be done ({asked.folder / FAILURES}):"]
+    lines = [f"{counted(len(clips), 'clip')} could not be done ({asked.folder / FAILURES}):"]
     for row, feature, reason in sorted(outcome.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE_CLIP else f" {asked.specs[feature].stored}:"
         lines.append(f"  {ids[row]}:{named} {reason}")

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline import RequestError, check_bounds, make_command, nearest, words
+from commandline import RequestError, check_bounds, counted, make_command, nearest, words
 from commandline.options import ONE_ALONE
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
 from features_cache.cache import refuse_unknown
@@ -310,6 +310,8 @@ def check_options(options: RunOptions) -> None:
         if several and not Path(value).exists():
             raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
     check_bounds(options)
+    if not options.device.split():
+        raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")
     if options.val == "none":
         validated = {
             "SCHEDULE=plateau follows a validation score": options.schedule == "plateau",
@@ -427,10 +429,11 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
     if plan.filled is not None:
         lines.append(f"{plan.padding:.0%} of the clips' time is padding, left out (PADDING=keep leaves it)")
     if plan.absent:
-        lines.append(f"{plan.absent} clips left out: {plan.features} is not there for them")
+        lines.append(f"{counted(plan.absent, 'clip')} left out: {plan.features} is not there for them")
     if unusable:
-        some = "; ".join(f"{clip}: {reason}" for clip, reason in list(unusable.items())[:NAMED_CLIPS])
-        lines.append(f"{len(unusable)} clips left out ({some}); make features computes damaged ones again")
+        some = "; ".join(": ".join(pair) for pair in list(unusable.items())[:NAMED_CLIPS])
+        remedy = "make features computes damaged ones again"
+        lines.append(f"{counted(len(unusable), 'clip')} left out ({some}); {remedy}")
     for fold, split in splits.items():
         for ids, verb in ((split.train, "trained on"), (split.test, "tested")):
             present = set(plan.targets[plan.positions(ids)])
@@ -440,11 +443,9 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
                 )
             if lacking := [name for number, name in enumerate(plan.names) if number not in present]:
                 lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
-        if len(split.left_out):
-            lines.append(
-                f"fold {fold}: {len(split.left_out)} clips left out of training, "
-                "their recordings occur in the part that is tested or validated"
-            )
+        if lost := len(split.left_out):
+            why = "recordings of theirs occur in the part that is tested or validated"
+            lines.append(f"fold {fold}: {counted(lost, 'clip')} left out of training: {why}")
     return lines
 
 

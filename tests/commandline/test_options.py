@@ -167,7 +167,7 @@ def test_a_number_out_of_bounds_is_refused(word: str, expected: str) -> None:
         (["--rate", "fast"], "Error parsing --rate: could not convert string to float: 'fast'"),
         (["VAL=nxt"], "invalid choice 'nxt' for argument '--val'. Expected one of ('none', 'next')."),
         (["WAIT=perhaps"], "WAIT=perhaps: expected 1 or 0"),
-        (["stray"], "Unrecognized options: stray"),
+        (["stray"], "unexpected: stray; an option is NAME=value or --name value"),
         (["RATE=fast"], "RATE=fast: expected a number"),
         (["EPOCHS=0 1"], "EPOCHS=0 1: expected a whole number; only a sweep takes several"),
         (["VAL=none next"], "VAL=none next: expected one of none, next; only a sweep takes several"),

@@ -114,8 +114,12 @@ def test_a_link_to_what_is_not_there_is_named(cache):
     (cache.folder / "mine.h5").unlink()
     (cache.folder / "mine.h5").symlink_to("elsewhere.h5")
     assert str(verdict(cache)) == "mine.h5 cannot be read: it is no regular file"
+    with pytest.raises(hdf5.DamagedFile, match="remove it"), hdf5.opened(cache.folder / "mine.h5"):
+        pass
 
 
 def test_a_file_of_another_user_is_named_in_a_few_words(cache, monkeypatch):
     monkeypatch.setattr(hdf5.os, "access", lambda path, mode: path.name != "mine.h5")  # root may read all
     assert str(verdict(cache)) == "mine.h5 cannot be read: Permission denied"
+    with pytest.raises(hdf5.DamagedFile, match="chmod"), hdf5.opened(cache.folder / "mine.h5"):
+        pass

@@ -155,6 +155,7 @@ def test_another_configuration_never_touches_a_folder(options):
         ({"ema": 1.0}, "EMA=1.0: expected 0 to 0.99999"),
         ({"seed": -1}, "SEED=-1"),
         ({"resident": "gpu"}, "RESIDENT=gpu needs"),
+        ({"device": "\t"}, "DEVICE is empty"),
         ({"tracker": "tensorbord"}, "did you mean 'tensorboard'"),
     ],
 )
@@ -208,7 +209,7 @@ def test_clips_that_cannot_be_used_are_left_out_and_counted(options, tmp_path, c
     values[5] = 7  # its CRC tells
     values.flush()
     folder = run.execute(change(options, dataset=str(cache), epochs=1))
-    assert f"1 clips left out ({clip_table()['clip_id'][5]}: mel: damaged)" in capsys.readouterr().err
+    assert f"1 clip left out ({clip_table()['clip_id'][5]}: mel: damaged)" in capsys.readouterr().err
     assert len(folder.predictions()) == 47
 
 
