@@ -39,6 +39,7 @@ BY_THEMSELVES = {
     "bench.choosing DATASET=esc10": "what each ingredient of the default gives, without fold 1",
     "bench.words": "a dataset of spoken words in noise, for choices that ESC-10 alone must not decide",
     "bench.weights 'RUN RUN'": "runs as an ensemble: accuracy and calibration, of two for every weight",
+    "bench.distillation 'RUN RUN'": "ResNet-18 that learns what those runs answer, instead of labels",
     "bench.false_claims": "how often a report claims something of equal runs, and its power",
     "bench.structure": "modules, what importing a command loads, names that several modules define",
     "bench.instructions": "every model's bf16 and fp32 steps under each instruction set of the processor",
