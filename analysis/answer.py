@@ -25,7 +25,7 @@ from analysis.ablations import channel_counts, differing_options, option_text, r
 from analysis.ranking import Ranking, nested_selection
 from analysis.results import Run
 from analysis.significance import BEST_LEVEL, POWER
-from commandline import percent, points
+from commandline import counted, percent, points
 from train.bootstrap import FEWEST_RECORDINGS
 
 # A relevant difference in accuracy: smaller ones are within what another seed or another split into folds
@@ -295,7 +295,7 @@ def _enough_data(ranking: Ranking, needed: Needed) -> list[Line]:
 def _power(ranking: Ranking, needed: Needed) -> Line:
     """What the data suffice for, and for a tie what its small differences would take."""
     correction = (
-        f"All verdicts of the best run are corrected for {_count(len(ranking.runs) - 1, 'comparison')}"
+        f"All verdicts of the best run are corrected for {counted(len(ranking.runs) - 1, 'comparison')}"
     )
     correction += " and for its selection."
     if not ranking.tied:
@@ -418,20 +418,16 @@ def _own_settings(run: Run, alike: Sequence[Run]) -> str:
 def _score_parts(ranking: Ranking) -> tuple[str, str]:
     """The score, and in parentheses what must stand beside it."""
     run, (low, high) = ranking.best, ranking.interval[0]
-    folds = _count(len(ranking.folds), "fold")
+    folds = counted(len(ranking.folds), "fold")
     if run.missing_folds:
-        folds = f"{len(ranking.folds)} of {_count(len(ranking.folds) + len(run.missing_folds), 'fold')}"
-    counts = f"{folds}, {'exact solution' if run.exact else _count(len(run.seeds), 'seed')}"
+        folds = f"{len(ranking.folds)} of {counted(len(ranking.folds) + len(run.missing_folds), 'fold')}"
+    counts = f"{folds}, {'exact solution' if run.exact else counted(len(run.seeds), 'seed')}"
     counts = folds if "exact solution" in run.protocol else counts  # said once
     data = "synthetic data, " if run.synthetic else ""
     deviation = f", SD {percent(ranking.fold_accuracy[0].std(ddof=1))}" if len(ranking.folds) > 1 else ""
     interval_ = f"95 % CI {percent(low)} to {percent(high)}" if ranking.testable else NO_INTERVAL
-    score = f"{percent(ranking.accuracy[0])} % accuracy on {_count(len(run.clip_ids), 'test clip')}"
+    score = f"{percent(ranking.accuracy[0])} % accuracy on {counted(len(run.clip_ids), 'test clip')}"
     return score, f"({interval_}{deviation}; {counts}, {data}{run.protocol})"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _points(pair: pd.Series) -> str:
