@@ -191,7 +191,9 @@ def parse(
             if variable in variables:
                 expanded += _from_variable(variable, value, variables[variable], kinds)
             else:
-                _refuse_unknown_variable(variable, variables, variables_elsewhere())
+                elsewhere = variables_elsewhere()
+                _refuse_unknown_variable(variable, variables, elsewhere)
+                _refuse_other_number(variable, variables, kinds, elsewhere)
                 print(f"{variable} does not apply here and is ignored", file=sys.stderr)
         else:
             flag, equals, value = word.partition("=")
@@ -340,6 +342,19 @@ def _refuse_unknown_variable(variable: str, own: Mapping[str, str], elsewhere: M
         if meant in own.values():
             raise RequestError(f"unknown variable {variable!r}; did you mean {meant!r}?")
         raise RequestError(nearest("variable", variable, known, listed={*own.values()}))
+
+
+def _refuse_other_number(
+    variable: str, own: Mapping[str, str], kinds: Mapping[str, Any], elsewhere: Mapping[str, str]
+) -> None:
+    """RequestError for FEATURE where FEATURES is meant, or the other way round.
+
+    RUN beside the folder RUNS is no slip: `make train analysis RUN=one` hands all variables to both commands.
+    Nor is a former name elsewhere: `make sweep analysis SEEDS="0 1"`.
+    """
+    other = variable.removesuffix("S") if variable.endswith("S") else variable + "S"
+    if other in own and elsewhere[variable] == variable and _bare(kinds[own[other].lower()]) is not Path:
+        raise RequestError(f"{variable} does not apply here; did you mean {other!r}?")
 
 
 def _tyro(options: type, words: list[str], prog: str | None) -> Any:

@@ -186,6 +186,32 @@ def test_a_variable_of_other_commands_is_named_and_left_out(capsys: pytest.Captu
     assert capsys.readouterr().err == "DATASET does not apply here and is ignored\n"
 
 
+@pytest.mark.parametrize(
+    ("module", "words", "meant"),
+    [
+        (train.__main__, ["sweep", "FEATURE=mel"], "FEATURES"),
+        (pipeline.__main__, ["features", "FEATURE=mel"], "FEATURES"),
+        (pipeline.__main__, ["list", "FEATURES=mel"], "FEATURE"),
+    ],
+)
+def test_the_singular_of_an_option_is_not_ignored_nor_its_plural(
+    module: Any, words: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(module.COMMANDS, words)
+    variable = words[1].partition("=")[0]
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == f"error: {variable} does not apply here; did you mean '{meant}'?\n"
+
+
+@pytest.mark.parametrize("word", ["RUN=one", "MODELS=cnn4"])  # RUNS is a folder; a sweep's former name
+def test_what_several_targets_are_handed_is_ignored_where_it_does_not_apply(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parse(RunOptions, [word], variables_elsewhere=known_variables) == RunOptions()
+    assert capsys.readouterr().err == f"{word.partition('=')[0]} does not apply here and is ignored\n"
+
+
 def test_main_exits_with_the_status_and_prints_one_error(capsys: pytest.CaptureFixture[str]) -> None:
     def fine(options: Options) -> int:
         """Nothing to do."""
