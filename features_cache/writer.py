@@ -42,6 +42,7 @@ from features_cache.layout import (
 )
 from features_cache.storage import Lock, allocate, draft_of, lock, replaced
 
+NOT_FINITE = "NaN or infinite"  # in the reason for which a clip's values are not stored
 Clips = Iterable[tuple[int, NDArray, int]]  # row, stored values, state word
 
 
@@ -82,11 +83,21 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> NDArr
     if values.shape != shape:
         raise ValueError(f"has shape {values.shape}, expected {shape}")
     if not np.isfinite(values).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(values))} values are NaN or infinite")
+        raise ValueError(_not_finite(~np.isfinite(values)))
     largest = np.abs(values).max(initial=0)
     if largest > np.finfo(dtype).max:
         raise ValueError(f"{largest:g} overflows {dtype}; DTYPE=float32 holds it")
     return np.ascontiguousarray(values, dtype)
+
+
+def _not_finite(wrong: NDArray[np.bool_]) -> str:
+    """`7 values are NaN or infinite, in frames 424 to 430`, of where (rows, frames) they are."""
+    frames = np.flatnonzero(wrong.any(axis=0))
+    first, last, some = frames[0], frames[-1], len(frames) <= frames[-1] - frames[0]
+    where = f"{len(frames)} frames from {first} to {last}" if some else f"frames {first} to {last}"
+    number = np.count_nonzero(wrong)
+    verb = "value is" if number == 1 else "values are"
+    return f"{number} {verb} {NOT_FINITE}, in {f'frame {first}' if first == last else where}"
 
 
 @dataclass(frozen=True)

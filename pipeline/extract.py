@@ -12,7 +12,7 @@ from features_cache.claims import Handle, claimed
 from features_cache.index import FAILURES, refresh, write_costs, write_failures
 from features_cache.layout import FeatureFile
 from features_cache.storage import lock
-from features_cache.writer import ready, written_to
+from features_cache.writer import NOT_FINITE, ready, written_to
 from pipeline.job import WHOLE_CLIP, ExtractionResult, Job
 from pipeline.next_step import training_commands, training_words
 from pipeline.options import FeaturesCommand
@@ -30,6 +30,10 @@ from pipeline.pool import Backend, give_back_freed_memory, open_backend, unused_
 from pipeline.request import Request, request
 
 SHOWN_FAILURES = 10
+FINITE_EVERYWHERE = (
+    "a feature has to be finite in every frame, also where all samples are 0: digital silence and padding\n"
+    "occur in nearly every dataset (docs/howto/adding-a-feature.md)"
+)
 
 
 def run(options: FeaturesCommand) -> int:
@@ -221,4 +225,6 @@ def _failed(asked: Request, outcome: ExtractionResult) -> list[str]:
         named = "" if feature == WHOLE_CLIP else f" {asked.specs[feature].stored}:"
         lines.append(f"  {ids[row]}:{named} {reason}")
     more = len(outcome.failures) - SHOWN_FAILURES
-    return [*lines, f"  and {more} more"] if more > 0 else lines
+    lines += [f"  and {more} more"] if more > 0 else []
+    undefined = any(NOT_FINITE in reason for *_, reason in outcome.failures)
+    return [*lines, *([FINITE_EVERYWHERE] if undefined else [])]

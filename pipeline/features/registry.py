@@ -152,6 +152,10 @@ def _arguments(variant: Variant) -> dict[str, Any]:
 @functools.lru_cache(maxsize=1024)
 def _shape(variant: Variant, sample_rate: int, samples: int, recorded: Any) -> tuple[int, int]:
     values = variant.compute(Clip(np.zeros(samples, np.float32), sample_rate))
+    if not isinstance(values, np.ndarray) or values.ndim != 2:
+        shape = f"an array of shape {values.shape}" if isinstance(values, np.ndarray) else f"{values!r:.60}"
+        one_row = "; values[None] has one row" if isinstance(values, np.ndarray) and values.ndim == 1 else ""
+        raise RequestError(f"{variant.name} returned {shape}, expected (rows, frames){one_row}")
     to_float16(values)
     rows, frames = values.shape
     return rows, frames

@@ -27,13 +27,21 @@ CLIPS = [f"clip{number}" for number in range(8)]
     ("values", "message"),
     [
         (np.zeros((2, 3)), r"shape \(2, 3\), expected \(2, 2\)"),
-        (np.array([[0, np.inf], [np.nan, 0]]), "2 values are NaN or infinite"),
+        (np.array([[0, np.inf], [np.nan, 0]]), "2 values are NaN or infinite, in frames 0 to 1$"),
+        (np.array([[0, np.inf], [0, 0]]), "1 value is NaN or infinite, in frame 1$"),
         (np.full((2, 2), -70000.0), "70000 overflows float16; DTYPE=float32"),
     ],
 )
 def test_what_cannot_be_stored_is_reported(values, message):
     with pytest.raises(ValueError, match=message):
         to_stored(values, (2, 2), np.dtype("float16"))
+
+
+def test_where_values_are_not_finite_is_said_by_frame():
+    values = np.zeros((2, 9))
+    values[:, [1, 2, 8]] = np.nan
+    with pytest.raises(ValueError, match=r"^6 values are NaN or infinite, in 3 frames from 1 to 8$"):
+        to_stored(values, (2, 9), np.dtype("float16"))
 
 
 def test_the_largest_float16_is_stored_and_the_cast_is_numpys():

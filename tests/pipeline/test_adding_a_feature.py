@@ -6,10 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from commandline import main
 from features_cache.names import parse_channel
+from pipeline import extract
+from pipeline.__main__ import COMMANDS
 from pipeline.cards import described, text_of_document
-from pipeline.features import FEATURES, Clip, resolve_feature
+from pipeline.features import FEATURES, Clip, feature, resolve_feature
+from pipeline.options import FeaturesCommand
+from pipeline.parameters import Framing
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "howto" / "adding-a-feature.md"
 
@@ -35,6 +41,63 @@ def test_the_example_is_a_feature_with_variants_and_a_card(example: str) -> None
     assert resolve_feature(parse_channel("crest@hop_length=1024")).shape(44100, 44100) == (1, 44)
     assert described(example)["Ignores"].startswith("loudness")
     assert "| [`crest`](#crest) | 1 | 431 | dB | Crest factor" in text_of_document()
+
+
+def test_what_the_document_says_of_the_power_is_true() -> None:
+    clip = Clip(np.ones(5 * 44100, np.float32), 44100)
+    assert clip.power(Framing()).shape == (1025, 431)
+    assert "`@feature(version=2, units=" in DOCUMENT.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def entropy() -> Iterator[dict[str, object]]:
+    """A feature that returns what `entropy["returned"]` is."""
+    returned: dict[str, object] = {}
+
+    @feature(units="1")
+    def entropy(clip: Clip) -> np.ndarray:
+        """What the test says."""
+        value = returned["value"]
+        return value(clip) if callable(value) else value  # type: ignore[return-value]
+
+    yield returned
+    del FEATURES["entropy"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.zeros(431), "an array of shape (431,), expected (rows, frames); values[None] has one row"),
+        (np.zeros((1, 2, 3)), "an array of shape (1, 2, 3), expected (rows, frames)"),
+        (None, "None, expected (rows, frames)"),
+    ],
+)
+def test_a_feature_of_another_shape_is_named_in_one_message(
+    entropy: dict[str, object], value: object, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entropy["value"] = value
+    with pytest.raises(SystemExit) as stop:
+        main(COMMANDS, ["list", "entropy"])
+    assert (stop.value.code, capsys.readouterr().err) == (2, f"error: entropy returned {said}\n")
+
+
+def test_values_that_are_not_finite_are_named_with_their_frames_and_the_likely_cause(
+    entropy: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def undefined_in_silence(clip: Clip) -> np.ndarray:
+        return np.where(np.abs(clip.y[None, ::1000]) > 0, 1.0, np.nan if clip.y.any() else 0.0)
+
+    entropy["value"] = undefined_in_silence
+    samples = np.ones(8000)
+    samples[6000:] = 0
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", samples, 8000)
+    (tmp_path / "sounds.csv").write_text("filename,label,fold\na.wav,one,1\nb.wav,two,2\n")
+    options = FeaturesCommand(dataset=str(tmp_path / "sounds.csv"), data=tmp_path, features="entropy", jobs=1)
+    assert extract.run(options) == 1
+    said = capsys.readouterr().out
+    assert "\n  a: entropy: 2 values are NaN or infinite, in frames 6 to 7\n" in said
+    assert said.count("digital silence and padding\noccur in nearly every dataset") == 1
 
 
 def test_all_that_the_document_names_exists() -> None:
