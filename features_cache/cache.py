@@ -89,15 +89,15 @@ def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
     return Path(data) / dataset_name(dataset, name) / "features"
 
 
-def remedy(folder: Path, settings: Mapping[str, Any], features: str) -> str:
-    """What to type for features that the cache of this folder and these settings lacks."""
+def remedy(folder: Path, settings: Mapping[str, Any], features: str, *more: str) -> str:
+    """What to type, with the words `more`, for features that the cache of this folder and settings lacks."""
     source, name, data = settings["source"], settings["dataset"], folder.parent.parent
     if source == EXTERNAL:
         return "it has no audio; features_cache.external.write_feature adds a feature"
     given = [f"DATASET={source}", f"FEATURES={features}"]
     given += [f"NAME={name}"] if dataset_name(source) != name else []
     given += [f"DATA={data}"] if data != DataOptions.data else []
-    return f"run {make_command('features', *given)}"
+    return f"run {make_command('features', *given, *more)}"
 
 
 class UnreadableClips(RequestError):
@@ -370,9 +370,9 @@ class Cache:
         has = f" (it has {', '.join(beside)})" if beside else ""
         return f"the cache {self.folder} lacks {channel.stored}{has}: {self.remedy(channel.stored)}"
 
-    def remedy(self, stored: str) -> str:
+    def remedy(self, stored: str, *more: str) -> str:
         """What to type for features that are missing or out of date, separated by blanks."""
-        return remedy(self.folder, self.settings, stored)
+        return remedy(self.folder, self.settings, stored, *more)
 
     def _find(self, channel: Channel) -> str | None:
         """The stored name of the file that holds this channel."""

@@ -21,7 +21,7 @@ from features_cache.layout import FeatureSpec, clip_keys
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
 from pipeline import audio
 from pipeline.datasets import Dataset
-from pipeline.datasets.load import load_for
+from pipeline.datasets.load import load_for, refuse_another_source
 from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
 from pipeline.job import version
 from pipeline.options import ExtractOptions
@@ -227,7 +227,8 @@ def request(options: ExtractOptions, part: str | None = None) -> Request:
 
 def of_dataset(dataset: Dataset, folder: Path, options: ExtractOptions, part: str | None = None) -> Request:
     """The request of a dataset that is loaded."""
-    before = _known(folder, dataset)
+    refuse_another_source(folder, dataset.name, dataset.source)
+    before = _known(folder)
     table = dataset.table
     if options.copies is None and before is not None and not (table["copy_of"] != "").any():
         table = kept_copies(table, before[list(CLIP_COLUMNS)])
@@ -266,15 +267,9 @@ def part_of(part: str | None, count: int) -> slice:
     return slice(count * (int(number) - 1) // int(total), count * int(number) // int(total))
 
 
-def _known(folder: Path, dataset: Dataset) -> pd.DataFrame | None:
-    """The clips that the index knows; RequestError where it is that of another source."""
+def _known(folder: Path) -> pd.DataFrame | None:
+    """The clips that the index knows."""
     try:
-        before, settings = read_index(folder)
+        return read_index(folder)[0]
     except (FileNotFoundError, DamagedFile):
         return None  # a damaged index is made again; hashing shows what is up to date
-    if settings["source"] != dataset.source:
-        raise RequestError(
-            f"{folder} holds features of {settings['source']}, not of {dataset.source}; "
-            f"give this dataset another name: NAME={dataset.name}2"
-        )
-    return before

@@ -365,14 +365,13 @@ def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: 
     return model
 
 
-def _remedy(cache: Cache, channels: Sequence[Channel]) -> str:
-    return cache.remedy(" ".join(channel.stored for channel in channels))
+def _remedy(cache: Cache, channels: Sequence[Channel], *more: str) -> str:
+    return cache.remedy(" ".join(channel.stored for channel in channels), *more)
 
 
-def _make_features(options: RunOptions, *more: str) -> str:
+def _make_features(options: RunOptions) -> str:
     """The command for a cache of this dataset, quoted for a shell."""
-    given = [f"DATASET={options.dataset}", *words(options, ("name", "data")), *more]
-    return make_command("features", *given)
+    return make_command("features", f"DATASET={options.dataset}", *words(options, ("name", "data")))
 
 
 def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -> tuple[pd.DataFrame, int]:
@@ -399,10 +398,10 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
     number = table[is_copy].groupby("copy_of").cumcount().reindex(table.index, fill_value=-1)
     there = int(number.max()) + 1
     if options.copies > there:
-        raise RequestError(
-            f"COPIES={options.copies}, and the cache holds {there} altered copies of a clip: "
-            f"run {_make_features(options, f'COPIES={options.copies}')}"
-        )
+        copies = cache.clips["copy_of"].value_counts().drop("", errors="ignore").max()
+        more = () if copies >= options.copies else (f"COPIES={options.copies}",)
+        lacking = f"COPIES={options.copies}, and {options.features} has {there} altered copies of a clip"
+        raise RequestError(f"{lacking}: {_remedy(cache, channels, *more)}")
     return table[number < options.copies], absent
 
 

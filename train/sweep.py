@@ -34,6 +34,7 @@ from features_cache import Cache, Channel, parse_list
 from train import bootstrap, compute, plan, recipes, run, runs, trainer
 from train.agreement import choose_compute
 from train.data import load_fold, steps_per_epoch, sum_clips
+from train.models.registry import resolve
 from train.options import SWEPT, RunOptions, SweepOptions
 
 MANY = 100  # runs, above which YES=1 is wanted
@@ -80,14 +81,15 @@ def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]
         values = [swept(chosen, name) for name in others]
         for *some, channels, seed in itertools.product(*values, feature_sets(chosen), swept(chosen, "seed")):
             changes = dict(zip(others, some)) | {"recipe": recipe, "seed": seed, "features": _text(channels)}
-            if reason := misfit(changes["model"], cache, channels):
+            if reason := unfit(changes["model"], cache, channels):
                 tell(f"skipped: {changes['features']} with {changes['model']}: {reason}")
                 continue
             yield single(chosen, **changes)
 
 
-def misfit(model: str, cache: Cache, channels: Chosen) -> str:
-    """Why the model cannot take these channels; empty where it can."""
+def unfit(model: str, cache: Cache, channels: Chosen) -> str:
+    """Why the model cannot take these channels; empty where it can. RequestError for a name of no model."""
+    resolve(model)
     try:
         plan.choose_model(model, cache, channels)
     except RequestError as reason:
@@ -373,7 +375,7 @@ def _single_features(options: SweepOptions) -> list[Chosen]:
     cache = plan.open_cache(options)
     sets = parse_list(options.features, cache.features)
     (model,) = swept(options, "model")
-    fitting = [one for one in sets if not misfit(model, cache, one)]
+    fitting = [one for one in sets if not unfit(model, cache, one)]
     if not fitting:
         raise RequestError(f"{model} can take none of FEATURES={options.features}")
     return fitting

@@ -14,6 +14,8 @@ from commandline import RequestError, nearest, progress
 from commandline import duration as shown_duration
 from features_cache import Cache, dataset_name
 from features_cache.cache import NAMED, is_cache
+from features_cache.hdf5 import DamagedFile
+from features_cache.index import read_settings
 from features_cache.table import validate
 from pipeline import audio
 from pipeline.datasets.folds import KeptFolds, with_folds, with_groups
@@ -105,6 +107,7 @@ def load(
     called = dataset_name(dataset, name)
     found = _read(dataset, data, archive, url, Path(audio_dir) if audio_dir else None)
     origin = dataset if dataset in NAMED else str(Path(dataset).resolve())
+    refuse_another_source(data / called / "features", called, origin)  # before its folds are written
     kept = KeptFolds(data / called / "folds.csv", origin)
     group = group or kept.grouped_by
     table, group_notes = with_groups(found, group)
@@ -122,6 +125,19 @@ def load(
         notes=_without_use(dataset, archive, url, audio_dir) + found.notes + group_notes + fold_notes,
         published_test=published_test,
     )
+
+
+def refuse_another_source(cache: Path, name: str, source: str) -> None:
+    """RequestError where the cache of this name holds features of another source."""
+    try:
+        known = read_settings(cache)["source"]
+    except (FileNotFoundError, DamagedFile):
+        return
+    if known != source:
+        raise RequestError(
+            f"{cache} holds features of {known}, not of {source}; give this dataset another name: "
+            f"NAME={name}2"
+        )
 
 
 def load_for(options: SourceOptions) -> Dataset:

@@ -75,6 +75,12 @@ def test_all_is_every_feature_alone_and_what_does_not_fit_is_passed_over(several
     assert "skipped: waveform with cnn4" in capsys.readouterr().err
 
 
+def test_a_model_that_is_none_stops_the_sweep_before_its_first_run(several):
+    with pytest.raises(RequestError, match="unknown model 'linea'; did you mean 'linear'"):
+        sweep.run_sweep(change(several, features="mel", model=("linear", "linea")), [])
+    assert not list(several.runs.glob("*/*"))
+
+
 def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "FOLDER", tmp_path)
     (tmp_path / "short.txt").write_text("# as if it were a paper's\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mixup=0.2\n")

@@ -260,7 +260,7 @@ def resolve(text: str) -> Architecture:
         if entry.kind != "image":
             raise RequestError(
                 f"MODEL={text}: an ensemble joins two models that take images, {entry.name} takes "
-                f"{TAKEN[entry.kind]}; {_fitting('image')} take them"
+                f"{TAKEN[entry.kind]}; {_fitting('image', or_linear=False)} take them"
             )
     second, options = members[1]
     weight = options.pop("weight", second.ensemble_weight)
@@ -284,8 +284,9 @@ def _option(name: str, allowed: dict[str, Any], part: str) -> tuple[str, Any]:
     return key, number
 
 
-def _fitting(kind: Kind) -> str:
-    return ", ".join(entry.name for entry in all_models().values() if entry.kind in (kind, "linear"))
+def _fitting(kind: Kind, or_linear: bool = True) -> str:
+    kinds = {kind, "linear"} if or_linear else {kind}
+    return ", ".join(entry.name for entry in all_models().values() if entry.kind in kinds)
 
 
 def build(

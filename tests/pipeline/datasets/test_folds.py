@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from commandline import RequestError
 from pipeline.datasets import load
 from pipeline.datasets.folds import draw_folds
+from pipeline.extract import run
+from pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import class_folders, csv, write
 
 CLIPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 60).map(str)), min_size=6, max_size=60)
@@ -42,6 +44,19 @@ def test_another_grouping_draws_again(tmp_path):
     folds_of(folder, tmp_path / "data")
     table = load(str(folder), tmp_path / "data", group="(.*)-[A-Z]").table
     assert table.groupby("group")["fold"].nunique().max() == 1
+
+
+def test_a_source_that_is_refused_leaves_no_folds_in_the_way_of_the_one_that_was_there(tmp_path):
+    rows = [f"{number}.wav,{'ab'[number % 2]},{1 + number % 2}" for number in range(4)]  # folds of its own
+    for row in rows:
+        write(tmp_path / row.split(",")[0])
+    first = str(csv(tmp_path / "mine.csv", "\n".join(["filename,label,fold", *rows])))
+    words = {"data": tmp_path / "data", "features": "zcr", "jobs": 1}
+    assert run(FeaturesCommand(dataset=first, **words)) == 0
+    other = str(class_folders(tmp_path / "two" / "mine"))
+    with pytest.raises(RequestError, match="NAME=mine2"):
+        run(FeaturesCommand(dataset=other, **words))
+    assert run(FeaturesCommand(dataset=first, **words)) == 0
 
 
 def test_another_source_under_the_same_name_is_reported(tmp_path):
