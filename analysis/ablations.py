@@ -24,7 +24,7 @@ import pandas as pd
 
 from analysis.ranking import Ranking
 from analysis.results import Problem, Run
-from analysis.significance import ABLATIONS_LEVEL, CLASSES_LEVEL, DRAWS, step_down
+from analysis.significance import CLASSES_LEVEL, DRAWS, step_down
 from train import bootstrap
 from train.scores import Floats
 
@@ -71,7 +71,7 @@ def class_differences(
         held = np.zeros((len(names), by_recording.shape[1]))
         held[np.searchsorted(names, np.unique(change.run.groups))] = by_recording
         sums.append(held)
-    p_values = step_down(np.concatenate(sums, axis=1), rng, draws)
+    p_values = step_down(np.concatenate(sums, axis=1), draws)
     parts = np.split(p_values, np.cumsum([one.shape[1] for one in sums])[:-1])
     return {
         key: table.assign(p_adjusted=p, differs=(p < CLASSES_LEVEL) & table["low"].notna())
@@ -205,8 +205,8 @@ def paired_differences(
     p = np.empty(0)
     if pairs:
         sums = bootstrap.recording_sums(np.stack(differences, axis=1), ranking.best.groups)
-        p = step_down(sums, rng, draws)
-    return table.assign(p_adjusted=p, differs=(p < ABLATIONS_LEVEL) & ranking.testable)
+        p = step_down(sums, draws)
+    return table.assign(p_adjusted=p, differs=(p < ranking.ablations_level) & ranking.testable)
 
 
 def option_changes(without: Run, other: Run) -> str:

@@ -1,4 +1,4 @@
-"""The answer of the first screen in sentences made from the figures; how runs, leads and verdicts are worded.
+"""The answer of the first screen in sentences made from the figures; how leads and verdicts are worded.
 
 It is a headline and a few lines, each under the question that it answers: how sure, why combine,
 enough data. What stands behind them (the score with its deviation, the power, the score without the optimism
@@ -14,17 +14,18 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import ceil, sqrt
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from analysis.ablations import channel_counts, differing_options, option_text, run_options
-from analysis.ranking import Ranking, nested_selection
+from analysis.ablations import channel_counts, run_options
+from analysis.naming import display_name
+from analysis.ranking import Ranking, level_sentence, nested_selection
 from analysis.results import Run
 from analysis.significance import BEST_LEVEL, POWER
+from analysis.tables import p_text
 from commandline import counted, percent, points
 from train.bootstrap import FEWEST_RECORDINGS
 
@@ -124,8 +125,8 @@ def _needed(ranking: Ranking) -> Needed:
     relevant = RELEVANT if ranking.tied else lead
     compared = (ranking.best, *rivals)
     # A lead that was observed need only be significant; one that was not must have been likely to be found.
-    short = seeds_needed(compared, relevant, POWER if ranking.tied else 0.5)
-    seeds = seeds_needed(compared, relevant) if short else 0
+    short = seeds_needed(compared, relevant, POWER if ranking.tied else 0.5, ranking.level)
+    seeds = seeds_needed(compared, relevant, level=ranking.level) if short else 0
     return Needed(relevant, clips_needed(ranking, RELEVANT), seeds)
 
 
@@ -144,7 +145,9 @@ def clips_needed(ranking: Ranking, difference: float) -> int:
     return _round_up(len(ranking.best.clip_ids) * (found / difference) ** 2) if found > difference else 0
 
 
-def seeds_needed(runs: Sequence[Run], difference: float, power: float = POWER) -> int:
+def seeds_needed(
+    runs: Sequence[Run], difference: float, power: float = POWER, level: float = BEST_LEVEL
+) -> int:
     """Seeds of each run with which a difference would be found against the variation between seeds.
 
     0 where these suffice, or where no run has a second seed, so that the variation is unknown. An exact
@@ -154,7 +157,7 @@ def seeds_needed(runs: Sequence[Run], difference: float, power: float = POWER) -
     if not drawn:
         return 0
     noise = max(run.seed_deviation for run in drawn)
-    quantiles = norm.isf(BEST_LEVEL / 2) + norm.isf(1 - power)
+    quantiles = norm.isf(level / 2) + norm.isf(1 - power)
     needed = ceil(min(2, len(drawn)) * (quantiles * noise / difference) ** 2)
     return needed if needed > min(len(run.seeds) for run in drawn) else 0
 
@@ -221,7 +224,7 @@ def _how_sure(ranking: Ranking, added: pd.DataFrame) -> Line:
     """The interval, the verdict on the nearest rival, and how many others are as near or clearly worse."""
     rival = _rival(ranking)
     pair = ranking.pair(ranking.best, rival)
-    numbers = f"({_difference(pair, -1)})"
+    numbers = f"({_difference(ranking, pair, -1)})"
     change = _change(ranking, rival, added)
     if not ranking.tied:
         others = len(ranking.runs) - 2
@@ -273,7 +276,7 @@ def _why_combine(ranking: Ranking, added: pd.DataFrame) -> list[Line]:
     if ranking.testable and {together, parts[0]} == {ranking.best, _rival(ranking)}:
         return [("Why combine?", f"{alone}; {name}, the comparison above: {verdict}.")]
     gain = f"{points(sign * float(pair['difference']))} points"
-    than = f"against {parts[0].features} ({interval_text(pair, sign)})"
+    than = f"against {parts[0].features} ({interval_text(ranking, pair, sign)})"
     return [("Why combine?", f"{alone}; {name}, {gain} {than}: {verdict}.")]
 
 
@@ -294,10 +297,7 @@ def _enough_data(ranking: Ranking, needed: Needed) -> list[Line]:
 
 def _power(ranking: Ranking, needed: Needed) -> Line:
     """What the data suffice for, and for a tie what its small differences would take."""
-    correction = (
-        f"All verdicts of the best run are corrected for {counted(len(ranking.runs) - 1, 'comparison')}"
-    )
-    correction += " and for its selection."
+    correction = _correction(ranking)
     if not ranking.tied:
         return "Verdict", correction
     last = ranking.tied[-1]
@@ -307,7 +307,7 @@ def _power(ranking: Ranking, needed: Needed) -> Line:
     lowest = (
         f"The lowest of those that do not differ clearly, {display_name(last, ranking)}, is {_points(pair)}"
     )
-    lowest += f" behind ({interval_text(pair)})"
+    lowest += f" behind ({interval_text(ranking, pair)})"
     if clips:
         lowest += f"; to find so small a difference {WITH_POWER} would take about {clips:,} test clips"
         if needed.clips:
@@ -319,6 +319,13 @@ def _power(ranking: Ranking, needed: Needed) -> Line:
         else (f" A set {100 * RELEVANT:.0f} points below the best would have been found {WITH_POWER}.")
     )
     return "Verdict", f"{correction} {lowest}.{found}"
+
+
+def _correction(ranking: Ranking) -> str:
+    others = len(ranking.runs) - 1
+    comparisons = f"{counted(others, 'comparison')} and for its selection"
+    corrected = f"All verdicts of the best run are corrected for {comparisons}."
+    return " ".join([*([corrected] if others > 1 else []), level_sentence(ranking)])
 
 
 def _seeds(ranking: Ranking) -> list[Line]:
@@ -361,58 +368,9 @@ def _number_formats(ranking: Ranking) -> list[Line]:
     ]
 
 
-def _difference(pair: pd.Series, sign: int) -> str:
-    """`−0.9 points, 95 % CI −3.2 to +1.3`, and whether only the correction decides; sign -1 mirrors it."""
-    return f"{points(sign * float(pair['difference']))} points, {interval_text(pair, sign)}"
-
-
-def display_name(run: Run, ranking: Ranking) -> str:
-    """Its feature set where that is unique in the ranking, else with the model, else with what differs too.
-
-    `mel+mfcc`, `mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`; the run's name where nothing does.
-    """
-    return display_names(ranking)[ranking.runs.index(run)]
-
-
-@lru_cache(maxsize=4)
-def display_names(ranking: Ranking) -> tuple[str, ...]:
-    """The display name of each ranked run, best first."""
-    sets, models = (Counter(map(called, ranking.runs)) for called in (_set, _set_and_model))
-    return tuple(
-        _set(run)
-        if sets[_set(run)] == 1
-        else _set_and_model(run)
-        if models[_set_and_model(run)] == 1
-        else _with_own_settings(run, ranking)
-        for run in ranking.runs
-    )
-
-
-def _with_own_settings(run: Run, ranking: Ranking) -> str:
-    """Features, model and what tells it from others of both; its name where nothing does."""
-    alike = [other for other in ranking.runs if _set_and_model(other) == _set_and_model(run)]
-    words = [_own_settings(one, alike) for one in alike]
-    own = words[alike.index(run)]
-    return f"{_set_and_model(run).removesuffix(')')}, {own})" if words.count(own) == 1 else run.name
-
-
-def _set(run: Run) -> str:
-    """Its features; of an ensemble of many runs, whose list would fill lines, how many they are."""
-    members = len(run.config.get("members", ()))
-    return f"an ensemble of {members} runs" if members > 2 else run.features
-
-
-def _set_and_model(run: Run) -> str:
-    return f"{_set(run)} ({run.model})"
-
-
-def _own_settings(run: Run, alike: Sequence[Run]) -> str:
-    """What tells a run from others of its features and model: `augment none, tag second`."""
-    keys = set().union(*(differing_options(run, other) for other in alike)) - {"features", "model"}
-    words = [f"{key} {option_text(run, key)}" for key in sorted(keys)]
-    if len({other.config.get("tag", "") for other in alike}) > 1:
-        words.append(f"tag {run.config['tag']}" if run.config.get("tag") else "no tag")
-    return ", ".join(words)
+def _difference(ranking: Ranking, pair: pd.Series, sign: int) -> str:
+    """`−0.9 points, 95 % CI −3.2 to +1.3`, and p where that excludes zero; sign -1 mirrors it."""
+    return f"{points(sign * float(pair['difference']))} points, {interval_text(ranking, pair, sign)}"
 
 
 def _score_parts(ranking: Ranking) -> tuple[str, str]:
@@ -434,15 +392,17 @@ def _points(pair: pd.Series) -> str:
     return f"{percent(pair['difference'])} points"
 
 
-def interval_text(pair: pd.Series, sign: int = 1) -> str:
-    """The interval, of the lower run less the higher with `sign` -1, and whether only correction decides."""
+def interval_text(ranking: Ranking, pair: pd.Series, sign: int = 1) -> str:
+    """The interval, of the lower less the higher with `sign` -1; p where one without zero is not enough."""
     if np.isnan(pair["low"]):
         return NO_INTERVAL
     low, high = sorted((sign * float(pair["low"]), sign * float(pair["high"])))
-    only_uncorrected = pair["low"] > 0 and not pair["differs"] and not np.isnan(pair["p_best"])
-    return f"95 % CI {points(low)} to {points(high)}" + (
-        ", not significant after correction for all comparisons with the best" if only_uncorrected else ""
-    )
+    found = f"95 % CI {points(low)} to {points(high)}"
+    if pair["low"] <= 0 or pair["differs"] or np.isnan(pair["p_best"]):
+        return found
+    others = len(ranking.runs) - 1
+    corrected = f" after correction for {others} comparisons" if others > 1 else ""
+    return f"{found}, not significant: {p_text(pair['p_best'])}{corrected}, level {ranking.level:g}"
 
 
 def _listed(ranking: Ranking, runs: Sequence[Run]) -> str:

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from analysis import page, tables
-from analysis.answer import display_name, display_names
 from analysis.error_browser import by_category
 from analysis.figures import SavedFigure, save_figure
 from analysis.findings import Findings
+from analysis.naming import display_name, display_names
 from analysis.page import Block, HtmlTable, html_table, rows_shown_of
-from analysis.ranking import Ranking
+from analysis.ranking import Ranking, level_sentence
 from analysis.run import fold_histories
-from analysis.significance import ABLATIONS_LEVEL, BEST_LEVEL, CLASSES_LEVEL, Friedman
+from analysis.significance import CLASSES_LEVEL, LEVEL, Friedman
 from train.scores import Floats
 
 AXIS_RUNS = 5  # of them at least the intervals are drawn whole
@@ -75,11 +75,14 @@ def comparison_blocks(found: Findings, folder: Path) -> list[Block]:
     made: list[Block] = []
     if len(ranking.runs) > 1:
         made += [_classes(ranking, found.tables["recall_by_class"], folder)]
-        made += [*_best_two(ranking, folder), *_feature_ablations(found.tables, folder)]
+        made += [*_best_two(ranking, folder), *_feature_ablations(ranking, found.tables, folder)]
     made += [*_class_sentences(found), *_curves(ranking, folder)]
     if len(ranking.runs) > 1:
         made += _cost(ranking, found.tables["comparison"], folder)
-    made += [*_ensembles(ranking, found.tables, folder), *_augmentation_ablations(found.tables, folder)]
+    made += [
+        *_ensembles(ranking, found.tables, folder),
+        *_augmentation_ablations(ranking, found.tables, folder),
+    ]
     return [*made, *_categories(found.tables), *_checkpoints(found.tables), *_literature(found.tables)]
 
 
@@ -109,7 +112,7 @@ def _clip_share(ranking: Ranking) -> str:
     return f"{100 / np.median(clips[clips > 0]):.1f} points".removesuffix(".0")
 
 
-def _feature_ablations(found: Tables, folder: Path) -> list[Block]:
+def _feature_ablations(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
     """The effect of adding features to a set."""
     if "additions" not in found:
         return []
@@ -117,21 +120,30 @@ def _feature_ablations(found: Tables, folder: Path) -> list[Block]:
     drawn = _ablation_figure(table.head(SETS_SHOWN), "additions", folder)
     about = (
         "Pairs of runs that differ only in their features, those of the best sets first. "
-        + _ablation_family(found)
-        + " For a comparison that was planned beforehand, report on its runs alone: RUN=."
+        + _ablation_family(ranking, found)
     )
+    if not ranking.planned:
+        about += (
+            f" A comparison of two runs that was planned beforehand has a level of {LEVEL:g} in a report on "
+            'them alone: RUN="A B".'
+        )
     return [
         Block("Feature ablations", about, [drawn]),
-        Block("Feature ablations in numbers", tables=[_ablation_table("additions", table)], folded=True),
+        Block(
+            "Feature ablations in numbers", tables=[_ablation_table(ranking, "additions", table)], folded=True
+        ),
     ]
 
 
-def _ablation_family(found: Tables) -> str:
+def _ablation_family(ranking: Ranking, found: Tables) -> str:
     """What the p-values of ablations are corrected for."""
     tested = sum(len(found[name]) for name in ("additions", "augmentation") if name in found)
+    level = f"level {ranking.ablations_level:g}"
+    if tested == 1:
+        return f"It is the only ablation of this report, so p is not corrected ({level})."
     return (
         f"P-values are corrected together for all ablations of this report, {tested} of features and "
-        f"augmentation (level {ABLATIONS_LEVEL:g}), so an interval without zero may still not be significant."
+        f"augmentation ({level}), so an interval without zero may still not be significant."
     )
 
 
@@ -150,7 +162,7 @@ def _ablation_figure(table: pd.DataFrame, stem: str, folder: Path) -> SavedFigur
     return save_figure("intervals", folder, stem=stem, **given, **data)
 
 
-def _ablation_table(name: str, table: pd.DataFrame) -> HtmlTable:
+def _ablation_table(ranking: Ranking, name: str, table: pd.DataFrame) -> HtmlTable:
     columns = {
         "without": ("Without", "text"),
         "with": ("With", "text"),
@@ -160,7 +172,7 @@ def _ablation_table(name: str, table: pd.DataFrame) -> HtmlTable:
         "low": ("From", "points"),
         "high": ("To", "points"),
         "p_adjusted": ("p, adjusted", "p"),
-        "differs": ("Significant", "yes"),
+        "differs": (f"Significant (level {ranking.ablations_level:g})", "yes"),
     }
     return html_table(name, table, columns)
 
@@ -284,13 +296,15 @@ def _class_sentences(found: Findings) -> list[Block]:
     return [Block("Classes that change", about, items=list(found.sentences))]
 
 
-def _augmentation_ablations(found: Tables, folder: Path) -> list[Block]:
+def _augmentation_ablations(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
     if "augmentation" not in found:
         return []
     table = found["augmentation"]
     drawn = _ablation_figure(table, "augmentation", folder)
-    about = f"Runs that differ in augmentation and in nothing else. {_ablation_family(found)}"
-    return [Block("Effect of augmentation", about, [drawn], [_ablation_table("augmentation", table)])]
+    about = f"Runs that differ in augmentation and in nothing else. {_ablation_family(ranking, found)}"
+    return [
+        Block("Effect of augmentation", about, [drawn], [_ablation_table(ranking, "augmentation", table)])
+    ]
 
 
 def _categories(found: Tables) -> list[Block]:
@@ -365,13 +379,16 @@ def statistics_blocks(found: Findings, folder: Path) -> list[Block]:
         "p": ("p, not corrected", "p"),
         "p_holm": ("p, Holm over all pairs", "p"),
         "p_best": ("p, best against the others", "p"),
-        "verdict": ("Verdict", "text"),
+        "verdict": (f"Verdict (level {ranking.level:g})", "text"),
     }
     about = (
         "Sign-flip test of the paired difference by source recording. Only the best run is tested against "
         f"the others: p is corrected for all {len(ranking.runs) - 1} comparisons and for the selection of "
-        f"the best, level {BEST_LEVEL:g}. Holm’s correction over all pairs stands beside it for other "
+        f"the best. {level_sentence(ranking)} Holm’s correction over all pairs stands beside it for other "
         "questions."
+        if len(ranking.runs) > 2
+        else "Sign-flip test of the paired difference by source recording. One comparison, so p is not "
+        f"corrected. {level_sentence(ranking)}"
     )
     pairs = found.tables["pairs"]
     listed = html_table("pairs", pairs.head(PAIRS_SHOWN), columns)

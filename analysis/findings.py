@@ -51,9 +51,9 @@ class Findings:
         return self.rankings[0] if self.rankings else None
 
 
-def findings(results: Results, rng: np.random.Generator) -> Findings:
-    """The findings of a set of run folders; with none, just the answer that says so."""
-    ranked = tuple(rankings(results.runs, rng))
+def findings(results: Results, rng: np.random.Generator, *, named: bool = False) -> Findings:
+    """The findings of a set of run folders, `named` by RUN=; with none, the answer that says so."""
+    ranked = tuple(rankings(results.runs, rng, named=named))
     main = ranked[0] if ranked else None
     read, damaged = _attributions(results.runs)
     by_class = differences_by_class(main, read, rng)

@@ -14,9 +14,10 @@ import numpy as np
 
 from analysis import tables
 from analysis.ablations import setting
-from analysis.answer import Line, display_name, families
+from analysis.answer import Line, families
 from analysis.error_browser import by_category
 from analysis.findings import Findings
+from analysis.naming import display_name
 from analysis.page import slug
 from analysis.ranking import NOT_COMPARED, Ranking, not_compared_sentence
 from analysis.results import Problem, Run

@@ -11,7 +11,6 @@ from analysis.ablations import run_options
 from analysis.answer import listed
 from analysis.ranking import Ranking
 from analysis.results import Run
-from analysis.significance import BEST_LEVEL
 from commandline import count, make_command
 from train.bootstrap import REPLICATES
 
@@ -114,12 +113,11 @@ def _protocol(run: Run) -> str:
 
 def _statistics(ranking: Ranking) -> str:
     others = len(ranking.runs) - 1
+    corrected = "corrected for all these comparisons (step-down maxT) and for the selection of the best, "
     tests = (
         f" The best run was compared with the {others} other{'s' if others > 1 else ''} by a sign-flip test "
-        "of the "
-        "paired difference by source recording, corrected for all these comparisons (step-down maxT) and for "
-        "the "
-        f"selection of the best, at a level of {BEST_LEVEL:g}."
+        f"of the paired difference by source recording, {corrected if others > 1 else ''}at a level of "
+        f"{ranking.level:g}."
     )
     return (
         "Statistics: accuracy is the mean over folds, SD the sample standard deviation over folds, and the "

@@ -17,12 +17,12 @@ from analysis.answer import (
     Line,
     accuracy_text,
     count_channels,
-    display_name,
     families,
     interval_text,
     is_clear,
     listed,
 )
+from analysis.naming import display_name
 from analysis.ranking import Ranking
 from analysis.results import Run
 from commandline import percent, points
@@ -61,7 +61,8 @@ def _combined(ranking: Ranking, single: Run, several: Run, added: pd.DataFrame) 
     more, sign = ("more", 1) if ahead is several else ("less", -1)
     found = (
         f"{_scored(ranking, several)}, {percent(pair['difference'])} points {more} than "
-        f"{display_name(single, ranking)} alone ({interval_text(pair, sign)}){_tested(ranking, pair, added)}."
+        f"{display_name(single, ranking)} alone ({interval_text(ranking, pair, sign)})"
+        f"{_tested(ranking, pair, added)}."
     )
     return " ".join([found, *_additions(ranking, added)])
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.results import Problem, Run, same_clips
-from analysis.significance import BEST_LEVEL, PairwiseTests, holm, pairwise_tests
+from analysis.significance import ABLATIONS_LEVEL, BEST_LEVEL, LEVEL, PairwiseTests, holm, pairwise_tests
 from train import bootstrap
 from train.scores import Floats, Ints
 
@@ -37,6 +37,17 @@ class Ranking:
     # (P,) a (the higher one), b, difference, low, high; p, not corrected; p_holm, over all pairs; p_best, of
     # the best against the others, NaN without the best; differs, by p_best: False without the best
     pairs: pd.DataFrame
+    planned: bool = False  # two runs that were named for their comparison
+
+    @property
+    def level(self) -> float:
+        """Below which the p-value of the best run against another is significant."""
+        return _level(planned=self.planned)
+
+    @property
+    def ablations_level(self) -> float:
+        """The same for ablations; of two runs alone theirs is the same test."""
+        return LEVEL if self.planned else ABLATIONS_LEVEL
 
     @property
     def best(self) -> Run:
@@ -61,9 +72,16 @@ class Ranking:
 
 
 def rankings(
-    runs: Sequence[Run], rng: np.random.Generator, replicates: int = bootstrap.REPLICATES
+    runs: Sequence[Run],
+    rng: np.random.Generator,
+    replicates: int = bootstrap.REPLICATES,
+    *,
+    named: bool = False,
 ) -> list[Ranking]:
-    """Every set of comparable runs, ranked: runs of all folds first, then more test clips, then more runs."""
+    """Every set of comparable runs, ranked: runs of all folds first, then more test clips, then more runs.
+
+    Two runs that were `named` for this are a planned comparison.
+    """
     sets: list[list[Run]] = []
     for run in runs:
         for together in sets:
@@ -73,7 +91,8 @@ def rankings(
         else:
             sets.append([run])
     sets.sort(key=_completeness, reverse=True)
-    return [rank(together, rng, replicates) for together in sets]
+    planned = named and len(runs) == 2 and len(sets) == 1
+    return [rank(together, rng, replicates, planned=planned) for together in sets]
 
 
 def _completeness(together: Sequence[Run]) -> tuple[bool, int, int]:
@@ -161,7 +180,30 @@ def _class_difference(run: Run, main: Run) -> str:
     )
 
 
-def rank(runs: Sequence[Run], rng: np.random.Generator, replicates: int = bootstrap.REPLICATES) -> Ranking:
+def _level(*, planned: bool) -> float:
+    return LEVEL if planned else BEST_LEVEL
+
+
+def level_sentence(ranking: Ranking) -> str:
+    """From which p-value on a lead of the best run is significant, and why."""
+    if ranking.planned:
+        return (
+            f"Significant is p below {ranking.level:g}: RUN= names two runs, one comparison that was planned "
+            "before its result was known. For two that were picked from a larger report its verdict counts."
+        )
+    return (
+        f"Significant is p below {ranking.level:g}, not {LEVEL:g}: a report also tests ablations and "
+        "classes, and of equally good runs at most one report in twenty should claim anything."
+    )
+
+
+def rank(
+    runs: Sequence[Run],
+    rng: np.random.Generator,
+    replicates: int = bootstrap.REPLICATES,
+    *,
+    planned: bool = False,
+) -> Ranking:
     """Order comparable runs by accuracy and decide every pair."""
     folds, by_fold = fold_accuracy(runs)
     order = np.argsort(-by_fold.mean(axis=1), kind="stable")
@@ -171,17 +213,19 @@ def rank(runs: Sequence[Run], rng: np.random.Generator, replicates: int = bootst
     weights, recordings = bootstrap.fold_weights(first.folds), len(set(first.groups))
     means = bootstrap.resampled_means(correct, first.groups, weights=weights, rng=rng, replicates=replicates)
     sums = bootstrap.recording_sums(correct * weights[:, None], first.groups)
-    tests = pairwise_tests(sums, rng, replicates)
+    level = _level(planned=planned)
+    tests = pairwise_tests(sums, level, replicates)
     by_fold = by_fold[order]
     return Ranking(
         runs=tuple(runs),
+        planned=planned,
         folds=folds,
         fold_accuracy=by_fold,
         accuracy=by_fold.mean(axis=1),
         interval=bootstrap.interval(means, recordings, lowest=0),
         recordings=recordings,
         critical=tests.critical,
-        pairs=_verdicts(runs, by_fold.mean(axis=1), means, tests, recordings),
+        pairs=_verdicts(runs, by_fold.mean(axis=1), means, tests, recordings, level),
     )
 
 
@@ -193,7 +237,12 @@ def fold_accuracy(runs: Sequence[Run]) -> tuple[Ints, Floats]:
 
 
 def _verdicts(
-    runs: Sequence[Run], accuracy: Floats, means: Floats, tests: PairwiseTests, recordings: int
+    runs: Sequence[Run],
+    accuracy: Floats,
+    means: Floats,
+    tests: PairwiseTests,
+    recordings: int,
+    level: float,
 ) -> pd.DataFrame:
     """The rows of `Ranking.pairs`."""
     rows = []
@@ -205,7 +254,7 @@ def _verdicts(
     pairs = pd.DataFrame(rows, columns=["a", "b", "difference", "low", "high", "p", "p_best"])
     pairs.insert(6, "p_holm", holm(pairs["p"].to_numpy(dtype=float)))
     enough = recordings >= bootstrap.FEWEST_RECORDINGS
-    return pairs.assign(differs=enough & (pairs["p_best"] < BEST_LEVEL))
+    return pairs.assign(differs=enough & (pairs["p_best"] < level))
 
 
 @dataclass(frozen=True)

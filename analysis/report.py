@@ -29,6 +29,7 @@ from analysis.inputs import ReportJob
 from analysis.next_command import next_command
 from analysis.options import AnalysisOptions
 from analysis.page import Block, blocks_from_json, blocks_to_json
+from analysis.ranking import level_sentence
 from analysis.results import Problem, Run, load_runs
 from analysis.run import RunSection, augmentation_figure, choose_samples, importance_blocks, run_section
 from analysis.tables import as_latex, write_table
@@ -94,7 +95,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
     """Every name that the page's templates use."""
     results = load_runs(context.job.runs)
     context.stage("statistics")
-    found = findings(results, context.rng())
+    found = findings(results, context.rng(), named=bool(context.options.run))
     for name, table in found.tables.items():
         write_table(table, context.folder / "tables", name)
     of_runs = _runs(context, found) if found.runs else {"runs": []}
@@ -108,6 +109,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
         "made": f"{datetime.now().astimezone():%d %B %Y, %H:%M}".removeprefix("0"),
         "synthetic": _synthetic(found.runs, context.cache),
         "answer": found.answer,
+        "level": level_sentence(found.main) if found.main else "",
         "overview": found.overview,
         "next": next_command(context.job.given, found.main, found.answer.kind, found.answer.clips_needed),
         "remarks": _remarks(found.runs, problems),

@@ -10,7 +10,9 @@ Several differences are tested as a family by the largest standardised one (step
 Young 1993), under signs drawn for whole recordings, so that runs that resemble each other cost little. A
 report makes three kinds of statements, each of which is a family with a share of the 5 %: the best run
 against the others, feature and augmentation ablations, and classes. So at most one report in twenty of runs
-that are all equally good claims anything (`python -m bench.false_claims`).
+that are all equally good claims anything (`python -m bench.false_claims`). A report on two runs that were
+named for it is one planned comparison: the better of two is selected by a test of two sides, which has
+the whole 5 %.
 
 Conventions: G recordings, M differences, R runs, B draws; a difference of a recording is the sum over its
 clips, weighted as in the mean that is tested.
@@ -19,8 +21,10 @@ clips, weighted as in the mean that is tested.
 bool of one seed each; `folds_*` (F,) accuracies of each fold, seeds averaged. Each says when it applies.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -30,44 +34,118 @@ from scipy import sparse, stats
 from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
 
 from commandline import Registry
-from train.scores import Floats, Ints
+from train.scores import Floats
 
 LEVEL = 0.05  # of a report
 BEST_LEVEL = 0.02  # of it, for the best run against the others
 ABLATIONS_LEVEL = 0.02  # for all feature and augmentation ablations
 CLASSES_LEVEL = 0.01  # for all classes of all tables: they are many, so a larger share would help little
 POWER = 0.80  # with which a difference "would be found"
-DRAWS = 10_000  # of signs
-CHUNK = 500  # draws at a time
+DRAWS = 10_000  # of signs, where they cannot all be enumerated
+CHUNK = 500  # patterns of signs at a time
+MOST_PATTERNS = 16  # as a power of two: of more, signs are drawn
+SIGNS_SEED = 0  # of the drawn signs: the same numbers in every table and every report
+DECIMALS = 9  # to which differences are equal, as shares of the largest
 ROUNDING = 1e-9  # standardised sums closer than this are equal
 EXACT_BELOW = 25  # discordant clips; above, the chi-squared form is accurate (Agresti 2013, 11.1)
 
 
-def step_down(differences: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
+def step_down(differences: Floats, draws: int = DRAWS) -> Floats:
     """P-values (M,) of differences (G, M), adjusted for all of them: step-down maxT of the sign-flip test.
 
     1 where no recording differs.
     """
-    held = sparse.csr_matrix(differences.T)
-    scale = np.sqrt(np.asarray(held.multiply(held).sum(axis=1)).ravel())
+    held, patterns = sign_patterns(differences, draws)
+    held = sparse.csr_matrix(held.T)
+    scale = np.sqrt((differences**2).sum(axis=0))
     scale[scale == 0] = 1
-    observed = np.abs(np.asarray(held.sum(axis=1)).ravel()) / scale
+    observed = np.abs(differences.sum(axis=0)) / scale
     order = np.argsort(observed, kind="stable")  # smallest first
     held, reached = held[order], np.zeros(len(order))
-    for signs in drawn_signs(len(differences), draws, rng):
+    for signs, shares in patterns:
         drawn = np.abs(held @ signs) / scale[order, None]
         largest = np.maximum.accumulate(drawn, axis=0)  # of this difference and all smaller ones
-        reached += (largest >= observed[order, None] - ROUNDING).sum(axis=1)
+        reached += (largest >= observed[order, None] - ROUNDING) @ shares
+    own = [_exact_p(differences[:, place]) for place in order]
     adjusted = np.empty(len(order))
-    adjusted[order] = _falling((reached + 1) / (draws + 1))
+    adjusted[order] = _falling(_at_least(reached, own))
     return adjusted
 
 
-def drawn_signs(recordings: int, draws: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Signs (G, b), b draws at a time, `draws` in all."""
+Patterns = Iterator[tuple[Floats, Floats]]
+
+
+def sign_patterns(differences: Floats, draws: int = DRAWS) -> tuple[Floats, Patterns]:
+    """Rows (H, M), and sign patterns for them: signs (H, b) and their shares (b,), b at a time, 1 in all.
+
+    Where few recordings differ every pattern is enumerated, so that p-values are exact. Else `draws` of them
+    are drawn beside the observed one; the signs of a recording depend on its place alone, so that a
+    comparison has the same p-value whatever else is compared.
+    """
+    exact = _all_patterns(differences)
+    if exact:
+        return exact
+    differs = np.abs(differences).max(axis=1) > 0
+    return differences[differs], _drawn_patterns(differs, draws)
+
+
+def _all_patterns(differences: Floats) -> tuple[Floats, Patterns] | None:
+    """Every sign pattern; None where there are more than MOST_PATTERNS.
+
+    Rows that are equal but for the sign are counted together: of n such rows the number that are turned is
+    binomial, so the row of all has n + 1 patterns instead of 2^n.
+    """
+    largest = np.abs(differences).max(initial=0) or 1.0
+    rows = np.round(differences / largest, DECIMALS)
+    rows = rows[(rows != 0).any(axis=1)]
+    first = rows[np.arange(len(rows)), (rows != 0).argmax(axis=1)]
+    rows, counts = np.unique(rows * np.sign(first)[:, None] + 0.0, axis=0, return_counts=True)
+    if np.log2(counts + 1.0).sum() > MOST_PATTERNS:
+        return None
+    turned = np.indices(tuple(counts + 1)).reshape(len(counts), int(np.prod(counts + 1)))
+    shares = np.ones(turned.shape[1])
+    for n, of in zip(counts.tolist(), turned, strict=True):
+        shares *= _binomial(n)[of]
+    signs = (counts[:, None] - 2 * turned).astype(float)
+    chunks = range(0, signs.shape[1], CHUNK)
+    return rows * largest, ((signs[:, at : at + CHUNK], shares[at : at + CHUNK]) for at in chunks)
+
+
+@lru_cache(maxsize=256)
+def _binomial(n: int) -> Floats:
+    """Probabilities (n + 1,) of 0 to n heads of a fair coin."""
+    probabilities: Floats = stats.binom.pmf(np.arange(n + 1), n, 0.5)
+    return probabilities
+
+
+def _drawn_patterns(differs: NDArray[np.bool_], draws: int) -> Patterns:
+    """Signs of the recordings that differ, after the observed ones `draws` at random."""
+    rng = np.random.default_rng(SIGNS_SEED)
+    yield np.ones((differs.sum(), 1)), np.full(1, 1 / (draws + 1))
     for start in range(0, draws, CHUNK):
-        size = (recordings, min(CHUNK, draws - start))
-        yield np.where(rng.integers(0, 2, size=size, dtype=np.int8), 1.0, -1.0)
+        size = (len(differs), min(CHUNK, draws - start))
+        signs = rng.integers(0, 2, size=size, dtype=np.int8)[differs]
+        yield np.where(signs, 1.0, -1.0), np.full(size[1], 1 / (draws + 1))
+
+
+def _exact_p(differences: Floats) -> float:
+    """The p-value of differences (G,) by themselves, of all sign patterns; NaN where these are too many."""
+    found = _all_patterns(differences[:, None])
+    if found is None:
+        return np.nan
+    rows, patterns = found
+    observed = abs(differences.sum()) * (1 - ROUNDING)
+    return min(
+        1.0, float(sum((np.abs(rows[:, 0] @ signs) >= observed) @ shares for signs, shares in patterns))
+    )
+
+
+def _at_least(adjusted: Floats, own: Sequence[float]) -> Floats:
+    """Adjusted p-values, the first of which is of one comparison alone: never below each one's own."""
+    raised = np.fmax(adjusted, own)
+    if len(raised) and not np.isnan(own[0]):
+        raised[0] = own[0]
+    return raised
 
 
 def _falling(p_values: Floats) -> Floats:
@@ -84,7 +162,7 @@ class PairwiseTests:
     critical: Floats  # (R,) standardised lead that each would have needed to be significant; 0 first
 
 
-def pairwise_tests(sums: Floats, rng: np.random.Generator, draws: int = DRAWS) -> PairwiseTests:
+def pairwise_tests(sums: Floats, level: float = BEST_LEVEL, draws: int = DRAWS) -> PairwiseTests:
     """Sign-flip tests of the columns of `sums` (G, R), the first of which has the highest total.
 
     The best was selected by the very scores that are tested, so its lead over another run is compared with
@@ -93,46 +171,64 @@ def pairwise_tests(sums: Floats, rng: np.random.Generator, draws: int = DRAWS) -
     confidence set of Hansen, Lunde and Nason 2011, with the range as the statistic).
     """
     sums = sums - sums[:, :1]
-    sums = sums[np.abs(sums).max(axis=1) > ROUNDING]
-    recordings, runs = sums.shape
+    sums[np.abs(sums).max(axis=1) <= ROUNDING] = 0
+    runs = sums.shape[1]
     apart = [sums - column[:, None] for column in sums.T]
     scale = np.sqrt([(one**2).sum(axis=0) for one in apart])
     scale[scale < ROUNDING] = 1
     observed = np.abs([one.sum(axis=0) for one in apart]) / scale
-    discordant = np.array([(np.abs(one) > ROUNDING).sum(axis=0) for one in apart])
     # From here on the best, then the others from the smallest standardised lead to the largest.
     order = np.array([0, *(1 + np.argsort(observed[0, 1:], kind="stable"))])
     by_lead = np.ix_(order, order)
     inverse, least = 1 / scale[by_lead], observed[by_lead] - ROUNDING
-    reached, ranges = draws * np.eye(runs), []
-    for signs in drawn_signs(recordings, draws, rng):
-        drawn = sums[:, order].T @ signs  # (R, b)
+    reached, ranges, every = np.eye(runs), [], []
+    rows, patterns = sign_patterns(sums[:, order], draws)
+    for signs, shares in patterns:
+        drawn = rows.T @ signs  # (R, b)
         largest = np.zeros_like(drawn)  # of the pairs among the runs so far
         for place in range(1, runs):
             pairs = np.abs(drawn[:place] - drawn[place]) * inverse[place, :place, None]
-            reached[place, :place] += (pairs >= least[place, :place, None]).sum(axis=1)
+            reached[place, :place] += (pairs >= least[place, :place, None]) @ shares
             largest[place] = np.maximum(largest[place - 1], pairs.max(axis=0))
         ranges.append(largest)
-    largest = np.concatenate(ranges, axis=1)
+        every.append(shares)
+    largest, shares = np.concatenate(ranges, axis=1), np.concatenate(every)
     reached[np.triu_indices(runs, k=1)] = reached.T[np.triu_indices(runs, k=1)]
-    steps = (largest >= least[0, :, None]).sum(axis=1)
-    lowest = stats.norm.isf(BEST_LEVEL / 2)  # few recordings that differ make few different sums
     back = np.argsort(order)
+    p = _own_p(sums, observed, reached[np.ix_(back, back)], draws)
+    steps = (largest >= least[0, :, None]) @ shares
+    lowest = stats.norm.isf(level / 2)  # few recordings that differ make few different sums
+    critical = np.maximum(_upper_quantile(largest[1:], shares, level), lowest)
     return PairwiseTests(
-        p=_tail(observed, reached[np.ix_(back, back)], discordant, draws),
-        p_best=np.array([1.0, *_falling((steps[1:] + 1) / (draws + 1))])[back],
-        critical=np.array([0.0, *np.maximum(np.quantile(largest[1:], 1 - BEST_LEVEL, axis=1), lowest)])[back],
+        p=p,
+        p_best=np.array([1.0, *_falling(_at_least(steps[1:], p[0, order[1:]].tolist()))])[back],
+        critical=np.array([0.0, *critical])[back],
     )
 
 
-def _tail(observed: Floats, reached: Floats, discordant: Ints, draws: int) -> Floats:
-    """P-values by count; where no draw came so far, by the normal tail: Holm's correction needs small ones.
+def _upper_quantile(values: Floats, shares: Floats, level: float) -> Floats:
+    """The smallest values, row by row, that no more than `level` of the shares exceed."""
+    order = np.argsort(values, axis=1)
+    reached = np.cumsum(shares[order], axis=1)
+    place = (reached < 1 - level - ROUNDING).sum(axis=1)
+    return np.take_along_axis(values, order[np.arange(len(values)), place][:, None], axis=1)[:, 0]
 
-    Never below 2 / 2^d, the least that d recordings which differ can say.
+
+def _own_p(sums: Floats, observed: Floats, reached: Floats, draws: int) -> Floats:
+    """P-values (R, R) of each pair by itself: exact, else by the share of the patterns that reach so far.
+
+    Where no drawn pattern does, by the normal tail: Holm's correction needs small ones. Never below 2 / 2^d,
+    the least that d recordings which differ can say.
     """
-    counted = (reached + 1) / (draws + 1)
-    tail = np.maximum(2 * stats.norm.sf(observed), 2.0 ** (1 - np.minimum(discordant, 1000)))
-    return np.where(reached > 0, counted, np.minimum(counted, tail))
+    p = reached.copy()
+    for a, b in combinations(range(len(p)), 2):
+        apart = sums[:, a] - sums[:, b]
+        exact = _exact_p(apart)
+        if np.isnan(exact) and reached[a, b] < 1.5 / (draws + 1):
+            least = 2.0 ** (1 - min(int(np.count_nonzero(np.abs(apart) > ROUNDING)), 1000))
+            exact = min(reached[a, b], max(2 * stats.norm.sf(observed[a, b]), least))
+        p[a, b] = p[b, a] = reached[a, b] if np.isnan(exact) else exact
+    return p
 
 
 @dataclass(frozen=True)

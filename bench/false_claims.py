@@ -45,6 +45,8 @@ def false_claims(options: FalseClaimsOptions) -> None:
     rng = np.random.default_rng(options.seed)
     print(f"False claims: % of {options.reports} reports of equally good runs that say they differ\n")
     print(text_table([*_false(options, rng)], ("clips", "classes", "runs", *CLAIMS)))
+    print("\nTwo runs named by RUN=, their level 0.05:\n")
+    print(text_table([*_named(options, rng)], ("clips", "classes", "runs", *CLAIMS)))
     print("\nPower: % of reports that find the better of three runs: as the clear winner; as an ablation;")
     print("% of classes found; % of reports that call it a tie, and that 5 points would have been found\n")
     header = ("clips", "classes", "points", "clear winner", "ablation", "classes", "a tie")
@@ -67,6 +69,18 @@ def _false(options: FalseClaimsOptions, rng: np.random.Generator) -> Iterator[Ro
             *(_share([getattr(one, name) for one in said]) for name in CLAIMS),
         )
     yield "all", "", "", *(_share([getattr(one, name) for one in every]) for name in CLAIMS)
+
+
+def _named(options: FalseClaimsOptions, rng: np.random.Generator) -> Iterator[Row]:
+    for clips, classes in _settings(options):
+        runs = (simulated_runs(2, clips, classes, rng) for _ in range(options.reports))
+        said = [claims(one, rng, named=True) for one in runs]
+        yield (
+            f"{clips:,}",
+            str(classes),
+            "2",
+            *(_share([getattr(one, name) for one in said]) for name in CLAIMS),
+        )
 
 
 def _power(options: FalseClaimsOptions, rng: np.random.Generator) -> Iterator[Row]:

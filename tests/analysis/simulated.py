@@ -116,9 +116,9 @@ def _explained(run: Run, other: Run) -> pd.DataFrame:
     return pd.DataFrame(table | {"correct": other.correct.astype(float)})
 
 
-def claims(runs: list[Run], rng: np.random.Generator) -> Claims:
+def claims(runs: list[Run], rng: np.random.Generator, *, named: bool = False) -> Claims:
     """What a report of the runs says."""
-    ranking = rankings(runs, rng, DRAWS)[0]
+    ranking = rankings(runs, rng, DRAWS, named=named)[0]
     found = ablations.all_ablations(ranking, rng, DRAWS)
     by_class = differences_by_class(ranking, [(runs[0], _explained(runs[0], runs[-1]))], rng, DRAWS)
     tables = [*by_class["additions"].values(), *by_class["augmentation"].values()]

@@ -14,12 +14,12 @@ from analysis.answer import (
     Answer,
     answer,
     clips_needed,
-    display_names,
     families,
     interval_text,
     seeds_needed,
 )
 from analysis.ensemble import write_ensemble
+from analysis.naming import display_names
 from analysis.overview import overview_lines
 from analysis.ranking import Ranking, rank, rankings
 from analysis.results import Results, Run, load_runs
@@ -256,16 +256,26 @@ def test_a_reversed_interval_is_mirrored(made: Callable[..., Results]) -> None:
     ranking = ranked(made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.3)))
     ranking.pairs.loc[0, ["low", "high"]] = [0.45, 0.55]
     pair = ranking.pair(*ranking.runs)
-    assert interval_text(pair) == "95 % CI +45.0 to +55.0"
-    assert interval_text(pair, -1) == "95 % CI −55.0 to −45.0"
+    assert interval_text(ranking, pair) == "95 % CI +45.0 to +55.0"
+    assert interval_text(ranking, pair, -1) == "95 % CI −55.0 to −45.0"
 
 
-def test_an_interval_without_zero_may_not_be_significant_after_correction(
+def test_of_an_interval_without_zero_that_is_not_significant_p_and_its_level_are_named(
     made: Callable[..., Results],
 ) -> None:
-    ranking = ranked(made(MadeRun(skill=0.8), MadeRun(features="mfcc", skill=0.79), clips=1000))
-    ranking.pairs.loc[0, ["low", "high"]] = [0.001, 0.02]
-    assert "not significant after correction for all comparisons with the best" in answer_of(ranking).text
+    runs = [MadeRun(skill=0.8), MadeRun(features="mfcc", skill=0.79), MadeRun(features="zcr", skill=0.3)]
+    ranking = ranked(made(*runs[:2], clips=1000))
+    ranking.pairs.loc[0, ["low", "high", "p_best"]] = [0.001, 0.02, 0.048]
+    assert "95 % CI −2.0 to −0.1, not significant: p = 0.048, level 0.02)" in answer_of(ranking).text
+    assert lines(answer_of(ranking))["Verdict"].startswith(
+        "Significant is p below 0.02, not 0.05: a report also"
+    )
+    ranking = ranked(made(*runs, clips=1000))
+    ranking.pairs.loc[0, ["low", "high", "p_best"]] = [0.001, 0.02, 0.031]
+    assert (
+        "not significant: p = 0.031 after correction for 2 comparisons, level 0.02)"
+        in answer_of(ranking).text
+    )
 
 
 def test_with_one_fold_the_selected_score_is_called_optimistic(made: Callable[..., Results]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.answer import display_names
 from analysis.ensemble import greedy_weights, requested_ensemble, select_members, write_ensemble
+from analysis.naming import display_names
 from analysis.options import AnalysisOptions
 from analysis.ranking import not_compared, rankings
 from analysis.results import Results, load_runs

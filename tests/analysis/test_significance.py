@@ -1,5 +1,7 @@
 """Tests of significance against published examples and numbers worked out by hand."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -146,40 +148,59 @@ def by_recording(*differences: tuple[int, int], recordings: int = 60) -> np.ndar
 @pytest.mark.parametrize(("plus", "minus"), [(4, 0), (7, 0), (9, 1), (20, 8)])
 def test_of_one_clip_a_recording_the_sign_flip_test_is_mcnemars_exact_test(plus: int, minus: int) -> None:
     exact = stats.binomtest(minus, plus + minus).pvalue
-    assert step_down(by_recording((plus, minus)), np.random.default_rng(0))[0] == pytest.approx(
-        exact, abs=0.01
-    )
+    assert step_down(by_recording((plus, minus)))[0] == pytest.approx(exact)
     sums = np.column_stack([by_recording((plus, minus)), np.zeros(60)])
-    tests = pairwise_tests(sums, np.random.default_rng(0))
-    assert tests.p[0, 1] == pytest.approx(exact, abs=0.01)
-    assert tests.p_best.tolist() == pytest.approx([1, exact], abs=0.01)
+    tests = pairwise_tests(sums)
+    assert tests.p[0, 1] == pytest.approx(exact)
+    assert tests.p_best.tolist() == pytest.approx([1, exact])
 
 
 def test_equal_runs_have_p_value_one() -> None:
-    assert step_down(np.zeros((9, 2)), np.random.default_rng(0)).tolist() == [1, 1]
-    assert pairwise_tests(np.ones((9, 3)), np.random.default_rng(0)).p_best.tolist() == [1, 1, 1]
+    assert step_down(np.zeros((9, 2))).tolist() == [1, 1]
+    assert pairwise_tests(np.ones((9, 3))).p_best.tolist() == [1, 1, 1]
 
 
 def test_a_family_raises_p_values_and_keeps_their_order() -> None:
     rng = np.random.default_rng(1)
     alone = by_recording((14, 3))
     many = np.column_stack([alone, by_recording((30, 2)), rng.choice([-1.0, 0, 1], size=(60, 20))])
-    p = step_down(many, np.random.default_rng(0))
-    assert p[0] > 2 * step_down(alone, np.random.default_rng(0))[0]
+    p = step_down(many)
+    assert p[0] > 2 * step_down(alone)[0]
     assert p[1] < p[0] <= 1
 
 
 def test_a_copy_of_a_difference_costs_nothing() -> None:
-    alone = step_down(by_recording((14, 3)), np.random.default_rng(0))
-    assert step_down(by_recording((14, 3), (14, 3)), np.random.default_rng(0)) == pytest.approx(
-        [*alone, *alone]
-    )
+    alone = step_down(by_recording((14, 3)))
+    assert step_down(by_recording((14, 3), (14, 3))) == pytest.approx([*alone, *alone])
 
 
 def test_p_values_of_pairs_beyond_the_draws_are_the_normal_tail() -> None:
-    sums = np.column_stack([by_recording((50, 0), recordings=100), np.zeros(100)])
-    p = pairwise_tests(sums, np.random.default_rng(0)).p[0, 1]
-    assert p == pytest.approx(2 * stats.norm.sf(np.sqrt(50)))
+    lead = by_recording((50, 0), recordings=100) * np.linspace(1, 1.1, 100)[:, None]  # too many patterns
+    p = pairwise_tests(np.column_stack([lead, np.zeros(100)])).p[0, 1]
+    observed = lead.sum() / np.sqrt((lead**2).sum())
+    assert p == pytest.approx(2 * stats.norm.sf(observed))
+
+
+def test_enumerated_sign_patterns_are_all_of_them() -> None:
+    differences = np.array([0.5, 0.5, -0.5, 1 / 3, 0.25, 0, -0.125, 0.5])
+    sums = [abs(np.dot(signs, differences)) for signs in product((1, -1), repeat=8)]
+    exact = np.mean(np.array(sums) >= abs(differences.sum()) - 1e-12)
+    assert step_down(differences[:, None])[0] == pytest.approx(exact)
+    assert pairwise_tests(np.column_stack([differences, np.zeros(8)])).p[0, 1] == pytest.approx(exact)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_the_p_value_of_a_comparison_depends_on_its_own_data_alone(spread: float) -> None:
+    """The same in every table and beside whatever other runs, enumerated or, of unequal clips, drawn."""
+    rng = np.random.default_rng(7)
+    weights = 1 + spread * rng.random((200, 1))
+    sums = weights * (rng.random((200, 6)) < (0.9, 0.8, 0.7, 0.7, 0.7, 0.6))
+    own = pairwise_tests(sums[:, :2]).p[0, 1]
+    assert 0.0001 < own < 0.2
+    assert pairwise_tests(sums).p[0, 1] == own
+    assert step_down(sums[:, :1] - sums[:, 1:2])[0] == pytest.approx(own)
+    assert pairwise_tests(sums[:, :2]).p_best[1] == own
+    assert (pairwise_tests(sums).p_best >= pairwise_tests(sums).p[0]).all()
 
 
 def test_runs_that_are_far_worse_do_not_make_the_second_tied() -> None:
@@ -187,7 +208,7 @@ def test_runs_that_are_far_worse_do_not_make_the_second_tied() -> None:
     rng = np.random.default_rng(3)
     best, second = np.ones(200), 1 - by_recording((13, 1), recordings=200)[:, 0]
     worse = (rng.random((200, 20)) < 0.3).astype(float)
-    tests = pairwise_tests(np.column_stack([best, second, worse]), rng)
+    tests = pairwise_tests(np.column_stack([best, second, worse]))
     assert tests.p_best[2:].max() < 0.001
     assert tests.p_best[1] == pytest.approx(stats.binomtest(1, 14).pvalue, abs=0.005)
     assert tests.critical[1] < tests.critical[2:].max()
@@ -200,6 +221,6 @@ def test_of_equal_runs_the_best_leads_significantly_no_more_often_than_stated() 
     for _ in range(300):
         sums = (rng.random((150, 10)) < 0.7).astype(float)
         sums = sums[:, np.argsort(-sums.sum(axis=0))]
-        found += pairwise_tests(sums, rng, 300).p_best.min() < LEVEL
+        found += pairwise_tests(sums, draws=300).p_best.min() < LEVEL
     assert stats.binomtest(found, 300, LEVEL, alternative="greater").pvalue > 0.01
     assert BEST_LEVEL < LEVEL
