@@ -20,7 +20,7 @@ from commandline.options import (
     parse,
     words,
 )
-from commandline.registry import Registry, RequestError, nearest
+from commandline.registry import Registry, RequestError, closest, nearest
 from commandline.terminal import (
     Stages,
     as_csv,
@@ -51,6 +51,7 @@ __all__ = [
     "Stages",
     "as_csv",
     "check_bounds",
+    "closest",
     "count",
     "counted",
     "duration",

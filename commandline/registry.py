@@ -31,6 +31,17 @@ class RequestError(Exception):
     """
 
 
+def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The known name that is most like the word, whatever the case of its letters; None where none is.
+
+    >>> closest("Mell", ["mel", "mfcc"])
+    'mel'
+    """
+    by_folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=cutoff)
+    return by_folded[close[0]] if close else None
+
+
 def nearest(kind: str, word: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
     """The message for an unknown name: the nearest known one, then the list (or the part of it in `listed`).
 
@@ -38,9 +49,8 @@ def nearest(kind: str, word: str, known: Iterable[str], listed: Iterable[str] = 
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"
     """
     names = sorted(known)
-    by_folded = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.5)
-    hint = f"; did you mean {by_folded[close[0]]!r}?" if close else "."
+    close = closest(word, names)
+    hint = f"; did you mean {close!r}?" if close else "."
     names = sorted(listed) or names
     shown = ", ".join(names[:LISTED_NAMES]) or "none"
     more = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""

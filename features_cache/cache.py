@@ -15,6 +15,7 @@ another word, or 0, and is checked anew.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import DataOptions, RequestError, counted, make_command, nearest
+from commandline import DataOptions, RequestError, closest, counted, make_command, nearest
 from features_cache.index import INDEX, feature_files, read_costs, read_index, read_settings, stored_ids
 from features_cache.layout import (
     AUDIO_SETTINGS,
@@ -35,10 +36,12 @@ from features_cache.layout import (
     fingerprints,
     read_header,
 )
-from features_cache.names import Channel, parse_channel
+from features_cache.names import DEFINED, Channel, parse_channel
 from features_cache.table import CLIP_COLUMNS
 
 EXTERNAL = "brought"  # recorded as the source of a cache that was made without audio
+TABLES = (".csv", ".tsv", ".txt")
+PATH_CUTOFF = 0.7  # likeness of a folder's name, which may be any: less is a coincidence
 NAMED = ("esc50", "esc10", "synth")
 # Caches of before call differences of levels, and their cosine transform, dB as well.
 FORMER_UNITS = {
@@ -73,6 +76,17 @@ def dataset_name(dataset: str, name: str | None = None) -> str:
     if path.is_dir():
         return path.parent.name if is_cache(path) and path.name == "features" else path.name
     return path.stem
+
+
+def nearest_path(path: Path) -> Path | None:
+    """The path with its first part that is not there spelt as the most similar folder or table beside it."""
+    missing = next((part for part in (*reversed(path.parents), path) if not part.exists()), path)
+    try:
+        beside = [one.name for one in missing.parent.iterdir() if one.is_dir() or one.suffix in TABLES]
+    except OSError:
+        return None
+    meant = closest(missing.name, (name for name in beside if not name.startswith(".")), PATH_CUTOFF)
+    return missing.with_name(meant) / path.relative_to(missing) if meant else None
 
 
 def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
@@ -369,6 +383,21 @@ class Cache:
         beside = [name for name in self.features if parse_channel(name).name == channel.name]
         has = f" (it has {', '.join(beside)})" if beside else ""
         return f"the cache {self.folder} lacks {channel.stored}{has}: {self.remedy(channel.stored)}"
+
+    def not_there(self, channels: Sequence[Channel], lacking: Sequence[Channel]) -> str:
+        """What to say of the channels of a set that the cache lacks: misspelt, not extracted yet, unknown."""
+        known = {*DEFINED, *(parse_channel(one).name for one in self.features)}
+        meant = {one.name: closest(one.name, known) for one in lacking if one.name not in known}
+        unknown = " or ".join(map(repr, meant))
+        has = f"the cache {self.folder} has {', '.join(self.features) or 'no feature'}"
+        if meant and all(meant.values()):
+            instead = "+".join(str(replace(one, name=meant.get(one.name) or one.name)) for one in channels)
+            return f"did you mean FEATURES={instead}? There is no feature {unknown}; {has}"
+        remedy = self.remedy(" ".join(one.stored for one in lacking))
+        if meant:
+            return f"no feature {unknown} is known here; {has}; if it is one of your own: {remedy}"
+        verb = "is" if len(lacking) == 1 else "are"
+        return f"{', '.join(one.stored for one in lacking)} {verb} not extracted yet: {remedy}; {has}"
 
     def remedy(self, stored: str, *more: str) -> str:
         """What to type for features that are missing or out of date, separated by blanks."""

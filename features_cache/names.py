@@ -1,6 +1,7 @@
 """The names of features: `mel`, `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`, `"mel mfcc"`.
 
-This module knows the grammar only. Which features, keys and defaults exist is the pipeline's to say.
+This module knows the grammar, and the names that docs/reference/features.md defines, for messages alone.
+Which features, keys and defaults exist is the pipeline's to say.
 """
 
 import re
@@ -12,6 +13,13 @@ from commandline import RequestError
 
 Value = str | int | float | bool
 
+# Known without the pipeline, so that a run can tell a feature that is not extracted yet from a misspelt one.
+DEFINED = (
+    *("waveform", "stft", "mel", "mel_delta", "mfcc", "mfcc_delta", "mfcc_delta2", "pcen"),
+    *("harmonic", "percussive", "cqt", "vqt", "chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz"),
+    *("yin", "contrast", "centroid", "bandwidth", "rolloff", "flatness", "poly", "rms", "zcr", "onset"),
+    *("tempogram", "fourier_tempogram", "tempogram_ratio", "embedding"),
+)
 LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # what `small` leaves out
 CHANNEL = re.compile(
     r"(?P<name>[A-Za-z_]\w*)"
@@ -20,6 +28,9 @@ CHANNEL = re.compile(
     re.ASCII,
 )
 PARAMETER = re.compile(r"([A-Za-z_]\w*)=([\w.\-]+)", re.ASCII)
+JOINED = (
+    "features of one set are joined by + without blanks, as in mel+mfcc, and sets are separated by blanks"
+)
 LONGEST = 200  # bytes of a stored name: file systems allow 255, and `.h5.tmp` is added
 
 
@@ -47,6 +58,8 @@ class Channel:
 def parse_channel(text: str) -> Channel:
     """`mel@win_length=1102,hop_length=441:0-63` as a Channel; RequestError where the grammar is not kept."""
     match = CHANNEL.fullmatch(text)
+    if match is None and "," in text and "@" not in text:
+        raise RequestError(f"{text!r}: expected no comma; {JOINED}")
     if match is None:
         raise RequestError(
             f"{text!r} is not the name of a feature: expected name, name@key=value,key=value or "
@@ -61,7 +74,8 @@ def parse_channel(text: str) -> Channel:
     for part in match["parameters"].split(",") if match["parameters"] else ():
         given = PARAMETER.fullmatch(part)
         if given is None or given[1] in parameters:
-            raise RequestError(f"{text!r}: expected key=value once for each key, got {part!r}")
+            hint = "" if "=" in part else f"; {JOINED}"
+            raise RequestError(f"{text!r}: expected key=value once for each key, got {part!r}{hint}")
         parameters[given[1]] = _value(given[2])
     channel = Channel(match["name"], tuple(sorted(parameters.items())), rows)
     if len(channel.stored.encode()) > LONGEST:
@@ -73,7 +87,10 @@ def parse_set(text: str) -> tuple[Channel, ...]:
     """`mel+mfcc:1-19` as its channels, in order; a name may come twice."""
     if len(text.split()) != 1:
         raise RequestError(f"expected one feature set, as in mel+mfcc+chroma, got {text!r}")
-    return tuple(parse_channel(part) for part in text.strip().split("+"))
+    parts = text.strip().split("+")
+    if "" in parts:
+        raise RequestError(f"{text.strip()!r}: expected the name of a feature on both sides of +; {JOINED}")
+    return tuple(parse_channel(part) for part in parts)
 
 
 def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:

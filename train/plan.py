@@ -17,9 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline import RequestError, check_bounds, counted, make_command, nearest, words
+from commandline import RequestError, check_bounds, counted, make_command, words
 from commandline.options import ONE_ALONE
-from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
+from features_cache import Cache, Channel, cache_folder, dataset_name, parse_list, parse_set
 from features_cache.cache import refuse_unknown
 from features_cache.index import changed_table
 from features_cache.layout import fingerprints
@@ -308,6 +308,8 @@ def check_options(options: RunOptions) -> None:
         value = getattr(options, name)
         several = isinstance(value, str) and len(re.sub(r"\s*,\s*", ",", value).split()) > 1
         if several and not Path(value).exists():
+            if name == "features":
+                parse_list(value)  # what is wrong with a name, such as a blank beside +, comes first
             raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
     check_bounds(options)
     if not options.device.split():
@@ -338,11 +340,7 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
     channels = parse_set(options.features)
     lacking = [channel for channel in dict.fromkeys(channels) if channel not in cache]
     if lacking:
-        hint = nearest("cached feature", lacking[0].stored, cache.features)
-        raise RequestError(
-            f"the cache {cache.folder} lacks {', '.join(one.stored for one in lacking)} ({hint}): "
-            f"{_remedy(cache, lacking)}"
-        )
+        raise RequestError(cache.not_there(channels, lacking))
     for channel in channels:
         cache.read(channel, np.arange(0))  # refuses rows that the feature has not
     # the name that the cache gives it: mel@n_mels=128 is mel

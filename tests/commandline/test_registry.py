@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from commandline import Registry, RequestError
+from commandline import Registry, RequestError, closest
 
 
 def test_a_function_is_registered_under_its_own_or_a_given_name() -> None:
@@ -38,6 +38,11 @@ def test_a_duplicate_is_refused_and_the_first_stays() -> None:
     with pytest.raises(ValueError, match="number 'one' is registered twice: 1 and 2"):
         numbers["one"] = 2
     assert numbers == {"one": 1}
+
+
+def test_the_closest_name_whatever_its_case_or_none() -> None:
+    assert closest("Mel", ["mfcc", "mel"]) == "mel"
+    assert closest("xyz", ["mfcc", "mel"]) is None
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list() -> None:

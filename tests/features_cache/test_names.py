@@ -45,6 +45,12 @@ def test_a_malformed_name_is_refused(text):
         parse_channel(text)
 
 
+@pytest.mark.parametrize("text", ["mel,mfcc", "mel, mfcc", "mel + mfcc", "mel+", "+", "mel@n_mels=64,mfcc"])
+def test_what_joins_features_and_separates_sets_is_said(text):
+    with pytest.raises(RequestError, match=r"joined by \+ without blanks, as in mel\+mfcc, and sets are sep"):
+        parse_list(text)
+
+
 def test_a_name_that_is_too_long_for_a_file_is_refused():
     with pytest.raises(RequestError, match="too long"):
         parse_channel("mel@" + ",".join(f"parameter_{number}=1" for number in range(30)))
