@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from commandline import RequestError
+from commandline import RequestError, counted
 from pipeline import audio
 from pipeline.datasets.download import OTHER_WAYS, Refused, download_file, one_at_a_time, staged, unpack
 from pipeline.datasets.readers import FoundClips, is_esc_layout, read_csv
@@ -169,9 +169,9 @@ def _faults_of_files(names: list[str], folder: Path, contents: Contents) -> Iter
         else set()
     )
     if absent := sorted(set(names) - there):
-        yield f"{len(absent)} clips are missing, such as {absent[0]}"
+        yield f"missing: {counted(len(absent), 'clip')}, such as {absent[0]}"
     if extra := sorted(there - set(names)):
-        yield f"{len(extra)} files in audio/ are not in the table, such as {extra[0]}"
+        yield f"not in the table: {counted(len(extra), 'file')} in audio/, such as {extra[0]}"
     for name in sorted(there & set(names)):
         try:
             header = audio.file_info(folder / name)

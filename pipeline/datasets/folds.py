@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError
+from commandline import RequestError, counted
 from commandline.options import not_written
 from features_cache.storage import replaced
 from pipeline.datasets.readers import FoundClips, read_csv
@@ -41,8 +41,8 @@ def with_groups(found: FoundClips, group: str | None) -> tuple[pd.DataFrame, tup
         table = table.assign(group=_from_names(table["path"], group, found))
     alone = table["group"] == ""
     if group is not None and alone.any():
-        fitting = f"{len(table) - alone.sum()} of {len(table)}"
-        notes = (f"GROUP={group} fits {fitting} clips; the others are groups of their own",)
+        fitting = f"{len(table) - alone.sum()} of {counted(len(table), 'clip')}"
+        notes = (f"GROUP={group} fits {fitting}; the others are groups of their own",)
     return table.assign(group=table["group"].where(~alone, table["clip_id"])), notes
 
 
@@ -132,7 +132,9 @@ def with_folds(
     kept.keep(table, grouped_by)
     new = len(set(table["group"]) - drawn_before.keys())
     if new:
-        return table, (f"folds: {new:,} groups drawn into {folds} folds (seed {seed}), kept in {kept.path}",)
+        return table, (
+            f"folds: {counted(new, 'group')} drawn into {folds} folds (seed {seed}), kept in {kept.path}",
+        )
     return table, (f"folds: as drawn before, {kept.path}; delete it to draw again",)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from commandline import Registry, RequestError
+from commandline import Registry, RequestError, counted
 from pipeline.audio import AUDIO_FILE
 from pipeline.datasets.readers import FoundClips, audio_path, ids_by_name, ids_by_path, read_csv, whole_folds
 
@@ -73,7 +73,7 @@ def read_fsd50k(folder: Path) -> FoundClips:
     uploaders = _uploaders(folder)
     groups = [uploaders.get(name, "") for name in single["fname"]]
     table = _clips(single["fname"].tolist(), paths, single["label"], single["split"].map(SIDES), groups)
-    left = f"{len(frame) - len(single):,} clips with several labels are left out"
+    left = f"{counted(len(frame) - len(single), 'clip')} with several labels left out"
     grouped = "; a group is an uploader" if uploaders else ""
     note = f"FSD50K: fold 1 is its train list, 2 val, 3 eval, which FOLDS=3 tests{grouped}; {left}"
     return FoundClips(table, columns=single, notes=(note,), published_test=SIDES["eval"])

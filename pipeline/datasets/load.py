@@ -1,6 +1,7 @@
 """From the word after DATASET= to a dataset: its table of clips, sample rate and duration."""
 
 import math
+import shlex
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, nearest, progress
+from commandline import RequestError, closest, counted, nearest, progress
 from commandline import duration as shown_duration
 from features_cache import Cache, dataset_name
-from features_cache.cache import NAMED, is_cache
+from features_cache.cache import NAMED, TABLES, is_cache, nearest_path
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_settings
 from features_cache.table import validate
@@ -32,6 +33,7 @@ from pipeline.parameters import Framing
 
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 MOSTLY_PADDING = 0.5  # of all clips' time; more is worth a word
+MOST, LONGER = 0.8, 1.01  # of the clips; a longest one that is so many times as long is worth a word
 HELD = 0.98  # of the clips, that the duration which is then proposed holds whole
 FEW_FRAMES = 43  # of a sound; half a second has so many at 44.1 kHz
 SLOW_FRAMES = 4  # times as long as at 44.1 kHz, or more: they are worth a word whatever the sounds' length
@@ -179,7 +181,7 @@ def _read(
         from pipeline.datasets.layouts import find_layout
 
         return (find_layout(path) or read_class_folders)(path)
-    if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
+    if path.is_file() and path.suffix.lower() in TABLES:
         return read_table(path, audio_dir)
     raise RequestError(_unknown(dataset))
 
@@ -227,13 +229,15 @@ def _unknown(dataset: str) -> str:
         return (
             f"DATASET={dataset} is a file, but no CSV; expected a table filename,label or a folder of clips"
         )
-    if len(path.parts) > 1 or path.suffix:
+    meant = nearest_path(path)
+    hint = f"did you mean DATASET={shlex.quote(str(meant))}? Otherwise " if meant else ""
+    if len(path.parts) > 1 or path.suffix or (meant and not closest(dataset, NAMED)):
         return (
-            f"DATASET={dataset}: there is no such folder or file; expected {', '.join(NAMED)}, a folder with "
-            "one sub-folder a class, a folder in ESC-50's layout, a CSV, or a cache folder"
+            f"DATASET={dataset}: there is no such folder or file; {hint}expected {', '.join(NAMED)}, a "
+            "folder with one sub-folder a class, a folder in ESC-50's layout, a CSV, or a cache folder"
         )
     message = nearest("dataset", dataset, NAMED)
-    return f"{message}; or the path of a folder of clips, a CSV, or a cache folder"
+    return f"{message}; or the path of a folder of clips, a CSV, or a cache folder, from {Path.cwd()}"
 
 
 def with_audio_settings(found: FoundClips, sample_rate: int | None, duration: float | None) -> FoundClips:
@@ -248,12 +252,17 @@ def with_audio_settings(found: FoundClips, sample_rate: int | None, duration: fl
     headers = _headers(found.table["path"].tolist())
     rates = Counter(header.sample_rate for header in headers.values())
     commonest = max(rates, key=lambda rate: (rates[rate], rate))
-    notes = [f"{times} clips of {rate} Hz" for rate, times in rates.most_common()] if len(rates) > 1 else []
+    notes = (
+        [f"{counted(times, 'clip')} of {rate} Hz" for rate, times in rates.most_common()]
+        if len(rates) > 1
+        else []
+    )
     sample_rate = sample_rate or commonest
     seconds = np.array([header.frames / header.sample_rate for header in headers.values()])
     if not duration:
         duration, length_notes = _longest(headers)
         notes += length_notes
+        notes += describe_longest(seconds, duration)
     notes += describe_lengths(seconds, sample_rate, duration)
     return replace(found, sample_rate=sample_rate, duration=duration, notes=(*found.notes, *notes))
 
@@ -265,6 +274,20 @@ def frame_samples(sample_rate: int) -> int:
     [512, 1024, 1024, 2048, 2048]
     """
     return int(2 ** round(math.log2(FRAME_SECONDS * sample_rate)))
+
+
+def describe_longest(seconds: NDArray[np.floating], duration: float) -> list[str]:
+    """A line where a few clips set the duration of all: `seconds` of each, `duration` of the longest.
+
+    Where so much is padding that describe_lengths proposes a duration, or the longest is cut, no line.
+    """
+    most = float(np.quantile(seconds, MOST, method="higher"))
+    shorter = round(STEP * math.ceil(round(most / STEP, 6)), 2)
+    padded = 1 - np.minimum(seconds, duration).mean() / duration > MOSTLY_PADDING
+    if padded or seconds.max() > duration or duration <= LONGER * most or shorter >= duration:
+        return []
+    share = f"{(seconds <= shorter).sum()} of {counted(len(seconds), 'clip')} have {shorter:g} s or less"
+    return [f"{duration:.4g} s, as long as the longest; {share}: DURATION={shorter:g} cuts the others"]
 
 
 def describe_lengths(seconds: NDArray[np.floating], sample_rate: int, duration: float) -> list[str]:
@@ -309,7 +332,9 @@ def _headers(paths: list[str]) -> dict[str, audio.Info]:
             else:
                 first_reason = first_reason or answer
     if not headers:
-        raise RequestError(f"none of {len(paths)} files can be read; the first: {paths[0]}, {first_reason}")
+        raise RequestError(
+            f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}, {first_reason}"
+        )
     return headers
 
 
@@ -332,7 +357,7 @@ def _longest(headers: dict[str, audio.Info]) -> tuple[float, list[str]]:
             cut = f"is cut to {shown_duration(LONGEST)}: DURATION= sets another"
             notes.append(f"the longest clip, {shown} by its header, {cut}")
         return min(seconds[path], LONGEST), notes
-    raise RequestError(f"none of {len(headers)} files can be decoded; the longest: {notes[0]}")
+    raise RequestError(f"none of {counted(len(headers), 'file')} can be decoded; the longest: {notes[0]}")
 
 
 def _header(path: str) -> audio.Info | str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from commandline import text_table
+from commandline import counted, text_table
 from features_cache.cache import NAMED, is_cache
 from pipeline.datasets import esc50
 from pipeline.datasets.load import Dataset, load_for
@@ -36,8 +36,8 @@ def dataset_summary(dataset: Dataset) -> str:
     table = table[table["copy_of"] == ""]
     kind = " (synthetic)" if dataset.synthetic else ""
     counts = (
-        f"{len(table):,} clips, {table['label'].nunique()} classes, {table['fold'].nunique()} folds, "
-        f"{table['group'].nunique():,} source recordings"
+        f"{counted(len(table), 'clip')}, {counted(table['label'].nunique(), 'class')}, "
+        f"{counted(table['fold'].nunique(), 'fold')}, {counted(table['group'].nunique(), 'source recording')}"
     )
     lines = [f"{dataset.name}{kind}: {counts}"]
     if dataset.sample_rate:  # external features need not come from audio
@@ -63,7 +63,7 @@ def _leaks(table: pd.DataFrame) -> list[str]:
     if not spread:
         return []
     shown = ", ".join(spread[:8]) + (" …" if len(spread) > 8 else "")
-    recordings = "1 source recording" if len(spread) == 1 else f"{len(spread)} source recordings"
+    recordings = counted(len(spread), "source recording")
     return [f"in several folds: {recordings} ({shown}); training leaves their clips out"]
 
 
@@ -85,7 +85,7 @@ def _classes(table: pd.DataFrame) -> str:
 def _balance(table: pd.DataFrame) -> str:
     sizes = table["label"].value_counts()
     if sizes.max() < IMBALANCE * sizes.min():
-        return f"balance: {sizes.min()} to {sizes.max()} clips a class"
+        return f"balance: {sizes.min()} to {counted(sizes.max(), 'clip')} a class"
     return (
         f"unbalanced: {sizes.max()} clips of {sizes.idxmax()} and {sizes.min()} of {sizes.idxmin()}; "
         "look at balanced accuracy and F1 rather than accuracy"

@@ -24,7 +24,7 @@ from tests.pipeline.datasets.esc50_archive import (
 
 TABLE = files(rows())[f"{TOP}/meta/esc50.csv"]
 UNFIT = {
-    "a clip is missing": ({f"audio/{FIRST}": None}, "1 clips are missing"),
+    "a clip is missing": ({f"audio/{FIRST}": None}, "missing: 1 clip, such as"),
     "a clip too many": ({"audio/1-1-A-1.wav": silent_clip()}, "not in the table"),
     "a clip is short": ({f"audio/{FIRST}": silent_clip(220_499)}, "has 220499 samples"),
     "a clip has another rate": ({f"audio/{FIRST}": silent_clip(220_500, 48_000)}, "at 48000 Hz"),

@@ -77,7 +77,7 @@ def test_fsd50k_without_clips_of_several_labels(fsd50k, tmp_path):
     assert table["fold"].to_dict() == {"10": 1, "11": 1, "12": 2, "14": 2, "15": 1, "20": 3, "21": 3}
     assert table["group"].tolist() == table.index.tolist()
     notes = load(str(fsd50k), tmp_path / "data").notes
-    assert any("1 clips with several labels are left out" in note for note in notes)
+    assert any("1 clip with several labels left out" in note for note in notes)
 
 
 def test_fsd50ks_groups_are_its_uploaders_where_they_are_known(fsd50k, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from commandline import RequestError
 from features_cache import external, parse_set
 from pipeline.datasets import load
-from pipeline.datasets.load import describe_lengths, frame_samples
+from pipeline.datasets.load import describe_lengths, describe_longest, frame_samples
 from pipeline.datasets.readers import ESC50_CATEGORIES, categories_of
 from pipeline.datasets.summary import dataset_summary, run
 from pipeline.features import resolve_feature
@@ -51,6 +51,34 @@ def test_a_dataset_that_is_not_there_is_reported(tmp_path, word, message):
     assert message in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("../my sond", "DATASET='../my sounds'?"),
+        ("../my sond/dog", "DATASET='../my sounds/dog'?"),
+        ("../clip.csv", "DATASET=../clips.csv?"),
+        ("listes", "DATASET=list?"),
+    ],
+)
+def test_a_mistyped_folder_or_table_gets_the_nearest_beside_it(tmp_path, monkeypatch, word, meant):
+    for folder in ("my sounds/dog", "here/list"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "clips.csv").write_text("filename,label\n")
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(RequestError) as told:
+        load(word, tmp_path / "data")
+    said = f"DATASET={word}: there is no such folder or file; did you mean {meant} Otherwise expected esc50"
+    assert str(told.value).startswith(said)
+
+
+def test_a_name_that_is_nowhere_is_told_with_the_folder_that_it_was_looked_for_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError) as told:
+        load("my sounds", tmp_path / "data")
+    assert str(told.value).startswith("unknown dataset 'my sounds'")
+    assert str(told.value).endswith(f"a cache folder, from {tmp_path}")
+
+
 def test_a_file_that_is_no_table_is_reported(tmp_path):
     with pytest.raises(RequestError, match="is a file, but no CSV"):
         load(str(write(tmp_path / "a.wav")), tmp_path / "data")
@@ -83,7 +111,7 @@ def test_the_commonest_rate_and_the_longest_clip(tmp_path):
         write(tmp_path / "mine" / "dog" / f"{number}.wav", seconds, rate)
     dataset = load(str(tmp_path / "mine"), tmp_path / "data")
     assert (dataset.sample_rate, dataset.duration, dataset.samples) == (8_000, 0.75, 6_000)
-    assert any("1 clips of 16000 Hz" in note for note in dataset.notes)
+    assert any("1 clip of 16000 Hz" in note for note in dataset.notes)
 
 
 def test_a_minute_is_cut_to_thirty_seconds_unless_asked_for(tmp_path):
@@ -176,6 +204,21 @@ def test_short_sounds_at_a_low_rate_get_the_words_to_type(tmp_path):
     assert proposed.startswith("mel@n_fft=512,hop_length=128+mfcc@")
     channels = [resolve_feature(channel) for channel in parse_set(proposed)]
     assert [channel.shape(8_000, 4_800)[1] for channel in channels] == [38, 38, 38]
+
+
+def test_a_few_clips_that_set_the_duration_of_all_are_told(tmp_path):
+    seconds = np.array([*[4.98] * 90, *[5.101] * 6])
+    said = "5.101 s, as long as the longest; 90 of 96 clips have 5 s or less: DURATION=5 cuts the others"
+    assert describe_longest(seconds, 5.101) == [said]
+    assert describe_longest(np.array([*[5.0] * 90, *[5.04] * 6]), 5.04) == []
+    assert describe_longest(np.array([*[0.3] * 90, *[5.0] * 6]), 5.0) == []  # describe_lengths speaks of it
+    assert describe_longest(np.array([20.0, 20.0, 60.0]), 30.0) == []  # cut, which is said
+    for number in range(10):
+        write(tmp_path / "mine" / "dog" / f"{number}.wav", 0.6 if number else 0.5)
+    assert not any("as long as" in note for note in load(str(tmp_path / "mine"), tmp_path / "data").notes)
+    write(tmp_path / "mine" / "dog" / "0.wav", 0.75)
+    notes = load(str(tmp_path / "mine"), tmp_path / "data").notes
+    assert any(note.startswith("0.75 s, as long as the longest; 9 of 10 clips") for note in notes)
 
 
 def test_sounds_that_fill_their_clips_at_a_usual_rate_get_no_such_words():

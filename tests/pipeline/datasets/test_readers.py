@@ -48,7 +48,7 @@ def test_class_folders_of_any_script_sorted_by_path(tmp_path):
     assert table["label"].tolist() == ["dog barks", "dog barks", "собака", "猫"]
     assert dataset.name == "my sounds"
     assert "1 of .txt" in dataset.notes[0]
-    assert "in no class folder: 1 audio files" in dataset.notes[1]
+    assert "in no class folder: 1 audio file" in dataset.notes[1]
 
 
 def test_class_folders_without_audio_files_are_named(tmp_path):
@@ -59,6 +59,15 @@ def test_class_folders_without_audio_files_are_named(tmp_path):
     dataset = load(str(tmp_path / "mine"), tmp_path / "data")
     assert set(dataset.table["label"]) == {"dog", "cat"}
     assert "no audio files in bear, owl: left out as classes" in dataset.notes
+
+
+def test_one_class_alone_is_said_with_the_folder_that_may_be_meant(tmp_path):
+    meant = class_folders(tmp_path / "home" / "my sounds", each=2)
+    said = f"one class alone leaves nothing to classify; {meant} holds 2 folders of sounds: DATASET='{meant}'"
+    assert said in load(str(tmp_path / "home"), tmp_path / "data").notes
+    assert not any("one class" in note for note in load(str(meant), tmp_path / "data").notes)
+    one = class_folders(tmp_path / "one", "dog", each=2)
+    assert "one class alone leaves nothing to classify" in load(str(one), tmp_path / "data").notes
 
 
 def test_links_are_followed_once(tmp_path):
