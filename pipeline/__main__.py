@@ -26,7 +26,7 @@ def plan(options: ExtractOptions) -> int | None:
 
 
 def list_(options: ListCommand) -> None:
-    """Every feature with rows, frames, units and cost; `list NAME` is its card."""
+    """Every feature with rows, frames and units, with MEASURE=1 its cost; `list NAME` is its card."""
     from pipeline.listing import run
 
     run(options)

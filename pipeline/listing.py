@@ -1,8 +1,9 @@
-"""`python -m pipeline list`: every feature with its size and its cost; `list NAME`: its card."""
+"""`python -m pipeline list`: every feature with its size, on request its cost; `list NAME`: its card."""
 
 import statistics
 import textwrap
 import time
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -15,16 +16,17 @@ from pipeline.pool import keep_freed_arrays
 
 STORED_BYTES = 2  # a value, as float16
 REPEATS = 3
-MOST_SAMPLES = 10_000_000  # every feature is computed four times
+MOST_SAMPLES = 10_000_000  # every feature is computed, to measure it four times
 WIDTH = 100
 INDENT = 15
-HEADER = ("name", "rows", "frames", "MB", "ms alone", "ms in all", "units")
+TIMES = ("ms alone", "ms in all")
+MEASURED = "milliseconds of one core,\neach feature alone, and in a run of all, which share their spectra."
 
 
 def run(options: ListCommand) -> None:
     """Print the table, or the card of one feature."""
     if options.feature is None:
-        print(feature_table(options.sample_rate, options.duration))
+        print(feature_table(options.sample_rate, options.duration, options.measure))
     else:
         print(card(options.feature))
 
@@ -40,18 +42,15 @@ def card(name: str) -> str:
     return "\n".join([channel.name, "", *lines])
 
 
-def feature_table(sample_rate: int, seconds: float) -> str:
-    """Every feature with its size, and its milliseconds measured here and now, on a clip of noise."""
-    keep_freed_arrays()
+def feature_table(sample_rate: int, seconds: float, measure: bool = False) -> str:
+    """Every feature with its size; with `measure` its milliseconds here and now, on a clip of noise."""
     samples = round(seconds * sample_rate)
     if not 1 <= samples <= MOST_SAMPLES:
         raise RequestError(
             f"DURATION={seconds:g} at SAMPLE_RATE={sample_rate} are {samples:,} samples: expected 1 to "
             f"{MOST_SAMPLES:,}"
         )
-    y = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
     possible: dict[Variant, tuple[int, int]] = {}
-    lines: list[tuple[object, ...]] = []
     remarks: list[str] = []
     for name in FEATURES:
         variant = resolve_feature(Channel(name))
@@ -59,21 +58,35 @@ def feature_table(sample_rate: int, seconds: float) -> str:
             possible[variant] = variant.shape(sample_rate, samples)
         except Impossible as reason:
             remarks.append(f"{name} cannot exist here: {reason}")
-    alone = {variant: _milliseconds([variant], y, sample_rate)[variant] for variant in possible}
-    together = _milliseconds(list(possible), y, sample_rate)
+    times = _times(list(possible), samples, sample_rate) if measure else {}
+    lines: list[tuple[object, ...]] = []
     for variant, (rows, frames) in possible.items():
-        megabytes = rows * frames * STORED_BYTES / 1e6
-        times = f"{alone[variant]:.1f}", f"{together[variant]:.1f}"
-        lines.append((variant.name, rows, frames, f"{megabytes:.3f}", *times, variant.units))
+        megabytes = f"{rows * frames * STORED_BYTES / 1e6:.3f}"
+        lines.append((variant.name, rows, frames, megabytes, *_shown(times.get(variant, ())), variant.units))
     whole = sum(rows * frames for rows, frames in possible.values()) * STORED_BYTES / 1e6
-    sums = f"{whole:.3f}", f"{sum(alone.values()):.1f}", f"{sum(together.values()):.1f}"
-    lines.append(("all", "", "", *sums, ""))
+    lines.append(("all", "", "", f"{whole:.3f}", *_shown([sum(one) for one in zip(*times.values())]), ""))
     remarks += [
-        f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16; milliseconds of one core,",
-        "each feature alone, and in a run of all, which share their spectra.",
+        f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16"
+        + (f"; {MEASURED}" if measure else ". MEASURE=1 adds the milliseconds."),
         "python -m pipeline list NAME shows what a feature is and what it is good for.",
     ]
-    return "\n".join([text_table(lines, HEADER), "", *remarks])
+    header = ("name", "rows", "frames", "MB", *(TIMES if measure else ()), "units")
+    return "\n".join([text_table(lines, header), "", *remarks])
+
+
+def _shown(milliseconds: Iterable[float]) -> list[str]:
+    return [f"{one:.1f}" for one in milliseconds]
+
+
+def _times(variants: list[Variant], samples: int, sample_rate: int) -> dict[Variant, tuple[float, float]]:
+    """Milliseconds of each, computed alone and after the others before it."""
+    keep_freed_arrays()
+    y = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
+    together = _milliseconds(variants, y, sample_rate)
+    return {
+        variant: (_milliseconds([variant], y, sample_rate)[variant], together[variant])
+        for variant in variants
+    }
 
 
 def _milliseconds(variants: list[Variant], y: np.ndarray, sample_rate: int) -> dict[Variant, float]:

@@ -74,6 +74,8 @@ class ListCommand:
 
     feature: Positional[str | None] = None
     """show the card of this feature"""
+    measure: bool = False
+    """also measure the milliseconds of each feature, alone and in a run of all; takes half a minute"""
     sample_rate: Annotated[int, RATE] = 44100
     """Hz"""
     duration: Annotated[float, Bounds(0.001, 600)] = 5.0

@@ -8,7 +8,7 @@ import pytest
 
 from commandline import RequestError
 from pipeline import cards, listing
-from pipeline.features import FEATURES
+from pipeline.features import FEATURES, Variant
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -50,6 +50,24 @@ def test_table_lists_every_feature_with_its_size_and_what_is_impossible() -> Non
     assert lines["mel"].split()[1:4] == ["128", "16", "0.004"]
     assert "cqt cannot exist here: its highest band" in text
     assert set(FEATURES) <= set(lines)
+
+
+def test_features_are_computed_for_their_times_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[str] = []
+
+    def milliseconds(variants: list[Variant], *_: object) -> dict[Variant, float]:
+        measured.extend(variant.name for variant in variants)
+        return dict.fromkeys(variants, 1.5)
+
+    monkeypatch.setattr(listing, "_milliseconds", milliseconds)
+    plain = listing.feature_table(8000, 1.0)
+    assert not measured and "MEASURE=1 adds the milliseconds" in plain and "ms alone" not in plain
+    lines = {
+        line.split()[0]: line.split() for line in listing.feature_table(8000, 1.0, True).splitlines() if line
+    }
+    assert lines["name"][4:] == ["ms", "alone", "ms", "in", "all", "units"]
+    assert lines["mel"][4:] == ["1.5", "1.5", "dB"] and measured.count("mel") == 2
+    assert lines["all"][2:] == [f"{1.5 * (len(measured) // 2):.1f}"] * 2
 
 
 def test_classes_that_differ_are_separated_and_others_are_not() -> None:
