@@ -7,6 +7,7 @@ Level, padding, clipping and bandwidth are artefacts of recording and editing. T
 class; how far they do is how far a score may come from them.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import Registry, RequestError, counted, progress, text_table
+from commandline import Registry, RequestError, counted, mean_percent, percent, progress, text_table
 from features_cache.table import fold_split
 from pipeline import audio
 from pipeline.datasets import Dataset
@@ -67,8 +68,19 @@ class Measures:
 
 ARTEFACTS = tuple(field.name for field in fields(Measures))
 
-# Measure -> how to make it the same for all classes.
-EVEN = {
+WORDS = {  # of each measure
+    "sample_rate": "the file's sample rate",
+    "seconds": "the file's duration",
+    "channels": "the number of channels",
+    "peak": "the largest sample",
+    "level": "the level",
+    "lead": "the silence at the beginning",
+    "trail": "the silence at the end",
+    "clipped": "the share of clipped samples",
+    "offset": "the mean of the samples (offset)",
+    "bandwidth": "the bandwidth",
+}
+EVEN = {  # how to make a measure the same for all classes
     "sample_rate": "SAMPLE_RATE= the lowest of them, in make features",
     "seconds": "DURATION= the shortest of them in make features, or PADDING=drop in training",
     "channels": "nothing, all clips are made mono",
@@ -78,7 +90,10 @@ EVEN = {
     "trail": "cut the silence at the clips' ends, PADDING=drop in training",
     "clipped": "take softer recordings",
     "offset": "a high-pass filter over the files",
-    "bandwidth": "SAMPLE_RATE= twice the lowest bandwidth, in make features",
+    "bandwidth": (
+        "SAMPLE_RATE={rate} in make features, twice {hertz:,.0f} Hz, the lowest median bandwidth of a class "
+        "({label})"
+    ),
 }
 ADVISED = 3  # measures
 WHAT_IT_MEANS = (
@@ -192,7 +207,8 @@ def report(dataset: Dataset, findings: Sequence[Finding]) -> str:
     """The table, then the names behind each row: all of them for a leak."""
     clips = dataset.table[dataset.table["copy_of"] == ""]
     classes, folds = clips["label"].nunique(), clips["fold"].nunique()
-    head = f"{dataset.name}: {len(clips):,} clips, {classes} classes, {folds} folds"
+    counts = counted(len(clips), "clip"), counted(classes, "class"), counted(folds, "fold")
+    head = f"{dataset.name}: {', '.join(counts)}"
     if not findings:
         return f"{head}\nnothing was found wrong"
     rows = [[one.severity, one.where, one.what] for one in findings]
@@ -287,18 +303,30 @@ def artefacts(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
         return  # too few folds or classes to train on anything
     chance = readable["label"].value_counts(normalize=True).max()
     what = (
-        f"a linear classifier of artefacts alone reaches {scores.mean():.1%} ± {scores.std(ddof=1):.1%} "
-        f"(n = {len(scores)} folds; the commonest class has {chance:.1%})"
+        f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} accuracy "
+        f"(n = {len(scores)} folds; always the commonest class: {percent(chance)} %)"
     )
     telling = scores.mean() - 2 * scores.std(ddof=1) > chance
     if not telling:
-        yield Finding(NOTE, what, ARTEFACTS, "measure")
+        yield Finding(NOTE, what, list(WORDS.values()), "measure")
         return
     alone = {name: artefact_accuracies(readable, [name]).mean() for name in ARTEFACTS}
     best = sorted(alone, key=lambda name: -alone[name])
-    named = [f"{name} alone {alone[name]:.1%}" for name in best]
-    advice = dict.fromkeys(f"{EVEN[name]} ({name})" for name in best[:ADVISED] if alone[name] > chance)
-    yield Finding(WARNING, what, named, "measure", "\n    ".join([WHAT_IT_MEANS, *advice]))
+    named = [f"{percent(alone[name])} % by {WORDS[name]} alone" for name in best]
+    telling_alone = [name for name in best[:ADVISED] if alone[name] > chance]
+    yield Finding(
+        WARNING, what, named, "measure", "\n    ".join([WHAT_IT_MEANS, *_advice(readable, telling_alone)])
+    )
+
+
+def _advice(table: pd.DataFrame, measures: Sequence[str]) -> list[str]:
+    """How to make these measures the same for all classes, each remedy once."""
+    medians = table.groupby("label")["bandwidth"].median()
+    lowest = {"hertz": medians.min(), "rate": math.ceil(2 * medians.min()), "label": medians.idxmin()}
+    remedies: dict[str, list[str]] = {}
+    for name in measures:
+        remedies.setdefault(EVEN[name].format(**lowest), []).append(WORDS[name])
+    return [f"{' and '.join(words)}: {remedy}" for remedy, words in remedies.items()]
 
 
 def artefact_accuracies(table: pd.DataFrame, measures: Sequence[str] = ARTEFACTS) -> NDArray[np.float64]:

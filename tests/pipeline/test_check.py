@@ -155,10 +155,20 @@ def test_artefacts_that_predict_the_class_are_a_warning(tmp_path):
         sounds[f"{number}.wav"] = y
     finding = only(findings(make(tmp_path, sounds), tmp_path), "a linear classifier of artefacts alone")
     assert finding.severity == check.WARNING
-    assert float(re.search(r"reaches ([\d.]+)%", finding.what)[1]) > 95
-    assert (
-        finding.names[0].startswith("trail alone ") and "cut the silence at the clips' ends" in finding.remedy
-    )
+    assert float(re.search(r"reaches ([\d.]+) ± [\d.]+ % accuracy ", finding.what)[1]) > 95
+    assert re.fullmatch(r"[\d.]+ % by the silence at the end alone", finding.names[0])
+    assert "    the silence at the end: cut the silence at the clips' ends" in finding.remedy
+
+
+def test_every_measure_has_its_words_and_a_remedy_that_several_share_is_given_once():
+    assert set(check.WORDS) == set(check.EVEN) == set(check.ARTEFACTS)
+    table = pd.DataFrame({"label": list("aabb"), "bandwidth": [8_000.0, 8_000.0, 3_000.5, 4_000.0]})
+    lowest = "twice 3,500 Hz, the lowest median bandwidth of a class (b)"
+    lowest = f"the bandwidth: SAMPLE_RATE=7001 in make features, {lowest}"
+    assert check._advice(table, ["level", "bandwidth", "peak"]) == [
+        "the level and the largest sample: NORM=clip in the training of a network",
+        lowest,
+    ]
 
 
 def test_what_is_wrong_comes_with_what_to_do_and_the_next_command(tmp_path, capsys):
