@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from commandline import Command, DatasetOptions, RequestError, main, nearest, size
+from commandline import Command, DatasetOptions, RequestError, counted, main, nearest, size
 from features_cache.cache import Cache, cache_folder, refuse_unknown
 from features_cache.names import parse_list
 
@@ -67,7 +67,7 @@ def export(options: ShareOptions) -> int:
     target = options.file or Path(f"{cache.settings['dataset']}-features.h5")
     names = _chosen(cache, options.features)
     left_out = export_features(cache.folder, names, target)
-    print(f"{target}: {len(names)} features, {size(target.stat().st_size)}")
+    print(f"{target}: {counted(len(names), 'feature')}, {size(target.stat().st_size)}")
     if left_out:
         print(f"{left_out} damaged feature maps are not in it; make features computes them again")
     return 1 if left_out else 0

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from commandline import RequestError
+from commandline import RequestError, counted
 from features_cache.cache import EXTERNAL, is_cache
 from features_cache.index import read_index, refresh, stored_ids
 from features_cache.layout import FeatureSpec, clip_keys, fingerprints, state_word
@@ -103,7 +103,7 @@ def write_feature(
             else ""
         )
         raise RequestError(
-            f"{name}: values of shape {array.shape} for {len(clip_ids)} clips; "
+            f"{name}: values of shape {array.shape} for {counted(len(clip_ids), 'clip')}; "
             f"expected ({len(clip_ids)}, rows, frames){planes}"
         )
     array = array.reshape(*array.shape, *[1] * (3 - array.ndim))

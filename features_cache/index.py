@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from commandline import counted
 from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
 from features_cache.layout import FORMAT
@@ -61,7 +62,7 @@ def changed_table(folder: Path, source: str, clips: pd.DataFrame) -> str:
             columns = ("label",) if by_group and file != kept else ("label", "fold")
             if changed := _changed_clips(file, clips, columns):
                 return (
-                    f"{file} gives {changed} clips other labels or folds than they had when features were "
+                    f"{file} gives {counted(changed, 'clip')} other labels or folds than when features were "
                     "extracted: make features takes them over and computes nothing again"
                 )
     return ""

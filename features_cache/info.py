@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from commandline import RequestError, size, text_table
+from commandline import RequestError, counted, size, text_table
 from features_cache.cache import EXTERNAL, Cache, StoredFeature
 from features_cache.index import FAILURES, read_failures
 
@@ -15,8 +15,9 @@ def describe_cache(cache: Cache) -> str:
     settings, clips = cache.settings, cache.clips
     source = "without audio" if settings["source"] == EXTERNAL else f"of {settings['source']}"
     copies = int((clips["copy_of"] != "").sum())
+    originals, altered = counted(len(clips) - copies, "clip"), "copy" if copies == 1 else "copies"
     lines = [
-        f"{settings['dataset']}: {len(clips) - copies:,} clips and {copies:,} altered copies "
+        f"{settings['dataset']}: {originals} and {copies:,} altered {altered} "
         f"{source}, {cache.sample_rate} Hz, {cache.duration:g} s"
         + (", synthetic" if cache.synthetic else ""),
     ]
@@ -31,11 +32,13 @@ def describe_cache(cache: Cache) -> str:
             versions[made_by] = versions.get(made_by, 0) + 1
         except RequestError as damage:
             notes.append(str(damage))
-    notes += [f"{count} features made by {libraries}" for libraries, count in versions.items()]
+    notes += [f"{counted(count, 'feature')} made by {libraries}" for libraries, count in versions.items()]
     if failed := {one["clip_id"] for one in read_failures(cache.folder)}:
-        notes.append(f"{len(failed)} clips could not be done, see {cache.folder / FAILURES}")
+        notes.append(f"{counted(len(failed), 'clip')} could not be done, see {cache.folder / FAILURES}")
     total = sum((cache.folder / f"{name}.h5").stat().st_size for name in cache.features)
-    return "\n".join([*lines, text_table(rows, HEADER), f"{len(rows)} features, {size(total)}", *notes])
+    return "\n".join(
+        [*lines, text_table(rows, HEADER), f"{counted(len(rows), 'feature')}, {size(total)}", *notes]
+    )
 
 
 def _row(cache: Cache, feature: StoredFeature) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline import RequestError, progress
+from commandline import RequestError, counted, progress
 from features_cache import hdf5
 from features_cache.cache import is_cache
 from features_cache.hdf5 import DamagedFile
@@ -94,7 +94,9 @@ def _spec(group: h5py.Group, name: str) -> FeatureSpec:
     values, dtype = hdf5.read_member(group, "values"), np.dtype(spec.dtype)
     fits = values.shape == (len(ids), *spec.shape) and states.shape == ids.shape and states.dtype == STATE
     if not fits or values.dtype != dtype or dtype.kind != "f" or not values.chunks:
-        raise ValueError(f"{name} holds {values.dtype} values of {values.shape} for {len(ids)} clips")
+        raise ValueError(
+            f"{name} holds {values.dtype} values of {values.shape} for {counted(len(ids), 'clip')}"
+        )
     if values.nbytes > DEFLATE_MOST * values.id.get_storage_size() + CHUNK_BYTES:
         raise ValueError(f"{name} lacks values")
     return spec

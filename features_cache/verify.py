@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from commandline import counted
 from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import INDEX, feature_files, read_index, stored_ids
@@ -36,7 +37,7 @@ class Verdict:
     def __str__(self) -> str:
         if self.error:
             return self.error
-        lines = [f"{self.name}: {self.done} clips intact"]
+        lines = [f"{self.name}: {counted(self.done, 'clip')} intact"]
         lines[0] += f", {len(self.missing)} not done" if self.missing else ""
         for clips, what in (
             (self.damaged, "damaged"),

@@ -19,6 +19,7 @@ from pipeline.options import FeaturesCommand
 from pipeline.plan import (
     Cost,
     Remaining,
+    all_done,
     batch_lengths,
     cost,
     describe_cost,
@@ -79,8 +80,8 @@ def extract(asked: Request, options: FeaturesCommand, begun: float | None = None
             for note in found.notes:
                 print(f"made again: {note}")
             if found.damaged.any():
-                damaged = f"{found.damaged.sum()} damaged feature maps"
-                print(f"{damaged} are computed again: {_by_feature(asked, found)}")
+                damaged = counted(int(found.damaged.sum()), "damaged feature map")
+                print(f"computed again: {damaged}, {_by_feature(asked, found)}")
             refuse_full_disk(asked, found)
             work = bool(found.todo.any()) and not options.prepare
             if work:
@@ -90,9 +91,8 @@ def extract(asked: Request, options: FeaturesCommand, begun: float | None = None
             files = _prepared(asked, held)
             refresh(asked.folder, asked.clips, asked.settings, asked.part)
         if options.prepare:
-            print(
-                f"{len(files)} files for {len(asked.clips):,} clips are ready; PART=1/n and so on fill them"
-            )
+            ready_now = f"{counted(len(files), 'file')} for {counted(len(asked.clips), 'clip')}"
+            print(f"ready: {ready_now}; PART=1/n and so on fill them")
         return _fill(asked, found, files, handle, backend, expected) if work else ExtractionResult()
 
 
@@ -181,15 +181,11 @@ def _by_feature(asked: Request, found: Remaining) -> str:
 def run_summary(asked: Request, options: FeaturesCommand, outcome: ExtractionResult, seconds: float) -> str:
     """What a run did: speed, cost by feature, failures; the last lines are the next commands."""
     if not outcome.clips:
-        lines = [f"{asked.dataset.name}: all {len(asked.specs)} features of {_part(asked)} are done"]
+        lines = [all_done(asked, asked.part.stop - asked.part.start)]
     else:
         lines = [_table(asked, outcome), _speed(asked, outcome, seconds), *_failed(asked, outcome)]
     frames = {spec.stored: spec.shape[1] for spec in asked.specs}
     return "\n".join([*lines, training_commands(frames, training_words(options, asked.dataset))])
-
-
-def _part(asked: Request) -> str:
-    return f"{asked.part.stop - asked.part.start:,} clips"
 
 
 def _table(asked: Request, outcome: ExtractionResult) -> str:
@@ -211,7 +207,7 @@ def _speed(asked: Request, outcome: ExtractionResult, seconds: float) -> str:
     written = sum(count * spec.clip_bytes for count, spec in zip(np.asarray(outcome.computed), asked.specs))
     speed = f"{outcome.clips / seconds:.1f} clips/s, {size(written)}"
     saved = f"; sharing intermediates saved {duration(outcome.seconds_saved)} of computing"
-    return f"{outcome.clips:,} clips in {duration(seconds)}: {speed}" + (
+    return f"{counted(outcome.clips, 'clip')} in {duration(seconds)}: {speed}" + (
         saved if outcome.seconds_saved >= 1 else ""
     )
 

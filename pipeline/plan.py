@@ -11,7 +11,7 @@ import numpy as np
 from joblib import cpu_count
 from numpy.typing import NDArray
 
-from commandline import RequestError, duration, size, text_table
+from commandline import RequestError, counted, duration, size, text_table
 from features_cache.layout import FeatureSpec, fingerprints
 from features_cache.names import LARGE, parse_channel
 from features_cache.writer import stored_clips
@@ -166,7 +166,8 @@ def describe_cost(asked: Request, found: Remaining, expected: Cost) -> str:
     names = [spec.stored for spec in asked.specs]
     large = np.array([parse_channel(name).name in LARGE for name in names])
     maps = len(names) * (asked.part.stop - asked.part.start)
-    what = f"{asked.dataset.name}: {len(asked.clips):,} clips, {len(names)} features; "
+    clips, features = counted(len(asked.clips), "clip"), counted(len(names), "feature")
+    what = f"{asked.dataset.name}: {clips}, {features}; "
     lines = [f"{what}{int(found.todo.sum()):,} of {maps:,} feature maps to compute"]
     lines.append(f"  about {_spent(expected, slice(None))}")
     if expected.bytes.any():
@@ -184,9 +185,15 @@ def _spent(expected: Cost, features: slice | NDArray[np.bool_]) -> str:
     jobs = expected.jobs
     seconds = expected.seconds_before + (expected.seconds[features].sum() + expected.seconds_around) / jobs
     shown = duration(seconds) if expected.measured else "an unknown time"
-    return (
-        f"{shown} on {jobs} {'process' if jobs == 1 else 'processes'}, {size(expected.bytes[features].sum())}"
-    )
+    return f"{shown} on {counted(jobs, 'process')}, {size(expected.bytes[features].sum())}"
+
+
+def all_done(asked: Request, clips: int) -> str:
+    """`esc10: mel of 400 clips is done`, `esc10: all 30 features of 400 clips are done`."""
+    features = [spec.stored for spec in asked.specs]
+    what = f"{features[0]} of" if len(features) == 1 else f"all {len(features)} features of"
+    verb = "is" if len(features) == 1 else "are"
+    return f"{asked.dataset.name}: {what} {counted(clips, 'clip')} {verb} done"
 
 
 def refuse_full_disk(asked: Request, found: Remaining) -> None:
@@ -226,7 +233,7 @@ def run(options: ExtractOptions) -> int:
     for line in (*asked.dataset.notes, *asked.changes, *found.notes, *left_out):
         print(line)
     if not found.todo.any():
-        print(f"{asked.dataset.name}: all {len(asked.specs)} features of {len(asked.clips):,} clips are done")
+        print(all_done(asked, len(asked.clips)))
         return 0
     with open_backend("processes", options.jobs, None) as backend:
         expected = cost(asked, found, backend, begun)

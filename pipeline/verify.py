@@ -6,7 +6,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline import progress
+from commandline import counted, progress
 from features_cache import Cache, cache_folder, parse_list
 from features_cache.cache import StoredFeature, UnreadableClips, refuse_unknown
 from features_cache.verify import verify_cache
@@ -40,7 +40,7 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     chosen = np.random.default_rng(seed).permutation(len(cache.clips))[:clips]
     clips_by_row = dict(_load_clips(cache, np.sort(chosen)))
     agree = bool(clips_by_row)
-    print(f"{len(clips_by_row)} clips computed again by plain librosa:")
+    print(f"{counted(len(clips_by_row), 'clip')} computed again by plain librosa:")
     for name in progress(names, label="recompute", unit="features"):
         found = _compare(cache[name], clips_by_row)
         print(f"  {found}" if found else f"  {name}: not one of this project's definitions, or no clip done")

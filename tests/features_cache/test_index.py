@@ -193,7 +193,7 @@ def test_a_table_that_changed_since_extraction_is_named(tmp_path):
     write(rows)
     assert changed_table(folder, str(table), known) == ""
     write({name: (label, 4) if name == "2.wav" else (label, fold) for name, (label, fold) in rows.items()})
-    assert "mine.csv gives 1 clips other labels or folds" in changed_table(folder, str(table), known)
+    assert "mine.csv gives 1 clip other labels or folds" in changed_table(folder, str(table), known)
     os.utime(table, ns=(0, 0))
     assert changed_table(folder, str(table), known) == ""
     assert changed_table(folder, "external", known) == ""

@@ -41,5 +41,5 @@ def test_failures_versions_and_the_whole_size_are_reported(cache):
     )
     shown = describe_cache(Cache(cache.folder))
     assert "2 clips could not be done" in shown
-    assert "1 features made by others" in shown
-    assert f"1 features, {(cache.folder / 'mine.h5').stat().st_size / 1e3:.1f} kB" in shown
+    assert "1 feature made by others" in shown
+    assert f"1 feature, {(cache.folder / 'mine.h5').stat().st_size / 1e3:.1f} kB" in shown

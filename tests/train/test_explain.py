@@ -125,4 +125,4 @@ def test_a_damaged_clip_is_one_sentence(sounding, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(COMMANDS, ["explain", *options])
     assert stop.value.code == 2
-    assert re.fullmatch(r"error: 1 clips of mel cannot be read .*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"error: 1 clip of mel cannot be read .*\n", capsys.readouterr().err)
