@@ -41,7 +41,7 @@ from features_cache.table import CLIP_COLUMNS
 
 EXTERNAL = "brought"  # recorded as the source of a cache that was made without audio
 TABLES = (".csv", ".tsv", ".txt")
-PATH_CUTOFF = 0.7  # likeness of a folder's name, which may be any: less is a coincidence
+PATH_CUTOFF = 0.7  # similarity of a folder's name, which may be any: less is a coincidence
 NAMED = ("esc50", "esc10", "synth")
 # Caches of before call differences of levels, and their cosine transform, dB as well.
 FORMER_UNITS = {
@@ -93,7 +93,8 @@ def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
     """RequestError, with the nearest, for a dataset that is neither a named one, a path nor cached."""
     cached = {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}
     if dataset not in NAMED and dataset_name(dataset, name) not in cached and not Path(dataset).exists():
-        raise RequestError(nearest("dataset", dataset, {*NAMED, *cached}))
+        meant, known = nearest_path(Path(dataset)), {*NAMED, *cached}
+        raise RequestError(nearest("dataset", dataset, {*known, *([str(meant)] if meant else [])}, known))
 
 
 def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:

@@ -237,7 +237,7 @@ def _unknown(dataset: str) -> str:
             "folder with one sub-folder a class, a folder in ESC-50's layout, a CSV, or a cache folder"
         )
     message = nearest("dataset", dataset, NAMED)
-    return f"{message}; or the path of a folder of clips, a CSV, or a cache folder, from {Path.cwd()}"
+    return f"{message}; or the path of a folder of clips, a CSV, or a cache, looked for in {Path.cwd()}"
 
 
 def with_audio_settings(found: FoundClips, sample_rate: int | None, duration: float | None) -> FoundClips:
@@ -332,9 +332,7 @@ def _headers(paths: list[str]) -> dict[str, audio.Info]:
             else:
                 first_reason = first_reason or answer
     if not headers:
-        raise RequestError(
-            f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}, {first_reason}"
-        )
+        raise RequestError(f"none of {len(paths)} files can be read; the first: {paths[0]}, {first_reason}")
     return headers
 
 
@@ -357,7 +355,7 @@ def _longest(headers: dict[str, audio.Info]) -> tuple[float, list[str]]:
             cut = f"is cut to {shown_duration(LONGEST)}: DURATION= sets another"
             notes.append(f"the longest clip, {shown} by its header, {cut}")
         return min(seconds[path], LONGEST), notes
-    raise RequestError(f"none of {counted(len(headers), 'file')} can be decoded; the longest: {notes[0]}")
+    raise RequestError(f"none of {len(headers)} files can be decoded; the longest: {notes[0]}")
 
 
 def _header(path: str) -> audio.Info | str:

@@ -11,7 +11,7 @@ import pytest
 
 from commandline import RequestError
 from features_cache import Cache, UnreadableClips, external
-from features_cache.cache import cache_folder, dataset_name
+from features_cache.cache import cache_folder, dataset_name, refuse_unknown
 from features_cache.index import read_index, refresh
 from features_cache.layout import read_header
 from features_cache.names import parse_channel
@@ -212,3 +212,10 @@ def test_a_cache_called_features_has_the_name_of_the_folder_around_it(tmp_path):
 def test_a_name_that_is_no_folder_is_refused(name):
     with pytest.raises(RequestError, match="NAME="):
         dataset_name("esc50", name)
+
+
+def test_a_mistyped_path_gets_the_nearest_where_a_cache_is_asked_for(tmp_path):
+    (tmp_path / "my sounds").mkdir()
+    with pytest.raises(RequestError) as told:
+        refuse_unknown(str(tmp_path / "my sond"), tmp_path / "data")
+    assert f"did you mean '{tmp_path / 'my sounds'}'? Known: esc10, esc50, synth" in str(told.value)
