@@ -263,7 +263,7 @@ def memory(cache: Path) -> tuple[str, ...]:
 def _peak(cache: Path) -> int:
     grid = "{}x{}".format(*GRID)
     run = RunOptions(dataset=str(cache), folds=(1,), grid=grid, model="resnet18", resident="ram")
-    (expected, *_) = candidates(run, "cpu")
+    (expected, *_) = candidates(run, "cpu", (run.batch, 3, *GRID))
     expected.prepare()
     trainer_of(run, expected).train_epoch(NoProgress())
     print(peak_memory())

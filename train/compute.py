@@ -139,7 +139,7 @@ def choose(
     PRECISION and THREADS that are given stand; with both nothing is measured. Whether the choice may be
     trusted is for train.agreement to say. Raises Failed where the batch does not fit in memory.
     """
-    expected, *others = candidates(options, device)
+    expected, *others = candidates(options, device, shape)
     measure = partial(step_seconds, network, shape)
     try:
         if others and steps >= WORTH_MEASURING:
@@ -154,11 +154,15 @@ def choose(
     return replace(expected, compiled=compiled if options.compile == "auto" else options.compile == "on")
 
 
-def candidates(options: RunOptions, device: str) -> list[Compute]:
-    """The expected best first. Memory is laid out channels last where that is what the fast kernels want."""
+def candidates(options: RunOptions, device: str, shape: tuple[int, ...]) -> list[Compute]:
+    """The expected best first. Memory is laid out channels last where that is what the fast kernels want.
+
+    A network on numbers instead of maps (H and W are 1) has too little to do to gain by another format.
+    """
     threads = threads_of(options.threads)
     kind = torch.device(device).type
-    formats = [options.precision] if options.precision != "auto" else _formats(kind)
+    possible = ["fp32"] if shape[2:] == (1, 1) else _formats(kind)
+    formats = [options.precision] if options.precision != "auto" else possible
     layouts = [True, False] if kind == "cpu" else [kind == "cuda"]
     if options.threads != "auto" and options.precision != "auto":
         layouts = layouts[:1]

@@ -91,7 +91,7 @@ class Plan:
     def path(self) -> Path:
         """The run's folder: the one of its label, or another one that holds the same run, as of before.
 
-        Where the label's holds a run that is computed otherwise, the label says how.
+        Where the label's holds a run that is computed otherwise than was asked for, the label says how.
         """
         short, whole = (
             self.options.runs / self.dataset / label(self.features, self.model.name, differing, self.hash)
@@ -102,7 +102,8 @@ class Plan:
             return same.path if same else short
         held = RunFolder(short).config
         options = held.get("options", {})
-        otherwise = any(options.get(name) != self.identity.get(name) for name in MACHINE)
+        asked = [name for name in MACHINE if getattr(self.asked, name) != defaults()[name]]
+        otherwise = any(options.get(name) != self.identity.get(name) for name in asked)
         return whole if otherwise and held.get("hash") != self.hash else short
 
     @property

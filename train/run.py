@@ -12,7 +12,7 @@ from commandline.options import not_written
 from train import runs, trainer
 from train.compute import device_of
 from train.models.registry import resolve
-from train.options import RunOptions
+from train.options import MACHINE, RunOptions, defaults
 from train.plan import Plan, make_plan
 from train.runs import RunFolder
 from train.scores import (
@@ -52,6 +52,8 @@ def execute(options: RunOptions, *, tell_time: bool = True) -> RunFolder | None:
     plan = make_plan(options)
     folder = RunFolder(plan.path)
     known = (plan.path / "run.json").is_file()
+    if known and (computed := _computed_as(folder, plan)):
+        return execute(replace(options, **computed), tell_time=tell_time)
     if known:
         _refuse_another(folder, plan)
     elif options.precision == "fp32" and (diverged := diverged_run(plan)):
@@ -108,6 +110,13 @@ def continue_in_fp32(run: RunFolder) -> None:
         config = {name: value for name, value in run.config.items() if name != "diverged"}
         runs.write_config(run.path, config)
         trainer.note_change(RunFolder(run.path), {"precision": "fp32", "compiled": False})
+
+
+def _computed_as(folder: RunFolder, plan: Plan) -> dict[str, Any]:
+    """How the folder's run was told to compute, of all that is left to us now: it counts as this run."""
+    standard, held = defaults(), folder.config.get("options", {})
+    left = [name for name in MACHINE if getattr(plan.asked, name) == standard[name]]
+    return {name: held[name] for name in left if held.get(name, standard[name]) != plan.identity[name]}
 
 
 def _refuse_another(folder: RunFolder, plan: Plan) -> None:

@@ -227,7 +227,7 @@ def _measured(chosen: plan.Plan, fold: int, steps: float) -> tuple[float, Start]
     options = chosen.options
     device = compute.device_of(options.device.split()[0])
     network = trainer.draw_network(chosen, fold)
-    likely, *_ = compute.candidates(options, device)
+    likely, *_ = compute.candidates(options, device, chosen.batch_shape(network))
     of_step = compute.step_seconds(network, chosen.batch_shape(network), likely)
     if of_step * steps > QUICK_SECONDS:
         return of_step, Start()

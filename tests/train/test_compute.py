@@ -1,10 +1,14 @@
-"""Freed memory is used again, which the system's count of page faults shows."""
+"""How a run computes: number formats, and freed memory that is used again, as page faults show."""
 
 import platform
 import subprocess
 import sys
 
 import pytest
+import torch
+
+from train.compute import candidates
+from train.options import RunOptions
 
 COUNT = """
 import resource
@@ -21,6 +25,14 @@ keep_freed_memory()
 bytearray(64_000_000)
 print(faults())
 """
+
+
+def test_numbers_instead_of_maps_are_computed_in_fp32_unless_another_format_is_asked_for(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    for shape, formats in (((32, 9, 1, 1), {"fp32"}), ((32, 3, 64, 216), {"bf16", "fp32"})):
+        assert {one.precision for one in candidates(RunOptions(), "cpu", shape)} == formats
+    asked = candidates(RunOptions(precision="bf16"), "cpu", (32, 9, 1, 1))
+    assert {one.precision for one in asked} == {"bf16"}
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")

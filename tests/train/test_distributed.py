@@ -59,7 +59,7 @@ def torchrun(options: RunOptions, folds: str) -> str:
 def reference(options: RunOptions) -> nn.Module:
     """One process: every batch in two halves, each with batch statistics of its own, gradients averaged."""
     plan = make_plan(options)
-    (arithmetic,) = candidates(options, "cpu")
+    (arithmetic,) = candidates(options, "cpu", (options.batch, *plan.input_shape))
     network = arithmetic.place(draw_network(plan, 1))
     sums = sum_clips(plan.cache, plan.channels, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), sums, torch.device("cpu"))

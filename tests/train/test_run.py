@@ -545,6 +545,14 @@ def test_a_folders_name_says_how_it_is_computed_only_where_it_must(options):
     assert run.execute(options) == first and run.execute(change(options, threads="2")) == other
 
 
+def test_a_run_that_was_told_how_to_compute_is_the_run_of_who_does_not_say(options, capsys):
+    asked = change(options, threads="1", precision="fp32", folds=(1,))
+    first = run.execute(asked)
+    again = run.execute(change(asked, threads="auto", precision="auto", folds=()))
+    assert again == first and again.complete
+    assert again.config["options"]["threads"] == "1" and "changes" not in again.config
+
+
 def test_weights_that_cannot_be_read_leave_no_folder(options, tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"none")
     with pytest.raises(RequestError, match="weights"):
