@@ -1,13 +1,15 @@
-"""An ensemble of finished runs: of two for every weight of the second, of more with equal weights.
+"""An ensemble of finished runs: of two for every weight of the second, of more each alone and all together.
 
     python -m bench.weights "mel+mfcc+chroma-cnn8 mel+mfcc+chroma-texture"
     python -m bench.weights "mel+mfcc+chroma-resnet18 mel+mfcc+chroma-texture waveform-aclnet"
 
 Members of an ensemble are trained with separate losses, so that the weight changes no training: averaged
 logarithms of probabilities give what the ensemble would, on the folds that all of the runs have finished. The
-cross-fitted row takes for each fold the weight of the least log loss on the clips of the other folds.
+cross-fitted row takes for each fold the weights of the least log loss on the clips of the other folds; below
+the table it is set beside each member, with the interval over source recordings that a report has.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tyro.conf import Positional
 
-from commandline import RequestError, RunsOptions, main, mean_percent, text_table
-from train import runs
+from commandline import RequestError, RunsOptions, main, mean_percent, percent, points, text_table
+from train import bootstrap, runs
 from train.scores import Prediction, accuracy, calibration_error, cross_fitted_temperatures, log_loss, scaled
 
 WEIGHTS = (0, 0.25, 0.5, 0.6, 0.67, 0.75, 0.9, 1)
-FINE = np.linspace(0, 1, 21)  # that the cross-fitted weight is one of
+STEPS = {2: 20, 3: 10}  # of the weights from 0 to 1 that are tried in cross-fitting, by members; else 5
 TINY = 1e-9
 
 Numbers = NDArray[np.floating]
@@ -47,16 +49,36 @@ def weights(options: WeightsOptions) -> None:
     tables = [table[table["fold"].isin(common)].sort_values("clip_id") for table in tables]
     target = tables[0]["target"].map(found[0].classes.index).to_numpy()
     folds = tables[0]["fold"].to_numpy()
+    weight = bootstrap.fold_weights(folds)
     members = [table[found[0].classes].to_numpy() for table in tables]
     if len(found) == 2:
         answers = {f"{weight:g}": joined(members, (1 - weight, weight)) for weight in WEIGHTS}
-        answers["cross-fitted"] = _cross_fitted(target, members, folds)
     else:
         answers = {one.name: member for one, member in zip(found, members, strict=True)}
         answers["all, equal weights"] = joined(members, [1 / len(members)] * len(members))
+    answers["cross-fitted"] = cross_fitted(target, members, folds)
     rows = [(name, *_scores(target, answer, folds)) for name, answer in answers.items()]
     print(text_table(rows, ("weight", "accuracy", "log loss", "calibration error", "after a temperature")))
     print(f"{len(target)} clips of folds {', '.join(map(str, common))}")
+    groups = tables[0]["group"].to_numpy(str)
+    right, *each = (one.argmax(axis=1) == target for one in (answers["cross-fitted"], *members))
+    low, high = interval(right, weight, groups, lowest=0.0)
+    print(f"cross-fitted: 95 % CI {percent(low)} to {percent(high)}")
+    for run, member in zip(found, each, strict=True):
+        gain = right.astype(float) - member
+        low, high = interval(gain, weight, groups)
+        difference = f"{points((gain * weight).sum())} points (95 % CI {points(low)} to {points(high)})"
+        print(f"cross-fitted less {run.name}: {difference}")
+
+
+def interval(
+    values: Numbers, weight: NDArray[np.float64], groups: NDArray[np.str_], lowest: float = -1.0
+) -> Numbers:
+    """Of the weighted mean of `values` (N,), over source recordings."""
+    drawn = bootstrap.resampled_means(
+        values[:, None].astype(float), groups, weights=weight, rng=np.random.default_rng(0)
+    )
+    return bootstrap.interval(drawn, len(set(groups)), lowest=lowest)[0]
 
 
 def joined(members: Sequence[Numbers], shares: Sequence[float]) -> Numbers:
@@ -66,8 +88,12 @@ def joined(members: Sequence[Numbers], shares: Sequence[float]) -> Numbers:
     return raised / raised.sum(axis=1, keepdims=True)
 
 
-def _cross_fitted(target: NDArray[np.intp], members: list[Numbers], folds: NDArray[np.intp]) -> Numbers:
-    answers = np.stack([joined(members, (1 - weight, weight)) for weight in FINE])  # (weights, N, K)
+def cross_fitted(target: NDArray[np.intp], members: list[Numbers], folds: NDArray[np.intp]) -> Numbers:
+    """Probabilities (N, K): each fold's by the weights that the other folds chose."""
+    steps = STEPS.get(len(members), 5)
+    counts = itertools.product(range(steps + 1), repeat=len(members))
+    shares = [[count / steps for count in one] for one in counts if sum(one) == steps]
+    answers = np.stack([joined(members, share) for share in shares])  # (weights, N, K)
     losses = -np.log(answers[:, np.arange(len(target)), target] + TINY)
     made = np.empty_like(answers[0])
     for fold in np.unique(folds):
