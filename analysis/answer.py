@@ -52,7 +52,7 @@ class Answer:
     lines: tuple[Line, ...] = ()  # below the headline
     notes: tuple[Line, ...] = ()  # at the foot of the first screen: seeds, the selection of the best
     score: str = ""  # what must stand beside the headline's score wherever it is printed alone
-    clips_needed: int = 0  # test clips with which a relevant difference would be found; 0: there are enough
+    lacking: str = ""  # how many test clips the difference found, and a relevant one, would take; '': enough
 
     @property
     def summary(self) -> str:
@@ -91,7 +91,7 @@ def answer(ranking: Ranking | None, added: pd.DataFrame, left_out: int = 0) -> A
     else:
         kind, lead = ("tie" if ranking.tied else "clear winner"), "Best features"
     score, beside = _score_parts(ranking)
-    tied = "" if not ranking.tied else f", tied with {_others(ranking, ranking.tied)}"
+    tied = _tied(ranking, kind) if ranking.tied else ""
     return Answer(
         kind,
         f"{lead}: {_with_model(ranking)}, {percent(ranking.accuracy[0])} % accuracy{tied}",
@@ -99,8 +99,14 @@ def answer(ranking: Ranking | None, added: pd.DataFrame, left_out: int = 0) -> A
         notes=(*_seeds(ranking), _selection(ranking), *_number_formats(ranking)),
         lines=(_how_sure(ranking, added), *_why_combine(ranking, added), *_enough_data(ranking, needed)),
         score=beside,
-        clips_needed=needed.clips,
+        lacking=_lacking(ranking, needed) if needed.clips else "",
     )
+
+
+def _tied(ranking: Ranking, kind: str) -> str:
+    """The end of the headline: only data that would have shown a difference make a tie."""
+    others = _others(ranking, ranking.tied)
+    return f", tied with {others}" if kind == "tie" else f", {UNCLEAR} from {others} yet"
 
 
 def _with_model(ranking: Ranking) -> str:
@@ -128,6 +134,17 @@ def _needed(ranking: Ranking) -> Needed:
     short = seeds_needed(compared, relevant, POWER if ranking.tied else 0.5, ranking.level)
     seeds = seeds_needed(compared, relevant, level=ranking.level) if short else 0
     return Needed(relevant, clips_needed(ranking, RELEVANT), seeds)
+
+
+def _lacking(ranking: Ranking, needed: Needed) -> str:
+    """How many clips the difference found would take, then how many a relevant one."""
+    lead = float(ranking.pair(ranking.best, _rival(ranking))["difference"])
+    found = clips_needed(ranking, lead) if lead > SMALLEST_LEAD else 0
+    relevant, compared = f"{percent(RELEVANT)} points", f"with {len(ranking.runs)} configurations compared"
+    if not found:
+        return f"a difference of {relevant} takes about {needed.clips:,} test clips, {compared}"
+    least = f"the difference found, {percent(lead)} points, takes about {found:,} test clips"
+    return f"{least}, one of {relevant} about {needed.clips:,}, {compared}"
 
 
 def clips_needed(ranking: Ranking, difference: float) -> int:
@@ -247,12 +264,15 @@ def _rival(ranking: Ranking) -> Run:
 
 
 def _change(ranking: Ranking, rival: Run, added: pd.DataFrame) -> str:
-    """What the rival does otherwise than the best: `Adding chroma`, `Leaving out chroma`, else its name."""
+    """What the rival does otherwise: `Adding chroma`, `Leaving out chroma (mel alone)`, else its name."""
     best = ranking.best.name
-    for words, without, other in (("Adding", best, rival.name), ("Leaving out", rival.name, best)):
-        step = added[(added["without"] == without) & (added["with"] == other)]
-        if len(step):
-            return f"{words} {step['changed'].iloc[0]}"
+    added_to = added[(added["without"] == best) & (added["with"] == rival.name)]
+    if len(added_to):
+        return f"Adding {added_to['changed'].iloc[0]}"
+    left_out = added[(added["without"] == rival.name) & (added["with"] == best)]
+    if len(left_out):
+        alone = "" if count_channels(rival) > 1 else " alone"
+        return f"Leaving out {left_out['changed'].iloc[0]} ({rival.features}{alone})"
     return display_name(rival, ranking)
 
 
@@ -274,7 +294,8 @@ def _why_combine(ranking: Ranking, added: pd.DataFrame) -> list[Line]:
     called = "together" if own and ranking.best is together else together.features
     name = f"{called} {accuracy_text(ranking, together)} %"
     if ranking.testable and {together, parts[0]} == {ranking.best, _rival(ranking)}:
-        return [("Why combine?", f"{alone}; {name}, the comparison above: {verdict}.")]
+        found = f"{'a' if clear else 'no'} clear difference"
+        return [("Why combine?", f"{alone}; {name}. The comparison above finds {found}.")]
     gain = f"{points(sign * float(pair['difference']))} points"
     than = f"against {parts[0].features} ({interval_text(ranking, pair, sign)})"
     return [("Why combine?", f"{alone}; {name}, {gain} {than}: {verdict}.")]

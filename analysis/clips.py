@@ -291,14 +291,17 @@ def media_of(
         images=[(number[clip], found) for clip, found in drawn.items()],
         audio=[(number[clip], text) for clip, text in audio.items()],
         links=links,
-        note=_audio_note(len(wrong), len(audio.keys() & set(wrong)), len(links)),
+        note=_audio_note(len(wrong), len(audio.keys() & set(wrong)), len(audio), len(links)),
     )
 
 
-def _audio_note(wrong: int, embedded: int, linked: int) -> str:
-    if not embedded and not linked:
+def _audio_note(wrong: int, embedded: int, held: int, linked: int) -> str:
+    """Which clips play: `held` in the page, `embedded` of them of the `wrong` ones; others are linked."""
+    if not held and not linked:
         return "The clips’ audio files are not on this machine, so there are no players."
     note = f"The page holds the audio of {embedded:,} of the {wrong:,} clips that any run got wrong"
+    if held > embedded:
+        note += f" and of {held - embedded:,} predicted correctly"
     if linked:
         note += f"; {linked:,} others play from their own files on the machine that made the page"
     return f"{note}."

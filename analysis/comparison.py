@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import page, tables
+from analysis.answer import UNCLEAR
 from analysis.error_browser import by_category
 from analysis.figures import SavedFigure, save_figure
 from analysis.findings import Findings
@@ -32,23 +33,24 @@ Tables = Mapping[str, pd.DataFrame]
 
 VERDICTS = {
     "best": "best",
-    "tied": "tied",
     "worse": "worse",
     "alone": "nothing to compare with",
     "untested": "too few recordings",
 }
 
 
-def comparison_rows(comparison: pd.DataFrame) -> list[dict[str, Any]]:
+def comparison_rows(comparison: pd.DataFrame, *, few: bool = False) -> list[dict[str, Any]]:
     """The page's table: rows with the verdict as text, their `order`, and whether features and model are
-    `distinct` among the rows, so that no row needs its run's name to be found.
+    `distinct` among the rows, so that no row needs its run's name to be found. Of too `few` clips no tie is
+    said.
     """
     rows = comparison.to_dict("records")
     called = Counter((row["features"], row["model"]) for row in rows)
     for order, row in enumerate(rows, start=1):
         row |= {"order": order, "distinct": called[row["features"], row["model"]] == 1}
         leads = row["verdict"] == "tied" and row["rank"] == 1  # of the tied, the one of the highest accuracy
-        row["verdict_text"] = "best, but tied" if leads else VERDICTS[row["verdict"]]
+        tie = ("best so far" if leads else UNCLEAR) if few else "best, but tied" if leads else "tied"
+        row["verdict_text"] = VERDICTS[row["verdict"]] if row["verdict"] != "tied" else tie
         if row["not_compared"]:
             row["verdict_text"], row["verdict"] = "not compared", "alone"
     return rows
@@ -109,7 +111,7 @@ def _classes(ranking: Ranking, recall: pd.DataFrame, folder: Path) -> Block:
 def _clip_share(ranking: Ranking) -> str:
     """How many points of recall one clip is, in a class of median size."""
     clips = np.bincount(ranking.best.target)
-    return f"{100 / np.median(clips[clips > 0]):.1f} points".removesuffix(".0")
+    return f"{page.format_percent(1 / np.median(clips[clips > 0])).removesuffix('.0')} points"
 
 
 def _feature_ablations(ranking: Ranking, found: Tables, folder: Path) -> list[Block]:
@@ -361,6 +363,11 @@ def _literature(found: Tables) -> list[Block]:
     ]
 
 
+TESTS = {
+    "mcnemar": "McNemar",
+    "corrected_resampled_t": "Corrected resampled t",
+    "nemenyi": "Nemenyi",
+}
 RANKS_SHOWN = 12  # runs in the critical difference diagram; more would be too small to read
 PAIRS_SHOWN = 100  # the tables beside the page have all
 
@@ -413,16 +420,18 @@ def _other_tests(found: Findings) -> list[Block]:
         "b": ("Lower", "text"),
         "difference": ("Difference, points", "points"),
     }
-    columns |= {column: (_heading(column), "p") for column in other.columns[len(columns) :]}
+    columns |= {column: (_p_heading(column), "p") for column in other.columns[len(columns) :]}
     about = rows_shown_of(other, "other_tests", PAIRS_SHOWN).strip()
-    applies = [f"{_heading(name)}: {when}" for name, when in found.tests.items()]
+    applies = [f"{TESTS.get(name, name)}: {when}" for name, when in found.tests.items()]
     listed = html_table("other-tests", other.head(PAIRS_SHOWN), columns)
     return [Block("Other common tests", about, tables=[listed], folded=True, items=applies)]
 
 
-def _heading(column: str) -> str:
-    words = column.removesuffix("_p_holm").removesuffix("_p").replace("_", " ")
-    return words[0].upper() + words[1:]
+def _p_heading(column: str) -> str:
+    """`McNemar: p, Holm over all pairs`."""
+    name = column.removesuffix("_p_holm").removesuffix("_p")
+    corrected = ", Holm over all pairs" if column.endswith("_p_holm") else ""
+    return f"{TESTS.get(name, name)}: p{corrected}"
 
 
 def _critical_differences(found: Findings, ranking: Ranking, folder: Path) -> list[Block]:

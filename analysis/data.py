@@ -25,7 +25,7 @@ from analysis.figures import save_figure
 from analysis.figures.data import POINT_COLOURS, format_plain
 from analysis.page import Block, html_table
 from analysis.tables import write_table
-from commandline import Registry, progress, size
+from commandline import Registry, counted, progress, size
 from features_cache import Cache
 from features_cache.index import read_failures
 from train.scores import Floats, Ints
@@ -39,7 +39,7 @@ def data_blocks(cache: Cache, features: list[str], folder: Path, seed: int) -> l
     clips = original_clips(cache)
     if clips.empty:
         return []
-    made = [_counts(clips, folder)]
+    made = [_counts(clips, folder, _failed(cache))]
     return [*made, *_separability_blocks(cache, features, clips, folder, seed)] if features else made
 
 
@@ -48,20 +48,26 @@ def data_facts(cache: Cache) -> list[tuple[str, str]]:
     clips = original_clips(cache)
     used = sum(file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file())
     copies = len(cache.clips) - len(clips)
-    shown = [
+    failed = _failed(cache)
+    return [
         ("Clips", f"{len(clips):,}" + (f" and {copies:,} altered copies" if copies else "")),
         ("Classes", str(clips["label"].nunique())),
+        *([("Clips that failed", f"{failed:,}, so {len(clips) - failed:,} are tested")] if failed else []),
         ("Source recordings", f"{clips['group'].nunique():,}"),
         ("Folds", str(clips["fold"].nunique())),
         ("A clip", f"{cache.duration:g} s at {cache.sample_rate:,} Hz"),
         ("Features cached", f"{len(cache.features)}, {size(used)}"),
         ("Source", str(cache.settings.get("source", ""))),
     ]
-    failed = len({one["clip_id"] for one in read_failures(cache.folder)})
-    return shown + ([("Clips that failed", str(failed))] if failed else [])
 
 
-def _counts(clips: pd.DataFrame, folder: Path) -> Block:
+def _failed(cache: Cache) -> int:
+    """How many clips have no features, so that no run tests them."""
+    failed = {one["clip_id"] for one in read_failures(cache.folder)}
+    return len(failed & set(original_clips(cache)["clip_id"]))
+
+
+def _counts(clips: pd.DataFrame, folder: Path, failed: int) -> Block:
     table = pd.crosstab(clips["label"], clips["fold"])
     order = clips.drop_duplicates("label").sort_values(["category", "label"])["label"]
     table = table.loc[order]
@@ -78,6 +84,8 @@ def _counts(clips: pd.DataFrame, folder: Path) -> Block:
     about = f"The smallest class has {smallest} clips, the largest {largest}."
     if smallest == largest:
         about = f"Every class has {smallest} clips" + (f", {table.iloc[0, 0]} in each fold." if even else ".")
+    if failed:
+        about += f" That counts {counted(failed, 'clip')} that failed, which no run tests."
     return Block("Clips per class and fold", about, [drawn], folded=even)
 
 

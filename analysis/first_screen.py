@@ -19,7 +19,7 @@ from analysis.error_browser import by_category
 from analysis.findings import Findings
 from analysis.naming import display_name
 from analysis.page import slug
-from analysis.ranking import NOT_COMPARED, Ranking, not_compared_sentence
+from analysis.ranking import CONTINUE, NOT_COMPARED, Ranking, not_compared_sentence
 from analysis.results import Problem, Run
 from commandline import percent
 
@@ -282,12 +282,26 @@ def _meaning(run: Run) -> str:
     return known or f"described by: python -m train list {run.model.partition('@')[0]}"
 
 
-def by_reason(problems: Sequence[Problem]) -> list[tuple[list[str], str, bool]]:
-    """Every reason once, with the runs that it is of: (names, reason, unfinished)."""
+def by_reason(
+    problems: Sequence[Problem], commands: Mapping[str, str] = {}
+) -> list[tuple[list[str], str, bool]]:
+    """Every reason once, with the runs that it is of: (names, reason, unfinished).
+
+    Where training is to be continued with the command, of the first run, that trains it (`commands` by name).
+    """
     reasons: dict[tuple[str, bool], list[str]] = {}
     for problem in problems:
         reasons.setdefault((problem.text, problem.unfinished), []).append(problem.run)
-    return [(names, text, unfinished) for (text, unfinished), names in reasons.items()]
+    return [
+        (names, _with_command(text, names, commands), unfinished)
+        for (text, unfinished), names in reasons.items()
+    ]
+
+
+def _with_command(text: str, names: Sequence[str], commands: Mapping[str, str]) -> str:
+    command = commands.get(names[0]) if text.endswith(CONTINUE) else None
+    of = f", {names[0]} by" if len(names) > 1 else ""
+    return f"{text}{of}: {command}" if command else text
 
 
 def first_screen(
@@ -296,8 +310,12 @@ def first_screen(
     facts: Sequence[Line],
     problems: Sequence[Problem],
     players: Mapping[str, str],
+    commands: Mapping[str, str] = {},
 ) -> dict[str, Any]:
-    """Every name that the template of the first screen uses; `players`: clip id -> address of its audio."""
+    """Every name that the template of the first screen uses; `players`: clip id -> address of its audio.
+
+    `commands`: run -> the command that trains it.
+    """
     ranking = found.main
     mistake = common_mistake(ranking.best) if ranking else None
     return {
@@ -310,6 +328,6 @@ def first_screen(
         "not_compared": not_compared_sentence(found.rankings),
         "reasons": [
             (names, text.removeprefix(NOT_COMPARED), unfinished)
-            for names, text, unfinished in by_reason(problems)
+            for names, text, unfinished in by_reason(problems, commands)
         ],
     }

@@ -4,7 +4,7 @@ Only runs of the main ranking count, so that a run that stopped after one fold l
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from analysis.ablations import channel_counts
@@ -26,11 +26,16 @@ class NextCommand:
 
 
 def next_command(
-    given: Sequence[str], ranking: Ranking | None, kind: str, clips_needed: int = 0
+    given: Sequence[str],
+    ranking: Ranking | None,
+    kind: str,
+    lacking: str = "",
+    explained: Collection[str] = (),
 ) -> NextCommand:
     """What to do next after an answer of this kind; `given` are the variables that ask for the report.
 
-    Where clips are lacking (`clips_needed`) no further seeds are proposed: they would not decide.
+    Where clips are `lacking`, in words, no further seeds are proposed: they would not decide. Runs that are
+    `explained` already are not explained again.
     """
     where = [word for word in given if not word.startswith("RUN=")]
     trained = [run for run in ranking.runs if run.trained] if ranking else []
@@ -46,18 +51,17 @@ def next_command(
         return NextCommand(
             make_command("train", *where, f"FEATURES={trained[0].features}"), "a network on the same features"
         )
-    if clips_needed:
-        found = _larger_set(where, ranking, trained[0])
-        lacking_clips = f"more seeds would not decide, that takes about {clips_needed:,} test clips"
-        return NextCommand(found.command, f"{found.reason}; {lacking_clips}")
+    if lacking:
+        found = _larger_set(where, ranking, trained[0], explained)
+        return NextCommand(found.command, f"{found.reason}; more seeds would not decide: {lacking}")
     if any(len(run.seeds) < SEEDS for run in drawn):
         which, seeds = _which(ranking, drawn), _seeds(drawn)
-        lacking = [run for run in drawn if not set(seeds) <= set(run.seeds)]
+        short = [run for run in drawn if not set(seeds) <= set(run.seeds)]
         return NextCommand(
-            _sweeps(where, lacking, {run.name: seeds for run in lacking}),
+            _sweeps(where, short, {run.name: seeds for run in short}),
             f"{SEEDS} seeds of {which}: how much the accuracy varies between seeds",
         )
-    return _larger_set(where, ranking, trained[0])
+    return _larger_set(where, ranking, trained[0], explained)
 
 
 def _compared(ranking: Ranking, trained: Sequence[Run]) -> list[Run]:
@@ -110,8 +114,8 @@ def _second_set(where: Sequence[str], run: Run) -> NextCommand:
     return NextCommand(_train(where, run, [other, f"{single[0]}+{other}"]), "shows what combining gains")
 
 
-def _larger_set(where: Sequence[str], ranking: Ranking, best: Run) -> NextCommand:
-    """The best set with the best single feature that it lacks; where there is none, what each adds."""
+def _larger_set(where: Sequence[str], ranking: Ranking, best: Run, explained: Collection[str]) -> NextCommand:
+    """The best set with the best single feature that it lacks; else what each adds; else its use."""
     peers = next(one for one in families(ranking) if best in one)
     known = [channel_counts(run) for run in ranking.runs if run.trained]
     for run in peers:
@@ -120,6 +124,10 @@ def _larger_set(where: Sequence[str], ranking: Ranking, best: Run) -> NextComman
             command = _train(where, best, [f"{best.features}+{run.features}"])
             return NextCommand(command, "adds the best single feature that the best set lacks")
     folders = [word for word in where if word.startswith(("DATA=", "RUNS="))]
+    if best.name in explained:
+        at = [word for word in folders if word.startswith("RUNS=")]
+        command = make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *at)
+        return NextCommand(command, "predicts new recordings")
     words = shlex.join(["python", "-m", "train", "explain", best.name, *folders])
     return NextCommand(words, "shows which feature matters for which class")
 

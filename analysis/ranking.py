@@ -21,6 +21,7 @@ from train import bootstrap
 from train.scores import Floats, Ints
 
 NOT_COMPARED = "not compared: "
+CONTINUE = "continue training it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +164,7 @@ def _difference(run: Run, main: Run) -> tuple[str, str]:
         listed = ", ".join(str(fold) for fold in run.missing_folds)
         folds = f"fold {listed} is" if len(run.missing_folds) == 1 else f"folds {listed} are"
         clips = f"{len(run.clip_ids)} test clips of {len(main.clip_ids)}"
-        return "folds", f"{folds} missing ({clips}): continue training it"
+        return "folds", f"{folds} missing ({clips}): {CONTINUE}"
     if not same_clips(run, main):
         clips = f"{len(run.clip_ids)} clips, the others {len(main.clip_ids)}"
         return "clips", f"it tested other clips or folds ({clips})"

@@ -7,7 +7,7 @@ audio files do not change.
 
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -104,6 +104,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
     if found.runs:
         _write_paper(context, found, of_runs)
     problems = [*damage, *found.problems, *of_runs.pop("problems", [])]
+    commands = of_runs.get("train_again", {})
     return {
         "dataset": context.job.dataset,
         "made": f"{datetime.now().astimezone():%d %B %Y, %H:%M}".removeprefix("0"),
@@ -111,10 +112,16 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
         "answer": found.answer,
         "level": level_sentence(found.main) if found.main else "",
         "overview": found.overview,
-        "next": next_command(context.job.given, found.main, found.answer.kind, found.answer.clips_needed),
-        "remarks": _remarks(found.runs, problems),
+        "next": next_command(
+            context.job.given,
+            found.main,
+            found.answer.kind,
+            found.answer.lacking,
+            set(found.tables["attribution"]["of"]) if "attribution" in found.tables else (),
+        ),
+        "remarks": _remarks(found.runs, problems, commands),
         "whole": not any(problem.damaged for problem in problems),
-        **first_screen(found, context.job.dataset, facts, problems, of_runs.pop("players", {})),
+        **first_screen(found, context.job.dataset, facts, problems, of_runs.pop("players", {}), commands),
         "data_facts": facts,
         "gallery": gallery,
         "data": blocks,
@@ -128,9 +135,9 @@ def _synthetic(runs: Sequence[Run], cache: Cache | None) -> bool:
     return any(run.synthetic for run in runs) or bool(cache and cache.synthetic)
 
 
-def _remarks(runs: Sequence[Run], problems: Sequence[Problem]) -> list[str]:
+def _remarks(runs: Sequence[Run], problems: Sequence[Problem], commands: Mapping[str, str]) -> list[str]:
     """What the terminal prints besides the answer."""
-    remarks = [f"{listed(names, REMARKED)}: {text}" for names, text, _ in by_reason(problems)]
+    remarks = [f"{listed(names, REMARKED)}: {text}" for names, text, _ in by_reason(problems, commands)]
     missing = uncovered(name for run in runs for name in run.classes)
     if missing:
         remarks.append(
@@ -163,7 +170,7 @@ def _runs(context: ReportContext, found: Findings) -> Content:
     from analysis import methods
 
     return {
-        "comparison": comparison_rows(comparison),
+        "comparison": comparison_rows(comparison, few=found.answer.kind == "too little data"),
         "scale": interval_axis(comparison),
         "comparison_blocks": compared,
         "browser_data": error_browser.in_script(browser),

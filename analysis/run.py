@@ -100,7 +100,7 @@ def _class_blocks(run: Run, folder: Path) -> list[Block]:
     made = [
         Block(
             "Every class",
-            tables.seeds_note(run),
+            f"Over all test clips; the scores above are means of folds. {tables.seeds_note(run)}".strip(),
             tables=[html_table(f"{page.slug(run.name)}-classes", per_class, columns)],
             folded=True,
         )
@@ -121,8 +121,8 @@ def _facts(run: Run, row: Mapping[str, Any]) -> list[tuple[str, str]]:
     if row["parameters"] == row["parameters"]:
         model += f", {page.format_count(row['parameters'])} parameters"
     shown = [
-        ("Balanced accuracy", f"{page.format_percent(row['balanced_accuracy'])} %"),
-        ("Macro precision, recall, F1", " · ".join(macro)),
+        ("Balanced accuracy, mean of folds", f"{page.format_percent(row['balanced_accuracy'])} %"),
+        ("Macro precision, recall, F1, mean of folds", " · ".join(macro)),
         ("Top 3", f"{page.format_percent(row['top3'])} %"),
         ("Log loss", page.format_decimals(row["log_loss"])),
         ("Expected calibration error, mean of folds", _calibration(row)),

@@ -7,6 +7,7 @@ literature.csv holds published figures with their protocols and DOI, each looked
 repository or the dataset's own list.
 """
 
+import math
 import re
 from collections.abc import Collection, Sequence
 from itertools import combinations
@@ -21,6 +22,7 @@ from analysis.ranking import Ranking, not_compared
 from analysis.results import Run, summed_to_categories
 from analysis.significance import PAIR_TESTS, RunPair, friedman, holm
 from commandline import as_csv
+from commandline.terminal import HALVES_UP
 from features_cache.table import VALIDATION_FRACTION
 from train.bootstrap import fold_weights
 from train.runs import replace_file
@@ -410,7 +412,7 @@ def _rounded_cell(value: object, decimals: int) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.{decimals}f}"
+        return "" if np.isnan(value) else f"{value + math.copysign(HALVES_UP, value):.{decimals}f}"
     return "" if value is None else str(value)
 
 

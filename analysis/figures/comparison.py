@@ -120,7 +120,7 @@ def _write_outside(ax: Axes, value: float, place: float, least: float, most: flo
     right = value > most
     ax.plot(most if right else least, place, ">" if right else "<", color=SERIES[0], clip_on=False)
     ax.annotate(
-        f"{value:+.1f}".replace("-", "−"),
+        points(value / 100),
         (most if right else least, place),
         xytext=(-7 if right else 7, 0),
         textcoords="offset points",

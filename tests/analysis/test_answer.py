@@ -59,9 +59,12 @@ def test_a_clear_winner(made: Callable[..., Results]) -> None:
     assert "5 folds, 1 seed, synthetic data, last epoch" in found.summary
     said = lines(found)
     assert said["How sure?"].startswith("Probably 77.")
-    assert "Leaving out mfcc is clearly worse (−10.0 points, 95 % CI −1" in said["How sure?"]
+    assert "Leaving out mfcc (mel alone) is clearly worse (−10.0 points, 95 % CI −1" in said["How sure?"]
     assert said["How sure?"].endswith("; so is the other one.")
-    assert said["Why combine?"] == "mel alone 70.0 %; together 80.0 %, the comparison above: clear."
+    assert (
+        said["Why combine?"]
+        == "mel alone 70.0 %; together 80.0 %. The comparison above finds a clear difference."
+    )
     assert "Enough data?" not in said
     assert said["Seeds"] == "One, so the variation between seeds is unknown."
     assert "corrected for 2 comparisons" in said["Verdict"]
@@ -86,14 +89,16 @@ def test_too_little_data_says_how_many_clips_are_needed(made: Callable[..., Resu
     results = made(*of_skill(mel_mfcc=0.8, mel=0.75), clips=100)
     found = answered(results)
     assert found.kind == "too little data"
-    assert found.headline == "Best features so far: mel+mfcc, 80.0 % accuracy, tied with mel"
+    assert (
+        found.headline == "Best features so far: mel+mfcc, 80.0 % accuracy, no clear difference from mel yet"
+    )
     needed = clips_needed(ranked(results), 0.05)
     assert 200 < needed < 1500
     assert lines(found)["Enough data?"] == (
         "No: to find a difference of 5.0 points with a power of 80 % takes "
         f"about {needed:,} test clips instead of 100."
     )
-    assert "Leaving out mfcc makes no clear difference" in lines(found)["How sure?"]
+    assert "Leaving out mfcc (mel alone) makes no clear difference" in lines(found)["How sure?"]
 
 
 def test_of_several_runs_of_a_feature_combining_is_compared_with_the_best(
@@ -298,7 +303,7 @@ def test_where_the_best_is_a_single_feature_combining_is_said_to_gain_nothing(
 ) -> None:
     found = answered(made(*of_skill(mel=0.8, mel_mfcc=0.79, zcr=0.3), clips=1000))
     assert lines(found)["Why combine?"] == (
-        "mel alone 80.0 %; mel+mfcc 79.0 %, the comparison above: no clear difference."
+        "mel alone 80.0 %; mel+mfcc 79.0 %. The comparison above finds no clear difference."
     )
 
 

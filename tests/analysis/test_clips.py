@@ -42,6 +42,13 @@ def cache(tmp_path: Path) -> Cache:
     return Cache(folder)
 
 
+def test_the_clips_that_play_add_up() -> None:
+    assert clips._audio_note(wrong=52, embedded=26, held=27, linked=68) == (
+        "The page holds the audio of 26 of the 52 clips that any run got wrong and of 1 predicted "
+        "correctly; 68 others play from their own files on the machine that made the page."
+    )
+
+
 def test_audio_becomes_short_mono_mp3_of_the_same_pitch(tone: Path) -> None:
     decoded, rate = soundfile.read(BytesIO(clips.as_mp3(tone, 1.0)))
     assert rate == clips.MP3_RATE and decoded.ndim == 1

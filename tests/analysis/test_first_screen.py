@@ -168,6 +168,11 @@ def test_runs_that_are_not_compared_are_listed_by_reason(made: Callable[..., Res
     assert sorted(len(names) for names, _, _ in reasons) == [1, 1, 2]
     assert (["cqt"], "no epoch", True) in reasons
     assert not any(text.startswith("not compared") for _, text, _ in reasons)
+    commands = {run.name: f"make train RUN={run.features}" for run in found.runs}
+    texts = [text for _, text, _ in first_screen(found, "esc", [], problems, {}, commands)["reasons"]]
+    assert (
+        sum("continue training it, rms-resnet18" in text and text.endswith("RUN=rms") for text in texts) == 1
+    )
 
 
 def test_without_a_run_there_is_no_plot_and_no_matrix() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.ablations import all_ablations
-from analysis.answer import answer
+from analysis.answer import answer, clips_needed
 from analysis.ensemble import write_ensemble
 from analysis.next_command import NextCommand, next_command
 from analysis.ranking import rankings
@@ -45,10 +45,22 @@ def test_where_clips_are_lacking_no_seeds_are_proposed(made: Callable[..., Resul
     main = rankings(results.runs, np.random.default_rng(0), replicates=1000)[0]
     added = all_ablations(main, np.random.default_rng(0), 1000).features
     found = answer(main, added)
-    assert found.clips_needed > 100
-    proposal = next_command(GIVEN, main, found.kind, found.clips_needed)
+    proposal = next_command(GIVEN, main, found.kind, found.lacking)
     assert "FEATURES=mel+mfcc+chroma" in proposal.command and "SEED" not in proposal.command
-    assert f"takes about {found.clips_needed:,} test clips" in proposal.reason
+    asked, relevant = (clips_needed(main, difference) for difference in (0.01, 0.05))
+    assert asked > relevant > 100
+    assert proposal.reason.endswith(
+        f"more seeds would not decide: the difference found, 1.0 points, takes about {asked:,} test clips, "
+        f"one of 5.0 points about {relevant:,}, with 3 configurations compared"
+    )
+
+
+def test_what_was_explained_is_not_explained_again(made: Callable[..., Results]) -> None:
+    results = made(*of_sets(3, mel_mfcc=0.9, mel=0.7), clips=200)
+    main = rankings(results.runs, np.random.default_rng(0), replicates=1000)[0]
+    assert next_command(GIVEN, main, "clear winner").command.startswith("python -m train explain mel+mfcc-")
+    found = next_command(GIVEN, main, "clear winner", explained={main.best.name})
+    assert found.command == "make predict AUDIO=FILE RUN=mel+mfcc-resnet18 RUNS=elsewhere"
 
 
 def test_what_has_three_seeds_is_not_proposed_again(made: Callable[..., Results]) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.comparison import _best_pair, comparison_rows, ensemble_matrix, interval_axis
+from analysis.comparison import _best_pair, _p_heading, comparison_rows, ensemble_matrix, interval_axis
 from analysis.page import html_table
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run
@@ -36,6 +36,22 @@ def ranked(results: Results) -> list:
 
 def first_ranking(results: Results) -> Ranking:
     return ranked(results)[0]
+
+
+def test_headings_of_other_tests_say_what_was_corrected() -> None:
+    assert _p_heading("mcnemar_p_holm") == "McNemar: p, Holm over all pairs"
+    assert _p_heading("nemenyi_p") == "Nemenyi: p"
+
+
+def test_of_too_few_clips_no_row_is_called_tied(made: Callable[..., Results]) -> None:
+    table = tables.comparison(ranked(made(MadeRun(skill=0.8), MadeRun(features="mfcc", skill=0.79))))
+    words = [row["verdict_text"] for row in comparison_rows(table, few=True)]
+    assert words == ["best so far", "no clear difference"]
+    assert [row["verdict_text"] for row in comparison_rows(table)] == ["best, but tied", "tied"]
+
+
+def test_rounded_tables_and_sentences_round_a_half_alike() -> None:
+    assert tables.rounded(pd.DataFrame({"share": [1 / 16, 0.5]}))["share"].tolist() == ["0.063", "0.500"]
 
 
 def test_classes_by_hand(hand_run: Callable[..., Run]) -> None:
