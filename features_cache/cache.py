@@ -36,7 +36,7 @@ from features_cache.layout import (
     fingerprints,
     read_header,
 )
-from features_cache.names import DEFINED, Channel, parse_channel
+from features_cache.names import Channel, parse_channel
 from features_cache.table import CLIP_COLUMNS
 
 EXTERNAL = "brought"  # recorded as the source of a cache that was made without audio
@@ -113,6 +113,9 @@ def remedy(folder: Path, settings: Mapping[str, Any], features: str, *more: str)
     given += [f"NAME={name}"] if dataset_name(source) != name else []
     given += [f"DATA={data}"] if data != DataOptions.data else []
     return f"run {make_command('features', *given, *more)}"
+
+
+ALIKE = 0.8  # of a name's letters: fewer in common are those of another feature, not a slip
 
 
 class UnreadableClips(RequestError):
@@ -386,19 +389,16 @@ class Cache:
         return f"the cache {self.folder} lacks {channel.stored}{has}: {self.remedy(channel.stored)}"
 
     def not_there(self, channels: Sequence[Channel], lacking: Sequence[Channel]) -> str:
-        """What to say of the channels of a set that the cache lacks: misspelt, not extracted yet, unknown."""
-        known = {*DEFINED, *(parse_channel(one).name for one in self.features)}
-        meant = {one.name: closest(one.name, known) for one in lacking if one.name not in known}
-        unknown = " or ".join(map(repr, meant))
-        has = f"the cache {self.folder} has {', '.join(self.features) or 'no feature'}"
-        if meant and all(meant.values()):
-            instead = "+".join(str(replace(one, name=meant.get(one.name) or one.name)) for one in channels)
-            return f"did you mean FEATURES={instead}? There is no feature {unknown}; {has}"
+        """What to say of the channels of a set that the cache lacks: misspelt, or not extracted yet."""
+        own = {parse_channel(one).name for one in self.features}
+        meant = {one.name: one.name if one.name in own else closest(one.name, own, ALIKE) for one in lacking}
+        names = ", ".join(one.stored for one in lacking)
+        has = f"the cache {self.folder} lacks {names}, it has {', '.join(self.features) or 'no feature'}"
         remedy = self.remedy(" ".join(one.stored for one in lacking))
-        if meant:
-            return f"no feature {unknown} is known here; {has}; if it is one of your own: {remedy}"
-        verb = "is" if len(lacking) == 1 else "are"
-        return f"{', '.join(one.stored for one in lacking)} {verb} not extracted yet: {remedy}; {has}"
+        instead = "+".join(str(replace(one, name=meant.get(one.name) or one.name)) for one in channels)
+        if all(meant.values()) and instead != "+".join(map(str, channels)):
+            return f"did you mean FEATURES={instead}? Now {has}; otherwise {remedy}"
+        return f"{has}: {remedy}"
 
     def remedy(self, stored: str, *more: str) -> str:
         """What to type for features that are missing or out of date, separated by blanks."""

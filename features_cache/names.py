@@ -1,7 +1,6 @@
 """The names of features: `mel`, `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`, `"mel mfcc"`.
 
-This module knows the grammar, and the names that docs/reference/features.md defines, for messages alone.
-Which features, keys and defaults exist is the pipeline's to say.
+This module knows the grammar. Which features, keys and defaults exist is the pipeline's to say.
 """
 
 import re
@@ -13,13 +12,6 @@ from commandline import RequestError
 
 Value = str | int | float | bool
 
-# Known without the pipeline, so that a run can tell a feature that is not extracted yet from a misspelt one.
-DEFINED = (
-    *("waveform", "stft", "mel", "mel_delta", "mfcc", "mfcc_delta", "mfcc_delta2", "pcen"),
-    *("harmonic", "percussive", "cqt", "vqt", "chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz"),
-    *("yin", "contrast", "centroid", "bandwidth", "rolloff", "flatness", "poly", "rms", "zcr", "onset"),
-    *("tempogram", "fourier_tempogram", "tempogram_ratio", "embedding"),
-)
 LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # what `small` leaves out
 CHANNEL = re.compile(
     r"(?P<name>[A-Za-z_]\w*)"

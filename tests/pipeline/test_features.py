@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from commandline import RequestError
-from features_cache import names
 from features_cache.names import parse_channel, parse_set
 from pipeline import audio, reference
 from pipeline.features import FEATURES, Clip, Impossible, Variant, feature, resolve_feature
@@ -251,7 +250,3 @@ def test_a_name_is_registered_once() -> None:
 
     with pytest.raises(ValueError, match="registered twice"):
         feature(units="amplitude")(mel)
-
-
-def test_the_features_that_a_run_knows_without_the_pipeline_are_those_of_the_pipeline() -> None:
-    assert set(names.DEFINED) - {"embedding"} == set(FEATURES)
