@@ -30,8 +30,12 @@ def run_explain(run, **given):
 def test_every_test_clip_has_a_row_a_channel_and_method(sounding, model, capsys):
     run = train_run(sounding.path.parents[2], model=model)
     assert run_explain(run) == 0
-    assert re.search(r": accuracy \d+\.\d % of \d+ test clips", said := capsys.readouterr().out)
-    assert "accuracy %  change, points" in said
+    assert re.search(r": \d+ of \d+ test clips correct in \d of \d folds", said := capsys.readouterr().out)
+    assert "correct %  change, points" in said and "\npermuted: another test clip's channel" in said
+    assert re.search(
+        r"\nmel helps most: (no class|\w+ \d+\.\d.* \(points of recall lost, permuted\))\n", said
+    )
+    assert f"\nnext: make analysis DATASET={run.dataset} DATA=" in said
     for fold in run.finished:
         rows = pd.read_csv(run.fold(fold) / "attribution.csv")
         assert list(rows.columns) == ["channel", "method", "clip_id", "correct"]
