@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from analysis.findings import category_rankings, findings
 from analysis.ranking import not_compared_sentence
@@ -29,6 +30,20 @@ def test_every_table_that_has_rows(made: Callable[..., Results]) -> None:
     assert any(
         sentence.startswith("augment none → default (mel, resnet18) helps") for sentence in found.sentences
     )
+
+
+def test_two_runs_that_were_named_have_one_level_in_every_table(made: Callable[..., Results]) -> None:
+    """One comparison, as the best against the other and as an ablation: one p-value, one verdict."""
+    two = made(MadeRun(features="mel+mfcc", skill=0.82), MadeRun(skill=0.7), clips=100)
+    for named, level in ((False, 0.02), (True, 0.05)):
+        found = findings(two, RNG(0), named=named)
+        assert found.main is not None
+        pair, ablation = found.main.pairs.iloc[0], found.tables["additions"].iloc[0]
+        assert pair["p"] == pytest.approx(pair["p_best"]) == pytest.approx(ablation["p_adjusted"])
+        assert pair["differs"] == ablation["differs"] == (pair["p"] < level)
+    three = made(MadeRun(features="mel+mfcc", skill=0.82), MadeRun(skill=0.7), MadeRun(features="zcr"))
+    main = findings(three, RNG(0), named=True).main
+    assert main is not None and (main.level, main.ablations_level) == (0.02, 0.02)
 
 
 def test_what_was_added_has_tables_and_sentences(made: Callable[..., Results]) -> None:
