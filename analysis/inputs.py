@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.options import AnalysisOptions
-from commandline import RequestError, make_command, words
+from commandline import RequestError, closest, make_command, words
 from features_cache.cache import NAMED, cache_folder, dataset_name, is_cache
 from train.run_config import digest
 from train.runs import RunFolder, find, replace_file, select
@@ -39,9 +39,13 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
         cache = cache_folder(asked, options.data, options.name)
         runs = _run_folders(options, name)
         if not runs and not is_cache(cache):
-            raise RequestError(
-                _nothing_found(options, f"{options.runs / name} holds no run and {cache} no features")
-            )
+            there = {path.parent.name for path in options.data.glob("*/features") if is_cache(path)}
+            there |= {run.path.parent.name for run in find(options.runs)}
+            found = f"{options.runs / name} holds no run and {cache} no features"
+            listed = f"; known: {', '.join(sorted(there))}" if there else ""
+            if meant := closest(name, there):
+                raise RequestError(f"did you mean DATASET={meant}? {found}{listed}")
+            raise RequestError(_nothing_found(options, f"{found}{listed}"))
         return [_job(options, name, runs, cache, asked)]
     by_dataset: dict[str, list[RunFolder]] = {}
     for run in _run_folders(options, None):

@@ -238,7 +238,7 @@ def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[Ru
     known = find(runs, dataset)
     if not wanted.split():
         raise RequestError("RUN names no run: give a run's name, its path, a unique prefix, or last")
-    chosen = [_select_one(Path(runs), word, known) for word in _words(wanted, known)]
+    chosen = [_select_one(Path(runs, dataset or ""), word, known) for word in _words(wanted, known)]
     return list(dict.fromkeys(chosen))
 
 

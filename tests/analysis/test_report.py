@@ -221,6 +221,15 @@ def test_nothing_to_report_on_says_what_to_type(tmp_path: Path) -> None:
         jobs(AnalysisOptions(**nowhere))
 
 
+def test_a_mistyped_dataset_gets_the_nearest_that_has_runs(tmp_path: Path) -> None:
+    make_run(tmp_path, made_clips(10, 2), MadeRun(), "small")
+    nowhere = {"data": tmp_path, "runs": tmp_path, "reports": tmp_path}
+    with pytest.raises(RequestError, match="did you mean DATASET=small"):
+        jobs(AnalysisOptions(dataset="smal", **nowhere))
+    with pytest.raises(RequestError, match=f"no run folder in {tmp_path / 'other'}"):
+        jobs(AnalysisOptions(dataset="other", run=("last",), **nowhere))
+
+
 def test_the_command_says_what_was_found_and_where(workshop: SimpleNamespace, reported: Path) -> None:
     words = [sys.executable, "-m", "analysis", "DATASET=tones", "AUDIO_MB=0.1", *workshop.words]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
