@@ -30,7 +30,7 @@ from analysis.next_command import next_command
 from analysis.options import AnalysisOptions
 from analysis.page import Block, blocks_from_json, blocks_to_json
 from analysis.ranking import level_sentence
-from analysis.results import Problem, Run, load_runs
+from analysis.results import Problem, Run, load_runs, outdated_runs
 from analysis.run import RunSection, augmentation_figure, choose_samples, importance_blocks, run_section
 from analysis.tables import as_latex, write_table
 from commandline import Stages, make_command
@@ -103,7 +103,8 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
     facts, gallery, blocks = _data(context)
     if found.runs:
         _write_paper(context, found, of_runs)
-    problems = [*damage, *found.problems, *of_runs.pop("problems", [])]
+    outdated = [] if context.cache is None else outdated_runs(found.runs, context.cache.clips)
+    problems = [*damage, *found.problems, *outdated, *of_runs.pop("problems", [])]
     commands = of_runs.get("train_again", {})
     return {
         "dataset": context.job.dataset,

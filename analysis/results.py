@@ -362,3 +362,23 @@ def summed_to_categories(run: Run) -> Run | None:
         checkpoints={name: values @ belongs for name, values in run.checkpoints.items()},
         task="categories",
     )
+
+
+def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
+    """Of each run that tested clips which the cache has no longer, or with another class or fold, how many.
+
+    `clips` is the cache's table.
+    """
+    today = clips[clips["copy_of"] == ""].set_index("clip_id")
+    problems = []
+    for run in runs:
+        now = today.reindex(run.clip_ids)
+        gone = now["fold"].isna().to_numpy()
+        name = now["category" if run.task == "categories" else "label"].to_numpy()
+        moved = ~gone & ((name != np.array(run.classes)[run.target]) | (now["fold"].to_numpy() != run.folds))
+        changes = {"are not there any more": gone.sum(), "have another class or fold now": moved.sum()}
+        told = [f"{number:,} of its test clips {what}" for what, number in changes.items() if number]
+        if told:
+            text = f"trained before the dataset changed: {', '.join(told)}; train it again to compare it"
+            problems.append(Problem(run.name, text))
+    return problems

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.results import Results, Run, load_runs, same_clips, summed_to_categories
+from analysis.results import Results, Run, load_runs, outdated_runs, same_clips, summed_to_categories
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from train.runs import RunFolder, find, write_config
 
@@ -211,6 +211,18 @@ def test_a_damaged_history_costs_only_the_curve(tmp_path: Path) -> None:
     assert results.runs[0].missing_folds == ()
     assert results.runs[0].history["fold"].min() == 2
     assert "learning curve of fold 1 is left out" in results.problems[0].text
+
+
+def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path: Path) -> None:
+    clips = made_clips(100, 10)
+    make_run(tmp_path, clips, MadeRun())
+    runs, table = load_runs(find(tmp_path)).runs, clips.assign(copy_of="")
+    assert outdated_runs(runs, table) == []
+    table.loc[1, "fold"] = 7
+    table.loc[2, "label"] = "another"
+    (problem,) = outdated_runs(runs, table.drop(index=[4, 5, 6]))
+    assert not problem.damaged and problem.run == runs[0].name
+    assert "3 of its test clips are not there any more, 2 of its test clips have another" in problem.text
 
 
 def test_no_folder_is_no_run() -> None:
