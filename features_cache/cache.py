@@ -93,8 +93,12 @@ def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
     """RequestError, with the nearest, for a dataset that is neither a named one, a path nor cached."""
     cached = {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}
     if dataset not in NAMED and dataset_name(dataset, name) not in cached and not Path(dataset).exists():
-        meant, known = nearest_path(Path(dataset)), {*NAMED, *cached}
-        raise RequestError(nearest("dataset", dataset, {*known, *([str(meant)] if meant else [])}, known))
+        raise RequestError(_unknown(dataset, {*NAMED, *cached}))
+
+
+def _unknown(dataset: str, known: set[str]) -> str:
+    path = nearest_path(Path(dataset))
+    return nearest("dataset", dataset, {*known, *([str(path)] if path else [])}, known)
 
 
 def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:

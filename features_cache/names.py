@@ -50,8 +50,8 @@ class Channel:
 def parse_channel(text: str) -> Channel:
     """`mel@win_length=1102,hop_length=441:0-63` as a Channel; RequestError where the grammar is not kept."""
     match = CHANNEL.fullmatch(text)
-    if match is None and "," in text and "@" not in text:
-        raise RequestError(f"{text!r}: expected no comma; {JOINED}")
+    if not text or (match is None and "," in text and "@" not in text):
+        raise RequestError(f"{text!r}: expected the name of a feature; {JOINED}")
     if match is None:
         raise RequestError(
             f"{text!r} is not the name of a feature: expected name, name@key=value,key=value or "
@@ -79,10 +79,7 @@ def parse_set(text: str) -> tuple[Channel, ...]:
     """`mel+mfcc:1-19` as its channels, in order; a name may come twice."""
     if len(text.split()) != 1:
         raise RequestError(f"expected one feature set, as in mel+mfcc+chroma, got {text!r}")
-    parts = text.strip().split("+")
-    if "" in parts:
-        raise RequestError(f"{text.strip()!r}: expected the name of a feature on both sides of +; {JOINED}")
-    return tuple(parse_channel(part) for part in parts)
+    return tuple(parse_channel(part) for part in text.strip().split("+"))
 
 
 def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:

@@ -161,15 +161,16 @@ def candidates(options: RunOptions, device: str, shape: tuple[int, ...]) -> list
     """
     threads = threads_of(options.threads)
     kind = torch.device(device).type
-    possible = ["fp32"] if shape[2:] == (1, 1) else _formats(kind)
-    formats = [options.precision] if options.precision != "auto" else possible
+    formats = [options.precision] if options.precision != "auto" else _formats(kind, shape)
     layouts = [True, False] if kind == "cpu" else [kind == "cuda"]
     if options.threads != "auto" and options.precision != "auto":
         layouts = layouts[:1]
     return [Compute(device, one, last, threads) for one in formats for last in layouts]
 
 
-def _formats(kind: str) -> list[str]:
+def _formats(kind: str, shape: tuple[int, ...]) -> list[str]:
+    if shape[2:] == (1, 1):
+        return ["fp32"]
     if kind == "cuda":
         return ["bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16", "fp32"]
     fast_bf16 = kind == "cpu" and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS))
