@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -93,12 +93,12 @@ def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
     """RequestError, with the nearest, for a dataset that is neither a named one, a path nor cached."""
     cached = {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}
     if dataset not in NAMED and dataset_name(dataset, name) not in cached and not Path(dataset).exists():
-        raise RequestError(_unknown(dataset, {*NAMED, *cached}))
+        _refuse_dataset(dataset, {*NAMED, *cached})
 
 
-def _unknown(dataset: str, known: set[str]) -> str:
+def _refuse_dataset(dataset: str, known: set[str]) -> NoReturn:
     path = nearest_path(Path(dataset))
-    return nearest("dataset", dataset, {*known, *([str(path)] if path else [])}, known)
+    raise RequestError(nearest("dataset", dataset, {*known, *([str(path)] if path else [])}, known))
 
 
 def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
