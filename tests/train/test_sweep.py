@@ -139,7 +139,7 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, c
 
 
 def test_a_name_that_the_cache_lacks_stops_the_sweep_before_its_first_run(several):
-    with pytest.raises(RequestError, match=r"did you mean 'mel'"):
+    with pytest.raises(RequestError, match=r"did you mean FEATURES=mel"):
         sweep.run_sweep(change(several, features="chroma mell"), [])
     assert not runs.find(several.runs)
 
