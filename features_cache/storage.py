@@ -106,6 +106,8 @@ def refuse_special(path: Path) -> None:
     """
     if not path.parent.is_dir():
         raise RequestError(f"{path}: there is no folder {path.parent}, make it or give another")
+    if str(path.absolute()).startswith(("/proc/", "/sys/")):
+        raise RequestError(f"{path} belongs to the system and is not replaced by a file: give another name")
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

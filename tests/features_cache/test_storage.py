@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -172,3 +173,9 @@ def test_a_link_to_a_file_that_the_system_holds_open_is_never_replaced(tmp_path)
         (tmp_path / "stdout").symlink_to(f"/proc/self/fd/{opened.fileno()}")
         with pytest.raises(RequestError, match="a link of the system"), replaced(tmp_path / "stdout"):
             pytest.fail("a draft was handed out")
+
+
+@pytest.mark.parametrize("name", ["/proc/self/mem", "/proc/self/new"])
+def test_nothing_is_written_beside_the_systems_own_files(name):
+    with pytest.raises(RequestError, match="proc"), replaced(Path(name)):
+        pytest.fail("a draft was handed out")
