@@ -363,11 +363,6 @@ def _literature(found: Tables) -> list[Block]:
     ]
 
 
-TESTS = {
-    "mcnemar": "McNemar",
-    "corrected_resampled_t": "Corrected resampled t",
-    "nemenyi": "Nemenyi",
-}
 RANKS_SHOWN = 12  # runs in the critical difference diagram; more would be too small to read
 PAIRS_SHOWN = 100  # the tables beside the page have all
 
@@ -420,18 +415,18 @@ def _other_tests(found: Findings) -> list[Block]:
         "b": ("Lower", "text"),
         "difference": ("Difference, points", "points"),
     }
-    columns |= {column: (_p_heading(column), "p") for column in other.columns[len(columns) :]}
+    columns |= {column: (_p_heading(column, found.tests), "p") for column in other.columns[len(columns) :]}
     about = rows_shown_of(other, "other_tests", PAIRS_SHOWN).strip()
-    applies = [f"{TESTS.get(name, name)}: {when}" for name, when in found.tests.items()]
+    applies = [f"{title}: {when}" for title, when in found.tests.values()]
     listed = html_table("other-tests", other.head(PAIRS_SHOWN), columns)
     return [Block("Other common tests", about, tables=[listed], folded=True, items=applies)]
 
 
-def _p_heading(column: str) -> str:
+def _p_heading(column: str, tests: Mapping[str, tuple[str, str]]) -> str:
     """`McNemar: p, Holm over all pairs`."""
     name = column.removesuffix("_p_holm").removesuffix("_p")
     corrected = ", Holm over all pairs" if column.endswith("_p_holm") else ""
-    return f"{TESTS.get(name, name)}: p{corrected}"
+    return f"{tests[name][0]}: p{corrected}"
 
 
 def _critical_differences(found: Findings, ranking: Ranking, folder: Path) -> list[Block]:

@@ -28,7 +28,7 @@ from analysis.ranking import (
     rankings,
 )
 from analysis.results import Problem, Results, Run, summed_to_categories
-from analysis.significance import DRAWS, FRIEDMAN_APPLIES, PAIR_TESTS, Friedman, friedman
+from analysis.significance import DRAWS, NEMENYI_APPLIES, PAIR_TESTS, Friedman, friedman
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Findings:
     sentences: tuple[str, ...]  # which classes a channel or an augmentation helps or hurts
     nested: NestedSelection | None  # the score of selecting the best run, without its optimism
     friedman: Friedman | None
-    tests: dict[str, str]  # name of another test -> when it applies
+    tests: dict[str, tuple[str, str]]  # name of another test -> its title, when it applies
 
     @property
     def main(self) -> Ranking | None:
@@ -88,7 +88,8 @@ def findings(results: Results, rng: np.random.Generator, *, named: bool = False)
         ),
         nested=nested_selection(main) if main else None,
         friedman=friedman(main.fold_accuracy.T) if main else None,
-        tests={name: test.applies for name, test in PAIR_TESTS.items()} | {"nemenyi": FRIEDMAN_APPLIES},
+        tests={name: (test.title, test.applies) for name, test in PAIR_TESTS.items()}
+        | {"nemenyi": ("Nemenyi", NEMENYI_APPLIES)},
     )
 
 

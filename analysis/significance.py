@@ -244,8 +244,9 @@ class RunPair:
 
 @dataclass(frozen=True)
 class PairTest:
-    """A named test of two runs: p-value, and when it applies."""
+    """A test of two runs: its title, when it applies, its p-value."""
 
+    title: str
     applies: str
     p_value: Callable[[RunPair], float]
 
@@ -253,14 +254,15 @@ class PairTest:
 PAIR_TESTS: Registry[PairTest] = Registry("test of two runs")
 
 
-def pair_test(applies: str) -> Callable[[Callable[[RunPair], float]], Callable[[RunPair], float]]:
-    """Register a test of two runs, and when it applies; the report's other tests include it."""
-    return PAIR_TESTS.register(entry=lambda function: PairTest(applies, function))
+def pair_test(title: str, applies: str) -> Callable[[Callable[[RunPair], float]], Callable[[RunPair], float]]:
+    """Register a test of two runs, its title, and when it applies; the report's other tests include it."""
+    return PAIR_TESTS.register(entry=lambda function: PairTest(title, applies, function))
 
 
 @pair_test(
+    "McNemar",
     "Two trained models, the first seed of each, on one test set, each clip independent: it ignores that "
-    "clips of one recording are correlated and that another seed would differ, so it finds too many."
+    "clips of one recording are correlated and that another seed would differ, so it finds too many.",
 )
 def mcnemar(pair: RunPair) -> float:
     """McNemar's test of the clips that only one of the two predicted correctly, first seed of each."""
@@ -273,8 +275,9 @@ def mcnemar(pair: RunPair) -> float:
 
 
 @pair_test(
+    "Corrected resampled t",
     "The same recipe trained anew on each fold: the training sets overlap, so the variance is corrected as "
-    "by Nadeau and Bengio (2003); with five folds it misses all but large differences."
+    "by Nadeau and Bengio (2003); with five folds it misses all but large differences.",
 )
 def corrected_resampled_t(pair: RunPair) -> float:
     """Paired t over folds with variance (1/F + test/train) instead of 1/F."""
@@ -311,7 +314,7 @@ class Friedman:
     nemenyi: Floats  # (R, R) p-values
 
 
-FRIEDMAN_APPLIES = (
+NEMENYI_APPLIES = (
     "Three runs or more on several folds, by ranks alone (Demšar 2006): it asks whether any differs at all; "
     "the folds share training clips, so it is a rough guide, and few folds make the critical difference wide."
 )

@@ -136,7 +136,7 @@ def test_friedman_of_equal_runs() -> None:
 def test_every_test_says_when_it_applies_and_stands_once() -> None:
     assert all(len(test.applies) > 40 for test in PAIR_TESTS.values())
     with pytest.raises(ValueError, match="'mcnemar' is registered twice"):
-        pair_test("again")(PAIR_TESTS["mcnemar"].p_value)
+        pair_test("Again", "whenever")(PAIR_TESTS["mcnemar"].p_value)
 
 
 def by_recording(*differences: tuple[int, int], recordings: int = 60) -> np.ndarray:

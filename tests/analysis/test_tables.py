@@ -39,8 +39,9 @@ def first_ranking(results: Results) -> Ranking:
 
 
 def test_headings_of_other_tests_say_what_was_corrected() -> None:
-    assert _p_heading("mcnemar_p_holm") == "McNemar: p, Holm over all pairs"
-    assert _p_heading("nemenyi_p") == "Nemenyi: p"
+    tests = {"mcnemar": ("McNemar", "…"), "nemenyi": ("Nemenyi", "…")}
+    assert _p_heading("mcnemar_p_holm", tests) == "McNemar: p, Holm over all pairs"
+    assert _p_heading("nemenyi_p", tests) == "Nemenyi: p"
 
 
 def test_of_too_few_clips_no_row_is_called_tied(made: Callable[..., Results]) -> None:
