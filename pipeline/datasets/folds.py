@@ -132,9 +132,11 @@ def with_folds(
     kept.keep(table, grouped_by)
     new = len(set(table["group"]) - drawn_before.keys())
     if new:
-        return table, (
-            f"folds: {counted(new, 'group')} drawn into {folds} folds (seed {seed}), kept in {kept.path}",
-        )
+        drawn_now = f"{counted(new, 'group')} drawn into {folds} folds (seed {seed}), kept in {kept.path}"
+        earlier = f"GROUP={kept.grouped_by}" if kept.grouped_by else "no GROUP="
+        regrouped = len(kept.rows) and grouped_by != kept.grouped_by
+        lost = f"; the earlier folds, of {earlier}, are gone: train again what is to be compared"
+        return table, (f"folds: {drawn_now}{lost if regrouped else ''}",)
     return table, (f"folds: as drawn before, {kept.path}; delete it to draw again",)
 
 

@@ -39,11 +39,14 @@ def test_clips_that_come_later_move_no_other_and_clips_that_come_back_find_their
     assert folds_of(folder, tmp_path / "data", seed=6) == before | after
 
 
-def test_another_grouping_draws_again(tmp_path):
+def test_another_grouping_draws_again_and_says_so(tmp_path):
     folder = class_folders(tmp_path / "mine", takes="AB")
-    folds_of(folder, tmp_path / "data")
-    table = load(str(folder), tmp_path / "data", group="(.*)-[A-Z]").table
-    assert table.groupby("group")["fold"].nunique().max() == 1
+    assert not any("earlier" in note for note in load(str(folder), tmp_path / "data").notes)
+    again = load(str(folder), tmp_path / "data", group="(.*)-[A-Z]")
+    assert again.table.groupby("group")["fold"].nunique().max() == 1
+    assert any("the earlier folds, of no GROUP=, are gone: train again" in note for note in again.notes)
+    kept = load(str(folder), tmp_path / "data", group="(.*)-[A-Z]")
+    assert any("as drawn before" in note for note in kept.notes)
 
 
 def test_a_source_that_is_refused_leaves_no_folds_in_the_way_of_the_one_that_was_there(tmp_path):
