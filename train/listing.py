@@ -9,7 +9,7 @@ from commandline import RequestError, count, text_table
 from train import recipes
 from train.augment import AUGMENTS
 from train.data import parse_grid
-from train.models.registry import all_models, build, resolve
+from train.models.registry import all_models, lower_strides, resolve
 from train.options import ListOptions
 
 STATISTICS = 256  # mean and deviation of the 128 rows of mel, for the size of `linear`
@@ -101,16 +101,18 @@ def _row(name: str, options: ListOptions) -> tuple[str, ...]:
 
 
 def _describe(name: str, options: ListOptions) -> tuple[Description, tuple[int, ...]]:
-    kind = resolve(name).kind
-    if kind == "linear":
-        shape: tuple[int, ...] = (STATISTICS,)
-        network = build(name, 1, options.classes, (STATISTICS, 1))
-    else:
-        sizes = {"image": (options.channels, *_grid(options.grid)), "vector": (VECTOR, 1, 1)}
-        channels, rows, frames = sizes.get(kind, (1, 1, options.samples))
-        shape = (channels, rows, frames)
-        network = build(name, channels, options.classes, (rows, frames))
-    return describe_network(network, shape), shape
+    model = resolve(name)
+    sizes = {
+        "image": (options.channels, *_grid(options.grid)),
+        "vector": (VECTOR, 1, 1),
+        "linear": (1, STATISTICS, 1),
+    }
+    channels, rows, frames = sizes.get(model.kind, (1, 1, options.samples))
+    network = model.assemble(channels, options.classes, (rows, frames))
+    lower_strides(network)  # as training would, in the pass that counts
+    shape = (STATISTICS,) if model.kind == "linear" else (channels, rows, frames)
+    with model.taking(shape):
+        return describe_network(network, shape), shape
 
 
 def _grid(text: str) -> tuple[int, int]:

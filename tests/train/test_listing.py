@@ -33,6 +33,7 @@ def test_options_in_the_name_count():
     [
         (ListOptions(name="resnet8"), "did you mean 'resnet18'"),
         (ListOptions(name="resnet18", grid="32x32"), "64x108 at least"),
+        (ListOptions(name="m11", samples=500), "give longer clips"),
     ],
 )
 def test_a_wrong_request_is_told(options, message):

@@ -8,7 +8,8 @@ import importlib
 import inspect
 import math
 import pkgutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -187,17 +188,21 @@ class Architecture:
             return {}
         with torch.random.fork_rng(devices=()), torch.inference_mode():
             network = self.assemble(channels, classes, shape).eval()
-            layers = [(name, one) for name, one in network.named_modules() if isinstance(one, CONVOLUTIONS)]
-            before = {name: layer.stride for name, layer in layers}
-            for _, layer in layers:
-                layer.register_forward_pre_hook(_lower_stride)
-            try:
+            layers = lower_strides(network)
+            before = {name: layer.stride for name, layer in layers.items()}
+            with self.taking(shape):
                 network(torch.zeros(1, channels, *shape))
-            except RuntimeError as error:
-                reason, size = str(error).splitlines()[0], "x".join(map(str, shape))
-                larger = "longer clips (DURATION, SAMPLE_RATE)" if self.kind == "wave" else "a larger GRID"
-                raise RequestError(f"{self.name} cannot take {size} ({reason}): give {larger}") from None
-        return {name: list(layer.stride) for name, layer in layers if layer.stride != before[name]}
+        return {name: list(layer.stride) for name, layer in layers.items() if layer.stride != before[name]}
+
+    @contextmanager
+    def taking(self, shape: tuple[int, ...]) -> Iterator[None]:
+        """Around a pass of a clip of this shape: RequestError where it is too small for the network."""
+        try:
+            yield
+        except RuntimeError as error:
+            reason, size = str(error).splitlines()[0], "x".join(map(str, shape[-2:]))
+            larger = "longer clips (DURATION, SAMPLE_RATE)" if self.kind == "wave" else "a larger GRID"
+            raise RequestError(f"{self.name} cannot take {size} ({reason}): give {larger}") from None
 
     def unfit(self, features: Sequence[str], vectors: Collection[str] = ()) -> str | None:
         """Why the model cannot take these features (plain names, `mel`), what fits; None where it can.
@@ -230,6 +235,14 @@ class Architecture:
             stated = ",".join(f"{key}={value:.12g}" for key, value in given.items())
             texts.append(f"{entry.name}@{stated}" if stated else entry.name)
         return "+".join(texts)
+
+
+def lower_strides(network: nn.Module) -> dict[str, Any]:
+    """The network's convolutions by name; each will lower its stride, if it has to, when it first runs."""
+    layers = {name: one for name, one in network.named_modules() if isinstance(one, CONVOLUTIONS)}
+    for layer in layers.values():
+        layer.register_forward_pre_hook(_lower_stride)
+    return layers
 
 
 def _lower_stride(layer: Any, arguments: tuple[torch.Tensor]) -> None:
