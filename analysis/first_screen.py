@@ -256,7 +256,7 @@ def dataset_line(dataset: str, ranking: Ranking | None, facts: Sequence[Line]) -
         return [dataset, *(f"{value} {name.lower()}" for name, value in facts[:2])]
     run = ranking.best
     whole = len(ranking.folds) + len(run.missing_folds)
-    folds = f"{whole}-fold cross-validation"
+    folds = f"{whole}-fold cross-validation" if whole > 1 else "one test fold"
     if run.missing_folds:
         folds = f"{len(ranking.folds)} of {whole} folds"
     unit = "categories" if run.task == "categories" else "classes"

@@ -11,7 +11,7 @@ from analysis.ablations import run_options
 from analysis.answer import listed
 from analysis.ranking import Ranking
 from analysis.results import Run
-from commandline import count, make_command
+from commandline import count, counted, make_command
 from train.bootstrap import REPLICATES
 
 OPTIMISERS = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"}
@@ -108,7 +108,7 @@ def _protocol(run: Run) -> str:
     )
     folds = len(run.folders[0].folds)
     missing = f" Folds {', '.join(map(str, run.missing_folds))} are missing." if run.missing_folds else ""
-    return f"Protocol: {folds} folds; {run.protocol}.{missing}{seeds}"
+    return f"Protocol: {counted(folds, 'fold')}; {run.protocol}.{missing}{seeds}"
 
 
 def _statistics(ranking: Ranking) -> str:

@@ -4,17 +4,18 @@ Only runs of the main ranking count, so that a run that stopped after one fold l
 """
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from analysis.ablations import channel_counts
 from analysis.answer import families
 from analysis.ranking import Ranking
 from analysis.results import Run
 from commandline import make_command
+from features_cache.names import first_compared
 
 SEEDS = 3  # with which a standard deviation over seeds means something
-FIRST_SET = "FEATURES=mel+mfcc+chroma"
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,18 @@ def next_command(
     kind: str,
     lacking: str = "",
     explained: Collection[str] = (),
+    stored: Mapping[str, int] = MappingProxyType({}),
 ) -> NextCommand:
     """What to do next after an answer of this kind; `given` are the variables that ask for the report.
 
     Where clips are `lacking`, in words, no further seeds are proposed: they would not decide. Runs that are
-    `explained` already are not explained again.
+    `explained` already are not explained again. `stored` are the cache's features with their frames, for a
+    first run.
     """
     where = [word for word in given if not word.startswith("RUN=")]
     trained = [run for run in ranking.runs if run.trained] if ranking else []
     if ranking is None or not trained:
-        return NextCommand(make_command("train", *where, FIRST_SET), "a first run")
+        return NextCommand(_first_run(where, stored), "a first run")
     if kind == "one run":
         return _second_set(where, trained[0])
     compared = _compared(ranking, trained)
@@ -62,6 +65,15 @@ def next_command(
             f"{SEEDS} seeds of {which}: how much the accuracy varies between seeds",
         )
     return _larger_set(where, ranking, trained[0], explained)
+
+
+def _first_run(where: Sequence[str], stored: Mapping[str, int]) -> str:
+    """On what the cache holds; features first where that is nothing, or the waveform alone."""
+    vectors = [name for name, frames in stored.items() if frames == 1]
+    together = "+".join(first_compared(stored) or vectors[:1])
+    if not together:
+        return make_command("features", *(word for word in where if not word.startswith("RUNS=")))
+    return make_command("train", *where, f"FEATURES={together}")
 
 
 def _compared(ranking: Ranking, trained: Sequence[Run]) -> list[Run]:

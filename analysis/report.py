@@ -119,6 +119,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
             found.answer.kind,
             found.answer.lacking,
             set(found.tables["attribution"]["of"]) if "attribution" in found.tables else (),
+            {name: context.cache[name].frames for name in context.features} if context.cache else {},
         ),
         "remarks": _remarks(found.runs, problems, commands),
         "whole": not any(problem.damaged for problem in problems),

@@ -263,7 +263,7 @@ class Cache:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """dataset, source, synthetic (0 or 1), sample_rate, samples."""
+        """dataset, source, synthetic (0 or 1), sample_rate, samples; published_test where there is one."""
         return read_settings(self.folder)
 
     @cached_property
@@ -299,6 +299,12 @@ class Cache:
         sounding = np.round(seconds * self.sample_rate)
         samples = self.settings["samples"]
         return np.where(sounding > 0, np.minimum(sounding, samples) / max(samples, 1), 1.0)
+
+    def tested_folds(self, clips: pd.DataFrame) -> list[int]:
+        """The folds of these clips that are tested, each in turn; or the one that the publishers test."""
+        folds = sorted(int(fold) for fold in clips["fold"].unique())
+        published = self.settings.get("published_test")
+        return [int(published)] if published in folds else folds
 
     @property
     def synthetic(self) -> bool:

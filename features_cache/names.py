@@ -4,7 +4,7 @@ This module knows the grammar. Which features, keys and defaults exist is the pi
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,6 +23,8 @@ PARAMETER = re.compile(r"([A-Za-z_]\w*)=([\w.\-]+)", re.ASCII)
 JOINED = (
     "features of one set are joined by + without blanks, as in mel+mfcc, and sets are separated by blanks"
 )
+COMPARED = ("mel", "mfcc", "chroma")  # first, where they are there
+MOST_COMPARED = 3
 LONGEST = 200  # bytes of a stored name: file systems allow 255, and `.h5.tmp` is added
 
 
@@ -116,3 +118,18 @@ def _value(text: str) -> Value:
 
 def _text(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def first_compared(frames: Mapping[str, int]) -> list[str]:
+    """Of stored features, with their frames, the few to compare first: mel, mfcc, chroma if there.
+
+    None of vectors (one frame) and of the waveform, which are not stacked with others.
+
+    >>> first_compared({"cqt": 431, "mel": 431, "waveform": 220500, "embedding": 1})
+    ['mel', 'cqt']
+    """
+    maps = [name for name, count in frames.items() if count > 1 and name != "waveform"]
+    first = [name for name in COMPARED if name in maps]
+    if len(first) < 2:
+        first = [*first, *(name for name in maps if name not in first)][:MOST_COMPARED]
+    return first

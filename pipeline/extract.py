@@ -14,7 +14,7 @@ from features_cache.layout import FeatureFile
 from features_cache.storage import lock
 from features_cache.writer import NOT_FINITE, ready, written_to
 from pipeline.job import WHOLE_CLIP, ExtractionResult, Job
-from pipeline.next_step import training_commands, training_words
+from pipeline.next_step import training_step
 from pipeline.options import FeaturesCommand
 from pipeline.plan import (
     Cost,
@@ -185,7 +185,7 @@ def run_summary(asked: Request, options: FeaturesCommand, outcome: ExtractionRes
     else:
         lines = [_table(asked, outcome), _speed(asked, outcome, seconds), *_failed(asked, outcome)]
     frames = {spec.stored: spec.shape[1] for spec in asked.specs}
-    return "\n".join([*lines, training_commands(frames, training_words(options, asked.dataset))])
+    return "\n".join([*lines, training_step(options, asked.dataset, frames)])
 
 
 def _table(asked: Request, outcome: ExtractionResult) -> str:

@@ -10,13 +10,11 @@ from features_cache import Cache, cache_folder
 from features_cache.cache import is_cache
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_failures
-from features_cache.names import parse_channel
+from features_cache.names import first_compared, parse_channel
 from pipeline.datasets import Dataset
 from pipeline.features import FEATURES
 from pipeline.options import SourceOptions
 
-COMPARED = ("mel", "mfcc", "chroma")  # first, where they are there
-MOST_COMPARED = 3
 QUICK_MODEL = "texture"  # seconds a fold on some hundred clips
 WAVE_MODEL = "m11"  # the quickest that takes waveform, which no other model does
 DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours without a GPU"
@@ -26,10 +24,10 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
     """Lines on the next step for a dataset that is loaded: `next: make …`, and what may follow it."""
     folder = cache_folder(options.dataset, options.data, options.name)
     from_audio = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
+    lacking = "".join(f"\n{line}" for line in untrainable(dataset.table))
     if not is_cache(folder):
-        return (
-            f"next: {make_command('features', f'DATASET={options.dataset}', *from_audio)}   (into {folder})"
-        )
+        features = make_command("features", f"DATASET={options.dataset}", *from_audio)
+        return f"next: {features}   (into {folder}){lacking}"
     cache = Cache(folder)
     try:
         done = is_done(cache, dataset.table)
@@ -39,14 +37,30 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
     if not done and folder != Path(options.dataset):
         computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
         missing = [f"FEATURES={' '.join(computed)}"] if set(computed) < set(FEATURES) else []
-        return f"next: {make_command('features', f'DATASET={options.dataset}', *missing, *from_audio)}"
-    return training_commands(frames, training_words(options, dataset))
+        features = make_command("features", f"DATASET={options.dataset}", *missing, *from_audio)
+        return f"next: {features}{lacking}"
+    return training_step(options, dataset, frames)
 
 
-def training_words(options: SourceOptions, dataset: Dataset) -> list[str]:
-    """Those that name the dataset in a command of training, and the one fold that its publishers test."""
-    folds = [f"FOLDS={dataset.published_test}"] if dataset.published_test else []
-    return [f"DATASET={options.dataset}", *words(options, ("name", "data")), *folds]
+def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]) -> str:
+    """The commands of training, or what the dataset lacks for it; `frames` of each feature in the cache."""
+    lacking = untrainable(dataset.table)
+    return "\n".join(lacking) if lacking else training_commands(frames, training_words(options))
+
+
+def untrainable(clips: pd.DataFrame) -> list[str]:
+    """A line on why nothing can be trained on these clips; none where it can."""
+    classes, folds = clips["label"].unique(), clips["fold"].nunique()
+    if len(classes) == 1:
+        return [f"no training yet: one class only ({classes[0]}), and it needs two; each has a folder"]
+    if folds == 1:
+        return ["no training yet: one fold only, and it needs two"]
+    return []
+
+
+def training_words(options: SourceOptions) -> list[str]:
+    """Those that name the dataset in a command of training."""
+    return [f"DATASET={options.dataset}", *words(options, ("name", "data"))]
 
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
@@ -64,14 +78,11 @@ def training_commands(frames: Mapping[str, int], given: list[str]) -> str:
 
         training_commands({"mel": 431, "mfcc": 431}, ["DATASET=synth"])
     """
-    maps = [name for name, count in frames.items() if count > 1 and name != "waveform"]
-    if not maps:
+    first = first_compared(frames)
+    if not first:
         name = next(iter(frames), "mel")
         model = [f"MODEL={WAVE_MODEL}"] if name == "waveform" else []
         return f"next: {make_command('train', *given, f'FEATURES={name}', *model)}"
-    first = [name for name in COMPARED if name in maps]
-    if len(first) < 2:
-        first = [*first, *(name for name in maps if name not in first)][:MOST_COMPARED]
     together, quick = "+".join(first), f"MODEL={QUICK_MODEL}"
     features = f"FEATURES={' '.join(dict.fromkeys([*first, together]))}"
     return (

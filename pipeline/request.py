@@ -210,12 +210,14 @@ class Request:
     @property
     def settings(self) -> dict[str, str | int]:
         """Attributes of the index."""
+        published = self.dataset.published_test
         return {
             "dataset": self.dataset.name,
             "source": self.dataset.source,
             "synthetic": int(self.dataset.synthetic),
             "sample_rate": self.dataset.sample_rate,
             "samples": self.dataset.samples,
+            **({} if published is None else {"published_test": published}),
         }
 
 

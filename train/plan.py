@@ -170,8 +170,8 @@ class Plan:
 
     @property
     def folds(self) -> list[int]:
-        """Every fold of the protocol."""
-        return sorted(int(fold) for fold in originals(self.table)["fold"].unique())
+        """Every fold that the protocol tests."""
+        return self.cache.tested_folds(originals(self.table))
 
     @property
     def wanted_folds(self) -> list[int]:
@@ -239,7 +239,7 @@ class Plan:
                 for channel, feature in zip(self.channels, features)
             ],
             "extraction": self.cache.extraction_cost([feature.stored for feature in features]),
-            "protocol": protocol(options, self.model.kind),
+            "protocol": protocol(options, self.model.kind, "published_test" in self.cache.settings),
             "hash": self.hash,
             "family": self.family,
             "options": self.identity,
@@ -382,12 +382,13 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
     if not usable.any():
         raise RequestError(f"no clip has {options.features} in {cache.folder}: {_remedy(cache, channels)}")
     table = cache.clips[usable]
-    folds = sorted(int(fold) for fold in originals(table)["fold"].unique())
+    folds, there = cache.tested_folds(originals(table)), originals(table)["fold"].unique()
     if unknown := sorted(set(options.folds) - set(folds)):
         changed = changed_table(cache.folder, str(cache.settings["source"]), cache.clips)
         hint = f"; {changed}" if changed else ""
-        raise RequestError(f"FOLDS={unknown[0]}: the folds are {' '.join(map(str, folds))}{hint}")
-    if len(folds) < 2:
+        tested = "the folds are" if len(folds) == len(there) else "the published test is fold"
+        raise RequestError(f"FOLDS={unknown[0]}: {tested} {' '.join(map(str, folds))}{hint}")
+    if len(there) < 2:
         raise RequestError(f"{cache.folder} has fold {folds[0]} alone: a second one is needed to test on")
     asked = cache.clips if options.copies else originals(cache.clips)  # a copy not asked for is not missed
     absent = int((~usable[asked.index]).sum())

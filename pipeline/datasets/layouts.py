@@ -2,13 +2,13 @@
 
     UrbanSound8K     metadata/UrbanSound8K.csv, audio/fold1 to fold10: ten folds; a group is a recording of
                      Freesound
-    FSD50K           FSD50K.ground_truth/dev.csv and eval.csv: folds 1 (train), 2 (val) and 3 (eval); clips
+    FSD50K           FSD50K.ground_truth/dev.csv and eval.csv: folds 1 (val), 2 (train) and 3 (eval); clips
                      with one label; a group is an uploader where FSD50K.metadata says so
-    Speech Commands  class folders, validation_list.txt and testing_list.txt: folds 1 (the rest), 2 and 3; a
+    Speech Commands  class folders, validation_list.txt and testing_list.txt: folds 1, 2 (the rest) and 3; a
                      group is a speaker, the part of a file's name before _nohash_
 
-ESC-50's layout is read by readers.py. FOLDS=3 of the last two trains on all but the evaluation list and tests
-that, as their publishers ask.
+ESC-50's layout is read by readers.py. Of the last two only fold 3 is tested, as their publishers ask:
+trained on all other clips, with VAL=next on fold 2 alone, validated on fold 1.
 """
 
 import json
@@ -25,7 +25,7 @@ from pipeline.datasets.readers import FoundClips, audio_path, ids_by_name, ids_b
 
 SPEAKER = re.compile(r"(?P<speaker>.+)_nohash_\d+", re.DOTALL)
 BACKGROUND = "_background_noise_"  # of Speech Commands: minutes of noise, no class
-SIDES = {"train": 1, "val": 2, "eval": 3}
+SIDES = {"val": 1, "train": 2, "eval": 3}  # VAL=next of the last is the first
 
 Reader = Callable[[Path], FoundClips]
 # The file that only this dataset has -> its reader.
@@ -75,7 +75,7 @@ def read_fsd50k(folder: Path) -> FoundClips:
     table = _clips(single["fname"].tolist(), paths, single["label"], single["split"].map(SIDES), groups)
     left = f"{counted(len(frame) - len(single), 'clip')} with several labels left out"
     grouped = "; a group is an uploader" if uploaders else ""
-    note = f"FSD50K: fold 1 is its train list, 2 val, 3 eval, which FOLDS=3 tests{grouped}; {left}"
+    note = f"FSD50K: fold 1 is its val list, 2 train, 3 eval, which alone is tested{grouped}; {left}"
     return FoundClips(table, columns=single, notes=(note,), published_test=SIDES["eval"])
 
 
@@ -144,7 +144,7 @@ def read_speech_commands(folder: Path) -> FoundClips:
     folds = [SIDES[side_of.get(name, "train")] for name in names]
     labels = [Path(name).parent.name for name in names]
     paths = [str(folder.absolute() / name) for name in names]
-    split = "fold 2 is its validation list, 3 its testing list, which FOLDS=3 tests, 1 the rest"
+    split = "fold 1 is its validation list, 3 its testing list, which alone is tested, 2 the rest"
     note = f"Speech Commands: {split}; a group is a speaker"
     table = _clips(ids_by_path(names), paths, labels, folds, groups)
     return FoundClips(table, notes=(note,), published_test=SIDES["eval"])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from analysis.ablations import all_ablations
 from analysis.answer import answer, clips_needed
@@ -118,8 +119,18 @@ def test_an_exact_solution_needs_no_other_seed(made: Callable[..., Results]) -> 
     )
 
 
-def test_without_a_run_a_first_one() -> None:
-    assert next_command(GIVEN, None, "no run").command.startswith("make train DATASET=made RUNS=elsewhere ")
+@pytest.mark.parametrize(
+    ("stored", "command"),
+    [
+        ({"mel": 431, "rms": 431, "mfcc": 431}, "train DATASET=made RUNS=elsewhere FEATURES=mel+mfcc"),
+        ({"rms": 431}, "train DATASET=made RUNS=elsewhere FEATURES=rms"),
+        ({"embedding": 1}, "train DATASET=made RUNS=elsewhere FEATURES=embedding"),
+        ({"waveform": 220_500}, "features DATASET=made"),
+        ({}, "features DATASET=made"),
+    ],
+)
+def test_without_a_run_a_first_one_of_what_is_cached(stored: dict[str, int], command: str) -> None:
+    assert next_command(GIVEN, None, "no run", stored=stored).command == f"make {command}"
 
 
 def test_an_ensemble_of_runs_is_never_trained(written: Callable[..., Results], tmp_path: Path) -> None:
@@ -139,8 +150,8 @@ def test_the_words_of_the_run_itself_are_repeated(hand_run: Callable[..., Run]) 
 
 
 def test_a_folder_with_blanks_is_quoted() -> None:
-    command = next_command(("DATASET=a b",), None, "no run").command
-    assert command.startswith("make train 'DATASET=a b' ")
+    command = next_command(("DATASET=a b",), None, "no run", stored={"mel": 9}).command
+    assert command == "make train 'DATASET=a b' FEATURES=mel"
 
 
 def test_a_run_alone_without_its_folds_is_no_comparison(by_hand: Callable[..., RunFolder]) -> None:

@@ -4,11 +4,12 @@ import dataclasses
 
 import pytest
 
+from features_cache import Cache
 from pipeline import extract
 from pipeline.datasets.load import load_for
-from pipeline.next_step import DEFAULT_MODEL, next_step, training_commands, training_words
+from pipeline.next_step import DEFAULT_MODEL, next_step, training_commands
 from pipeline.options import FeaturesCommand
-from tests.pipeline.datasets.folders import write
+from tests.pipeline.datasets.folders import csv, write
 from tests.pipeline.extraction import options
 from train.models.registry import resolve
 
@@ -60,11 +61,26 @@ def test_a_clip_that_cannot_be_done_is_not_waited_for(sounds):
     assert next_step(asked, load_for(asked)).startswith("next: make sweep ")
 
 
-def test_of_a_published_split_the_publishers_test_list_is_proposed_and_of_drawn_folds_all(tmp_path):
+def test_of_a_published_split_only_the_publishers_test_list_is_tested_and_of_drawn_folds_all(tmp_path):
     for place in ("yes/a_nohash_0", "yes/b_nohash_0", "no/a_nohash_0", "no/c_nohash_0", "no/d_nohash_0"):
         write(tmp_path / "words" / f"{place}.wav")
     (tmp_path / "words" / "testing_list.txt").write_text("no/c_nohash_0.wav\n")
-    asked = FeaturesCommand(dataset=str(tmp_path / "words"), data=tmp_path / "data")
-    assert training_words(asked, load_for(asked))[-1] == "FOLDS=3"
-    asked = dataclasses.replace(asked, folds_by="group")
-    assert not [word for word in training_words(asked, load_for(asked)) if word.startswith("FOLDS")]
+    asked = FeaturesCommand(dataset=str(tmp_path / "words"), data=tmp_path / "data", features="rms", jobs=1)
+    for folds_by, tested in ((None, [3]), ("group", [1, 2, 3, 4])):
+        assert extract.run(dataclasses.replace(asked, folds_by=folds_by)) == 0
+        cache = Cache(tmp_path / "data" / "words" / "features")
+        assert cache.tested_folds(cache.clips) == tested
+
+
+@pytest.mark.parametrize(("rows", "lacking"), [(("a,1", "a,2"), "one class"), (("a,1", "b,1"), "one fold")])
+def test_what_cannot_be_trained_on_is_told_in_the_place_of_the_command(tmp_path, capsys, rows, lacking):
+    lines = ["filename,label,fold", *(f"{number}.wav,{row}" for number, row in enumerate(rows))]
+    for number in range(len(rows)):
+        write(tmp_path / f"{number}.wav")
+    few = csv(tmp_path / "few.csv", "\n".join(lines))
+    asked = FeaturesCommand(dataset=str(few), data=tmp_path / "data", features="rms", jobs=1)
+    first = next_step(asked, load_for(asked)).splitlines()
+    assert first[0].startswith("next: make features")
+    assert first[1].startswith(f"no training yet: {lacking}")
+    assert extract.run(asked) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == first[1] == next_step(asked, load_for(asked))

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from commandline import RequestError
+from features_cache.table import fold_split
 from pipeline.datasets import load
 from pipeline.datasets.layouts import find_layout, single_labels
 from tests.pipeline.datasets.folders import class_folders, csv, esc_layout, write
@@ -74,7 +75,7 @@ def test_fsd50k_without_clips_of_several_labels(fsd50k, tmp_path):
         "20": "Bark",
         "21": "Music",
     }
-    assert table["fold"].to_dict() == {"10": 1, "11": 1, "12": 2, "14": 2, "15": 1, "20": 3, "21": 3}
+    assert table["fold"].to_dict() == {"10": 2, "11": 2, "12": 1, "14": 1, "15": 2, "20": 3, "21": 3}
     assert table["group"].tolist() == table.index.tolist()
     notes = load(str(fsd50k), tmp_path / "data").notes
     assert any("1 clip with several labels left out" in note for note in notes)
@@ -113,9 +114,17 @@ def test_speech_commands(speech_commands, tmp_path):
     table = table_of(speech_commands, tmp_path)
     assert set(table["label"]) == {"yes", "no"}
     assert len(table) == 12
-    assert table["fold"].value_counts().to_dict() == {1: 9, 2: 2, 3: 1}
+    assert table["fold"].value_counts().to_dict() == {1: 2, 2: 9, 3: 1}
     assert table.loc["yes/ffd2ba2f_nohash_1", ["fold", "group"]].tolist() == [3, "ffd2ba2f"]
-    assert table.loc["no/1b4c9b89_nohash_1", "fold"] == 2
+    assert table.loc["no/1b4c9b89_nohash_1", "fold"] == 1
+
+
+def test_val_next_of_a_published_test_list_is_the_published_validation_list(speech_commands, tmp_path):
+    split = fold_split(load(str(speech_commands), tmp_path / "data").table, 3, val="next")
+    assert list(split.test) == ["yes/ffd2ba2f_nohash_1"]
+    assert sorted(split.val) == ["no/1b4c9b89_nohash_1", "yes/1b4c9b89_nohash_0"]
+    speakers = {clip.split("/")[1][:8] for clip in split.train}
+    assert speakers == {"0a7c2a8d"}  # those of the lists are heard nowhere else
 
 
 def test_other_folders_are_read_as_before(tmp_path):
