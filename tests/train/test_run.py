@@ -117,6 +117,21 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options, ca
     assert run.execute(options) == folder and "has these folds already" in capsys.readouterr().err
 
 
+def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
+    cache = fill(tmp_path / "listed", clip_table())
+    clips, settings = read_index(cache)
+    refresh(cache, clips, settings | {"published_test": 3})
+    folder = run.execute(change(options, dataset=str(cache), val="next"))
+    assert folder.finished == folder.folds == [3]
+    assert folder.config["protocol"].startswith(
+        "the published test list tested, trained on the others without"
+    )
+    predictions = folder.predictions(3)
+    assert {clip.split("-")[1] for clip in predictions["clip_id"][predictions["split"] == "val"]} == {"1"}
+    with pytest.raises(RequestError, match=r"FOLDS=1: the published test is fold 3$"):
+        run.execute(change(options, dataset=str(cache), folds=(1,)))
+
+
 def test_another_configuration_never_touches_a_folder(options):
     folder = run.execute(change(options, folds=(1,)))
     config = json.loads((folder.path / "run.json").read_text())
