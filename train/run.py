@@ -72,7 +72,10 @@ def execute(options: RunOptions, *, tell_time: bool = True) -> RunFolder | None:
 def train_folds(plan: Plan, folds: list[int], tell_time: bool) -> bool:
     """Train the folds on DEVICE; whether this process is the first of those that do so together."""
     if plan.options.weights:
+        from train.models.weights import refuse_tested_clips
+
         trainer.draw_network(plan, folds[0])  # before there is a folder: weights that do not fit leave none
+        refuse_tested_clips(plan.options.weights, plan.dataset, plan.content["clips"], folds)
     device, *others = [device_of(one) for one in plan.asked.device.split()]
     if plan.options.resident == "gpu" and "cpu" in (device, *others):
         raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")

@@ -571,6 +571,35 @@ def test_weights_that_cannot_be_read_leave_no_folder(options, tmp_path):
     assert not list(options.runs.glob("*/*"))
 
 
+def test_weights_of_a_run_of_ones_own_start_no_fold_whose_test_clips_they_were_trained_on(options, tmp_path):
+    first = run.execute(change(options, folds=(1,), epochs=1))
+    file = first.path / "fold1" / "last.pt"
+    started = change(options, weights=str(file), epochs=1, tag="started")
+    for folds in ((), (2,), (1, 3)):
+        with pytest.raises(RequestError, match=r"also on the clips that fold [23] tests: give FOLDS=1"):
+            run.execute(change(started, folds=folds))
+    renamed = change(started, name="renamed")  # the same clips under another name
+    with pytest.raises(RequestError, match="clips that fold 2 tests"):
+        run.execute(renamed)
+    assert runs.find(options.runs) == [first]
+    assert run.execute(change(started, folds=(1,))).finished == [1]
+
+    state = torch.load(file, weights_only=True)
+    torch.save({name: value for name, value in state.items() if name != "fold"}, file)  # as of before
+    with pytest.raises(RequestError, match="clips that fold 3 tests"):
+        run.execute(change(started, folds=(3,)))
+
+
+def test_weights_of_other_clips_start_every_fold(options, tmp_path):
+    other = fill(tmp_path / "other" / "features", clip_table().assign(group=""))
+    first = run.execute(change(options, dataset=str(other), folds=(1,), epochs=1))
+    started = change(options, weights=str(first.path / "fold1" / "last.pt"), folds=(2,), epochs=1)
+    assert run.execute(started).finished == [2]
+    alone = (tmp_path / "alone.pt").resolve()  # nothing says any more what it was trained on
+    alone.write_bytes(Path(started.weights).read_bytes())
+    assert run.execute(change(started, dataset=str(other), weights=str(alone))).finished == [2]
+
+
 def test_padding_is_left_out_where_it_is_a_fifth_of_the_time_or_where_that_is_asked_for(tmp_path, options):
     folder = fill(tmp_path / "some" / "features", clip_table())
     clips, settings = read_index(folder)

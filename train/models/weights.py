@@ -8,7 +8,7 @@ content: it is checked. Files are read with weights_only=True, so that nothing i
 import hashlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,8 +18,9 @@ import torch
 from torch import nn
 
 from commandline import RequestError
-from train.checkpoint import read_safely
+from train.checkpoint import FOLD, read_safely
 from train.models.registry import Architecture
+from train.runs import RunFolder
 
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
@@ -103,6 +104,31 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise RequestError(f"{file} holds no state dict: expected names of layers with a tensor each")
     return {OLD_DENSENET.sub(r"\1\2.", key): value for key, value in state.items()}
+
+
+def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[int]) -> None:
+    """RequestError where WEIGHTS are of a fold of our own that trained on clips which one of `folds` tests.
+
+    A checkpoint says which fold it left out, run.json beside its fold's folder of which dataset. Without that
+    run.json nobody knows, and of another dataset no clip is tested here: both are taken.
+
+    clips  the digest of the clips' labels and folds, as in run.json
+    """
+    file = Path(weights).resolve()
+    if weights == "imagenet" or not (file.parent.parent / "run.json").is_file():
+        return
+    state = read_safely(file)
+    if not isinstance(state, Mapping) or not {"network", "statistics"} <= state.keys():
+        return
+    folder, run = FOLD.fullmatch(file.parent.name), RunFolder(file.parent.parent)
+    own = state.get("fold", int(folder[1]) if folder else None)  # checkpoints of before do not say it
+    same = run.config.get("dataset") == dataset or run.config.get("clips") == clips
+    tested = [fold for fold in folds if fold != own]
+    if same and tested:
+        raise RequestError(
+            f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds of {dataset}, also on "
+            f"the clips that fold {tested[0]} tests: give FOLDS={own}, or weights from other clips"
+        )
 
 
 def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
