@@ -104,7 +104,12 @@ def diverged_run(plan: Plan) -> RunFolder | None:
     """The run of this configuration that diverged in another number format: PRECISION=fp32 continues it."""
     hashes = [plan.hash_in(precision) for precision in ("auto", "bf16", "fp16")]
     found = runs.find_same(plan.options.runs, plan.dataset, hashes, plan.options.tag)
-    return found if found and (found.config.get("diverged") or found.config.get("changes")) else None
+    if not found:
+        return None
+    changes = [change.get("to", {}) for change in found.config.get("changes", [])]
+    # one that came with another kind of device was no divergence
+    continued = any(to.get("precision") == "fp32" and "device" not in to for to in changes)
+    return found if "diverged" in found.config or continued else None
 
 
 def continue_in_fp32(run: RunFolder) -> None:

@@ -406,9 +406,14 @@ def _write_begin(plan: Plan, network: nn.Module, arithmetic: Compute, checked: d
 
 
 def note_change(run: RunFolder, state: dict[str, Any]) -> None:
-    """Keep in run.json from which epochs on a run computes otherwise than it began."""
+    """Keep in run.json from which epochs on a run computes otherwise than it began.
+
+    Which of several equal devices a fold is trained on is no change.
+    """
     known = run.config
     changed = {name: value for name, value in state.items() if known.get(name) != value}
+    if len({str(one.get("device")).partition(":")[0] for one in (known, state)}) == 1:
+        changed.pop("device", None)
     if changed:
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
         note = {"from": {name: known.get(name) for name in changed}, "to": changed, "epochs_done": done}

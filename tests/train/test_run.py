@@ -21,7 +21,7 @@ from train.options import SWEPT, RunOptions
 from train.plan import Plan, check_options, make_plan
 from train.run_config import digest
 from train.scores import epoch_scores
-from train.trainer import Diverged, Trainer
+from train.trainer import Diverged, Trainer, note_change
 
 
 def change(options: RunOptions, **changes: object) -> RunOptions:
@@ -491,6 +491,27 @@ def test_after_divergence_in_bf16_the_run_continues_in_fp32_from_the_last_good_e
     assert folder.config["precision"] == "fp32"
     (changed,) = folder.config["changes"]
     assert changed["from"]["precision"] == "bf16" and changed["epochs_done"] == {"1": 1, "2": 0, "3": 0}
+
+
+def test_a_run_that_changed_for_another_reason_than_divergence_is_no_run_in_fp32(options):
+    asked = change(options, folds=(1,), precision="auto")
+    held = run.execute(asked)
+    note_change(held, {"device": "cuda:0", "precision": "bf16"})
+    note_change(runs.RunFolder(held.path), {"device": "cpu", "precision": "fp32"})
+    assert len(runs.RunFolder(held.path).config["changes"]) == 2
+    plain = run.execute(change(asked, precision="fp32"))
+    assert plain != held and plain.config["options"]["precision"] == "fp32"
+
+
+def test_which_of_several_equal_devices_trains_a_fold_is_no_change(options):
+    folder = run.execute(change(options, folds=(1,)))
+    begun = folder.config | {"device": "cuda:0"}
+    runs.write_config(folder.path, begun)
+    note_change(runs.RunFolder(folder.path), {"device": "cuda:1", "precision": "fp32"})
+    assert runs.RunFolder(folder.path).config == begun
+    note_change(runs.RunFolder(folder.path), {"device": "cuda:1", "precision": "fp16"})
+    (changed,) = runs.RunFolder(folder.path).config["changes"]
+    assert changed["to"] == {"precision": "fp16"}
 
 
 def test_with_weights_the_ensemble_is_never_the_default(options, tmp_path):
