@@ -4,7 +4,7 @@ A pure step between reading the run folders (`analysis.results`) and writing a r
 the same generator give the same findings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,9 +51,14 @@ class Findings:
         return self.rankings[0] if self.rankings else None
 
 
-def findings(results: Results, rng: np.random.Generator, *, named: bool = False) -> Findings:
-    """The findings of a set of run folders, `named` by RUN=; with none, the answer that says so."""
-    ranked = tuple(rankings(results.runs, rng, named=named))
+def findings(
+    results: Results, rng: np.random.Generator, *, named: bool = False, outdated: Collection[str] = ()
+) -> Findings:
+    """The findings of a set of run folders, `named` by RUN=; with none, the answer that says so.
+
+    Runs that are `outdated`, by their names, do not lead.
+    """
+    ranked = tuple(rankings(results.runs, rng, named=named, outdated=outdated))
     main = ranked[0] if ranked else None
     read, damaged = _attributions(results.runs)
     by_class = differences_by_class(main, read, rng)

@@ -72,7 +72,7 @@ def _first_run(where: Sequence[str], stored: Mapping[str, int]) -> str:
     vectors = [name for name, frames in stored.items() if frames == 1]
     together = "+".join(first_compared(stored) or vectors[:1])
     if not together:
-        return make_command("features", *(word for word in where if not word.startswith("RUNS=")))
+        return make_command("features", *(word for word in where if not word.startswith(("RUNS=", "TAG="))))
     return make_command("train", *where, f"FEATURES={together}")
 
 
@@ -89,10 +89,11 @@ def _which(ranking: Ranking, runs: Sequence[Run]) -> str:
     return {1: "the best", 2: "both that are tied"}.get(len(runs), f"all {len(runs)} that are tied")
 
 
-def own_words(run: Run) -> list[str]:
-    """The NAME=value words of the run's configuration, without its features and its seed."""
+def own_words(run: Run, where: Sequence[str] = ()) -> list[str]:
+    """The NAME=value words of the run's configuration, but for its features, its seed, what `where` says."""
     words = run.config.get("command", [f"MODEL={run.config['model']}"])
-    return [word for word in words if word.partition("=")[0] not in ("FEATURES", "SEED")]
+    said = {"FEATURES", "SEED", *(word.partition("=")[0] for word in where)}
+    return [word for word in words if word.partition("=")[0] not in said]
 
 
 def _sweeps(where: Sequence[str], runs: Sequence[Run], seeds: dict[str, list[int]]) -> str:
@@ -100,7 +101,10 @@ def _sweeps(where: Sequence[str], runs: Sequence[Run], seeds: dict[str, list[int
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         wanted = seeds.get(run.name, run.seeds)
-        words = [*own_words(run), *([] if tuple(wanted) == (0,) else [f"SEED={' '.join(map(str, wanted))}"])]
+        words = [
+            *own_words(run, where),
+            *([] if tuple(wanted) == (0,) else [f"SEED={' '.join(map(str, wanted))}"]),
+        ]
         groups.setdefault(tuple(words), []).append(run)
     return " && ".join(
         make_command("sweep", *where, f"FEATURES={' '.join(run.features for run in together)}", *words)
@@ -145,4 +149,4 @@ def _larger_set(where: Sequence[str], ranking: Ranking, best: Run, explained: Co
 
 
 def _train(where: Sequence[str], run: Run, sets: Sequence[str]) -> str:
-    return make_command("sweep", *where, f"FEATURES={' '.join(sets)}", *own_words(run))
+    return make_command("sweep", *where, f"FEATURES={' '.join(sets)}", *own_words(run, where))

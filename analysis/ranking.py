@@ -8,7 +8,7 @@ Conventions: R runs, best first; F folds; P = R (R - 1) / 2 pairs.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -78,10 +78,12 @@ def rankings(
     replicates: int = bootstrap.REPLICATES,
     *,
     named: bool = False,
+    outdated: Collection[str] = (),
 ) -> list[Ranking]:
     """Every set of comparable runs, ranked: runs of all folds first, then more test clips, then more runs.
 
-    Two runs that were `named` for this are a planned comparison.
+    Two runs that were `named` for this are a planned comparison. Sets with a run that is `outdated`, by its
+    name, come last.
     """
     sets: list[list[Run]] = []
     for run in runs:
@@ -91,14 +93,15 @@ def rankings(
                 break
         else:
             sets.append([run])
-    sets.sort(key=_completeness, reverse=True)
+    sets.sort(key=lambda together: _completeness(together, outdated), reverse=True)
     planned = named and len(runs) == 2 and len(sets) == 1
     return [rank(together, rng, replicates, planned=planned) for together in sets]
 
 
-def _completeness(together: Sequence[Run]) -> tuple[bool, int, int]:
-    first = together[0]
-    return not any(run.missing_folds for run in together), len(first.clip_ids), len(together)
+def _completeness(together: Sequence[Run], outdated: Collection[str]) -> tuple[bool, bool, int, int]:
+    current = not any(run.name in outdated for run in together)
+    whole = not any(run.missing_folds for run in together)
+    return current, whole, len(together[0].clip_ids), len(together)
 
 
 def comparable_runs(run: Run, other: Run) -> bool:
@@ -166,8 +169,9 @@ def _difference(run: Run, main: Run) -> tuple[str, str]:
         clips = f"{len(run.clip_ids)} test clips of {len(main.clip_ids)}"
         return "folds", f"{folds} missing ({clips}): {CONTINUE}"
     if not same_clips(run, main):
-        clips = f"{len(run.clip_ids)} clips, the others {len(main.clip_ids)}"
-        return "clips", f"it tested other clips or folds ({clips})"
+        if set(run.clip_ids) == set(main.clip_ids):
+            return "clips", "it tested the same clips in other folds or of other source recordings"
+        return "clips", f"it tested other clips ({len(run.clip_ids)}, the others {len(main.clip_ids)})"
     return "protocol", f"its protocol is {run.protocol!r}, not {main.protocol!r}"
 
 

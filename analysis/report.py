@@ -95,7 +95,9 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
     """Every name that the page's templates use."""
     results = load_runs(context.job.runs)
     context.stage("statistics")
-    found = findings(results, context.rng(), named=bool(context.options.run))
+    outdated = [] if context.cache is None else outdated_runs(results.runs, context.cache.clips)
+    changed = {problem.run for problem in outdated}
+    found = findings(results, context.rng(), named=bool(context.options.run), outdated=changed)
     for name, table in found.tables.items():
         write_table(table, context.folder / "tables", name)
     of_runs = _runs(context, found) if found.runs else {"runs": []}
@@ -103,7 +105,6 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
     facts, gallery, blocks = _data(context)
     if found.runs:
         _write_paper(context, found, of_runs)
-    outdated = [] if context.cache is None else outdated_runs(found.runs, context.cache.clips)
     problems = [*damage, *found.problems, *outdated, *of_runs.pop("problems", [])]
     commands = of_runs.get("train_again", {})
     return {
@@ -114,7 +115,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
         "level": level_sentence(found.main) if found.main else "",
         "overview": found.overview,
         "next": next_command(
-            context.job.given,
+            [*context.job.given, *(["TAG=new"] if changed else [])],
             found.main,
             found.answer.kind,
             found.answer.lacking,

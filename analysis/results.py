@@ -367,7 +367,7 @@ def summed_to_categories(run: Run) -> Run | None:
 def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
     """Of each run that tested clips which the cache has no longer, or with another class or fold, how many.
 
-    `clips` is the cache's table.
+    `clips` is the cache's table. To train again takes another folder: the run's own keeps what it is.
     """
     today = clips[clips["copy_of"] == ""].set_index("clip_id")
     problems = []
@@ -379,6 +379,7 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
         changes = {"are not there any more": gone.sum(), "have another class or fold now": moved.sum()}
         told = [f"{number:,} of its test clips {what}" for what, number in changes.items() if number]
         if told:
-            text = f"trained before the dataset changed: {', '.join(told)}; train it again to compare it"
+            again = "train it again with TAG=new to compare it"
+            text = f"trained before the dataset changed: {', '.join(told)}; {again}"
             problems.append(Problem(run.name, text))
     return problems

@@ -158,7 +158,7 @@ def test_other_classes_datasets_or_clips_are_not_compared(
                other_dataset, other_clips], [])))}  # fmt: skip
     assert "its class list is another one (2 classes, not 10; 'cat' is in one only)" in reasons["a"]
     assert "its dataset is esc10, not made" in reasons["b"]
-    assert "it tested other clips or folds (1 clips, the others 400)" in reasons["c"]
+    assert "it tested other clips (1, the others 400)" in reasons["c"]
 
 
 def test_another_number_of_epochs_is_no_other_protocol(made: Callable[..., Results]) -> None:

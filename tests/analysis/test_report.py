@@ -194,6 +194,23 @@ def test_a_partial_run_neither_leads_nor_shapes_the_next_command(
     assert page.count(">not compared<small") == 1
 
 
+def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
+    workshop: SimpleNamespace, tmp_path: Path
+) -> None:
+    former = workshop.table.assign(fold=workshop.table["fold"] % 3 + 1)
+    for features in ("mel", "rms"):
+        make_run(tmp_path / "runs", former, MadeRun(features=features, model="linear"), "tones")
+    make_run(tmp_path / "runs", workshop.table, MadeRun(features="mel+rms", model="linear"), "tones")
+    options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports", figures=0)
+    (job,) = jobs(options)
+    built = build_report(job, options)
+    assert built.headline.startswith("One run so far: mel+rms with linear")
+    assert "TAG=new 'FEATURES=mel rms' MODEL=linear" in built.next_command
+    page = built.page.read_text(encoding="utf-8")
+    assert "have another class or fold now; train it again with TAG=new to compare it" in page
+    assert "it tested the same clips in other folds" in page
+
+
 def test_run_limits_the_report(workshop: SimpleNamespace) -> None:
     (job,) = jobs(workshop.options(run=("mel+r",)))
     assert [run.name for run in job.runs] == ["mel+rms-resnet18"]
