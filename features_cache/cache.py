@@ -300,11 +300,16 @@ class Cache:
         samples = self.settings["samples"]
         return np.where(sounding > 0, np.minimum(sounding, samples) / max(samples, 1), 1.0)
 
+    @property
+    def published_test(self) -> int | None:
+        """The one fold that the dataset's publishers test, where it is not each in turn."""
+        fold = self.settings.get("published_test")
+        return fold if isinstance(fold, int) else None
+
     def tested_folds(self, clips: pd.DataFrame) -> list[int]:
         """The folds of these clips that are tested, each in turn; or the one that the publishers test."""
         folds = sorted(int(fold) for fold in clips["fold"].unique())
-        published = self.settings.get("published_test")
-        return [int(published)] if published in folds else folds
+        return [self.published_test] if self.published_test in folds else folds
 
     @property
     def synthetic(self) -> bool:

@@ -239,7 +239,7 @@ class Plan:
                 for channel, feature in zip(self.channels, features)
             ],
             "extraction": self.cache.extraction_cost([feature.stored for feature in features]),
-            "protocol": protocol(options, self.model.kind, "published_test" in self.cache.settings),
+            "protocol": protocol(options, self.model.kind, self.cache.published_test in self.folds),
             "hash": self.hash,
             "family": self.family,
             "options": self.identity,

@@ -220,7 +220,7 @@ def _of_cache(folder: Path, name: str | None) -> Dataset:
         duration=cache.duration,
         source=str(cache.settings["source"]),
         synthetic=cache.synthetic,
-        published_test=cache.settings.get("published_test"),
+        published_test=cache.published_test,
     )
 
 
