@@ -168,7 +168,7 @@ def own_run(name: str, **options: Any) -> Any:
     `name` is your network's, `options` are those of `python -m train run --help`. `.clips(fold, side)` is a
     dataset for a DataLoader, whose `.augment` changes a batch as the trainer does; `.write` makes a run.
 
-        own = lab.own_run("tiny", dataset="synth", features="mel+mfcc")
+        own = lab.own_run("mine", dataset="synth", features="mel+mfcc")
         x, y = own.clips(1, "train")[0]    # (2, 64, 216), class number
     """
     from train.options import RunOptions

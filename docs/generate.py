@@ -440,7 +440,7 @@ def figure_and_players(name: str) -> str:
     )
     pages = (
         ", ".join(f"[{call}]({LIBROSA.format(call)})" for call in librosa_calls(name))
-        or "none, the samples themselves"
+        or f"none{', the samples themselves' * (name == 'waveform')}"
     )
     return (
         f"![Feature maps of {name} for three synthetic clips](generated/{name}.png)\n\n"
@@ -449,9 +449,9 @@ def figure_and_players(name: str) -> str:
 
 
 def librosa_calls(name: str) -> list[str]:
-    """The public functions of librosa that define a feature, from the source of its plain definition."""
+    """The public functions of librosa that define a feature, from the source of its definition, if any."""
     found: list[str] = []
-    todo, seen = [reference.DEFINITIONS[name]], set()
+    todo, seen = [reference.DEFINITIONS[name]] if name in reference.DEFINITIONS else [], set()
     while todo:
         function = todo.pop(0)
         seen.add(function)

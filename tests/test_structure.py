@@ -12,11 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("commandline", "pipeline", "features_cache", "train", "analysis")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-MOST_MODULES = 140
+GROWING = ("pipeline.features.", "train.models.")  # whoever adds a feature or a model adds a file here
+MOST_MODULES = 124  # without those that grow
 MOST_WALKED = 74, 18  # functions and files from `make train` to the first training step
 
 # What every user runs -> the most modules of this project that importing it may load.
-CORE = {"train.run": 30, "pipeline.extract": 42, "analysis.report": 45}
+CORE = {"train.run": 29, "pipeline.extract": 37, "analysis.report": 45}
 REST = {
     *("lab", "analysis.latex", "analysis.methods", "analysis.ensemble"),
     *("pipeline.dask_cluster", "pipeline.near_duplicates", "pipeline.check", "pipeline.cards"),
@@ -60,14 +61,20 @@ def public_definitions(kind: type[ast.ClassDef] | type[ast.FunctionDef]) -> dict
     return found
 
 
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
 def test_there_are_few_modules() -> None:
-    assert len(MODULES) + len(["lab.py", "demo.py"]) <= MOST_MODULES
+    counted = [path for path in MODULES if not _name(path).startswith(GROWING)]
+    assert len(counted) + len(["lab.py", "demo.py"]) <= MOST_MODULES
 
 
 @pytest.mark.parametrize("module", CORE)
 def test_the_core_loads_few_modules_and_none_of_the_rest(module: str) -> None:
     loaded = loaded_by(module)
     own = {name for name in loaded if name.split(".")[0] in PACKAGES or name == "lab"}
+    own = {name for name in own if not name.startswith(GROWING)}
     assert len(own) <= CORE[module], sorted(own)
     unwanted = REST | REST_LIBRARIES | (NOT_IN_EXTRACTION if module == "pipeline.extract" else set())
     assert not loaded & unwanted

@@ -1,6 +1,6 @@
 """A training loop of one's own: the trainer's clips, folds and augmentation, and a run folder in the end.
 
-    own = OwnRun("tiny", RunOptions(dataset="esc10", features="mel+chroma"))
+    own = OwnRun("mine", RunOptions(dataset="esc10", features="mel+chroma"))
     for fold in own.folds:
         loader = DataLoader(own.clips(fold, "train"), batch_size=32, shuffle=True)
         ...

@@ -14,6 +14,7 @@ from commandline.options import options_of
 from docs import generate
 from docs.speed_figure import FIGURE, draw_speed, speed_rows
 from pipeline.features import FEATURES
+from pipeline.reference import DEFINITIONS
 from train import recipes
 from train.augment import AUGMENTS
 from train.models.registry import all_models
@@ -70,7 +71,8 @@ def test_every_card_gets_its_figure_and_the_pages_of_librosa():
     assert all(f"](generated/{name}.png)" in text for name in FEATURES)
     assert generate.librosa_calls("mfcc_delta") == ["librosa.feature.delta", "librosa.feature.mfcc"]
     assert "librosa.decompose.hpss" in generate.librosa_calls("harmonic")
-    assert [name for name in FEATURES if not generate.librosa_calls(name)] == ["waveform"]
+    assert [name for name in DEFINITIONS if not generate.librosa_calls(name)] == ["waveform"]
+    assert "**librosa:** none\n" in generate.figure_and_players("one_without_a_definition")
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.stem)

@@ -9,6 +9,9 @@ import pytest
 from commandline import RequestError
 from pipeline import cards, listing
 from pipeline.features import FEATURES, Variant
+from pipeline.reference import DEFINITIONS
+
+MEASURED = pd.read_csv(cards.MEASURED)["feature"].tolist()
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -16,7 +19,8 @@ def test_every_card_is_complete(name: str) -> None:
     card = cards.Card.of(FEATURES[name])
     assert card.summary.endswith(".")
     assert tuple(card.texts) == cards.HEADINGS and all(card.texts.values())
-    assert "best" in cards.best_and_worst(name) and "worst" in cards.best_and_worst(name)
+    if name in MEASURED:
+        assert "best" in cards.best_and_worst(name) and "worst" in cards.best_and_worst(name)
 
 
 def test_document_is_up_to_date() -> None:
@@ -25,7 +29,9 @@ def test_document_is_up_to_date() -> None:
 
 
 def test_measured_table_covers_every_feature_once() -> None:
-    assert pd.read_csv(cards.MEASURED)["feature"].tolist() == list(FEATURES)
+    """But for one of one's own, which `python -m pipeline.cards measure` adds."""
+    assert [name for name in FEATURES if name in MEASURED] == MEASURED
+    assert set(DEFINITIONS) <= set(MEASURED)
 
 
 def test_best_pairs_are_better_than_worst() -> None:

@@ -65,7 +65,8 @@ def test_stages_end_with_the_classes_and_leave_no_trace(name):
     network = build(name, shape[0], 7, shape[-2:] if len(shape) > 1 else (20, 1))
     before = {key: value.clone() for key, value in network.state_dict().items()}
     stages = describe_network(network, shape).stages
-    assert stages[-1][1][0] == 7
+    assert bool(stages) == hasattr(network, "stages")  # which a model of one's own need not have
+    assert not stages or stages[-1][1][0] == 7
     assert network.training
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     assert not any(layer._forward_hooks for layer in network.modules())
