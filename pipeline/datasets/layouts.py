@@ -7,25 +7,46 @@
     Speech Commands  class folders, validation_list.txt and testing_list.txt: folds 1, 2 (the rest) and 3; a
                      group is a speaker, the part of a file's name before _nohash_
 
-ESC-50's layout is read by readers.py. Of the last two only fold 3 is tested, as their publishers ask:
-trained on all other clips, with VAL=next on fold 2 alone, validated on fold 1.
+Of the last two only fold 3 is tested, as their publishers ask: trained on all other clips, with VAL=next on
+fold 2 alone, validated on fold 1. Any other folder has one sub-folder a class, or class folders within
+train/, val/ and test/, folds as those of FSD50K. ESC-50's layout is read by readers.py.
 """
 
 import json
 import re
-from collections.abc import Callable
-from pathlib import Path
+import shlex
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
 
 from commandline import Registry, RequestError, counted
 from pipeline.audio import AUDIO_FILE
-from pipeline.datasets.readers import FoundClips, audio_path, ids_by_name, ids_by_path, read_csv, whole_folds
+from pipeline.datasets.readers import (
+    FoundClips,
+    audio_path,
+    categories_of,
+    ids_by_name,
+    ids_by_path,
+    is_esc_layout,
+    read_class_folders,
+    read_csv,
+    whole_folds,
+)
 
 SPEAKER = re.compile(r"(?P<speaker>.+)_nohash_\d+", re.DOTALL)
 BACKGROUND = "_background_noise_"  # of Speech Commands: minutes of noise, no class
 SIDES = {"val": 1, "train": 2, "eval": 3}  # VAL=next of the last is the first
+SIDE_OF_FOLDER = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "eval"),
+}
+FOLD_FOLDER = re.compile(r"fold[ _-]?\d+", re.IGNORECASE)
+NAMED_FOLDERS = 3  # that may be meant in place of the one around them
 
 Reader = Callable[[Path], FoundClips]
 # The file that only this dataset has -> its reader.
@@ -37,15 +58,16 @@ def find_layout(folder: Path) -> Reader | None:
     return next((reader for file, reader in LAYOUTS.items() if (folder / file).is_file()), None)
 
 
+@LAYOUTS.register("UrbanSound8K.csv")  # Kaggle's copy: table and folds beside each other
 @LAYOUTS.register("metadata/UrbanSound8K.csv")
 def read_urbansound8k(folder: Path) -> FoundClips:
     """Salamon, Jacoby and Bello 2014: 8,732 clips of up to 4 s, ten classes, ten folds."""
-    frame = _table(folder / "metadata" / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class"))
+    whole = (folder / "metadata" / "UrbanSound8K.csv").is_file()
+    table_folder, audio = (folder / "metadata", folder / "audio") if whole else (folder, folder)
+    frame = _table(table_folder / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class"))
     frame = frame.rename(columns={"slice_file_name": "filename"})
     folds = whole_folds(frame)
-    paths = [
-        audio_path(folder / "audio", f"fold{fold}/{name}") for fold, name in zip(folds, frame["filename"])
-    ]
+    paths = [audio_path(audio, f"fold{fold}/{name}") for fold, name in zip(folds, frame["filename"])]
     table = _clips(ids_by_name(frame["filename"].tolist()), paths, frame["class"], folds, frame["fsID"])
     note = "UrbanSound8K: its ten folds; a group is a Freesound recording"
     return FoundClips(table, columns=frame, notes=(note,))
@@ -124,7 +146,10 @@ def _uploaders(folder: Path) -> dict[str, str]:
 
 @LAYOUTS.register("testing_list.txt")
 def read_speech_commands(folder: Path) -> FoundClips:
-    """Warden 2018: words of a second, 16 kHz; its validation and testing lists."""
+    """Warden 2018: words of a second, 16 kHz; its validation and testing lists.
+
+    TensorFlow's challenge on Kaggle has the words in audio/, beside the lists.
+    """
     lists = {"val": folder / "validation_list.txt", "eval": folder / "testing_list.txt"}
     side_of = {
         line.strip(): side
@@ -132,22 +157,28 @@ def read_speech_commands(folder: Path) -> FoundClips:
         if file.is_file()
         for line in file.read_text(encoding="utf-8").splitlines()
     }
-    names = [
-        path.relative_to(folder).as_posix()
-        for path in sorted(folder.glob("*/*"))
-        if AUDIO_FILE.fullmatch(path.name) and path.parent.name != BACKGROUND
-    ]
+    words = folder if _spoken(folder) else folder / "audio"
+    names = _spoken(words)
     if not names:
         raise RequestError(f"{folder} has testing_list.txt but no class folder with audio files")
     found = [SPEAKER.fullmatch(Path(name).stem) for name in names]
     groups = ["" if match is None else match["speaker"] for match in found]
     folds = [SIDES[side_of.get(name, "train")] for name in names]
     labels = [Path(name).parent.name for name in names]
-    paths = [str(folder.absolute() / name) for name in names]
+    paths = [str(words.absolute() / name) for name in names]
     split = "fold 1 is its validation list, 3 its testing list, which alone is tested, 2 the rest"
     note = f"Speech Commands: {split}; a group is a speaker"
     table = _clips(ids_by_path(names), paths, labels, folds, groups)
     return FoundClips(table, notes=(note,), published_test=SIDES["eval"])
+
+
+def _spoken(folder: Path) -> list[str]:
+    """The audio files of its class folders, `yes/0a7c2a8d_nohash_0.wav`."""
+    return [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.glob("*/*"))
+        if AUDIO_FILE.fullmatch(path.name) and path.parent.name != BACKGROUND
+    ]
 
 
 def _table(file: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -162,3 +193,97 @@ def _clips(ids: list[str], paths: list[str], labels: object, folds: object, grou
     clips = {"clip_id": ids, "path": paths, "label": np.asarray(labels), "category": ""}
     more = {"fold": np.asarray(folds), "group": np.asarray(groups), "copy_of": "", "alteration": ""}
     return pd.DataFrame(clips | more)
+
+
+def read_folder(folder: Path) -> FoundClips:
+    """A published dataset, class folders within train/ and test/, or one sub-folder a class."""
+    if layout := find_layout(folder):
+        return layout(folder)
+    found = read_class_folders(folder)
+    within = [PurePath(path).relative_to(folder.absolute()).parts for path in found.table["path"]]
+    classes = sorted({parts[0] for parts in within})
+    if len(classes) > 1 and all(map(FOLD_FOLDER.fullmatch, classes)):
+        raise RequestError(_folds_as_classes(folder, classes))
+    if _are_sides(classes) and len(_shared_classes(within)) > 1:
+        return _split(found, within)
+    elsewhere = len(classes) == 1 or _are_sides(classes)
+    hints = _what_is_meant(folder, within) if elsewhere else _datasets_as_classes(folder, classes)
+    return replace(found, notes=(*found.notes, *hints))
+
+
+def _are_sides(names: Collection[str]) -> bool:
+    sides = {SIDE_OF_FOLDER.get(name.lower(), "") for name in names}
+    return len(sides) > 1 and "" not in sides
+
+
+def _folds_as_classes(folder: Path, names: Sequence[str]) -> str:
+    above = folder.absolute().parent
+    whole = f"DATASET={shlex.quote(str(above))}, or " if find_layout(above) else ""
+    named = ", ".join(names[:NAMED_FOLDERS]) + (" …" if len(names) > NAMED_FOLDERS else "")
+    columns = "a CSV with the columns filename,label,fold"
+    return f"{folder} holds {named}: these are folds, not classes; give {whole}{columns}"
+
+
+def _shared_classes(within: Sequence[Sequence[str]]) -> set[str]:
+    """Folders in each of two or more folders of the first level; none where there is one."""
+    inside: dict[str, set[str]] = defaultdict(set)
+    for side, *more in within:
+        inside[side] |= set(more[:-1][:1])
+    return set.intersection(*inside.values()) if len(inside) > 1 else set()
+
+
+def _split(found: FoundClips, within: Sequence[Sequence[str]]) -> FoundClips:
+    """Clips whose class is read as a side of a split, with the class of the second level."""
+    kept = [row for row, parts in enumerate(within) if len(parts) > 2]
+    sides = [within[row][0] for row in kept]
+    folds = [SIDES[SIDE_OF_FOLDER[side.lower()]] for side in sides]
+    labels = [within[row][1] for row in kept]
+    table = found.table.iloc[kept].reset_index(drop=True)
+    table = table.assign(label=labels, category=categories_of(labels), fold=folds)
+    test = SIDES["eval"] if SIDES["eval"] in folds else None
+    named = sorted({(fold, side) for fold, side in zip(folds, sides)})
+    understood = ", ".join(f"{side} is fold {fold}" for fold, side in named)
+    tested = f"; only fold {test} is tested" if test else ""
+    notes = [f"read as a split, whose folders hold class folders: {understood}{tested}"]
+    if loose := len(within) - len(kept):
+        notes.append(f"left out, in no class folder: {counted(loose, 'audio file')}")
+    return replace(found, table=table, notes=(*found.notes, *notes), published_test=test)
+
+
+def _what_is_meant(folder: Path, within: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """A line on a folder with one class, or whose classes are sides of a split, and on what may be meant."""
+    inside: dict[str, set[str]] = defaultdict(set)  # folder -> those in it that hold clips
+    for *above, _ in within:
+        for depth in range(len(above) + 1):
+            inside[PurePath(*above[:depth]).as_posix()] |= set(above[depth : depth + 1])
+    classes = sorted(inside.pop("."))
+    whole = [path for path, names in inside.items() if _are_sides(names) or _is_dataset(folder / path)]
+    outermost = [path for path in inside if not any(path.startswith(f"{other}/") for other in whole)]
+    meant = [
+        f"{folder / path} {what}: DATASET={shlex.quote(str(folder / path))}"
+        for path in outermost
+        if (what := "is a dataset of its own" if path in whole else _several(inside[path]))
+    ]
+    said = (
+        "one class alone leaves nothing to classify"
+        if len(classes) == 1
+        else f"the classes are called {', '.join(classes)}, as the sides of a split"
+    )
+    return ("; ".join([said, *meant[:NAMED_FOLDERS]]),)
+
+
+def _several(names: set[str]) -> str:
+    return f"holds {len(names)} folders of sounds" if len(names) > 1 else ""
+
+
+def _is_dataset(folder: Path) -> bool:
+    return find_layout(folder) is not None or is_esc_layout(folder)
+
+
+def _datasets_as_classes(folder: Path, classes: Sequence[str]) -> list[str]:
+    """A line on each class folder that is a published dataset."""
+    return [
+        f"{name} is read as one class but is a dataset of its own: DATASET={shlex.quote(str(folder / name))}"
+        for name in classes
+        if _is_dataset(folder / name)
+    ]

@@ -24,7 +24,6 @@ from pipeline.datasets.readers import (
     SYNTHETIC_CATEGORIES,
     FoundClips,
     is_esc_layout,
-    read_class_folders,
     read_esc_layout,
     read_table,
 )
@@ -178,9 +177,9 @@ def _read(
     if path.is_dir():
         if is_esc_layout(path, audio_dir):
             return read_esc_layout(path, audio_dir)
-        from pipeline.datasets.layouts import find_layout
+        from pipeline.datasets.layouts import read_folder
 
-        return (find_layout(path) or read_class_folders)(path)
+        return read_folder(path)
     if path.is_file() and path.suffix.lower() in TABLES:
         return read_table(path, audio_dir)
     raise RequestError(_unknown(dataset))

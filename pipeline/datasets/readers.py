@@ -5,9 +5,8 @@ does not say are found or drawn later, see folds.py and load.py.
 """
 
 import os
-import shlex
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -46,8 +45,6 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
 )
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those that are used; `category` holds the class
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
-
-NAMED_FOLDERS = 3  # that may be meant in place of the one around them
 
 
 @dataclass(frozen=True)
@@ -183,7 +180,7 @@ def read_class_folders(folder: Path) -> FoundClips:
         }
     )
     empty = _empty_folders(folder, labels)
-    return FoundClips(table, notes=(*_left_out(files, audio, clips), *empty, *_one_class(folder, clips)))
+    return FoundClips(table, notes=(*_left_out(files, audio, clips), *empty))
 
 
 def _files_below(folder: Path) -> list[str]:
@@ -230,23 +227,6 @@ def _empty_folders(folder: Path, labels: list[str]) -> tuple[str, ...]:
     empty = sorted(set(folders) - set(labels))
     left_out = "left out as a class" if len(empty) == 1 else "left out as classes"
     return (f"no audio files in {', '.join(empty)}: {left_out}",) if empty else ()
-
-
-def _one_class(folder: Path, clips: list[str]) -> tuple[str, ...]:
-    """A line on a folder with one class, and on folders in it that hold several, which may be meant."""
-    inside: dict[str, set[str]] = defaultdict(set)  # folder -> those in it that hold clips
-    for name in clips:
-        above = PurePath(name).parts[:-1]
-        for depth in range(len(above)):
-            inside[PurePath(*above[:depth]).as_posix()].add(above[depth])
-    if len(inside.pop(".")) > 1:
-        return ()
-    several = {path: names for path, names in inside.items() if len(names) > 1}
-    meant = [
-        f"; {folder / path} holds {len(names)} folders of sounds: DATASET={shlex.quote(str(folder / path))}"
-        for path, names in list(several.items())[:NAMED_FOLDERS]
-    ]
-    return (f"one class alone leaves nothing to classify{''.join(meant)}",)
 
 
 def is_esc_layout(folder: Path, audio_dir: Path | None = None) -> bool:

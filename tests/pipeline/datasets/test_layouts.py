@@ -9,7 +9,7 @@ import pytest
 from commandline import RequestError
 from features_cache.table import fold_split
 from pipeline.datasets import load
-from pipeline.datasets.layouts import find_layout, single_labels
+from pipeline.datasets.layouts import SIDES, find_layout, single_labels
 from tests.pipeline.datasets.folders import class_folders, csv, esc_layout, write
 
 
@@ -37,6 +37,29 @@ def test_urbansound8k(urbansound8k, tmp_path):
     assert table["label"].tolist() == ["dog_bark", "air_conditioner"] * 5
     assert table.loc["1003-3-0-0", "group"] == "1003"
     assert all(Path(path).is_file() for path in table["path"])
+
+
+def test_urbansound8k_as_kaggle_has_it_is_read_alike(urbansound8k, tmp_path):
+    published = table_of(urbansound8k, tmp_path / "published")
+    for path in [*(urbansound8k / "audio").iterdir(), urbansound8k / "metadata" / "UrbanSound8K.csv"]:
+        path.rename(urbansound8k / path.name)
+    for emptied in ("audio", "metadata"):
+        (urbansound8k / emptied).rmdir()
+    table = table_of(urbansound8k, tmp_path)
+    assert table.drop(columns="path").equals(published.drop(columns="path"))
+    assert all(Path(path).is_file() for path in table["path"])
+
+
+def test_folders_that_are_folds_are_refused_as_classes(urbansound8k, tmp_path):
+    audio = urbansound8k / "audio"
+    refused = (
+        r"audio holds fold1, fold10, fold2 …: these are folds, not classes; give {}a CSV with the columns"
+    )
+    with pytest.raises(RequestError, match=refused.format(f"DATASET={urbansound8k}, or ")):
+        load(str(audio), tmp_path / "data")
+    alone = audio.rename(tmp_path / "audio")
+    with pytest.raises(RequestError, match=refused.format("")):
+        load(str(alone), tmp_path / "data")
 
 
 @pytest.fixture
@@ -125,6 +148,73 @@ def test_val_next_of_a_published_test_list_is_the_published_validation_list(spee
     assert sorted(split.val) == ["no/1b4c9b89_nohash_1", "yes/1b4c9b89_nohash_0"]
     speakers = {clip.split("/")[1][:8] for clip in split.train}
     assert speakers == {"0a7c2a8d"}  # those of the lists are heard nowhere else
+
+
+def test_speech_commands_with_its_words_in_audio_as_in_tensorflows_challenge(speech_commands, tmp_path):
+    published = table_of(speech_commands, tmp_path / "published")
+    (speech_commands / "audio").mkdir()
+    for word in ("yes", "no", "_background_noise_"):
+        (speech_commands / word).rename(speech_commands / "audio" / word)
+    table = table_of(speech_commands, tmp_path)
+    assert table.drop(columns="path").equals(published.drop(columns="path"))
+    assert all(Path(path).is_file() for path in table["path"])
+
+
+@pytest.mark.parametrize(
+    ("folders", "sides"),
+    [
+        ("train test", ["train", "eval"]),
+        ("Training dev EVALUATION", ["train", "val", "eval"]),
+        ("train valid", ["train", "val"]),
+    ],
+)
+def test_class_folders_within_train_and_test_are_a_split(tmp_path, folders, sides):
+    for side in folders.split():
+        class_folders(tmp_path / "mine" / side, each=2)
+    write(tmp_path / "mine" / folders.split()[0] / "loose.wav")
+    dataset = load(str(tmp_path / "mine"), tmp_path / "data")
+    assert set(dataset.table["label"]) == {"dog", "cat"}
+    side_of = dataset.table["clip_id"].str.split("/").str[0]
+    for folder, side in zip(folders.split(), sides):
+        assert set(dataset.table["fold"][side_of == folder]) == {SIDES[side]}
+        assert any(f"{folder} is fold {SIDES[side]}" in note for note in dataset.notes)
+    assert dataset.published_test == (SIDES["eval"] if "eval" in sides else None)
+    assert sum("read as a split" in note for note in dataset.notes) == 1
+    assert "left out, in no class folder: 1 audio file" in dataset.notes
+
+
+def test_folders_called_so_that_hold_no_common_classes_are_classes_and_that_is_said(tmp_path):
+    meant = class_folders(tmp_path / "mine" / "train", each=2)
+    write(tmp_path / "mine" / "test" / "1.wav")
+    dataset = load(str(tmp_path / "mine"), tmp_path / "data")
+    assert set(dataset.table["label"]) == {"train", "test"}
+    said = "the classes are called test, train, as the sides of a split; "
+    assert f"{said}{meant} holds 2 folders of sounds: DATASET={meant}" in dataset.notes
+    class_folders(tmp_path / "two" / "train", each=2)
+    class_folders(tmp_path / "two" / "whistle", each=2)
+    assert set(load(str(tmp_path / "two"), tmp_path / "data").table["label"]) == {"train", "whistle"}
+
+
+def test_one_class_alone_is_said_with_the_folder_that_may_be_meant(tmp_path):
+    meant = class_folders(tmp_path / "home" / "my sounds", each=2)
+    said = f"one class alone leaves nothing to classify; {meant} holds 2 folders of sounds: DATASET='{meant}'"
+    assert said in load(str(tmp_path / "home"), tmp_path / "data").notes
+    assert not any("one class" in note for note in load(str(meant), tmp_path / "data").notes)
+    one = class_folders(tmp_path / "one", "dog", each=2)
+    assert "one class alone leaves nothing to classify" in load(str(one), tmp_path / "data").notes
+
+
+def test_a_folder_around_a_published_dataset_names_that(urbansound8k, tmp_path):
+    around = tmp_path / "download" / "deeper"
+    around.mkdir(parents=True)
+    meant = urbansound8k.rename(around / "UrbanSound8K")
+    said = f"one class alone leaves nothing to classify; {meant} is a dataset of its own: DATASET={meant}"
+    for folder in (around, around.parent):
+        assert said in load(str(folder), tmp_path / "data").notes
+    esc = esc_layout(around / "ESC-50-master", ["a.wav,1,0,dog,1,A", "b.wav,2,1,cat,2,A"])
+    notes = load(str(around), tmp_path / "other data").notes
+    for one in (meant, esc):
+        assert f"{one.name} is read as one class but is a dataset of its own: DATASET={one}" in notes
 
 
 def test_other_folders_are_read_as_before(tmp_path):

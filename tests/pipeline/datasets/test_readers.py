@@ -61,15 +61,6 @@ def test_class_folders_without_audio_files_are_named(tmp_path):
     assert "no audio files in bear, owl: left out as classes" in dataset.notes
 
 
-def test_one_class_alone_is_said_with_the_folder_that_may_be_meant(tmp_path):
-    meant = class_folders(tmp_path / "home" / "my sounds", each=2)
-    said = f"one class alone leaves nothing to classify; {meant} holds 2 folders of sounds: DATASET='{meant}'"
-    assert said in load(str(tmp_path / "home"), tmp_path / "data").notes
-    assert not any("one class" in note for note in load(str(meant), tmp_path / "data").notes)
-    one = class_folders(tmp_path / "one", "dog", each=2)
-    assert "one class alone leaves nothing to classify" in load(str(one), tmp_path / "data").notes
-
-
 def test_links_are_followed_once(tmp_path):
     class_folders(tmp_path / "elsewhere", each=2)
     (tmp_path / "mine").mkdir()
