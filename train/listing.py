@@ -9,7 +9,7 @@ from commandline import RequestError, count, text_table
 from train import recipes
 from train.augment import AUGMENTS
 from train.data import parse_grid
-from train.models.registry import all_models, lower_strides, resolve
+from train.models.registry import all_models, convolutions, lower_strides, resolve
 from train.options import ListOptions
 
 STATISTICS = 256  # mean and deviation of the 128 rows of mel, for the size of `linear`
@@ -109,10 +109,12 @@ def _describe(name: str, options: ListOptions) -> tuple[Description, tuple[int, 
     }
     channels, rows, frames = sizes.get(model.kind, (1, 1, options.samples))
     network = model.assemble(channels, options.classes, (rows, frames))
-    lower_strides(network)  # as training would, in the pass that counts
+    lower_strides(convolutions(network).values())  # as training would, in the pass that counts
     shape = (STATISTICS,) if model.kind == "linear" else (channels, rows, frames)
-    with model.taking(shape):
+    try:
         return describe_network(network, shape), shape
+    except RuntimeError as error:
+        raise model.too_small((rows, frames), error) from None
 
 
 def _grid(text: str) -> tuple[int, int]:

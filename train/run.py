@@ -104,12 +104,14 @@ def diverged_run(plan: Plan) -> RunFolder | None:
     """The run of this configuration that diverged in another number format: PRECISION=fp32 continues it."""
     hashes = [plan.hash_in(precision) for precision in ("auto", "bf16", "fp16")]
     found = runs.find_same(plan.options.runs, plan.dataset, hashes, plan.options.tag)
-    if not found:
-        return None
-    changes = [change.get("to", {}) for change in found.config.get("changes", [])]
-    # one that came with another kind of device was no divergence
+    return found if found and _diverged(found.config) else None
+
+
+def _diverged(config: dict[str, Any]) -> bool:
+    """Whether a run diverged, or did and was continued; fp32 that came with another device is neither."""
+    changes = [change.get("to", {}) for change in config.get("changes", [])]
     continued = any(to.get("precision") == "fp32" and "device" not in to for to in changes)
-    return found if "diverged" in found.config or continued else None
+    return "diverged" in config or continued
 
 
 def continue_in_fp32(run: RunFolder) -> None:

@@ -8,8 +8,7 @@ import importlib
 import inspect
 import math
 import pkgutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -188,21 +187,20 @@ class Architecture:
             return {}
         with torch.random.fork_rng(devices=()), torch.inference_mode():
             network = self.assemble(channels, classes, shape).eval()
-            layers = lower_strides(network)
+            layers = convolutions(network)
             before = {name: layer.stride for name, layer in layers.items()}
-            with self.taking(shape):
+            lower_strides(layers.values())
+            try:
                 network(torch.zeros(1, channels, *shape))
+            except RuntimeError as error:
+                raise self.too_small(shape, error) from None
         return {name: list(layer.stride) for name, layer in layers.items() if layer.stride != before[name]}
 
-    @contextmanager
-    def taking(self, shape: tuple[int, ...]) -> Iterator[None]:
-        """Around a pass of a clip of this shape: RequestError where it is too small for the network."""
-        try:
-            yield
-        except RuntimeError as error:
-            reason, size = str(error).splitlines()[0], "x".join(map(str, shape[-2:]))
-            larger = "longer clips (DURATION, SAMPLE_RATE)" if self.kind == "wave" else "a larger GRID"
-            raise RequestError(f"{self.name} cannot take {size} ({reason}): give {larger}") from None
+    def too_small(self, shape: tuple[int, int], error: RuntimeError) -> RequestError:
+        """Of a pass that failed: what the network cannot take, and what helps."""
+        reason, size = str(error).splitlines()[0], "x".join(map(str, shape))
+        larger = "longer clips (DURATION, SAMPLE_RATE)" if self.kind == "wave" else "a larger GRID"
+        return RequestError(f"{self.name} cannot take {size} ({reason}): give {larger}")
 
     def unfit(self, features: Sequence[str], vectors: Collection[str] = ()) -> str | None:
         """Why the model cannot take these features (plain names, `mel`), what fits; None where it can.
@@ -237,12 +235,15 @@ class Architecture:
         return "+".join(texts)
 
 
-def lower_strides(network: nn.Module) -> dict[str, Any]:
-    """The network's convolutions by name; each will lower its stride, if it has to, when it first runs."""
-    layers = {name: one for name, one in network.named_modules() if isinstance(one, CONVOLUTIONS)}
-    for layer in layers.values():
+def convolutions(network: nn.Module) -> dict[str, Any]:
+    """A network's convolutions by name."""
+    return {name: one for name, one in network.named_modules() if isinstance(one, CONVOLUTIONS)}
+
+
+def lower_strides(layers: Iterable[Any]) -> None:
+    """Let each convolution lower its stride, if it has to, when it first runs."""
+    for layer in layers:
         layer.register_forward_pre_hook(_lower_stride)
-    return layers
 
 
 def _lower_stride(layer: Any, arguments: tuple[torch.Tensor]) -> None:
