@@ -33,17 +33,19 @@ def next_command(
     lacking: str = "",
     explained: Collection[str] = (),
     stored: Mapping[str, int] = MappingProxyType({}),
+    untrainable: str = "",
 ) -> NextCommand:
     """What to do next after an answer of this kind; `given` are the variables that ask for the report.
 
     Where clips are `lacking`, in words, no further seeds are proposed: they would not decide. Runs that are
     `explained` already are not explained again. `stored` are the cache's features with their frames, for a
-    first run.
+    first run; or in words why its clips are `untrainable`.
     """
-    where = [word for word in given if not word.startswith("RUN=")]
+    where = _without(given, "RUN=")
     trained = [run for run in ranking.runs if run.trained] if ranking else []
     if ranking is None or not trained:
-        return NextCommand(_first_run(where, stored), "a first run")
+        shown = NextCommand(make_command("data", *_without(where, "RUNS=", "TAG=")), untrainable)
+        return shown if untrainable else NextCommand(_first_run(where, stored), "a first run")
     if kind == "one run":
         return _second_set(where, trained[0])
     compared = _compared(ranking, trained)
@@ -67,12 +69,16 @@ def next_command(
     return _larger_set(where, ranking, trained[0], explained)
 
 
+def _without(words: Sequence[str], *beginnings: str) -> list[str]:
+    return [word for word in words if not word.startswith(beginnings)]
+
+
 def _first_run(where: Sequence[str], stored: Mapping[str, int]) -> str:
     """On what the cache holds; features first where that is nothing, or the waveform alone."""
     vectors = [name for name, frames in stored.items() if frames == 1]
     together = "+".join(first_compared(stored) or vectors[:1])
     if not together:
-        return make_command("features", *(word for word in where if not word.startswith(("RUNS=", "TAG="))))
+        return make_command("features", *_without(where, "RUNS=", "TAG="))
     return make_command("train", *where, f"FEATURES={together}")
 
 

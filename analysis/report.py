@@ -35,6 +35,7 @@ from analysis.run import RunSection, augmentation_figure, choose_samples, import
 from analysis.tables import as_latex, write_table
 from commandline import Stages, make_command
 from features_cache import Cache
+from features_cache.table import untrainable
 from train.runs import replace_file
 
 REMARKED = 5  # runs named in the terminal for one reason
@@ -121,6 +122,7 @@ def _content(context: ReportContext, damage: list[Problem]) -> Content:
             found.answer.lacking,
             set(found.tables["attribution"]["of"]) if "attribution" in found.tables else (),
             {name: context.cache[name].frames for name in context.features} if context.cache else {},
+            untrainable(context.cache.clips) if context.cache else "",
         ),
         "remarks": _remarks(found.runs, problems, commands),
         "whole": not any(problem.damaged for problem in problems),

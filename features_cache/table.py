@@ -210,3 +210,11 @@ def _folds(table: pd.DataFrame) -> list[int]:
 
 def _ids(table: pd.DataFrame) -> Ids:
     return table["clip_id"].to_numpy(dtype=object)
+
+
+def untrainable(clips: pd.DataFrame) -> str:
+    """Why nothing can be trained on these clips; empty where it can."""
+    classes, folds = clips["label"].unique(), clips["fold"].nunique()
+    if len(classes) == 1:
+        return f"no training yet: one class only ({classes[0]}), and it needs two; each has a folder"
+    return "no training yet: one fold only, and it needs two" if folds == 1 else ""

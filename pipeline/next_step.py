@@ -11,6 +11,7 @@ from features_cache.cache import is_cache
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_failures
 from features_cache.names import first_compared, parse_channel
+from features_cache.table import untrainable
 from pipeline.datasets import Dataset
 from pipeline.features import FEATURES
 from pipeline.options import SourceOptions
@@ -24,10 +25,11 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
     """Lines on the next step for a dataset that is loaded: `next: make …`, and what may follow it."""
     folder = cache_folder(options.dataset, options.data, options.name)
     from_audio = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
-    lacking = "".join(f"\n{line}" for line in untrainable(dataset.table))
+    lacking = untrainable(dataset.table)
+    after = f"\n{lacking}" if lacking else ""
     if not is_cache(folder):
         features = make_command("features", f"DATASET={options.dataset}", *from_audio)
-        return f"next: {features}   (into {folder}){lacking}"
+        return f"next: {features}   (into {folder}){after}"
     cache = Cache(folder)
     try:
         done = is_done(cache, dataset.table)
@@ -38,24 +40,13 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
         computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
         missing = [f"FEATURES={' '.join(computed)}"] if set(computed) < set(FEATURES) else []
         features = make_command("features", f"DATASET={options.dataset}", *missing, *from_audio)
-        return f"next: {features}{lacking}"
+        return f"next: {features}{after}"
     return training_step(options, dataset, frames)
 
 
 def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]) -> str:
     """The commands of training, or what the dataset lacks for it; `frames` of each feature in the cache."""
-    lacking = untrainable(dataset.table)
-    return "\n".join(lacking) if lacking else training_commands(frames, training_words(options))
-
-
-def untrainable(clips: pd.DataFrame) -> list[str]:
-    """A line on why nothing can be trained on these clips; none where it can."""
-    classes, folds = clips["label"].unique(), clips["fold"].nunique()
-    if len(classes) == 1:
-        return [f"no training yet: one class only ({classes[0]}), and it needs two; each has a folder"]
-    if folds == 1:
-        return ["no training yet: one fold only, and it needs two"]
-    return []
+    return untrainable(dataset.table) or training_commands(frames, training_words(options))
 
 
 def training_words(options: SourceOptions) -> list[str]:

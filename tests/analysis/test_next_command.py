@@ -131,6 +131,8 @@ def test_an_exact_solution_needs_no_other_seed(made: Callable[..., Results]) -> 
 )
 def test_without_a_run_a_first_one_of_what_is_cached(stored: dict[str, int], command: str) -> None:
     assert next_command(GIVEN, None, "no run", stored=stored).command == f"make {command}"
+    found = next_command(GIVEN, None, "no run", stored=stored, untrainable="no training yet: one class only")
+    assert found == NextCommand("make data DATASET=made", "no training yet: one class only")
 
 
 def test_an_ensemble_of_runs_is_never_trained(written: Callable[..., Results], tmp_path: Path) -> None:
