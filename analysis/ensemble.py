@@ -123,7 +123,8 @@ def _config(members: Sequence[Run], weights_by_fold: Weights, most: int) -> dict
     seed = seeds.pop() if len(seeds) == 1 else 0
     differences = [f"members{most}"] * bool(most) + [f"s{seed}"] * bool(seed)
     hash_ = digest(hashes)
-    copied = ("dataset", "task", "val", "folds", "classes", "sample_rate", "duration", "synthetic")
+    val = ["val"] * (len({run.selection_protocol for run in members}) == 1)
+    copied = ("dataset", "task", *val, "folds", "classes", "sample_rate", "duration", "synthetic")
     return {
         **{key: first[key] for key in copied if key in first},
         "features": features,
@@ -163,17 +164,31 @@ def _protocol(members: Sequence[Run]) -> str:
 
 
 def _write_fold(folder: RunFolder, members: Sequence[Run], fold: int, weights: Floats) -> None:
+    """The weighted mean of every checkpoint that all members have: `best` too where all were validated.
+
+    Where only some have a best one, the checkpoints that count are averaged, as `last`.
+    """
     first = members[0]
     here = first.folds == fold
-    mean = sum(weight * run.probabilities[0][here] for weight, run in zip(weights, members, strict=True))
+    if len({run.selection for run in members}) == 1:
+        averaged = {name: [run.checkpoints[name][0] for run in members] for name in first.checkpoints}
+    else:
+        averaged = {"last": [run.probabilities[0] for run in members]}
     rows = pd.DataFrame(
         {
             "clip_id": first.clip_ids[here],
             "group": first.groups[here],
             "split": "test",
-            "selection": "last",
             "target": np.array(first.classes, dtype=object)[first.target[here]],
         }
     )
+    means = [
+        np.average([one[here] for one in values], axis=0, weights=weights) for values in averaged.values()
+    ]
     folder.fold(fold).mkdir(exist_ok=True)
-    write_predictions(folder.fold(fold), rows, np.asarray(mean, dtype=np.float32), first.classes)
+    write_predictions(
+        folder.fold(fold),
+        pd.concat([rows.assign(selection=selection) for selection in averaged], ignore_index=True),
+        np.concatenate(means).astype(np.float32),
+        first.classes,
+    )

@@ -35,6 +35,37 @@ def test_an_ensemble_is_the_mean_and_ranks_with_its_members(
     assert combined.synthetic
 
 
+def test_an_ensemble_of_validated_runs_ranks_with_its_members(
+    written: Callable[..., Results], tmp_path: Path
+) -> None:
+    """It has both checkpoints, each the mean of theirs, so that the epoch that counts is the same."""
+    made = (MadeRun(val="group", own=0.6), MadeRun(features="zcr", val="group", own=0.6))
+    runs = written(*made).runs
+    write_ensemble([run.folders[0] for run in runs], tmp_path)
+    results = load_runs(find(tmp_path))
+    (ranked,) = rankings(results.runs, np.random.default_rng(0), 200)
+    assert len(ranked.runs) == 3
+    combined = next(run for run in results.runs if run.model == "ensemble")
+    assert combined.selection_protocol == runs[0].selection_protocol == "group, best"
+    for name in ("last", "best"):
+        mean = (runs[0].checkpoints[name] + runs[1].checkpoints[name]) / 2
+        assert combined.checkpoints[name] == pytest.approx(mean, abs=1e-6)
+
+
+def test_an_ensemble_of_runs_with_and_without_validation_has_a_protocol_of_its_own(
+    written: Callable[..., Results], tmp_path: Path
+) -> None:
+    runs = written(MadeRun(val="group"), MadeRun(features="zcr")).runs
+    write_ensemble([run.folders[0] for run in runs], tmp_path)
+    results = load_runs(find(tmp_path))
+    combined = next(run for run in results.runs if run.model == "ensemble")
+    assert combined.selection_protocol == "best epoch on VAL=group; last epoch"
+    assert combined.probabilities == pytest.approx(
+        (runs[0].checkpoints["best"] + runs[1].checkpoints["last"]) / 2, abs=1e-6
+    )
+    assert [len(ranked.runs) for ranked in rankings(results.runs, np.random.default_rng(0), 200)] == [1, 1, 1]
+
+
 def test_the_same_members_write_the_same_folder(written: Callable[..., Results], tmp_path: Path) -> None:
     folders = [
         run.folders[0] for run in written(MadeRun(), MadeRun(features="mfcc"), MadeRun(features="zcr")).runs
