@@ -7,6 +7,7 @@ deviation over time of each row of a feature; `target` (N,) holds class numbers.
 are computed on columns standardised over the clips, so that a row in Hz and one in dB count alike.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from analysis.page import Block, html_table
 from analysis.tables import write_table
 from commandline import Registry, counted, progress, size
 from features_cache import Cache
-from features_cache.index import read_failures
+from features_cache.index import WHOLE, read_failures
 from train.scores import Floats, Ints
 
 
@@ -39,7 +40,7 @@ def data_blocks(cache: Cache, features: list[str], folder: Path, seed: int) -> l
     clips = original_clips(cache)
     if clips.empty:
         return []
-    made = [_counts(clips, folder, _failed(cache))]
+    made = [_counts(clips, folder, len(_failures(cache).get(WHOLE, ())))]
     return [*made, *_separability_blocks(cache, features, clips, folder, seed)] if features else made
 
 
@@ -48,11 +49,18 @@ def data_facts(cache: Cache) -> list[tuple[str, str]]:
     clips = original_clips(cache)
     used = sum(file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file())
     copies = len(cache.clips) - len(clips)
-    failed = _failed(cache)
+    failed = _failures(cache)
+    untested = len(failed.pop(WHOLE, ()))
+    single = ", ".join(f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items())
     return [
         ("Clips", f"{len(clips):,}" + (f" and {copies:,} altered copies" if copies else "")),
         ("Classes", str(clips["label"].nunique())),
-        *([("Clips that failed", f"{failed:,}, so {len(clips) - failed:,} are tested")] if failed else []),
+        *(
+            [("Clips that failed", f"{untested:,}, so {len(clips) - untested:,} are tested")]
+            if untested
+            else []
+        ),
+        *([("Features that failed", f"{single}; runs without it test these clips")] if single else []),
         ("Source recordings", f"{clips['group'].nunique():,}"),
         ("Folds", str(clips["fold"].nunique())),
         ("A clip", f"{cache.duration:g} s at {cache.sample_rate:,} Hz"),
@@ -61,10 +69,17 @@ def data_facts(cache: Cache) -> list[tuple[str, str]]:
     ]
 
 
-def _failed(cache: Cache) -> int:
-    """How many clips have no features, so that no run tests them."""
-    failed = {one["clip_id"] for one in read_failures(cache.folder)}
-    return len(failed & set(original_clips(cache)["clip_id"]))
+def _failures(cache: Cache) -> dict[str, set[str]]:
+    """The original clips that failed, by cached feature; those under WHOLE are tested by no run.
+
+    A clip that lacks a single feature is tested by the runs that do without it.
+    """
+    originals, found = set(original_clips(cache)["clip_id"]), defaultdict(set)
+    for one in read_failures(cache.folder):
+        if one["clip_id"] in originals and one["feature"] in (WHOLE, *cache.features):
+            found[one["feature"]].add(one["clip_id"])
+    whole = found.get(WHOLE, set())
+    return {name: ids for name, clips in found.items() if (ids := clips if name == WHOLE else clips - whole)}
 
 
 def _counts(clips: pd.DataFrame, folder: Path, failed: int) -> Block:

@@ -10,7 +10,7 @@ one lock. A reader therefore sees the old one or the new one.
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
 LATER = "source_seconds"  # a column that indexes of before have not
 CLIPS = "clips"  # the group of the table; every other name is a feature's link
 FAILURES = "failures.csv"
+WHOLE = "all"  # in the place of a feature: the clip itself is at fault
 FAILURES_HEADER = ("clip_id", "path", "feature", "reason")
 COSTS = "costs.csv"
 COSTS_HEADER = ("feature", "seconds_a_clip")
@@ -165,7 +166,7 @@ def _describes(file: h5py.File, clips: pd.DataFrame, attributes: Mapping[str, An
 
 
 def read_failures(folder: Path) -> list[dict[str, str]]:
-    """One dictionary a failure, keys FAILURES_HEADER; the feature is 'all' where the clip itself is at fault.
+    """One dictionary a failure, keys FAILURES_HEADER; the feature may be WHOLE.
 
     None where there is no such file, or what is there is another one.
     """
@@ -180,17 +181,27 @@ def read_failures(folder: Path) -> list[dict[str, str]]:
 
 
 def write_failures(
-    folder: Path, clips: pd.DataFrame, tried: NDArray, failures: Sequence[tuple[int, str, str]]
+    folder: Path,
+    clips: pd.DataFrame,
+    tried: NDArray,
+    features: Iterable[str],
+    failures: Sequence[tuple[int, str, str]],
 ) -> None:
-    """Replace what is noted of the clips that were tried by (row, feature, reason); keep the others'."""
-    ids, paths = clips["clip_id"].to_numpy(), clips["path"].to_numpy()
+    """Replace what is noted of these features, or of all, of the clips that were tried; keep the rest.
+
+    tried     rows of the clips
+    features  stored names of what was asked for
+    failures  (row, feature or WHOLE, reason)
+    """
+    ids, paths, asked = clips["clip_id"].to_numpy(), clips["path"].to_numpy(), {WHOLE, *features}
     again = np.zeros(len(clips), bool)
     again[tried] = True
     with lock(folder, "index"):
         before = read_failures(folder)
         named = {one["clip_id"] for one in before}  # few, where the clips may be millions
-        others = {clip for clip, retried in zip(ids, again) if clip in named and not retried}
-        kept = [one for one in before if one["clip_id"] in others]
+        retried = {clip: tried_now for clip, tried_now in zip(ids, again) if clip in named}
+        here = [one for one in before if one["clip_id"] in retried]
+        kept = [one for one in here if one["feature"] not in asked or not retried[one["clip_id"]]]
         new = [
             dict(zip(FAILURES_HEADER, (ids[row], paths[row], feature, reason)))
             for row, feature, reason in failures

@@ -9,7 +9,7 @@ import numpy as np
 from commandline import RequestError, counted, duration, progress, size, tell, text_table
 from commandline.options import not_written
 from features_cache.claims import Handle, claimed
-from features_cache.index import FAILURES, refresh, write_costs, write_failures
+from features_cache.index import FAILURES, WHOLE, refresh, write_costs, write_failures
 from features_cache.layout import FeatureFile
 from features_cache.storage import lock
 from features_cache.writer import NOT_FINITE, ready, written_to
@@ -157,7 +157,8 @@ def _fill(
         for one in backend(job, make_batches(asked, found.todo, found.clips, lengths)):
             outcome += one
             bar.update(one.clips)
-    write_failures(asked.folder, asked.clips, found.clips, _named(asked, outcome))
+    features = [spec.stored for spec in asked.specs]
+    write_failures(asked.folder, asked.clips, found.clips, features, _named(asked, outcome))
     write_costs(asked.folder, _seconds_a_clip(asked, outcome))
     return outcome
 
@@ -169,8 +170,8 @@ def _seconds_a_clip(asked: Request, outcome: ExtractionResult) -> dict[str, floa
 
 
 def _named(asked: Request, outcome: ExtractionResult) -> list[tuple[int, str, str]]:
-    """(row, feature or 'all', reason) of every failure."""
-    names = {number: spec.stored for number, spec in enumerate(asked.specs)} | {WHOLE_CLIP: "all"}
+    """(row, feature or WHOLE, reason) of every failure."""
+    names = {number: spec.stored for number, spec in enumerate(asked.specs)} | {WHOLE_CLIP: WHOLE}
     return [(row, names[feature], reason) for row, feature, reason in sorted(outcome.failures)]
 
 

@@ -1,9 +1,21 @@
 """Separation before training: planted, absent, undefined; and maps that keep neighbours together."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from analysis.data import MEASURES, class_means, over_time, pca_projection, tsne_projection
+from analysis.data import (
+    MEASURES,
+    class_means,
+    data_blocks,
+    data_facts,
+    over_time,
+    pca_projection,
+    tsne_projection,
+)
+from features_cache import Cache, external
+from features_cache.index import write_failures
 
 RNG = np.random.default_rng
 
@@ -94,3 +106,25 @@ def test_class_means_are_in_deviations_from_the_mean_of_all() -> None:
     means = class_means(values, np.array([0, 0, 1]), 3)
     assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2), 0])
     assert means[:, 1].tolist() == [0, 0, 0]
+
+
+def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path: Path) -> None:
+    ids = [f"c{place}" for place in range(6)]
+    external.create_cache(tmp_path, {"clip_id": ids, "label": list("aaabbb"), "fold": [1, 2, 3] * 2})
+    external.write_feature(tmp_path, "mel", RNG(0).normal(size=(6, 4, 5)), ids)
+    cache = Cache(tmp_path)
+
+    def told() -> tuple[dict[str, str], str]:
+        (block,) = data_blocks(cache, [], tmp_path / "report", seed=0)
+        return dict(data_facts(cache)), block.about
+
+    failures = [(0, "mel", "1 value is NaN"), (0, "gone", "no longer cached")]
+    write_failures(tmp_path, cache.clips, np.arange(6), ["mel"], failures)
+    facts, about = told()
+    assert "Clips that failed" not in facts and "failed" not in about
+    assert facts["Features that failed"] == "mel of 1 clip; runs without it test these clips"
+    write_failures(tmp_path, cache.clips, np.array([1]), ["mel"], [(1, "all", "empty")])
+    facts, about = told()
+    assert facts["Clips that failed"] == "1, so 5 are tested"
+    assert facts["Features that failed"].startswith("mel of 1 clip;")
+    assert "counts 1 clip that failed" in about

@@ -118,15 +118,24 @@ def noted(folder: Path) -> list[tuple[str, str, str]]:
 
 
 def test_only_what_was_tried_again_is_replaced(tmp_path: Path) -> None:
-    write_failures(tmp_path, CLIPS, np.arange(3), [(0, "all", "empty"), (1, "mel", "NaN, twice")])
+    write_failures(tmp_path, CLIPS, np.arange(3), ["mel"], [(0, "all", "empty"), (1, "mel", "NaN, twice")])
     assert noted(tmp_path) == [("a", "all", "empty"), ("b", "mel", "NaN, twice")]
-    write_failures(tmp_path, CLIPS, np.array([1, 2]), [(2, "all", "missing")])
+    write_failures(tmp_path, CLIPS, np.array([1, 2]), ["mel"], [(2, "all", "missing")])
     assert noted(tmp_path) == [("a", "all", "empty"), ("c", "all", "missing")]
 
 
+def test_what_is_noted_of_features_that_were_not_asked_for_stays(tmp_path: Path) -> None:
+    first = [(0, "crest", "1 value is NaN"), (1, "all", "empty"), (2, "mel", "NaN")]
+    write_failures(tmp_path, CLIPS, np.arange(3), ["crest", "mel"], first)
+    write_failures(tmp_path, CLIPS, np.arange(3), ["mel"], [])
+    assert noted(tmp_path) == [("a", "crest", "1 value is NaN")]
+    write_failures(tmp_path, CLIPS, np.arange(3), ["crest"], [])
+    assert noted(tmp_path) == []
+
+
 def test_clips_that_left_the_table_are_no_longer_listed(tmp_path: Path) -> None:
-    write_failures(tmp_path, CLIPS, np.arange(3), [(0, "all", "empty"), (2, "all", "empty")])
-    write_failures(tmp_path, CLIPS.iloc[1:], np.array([0]), [])
+    write_failures(tmp_path, CLIPS, np.arange(3), ["mel"], [(0, "all", "empty"), (2, "all", "empty")])
+    write_failures(tmp_path, CLIPS.iloc[1:], np.array([0]), ["mel"], [])
     assert noted(tmp_path) == [("c", "all", "empty")]
 
 
@@ -134,7 +143,7 @@ def test_clips_that_left_the_table_are_no_longer_listed(tmp_path: Path) -> None:
 def test_a_file_of_something_else_counts_as_none_and_is_replaced(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FAILURES).write_bytes(content)
     assert read_failures(tmp_path) == []
-    write_failures(tmp_path, CLIPS, np.arange(3), [(1, "all", "empty")])
+    write_failures(tmp_path, CLIPS, np.arange(3), ["mel"], [(1, "all", "empty")])
     assert noted(tmp_path) == [("b", "all", "empty")]
 
 

@@ -37,7 +37,7 @@ def test_clips_that_are_not_done_are_not_counted(cache):
 def test_failures_versions_and_the_whole_size_are_reported(cache):
     clips = pd.DataFrame({"clip_id": CLIPS, "path": ""})
     write_failures(
-        cache.folder, clips, np.arange(8), [(0, "all", "empty"), (0, "mel", "NaN"), (3, "all", "x")]
+        cache.folder, clips, np.arange(8), ["mel"], [(0, "all", "empty"), (0, "mel", "NaN"), (3, "all", "x")]
     )
     shown = describe_cache(Cache(cache.folder))
     assert "2 clips could not be done" in shown
