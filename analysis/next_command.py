@@ -47,7 +47,7 @@ def next_command(
         shown = NextCommand(make_command("data", *_without(where, "RUNS=", "TAG=")), untrainable)
         return shown if untrainable else NextCommand(_first_run(where, stored), "a first run")
     if kind == "one run":
-        return _second_set(where, trained[0])
+        return _second_set(where, trained[0], stored)
     compared = _compared(ranking, trained)
     if any(run.missing_folds for run in compared):
         return NextCommand(_sweeps(where, compared, {}), "trains their missing folds")
@@ -127,13 +127,19 @@ def _seeds(runs: Sequence[Run]) -> list[int]:
     return sorted(seeds)
 
 
-def _second_set(where: Sequence[str], run: Run) -> NextCommand:
-    """The features of a combined set alone, or a single feature combined."""
+def _second_set(where: Sequence[str], run: Run, stored: Mapping[str, int]) -> NextCommand:
+    """The features of a combined set alone, or a single feature combined, which the cache may lack."""
     single = list(dict.fromkeys(run.features.split("+")))
     if len(single) > 1:
         return NextCommand(_train(where, run, single), "shows what combining gains")
-    other = "mfcc" if single[0] != "mfcc" else "mel"
-    return NextCommand(_train(where, run, [other, f"{single[0]}+{other}"]), "shows what combining gains")
+    liked = ["mfcc" if single[0] != "mfcc" else "mel"]
+    cached = first_compared({name: frames for name, frames in stored.items() if name != single[0]})
+    other = (liked if not cached or liked[0] in cached else cached)[0]
+    command = _train(where, run, [other, f"{single[0]}+{other}"])
+    if stored and not cached:
+        features = make_command("features", *_without(where, "RUNS=", "TAG="), f"FEATURES={other}")
+        command = f"{features} && {command}"
+    return NextCommand(command, "shows what combining gains")
 
 
 def _larger_set(where: Sequence[str], ranking: Ranking, best: Run, explained: Collection[str]) -> NextCommand:

@@ -112,6 +112,20 @@ def test_one_run_is_compared_with_what_shows_the_gain_of_combining(made: Callabl
     assert "'FEATURES=mel mfcc+mel'" in proposed(made(*of_sets(mfcc=0.5))).command
 
 
+def test_a_second_set_is_of_what_is_cached_or_is_extracted_first(made: Callable[..., Results]) -> None:
+    main = rankings(made(*of_sets(mel=0.5)).runs, np.random.default_rng(0), replicates=100)[0]
+
+    def command(**stored: int) -> str:
+        return next_command(GIVEN, main, "one run", stored=stored).command
+
+    assert "'FEATURES=mfcc mel+mfcc'" in command(mel=9, mfcc=9, rms=9)
+    assert "'FEATURES=rms mel+rms'" in command(mel=9, rms=9, waveform=400)
+    lacking = command(mel=9)
+    assert lacking.startswith(
+        "make features DATASET=made FEATURES=mfcc && make sweep DATASET=made RUNS=elsewhere "
+    )
+
+
 def test_an_exact_solution_needs_no_other_seed(made: Callable[..., Results]) -> None:
     found = proposed(made(*of_sets(model="linear", mel=0.8, mfcc=0.79)))
     assert found == NextCommand(
