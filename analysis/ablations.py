@@ -10,7 +10,8 @@ between them are left out, since its steps say more. Channels count as often as 
 mel+mel to mel, a control.
 
 `python -m train explain` leaves fold*/attribution.csv, one row a test clip, channel and method:
-channel, method (permuted | marginalised), clip_id, correct (the share of its repeats that were correct).
+channel, method (permuted | marginalised), clip_id, correct (the share of its repeats that were correct),
+selection (last | best; what an earlier explain left is of the last epoch).
 """
 
 from collections import Counter
@@ -47,6 +48,7 @@ class Change:
     before: Floats
     after: Floats
     seeds: tuple[int, ...] = ()  # that `explain` has seen
+    selection: str = ""  # last | best, whose weights it explained
 
 
 def recall_change(first: Run, second: Run) -> Change:
@@ -228,8 +230,9 @@ def read_attribution(run: Run) -> tuple[pd.DataFrame | None, list[Problem]]:
                 continue
             try:
                 part = pd.read_csv(file, dtype={"channel": str, "clip_id": str}, keep_default_na=False)
+                selection = part.get("selection", "last")
                 part = part[list(ATTRIBUTION_COLUMNS)].astype({"correct": float})
-                parts.append(part.assign(seed=int(folder.config["seed"])))
+                parts.append(part.assign(seed=int(folder.config["seed"]), selection=selection))
             except (OSError, ValueError, KeyError) as error:
                 text = f"fold {fold}: attribution.csv is left out ({error}): run explain again"
                 problems.append(Problem(folder.name, text))
@@ -243,11 +246,14 @@ def leading_method(methods: Iterable[str]) -> str | None:
 
 
 def channel_changes(run: Run, read: pd.DataFrame) -> dict[tuple[str, str], Change]:
-    """(channel, method) -> the run's clips without the channel and with it, both of the last epoch.
+    """(channel, method) -> the run's clips without the channel and with it, both of one epoch: the one that
+    counts, or the last where that one was not explained.
 
     The channel helps where the difference is positive. Only the seeds explained in every fold are compared.
     """
-    with_all = run.checkpoints["last"].argmax(axis=2) == run.target  # (S, N)
+    selection = run.selection if (read["selection"] == run.selection).any() else "last"
+    read = read[read["selection"] == selection]
+    with_all = run.checkpoints[selection].argmax(axis=2) == run.target  # (S, N)
     found = {}
     for (channel, method), rows in read.groupby(["channel", "method"], sort=False):
         by_seed = rows.pivot_table("correct", "seed", "clip_id").reindex(columns=run.clip_ids).dropna()
@@ -255,7 +261,7 @@ def channel_changes(run: Run, read: pd.DataFrame) -> dict[tuple[str, str], Chang
             seeds = tuple(by_seed.index)
             after = with_all[[run.seeds.index(seed) for seed in seeds]].mean(axis=0)
             before = by_seed.mean().to_numpy(dtype=float)
-            found[str(channel), str(method)] = Change(run, before, after, seeds)
+            found[str(channel), str(method)] = Change(run, before, after, seeds, selection)
     return found
 
 

@@ -176,7 +176,8 @@ def _importance(
         table = found["attribution", run, channel, method]
         table.insert(0, "channel", channel)
         table.insert(1, "method", method)
-        parts.setdefault(run, []).append(table.assign(seeds=" ".join(map(str, change.seeds))))
+        explained = {"seeds": " ".join(map(str, change.seeds)), "selection": change.selection}
+        parts.setdefault(run, []).append(table.assign(**explained))
     return {run: pd.concat(tables_, ignore_index=True) for run, tables_ in parts.items()}
 
 

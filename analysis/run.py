@@ -356,9 +356,8 @@ def importance_blocks(
     )
     seeds = str(chosen["seeds"].iloc[0]).split()
     of = f", seed {', '.join(seeds)} of {len(run.seeds)} seeds" if len(seeds) < len(run.seeds) else ""
-    about = (
-        f"Points of recall lost where the channel is {METHOD_WORDS[method]} at test time (last epoch{of})."
-    )
+    epoch = f"{chosen['selection'].iloc[0]} epoch{of}"
+    about = f"Points of recall lost where the channel is {METHOD_WORDS[method]} at test time ({epoch})."
     if method == "removed":
         return [Block("Channel importance with constants", f"{about} {CONSTANT}", [drawn], folded=True)]
     numbers = _importance_table(run, chosen, retrained)

@@ -50,18 +50,20 @@ class Bundle(NamedTuple):
     folds: dict[int, State]
 
 
-def bundle_of_run(run: runs.RunFolder, selection: str = "last") -> Bundle:
-    """What the finished folds of a run hold, by the weights of the `last` or the `best` epoch.
+def bundle_of_run(run: runs.RunFolder, selection: str = "auto") -> Bundle:
+    """What the finished folds of a run hold, by the weights of the `last` or the `best` epoch, by `auto` of
+    the one that counts.
 
     RequestError where no fold is finished, or none was chosen by validation.
     """
     if not run.finished:
         raise RequestError(f"{run.name} has no finished fold yet: let it train on")
-    folds = {}
+    folds, selection = {}, run.selection(selection)
     for fold in run.finished:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
-            how = "the run was trained without VAL" if selection == "best" else "train this fold again"
+            never = selection == "best" != run.selection()
+            how = "the run was trained without VAL" if never else "train this fold again"
             raise RequestError(f"{file} is not there: {how}")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}

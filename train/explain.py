@@ -14,7 +14,7 @@ A model that was trained without the channel may do better than one that loses i
 model uses, a sweep what it needs.
 
 Writes fold*/attribution.csv, one row a channel, method and test clip: channel, method, clip_id, correct (the
-share of its repeats that were correct).
+share of its repeats that were correct), selection (the epoch whose weights they are: the one that counts).
 """
 
 import csv
@@ -70,8 +70,8 @@ def _explain_fold(
     run: runs.RunFolder, fold: int, model: TrainedModel, cache: Cache, options: ExplainOptions
 ) -> Explained:
     """The fold's attribution.csv, and what stands in it."""
-    rows = run.predictions(fold)
-    rows = rows[(rows["split"] == "test") & (rows["selection"] == "last")]
+    rows, selection = run.predictions(fold), run.selection()
+    rows = rows[(rows["split"] == "test") & (rows["selection"] == selection)]
     ids = rows["clip_id"].tolist()
     channels = parse_set(run.config["features"])
     chunks = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
@@ -94,7 +94,7 @@ def _explain_fold(
         probabilities = np.array(predicted)  # (repeats, N, K)
         outcome[name, "permuted"] = (probabilities.argmax(axis=2) == target).mean(axis=0)
         outcome[name, "marginalised"] = (probabilities.mean(axis=0).argmax(axis=1) == target).astype(float)
-    _write(run.fold(fold) / "attribution.csv", ids, outcome)
+    _write(run.fold(fold) / "attribution.csv", ids, outcome, selection)
     return rows["target"].to_numpy(dtype=str), outcome
 
 
@@ -116,13 +116,14 @@ def _places(
     assert start == x.shape[1]
 
 
-def _write(file: Path, ids: list[str], outcome: dict[tuple[str, str], Correct]) -> None:
+def _write(file: Path, ids: list[str], outcome: dict[tuple[str, str], Correct], selection: str) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["channel", "method", "clip_id", "correct"])
+    writer.writerow(["channel", "method", "clip_id", "correct", "selection"])
     for (channel, method), correct in outcome.items():
         if channel:
-            writer.writerows((channel, method, clip, f"{share:g}") for clip, share in zip(ids, correct))
+            pairs = zip(ids, correct)
+            writer.writerows((channel, method, clip, f"{share:g}", selection) for clip, share in pairs)
     runs.replace_file(file, text.getvalue().encode("utf-8"))
 
 

@@ -185,12 +185,13 @@ def export_run(options: ExportOptions) -> int:
         import onnxruntime  # noqa: F401
     except ImportError:
         raise RequestError(f"FORMAT=onnx needs onnx and onnxruntime: {EXTRAS}") from None
-    model = TrainedModel(bundle_of_run(run, options.selection))
+    selection = run.selection(options.selection)
+    model = TrainedModel(bundle_of_run(run, selection))
     folder = cache_folder(run.dataset, options.data, run.dataset)
     cache = Cache(folder) if is_cache(folder) else None
     shapes = channel_shapes(model, cache)
     content = onnx_bytes(model, shapes)
-    largest, of = check_against_run(content, model, run, cache, options.selection, shapes)
+    largest, of = check_against_run(content, model, run, cache, selection, shapes)
     if largest > AGREES:
         raise RequestError(f"{file} is not written: its probabilities differ from {of} by {largest:.1e}")
     replace_file(file, content)

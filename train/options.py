@@ -254,8 +254,8 @@ class TrainedOptions(RunsOptions):
     """a run's name, path or unique prefix, last, or a bundle's file"""
     dataset: str = ""
     """whose runs RUN chooses from; all by default"""
-    selection: Literal["last", "best"] = "last"
-    """weights of the last epoch, or of the best by validation"""
+    selection: Literal["auto", "last", "best"] = "auto"
+    """weights of the last epoch, or of the best by validation; auto is the best where VAL chose one"""
     device: str = "cpu"
     """cpu, cuda, mps, or auto for the best there is"""
     threads: str = "auto"
@@ -340,8 +340,8 @@ class BundleOptions(RunsOptions):
 
     run: Annotated[str, Positional] = "last"
     """a run's name, path or unique prefix, or last"""
-    selection: Literal["last", "best"] = "last"
-    """weights of the last epoch, or of the best by validation"""
+    selection: Literal["auto", "last", "best"] = "auto"
+    """weights of the last epoch, or of the best by validation; auto is the best where VAL chose one"""
     dtype: Literal["float32", "float16"] = "float32"
     """of the weights in the file: float16 halves it"""
     out: Path | None = None
@@ -359,8 +359,8 @@ class ExportOptions(RunsOptions):
     """a run's name, path or unique prefix, or last"""
     format: Literal["onnx"] = "onnx"
     """of the file"""
-    selection: Literal["last", "best"] = "last"
-    """weights of the last epoch, or of the best by validation"""
+    selection: Literal["auto", "last", "best"] = "auto"
+    """weights of the last epoch, or of the best by validation; auto is the best where VAL chose one"""
     data: Path = Path("data")
     """folder of datasets: with the run's cache the file is checked on its test clips"""
     out: Path | None = None

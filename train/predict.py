@@ -286,9 +286,10 @@ def predict_test_clips(options: PredictOptions, model: TrainedModel) -> int:
         )
     audio_of = Cache(folder).clips.set_index("clip_id")["path"]
     read, tables, stored = FilesRead(), [], []
+    selection = run.selection(options.selection)
     for fold in run.finished:
         rows = run.predictions(fold)
-        rows = rows[(rows["split"] == "test") & (rows["selection"] == options.selection)].set_index("clip_id")
+        rows = rows[(rows["split"] == "test") & (rows["selection"] == selection)].set_index("clip_id")
         if len(unknown := rows.index.difference(audio_of.index)):
             file = run.fold(fold) / "predictions.csv"
             raise RequestError(

@@ -182,9 +182,8 @@ def scored_epochs(run: RunFolder) -> dict[str, str]:
 
     {"last": "last epoch", "best": "best epoch by val_loss"}
     """
-    if run.config["val"] == "none" or run.config["model"].partition("@")[0] == "linear":
-        return {"last": "last epoch"}
-    return {"last": "last epoch", "best": f"best epoch by {run.config['select']}"}
+    best = {"best": f"best epoch by {run.config['select']}"} if run.selection() == "best" else {}
+    return {"last": "last epoch", **best}
 
 
 def _mean_and_deviation(name: str, values: list[float]) -> str:

@@ -112,9 +112,22 @@ class RunFolder:
         except RequestError:
             return False
 
-    def temperature(self, selection: str = "last") -> float:
+    def selection(self, asked: str = "auto") -> str:
+        """The epoch `asked` for, `last` or `best`; by `auto` the one that counts wherever scores are told.
+
+        That is the best where validation chose one, else the last.
+        """
+        if asked != "auto":
+            return asked
+        if self.config.get("val", "none") == "none" or not self.finished:
+            return "last"
+        chosen = self.predictions(self.finished[0])["selection"] == "best"  # a linear model has no best epoch
+        return "best" if chosen.any() else "last"
+
+    def temperature(self, selection: str = "auto") -> float:
         """By which the logits for new audio are divided; 1 for a run of before temperatures were fitted."""
-        found = self.config.get("calibration", {}).get(selection, {}).get("temperature", 1.0)
+        calibration = self.config.get("calibration", {})
+        found = calibration.get(self.selection(selection), {}).get("temperature", 1.0)
         if not (isinstance(found, float | int) and 0 < found < math.inf):
             raise RequestError(f"{self.path / 'run.json'}: its temperature is {found!r}: train again")
         return float(found)
@@ -189,17 +202,17 @@ class RunFolder:
         return "val" if self.config["options"]["skip_test"] else "test"
 
     def answers(
-        self, fold: int | None = None, split: str = "test", selection: str = "last"
+        self, fold: int | None = None, split: str = "test", selection: str = "auto"
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Probabilities (N, K) and class numbers (N,) of the finished folds together, or of one."""
         table = self.predictions(fold)
-        table = table[(table["split"] == split) & (table["selection"] == selection)]
+        table = table[(table["split"] == split) & (table["selection"] == self.selection(selection))]
         numbers = {name: number for number, name in enumerate(self.classes)}
         return table[self.classes].to_numpy(np.float32), table["target"].map(numbers).to_numpy(np.int64)
 
-    def scores(self, split: str = "test", selection: str = "last") -> pd.DataFrame:
+    def scores(self, split: str = "test", selection: str = "auto") -> pd.DataFrame:
         """Loss, accuracy, macro precision, recall and F1 of each finished fold, a row a fold."""
-        by_fold = {}
+        by_fold, selection = {}, self.selection(selection)
         for fold in self.finished:
             probabilities, targets = self.answers(fold, split, selection)
             by_fold[fold] = epoch_scores(targets, probabilities)

@@ -288,9 +288,9 @@ def _row(seeds: Sequence[runs.RunFolder]) -> tuple[float, str, str, str, str, in
 
 
 def _scored_clips(one: runs.RunFolder) -> pd.DataFrame:
-    """clip_id, group, fold and whether the last epoch predicted it correctly, of the side that is scored."""
+    """clip_id, group, fold and whether the epoch that counts predicted it correctly, of the side scored."""
     table = one.predictions()
-    table = table[(table["split"] == one.scored_split) & (table["selection"] == "last")]
+    table = table[(table["split"] == one.scored_split) & (table["selection"] == one.selection())]
     predicted = np.array(one.classes)[table[one.classes].to_numpy().argmax(axis=1)]
     return pd.DataFrame(
         {
@@ -411,7 +411,7 @@ def _search_round(
 def _validation_score(done: Sequence[runs.RunFolder], select: str, fold: int) -> float:
     """Of the fold's validation score at the last epoch, negated where less is better."""
     metric = select.removeprefix("val_")
-    values = [one.scores("val").loc[fold, metric] for one in done]
+    values = [one.scores("val", "last").loc[fold, metric] for one in done]
     return float(sum(values) / len(values)) * (-1 if metric == "loss" else 1)
 
 

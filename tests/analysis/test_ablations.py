@@ -152,6 +152,22 @@ def test_only_the_seeds_that_were_explained_are_compared(written: Callable[..., 
     assert (change.before == change.after).all() and change.seeds == (0,)
 
 
+@pytest.mark.parametrize("selection", ["last", "best"])
+def test_a_channel_is_compared_with_the_epoch_that_was_explained(written, selection: str) -> None:
+    run = written(MadeRun(skill=0.9, val="group")).runs[0]
+    right = run.checkpoints[selection].argmax(axis=2)[0] == run.target
+    for fold in range(1, 6):  # nothing is lost
+        here = run.folds == fold
+        rows = {"channel": "mel", "method": "permuted", "clip_id": run.clip_ids[here]}
+        epoch = {} if selection == "last" else {"selection": "best"}  # an earlier explain did not say it
+        table = pd.DataFrame(rows | {"correct": right[here].astype(float)} | epoch)
+        table.to_csv(run.folders[0].fold(fold) / "attribution.csv", index=False)
+    read, _ = ablations.read_attribution(run)
+    assert read is not None
+    (change,) = ablations.channel_changes(run, read).values()
+    assert (change.before == change.after).all() and change.selection == selection
+
+
 def test_permutation_leads_and_retraining_stands_beside_it(
     written: Callable[..., Results], tmp_path: Path
 ) -> None:

@@ -38,7 +38,7 @@ def test_every_test_clip_has_a_row_a_channel_and_method(sounding, model, capsys)
     assert f"\nnext: make analysis DATASET={run.dataset} DATA=" in said
     for fold in run.finished:
         rows = pd.read_csv(run.fold(fold) / "attribution.csv")
-        assert list(rows.columns) == ["channel", "method", "clip_id", "correct"]
+        assert list(rows.columns) == ["channel", "method", "clip_id", "correct", "selection"]
         tested = run.predictions(fold)["clip_id"].tolist()
         groups = {key: list(group["clip_id"]) for key, group in rows.groupby(["channel", "method"])}
         assert groups == {(c, m): tested for c in CHANNELS for m in ("permuted", "marginalised")}

@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 
 from commandline import RequestError
 from tests.train.sounds import CLASSES, RATE, sound, train_run
+from train import checkpoint
 from train.bundle import bundle_of_run, make_bundle, read_bundle
 from train.options import BundleOptions, PredictOptions
 from train.predict import Rejection, loudest_level, predict_audio, prediction_table, show
@@ -241,6 +243,9 @@ def test_the_threshold_is_chosen_on_validation_clips_and_goes_with_the_bundle(
     with pytest.raises(RequestError, match="train with VAL=group"):
         ask(sounding, audio=write(tmp_path / "x.wav", "tone"), reject="auto")
     run = execute(replace(options, val="group"))
+    assert run.selection() == "best"
+    stored = checkpoint.load(run.fold(1) / "best.pt")["network"]
+    assert all(torch.equal(one, stored[name]) for name, one in bundle_of_run(run).folds[1]["network"].items())
     chosen = bundle_of_run(run).config["rejection"]
     probabilities, target = run.answers(split="val")
     probabilities = scaled(probabilities, run.temperature())
@@ -251,6 +256,7 @@ def test_the_threshold_is_chosen_on_validation_clips_and_goes_with_the_bundle(
     file = tmp_path / "model.pt"
     assert make_bundle(BundleOptions(run=str(run.path), out=file)) == 0
     config = read_bundle(file).config
+    assert config["temperature"] == run.config["calibration"]["best"]["temperature"]
     asked = Rejection.asked(PredictOptions(reject="auto"), config)
     assert asked == Rejection(chosen["threshold"])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from commandline import RequestError, parse, percent, words
-from features_cache import external
+from features_cache import external, parse_set
 from tests.train.little import CLASSES, clip_table, fill
 from train import recipes, run, runs, sweep
 from train.__main__ import with_recipe, without_texture
@@ -238,6 +238,22 @@ def test_rows_that_would_read_alike_are_named(several):
     assert lines[0].endswith("run") and {line.split()[-1] for line in lines[1:3]} == {
         one.name for one in done
     }
+
+
+def test_the_table_counts_the_epoch_that_validation_chose(several):
+    wanted = change(several, features="chroma", model=("linear", "cnn4"), val=("group",))
+    done, _ = sweep.train_all(list(sweep.product(wanted, [])))
+    exact, learned = done
+    for fold in learned.folds:  # the best epoch right, the last one wrong
+        table = learned.predictions(fold)
+        right = table["target"].map(CLASSES.index) + (table["selection"] == "last")
+        runs.write_predictions(learned.fold(fold), table, np.eye(4)[right % 4], CLASSES)
+    assert (exact.selection(), learned.selection()) == ("last", "best")
+    assert learned.scores()["accuracy"].tolist() == [1, 1, 1]
+    (row,) = (line for line in sweep.table(done).splitlines() if "cnn4" in line)
+    assert "100.0 ± 0.0" in row
+    chosen = sweep.FoldSearch(1, parse_set("chroma"))
+    assert "nested selection: 100.0 %" in sweep.nested_result([chosen], {1: learned})
 
 
 def test_the_rest_of_a_sweep_takes_as_long_as_what_was_done_says():
