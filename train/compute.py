@@ -82,7 +82,9 @@ class Compute:
         torch.set_num_threads(self.threads)
         keep_freed_memory()
         if self.device.startswith("cuda"):
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+            # TF32 rounds fp32's inputs to ten bits: beside bf16 and fp16 that is little, fp32 is what it says
+            rounded = self.precision != "fp32"
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
             torch.backends.cudnn.benchmark = True
 
     def place(self, network: nn.Module) -> nn.Module:

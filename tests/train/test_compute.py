@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from train.compute import candidates
+from train.compute import Compute, candidates
 from train.options import RunOptions
 
 COUNT = """
@@ -36,6 +36,19 @@ def test_numbers_instead_of_maps_are_computed_in_fp32_unless_another_format_is_a
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+@pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("bf16", True), ("fp16", True)])
+def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(precision, rounded):
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32
+    try:
+        with cudnn.flags(enabled=True, benchmark=False, allow_tf32=not rounded):
+            matmul.allow_tf32 = not rounded
+            Compute("cuda", precision, threads=torch.get_num_threads()).prepare()
+            assert matmul.allow_tf32 == cudnn.allow_tf32 == rounded
+    finally:
+        matmul.allow_tf32 = before
+
+
 def test_large_memory_is_not_mapped_anew_each_time():
     done = subprocess.run([sys.executable, "-c", COUNT], check=True, capture_output=True, text=True)
     before, after = map(int, done.stdout.split())
