@@ -404,6 +404,28 @@ def test_a_full_disk_ends_the_run_with_a_sentence(options, monkeypatch, capsys):
     assert "failed: fold 1: [Errno 28] No space left on device" in said and "continues" in said
 
 
+def test_a_linear_run_keeps_its_note_and_counts_its_parameters(options):
+    wanted = change(options, model="linear", features="mel+chroma", folds=(1,), note="the first")
+    first = run.execute(wanted)
+    both = run.execute(change(wanted, folds=(2,), note=""))
+    assert both == first and both.finished == [1, 2] and both.config["note"] == "the first"
+    network = TrainedModel(bundle_of_run(both)).folds[1].network
+    assert both.config["parameters"] == sum(weight.numel() for weight in network.parameters())
+
+
+def test_a_linear_model_standardises_by_originals_alone(options, tmp_path):
+    table = clip_table().assign(copy_of="", alteration="")
+    copies = table.assign(copy_of=table["clip_id"], clip_id=table["clip_id"] + "~1", alteration="noise")
+    cache = fill(tmp_path / "copied" / "features", pd.concat([table, copies], ignore_index=True))
+    wanted = change(options, dataset=str(cache), model="linear", folds=(1,))
+    states = [
+        checkpoint.load(run.execute(change(wanted, copies=number)).path / "fold1" / "last.pt")["network"]
+        for number in (0, 1)
+    ]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in ("mean", "scale"))
+    assert not torch.equal(states[0]["head.weight"], states[1]["head.weight"])
+
+
 def test_altered_copies_are_trained_on_and_nothing_else(options, tmp_path):
     table = clip_table()
     altered = table.assign(clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain")

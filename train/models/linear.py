@@ -21,7 +21,7 @@ from features_cache.table import Split
 from train import runs, trainer
 from train.checkpoint import load, save
 from train.compute import machine
-from train.data import by_length
+from train.data import by_length, stored_shape
 from train.models.registry import model
 from train.plan import Plan
 from train.scores import epoch_scores
@@ -69,12 +69,15 @@ def row_statistics(values: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def fit(network: LinearNet, x: NDArray[np.float32], y: NDArray[np.integer]) -> None:
+def fit(
+    network: LinearNet, x: NDArray[np.float32], y: NDArray[np.integer], originals: NDArray[np.bool_]
+) -> None:
     """Set the network's weights from training clips x (N, D) and class numbers y (N,).
 
+    Means and deviations are those of the `originals` (N,) alone, without their altered copies.
     The solution is the only minimum of its loss, so neither a seed nor the order of the clips counts.
     """
-    scaler = StandardScaler().fit(x.astype(np.float64))
+    scaler = StandardScaler().fit(x[originals].astype(np.float64))
     regression = LogisticRegression(C=network.strength, max_iter=2000)
     with threadpool_limits(1):  # products too small to share: waiting for a second thread costs more
         regression.fit(scaler.transform(x.astype(np.float64)), y)
@@ -90,8 +93,11 @@ def fit(network: LinearNet, x: NDArray[np.float32], y: NDArray[np.integer]) -> N
 
 
 def fit_folds(plan: Plan, splits: Mapping[int, Split]) -> None:
-    """The run's folder as of a network."""
-    runs.write_config(plan.path, plan.config() | machine("cpu"))
+    """The run's folder as of a network: run.json stays what it is when further folds join."""
+    if not (plan.path / "run.json").is_file():
+        inputs = 2 * sum(stored_shape(plan.cache, channel)[0] for channel in plan.channels)
+        parameters = {"parameters": (inputs + 1) * len(plan.classes)}
+        runs.write_config(plan.path, plan.config() | machine("cpu") | parameters)
     for fold, split in splits.items():
         fit_fold(plan, fold, split)
 
@@ -108,7 +114,7 @@ def fit_fold(plan: Plan, fold: int, split: Split) -> None:
     y = {side: plan.targets[clips[side]] for side in x}
     network = plan.model.build(len(plan.channels), len(plan.classes), (x["train"].shape[1], 1))
     assert isinstance(network, LinearNet)
-    fit(network, x["train"], y["train"])
+    fit(network, x["train"], y["train"], np.isin(split.train, split.statistics))
     row: dict[str, Any] = {"epoch": 1, "lr": float("nan"), "seconds": time.perf_counter() - start}
     with torch.no_grad():
         answers = {side: network(torch.from_numpy(values)).softmax(1).numpy() for side, values in x.items()}

@@ -21,7 +21,7 @@ def data(classes: int) -> tuple[np.ndarray, np.ndarray]:
 
 def fitted(x, y, classes):
     network = build("linear", 1, classes, (x.shape[1], 1))
-    fit(network, x, y)
+    fit(network, x, y, np.ones(len(y), bool))
     with torch.inference_mode():
         return network(torch.from_numpy(x)).softmax(1).numpy()
 
@@ -31,6 +31,15 @@ def test_gives_the_probabilities_of_scikit_learn(classes):
     x, y = data(classes)
     theirs = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000)).fit(x, y)
     assert np.allclose(fitted(x, y, classes), theirs.predict_proba(x), atol=1e-4)
+
+
+def test_means_and_deviations_are_of_originals_alone():
+    x, y = data(2)
+    originals = np.arange(len(y)) < 20
+    network = build("linear", 1, 2, (x.shape[1], 1))
+    fit(network, x, y, originals)
+    assert np.allclose(network.mean, x[originals].mean(axis=0))
+    assert np.allclose(network.scale, x[originals].std(axis=0))
 
 
 def test_a_class_without_training_clips_gets_nothing():
