@@ -4,7 +4,7 @@ A group is one source recording; no two sides of a split ever share one. Altered
 on. Pure functions of the table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,6 +22,8 @@ SOURCE_COLUMNS = {
     "source_hash": str,
     "source_seconds": np.float64,  # how long its sound lasts; 0 where not known, -1 where unreadable
 }  # of the audio file
+# Columns of predictions.csv, and of all its folds together, beside one a class: no class may be called so.
+NO_CLASS_NAMES = ("clip_id", "group", "split", "selection", "target", "fold")
 
 Val = Literal["none", "next", "group"]
 Ids = NDArray[np.object_]
@@ -56,6 +58,13 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
     _refuse_bad_ids(clean["clip_id"])
     _refuse_bad_copies(clean)
     return with_own_groups(clean)
+
+
+def refuse_class_names(names: Iterable[str]) -> None:
+    """RequestError where classes are called like columns of predictions.csv."""
+    if taken := sorted(set(names) & set(NO_CLASS_NAMES)):
+        named = f"{', '.join(taken)}: no class may have the name of a column of predictions.csv"
+        raise RequestError(f"{named}; rename {'it' if len(taken) == 1 else 'them'}")
 
 
 def with_own_groups(table: pd.DataFrame) -> pd.DataFrame:

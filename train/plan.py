@@ -24,7 +24,7 @@ from features_cache.cache import refuse_unknown
 from features_cache.index import changed_table
 from features_cache.layout import fingerprints
 from features_cache.names import parse_channel
-from features_cache.table import Split, fold_split, originals
+from features_cache.table import Split, fold_split, originals, refuse_class_names
 from train import runs
 from train.augment import Augmenter, parse_augment, trained_shape
 from train.data import Floats, Positions, Shape, grid_of, stored_shape, vector_length
@@ -475,11 +475,7 @@ def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
     )
     if len(pairs) < 2:
         raise RequestError(f"one class only ({pairs['name'].iloc[0]}): training needs two or more")
-    taken = sorted(set(pairs["name"]) & {*runs.PREDICTION_COLUMNS, "fold"})
-    if taken:
-        raise RequestError(
-            f"a class is called '{taken[0]}', as a column of predictions.csv is: rename the class"
-        )
+    refuse_class_names(pairs["name"])
     return pairs.to_dict("records")
 
 

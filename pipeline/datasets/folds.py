@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, counted
+from commandline import RequestError, closest, counted
 from commandline.options import not_written
 from features_cache.storage import replaced
 from pipeline.datasets.readers import FoundClips, read_csv
@@ -30,35 +30,57 @@ def with_groups(found: FoundClips, group: str | None) -> tuple[pd.DataFrame, tup
     """The table with every group known, and what a user should know about it.
 
     `group` is a column of the table's file, or a pattern searched in file names without their
-    extension, whose parentheses hold the group. Without it the source's own groups are kept; a clip
-    that has none is a group of its own.
+    extension, else in the paths within the dataset, whose parentheses hold the group. Without it the
+    source's own groups are kept; a clip that has none is a group of its own.
     """
-    table = found.table
-    notes: tuple[str, ...] = ()
-    if group is not None and found.columns is not None and group in found.columns.columns:
+    table, columns = found.table, [] if found.columns is None else list(found.columns)
+    notes = _not_used(found, group)
+    if group is not None and found.columns is not None and group in columns:
         table = table.assign(group=found.columns[group].to_numpy())
     elif group is not None:
-        table = table.assign(group=_from_names(table["path"], group, found))
+        groups, searched = _by_pattern(found, group, columns)
+        table, notes = table.assign(group=groups), (*notes, *searched)
     alone = table["group"] == ""
+    if group is not None and len(table) > 1 and not alone.any() and table["group"].nunique() == 1:
+        raise RequestError(
+            f"GROUP={group} makes one group of all {len(table):,} clips, {table['group'].iloc[0]!r}, so none "
+            "is left to test: give a column or a pattern that differs between source recordings"
+        )
     if group is not None and alone.any():
         fitting = f"{len(table) - alone.sum()} of {counted(len(table), 'clip')}"
-        notes = (f"GROUP={group} fits {fitting}; the others are groups of their own",)
+        notes = (*notes, f"GROUP={group} fits {fitting}; the others are groups of their own")
     return table.assign(group=table["group"].where(~alone, table["clip_id"])), notes
 
 
-def _from_names(paths: "pd.Series[str]", pattern: str, found: FoundClips) -> list[str]:
+def _not_used(found: FoundClips, group: str | None) -> tuple[str, ...]:
+    """A line on the columns of a CSV that say nothing here."""
+    unused = [column for column in found.unused_columns if column != group]
+    hint = "" if group or (found.table["group"] != "").any() else "; GROUP= takes one of them as the group"
+    return (f"columns that are not used: {', '.join(unused)}{hint}",) if unused else ()
+
+
+def _by_pattern(found: FoundClips, pattern: str, columns: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Each clip's group, '' where the pattern does not fit, and a line where paths were searched."""
     try:
         expression = re.compile(pattern)
     except re.error as error:
         raise RequestError(f"GROUP={pattern} is no pattern: {error}; as in GROUP='(.*)-[A-Z]'") from None
-    matches = [expression.search(PurePath(path).stem) for path in paths]
-    if not any(matches):
-        columns = "" if found.columns is None else f" and no column of {', '.join(found.columns.columns)}"
-        raise RequestError(
-            f"GROUP={pattern} fits no file name, the first is {PurePath(paths.iloc[0]).stem!r},{columns} "
-            "expected a pattern whose parentheses hold the source recording, as in GROUP='(.*)-[A-Z]'"
-        )
-    return ["" if match is None else "-".join(match.groups("") or [match[0]]) for match in matches]
+    within = found.table["clip_id"] if found.columns is None else found.columns.get("filename", [])
+    names = [PurePath(path).stem for path in found.table["path"]]
+    for texts, note in (
+        (names, ()),
+        (within, (f"GROUP={pattern} fits no file name and is searched in the paths within the dataset",)),
+    ):
+        matches = [expression.search(text) for text in texts]
+        if any(matches):
+            return ["" if one is None else "-".join(one.groups("") or [one[0]]) for one in matches], note
+    meant = closest(pattern, columns)
+    of_columns = f" and is no column of {', '.join(columns)}" if columns else ""
+    raise RequestError(
+        f"GROUP={pattern} fits no file name, the first is {names[0]!r}, no path within the dataset,"
+        f"{of_columns}; {f'did you mean GROUP={meant}? Otherwise ' if meant else ''}"
+        "expected a pattern whose parentheses hold the source recording, as in GROUP='(.*)-[A-Z]'"
+    )
 
 
 class KeptFolds:

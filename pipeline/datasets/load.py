@@ -17,12 +17,13 @@ from features_cache import Cache, dataset_name
 from features_cache.cache import NAMED, TABLES, is_cache, nearest_path
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_settings
-from features_cache.table import validate
+from features_cache.table import refuse_class_names, validate
 from pipeline import audio
 from pipeline.datasets.folds import KeptFolds, with_folds, with_groups
 from pipeline.datasets.readers import (
     SYNTHETIC_CATEGORIES,
     FoundClips,
+    describe_labels,
     is_esc_layout,
     read_esc_layout,
     read_table,
@@ -107,6 +108,7 @@ def load(
         return _of_cache(Path(dataset), name)
     called = dataset_name(dataset, name)
     found = _read(dataset, data, archive, url, Path(audio_dir) if audio_dir else None)
+    refuse_class_names(found.table["label"])
     origin = dataset if dataset in NAMED else str(Path(dataset).resolve())
     refuse_another_source(data / called / "features", called, origin)  # before its folds are written
     kept = KeptFolds(data / called / "folds.csv", origin)
@@ -123,7 +125,13 @@ def load(
         duration=found.duration,
         source=origin,
         synthetic=set(table["label"]) <= SYNTHETIC_CATEGORIES.keys(),
-        notes=_without_use(dataset, archive, url, audio_dir) + found.notes + group_notes + fold_notes,
+        notes=(
+            *_without_use(dataset, archive, url, audio_dir),
+            *found.notes,
+            *describe_labels(table["label"]),
+            *group_notes,
+            *fold_notes,
+        ),
         published_test=published_test,
     )
 

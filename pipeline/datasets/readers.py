@@ -5,9 +5,10 @@ does not say are found or drawn later, see folds.py and load.py.
 """
 
 import os
+import re
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -44,7 +45,9 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
     for categories in (_ESC, _SYNTHETIC)
 )
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those that are used; `category` holds the class
+TABLE_COLUMNS = ("filename", "label", "fold", "group", "category")
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
+SHOWN_LABELS = 3
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,15 @@ class FoundClips:
 
     In `table` a `fold` of 0 and a `group` of '' are not known yet; a rate or duration of None is to be
     found in the files. `columns` is the file behind the table, row by row, where there is one;
-    `published_test` the one fold that the publishers test, where it is not each in turn.
+    `unused_columns` those of a user's own that nothing was read from; `published_test` the one fold that
+    the publishers test, where it is not each in turn.
     """
 
     table: pd.DataFrame
     sample_rate: int | None = None
     duration: float | None = None
     columns: pd.DataFrame | None = None
+    unused_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     published_test: int | None = None
 
@@ -149,6 +154,28 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
         row = wrong.iloc[0]
         raise RequestError(f"{row['filename']} has fold {row['fold']!r}; expected a whole number from 1")
     return folds.astype(int)
+
+
+def describe_labels(labels: Iterable[str]) -> list[str]:
+    """Lines on classes that may be one, and on labels that may be several: `dog;rain` beside dog and rain.
+
+    >>> describe_labels(["dog", "Dog", "rain", "dog;rain"])[0]
+    'classes that differ by case alone: Dog and dog; each is a class'
+    """
+    names = sorted(set(labels))
+    alike, parts = defaultdict(list), {name: re.split(r"\s*[;|,]\s*", name) for name in names}
+    for name in names:
+        alike[name.casefold()].append(name)
+    by_case = [" and ".join(spellings) for spellings in alike.values() if len(spellings) > 1]
+    times = Counter(part for name in names for part in set(parts[name]))
+    several = [
+        name for name in names if len(parts[name]) > 1 and all(times[part] > 1 for part in parts[name])
+    ]
+    lines = [f"classes that differ by case alone: {'; '.join(by_case)}; each is a class"] if by_case else []
+    if several:
+        shown = ", ".join(repr(name) for name in several[:SHOWN_LABELS])
+        lines.append(f"one label a clip is read, so each of {shown} is a class of its own")
+    return lines
 
 
 def read_class_folders(folder: Path) -> FoundClips:
@@ -260,12 +287,13 @@ def _esc_table(folder: Path) -> Path:
 
 def _esc_clips(frame: pd.DataFrame, audio: Path) -> pd.DataFrame:
     """The clip table of rows in ESC-50's columns."""
+    labels = frame["category"].str.strip()
     return pd.DataFrame(
         {
             "clip_id": ids_by_name(frame["filename"].tolist()),
             "path": [audio_path(audio, name) for name in frame["filename"]],
-            "label": frame["category"],
-            "category": categories_of(frame["category"].tolist()),
+            "label": labels,
+            "category": categories_of(labels.tolist()),
             "fold": whole_folds(frame),
             "group": frame["src_file"],
             "copy_of": "",
@@ -282,15 +310,17 @@ def read_table(path: Path, audio_dir: Path | None = None) -> FoundClips:
     audio = audio_dir or path.parent
     if set(ESC_COLUMNS) <= set(frame.columns) and "label" not in frame.columns:
         return FoundClips(_esc_clips(frame, audio), columns=frame)
-    missing = [column for column in ("filename", "label") if column not in frame.columns]
+    missing = [column for column in TABLE_COLUMNS[:2] if column not in frame.columns]
     if missing:
         raise RequestError(
             f"{path} has the columns {', '.join(frame.columns)}; expected filename,label "
             f"(and, as you like, fold, group, category) or ESC-50's {','.join(ESC_COLUMNS)}"
         )
+    frame["label"] = frame["label"].str.strip()
     if (frame["label"] == "").any():
         raise RequestError(f"{path}: {frame.loc[frame['label'] == '', 'filename'].iloc[0]} has no label")
-    return FoundClips(_table_clips(frame, audio), columns=frame)
+    unused = tuple(column for column in frame.columns if column not in TABLE_COLUMNS)
+    return FoundClips(_table_clips(frame, audio), columns=frame, unused_columns=unused)
 
 
 def _table_clips(frame: pd.DataFrame, audio: Path) -> pd.DataFrame:

@@ -143,6 +143,38 @@ def test_a_pattern_that_cannot_be_meant_is_reported(tmp_path, pattern, message):
         load(str(class_folders(tmp_path / "mine", each=1)), tmp_path / "data", group=pattern)
 
 
+def test_a_pattern_that_fits_no_file_name_is_searched_in_the_path_within_the_dataset(tmp_path):
+    for label in ("dog", "rain"):
+        for site in "AB":
+            write(tmp_path / "mine" / label / f"site {site}" / "0.wav")
+    dataset = load(str(tmp_path / "mine"), tmp_path / "data", group="site (.)")
+    assert dataset.table["group"].tolist() == ["A", "B", "A", "B"]
+    assert any("is searched in the paths within the dataset" in note for note in dataset.notes)
+    rows = [
+        "filename,label",
+        *(f"{label}/site {site}/0.wav,{label}" for label in ("dog", "rain") for site in "AB"),
+    ]
+    listed = csv(tmp_path / "mine" / "list.csv", "\n".join(rows))
+    assert load(listed, tmp_path / "data", group="site (.)").table["group"].tolist() == ["A", "B", "A", "B"]
+
+
+def test_a_column_that_is_not_there_gets_the_nearest(tmp_path):
+    for name in "ab":
+        write(tmp_path / f"{name}.wav")
+    path = csv(tmp_path / "m.csv", "filename,label,recording\na.wav,dog,1\nb.wav,cat,2\n")
+    with pytest.raises(RequestError) as told:
+        load(path, tmp_path / "data", group="Recording")
+    said = "and is no column of filename, label, recording; did you mean GROUP=recording? Otherwise expected"
+    assert said in str(told.value)
+
+
+def test_a_group_of_all_clips_is_refused_and_named(tmp_path):
+    folder = class_folders(tmp_path / "mine", takes="AB")
+    with pytest.raises(RequestError, match=r"GROUP=\(-\) makes one group of all 40 clips, '-'"):
+        load(str(folder), tmp_path / "data", group="(-)")
+    assert len(load(str(folder), tmp_path / "data").table) == 40  # nothing of it was kept
+
+
 def test_a_later_command_groups_as_before_although_group_is_not_given(tmp_path):
     folder = class_folders(tmp_path / "mine", takes="AB")
     first = load(str(folder), tmp_path / "data", group="(.*)-[A-Z]").table

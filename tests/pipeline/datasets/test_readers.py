@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from commandline import RequestError
-from features_cache.table import CLIP_COLUMNS
+from features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
 from pipeline.datasets import load
-from pipeline.datasets.readers import ids_by_name, ids_by_path
+from pipeline.datasets.readers import describe_labels, ids_by_name, ids_by_path
 from tests.pipeline.datasets.folders import class_folders, csv, esc_layout, write
+from train.runs import PREDICTION_COLUMNS
 
 
 @pytest.mark.parametrize(
@@ -174,12 +175,46 @@ def test_accents_composed_in_two_ways_name_one_file(tmp_path):
     assert all(Path(path).is_file() for path in table["path"])
 
 
+def test_columns_that_are_not_used_are_named_but_for_the_one_that_groups(tmp_path):
+    write(tmp_path / "a.wav")
+    write(tmp_path / "b.wav")
+    text = "filename,label,split,recording\na.wav,dog,train,1\nb.wav,cat,test,2\n"
+    path = csv(tmp_path / "mine.csv", text)
+    said = "columns that are not used: split, recording; GROUP= takes one of them as the group"
+    assert said in load(path, tmp_path / "data").notes
+    notes = load(path, tmp_path / "data", group="recording").notes
+    assert [note for note in notes if "not used" in note] == ["columns that are not used: split"]
+
+
+def test_labels_lose_blanks_at_their_ends_and_doubtful_ones_are_named(tmp_path):
+    for name in "abcd":
+        write(tmp_path / f"{name}.wav")
+    rows = 'a.wav,"dog "\nb.wav,rain\nc.wav," Dog"\nd.wav,dog; rain'
+    dataset = load(csv(tmp_path / "mine.csv", f"filename,label\n{rows}\n"), tmp_path / "data")
+    assert dataset.table["label"].tolist() == ["dog", "rain", "Dog", "dog; rain"]
+    assert "classes that differ by case alone: Dog and dog; each is a class" in dataset.notes
+    assert "one label a clip is read, so each of 'dog; rain' is a class of its own" in dataset.notes
+    assert describe_labels(["a,b", "b|c", "c;a"])[0].startswith("one label a clip is read, so each of 'a,b',")
+    assert describe_labels(["speech", "music, classical", "music"]) == []
+
+
+def test_classes_called_like_columns_of_predictions_are_refused_at_once_and_all_of_them(tmp_path):
+    assert {*PREDICTION_COLUMNS, "fold"} == set(NO_CLASS_NAMES)
+    folder = class_folders(tmp_path / "mine", "dog split group", each=2)
+    with pytest.raises(
+        RequestError, match=r"^group, split: no class may have the name of a column.*rename them"
+    ):
+        load(str(folder), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("name,class\na.wav,dog\n", "it has|has the columns name, class; expected filename,label"),
         ("filename,label\n", "lists no clip"),
         ("filename,label\na.wav,\n", "a.wav has no label"),
+        ('filename,label\na.wav," "\n', "a.wav has no label"),
         ("filename,label,fold\na.wav,dog,first\n", "has fold 'first'"),
         ("", "cannot be read as a CSV"),
         ('filename,label\n"a.wav,dog\n', "cannot be read as a CSV"),
