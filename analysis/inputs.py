@@ -3,7 +3,8 @@
 What a report is made from is one hash: equal inputs, equal report, nothing to do. This module loads nothing
 heavy: a report that is up to date is found so in a second. Files count by path, size and time, not by
 content: hashing thirty runs takes longer than may pass. The project's own code and templates count too, so
-that a new version makes its report anew.
+that a new version makes its report anew. The files that a report wrote are kept beside its hash: the next one
+removes those that it does not write.
 """
 
 import hashlib
@@ -86,7 +87,13 @@ def _nothing_found(options: AnalysisOptions, found: str) -> str:
 
 STAMP = ".report.json"
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed")  # options that change what the page shows
-OWN_CODE = Path(__file__).parent
+OWN_CODE = (
+    "analysis",
+    "train",
+    "commandline",
+    "features_cache",
+)  # intervals, metrics and words lie in all of them
+REPORT_FILES = ("tables/*", "figures/*", "latex/*", "latex/*/*")
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 
@@ -127,9 +134,10 @@ def files_of_cache(folder: Path) -> list[Path]:
 
 
 def files_of_code() -> list[Path]:
-    return sorted(
-        path for path in OWN_CODE.rglob("*.*") if path.suffix in (".py", ".html", ".css", ".js", ".csv")
-    )
+    """Everything of the project that decides what a report says."""
+    folders = (Path(__file__).parents[1] / name for name in OWN_CODE)
+    found = (path for folder in folders for path in folder.rglob("*.*"))
+    return sorted(path for path in found if path.suffix in (".py", ".html", ".css", ".js", ".csv"))
 
 
 def hash_of_files(files: Iterable[Path], settings: object) -> str:
@@ -146,21 +154,50 @@ def read_stamp(stamp: Path, hash_: str) -> dict[str, Any] | None:
 
     None also where files whose states were kept as `audio` came, went or changed.
     """
-    try:
-        kept = json.loads(stamp.read_text(encoding="utf-8")) if stamp.is_file() else None
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(kept, dict) or kept.pop("digest", "") != digest(kept) or kept["inputs"] != hash_:
+    kept = _stamped(stamp)
+    if kept.get("inputs") != hash_:
         return None
     if kept.get("audio", {}) != file_states(kept.get("audio", {})):
         return None
     return kept if all((stamp.parent / file).is_file() for file in kept["files"]) else None
 
 
+def _stamped(stamp: Path) -> dict[str, Any]:
+    """All that `write_stamp` kept; empty where there is none or it is damaged."""
+    try:
+        kept = json.loads(stamp.read_text(encoding="utf-8")) if stamp.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return kept if isinstance(kept, dict) and kept.pop("digest", "") == digest(kept) else {}
+
+
 def file_states(paths: Iterable[str]) -> dict[str, str]:
     """Size and time of each file, empty where there is none."""
     found = {path: Path(path).stat() if Path(path).is_file() else None for path in paths}
     return {path: f"{at.st_size} {at.st_mtime_ns}" if at else "" for path, at in found.items()}
+
+
+def report_files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Everything in the folders that a report writes into, by its path in `folder`: inode and time."""
+    files = [file for pattern in REPORT_FILES for file in folder.glob(pattern) if file.is_file()]
+    states = {file.relative_to(folder).as_posix(): file.stat() for file in files}
+    return {file: (state.st_ino, state.st_mtime_ns) for file, state in states.items()}
+
+
+def written_since(folder: Path, before: dict[str, tuple[int, int]]) -> set[str]:
+    """What was written after `report_files` gave `before`."""
+    return {file for file, state in report_files(folder).items() if state != before.get(file)}
+
+
+def stamped_files(stamp: Path) -> set[str]:
+    """The files that `write_stamp` kept, whatever has changed since; none where it is damaged."""
+    return set(_stamped(stamp).get("files", ()))
+
+
+def remove_left_over(folder: Path, written: set[str]) -> None:
+    """Remove what the report before wrote and this one did not; a file of somebody's own stays."""
+    for file in (stamped_files(folder / STAMP) & report_files(folder).keys()) - written:
+        (folder / file).unlink(missing_ok=True)
 
 
 def write_stamp(stamp: Path, hash_: str, files: Iterable[str], **kept: Any) -> None:

@@ -74,6 +74,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> inputs.Built:
     stage("reading the cache and the runs")
     hash_ = inputs.inputs_hash(job, options)  # before reading: what changes meanwhile is seen next time
     job.folder.mkdir(parents=True, exist_ok=True)
+    before = inputs.report_files(job.folder)
     cache, features, damage = readable_cache(job.cache)
     context = ReportContext(job, options, cache, features, stage)
     content = _content(context, [Problem("cache", text, damaged=True) for text in damage])
@@ -87,7 +88,10 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> inputs.Built:
         "next_command": f"{content['next'].command}   ({content['next'].reason})",
     }
     audio = _gallery_audio(cache, content["gallery"])
-    inputs.write_stamp(job.folder / inputs.STAMP, hash_, [target.name], printed=printed, audio=audio)
+    of_data = inputs.stamped_files(job.folder / DATA_STAMP) if cache else set()  # also where they were kept
+    written = {target.name} | of_data | inputs.written_since(job.folder, before)
+    inputs.remove_left_over(job.folder, written)
+    inputs.write_stamp(job.folder / inputs.STAMP, hash_, written, printed=printed, audio=audio)
     stage.end()
     return inputs.Built(target, **printed)
 
@@ -271,11 +275,14 @@ def _data(context: ReportContext) -> tuple[list[tuple[str, str]], Gallery | None
     if kept:
         gallery = gallery_from_json(kept["gallery"]) if kept["gallery"] else None
         return facts, gallery, blocks_from_json(kept["blocks"])
+    before = inputs.report_files(context.folder)
     given = context.cache, context.features, context.folder, context.options.seed
     gallery, blocks = make_gallery(*given, context.audio_mb), data_blocks(*given)
     if gallery:
         blocks.insert(0, gallery_figures(context.cache, context.features, gallery, context.folder))
-    written = [path for block in blocks for figure in block.figures for path in figure.files.values()]
+    written = {path for block in blocks for figure in block.figures for path in figure.files.values()}
+    # Other processes draw figures of the runs meanwhile, tables are written here alone.
+    written |= {file for file in inputs.written_since(context.folder, before) if file.startswith("tables/")}
     shown = gallery.to_json() if gallery else None
     audio = _gallery_audio(context.cache, gallery)
     inputs.write_stamp(stamp, hash_, written, blocks=blocks_to_json(blocks), gallery=shown, audio=audio)

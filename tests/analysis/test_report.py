@@ -93,6 +93,44 @@ def test_nothing_is_done_while_nothing_changes(workshop: SimpleNamespace, report
     assert inputs.unchanged(job, workshop.options()) is not None
 
 
+def test_whatever_the_code_of_a_report_lies_in_makes_it_anew() -> None:
+    root = Path(inputs.__file__).parents[1]
+    wanted = ("analysis/tables.py", "analysis/templates/page.html", "train/bootstrap.py", "train/scores.py")
+    wanted += ("commandline/terminal.py", "features_cache/cache.py")
+    assert {root / name for name in wanted} <= set(inputs.files_of_code())
+
+
+def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(
+    workshop: SimpleNamespace, tmp_path: Path
+) -> None:
+    runs, reports = tmp_path / "runs", tmp_path / "reports"
+    for features in ("mel", "rms"):
+        make_run(runs, workshop.table, MadeRun(features=features, model="linear"), "tones")
+    options = workshop.options(runs=runs, reports=reports, figures=1)
+    folder = build_report(jobs(options)[0], options).page.parent
+    of_both = {file.relative_to(folder).as_posix() for file in folder.glob("*/*") if file.is_file()}
+    (folder / "tables" / "mine.csv").write_text("my own\n")
+    shutil.rmtree(runs / "tones" / "rms-linear")
+    for _ in range(2):  # the second takes the half of the data as it is
+        build_report(jobs(options)[0], options)
+        there = {file.relative_to(folder).as_posix() for file in folder.glob("*/*") if file.is_file()}
+        assert {f"tables/pairs.{kind}" for kind in ("csv", "md", "tex")} <= of_both - there
+        assert "tables/rms-linear.classes.csv" in of_both - there
+        kept = {
+            "tables/mine.csv",
+            "tables/clips.csv",
+            "figures/projections.svg",
+            "tables/mel-linear.classes.csv",
+        }
+        assert kept <= there and there - of_both == {"tables/mine.csv"}
+        assert inputs.unchanged(jobs(options)[0], options) is not None
+    shutil.rmtree(runs)
+    build_report(jobs(options)[0], options)
+    there = {file.relative_to(folder).as_posix() for file in folder.glob("*/*") if file.is_file()}
+    assert {"tables/mine.csv", "tables/clips.csv"} <= there
+    assert not [file for file in there if "mel-linear" in file or file.startswith("latex")]
+
+
 def test_a_damaged_stamp_or_a_missing_file_means_anew(tmp_path: Path) -> None:
     stamp = tmp_path / "stamp.json"
     (tmp_path / "page").touch()
