@@ -119,7 +119,10 @@ def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
 def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
     """Load `weights` whole; RequestError names the first tensor that does not fit and both shapes."""
     wanted = network.state_dict()
-    weights = {FORMER_MEMBER.sub(lambda found: MEMBERS[found[1]], name): one for name, one in weights.items()}
+    weights = {
+        name if name in wanted else FORMER_MEMBER.sub(lambda found: MEMBERS[found[1]], name): one
+        for name, one in weights.items()
+    }
     if missing := sorted(wanted.keys() - weights.keys()):
         raise RequestError(
             f"{origin} lacks '{missing[0]}' and {len(missing) - 1} more: it is of another model"

@@ -80,7 +80,7 @@ def _is_grid(value: Any) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    return _is(int, float)(value) and abs(value) != inf
+    return _is(int, float)(value) and abs(value) < inf  # not of NaN
 
 
 def _is_calibration(value: Any) -> bool:

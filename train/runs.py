@@ -30,12 +30,11 @@ from numpy.typing import NDArray
 from commandline import RequestError, nearest
 from features_cache.storage import replaced
 from train.run_config import TRAIN_AGAIN, checked_config
-from train.scores import epoch_scores
+from train.scores import EPOCH_SCORES, epoch_scores
 
-METRICS = ("loss", "accuracy", "precision", "recall", "f1")
 HISTORY_COLUMNS = (
     *("epoch", "lr", "seconds", "train_loss", "train_accuracy"),
-    *(f"{part}_{metric}" for part in ("val", "test") for metric in METRICS),
+    *(f"{part}_{metric}" for part in ("val", "test") for metric in EPOCH_SCORES),
 )
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
@@ -306,7 +305,14 @@ def _select_one(runs: Path, word: str, known: Sequence[RunFolder]) -> RunFolder:
 
 
 def _last_touched(run: RunFolder) -> float:
-    return max(file.stat().st_mtime for file in run.path.glob("**/*.*"))
+    return max(map(_modified, run.path.glob("**/*.*")), default=0.0)
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:  # the draft of a file that is being replaced
+        return 0.0
 
 
 def replace_file(file: Path, content: bytes, *, durable: bool = True) -> None:

@@ -228,16 +228,20 @@ def _validate(target: Ints, probabilities: NDArray[np.floating]) -> None:
         raise ValueError("each row of probabilities should sum to one")
 
 
+# The columns of each side in history.csv, as val_loss and test_loss.
+EPOCH_SCORES: dict[str, Callable[[Prediction], float]] = {
+    "loss": log_loss,
+    "accuracy": accuracy,
+    "precision": macro_precision,
+    "recall": macro_recall,
+    "f1": macro_f1,
+}
+
+
 def epoch_scores(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
-    """The five numbers of a row of history.csv; a network that has diverged gets its NaN."""
+    """EPOCH_SCORES of one set of predictions; a network that has diverged gets its NaN."""
     prediction = Prediction(target, probabilities)
-    return {
-        "loss": log_loss(prediction),
-        "accuracy": accuracy(prediction),
-        "precision": macro_precision(prediction),
-        "recall": macro_recall(prediction),
-        "f1": macro_f1(prediction),
-    }
+    return {name: score(prediction) for name, score in EPOCH_SCORES.items()}
 
 
 def most_confused(counts: Ints, pairs: int = 3) -> list[tuple[int, int]]:

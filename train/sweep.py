@@ -244,16 +244,22 @@ def _measured(chosen: plan.Plan, fold: int, steps: float) -> tuple[float, Start]
 
 
 def table(done: Sequence[runs.RunFolder]) -> str:
-    """One row a configuration, seeds averaged, best first by test accuracy, with its interval."""
+    """One row a configuration, seeds averaged, best first by accuracy, with its interval.
+
+    The accuracy is on test clips, or on those of validation where the test folds are never scored.
+    """
     families: dict[str, list[runs.RunFolder]] = {}
     for one in done:
         families.setdefault(one.config["family"], []).append(one)
     rows = sorted((_row(seeds) for seeds in families.values()), key=lambda row: -row[0])
     varied = len({(row[1], row[2]) for row in rows}) < len(rows)  # two rows would read alike
-    header = ("Features", "Model", "accuracy %", "95 % CI", "seeds", *(["run"] if varied else []))
+    validated = all(one.scored_split == "val" for one in done)
+    accuracy = "validation accuracy %" if validated else "accuracy %"
+    header = ("Features", "Model", accuracy, "95 % CI", "seeds", *(["run"] if varied else []))
     text = text_table([row[1 : 7 if varied else 6] for row in rows], header)
     if len(rows) > 1:
-        text += f"\nNote: the best of {len(rows)} was chosen on test data, so its score is optimistic"
+        chosen = "validation" if validated else "test"
+        text += f"\nNote: the best of {len(rows)} was chosen on {chosen} data, so its score is optimistic"
     return text
 
 

@@ -469,7 +469,7 @@ def _write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
     if len(data.val):
         load_weights(trainer.average.network, load(folder / "best.pt")["network"], folder / "best.pt")
         answers |= {("best", side): trainer.predict(clips, exact=True) for side, clips in clips_of.items()}
-    write_test_predictions(plan, folder, clips_of, answers)
+    write_fold_predictions(plan, folder, clips_of, answers)
 
 
 def scored_sides(options: RunOptions) -> tuple[str, ...]:
@@ -477,7 +477,7 @@ def scored_sides(options: RunOptions) -> tuple[str, ...]:
     return ("val",) if options.skip_test else ("val", "test")
 
 
-def write_test_predictions(
+def write_fold_predictions(
     plan: Plan,
     folder: Path,
     clips_of: dict[str, Positions],

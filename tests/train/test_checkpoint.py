@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from commandline import RequestError
 from train import checkpoint
@@ -25,6 +26,20 @@ def flat(value: object) -> object:
     if isinstance(value, dict):
         return {key: flat(one) for key, one in value.items()}
     return [flat(one) for one in value] if isinstance(value, list) else value
+
+
+class Wrapped(nn.Module):
+    """Its members are called as those of an ensemble once were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network, self.texture = nn.Linear(2, 2), nn.Linear(2, 3)
+
+
+def test_a_member_that_is_called_as_an_ensembles_once_was_is_read_back(tmp_path: Path) -> None:
+    stored, again = Wrapped(), Wrapped()
+    checkpoint.load_weights(again, stored.state_dict(), tmp_path / "last.pt")
+    assert flat(again.state_dict()) == flat(stored.state_dict())
 
 
 def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path: Path) -> None:

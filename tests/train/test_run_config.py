@@ -22,6 +22,7 @@ def checked(**content: object) -> run_config.Config:
         ({"folds": [1, 1]}, "malformed folds"),
         ({"classes": [{"name": 1}]}, "malformed classes"),
         ({"seconds": float("inf")}, "malformed seconds"),
+        ({"seconds": float("nan")}, "malformed seconds"),
         ({"calibration": []}, "malformed calibration"),
         ({"calibration": {"last": 0.5}}, "malformed calibration"),
         ({"classes": [{"name": "a"}, {"name": "a"}]}, "malformed classes"),

@@ -134,6 +134,9 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(tmp_path):
     later = second.path.stat().st_mtime + 10
     os.utime(first.fold(1) / "predictions.csv", (later, later))
     assert runs.select(tmp_path, "last") == [first]
+    for run in (first, second):  # a draft whose file was replaced before it was looked at
+        (run.fold(1) / ".last.pt.host.1").symlink_to("absent")
+    assert runs.select(tmp_path, "last") == [first]
     assert runs.select(tmp_path / "elsewhere", str(second.path)) == [second]
     assert runs.find(tmp_path, "two") == [second]
 

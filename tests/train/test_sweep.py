@@ -229,7 +229,15 @@ def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(
     by_fold = np.mean(accuracy[best], axis=0)
     assert lines[1].startswith(best) and lines[1].endswith(" 2")
     assert f"{percent(by_fold.mean())} ± {percent(by_fold.std(ddof=1))}" in lines[1]
-    assert len(lines) == 4
+    assert len(lines) == 4 and lines[-1].startswith("Note: the best of 2 was chosen on test data")
+
+
+def test_the_table_of_runs_that_score_no_test_fold_is_of_validation(several):
+    wanted = change(several, val=("group",), skip_test=True)
+    done, _ = sweep.train_all(list(sweep.product(wanted, [])))
+    header, *_, note = sweep.table(done).splitlines()
+    assert "  validation accuracy %  " in header
+    assert note == "Note: the best of 2 was chosen on validation data, so its score is optimistic"
 
 
 def test_rows_that_would_read_alike_are_named(several):

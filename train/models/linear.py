@@ -127,7 +127,7 @@ def fit_fold(plan: Plan, fold: int, split: Split) -> None:
     save(folder / "last.pt", {**state, "statistics": [], "finished": True})
     runs.start_history(folder, rows)
     tested = {("last", side): answers[side] for side in answers if side != "train"}
-    trainer.write_test_predictions(plan, folder, clips, tested)
+    trainer.write_fold_predictions(plan, folder, clips, tested)
 
 
 def _read_statistics(plan: Plan, clips: NDArray[np.intp]) -> NDArray[np.float32]:
