@@ -4,10 +4,12 @@ Its input is no image: each number of a vector is a channel of one row and one f
 frames takes part by the mean and the deviation of each of its rows, so that `mel+embedding` is one input.
 """
 
+from typing import Annotated
+
 import torch
 from torch import nn
 
-from commandline import RequestError
+from commandline import Bounds
 from train.models.registry import model
 
 
@@ -33,12 +35,15 @@ class VectorNet(nn.Module):
 
 @model(kind="vector")
 def mlp(
-    channels: int, classes: int, shape: tuple[int, int], *, width: int = 256, dropout: float = 0.5
+    channels: int,
+    classes: int,
+    shape: tuple[int, int],
+    *,
+    width: int = 256,
+    dropout: Annotated[float, Bounds(0, 0.9999)] = 0.5,
 ) -> VectorNet:
     """A multilayer perceptron on vectors; of other features the mean and deviation of each row.
 
     channels: the numbers of a clip, see `train.data.vector_length`; shape is (1, 1).
     """
-    if dropout >= 1:
-        raise RequestError(f"mlp@dropout={dropout:g}: expected a share below 1")
     return VectorNet(channels, classes, width, dropout)

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import math
 import pkgutil
+import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from commandline import Registry, RequestError, nearest
+from commandline import Bounds, Registry, RequestError, nearest
+from commandline.options import extra_of
 
 Kind = Literal["image", "wave", "linear", "vector"]
 Builder = Callable[..., nn.Module]
@@ -54,6 +56,20 @@ class Model:
         """Every option with its default: the builder's keyword-only parameters."""
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def parse_option(self, key: str, default: Any, value: str) -> Any:
+        """The option's value in a model's name: positive, or within the Bounds of its annotation."""
+        kind = type(default)
+        annotation = typing.get_type_hints(self.builder, include_extras=True).get(key)
+        bounds = extra_of(annotation, Bounds)
+        try:
+            number = kind(value)
+        except ValueError:
+            number = math.nan
+        if bounds.least <= number <= bounds.most if bounds else 0 < number < math.inf:
+            return number
+        expected = f"{bounds.least:g} to {bounds.most:g}" if bounds else f"a positive {kind.__name__}"
+        raise RequestError(f"{self.name}@{key}={value!r}: expected {expected}")
 
 
 def model(kind: Kind, ensemble_weight: float = 0.5, augment: str = "") -> Callable[[Builder], Builder]:
@@ -265,7 +281,7 @@ def resolve(text: str) -> Architecture:
         name, _, rest = part.partition("@")
         entry = find_model(name)
         allowed = entry.options | ({"weight": entry.ensemble_weight} if members else {})
-        members.append((entry, dict(_option(entry.name, allowed, one) for one in rest.split(",") if one)))
+        members.append((entry, dict(_option(entry, allowed, one) for one in rest.split(",") if one)))
     if len(members) == 1:
         return Architecture(tuple(members))
     if len(members) > 2:
@@ -283,19 +299,12 @@ def resolve(text: str) -> Architecture:
     return Architecture(tuple(members), weight)
 
 
-def _option(name: str, allowed: dict[str, Any], part: str) -> tuple[str, Any]:
+def _option(entry: Model, allowed: dict[str, Any], part: str) -> tuple[str, Any]:
     key, _, value = part.partition("=")
     if key not in allowed:
         hint = " (weight is an option of an ensemble's second member)" if key == "weight" else ""
-        raise RequestError(nearest(f"option of {name}", key, allowed) + hint)
-    kind = type(allowed[key])
-    try:
-        number = kind(value)
-    except ValueError:
-        number = None
-    if number is None or not 0 < number < math.inf:
-        raise RequestError(f"{name}@{key}={value!r}: expected a positive {kind.__name__}")
-    return key, number
+        raise RequestError(nearest(f"option of {entry.name}", key, allowed) + hint)
+    return key, entry.parse_option(key, allowed[key], value)
 
 
 def _fitting(kind: Kind, or_linear: bool = True) -> str:

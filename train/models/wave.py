@@ -1,10 +1,12 @@
 """Networks on the waveform itself: (B, C, 1, samples), any number of waveform channels C."""
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from torch import nn
 
+from commandline import Bounds
 from train.models.registry import model
 
 
@@ -91,7 +93,12 @@ class DaiNet(nn.Module):
 
 @model(kind="wave")
 def aclnet(
-    channels: int, classes: int, shape: tuple[int, int], *, width: float = 1.0, dropout: float = 0.2
+    channels: int,
+    classes: int,
+    shape: tuple[int, int],
+    *,
+    width: float = 1.0,
+    dropout: Annotated[float, Bounds(0, 0.9999)] = 0.2,
 ) -> AclNet:
     """A learned filter bank, then a VGG-like network on its output."""
     return AclNet(channels, classes, width, dropout)

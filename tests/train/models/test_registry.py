@@ -79,6 +79,7 @@ def test_every_model_says_what_it_is():
 
 def test_a_name_carries_options():
     assert resolve("aclnet@width=0.5,dropout=0.1").members[0][1] == {"width": 0.5, "dropout": 0.1}
+    assert resolve("mlp@dropout=0").name == "mlp@dropout=0"
     small, large = (
         sum(w.numel() for w in build(n, 1, 2, (1, 9000)).parameters()) for n in ("aclnet@width=0.5", "aclnet")
     )
@@ -92,6 +93,9 @@ def test_a_name_carries_options():
         ("aclnet@widht=1", "did you mean 'width'"),
         ("aclnet@width=wide", "expected a positive float"),
         ("cnn8@width=-4", "expected a positive int"),
+        ("aclnet@dropout=1.5", r"aclnet@dropout='1.5': expected 0 to 0.9999"),
+        ("mlp@dropout=nan", "expected 0 to 0.9999"),
+        ("linear@C=0", "expected a positive float"),
         ("resnet18@width=2", "unknown option of resnet18 'width'"),
         ("texture@weight=0.5", "weight is an option of an ensemble's second member"),
         ("resnet18+texture@weight=1.5", "expected a weight between 0 and 1"),
