@@ -97,6 +97,7 @@ def _loudness(channels: Channels, device: torch.device) -> list[torch.Tensor]:
 
 Strength = float | tuple[int, int]
 Transform = Callable[..., Batch]  # (batch, strength, generator)
+Cut = Callable[[tuple[int, int], Strength], tuple[int, int]]  # (rows, frames) of a shape and a strength
 AUGMENTS: Registry["Augmentation"] = Registry("augmentation")
 
 
@@ -109,6 +110,8 @@ class Augmentation:
     default: float
     maximum: float
     kinds: tuple[str, ...]
+    circular: bool
+    cut: Cut | None
 
     @property
     def summary(self) -> str:
@@ -116,9 +119,9 @@ class Augmentation:
         return inspect.getdoc(self.transform).splitlines()[0]  # type: ignore[union-attr]
 
     def strength(self, text: str) -> Strength:
-        """A number from 0 to `maximum`; for crop also a size, 100x384."""
+        """A number from 0 to `maximum`; of one that cuts also a size, 100x384."""
         try:
-            if self.name == "crop" and "x" in text:
+            if self.cut and "x" in text:
                 rows, frames = (int(part) for part in text.split("x"))
                 if rows > 0 and frames > 0:
                     return rows, frames
@@ -126,16 +129,22 @@ class Augmentation:
                 return float(text)
         except ValueError:
             pass
-        size = " or a size as 100x384" if self.name == "crop" else ""
+        size = " or a size as 100x384" if self.cut else ""
         raise RequestError(f"{self.name}={text}: expected a strength from 0 to {self.maximum:g}{size}")
 
 
 def augment(
-    *, default: float, maximum: float, kinds: tuple[str, ...] = ("image", "wave")
+    *,
+    default: float,
+    maximum: float,
+    kinds: tuple[str, ...] = ("image", "wave"),
+    circular: bool = False,
+    cut: Cut | None = None,
 ) -> Callable[[Transform], Transform]:
     """Decorator: register a function (batch, strength, generator) -> batch under its own name.
 
-    default, maximum: strengths; kinds: of model that it is for. For example
+    default, maximum: strengths; kinds: of model that it is for; circular: whether it moves a clip's frames
+    round and changes nothing else; cut: the (rows, frames) that it leaves of a shape. For example
 
         @augment(default=0.5, maximum=1.0)
         def reverse(batch, strength, generator):
@@ -145,14 +154,16 @@ def augment(
     """
 
     return AUGMENTS.register(
-        entry=lambda transform: Augmentation(transform.__name__, transform, default, maximum, kinds)
+        entry=lambda transform: Augmentation(
+            transform.__name__, transform, default, maximum, kinds, circular, cut
+        )
     )
 
 
 # In time: every channel of a clip moves alike.
 
 
-@augment(default=1.0, maximum=1.0)
+@augment(default=1.0, maximum=1.0, circular=True)
 def shift(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     """A circular shift in time by up to `strength` of the clip."""
     index = torch.arange(batch.x.shape[3], device=batch.x.device)
@@ -198,7 +209,13 @@ def pitch(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     return batch._replace(x=take_rows(batch.x, index.where(~spectra, rising).where(~cyclic, around)))
 
 
-@augment(default=0.11, maximum=0.9)
+def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
+    """The rows and frames that a crop of this strength leaves of `shape`; one row stays one."""
+    rows, frames = strength if isinstance(strength, tuple) else (round(n * (1 - strength)) for n in shape)
+    return max(1, min(rows, shape[0])), max(1, min(frames, shape[1]))
+
+
+@augment(default=0.11, maximum=0.9, cut=crop_shape)
 def crop(batch: Batch, strength: Strength, generator: torch.Generator) -> Batch:
     """A window of 1 - `strength` of the rows and frames (or of the size given) at a random place.
 
@@ -222,12 +239,6 @@ def take_rows(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     first = torch.arange(clips * channels, device=x.device).view(clips, channels, 1) * height
     taken = x.reshape(-1, width).index_select(0, (first + index).flatten())
     return taken.view(clips, channels, -1, width)
-
-
-def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
-    """The rows and frames that a crop of this strength leaves of `shape`; one row stays one."""
-    rows, frames = strength if isinstance(strength, tuple) else (round(n * (1 - strength)) for n in shape)
-    return max(1, min(rows, shape[0])), max(1, min(frames, shape[1]))
 
 
 def centre(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -376,7 +387,7 @@ class Augmenter:
     @property
     def only_shifts(self) -> bool:
         """Whether a clip's frames are at most moved round."""
-        return all(entry.name == "shift" for entry, _ in self.steps)
+        return all(entry.circular for entry, _ in self.steps)
 
     def __str__(self) -> str:
         """The canonical text, every strength written out: parse_augment(str(a)) equals a."""
@@ -385,7 +396,7 @@ class Augmenter:
     def __call__(
         self, x: torch.Tensor, y: torch.Tensor, channels: Channels, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The batch augmented: x (B, C, H', W'), smaller only with crop, and y (B, K)."""
+        """The batch augmented: x (B, C, H', W'), smaller only where one cuts, and y (B, K)."""
         batch = Batch(x, y, channels)
         for entry, strength in self.steps:
             batch = entry.transform(batch, strength, generator)
@@ -417,8 +428,9 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
 
 def trained_shape(augmenter: Augmenter, shape: tuple[int, int]) -> tuple[int, int]:
     """Rows and frames of what the model sees of a clip of `shape`: fewer where the augmenter crops."""
-    crops = (strength for entry, strength in augmenter.steps if entry.name == "crop")
-    return functools.reduce(crop_shape, crops, shape)
+    for entry, strength in augmenter.steps:
+        shape = entry.cut(shape, strength) if entry.cut else shape
+    return shape
 
 
 def views(x: torch.Tensor, augmenter: Augmenter, count: int = 1) -> Iterator[torch.Tensor]:

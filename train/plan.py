@@ -46,10 +46,9 @@ from train.run_config import digest, label
 from train.runs import RunFolder
 
 MUCH_PADDING = 0.2  # of the clips' time: with more, PADDING=auto leaves it out
-# Their statistics tell by it how long a clip is: docs/howto/short-clips.md
-READ_PADDING = {"linear", "mlp", "texture"}
 FROM_WEIGHTS = "resnet18"  # in the default's place where WEIGHTS are given: texture statistics have none
 NAMED_CLIPS = 3  # of those left out
+SHARED = "recordings of theirs occur in the part that is tested or validated"
 FOR_VECTORS = "mlp"  # the model where every channel is a vector and no other is named
 
 # Fields whose value alone, or after one letter, says what it is; others are written field=value.
@@ -125,10 +124,10 @@ class Plan:
     @cached_property
     def filled(self) -> Floats | None:
         """(N,) by clip of the cache the share of the duration that it lasts; None where padding is kept."""
-        wanted, reads = self.options.padding, self.model.name.partition("@")[0] in READ_PADDING
+        wanted = self.options.padding
         if wanted == "keep" or self.model.kind == "wave":  # resizing would change a waveform's pitch
             return None
-        if wanted == "auto" and (reads or self.padding <= MUCH_PADDING):
+        if wanted == "auto" and (self.model.reads_padding or self.padding <= MUCH_PADDING):
             return None
         stays = padding_stays(self.options, self.cache, self.channels, self.table)
         return None if stays else self.cache.filled
@@ -437,14 +436,15 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         for ids, verb in ((split.train, "trained on"), (split.test, "tested")):
             present = set(plan.targets[plan.positions(ids)])
             if verb == "trained on" and len(present) < 2:
+                lost = len(split.left_out)
+                why = f" ({counted(lost, 'clip')} left out of training: {SHARED})" if lost else ""
                 raise RequestError(
-                    f"fold {fold} leaves clips of one class alone to train on: give more clips or folds"
+                    f"fold {fold} leaves clips of one class alone to train on{why}: give more clips or folds"
                 )
             if lacking := [name for number, name in enumerate(plan.names) if number not in present]:
                 lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
         if lost := len(split.left_out):
-            why = "recordings of theirs occur in the part that is tested or validated"
-            lines.append(f"fold {fold}: {counted(lost, 'clip')} left out of training: {why}")
+            lines.append(f"fold {fold}: {counted(lost, 'clip')} left out of training: {SHARED}")
     return lines
 
 

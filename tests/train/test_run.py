@@ -209,6 +209,17 @@ def test_one_class_cannot_be_trained(options, tmp_path):
         run.execute(change(options, dataset=dataset))
 
 
+def test_clips_of_one_class_left_by_shared_recordings_are_told_with_their_number(options, tmp_path):
+    table = clip_table()
+    table.loc[table["label"] != "cat", "group"] = "one recording"
+    dataset = little(tmp_path / "shared", table)
+    message = (
+        r"of one class alone to train on \(24 clips left out of training: recordings of theirs occur .*\): give"
+    )
+    with pytest.raises(RequestError, match=message):
+        run.execute(change(options, dataset=dataset))
+
+
 def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
     dataset = little(tmp_path / "thin", clip_table().query("label != 'cat' or fold == 1"))
     folder = run.execute(change(options, dataset=dataset, epochs=1))

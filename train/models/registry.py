@@ -45,6 +45,8 @@ class Model:
     """as the second member of an ensemble, by default"""
     augment: str = ""
     """what AUGMENT=auto means for it alone; empty for what it means for its kind"""
+    reads_padding: bool = False
+    """whether its statistics tell by the padding how long a clip is, so that PADDING=auto leaves it in"""
 
     @property
     def summary(self) -> str:
@@ -72,10 +74,16 @@ class Model:
         raise RequestError(f"{self.name}@{key}={value!r}: expected {expected}")
 
 
-def model(kind: Kind, ensemble_weight: float = 0.5, augment: str = "") -> Callable[[Builder], Builder]:
-    """Decorator: enter a builder under its own name."""
+def model(
+    kind: Kind, ensemble_weight: float = 0.5, augment: str = "", reads_padding: bool | None = None
+) -> Callable[[Builder], Builder]:
+    """Decorator: enter a builder under its own name.
+
+    Means and deviations of rows read the padding (docs/howto/short-clips.md): all models on these do.
+    """
+    reads = kind in ("linear", "vector") if reads_padding is None else reads_padding
     return MODELS.register(
-        entry=lambda builder: Model(builder.__name__, kind, builder, ensemble_weight, augment)
+        entry=lambda builder: Model(builder.__name__, kind, builder, ensemble_weight, augment, reads)
     )
 
 
@@ -152,6 +160,10 @@ class Architecture:
     def augment(self) -> str:
         """What AUGMENT=auto means, where it is not what it means for every model of the kind."""
         return self.members[0][0].augment if self.weight is None else ""
+
+    @property
+    def reads_padding(self) -> bool:
+        return self.weight is None and self.members[0][0].reads_padding
 
     @property
     def summary(self) -> str:

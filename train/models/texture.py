@@ -85,7 +85,7 @@ class TextureNet(nn.Module):
 
 
 # The weight: docs/explanation/accuracy.md. Shift changes no statistic and gain did not help: none is drawn.
-@model(kind="image", ensemble_weight=0.67, augment="none")
+@model(kind="image", ensemble_weight=0.67, augment="none", reads_padding=True)
 def texture(channels: int, classes: int, shape: tuple[int, int], *, width: int = 256) -> TextureNet:
     """A small network on texture statistics (mean, deviation, modulation spectrum): seconds a fold."""
     return TextureNet(channels, classes, shape[1], width)

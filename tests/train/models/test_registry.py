@@ -77,6 +77,21 @@ def test_every_model_says_what_it_is():
         assert entry.summary.endswith(".")
 
 
+def test_models_on_statistics_of_rows_read_how_long_a_clip_is():
+    assert all(resolve(name).reads_padding for name in ("linear", "mlp@width=8", "texture"))
+    assert not any(resolve(name).reads_padding for name in ("cnn4", "m11", "resnet18+texture"))
+
+    def another(channels: int, classes: int, shape: tuple[int, int]) -> torch.nn.Module:
+        """A model on vectors."""
+        return torch.nn.Linear(channels, classes)
+
+    try:
+        model(kind="vector")(another)
+        assert resolve("another").reads_padding
+    finally:
+        MODELS.pop("another", None)
+
+
 def test_a_name_carries_options():
     assert resolve("aclnet@width=0.5,dropout=0.1").members[0][1] == {"width": 0.5, "dropout": 0.1}
     assert resolve("mlp@dropout=0").name == "mlp@dropout=0"
