@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline import RequestError, size
+from commandline import RequestError, size, tell
 from features_cache import dataset_name
 from features_cache.storage import refuse_special
 from train import run_config, runs
@@ -253,14 +253,19 @@ class TrainedModel:
 
 
 def open_model(options: TrainedOptions) -> TrainedModel:
-    """The run or bundle that RUN names, on the device and threads asked for."""
+    """The run or bundle that RUN names, on the device and threads asked for; a line says which it is."""
     device = device_of(options.device)
     torch.set_num_threads(threads_of(options.threads))
     keep_freed_memory()
     file = Path(options.run)
     if file.is_file():
-        return TrainedModel(read_bundle(file), device)
-    return TrainedModel(bundle_of_run(chosen_run(options), options.selection), device)
+        bundle = read_bundle(file)
+        tell(f"predicted by {file}: {bundle.config['model']} of {bundle.config['dataset']}")
+        return TrainedModel(bundle, device)
+    run = chosen_run(options)
+    selection = run.selection(options.selection)
+    tell(f"predicted by {run.name} of {run.dataset}, {selection} epoch")
+    return TrainedModel(bundle_of_run(run, selection), device)
 
 
 def chosen_run(options: TrainedOptions) -> runs.RunFolder:

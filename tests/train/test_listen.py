@@ -29,6 +29,7 @@ def test_predicts_live_audio_as_it_changes(sounding):
     y = np.concatenate([sound("hiss", 70, seconds=1.5), sound("tone", 71, seconds=1.5)])
     raw = (y * 32767).astype("<i2").tobytes()
     process = start(sounding.path, "HOP=0.5", "JSON=1")
+    assert b"predicted by " in process.stderr.readline()
     assert b"latency" in process.stderr.readline()  # it is ready
     tenth = 2 * RATE // 10
     for begin in range(0, len(raw), tenth):

@@ -43,8 +43,9 @@ def answered(out: str) -> dict[str, dict[str, float]]:
 
 def test_one_file_gets_its_classes_in_order(sounding, tmp_path, capsys):
     assert ask(sounding, audio=write(tmp_path / "x.wav", "hiss"), top=2) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("hiss")
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0].startswith("hiss") and f"predicted by {sounding.name} of {sounding.dataset}, " in err
     assert len(lines) == 2
     assert float(lines[0].split()[1]) > 0.5 > float(lines[1].split()[1])
 

@@ -213,9 +213,7 @@ def test_clips_of_one_class_left_by_shared_recordings_are_told_with_their_number
     table = clip_table()
     table.loc[table["label"] != "cat", "group"] = "one recording"
     dataset = little(tmp_path / "shared", table)
-    message = (
-        r"of one class alone to train on \(24 clips left out of training: recordings of theirs occur .*\): give"
-    )
+    message = r"alone to train on \(24 clips left out of training: recordings of theirs occur .*\): give"
     with pytest.raises(RequestError, match=message):
         run.execute(change(options, dataset=dataset))
 
