@@ -169,10 +169,13 @@ CLIPS_AT_A_TIME = 32  # clips compressed before the budget is looked at again
 def embedded_audio(
     paths: Mapping[str, Path], clips: Sequence[str], seconds: float, folder: Path, most: float
 ) -> dict[str, str]:
-    """clip -> MP3 as base64, in the order of `clips` until `most` bytes are full; others left out."""
-    present = [clip for clip in clips if clip in paths]
+    """clip -> MP3 as base64, in the order of `clips` until `most` bytes are full; others left out.
+
+    No batch is compressed after one that did not fit; the files of that one stay for the next time.
+    """
+    present = [clip for clip in clips if clip in paths] if most > 0 else []
     found: dict[str, str] = {}
-    used: set[Path] = set()
+    compressed: set[Path] = set()
     left = most
     folder.mkdir(parents=True, exist_ok=True)
     with (
@@ -184,17 +187,19 @@ def embedded_audio(
             each = list(dict.fromkeys(paths[clip] for clip in part))  # two threads never write one file
             made = threads.map(lambda path: compressed_file(path, seconds, folder), each)
             files = dict(zip(each, made, strict=True))
+            compressed |= set(filter(None, files.values()))
+            fits = True
             for clip in part:
                 file = files[paths[clip]]
                 text = base64.b64encode(file.read_bytes()).decode() if file else ""
+                fits &= len(text) <= left
                 if file and len(text) <= left:
                     found[clip] = text
-                    used.add(file)
                     left -= len(text)
             bar.update(len(part))
-            if left < most / 100:
+            if not fits:
                 break
-    for file in set(folder.glob("*.mp3")) - used:
+    for file in set(folder.glob("*.mp3")) - compressed:
         file.unlink()
     return found
 

@@ -74,6 +74,26 @@ def test_audio_is_embedded_until_full_kept_and_cleaned_up(tone: Path, tmp_path: 
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize(("most", "batches"), [(0, 0), (5_000, 1), (40_000, 2)])
+def test_no_more_audio_is_compressed_than_fits_and_none_of_it_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, batches: int
+) -> None:
+    count, made = 5 * clips.CLIPS_AT_A_TIME, []
+    paths = {str(place): tmp_path / f"{place}.wav" for place in range(count)}
+    for path in paths.values():
+        path.write_bytes(b"a clip")
+
+    def as_mp3(path: Path, seconds: float) -> bytes:
+        made.append(path)
+        return bytes(750)  # 1,000 as base64
+
+    monkeypatch.setattr(clips, "as_mp3", as_mp3)
+    for _ in range(2):
+        held = clips.embedded_audio(paths, list(paths), 1.0, tmp_path / "audio", most)
+        assert list(held) == list(paths)[: most // 1000]
+        assert len(made) == batches * clips.CLIPS_AT_A_TIME
+
+
 def test_links_are_relative_and_only_to_files_that_are_there(tone: Path, tmp_path: Path) -> None:
     files = clips.audio_files({"a": str(tone), "b": "", "c": str(tmp_path / "gone.wav")})
     assert clips.audio_links(files, tmp_path / "reports" / "x y") == {"a": "../../tone.wav"}
