@@ -10,7 +10,7 @@ memory and time, whatever a small file unpacks to; a limit in seconds would depe
 
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +35,8 @@ AUDIO_FILE = re.compile(
     r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
     re.IGNORECASE | re.DOTALL,
 )
+CONVERTED = re.compile(r".*\.(m4a|mp4|aac|wma|amr|3gp|webm)", re.IGNORECASE | re.DOTALL)
+ADVICE = "{} are not read: convert them, as in ffmpeg -i a.m4a a.flac"
 
 # libsndfile's log says what a header promises, and mostly what it should be, and then goes on.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
@@ -117,6 +119,16 @@ def file_info(path: str | Path) -> Info:
     """Rate, length and channels without decoding; AudioError for what cannot be opened or is truncated."""
     with _opened(path) as file:
         return Info(file.samplerate, file.frames, file.channels)
+
+
+def advice(paths: Iterable[str]) -> str:
+    """What to do about those of these files that ffmpeg converts and libsndfile does not read; else ''.
+
+    >>> advice(["a.wav", "b.M4A"])
+    'files of .m4a are not read: convert them, as in ffmpeg -i a.m4a a.flac'
+    """
+    kinds = sorted({Path(path).suffix.lower() for path in paths if CONVERTED.fullmatch(path)})
+    return ADVICE.format(f"files of {', '.join(kinds)}") if kinds else ""
 
 
 def _opened(path: str | Path) -> soundfile.SoundFile:

@@ -358,14 +358,14 @@ def _near_duplicates(
     decode = lru_cache(KEPT_AT_HAND)(
         lambda row: audio.decode(table["path"].iloc[row], sample_rate, LONGEST_DURATION)
     )
-    across, beside, mixed = [], [], []
+    across: list[str] = []
+    beside: list[str] = []
+    mixed = []
     for pair in find_near_duplicates(fingerprints, decode):
         a, b = table.iloc[pair.a], table.iloc[pair.b]
         named = f"{a.clip_id} (fold {a.fold}) = {b.clip_id} (fold {b.fold}){_moved(pair, sample_rate)}"
-        if a.fold != b.fold:
-            across.append(named)
-        elif a.group != b.group:
-            beside.append(named)
+        if a.group != b.group:  # those of one group are never both trained on and tested
+            (across if a.fold != b.fold else beside).append(named)
         if a.label != b.label:
             mixed.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
     one_group = "remove one of each pair, or give both one group: GROUP= or a CSV's column `group`"

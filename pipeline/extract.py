@@ -13,6 +13,7 @@ from features_cache.index import FAILURES, WHOLE, refresh, write_costs, write_fa
 from features_cache.layout import FeatureFile
 from features_cache.storage import lock
 from features_cache.writer import NOT_FINITE, ready, written_to
+from pipeline import audio
 from pipeline.job import WHOLE_CLIP, ExtractionResult, Job
 from pipeline.next_step import training_step
 from pipeline.options import FeaturesCommand
@@ -224,4 +225,5 @@ def _failed(asked: Request, outcome: ExtractionResult) -> list[str]:
     more = len(outcome.failures) - SHOWN_FAILURES
     lines += [f"  and {more} more"] if more > 0 else []
     undefined = any(NOT_FINITE in reason for *_, reason in outcome.failures)
-    return [*lines, *([FINITE_EVERYWHERE] if undefined else [])]
+    advice = audio.advice(asked.clips["path"].iloc[sorted(clips)])
+    return [*lines, *([FINITE_EVERYWHERE] if undefined else []), *([advice] if advice else [])]

@@ -25,6 +25,7 @@ from features_cache.names import parse_channel
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
+from pipeline.datasets.readers import files_below
 from pipeline.features import FEATURES, Variant, resolve_feature
 from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, chosen_run, open_model
 from train.data import Floats
@@ -203,12 +204,11 @@ def predict_files(
 
 
 def find_audio(path: Path) -> list[Path]:
-    """The file, or the audio files of a folder and of the folders in it, by name."""
+    """The file, or the audio files of a folder and of the folders in it, by name, hidden ones left out."""
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if _is_audio(file))
-        if found:
+        if found := [path / name for name in files_below(path) if _is_audio(path / name)]:
             return found
         raise RequestError(f"AUDIO={path}: there is no audio file in this folder")
     if not path.parent.is_dir():
@@ -271,6 +271,8 @@ def tell_failures(failures: Mapping[Path, str], total: int) -> int:
         tell(f"{file}: {reason}")
     if failures:
         tell(f"{len(failures)} of {total} files could not be read")
+    if advice := audio.advice(map(str, failures)):
+        tell(advice)
     return 1 if failures else 0
 
 

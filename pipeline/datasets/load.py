@@ -308,8 +308,11 @@ def describe_lengths(seconds: NDArray[np.floating], sample_rate: int, duration: 
     held = np.minimum(seconds, duration)
     padding, half, lines = 1 - held.mean() / duration, np.median(held), []
     if padding > MOSTLY_PADDING:
-        shorter = round(STEP * math.ceil(np.quantile(held, HELD) / STEP), 2)
-        proposal = f": DURATION={shorter:g} holds {HELD:.0%} of them whole" if shorter < duration else ""
+        count = len(seconds)
+        wanted = np.sort(held)[min(math.ceil(HELD * count), count - 1) - 1]  # of few, all but one
+        shorter = round(STEP * math.ceil(round(wanted / STEP, 6)), 2)
+        whole = f"holds {(seconds < shorter + 1e-6).sum():,} of {counted(count, 'clip')} whole"
+        proposal = f": DURATION={shorter:g} {whole}" if shorter < duration else ""
         which = f"half of the clips last {half:.2g} s or less"
         lines.append(
             f"{padding:.0%} of {duration:.4g} s is padding, {which}{proposal}; what training does with it is "
@@ -340,7 +343,12 @@ def _headers(paths: list[str]) -> dict[str, audio.Info]:
             else:
                 first_reason = first_reason or answer
     if not headers:
-        raise RequestError(f"none of {len(paths)} files can be read; the first: {paths[0]}, {first_reason}")
+        elsewhere = "AUDIO_DIR= names the folder of a table's files" if "missing" in first_reason else ""
+        hint = elsewhere or audio.advice(paths)
+        raise RequestError(
+            f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}, {first_reason}"
+            f"{f'; {hint}' if hint else ''}"
+        )
     return headers
 
 

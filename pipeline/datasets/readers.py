@@ -183,7 +183,7 @@ def read_class_folders(folder: Path) -> FoundClips:
 
     What was left out is named in the notes.
     """
-    files = _files_below(folder)
+    files = files_below(folder)
     audio = [name for name in files if AUDIO_FILE.fullmatch(name)]
     clips = [name for name in audio if len(PurePath(name).parts) > 1]
     if not clips:
@@ -210,7 +210,7 @@ def read_class_folders(folder: Path) -> FoundClips:
     return FoundClips(table, notes=(*_left_out(files, audio, clips), *empty))
 
 
-def _files_below(folder: Path) -> list[str]:
+def files_below(folder: Path) -> list[str]:
     """Relative paths, sorted; links are followed; names that begin with a dot are the system's."""
     found = []
     seen = {os.path.realpath(folder)}

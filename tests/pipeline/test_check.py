@@ -81,6 +81,13 @@ def test_the_same_audio_in_two_folds_is_a_leak_however_it_was_moved(tmp_path, mo
     assert check.run(SourceOptions(dataset=str(path), data=tmp_path / "data")) == 1
 
 
+def test_the_same_audio_in_two_folds_of_one_group_leaks_as_its_recording_alone(tmp_path):
+    rows = [f"{n}.wav,{'ab'[n % 2]},{1 + n // 2 % 2},{'one' if n in (1, 3) else n}" for n in range(8)]
+    found = findings(make(tmp_path, CLEAN | {"1.wav": CLEAN["3.wav"]}, rows), tmp_path)
+    assert only(found, "a source recording is in several folds").names == ["one (folds 1, 2)"]
+    assert not [what for what in found if what.startswith("the same audio")]
+
+
 def test_the_same_audio_in_one_fold_is_named_and_so_are_its_two_labels(tmp_path):
     found = findings(make(tmp_path, CLEAN | {"1.wav": CLEAN["0.wav"]}), tmp_path)
     beside = only(found, "the same audio under two source recordings, in one fold")

@@ -43,6 +43,20 @@ def test_a_clip_of_impossible_samples_is_named_once_for_all_features(sounds, cap
     assert f"1 clip could not be done ({where}):{told}" in capsys.readouterr().out
 
 
+def test_files_that_ffmpeg_converts_are_named_with_that_once(sounds, capsys):
+    rows = sounds.csv.read_text()
+    for clip in ("clip00003", "clip00005"):
+        (sounds.folder / f"{clip}.wav").unlink()
+        (sounds.folder / f"{clip}.m4a").write_bytes(b"no sound that is read")
+        rows = rows.replace(f"{clip}.wav", f"{clip}.m4a")
+    sounds.csv.write_text(rows)
+    assert extract.run(options(sounds)) == 1
+    shown = capsys.readouterr().out
+    assert (
+        shown.count("\nfiles of .m4a are not read: convert them, as in ffmpeg -i a.m4a a.flac\nnext: ") == 1
+    )
+
+
 def test_a_feature_file_that_is_a_fifo_is_named_and_not_waited_for(sounds):
     run(sounds)
     path = cache(sounds).folder / "zcr.h5"

@@ -57,7 +57,11 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding
     write(tmp_path / "short.wav", "tone", seconds=0.01)
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
     (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing more")
+    (tmp_path / "b.m4a").write_bytes(b"no sound that is read")
     (tmp_path / "notes.txt").write_text("no sound")
+    for hidden in ("._b.wav", ".trash/b.wav", "__MACOSX/b.wav"):
+        (tmp_path / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / hidden).write_bytes(b"of the system")
     assert ask(sounding, audio=tmp_path, json=True) == 1
     out, err = capsys.readouterr()
     answers = answered(out)
@@ -67,7 +71,8 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding
     for answer in answers.values():
         assert sum(answer.values()) == pytest.approx(1, abs=1e-5)
     assert "broken.wav: not audio" in err
-    assert "1 of 6 files could not be read" in err
+    assert "2 of 7 files could not be read" in err
+    assert err.count("files of .m4a are not read: convert them, as in ffmpeg -i a.m4a a.flac") == 1
     assert "of b.wav the first 1.0 s alone count" in err
 
 

@@ -14,7 +14,7 @@ from pipeline.features import resolve_feature
 from pipeline.options import SourceOptions
 from pipeline.request import kept_copies
 from tests.pipeline.changing import with_flac_length
-from tests.pipeline.datasets.folders import class_folders, write
+from tests.pipeline.datasets.folders import class_folders, csv, write
 
 
 def test_twenty_thousand_clips_are_handled(tmp_path):
@@ -144,8 +144,16 @@ def test_a_rate_or_duration_that_cannot_be_is_reported(tmp_path, given):
 def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
     (tmp_path / "mine" / "dog").mkdir(parents=True)
     (tmp_path / "mine" / "dog" / "a.wav").write_bytes(b"")
-    with pytest.raises(RequestError, match=r"none of 1 files can be read.*0 bytes"):
+    with pytest.raises(RequestError, match=r"none of 1 file can be read.*0 bytes$"):
         load(str(tmp_path / "mine"), tmp_path / "data")
+    (tmp_path / "mine" / "dog" / "a.wav").rename(tmp_path / "mine" / "dog" / "a.m4a")
+    with pytest.raises(
+        RequestError, match=r"0 bytes; files of \.m4a are not read: convert them, as in ffmpeg"
+    ):
+        load(str(tmp_path / "mine"), tmp_path / "data")
+    table = csv(tmp_path / "list.csv", "filename,label\nx.wav,dog\n")
+    with pytest.raises(RequestError, match="missing: there is no such file; AUDIO_DIR= names the folder"):
+        load(table, tmp_path / "data")
 
 
 def test_copies_follow_the_originals_with_their_group_and_fold(tmp_path):
@@ -198,12 +206,25 @@ def test_short_sounds_at_a_low_rate_get_the_words_to_type(tmp_path):
     assert dataset.duration == 2.0
     _, padding, frames = dataset.notes[:3]  # the first: of one class alone
     assert padding.startswith("80% of 2 s is padding, half of the clips last 0.32 s or less: DURATION=")
+    assert "DURATION=0.35 holds 19 of 20 clips whole" in padding
     assert padding.endswith("what training does with it is in docs/howto/short-clips.md")
     assert "lasts 256 ms at 8,000 Hz, so half of the clips have 5 frames or fewer" in frames
     proposed = frames.rpartition("FEATURES=")[2]
     assert proposed.startswith("mel@n_fft=512,hop_length=128+mfcc@")
     channels = [resolve_feature(channel) for channel in parse_set(proposed)]
     assert [channel.shape(8_000, 4_800)[1] for channel in channels] == [38, 38, 38]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        ([0.3] * 97 + [4.0, 9.7, 20.0], "DURATION=4 holds 98 of 100 clips whole"),
+        ([0.31] * 60 + [20.0] * 2, "half of the clips last 0.31 s or less; what"),  # the longest alone does
+        ([0.31] * 60 + [20.0], "DURATION=0.35 holds 60 of 61 clips whole"),
+    ],
+)
+def test_the_duration_that_is_proposed_holds_as_many_clips_as_it_says(seconds, said):
+    assert said in describe_lengths(np.array(seconds), 44_100, 20.0)[0]
 
 
 def test_a_few_clips_that_set_the_duration_of_all_are_told(tmp_path):
