@@ -45,7 +45,8 @@ def weights(options: WeightsOptions) -> None:
         raise RequestError(
             f"{options.run} names {len(found)} runs: expected two or more that have finished a fold in common"
         )
-    tables = [one.predictions().query("split == 'test' and selection == 'last'") for one in found]
+    counting = "split == 'test' and selection == '{}'"
+    tables = [one.predictions().query(counting.format(one.selection())) for one in found]
     tables = [table[table["fold"].isin(common)].sort_values("clip_id") for table in tables]
     target = tables[0]["target"].map(found[0].classes.index).to_numpy()
     folds = tables[0]["fold"].to_numpy()

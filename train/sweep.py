@@ -406,7 +406,7 @@ def _search_round(
         for failure in failures:
             tell(f"failed: {failure.run}: {failure.reason}")
         for fold in folds if done and not failures else ():
-            ranking[fold].append((_validation_score(done, one.select, fold), candidate))
+            ranking[fold].append((_validation_score(done, one, fold), candidate))
     for fold, pairs in ranking.items():
         best = sorted(pairs, key=lambda pair: -pair[0])[:SHOWN]
         rows = [(_text(candidate), f"{abs(score):.4f}") for score, candidate in best]
@@ -414,10 +414,13 @@ def _search_round(
     return ranking
 
 
-def _validation_score(done: Sequence[runs.RunFolder], select: str, fold: int) -> float:
-    """Of the fold's validation score at the last epoch, negated where less is better."""
-    metric = select.removeprefix("val_")
-    values = [one.scores("val", "last").loc[fold, metric] for one in done]
+def _validation_score(done: Sequence[runs.RunFolder], options: RunOptions, fold: int) -> float:
+    """Of the fold's validation score, negated where less is better.
+
+    At the epoch that will count when the choice is tested: without VAL the last one.
+    """
+    metric, selection = options.select.removeprefix("val_"), "last" if options.val == "none" else "auto"
+    values = [one.scores("val", selection).loc[fold, metric] for one in done]
     return float(sum(values) / len(values)) * (-1 if metric == "loss" else 1)
 
 

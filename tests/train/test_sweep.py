@@ -262,6 +262,9 @@ def test_the_table_counts_the_epoch_that_validation_chose(several):
     assert "100.0 ± 0.0" in row
     chosen = sweep.FoldSearch(1, parse_set("chroma"))
     assert "nested selection: 100.0 %" in sweep.nested_result([chosen], {1: learned})
+    for val, score in (("group", 1), ("none", 0)):  # a search without VAL tests the last epoch
+        options = dataclasses.replace(sweep.single(wanted), val=val, select="val_accuracy")
+        assert sweep._validation_score([learned], options, 1) == score
 
 
 def test_the_rest_of_a_sweep_takes_as_long_as_what_was_done_says():

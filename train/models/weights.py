@@ -123,7 +123,7 @@ def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[
     folder, run = FOLD.fullmatch(file.parent.name), RunFolder(file.parent.parent)
     own = state.get("fold", int(folder[1]) if folder else None)  # checkpoints of before do not say it
     same = run.config.get("dataset") == dataset or run.config.get("clips") == clips
-    tested = [fold for fold in folds if fold != own]
+    tested = [fold for fold in folds if own not in (None, fold)]
     if same and tested:
         raise RequestError(
             f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds of {dataset}, also on "
