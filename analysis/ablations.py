@@ -30,7 +30,11 @@ from train import bootstrap
 from train.scores import Floats
 
 CLASS_REPLICATES = 2_000  # K intervals a table: an end moves by a fifth of a point, as much as one clip of 40
-METHODS = ("permuted", "marginalised", "removed")  # as they lead; removed is of an earlier explain
+METHODS = {  # of explain, as they lead: what becomes of the channel
+    "permuted": "permuted among the test clips",
+    "marginalised": "averaged out over its values in other clips",
+    "removed": "set to a constant",  # by an earlier explain
+}
 ATTRIBUTION_COLUMNS = ("channel", "method", "clip_id", "correct")
 
 # What an augmentation is among the options; whatever else differs makes two runs no pair.

@@ -417,16 +417,20 @@ def _other_tests(found: Findings) -> list[Block]:
     }
     columns |= {column: (_p_heading(column, found.tests), "p") for column in other.columns[len(columns) :]}
     about = rows_shown_of(other, "other_tests", PAIRS_SHOWN).strip()
-    applies = [f"{title}: {when}" for title, when in found.tests.values()]
+    there = set(map(_test_of, other.columns))
+    applies = [f"{title}: {when}" for name, (title, when) in found.tests.items() if name in there]
     listed = html_table("other-tests", other.head(PAIRS_SHOWN), columns)
     return [Block("Other common tests", about, tables=[listed], folded=True, items=applies)]
 
 
 def _p_heading(column: str, tests: Mapping[str, tuple[str, str]]) -> str:
     """`McNemar: p, Holm over all pairs`."""
-    name = column.removesuffix("_p_holm").removesuffix("_p")
     corrected = ", Holm over all pairs" if column.endswith("_p_holm") else ""
-    return f"{tests[name][0]}: p{corrected}"
+    return f"{tests[_test_of(column)][0]}: p{corrected}"
+
+
+def _test_of(column: str) -> str:
+    return column.removesuffix("_p_holm").removesuffix("_p")
 
 
 def _critical_differences(found: Findings, ranking: Ranking, folder: Path) -> list[Block]:

@@ -128,20 +128,10 @@ def _tables(found: Findings) -> list[tuple[str, str, pd.DataFrame]]:
     shown = []
     if found.main:
         shown += _main_tables(found, found.main)
-    captions = {
-        "complementarity": "Pairs of runs: how often they predict the same class, both are wrong, at least "
-        "one is "
-        "correct, and the accuracy of their ensemble, all in %. The order is selected on the test folds.",
-        "checkpoints": "Accuracy in % of the last epoch, of the best on validation, and of the peeked best "
-        "on the "
-        "test fold itself.",
-        "augmentation": "Augmentation ablations, in points of accuracy.",
-        "literature": "Published results with their protocols, and this project's runs.",
-    }
     called = _names(found)
     return shown + [
-        (name, caption, PAPER_TABLES[name](found.tables[name].head(PAIRS), called))
-        for name, caption in captions.items()
+        (name, caption, of_paper(found.tables[name].head(PAIRS), called))
+        for name, (of_paper, caption) in PAPER_TABLES.items()
         if name in found.tables
     ]
 
@@ -157,8 +147,7 @@ def _model(model: str, task: str) -> str:
 
 
 def paper_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
-    """The comparison in columns that fit a page: features, model, accuracy with its SD and CI, and what "
-    "of."""
+    """The comparison in columns that fit a page: features, model, accuracy with its SD and CI, what of."""
     models = [_model(*row) for row in comparison[["model", "task"]].itertuples(index=False)]
     of = pd.DataFrame({"Features": comparison["features"], "Model": models})
     if of.duplicated().any():
@@ -231,11 +220,27 @@ def _paper_literature(table: pd.DataFrame, called: Mapping[str, str]) -> pd.Data
     return pd.DataFrame({**shown, "Protocol": table["protocol"]})
 
 
-PAPER_TABLES: dict[str, Callable[[pd.DataFrame, Mapping[str, str]], pd.DataFrame]] = {
-    "complementarity": _paper_pairs,
-    "checkpoints": _paper_checkpoints,
-    "augmentation": _paper_ablations,
-    "literature": _paper_literature,
+PaperTable = Callable[[pd.DataFrame, Mapping[str, str]], pd.DataFrame]
+PAPER_TABLES: dict[str, tuple[PaperTable, str]] = {  # and its caption; in the document's order
+    "complementarity": (
+        _paper_pairs,
+        (
+            "Pairs of runs: how often they predict the same class, both are wrong, at least one is correct, "
+            "and the accuracy of their ensemble, all in %. The order is selected on the test folds."
+        ),
+    ),
+    "checkpoints": (
+        _paper_checkpoints,
+        (
+            "Accuracy in % of the last epoch, of the best on validation, and of the peeked best on the test "
+            "fold itself."
+        ),
+    ),
+    "augmentation": (_paper_ablations, "Augmentation ablations, in points of accuracy."),
+    "literature": (
+        _paper_literature,
+        "Published results with their protocols, and this project's runs.",
+    ),
 }
 
 
@@ -243,8 +248,7 @@ def _main_tables(found: Findings, main: Ranking) -> list[tuple[str, str, pd.Data
     best, called = main.best, _names(found)
     scored = (
         "Accuracy: mean and standard deviation over folds, 95 % CI by bootstrap over source recordings, "
-        "which does "
-        f"not hold the variation of training again; {best.protocol}."
+        f"which does not hold the variation of training again; {best.protocol}."
     )
     pairs = tables.pairs(main)
     against = pairs[pairs["a"] == best.name]

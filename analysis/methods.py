@@ -23,8 +23,7 @@ NORMS = {
 
 
 def methods_text(ranking: Ranking) -> str:
-    """A paragraph about the best run of a ranking: data, features, model, training, protocol, tests, "
-    "versions."""
+    """A paragraph about the best run of a ranking: data, features, model, training, protocol and so on."""
     run = ranking.best
     parts = [_data(run, ranking.recordings), _extraction(run), _network(run), _training(run), _protocol(run)]
     return " ".join(filter(None, [*parts, _statistics(ranking), _versions(run)]))
@@ -50,8 +49,7 @@ def _data(run: Run, recordings: int) -> str:
     clip = f", {config['duration']:g} s at {config['sample_rate']:,} Hz each" if "duration" in config else ""
     return (
         f"Data: {name}{made}, {len(run.clip_ids):,} test clips{clip}, of {recordings:,} source recordings "
-        "and "
-        f"{len(run.classes)} {run.task}."
+        f"and {len(run.classes)} {run.task}."
     )
 
 
@@ -95,10 +93,9 @@ def _training(run: Run) -> str:
         return "Training: the minimum of a convex loss, so no seed and no schedule." if run.exact else ""
     optimiser = OPTIMISERS.get(str(options["optimizer"]), str(options["optimizer"]))
     return (
-        f"Training: {optimiser}, learning rate {options['lr']:g} ({options['schedule']} schedule), weight "
-        "decay "
-        f"{options['decay']:g}, batches of {options['batch']}, {options['epochs']} epochs, label smoothing "
-        f"{options['smoothing']:g}, augmentation {options.get('augment') or 'none'}."
+        f"Training: {optimiser}, learning rate {options['lr']:g} ({options['schedule']} schedule), "
+        f"weight decay {options['decay']:g}, batches of {options['batch']}, {options['epochs']} epochs, "
+        f"label smoothing {options['smoothing']:g}, augmentation {options.get('augment') or 'none'}."
     )
 
 
@@ -121,10 +118,9 @@ def _statistics(ranking: Ranking) -> str:
     )
     return (
         "Statistics: accuracy is the mean over folds, SD the sample standard deviation over folds, and the "
-        "95 % CI a "
-        f"percentile bootstrap over source recordings ({REPLICATES:,} replicates), which holds the variation "
-        "between "
-        f"test clips and not that of training again.{tests if others and ranking.testable else ''}"
+        f"95 % CI a percentile bootstrap over source recordings ({REPLICATES:,} replicates), which holds the "
+        "variation between test clips and not that of training again."
+        f"{tests if others and ranking.testable else ''}"
     )
 
 

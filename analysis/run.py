@@ -321,11 +321,6 @@ def augmentation_figure(run: Run, folder: Path) -> tuple[list[SavedFigure], list
     return [], []
 
 
-METHOD_WORDS = {
-    "permuted": "permuted among the test clips",
-    "marginalised": "averaged out over its values in other clips",
-    "removed": "set to a constant",
-}
 CONSTANT = (
     "An earlier explain set a channel to a constant, far from anything that the model was trained on, so "
     "these figures can overstate a channel: run explain again for permutation importance."
@@ -357,7 +352,7 @@ def importance_blocks(
     seeds = str(chosen["seeds"].iloc[0]).split()
     of = f", seed {', '.join(seeds)} of {len(run.seeds)} seeds" if len(seeds) < len(run.seeds) else ""
     epoch = f"{chosen['selection'].iloc[0]} epoch{of}"
-    about = f"Points of recall lost where the channel is {METHOD_WORDS[method]} at test time ({epoch})."
+    about = f"Points of recall lost where the channel is {ablations.METHODS[method]} at test time ({epoch})."
     if method == "removed":
         return [Block("Channel importance with constants", f"{about} {CONSTANT}", [drawn], folded=True)]
     numbers = _importance_table(run, chosen, retrained)

@@ -95,6 +95,13 @@ def test_no_public_function_is_defined_twice() -> None:
     assert not {name: at for name, at in found if len(at) > 1 and name not in WITH_THEIR_MODULE}
 
 
+def test_no_docstring_holds_the_quotes_of_a_string_that_was_broken_into_lines() -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                assert not re.search(r'"\s*\n\s*"', ast.get_docstring(node) or ""), (path, node)
+
+
 def test_the_pages_that_the_code_names_are_there() -> None:
     for path in [*MODULES, *(ROOT / "bench").glob("*.py"), *(ROOT / "tests").rglob("*.py")]:
         for page in re.findall(r"docs/[\w./-]+\.md", path.read_text(encoding="utf-8")):

@@ -42,7 +42,7 @@ Correct = NDArray[np.float64]  # (N,) share of repeats that were correct
 # The true class of each test clip (N,), and (channel, method) -> (N,)
 Explained = tuple[NDArray[np.str_], dict[tuple[str, str], Correct]]
 CLASSES_NAMED = 3  # of a channel, those that lose most without it
-METHODS = (
+LEGEND = (  # of the printed table
     "permuted: another test clip's channel in its place, the mean of repeats; "
     "marginalised: the channel averaged out over these repeats"
 )
@@ -147,7 +147,7 @@ def _summary(run: runs.RunFolder, outcomes: list[Explained]) -> str:
         for (channel, method), correct in pooled.items()
         if method == "permuted"
     ]
-    return "\n".join([head, table, METHODS, *by_class])
+    return "\n".join([head, table, LEGEND, *by_class])
 
 
 def _helped(lost: Correct, target: NDArray[np.str_]) -> str:

@@ -9,7 +9,15 @@ import pandas as pd
 import pytest
 
 from analysis import tables
-from analysis.comparison import _best_pair, _p_heading, comparison_rows, ensemble_matrix, interval_axis
+from analysis.comparison import (
+    _best_pair,
+    _p_heading,
+    comparison_rows,
+    ensemble_matrix,
+    interval_axis,
+    statistics_blocks,
+)
+from analysis.findings import findings
 from analysis.page import html_table
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run
@@ -42,6 +50,15 @@ def test_headings_of_other_tests_say_what_was_corrected() -> None:
     tests = {"mcnemar": ("McNemar", "…"), "nemenyi": ("Nemenyi", "…")}
     assert _p_heading("mcnemar_p_holm", tests) == "McNemar: p, Holm over all pairs"
     assert _p_heading("nemenyi_p", tests) == "Nemenyi: p"
+
+
+def test_only_tests_that_have_a_column_are_explained(made: Callable[..., Results], tmp_path: Path) -> None:
+    runs = [MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.5), MadeRun(features="rms", skill=0.6)]
+    names = ["McNemar", "Corrected resampled t", "Nemenyi"]
+    for count, wanted in ((3, names), (2, names[:2])):
+        found = findings(made(*runs[:count]), np.random.default_rng(0))
+        (block,) = (one for one in statistics_blocks(found, tmp_path) if one.heading == "Other common tests")
+        assert [item.partition(":")[0] for item in block.items] == wanted
 
 
 def test_of_too_few_clips_no_row_is_called_tied(made: Callable[..., Results]) -> None:
