@@ -75,9 +75,9 @@ def _by_pattern(found: FoundClips, pattern: str, columns: list[str]) -> tuple[li
         if any(matches):
             return ["" if one is None else "-".join(one.groups("") or [one[0]]) for one in matches], note
     meant = closest(pattern, columns)
-    of_columns = f" and is no column of {', '.join(columns)}" if columns else ""
+    of_columns = f", and is no column of {', '.join(columns)}" if columns else ""
     raise RequestError(
-        f"GROUP={pattern} fits no file name, the first is {names[0]!r}, no path within the dataset,"
+        f"GROUP={pattern} fits no file name, the first is {names[0]!r}, and no path within the dataset"
         f"{of_columns}; {f'did you mean GROUP={meant}? Otherwise ' if meant else ''}"
         "expected a pattern whose parentheses hold the source recording, as in GROUP='(.*)-[A-Z]'"
     )

@@ -137,7 +137,9 @@ def test_clips_that_the_pattern_does_not_fit_stand_alone_and_are_counted(tmp_pat
     assert "fits 6 of 7 clips" in " ".join(dataset.notes)
 
 
-@pytest.mark.parametrize(("pattern", "message"), [("(", "is no pattern"), ("zzz", "fits no file name")])
+@pytest.mark.parametrize(
+    ("pattern", "message"), [("(", "is no pattern"), ("zzz", "and no path within the dataset; expected a")]
+)
 def test_a_pattern_that_cannot_be_meant_is_reported(tmp_path, pattern, message):
     with pytest.raises(RequestError, match=message):
         load(str(class_folders(tmp_path / "mine", each=1)), tmp_path / "data", group=pattern)
@@ -164,7 +166,7 @@ def test_a_column_that_is_not_there_gets_the_nearest(tmp_path):
     path = csv(tmp_path / "m.csv", "filename,label,recording\na.wav,dog,1\nb.wav,cat,2\n")
     with pytest.raises(RequestError) as told:
         load(path, tmp_path / "data", group="Recording")
-    said = "and is no column of filename, label, recording; did you mean GROUP=recording? Otherwise expected"
+    said = "the dataset, and is no column of filename, label, recording; did you mean GROUP=recording? "
     assert said in str(told.value)
 
 
