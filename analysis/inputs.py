@@ -17,6 +17,7 @@ from typing import Any
 from analysis.options import AnalysisOptions
 from commandline import RequestError, closest, make_command, words
 from features_cache.cache import NAMED, cache_folder, dataset_name, is_cache
+from features_cache.index import FAILURES
 from train.run_config import digest
 from train.runs import RunFolder, find, replace_file, select
 
@@ -130,7 +131,7 @@ def files_of_runs(folders: Iterable[Path]) -> list[Path]:
 
 def files_of_cache(folder: Path) -> list[Path]:
     """Everything of a cache that a report shows; a link that leads nowhere is nothing."""
-    return sorted(file for file in folder.glob("*.h5") if file.is_file())
+    return sorted(file for file in [*folder.glob("*.h5"), folder / FAILURES] if file.is_file())
 
 
 def files_of_code() -> list[Path]:

@@ -49,16 +49,14 @@ PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 
 
 def write_document(folder: Path, title: str, found: Findings, figures: Sequence[tuple[str, Path]]) -> Path:
-    """Write the document into an empty or an older such folder; `figures` are (caption, PDF file) each.
+    """Write the document; `figures` are (caption, PDF file) each. A report removes what an older one left.
 
     Returns main.tex.
     """
-    before, written = {file for part in PARTS for file in (folder / part).glob("*")}, set()
     for part in PARTS:
         (folder / part).mkdir(parents=True, exist_ok=True)
     body = [_answer(title, found)]
     for number, (name, caption, table) in enumerate(_tables(found)):
-        written.add(folder / "tables" / f"{name}.tex")
         _text(folder / "tables" / f"{name}.tex", tables.as_latex(table.head(MOST_ROWS), paragraphs=LONG))
         cut = f" The first {MOST_ROWS} of {len(table)} rows." if len(table) > MOST_ROWS else ""
         content = rf"\fit{{\input{{tables/{name}}}}}"
@@ -75,7 +73,6 @@ def write_document(folder: Path, title: str, found: Findings, figures: Sequence[
         )
     for number, (caption, file) in enumerate(figures):
         # Numbered: a run's name may hold letters that TeX cannot read in a file's name.
-        written.add(folder / "figures" / f"figure{number}.pdf")
         replace_file(folder / "figures" / f"figure{number}.pdf", file.read_bytes(), durable=False)
         content = (
             rf"\includegraphics{{figures/figure{number}.pdf}}"  # drawn at the width of a column or the text
@@ -94,8 +91,6 @@ def write_document(folder: Path, title: str, found: Findings, figures: Sequence[
     text = "\n".join([PREAMBLE, r"\begin{document}", *body, r"\end{document}", ""])
     _text(folder / "main.tex", text)
     _text(folder / "latexmkrc", XELATEX if _is_beyond_latin(found) else "$pdf_mode = 1;\n")
-    for file in before - written:
-        file.unlink()
     return folder / "main.tex"
 
 

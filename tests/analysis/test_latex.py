@@ -100,13 +100,6 @@ def test_the_comparison_says_accuracy_in_percent_with_sd_and_ci() -> None:
     assert shown.iloc[1]["Verdict"] == "not compared"
 
 
-def test_an_older_document_leaves_nothing_behind(found: Callable[..., Findings], tmp_path: Path) -> None:
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "old.tex").write_text("old")
-    latex.write_document(tmp_path, "t", found(), [])
-    assert not (tmp_path / "tables" / "old.tex").exists()
-
-
 @pytest.mark.parametrize(("name", "mode"), [("dog", 1), ("Straße", 1), ("犬", 5), ("собака", 5)])
 def test_other_scripts_ask_for_xelatex(
     by_hand: Callable[..., RunFolder], tmp_path: Path, name: str, mode: int

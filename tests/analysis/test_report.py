@@ -90,6 +90,10 @@ def test_nothing_is_done_while_nothing_changes(workshop: SimpleNamespace, report
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
     assert inputs.unchanged(job, workshop.options()) is None
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    failures = workshop.root / "data" / "tones" / "features" / "failures.csv"
+    failures.touch()
+    assert inputs.unchanged(job, workshop.options()) is None
+    failures.unlink()
     assert inputs.unchanged(job, workshop.options()) is not None
 
 
@@ -100,6 +104,12 @@ def test_whatever_the_code_of_a_report_lies_in_makes_it_anew() -> None:
     assert {root / name for name in wanted} <= set(inputs.files_of_code())
 
 
+def report_files(folder: Path) -> set[str]:
+    """Everything of a report but its page and audio, by its path."""
+    found = [file for part in ("tables", "figures", "latex") for file in (folder / part).rglob("*")]
+    return {file.relative_to(folder).as_posix() for file in found if file.is_file()}
+
+
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(
     workshop: SimpleNamespace, tmp_path: Path
 ) -> None:
@@ -108,27 +118,29 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(
         make_run(runs, workshop.table, MadeRun(features=features, model="linear"), "tones")
     options = workshop.options(runs=runs, reports=reports, figures=1)
     folder = build_report(jobs(options)[0], options).page.parent
-    of_both = {file.relative_to(folder).as_posix() for file in folder.glob("*/*") if file.is_file()}
-    (folder / "tables" / "mine.csv").write_text("my own\n")
+    of_both = report_files(folder)
+    own = {"tables/mine.csv", "latex/tables/mine.tex"}
+    for file in own:
+        (folder / file).write_text("my own\n")
     shutil.rmtree(runs / "tones" / "rms-linear")
     for _ in range(2):  # the second takes the half of the data as it is
         build_report(jobs(options)[0], options)
-        there = {file.relative_to(folder).as_posix() for file in folder.glob("*/*") if file.is_file()}
+        there = report_files(folder)
         assert {f"tables/pairs.{kind}" for kind in ("csv", "md", "tex")} <= of_both - there
-        assert "tables/rms-linear.classes.csv" in of_both - there
+        assert {"tables/rms-linear.classes.csv", "latex/tables/against-the-best.tex"} <= of_both - there
         kept = {
             "tables/mine.csv",
             "tables/clips.csv",
             "figures/projections.svg",
             "tables/mel-linear.classes.csv",
         }
-        assert kept <= there and there - of_both == {"tables/mine.csv"}
+        assert kept <= there and there - of_both == own
         assert inputs.unchanged(jobs(options)[0], options) is not None
     shutil.rmtree(runs)
     build_report(jobs(options)[0], options)
-    there = {file.relative_to(folder).as_posix() for file in folder.glob("*/*") if file.is_file()}
-    assert {"tables/mine.csv", "tables/clips.csv"} <= there
-    assert not [file for file in there if "mel-linear" in file or file.startswith("latex")]
+    there = report_files(folder)
+    assert own | {"tables/clips.csv"} <= there
+    assert not [file for file in there - own if "mel-linear" in file or file.startswith("latex")]
 
 
 def test_a_damaged_stamp_or_a_missing_file_means_anew(tmp_path: Path) -> None:
