@@ -112,7 +112,7 @@ def _run(
 
 def _explained(run: Run, other: Run) -> pd.DataFrame:
     """What `explain` would leave of a channel that is worth nothing: another run's answers, equally good."""
-    table = {"seed": 0, "channel": "mel", "method": "permuted", "clip_id": run.clip_ids}
+    table = {"seed": 0, "channel": "mel", "method": "permuted", "clip_id": run.clip_ids, "selection": "last"}
     return pd.DataFrame(table | {"correct": other.correct.astype(float)})
 
 
