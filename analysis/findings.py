@@ -28,7 +28,7 @@ from analysis.ranking import (
     rankings,
 )
 from analysis.results import Problem, Results, Run, summed_to_categories
-from analysis.significance import DRAWS, NEMENYI_APPLIES, PAIR_TESTS, Friedman, friedman
+from analysis.significance import DRAWS, Friedman, described_tests, friedman
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +93,7 @@ def findings(
         ),
         nested=nested_selection(main) if main else None,
         friedman=friedman(main.fold_accuracy.T) if main else None,
-        tests={name: (test.title, test.applies) for name, test in PAIR_TESTS.items()}
-        | {"nemenyi": ("Nemenyi", NEMENYI_APPLIES)},
+        tests=described_tests(),
     )
 
 

@@ -314,10 +314,17 @@ class Friedman:
     nemenyi: Floats  # (R, R) p-values
 
 
+NEMENYI = "nemenyi"  # its p-values come from all runs at once, so it is none of PAIR_TESTS
 NEMENYI_APPLIES = (
     "Three runs or more on several folds, by ranks alone (Demšar 2006): it asks whether any differs at all; "
     "the folds share training clips, so it is a rough guide, and few folds make the critical difference wide."
 )
+
+
+def described_tests() -> dict[str, tuple[str, str]]:
+    """The tests that stand beside the verdicts: the title of each, and when it applies."""
+    of_pairs = {name: (test.title, test.applies) for name, test in PAIR_TESTS.items()}
+    return of_pairs | {NEMENYI: ("Nemenyi", NEMENYI_APPLIES)}
 
 
 def friedman(fold_accuracy: Floats) -> Friedman | None:

@@ -20,7 +20,7 @@ import pandas as pd
 from analysis.ablations import run_options
 from analysis.ranking import Ranking, not_compared
 from analysis.results import Run, summed_to_categories
-from analysis.significance import PAIR_TESTS, RunPair, friedman, holm
+from analysis.significance import NEMENYI, PAIR_TESTS, RunPair, friedman, holm
 from commandline import as_csv
 from commandline.terminal import HALVES_UP
 from features_cache.table import VALIDATION_FRACTION
@@ -158,7 +158,7 @@ def other_tests(ranking: Ranking) -> pd.DataFrame:
         table[f"{name}_p_holm"] = holm(p_values)
     ranks = friedman(ranking.fold_accuracy.T)
     if ranks is not None:
-        table["nemenyi_p"] = ranks.nemenyi[np.triu_indices(len(ranking.runs), k=1)]
+        table[f"{NEMENYI}_p"] = ranks.nemenyi[np.triu_indices(len(ranking.runs), k=1)]
     return table
 
 
