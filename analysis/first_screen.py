@@ -17,7 +17,7 @@ from analysis.ablations import setting
 from analysis.answer import Line, families
 from analysis.error_browser import by_category
 from analysis.findings import Findings
-from analysis.naming import display_name
+from analysis.naming import display_name, display_names
 from analysis.page import slug
 from analysis.ranking import CONTINUE, NOT_COMPARED, Ranking, not_compared_sentence
 from analysis.results import Problem, Run
@@ -46,7 +46,7 @@ class ForestRow:
 
 @dataclass(frozen=True)
 class ForestPanel:
-    """The feature sets of one model, best first."""
+    """The feature sets of one model, or of all, best first."""
 
     label: str
     rows: list[ForestRow]
@@ -74,7 +74,10 @@ VERDICT_TEXT = {
 
 
 def forest(ranking: Ranking) -> Forest:
-    """The forest plot of the main ranking, the best run's panel first."""
+    """The forest plot of the main ranking, the best run's panel first.
+
+    Of several models one more panel holds all runs, first where the best run's own has nothing beside it.
+    """
     best = ranking.best
     chance = float(np.bincount(best.target).max() / len(best.target))
     low, high = _axis(ranking, chance)
@@ -83,16 +86,18 @@ def forest(ranking: Ranking) -> Forest:
         return round(100 * (share - low) / (high - low), 2)
 
     verdicts = {run.name: tables.verdict(ranking, run) for run in ranking.runs}
-    panels = [
-        ForestPanel(
-            _label(together, ranking),
-            [
-                _row(ranking, run, verdicts[run.name], place, alone=alone)
-                for run, alone in zip(together, _alone(together), strict=True)
-            ],
+
+    def panel(label: str, together: Sequence[Run], names: Sequence[str]) -> ForestPanel:
+        named = zip(together, names, strict=True)
+        return ForestPanel(
+            label, [_row(ranking, run, verdicts[run.name], place, name) for run, name in named]
         )
-        for together in sorted(families(ranking), key=lambda together: best not in together)
-    ]
+
+    by_model = sorted(families(ranking), key=lambda together: best not in together)
+    panels = [panel(_label(together, ranking), together, _names(together, ranking)) for together in by_model]
+    if len(panels) > 1:
+        whole = panel("all", ranking.runs, display_names(ranking))
+        panels.insert(0 if len(by_model[0]) == 1 else len(panels), whole)
     band = None
     if ranking.tied:
         start = place(min(ranking.accuracy[ranking.runs.index(run)] for run in ranking.tied))
@@ -121,20 +126,25 @@ def _label(together: Sequence[Run], ranking: Ranking) -> str:
     return setting(together[0], [run for run in ranking.runs if run.trained])
 
 
-def _alone(together: Sequence[Run]) -> list[bool]:
-    """Whether a run is the only trained one of its panel with its features, which then name it."""
+def _names(together: Sequence[Run], ranking: Ranking) -> list[str]:
+    """Runs in the panel of their model: by the features alone where only one trained run has them."""
     features = [run.features for run in together]
-    return [run.trained and features.count(run.features) == 1 for run in together]
+    return [
+        run.features
+        if run.trained and features.count(run.features) == 1
+        else display_name(run, ranking).replace(f"({run.model}, ", "(")
+        for run in together
+    ]
 
 
-def _row(ranking: Ranking, run: Run, verdict: str, place: Any, *, alone: bool) -> ForestRow:
+def _row(ranking: Ranking, run: Run, verdict: str, place: Any, name: str) -> ForestRow:
     number = ranking.runs.index(run)
     accuracy, (low, high) = float(ranking.accuracy[number]), ranking.interval[number]
     known = not math.isnan(low)
     deviation = ranking.fold_accuracy[number].std(ddof=1) if len(ranking.folds) > 1 else math.nan
     spread = "" if math.isnan(deviation) else f" ± {percent(deviation)}"
     return ForestRow(
-        name=run.features if alone else display_name(run, ranking).replace(f"({run.model}, ", "("),
+        name=name,
         link=slug(run.name),
         accuracy=f"{percent(accuracy)}{spread}",
         interval=f"{percent(low)} to {percent(high)}" if known else "",

@@ -163,7 +163,8 @@ class OwnRun:
     def _folder(self) -> tuple[Any, dict[str, Any]]:
         """Where the run lies, and its run.json."""
         plan, options = self.plan, self.plan.options
-        config = plan.config() | machine("cpu") | {"model": self.name}
+        summary = "A network of one's own, trained by a loop of one's own."
+        config = plan.config() | machine("cpu") | {"model": self.name, "model_summary": summary}
         hash_ = run_config.digest([self.name, plan.hash])
         config |= {"hash": hash_, "family": run_config.digest([self.name, plan.family])}
         config["protocol"] += "; by a training loop outside of this project"

@@ -35,12 +35,19 @@ def test_a_panel_a_model_the_best_first_each_by_accuracy(made: Callable[..., Res
     runs += [MadeRun(skill=0.9, model="cnn4"), MadeRun(skill=0.6, augment="none")]
     drawn = forest_of(made(*runs))
     assert [panel.label for panel in drawn.panels] == [
+        "all",
         "cnn4",
         "resnet18, augment default",
         "resnet18, augment none",
     ]
-    assert [row.name for row in drawn.panels[1].rows] == ["mfcc", "mel"]
-    assert drawn.panels[1].rows[0].accuracy.startswith("80.0 ± ")
+    assert [row.name for row in drawn.panels[2].rows] == ["mfcc", "mel"]
+    assert drawn.panels[2].rows[0].accuracy.startswith("80.0 ± ")
+    assert [row.name for row in drawn.panels[0].rows][::2] == [
+        "mel (cnn4)",
+        "mel (resnet18, augment default)",
+    ]
+    more = forest_of(made(*runs, MadeRun(features="mfcc", skill=0.85, model="cnn4")))
+    assert [panel.label for panel in more.panels][::3] == ["cnn4", "all"]  # the best has one beside it
 
 
 def test_rows_of_one_feature_set_are_named_by_what_differs_without_the_model(
