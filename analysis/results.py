@@ -379,7 +379,7 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
         changes = {"are not there any more": gone.sum(), "have another class or fold now": moved.sum()}
         told = [f"{number:,} of its test clips {what}" for what, number in changes.items() if number]
         if told:
-            again = "train it again with TAG=new to compare it"
+            again = "train it again, with a TAG of its own, to compare it"
             text = f"trained before the dataset changed: {', '.join(told)}; {again}"
             problems.append(Problem(run.name, text))
     return problems

@@ -304,7 +304,7 @@ class Cache:
     def published_test(self) -> int | None:
         """The one fold that the dataset's publishers test, where it is not each in turn."""
         fold = self.settings.get("published_test")
-        return fold if isinstance(fold, int) else None
+        return fold if type(fold) is int else None
 
     def tested_folds(self, clips: pd.DataFrame) -> list[int]:
         """The folds of these clips that are tested, each in turn; or the one that the publishers test."""

@@ -160,7 +160,7 @@ def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int =
     if not len(train):
         raise RequestError(
             f"with fold {fold} tested and VAL={val} no clip is left to train on; the folds are "
-            f"{_folds(originals)}: give more folds, or VAL=none"
+            f"{_folds(originals)}: give more folds, VAL=group or VAL=none"
         )
     used = {*train.index, *validation.index}
     copies = altered[altered["copy_of"].isin(set(train["clip_id"]))]
@@ -225,5 +225,5 @@ def untrainable(clips: pd.DataFrame) -> str:
     """Why nothing can be trained on these clips; empty where it can."""
     classes, folds = clips["label"].unique(), clips["fold"].nunique()
     if len(classes) == 1:
-        return f"no training yet: one class only ({classes[0]}), and it needs two; each has a folder"
+        return f"no training yet: one class only ({classes[0]}), and it needs two"
     return "no training yet: one fold only, and it needs two" if folds == 1 else ""

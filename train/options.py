@@ -232,7 +232,7 @@ def configuration(options: RunOptions) -> list[str]:
 def protocol(options: RunOptions, kind: str, published_test: bool = False) -> str:
     """In words: who trains, what chooses, which epoch counts (none of a linear model's exact solution).
 
-    `published_test` says that the one fold is tested which the dataset's publishers test.
+    `published_test` says that the one fold is tested which the dataset sets aside for that.
     """
     if options.val == "none":
         others, chosen = "the others", "last epoch"
@@ -240,7 +240,7 @@ def protocol(options: RunOptions, kind: str, published_test: bool = False) -> st
         aside = "the next fold" if options.val == "next" else "15 % of the training groups"
         others = f"the others without {aside}, which validate"
         chosen = f"last epoch, and best epoch by {options.select}"
-    task = "the published test list tested" if published_test else "each fold tested"
+    task = "the dataset's test fold tested" if published_test else "each fold tested"
     task = "the fold's test clips never scored" if options.skip_test else task
     fitted = "exact solution" if kind == "linear" else f"epochs {options.epochs}, {chosen}"
     return f"{task}, trained on {others}; {fitted}"

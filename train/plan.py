@@ -385,7 +385,7 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
     if unknown := sorted(set(options.folds) - set(folds)):
         changed = changed_table(cache.folder, str(cache.settings["source"]), cache.clips)
         hint = f"; {changed}" if changed else ""
-        tested = "the folds are" if len(folds) == len(there) else "the published test is fold"
+        tested = "the folds are" if len(folds) == len(there) else "the dataset's test fold is"
         raise RequestError(f"FOLDS={unknown[0]}: {tested} {' '.join(map(str, folds))}{hint}")
     if len(there) < 2:
         raise RequestError(f"{cache.folder} has fold {folds[0]} alone: a second one is needed to test on")
@@ -426,6 +426,10 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         lines.append(f"PADDING=drop has no effect: {reason}")
     if plan.filled is not None:
         lines.append(f"{plan.padding:.0%} of the clips' time is padding, left out (PADDING=keep leaves it)")
+    if plan.cache.published_test and plan.folds != [plan.cache.published_test]:
+        lines.append(
+            f"fold {plan.cache.published_test}, the dataset's test fold, has no clips: others are tested"
+        )
     if plan.absent:
         lines.append(f"{counted(plan.absent, 'clip')} left out: {plan.features} is not there for them")
     if unusable:

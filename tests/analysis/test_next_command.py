@@ -126,6 +126,21 @@ def test_a_second_set_is_of_what_is_cached_or_is_extracted_first(made: Callable[
     )
 
 
+def test_what_is_outdated_is_trained_again_under_a_tag_that_is_free(made: Callable[..., Results]) -> None:
+    runs = made(*of_sets(2, mel_mfcc=0.9, mel=0.5)).runs
+    main = rankings(runs, np.random.default_rng(0), replicates=1000)[0]
+    found = next_command(GIVEN, main, "clear winner", outdated=main.runs)
+    assert found.command == (
+        "make sweep DATASET=made RUNS=elsewhere TAG=new 'FEATURES=mel+mfcc mel' MODEL=resnet18 'SEED=0 1'"
+    )
+    assert found.reason == "trains them on the clips and folds of today"
+    for run in runs:
+        run.config["tag"] = "new"
+    assert "TAG=new2 " in next_command(GIVEN, main, "clear winner", outdated=main.runs).command
+    current = next_command(GIVEN, main, "clear winner", outdated=made(*of_sets(zcr=0.4)).runs)
+    assert "TAG=" not in current.command and "SEED=0 1 2" in current.command
+
+
 def test_an_exact_solution_needs_no_other_seed(made: Callable[..., Results]) -> None:
     found = proposed(made(*of_sets(model="linear", mel=0.8, mfcc=0.79)))
     assert found == NextCommand(

@@ -257,7 +257,7 @@ def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
     assert built.headline.startswith("One run so far: mel+rms with linear")
     assert "TAG=new 'FEATURES=mel rms' MODEL=linear" in built.next_command
     page = built.page.read_text(encoding="utf-8")
-    assert "have another class or fold now; train it again with TAG=new to compare it" in page
+    assert "have another class or fold now; train it again, with a TAG of its own, to compare it" in page
     assert "it tested the same clips in other folds" in page
 
 

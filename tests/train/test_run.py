@@ -18,7 +18,7 @@ from train.bundle import TrainedModel, bundle_of_run
 from train.models.registry import build
 from train.models.texture import TextureStatistics
 from train.options import SWEPT, RunOptions
-from train.plan import Plan, check_options, make_plan
+from train.plan import Plan, check_options, make_plan, remarks
 from train.run_config import digest
 from train.scores import epoch_scores
 from train.trainer import Diverged, Trainer, note_change
@@ -124,12 +124,16 @@ def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
     folder = run.execute(change(options, dataset=str(cache), val="next"))
     assert folder.finished == folder.folds == [3]
     assert folder.config["protocol"].startswith(
-        "the published test list tested, trained on the others without"
+        "the dataset's test fold tested, trained on the others without"
     )
     predictions = folder.predictions(3)
     assert {clip.split("-")[1] for clip in predictions["clip_id"][predictions["split"] == "val"]} == {"1"}
-    with pytest.raises(RequestError, match=r"FOLDS=1: the published test is fold 3$"):
+    with pytest.raises(RequestError, match=r"FOLDS=1: the dataset's test fold is 3$"):
         run.execute(change(options, dataset=str(cache), folds=(1,)))
+    refresh(cache, clips, settings | {"published_test": 9})  # its clips are not there
+    plan = make_plan(change(options, dataset=str(cache)))
+    assert plan.folds == [1, 2, 3]
+    assert remarks(plan, {}, {}) == ["fold 9, the dataset's test fold, has no clips: others are tested"]
 
 
 def test_another_configuration_never_touches_a_folder(options):
