@@ -123,7 +123,7 @@ def _config(members: Sequence[Run], weights_by_fold: Weights, most: int) -> dict
     seed = seeds.pop() if len(seeds) == 1 else 0
     differences = [f"members{most}"] * bool(most) + [f"s{seed}"] * bool(seed)
     hash_ = digest(hashes)
-    val = ["val"] * (len({run.selection_protocol for run in members}) == 1)
+    val = ["val"] * _of_one_epoch(members)
     copied = ("dataset", "task", *val, "folds", "classes", "sample_rate", "duration", "synthetic")
     return {
         **{key: first[key] for key in copied if key in first},
@@ -147,6 +147,11 @@ def _config(members: Sequence[Run], weights_by_fold: Weights, most: int) -> dict
     }
 
 
+def _of_one_epoch(members: Sequence[Run]) -> bool:
+    """Whether the epoch that counts was chosen alike, by the same validation or by none."""
+    return len({(run.selection_protocol, run.selection) for run in members}) == 1
+
+
 def _known(name: str, value: float) -> dict[str, float]:
     return {name: value} if np.isfinite(value) else {}  # JSON has no NaN
 
@@ -164,13 +169,13 @@ def _protocol(members: Sequence[Run]) -> str:
 
 
 def _write_fold(folder: RunFolder, members: Sequence[Run], fold: int, weights: Floats) -> None:
-    """The weighted mean of every checkpoint that all members have: `best` too where all were validated.
+    """The weighted mean of every checkpoint of the members: `best` too where all were validated alike.
 
-    Where only some have a best one, the checkpoints that count are averaged, as `last`.
+    Otherwise the checkpoints that count are averaged, as `last`.
     """
     first = members[0]
     here = first.folds == fold
-    if len({run.selection for run in members}) == 1:
+    if _of_one_epoch(members):
         averaged = {name: [run.checkpoints[name][0] for run in members] for name in first.checkpoints}
     else:
         averaged = {"last": [run.probabilities[0] for run in members]}

@@ -66,6 +66,19 @@ def test_an_ensemble_of_runs_with_and_without_validation_has_a_protocol_of_its_o
     assert [len(ranked.runs) for ranked in rankings(results.runs, np.random.default_rng(0), 200)] == [1, 1, 1]
 
 
+def test_an_ensemble_of_runs_validated_in_two_ways_averages_the_epochs_that_count(
+    written: Callable[..., Results], tmp_path: Path
+) -> None:
+    """Its folder and the report agree on the epoch that counts."""
+    runs = written(MadeRun(val="group"), MadeRun(features="zcr", val="next")).runs
+    folder = write_ensemble([run.folders[0] for run in runs], tmp_path)
+    combined = next(run for run in load_runs(find(tmp_path)).runs if run.model == "ensemble")
+    assert folder.selection() == combined.selection == "last"
+    assert combined.probabilities == pytest.approx(
+        (runs[0].checkpoints["best"] + runs[1].checkpoints["best"]) / 2, abs=1e-6
+    )
+
+
 def test_the_same_members_write_the_same_folder(written: Callable[..., Results], tmp_path: Path) -> None:
     folders = [
         run.folders[0] for run in written(MadeRun(), MadeRun(features="mfcc"), MadeRun(features="zcr")).runs

@@ -646,6 +646,18 @@ def test_weights_of_a_run_of_ones_own_start_no_fold_whose_test_clips_they_were_t
         run.execute(change(started, folds=(3,)))
 
 
+def test_weights_of_a_run_on_former_folds_start_no_fold_of_today(options, tmp_path):
+    first = run.execute(change(options, folds=(1,), epochs=1))
+    table = clip_table()
+    folder = fill(tmp_path / first.dataset / "features", table.assign(fold=table["fold"] % 3 + 1))
+    weights = str(first.path / "fold1" / "last.pt")
+    now = change(options, dataset=str(folder), weights=weights, epochs=1, tag="started")
+    for folds in ((), (1,), (2,)):
+        with pytest.raises(RequestError, match=r"have changed since .*: give weights from other clips"):
+            run.execute(change(now, folds=folds))
+    assert runs.find(options.runs) == [first]
+
+
 def test_weights_of_other_clips_start_every_fold(options, tmp_path):
     other = fill(tmp_path / "other" / "features", clip_table().assign(group=""))
     first = run.execute(change(options, dataset=str(other), folds=(1,), epochs=1))

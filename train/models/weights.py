@@ -110,7 +110,8 @@ def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[
     """RequestError where WEIGHTS are of a fold of our own that trained on clips which one of `folds` tests.
 
     A checkpoint says which fold it left out, run.json beside its fold's folder of which dataset. Without that
-    run.json nobody knows, and of another dataset no clip is tested here: both are taken.
+    run.json nobody knows, and of another dataset no clip is tested here: both are taken. Where the dataset's
+    clips or folds have changed since, the fold's number stands for other clips: no fold is taken.
 
     clips  the digest of the clips' labels and folds, as in run.json
     """
@@ -122,9 +123,15 @@ def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[
         return
     folder, run = FOLD.fullmatch(file.parent.name), RunFolder(file.parent.parent)
     own = state.get("fold", int(folder[1]) if folder else None)  # checkpoints of before do not say it
-    same = run.config.get("dataset") == dataset or run.config.get("clips") == clips
-    tested = [fold for fold in folds if own not in (None, fold)]
-    if same and tested:
+    unchanged = run.config.get("clips") == clips
+    if own is None or not (unchanged or run.config.get("dataset") == dataset):
+        return
+    if not unchanged:
+        raise RequestError(
+            f"WEIGHTS={weights}: the clips, labels or folds of {dataset} have changed since {run.name} was "
+            f"trained, perhaps on clips that fold {folds[0]} tests now: give weights from other clips"
+        )
+    if tested := [fold for fold in folds if fold != own]:
         raise RequestError(
             f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds of {dataset}, also on "
             f"the clips that fold {tested[0]} tests: give FOLDS={own}, or weights from other clips"
