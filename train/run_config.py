@@ -94,6 +94,10 @@ def _are_strides(value: Any) -> bool:
     return len(pairs) == len(value) and all(_is(int)(side) and side > 0 for one in pairs for side in one)
 
 
+def _is_change(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(key, {}), dict) for key in ("from", "to"))
+
+
 def _up_to(most: float) -> Check:
     return lambda value: _is(int, float)(value) and 0 <= value <= most
 
@@ -115,7 +119,7 @@ CONFIG: dict[str, Check] = {
         and _distinct([one["name"] for one in value])
     ),
     "channels": _list_of(_is_channel, 1),
-    "changes": _list_of(_is(dict)),
+    "changes": _list_of(_is_change),
     "grid": _is_grid,
     "calibration": _is_calibration,
     "temperature": lambda value: _is(int, float)(value) and 0 < value < inf,

@@ -32,6 +32,8 @@ def checked(**content: object) -> run_config.Config:
         ({"seed": True}, "malformed seed"),
         ({"grid": "0x64"}, "malformed grid"),
         ({"grid": "99999x99999"}, "malformed grid"),
+        ({"changes": [{"to": None}]}, "malformed changes"),
+        ({"changes": [{"from": ["cpu"], "to": {}}]}, "malformed changes"),
     ],
 )
 def test_a_key_of_another_type_is_told(change, message):

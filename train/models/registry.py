@@ -62,7 +62,10 @@ class Model:
     def parse_option(self, key: str, default: Any, value: str) -> Any:
         """The option's value in a model's name: positive, or within the Bounds of its annotation."""
         kind = type(default)
-        annotation = typing.get_type_hints(self.builder, include_extras=True).get(key)
+        try:
+            annotation = typing.get_type_hints(self.builder, include_extras=True).get(key)
+        except NameError:  # a name of its annotations is imported under TYPE_CHECKING only
+            annotation = None
         bounds = extra_of(annotation, Bounds)
         try:
             number = kind(value)

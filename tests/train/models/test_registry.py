@@ -101,6 +101,20 @@ def test_a_name_carries_options():
     assert small < 0.3 * large
 
 
+def test_annotations_that_cannot_be_resolved_leave_the_default_rule():
+    def drafted(channels: int, classes: int, shape: "Shape", *, width: int = 8) -> torch.nn.Module:  # type: ignore[name-defined]  # noqa: F821
+        """As of a module that imports a name under TYPE_CHECKING only."""
+        return torch.nn.Linear(channels, classes)
+
+    try:
+        model(kind="vector")(drafted)
+        assert resolve("drafted@width=4").members[0][1] == {"width": 4}
+        with pytest.raises(RequestError, match="expected a positive int"):
+            resolve("drafted@width=-4")
+    finally:
+        MODELS.pop("drafted", None)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
