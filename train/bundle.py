@@ -62,13 +62,19 @@ def bundle_of_run(run: runs.RunFolder, selection: str = "auto") -> Bundle:
     for fold in run.finished:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
-            never = selection == "best" != run.selection()
-            how = "the run was trained without VAL" if never else "train this fold again"
-            raise RequestError(f"{file} is not there: {how}")
+            raise RequestError(f"{file} is not there: {_why_missing(run, selection)}")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     found = {"temperature": run.temperature(selection), **rejection_of(run, selection)}
     return Bundle(run_config.Config({**run.config, **found}, str(run.path / "run.json")), folds)
+
+
+def _why_missing(run: runs.RunFolder, selection: str) -> str:
+    if selection != "best" or run.selection() == "best":
+        return "train this fold again"
+    if run.config.get("val", "none") == "none":
+        return "the run was trained without VAL"
+    return f"{run.config['model']} has no best epoch, give SELECTION=last"
 
 
 def rejection_of(run: runs.RunFolder, selection: str) -> dict[str, Any]:
@@ -261,11 +267,14 @@ def open_model(options: TrainedOptions) -> TrainedModel:
     if file.is_file():
         bundle = read_bundle(file)
         tell(f"predicted by {file}: {bundle.config['model']} of {bundle.config['dataset']}")
+        if options.selection != "auto":
+            tell("SELECTION does not apply to a bundle, which holds one epoch, and is ignored")
         return TrainedModel(bundle, device)
     run = chosen_run(options)
     selection = run.selection(options.selection)
+    bundle = bundle_of_run(run, selection)
     tell(f"predicted by {run.name} of {run.dataset}, {selection} epoch")
-    return TrainedModel(bundle_of_run(run, selection), device)
+    return TrainedModel(bundle, device)
 
 
 def chosen_run(options: TrainedOptions) -> runs.RunFolder:

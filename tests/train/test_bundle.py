@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,15 @@ def test_answers_as_the_run_without_its_folder(sounding, file, tmp_path, capsys)
     by_run = answered(capsys.readouterr().out)
     predict_audio(PredictOptions(run=str(file), runs=Path("nowhere"), audio=sound, json=True, threads="1"))
     assert answered(capsys.readouterr().out) == by_run
+
+
+def test_a_selection_that_does_not_apply_to_it_is_named(file, tmp_path, capsys):
+    options = PredictOptions(run=str(file), audio=write(tmp_path / "x.wav", "tone"), threads="1")
+    assert predict_audio(options) == 0
+    assert "SELECTION" not in capsys.readouterr().err
+    assert predict_audio(replace(options, selection="best")) == 0
+    said = "SELECTION does not apply to a bundle, which holds one epoch, and is ignored\n"
+    assert said in capsys.readouterr().err
 
 
 def test_float16_halves_it_and_hardly_changes_what_it_predicts(sounding, file, tmp_path):

@@ -189,6 +189,15 @@ def test_a_wrong_request_is_told(sounding, tmp_path, monkeypatch, given, message
         ask(sounding, **given)
 
 
+def test_a_model_without_a_best_epoch_is_told_before_anything_else(sounding, tmp_path, capsys):
+    run = train_run(sounding.path.parents[2], model="linear", val="group")
+    capsys.readouterr()
+    with pytest.raises(RequestError, match="linear has no best epoch, give SELECTION=last"):
+        ask(run, audio=write(tmp_path / "x.wav", "tone"), selection="best")
+    assert "predicted by" not in capsys.readouterr().err
+    assert ask(run, audio=tmp_path / "x.wav", selection="last") == 0
+
+
 def test_a_run_without_a_finished_fold_is_refused(sounding, tmp_path):
     (tmp_path / "run.json").write_text((sounding.path / "run.json").read_text())
     with pytest.raises(RequestError, match="no finished fold yet"):
