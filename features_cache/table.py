@@ -22,8 +22,12 @@ SOURCE_COLUMNS = {
     "source_hash": str,
     "source_seconds": np.float64,  # how long its sound lasts; 0 where not known, -1 where unreadable
 }  # of the audio file
-# Columns of predictions.csv, and of all its folds together, beside one a class: no class may be called so.
-NO_CLASS_NAMES = ("clip_id", "group", "split", "selection", "target", "fold")
+# Columns of predictions.csv, of all its folds together, and of what predict prints and writes, beside one a
+# class: no class may be called so.
+NO_CLASS_NAMES = (
+    *("clip_id", "group", "split", "selection", "target", "fold"),
+    *("file", "predicted", "start", "end"),
+)
 
 Val = Literal["none", "next", "group"]
 Ids = NDArray[np.object_]
@@ -61,9 +65,9 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def refuse_class_names(names: Iterable[str]) -> None:
-    """RequestError where classes are called like columns of predictions.csv."""
+    """RequestError where classes are called like columns of predictions."""
     if taken := sorted(set(names) & set(NO_CLASS_NAMES)):
-        named = f"{', '.join(taken)}: no class may have the name of a column of predictions.csv"
+        named = f"{', '.join(taken)}: no class may have the name of a column of predictions"
         raise RequestError(f"{named}; rename {'it' if len(taken) == 1 else 'them'}")
 
 

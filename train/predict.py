@@ -22,6 +22,7 @@ from commandline import RequestError, as_csv, duration, progress, tell, text_tab
 from features_cache import Cache, cache_folder
 from features_cache.cache import is_cache
 from features_cache.names import parse_channel
+from features_cache.table import refuse_class_names
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
@@ -354,6 +355,7 @@ def predict_audio(options: PredictOptions) -> int:
     if options.test_clips == (options.audio is not None):
         raise RequestError("give AUDIO=a file or a folder, or TEST_CLIPS=1 for the dataset's own clips")
     model = open_model(options)
+    refuse_class_names(model.classes)
     if model.untrained_folds:
         tell(model.untrained_folds)
     if options.audio is None:

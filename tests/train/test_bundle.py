@@ -45,6 +45,16 @@ def test_a_selection_that_does_not_apply_to_it_is_named(file, tmp_path, capsys):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["predicted", "file", "start"])
+def test_a_class_called_like_a_column_of_predict_is_told(file, tmp_path, name):
+    held = torch.load(file, weights_only=True)
+    held["config"]["classes"][0]["name"] = name  # as of before such names were refused
+    torch.save(held, tmp_path / "named.pt")
+    options = PredictOptions(run=str(tmp_path / "named.pt"), audio=write(tmp_path / "x.wav", "tone"))
+    with pytest.raises(RequestError, match=f"^{name}: no class may have the name of a column"):
+        predict_audio(options)
+
+
 def test_float16_halves_it_and_hardly_changes_what_it_predicts(sounding, file, tmp_path):
     half = tmp_path / "half.pt"
     assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=half, dtype="float16")) == 0

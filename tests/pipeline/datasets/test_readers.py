@@ -199,10 +199,10 @@ def test_labels_lose_blanks_at_their_ends_and_doubtful_ones_are_named(tmp_path):
 
 
 def test_classes_called_like_columns_of_predictions_are_refused_at_once_and_all_of_them(tmp_path):
-    assert {*PREDICTION_COLUMNS, "fold"} == set(NO_CLASS_NAMES)
-    folder = class_folders(tmp_path / "mine", "dog split group", each=2)
+    assert {*PREDICTION_COLUMNS, "fold", "file", "predicted", "start", "end"} == set(NO_CLASS_NAMES)
+    folder = class_folders(tmp_path / "mine", "dog split predicted", each=2)
     with pytest.raises(
-        RequestError, match=r"^group, split: no class may have the name of a column.*rename them"
+        RequestError, match=r"^predicted, split: no class may have the name of a column.*rename them"
     ):
         load(str(folder), tmp_path / "data")
     assert not (tmp_path / "data").exists()
