@@ -116,7 +116,8 @@ def load(
     table, group_notes = with_groups(found, group)
     table, fold_notes = with_folds(table, kept, seed, group, folds_by)
     published_test = found.published_test if (table["fold"] == found.table["fold"]).all() else None
-    found = with_audio_settings(replace(found, table=table), sample_rate, duration)
+    found = replace(found, table=table)
+    found = with_audio_settings(found, sample_rate, duration, listed=Path(dataset).is_file())
     assert found.sample_rate and found.duration
     return Dataset(
         name=called,
@@ -248,16 +249,20 @@ def _unknown(dataset: str) -> str:
     return f"{message}; or the path of a folder of clips, a CSV, or a cache, looked for in {Path.cwd()}"
 
 
-def with_audio_settings(found: FoundClips, sample_rate: int | None, duration: float | None) -> FoundClips:
+def with_audio_settings(
+    found: FoundClips, sample_rate: int | None, duration: float | None, *, listed: bool = False
+) -> FoundClips:
     """The clips with their rate and duration: as given, as their source says, or found in the files.
 
     Found are the commonest rate (the higher where two are as common) and the longest clip, 30 s at most.
+
+    listed  by a table, which AUDIO_DIR= may stand beside
     """
     _refuse_impossible_settings(sample_rate, duration)
     sample_rate, duration = sample_rate or found.sample_rate, duration or found.duration
     if sample_rate and duration:
         return replace(found, sample_rate=sample_rate, duration=duration)
-    headers = _headers(found.table["path"].tolist())
+    headers = _headers(found.table["path"].tolist(), listed)
     rates = Counter(header.sample_rate for header in headers.values())
     commonest = max(rates, key=lambda rate: (rates[rate], rate))
     notes = (
@@ -332,7 +337,7 @@ def describe_lengths(seconds: NDArray[np.floating], sample_rate: int, duration: 
     return lines
 
 
-def _headers(paths: list[str]) -> dict[str, audio.Info]:
+def _headers(paths: list[str], listed: bool) -> dict[str, audio.Info]:
     """Those of the files that can be opened; the others are named when they are decoded."""
     headers, first_reason = {}, ""
     with ThreadPoolExecutor(THREADS) as threads:
@@ -343,8 +348,8 @@ def _headers(paths: list[str]) -> dict[str, audio.Info]:
             else:
                 first_reason = first_reason or answer
     if not headers:
-        elsewhere = "AUDIO_DIR= names the folder of a table's files" if "missing" in first_reason else ""
-        hint = elsewhere or audio.advice(paths)
+        moved = listed and "missing" in first_reason
+        hint = "AUDIO_DIR= names the folder of a table's files" if moved else audio.advice(paths)
         raise RequestError(
             f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}, {first_reason}"
             f"{f'; {hint}' if hint else ''}"

@@ -46,6 +46,7 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
 )
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those that are used; `category` holds the class
 TABLE_COLUMNS = ("filename", "label", "fold", "group", "category")
+NO_HEADER = re.compile(r"Unnamed: \d+")  # what pandas calls a column without a name
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
 SHOWN_LABELS = 3
 
@@ -263,10 +264,10 @@ def is_esc_layout(folder: Path, audio_dir: Path | None = None) -> bool:
 
 def read_esc_layout(folder: Path, audio_dir: Path | None = None) -> FoundClips:
     """Its clips; official folds are kept, groups are the source recordings."""
-    frame = read_csv(_esc_table(folder))
-    return FoundClips(
-        _esc_clips(frame, audio_dir or folder / "audio"), ESC_SAMPLE_RATE, ESC_DURATION, columns=frame
-    )
+    path = _esc_table(folder)
+    frame = read_csv(path)
+    table = _esc_clips(frame, audio_dir or folder / "audio", path)
+    return FoundClips(table, ESC_SAMPLE_RATE, ESC_DURATION, columns=frame)
 
 
 def _esc_table(folder: Path) -> Path:
@@ -285,9 +286,9 @@ def _esc_table(folder: Path) -> Path:
     )
 
 
-def _esc_clips(frame: pd.DataFrame, audio: Path) -> pd.DataFrame:
-    """The clip table of rows in ESC-50's columns."""
-    labels = frame["category"].str.strip()
+def _esc_clips(frame: pd.DataFrame, audio: Path, path: Path) -> pd.DataFrame:
+    """The clip table of the rows of `path`, in ESC-50's columns."""
+    labels = _labels(frame, "category", path)
     return pd.DataFrame(
         {
             "clip_id": ids_by_name(frame["filename"].tolist()),
@@ -302,6 +303,14 @@ def _esc_clips(frame: pd.DataFrame, audio: Path) -> pd.DataFrame:
     )
 
 
+def _labels(frame: pd.DataFrame, column: str, path: Path) -> pd.Series:
+    """The classes in a column, without blanks at their ends; a clip without one is refused."""
+    labels = frame[column].str.strip()
+    if (labels == "").any():
+        raise RequestError(f"{path}: {frame.loc[labels == '', 'filename'].iloc[0]} has no label")
+    return labels
+
+
 def read_table(path: Path, audio_dir: Path | None = None) -> FoundClips:
     """Its clips; file names are absolute, or relative to `audio_dir` or else to the CSV."""
     frame = read_csv(path)
@@ -309,17 +318,16 @@ def read_table(path: Path, audio_dir: Path | None = None) -> FoundClips:
         raise RequestError(f"{path} lists no clip")
     audio = audio_dir or path.parent
     if set(ESC_COLUMNS) <= set(frame.columns) and "label" not in frame.columns:
-        return FoundClips(_esc_clips(frame, audio), columns=frame)
+        return FoundClips(_esc_clips(frame, audio, path), columns=frame)
     missing = [column for column in TABLE_COLUMNS[:2] if column not in frame.columns]
     if missing:
         raise RequestError(
             f"{path} has the columns {', '.join(frame.columns)}; expected filename,label "
             f"(and, as you like, fold, group, category) or ESC-50's {','.join(ESC_COLUMNS)}"
         )
-    frame["label"] = frame["label"].str.strip()
-    if (frame["label"] == "").any():
-        raise RequestError(f"{path}: {frame.loc[frame['label'] == '', 'filename'].iloc[0]} has no label")
-    unused = tuple(column for column in frame.columns if column not in TABLE_COLUMNS)
+    frame["label"] = _labels(frame, "label", path)
+    others = (column for column in frame.columns if column not in TABLE_COLUMNS)
+    unused = tuple(column for column in others if not NO_HEADER.fullmatch(column))
     return FoundClips(_table_clips(frame, audio), columns=frame, unused_columns=unused)
 
 

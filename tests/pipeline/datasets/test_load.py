@@ -151,6 +151,10 @@ def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
         RequestError, match=r"0 bytes; files of \.m4a are not read: convert them, as in ffmpeg"
     ):
         load(str(tmp_path / "mine"), tmp_path / "data")
+    (tmp_path / "moved" / "dog").mkdir(parents=True)
+    (tmp_path / "moved" / "dog" / "a.wav").symlink_to(tmp_path / "gone.wav")
+    with pytest.raises(RequestError, match=r"missing: there is no such file$"):
+        load(str(tmp_path / "moved"), tmp_path / "data")
     table = csv(tmp_path / "list.csv", "filename,label\nx.wav,dog\n")
     with pytest.raises(RequestError, match="missing: there is no such file; AUDIO_DIR= names the folder"):
         load(table, tmp_path / "data")

@@ -124,6 +124,12 @@ def test_a_fold_that_is_no_number_is_reported(tmp_path, fold):
         load(str(folder), tmp_path / "data")
 
 
+def test_a_blank_class_in_esc50s_layout_is_reported(tmp_path):
+    folder = esc_layout(tmp_path / "mine", ["a.wav,1,0,owl,7,A", "b.wav,2,0, ,8,A"])
+    with pytest.raises(RequestError, match=r"any name\.csv: b\.wav has no label"):
+        load(str(folder), tmp_path / "data")
+
+
 def test_two_tables_are_named_and_one_of_them_can_be_chosen(tmp_path):
     folder = esc_layout(tmp_path / "mine", ["a.wav,1,0,owl,7,A"])
     (folder / "meta" / "other.csv").write_text((folder / "meta" / "any name.csv").read_text())
@@ -178,7 +184,7 @@ def test_accents_composed_in_two_ways_name_one_file(tmp_path):
 def test_columns_that_are_not_used_are_named_but_for_the_one_that_groups(tmp_path):
     write(tmp_path / "a.wav")
     write(tmp_path / "b.wav")
-    text = "filename,label,split,recording\na.wav,dog,train,1\nb.wav,cat,test,2\n"
+    text = ",filename,label,split,recording\n0,a.wav,dog,train,1\n1,b.wav,cat,test,2\n"  # as pandas writes it
     path = csv(tmp_path / "mine.csv", text)
     said = "columns that are not used: split, recording; GROUP= takes one of them as the group"
     assert said in load(path, tmp_path / "data").notes
@@ -215,6 +221,7 @@ def test_classes_called_like_columns_of_predictions_are_refused_at_once_and_all_
         ("filename,label\n", "lists no clip"),
         ("filename,label\na.wav,\n", "a.wav has no label"),
         ('filename,label\na.wav," "\n', "a.wav has no label"),
+        ('filename,fold,category,src_file\na.wav,1," ",77\n', "mine.csv: a.wav has no label"),
         ("filename,label,fold\na.wav,dog,first\n", "has fold 'first'"),
         ("", "cannot be read as a CSV"),
         ('filename,label\n"a.wav,dog\n', "cannot be read as a CSV"),
