@@ -7,7 +7,6 @@ deviation over time of each row of a feature; `target` (N,) holds class numbers.
 are computed on columns standardised over the clips, so that a row in Hz and one in dB count alike.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from analysis.page import Block, html_table
 from analysis.tables import write_table
 from commandline import Registry, counted, progress, size
 from features_cache import Cache
-from features_cache.index import WHOLE, read_failures
+from features_cache.index import WHOLE, failed_clips
 from train.scores import Floats, Ints
 
 
@@ -74,12 +73,9 @@ def _failures(cache: Cache) -> dict[str, set[str]]:
 
     A clip that lacks a single feature is tested by the runs that do without it.
     """
-    originals, found = set(original_clips(cache)["clip_id"]), defaultdict(set)
-    for one in read_failures(cache.folder):
-        if one["clip_id"] in originals and one["feature"] in (WHOLE, *cache.features):
-            found[one["feature"]].add(one["clip_id"])
-    whole = found.get(WHOLE, set())
-    return {name: ids for name, clips in found.items() if (ids := clips if name == WHOLE else clips - whole)}
+    originals, shown = set(original_clips(cache)["clip_id"]), (WHOLE, *cache.features)
+    failed = failed_clips(cache.folder).items()
+    return {name: ids for name, clips in failed if name in shown and (ids := clips & originals)}
 
 
 def _counts(clips: pd.DataFrame, folder: Path, failed: int) -> Block:

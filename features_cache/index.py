@@ -10,6 +10,7 @@ one lock. A reader therefore sees the old one or the new one.
 """
 
 import csv
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,16 @@ def read_failures(folder: Path) -> list[dict[str, str]]:
             return list(rows) if tuple(rows.fieldnames or ()) == FAILURES_HEADER else []
     except (OSError, ValueError, csv.Error):
         return []
+
+
+def failed_clips(folder: Path) -> dict[str, set[str]]:
+    """Feature, or WHOLE, -> ids of the clips that failed; those under WHOLE are under no feature."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for one in read_failures(folder):
+        found[one["feature"]].add(one["clip_id"])
+    whole = found.pop(WHOLE, set())
+    single = {name: ids - whole for name, ids in found.items()}
+    return {name: ids for name, ids in {WHOLE: whole, **single}.items() if ids}
 
 
 def write_failures(

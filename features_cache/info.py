@@ -4,7 +4,7 @@ import numpy as np
 
 from commandline import RequestError, counted, size, text_table
 from features_cache.cache import EXTERNAL, Cache, StoredFeature
-from features_cache.index import FAILURES, read_failures
+from features_cache.index import FAILURES, WHOLE, failed_clips
 
 HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units", "made")
 SAMPLED_CLIPS = 16  # whose values give the rounding
@@ -33,12 +33,20 @@ def describe_cache(cache: Cache) -> str:
         except RequestError as damage:
             notes.append(str(damage))
     notes += [f"{counted(count, 'feature')} made by {libraries}" for libraries, count in versions.items()]
-    if failed := {one["clip_id"] for one in read_failures(cache.folder)}:
-        notes.append(f"{counted(len(failed), 'clip')} could not be done, see {cache.folder / FAILURES}")
+    notes += _failed(cache)
     total = sum((cache.folder / f"{name}.h5").stat().st_size for name in cache.features)
     return "\n".join(
         [*lines, text_table(rows, HEADER), f"{counted(len(rows), 'feature')}, {size(total)}", *notes]
     )
+
+
+def _failed(cache: Cache) -> list[str]:
+    """A line on the clips that could not be done, and one on those that lack single features."""
+    failed = failed_clips(cache.folder)
+    whole = len(failed.pop(WHOLE, ()))
+    single = [f"{name} of {counted(len(failed[name]), 'clip')}" for name in cache.features if name in failed]
+    parts = [counted(whole, "clip")] * bool(whole) + [", ".join(single)] * bool(single)
+    return [f"{part} could not be done, see {cache.folder / FAILURES}" for part in parts]
 
 
 def _row(cache: Cache, feature: StoredFeature) -> tuple[object, ...]:

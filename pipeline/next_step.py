@@ -9,7 +9,7 @@ from commandline import RequestError, make_command, words
 from features_cache import Cache, cache_folder
 from features_cache.cache import is_cache
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import read_failures
+from features_cache.index import WHOLE, failed_clips
 from features_cache.names import first_compared, parse_channel
 from features_cache.table import untrainable
 from pipeline.datasets import Dataset
@@ -56,10 +56,10 @@ def training_words(options: SourceOptions) -> list[str]:
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
     """Whether the cache has every one of its features for these clips, but for those that failed."""
-    ids, failed = cache.clips["clip_id"], {one["clip_id"] for one in read_failures(cache.folder)}
-    wanted = ids.isin(set(clips["clip_id"]) - failed).to_numpy()
-    known = set(clips["clip_id"]) <= set(ids)
-    return known and bool(cache.features) and all(cache[name].done()[wanted].all() for name in cache.features)
+    ids, asked, failed = cache.clips["clip_id"], set(clips["clip_id"]), failed_clips(cache.folder)
+    wanted = ids.isin(asked - failed.get(WHOLE, set())).to_numpy()
+    lacking = (~cache[name].done() & wanted & ~ids.isin(failed.get(name, ())) for name in cache.features)
+    return asked <= set(ids) and bool(cache.features) and not any(one.any() for one in lacking)
 
 
 def training_commands(frames: Mapping[str, int], given: list[str]) -> str:

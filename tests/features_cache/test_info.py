@@ -40,6 +40,11 @@ def test_failures_versions_and_the_whole_size_are_reported(cache):
         cache.folder, clips, np.arange(8), ["mel"], [(0, "all", "empty"), (0, "mel", "NaN"), (3, "all", "x")]
     )
     shown = describe_cache(Cache(cache.folder))
-    assert "2 clips could not be done" in shown
+    assert "\n2 clips could not be done" in shown
+    write_failures(cache.folder, clips, np.array([0]), ["mine"], [(0, "mine", "NaN"), (3, "mine", "NaN")])
+    shown = describe_cache(Cache(cache.folder))
+    assert "\n1 clip could not be done" in shown and "\nmine of 1 clip could not be done" in shown
+    write_failures(cache.folder, clips, np.arange(8), ["mine"], [(0, "mine", "NaN")])
+    assert describe_cache(Cache(cache.folder)).count("could not be done") == 1
     assert "1 feature made by others" in shown
     assert f"1 feature, {(cache.folder / 'mine.h5').stat().st_size / 1e3:.1f} kB" in shown

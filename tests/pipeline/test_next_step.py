@@ -2,15 +2,18 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from features_cache import Cache
+from features_cache.index import write_failures
+from features_cache.layout import read_header
 from pipeline import extract
 from pipeline.datasets.load import load_for
-from pipeline.next_step import DEFAULT_MODEL, next_step, training_commands
+from pipeline.next_step import DEFAULT_MODEL, is_done, next_step, training_commands
 from pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv, write
-from tests.pipeline.extraction import options
+from tests.pipeline.extraction import cache, options
 from train.models.registry import resolve
 
 
@@ -61,6 +64,18 @@ def test_a_clip_that_cannot_be_done_is_not_waited_for(sounds):
     assert next_step(asked, load_for(asked)).startswith("next: make sweep ")
 
 
+def test_a_clip_that_failed_in_one_feature_is_waited_for_in_the_others(sounds):
+    asked = options(sounds)
+    extract.run(asked)
+    table, made = load_for(asked).table, cache(sounds)
+    read_header(made.folder / "zcr.h5").forget(np.array([0]))
+    write_failures(made.folder, made.clips, np.array([0]), ["rms"], [(0, "rms", "1 value is NaN")])
+    assert not is_done(cache(sounds), table)
+    for feature in ("zcr", "all"):
+        write_failures(made.folder, made.clips, np.array([0]), ["zcr"], [(0, feature, "1 value is NaN")])
+        assert is_done(cache(sounds), table)
+
+
 def test_of_a_published_split_only_the_publishers_test_list_is_tested_and_of_drawn_folds_all(tmp_path):
     for place in ("yes/a_nohash_0", "yes/b_nohash_0", "no/a_nohash_0", "no/c_nohash_0", "no/d_nohash_0"):
         write(tmp_path / "words" / f"{place}.wav")
@@ -68,8 +83,8 @@ def test_of_a_published_split_only_the_publishers_test_list_is_tested_and_of_dra
     asked = FeaturesCommand(dataset=str(tmp_path / "words"), data=tmp_path / "data", features="rms", jobs=1)
     for folds_by, tested in ((None, [3]), ("group", [1, 2, 3, 4])):
         assert extract.run(dataclasses.replace(asked, folds_by=folds_by)) == 0
-        cache = Cache(tmp_path / "data" / "words" / "features")
-        assert cache.tested_folds(cache.clips) == tested
+        made = Cache(tmp_path / "data" / "words" / "features")
+        assert made.tested_folds(made.clips) == tested
 
 
 @pytest.mark.parametrize(("rows", "lacking"), [(("a,1", "a,2"), "one class"), (("a,1", "b,1"), "one fold")])
