@@ -35,6 +35,7 @@ METHODS = {  # of explain, as they lead: what becomes of the channel
     "marginalised": "averaged out over its values in other clips",
     "removed": "set to a constant",  # by an earlier explain
 }
+SELECTIONS = {"last", "best"}  # that a checkpoint may be of
 ATTRIBUTION_COLUMNS = ("channel", "method", "clip_id", "correct")
 
 # What an augmentation is among the options; whatever else differs makes two runs no pair.
@@ -222,9 +223,10 @@ def option_changes(without: Run, other: Run) -> str:
 
 
 def read_attribution(run: Run) -> tuple[pd.DataFrame | None, list[Problem]]:
-    """What `explain` left in the run's folders, with its seed; None where there is nothing to read.
+    """What `explain` left of one epoch in the run's folders, with seed and fold; None where there is nothing.
 
-    A fold without its table is no problem where no fold has one; a damaged table is named.
+    The epoch is the one that counts, or the last where that one was not explained in every fold. A fold
+    without its table is no problem; a damaged table, or one of another epoch, is named and left out.
     """
     parts, problems = [], []
     for folder in run.folders:
@@ -234,13 +236,38 @@ def read_attribution(run: Run) -> tuple[pd.DataFrame | None, list[Problem]]:
                 continue
             try:
                 part = pd.read_csv(file, dtype={"channel": str, "clip_id": str}, keep_default_na=False)
-                selection = part.get("selection", "last")
-                part = part[list(ATTRIBUTION_COLUMNS)].astype({"correct": float})
-                parts.append(part.assign(seed=int(folder.config["seed"]), selection=selection))
+                part = part.assign(selection=part.get("selection", "last"), fold=fold)
+                if unknown := set(part["selection"]) - SELECTIONS:
+                    raise ValueError(f"selection {min(map(str, unknown))!r}, expected last or best")
+                part = part[[*ATTRIBUTION_COLUMNS, "selection", "fold"]].astype({"correct": float})
+                parts.append(part.assign(seed=int(folder.config["seed"])))
             except (OSError, ValueError, KeyError) as error:
                 text = f"fold {fold}: attribution.csv is left out ({error}): run explain again"
                 problems.append(Problem(folder.name, text))
-    return (pd.concat(parts, ignore_index=True) if parts else None), problems
+    if not parts:
+        return None, problems
+    read = pd.concat(parts, ignore_index=True)
+    selection = _compared_epoch(run, read)
+    others = read[read["selection"] != selection]
+    for folder in run.folders:
+        of_another = others.loc[others["seed"] == folder.config["seed"], "fold"].unique()
+        if len(of_another):
+            folds = f"fold{'s'[: len(of_another) - 1]} {', '.join(map(str, of_another))}"
+            text = (
+                f"{folds}: attribution.csv is left out, of another epoch than {selection}: run explain again"
+            )
+            problems.append(Problem(folder.name, text))
+    read = read[read["selection"] == selection].reset_index(drop=True)
+    return (read if len(read) else None), problems
+
+
+def _compared_epoch(run: Run, read: pd.DataFrame) -> str:
+    """The selection that counts or else the last: the first of which a seed has every clip, or else any."""
+    seeds = read.groupby(["seed", "selection"])["clip_id"]
+    complete = {selection for (_, selection), ids in seeds if set(run.clip_ids) <= set(ids)}
+    order = (run.selection, "last")
+    found = (one for among in (complete, set(read["selection"])) for one in order if one in among)
+    return next(found, "last")
 
 
 def leading_method(methods: Iterable[str]) -> str | None:
@@ -250,13 +277,11 @@ def leading_method(methods: Iterable[str]) -> str | None:
 
 
 def channel_changes(run: Run, read: pd.DataFrame) -> dict[tuple[str, str], Change]:
-    """(channel, method) -> the run's clips without the channel and with it, both of one epoch: the one that
-    counts, or the last where that one was not explained.
+    """(channel, method) -> the run's clips without the channel and with it, of the epoch that was read.
 
     The channel helps where the difference is positive. Only the seeds explained in every fold are compared.
     """
-    selection = run.selection if (read["selection"] == run.selection).any() else "last"
-    read = read[read["selection"] == selection]
+    selection = str(read["selection"].iloc[0])
     with_all = run.checkpoints[selection].argmax(axis=2) == run.target  # (S, N)
     found = {}
     for (channel, method), rows in read.groupby(["channel", "method"], sort=False):

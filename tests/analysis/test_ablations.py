@@ -168,6 +168,45 @@ def test_a_channel_is_compared_with_the_epoch_that_was_explained(written, select
     assert (change.before == change.after).all() and change.selection == selection
 
 
+def left(run: Run, seed: int, folds: Sequence[int], selection: str) -> None:
+    """attribution.csv of these folds of one seed, of one epoch."""
+    for fold in folds:
+        rows = {"channel": "mel", "method": "permuted", "clip_id": run.clip_ids[run.folds == fold]}
+        table = pd.DataFrame(rows | {"correct": 1.0, "selection": selection})
+        table.to_csv(run.folders[seed].fold(fold) / "attribution.csv", index=False)
+
+
+def test_an_explain_that_was_stopped_half_way_is_named_where_its_epoch_is_another(written) -> None:
+    run = written(MadeRun(skill=0.9, val="group"), MadeRun(skill=0.9, val="group", seed=1)).runs[0]
+
+    def told() -> tuple[list[tuple[tuple[int, ...], str]], list[str]]:
+        read, problems = ablations.read_attribution(run)
+        changes = ablations.channel_changes(run, read).values() if read is not None else ()
+        found = [(change.seeds, change.selection) for change in changes]
+        return found, [problem.text.partition(":")[0] for problem in problems]
+
+    left(run, 0, range(1, 6), "last")
+    assert told() == ([((0,), "last")], [])
+    left(run, 0, [1, 2], "best")
+    assert told() == ([], ["folds 3, 4, 5"])
+    left(run, 1, range(1, 6), "last")
+    assert told() == ([((1,), "last")], ["folds 1, 2"])
+    left(run, 1, [1, 2, 3, 4, 5], "best")
+    assert told() == ([((1,), "best")], ["folds 3, 4, 5"])
+    left(run, 0, [3, 4, 5], "best")
+    assert told() == ([((0, 1), "best")], [])
+
+
+def test_an_attribution_of_an_epoch_that_no_checkpoint_has_is_named(written) -> None:
+    run = written(MadeRun(skill=0.9)).runs[0]
+    left(run, 0, [2], "worst")
+    read, (problem,) = ablations.read_attribution(run)
+    assert read is None and "fold 2: attribution.csv is left out (selection 'worst'" in problem.text
+    left(run, 0, [2], "best")  # of a run that has no validation
+    read, (problem,) = ablations.read_attribution(run)
+    assert read is None and problem.text.startswith("fold 2: attribution.csv is left out, of another epoch")
+
+
 def test_permutation_leads_and_retraining_stands_beside_it(
     written: Callable[..., Results], tmp_path: Path
 ) -> None:
