@@ -4,12 +4,12 @@ What a report is made from is one hash: equal inputs, equal report, nothing to d
 heavy: a report that is up to date is found so in a second. Files count by path, size and time, not by
 content: hashing thirty runs takes longer than may pass. The project's own code and templates count too, so
 that a new version makes its report anew. The files that a report wrote are kept beside its hash: the next one
-removes those that it does not write.
+removes those that it does not write, unless they were changed since.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,11 @@ OWN_CODE = (
     "commandline",
     "features_cache",
 )  # intervals, metrics and words lie in all of them
-REPORT_FILES = ("tables/*", "figures/*", "latex/*", "latex/*/*")
+REPORT_FILES = (  # that a report may write; what LaTeX makes beside them is the user's
+    *(f"tables/*.{kind}" for kind in ("csv", "md", "tex")),
+    *(f"figures/*.{kind}" for kind in ("svg", "png", "pdf")),
+    *("latex/main.tex", "latex/latexmkrc", "latex/tables/*.tex", "latex/figures/figure*.pdf"),
+)
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 
@@ -174,8 +178,12 @@ def _stamped(stamp: Path) -> dict[str, Any]:
 
 def file_states(paths: Iterable[str]) -> dict[str, str]:
     """Size and time of each file, empty where there is none."""
-    found = {path: Path(path).stat() if Path(path).is_file() else None for path in paths}
-    return {path: f"{at.st_size} {at.st_mtime_ns}" if at else "" for path, at in found.items()}
+    return {path: _state(Path(path)) for path in paths}
+
+
+def _state(file: Path) -> str:
+    at = file.stat() if file.is_file() else None
+    return f"{at.st_size} {at.st_mtime_ns}" if at else ""
 
 
 def report_files(folder: Path) -> dict[str, tuple[int, int]]:
@@ -190,19 +198,28 @@ def written_since(folder: Path, before: dict[str, tuple[int, int]]) -> set[str]:
     return {file for file, state in report_files(folder).items() if state != before.get(file)}
 
 
-def stamped_files(stamp: Path) -> set[str]:
-    """The files that `write_stamp` kept, whatever has changed since; none where it is damaged."""
-    return set(_stamped(stamp).get("files", ()))
+def stamped_files(stamp: Path) -> dict[str, str]:
+    """The files that `write_stamp` kept and their states then; none where it is damaged or has no states."""
+    files = _stamped(stamp).get("files")
+    return files if isinstance(files, dict) else {}
 
 
 def remove_left_over(folder: Path, written: set[str]) -> None:
-    """Remove what the report before wrote and this one did not; a file of somebody's own stays."""
-    for file in (stamped_files(folder / STAMP) & report_files(folder).keys()) - written:
-        (folder / file).unlink(missing_ok=True)
+    """Remove what the report before wrote and this one did not, unless somebody has changed it since."""
+    stamped = stamped_files(folder / STAMP)
+    for file in (stamped.keys() & report_files(folder).keys()) - written:
+        if _state(folder / file) == stamped[file]:
+            (folder / file).unlink(missing_ok=True)
 
 
-def write_stamp(stamp: Path, hash_: str, files: Iterable[str], **kept: Any) -> None:
-    """Keep the hash, the files (relative to the stamp's folder) and further values for the next time."""
-    content = {"inputs": hash_, "files": sorted(files), **kept}
+def write_stamp(
+    stamp: Path, hash_: str, files: Iterable[str], states: Mapping[str, str] | None = None, **kept: Any
+) -> None:
+    """Keep the hash, the files (relative to the stamp's folder) and further values for the next time.
+
+    states  of files that were written earlier, as they were then
+    """
+    now = {file: _state(stamp.parent / file) for file in sorted(files)}
+    content = {"inputs": hash_, "files": now | dict(states or {}), **kept}
     content |= {"digest": digest(content)}  # an edited stamp counts as none
     replace_file(stamp, json.dumps(content).encode("utf-8"))

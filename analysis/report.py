@@ -88,10 +88,10 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> inputs.Built:
         "next_command": f"{content['next'].command}   ({content['next'].reason})",
     }
     audio = _gallery_audio(cache, content["gallery"])
-    of_data = inputs.stamped_files(job.folder / DATA_STAMP) if cache else set()  # also where they were kept
-    written = {target.name} | of_data | inputs.written_since(job.folder, before)
+    of_data = inputs.stamped_files(job.folder / DATA_STAMP) if cache else {}  # also where they were kept
+    written = {target.name, *of_data} | inputs.written_since(job.folder, before)
     inputs.remove_left_over(job.folder, written)
-    inputs.write_stamp(job.folder / inputs.STAMP, hash_, written, printed=printed, audio=audio)
+    inputs.write_stamp(job.folder / inputs.STAMP, hash_, written, of_data, printed=printed, audio=audio)
     stage.end()
     return inputs.Built(target, **printed)
 

@@ -1,5 +1,6 @@
 """The report as a whole: what is written where, bad input, nothing done twice, nothing heavy loaded."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import inputs
+from analysis import inputs, report
 from analysis.__main__ import COMMANDS
 from analysis.inputs import jobs
 from analysis.options import AnalysisOptions
@@ -143,11 +144,49 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(
     assert not [file for file in there - own if "mel-linear" in file or file.startswith("latex")]
 
 
+def test_what_somebody_changed_or_latex_made_is_not_removed(
+    workshop: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports", figures=0)
+    for features in ("mel", "rms"):
+        make_run(options.runs, workshop.table, MadeRun(features=features, model="linear"), "tones")
+    folder = options.reports / "tones"
+    beside = {"latex/main.log", "latex/main.pdf", "latex/tables/own.aux", "figures/own.drawio"}
+    write = report.replace_file
+
+    def meanwhile(file: Path, content: bytes) -> None:  # the user's programs write while the report is made
+        for name in beside:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("own\n")
+        write(file, content)
+
+    monkeypatch.setattr(report, "replace_file", meanwhile)
+    build_report(jobs(options)[0], options)
+    monkeypatch.undo()
+    edited = {"tables/rms-linear.classes.csv", "tables/clips.csv"}
+    for name in edited:
+        with (folder / name).open("a") as file:
+            file.write("a remark\n")
+    shutil.rmtree(options.runs / "tones" / "rms-linear")
+    build_report(jobs(options)[0], options)
+    assert edited | beside <= report_files(folder)
+    assert "tables/rms-linear.classes.md" not in report_files(folder)
+    (job,) = jobs(options)
+    build_report(dataclasses.replace(job, cache=None), options)  # nothing of the data is written any more
+    assert edited | beside <= report_files(folder)
+    assert "tables/clips.md" not in report_files(folder)
+
+
 def test_a_damaged_stamp_or_a_missing_file_means_anew(tmp_path: Path) -> None:
     stamp = tmp_path / "stamp.json"
     (tmp_path / "page").touch()
     inputs.write_stamp(stamp, "abc", ["page"], printed=1)
-    assert inputs.read_stamp(stamp, "abc") == {"inputs": "abc", "files": ["page"], "printed": 1}
+    assert inputs.read_stamp(stamp, "abc") == {
+        "inputs": "abc",
+        "files": inputs.stamped_files(stamp),
+        "printed": 1,
+    }
+    assert list(inputs.stamped_files(stamp)) == ["page"]
     assert inputs.read_stamp(stamp, "abd") is None
     (tmp_path / "page").unlink()
     assert inputs.read_stamp(stamp, "abc") is None
