@@ -10,7 +10,8 @@ from typing import Annotated
 
 import pandas as pd
 
-from commandline import Bounds, Command, DataOptions, ReportsOptions, RunsOptions, main, percent
+from commandline.options import Bounds, Command, DataOptions, ReportsOptions, RunsOptions, main
+from commandline.terminal import percent
 
 FEATURE_SETS = ("mel", "mel+mfcc+chroma")
 TRAINING = ("MODEL=cnn8+texture", "EPOCHS=20", "GRID=64x108", "CURVE=0")  # a minute, 100 MB

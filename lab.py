@@ -30,7 +30,7 @@ from analysis.figures.data import FeatureMap
 from analysis.figures.drawing import drawing
 from analysis.inputs import Built
 from analysis.run import choose_samples
-from commandline import RequestError, nearest
+from commandline.registry import RequestError, nearest
 from features_cache import Cache, cache_folder
 from features_cache.names import parse_channel
 from pipeline import alter as alterations
@@ -39,8 +39,8 @@ from pipeline.clip import Clip
 from pipeline.extract import run as run_extraction
 from pipeline.features import resolve_feature
 from pipeline.options import FeaturesCommand
-from train import runs
-from train.runs import RunFolder
+from results import run_folder
+from results.run_folder import RunFolder
 
 DATA, RUNS, REPORTS = Path("data"), Path("runs"), Path("reports")
 RATE = 44_100  # samples a second, ESC-50's
@@ -184,7 +184,7 @@ def run(name: str = "last", folder: Path = RUNS) -> RunFolder:
 
         lab.run("last").predictions().groupby("fold").size()
     """
-    return runs.select_one(folder, name)
+    return run_folder.select_one(folder, name)
 
 
 def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:

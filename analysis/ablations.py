@@ -26,8 +26,8 @@ import pandas as pd
 from analysis.ranking import Ranking
 from analysis.results import Problem, Run
 from analysis.significance import CLASSES_LEVEL, DRAWS, step_down
-from train import bootstrap
-from train.scores import Floats
+from results import bootstrap
+from results.scores import Floats
 
 CLASS_REPLICATES = 2_000  # K intervals a table: an end moves by a fifth of a point, as much as one clip of 40
 METHODS = {  # of explain, as they lead: what becomes of the channel

@@ -26,8 +26,8 @@ from analysis.ranking import Ranking, level_sentence, nested_selection
 from analysis.results import Run
 from analysis.significance import BEST_LEVEL, POWER
 from analysis.tables import p_text
-from commandline import counted, percent, points
-from train.bootstrap import FEWEST_RECORDINGS
+from commandline.terminal import counted, percent, points
+from results.bootstrap import FEWEST_RECORDINGS
 
 # A relevant difference in accuracy: smaller ones are within what another seed or another split into folds
 # changes on a few hundred clips.

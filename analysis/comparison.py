@@ -19,7 +19,7 @@ from analysis.page import Block, HtmlTable, html_table, rows_shown_of
 from analysis.ranking import Ranking, level_sentence
 from analysis.run import fold_histories
 from analysis.significance import CLASSES_LEVEL, LEVEL, Friedman
-from train.scores import Floats
+from results.scores import Floats
 
 AXIS_RUNS = 5  # of them at least the intervals are drawn whole
 CURVES_SHOWN = 5  # more curves in one panel cannot be read

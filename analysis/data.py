@@ -25,10 +25,11 @@ from analysis.figures import save_figure
 from analysis.figures.data import POINT_COLOURS, format_plain
 from analysis.page import Block, html_table
 from analysis.tables import write_table
-from commandline import Registry, counted, progress, size
+from commandline.registry import Registry
+from commandline.terminal import counted, progress, size
 from features_cache import Cache
 from features_cache.index import WHOLE, failed_clips
-from train.scores import Floats, Ints
+from results.scores import Floats, Ints
 
 
 def data_blocks(cache: Cache, features: list[str], folder: Path, seed: int) -> list[Block]:

@@ -14,11 +14,11 @@ import pandas as pd
 
 from analysis.options import AnalysisOptions
 from analysis.results import Run, load_runs, same_clips
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache.cache import dataset_name
-from train.run_config import digest, label
-from train.runs import RunFolder, select, write_config, write_predictions
-from train.scores import SMALLEST_PROBABILITY, Floats, Ints
+from results.config import digest, label
+from results.run_folder import RunFolder, select, write_config, write_predictions
+from results.scores import SMALLEST_PROBABILITY, Floats, Ints
 
 ENSEMBLE = "ensemble"  # its MODEL
 Weights = dict[int, Floats]  # fold -> (R,) the weight of each member, summing to one

@@ -25,7 +25,7 @@ import pandas as pd
 from analysis.results import Run, same_clips
 from analysis.tables import confusion_counts
 from commandline.terminal import HALVES_UP
-from train.scores import Floats, Ints
+from results.scores import Floats, Ints
 
 TOP = 3
 NO_AUDIO = "no audio: the clip's file is not on this machine"

@@ -21,7 +21,7 @@ from analysis.naming import display_name, display_names
 from analysis.page import slug
 from analysis.ranking import CONTINUE, NOT_COMPARED, Ranking, not_compared_sentence
 from analysis.results import Problem, Run
-from commandline import percent
+from commandline.terminal import percent
 
 ROWS_SHOWN = 12  # of a forest plot; the others open on a click
 CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those of the most frequent errors

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis.options import AnalysisOptions
-from commandline import RequestError, closest, make_command, words
+from commandline.options import make_command, words
+from commandline.registry import RequestError, closest
 from features_cache.cache import NAMED, cache_folder, dataset_name, is_cache
 from features_cache.index import FAILURES
-from train.run_config import digest
-from train.runs import RunFolder, find, replace_file, select
+from results.config import digest
+from results.run_folder import RunFolder, find, replace_file, select
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from analysis.ablations import channel_counts
 from analysis.answer import families
 from analysis.ranking import Ranking
 from analysis.results import Run
-from commandline import make_command
+from commandline.options import make_command
 from features_cache.names import first_compared
 
 SEEDS = 3  # with which a standard deviation over seeds means something

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from commandline import DatasetOptions, ReportsOptions, RunsOptions
-from commandline.options import Aliases, Bounds
+from commandline.options import Aliases, Bounds, DatasetOptions, ReportsOptions, RunsOptions
 
 
 @dataclass(frozen=True, kw_only=True)

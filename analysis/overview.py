@@ -25,7 +25,7 @@ from analysis.answer import (
 from analysis.naming import display_name
 from analysis.ranking import Ranking
 from analysis.results import Run
-from commandline import percent, points
+from commandline.terminal import percent, points
 
 FEATURES_NAMED = 3  # single features named
 CLASSES_NAMED = 2  # with the highest recall, and with the lowest

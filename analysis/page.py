@@ -14,9 +14,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-import commandline
 from analysis.figures import SavedFigure
 from analysis.tables import format_p
+from commandline import terminal
 
 TEMPLATES = Path(__file__).parent / "templates"
 UNKNOWN = "–"
@@ -51,7 +51,7 @@ def source(name: str) -> Markup:
 
 def format_percent(value: float, digits: int = 1) -> str:
     """0.8765 -> 87.7"""
-    return UNKNOWN if _is_unknown(value) else commandline.percent(value, digits)
+    return UNKNOWN if _is_unknown(value) else terminal.percent(value, digits)
 
 
 def format_decimals(value: float, digits: int = 3) -> str:
@@ -59,11 +59,11 @@ def format_decimals(value: float, digits: int = 3) -> str:
 
 
 def format_count(value: float) -> str:
-    return UNKNOWN if _is_unknown(value) else commandline.count(value)
+    return UNKNOWN if _is_unknown(value) else terminal.count(value)
 
 
 def format_seconds(value: float) -> str:
-    return UNKNOWN if _is_unknown(value) else commandline.duration(value)
+    return UNKNOWN if _is_unknown(value) else terminal.duration(value)
 
 
 def slug(text: str) -> str:
@@ -90,7 +90,7 @@ def _is_unknown(value: float | None) -> bool:
 CELL_FORMATS: dict[str, Callable[[Any], str]] = {
     "text": str,
     "percent": format_percent,
-    "points": lambda value: UNKNOWN if pd.isna(value) else commandline.points(value),
+    "points": lambda value: UNKNOWN if pd.isna(value) else terminal.points(value),
     "p": lambda value: UNKNOWN if pd.isna(value) else format_p(value),
     "decimals": format_decimals,
     "count": format_count,

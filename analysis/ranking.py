@@ -17,8 +17,8 @@ import pandas as pd
 
 from analysis.results import Problem, Run, same_clips
 from analysis.significance import ABLATIONS_LEVEL, BEST_LEVEL, LEVEL, PairwiseTests, holm, pairwise_tests
-from train import bootstrap
-from train.scores import Floats, Ints
+from results import bootstrap
+from results.scores import Floats, Ints
 
 NOT_COMPARED = "not compared: "
 CONTINUE = "continue training it"

@@ -20,11 +20,11 @@ from analysis.answer import listed
 from analysis.clips import Media, features_to_show, media_of, readable_cache
 from analysis.comparison import comparison_blocks, comparison_rows, interval_axis, statistics_blocks
 from analysis.data import data_blocks, data_facts
+from analysis.extras.gallery import Gallery, gallery_figures, gallery_from_json, make_gallery
 from analysis.figures import save_figure
 from analysis.figures.drawing import uncovered
 from analysis.findings import Findings, findings
 from analysis.first_screen import by_reason, common_mistake, first_screen
-from analysis.gallery import Gallery, gallery_figures, gallery_from_json, make_gallery
 from analysis.inputs import ReportJob
 from analysis.next_command import next_command
 from analysis.options import AnalysisOptions
@@ -33,10 +33,11 @@ from analysis.ranking import level_sentence
 from analysis.results import Problem, Run, load_runs, outdated_runs
 from analysis.run import RunSection, augmentation_figure, choose_samples, importance_blocks, run_section
 from analysis.tables import as_latex, write_table
-from commandline import Stages, make_command
+from commandline.options import make_command
+from commandline.terminal import Stages
 from features_cache import Cache
 from features_cache.table import untrainable
-from train.runs import replace_file
+from results.run_folder import replace_file
 
 REMARKED = 5  # runs named in the terminal for one reason
 DATA_STAMP = ".data.json"
@@ -177,7 +178,7 @@ def _runs(context: ReportContext, found: Findings) -> Content:
     compared = comparison_blocks(found, context.folder)
     sections, problems = _sections(context, found, features)
     # Loaded here: reading this module should not need it.
-    from analysis import methods
+    from analysis.extras import methods
 
     return {
         "comparison": comparison_rows(comparison, few=found.answer.kind == "too little data"),
@@ -205,7 +206,7 @@ def _where(context: ReportContext) -> list[str]:
 def _write_paper(context: ReportContext, found: Findings, of_runs: Content) -> None:
     """The comparison for LaTeX, and a document with the figures of the comparison and of the best run."""
     # Loaded here: few reports end in a paper, and reading this module should not need it.
-    from analysis import latex
+    from analysis.extras import latex
 
     file = context.folder / "tables" / "comparison.tex"
     replace_file(file, as_latex(latex.paper_comparison(found.tables["comparison"])).encode("utf-8"))

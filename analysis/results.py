@@ -1,4 +1,4 @@
-"""Run folders as plain arrays: the seam between `train.runs` and everything else in `analysis`.
+"""Run folders as plain arrays: the seam between `results.run_folder` and everything else in `analysis`.
 
 Conventions: a `Run` is one configuration, its S seeds side by side, on the N clips that its finished
 folds tested, in the order of their ids; K classes in the order of run.json. Runs that tested the same
@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError
-from train.run_config import TRAIN_AGAIN
-from train.runs import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
-from train.scores import Floats, Ints
+from commandline.registry import RequestError
+from results.config import TRAIN_AGAIN
+from results.run_folder import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
+from results.scores import Floats, Ints
 
 NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "classes", "folds")
 

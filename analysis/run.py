@@ -18,7 +18,7 @@ from analysis.page import Block, HtmlTable, html_table
 from analysis.results import Problem, Run
 from analysis.tables import write_table
 from features_cache import Cache
-from train.scores import Prediction, reliability
+from results.scores import Prediction, reliability
 
 CONFUSED_SHOWN = 8
 RELIABILITY_BINS = 10  # of a few hundred predictions, more would be thin

@@ -33,8 +33,8 @@ from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import sparse, stats
 from statsmodels.stats.contingency_tables import mcnemar as exact_mcnemar
 
-from commandline import Registry
-from train.scores import Floats
+from commandline.registry import Registry
+from results.scores import Floats
 
 LEVEL = 0.05  # of a report
 BEST_LEVEL = 0.02  # of it, for the best run against the others

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from commandline import Command, Registry, main
+from commandline.options import Command, main
+from commandline.registry import Registry
 
 # Name -> what it compares. Each is a module of this folder that also runs alone.
 BENCHES = Registry(

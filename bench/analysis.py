@@ -30,12 +30,13 @@ import pandas as pd
 from analysis.findings import findings
 from analysis.results import Results, Run, load_runs
 from bench.made_runs import made_up_runs
-from commandline import RequestError, duration, main, size, text_table
-from commandline.options import Bounds
+from commandline.options import Bounds, main
+from commandline.registry import RequestError
+from commandline.terminal import duration, size, text_table
 from features_cache.cache import dataset_name
+from results.bootstrap import REPLICATES
+from results.run_folder import PREDICTION_COLUMNS, find, write_config
 from tests.analysis.made_runs import made_clips, make_run
-from train.bootstrap import REPLICATES
-from train.runs import PREDICTION_COLUMNS, find, write_config
 
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 SHOWN_REPLICATES = 200  # of the usual way; the rest follows by proportion

@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import Command, DatasetOptions, RunsOptions, main, text_table
+from commandline.options import Command, DatasetOptions, RunsOptions, main
+from commandline.terminal import text_table
 from features_cache import Cache
 from features_cache.cache import cache_folder
-from train import runs
-from train.scores import epoch_scores
+from results import run_folder
+from results.scores import epoch_scores
 
 # Each line changes one thing of the default; the first changes nothing.
 INGREDIENTS = {
@@ -121,7 +122,7 @@ def without_fold(options: ChoosingOptions) -> Path:
 def answers(options: ChoosingOptions, label: str) -> list[Answers]:
     """Of each seed that was trained so: probabilities (N, K) of the clips by their ids, true classes (N,)."""
     name = f"{Path(options.dataset).stem}-without-{options.left_out}"
-    found = [run for run in runs.find(options.runs, name) if run.config["tag"] == tag(options, label)]
+    found = [run for run in run_folder.find(options.runs, name) if run.config["tag"] == tag(options, label)]
     answered = []
     for run in sorted(found, key=lambda run: run.config["seed"]):
         table = run.predictions().sort_values("clip_id")

@@ -25,7 +25,8 @@ import scipy.fft
 import soundfile
 from threadpoolctl import threadpool_limits
 
-from commandline import Command, DatasetOptions, main, text_table
+from commandline.options import Command, DatasetOptions, main
+from commandline.terminal import text_table
 from features_cache import layout, writer
 from pipeline import audio, job, reference
 from pipeline.datasets.load import load

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commandline import RequestError, main, progress
+from commandline.options import main
+from commandline.registry import RequestError
+from commandline.terminal import progress
 from features_cache import Cache
 from features_cache.index import read_index
 from features_cache.layout import read_header

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from bench import fuzz
 from bench.fuzz import Call, Outcome, Worlds, blank, cut, flip, overwrite, usual
-from commandline import main, progress
+from commandline.options import main
+from commandline.terminal import progress
 
 KINDS: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "flipped": flip,

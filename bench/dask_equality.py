@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from commandline import main, text_table
+from commandline.options import main
+from commandline.terminal import text_table
 from features_cache import Cache
 from features_cache.index import feature_files
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset

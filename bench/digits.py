@@ -13,7 +13,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from bench.speech import spoken
-from commandline import RequestError, main, progress
+from commandline.options import main
+from commandline.registry import RequestError
+from commandline.terminal import progress
 from pipeline import audio
 
 RATE = 8000  # Hz

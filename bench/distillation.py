@@ -21,8 +21,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tyro.conf import Positional
 
-from commandline import Command, RequestError, main, mean_percent, percent, progress
-from train import runs
+from commandline.options import Command, main
+from commandline.registry import RequestError
+from commandline.terminal import mean_percent, percent, progress
+from results import run_folder
 from train.bundle import TrainedModel, bundle_of_run
 from train.compute import Compute
 from train.data import parse_grid, seeded
@@ -50,7 +52,7 @@ def distillation(options: DistillationOptions) -> None:
     """Train the student on every fold, write its run folder, print its accuracy."""
     own = RunOptions(**{name: getattr(options, name) for name in vars(RunOptions())})
     run = OwnRun(f"{STUDENT}-distilled", own)
-    found = runs.select(options.runs, options.teachers, run.plan.dataset)
+    found = run_folder.select(options.runs, options.teachers, run.plan.dataset)
     for one in found:
         refuse_another(one, run)
     teachers = [TrainedModel(bundle_of_run(one)) for one in found]
@@ -71,7 +73,7 @@ def distillation(options: DistillationOptions) -> None:
     print(f"{mean_percent(accuracies)}, n = {len(accuracies)} folds")
 
 
-def refuse_another(teacher: runs.RunFolder, run: OwnRun) -> None:
+def refuse_another(teacher: run_folder.RunFolder, run: OwnRun) -> None:
     """RequestError where the teacher has not seen the same clips in the same way."""
     wanted = run.plan.config()
     for key in ("clips", "cache", "val"):

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from commandline import RequestError, main, text_table
-from commandline.options import DataOptions
+from commandline.options import DataOptions, main
+from commandline.registry import RequestError
+from commandline.terminal import text_table
 from pipeline import datasets
 
 SECONDS = {"h": 3600.0, "min": 60.0, "s": 1.0}

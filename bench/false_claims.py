@@ -15,7 +15,8 @@ from itertools import product
 
 import numpy as np
 
-from commandline import main, text_table
+from commandline.options import main
+from commandline.terminal import text_table
 from tests.analysis.simulated import claims, simulated_runs
 
 CLAIMS = ("overall", "ablations", "classes", "channels", "any", "clear_winner")

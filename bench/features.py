@@ -30,7 +30,8 @@ from threadpoolctl import threadpool_limits
 
 from bench import audioflux_calls, essentia_calls
 from bench.features_report import TARGETS, Measured, draw, report
-from commandline import Command, DatasetOptions, main, progress
+from commandline.options import Command, DatasetOptions, main
+from commandline.terminal import progress
 from features_cache.names import Channel
 from pipeline import audio, reference
 from pipeline.datasets.load import load

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from commandline import text_table
+from commandline.terminal import text_table
 
 TARGETS = {  # what -> at least (ratios), at most (MB, seconds)
     "mel+mfcc+chroma against librosa, call by call": 6.0,

@@ -37,9 +37,9 @@ from typing import Any, NoReturn
 
 import psutil
 
-from commandline import main, progress
 from commandline.catalogue import commands
-from commandline.options import options_of
+from commandline.options import main, options_of
+from commandline.terminal import progress
 from tests.train.sounds import write_dataset
 
 IDLE = 20  # seconds without computing after which a trial hangs
@@ -180,12 +180,19 @@ PCM_BYTES = 60_000  # on standard input: two seconds for `listen`
 LARGEST_FILE = 1 << 30
 LOADED = (
     *("pipeline.extract", "pipeline.plan", "pipeline.check", "pipeline.verify", "pipeline.listing"),
-    *("features_cache.share", "train.run", "train.sweep", "train.predict", "train.explain", "train.listen"),
+    *(
+        "features_cache.share",
+        "train.run",
+        "train.sweep",
+        "train.predict",
+        "train.explain",
+        "train.extras.listen",
+    ),
     *(
         "train.listing",
         "train.models.linear",
         "sklearn.linear_model",
-        "train.export",
+        "train.extras.onnx_export",
         "train.timeline",
         "analysis.report",
         "analysis.ensemble",

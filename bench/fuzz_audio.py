@@ -20,7 +20,8 @@ import pandas as pd
 import psutil
 import soundfile
 
-from commandline import Command, main, size, text_table
+from commandline.options import Command, main
+from commandline.terminal import size, text_table
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = {

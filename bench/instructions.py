@@ -21,7 +21,9 @@ from pathlib import Path
 
 import torch
 
-from commandline import Command, RequestError, main, text_table
+from commandline.options import Command, main
+from commandline.registry import RequestError
+from commandline.terminal import text_table
 from train.agreement import Batch, Deviation, Operations, measure_deviation
 from train.compute import Compute, keep_freed_memory, poisoned_memory
 from train.models.registry import all_models, build, find_model

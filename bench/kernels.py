@@ -17,7 +17,8 @@ import numpy as np
 import scipy.ndimage
 from threadpoolctl import threadpool_limits
 
-from commandline import Command, DatasetOptions, main, text_table
+from commandline.options import Command, DatasetOptions, main
+from commandline.terminal import text_table
 from features_cache.names import Channel
 from pipeline import audio
 from pipeline.datasets.load import load

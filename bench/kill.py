@@ -28,7 +28,8 @@ import pandas as pd
 from tqdm import tqdm
 
 import features_cache
-from commandline import main, progress
+from commandline.options import main
+from commandline.terminal import progress
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import feature_files, read_index
 from features_cache.layout import FINGERPRINT, FeatureFile, clip_keys, feature_key, fingerprints, read_header

@@ -30,10 +30,12 @@ from typing import Any, NoReturn
 import pandas as pd
 import torch
 
-from commandline import main, progress, words
+from commandline.options import main, words
+from commandline.terminal import progress
 from features_cache import storage
+from results import run_folder
 from tests.train.little import clip_table, fill, little_options
-from train import checkpoint, runs
+from train import checkpoint
 from train.options import RunOptions
 
 CARRIED = {"ema": 0.9, "schedule": "plateau", "patience": 5, "augment": "mask,shift,gain,mixup=0.4"}
@@ -49,7 +51,7 @@ AT_A_LINE = 0.6  # of the kills; the others come at a time
 ANEW = 0.1  # of the variants' rounds: started, not forked
 IN_A_ROW = (1, 1, 2, 3)  # kills before a run may end
 PATIENCE = 300  # seconds for a run
-FILES = tuple(str(module.__file__) for module in (checkpoint, runs, storage))
+FILES = tuple(str(module.__file__) for module in (checkpoint, run_folder, storage))
 WRITING = (  # functions of these files, from their first line to their last
     *("save", "_write", "write_config", "start_history", "append_history", "write_predictions"),
     *("replace_file", "replaced", "sync"),

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.instructions import available, environment, processor
-from commandline import Command, DatasetOptions, main, text_table, words
-from train import runs
+from commandline.options import Command, DatasetOptions, main, words
+from commandline.terminal import text_table
+from results import run_folder
 
 HEADER = (
     "model",
@@ -63,17 +64,17 @@ def machines(options: MachinesOptions) -> int:
     return 0
 
 
-def train(options: MachinesOptions, model: str, name: str, folder: Path) -> runs.RunFolder:
+def train(options: MachinesOptions, model: str, name: str, folder: Path) -> run_folder.RunFolder:
     given = [f"EPOCHS={options.epochs}", f"GRID={options.grid}", *words(options, ("name", "data"))]
     fixed = ["PRECISION=fp32", "THREADS=1", "DEVICE=cpu", "FOLDS=1", "CURVE=0", f"MODEL={model}"]
     command = [sys.executable, "-m", "train", "run", *given, *fixed, f"DATASET={options.dataset}"]
     command += [f"RUNS={folder / model}", f"FEATURES={options.features}"]
     subprocess.run(command, env=environment(name), check=True, stdout=subprocess.DEVNULL)
-    (found,) = runs.find(folder / model)
+    (found,) = run_folder.find(folder / model)
     return found
 
 
-def row(model: str, name: str, first: runs.RunFolder, other: runs.RunFolder) -> list[str]:
+def row(model: str, name: str, first: run_folder.RunFolder, other: run_folder.RunFolder) -> list[str]:
     (p, targets), (q, _) = (answers(one) for one in (first, other))
     losses = [np.array(one.history(1)["train_loss"]) for one in (first, other)]
     apart = np.abs(losses[1] - losses[0])
@@ -84,7 +85,7 @@ def row(model: str, name: str, first: runs.RunFolder, other: runs.RunFolder) -> 
     return [model, name, *numbers[0], f"{accuracy:.3f}", *numbers[1], f"{other_class} of {len(p)}"]
 
 
-def answers(run: runs.RunFolder) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def answers(run: run_folder.RunFolder) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """(N, K) probabilities and (N,) classes of the test clips of fold 1."""
     table = run.predictions(1)
     classes = [one["name"] for one in run.config["classes"]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from commandline import main
+from commandline.options import main
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.stub import made_command, made_dataset, made_request
-from commandline import duration, main, size
+from commandline.options import main
+from commandline.terminal import duration, size
 from features_cache import Cache
 from pipeline import extract
 from pipeline.job import ExtractionResult, Job

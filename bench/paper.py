@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from commandline import duration, main, size, text_table
+from commandline.options import main
+from commandline.terminal import duration, size, text_table
 from features_cache.names import LARGE
 from pipeline.datasets import Dataset
 from pipeline.job import ClipBatch, Job, version

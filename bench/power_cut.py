@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import kill
-from commandline import main, progress
+from commandline.options import main
+from commandline.terminal import progress
 from features_cache import claims
 from pipeline import pool
 

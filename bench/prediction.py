@@ -19,7 +19,8 @@ import numpy as np
 import soundfile
 import torch
 
-from commandline import Command, main, text_table
+from commandline.options import Command, main
+from commandline.terminal import text_table
 from pipeline import audio
 from train import timeline
 from train.bundle import Bundle, TrainedModel

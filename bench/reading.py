@@ -18,7 +18,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline import main, size, text_table
+from commandline.options import main
+from commandline.terminal import size, text_table
 from features_cache import Cache, external
 from features_cache.index import refresh
 from features_cache.layout import (

@@ -18,7 +18,8 @@ from statistics import median
 import numpy as np
 
 from bench.stub import made_command, made_dataset, made_request
-from commandline import main, text_table
+from commandline.options import main
+from commandline.terminal import text_table
 from pipeline import extract
 from pipeline.job import Job
 from pipeline.options import FeaturesCommand

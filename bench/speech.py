@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from commandline import RequestError
+from commandline.registry import RequestError
 
 
 def spoken(word: str, voice: str, *, words_a_minute: int, pitch: int) -> tuple[NDArray[np.float32], int]:

@@ -18,7 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from commandline import Command, main, text_table
+from commandline.options import Command, main
+from commandline.terminal import text_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("commandline", "pipeline", "features_cache", "train", "analysis")
@@ -130,7 +131,7 @@ def walk_to_first_convolution(words: list[str]) -> dict[str, set[str]]:
     from torch import nn
 
     import train.__main__ as entry
-    from commandline import main as start
+    from commandline.options import main as start
 
     def learns(frame: Any) -> bool:
         code = frame.f_code

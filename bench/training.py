@@ -23,7 +23,8 @@ import soundfile
 import torch
 
 from bench.usual_loops import GRID, Apart, FromAudio, Saved
-from commandline import Command, main, text_table
+from commandline.options import Command, main
+from commandline.terminal import text_table
 from features_cache import external
 from train.compute import Compute, candidates, choose, device_of
 from train.data import draw_batches, load_fold, sum_clips

@@ -18,9 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 from tyro.conf import Positional
 
-from commandline import RequestError, RunsOptions, main, mean_percent, percent, points, text_table
-from train import bootstrap, runs
-from train.scores import Prediction, accuracy, calibration_error, cross_fitted_temperatures, log_loss, scaled
+from commandline.options import RunsOptions, main
+from commandline.registry import RequestError
+from commandline.terminal import mean_percent, percent, points, text_table
+from results import bootstrap, run_folder
+from results.scores import (
+    Prediction,
+    accuracy,
+    calibration_error,
+    cross_fitted_temperatures,
+    log_loss,
+    scaled,
+)
 
 WEIGHTS = (0, 0.25, 0.5, 0.6, 0.67, 0.75, 0.9, 1)
 STEPS = {2: 20, 3: 10}  # of the weights from 0 to 1 that are tried in cross-fitting, by members; else 5
@@ -39,7 +48,7 @@ class WeightsOptions(RunsOptions):
 
 def weights(options: WeightsOptions) -> None:
     """Accuracy, log loss and calibration error of the runs' answers together."""
-    found = runs.select(options.runs, options.run)
+    found = run_folder.select(options.runs, options.run)
     common = sorted(set.intersection(*(set(one.finished) for one in found)))
     if len(found) < 2 or not common:
         raise RequestError(

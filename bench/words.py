@@ -17,7 +17,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from bench.speech import spoken
-from commandline import main, progress
+from commandline.options import main
+from commandline.terminal import progress
 
 RATE = 16_000
 FOLDS = 5

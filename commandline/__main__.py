@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from commandline import main
 from commandline.catalogue import every_variable
-from commandline.options import Command
+from commandline.options import Command, main
 
 
 @dataclass(frozen=True, kw_only=True)

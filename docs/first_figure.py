@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 import lab
-from commandline import percent
+from commandline.terminal import percent
 from pipeline.clip import Clip
 
 MODEL = "texture"

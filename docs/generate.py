@@ -20,9 +20,9 @@ import soundfile
 
 import lab
 from analysis.figures import FIGURES
-from commandline import Registry
 from commandline.catalogue import commands, field_documentation
 from commandline.options import LARGEST, Aliases, Bounds, annotations, extra_of, options_of
+from commandline.registry import Registry
 from pipeline import reference, synth
 from pipeline.features import FEATURES
 from train import recipes

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from commandline import Command, DatasetOptions, RequestError, counted, main, nearest, size
+from commandline.options import Command, DatasetOptions, main
+from commandline.registry import RequestError, nearest
+from commandline.terminal import counted, size
 from features_cache.cache import Cache, cache_folder, refuse_unknown
 from features_cache.names import parse_list
 

@@ -24,7 +24,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import DataOptions, RequestError, closest, counted, make_command, nearest
+from commandline.options import DataOptions, make_command
+from commandline.registry import RequestError, closest, nearest
+from commandline.terminal import counted
 from features_cache.index import INDEX, feature_files, read_costs, read_index, read_settings, stored_ids
 from features_cache.layout import (
     AUDIO_SETTINGS,

@@ -25,8 +25,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from commandline import RequestError, tell
 from commandline.options import not_written
+from commandline.registry import RequestError
+from commandline.terminal import tell
 from features_cache.hdf5 import DamagedFile
 from features_cache.layout import intact, now, read_header
 from features_cache.storage import LOCKS, Lock, lock, replaced, sync

@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from commandline import RequestError, counted
+from commandline.registry import RequestError
+from commandline.terminal import counted
 from features_cache.cache import EXTERNAL, is_cache
 from features_cache.index import read_index, refresh, stored_ids
 from features_cache.layout import FeatureSpec, clip_keys, fingerprints, state_word

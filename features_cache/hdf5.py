@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline import RequestError
+from commandline.registry import RequestError
 
 CHUNK = 1 << 16  # elements of a chunk of the small datasets
 

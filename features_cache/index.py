@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import counted
+from commandline.terminal import counted
 from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
 from features_cache.layout import FORMAT

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from commandline import RequestError, counted, size, text_table
+from commandline.registry import RequestError
+from commandline.terminal import counted, size, text_table
 from features_cache.cache import EXTERNAL, Cache, StoredFeature
 from features_cache.index import FAILURES, WHOLE, failed_clips
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from commandline import RequestError
+from commandline.registry import RequestError
 
 Value = str | int | float | bool
 

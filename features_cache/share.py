@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline import RequestError, counted, progress
+from commandline.registry import RequestError
+from commandline.terminal import counted, progress
 from features_cache import hdf5
 from features_cache.cache import is_cache
 from features_cache.hdf5 import DamagedFile

@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from commandline import RequestError
 from commandline.options import not_written
+from commandline.registry import RequestError
 
 BLOCK = 1 << 20  # bytes
 UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)

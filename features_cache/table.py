@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError
+from commandline.registry import RequestError
 
 CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
 OPTIONAL = ("path", "category", "group", "copy_of", "alteration")  # '' where a table brings none

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline import counted
+from commandline.terminal import counted
 from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import INDEX, feature_files, read_index, stored_ids

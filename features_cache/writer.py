@@ -25,7 +25,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline import RequestError, size
+from commandline.registry import RequestError
+from commandline.terminal import size
 from features_cache.claims import Handle, Writing, holder
 from features_cache.hdf5 import DamagedFile
 from features_cache.layout import (

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.fft import dct
 
 import lab
-from commandline import Registry
+from commandline.registry import Registry
 from features_cache import Cache
 
 CHECKS: Registry[Callable[..., str]] = Registry("check")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import Registry, RequestError
+from commandline.registry import Registry, RequestError
 
 Samples = NDArray[np.float32]
 Draw = Callable[[np.random.Generator], float]

@@ -18,7 +18,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from commandline import Command, DatasetOptions, main, progress
+from commandline.options import Command, DatasetOptions, main
+from commandline.terminal import progress
 from features_cache.names import Channel
 from pipeline import audio
 from pipeline.datasets import load

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import Registry, RequestError, counted, mean_percent, percent, progress, text_table
+from commandline.registry import Registry, RequestError
+from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache.table import fold_split
 from pipeline import audio
 from pipeline.datasets import Dataset

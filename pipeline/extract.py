@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 
-from commandline import RequestError, counted, duration, progress, size, tell, text_table
 from commandline.options import not_written
+from commandline.registry import RequestError
+from commandline.terminal import counted, duration, progress, size, tell, text_table
 from features_cache.claims import Handle, claimed
 from features_cache.index import FAILURES, WHOLE, refresh, write_costs, write_failures
 from features_cache.layout import FeatureFile

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from commandline import RequestError, text_table
+from commandline.registry import RequestError
+from commandline.terminal import text_table
 from features_cache.names import Channel, parse_channel
 from pipeline.cards import described
 from pipeline.features import FEATURES, Clip, Impossible, Variant, resolve_feature

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from commandline import RequestError, make_command, words
+from commandline.options import make_command, words
+from commandline.registry import RequestError
 from features_cache import Cache, cache_folder
 from features_cache.cache import is_cache
 from features_cache.hdf5 import DamagedFile

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional
 
-from commandline import Aliases, Bounds, DatasetOptions
+from commandline.options import Aliases, Bounds, DatasetOptions
 
 RATE = Bounds(1, 1_000_000)  # Hz
 SECONDS = Bounds(1e-6, 86_400)  # of a clip

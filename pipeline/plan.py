@@ -11,7 +11,8 @@ import numpy as np
 from joblib import cpu_count
 from numpy.typing import NDArray
 
-from commandline import RequestError, counted, duration, size, text_table
+from commandline.registry import RequestError
+from commandline.terminal import counted, duration, size, text_table
 from features_cache.layout import FeatureSpec, fingerprints
 from features_cache.names import LARGE, parse_channel
 from features_cache.writer import stored_clips

@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from joblib import Parallel, cpu_count, delayed
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from commandline.terminal import tell_warnings
 from pipeline.job import ClipBatch, ExtractionResult, lost
 
 if TYPE_CHECKING:
-    from pipeline.dask_cluster import Cluster
+    from pipeline.extras.dask_cluster import Cluster
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 LARGEST_KEPT = 32 << 20  # bytes of one array, the most that glibc allows
@@ -216,7 +216,7 @@ class Backend:
 def open_backend(name: str, jobs: int | None, scheduler: str | None) -> Iterator[Backend]:
     """The backend of this name, processes or dask, with `jobs` processes (all cores by default)."""
     if name == "dask":
-        from pipeline import dask_cluster
+        from pipeline.extras import dask_cluster
 
         with dask_cluster.connected(scheduler) as cluster:
             yield Backend(cluster.processes, partial(_dispatch, cluster))

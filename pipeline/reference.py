@@ -12,7 +12,7 @@ import librosa
 import numpy as np
 from librosa.feature import melspectrogram
 
-from commandline import Registry
+from commandline.registry import Registry
 
 Definition = Callable[..., np.ndarray]  # (y, sr, **parameters) -> (rows, frames), or (frames,) for one row
 

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, progress
+from commandline.registry import RequestError
+from commandline.terminal import progress
 from features_cache import cache_folder, parse_list
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_index, stored_ids

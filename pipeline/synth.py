@@ -27,7 +27,8 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from commandline import Registry, progress
+from commandline.registry import Registry
+from commandline.terminal import progress
 from pipeline.datasets.download import one_at_a_time, staged
 
 Samples = NDArray[np.float64]

@@ -6,7 +6,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline import counted, progress
+from commandline.terminal import counted, progress
 from features_cache import Cache, cache_folder, parse_list
 from features_cache.cache import StoredFeature, UnreadableClips, refuse_unknown
 from features_cache.verify import verify_cache

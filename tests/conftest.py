@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from commandline import tell_once
+from commandline.terminal import tell_once
 
 if TYPE_CHECKING:
     from selenium import webdriver

@@ -4,7 +4,8 @@ import re
 import sys
 from collections.abc import Sequence
 
-from commandline import Command, RequestError, last_given, main
+from commandline.options import Command, last_given, main
+from commandline.registry import RequestError
 from train.options import (
     BundleOptions,
     ExplainOptions,
@@ -49,9 +50,9 @@ def explain(options: ExplainOptions) -> int:
 
 def listen(options: ListenOptions) -> int:
     """The classes of live audio."""
-    import train.listen
+    import train.extras.listen
 
-    return train.listen.listen_live(options)
+    return train.extras.listen.listen_live(options)
 
 
 def bundle(options: BundleOptions) -> int:
@@ -63,9 +64,9 @@ def bundle(options: BundleOptions) -> int:
 
 def export(options: ExportOptions) -> int:
     """The networks as one ONNX file, for programs without torch."""
-    import train.export
+    import train.extras.onnx_export
 
-    return train.export.export_run(options)
+    return train.extras.onnx_export.export_run(options)
 
 
 def list_(options: ListOptions) -> None:

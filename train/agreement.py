@@ -20,12 +20,12 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from commandline import tell
+from commandline.terminal import tell
+from results.run_folder import RunFolder
 from train.compute import Compute, choose, is_shortage, poisoned_memory
 from train.data import FoldData, seeded, steps_per_epoch
 from train.optimisation import smoothed
 from train.plan import Plan
-from train.runs import RunFolder
 
 if TYPE_CHECKING:
     from train.trainer import Processes

@@ -29,9 +29,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from commandline import Registry, RequestError
-from train.run_config import AUGMENT_ALIASES
-from train.runs import replace_file
+from commandline.registry import Registry, RequestError
+from results.config import AUGMENT_ALIASES
+from results.run_folder import replace_file
 
 EVERY_KIND = ("image", "wave", "vector")
 MASKS = 2  # of time and of frequency, as in SpecAugment's best policies

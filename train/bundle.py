@@ -17,10 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline import RequestError, size, tell
+from commandline.registry import RequestError
+from commandline.terminal import size, tell
 from features_cache import dataset_name
 from features_cache.storage import refuse_special
-from train import run_config, runs
+from results import config as run_config
+from results import run_folder
+from results.scores import rejection_threshold, scaled
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, check_fold, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
@@ -28,7 +31,6 @@ from train.data import Floats, Statistics, by_length, network_input, parse_grid
 from train.models import linear
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
-from train.scores import rejection_threshold, scaled
 
 BUNDLE_FORMAT = 2
 CONFIG = (
@@ -50,7 +52,7 @@ class Bundle(NamedTuple):
     folds: dict[int, State]
 
 
-def bundle_of_run(run: runs.RunFolder, selection: str = "auto") -> Bundle:
+def bundle_of_run(run: run_folder.RunFolder, selection: str = "auto") -> Bundle:
     """What the finished folds of a run hold, by the weights of the `last` or the `best` epoch, by `auto` of
     the one that counts.
 
@@ -69,7 +71,7 @@ def bundle_of_run(run: runs.RunFolder, selection: str = "auto") -> Bundle:
     return Bundle(run_config.Config({**run.config, **found}, str(run.path / "run.json")), folds)
 
 
-def _why_missing(run: runs.RunFolder, selection: str) -> str:
+def _why_missing(run: run_folder.RunFolder, selection: str) -> str:
     if selection != "best" or run.selection() == "best":
         return "train this fold again"
     if run.config.get("val", "none") == "none":
@@ -77,7 +79,7 @@ def _why_missing(run: runs.RunFolder, selection: str) -> str:
     return f"{run.config['model']} has no best epoch, give SELECTION=last"
 
 
-def rejection_of(run: runs.RunFolder, selection: str) -> dict[str, Any]:
+def rejection_of(run: run_folder.RunFolder, selection: str) -> dict[str, Any]:
     """The threshold chosen on the run's validation clips, and what it did to them; empty without any.
 
     {"rejection": {"threshold", "accuracy" of what is answered, "answered" and "clips": counts}}
@@ -277,10 +279,10 @@ def open_model(options: TrainedOptions) -> TrainedModel:
     return TrainedModel(bundle, device)
 
 
-def chosen_run(options: TrainedOptions) -> runs.RunFolder:
+def chosen_run(options: TrainedOptions) -> run_folder.RunFolder:
     """The run that RUN names, of DATASET where it is given."""
     dataset = dataset_name(options.dataset) if options.dataset else None
-    return runs.select_one(options.runs, options.run, dataset)
+    return run_folder.select_one(options.runs, options.run, dataset)
 
 
 def make_bundle(options: BundleOptions) -> int:
@@ -288,7 +290,7 @@ def make_bundle(options: BundleOptions) -> int:
 
     make_bundle(BundleOptions(run="last", out=Path("model.pt")))
     """
-    run = runs.select_one(options.runs, options.run)
+    run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
     refuse_special(file)
     made = bundle_of_run(run, options.selection)

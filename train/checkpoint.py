@@ -25,8 +25,8 @@ from typing import Any, BinaryIO
 import torch
 from torch import nn
 
-from commandline import RequestError
-from train.runs import append_history, replace_file
+from commandline.registry import RequestError
+from results.run_folder import append_history, replace_file
 
 State = dict[str, Any]
 

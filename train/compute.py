@@ -21,7 +21,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from train.options import RunOptions
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")

@@ -18,7 +18,8 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from commandline import RequestError, progress
+from commandline.registry import RequestError
+from commandline.terminal import progress
 from features_cache import Cache, Channel, UnreadableClips
 from features_cache.table import Split
 from train.augment import Channels

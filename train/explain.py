@@ -27,10 +27,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from commandline import RequestError, counted, make_command, percent, points, progress, text_table, words
+from commandline.options import make_command, words
+from commandline.registry import RequestError
+from commandline.terminal import counted, percent, points, progress, text_table
 from features_cache import Cache, Channel, cache_folder
 from features_cache.names import parse_set
-from train import runs
+from results import run_folder
 from train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
 from train.compute import device_of
 from train.data import vector_length
@@ -53,7 +55,7 @@ def explain_runs(options: ExplainOptions) -> int:
 
     explain_runs(ExplainOptions(run="last", repeats=10))
     """
-    for run in runs.select(options.runs, options.run):
+    for run in run_folder.select(options.runs, options.run):
         cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
         model = TrainedModel(bundle_of_run(run), device_of(options.device))
         outcomes = [
@@ -67,7 +69,7 @@ def explain_runs(options: ExplainOptions) -> int:
 
 
 def _explain_fold(
-    run: runs.RunFolder, fold: int, model: TrainedModel, cache: Cache, options: ExplainOptions
+    run: run_folder.RunFolder, fold: int, model: TrainedModel, cache: Cache, options: ExplainOptions
 ) -> Explained:
     """The fold's attribution.csv, and what stands in it."""
     rows, selection = run.predictions(fold), run.selection()
@@ -124,10 +126,10 @@ def _write(file: Path, ids: list[str], outcome: dict[tuple[str, str], Correct], 
         if channel:
             pairs = zip(ids, correct)
             writer.writerows((channel, method, clip, f"{share:g}", selection) for clip, share in pairs)
-    runs.replace_file(file, text.getvalue().encode("utf-8"))
+    run_folder.replace_file(file, text.getvalue().encode("utf-8"))
 
 
-def _summary(run: runs.RunFolder, outcomes: list[Explained]) -> str:
+def _summary(run: run_folder.RunFolder, outcomes: list[Explained]) -> str:
     """The clips that are correct over all folds, as it is and without each channel, and by class."""
     keys = outcomes[0][1]
     pooled = {key: np.concatenate([outcome[key] for _, outcome in outcomes]) for key in keys}

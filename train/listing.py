@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from commandline import RequestError, count, text_table
+from commandline.registry import RequestError
+from commandline.terminal import count, text_table
 from train import recipes
 from train.augment import AUGMENTS
 from train.data import parse_grid

@@ -12,15 +12,15 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional
 
-from commandline import (
+from commandline.options import (
     Aliases,
     Bounds,
     DatasetOptions,
     ReportsOptions,
     RunsOptions,
+    annotations,
     words,
 )
-from commandline.options import annotations
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,17 +20,18 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import Dataset
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache.table import Split
-from train import run_config, runs
+from results import config as run_config
+from results import run_folder
+from results.run_folder import RunFolder
+from results.scores import epoch_scores
 from train.augment import Augmenter, trained_shape
 from train.compute import machine
 from train.data import ClipSums, InputReader, Positions, sum_clips
 from train.models.registry import all_models
 from train.options import RunOptions
 from train.plan import differences, make_plan
-from train.runs import RunFolder
-from train.scores import epoch_scores
 
 Side = Literal["train", "val", "test"]
 
@@ -149,15 +150,15 @@ class OwnRun:
         config |= {"note": note or self.options.note}
         if network is not None:
             config["parameters"] = sum(weight.numel() for weight in network.parameters())
-        runs.write_config(path, config)
+        run_folder.write_config(path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
         scores = epoch_scores(clips.targets, answers)
         rows[-1] |= {f"test_{name}": value for name, value in scores.items()}
-        runs.start_history(folder.fold(fold), [runs.history_row(row) for row in rows])
+        run_folder.start_history(folder.fold(fold), [run_folder.history_row(row) for row in rows])
         table = self.plan.cache.clips.iloc[clips.positions][["clip_id", "group"]]
         target = np.array(self.classes, object)[clips.targets]
         table = pd.DataFrame(table.assign(split="test", selection="last", target=target))
-        runs.write_predictions(folder.fold(fold), table, answers, self.classes)
+        run_folder.write_predictions(folder.fold(fold), table, answers, self.classes)
         return RunFolder(path)
 
     def _folder(self) -> tuple[Any, dict[str, Any]]:

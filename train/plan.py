@@ -17,15 +17,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline import RequestError, check_bounds, counted, make_command, words
-from commandline.options import ONE_ALONE
+from commandline.options import ONE_ALONE, check_bounds, make_command, words
+from commandline.registry import RequestError
+from commandline.terminal import counted
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_list, parse_set
 from features_cache.cache import refuse_unknown
 from features_cache.index import changed_table
 from features_cache.layout import fingerprints
 from features_cache.names import parse_channel
 from features_cache.table import Split, fold_split, originals, refuse_class_names
-from train import runs
+from results import run_folder
+from results.config import digest, label
+from results.run_folder import RunFolder
 from train.augment import Augmenter, parse_augment, trained_shape
 from train.data import Floats, Positions, Shape, grid_of, stored_shape, vector_length
 from train.models.registry import Architecture, Strides, resolve
@@ -42,8 +45,6 @@ from train.options import (
     unused,
     without_unused,
 )
-from train.run_config import digest, label
-from train.runs import RunFolder
 
 MUCH_PADDING = 0.2  # of the clips' time: with more, PADDING=auto leaves it out
 FROM_WEIGHTS = "resnet18"  # in the default's place where WEIGHTS are given: texture statistics have none
@@ -97,7 +98,7 @@ class Plan:
             for differing in (self.differences, self.with_machine)
         )
         if not (short / "run.json").is_file():
-            same = runs.find_same(self.options.runs, self.dataset, [self.hash], self.options.tag)
+            same = run_folder.find_same(self.options.runs, self.dataset, [self.hash], self.options.tag)
             return same.path if same else short
         held = RunFolder(short).config
         options = held.get("options", {})

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, as_csv, duration, progress, tell, text_table
+from commandline.registry import RequestError
+from commandline.terminal import as_csv, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder
 from features_cache.cache import is_cache
 from features_cache.names import parse_channel

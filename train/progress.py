@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from commandline import duration, make_command, progress, words
+from commandline.options import make_command, words
+from commandline.terminal import duration, progress
+from results.run_folder import RunFolder
 from train.options import RunOptions
 from train.plan import Plan
-from train.runs import RunFolder
 
 if TYPE_CHECKING:
     from train.trackers import Outcome, Tracker

@@ -7,21 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from commandline import RequestError, make_command, mean_percent, percent, tell, text_table, words
-from commandline.options import not_written
-from train import runs, trainer
-from train.compute import device_of
-from train.models.registry import resolve
-from train.options import MACHINE, RunOptions, defaults
-from train.plan import Plan, make_plan
-from train.runs import RunFolder
-from train.scores import (
+from commandline.options import make_command, not_written, words
+from commandline.registry import RequestError
+from commandline.terminal import mean_percent, percent, tell, text_table
+from results import run_folder
+from results.run_folder import RunFolder
+from results.scores import (
     confusion_matrix,
     cross_fitted_temperatures,
     epoch_scores,
     fit_temperature,
     most_confused,
 )
+from train import trainer
+from train.compute import device_of
+from train.models.registry import resolve
+from train.options import MACHINE, RunOptions, defaults
+from train.plan import Plan, make_plan
 from train.trainer import Failed
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
@@ -80,9 +82,9 @@ def train_folds(plan: Plan, folds: list[int], tell_time: bool) -> bool:
     if plan.options.resident == "gpu" and "cpu" in (device, *others):
         raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
     if others:
-        from train import distributed
+        from train.extras import torchrun
 
-        if failed := distributed.train_on([device, *others], plan.asked, folds):
+        if failed := torchrun.train_on([device, *others], plan.asked, folds):
             raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
         return True
     try:
@@ -93,9 +95,9 @@ def train_folds(plan: Plan, folds: list[int], tell_time: bool) -> bool:
     if not trainer.under_torchrun():
         train(device)
         return True
-    from train import distributed
+    from train.extras import torchrun
 
-    with distributed.joined(device) as (processes, own):
+    with torchrun.joined(device) as (processes, own):
         train(own, processes)
     return processes.first
 
@@ -103,7 +105,7 @@ def train_folds(plan: Plan, folds: list[int], tell_time: bool) -> bool:
 def diverged_run(plan: Plan) -> RunFolder | None:
     """The run of this configuration that diverged in another number format: PRECISION=fp32 continues it."""
     hashes = [plan.hash_in(precision) for precision in ("auto", "bf16", "fp16")]
-    found = runs.find_same(plan.options.runs, plan.dataset, hashes, plan.options.tag)
+    found = run_folder.find_same(plan.options.runs, plan.dataset, hashes, plan.options.tag)
     return found if found and _diverged(found.config) else None
 
 
@@ -118,7 +120,7 @@ def continue_in_fp32(run: RunFolder) -> None:
     """Of a run that diverged: what it computes with from here on, noted in run.json."""
     if "diverged" in run.config:
         config = {name: value for name, value in run.config.items() if name != "diverged"}
-        runs.write_config(run.path, config)
+        run_folder.write_config(run.path, config)
         trainer.note_change(RunFolder(run.path), {"precision": "fp32", "compiled": False})
 
 
@@ -223,7 +225,7 @@ def _update(run: RunFolder, options: RunOptions) -> None:
     if "calibration" in config and not options.skip_test:  # runs of before have none, and stay as they are
         config["calibration"] = calibration(run)
     if config != run.config:
-        runs.write_config(run.path, config)
+        run_folder.write_config(run.path, config)
 
 
 def calibration(run: RunFolder) -> dict[str, Any]:

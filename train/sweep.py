@@ -19,19 +19,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from commandline import (
-    RequestError,
-    duration,
-    make_command,
-    mean_percent,
-    parse,
-    percent,
-    tell,
-    text_table,
-    words,
-)
+from commandline.options import make_command, parse, words
+from commandline.registry import RequestError
+from commandline.terminal import duration, mean_percent, percent, tell, text_table
 from features_cache import Cache, Channel, parse_list
-from train import bootstrap, compute, plan, recipes, run, runs, trainer
+from results import bootstrap, run_folder
+from train import compute, plan, recipes, run, trainer
 from train.agreement import choose_compute
 from train.data import load_fold, steps_per_epoch, sum_clips
 from train.models.registry import resolve
@@ -123,7 +116,7 @@ def single(options: SweepOptions, **changes: Any) -> RunOptions:
     return RunOptions(**{**values, **first, **changes})
 
 
-def train_all(jobs: Sequence[RunOptions]) -> tuple[list[runs.RunFolder], list[Failure]]:
+def train_all(jobs: Sequence[RunOptions]) -> tuple[list[run_folder.RunFolder], list[Failure]]:
     """The run folders that are finished now, and the runs that failed."""
     done, failures, left = [], [], RemainingTime(expected_seconds(jobs))
     varied = [name for name in SWEPT if len({getattr(job, name) for job in jobs}) > 1]
@@ -195,7 +188,7 @@ def _seconds(options: RunOptions, measured: dict[tuple[object, ...], tuple[float
     """Of one run; `measured` keeps the seconds of a step and of the start for others of the same network."""
     try:
         chosen = plan.make_plan(options)
-        folder = runs.RunFolder(chosen.path)
+        folder = run_folder.RunFolder(chosen.path)
         finished = folder.finished if (chosen.path / "run.json").is_file() else []
         folds = [fold for fold in chosen.wanted_folds if fold not in finished]
         if chosen.model.kind == "linear" or not folds:
@@ -243,12 +236,12 @@ def _measured(chosen: plan.Plan, fold: int, steps: float) -> tuple[float, Start]
     return of_step, Start(time.perf_counter() - loaded + counted - begun, loaded - counted)
 
 
-def table(done: Sequence[runs.RunFolder]) -> str:
+def table(done: Sequence[run_folder.RunFolder]) -> str:
     """One row a configuration, seeds averaged, best first by accuracy, with its interval.
 
     The accuracy is on test clips, or on those of validation where the test folds are never scored.
     """
-    families: dict[str, list[runs.RunFolder]] = {}
+    families: dict[str, list[run_folder.RunFolder]] = {}
     for one in done:
         families.setdefault(one.config["family"], []).append(one)
     rows = sorted((_row(seeds) for seeds in families.values()), key=lambda row: -row[0])
@@ -263,7 +256,7 @@ def table(done: Sequence[runs.RunFolder]) -> str:
     return text
 
 
-def _row(seeds: Sequence[runs.RunFolder]) -> tuple[float, str, str, str, str, int, str]:
+def _row(seeds: Sequence[run_folder.RunFolder]) -> tuple[float, str, str, str, str, int, str]:
     """Accuracy, then the cells of the table; of the clips that every seed has tested."""
     first = seeds[0]
     clips = pd.concat([_scored_clips(one) for one in seeds])
@@ -293,7 +286,7 @@ def _row(seeds: Sequence[runs.RunFolder]) -> tuple[float, str, str, str, str, in
     )
 
 
-def _scored_clips(one: runs.RunFolder) -> pd.DataFrame:
+def _scored_clips(one: run_folder.RunFolder) -> pd.DataFrame:
     """clip_id, group, fold and whether the epoch that counts predicted it correctly, of the side scored."""
     table = one.predictions()
     table = table[(table["split"] == one.scored_split) & (table["selection"] == one.selection())]
@@ -346,7 +339,7 @@ def greedy_search(options: SweepOptions) -> int:
     if not all(one.chosen for one in searches):
         raise RequestError("no candidate could be trained: see above")
     tell("chosen for each fold on validation groups of its own training clips; now each is tested once")
-    done: dict[int, runs.RunFolder] = {}
+    done: dict[int, run_folder.RunFolder] = {}
     for chosen, folds in _by_choice(searches).items():
         folder = run.execute(single(options, features=_text(chosen), folds=folds))
         if folder is not None:  # else not the first of several processes
@@ -364,7 +357,7 @@ def _by_choice(searches: Sequence[FoldSearch]) -> dict[Chosen, tuple[int, ...]]:
     return dict(sorted(found.items(), key=lambda pair: -len(pair[1])))
 
 
-def nested_result(searches: Sequence[FoldSearch], done: Mapping[int, runs.RunFolder]) -> str:
+def nested_result(searches: Sequence[FoldSearch], done: Mapping[int, run_folder.RunFolder]) -> str:
     """What each fold chose and has in testing; the mean is the score of searching, not of one set."""
     values = [done[one.fold].scores().loc[one.fold, "accuracy"] for one in searches]
     rows = [(one.fold, _text(one.chosen), f"{percent(value)} %") for one, value in zip(searches, values)]
@@ -414,7 +407,7 @@ def _search_round(
     return ranking
 
 
-def _validation_score(done: Sequence[runs.RunFolder], options: RunOptions, fold: int) -> float:
+def _validation_score(done: Sequence[run_folder.RunFolder], options: RunOptions, fold: int) -> float:
     """Of the fold's validation score, negated where less is better.
 
     At the epoch that will count when the choice is tested: without VAL the last one.

@@ -16,10 +16,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from commandline import no_formula, tell
+from commandline.terminal import no_formula, tell
 from features_cache.storage import replaced
+from results.run_folder import replace_file
 from train.bundle import Probabilities
-from train.runs import replace_file
 
 if TYPE_CHECKING:
     from train.predict import FeatureExtractor, Rejection

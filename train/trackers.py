@@ -16,8 +16,8 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from commandline import Registry, RequestError
-from train.scores import confusion_matrix
+from commandline.registry import Registry, RequestError
+from results.scores import confusion_matrix
 
 PROJECT = "featurestack"  # in Weights & Biases
 PIXELS = 400  # of the confusion matrix in TensorBoard, at least

@@ -19,9 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline import tell_once
+from commandline.terminal import tell_once
 from features_cache.storage import Lock
-from train import runs
+from results import run_folder
+from results.run_folder import RunFolder
+from results.scores import epoch_scores
 from train.agreement import choose_compute
 from train.augment import Augmenter, views, write_preview
 from train.checkpoint import CheckpointWriter, State, load, load_weights, not_finite
@@ -39,8 +41,6 @@ from train.optimisation import EarlyStopping, Schedule, WeightAverage, make_opti
 from train.options import RunOptions
 from train.plan import Plan, remarks
 from train.progress import Estimate, FoldProgress, open_trackers
-from train.runs import RunFolder
-from train.scores import epoch_scores
 
 CHECK_STEPS = 20  # between looks at the loss: each one waits for a GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
@@ -57,7 +57,7 @@ class Diverged(Exception):
 
 
 class Processes:
-    """The processes that train one model together: this one alone. train/distributed.py has several."""
+    """The processes that train one model together: this one alone. train/extras/torchrun.py has several."""
 
     rank: int = 0
     size: int = 1
@@ -167,7 +167,7 @@ class Trainer:
                 self.finished = self.epoch == options.epochs or self.early_stopping.stop
                 if self.processes.first and not options.skip_test and (self.finished or self.epoch in scored):
                     row |= self.score("test", exact=self.finished)  # as predictions.csv will have it
-                self.rows.append(runs.history_row(row))
+                self.rows.append(run_folder.history_row(row))
                 states = [(folder / "last.pt", self.state_dict())]
                 if best:
                     states.insert(0, (folder / "best.pt", self.weights()))
@@ -313,7 +313,7 @@ def train_run(
     silent = not processes.first
     sums = sum_clips(plan.cache, plan.channels, mine, plan.filled, silent=silent)
     if processes.size > 1:
-        from train.distributed import exchange_sums
+        from train.extras.torchrun import exchange_sums
 
         sums = exchange_sums(sums, mine, processes.gather)
     splits = {fold: plan.split(fold, sums.unusable) for fold in folds}
@@ -359,7 +359,7 @@ def train_fold(plan: Plan, trainer: Trainer, estimate: Estimate, outcome: Callab
     if (folder / "last.pt").is_file():
         trainer.load_state_dict(load(folder / "last.pt"), folder / "last.pt")
     if first:
-        runs.start_history(folder, trainer.rows)
+        run_folder.start_history(folder, trainer.rows)
     clips = plan.options.passes * len(trainer.data.train)
     trackers = open_trackers(plan, fold, trainer.epoch) if first else []
     label, epochs = f"{plan.path.name} fold {fold}", plan.options.epochs
@@ -375,7 +375,7 @@ def train_fold(plan: Plan, trainer: Trainer, estimate: Estimate, outcome: Callab
     except Exception as error:
         if isinstance(error, Diverged) and trainer.compute.precision != "fp32" and first:
             diverged = {"diverged": {"fold": fold, "epoch": error.epoch}}
-            runs.write_config(plan.path, RunFolder(plan.path).config | diverged)
+            run_folder.write_config(plan.path, RunFolder(plan.path).config | diverged)
         if sentence := _explanation(error, plan, trainer):
             raise Failed(sentence) from error
         raise
@@ -402,7 +402,7 @@ def _write_begin(plan: Plan, network: nn.Module, arithmetic: Compute, checked: d
     else:
         parameters = {"parameters": sum(weight.numel() for weight in network.parameters())}
         config = plan.config() | machine(arithmetic.device) | arithmetic.state() | checked | parameters
-        runs.write_config(plan.path, config)
+        run_folder.write_config(plan.path, config)
 
 
 def note_change(run: RunFolder, state: dict[str, Any]) -> None:
@@ -417,7 +417,7 @@ def note_change(run: RunFolder, state: dict[str, Any]) -> None:
     if changed:
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
         note = {"from": {name: known.get(name) for name in changed}, "to": changed, "epochs_done": done}
-        runs.write_config(run.path, known | state | {"changes": [*known.get("changes", []), note]})
+        run_folder.write_config(run.path, known | state | {"changes": [*known.get("changes", []), note]})
 
 
 def _explanation(error: Exception, plan: Plan, trainer: Trainer) -> str:
@@ -489,4 +489,6 @@ def write_fold_predictions(
         own = plan.cache.clips.iloc[clips_of[side]][["clip_id", "group"]]
         target = np.array(plan.names, object)[plan.targets[clips_of[side]]]
         tables.append(own.assign(split=side, selection=selection, target=target))
-    runs.write_predictions(folder, pd.concat(tables), np.concatenate(list(answers.values())), plan.names)
+    run_folder.write_predictions(
+        folder, pd.concat(tables), np.concatenate(list(answers.values())), plan.names
+    )

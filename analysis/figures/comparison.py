@@ -33,7 +33,7 @@ from analysis.figures.drawing import (
     ticks,
 )
 from analysis.figures.run import CURVES, History, label_panel, over_folds
-from commandline import percent, points
+from commandline.terminal import percent, points
 
 TWO_DECADES = 100
 LEAST_APART = 0.05  # of the range of accuracies: what a number takes up

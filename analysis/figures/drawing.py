@@ -22,7 +22,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from commandline import Registry
+from commandline.registry import Registry
 
 Draw = Callable[..., Axes]
 Size = Callable[..., tuple[float, float]]

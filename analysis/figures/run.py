@@ -32,7 +32,7 @@ from analysis.figures.drawing import (
     text_on,
     ticks,
 )
-from commandline import percent, points
+from commandline.terminal import percent, points
 
 ERROR_SHADE = 1.3  # as the page's style sheet has it
 

@@ -34,7 +34,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from analysis.figures.drawing import FIGURES, INK, PAPER, RULE, drawing, font_type
-from train.runs import replace_file
+from results.run_folder import replace_file
 
 FORMATS = ("svg", "png", "pdf")
 DOTS_PER_INCH = 150

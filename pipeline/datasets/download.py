@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from commandline import RequestError, progress, size
 from commandline.options import DISK_FAILED, not_written
+from commandline.registry import RequestError
+from commandline.terminal import progress, size
 from features_cache.storage import Lock, refuse_special
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from commandline import RequestError, counted
+from commandline.registry import RequestError
+from commandline.terminal import counted
 from pipeline import audio
 from pipeline.datasets.download import OTHER_WAYS, Refused, download_file, one_at_a_time, staged, unpack
 from pipeline.datasets.readers import FoundClips, is_esc_layout, read_csv

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, closest, counted
 from commandline.options import not_written
+from commandline.registry import RequestError, closest
+from commandline.terminal import counted
 from features_cache.storage import replaced
 from pipeline.datasets.readers import FoundClips, read_csv
 

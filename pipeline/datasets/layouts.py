@@ -23,7 +23,8 @@ from pathlib import Path, PurePath
 import numpy as np
 import pandas as pd
 
-from commandline import Registry, RequestError, counted
+from commandline.registry import Registry, RequestError
+from commandline.terminal import counted
 from pipeline.audio import AUDIO_FILE
 from pipeline.datasets.readers import (
     FoundClips,

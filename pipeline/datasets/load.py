@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, closest, counted, nearest, progress
-from commandline import duration as shown_duration
+from commandline.registry import RequestError, closest, nearest
+from commandline.terminal import counted, progress
+from commandline.terminal import duration as shown_duration
 from features_cache import Cache, dataset_name
 from features_cache.cache import NAMED, TABLES, is_cache, nearest_path
 from features_cache.hdf5 import DamagedFile

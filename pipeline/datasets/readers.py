@@ -14,7 +14,8 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
-from commandline import RequestError, counted
+from commandline.registry import RequestError
+from commandline.terminal import counted
 from pipeline.audio import AUDIO_FILE
 
 _ESC = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from commandline import counted, text_table
+from commandline.terminal import counted, text_table
 from features_cache.cache import NAMED, is_cache
 from pipeline.datasets import esc50
 from pipeline.datasets.load import Dataset, load_for

@@ -16,7 +16,7 @@ from typing import Any
 import librosa
 import numpy as np
 
-from commandline import Registry, RequestError, nearest
+from commandline.registry import Registry, RequestError, nearest
 from features_cache.names import Channel
 from pipeline import parameters
 from pipeline.clip import Clip
@@ -76,7 +76,7 @@ def feature(
 def find_feature(name: str) -> Feature:
     """The feature of this name; `embedding`, which needs a network in a file, is none of FEATURES."""
     if name == "embedding":
-        from pipeline.embedding import EMBEDDING
+        from pipeline.extras.embedding import EMBEDDING
 
         return EMBEDDING
     return FEATURES[name]

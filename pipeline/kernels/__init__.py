@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from numba import njit
 
-from commandline import RequestError
+from commandline.registry import RequestError
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 

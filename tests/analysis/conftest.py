@@ -14,9 +14,9 @@ from analysis.options import AnalysisOptions
 from analysis.report import build_report
 from analysis.results import Results, Run, load_runs
 from features_cache import external
+from results.config import digest
+from results.run_folder import RunFolder, find, write_config, write_predictions
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, results_of
-from train.run_config import digest
-from train.runs import RunFolder, find, write_config, write_predictions
 
 Row = tuple[str, str, int, str, Sequence[float]]  # clip_id, group, fold, target, probabilities
 

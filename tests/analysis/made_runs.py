@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.results import Problem, Results, Run, merge_seeds, run_from_tables
-from train import runs as run_folders
-from train.run_config import digest, label
-from train.runs import RunFolder
+from results import run_folder
+from results.config import digest, label
+from results.run_folder import RunFolder
 
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")
 CLIPS_A_GROUP = 2
@@ -67,11 +67,11 @@ def make_run(runs: Path, clips: pd.DataFrame, made: MadeRun, dataset: str = "mad
     """Write one run folder below runs/<dataset>/ and return it."""
     config, folds = _content(clips, made, dataset)
     folder = runs / dataset / config["name"]
-    run_folders.write_config(folder, config)
+    run_folder.write_config(folder, config)
     names = [one["name"] for one in config["classes"]]
     for fold, (rows, probabilities, history) in folds.items():
-        run_folders.start_history(folder / f"fold{fold}", history)
-        run_folders.write_predictions(folder / f"fold{fold}", rows, probabilities, names)
+        run_folder.start_history(folder / f"fold{fold}", history)
+        run_folder.write_predictions(folder / f"fold{fold}", rows, probabilities, names)
     return folder
 
 
@@ -89,9 +89,9 @@ def results_of(runs: Path, clips: pd.DataFrame, made: Sequence[MadeRun], dataset
             tables.append(
                 rows.assign(probabilities=list(shares / shares.sum(axis=1, keepdims=True)), fold=fold)
             )
-            lines = "\n".join([",".join(run_folders.HISTORY_COLUMNS), *history])
+            lines = "\n".join([",".join(run_folder.HISTORY_COLUMNS), *history])
             curves.append(pd.read_csv(StringIO(lines)).astype(float).assign(seed=config["seed"], fold=fold))
-        history_columns = ["seed", "fold", *run_folders.HISTORY_COLUMNS]
+        history_columns = ["seed", "fold", *run_folder.HISTORY_COLUMNS]
         run = run_from_tables(
             folder, pd.concat(tables), pd.concat(curves, ignore_index=True)[history_columns]
         )
@@ -220,5 +220,5 @@ def _history(accuracy: float, epochs: int, made: MadeRun) -> list[str]:
         for part, value in parts.items():
             row |= {f"{part}_{name}": value for name in ("accuracy", "precision", "recall", "f1")}
             row[f"{part}_loss"] = 2 * (1 - value)
-        rows.append(run_folders.history_row(row))
+        rows.append(run_folder.history_row(row))
     return rows

@@ -18,8 +18,8 @@ from analysis.answer import answer
 from analysis.findings import differences_by_class
 from analysis.ranking import rankings
 from analysis.results import Run
-from train.runs import RunFolder
-from train.scores import Floats, Ints
+from results.run_folder import RunFolder
+from results.scores import Floats, Ints
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
 CLIPS_A_RECORDING = 2

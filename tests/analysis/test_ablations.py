@@ -14,8 +14,8 @@ from analysis.overview import describe_classes
 from analysis.ranking import Ranking, rankings
 from analysis.results import Results, Run, load_runs
 from analysis.run import importance_blocks
+from results.run_folder import find
 from tests.analysis.made_runs import MadeRun
-from train.runs import find
 
 RNG = np.random.default_rng
 

@@ -23,8 +23,8 @@ from analysis.naming import display_names
 from analysis.overview import overview_lines
 from analysis.ranking import Ranking, rank, rankings
 from analysis.results import Results, Run, load_runs
+from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun
-from train.runs import RunFolder, find
 
 
 def ranked(results: Results) -> Ranking:

@@ -12,9 +12,9 @@ from analysis.naming import display_names
 from analysis.options import AnalysisOptions
 from analysis.ranking import not_compared, rankings
 from analysis.results import Results, load_runs
-from commandline import RequestError
+from commandline.registry import RequestError
+from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun
-from train.runs import RunFolder, find
 
 
 def test_an_ensemble_is_the_mean_and_ranks_with_its_members(

@@ -9,8 +9,8 @@ import pytest
 from analysis.findings import category_rankings, findings
 from analysis.ranking import not_compared_sentence
 from analysis.results import Results, load_runs
+from results.run_folder import RunFolder, find, history_row, start_history
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
-from train.runs import RunFolder, find, history_row, start_history
 
 RNG = np.random.default_rng
 

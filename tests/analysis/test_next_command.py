@@ -12,8 +12,8 @@ from analysis.ensemble import write_ensemble
 from analysis.next_command import NextCommand, next_command
 from analysis.ranking import rankings
 from analysis.results import Results, Run, load_runs
+from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun
-from train.runs import RunFolder, find
 
 GIVEN = ("DATASET=made", "RUNS=elsewhere", "RUN=mel")
 

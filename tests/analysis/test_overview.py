@@ -10,9 +10,9 @@ from analysis.ensemble import write_ensemble
 from analysis.overview import family, overview_lines
 from analysis.ranking import rankings
 from analysis.results import Results, Run, load_runs
+from results.run_folder import find
 from tests.analysis.made_runs import MadeRun
 from tests.analysis.test_answer import ranked
-from train.runs import find
 
 
 def overview_of(results: Results) -> dict[str, str]:

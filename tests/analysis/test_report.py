@@ -21,7 +21,8 @@ from analysis.inputs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
 from analysis.run import augmentation_figure
-from commandline import RequestError, main
+from commandline.options import main
+from commandline.registry import RequestError
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 
 
@@ -100,7 +101,12 @@ def test_nothing_is_done_while_nothing_changes(workshop: SimpleNamespace, report
 
 def test_whatever_the_code_of_a_report_lies_in_makes_it_anew() -> None:
     root = Path(inputs.__file__).parents[1]
-    wanted = ("analysis/tables.py", "analysis/templates/page.html", "train/bootstrap.py", "train/scores.py")
+    wanted = (
+        "analysis/tables.py",
+        "analysis/templates/page.html",
+        "results/bootstrap.py",
+        "results/scores.py",
+    )
     wanted += ("commandline/terminal.py", "features_cache/cache.py")
     assert {root / name for name in wanted} <= set(inputs.files_of_code())
 
@@ -346,7 +352,7 @@ def test_the_command_says_what_was_found_and_where(workshop: SimpleNamespace, re
 
 
 def test_the_whole_analysis_loads_neither_torch_nor_librosa() -> None:
-    modules = "analysis.report, analysis.ensemble, analysis.latex"
+    modules = "analysis.report, analysis.ensemble, analysis.extras.latex"
     code = f"import sys, {modules}; print({{'torch', 'librosa'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -14,7 +14,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from analysis.page import source
-from commandline import percent
+from commandline.terminal import percent
 
 QUIET = (
     *("--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"),

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from analysis.results import Results, Run, load_runs, outdated_runs, same_clips, summed_to_categories
+from results.run_folder import RunFolder, find, write_config
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
-from train.runs import RunFolder, find, write_config
 
 CLASSES = ["dog", "rain"]
 ROWS = [

@@ -13,20 +13,23 @@ from tyro.conf import Positional
 
 import pipeline.__main__
 import train.__main__
-from commandline import (
+from commandline.catalogue import commands, known_variables
+from commandline.options import (
     Aliases,
     Bounds,
     DatasetOptions,
-    RequestError,
     RunsOptions,
+    annotations,
+    extra_of,
     last_given,
     main,
     make_command,
+    options_of,
     parse,
+    split_make,
     words,
 )
-from commandline.catalogue import commands, known_variables
-from commandline.options import annotations, extra_of, options_of, split_make
+from commandline.registry import RequestError
 from train.options import RunOptions
 
 

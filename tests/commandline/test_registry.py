@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from commandline import Registry, RequestError, closest
+from commandline.registry import Registry, RequestError, closest
 
 
 def test_a_function_is_registered_under_its_own_or_a_given_name() -> None:

@@ -10,18 +10,18 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-from commandline import (
+from commandline import terminal
+from commandline.registry import nearest
+from commandline.terminal import (
     Stages,
     as_csv,
     count,
     duration,
     mean_percent,
-    nearest,
     percent,
     points,
     progress,
     size,
-    terminal,
     text_table,
 )
 
@@ -107,7 +107,7 @@ def test_short_work_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing() -> None:
     script = (
-        "import warnings, numpy; from commandline import main\n"
+        "import warnings, numpy; from commandline.options import main\n"
         "from dataclasses import dataclass\n"
         "@dataclass(frozen=True)\n"
         "class Options: ...\n"

@@ -14,16 +14,15 @@ from typing import Any, NamedTuple
 import pytest
 import soundfile
 
-from commandline import Command, parse
 from commandline.catalogue import commands
-from commandline.options import MAKES_OWN, options_of
+from commandline.options import MAKES_OWN, Command, options_of, parse
 from features_cache.names import parse_list
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
+from results.run_folder import find
 from tests.train.sounds import CLASSES, RATE, sound
 from train.recipes import recipe_words
-from train.runs import find
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

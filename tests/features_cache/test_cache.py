@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache, UnreadableClips, external
 from features_cache.cache import cache_folder, dataset_name, refuse_unknown
 from features_cache.index import read_index, refresh

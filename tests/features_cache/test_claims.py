@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache, UnreadableClips
 from features_cache.claims import RunIsGone, Writing, boot_id, claimed, claims
 from features_cache.layout import read_header

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache
 from features_cache.__main__ import FileOptions, ShareOptions, export, import_, info, verify
 from features_cache.index import read_index, refresh

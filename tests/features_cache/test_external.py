@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import features_cache.table
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache, external
 from features_cache.table import complete, fold_split
 

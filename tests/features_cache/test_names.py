@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache.names import Channel, parse_channel, parse_list, parse_set
 
 

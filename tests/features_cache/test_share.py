@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache, external
 from features_cache.layout import read_header
 from features_cache.share import export_features, import_features, verify_export

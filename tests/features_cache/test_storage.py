@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import storage
 from features_cache.storage import LOCKS, Lock, lock, replaced, write_at
 

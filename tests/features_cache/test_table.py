@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache.table import (
     CLIP_COLUMNS,
     Split,

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache, external, hdf5
 from features_cache.layout import read_header
 from features_cache.verify import verify_cache

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache, external
 from features_cache.claims import claimed
 from features_cache.index import read_index, stored_ids

@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from pipeline import alter
 
 RATE = 22_050

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from pipeline import cards, listing
 from pipeline.features import FEATURES, Variant
 from pipeline.reference import DEFINITIONS

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import external
 from features_cache.claims import claimed
 from features_cache.storage import lock

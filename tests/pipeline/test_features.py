@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache.names import parse_channel, parse_set
 from pipeline import audio, reference
 from pipeline.features import FEATURES, Clip, Impossible, Variant, feature, resolve_feature

@@ -9,7 +9,7 @@ import pytest
 import scipy.ndimage
 from numba.core.dispatcher import Dispatcher
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache.names import Channel
 from pipeline import kernels
 from pipeline.features import FEATURES, Clip, resolve_feature

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache
 from pipeline import extract, pool
 from pipeline.job import ClipBatch, ExtractionResult

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from pipeline.features import FEATURES
 from pipeline.request import request
 from tests.pipeline.changing import ChangingDataset

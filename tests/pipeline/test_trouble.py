@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import UnreadableClips, layout
 from pipeline import extract
 from pipeline.features import FEATURES

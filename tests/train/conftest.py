@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from results.run_folder import RunFolder
 from tests.train import sounds
 from tests.train.little import clip_table, fill, little_options
 from train.options import RunOptions
-from train.runs import RunFolder
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from commandline import main
+from commandline.options import main
 from features_cache import Cache
 from train.__main__ import COMMANDS
 

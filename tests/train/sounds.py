@@ -8,9 +8,9 @@ import soundfile
 
 from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand
+from results.run_folder import RunFolder
 from train import run
 from train.options import RunOptions
-from train.runs import RunFolder
 
 RATE, SECONDS = 16_000, 1.0
 CLASSES = ("clicks", "hiss", "tone")

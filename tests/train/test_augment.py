@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from train.augment import AUGMENTS, Augmenter, Channels, augment, parse_augment, write_preview
 
 IMAGE_AXES = ("frequency", "none", "cyclic")

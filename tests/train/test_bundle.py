@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from commandline import RequestError, main
+from commandline.options import main
+from commandline.registry import RequestError
+from results.run_folder import RunFolder
 from tests.train.sounds import train_run
 from tests.train.test_predict import answered, ask, write
 from train import bundle
 from train.__main__ import COMMANDS
 from train.options import BundleOptions, PredictOptions
 from train.predict import predict_audio
-from train.runs import RunFolder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from train import checkpoint
 
 STATISTICS = [{"norm": "row", "centre": [0.0, 1.0], "scale": [1.0, 2.0]}]

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache, cache_folder, parse_set
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES

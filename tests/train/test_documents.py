@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 import lab
-from commandline import Registry
+from commandline.registry import Registry
 from tests.train.sounds import CLASSES
 from train.augment import AUGMENTS, parse_augment
 from train.models.registry import all_models, build

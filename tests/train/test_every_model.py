@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline import parse
+from commandline.options import parse
 from features_cache import cache_folder
 from pipeline import synth
 from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand
 from pipeline.synth import wav
-from train import run, runs
+from results import run_folder
+from train import run
 from train.models.registry import all_models
 from train.options import RunOptions
 
@@ -74,11 +75,11 @@ def real(tmp_path_factory, esc10) -> Path:
     return extracted(tmp_path_factory.mktemp("real"), clips)
 
 
-def trained(model: str, cache: Path, where: Path, epochs: int) -> runs.RunFolder:
+def trained(model: str, cache: Path, where: Path, epochs: int) -> run_folder.RunFolder:
     features = "waveform" if all_models()[model].kind == "wave" else "mel+chroma"
     words = [f"DATASET={cache}", f"FEATURES={features}", f"MODEL={model}", f"RUNS={where}"]
     assert run.run(parse(RunOptions, [*words, f"EPOCHS={epochs}", *FEW, *PLAIN])) == 0
-    (folder,) = runs.find(where)
+    (folder,) = run_folder.find(where)
     return folder
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline import RequestError, main
+from commandline.options import main
+from commandline.registry import RequestError
 from features_cache import Cache, cache_folder
 from tests.train.little import CLASSES
 from tests.train.sounds import train_run

@@ -19,7 +19,7 @@ from features_cache.index import refresh
 from features_cache.layout import STATE, FeatureSpec, clip_keys, fingerprints, read_header, write_structure
 from features_cache.storage import write_at
 from features_cache.table import complete, with_sources
-from train import runs
+from results import run_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 800_000_000  # bytes a process; training alone takes 600 MB of them, most of it in libraries
@@ -87,7 +87,7 @@ def test_two_processes_train_from_it_and_each_reads_its_share(large, tmp_path):
         *(f"RUNS={tmp_path}", "FOLDS=1", "RESIDENT=stream", "DEVICE=cpu", "PRECISION=fp32", "THREADS=1"),
     )
     assert done.returncode == 0, done.stderr
-    (run,) = runs.find(tmp_path)
+    (run,) = run_folder.find(tmp_path)
     assert run.finished == [1]
     first, second = (np.load(tmp_path / f"{rank}.npy") for rank in range(2))
     half, trained = CLIPS // 2, CLIPS * (FOLDS - 1) // FOLDS

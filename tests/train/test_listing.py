@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from train import recipes
 from train.augment import AUGMENTS
 from train.listing import describe_network, overview

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from analysis.results import load_runs
-from commandline import RequestError
+from commandline.registry import RequestError
 from train import run
 from train.data import load_fold, sum_clips
 from train.own_loop import OwnRun

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from commandline import RequestError, parse
+from commandline.options import parse
+from commandline.registry import RequestError
 from features_cache import Cache, external
 from features_cache.index import read_index, refresh
 from tests.train.little import change, clip_table, fill, little

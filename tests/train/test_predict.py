@@ -14,15 +14,15 @@ import pytest
 import soundfile
 import torch
 
-from commandline import RequestError
+from commandline.registry import RequestError
+from results.run_folder import RunFolder
+from results.scores import rejection_threshold, scaled
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 from train import checkpoint
 from train.bundle import bundle_of_run, make_bundle, read_bundle
 from train.options import BundleOptions, PredictOptions
 from train.predict import Rejection, loudest_level, predict_audio, prediction_table, show
 from train.run import execute
-from train.runs import RunFolder
-from train.scores import rejection_threshold, scaled
 
 
 def ask(run: RunFolder, **given: object) -> int:

@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 import torch
 
-from commandline import RequestError, words
+from commandline.options import words
+from commandline.registry import RequestError
 from features_cache.storage import Lock
+from results import run_folder
 from tests.train.little import little_options
-from train import checkpoint, run, runs
+from train import checkpoint, run
 from train.options import RunOptions
 from train.plan import make_plan
 
@@ -137,8 +139,8 @@ def test_the_choice_of_arithmetic_is_taken_up_again(options):
     folder = run.execute(options)
     config = folder.config
     other = {"bf16": "fp32", "fp32": "bf16"}[config["precision"]]
-    runs.write_config(folder.path, config | {"precision": other, "channels_last": False})
-    again = runs.RunFolder(run.execute(dataclasses.replace(options, folds=(2,))).path)
+    run_folder.write_config(folder.path, config | {"precision": other, "channels_last": False})
+    again = run_folder.RunFolder(run.execute(dataclasses.replace(options, folds=(2,))).path)
     assert (again.config["precision"], again.config["channels_last"]) == (other, False)
     assert again.finished == [1, 2]
 

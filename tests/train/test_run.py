@@ -8,17 +8,19 @@ import pandas as pd
 import pytest
 import torch
 
-from commandline import RequestError, parse
+from commandline.options import parse
+from commandline.registry import RequestError
 from features_cache import Cache, external, parse_set
 from features_cache.index import read_index, write_index
+from results import run_folder, scores
+from results.config import digest
+from results.scores import epoch_scores
 from tests.train.little import CLASSES, change, clip_table, fill
-from train import checkpoint, compute, run, runs, scores
+from train import checkpoint, compute, run
 from train.bundle import TrainedModel, bundle_of_run
 from train.models.texture import TextureStatistics
 from train.options import RunOptions
 from train.plan import Plan, make_plan
-from train.run_config import digest
-from train.scores import epoch_scores
 from train.trainer import Diverged, Trainer, note_change
 
 
@@ -107,14 +109,16 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options, ca
     again = run.execute(change(options, note="to be kept", curve=1, resident="stream"))
     assert again == folder and again.finished == [1, 2, 3]
     assert (folder.fold(2) / "last.pt").stat().st_mtime_ns == before
-    assert runs.RunFolder(folder.path).config["note"] == "to be kept"
+    assert run_folder.RunFolder(folder.path).config["note"] == "to be kept"
     assert run.execute(options) == folder and "has these folds already" in capsys.readouterr().err
 
 
 def test_another_configuration_never_touches_a_folder(options):
     folder = run.execute(change(options, folds=(1,)))
     config = json.loads((folder.path / "run.json").read_text())
-    runs.write_config(folder.path, config | {"hash": "0" * 12, "options": config["options"] | {"lr": 3.0}})
+    run_folder.write_config(
+        folder.path, config | {"hash": "0" * 12, "options": config["options"] | {"lr": 3.0}}
+    )
     with pytest.raises(RequestError, match=r"different: LR.*TAG="):
         run.execute(options)
     assert run.execute(change(options, tag="mine", folds=(1,))).name == folder.name + "-mine"
@@ -182,12 +186,12 @@ def test_a_run_of_before_is_continued_and_not_trained_again(options):
         "model": "cnn4",
         "hash": digest({key: config[key] for key in ("options", "cache", "clips")}),
     }
-    runs.write_config(folder.path, config)
+    run_folder.write_config(folder.path, config)
     former = folder.path.rename(folder.path.with_name("mel-cnn4"))
     before = (former / "run.json").read_bytes()
     assert run.execute(ensemble).path == former
     assert (former / "run.json").read_bytes() == before
-    assert len(runs.find(options.runs)) == 1
+    assert len(run_folder.find(options.runs)) == 1
 
 
 def test_out_of_memory_says_which_batch_would_fit(options, monkeypatch, capsys):
@@ -203,7 +207,7 @@ def test_out_of_memory_says_which_batch_would_fit(options, monkeypatch, capsys):
 
 def test_a_configuration_with_other_folds_than_its_clips_is_told(options):
     folder = run.execute(change(options, folds=(1,)))
-    runs.write_config(folder.path, {**folder.config, "folds": [1, 9]})
+    run_folder.write_config(folder.path, {**folder.config, "folds": [1, 9]})
     with pytest.raises(RequestError, match=r"run.json is damaged: it has folds \[1, 9\]"):
         run.execute(change(options, folds=(2,)))
 
@@ -374,12 +378,12 @@ def test_after_divergence_in_bf16_the_run_continues_in_fp32_from_the_last_good_e
     said = capsys.readouterr().err
     assert "epoch 1 stay in fold1/last.pt. Repeat the command with PRECISION=fp32" in said
     assert said.index("PRECISION=fp32") < said.index("lower LR")
-    (folder,) = runs.find(options.runs)
+    (folder,) = run_folder.find(options.runs)
     first = (folder.path / "fold1" / "history.csv").read_text()
     for again in range(2):  # the second time there is nothing left to do
         assert run.run(change(asked, precision="fp32")) == 0, again
-    assert [one.path for one in runs.find(options.runs)] == [folder.path]
-    folder = runs.RunFolder(folder.path)
+    assert [one.path for one in run_folder.find(options.runs)] == [folder.path]
+    folder = run_folder.RunFolder(folder.path)
     assert (folder.path / "fold1" / "history.csv").read_text().startswith(first)
     assert folder.config["precision"] == "fp32"
     (changed,) = folder.config["changes"]
@@ -390,8 +394,8 @@ def test_a_run_that_changed_for_another_reason_than_divergence_is_no_run_in_fp32
     asked = change(options, folds=(1,), precision="auto")
     held = run.execute(asked)
     note_change(held, {"device": "cuda:0", "precision": "bf16"})
-    note_change(runs.RunFolder(held.path), {"device": "cpu", "precision": "fp32"})
-    assert len(runs.RunFolder(held.path).config["changes"]) == 2
+    note_change(run_folder.RunFolder(held.path), {"device": "cpu", "precision": "fp32"})
+    assert len(run_folder.RunFolder(held.path).config["changes"]) == 2
     plain = run.execute(change(asked, precision="fp32"))
     assert plain != held and plain.config["options"]["precision"] == "fp32"
 
@@ -399,11 +403,11 @@ def test_a_run_that_changed_for_another_reason_than_divergence_is_no_run_in_fp32
 def test_which_of_several_equal_devices_trains_a_fold_is_no_change(options):
     folder = run.execute(change(options, folds=(1,)))
     begun = folder.config | {"device": "cuda:0"}
-    runs.write_config(folder.path, begun)
-    note_change(runs.RunFolder(folder.path), {"device": "cuda:1", "precision": "fp32"})
-    assert runs.RunFolder(folder.path).config == begun
-    note_change(runs.RunFolder(folder.path), {"device": "cuda:1", "precision": "fp16"})
-    (changed,) = runs.RunFolder(folder.path).config["changes"]
+    run_folder.write_config(folder.path, begun)
+    note_change(run_folder.RunFolder(folder.path), {"device": "cuda:1", "precision": "fp32"})
+    assert run_folder.RunFolder(folder.path).config == begun
+    note_change(run_folder.RunFolder(folder.path), {"device": "cuda:1", "precision": "fp16"})
+    (changed,) = run_folder.RunFolder(folder.path).config["changes"]
     assert changed["to"] == {"precision": "fp16"}
 
 
@@ -444,13 +448,13 @@ def test_a_temperature_is_fitted_to_the_other_folds_and_used_for_new_audio_alone
 
 def test_a_run_of_before_has_temperature_one(options):
     folder = run.execute(change(options, model="linear"))
-    runs.write_config(folder.path, {k: v for k, v in folder.config.items() if k != "calibration"})
+    run_folder.write_config(folder.path, {k: v for k, v in folder.config.items() if k != "calibration"})
     again = run.execute(change(options, model="linear"))
     assert again.temperature() == 1 and "calibration" not in again.config
     assert TrainedModel(bundle_of_run(again)).temperature == 1
-    runs.write_config(folder.path, {**folder.config, "calibration": {"last": {"temperature": -1}}})
+    run_folder.write_config(folder.path, {**folder.config, "calibration": {"last": {"temperature": -1}}})
     with pytest.raises(RequestError, match="temperature is -1"):
-        runs.RunFolder(folder.path).temperature()
+        run_folder.RunFolder(folder.path).temperature()
 
 
 def test_weights_that_cannot_be_read_leave_no_folder(options, tmp_path):
@@ -470,7 +474,7 @@ def test_weights_of_a_run_of_ones_own_start_no_fold_whose_test_clips_they_were_t
     renamed = change(started, name="renamed")  # the same clips under another name
     with pytest.raises(RequestError, match="clips that fold 2 tests"):
         run.execute(renamed)
-    assert runs.find(options.runs) == [first]
+    assert run_folder.find(options.runs) == [first]
     assert run.execute(change(started, folds=(1,))).finished == [1]
 
     state = torch.load(file, weights_only=True)
@@ -488,7 +492,7 @@ def test_weights_of_a_run_on_former_folds_start_no_fold_of_today(options, tmp_pa
     for folds in ((), (1,), (2,)):
         with pytest.raises(RequestError, match=r"have changed since .*: give weights from other clips"):
             run.execute(change(now, folds=folds))
-    assert runs.find(options.runs) == [first]
+    assert run_folder.find(options.runs) == [first]
 
 
 def test_weights_of_other_clips_start_every_fold(options, tmp_path):

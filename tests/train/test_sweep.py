@@ -5,10 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from commandline import RequestError, parse, percent, words
+from commandline.options import parse, words
+from commandline.registry import RequestError
+from commandline.terminal import percent
 from features_cache import external, parse_set
+from results import run_folder
 from tests.train.little import CLASSES, clip_table, fill
-from train import recipes, run, runs, sweep
+from train import recipes, run, sweep
 from train.__main__ import with_recipe, without_texture
 from train.options import SWEPT, RunOptions, SweepOptions
 
@@ -141,7 +144,7 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, c
 def test_a_name_that_the_cache_lacks_stops_the_sweep_before_its_first_run(several):
     with pytest.raises(RequestError, match=r"did you mean FEATURES=mel"):
         sweep.run_sweep(change(several, features="chroma mell"), [])
-    assert not runs.find(several.runs)
+    assert not run_folder.find(several.runs)
 
 
 def test_many_runs_are_asked_for_first(several, monkeypatch):
@@ -149,9 +152,9 @@ def test_many_runs_are_asked_for_first(several, monkeypatch):
     wanted = change(several, seed=(0, 1), model=("linear", "cnn4"))
     with pytest.raises(RequestError, match=r"8 runs, about .* give YES=1"):
         sweep.run_sweep(wanted, [])
-    assert not runs.find(several.runs)
+    assert not run_folder.find(several.runs)
     assert sweep.run_sweep(change(several, seed=(0, 1), yes=True), []) == 0
-    assert len(runs.find(several.runs)) == 4
+    assert len(run_folder.find(several.runs)) == 4
 
 
 def test_the_search_ranks_by_validation_and_tests_the_winner_once(several, capsys):
@@ -160,9 +163,9 @@ def test_the_search_ranks_by_validation_and_tests_the_winner_once(several, capsy
     said = capsys.readouterr()
     assert "now each is tested once" in said.err
     assert "chosen most often, by 3 of 3: mel;" in said.out  # blank adds nothing to it
-    (winner,) = runs.find(several.runs)
+    (winner,) = run_folder.find(several.runs)
     assert winner.config["features"] == "mel" and winner.complete
-    candidates = runs.find(several.runs / "search")
+    candidates = run_folder.find(several.runs / "search")
     assert len(candidates) == 3  # two alone, one beside the better
     for one in candidates:
         assert set(one.predictions()["split"]) == {"val"}
@@ -188,11 +191,13 @@ def test_no_fold_chooses_by_clips_that_it_tests(several, tmp_path, capsys):
         ["3", "leak"],
     ]
     assert "nested selection: " in said and "n = 3 folds" in said
-    assert {one.config["features"]: one.finished for one in runs.find(several.runs)} == {
+    assert {one.config["features"]: one.finished for one in run_folder.find(several.runs)} == {
         "leak": [2, 3],
         "weak": [1],
     }
-    loss = {one.config["features"]: one.scores("val")["loss"] for one in runs.find(several.runs / "search")}
+    loss = {
+        one.config["features"]: one.scores("val")["loss"] for one in run_folder.find(several.runs / "search")
+    }
     assert loss["leak"].mean() < loss["weak"].mean()  # one choice for all folds would test the leak on fold 1
 
 
@@ -255,7 +260,7 @@ def test_the_table_counts_the_epoch_that_validation_chose(several):
     for fold in learned.folds:  # the best epoch right, the last one wrong
         table = learned.predictions(fold)
         right = table["target"].map(CLASSES.index) + (table["selection"] == "last")
-        runs.write_predictions(learned.fold(fold), table, np.eye(4)[right % 4], CLASSES)
+        run_folder.write_predictions(learned.fold(fold), table, np.eye(4)[right % 4], CLASSES)
     assert (exact.selection(), learned.selection()) == ("last", "best")
     assert learned.scores()["accuracy"].tolist() == [1, 1, 1]
     (row,) = (line for line in sweep.table(done).splitlines() if "cnn4" in line)

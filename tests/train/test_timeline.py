@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from pipeline import audio
 from tests.train.sounds import RATE, sound
 from tests.train.test_predict import ask

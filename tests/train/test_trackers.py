@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from train.trackers import TRACKERS, Fold, Outcome, check_trackers, follow
 
 ROOT = Path(__file__).resolve().parents[2]

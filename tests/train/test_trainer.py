@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from train.augment import parse_augment, views
 from train.compute import Compute
 from train.data import FoldData, draw_batches

@@ -18,13 +18,14 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from features_cache.table import Split
-from train import runs, trainer
+from results import run_folder
+from results.scores import epoch_scores
+from train import trainer
 from train.checkpoint import load, save
 from train.compute import machine
 from train.data import by_length, stored_shape
 from train.models.registry import model
 from train.plan import Plan
-from train.scores import epoch_scores
 
 CHUNK = 32  # clips read at once
 ABSENT = -1000.0  # logit of a class without a training clip: probability 0 in float32, and still finite
@@ -97,7 +98,7 @@ def fit_folds(plan: Plan, splits: Mapping[int, Split]) -> None:
     if not (plan.path / "run.json").is_file():
         inputs = 2 * sum(stored_shape(plan.cache, channel)[0] for channel in plan.channels)
         parameters = {"parameters": (inputs + 1) * len(plan.classes)}
-        runs.write_config(plan.path, plan.config() | machine("cpu") | parameters)
+        run_folder.write_config(plan.path, plan.config() | machine("cpu") | parameters)
     for fold, split in splits.items():
         fit_fold(plan, fold, split)
 
@@ -120,12 +121,12 @@ def fit_fold(plan: Plan, fold: int, split: Split) -> None:
         answers = {side: network(torch.from_numpy(values)).softmax(1).numpy() for side, values in x.items()}
     for side, probabilities in answers.items():
         row |= {f"{side}_{name}": value for name, value in epoch_scores(y[side], probabilities).items()}
-    text = runs.history_row({name: row[name] for name in runs.HISTORY_COLUMNS if name in row})
+    text = run_folder.history_row({name: row[name] for name in run_folder.HISTORY_COLUMNS if name in row})
     rows = load(folder / "last.pt")["rows"] if (folder / "last.pt").is_file() else [text]
     folder.mkdir(parents=True, exist_ok=True)
     state = {"fold": fold, "epoch": 1, "rows": rows, "network": network.state_dict()}
     save(folder / "last.pt", {**state, "statistics": [], "finished": True})
-    runs.start_history(folder, rows)
+    run_folder.start_history(folder, rows)
     tested = {("last", side): answers[side] for side in answers if side != "train"}
     trainer.write_fold_predictions(plan, folder, clips, tested)
 

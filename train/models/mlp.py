@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import nn
 
-from commandline import Bounds
+from commandline.options import Bounds
 from train.models.registry import model
 
 

@@ -17,8 +17,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from commandline import Bounds, Registry, RequestError, nearest
-from commandline.options import extra_of
+from commandline.options import Bounds, extra_of
+from commandline.registry import Registry, RequestError, nearest
 
 Kind = Literal["image", "wave", "linear", "vector"]
 Builder = Callable[..., nn.Module]

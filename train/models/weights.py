@@ -17,10 +17,10 @@ import requests
 import torch
 from torch import nn
 
-from commandline import RequestError
+from commandline.registry import RequestError
+from results.run_folder import RunFolder
 from train.checkpoint import FOLD, read_safely
 from train.models.registry import Architecture
-from train.runs import RunFolder
 
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",

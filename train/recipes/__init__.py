@@ -9,7 +9,8 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from commandline import RequestError, nearest, parse
+from commandline.options import parse
+from commandline.registry import RequestError, nearest
 from train.options import RunOptions, defaults
 
 FOLDER = Path(__file__).parent

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from pipeline.datasets import download, esc50
 from pipeline.datasets.download import UNFINISHED
 from tests.pipeline.datasets.esc50_archive import (

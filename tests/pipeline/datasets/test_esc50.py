@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from pipeline.datasets import load
 from tests.pipeline.datasets.esc50_archive import FIRST, files, obtain, rows, zipped
 

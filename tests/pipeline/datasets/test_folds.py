@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from pipeline.datasets import load
 from pipeline.datasets.folds import draw_folds
 from pipeline.extract import run

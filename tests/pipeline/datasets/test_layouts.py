@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache.table import fold_split
 from pipeline.datasets import load
 from pipeline.datasets.layouts import SIDES, find_layout, single_labels

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import external, parse_set
 from pipeline.datasets import load
 from pipeline.datasets.load import describe_lengths, describe_longest, frame_samples

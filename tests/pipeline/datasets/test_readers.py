@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
 from pipeline.datasets import load
 from pipeline.datasets.readers import describe_labels, ids_by_name, ids_by_path
+from results.run_folder import PREDICTION_COLUMNS
 from tests.pipeline.datasets.folders import class_folders, csv, esc_layout, write
-from train.runs import PREDICTION_COLUMNS
 
 
 @pytest.mark.parametrize(

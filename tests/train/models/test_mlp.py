@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache, external
 from tests.train.little import CLASSES, clip_table, fill, little_options
 from train import explain, run, sweep

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from train.checkpoint import load_weights
 from train.models.registry import Ensemble, all_models, build, model, resolve
 

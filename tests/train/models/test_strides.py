@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from train.compute import keep_freed_memory, poisoned_memory
 from train.models.registry import Architecture, Model, all_models, build, resolve
 

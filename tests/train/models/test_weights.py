@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from train.models.registry import build
 from train.models.weights import PUBLISHED, adapt, fetch, start_from
 

@@ -27,10 +27,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline import RequestError, nearest
+from commandline.registry import RequestError, nearest
 from features_cache.storage import replaced
-from train.run_config import TRAIN_AGAIN, checked_config
-from train.scores import EPOCH_SCORES, epoch_scores
+from results.config import TRAIN_AGAIN, checked_config
+from results.scores import EPOCH_SCORES, epoch_scores
 
 HISTORY_COLUMNS = (
     *("epoch", "lr", "seconds", "train_loss", "train_accuracy"),

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 
 from analysis import tables
+from analysis.extras.methods import methods_text
 from analysis.findings import Findings
-from analysis.methods import methods_text
 from analysis.ranking import Ranking
 from analysis.tables import latex_text
-from commandline import percent, points
-from train.runs import replace_file
+from commandline.terminal import percent, points
+from results.run_folder import replace_file
 
 LAST_LATIN = "\u024f"  # letters up to here are in pdfTeX's fonts
 MOST_ROWS = 50  # what a page holds in small type

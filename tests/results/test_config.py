@@ -4,11 +4,12 @@ import typing
 
 import pytest
 
-from commandline import RequestError
-from train import run_config, runs
+from commandline.registry import RequestError
+from results import config as run_config
+from results import run_folder
+from results.run_folder import RunFolder
 from train.options import MACHINE, RunOptions, defaults, identity
 from train.plan import differences
-from train.runs import RunFolder
 
 
 def checked(**content: object) -> run_config.Config:
@@ -48,7 +49,7 @@ def test_every_grid_that_a_run_may_have_is_read(grid):
 
 def test_augmentations_in_a_run_of_before_get_their_present_names(tmp_path):
     old = {"augment": "shift=1,mix=0.4", "options": {"augment": "splice=0.5"}}
-    runs.write_config(tmp_path / "old", old)
+    run_folder.write_config(tmp_path / "old", old)
     config = RunFolder(tmp_path / "old").config
     assert config == {"augment": "shift=1,mixup=0.4", "options": {"augment": "cutmix=0.5"}}
 
@@ -128,7 +129,7 @@ def former(model: str, texture: str, **more: object) -> dict:
     ],
 )
 def test_a_run_of_before_is_read_under_the_name_of_what_it_trained(tmp_path, model, texture, name, resolved):
-    runs.write_config(tmp_path, former(model, texture))
+    run_folder.write_config(tmp_path, former(model, texture))
     found = RunFolder(tmp_path).config
     assert (found["model"], found["options"]["model"]) == (name, resolved)
     assert (found["options"]["lr"], found["options"]["decay"]) == (0.002, 0.05)

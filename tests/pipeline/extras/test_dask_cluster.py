@@ -14,10 +14,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache
 from features_cache.claims import RunIsGone
-from pipeline import dask_cluster, extract, pool
+from pipeline import extract, pool
+from pipeline.extras import dask_cluster
 from pipeline.job import ClipBatch
 from pipeline.options import FeaturesCommand
 from pipeline.request import request

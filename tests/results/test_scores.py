@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from train import scores
-from train.scores import (
+from results import scores
+from results.scores import (
     METRICS,
     Prediction,
     all_metrics,

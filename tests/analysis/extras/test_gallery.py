@@ -7,9 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import gallery
 from analysis.clips import original_clips
-from analysis.gallery import draw_feature, gallery_from_json, make_gallery, nearest_to_mean, typical_clips
+from analysis.extras import gallery
+from analysis.extras.gallery import (
+    draw_feature,
+    gallery_from_json,
+    make_gallery,
+    nearest_to_mean,
+    typical_clips,
+)
 from features_cache import Cache, external
 
 

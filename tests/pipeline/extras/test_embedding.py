@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import soundfile
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from features_cache import Cache, parse_set
-from pipeline import embedding
 from pipeline.clip import Clip
 from pipeline.extract import run as extract
+from pipeline.extras import embedding
 from pipeline.features import resolve_feature
 from pipeline.options import FeaturesCommand
 

@@ -12,13 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from commandline import words
+from commandline.options import words
 from features_cache import Cache, parse_set
-from train import checkpoint, run, runs
+from results import run_folder
+from train import checkpoint, run
 from train.bundle import TrainedModel, bundle_of_run
 from train.compute import candidates
 from train.data import draw_batches, load_fold, seeded, sum_clips
-from train.distributed import Group
+from train.extras.torchrun import Group
 from train.options import RunOptions
 from train.plan import make_plan
 from train.trainer import Trainer, draw_network
@@ -89,7 +90,7 @@ def reference(options: RunOptions) -> nn.Module:
 @pytest.mark.slow
 def test_two_processes_equal_one_with_two_half_batches(shared):
     torchrun(shared, "1")
-    (folder,) = runs.find(shared.runs)
+    (folder,) = run_folder.find(shared.runs)
     assert folder.finished == [1] and folder.config["threads"] == 1
     found = weights(folder)
     wanted = torch.cat([one.flatten().float() for one in reference(shared).state_dict().values()])
@@ -105,7 +106,7 @@ def test_the_default_model_learns_the_same_in_two_processes(options):
     )
     told = torchrun(wanted, "1")
     assert len(re.findall(r"^about .* for one fold", told, re.MULTILINE)) == 1  # not from each process
-    (folder,) = runs.find(wanted.runs)
+    (folder,) = run_folder.find(wanted.runs)
     assert folder.config["model"] == RunOptions.model and folder.finished == [1]
     alone = run.execute(dataclasses.replace(wanted, runs=wanted.runs / "alone"))
     assert alone.config["hash"] == folder.config["hash"]
@@ -119,7 +120,7 @@ def test_the_default_model_learns_the_same_in_two_processes(options):
     np.testing.assert_allclose(again.probabilities(values, 1), together, atol=1e-3)
 
 
-def weights(folder: runs.RunFolder) -> torch.Tensor:
+def weights(folder: run_folder.RunFolder) -> torch.Tensor:
     """All of a fold's weights and running statistics in one row."""
     network = checkpoint.load(folder.fold(1) / "last.pt")["network"]
     return torch.cat([one.flatten().float() for one in network.values()])

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from commandline import RequestError
+from commandline.registry import RequestError
 from tests.train.sounds import RATE, sound
-from train.listen import PCM, listen_live, pcm_blocks
+from train.extras.listen import PCM, listen_live, pcm_blocks
 from train.options import ListenOptions
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -30,7 +30,7 @@ from analysis.figures.data import FeatureMap, envelope, format_plain
 from analysis.figures.drawing import VISIBLE
 from analysis.page import Block
 from features_cache import Cache
-from train.scores import Floats
+from results.scores import Floats
 
 LINE_COLUMNS, LINE_HEIGHT = 120, 40  # units of a drawn line's box
 LINE_VISIBLE = (0.5, 99.5)  # percentiles of a line's values: one outlier would flatten all others

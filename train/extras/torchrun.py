@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from commandline import words
+from commandline.options import words
 from train.data import ClipSums, Positions
 from train.options import RunOptions
 from train.trainer import Processes

@@ -11,8 +11,9 @@ from analysis.ablations import run_options
 from analysis.answer import listed
 from analysis.ranking import Ranking
 from analysis.results import Run
-from commandline import count, counted, make_command
-from train.bootstrap import REPLICATES
+from commandline.options import make_command
+from commandline.terminal import count, counted
+from results.bootstrap import REPLICATES
 
 OPTIMISERS = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum"}
 NORMS = {

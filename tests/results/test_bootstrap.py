@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.bootstrap import fold_weights, interval, recording_sums, resampled_means
+from results.bootstrap import fold_weights, interval, recording_sums, resampled_means
 
 
 def resampled(values: np.ndarray, groups: np.ndarray, **more: object) -> np.ndarray:

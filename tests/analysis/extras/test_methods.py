@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis import methods
+from analysis.extras import methods
 from analysis.findings import findings
 from analysis.ranking import Ranking
 from analysis.results import Results, Run

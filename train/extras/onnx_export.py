@@ -26,19 +26,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from commandline import RequestError, size
+from commandline.registry import RequestError
+from commandline.terminal import size
 from features_cache import Cache, cache_folder
 from features_cache.cache import is_cache
 from features_cache.names import parse_set
 from features_cache.storage import refuse_special
-from train import runs
+from results import run_folder
+from results.run_folder import RunFolder, replace_file
+from results.scores import SMALLEST_PROBABILITY
 from train.augment import views
 from train.bundle import AGREES, BATCH, TrainedModel, Values, bundle_of_run
 from train.data import LARGEST, Shape, Statistics, own_frames, resize
 from train.models.texture import TextureNet, TextureStatistics
 from train.options import ExportOptions
-from train.runs import RunFolder, replace_file
-from train.scores import SMALLEST_PROBABILITY
 
 if TYPE_CHECKING:
     import onnx
@@ -175,7 +176,7 @@ def export_run(options: ExportOptions) -> int:
 
     export_run(ExportOptions(run="last", out=Path("model.onnx")))
     """
-    run = runs.select_one(options.runs, options.run)
+    run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.onnx")
     if not file.parent.is_dir():
         raise RequestError(f"OUT={file}: there is no folder {file.parent}")

@@ -15,7 +15,8 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from commandline import RequestError, tell
+from commandline.registry import RequestError
+from commandline.terminal import tell
 from features_cache.claims import RunIsGone
 from pipeline.pool import WorkerDied
 from pipeline.request import libraries

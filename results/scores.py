@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline import Registry
+from commandline.registry import Registry
 
 CALIBRATION_BINS = 15  # equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
 SMALLEST_PROBABILITY = 1e-12  # so that a true class given zero costs 27.6 and not infinity

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline import RequestError, nearest
+from commandline.registry import RequestError, nearest
 from pipeline import audio
 from pipeline.clip import Clip, Impossible
 from pipeline.features.registry import Feature

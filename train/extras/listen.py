@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from commandline import RequestError, tell
+from commandline.registry import RequestError
+from commandline.terminal import tell
 from train.bundle import TrainedModel, open_model
 from train.options import ListenOptions
 from train.predict import NO_ANSWER, FeatureExtractor, Rejection

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis import latex
+from analysis.extras import latex
 from analysis.findings import Findings, findings
 from analysis.results import Results, load_runs
+from results.run_folder import RunFolder
 from tests.analysis.made_runs import MadeRun
-from train.runs import RunFolder
 
 ODD = ["<script>", "a&b", "50%", "$x_1$", "Straße", "{brace}", "hand\\saw", "~tilde^", "#hash", "plain"]
 

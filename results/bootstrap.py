@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from train.scores import Floats, Ints
+from results.scores import Floats, Ints
 
 REPLICATES = 10_000  # an interval's ends then move by less than a tenth of a point from seed to seed
 CHUNK_DRAWS = 2_000_000  # recordings drawn at a time: 16 MB of counts

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any, NoReturn
 
-from commandline import RequestError
+from commandline.registry import RequestError
 
 AUGMENT_ALIASES = {"mix": "mixup", "splice": "cutmix"}  # former names, in AUGMENT= and in run.json
 FORMER_DEFAULTS = {  # where run.json of before has null, by optimiser

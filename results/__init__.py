@@ -1,0 +1,1 @@
+"""The run-folder format, second of the two formats: train writes it, analysis reads it. No torch."""
