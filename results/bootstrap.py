@@ -33,12 +33,9 @@ def resampled_means(
 
     `weights` are (N,) or (N, M); a column none of whose weight was drawn is NaN in that replicate.
     """
-    names, place = np.unique(groups, return_inverse=True)
     weights = np.broadcast_to(weights[:, None] if weights.ndim == 1 else weights, values.shape)
-    sums = _sums(values * weights, place, len(names))
-    totals = _sums(weights, place, len(names))
-    both = np.concatenate([sums, totals], axis=1)
-    drawn = np.concatenate([counts @ both for counts in _draws(len(names), replicates, rng)])
+    both = np.concatenate([recording_sums(values * weights, groups), recording_sums(weights, groups)], axis=1)
+    drawn = np.concatenate([counts @ both for counts in _draws(len(both), replicates, rng)])
     numerator, denominator = np.split(drawn, 2, axis=1)
     return np.divide(
         numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > ROUNDING
@@ -48,12 +45,7 @@ def resampled_means(
 def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
     """Sums (G, M) of `values` (N, M) over the clips of each recording, in the order of their names."""
     names, place = np.unique(groups, return_inverse=True)
-    return _sums(values, place, len(names))
-
-
-def _sums(values: Floats, place: NDArray[np.intp], groups: int) -> Floats:
-    """Sums (G, M) of the rows of `values` (N, M) that share a place."""
-    sums = np.zeros((groups, values.shape[1]))
+    sums = np.zeros((len(names), values.shape[1]))
     np.add.at(sums, place, values)
     return sums
 
@@ -61,14 +53,11 @@ def _sums(values: Floats, place: NDArray[np.intp], groups: int) -> Floats:
 def _draws(groups: int, replicates: int, rng: np.random.Generator) -> Iterator[Floats]:
     """How often each recording was drawn, (b, G) at a time, B rows in all."""
     chunk = max(1, CHUNK_DRAWS // groups)
-    sizes = [min(chunk, replicates - start) for start in range(0, replicates, chunk)]
-    return (_counts(size, groups, rng) for size in sizes)
-
-
-def _counts(size: int, groups: int, rng: np.random.Generator) -> Floats:
-    picked = rng.integers(0, groups, size=(size, groups), dtype=np.int32)
-    picked += np.arange(size, dtype=np.int32)[:, None] * groups
-    return np.bincount(picked.ravel(), minlength=size * groups).reshape(size, groups).astype(float)
+    for start in range(0, replicates, chunk):
+        size = min(chunk, replicates - start)
+        picked = rng.integers(0, groups, size=(size, groups), dtype=np.int32)
+        picked += np.arange(size, dtype=np.int32)[:, None] * groups
+        yield np.bincount(picked.ravel(), minlength=size * groups).reshape(size, groups).astype(float)
 
 
 def interval(

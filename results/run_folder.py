@@ -8,8 +8,8 @@
 predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
 history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
 
-Whoever reads gets sound content or a RequestError that names the file and what to do: the only places where
-these files are judged are `run_config.checked_config`, `RunFolder.history` and `RunFolder.predictions`.
+Whoever reads gets sound content or a RequestError that names the file and what to do: these files are judged
+in `checked_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
 """
 
 import csv
@@ -18,13 +18,15 @@ import json
 import math
 import os
 import socket
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 from numpy.typing import NDArray
 
 from commandline.registry import RequestError, nearest
@@ -42,10 +44,14 @@ SUM_TOLERANCE = 1e-3  # a truncated number in a row of probabilities shows in th
 
 
 class RunFolder:
-    """One run, read: its configuration, and each fold's history and predictions as data frames."""
+    """One run, read: its configuration, and each fold's history and predictions as data frames.
+
+    run.json and each predictions.csv are read once; whoever wants to see a change opens the folder again.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._predictions: dict[int, pd.DataFrame] = {}
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -58,14 +64,14 @@ class RunFolder:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """run.json. RequestError where it is missing, is no JSON object, or holds what it cannot."""
+        """run.json. RequestError if it is missing, no JSON object, or malformed."""
         file = self.path / "run.json"
-        if file.exists() and not file.is_file():
+        if not file.exists():
+            raise RequestError(f"{self.path} is no run folder: it has no run.json")
+        if not file.is_file():  # a pipe would be waited for
             raise RequestError(f"{file} cannot be read (it is no regular file): {TRAIN_AGAIN}")
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RequestError(f"{self.path} is no run folder: it has no run.json") from None
         except (ValueError, RecursionError) as error:
             raise RequestError(
                 f"{file} cannot be read ({error}): remove the folder and train again"
@@ -83,7 +89,7 @@ class RunFolder:
     @property
     def classes(self) -> list[str]:
         """Class names, in the order of the probability columns."""
-        return [one["name"] for one in self.config["classes"]]
+        return [entry["name"] for entry in self.config["classes"]]
 
     @property
     def folds(self) -> list[int]:
@@ -104,126 +110,124 @@ class RunFolder:
         """The same for runs that differ in nothing but the seed: they are one row of a table."""
         return self.config["family"]
 
-    def is_of(self, hashes: Collection[str], tag: str) -> bool:
-        """Whether it is a run with one of these hashes and this tag; not where its run.json is damaged."""
-        try:
-            return self.config.get("hash") in hashes and self.config.get("tag", "") == tag
-        except RequestError:
-            return False
+    def selection(self, wanted: str = "auto") -> str:
+        """The epoch `wanted`, `last` or `best`; by `auto` the epoch that counts wherever scores are shown.
 
-    def selection(self, asked: str = "auto") -> str:
-        """The epoch `asked` for, `last` or `best`; by `auto` the one that counts wherever scores are told.
-
-        That is the best where validation chose one, else the last.
+        That is the best if validation chose one, else the last.
         """
-        if asked != "auto":
-            return asked
+        if wanted != "auto":
+            return wanted
         if self.config.get("val", "none") == "none" or not self.finished:
             return "last"
         chosen = self.predictions(self.finished[0])["selection"] == "best"  # a linear model has no best epoch
         return "best" if chosen.any() else "last"
 
     def temperature(self, selection: str = "auto") -> float:
-        """By which the logits for new audio are divided; 1 for a run of before temperatures were fitted."""
-        calibration = self.config.get("calibration", {})
-        found = calibration.get(self.selection(selection), {}).get("temperature", 1.0)
-        if not (isinstance(found, float | int) and 0 < found < math.inf):
-            raise RequestError(f"{self.path / 'run.json'}: its temperature is {found!r}: train again")
-        return float(found)
+        """By which the logits for new audio are divided; 1 until it has been fitted."""
+        calibration = self.config.get("calibration", {}).get(self.selection(selection), {})
+        return float(calibration.get("temperature", 1.0))
 
     def fold(self, fold: int) -> Path:
         return self.path / f"fold{fold}"
 
     def history(self, fold: int) -> pd.DataFrame:
-        """HISTORY_COLUMNS as numbers, NaN where empty; no rows where the fold has not ended an epoch.
+        """HISTORY_COLUMNS as numbers, NaN if empty; no rows before the fold's first epoch has ended.
 
-        RequestError where the file is damaged.
+        RequestError if the file is damaged.
         """
         file = self.fold(fold) / "history.csv"
         if not file.is_file():
             return pd.DataFrame({column: pd.Series(dtype=float) for column in HISTORY_COLUMNS})
-        remedy = f"remove {file} and repeat the training's command, which writes it anew"
         try:
             text = file.read_text(encoding="utf-8")
             whole = text[: text.rfind("\n") + 1]  # a writer may be in the middle of a row
             table = pd.read_csv(io.StringIO(whole), index_col=False)
             numbers = table[list(HISTORY_COLUMNS)].astype(float)
+            if not np.array_equal(numbers["epoch"], np.arange(1, len(table) + 1)):
+                raise ValueError(f"its epochs are not 1 to {len(table)}")
+            if np.isinf(numbers["seconds"]).any():
+                raise ValueError("an epoch took infinitely long")
         except (ValueError, KeyError) as error:
-            raise RequestError(f"{file} is damaged ({_one_line(error)}): {remedy}") from None
-        epochs = np.arange(1, len(table) + 1)
-        if not np.array_equal(numbers["epoch"], epochs):
-            raise RequestError(f"{file} is damaged (its epochs are not 1 to {len(table)}): {remedy}")
-        if np.isinf(numbers["seconds"]).any():
-            raise RequestError(f"{file} is damaged (an epoch took infinitely long): {remedy}")
+            raise RequestError(
+                f"{file} is damaged ({_one_line(error)}): remove {file} and repeat the training's command, "
+                "which writes it anew"
+            ) from None
         return table
 
     def predictions(self, fold: int | None = None) -> pd.DataFrame:
         """PREDICTION_COLUMNS as text, then a float column a class, in the order of `classes`.
 
-        All finished folds below each other, with a further first column `fold`, where none is named.
-        RequestError where a file is damaged: every row has its class and probabilities that sum to one.
+        Without `fold`, all finished folds below each other, with a further first column `fold`.
+        RequestError if a file is damaged: every row has its class and probabilities that sum to one, every
+        clip stands once a split and selection, and test clips, if there are any, have the last epoch's.
         """
         if fold is None:
-            parts = [self.predictions(one).assign(fold=one) for one in self.finished]
+            parts = [self.predictions(number).assign(fold=number) for number in self.finished]
             if not parts:
-                raise RequestError(f"{self.path} has no finished fold yet: let it train on")
+                raise RequestError(f"{self.path} has no finished fold yet: continue its training")
             whole = pd.concat(parts, ignore_index=True)
             return whole[["fold", *PREDICTION_COLUMNS, *self.classes]]
-        file = self.fold(fold) / "predictions.csv"
-        again = f"remove {file} and train again, the other folds are kept"
-        content = file.read_bytes()
-        if not content.endswith(b"\n"):
-            raise RequestError(f"{file} ends in the middle of a row; {again}")
-        try:
-            text = dict.fromkeys(PREDICTION_COLUMNS, str)
-            table = pd.read_csv(
-                io.BytesIO(content), dtype=text, keep_default_na=False, encoding="utf-8", index_col=False
-            )
-        except ValueError as error:
-            raise RequestError(f"{file} cannot be read ({_one_line(error)}); {again}") from None
-        # pandas calls the second of two equal columns x.1
-        expected = [f"{name}.1" if name in PREDICTION_COLUMNS else name for name in self.classes]
-        if list(table.columns) != [*PREDICTION_COLUMNS, *expected]:
-            raise RequestError(f"{file}: its columns are not run.json's {len(expected)} classes; {again}")
-        if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
-            raise RequestError(f"{file}: {table['clip_id'][twice].iloc[0]} is in it twice; {again}")
-        numbers = _numbers(table[expected])
-        whole_rows = np.isfinite(numbers).all(axis=1) & (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE)
-        whole_rows &= (numbers >= 0).all(axis=1) & table["target"].isin(self.classes).to_numpy()
-        if not whole_rows.all():
-            wrong = f"{np.sum(~whole_rows)} of {len(table)} rows are incomplete or no probabilities"
-            raise RequestError(f"{file}: {wrong}; {again}")
-        return table
+        if fold not in self._predictions:
+            file = self.fold(fold) / "predictions.csv"
+            try:
+                self._predictions[fold] = _read_predictions(file, self.classes)
+            except ValueError as error:
+                raise RequestError(
+                    f"{file}: {_one_line(error)}; remove {file} and train again, the other folds are kept"
+                ) from None
+        return self._predictions[fold]
 
     @property
     def scored_split(self) -> str:
         """The side whose scores are printed: test, or val of a run that never scores the test fold."""
         return "val" if self.config["options"]["skip_test"] else "test"
 
+    def scored(self, fold: int | None = None, split: str = "test", selection: str = "auto") -> pd.DataFrame:
+        """The rows of `predictions` of one split and one selection."""
+        table = self.predictions(fold)
+        return table[(table["split"] == split) & (table["selection"] == self.selection(selection))]
+
     def answers(
         self, fold: int | None = None, split: str = "test", selection: str = "auto"
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Probabilities (N, K) and class numbers (N,) of the finished folds together, or of one."""
-        table = self.predictions(fold)
-        table = table[(table["split"] == split) & (table["selection"] == self.selection(selection))]
+        table = self.scored(fold, split, selection)
         numbers = {name: number for number, name in enumerate(self.classes)}
         return table[self.classes].to_numpy(np.float32), table["target"].map(numbers).to_numpy(np.int64)
 
     def scores(self, split: str = "test", selection: str = "auto") -> pd.DataFrame:
         """Loss, accuracy, macro precision, recall and F1 of each finished fold, a row a fold."""
-        by_fold, selection = {}, self.selection(selection)
+        by_fold = {}
         for fold in self.finished:
             probabilities, targets = self.answers(fold, split, selection)
             by_fold[fold] = epoch_scores(targets, probabilities)
         return pd.DataFrame.from_dict(by_fold, orient="index")
 
 
-def _numbers(columns: pd.DataFrame) -> NDArray[np.float64]:
-    """The columns as numbers, NaN where a field is empty or no number."""
-    try:
-        return columns.to_numpy(dtype=float)
-    except ValueError:  # a damaged file: slower, column by column
-        return columns.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float)
+def _read_predictions(file: Path, classes: Sequence[str]) -> pd.DataFrame:
+    """The table in predictions.csv; ValueError says what is wrong with it."""
+    content = file.read_bytes()
+    if not content.endswith(b"\n"):
+        raise ValueError("it ends in the middle of a row")
+    text = dict.fromkeys(PREDICTION_COLUMNS, str)
+    table = pd.read_csv(
+        io.BytesIO(content), dtype=text, keep_default_na=False, encoding="utf-8", index_col=False
+    )
+    # pandas calls the second of two equal columns x.1
+    columns = [f"{name}.1" if name in PREDICTION_COLUMNS else name for name in classes]
+    if list(table.columns) != [*PREDICTION_COLUMNS, *columns]:
+        raise ValueError(f"its columns are not run.json's {len(classes)} classes")
+    if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
+        raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
+    numbers = table[columns].to_numpy(dtype=float)
+    sound = (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE) & (numbers >= 0).all(axis=1)  # NaN is neither
+    sound &= table["target"].isin(classes).to_numpy()
+    if not sound.all():
+        raise ValueError(f"{np.sum(~sound)} of {len(table)} rows are incomplete or no probabilities")
+    tested = table["split"] == "test"
+    if not (tested & (table["selection"] == "last")).any() and (tested.any() or not len(table)):
+        raise ValueError("it holds no test predictions of the last epoch")
+    return table
 
 
 def _one_line(error: Exception) -> str:
@@ -238,81 +242,61 @@ def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
 
 def find_same(runs: Path | str, dataset: str, hashes: Collection[str], tag: str) -> RunFolder | None:
     """The run with one of these hashes and this tag, whatever its folder is called."""
-    return next((run for run in find(runs, dataset) if run.is_of(hashes, tag)), None)
+    for run in find(runs, dataset):
+        with suppress(RequestError):  # of a damaged run.json nothing is known
+            if run.config.get("hash") in hashes and run.config.get("tag", "") == tag:
+                return run
+    return None
 
 
 def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[RunFolder]:
     """The runs that `wanted` names: words, each a name, a path, a unique prefix of a name, or `last`.
 
-    `dataset/name` tells runs of the same name apart; it and a path may hold blanks. RequestError, with the
-    nearest name, where a word fits none or several.
+    `dataset/name` tells runs of the same name apart; it or a path may hold blanks if it stands alone.
+    RequestError, with the nearest name, if a word fits none or several.
     """
-    known = find(runs, dataset)
-    if not wanted.split():
+    known = {f"{run.path.parent.name}/{run.name}": run for run in find(runs, dataset)}
+    words = [wanted] if wanted in known or _is_run(wanted) else wanted.split()
+    if not words:
         raise RequestError("RUN names no run: give a run's name, its path, a unique prefix, or last")
-    chosen = [_select_one(Path(runs, dataset or ""), word, known) for word in _words(wanted, known)]
+    chosen = []
+    for word in words:
+        if word != "last" and _is_run(word):
+            chosen.append(RunFolder(word))
+            continue
+        if not known:
+            raise RequestError(f"no run folder in {Path(runs, dataset or '')}: train one first (make train)")
+        if word == "last":
+            chosen.append(max(known.values(), key=_last_change))
+            continue
+        fitting = [name for name, run in known.items() if word in (name, run.name)] or [
+            name for name, run in known.items() if name.startswith(word) or run.name.startswith(word)
+        ]
+        if not fitting:
+            raise RequestError(nearest("run", word, [run.name for run in known.values()]))
+        if len(fitting) > 1:
+            raise RequestError(f"RUN={word} fits {len(fitting)} runs: give one of {', '.join(fitting)}")
+        chosen.append(known[fitting[0]])
     return list(dict.fromkeys(chosen))
 
 
-def _words(wanted: str, known: Sequence[RunFolder]) -> Iterator[str]:
-    """`wanted` cut at its blanks, but for those within the path or the whole name of a run."""
-    names = {f"{run.path.parent.name}/{run.name}" for run in known}
-    words = wanted.split(" ")
-    while words:
-        heads = [(count, " ".join(words[:count])) for count in range(len(words), 1, -1)]
-        whole = (head for head in heads if head[1] in names or _is_run(head[1]))
-        count, word = next(whole, (1, words[0]))
-        if word:
-            yield word
-        del words[:count]
+def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> RunFolder:
+    """The run that `wanted` names; RequestError if it names several."""
+    chosen = select(runs, wanted, dataset)
+    if len(chosen) > 1:
+        raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
+    return chosen[0]
 
 
 def _is_run(path: str) -> bool:
-    try:
-        return (Path(path) / "run.json").is_file()
-    except OSError:  # many names in a row are too long for a file's
-        return False
+    return os.path.isfile(f"{path}/run.json")  # noqa: PTH113 Path's raises if the name is too long for a file
 
 
-def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> RunFolder:
-    """The one run that `wanted` names; RequestError where it names several."""
-    found = select(runs, wanted, dataset)
-    if len(found) > 1:
-        raise RequestError(f"RUN={wanted} names {len(found)} runs: name one")
-    return found[0]
-
-
-def _select_one(runs: Path, word: str, known: Sequence[RunFolder]) -> RunFolder:
-    if word != "last" and _is_run(word):
-        return RunFolder(word)
-    if not known:
-        raise RequestError(f"no run folder in {runs}: train one first (make train)")
-    if word == "last":
-        return max(known, key=_last_touched)
-    names = {run: f"{run.path.parent.name}/{run.name}" for run in known}
-    tests: list[Callable[[RunFolder], bool]] = [
-        lambda run: word in (run.name, names[run]),
-        lambda run: run.name.startswith(word) or names[run].startswith(word),
-    ]
-    for test in tests:
-        hits = [run for run in known if test(run)]
-        if len(hits) == 1:
-            return hits[0]
-        if hits:
-            listed = ", ".join(names[run] for run in hits)
-            raise RequestError(f"run '{word}' fits {len(hits)} runs: {listed}. Give one name whole")
-    raise RequestError(nearest("run", word, [run.name for run in known]))
-
-
-def _last_touched(run: RunFolder) -> float:
-    return max(map(_modified, run.path.glob("**/*.*")), default=0.0)
-
-
-def _modified(file: Path) -> float:
-    try:
-        return file.stat().st_mtime
-    except FileNotFoundError:  # the draft of a file that is being replaced
-        return 0.0
+def _last_change(run: RunFolder) -> float:
+    """When training last wrote to it; these files are replaced by rename, so they never vanish meanwhile."""
+    files = [run.path / "run.json"]
+    files += [file for name in ("history", "predictions") for file in run.path.glob(f"fold*/{name}.csv")]
+    return max(file.stat().st_mtime for file in files)
 
 
 def replace_file(file: Path, content: bytes, *, durable: bool = True) -> None:
@@ -324,21 +308,11 @@ def replace_file(file: Path, content: bytes, *, durable: bool = True) -> None:
     """
     own = f".{file.name}.{socket.gethostname()}."
     for other in os.scandir(file.parent):  # a glob among a report's 700 tables took longer than the writing
-        if other.name.startswith(own) and not _is_running(other.name.removeprefix(own)):
+        process = other.name.removeprefix(own)
+        if other.name.startswith(own) and process.isdecimal() and not psutil.pid_exists(int(process)):
             file.with_name(other.name).unlink(missing_ok=True)
     with replaced(file, file.with_name(f"{own}{os.getpid()}"), durable=durable) as draft:
         draft.write_bytes(content)
-
-
-def _is_running(process: str) -> bool:
-    """Whether a process of this number runs on this machine."""
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, ValueError, OverflowError):
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
@@ -351,13 +325,9 @@ def history_row(values: Mapping[str, float]) -> str:
     """One line of history.csv, without its end; what is not in `values`, or is NaN, stays empty."""
     unknown = set(values) - set(HISTORY_COLUMNS)
     assert not unknown, f"history.csv has no column {unknown}"
-    return ",".join(_number(values.get(column, math.nan)) for column in HISTORY_COLUMNS)
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return "" if math.isnan(value) else repr(float(value))
+    numbers = [values.get(column, math.nan) for column in HISTORY_COLUMNS]
+    texts = [repr(number if isinstance(number, int) else float(number)) for number in numbers]
+    return ",".join("" if text == "nan" else text for text in texts)
 
 
 def start_history(fold_folder: Path, rows: Sequence[str] = ()) -> None:

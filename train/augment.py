@@ -30,7 +30,6 @@ import torch
 from torch.nn import functional
 
 from commandline.registry import Registry, RequestError
-from results.config import AUGMENT_ALIASES
 from results.run_folder import replace_file
 
 EVERY_KIND = ("image", "wave", "vector")
@@ -416,7 +415,7 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
     steps = []
     for part in text.replace(" ", "").split(",") if text not in ("", "none") else []:
         name, _, strength = part.partition("=")
-        entry = AUGMENTS[AUGMENT_ALIASES.get(name, name)]
+        entry = AUGMENTS[name]
         if kind not in entry.kinds:
             fitting = ", ".join(other.name for other in AUGMENTS.values() if kind in other.kinds)
             raise RequestError(

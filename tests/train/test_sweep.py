@@ -261,6 +261,7 @@ def test_the_table_counts_the_epoch_that_validation_chose(several):
         table = learned.predictions(fold)
         right = table["target"].map(CLASSES.index) + (table["selection"] == "last")
         run_folder.write_predictions(learned.fold(fold), table, np.eye(4)[right % 4], CLASSES)
+    done = exact, learned = exact, run_folder.RunFolder(learned.path)
     assert (exact.selection(), learned.selection()) == ("last", "best")
     assert learned.scores()["accuracy"].tolist() == [1, 1, 1]
     (row,) = (line for line in sweep.table(done).splitlines() if "cnn4" in line)
