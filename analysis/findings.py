@@ -19,6 +19,7 @@ from analysis.answer import (
     answer,
     listed,
 )
+from analysis.facts import Facts, facts
 from analysis.overview import describe_classes, overview_lines
 from analysis.ranking import (
     NestedSelection,
@@ -38,6 +39,7 @@ class Findings:
     runs: tuple[Run, ...]  # every configuration, in the order of the comparison table
     rankings: tuple[Ranking, ...]  # the main one first
     answer: Answer
+    facts: Facts
     overview: tuple[Line, ...]  # single features, combined, classes
     problems: tuple[Problem, ...]  # what could not be read, then what is not ranked with the rest
     tables: dict[str, pd.DataFrame]
@@ -82,6 +84,12 @@ def findings(
             main,
             of_main["additions"] if main else pd.DataFrame(),
             len({problem.run for problem in results.problems if problem.damaged}),
+        ),
+        facts=facts(
+            ranked,
+            of_main["additions"] if main else pd.DataFrame(),
+            of_main["augmentation"] if main else pd.DataFrame(),
+            (*results.problems, *damaged),
         ),
         overview=tuple(overview),
         problems=(*results.problems, *damaged, *not_compared(ranked)),

@@ -131,6 +131,11 @@ def not_compared_sentence(rankings_: Sequence[Ranking]) -> str:
     return f"{len(outside)} of {total} runs {'is' if one else 'are'} not compared, because {reasons}."
 
 
+def reasons_outside(rankings_: Sequence[Ranking]) -> list[tuple[Run, str, str]]:
+    """(run, reason, the same in words) of every run outside the first ranking."""
+    return [(run, *reason) for run, _, reason in _outside(rankings_)]
+
+
 HAVE = {  # why a run is not compared -> in words of one run, of several
     "folds": ("lacks folds", "lack folds"),
     **{
