@@ -99,7 +99,7 @@ def make_run(folder: Path, clips: int) -> RunOptions:
 def trainer_of(run: RunOptions, arithmetic: Compute) -> Trainer:
     """Fold 1, ready to train."""
     plan = make_plan(run)
-    sums = sum_clips(plan.cache, plan.channels, plan.table.index.to_numpy())
+    sums = sum_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), sums, torch.device(arithmetic.device))
     return Trainer(arithmetic.place(draw_network(plan, 1)), data, run, plan.augmenter, arithmetic)
 

@@ -83,7 +83,7 @@ CONFIG: dict[str, Check] = {
     **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), TEXT),
     **dict.fromkeys(("options", "extraction", "machine", "member_weights"), OBJECT),
     **dict.fromkeys(("parameters", "seconds", "fold_seconds"), _number()),
-    **dict.fromkeys(("command", "members"), _list(TEXT)),
+    **dict.fromkeys(("command", "members", "member_models"), _list(TEXT)),
     "synthetic": _a(bool),
     "seed": SEED,
     "epochs": WHOLE,

@@ -3,6 +3,7 @@
     runs/<dataset>/<label>/run.json      the whole configuration; only this is ever parsed, never the name
         fold1/history.csv                one row an epoch, HISTORY_COLUMNS; an empty field was not computed
         fold1/predictions.csv            PREDICTION_COLUMNS, then one probability column a class
+        fold1/predictions-<member>.csv   of an ensemble, the same table for each member alone
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
 
 predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
@@ -51,7 +52,7 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._predictions: dict[int, pd.DataFrame] = {}
+        self._predictions: dict[tuple[int, str], pd.DataFrame] = {}
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -100,6 +101,11 @@ class RunFolder:
     def finished(self) -> list[int]:
         """The folds that have their predictions."""
         return [fold for fold in self.folds if (self.fold(fold) / "predictions.csv").is_file()]
+
+    @property
+    def members(self) -> list[str]:
+        """Of an ensemble that was trained as one model, what its members are called; else none."""
+        return self.config.get("member_models", [])
 
     @property
     def complete(self) -> bool:
@@ -154,52 +160,55 @@ class RunFolder:
             ) from None
         return table
 
-    def predictions(self, fold: int | None = None) -> pd.DataFrame:
+    def predictions(self, fold: int | None = None, member: str = "") -> pd.DataFrame:
         """PREDICTION_COLUMNS as text, then a float column a class, in the order of `classes`.
 
-        Without `fold`, all finished folds below each other, with a further first column `fold`.
+        Without `fold`, all finished folds below each other, with a further first column `fold`. With a
+        `member` of an ensemble, what it predicts alone.
         RequestError if a file is damaged: every row has its class and probabilities that sum to one, every
         clip stands once a split and selection, and test clips, if there are any, have the last epoch's.
         """
         if fold is None:
-            parts = [self.predictions(number).assign(fold=number) for number in self.finished]
+            parts = [self.predictions(number, member).assign(fold=number) for number in self.finished]
             if not parts:
                 raise RequestError(f"{self.path} has no finished fold yet: continue its training")
             whole = pd.concat(parts, ignore_index=True)
             return whole[["fold", *PREDICTION_COLUMNS, *self.classes]]
-        if fold not in self._predictions:
-            file = self.fold(fold) / "predictions.csv"
+        if (fold, member) not in self._predictions:
+            file = self.fold(fold) / predictions_file(member)
             try:
-                self._predictions[fold] = _read_predictions(file, self.classes)
-            except ValueError as error:
+                self._predictions[fold, member] = _read_predictions(file, self.classes)
+            except (ValueError, FileNotFoundError) as error:
                 raise RequestError(
                     f"{file}: {_one_line(error)}; remove {file} and train again, the other folds are kept"
                 ) from None
-        return self._predictions[fold]
+        return self._predictions[fold, member]
 
     @property
     def scored_split(self) -> str:
         """The side whose scores are printed: test, or val of a run that never scores the test fold."""
         return "val" if self.config["options"]["skip_test"] else "test"
 
-    def scored(self, fold: int | None = None, split: str = "test", selection: str = "auto") -> pd.DataFrame:
+    def scored(
+        self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
+    ) -> pd.DataFrame:
         """The rows of `predictions` of one split and one selection."""
-        table = self.predictions(fold)
+        table = self.predictions(fold, member)
         return table[(table["split"] == split) & (table["selection"] == self.selection(selection))]
 
     def answers(
-        self, fold: int | None = None, split: str = "test", selection: str = "auto"
+        self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Probabilities (N, K) and class numbers (N,) of the finished folds together, or of one."""
-        table = self.scored(fold, split, selection)
+        table = self.scored(fold, split, selection, member)
         numbers = {name: number for number, name in enumerate(self.classes)}
         return table[self.classes].to_numpy(np.float32), table["target"].map(numbers).to_numpy(np.int64)
 
-    def scores(self, split: str = "test", selection: str = "auto") -> pd.DataFrame:
+    def scores(self, split: str = "test", selection: str = "auto", member: str = "") -> pd.DataFrame:
         """Loss, accuracy, macro precision, recall and F1 of each finished fold, a row a fold."""
         by_fold = {}
         for fold in self.finished:
-            probabilities, targets = self.answers(fold, split, selection)
+            probabilities, targets = self.answers(fold, split, selection, member)
             by_fold[fold] = epoch_scores(targets, probabilities)
         return pd.DataFrame.from_dict(by_fold, orient="index")
 
@@ -344,10 +353,18 @@ def append_history(fold_folder: Path, row: str) -> None:
         handle.write(row + "\n")
 
 
+def predictions_file(member: str = "") -> str:
+    """The name of the table of predictions: of the run, or of one member of an ensemble."""
+    return f"predictions-{member}.csv" if member else "predictions.csv"
+
+
 def write_predictions(
-    fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str]
+    fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str], member: str = ""
 ) -> None:
-    """`rows` has PREDICTION_COLUMNS; `probabilities`, (rows, classes) float32, are read back exactly."""
+    """`rows` has PREDICTION_COLUMNS; `probabilities`, (rows, classes) float32, are read back exactly.
+
+    With a `member` of an ensemble, its own table; predictions.csv, which says that all is there, comes last.
+    """
     assert probabilities.shape == (len(rows), len(classes))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -356,4 +373,4 @@ def write_predictions(
         rows[list(PREDICTION_COLUMNS)].values.tolist(), probabilities.tolist(), strict=True
     ):
         writer.writerow([*words, *(f"{number:.9g}" for number in numbers)])  # 9 digits hold a float32
-    replace_file(fold_folder / "predictions.csv", text.getvalue().encode("utf-8"))
+    replace_file(fold_folder / predictions_file(member), text.getvalue().encode("utf-8"))

@@ -27,8 +27,7 @@ from results.scores import rejection_threshold, scaled
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, check_fold, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
-from train.data import Floats, Statistics, by_length, network_input, parse_grid
-from train.models import linear
+from train.data import Floats, Statistics, network_input, parse_grid
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
 
@@ -210,12 +209,8 @@ class TrainedModel:
                 "clip lasts; of cached clips it is cache.filled[cache.positions(clip_ids)]"
             )
         filled = filled if self.drops_padding else None
-        if self.kind == "linear":
-            statistics = [by_length(channel, filled, linear.row_statistics) for channel in values]
-            x = torch.from_numpy(np.concatenate(statistics, axis=1))
-        else:
-            vectors, standard = self.kind == "vector", self.folds[fold].statistics
-            x = network_input(values, standard, self.grid, vectors, filled).float()
+        statistics = self.folds[fold].statistics
+        x = network_input(values, statistics, self.kind, self.grid, filled).float()
         if x.shape[1] != self.folds[fold].inputs:
             raise RequestError(
                 f"fold {fold} was trained on {self.folds[fold].inputs} inputs and is given {x.shape[1]}: its "

@@ -129,38 +129,27 @@ def by_length(
     """
     if filled is None or not len(values):
         return compute(values)
-    return _each_length(values, own_frames(values.shape[2], filled), compute)
+    own = own_frames(values.shape[2], filled)
+    parts = {frames: compute(values[own == frames, :, :frames]) for frames in np.unique(own)}
+    first = next(iter(parts.values()))
+    result = np.empty((len(values), *first.shape[1:]), first.dtype)
+    for frames, part in parts.items():
+        result[own == frames] = part
+    return result
 
 
-def _each_length(
-    values: NDArray[np.floating],
-    own: Positions,
-    compute: Callable[[NDArray[np.floating]], NDArray[Any]],
-) -> NDArray[Any]:
-    parts = [compute(values[own == frames, :, :frames]) for frames in np.unique(own)]
-    back = np.argsort(np.argsort(own, kind="stable"))
-    return np.concatenate(parts)[back]
-
-
-def sum_clips(
-    cache: Cache,
-    channels: Sequence[Channel],
-    positions: Positions,
-    filled: Floats | None = None,
-    *,
-    silent: bool = False,
-) -> ClipSums:
+def sum_clips(plan: "Plan", positions: Positions, *, silent: bool = False) -> ClipSums:
     """Read these clips once; what is absent, damaged or not finite is named with its reason.
 
-    With `filled` (N,), by clip of the cache, sums are over each clip's own frames, as if they went on to the
-    end of the duration. `silent` shows no progress.
+    If padding is left out, sums are over each clip's own frames, as if they went on to the end of the
+    duration. `silent` shows no progress.
     """
+    cache, channels, filled = plan.cache, plan.channels, plan.filled
     clip_ids = cache.clips["clip_id"].to_numpy()
     shapes = [stored_shape(cache, channel) for channel in channels]
     sums, squares = ([np.zeros((len(clip_ids), rows)) for rows, _ in shapes] for _ in range(2))
     unusable: dict[str, str] = {}
-    chunks = np.array_split(positions, -(-len(positions) // CHUNK))
-    for chunk in progress(chunks, label="reading features", unit="batches", silent=silent):
+    for chunk in progress(chunked(positions), label="reading features", unit="batches", silent=silent):
         for index, channel in enumerate(channels):
             try:
                 values = cache.read(channel, chunk)
@@ -192,80 +181,80 @@ def _frame_sums(values: NDArray[np.floating]) -> Floats:
 
 @dataclass(frozen=True)
 class InputReader:
-    """Reads clips as network input: which channels of which cache, their statistics, the grid."""
+    """Reads clips of a run's cache as network input, standardised by these statistics."""
 
-    cache: Cache
-    channels: tuple[Channel, ...]
+    plan: "Plan"
     statistics: list[Statistics]
-    grid: Shape
-    vectors: bool = False  # numbers of a clip in a row, instead of feature maps
-    filled: Floats | None = None  # (N,) by clip of the cache, where padding is left out
 
     def __call__(self, positions: Positions) -> torch.Tensor:
-        """(B, C, H, W) float16 on the CPU."""
-        values = [self.cache.read(one, positions) for one in self.channels]
-        filled = None if self.filled is None else self.filled[positions]
-        return network_input(values, self.statistics, self.grid, self.vectors, filled)
-
-    @property
-    def inputs(self) -> int:
-        """C of a batch."""
-        shapes = [stored_shape(self.cache, channel) for channel in self.channels]
-        return vector_length(shapes) if self.vectors else len(shapes)
+        """On the CPU, as `network_input` gives it."""
+        plan = self.plan
+        values = [plan.cache.read(channel, positions) for channel in plan.channels]
+        filled = None if plan.filled is None else plan.filled[positions]
+        return network_input(values, self.statistics, plan.model.kind, plan.grid, filled)
 
     @property
     def described(self) -> Channels:
         """What a batch's channels are, for the augmentations."""
-        if self.vectors:
-            return Channels.without_loudness(("none",) * self.inputs)
-        return describe_channels(self.cache, self.channels, self.statistics, self.grid)
+        plan = self.plan
+        if plan.model.kind == "vector":
+            return Channels.without_loudness(("none",) * plan.inputs)
+        return describe_channels(plan.cache, plan.channels, self.statistics, plan.grid)
 
 
 def network_input(
     values: Sequence[NDArray[np.floating]],
     statistics: Sequence[Statistics],
+    kind: str,
     grid: Shape,
-    vectors: bool,
     filled: Floats | None = None,
 ) -> torch.Tensor:
-    """Values of each channel as stored, (B, rows, frames), as a network sees them: (B, C, *grid) float16.
+    """Each channel's values as stored, (B, rows, frames), as a network of this kind takes them.
 
-    With `vectors` C counts the numbers of a clip, and the grid is 1x1. With `filled` (B,) each clip's own
-    frames are resized to the grid, and its padding is left out.
+    image, wave  (B, C, *grid) float16: standardised and resized
+    vector       (B, D, 1, 1) float16: standardised, the numbers of a clip one after the other
+    linear       (B, D) float32: each row's mean and deviation, which the network itself standardises
+    filled       (B,) share of the duration that each clip lasts: padding behind it is left out
     """
-    pairs = list(zip(values, statistics, strict=True))
-    if not vectors:
-        resized = (by_length(one, filled, partial(prepare, how, grid)) for one, how in pairs)
-        return torch.stack([torch.from_numpy(one) for one in resized], dim=1)
-    parts = [by_length(one, filled, partial(_vector, how)) for one, how in pairs]
-    joined = torch.from_numpy(np.concatenate(parts, axis=1))
-    return joined.clamp_(-LARGEST, LARGEST).to(torch.float16)[..., None, None]
+    if kind == "linear":
+        rows = [by_length(channel, filled, partial(over_time, dtype=np.float64)) for channel in values]
+        return torch.from_numpy(np.concatenate(rows, axis=1).astype(np.float32))
+    prepare = _vector if kind == "vector" else partial(_image, grid=grid)
+    parts = []
+    for channel, how in zip(values, statistics, strict=True):
+        part = by_length(channel, filled, lambda own: prepare(how.apply(own.astype(np.float32))))  # noqa: B023
+        parts.append(torch.from_numpy(part))
+    return torch.cat(parts, dim=1)
 
 
-def _vector(how: Statistics, values: NDArray[np.floating]) -> NDArray[np.float32]:
-    return as_vector(how.apply(values.astype(np.float32)))
+def _vector(standard: NDArray[np.float32]) -> NDArray[np.float16]:
+    """(B, rows, frames) to (B, numbers, 1, 1)."""
+    numbers = standard[:, :, 0] if standard.shape[2] == 1 else over_time(standard)
+    return np.clip(numbers, -LARGEST, LARGEST).astype(np.float16)[..., None, None]
 
 
-def as_vector(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(B, rows, 1) to (B, rows); of several frames the mean and deviation of each row, (B, 2 * rows)."""
-    if values.shape[2] == 1:
-        return values[:, :, 0]
-    return np.concatenate([values.mean(axis=2), values.std(axis=2)], axis=1)
+def _image(standard: NDArray[np.float32], grid: Shape) -> NDArray[np.float16]:
+    """(B, rows, frames) to (B, 1, *grid)."""
+    resized = resize(torch.from_numpy(standard), grid)
+    return resized.clamp_(-LARGEST, LARGEST).to(torch.float16).numpy()[:, None]
 
 
-def vector_length(shapes: Sequence[Shape]) -> int:
-    """How many numbers `as_vector` makes of channels of these shapes together.
+def over_time(values: NDArray[np.floating], dtype: type[np.floating] | None = None) -> NDArray[np.floating]:
+    """Mean and standard deviation of each row: (B, rows, frames) to (B, 2 * rows).
 
-    >>> vector_length([(512, 1), (128, 431)])
-    768
+    dtype  of the sums: float16 values of a long row would overflow or lose their deviation
     """
-    return sum(rows if frames == 1 else 2 * rows for rows, frames in shapes)
+    return np.concatenate([values.mean(axis=2, dtype=dtype), values.std(axis=2, dtype=dtype)], axis=1)
 
 
-def prepare(how: Statistics, grid: Shape, values: NDArray[np.floating]) -> NDArray[np.float16]:
-    """Values of one channel as stored, (B, rows, frames), as a network sees them: (B, *grid)."""
-    standard = torch.from_numpy(how.apply(values.astype(np.float32)))
-    return resize(standard, grid).clamp_(-LARGEST, LARGEST).to(torch.float16).numpy()
+def input_width(kind: str, shape: Shape) -> int:
+    """How many inputs of a network of this kind a channel of this shape makes.
+
+    >>> [input_width(kind, (128, 431)) for kind in ("image", "vector", "linear")]
+    [1, 256, 256]
+    """
+    rows, frames = shape
+    return {"vector": rows if frames == 1 else 2 * rows, "linear": 2 * rows}.get(kind, 1)
 
 
 def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
@@ -345,27 +334,20 @@ class Source(Protocol):
 
 
 class Resident:
-    """Every clip of a fold in memory, on the GPU or in RAM; a batch is one gather."""
+    """Clips in memory, on the GPU or in RAM; a batch is one gather."""
 
     def __init__(
-        self,
-        reader: InputReader,
-        positions: Positions,
-        device: torch.device,
-        where: torch.device,
-        *,
-        silent: bool = False,
+        self, positions: Positions, parts: Iterable[torch.Tensor], where: torch.device, device: torch.device
     ) -> None:
-        self.device = device
+        """`parts`: what is kept of the positions, in their order; batches come to the `device`."""
+        self.device, start = device, 0
         self.slot = np.full(int(positions.max()) + 1, -1)
         self.slot[positions] = np.arange(len(positions))
-        shape = (len(positions), reader.inputs, *reader.grid)
-        self.values = torch.empty(shape, dtype=torch.float16, device=where)
-        chunks = np.array_split(positions, -(-len(positions) // CHUNK))
-        start = 0
-        for chunk in progress(chunks, label="loading features", unit="batches", silent=silent):
-            self.values[start : start + len(chunk)] = reader(chunk).to(where)
-            start += len(chunk)
+        for part in parts:
+            if not start:
+                self.values = torch.empty((len(positions), *part.shape[1:]), dtype=part.dtype, device=where)
+            self.values[start : start + len(part)] = part
+            start += len(part)
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
         for positions in wanted:
@@ -397,28 +379,13 @@ class Streamed:
         return batch.result().to(self.device, non_blocking=True).float()
 
 
-class ComputedOnce:
-    """What a network computes of a clip before its first weight, kept: (B, numbers, 1, 1) a batch."""
-
-    def __init__(self, source: Source, positions: Positions, statistics: torch.nn.Module) -> None:
-        self.slot = np.full(int(positions.max()) + 1, -1)
-        self.slot[positions] = np.arange(len(positions))
-        chunks = np.array_split(positions, -(-len(positions) // CHUNK))
-        with torch.no_grad():
-            self.values = torch.cat([statistics(x) for x in source.batches(chunks)])[..., None, None]
-
-    def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
-        for positions in wanted:
-            slots = torch.from_numpy(self.slot[positions]).to(self.values.device)
-            yield self.values.index_select(0, slots)
-
-
 def choose_residence(reader: InputReader, clips: int, device: torch.device) -> str:
     """The first that fits of the GPU, RAM and a stream."""
-    needed = 2 * clips * reader.inputs * reader.grid[0] * reader.grid[1]
+    plan = reader.plan
+    needed = 2 * clips * plan.inputs * plan.grid[0] * plan.grid[1]
     if device.type == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
         return "gpu"
-    stored = 2 * clips * sum(int(np.prod(stored_shape(reader.cache, one))) for one in reader.channels)
+    stored = 2 * clips * sum(int(np.prod(stored_shape(plan.cache, channel))) for channel in plan.channels)
     fits = needed < SHARE_OF_RAM * psutil.virtual_memory().available and needed < EXCESS * stored + ALLOWANCE
     return "ram" if fits else "stream"
 
@@ -443,10 +410,16 @@ class FoldData:
         even = len(self.train) / np.count_nonzero(counts)
         return (even / np.maximum(counts, 1)).astype(np.float32)
 
+    @torch.no_grad()
     def computed_once(self, statistics: torch.nn.Module) -> "FoldData":
-        """The same clips by their statistics, (numbers) a clip, which no augmentation may change."""
+        """The same clips by what a network computes of them before its first weight: (B, numbers, 1, 1).
+
+        No augmentation may change it.
+        """
         every = np.concatenate([self.train, self.val, self.test])
-        return replace(self, source=ComputedOnce(self.source, every, statistics))
+        parts = [statistics(x)[..., None, None] for x in self.source.batches(chunked(every))]
+        device = parts[0].device
+        return replace(self, source=Resident(every, parts, device, device))
 
 
 def load_fold(
@@ -458,17 +431,23 @@ def load_fold(
     """
     statistics = sums.statistics(plan.positions(split.statistics), plan.options.norm)
     train, val, test = (plan.positions(ids) for ids in (split.train, split.val, split.test))
-    vectors = plan.model.kind == "vector"
-    reader = InputReader(plan.cache, plan.channels, statistics, plan.grid, vectors, plan.filled)
+    reader = InputReader(plan, statistics)
     every = np.concatenate([train, val, test])
     resident = plan.options.resident
     place = choose_residence(reader, len(every), device) if resident == "auto" else resident
     source: Source = Streamed(reader, device)
     if place != "stream":
-        where = device if place == "gpu" else torch.device("cpu")
-        source = Resident(reader, every, device, where, silent=silent)
+        chunks = progress(chunked(every), label="loading features", unit="batches", silent=silent)
+        source = Resident(
+            every, map(reader, chunks), device if place == "gpu" else torch.device("cpu"), device
+        )
     classes = len(plan.classes)
     return FoldData(fold, source, plan.targets, classes, reader.described, train, val, test, statistics)
+
+
+def chunked(positions: Positions) -> list[Positions]:
+    """CHUNK clips each, all of the same number but one."""
+    return np.array_split(positions, -(-len(positions) // CHUNK))
 
 
 def seeded(generator: torch.Generator, *numbers: int) -> torch.Generator:

@@ -35,7 +35,7 @@ from features_cache.names import parse_set
 from results import run_folder
 from train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
 from train.compute import device_of
-from train.data import vector_length
+from train.data import input_width
 from train.options import ExplainOptions
 
 WHOLE = ("", "")  # the channel and method of what nothing was changed in
@@ -108,9 +108,7 @@ def _places(
     start = 0
     for channel, described in zip(channels, model.config["channels"], strict=True):
         first, last = described["rows"]
-        shape = last - first + 1, cache[channel].frames
-        # mean and deviation of each row; the numbers of a vector; a feature map
-        width = {"linear": 2 * shape[0], "vector": vector_length([shape])}.get(model.kind, 1)
+        width = input_width(model.kind, (last - first + 1, cache[channel].frames))
         seen[str(channel)] += 1
         again = f" ({seen[str(channel)]})" if seen[str(channel)] > 1 else ""
         yield f"{channel}{again}", slice(start, start + width)

@@ -58,7 +58,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     @property
     def clip_ids(self) -> list[str]:
         """(N,) in the dataset's order."""
-        return self.reader.cache.clips["clip_id"].iloc[self.positions].tolist()
+        return self.reader.plan.cache.clips["clip_id"].iloc[self.positions].tolist()
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -117,8 +117,7 @@ class OwnRun:
         """The clips of one side of a fold, standardised by the statistics of its training clips."""
         split, plan = self._split(fold), self.plan
         statistics = self._sums.statistics(plan.positions(split.statistics), plan.options.norm)
-        vectors = plan.model.kind == "vector"
-        reader = InputReader(plan.cache, plan.channels, statistics, plan.grid, vectors, plan.filled)
+        reader = InputReader(plan, statistics)
         positions = plan.positions(getattr(split, side))
         return FoldClips(reader, positions, plan.targets, len(self.classes), plan.augmenter)
 
@@ -179,7 +178,7 @@ class OwnRun:
     @cached_property
     def _sums(self) -> ClipSums:
         plan = self.plan
-        return sum_clips(plan.cache, plan.channels, plan.table.index.to_numpy(), plan.filled)
+        return sum_clips(plan, plan.table.index.to_numpy())
 
     def _split(self, fold: int) -> Split:
         if fold not in self._splits:

@@ -30,7 +30,7 @@ from results import run_folder
 from results.config import digest, label
 from results.run_folder import RunFolder
 from train.augment import Augmenter, parse_augment, trained_shape
-from train.data import Floats, Positions, Shape, grid_of, stored_shape, vector_length
+from train.data import Floats, Positions, Shape, grid_of, input_width, stored_shape
 from train.models.registry import Architecture, Strides, resolve
 from train.options import (
     AUTO_AUGMENT,
@@ -221,6 +221,7 @@ class Plan:
                 for name in ("model", "task", "seed", "epochs", "augment", "val", "select")
             },
             "model_summary": self.model.summary,
+            **({"member_models": self.model.member_names} if self.model.member_names else {}),
             "grid": "{}x{}".format(*self.grid),
             "tag": options.tag,
             "recipe": options.recipe,
@@ -271,7 +272,7 @@ def make_plan(asked: RunOptions) -> Plan:
     classes = find_classes(table, options.task)
     shapes = [stored_shape(cache, channel) for channel in channels]
     grid = grid_of({"wave": "native", "vector": "1x1"}.get(model.kind, options.grid), shapes)
-    inputs = vector_length(shapes) if model.kind == "vector" else len(channels)
+    inputs = sum(input_width(model.kind, shape) for shape in shapes)
     automatic = model.augment or AUTO_AUGMENT[model.kind]
     augment = automatic if options.augment == "auto" else options.augment
     augmenter = parse_augment(augment, model.kind)

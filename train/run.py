@@ -173,10 +173,21 @@ def summary(run: RunFolder) -> str:
     lines = [
         f"{run.path}: {len(table)} of {len(run.folds)} folds",
         text_table(rows, (split, *header)),
+        *members_alone(run),
         f"most confused: {'; '.join(errors) or 'none'}",
         f"protocol: {run.config['protocol']}",
     ]
     return "\n".join([*lines, *(["the clips are synthetic"] if run.config["synthetic"] else [])])
+
+
+def members_alone(run: RunFolder, fold: int | None = None) -> list[str]:
+    """`accuracy: resnet18 alone 85.1, texture alone 91.6, together 93.0 %`; no line of a single network."""
+    if not run.members:
+        return []
+    accuracies = [run.scores(run.scored_split, member=name)["accuracy"] for name in (*run.members, "")]
+    *alone, together = [percent(folds.mean() if fold is None else folds[fold]) for folds in accuracies]
+    said = ", ".join(f"{name} alone {accuracy}" for name, accuracy in zip(run.members, alone))
+    return [f"accuracy: {said}, together {together} %"]
 
 
 def scored_epochs(run: RunFolder) -> dict[str, str]:
@@ -208,6 +219,8 @@ def _fold_outcome(plan: Plan, fold: int) -> Any:
         texts["accuracy"] = f"{percent(found['accuracy'])} %"
         shown = ", ".join(f"{split} {name} {text}" for name, text in texts.items())
         tell(f"{plan.path.name} fold {fold}: {f'{epoch}: ' * (len(epochs) > 1)}{shown}")
+    for line in members_alone(run, fold):
+        tell(f"{plan.path.name} fold {fold}: {line}")
     if not plan.options.tracker:
         return None
     from train.trackers import Outcome

@@ -225,7 +225,7 @@ def _measured(chosen: plan.Plan, fold: int, steps: float) -> tuple[float, Start]
     if of_step * steps > QUICK_SECONDS:
         return of_step, Start()
     begun = time.perf_counter()
-    sums = sum_clips(chosen.cache, chosen.channels, chosen.table.index.to_numpy(), chosen.filled, silent=True)
+    sums = sum_clips(chosen, chosen.table.index.to_numpy(), silent=True)
     counted = time.perf_counter()
     split = chosen.split(fold, sums.unusable)
     data = load_fold(chosen, fold, split, sums, torch.device(device), silent=True)

@@ -37,6 +37,7 @@ from train.data import (
     steps_per_epoch,
     sum_clips,
 )
+from train.models.registry import Ensemble
 from train.optimisation import EarlyStopping, Schedule, WeightAverage, make_optimiser, smoothed_loss
 from train.options import RunOptions
 from train.plan import Plan, remarks
@@ -184,7 +185,6 @@ class Trainer:
         torch.manual_seed(generator.initial_seed())  # dropout draws from torch's own generator
         targets = torch.from_numpy(data.targets).to(device)
         weight = torch.from_numpy(data.class_weights()).to(device) if options.balance == "loss" else None
-        join: Any = getattr(self.network, "join", None)  # an ensemble's: its members' logits as one answer
         losses, hits = [], []
         self.forward.train()
         start = time.perf_counter()
@@ -207,7 +207,7 @@ class Trainer:
             self.scaler.update()
             self.average.update()
             losses.append(loss.detach())
-            answer = join(logits.detach()) if logits.ndim == 3 else logits  # (B, K)
+            answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
             hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
             if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
                 _refuse_divergence(losses, epoch)
@@ -224,9 +224,10 @@ class Trainer:
 
     @torch.no_grad()
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
-        """(N, K) probabilities of the averaged weights, each clip's views averaged.
+        """(A, N, K) probabilities of the averaged weights, each clip's views averaged.
 
-        `exact`: in plain fp32 whatever the training used, so that any machine gives them again.
+        The network's answer comes first; after it, of an ensemble, each member's own. `exact`: in plain fp32
+        whatever the training used, so that any machine gives them again.
         """
         network = self.average.network.eval()
         batches = np.array_split(clips, -(-len(clips) // self.options.batch))
@@ -234,16 +235,21 @@ class Trainer:
         for x in self.data.source.batches(batches):
             each = []
             for view in views(x, self.augmenter, self.options.tta):
+                view = view.contiguous(memory_format=self.compute.layout)
                 with self.compute.exact() if exact else self.compute.autocast():
-                    logits = network(view.contiguous(memory_format=self.compute.layout)).float()
-                each.append(logits.softmax(1))
+                    if isinstance(network, Ensemble):
+                        alone = network.alone(view)
+                        logits = torch.stack([network.join(alone), *alone.unbind(1)])
+                    else:
+                        logits = network(view).float()[None]
+                each.append(logits.softmax(2))
             probabilities.append(torch.stack(each).mean(0).cpu())
-        return torch.cat(probabilities).numpy()
+        return torch.cat(probabilities, dim=1).numpy()
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """A row's scores of the clips in `val` or `test`."""
         clips: Positions = getattr(self.data, side)
-        scores = epoch_scores(self.data.targets[clips], self.predict(clips, exact=exact))
+        scores = epoch_scores(self.data.targets[clips], self.predict(clips, exact=exact)[0])
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def weights(self) -> State:
@@ -311,7 +317,7 @@ def train_run(
     options, folds = plan.options, processes.agree(folds)
     mine = processes.share(plan.table.index.to_numpy())
     silent = not processes.first
-    sums = sum_clips(plan.cache, plan.channels, mine, plan.filled, silent=silent)
+    sums = sum_clips(plan, mine, silent=silent)
     if processes.size > 1:
         from train.extras.torchrun import exchange_sums
 
@@ -483,12 +489,15 @@ def write_fold_predictions(
     clips_of: dict[str, Positions],
     answers: dict[tuple[str, str], NDArray[np.float32]],
 ) -> None:
-    """`answers`: probabilities (N, K) by (selection, side), in the order of the side's clips."""
+    """`answers`: probabilities (A, N, K) by (selection, side), in the order of the side's clips.
+
+    The first (N, K) is the model's; of an ensemble each member's own follows.
+    """
     tables = []
     for selection, side in answers:
         own = plan.cache.clips.iloc[clips_of[side]][["clip_id", "group"]]
         target = np.array(plan.names, object)[plan.targets[clips_of[side]]]
         tables.append(own.assign(split=side, selection=selection, target=target))
-    run_folder.write_predictions(
-        folder, pd.concat(tables), np.concatenate(list(answers.values())), plan.names
-    )
+    together, *alone = np.concatenate(list(answers.values()), axis=1)
+    for member, probabilities in [*zip(plan.model.member_names, alone, strict=True), ("", together)]:
+        run_folder.write_predictions(folder, pd.concat(tables), probabilities, plan.names, member)

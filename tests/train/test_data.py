@@ -1,5 +1,7 @@
 """From the cache to batches: statistics by known answers, the same numbers wherever features are kept."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import soundfile
@@ -22,7 +24,9 @@ from train.data import (
     choose_residence,
     describe_channels,
     grid_of,
+    input_width,
     network_input,
+    over_time,
     own_frames,
     resize,
     row_axis,
@@ -38,9 +42,18 @@ def cache(cache_folder):
     return Cache(cache_folder)
 
 
+def planned(cache, features="mel+chroma", filled=None, grid=(10, 30)):
+    """What reading needs to know of a run."""
+    channels = parse_set(features)
+    kind = SimpleNamespace(kind="image")
+    return SimpleNamespace(
+        cache=cache, channels=channels, filled=filled, grid=grid, inputs=len(channels), model=kind
+    )
+
+
 @pytest.fixture(scope="module")
 def measured(cache):
-    return sum_clips(cache, parse_set("mel+chroma"), EVERY)
+    return sum_clips(planned(cache), EVERY)
 
 
 @pytest.mark.parametrize("norm", ["feature", "row"])
@@ -95,6 +108,21 @@ def test_statistics_survive_a_checkpoint(measured):
         assert np.array_equal(back.centre, one.centre) and np.array_equal(back.scale, one.scale)
 
 
+def test_a_vector_is_used_as_it_is_and_a_feature_map_by_its_rows():
+    values = np.arange(12, dtype=np.float32).reshape(1, 2, 6)
+    plain = Statistics("none", np.zeros(1, np.float32), np.ones(1, np.float32))
+    x = network_input([values, values[:, :, :1]], [plain] * 2, "vector", (1, 1))
+    assert x.flatten().tolist() == pytest.approx([2.5, 8.5, *values.std(axis=2)[0], 0, 6], abs=1e-3)
+    assert [input_width("vector", shape) for shape in ((2, 6), (2, 1))] == [4, 2]
+
+
+def test_mean_and_deviation_survive_half_precision():
+    values = np.full((1, 2, 100_000), -80, np.float16)
+    values[0, 1, ::2] = -79
+    assert np.allclose(over_time(values, np.float64), [[-80, -79.5, 0, 0.5]], atol=1e-3)
+    assert network_input([values], [], "linear", (1, 1)).dtype == torch.float32
+
+
 HALVES = np.where(EVERY % 2, 1.0, 0.5)  # every other clip fills half of the duration
 
 
@@ -106,30 +134,31 @@ def test_a_clip_has_two_frames_of_its_own_at_least_and_all_where_it_fills_the_du
 @pytest.mark.parametrize("norm", ["row", "clip"])
 def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(cache, norm):
     channels = parse_set("mel+chroma")
-    kept = sum_clips(cache, channels, EVERY)
-    dropped = sum_clips(cache, channels, EVERY, HALVES)
+    kept = sum_clips(planned(cache), EVERY)
+    dropped = sum_clips(planned(cache, filled=HALVES), EVERY)
     assert np.array_equal(dropped.sums[0][1::2], kept.sums[0][1::2])
     own = cache.read("mel", EVERY)[::2, :, : FRAMES // 2].astype(np.float64)
     np.testing.assert_allclose(dropped.sums[0][::2], own.mean(axis=2) * FRAMES, rtol=1e-5)
     how, values = dropped.statistics(EVERY, norm), cache.batch(channels, EVERY)
-    x = network_input(values, how, (10, 30), False, HALVES)
+    x = network_input(values, how, "image", (10, 30), HALVES)
     for one in values:
         one[::2, :, FRAMES // 2 :] = 77
-    assert torch.equal(x, network_input(values, how, (10, 30), False, HALVES))
-    assert torch.equal(x[1::2], network_input(values, how, (10, 30), False)[1::2])
+    assert torch.equal(x, network_input(values, how, "image", (10, 30), HALVES))
+    assert torch.equal(x[1::2], network_input(values, how, "image", (10, 30))[1::2])
     alone = [one[::2, :, : FRAMES // 2] for one in values]
-    assert torch.equal(x[::2], network_input(alone, how, (10, 30), False))
+    assert torch.equal(x[::2], network_input(alone, how, "image", (10, 30)))
 
 
 def stack(cache, measured, grid=(10, 30)):
-    return InputReader(cache, parse_set("mel+chroma"), measured.statistics(EVERY, "row"), grid)
+    return InputReader(planned(cache, grid=grid), measured.statistics(EVERY, "row"))
 
 
 def test_every_residence_hands_out_the_same_numbers(cache, measured):
     chance = np.random.default_rng(0)
     wanted = [chance.choice(EVERY[8:], size, replace=False) for size in (7, 1, 16, 3, 12)]
     kept = stack(cache, measured)
-    ram = list(Resident(kept, EVERY[8:], CPU, CPU).batches(wanted))
+    parts = (kept(EVERY[8:20]), kept(EVERY[20:]))
+    ram = list(Resident(EVERY[8:], parts, CPU, CPU).batches(wanted))
     stream = list(Streamed(kept, CPU).batches(wanted))
     assert len(ram) == len(stream) == len(wanted)
     for one, other, positions in zip(ram, stream, wanted, strict=True):
@@ -208,10 +237,10 @@ LOUDNESS = [
 def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, norm, monkeypatch):
     cache, decibels = softer
     channels, loud, soft = parse_set(name), np.arange(4), np.arange(4, 8)
-    statistics = sum_clips(cache, channels, loud).statistics(loud, norm)
+    statistics = sum_clips(planned(cache, name), loud).statistics(loud, norm)
     grid = (64, 54) if name != "waveform" else (1, cache.settings["samples"])
     before, wanted = (
-        network_input([cache.read(one, ids) for one in channels], statistics, grid, False)
+        network_input([cache.read(one, ids) for one in channels], statistics, "image", grid)
         for ids in (loud, soft)
     )
     monkeypatch.setattr(Batch, "uniform", lambda batch, _, low, high: torch.full((len(batch.x),), high))
@@ -231,7 +260,7 @@ def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):
         return values
 
     monkeypatch.setattr(Cache, "read", with_nan)
-    found = sum_clips(cache, parse_set("mel+chroma"), EVERY)
+    found = sum_clips(planned(cache), EVERY)
     ids = cache.clips["clip_id"]
     assert found.unusable == {ids[4]: "mel holds NaN or infinity", ids[40]: "mel holds NaN or infinity"}
     good = np.setdiff1d(EVERY, [4, 40])

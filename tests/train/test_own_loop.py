@@ -23,7 +23,7 @@ def own(options) -> OwnRun:
 @pytest.mark.parametrize("side", ["train", "val", "test"])
 def test_clips_are_the_trainers(own, side):
     plan = make_plan(own.options)
-    sums = sum_clips(plan.cache, plan.channels, plan.table.index.to_numpy())
+    sums = sum_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 2, plan.split(2), sums, torch.device("cpu"))
     (expected,) = data.source.batches([getattr(data, side)])
     clips = own.clips(2, side)

@@ -13,7 +13,6 @@ from commandline.registry import RequestError
 from features_cache import Cache, external, parse_set
 from features_cache.index import read_index, write_index
 from results import run_folder, scores
-from results.config import digest
 from results.scores import epoch_scores
 from tests.train.little import CLASSES, change, clip_table, fill
 from train import checkpoint, compute, run
@@ -174,24 +173,6 @@ def test_a_diverging_loss_stops_and_keeps_the_last_good_weights(options, capsys)
     assert (
         "failed: fold 1: the loss became" in said and "step" in said and "Try a lower LR than 1e+09" in said
     )
-
-
-def test_a_run_of_before_is_continued_and_not_trained_again(options):
-    """Its folder has the name of then; its ensemble was MODEL=cnn4 with TEXTURE=on."""
-    ensemble = change(options, model="cnn4+texture@weight=0.75")
-    folder = run.execute(ensemble)
-    config = json.loads((folder.path / "run.json").read_text())
-    config["options"] |= {"model": "cnn4", "texture": "on", "lr": None, "decay": None}
-    config |= {
-        "model": "cnn4",
-        "hash": digest({key: config[key] for key in ("options", "cache", "clips")}),
-    }
-    run_folder.write_config(folder.path, config)
-    former = folder.path.rename(folder.path.with_name("mel-cnn4"))
-    before = (former / "run.json").read_bytes()
-    assert run.execute(ensemble).path == former
-    assert (former / "run.json").read_bytes() == before
-    assert len(run_folder.find(options.runs)) == 1
 
 
 def test_out_of_memory_says_which_batch_would_fit(options, monkeypatch, capsys):
@@ -446,17 +427,6 @@ def test_a_temperature_is_fitted_to_the_other_folds_and_used_for_new_audio_alone
     np.testing.assert_allclose(model.probabilities(values), together, rtol=1e-5)
 
 
-def test_a_run_of_before_has_temperature_one(options):
-    folder = run.execute(change(options, model="linear"))
-    run_folder.write_config(folder.path, {k: v for k, v in folder.config.items() if k != "calibration"})
-    again = run.execute(change(options, model="linear"))
-    assert again.temperature() == 1 and "calibration" not in again.config
-    assert TrainedModel(bundle_of_run(again)).temperature == 1
-    run_folder.write_config(folder.path, {**folder.config, "calibration": {"last": {"temperature": -1}}})
-    with pytest.raises(RequestError, match="temperature is -1"):
-        run_folder.RunFolder(folder.path).temperature()
-
-
 def test_weights_that_cannot_be_read_leave_no_folder(options, tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"none")
     with pytest.raises(RequestError, match="weights"):
@@ -503,3 +473,14 @@ def test_weights_of_other_clips_start_every_fold(options, tmp_path):
     alone = (tmp_path / "alone.pt").resolve()  # nothing says any more what it was trained on
     alone.write_bytes(Path(started.weights).read_bytes())
     assert run.execute(change(started, dataset=str(other), weights=str(alone))).finished == [2]
+
+
+def test_an_ensemble_shows_what_each_member_has_alone(options, capsys):
+    folder = run.execute(change(options, model="cnn4+texture", grid="64x108", folds=(1,)))
+    assert folder.members == ["cnn4", "texture"]
+    tables = [folder.predictions(1, member)[folder.classes] for member in ("", *folder.members)]
+    together, first, second = (np.log(table.to_numpy()) for table in tables)
+    joint = torch.from_numpy(0.33 * first + 0.67 * second).softmax(1)
+    assert np.allclose(joint, np.exp(together), atol=1e-4)
+    alone = [100 * folder.scores(member=member)["accuracy"][1] for member in folder.members]
+    assert "accuracy: cnn4 alone {:.1f}, texture alone {:.1f}, together".format(*alone) in run.summary(folder)

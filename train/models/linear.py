@@ -1,8 +1,8 @@
 """Logistic regression on the mean and standard deviation of each row: minutes for every feature on a CPU.
 
 scikit-learn does the fitting; the result is a small network, so that its weights, its predictions and its
-run folder are those of any other model. Its input is not an image but `row_statistics` of the stored
-features, channel after channel: (B, D), with D = 2 * (rows of all channels).
+run folder are those of any other model. Its input is not an image but mean and deviation of each stored
+row, channel after channel: (B, D), with D = 2 * (rows of all channels).
 """
 
 import time
@@ -23,11 +23,10 @@ from results.scores import epoch_scores
 from train import trainer
 from train.checkpoint import load, save
 from train.compute import machine
-from train.data import by_length, stored_shape
+from train.data import InputReader, chunked, stored_shape
 from train.models.registry import model
 from train.plan import Plan
 
-CHUNK = 32  # clips read at once
 ABSENT = -1000.0  # logit of a class without a training clip: probability 0 in float32, and still finite
 
 
@@ -57,16 +56,6 @@ def linear(channels: int, classes: int, shape: tuple[int, int], *, C: float = 0.
     held out in turn, 0.1 had the least loss for mel and mel+mfcc+chroma (0.3 for mfcc+chroma).
     """
     return LinearNet(shape[0], classes, C)
-
-
-def row_statistics(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Mean and standard deviation of each row of one channel: (B, rows, frames) to (B, 2 * rows).
-
-    Sums are taken in float64: float16 values of a long row would overflow or lose their deviation.
-    """
-    mean = values.mean(axis=2, dtype=np.float64)
-    deviation = values.std(axis=2, dtype=np.float64)
-    return np.concatenate([mean, deviation], axis=1).astype(np.float32)
 
 
 @torch.no_grad()
@@ -111,7 +100,12 @@ def fit_fold(plan: Plan, fold: int, split: Split) -> None:
     start = time.perf_counter()
     folder, sides = plan.path / f"fold{fold}", ("train", *trainer.scored_sides(plan.options))
     clips = {side: plan.positions(getattr(split, side)) for side in sides}
-    x = {side: _read_statistics(plan, own) for side, own in clips.items() if len(own)}
+    reader = InputReader(plan, [])
+    x = {
+        side: np.concatenate([reader(chunk).numpy() for chunk in chunked(own)])
+        for side, own in clips.items()
+        if len(own)
+    }
     y = {side: plan.targets[clips[side]] for side in x}
     network = plan.model.build(len(plan.channels), len(plan.classes), (x["train"].shape[1], 1))
     assert isinstance(network, LinearNet)
@@ -127,15 +121,5 @@ def fit_fold(plan: Plan, fold: int, split: Split) -> None:
     state = {"fold": fold, "epoch": 1, "rows": rows, "network": network.state_dict()}
     save(folder / "last.pt", {**state, "statistics": [], "finished": True})
     run_folder.start_history(folder, rows)
-    tested = {("last", side): answers[side] for side in answers if side != "train"}
+    tested = {("last", side): answers[side][None] for side in answers if side != "train"}
     trainer.write_fold_predictions(plan, folder, clips, tested)
-
-
-def _read_statistics(plan: Plan, clips: NDArray[np.intp]) -> NDArray[np.float32]:
-    """(N, D) mean and deviation of every row of every channel."""
-    parts = []
-    for chunk in np.array_split(clips, -(-len(clips) // CHUNK)):
-        values = plan.cache.batch(plan.channels, chunk)
-        filled = None if plan.filled is None else plan.filled[chunk]
-        parts.append(np.concatenate([by_length(one, filled, row_statistics) for one in values], axis=1))
-    return np.concatenate(parts)

@@ -44,6 +44,6 @@ def mlp(
 ) -> VectorNet:
     """A multilayer perceptron on vectors; of other features the mean and deviation of each row.
 
-    channels: the numbers of a clip, see `train.data.vector_length`; shape is (1, 1).
+    channels: the numbers of a clip, see `train.data.input_width`; shape is (1, 1).
     """
     return VectorNet(channels, classes, width, dropout)

@@ -130,8 +130,12 @@ class Ensemble(nn.Module):
         return tuple(f"{name}.{one}" for name, member in members for one in getattr(member, "stages", ()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits = torch.stack([self.first(x).float(), self.second(x).float()], dim=1)  # (B, 2, K)
+        logits = self.alone(x)
         return logits if self.training else self.join(logits)
+
+    def alone(self, x: torch.Tensor) -> torch.Tensor:
+        """Each member's logits, (B, 2, K)."""
+        return torch.stack([self.first(x).float(), self.second(x).float()], dim=1)
 
     def join(self, logits: torch.Tensor) -> torch.Tensor:
         """The members' logits (B, 2, K) as one answer (B, K)."""
@@ -158,6 +162,14 @@ class Architecture:
     def resolved(self) -> str:
         """The name with the ensemble's weight whatever the default is: for run.json and its hash."""
         return self._name(with_weight=True)
+
+    @property
+    def member_names(self) -> list[str]:
+        """Of an ensemble, what each member is called alone; the second of two that are alike is numbered."""
+        if self.weight is None:
+            return []
+        first, second = (Architecture((member,)).name for member in self.members)
+        return [first, second if second != first else f"{second}-2"]
 
     @property
     def augment(self) -> str:

@@ -62,7 +62,7 @@ def reference(options: RunOptions) -> nn.Module:
     plan = make_plan(options)
     (arithmetic,) = candidates(options, "cpu", (options.batch, *plan.input_shape))
     network = arithmetic.place(draw_network(plan, 1))
-    sums = sum_clips(plan.cache, plan.channels, plan.table.index.to_numpy())
+    sums = sum_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), sums, torch.device("cpu"))
     trainer = Trainer(network, data, options, plan.augmenter, arithmetic)
     network.train()

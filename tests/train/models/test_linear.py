@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from train.models.linear import fit, row_statistics
+from train.models.linear import fit
 from train.models.registry import build
 
 
@@ -53,9 +53,3 @@ def test_a_constant_column_does_no_harm():
     x, y = data(2)
     x[:, 3] = 7
     assert np.isfinite(fitted(x, y, 2)).all()
-
-
-def test_row_statistics_of_half_precision_keep_mean_and_deviation():
-    values = np.full((1, 2, 100_000), -80, np.float16)
-    values[0, 1, ::2] = -79
-    assert np.allclose(row_statistics(values), [[-80, -79.5, 0, 0.5]], atol=1e-3)

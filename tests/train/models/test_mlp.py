@@ -12,7 +12,7 @@ from features_cache import Cache, external
 from tests.train.little import CLASSES, clip_table, fill, little_options
 from train import explain, run, sweep
 from train.bundle import TrainedModel, bundle_of_run
-from train.data import as_vector, network_input, sum_clips, vector_length
+from train.data import InputReader, sum_clips
 from train.options import ExplainOptions, RunOptions, SweepOptions
 from train.plan import make_plan
 
@@ -34,14 +34,6 @@ def embedded(tmp_path_factory) -> Path:
 @pytest.fixture
 def options(embedded, tmp_path) -> RunOptions:
     return replace(little_options(embedded, tmp_path / "runs"), model=RunOptions.model, epochs=15)
-
-
-def test_a_vector_is_used_as_it_is_and_a_feature_map_by_its_rows():
-    values = np.arange(12, dtype=np.float32).reshape(1, 2, 6)
-    expected = [2.5, 8.5, *values.std(axis=2)[0]]
-    assert as_vector(values)[0] == pytest.approx(expected)
-    assert as_vector(values[:, :, :1]).tolist() == [[0, 6]]
-    assert vector_length([(2, 6), (2, 1)]) == 6
 
 
 def test_the_default_becomes_mlp_where_every_channel_is_a_vector(options, capsys):
@@ -103,11 +95,9 @@ def test_explain_permutes_all_numbers_of_a_feature(options, embedded):
 
 
 def test_statistics_of_the_trained_clips_standardise_each_number(embedded):
-    cache = Cache(embedded)
-    channels = make_plan(RunOptions(dataset=str(embedded), features="embedding")).channels
+    plan = make_plan(RunOptions(dataset=str(embedded), features="embedding"))
     rows = np.arange(20)
-    statistics = sum_clips(cache, channels, rows).statistics(rows, "row")
-    x = network_input([cache.read(channels[0], rows)], statistics, (1, 1), True)
+    x = InputReader(plan, sum_clips(plan, rows).statistics(rows, "row"))(rows)
     assert x.shape == (20, 40, 1, 1)
     assert x.float().mean(0).abs().max() < 1e-2
     assert (x.float().std(0, unbiased=False) - 1).abs().max() < 1e-2
