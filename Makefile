@@ -105,7 +105,7 @@ check: $(test_environment)
 	@echo "setting up .venv (once, some minutes)"
 	@$(base) -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
-.venv/installed-for-tests: .venv/installed requirements-test.txt requirements-docs.txt requirements-extras.txt requirements-scale.txt
+.venv/installed-for-tests: .venv/installed requirements-test.txt requirements-docs.txt requirements-extras.txt requirements-onnx.txt requirements-scale.txt requirements-trackers.txt
 	@echo "adding what the tests need"
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@

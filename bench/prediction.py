@@ -28,7 +28,8 @@ from train.compute import keep_freed_memory
 from train.data import parse_grid
 from train.models.registry import build
 from train.options import RunOptions
-from train.predict import FeatureExtractor, Rejection
+from train.predict import FeatureExtractor
+from train.rejection import Rejection
 
 RATE, SECONDS, CLASSES = 44_100, 5.0, 50
 ROWS = {"mel": 128, "mfcc": 40, "chroma": 12}

@@ -50,9 +50,9 @@ def explain(options: ExplainOptions) -> int:
 
 def listen(options: ListenOptions) -> int:
     """The classes of live audio."""
-    import train.extras.listen
+    from train import extras
 
-    return train.extras.listen.listen_live(options)
+    return extras.load("listen").listen_live(options)
 
 
 def bundle(options: BundleOptions) -> int:
@@ -64,9 +64,9 @@ def bundle(options: BundleOptions) -> int:
 
 def export(options: ExportOptions) -> int:
     """The networks as one ONNX file, for programs without torch."""
-    import train.extras.onnx_export
+    from train import extras
 
-    return train.extras.onnx_export.export_run(options)
+    return extras.load("export").export_run(options)
 
 
 def list_(options: ListOptions) -> None:

@@ -23,13 +23,14 @@ from features_cache import dataset_name
 from features_cache.storage import refuse_special
 from results import config as run_config
 from results import run_folder
-from results.scores import rejection_threshold, scaled
+from results.scores import scaled
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, check_fold, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
 from train.data import Floats, Statistics, network_input, parse_grid
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
+from train.rejection import chosen_threshold
 
 BUNDLE_FORMAT = 2
 CONFIG = (
@@ -37,7 +38,6 @@ CONFIG = (
     *("sample_rate", "duration", "dataset", "folds"),
 )
 BATCH = 32  # clips: a network is hardly faster from here on, and 32 clips of any features are small
-WANTED_ACCURACY = 0.95  # of what is answered, that the threshold of rejection is chosen for
 AGREES = 1e-3  # a probability computed anew may differ by so much from predictions.csv
 
 Values = list[NDArray[np.floating]]  # one (B, rows, frames) a channel, as stored
@@ -58,7 +58,7 @@ def bundle_of_run(run: run_folder.RunFolder, selection: str = "auto") -> Bundle:
     RequestError where no fold is finished, or none was chosen by validation.
     """
     if not run.finished:
-        raise RequestError(f"{run.name} has no finished fold yet: let it train on")
+        raise RequestError(f"{run.name} has no finished fold yet: continue its training")
     folds, selection = {}, run.selection(selection)
     for fold in run.finished:
         file = run.fold(fold) / f"{selection}.pt"
@@ -66,7 +66,7 @@ def bundle_of_run(run: run_folder.RunFolder, selection: str = "auto") -> Bundle:
             raise RequestError(f"{file} is not there: {_why_missing(run, selection)}")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
-    found = {"temperature": run.temperature(selection), **rejection_of(run, selection)}
+    found = {"temperature": run.temperature(selection), **chosen_threshold(run, selection)}
     return Bundle(run_config.Config({**run.config, **found}, str(run.path / "run.json")), folds)
 
 
@@ -78,39 +78,19 @@ def _why_missing(run: run_folder.RunFolder, selection: str) -> str:
     return f"{run.config['model']} has no best epoch, give SELECTION=last"
 
 
-def rejection_of(run: run_folder.RunFolder, selection: str) -> dict[str, Any]:
-    """The threshold chosen on the run's validation clips, and what it did to them; empty without any.
-
-    {"rejection": {"threshold", "accuracy" of what is answered, "answered" and "clips": counts}}
-    """
-    if run.config.get("val", "none") == "none":
-        return {}
-    probabilities, target = run.answers(split="val", selection=selection)
-    probabilities = scaled(probabilities, run.temperature(selection))
-    threshold = rejection_threshold(target, probabilities, WANTED_ACCURACY)
-    answered = probabilities.max(axis=1) >= threshold
-    right = probabilities.argmax(axis=1) == target
-    accuracy = float(right[answered].mean()) if answered.any() else 0.0
-    counts = {"answered": int(answered.sum()), "clips": len(target)}
-    return {"rejection": {"threshold": threshold, "accuracy": accuracy, **counts}}
-
-
 def write_bundle(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
     """With float16 weights take half the space; norms and biases, perhaps large or tiny, stay float32,
     and what float16 cannot hold."""
     folds = bundle.folds
     if dtype == "float16":
-        folds = {
-            fold: {**state, "network": {name: _half(tensor) for name, tensor in state["network"].items()}}
-            for fold, state in folds.items()
-        }
+        folds = {fold: {**state, "network": _halved(state["network"])} for fold, state in folds.items()}
     config = dict(bundle.config) | {"options": dict(bundle.config["options"])}
     save(file, {"format": BUNDLE_FORMAT, "config": config, "folds": folds})
 
 
-def _half(tensor: torch.Tensor) -> torch.Tensor:
-    half = tensor.half()
-    return half if tensor.dim() > 1 and half.isfinite().all() else tensor
+def _halved(network: State) -> State:
+    halves = {name: tensor.half() for name, tensor in network.items() if tensor.dim() > 1}
+    return network | {name: half for name, half in halves.items() if half.isfinite().all()}
 
 
 def read_bundle(file: Path) -> Bundle:
@@ -180,13 +160,6 @@ class TrainedModel:
         """Rows and frames of what an image model sees."""
         return trained_shape(self.augmenter, self.grid)
 
-    @property
-    def untrained_folds(self) -> str:
-        """A sentence where not all folds of the run are trained yet; empty otherwise."""
-        trained, all_ = len(self.folds), len(self.config["folds"])
-        there = f"{trained} of {all_} folds are trained: the prediction is their average"
-        return there if trained < all_ else ""
-
     def probabilities(
         self, values: Values, fold: int | None = None, filled: Floats | None = None
     ) -> Probabilities:
@@ -224,14 +197,17 @@ class TrainedModel:
         network, parts = self.folds[fold].network, []
         for batch in x.split(BATCH):
             batch = batch.to(self.compute.device)
-            seen = [batch] if self.kind == "linear" else self._views(batch)
             with self.compute.exact():
-                each = [network(view.contiguous(memory_format=self.layout)).softmax(1) for view in seen]
-            parts.append(torch.stack(each).mean(0).cpu().numpy())
+                answers = [
+                    network(view.contiguous(memory_format=self.layout)).softmax(1)
+                    for view in self.views(batch)
+                ]
+            parts.append(torch.stack(answers).mean(0).cpu().numpy())
         return np.concatenate(parts)
 
-    def _views(self, batch: torch.Tensor) -> list[torch.Tensor]:
-        return list(views(batch, self.augmenter, self.config["options"]["tta"]))
+    def views(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Of what a fold's network is given, those that it answers by the mean over (TTA)."""
+        return [x] if self.kind == "linear" else list(views(x, self.augmenter, self.config["options"]["tta"]))
 
     def _open(self, state: State, origin: str) -> FoldModel:
         statistics = [Statistics.restore(one) for one in state["statistics"]]

@@ -2,9 +2,9 @@
 
 network      state dict, the moving average where one is kept
 statistics   what the fold standardises with (train/data.py)
-fold         that was tested (not in files of before)
+fold         that was tested
 epoch, rows  epochs done, and their lines of history.csv
-finished     whether the last epoch is done, or early stopping ended the fold (not in files of before)
+finished     whether the last epoch is done, or early stopping ended the fold
 progress     only while the fold is not finished: optimiser, plain weights beside the average, scaler, watch
              (early stopping)
 
@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,11 +30,8 @@ from results.run_folder import append_history, replace_file
 
 State = dict[str, Any]
 
-# What an ensemble's members were called in checkpoints when the second was a texture network always.
-MEMBERS = {"network": "first.", "texture": "second."}
 ZIP = b"PK\x03\x04"
 FOLD = re.compile(r"fold(\d+)")  # a folder
-FORMER_MEMBER = re.compile(r"^(network|texture)\.")
 
 
 def save(file: Path, state: State) -> None:
@@ -44,18 +41,19 @@ def save(file: Path, state: State) -> None:
 
 
 def load(file: Path) -> State:
-    """RequestError where the file is damaged, no checkpoint, another fold's, or more than data (code is never
+    """RequestError if the file is damaged, no checkpoint, another fold's, or more than data (code is never
     run)."""
     try:
         state = read_safely(file)
         check_fold(state)
-        rows = [] if isinstance(state.get("rows"), list) else ["rows"]
-        lacking = rows + ([] if isinstance(state.get("epoch"), int) else ["epoch"])
-        if lacking or not all(isinstance(row, str) for row in state["rows"]):
-            raise ValueError(f"it lacks {(*lacking, 'rows')[0]}")
-        placed, fold = FOLD.fullmatch(file.parent.name), state.get("fold")
-        if placed and fold is not None and placed[1] != str(fold):
-            raise ValueError(f"it is of fold {fold}")
+        rows = state.get("rows")
+        if not isinstance(rows, list) or not all(isinstance(row, str) for row in rows):
+            raise ValueError("it lacks rows")
+        if not isinstance(state.get("epoch"), int):
+            raise ValueError("it lacks epoch")
+        placed = FOLD.fullmatch(file.parent.name)
+        if placed and placed[1] != str(state.get("fold")):
+            raise ValueError(f"it is of fold {state.get('fold')}")
     except ValueError as reason:
         raise RequestError(
             f"{file} cannot be read as weights ({reason}): remove it and train again"
@@ -67,20 +65,17 @@ def read_safely(file: Path) -> Any:
     """What torch.save wrote, if it is data alone and undamaged; ValueError with the reason otherwise."""
     try:
         with file.open("rb") as handle:
-            _check_sums(handle)
+            zipped = (
+                handle.read(len(ZIP)) == ZIP
+            )  # not before torch 1.6; torchvision still publishes such a file
+        if zipped:
+            with zipfile.ZipFile(file) as archive:
+                if damaged := archive.testzip():
+                    raise ValueError(f"damaged: {damaged} does not have its checksum")
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes at random are read as commands: IndexError, KeyError, anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(reason) from error
-
-
-def _check_sums(handle: BinaryIO) -> None:
-    """ValueError where a record of a zip archive is not what its CRC-32 says; other files have no sums."""
-    if handle.read(len(ZIP)) != ZIP:  # before torch 1.6; torchvision still publishes such a file
-        return
-    with zipfile.ZipFile(handle) as archive:
-        if damaged := archive.testzip():
-            raise ValueError(f"damaged: {damaged} does not have its checksum")
 
 
 def check_fold(state: Any) -> None:
@@ -88,7 +83,9 @@ def check_fold(state: Any) -> None:
     if not isinstance(state, dict):
         raise ValueError("it is no checkpoint")
     network, statistics = state.get("network"), state.get("statistics")
-    if not isinstance(network, dict) or not all(isinstance(one, torch.Tensor) for one in network.values()):
+    if not isinstance(network, dict) or not all(
+        isinstance(tensor, torch.Tensor) for tensor in network.values()
+    ):
         raise ValueError("it lacks network")
     if not isinstance(statistics, list) or not all(map(_is_statistics, statistics)):
         raise ValueError("it lacks statistics")
@@ -101,28 +98,24 @@ def _is_statistics(state: Any) -> bool:
     if not (isinstance(state, dict) and state.get("norm") in ("feature", "row", "clip", "none")):
         return False
     sides = [state.get("centre"), state.get("scale")]
-    return all(isinstance(side, list) and side and all(map(_is_number, side)) for side in sides)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return all(
+        isinstance(side, list) and side and all(isinstance(x, int | float) and math.isfinite(x) for x in side)
+        for side in sides
+    )
 
 
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
-    """The name of the first tensor with NaN or an infinity in it; empty where there is none."""
-    numbers = ((name, one) for name, one in weights.items() if one.is_floating_point())
-    # a finite sum has finite terms and takes a tenth of the time
-    broken = (name for name, one in numbers if not one.sum().isfinite() and not one.isfinite().all())
-    return next(broken, "")
+    """The name of the first tensor with NaN or an infinity in it; empty if there is none."""
+    for name, tensor in weights.items():
+        # a finite sum has finite terms and takes a tenth of the time
+        if tensor.is_floating_point() and not tensor.sum().isfinite() and not tensor.isfinite().all():
+            return name
+    return ""
 
 
 def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
     """Load `weights` whole; RequestError names the first tensor that does not fit and both shapes."""
     wanted = network.state_dict()
-    weights = {
-        name if name in wanted else FORMER_MEMBER.sub(lambda found: MEMBERS[found[1]], name): one
-        for name, one in weights.items()
-    }
     if missing := sorted(wanted.keys() - weights.keys()):
         raise RequestError(
             f"{origin} lacks '{missing[0]}' and {len(missing) - 1} more: it is of another model"
@@ -163,18 +156,18 @@ class CheckpointWriter:
             return
         copies = [(file, snapshot(state)) for file, state in files]
         self._settle()
-        self.pending = self.writer.submit(_write, copies, fold_folder, row)
+
+        def write() -> None:
+            for file, state in copies:
+                save(file, state)
+            append_history(fold_folder, row)
+
+        self.pending = self.writer.submit(write)
 
     def _settle(self) -> None:
         pending, self.pending = self.pending, None
         if pending:
             pending.result()
-
-
-def _write(files: list[tuple[Path, State]], fold_folder: Path, row: str) -> None:
-    for file, state in files:
-        save(file, state)
-    append_history(fold_folder, row)
 
 
 def snapshot(state: Any) -> Any:

@@ -10,23 +10,21 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
 from commandline.terminal import no_formula, tell
 from features_cache.storage import replaced
 from results.run_folder import replace_file
 from train.bundle import Probabilities
+from train.rejection import Rejection, Samples
 
 if TYPE_CHECKING:
-    from train.predict import FeatureExtractor, Rejection
+    from train.predict import FeatureExtractor
 
-SHOWN = 8  # classes in the figure: those that are ever the most probable, the commonest first
-
-Samples = NDArray[np.float32]
+DRAWN = 8  # classes in the figure: those that are ever the most probable, the commonest first
 
 
 class Window(NamedTuple):
@@ -43,18 +41,13 @@ def windows(blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int)
     The last one is the first to reach the recording's end, and may be shorter; of a recording without a
     sample there is one, empty.
     """
-    held, start = np.zeros(0, np.float32), 0
-
-    def window(y: Samples) -> Window:
-        end = (start + len(y)) / sample_rate
-        return Window(start / sample_rate, end, y)
-
+    rest, start = np.zeros(0, np.float32), 0
     for block in blocks:
-        held = np.concatenate([held, block])
-        while len(held) > samples:  # more than one window: this one does not reach the end
-            yield window(held[:samples])
-            held, start = held[hop:], start + hop
-    yield window(held)
+        rest = np.concatenate([rest, block])
+        while len(rest) > samples:  # more than one window: this one does not reach the end
+            yield Window(start / sample_rate, (start + samples) / sample_rate, rest[:samples])
+            rest, start = rest[hop:], start + hop
+    yield Window(start / sample_rate, (start + len(rest)) / sample_rate, rest)
 
 
 def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterator[Samples]:
@@ -91,8 +84,15 @@ def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
 
 def write_timeline(rows: Iterable[Row], classes: list[str], target: Path, title: str) -> None:
     """<target>.csv, <target>.txt with Audacity's labels, <target>.png; and its segments, in lines."""
-    with replaced(Path(f"{target}.csv")) as draft, draft.open("w", newline="", encoding="utf-8") as table:
-        kept = list(_writing(table, classes, rows))
+    kept = []
+    with replaced(Path(f"{target}.csv")) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["start", "end", "predicted", *map(no_formula, classes)])
+        for row in rows:
+            kept.append(row)
+            predicted = classes[int(row.probabilities.argmax())] if row.answered else ""
+            numbers = (f"{p:.6g}" for p in row.probabilities)
+            table.writerow([f"{row.start:.3f}", f"{row.end:.3f}", no_formula(predicted), *numbers])
     segments = merge_windows(kept, classes)
     labels = "".join(f"{start:.3f}\t{end:.3f}\t{name}\n" for start, end, name, _ in segments)
     replace_file(Path(f"{target}.txt"), labels.encode("utf-8"))
@@ -103,36 +103,24 @@ def write_timeline(rows: Iterable[Row], classes: list[str], target: Path, title:
 
 
 def predict_windows(
-    found: Iterable[Window],
+    recording: Iterable[Window],
     extractor: "FeatureExtractor",
     probabilities: Callable[..., Probabilities],
-    rejection: "Rejection",
+    rejection: Rejection,
 ) -> Iterator[Row]:
     """The predictions for windows, as they come, by `TrainedModel.probabilities`."""
-    waiting: deque[tuple[Window, bool]] = deque()
+    waiting: deque[tuple[float, float, bool]] = deque()  # start, end, loud enough
 
     def clips() -> Iterator[Samples]:
-        for window in found:
-            loud = rejection.loud(window.y, extractor.sample_rate)
-            waiting.append((window._replace(y=window.y[:0]), loud))
-            yield window.y
+        for start, end, y in recording:
+            waiting.append((start, end, rejection.loud(y, extractor.sample_rate)))
+            yield y
 
     for values, filled in extractor.batches(clips()):
         predicted = probabilities(values, filled=filled)
-        for one, sure in zip(predicted, rejection.sure(predicted)):
-            window, loud = waiting.popleft()
-            yield Row(window.start, window.end, one, bool(loud and sure))
-
-
-def _writing(table: TextIO, classes: list[str], rows: Iterable[Row]) -> Iterator[Row]:
-    """Rows on their way, each written as it passes."""
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["start", "end", "predicted", *map(no_formula, classes)])
-    for row in rows:
-        predicted = classes[int(row.probabilities.argmax())] if row.answered else ""
-        numbers = (f"{p:.6g}" for p in row.probabilities)
-        writer.writerow([f"{row.start:.3f}", f"{row.end:.3f}", no_formula(predicted), *numbers])
-        yield row
+        for answer, sure in zip(predicted, rejection.sure(predicted)):
+            start, end, loud = waiting.popleft()
+            yield Row(start, end, answer, bool(loud and sure))
 
 
 def merge_windows(rows: Sequence[Row], classes: list[str]) -> list[tuple[float, float, str, float]]:
@@ -159,15 +147,15 @@ def plot(rows: Sequence[Row], classes: list[str], file: Path, title: str) -> Non
 
     probabilities = np.array([row.probabilities for row in rows])  # (windows, K)
     won = np.bincount(probabilities.argmax(axis=1), minlength=len(classes))
-    shown = [k for k in np.argsort(-won, kind="stable")[:SHOWN] if won[k]]
-    figure = Figure(figsize=(9, 1.2 + 0.3 * len(shown)), layout="constrained")
+    drawn = [k for k in np.argsort(-won, kind="stable")[:DRAWN] if won[k]]
+    figure = Figure(figsize=(9, 1.2 + 0.3 * len(drawn)), layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.subplots()
     edges = [*(row.start for row in rows), rows[-1].end]
     image = ax.pcolormesh(
-        edges, np.arange(len(shown) + 1), probabilities[:, shown].T, vmin=0, vmax=1, cmap="Greys"
+        edges, np.arange(len(drawn) + 1), probabilities[:, drawn].T, vmin=0, vmax=1, cmap="Greys"
     )
-    ax.set_yticks(np.arange(len(shown)) + 0.5, [classes[k] for k in shown])
+    ax.set_yticks(np.arange(len(drawn)) + 0.5, [classes[k] for k in drawn])
     ax.invert_yaxis()
     ax.set_xlabel("seconds")
     ax.set_title(title, fontsize=9, parse_math=False)

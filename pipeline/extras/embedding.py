@@ -1,6 +1,6 @@
 """`embedding@model=NAME`: the answer of a pretrained network in a file, as one vector or one a window.
 
-The network is models/NAME.onnx below the current folder, run by onnxruntime (requirements-extras.txt) in the
+The network is models/NAME.onnx below the current folder, run by onnxruntime (requirements-onnx.txt) in the
 processes that compute the other features. It takes samples and gives numbers. Its card, models/NAME.json:
 
     sample_rate  Hz of its input
@@ -141,7 +141,7 @@ def _opened(model: str, files: tuple[tuple[Path, int], ...]) -> Network:
         import onnxruntime
     except ImportError:
         raise RequestError(
-            f"embedding@model={model} needs onnxruntime: pip install -r requirements-extras.txt"
+            f"embedding@model={model} needs onnxruntime: pip install -r requirements-onnx.txt"
         ) from None
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # processes use all cores already

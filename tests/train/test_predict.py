@@ -21,7 +21,8 @@ from tests.train.sounds import CLASSES, RATE, sound, train_run
 from train import checkpoint
 from train.bundle import bundle_of_run, make_bundle, read_bundle
 from train.options import BundleOptions, PredictOptions
-from train.predict import Rejection, loudest_level, predict_audio, prediction_table, show
+from train.predict import predict_audio, prediction_table, show
+from train.rejection import Rejection, loudest_level
 from train.run import execute
 
 
@@ -272,7 +273,7 @@ def test_the_threshold_is_chosen_on_validation_clips_and_goes_with_the_bundle(
     assert make_bundle(BundleOptions(run=str(run.path), out=file)) == 0
     config = read_bundle(file).config
     assert config["temperature"] == run.config["calibration"]["best"]["temperature"]
-    asked = Rejection.asked(PredictOptions(reject="auto"), config)
+    asked = Rejection.of(PredictOptions(reject="auto"), config)
     assert asked == Rejection(chosen["threshold"])
 
 

@@ -19,10 +19,11 @@ import pandas as pd
 
 from commandline.registry import RequestError
 from commandline.terminal import tell
-from train.bundle import TrainedModel, open_model
+from train.bundle import open_model
 from train.options import ListenOptions
-from train.predict import NO_ANSWER, FeatureExtractor, Rejection
-from train.timeline import Samples, resampled
+from train.predict import FeatureExtractor
+from train.rejection import NO_ANSWER, Rejection, Samples
+from train.timeline import resampled
 
 BLOCK = 0.05  # seconds of audio read at once
 WIDTH = 100  # columns of the live line
@@ -71,52 +72,45 @@ class LiveAudio:
 
 
 def listen_live(options: ListenOptions) -> int:
-    """Predict until standard input ends; 1 where nothing came.
+    """Predict until standard input ends; 1 if nothing came.
 
     listen_live(ListenOptions(run="last", hop=0.25))
     """
-    if options.hop <= 0:
-        raise RequestError(f"HOP={options.hop:g}: expected seconds from one prediction to the next")
     if sys.stdin.isatty():
         raise RequestError("listen reads audio from standard input: pipe a microphone in, as --help shows")
     model = open_model(options)
     extractor = FeatureExtractor(model.config)
-    rejection, samples = Rejection.asked(options, model.config), extractor.window_samples(options.window)
-    computing = _warm_up(model, extractor)
+    rate, samples = extractor.sample_rate, extractor.window_samples(options.window)
+    rejection = Rejection.of(options, model.config)
+
+    def predict(y: Samples) -> pd.Series:
+        """Probabilities by class, the highest first."""
+        values = [channel[None] for channel in extractor(y)]
+        answer = model.probabilities(values, filled=extractor.filled([y]))[0].astype(float)
+        return pd.Series(answer, model.classes).nlargest(len(model.classes))
+
+    silence = np.zeros(extractor.samples, np.float32)
+    predict(silence)  # compiles
+    start = time.perf_counter()
+    predict(silence)
+    computing = time.perf_counter() - start
     tell(
-        f"each {options.hop:g} s a prediction for the last {samples / extractor.sample_rate:g} s; "
+        f"each {options.hop:g} s a prediction for the last {samples / rate:g} s; "
         f"latency {options.hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
     )
-    live = LiveAudio(sys.stdin.buffer, options, extractor.sample_rate, samples)
-    step, received, ended = round(options.hop * extractor.sample_rate), 0, False
+    live = LiveAudio(sys.stdin.buffer, options, rate, samples)
+    step, received, ended = round(options.hop * rate), 0, False
     while not ended:
         y, now, ended = live.wait(received + step)
         if now > received:
-            received = now
-            best = _predict(model, extractor, y)
-            answered = rejection.loud(y, extractor.sample_rate) and best.iloc[0] >= rejection.probability
-            _tell(best, received / extractor.sample_rate, options, answered)
+            received, best = now, predict(y)
+            answered = rejection.loud(y, rate) and best.iloc[0] >= rejection.probability
+            _tell(best, received / rate, options, answered)
     if sys.stdout.isatty() and not options.json:
         print()
     if not received:
         tell("standard input ended before there was any audio")
     return 0 if received else 1
-
-
-def _predict(model: TrainedModel, extractor: FeatureExtractor, y: Samples) -> pd.Series:
-    """Probabilities by class, the highest first."""
-    values = [channel[None] for channel in extractor(y)]
-    probabilities = model.probabilities(values, filled=extractor.filled([y]))[0].astype(float)
-    return pd.Series(probabilities, model.classes).nlargest(len(model.classes))
-
-
-def _warm_up(model: TrainedModel, extractor: FeatureExtractor) -> float:
-    """Seconds that a prediction takes once everything is compiled."""
-    silence = np.zeros(extractor.samples, np.float32)
-    _predict(model, extractor, silence)
-    start = time.perf_counter()
-    _predict(model, extractor, silence)
-    return time.perf_counter() - start
 
 
 def _tell(probabilities: pd.Series, seconds: float, options: ListenOptions, answered: bool) -> None:

@@ -10,19 +10,21 @@ rounding to float16, and the average over views and folds behind them.
     metadata classes, folds, sample_rate, duration and channels (names, parameters, rows of features) as JSON
 
 Features are not part of it: docs/howto/predicting.md says how they are computed beside it. The file is
-checked by onnxruntime before it is written: against predictions.csv where the cache is there, else on values
-drawn from the statistics against the networks themselves.
+checked by onnxruntime before it is written: against predictions.csv if the cache is there, else against the
+networks themselves on features of noise.
 """
 
 import copy
 import json
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import torch
 from torch import nn
 
@@ -35,18 +37,14 @@ from features_cache.storage import refuse_special
 from results import run_folder
 from results.run_folder import RunFolder, replace_file
 from results.scores import SMALLEST_PROBABILITY
-from train.augment import views
-from train.bundle import AGREES, BATCH, TrainedModel, Values, bundle_of_run
+from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, bundle_of_run
 from train.data import LARGEST, Shape, Statistics, own_frames, resize
 from train.models.texture import TextureNet, TextureStatistics
 from train.options import ExportOptions
 
-if TYPE_CHECKING:
-    import onnx
-
 OPSET = 18
 CHECKED = 64  # clips of each fold
-EXTRAS = "pip install -r requirements-extras.txt"
+NOISES = 4  # clips, if there is no cache
 
 
 class Standardised(nn.Module):
@@ -83,21 +81,19 @@ class Resized(nn.Module):
     def __init__(self, shape: Shape, grid: Shape, any_length: bool) -> None:
         super().__init__()
         self.width, self.any_length = grid[1], any_length
-        self.register_buffer("rows", _axis(shape[0], grid[0]))  # (H, rows)
-        self.register_buffer("frames", _axis(shape[1], grid[1]).T.contiguous())  # (frames, W)
+        rows, frames = (  # what resizing makes of each unit vector: (wanted, length)
+            resize(torch.eye(length)[None], (wanted, length))[0] for length, wanted in zip(shape, grid)
+        )
+        self.register_buffer("rows", rows)  # (H, rows)
+        self.register_buffer("frames", frames.T.contiguous())  # (frames, W)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         frames = _triangles(values.shape[2], self.width) if self.any_length else self.frames
         return self.rows @ values @ frames
 
 
-def _axis(length: int, wanted: int) -> torch.Tensor:
-    """(wanted, length): what resizing makes of each unit vector."""
-    return resize(torch.eye(length)[None], (wanted, length))[0]
-
-
 def _triangles(length: int, wanted: int) -> torch.Tensor:
-    """(length, wanted): the transpose of `_axis` by its formula, which takes a length known at run time."""
+    """(length, wanted): how `resize` weighs an axis whose length is known at run time only."""
     places = torch.arange(length, dtype=torch.float32) + 0.5
     step = (places[-1] + 0.5) / wanted
     centres = (torch.arange(wanted, dtype=torch.float32) + 0.5) * step
@@ -149,22 +145,23 @@ class ExportedRun(nn.Module):
         return logits.softmax(2).mean(1), together
 
     def _fold(self, number: int, values: Sequence[torch.Tensor]) -> torch.Tensor:
-        """(B, K) by the model of one fold."""
+        """(B, K) by the model of one fold; the same steps as train.data.network_input."""
         network = self.networks[number]
         if self.kind == "linear":
-            parts = [torch.cat([one.mean(2), one.std(2, unbiased=False)], dim=1) for one in values]
-            return network(torch.cat(parts, dim=1)).softmax(1)
-        standardised = list(self.standardised.children())[number]
-        standard = [layer(one) for layer, one in zip(standardised.children(), values)]
+            return network(torch.cat([_over_time(channel) for channel in values], dim=1)).softmax(1)
+        layers = list(self.standardised.children())[number].children()
+        standard = [layer(channel) for layer, channel in zip(layers, values)]
         if self.kind == "vector":
-            parts = [
-                one[:, :, 0] if one.shape[2] == 1 else torch.cat([one.mean(2), one.std(2, unbiased=False)], 1)
-                for one in standard
-            ]
+            parts = [part[:, :, 0] if part.shape[2] == 1 else _over_time(part) for part in standard]
             return network(_rounded(torch.cat(parts, dim=1))[..., None, None]).softmax(1)
-        x = _rounded(torch.stack([layer(one) for layer, one in zip(self.resized, standard)], dim=1))
-        seen = views(x, self.model.augmenter, self.model.config["options"]["tta"])
-        return torch.stack([network(view).softmax(1) for view in seen]).mean(0)
+        x = _rounded(torch.stack([layer(part) for layer, part in zip(self.resized, standard)], dim=1))
+        answers = [network(view).softmax(1) for view in self.model.views(x)]
+        return torch.stack(answers).mean(0)
+
+
+def _over_time(channel: torch.Tensor) -> torch.Tensor:
+    """(B, rows, frames) to (B, 2 * rows): mean and deviation of each row."""
+    return torch.cat([channel.mean(2), channel.std(2, unbiased=False)], dim=1)
 
 
 def _rounded(x: torch.Tensor) -> torch.Tensor:
@@ -181,56 +178,73 @@ def export_run(options: ExportOptions) -> int:
     if not file.parent.is_dir():
         raise RequestError(f"OUT={file}: there is no folder {file.parent}")
     refuse_special(file)
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-    except ImportError:
-        raise RequestError(f"FORMAT=onnx needs onnx and onnxruntime: {EXTRAS}") from None
     selection = run.selection(options.selection)
     model = TrainedModel(bundle_of_run(run, selection))
-    folder = cache_folder(run.dataset, options.data, run.dataset)
+    folder, channels = cache_folder(run.dataset, options.data, run.dataset), parse_set(run.config["features"])
     cache = Cache(folder) if is_cache(folder) else None
-    shapes = channel_shapes(model, cache)
-    content = onnx_bytes(model, shapes)
-    largest, of = check_against_run(content, model, run, cache, selection, shapes)
+    if cache and all(channel in cache for channel in channels):
+        examples, source = _test_clips(model, run, cache, selection), "predictions.csv"
+        values: Values = [cache.read(channel, np.arange(0)) for channel in channels]
+    else:
+        values, source = _features_of_noise(model), "the networks"
+        whole = np.ones(NOISES)
+        examples = ((n, values, model.probabilities(values, f, whole)) for n, f in enumerate(model.folds))
+    content = onnx_bytes(model, [(channel.shape[1], channel.shape[2]) for channel in values])
+    session, names, largest = open_session(content), input_names(model.config), 0.0
+    for number, values, expected in examples:
+        fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
+        answer = session.run(["by_fold"], fed)[0][:, number]
+        largest = max(largest, float(np.abs(answer - expected).max()))
     if largest > AGREES:
-        raise RequestError(f"{file} is not written: its probabilities differ from {of} by {largest:.1e}")
+        raise RequestError(f"{file} is not written: its probabilities differ from {source} by {largest:.1e}")
     replace_file(file, content)
     folds = f"{len(model.folds)} of {len(run.folds)} folds"
-    print(f"{file}: {folds}, {size(len(content))}; probabilities differ from {of} by {largest:.1e} at most")
+    print(
+        f"{file}: {folds}, {size(len(content))}; probabilities differ from {source} by {largest:.1e} at most"
+    )
     return 0
 
 
-def channel_shapes(model: TrainedModel, cache: Cache | None) -> list[Shape]:
-    """Rows and frames of each channel, from the cache or by computing the features of silence."""
-    channels = parse_set(model.config["features"])
-    if cache and all(channel in cache for channel in channels):
-        read = (cache.read(channel, np.arange(0)).shape for channel in channels)
-    else:
-        from train.predict import FeatureExtractor
+# A fold's place among the folds, stored features, and the probabilities (B, K) that this fold's model gives.
+Example = tuple[int, Values, Probabilities]
 
-        extractor = FeatureExtractor(model.config)
-        silence = np.zeros(extractor.samples, np.float32)
-        read = ((0, *values.shape) for values in extractor(silence))
-    return [(rows, frames) for _, rows, frames in read]
+
+def _test_clips(model: TrainedModel, run: RunFolder, cache: Cache, selection: str) -> Iterator[Example]:
+    """Some clips of each fold, as predictions.csv has them."""
+    channels = parse_set(model.config["features"])
+    for number, fold in enumerate(model.folds):
+        rows = run.scored(fold, run.scored_split, selection)[:CHECKED]
+        at_once = 1 if model.drops_padding else BATCH  # own frames differ from clip to clip
+        for start in range(0, len(rows), at_once):
+            chunk = rows[start : start + at_once]
+            ids = chunk["clip_id"].tolist()
+            values = cache.batch(channels, ids)
+            if model.drops_padding:
+                filled = cache.filled[cache.positions(ids)]
+                values = [part[:, :, : int(own_frames(part.shape[2], filled)[0])] for part in values]
+            yield number, values, chunk[model.classes].to_numpy()
+
+
+def _features_of_noise(model: TrainedModel) -> Values:
+    from train.predict import FeatureExtractor
+
+    extractor, rng = FeatureExtractor(model.config), np.random.default_rng(0)
+    clips = [extractor(rng.normal(0, 0.1, extractor.samples).astype(np.float32)) for _ in range(NOISES)]
+    return [np.stack(channel) for channel in zip(*clips)]
 
 
 def input_names(config: dict[str, Any]) -> list[str]:
     """One a channel, a second one of the same name numbered: mel, mel_2."""
     names: list[str] = []
     for channel in map(str, parse_set(config["features"])):
-        again = names.count(channel) + sum(one.startswith(f"{channel}_") for one in names)
+        again = names.count(channel) + sum(name.startswith(f"{channel}_") for name in names)
         names.append(f"{channel}_{again + 1}" if again else channel)
     return names
 
 
 def onnx_bytes(model: TrainedModel, shapes: Sequence[Shape]) -> bytes:
     """The file: torch's TorchScript exporter, which needs no further package; metadata beside the network."""
-    import onnx
-
-    names = input_names(model.config)
-    exported = ExportedRun(model, shapes).eval()
-    example = tuple(torch.zeros(2, *shape) for shape in shapes)
+    config, names = model.config, input_names(model.config)
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
     for name, (_, frames) in zip(names, shapes):
         if model.drops_padding and frames > 1:
@@ -238,8 +252,8 @@ def onnx_bytes(model: TrainedModel, shapes: Sequence[Shape]) -> bytes:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # that it is not the newest exporter; what it wrote is checked
         torch.onnx.export(
-            exported,
-            example,
+            ExportedRun(model, shapes).eval(),
+            tuple(torch.zeros(2, *shape) for shape in shapes),
             file := f"{folder}/model.onnx",
             dynamo=False,
             opset_version=OPSET,
@@ -248,82 +262,17 @@ def onnx_bytes(model: TrainedModel, shapes: Sequence[Shape]) -> bytes:
             dynamic_axes=axes,
         )
         proto = onnx.load(file)
-    _describe(proto, model)
-    return proto.SerializeToString()
-
-
-def _describe(proto: "onnx.ModelProto", model: TrainedModel) -> None:
-    config = model.config
-    described = {
-        "classes": model.classes,
-        "folds": list(model.folds),
-        "features": config["features"],
-        "channels": config["channels"],
-        "sample_rate": config["sample_rate"],
-        "duration": config["duration"],
-        "padding": "drop" if model.drops_padding else "keep",
-    }
-    for key, value in described.items():
+    metadata = {key: config[key] for key in ("features", "channels", "sample_rate", "duration")}
+    metadata |= {"classes": model.classes, "folds": list(model.folds)}
+    metadata |= {"padding": "drop" if model.drops_padding else "keep"}
+    for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=json.dumps(value))
-
-
-def check_against_run(
-    content: bytes,
-    model: TrainedModel,
-    run: RunFolder,
-    cache: Cache | None,
-    selection: str,
-    shapes: Sequence[Shape],
-) -> tuple[float, str]:
-    """The largest difference of a probability by onnxruntime, and what it was compared with."""
-    names = input_names(model.config)
-    session = open_session(content)
-
-    def by_fold(values: Values) -> np.ndarray:
-        fed = {name: one.astype(np.float32) for name, one in zip(names, values)}
-        return session.run(["by_fold"], fed)[0]
-
-    largest = 0.0
-    if cache is None:
-        rng = np.random.default_rng(0)
-        values = [_drawn(rng, how, shape) for how, shape in zip(_statistics(model, shapes), shapes)]
-        whole = np.ones(len(values[0]))
-        each = np.stack([model.probabilities(values, fold, whole) for fold in model.folds], axis=1)
-        return float(np.abs(by_fold(values) - each).max()), "the networks"
-    channels = parse_set(model.config["features"])
-    for number, fold in enumerate(model.folds):
-        rows = run.predictions(fold)
-        rows = rows[(rows["split"] == run.scored_split) & (rows["selection"] == selection)][:CHECKED]
-        at_once = 1 if model.drops_padding else BATCH  # own frames differ from clip to clip
-        for start in range(0, len(rows), at_once):
-            chunk = rows[start : start + at_once]
-            ids = chunk["clip_id"].tolist()
-            values = cache.batch(channels, ids)
-            if model.drops_padding:
-                filled = cache.filled[cache.positions(ids)]
-                values = [one[:, :, : int(own_frames(one.shape[2], filled)[0])] for one in values]
-            found = by_fold(values)[:, number]
-            largest = max(largest, float(np.abs(found - chunk[model.classes].to_numpy()).max()))
-    return largest, "predictions.csv"
+    return proto.SerializeToString()
 
 
 def open_session(content: bytes) -> Any:
     """onnxruntime on one core, silent."""
-    import onnxruntime
-
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
     return onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
-
-
-def _statistics(model: TrainedModel, shapes: Sequence[Shape]) -> list[Statistics]:
-    """Of the first fold; of a linear model, which keeps its own, standard ones."""
-    standard = Statistics("feature", np.zeros(1, np.float32), np.ones(1, np.float32))
-    return next(iter(model.folds.values())).statistics or [standard for _ in shapes]
-
-
-def _drawn(rng: np.random.Generator, statistics: Statistics, shape: Shape) -> np.ndarray:
-    """Some clips of one channel with these statistics, (B, rows, frames)."""
-    noise = rng.normal(size=(4, *shape)).astype(np.float32)
-    return noise * statistics.scale[:, None] + statistics.centre[:, None]

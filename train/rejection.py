@@ -1,0 +1,85 @@
+"""When a prediction is withheld: audio too soft for one, or no class probable enough.
+
+The probability may be chosen on a run's validation clips, so that what is answered is right often enough.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commandline.registry import RequestError
+from results.run_folder import RunFolder
+from results.scores import rejection_threshold, scaled
+from train.options import TrainedOptions
+
+WANTED_ACCURACY = 0.95  # of what is answered, that the threshold is chosen for
+LEVEL_SECONDS = 0.05
+NO_ANSWER = "no answer"
+
+Samples = NDArray[np.float32]
+
+
+def chosen_threshold(run: RunFolder, selection: str) -> dict[str, Any]:
+    """The threshold chosen on the run's validation clips, and what it did to them; empty without any.
+
+    {"rejection": {"threshold", "accuracy" of what is answered, "answered" and "clips": counts}}
+    """
+    if run.config.get("val", "none") == "none":
+        return {}
+    probabilities, target = run.answers(split="val", selection=selection)
+    probabilities = scaled(probabilities, run.temperature(selection))
+    threshold = rejection_threshold(target, probabilities, WANTED_ACCURACY)
+    answered = probabilities.max(axis=1) >= threshold
+    right = probabilities.argmax(axis=1) == target
+    accuracy = float(right[answered].mean()) if answered.any() else 0.0
+    counts = {"answered": int(answered.sum()), "clips": len(target)}
+    return {"rejection": {"threshold": threshold, "accuracy": accuracy, **counts}}
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """GATE and REJECT, as thresholds."""
+
+    probability: float = 0.0
+    level: float = -np.inf  # dB of full scale
+
+    @classmethod
+    def of(cls, options: TrainedOptions, config: dict[str, Any]) -> "Rejection":
+        """Of this model; RequestError for a threshold that is none, or was never chosen."""
+        level = -np.inf if options.gate is None else options.gate
+        if options.reject == "auto":
+            if "rejection" not in config:
+                raise RequestError(
+                    "REJECT=auto takes the threshold chosen on validation clips, and this model has none: "
+                    "train with VAL=group, or give a probability, as REJECT=0.7"
+                )
+            return cls(float(config["rejection"]["threshold"]), level)
+        try:
+            probability = float(options.reject or 0)
+        except ValueError:
+            probability = -1.0
+        if not 0 <= probability <= 1:
+            raise RequestError(f"REJECT={options.reject}: expected a probability from 0 to 1, or auto")
+        return cls(probability, level)
+
+    def loud(self, y: Samples, sample_rate: int) -> bool:
+        """Whether a window (samples,) is loud enough for a prediction."""
+        return self.level == -np.inf or loudest_level(y, sample_rate) > self.level
+
+    def sure(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(N,) whether a class is probable enough, of (N, K)."""
+        return probabilities.max(axis=1, initial=0) >= self.probability
+
+
+def loudest_level(y: Samples, sample_rate: int) -> float:
+    """The level of the loudest LEVEL_SECONDS, in dB of full scale; a full sine has -3, silence -200.
+
+    >>> round(loudest_level(np.full(1000, 0.1, np.float32), 8000))
+    -20
+    """
+    length = max(1, round(LEVEL_SECONDS * sample_rate))
+    padded = np.pad(y, (0, -len(y) % length))
+    powers = np.square(padded, dtype=np.float64).reshape(-1, length).mean(axis=1)
+    return float(10 * np.log10(powers.max(initial=0) + 1e-20))
