@@ -8,11 +8,11 @@ from types import ModuleType
 
 from commandline.registry import RequestError
 
-# capability -> its module, and the file of the packages that it needs beside the project's own
+# capability -> its module here, and the file of the packages that it needs beside the project's own
 EXTRAS = {
-    "export": ("train.extras.onnx_export", "requirements-onnx.txt"),
-    "listen": ("train.extras.listen", ""),
-    "torchrun": ("train.extras.torchrun", ""),
+    "export": ("onnx_export", "requirements-onnx.txt"),
+    "listen": ("listen", ""),
+    "torchrun": ("torchrun", ""),
 }
 
 
@@ -20,11 +20,10 @@ def load(capability: str) -> ModuleType:
     """The module of a capability; RequestError if its file has been removed, or a package that it needs."""
     module, requirements = EXTRAS[capability]
     try:
-        return importlib.import_module(module)
+        return importlib.import_module(f"train.extras.{module}")
     except ModuleNotFoundError as error:
-        if error.name == module:
-            file = module.replace(".", "/")
-            raise RequestError(f"{capability} needs {file}.py, which is not here") from None
+        if error.name == f"train.extras.{module}":
+            raise RequestError(f"{capability} needs train/extras/{module}.py, which is not here") from None
         if not requirements:
             raise
         raise RequestError(f"{capability} needs {error.name}: pip install -r {requirements}") from None
