@@ -1,0 +1,63 @@
+"""The commands as a user types them, in this process: the one place where golden outputs touch the project.
+
+`python -m train run FEATURES=mel` is `command("train run", FEATURES="mel")`. Nothing of the project is
+imported by name, so modules may move; only commands and file formats must stay.
+"""
+
+import contextlib
+import io
+import os
+import runpy
+import shlex
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Answer(NamedTuple):
+    """What a command left behind: its exit status and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+def command(words: str, **variables: object) -> Answer:
+    """Run `python -m <words> NAME=value …` here; a traceback is status 70, its last line in `err`."""
+    package, *rest = shlex.split(words)
+    given = [f"{name}={value}" for name, value in variables.items()]
+    out, err = io.StringIO(), io.StringIO()
+    before, status = sys.argv, 0
+    sys.argv = [f"{ROOT}/{package}/__main__.py", *rest, *given]
+    sys.modules.pop(f"{package}.__main__", None)  # a test that imported it; runpy warns of it
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            runpy.run_module(package, run_name="__main__")
+    except SystemExit as end:
+        status = int(end.code or 0)
+    except Exception as error:
+        status = 70
+        err.write(f"Traceback {type(error).__name__}: {error}")
+    finally:
+        sys.argv = before
+    return Answer(status, out.getvalue(), err.getvalue())
+
+
+def done(words: str, status: int = 0, **variables: object) -> Answer:
+    """The answer of a command that must end with this status."""
+    answer = command(words, **variables)
+    assert answer.status == status, f"{words} {variables} ended with {answer.status}: {answer.err}"
+    return answer
+
+
+@contextlib.contextmanager
+def inside(folder: Path):
+    """Work in this folder, so that commands and outputs name relative paths."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield folder
+    finally:
+        os.chdir(before)

@@ -1,0 +1,417 @@
+"""What the commands leave behind, in numbers and hashes small enough for git.
+
+Each function fills one section of golden.json inside the current folder. Keys that begin with `sha` are equal
+on the same processor and versions; all other numbers are equal up to floating point everywhere.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from features_cache import external
+from tests.golden import sounds
+from tests.golden.commands import ROOT, done
+
+COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
+VARIANTS = (
+    "mel@n_mels=64 mel@win_length=1102,hop_length=441 mfcc@n_mfcc=13 chroma@n_fft=4096 "
+    "contrast@n_bands=4 tempogram@win_length=192"
+)
+
+
+def sha(content: bytes | str) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:16]
+
+
+def short(values: Iterable[float], digits: int = 4) -> list[float]:
+    """Floats of so many significant digits."""
+    return [float(f"{value:.{digits}g}") for value in values]
+
+
+def table(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file, keep_default_na=False, na_values=[""], dtype={"clip_id": str, "group": str})
+
+
+# The cache
+
+
+def cache(folder: Path, features: Iterable[str] = ()) -> dict[str, Any]:
+    """The clip table, what failed, and of each feature its shape and two numbers a clip."""
+    with h5py.File(folder / "index.h5") as index:
+        columns = {name: index["clips"][name][:].tolist() for name in COLUMNS}
+    clips = pd.DataFrame(
+        {key: [v.decode() if isinstance(v, bytes) else v for v in column] for key, column in columns.items()}
+    )
+    clips["path"] = [os.path.relpath(path) if path else "" for path in clips["path"]]
+    failures = folder / "failures.csv"
+    return {
+        "clips": len(clips),
+        "table": "exact " + sha(clips.to_csv(index=False)),
+        "failures": table(failures)["clip_id"].tolist() if failures.exists() else [],
+        "features": {
+            file.stem: feature(file)
+            for file in sorted(folder.glob("*.h5"))
+            if file.stem != "index" and (not features or file.stem in features)
+        },
+    }
+
+
+def feature(file: Path) -> dict[str, Any]:
+    """Of one feature's file: two means of each clip, and whether its state words hold its CRCs."""
+    with h5py.File(file) as opened:
+        values, state = opened["values"][:], opened["state"][:]
+        axes = [short(opened[name][:][[0, -1]]) for name in ("row_axis", "frame_axis")]
+    crc = np.array([zlib.crc32(clip.tobytes()) for clip in values])
+    finished = state != 0
+    assert np.isfinite(values[finished]).all()
+    rows, frames = (np.cos(1 + np.arange(size)) for size in values.shape[1:])
+    numbers = values[finished].astype(np.float64)
+    return {
+        "shape": list(values.shape),
+        "dtype": str(values.dtype),
+        "axes": axes,
+        "done": "".join("01"[int(one)] for one in finished),
+        "crc_of_values": bool((crc == state & 0xFFFFFFFF)[finished].all()),
+        "fingerprints": len(set((state[finished] >> 32).tolist())),
+        "sha_values": sha(values[finished].tobytes()),
+        "plain": short(numbers.mean(axis=(1, 2))),
+        "weighted": short(np.einsum("nrf,r,f->n", numbers, rows, frames) / numbers[0].size ** 0.5),
+    }
+
+
+def caches() -> dict[str, Any]:
+    """Odd clips with every feature, again as float32, and the little datasets that the runs train on."""
+    sounds.odd_clips(Path("odd"))
+    sounds.easy_clips(Path("easy"))
+    odd = {"DATASET": "odd/clips.csv", "SAMPLE_RATE": 44100, "DURATION": 1.5, "JOBS": 1}
+    done("pipeline features", 1, **odd, NAME="odd", FEATURES=f"all {VARIANTS}")
+    done("pipeline features", 1, **odd, NAME="odd32", FEATURES="mel mfcc chroma", DTYPE="float32")
+    easy = {"DATASET": "easy.csv", "AUDIO_DIR": "easy", "JOBS": 1}
+    done("pipeline features", **easy, FEATURES="mel mfcc chroma waveform", COPIES=1, ALTER="noise,gain")
+    by_name = {"NAME": "drawn", "GROUP": "(.*)-[AB]", "FEATURES": "rms", "SEED": 5, "COPIES": 2}
+    done("pipeline features", DATASET="easy", JOBS=1, **by_name)
+    verified = done("features_cache verify", DATASET="data/odd/features")
+    vectors()
+    return {
+        "verified": verified.status,
+        **{name: cache(Path(f"data/{name}/features")) for name in ("odd", "odd32", "easy", "drawn")},
+    }
+
+
+def vectors() -> None:
+    """A cache of brought features, for the report: 144 clips, six classes, four folds."""
+    rng = np.random.default_rng(3)
+    number = np.arange(144)
+    label = number // 2 % 6
+    clips = {
+        "clip_id": [f"clip{one:03}" for one in number],
+        "label": [f"class{one}" for one in label],
+        "category": ["even" if one % 2 == 0 else "odd" for one in label],
+        "fold": number // 12 % 4 + 1,
+        "group": [f"g{one // 2}" for one in number],
+    }
+    external.create_cache(Path("data/made/features"), clips, dataset="made")
+    for place, name in enumerate("abcd"):
+        values = rng.normal(size=(144, 6)) + 1.5 * np.eye(6)[label] * (place + 1) / 2
+        external.write_feature(Path("data/made/features"), name, values, clips["clip_id"])
+
+
+# Runs
+
+BASE = {
+    "DATASET": "data/easy/features",
+    "FEATURES": "mel+mfcc+chroma",
+    "MODEL": "cnn8@width=8",
+    "EPOCHS": 2,
+    "BATCH": 8,
+    "GRID": "64x108",
+    "AUGMENT": "none",
+    "PRECISION": "fp32",
+    "THREADS": 1,
+    "DEVICE": "cpu",
+}
+WAVE = {"FEATURES": "waveform", "GRID": None}
+RUNS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "next": {"VAL": "next", "SELECT": "val_accuracy", "EPOCHS": 3, "MODEL": "texture"},
+    "group": {"VAL": "group", "SCHEDULE": "plateau", "PATIENCE": 3, "EPOCHS": 4, "MODEL": "texture"},
+    "copies": {"COPIES": 1, "FEATURES": "mel"},
+    "loss": {"BALANCE": "loss", "MODEL": "texture", "SEED": 3},
+    "sample": {"BALANCE": "sample", "MODEL": "texture", "FEATURES": "mel:0-63+mel"},
+    "drop": {"PADDING": "drop", "NORM": "feature"},
+    "keep": {"PADDING": "keep", "NORM": "clip", "OPTIMIZER": "sgd", "SCHEDULE": "cosine", "WARMUP": 1},
+    "ema": {"EMA": 0.8, "TTA": 2, "MODEL": "texture", "CLIP": 1, "SCHEDULE": "step", "PASSES": 2},
+    "mixed": {"AUGMENT": "shift,gain,crop=0.2,mixup=0.4", "TTA": 3, "FOLDS": "1 3"},
+    "masked": {"AUGMENT": "pitch,stretch,noise,mask,cutmix", "FEATURES": "mel+chroma", "FOLDS": 2},
+    "ensemble": {"MODEL": "cnn8@width=8+texture@weight=0.7", "FEATURES": "mfcc"},
+    "default": {"MODEL": None, "AUGMENT": None, "FOLDS": 1, "EPOCHS": 1},
+    "categories": {"TASK": "categories", "MODEL": "texture"},
+    "linear": {"MODEL": "linear", "SEED": 1},
+    "linear_group": {"MODEL": "linear@C=0.01", "VAL": "group", "FEATURES": "mel", "COPIES": 1},
+    "mlp": {"MODEL": "mlp", "DATASET": "data/made/features", "FEATURES": "a+b", "GRID": None, "BATCH": 32},
+    "cnn4": {"MODEL": "cnn4@width=8", "FEATURES": "mel", "FOLDS": 1},
+    "densenet": {"MODEL": "densenet121", "FEATURES": "mel", "FOLDS": 3, "EPOCHS": 1, "BATCH": 16},
+    "m11": {"MODEL": "m11", **WAVE, "FOLDS": 1, "AUGMENT": None},
+    "aclnet": {"MODEL": "aclnet@width=0.25", **WAVE, "FOLDS": 1, "AUGMENT": "between,crop=0.4", "EPOCHS": 1},
+}
+
+
+def train(case: str, runs: Path) -> Path:
+    """Train one of RUNS; the folder of its only run."""
+    words = {name: value for name, value in {**BASE, **RUNS[case]}.items() if value is not None}
+    done("train run", **words, RUNS=runs)
+    (config,) = runs.glob("*/*/run.json")
+    return config.parent
+
+
+def history(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file).drop(columns="seconds")
+
+
+def fold(folder: Path, classes: list[str]) -> dict[str, Any]:
+    """Of one fold: who was tested, what came out on average, and the numbers of every epoch."""
+    predictions, epochs = table(folder / "predictions.csv"), history(folder / "history.csv")
+    rows = predictions[["clip_id", "group", "split", "selection", "target"]]
+    parts = {}
+    for (split, selection), part in predictions.groupby(["split", "selection"]):
+        probabilities = part[classes].to_numpy()
+        true = np.array([classes.index(name) for name in part["target"]])
+        own = probabilities[np.arange(len(part)), true]
+        weighted = np.cos(1 + np.arange(len(part))) @ probabilities / len(part)
+        parts[f"{split} {selection}"] = {
+            "count_right": int((probabilities.argmax(axis=1) == true).sum()),
+            "log_loss": short([-np.log(own.clip(1e-9)).mean()]),
+            "means": short([*probabilities.mean(axis=0), *weighted]),
+        }
+    return {
+        "rows": "exact " + sha(rows.to_csv(index=False)),
+        "sha_predictions": sha((folder / "predictions.csv").read_bytes()),
+        "sha_history": sha(epochs.to_csv(index=False)),
+        "parts": parts,
+        "epochs": {
+            name: short(epochs[name].dropna())
+            for name in ("lr", "train_loss", "val_loss", "test_loss")
+            if epochs[name].notna().any()
+        },
+    }
+
+
+def run(folder: Path) -> dict[str, Any]:
+    config = json.loads((folder / "run.json").read_text())
+    classes = [entry["name"] for entry in config["classes"]]
+    return {
+        "label": folder.name,
+        "identity": [config["hash"], config["family"]],
+        "parameters": config.get("parameters"),
+        "folds": {
+            path.parent.name: fold(path.parent, classes)
+            for path in sorted(folder.glob("fold*/predictions.csv"))
+        },
+    }
+
+
+def trained() -> dict[str, Any]:
+    return {case: run(train(case, Path("runs") / case)) for case in RUNS}
+
+
+RESUMED = {"next": 1, "ensemble": 1, "mixed": 1}  # case -> epochs after which it is killed
+
+
+def resumed() -> dict[str, bool]:
+    """Runs killed by SIGKILL after an epoch and continued: the bytes of the run that was not disturbed."""
+    same = {}
+    for case, epochs in RESUMED.items():
+        straight = next(Path("runs").glob(f"{case}/*/*/run.json")).parent
+        runs = Path("resumed") / case
+        kill(case, runs, epochs, runs / straight.parent.name / straight.name / "fold1")
+        continued = train(case, runs)
+        pairs = [(continued / path.relative_to(straight), path) for path in straight.glob("fold*/*.csv")]
+        same[case] = len(pairs) > 1 and all(
+            history(one).equals(history(other))
+            if one.name == "history.csv"
+            else one.read_bytes() == other.read_bytes()
+            for one, other in pairs
+        )
+    return same
+
+
+def kill(case: str, runs: Path, epochs: int, first: Path) -> None:
+    """Train in a process of its own and kill it when its first fold's history has so many rows."""
+    words = {name: value for name, value in {**BASE, **RUNS[case]}.items() if value is not None}
+    given = [f"{name}={value}" for name, value in words.items()]
+    job = subprocess.Popen(
+        [sys.executable, "-m", "train", "run", *given, f"RUNS={runs}"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 120
+    while not (first / "history.csv").exists() or (first / "history.csv").read_bytes().count(b"\n") <= epochs:
+        assert job.poll() is None and time.monotonic() < until, f"{case} was not there to be killed"
+        time.sleep(0.002)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+
+
+# The report
+
+SETS = {  # run -> its words and the share of the clips that its made-up predictions are right about
+    "best": ({"FEATURES": "a+b+c"}, 0.85),
+    "near": ({"FEATURES": "a+b"}, 0.82),
+    "middle": ({"FEATURES": "b"}, 0.7),
+    "worst": ({"FEATURES": "a"}, 0.45),
+    "seed": ({"FEATURES": "d", "MODEL": "mlp", "EPOCHS": 1}, 0.75),
+    "again": ({"FEATURES": "d", "MODEL": "mlp", "EPOCHS": 1, "SEED": 1}, 0.73),
+}
+FIGURES_OF_RUNS = ("accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "macro_f1", "log_loss")
+
+
+def made_up(rows: pd.DataFrame, classes: list[str], skill: float, seed: int) -> np.ndarray:
+    """Probabilities (N, K) that are right about `skill` of the clips: those that are easy for every run."""
+    shared, own = np.random.default_rng(0), np.random.default_rng(seed)
+    number = rows["clip_id"].str[4:].astype(int).to_numpy()
+    difficulty = shared.normal(size=144) + 0.5 * own.normal(size=144)
+    true = np.array([classes.index(name) for name in rows["target"]])
+    wrong = (true + 1 + number % (len(classes) - 1)) % len(classes)
+    logits = own.normal(size=(144, len(classes)))[number] * 0.5
+    answered = np.where(difficulty[number] < np.quantile(difficulty, skill), true, wrong)
+    logits[np.arange(len(rows)), true] += 1
+    logits[np.arange(len(rows)), answered] = logits.max(axis=1) + 0.1 + np.abs(own.normal(size=144))[number]
+    powers = np.exp(logits)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def made_runs(runs: Path) -> dict[str, str]:
+    """Real run folders of models that train in no time, their probabilities replaced; label -> case."""
+    labels = {}
+    for case, (words, skill) in SETS.items():
+        before = set(runs.glob("made/*"))
+        fixed = {"MODEL": "linear", "PRECISION": "fp32", "THREADS": 1, "DEVICE": "cpu"}
+        done("train run", **{**fixed, "DATASET": "data/made/features", "RUNS": runs, **words})
+        (folder,) = set(runs.glob("made/*")) - before
+        labels[folder.name] = case
+        for file in folder.glob("fold*/predictions.csv"):
+            predictions = table(file)
+            classes = predictions.columns[5:].tolist()
+            predictions[classes] = made_up(predictions, classes, skill, len(labels))
+            predictions.to_csv(file, index=False, float_format="%.9g", lineterminator="\n")
+    return labels
+
+
+def report() -> dict[str, Any]:
+    """The numbers of the report's tables that say who is better, by how much, and for which classes."""
+    labels = made_runs(Path("madeup"))
+    done("analysis", DATASET="made", RUNS="madeup", FIGURES=1, AUDIO_MB=0)
+    tables = Path("reports/made/tables")
+    comparison = table(tables / "comparison.csv")
+    best = comparison["run"].iloc[0]
+    pairs = table(tables / "pairs.csv")
+    pairs = pairs[(pairs["a"] == best) | (pairs["b"] == best)]
+    recall = table(tables / "recall_by_class.csv")
+    return {
+        "order": [labels[name] for name in comparison["run"]],
+        "runs": {
+            labels[row["run"]]: {
+                "numbers": short([row[name] for name in FIGURES_OF_RUNS]),
+                "seeds": int(row["seeds"]),
+                "verdict": row["verdict"],
+            }
+            for _, row in comparison.iterrows()
+        },
+        "against_best": {
+            labels[row["b"] if row["a"] == best else row["a"]]: short([abs(row["difference"]), row["p_best"]])
+            for _, row in pairs.iterrows()
+        },
+        "recall": {labels[name]: short(part["recall"]) for name, part in recall.groupby("run", sort=False)},
+    }
+
+
+# New audio
+
+
+def csv_numbers(text: str) -> dict[str, Any]:
+    """The words of a CSV exactly, its numbers rounded."""
+    frame = pd.read_csv(io.StringIO(text))
+    numbers = frame.select_dtypes("number")
+    return {
+        "columns": frame.columns.tolist(),
+        "words": frame.select_dtypes(exclude="number").astype(str).to_numpy().ravel().tolist(),
+        "numbers": short(numbers.to_numpy().ravel()),
+    }
+
+
+def predicted() -> dict[str, Any]:
+    """Predictions of files, of odd files, through time, by a bundle, of test clips; a channel's worth."""
+    linear, ensemble = {"RUNS": "runs/linear"}, {"RUNS": "runs/ensemble"}
+    group = {"RUNS": "runs/group"}
+    done("train bundle last", **ensemble, OUT="ensemble.pt")
+    done("train bundle last", **linear, OUT="half.pt", DTYPE="float16")
+    outputs = {
+        "files": done("train predict last", **linear, AUDIO="easy/bell", CSV=1).out,
+        "best": done("train predict last", **group, AUDIO="easy/knock", CSV=1).out,
+        "other_rate": done("train predict last", **linear, AUDIO="odd/stereo.wav", CSV=1).out,
+        "silence": done("train predict last", **ensemble, AUDIO="odd/silence.wav", CSV=1).out,
+        "bundle": done("train predict ensemble.pt", AUDIO="easy/siren/siren1-A.wav", CSV=1).out,
+        "half": done("train predict half.pt", AUDIO="easy/siren", CSV=1).out,
+        "test_clips": done("train predict last", **linear, TEST_CLIPS=1, CSV=1).out,
+    }
+    through = {"AUDIO": "easy/siren/siren1-A.wav", "HOP": 0.25, "WINDOW": 0.5, "REPORTS": "timeline"}
+    done("train predict last", **linear, **through)
+    (timeline,) = Path("timeline").rglob("siren1-A.csv")
+    for case in ("plain", "linear"):
+        done("train explain last", RUNS=f"runs/{case}", REPEATS=3)
+        parts = [table(file) for file in sorted(Path("runs", case).glob("*/*/fold*/attribution.csv"))]
+        worth = pd.concat(parts).groupby(["channel", "method"])["correct"].mean().reset_index()
+        outputs[f"explain_{case}"] = worth.to_csv(index=False)
+    outputs["timeline"] = timeline.read_text()
+    return {name: csv_numbers(text) for name, text in outputs.items()}
+
+
+# What there is
+
+
+def names() -> dict[str, list[str]]:
+    """Every variable with the commands that read it, and every feature, model, augmentation and recipe."""
+    listed = done("commandline variables").out
+    variables = re.findall(
+        r"^  ([A-Z_]+)\n(?:      .*\n)*?      for: ((?:.*\n)(?:      [a-z].*\n)*)", listed, re.M
+    )
+    commands: dict[str, set[str]] = {}
+    for variable, users in variables:
+        for user in " ".join(users.split()).split(", "):
+            commands.setdefault(user, set()).add(variable)
+    first_words = {
+        stage: re.findall(r"^([a-z]\w+)  ", done(f"{stage} list").out, re.M)
+        for stage in ("pipeline", "train")
+    }
+    return {
+        **{name: sorted(found) for name, found in sorted(commands.items())},
+        **{
+            f"{stage} list shows": sorted(set(found) - {"all", "name"})
+            for stage, found in first_words.items()
+        },
+    }
+
+
+SECTIONS = {
+    "caches": caches,
+    "runs": trained,
+    "predicted": predicted,
+    "resumed": resumed,
+    "report": report,
+    "names": names,
+}
