@@ -27,7 +27,7 @@
 #: JOBS=  DEVICE=auto        processes for extraction; cpu, cuda, mps for training
 #: DATA=data  RUNS=runs  REPORTS=reports   where things are kept
 #: PYTHON=python             use the environment that is active, and never .venv; make setup PYTHON=python
-#:                           adds what it lacks and changes nothing that it has
+#:                           brings it to the tested versions (a GPU build of the same torch stays)
 #: ARGS="--wait"             anything else; make help ALL=1 lists every variable
 
 # names in small letters are this file's own, which no command's variable can replace
@@ -48,7 +48,8 @@ endef
 ifneq ($(findstring $(newline),$(MAKEOVERRIDES)),)
 $(error a variable holds a line break, which make cannot hand on: give it in one line)
 endif
-given = --make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
+several = $(if $(word 2,$(MAKECMDGOALS)),--several-targets )
+given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
@@ -67,16 +68,12 @@ demo: $(environment)
 test: $(test_environment)
 	@$(python) -m commandline known $(given)
 	@$(python) -m pytest -n auto --maxprocesses 4 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
-ifdef environment
 setup: $(environment)
-	@$(python) -m commandline known $(given)
-	@echo '$(ready)'
-else
-setup:
-	@$(python) commandline/environment.py $(if $(filter 1,$(ALL)),requirements-test.txt,requirements.txt)
-	@$(python) -m commandline known $(given)
-	@echo '$(ready)'
+ifndef environment
+	@$(python) -m pip install --quiet --disable-pip-version-check -r requirements$(if $(filter 1,$(ALL)),-test).txt
 endif
+	@$(python) -m commandline known $(given)
+	@echo '$(ready)'
 data: $(environment)
 	@$(python) -m pipeline data $(given)
 features: $(environment)

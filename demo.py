@@ -6,11 +6,11 @@ Every step is a command that a user could type, printed before it runs; a second
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import Annotated
 
 import pandas as pd
 
-from commandline.options import Bounds, Command, DataOptions, ReportsOptions, RunsOptions, main
+from commandline.commands import Command, main
+from commandline.options import DataOptions, ReportsOptions, RunsOptions, option
 from commandline.terminal import percent
 
 FEATURE_SETS = ("mel", "mel+mfcc+chroma")
@@ -21,8 +21,7 @@ TRAINING = ("MODEL=cnn8+texture", "EPOCHS=20", "GRID=64x108", "CURVE=0")  # a mi
 class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
     """Where the demo keeps its things."""
 
-    jobs: Annotated[int | None, Bounds(1, 10_000)] = None
-    """processes for extraction; all cores by default"""
+    jobs: int | None = option(None, "processes for extraction; all cores by default", least=1, most=10000)
 
 
 def demo(options: DemoOptions) -> int:

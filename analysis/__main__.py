@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from analysis.options import AnalysisOptions
-from commandline.options import Command, main
+from commandline.commands import Command, main
 
 if TYPE_CHECKING:
     from analysis.inputs import Built, ReportJob

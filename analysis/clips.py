@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from analysis.error_browser import ClipDifficulty
 from analysis.figures.drawing import SPECTRUM, VISIBLE
+from commandline.files import replace_file
 from commandline.registry import RequestError
 from commandline.terminal import progress
 from features_cache import Cache, Channel, UnreadableClips, parse_set
 from features_cache.table import originals
-from results.run_folder import replace_file
 
 BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a batch
 

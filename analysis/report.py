@@ -33,11 +33,11 @@ from analysis.ranking import level_sentence
 from analysis.results import Problem, Run, load_runs, outdated_runs
 from analysis.run import RunSection, augmentation_figure, choose_samples, importance_blocks, run_section
 from analysis.tables import as_latex, write_table
+from commandline.files import replace_file
 from commandline.options import make_command
 from commandline.terminal import Stages
 from features_cache import Cache
 from features_cache.table import untrainable
-from results.run_folder import replace_file
 
 REMARKED = 5  # runs named in the terminal for one reason
 DATA_STAMP = ".data.json"

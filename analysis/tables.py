@@ -21,10 +21,10 @@ from analysis.ablations import run_options
 from analysis.ranking import Ranking, not_compared
 from analysis.results import Run, summed_to_categories
 from analysis.significance import NEMENYI, PAIR_TESTS, RunPair, friedman, holm
+from commandline.files import replace_file
 from commandline.terminal import HALVES_UP, as_csv
 from features_cache.table import VALIDATION_FRACTION
 from results.bootstrap import fold_weights
-from results.run_folder import replace_file
 from results.scores import (
     Floats,
     Ints,

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from commandline.options import Command, main
+from commandline.commands import Command, main
+from commandline.options import Options, option
 from commandline.registry import Registry
 
 # Name -> what it compares. Each is a module of this folder that also runs alone.
@@ -51,9 +52,8 @@ BY_THEMSELVES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchOptions:
-    bench: tuple[str, ...] = ()
-    """some of them by name; all by default"""
+class BenchOptions(Options):
+    bench: tuple[str, ...] = option((), "some of them by name; all by default")
 
 
 def _listed(tables: dict[str, str]) -> str:

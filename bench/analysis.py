@@ -22,7 +22,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,8 @@ import pandas as pd
 from analysis.findings import findings
 from analysis.results import Results, Run, load_runs
 from bench.made_runs import made_up_runs
-from commandline.options import Bounds, main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.registry import RequestError
 from commandline.terminal import duration, size, text_table
 from features_cache.cache import dataset_name
@@ -46,25 +46,20 @@ MOST_PAGE = 6e6
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnalysisBenchOptions:
+class AnalysisBenchOptions(Options):
     """How large a report."""
 
-    count: int = 30
-    """runs"""
-    clips: int = 2000
-    """test clips over five folds"""
-    classes: int = 50
-    """classes"""
-    step: str = ""
-    """one step alone, in this process: statistics, usual"""
-    runs: Path = Path()
-    """with step: where the run folders are; without: run folders of one dataset to repeat"""
-    dataset: str = ""
-    """with runs: the dataset of the cache"""
-    data: Path = Path("data")
-    """with runs: where the cache is"""
-    rounds: Annotated[int, Bounds(least=1)] = 1
-    """with runs: how often; the medians are printed"""
+    count: int = option(30, "runs")
+    clips: int = option(2000, "test clips over five folds")
+    classes: int = option(50, "classes")
+    step: str = option("", "one step alone, in this process: statistics, usual")
+    runs: Path = option(
+        Path(),
+        "with step: where the run folders are; without: run folders of one dataset to repeat",
+    )
+    dataset: str = option("", "with runs: the dataset of the cache")
+    data: Path = option(Path("data"), "with runs: where the cache is")
+    rounds: int = option(1, "with runs: how often; the medians are printed", least=1)
 
 
 def analysis(options: AnalysisBenchOptions) -> int:

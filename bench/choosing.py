@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.options import Command, DatasetOptions, RunsOptions, main
+from commandline.commands import Command, main
+from commandline.options import DatasetOptions, RunsOptions, option
 from commandline.terminal import text_table
 from features_cache import Cache
 from features_cache.cache import cache_folder
@@ -59,18 +60,15 @@ Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
 class ChoosingOptions(DatasetOptions, RunsOptions):
     """Which ingredients."""
 
-    features: str = "mel+mfcc+chroma"
-    """the feature set"""
-    model: str = "resnet18"
-    """the network beside the texture statistics; cnn8 takes a fifth of the time"""
-    left_out: int = 1
-    """the fold that no run sees"""
-    seeds: tuple[int, ...] = (0,)
-    """how often each is trained"""
-    only: tuple[str, ...] = ()
-    """some ingredients, with underlines: the_texture_alone"""
-    threads: str = "auto"
-    """of each run"""
+    features: str = option("mel+mfcc+chroma", "the feature set")
+    model: str = option(
+        "resnet18",
+        "the network beside the texture statistics; cnn8 takes a fifth of the time",
+    )
+    left_out: int = option(1, "the fold that no run sees")
+    seeds: tuple[int, ...] = option((0,), "how often each is trained")
+    only: tuple[str, ...] = option((), "some ingredients, with underlines: the_texture_alone")
+    threads: str = option("auto", "of each run")
 
 
 def choosing(options: ChoosingOptions) -> int:

@@ -25,7 +25,8 @@ import scipy.fft
 import soundfile
 from threadpoolctl import threadpool_limits
 
-from commandline.options import Command, DatasetOptions, main
+from commandline.commands import Command, main
+from commandline.options import DatasetOptions, option
 from commandline.terminal import text_table
 from features_cache import layout, writer
 from pipeline import audio, job, reference
@@ -68,16 +69,11 @@ TRANSFORMS = (  # that all features need at least: points, how often, precision
 class ClipCostOptions(DatasetOptions):
     """On which clips."""
 
-    dataset: str = "../shared/esc10"
-    """any dataset whose clips are there"""
-    features: str = "all"
-    """features, separated by blanks"""
-    clips: int = 40
-    """how many, evenly spaced"""
-    rounds: int = 3
-    """of which each figure is the median"""
-    wav: bool = False
-    """of the same clips as 16-bit WAV files"""
+    dataset: str = option("../shared/esc10", "any dataset whose clips are there")
+    features: str = option("all", "features, separated by blanks")
+    clips: int = option(40, "how many, evenly spaced")
+    rounds: int = option(3, "of which each figure is the median")
+    wav: bool = option(False, "of the same clips as 16-bit WAV files")
 
 
 class Steps:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.registry import RequestError
 from commandline.terminal import progress
 from features_cache import Cache
@@ -41,13 +42,11 @@ MEANING = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DamageOptions:
+class DamageOptions(Options):
     """How many damages."""
 
-    damages: int = 1000
-    """that change something"""
-    seed: int = 0
-    """of where and what"""
+    damages: int = option(1000, "that change something")
+    seed: int = option(0, "of where and what")
 
 
 class Patient:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from bench import fuzz
 from bench.fuzz import Call, Outcome, Worlds, blank, cut, flip, overwrite, usual
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.terminal import progress
 
 KINDS: dict[str, Callable[[bytes, random.Random], bytes]] = {
@@ -42,13 +43,11 @@ TABLES = "reports/little/tables"  # what a report says of the runs
 
 
 @dataclass(frozen=True, kw_only=True)
-class DamageRunsOptions:
+class DamageRunsOptions(Options):
     """How many damages."""
 
-    damages: int = 500
-    """of run folders and bundles"""
-    seed: int = 0
-    """of where and what"""
+    damages: int = option(500, "of run folders and bundles")
+    seed: int = option(0, "of where and what")
 
 
 class Patients:

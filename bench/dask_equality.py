@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.terminal import text_table
 from features_cache import Cache
 from features_cache.index import feature_files
@@ -26,13 +27,11 @@ from tests.pipeline.local_dask import ROOT, started
 
 
 @dataclass(frozen=True, kw_only=True)
-class EqualityOptions:
+class EqualityOptions(Options):
     """What is extracted."""
 
-    clips: int = 200
-    """of one second at 8 kHz"""
-    features: str = "all"
-    """feature sets separated by blanks; all, small"""
+    clips: int = option(200, "of one second at 8 kHz")
+    features: str = option("all", "feature sets separated by blanks; all, small")
 
 
 def dask_equality(options: EqualityOptions) -> int:

@@ -13,7 +13,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from bench.speech import spoken
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.registry import RequestError
 from commandline.terminal import progress
 from pipeline import audio
@@ -32,15 +33,12 @@ QUIET = 1e-3  # of full scale: softer samples at the ends are cut
 
 
 @dataclass(frozen=True, kw_only=True)
-class DigitsOptions:
+class DigitsOptions(Options):
     """What to synthesise."""
 
-    out: Path = Path("digits")
-    """a new folder"""
-    takes: int = 8
-    """clips of each digit and voice"""
-    seed: int = 0
-    """of speed, pitch, loudness and noise"""
+    out: Path = option(Path("digits"), "a new folder")
+    takes: int = option(8, "clips of each digit and voice")
+    seed: int = option(0, "of speed, pitch, loudness and noise")
 
 
 def digits(options: DigitsOptions) -> None:

@@ -11,17 +11,17 @@ of the grid's frames, and so do teachers that were trained on half. Its run fold
 the others.
 """
 
+import dataclasses
 import time
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from tyro.conf import Positional
 
-from commandline.options import Command, main
+from commandline.commands import Command, main
+from commandline.options import option
 from commandline.registry import RequestError
 from commandline.terminal import mean_percent, percent, progress
 from results import run_folder
@@ -40,12 +40,13 @@ STUDENT = "resnet18"
 class DistillationOptions(RunOptions):
     """Which teachers, and how long the student learns."""
 
-    teachers: Annotated[str, Positional]
-    """finished runs of the same features, clips and folds: names, paths or unique prefixes"""
-    epochs: int = 60
-    """passes over the training clips"""
-    augment: str = "shift,gain,mixup=0.5"
-    """changes that teachers and student see alike"""
+    teachers: str = option(
+        dataclasses.MISSING,
+        "finished runs of the same features, clips and folds: names, paths or unique prefixes",
+        positional=True,
+    )
+    epochs: int = option(60, "passes over the training clips")
+    augment: str = option("shift,gain,mixup=0.5", "changes that teachers and student see alike")
 
 
 def distillation(options: DistillationOptions) -> None:

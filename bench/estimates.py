@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from commandline.options import DataOptions, main
+from commandline.commands import main
+from commandline.options import DataOptions, option
 from commandline.registry import RequestError
 from commandline.terminal import text_table
 from pipeline import datasets
@@ -29,16 +30,11 @@ SECONDS = {"h": 3600.0, "min": 60.0, "s": 1.0}
 class EstimateOptions(DataOptions):
     """How much is extracted, beside how much other work."""
 
-    dataset: str = "esc10"
-    """a dataset, as everywhere"""
-    count: int = 200
-    """clips, spread over the dataset"""
-    features: str = "all"
-    """feature sets separated by blanks; all, small"""
-    busy: tuple[int, ...] = (0, 2)
-    """numbers of processes that count beside it"""
-    rounds: int = 3
-    """extractions for each; they take turns"""
+    dataset: str = option("esc10", "a dataset, as everywhere")
+    count: int = option(200, "clips, spread over the dataset")
+    features: str = option("all", "feature sets separated by blanks; all, small")
+    busy: tuple[int, ...] = option((0, 2), "numbers of processes that count beside it")
+    rounds: int = option(3, "extractions for each; they take turns")
 
 
 def estimates(options: EstimateOptions) -> int:

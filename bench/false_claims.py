@@ -15,7 +15,8 @@ from itertools import product
 
 import numpy as np
 
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.terminal import text_table
 from tests.analysis.simulated import claims, simulated_runs
 
@@ -24,21 +25,15 @@ Row = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FalseClaimsOptions:
+class FalseClaimsOptions(Options):
     """Rates of false claims over equal runs, and the power for true differences, by simulation."""
 
-    reports: int = 200
-    """simulated reports of each row"""
-    runs: tuple[int, ...] = (3, 10, 30)
-    """runs of a report"""
-    clips: tuple[int, ...] = (100, 400, 2000)
-    """test clips, two of each source recording"""
-    classes: tuple[int, ...] = (10, 50)
-    """classes, of ten clips or more each"""
-    points: tuple[int, ...] = (2, 5, 10)
-    """true differences of which the power is shown"""
-    seed: int = 0
-    """draws the runs"""
+    reports: int = option(200, "simulated reports of each row")
+    runs: tuple[int, ...] = option((3, 10, 30), "runs of a report")
+    clips: tuple[int, ...] = option((100, 400, 2000), "test clips, two of each source recording")
+    classes: tuple[int, ...] = option((10, 50), "classes, of ten clips or more each")
+    points: tuple[int, ...] = option((2, 5, 10), "true differences of which the power is shown")
+    seed: int = option(0, "draws the runs")
 
 
 def false_claims(options: FalseClaimsOptions) -> None:

@@ -30,7 +30,8 @@ from threadpoolctl import threadpool_limits
 
 from bench import audioflux_calls, essentia_calls
 from bench.features_report import TARGETS, Measured, draw, report
-from commandline.options import Command, DatasetOptions, main
+from commandline.commands import Command, main
+from commandline.options import DatasetOptions, option
 from commandline.terminal import progress
 from features_cache.names import Channel
 from pipeline import audio, reference
@@ -49,18 +50,12 @@ FFT_FRAMES = 431  # of 2048 samples, what a clip's spectrogram takes
 class FeaturesBenchOptions(DatasetOptions):
     """On which clips."""
 
-    dataset: str = "synth"
-    """any dataset whose clips are there"""
-    clips: int = 20
-    """how many, evenly spaced"""
-    features: str = "all"
-    """features, separated by blanks"""
-    rounds: int = 7
-    """of one process and then two"""
-    out: Path = Path(__file__).parent / "out"
-    """folder of the figures"""
-    first_clip: str = ""
-    """only compute every feature of this file, and say what memory that took"""
+    dataset: str = option("synth", "any dataset whose clips are there")
+    clips: int = option(20, "how many, evenly spaced")
+    features: str = option("all", "features, separated by blanks")
+    rounds: int = option(7, "of one process and then two")
+    out: Path = option(Path(__file__).parent / "out", "folder of the figures")
+    first_clip: str = option("", "only compute every feature of this file, and say what memory that took")
 
 
 # What one process is told to do. The results are seconds of processor time by name.

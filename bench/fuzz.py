@@ -37,8 +37,8 @@ from typing import Any, NoReturn
 
 import psutil
 
-from commandline.catalogue import commands
-from commandline.options import main, options_of
+from commandline.commands import commands, main, options_of
+from commandline.options import Options, option
 from commandline.terminal import progress
 from tests.train.sounds import write_dataset
 
@@ -197,22 +197,18 @@ LOADED = (
         "analysis.report",
         "analysis.ensemble",
     ),
-    *("librosa", "tyro", "pandas", "matplotlib.pyplot"),
+    *("librosa", "pandas", "matplotlib.pyplot"),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class FuzzCallsOptions:
+class FuzzCallsOptions(Options):
     """How many trials, from which seed."""
 
-    trials: int = 5000
-    """calls of a command"""
-    first: int = 0
-    """number of the first trial"""
-    seed: int = 0
-    """of everything that is random"""
-    only: str = ""
-    """options or files: that half alone"""
+    trials: int = option(5000, "calls of a command")
+    first: int = option(0, "number of the first trial")
+    seed: int = option(0, "of everything that is random")
+    only: str = option("", "options or files: that half alone")
 
 
 @dataclass(frozen=True)

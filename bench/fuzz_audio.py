@@ -20,7 +20,8 @@ import pandas as pd
 import psutil
 import soundfile
 
-from commandline.options import Command, main
+from commandline.commands import Command, main
+from commandline.options import Options, option
 from commandline.terminal import size, text_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,15 +43,12 @@ GOOD, BAD, EITHER = "done", "named", "done or named"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FuzzOptions:
+class FuzzOptions(Options):
     """How much damage."""
 
-    files: int = 2000
-    """damaged files; a tenth as many good ones lie between them"""
-    seed: int = 0
-    """of the damage"""
-    most_seconds: float = 600
-    """after which the command hangs"""
+    files: int = option(2000, "damaged files; a tenth as many good ones lie between them")
+    seed: int = option(0, "of the damage")
+    most_seconds: float = option(600, "after which the command hangs")
 
 
 @dataclass(frozen=True)

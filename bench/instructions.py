@@ -21,7 +21,8 @@ from pathlib import Path
 
 import torch
 
-from commandline.options import Command, main
+from commandline.commands import Command, main
+from commandline.options import Options, option
 from commandline.registry import RequestError
 from commandline.terminal import text_table
 from train.agreement import Batch, Deviation, Operations, measure_deviation
@@ -45,19 +46,17 @@ CLASSES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstructionsOptions:
+class InstructionsOptions(Options):
     """Which instruction sets, which models."""
 
-    sets: tuple[str, ...] = tuple(SETS)
-    """instruction sets, of those that this processor has"""
-    models: tuple[str, ...] = ()
-    """models, all but linear by default"""
-    short: bool = False
-    """the smallest grid and one batch of each: what the tests run"""
-    convolutions: bool = False
-    """single convolutions over few frames and with long kernels, not models"""
-    child: bool = False
-    """only this process's instruction set, as lines of JSON"""
+    sets: tuple[str, ...] = option(tuple(SETS), "instruction sets, of those that this processor has")
+    models: tuple[str, ...] = option((), "models, all but linear by default")
+    short: bool = option(False, "the smallest grid and one batch of each: what the tests run")
+    convolutions: bool = option(
+        False,
+        "single convolutions over few frames and with long kernels, not models",
+    )
+    child: bool = option(False, "only this process's instruction set, as lines of JSON")
 
 
 def instructions(options: InstructionsOptions) -> int:

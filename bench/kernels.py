@@ -17,7 +17,8 @@ import numpy as np
 import scipy.ndimage
 from threadpoolctl import threadpool_limits
 
-from commandline.options import Command, DatasetOptions, main
+from commandline.commands import Command, main
+from commandline.options import DatasetOptions, option
 from commandline.terminal import text_table
 from features_cache.names import Channel
 from pipeline import audio
@@ -37,10 +38,8 @@ Pair = tuple[Callable[[], Any], Callable[[], Any]]
 class KernelsOptions(DatasetOptions):
     """On which clips."""
 
-    dataset: str = "../shared/esc10"
-    """any dataset whose clips are there"""
-    clips: int = 10
-    """how many, evenly spaced"""
+    dataset: str = option("../shared/esc10", "any dataset whose clips are there")
+    clips: int = option(10, "how many, evenly spaced")
 
 
 def transform_pairs(y: np.ndarray, clip: Clip) -> dict[str, Pair]:

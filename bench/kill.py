@@ -28,12 +28,20 @@ import pandas as pd
 from tqdm import tqdm
 
 import features_cache
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.terminal import progress
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import feature_files, read_index
-from features_cache.layout import FINGERPRINT, FeatureFile, clip_keys, feature_key, fingerprints, read_header
-from features_cache.storage import LOCKS
+from features_cache.layout import (
+    FINGERPRINT,
+    LOCKS,
+    FeatureFile,
+    clip_keys,
+    feature_key,
+    fingerprints,
+    read_header,
+)
 from features_cache.writer import to_stored
 from pipeline import audio, pool
 from pipeline.clip import Clip
@@ -53,15 +61,12 @@ PROTOCOL = str(Path(features_cache.__file__).parent)
 
 
 @dataclass(frozen=True, kw_only=True)
-class KillOptions:
+class KillOptions(Options):
     """How long the soak is."""
 
-    kills: int = 1000
-    """SIGKILLs"""
-    seed: int = 0
-    """of everything that is random"""
-    without_calls: bool = False
-    """as on a system without pwrite and posix_fallocate"""
+    kills: int = option(1000, "SIGKILLs")
+    seed: int = option(0, "of everything that is random")
+    without_calls: bool = option(False, "as on a system without pwrite and posix_fallocate")
 
 
 @dataclass

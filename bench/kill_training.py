@@ -30,9 +30,10 @@ from typing import Any, NoReturn
 import pandas as pd
 import torch
 
-from commandline.options import main, words
+from commandline import files, system
+from commandline.commands import main
+from commandline.options import Options, option, words
 from commandline.terminal import progress
-from features_cache import storage
 from results import run_folder
 from tests.train.little import clip_table, fill, little_options
 from train import checkpoint
@@ -51,7 +52,7 @@ AT_A_LINE = 0.6  # of the kills; the others come at a time
 ANEW = 0.1  # of the variants' rounds: started, not forked
 IN_A_ROW = (1, 1, 2, 3)  # kills before a run may end
 PATIENCE = 300  # seconds for a run
-FILES = tuple(str(module.__file__) for module in (checkpoint, run_folder, storage))
+FILES = tuple(str(module.__file__) for module in (checkpoint, run_folder, files, system))
 WRITING = (  # functions of these files, from their first line to their last
     *("save", "_write", "write_config", "start_history", "append_history", "write_predictions"),
     *("replace_file", "replaced", "sync"),
@@ -62,13 +63,11 @@ LOADED = ("train.__main__", "train.run", "train.models.linear", "sklearn.linear_
 
 
 @dataclass(frozen=True, kw_only=True)
-class KillTrainingOptions:
+class KillTrainingOptions(Options):
     """How long the soak is."""
 
-    kills: int = 200
-    """SIGKILLs"""
-    seed: int = 0
-    """of everything that is random"""
+    kills: int = option(200, "SIGKILLs")
+    seed: int = option(0, "of everything that is random")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.instructions import available, environment, processor
-from commandline.options import Command, DatasetOptions, main, words
+from commandline.commands import Command, main
+from commandline.options import DatasetOptions, option, words
 from commandline.terminal import text_table
 from results import run_folder
 
@@ -36,16 +37,14 @@ HEADER = (
 class MachinesOptions(DatasetOptions):
     """What to train."""
 
-    features: str = "mel"
-    """the feature set"""
-    models: tuple[str, ...] = ("cnn8", "resnet18")
-    """models"""
-    epochs: int = 10
-    """epochs"""
-    grid: str = "64x108"
-    """rows x frames"""
-    sets: tuple[str, ...] = ("AVX512_CORE", "AVX2")
-    """instruction sets, of those that this processor has"""
+    features: str = option("mel", "the feature set")
+    models: tuple[str, ...] = option(("cnn8", "resnet18"), "models")
+    epochs: int = option(10, "epochs")
+    grid: str = option("64x108", "rows x frames")
+    sets: tuple[str, ...] = option(
+        ("AVX512_CORE", "AVX2"),
+        "instruction sets, of those that this processor has",
+    )
 
 
 def machines(options: MachinesOptions) -> int:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 
 
@@ -22,21 +23,15 @@ def made_up_runs(count: int) -> list[MadeRun]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MadeRunsOptions:
+class MadeRunsOptions(Options):
     """Write made-up run folders, to try the analysis without training anything."""
 
-    runs: Path = Path("runs")
-    """The folder to write them in, below <dataset>/."""
-    dataset: str = "made"
-    """What the dataset is called."""
-    count: int = 6
-    """How many runs, 30 at most."""
-    clips: int = 2000
-    """Test clips over all folds."""
-    classes: int = 50
-    """Classes."""
-    folds: int = 5
-    """Folds."""
+    runs: Path = option(Path("runs"), "The folder to write them in, below <dataset>/.")
+    dataset: str = option("made", "What the dataset is called.")
+    count: int = option(6, "How many runs, 30 at most.")
+    clips: int = option(2000, "Test clips over all folds.")
+    classes: int = option(50, "Classes.")
+    folds: int = option(5, "Folds.")
 
 
 def made_runs(options: MadeRunsOptions) -> None:

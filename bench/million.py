@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.stub import made_command, made_dataset, made_request
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.terminal import duration, size
 from features_cache import Cache
 from pipeline import extract
@@ -29,17 +30,13 @@ CLIP_MS = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class MillionOptions:
+class MillionOptions(Options):
     """How many clips."""
 
-    clips: int = 1_000_000
-    """rows of the table"""
-    timed: int = 4000
-    """clips of 4 ms, for the overhead"""
-    rounds: int = 3
-    """of the timed clips; the median counts"""
-    jobs: int = 2
-    """processes"""
+    clips: int = option(1000000, "rows of the table")
+    timed: int = option(4000, "clips of 4 ms, for the overhead")
+    rounds: int = option(3, "of the timed clips; the median counts")
+    jobs: int = option(2, "processes")
 
 
 def million(options: MillionOptions) -> int:

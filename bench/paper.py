@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.terminal import duration, size, text_table
 from features_cache.names import LARGE
 from pipeline.datasets import Dataset
@@ -31,13 +32,11 @@ SETS = {  # clips, seconds of a clip as stored
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaperOptions:
+class PaperOptions(Options):
     """How the slopes are measured."""
 
-    rounds: int = 25
-    """clips of each duration; the median counts"""
-    features: str = "all"
-    """feature sets separated by blanks; all, small"""
+    rounds: int = option(25, "clips of each duration; the median counts")
+    features: str = option("all", "feature sets separated by blanks; all, small")
 
 
 def paper(options: PaperOptions) -> None:

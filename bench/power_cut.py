@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import kill
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.terminal import progress
 from features_cache import claims
 from pipeline import pool
@@ -27,13 +28,11 @@ PAGE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class PowerCutOptions:
+class PowerCutOptions(Options):
     """How many."""
 
-    cuts: int = 200
-    """power cuts"""
-    seed: int = 0
-    """of everything that is random"""
+    cuts: int = option(200, "power cuts")
+    seed: int = option(0, "of everything that is random")
 
 
 class Disk:

@@ -19,7 +19,8 @@ import numpy as np
 import soundfile
 import torch
 
-from commandline.options import Command, main
+from commandline.commands import Command, main
+from commandline.options import Options, option
 from commandline.terminal import text_table
 from pipeline import audio
 from train import timeline
@@ -37,11 +38,10 @@ TARGET = 50  # times real time, windows side by side, one model
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictionOptions:
+class PredictionOptions(Options):
     """What is predicted."""
 
-    minutes: float = 2.0
-    """of audio"""
+    minutes: float = option(2.0, "of audio")
 
 
 def drawn(folds: int) -> TrainedModel:

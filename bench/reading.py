@@ -18,7 +18,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.terminal import size, text_table
 from features_cache import Cache, external
 from features_cache.index import refresh
@@ -38,17 +39,13 @@ Read = Callable[[NDArray[np.intp]], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadingOptions:
+class ReadingOptions(Options):
     """How much is read."""
 
-    clips: int = 2000
-    """in the cache"""
-    rounds: int = 200
-    """batches of each way"""
-    million: int = 1_000_000
-    """clips of the sparse cache"""
-    seed: int = 0
-    """of the values and of the batches"""
+    clips: int = option(2000, "in the cache")
+    rounds: int = option(200, "batches of each way")
+    million: int = option(1000000, "clips of the sparse cache")
+    seed: int = option(0, "of the values and of the batches")
 
 
 def make(folder: Path, clips: int, rng: np.random.Generator) -> Cache:

@@ -18,7 +18,8 @@ from statistics import median
 import numpy as np
 
 from bench.stub import made_command, made_dataset, made_request
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.terminal import text_table
 from pipeline import extract
 from pipeline.job import Job
@@ -35,17 +36,16 @@ Curve = dict[int, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScalingOptions:
+class ScalingOptions(Options):
     """How far the curves go."""
 
-    processes: tuple[int, ...] = (1, 2, 4, 8)
-    """of the feature that waits; real features stop at this machine's cores"""
-    clips: tuple[int, ...] = (100, 1000, 10_000, 100_000)
-    """in the table"""
-    seconds: float = 3.0
-    """of each point of the left curve, about"""
-    rounds: int = 3
-    """of the left curve; medians"""
+    processes: tuple[int, ...] = option(
+        (1, 2, 4, 8),
+        "of the feature that waits; real features stop at this machine's cores",
+    )
+    clips: tuple[int, ...] = option((100, 1000, 10000, 100000), "in the table")
+    seconds: float = option(3.0, "of each point of the left curve, about")
+    rounds: int = option(3, "of the left curve; medians")
 
 
 def scaling(options: ScalingOptions) -> None:

@@ -18,7 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from commandline.options import Command, main
+from commandline.commands import Command, main
+from commandline.options import Options, option
 from commandline.terminal import text_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,9 +31,11 @@ ACCESSOR_LINES = 3  # a function of so few lines is read where it is called: a w
 
 
 @dataclass(frozen=True, kw_only=True)
-class StructureOptions:
-    walk: bool = False
-    """also train a few steps on a small synthetic cache and count until the first convolution"""
+class StructureOptions(Options):
+    walk: bool = option(
+        False,
+        "also train a few steps on a small synthetic cache and count until the first convolution",
+    )
 
 
 def product_files() -> list[Path]:
@@ -131,7 +134,7 @@ def walk_to_first_convolution(words: list[str]) -> dict[str, set[str]]:
     from torch import nn
 
     import train.__main__ as entry
-    from commandline.options import main as start
+    from commandline.commands import main as start
 
     def learns(frame: Any) -> bool:
         code = frame.f_code

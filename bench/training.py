@@ -23,7 +23,8 @@ import soundfile
 import torch
 
 from bench.usual_loops import GRID, Apart, FromAudio, Saved
-from commandline.options import Command, main
+from commandline.commands import Command, main
+from commandline.options import Options, option
 from commandline.terminal import text_table
 from features_cache import external
 from train.compute import Compute, candidates, choose, device_of
@@ -44,15 +45,15 @@ Timed = dict[str, list[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingBenchOptions:
+class TrainingBenchOptions(Options):
     """How long."""
 
-    clips: int = 128
-    """trained on in a timed epoch"""
-    rounds: int = 5
-    """timed epochs of each alternative"""
-    memory_of: str = ""
-    """only train one epoch from this cache and print the peak of memory; what the bench calls itself with"""
+    clips: int = option(128, "trained on in a timed epoch")
+    rounds: int = option(5, "timed epochs of each alternative")
+    memory_of: str = option(
+        "",
+        "only train one epoch from this cache and print the peak of memory; what the bench calls itself with",
+    )
 
 
 class NoProgress:

@@ -9,16 +9,16 @@ cross-fitted row takes for each fold the weights of the least log loss on the cl
 the table it is set beside each member, with the interval over source recordings that a report has.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from tyro.conf import Positional
 
-from commandline.options import RunsOptions, main
+from commandline.commands import main
+from commandline.options import RunsOptions, option
 from commandline.registry import RequestError
 from commandline.terminal import mean_percent, percent, points, text_table
 from results import bootstrap, run_folder
@@ -42,8 +42,11 @@ Numbers = NDArray[np.floating]
 class WeightsOptions(RunsOptions):
     """Which runs."""
 
-    run: Annotated[str, Positional]
-    """two or more runs of the same clips: names, paths or unique prefixes"""
+    run: str = option(
+        dataclasses.MISSING,
+        "two or more runs of the same clips: names, paths or unique prefixes",
+        positional=True,
+    )
 
 
 def weights(options: WeightsOptions) -> None:

@@ -17,7 +17,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from bench.speech import spoken
-from commandline.options import main
+from commandline.commands import main
+from commandline.options import Options, option
 from commandline.terminal import progress
 
 RATE = 16_000
@@ -35,15 +36,12 @@ Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
-class WordsOptions:
+class WordsOptions(Options):
     """Where, and how many voices."""
 
-    folder: Path = Path("../words")
-    """is made, with audio/ and clips.csv"""
-    voices: int = 50
-    """of the fifty pairs of an accent and a speaker, the first so many"""
-    seed: int = 0
-    """draws noise, its level, pitch and speed of speaking"""
+    folder: Path = option(Path("../words"), "is made, with audio/ and clips.csv")
+    voices: int = option(50, "of the fifty pairs of an accent and a speaker, the first so many")
+    seed: int = option(0, "draws noise, its level, pitch and speed of speaking")
 
 
 def words(options: WordsOptions) -> None:

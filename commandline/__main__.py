@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from commandline.catalogue import every_variable
-from commandline.options import Command, main
+from commandline.commands import Command, every_variable, main
+from commandline.options import Options
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoOptions:
-    """Takes variables of any command and uses none."""
+class NoOptions(Options):
+    """Takes no options."""
 
 
 def known(options: NoOptions) -> None:
-    """Refuse a variable that no command has."""
+    """Refuse every variable."""
 
 
 def variables(options: NoOptions) -> None:

@@ -20,8 +20,8 @@ import soundfile
 
 import lab
 from analysis.figures import FIGURES
-from commandline.catalogue import commands, field_documentation
-from commandline.options import LARGEST, Aliases, Bounds, annotations, extra_of, options_of
+from commandline.commands import commands, options_of
+from commandline.options import fields, kind_of
 from commandline.registry import Registry
 from pipeline import reference, synth
 from pipeline.features import FEATURES
@@ -79,27 +79,15 @@ def default_of(field: "dataclasses.Field[typing.Any]") -> str:
     return f"`{int(value) if isinstance(value, bool) else value}`"
 
 
-def values_of(annotation: typing.Any) -> str:
+def values_of(field: "dataclasses.Field[typing.Any]") -> str:
     """What may be given: the words, or the kind of number and its bounds."""
-    bounds, bare = extra_of(annotation, Bounds), annotation
-    while hasattr(bare, "__metadata__"):
-        bare = bare.__origin__
-    inner = [kind for kind in typing.get_args(bare) if kind not in (type(None), ...)] or [bare]
-    many = "several " if typing.get_origin(bare) is tuple else ""
-    if typing.get_origin(bare) is typing.Literal or typing.get_origin(inner[0]) is typing.Literal:
-        words = typing.get_args(bare if typing.get_origin(bare) is typing.Literal else inner[0])
-        return many + ", ".join(f"`{word}`" if word else "nothing" for word in words)
-    kind = next((kind for kind in inner if isinstance(kind, type)), str)
+    kind, several, _ = kind_of(field)
+    many = "several " if several else ""
+    if typing.get_origin(kind) is typing.Literal:
+        return many + ", ".join(f"`{word}`" if word else "nothing" for word in typing.get_args(kind))
+    bounds = str(field.metadata["bounds"])
     shown = {bool: "1 or 0", int: "integer", float: "number", Path: "path"}.get(kind, "text")
-    return many + shown + _range(bounds)
-
-
-def _range(bounds: Bounds | None) -> str:
-    if bounds is None or bounds == Bounds():
-        return ""
-    if bounds.most == LARGEST:
-        return f", at least {bounds.least:g}"
-    return f", {bounds.least:g} to {bounds.most:g}"
+    return f"{many}{shown}{', ' if bounds else ''}{bounds}"
 
 
 def all_options() -> dict[str, dict[tuple[str, str, str], list[str]]]:
@@ -107,36 +95,22 @@ def all_options() -> dict[str, dict[tuple[str, str, str], list[str]]]:
     found: dict[str, dict[tuple[str, str, str], list[str]]] = {}
     for words, function in commands():
         options = options_of(function)
-        meanings, kinds = field_documentation(options), annotations(options)
-        for field in dataclasses.fields(options):
-            said = (default_of(field), values_of(kinds[field.name]), meanings.get(field.name, ""))
-            found.setdefault(field.name.upper(), {}).setdefault(said, []).append(words)
-    return found
-
-
-def former_names() -> dict[str, set[str]]:
-    """Variable -> its former names, which are still read."""
-    found: dict[str, set[str]] = {}
-    for _, function in commands():
-        for name, annotation in annotations(options_of(function)).items():
-            aliases = extra_of(annotation, Aliases)
-            if aliases:
-                found.setdefault(name.upper(), set()).update(alias.upper() for alias in aliases.names)
+        for name, field in fields(options).items():
+            said = (default_of(field), values_of(field), field.metadata["meaning"])
+            found.setdefault(name.upper(), {}).setdefault(said, []).append(words)
     return found
 
 
 @PAGES.register("options")
 def options_page() -> str:
     """Every option, in the order of the alphabet."""
-    former, parts = former_names(), []
+    parts = []
     for variable, meanings in sorted(all_options().items()):
         parts.append(f"## {variable}\n")
         for (default, values, meaning), users in meanings.items():
             parts.append(sentence(meaning) + "\n")
             facts = [f"Default: {default or 'not set'}", f"values: {values}"]
             parts.append(f"{'; '.join(facts)}. Commands: {', '.join(map(command_link, users))}.\n")
-        if variable in former:
-            parts.append(f"Former names, still read: {', '.join(sorted(former[variable]))}.\n")
     return "# Options\n\n" + OPTIONS_INTRODUCTION + "\n" + "\n".join(parts)
 
 
@@ -166,16 +140,15 @@ def commands_page() -> str:
     parts = [COMMANDS_INTRODUCTION]
     for words, function in commands():
         options = options_of(function)
-        meanings = field_documentation(options)
         parts.append(f"## {words}\n\n{(inspect.getdoc(function) or '').splitlines()[0]}\n")
         parts.append(f"```\npython -m {words} --help\n```\n")
         rows = [
             (
                 f"[`{field.name.upper()}`](options.md#{field.name.lower()})",
                 default_of(field),
-                meanings.get(field.name, ""),
+                field.metadata["meaning"],
             )
-            for field in dataclasses.fields(options)
+            for field in fields(options).values()
         ]
         parts.append(
             table(("option", "default", "meaning"), rows) + "\n" if rows else "It takes no options.\n"

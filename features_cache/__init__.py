@@ -14,8 +14,8 @@ The protocol, in the order in which it reads best; docs/reference/formats.md has
     hdf5.py      how HDF5 is used so that nothing is without a checksum
     index.py     the clip table and the links, failures.csv and costs.csv, replaced whole
     cache.py     from DATASET to its folder; reading: what is missing, damaged or outdated is never returned
-    storage.py   locks, and what else is asked of the operating system
 
+Locks and files that are replaced whole: commandline/files.py.
 Its vocabulary: names.py, the grammar of FEATURES; table.py, the clips, and each fold's train, validation and
 test split. Around it: external.py, features from elsewhere; info.py, share.py, verify.py, the commands.
 """

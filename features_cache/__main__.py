@@ -1,11 +1,11 @@
 """`python -m features_cache {info,verify,export,import}`."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from tyro.conf import Positional
-
-from commandline.options import Command, DatasetOptions, main
+from commandline.commands import Command, main
+from commandline.options import DatasetOptions, option
 from commandline.registry import RequestError, nearest
 from commandline.terminal import counted, size
 from features_cache.cache import Cache, cache_folder, refuse_unknown
@@ -24,16 +24,17 @@ class CacheFeatures(DatasetOptions):
 class ShareOptions(CacheFeatures):
     """Options of `export` and `verify`."""
 
-    file: Path | None = None
-    """export: where to, <dataset>-features.h5 by default; verify: an exported file instead of a cache"""
+    file: Path | None = option(
+        None,
+        "export: where to, <dataset>-features.h5 by default; verify: an exported file instead of a cache",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileOptions(DatasetOptions):
     """Options of `import`."""
 
-    file: Positional[Path]
-    """an exported file"""
+    file: Path = option(dataclasses.MISSING, "an exported file", positional=True)
 
 
 def info(options: DatasetOptions) -> None:

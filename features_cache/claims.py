@@ -23,14 +23,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 
-from commandline.options import not_written
+from commandline.files import Lock, not_written, replaced
 from commandline.registry import RequestError
+from commandline.system import boot_id, sync
 from commandline.terminal import tell
 from features_cache.hdf5 import DamagedFile
-from features_cache.layout import intact, now, read_header
-from features_cache.storage import LOCKS, Lock, lock, replaced, sync
+from features_cache.layout import LOCKS, intact, lock, now, read_header
 
 POLL_SECONDS = 0.5
 
@@ -124,12 +123,6 @@ def holder(folder: Path, feature: str) -> str:
     """Who lives and claims clips of this feature."""
     alive = (str(claim) for _, claim, lives in claims(folder) if lives and feature in claim.features)
     return next(alive, "another process")
-
-
-def boot_id() -> str:
-    """Of the system as it runs now; another one after every restart."""
-    linux = Path("/proc/sys/kernel/random/boot_id")
-    return linux.read_text().strip() if linux.exists() else f"started at {psutil.boot_time():.0f}"
 
 
 def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:

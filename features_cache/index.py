@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from commandline.files import replaced
 from commandline.terminal import counted
 from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
-from features_cache.layout import FORMAT
-from features_cache.storage import lock, replaced
+from features_cache.layout import FORMAT, lock
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_own_groups, with_sources
 
 INDEX = "index.h5"

@@ -30,13 +30,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from commandline.files import Lock
+from commandline.system import write_at
 from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
 from features_cache.names import parse_channel
-from features_cache.storage import write_at
 from features_cache.table import rows_of
 
 FORMAT = 1
+LOCKS = "locks"
 AXES = ("row_axis", "frame_axis")
 STATE = np.dtype("<u8")
 NOT_DONE = bytes(STATE.itemsize)
@@ -44,6 +46,17 @@ CRC = np.uint64(0xFFFFFFFF)
 FINGERPRINT = np.uint64(32)  # bits that a fingerprint is shifted by
 FINGERPRINTED = ("feature", "parameters", "code_version", "dtype")  # attributes of a feature's file
 AUDIO_SETTINGS = ("sample_rate", "samples")  # attributes of the index
+
+
+def lock(folder: Path, name: str) -> Lock:
+    """The lock of this name in a cache folder.
+
+    `<feature>`    shared by whoever writes clips of it, exclusive for creating or replacing its file
+    `preparing`    one run at a time looks what is there and creates files
+    `index`        held while index.h5 and the CSV files are replaced
+    `runs`         held for the moment in which a run is admitted, see claims.py
+    """
+    return Lock(folder / LOCKS / f"{name}.lock")
 
 
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from commandline.files import replaced
 from commandline.registry import RequestError
 from commandline.terminal import counted, progress
 from features_cache import hdf5
@@ -19,7 +20,6 @@ from features_cache.cache import is_cache
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import CLIPS, read_clips, read_index, refresh, write_clips
 from features_cache.layout import AUDIO_SETTINGS, AXES, CRC, STATE, FeatureSpec, intact, is_of, read_header
-from features_cache.storage import replaced
 from features_cache.table import validate
 from features_cache.writer import install
 

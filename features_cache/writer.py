@@ -25,7 +25,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from commandline.files import Lock, draft_of, replaced
 from commandline.registry import RequestError
+from commandline.system import allocate
 from commandline.terminal import size
 from features_cache.claims import Handle, Writing, holder
 from features_cache.hdf5 import DamagedFile
@@ -37,11 +39,11 @@ from features_cache.layout import (
     clip_status,
     feature_key,
     fingerprints,
+    lock,
     read_header,
     state_word,
     write_structure,
 )
-from features_cache.storage import Lock, allocate, draft_of, lock, replaced
 
 NOT_FINITE = "NaN or infinite"  # in the reason for which a clip's values are not stored
 Clips = Iterable[tuple[int, NDArray, int]]  # row, stored values, state word

@@ -1,6 +1,6 @@
 """`python -m pipeline {data,features,plan,list,check,verify}`."""
 
-from commandline.options import Command, main
+from commandline.commands import Command, main
 from pipeline.options import ExtractOptions, FeaturesCommand, ListCommand, SourceOptions, VerifyCommand
 
 

@@ -18,7 +18,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from commandline.options import Command, DatasetOptions, main
+from commandline.commands import Command, main
+from commandline.options import DatasetOptions, Options
 from commandline.terminal import progress
 from features_cache.names import Channel
 from pipeline import audio
@@ -134,7 +135,7 @@ def _shown_pairs(pairs: pd.DataFrame) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DocumentOptions:
+class DocumentOptions(Options):
     """Options of `document`: none."""
 
 

@@ -6,13 +6,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 
-from commandline.options import not_written
+from commandline.files import not_written
 from commandline.registry import RequestError
+from commandline.system import give_back_freed_memory
 from commandline.terminal import counted, duration, progress, size, tell, text_table
 from features_cache.claims import Handle, claimed
 from features_cache.index import FAILURES, WHOLE, refresh, write_costs, write_failures
-from features_cache.layout import FeatureFile
-from features_cache.storage import lock
+from features_cache.layout import FeatureFile, lock
 from features_cache.writer import NOT_FINITE, ready, written_to
 from pipeline import audio
 from pipeline.job import WHOLE_CLIP, ExtractionResult, Job
@@ -29,7 +29,7 @@ from pipeline.plan import (
     make_batches,
     refuse_full_disk,
 )
-from pipeline.pool import Backend, give_back_freed_memory, open_backend, unused_options
+from pipeline.pool import Backend, open_backend, unused_options
 from pipeline.request import Request, request
 
 SHOWN_FAILURES = 10

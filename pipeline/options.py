@@ -1,94 +1,94 @@
 """Options of the pipeline's commands. The command line is made from these dataclasses."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from tyro.conf import Positional
+from commandline.options import SEED, DatasetOptions, Options, option
 
-from commandline.options import Aliases, Bounds, DatasetOptions
-
-RATE = Bounds(1, 1_000_000)  # Hz
-SECONDS = Bounds(1e-6, 86_400)  # of a clip
+RATE = {"least": 100, "most": 1_000_000}  # Hz
+SECONDS = {"least": 0.001, "most": 3600}  # of a clip
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions(DatasetOptions):
     """Where clips, labels, folds and groups come from."""
 
-    archive: str | None = None
-    """a zip that is already there, instead of a download"""
-    url: str | None = None
-    """another address to fetch the archive from"""
-    audio_dir: str | None = None
-    """folder of the audio files, where the table is elsewhere"""
-    group: str | None = None
-    """source recording of a clip: a column of the table, or a pattern with one (group) for file names"""
-    folds_by: Literal["dataset", "group"] | None = None
-    """group: a fold for each group, as for speakers or sites; dataset: its own folds, or drawn ones; as an
-    earlier command said where it is not given"""
-    sample_rate: Annotated[int | None, RATE] = None
-    """Hz; 44100 for ESC-50 and its like, else the commonest of the files"""
-    duration: Annotated[float | None, SECONDS] = None
-    """seconds; 5 for ESC-50 and its like, else the longest clip, 30 at most"""
-    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
-    """of drawn folds and altered copies"""
+    archive: str | None = option(None, "a zip that is already there, instead of a download")
+    url: str | None = option(None, "another address to fetch the archive from")
+    audio_dir: str | None = option(None, "folder of the audio files, where the table is elsewhere")
+    group: str | None = option(
+        None,
+        "source recording of a clip: a column of the table, or a pattern with one (group) for file names",
+    )
+    folds_by: Literal["dataset", "group"] | None = option(
+        None,
+        "group: a fold for each group, as for speakers or sites; dataset: its own folds, or drawn ones; "
+        "as an earlier command said where it is not given",
+    )
+    sample_rate: int | None = option(
+        None,
+        "Hz; 44100 for ESC-50 and its like, else the commonest of the files",
+        **RATE,
+    )
+    duration: float | None = option(
+        None,
+        "seconds; 5 for ESC-50 and its like, else the longest clip, 30 at most",
+        **SECONDS,
+    )
+    seed: int = option(0, "of drawn folds and altered copies", **SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractOptions(SourceOptions):
     """What to extract."""
 
-    features: str = "all"
-    """feature sets separated by blanks; all, small"""
-    copies: Annotated[int | None, Bounds(0, 1000)] = None
-    """altered copies of each clip; 0 removes them, not given keeps those that are there"""
-    alter: str = "pitch,stretch,noise,gain,shift"
-    """alterations of the copies, each drawn in turn"""
-    dtype: Literal["float16", "float32"] = "float16"
-    """of the stored values"""
-    jobs: Annotated[int | None, Bounds(1, 10_000)] = None
-    """processes; all cores by default"""
+    features: str = option("all", "feature sets separated by blanks; all, small")
+    copies: int | None = option(
+        None,
+        "altered copies of each clip; 0 removes them, not given keeps those that are there",
+        least=0,
+        most=1000,
+    )
+    alter: str = option("pitch,stretch,noise,gain,shift", "alterations of the copies, each drawn in turn")
+    dtype: Literal["float16", "float32"] = option("float16", "of the stored values")
+    jobs: int | None = option(None, "processes; all cores by default", least=1, most=10000)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesCommand(ExtractOptions):
     """Options of `features`."""
 
-    part: str | None = None
-    """3/16: only the third sixteenth of the clips, beside other parts"""
-    prepare: bool = False
-    """only create the files, so that parts can fill them side by side"""
-    skip_checksums: Annotated[bool, Aliases("trust")] = False
-    """do not read what is done to look for damage; for caches that take long to read"""
-    wait: bool = False
-    """wait for another run over the same features instead of being refused"""
-    backend: Annotated[Literal["processes", "dask"], Aliases("engine")] = "processes"
-    """worker processes of this machine, or a Dask cluster"""
-    scheduler: str | None = None
-    """address of the Dask scheduler, tcp://host:port"""
+    part: str | None = option(None, "3/16: only the third sixteenth of the clips, beside other parts")
+    prepare: bool = option(False, "only create the files, so that parts can fill them side by side")
+    skip_checksums: bool = option(
+        False,
+        "do not read what is done to look for damage; for caches that take long to read",
+    )
+    wait: bool = option(False, "wait for another run over the same features instead of being refused")
+    backend: Literal["processes", "dask"] = option(
+        "processes",
+        "worker processes of this machine, or a Dask cluster",
+    )
+    scheduler: str | None = option(None, "address of the Dask scheduler, tcp://host:port")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListCommand:
+class ListCommand(Options):
     """Options of `list`."""
 
-    feature: Positional[str | None] = None
-    """show the card of this feature"""
-    measure: bool = False
-    """also measure the milliseconds of each feature, alone and in a run of all; takes half a minute"""
-    sample_rate: Annotated[int, RATE] = 44100
-    """Hz"""
-    duration: Annotated[float, Bounds(0.001, 600)] = 5.0
-    """seconds"""
+    feature: str | None = option(None, "show the card of this feature", positional=True)
+    measure: bool = option(
+        False,
+        "also measure the milliseconds of each feature, alone and in a run of all; takes half a minute",
+    )
+    sample_rate: int = option(44100, "Hz", **RATE)
+    duration: float = option(5.0, "seconds", **SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyCommand(DatasetOptions):
     """Options of `verify`."""
 
-    features: str = "all"
-    """feature sets separated by blanks; all: those in the cache"""
-    recompute: Annotated[int, Bounds(least=0)] = 0
-    """also recompute this many random clips by plain librosa and compare"""
-    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
-    """which clips are drawn"""
+    features: str = option("all", "feature sets separated by blanks; all: those in the cache")
+    recompute: int = option(0, "also recompute this many random clips by plain librosa and compare", least=0)
+    seed: int = option(0, "which clips are drawn", **SEED)

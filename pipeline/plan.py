@@ -12,6 +12,7 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 
 from commandline.registry import RequestError
+from commandline.system import file_size_limit
 from commandline.terminal import counted, duration, size, text_table
 from features_cache.layout import FeatureSpec, fingerprints
 from features_cache.names import LARGE, parse_channel
@@ -203,7 +204,7 @@ def refuse_full_disk(asked: Request, found: Remaining) -> None:
     sizes = [len(asked.clips) * spec.clip_bytes for spec in making]
     needed, largest = sum(sizes), max(sizes, default=0)
     place = next(path for path in (asked.folder, *asked.folder.absolute().parents) if path.exists())
-    free, limit = shutil.disk_usage(place).free, _file_size_limit()
+    free, limit = shutil.disk_usage(place).free, file_size_limit()
     some_large = any(parse_channel(spec.stored).name in LARGE for spec in making)
     less = "FEATURES=small needs less" if some_large else "fewer FEATURES need less"
     if needed and needed + RESERVE > free:
@@ -216,13 +217,6 @@ def refuse_full_disk(asked: Request, found: Remaining) -> None:
             f"the largest file needs {size(largest)}, this shell allows {size(limit)} a file (ulimit -f); "
             f"{less}"
         )
-
-
-def _file_size_limit() -> float:
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    return float("inf") if soft == resource.RLIM_INFINITY else soft
 
 
 def run(options: ExtractOptions) -> int:

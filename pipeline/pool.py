@@ -11,21 +11,18 @@ soon needed, so nothing here grows with the number of clips.
 """
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import queue
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Self
 
 from joblib import Parallel, cpu_count, delayed
 
+from commandline import system
 from commandline.registry import RequestError
 from commandline.terminal import tell_warnings
 from pipeline.job import ClipBatch, ExtractionResult, lost
@@ -33,12 +30,10 @@ from pipeline.job import ClipBatch, ExtractionResult, lost
 if TYPE_CHECKING:
     from pipeline.extras.dask_cluster import Cluster
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 LARGEST_KEPT = 32 << 20  # bytes of one array, the most that glibc allows
 KEPT = 256 << 20  # bytes in all
 MOST_FAILED_STARTS = 4  # in a row, of all workers; one may be killed for want of memory
 START_METHOD = "spawn"  # a fork would copy locks of threads, held or not, and the run's own locks
-PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
@@ -53,25 +48,13 @@ ONE_THREAD = dict.fromkeys(
 
 
 def keep_freed_arrays() -> None:
-    """Keep freed arrays for the next clip, where the C library is glibc; elsewhere do nothing.
+    """Keep freed arrays for the next clip, if the C library is glibc; elsewhere do nothing.
 
     By default glibc gives arrays of more than 128 kB back to the system at once, and the system hands out
     the next one page by page, zeroed. A clip has a hundred of them: that was a fifth of its time.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
-        mallopt(M_TRIM_THRESHOLD, KEPT)
-
-
-def give_back_freed_memory() -> None:
-    """Give what is free inside the heap back to the system, where the C library is glibc.
-
-    Making a table of a million clips leaves 80 MB of it.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    system.set_malloc(system.MMAP_THRESHOLD, LARGEST_KEPT)
+    system.set_malloc(system.TRIM_THRESHOLD, KEPT)
 
 
 class WorkerDied(Exception):
@@ -158,8 +141,7 @@ class Workers:
 
 def _serve(pipe: Connection) -> None:
     """A worker's life: take, compute, answer, until the parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    _end_with_parent()
+    system.become_child()
     tell_warnings()
     keep_freed_arrays()
     with contextlib.suppress(EOFError, ConnectionError):
@@ -171,20 +153,6 @@ def _serve(pipe: Connection) -> None:
             except Exception as error:
                 answer = False, error
             pipe.send(answer)
-
-
-def _end_with_parent() -> None:
-    """Linux's kernel sees to it; elsewhere, and where the kernel came too late, a thread does."""
-    parent = multiprocessing.parent_process()
-    assert parent
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -18,7 +18,6 @@ import io
 import json
 import math
 import os
-import socket
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -27,11 +26,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
 from numpy.typing import NDArray
 
+from commandline.files import replace_file
 from commandline.registry import RequestError, nearest
-from features_cache.storage import replaced
 from results.config import TRAIN_AGAIN, checked_config
 from results.scores import EPOCH_SCORES, epoch_scores
 
@@ -306,22 +304,6 @@ def _last_change(run: RunFolder) -> float:
     files = [run.path / "run.json"]
     files += [file for name in ("history", "predictions") for file in run.path.glob(f"fold*/{name}.csv")]
     return max(file.stat().st_mtime for file in files)
-
-
-def replace_file(file: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file whole or not at all: a neighbour that is this process's own, then a rename.
-
-    What a killed process left of this file goes.
-
-    durable  also after a power cut; not for what a report makes again
-    """
-    own = f".{file.name}.{socket.gethostname()}."
-    for other in os.scandir(file.parent):  # a glob among a report's 700 tables took longer than the writing
-        process = other.name.removeprefix(own)
-        if other.name.startswith(own) and process.isdecimal() and not psutil.pid_exists(int(process)):
-            file.with_name(other.name).unlink(missing_ok=True)
-    with replaced(file, file.with_name(f"{own}{os.getpid()}"), durable=durable) as draft:
-        draft.write_bytes(content)
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

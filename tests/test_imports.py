@@ -20,7 +20,7 @@ FORBIDDEN = {
     "analysis": {"pipeline", "train", "torch", "librosa"},
 }
 TRAIN_MAY_IMPORT_PIPELINE = {"train/predict.py", "train/extras/listen.py"}
-CATALOGUE = "commandline/catalogue.py"  # names the stages as strings, for help only
+CATALOGUE = "commandline/commands.py"  # names the stages as strings, for help only
 
 
 def modules(package: str) -> list[Path]:

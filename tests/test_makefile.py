@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from commandline.catalogue import known_variables
+from commandline.commands import commands, every_variable, options_of
+from commandline.options import fields
 
 ROOT = Path(__file__).resolve().parent.parent
+VARIABLES = {name.upper() for _, command in commands() for name in fields(options_of(command))}
 make_is_here = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
@@ -28,7 +30,7 @@ def test_values_reach_the_module_as_typed(value: str, tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train/__main__.py").write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from commandline.options import _unfold; print(_unfold(sys.argv[1:]))\n",
+        "from commandline.options import unfold; print(unfold(sys.argv[1:]))\n",
         encoding="utf-8",
     )
     done = make("train", f"FEATURES={value}", folder=tmp_path)
@@ -38,13 +40,13 @@ def test_values_reach_the_module_as_typed(value: str, tmp_path: Path) -> None:
 @make_is_here
 def test_a_variable_of_a_command_is_none_of_the_makefiles_own(tmp_path: Path) -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert not set(re.findall(r"^(\w+) *:?=", text, re.MULTILINE)) & known_variables().keys()
+    assert not set(re.findall(r"^(\w+) *:?=", text, re.MULTILINE)) & VARIABLES
     done = make("predict", "RUN=mel-resnet18", "AUDIO=x.wav", f"RUNS={tmp_path}")
     assert done.returncode == 2 and f"no run folder in {tmp_path}" in done.stderr
 
 
 @make_is_here
-@pytest.mark.parametrize("target", ["train", "features", "analysis", "setup", "demo"])
+@pytest.mark.parametrize("target", ["train", "features", "analysis", "docs", "demo"])
 def test_an_unknown_variable_is_refused_with_the_nearest(target: str) -> None:
     done = make(target, "DATASETT=x")
     assert done.returncode == 2
@@ -59,9 +61,11 @@ def test_a_line_break_in_a_variable_is_one_sentence() -> None:
 
 
 @make_is_here
-def test_setup_ends_with_what_is_there_and_the_next_command() -> None:
-    last = make("setup").stdout.splitlines()[-1]
-    assert last.startswith(f"the environment is ready in {sys.executable}; next: make demo")
+def test_a_variable_of_another_command_is_refused_unless_several_targets_are_given(project: Path) -> None:
+    python = fake_python(project / "mine/python")
+    for targets, several in (["train"], False), (["features", "train"], True):
+        subprocess.run(["make", *targets, f"PYTHON={python}", "AUDIO=x"], cwd=project, check=True)
+        assert ("--several-targets --make" in (python.parent / "calls").read_text()) == several
 
 
 @make_is_here
@@ -80,16 +84,15 @@ def test_help_names_every_target_and_only_real_variables() -> None:
     for target in set(phony.split()) - {"help"}:
         assert f"make {target}" in shown
     variables = set(re.findall(r"\b([A-Z]+)=", shown)) - {"ARGS"}
-    assert variables <= {*known_variables().values(), "ALL", "PYTHON"}
+    assert variables <= VARIABLES | {"ALL", "PYTHON"}
     assert len(variables) >= 12
 
 
 @make_is_here
 def test_all_help_lists_every_variable_of_every_command() -> None:
-    shown = make("help", "ALL=1").stdout
-    assert {line.strip() for line in shown.splitlines() if line.strip().isupper()} == set(
-        known_variables().values()
-    )
+    assert make("help", "ALL=1").stdout.strip() == every_variable().strip()
+    listed = {line.strip() for line in every_variable().splitlines() if line.strip().isupper()}
+    assert listed == VARIABLES
 
 
 def fake_python(path: Path, body: str = "") -> Path:
@@ -131,4 +134,4 @@ def test_python_names_an_environment_that_is_used_and_no_other_is_made(project: 
     python = fake_python(project / "mine/python")
     subprocess.run(["make", "setup", f"PYTHON={python}"], cwd=project, capture_output=True, check=True)
     assert not (project / ".venv").exists()
-    assert (python.parent / "calls").read_text().startswith("commandline/environment.py requirements.txt\n")
+    assert (python.parent / "calls").read_text().startswith("-m pip install")

@@ -1,11 +1,6 @@
 """`python -m train run | sweep | predict | explain | listen | bundle | export | list`."""
 
-import re
-import sys
-from collections.abc import Sequence
-
-from commandline.options import Command, last_given, main
-from commandline.registry import RequestError
+from commandline.commands import Command, main
 from train.options import (
     BundleOptions,
     ExplainOptions,
@@ -31,7 +26,7 @@ def sweep(options: SweepOptions) -> int:
 
     if options.search:
         return train.sweep.greedy_search(options)
-    return train.sweep.run_sweep(options, sys.argv[2:])
+    return train.sweep.run_sweep(options)
 
 
 def predict(options: PredictOptions) -> int:
@@ -79,36 +74,5 @@ def list_(options: ListOptions) -> None:
 COMMANDS: list[Command] = [run, sweep, predict, explain, listen, bundle, export, list_]
 
 
-def with_recipe(argv: Sequence[str]) -> list[str]:
-    """The words of `run` with those of its RECIPE put in front: what the user gave, coming later, wins."""
-    if argv[:1] != ["run"]:
-        return list(argv)
-    try:
-        recipe = last_given(RunOptions, argv[1:], "recipe")
-        if not recipe:
-            return list(argv)
-        import train.recipes
-
-        return ["run", *train.recipes.recipe_words(recipe), *argv[1:]]
-    except RequestError:
-        return list(argv)  # the command itself says what is wrong
-
-
-def without_texture(argv: Sequence[str]) -> list[str]:
-    """TEXTURE=, an option of before: `off` beside a MODEL is what that MODEL means now."""
-    if any("MODEL=" in word for word in argv):
-        off = re.compile(r"(?:^|(?<= ))TEXTURE=off(?: |$)")  # also within make's variables, in one word
-        argv = [off.sub("", word) for word in argv if word != "TEXTURE=off"]
-    if any(re.search(r"(^| )TEXTURE=", word) for word in argv):
-        print(
-            "error: TEXTURE is no option any more: MODEL=resnet18+texture is the ensemble of ResNet-18 and "
-            "the network on texture statistics, MODEL=resnet18 is ResNet-18 alone",
-            file=sys.stderr,
-        )
-        sys.exit(2)
-    return list(argv)
-
-
 if __name__ == "__main__":
-    sys.argv[1:] = without_texture(sys.argv[1:])
-    main(COMMANDS, with_recipe(sys.argv[1:]))
+    main(COMMANDS)

@@ -29,8 +29,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from commandline.files import replace_file
 from commandline.registry import Registry, RequestError
-from results.run_folder import replace_file
 
 EVERY_KIND = ("image", "wave", "vector")
 MASKS = 2  # of time and of frequency, as in SpecAugment's best policies

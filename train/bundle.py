@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from commandline.files import refuse_special
 from commandline.registry import RequestError
 from commandline.terminal import size, tell
 from features_cache import dataset_name
-from features_cache.storage import refuse_special
 from results import config as run_config
 from results import run_folder
 from results.scores import scaled

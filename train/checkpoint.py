@@ -25,8 +25,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from commandline.files import replace_file
 from commandline.registry import RequestError
-from results.run_folder import append_history, replace_file
+from results.run_folder import append_history
 
 State = dict[str, Any]
 

@@ -6,10 +6,8 @@ one gives different values.
 
 import contextlib
 import copy
-import ctypes
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -21,6 +19,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from commandline import system
 from commandline.registry import RequestError
 from train.options import RunOptions
 
@@ -35,7 +34,6 @@ WORTH_MEASURING = 200  # steps of a run below which the expected candidate is ta
 # ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
 WORTH_COMPILING = 5_000
 
-M_TRIM_THRESHOLD, M_MMAP_MAX, M_PERTURB = -1, -4, -6  # malloc.h
 NEVER = -1
 POISON = 0x80  # glibc fills what it hands out with the other bits, 0x7f: 3.4e38 in fp32 and in bf16
 
@@ -216,15 +214,8 @@ def keep_freed_memory() -> None:
     the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. pipeline.pool's bounds would not do:
     what it is told of as large ends at 32 MB, a quarter of an activation. Other C libraries are left alone.
     """
-    set_malloc(M_MMAP_MAX, 0)
-    set_malloc(M_TRIM_THRESHOLD, NEVER)
-
-
-def set_malloc(parameter: int, value: int) -> None:
-    """glibc's mallopt; nothing with another C library."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(parameter, value)
+    system.set_malloc(system.MMAP_MAX, 0)
+    system.set_malloc(system.TRIM_THRESHOLD, NEVER)
 
 
 @contextlib.contextmanager
@@ -234,11 +225,11 @@ def poisoned_memory(device: str = "cpu") -> Iterator[None]:
         used = torch.cuda.max_memory_reserved(device)
         torch.cuda.empty_cache()
         torch.full((used // 4,), torch.nan, device=device)  # later allocations are pieces of this block
-    set_malloc(M_PERTURB, POISON)
+    system.set_malloc(system.PERTURB, POISON)
     try:
         yield
     finally:
-        set_malloc(M_PERTURB, 0)
+        system.set_malloc(system.PERTURB, 0)
 
 
 def is_shortage(error: BaseException) -> bool:

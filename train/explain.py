@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from commandline.files import replace_file
 from commandline.options import make_command, words
 from commandline.registry import RequestError
 from commandline.terminal import counted, percent, points, progress, text_table
@@ -124,7 +125,7 @@ def _write(file: Path, ids: list[str], outcome: dict[tuple[str, str], Correct], 
         if channel:
             pairs = zip(ids, correct)
             writer.writerows((channel, method, clip, f"{share:g}", selection) for clip, share in pairs)
-    run_folder.replace_file(file, text.getvalue().encode("utf-8"))
+    replace_file(file, text.getvalue().encode("utf-8"))
 
 
 def _summary(run: run_folder.RunFolder, outcomes: list[Explained]) -> str:

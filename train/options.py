@@ -1,121 +1,221 @@
 """What the commands of this package can be asked, each default written once.
 
-A field is the flag `--field` and the variable `FIELD=`. `identity` picks those that can change predictions:
-they make a run's hash.
+What else is true of an option stands at its field: in_hash (it can change predictions, as most can), machine
+(how a machine computes), in_sweep (a sweep takes a list), unused_by (kinds of models that ignore it).
 """
 
 import dataclasses
-import typing
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from tyro.conf import Positional
+from typing import Any, Literal, Self
 
 from commandline.options import (
-    Aliases,
-    Bounds,
+    SEED,
     DatasetOptions,
+    Options,
     ReportsOptions,
     RunsOptions,
-    annotations,
+    fields,
+    option,
     words,
 )
+from train.recipes import recipe_words
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(DatasetOptions, RunsOptions):
     """One run: every fold of one feature set with one model."""
 
-    features: str = "mel+mfcc+chroma"
-    """one feature set: names joined by +, each a channel; name@key=value is a variant, name:a-b some rows"""
-    model: str = "resnet18+texture"
-    """`python -m train list` shows them; name@key=value,key=value sets a model's own options; a+b is the
-    ensemble of two that take images, b@weight=0.6 the weight of the second in its answer; where every
-    channel is a vector, such as an embedding, the default is mlp"""
-    task: Literal["classes", "categories"] = "classes"
-    """what is predicted: classes, or their categories"""
-    folds: tuple[int, ...] = ()
-    """test folds to train, all by default; others join the same run later"""
-    recipe: str = ""
-    """a named setting, or a .txt file of your own: its values stand in for the defaults below"""
-    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
-    """of weights, order and augmentation; another seed is another run of the same configuration"""
+    features: str = option(
+        "mel+mfcc+chroma",
+        "one feature set: names joined by +, each a channel; name@key=value is a variant, name:a-b some rows",
+        in_sweep=False,
+    )
+    model: str = option(
+        "resnet18+texture",
+        "`python -m train list` shows them; name@key=value,key=value sets a model's own options; a+b is "
+        "the ensemble of two that take images, b@weight=0.6 the weight of the second in its answer; "
+        "where every channel is a vector, such as an embedding, the default is mlp",
+    )
+    task: Literal["classes", "categories"] = option(
+        "classes",
+        "what is predicted: classes, or their categories",
+    )
+    folds: tuple[int, ...] = option(
+        (), "test folds to train, all by default; others join the same run later", in_hash=False
+    )
+    recipe: str = option(
+        "",
+        "a named setting, or a .txt file of your own: its values stand in for the defaults below",
+        in_hash=False,
+        expands=recipe_words,
+    )
+    seed: int = option(
+        0,
+        "of weights, order and augmentation; another seed is another run of the same configuration",
+        **SEED,
+    )
 
-    epochs: Annotated[int, Bounds(least=1)] = 40
-    """how long to train, fixed unless PATIENCE ends it"""
-    passes: Annotated[int, Bounds(least=1)] = 1
-    """an epoch goes so many times over the training clips"""
-    batch: Annotated[int, Bounds(least=2)] = 32
-    """clips a step; batch norm needs two"""
-    grid: str = "64x216"
-    """rows x frames to which every channel is resized; native keeps the largest channel's own"""
-    padding: Literal["auto", "keep", "drop"] = "auto"
-    """behind the end of short clips: drop resizes each clip's own frames to the grid, keep leaves it in; auto
-    drops it for convolutional networks and their ensembles where it is more than a fifth of the time"""
-    norm: Literal["feature", "row", "clip", "none"] = "row"
-    """standardise each feature as a whole, each of its rows, each clip by itself, or not at all"""
-    augment: str = "auto"
-    """changes drawn anew for each batch, name=strength; auto is shift,gain, of a waveform
-    shift,gain,polarity,mixup=0.4, none for texture alone; none for no change"""
-    smoothing: Annotated[float, Bounds(0, 0.99)] = 0.1
-    """label smoothing: the share of a target that all classes divide among them"""
-    copies: Annotated[int, Bounds(least=0)] = 0
-    """how many of the cached altered copies of each clip to train on besides it"""
-    balance: Literal["none", "loss", "sample"] = "none"
-    """rare classes count more in the loss, or are drawn more often"""
+    epochs: int = option(40, "how long to train, fixed unless PATIENCE ends it", least=1, unused_by="linear")
+    passes: int = option(
+        1, "an epoch goes so many times over the training clips", least=1, unused_by="linear"
+    )
+    batch: int = option(32, "clips a step; batch norm needs two", least=2, unused_by="linear")
+    grid: str = option(
+        "64x216",
+        "rows x frames to which every channel is resized; native keeps the largest channel's own",
+        unused_by="linear wave vector",
+    )
+    padding: Literal["auto", "keep", "drop"] = option(
+        "auto",
+        "behind the end of short clips: drop resizes each clip's own frames to the grid, keep leaves it "
+        "in; auto drops it for convolutional networks and their ensembles where it is more than a fifth "
+        "of the time",
+        unused_by="wave",
+    )
+    norm: Literal["feature", "row", "clip", "none"] = option(
+        "row",
+        "standardise each feature as a whole, each of its rows, each clip by itself, or not at all",
+        unused_by="linear",
+    )
+    augment: str = option(
+        "auto",
+        "changes drawn anew for each batch, name=strength; auto is shift,gain, of a waveform "
+        "shift,gain,polarity,mixup=0.4, none for texture alone; none for no change",
+        unused_by="linear",
+    )
+    smoothing: float = option(
+        0.1,
+        "label smoothing: the share of a target that all classes divide among them",
+        least=0,
+        most=0.99,
+        unused_by="linear",
+    )
+    copies: int = option(
+        0,
+        "how many of the cached altered copies of each clip to train on besides it",
+        least=0,
+    )
+    balance: Literal["none", "loss", "sample"] = option(
+        "none", "rare classes count more in the loss, or are drawn more often", unused_by="linear"
+    )
 
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    """sgd has Nesterov momentum; weight decay spares norms and biases in both"""
-    lr: Annotated[float | None, Bounds(least=1e-12)] = None
-    """highest learning rate; 0.002 for adamw, 0.05 for sgd by default"""
-    decay: Annotated[float | None, Bounds(least=0)] = None
-    """weight decay; 0.05 for adamw, 0.0005 for sgd by default"""
-    momentum: Annotated[float, Bounds(0, 0.9999)] = 0.9
-    """of sgd"""
-    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = "onecycle"
-    """of the learning rate, step by step; plateau divides it by ten while SELECT stays, needs VAL"""
-    warmup: Annotated[float, Bounds(least=0)] = 0.0
-    """epochs of linear rise before cosine, step, plateau or constant; onecycle rises by itself"""
-    ema: Annotated[float, Bounds(0, 0.99999)] = 0.0
-    """moving average of the weights: the share of the old average kept at each step (0.999), 0 for none"""
-    clip: Annotated[float, Bounds(least=0)] = 0.0
-    """largest norm of a step's gradient, 0 for no limit"""
+    optimizer: Literal["adamw", "sgd"] = option(
+        "adamw", "sgd has Nesterov momentum; weight decay spares norms and biases in both", unused_by="linear"
+    )
+    lr: float | None = option(
+        None,
+        "highest learning rate; 0.002 for adamw, 0.05 for sgd by default",
+        least=1e-12,
+        unused_by="linear",
+    )
+    decay: float | None = option(
+        None, "weight decay; 0.05 for adamw, 0.0005 for sgd by default", least=0, unused_by="linear"
+    )
+    momentum: float = option(0.9, "of sgd", least=0, most=0.9999, unused_by="linear")
+    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = option(
+        "onecycle",
+        "of the learning rate, step by step; plateau divides it by ten while SELECT stays, needs VAL",
+        unused_by="linear",
+    )
+    warmup: float = option(
+        0.0,
+        "epochs of linear rise before cosine, step, plateau or constant; onecycle rises by itself",
+        least=0,
+        unused_by="linear",
+    )
+    ema: float = option(
+        0.0,
+        "moving average of the weights: the share of the old average kept at each step (0.999), 0 for none",
+        least=0,
+        most=0.99999,
+        unused_by="linear",
+    )
+    clip: float = option(
+        0.0, "largest norm of a step's gradient, 0 for no limit", least=0, unused_by="linear"
+    )
 
-    val: Literal["none", "next", "group"] = "none"
-    """clips set aside to choose by: the next fold, or 15 % of the training groups"""
-    select: Literal["val_loss", "val_accuracy", "val_f1"] = "val_loss"
-    """which validation score picks the best epoch"""
-    patience: Annotated[int, Bounds(least=0)] = 0
-    """end after so many epochs without a better SELECT, 0 never; plateau lowers the rate in a third of it"""
-    curve: Annotated[int, Bounds(least=0)] = 20
-    """how often the test fold is scored for the curve, used for no choice; 0 for at the end only"""
-    skip_test: Annotated[bool, Aliases("blind")] = False
-    """never score the test fold: for runs that only serve a choice; needs VAL"""
-    tta: Annotated[int, Bounds(least=1)] = 1
-    """views of a clip averaged in testing: circular shifts, or crops where AUGMENT crops"""
+    val: Literal["none", "next", "group"] = option(
+        "none",
+        "clips set aside to choose by: the next fold, or 15 % of the training groups",
+    )
+    select: Literal["val_loss", "val_accuracy", "val_f1"] = option(
+        "val_loss",
+        "which validation score picks the best epoch",
+    )
+    patience: int = option(
+        0,
+        "end after so many epochs without a better SELECT, 0 never; plateau lowers the rate in a third of it",
+        least=0,
+        unused_by="linear",
+    )
+    curve: int = option(
+        20,
+        "how often the test fold is scored for the curve, used for no choice; 0 for at the end only",
+        least=0,
+        unused_by="linear",
+        in_hash=False,
+    )
+    skip_test: bool = option(
+        False, "never score the test fold: for runs that only serve a choice; needs VAL", in_sweep=False
+    )
+    tta: int = option(
+        1,
+        "views of a clip averaged in testing: circular shifts, or crops where AUGMENT crops",
+        least=1,
+        unused_by="linear vector",
+    )
 
-    weights: str = ""
-    """a file of weights to start from, or imagenet to fetch the published ones"""
-    device: str = "auto"
-    """cpu, cuda, mps; several, `cuda:0 cuda:1`, share the folds"""
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """number format of the network's arithmetic; auto measures which is faster"""
-    threads: str = "auto"
-    """threads of the network's arithmetic on a CPU; auto measures"""
-    compile: Literal["auto", "on", "off"] = "auto"
-    """torch.compile; auto uses it on a GPU where the run is long enough to repay it"""
-    resident: Literal["auto", "gpu", "ram", "stream"] = "auto"
-    """where the features are kept while training; the same results everywhere"""
+    weights: str = option(
+        "", "a file of weights to start from, or imagenet to fetch the published ones", unused_by="linear"
+    )
+    device: str = option(
+        "auto",
+        "cpu, cuda, mps; several, `cuda:0 cuda:1`, share the folds",
+        unused_by="linear",
+        in_sweep=False,
+        machine=True,
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
+        "auto",
+        "number format of the network's arithmetic; auto measures which is faster",
+        unused_by="linear",
+        machine=True,
+    )
+    threads: str = option(
+        "auto",
+        "threads of the network's arithmetic on a CPU; auto measures",
+        unused_by="linear",
+        machine=True,
+    )
+    compile: Literal["auto", "on", "off"] = option(
+        "auto",
+        "torch.compile; auto uses it on a GPU where the run is long enough to repay it",
+        unused_by="linear",
+        machine=True,
+    )
+    resident: Literal["auto", "gpu", "ram", "stream"] = option(
+        "auto",
+        "where the features are kept while training; the same results everywhere",
+        unused_by="linear",
+        in_hash=False,
+    )
 
-    tag: str = ""
-    """an ending for the folder's name, to keep runs apart that would share it"""
-    note: str = ""
-    """a sentence that stands in run.json, the tracker and the report"""
-    tracker: str = ""
-    """tensorboard, wandb, or both, besides the CSV files"""
-    tracker_dir: str = ""
-    """folder of the tracker's files; inside the run folder by default"""
+    tag: str = option(
+        "", "an ending for the folder's name, to keep runs apart that would share it", in_hash=False
+    )
+    note: str = option("", "a sentence that stands in run.json, the tracker and the report", in_hash=False)
+    tracker: str = option(
+        "", "tensorboard, wandb, or both, besides the CSV files", unused_by="linear", in_hash=False
+    )
+    tracker_dir: str = option(
+        "",
+        "folder of the tracker's files; inside the run folder by default",
+        unused_by="linear",
+        in_hash=False,
+    )
 
     @property
     def resolved_lr(self) -> float:
@@ -136,84 +236,82 @@ AUTO_AUGMENT = {
     "vector": "none",
 }
 
-# What cannot change predictions: where things lie, what is told of them, which folds are done now.
-PLACES = frozenset({"dataset", "name", "data", "runs", "resident", "tracker", "tracker_dir"})
-NO_IDENTITY = PLACES | {"folds", "recipe", "curve", "tag", "note"}
-# How a machine computes: in a folder's name only where the same run, computed otherwise, has the name.
-MACHINE = frozenset({"device", "precision", "threads", "compile"})
-PLACED = frozenset({"features", "model"})  # they begin the folder's name anyway
-IDENTITY = tuple(field.name for field in dataclasses.fields(RunOptions) if field.name not in NO_IDENTITY)
 
-# What a kind of model ignores.
-LINEAR_USES = PLACED | {"task", "seed", "copies", "padding", "val", "select", "skip_test"}
-EVERY = frozenset(field.name for field in dataclasses.fields(RunOptions))
-UNUSED: dict[str, frozenset[str]] = {
-    "image": frozenset(),
-    "wave": frozenset({"grid", "padding"}),
-    "vector": frozenset({"grid", "tta"}),
-    "linear": (EVERY - NO_IDENTITY - LINEAR_USES) | {"resident", "curve", "tracker", "tracker_dir"},
-}
+def _named(trait: str, absent: object = None) -> tuple[str, ...]:
+    """The options of a run with this trait, in the order of their definition."""
+    return tuple(name for name, field in fields(RunOptions).items() if field.metadata.get(trait, absent))
+
+
+IDENTITY = _named("in_hash", True)  # what can change predictions
+MACHINE = _named("machine")  # how a machine computes
+PLACED = ("features", "model")  # they begin the folder's name anyway
+# What a sweep takes as lists, beside FEATURES: recipes first, seeds of one configuration last.
+SWEPT = tuple(
+    sorted(
+        (name for name in (*IDENTITY, "recipe") if fields(RunOptions)[name].metadata.get("in_sweep", True)),
+        key=lambda name: (name == "seed") - (name == "recipe"),
+    )
+)
 
 
 def defaults() -> dict[str, Any]:
-    return {field.name: field.default for field in dataclasses.fields(RunOptions)}
-
-
-# What a sweep takes as lists, beside FEATURES; some had a name of their own for that.
-SWEPT = tuple(
-    field.name
-    for field in dataclasses.fields(RunOptions)
-    if field.name not in (NO_IDENTITY - {"recipe"}) | {"features", "device", "skip_test"}
-)
-FORMER_LISTS = {
-    "model": "models",
-    "augment": "augments",
-    "recipe": "recipes",
-    "seed": "seeds",
-}  # former names
-
-
-def with_lists(options: type) -> type:
-    """A class decorator: each option in SWEPT becomes a tuple of what it is in RunOptions."""
-    kinds = annotations(RunOptions)
-    for name in SWEPT:
-        kind, *extras = (
-            typing.get_args(kinds[name]) if hasattr(kinds[name], "__metadata__") else [kinds[name]]
-        )
-        if name in FORMER_LISTS:
-            extras.append(Aliases(FORMER_LISTS[name]))
-        listed = tuple[kind, ...]  # type: ignore[valid-type]
-        options.__annotations__[name] = Annotated[(listed, *extras)] if extras else listed
-        setattr(options, name, (defaults()[name],))
-    return options
+    return {name: field.default for name, field in fields(RunOptions).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
-@with_lists
 class SweepOptions(RunOptions):
     """Several runs: every combination of the values given. All but FOLDS and places take lists.
 
     make sweep FEATURES="mel mel+mfcc" MODEL="resnet18 texture" SEED="0 1 2" LR="0.001 0.002"
     """
 
-    max: Annotated[int, Bounds(1, 10)] = 1
-    """sets of up to so many of the named features: 2 adds every pair; the most that SEARCH may join"""
-    search: Literal["", "greedy"] = ""
-    """greedy adds one feature at a time, for each fold by itself, ranked on validation groups among its
-    training clips, and tests what it chose on that fold"""
-    yes: bool = False
-    """start more than 100 runs without asking back"""
+    max: int = option(
+        1,
+        "sets of up to so many of the named features: 2 adds every pair; the most that SEARCH may join",
+        least=1,
+        most=10,
+    )
+    search: Literal["", "greedy"] = option(
+        "",
+        "greedy adds one feature at a time, for each fold by itself, ranked on validation groups among its "
+        "training clips, and tests what it chose on that fold",
+    )
+    yes: bool = option(False, "start more than 100 runs without asking back")
+    given: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """the texts of all options by field; the values of the fields above are those of the first run"""
+
+    @classmethod
+    def build(cls, given: Mapping[str, str]) -> Self:
+        first = {name: (text.split() or [""])[0] if name in SWEPT else text for name, text in given.items()}
+        return dataclasses.replace(super().build(first), given=given)
+
+    def runs_of_product(self) -> Iterator[RunOptions]:
+        """Every combination of the lists, parsed as a run with its recipe; FEATURES as they are given."""
+        given = {name: text for name, text in self.given.items() if name in fields(RunOptions)}
+        lists = [dict.fromkeys(given[name].split()) for name in SWEPT if name in given]
+        names = [name for name in SWEPT if name in given]
+        for values in itertools.product(*lists):
+            yield RunOptions.build(given | dict(zip(names, values)))
+
+
+def unused_by(kind: str) -> list[str]:
+    """The options that a model of this kind ignores."""
+    return [
+        name
+        for name, field in fields(RunOptions).items()
+        if kind in field.metadata.get("unused_by", "").split()
+    ]
 
 
 def without_unused(options: RunOptions, kind: str) -> RunOptions:
     """The options with what a model of this kind ignores at its default."""
     standard = defaults()
-    return dataclasses.replace(options, **{name: standard[name] for name in UNUSED[kind]})
+    return dataclasses.replace(options, **{name: standard[name] for name in unused_by(kind)})
 
 
 def unused(options: RunOptions, kind: str) -> list[str]:
     """The names of the options that were given and that a model of this kind ignores."""
-    return [name for name in sorted(UNUSED[kind]) if getattr(options, name) != defaults()[name]]
+    return [name for name in sorted(unused_by(kind)) if getattr(options, name) != defaults()[name]]
 
 
 def identity(options: RunOptions) -> dict[str, Any]:
@@ -225,7 +323,7 @@ def identity(options: RunOptions) -> dict[str, Any]:
 def configuration(options: RunOptions) -> list[str]:
     """The NAME=value words that train this configuration again, to which a seed is to be added."""
     named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
-    others = [name for name in (*identity(options), "tag") if name not in PLACED | {"seed"}]
+    others = [name for name in (*identity(options), "tag") if name not in (*PLACED, "seed")]
     return [*named, *words(options, others)]
 
 
@@ -250,23 +348,34 @@ def protocol(options: RunOptions, kind: str, published_test: bool = False) -> st
 class TrainedOptions(RunsOptions):
     """Which trained model, and where it computes."""
 
-    run: Annotated[str, Positional] = "last"
-    """a run's name, path or unique prefix, last, or a bundle's file"""
-    dataset: str = ""
-    """whose runs RUN chooses from; all by default"""
-    selection: Literal["auto", "last", "best"] = "auto"
-    """weights of the last epoch, or of the best by validation; auto is the best where VAL chose one"""
-    device: str = "cpu"
-    """cpu, cuda, mps, or auto for the best there is"""
-    threads: str = "auto"
-    """threads of the network's arithmetic on a CPU"""
-    window: Annotated[float, Bounds(least=0)] = 0.0
-    """seconds of audio that are predicted at once, followed by silence as a short clip is; 0 as long as a
-    clip of the training"""
-    gate: Annotated[float | None, Bounds(-200, 0)] = None
-    """dB of full scale: no answer for a window that never gets louder, as -50"""
-    reject: str = ""
-    """no answer below this probability, as 0.7; auto for the one chosen on the run's validation clips"""
+    run: str = option(
+        "last",
+        "a run's name, path or unique prefix, last, or a bundle's file",
+        positional=True,
+    )
+    dataset: str = option("", "whose runs RUN chooses from; all by default")
+    selection: Literal["auto", "last", "best"] = option(
+        "auto",
+        "weights of the last epoch, or of the best by validation; auto is the best where VAL chose one",
+    )
+    device: str = option("cpu", "cpu, cuda, mps, or auto for the best there is")
+    threads: str = option("auto", "threads of the network's arithmetic on a CPU")
+    window: float = option(
+        0.0,
+        "seconds of audio that are predicted at once, followed by silence as a short clip is; 0 as long "
+        "as a clip of the training",
+        least=0,
+    )
+    gate: float | None = option(
+        None,
+        "dB of full scale: no answer for a window that never gets louder, as -50",
+        least=-200,
+        most=0,
+    )
+    reject: str = option(
+        "",
+        "no answer below this probability, as 0.7; auto for the one chosen on the run's validation clips",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,21 +385,21 @@ class PredictOptions(TrainedOptions, ReportsOptions):
     make predict RUN=last AUDIO=recording.wav
     """
 
-    audio: Path | None = None
-    """an audio file, or a folder of them, searched to its depths"""
-    test_clips: Annotated[bool, Aliases("own")] = False
-    """instead of AUDIO: the dataset's clips, each by the model of the fold that tested it, and how far that
-    agrees with predictions.csv"""
-    data: Path = Path("data")
-    """folder of datasets, for TEST_CLIPS"""
-    top: Annotated[int, Bounds(least=1)] = 5
-    """classes shown a file"""
-    json: bool = False
-    """every probability, as JSON on standard output"""
-    csv: bool = False
-    """every probability, as CSV on standard output"""
-    hop: Annotated[float, Bounds(least=0)] = 0.0
-    """seconds from one window to the next through a long recording; 0 predicts its beginning alone"""
+    audio: Path | None = option(None, "an audio file, or a folder of them, searched to its depths")
+    test_clips: bool = option(
+        False,
+        "instead of AUDIO: the dataset's clips, each by the model of the fold that tested it, and how "
+        "far that agrees with predictions.csv",
+    )
+    data: Path = option(Path("data"), "folder of datasets, for TEST_CLIPS")
+    top: int = option(5, "classes shown a file", least=1)
+    json: bool = option(False, "every probability, as JSON on standard output")
+    csv: bool = option(False, "every probability, as CSV on standard output")
+    hop: float = option(
+        0.0,
+        "seconds from one window to the next through a long recording; 0 predicts its beginning alone",
+        least=0,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,16 +409,16 @@ class ListenOptions(TrainedOptions):
     arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen last HOP=0.25
     """
 
-    rate: Annotated[int, Bounds(0, 1_000_000)] = 0
-    """samples a second of what comes in; the model's own rate by default"""
-    format: Literal["s16", "s32", "f32"] = "s16"
-    """of a sample: 16 or 32 bit integers, or floats"""
-    hop: Annotated[float, Bounds(0.001, 3600)] = 0.5
-    """seconds from one prediction to the next"""
-    top: Annotated[int, Bounds(least=1)] = 3
-    """classes shown"""
-    json: bool = False
-    """a JSON object a line instead of the live line"""
+    rate: int = option(
+        0,
+        "samples a second of what comes in; the model's own rate by default",
+        least=0,
+        most=1000000,
+    )
+    format: Literal["s16", "s32", "f32"] = option("s16", "of a sample: 16 or 32 bit integers, or floats")
+    hop: float = option(0.5, "seconds from one prediction to the next", least=0.001, most=3600)
+    top: int = option(3, "classes shown", least=1)
+    json: bool = option(False, "a JSON object a line instead of the live line")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,16 +428,15 @@ class ExplainOptions(RunsOptions):
     python -m train explain last REPEATS=10
     """
 
-    run: Annotated[str, Positional] = "last"
-    """a run's name, path or unique prefix, or last; several explain each"""
-    data: Path = Path("data")
-    """folder of datasets"""
-    repeats: Annotated[int, Bounds(least=1)] = 5
-    """permutations of a channel among the test clips"""
-    seed: Annotated[int, Bounds(0, 2**32 - 1)] = 0
-    """of the permutations"""
-    device: str = "auto"
-    """cpu, cuda, mps"""
+    run: str = option(
+        "last",
+        "a run's name, path or unique prefix, or last; several explain each",
+        positional=True,
+    )
+    data: Path = option(Path("data"), "folder of datasets")
+    repeats: int = option(5, "permutations of a channel among the test clips", least=1)
+    seed: int = option(0, "of the permutations", **SEED)
+    device: str = option("auto", "cpu, cuda, mps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,14 +446,13 @@ class BundleOptions(RunsOptions):
     python -m train bundle last OUT=model.pt DTYPE=float16
     """
 
-    run: Annotated[str, Positional] = "last"
-    """a run's name, path or unique prefix, or last"""
-    selection: Literal["auto", "last", "best"] = "auto"
-    """weights of the last epoch, or of the best by validation; auto is the best where VAL chose one"""
-    dtype: Literal["float32", "float16"] = "float32"
-    """of the weights in the file: float16 halves it"""
-    out: Path | None = None
-    """the file to write; <run>.bundle.pt by default"""
+    run: str = option("last", "a run's name, path or unique prefix, or last", positional=True)
+    selection: Literal["auto", "last", "best"] = option(
+        "auto",
+        "weights of the last epoch, or of the best by validation; auto is the best where VAL chose one",
+    )
+    dtype: Literal["float32", "float16"] = option("float32", "of the weights in the file: float16 halves it")
+    out: Path | None = option(None, "the file to write; <run>.bundle.pt by default")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,32 +462,32 @@ class ExportOptions(RunsOptions):
     python -m train export last OUT=model.onnx
     """
 
-    run: Annotated[str, Positional] = "last"
-    """a run's name, path or unique prefix, or last"""
-    format: Literal["onnx"] = "onnx"
-    """of the file"""
-    selection: Literal["auto", "last", "best"] = "auto"
-    """weights of the last epoch, or of the best by validation; auto is the best where VAL chose one"""
-    data: Path = Path("data")
-    """folder of datasets: with the run's cache the file is checked on its test clips"""
-    out: Path | None = None
-    """the file to write; <run>.onnx by default"""
+    run: str = option("last", "a run's name, path or unique prefix, or last", positional=True)
+    format: Literal["onnx"] = option("onnx", "of the file")
+    selection: Literal["auto", "last", "best"] = option(
+        "auto",
+        "weights of the last epoch, or of the best by validation; auto is the best where VAL chose one",
+    )
+    data: Path = option(
+        Path("data"),
+        "folder of datasets: with the run's cache the file is checked on its test clips",
+    )
+    out: Path | None = option(None, "the file to write; <run>.onnx by default")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListOptions:
+class ListOptions(Options):
     """Models, augmentations and recipes; one model's stages.
 
     python -m train list resnet18 GRID=128x431
     """
 
-    name: Annotated[str, Positional] = ""
-    """a model whose stages are shown, with its options: aclnet@width=0.5"""
-    grid: str = "64x216"
-    """rows x frames of an image model's input"""
-    channels: Annotated[int, Bounds(1, 1000)] = 3
-    """features stacked"""
-    classes: Annotated[int, Bounds(2, 100_000)] = 50
-    """of the last layer"""
-    samples: Annotated[int, Bounds(1, 10_000_000)] = 220_500
-    """of a wave model's input: 5 s at 44,100 a second"""
+    name: str = option(
+        "",
+        "a model whose stages are shown, with its options: aclnet@width=0.5",
+        positional=True,
+    )
+    grid: str = option("64x216", "rows x frames of an image model's input")
+    channels: int = option(3, "features stacked", least=1, most=1000)
+    classes: int = option(50, "of the last layer", least=2, most=100000)
+    samples: int = option(220500, "of a wave model's input: 5 s at 44,100 a second", least=1, most=10000000)

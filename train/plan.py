@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline.options import ONE_ALONE, check_bounds, make_command, words
+from commandline.options import ONE_ALONE, make_command, words
 from commandline.registry import RequestError
 from commandline.terminal import counted
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_list, parse_set
@@ -278,11 +278,8 @@ def make_plan(asked: RunOptions) -> Plan:
     augmenter = parse_augment(augment, model.kind)
     device = options.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
     options = dataclasses.replace(options, device=device, features="+".join(map(str, channels)))
-    standard = defaults()
-    if options.recipe:
-        from train import recipes
-
-        standard = recipes.standard(options.recipe)
+    recipe = RunOptions.build({"recipe": options.recipe} if options.recipe else {})
+    standard = dataclasses.asdict(recipe)
     return Plan(
         asked=asked,
         options=dataclasses.replace(options, augment=str(augmenter) or "none"),
@@ -302,7 +299,7 @@ def make_plan(asked: RunOptions) -> Plan:
 
 
 def check_options(options: RunOptions) -> None:
-    """RequestError for a list, a number out of its bounds, what follows a validation score without one.
+    """RequestError for a list, or what follows a validation score without one.
 
     Only a sweep takes lists; a path and AUGMENT around its commas may hold blanks.
     """
@@ -313,7 +310,6 @@ def check_options(options: RunOptions) -> None:
             if name == "features":
                 parse_list(value)  # what is wrong with a name, such as a blank beside +, comes first
             raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
-    check_bounds(options)
     if not options.device.split():
         raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")
     if options.val == "none":

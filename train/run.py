@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from commandline.options import make_command, not_written, words
+from commandline.files import not_written
+from commandline.options import make_command, words
 from commandline.registry import RequestError
 from commandline.terminal import mean_percent, percent, tell, text_table
 from results import run_folder

@@ -12,19 +12,19 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from commandline.options import make_command, parse, words
+from commandline.options import make_command, words
 from commandline.registry import RequestError
 from commandline.terminal import duration, mean_percent, percent, tell, text_table
 from features_cache import Cache, Channel, parse_list
 from results import bootstrap, run_folder
-from train import compute, plan, recipes, run, trainer
+from train import compute, plan, run, trainer
 from train.agreement import choose_compute
 from train.data import load_fold, steps_per_epoch, sum_clips
 from train.models.registry import resolve
@@ -48,9 +48,9 @@ class Failure:
     reason: str
 
 
-def run_sweep(options: SweepOptions, given: Sequence[str]) -> int:
-    """Train every run of the product, then a table. `given` are the command's words, behind a recipe's."""
-    jobs = list(product(options, given))
+def run_sweep(options: SweepOptions) -> int:
+    """Train every run of the product, then a table."""
+    jobs = list(product(options))
     if len(jobs) > MANY and not options.yes:
         seconds = sum(expected_seconds(jobs))
         raise RequestError(f"{len(jobs)} runs, about {duration(seconds)} here: give YES=1, or fewer FEATURES")
@@ -63,21 +63,15 @@ def run_sweep(options: SweepOptions, given: Sequence[str]) -> int:
     return 1 if failures else 0
 
 
-def product(options: SweepOptions, given: Sequence[str]) -> Iterator[RunOptions]:
+def product(options: SweepOptions) -> Iterator[RunOptions]:
     """One RunOptions a run; a model that cannot take a feature set is skipped with a line."""
     cache = plan.open_cache(options)
-    for recipe in swept(options, "recipe"):
-        chosen = options
-        if recipe:
-            chosen = parse(SweepOptions, [*recipes.recipe_words(recipe), *given])
-        others = [name for name in SWEPT if name not in ("recipe", "seed")]
-        values = [swept(chosen, name) for name in others]
-        for *some, channels, seed in itertools.product(*values, feature_sets(chosen), swept(chosen, "seed")):
-            changes = dict(zip(others, some)) | {"recipe": recipe, "seed": seed, "features": _text(channels)}
-            if reason := unfit(changes["model"], cache, channels):
-                tell(f"skipped: {changes['features']} with {changes['model']}: {reason}")
+    for job in options.runs_of_product():
+        for channels in feature_sets(job, cache, options.max):
+            if reason := unfit(job.model, cache, channels):
+                tell(f"skipped: {_text(channels)} with {job.model}: {reason}")
                 continue
-            yield single(chosen, **changes)
+            yield replace(job, features=_text(channels))
 
 
 def unfit(model: str, cache: Cache, channels: Chosen) -> str:
@@ -92,28 +86,20 @@ def unfit(model: str, cache: Cache, channels: Chosen) -> str:
 
 def swept(options: SweepOptions, name: str) -> tuple[Any, ...]:
     """The values of an option that takes a list here, each once."""
-    return tuple(dict.fromkeys(getattr(options, name)))
+    return tuple(dict.fromkeys(getattr(job, name) for job in options.runs_of_product()))
 
 
-def feature_sets(options: SweepOptions) -> list[tuple[Channel, ...]]:
-    """The named sets, and with MAX the unions of up to so many of them."""
-    cache = plan.open_cache(options)
+def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[Chosen]:
+    """The named sets, and the unions of up to `most` of them."""
     named = parse_list(options.features, cache.features)
     for channels in named:  # a name that the cache lacks stops the sweep before its first run
-        plan.find_channels(cache, single(options, features=_text(channels)))
+        plan.find_channels(cache, replace(options, features=_text(channels)))
     unions = (
         tuple(itertools.chain(*chosen))
-        for count in range(1, options.max + 1)
+        for count in range(1, most + 1)
         for chosen in itertools.combinations(named, count)
     )
     return list(dict.fromkeys(unions))
-
-
-def single(options: SweepOptions, **changes: Any) -> RunOptions:
-    """One run of the sweep: the first of each list, but for the changes."""
-    values = {field.name: getattr(options, field.name) for field in fields(RunOptions)}
-    first = {name: values[name][0] for name in SWEPT}
-    return RunOptions(**{**values, **first, **changes})
 
 
 def train_all(jobs: Sequence[RunOptions]) -> tuple[list[run_folder.RunFolder], list[Failure]]:
@@ -328,8 +314,8 @@ def greedy_search(options: SweepOptions) -> int:
     for name in SWEPT:
         if name != "seed" and len(swept(options, name)) > 1:
             raise RequestError(f"SEARCH=greedy compares features: give one {name.upper()}")
-    named = _single_features(options)
-    first = plan.make_plan(single(options, features=_text(named[0])))
+    named, first_run = _single_features(options), next(options.runs_of_product())
+    first = plan.make_plan(replace(first_run, features=_text(named[0])))
     searches = [FoldSearch(fold) for fold in first.wanted_folds]
     for _ in range(options.max):
         searching = [one for one in searches if not one.ended]
@@ -341,7 +327,7 @@ def greedy_search(options: SweepOptions) -> int:
     tell("chosen for each fold on validation groups of its own training clips; now each is tested once")
     done: dict[int, run_folder.RunFolder] = {}
     for chosen, folds in _by_choice(searches).items():
-        folder = run.execute(single(options, features=_text(chosen), folds=folds))
+        folder = run.execute(replace(first_run, features=_text(chosen), folds=folds))
         if folder is not None:  # else not the first of several processes
             done |= dict.fromkeys(folds, folder)
     if done:
@@ -384,7 +370,7 @@ def _search_round(
     options: SweepOptions, named: Sequence[Chosen], searching: Sequence[FoldSearch]
 ) -> dict[int, list[tuple[float, Chosen]]]:
     """(score, candidate) by fold: SELECT on the fold's validation groups, the mean over seeds."""
-    one, seeds = single(options), swept(options, "seed")
+    one, seeds = next(options.runs_of_product()), swept(options, "seed")
     val = one.val if one.val != "none" else "group"
     common = replace(one, val=val, skip_test=True, runs=options.runs / SEARCH_FOLDER, note="")
     wanted: dict[Chosen, list[int]] = {}

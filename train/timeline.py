@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import soxr
 
+from commandline.files import replace_file, replaced
 from commandline.terminal import no_formula, tell
-from features_cache.storage import replaced
-from results.run_folder import replace_file
 from train.bundle import Probabilities
 from train.rejection import Rejection, Samples
 

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from commandline.files import Lock
 from commandline.terminal import tell_once
-from features_cache.storage import Lock
 from results import run_folder
 from results.run_folder import RunFolder
 from results.scores import epoch_scores

@@ -15,8 +15,8 @@ from analysis.extras.methods import methods_text
 from analysis.findings import Findings
 from analysis.ranking import Ranking
 from analysis.tables import latex_text
+from commandline.files import replace_file
 from commandline.terminal import percent, points
-from results.run_folder import replace_file
 
 LAST_LATIN = "\u024f"  # letters up to here are in pdfTeX's fonts
 MOST_ROWS = 50  # what a page holds in small type

@@ -5,10 +5,7 @@ HTML waits until it is drawn. The bytes are the same whoever draws.
 """
 
 import base64
-import os
 import re
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from io import BytesIO, StringIO
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +31,8 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from analysis.figures.drawing import FIGURES, INK, PAPER, RULE, drawing, font_type
-from results.run_folder import replace_file
+from commandline.files import replace_file
+from commandline.system import become_child
 
 FORMATS = ("svg", "png", "pdf")
 DOTS_PER_INCH = 150
@@ -138,7 +136,7 @@ def drawing_processes() -> Iterator[None]:
     if count == 1:
         yield
         return
-    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin_process)
+    pool = ProcessPoolExecutor(count, get_context("spawn"), become_child)
 
     def draw_there(*figure: Any) -> Drawn:
         try:
@@ -160,19 +158,6 @@ def drawing_processes() -> Iterator[None]:
     finally:
         _DRAW.pop()
         pool.shutdown(cancel_futures=True)
-
-
-def _begin_process() -> None:
-    """Ctrl-C is for the parent to answer; where the parent is killed this process ends too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None
-
-    def end_with_parent() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 LAYOUT_TABLES = ("GSUB", "GPOS", "GDEF", "MATH", "kern")

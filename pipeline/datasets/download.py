@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from commandline.options import DISK_FAILED, not_written
+from commandline.files import DISK_FAILED, Lock, not_written, refuse_special
 from commandline.registry import RequestError
 from commandline.terminal import progress, size
-from features_cache.storage import Lock, refuse_special
 
 if TYPE_CHECKING:
     from requests import Response

@@ -5,7 +5,6 @@ grouped_by (the GROUP= that the groups came from), the source of the dataset and
 group is a fold), so that later commands need not be given GROUP= and FOLDS_BY= again.
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
@@ -14,10 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.options import not_written
+from commandline.files import not_written, replaced
 from commandline.registry import RequestError, closest
 from commandline.terminal import counted
-from features_cache.storage import replaced
 from pipeline.datasets.readers import FoundClips, read_csv
 
 FOLDS = 5
@@ -127,7 +125,7 @@ class KeptFolds:
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with replaced(self.path, self.path.with_name(f"{self.path.name}.{os.getpid()}")) as draft:
+            with replaced(self.path, locked=False) as draft:
                 rows.to_csv(draft, index=False)
         except OSError as error:
             raise not_written(self.path, error) from None

@@ -21,7 +21,7 @@ from analysis.inputs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
 from analysis.run import augmentation_figure
-from commandline.options import main
+from commandline.commands import main
 from commandline.registry import RequestError
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 

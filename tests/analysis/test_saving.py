@@ -37,7 +37,7 @@ def test_another_process_draws_the_same_bytes_and_names_the_figure_that_fails(tm
 
 @pytest.mark.usefixtures("two_cores")
 def test_a_figure_whose_process_is_killed_is_drawn_here(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(saving, "_begin_process", kill_this_process)
+    monkeypatch.setattr(saving, "become_child", kill_this_process)
     with drawing_processes():
         saved = save_figure("clips_per_fold", tmp_path, **DATA)
         assert saved.html.startswith("<svg")

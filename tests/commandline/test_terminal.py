@@ -107,10 +107,9 @@ def test_short_work_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing() -> None:
     script = (
-        "import warnings, numpy; from commandline.options import main\n"
-        "from dataclasses import dataclass\n"
-        "@dataclass(frozen=True)\n"
-        "class Options: ...\n"
+        "import warnings, numpy\n"
+        "from commandline.commands import main\n"
+        "from commandline.options import Options\n"
         "def warn(options: Options) -> None:\n"
         "    numpy.zeros(1) / numpy.zeros(1)\n"
         "    for _ in range(2): warnings.warn('old\\nuse', UserWarning)\n"

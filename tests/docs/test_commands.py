@@ -14,15 +14,14 @@ from typing import Any, NamedTuple
 import pytest
 import soundfile
 
-from commandline.catalogue import commands
-from commandline.options import MAKES_OWN, Command, options_of, parse
+from commandline.commands import Command, commands, options_of
+from commandline.options import MAKES_OWN, parse
 from features_cache.names import parse_list
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
 from results.run_folder import find
 from tests.train.sounds import CLASSES, RATE, sound
-from train.recipes import recipe_words
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -329,8 +328,7 @@ def test_the_fenced_commands_of_a_page_run(page, workshop, tmp_path, monkeypatch
         if not shown.fenced or name not in known() or "--help" in rest:
             continue
         given = [word for word in with_values(rest) if word.split("=")[0] not in MAKES_OWN]
-        recipe = [word.removeprefix("RECIPE=") for word in given if word.startswith("RECIPE=")]
-        options = parse(options_of(known()[name]), [*(recipe_words(recipe[0]) if recipe else []), *given])
+        options = parse(options_of(known()[name]), given)
         if not runs_here(name, options):
             continue
         if (

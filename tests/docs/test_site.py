@@ -1,6 +1,5 @@
 """The documentation site: its generated pages say what the code says, and it builds without a warning."""
 
-import dataclasses
 import re
 import subprocess
 import sys
@@ -9,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from analysis.figures import FIGURES
-from commandline.catalogue import commands, field_documentation
-from commandline.options import options_of
+from commandline.commands import commands, options_of
+from commandline.options import fields
 from docs import generate
 from docs.speed_figure import FIGURE, draw_speed, speed_rows
 from pipeline.features import FEATURES
@@ -29,10 +28,9 @@ def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
     sections = dict(zip(*[iter(re.split(r"^## (\w+)$", page, flags=re.MULTILINE)[1:])] * 2, strict=True))
     for words, function in commands():
         options = options_of(function)
-        meanings = field_documentation(options)
-        for field in dataclasses.fields(options):
-            section = sections[field.name.upper()]
-            assert generate.sentence(meanings[field.name]) in section, f"{words}: {field.name}"
+        for name, field in fields(options).items():
+            section = sections[name.upper()]
+            assert generate.sentence(field.metadata["meaning"]) in section, f"{words}: {name}"
             assert f"[`{words}`]" in section
     assert "Default: `40`; values: integer, at least 1." in sections["EPOCHS"]
     assert "`onecycle`, `cosine`" in sections["SCHEDULE"]

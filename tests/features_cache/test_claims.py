@@ -14,8 +14,7 @@ import pytest
 from commandline.registry import RequestError
 from features_cache import Cache, UnreadableClips
 from features_cache.claims import RunIsGone, Writing, boot_id, claimed, claims
-from features_cache.layout import read_header
-from features_cache.storage import LOCKS
+from features_cache.layout import LOCKS, read_header
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,8 +15,7 @@ from commandline.registry import RequestError
 from features_cache import Cache, external
 from features_cache.claims import claimed
 from features_cache.index import read_index, stored_ids
-from features_cache.layout import FeatureSpec, clip_keys, read_header
-from features_cache.storage import lock
+from features_cache.layout import FeatureSpec, clip_keys, lock, read_header
 from features_cache.writer import ready, stored_clips, to_stored, written_to
 
 ROOT = Path(__file__).resolve().parents[2]

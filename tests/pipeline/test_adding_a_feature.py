@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from commandline.options import main
+from commandline.commands import main
 from features_cache.names import parse_channel
 from pipeline import extract
 from pipeline.__main__ import COMMANDS

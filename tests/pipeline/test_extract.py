@@ -15,7 +15,7 @@ import soundfile
 from commandline.registry import RequestError
 from features_cache import external
 from features_cache.claims import claimed
-from features_cache.storage import lock
+from features_cache.layout import lock
 from pipeline import extract
 from pipeline.job import ExtractionResult
 from pipeline.request import part_of, request

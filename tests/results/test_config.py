@@ -56,17 +56,15 @@ def test_the_hash_does_not_depend_on_the_order_of_keys():
 
 def other_value(kind: object, value: object) -> object:
     """Another value that an option of this type and default may have."""
-    if typing.get_origin(kind) is typing.Annotated:
-        kind = typing.get_args(kind)[0]
     if typing.get_origin(kind) is typing.Literal:
         return typing.get_args(kind)[-1 if value != typing.get_args(kind)[-1] else 0]
     if isinstance(value, bool):
         return not value
-    return f"{value}x" if isinstance(value, str) else (value or 0) + 1
+    return f"{value}x" if isinstance(value, str) else (value or 0) + (0.05 if isinstance(value, float) else 1)
 
 
 def test_configurations_that_may_differ_in_their_predictions_have_folders_of_different_names() -> None:
-    kinds = typing.get_type_hints(RunOptions, include_extras=True)
+    kinds = typing.get_type_hints(RunOptions)
     changes: list[dict[str, object]] = [{}]
     for name, value in identity(RunOptions()).items():
         changes.append({name: other_value(kinds[name], value)})

@@ -2,8 +2,6 @@
 
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,33 +77,6 @@ def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(tmp_path):
     assert run.history(1).empty and list(run.history(1)) == list(HISTORY_COLUMNS)
     with pytest.raises(RequestError, match="no finished fold"):
         run.predictions()
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
-    file = tmp_path / "run.json"
-    run_folder.replace_file(file, b"old")
-
-    def full_disk(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError):
-        run_folder.replace_file(file, b"new")
-    assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
-
-
-def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path):
-    file = tmp_path / "run.json"
-    script = (
-        "import os, signal, sys; from pathlib import Path; from results import run_folder;"
-        "Path.write_bytes = lambda *_: (open(_[0], 'w').close(), os.kill(os.getpid(), signal.SIGKILL));"
-        "run_folder.replace_file(Path(sys.argv[1]), b'new')"
-    )
-    subprocess.run([sys.executable, "-c", script, str(file)], check=False)
-    (left,) = tmp_path.iterdir()
-    (tmp_path / f"{left.name.rpartition('.')[0]}.{os.getppid()}").touch()  # of one that is still writing
-    run_folder.replace_file(file, b"new")
-    assert len(list(tmp_path.iterdir())) == 2 and not left.exists()
 
 
 @pytest.mark.parametrize(

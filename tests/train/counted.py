@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from commandline.options import main
+from commandline.commands import main
 from features_cache import Cache
 from train.__main__ import COMMANDS
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from commandline.options import main
+from commandline.commands import main
 from commandline.registry import RequestError
 from results.run_folder import RunFolder
 from tests.train.sounds import train_run
@@ -217,6 +217,6 @@ def test_a_folder_that_is_not_there_is_told(sounding, tmp_path):
 
 def test_a_fifo_is_not_replaced_by_a_bundle(sounding, tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(RequestError, match="is a FIFO"):
+    with pytest.raises(RequestError, match="no ordinary file"):
         bundle.make_bundle(BundleOptions(run=str(sounding.path), out=tmp_path / "fifo"))
     assert (tmp_path / "fifo").is_fifo()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline.options import main
+from commandline.commands import main
 from commandline.registry import RequestError
 from features_cache import Cache, cache_folder
 from tests.train.little import CLASSES

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from commandline.system import write_at
 from features_cache.index import refresh
 from features_cache.layout import STATE, FeatureSpec, clip_keys, fingerprints, read_header, write_structure
-from features_cache.storage import write_at
 from features_cache.table import complete, with_sources
 from results import run_folder
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import torch
 
+from commandline.files import Lock
 from commandline.options import words
 from commandline.registry import RequestError
-from features_cache.storage import Lock
 from results import run_folder
 from tests.train.little import little_options
 from train import checkpoint, run

@@ -5,26 +5,24 @@ import dataclasses
 import numpy as np
 import pytest
 
-from commandline.options import parse, words
+from commandline.options import parse, texts, words
 from commandline.registry import RequestError
 from commandline.terminal import percent
 from features_cache import external, parse_set
 from results import run_folder
 from tests.train.little import CLASSES, clip_table, fill
 from train import recipes, run, sweep
-from train.__main__ import with_recipe, without_texture
-from train.options import SWEPT, RunOptions, SweepOptions
+from train.options import RunOptions, SweepOptions
 
 
 @pytest.fixture
 def several(options: RunOptions) -> SweepOptions:
-    given = dataclasses.asdict(dataclasses.replace(options, model="linear", augment="auto"))
-    lists = {name: (given[name],) for name in SWEPT}
-    return SweepOptions(**{**given, **lists, "features": "mel chroma"})
+    given = dataclasses.replace(options, model="linear", augment="auto", features="mel chroma")
+    return parse(SweepOptions, words(given))
 
 
-def change(options: SweepOptions, **changes: object) -> SweepOptions:
-    return dataclasses.replace(options, **changes)
+def change(options: SweepOptions, *given: str) -> SweepOptions:
+    return SweepOptions.build({**options.given, **texts(SweepOptions, given)})
 
 
 def told(jobs) -> list[tuple[str, str, int]]:
@@ -32,12 +30,12 @@ def told(jobs) -> list[tuple[str, str, int]]:
 
 
 def test_the_product_of_the_lists(several):
-    jobs = sweep.product(change(several, model=("linear", "cnn4"), seed=(0, 1)), [])
+    jobs = sweep.product(change(several, "MODEL=linear cnn4", "SEED=0 1"))
     assert told(jobs) == [
         (features, model, seed)
         for model in ("linear", "cnn4")
-        for features in ("mel", "chroma")
         for seed in (0, 1)
+        for features in ("mel", "chroma")
     ]
 
 
@@ -46,41 +44,41 @@ def test_every_option_of_a_configuration_takes_a_list(several):
         "MODEL=cnn4 linear",
         "LR=0.001 0.002",
         "GRID=16x16 32x32",
-        "MODELS=linear",
+        "MODEL=linear",
         "SEED=0 1",
         "VAL=next",
     ]
     asked = parse(SweepOptions, [*words(several, ("dataset", "runs")), *given, "FEATURES=mel"])
-    jobs = list(sweep.product(asked, given))
+    jobs = list(sweep.product(asked))
     assert [(job.model, job.grid, job.lr, job.seed) for job in jobs] == [
         ("linear", grid, lr, seed) for grid in ("16x16", "32x32") for lr in (0.001, 0.002) for seed in (0, 1)
     ]
     assert {job.val for job in jobs} == {"next"} and all(type(job) is RunOptions for job in jobs)
     with pytest.raises(RequestError, match="LR=-1"):
-        parse(SweepOptions, ["LR=0.1 -1"])
+        list(parse(SweepOptions, ["LR=0.1 -1"]).runs_of_product())
 
 
 def test_the_search_takes_one_model(several):
     with pytest.raises(RequestError, match="give one MODEL"):
-        sweep.greedy_search(change(several, model=("linear", "cnn4"), search="greedy"))
+        sweep.greedy_search(change(several, "MODEL=linear cnn4", "SEARCH=greedy"))
 
 
 def test_max_adds_the_unions(several):
-    jobs = told(sweep.product(change(several, features="mel chroma blank", max=2), []))
+    jobs = told(sweep.product(change(several, "FEATURES=mel chroma blank", "MAX=2")))
     assert [features for features, *_ in jobs] == [
         *("mel", "chroma", "blank", "mel+chroma", "mel+blank", "chroma+blank")
     ]
 
 
 def test_all_is_every_feature_alone_and_what_does_not_fit_is_passed_over(several, capsys):
-    jobs = told(sweep.product(change(several, features="all", model=("cnn4",)), []))
+    jobs = told(sweep.product(change(several, "FEATURES=all", "MODEL=cnn4")))
     assert sorted(features for features, *_ in jobs) == ["blank", "chroma", "mel"]
     assert "skipped: waveform with cnn4" in capsys.readouterr().err
 
 
 def test_a_model_that_is_none_stops_the_sweep_before_its_first_run(several):
     with pytest.raises(RequestError, match="unknown model 'linea'; did you mean 'linear'"):
-        sweep.run_sweep(change(several, features="mel", model=("linear", "linea")), [])
+        sweep.run_sweep(change(several, "FEATURES=mel", "MODEL=linear linea"))
     assert not list(several.runs.glob("*/*"))
 
 
@@ -88,39 +86,23 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "FOLDER", tmp_path)
     (tmp_path / "short.txt").write_text("# as if it were a paper's\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mixup=0.2\n")
     (tmp_path / "long.txt").write_text("EPOCHS=70\n")
-    given = [*words(several), "FEATURES=mel", "BATCH=9", f"RUNS={tmp_path}"]
-    jobs = list(sweep.product(change(several, recipe=("short", "long"), features="mel"), given))
+    jobs = list(sweep.product(change(several, "RECIPE=short long", "FEATURES=mel", "BATCH=9")))
     assert [(job.recipe, job.epochs, job.batch) for job in jobs] == [
         ("short", 2, 9),
         ("long", 2, 9),
     ]  # EPOCHS=2 given
-    assert with_recipe(["run", "RECIPE=short", "EPOCHS=1"]) == [
-        *("run", "EPOCHS=7", "BATCH=5", "AUGMENT=mixup=0.2", "RECIPE=short", "EPOCHS=1")
-    ]
-    assert with_recipe(["run", "EPOCHS=1"]) == ["run", "EPOCHS=1"]
-    assert with_recipe(["run", "RECIPE=shorts"]) == ["run", "RECIPE=shorts"]  # the command itself refuses it
-    assert recipes.standard("short")["epochs"] == 7 and recipes.standard("")["epochs"] == RunOptions().epochs
+    assert parse(RunOptions, ["RECIPE=short", "EPOCHS=1"]).batch == 5
     with pytest.raises(RequestError, match="did you mean 'short'"):
         recipes.recipe_words("shorts")
 
 
-def test_texture_off_beside_a_model_means_that_model_and_anything_else_is_refused(capsys):
-    assert without_texture(["run", "MODEL=cnn4", "TEXTURE=off"]) == ["run", "MODEL=cnn4"]
-    made = without_texture(["run", "--make", "MODEL=cnn4 TEXTURE=off SEED=1"])
-    assert made == ["run", "--make", "MODEL=cnn4 SEED=1"]
-    for given in (["TEXTURE=off"], ["MODEL=cnn4", "TEXTURE=on"], ["--make", "TEXTURE=auto"]):
-        with pytest.raises(SystemExit, match="2"):
-            without_texture(["run", *given])
-    assert "MODEL=resnet18+texture is the ensemble" in capsys.readouterr().err
-
-
 def test_every_recipe_is_a_valid_request():
     for name in recipes.names():
-        assert set(recipes.standard(name)) == set(recipes.standard(""))
+        assert parse(RunOptions, [f"RECIPE={name}"]).recipe == name
 
 
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, capsys, monkeypatch):
-    assert sweep.run_sweep(several, []) == 0
+    assert sweep.run_sweep(several) == 0
     said = capsys.readouterr()
     assert "mel       linear" in said.out
     assert "Note: the best of 2 was chosen on test data, so its score is optimistic" in said.out
@@ -134,7 +116,7 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, c
         return execute(job, **how)
 
     monkeypatch.setattr(run, "execute", broken)
-    assert sweep.run_sweep(change(several, features="mel blank chroma mel+chroma"), []) == 1
+    assert sweep.run_sweep(change(several, "FEATURES=mel blank chroma mel+chroma")) == 1
     said = capsys.readouterr()
     assert said.err.splitlines()[-1] == "failed: blank linear seed 0: ZeroDivisionError: a fault of ours"
     assert "mel+chroma  linear" in said.out
@@ -143,22 +125,22 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, c
 
 def test_a_name_that_the_cache_lacks_stops_the_sweep_before_its_first_run(several):
     with pytest.raises(RequestError, match=r"did you mean FEATURES=mel"):
-        sweep.run_sweep(change(several, features="chroma mell"), [])
+        sweep.run_sweep(change(several, "FEATURES=chroma mell"))
     assert not run_folder.find(several.runs)
 
 
 def test_many_runs_are_asked_for_first(several, monkeypatch):
     monkeypatch.setattr(sweep, "MANY", 3)
-    wanted = change(several, seed=(0, 1), model=("linear", "cnn4"))
+    wanted = change(several, "SEED=0 1", "MODEL=linear cnn4")
     with pytest.raises(RequestError, match=r"8 runs, about .* give YES=1"):
-        sweep.run_sweep(wanted, [])
+        sweep.run_sweep(wanted)
     assert not run_folder.find(several.runs)
-    assert sweep.run_sweep(change(several, seed=(0, 1), yes=True), []) == 0
+    assert sweep.run_sweep(change(several, "SEED=0 1", "YES=True")) == 0
     assert len(run_folder.find(several.runs)) == 4
 
 
 def test_the_search_ranks_by_validation_and_tests_the_winner_once(several, capsys):
-    wanted = change(several, features="blank mel", search="greedy", max=2, select=("val_accuracy",))
+    wanted = change(several, "FEATURES=blank mel", "SEARCH=greedy", "MAX=2", "SELECT=val_accuracy")
     assert sweep.greedy_search(wanted) == 0
     said = capsys.readouterr()
     assert "now each is tested once" in said.err
@@ -182,7 +164,7 @@ def test_no_fold_chooses_by_clips_that_it_tests(several, tmp_path, capsys):
     weak = 0.8 * np.eye(4)[number] + rng.normal(size=(len(table), 4))
     for name, rows in (("leak", 3 * np.eye(4)[leak]), ("weak", weak)):
         external.write_feature(dataset, name, rows[:, :, None].repeat(8, axis=2), table["clip_id"])
-    wanted = change(several, dataset=str(dataset), features="leak weak", search="greedy", max=1)
+    wanted = change(several, f"DATASET={dataset}", "FEATURES=leak weak", "SEARCH=greedy", "MAX=1")
     assert sweep.greedy_search(wanted) == 0
     said = capsys.readouterr().out.split("chosen without its clips")[1]
     assert [line.split()[:2] for line in said.splitlines()[1:4]] == [
@@ -209,7 +191,9 @@ def test_the_search_does_not_depend_on_the_test_fold(several, tmp_path, capsys):
     dataset = fill(tmp_path / "little" / "turned", table)
     shown = []
     for data, name in ((several.dataset, "a"), (str(dataset), "b")):
-        wanted = change(several, dataset=data, features="blank chroma mel", folds=(1,), runs=tmp_path / name)
+        wanted = change(
+            several, f"DATASET={data}", "FEATURES=blank chroma mel", "FOLDS=1", f"RUNS={tmp_path / name}"
+        )
         assert sweep.greedy_search(wanted) == 0
         shown.append(
             [
@@ -222,7 +206,7 @@ def test_the_search_does_not_depend_on_the_test_fold(several, tmp_path, capsys):
 
 
 def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(several):
-    done, _ = sweep.train_all(list(sweep.product(change(several, seed=(0, 1)), [])))
+    done, _ = sweep.train_all(list(sweep.product(change(several, "SEED=0 1"))))
     lines = sweep.table(done).splitlines()
     assert lines[0].split("  ")[0] == "Features" and lines[0].endswith("seeds")
     for word in ("Model", "accuracy %", "95 % CI"):
@@ -238,15 +222,15 @@ def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(
 
 
 def test_the_table_of_runs_that_score_no_test_fold_is_of_validation(several):
-    wanted = change(several, val=("group",), skip_test=True)
-    done, _ = sweep.train_all(list(sweep.product(wanted, [])))
+    wanted = change(several, "VAL=group", "SKIP_TEST=True")
+    done, _ = sweep.train_all(list(sweep.product(wanted)))
     header, *_, note = sweep.table(done).splitlines()
     assert "  validation accuracy %  " in header
     assert note == "Note: the best of 2 was chosen on validation data, so its score is optimistic"
 
 
 def test_rows_that_would_read_alike_are_named(several):
-    done, _ = sweep.train_all(list(sweep.product(change(several, features="mel", val=("none", "next")), [])))
+    done, _ = sweep.train_all(list(sweep.product(change(several, "FEATURES=mel", "VAL=none next"))))
     lines = sweep.table(done).splitlines()
     assert lines[0].endswith("run") and {line.split()[-1] for line in lines[1:3]} == {
         one.name for one in done
@@ -254,8 +238,8 @@ def test_rows_that_would_read_alike_are_named(several):
 
 
 def test_the_table_counts_the_epoch_that_validation_chose(several):
-    wanted = change(several, features="chroma", model=("linear", "cnn4"), val=("group",))
-    done, _ = sweep.train_all(list(sweep.product(wanted, [])))
+    wanted = change(several, "FEATURES=chroma", "MODEL=linear cnn4", "VAL=group")
+    done, _ = sweep.train_all(list(sweep.product(wanted)))
     exact, learned = done
     for fold in learned.folds:  # the best epoch right, the last one wrong
         table = learned.predictions(fold)
@@ -269,7 +253,7 @@ def test_the_table_counts_the_epoch_that_validation_chose(several):
     chosen = sweep.FoldSearch(1, parse_set("chroma"))
     assert "nested selection: 100.0 %" in sweep.nested_result([chosen], {1: learned})
     for val, score in (("group", 1), ("none", 0)):  # a search without VAL tests the last epoch
-        options = dataclasses.replace(sweep.single(wanted), val=val, select="val_accuracy")
+        options = parse(RunOptions, [f"VAL={val}", "SELECT=val_accuracy"])
         assert sweep._validation_score([learned], options, 1) == score
 
 
@@ -284,7 +268,7 @@ def test_the_rest_of_a_sweep_takes_as_long_as_what_was_done_says():
 
 
 def test_only_what_is_not_finished_is_expected_to_take_time(several):
-    jobs = list(sweep.product(change(several, model=("linear", "cnn4")), []))
+    jobs = list(sweep.product(change(several, "MODEL=linear cnn4")))
     run.execute(jobs[0])
     expected = sweep.expected_seconds(jobs)
     assert expected[0] == 0 and all(seconds > 0 for seconds in expected[1:])
@@ -293,7 +277,7 @@ def test_only_what_is_not_finished_is_expected_to_take_time(several):
 
 def test_reading_clips_and_checking_the_arithmetic_count_in_what_a_quick_run_will_take(several, monkeypatch):
     monkeypatch.setattr(sweep.compute, "step_seconds", lambda *_: 0.0)
-    jobs = list(sweep.product(change(several, features="mel mel+chroma", model=("cnn4",)), []))
+    jobs = list(sweep.product(change(several, "FEATURES=mel mel+chroma", "MODEL=cnn4")))
     assert all(seconds > 0 for seconds in sweep.expected_seconds(jobs))
     monkeypatch.setattr(sweep, "QUICK_SECONDS", -1.0)
     assert sweep.expected_seconds(jobs) == [0.0, 0.0]
@@ -303,6 +287,6 @@ def test_a_recipe_of_ones_own_is_a_file(tmp_path):
     file = tmp_path / "mine.txt"
     file.write_text("# What I like.\nMODEL=cnn4\n\nEPOCHS=7\n")
     assert recipes.recipe_words(str(file)) == ["MODEL=cnn4", "EPOCHS=7"]
-    assert recipes.standard(str(file))["epochs"] == 7
+    assert parse(RunOptions, [f"RECIPE={file}"]).epochs == 7
     with pytest.raises(RequestError, match=r"or the path of a \.txt file"):
         recipes.recipe_words(str(tmp_path / "other.txt"))

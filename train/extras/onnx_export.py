@@ -28,14 +28,14 @@ import onnxruntime
 import torch
 from torch import nn
 
+from commandline.files import refuse_special, replace_file
 from commandline.registry import RequestError
 from commandline.terminal import size
 from features_cache import Cache, cache_folder
 from features_cache.cache import is_cache
 from features_cache.names import parse_set
-from features_cache.storage import refuse_special
 from results import run_folder
-from results.run_folder import RunFolder, replace_file
+from results.run_folder import RunFolder
 from results.scores import SMALLEST_PROBABILITY
 from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, bundle_of_run
 from train.data import LARGEST, Shape, Statistics, own_frames, resize

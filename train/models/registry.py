@@ -17,7 +17,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from commandline.options import Bounds, extra_of
 from commandline.registry import Registry, RequestError, nearest
 
 Kind = Literal["image", "wave", "linear", "vector"]
@@ -66,7 +65,7 @@ class Model:
             annotation = typing.get_type_hints(self.builder, include_extras=True).get(key)
         except NameError:  # a name of its annotations is imported under TYPE_CHECKING only
             annotation = None
-        bounds = extra_of(annotation, Bounds)
+        bounds = next(iter(getattr(annotation, "__metadata__", ())), None)
         try:
             number = kind(value)
         except ValueError:

@@ -4,14 +4,10 @@
 one's own.
 """
 
-import dataclasses
 import itertools
 from pathlib import Path
-from typing import Any
 
-from commandline.options import parse
 from commandline.registry import RequestError, nearest
-from train.options import RunOptions, defaults
 
 FOLDER = Path(__file__).parent
 
@@ -40,8 +36,3 @@ def description(name: str) -> str:
     lines = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     head = itertools.takewhile(lambda line: line.startswith("#"), lines)
     return " ".join(line.lstrip("# ") for line in head)
-
-
-def standard(name: str) -> dict[str, Any]:
-    """The defaults with the recipe's values in their place."""
-    return dataclasses.asdict(parse(RunOptions, recipe_words(name))) if name else defaults()

@@ -1,0 +1,149 @@
+"""`python -m <package> <command>`: choose, parse, run, exit with a status; and every command in one list."""
+
+import dataclasses
+import functools
+import importlib
+import inspect
+import os
+import sys
+import textwrap
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from commandline.files import DISK_FAILED, NOT_WRITABLE
+from commandline.options import SURROGATE, Options, fields, parse, refuse_variable, unfold
+from commandline.registry import RequestError, closest, nearest
+from commandline.terminal import tell, tell_warnings
+
+STAGES = ("pipeline", "features_cache", "train", "analysis", "bench", "demo")
+SEVERAL_TARGETS = "--several-targets"  # make was given others too: their variables are none of our business
+SHOWN = 30  # characters around a byte that is not UTF-8, in a message
+
+Command = Callable[[Any], "int | None"]
+
+
+def options_of(command: Command) -> type[Options]:
+    """The class of options that a command's one parameter is annotated with."""
+    (parameter,) = inspect.signature(command, eval_str=True).parameters.values()
+    return typing.cast(type[Options], parameter.annotation)
+
+
+def commands() -> Iterator[tuple[str, Command]]:
+    """(`python -m` words, function) of every command of the project."""
+    for stage in STAGES:
+        module = importlib.import_module(stage if stage == "demo" else f"{stage}.__main__")
+        for function in module.COMMANDS:
+            word = "" if len(module.COMMANDS) == 1 else " " + function.__name__.rstrip("_")
+            yield stage + word, function
+
+
+def every_variable() -> str:
+    """Each variable of every command: its default, what it means, which commands take it so."""
+    users: dict[tuple[str, str], list[str]] = {}
+    for name, command in commands():
+        for field, meaning in meanings(options_of(command)).items():
+            users.setdefault((field.upper(), meaning), []).append(name)
+    return "\n".join(
+        f"  {variable}\n{_indented(meaning)}\n{_indented('for: ' + ', '.join(users[variable, meaning]))}"
+        for variable, meaning in sorted(users)
+    )
+
+
+def meanings(options: type[Options]) -> dict[str, str]:
+    """By field: its default in brackets, if it has one, and what it means."""
+    result = {}
+    for name, field in fields(options).items():
+        default = field.default
+        text = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        shown = (
+            f"[{text}] " if text not in ("None", "", "False") and default is not dataclasses.MISSING else ""
+        )
+        result[name] = shown + field.metadata["meaning"]
+    return result
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(text, 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
+
+
+def summary(command: Command) -> str:
+    """The first line of its docstring."""
+    return (inspect.getdoc(command) or "").partition("\n")[0]
+
+
+def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the words name and exit with its status: 0, 1, or 2 for a wrong request.
+
+    `commands` are functions `def name(options: SomeOptions) -> int | None`; a single one takes no command
+    word. The package's name is that of the module that calls.
+    """
+    package = getattr(sys.modules.get("__main__"), "__package__", None) or "…"
+    by_name = {command.__name__.rstrip("_"): command for command in commands}
+    tell_warnings()
+    try:
+        words = unfold(sys.argv[1:] if argv is None else argv)
+        prog, command = f"python -m {package}", commands[0]
+        if len(commands) > 1:
+            if not words or words[0] in ("-h", "--help"):
+                width = max(map(len, by_name))
+                print(f"usage: {prog} COMMAND [--help]\n")
+                for name, function in by_name.items():
+                    print(f"  {name.ljust(width)}  {summary(function)}")
+                sys.exit(0 if words else 2)
+            if words[0] not in by_name:
+                raise RequestError(nearest("command", words[0], by_name))
+            prog, command, words = f"{prog} {words[0]}", by_name[words[0]], words[1:]
+        options = options_of(command)
+        if {"-h", "--help"} & {*words}:
+            print(f"usage: {prog} [NAME=value | --name value] ...\n\n{inspect.getdoc(options)}\n")
+            for name, meaning in meanings(options).items():
+                print(f"  {name.upper()}=, --{name.replace('_', '-')}\n{_indented(meaning)}")
+            sys.exit(0)
+        several = SEVERAL_TARGETS in words
+        words = [word for word in words if word != SEVERAL_TARGETS]
+        status = command(parse(options, words, functools.partial(_unknown, options, several)))
+    except (RequestError, KeyboardInterrupt, OSError, UnicodeEncodeError) as error:
+        status = _status_of(error)
+    sys.exit(status or 0)
+
+
+def _unknown(options: type[Options], several: bool, variable: str) -> None:
+    """RequestError unless the variable is one of another target that make was given as well."""
+    users: dict[str, list[str]] = {}
+    for name, command in commands():
+        for field in fields(options_of(command)):
+            users.setdefault(field.upper(), []).append(name)
+    if variable not in users:
+        refuse_variable(options, variable, users)
+    if several:
+        tell(f"{variable} does not apply here and is ignored")
+        return
+    meant = closest(variable, [name.upper() for name in fields(options)], cutoff=0.9)
+    hint = f"did you mean {meant!r}?" if meant else f"it is an option of {', '.join(users[variable])}"
+    raise RequestError(f"{variable} does not apply here; {hint}")
+
+
+def _status_of(error: RequestError | KeyboardInterrupt | OSError | UnicodeEncodeError) -> int:
+    """Say in one message what ended a command; its exit status. Other errors of the system are our own."""
+    if isinstance(error, RequestError):
+        tell(f"error: {error}")
+        return 2
+    if isinstance(error, KeyboardInterrupt):
+        tell("\nstopped; the same command goes on from here")
+        return 130
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()  # the reader of our output went away; nobody is left to tell
+        return 1
+    if isinstance(error, UnicodeEncodeError):
+        if not SURROGATE.match(error.object, error.start):
+            raise error
+        shown = error.object[max(0, error.start - SHOWN) : error.end + SHOWN]
+        tell(f"error: {shown!a} is not UTF-8: rename this file or folder")
+        return 2
+    if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):
+        raise error
+    full = error.errno in DISK_FAILED
+    kept = "; what was there before is kept" if full else ""
+    tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}{kept}")
+    return 1 if full else 2

@@ -1,0 +1,128 @@
+"""Files that are replaced whole or not at all, and locks, which are files of their own."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from commandline import system
+from commandline.registry import RequestError
+
+DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the work ran: exit status 1
+NOT_WRITABLE = (  # the request named a wrong place: exit status 2
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+    errno.ENAMETOOLONG,
+)
+
+
+def not_written(place: Path, error: OSError) -> OSError | RequestError:
+    """What to raise if `place` could not be written; either ends a command in one sentence.
+
+    For a disk that is full or fails an OSError, exit status 1, since the work ran; else RequestError, 2.
+    """
+    if error.errno in DISK_FAILED:
+        return OSError(error.errno, os.strerror(error.errno), str(place))
+    return RequestError(f"{place} cannot be written: {error.strerror or error}")
+
+
+def draft_of(path: Path) -> Path:
+    """The one name under which a file is prepared: whoever does so holds its lock alone."""
+    return path.with_name(path.name + ".tmp")
+
+
+@contextmanager
+def replaced(path: Path, *, locked: bool = True, durable: bool = True) -> Iterator[Path]:
+    """A draft to fill, which then takes the place of `path`; every file that is replaced is replaced here.
+
+    locked   whether a lock keeps others from drafting it: a killed run's draft is overwritten. Without one
+             the draft is this process's own, and those of processes that are gone are removed
+    durable  also after a power cut, which costs 10 ms; without it only a kill is survived
+
+    RequestError if `path` is there and no regular file. An OSError names `path`, which is as it was.
+    """
+    refuse_special(path)
+    draft = draft_of(path)
+    if not locked:
+        own = f".{path.name}.{socket.gethostname()}."
+        draft = path.with_name(f"{own}{os.getpid()}")
+        for other in os.scandir(path.parent):  # a glob among a report's 700 tables took longer than writing
+            if other.name.startswith(own) and not system.is_running(other.name.removeprefix(own)):
+                path.with_name(other.name).unlink(missing_ok=True)
+    try:
+        draft.unlink(missing_ok=True)
+        yield draft
+        if durable:
+            system.sync(draft)
+        draft.replace(path)
+        if durable:
+            system.sync(path.parent)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def replace_file(file: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a file whole or not at all, beside others who may write it too."""
+    with replaced(file, locked=False, durable=durable) as draft:
+        draft.write_bytes(content)
+
+
+def refuse_special(path: Path) -> None:
+    """RequestError for what a rename would destroy (a device, FIFO, socket, folder, or a link to one), for a
+    file of the system, and if there is no folder to write in.
+    """
+    if not path.parent.is_dir():
+        raise RequestError(f"{path}: there is no folder {path.parent}, make it or give another")
+    link = str(path.readlink()) if path.is_symlink() else ""  # /dev/stdout leads to /proc
+    of_system = any(name.startswith(("/proc/", "/sys/")) for name in (str(path.absolute()), link))
+    if of_system or (path.exists() and not path.is_file()):
+        raise RequestError(f"{path} is no ordinary file and is not replaced by one: give another name")
+
+
+class Lock:
+    """An flock, exclusive or shared; as a context manager it is exclusive and waits.
+
+    busy  makes it wait for nobody: the RequestError if another process holds it
+
+    The system drops it with the process that held it. Where a file system has no locks every request is
+    granted: there PREPARE=1 and PART= keep runs apart.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True, busy: str = "") -> None:
+        self.path, self.busy = path, busy
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise not_written(path.parent.parent, error) from error
+
+    def take(self, *, shared: bool = False, wait: bool = False) -> bool:
+        """Whether it was granted; what was held before is given up for it."""
+        return system.lock(self.descriptor, shared=shared, wait=wait)
+
+    def drop(self) -> None:
+        """Give it up and keep its file open."""
+        with suppress(OSError):
+            system.unlock(self.descriptor)
+
+    def release(self) -> None:
+        """Give it up and close its file; the file stays, since removing it would let two hold it."""
+        os.close(self.descriptor)
+
+    def __enter__(self) -> Self:
+        if not self.take(wait=not self.busy):
+            self.release()
+            raise RequestError(self.busy)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
