@@ -38,7 +38,7 @@ from pipeline import audio, datasets
 from pipeline.clip import Clip
 from pipeline.extract import run as run_extraction
 from pipeline.features import resolve_feature
-from pipeline.options import FeaturesCommand
+from pipeline.options import FeaturesCommand, SourceOptions
 from results import run_folder
 from results.run_folder import RunFolder
 
@@ -55,7 +55,7 @@ def clips(dataset: str = "esc50", data: Path = DATA) -> pd.DataFrame:
 
         lab.clips("synth").groupby("label").size()
     """
-    return datasets.load(dataset, data).table
+    return datasets.load(SourceOptions(dataset=dataset, data=data)).table
 
 
 def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None) -> Clip:

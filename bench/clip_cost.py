@@ -34,7 +34,7 @@ from pipeline.datasets.load import load
 from pipeline.extract import extract
 from pipeline.features import FEATURES
 from pipeline.features.registry import Variant
-from pipeline.options import FeaturesCommand
+from pipeline.options import FeaturesCommand, SourceOptions
 from pipeline.pool import keep_freed_arrays
 from pipeline.request import request
 
@@ -153,7 +153,7 @@ def by_transforms() -> float:
 
 def clip_cost(options: ClipCostOptions) -> int:
     """Show what the extraction of one clip costs, step by step, beside librosa's calls."""
-    table = load(options.dataset, options.data, name=options.name).table
+    table = load(SourceOptions(dataset=options.dataset, data=options.data, name=options.name)).table
     chosen = [Path(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]][: options.clips]
     names = list(FEATURES) if options.features == "all" else options.features.split()
     with tempfile.TemporaryDirectory() as made, threadpool_limits(1):

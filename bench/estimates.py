@@ -22,6 +22,7 @@ from commandline.options import DataOptions, option
 from commandline.registry import RequestError
 from commandline.terminal import text_table
 from pipeline import datasets
+from pipeline.options import SourceOptions
 
 SECONDS = {"h": 3600.0, "min": 60.0, "s": 1.0}
 
@@ -40,7 +41,7 @@ class EstimateOptions(DataOptions):
 def estimates(options: EstimateOptions) -> int:
     """A line a number of busy processes: medians of the estimate and of the time, and all ratios."""
     with tempfile.TemporaryDirectory() as scratch:
-        table = datasets.load(options.dataset, options.data).table
+        table = datasets.load(SourceOptions(dataset=options.dataset, data=options.data)).table
         chosen = table.iloc[np.linspace(0, len(table) - 1, options.count).astype(int)]
         file = Path(scratch) / "chosen.csv"
         columns = {"path": "filename", "label": "label", "fold": "fold", "group": "group"}

@@ -37,6 +37,7 @@ from features_cache.names import Channel
 from pipeline import audio, reference
 from pipeline.datasets.load import load
 from pipeline.features import FEATURES, Clip, resolve_feature
+from pipeline.options import SourceOptions
 from pipeline.pool import keep_freed_arrays
 
 TRIPLE = ("mel", "mfcc", "chroma")
@@ -246,7 +247,7 @@ def features(options: FeaturesBenchOptions) -> int:
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
         return 0
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    table = load(options.dataset, options.data, name=options.name).table
+    table = load(SourceOptions(dataset=options.dataset, data=options.data, name=options.name)).table
     paths = [str(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]][: options.clips]
     names = tuple(FEATURES) if options.features == "all" else tuple(options.features.split())
     measured = measure(paths, names)

@@ -26,6 +26,7 @@ from pipeline.datasets.load import load
 from pipeline.features import FEATURES, Clip
 from pipeline.features.registry import resolve_feature
 from pipeline.kernels import constantq, fourier, half, hpss, period, spectrum
+from pipeline.options import SourceOptions
 from pipeline.parameters import Framing, Wavelets
 from pipeline.pool import keep_freed_arrays
 
@@ -135,7 +136,7 @@ def _milliseconds(work: Callable[[], Any]) -> float:
 
 def kernels(options: KernelsOptions) -> int:
     """Show what each compiled kernel costs beside the plain call that it replaces."""
-    table = load(options.dataset, options.data, name=options.name).table
+    table = load(SourceOptions(dataset=options.dataset, data=options.data, name=options.name)).table
     chosen = [Path(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]][: options.clips]
     taken: dict[str, list[tuple[float, float]]] = {}
     with threadpool_limits(1):

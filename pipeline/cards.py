@@ -25,6 +25,7 @@ from features_cache.names import Channel
 from pipeline import audio
 from pipeline.datasets import load
 from pipeline.features import FEATURES, Clip, Feature, resolve_feature
+from pipeline.options import SourceOptions
 
 MEASURED = Path(__file__).with_name("class_pairs.csv")
 DOCUMENT = Path(__file__).parent.parent / "docs" / "reference" / "features.md"
@@ -141,7 +142,7 @@ class DocumentOptions(Options):
 
 def measure(options: DatasetOptions) -> None:
     """How well each feature separates any two classes of a dataset; its best and worst pairs, in a table."""
-    dataset = load(options.dataset, options.data, name=options.name)
+    dataset = load(SourceOptions(dataset=options.dataset, data=options.data, name=options.name))
     samples = round(dataset.duration * dataset.sample_rate)
     variants = [resolve_feature(Channel(name)) for name in FEATURES]
     clips: dict[str, list[np.ndarray]] = {name: [] for name in FEATURES}

@@ -1,36 +1,36 @@
 """`python -m pipeline check`: what is wrong with this dataset?
 
 Every clip is decoded once. What is certain to leak between folds (a source recording in two folds, the same
-audio in two folds) makes the exit status 1; everything else is for the user to judge.
+audio in two folds) makes the exit status 1; everything else is for the user to judge. The findings are kept
+beside the cache in check.json, for the report and the next command.
 
 Level, padding, clipping and bandwidth are artefacts of recording and editing. They should not predict the
 class; how far they do is how far a score may come from them.
 """
 
-import math
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache, partial
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.registry import Registry, RequestError
+from commandline.files import not_written, replaced
+from commandline.registry import RequestError
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
-from features_cache.table import fold_split
+from features_cache import cache_folder
+from features_cache.index import CHECKED
+from features_cache.table import fold_split, originals
 from pipeline import audio
-from pipeline.datasets import Dataset
-from pipeline.datasets.load import describe_lengths, load_for
-from pipeline.near_duplicates import (
-    NO_LANDMARKS,
-    AudioFingerprint,
-    Pair,
-    audio_fingerprint,
-    find_near_duplicates,
-)
+from pipeline.datasets import Dataset, load
+from pipeline.datasets.folds import propose_group
+from pipeline.datasets.load import length_notes
+from pipeline.near_duplicates import NO_LANDMARKS, audio_fingerprint, find_near_duplicates
 from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
 
@@ -42,13 +42,14 @@ CLIPPED_AT = 0.99  # full scale
 CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
 EMPTY = -105.0  # dB of full scale in a band; rounding to 16 bits is 20 dB below
 FRAME = 1024  # samples of a spectrum
-MOSTLY = 0.5  # of a clip; more padding than that is worth a word
 CLIPPED = 0.001  # of the samples
 NARROW = 0.8  # of the Nyquist frequency; nothing above it means another rate or a lossy codec before
 SHOWN = 8  # clips by name in a row of the table
 LONGEST_DURATION = 3600  # seconds, as DURATION: no command reads more of a file
 KEPT_AT_HAND = 64  # decoded clips, while candidates are compared
-SEVERITIES = LEAK, WARNING, NOTE = "LEAK", "warning", "note"
+SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
+ONE_GROUP = "remove one of each pair, or give both one group: GROUP= or a CSV's column `group`"
+ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
 
 
 @dataclass(frozen=True)
@@ -67,40 +68,7 @@ class Measures:
     bandwidth: float  # Hz; above it there is nothing but rounding
 
 
-ARTEFACTS = tuple(field.name for field in fields(Measures))
-
-WORDS = {  # of each measure
-    "sample_rate": "the file's sample rate",
-    "seconds": "the file's duration",
-    "channels": "the number of channels",
-    "peak": "the largest sample",
-    "level": "the level",
-    "lead": "the silence at the beginning",
-    "trail": "the silence at the end",
-    "clipped": "the share of clipped samples",
-    "offset": "the mean of the samples (offset)",
-    "bandwidth": "the bandwidth",
-}
-EVEN = {  # how to make a measure the same for all classes
-    "sample_rate": "SAMPLE_RATE= the lowest of them, in make features",
-    "seconds": "DURATION= the shortest of them in make features, or PADDING=drop in training",
-    "channels": "nothing, all clips are made mono",
-    "peak": "NORM=clip in the training of a network",
-    "level": "NORM=clip in the training of a network",
-    "lead": "cut the silence at the clips' beginnings",
-    "trail": "cut the silence at the clips' ends, PADDING=drop in training",
-    "clipped": "take softer recordings",
-    "offset": "a high-pass filter over the files",
-    "bandwidth": (
-        "SAMPLE_RATE={rate} in make features, twice {hertz:,.0f} Hz, the lowest median bandwidth of a class "
-        "({label})"
-    ),
-}
-ADVISED = 3  # measures
-WHAT_IT_MEANS = (
-    "nothing where the sounds themselves differ so, as a siren is louder than a clock; where recording\n"
-    "    or editing made them differ, make it the same in all classes and train again:"
-)
+ARTEFACTS = [field.name for field in fields(Measures)]
 
 
 def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
@@ -141,270 +109,258 @@ def bandwidth(y: Samples, sample_rate: int) -> float:
     return float(filled[-1] * sample_rate / FRAME) if len(filled) else 0.0
 
 
+def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(folds,) test accuracies of a logistic regression on `values` (clips, d), without a leak.
+
+    RequestError if a fold leaves fewer than two classes to train on.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows = pd.DataFrame(values, index=table["clip_id"])
+    labels = pd.Series(table["label"].to_numpy(), index=table["clip_id"])
+    scores = []
+    for fold in sorted(table["fold"].unique()):
+        split = fold_split(table, fold)
+        if labels[split.train].nunique() < 2:
+            raise RequestError("a classifier needs clips of two classes")
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        model.fit(rows.loc[split.train], labels[split.train])
+        scores.append(model.score(rows.loc[split.test], labels[split.test]))
+    return np.array(scores)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong, with the clips or recordings or classes that it is wrong with."""
 
-    severity: str
+    kind: str  # a word for programs, such as duplicates_across_folds
+    severity: str  # one of SEVERITIES
     what: str
     names: Sequence[str]
     of: str = "clip"
-    remedy: str = ""
-    """what to do about it; a note needs nothing done"""
-
-    @property
-    def where(self) -> str:
-        """`3 clips`, `2 classes`."""
-        return counted(len(self.names), self.of)
-
-    @property
-    def by_name(self) -> str:
-        """A line each for a leak, otherwise some."""
-        if self.severity == LEAK:
-            return "\n  ".join(self.names)
-        return ", ".join(self.names[:SHOWN]) + (" …" if len(self.names) > SHOWN else "")
-
-
-@dataclass(frozen=True)
-class DecodedClip:
-    """Measures and fingerprint of a clip, or the reason why it cannot be used."""
-
-    measures: Measures | None = None
-    fingerprint: AudioFingerprint | None = None
-    reason: str = ""
-
-
-Check = Callable[[pd.DataFrame, Dataset], Iterator[Finding]]  # of clips with the columns of Measures
-CHECKS: Registry[Check] = Registry("check")
+    remedy: str = ""  # what to do about it; a note needs nothing done
+    accuracy: float | None = None  # of artefacts alone, mean over folds
+    chance: float | None = None  # of always the commonest class
 
 
 def run(options: SourceOptions) -> int:
-    """The command `check`: print what is wrong with a dataset; 1 where a leak is certain.
+    """The command `check`: print what is wrong with a dataset and keep it; 1 if a leak is certain.
 
     options  which dataset: see SourceOptions
 
         run(SourceOptions(dataset="data/my-clips", group="(.*)-[A-Z]"))
     """
-    dataset = load_for(options)
+    dataset = load(options)
     findings = findings_in(dataset)
     print(report(dataset, findings))
+    path = cache_folder(options.dataset, options.data, options.name) / CHECKED
+    kept = [
+        {name: value for name, value in asdict(found).items() if value is not None}
+        | {"count": len(found.names)}
+        for found in findings
+    ]
+    content = {"format_version": 1, "clips": len(originals(dataset.table)), "findings": kept}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced(path, locked=False) as draft:
+            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise not_written(path, error) from None
     print(f"\n{next_step(options, dataset)}")
     return 1 if any(finding.severity == LEAK for finding in findings) else 0
 
 
-def findings_in(dataset: Dataset) -> list[Finding]:
-    """Every finding, leaks first."""
-    table = dataset.table[dataset.table["copy_of"] == ""].reset_index(drop=True)
-    if (table["path"] == "").any():
-        raise RequestError(f"{dataset.name} is a cache of external features and has no audio to check")
-    decoded = _decode_all(table["path"].tolist(), dataset.sample_rate)
-    table = pd.concat([table, _measures(decoded)], axis=1)
-    findings = [finding for check in CHECKS.values() for finding in check(table, dataset)]
-    findings += _near_duplicates(table, decoded, dataset.sample_rate)
-    return sorted((one for one in findings if one.names), key=lambda one: SEVERITIES.index(one.severity))
-
-
 def report(dataset: Dataset, findings: Sequence[Finding]) -> str:
     """The table, then the names behind each row: all of them for a leak."""
-    clips = dataset.table[dataset.table["copy_of"] == ""]
-    classes, folds = clips["label"].nunique(), clips["fold"].nunique()
-    counts = counted(len(clips), "clip"), counted(classes, "class"), counted(folds, "fold")
-    head = f"{dataset.name}: {', '.join(counts)}"
+    clips = originals(dataset.table)
+    columns = {"clip": "clip_id", "class": "label", "fold": "fold"}
+    counts = ", ".join(counted(clips[column].nunique(), noun) for noun, column in columns.items())
+    lines = [f"{dataset.name}: {counts}"]
     if not findings:
-        return f"{head}\nnothing was found wrong"
-    rows = [[one.severity, one.where, one.what] for one in findings]
-    names = [f"\n{one.what}:\n  {one.by_name}{_indented(one.remedy)}" for one in findings]
-    return "\n".join([head, "", text_table(rows, ["", "where", "finding"]), *names])
+        return f"{lines[0]}\nnothing was found wrong"
+    rows = [(found.severity, counted(len(found.names), found.of), found.what) for found in findings]
+    lines += ["", text_table(rows, ["", "where", "finding"])]
+    for found in findings:
+        shown = ", ".join(found.names[:SHOWN]) + (" …" if len(found.names) > SHOWN else "")
+        lines += ["", f"{found.what}:", f"  {shown}"]
+        if found.severity == LEAK:
+            lines[-1:] = [f"  {name}" for name in found.names]
+        lines += [f"  what to do: {found.remedy}"] if found.remedy else []
+    return "\n".join(lines)
 
 
-def _indented(remedy: str) -> str:
-    return f"\n  what to do: {remedy}" if remedy else ""
+def findings_in(dataset: Dataset) -> list[Finding]:
+    """Every finding, leaks first."""
+    table = originals(dataset.table).reset_index(drop=True)
+    if (table["path"] == "").any():
+        raise RequestError(f"{dataset.name} is a cache of external features and has no audio to check")
+    rate = dataset.sample_rate
+
+    def decode(path: str) -> tuple[dict[str, Any], Any]:
+        try:
+            info = audio.file_info(path)
+            y = audio.decode(path, seconds=LONGEST_DURATION)
+        except audio.AudioError as error:
+            return {"reason": str(error)}, NO_LANDMARKS
+        at_rate = y if info.sample_rate == rate else audio.resample(y, info.sample_rate, rate)
+        measures = asdict(measure_clip(y, info.sample_rate, info.channels))
+        return {"reason": "", **measures}, audio_fingerprint(at_rate, rate)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding works outside Python's lock
+        answers = threads.map(decode, table["path"])
+        decoded = list(progress(answers, total=len(table), label="decode", unit="clips"))
+    measures = pd.DataFrame([measured for measured, _ in decoded], columns=["reason", *ARTEFACTS])
+    table = table.join(measures)
+    findings = _leaks(table, [fingerprint for _, fingerprint in decoded], rate)
+    findings += _of_clips(table, dataset)
+    findings += _artefacts(table[table["reason"] == ""].reset_index(drop=True))
+    return sorted(
+        (found for found in findings if found.names), key=lambda found: SEVERITIES.index(found.severity)
+    )
 
 
-@CHECKS.register()
-def unreadable(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
-    """Clips that cannot be decoded."""
-    bad = table[table["reason"] != ""]
-    named = [f"{row.clip_id} ({row.reason})" for row in bad.itertuples()]
-    remedy = "convert or replace the files, then make features"
-    yield Finding(WARNING, "cannot be read, every command leaves them out", named, remedy=remedy)
-
-
-@CHECKS.register()
-def sources_in_two_folds(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
-    """Source recordings that would be trained on and tested."""
+def _leaks(table: pd.DataFrame, fingerprints: Sequence[Any], sample_rate: int) -> list[Finding]:
+    """Source recordings in several folds; clips that hold the same audio, also shifted, cut or rescaled."""
     folds = table.groupby("group")["fold"].unique()
     spread = [
-        f"{group} (folds {', '.join(map(str, sorted(there)))})"
-        for group, there in folds.items()
-        if len(there) > 1
+        f"{group} (folds {', '.join(map(str, sorted(folds_of)))})"
+        for group, folds_of in folds.items()
+        if len(folds_of) > 1
     ]
-    what = "a source recording is in several folds; training here leaves it out"
-    remedy = "nothing here; for other programs give each of them one fold"
-    yield Finding(LEAK, what, spread, "source", remedy)
-
-
-@CHECKS.register()
-def levels(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
-    """Silent and clipped clips."""
-    silent = _ids(table, table["peak"] < SILENT)
-    yield Finding(WARNING, "silent: never above -60 dB", silent, remedy="listen, and remove what is empty")
-    clipped = _ids(table, table["clipped"] >= CLIPPED)
-    what = f"clipped: more than {CLIPPED:.1%} of the samples in flat tops"
-    remedy = "take softer recordings, or see that each class has as many clipped clips"
-    yield Finding(WARNING, what, clipped, remedy=remedy)
-
-
-@CHECKS.register()
-def padding(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
-    """Clips that are mostly padding, and clips that are cut."""
-    kept = np.minimum(table["seconds"], dataset.duration)
-    filled = kept - table["lead"] - np.maximum(0, table["trail"] - (table["seconds"] - kept))
-    padded = (filled < (1 - MOSTLY) * dataset.duration) & (table["peak"] >= SILENT)
-    yield Finding(
-        NOTE,
-        f"mostly padded: less than half of {dataset.duration:.4g} s is not silence",
-        _ids(table, padded),
+    across, beside, mixed = list[str](), list[str](), list[str]()
+    decode = lru_cache(KEPT_AT_HAND)(
+        lambda row: audio.decode(table["path"].iloc[row], sample_rate, LONGEST_DURATION)
     )
-    sound = np.maximum(table["seconds"] - table["lead"] - table["trail"], 0)
-    for line in describe_lengths(sound[table["peak"] >= SILENT], dataset.sample_rate, dataset.duration):
-        yield Finding(NOTE, line, [str(name) for name in ("DURATION", "FEATURES") if name in line], "option")
-    longer = table["seconds"] > dataset.duration * 1.01
-    yield Finding(NOTE, f"longer than {dataset.duration:.4g} s: the end is cut", _ids(table, longer))
+    for pair in find_near_duplicates(fingerprints, decode):
+        a, b = table.iloc[pair.a], table.iloc[pair.b]
+        shifted = f", shifted by {pair.shift / sample_rate:+.3f} s" if pair.shift else ""
+        named = f"{a.clip_id} (fold {a.fold}) = {b.clip_id} (fold {b.fold}){shifted}"
+        if a.group != b.group:  # those of one group are never both trained on and tested
+            (across if a.fold != b.fold else beside).append(f"{named}, correlation {pair.correlation:.3f}")
+        if a.label != b.label:
+            mixed.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
+    return [
+        Finding(
+            "source_across_folds",
+            LEAK,
+            "a source recording is in several folds; training here leaves it out",
+            spread,
+            "source",
+            "nothing here; for other programs give each of them one fold",
+        ),
+        Finding("duplicates_across_folds", LEAK, "the same audio is in two folds", across, "pair", ONE_GROUP),
+        Finding(
+            "duplicates",
+            WARNING,
+            "the same audio under two source recordings, in one fold",
+            beside,
+            "pair",
+            ONE_GROUP,
+        ),
+        Finding(
+            "two_labels",
+            WARNING,
+            "the same audio has two labels",
+            mixed,
+            "pair",
+            "correct one label of each pair",
+        ),
+    ]
 
 
-@CHECKS.register()
-def rates(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
-    """Traces of another sample rate or of a codec."""
-    other = table["sample_rate"].notna() & (table["sample_rate"] != dataset.sample_rate)
-    yield Finding(NOTE, f"another rate than {dataset.sample_rate} Hz: resampled", _ids(table, other))
-    nyquist = table["sample_rate"] / 2
-    narrow = (table["bandwidth"] < NARROW * nyquist) & (table["peak"] >= SILENT)
-    what = f"nothing above {NARROW:.0%} of the band: recorded at a lower rate, or coded"
-    yield Finding(NOTE, what, _ids(table, narrow))
+def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
+    """What is wrong with clips one by one, and with their names, lengths and classes."""
 
+    def ids(chosen: "pd.Series[bool]") -> list[str]:
+        return [str(clip) for clip in table.loc[chosen, "clip_id"]]
 
-@CHECKS.register()
-def small_classes(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
-    """Classes that some fold cannot test."""
+    sounding, nyquist = table["peak"] >= SILENT, table["sample_rate"] / 2
+    sound = (table["seconds"] - table["lead"] - table["trail"]).clip(lower=0)
+    cut = (table["seconds"] - dataset.duration).clip(lower=0)
+    filled = table["seconds"] - cut - table["lead"] - (table["trail"] - cut).clip(lower=0)
+    unreadable = [f"{row.clip_id} ({row.reason})" for row in table[table["reason"] != ""].itertuples()]
     by_fold = pd.crosstab(table["label"], table["fold"])
-    lacking = by_fold.index[(by_fold == 0).any(axis=1)]
-    remedy = "add clips of it from other recordings; scores of the fold leave it out"
-    names = [str(label) for label in lacking]
-    yield Finding(WARNING, "a class is missing in some fold", names, "class", remedy)
+    findings = [
+        Finding(
+            "unreadable",
+            WARNING,
+            "cannot be read, every command leaves them out",
+            unreadable,
+            remedy="convert or replace the files, then make features",
+        ),
+        Finding(
+            "silent",
+            WARNING,
+            "silent: never above -60 dB",
+            ids(table["peak"] < SILENT),
+            remedy="listen, and remove what is empty",
+        ),
+        Finding(
+            "clipped",
+            WARNING,
+            f"clipped: more than {CLIPPED:.1%} of the samples in flat tops",
+            ids(table["clipped"] >= CLIPPED),
+            remedy="take softer recordings, or see that each class has as many clipped clips",
+        ),
+        Finding(
+            "missing_class",
+            WARNING,
+            "a class is missing in some fold",
+            [str(label) for label in by_fold.index[(by_fold == 0).any(axis=1)]],
+            "class",
+            "add clips of it from other recordings; scores of the fold leave it out",
+        ),
+        Finding(
+            "padded",
+            NOTE,
+            f"mostly padded: less than half of {dataset.duration:.4g} s is not silence",
+            ids((filled < dataset.duration / 2) & sounding),
+        ),
+        Finding(
+            "cut",
+            NOTE,
+            f"longer than {dataset.duration:.4g} s: the end is cut",
+            ids(table["seconds"] > dataset.duration * 1.01),
+        ),
+        Finding(
+            "resampled",
+            NOTE,
+            f"another rate than {dataset.sample_rate} Hz: resampled",
+            ids(table["sample_rate"].notna() & (table["sample_rate"] != dataset.sample_rate)),
+        ),
+        Finding(
+            "narrow",
+            NOTE,
+            f"nothing above {NARROW:.0%} of the band: recorded at a lower rate, or coded",
+            ids((table["bandwidth"] < NARROW * nyquist) & sounding),
+        ),
+    ]
+    for line in length_notes(sound[sounding].to_numpy(), dataset.sample_rate, dataset.duration):
+        findings.append(
+            Finding("length", NOTE, line, ["DURATION" if "DURATION" in line else "FEATURES"], "option")
+        )
+    if (table["group"] == table["clip_id"]).all() and (pattern := propose_group(table)):
+        what = f"every clip counts as a recording of its own; if the names say otherwise: GROUP='{pattern}'"
+        findings.append(Finding("group", NOTE, what, ["GROUP"], "option"))
+    return findings
 
 
-@CHECKS.register()
-def artefacts(table: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
+def _artefacts(table: pd.DataFrame) -> list[Finding]:
     """How far a linear classifier gets from artefacts alone, on the folds as they are used."""
-    readable = table[table["reason"] == ""].reset_index(drop=True)
     try:
-        scores = artefact_accuracies(readable)
+        scores = linear_accuracies(table, table[ARTEFACTS].to_numpy(float))
     except RequestError:
-        return  # too few folds or classes to train on anything
-    chance = readable["label"].value_counts(normalize=True).max()
+        return []  # too few folds or classes to train on anything
+    chance = float(table["label"].value_counts(normalize=True).max())
+    mean = float(scores.mean())
     what = (
         f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} accuracy "
         f"(n = {len(scores)} folds; always the commonest class: {percent(chance)} %)"
     )
-    telling = scores.mean() - 2 * scores.std(ddof=1) > chance
-    if not telling:
-        yield Finding(NOTE, what, list(WORDS.values()), "measure")
-        return
-    alone = {name: artefact_accuracies(readable, [name]).mean() for name in ARTEFACTS}
-    best = sorted(alone, key=lambda name: -alone[name])
-    named = [f"{percent(alone[name])} % by {WORDS[name]} alone" for name in best]
-    telling_alone = [name for name in best[:ADVISED] if alone[name] > chance]
-    yield Finding(
-        WARNING, what, named, "measure", "\n    ".join([WHAT_IT_MEANS, *_advice(readable, telling_alone)])
-    )
-
-
-def _advice(table: pd.DataFrame, measures: Sequence[str]) -> list[str]:
-    """How to make these measures the same for all classes, each remedy once."""
-    medians = table.groupby("label")["bandwidth"].median()
-    lowest = {"hertz": medians.min(), "rate": math.ceil(2 * medians.min()), "label": medians.idxmin()}
-    remedies: dict[str, list[str]] = {}
-    for name in measures:
-        remedies.setdefault(EVEN[name].format(**lowest), []).append(WORDS[name])
-    return [f"{' and '.join(words)}: {remedy}" for remedy, words in remedies.items()]
-
-
-def artefact_accuracies(table: pd.DataFrame, measures: Sequence[str] = ARTEFACTS) -> NDArray[np.float64]:
-    """Test accuracy on every fold of a logistic regression on these measures alone, without a leak."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    if table["label"].nunique() < 2:
-        raise RequestError("a classifier needs clips of two classes")
-    rows = table.set_index("clip_id")
-    scores = []
-    for fold in sorted(rows["fold"].unique()):
-        split = fold_split(table, fold)
-        train, test = rows.loc[split.train], rows.loc[split.test]
-        if train["label"].nunique() < 2:
-            raise RequestError("a classifier needs clips of two classes")
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        model.fit(train[list(measures)], train["label"])
-        scores.append(model.score(test[list(measures)], test["label"]))
-    return np.array(scores)
-
-
-def _near_duplicates(
-    table: pd.DataFrame, clips: Sequence[DecodedClip], sample_rate: int
-) -> Iterator[Finding]:
-    """Clips that hold the same audio, also shifted, cut or rescaled."""
-    fingerprints = [one.fingerprint or NO_LANDMARKS for one in clips]
-    decode = lru_cache(KEPT_AT_HAND)(
-        lambda row: audio.decode(table["path"].iloc[row], sample_rate, LONGEST_DURATION)
-    )
-    across: list[str] = []
-    beside: list[str] = []
-    mixed = []
-    for pair in find_near_duplicates(fingerprints, decode):
-        a, b = table.iloc[pair.a], table.iloc[pair.b]
-        named = f"{a.clip_id} (fold {a.fold}) = {b.clip_id} (fold {b.fold}){_moved(pair, sample_rate)}"
-        if a.group != b.group:  # those of one group are never both trained on and tested
-            (across if a.fold != b.fold else beside).append(named)
-        if a.label != b.label:
-            mixed.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
-    one_group = "remove one of each pair, or give both one group: GROUP= or a CSV's column `group`"
-    yield Finding(LEAK, "the same audio is in two folds", across, "pair", one_group)
-    what = "the same audio under two source recordings, in one fold"
-    yield Finding(WARNING, what, beside, "pair", one_group)
-    yield Finding(WARNING, "the same audio has two labels", mixed, "pair", "correct one label of each pair")
-
-
-def _moved(pair: Pair, sample_rate: int) -> str:
-    seconds = pair.shift / sample_rate
-    shifted = f", shifted by {seconds:+.3f} s" if pair.shift else ""
-    return f"{shifted}, correlation {pair.correlation:.3f}"
-
-
-def _decode_all(paths: Sequence[str], sample_rate: int) -> list[DecodedClip]:
-    """Threads suffice: decoding and transforms work outside Python's lock."""
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        decoded = threads.map(partial(_decode, sample_rate=sample_rate), paths)
-        return list(progress(decoded, total=len(paths), label="decode", unit="clips"))
-
-
-def _decode(path: str, sample_rate: int) -> DecodedClip:
-    try:
-        info = audio.file_info(path)
-        y = audio.decode(path, seconds=LONGEST_DURATION)
-    except audio.AudioError as error:
-        return DecodedClip(reason=str(error))
-    at_rate = y if info.sample_rate == sample_rate else audio.resample(y, info.sample_rate, sample_rate)
-    return DecodedClip(
-        measure_clip(y, info.sample_rate, info.channels), audio_fingerprint(at_rate, sample_rate)
-    )
-
-
-def _measures(clips: Sequence[DecodedClip]) -> pd.DataFrame:
-    rows = [{"reason": one.reason, **(asdict(one.measures) if one.measures else {})} for one in clips]
-    return pd.DataFrame(rows, columns=["reason", *ARTEFACTS])
-
-
-def _ids(table: pd.DataFrame, chosen: "pd.Series[bool]") -> list[str]:
-    return [str(clip) for clip in table.loc[chosen, "clip_id"]]
+    if mean - 2 * scores.std(ddof=1) <= chance:
+        return [Finding("artefacts", NOTE, what, ARTEFACTS, "measure", "", mean, chance)]
+    alone = {name: linear_accuracies(table, table[[name]].to_numpy(float)).mean() for name in ARTEFACTS}
+    named = [f"{name} {percent(alone[name])} %" for name in sorted(alone, key=lambda name: -alone[name])]
+    return [Finding("artefacts", WARNING, what, named, "measure", ARTEFACT_HELP, mean, chance)]

@@ -22,7 +22,7 @@ from features_cache.layout import FeatureSpec, clip_keys
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
 from pipeline import audio
 from pipeline.datasets import Dataset
-from pipeline.datasets.load import load_for, refuse_another_source
+from pipeline.datasets.load import load, refuse_another_source
 from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
 from pipeline.job import version
 from pipeline.options import ExtractOptions
@@ -225,7 +225,7 @@ class Request:
 def request(options: ExtractOptions, part: str | None = None) -> Request:
     """Load the dataset, resolve the features, look which audio changed."""
     folder = cache_folder(options.dataset, options.data, options.name)
-    return of_dataset(load_for(options), folder, options, part)
+    return of_dataset(load(options), folder, options, part)
 
 
 def of_dataset(dataset: Dataset, folder: Path, options: ExtractOptions, part: str | None = None) -> Request:

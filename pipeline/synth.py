@@ -29,7 +29,7 @@ from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from commandline.registry import Registry
 from commandline.terminal import progress
-from pipeline.datasets.download import one_at_a_time, staged
+from pipeline.datasets.download import making, staged
 
 Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz
@@ -211,7 +211,7 @@ def write_dataset(folder: Path) -> Path:
     """Write audio/ and meta/synth.csv into `folder` unless they are there; whole or not at all."""
     rows = clip_rows()
     listed = rows.to_csv(index=False)
-    with one_at_a_time(folder):
+    with making(folder):
         if _is_complete(folder, listed, rows["filename"].tolist()):
             return folder
         with staged(folder, ("audio", "meta")) as stage:

@@ -26,7 +26,7 @@ from features_cache.table import refuse_class_names
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
-from pipeline.datasets.readers import files_below
+from pipeline.datasets.layouts import files_below
 from pipeline.features import FEATURES, Variant, resolve_feature
 from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, chosen_run, open_model
 from train.data import Floats

@@ -1,6 +1,6 @@
 """Fetch a large file over HTTP, unpack a zip safely, put a dataset's folders in place whole or not at all."""
 
-import json
+import hashlib
 import re
 import shutil
 import stat
@@ -11,14 +11,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from commandline.files import DISK_FAILED, Lock, not_written, refuse_special
 from commandline.registry import RequestError
 from commandline.terminal import progress, size
-
-if TYPE_CHECKING:
-    from requests import Response
 
 ATTEMPTS = 5  # in a row that bring nothing new
 WAIT = 1.0  # seconds before the second attempt; doubled before each one after
@@ -30,140 +26,89 @@ OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
 MOST_UNPACKED = 2 * 2**30  # unpacked; ESC-50 has 0.9 GB
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
 MOST_LISTING = 4 * 2**20  # bytes of the zip's own list of entries, which is read into memory at once
-END_OF_LISTING = b"PK\x05\x06"
 UNFINISHED = ".unfinished"
-
-
-class PartialFile:
-    """What has arrived of a file so far, and from where: `<file>.part` and a note beside it."""
-
-    def __init__(self, file: Path) -> None:
-        self.path = file.with_name(file.name + ".part")
-        self.note = file.with_name(file.name + ".part.json")
-
-    def length(self) -> int:
-        """Bytes that are there."""
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def remember(self, url: str, answer: "Response") -> None:
-        """Where the bytes come from, and the server's word for this version of the file, where it has one."""
-        tag = answer.headers.get("ETag", "")
-        validator = tag if tag.startswith('"') else answer.headers.get("Last-Modified", "")
-        self.note.write_text(json.dumps({"url": url, "validator": validator}))
-
-    def origin(self) -> dict[str, str]:
-        """What `remember` noted; nothing where there is no note that can be read."""
-        try:
-            return dict(json.loads(self.note.read_text()))
-        except (OSError, ValueError):
-            return {}
-
-    def discard(self) -> None:
-        """Begin again."""
-        self.path.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
 
 
 def download_file(url: str, to: Path, label: str = "download") -> bool:
     """Download `url` to `to`, which appears only when it is complete; returns whether it was resumed.
 
-    What arrived before the connection broke or the program was stopped is kept and gone on from, where
-    the server can (range requests), else fetched again. RequestError says what went wrong when several
-    attempts in a row bring nothing new.
+    What arrived before the connection broke or the program was stopped lies beside it in
+    `<to>.<version>.part`, the version being a hash of the address and the server's ETag or date. It is gone
+    on from if the server can (range requests), else fetched again. RequestError says what went wrong when
+    several attempts in a row bring nothing new.
     """
     import requests
-    from urllib3.exceptions import HTTPError  # what requests lets through when it hands over single reads
+    from urllib3.exceptions import HTTPError  # requests lets it through when it hands over single reads
 
     to.parent.mkdir(parents=True, exist_ok=True)
     refuse_special(to)
-    part = PartialFile(to)
-    if part.origin().get("url") != url:
-        part.discard()
-    most, fruitless, resumed = part.length(), 0, False
+    most, fruitless, resumed = 0, 0, False
     while True:
+        parts = list(to.parent.glob(f"{to.name}.*.part"))
+        begin = parts[0].stat().st_size if len(parts) == 1 else 0
+        headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself, so that they can be counted
+        headers |= {"Range": f"bytes={begin}-"} if begin else {}
         try:
-            resumed |= _attempt(url, part, label)
+            with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+                version = answer.headers.get("ETag") or answer.headers.get("Last-Modified", "")
+                version = hashlib.sha256(f"{url}\0{version}".encode()).hexdigest()[:16]
+                part = to.with_name(f"{to.name}.{version}.part")
+                span = re.fullmatch(
+                    r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", answer.headers.get("Content-Range", "")
+                )
+                total = int(answer.headers.get("Content-Length", 0))
+                if span:
+                    total = 0 if span[2] == "*" else int(span[2])
+                complete = answer.status_code == 416 and parts == [part] and total == begin
+                goes_on = answer.status_code == 206 and parts == [part] and span and span[1] == str(begin)
+                if not complete and answer.status_code in (206, 416) and not goes_on:
+                    for other in parts:  # of another address or version
+                        other.unlink()
+                    raise requests.ConnectionError("the file at this address has changed; beginning again")
+                if answer.status_code in PASSING:
+                    raise requests.ConnectionError(f"the server answers {answer.status_code} {answer.reason}")
+                if complete:  # stopped between the last byte and its new name
+                    resumed = True
+                    break
+                answer.raise_for_status()
+                begin = begin if goes_on else 0
+                free = shutil.disk_usage(to.parent).free
+                if total > MOST_FETCHED or total - begin > free:
+                    raise RequestError(
+                        f"the file there has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
+                        f"{to.parent} has {size(free)} free"
+                    )
+                for other in parts if not goes_on else ():
+                    other.unlink()
+                resumed |= bool(goes_on)
+                bar = progress(total=total or None, label=label, unit="B")
+                bar.unit_scale = True
+                with bar, part.open("ab" if begin else "wb") as file:
+                    bar.update(begin)
+                    while block := answer.raw.read1(BLOCK):  # what is there: a break loses nothing of it
+                        file.write(block)
+                        bar.update(len(block))
+                        if file.tell() > MOST_FETCHED:
+                            raise RequestError(f"more than {size(MOST_FETCHED)} arrive, which is not fetched")
+                    begin = file.tell()
+            if total and begin < total:
+                raise requests.ConnectionError(f"the connection ended after {size(begin)} of {size(total)}")
             break
-        except (
-            requests.ConnectionError,
-            requests.Timeout,
-            HTTPError,
-        ) as error:
+        except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
             reason = _reason(error)
         except requests.RequestException as error:
             raise RequestError(f"{url} cannot be fetched: {_reason(error)}. {OTHER_WAYS}") from None
         except OSError as error:
-            raise not_written(part.path, error) from None
-        fruitless = 0 if part.length() > most else fruitless + 1
-        most = max(most, part.length())
+            raise not_written(to, error) from None
+        here = sum(path.stat().st_size for path in to.parent.glob(f"{to.name}.*.part"))
+        fruitless = 0 if here > most else fruitless + 1
+        most = max(most, here)
         if fruitless >= ATTEMPTS:
-            kept = f"{size(part.length())} are kept, the same command goes on. " if part.length() else ""
+            kept = f"{size(here)} are kept, the same command goes on. " if here else ""
             raise RequestError(f"{url} cannot be fetched: {reason} ({ATTEMPTS} attempts). {kept}{OTHER_WAYS}")
         time.sleep(WAIT * 2**fruitless)
-    part.path.replace(to)
-    part.discard()
+    part.replace(to)
     return resumed
-
-
-def _attempt(url: str, part: PartialFile, label: str) -> bool:
-    """One connection, to the end of the file; returns whether it went on from bytes that were there."""
-    import requests
-
-    there = part.length()
-    headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself, so that they can be counted
-    if there:
-        headers["Range"] = f"bytes={there}-"
-        if validator := part.origin().get("validator"):
-            headers["If-Range"] = validator
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        begin, total = _range(answer)
-        if answer.status_code == 416 and total == there:
-            return True  # stopped between the last byte and its new name
-        if answer.status_code == 416 or (answer.status_code == 206 and begin != there):
-            part.discard()
-            raise requests.ConnectionError("the file at this address has changed; beginning again")
-        if answer.status_code in PASSING:
-            raise requests.ConnectionError(f"the server answers {answer.status_code} {answer.reason}")
-        answer.raise_for_status()
-        _refuse_size(total, total - begin, part)
-        part.remember(url, answer)
-        _receive(answer, part, begin, total, label)
-    return begin > 0
-
-
-def _range(answer: "Response") -> tuple[int, int]:
-    """(first byte, size of the whole file or 0 where the server does not tell) of what an answer holds."""
-    header = answer.headers.get("Content-Range", "")
-    if match := re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", header.strip()):
-        return int(match[1] or 0), int(match[2]) if match[2] != "*" else 0
-    return 0, int(answer.headers.get("Content-Length", 0))
-
-
-def _refuse_size(total: int, missing: int, part: PartialFile) -> None:
-    if total > MOST_FETCHED:
-        raise RequestError(
-            f"the file there has {size(total)}; more than {size(MOST_FETCHED)} are not fetched"
-        )
-    free = shutil.disk_usage(part.path.parent).free
-    if missing > free:
-        raise RequestError(f"{part.path.parent} has {size(free)} free, the download needs {size(missing)}")
-
-
-def _receive(answer: "Response", part: PartialFile, begin: int, total: int, label: str) -> None:
-    """Append to the part, or write it anew where the server begins at byte 0."""
-    import requests
-
-    bar = progress(total=total or None, label=label, unit="B")
-    bar.unit_scale = True
-    with bar, part.path.open("ab" if begin else "wb") as file:
-        bar.update(begin)
-        while block := answer.raw.read1(BLOCK):  # what is there already: a break loses nothing of it
-            file.write(block)
-            bar.update(len(block))
-            if file.tell() > MOST_FETCHED:
-                raise RequestError(f"the file there has more than {size(MOST_FETCHED)}, which is not fetched")
-    if total and part.length() < total:
-        raise requests.ConnectionError(f"the connection ended after {size(part.length())} of {size(total)}")
 
 
 def _reason(error: Exception) -> str:
@@ -171,8 +116,7 @@ def _reason(error: Exception) -> str:
     inner: BaseException = error
     while nested := next((arg for arg in inner.args if isinstance(arg, BaseException)), None):
         inner = nested
-    reason = getattr(inner, "reason", None)
-    return " ".join(str(reason if isinstance(reason, BaseException) else inner).split())
+    return " ".join(str(getattr(inner, "reason", None) or inner).split())
 
 
 class Refused(RequestError):
@@ -180,17 +124,43 @@ class Refused(RequestError):
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Every file of a zip into the new folder `into`; Refused where it is anything but plain files.
+    """Every file of a zip into the new folder `into`; Refused if it is anything but plain files.
 
-    Bytes and entries are counted while unpacking, whatever the zip says of itself.
+    Bytes are counted while unpacking, whatever the zip says of itself.
     """
     into.mkdir()
     try:
-        _refuse_long_listing(archive)
-        with zipfile.ZipFile(archive) as file:
-            entries = file.infolist()
-            _refuse_at_once(archive, entries, into)
-            _write_entries(file, entries, archive, into)
+        with archive.open("rb") as file:  # zipfile would read a list of entries of any length into memory
+            file.seek(max(0, file.seek(0, 2) - 2**16 - 22))
+            tail = file.read()
+            end = tail.rfind(b"PK\x05\x06")
+            if end < 0 or len(tail) < end + 22:
+                raise zipfile.BadZipFile("it has no list of its entries at the end, so it is cut, or no zip")
+            if struct.unpack_from("<I", tail, end + 12)[0] > MOST_LISTING:
+                raise Refused(f"{archive} is refused: it lists more than {MOST_ENTRIES:,} entries")
+        with zipfile.ZipFile(archive) as zipped:
+            _refuse_unsafe(archive, zipped.infolist())
+            declared = sum(entry.file_size for entry in zipped.infolist())
+            free = shutil.disk_usage(into).free
+            if declared > free:
+                raise RequestError(
+                    f"{into} has {size(free)} free, and {archive} needs {size(declared)} unpacked"
+                )
+            left = MOST_UNPACKED
+            for entry in progress(zipped.infolist(), label="unpack", unit="files"):
+                target = into / entry.filename
+                if entry.is_dir():
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with zipped.open(entry) as source, target.open("xb") as copy:
+                    while block := source.read(BLOCK):
+                        left -= len(block)
+                        if left < 0:
+                            raise Refused(
+                                f"{archive} is refused: it unpacks to more than {size(MOST_UNPACKED)}"
+                            )
+                        copy.write(block)
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
         raise Refused(f"{archive} is no whole zip archive: {error}") from None
     except (OSError, UnicodeError) as error:
@@ -199,78 +169,26 @@ def unpack(archive: Path, into: Path) -> None:
         raise RequestError(f"{archive} cannot be unpacked into {into}: {error}") from None
 
 
-def _refuse_long_listing(archive: Path) -> None:
-    """Before zipfile reads the whole list of entries: its declared length, from the end of the archive."""
-    with archive.open("rb") as file:
-        length = file.seek(0, 2)
-        file.seek(max(0, length - 2**16 - 22))
-        tail = file.read()
-    start = tail.rfind(END_OF_LISTING)
-    if start < 0 or len(tail) < start + 22:
-        raise zipfile.BadZipFile("it has no list of its entries at the end, so it is cut off, or no zip")
-    (listing,) = struct.unpack_from("<I", tail, start + 12)
-    if listing > MOST_LISTING:
-        raise Refused(f"{archive} is refused: it lists more than {MOST_ENTRIES:,} entries")
-
-
-def _refuse_at_once(archive: Path, entries: list[zipfile.ZipInfo], into: Path) -> None:
-    """What the list of entries shows before a byte is written."""
-    if len(entries) > MOST_ENTRIES:
-        raise Refused(
-            f"{archive} is refused: {len(entries):,} entries, at most {MOST_ENTRIES:,} are unpacked"
-        )
+def _refuse_unsafe(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """Refused for a path or link that leads outside, or too many entries or bytes by the zip's own word."""
     declared = sum(entry.file_size for entry in entries)
-    if declared > MOST_UNPACKED:
-        raise Refused(
-            f"{archive} is refused: {size(declared)} unpacked, at most {size(MOST_UNPACKED)} are allowed"
+    fault = ""
+    if len(entries) > MOST_ENTRIES or declared > MOST_UNPACKED:
+        fault = (
+            f"{len(entries):,} entries of {size(declared)}, at most {MOST_ENTRIES:,} of "
+            f"{size(MOST_UNPACKED)} are unpacked"
         )
-    free = shutil.disk_usage(into).free
-    if declared > free:
-        raise RequestError(f"{into} has {size(free)} free, and {archive} needs {size(declared)} unpacked")
     for entry in entries:
-        _refuse_entry(archive, entry)
-
-
-def _refuse_entry(archive: Path, entry: zipfile.ZipInfo) -> None:
-    name = entry.orig_filename
-    path = PurePosixPath(name)
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    if (
-        path.is_absolute()
-        or ".." in path.parts
-        or "\\" in name
-        or ":" in name
-        or "\0" in name
-        or not path.parts
-    ):
-        raise Refused(f"{archive} is refused: the entry {name!r} leads outside its folder")
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise Refused(f"{archive} is refused: the entry {name!r} is a link or device, not a file")
-    if entry.flag_bits & 1:
-        raise Refused(f"{archive} is refused: the entry {name!r} is encrypted")
-
-
-def _write_entries(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], archive: Path, into: Path) -> None:
-    left = MOST_UNPACKED
-    for entry in progress(entries, label="unpack", unit="files"):
-        target = into / entry.filename
-        if entry.is_dir():
-            target.mkdir(parents=True, exist_ok=True)
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with file.open(entry) as source, target.open("xb") as copy:
-            while block := source.read(BLOCK):
-                left -= len(block)
-                if left < 0:
-                    raise Refused(f"{archive} is refused: it unpacks to more than {size(MOST_UNPACKED)}")
-                copy.write(block)
-
-
-@contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait until no other process makes this dataset."""
-    with Lock(folder / ".making.lock"):
-        yield
+        name, path = entry.orig_filename, PurePosixPath(entry.orig_filename)
+        outside = path.is_absolute() or ".." in path.parts or not path.parts or re.search(r"[\\:\0]", name)
+        if outside:
+            fault = f"the entry {name!r} leads outside its folder"
+        elif stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            fault = f"the entry {name!r} is a link or device, not a file"
+        elif entry.flag_bits & 1:
+            fault = f"the entry {name!r} is encrypted"
+    if fault:
+        raise Refused(f"{archive} is refused: {fault}")
 
 
 @contextmanager
@@ -278,11 +196,11 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
     """An empty folder to fill; at the end its `parts` are renamed into `folder`, the last one last.
 
     So the last part is there only when all are. What goes wrong leaves nothing, and what a killed run
-    left is removed by the next one; `one_at_a_time` must be held.
+    left is removed by the next one; `making(folder)` must be held.
     """
     stage = folder / UNFINISHED
-    _remove(stage)
     try:
+        _remove(stage)
         stage.mkdir(parents=True)
         yield stage
         for part in reversed(parts):
@@ -293,6 +211,11 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
         raise not_written(folder, error) from None
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def making(folder: Path) -> Lock:
+    """Waits until no other process makes this dataset."""
+    return Lock(folder / ".making.lock")
 
 
 def _remove(path: Path) -> None:

@@ -3,22 +3,23 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
 
 from commandline.registry import RequestError
 from commandline.terminal import counted
 from pipeline import audio
-from pipeline.datasets.download import OTHER_WAYS, Refused, download_file, one_at_a_time, staged, unpack
-from pipeline.datasets.readers import FoundClips, is_esc_layout, read_csv
+from pipeline.datasets.download import OTHER_WAYS, Refused, download_file, making, staged, unpack
+from pipeline.datasets.readers import ESC_SAMPLE_RATE, Listing, is_esc_layout, read_csv
+from pipeline.options import SourceOptions
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 PUBLISHED_MD5 = "7771e4b9d86d0945acce719c7a59305a"  # of the ESC-50-master.zip that has long been there
 ARCHIVE = "download.zip"  # beside the dataset until it is unpacked
 FILE_NAME = re.compile(r"(?P<fold>\d+)-(?P<src_file>\d+)-(?P<take>[A-Z])-(?P<target>\d+)\.wav")
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
+CLASSES, FOLDS, CLIPS = 50, 5, 2000
+SAMPLES = 220_500  # of every clip, at ESC_SAMPLE_RATE
 CREDIT = """\
 ESC-50: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", Proceedings of the 23rd ACM
 International Conference on Multimedia, 2015, pp. 1015-1018, doi:10.1145/2733373.2806390.
@@ -26,166 +27,112 @@ Licence: Creative Commons Attribution-NonCommercial 3.0; the clips of ESC-10 Att
 the recordings are named in the dataset's LICENSE file."""
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What an archive must hold to be accepted as the dataset."""
+def obtain(options: SourceOptions) -> Path:
+    """The folder of ESC-50: the one that is there, else unpacked from ARCHIVE, else downloaded.
 
-    clips: int
-    classes: int
-    folds: int
-    sample_rate: int  # Hz
-    samples: int  # of every clip
-
-
-ESC50 = Contents(clips=2000, classes=50, folds=5, sample_rate=44_100, samples=220_500)
-
-
-def obtain(
-    data: Path,
-    *,
-    archive: str | Path | None = None,
-    url: str | None = None,
-    audio_dir: Path | None = None,
-    contents: Contents = ESC50,
-) -> Path:
-    """The folder of ESC-50: the one that is there, else unpacked from `archive`, else downloaded.
-
-    Nothing is unpacked of an archive that is damaged, unsafe, or does not hold `contents`. With the
-    clips in `audio_dir` the folder needs hold nothing but the table, and nothing is fetched.
+    Nothing is unpacked of an archive that is damaged, unsafe, or does not hold ESC-50. With the clips in
+    AUDIO_DIR the folder needs hold nothing but the table, and nothing is fetched.
     """
-    folder = data / "esc50"
-    if is_esc_layout(folder, audio_dir):
-        if archive or url:
+    folder = options.data / "esc50"
+    if is_esc_layout(folder, Path(options.audio_dir) if options.audio_dir else None):
+        if options.archive or options.url:
             print(f"{folder} is there already and is used; remove it to unpack another")
         return folder
-    if audio_dir:
+    if options.audio_dir:
         raise RequestError(
-            f"AUDIO_DIR={audio_dir} needs a folder there and the table {folder / 'meta' / 'esc50.csv'}; "
+            f"AUDIO_DIR={options.audio_dir} needs a folder there and the table {folder / 'meta/esc50.csv'}; "
             "or name the table, DATASET=….csv"
         )
-    with one_at_a_time(folder):
+    with making(folder):
         if is_esc_layout(folder):
             return folder
-        if archive:
-            _install(Path(archive).expanduser(), folder, contents)
+        if options.archive:
+            _install(Path(options.archive).expanduser(), folder)
         else:
-            _download(url or URL, folder, contents)
+            url, archive = options.url or URL, folder / ARCHIVE
+            for last in (False, True):
+                pieced = archive.exists() or download_file(url, archive, label="ESC-50")
+                try:
+                    _install(archive, folder)
+                    break
+                except Refused as error:  # what was put together from pieces is fetched once more, whole
+                    archive.unlink()
+                    if last or not pieced:
+                        raise RequestError(f"what {url} sends is not used. {error}. {OTHER_WAYS}") from None
+            archive.unlink()
     print(CREDIT)
     return folder
 
 
-def faults(folder: Path, contents: Contents = ESC50) -> Iterator[str]:
-    """What is wrong with a folder that should hold ESC-50; nothing where all is right."""
-    meta = folder / "meta" / "esc50.csv"
-    if not meta.is_file():
-        yield "it has no meta/esc50.csv"
-        return
-    rows = read_csv(meta)
-    if missing := [column for column in COLUMNS if column not in rows.columns]:
-        yield f"meta/esc50.csv lacks the columns {', '.join(missing)}"
-        return
-    yield from _faults_of_table(rows, contents)
-    yield from _faults_of_files(rows["filename"].tolist(), folder / "audio", contents)
-
-
-def subset(found: FoundClips, name: str) -> FoundClips:
+def subset(listing: Listing, name: str) -> Listing:
     """ESC-50 as it is, or the clips that it marks `esc10`."""
     if name == "esc50":
-        return found
-    assert found.columns is not None
-    marked = (found.columns["esc10"].str.lower() == "true").to_numpy()
-    return replace(
-        found,
-        table=found.table[marked].reset_index(drop=True),
-        columns=found.columns[marked].reset_index(drop=True),
-    )
+        return listing
+    marked = (listing.columns["esc10"].str.lower() == "true").to_numpy()
+    table, columns = (frame[marked].reset_index(drop=True) for frame in (listing.table, listing.columns))
+    return replace(listing, table=table, columns=columns)
 
 
-def _download(url: str, folder: Path, contents: Contents) -> None:
-    """Fetch, check, unpack; what was put together from pieces and is refused is fetched once more, whole."""
-    archive = folder / ARCHIVE
-    for last in (False, True):
-        pieced = archive.exists() or download_file(url, archive, label="ESC-50")
-        try:
-            _install(archive, folder, contents)
-            break
-        except Refused as error:
-            archive.unlink()
-            if last or not pieced:
-                raise RequestError(f"what {url} sends is not used. {error}. {OTHER_WAYS}") from None
-    archive.unlink()
-
-
-def _install(archive: Path, folder: Path, contents: Contents) -> None:
+def _install(archive: Path, folder: Path) -> None:
     """Unpack beside the place, check, and put in place."""
     if not archive.is_file():
         raise RequestError(f"ARCHIVE={archive}: there is no such file; expected the zip of ESC-50")
-    published = _md5(archive) == PUBLISHED_MD5
     with staged(folder, ("audio", "LICENSE", "meta")) as stage:
-        unpack(archive, stage / "unpacked")
-        found = _dataset_root(stage / "unpacked")
-        if wrong := list(faults(found, contents)):
+        unpacked = stage / "unpacked"
+        unpack(archive, unpacked)
+        inside = [path.parent for path in unpacked.glob("*/meta") if path.is_dir()]
+        root = inside[0] if len(inside) == 1 else unpacked  # GitHub's has one folder, ESC-50-master
+        if wrong := list(faults(root)):
+            with archive.open("rb") as file:
+                md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            published = "has the published" if md5 == PUBLISHED_MD5 else "has not the published"
             more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
-            origin = (
-                "has the published checksum, yet"
-                if published
-                else f"is not the one of MD5 {PUBLISHED_MD5} and"
-            )
-            raise Refused(f"{archive} {origin} does not hold ESC-50: {'; '.join(wrong[:3])}{more}")
+            said = f"{archive} {published} checksum and does not hold ESC-50"
+            raise Refused(f"{said}: {'; '.join(wrong[:3])}{more}")
         for part in ("audio", "meta"):
-            (found / part).replace(stage / part)
-        if (found / "LICENSE").is_file():
-            (found / "LICENSE").replace(stage / "LICENSE")
+            (root / part).replace(stage / part)
+        if (root / "LICENSE").is_file():
+            (root / "LICENSE").replace(stage / "LICENSE")
         else:
             (stage / "LICENSE").write_text(CREDIT + "\n")
 
 
-def _dataset_root(unpacked: Path) -> Path:
-    """Where an archive has its meta/: at its top, or in its one folder (GitHub's ESC-50-master)."""
-    inside = [path.parent for path in unpacked.glob("*/meta") if path.is_dir()]
-    return inside[0] if len(inside) == 1 else unpacked
-
-
-def _faults_of_table(rows: pd.DataFrame, contents: Contents) -> Iterator[str]:
-    if len(rows) != contents.clips or rows["filename"].duplicated().any():
-        yield f"its table has {rows['filename'].nunique()} clips, expected {contents.clips}"
-    for column, number in (("category", contents.classes), ("fold", contents.folds)):
+def faults(folder: Path) -> Iterator[str]:
+    """What is wrong with a folder that should hold ESC-50; nothing if all is right."""
+    meta, audio_dir = folder / "meta" / "esc50.csv", folder / "audio"
+    if not meta.is_file():
+        yield "it has no meta/esc50.csv"
+        return
+    rows = read_csv(meta)
+    if missing := [column for column in COLUMNS if column not in rows]:
+        yield f"meta/esc50.csv lacks the columns {', '.join(missing)}"
+        return
+    listed = set(rows["filename"])
+    if len(rows) != CLIPS or len(listed) != CLIPS:
+        yield f"its table has {len(listed)} clips, expected {CLIPS}"
+    for column, number in (("category", CLASSES), ("fold", FOLDS)):
         sizes = rows[column].value_counts()
-        each = contents.clips // number
-        if len(sizes) != number or (sizes != each).any():
-            shown = f"{len(sizes)} of {sizes.min()} to {sizes.max()} clips" if len(sizes) else "none"
-            yield f"{column}: expected {number} of {each} clips, there are {shown}"
+        if len(sizes) != number or (sizes != CLIPS // number).any():
+            yield f"{column}: expected {number} of {CLIPS // number} clips, there are {sizes.to_dict()}"
     for row in rows.itertuples():
         match = FILE_NAME.fullmatch(row.filename)
         if match is None:
             yield f"{row.filename!r} is not named fold-source-take-class.wav"
         elif wrong := [key for key, value in match.groupdict().items() if getattr(row, key) != value]:
             yield f"{row.filename} and its row in the table differ in {', '.join(wrong)}"
-
-
-def _faults_of_files(names: list[str], folder: Path, contents: Contents) -> Iterator[str]:
-    there = (
-        {path.name for path in folder.glob("*") if not path.name.startswith(".")}
-        if folder.is_dir()
-        else set()
-    )
-    if absent := sorted(set(names) - there):
+    stored = {path.name for path in audio_dir.glob("[!.]*")}
+    if absent := sorted(listed - stored):
         yield f"missing: {counted(len(absent), 'clip')}, such as {absent[0]}"
-    if extra := sorted(there - set(names)):
+    if extra := sorted(stored - listed):
         yield f"not in the table: {counted(len(extra), 'file')} in audio/, such as {extra[0]}"
-    for name in sorted(there & set(names)):
+    for name in sorted(stored & listed):
         try:
-            header = audio.file_info(folder / name)
+            info = audio.file_info(audio_dir / name)
         except audio.AudioError as error:
             yield f"{name}: {error}"
             continue
-        if (header.sample_rate, header.frames) != (contents.sample_rate, contents.samples):
+        if (info.sample_rate, info.frames) != (ESC_SAMPLE_RATE, SAMPLES):
             yield (
-                f"{name} has {header.frames} samples at {header.sample_rate} Hz, "
-                f"expected {contents.samples} at {contents.sample_rate}"
+                f"{name} has {info.frames} samples at {info.sample_rate} Hz, "
+                f"expected {SAMPLES} at {ESC_SAMPLE_RATE}"
             )
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,22 +1,19 @@
-"""Tables of clips from what users have: folders of classes, ESC-50's layout, CSV files as people write them.
+"""Tables of clips as people write them: CSV files, and the one in ESC-50's layout. Folders are in layouts.py.
 
-Each reader returns FoundClips: what the source itself says. Groups, folds, sample rate and duration that it
+Every reader returns a Listing: what the source itself says. Groups, folds, sample rate and duration that it
 does not say are found or drawn later, see folds.py and load.py.
 """
 
-import os
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 import pandas as pd
 
 from commandline.registry import RequestError
-from commandline.terminal import counted
-from pipeline.audio import AUDIO_FILE
 
 _ESC = {
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",
@@ -47,45 +44,52 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
 )
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those that are used; `category` holds the class
 TABLE_COLUMNS = ("filename", "label", "fold", "group", "category")
-NO_HEADER = re.compile(r"Unnamed: \d+")  # what pandas calls a column without a name
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
-SHOWN_LABELS = 3
+SURROGATE = re.compile("[\ud800-\udfff]")  # how Python writes a byte that is not UTF-8
 
 
 @dataclass(frozen=True)
-class FoundClips:
-    """Original clips as a reader found them; what their source does not say is still to be found or drawn.
+class Listing:
+    """Original clips as their source lists them.
 
-    In `table` a `fold` of 0 and a `group` of '' are not known yet; a rate or duration of None is to be
-    found in the files. `columns` is the file behind the table, row by row, where there is one;
-    `unused_columns` those of a user's own that nothing was read from; `published_test` the one fold that
-    the publishers test, where it is not each in turn.
+    In `table` a `fold` of 0 and a `group` of '' are not known yet, nor is a rate or duration of None.
+    `columns` is the CSV behind the table, row by row; empty if there is none. `published_test` is the one
+    fold that the publishers test, if they do not test each in turn.
     """
 
     table: pd.DataFrame
     sample_rate: int | None = None
     duration: float | None = None
-    columns: pd.DataFrame | None = None
-    unused_columns: tuple[str, ...] = ()
+    columns: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
     published_test: int | None = None
 
 
-def categories_of(labels: Sequence[str]) -> list[str]:
-    """The category of every label where all of them are ESC-50's (or the synthetic dataset's), else ''."""
-    for known in (ESC50_CATEGORIES, SYNTHETIC_CATEGORIES):
-        if set(labels) <= known.keys():
-            return [known[label] for label in labels]
-    return [""] * len(labels)
+def clip_table(
+    ids: Sequence[str],
+    paths: Sequence[str],
+    labels: Iterable[str],
+    fold: Iterable[int] | int = 0,
+    group: Iterable[str] | str = "",
+    category: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """The table of original clips. Without `category`: by class name if all are ESC-50's, or synthetic."""
+    labels = list(labels)
+    if category is None:
+        known = (names for names in (ESC50_CATEGORIES, SYNTHETIC_CATEGORIES) if names.keys() >= set(labels))
+        names = next(known, dict.fromkeys(labels, ""))
+        category = [names[label] for label in labels]
+    columns = {"clip_id": ids, "path": paths, "label": labels, "category": category}
+    return pd.DataFrame(columns | {"fold": fold, "group": group, "copy_of": "", "alteration": ""})
 
 
 def ids_by_name(paths: Sequence[str]) -> list[str]:
-    """File names without extension; with it where two agree; the path where these agree as well."""
+    """File names without extension; with it if two agree; the path if these agree as well."""
     return _distinct(paths, [lambda path: path.stem, lambda path: path.name, _bare, PurePath.as_posix])
 
 
 def ids_by_path(paths: Sequence[str]) -> list[str]:
-    """Relative paths without extension (`dog/bark 1`); where two agree both keep theirs."""
+    """Relative paths without extension (`dog/bark 1`); if two agree both keep theirs."""
     return _distinct(paths, [_bare, PurePath.as_posix])
 
 
@@ -104,31 +108,26 @@ def _distinct(paths: Sequence[str], namings: Sequence[Callable[[PurePath], str]]
         waiting = [number for number in waiting if times[ids[number]] > 1]
     if waiting:
         raise RequestError(f"{paths[waiting[0]]} is listed twice; a clip is one row")
-    for name in ids:
-        _refuse_unwritable(name)
+    for name in filter(SURROGATE.search, ids):
+        raise RequestError(
+            f"the file name {name!r} is not valid Unicode and cannot be written to a table: rename the file"
+        )
     return ids
 
 
-def _refuse_unwritable(name: str) -> None:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise RequestError(
-            f"the file name {name!r} is not valid Unicode and cannot be written to a table: rename the file"
-        ) from None
+def read_csv(path: Path, columns: Sequence[str] = (), rows: int | None = None) -> pd.DataFrame:
+    """Every cell as text, exactly as written; comma, semicolon or tab between them.
 
-
-def read_csv(path: Path, rows: int | None = None) -> pd.DataFrame:
-    """Every cell as text, exactly as written; comma, semicolon or tab between them."""
+    RequestError if the file cannot be read, or lacks one of `columns`.
+    """
     if path.exists() and not path.is_file():  # a FIFO is waited for, a device never ends
         raise RequestError(f"{path} cannot be read as a CSV: it is no regular file")
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()
-        separator = max(",;\t", key=header.count)
-        return pd.read_csv(
+        frame = pd.read_csv(
             path,
-            sep=separator,
+            sep=max(",;\t", key=header.count),
             dtype=str,
             keep_default_na=False,
             encoding="utf-8-sig",
@@ -139,6 +138,9 @@ def read_csv(path: Path, rows: int | None = None) -> pd.DataFrame:
         raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8 CSV") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
         raise RequestError(f"{path} cannot be read as a CSV: {str(error).strip()}") from None
+    if not set(columns) <= set(frame):
+        raise RequestError(f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}")
+    return frame
 
 
 def audio_path(audio: Path, name: str) -> str:
@@ -158,104 +160,34 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
     return folds.astype(int)
 
 
-def describe_labels(labels: Iterable[str]) -> list[str]:
-    """Lines on classes that may be one, and on labels that may be several: `dog;rain` beside dog and rain.
-
-    >>> describe_labels(["dog", "Dog", "rain", "dog;rain"])[0]
-    'classes that differ by case alone: Dog and dog; each is a class'
-    """
-    names = sorted(set(labels))
-    alike, parts = defaultdict(list), {name: re.split(r"\s*[;|,]\s*", name) for name in names}
-    for name in names:
-        alike[name.casefold()].append(name)
-    by_case = [" and ".join(spellings) for spellings in alike.values() if len(spellings) > 1]
-    times = Counter(part for name in names for part in set(parts[name]))
-    several = [
-        name for name in names if len(parts[name]) > 1 and all(times[part] > 1 for part in parts[name])
-    ]
-    lines = [f"classes that differ by case alone: {'; '.join(by_case)}; each is a class"] if by_case else []
-    if several:
-        shown = ", ".join(repr(name) for name in several[:SHOWN_LABELS])
-        lines.append(f"one label a clip is read, so each of {shown} is a class of its own")
-    return lines
-
-
-def read_class_folders(folder: Path) -> FoundClips:
-    """Any folder of clips, one sub-folder a class, nested as deep as one likes: every audio file, by path.
-
-    What was left out is named in the notes.
-    """
-    files = files_below(folder)
-    audio = [name for name in files if AUDIO_FILE.fullmatch(name)]
-    clips = [name for name in audio if len(PurePath(name).parts) > 1]
-    if not clips:
+def read_table(path: Path, audio_dir: Path | None = None) -> Listing:
+    """A CSV with `filename,label` or ESC-50's columns; file names are relative to `audio_dir`, else to it."""
+    frame = clips = read_csv(path)
+    if not len(frame):
+        raise RequestError(f"{path} lists no clip")
+    notes: tuple[str, ...] = ()
+    if set(ESC_COLUMNS) <= set(frame) and "label" not in frame:
+        clips = frame.rename(columns={"category": "label", "src_file": "group"})
+    elif not {"filename", "label"} <= set(frame):
         raise RequestError(
-            f"{folder} holds no audio files in sub-folders ({len(audio)} beside each other, "
-            f"{counted(len(files), 'file')} in all); expected one sub-folder a class, as in "
-            f"{folder.name}/dog/1.wav, "
-            "ESC-50's audio/ and meta/, or a CSV"
+            f"{path} has the columns {', '.join(frame)}; expected filename,label "
+            f"(and, as you like, fold, group, category) or ESC-50's {','.join(ESC_COLUMNS)}"
         )
-    labels = [PurePath(name).parts[0] for name in clips]
-    table = pd.DataFrame(
-        {
-            "clip_id": ids_by_path(clips),
-            "path": [str(folder.absolute() / name) for name in clips],
-            "label": labels,
-            "category": categories_of(labels),
-            "fold": 0,
-            "group": "",
-            "copy_of": "",
-            "alteration": "",
-        }
+    elif others := [name for name in frame if name not in TABLE_COLUMNS and not name.startswith("Unnamed: ")]:
+        notes = (f"other columns: {', '.join(others)}; GROUP= may take one as the source recording",)
+    labels = clips["label"].str.strip()
+    if (labels == "").any():
+        raise RequestError(f"{path}: {clips.loc[labels == '', 'filename'].iloc[0]} has no label")
+    names = clips["filename"].tolist()
+    table = clip_table(
+        ids_by_name(names),
+        [audio_path(audio_dir or path.parent, name) for name in names],
+        labels,
+        whole_folds(clips) if "fold" in clips else 0,
+        clips.get("group", ""),
+        clips.get("category"),
     )
-    empty = _empty_folders(folder, labels)
-    return FoundClips(table, notes=(*_left_out(files, audio, clips), *empty))
-
-
-def files_below(folder: Path) -> list[str]:
-    """Relative paths, sorted; links are followed; names that begin with a dot are the system's."""
-    found = []
-    seen = {os.path.realpath(folder)}
-    for root, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_unreadable):
-        folders[:] = [name for name in folders if _may_be_read(name)]
-        folders[:] = [name for name in folders if _is_new(os.path.realpath(Path(root) / name), seen)]
-        below = Path(root).relative_to(folder)
-        found += [(below / name).as_posix() for name in names if not name.startswith(".")]
-    return sorted(found)
-
-
-def _may_be_read(name: str) -> bool:
-    return not name.startswith(".") and name != "__MACOSX"
-
-
-def _is_new(place: str, seen: set[str]) -> bool:
-    """Whether a folder comes for the first time: a link to one above it would lead around for ever."""
-    new = place not in seen
-    seen.add(place)
-    return new
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise RequestError(f"{error.filename} cannot be read: {error.strerror}") from None
-
-
-def _left_out(files: list[str], audio: list[str], clips: list[str]) -> tuple[str, ...]:
-    others = Counter(PurePath(name).suffix.lower() or "no extension" for name in set(files) - set(audio))
-    notes = []
-    if others:
-        kinds = ", ".join(f"{times} of {kind}" for kind, times in others.most_common())
-        notes.append(f"left out, not audio files by their names: {kinds}")
-    if len(audio) > len(clips):
-        notes.append(f"left out, in no class folder: {counted(len(audio) - len(clips), 'audio file')}")
-    return tuple(notes)
-
-
-def _empty_folders(folder: Path, labels: list[str]) -> tuple[str, ...]:
-    """A line on class folders that hold no audio file: their class does not exist."""
-    folders = (path.name for path in folder.iterdir() if path.is_dir() and _may_be_read(path.name))
-    empty = sorted(set(folders) - set(labels))
-    left_out = "left out as a class" if len(empty) == 1 else "left out as classes"
-    return (f"no audio files in {', '.join(empty)}: {left_out}",) if empty else ()
+    return Listing(table, columns=frame, notes=notes)
 
 
 def is_esc_layout(folder: Path, audio_dir: Path | None = None) -> bool:
@@ -263,87 +195,28 @@ def is_esc_layout(folder: Path, audio_dir: Path | None = None) -> bool:
     return (audio_dir or folder / "audio").is_dir() and any((folder / "meta").glob("*.csv"))
 
 
-def read_esc_layout(folder: Path, audio_dir: Path | None = None) -> FoundClips:
+def read_esc_layout(folder: Path, audio_dir: Path | None = None) -> Listing:
     """Its clips; official folds are kept, groups are the source recordings."""
-    path = _esc_table(folder)
-    frame = read_csv(path)
-    table = _esc_clips(frame, audio_dir or folder / "audio", path)
-    return FoundClips(table, ESC_SAMPLE_RATE, ESC_DURATION, columns=frame)
-
-
-def _esc_table(folder: Path) -> Path:
-    """The one table in meta/ that has ESC-50's columns."""
-    found = sorted(
-        path
-        for path in (folder / "meta").glob("*.csv")
-        if path.is_file() and set(ESC_COLUMNS) <= set(read_csv(path, rows=0).columns)
-    )
-    if len(found) == 1:
-        return found[0]
-    expected = f"one CSV with the columns {', '.join(ESC_COLUMNS)}"
-    listed = ", ".join(path.name for path in found) or "none"
-    raise RequestError(
-        f"{folder / 'meta'} holds {listed}; expected {expected}: name one as DATASET=…csv with AUDIO_DIR="
-    )
-
-
-def _esc_clips(frame: pd.DataFrame, audio: Path, path: Path) -> pd.DataFrame:
-    """The clip table of the rows of `path`, in ESC-50's columns."""
-    labels = _labels(frame, "category", path)
-    return pd.DataFrame(
-        {
-            "clip_id": ids_by_name(frame["filename"].tolist()),
-            "path": [audio_path(audio, name) for name in frame["filename"]],
-            "label": labels,
-            "category": categories_of(labels.tolist()),
-            "fold": whole_folds(frame),
-            "group": frame["src_file"],
-            "copy_of": "",
-            "alteration": "",
-        }
-    )
-
-
-def _labels(frame: pd.DataFrame, column: str, path: Path) -> pd.Series:
-    """The classes in a column, without blanks at their ends; a clip without one is refused."""
-    labels = frame[column].str.strip()
-    if (labels == "").any():
-        raise RequestError(f"{path}: {frame.loc[labels == '', 'filename'].iloc[0]} has no label")
-    return labels
-
-
-def read_table(path: Path, audio_dir: Path | None = None) -> FoundClips:
-    """Its clips; file names are absolute, or relative to `audio_dir` or else to the CSV."""
-    frame = read_csv(path)
-    if not len(frame):
-        raise RequestError(f"{path} lists no clip")
-    audio = audio_dir or path.parent
-    if set(ESC_COLUMNS) <= set(frame.columns) and "label" not in frame.columns:
-        return FoundClips(_esc_clips(frame, audio, path), columns=frame)
-    missing = [column for column in TABLE_COLUMNS[:2] if column not in frame.columns]
-    if missing:
+    files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
+    tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path, rows=0))]
+    if len(tables) != 1:
         raise RequestError(
-            f"{path} has the columns {', '.join(frame.columns)}; expected filename,label "
-            f"(and, as you like, fold, group, category) or ESC-50's {','.join(ESC_COLUMNS)}"
+            f"{folder / 'meta'} holds {', '.join(path.name for path in tables) or 'none'}; expected one CSV "
+            f"with the columns {', '.join(ESC_COLUMNS)}: name one as DATASET=…csv with AUDIO_DIR="
         )
-    frame["label"] = _labels(frame, "label", path)
-    others = (column for column in frame.columns if column not in TABLE_COLUMNS)
-    unused = tuple(column for column in others if not NO_HEADER.fullmatch(column))
-    return FoundClips(_table_clips(frame, audio), columns=frame, unused_columns=unused)
+    listing = read_table(tables[0], audio_dir or folder / "audio")
+    return replace(listing, sample_rate=ESC_SAMPLE_RATE, duration=ESC_DURATION)
 
 
-def _table_clips(frame: pd.DataFrame, audio: Path) -> pd.DataFrame:
-    given = frame.columns
-    labels = frame["label"].tolist()
-    return pd.DataFrame(
-        {
-            "clip_id": ids_by_name(frame["filename"].tolist()),
-            "path": [audio_path(audio, name) for name in frame["filename"]],
-            "label": labels,
-            "category": frame["category"] if "category" in given else categories_of(labels),
-            "fold": whole_folds(frame) if "fold" in given else 0,
-            "group": frame["group"] if "group" in given else "",
-            "copy_of": "",
-            "alteration": "",
-        }
-    )
+def label_notes(labels: Iterable[str]) -> list[str]:
+    """Lines on classes that may be one, and on labels that may be several.
+
+    >>> label_notes(["dog", "Dog", "rain", "dog;rain"])[0]
+    'classes that differ by case alone: Dog, dog; each is a class'
+    """
+    names = sorted(set(labels))
+    times = Counter(name.casefold() for name in names)
+    alike = [name for name in names if times[name.casefold()] > 1]
+    several = [name for name in names if re.search("[;|]", name)]
+    lines = [f"classes that differ by case alone: {', '.join(alike)}; each is a class"] if alike else []
+    return lines + ([f"one label a clip is read: {several[0]!r} is one class"] if several else [])

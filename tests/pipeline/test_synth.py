@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from pipeline import audio, synth
 from pipeline.datasets import load
 from pipeline.datasets.download import UNFINISHED
+from pipeline.options import SourceOptions
 from pipeline.synth import wav, write_dataset
 
 RATE = synth.SAMPLE_RATE
@@ -137,9 +138,9 @@ def test_a_disk_that_fills_up_leaves_nothing(tmp_path, rows, monkeypatch):
 
 
 def test_it_is_called_synthetic(folder):
-    dataset = load("synth", folder.parent)
+    dataset = load(SourceOptions(dataset="synth", data=folder.parent))
     assert dataset.synthetic
     assert dataset.source == "synth"
     assert (dataset.sample_rate, dataset.duration, dataset.samples) == (44_100, 5.0, 220_500)
     assert set(dataset.table["category"]) == {"pitch", "rhythm", "timbre", "noise colour", "envelope"}
-    assert load(str(folder), folder.parent).synthetic
+    assert load(SourceOptions(dataset=str(folder), data=folder.parent)).synthetic

@@ -1,4 +1,4 @@
-"""Published datasets are recognised by their own files; their folds, labels and groups are as published."""
+"""Folders: one sub-folder a class, splits, published datasets; what is no dataset is refused."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,95 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache.table import fold_split
-from pipeline.datasets import load
-from pipeline.datasets.layouts import SIDES, find_layout, single_labels
-from tests.pipeline.datasets.folders import class_folders, csv, esc_layout, write
+from pipeline.datasets.layouts import SIDES, single_labels
+from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
 
 
-def table_of(folder: Path, tmp_path: Path) -> pd.DataFrame:
-    return load(str(folder), tmp_path / "data").table.set_index("clip_id")
+def table_of(folder: Path, data: Path) -> pd.DataFrame:
+    return dataset(folder, data).table.set_index("clip_id")
+
+
+def test_class_folders_of_any_script_sorted_by_path(tmp_path):
+    mine = tmp_path / "my sounds"
+    for name in (
+        "собака/гав 1.wav",
+        "猫/ニャー.flac",
+        "dog barks/a b.WAV",
+        "dog barks/old/a.ogg",
+        "loose.wav",
+    ):
+        write(mine / name)
+    for name in ("dog barks/notes.txt", "dog barks/.hidden.wav", "owl/deeper/.keep", "dog barks/broken.wav"):
+        (mine / name).parent.mkdir(parents=True, exist_ok=True)
+        (mine / name).touch()
+    clips = dataset(mine, tmp_path)
+    ids = ["dog barks/a b", "dog barks/broken", "dog barks/old/a", "собака/гав 1", "猫/ニャー"]
+    assert clips.table["clip_id"].tolist() == ids  # what cannot be read stays in the table
+    assert clips.table["label"].tolist() == ["dog barks"] * 3 + ["собака", "猫"]
+    assert clips.name == "my sounds"
+    for said in ("1 of .txt", "in no class folder: 1 audio file", "no audio files in owl"):
+        assert any(said in note for note in clips.notes)
+
+
+def test_links_are_followed_once(tmp_path):
+    class_folders(tmp_path / "elsewhere", each=2)
+    (tmp_path / "mine").mkdir()
+    for name in ("dog", "cat"):
+        (tmp_path / "mine" / name).symlink_to(tmp_path / "elsewhere" / name)
+    (tmp_path / "elsewhere" / "dog" / "around").symlink_to(tmp_path / "mine")
+    ids = dataset(tmp_path / "mine", tmp_path).table["clip_id"].tolist()
+    assert sorted(ids) == ["cat/cat0-A", "cat/cat1-A", "dog/dog0-A", "dog/dog1-A"]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ("", "expected one sub-folder a class"),
+        ("a.wav dog/readme.txt", "expected one sub-folder a class"),
+        ("dog/1.wav dog/2.wav", "one class only, 'dog'"),
+        ("fold1/1.wav fold2/2.wav", r"holds folds \(fold1, fold2\), not classes"),
+        ("one/audio/a.wav one/meta/one.csv two/x/a.wav", r"holds datasets, not classes: give one, .*/one$"),
+        ("one/yes/a.wav one/testing_list.txt two/x/a.wav", r"holds datasets, not classes: give one, .*/one$"),
+        ("metadata/UrbanSound8K.csv", "expected slice_file_name, fsID, fold, class"),
+        ("FSD50K.ground_truth/dev.csv", "expected fname, labels, split"),
+        ("testing_list.txt", "no class folder"),
+    ],
+)
+def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(tmp_path, names, reason):
+    (tmp_path / "mine").mkdir()
+    for name in names.split():
+        path = tmp_path / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x\n")
+    with pytest.raises(RequestError, match=reason):
+        dataset(tmp_path / "mine", tmp_path)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("folders", "sides"),
+    [
+        ("train test", ["train", "eval"]),
+        ("Training dev EVALUATION", ["train", "val", "eval"]),
+        ("train valid", ["train", "val"]),
+    ],
+)
+def test_class_folders_within_train_and_test_are_a_split(tmp_path, folders, sides):
+    for side in folders.split():
+        class_folders(tmp_path / "mine" / side, each=2)
+    write(tmp_path / "mine" / folders.split()[0] / "loose.wav")
+    clips = dataset(tmp_path / "mine", tmp_path)
+    assert set(clips.table["label"]) == {"dog", "cat"}
+    folds = clips.table["clip_id"].str.split("/").str[0].map(dict(zip(folders.split(), sides))).map(SIDES)
+    assert clips.table["fold"].tolist() == folds.tolist()
+    assert clips.published_test == (SIDES["eval"] if "eval" in sides else None)
+    assert any("in no class folder: 1 audio file" in note for note in clips.notes)
+
+
+def test_folders_called_so_that_hold_no_common_classes_are_classes(tmp_path):
+    class_folders(tmp_path / "mine" / "train", each=2)
+    write(tmp_path / "mine" / "test" / "1.wav")
+    assert set(table_of(tmp_path / "mine", tmp_path)["label"]) == {"train", "test"}
 
 
 @pytest.fixture
@@ -22,25 +104,19 @@ def urbansound8k(tmp_path) -> Path:
     folder = tmp_path / "UrbanSound8K"
     rows = ["slice_file_name,fsID,start,end,salience,fold,classID,class"]
     for fold in range(1, 11):
-        name = f"{1000 + fold}-3-0-0.wav"
+        name, label = f"{1000 + fold}-3-0-0.wav", "dog_bark" if fold % 2 else "air_conditioner"
         write(folder / "audio" / f"fold{fold}" / name)
-        label = "dog_bark" if fold % 2 else "air_conditioner"
         rows.append(f"{name},{1000 + fold},0.0,0.1,1,{fold},{fold % 2},{label}")
     (folder / "metadata").mkdir()
     csv(folder / "metadata" / "UrbanSound8K.csv", "\n".join(rows))
     return folder
 
 
-def test_urbansound8k(urbansound8k, tmp_path):
-    table = table_of(urbansound8k, tmp_path)
-    assert table["fold"].tolist() == list(range(1, 11))
-    assert table["label"].tolist() == ["dog_bark", "air_conditioner"] * 5
-    assert table.loc["1003-3-0-0", "group"] == "1003"
-    assert all(Path(path).is_file() for path in table["path"])
-
-
-def test_urbansound8k_as_kaggle_has_it_is_read_alike(urbansound8k, tmp_path):
+def test_urbansound8k_as_published_and_as_kaggle_has_it(urbansound8k, tmp_path):
     published = table_of(urbansound8k, tmp_path / "published")
+    assert published["fold"].tolist() == list(range(1, 11))
+    assert published["label"].tolist() == ["dog_bark", "air_conditioner"] * 5
+    assert published.loc["1003-3-0-0", "group"] == "1003"
     for path in [*(urbansound8k / "audio").iterdir(), urbansound8k / "metadata" / "UrbanSound8K.csv"]:
         path.rename(urbansound8k / path.name)
     for emptied in ("audio", "metadata"):
@@ -48,18 +124,6 @@ def test_urbansound8k_as_kaggle_has_it_is_read_alike(urbansound8k, tmp_path):
     table = table_of(urbansound8k, tmp_path)
     assert table.drop(columns="path").equals(published.drop(columns="path"))
     assert all(Path(path).is_file() for path in table["path"])
-
-
-def test_folders_that_are_folds_are_refused_as_classes(urbansound8k, tmp_path):
-    audio = urbansound8k / "audio"
-    refused = (
-        r"audio holds fold1, fold10, fold2 …: these are folds, not classes; give {}a CSV with the columns"
-    )
-    with pytest.raises(RequestError, match=refused.format(f"DATASET={urbansound8k}, or ")):
-        load(str(audio), tmp_path / "data")
-    alone = audio.rename(tmp_path / "audio")
-    with pytest.raises(RequestError, match=refused.format("")):
-        load(str(alone), tmp_path / "data")
 
 
 @pytest.fixture
@@ -74,10 +138,9 @@ def fsd50k(tmp_path) -> Path:
         "15": ("Dog,Animal", "train"),
     }
     evaluation = {"20": "Bark,Dog,Animal", "21": "Music"}
-    for name in dev:
-        write(folder / "FSD50K.dev_audio" / f"{name}.wav")
-    for name in evaluation:
-        write(folder / "FSD50K.eval_audio" / f"{name}.wav")
+    for side, names in (("dev", dev), ("eval", evaluation)):
+        for name in names:
+            write(folder / f"FSD50K.{side}_audio" / f"{name}.wav")
     truth = folder / "FSD50K.ground_truth"
     truth.mkdir()
     lines = [f'{name},"{labels}","/m/0,/m/1",{split}' for name, (labels, split) in dev.items()]
@@ -87,37 +150,32 @@ def fsd50k(tmp_path) -> Path:
     return folder
 
 
-def test_fsd50k_without_clips_of_several_labels(fsd50k, tmp_path):
+def test_fsd50k_without_clips_of_several_labels_grouped_by_uploader(fsd50k, tmp_path):
     table = table_of(fsd50k, tmp_path)
-    assert table["label"].to_dict() == {
-        "10": "Electric_guitar",
-        "11": "Guitar",
-        "12": "Bark",
-        "14": "Animal",
-        "15": "Dog",
-        "20": "Bark",
-        "21": "Music",
-    }
-    assert table["fold"].to_dict() == {"10": 2, "11": 2, "12": 1, "14": 1, "15": 2, "20": 3, "21": 3}
+    labels = ["Electric_guitar", "Guitar", "Bark", "Animal", "Dog", "Bark", "Music"]
+    assert table["label"].to_dict() == dict(zip(["10", "11", "12", "14", "15", "20", "21"], labels))
+    assert table["fold"].tolist() == [2, 2, 1, 1, 2, 3, 3]
     assert table["group"].tolist() == table.index.tolist()
-    notes = load(str(fsd50k), tmp_path / "data").notes
-    assert any("1 clip with several labels left out" in note for note in notes)
-
-
-def test_fsd50ks_groups_are_its_uploaders_where_they_are_known(fsd50k, tmp_path):
-    described = {"10": {"uploader": "ann"}, "11": {"uploader": "ann"}}
-    (fsd50k / "FSD50K.metadata").mkdir()
     file = fsd50k / "FSD50K.metadata" / "dev_clips_info_FSD50K.json"
-    file.write_text(json.dumps(described))
+    file.parent.mkdir()
+    file.write_text(json.dumps({"10": {"uploader": "ann"}, "11": {"uploader": "ann"}}))
     assert table_of(fsd50k, tmp_path)["group"].tolist()[:3] == ["ann", "ann", "12"]
-    file.write_text("[1]")
-    with pytest.raises(RequestError, match="cannot be read"):
-        table_of(fsd50k, tmp_path)
+    for path, text, reason in (
+        (file, "[1]", "cannot be read"),
+        (fsd50k / "FSD50K.ground_truth" / "dev.csv", "fname,labels,mids,split\n1,Dog,x,test", "split 'test'"),
+    ):
+        path.write_text(text)
+        with pytest.raises(RequestError, match=reason):
+            table_of(fsd50k, tmp_path)
+        file.unlink(missing_ok=True)
 
 
-def test_labels_that_always_come_together_are_one():
-    assert single_labels(pd.Series(["Chirp,Bird", "Chirp,Bird"])) == ["Chirp", "Chirp"]
-    assert single_labels(pd.Series(["A,B", "A", "B"])) == ["", "A", "B"]
+@pytest.mark.parametrize(
+    ("labels", "single"),
+    [(["Chirp,Bird", "Chirp,Bird"], ["Chirp", "Chirp"]), (["A,B", "A", "B"], ["", "A", "B"])],
+)
+def test_labels_that_always_come_together_are_one(labels, single):
+    assert single_labels(pd.Series(labels)) == single
 
 
 @pytest.fixture
@@ -133,25 +191,11 @@ def speech_commands(tmp_path) -> Path:
     return folder
 
 
-def test_speech_commands(speech_commands, tmp_path):
-    table = table_of(speech_commands, tmp_path)
-    assert set(table["label"]) == {"yes", "no"}
-    assert len(table) == 12
-    assert table["fold"].value_counts().to_dict() == {1: 2, 2: 9, 3: 1}
-    assert table.loc["yes/ffd2ba2f_nohash_1", ["fold", "group"]].tolist() == [3, "ffd2ba2f"]
-    assert table.loc["no/1b4c9b89_nohash_1", "fold"] == 1
-
-
-def test_val_next_of_a_published_test_list_is_the_published_validation_list(speech_commands, tmp_path):
-    split = fold_split(load(str(speech_commands), tmp_path / "data").table, 3, val="next")
-    assert list(split.test) == ["yes/ffd2ba2f_nohash_1"]
-    assert sorted(split.val) == ["no/1b4c9b89_nohash_1", "yes/1b4c9b89_nohash_0"]
-    speakers = {clip.split("/")[1][:8] for clip in split.train}
-    assert speakers == {"0a7c2a8d"}  # those of the lists are heard nowhere else
-
-
-def test_speech_commands_with_its_words_in_audio_as_in_tensorflows_challenge(speech_commands, tmp_path):
+def test_speech_commands_as_published_and_as_tensorflows_challenge_has_it(speech_commands, tmp_path):
     published = table_of(speech_commands, tmp_path / "published")
+    assert published["label"].value_counts().to_dict() == {"yes": 6, "no": 6}
+    assert published["fold"].value_counts().to_dict() == {1: 2, 2: 9, 3: 1}
+    assert published.loc["yes/ffd2ba2f_nohash_1", ["fold", "group"]].tolist() == [3, "ffd2ba2f"]
     (speech_commands / "audio").mkdir()
     for word in ("yes", "no", "_background_noise_"):
         (speech_commands / word).rename(speech_commands / "audio" / word)
@@ -160,81 +204,14 @@ def test_speech_commands_with_its_words_in_audio_as_in_tensorflows_challenge(spe
     assert all(Path(path).is_file() for path in table["path"])
 
 
-@pytest.mark.parametrize(
-    ("folders", "sides"),
-    [
-        ("train test", ["train", "eval"]),
-        ("Training dev EVALUATION", ["train", "val", "eval"]),
-        ("train valid", ["train", "val"]),
-    ],
-)
-def test_class_folders_within_train_and_test_are_a_split(tmp_path, folders, sides):
-    for side in folders.split():
-        class_folders(tmp_path / "mine" / side, each=2)
-    write(tmp_path / "mine" / folders.split()[0] / "loose.wav")
-    dataset = load(str(tmp_path / "mine"), tmp_path / "data")
-    assert set(dataset.table["label"]) == {"dog", "cat"}
-    side_of = dataset.table["clip_id"].str.split("/").str[0]
-    for folder, side in zip(folders.split(), sides):
-        assert set(dataset.table["fold"][side_of == folder]) == {SIDES[side]}
-        assert any(f"{folder} is fold {SIDES[side]}" in note for note in dataset.notes)
-    assert dataset.published_test == (SIDES["eval"] if "eval" in sides else None)
-    assert sum("read as a split" in note for note in dataset.notes) == 1
-    assert "left out, in no class folder: 1 audio file" in dataset.notes
+def test_val_next_of_a_published_test_list_is_the_published_validation_list(speech_commands, tmp_path):
+    split = fold_split(dataset(speech_commands, tmp_path).table, 3, val="next")
+    assert list(split.test) == ["yes/ffd2ba2f_nohash_1"]
+    assert sorted(split.val) == ["no/1b4c9b89_nohash_1", "yes/1b4c9b89_nohash_0"]
+    speakers = {clip.split("/")[1][:8] for clip in split.train}
+    assert speakers == {"0a7c2a8d"}  # those of the lists are heard nowhere else
 
 
-def test_folders_called_so_that_hold_no_common_classes_are_classes_and_that_is_said(tmp_path):
-    meant = class_folders(tmp_path / "mine" / "train", each=2)
-    write(tmp_path / "mine" / "test" / "1.wav")
-    dataset = load(str(tmp_path / "mine"), tmp_path / "data")
-    assert set(dataset.table["label"]) == {"train", "test"}
-    said = "the classes are called test, train, as the sides of a split; "
-    assert f"{said}{meant} holds 2 folders of sounds: DATASET={meant}" in dataset.notes
-    class_folders(tmp_path / "two" / "train", each=2)
-    class_folders(tmp_path / "two" / "whistle", each=2)
-    assert set(load(str(tmp_path / "two"), tmp_path / "data").table["label"]) == {"train", "whistle"}
-
-
-def test_one_class_alone_is_said_with_the_folder_that_may_be_meant(tmp_path):
-    meant = class_folders(tmp_path / "home" / "my sounds", each=2)
-    said = f"one class alone leaves nothing to classify; {meant} holds 2 folders of sounds: DATASET='{meant}'"
-    assert said in load(str(tmp_path / "home"), tmp_path / "data").notes
-    assert not any("one class" in note for note in load(str(meant), tmp_path / "data").notes)
-    one = class_folders(tmp_path / "one", "dog", each=2)
-    assert "one class alone leaves nothing to classify" in load(str(one), tmp_path / "data").notes
-
-
-def test_a_folder_around_a_published_dataset_names_that(urbansound8k, tmp_path):
-    around = tmp_path / "download" / "deeper"
-    around.mkdir(parents=True)
-    meant = urbansound8k.rename(around / "UrbanSound8K")
-    said = f"one class alone leaves nothing to classify; {meant} is a dataset of its own: DATASET={meant}"
-    for folder in (around, around.parent):
-        assert said in load(str(folder), tmp_path / "data").notes
-    esc = esc_layout(around / "ESC-50-master", ["a.wav,1,0,dog,1,A", "b.wav,2,1,cat,2,A"])
-    notes = load(str(around), tmp_path / "other data").notes
-    for one in (meant, esc):
-        assert f"{one.name} is read as one class but is a dataset of its own: DATASET={one}" in notes
-
-
-def test_other_folders_are_read_as_before(tmp_path):
-    assert find_layout(class_folders(tmp_path / "mine", each=1)) is None
-    esc = esc_layout(tmp_path / "esc", ["a.wav,1,0,dog,1,A", "b.wav,2,1,cat,2,A"])
-    assert find_layout(esc) is None
+def test_esc50s_layout_is_none_of_these(tmp_path):
+    esc = esc_layout(tmp_path / "esc", "a.wav,1,dog,1 b.wav,2,cat,2")
     assert table_of(esc, tmp_path)["fold"].tolist() == [1, 2]
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "message"),
-    [
-        ("metadata/UrbanSound8K.csv", "name,fold\na.wav,1", "expected slice_file_name, fsID, fold, class"),
-        ("FSD50K.ground_truth/dev.csv", "fname,labels,mids,split\n1,Dog,x,test", "split 'test'"),
-        ("testing_list.txt", "yes/a.wav", "no class folder"),
-    ],
-)
-def test_a_layout_that_is_incomplete_is_refused(tmp_path, file, text, message):
-    path = tmp_path / "mine" / file
-    path.parent.mkdir(parents=True)
-    path.write_text(text)
-    with pytest.raises(RequestError, match=message):
-        load(str(tmp_path / "mine"), tmp_path / "data")
