@@ -211,21 +211,9 @@ def _least(losses: Floats, clips: int) -> float:
 
 
 def all_metrics(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
-    """Every registered metric of one set of predictions; ValueError where it is none."""
-    _validate(target, probabilities)
+    """Every registered metric of one set of predictions, of a clip or more."""
     prediction = Prediction(target, probabilities)
     return {name: function(prediction) for name, function in METRICS.items()}
-
-
-def _validate(target: Ints, probabilities: NDArray[np.floating]) -> None:
-    if probabilities.ndim != 2 or target.shape != probabilities.shape[:1]:
-        raise ValueError(f"target {target.shape} and probabilities {probabilities.shape} do not match")
-    if not len(target):
-        raise ValueError("no clips: a score needs at least one")
-    if target.min() < 0 or target.max() >= probabilities.shape[1]:
-        raise ValueError(f"target {target.max()} is outside the {probabilities.shape[1]} classes")
-    if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
-        raise ValueError("each row of probabilities should sum to one")
 
 
 # The columns of each side in history.csv, as val_loss and test_loss.

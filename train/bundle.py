@@ -3,7 +3,7 @@
 A bundle is a dictionary of tensors, numbers and text, so that `weights_only=True` reads it: nothing in it is
 ever executed.
 
-    format   BUNDLE_FORMAT, raised when readers and files of before no longer fit each other
+    format   BUNDLE_FORMAT, raised when readers and older files no longer fit each other
     config   run.json, the ensemble's weight in the model's name included
     folds    {fold: {"network": state dict, "statistics": list}}
 """
@@ -21,8 +21,9 @@ from commandline.files import refuse_special
 from commandline.registry import RequestError
 from commandline.terminal import size, tell
 from features_cache import dataset_name
-from results import config as run_config
 from results import run_folder
+from results.config import Config, checked_config
+from results.run_folder import RunFolder
 from results.scores import scaled
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, check_fold, load, load_weights, read_safely, save
@@ -51,7 +52,7 @@ class Bundle(NamedTuple):
     folds: dict[int, State]
 
 
-def bundle_of_run(run: run_folder.RunFolder, selection: str = "auto") -> Bundle:
+def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     """What the finished folds of a run hold, by the weights of the `last` or the `best` epoch, by `auto` of
     the one that counts.
 
@@ -63,19 +64,16 @@ def bundle_of_run(run: run_folder.RunFolder, selection: str = "auto") -> Bundle:
     for fold in run.finished:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
-            raise RequestError(f"{file} is not there: {_why_missing(run, selection)}")
+            reason = "train this fold again"
+            if selection == "best" != run.selection():
+                validated = run.config.get("val", "none") != "none"
+                no_best = f"{run.config['model']} has no best epoch, give SELECTION=last"
+                reason = no_best if validated else "the run was trained without VAL"
+            raise RequestError(f"{file} is not there: {reason}")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
-    found = {"temperature": run.temperature(selection), **chosen_threshold(run, selection)}
-    return Bundle(run_config.Config({**run.config, **found}, str(run.path / "run.json")), folds)
-
-
-def _why_missing(run: run_folder.RunFolder, selection: str) -> str:
-    if selection != "best" or run.selection() == "best":
-        return "train this fold again"
-    if run.config.get("val", "none") == "none":
-        return "the run was trained without VAL"
-    return f"{run.config['model']} has no best epoch, give SELECTION=last"
+    fitted = {"temperature": run.temperature(selection), **chosen_threshold(run, selection)}
+    return Bundle(Config({**run.config, **fitted}, str(run.path / "run.json")), folds)
 
 
 def write_bundle(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
@@ -96,19 +94,19 @@ def _halved(network: State) -> State:
 def read_bundle(file: Path) -> Bundle:
     """RequestError for another kind of file, another format, or code in it."""
     try:
-        held = read_safely(file)
+        content = read_safely(file)
     except ValueError as reason:
         raise RequestError(f"{file} is no bundle that can be read safely ({reason})") from None
-    if not isinstance(held, dict) or "format" not in held:
+    if not isinstance(content, dict) or "format" not in content:
         raise RequestError(f"{file} is no bundle: python -m train bundle RUN makes one")
-    given = str(held["format"])  # a number, or text
-    if given != str(BUNDLE_FORMAT):
-        older = given in map(str, range(BUNDLE_FORMAT))
-        advice = "make it again from its run" if older else "update the project"
-        raise RequestError(f"{file} has bundle format {given}, this version reads {BUNDLE_FORMAT}: {advice}")
-    config = run_config.checked_config(held.get("config"), str(file))
+    if content["format"] != BUNDLE_FORMAT:
+        raise RequestError(
+            f"{file} has bundle format {content['format']}, this project reads {BUNDLE_FORMAT}: "
+            "make it again from its run"
+        )
+    config = checked_config(content.get("config"), str(file))
     lacking = [key for key in CONFIG if key not in config]
-    folds = held.get("folds")
+    folds = content.get("folds")
     if lacking or not isinstance(folds, dict) or not folds:
         raise RequestError(f"{file} is incomplete, it lacks {(*lacking, 'folds')[0]}: make it again")
     for fold, state in folds.items():
@@ -141,7 +139,7 @@ class TrainedModel:
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         self.config = config = bundle.config
-        self.classes: list[str] = [one["name"] for one in config["classes"]]
+        self.classes: list[str] = [entry["name"] for entry in config["classes"]]
         self.architecture = resolve(config["options"]["model"])
         self.kind = self.architecture.kind
         self.augmenter = parse_augment(config["augment"], self.kind)
@@ -171,8 +169,8 @@ class TrainedModel:
         """
         if fold is not None:
             return self.of_input(fold, self.input(fold, values, filled))
-        predicted = [self.of_input(one, self.input(one, values, filled)) for one in self.folds]
-        return np.mean([scaled(one, self.temperature) for one in predicted], axis=0, dtype=np.float32)
+        answers = [self.of_input(number, self.input(number, values, filled)) for number in self.folds]
+        return np.mean([scaled(answer, self.temperature) for answer in answers], axis=0, dtype=np.float32)
 
     def input(self, fold: int, values: Values, filled: Floats | None = None) -> torch.Tensor:
         """What that fold's network is given: (B, C, H, W), for linear (B, D)."""
@@ -210,23 +208,20 @@ class TrainedModel:
         return [x] if self.kind == "linear" else list(views(x, self.augmenter, self.config["options"]["tta"]))
 
     def _open(self, state: State, origin: str) -> FoldModel:
-        statistics = [Statistics.restore(one) for one in state["statistics"]]
-        rows = [1 + last - first for first, last in (one["rows"] for one in self.config["channels"])]
+        statistics = [Statistics.restore(channel) for channel in state["statistics"]]
+        rows = [1 + last - first for first, last in (channel["rows"] for channel in self.config["channels"])]
         fits = self.kind == "linear" or len(statistics) == len(rows)
-        for one, count in zip(statistics, rows):
-            fits &= {len(one.centre), len(one.scale)} <= {1, count}
+        for channel, count in zip(statistics, rows):
+            fits &= {len(channel.centre), len(channel.scale)} <= {1, count}
         if not fits:
             raise RequestError(f"{origin}: its statistics have other rows than its channels: train again")
-        linear_shape = (len(state["network"].get("mean", ())), 1)
-        shape = linear_shape if self.kind == "linear" else self.trained_shape
-        inputs = len(self.config["channels"])
-        if self.kind == "vector":
-            inputs = len(state["network"].get("norm.running_mean", ()))
-        counts = inputs, len(self.classes), shape
-        network = self.architecture.build(*counts, changed_strides=self.config.get("changed_strides", {}))
+        by_input = {"linear": "mean", "vector": "norm.running_mean"}.get(self.kind)  # one number an input
+        inputs = len(state["network"].get(by_input, ())) if by_input else len(rows)
+        shape = (inputs, 1) if self.kind == "linear" else self.trained_shape
+        strides = self.config.get("changed_strides", {})
+        network = self.architecture.build(inputs, len(self.classes), shape, changed_strides=strides)
         load_weights(network, state["network"], Path(origin))
         network = network.eval().to(self.compute.device)
-        inputs = shape[0] if self.kind == "linear" else inputs
         network = network.to(memory_format=self.layout)  # type: ignore[call-overload]
         return FoldModel(network, statistics, inputs)
 
@@ -250,7 +245,7 @@ def open_model(options: TrainedOptions) -> TrainedModel:
     return TrainedModel(bundle, device)
 
 
-def chosen_run(options: TrainedOptions) -> run_folder.RunFolder:
+def chosen_run(options: TrainedOptions) -> RunFolder:
     """The run that RUN names, of DATASET where it is given."""
     dataset = dataset_name(options.dataset) if options.dataset else None
     return run_folder.select_one(options.runs, options.run, dataset)

@@ -10,11 +10,10 @@ A report shows the run beside those that `train run` made. docs/reference/python
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any, Literal
+from functools import cache, cached_property
+from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -22,11 +21,11 @@ from torch.utils.data import Dataset
 
 from commandline.registry import RequestError
 from features_cache.table import Split
-from results import config as run_config
 from results import run_folder
+from results.config import digest, label
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
-from train.augment import Augmenter, trained_shape
+from train.augment import trained_shape
 from train.compute import machine
 from train.data import ClipSums, InputReader, Positions, sum_clips
 from train.models.registry import all_models
@@ -42,23 +41,16 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     A `torch.utils.data.DataLoader` reads a batch at once, from the cache's memory map.
     """
 
-    def __init__(
-        self,
-        reader: InputReader,
-        positions: Positions,
-        targets: NDArray[np.int64],
-        classes: int,
-        augmenter: Augmenter,
-    ) -> None:
-        """`positions` (N,) of the cache's clips, `targets` of all of them."""
-        self.reader, self.positions, self.classes, self.augmenter = reader, positions, classes, augmenter
-        self.targets = targets[positions]  # (N,)
+    def __init__(self, reader: InputReader, positions: Positions) -> None:
+        """`positions` (N,) of the cache's clips."""
+        self.reader, self.plan, self.positions = reader, reader.plan, positions
+        self.targets = reader.plan.targets[positions]  # (N,)
         self.channels = reader.described
 
     @property
     def clip_ids(self) -> list[str]:
         """(N,) in the dataset's order."""
-        return self.reader.plan.cache.clips["clip_id"].iloc[self.positions].tolist()
+        return self.plan.cache.clips["clip_id"].iloc[self.positions].tolist()
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -77,8 +69,8 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
         Targets come back as probabilities (B, K), since mixup mixes them: `cross_entropy` takes them.
         """
-        targets = nn.functional.one_hot(y, self.classes).float()
-        return self.augmenter(x, targets, self.channels, generator)
+        targets = nn.functional.one_hot(y, len(self.plan.names)).float()
+        return self.plan.augmenter(x, targets, self.channels, generator)
 
 
 class OwnRun:
@@ -96,7 +88,7 @@ class OwnRun:
         stand_in = "m11" if only_waves else options.model
         self.plan = make_plan(RunOptions(**{**vars(options), "model": stand_in}))
         self.options = self.plan.options
-        self._splits: dict[int, Split] = {}
+        self._split = cache(lambda fold: self.plan.split(fold, self._sums.unusable))
 
     @property
     def folds(self) -> list[int]:
@@ -113,13 +105,15 @@ class OwnRun:
         """(C, H, W) of what a network sees of a clip, after augmentation."""
         return self.plan.inputs, *trained_shape(self.plan.augmenter, self.plan.grid)
 
+    @cached_property
+    def _sums(self) -> ClipSums:
+        return sum_clips(self.plan, self.plan.table.index.to_numpy())
+
     def clips(self, fold: int, side: Side) -> FoldClips:
         """The clips of one side of a fold, standardised by the statistics of its training clips."""
-        split, plan = self._split(fold), self.plan
-        statistics = self._sums.statistics(plan.positions(split.statistics), plan.options.norm)
-        reader = InputReader(plan, statistics)
-        positions = plan.positions(getattr(split, side))
-        return FoldClips(reader, positions, plan.targets, len(self.classes), plan.augmenter)
+        split: Split = self._split(fold)
+        statistics = self._sums.statistics(self.plan.positions(split.statistics), self.options.norm)
+        return FoldClips(InputReader(self.plan, statistics), self.plan.positions(getattr(split, side)))
 
     def write(
         self,
@@ -142,45 +136,33 @@ class OwnRun:
                 f"probabilities of shape {answers.shape}; expected {(len(clips), len(self.classes))}, "
                 f"a row for each test clip of fold {fold} and a column for each class"
             )
-        path, config = self._folder()
-        folder = RunFolder(path)
-        if (path / "run.json").is_file() and folder.config.get("hash") != config["hash"]:
-            raise RequestError(f"{path} holds another configuration: give tag=… for a folder of its own")
+        plan, hash_ = self.plan, digest([self.name, self.plan.hash])
+        summary = "A network of one's own, trained by a loop of one's own."
+        config = plan.config() | machine("cpu") | {"model": self.name, "model_summary": summary}
+        config |= {"hash": hash_, "family": digest([self.name, plan.family])}
         config |= {"note": note or self.options.note}
+        config["protocol"] += "; by a training loop outside of this project"
+        config["options"] = {**config["options"], "model": self.name}
+        for key in ("command", "member_models"):  # nothing of this project trains it again
+            config.pop(key, None)
         if network is not None:
             config["parameters"] = sum(weight.numel() for weight in network.parameters())
-        run_folder.write_config(path, config)
+        standard = {field: getattr(RunOptions(), field) for field in vars(self.options)}
+        named = differences(
+            RunOptions(**{**vars(self.options), "device": "auto", "augment": "auto"}), standard
+        )
+        folder = RunFolder(self.options.runs / plan.dataset / label(plan.features, self.name, named, hash_))
+        if (folder.path / "run.json").is_file() and folder.config.get("hash") != hash_:
+            raise RequestError(
+                f"{folder.path} holds another configuration: give tag=… for a folder of its own"
+            )
+        run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
         scores = epoch_scores(clips.targets, answers)
         rows[-1] |= {f"test_{name}": value for name, value in scores.items()}
         run_folder.start_history(folder.fold(fold), [run_folder.history_row(row) for row in rows])
-        table = self.plan.cache.clips.iloc[clips.positions][["clip_id", "group"]]
+        table = plan.cache.clips.iloc[clips.positions][["clip_id", "group"]]
         target = np.array(self.classes, object)[clips.targets]
-        table = pd.DataFrame(table.assign(split="test", selection="last", target=target))
+        table = table.assign(split="test", selection="last", target=target)
         run_folder.write_predictions(folder.fold(fold), table, answers, self.classes)
-        return RunFolder(path)
-
-    def _folder(self) -> tuple[Any, dict[str, Any]]:
-        """Where the run lies, and its run.json."""
-        plan, options = self.plan, self.plan.options
-        summary = "A network of one's own, trained by a loop of one's own."
-        config = plan.config() | machine("cpu") | {"model": self.name, "model_summary": summary}
-        hash_ = run_config.digest([self.name, plan.hash])
-        config |= {"hash": hash_, "family": run_config.digest([self.name, plan.family])}
-        config["protocol"] += "; by a training loop outside of this project"
-        config["options"] = {**config["options"], "model": self.name}
-        del config["command"]  # nothing of this project trains it again
-        standard = {field: getattr(RunOptions(), field) for field in vars(options)}
-        named = differences(RunOptions(**{**vars(options), "device": "auto", "augment": "auto"}), standard)
-        label = run_config.label(plan.features, self.name, named, hash_)
-        return options.runs / plan.dataset / label, config
-
-    @cached_property
-    def _sums(self) -> ClipSums:
-        plan = self.plan
-        return sum_clips(plan, plan.table.index.to_numpy())
-
-    def _split(self, fold: int) -> Split:
-        if fold not in self._splits:
-            self._splits[fold] = self.plan.split(fold, self._sums.unusable)
-        return self._splits[fold]
+        return RunFolder(folder.path)

@@ -8,11 +8,10 @@ A new tracker is one class under `TRACKERS.register`; its package is imported wh
 import importlib.util
 import json
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 
@@ -50,25 +49,18 @@ class Outcome:
     summary: Mapping[str, float]
     """test accuracy and the like"""
 
-    def confusion(self) -> np.ndarray:
-        """(K, K) counts, a row a true class."""
-        return confusion_matrix(self.target, self.predicted, len(self.classes))
 
-
-class Tracker(ABC):
+class Tracker(Protocol):
     """Follows one fold."""
 
     package: ClassVar[str]
     """what it needs to be installed"""
 
-    @abstractmethod
     def __init__(self, fold: Fold) -> None: ...
 
-    @abstractmethod
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         """One row of history.csv, without what is empty there."""
 
-    @abstractmethod
     def finish(self, outcome: Outcome | None) -> None:
         """The fold has ended, or stopped early (None): write everything out and say where it is."""
 
@@ -104,7 +96,8 @@ class TensorBoard(Tracker):
         if outcome is not None:
             for name, value in outcome.summary.items():
                 self.writer.add_scalar(f"summary/{name}", value)
-            self.writer.add_image("confusion", grey_levels(outcome.confusion()), dataformats="HW")
+            counts = confusion_matrix(outcome.target, outcome.predicted, len(outcome.classes))
+            self.writer.add_image("confusion", grey_levels(counts), dataformats="HW")
         self.writer.close()
         print(f"tensorboard --logdir {self.folder.parent}")
 
@@ -165,12 +158,11 @@ class WeightsAndBiases(Tracker):
 
 
 def check_trackers(wanted: str) -> list[str]:
-    """The trackers in `tensorboard wandb`; RequestError where one is unknown or its package is missing."""
+    """The trackers in `tensorboard wandb`; RequestError if one is unknown or its package is missing."""
     names = wanted.replace(",", " ").split()
     for name in names:
-        package = TRACKERS[name].package
-        if importlib.util.find_spec(package) is None:
-            raise RequestError(f"TRACKER={name} needs its package: pip install {package}")
+        if importlib.util.find_spec(TRACKERS[name].package) is None:
+            raise RequestError(f"TRACKER={name} needs its package: pip install {TRACKERS[name].package}")
     return names
 
 

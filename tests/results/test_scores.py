@@ -99,25 +99,6 @@ def test_confusion_rows_are_the_truth() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("target", "probabilities", "words"),
-    [
-        (np.array([0]), np.ones((2, 1)), "do not match"),
-        (np.array([], dtype=int), np.ones((0, 2)), "no clips"),
-        (np.array([2]), np.array([[0.5, 0.5]]), "outside the 2 classes"),
-        (np.array([0]), np.array([[0.5, 0.2]]), "sum to one"),
-    ],
-)
-def test_what_is_no_prediction_is_refused(target: np.ndarray, probabilities: np.ndarray, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        all_metrics(target, probabilities)
-
-
-def test_a_metric_cannot_be_registered_twice() -> None:
-    with pytest.raises(ValueError, match="'accuracy' is registered twice"):
-        METRICS.register()(METRICS["accuracy"])
-
-
 def test_a_row_of_history_is_five_of_the_metrics() -> None:
     found = all_metrics(TARGET, PROBABILITIES)
     names = {"loss": "log_loss", "accuracy": "accuracy"}

@@ -61,7 +61,6 @@ def test_predictions_become_a_run_beside_the_others(own, options):
     found = load_runs([trained, folder])
     assert not found.problems
     assert {one.model for one in found.runs} == {"cnn4", "mine"}
-    assert OwnRun("mine", own.options)._folder()[0] == folder.path
 
 
 def test_what_does_not_fit_is_refused(own, options):

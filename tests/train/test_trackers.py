@@ -27,10 +27,6 @@ def track(name: str, folder: Path, epochs_done: int = 0) -> None:
     tracker.finish(OUTCOME)
 
 
-def test_confusion_has_a_row_a_true_class():
-    assert OUTCOME.confusion().tolist() == [[1, 0], [1, 1]]
-
-
 def test_tensorboard_holds_every_column_and_the_outcome(tmp_path, capsys):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
