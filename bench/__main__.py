@@ -18,10 +18,7 @@ BENCHES = Registry(
         "features": "extraction against librosa, audioFlux and essentia, feature by feature",
         "reading": "random batches from the cache against RAM and the naive HDF5 ways",
         "training": "clips a second against the usual loop",
-        "prediction": "a long recording against real time",
         "fuzz_audio": "2,000 damaged audio files through the features command",
-        "analysis": "seconds and memory of a large report",
-        "scaling": "clips a second against processes, cost against clips, as a figure",
     },
 )
 # Words after `python -m` -> what it shows.
@@ -30,24 +27,9 @@ BY_THEMSELVES = {
     "bench.kill_training --kills 200": "SIGKILL at random moments of the training, and what it ends with",
     "bench.damage --damages 1000": "flipped bits, zeroed pages, cut files: whether all are found",
     "bench.damage_runs --damages 500": "damaged run folders and bundles: whether all are named or harmless",
-    "bench.clip_cost": "what one clip of the extraction costs, step by step, beside librosa's calls",
-    "bench.kernels": "what each compiled kernel saves beside the plain call",
     "bench.fuzz --trials 5000": "hostile options and damaged files through every command",
     "bench.power_cut --cuts 200": "extractions that a crash of the system ends, with pages that are lost",
-    "bench.million": "a million clips through the extraction: memory of the parent, cost of handing out",
-    "bench.dask_equality": "a Dask cluster against this machine's processes, byte for byte",
-    "bench.estimates DATASET=esc10": "what the extraction estimates and what it takes",
-    "bench.paper": "what ESC-50, UrbanSound8K, FSD50K and AudioSet would cost, on paper",
-    "bench.choosing DATASET=esc10": "what each ingredient of the default gives, without fold 1",
-    "bench.words": "a dataset of spoken words in noise, for choices that ESC-10 alone must not decide",
-    "bench.weights 'RUN RUN'": "runs as an ensemble: accuracy and calibration, of two for every weight",
-    "bench.distillation 'RUN RUN'": "ResNet-18 that learns what those runs answer, instead of labels",
     "bench.false_claims": "how often a report claims something of equal runs, and its power",
-    "bench.structure": "modules, what importing a command loads, names that several modules define",
-    "bench.instructions": "every model's bf16 and fp32 steps under each instruction set of the processor",
-    "bench.machines DATASET=synth": "one seed under two instruction sets: how far apart the answers are",
-    "bench.made_runs --runs made": "run folders made up, to look at a report of many",
-    "bench.digits --out digits": "spoken digits at 8 kHz in six synthesised voices: short sounds",
 }
 
 

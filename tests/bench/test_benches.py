@@ -16,21 +16,14 @@ RUNNABLE = {
     if path.stem != "__main__" and '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 }
 SMALLEST = {  # training takes minutes whatever its size
-    "analysis": "--count 3 --clips 40 --classes 4",
     "damage": "--damages 6",
     "damage_runs": "--damages 6",
-    "dask_equality": "--clips 6 --features rms",
-    "estimates": "--dataset synth --count 6 --features rms --rounds 1 --busy 0",
     "fuzz": "--trials 40",
     "fuzz_audio": "--files 20",
     "kill": "--kills 2",
     "kill_training": "--kills 3",
-    "million": "--clips 2000 --timed 200 --rounds 1",
-    "paper": "--rounds 1 --features rms",
     "power_cut": "--cuts 2",
-    "prediction": "--minutes 0.2",
     "reading": "--clips 40 --rounds 4 --million 4096",
-    "scaling": "--processes 1 2 --clips 1000 2000 --seconds 0.2 --rounds 1",
 }
 
 SOAKS = ("damage", "damage_runs", "fuzz", "fuzz_audio", "kill", "kill_training")
@@ -52,7 +45,7 @@ def test_the_help_names_every_bench_and_no_other() -> None:
 def test_a_mistyped_bench_gets_the_nearest_and_the_list() -> None:
     done = run("bench", "--bench", "raeding")
     assert done.returncode == 2
-    assert "unknown bench 'raeding'; did you mean 'reading'? Known: analysis, " in done.stderr
+    assert "unknown bench 'raeding'; did you mean 'reading'? Known: features, " in done.stderr
 
 
 @pytest.mark.slow

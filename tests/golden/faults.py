@@ -1,0 +1,444 @@
+"""Planted faults: what a suite must notice. `python -m tests.golden.faults [NAME …] [--golden]`.
+
+Each fault replaces one text of the product in a copy of the tree and runs the tests that should notice it,
+cheapest first; `--golden` runs the golden outputs where those did not. A text is searched for in every
+module, so that moving code needs nothing here; a text that is not there once is an error to be mended by
+aiming again at what the fault means. faults.json has the latest verdicts.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.golden.commands import ROOT
+
+VERDICTS = Path(__file__).with_name("faults.json")
+PACKAGES = ("analysis", "commandline", "features_cache", "pipeline", "results", "train")
+CACHE, PIPE, TRAIN, ANALYSIS, RESULTS = (
+    f"tests/{name}/" for name in ("features_cache", "pipeline", "train", "analysis", "results")
+)
+
+
+class Fault(NamedTuple):
+    """`old` becomes `new`; `tests` are the paths that should fail then."""
+
+    meaning: str
+    old: str
+    new: str
+    tests: str
+
+
+FAULTS: dict[str, Fault] = {
+    # the cache
+    "rows_by_position": Fault(
+        "a clip's row is its position in the table, not found by its id",
+        "return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)",
+        "return np.arange(len(ids)) % len(among)",
+        f"{CACHE}test_table.py {CACHE}test_layout.py {CACHE}test_cache.py",
+    ),
+    "state_word_first": Fault(
+        "a clip counts as done before its values are written",
+        """        write_at(descriptor, NOT_DONE, place)
+        write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
+        write_at(descriptor, np.array(state, STATE).tobytes(), place)
+""",
+        """        write_at(descriptor, np.array(state, STATE).tobytes(), place)
+        write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
+""",
+        f"{CACHE}test_layout.py {CACHE}test_writer.py {CACHE}test_kill.py",
+    ),
+    "state_word_not_cleared": Fault(
+        "a clip that is written again keeps its old word meanwhile",
+        """        write_at(descriptor, NOT_DONE, place)
+        write_at(descriptor, values.data, self""",
+        "        write_at(descriptor, values.data, self",
+        f"{CACHE}test_layout.py {CACHE}test_writer.py {CACHE}test_kill.py",
+    ),
+    "crc_before_rounding": Fault(
+        "the CRC is of values before they are rounded to the stored dtype",
+        "state = state_word(clip.fingerprint, clip.values)",
+        "state = state_word(clip.fingerprint, clip.values.astype(np.float32))",
+        f"{CACHE}test_writer.py {CACHE}test_cache.py",
+    ),
+    "crc_not_compared": Fault(
+        "a damaged clip passes for an intact one",
+        "np.fromiter(crcs, np.uint64, len(states)) == states & CRC",
+        "np.fromiter(crcs, np.uint64, len(states)) >= 0",
+        f"{CACHE}test_layout.py {CACHE}test_cache.py",
+    ),
+    "fingerprint_without_parameters": Fault(
+        "values of other parameters count as up to date",
+        'FINGERPRINTED = ("feature", "parameters", "code_version", "dtype")',
+        'FINGERPRINTED = ("feature", "code_version", "dtype")',
+        f"{CACHE}test_layout.py {PIPE}test_extract.py",
+    ),
+    "fingerprint_without_source": Fault(
+        "values of a file that changed count as up to date",
+        'columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])',
+        'columns = (clips["clip_id"], clips["alteration"])',
+        f"{CACHE}test_layout.py {PIPE}test_extract.py",
+    ),
+    "overflow_stored": Fault(
+        "what float16 cannot hold is stored as infinity",
+        "if largest > np.finfo(dtype).max:",
+        "if largest < 0:",
+        f"{CACHE}test_writer.py {CACHE}test_external.py",
+    ),
+    "not_finite_stored": Fault(
+        "NaN is stored",
+        "if not np.isfinite(values).all():\n        raise ValueError(_not_finite",
+        "if not np.isfinite(values).any():\n        raise ValueError(_not_finite",
+        f"{CACHE}test_writer.py {CACHE}test_external.py",
+    ),
+    "two_runs_admitted": Fault(
+        "two extractions write the same clips",
+        "blocking = next((other for _, other, lives in others if lives and other.overlaps(claim)), None)",
+        "blocking = None",
+        f"{CACHE}test_claims.py",
+    ),
+    "other_boot_trusted": Fault(
+        "after a power cut done clips are trusted unread",
+        "if claim.boot != boot:",
+        "if claim.boot is boot:",
+        f"{CACHE}test_claims.py",
+    ),
+    # features
+    "frame_late": Fault(
+        "slopes stand one frame late",
+        'np.pad(slopes, ((0, 0), (half, half)), mode="edge")',
+        'np.pad(slopes, ((0, 0), (half + 1, half - 1)), mode="edge")',
+        f"{PIPE}test_features.py {PIPE}test_reference.py",
+    ),
+    "left_channel_alone": Fault(
+        "stereo is read as its left channel",
+        "block[:, 0] if file.channels == 1 else block.mean(axis=1)",
+        "block[:, 0]",
+        f"{PIPE}test_audio.py",
+    ),
+    "not_resampled": Fault(
+        "audio of another rate keeps its samples",
+        "return y if sample_rate in (None, rate) else resample(y, rate, sample_rate or rate)",
+        "return y",
+        f"{PIPE}test_audio.py {TRAIN}test_predict.py",
+    ),
+    "longest_is_cut": Fault(
+        "half of float16's digits are dropped instead of rounded",
+        "fits &= size <= LARGEST",
+        "fits &= size <= np.float32(np.inf)",
+        f"{PIPE}test_kernels.py {PIPE}test_extract.py",
+    ),
+    "copies_of_another_clip": Fault(
+        "what is done to a copy does not depend on its clip",
+        "rng = _generator(seed, clip_id, number)",
+        "rng = _generator(seed, number)",
+        f"{PIPE}test_alter.py",
+    ),
+    # folds
+    "group_filter_dropped": Fault(
+        "clips of a tested recording are trained on",
+        'return clips[~clips["group"].isin(set(held_out["group"]))]',
+        "return clips",
+        f"{CACHE}test_table.py {CACHE}test_splits.py",
+    ),
+    "copies_of_tested_clips_trained": Fault(
+        "altered copies of tested clips are trained on",
+        'copies = altered[altered["copy_of"].isin(set(train["clip_id"]))]',
+        "copies = altered",
+        f"{CACHE}test_table.py {CACHE}test_splits.py",
+    ),
+    "copies_tested": Fault(
+        "altered copies are tested",
+        'test = originals[originals["fold"] == fold]',
+        'test = table[table["fold"] == fold]',
+        f"{CACHE}test_table.py {CACHE}test_splits.py",
+    ),
+    "validation_trained": Fault(
+        "validation clips are trained on",
+        "train = drop_leaking(candidates.drop(validation.index), validation)",
+        "train = candidates",
+        f"{CACHE}test_table.py {CACHE}test_splits.py",
+    ),
+    "statistics_of_copies": Fault(
+        "means and deviations are of altered copies too",
+        "statistics=_ids(train),",
+        "statistics=_ids(pd.concat([train, copies])),",
+        f"{CACHE}test_table.py {CACHE}test_splits.py",
+    ),
+    "statistics_of_tested_clips": Fault(
+        "means and deviations are of tested clips too",
+        "statistics = sums.statistics(plan.positions(split.statistics), plan.options.norm)",
+        "statistics = sums.statistics(np.arange(len(sums.sums[0])), plan.options.norm)",
+        f"{TRAIN}test_data.py {TRAIN}test_trainer.py",
+    ),
+    # training
+    "channels_reversed": Fault(
+        "the channels of a set are in another order",
+        "pairs = list(zip(values, statistics, strict=True))",
+        "pairs = list(zip(values[::-1], statistics[::-1], strict=True))",
+        f"{TRAIN}test_data.py",
+    ),
+    "statistics_of_another_channel": Fault(
+        "a channel is standardised by another one's statistics",
+        "pairs = list(zip(values, statistics, strict=True))",
+        "pairs = list(zip(values, statistics[::-1], strict=True))",
+        f"{TRAIN}test_data.py {TRAIN}test_trainer.py",
+    ),
+    "padding_one_frame_short": Fault(
+        "a short clip loses its last frame",
+        "np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)",
+        "np.clip(np.floor(frames * filled).astype(np.intp), min(2, frames), frames)",
+        f"{TRAIN}test_data.py",
+    ),
+    "seed_ignored": Fault(
+        "every seed trains in the same order",
+        "rng = np.random.default_rng([options.seed, data.fold, epoch])",
+        "rng = np.random.default_rng([data.fold, epoch])",
+        f"{TRAIN}test_trainer.py {TRAIN}test_data.py",
+    ),
+    "class_weights_inverted": Fault(
+        "frequent classes count more with BALANCE",
+        "return (even / np.maximum(counts, 1)).astype(np.float32)",
+        "return (np.maximum(counts, 1) / even).astype(np.float32)",
+        f"{TRAIN}test_data.py {TRAIN}test_trainer.py",
+    ),
+    "tested_clips_augmented": Fault(
+        "clips are augmented when they are scored",
+        "            for view in views(x, self.augmenter, self.options.tta):\n",
+        "            y = torch.zeros(len(x), self.data.classes)\n"
+        "            x, _ = self.augmenter(x, y, self.data.channels, torch.Generator())\n"
+        "            for view in views(x, self.augmenter, self.options.tta):\n",
+        f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py",
+    ),
+    "average_unused": Fault(
+        "EMA averages weights and predicts without them",
+        "network = self.average.network.eval()",
+        "network = self.network.eval()",
+        f"{TRAIN}test_trainer.py {TRAIN}test_run.py",
+    ),
+    "largest_loss_is_best": Fault(
+        "the epoch with the largest validation loss is the best",
+        'better = score < self.best if self.select == "val_loss" else score > self.best',
+        "better = score > self.best",
+        f"{TRAIN}test_trainer.py {TRAIN}test_optimisation.py",
+    ),
+    "last_for_best": Fault(
+        "predictions of the best epoch are the last epoch's",
+        'load(folder / "best.pt")["network"], folder / "best.pt")',
+        'load(folder / "last.pt")["network"], folder / "last.pt")',
+        f"{TRAIN}test_trainer.py {TRAIN}test_run.py",
+    ),
+    "optimiser_forgotten": Fault(
+        "a run that goes on has lost its momentum",
+        '            self.optimiser.load_state_dict(progress["optimiser"])\n',
+        "",
+        f"{TRAIN}test_resume.py",
+    ),
+    "fold_lock_not_taken": Fault(
+        "two processes train the same fold",
+        'with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if processes.first else nullcontext():',
+        "with nullcontext():",
+        f"{TRAIN}test_resume.py",
+    ),
+    "hash_without_smoothing": Fault(
+        "another label smoothing is taken for the same run",
+        '"recipe", "curve", "tag", "note"}',
+        '"recipe", "curve", "tag", "note", "smoothing"}',
+        f"{TRAIN}test_plan.py {TRAIN}test_run.py",
+    ),
+    "classes_in_another_order": Fault(
+        "probability columns carry other classes' names",
+        "runs.write_predictions(folder, pd.concat(tables), np.concatenate(list(answers.values())), plan.names)",
+        "runs.write_predictions(folder, pd.concat(tables), np.concatenate(list(answers.values())), "
+        "plan.names[::-1])",
+        f"{TRAIN}test_trainer.py {TRAIN}test_run.py",
+    ),
+    "ensemble_weight_swapped": Fault(
+        "an ensemble's weight is its first member's",
+        "return logits[:, 0].lerp(logits[:, 1], self.weight)",
+        "return logits[:, 1].lerp(logits[:, 0], self.weight)",
+        f"{TRAIN}models/test_registry.py",
+    ),
+    "nothing_permuted": Fault(
+        "explain leaves the channel as it is",
+        "changed[:, place] = x[random.permutation(len(x))][:, place]",
+        "changed[:, place] = x[:, place]",
+        f"{TRAIN}test_explain.py",
+    ),
+    # files from elsewhere
+    "code_in_weights": Fault(
+        "weights from a file may run code",
+        "weights_only=True)",
+        "weights_only=False)",
+        f"{TRAIN}test_checkpoint.py",
+    ),
+    "weights_unchecked": Fault(
+        "a flipped bit in weights is predicted with",
+        "            _check_sums(handle)\n",
+        "            pass\n",
+        f"{TRAIN}test_checkpoint.py",
+    ),
+    "archive_outside": Fault(
+        "an archive may write outside its folder",
+        '        or ".." in path.parts\n',
+        "",
+        f"{PIPE}datasets/test_download.py",
+    ),
+    "archive_bomb": Fault(
+        "an archive may fill the disk",
+        "if left < 0:",
+        "if left > MOST_UNPACKED:",
+        f"{PIPE}datasets/test_download.py",
+    ),
+    "formula_in_csv": Fault(
+        "a class may be called like a spreadsheet's formula",
+        "if isinstance(cell, str) and cell.startswith(FORMULA) else cell",
+        "if False else cell",
+        f"tests/commandline {TRAIN}test_predict.py",
+    ),
+    "html_in_page": Fault(
+        "a class may be called like a script",
+        "autoescape=True,",
+        "autoescape=False,",
+        f"{ANALYSIS}test_page.py {ANALYSIS}test_report.py",
+    ),
+    # numbers
+    "temperature_of_own_fold": Fault(
+        "a fold's temperature is fitted to itself",
+        "others = {int(fold): folds != fold for fold in np.unique(folds)}",
+        "others = {int(fold): folds == fold for fold in np.unique(folds)}",
+        f"{TRAIN}test_scores.py {RESULTS}test_scores.py",
+    ),
+    "interval_of_clips": Fault(
+        "intervals draw clips instead of recordings",
+        """    names, place = np.unique(groups, return_inverse=True)
+    weights = np.broadcast_to""",
+        """    names = place = np.arange(len(groups))
+    weights = np.broadcast_to""",
+        f"{TRAIN}test_bootstrap.py {RESULTS}test_bootstrap.py",
+    ),
+    "tests_of_clips": Fault(
+        "signs are flipped by clip instead of by recording",
+        """    names, place = np.unique(groups, return_inverse=True)
+    return _sums(values, place, len(names))""",
+        "    return values",
+        f"{TRAIN}test_bootstrap.py {RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py",
+    ),
+    "folds_weighed_by_size": Fault(
+        "the mean over clips is taken for the mean over folds",
+        "return 1 / (len(sizes) * sizes[place])",
+        "return np.full(len(folds), 1 / len(folds))",
+        f"{TRAIN}test_bootstrap.py {RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py",
+    ),
+    "max_without_maximum": Fault(
+        "p-values of several differences are not adjusted",
+        "largest = np.maximum.accumulate(drawn, axis=0)  # of this difference and all smaller ones",
+        "largest = drawn",
+        f"{ANALYSIS}test_significance.py",
+    ),
+    "best_as_if_named_before": Fault(
+        "that the best was chosen by the scores tested counts for nothing",
+        "largest[place] = np.maximum(largest[place - 1], pairs.max(axis=0))",
+        "largest[place] = pairs[0]",
+        f"{ANALYSIS}test_significance.py {ANALYSIS}test_false_claims.py",
+    ),
+    "members_chosen_on_their_own_fold": Fault(
+        "an ensemble's members are chosen on the fold that they are tested on",
+        "probabilities[:, first.folds != fold], first.target[first.folds != fold], most",
+        "probabilities[:, first.folds == fold], first.target[first.folds == fold], most",
+        f"{ANALYSIS}test_ensemble.py",
+    ),
+    "last_reported": Fault(
+        "the last epoch is reported although validation chose one",
+        'return "best" if "best" in self.checkpoints else "last"',
+        'return "last"',
+        f"{ANALYSIS}test_results.py {ANALYSIS}test_tables.py",
+    ),
+    "clip_tested_twice": Fault(
+        "a clip that two folds tested counts twice",
+        "    _refuse_repeated_clips(clips)\n",
+        "",
+        f"{ANALYSIS}test_results.py",
+    ),
+    "deviation_of_the_population": Fault(
+        "the deviation over folds divides by n",
+        "mean, deviation = by_fold.mean(), by_fold.std(ddof=1)",
+        "mean, deviation = by_fold.mean(), by_fold.std(ddof=0)",
+        f"{ANALYSIS}test_tables.py {ANALYSIS}test_report.py",
+    ),
+}
+
+
+def copied(folder: Path) -> Path:
+    """The files that git has or would take, and the same environment."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def place_of(tree: Path, old: str) -> Path | None:
+    """The one module that has this text once; None where there is none, or several."""
+    files = [file for package in PACKAGES for file in sorted((tree / package).rglob("*.py"))]
+    files += sorted(tree.glob("*.py"))
+    counts = {file: file.read_text(encoding="utf-8").count(old) for file in files}
+    found = [file for file, count in counts.items() if count]
+    return found[0] if len(found) == 1 and counts[found[0]] == 1 else None
+
+
+def verdict(tree: Path, fault: Fault, golden: bool) -> str:
+    """`killed by <test>`, `survived`, or why it could not be planted."""
+    file = place_of(tree, fault.old)
+    if file is None:
+        return "not planted: its text is not there once"
+    text = file.read_text(encoding="utf-8")
+    paths = [path for path in fault.tests.split() if (tree / path).exists()]
+    try:
+        file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
+        for tests in filter(None, (paths, ["tests/golden"] * golden)):
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
+                cwd=tree,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+            if done.returncode == 1:
+                return f"killed by {failed[0].split()[1] if failed else tests[0]}"
+            if done.returncode:
+                return f"not tested: pytest ended with {done.returncode}"
+    finally:
+        file.write_text(text, encoding="utf-8")
+    return "survived"
+
+
+def main() -> int:
+    golden = "--golden" in sys.argv
+    names = [word for word in sys.argv[1:] if not word.startswith("--")] or list(FAULTS)
+    known = json.loads(VERDICTS.read_text(encoding="utf-8")) if VERDICTS.exists() else {}
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        tree = copied(Path(folder))
+        for name in names:
+            begun = time.perf_counter()
+            known[name] = verdict(tree, FAULTS[name], golden)
+            print(f"{name}: {known[name]} ({time.perf_counter() - begun:.0f} s)", flush=True)
+            ordered = {name: known[name] for name in FAULTS if name in known}
+            VERDICTS.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    killed = sum(known[name].startswith("killed") for name in names)
+    print(f"{killed} of {len(names)} killed")
+    return 0 if killed == len(names) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
