@@ -13,10 +13,11 @@ docs/reference/python.md shows each of them. Folders are `data`, `runs` and `rep
 current one unless given.
 """
 
+import warnings
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,8 +31,10 @@ from analysis.figures.data import FeatureMap
 from analysis.figures.drawing import drawing
 from analysis.inputs import Built
 from analysis.run import choose_samples
+from commandline.options import Options, fields
 from commandline.registry import RequestError, nearest
 from features_cache import Cache, cache_folder
+from features_cache.index import read_failures
 from features_cache.names import parse_channel
 from pipeline import alter as alterations
 from pipeline import audio, datasets
@@ -42,6 +45,7 @@ from pipeline.options import FeaturesCommand, SourceOptions
 from results import run_folder
 from results.run_folder import RunFolder
 
+T = TypeVar("T", bound=Options)
 DATA, RUNS, REPORTS = Path("data"), Path("runs"), Path("reports")
 RATE = 44_100  # samples a second, ESC-50's
 DOTS_PER_INCH = 110
@@ -126,16 +130,18 @@ def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options:
     """`make features`: the named features of every clip, into the cache; what is there already stays.
 
     `features` is a list separated by blanks, or `all` or `small`; `options` are those of
-    `python -m pipeline features --help`. RequestError where a clip could not be done.
+    `python -m pipeline features --help`. A warning names how many clips could not be done.
 
         lab.extract("mel mfcc", "synth", jobs=2).features
     """
-    command = FeaturesCommand(features=features, dataset=dataset, data=Path(data), **options)
-    if run_extraction(command):
-        raise RequestError(
-            f"some clips could not be done: {cache_folder(dataset, data)}/failures.csv says why"
-        )
-    return cache(dataset, data)
+    given = {"features": features, "dataset": dataset, "data": Path(data), **options}
+    failed = run_extraction(_options(FeaturesCommand, given))
+    stored = cache(dataset, data)
+    if failed:
+        clips = {failure["clip_id"] for failure in read_failures(stored.folder)}
+        text = f"{len(clips)} clips could not be done, {stored.folder / 'failures.csv'} says why"
+        warnings.warn(text if clips else "the extraction stopped before its end", stacklevel=2)
+    return stored
 
 
 def cache(dataset: str = "esc50", data: Path = DATA) -> Cache:
@@ -157,7 +163,7 @@ def train(**options: Any) -> RunFolder:
     from train.options import RunOptions
     from train.run import execute
 
-    folder = execute(RunOptions(**options))
+    folder = execute(_options(RunOptions, options))
     assert folder is not None, "one process alone trains here"
     return folder
 
@@ -174,7 +180,7 @@ def own_run(name: str, **options: Any) -> Any:
     from train.options import RunOptions
     from train.own_loop import OwnRun
 
-    return OwnRun(name, RunOptions(**options))
+    return OwnRun(name, _options(RunOptions, options))
 
 
 def run(name: str = "last", folder: Path = RUNS) -> RunFolder:
@@ -255,12 +261,8 @@ def confusion(trained: RunFolder) -> NotebookFigure:
     lab.confusion(run).savefig("confusion.png")
     """
     read = _read(trained)
-    return draw(
-        "confusion_matrix",
-        counts=tables.confusion_counts(read),
-        classes=read.classes,
-        categories=read.categories,
-    )
+    counts = tables.confusion_counts(read)
+    return draw("confusion_matrix", counts=counts, classes=read.classes, categories=read.categories)
 
 
 def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> NotebookFigure:
@@ -276,7 +278,15 @@ def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> Note
 
 def _read(trained: RunFolder) -> results.Run:
     """The run as analysis reads it."""
-    found = results.load_runs([trained])
-    if not found.runs:
-        raise RequestError("; ".join(problem.text for problem in found.problems))
-    return found.runs[0]
+    read = results.load_runs([trained])
+    if not read.runs:
+        raise RequestError("; ".join(problem.text for problem in read.problems))
+    return read.runs[0]
+
+
+def _options(kind: type[T], given: dict[str, Any]) -> T:
+    """A command's options by keyword; RequestError for a keyword that it does not have."""
+    for name in given:
+        if name not in fields(kind):
+            raise RequestError(nearest("keyword", name, fields(kind)))
+    return kind(**given)

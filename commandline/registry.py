@@ -32,13 +32,16 @@ class RequestError(Exception):
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The known name that is most like the word, whatever the case of its letters; None where none is.
+    """The known name that is most like the word, whatever the case of its letters; None if none is.
 
-    >>> closest("Mell", ["mel", "mfcc"])
-    'mel'
+    The first that begins with the word, if it has three letters or more.
+
+    >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
+    ('mel', 'resnet18')
     """
     by_folded = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=cutoff)
+    begun = [name for name in sorted(by_folded) if len(word) > 2 and name.startswith(word.casefold())]
+    close = begun or difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=cutoff)
     return by_folded[close[0]] if close else None
 
 

@@ -57,6 +57,9 @@ class Clip:
         Clip(y, 44100).mel_db(MelBank(), Framing())  # (128, 431)
     """
 
+    def __repr__(self) -> str:
+        return f"Clip({len(self.y) / self.sample_rate:g} s at {self.sample_rate} Hz)"
+
     def __init__(self, y: np.ndarray, sample_rate: int) -> None:
         self.y = y
         self.sample_rate = sample_rate

@@ -1,4 +1,4 @@
-"""`python -m train run | sweep | predict | explain | listen | bundle | export | list`."""
+"""`python -m train run | sweep | predict | explain | listen | bundle | export | list | remove`."""
 
 from commandline.commands import Command, main
 from train.options import (
@@ -8,6 +8,7 @@ from train.options import (
     ListenOptions,
     ListOptions,
     PredictOptions,
+    RemoveOptions,
     RunOptions,
     SweepOptions,
 )
@@ -71,7 +72,14 @@ def list_(options: ListOptions) -> None:
     print(train.listing.overview(options))
 
 
-COMMANDS: list[Command] = [run, sweep, predict, explain, listen, bundle, export, list_]
+def remove(options: RemoveOptions) -> int:
+    """Delete runs, after saying what goes."""
+    import train.remove
+
+    return train.remove.remove_runs(options)
+
+
+COMMANDS: list[Command] = [run, sweep, predict, explain, listen, bundle, export, list_, remove]
 
 
 if __name__ == "__main__":

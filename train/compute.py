@@ -117,12 +117,19 @@ class Compute:
         return torch.amp.GradScaler(torch.device(self.device).type, enabled=self.precision == "fp16")
 
 
+DEVICES = ("cpu", "cuda", "mps")
+
+
 def device_of(text: str) -> str:
     """`auto` is the first GPU, else Apple's, else the CPU; RequestError where the named one is not there."""
     if text == "auto":
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = text.partition(":")[0]
+    if kind not in DEVICES:
+        hint = "; mean cuda" if "gpu" in kind else ""
+        raise RequestError(f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}{hint}")
     try:
         torch.empty(0, device=text)
     except (RuntimeError, AssertionError, ValueError) as error:

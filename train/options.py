@@ -476,6 +476,18 @@ class ExportOptions(RunsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RemoveOptions(RunsOptions):
+    """Delete runs, after saying what goes.
+
+    python -m train remove RUN="mel-cnn4 mfcc-cnn4"
+    """
+
+    run: str = option("", "a run's name, path or unique prefix; several remove each", positional=True)
+    dataset: str = option("", "whose runs RUN chooses from; all by default")
+    yes: bool = option(False, "remove them without asking")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ListOptions(Options):
     """Models, augmentations and recipes; one model's stages.
 

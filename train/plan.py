@@ -309,6 +309,10 @@ def check_options(options: RunOptions) -> None:
         if several and not Path(value).exists():
             if name == "features":
                 parse_list(value)  # what is wrong with a name, such as a blank beside +, comes first
+                joined = "+".join(value.split())
+                raise RequestError(
+                    f"FEATURES={value}: one run takes one set, join its features with +: {joined}"
+                )
             raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
     if not options.device.split():
         raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")

@@ -43,7 +43,7 @@ def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
         ({"features": "mel+tempogram"}, r"lacks tempogram, it has blank.*: it has no audio.*write_feature"),
         ({"features": "mel + mfcc"}, r"joined by \+ without blanks"),
         ({"features": "mel:3-16"}, "rows 0 to 15"),
-        ({"features": "mel chroma"}, "FEATURES=mel chroma: expected one alone; only a sweep"),
+        ({"features": "mel chroma"}, "join its features with .: mel.chroma"),
         ({"features": "mel+waveform"}, "not waveform; .*aclnet"),
         ({"model": "aclnet"}, "takes waveform alone"),
         ({"model": "resnet19"}, "did you mean 'resnet18'"),
@@ -54,7 +54,7 @@ def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
         ({"grid": "16"}, "GRID=16: expected rows x frames"),
         ({"augment": "masks"}, "did you mean 'mask'"),
         ({"recipe": "nonesuch"}, "unknown recipe"),
-        ({"device": "gpu"}, "DEVICE=gpu cannot be used"),
+        ({"device": "gpu"}, "mean cuda"),
         ({"threads": "many"}, "THREADS=many"),
         ({"threads": "9" * 5000}, "expected auto or a number from 1 to 1024"),
         ({"note": "a\udc80"}, r"NOTE='a\\udc80': expected text in UTF-8"),
@@ -79,7 +79,8 @@ def test_a_wrong_request_is_told_before_anything_is_written(options, tmp_path, c
 
 @pytest.mark.parametrize("name", ["features", *SWEPT])
 def test_a_list_is_for_a_sweep_alone(options, name):
-    expected = "unknown recipe" if name == "recipe" else f"{name.upper()}=a b: .*; only a sweep takes several"
+    special = {"recipe": "unknown recipe", "features": "join its features with"}
+    expected = special.get(name, f"{name.upper()}=a b: .*; only a sweep takes several")
     with pytest.raises(RequestError, match=expected):
         run.run(parse(RunOptions, [f"DATASET={options.dataset}", f"{name.upper()}=a b"]))
 

@@ -1,0 +1,30 @@
+"""What lab adds to the functions behind the commands."""
+
+import numpy as np
+import pytest
+
+import lab
+from commandline.registry import RequestError
+from tests.train.sounds import write_dataset
+
+
+def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
+    table = write_dataset(tmp_path / "sounds")
+    (tmp_path / "sounds" / "tone-1-0.wav").write_bytes(b"no sound")
+    with pytest.warns(UserWarning, match=r"1 clips could not be done, .*failures.csv says why"):
+        cache = lab.extract("rms", str(table), data=tmp_path / "data", jobs=1)
+    assert cache.readable(["rms"]).sum() == len(cache.clips) - 1
+
+
+def test_a_keyword_that_no_option_has_is_named_with_the_nearest():
+    with pytest.raises(RequestError, match="unknown keyword 'epoch'; did you mean 'epochs'"):
+        lab.train(dataset="synth", epoch=3)
+    with pytest.raises(RequestError, match="unknown keyword 'job'; did you mean 'jobs'"):
+        lab.extract("rms", "synth", job=2)
+
+
+def test_clips_and_feature_maps_say_what_they_are():
+    clip = lab.tone(440, seconds=0.5, sample_rate=8000)
+    assert repr(clip) == "Clip(0.5 s at 8000 Hz)"
+    feature = lab.feature(clip, "rms")
+    assert repr(feature) == f"FeatureMap(rms, 1 rows x {np.size(feature.values)} frames, amplitude)"
