@@ -101,6 +101,8 @@ check: $(test_environment)
 	@$(base) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] else "error: this is Python %d.%d; 3.11 or newer is needed" % v[:2])'
 	@echo "setting up .venv (once, some minutes)"
 	@$(base) -m venv .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "compiling for this processor"
+	@.venv/bin/python -m pipeline.kernels
 	@touch $@
 .venv/installed-for-tests: .venv/installed requirements-test.txt requirements-docs.txt requirements-extras.txt requirements-onnx.txt requirements-scale.txt requirements-trackers.txt
 	@echo "adding what the tests need"

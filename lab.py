@@ -123,7 +123,7 @@ def feature(clip: Clip, name: str) -> FeatureMap:
         chosen = slice(channel.rows[0], channel.rows[1] + 1)
         values, rows = values[chosen], rows[chosen]
     seconds = variant.frame_axis(clip.sample_rate, len(clip.y))
-    return FeatureMap(str(channel), values, rows, variant.row_unit, seconds, variant.units)
+    return FeatureMap(str(channel), values, rows, variant.feature.row_unit, seconds, variant.feature.units)
 
 
 def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options: Any) -> Cache:

@@ -24,9 +24,8 @@ from features_cache import Cache
 from features_cache.index import read_index
 from features_cache.layout import read_header
 from features_cache.verify import verify_cache
-from pipeline.extract import extract
+from pipeline.extract import extract, request
 from pipeline.options import FeaturesCommand
-from pipeline.request import request
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 FEATURES = ("mel", "rms", "mfcc")

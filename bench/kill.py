@@ -45,10 +45,9 @@ from features_cache.layout import (
 from features_cache.writer import to_stored
 from pipeline import audio, pool
 from pipeline.clip import Clip
-from pipeline.extract import extract
+from pipeline.extract import extract, request
 from pipeline.features import resolve_feature
 from pipeline.options import FeaturesCommand
-from pipeline.request import request
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 from tests.pipeline.shared_memory import left_behind
 

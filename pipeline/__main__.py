@@ -19,14 +19,14 @@ def features(options: FeaturesCommand) -> int | None:
 
 
 def plan(options: ExtractOptions) -> int | None:
-    """Seconds and megabytes by feature, and what a run would recompute, before starting."""
-    from pipeline.plan import run
+    """Megabytes and seconds by feature, and what a run would recompute, before starting."""
+    from pipeline.extract import plan as run
 
     return run(options)
 
 
 def list_(options: ListCommand) -> None:
-    """Every feature with rows, frames and units, with MEASURE=1 its cost; `list NAME` is its card."""
+    """Every feature with rows, frames, megabytes and units; `list NAME` is its card."""
     from pipeline.listing import run
 
     run(options)

@@ -10,20 +10,17 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
-import scipy.fft  # scipy.signal comes when it is first used: 50 MB that a run's parent may never need
+import scipy  # its modules come when they are first used
 
+from pipeline import kernels
 from pipeline.audio import resample
-from pipeline.kernels import constantq, hpss
-from pipeline.kernels.fourier import autocorrelation, centred_window, magnitudes
-from pipeline.kernels.spectrum import decibels, mel_bands
+from pipeline.axes import Bank
 from pipeline.parameters import Framing, MelBank, Wavelets
+
+THIRDS = 252, 36  # bins, and bins an octave: three a semitone
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Impossible(Exception):
-    """A feature that cannot exist for clips of this rate or duration; the message says why."""
 
 
 def shared(method: Callable[Concatenate["Clip", P], T]) -> Callable[Concatenate["Clip", P], T]:
@@ -69,8 +66,8 @@ class Clip:
     @shared
     def magnitude(self, framing: Framing) -> np.ndarray:
         """(1 + n_fft/2, frames): `abs(librosa.stft(y))`."""
-        window = centred_window(framing.win_length or framing.n_fft, framing.n_fft)
-        return magnitudes(self.y, framing.hop_length, window)
+        window = kernels.fourier.centred_window(framing.win_length or framing.n_fft, framing.n_fft)
+        return kernels.fourier.magnitudes(self.y, framing.hop_length, window)
 
     @shared
     def power(self, framing: Framing) -> np.ndarray:
@@ -80,11 +77,11 @@ class Clip:
     @shared
     def mel_db(self, bank: MelBank, framing: Framing) -> np.ndarray:
         """(n_mels, frames) dB: `power_to_db(librosa.feature.melspectrogram(y))`."""
-        return decibels(self.bands(self.power(framing), bank))
+        return kernels.spectrum.decibels(self.bands(self.power(framing), bank))
 
     def bands(self, spectrogram: np.ndarray, bank: MelBank) -> np.ndarray:
         """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`."""
-        return mel_bands(spectrogram, self.sample_rate, bank)
+        return kernels.spectrum.mel_bands(spectrogram, self.sample_rate, bank)
 
     @shared
     def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing) -> np.ndarray:
@@ -94,13 +91,15 @@ class Clip:
     @shared
     def harmonic_percussive(self, framing: Framing, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Energies of the harmonic and of the percussive part: the squares of `librosa.decompose.hpss`."""
-        return hpss.harmonic_percussive(self.magnitude(framing), kernel_size)
+        return kernels.hpss.harmonic_percussive(self.magnitude(framing), kernel_size)
 
     @shared
     def tuning(self, bins_per_octave: int, framing: Framing, power: int) -> float:
         """Deviation from A440 in bins: `librosa.estimate_tuning` of the magnitude or of the power."""
         spectrogram = self.power(framing) if power == 2 else self.magnitude(framing)
-        return constantq.estimate_tuning(spectrogram, self.sample_rate, framing.n_fft, bins_per_octave)
+        return kernels.constantq.estimate_tuning(
+            spectrogram, self.sample_rate, framing.n_fft, bins_per_octave
+        )
 
     @shared
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:
@@ -120,21 +119,18 @@ class Clip:
         return slower
 
     @shared
-    def constant_q(self, bank: constantq.Bank) -> np.ndarray:
+    def constant_q(self, bank: Bank) -> np.ndarray:
         """(n_bins, frames) magnitudes: `abs(librosa.vqt(y))`, of which cqt is a case."""
-        try:
-            beforehand, octaves = constantq.octaves(bank, self.sample_rate)
-        except constantq.TooHigh as reason:
-            raise Impossible(str(reason)) from None
+        beforehand, octaves = kernels.constantq.octaves(bank, self.sample_rate)
         responses = [octave.response(self.octave(beforehand, octave.halvings)) for octave in octaves]
         frames = min(response.shape[1] for response in responses)
         return np.vstack([response[:, :frames] for response in reversed(responses)])
 
     @shared
-    def thirds_of_semitones(self, hop_length: int) -> np.ndarray:
-        """(252, frames) constant-Q magnitudes at the estimated tuning, from which chroma_cqt starts."""
-        tuning = self.tuning(36, Framing(), power=1)
-        return self.constant_q(constantq.Bank(Wavelets(252, 36, 1.0, hop_length), tuning=tuning))
+    def pitch_classes(self, hop_length: int) -> np.ndarray:
+        """(12, frames) sums over octaves of thirds of semitones, at the clip's tuning."""
+        bank = Bank(Wavelets(*THIRDS, hop_length=hop_length), tuning=self.tuning(36, Framing(), power=1))
+        return kernels.spectrum.fold_octaves(self.constant_q(bank), 3)
 
     @shared
     def onset(self, hop_length: int) -> np.ndarray:
@@ -149,6 +145,6 @@ class Clip:
     def tempogram(self, win_length: int, hop_length: int) -> np.ndarray:
         """(win_length, frames): `librosa.feature.tempogram(y)`."""
         envelope = np.pad(self.onset(hop_length), win_length // 2, mode="linear_ramp")[:-1]
-        window = centred_window(win_length, win_length)
-        correlation = autocorrelation(envelope, 1, window, win_length)
+        window = kernels.fourier.centred_window(win_length, win_length)
+        correlation = kernels.fourier.autocorrelation(envelope, 1, window, win_length)
         return correlation / np.where(correlation[0] < np.finfo(np.float32).tiny, 1, correlation[0])

@@ -1,37 +1,65 @@
-"""`python -m pipeline features`: every wanted feature of every clip, into the cache, in parallel."""
+"""`python -m pipeline features`: every wanted feature of every clip, into the cache, in parallel.
 
+What is asked for (`request`), what of it is there (`find_remaining`), and the run that makes the rest
+(`extract`): it is admitted, creates the files, and hands batches of clips to workers, which write them.
+`python -m pipeline plan` stops before anything is written.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import shutil
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+from numpy.typing import NDArray
 
 from commandline.files import not_written
 from commandline.registry import RequestError
-from commandline.system import give_back_freed_memory
+from commandline.system import file_size_limit, give_back_freed_memory
 from commandline.terminal import counted, duration, progress, size, tell, text_table
-from features_cache.claims import Handle, claimed
-from features_cache.index import FAILURES, WHOLE, refresh, write_costs, write_failures
-from features_cache.layout import FeatureFile, lock
-from features_cache.writer import NOT_FINITE, ready, written_to
-from pipeline import audio
-from pipeline.job import WHOLE_CLIP, ExtractionResult, Job
-from pipeline.next_step import training_step
-from pipeline.options import FeaturesCommand
-from pipeline.plan import (
-    Cost,
-    Remaining,
-    all_done,
-    batch_lengths,
-    cost,
-    describe_cost,
-    find_remaining,
-    make_batches,
-    refuse_full_disk,
+from features_cache import cache_folder, parse_list
+from features_cache.claims import claimed
+from features_cache.hdf5 import DamagedFile
+from features_cache.index import (
+    FAILURES,
+    WHOLE,
+    read_costs,
+    read_index,
+    refresh,
+    stored_ids,
+    write_costs,
+    write_failures,
 )
-from pipeline.pool import Backend, open_backend, unused_options
-from pipeline.request import Request, request
+from features_cache.layout import FeatureSpec, clip_keys, fingerprints, lock
+from features_cache.names import LARGE, parse_channel
+from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
+from features_cache.writer import NOT_FINITE, ready, stored_clips, written_to
+from pipeline import audio
+from pipeline.datasets import Dataset
+from pipeline.datasets.load import load, refuse_another_source
+from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
+from pipeline.next_step import training_step
+from pipeline.options import ExtractOptions, FeaturesCommand
+from pipeline.pool import Backend, open_backend
+from pipeline.worker import WHOLE_CLIP, ClipBatch, ExtractionResult, Job, version
 
+LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
+LARGEST_FLOAT16 = 65504
+THREADS = 8  # for waiting on the disk; hashing itself lets go of the interpreter
+UNREADABLE = -1.0  # in place of a length: 0 is one that nobody has read yet
+LABELS = ("label", "category", "fold", "group")
+RESERVE = 5e6  # bytes of a disk that are left free, for the index and what the file system itself needs
+BATCH_SECONDS = 0.05, 1.0  # the shortest and the longest
+LONGEST_BATCH = 512  # clips
+BATCHES_LEFT = 4  # for each process, when a batch is cut from what is left
 SHOWN_FAILURES = 10
 FINITE_EVERYWHERE = (
     "a feature has to be finite in every frame, also where all samples are 0: digital silence and padding\n"
@@ -39,89 +67,424 @@ FINITE_EVERYWHERE = (
 )
 
 
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: clips with their sources, features with their files."""
+
+    dataset: Dataset
+    folder: Path
+    clips: pd.DataFrame  # N rows, columns of the index
+    part: slice  # of the rows: those that this run does
+    variants: tuple[Variant, ...]  # F, in the order that they were asked for
+    specs: tuple[FeatureSpec, ...]  # F
+    left_out: dict[str, str]  # stored name -> why it cannot exist here
+    changes: tuple[str, ...]  # since the cache's last run, in a line each
+
+    @functools.cached_property
+    def ids(self) -> NDArray[np.bytes_]:
+        """(N,) clip ids as stored in a file."""
+        return stored_ids(self.clips)
+
+    @functools.cached_property
+    def keys(self) -> NDArray[np.uint64]:
+        """(N,) of which fingerprints are made."""
+        return clip_keys(self.clips)
+
+    @property
+    def settings(self) -> dict[str, str | int]:
+        """Attributes of the index."""
+        published = self.dataset.published_test
+        return {
+            "dataset": self.dataset.name,
+            "source": self.dataset.source,
+            "synthetic": int(self.dataset.synthetic),
+            "sample_rate": self.dataset.sample_rate,
+            "samples": self.dataset.samples,
+            **({} if published is None else {"published_test": published}),
+        }
+
+
+def request(options: ExtractOptions, part: str | None = None) -> Request:
+    """Load the dataset, resolve the features, look which audio changed."""
+    folder = cache_folder(options.dataset, options.data, options.name)
+    return of_dataset(load(options), folder, options, part)
+
+
+def of_dataset(dataset: Dataset, folder: Path, options: ExtractOptions, part: str | None = None) -> Request:
+    """The request of a dataset that is loaded."""
+    refuse_another_source(folder, dataset.name, dataset.source)
+    try:
+        before = read_index(folder)[0]
+    except (FileNotFoundError, DamagedFile):
+        before = None  # a damaged index is made again; hashing shows what is up to date
+    table = dataset.table
+    if options.copies is None and before is not None and not (table["copy_of"] != "").any():
+        table = kept_copies(table, before[list(CLIP_COLUMNS)])
+    if not (table["path"] != "").any():
+        raise RequestError(f"{folder} has no audio to compute features from; it is used as it is")
+    variants, left_out = wanted(options.features, dataset)
+    rows = part_of(part, len(table))
+    clips = with_hashes(with_sources(table, before), rows)
+    specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
+    changes = () if before is None else describe_changes(before, clips, rows)
+    return Request(dataset, folder, clips, rows, variants, specs, left_out, changes)
+
+
+def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], dict[str, str]]:
+    """Every variant that occurs in the list, and why others are left out.
+
+    One that cannot exist at this rate or duration is left out of `all` and `small`; named, RequestError.
+    """
+    variants: dict[str, Variant] = {}
+    left_out: dict[str, str] = {}
+    for word in features.split():
+        for channel in (channel for channels in parse_list(word, list(FEATURES)) for channel in channels):
+            variant = resolve_feature(channel)
+            try:
+                rows, _ = variant.shape(dataset.sample_rate, dataset.samples)
+            except Impossible as reason:
+                if word not in ("all", "small"):
+                    raise RequestError(f"{variant.stored} cannot exist here: {reason}") from None
+                left_out[variant.stored] = str(reason)
+                continue
+            if channel.rows and channel.rows[1] >= rows:
+                raise RequestError(f"{channel}: {variant.stored} has rows 0 to {rows - 1}")
+            variants[variant.stored] = variant
+    if not variants:
+        parse_list(features)  # an empty list has its own message
+        raise RequestError(f"no feature can exist at {dataset.sample_rate} Hz and {dataset.duration:g} s")
+    return tuple(variants.values()), left_out
+
+
+def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
+    """What the feature's file says of itself."""
+    feature = variant.feature
+    if feature.units == "Hz" and dataset.sample_rate / 2 > LARGEST_FLOAT16:
+        dtype = "float32"  # a frequency up to half the rate would overflow
+    return FeatureSpec(
+        stored=variant.stored,
+        feature=variant.name,
+        parameters=variant.recorded,
+        code_version=feature.version,
+        units=feature.units,
+        row_axis=variant.row_axis(dataset.sample_rate),
+        row_unit=feature.row_unit,
+        frame_axis=variant.frame_axis(dataset.sample_rate, dataset.samples),
+        frame_unit=feature.frame_unit,
+        sample_rate=dataset.sample_rate,
+        samples=dataset.samples,
+        hop_length=int(variant.parameters.get("hop_length") or 0) if feature.frame_unit == "s" else 0,
+        dtype=dtype,
+        libraries=libraries(),
+    )
+
+
+@functools.cache
+def libraries() -> str:
+    """Names and versions of what computes features."""
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+
+
+def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
+    """The clips with SOURCE_COLUMNS brought up to date in `part`.
+
+    A file is read again only if its size or time changed. One that is gone keeps what was known of it:
+    features that were made from it stay done.
+    """
+    paths = clips["path"].iloc[part]  # copies share their original's
+    files = clips[list(SOURCE_COLUMNS)].iloc[part].set_index(paths)
+    files = files[~files.index.duplicated()]
+    known = ["source_size", "source_time_ns"]
+    now = np.array([version(Path(path)) for path in files.index], np.int64).reshape(-1, 2)
+    exists = now.any(axis=1)
+    changed = exists & ((files[known] != now).any(axis=1) | (files["source_hash"] == ""))
+    files.loc[exists, known] = now[exists]
+    again = files.index[changed]
+    reading = Parallel(THREADS, backend="threading", return_as="generator")
+    read = reading(delayed(read_source)(path) for path in again)
+    for column, values in zip(
+        ("source_hash", "source_seconds"),
+        zip(*progress(read, total=len(again), label="hashing", unit="files")),
+    ):
+        files.loc[again, column] = values
+    updated = {name: clips[name].copy() for name in SOURCE_COLUMNS}
+    for name, column in updated.items():
+        column.iloc[part] = files[name].loc[paths].to_numpy()
+    return clips.assign(**updated)
+
+
+def read_source(path: str) -> tuple[str, float]:
+    """Hash of the content, and seconds by the header, UNREADABLE if it has none: decoding will say why."""
+    try:
+        info = audio.file_info(path)
+        seconds = info.frames / info.sample_rate or UNREADABLE
+    except audio.AudioError:
+        seconds = UNREADABLE
+    return content_hash(path), seconds
+
+
+def content_hash(path: str) -> str:
+    """32 hexadecimal digits; '' for what is no readable file."""
+    try:
+        if not Path(path).is_file():  # a FIFO or a link to /dev/zero never ends
+            return ""
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        return ""
+
+
+def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> tuple[str, ...]:
+    """`clips new: 10, are computed`, `clips in another order: …`; of audio only what changed in `part`."""
+    rows = rows_of(now["clip_id"].to_numpy(), before["clip_id"].to_numpy())
+    both, mine = rows >= 0, np.zeros(len(now), bool)
+    mine[part] = True
+    old, new = before.iloc[rows[both]].reset_index(drop=True), now[both].reset_index(drop=True)
+    known = (old["source_hash"] != "") & mine[both]
+    edited = known & (old["source_hash"] != new["source_hash"])
+    touched = known & ~edited & (old["source_time_ns"] != new["source_time_ns"])
+    relabelled = np.any([old[column] != new[column] for column in LABELS], axis=0)
+    counts = (
+        ("clips new", len(now) - len(old), ", are computed"),
+        ("clips removed", len(before) - len(old), ", leave the files of these features"),
+        ("clips changed in their audio", edited.sum(), ", are computed again"),
+        ("clips written again with the same content", touched.sum(), ", stay done"),
+        ("clips labelled or folded differently", relabelled.sum(), ", need no computing"),
+    )
+    lines = [f"{what}: {count:,}{consequence}" for what, count, consequence in counts if count]
+    moved = (np.diff(rows[both]) < 0).any()
+    return (*lines, *(["clips in another order: feature maps are copied"] if moved else []))
+
+
+def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
+    """The originals of `table` followed by the copies in `cached` whose original is still among them.
+
+    Path, label, category, fold and group are those that the original has now.
+    """
+    copies = cached[(cached["copy_of"] != "") & cached["copy_of"].isin(set(table["clip_id"]))]
+    if not len(copies):
+        return table
+    now = table.set_index("clip_id").loc[copies["copy_of"]]
+    renewed = copies.assign(**{column: now[column].to_numpy() for column in ("path", *LABELS)})
+    return pd.concat([table, renewed], ignore_index=True)
+
+
+def part_of(part: str | None, count: int) -> slice:
+    """`3/16` as the third sixteenth of `count` rows; all of them without a part."""
+    if part is None:
+        return slice(0, count)
+    number, _, total = part.partition("/")
+    if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
+        raise RequestError(f"PART={part}: expected which part of how many, such as 3/16")
+    return slice(count * (int(number) - 1) // int(total), count * int(number) // int(total))
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """What the cache lacks of N clips and F features."""
+
+    todo: NDArray[np.bool_]  # (N, F), False outside the part
+    damaged: dict[str, int]  # stored name -> clips
+    make: NDArray[np.bool_]  # (F,) files that have to be made
+    notes: tuple[str, ...]  # why a file that is there cannot be used
+
+    @functools.cached_property
+    def clips(self) -> NDArray[np.intp]:
+        """Rows of the clips that lack something."""
+        return np.flatnonzero(self.todo.any(axis=1))
+
+
+def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
+    """Match every wanted feature with its file; with `check` the CRC of done clips is compared as well."""
+    with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC lets go of the interpreter
+        part = asked.part if check else None
+        found = list(
+            threads.map(
+                lambda spec: stored_clips(asked.folder, spec, asked.ids, asked.keys, part), asked.specs
+            )
+        )
+    todo = np.zeros((len(asked.ids), len(found)), bool)
+    for feature, stored in enumerate(found):
+        todo[asked.part, feature] = ~stored.done[asked.part]
+    damaged = {spec.stored: int(one.damaged.sum()) for spec, one in zip(asked.specs, found)}
+    return Remaining(
+        todo,
+        {name: count for name, count in damaged.items() if count},
+        np.array([not stored.fits for stored in found]),
+        tuple(dict.fromkeys(stored.note for stored in found if stored.note)),
+    )
+
+
+def refuse_full_disk(asked: Request, remaining: Remaining) -> None:
+    """RequestError if the files that have to be made will not fit."""
+    making = [spec for spec, make in zip(asked.specs, remaining.make) if make]
+    sizes = [len(asked.clips) * spec.clip_bytes for spec in making]
+    needed, largest = sum(sizes), max(sizes, default=0)
+    place = next(path for path in (asked.folder, *asked.folder.absolute().parents) if path.exists())
+    free, limit = shutil.disk_usage(place).free, file_size_limit()
+    some_large = any(parse_channel(spec.stored).name in LARGE for spec in making)
+    less = "FEATURES=small needs less" if some_large else "fewer FEATURES need less"
+    if needed and needed + RESERVE > free:
+        raise RequestError(
+            f"the features need {size(needed + RESERVE)} in {asked.folder}, where {size(free)} are free; "
+            f"{less}, DATA= names another disk"
+        )
+    if largest > limit:
+        raise RequestError(
+            f"the largest file needs {size(largest)}, this shell allows {size(limit)} a file (ulimit -f); "
+            f"{less}"
+        )
+
+
+def describe_work(asked: Request, remaining: Remaining) -> str:
+    """How much is computed, how large the files become, and how to spend less."""
+    clips, features = counted(len(asked.clips), "clip"), counted(len(asked.specs), "feature")
+    maps = len(asked.specs) * (asked.part.stop - asked.part.start)
+    todo = f"{remaining.todo.sum():,} of {maps:,} feature maps to compute"
+    text = f"{asked.dataset.name}: {clips}, {features}; {todo}"
+    sizes = {
+        spec.stored: len(asked.clips) * spec.clip_bytes
+        for spec, make in zip(asked.specs, remaining.make)
+        if make
+    }
+    if sizes:
+        largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
+        named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)
+        text += f"\n  {size(sum(sizes.values()))}; largest files: {named}"
+        small = sum(bytes_ for name, bytes_ in sizes.items() if parse_channel(name).name not in LARGE)
+        if 0 < small < sum(sizes.values()):
+            text += f"\n  FEATURES=small leaves out the largest: {size(small)}"
+    return text
+
+
+def all_done(asked: Request, clips: int) -> str:
+    """`esc10: mel of 400 clips is done`, `esc10: all 30 features of 400 clips are done`."""
+    if len(asked.specs) == 1:
+        return f"{asked.dataset.name}: {asked.specs[0].stored} of {counted(clips, 'clip')} is done"
+    return f"{asked.dataset.name}: all {len(asked.specs)} features of {counted(clips, 'clip')} are done"
+
+
+def plan(options: ExtractOptions) -> int:
+    """The command `plan`: megabytes by feature, seconds as they were last, what would be computed."""
+    asked = request(options)
+    remaining = find_remaining(asked)
+    for line in (*asked.dataset.notes, *asked.changes, *remaining.notes, *describe_left_out(asked)):
+        print(line)
+    if not remaining.todo.any():
+        print(all_done(asked, len(asked.clips)))
+        return 0
+    known, rows = read_costs(asked.folder), []
+    for spec, todo in zip(asked.specs, remaining.todo.sum(axis=0).tolist()):
+        seconds = f"{todo * known[spec.stored]:.1f}" if spec.stored in known else "-"
+        rows.append((spec.stored, todo, seconds, f"{len(asked.clips) * spec.clip_bytes / 1e6:.1f}"))
+    print(text_table(rows, ("feature", "to compute", "seconds of a core", "megabytes")))
+    print(describe_work(asked, remaining))
+    return 0
+
+
+def describe_left_out(asked: Request) -> list[str]:
+    """A line for each feature that cannot exist here."""
+    return [f"left out: {name}, {reason}" for name, reason in asked.left_out.items()]
+
+
 def run(options: FeaturesCommand) -> int:
-    """The command `features`: extract what the cache lacks; 1 where something could not be done.
+    """The command `features`: extract what the cache lacks; 1 if something could not be done.
 
     options  which dataset, features and copies, and how: see FeaturesCommand
 
         run(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
 
-    Prints what it will cost before it starts, and what it did.
+    Prints what it will compute before it starts, and what it did.
     """
     begun = time.perf_counter()
     asked = request(options, options.part)
-    unused = unused_options(options.backend, options.jobs, options.scheduler)
-    for note in (*asked.dataset.notes, *asked.changes, *unused):
+    for note in (*asked.dataset.notes, *asked.changes, *describe_left_out(asked)):
         print(note)
-    for name, reason in asked.wanted.left_out.items():
-        print(f"left out: {name}, {reason}")
+    if options.scheduler and options.backend != "dask":
+        print("SCHEDULER applies only with BACKEND=dask")
     try:
-        outcome = extract(asked, options, begun)
+        result = extract(asked, options)
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         tell(f"stopped: {reason}; what is done stays done, the same command goes on")
         return 1
     if not options.prepare:
-        print(run_summary(asked, options, outcome, time.perf_counter() - begun))
-    return 1 if outcome.failures else 0
+        print(summary(asked, options, result, time.perf_counter() - begun))
+    return 1 if result.failures else 0
 
 
-def extract(asked: Request, options: FeaturesCommand, begun: float | None = None) -> ExtractionResult:
+def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store what the cache lacks of a request.
 
-    begun  time.perf_counter() when the command began, from which on its estimate and its summary count
-
     options = FeaturesCommand(dataset="synth", features="mel")
-    outcome = extract(request(options), options)
+    result = extract(request(options), options)
     """
-    begun = time.perf_counter() if begun is None else begun
-    give_back_freed_memory()
-    with ExitStack() as held:
-        handle = held.enter_context(_admitted(asked, options))
-        with _preparing(asked, options) as found:
-            for note in found.notes:
-                print(f"made again: {note}")
-            if found.damaged.any():
-                damaged = counted(int(found.damaged.sum()), "damaged feature map")
-                print(f"computed again: {damaged}, {_by_feature(asked, found)}")
-            refuse_full_disk(asked, found)
-            work = bool(found.todo.any()) and not options.prepare
-            if work:
-                backend = held.enter_context(open_backend(options.backend, options.jobs, options.scheduler))
-                expected = cost(asked, found, backend, begun)
-                print(describe_cost(asked, found, expected), flush=True)
-            files = _prepared(asked, held)
-            refresh(asked.folder, asked.clips, asked.settings, asked.part)
-        if options.prepare:
-            ready_now = f"{counted(len(files), 'file')} for {counted(len(asked.clips), 'clip')}"
-            print(f"ready: {ready_now}; PART=1/n and so on fill them")
-        return _fill(asked, found, files, handle, backend, expected) if work else ExtractionResult()
-
-
-def _admitted(asked: Request, options: FeaturesCommand) -> AbstractContextManager[Handle]:
     try:
         asked.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise not_written(asked.folder, error) from error
-    rows = (0, 0) if options.prepare else (asked.part.start, asked.part.stop)
-    return claimed(asked.folder, [spec.stored for spec in asked.specs], rows, wait=options.wait)
+    give_back_freed_memory()
+    names, part = [spec.stored for spec in asked.specs], asked.part
+    rows = (0, 0) if options.prepare else (part.start, part.stop)
+    with ExitStack() as stack:
+        handle = stack.enter_context(claimed(asked.folder, names, rows, wait=options.wait))
+        with ExitStack() as preparing:
+            remaining = prepare(asked, options, preparing)
+            for note in remaining.notes:
+                print(f"made again: {note}")
+            if remaining.damaged:
+                by_feature = ", ".join(f"{name} {count}" for name, count in remaining.damaged.items())
+                damaged = counted(sum(remaining.damaged.values()), "damaged feature map")
+                print(f"computed again: {damaged}, {by_feature}")
+            refuse_full_disk(asked, remaining)
+            work = remaining.todo.any() and not options.prepare
+            if work:
+                print(describe_work(asked, remaining), flush=True)
+                backend = stack.enter_context(open_backend(options))
+            files = []
+            for spec in asked.specs:
+                file, shared_lock = ready(asked.folder, spec, asked.ids, asked.keys)
+                stack.callback(shared_lock.release)
+                files.append(file)
+            refresh(asked.folder, asked.clips, asked.settings, part)
+        if options.prepare:
+            ready_now = f"{counted(len(files), 'file')} for {counted(len(asked.clips), 'clip')}"
+            print(f"ready: {ready_now}; PART=1/n and so on fill them")
+        if not work:
+            return ExtractionResult()
+        for feature, file in enumerate(files):
+            missing = np.flatnonzero(remaining.todo[:, feature])
+            file.forget(missing[file.map(state=True)[missing] != 0])
+        job = Job(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, tuple(files), handle)
+        results = [ExtractionResult()]  # of all batches so far
+        with progress(total=len(remaining.clips), label="features", unit="clips") as bar:
+            for result in backend.compute(job, batches(asked, remaining, backend, results)):
+                results[0] += result
+                bar.update(result.clips)
+        total = results[0]
+        stored = dict(enumerate(names)) | {WHOLE_CLIP: WHOLE}
+        failures = [(row, stored[feature], reason) for row, feature, reason in sorted(total.failures)]
+        write_failures(asked.folder, asked.clips, remaining.clips, names, failures)
+        columns = zip(names, total.computed, total.seconds)
+        write_costs(asked.folder, {name: seconds / clips for name, clips, seconds in columns if clips})
+        return total
 
 
-@contextmanager
-def _preparing(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
-    """What is there, and the right to make what is not.
+def prepare(asked: Request, options: FeaturesCommand, stack: ExitStack) -> Remaining:
+    """What is there; on the stack the right to make what is not.
 
     One run has it at a time, and only when nobody writes to a file that has to be made again.
     """
     while True:
-        with lock(asked.folder, "preparing"):
-            found = find_remaining(asked, check=not options.skip_checksums)
-            make = [spec.stored for spec, wanted in zip(asked.specs, found.make) if wanted]
-            others = {stored: who for stored in make if (who := written_to(asked.folder, stored))}
-            if not others:
-                yield found
-                return
-        stored, who = next(iter(others.items()))
+        with ExitStack() as attempt:
+            attempt.enter_context(lock(asked.folder, "preparing"))
+            remaining = find_remaining(asked, check=not options.skip_checksums)
+            make = [spec.stored for spec, wanted in zip(asked.specs, remaining.make) if wanted]
+            writers = {stored: who for stored in make if (who := written_to(asked.folder, stored))}
+            if not writers:
+                stack.enter_context(attempt.pop_all())
+                return remaining
+        stored, who = next(iter(writers.items()))
         reason = f"{stored}.h5 has to be made again for these clips, and is being written by {who}"
         if not options.wait:
             raise RequestError(f"{reason}; wait for it to end, or add WAIT=1 (--wait)")
@@ -130,101 +493,65 @@ def _preparing(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
             pass  # nobody writes any more
 
 
-def _prepared(asked: Request, held: ExitStack) -> tuple[FeatureFile, ...]:
-    """The file of every feature, made where it is not there or does not fit, and a shared lock on it."""
-    files = []
-    for spec in asked.specs:
-        file, shared_lock = ready(asked.folder, spec, asked.ids, asked.keys)
-        held.callback(shared_lock.release)
-        files.append(file)
-    return tuple(files)
+def batches(
+    asked: Request, remaining: Remaining, backend: Backend, results: list[ExtractionResult]
+) -> Iterator[ClipBatch]:
+    """The clips that lack something, each batch made when it is asked for.
 
-
-def _fill(
-    asked: Request,
-    found: Remaining,
-    files: tuple[FeatureFile, ...],
-    handle: Handle,
-    backend: Backend,
-    expected: Cost,
-) -> ExtractionResult:
-    """Compute what is missing; the workers write it."""
-    for feature, file in enumerate(files):
-        missing = np.flatnonzero(found.todo[:, feature])
-        file.forget(missing[file.map(state=True)[missing] != 0])
-    dataset, variants = asked.dataset, tuple(asked.wanted.variants.values())
-    job = Job(variants, dataset.sample_rate, dataset.samples, files, handle)
-    lengths, outcome = batch_lengths(len(found.clips), expected), ExtractionResult()
-    with progress(total=len(found.clips), label="features", unit="clips") as bar:
-        for one in backend(job, make_batches(asked, found.todo, found.clips, lengths)):
-            outcome += one
-            bar.update(one.clips)
-    features = [spec.stored for spec in asked.specs]
-    write_failures(asked.folder, asked.clips, found.clips, features, _named(asked, outcome))
-    write_costs(asked.folder, _seconds_a_clip(asked, outcome))
-    return outcome
-
-
-def _seconds_a_clip(asked: Request, outcome: ExtractionResult) -> dict[str, float]:
-    """Of every feature that was computed for a clip at least."""
-    columns = zip(asked.specs, np.atleast_1d(outcome.computed), np.atleast_1d(outcome.seconds))
-    return {spec.stored: seconds / clips for spec, clips, seconds in columns if clips}
-
-
-def _named(asked: Request, outcome: ExtractionResult) -> list[tuple[int, str, str]]:
-    """(row, feature or WHOLE, reason) of every failure."""
-    names = {number: spec.stored for number, spec in enumerate(asked.specs)} | {WHOLE_CLIP: WHOLE}
-    return [(row, names[feature], reason) for row, feature, reason in sorted(outcome.failures)]
-
-
-def _by_feature(asked: Request, found: Remaining) -> str:
-    return ", ".join(f"{spec.stored} {count}" for spec, count in zip(asked.specs, found.damaged) if count)
-
-
-def run_summary(asked: Request, options: FeaturesCommand, outcome: ExtractionResult, seconds: float) -> str:
-    """What a run did: speed, cost by feature, failures; the last lines are the next commands."""
-    if not outcome.clips:
-        lines = [all_done(asked, asked.part.stop - asked.part.start)]
-    else:
-        lines = [_table(asked, outcome), _speed(asked, outcome, seconds), *_failed(asked, outcome)]
-    frames = {spec.stored: spec.shape[1] for spec in asked.specs}
-    return "\n".join([*lines, training_step(options, asked.dataset, frames)])
-
-
-def _table(asked: Request, outcome: ExtractionResult) -> str:
-    computed, taken = np.asarray(outcome.computed), np.asarray(outcome.seconds)
-    rows = [
-        (
-            spec.stored,
-            f"{computed[feature]:,}",
-            f"{1000 * taken[feature] / computed[feature]:.2f}",
-            f"{computed[feature] * spec.clip_bytes / 1e6:.1f}",
+    Of one clip until the first results say how long a clip takes; then many, since handing out costs
+    milliseconds; few at last, so that all processes end together.
+    """
+    keys, rows, done = [spec.key for spec in asked.specs], remaining.clips, 0
+    columns = ("path", "alteration", "source_size", "source_time_ns")
+    paths, alterations, sizes, times = (asked.clips[name].to_numpy() for name in columns)
+    while done < len(rows):
+        length, so_far = 1, results[0]
+        if so_far.clips:
+            seconds_a_clip = max(1e-6, (so_far.seconds.sum() + so_far.seconds_around) / so_far.clips)
+            shortest, longest = (seconds / seconds_a_clip for seconds in BATCH_SECONDS)
+            share = (len(rows) - done) / (backend.processes * BATCHES_LEFT)
+            length = round(max(1, min(LONGEST_BATCH, longest, max(share, shortest))))
+        chosen = rows[done : done + length]
+        done += length
+        yield ClipBatch(
+            rows=chosen,
+            paths=paths[chosen].tolist(),
+            alterations=alterations[chosen].tolist(),
+            versions=list(zip(sizes[chosen].tolist(), times[chosen].tolist())),
+            todo=remaining.todo[chosen],
+            fingerprints=np.stack([fingerprints(asked.keys[chosen], key) for key in keys], axis=1),
         )
-        for feature, spec in enumerate(asked.specs)
-        if computed[feature]
+
+
+def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, seconds: float) -> str:
+    """What a run did: cost by feature, failures, speed, the next commands; at last what it left out."""
+    frames = {spec.stored: spec.shape[1] for spec in asked.specs}
+    next_ = training_step(options, asked.dataset, frames)
+    if not result.clips:
+        return f"{all_done(asked, asked.part.stop - asked.part.start)}\n{next_}"
+    rows, written = [], 0
+    for spec, clips, spent in zip(asked.specs, np.atleast_1d(result.computed), np.atleast_1d(result.seconds)):
+        if clips:
+            bytes_ = int(clips) * spec.clip_bytes
+            written += bytes_
+            rows.append((spec.stored, f"{clips:,}", f"{1000 * spent / clips:.2f}", f"{bytes_ / 1e6:.1f}"))
+    speed = f"{result.clips / seconds:.1f} clips/s, {size(written)}"
+    if result.seconds_saved >= 1:
+        speed += f"; sharing intermediates saved {duration(result.seconds_saved)} of computing"
+    lines = [
+        text_table(rows, ("feature", "clips", "ms a clip", "megabytes")),
+        f"{counted(result.clips, 'clip')} in {duration(seconds)}: {speed}",
     ]
-    return text_table(rows, ("feature", "clips", "ms a clip", "megabytes"))
-
-
-def _speed(asked: Request, outcome: ExtractionResult, seconds: float) -> str:
-    written = sum(count * spec.clip_bytes for count, spec in zip(np.asarray(outcome.computed), asked.specs))
-    speed = f"{outcome.clips / seconds:.1f} clips/s, {size(written)}"
-    saved = f"; sharing intermediates saved {duration(outcome.seconds_saved)} of computing"
-    return f"{counted(outcome.clips, 'clip')} in {duration(seconds)}: {speed}" + (
-        saved if outcome.seconds_saved >= 1 else ""
-    )
-
-
-def _failed(asked: Request, outcome: ExtractionResult) -> list[str]:
-    if not outcome.failures:
-        return []
-    ids, clips = asked.clips["clip_id"].to_numpy(), {row for row, *_ in outcome.failures}
-    lines = [f"{counted(len(clips), 'clip')} could not be done ({asked.folder / FAILURES}):"]
-    for row, feature, reason in sorted(outcome.failures)[:SHOWN_FAILURES]:
+    if not result.failures:
+        return "\n".join([*lines, next_])
+    ids, failed = asked.clips["clip_id"].to_numpy(), {row for row, *_ in result.failures}
+    lines.append(f"{counted(len(failed), 'clip')} could not be done ({asked.folder / FAILURES}):")
+    for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE_CLIP else f" {asked.specs[feature].stored}:"
         lines.append(f"  {ids[row]}:{named} {reason}")
-    more = len(outcome.failures) - SHOWN_FAILURES
+    more = len(result.failures) - SHOWN_FAILURES
     lines += [f"  and {more} more"] if more > 0 else []
-    undefined = any(NOT_FINITE in reason for *_, reason in outcome.failures)
-    advice = audio.advice(asked.clips["path"].iloc[sorted(clips)])
-    return [*lines, *([FINITE_EVERYWHERE] if undefined else []), *([advice] if advice else [])]
+    lines += [FINITE_EVERYWHERE] if any(NOT_FINITE in reason for *_, reason in result.failures) else []
+    lines += [advice] if (advice := audio.advice(asked.clips["path"].iloc[sorted(failed)])) else []
+    done = result.clips - len(failed)
+    return "\n".join([*lines, next_, f"done: {counted(done, 'clip')}; left out: {len(failed):,}"])

@@ -1,102 +1,91 @@
-"""`python -m pipeline list`: every feature with its size, on request its cost; `list NAME`: its card."""
+"""`python -m pipeline list`: every feature with its size; `list NAME`: its card.
 
-import statistics
+A card's text is the docstring of the feature's function: a line on what it is, then its formula, what
+changes it, what it ignores and how to read its feature map.
+"""
+
+import re
 import textwrap
-import time
-from collections.abc import Iterable
+from pathlib import Path
 
-import numpy as np
+import pandas as pd
 
 from commandline.registry import RequestError
 from commandline.terminal import text_table
 from features_cache.names import Channel, parse_channel
-from pipeline.cards import described
-from pipeline.features import FEATURES, Clip, Impossible, Variant, resolve_feature
+from pipeline.features import FEATURES, Impossible, resolve_feature
 from pipeline.options import ListCommand
-from pipeline.pool import keep_freed_arrays
 
+MEASURED = Path(__file__).with_name("class_pairs.csv")  # by docs/cards.py
+HEADINGS = ("Formula", "Changes with", "Ignores", "Feature map")
+TYPICAL = 44100, 5 * 44100  # Hz and samples of the clips that a card describes
 STORED_BYTES = 2  # a value, as float16
-REPEATS = 3
-MOST_SAMPLES = 10_000_000  # every feature is computed, to measure it four times
+MOST_SAMPLES = 10_000_000
 WIDTH = 100
 INDENT = 15
-TIMES = ("ms alone", "ms in all")
-MEASURED = "milliseconds of one core,\neach feature alone, and in a run of all, which share their spectra."
 
 
 def run(options: ListCommand) -> None:
     """Print the table, or the card of one feature."""
     if options.feature is None:
-        print(feature_table(options.sample_rate, options.duration, options.measure))
-    else:
-        print(card(options.feature))
-
-
-def card(name: str) -> str:
-    """The card of a feature, as text; RequestError where there is none of that name."""
-    channel = parse_channel(name)
-    resolve_feature(channel)
+        print(feature_table(options.sample_rate, options.duration))
+        return
+    name = parse_channel(options.feature).name
     lines = [
         textwrap.fill(text, WIDTH, initial_indent=f"{heading + ':':{INDENT}}", subsequent_indent=" " * INDENT)
-        for heading, text in described(channel.name).items()
+        for heading, text in card(name).items()
     ]
-    return "\n".join([channel.name, "", *lines])
+    print("\n".join([name, "", *lines]))
 
 
-def feature_table(sample_rate: int, seconds: float, measure: bool = False) -> str:
-    """Every feature with its size; with `measure` its milliseconds here and now, on a clip of noise."""
+def card(name: str) -> dict[str, str]:
+    """Everything on the card of a feature, by heading, in the order in which it is shown."""
+    variant = resolve_feature(Channel(name))
+    rows, frames = variant.shape(*TYPICAL)
+    axis, feature, measured = (
+        variant.row_axis(TYPICAL[0]),
+        variant.feature,
+        pd.read_csv(MEASURED, index_col=0),
+    )
+    summary, *texts = re.split(rf"^ *({'|'.join(HEADINGS)}):", feature.function.__doc__ or "", flags=re.M)
+    ranges = f" ({feature.row_unit} {axis[0]:.4g} to {axis[-1]:.4g})" if rows > 1 else ""
+    settings = [
+        f"{key}={'none' if value is None else f'{value:g}' if isinstance(value, float) else value}"
+        for key, value in variant.settings
+    ]
+    lines = {
+        "What it is": summary,
+        **dict(zip(texts[::2], texts[1::2])),
+        "Values": f"{feature.units}; {rows} row{'s' * (rows > 1)}{ranges}, {frames} frames for 5 s",
+        "Parameters": ", ".join(settings) or "none",
+    }
+    if name in measured.index:
+        best, worst = measured.loc[name, ["best", "worst"]]
+        lines["Separates"] = f"best {best}; worst {worst} (chance: 50 % for a pair)"
+    return {heading: " ".join(text.split()) for heading, text in lines.items()}
+
+
+def feature_table(sample_rate: int, seconds: float) -> str:
+    """Every feature with its size."""
     samples = round(seconds * sample_rate)
     if not 1 <= samples <= MOST_SAMPLES:
         raise RequestError(
             f"DURATION={seconds:g} at SAMPLE_RATE={sample_rate} are {samples:,} samples: expected 1 to "
             f"{MOST_SAMPLES:,}"
         )
-    possible: dict[Variant, tuple[int, int]] = {}
-    remarks: list[str] = []
+    lines, remarks, whole = [], [], 0.0
     for name in FEATURES:
-        variant = resolve_feature(Channel(name))
         try:
-            possible[variant] = variant.shape(sample_rate, samples)
+            rows, frames = resolve_feature(Channel(name)).shape(sample_rate, samples)
         except Impossible as reason:
             remarks.append(f"{name} cannot exist here: {reason}")
-    times = _times(list(possible), samples, sample_rate) if measure else {}
-    lines: list[tuple[object, ...]] = []
-    for variant, (rows, frames) in possible.items():
-        megabytes = f"{rows * frames * STORED_BYTES / 1e6:.3f}"
-        lines.append((variant.name, rows, frames, megabytes, *_shown(times.get(variant, ())), variant.units))
-    whole = sum(rows * frames for rows, frames in possible.values()) * STORED_BYTES / 1e6
-    lines.append(("all", "", "", f"{whole:.3f}", *_shown([sum(one) for one in zip(*times.values())]), ""))
+            continue
+        megabytes = rows * frames * STORED_BYTES / 1e6
+        whole += megabytes
+        lines.append((name, rows, frames, f"{megabytes:.3f}", FEATURES[name].units))
+    lines.append(("all", "", "", f"{whole:.3f}", ""))
     remarks += [
-        f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16"
-        + (f"; {MEASURED}" if measure else ". MEASURE=1 adds the milliseconds."),
+        f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16. make bench measures time.",
         "python -m pipeline list NAME shows what a feature is and what it is good for.",
     ]
-    header = ("name", "rows", "frames", "MB", *(TIMES if measure else ()), "units")
-    return "\n".join([text_table(lines, header), "", *remarks])
-
-
-def _shown(milliseconds: Iterable[float]) -> list[str]:
-    return [f"{one:.1f}" for one in milliseconds]
-
-
-def _times(variants: list[Variant], samples: int, sample_rate: int) -> dict[Variant, tuple[float, float]]:
-    """Milliseconds of each, computed alone and after the others before it."""
-    keep_freed_arrays()
-    y = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
-    together = _milliseconds(variants, y, sample_rate)
-    return {
-        variant: (_milliseconds([variant], y, sample_rate)[variant], together[variant])
-        for variant in variants
-    }
-
-
-def _milliseconds(variants: list[Variant], y: np.ndarray, sample_rate: int) -> dict[Variant, float]:
-    """Median time of each variant, computed in this order for one clip, after a clip to warm up."""
-    times: dict[Variant, list[float]] = {variant: [] for variant in variants}
-    for _ in range(REPEATS + 1):
-        clip = Clip(y, sample_rate)
-        for variant in variants:
-            begun = time.process_time()
-            variant.compute(clip)
-            times[variant].append(1e3 * (time.process_time() - begun))
-    return {variant: statistics.median(found[1:]) for variant, found in times.items()}
+    return "\n".join([text_table(lines, ("name", "rows", "frames", "MB", "units")), "", *remarks])

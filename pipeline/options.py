@@ -77,10 +77,6 @@ class ListCommand(Options):
     """Options of `list`."""
 
     feature: str | None = option(None, "show the card of this feature", positional=True)
-    measure: bool = option(
-        False,
-        "also measure the milliseconds of each feature, alone and in a run of all; takes half a minute",
-    )
     sample_rate: int = option(44100, "Hz", **RATE)
     duration: float = option(5.0, "seconds", **SECONDS)
 

@@ -8,13 +8,14 @@ group states once. All names and meanings are librosa's.
 
 import dataclasses
 import inspect
-import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import NoneType
 from typing import Annotated, Any
 
 Value = str | int | float | bool | None
+KINDS = {int: "an int", float: "a number", bool: "true or false", str: "a word"}
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,14 @@ class Within:
     def __str__(self) -> str:
         return f"{self.parity} {self.low:g} to {self.high:g}".strip()
 
-    def holds(self, value: float) -> bool:
-        fits = {"": True, "odd": value % 2 == 1, "even": value % 2 == 0}[self.parity]
-        return self.low <= value <= self.high and fits
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high and self.parity in ("", ("even", "odd")[int(value % 2)])
 
 
 Samples = Annotated[int, Within(2, 65536)]
 EvenSamples = Annotated[int, Within(16, 65536, "even")]
 Count = Annotated[int, Within(1, 2048)]
+Several = Annotated[int, Within(2, 2048)]
 Odd = Annotated[int, Within(3, 255, "odd")]
 Hertz = Annotated[float, Within(0, 96000)]
 Positive = Annotated[float, Within(1e-12, 1e6)]
@@ -75,7 +76,7 @@ class MelBank:
 class Wavelets:
     """A constant-Q filter bank from C1 up (`librosa.cqt`)."""
 
-    n_bins: Count = 84
+    n_bins: Several = 84
     bins_per_octave: Count = 12
     filter_scale: Annotated[float, Within(0.05, 4)] = 1.0
     hop_length: Samples = 512
@@ -86,30 +87,26 @@ class Parameter:
     """One parameter of a feature: its name, type, range and default, and the group that it belongs to."""
 
     name: str
-    type: type
+    kind: type
     within: Within | None
     default: Value
     argument: str  # of the feature's function: the parameter itself, or its group
 
     def read(self, value: Value) -> Value:
-        """`value` as this parameter's type; ValueError where it does not fit."""
-        if value is None or value == "none":
-            if self.default is None:
-                return None
-            raise ValueError(f"{self.name} needs {self.described()}")
+        """`value` as this parameter's type; ValueError if it does not fit."""
+        if value in (None, "none") and self.default is None:
+            return None
         try:
-            number = _cast(self.type, value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{self.name}={value} is not {self.described()}") from None
-        if self.within and not self.within.holds(typing.cast(float, number)):
-            raise ValueError(f"{self.name}={value} is not {self.described()}")
-        return number
-
-    def described(self) -> str:
-        """`an int, 1 to 2048`."""
-        article = "an" if self.type is int else "a"
-        words = {int: "int", float: "number", bool: "true or false", str: "word"}
-        return f"{article} {words[self.type]}" + (f", {self.within}" if self.within else "")
+            read = self.kind(value)
+            fits = isinstance(value, bool) == (self.kind is bool) and (
+                self.kind is str or read == float(value)
+            )
+        except (TypeError, ValueError, OverflowError):
+            fits = False
+        if not fits or (self.within and read not in self.within):
+            expected = KINDS[self.kind] + (f", {self.within}" if self.within else "")
+            raise ValueError(f"{self.name}={value} is not {expected}")
+        return read
 
 
 def of_function(function: Callable[..., Any]) -> dict[str, Parameter]:
@@ -119,41 +116,31 @@ def of_function(function: Callable[..., Any]) -> dict[str, Parameter]:
     for argument in inspect.signature(function).parameters.values():
         if argument.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
-        annotation = hints[argument.name]
-        if dataclasses.is_dataclass(annotation):
-            inner = typing.get_type_hints(annotation, include_extras=True)
-            for field in dataclasses.fields(annotation):
-                found[field.name] = _parameter(field.name, inner[field.name], field.default, argument.name)
-        else:
-            found[argument.name] = _parameter(argument.name, annotation, argument.default, argument.name)
+        group = hints[argument.name]
+        fields, types = [argument], hints
+        if dataclasses.is_dataclass(group):
+            fields, types = list(dataclasses.fields(group)), typing.get_type_hints(group, include_extras=True)
+        for field in fields:
+            annotation = types[field.name]
+            choices = typing.get_args(annotation)
+            if NoneType in choices:  # Samples | None
+                annotation = next(choice for choice in choices if choice is not NoneType)
+            kind, *bounds = typing.get_args(annotation) or (annotation,)
+            within = next((bound for bound in bounds if isinstance(bound, Within)), None)
+            found[field.name] = Parameter(field.name, kind, within, field.default, argument.name)
     return found
 
 
 def to_arguments(function: Callable[..., Any], values: dict[str, Value]) -> dict[str, Any]:
-    """Keyword arguments for `function`, the groups put together again; ValueError where they clash."""
+    """Keyword arguments for `function`, the groups put together again; ValueError if they clash."""
     hints = typing.get_type_hints(function)
     arguments: dict[str, Any] = {}
     for name, parameter in of_function(function).items():
-        arguments.setdefault(parameter.argument, {})[name] = values[name]
+        group = hints[parameter.argument]
+        if dataclasses.is_dataclass(group):
+            arguments.setdefault(parameter.argument, {})[name] = values[name]
+        else:
+            arguments[name] = values[name]
     return {
-        argument: hints[argument](**inner) if dataclasses.is_dataclass(hints[argument]) else inner[argument]
-        for argument, inner in arguments.items()
+        name: hints[name](**value) if isinstance(value, dict) else value for name, value in arguments.items()
     }
-
-
-def _parameter(name: str, annotation: Any, default: Any, argument: str) -> Parameter:
-    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
-        annotation = next(choice for choice in typing.get_args(annotation) if choice is not type(None))
-    within = next((m for m in getattr(annotation, "__metadata__", ()) if isinstance(m, Within)), None)
-    kind = typing.get_args(annotation)[0] if within else annotation
-    return Parameter(name, kind, within, default, argument)
-
-
-def _cast(kind: type, value: Value) -> Value:
-    if kind is bool:
-        return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
-    if isinstance(value, bool):
-        raise TypeError
-    if kind is int and float(typing.cast(float, value)) != int(float(typing.cast(float, value))):
-        raise ValueError
-    return kind(float(typing.cast(float, value))) if kind in (int, float) else str(value)

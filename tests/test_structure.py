@@ -17,7 +17,7 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 CORE = ("train.run", "pipeline.extract", "analysis.report")
 REST = {
     *("lab", "analysis.extras.latex", "analysis.extras.methods", "analysis.ensemble"),
-    *("pipeline.extras.dask_cluster", "pipeline.near_duplicates", "pipeline.check", "pipeline.cards"),
+    *("pipeline.extras.dask_cluster", "pipeline.near_duplicates", "pipeline.check"),
     *("pipeline.alter", "pipeline.extras.embedding", "pipeline.synth", "pipeline.datasets.download"),
     *(
         "train.extras.torchrun",

@@ -10,42 +10,40 @@ other, that backend forgets the batch and the run hangs. So joblib's threads han
 """
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+
+import dask
+from distributed import Client, KilledWorker
+from distributed.comm import CommClosedError
 
 from commandline.registry import RequestError
 from commandline.terminal import tell
 from features_cache.claims import RunIsGone
-from pipeline.pool import WorkerDied
-from pipeline.request import libraries
-
-if TYPE_CHECKING:
-    from distributed import Client
+from pipeline.extract import libraries
+from pipeline.pool import Backend, Function, WorkerDied
+from pipeline.worker import ClipBatch, ExtractionResult
 
 SCHEDULER_WITHIN, FIRST_WORKER_WITHIN = 10, 30  # seconds
 IN_FLIGHT = 2  # batches a core, so that none waits for its next one to arrive
 
 
-class Cluster:
-    """Its workers, as many batches at a time as `count` says."""
+class Cluster(Backend):
+    """Its workers, called by the threads that hand out batches."""
 
-    attempts = 1  # Dask makes four itself
     died = "one Dask worker after the other died of it"
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.processes = sum(client.ncores().values())
-        self.count = IN_FLIGHT * self.processes
+        self.in_flight = IN_FLIGHT * self.processes
 
-    def call(self, function: Callable[[Any], Any], item: Any) -> Any:
-        """`function(item)` on some worker; WorkerDied where it killed several, OSError without a cluster."""
-        from distributed import KilledWorker
-
+    def call(self, function: Function, batch: ClipBatch) -> ExtractionResult:
+        """`function(batch)` on some worker; WorkerDied if it killed several, OSError without a cluster."""
         try:
-            return self.client.submit(function, item, pure=False).result()
-        except KilledWorker as error:
+            return self.client.submit(function, batch, pure=False).result()
+        except KilledWorker as error:  # Dask made four attempts itself
             raise WorkerDied from error
         except RuntimeError as error:
             if "deserialization" not in str(error):
@@ -53,60 +51,49 @@ class Cluster:
             raise RequestError(
                 "the Dask scheduler lacks this project: start it in the project's folder with PYTHONPATH=."
             ) from error
-        except CancelledError as error:
+        except (CancelledError, CommClosedError) as error:  # the second is an OSError with words of its own
             raise ConnectionError("the Dask scheduler was lost") from error
         except RunIsGone as error:
             raise FileNotFoundError(
                 "a Dask worker does not see this run in the cache: the folder has to be at the same path on "
-                "all machines, on a file system whose locks reach them; where they do not, use PART= instead"
+                "all machines, on a file system whose locks reach them; else use PART= instead"
             ) from error
 
 
 @contextmanager
 def connected(scheduler: str | None) -> Iterator[Cluster]:
     """The cluster behind this address, whose workers are fit for the work; else RequestError."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise RequestError("BACKEND=dask needs Dask: pip install -r requirements-scale.txt") from None
     if not scheduler:
         raise RequestError("BACKEND=dask needs SCHEDULER=tcp://host:port, the address of a Dask scheduler")
-    _tell_of_trust(scheduler)
+    refuse_untrusted(scheduler)
     try:
         client = Client(scheduler, set_as_default=False, timeout=SCHEDULER_WITHIN)
     except (OSError, ValueError) as error:
         raise RequestError(f"no Dask scheduler answers at SCHEDULER={scheduler}: {error}") from error
     with client:
-        _refuse_unfit(client, scheduler)
+        refuse_unfit(client, scheduler)
         yield Cluster(client)
 
 
-def _tell_of_trust(scheduler: str) -> None:
-    """RequestError for TLS without certificates, or for none where it is required; where anybody in the
-    network might be the cluster, a line.
+def refuse_untrusted(scheduler: str) -> None:
+    """RequestError for TLS without usable certificates, or for none if Dask's settings require it; a line if
+    anybody in the network might be the cluster.
     """
-    import dask
-
     protocol, _, place = scheduler.rpartition("://")
-    if protocol == "tls":
-        _refuse_wrong_certificates(scheduler)
-    if protocol != "tls" and dask.config.get("distributed.comm.require-encryption", None):
-        raise RequestError(
-            f"SCHEDULER={scheduler} is not encrypted, and Dask's settings (REQUIRE_ENCRYPTION) refuse that: "
-            f"give tls://{place}"
-        )
-    if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):
-        tell("Dask without TLS is not authenticated: for trusted networks only (docs/howto/scale.md)")
-
-
-def _refuse_wrong_certificates(scheduler: str) -> None:
-    """RequestError where the authority's or the client's file is not set, not there or no pair."""
-    import dask
-
-    authority, certificate, key = (
-        dask.config.get(f"distributed.comm.tls.{one}", None)
-        for one in ("ca-file", "client.cert", "client.key")
-    )
+    settings = {
+        name: dask.config.get(f"distributed.comm.{name}", None)
+        for name in ("require-encryption", "tls.ca-file", "tls.client.cert", "tls.client.key")
+    }
+    encryption, authority, certificate, key = settings.values()
+    if protocol != "tls":
+        if encryption:
+            raise RequestError(
+                f"SCHEDULER={scheduler} is not encrypted, and Dask's settings (REQUIRE_ENCRYPTION) refuse "
+                f"that: give tls://{place}"
+            )
+        if not place.startswith(("127.", "localhost", "[::1]")):
+            tell("Dask without TLS is not authenticated: for trusted networks only (docs/howto/scale.md)")
+        return
     if not (authority and certificate):
         raise RequestError(
             f"SCHEDULER={scheduler} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE "
@@ -115,26 +102,24 @@ def _refuse_wrong_certificates(scheduler: str) -> None:
     try:
         ssl.create_default_context(cafile=authority).load_cert_chain(certificate, key)
     except OSError as error:
-        files = ", ".join(str(one) for one in (authority, certificate, key) if one)
+        files = ", ".join(str(file) for file in (authority, certificate, key) if file)
         raise RequestError(f"the TLS files of Dask's settings cannot be used ({files}): {error}") from error
 
 
-def _refuse_unfit(client: "Client", scheduler: str) -> None:
-    """RequestError where there are no workers, or some cannot give the same bytes as this machine."""
+def refuse_unfit(client: Client, scheduler: str) -> None:
+    """RequestError if there are no workers, or some cannot give the same bytes as this machine."""
     try:
         client.wait_for_workers(1, timeout=FIRST_WORKER_WITHIN)
+        theirs = client.run(libraries)
     except TimeoutError:
         raise RequestError(
             f"no worker has joined {scheduler}; in the project's folder: "
             f"PYTHONPATH=. dask worker {scheduler} --nthreads 1"
         ) from None
-    try:
-        theirs = client.run(libraries)
     except ModuleNotFoundError as error:
         raise RequestError(
             f"the Dask workers lack {error.name}: start them in the project's folder, with its environment"
         ) from None
-    differing = {worker: found for worker, found in theirs.items() if found != libraries()}
-    if differing:
-        worker, found = next(iter(differing.items()))
-        raise RequestError(f"the Dask worker {worker} has {found}; expected {libraries()} as here")
+    for worker, versions in theirs.items():
+        if versions != libraries():
+            raise RequestError(f"the Dask worker {worker} has {versions}; expected {libraries()} as here")

@@ -24,18 +24,17 @@ import hashlib
 import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from commandline.registry import RequestError, nearest
 from pipeline import audio
-from pipeline.clip import Clip, Impossible
+from pipeline.axes import Impossible
+from pipeline.clip import Clip
 from pipeline.features.registry import Feature
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 FOLDER = Path("models")
 POOLINGS = ("mean", "max", "mean_std", "none")
@@ -82,7 +81,7 @@ class Network:
 
     name: str
     card: NetworkCard
-    session: "onnxruntime.InferenceSession"
+    session: onnxruntime.InferenceSession
 
     def embed(self, y: Samples) -> NDArray[np.float32]:
         """(rows, frames) of a clip at the card's rate, as the card pools."""
@@ -137,12 +136,6 @@ def open_network(model: str) -> Network:
 @functools.lru_cache(maxsize=4)
 def _opened(model: str, files: tuple[tuple[Path, int], ...]) -> Network:
     (network, _), (card, _) = files
-    try:
-        import onnxruntime
-    except ImportError:
-        raise RequestError(
-            f"embedding@model={model} needs onnxruntime: pip install -r requirements-onnx.txt"
-        ) from None
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # processes use all cores already
     settings.log_severity_level = 3
@@ -200,12 +193,13 @@ def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
     return np.arange(len(network.embed(silence)), dtype=float)
 
 
-def window_axis(count: int, seconds: float) -> NDArray[np.floating]:
-    """(count,) seconds: the centres of so many vectors, spread evenly over a clip."""
-    return (np.arange(count) + 0.5) * (seconds / count)
+def window_axis(sample_rate: int, samples: int, *, model: str) -> NDArray[np.floating]:
+    """(vectors,) seconds: the centres of vectors spread evenly over a clip; 0 of a single one."""
+    count = embedding(Clip(np.zeros(samples, np.float32), sample_rate), model=model).shape[1]
+    return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
 
 
-EMBEDDING = Feature(
+FEATURE = Feature(
     "embedding",
     embedding,
     units="embedding",

@@ -7,7 +7,8 @@ that a new feature needs.
 import importlib
 import pkgutil
 
-from pipeline.clip import Clip, Impossible
+from pipeline.axes import Impossible
+from pipeline.clip import Clip
 from pipeline.features.registry import FEATURES, Feature, Variant, feature, resolve_feature
 
 READING_ORDER = ["spectra", "pitch", "spectral_shape", "rhythm"]  # of lists and tables; further files follow

@@ -1,45 +1,65 @@
 """Pitch: constant-Q spectra, pitch classes, the tonal plane, the fundamental."""
 
 import math
+from typing import Any
 
-import librosa
 import numpy as np
+import scipy
 
-from pipeline.clip import Clip, Impossible
-from pipeline.features.registry import constant_q_axis, feature, pitch_class_axis
-from pipeline.kernels import period
-from pipeline.kernels.constantq import Bank
-from pipeline.kernels.spectrum import chroma_filters, decibels
+from pipeline import kernels
+from pipeline.axes import Bank, Impossible, centred_frames, constant_q_axis
+from pipeline.clip import THIRDS, Clip
+from pipeline.features.registry import feature
 from pipeline.parameters import EvenSamples, Framing, Hertz, Positive, Samples, Wavelets
 
-SMALLEST = np.finfo(np.float32).tiny  # less in a frame, and librosa.util.normalize leaves it as it is
+QUANTILES = (0.4, 0.2, 0.1, 0.05)  # of a frame's sum, each worth a quarter
+SMOOTHED = 41  # frames
+FIFTHS_AND_THIRDS = np.array([7 / 6, 7 / 6, 3 / 2, 3 / 2, 2 / 3, 2 / 3])  # half turns a semitone
+RADIUS = np.array([1, 1, 1, 1, 0.5, 0.5])
 
 
-@feature(units="dB", rows=constant_q_axis, row_unit="Hz", version=2)
+def constant_q_frames(
+    sample_rate: int, samples: int, *, gamma: float | None = 0.0, **wavelets: Any
+) -> np.ndarray:
+    """Seconds of each frame of a constant-Q or variable-Q transform."""
+    return Bank(Wavelets(**wavelets), gamma=gamma).frames(sample_rate, samples)
+
+
+def chroma_frames(sample_rate: int, samples: int, *, hop_length: int) -> np.ndarray:
+    """Seconds of each frame of pitch classes from thirds of semitones."""
+    return Bank(Wavelets(*THIRDS, hop_length=hop_length)).frames(sample_rate, samples)
+
+
+def just_frames(sample_rate: int, samples: int, *, hop_length: int) -> np.ndarray:
+    """Seconds of each frame of pitch classes in just intonation."""
+    return Bank(Wavelets(hop_length=hop_length), just=True).frames(sample_rate, samples)
+
+
+@feature(units="dB", rows=constant_q_axis, row_unit="Hz", frames=constant_q_frames, version=2)
 def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
     """Constant-Q transform: a spectrogram with one row a semitone, seven octaves from C1.
 
-    Formula: 20 log10 |sum over n of x[n + t hop] w(n / L) exp(-2 pi i f n / sr)|, L = 16.8 sr / f samples
+    Formula: 20 log10 |sum over n of x[n + t hop] w(n / L) exp(-2 pi i f n / sr)|, L = 17.3 sr / f samples
     Changes with: pitch; a transposed sound is the same feature map moved up or down
     Ignores: everything above B7 (3951 Hz); in the bass, changes within half a second
     Feature map: harmonics of a tone lie at 12, 19, 24, 28 rows above it, whatever its pitch
     """
-    return decibels(clip.constant_q(Bank(wavelets)) ** 2)
+    return kernels.spectrum.decibels(clip.constant_q(Bank(wavelets)) ** 2)
 
 
-@feature(units="dB", rows=constant_q_axis, row_unit="Hz", version=2)
+@feature(units="dB", rows=constant_q_axis, row_unit="Hz", frames=constant_q_frames, version=2)
 def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.ndarray:
     """Variable-Q transform: as cqt, with wider bands in the bass, as in the ear, and so sharper in time.
 
-    Formula: as cqt, with L = 16.8 sr / (f + 229 Hz): each band is 14 Hz wider
+    Formula: as cqt, with L = 17.3 sr / (f + 229 Hz): each band is 13.2 Hz wider
     Changes with: pitch, and onsets of low tones better than in cqt
     Ignores: everything above B7; semitones in the lowest octaves run into each other
     Feature map: as cqt, less smeared along time at the bottom
     """
-    return decibels(clip.constant_q(Bank(wavelets, gamma=gamma)) ** 2)
+    return kernels.spectrum.decibels(clip.constant_q(Bank(wavelets, gamma=gamma)) ** 2)
 
 
-@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class", version=2)
+@feature(units="relative", rows=12, row_unit="pitch class", version=2)
 def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     """The energy of the twelve pitch classes, octaves folded together, from the spectrogram.
 
@@ -49,12 +69,11 @@ def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     Feature map: C at the bottom, B at the top; bright rows are notes, an even map is noise
     """
     tuning = clip.tuning(12, framing, power=2)
-    raw = chroma_filters(clip.sample_rate, framing.n_fft, tuning) @ clip.power(framing)
-    strongest = raw.max(axis=0)
-    return raw / np.where(strongest < SMALLEST, 1, strongest)
+    filters = kernels.spectrum.chroma_filters(clip.sample_rate, framing.n_fft, tuning)
+    return kernels.spectrum.normalised(filters @ clip.power(framing))
 
 
-@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class", version=2)
+@feature(units="relative", rows=12, row_unit="pitch class", frames=chroma_frames, version=2)
 def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """The strength of the twelve pitch classes, from a constant-Q transform in thirds of semitones.
 
@@ -63,10 +82,10 @@ def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     Ignores: octave, loudness, everything above B7
     Feature map: as chroma, with crisper rows
     """
-    return librosa.feature.chroma_cqt(C=clip.thirds_of_semitones(hop_length))
+    return kernels.spectrum.normalised(clip.pitch_classes(hop_length))
 
 
-@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class", version=2)
+@feature(units="relative", rows=12, row_unit="pitch class", frames=chroma_frames, version=2)
 def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in four steps of strength, smoothed over half a second: what lasts of harmony.
 
@@ -75,10 +94,16 @@ def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     Ignores: articulation, ornaments, loudness, timbre
     Feature map: as chroma, soft along time
     """
-    return librosa.feature.chroma_cens(C=clip.thirds_of_semitones(hop_length))
+    part = kernels.spectrum.normalised(clip.pitch_classes(hop_length), 1)
+    steps = np.zeros_like(part)
+    for quantile in QUANTILES:
+        steps += (part > quantile) * 0.25
+    window = scipy.signal.get_window("hann", SMOOTHED + 2, fftbins=False)
+    smoothed = scipy.ndimage.convolve(steps, (window / window.sum())[None], mode="constant")
+    return kernels.spectrum.normalised(smoothed, 2)
 
 
-@feature(units="relative", rows=pitch_class_axis, row_unit="pitch class", version=2)
+@feature(units="relative", rows=12, row_unit="pitch class", frames=just_frames, version=2)
 def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in just intonation: intervals are ratios of the primes 2, 3 and 5.
 
@@ -87,23 +112,39 @@ def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     Ignores: octave, loudness; it does not follow the clip's tuning
     Feature map: as chroma
     """
-    magnitude = clip.constant_q(Bank(Wavelets(hop_length=hop_length), intervals="ji5"))
-    return librosa.feature.chroma_vqt(V=magnitude, intervals="ji5")
+    magnitude = clip.constant_q(Bank(Wavelets(hop_length=hop_length), just=True))
+    return kernels.spectrum.normalised(kernels.spectrum.fold_octaves(magnitude, 1))
 
 
-@feature(units="coordinate", version=2)
+@feature(units="coordinate", rows=6, frames=chroma_frames, version=2)
 def tonnetz(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Tonal centroid: where the pitch classes lie on the circles of fifths, minor and major thirds.
 
-    Formula: sum over p of c[p] (sin, cos)(2 pi p r), r = 7/12, 3/12, 4/12, c chroma_cqt / its sum
+    Formula: sum over p of c[p] (sin, cos)(2 pi p r), r = 7/12, 3/12, 4/12 (halved), c chroma_cqt / its sum
     Changes with: chords and keys; neighbours in harmony are neighbours here
     Ignores: octave, loudness, timbre; noise lies at the centre
     Feature map: rows 0 and 1 fifths, 2 and 3 minor thirds, 4 and 5 major thirds; grey is the centre
     """
-    return librosa.feature.tonnetz(chroma=chroma_cqt(clip, hop_length=hop_length))
+    angle = np.multiply.outer(FIFTHS_AND_THIRDS, np.arange(12.0))
+    angle[::2] -= 0.5  # a sine
+    part = kernels.spectrum.normalised(chroma_cqt(clip, hop_length=hop_length), 1)
+    return np.einsum("pc,ct->pt", RADIUS[:, None] * np.cos(np.pi * angle), part, optimize=True)
 
 
-@feature(units="Hz", version=2)
+def periodic_frames(
+    sample_rate: int, samples: int, *, fmin: float, fmax: float, frame_length: int, hop_length: int
+) -> np.ndarray:
+    """Seconds of each frame, if a period of `fmin` fits into it."""
+    if not 0 < fmin < fmax <= sample_rate / 2:
+        raise Impossible(
+            f"fmin={fmin:g} and fmax={fmax:g} Hz must lie between 0 and {sample_rate / 2:g}, in this order"
+        )
+    if sample_rate / fmin >= frame_length - 1:
+        raise Impossible(f"a period of {fmin:g} Hz does not fit frame_length={frame_length}")
+    return centred_frames(sample_rate, samples, hop_length=hop_length)
+
+
+@feature(units="Hz", frames=periodic_frames, version=2)
 def yin(
     clip: Clip,
     *,
@@ -119,12 +160,6 @@ def yin(
     Ignores: timbre, loudness; chords have no answer, and noise gives a random one
     Feature map: a smooth curve is a voice, a scattered one is noise
     """
-    rate = clip.sample_rate
-    if fmin <= 0 or fmin >= fmax or fmax > rate / 2:
-        raise Impossible(
-            f"fmin={fmin:g} and fmax={fmax:g} Hz must lie between 0 and {rate / 2:g}, in this order"
-        )
-    if rate / fmin >= frame_length - 1:
-        raise Impossible(f"a period of {fmin:g} Hz does not fit frame_length={frame_length}")
-    padded = np.pad(clip.y, frame_length // 2)
-    return rate / period.yin(padded, frame_length, hop_length, int(rate / fmax), math.ceil(rate / fmin))[None]
+    rate, padded = clip.sample_rate, np.pad(clip.y, frame_length // 2)
+    shortest, longest = int(rate / fmax), math.ceil(rate / fmin)
+    return rate / kernels.period.yin(padded, frame_length, hop_length, shortest, longest)[None]

@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from pipeline import kernels
+from pipeline.axes import lag_axis, one_frame_more, tempo_axis
 from pipeline.clip import Clip
-from pipeline.features.registry import feature, lag_axis, metre_axis, tempo_axis
-from pipeline.kernels.fourier import centred_window, magnitudes
-from pipeline.kernels.period import at_multiples_of_tempo
+from pipeline.features.registry import feature
 from pipeline.parameters import EvenSamples, Samples
+
+# Multiples of the estimated tempo (Prockup et al. 2015)
+METRE = np.array([4, 8 / 3, 3, 2, 4 / 3, 3 / 2, 1, 2 / 3, 3 / 4, 1 / 2, 1 / 3, 3 / 8, 1 / 4])
 
 
 @feature(units="dB/frame", version=2)
@@ -14,8 +17,8 @@ def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Onset strength: how much louder the mel bands have become since the frame before.
 
     Formula: the mean over bands of max(0, mel[t] - mel[t - 1])
-    Changes with: attacks, strikes, syllables; a whisper's onset counts as much as a shout's
-    Ignores: decays, lasting sounds, overall loudness
+    Changes with: attacks, strikes, syllables; louder ones stand out more, quiet ones end in the noise
+    Ignores: decays, lasting sounds, the gain of the recording
     Feature map: a curve with one peak an event
     """
     return clip.onset(hop_length)[None]
@@ -33,19 +36,20 @@ def tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples 
     return clip.tempogram(win_length, hop_length)
 
 
-@feature(units="dB/frame", rows=tempo_axis, row_unit="BPM", version=2)
+@feature(units="dB/frame", rows=tempo_axis, row_unit="BPM", frames=one_frame_more, version=2)
 def fourier_tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
     """Fourier transform of the onset envelope around each frame: which rates recur.
 
     Formula: |sum over t of o[t] w[t] exp(-2 pi i k t / 384)|
     Changes with: the rate of events and how sharp they are (its harmonics)
     Ignores: timbre, the moment at which the pattern begins
-    Feature map: level lines at the rate and its multiples; row 0 is the mean strength of onsets
+    Feature map: level lines at the rate and its multiples; row 0 is the sum of onsets under the window
     """
-    return magnitudes(clip.onset(hop_length), 1, centred_window(win_length, win_length))
+    window = kernels.fourier.centred_window(win_length, win_length)
+    return kernels.fourier.magnitudes(clip.onset(hop_length), 1, window)
 
 
-@feature(units="relative", rows=metre_axis, row_unit="of the tempo", version=2)
+@feature(units="relative", rows=lambda *_, **__: METRE, row_unit="of the tempo", version=2)
 def tempogram_ratio(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
     """The tempogram at thirteen simple multiples of the estimated tempo.
 
@@ -55,4 +59,4 @@ def tempogram_ratio(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Sa
     Feature map: row 6 is the beat; where the tempo estimate jumps, all rows do
     """
     tempogram = clip.tempogram(win_length, hop_length)
-    return at_multiples_of_tempo(tempogram, clip.sample_rate, hop_length, metre_axis(clip.sample_rate))
+    return kernels.period.at_multiples_of_tempo(tempogram, clip.sample_rate, hop_length, METRE)

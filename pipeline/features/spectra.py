@@ -5,13 +5,13 @@ The docstring of a feature is its card in `python -m pipeline list NAME` and in 
 
 import functools
 
-import librosa
 import numpy as np
 import scipy
 
-from pipeline.clip import Clip, Impossible
-from pipeline.features.registry import feature, frequency_axis, mel_axis
-from pipeline.kernels.spectrum import decibels
+from pipeline import kernels
+from pipeline.axes import coefficient_axis, frequency_axis, mel_axis, sloped_frames
+from pipeline.clip import Clip
+from pipeline.features.registry import feature
 from pipeline.parameters import Count, Framing, MelBank, Odd, Positive, Unit
 
 
@@ -36,7 +36,7 @@ def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
     Ignores: phase; changes faster than a frame of 46 ms; what lies 80 dB below the loudest bin
     Feature map: low frequencies at the bottom; level lines are tones, upright lines clicks, clouds noise
     """
-    return decibels(clip.power(framing))
+    return kernels.spectrum.decibels(clip.power(framing))
 
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
@@ -51,7 +51,7 @@ def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
     return clip.mel_db(bank, framing)
 
 
-@feature(units="dB/frame", rows=mel_axis, row_unit="Hz", version=2)
+@feature(units="dB/frame", rows=mel_axis, row_unit="Hz", frames=sloped_frames, version=2)
 def mel_delta(clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing) -> np.ndarray:
     """The slope of each mel band over nine frames.
 
@@ -63,19 +63,19 @@ def mel_delta(clip: Clip, *, width: Odd = 9, bank: MelBank, framing: Framing) ->
     return slope(clip.mel_db(bank, framing), width, order=1)
 
 
-@feature(units="dB, cepstrum", version=2)
+@feature(units="dB, cepstrum", rows=coefficient_axis, version=2)
 def mfcc(clip: Clip, *, n_mfcc: Count = 40, bank: MelBank, framing: Framing) -> np.ndarray:
     """Mel-frequency cepstral coefficients: the spectral envelope from coarse to fine.
 
     Formula: the orthonormal DCT-II of each column of mel, coefficients 0 to 39
     Changes with: loudness (row 0), the balance of bass and treble (row 1), resonances (further rows)
-    Ignores: pitch, mostly: partials lie finer than 40 coefficients resolve
+    Ignores: pitch below 200 Hz or so; partials that lie further apart are resolved
     Feature map: row 0 dominates; a column is a recipe of ripples and is not read row by row
     """
     return clip.mfcc(n_mfcc, bank, framing)
 
 
-@feature(units="dB/frame", version=2)
+@feature(units="dB/frame", rows=coefficient_axis, frames=sloped_frames, version=2)
 def mfcc_delta(
     clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
@@ -89,7 +89,7 @@ def mfcc_delta(
     return slope(clip.mfcc(n_mfcc, bank, framing), width, order=1)
 
 
-@feature(units="dB/frame²", version=2)
+@feature(units="dB/frame²", rows=coefficient_axis, frames=sloped_frames, version=2)
 def mfcc_delta2(
     clip: Clip, *, width: Odd = 9, n_mfcc: Count = 40, bank: MelBank, framing: Framing
 ) -> np.ndarray:
@@ -108,13 +108,8 @@ def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
 
     That derivative is the same all along the polynomial, so the ends repeat the first and the last one.
     """
-    frames = values.shape[1]
-    if frames < width:
-        raise Impossible(
-            f"a slope over {width} frames needs as many, and clips of this duration have {frames}"
-        )
-    taps = _taps(width, order).astype(values.dtype)
-    inner, half = frames - width + 1, width // 2
+    taps = taps_of(width, order).astype(values.dtype)
+    inner, half = values.shape[1] - width + 1, width // 2
     here = values[:, half : half + inner]
     slopes = np.zeros_like(here)
     for k in range(width):  # the taps add up to 0; with differences, what is constant gives exactly 0
@@ -123,7 +118,7 @@ def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _taps(width: int, order: int) -> np.ndarray:
+def taps_of(width: int, order: int) -> np.ndarray:
     """(width,) weights of the frames, kept: they are found by least squares."""
     return scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot")
 
@@ -147,16 +142,15 @@ def pcen(
     Ignores: stationary noise, distance, the gain of the recording
     Feature map: dark background, bright onsets; a lasting tone fades after its first half second
     """
-    return librosa.pcen(
-        clip.bands(clip.magnitude(framing), bank) * 2**31,
-        sr=clip.sample_rate,
-        hop_length=framing.hop_length,
-        gain=gain,
-        bias=bias,
-        power=power,
-        time_constant=time_constant,
-        eps=eps,
-    )
+    energy = clip.bands(clip.magnitude(framing), bank) * 2**31
+    frames = time_constant * clip.sample_rate / framing.hop_length
+    b = (np.sqrt(1 + 4 * frames**2) - 1) / (
+        2 * frames**2
+    )  # of the low-pass filter s[t] = (1 - b) s[t - 1] + b E[t]
+    state = scipy.signal.lfilter_zi([b], [1, b - 1])[None]
+    mean, _ = scipy.signal.lfilter([b], [1, b - 1], energy, zi=state)
+    smooth = np.exp(-gain * (np.log(eps) + np.log1p(mean / eps)))
+    return bias**power * np.expm1(power * np.log1p(energy * smooth / bias))
 
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
@@ -168,7 +162,7 @@ def harmonic(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Frami
     Ignores: clicks, strikes, crackle
     Feature map: a mel spectrogram from which the upright lines are gone
     """
-    return decibels(clip.bands(clip.harmonic_percussive(framing, kernel_size)[0], bank))
+    return kernels.spectrum.decibels(clip.bands(clip.harmonic_percussive(framing, kernel_size)[0], bank))
 
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
@@ -180,4 +174,4 @@ def percussive(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Fra
     Ignores: tones and hums
     Feature map: a mel spectrogram from which the level lines are gone; noise stays in both parts
     """
-    return decibels(clip.bands(clip.harmonic_percussive(framing, kernel_size)[1], bank))
+    return kernels.spectrum.decibels(clip.bands(clip.harmonic_percussive(framing, kernel_size)[1], bank))

@@ -1,12 +1,11 @@
 """The shape of each frame's spectrum, and of its samples, in a few numbers."""
 
-import librosa
 import numpy as np
 
-from pipeline.clip import Clip, Impossible
-from pipeline.features.registry import contrast_axis, feature
-from pipeline.kernels.fourier import centred_frames
-from pipeline.kernels.spectrum import decibels, first_bin_reaching, weighted_sums
+from pipeline import kernels
+from pipeline.axes import contrast_axis, contrast_bands, frequency_axis, power_axis
+from pipeline.clip import Clip
+from pipeline.features.registry import feature
 from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Quantile, Samples
 
 TINY = np.finfo(np.float32).tiny  # less in a frame, and librosa does not divide by it
@@ -21,31 +20,22 @@ def contrast(
     quantile: Quantile = 0.02,
     framing: Framing,
 ) -> np.ndarray:
-    """Spectral contrast: how far peaks stand above valleys, in seven bands an octave wide.
+    """Spectral contrast: how far peaks stand above valleys, in seven bands, five of them octaves.
 
     Formula: 10 log10 (mean of the largest 2 % of bins) - 10 log10 (mean of the smallest 2 %), band by band
     Changes with: tones against noise: high for a clear tone, low for rustling
     Ignores: loudness, pitch within a band
-    Feature map: a row an octave, from below 200 Hz at the bottom to above 6.4 kHz at the top
+    Feature map: below 200 Hz at the bottom, then a row an octave, above 6.4 kHz at the top
     """
-    magnitude = clip.magnitude(framing)
-    edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
-    if edges[-2] >= clip.sample_rate / 2:
-        raise Impossible(f"its highest band begins at {edges[-2]:g} Hz, above half the sample rate")
-    frequency = librosa.fft_frequencies(sr=clip.sample_rate, n_fft=framing.n_fft)
-    valleys, peaks = [], []
-    for k in range(n_bands + 1):
-        first = np.searchsorted(frequency, edges[k]) - (k > 0)
-        last = np.searchsorted(frequency, edges[k + 1], side="right") if k < n_bands else len(frequency)
-        if last - (k < n_bands) <= first:
-            raise Impossible(
-                f"no bin of n_fft={framing.n_fft} lies in the band from {edges[k]:g} Hz; raise n_fft"
-            )
-        count = max(1, int(np.rint(quantile * (last - first))))
-        ordered = np.sort(magnitude[first : last - (k < n_bands)], axis=0)
+    magnitude, valleys, peaks = clip.magnitude(framing), [], []
+    for k, (_, bins) in enumerate(
+        contrast_bands(clip.sample_rate, fmin=fmin, n_bands=n_bands, n_fft=framing.n_fft)
+    ):
+        ordered = np.sort(magnitude[bins], axis=0)
+        count = max(1, int(np.rint(quantile * (len(ordered) + (k < n_bands)))))  # librosa counts a bin more
         valleys.append(ordered[:count].mean(axis=0))
         peaks.append(ordered[: -count - 1 : -1].mean(axis=0))
-    return decibels(np.array(peaks)) - decibels(np.array(valleys))
+    return kernels.spectrum.decibels(np.array(peaks)) - kernels.spectrum.decibels(np.array(valleys))
 
 
 @feature(units="Hz", version=2)
@@ -74,8 +64,8 @@ def bandwidth(clip: Clip, *, framing: Framing) -> np.ndarray:
 
 def _mean_and_spread(clip: Clip, framing: Framing) -> tuple[np.ndarray, np.ndarray]:
     """(frames,), (frames,): centre of gravity of the spectrum in Hz, standard deviation about it."""
-    frequency = librosa.fft_frequencies(sr=clip.sample_rate, n_fft=framing.n_fft)
-    total, first, second = weighted_sums(
+    frequency = frequency_axis(clip.sample_rate, n_fft=framing.n_fft)
+    total, first, second = kernels.spectrum.weighted_sums(
         np.vander(frequency, 3, increasing=True).T.copy(), clip.magnitude(framing)
     )
     total[total < TINY] = 1.0
@@ -92,8 +82,8 @@ def rolloff(clip: Clip, *, roll_percent: Fraction = 0.85, framing: Framing) -> n
     Ignores: loudness, detail below that frequency
     Feature map: a curve in Hz, in steps of a bin
     """
-    bins = first_bin_reaching(clip.magnitude(framing), roll_percent)
-    return librosa.fft_frequencies(sr=clip.sample_rate, n_fft=framing.n_fft)[bins][None]
+    bins = kernels.spectrum.first_bin_reaching(clip.magnitude(framing), roll_percent)
+    return frequency_axis(clip.sample_rate, n_fft=framing.n_fft)[bins][None]
 
 
 @feature(units="ratio", version=2)
@@ -107,10 +97,11 @@ def flatness(clip: Clip, *, framing: Framing) -> np.ndarray:
     """
     energy = np.maximum(np.float32(1e-10), clip.power(framing))
     mean = np.full((1, len(energy)), 1 / len(energy))
-    return np.exp(weighted_sums(mean, np.log(energy))) / weighted_sums(mean, energy)
+    sums = kernels.spectrum.weighted_sums
+    return np.exp(sums(mean, np.log(energy))) / sums(mean, energy)
 
 
-@feature(units="amplitude", version=2)
+@feature(units="amplitude", rows=power_axis, version=2)
 def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
     """The straight line fitted to each frame's spectrum: its slope and its height at 0 Hz.
 
@@ -119,10 +110,10 @@ def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
     Ignores: every detail of the spectrum
     Feature map: row 0 is the slope, tiny and mostly negative; row 1 the height
     """
-    frequency = librosa.fft_frequencies(sr=clip.sample_rate, n_fft=framing.n_fft)
+    frequency = frequency_axis(clip.sample_rate, n_fft=framing.n_fft)
     fit = np.linalg.pinv(np.vander(frequency / frequency[-1], order + 1))
     powers = frequency[-1] ** np.arange(order, -1, -1)
-    return weighted_sums(fit / powers[:, None], clip.magnitude(framing))
+    return kernels.spectrum.weighted_sums(fit / powers[:, None], clip.magnitude(framing))
 
 
 @feature(units="amplitude")
@@ -134,7 +125,7 @@ def rms(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 5
     Ignores: pitch and timbre altogether
     Feature map: a curve that follows the waveform's envelope
     """
-    frames = centred_frames(clip.y, frame_length, hop_length)
+    frames = kernels.fourier.centred_frames(clip.y, frame_length, hop_length)
     return np.sqrt(np.einsum("ts,ts->t", frames, frames) / frame_length)[None]
 
 

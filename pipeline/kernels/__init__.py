@@ -1,19 +1,31 @@
 """Small compiled loops, each equal to the librosa, scipy or numpy call that its docstring names.
 
-They are compiled by numba when first called and kept on disk: beside their module, or in the user's own
-folder where that cannot be written. Arrays are (rows, frames), C-contiguous, so that the inner loop runs over
-neighbouring frames and one instruction serves eight or sixteen of them.
+numba compiles them when first called and keeps them on disk: beside their module, or in the user's own folder
+where that cannot be written; `python -m pipeline.kernels` calls all of them. Arrays are (rows, frames),
+C-contiguous, so that the inner loop runs over neighbouring frames and one instruction serves eight or sixteen
+of them.
+
+`kernels.hpss` and its like are loaded when first used: numba takes longer to import than a list of features
+to print.
 """
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
-
-from numba import njit
 
 from commandline.registry import RequestError
 
+MODULES = ("constantq", "fourier", "half", "hpss", "period", "spectrum")
+
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in MODULES:
+        raise AttributeError(f"pipeline.kernels has no {name}")
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def compiled(function: Kernel) -> Kernel:
@@ -21,6 +33,8 @@ def compiled(function: Kernel) -> Kernel:
 
     Python's error for x / 0 would keep a loop with a division from being vectorised.
     """
+    from numba import njit
+
     try:
         kernel: Any = njit(cache=True, error_model="numpy")(function)
     except RuntimeError as error:

@@ -8,30 +8,17 @@ have the same wavelets: they are built once. `pipeline.clip` keeps the halved si
 import functools
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
-import scipy.fft
-import scipy.sparse
+import scipy
 
+from pipeline.axes import Bank, frequency_axis
 from pipeline.kernels import compiled
 from pipeline.kernels.fourier import transforms
-from pipeline.parameters import Wavelets
 
 LEFT_OUT = 0.01  # of the magnitude of a wavelet's spectrum, where it is weakest
-AUDITORY = 24.7 / 0.108  # Hz; with gamma=None bands widen towards the bass as those of the ear do
 LOWEST, HIGHEST = 150.0, 4000.0  # Hz, where librosa.piptrack looks for pitches
 PEAK_THRESHOLD = np.float32(0.1)  # of the frame's largest value
 BARS = 100  # of the histogram in librosa.pitch_tuning
-
-
-@dataclass(frozen=True)
-class Bank:
-    """Which wavelets: `intervals` divide the octave, `gamma` Hz widen each band, `tuning` is in bins."""
-
-    wavelets: Wavelets
-    intervals: str = "equal"
-    gamma: float | None = 0.0
-    tuning: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -75,35 +62,14 @@ def _magnitudes_of_products(starts, bins, weights, spectrum, norm):  # type: ign
     return result
 
 
-class TooHigh(Exception):
-    """The highest wavelet does not fit below half the sample rate."""
-
-
 @functools.lru_cache(maxsize=512)
 def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
     """How often `librosa.vqt` halves the sample rate beforehand, and the octaves from the highest down."""
-    shape = bank.wavelets
-    frequency = librosa.interval_frequencies(
-        shape.n_bins,
-        fmin=librosa.note_to_hz("C1") * 2.0 ** (bank.tuning / shape.bins_per_octave),
-        intervals=bank.intervals,
-        bins_per_octave=shape.bins_per_octave,
-        sort=True,
-    )
-    alpha = librosa.filters._relative_bandwidth(freqs=frequency)
-    gamma = alpha * AUDITORY if bank.gamma is None else bank.gamma
-    cycles = shape.filter_scale / alpha  # of a wavelet, its Q
-    bandwidth = librosa.filters.window_bandwidth("hann")
-    top = float(np.max(frequency * (1 + 0.5 * bandwidth / cycles) + 0.5 * gamma))
-    if top > sample_rate / 2:
-        raise TooHigh(
-            f"its highest band reaches to {top:.0f} Hz, half the sample rate is {sample_rate / 2:g} Hz"
-        )
-    count = -(-shape.n_bins // shape.bins_per_octave)
-    beforehand = _halvings_beforehand(sample_rate / 2 / top, shape.hop_length, count)
-    seconds = cycles / (frequency + gamma / alpha)
+    shape, frequency, beforehand = bank.wavelets, bank.frequencies(), bank.halvings_beforehand(sample_rate)
+    alpha, gamma = bank.bandwidths(frequency)
+    seconds = shape.filter_scale / alpha / (frequency + gamma / alpha)
     rate, hop, halvings, found = sample_rate / 2**beforehand, shape.hop_length // 2**beforehand, 0, []
-    for octave in range(count):
+    for octave in range(-(-shape.n_bins // shape.bins_per_octave)):
         stop = shape.n_bins - octave * shape.bins_per_octave
         rows = slice(max(0, stop - shape.bins_per_octave), stop)
         n_fft, bins, filters = _filters(_key(frequency[rows] / rate, 13), _key(seconds[rows] * rate, 8))
@@ -113,13 +79,6 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
         if hop % 2 == 0:
             rate, hop, halvings = rate / 2, hop // 2, halvings + 1
     return beforehand, found
-
-
-def _halvings_beforehand(headroom: float, hop_length: int, octave_count: int) -> int:
-    """`librosa.core.constantq.__early_downsample_count`."""
-    by_frequency = max(0, int(np.ceil(np.log2(headroom)) - 1) - 1)
-    twos = (hop_length & -hop_length).bit_length() - 1
-    return min(by_frequency, max(0, twos - octave_count + 1))
 
 
 def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
@@ -164,14 +123,14 @@ def estimate_tuning(spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_
     librosa interpolates between all bins, and then looks where the peaks are; here only peaks are. The
     tuning is the fullest bar of a histogram.
     """
-    frequency = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)
+    frequency = frequency_axis(sample_rate, n_fft=n_fft)
     first = int(np.searchsorted(frequency, LOWEST))
     last = int(np.searchsorted(frequency, min(HIGHEST, sample_rate / 2)))
     where, height = _peaks(spectrogram, PEAK_THRESHOLD * spectrogram.max(axis=0), max(first, 1), last)
     if not len(where):
         return 0.0
     pitch = (where[height >= np.median(height)] * sample_rate / n_fft).astype(np.float32)
-    residual = np.mod(bins_per_octave * librosa.hz_to_octs(pitch), 1.0)
+    residual = np.mod(bins_per_octave * np.log2(pitch / (440 / 16)), 1.0)
     residual[residual >= 0.5] -= 1.0
     peaks, edges = np.histogram(residual, np.linspace(-0.5, 0.5, BARS + 1))
     return float(edges[np.argmax(peaks)])

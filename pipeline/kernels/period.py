@@ -1,6 +1,5 @@
 """What repeats: autocorrelation, the period of each frame (YIN), and the tempo."""
 
-import librosa
 import numpy as np
 
 from pipeline.kernels import compiled
@@ -74,7 +73,7 @@ def at_multiples_of_tempo(
     tempogram is 0.
     """
     lags, frames = tempogram.shape
-    tempo = librosa.tempo_frequencies(lags, hop_length=hop_length, sr=sample_rate)
+    tempo = np.append(np.inf, 60 * sample_rate / (hop_length * np.arange(1.0, lags)))
     wanted = multiples[:, None] * tempo[_strongest(tempogram, tempo)]
     rising = tempo[:0:-1]  # without lag 0, whose tempo is infinite
     right = np.clip(np.searchsorted(rising, wanted), 1, len(rising) - 1)

@@ -2,12 +2,11 @@
 
 import dataclasses
 import functools
-import warnings
 
-import librosa
 import numpy as np
 import scipy.sparse
 
+from pipeline.axes import frequency_axis, mel_edges
 from pipeline.kernels import compiled
 from pipeline.parameters import MelBank
 
@@ -22,21 +21,45 @@ def decibels(power: np.ndarray) -> np.ndarray:
 
 def mel_bands(spectrogram: np.ndarray, sample_rate: int, bank: MelBank) -> np.ndarray:
     """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`, as a sparse product."""
-    return _mel_filters(sample_rate, 2 * (len(spectrogram) - 1), bank) @ spectrogram
+    return mel_filters(sample_rate, 2 * (len(spectrogram) - 1), bank) @ spectrogram
 
 
 @functools.lru_cache(maxsize=64)
-def _mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr_array:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of bands narrower than a bin: they are empty in librosa too
-        filters = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, **dataclasses.asdict(bank))
+def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr_array:
+    """(n_mels, bins): `librosa.filters.mel`; a band narrower than a bin is empty, as there."""
+    edges = mel_edges(sample_rate, **dataclasses.asdict(bank))
+    ramps, width = np.subtract.outer(edges, frequency_axis(sample_rate, n_fft=n_fft)), np.diff(edges)[:, None]
+    filters = np.maximum(0, np.minimum(-ramps[:-2] / width[:-1], ramps[2:] / width[1:])).astype(np.float32)
+    filters *= (2 / (edges[2:] - edges[:-2]))[:, None]
     return scipy.sparse.csr_array(filters)
 
 
 @functools.lru_cache(maxsize=256)
 def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
     """(12, bins): `librosa.filters.chroma`, kept for each of the hundred tunings that are estimated."""
-    return librosa.filters.chroma(sr=sample_rate, n_fft=n_fft, tuning=tuning)
+    frequency = np.linspace(0, sample_rate, n_fft, endpoint=False)[1:]
+    octaves = np.log2(frequency / (440 * 2 ** (tuning / 12) / 16))
+    place = np.append(
+        12 * octaves[0] - 18, 12 * octaves
+    )  # of each bin, in semitones; the first by definition
+    distance = np.remainder(place - np.arange(12.0)[:, None] + 126, 12) - 6
+    bumps = np.exp(-0.5 * (2 * distance / np.append(np.maximum(np.diff(place), 1), 1)) ** 2)
+    filters = normalised(bumps, 2) * np.exp(-0.5 * ((place / 12 - 5) / 2) ** 2)
+    return np.ascontiguousarray(np.roll(filters, -3, axis=0)[:, : 1 + n_fft // 2], np.float32)
+
+
+def fold_octaves(magnitude: np.ndarray, bins: int) -> np.ndarray:
+    """(12, frames) sums over octaves, of so many bins a semitone: `librosa.filters.cq_to_chroma` applied."""
+    classes = np.roll(np.repeat(np.eye(12, dtype=np.float32), bins, axis=1), -(bins // 2), axis=1)
+    filters = np.tile(classes, len(magnitude) // classes.shape[1])
+    return np.einsum("cf,ft->ct", filters, magnitude, optimize=True)
+
+
+def normalised(values: np.ndarray, order: float = np.inf) -> np.ndarray:
+    """Each frame divided by its norm, unless that is tiny: `librosa.util.normalize(values, norm=order)`."""
+    size = np.abs(values).astype(float)
+    norm = size.max(axis=0) if order == np.inf else (size**order).sum(axis=0) ** (1 / order)
+    return (values / np.where(norm < np.finfo(values.dtype).tiny, 1, norm)).astype(values.dtype)
 
 
 @compiled

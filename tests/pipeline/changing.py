@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from pipeline.request import content_hash
+from pipeline.extract import content_hash
 
 SAMPLE_RATE = 8000  # Hz; a clip is one second
 FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")

@@ -1,10 +1,10 @@
 """`features`: what it makes, in parts and beside others, and what it says."""
 
-import multiprocessing
 import os
 import re
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import h5py
 import librosa
@@ -17,8 +17,8 @@ from features_cache import external
 from features_cache.claims import claimed
 from features_cache.layout import lock
 from pipeline import extract
-from pipeline.job import ExtractionResult
-from pipeline.request import part_of, request
+from pipeline.extract import part_of, request
+from pipeline.worker import ExtractionResult
 from tests.pipeline.changing import SAMPLE_RATE
 from tests.pipeline.extraction import anew, cache, options, run, stored
 
@@ -100,17 +100,18 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
 
 
 def test_the_summary_tells_what_sharing_saved_from_a_second_on(sounds):
-    asked = request(options(sounds, features="mel mfcc"))
+    given = options(sounds, features="mel mfcc")
+    asked, told = request(given), "; sharing intermediates saved 1 min 30 s of computing\n"
     saved = ExtractionResult(clips=8, computed=np.full(2, 8), seconds=np.ones(2), seconds_saved=90)
-    assert extract._speed(asked, saved, 4.0).endswith("; sharing intermediates saved 1 min 30 s of computing")
-    assert "saved" not in extract._speed(asked, replace(saved, seconds_saved=0.9), 4.0)
+    assert told in extract.summary(asked, given, saved, 4.0)
+    assert "saved" not in extract.summary(asked, given, replace(saved, seconds_saved=0.9), 4.0)
 
 
-def test_the_cost_is_reported_before_the_work_and_the_next_command_after(sounds, capsys):
+def test_the_size_is_reported_before_the_work_and_the_next_command_after(sounds, capsys):
     assert extract.run(options(sounds, features="waveform rms")) == 0
     shown = capsys.readouterr().out
-    assert re.search(r"about [\d.]+ s on 1 process, 128 kB; largest files: waveform 128 kB, rms", shown)
-    assert "FEATURES=small leaves out the largest: about" in shown
+    assert "16 of 16 feature maps to compute\n  128 kB; largest files: waveform 128 kB, rms" in shown
+    assert "FEATURES=small leaves out the largest: 256 B" in shown
     assert re.search(r"8 clips in .*clips/s, 128 kB$", shown, re.MULTILINE)
     next_, then = shown.splitlines()[-2:]
     assert next_.startswith(f"next: make train DATASET={sounds.csv} DATA=")
@@ -120,7 +121,7 @@ def test_the_cost_is_reported_before_the_work_and_the_next_command_after(sounds,
 def test_an_impossible_feature_is_left_out_of_all_and_refused_by_name(sounds, capsys):
     with pytest.raises(RequestError, match="cqt cannot exist here"):
         request(options(sounds, features="rms cqt"))
-    assert "cqt" in request(options(sounds, features="all")).wanted.left_out
+    assert "cqt" in request(options(sounds, features="all")).left_out
 
 
 def test_worker_processes_write_the_same_bytes_as_this_one(sounds):
@@ -129,23 +130,42 @@ def test_worker_processes_write_the_same_bytes_as_this_one(sounds):
     assert not list((cache(sounds).folder / "locks").glob("run-*"))
 
 
-def test_parts_run_side_by_side_and_one_waits_for_the_other(sounds):
-    """Four processes at once on a cache that is not there yet, and a fifth that wants it all."""
-    context = multiprocessing.get_context("fork")
-    parts = [
-        context.Process(target=run, args=(sounds,), kwargs={"part": f"{number}/4"}) for number in (1, 2, 3, 4)
-    ]
-    for part in parts:
-        part.start()
-    for part in parts:
-        part.join()
-    assert [part.exitcode for part in parts] == [0] * 4
-    assert run(sounds, wait=True) == {"rms": 0, "zcr": 0}
-    assert stored(sounds, "rms") == anew(sounds, "rms")
-
-
 def test_a_cache_without_audio_is_used_as_it_is(sounds, tmp_path):
     table = {"clip_id": ["a"], "label": ["x"], "fold": [1]}
     external.create_cache(tmp_path / "brought", table, sample_rate=8000, duration=1)
     with pytest.raises(RequestError, match="no audio"):
         request(options(sounds, dataset=str(tmp_path / "brought")))
+
+
+@pytest.mark.parametrize(("clips", "ms", "jobs"), [(1, 4, 2), (7, 4000, 2), (4000, 4, 2), (10**4, 0, 8)])
+def test_batches_cover_all_clips_and_none_is_longer_than_what_is_left_for_the_others(sounds, clips, ms, jobs):
+    asked, backend = request(options(sounds)), SimpleNamespace(processes=jobs)
+    asked = replace(asked, clips=asked.clips.iloc[np.zeros(clips, int)])
+    remaining = SimpleNamespace(clips=np.arange(clips), todo=np.ones((clips, 2), bool))
+    results = [ExtractionResult()]
+    made = extract.batches(asked, remaining, backend, results)
+    lengths = [len(next(made).rows)]
+    results[0] = ExtractionResult(clips=1, seconds_around=ms / 1000)
+    lengths += [len(batch.rows) for batch in made]
+    assert lengths[0] == 1 and sum(lengths) == clips
+    assert lengths[1:] == sorted(lengths[1:], reverse=True)
+    shortest, longest = extract.BATCH_SECONDS
+    assert max(lengths) <= extract.LONGEST_BATCH
+    assert max(lengths) * ms / 1000 <= max(longest, ms / 1000)
+    assert lengths[-1] * ms / 1000 <= max(2 * shortest, ms / 1000)
+
+
+def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys):
+    data = sounds.folder.parent / "data"
+    assert extract.plan(options(sounds, features="mel rms cqt@n_bins=30")) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^mel +8 +- +0\.0$", shown, re.MULTILINE) and "24 of 24 feature maps" in shown
+    assert not data.exists()
+    run(sounds, features="mel")
+    extract.plan(options(sounds, features="small"))
+    shown = capsys.readouterr().out
+    assert re.search(r"^mel +0 +0\.0 ", shown, re.MULTILINE) and "left out: cqt, " in shown
+    extract.plan(options(sounds, features="mel", dtype="float32"))
+    assert "mel.h5 has dtype float16, asked for is dtype float32" in capsys.readouterr().out
+    extract.plan(options(sounds, features="mel"))
+    assert "mel of 8 clips is done" in capsys.readouterr().out

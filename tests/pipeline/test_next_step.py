@@ -1,8 +1,10 @@
 """What a user is told to type next: commands that work, the quick one first."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from features_cache import Cache
@@ -10,7 +12,7 @@ from features_cache.index import write_failures
 from features_cache.layout import read_header
 from pipeline import extract
 from pipeline.datasets.load import load
-from pipeline.next_step import DEFAULT_MODEL, is_done, next_step, training_commands
+from pipeline.next_step import DEFAULT_MODEL, is_done, next_step, training_step
 from pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv, write
 from tests.pipeline.extraction import cache, options
@@ -35,7 +37,8 @@ from train.models.registry import resolve
 def test_a_few_sets_by_a_quick_model_come_first_and_the_default_model_then(frames, quick, default):
     lines = [f"next: make {quick}"]
     lines += [f"then: make train DATASET=d FEATURES={default}   ({DEFAULT_MODEL})"] if default else []
-    assert training_commands(frames, ["DATASET=d"]).splitlines() == lines
+    two = SimpleNamespace(table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]}))
+    assert training_step(FeaturesCommand(dataset="d"), two, frames).splitlines() == lines
     if "MODEL=" in quick:
         assert resolve(quick.rpartition("MODEL=")[2]).unfit(quick.split("FEATURES=")[1].split()[:1]) is None
 

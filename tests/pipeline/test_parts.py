@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from features_cache import Cache
-from pipeline import extract
+from pipeline.extract import extract, request, run
 from pipeline.options import FeaturesCommand
-from pipeline.request import request
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 PARTS = 4
@@ -49,7 +48,7 @@ def fill(part, sounds, data, ready, told):
     """What a job of the array does, begun at the same moment as the others."""
     ready.wait()
     chosen = options(sounds, data, part=f"{part}/{PARTS}")
-    outcome = extract.extract(request(chosen, chosen.part), chosen)
+    outcome = extract(request(chosen, chosen.part), chosen)
     told.put((part, outcome.clips, len(outcome.failures)))
 
 
@@ -74,16 +73,16 @@ def at_once(sounds, data):
 def test_four_parts_at_once_make_the_cache_that_one_run_makes(sounds, tmp_path, prepared):
     data = tmp_path / "parts"
     if prepared:
-        assert extract.run(options(sounds, data, prepare=True)) == 0
+        assert run(options(sounds, data, prepare=True)) == 0
         assert not any(file.map(state=True).any() for file in files(data).values())
         inodes = {name: file.path.stat().st_ino for name, file in files(data).items()}
     assert at_once(sounds, data) == [7, 8, 7, 8]
     whole = options(sounds, tmp_path / "whole")
-    extract.extract(request(whole), whole)
+    extract(request(whole), whole)
     assert contents(data) == contents(tmp_path / "whole")
     if prepared:  # filled where they lay: no part made a file anew
         assert inodes == {name: file.path.stat().st_ino for name, file in files(data).items()}
     assert not list((data / "sounds" / "features" / "locks").glob("run-*"))
     again = options(sounds, data)
-    assert extract.extract(request(again), again).clips == 0
+    assert extract(request(again), again).clips == 0
     assert np.all(Cache(data / "sounds" / "features").readable(FEATURES))

@@ -2,14 +2,13 @@
 
 import random
 
-import h5py
 import numpy as np
 import pytest
 import soundfile
 
 from commandline.registry import RequestError
+from pipeline.extract import request
 from pipeline.features import FEATURES
-from pipeline.request import request
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import anew, cache, options, run, stored
 
@@ -133,20 +132,6 @@ def test_the_cache_knows_how_long_each_clip_lasts(sounds):
     lengths = [soundfile.info(sounds.folder / row["filename"]).duration for row in sounds.rows]
     assert cache(sounds).filled == pytest.approx(np.minimum(np.array(lengths) / 0.8, 1), abs=1e-3)
     assert cache(sounds).filled[2] < 0.5
-
-
-def test_a_cache_of_before_learns_its_lengths_without_hashing_or_computing(sounds, monkeypatch):
-    run(sounds, duration=3.0)
-    known = cache(sounds).filled
-    with h5py.File(cache(sounds).folder / "index.h5", "r+") as index:
-        del index["clips/source_seconds"]
-    sounds.add(1)
-    hashed = []
-    monkeypatch.setattr("pipeline.request.content_hash", lambda path: hashed.append(path) or path[-9:])
-    assert run(sounds, duration=3.0) == {"rms": 1, "zcr": 1}  # the new clip's
-    assert len(hashed) == 1
-    now = cache(sounds).filled
-    assert now[:8] == pytest.approx(known) and now.max() < 1
 
 
 def test_a_clip_whose_length_cannot_be_read_is_told_from_one_that_nobody_measured(sounds):

@@ -15,8 +15,8 @@ import soundfile
 from commandline.registry import RequestError
 from features_cache import UnreadableClips, layout
 from pipeline import extract
+from pipeline.extract import request
 from pipeline.features import FEATURES
-from pipeline.request import request
 from tests.pipeline.extraction import cache, options, run, stored
 
 
@@ -62,7 +62,7 @@ def test_a_feature_file_that_is_a_fifo_is_named_and_not_waited_for(sounds):
     path = cache(sounds).folder / "zcr.h5"
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(RequestError, match=r"zcr\.h5 is a FIFO"):
+    with pytest.raises(RequestError, match=r"zcr\.h5 is no ordinary file"):
         extract.run(options(sounds))
 
 
@@ -220,10 +220,10 @@ def test_a_run_whose_claim_is_taken_away_stops_with_a_message(sounds, monkeypatc
     def without_locks(*arguments):
         for marker in (cache(sounds).folder / "locks").glob("run-*"):
             marker.unlink()
-        return fill(*arguments)
+        return batches(*arguments)
 
-    fill = extract._fill
-    monkeypatch.setattr(extract, "_fill", without_locks)
+    batches = extract.batches
+    monkeypatch.setattr(extract, "batches", without_locks)
     assert extract.run(options(sounds)) == 1
     assert "stopped: the claim of this run is gone" in capsys.readouterr().err
     monkeypatch.undo()

@@ -7,9 +7,9 @@ from commandline.registry import RequestError
 from features_cache import external, parse_set
 from pipeline.datasets.load import frame_samples, length_notes
 from pipeline.datasets.summary import dataset_summary, run
+from pipeline.extract import kept_copies
 from pipeline.features import resolve_feature
 from pipeline.options import SourceOptions
-from pipeline.request import kept_copies
 from tests.pipeline.changing import with_flac_length
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import CancelledError
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,41 +18,23 @@ import pytest
 from commandline.registry import RequestError
 from features_cache import Cache
 from features_cache.claims import RunIsGone
-from pipeline import extract, pool
-from pipeline.extras import dask_cluster
-from pipeline.job import ClipBatch
+from pipeline import extract
 from pipeline.options import FeaturesCommand
-from pipeline.request import request
+from pipeline.worker import ClipBatch, ExtractionResult
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 distributed = pytest.importorskip("distributed", reason="BACKEND=dask needs requirements-scale.txt")
+dask_cluster = pytest.importorskip("pipeline.extras.dask_cluster")
+Cluster, refuse_unfit = dask_cluster.Cluster, dask_cluster.refuse_unfit
+refuse_untrusted = dask_cluster.refuse_untrusted
 FEATURES = ("harmonic", "mel", "zcr")
-CLIPS = 80
+CLIPS = 40
 SENT = {"pipeline", "features_cache", "commandline", "numpy", "pathlib", "functools"}  # a batch is made of
 
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
     return ChangingDataset(tmp_path_factory.mktemp("sounds") / "sounds", random.Random(0), clips=CLIPS)
-
-
-@pytest.fixture(scope="module")
-def by_processes(sounds, tmp_path_factory):
-    """Every feature's bytes as worker processes give them."""
-    data = tmp_path_factory.mktemp("processes")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pool, "START_METHOD", "fork")  # a spawned one loads its libraries anew
-        extract.extract(*asked(sounds, data, jobs=2))
-    return contents(data)
-
-
-@pytest.fixture(scope="module")
-def dask(by_processes, tmp_path_factory):
-    """A scheduler and two workers, processes of their own."""
-    from tests.pipeline.local_dask import started
-
-    with started(tmp_path_factory.mktemp("dask")) as running:
-        yield running
 
 
 def asked(sounds, data, **given):
@@ -63,28 +46,23 @@ def asked(sounds, data, **given):
         duration=2.0,
         **given,
     )
-    return request(options), options
+    return extract.request(options), options
 
 
 def on(dask):
     return {"backend": "dask", "scheduler": dask.address}
 
 
-def folder(data):
-    return data / "sounds" / "features"
-
-
 def contents(data):
-    cache = Cache(folder(data))
+    cache = Cache(data / "sounds" / "features")
     files = {name: cache[name].file for name in FEATURES}
     return {name: (file.map().tobytes(), file.map(state=True).tobytes()) for name, file in files.items()}
 
 
 def done(data):
     """Clips that count as done, once their files are there."""
-    if not (folder(data) / "index.h5").exists():
-        return 0
-    return int(Cache(folder(data)).readable(FEATURES).sum())
+    folder = data / "sounds" / "features"
+    return int(Cache(folder).readable(FEATURES).sum()) if (folder / "index.h5").exists() else 0
 
 
 class InTheMiddle(threading.Thread):
@@ -103,20 +81,6 @@ class InTheMiddle(threading.Thread):
         os.kill(self.pid, signal.SIGKILL)
 
 
-class Recording:
-    """A client that notes what is sent to the cluster."""
-
-    def __init__(self, client):
-        self.client, self.sent = client, []
-
-    def ncores(self):
-        return self.client.ncores()
-
-    def submit(self, function, item, pure):
-        self.sent.append((function, item))
-        return self.client.submit(function, item, pure=pure)
-
-
 class Imports(pickle.Unpickler):
     """Notes the packages that unpickling imports from."""
 
@@ -129,101 +93,88 @@ class Imports(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def test_a_worker_is_sent_functions_of_the_project_by_name_and_data_alone(
-    sounds, dask, tmp_path, monkeypatch
+def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(
+    sounds, tmp_path, monkeypatch, capsys
 ):
-    """No code travels: what a worker runs lies in its own copy of the project."""
-    recorded = []
-    real = dask_cluster.Cluster.__init__
+    """One cluster for all: a worker is killed in the first run, the scheduler in the second."""
+    from tests.pipeline.local_dask import started
 
-    def recording(cluster, client):
-        recorded.append(Recording(client))
-        real(cluster, recorded[-1])
-
-    monkeypatch.setattr(dask_cluster.Cluster, "__init__", recording)
-    assert not extract.extract(*asked(sounds, tmp_path, **on(dask))).failures
-    sent = recorded[0].sent
-    assert sent
-    for function, item in sent:
-        received = Imports(pickle.dumps((function, item)))  # which refuses code: lambdas, inner functions
+    sent, call = [], Cluster.call
+    monkeypatch.setattr(Cluster, "call", lambda *given: (sent.append(given[1:]), call(*given))[1])
+    plain, first, second = (tmp_path / name for name in ("plain", "first", "second"))
+    extract.extract(*asked(sounds, plain, jobs=1))
+    (tmp_path / "dask").mkdir()
+    with started(tmp_path / "dask") as dask:
+        killed = dask.pids()[0]
+        killing = InTheMiddle(first, killed)
+        outcome = extract.extract(*asked(sounds, first, **on(dask)))
+        killing.join()
+        assert 0 < killing.left < CLIPS and (outcome.clips, outcome.failures) == (CLIPS, [])
+        assert contents(first) == contents(plain)
+        assert killed not in dask.pids()
+        _, options = asked(sounds, second, **on(dask))
+        killing = InTheMiddle(second, dask.scheduler.pid)
+        assert extract.run(options) == 1
+        killing.join()
+        assert "stopped: the Dask scheduler was lost" in capsys.readouterr().err
+        with pytest.raises(RequestError, match="no Dask scheduler answers at SCHEDULER=tcp://"):
+            extract.run(options)
+    left = done(second)
+    assert 0 < killing.left <= left < CLIPS
+    assert extract.extract(*asked(sounds, second, jobs=1)).clips == CLIPS - left
+    assert contents(second) == contents(plain)
+    for function, batch in sent:  # no code travels: pickle refuses lambdas and inner functions
+        received = Imports(pickle.dumps((function, batch)))
         received.load()
         assert {"pipeline"} <= received.packages <= SENT
 
 
-def test_a_dask_cluster_gives_the_bytes_of_worker_processes(sounds, dask, by_processes, tmp_path):
-    outcome = extract.extract(*asked(sounds, tmp_path, **on(dask)))
-    assert outcome.clips == CLIPS
-    assert not outcome.failures
-    assert contents(tmp_path) == by_processes
+def answering(result):
+    """A client of three cores whose futures have this result, or raise it."""
 
+    def submit(function, batch, pure):
+        def get():
+            if isinstance(answer := result(batch) if callable(result) else result, BaseException):
+                raise answer
+            return answer
 
-def test_a_worker_that_is_killed_costs_no_clip(sounds, dask, by_processes, tmp_path):
-    before = dask.pids()
-    killing = InTheMiddle(tmp_path, before[0])
-    outcome = extract.extract(*asked(sounds, tmp_path, **on(dask)))
-    killing.join()
-    assert 0 < killing.left < CLIPS
-    assert outcome.clips == CLIPS
-    assert not outcome.failures
-    assert contents(tmp_path) == by_processes
-    assert before[0] not in dask.pids()
+        return SimpleNamespace(result=get)
 
-
-def test_where_the_scheduler_is_lost_a_second_run_goes_on(sounds, dask, by_processes, tmp_path, capsys):
-    """The last test of this module: the cluster ends here."""
-    _, options = asked(sounds, tmp_path, **on(dask))
-    killing = InTheMiddle(tmp_path, dask.scheduler.pid)
-    assert extract.run(options) == 1
-    killing.join()
-    assert "stopped: the Dask scheduler was lost" in capsys.readouterr().err
-    left = done(tmp_path)
-    assert 0 < killing.left <= left < CLIPS
-    with pytest.raises(RequestError, match="no Dask scheduler answers at SCHEDULER=tcp://"):
-        extract.run(options)
-    outcome = extract.extract(*asked(sounds, tmp_path, jobs=1))
-    assert outcome.clips == CLIPS - left
-    assert contents(tmp_path) == by_processes
-
-
-class DeadlyClient:
-    """A client whose cluster answers, or dies over one clip."""
-
-    def ncores(self):
-        return {"tcp://one": 1, "tcp://two": 2}
-
-    def submit(self, function, item, pure):
-        def result():
-            if 1 in item.rows:
-                raise distributed.KilledWorker("batch", SimpleNamespace(address="tcp://one"), 3)
-            return function(item)
-
-        return SimpleNamespace(result=result)
+    return SimpleNamespace(ncores=lambda: {"tcp://one": 1, "tcp://two": 2}, submit=submit)
 
 
 def test_only_the_clip_that_kills_every_worker_is_lost():
-    from pipeline.job import ExtractionResult
+    def dies_of_one(batch):
+        if 1 in batch.rows:
+            return distributed.KilledWorker("batch", SimpleNamespace(address="tcp://one"), 3)
+        return ExtractionResult(clips=len(batch.rows))
 
     table = np.ones((3, 1), bool)
     batch = ClipBatch(np.arange(3), ["x"] * 3, [""] * 3, [(0, 0)] * 3, table, table.astype(np.uint64))
-    cluster = dask_cluster.Cluster(DeadlyClient())
+    cluster = Cluster(answering(dies_of_one))
     assert cluster.processes == 3
-    outcome = pool._call_or_split(cluster, lambda batch: ExtractionResult(clips=len(batch.rows)), batch)
+    outcome = cluster.finish(len, batch)
     assert outcome.clips == 3
     ((row, _, reason),) = outcome.failures
-    assert row == 1
-    assert "one Dask worker after the other" in reason
+    assert row == 1 and "one Dask worker after the other" in reason
 
 
-def test_a_worker_that_sees_no_claim_is_reported_as_a_folder_that_is_not_shared():
-    def gone(function, item, pure):
-        def result():
-            raise RunIsGone
-
-        return SimpleNamespace(result=result)
-
-    client = SimpleNamespace(ncores=dict, submit=gone)
-    with pytest.raises(OSError, match="the folder has to be at the same path on all machines"):
-        dask_cluster.Cluster(client).call(len, [])
+@pytest.mark.parametrize(
+    ("raised", "kind", "said"),
+    [
+        (RunIsGone(), OSError, "the folder has to be at the same path on all machines"),
+        (CancelledError(), ConnectionError, "the Dask scheduler was lost"),
+        (
+            distributed.comm.CommClosedError("in <TCP (closed)>"),
+            ConnectionError,
+            "the Dask scheduler was lost",
+        ),
+        (RuntimeError("Error during deserialization"), RequestError, "start it in the project's folder"),
+    ],
+)
+def test_what_goes_wrong_on_the_cluster_is_said_in_words_of_this_project(raised, kind, said):
+    with pytest.raises(kind, match=said):
+        Cluster(answering(raised)).call(len, [])
 
 
 @pytest.mark.parametrize(
@@ -236,42 +187,14 @@ def test_a_worker_that_sees_no_claim_is_reported_as_a_folder_that_is_not_shared(
     ids=["other versions", "other folder", "no worker"],
 )
 def test_a_cluster_that_is_not_fit_is_refused_before_it_works(theirs, message):
-    def wait_for_workers(count, timeout):
-        if isinstance(theirs, TimeoutError):
-            raise theirs
-
     def run(function):
-        if isinstance(theirs, ModuleNotFoundError):
+        if isinstance(theirs, Exception):
             raise theirs
         return theirs
 
-    client = SimpleNamespace(wait_for_workers=wait_for_workers, run=run)
+    client = SimpleNamespace(wait_for_workers=lambda count, timeout: None, run=run)
     with pytest.raises(RequestError, match=message):
-        dask_cluster._refuse_unfit(client, "tcp://x:1")
-
-
-def test_the_dask_backend_asks_for_its_scheduler():
-    with (
-        pytest.raises(RequestError, match="SCHEDULER=tcp://host:port"),
-        pool.open_backend("dask", None, None),
-    ):
-        pass
-
-
-def test_options_without_use_are_named():
-    assert pool.unused_options("processes", 2, None) == []
-    (jobs,) = pool.unused_options("dask", 2, "tcp://x:1")
-    (scheduler,) = pool.unused_options("processes", None, "tcp://x:1")
-    assert "JOBS" in jobs
-    assert "SCHEDULER" in scheduler
-
-
-def test_tls_without_certificates_is_refused_at_once():
-    with (
-        pytest.raises(RequestError, match="needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE"),
-        dask_cluster.connected("tls://10.0.0.1:8786"),
-    ):
-        pass
+        refuse_unfit(client, "tcp://x:1")
 
 
 @pytest.fixture
@@ -298,7 +221,14 @@ def comm(settings):
     return dask.config.set({f"distributed.comm.{name}": value for name, value in settings.items()})
 
 
-def test_certificates_that_cannot_be_used_are_named_before_anybody_is_called(certificates):
+def test_whom_to_trust_is_judged_before_anybody_is_called(certificates, capsys):
+    with pytest.raises(RequestError, match="SCHEDULER=tcp://host:port"), dask_cluster.connected(None):
+        pass
+    with pytest.raises(RequestError, match="needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE"):
+        refuse_untrusted("tls://10.0.0.1:8786")
+    for scheduler, told in (("tcp://127.0.0.1:1", ""), ("tcp://10.9.9.9:1", "for trusted networks only")):
+        refuse_untrusted(scheduler)
+        assert told in capsys.readouterr().err
     own, other = certificates("own"), certificates("other")
     absent = own | {"tls.client.cert": "/absent.pem", "tls.client.key": "/absent.key"}
     mixed = own | {"tls.client.key": other["tls.client.key"]}
@@ -307,15 +237,15 @@ def test_certificates_that_cannot_be_used_are_named_before_anybody_is_called(cer
         (mixed, "values mismatch"),
     ):
         with comm(settings), pytest.raises(RequestError, match=f"TLS files .*{told}"):
-            dask_cluster._tell_of_trust("tls://10.0.0.1:8786")
-    with comm(own), pytest.raises(RequestError, match=r"give tls://10\.0\.0\.1:8786"):
-        dask_cluster._tell_of_trust("tcp://10.0.0.1:8786")
+            refuse_untrusted("tls://10.0.0.1:8786")
     with comm(own):
-        dask_cluster._tell_of_trust("tls://10.0.0.1:8786")
+        refuse_untrusted("tls://10.0.0.1:8786")
+        with pytest.raises(RequestError, match=r"give tls://10\.0\.0\.1:8786"):
+            refuse_untrusted("tcp://10.0.0.1:8786")
 
 
 @pytest.mark.slow
-def test_with_tls_the_certificate_is_needed(certificates, sounds, by_processes, tmp_path, monkeypatch):
+def test_with_tls_the_certificate_is_needed(certificates, sounds, tmp_path, monkeypatch):
     from tests.pipeline.local_dask import started
 
     own, other, data = certificates("own"), certificates("other"), tmp_path / "data"
@@ -324,28 +254,9 @@ def test_with_tls_the_certificate_is_needed(certificates, sounds, by_processes, 
         monkeypatch.setenv("__".join(["DASK_DISTRIBUTED", "COMM", *words]), str(value))
     with comm(own), started(tmp_path, workers=1, host="tls://127.0.0.1") as running:
         assert running.address.startswith("tls://")
-        extract.extract(*asked(sounds, data, **on(running)))
-        assert contents(data) == by_processes
+        assert extract.extract(*asked(sounds, data, **on(running))).clips == CLIPS
         plain = running.address.replace("tls://", "tcp://")
         with comm({"require-encryption": None}), pytest.raises(RequestError, match="no Dask scheduler"):
             extract.extract(*asked(sounds, tmp_path / "plain", backend="dask", scheduler=plain))
         with comm(other), pytest.raises(RequestError, match="TLS certificate does not match"):
             extract.extract(*asked(sounds, tmp_path / "other", **on(running)))
-
-
-def test_a_cluster_that_anybody_might_be_is_told(capsys):
-    for scheduler, told in (("tcp://127.0.0.1:1", ""), ("tcp://10.9.9.9:1", "for trusted networks only")):
-        dask_cluster._tell_of_trust(scheduler)
-        assert told in capsys.readouterr().err
-
-
-def test_a_scheduler_without_the_project_is_told():
-    class Client:
-        def ncores(self):
-            return {"one": 1}
-
-        def submit(self, *_, **__):
-            raise RuntimeError("Error during deserialization of the task graph.")
-
-    with pytest.raises(RequestError, match="start it in the project's folder"):
-        dask_cluster.Cluster(Client()).call(print, 1)

@@ -12,12 +12,12 @@ from commandline.registry import RequestError
 from features_cache import Cache, parse_set
 from pipeline.clip import Clip
 from pipeline.extract import run as extract
-from pipeline.extras import embedding
 from pipeline.features import resolve_feature
 from pipeline.options import FeaturesCommand
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+embedding = pytest.importorskip("pipeline.extras.embedding")
 
 RATE = 1000
 
@@ -165,7 +165,7 @@ def test_extraction_caches_it_until_the_file_is_another(here, capsys):
 
 def test_a_list_of_all_features_does_not_ask_for_a_network(here, capsys):
     command = FeaturesCommand(dataset=str(dataset(here)), data=here, features="all", jobs=1)
-    from pipeline.request import request
+    from pipeline.extract import request
 
     assert not any("embedding" in spec.stored for spec in request(command).specs)
 

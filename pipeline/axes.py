@@ -1,0 +1,170 @@
+"""What the rows and frames of a feature stand for, and with that how many there are, by formula.
+
+The formulas are those of librosa 0.11. They stand here because importing librosa compiles for ten seconds in
+a new environment; tests compare each with librosa's. Row axes take (sample_rate, **parameters), frame axes
+(sample_rate, samples, **parameters); a feature that cannot exist there raises Impossible.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.parameters import Wavelets
+
+C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank
+HANN_BANDWIDTH = 1.50018310546875  # in bins, of the window of a wavelet
+AUDITORY = 24.7 / 0.108  # Hz; with gamma=None bands widen towards the bass as those of the ear do
+JUST = np.array(  # powers of 3 and 5 of the twelve intervals of just intonation, octaves apart
+    [(0, 0), (-1, -1), (2, 0), (1, -1), (0, 1), (-1, 0), (2, 1), (1, 0), (0, -1), (-1, 1), (2, -1), (1, 1)]
+)
+
+
+class Impossible(Exception):
+    """A feature that cannot exist for clips of this rate or duration; the message says why."""
+
+
+# Rows
+
+
+def frequency_axis(sample_rate: float, *, n_fft: int, **_: Any) -> np.ndarray:
+    """Hz of each bin of a spectrum."""
+    return np.fft.rfftfreq(n_fft, 1 / sample_rate)
+
+
+def mel_edges(sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: Any) -> np.ndarray:
+    """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k + 1, ends at k + 2."""
+    linear, step = 200 / 3, np.log(6.4) / 27  # Hz of a mel below 1 kHz, logarithm of the ratio of two above
+    bend = 1000 / linear
+    low, high = (
+        hertz / linear if hertz < 1000 else bend + np.log(hertz / 1000) / step
+        for hertz in (fmin, fmax or sample_rate / 2)
+    )
+    mels = np.linspace(low, high, n_mels + 2)
+    return np.where(mels < bend, linear * mels, 1000 * np.exp(step * (mels - bend)))
+
+
+def mel_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
+    """Hz of the centre of each mel band."""
+    return mel_edges(sample_rate, **parameters)[1:-1]
+
+
+def coefficient_axis(_: int, *, n_mfcc: int, n_mels: int, **__: Any) -> np.ndarray:
+    """The number of each cepstral coefficient."""
+    return np.arange(float(min(n_mfcc, n_mels)))
+
+
+def power_axis(_: int, *, order: int, **__: Any) -> np.ndarray:
+    """The number of each coefficient of a polynomial, of the highest power first."""
+    return np.arange(order + 1.0)
+
+
+def constant_q_axis(_: int, *, n_bins: int, bins_per_octave: int, **__: Any) -> np.ndarray:
+    """Hz of each bin, from the note C1 up."""
+    return C1 * 2.0 ** (np.arange(n_bins, dtype=float) / bins_per_octave)
+
+
+def contrast_bands(
+    sample_rate: int, *, fmin: float, n_bands: int, n_fft: int, **_: Any
+) -> list[tuple[float, slice]]:
+    """Hz of the lower end of each band, and its bins; the first begins at 0, the last takes the rest."""
+    frequency = frequency_axis(sample_rate, n_fft=n_fft)
+    edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
+    if edges[-2] >= sample_rate / 2:
+        raise Impossible(f"its highest band begins at {edges[-2]:g} Hz, above half the sample rate")
+    first = np.searchsorted(frequency, edges[:-1]) - (np.arange(n_bands + 1) > 0)
+    last = np.append(np.searchsorted(frequency, edges[1:-1], side="right") - 1, len(frequency))
+    if (last <= first).any():
+        empty = edges[int(np.argmax(last <= first))]
+        raise Impossible(f"no bin of n_fft={n_fft} lies in the band from {empty:g} Hz; raise n_fft")
+    return [(float(edge), slice(*bins)) for edge, *bins in zip(edges, first, last)]
+
+
+def contrast_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
+    """Hz of the lower end of each octave band."""
+    return np.array([edge for edge, _ in contrast_bands(sample_rate, **parameters)])
+
+
+def lag_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: Any) -> np.ndarray:
+    """Seconds of each lag of a tempogram."""
+    return np.arange(win_length) * hop_length / sample_rate
+
+
+def tempo_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: Any) -> np.ndarray:
+    """Beats a minute of each bin of a Fourier tempogram."""
+    return frequency_axis(sample_rate * 60 / hop_length, n_fft=win_length)
+
+
+# Frames
+
+
+def centred_frames(sample_rate: int, samples: int, *, hop_length: int = 0, **_: Any) -> np.ndarray:
+    """Seconds of the centre of each frame, the first at the beginning; without a hop, of each sample."""
+    count = 1 + samples // hop_length if hop_length else samples
+    return np.arange(count) * ((hop_length or 1) / sample_rate)
+
+
+def one_frame_more(sample_rate: int, samples: int, *, hop_length: int, **_: Any) -> np.ndarray:
+    """Seconds of the frames of a Fourier tempogram, centred between those of its envelope."""
+    return centred_frames(sample_rate, samples + hop_length, hop_length=hop_length)
+
+
+def sloped_frames(sample_rate: int, samples: int, *, width: int, hop_length: int, **_: Any) -> np.ndarray:
+    """Seconds of each frame, if there are as many as a slope needs."""
+    seconds = centred_frames(sample_rate, samples, hop_length=hop_length)
+    if len(seconds) < width:
+        raise Impossible(
+            f"a slope over {width} frames needs as many, and clips of this duration have {len(seconds)}"
+        )
+    return seconds
+
+
+# Constant-Q filter banks
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Which wavelets: `gamma` Hz widen each band, `tuning` is in bins, `just` intonation divides octaves."""
+
+    wavelets: Wavelets
+    just: bool = False
+    gamma: float | None = 0.0
+    tuning: float = 0.0
+
+    def frequencies(self) -> np.ndarray:
+        """(n_bins,) Hz: `librosa.interval_frequencies`."""
+        shape = self.wavelets
+        steps = shape.bins_per_octave
+        ratios = 2.0 ** (np.arange(steps) / steps)
+        if self.just:
+            fractions = np.modf(JUST @ np.log2([3, 5]))[0]
+            ratios = np.power(2, np.sort(np.where(fractions < 0, fractions + 1, fractions)))
+        octaves = np.multiply.outer(2.0 ** np.arange(-(-shape.n_bins // steps)), ratios).flatten()
+        return np.sort(octaves[: shape.n_bins]) * (C1 * 2.0 ** (self.tuning / steps))
+
+    def bandwidths(self, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n_bins,) `librosa.filters._relative_bandwidth`, and the Hz that widen each band."""
+        logarithm = np.log2(frequency)
+        steps = np.empty_like(frequency)  # in an octave, about each frequency
+        steps[0], steps[-1] = 1 / (logarithm[1] - logarithm[0]), 1 / (logarithm[-1] - logarithm[-2])
+        steps[1:-1] = 2 / (logarithm[2:] - logarithm[:-2])
+        alpha = (2.0 ** (2 / steps) - 1) / (2.0 ** (2 / steps) + 1)
+        return alpha, alpha * AUDITORY if self.gamma is None else np.full_like(alpha, self.gamma)
+
+    def halvings_beforehand(self, sample_rate: int) -> int:
+        """How often librosa halves the rate before the highest octave; Impossible if that is too high."""
+        shape, frequency = self.wavelets, self.frequencies()
+        alpha, widening = self.bandwidths(frequency)
+        top = np.max(frequency * (1 + 0.5 * HANN_BANDWIDTH * alpha / shape.filter_scale) + 0.5 * widening)
+        if top > sample_rate / 2:
+            raise Impossible(
+                f"its highest band reaches to {top:.0f} Hz, half the sample rate is {sample_rate / 2:g} Hz"
+            )
+        by_frequency = max(0, int(np.ceil(np.log2(sample_rate / 2 / top)) - 1) - 1)
+        twos = (shape.hop_length & -shape.hop_length).bit_length() - 1
+        return min(by_frequency, max(0, twos - -(-shape.n_bins // shape.bins_per_octave) + 1))
+
+    def frames(self, sample_rate: int, samples: int) -> np.ndarray:
+        """Seconds of each frame; halving rounds the number of samples up."""
+        hop, halves = self.wavelets.hop_length, 2 ** self.halvings_beforehand(sample_rate)
+        return centred_frames(sample_rate, -(-samples // halves) * halves, hop_length=hop)

@@ -1,0 +1,23 @@
+"""`python -m pipeline.kernels`: compile every kernel for this processor, so that no first run has to wait.
+
+numba's compiled code depends on the processor and cannot be shipped.
+"""
+
+import numpy as np
+
+from features_cache.names import Channel
+from pipeline import kernels
+from pipeline.features import FEATURES, Clip, resolve_feature
+
+RATE = 44100  # Hz
+
+
+def main() -> None:
+    """Compute and round every feature of a second of noise."""
+    clip = Clip(np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32), RATE)
+    for name in FEATURES:
+        kernels.half.to_float16(resolve_feature(Channel(name)).compute(clip))
+
+
+if __name__ == "__main__":
+    main()

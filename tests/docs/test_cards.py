@@ -1,0 +1,31 @@
+"""The page of all features, and what is measured on it."""
+
+import numpy as np
+import pandas as pd
+
+from docs import cards
+from pipeline.features import FEATURES
+from pipeline.reference import DEFINITIONS
+
+
+def test_the_page_of_features_is_up_to_date() -> None:
+    """If this fails: python -m docs.cards document."""
+    assert cards.DOCUMENT.read_text(encoding="utf-8") == cards.text_of_document()
+
+
+def test_measured_table_covers_every_feature_once() -> None:
+    """But for one of one's own, which `python -m docs.cards measure` adds."""
+    measured = pd.read_csv(cards.MEASURED)["feature"].tolist()
+    assert [name for name in FEATURES if name in measured] == measured
+    assert set(DEFINITIONS) <= set(measured)
+
+
+def test_classes_that_differ_are_separated_and_others_are_not() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.repeat(["a", "b", "c"], 40)
+    clips = generator.normal(size=(120, 6))
+    clips[labels == "c", 0] += 8
+    found = cards.pair_accuracies(clips, labels, np.tile(np.arange(5), 24))
+    accuracy = {(pair.first, pair.second): pair.accuracy for pair in found.itertuples()}
+    assert accuracy["a", "c"] > 0.95 and accuracy["b", "c"] > 0.95
+    assert 0.25 < accuracy["a", "b"] < 0.75

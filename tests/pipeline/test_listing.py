@@ -1,0 +1,40 @@
+"""The list of features and their cards."""
+
+import re
+
+import pytest
+
+from commandline.registry import RequestError
+from pipeline import listing
+from pipeline.features import FEATURES
+from pipeline.options import ListCommand
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_every_card_is_complete(name: str) -> None:
+    card = listing.card(name)
+    assert card["What it is"].endswith(".")
+    assert set(listing.HEADINGS) <= set(card) and all(card.values())
+
+
+def test_best_pairs_are_better_than_worst() -> None:
+    best, worst = listing.card("mel")["Separates"].split(";")
+    percents = [[int(number) for number in re.findall(r"(\d+)%", part)] for part in (best, worst)]
+    assert [len(found) for found in percents] == [2, 2]
+    assert min(percents[0]) > max(percents[1])
+
+
+def test_card_on_the_command_line_and_a_mistyped_name(capsys) -> None:
+    listing.run(ListCommand(feature="mel"))
+    text = capsys.readouterr().out
+    assert text.startswith("mel\n") and "128 rows (Hz" in text and "n_mels=128" in text
+    with pytest.raises(RequestError, match="did you mean 'mel'"):
+        listing.run(ListCommand(feature="mell"))
+
+
+def test_table_lists_every_feature_with_its_size_and_what_is_impossible() -> None:
+    text = listing.feature_table(8000, 1.0)
+    lines = {line.split()[0]: line for line in text.splitlines() if line}
+    assert lines["mel"].split()[1:4] == ["128", "16", "0.004"]
+    assert "cqt cannot exist here: its highest band" in text
+    assert set(FEATURES) <= set(lines)
