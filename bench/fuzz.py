@@ -179,7 +179,7 @@ HUNG = -1000
 PCM_BYTES = 60_000  # on standard input: two seconds for `listen`
 LARGEST_FILE = 1 << 30
 LOADED = (
-    *("pipeline.extract", "pipeline.plan", "pipeline.check", "pipeline.verify", "pipeline.listing"),
+    *("pipeline.extract", "pipeline.check", "pipeline.verify", "pipeline.listing"),
     *(
         "features_cache.share",
         "train.run",
