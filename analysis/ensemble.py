@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.options import AnalysisOptions
 from analysis.results import Run, load_runs, same_clips
 from commandline.registry import RequestError
-from features_cache.cache import dataset_name
+from features_cache.location import dataset_name
 from results.config import digest, label
 from results.run_folder import RunFolder, select, write_config, write_predictions
 from results.scores import SMALLEST_PROBABILITY, Floats, Ints

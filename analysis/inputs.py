@@ -18,8 +18,8 @@ from analysis.options import AnalysisOptions
 from commandline.files import replace_file
 from commandline.options import make_command, words
 from commandline.registry import RequestError, closest
-from features_cache.cache import NAMED, cache_folder, dataset_name, is_cache
 from features_cache.index import FAILURES
+from features_cache.location import NAMED, cache_folder, dataset_name, is_cache
 from results.config import digest
 from results.run_folder import RunFolder, find, select
 

@@ -37,7 +37,7 @@ from commandline.files import replace_file
 from commandline.options import make_command
 from commandline.terminal import Stages
 from features_cache import Cache
-from features_cache.table import untrainable
+from features_cache.splits import untrainable
 
 REMARKED = 5  # runs named in the terminal for one reason
 DATA_STAMP = ".data.json"

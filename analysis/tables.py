@@ -23,7 +23,7 @@ from analysis.results import Run, summed_to_categories
 from analysis.significance import NEMENYI, PAIR_TESTS, RunPair, friedman, holm
 from commandline.files import replace_file
 from commandline.terminal import HALVES_UP, as_csv
-from features_cache.table import VALIDATION_FRACTION
+from features_cache.splits import VALIDATION_FRACTION
 from results.bootstrap import fold_weights
 from results.scores import (
     Floats,

@@ -22,8 +22,8 @@ from commandline.registry import RequestError
 from commandline.terminal import progress
 from features_cache import Cache
 from features_cache.index import read_index
+from features_cache.inspect import verify_cache
 from features_cache.layout import read_header
-from features_cache.verify import verify_cache
 from pipeline.extract import extract, request
 from pipeline.options import FeaturesCommand
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset

@@ -61,7 +61,7 @@ def make(folder: Path, clips: int, rng: np.random.Generator) -> Cache:
 
 def ways(cache: Cache, folder: Path) -> dict[str, Read]:
     """Name -> what reads a batch."""
-    in_ram = {name: np.array(cache[name].file.map()) for name in SHAPES}
+    in_ram = {name: np.array(cache[name].map()) for name in SHAPES}
     contiguous = {name: h5py.File(cache.folder / f"{name}.h5") for name in SHAPES}
     chunked, gzipped = h5py.File(folder / "chunked.h5", "w"), h5py.File(folder / "gzip.h5", "w")
     for name, values in in_ram.items():
@@ -155,7 +155,7 @@ def sparse(folder: Path, clips: int, rng: np.random.Generator) -> list[str]:
 def _read_sparse(folder: Path, chosen: NDArray[np.intp]) -> list[str]:
     begun = time.perf_counter()
     cache = Cache(folder)
-    headers = [cache[name].file.shape for name in SHAPES]
+    headers = [cache[name].shape for name in SHAPES]
     opened = time.perf_counter()
     clips = len(cache.clips)
     table = time.perf_counter()

@@ -13,15 +13,20 @@ The protocol, in the order in which it reads best; docs/reference/formats.md has
     layout.py    a feature's file; the word of fingerprint and CRC that says whether a clip is done and intact
     hdf5.py      how HDF5 is used so that nothing is without a checksum
     index.py     the clip table and the links, failures.csv and costs.csv, replaced whole
-    cache.py     from DATASET to its folder; reading: what is missing, damaged or outdated is never returned
+    cache.py     reading: what is missing, damaged or outdated is never returned
 
-Locks and files that are replaced whole: commandline/files.py.
-Its vocabulary: names.py, the grammar of FEATURES; table.py, the clips, and each fold's train, validation and
-test split. Around it: external.py, features from elsewhere; info.py, share.py, verify.py, the commands.
+Its vocabulary: names.py, the grammar of FEATURES; location.py, from DATASET to its folder; table.py, the
+clips; splits.py, each fold's train, validation and test clips. Around it: external.py, features from
+elsewhere; inspect.py and share.py, the commands. Locks and whole files: commandline/files.py.
 """
 
-from features_cache.cache import Cache, StoredFeature, UnreadableClips, cache_folder, dataset_name
-from features_cache.names import Channel, parse_list, parse_set
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from features_cache.cache import Cache, StoredFeature, UnreadableClips
+    from features_cache.location import cache_folder, dataset_name
+    from features_cache.names import Channel, parse_list, parse_set
 
 __all__ = [
     "Cache",
@@ -33,3 +38,13 @@ __all__ = [
     "parse_list",
     "parse_set",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The names above, loaded when they are asked for: `--help` waits for no library."""
+    if name in __all__:
+        for module in ("names", "location", "cache"):
+            members = vars(importlib.import_module(f"{__name__}.{module}"))
+            if name in members:
+                return members[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,35 +3,30 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from commandline.commands import Command, main
 from commandline.options import DatasetOptions, option
-from commandline.registry import RequestError, nearest
+from commandline.registry import RequestError
 from commandline.terminal import counted, size
-from features_cache.cache import Cache, cache_folder, refuse_unknown
-from features_cache.names import parse_list
+
+if TYPE_CHECKING:
+    from features_cache.cache import Cache
 
 
 @dataclass(frozen=True, kw_only=True)
-class CacheFeatures(DatasetOptions):
-    """Some features of a cache."""
-
-    features: str = "all"
-    """features separated by blanks; all, small"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShareOptions(CacheFeatures):
+class ShareOptions(DatasetOptions):
     """Options of `export` and `verify`."""
 
+    features: str = option("all", "features separated by blanks; all, small")
     file: Path | None = option(
         None,
-        "export: where to, <dataset>-features.h5 by default; verify: an exported file instead of a cache",
+        "export: where to, <dataset>-features.zip by default; verify: an exported file instead of a cache",
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileOptions(DatasetOptions):
+class ImportOptions(DatasetOptions):
     """Options of `import`."""
 
     file: Path = option(dataclasses.MISSING, "an exported file", positional=True)
@@ -39,62 +34,61 @@ class FileOptions(DatasetOptions):
 
 def info(options: DatasetOptions) -> None:
     """What a cache holds: features, clips done, megabytes, rounding, parameters, versions."""
-    from features_cache.info import describe_cache
+    from features_cache.inspect import describe_cache
 
     print(describe_cache(_cache(options)))
 
 
 def verify(options: ShareOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
+    from features_cache.inspect import verify_cache
     from features_cache.share import verify_export
-    from features_cache.verify import verify_cache
 
     if options.file:
         wrong = verify_export(options.file)
         print("\n".join(wrong) or f"{options.file}: intact")
         return 1 if wrong else 0
     cache = _cache(options)
-    found = verify_cache(
-        cache.folder, None if options.features == "all" else _chosen(cache, options.features)
-    )
-    for verdict in found:
-        print(verdict)
-    return 0 if all(verdict.intact for verdict in found) else 1
+    verdicts = verify_cache(cache.folder, None if options.features == "all" else _chosen(cache, options))
+    print("\n".join(map(str, verdicts)))
+    return 0 if all(verdict.intact for verdict in verdicts) else 1
 
 
-def export(options: ShareOptions) -> int:
-    """Write chosen features to one compressed file."""
+def export(options: ShareOptions) -> None:
+    """Write chosen features to one zip of the cache's ordinary files."""
     from features_cache.share import export_features
 
     cache = _cache(options)
-    target = options.file or Path(f"{cache.settings['dataset']}-features.h5")
-    names = _chosen(cache, options.features)
-    left_out = export_features(cache.folder, names, target)
+    target = options.file or Path(f"{cache.settings['dataset']}-features.zip")
+    names = _chosen(cache, options)
+    export_features(cache.folder, names, target)
     print(f"{target}: {counted(len(names), 'feature')}, {size(target.stat().st_size)}")
-    if left_out:
-        print(f"{left_out} damaged feature maps are not in it; make features computes them again")
-    return 1 if left_out else 0
 
 
-def import_(options: FileOptions) -> None:
+def import_(options: ImportOptions) -> None:
     """Put the features of an exported file into a cache."""
+    from features_cache.location import cache_folder
     from features_cache.share import import_features
 
     folder = cache_folder(options.dataset, options.data, options.name)
     print(f"{folder}: {', '.join(import_features(options.file, folder))}")
 
 
-def _cache(options: DatasetOptions) -> Cache:
+def _cache(options: DatasetOptions) -> "Cache":
+    from features_cache.cache import Cache
+    from features_cache.location import cache_folder, refuse_unknown
+
     refuse_unknown(options.dataset, options.data, options.name)
     return Cache(cache_folder(options.dataset, options.data, options.name))
 
 
-def _chosen(cache: Cache, features: str) -> list[str]:
+def _chosen(cache: "Cache", options: ShareOptions) -> list[str]:
     """Stored names, each once."""
-    channels = [channel for channels in parse_list(features, cache.features) for channel in channels]
-    for channel in channels:
-        if channel not in cache:
-            raise RequestError(nearest("feature", channel.stored, cache.features))
+    from features_cache.names import parse_list
+
+    channels = [channel for channels in parse_list(options.features, cache.features) for channel in channels]
+    if lacking := [channel for channel in channels if channel not in cache]:
+        raise RequestError(cache.not_there(channels, lacking))
     return list(dict.fromkeys(cache[channel].stored for channel in channels))
 
 

@@ -138,7 +138,15 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
                 for path, other, lives in others:
                     if not lives and (other.overlaps(claim) or other.host == claim.host):
                         _clear(folder, path, other, claim.boot)
-                return _place(marker, claim)
+                try:
+                    with replaced(marker) as draft:  # locked before it has its name
+                        held = Lock(draft)
+                        held.take()
+                        draft.write_text(json.dumps(asdict(claim), indent=1))
+                    Lock(_writing(marker)).release()
+                except OSError as error:
+                    raise not_written(marker.parent, error) from error
+                return held
         if not wait:
             raise RequestError(
                 f"these clips are being written by {blocking}; wait for it to end, or add WAIT=1 (--wait)"
@@ -149,36 +157,18 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
         time.sleep(POLL_SECONDS)
 
 
-def _place(marker: Path, claim: Claim) -> Lock:
-    """Lock the file before it has its name: nobody sees a claim that is not locked yet."""
-    try:
-        with replaced(marker) as draft:
-            held = Lock(draft)
-            held.take()
-            draft.write_text(json.dumps(asdict(claim), indent=1))
-        Lock(_writing(marker)).release()
-    except OSError as error:
-        raise not_written(marker.parent, error) from error
-    return held
-
-
 def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
-    """Check what a run left behind where that is needed, and remove its claim."""
+    """Check what a run left behind if the system went down with it, and remove its claim."""
     with Lock(_writing(marker)):  # from here on none of its workers writes
         if claim.boot != boot:
             tell(f"a run was cut off with the system: checking what it did ({claim})")
             for name in claim.features:
-                _forget_damage(folder / f"{name}.h5")
+                with suppress(FileNotFoundError, DamagedFile):
+                    file = read_header(folder / f"{name}.h5")
+                    states = file.map(state=True)
+                    done = np.flatnonzero(states)
+                    file.forget(done[~intact(file.map(), done, states[done])])
         _remove(folder, marker, claim)
-
-
-def _forget_damage(path: Path) -> None:
-    """Set the state word to 0 where its CRC is not that of the clip's bytes."""
-    with suppress(FileNotFoundError, DamagedFile):
-        file = read_header(path)
-        states = file.map(state=True)
-        done = np.flatnonzero(states)
-        file.forget(done[~intact(file.map(), done, states[done])])
 
 
 def _remove(folder: Path, marker: Path, claim: Claim) -> None:

@@ -21,10 +21,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from commandline.registry import RequestError
 from commandline.terminal import counted
-from features_cache.cache import EXTERNAL, is_cache
 from features_cache.index import read_index, refresh, stored_ids
-from features_cache.layout import FeatureSpec, clip_keys, fingerprints, state_word
-from features_cache.names import Value, parse_channel
+from features_cache.layout import AUDIO_SETTINGS, FeatureSpec, clip_keys, fingerprints, state_word
+from features_cache.location import EXTERNAL, is_cache
+from features_cache.names import parse_channel
 from features_cache.table import complete, with_sources
 from features_cache.writer import install, to_stored
 
@@ -66,24 +66,20 @@ def write_feature(
     values: ArrayLike,
     clip_ids: Sequence[str],
     *,
-    units: str = "",
-    row_axis: ArrayLike | None = None,
-    row_unit: str = "index",
-    frame_axis: ArrayLike | None = None,
-    frame_unit: str = "index",
-    parameters: Mapping[str, Value] | None = None,
     dtype: str = "float16",
+    **about: Any,
 ) -> None:
     """Write an external feature into a cache, so that FEATURES= can name it.
 
-    folder      the cache
-    name        of the new feature, one word
-    values      (B,), (B, rows) or (B, rows, frames), one entry a clip id
-    clip_ids    (B,) ids of the cache's clips; those that are not given are left out of training
-    units       of the values; row_unit and frame_unit: of the axes
-    row_axis    (rows,) and frame_axis (frames,): the position of each row and frame; by default its number
-    parameters  recorded in the file, part of every fingerprint
-    dtype       of the stored values, float16 or float32
+    folder    the cache
+    name      of the new feature, one word
+    values    (B,), (B, rows) or (B, rows, frames), one entry a clip id; of several planes (B, planes, rows,
+              frames) make one feature each, which FEATURES=a+b+c joins
+    clip_ids  (B,) ids of the cache's clips; those that are not given are left out of training
+    dtype     of the stored values, float16 or float32
+    about     fields of FeatureSpec: units of the values; row_axis (rows,) and frame_axis (frames,), the
+              position of each row and frame, by default its number; row_unit and frame_unit, theirs;
+              parameters, recorded in the file, part of every fingerprint
 
     RequestError for another shape, unknown ids, ids that occur twice, NaN, infinity, overflow of `dtype`;
     OSError, with the file and its size, for a full disk, and the cache stays as it was.
@@ -97,52 +93,20 @@ def write_feature(
         raise RequestError(f"{name!r}: an external feature's name is one word")
     array = np.asanyarray(values)
     if array.ndim not in (1, 2, 3) or len(array) != len(clip_ids) or 0 in array.shape:
-        planes = (
-            f"; of several planes make one feature each: for i in range({array.shape[1]}): "
-            f"write_feature(folder, f'{name}{{i}}', values[:, i], clip_ids), then FEATURES={name}0+{name}1"
-            if array.ndim == 4
-            else ""
-        )
+        planes = f", or of {array.shape[1]} planes a feature each" if array.ndim == 4 else ""
         raise RequestError(
             f"{name}: values of shape {array.shape} for {counted(len(clip_ids), 'clip')}; "
             f"expected ({len(clip_ids)}, rows, frames){planes}"
         )
     array = array.reshape(*array.shape, *[1] * (3 - array.ndim))
-    spec = FeatureSpec(
-        stored=name,
-        feature=name,
-        parameters=dict(parameters or {}),
-        units=units,
-        row_axis=_axis(name, "row", row_axis, array.shape[1]),
-        row_unit=row_unit,
-        frame_axis=_axis(name, "frame", frame_axis, array.shape[2]),
-        frame_unit=frame_unit,
-        sample_rate=settings["sample_rate"],
-        samples=settings["samples"],
-        dtype=dtype,
-    )
-    rows, states = _rows(clips, clip_ids, name), fingerprints(clip_keys(clips), spec.key)
-    install(folder, spec, stored_ids(clips), _clips(spec, array, clip_ids, rows, states))
-    refresh(folder, clips, settings)
-
-
-def _clips(
-    spec: FeatureSpec,
-    array: NDArray,
-    ids: Sequence[str],
-    rows: NDArray[np.intp],
-    expected: NDArray[np.uint64],
-) -> Iterator[tuple[int, NDArray, int]]:
-    for place, row in enumerate(rows.tolist()):
-        try:
-            stored = to_stored(np.asarray(array[place]), spec.shape, np.dtype(spec.dtype))
-        except (ValueError, TypeError) as error:
-            raise RequestError(f"{spec.stored}, {ids[place]}: {error}") from None
-        yield row, stored, state_word(int(expected[row]), stored)
-
-
-def _rows(clips: pd.DataFrame, clip_ids: Sequence[str], name: str) -> NDArray[np.intp]:
-    """(B,) rows of the clips in the table."""
+    for what, length in (("row", array.shape[1]), ("frame", array.shape[2])):
+        axis = about.get(f"{what}_axis")
+        about[f"{what}_axis"] = axis = np.asarray(range(length) if axis is None else axis, float)
+        if axis.shape != (length,):
+            raise RequestError(f"{name}: a {what}_axis of shape {axis.shape} for {length} {what}s")
+    defaults = {"units": "", "row_unit": "index", "frame_unit": "index", "parameters": {}}
+    audio = {key: settings[key] for key in AUDIO_SETTINGS}
+    spec = FeatureSpec(**{"stored": name, "feature": name, "dtype": dtype, **defaults, **audio, **about})
     ids = pd.Index(np.asarray(clip_ids).astype(str))
     rows = pd.Index(clips["clip_id"]).get_indexer(ids)
     for wrong, what in (
@@ -151,11 +115,15 @@ def _rows(clips: pd.DataFrame, clip_ids: Sequence[str], name: str) -> NDArray[np
     ):
         if len(wrong):
             raise RequestError(f"{name}: {what}: {', '.join(map(str, wrong[:5]))}")
-    return rows
+    states = fingerprints(clip_keys(clips), spec.key)
 
+    def stored() -> Iterator[tuple[int, NDArray, int]]:
+        for clip, row, plane in zip(ids, rows.tolist(), array):
+            try:
+                converted = to_stored(np.asarray(plane), spec.shape, np.dtype(dtype))
+            except (ValueError, TypeError) as error:
+                raise RequestError(f"{name}, {clip}: {error}") from None
+            yield row, converted, state_word(int(states[row]), converted)
 
-def _axis(name: str, what: str, given: ArrayLike | None, length: int) -> NDArray[np.float64]:
-    axis = np.arange(length, dtype=float) if given is None else np.asarray(given, float)
-    if axis.shape != (length,):
-        raise RequestError(f"{name}: a {what}_axis of shape {axis.shape} for {length} {what}s")
-    return axis
+    install(folder, spec, stored_ids(clips), stored())
+    refresh(folder, clips, settings)

@@ -19,7 +19,7 @@ After creation nothing writes through HDF5: clips go to their offsets, see write
 import json
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
@@ -69,7 +69,12 @@ def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
 def feature_key(attributes: Mapping[str, Any], audio: Mapping[str, Any]) -> np.uint64:
     """Of what a feature is: attributes of its file, audio settings of the dataset."""
     covered = {key: attributes[key] for key in FINGERPRINTED} | {key: audio[key] for key in AUDIO_SETTINGS}
+    covered["parameters"] = _as_text(attributes["parameters"])
     return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
+
+
+def _as_text(parameters: Mapping[str, Any]) -> str:
+    return json.dumps(dict(sorted(parameters.items())))
 
 
 def fingerprints(clips: NDArray[np.uint64], feature: np.uint64) -> NDArray[np.uint64]:
@@ -179,19 +184,9 @@ class FeatureSpec:
         """Of all that makes one feature's values differ from another's."""
         return feature_key(self.attributes(), self.attributes())
 
-    @classmethod
-    def of(cls, attributes: Mapping[str, Any], row_axis: NDArray, frame_axis: NDArray) -> "FeatureSpec":
-        """The spec that a file with these attributes and axes was made from."""
-        given = dict(attributes)
-        if (found := given.pop("format_version", None)) != FORMAT:
-            raise DamagedFile(f"format {found}, expected {FORMAT}")
-        given["parameters"] = json.loads(given["parameters"])
-        return cls(row_axis=row_axis, frame_axis=frame_axis, **given)
-
     def attributes(self) -> dict[str, Any]:
-        """As written to the file's root."""
-        described = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in AXES}
-        described["parameters"] = json.dumps(dict(sorted(self.parameters.items())))
+        """Of the file's root."""
+        described = {key: value for key, value in vars(self).items() if key not in AXES}
         return {"format_version": FORMAT, **described}
 
 
@@ -201,10 +196,31 @@ class FeatureFile:
 
     path: Path
     attributes: dict[str, Any]
+    """Those of its FeatureSpec."""
     shape: tuple[int, int, int]
     dtype: np.dtype
     values_offset: int
     state_offset: int
+
+    @property
+    def stored(self) -> str:
+        """The feature's stored name."""
+        return self.path.stem
+
+    @property
+    def rows(self) -> int:
+        """Rows of a clip's feature map."""
+        return self.shape[1]
+
+    @property
+    def frames(self) -> int:
+        """Frames of a clip's feature map."""
+        return self.shape[2]
+
+    @property
+    def units(self) -> str:
+        """Of the stored values: "dB" is a level, "dB/frame" and the like are none."""
+        return str(self.attributes["units"])
 
     @property
     def clip_bytes(self) -> int:
@@ -218,12 +234,12 @@ class FeatureFile:
 
     @property
     def row_axis(self) -> NDArray[np.float64]:
-        """(rows,) what each row stands for."""
+        """(rows,) what each row stands for, in `attributes["row_unit"]`."""
         return self._column("row_axis")
 
     @property
     def frame_axis(self) -> NDArray[np.float64]:
-        """(frames,) what each frame stands for."""
+        """(frames,) what each frame stands for, in `attributes["frame_unit"]`."""
         return self._column("frame_axis")
 
     def rows_of(self, clip_ids: NDArray[np.bytes_]) -> NDArray[np.intp]:
@@ -257,7 +273,7 @@ class FeatureFile:
 def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray[Any]) -> None:
     """The file with everything but its clips: no byte of `values` or `state` is written."""
     with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
-        hdf5.write_attributes(file, spec.attributes())
+        hdf5.write_attributes(file, spec.attributes() | {"parameters": _as_text(spec.parameters)})
         hdf5.write_column(file, "clip_id", clip_ids)
         hdf5.write_attributes(hdf5.write_column(file, "row_axis", spec.row_axis), {"units": spec.row_unit})
         hdf5.write_attributes(
@@ -270,7 +286,7 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray[Any]) -> No
 
 
 def read_header(path: Path, stored: str | None = None) -> FeatureFile:
-    """What the file says of itself; DamagedFile where that is not what its name says, or cannot be read.
+    """What the file says of itself; DamagedFile if that is not what its name says, or cannot be read.
 
     stored  the feature that must be in it; by default the file's name without `.h5`
     """
@@ -278,32 +294,29 @@ def read_header(path: Path, stored: str | None = None) -> FeatureFile:
     with hdf5.opened(path) as file:
         attributes = hdf5.read_attributes(file)
         values, state = (hdf5.read_member(file, name) for name in ("values", "state"))
-        if (found := attributes.get("format_version")) != FORMAT:
-            raise DamagedFile(f"{path.name} has format {found}, expected {FORMAT}")
-        if not is_of(attributes, stored):
+        if (version := attributes.get("format_version")) != FORMAT:
+            raise DamagedFile(f"{path.name} has format {version}, expected {FORMAT}")
+        attributes["parameters"] = parameters = json.loads(attributes["parameters"])
+        channel = parse_channel(stored)
+        named = all(
+            parameters.get(key) == (None if value == "none" else value) for key, value in channel.parameters
+        )
+        if attributes["stored"] != stored or channel.name != attributes["feature"] or not named:
             raise DamagedFile(f"{path.name} holds {attributes['stored']}, expected {stored}")
         offsets = values.id.get_offset(), state.id.get_offset()
         end = max(offsets[0] + values.nbytes, offsets[1] + state.nbytes)
         header = FeatureFile(path, attributes, values.shape, values.dtype, *offsets)
-        described = tuple(len(file[name]) for name in ("clip_id", *AXES)), attributes["dtype"]
-        if (header.shape, header.dtype) != described or (state.shape, state.dtype) != (
-            values.shape[:1],
+        shape = tuple(len(file[name]) for name in ("clip_id", *AXES))
+        if (header.shape, header.dtype, state.shape, state.dtype) != (
+            shape,
+            attributes["dtype"],
+            shape[:1],
             STATE,
         ):
             raise DamagedFile(
                 f"{path.name} holds values {values.shape} {values.dtype} and states {state.shape}; "
-                f"expected {described[0]} {described[1]}"
+                f"expected {shape} {attributes['dtype']}"
             )
     if path.stat().st_size < end:
         raise DamagedFile(f"{path.name} is cut short: {path.stat().st_size} bytes, expected {end}")
     return header
-
-
-def is_of(attributes: Mapping[str, Any], stored: str) -> bool:
-    """Whether these attributes are those of the feature that is stored under this name."""
-    if attributes["stored"] != stored:
-        return False
-    channel, parameters = parse_channel(stored), json.loads(attributes["parameters"])
-    return channel.name == attributes["feature"] and all(
-        parameters.get(key) == (None if value == "none" else value) for key, value in channel.parameters
-    )

@@ -17,7 +17,7 @@ Nobody writes through HDF5 after 2, so no kill can leave its structure half-writ
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -85,22 +85,18 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> NDArr
     """The values as they are stored, cast in numpy: HDF5 takes ten times as long. ValueError says why not."""
     if values.shape != shape:
         raise ValueError(f"has shape {values.shape}, expected {shape}")
-    if not np.isfinite(values).all():
-        raise ValueError(_not_finite(~np.isfinite(values)))
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        frames, number = np.flatnonzero(wrong.any(axis=0)), np.count_nonzero(wrong)
+        first, last = frames[0], frames[-1]
+        where = f"frame {first}" if first == last else f"frames {first} to {last}"
+        if len(frames) <= last - first:
+            where = f"{len(frames)} frames from {first} to {last}"
+        raise ValueError(f"{number} value{' is' if number == 1 else 's are'} {NOT_FINITE}, in {where}")
     largest = np.abs(values).max(initial=0)
     if largest > np.finfo(dtype).max:
         raise ValueError(f"{largest:g} overflows {dtype}; DTYPE=float32 holds it")
     return np.ascontiguousarray(values, dtype)
-
-
-def _not_finite(wrong: NDArray[np.bool_]) -> str:
-    """`7 values are NaN or infinite, in frames 424 to 430`, of where (rows, frames) they are."""
-    frames = np.flatnonzero(wrong.any(axis=0))
-    first, last, some = frames[0], frames[-1], len(frames) <= frames[-1] - frames[0]
-    where = f"{len(frames)} frames from {first} to {last}" if some else f"frames {first} to {last}"
-    number = np.count_nonzero(wrong)
-    verb = "value is" if number == 1 else "values are"
-    return f"{number} {verb} {NOT_FINITE}, in {f'frame {first}' if first == last else where}"
 
 
 @dataclass(frozen=True)
@@ -137,19 +133,15 @@ def stored_clips(
     except DamagedFile as damage:
         return replace(nothing, note=damage.reason)
     if file.shape[1:] != spec.shape or feature_key(file.attributes, file.attributes) != spec.key:
-        return replace(nothing, file=file, row_of=row_of, note=_difference(file, spec))
+        asked = spec.attributes()
+        names = [key for key in (*FINGERPRINTED, *AUDIO_SETTINGS) if file.attributes.get(key) != asked[key]]
+        has, wanted = (", ".join(f"{key} {of.get(key)}" for key in names) for of in (file.attributes, asked))
+        note = f"{file.path.name} has {has}, asked for is {wanted}"
+        return replace(nothing, file=file, row_of=row_of, note=note)
     chosen = none.copy()
     chosen[check or slice(0)] = True
     status = clip_status(file.map(state=True), row_of, fingerprints(keys, spec.key), file.map(), chosen)
     return StoredClips(file, row_of, status.done, status.damaged, np.array_equal(file.clip_ids, clip_ids))
-
-
-def _difference(file: FeatureFile, spec: FeatureSpec) -> str:
-    """`mel.h5 has dtype float16, asked for is float32`."""
-    stored, wanted = file.attributes, spec.attributes()
-    names = [name for name in (*FINGERPRINTED, *AUDIO_SETTINGS) if stored.get(name) != wanted[name]]
-    has, asked = (", ".join(f"{name} {one.get(name)}" for name in names) for one in (stored, wanted))
-    return f"{file.path.name} has {has}, asked for is {asked}"
 
 
 def written_to(folder: Path, stored: str) -> str:
@@ -168,7 +160,15 @@ def ready(
     path, held = folder / f"{spec.stored}.h5", lock(folder, spec.stored)
     if not stored_clips(folder, spec, clip_ids, keys).fits:
         held.take(wait=True)
-        _make(path, spec, clip_ids, _kept(stored_clips(folder, spec, clip_ids, keys)))
+        stored = stored_clips(folder, spec, clip_ids, keys)
+        kept: Clips = ()
+        if stored.file and stored.done.any():  # state words as they are, so that damage stays visible
+            values, states = stored.file.map(), stored.file.map(state=True)
+            kept = (
+                (row, values[stored.row_of[row]], int(states[stored.row_of[row]]))
+                for row in np.flatnonzero(stored.done).tolist()
+            )
+        _make(path, spec, clip_ids, kept)
     held.take(shared=True, wait=True)
     draft_of(path).unlink(missing_ok=True)  # a killed run's: whoever drafts holds the lock alone
     return read_header(path.absolute()), held
@@ -199,11 +199,3 @@ def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Cl
             raise RequestError(f"{path} cannot be made, {needed}: {error}") from error
         # HDF5 adds three lines of its own
         raise OSError(error.errno, os.strerror(error.errno), f"{path}, {needed}") from error
-
-
-def _kept(found: StoredClips) -> Iterator[tuple[int, NDArray, int]]:
-    """The clips that are kept; state words as they are, so that damage stays visible."""
-    if found.file and found.done.any():
-        values, states = found.file.map(), found.file.map(state=True)
-        for row in np.flatnonzero(found.done).tolist():
-            yield row, values[found.row_of[row]], int(states[found.row_of[row]])

@@ -25,7 +25,8 @@ from commandline.registry import RequestError
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache import cache_folder
 from features_cache.index import CHECKED
-from features_cache.table import fold_split, originals
+from features_cache.splits import fold_split
+from features_cache.table import originals
 from pipeline import audio
 from pipeline.datasets import Dataset, load
 from pipeline.datasets.folds import propose_group

@@ -8,11 +8,11 @@ import pandas as pd
 from commandline.options import make_command, words
 from commandline.registry import RequestError
 from features_cache import Cache, cache_folder
-from features_cache.cache import is_cache
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import WHOLE, failed_clips
+from features_cache.location import is_cache
 from features_cache.names import first_compared, parse_channel
-from features_cache.table import untrainable
+from features_cache.splits import untrainable
 from pipeline.datasets import Dataset
 from pipeline.features import FEATURES
 from pipeline.options import SourceOptions

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from commandline.terminal import counted, progress
 from features_cache import Cache, cache_folder, parse_list
-from features_cache.cache import UnreadableClips, refuse_unknown
-from features_cache.verify import verify_cache
+from features_cache.cache import UnreadableClips
+from features_cache.inspect import verify_cache
+from features_cache.location import refuse_unknown
 from pipeline import alter, audio, reference
 from pipeline.options import VerifyCommand
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from commandline.registry import RequestError
 from commandline.terminal import progress
 from features_cache import Cache, Channel, UnreadableClips
-from features_cache.table import Split
+from features_cache.splits import Split
 from train.augment import Channels
 from train.options import RunOptions
 

@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from commandline.registry import RequestError
-from features_cache.table import Split
+from features_cache.splits import Split
 from results import run_folder
 from results.config import digest, label
 from results.run_folder import RunFolder

@@ -21,11 +21,11 @@ from commandline.options import ONE_ALONE, make_command, words
 from commandline.registry import RequestError
 from commandline.terminal import counted
 from features_cache import Cache, Channel, cache_folder, dataset_name, parse_list, parse_set
-from features_cache.cache import refuse_unknown
-from features_cache.index import changed_table
 from features_cache.layout import fingerprints
+from features_cache.location import refuse_unknown
 from features_cache.names import parse_channel
-from features_cache.table import Split, fold_split, originals, refuse_class_names
+from features_cache.splits import Split, fold_split
+from features_cache.table import originals, refuse_class_names
 from results import run_folder
 from results.config import digest, label
 from results.run_folder import RunFolder
@@ -385,10 +385,8 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
     table = cache.clips[usable]
     folds, there = cache.tested_folds(originals(table)), originals(table)["fold"].unique()
     if unknown := sorted(set(options.folds) - set(folds)):
-        changed = changed_table(cache.folder, str(cache.settings["source"]), cache.clips)
-        hint = f"; {changed}" if changed else ""
         tested = "the folds are" if len(folds) == len(there) else "the dataset's test fold is"
-        raise RequestError(f"FOLDS={unknown[0]}: {tested} {' '.join(map(str, folds))}{hint}")
+        raise RequestError(f"FOLDS={unknown[0]}: {tested} {' '.join(map(str, folds))}")
     if len(there) < 2:
         raise RequestError(f"{cache.folder} has fold {folds[0]} alone: a second one is needed to test on")
     asked = cache.clips if options.copies else originals(cache.clips)  # a copy not asked for is not missed
@@ -421,8 +419,6 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         )
     if ignored := unused(asked, plan.model.kind):
         lines.append(f"{plan.model.name} ignores {', '.join(ignored).upper()}")
-    if changed := changed_table(plan.cache.folder, str(plan.cache.settings["source"]), plan.cache.clips):
-        lines.append(changed)
     if asked.padding == "drop" and plan.filled is None and plan.model.kind != "wave":
         reason = padding_stays(plan.options, plan.cache, plan.channels, plan.table)
         lines.append(f"PADDING=drop has no effect: {reason}")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from commandline.registry import RequestError
 from commandline.terminal import as_csv, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder
-from features_cache.cache import is_cache
+from features_cache.location import is_cache
 from features_cache.names import parse_channel
 from features_cache.table import refuse_class_names
 from features_cache.writer import to_stored

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from commandline.registry import RequestError, nearest
 from commandline.terminal import counted, progress
 from features_cache import Cache, dataset_name
-from features_cache.cache import NAMED, TABLES, is_cache, nearest_path
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import INDEX, read_settings
+from features_cache.index import read_settings
+from features_cache.location import INDEX, NAMED, TABLES, is_cache, nearest_path
 from features_cache.table import refuse_class_names, validate
 from pipeline import audio
 from pipeline.datasets.folds import with_folds

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from commandline.terminal import counted, text_table
-from features_cache.cache import is_cache
+from features_cache.location import is_cache
 from features_cache.table import originals
 from pipeline.datasets import esc50
 from pipeline.datasets.load import Dataset, load

@@ -130,7 +130,7 @@ def test_copies_are_left_out_and_clips_that_are_not_done_too(cache: Cache) -> No
 
 
 def test_a_damaged_clip_is_left_out_of_its_batch(cache: Cache) -> None:
-    stored = cache["mel"].file
+    stored = cache["mel"]
     with (cache.folder / "mel.h5").open("r+b") as handle:
         handle.seek(stored.values_offset + 2 * stored.clip_bytes + 5)
         handle.write(b"\xff\xff\xff")

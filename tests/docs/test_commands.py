@@ -262,7 +262,7 @@ def small(options: Any) -> Any:
             changes[name] = (value,) if isinstance(fields[name], tuple) else value
         lists = {name: value[:2] for name, value in fields.items() if isinstance(value, tuple)}
         changes = lists | changes | {"device": "cpu", "folds": (1, 2)}
-    if type(options).__name__ == "FileOptions":
+    if type(options).__name__ == "ImportOptions":
         changes["data"] = Path("elsewhere")  # an import into the cache that was exported is refused
     if "features" in fields:
         sets = fields["features"].split()

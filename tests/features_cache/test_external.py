@@ -5,10 +5,10 @@ import resource
 import numpy as np
 import pytest
 
-import features_cache.table
 from commandline.registry import RequestError
 from features_cache import Cache, external
-from features_cache.table import complete, fold_split
+from features_cache.splits import fold_split
+from features_cache.table import complete
 
 CLIPS = [f"clip{number}" for number in range(8)]
 
@@ -37,7 +37,7 @@ def test_clips_that_are_not_given_are_not_done(cache, values):
 
 WRONG = [
     ({"values": np.zeros((7, 4, 5))}, r"shape \(7, 4, 5\) for 8 clips; expected \(8, rows, frames\)"),
-    ({"values": np.zeros((8, 1, 1, 1))}, "expected"),
+    ({"values": np.zeros((8, 3, 1, 1))}, "or of 3 planes a feature each"),
     ({"values": np.zeros((8, 0))}, "expected"),
     ({"values": np.full((8, 2), np.nan)}, "clip0: 2 values are NaN"),
     ({"values": np.full((8, 2), 1e5)}, "clip0: 100000 overflows float16"),
@@ -77,29 +77,19 @@ def test_a_cache_without_audio_says_what_it_can(cache):
     assert opened.clips["group"].tolist() == list("abcdefgh")
 
 
-def test_every_clip_with_a_blank_group_is_a_recording_of_its_own(tmp_path, table, values, monkeypatch):
+def test_every_clip_with_a_blank_group_is_a_recording_of_its_own(tmp_path, table):
     blank = table | {"group": ["a", "", " ", None, "a", "", "", ""]}
     own = ["a", "clip1", "clip2", "clip3", "a", "clip5", "clip6", "clip7"]
     external.create_cache(tmp_path / "new", blank)
     clips = Cache(tmp_path / "new").clips
     assert clips["group"].tolist() == own
     assert list(fold_split(clips, 1).train) == ["clip5", "clip6", "clip7"]  # clip4 alone shares a recording
-    with monkeypatch.context() as before:  # a cache that was made while blanks were kept
-        before.setattr(features_cache.table, "with_own_groups", lambda clips: clips)
-        external.create_cache(tmp_path / "old", blank)
-    assert Cache(tmp_path / "old").clips["group"].tolist() == own
 
 
 def test_a_copy_with_a_blank_group_has_its_originals():
     clips = {"clip_id": ["a", "b", "a~1", "b~1"], "label": list("xyxy"), "fold": [1, 2, 1, 2]}
     clips |= {"group": ["", "one", "", ""], "copy_of": ["", "", "a", "b"]}
     assert complete(clips)["group"].tolist() == ["a", "one", "a", "one"]
-
-
-def test_planes_get_the_line_that_makes_a_feature_of_each(tmp_path):
-    external.create_cache(tmp_path / "c", {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2]})
-    with pytest.raises(RequestError, match=r"for i in range\(3\): write_feature.*FEATURES=rgb0\+rgb1"):
-        external.write_feature(tmp_path / "c", "rgb", np.zeros((2, 3, 4, 5)), ["a", "b"])
 
 
 @pytest.mark.parametrize("kilobytes", [1, 6, 30])

@@ -15,15 +15,11 @@ from features_cache.index import (
     COLUMNS,
     COSTS,
     FAILURES,
-    INDEX,
-    changed_table,
-    read_clips,
     read_costs,
     read_failures,
     read_index,
     refresh,
     stored_ids,
-    write_clips,
     write_costs,
     write_failures,
 )
@@ -62,19 +58,6 @@ def test_its_links_follow_the_files(cache, known, values):
         assert index["yours"].shape == (8, 4, 5)
 
 
-def test_in_one_of_before_clips_fill_the_duration_until_all_lengths_are_known(cache, known):
-    with h5py.File(cache.folder / "index.h5", "r+") as index:
-        del index["clips/source_seconds"]
-    assert Cache(cache.folder).filled.tolist() == [1.0] * 8
-    clips, settings = known
-    now = clips.assign(source_seconds=[0.25] * 7 + [-1.0], source_hash="some")  # the last one is damaged
-    assert replaced(cache, now.assign(source_seconds=0.0), settings, slice(0, 8))
-    assert replaced(cache, now, settings, slice(0, 2))
-    assert Cache(cache.folder).filled.tolist() == [1.0] * 8
-    assert replaced(cache, now, settings, slice(2, 8))
-    assert Cache(cache.folder).filled.tolist() == [0.25] * 7 + [1.0]
-
-
 def test_a_run_records_the_sources_of_its_part_and_leaves_the_others(cache, known):
     clips, settings = known
     refresh(cache.folder, clips.assign(source_hash="first"), settings, slice(0, 8))
@@ -99,9 +82,8 @@ def test_a_long_table_of_any_text_comes_back_and_repeated_texts_are_one_object(t
     ids = [f"ключ{number}" for number in range(count)]
     table = complete({"clip_id": ids, "label": ["犬", ""] * (count // 2) + ["犬"], "fold": np.arange(count)})
     clips = with_sources(table, None).assign(source_size=np.arange(count))
-    with h5py.File(tmp_path / "clips.h5", "w") as file:
-        write_clips(file, clips, {})
-        told = read_clips(file)
+    refresh(tmp_path, clips, {})
+    told, _ = read_index(tmp_path)
     pd.testing.assert_frame_equal(told, clips[list(COLUMNS)], check_dtype=False)
     assert len({id(label) for label in told["label"].to_numpy()[:CHUNK]}) == 2
     assert all(one is other for one, other in zip(told["group"].to_numpy(), told["clip_id"].to_numpy()))
@@ -184,28 +166,3 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path, content: bytes) -> None:
 def test_a_fifo_in_the_place_of_a_table_is_not_waited_for(tmp_path: Path, name: str, read) -> None:
     os.mkfifo(tmp_path / name)
     assert not read(tmp_path)
-
-
-def test_a_table_that_changed_since_extraction_is_named(tmp_path):
-    table = tmp_path / "mine.csv"
-    rows = {f"{number}.wav": ("ab"[number % 2], 1 + number % 3) for number in range(6)}
-
-    def write(rows):
-        table.write_text("\n".join(["filename;label;fold", *(f"{n};{x};{f}" for n, (x, f) in rows.items())]))
-        later = (folder / INDEX).stat().st_mtime_ns + 10**9
-        os.utime(table, ns=(later, later))
-
-    folder = tmp_path / "mine" / "features"
-    clips = {"clip_id": [Path(name).stem for name in rows], "label": [label for label, _ in rows.values()]}
-    external.create_cache(folder, {**clips, "fold": [fold for _, fold in rows.values()]})
-    known, _ = read_index(folder)
-    write(rows)
-    assert changed_table(folder, str(table), known) == ""
-    write({name: (label, 4) if name == "2.wav" else (label, fold) for name, (label, fold) in rows.items()})
-    assert "mine.csv gives 1 clip other labels or folds" in changed_table(folder, str(table), known)
-    os.utime(table, ns=(0, 0))
-    assert changed_table(folder, str(table), known) == ""
-    assert changed_table(folder, "external", known) == ""
-    for damaged in (b"\xff\xfe\x80", b"group"):  # no text, no delimiter: make features says so
-        (tmp_path / "mine" / "folds.csv").write_bytes(damaged)
-        assert changed_table(folder, str(table), known) == ""

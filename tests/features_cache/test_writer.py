@@ -1,24 +1,19 @@
 """Writing: what is stored, what is kept of a file, files that cannot be made, systems that lack a call."""
 
 import os
-import re
-import subprocess
-import sys
-import textwrap
 import threading
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from commandline.registry import RequestError
-from features_cache import Cache, external
+from features_cache import external
 from features_cache.claims import claimed
 from features_cache.index import read_index, stored_ids
-from features_cache.layout import FeatureSpec, clip_keys, lock, read_header
+from features_cache.layout import clip_keys, lock, read_header
 from features_cache.writer import ready, stored_clips, to_stored, written_to
 
-ROOT = Path(__file__).resolve().parents[2]
 CLIPS = [f"clip{number}" for number in range(8)]
 
 
@@ -61,28 +56,9 @@ def test_a_system_without_the_calls_writes_the_same_bytes(tmp_path, table, value
     np.testing.assert_array_equal(one.map(state=True), other.map(state=True))
 
 
-def test_a_file_that_the_disk_has_no_room_for_is_reported_and_leaves_nothing(cache):
-    code = f"""
-        import resource
-        import numpy as np
-        from features_cache import Cache, external
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-        try:
-            external.write_feature({str(cache.folder)!r}, "large", np.zeros((8, 100, 300)), {CLIPS})
-        except OSError as error:
-            print(error.strerror, error.filename)
-        """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert re.search(r"^File too large .*/large\.h5, 480 kB$", done.stdout), done.stderr
-    assert sorted(path.name for path in cache.folder.iterdir()) == ["index.h5", "locks", "mine.h5"]
-    assert Cache(cache.folder).readable(["mine"]).all()
-
-
-def test_whoever_writes_to_a_feature_is_named_and_its_file_not_replaced_before_that_ends(cache):
+def test_whoever_writes_to_a_feature_is_named_and_its_file_not_replaced_before_that_ends(cache, spec_of):
     spec = read_header(cache.folder / "mine.h5")
-    other = FeatureSpec.of(spec.attributes | {"dtype": "float32"}, spec.row_axis, spec.frame_axis)
+    other = spec_of(spec, dtype="float32")
     assert written_to(cache.folder, "mine") == ""
     writing = lock(cache.folder, "mine")
     writing.take(shared=True)
@@ -96,11 +72,11 @@ def test_whoever_writes_to_a_feature_is_named_and_its_file_not_replaced_before_t
     assert [*dtypes, file.dtype] == ["float16", "float32"]
 
 
-def test_a_draft_that_a_killed_run_left_is_removed(cache):
+def test_a_draft_that_a_killed_run_left_is_removed(cache, spec_of):
     spec = read_header(cache.folder / "mine.h5")
     draft = cache.folder / "mine.h5.tmp"
     draft.write_bytes(b"half")
-    same = FeatureSpec.of(spec.attributes, spec.row_axis, spec.frame_axis)
+    same = spec_of(spec)
     ready(cache.folder, same, spec.clip_ids, np.zeros(8, np.uint64))[1].release()
     assert not draft.exists()
 
@@ -112,17 +88,15 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path, table):
 
 
 @pytest.fixture
-def kept(cache):
+def kept(cache, spec_of):
     """What the file of `mine` holds for a changed table or spec."""
     clips, _ = read_index(cache.folder)
-    file = read_header(cache.folder / "mine.h5")
-    axes = file.row_axis, file.frame_axis
+    spec = spec_of(read_header(cache.folder / "mine.h5"))
 
     def found(order=range(8), change=None, **attributes):
         table = clips.iloc[list(order)].reset_index(drop=True).assign(**(change or {}))
-        spec = FeatureSpec.of(file.attributes | attributes, *axes)
         ids, keys = stored_ids(table), clip_keys(table)
-        return stored_clips(cache.folder, spec, ids, keys, slice(0, len(ids)))
+        return stored_clips(cache.folder, replace(spec, **attributes), ids, keys, slice(0, len(ids)))
 
     return found
 
@@ -154,11 +128,9 @@ def test_another_type_is_named(kept):
     assert found.note == "mine.h5 has dtype float16, asked for is dtype float32"
 
 
-def test_damage_is_not_done_and_counted(cache, kept):
+def test_damage_is_not_done_and_counted(cache, kept, spoil):
     file = read_header(cache.folder / "mine.h5")
-    with file.path.open("r+b") as opened:
-        opened.seek(file.values_offset + 2 * file.clip_bytes)
-        opened.write(b"\xff")
+    spoil(file, 2)
     found = kept()
     assert np.flatnonzero(found.damaged).tolist() == np.flatnonzero(~found.done).tolist() == [2]
 

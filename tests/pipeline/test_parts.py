@@ -35,7 +35,7 @@ def options(sounds, data, **given):
 
 def files(data):
     cache = Cache(data / "sounds" / "features")
-    return {name: cache[name].file for name in FEATURES}
+    return {name: cache[name] for name in FEATURES}
 
 
 def contents(data):

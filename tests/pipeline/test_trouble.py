@@ -23,7 +23,7 @@ from tests.pipeline.extraction import cache, options, run, stored
 def test_only_damaged_clips_are_computed_again(sounds, capsys):
     run(sounds)
     good, folder = stored(sounds, "zcr"), cache(sounds).folder
-    file = cache(sounds)["zcr"].file
+    file = cache(sounds)["zcr"]
     with (folder / "zcr.h5").open("r+b") as opened:
         opened.seek(file.values_offset + 3 * file.clip_bytes)
         opened.write(b"\xff")

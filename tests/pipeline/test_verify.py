@@ -53,7 +53,7 @@ def test_values_that_differ_by_more_than_tolerance_and_rounding_are_found(made, 
 def test_damage_is_named_and_the_rest_still_compared(made, capsys):
     options = made()
     cache = Cache(options.data / "sounds" / "features")
-    file = cache["rms"].file
+    file = cache["rms"]
     with file.path.open("r+b") as opened:
         opened.seek(file.values_offset + file.clip_bytes)
         opened.write(b"\x12\x34")

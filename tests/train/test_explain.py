@@ -77,7 +77,7 @@ def test_a_run_relies_on_no_channel_of_noise(model, norm, options, cache_folder)
 def test_a_cache_that_is_not_the_runs_or_damaged_is_refused(sounding, tmp_path, capsys):
     data = tmp_path / "data"
     shutil.copytree(sounding.path.parents[2] / "data", data)
-    file = Cache(cache_folder("", data, sounding.dataset))["mel"].file
+    file = Cache(cache_folder("", data, sounding.dataset))["mel"]
     with file.path.open("r+b") as opened:
         opened.seek(file.values_offset)
         opened.write(bytes(file.clip_bytes))

@@ -74,7 +74,7 @@ def limited(*command):
 
 
 def test_the_limit_is_too_small_for_the_data(large):
-    code = "import sys; from features_cache import Cache; Cache(sys.argv[1])['mel'].file.map().copy()"
+    code = "import sys; from features_cache import Cache; Cache(sys.argv[1])['mel'].map().copy()"
     assert "Unable to allocate 947. MiB" in limited(sys.executable, "-c", code, str(large)).stderr
 
 

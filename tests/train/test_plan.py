@@ -117,7 +117,7 @@ def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
 def test_clips_that_cannot_be_used_are_left_out_and_counted(options, tmp_path, capsys):
     cache = fill(tmp_path / "damaged", clip_table())
     reader = Cache(cache)
-    feature = reader["mel"].file
+    feature = reader["mel"]
     values = np.memmap(
         cache / "mel.h5", feature.dtype, "r+", offset=feature.values_offset, shape=feature.shape
     )

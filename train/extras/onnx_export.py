@@ -32,7 +32,7 @@ from commandline.files import refuse_special, replace_file
 from commandline.registry import RequestError
 from commandline.terminal import size
 from features_cache import Cache, cache_folder
-from features_cache.cache import is_cache
+from features_cache.location import is_cache
 from features_cache.names import parse_set
 from results import run_folder
 from results.run_folder import RunFolder

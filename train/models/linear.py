@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from features_cache.table import Split
+from features_cache.splits import Split
 from results import run_folder
 from results.scores import epoch_scores
 from train import trainer

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from commandline.registry import RequestError
-from features_cache.table import fold_split
+from features_cache.splits import fold_split
 from pipeline.datasets.layouts import SIDES, single_labels
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
 

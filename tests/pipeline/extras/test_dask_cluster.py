@@ -55,7 +55,7 @@ def on(dask):
 
 def contents(data):
     cache = Cache(data / "sounds" / "features")
-    files = {name: cache[name].file for name in FEATURES}
+    files = {name: cache[name] for name in FEATURES}
     return {name: (file.map().tobytes(), file.map(state=True).tobytes()) for name, file in files.items()}
 
 

@@ -1,0 +1,151 @@
+"""What a cache holds, and what is wrong with it, by clip and feature or by file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from commandline.registry import RequestError
+from commandline.terminal import counted, size, text_table
+from features_cache import hdf5
+from features_cache.cache import Cache
+from features_cache.hdf5 import DamagedFile
+from features_cache.index import FAILURES, WHOLE, failed_clips, feature_files, read_index, stored_ids
+from features_cache.layout import clip_keys, clip_status, feature_key, fingerprints, read_header
+from features_cache.location import EXTERNAL, INDEX
+
+HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units", "made")
+SAMPLED_CLIPS = 16  # whose values give the rounding
+
+
+def describe_cache(cache: Cache) -> str:
+    """Several lines; a file that cannot be read is named in its own."""
+    settings, copies = cache.settings, int((cache.clips["copy_of"] != "").sum())
+    source = "without audio" if settings["source"] == EXTERNAL else f"of {settings['source']}"
+    first = (
+        f"{settings['dataset']}: {counted(len(cache.clips) - copies, 'clip')} and {copies:,} altered "
+        f"{'copy' if copies == 1 else 'copies'} {source}, {cache.sample_rate} Hz, {cache.duration:g} s"
+        f"{', synthetic' if cache.synthetic else ''}"
+    )
+    rows, notes = [], []
+    versions: dict[str, int] = {}
+    total = 0
+    for path in feature_files(cache.folder):
+        total += path.stat().st_size
+        try:
+            feature = cache[path.stem]
+        except RequestError as damage:
+            notes.append(str(damage))
+            continue
+        attributes, done = feature.attributes, np.flatnonzero(feature.done())
+        sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
+        # the largest error of the stored type: half the distance to the neighbouring number
+        rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
+        megabytes = f"{path.stat().st_size / 1e6:.1f}"
+        rows.append(
+            (
+                feature.stored,
+                feature.rows,
+                feature.frames,
+                f"{len(done):,}",
+                megabytes,
+                feature.dtype,
+                rounding,
+                attributes["units"] or "-",
+                attributes["created"],
+            )
+        )
+        parameters = ", ".join(f"{key}={value}" for key, value in attributes["parameters"].items())
+        notes.append(f"{feature.stored}: {parameters or 'no parameters'}; code {attributes['code_version']}")
+        if strangers := len(feature.clip_ids) - int((feature.row_of >= 0).sum()):
+            notes.append(f"{feature.stored}: {strangers} rows of clips that the index no longer has")
+        made_by = attributes["libraries"] or "others"
+        versions[made_by] = versions.get(made_by, 0) + 1
+    notes += [f"{counted(count, 'feature')} made by {libraries}" for libraries, count in versions.items()]
+    failed = failed_clips(cache.folder)
+    whole = failed.pop(WHOLE, set())
+    single = ", ".join(f"{name} of {counted(len(ids), 'clip')}" for name, ids in sorted(failed.items()))
+    for some in filter(None, [counted(len(whole), "clip") if whole else "", single]):
+        notes.append(f"{some} could not be done, see {cache.folder / FAILURES}")
+    return "\n".join(
+        [first, text_table(rows, HEADER), f"{counted(len(rows), 'feature')}, {size(total)}", *notes]
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """On one file: if `error` is empty, how many clips of the index it holds."""
+
+    name: str
+    error: str = ""
+    done: int = 0
+    missing: tuple[str, ...] = ()
+    """Ids of clips with state 0, or without a row."""
+    outdated: tuple[str, ...] = ()
+    """Not made from what the index describes: other audio, another cache, or a damaged state word."""
+    damaged: tuple[str, ...] = ()
+    """The CRC of the bytes is not that of the state word."""
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing is damaged or outdated; clips may be missing."""
+        return not (self.error or self.outdated or self.damaged)
+
+    def __str__(self) -> str:
+        missing = f", {len(self.missing)} not done" if self.missing else ""
+        lines = [self.error or f"{self.name}: {counted(self.done, 'clip')} intact{missing}"]
+        lines += [f"{self.name}: {clip} damaged" for clip in self.damaged]
+        lines += [f"{self.name}: {clip} not what the index describes, not done" for clip in self.outdated]
+        return "\n".join(lines)
+
+
+def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
+    """A verdict on the index, then one a feature file (all by default), every clip of it."""
+    try:
+        clips, settings = read_index(folder)
+        _read_rest(folder / INDEX)
+    except DamagedFile as damage:
+        return [Verdict(INDEX, error=damage.reason)]
+    ids, keys = stored_ids(clips), clip_keys(clips)
+    verdicts = [Verdict(INDEX, done=len(ids))]
+    for path in feature_files(folder):
+        if features is not None and path.stem not in features:
+            continue
+        try:
+            file = read_header(path)
+            row_of = file.rows_of(ids)
+            _read_rest(path)
+        except DamagedFile as damage:
+            verdicts.append(Verdict(path.stem, error=damage.reason))
+            continue
+        if not (row_of >= 0).any():
+            error = f"{path.name} holds no clip of this cache: a file of another one"
+            verdicts.append(Verdict(path.stem, error=error))
+            continue
+        expected = fingerprints(keys, feature_key(file.attributes, settings))
+        status = clip_status(file.map(state=True), row_of, expected, file.map())
+        named = (
+            tuple(clip.decode() for clip in ids[mask])
+            for mask in (status.missing, status.outdated, status.damaged)
+        )
+        verdicts.append(Verdict(path.stem, "", int(status.done.sum()), *named))
+    return verdicts
+
+
+def _read_rest(path: Path) -> None:
+    """Read what no one else does, for its checksums: small datasets, attributes, links."""
+
+    def read(name: str, member: h5py.Dataset | h5py.Group) -> None:
+        hdf5.read_attributes(member)
+        if isinstance(member, h5py.Dataset) and member.chunks:
+            hdf5.read_column(member.parent, name.rpartition("/")[2])
+
+    with hdf5.opened(path) as file:
+        file.visititems(read)
+        for name in file:
+            link = file.get(name, getlink=True)
+            place = (f"{name}.h5", "/values")
+            if isinstance(link, h5py.ExternalLink) and (link.filename, link.path) != place:
+                raise DamagedFile(f"{path.name} cannot be read: {name} links to {link.filename}")

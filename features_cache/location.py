@@ -1,0 +1,64 @@
+"""From `DATASET` to its cache folder, by the one rule of every stage."""
+
+from pathlib import Path
+
+from commandline.registry import RequestError, closest, nearest
+
+INDEX = "index.h5"
+EXTERNAL = "brought"  # recorded as the source of a cache that was made without audio
+TABLES = (".csv", ".tsv", ".txt")
+PATH_CUTOFF = 0.7  # similarity of a folder's name, which may be any: less is a coincidence
+NAMED = ("esc50", "esc10", "synth")
+
+
+def is_cache(folder: Path) -> bool:
+    """Whether a folder is itself a feature cache."""
+    return (folder / INDEX).is_file()
+
+
+def dataset_name(dataset: str, name: str | None = None) -> str:
+    """`name`, else the dataset's own, else the stem of the folder or file that it is given by.
+
+    A cache folder that is called `features` has the name of the folder around it.
+    """
+    if name:
+        if Path(name).name != name or name.startswith("."):
+            raise RequestError(f"NAME={name!r} becomes a folder's name: expected a word without slashes")
+        return name
+    if dataset in NAMED:
+        return dataset
+    path = Path.cwd() / dataset
+    if path.name in ("", ".."):
+        path = path.resolve()  # a link is called by its own name, `.` and `..` by what they stand for
+    if path.is_dir():
+        return path.parent.name if is_cache(path) and path.name == "features" else path.name
+    return path.stem
+
+
+def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
+    """Where the dataset's features lie: the dataset itself if it is a cache, else data/<name>/features."""
+    if dataset not in NAMED and is_cache(Path(dataset)):
+        return Path(dataset)
+    return Path(data) / dataset_name(dataset, name) / "features"
+
+
+def nearest_path(path: Path) -> Path | None:
+    """The path with its first part that is not there spelt as the most similar folder or table beside it."""
+    missing = next((part for part in (*reversed(path.parents), path) if not part.exists()), path)
+    try:
+        beside = [
+            entry.name for entry in missing.parent.iterdir() if entry.is_dir() or entry.suffix in TABLES
+        ]
+    except OSError:
+        return None
+    meant = closest(missing.name, (name for name in beside if not name.startswith(".")), PATH_CUTOFF)
+    return missing.with_name(meant) / path.relative_to(missing) if meant else None
+
+
+def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
+    """RequestError, with the nearest, for a dataset that is neither a named one, a path nor cached."""
+    cached = {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}
+    if dataset in NAMED or dataset_name(dataset, name) in cached or Path(dataset).exists():
+        return
+    known, path = {*NAMED, *cached}, nearest_path(Path(dataset))
+    raise RequestError(nearest("dataset", dataset, {*known, *([str(path)] if path else [])}, known))

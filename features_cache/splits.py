@@ -1,0 +1,112 @@
+"""Each fold's train, validation and test split, without a leak. Pure functions of the clip table.
+
+A group is one source recording; no two sides of a split ever share one. Altered copies are only ever trained
+on.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from commandline.registry import RequestError
+
+Val = Literal["none", "next", "group"]
+Ids = NDArray[np.object_]
+VALIDATION_FRACTION = 0.15  # of the training groups, for VAL=group
+NO_IDS: Ids = np.array([], dtype=object)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clip ids of one fold's split; each side keeps the table's order.
+
+    `train` holds originals, then their altered copies. `statistics` are the originals in `train`:
+    means and deviations come from them alone. `left_out` are originals of the training or
+    validation folds whose group is also tested or validated.
+    """
+
+    train: Ids
+    test: Ids
+    val: Ids = field(default_factory=lambda: NO_IDS)
+    statistics: Ids = field(default_factory=lambda: NO_IDS)
+    left_out: Ids = field(default_factory=lambda: NO_IDS)
+
+
+def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int = 0) -> Split:
+    """The split in which `fold` is tested, by the protocol.
+
+    `val` sets clips aside for early stopping: those of the next fold, or 15 % of the training groups
+    (stratified, drawn from `seed`). The table's altered copies of the training clips are trained on too.
+    Raises RequestError where the table has no such fold, or nothing would be trained on.
+    """
+    is_copy = table["copy_of"].to_numpy() != ""
+    originals, altered = table[~is_copy], table[is_copy]
+    folds = sorted(int(fold) for fold in originals["fold"].unique())
+    if fold not in folds:
+        raise RequestError(f"there is no fold {fold}; the folds are {folds}")
+    test, rest = originals[originals["fold"] == fold], originals[originals["fold"] != fold]
+    candidates = drop_leaking(rest, test)
+    if val == "none":
+        validated = np.zeros(len(candidates), bool)
+    elif val == "next":
+        following = folds[(folds.index(fold) + 1) % len(folds)]
+        validated = (candidates["fold"] == following).to_numpy()
+    else:
+        chosen = validation_groups(candidates, np.random.default_rng([seed, fold]))
+        validated = candidates["group"].isin(chosen).to_numpy()
+    if val != "none" and not validated.any():
+        raise RequestError(
+            f"VAL={val} leaves no clip for validation beside test fold {fold}; the folds are "
+            f"{folds} and {candidates['group'].nunique()} groups are free: give VAL=none"
+        )
+    train = drop_leaking(candidates[~validated], candidates[validated])
+    if not len(train):
+        raise RequestError(
+            f"with fold {fold} tested and VAL={val} no clip is left to train on; the folds are "
+            f"{folds}: give more folds, VAL=group or VAL=none"
+        )
+    trained, validation, tested = (
+        part["clip_id"].to_numpy(dtype=object) for part in (train, candidates[validated], test)
+    )
+    copies = altered["clip_id"][altered["copy_of"].isin(trained)].to_numpy(dtype=object)
+    used = rest["clip_id"].isin([*trained, *validation])
+    return Split(
+        train=np.concatenate([trained, copies]),
+        val=validation,
+        test=tested,
+        statistics=trained,
+        left_out=rest["clip_id"][~used].to_numpy(dtype=object),
+    )
+
+
+def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `clips` whose group does not occur in `held_out`."""
+    return clips[~clips["group"].isin(set(held_out["group"]))]
+
+
+def validation_groups(
+    clips: pd.DataFrame, rng: np.random.Generator, fraction: float = VALIDATION_FRACTION
+) -> set[str]:
+    """A fraction of the groups, stratified by class (a group's commonest); no class gives its last one."""
+    class_of = clips.groupby("group", sort=True)["label"].agg(lambda labels: labels.mode().iloc[0])
+    shuffled = class_of.sample(frac=1, random_state=rng)
+    groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}
+    wanted = {label: fraction * len(members) for label, members in groups.items()}
+    taken = {label: min(int(wanted[label]), len(groups[label]) - 1) for label in groups}
+    missing = max(1, round(fraction * len(class_of))) - sum(taken.values())
+    for label in sorted(groups, key=lambda label: taken[label] - wanted[label]):  # largest remainder first
+        if missing > 0 and taken[label] < len(groups[label]) - 1:
+            taken[label] += 1
+            missing -= 1
+    return {group for label, members in groups.items() for group in members[: taken[label]]}
+
+
+def untrainable(clips: pd.DataFrame) -> str:
+    """Why nothing can be trained on these clips; empty where it can."""
+    classes, folds = clips["label"].unique(), clips["fold"].nunique()
+    if len(classes) == 1:
+        return f"no training yet: one class only ({classes[0]}), and it needs two"
+    return "no training yet: one fold only, and it needs two" if folds == 1 else ""

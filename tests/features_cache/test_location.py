@@ -1,0 +1,47 @@
+"""From DATASET to its folder."""
+
+from pathlib import Path
+
+import pytest
+
+from commandline.registry import RequestError
+from features_cache.location import cache_folder, dataset_name, refuse_unknown
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "called"),
+    [
+        ("esc50", None, "esc50"),
+        ("../shared/esc10", None, "esc10"),
+        ("../shared/esc10/", None, "esc10"),
+        ("lists/birds.csv", None, "birds"),
+        ("esc50", "other", "other"),
+    ],
+)
+def test_a_dataset_is_called_by_its_name_or_stem(dataset, name, called):
+    assert dataset_name(dataset, name) == called
+    assert cache_folder(dataset, Path("data"), name) == Path("data") / called / "features"
+
+
+def test_a_cache_is_used_where_it_is(cache, tmp_path, monkeypatch):
+    assert cache_folder(str(cache.folder), Path("data")) == cache.folder
+    assert dataset_name(str(cache.folder)) == "brought"
+    cache.folder.rename(tmp_path / "features")
+    assert dataset_name(str(tmp_path / "features")) == tmp_path.name
+    (tmp_path / "sounds.v2").mkdir()
+    assert dataset_name(str(tmp_path / "sounds.v2")) == "sounds.v2"
+    monkeypatch.chdir(tmp_path)
+    assert dataset_name(".") == tmp_path.name
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "/abs"])
+def test_a_name_that_is_no_folder_is_refused(name):
+    with pytest.raises(RequestError, match="NAME="):
+        dataset_name("esc50", name)
+
+
+def test_a_mistyped_path_gets_the_nearest_where_a_cache_is_asked_for(tmp_path):
+    (tmp_path / "my sounds").mkdir()
+    with pytest.raises(RequestError) as told:
+        refuse_unknown(str(tmp_path / "my sond"), tmp_path / "data")
+    assert f"did you mean '{tmp_path / 'my sounds'}'? Known: esc10, esc50, synth" in str(told.value)
