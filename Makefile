@@ -8,6 +8,7 @@
 #: make features    every feature of every clip, into the cache   python -m pipeline features
 #: make train       all folds of one feature set                  python -m train run
 #: make sweep       every combination of lists of options         python -m train sweep
+#: make importance  what each feature is worth beside others      python -m train importance
 #: make analysis    tables, figures and the report                python -m analysis
 #: make predict     the classes of new audio                      python -m train predict
 #: make bench       side by side with the alternatives            python -m bench
@@ -53,7 +54,7 @@ given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup data features train sweep analysis predict bench docs check
+.PHONY: help demo test setup data features train sweep importance analysis predict bench docs check
 
 help:
 ifeq ($(ALL),1)
@@ -82,6 +83,8 @@ train: $(environment)
 	@$(python) -m train run $(given)
 sweep: $(environment)
 	@$(python) -m train sweep $(given)
+importance: $(environment)
+	@$(python) -m train importance $(given)
 analysis: $(environment)
 	@$(python) -m analysis $(given)
 predict: $(environment)

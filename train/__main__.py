@@ -1,10 +1,11 @@
-"""`python -m train run | sweep | predict | explain | listen | bundle | export | list | remove`."""
+"""`python -m train run | sweep | importance | predict | explain | listen | bundle | export | list | …`."""
 
 from commandline.commands import Command, main
 from train.options import (
     BundleOptions,
     ExplainOptions,
     ExportOptions,
+    ImportanceOptions,
     ListenOptions,
     ListOptions,
     PredictOptions,
@@ -28,6 +29,13 @@ def sweep(options: SweepOptions) -> int:
     if options.search:
         return train.sweep.greedy_search(options)
     return train.sweep.run_sweep(options)
+
+
+def importance(options: ImportanceOptions) -> int:
+    """What each feature is worth, alone and beside the others."""
+    import train.importance
+
+    return train.importance.measure_importance(options)
 
 
 def predict(options: PredictOptions) -> int:
@@ -79,7 +87,7 @@ def remove(options: RemoveOptions) -> int:
     return train.remove.remove_runs(options)
 
 
-COMMANDS: list[Command] = [run, sweep, predict, explain, listen, bundle, export, list_, remove]
+COMMANDS: list[Command] = [run, sweep, importance, predict, explain, listen, bundle, export, list_, remove]
 
 
 if __name__ == "__main__":

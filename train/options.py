@@ -345,6 +345,22 @@ def protocol(options: RunOptions, kind: str, published_test: bool = False) -> st
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImportanceOptions(DatasetOptions, RunsOptions):
+    """What each feature is worth, alone and beside the others, by small fits to subsets of them.
+
+    make importance FEATURES="mel mfcc chroma contrast"
+    """
+
+    features: str = option("mel mfcc chroma", "features, or sets joined by + that count as one; all, small")
+    model: str = option("linear", "the linear model, perhaps with its own C: linear@C=1")
+    task: Literal["classes", "categories"] = option(
+        "classes", "what is predicted: classes, or their categories"
+    )
+    permutations: int = option(20, "of more than eight features: pairs of an order and its reverse", least=2)
+    seed: int = option(0, "of the permutations", **SEED)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainedOptions(RunsOptions):
     """Which trained model, and where it computes."""
 
