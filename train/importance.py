@@ -23,7 +23,7 @@ from commandline.files import Lock, replace_file
 from commandline.registry import RequestError
 from commandline.terminal import counted, duration, points, progress, tell, text_table
 from features_cache.names import parse_list
-from features_cache.table import Split
+from features_cache.splits import Split
 from results.config import digest
 from results.importance import (
     EXACT,
