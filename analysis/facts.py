@@ -5,19 +5,24 @@ below zero if the run is worse; its interval excludes zero exactly if its verdic
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from analysis import tables
-from analysis.ablations import channel_counts
-from analysis.naming import display_names
 from analysis.ranking import NestedSelection, Ranking, nested_selection, reasons_outside
-from analysis.results import Problem, Run
-from analysis.significance import step_down
-from results.bootstrap import FEWEST_RECORDINGS, fold_weights, recording_sums
+from analysis.results import Problem
+from analysis.significance import LEVEL, detectable, fewest_recordings
+from analysis.tables import (
+    Calibration,
+    calibration,
+    class_report,
+    confused_pairs,
+    fold_scores,
+    member_accuracy,
+)
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Verdict = Literal["best", "tied", "clearly worse", "not compared"]
@@ -65,9 +70,13 @@ class ClassRow:
     recall: float
     f1: float
     support: int  # test clips
-    correct: float  # of them, a mean over seeds
-    low: float = np.nan  # 95 % interval of the recall
-    high: float = np.nan
+    recall_low: float  # 95 % interval
+    recall_high: float
+
+    @property
+    def correct(self) -> float:
+        """Test clips predicted correctly, a mean over seeds."""
+        return self.recall * self.support
 
 
 @dataclass(frozen=True)
@@ -91,12 +100,12 @@ class Gain:
     model: str
     without: str  # run folders
     with_: str
+    control: bool  # it adds only features that the set has already
     difference: float
     low: float  # corrected as the verdict is
     high: float
     p: float
     verdict: GainVerdict
-    control: bool = False  # it adds only features that the set has already
 
 
 @dataclass(frozen=True)
@@ -120,16 +129,6 @@ class Threat:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Expected calibration error of the best run, all folds pooled."""
-
-    error: float
-    floor: float  # what a perfectly calibrated model with the same confidences would have
-    scaled: float  # with logits divided by the temperature of the other folds
-    temperature: float
-
-
-@dataclass(frozen=True)
 class Facts:
     """Everything that the first screen of a report says."""
 
@@ -150,6 +149,7 @@ class Facts:
     planned: bool = False  # two runs that were named for their comparison
     best: Row | None = None
     rows: tuple[Row, ...] = ()  # the ranked configurations, best first
+    others: tuple[Row, ...] = ()  # those outside the ranking
     detectable: float = np.nan  # difference found with a power of 80 % against a run like the rival
     rival: str = ""  # label of the next run
     recordings_needed: int = 0  # to show the difference to the rival, or for any verdict; 0 if enough
@@ -171,39 +171,63 @@ class Facts:
 
 def facts(
     rankings: Sequence[Ranking],
-    additions: pd.DataFrame,
-    augmentation: pd.DataFrame,
+    ablations: pd.DataFrame,
     problems: Sequence[Problem] = (),
     threats: Sequence[Threat] = (),
 ) -> Facts:
-    """The facts of the first ranking; the others are `excluded`, with the runs that `problems` left out."""
-    excluded = _excluded(rankings, problems)
+    """The facts of the first ranking; the others are `excluded`, with the runs that `problems` left out.
+
+    `ablations` are those of the first ranking; `threats` what is known of the dataset.
+    """
+    reasons: dict[str, dict[str, str]] = {}  # reason -> run -> in words
+    for run, reason, detail in reasons_outside(rankings):
+        reasons.setdefault(reason, {})[run.name] = detail
+    for problem in problems:
+        if problem.unfinished or problem.damaged:
+            reason = "unfinished" if problem.unfinished else "damaged"
+            reasons.setdefault(reason, {}).setdefault(problem.run, problem.text)
+    excluded = tuple(
+        Excluded(reason, len(runs), tuple(runs), next(iter(runs.values())))
+        for reason, runs in reasons.items()
+    )
     if not rankings:
         return Facts("none", excluded=excluded, threats=tuple(threats))
-    main = rankings[0]
-    best = main.best
+    main, best = rankings[0], rankings[0].best
+    rows = ranked_rows(main)
+    outside = {run: reason for reason, runs in reasons.items() for run in runs}
+    others = [
+        replace(row, verdict="not compared", reason=outside[row.run])
+        for ranking in rankings[1:]
+        for row in ranked_rows(ranking)
+    ]
+    chance, chance_p = main.chance
+    effective = float(1 / (main.shares**2).sum())
     counts = np.bincount(best.target)
-    weights = fold_weights(best.folds)
-    commonest = (best.target == counts.argmax()).astype(float)
-    gain = recording_sums((weights * (best.correct - commonest))[:, None], best.groups)
-    chance_p = float(step_down(gain)[0])
-    rows = _rows(main)
-    of_recording = np.unique(best.groups, return_counts=True)[1]
-    effective = len(best.groups) ** 2 / float((of_recording**2).sum())
-    state: State
-    if len(rows) == 1:
-        state = "one"
-    elif not main.testable:
+    counts = counts[counts > 0]
+    found = list(threats)
+    if uneven := bool(counts.max() >= UNEVEN * counts.min()):
+        found.append(Threat("uneven", int(counts.min()), int(counts.max())))
+    if effective < main.recordings / 2:
+        found.append(Threat("unequal recordings", round(effective), main.recordings))
+    state: State = "one" if len(rows) == 1 else "tie" if main.tied else "winner"
+    if state != "one" and not main.testable:
         state = "untested"
-    elif chance_p >= 0.05:
+    elif main.testable and chance_p >= LEVEL:
         state = "chance"
-    else:
-        state = "tie" if main.tied else "winner"
-    per_class = tables.per_class(best)
-    hardest = per_class[per_class["of"] > 0].sort_values("recall", kind="stable").head(HARDEST)
-    seeds = len(best.seeds)
-    found = counts[counts > 0]
-    uneven = bool(found.max() >= UNEVEN * found.min())
+    found_at, needed = np.nan, 0
+    if not main.testable:
+        needed = fewest_recordings(main.level)
+    elif len(rows) > 1:
+        lead = main.leads[:, 0] / main.unit
+        found_at, ratio = detectable(lead, main.shares, float(main.tests.critical[0]))
+        if main.tied and lead.sum() > 0 and ratio > 1:
+            digits = 10 ** max(
+                0, len(str(ceil(ratio * main.recordings))) - 2
+            )  # two are enough of an estimate
+            needed = ceil(ratio * main.recordings / digits) * digits
+    report = class_report(best)
+    hardest = report[:-2][report["support"][:-2] > 0].sort_values("recall", kind="stable").head(HARDEST)
+    gains = ablations.rename(columns={"with": "with_"}).to_dict("records")
     return Facts(
         state=state,
         dataset=str(best.config["dataset"]),
@@ -213,114 +237,68 @@ def facts(
         effective_recordings=effective,
         classes=len(best.classes),
         folds=len(main.folds),
-        folds_of=len(main.folds) + len(best.missing_folds),
+        folds_of=len(best.folders[0].folds),
         protocol=best.protocol,
-        chance=float(weights @ commonest),
+        chance=chance,
         chance_p=chance_p,
         uneven=uneven,
         level=main.level,
         planned=main.planned,
         best=rows[0],
         rows=rows,
+        others=tuple(others),
+        detectable=found_at,
         rival=rows[1].label if len(rows) > 1 else "",
-        recordings_needed=0 if main.testable else FEWEST_RECORDINGS,
+        recordings_needed=needed,
         single_seed=any(len(run.seeds) == 1 and not run.exact for run in main.runs),
         nested=nested_selection(main),
         excluded=excluded,
-        threats=(*threats, *([Threat("uneven", int(found.min()), int(found.max()))] if uneven else [])),
+        threats=tuple(found),
         hardest=tuple(
-            ClassRow(
-                row["class"], row["precision"], row["recall"], row["f1"], row["clips"], row["correct"] / seeds
-            )
+            ClassRow(**{"name" if key == "class" else key: value for key, value in row.items()})
             for row in hardest.to_dict("records")
         ),
         confusions=tuple(
-            Confusion(row["true"], row["predicted"], row["count"] / seeds, row["of"] // seeds)
-            for row in tables.confused_pairs(best, CONFUSIONS).to_dict("records")
+            Confusion(row["true"], row["predicted"], row["count"], row["of"])
+            for row in confused_pairs(best, CONFUSIONS).to_dict("records")
         ),
-        gains=(*_gains("features", additions, main), *_gains("augmentation", augmentation, main)),
+        gains=tuple(Gain(**gain) for gain in gains),
+        calibration=calibration(best),
     )
 
 
-def _rows(ranking: Ranking) -> tuple[Row, ...]:
-    labels = display_names(ranking)
+def ranked_rows(ranking: Ranking) -> tuple[Row, ...]:
+    """The configurations of a ranking, best first."""
     rows = []
+    reason = "alone" if len(ranking.runs) == 1 else "" if ranking.testable else "few recordings"
+    tied = {run.name for run in ranking.tied}
     for place, run in enumerate(ranking.runs):
-        scores = tables.fold_scores(run)
-        pair = ranking.pair(ranking.best, run) if place else None
-        verdict: Verdict = "best" if place == 0 else "tied" if run in ranking.tied else "clearly worse"
-        reason = "alone" if len(ranking.runs) == 1 else "" if ranking.testable else "few recordings"
-        rows.append(
-            Row(
-                run=run.name,
-                label=labels[place],
-                features=run.features,
-                model=run.model,
-                accuracy=float(ranking.accuracy[place]),
-                sd=float(scores["accuracy"].std(ddof=1)),
-                n=len(ranking.folds),
-                low=float(ranking.interval[place, 0]),
-                high=float(ranking.interval[place, 1]),
-                balanced_accuracy=float(scores["balanced_accuracy"].mean()),
-                macro_f1=float(scores["macro_f1"].mean()),
-                log_loss=float(scores["log_loss"].mean()),
-                seeds=run.seeds,
-                exact=run.exact,
-                verdict="not compared" if reason else verdict,
-                reason=reason,
-                difference=np.nan if pair is None else -float(pair["difference"]),
-                difference_low=np.nan if pair is None else -float(pair["high"]),
-                difference_high=np.nan if pair is None else -float(pair["low"]),
-                p=np.nan if pair is None else float(pair["p_best"]),
-                control=has_control(run),
-            )
+        scores = fold_scores(run)
+        verdict: Verdict = "best" if place == 0 else "tied" if run.name in tied else "clearly worse"
+        row = Row(
+            run=run.name,
+            label=ranking.labels[run.name],
+            features=run.features,
+            model=run.model,
+            accuracy=float(ranking.accuracy[place]),
+            sd=float(scores["accuracy"].std(ddof=1)),
+            n=len(ranking.folds),
+            low=float(ranking.interval[place, 0]),
+            high=float(ranking.interval[place, 1]),
+            balanced_accuracy=float(scores["balanced_accuracy"].mean()),
+            macro_f1=float(scores["macro_f1"].mean()),
+            log_loss=float(scores["log_loss"].mean()),
+            seeds=run.seeds,
+            exact=run.exact,
+            verdict="not compared" if reason else verdict,
+            reason=reason,
+            control=max(run.channels.values()) > 1,
+            members=member_accuracy(run),
         )
+        if place:
+            low, high = np.clip(-ranking.tests.interval[place - 1, ::-1] / ranking.unit, -1, 1).tolist()
+            difference = float(ranking.accuracy[place] - ranking.accuracy[0])
+            p = float(ranking.tests.p[place - 1])
+            row = replace(row, difference=difference, difference_low=low, difference_high=high, p=p)
+        rows.append(row)
     return tuple(rows)
-
-
-def has_control(run: Run) -> bool:
-    """Whether a feature stands more than once in the run's set, the control for more channels."""
-    return max(channel_counts(run).values()) > 1
-
-
-def _gains(kind: Literal["features", "augmentation"], table: pd.DataFrame, ranking: Ranking) -> list[Gain]:
-    runs = {run.name: run for run in ranking.runs}
-    gains = []
-    for row in table.to_dict("records"):
-        base, verdict = runs[row["without"]], "no clear difference"
-        if row["differs"]:
-            verdict = "clear gain" if row["difference"] > 0 else "clear loss"
-        gains.append(
-            Gain(
-                kind=kind,
-                name=row["name"],
-                changed=row["changed"],
-                base=base.features,
-                model=row["model"],
-                without=row["without"],
-                with_=row["with"],
-                difference=row["difference"],
-                low=row["low"],
-                high=row["high"],
-                p=row["p_adjusted"],
-                verdict=verdict if ranking.testable else "not compared",  # type: ignore[arg-type]
-                control=kind == "features" and set(row["changed"].split("+")) <= set(channel_counts(base)),
-            )
-        )
-    return gains
-
-
-def _excluded(rankings: Sequence[Ranking], problems: Sequence[Problem]) -> tuple[Excluded, ...]:
-    reasons: dict[str, list[tuple[str, str]]] = {}
-    for run, reason, detail in reasons_outside(rankings):
-        reasons.setdefault(reason, []).append((run.name, detail))
-    for problem in problems:
-        if problem.unfinished or problem.damaged:
-            reason = "unfinished" if problem.unfinished else "damaged"
-            reasons.setdefault(reason, []).append((problem.run, problem.text))
-    return tuple(
-        Excluded(
-            reason, len({run for run, _ in runs}), tuple(dict.fromkeys(run for run, _ in runs)), runs[0][1]
-        )
-        for reason, runs in reasons.items()
-    )

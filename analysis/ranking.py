@@ -1,270 +1,219 @@
-"""Which runs may be ranked together, and which differ significantly.
+"""Which runs may be ranked together, and how sure the ranking is.
 
-Runs are comparable when task, classes, test clips, folds and protocol (the validation clips, the
-epoch that counts) agree; only such runs share a ranking. The main ranking is of runs that finished every
-fold, where there are any. Within it accuracy is the mean over folds, intervals come from one bootstrap over
-source recordings, and the best run's lead over the others is tested by `significance.pairwise_tests`.
-Conventions: R runs, best first; F folds; P = R (R - 1) / 2 pairs.
+Runs are comparable when dataset, task, classes, test clips, source recordings, folds and protocol (the
+validation clips, the epoch that counts) agree; only such runs share a ranking. The main ranking is of runs that
+finished every fold; if there are not two of them, of runs that finished some, to which a run of more folds is
+added on these. Accuracy is the mean over folds, with a bootstrap interval; the best run is compared with each
+other one, and with chance, by sign flips (`analysis.significance`).
+Conventions: R runs, best first; F folds; G source recordings.
 """
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cached_property
+from math import lcm
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
-from analysis.results import Problem, Run, same_clips
-from analysis.significance import ABLATIONS_LEVEL, BEST_LEVEL, LEVEL, PairwiseTests, holm, pairwise_tests
+from analysis.results import Run, differing_options, on_folds, same_clips
+from analysis.significance import FAMILY_LEVEL, LEVEL, FamilyTests, fewest_recordings, sign_flip_tests
 from results import bootstrap
 from results.scores import Floats, Ints
-
-NOT_COMPARED = "not compared: "
-CONTINUE = "continue training it"
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Comparable runs, best first, and the verdict on each pair."""
+    """Comparable runs, best first."""
 
     runs: tuple[Run, ...]  # (R,)
     folds: Ints  # (F,)
     fold_accuracy: Floats  # (R, F)
-    accuracy: Floats  # (R,) mean over folds
-    interval: Floats  # (R, 2) 95 %; NaN for too few recordings
-    recordings: int  # among the test clips
-    critical: Floats  # (R,) standardised lead with which the best would differ significantly from each
-    # (P,) a (the higher one), b, difference, low, high; p, not corrected; p_holm, over all pairs; p_best, of
-    # the best against the others, NaN without the best; differs, by p_best: False without the best
-    pairs: pd.DataFrame
+    interval: Floats  # (R, 2) of the accuracy, 95 %; NaN for a single recording
+    scores: NDArray[np.generic]  # (G, R) of each recording; whole numbers if all folds have as many clips
+    shares: Floats  # (G,) of each recording in the mean
+    unit: float  # what the scores of a run that is always right sum to
     planned: bool = False  # two runs that were named for their comparison
-
-    @property
-    def level(self) -> float:
-        """Below which the p-value of the best run against another is significant."""
-        return _level(planned=self.planned)
-
-    @property
-    def ablations_level(self) -> float:
-        """The same for ablations; of two runs alone theirs is the same test."""
-        return LEVEL if self.planned else ABLATIONS_LEVEL
 
     @property
     def best(self) -> Run:
         return self.runs[0]
 
     @property
+    def accuracy(self) -> Floats:
+        """(R,) means over folds."""
+        return self.fold_accuracy.mean(axis=1)
+
+    @property
+    def recordings(self) -> int:
+        return len(self.shares)
+
+    @property
+    def level(self) -> float:
+        """Below which a p-value is significant, of the best run against the others and of ablations."""
+        return LEVEL if self.planned else FAMILY_LEVEL
+
+    @property
     def testable(self) -> bool:
-        """Whether there are recordings enough for intervals and verdicts."""
-        return self.recordings >= bootstrap.FEWEST_RECORDINGS
+        """Whether any difference could be significant: of G recordings p is 2^(1 - G) at least."""
+        return self.recordings >= fewest_recordings(self.level)
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """What each run, by its name, is called beside the others.
+
+        Its features if that is unique, else with the model, else with what differs too: `mel+mfcc`,
+        `mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`; its name if nothing does.
+        """
+        levels: list[list[str]] = [[], [], [], [run.name for run in self.runs]]
+        for run in self.runs:
+            members = len(run.config.get("members", ()))  # a list of many would fill lines
+            features = f"an ensemble of {members} runs" if members > 2 else run.features
+            alike = [one for one in self.runs if (one.features, one.model) == (run.features, run.model)]
+            keys = set().union(*(differing_options(run, other) for other in alike))
+            own = [f"{key} {run.option_text(key)}" for key in sorted(keys)]
+            if len({other.config.get("tag", "") for other in alike}) > 1:
+                own.append(f"tag {run.config['tag']}" if run.config.get("tag") else "no tag")
+            levels[0].append(features)
+            levels[1].append(f"{features} ({run.model})")
+            levels[2].append(f"{features} ({', '.join([run.model, *own])})")
+        unique = [
+            next(level[place] for level in levels if level.count(level[place]) == 1)
+            for place in range(len(self.runs))
+        ]
+        return dict(zip(levels[-1], unique, strict=True))
+
+    @cached_property
+    def tests(self) -> FamilyTests:
+        """Of the best run's lead over each of the R - 1 others."""
+        return sign_flip_tests(self.leads, self.shares, self.level, selected=True)
+
+    @property
+    def leads(self) -> NDArray[np.generic]:
+        """(G, R - 1) how much better the best run is on each recording than each other."""
+        return self.scores[:, :1] - self.scores[:, 1:]
 
     @property
     def tied(self) -> tuple[Run, ...]:
         """The runs that do not differ significantly from the best, itself excluded."""
-        against = self.pairs[(self.pairs["a"] == self.best.name) & ~self.pairs["differs"]]
-        names = set(against["b"])
-        return tuple(run for run in self.runs if run.name in names)
+        clear = (self.tests.p < self.level) & self.testable
+        return tuple(run for run, differs in zip(self.runs[1:], clear, strict=True) if not differs)
 
-    def pair(self, a: Run, b: Run) -> pd.Series:
-        """The row of two runs, the higher one first."""
-        pairs = self.pairs
-        return pairs[(pairs["a"] == a.name) & (pairs["b"] == b.name)].iloc[0]
+    @cached_property
+    def chance(self) -> tuple[float, float]:
+        """Accuracy of always predicting the commonest class; p of the best run against it.
+
+        P is corrected for all runs, of which the best was selected.
+        """
+        target = self.best.target
+        commonest = (target == np.bincount(target).argmax())[:, None]
+        if np.issubdtype(self.scores.dtype, np.integer):
+            answers = commonest * round(self.unit / len(target))
+        else:
+            answers = commonest * (bootstrap.fold_weights(self.best.folds) * self.unit)[:, None]
+        of_chance = bootstrap.recording_sums(answers, self.best.groups)
+        tests = sign_flip_tests(self.scores - of_chance, self.shares, LEVEL)
+        return float(of_chance.sum() / self.unit), float(tests.p[0])
 
 
 def rankings(
-    runs: Sequence[Run],
-    rng: np.random.Generator,
-    replicates: int = bootstrap.REPLICATES,
-    *,
-    named: bool = False,
-    outdated: Collection[str] = (),
+    runs: Sequence[Run], seed: int = 0, *, named: bool = False, outdated: Collection[str] = ()
 ) -> list[Ranking]:
-    """Every set of comparable runs, ranked: runs of all folds first, then more test clips, then more runs.
+    """Every set of comparable runs, ranked, the main one first.
 
     Two runs that were `named` for this are a planned comparison. Sets with a run that is `outdated`, by its
     name, come last.
     """
     sets: list[list[Run]] = []
     for run in runs:
-        for together in sets:
-            if comparable_runs(run, together[0]):
-                together.append(run)
-                break
-        else:
+        together = next((together for together in sets if not reason_apart(run, together[0])), None)
+        if together is None:
             sets.append([run])
-    sets.sort(key=lambda together: _completeness(together, outdated), reverse=True)
-    planned = named and len(runs) == 2 and len(sets) == 1
-    return [rank(together, rng, replicates, planned=planned) for together in sets]
-
-
-def _completeness(together: Sequence[Run], outdated: Collection[str]) -> tuple[bool, bool, int, int]:
-    current = not any(run.name in outdated for run in together)
-    whole = not any(run.missing_folds for run in together)
-    return current, whole, len(together[0].clip_ids), len(together)
-
-
-def comparable_runs(run: Run, other: Run) -> bool:
-    """Whether ranking the two is fair: same dataset, task, classes, test clips, folds, protocol."""
-    return (
-        run.task == other.task
-        and run.selection_protocol == other.selection_protocol
-        and run.config["dataset"] == other.config["dataset"]
-        and same_clips(run, other)
+        else:
+            together.append(run)
+    sets.sort(
+        key=lambda together: (
+            not any(run.name in outdated for run in together),
+            len(together) > 1,
+            not together[0].missing_folds,
+            len(together[0].clip_ids),
+            len(together),
+        ),
+        reverse=True,
     )
+    if sets and sets[0][0].missing_folds:
+        main, *others = sets
+        for run in [run for together in others for run in together]:
+            part = on_folds(run, main[0].folds)
+            if not reason_apart(part, main[0]):
+                main.append(part)
+                others = [[one for one in together if one is not run] for together in others]
+        sets = [main, *filter(None, others)]
+    planned = named and len(runs) == 2 and len(sets) == 1
+    return [rank(together, seed, planned=planned) for together in sets]
 
 
-def not_compared(rankings_: Sequence[Ranking]) -> list[Problem]:
-    """For each run outside the first ranking, why it is not in it."""
-    return [Problem(run.name, f"{NOT_COMPARED}{words}") for run, _, (_, words) in _outside(rankings_)]
-
-
-def not_compared_sentence(rankings_: Sequence[Ranking]) -> str:
-    """`4 of 29 runs are not compared, because 3 lack folds and 1 has another task.`; empty where all are."""
-    outside = _outside(rankings_)
-    if not outside:
-        return ""
-    counts = Counter(short for _, _, (short, _) in outside).most_common()
-    one = len(outside) == 1
-    reasons = " and ".join(f"{'it' if one else number} {HAVE[short][number > 1]}" for short, number in counts)
-    total = sum(len(ranking.runs) for ranking in rankings_)
-    return f"{len(outside)} of {total} runs {'is' if one else 'are'} not compared, because {reasons}."
-
-
-def reasons_outside(rankings_: Sequence[Ranking]) -> list[tuple[Run, str, str]]:
-    """(run, reason, the same in words) of every run outside the first ranking."""
-    return [(run, *reason) for run, _, reason in _outside(rankings_)]
-
-
-HAVE = {  # why a run is not compared -> in words of one run, of several
-    "folds": ("lacks folds", "lack folds"),
-    **{
-        name: (f"has {words}", f"have {words}")
-        for name, words in {
-            "dataset": "another dataset",
-            "task": "another task",
-            "classes": "another class list",
-            "clips": "other test clips or folds",
-            "protocol": "another protocol",
-        }.items()
-    },
-}
-
-
-def _outside(rankings_: Sequence[Ranking]) -> list[tuple[Run, Run, tuple[str, str]]]:
-    """(run, best of the main ranking, why it is not ranked there) of every run outside."""
-    return [
-        (run, rankings_[0].best, _difference(run, rankings_[0].best))
-        for ranking in rankings_[1:]
-        for run in ranking.runs
-    ]
-
-
-def _difference(run: Run, main: Run) -> tuple[str, str]:
-    """Why two runs are not comparable, the simplest reason first: one of HAVE, and in words."""
+def reason_apart(run: Run, main: Run) -> tuple[str, str] | None:
+    """Why two runs are not comparable, the simplest reason first: a word, and in words; None if they are."""
     if run.config["dataset"] != main.config["dataset"]:
         return "dataset", f"its dataset is {run.config['dataset']}, not {main.config['dataset']}"
     if run.task != main.task:
         return "task", f"its task is {run.task}, not {main.task}"
     if run.classes != main.classes:
-        return "classes", _class_difference(run, main)
-    if set(run.missing_folds) - set(main.missing_folds):
-        listed = ", ".join(str(fold) for fold in run.missing_folds)
-        folds = f"fold {listed} is" if len(run.missing_folds) == 1 else f"folds {listed} are"
-        clips = f"{len(run.clip_ids)} test clips of {len(main.clip_ids)}"
-        return "folds", f"{folds} missing ({clips}): {CONTINUE}"
-    if not same_clips(run, main):
-        if set(run.clip_ids) == set(main.clip_ids):
-            return "clips", "it tested the same clips in other folds or of other source recordings"
-        return "clips", f"it tested other clips ({len(run.clip_ids)}, the others {len(main.clip_ids)})"
-    return "protocol", f"its protocol is {run.protocol!r}, not {main.protocol!r}"
-
-
-def _class_difference(run: Run, main: Run) -> str:
-    only = sorted(set(run.classes) ^ set(main.classes))
-    if not only:
-        return "its classes stand in another order"
-    return (
-        f"its class list is another one ({len(run.classes)} classes, not {len(main.classes)}; "
-        f"{only[0]!r} is in one only)"
-    )
-
-
-def _level(*, planned: bool) -> float:
-    return LEVEL if planned else BEST_LEVEL
-
-
-def level_sentence(ranking: Ranking) -> str:
-    """From which p-value on a lead of the best run is significant, and why."""
-    if ranking.planned:
-        return (
-            f"Significant is p below {ranking.level:g}: RUN= names two runs, one comparison that was planned "
-            "before its result was known. For two that were picked from a larger report its verdict counts."
+        only = sorted(set(run.classes) ^ set(main.classes))
+        of = (
+            f"{len(run.classes)} classes, not {len(main.classes)}; {only[0]!r} is in one only" if only else ""
         )
-    return (
-        f"Significant is p below {ranking.level:g}, not {LEVEL:g}: a report also tests ablations and "
-        "classes, and of equally good runs at most one report in twenty should claim anything."
-    )
+        return "classes", f"its class list is another one ({of or 'in another order'})"
+    if set(run.missing_folds) - set(main.missing_folds):
+        folds = ", ".join(str(fold) for fold in run.missing_folds)
+        clips = f"{len(run.clip_ids)} test clips of {len(main.clip_ids)}"
+        return "folds", f"it has not finished fold {folds} ({clips})"
+    if not same_clips(run, main):
+        clips = f"{len(run.clip_ids)}, the others {len(main.clip_ids)}"
+        if not np.array_equal(run.clip_ids, main.clip_ids):
+            return "clips", f"it tested other clips ({clips})"
+        if not np.array_equal(run.groups, main.groups):
+            return "groups", "its clips are grouped into other source recordings"
+        return "clips", "it tested the same clips in other folds or with other classes"
+    if run.selection_protocol != main.selection_protocol:
+        return "protocol", f"its protocol is {run.protocol!r}, not {main.protocol!r}"
+    return None
 
 
-def rank(
-    runs: Sequence[Run],
-    rng: np.random.Generator,
-    replicates: int = bootstrap.REPLICATES,
-    *,
-    planned: bool = False,
-) -> Ranking:
-    """Order comparable runs by accuracy and decide every pair."""
-    folds, by_fold = fold_accuracy(runs)
-    order = np.argsort(-by_fold.mean(axis=1), kind="stable")
-    runs = [runs[place] for place in order]
+def reasons_outside(rankings_: Sequence[Ranking]) -> list[tuple[Run, str, str]]:
+    """(run, why it is not in the first ranking, the same in words) of every run outside."""
+    outside = [run for ranking in rankings_[1:] for run in ranking.runs]
+    return [(run, *(reason_apart(run, rankings_[0].best) or ("folds", ""))) for run in outside]
+
+
+def rank(runs: Sequence[Run], seed: int = 0, *, planned: bool = False) -> Ranking:
+    """Order comparable runs by accuracy; the seed draws the bootstrap."""
     first = runs[0]
-    correct = np.stack([run.correct for run in runs], axis=1)
-    weights, recordings = bootstrap.fold_weights(first.folds), len(set(first.groups))
-    means = bootstrap.resampled_means(correct, first.groups, weights=weights, rng=rng, replicates=replicates)
-    sums = bootstrap.recording_sums(correct * weights[:, None], first.groups)
-    level = _level(planned=planned)
-    tests = pairwise_tests(sums, level, replicates)
-    by_fold = by_fold[order]
-    return Ranking(
-        runs=tuple(runs),
-        planned=planned,
-        folds=folds,
-        fold_accuracy=by_fold,
-        accuracy=by_fold.mean(axis=1),
-        interval=bootstrap.interval(means, recordings, lowest=0),
-        recordings=recordings,
-        critical=tests.critical,
-        pairs=_verdicts(runs, by_fold.mean(axis=1), means, tests, recordings, level),
+    folds, place, sizes = np.unique(first.folds, return_inverse=True, return_counts=True)
+    by_fold = np.array([np.bincount(place, weights=run.correct) / sizes for run in runs])
+    order = np.argsort(-by_fold.mean(axis=1), kind="stable")
+    ordered = [runs[number] for number in order]
+    # Whole numbers, so that equal sums are equal: of several seeds, times their common multiple.
+    right = [run.predicted == run.target for run in ordered]  # (S, N) each
+    multiple = lcm(*map(len, right))
+    hits = np.stack([seeds.sum(axis=0) * (multiple // len(seeds)) for seeds in right], axis=1)
+    weights, unit = bootstrap.fold_weights(first.folds), float(multiple * len(first.target))
+    interval = bootstrap.accuracy_interval(
+        hits / multiple, first.groups, weights, np.random.default_rng(seed)
     )
-
-
-def fold_accuracy(runs: Sequence[Run]) -> tuple[Ints, Floats]:
-    """The F folds and the accuracy (R, F) of comparable runs in each, seeds averaged."""
-    folds, place, sizes = np.unique(runs[0].folds, return_inverse=True, return_counts=True)
-    sums = [np.bincount(place, weights=run.correct, minlength=len(folds)) for run in runs]
-    return folds, np.array(sums) / sizes
-
-
-def _verdicts(
-    runs: Sequence[Run],
-    accuracy: Floats,
-    means: Floats,
-    tests: PairwiseTests,
-    recordings: int,
-    level: float,
-) -> pd.DataFrame:
-    """The rows of `Ranking.pairs`."""
-    rows = []
-    for a, b in combinations(range(len(runs)), 2):
-        low, high = bootstrap.interval((means[:, a] - means[:, b])[:, None], recordings)[0]
-        p_best = tests.p_best[b] if a == 0 else np.nan
-        difference = accuracy[a] - accuracy[b]
-        rows.append((runs[a].name, runs[b].name, difference, low, high, tests.p[a, b], p_best))
-    pairs = pd.DataFrame(rows, columns=["a", "b", "difference", "low", "high", "p", "p_best"])
-    pairs.insert(6, "p_holm", holm(pairs["p"].to_numpy(dtype=float)))
-    enough = recordings >= bootstrap.FEWEST_RECORDINGS
-    return pairs.assign(differs=enough & (pairs["p_best"] < level))
+    if np.ptp(sizes):
+        hits, unit = hits * weights[:, None], float(multiple)
+    return Ranking(
+        runs=tuple(ordered),
+        folds=folds,
+        fold_accuracy=by_fold[order],
+        interval=interval,
+        scores=bootstrap.recording_sums(hits, first.groups),
+        shares=bootstrap.recording_sums(weights[:, None], first.groups)[:, 0],
+        unit=unit,
+        planned=planned,
+    )
 
 
 @dataclass(frozen=True)

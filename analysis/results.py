@@ -7,8 +7,9 @@ file and says what to do; everything else is still there. A fold is judged alone
 costs one fold.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,83 +27,13 @@ NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "classes", "folds
 class UnreadableRun(Exception):
     """A run or a fold that cannot be used; the message is the sentence for the reader.
 
-    damaged  False where nothing is wrong with it: it has no test scores, or none yet
+    damaged     False if nothing is wrong with it: it has no test scores, or none yet
+    unfinished  still training, or stopped before its first fold ended
     """
 
-    def __init__(self, text: str, *, damaged: bool = True) -> None:
+    def __init__(self, text: str, *, damaged: bool = True, unfinished: bool = False) -> None:
         super().__init__(text)
-        self.damaged = damaged
-
-
-def check_config(folder: RunFolder) -> None:
-    """Raise UnreadableRun unless run.json has everything that an analysis asks it for."""
-    try:
-        config = folder.config
-    except (RequestError, OSError) as error:
-        raise UnreadableRun(str(error)) from None
-    lacking = [key for key in NEEDED_KEYS if key not in config]
-    if lacking:
-        raise UnreadableRun(f"{folder.path / 'run.json'} lacks {', '.join(lacking)}: {TRAIN_AGAIN}")
-
-
-def _progress(folder: RunFolder) -> str:
-    """How far a run without a finished fold has come."""
-    reached = []
-    for fold in folder.folds:
-        try:
-            epochs = len(folder.history(fold))
-        except (OSError, RequestError):
-            continue
-        if epochs:
-            reached.append(f"fold {fold} is at epoch {epochs} of {folder.config.get('epochs', '?')}")
-    return f"no fold is finished yet ({'; '.join(reached) or 'no epoch has ended'}): let it train on"
-
-
-def read_fold(folder: RunFolder, fold: int) -> pd.DataFrame:
-    """Checked test predictions: clip_id, group, selection, target, `probabilities` (a row a cell)."""
-    try:
-        frame = folder.predictions(fold)
-    except (RequestError, OSError) as reason:
-        raise UnreadableRun(str(reason)) from None
-    again = f"remove {folder.fold(fold) / 'predictions.csv'} and train again, the other folds are kept"
-    numbers = frame.iloc[:, len(PREDICTION_COLUMNS) :].to_numpy(dtype=float)
-    test = (frame["split"] == "test").to_numpy()
-    if not test.any() and (frame["split"] == "val").any():
-        raise UnreadableRun(
-            "its test fold was never scored (SKIP_TEST=1): it has validation predictions only", damaged=False
-        )
-    if not (test & (frame["selection"] == "last").to_numpy()).any():
-        raise UnreadableRun(f"it holds no test predictions of the last epoch; {again}")
-    clips = frame.loc[test, ["clip_id", "group", "selection", "target"]].copy()
-    clips["probabilities"] = list(numbers[test] / numbers[test].sum(axis=1, keepdims=True))
-    return clips
-
-
-def _refuse_repeated_clips(clips: pd.DataFrame) -> None:
-    """Raise UnreadableRun where two folds tested the same clip."""
-    twice = clips.loc[clips.duplicated(["clip_id", "selection"]), "clip_id"]
-    if len(twice):
-        raise UnreadableRun(
-            f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no score can be trusted: "
-            "train this run again under another TAG"
-        )
-
-
-def read_history(folder: RunFolder) -> tuple[pd.DataFrame, list[str]]:
-    """All epochs of all folds (seed, fold, HISTORY_COLUMNS), and a sentence for each damaged file."""
-    parts, problems = [], []
-    for fold in folder.folds:
-        try:
-            history = folder.history(fold)[list(HISTORY_COLUMNS)].astype(float)
-        except (OSError, RequestError) as error:
-            problems.append(f"the learning curve of fold {fold} is left out: {error}")
-        else:
-            history.insert(0, "fold", fold)
-            parts.append(history)
-    empty = pd.DataFrame({name: pd.Series(dtype=float) for name in ("fold", *HISTORY_COLUMNS)})
-    whole = pd.concat([part for part in parts if len(part)] or [empty], ignore_index=True)
-    whole.insert(0, "seed", int(folder.config["seed"]))
-    return whole, problems
+        self.damaged, self.unfinished = damaged, unfinished
 
 
 Strings = NDArray[np.str_]
@@ -133,6 +64,7 @@ class Run:
     checkpoints: dict[str, Floats]  # 'last', and 'best' where validation chose one: (S, N, K) each
     history: pd.DataFrame  # seed, fold, then the columns of history.csv: one row an epoch
     task: str = "classes"
+    members: dict[str, Floats] = field(default_factory=dict)  # (S, N, K) of each member of an ensemble alone
 
     @property
     def config(self) -> dict[str, Any]:
@@ -140,8 +72,23 @@ class Run:
         return self.folders[0].config
 
     @property
+    def options(self) -> dict[str, Any]:
+        """What it was asked for; an ensemble of finished runs, which was not trained, has its members instead."""
+        options: dict[str, Any] = self.config.get("options") or {"members": self.config.get("members")}
+        return options
+
+    def option_text(self, key: str) -> str:
+        """The value of an option in words; run.json leaves out what does nothing, and padding that is kept."""
+        return str(self.options.get(key) or ("keep" if key == "padding" else "none"))
+
+    @property
     def features(self) -> str:
         return str(self.config["features"])
+
+    @property
+    def channels(self) -> Counter[str]:
+        """The channels of its feature set and how often each occurs."""
+        return Counter(self.features.split("+"))
 
     @property
     def model(self) -> str:
@@ -239,48 +186,82 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
     problems: list[Problem] = []
     for folder in folders:
         try:
-            run = _read_run(folder, problems)
-        except UnreadableRun as reason:
-            unfinished = _is_unfinished(folder)
-            problems.append(Problem(folder.name, str(reason), unfinished, damaged=reason.damaged))
+            run = read_run(folder, problems)
+        except (UnreadableRun, RequestError, OSError) as reason:
+            damaged, unfinished = getattr(reason, "damaged", True), getattr(reason, "unfinished", False)
+            problems.append(Problem(folder.name, str(reason), unfinished, damaged))
         else:
             families.setdefault(folder.config.get("family", folder.name), []).append(run)
     return Results([merge_seeds(seeds, problems) for seeds in families.values()], problems)
 
 
-def _is_unfinished(folder: RunFolder) -> bool:
-    """Whether the run's configuration is valid and it simply has no finished fold yet."""
-    try:
-        check_config(folder)
-    except UnreadableRun:
-        return False
-    return not folder.finished
-
-
-def _read_run(folder: RunFolder, problems: list[Problem]) -> Run:
-    """One folder as a run of one seed; a damaged fold is left out and named in `problems`."""
-    check_config(folder)
+def read_run(folder: RunFolder, problems: list[Problem]) -> Run:
+    """One folder as a run of one seed; what is damaged is left out and named in `problems`."""
+    lacking = [key for key in NEEDED_KEYS if key not in folder.config]
+    if lacking:
+        raise UnreadableRun(f"{folder.path / 'run.json'} lacks {', '.join(lacking)}: {TRAIN_AGAIN}")
+    curves = [pd.DataFrame(columns=["fold", *HISTORY_COLUMNS], dtype=float)]
+    for fold in folder.folds:
+        try:
+            curves.append(folder.history(fold)[list(HISTORY_COLUMNS)].astype(float).assign(fold=fold))
+        except (OSError, RequestError) as error:
+            text = f"the learning curve of fold {fold} is left out: {error}"
+            problems.append(Problem(folder.name, text, damaged=True))
+    history = pd.concat([curve for curve in curves if len(curve)] or curves[:1], ignore_index=True)
+    history = history[["fold", *HISTORY_COLUMNS]]
+    history.insert(0, "seed", int(folder.config["seed"]))
     if not folder.finished:
-        raise UnreadableRun(_progress(folder), damaged=False)
+        epochs, whole = history.groupby("fold").size(), folder.config.get("epochs", "?")
+        reached = [f"fold {fold:g} is at epoch {number} of {whole}" for fold, number in epochs.items()]
+        raise UnreadableRun(
+            f"no fold is finished yet ({'; '.join(reached) or 'no epoch has ended'}): continue its training",
+            damaged=False,
+            unfinished=True,
+        )
     folds, damaged = [], False
     for number in folder.finished:
         try:
-            folds.append(read_fold(folder, number).assign(fold=number))
-        except UnreadableRun as reason:
-            damaged |= reason.damaged
-            text = f"fold {number} is left out: {reason}"
-            problems.append(Problem(folder.name, text, damaged=reason.damaged))
+            folds.append(tested_clips(folder, number))
+        except (UnreadableRun, RequestError, OSError) as reason:
+            sound = isinstance(reason, UnreadableRun) and not reason.damaged
+            damaged |= not sound
+            problems.append(Problem(folder.name, f"fold {number} is left out: {reason}", damaged=not sound))
     if not folds:
         raise UnreadableRun("none of its folds can be read, so the run is left out", damaged=damaged)
     clips = pd.concat(folds, ignore_index=True)
-    _refuse_repeated_clips(clips)
-    history, sentences = read_history(folder)
-    problems.extend(Problem(folder.name, text, damaged=True) for text in sentences)
-    return run_from_tables(folder, clips, history)
+    twice = clips.loc[clips.duplicated(["clip_id", "selection"]), "clip_id"]
+    if len(twice):
+        raise UnreadableRun(
+            f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no score can be trusted: "
+            "train this run again under another TAG"
+        )
+    run = run_from_tables(folder, clips, history)
+    for member in folder.members:
+        try:
+            alone = pd.concat([tested_clips(folder, int(fold), member) for fold in np.unique(run.folds)])
+            alone = alone[alone["selection"] == run.selection].set_index("clip_id")
+            run.members[member] = np.stack(alone.loc[run.clip_ids, "probabilities"].to_list())[None]
+        except (UnreadableRun, RequestError, OSError, KeyError) as reason:
+            text = f"the predictions of {member} alone are left out: {reason}"
+            problems.append(Problem(folder.name, text, damaged=True))
+    return run
+
+
+def tested_clips(folder: RunFolder, fold: int, member: str = "") -> pd.DataFrame:
+    """A fold's test clips: clip_id, group, selection, target, fold, `probabilities` (a row a cell)."""
+    frame = folder.predictions(fold, member)
+    test = (frame["split"] == "test").to_numpy()
+    if not test.any():
+        raise UnreadableRun(
+            "its test fold was never scored (SKIP_TEST=1): it has validation predictions only", damaged=False
+        )
+    numbers = frame.iloc[:, len(PREDICTION_COLUMNS) :].to_numpy(dtype=float)[test]
+    clips = frame.loc[test, ["clip_id", "group", "selection", "target"]].assign(fold=fold)
+    return clips.assign(probabilities=list(numbers / numbers.sum(axis=1, keepdims=True)))
 
 
 def run_from_tables(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:
-    """A run of one seed from the checked predictions of its folds (see `read_fold`) and its history."""
+    """A run of one seed from the test predictions of its folds (see `tested_clips`) and its history."""
     clips = clips.sort_values("clip_id", kind="stable")
     last = clips[clips["selection"] == "last"]
     checkpoints = {"last": np.stack(last["probabilities"].to_list())[None]}
@@ -292,7 +273,7 @@ def run_from_tables(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFram
         name=folder.name,
         folders=(folder,),
         classes=tuple(folder.classes),
-        categories=tuple(one.get("category", "") for one in folder.config["classes"]),
+        categories=tuple(named.get("category", "") for named in folder.config["classes"]),
         clip_ids=last["clip_id"].to_numpy(dtype=str),
         groups=last["group"].where(last["group"] != "", last["clip_id"]).to_numpy(dtype=str),
         folds=last["fold"].to_numpy(dtype=np.intp),
@@ -306,61 +287,59 @@ def run_from_tables(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFram
 def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
     """The seeds of one configuration as one run; one that tested other clips is left out and named."""
     seeds = sorted(seeds, key=lambda run: run.seeds)
-    if len(seeds) > 1 and all(run.exact for run in seeds):
-        seeds = [_one_of_exact(seeds, problems)]
     fullest = max(seeds, key=lambda run: len(run.clip_ids))
     kept = [run for run in seeds if same_clips(run, fullest)]
-    for run in seeds:
-        if run not in kept:
-            text = (
-                f"seed {run.seeds[0]} is left out of the row of {fullest.name}: it has {len(run.clip_ids)} "
-                f"test clips of {len(fullest.clip_ids)}; train its missing folds"
-            )
-            problems.append(Problem(run.name, text))
-    shared = set.intersection(*(set(run.checkpoints) for run in kept))
+    if len(seeds) > 1 and all(run.exact for run in seeds):
+        kept, others = [fullest], ", ".join(str(run.seeds[0]) for run in seeds if run is not fullest)
+        text = (
+            f"an exact solution does not depend on the seed and is counted once; not counted: seed {others}"
+        )
+        problems.append(Problem(fullest.name, text))
+    else:
+        for run in seeds:
+            if run not in kept:
+                text = (
+                    f"seed {run.seeds[0]} is left out of the row of {fullest.name}: it has "
+                    f"{len(run.clip_ids)} test clips of {len(fullest.clip_ids)}; train its missing folds"
+                )
+                problems.append(Problem(run.name, text))
+
+    def together(parts: list[dict[str, Floats]]) -> dict[str, Floats]:
+        shared = set.intersection(*(set(part) for part in parts))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name in shared}
+
     return replace(
         kept[0],
         folders=tuple(run.folders[0] for run in kept),
-        checkpoints={
-            name: np.concatenate([run.checkpoints[name] for run in kept]) for name in sorted(shared)
-        },
+        checkpoints=together([run.checkpoints for run in kept]),
+        members=together([run.members for run in kept]),
         history=pd.concat([run.history for run in kept], ignore_index=True),
     )
 
 
-def _one_of_exact(seeds: Sequence[Run], problems: list[Problem]) -> Run:
-    """The seed with the most test clips, the first of several: the others found the same minimum."""
-    kept = max(seeds, key=lambda run: len(run.clip_ids))
-    others = ", ".join(str(run.seeds[0]) for run in seeds if run is not kept)
-    text = f"an exact solution does not depend on the seed, so it is counted once; not counted: seed {others}"
-    problems.append(Problem(kept.name, text))
-    return kept
+def differing_options(first: Run, second: Run) -> set[str]:
+    """The training options that two runs do not share; what run.json merely records does not count."""
+    a, b = first.options, second.options
+    return {key for key in (a.keys() | b.keys()) - {"seed"} if a.get(key) != b.get(key)}
 
 
 def same_clips(run: Run, other: Run) -> bool:
-    """Whether two runs tested the same clips, in the same folds, against the same classes."""
-    return (
-        run.classes == other.classes
-        and np.array_equal(run.clip_ids, other.clip_ids)
-        and np.array_equal(run.folds, other.folds)
-        and np.array_equal(run.target, other.target)
+    """Whether two runs tested the same clips of the same recordings, in the same folds and classes."""
+    return run.classes == other.classes and all(
+        np.array_equal(getattr(run, name), getattr(other, name))
+        for name in ("clip_ids", "groups", "folds", "target")
     )
 
 
-def summed_to_categories(run: Run) -> Run | None:
-    """A run over classes scored on the major categories, by summed probabilities; None without any."""
-    if run.task != "classes" or not all(run.categories) or len(set(run.categories)) < 2:
-        return None
-    categories = sorted(set(run.categories))
-    belongs = np.array([[of == category for category in categories] for of in run.categories], dtype=float)
+def on_folds(run: Run, folds: Ints) -> Run:
+    """The run on its test clips of these folds alone."""
+    kept = np.isin(run.folds, folds)
+    clips = {name: getattr(run, name)[kept] for name in ("clip_ids", "groups", "folds", "target")}
     return replace(
         run,
-        name=f"{run.name} (classes, summed)",
-        classes=tuple(categories),
-        categories=tuple(categories),
-        target=belongs.argmax(axis=1)[run.target],
-        checkpoints={name: values @ belongs for name, values in run.checkpoints.items()},
-        task="categories",
+        **clips,
+        checkpoints={name: values[:, kept] for name, values in run.checkpoints.items()},
+        members={name: values[:, kept] for name, values in run.members.items()},
     )
 
 
@@ -377,9 +356,9 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
         name = now["category" if run.task == "categories" else "label"].to_numpy()
         moved = ~gone & ((name != np.array(run.classes)[run.target]) | (now["fold"].to_numpy() != run.folds))
         changes = {"are not there any more": gone.sum(), "have another class or fold now": moved.sum()}
-        told = [f"{number:,} of its test clips {what}" for what, number in changes.items() if number]
-        if told:
+        counted = [f"{number:,} of its test clips {what}" for what, number in changes.items() if number]
+        if counted:
             again = "train it again, with a TAG of its own, to compare it"
-            text = f"trained before the dataset changed: {', '.join(told)}; {again}"
+            text = f"trained before the dataset changed: {', '.join(counted)}; {again}"
             problems.append(Problem(run.name, text))
     return problems

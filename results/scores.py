@@ -119,12 +119,25 @@ def log_loss(prediction: Prediction) -> float:
     return float(-np.log(np.maximum(prediction.of_target, SMALLEST_PROBABILITY)).mean())
 
 
-@METRICS.register()
 def calibration_error(prediction: Prediction) -> float:
-    """Expected calibration error: mean |confidence - accuracy| over bins, weighted by their clips."""
+    """Expected calibration error: mean |confidence - accuracy| over bins, weighted by their clips.
+
+    No metric of a fold: of a few clips it is mostly noise, see `calibration_floor`.
+    """
     bins = reliability(prediction)
     gap = np.abs(bins["confidence"] - bins["accuracy"])
     return float((gap * bins["clips"]).sum() / bins["clips"].sum())
+
+
+def calibration_floor(probabilities: NDArray[np.floating]) -> float:
+    """The expected calibration error of a model with these confidences that is perfectly calibrated.
+
+    The mean of |correct - expected| in a bin is sqrt(2 / pi) of the standard deviation of a sum of coins.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    place = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    variance = np.bincount(place, weights=confidence * (1 - confidence))
+    return float(np.sqrt(2 / np.pi * variance.clip(0)).sum() / len(confidence))
 
 
 def reliability(prediction: Prediction, bins: int = CALIBRATION_BINS) -> dict[str, Floats]:

@@ -13,9 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from analysis import ablations
-from analysis.answer import answer
-from analysis.findings import differences_by_class
+from analysis.ablations import ablations
 from analysis.ranking import rankings
 from analysis.results import Run
 from results.run_folder import RunFolder
@@ -25,24 +23,20 @@ FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
 CLIPS_A_RECORDING = 2
 ACCURACY = 0.75
 SHARED = 0.7  # of the variance of a clip's difficulty: runs then agree on four clips of five
-DRAWS = 1000
 
 
 @dataclass(frozen=True)
 class Claims:
     """What one report says: whether it claims anything of a kind, and whether true differences were found."""
 
-    overall: bool
+    overall: bool  # a run is clearly worse than the best
     ablations: bool
-    classes: bool
-    channels: bool
-    clear_winner: bool
-    tie: bool  # it also says that a set 5 points below the best would have been found
-    found: tuple[bool, bool, float]  # the better run as clear winner, as an ablation, the share of classes
+    winner: bool  # the better run leads all others clearly
+    gain: bool  # what it adds to mel is a clear gain
 
     @property
     def any(self) -> bool:
-        return self.overall or self.ablations or self.classes or self.channels
+        return self.overall or self.ablations
 
 
 def simulated_runs(
@@ -110,32 +104,14 @@ def _run(
     )
 
 
-def _explained(run: Run, other: Run) -> pd.DataFrame:
-    """What `explain` would leave of a channel that is worth nothing: another run's answers, equally good."""
-    table = {"seed": 0, "channel": "mel", "method": "permuted", "clip_id": run.clip_ids, "selection": "last"}
-    return pd.DataFrame(table | {"correct": other.correct.astype(float)})
-
-
-def claims(runs: list[Run], rng: np.random.Generator, *, named: bool = False) -> Claims:
+def claims(runs: list[Run], *, named: bool = False) -> Claims:
     """What a report of the runs says."""
-    ranking = rankings(runs, rng, DRAWS, named=named)[0]
-    found = ablations.all_ablations(ranking, rng, DRAWS)
-    by_class = differences_by_class(ranking, [(runs[0], _explained(runs[0], runs[-1]))], rng, DRAWS)
-    tables = [*by_class["additions"].values(), *by_class["augmentation"].values()]
-    added = found.features
-    step = added[added["with"] == "mel+mfcc-default"]
-    of_step = by_class["additions"].get("mfcc added to mel")
-    said = answer(ranking, found.features).kind
+    ranking = rankings(runs, named=named)[0]
+    gains = ablations(ranking)
+    step = gains[(gains["with"] == "mel+mfcc-default") & (gains["without"] == "mel-default")]
     return Claims(
-        overall=bool(ranking.pairs["differs"].any()),
-        ablations=bool(found.features["differs"].any() or found.augmentation["differs"].any()),
-        classes=any(bool(table["differs"].any()) for table in tables),
-        channels=any(bool(table["differs"].any()) for table in by_class["attribution"].values()),
-        clear_winner=said == "clear winner",
-        tie=said == "tie",
-        found=(
-            ranking.best.name == "mel+mfcc-default" and not ranking.tied,
-            bool((step["differs"] & (step["difference"] > 0)).any()),
-            float((of_step["differs"] & (of_step["difference"] > 0)).mean()) if of_step is not None else 0.0,
-        ),
+        overall=len(ranking.tied) < len(runs) - 1,
+        ablations=bool(gains["verdict"].str.startswith("clear").any()),
+        winner=ranking.best.name == "mel+mfcc-default" and not ranking.tied,
+        gain=bool((step["verdict"] == "clear gain").any()),
     )

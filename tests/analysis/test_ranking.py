@@ -1,17 +1,20 @@
-"""What is ranked with what, the verdicts, and the score of nested selection."""
+"""What is ranked with what, the verdicts, chance, and the score of nested selection."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from analysis.ranking import Ranking, nested_selection, not_compared, not_compared_sentence, rank, rankings
+from analysis.ranking import Ranking, nested_selection, rank, rankings, reasons_outside
 from analysis.results import Results, Run
 from tests.analysis.made_runs import MadeRun
 
+MEL, ZCR = MadeRun(), MadeRun(features="zcr")
+
 
 def ranked(results: Results) -> list[Ranking]:
-    return rankings(results.runs, np.random.default_rng(0), replicates=2000)
+    return rankings(results.runs)
 
 
 def test_best_first_with_intervals_around(made: Callable[..., Results]) -> None:
@@ -20,104 +23,78 @@ def test_best_first_with_intervals_around(made: Callable[..., Results]) -> None:
     assert first.accuracy == pytest.approx([0.8, 0.4])
     assert (first.interval[:, 0] < first.accuracy).all()
     assert (first.accuracy < first.interval[:, 1]).all()
-    pair = first.pairs.iloc[0]
-    assert (pair["a"], pair["b"]) == (first.runs[0].name, first.runs[1].name)
-    assert pair["difference"] == pytest.approx(0.4)
-    assert pair["low"] < 0.4 < pair["high"]
-    assert pair["differs"]
     assert first.tied == ()
+    low, high = first.tests.interval[0] / first.unit
+    assert 0 < low < 0.4 < high
 
 
 def test_accuracy_is_the_mean_over_folds_of_unequal_size(hand_run: Callable[..., Run]) -> None:
     rows = [(f"c{n}", f"g{n}", 1 if n < 8 else 2, "dog", [0.9, 0.1]) for n in range(10)]
     rows[9] = ("c9", "g9", 2, "rain", [0.9, 0.1])
-    found = rank([hand_run("mel", ["dog", "rain"], rows)], np.random.default_rng(0), 500)
+    found = rank([hand_run("mel", ["dog", "rain"], rows)])
     assert found.accuracy.tolist() == [(1 + 0.5) / 2]
-    assert found.fold_accuracy.tolist() == [[1, 0.5]]
+    assert found.scores.sum() / found.unit == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("clips", [400, 397])
+def test_scores_of_folds_of_one_size_are_whole_numbers_so_p_is_exact(
+    made: Callable[..., Results], clips: int
+) -> None:
+    seeds = [MadeRun(skill=0.8, seed=seed) for seed in range(3)]
+    found = ranked(made(*seeds, MadeRun(features="zcr", skill=0.7), clips=clips))[0]
+    assert (found.scores.dtype.kind == "i") == (clips == 400)
+    assert found.scores.sum(axis=0) / found.unit == pytest.approx(found.accuracy)
+    assert found.tests.p[0] < 0.001
 
 
 def test_runs_that_do_not_differ_significantly_are_tied(made: Callable[..., Results]) -> None:
-    runs = [
-        MadeRun(features=name, skill=skill) for name, skill in (("mel", 0.8), ("mfcc", 0.79), ("zcr", 0.3))
-    ]
-    first = ranked(made(*runs))[0]
+    skills = (("mel", 0.8), ("mfcc", 0.79), ("zcr", 0.3))
+    first = ranked(made(*(MadeRun(features=name, skill=skill) for name, skill in skills)))[0]
     assert [run.features for run in first.tied] == ["mfcc"]
 
 
-def test_equal_runs_are_tied_with_certainty(made: Callable[..., Results]) -> None:
-    results = made(MadeRun(), MadeRun(features="mfcc"))
-    twin = results.runs[0].checkpoints
-    results.runs[1].checkpoints.update(twin)
-    pair = ranked(results)[0].pairs.iloc[0]
-    assert (pair["difference"], pair["p"], pair["p_best"]) == (0, 1, 1)
-    # None of 200 recordings differs: a share of up to 1 - 0.025^(1/200) may, without one having been seen.
-    assert [-pair["low"], pair["high"]] == pytest.approx([1 - 0.025 ** (1 / 200)] * 2)
-
-
-def test_four_recordings_that_differ_are_no_clear_winner(hand_run: Callable[..., Run]) -> None:
-    """Four to none is p = 1/8 by McNemar's exact test, however many clips the runs agree on."""
-
-    def rows(right: int) -> list[tuple[str, str, int, str, list[float]]]:
-        return [(f"c{n}", f"g{n}", 1 + n % 2, "dog", [1, 0] if n < right else [0, 1]) for n in range(40)]
-
-    runs = [hand_run(name, ["dog", "rain"], rows(right)) for name, right in (("a", 34), ("b", 30))]
-    pair = rank(runs, np.random.default_rng(0), 10_000).pairs.iloc[0]
-    assert (pair["p"], pair["p_best"]) == pytest.approx((1 / 8, 1 / 8), abs=0.01)
-    assert not pair["differs"]
-
-
-def test_too_few_recordings_have_no_interval_and_no_verdict(hand_run: Callable[..., Run]) -> None:
-    rows = {
-        name: [(f"c{n}", f"speaker{n % 4}", 1, "dog", [right, 1 - right]) for n in range(80)]
-        for name, right in (("a", 1.0), ("b", 0.0))
-    }
-    found = rank(
-        [hand_run(name, ["dog", "rain"], rows[name]) for name in rows], np.random.default_rng(0), 500
+def test_an_interval_does_not_depend_on_what_else_is_there(made: Callable[..., Results]) -> None:
+    alone = ranked(made(MEL))[0].interval[0]
+    among = ranked(
+        made(MEL, ZCR, MadeRun(features="rms", folds=(1, 2)), MadeRun(features="mfcc", val="next"))
     )
-    assert not found.testable
-    assert np.isnan(found.interval).all()
-    assert not found.pairs["differs"].any()
-
-
-def test_a_perfect_score_has_an_interval(hand_run: Callable[..., Run]) -> None:
-    rows = [(f"c{n}", f"g{n}", 1, "dog", [1.0, 0.0]) for n in range(40)]
-    low, high = rank([hand_run("a", ["dog", "rain"], rows)], np.random.default_rng(0), 500).interval[0]
-    assert (low, high) == pytest.approx((0.025 ** (1 / 40), 1))  # Clopper and Pearson's: 91.2 to 100 %
-
-
-def test_finished_runs_lead_whatever_the_number_of_partial_ones(made: Callable[..., Results]) -> None:
-    partial = [MadeRun(features=name, skill=0.95, folds=(1,)) for name in ("rms", "zcr", "mel+rms")]
-    found = ranked(
-        made(MadeRun(skill=0.7), MadeRun(features="mfcc", skill=0.69), *partial, MadeRun(val="next"))
+    assert among[0].interval[[run.features for run in among[0].runs].index("mel")] == pytest.approx(
+        alone, abs=1e-12
     )
-    assert [run.features for run in found[0].runs] == ["mel", "mfcc"]
-    assert sorted(run.features for run in found[2].runs) == ["mel+rms", "rms", "zcr"]
-    assert not_compared_sentence(found) == (
-        "4 of 6 runs are not compared, because 3 lack folds and 1 has another protocol."
-    )
-    assert not_compared_sentence(found[:1]) == ""
 
 
-def test_of_partial_runs_those_of_more_clips_lead(made: Callable[..., Results]) -> None:
-    few = [MadeRun(features=name, folds=(1,)) for name in ("rms", "zcr", "mfcc")]
-    assert ranked(made(*few, MadeRun(folds=(1, 2))))[0].best.features == "mel"
+def test_five_recordings_give_no_verdict(made: Callable[..., Results]) -> None:
+    """100 % against 0 %: of five recordings p is 2 / 2^5, above any level."""
+    best, worst = MadeRun(skill=1.0), MadeRun(features="zcr", skill=0.0)
+    few = ranked(made(best, worst, clips=10, classes=2))[0]
+    assert (few.recordings, few.testable, len(few.tied)) == (5, False, 1)
+    assert few.tests.p[0] == pytest.approx(1 / 16, abs=0.005)
+    enough = ranked(made(best, worst, clips=14, classes=2))[0]
+    assert enough.testable and not enough.tied
 
 
-def test_no_winner_among_runs_of_one_skill_more_often_than_promised() -> None:
-    """Of 60 comparisons of three equal runs on independent clips, about three may find a difference."""
-    rng = np.random.default_rng(8)
-    found = 0
-    for _ in range(60):
-        runs = [_independent(f"r{number}", rng) for number in range(3)]
-        found += bool(rank(runs, rng, replicates=500).pairs["differs"].any())
-    assert found <= 8
+def test_a_run_that_always_answers_the_commonest_class_is_at_chance(hand_run: Callable[..., Run]) -> None:
+    """79 of 100 clips are of one class: 79 % accuracy is chance."""
+    labels = ["dog"] * 79 + ["rain"] * 21
+    rows = [(f"c{n:03d}", f"g{n:03d}", n % 5 + 1, label, [0.9, 0.1]) for n, label in enumerate(labels)]
+    constant = rank([hand_run("mel", ["dog", "rain"], rows)])
+    assert constant.chance == (pytest.approx(0.79), 1.0)
+    better = [(*row[:4], [0.9, 0.1] if row[3] == "dog" else [0.1, 0.9]) for row in rows]
+    assert rank([hand_run("mfcc", ["dog", "rain"], better)]).chance[1] < 0.001
 
 
-def _independent(name: str, rng: np.random.Generator) -> Run:
-    target = np.zeros(200, dtype=np.intp)
-    right = rng.random(200) < 0.7
-    probabilities = np.where(right[:, None], [1.0, 0.0], [0.0, 1.0])[None]
-    names = np.array([f"c{number:03d}" for number in range(200)])
+def test_of_many_runs_at_chance_the_best_is_not_above_it() -> None:
+    rng, above = np.random.default_rng(0), 0
+    for _ in range(40):
+        runs = [_independent(f"r{number}", rng, accuracy=0.5) for number in range(8)]
+        above += rank(runs).chance[1] < 0.05
+    assert above <= 5
+
+
+def _independent(name: str, rng: np.random.Generator, accuracy: float) -> Run:
+    right = rng.random(100) < accuracy
+    target = np.arange(100) % 2
+    names = np.array([f"c{number:03d}" for number in range(100)])
     return Run(
         name=name,
         folders=(),
@@ -125,78 +102,105 @@ def _independent(name: str, rng: np.random.Generator) -> Run:
         categories=("", ""),
         clip_ids=names,
         groups=names,
-        folds=np.arange(200) % 5,
+        folds=np.arange(100) // 2 % 5,
         target=target,
-        checkpoints={"last": probabilities},
+        checkpoints={"last": np.eye(2)[np.where(right, target, 1 - target)][None]},
         history=None,  # type: ignore[arg-type]
     )
 
 
 @pytest.mark.parametrize(
-    ("other", "words"),
+    ("other", "reason"),
     [
-        (MadeRun(task="categories"), "its task is categories, not classes"),
-        (MadeRun(features="rms", folds=(1, 2, 3, 4)), "fold 5 is missing (320 test clips of 400)"),
-        (MadeRun(features="rms", folds=(1, 2)), "folds 3, 4, 5 are missing"),
-        (MadeRun(val="next"), "its protocol is 'best epoch on VAL=next', not 'last epoch'"),
+        (MadeRun(task="categories"), "task"),
+        (MadeRun(features="rms", folds=(1, 2, 3, 4)), "folds"),
+        (MadeRun(val="next"), "protocol"),
     ],
 )
-def test_what_is_not_compared_says_why(made: Callable[..., Results], other: MadeRun, words: str) -> None:
-    found = ranked(made(MadeRun(), MadeRun(features="zcr"), other))
+def test_what_is_not_compared_has_a_reason(made: Callable[..., Results], other: MadeRun, reason: str) -> None:
+    found = ranked(made(MEL, ZCR, other))
     assert [len(ranking.runs) for ranking in found] == [2, 1]
-    assert words in not_compared(found)[0].text
+    assert [(run.features, why) for run, why, _ in reasons_outside(found)] == [(other.features, reason)]
 
 
-def test_other_classes_datasets_or_clips_are_not_compared(
+def test_other_classes_datasets_clips_or_recordings_are_not_compared(
     made: Callable[..., Results], hand_run: Callable[..., Run]
 ) -> None:
-    runs = made(MadeRun(), MadeRun(features="zcr")).runs
-    other_classes = hand_run("a", ["dog", "cat"], [("x", "g", 1, "dog", [0.9, 0.1])], dataset="made")
-    other_dataset = hand_run("b", ["dog", "cat"], [("x", "g", 1, "dog", [0.9, 0.1])], dataset="esc10")
-    other_clips = hand_run("c", runs[0].classes, [("x", "g", 1, "class00", np.eye(10)[0])], dataset="made")
-    reasons = {problem.run: problem.text for problem in not_compared(ranked(Results([*runs, other_classes,
-               other_dataset, other_clips], [])))}  # fmt: skip
-    assert "its class list is another one (2 classes, not 10; 'cat' is in one only)" in reasons["a"]
-    assert "its dataset is esc10, not made" in reasons["b"]
-    assert "it tested other clips (1, the others 400)" in reasons["c"]
+    runs = made(MEL, ZCR).runs
+    others = {
+        "classes": hand_run("a", ["dog", "cat"], [("x", "g", 1, "dog", [0.9, 0.1])], dataset="made"),
+        "dataset": hand_run("b", ["dog", "cat"], [("x", "g", 1, "dog", [0.9, 0.1])], dataset="esc10"),
+        "clips": hand_run("c", runs[0].classes, [("x", "g", 1, "class00", np.eye(10)[0])], dataset="made"),
+        # The same predictions have another interval if clips belong to other recordings.
+        "groups": replace(runs[0], name="d", groups=runs[0].clip_ids),
+    }
+    found = {run.name: reason for run, reason, _ in reasons_outside(rankings([*runs, *others.values()]))}
+    assert found == {run.name: reason for reason, run in others.items()}
 
 
 def test_another_number_of_epochs_is_no_other_protocol(made: Callable[..., Results]) -> None:
-    results = made(MadeRun(), MadeRun(features="zcr"))
+    results = made(MEL, ZCR)
     results.runs[1].config["protocol"] = "last epoch of 240"
     assert len(ranked(results)) == 1
 
 
+def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_others(
+    made: Callable[..., Results],
+) -> None:
+    partial = [MadeRun(features=name, folds=(1, 2)) for name in ("rms", "mfcc", "mel+rms")]
+    assert [run.features for run in ranked(made(MEL, ZCR, *partial))[0].runs] == ["mel", "zcr"]
+    main = ranked(made(*partial))[0]
+    assert len(main.runs) == 3 and main.folds.tolist() == [1, 2]
+
+
+def test_one_run_of_all_folds_joins_those_of_some(made: Callable[..., Results]) -> None:
+    """What can be ranked is ranked: on the folds that all of them have."""
+    partial = [MadeRun(features=name, folds=(1, 2, 3, 4)) for name in ("rms", "zcr", "mfcc")]
+    (main,) = ranked(made(MEL, *partial))
+    assert len(main.runs) == 4 and main.folds.tolist() == [1, 2, 3, 4]
+    assert {len(run.clip_ids) for run in main.runs} == {320}
+
+
+def test_outdated_runs_do_not_lead(made: Callable[..., Results]) -> None:
+    runs = made(MEL, ZCR, MadeRun(features="rms", val="next")).runs
+    former = [run.name for run in runs if run.features != "rms"]
+    assert [run.features for run in rankings(runs, outdated=former)[0].runs] == ["rms"]
+
+
+def test_labels_say_as_much_as_is_needed(made: Callable[..., Results]) -> None:
+    runs = [MEL, MadeRun(features="zcr"), MadeRun(features="zcr", model="texture"),
+            MadeRun(features="rms"), MadeRun(features="rms", augment="none")]  # fmt: skip
+    assert set(ranked(made(*runs))[0].labels.values()) == {
+        "mel",
+        "zcr (resnet18)",
+        "zcr (texture)",
+        "rms (resnet18, augment default)",
+        "rms (resnet18, augment none)",
+    }
+
+
 def test_nothing_ranked_keeps_nothing_out() -> None:
-    assert rankings([], np.random.default_rng(0)) == []
-    assert not_compared([]) == []
+    assert rankings([]) == [] and reasons_outside([]) == []
 
 
 def scores(table: list[list[float]], made: Callable[..., Results]) -> Ranking:
     """A ranking whose fold accuracies are these."""
-    runs = made(*(MadeRun(features=f"f{number}") for number in range(len(table)))).runs
-    ranking = ranked(Results(runs, []))[0]
-    object.__setattr__(ranking, "fold_accuracy", np.array(table))
-    object.__setattr__(ranking, "folds", np.arange(1, len(table[0]) + 1))
-    return ranking
+    ranking = ranked(made(*(MadeRun(features=f"f{number}") for number in range(len(table)))))[0]
+    return replace(ranking, fold_accuracy=np.array(table), folds=np.arange(1, len(table[0]) + 1))
 
 
 def test_the_selected_run_is_scored_on_the_fold_that_did_not_select_it(made: Callable[..., Results]) -> None:
     # Without fold 1 the second run leads (0.8 to 0.5) and gets 0.6 there; without fold 2 the first does
-    # (1.0 to 0.6) and gets 0.5: 0.55, where the highest mean is 0.75.
+    # (1.0 to 0.6) and gets 0.5: 0.55, though the highest mean is 0.75.
     ranking = scores([[1.0, 0.5], [0.6, 0.8]], made)
     found = nested_selection(ranking)
     assert found is not None
     assert found.accuracy == pytest.approx(0.55)
     assert found.selected == {1: ranking.runs[1].name, 2: ranking.runs[0].name}
+    best = nested_selection(scores([[0.9, 0.8, 0.7], [0.5, 0.4, 0.3]], made))
+    assert best is not None and best.accuracy == pytest.approx(0.8)
 
 
-def test_a_run_that_is_best_in_every_fold_keeps_its_score(made: Callable[..., Results]) -> None:
-    found = nested_selection(scores([[0.9, 0.8, 0.7], [0.5, 0.4, 0.3]], made))
-    assert found is not None
-    assert found.accuracy == pytest.approx(0.8)
-
-
-def test_no_correction_without_a_choice_or_a_second_fold(made: Callable[..., Results]) -> None:
+def test_no_nested_selection_without_a_choice_or_a_second_fold(made: Callable[..., Results]) -> None:
     assert nested_selection(scores([[0.9, 0.8]], made)) is None
     assert nested_selection(scores([[0.9], [0.8]], made)) is None

@@ -1,80 +1,68 @@
-"""Resampling recordings: against the standard error's formula, and what must not change it."""
+"""Intervals by resampling recordings: known answers, and how often they hold the truth."""
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from results.bootstrap import fold_weights, interval, recording_sums, resampled_means
+from results.bootstrap import accuracy_interval, effective_recordings, fold_weights, recording_sums
 
 
-def resampled(values: np.ndarray, groups: np.ndarray, **more: object) -> np.ndarray:
-    weights = more.pop("weights", np.ones(len(values)))
+def interval(correct: np.ndarray, groups: np.ndarray, **given: object) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return resampled_means(values.astype(float), groups, weights=weights, rng=rng, **more)
+    return accuracy_interval(correct[:, None], groups, np.ones(len(correct)), rng, **given)[0]  # type: ignore[arg-type]
 
 
-def test_deviation_is_the_standard_error_over_recordings() -> None:
-    rng = np.random.default_rng(3)
-    of_group = rng.normal(size=150)
-    groups = np.repeat(np.arange(150), 3)
-    means = resampled(of_group[groups][:, None], groups)
-    assert means.mean() == pytest.approx(of_group.mean(), abs=0.005)
-    assert means.std() == pytest.approx(of_group.std() / np.sqrt(150), rel=0.03)
+def test_of_one_clip_a_recording_it_is_wilsons_interval() -> None:
+    correct = np.array([1.0] * 90 + [0.0] * 310)
+    wilson = stats.binomtest(90, 400).proportion_ci(method="wilson")
+    assert interval(correct, np.arange(400)) == pytest.approx([wilson.low, wilson.high], abs=0.003)
 
 
-def test_copies_of_a_clip_add_no_certainty() -> None:
-    rng = np.random.default_rng(4)
-    values = (rng.random(60) < 0.7).astype(float)[:, None]
-    once = interval(resampled(values, np.arange(60)), 60)
-    copied = interval(resampled(np.repeat(values, 5, axis=0), np.repeat(np.arange(60), 5)), 60)
-    assert copied == pytest.approx(once)
+def test_copies_of_a_clip_within_a_recording_add_nothing() -> None:
+    correct = np.array([1.0] * 60 + [0.0] * 40)
+    copied = interval(np.repeat(correct, 5), np.repeat(np.arange(100), 5))
+    assert copied == pytest.approx(interval(correct, np.arange(100)), abs=0.01)
 
 
-def test_one_draw_serves_all_columns() -> None:
-    rng = np.random.default_rng(5)
-    values = rng.random((80, 2))
-    means = resampled(np.column_stack([values, values[:, 0] - values[:, 1]]), np.arange(80), replicates=500)
-    assert means[:, 2] == pytest.approx(means[:, 0] - means[:, 1])
+def test_a_perfect_score_has_an_interval() -> None:
+    low, high = interval(np.ones(40), np.repeat(np.arange(20), 2))
+    squared = stats.t.ppf(0.975, 19) ** 2 / 20
+    assert (low, high) == pytest.approx((1 / (1 + squared), 1))
 
 
-def test_a_column_with_no_clip_drawn_is_nan_there_and_left_out_of_the_interval() -> None:
-    values = np.ones((10, 1))
-    weights = np.zeros((10, 1))
-    weights[0] = 1  # one recording of ten: some 35 % of the draws miss it
-    means = resampled(values, np.arange(10), weights=weights, replicates=2000)
-    assert 0.3 < np.isnan(means).mean() < 0.4
-    low, high = interval(means, 10)[0]
-    assert (low, high) == pytest.approx((0.025 ** (1 / 10), 1))
+def test_one_recording_has_no_interval() -> None:
+    assert np.isnan(interval(np.array([1.0, 0.0]), np.array(["a", "a"]))).all()
 
 
-def test_weights_give_the_mean_over_folds() -> None:
-    folds = np.array([1, 1, 1, 2])
-    assert fold_weights(folds).tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+def test_recordings_of_many_clips_count_like_fewer() -> None:
+    assert effective_recordings(np.array([[60.0]] * 3 + [[1.0]] * 60))[0] == pytest.approx(240**2 / 10860)
+    assert effective_recordings(np.full((20, 1), 4.0))[0] == 20
 
 
-def test_recording_sums() -> None:
-    sums = recording_sums(np.array([[1.0, 2], [3, 4], [5, 6]]), np.array(["b", "a", "b"]))
-    assert sums.tolist() == [[3, 4], [6, 8]]
+@pytest.mark.parametrize(
+    ("sizes", "accuracy", "widest"),
+    [([60] * 3 + [1] * 60, 0.8, 0.45), ([4] * 5, 0.7, 0.65), ([4] * 20, 0.95, 0.16), ([2] * 200, 0.9, 0.08)],
+)
+def test_intervals_hold_the_truth_about_as_often_as_stated(
+    sizes: list[int], accuracy: float, widest: float
+) -> None:
+    """Half of a clip's difficulty is its recording's; at least 92 % of 150 intervals, and not too wide."""
+    rng, place = np.random.default_rng(1), np.repeat(np.arange(len(sizes)), sizes)
+    held, widths = 0, []
+    for _ in range(150):
+        difficulty = np.sqrt(0.5) * (rng.normal(size=len(sizes))[place] + rng.normal(size=len(place)))
+        low, high = interval((difficulty < stats.norm.ppf(accuracy)).astype(float), place, replicates=500)
+        held += low <= accuracy <= high
+        widths.append(high - low)
+    assert stats.binomtest(held, 150, 0.95, alternative="less").pvalue > 0.01
+    assert np.mean(widths) < widest
 
 
-def test_an_interval_is_no_narrower_than_the_rule_of_three() -> None:
-    reach = 1 - 0.025 ** (1 / 100)  # 3.6 %
-    assert interval(np.full((50, 1), 0.99), 100, lowest=0)[0].tolist() == pytest.approx([0.99 - reach, 1])
-    assert interval(np.zeros((50, 1)), 100, lowest=0)[0].tolist() == pytest.approx([0, reach])
-    assert interval(np.zeros((50, 1)), 100)[0].tolist() == pytest.approx([-reach, reach])
+def test_sums_of_whole_numbers_are_whole() -> None:
+    sums = recording_sums(np.array([[1], [2], [4]]), np.array(["b", "a", "b"]))
+    assert sums.tolist() == [[2], [5]] and sums.dtype.kind == "i"
 
 
-def test_fewer_than_five_recordings_have_no_interval() -> None:
-    replicates = np.random.default_rng(0).random((100, 2))
-    assert np.isnan(interval(replicates, np.array([4, 5]))).tolist() == [[True, True], [False, False]]
-
-
-def test_the_interval_covers_the_true_value_as_often_as_it_states() -> None:
-    rng = np.random.default_rng(7)
-    covered = 0
-    for _ in range(200):
-        values = (rng.random((200, 1)) < 0.8).astype(float)
-        low, high = interval(
-            resampled_means(values, np.arange(200), weights=np.ones(200), rng=rng, replicates=400), 200
-        )[0]
-        covered += low <= 0.8 <= high
-    assert 178 <= covered <= 198  # 95 % of 200 is 190
+def test_fold_weights_make_a_mean_over_clips_the_mean_over_folds() -> None:
+    weights = fold_weights(np.array([1, 1, 1, 2]))
+    assert weights.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
