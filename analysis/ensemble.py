@@ -7,7 +7,6 @@ selection with replacement; Caruana et al. 2004).
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,56 +20,105 @@ from results.run_folder import RunFolder, select, write_config, write_prediction
 from results.scores import SMALLEST_PROBABILITY, Floats, Ints
 
 ENSEMBLE = "ensemble"  # its MODEL
+SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")
 Weights = dict[int, Floats]  # fold -> (R,) the weight of each member, summing to one
 
 
 def requested_ensemble(options: AnalysisOptions) -> RunFolder:
     """The ensemble of the runs that ENSEMBLE names, with at most MEMBERS of them in each fold."""
     dataset = dataset_name(options.dataset, options.name) if options.dataset or options.name else None
-    return write_ensemble(
-        select(options.runs, " ".join(options.ensemble), dataset), options.runs, options.members
-    )
+    named = select(options.runs, " ".join(options.ensemble), dataset)
+    return write_ensemble(named, options.runs, options.members)
 
 
-def write_ensemble(members: Sequence[RunFolder], runs: Path, most: int = 0) -> RunFolder:
+def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> RunFolder:
     """Write the ensemble below runs/<dataset>/ and return it; the same members again rewrite the same folder.
 
     `most` is the most members that a fold may have, selected on the other folds; 0 averages all everywhere.
 
         write_ensemble(find("runs", "esc10"), Path("runs"), most=3)
     """
-    loaded = _load(members)
-    weights_by_fold = select_members(loaded, most) if most else _equal_weights(loaded)
-    config = _config(loaded, weights_by_fold, most)
+    members = _load(folders)
+    first, names = members[0], [run.name for run in members]
+    equal = np.full(len(members), 1 / len(members))
+    weights_by_fold = {int(fold): equal for fold in np.unique(first.folds)}
+    if most:
+        weights_by_fold = select_members(members, most)
+    # If the epoch that counts was chosen alike, by the same validation or by none, every checkpoint is averaged;
+    # otherwise those that count, as the last.
+    alike = len({(run.selection_protocol, run.selection) for run in members}) == 1
+    averaged = {"last": [run.probabilities[0] for run in members]}
+    if alike:
+        averaged = {name: [run.checkpoints[name][0] for run in members] for name in first.checkpoints}
+    configs = [run.config for run in members]
+    features = ",".join(dict.fromkeys(run.features for run in members))
+    seeds = {int(config["seed"]) for config in configs}
+    seed = seeds.pop() if len(seeds) == 1 else 0
+    hash_ = digest([digest([config.get("hash", config["family"]) for config in configs]), ENSEMBLE, most])
+    # Ensembles of different runs with the same features would share a label: the hash distinguishes them.
+    differences = [f"members{most}" if most else "", f"s{seed}" if seed else "", hash_[:6]]
+    note = f"ensemble of {', '.join(names)}; " + (
+        f"for each fold at most {most}, selected on the other folds"
+        if most
+        else "selected on the test folds if the members were (MEMBERS= selects on other folds)"
+    )
+    config = {
+        key: first.config[key] for key in (*SHARED, *(("val",) if alike else ())) if key in first.config
+    }
+    config |= {
+        "features": features,
+        "model": ENSEMBLE,
+        "seed": seed,
+        "family": digest([digest([config["family"] for config in configs]), ENSEMBLE, most]),
+        "hash": hash_,
+        "name": label(features, ENSEMBLE, filter(None, differences), hash_),
+        "protocol": "; ".join(dict.fromkeys(run.protocol for run in members)),
+        "members": names,
+        "member_weights": {
+            str(fold): dict(zip(names, weights.tolist(), strict=True))
+            for fold, weights in weights_by_fold.items()
+        },
+        "parameters": sum(config.get("parameters", 0) for config in configs),
+        "seconds": sum(config.get("seconds", 0) for config in configs),
+        "note": note,
+    }
+    if np.isfinite(seconds := sum(run.fold_seconds for run in members)):  # JSON has no NaN
+        config["fold_seconds"] = seconds
     folder = RunFolder(runs / config["dataset"] / config["name"])
     write_config(folder.path, config)
     for fold, weights in weights_by_fold.items():
-        _write_fold(folder, loaded, fold, weights)
+        here = first.folds == fold
+        columns = {"clip_id": first.clip_ids[here], "group": first.groups[here], "split": "test"}
+        rows = pd.DataFrame(columns | {"target": np.array(first.classes, object)[first.target[here]]})
+        means = [np.average([run[here] for run in of], axis=0, weights=weights) for of in averaged.values()]
+        folder.fold(fold).mkdir(exist_ok=True)
+        write_predictions(
+            folder.fold(fold),
+            pd.concat([rows.assign(selection=selection) for selection in averaged], ignore_index=True),
+            np.concatenate(means).astype(np.float32),
+            first.classes,
+        )
     return folder
 
 
-def _load(members: Sequence[RunFolder]) -> list[Run]:
+def _load(folders: Sequence[RunFolder]) -> list[Run]:
     """The members, one run a folder, all on the same test clips."""
-    if len(members) < 2:
+    if len(folders) < 2:
         raise RequestError('an ensemble needs at least two runs: ENSEMBLE="RUN RUN"')
-    loaded = []
-    for member in members:
-        results = load_runs([member])
+    loaded: list[Run] = []
+    for folder in folders:
+        results = load_runs([folder])
         if not results.runs:
-            raise RequestError(f"{member.name} cannot join an ensemble: {results.problems[0].text}")
-        loaded.append(results.runs[0])
-    first = loaded[0]
-    for run in loaded[1:]:
-        if run.task != first.task or not same_clips(run, first):
+            raise RequestError(f"{folder.name} cannot join an ensemble: {results.problems[0].text}")
+        (run,) = results.runs
+        loaded.append(run)
+        if run.task != loaded[0].task or not same_clips(run, loaded[0]):
             raise RequestError(
-                f"{run.name} and {first.name} cannot form an ensemble: task, classes, folds or test clips "
-                f"differ ({len(run.clip_ids)} and {len(first.clip_ids)} clips); give runs of the same folds"
+                f"{run.name} and {loaded[0].name} cannot form an ensemble: task, classes, folds, recordings or "
+                f"test clips differ ({len(run.clip_ids)} and {len(loaded[0].clip_ids)} clips); give runs of the "
+                "same folds"
             )
     return loaded
-
-
-def _equal_weights(members: Sequence[Run]) -> Weights:
-    return {int(fold): np.full(len(members), 1 / len(members)) for fold in np.unique(members[0].folds)}
 
 
 def select_members(members: Sequence[Run], most: int) -> Weights:
@@ -82,11 +130,10 @@ def select_members(members: Sequence[Run], most: int) -> Weights:
         raise RequestError(
             "members can only be selected on other folds: train at least two folds, or leave MEMBERS out"
         )
+    others = {int(fold): first.folds != fold for fold in folds}
     return {
-        int(fold): greedy_weights(
-            probabilities[:, first.folds != fold], first.target[first.folds != fold], most
-        )
-        for fold in folds
+        fold: greedy_weights(probabilities[:, other], first.target[other], most)
+        for fold, other in others.items()
     }
 
 
@@ -103,97 +150,10 @@ def greedy_weights(probabilities: Floats, target: Ints, most: int) -> Floats:
         sums = total + probabilities
         accuracy = (sums.argmax(axis=2) == target).mean(axis=1)
         likelihood = np.log(np.maximum(sums[:, clips, target] / step, SMALLEST_PROBABILITY)).mean(axis=1)
-        best = max(range(len(counts)), key=lambda one: (accuracy[one], likelihood[one]))
+        best = max(range(len(counts)), key=lambda member: (accuracy[member], likelihood[member]))
         if (accuracy[best], likelihood[best]) <= reached:
             break
         reached = (accuracy[best], likelihood[best])
         counts[best] += 1
         total = sums[best]
     return counts / counts.sum()
-
-
-def _config(members: Sequence[Run], weights_by_fold: Weights, most: int) -> dict[str, Any]:
-    """run.json of the ensemble: what the members share, and their weights in each fold."""
-    first = members[0].config
-    configs = [run.config for run in members]
-    families = [digest([config["family"] for config in configs]), ENSEMBLE, most]
-    hashes = [digest([config.get("hash", config["family"]) for config in configs]), ENSEMBLE, most]
-    features = ",".join(dict.fromkeys(run.features for run in members))
-    seeds = {int(config["seed"]) for config in configs}
-    seed = seeds.pop() if len(seeds) == 1 else 0
-    differences = [f"members{most}"] * bool(most) + [f"s{seed}"] * bool(seed)
-    hash_ = digest(hashes)
-    val = ["val"] * _of_one_epoch(members)
-    copied = ("dataset", "task", *val, "folds", "classes", "sample_rate", "duration", "synthetic")
-    return {
-        **{key: first[key] for key in copied if key in first},
-        "features": features,
-        "model": ENSEMBLE,
-        "seed": seed,
-        "family": digest(families),
-        "hash": hash_,
-        # Ensembles of different runs with the same features would share a label: the hash distinguishes them.
-        "name": label(features, ENSEMBLE, [*differences, hash_[:6]], hash_),
-        "protocol": _protocol(members),
-        "members": [run.name for run in members],
-        "member_weights": {
-            str(fold): dict(zip((run.name for run in members), weights.tolist(), strict=True))
-            for fold, weights in weights_by_fold.items()
-        },
-        "parameters": sum(config.get("parameters", 0) for config in configs),
-        "seconds": sum(config.get("seconds", 0) for config in configs),
-        **_known("fold_seconds", float(np.sum([run.fold_seconds for run in members]))),
-        "note": _note(members, most),
-    }
-
-
-def _of_one_epoch(members: Sequence[Run]) -> bool:
-    """Whether the epoch that counts was chosen alike, by the same validation or by none."""
-    return len({(run.selection_protocol, run.selection) for run in members}) == 1
-
-
-def _known(name: str, value: float) -> dict[str, float]:
-    return {name: value} if np.isfinite(value) else {}  # JSON has no NaN
-
-
-def _note(members: Sequence[Run], most: int) -> str:
-    note = "ensemble of " + ", ".join(run.name for run in members)
-    if most:
-        return f"{note}; for each fold at most {most}, selected on the other folds"
-    return f"{note}; selected on the test folds if the members were (MEMBERS= selects on other folds)"
-
-
-def _protocol(members: Sequence[Run]) -> str:
-    """The members' own, where it is one: the weights never see the fold that they score."""
-    return "; ".join(dict.fromkeys(run.protocol for run in members))
-
-
-def _write_fold(folder: RunFolder, members: Sequence[Run], fold: int, weights: Floats) -> None:
-    """The weighted mean of every checkpoint of the members: `best` too where all were validated alike.
-
-    Otherwise the checkpoints that count are averaged, as `last`.
-    """
-    first = members[0]
-    here = first.folds == fold
-    if _of_one_epoch(members):
-        averaged = {name: [run.checkpoints[name][0] for run in members] for name in first.checkpoints}
-    else:
-        averaged = {"last": [run.probabilities[0] for run in members]}
-    rows = pd.DataFrame(
-        {
-            "clip_id": first.clip_ids[here],
-            "group": first.groups[here],
-            "split": "test",
-            "target": np.array(first.classes, dtype=object)[first.target[here]],
-        }
-    )
-    means = [
-        np.average([one[here] for one in values], axis=0, weights=weights) for values in averaged.values()
-    ]
-    folder.fold(fold).mkdir(exist_ok=True)
-    write_predictions(
-        folder.fold(fold),
-        pd.concat([rows.assign(selection=selection) for selection in averaged], ignore_index=True),
-        np.concatenate(means).astype(np.float32),
-        first.classes,
-    )

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from analysis.ensemble import greedy_weights, requested_ensemble, select_members, write_ensemble
-from analysis.naming import display_names
 from analysis.options import AnalysisOptions
-from analysis.ranking import not_compared, rankings
+from analysis.ranking import rankings
 from analysis.results import Results, load_runs
 from commandline.registry import RequestError
 from results.run_folder import RunFolder, find
@@ -27,8 +26,8 @@ def test_an_ensemble_is_the_mean_and_ranks_with_its_members(
     combined = next(run for run in results.runs if run.model == "ensemble")
     mean = (runs[0].probabilities + runs[1].probabilities) / 2
     assert combined.probabilities == pytest.approx(mean, abs=1e-6)
-    ranked = rankings(results.runs, np.random.default_rng(0), 200)
-    assert not_compared(ranked) == []
+    ranked = rankings(results.runs)
+    assert len(ranked) == 1
     assert ranked[0].best.name == folder.name  # errors that are mostly their own: the mean is better
     assert combined.features == "mel,mfcc+chroma"
     assert combined.config["parameters"] == sum(run.config["parameters"] for run in runs)
@@ -43,7 +42,7 @@ def test_an_ensemble_of_validated_runs_ranks_with_its_members(
     runs = written(*made).runs
     write_ensemble([run.folders[0] for run in runs], tmp_path)
     results = load_runs(find(tmp_path))
-    (ranked,) = rankings(results.runs, np.random.default_rng(0), 200)
+    (ranked,) = rankings(results.runs)
     assert len(ranked.runs) == 3
     combined = next(run for run in results.runs if run.model == "ensemble")
     assert combined.selection_protocol == runs[0].selection_protocol == "group, best"
@@ -63,7 +62,7 @@ def test_an_ensemble_of_runs_with_and_without_validation_has_a_protocol_of_its_o
     assert combined.probabilities == pytest.approx(
         (runs[0].checkpoints["best"] + runs[1].checkpoints["last"]) / 2, abs=1e-6
     )
-    assert [len(ranked.runs) for ranked in rankings(results.runs, np.random.default_rng(0), 200)] == [1, 1, 1]
+    assert [len(ranked.runs) for ranked in rankings(results.runs)] == [1, 1, 1]
 
 
 def test_an_ensemble_of_runs_validated_in_two_ways_averages_the_epochs_that_count(
@@ -96,8 +95,8 @@ def test_an_ensemble_of_many_is_named_by_their_number(
 ) -> None:
     runs = written(*(MadeRun(features=name, own=0.6) for name in ("mel", "mfcc", "zcr"))).runs
     write_ensemble([run.folders[0] for run in runs], tmp_path)
-    ranked = rankings(load_runs(find(tmp_path)).runs, np.random.default_rng(0), 200)[0]
-    assert sorted(display_names(ranked)) == ["an ensemble of 3 runs", "mel", "mfcc", "zcr"]
+    ranked = rankings(load_runs(find(tmp_path)).runs)[0]
+    assert sorted(ranked.labels.values()) == ["an ensemble of 3 runs", "mel", "mfcc", "zcr"]
 
 
 def test_ensembles_of_further_seeds_are_one_row(written: Callable[..., Results], tmp_path: Path) -> None:

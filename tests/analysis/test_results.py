@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.results import Results, Run, load_runs, outdated_runs, same_clips, summed_to_categories
+from analysis.results import Results, Run, load_runs, on_folds, outdated_runs, same_clips
 from results.run_folder import RunFolder, find, write_config
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 
@@ -83,22 +83,6 @@ def test_a_run_that_tells_no_family_or_protocol_is_a_row_of_its_own(
 
 def test_a_missing_fold_is_known(written: Callable[..., Results]) -> None:
     assert written(MadeRun(folds=(1, 2, 4))).runs[0].missing_folds == (3, 5)
-
-
-def test_summing_to_categories(written: Callable[..., Results]) -> None:
-    run = written(MadeRun()).runs[0]
-    summed = summed_to_categories(run)
-    assert summed is not None
-    assert summed.classes == ("animals", "exterior", "human", "interior", "nature")
-    animals = [category == "animals" for category in run.categories]
-    assert summed.probabilities[0, :, 0] == pytest.approx(run.probabilities[0][:, animals].sum(axis=1))
-    right = [run.categories[number] for number in run.target]
-    assert [summed.classes[number] for number in summed.target] == right
-    assert summed.correct.mean() >= run.correct.mean() - 0.02
-
-
-def test_classes_without_categories_have_none_to_sum_to(hand_run: Callable[..., Run]) -> None:
-    assert summed_to_categories(hand_run("mel", CLASSES, ROWS)) is None
 
 
 @pytest.mark.parametrize("name", ["target", "clip_id", "NA", "<script>", "犬", "a,b", '"', "1"])
@@ -236,3 +220,9 @@ def test_an_exact_solution_is_counted_once_whatever_its_seeds(written: Callable[
     assert by_model["linear"].seeds == (0,) and by_model["resnet18"].seeds == (0, 1)
     (problem,) = results.problems
     assert problem.run == "mel-linear" and problem.text.endswith("not counted: seed 1, 2")
+
+
+def test_a_run_on_some_of_its_folds(made: Callable[..., Results]) -> None:
+    part = on_folds(made(MadeRun()).runs[0], np.array([2, 3]))
+    assert same_clips(part, made(MadeRun(folds=(2, 3))).runs[0]) and part.missing_folds == (1, 4, 5)
+    assert part.probabilities.shape == (1, 160, 10)
