@@ -290,7 +290,7 @@ def check_optimism(optimism: Callable[[pd.DataFrame], float]) -> str:
     _need(abs(given - 0.1) < 1e-9, f"highest minus last, not {given:.2f}")
     steady = pd.DataFrame({"epoch": [1, 2], "test_accuracy": [0.3, 0.5]})
     _need(abs(_call(optimism, steady)) < 1e-9, "where the last is the highest, nothing is gained")
-    return "The report calls the highest one peeked: it was selected on the test fold."
+    return "The highest one was selected on the test fold, so no report shows it."
 
 
 # 5 Compare

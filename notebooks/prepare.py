@@ -10,7 +10,7 @@ HOME = Path(__file__).resolve().parent.parent
 DRIVE = Path("/content/drive")  # where Colab puts the Google Drive
 RUNS_ON_DRIVE = DRIVE / "MyDrive" / "featurestack-runs"
 # Where the name to import differs from the name to install.
-MODULES = {"scikit-learn": "sklearn", "scikit-posthocs": "scikit_posthocs"}
+MODULES = {"scikit-learn": "sklearn"}
 
 
 def folders(keep_runs_on_drive: bool = False, home: Path = HOME) -> tuple[Path, Path]:

@@ -1,10 +1,11 @@
 """Runs drawn at random, equally good or not, and what a report says about them.
 
-Two clips come from each source recording. A clip's difficulty is partly its recording's and partly its own,
+A clip's difficulty is partly its recording's and partly its own,
 shared by all runs; what remains is a run's own, half of it shared by the clips of a recording. Runs are
 subsets of five features, the last two of ten or more without augmentation: there are ablations to claim.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -16,13 +17,14 @@ from scipy.stats import norm
 from analysis.ablations import ablations
 from analysis.ranking import rankings
 from analysis.results import Run
+from analysis.significance import detectable
 from results.run_folder import RunFolder
 from results.scores import Floats, Ints
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
 CLIPS_A_RECORDING = 2
 ACCURACY = 0.75
-SHARED = 0.7  # of the variance of a clip's difficulty: runs then agree on four clips of five
+OWN = 0.3  # of the variance of a clip's difficulty: runs then agree on four clips of five
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,10 @@ class Claims:
 
     overall: bool  # a run is clearly worse than the best
     ablations: bool
-    winner: bool  # the better run leads all others clearly
+    winner: bool  # mel+mfcc leads all others clearly
     gain: bool  # what it adds to mel is a clear gain
+    worse: bool  # mel is clearly worse than the best
+    detectable: float  # what the report says that its data can show, against the next run
 
     @property
     def any(self) -> bool:
@@ -40,26 +44,38 @@ class Claims:
 
 
 def simulated_runs(
-    count: int, clips: int, classes: int, rng: np.random.Generator, better: float = 0.0
+    count: int,
+    clips: int | Sequence[int],
+    classes: int,
+    rng: np.random.Generator,
+    better: float = 0.0,
+    *,
+    own: float = OWN,
+    accuracy: float = ACCURACY,
+    different: str = "mel+mfcc",
 ) -> list[Run]:
-    """Equally good runs over `clips`; the one of mel+mfcc is better by `better` in expectation."""
-    recording = np.arange(clips) // CLIPS_A_RECORDING
+    """Equally good runs over `clips`; the `different` one is better by `better` in expectation.
+
+    clips  their number, two of each recording; or those of each recording
+    own    the share of a clip's difficulty that is a run's alone: with more, runs differ on more clips
+    """
+    sizes = [CLIPS_A_RECORDING] * (clips // CLIPS_A_RECORDING) if isinstance(clips, int) else clips
+    recording = np.repeat(np.arange(len(sizes)), sizes)
     target = recording % classes
-    shared = np.sqrt(SHARED) * _own(recording, rng)
+
+    def difficulty() -> Floats:
+        """Standard normal numbers (N,), half of the variance a recording's."""
+        of_recording = rng.normal(size=recording[-1] + 1)[recording]
+        return np.sqrt(0.5) * (of_recording + rng.normal(size=len(recording)))
+
+    shared = np.sqrt(1 - own) * difficulty()
     runs = []
     for features, augment in _configurations(count):
-        accuracy = ACCURACY + (better if features == "mel+mfcc" else 0)
-        difficulty = shared + np.sqrt(1 - SHARED) * _own(recording, rng)
-        correct = difficulty < norm.ppf(accuracy)
+        easy = norm.ppf(accuracy + (better if features == different else 0))
+        correct = shared + np.sqrt(own) * difficulty() < easy
         predicted = np.where(correct, target, (target + 1) % classes)
         runs.append(_run(features, augment, predicted, target, recording, classes))
     return runs
-
-
-def _own(recording: Ints, rng: np.random.Generator) -> Floats:
-    """Standard normal numbers (N,), half of the variance a recording's."""
-    of_recording = rng.normal(size=recording[-1] + 1)[recording]
-    return np.sqrt(0.5) * (of_recording + rng.normal(size=len(recording)))
 
 
 def _configurations(count: int) -> list[tuple[str, str]]:
@@ -114,4 +130,8 @@ def claims(runs: list[Run], *, named: bool = False) -> Claims:
         ablations=bool(gains["verdict"].str.startswith("clear").any()),
         winner=ranking.best.name == "mel+mfcc-default" and not ranking.tied,
         gain=bool((step["verdict"] == "clear gain").any()),
+        worse=ranking.best.name != "mel-default" and "mel-default" not in {run.name for run in ranking.tied},
+        detectable=detectable(ranking.leads[:, 0] / ranking.unit, ranking.shares, ranking.tests.critical[0])[
+            0
+        ],
     )
