@@ -8,7 +8,6 @@ import base64
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -22,12 +21,11 @@ import soxr
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from analysis.error_browser import ClipDifficulty
 from analysis.figures.drawing import SPECTRUM, VISIBLE
 from commandline.files import replace_file
 from commandline.registry import RequestError
 from commandline.terminal import progress
-from features_cache import Cache, Channel, UnreadableClips, parse_set
+from features_cache import Cache, UnreadableClips, parse_set
 from features_cache.table import originals
 
 BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a batch
@@ -75,7 +73,7 @@ def read_batches(
 
 
 def read_clip(cache: Cache, feature: str, clip_id: str) -> NDArray[np.float32] | None:
-    """(rows, frames) of one clip; None where it cannot be read."""
+    """(rows, frames) of one clip; None if it cannot be read."""
     for _, values in read_batches(cache, feature, [clip_id]):
         return np.asarray(values[0], np.float32)
     return None
@@ -102,44 +100,41 @@ THUMBNAIL_BYTES = 700_000  # of base64: a page of thirty runs, fifty classes and
 
 
 def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -> list[str]:
-    """The features that the runs were trained on, the first set's first, then any with several rows."""
-    wanted = [channel.stored for text in sets for channel in _channels(text)]
+    """The features that the runs were trained on, the first set's first, then any with several rows.
+
+    An ensemble names several sets, separated by commas.
+    """
+    channels = [channel for text in sets for part in text.split(",") for channel in parse_set(part)]
+    wanted = [channel.stored for channel in channels]
     known = [name for name in dict.fromkeys([*wanted, "mel", *usable]) if name in usable]
-    shown = [name for name in known if has_rows(cache, name)]
-    return shown[: min(FEATURES_SHOWN, max(1, len(set(wanted) & set(shown))))]
-
-
-def _channels(text: str) -> list[Channel]:
-    """Channels of a feature set; an ensemble names several sets, separated by commas."""
-    return [channel for one in text.split(",") for channel in parse_set(one)]
+    images = [name for name in known if has_rows(cache, name)]
+    return images[: min(FEATURES_SHOWN, max(1, len(set(wanted) & set(images))))]
 
 
 def thumbnails(cache: Cache, features: Sequence[str], clips: Sequence[str]) -> dict[str, dict[int, str]]:
     """clip -> {number of the feature: WebP as base64}, in the order of `clips` up to THUMBNAIL_BYTES."""
-    found: dict[str, dict[int, str]] = {}
+    images: dict[str, dict[int, str]] = {}
     left = THUMBNAIL_BYTES
     for start in range(0, len(clips), BATCH_CLIPS):
         part = clips[start : start + BATCH_CLIPS]
         for number, feature in enumerate(features):
             for ids, values in read_batches(cache, feature, part):
                 for clip, value in zip(ids, values, strict=True):
-                    text = thumbnail(np.asarray(value, np.float32))
+                    text = small_image(np.asarray(value, np.float32), (THUMBNAIL_ROWS, THUMBNAIL_COLUMNS))
                     left -= len(text)
-                    found.setdefault(clip, {})[number] = text
+                    images.setdefault(clip, {})[number] = text
         if left < 0:
             break
-    return found
-
-
-def thumbnail(values: NDArray[np.float32]) -> str:
-    """(rows, frames), low rows at the bottom, as a small WebP in base64, on a scale of its own."""
-    return small_image(values, (THUMBNAIL_ROWS, THUMBNAIL_COLUMNS))
+    return images
 
 
 def small_image(
     values: NDArray[np.float32], size: tuple[int, int], bounds: tuple[float, float] | None = None
 ) -> str:
-    """The same in at most `size` (rows, columns), on the scale `bounds` (darkest, lightest)."""
+    """(rows, frames), low rows at the bottom, as a WebP in base64 of at most `size` (rows, columns).
+
+    `bounds` are the darkest and the lightest value; without them the image has a scale of its own.
+    """
     small = mean_pool(mean_pool(values, size[0], axis=0), size[1], axis=1)[::-1]
     low, high = bounds or np.percentile(small, VISIBLE)
     shade = np.clip((small - low) / max(high - low, 1e-9), 0, 1)
@@ -150,7 +145,7 @@ def small_image(
 
 
 def mean_pool(values: NDArray[np.float32], most: int, axis: int) -> NDArray[np.float32]:
-    """The mean over `most` nearly equal stretches of an axis; unchanged where it is no longer than that."""
+    """The mean over `most` nearly equal stretches of an axis; unchanged if it is no longer than that."""
     length = values.shape[axis]
     if length <= most:
         return values
@@ -163,50 +158,37 @@ def mean_pool(values: NDArray[np.float32], most: int, axis: int) -> NDArray[np.f
 
 MP3_RATE = 16000  # Hz
 MP3_COMPRESSION = 0.9  # libsndfile's scale from 0, best, to 1; a clip of five seconds is then some 15 kB
-LONGEST_SECONDS = 10.0  # of a clip, where the dataset does not say how long its clips are
-CLIPS_AT_A_TIME = 32  # clips compressed before the budget is looked at again
+LONGEST_SECONDS = 10.0  # of a clip, if the dataset does not say how long its clips are
 
 
 def embedded_audio(
     paths: Mapping[str, Path], clips: Sequence[str], seconds: float, folder: Path, most: float
 ) -> dict[str, str]:
-    """clip -> MP3 as base64, in the order of `clips` until `most` bytes are full; others left out.
+    """clip -> MP3 as base64, in the order of `clips` until `most` bytes are full.
 
-    No batch is compressed after one that did not fit; the files of that one stay for the next time.
+    A clip that cannot be decoded is left out. Files of clips that are no longer wanted are removed.
     """
-    present = [clip for clip in clips if clip in paths] if most > 0 else []
-    found: dict[str, str] = {}
-    compressed: set[Path] = set()
-    left = most
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as threads,
-        progress(total=len(present), label="audio", unit="clip") as bar,
-    ):
-        for start in range(0, len(present), CLIPS_AT_A_TIME):
-            part = present[start : start + CLIPS_AT_A_TIME]
-            each = list(dict.fromkeys(paths[clip] for clip in part))  # two threads never write one file
-            made = threads.map(lambda path: compressed_file(path, seconds, folder), each)
-            files = dict(zip(each, made, strict=True))
-            compressed |= set(filter(None, files.values()))
-            fits = True
-            for clip in part:
-                file = files[paths[clip]]
-                text = base64.b64encode(file.read_bytes()).decode() if file else ""
-                fits &= len(text) <= left
-                if file and len(text) <= left:
-                    found[clip] = text
-                    left -= len(text)
-            bar.update(len(part))
-            if not fits:
-                break
-    for file in set(folder.glob("*.mp3")) - compressed:
+    texts: dict[str, str] = {}
+    files: set[Path] = set()
+    present = [clip for clip in clips if clip in paths] if most > 0 else []
+    for clip in progress(present, total=len(present), label="audio", unit="clip"):
+        file = compressed_file(paths[clip], seconds, folder)
+        if file is None:
+            continue
+        files.add(file)
+        text = base64.b64encode(file.read_bytes()).decode()
+        most -= len(text)
+        if most < 0:
+            break
+        texts[clip] = text
+    for file in set(folder.glob("*.mp3")) - files:
         file.unlink()
-    return found
+    return texts
 
 
 def compressed_file(path: Path, seconds: float, folder: Path) -> Path | None:
-    """The file of the clip as MP3, made where it is not there; None where the clip cannot be decoded."""
+    """The file of the clip as MP3, made if it is not there; None if the clip cannot be decoded."""
     status = path.stat()
     name = hashlib.sha256(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{seconds}".encode()).hexdigest()
     file = folder / f"{name[:20]}.mp3"
@@ -220,7 +202,7 @@ def compressed_file(path: Path, seconds: float, folder: Path) -> Path | None:
 
 
 def as_mp3(path: Path, seconds: float) -> bytes:
-    """The first `seconds` of a file, LONGEST_SECONDS where 0, as mono MP3. May raise LibsndfileError."""
+    """The first `seconds` of a file, LONGEST_SECONDS if 0, as mono MP3. May raise LibsndfileError."""
     with soundfile.SoundFile(path) as source:
         frames = int((seconds or LONGEST_SECONDS) * source.samplerate)
         samples = source.read(frames, dtype="float32", always_2d=True).mean(axis=1)
@@ -246,13 +228,13 @@ def audio_files(paths: Mapping[str, str]) -> dict[str, Path]:
 
 def audio_links(files: Mapping[str, Path], page_folder: Path) -> dict[str, str]:
     """clip -> address of its own file, relative to the page where possible."""
-    found = {}
+    links = {}
     for clip, file in files.items():
         try:
-            found[clip] = quote(Path(os.path.relpath(file, page_folder)).as_posix())
+            links[clip] = quote(Path(os.path.relpath(file, page_folder)).as_posix())
         except ValueError:  # another drive
-            found[clip] = file.resolve().as_uri()
-    return found
+            links[clip] = file.resolve().as_uri()
+    return links
 
 
 MEGABYTE = 1e6
@@ -266,48 +248,41 @@ class Media:
     images: list[tuple[int, dict[int, str]]] = field(default_factory=list)  # by feature number: WebP
     audio: list[tuple[int, str]] = field(default_factory=list)  # MP3
     links: dict[str, str] = field(default_factory=dict)
-    note: str = ""  # what the page says of them
+    players: dict[str, str] = field(default_factory=dict)  # clip id -> address, in the page if it is embedded
+    cached: bool = False
+    embedded: int = 0  # clips that a run got wrong whose audio the page holds
 
 
 def media_of(
     cache: Cache | None,
     features: Sequence[str],
-    clips: ClipDifficulty,
+    difficulty: pd.DataFrame,
+    first: Sequence[str],
     folder: Path,
     most_mb: float,
-    first: Sequence[str] = (),
 ) -> Media:
     """Images of the clips in these features, hardest first, and audio of those that any run got wrong.
 
-    `first` are clips whose audio comes before all others.
+    difficulty  of `clip_difficulty`
+    first       clips whose audio comes before all others
     """
     if cache is None:
-        return Media(note="There is no feature cache here, so clips have neither images nor audio.")
+        return Media()
+    ids, wrong = difficulty.index, difficulty.index[difficulty["wrong"] > 0]
     table = original_clips(cache).set_index("clip_id")
-    known = [clip for clip in clips.ids if clip in table.index]
-    number = {clip: place for place, clip in enumerate(clips.ids)}
+    known = [clip for clip in ids if clip in table.index]
+    number = {clip: place for place, clip in enumerate(ids)}
     files = audio_files(table.loc[known, "path"].to_dict())
-    drawn = thumbnails(cache, features, known)
-    wrong = [clip for clip in clips.wrong if clip in table.index]
     wanted = list(dict.fromkeys([*first, *wrong]))
     audio = embedded_audio(files, wanted, cache.duration, folder / "audio", most_mb * MEGABYTE)
     links = {clip: link for clip, link in audio_links(files, folder).items() if clip not in audio}
+    embedded = {clip: f"data:audio/mpeg;base64,{text}" for clip, text in audio.items()}
     return Media(
         features=list(features),
-        images=[(number[clip], found) for clip, found in drawn.items()],
+        images=[(number[clip], images) for clip, images in thumbnails(cache, features, known).items()],
         audio=[(number[clip], text) for clip, text in audio.items()],
         links=links,
-        note=_audio_note(len(wrong), len(audio.keys() & set(wrong)), len(audio), len(links)),
+        players=links | embedded,
+        cached=True,
+        embedded=len(audio.keys() & set(wrong)),
     )
-
-
-def _audio_note(wrong: int, embedded: int, held: int, linked: int) -> str:
-    """Which clips play: `held` in the page, `embedded` of them of the `wrong` ones; others are linked."""
-    if not held and not linked:
-        return "The clips’ audio files are not on this machine, so there are no players."
-    note = f"The page holds the audio of {embedded:,} of the {wrong:,} clips that any run got wrong"
-    if held > embedded:
-        note += f" and of {held - embedded:,} predicted correctly"
-    if linked:
-        note += f"; {linked:,} others play from their own files on the machine that made the page"
-    return f"{note}."

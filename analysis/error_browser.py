@@ -14,9 +14,7 @@ The page's script reads one JSON object:
                probabilities
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,24 +29,10 @@ TOP = 3
 NO_AUDIO = "no audio: the clip's file is not on this machine"
 
 
-@dataclass(frozen=True, eq=False)
-class ClipDifficulty:
-    """Every tested clip, hardest first: `table` is indexed by clip_id, with group, wrong, doubt."""
-
-    table: pd.DataFrame
-
-    @property
-    def ids(self) -> list[str]:
-        return self.table.index.tolist()
-
-    @property
-    def wrong(self) -> list[str]:
-        """The clips that any run got wrong, hardest first."""
-        return self.table.index[self.table["wrong"] > 0].tolist()
-
-
-def clip_difficulty(runs: Sequence[Run]) -> ClipDifficulty:
-    """The clips of all runs: `wrong` is the share of runs that were wrong, `doubt` 1 - P(true class)."""
+def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
+    """Every tested clip by its id, hardest first: group, `wrong` (the share of runs that were wrong), `doubt`
+    (1 - P(true class)).
+    """
     parts = []
     for run in runs:
         rows = np.arange(len(run.target))
@@ -64,7 +48,7 @@ def clip_difficulty(runs: Sequence[Run]) -> ClipDifficulty:
             )
         )
     together = pd.concat(parts).groupby("clip_id").agg({"group": "first", "wrong": "mean", "doubt": "mean"})
-    return ClipDifficulty(together.sort_values(["wrong", "doubt"], ascending=False, kind="stable"))
+    return together.sort_values(["wrong", "doubt"], ascending=False, kind="stable")
 
 
 def by_category(run: Run) -> Ints:
@@ -75,14 +59,14 @@ def by_category(run: Run) -> Ints:
 
 def browser_data(
     runs: Sequence[Run],
-    clips: ClipDifficulty,
+    clips: pd.DataFrame,
     *,
     features: Sequence[str] = (),
     links: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The object that the page's script reads; `links`: clip id -> address."""
     links = links or {}
-    numbers = {clip: number for number, clip in enumerate(clips.ids)}
+    numbers = {clip: number for number, clip in enumerate(clips.index)}
     test_sets: list[tuple[Run, dict[str, Any]]] = []
     entries: list[dict[str, Any]] = []
     views: list[dict[str, Any]] = []
@@ -99,13 +83,13 @@ def browser_data(
         for place, seed in zip(places, run.seeds, strict=True):
             one = f" (seed {seed}, one of {seeds})" if seeds > 1 else ""
             views.append({"name": f"{entries[place]['name']}{one}", "runs": [place]})
-    groups = clips.table["group"].tolist()
+    groups = clips["group"].tolist()
     return {
         "features": list(features),
         "no_audio": NO_AUDIO,
         "clips": [
             {"id": clip, "group": group, "number": number, "link": links.get(clip, "")}
-            for number, (clip, group) in enumerate(zip(clips.ids, groups, strict=True))
+            for number, (clip, group) in enumerate(zip(clips.index, groups, strict=True))
         ],
         "test_sets": [test_set for _, test_set in test_sets],
         "runs": entries,
@@ -124,11 +108,6 @@ def static_matrix(run: Run) -> dict[str, Any]:
     cells = [list(zip(*row, strict=True)) for row in zip(counts.tolist(), shares.tolist(), strict=True)]
     rows = [{"name": name, "place": place, "cells": cells[place]} for place, name in enumerate(names)]
     return {"classes": names, "rows": rows}
-
-
-def in_script(content: object) -> str:
-    """JSON in which nothing can end the <script> element around it."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:

@@ -34,7 +34,7 @@ CONFUSIONS = 5
 
 
 @dataclass(frozen=True)
-class Row:
+class Configuration:
     """One configuration beside the others of its ranking."""
 
     run: str  # the folder of its first seed
@@ -147,9 +147,9 @@ class Facts:
     uneven: bool = False
     level: float = np.nan  # below which p is significant
     planned: bool = False  # two runs that were named for their comparison
-    best: Row | None = None
-    rows: tuple[Row, ...] = ()  # the ranked configurations, best first
-    others: tuple[Row, ...] = ()  # those outside the ranking
+    best: Configuration | None = None
+    rows: tuple[Configuration, ...] = ()  # the ranked configurations, best first
+    others: tuple[Configuration, ...] = ()  # those outside the ranking
     detectable: float = np.nan  # difference found with a power of 80 % against a run like the rival
     rival: str = ""  # label of the next run
     recordings_needed: int = 0  # to show the difference to the rival, or for any verdict; 0 if enough
@@ -164,7 +164,7 @@ class Facts:
     importance: tuple[str, ...] | None = None  # the two most important features, if they were measured
 
     @property
-    def tied(self) -> tuple[Row, ...]:
+    def tied(self) -> tuple[Configuration, ...]:
         """The runs that do not differ clearly from the best, itself excluded."""
         return tuple(row for row in self.rows if row.verdict == "tied")
 
@@ -267,7 +267,7 @@ def facts(
     )
 
 
-def ranked_rows(ranking: Ranking) -> tuple[Row, ...]:
+def ranked_rows(ranking: Ranking) -> tuple[Configuration, ...]:
     """The configurations of a ranking, best first."""
     rows = []
     reason = "alone" if len(ranking.runs) == 1 else "" if ranking.testable else "few recordings"
@@ -275,7 +275,7 @@ def ranked_rows(ranking: Ranking) -> tuple[Row, ...]:
     for place, run in enumerate(ranking.runs):
         scores = fold_scores(run)
         verdict: Verdict = "best" if place == 0 else "tied" if run.name in tied else "clearly worse"
-        row = Row(
+        row = Configuration(
             run=run.name,
             label=ranking.labels[run.name],
             features=run.features,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis.ablations import ablations, channel_importance
-from analysis.facts import Facts, Row, Threat, facts
+from analysis.facts import Configuration, Facts, Threat, facts
 from analysis.ranking import Ranking, rankings, reasons_outside
 from analysis.results import Problem, Results, Run
 
@@ -83,7 +83,7 @@ def comparison(found: Facts) -> pd.DataFrame:
     return pd.DataFrame(rows)[list(COMPARISON)]
 
 
-def pivot(rows: Sequence[Row]) -> pd.DataFrame:
+def pivot(rows: Sequence[Configuration]) -> pd.DataFrame:
     """Accuracy of each feature set (rows) by each model (columns), of several runs of both the best."""
     table = pd.DataFrame([(row.features, row.model, row.accuracy) for row in rows])
     wide = table.pivot_table(2, 0, 1, aggfunc="max", sort=False)

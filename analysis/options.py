@@ -11,7 +11,9 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     """Tables, figures and the HTML report, from the run folders and the cache."""
 
     dataset: str = option("", "the dataset to report on; without it, every dataset that has runs or a cache")
-    run: tuple[str, ...] = option((), "only these runs: a name, a path, a unique prefix, last")
+    run: tuple[str, ...] = option(
+        (), "only these runs, in a report of their own: a name, a path, a unique prefix, last"
+    )
     ensemble: tuple[str, ...] = option(
         (),
         "write the ensemble of these runs, the mean of their probabilities, as a run of its own, then report",
@@ -26,14 +28,20 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         "what the cells of the saved confusion matrices show: counts, or percentages of the row",
     )
     figures: int = option(
-        6,
+        4,
         "draw the figures of this many runs, the best first; the page shows all runs",
         least=0,
     )
     audio_mb: float = option(
         1,
-        "MB of compressed audio in the page, half for the error browser, half for the gallery; 0 links all",
+        "MB of compressed audio in the page, with GALLERY half for the gallery; 0 links all",
         least=0,
     )
-    seed: int = option(0, "draws the sample predictions and starts the projections of clips", **SEED)
-    overwrite: bool = option(False, "make everything anew, also where nothing changed")
+    seed: int = option(
+        0, "draws the clips that the data part summarises, and starts their projections", **SEED
+    )
+    paper: bool = option(
+        False, "write for papers too: figures as PDF and PNG, a LaTeX document, a methods paragraph"
+    )
+    gallery: bool = option(False, "show a typical clip of each class with all of its features")
+    overwrite: bool = option(False, "make everything anew, even if nothing changed")

@@ -1,47 +1,63 @@
-"""From a report's content to one self-contained HTML page: its blocks, its tables, its templates.
+"""From a report's content to one self-contained HTML page, and from its facts to sentences.
 
-Numbers are rounded here and nowhere earlier.
+Templates speak: sections are HTML templates, sentences are the macros of words.txt, plain text that page,
+terminal and LaTeX document share. Numbers are rounded here and nowhere earlier.
 """
 
+import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from analysis.figures import SavedFigure
-from analysis.tables import format_p
+from analysis.tables import format_p, latex_text
 from commandline import terminal
 
 TEMPLATES = Path(__file__).parent / "templates"
 UNKNOWN = "–"
+NAMED = 3  # names in a list before "and 6 more": the tables have them all
 
 
-def render(**content: Any) -> str:
-    """The page; every name that the templates use must be given, and every text is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
+def render(template: str = "page.html", **content: Any) -> str:
+    """A template's text; every name that it uses must be given. HTML is escaped."""
+    return environment().get_template(template).render(**content)
+
+
+def say(name: str, *facts: Any) -> str:
+    """A macro of words.txt as one line of plain text, empty if there is nothing to say."""
+    macro: Any = getattr(environment().get_template("words.txt").module, name)
+    return " ".join(macro(*facts).split())
+
+
+@cache
+def environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=lambda name: str(name).endswith(".html"),
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        comment_start_string="{##",
+        comment_end_string="##}",
     )
-    environment.filters |= {
-        "percent": format_percent,
-        "decimals": format_decimals,
-        "count": format_count,
-        "seconds": format_seconds,
+    made.filters |= {
+        **CELLS,
+        "cell": cell,
+        "value": sort_value,
+        "plural": terminal.counted,
+        "listed": listed,
         "slug": slug,
         "breakable": breakable,
-        "muted_parentheses": muted_parentheses,
+        "tex": latex_text,
     }
-    environment.globals["source"] = source
-    return environment.get_template("page.html").render(**content)
+    made.globals |= {"say": say, "source": source, "known": known, "in_script": in_script}
+    return made
 
 
 def source(name: str) -> Markup:
@@ -49,21 +65,36 @@ def source(name: str) -> Markup:
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
-def format_percent(value: float, digits: int = 1) -> str:
-    """0.8765 -> 87.7"""
-    return UNKNOWN if _is_unknown(value) else terminal.percent(value, digits)
+def known(value: Any) -> bool:
+    """Whether a number is one: not None, not NaN."""
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
-def format_decimals(value: float, digits: int = 3) -> str:
-    return UNKNOWN if _is_unknown(value) else f"{value:.{digits}f}"
+def _of_known(text: Callable[..., str]) -> Callable[..., str]:
+    return lambda value, *digits: text(value, *digits) if known(value) else UNKNOWN
 
 
-def format_count(value: float) -> str:
-    return UNKNOWN if _is_unknown(value) else terminal.count(value)
+CELLS: dict[str, Callable[..., str]] = {  # how a number reads, in a cell and in a sentence
+    "percent": _of_known(lambda value, digits=1: terminal.percent(value, digits)),
+    "points": _of_known(lambda value, digits=1: terminal.points(value, digits)),
+    "decimals": _of_known(lambda value, digits=3: f"{value:.{digits}f}"),
+    "count": _of_known(terminal.count),
+    "number": _of_known(lambda value: f"{value:.1f}".removesuffix(".0")),
+    "seconds": _of_known(terminal.duration),
+    "p": _of_known(format_p),
+}
 
 
-def format_seconds(value: float) -> str:
-    return UNKNOWN if _is_unknown(value) else terminal.duration(value)
+def cell(value: Any, kind: str) -> str:
+    """What a table's cell shows; `kind` is text, yes or one of CELLS."""
+    if kind == "yes":
+        return "yes" if value else "no"
+    return breakable(value) if kind == "text" else CELLS[kind](value)
+
+
+def sort_value(value: Any) -> str:
+    """By what a column of numbers is sorted; unknown is empty and stays last."""
+    return "" if pd.isna(value) else repr(float(value))
 
 
 def slug(text: str) -> str:
@@ -71,109 +102,19 @@ def slug(text: str) -> str:
     return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)
 
 
-def breakable(text: str) -> Markup:
+def breakable(text: Any) -> Markup:
     """Feature sets that may wrap after each +; signs of numbers and percent signs stay with their numbers."""
-    return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", text.replace(" %", "\u00a0%")))
+    return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", str(text).replace(" %", "\u00a0%")))
 
 
-def muted_parentheses(text: str) -> Markup:
-    """A sentence with its parentheses in a lighter colour."""
-    return Markup(
-        re.sub(r"\([^()]*\)", lambda found: f'<span class="aside">{found[0]}</span>', str(escape(text)))
-    )
+def listed(names: Sequence[str], most: int = NAMED) -> str:
+    """`mel, mfcc and 3 more`: at most `most` of the names."""
+    names = list(names)
+    chosen = names if len(names) <= most + 1 else [*names[:most], f"{len(names) - most} more"]
+    return " and ".join(filter(None, [", ".join(chosen[:-1]), *chosen[-1:]]))
 
 
-def _is_unknown(value: float | None) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-CELL_FORMATS: dict[str, Callable[[Any], str]] = {
-    "text": str,
-    "percent": format_percent,
-    "points": lambda value: UNKNOWN if pd.isna(value) else terminal.points(value),
-    "p": lambda value: UNKNOWN if pd.isna(value) else format_p(value),
-    "decimals": format_decimals,
-    "count": format_count,
-    "number": lambda value: UNKNOWN if pd.isna(value) else f"{value:.1f}".removesuffix(".0"),
-    "seconds": format_seconds,
-    "yes": lambda value: "yes" if value else "no",
-}
-TEXT_CELLS = ("text", "yes")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The text that is shown and the value that is sorted by; equal for text."""
-
-    text: str
-    value: str
-
-
-@dataclass(frozen=True)
-class HtmlTable:
-    """A table of the page: its id, headings with whether the column is text, rows of cells."""
-
-    name: str
-    columns: list[tuple[str, bool]]
-    rows: list[list[Cell]]
-
-
-def html_table(name: str, table: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> HtmlTable:
-    """`columns`: a column of the frame -> its heading and how its cells read, one of CELL_FORMATS."""
-    header = [(heading, cell in TEXT_CELLS) for heading, cell in columns.values()]
-    rows = [
-        [_cell(row[column], cell) for column, (_, cell) in columns.items()]
-        for row in table.to_dict("records")
-    ]
-    return HtmlTable(name, header, rows)
-
-
-def _cell(value: Any, cell: str) -> Cell:
-    text = CELL_FORMATS[cell](value)
-    return Cell(text, text if cell in TEXT_CELLS else "" if pd.isna(value) else repr(float(value)))
-
-
-def rows_shown_of(table: pd.DataFrame, file: str, most: int) -> str:
-    """What the page says beside the first `most` rows of a longer table; nothing beside a shorter one."""
-    return f" The first {most} of {len(table):,}: tables/{file}.csv has all." if len(table) > most else ""
-
-
-@dataclass(frozen=True)
-class Block:
-    """One subject of a section; `folded` ones open on a click, `beside` puts figures in columns."""
-
-    heading: str
-    about: str = ""
-    figures: list[SavedFigure] = field(default_factory=list)
-    tables: list[HtmlTable] = field(default_factory=list)
-    folded: bool = False
-    beside: bool = False
-    items: list[str] = field(default_factory=list)
-
-
-def blocks_to_json(blocks: Sequence[Block]) -> list[dict[str, Any]]:
-    """Blocks as plain objects, to be kept in a file."""
-    plain = [asdict(replace(block, figures=[])) for block in blocks]
-    drawn = [[figure.to_json() for figure in block.figures] for block in blocks]
-    return [one | {"figures": figures} for one, figures in zip(plain, drawn, strict=True)]
-
-
-def blocks_from_json(kept: Sequence[dict[str, Any]]) -> list[Block]:
-    """The blocks that `blocks_to_json` took apart."""
-    return [
-        Block(
-            heading=one["heading"],
-            about=one["about"],
-            items=one["items"],
-            figures=[SavedFigure.from_json(figure) for figure in one["figures"]],
-            tables=[_table_from_json(table) for table in one["tables"]],
-            folded=one["folded"],
-            beside=one["beside"],
-        )
-        for one in kept
-    ]
-
-
-def _table_from_json(kept: dict[str, Any]) -> HtmlTable:
-    columns = [(name, is_text) for name, is_text in kept["columns"]]
-    return HtmlTable(kept["name"], columns, [[Cell(**cell) for cell in row] for row in kept["rows"]])
+def in_script(content: object) -> Markup:
+    """JSON in which nothing can end the <script> element around it."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))

@@ -10,6 +10,7 @@ one lock. A reader therefore sees the old one or the new one.
 """
 
 import csv
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -145,6 +146,15 @@ def failed_clips(folder: Path) -> dict[str, set[str]]:
     whole = failed.pop(WHOLE, set())
     single = {name: ids - whole for name, ids in failed.items()}
     return {name: ids for name, ids in {WHOLE: whole, **single}.items() if ids}
+
+
+def read_check(folder: Path) -> list[dict[str, Any]] | None:
+    """What `python -m pipeline check` found, leaks first; None if it has not been run, or is damaged."""
+    try:
+        content = json.loads((folder / CHECKED).read_text("utf-8")) if (folder / CHECKED).is_file() else {}
+        return list(content["findings"]) if content.get("format_version") == 1 else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
 
 
 def write_failures(

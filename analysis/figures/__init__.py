@@ -1,15 +1,15 @@
 """Figures for papers and for the report: each one function that draws into `ax` and returns it.
 
 A figure takes arrays, names and an `ax` of any size; it reads and writes nothing. `@figure` enters
-it in FIGURES, where the report and the tests find it. `save_figure` writes one as SVG, PNG and PDF.
+it in FIGURES, where the report and the tests find it. A FigureWriter writes them as files.
 
 Conventions: class axes keep the order they are given in; probabilities and rates run from 0 to 1;
-colours come from `figures.drawing` and never carry a meaning alone: line styles, markers, hatches or
-numbers say the same in grey.
+colours come from `figures.drawing` and never carry a meaning alone: line styles, markers or numbers
+say the same in grey.
 """
 
 from analysis.figures import comparison, data, run  # noqa: F401 - importing enters their figures
 from analysis.figures.drawing import FIGURES, Figure, figure
-from analysis.figures.saving import SavedFigure, drawing_processes, save_figure
+from analysis.figures.saving import FigureWriter, SavedFigure
 
-__all__ = ["FIGURES", "Figure", "SavedFigure", "drawing_processes", "figure", "save_figure"]
+__all__ = ["FIGURES", "Figure", "FigureWriter", "SavedFigure", "figure"]

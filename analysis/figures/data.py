@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,11 +10,10 @@ from analysis.figures.drawing import (
     COLUMN_WIDTH,
     MANY_CLASSES,
     MARKERS,
-    MUTED,
-    ON_LIGHT,
     RATES,
     SERIES,
-    TEXT_WIDTH,
+    SIGNED,
+    cells,
     escape_math,
     feature_map_image,
     figure,
@@ -28,35 +26,27 @@ from analysis.figures.drawing import (
 COLUMNS = 4
 
 
-def _count_size(*, counts: np.ndarray, **_: Any) -> tuple[float, float]:
-    classes, folds = counts.shape
-    return COLUMN_WIDTH if folds <= 5 else TEXT_WIDTH, 0.6 + 0.19 * classes
-
-
-@figure("Clips of each class in each fold", size=_count_size)
+@figure(
+    "Clips of each class in each fold",
+    height=lambda counts, **_: 0.6 + 0.19 * len(counts),
+    width=COLUMN_WIDTH,
+)
 def draw_clips_per_fold(
     ax: Axes, *, counts: np.ndarray, classes: Sequence[str], folds: Sequence[int]
 ) -> Axes:
     """`counts` (classes, folds) as a shaded table with its numbers."""
-    most = max(int(counts.max(initial=0)), 1)
-    ax.imshow(counts, cmap=RATES, vmin=0, vmax=most * 3, aspect="auto", interpolation="nearest")
-    for row, column in np.ndindex(*counts.shape):
-        value = int(counts[row, column])
-        colour = MUTED if value == 0 else ON_LIGHT
-        ax.text(column, row, str(value), ha="center", va="center", color=colour)
+    cells(ax, RATES(counts / max(3 * int(counts.max(initial=0)), 1)), counts.astype(str).astype(object))
     ticks(ax, classes, "y", longest=20)
     ticks(ax, [f"fold {fold}" for fold in folds] if len(folds) <= 5 else list(map(str, folds)), "x")
     ax.xaxis.tick_top()
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
     return ax
 
 
-def _grid_size(*, clips: Mapping[str, Any], **_: Any) -> tuple[float, float]:
-    return TEXT_WIDTH, 0.4 + 1.2 * -(-len(clips) // COLUMNS)
+def _grid_height(*, clips: Mapping[str, np.ndarray], **_: object) -> float:
+    return 0.4 + 1.2 * -(-len(clips) // COLUMNS)
 
 
-@figure("Waveform of one clip of each class", size=_grid_size, pixels=True)
+@figure("Waveform of one clip of each class", height=_grid_height, pixels=True)
 def draw_waveforms(ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float) -> Axes:
     """`clips`: class -> samples (n,), each drawn as its envelope on its own scale."""
     drawn = _class_panels(ax, list(clips))
@@ -75,7 +65,7 @@ def envelope(samples: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]
     return np.array([part.min() for part in stretches]), np.array([part.max() for part in stretches])
 
 
-@figure("Mel spectrogram of one clip of each class", size=_grid_size, pixels=True)
+@figure("Mel spectrogram of one clip of each class", height=_grid_height, pixels=True)
 def draw_spectrograms(
     ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float, hertz: np.ndarray
 ) -> Axes:
@@ -106,7 +96,7 @@ def _class_panels(ax: Axes, names: Sequence[str]) -> list[Axes]:
     return drawn
 
 
-TICK_DISTANCE = 0.2  # of the axis: labels nearer than this would overlap
+TICK_DISTANCE = 0.2  # of the axis
 NAMED_ROWS = 16  # columns that are all named; of more, seven are
 
 
@@ -129,11 +119,11 @@ class FeatureMap:
 GALLERY_COLUMNS = 3
 
 
-def _gallery_size(*, features: Sequence[FeatureMap], **_: Any) -> tuple[float, float]:
-    return TEXT_WIDTH, 0.5 + 1.35 * -(-len(features) // GALLERY_COLUMNS)
-
-
-@figure("All cached features of one clip", size=_gallery_size, pixels=True)
+@figure(
+    "All cached features of one clip",
+    height=lambda features, **_: 0.5 + 1.35 * -(-len(features) // GALLERY_COLUMNS),
+    pixels=True,
+)
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
     """A panel a feature: a line where it has one row, else an image; x in seconds, y in its unit."""
     drawn = panels(ax, -(-len(features) // GALLERY_COLUMNS), GALLERY_COLUMNS, wide=0.42, high=0.75)
@@ -166,8 +156,11 @@ def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
     if unit.lower() in ("hz", "hertz") and values[-1] > values[0] >= 0:
         marks = [mark for mark in (100, 500, 2000, 8000, 16000) if values[0] <= mark <= values[-1]]
         lying = np.interp(marks, values, np.arange(len(values)))
-        kept = _spaced(lying, TICK_DISTANCE * len(values))
-        texts = [f"{marks[one] / 1000:g}k" if marks[one] >= 1000 else str(marks[one]) for one in kept]
+        kept: list[int] = []
+        for mark in reversed(range(len(marks))):  # the highest first: labels nearer than this would overlap
+            if not kept or lying[kept[0]] - lying[mark] >= TICK_DISTANCE * len(values):
+                kept.insert(0, mark)
+        texts = [f"{marks[at] / 1000:g}k" if marks[at] >= 1000 else str(marks[at]) for at in kept]
         panel.set_yticks(lying[kept], texts)
         panel.set_ylabel("Hz", labelpad=1)
         return
@@ -176,20 +169,10 @@ def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
     panel.set_ylabel(unit, labelpad=1)
 
 
-def _spaced(places: np.ndarray, least: float) -> list[int]:
-    """Which of the rising places to keep, from the last down, so that none is nearer than `least`."""
-    kept: list[int] = []
-    for one in reversed(range(len(places))):
-        if not kept or places[kept[-1]] - places[one] >= least:
-            kept.append(one)
-    return kept[::-1]
-
-
-def _means_size(*, classes: Sequence[str], **_: Any) -> tuple[float, float]:
-    return TEXT_WIDTH, 1.0 + len(classes) * (0.15 if len(classes) > MANY_CLASSES else 0.24)
-
-
-@figure("Mean of a feature by class: deviation of each row from the mean over all clips", size=_means_size)
+@figure(
+    "Mean of a feature by class: deviation of each row from the mean over all clips",
+    height=lambda classes, **_: 1.0 + len(classes) * (0.15 if len(classes) > MANY_CLASSES else 0.24),
+)
 def draw_class_means(
     ax: Axes,
     *,
@@ -201,7 +184,9 @@ def draw_class_means(
 ) -> Axes:
     """`means` (classes, feature rows) in standard deviations from the mean over clips."""
     bound = max(float(np.abs(means).max(initial=0)), 1e-9)
-    image = ax.imshow(means, cmap="PuOr_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
+    image = ax.imshow(
+        means, cmap=SIGNED + "_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest"
+    )
     ticks(ax, classes, "y", longest=20)
     few = len(rows) <= NAMED_ROWS
     places = np.arange(len(rows)) if few else np.linspace(0, len(rows) - 1, 7).round().astype(int)
@@ -217,11 +202,10 @@ def draw_class_means(
     return ax
 
 
-def _separability_size(*, names: Sequence[str], **_: Any) -> tuple[float, float]:
-    return TEXT_WIDTH, 0.6 + 0.17 * len(names)
-
-
-@figure("Separability of the classes by each feature, before any training", size=_separability_size)
+@figure(
+    "Separability of the classes by each feature, before any training",
+    height=lambda names, **_: 0.6 + 0.17 * len(names),
+)
 def draw_separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, np.ndarray]) -> Axes:
     """`measures`: name -> (features,), a panel each, features in the order given."""
     drawn = panels(ax, 1, len(measures), wide=0.1)
@@ -244,19 +228,13 @@ def draw_separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, 
 
 
 PROJECTIONS_A_ROW = 3
-POINT_COLOURS = (
-    *SERIES,
-    "#c2b100",
-    "#9b1d4f",
-)  # of more than ten classes the marker differs too
+POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")  # of more than ten classes the marker differs too
 
 
-def _projections_size(*, points: Mapping[str, np.ndarray], **_: Any) -> tuple[float, float]:
-    rows = -(-len(points) // PROJECTIONS_A_ROW)
-    return TEXT_WIDTH, 0.9 + 2.1 * rows
-
-
-@figure("PCA and t-SNE projections of the clips, one dot a clip", size=_projections_size)
+@figure(
+    "Projections of the clips, one dot a clip",
+    height=lambda points, **_: 0.9 + 2.1 * -(-len(points) // PROJECTIONS_A_ROW),
+)
 def draw_projections(
     ax: Axes, *, points: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], classes: Sequence[str]
 ) -> Axes:

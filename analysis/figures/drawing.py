@@ -9,11 +9,9 @@ so that neighbours also differ in lightness; each comes with a line style and a 
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -25,7 +23,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from commandline.registry import Registry
 
 Draw = Callable[..., Axes]
-Size = Callable[..., tuple[float, float]]
+
+# Inches that papers have room for: a column of two (85 mm) and the width of the text (175 mm). Every figure
+# is drawn at one of them, so that none is scaled and no text is smaller than FONT_SIZE points.
+COLUMN_WIDTH, TEXT_WIDTH = 85 / 25.4, 175 / 25.4
+FONT_SIZE = 8.0
 
 
 @dataclass(frozen=True)
@@ -35,34 +37,34 @@ class Figure:
     name: str
     caption: str
     draw: Draw
-    size: Size
+    height: Callable[..., float]
+    width: float
     pixels: bool  # full of feature maps: the page takes one compressed image of it
+
+    def size(self, **data: Any) -> tuple[float, float]:
+        return self.width, self.height(**data)
 
 
 FIGURES: Registry[Figure] = Registry("figure")
 
 
-# Inches that papers have room for: a column of two, and the width of the text. Every figure is drawn at one
-# of them, so that none is scaled and no text is smaller than FONT_SIZE points.
-COLUMN_WIDTH, TEXT_WIDTH = 3.3, 6.3
-FONT_SIZE = 8.0
-
-
 def figure(
-    caption: str, size: Size | tuple[float, float] = (TEXT_WIDTH, 3.6), *, pixels: bool = False
+    caption: str,
+    height: float | Callable[..., float] = 3.6,
+    width: float = TEXT_WIDTH,
+    *,
+    pixels: bool = False,
 ) -> Callable[[Draw], Draw]:
-    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; `size` may be computed from the same data.
+    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; `height` may be computed from its data.
 
-    @figure("Clips of each class", size=(COLUMN_WIDTH, 3))
+    @figure("Clips of each class", height=lambda classes, **_: 0.5 + 0.2 * len(classes))
     def draw_clips_per_class(ax, *, classes, counts): ...
     """
 
-    def measure(**data: Any) -> tuple[float, float]:
-        return size(**data) if callable(size) else size
-
     def enter(draw: Draw) -> Draw:
         name = draw.__name__.removeprefix("draw_")
-        FIGURES[name] = Figure(name, caption, draw, measure, pixels)
+        measure = height if callable(height) else lambda **_: height
+        FIGURES[name] = Figure(name, caption, draw, measure, width, pixels)
         return draw
 
     return enter
@@ -76,9 +78,7 @@ MUTED = "#687486"
 ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1)))
 MARKERS = "osD^vPX*"
-HATCHES = ("", "////", "....", "xxxx")
 
 MANY_CLASSES = 20  # of more, a figure shows those that differ most, and their cells no numbers
 
@@ -124,15 +124,6 @@ STYLE: dict[str, Any] = {
 }
 
 
-def series(number: int) -> dict[str, Any]:
-    """Colour, line style and marker of the n-th line."""
-    return {
-        "color": SERIES[number % len(SERIES)],
-        "linestyle": DASHES[number % len(DASHES)],
-        "marker": MARKERS[number % len(MARKERS)],
-    }
-
-
 def grid_lines(ax: Axes, axis: str = "y") -> None:
     """Quiet lines across the direction that is read."""
     ax.grid(True, axis=axis)  # type: ignore[arg-type]
@@ -145,21 +136,14 @@ def panels(ax: Axes, rows: int, columns: int, *, wide: float = 0.12, high: float
     width = 1 / (columns + wide * (columns - 1))
     height = 1 / (rows + high * (rows - 1))
     return [
-        ax.inset_axes(
-            (
-                column * width * (1 + wide),
-                1 - height - row * height * (1 + high),
-                width,
-                height,
-            )
-        )
+        ax.inset_axes((column * width * (1 + wide), 1 - height - row * height * (1 + high), width, height))
         for row in range(rows)
         for column in range(columns)
     ]
 
 
 def shorten(text: str, longest: int = 28) -> str:
-    """`text`, its middle left out where it is longer than `longest`; a model in parentheses at its end stays.
+    """`text`, its middle left out if it is longer than `longest`; a model in parentheses at its end stays.
 
     Features can be guessed from their first letters, models differ in their last.
     """
@@ -182,20 +166,29 @@ def text_on(colour: Sequence[float]) -> str:
     return ON_DARK if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else ON_LIGHT
 
 
-def spread(places: Sequence[float], least: float) -> list[float]:
-    """`places` moved apart as little as keeps neighbours `least` apart, in the order given: for labels."""
-    order = np.argsort(places, kind="stable")
-    moved = np.asarray(places, float)[order]
-    for _ in range(100 * len(moved)):  # two labels in each other's way share the move
-        gaps = np.diff(moved)
-        near = int(gaps.argmin()) if len(gaps) else 0
-        if not len(gaps) or gaps[near] >= least - 1e-9:
-            break
-        middle = (moved[near] + moved[near + 1]) / 2
-        moved[near], moved[near + 1] = middle - least / 2, middle + least / 2
-    result = np.empty(len(moved))
-    result[order] = moved
-    return result.tolist()
+def cells(
+    ax: Axes,
+    colours: np.ndarray,  # (rows, columns, 4)
+    texts: np.ndarray,  # (rows, columns); '' for an empty cell
+    *,
+    bold: np.ndarray | None = None,
+    aspect: str = "auto",
+) -> None:
+    """A heat map with a text in each cell, and neither ticks nor a frame."""
+    ax.imshow(colours, aspect=aspect, interpolation="nearest")  # type: ignore[arg-type]
+    for place in np.argwhere(texts != ""):
+        row, column = place
+        ax.text(
+            column,
+            row,
+            texts[row, column],
+            ha="center",
+            va="center",
+            color=text_on(colours[row, column]),
+            weight="bold" if bold is not None and bold[row, column] else "normal",
+        )
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 LABEL_HEIGHT = 0.085  # of a panel's height: what a line of text takes up
@@ -204,14 +197,13 @@ LABEL_HEIGHT = 0.085  # of a panel's height: what a line of text takes up
 def label_ends(panel: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     """Name lines at the right of a panel, (value of the last point, text, colour) each, without overlap."""
     low, high = panel.get_ylim()
-    at = [(value - low) / (high - low) for value, _, _ in ends]
-    places = spread(at, LABEL_HEIGHT)
-    above = max([*places, 1.0]) - 1.0  # no label stands beside the panel's title
-    for (_, text, colour), begin, place in zip(ends, at, [one - above for one in places], strict=True):
-        panel.plot(
-            (1.0, 1.05), (begin, place), color=colour, linewidth=0.8, transform=panel.transAxes, clip_on=False
-        )
-        panel.text(1.07, place, escape_math(text), color=INK, va="center", transform=panel.transAxes)
+    place = 1.0 + LABEL_HEIGHT
+    for value, text, colour in sorted(ends, reverse=True):
+        begin = (value - low) / (high - low)
+        place = min(begin, place - LABEL_HEIGHT)
+        at = panel.transAxes
+        panel.plot((1.0, 1.05), (begin, place), color=colour, linewidth=0.8, transform=at, clip_on=False)
+        panel.text(1.07, place, escape_math(text), color=INK, va="center", transform=at)
 
 
 def ticks(ax: Axes, names: Sequence[str], axis: str, *, turn: float = 0, longest: int = 28) -> None:
@@ -219,9 +211,8 @@ def ticks(ax: Axes, names: Sequence[str], axis: str, *, turn: float = 0, longest
     places, texts = range(len(names)), [escape_math(shorten(name, longest)) for name in names]
     if axis == "x":
         ax.set_xticks(places, texts, rotation=turn, ha="right" if 0 < turn < 90 else "center")
-        if 0 < turn < 90:
-            for label in ax.get_xticklabels():
-                label.set_rotation_mode("anchor")
+        for label in ax.get_xticklabels() if 0 < turn < 90 else ():
+            label.set_rotation_mode("anchor")
     else:
         ax.set_yticks(places, texts)
 
@@ -239,70 +230,14 @@ FACES = (
 )
 
 
-def installed_faces() -> list[str]:
-    """Those of FACES that this machine has, DejaVu Sans (matplotlib's own) always among them."""
-    present = {entry.name for entry in font_manager.fontManager.ttflist}
-    return [face for face in FACES if face in present or face == "DejaVu Sans"]
-
-
-def uncovered(texts: Iterable[str]) -> set[str]:
-    """The characters that no installed face has; PNG and PDF show boxes in their place."""
-    characters = _characters(texts)
-    for face in installed_faces():
-        characters -= _letters(face)
-    return characters
-
-
-TRUETYPE, TYPE3 = 42, 3  # what rcParams['pdf.fonttype'] takes
-
-
-def font_type(texts: Iterable[str]) -> int:
-    """How a PDF with these texts embeds its fonts: as TrueType, since journals refuse Type 3.
-
-    Type 3 where a text needs a face of PostScript outlines (Noto's Chinese): matplotlib would call that
-    TrueType too, and no reader could open the file.
-    """
-    characters = _characters(texts)
-    for face in installed_faces():
-        if characters & _letters(face) and _is_postscript(face):
-            return TYPE3
-        characters -= _letters(face)
-    return TRUETYPE
-
-
-def _characters(texts: Iterable[str]) -> set[str]:
-    return {character for text in texts for character in text if not character.isspace()}
-
-
-@cache
-def _letters(face: str) -> frozenset[str]:
-    """The characters that a face has."""
-    return frozenset(chr(code) for code in font_manager.get_font(_file(face)).get_charmap())
-
-
-@cache
-def _is_postscript(face: str) -> bool:
-    """Whether the outlines are PostScript's, by the tag of the font file or of the first in a collection."""
-    with Path(_file(face)).open("rb") as content:
-        tag = content.read(16)
-        if tag.startswith(b"ttcf"):
-            content.seek(int.from_bytes(tag[12:16], "big"))
-            tag = content.read(4)
-    return tag.startswith(b"OTTO")
-
-
-def _file(face: str) -> font_manager.FontPath:
-    return font_manager.findfont(face, fallback_to_default=True)
-
-
 @contextmanager
 def drawing() -> Iterator[None]:
     """The project's style, without matplotlib's warning for each character that no font here has.
 
-    The report says once which class names that concerns; the page itself shows them in the reader's
-    own fonts.
+    The page shows those characters in the reader's own fonts.
     """
-    chosen: Any = {**STYLE, "font.family": installed_faces()}
+    present = {entry.name for entry in font_manager.fontManager.ttflist} | {"DejaVu Sans"}
+    chosen: Any = {**STYLE, "font.family": [face for face in FACES if face in present]}
     with matplotlib.rc_context(chosen), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         yield

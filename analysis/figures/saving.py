@@ -1,26 +1,22 @@
-"""Figures as files and as HTML of a page, drawn here or in processes of their own.
+"""Figures as files and as HTML of a page.
 
-`save_figure` writes one as SVG, PNG and PDF. Inside `drawing_processes` it returns at once, and the figure's
-HTML waits until it is drawn. The bytes are the same whoever draws.
+A report submits its figures to one FigureWriter, which draws at `close` those that changed: each once, as SVG
+for the page (feature maps as WebP), and for papers as PDF and as PNG of 300 dpi, 85 and 175 mm wide. A digest
+of name, data and drawing code tells whether a figure changed.
 """
 
 import base64
 import re
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from html import escape
 from io import BytesIO, StringIO
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import joblib
 import matplotlib
-import numpy as np
-from fontTools import subset
-from joblib import cpu_count
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -28,190 +24,138 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.image import imsave
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
-from numpy.typing import NDArray
 
-from analysis.figures.drawing import FIGURES, INK, PAPER, RULE, drawing, font_type
+from analysis.figures.drawing import COLUMN_WIDTH, FIGURES, INK, PAPER, RULE, TEXT_WIDTH, drawing
 from commandline.files import replace_file
-from commandline.system import become_child
 
-FORMATS = ("svg", "png", "pdf")
-DOTS_PER_INCH = 150
+SCREEN_DPI, PAPER_DPI = 150, 300
+WIDTHS = {"85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
 CSS_PER_INCH = 96
 PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
+TRUETYPE, TYPE3 = 42, 3  # how a PDF embeds its fonts, as rcParams['pdf.fonttype'] counts
+IDEOGRAPHS = (
+    "\u2e80"  # from here on faces have PostScript outlines, which matplotlib cannot embed as TrueType
+)
 
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure: its files relative to the report, and HTML that shows it."""
+    """A figure of a report: its name among the files, its caption, and the file that the page shows."""
 
-    name: str
+    stem: str
     caption: str
-    drawn: Callable[[], str] = field(compare=False)  # its HTML, as soon as it is drawn
-    files: dict[str, str]
+    file: Path
 
     @property
     def html(self) -> str:
-        return self.drawn()
-
-    def file(self, kind: str, folder: Path) -> Path:
-        """Its file of a format in the report's folder, as soon as it is written."""
-        self.drawn()
-        return folder / self.files[kind]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "caption": self.caption, "html": self.html, "files": self.files}
-
-    @classmethod
-    def from_json(cls, kept: dict[str, Any]) -> "SavedFigure":
-        return cls(kept["name"], kept["caption"], lambda: str(kept["html"]), kept["files"])
+        """What stands inside the page, once the writer is closed."""
+        if self.file.suffix == ".svg":
+            return page_svg(self.file.read_text(encoding="utf-8"), self.stem, self.caption)
+        content = base64.b64encode(self.file.read_bytes()).decode()
+        return (
+            f'<img class="pixels" alt="{escape(self.caption)}" '
+            f'style="--natural:{CSS_PER_INCH * TEXT_WIDTH:.0f}px" src="data:image/webp;base64,{content}">'
+        )
 
 
-def save_figure(name: str, folder: Path, *, stem: str | None = None, **data: Any) -> SavedFigure:
-    """Draw the figure `name` of `data` and write `folder/figures/<stem>.svg`, `.png` and `.pdf`."""
-    stem = stem or name
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    drawn = _DRAW[-1](name, folder, stem, data)
-    return SavedFigure(stem, FIGURES[name].caption, drawn, _files(stem))
+class FigureWriter:
+    """Draws what was submitted into `folder/figures`; `kept` are the digests of the figures that are there.
 
-
-def _files(stem: str) -> dict[str, str]:
-    return {kind: f"figures/{stem}.{kind}" for kind in FORMATS}
-
-
-def draw_and_write(name: str, folder: Path, stem: str, data: dict[str, Any]) -> str:
-    """The figure's HTML; its files are written. An exception names the figure.
-
-    Canvases are asked directly: `savefig` would draw everything once more for each format.
+    >>> writer = FigureWriter(folder)
+    >>> saved = writer.submit("confusion_matrix", "mel.confusion", counts=counts, classes=classes)
+    >>> writer.close()
+    >>> saved.html
     """
-    try:
-        pixels, document, vector = _draw(name, data)
-    except Exception as error:
-        error.add_note(f"in the figure {stem} ({name})")
-        raise
-    contents = {"pdf": document, "png": _encoded(pixels, "png"), "svg": vector.encode("utf-8")}
-    for kind, content in contents.items():
-        replace_file(folder / _files(stem)[kind], content, durable=False)
-    figure = FIGURES[name]
-    if figure.pixels:
-        return _page_image(pixels, figure.caption)
-    return _page_svg(vector, stem, figure.caption)
 
+    def __init__(self, folder: Path, kept: Mapping[str, str] | None = None, *, paper: bool = False) -> None:
+        self.folder, self.kept, self.paper = folder / "figures", kept or {}, paper
+        self.names: dict[str, str] = {}  # stem -> figure
+        self.digests: dict[str, str] = {}
+        self.saved: dict[str, SavedFigure] = {}
+        self._data: dict[str, dict[str, Any]] = {}
 
-def _draw(name: str, data: dict[str, Any]) -> tuple[NDArray[np.uint8], bytes, str]:
-    """A figure's pixels, PDF and SVG."""
-    figure = FIGURES[name]
-    with drawing():
-        canvas = Canvas(figsize=figure.size(**data), dpi=DOTS_PER_INCH)
-        figure.draw(canvas.add_subplot(), **data)
-        ConstrainedLayoutEngine().execute(canvas)  # once for all formats
-        pixels = _pixels(canvas)
-        document, vector = BytesIO(), StringIO()
-        matplotlib.rcParams["pdf.fonttype"] = font_type(text.get_text() for text in canvas.findobj(Text))
-        with _embedding_outlines_alone():
-            FigureCanvasPdf(canvas).print_pdf(document, metadata={"CreationDate": None})
-        FigureCanvasSVG(canvas).print_svg(vector, metadata={"Date": None})
-    return pixels, document.getvalue(), vector.getvalue()
+    @property
+    def files(self) -> set[str]:
+        """Every file of the figures, by its path in the report's folder."""
+        return {f"figures/{file}" for stem in self.names for file in self._files(stem)}
 
+    def submit(self, name: str, stem: str = "", /, **data: Any) -> SavedFigure:
+        """Enter the figure `name` of `data`; `stem` names its files, the figure's name if it is empty."""
+        stem = stem or name
+        self._data[stem] = data
+        return self._enter(name, stem, joblib.hash((name, drawing_code(), data)))
 
-Drawn = Callable[[], str]
+    def keep(self, name: str, stem: str) -> SavedFigure:
+        """Enter a figure that was drawn for the report before, and whose data did not change."""
+        return self._enter(name, stem, self.kept[stem])
 
+    def _enter(self, name: str, stem: str, digest: str) -> SavedFigure:
+        self.names[stem], self.digests[stem] = name, digest
+        self.saved[stem] = SavedFigure(stem, FIGURES[name].caption, self.folder / self._files(stem)[0])
+        return self.saved[stem]
 
-def _draw_here(*figure: Any) -> Drawn:
-    html = draw_and_write(*figure)
-    return lambda: html
-
-
-_DRAW: list[Callable[..., Drawn]] = [_draw_here]  # the last one draws
-MOST_PROCESSES = 4  # each takes 200 MB
-
-
-@contextmanager
-def drawing_processes() -> Iterator[None]:
-    """Inside, other processes draw, where there is more than one core.
-
-    What fails there is raised where the figure's HTML is asked for. A figure whose process was killed is
-    drawn in this one.
-    """
-    count = min(cpu_count(), MOST_PROCESSES)
-    if count == 1:
-        yield
-        return
-    pool = ProcessPoolExecutor(count, get_context("spawn"), become_child)
-
-    def draw_there(*figure: Any) -> Drawn:
-        try:
-            future = pool.submit(draw_and_write, *figure)
-        except BrokenProcessPool:
-            return _draw_here(*figure)
-
-        def html() -> str:
+    def close(self) -> None:
+        """Draw and write every figure that changed or lacks a file. An exception names the figure."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for stem, data in self._data.items():
+            files = [self.folder / file for file in self._files(stem)]
+            if self.kept.get(stem) == self.digests[stem] and all(file.is_file() for file in files):
+                continue
             try:
-                return future.result()
-            except BrokenProcessPool:
-                return draw_and_write(*figure)
+                for file in files:
+                    replace_file(file, draw(self.names[stem], file, data), durable=False)
+            except Exception as error:
+                error.add_note(f"in the figure {stem} ({self.names[stem]})")
+                raise
 
-        return html
-
-    _DRAW.append(draw_there)
-    try:
-        yield
-    finally:
-        _DRAW.pop()
-        pool.shutdown(cancel_futures=True)
+    def _files(self, stem: str) -> list[str]:
+        """The file that the page shows, then those for papers."""
+        page = f"{stem}.{'webp' if FIGURES[self.names[stem]].pixels else 'svg'}"
+        return [page, f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)] if self.paper else [page]
 
 
-LAYOUT_TABLES = ("GSUB", "GPOS", "GDEF", "MATH", "kern")
+@cache
+def drawing_code() -> str:
+    """What a figure depends on besides its data: the modules that draw, and matplotlib."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
 
-@contextmanager
-def _embedding_outlines_alone() -> Iterator[None]:
-    """Leave the tables for laying out text out of the fonts that a PDF embeds: its text is laid out already.
+def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
+    """The content of one file of a figure: SVG, PDF, WebP for the screen, PNG as wide as the name says.
 
-    Reading and cutting them was a sixth of a report's time, and fontTools reads them even where it is told to
-    drop them: they go as soon as the font is open.
+    Equal figures are equal files.
     """
-    load = subset.load_font
-
-    def load_outlines(*given: Any, **options: Any) -> Any:
-        font = load(*given, **options)
-        for table in LAYOUT_TABLES:
-            if table in font:
-                del font[table]
-        return font
-
-    subset.load_font = load_outlines
-    try:
-        yield
-    finally:
-        subset.load_font = load
-
-
-def _pixels(canvas: Canvas) -> NDArray[np.uint8]:
-    """The figure as (height, width, 4), at DOTS_PER_INCH."""
-    agg = FigureCanvasAgg(canvas)
-    agg.draw()
-    return np.asarray(agg.buffer_rgba())
-
-
-def _encoded(pixels: NDArray[np.uint8], kind: str, **options: Any) -> bytes:
-    """Pixels as the content of an image file."""
+    figure = FIGURES[name]
+    width, height = figure.size(**data)
+    width = WIDTHS.get(file.stem.rpartition("-")[2], width) if file.suffix == ".png" else width
+    dpi = PAPER_DPI if file.suffix in (".png", ".pdf") else SCREEN_DPI
     content = BytesIO()
-    metadata: Any = {"Software": None} if kind == "png" else None  # equal figures are equal files
-    imsave(content, pixels, format=kind, dpi=DOTS_PER_INCH, metadata=metadata, pil_kwargs=options)
+    with drawing():
+        canvas = Canvas(figsize=(width, height), dpi=dpi)
+        figure.draw(canvas.add_subplot(), **data)
+        ConstrainedLayoutEngine().execute(canvas)
+        if file.suffix == ".svg":
+            text = StringIO()
+            FigureCanvasSVG(canvas).print_svg(text, metadata={"Date": None})
+            return text.getvalue().encode()
+        if file.suffix == ".pdf":
+            letters = {letter for text in canvas.findobj(Text) for letter in text.get_text()}
+            beyond = max(letters, default="") >= IDEOGRAPHS
+            matplotlib.rcParams["pdf.fonttype"] = TYPE3 if beyond else TRUETYPE  # journals refuse Type 3
+            FigureCanvasPdf(canvas).print_pdf(content, metadata={"CreationDate": None})
+            return content.getvalue()
+        agg = FigureCanvasAgg(canvas)
+        agg.draw()
+        if file.suffix == ".png":
+            imsave(content, agg.buffer_rgba(), format="png", dpi=dpi, metadata={"Software": None})
+        else:
+            quality = {"quality": 70, "method": 4}
+            imsave(content, agg.buffer_rgba(), format="webp", pil_kwargs=quality)
     return content.getvalue()
 
 
-def _page_image(pixels: NDArray[np.uint8], caption: str) -> str:
-    """A figure full of feature maps as one compressed image, smaller than SVG with them in it."""
-    height, width = pixels.shape[:2]
-    text = base64.b64encode(_encoded(pixels, "webp", quality=70, method=4)).decode()
-    return (
-        f'<img class="pixels" width="{width}" height="{height}" alt="{escape(caption)}" '
-        f'style="--natural:{CSS_PER_INCH * width / DOTS_PER_INCH:.0f}px" src="data:image/webp;base64,{text}">'
-    )
-
-
-def _page_svg(text: str, stem: str, caption: str) -> str:
+def page_svg(text: str, stem: str, caption: str) -> str:
     """SVG to stand inside the page: it scales, takes the page's colours, and its ids are its own."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     prefix = re.sub(r"[^A-Za-z0-9]", "-", stem)

@@ -3,8 +3,8 @@
 const browser = document.getElementById("browser");
 if (browser) {
   const data = JSON.parse(document.getElementById("browser-data").textContent);
-  const page = () => (browser.classList.contains("many") ? 12 : 6); // clips shown at a time
-  const state = { view: 0, rates: false, cell: null, shown: 6 };
+  const page = () => (browser.classList.contains("many") ? 6 : 3); // clips shown at a time
+  const state = { view: 0, rates: false, cell: null, shown: 3 };
   const find = (id) => document.getElementById(id);
   const matrix = find("matrix"), list = find("clips"), chosen = find("chosen"), more = find("more");
 
@@ -23,12 +23,13 @@ if (browser) {
     return { ...data.test_sets[testSet(chosen)], top: seeds[0], ...chosen, seeds };
   }
 
-  // Predictions of all seeds; every seed predicts each clip once.
+  // Test clips, means over seeds.
   function countCells(v) {
     const counts = v.classes.map(() => v.classes.map(() => 0));
     for (const top of v.seeds) v.target.forEach((actual, row) => counts[actual][top[row][0]]++);
-    return counts;
+    return counts.map((row) => row.map((count) => count / v.seeds.length));
   }
+  const number = (value) => String(Math.round(10 * value) / 10);
 
   // 37 of 40 is 93 %: halves are rounded up, as in commandline/terminal.py.
   const percent = (share) => String(Math.round(100 * share + 1e-9));
@@ -52,9 +53,9 @@ if (browser) {
       if (actual === 0) row.prepend(axis({ class: "axis actual", rowspan: v.classes.length }, make("span", {}, "Actual")));
       counts[actual].forEach((count, predicted) => {
         const share = total ? count / total : 0;
-        const text = count === 0 ? "" : state.rates ? percent(share) : String(count);
-        const unit = v.seeds.length > 1 ? `predictions (${total / v.seeds.length} clips, ${v.seeds.length} seeds)` : "clips";
-        const label = `${name} predicted as ${v.classes[predicted]}: ${count} of ${total} ${unit}, ${percent(share)} %`;
+        const text = count === 0 ? "" : state.rates ? percent(share) : number(count);
+        const unit = v.seeds.length > 1 ? `clips (mean of ${v.seeds.length} seeds)` : "clips";
+        const label = `${name} predicted as ${v.classes[predicted]}: ${number(count)} of ${number(total)} ${unit}, ${percent(share)} %`;
         const cell = make("td", { role: "gridcell", tabindex: -1, "aria-label": label, title: label, "data-actual": actual, "data-predicted": predicted }, text);
         cell.style.setProperty("--v", share.toFixed(3));
         if (count) cell.classList.add("some", actual === predicted ? "hit" : "miss");
@@ -90,9 +91,8 @@ if (browser) {
     const v = view(), rows = chosenRows(v);
     if (state.cell) {
       const [actual, predicted] = state.cell.map((place) => v.classes[place]);
-      const count = rows.reduce((sum, row) => sum + hits(v, row, state.cell[1]), 0);
-      const seeds = v.seeds.length > 1 ? `${plural(count, "prediction")} of ${v.seeds.length} seeds, ` : "";
-      chosen.textContent = `${actual} predicted as ${predicted}: ${seeds}${plural(rows.length, "clip")}`;
+      const seeds = v.seeds.length > 1 ? " by at least one seed" : "";
+      chosen.textContent = `${actual} predicted as ${predicted}${seeds}: ${plural(rows.length, "clip")}`;
     } else {
       const who = v.seeds.length > 1 ? `at least one of ${v.seeds.length} seeds` : "this run";
       const none = v.seeds.length > 1 ? "Every seed" : "This run";
@@ -155,7 +155,6 @@ if (browser) {
     });
     const summary = `${right} of ${plural(rest.length, "other run")} predicted it correctly`;
     const box = make("details", { class: "others" }, make("summary", {}, summary), make("ul", {}, ...lines));
-    box.open = rest.length <= 3;
     return box;
   }
 

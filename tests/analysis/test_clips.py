@@ -11,7 +11,6 @@ import soundfile
 from matplotlib.image import imread
 
 from analysis import clips
-from analysis.error_browser import ClipDifficulty
 from features_cache import Cache, external
 
 RATE = 8000
@@ -42,13 +41,6 @@ def cache(tmp_path: Path) -> Cache:
     return Cache(folder)
 
 
-def test_the_clips_that_play_add_up() -> None:
-    assert clips._audio_note(wrong=52, embedded=26, held=27, linked=68) == (
-        "The page holds the audio of 26 of the 52 clips that any run got wrong and of 1 predicted "
-        "correctly; 68 others play from their own files on the machine that made the page."
-    )
-
-
 def test_audio_becomes_short_mono_mp3_of_the_same_pitch(tone: Path) -> None:
     decoded, rate = soundfile.read(BytesIO(clips.as_mp3(tone, 1.0)))
     assert rate == clips.MP3_RATE and decoded.ndim == 1
@@ -63,35 +55,12 @@ def test_audio_is_embedded_until_full_kept_and_cleaned_up(tone: Path, tmp_path: 
     folder = tmp_path / "audio"
     one = clips.embedded_audio(paths, ["a", "b", "c", "absent"], 1.0, folder, 1e6)
     assert list(one) == ["b", "c"]
-    assert (
-        base64.b64decode(one["b"])[:2] == b"\xff\xfb" or base64.b64decode(one["b"])[:3] == b"ID3" or one["b"]
-    )
     (file,) = folder.glob("*.mp3")
     before = file.stat().st_mtime_ns
     assert list(clips.embedded_audio(paths, ["b", "c"], 1.0, folder, len(one["b"]))) == ["b"]
     assert file.stat().st_mtime_ns == before
     assert clips.embedded_audio(paths, [], 1.0, folder, 1e6) == {}
     assert not list(folder.iterdir())
-
-
-@pytest.mark.parametrize(("most", "batches"), [(0, 0), (5_000, 1), (40_000, 2)])
-def test_no_more_audio_is_compressed_than_fits_and_none_of_it_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, batches: int
-) -> None:
-    count, made = 5 * clips.CLIPS_AT_A_TIME, []
-    paths = {str(place): tmp_path / f"{place}.wav" for place in range(count)}
-    for path in paths.values():
-        path.write_bytes(b"a clip")
-
-    def as_mp3(path: Path, seconds: float) -> bytes:
-        made.append(path)
-        return bytes(750)  # 1,000 as base64
-
-    monkeypatch.setattr(clips, "as_mp3", as_mp3)
-    for _ in range(2):
-        held = clips.embedded_audio(paths, list(paths), 1.0, tmp_path / "audio", most)
-        assert list(held) == list(paths)[: most // 1000]
-        assert len(made) == batches * clips.CLIPS_AT_A_TIME
 
 
 def test_links_are_relative_and_only_to_files_that_are_there(tone: Path, tmp_path: Path) -> None:
@@ -108,7 +77,10 @@ def test_pooling_takes_means_of_equal_stretches() -> None:
 def test_a_thumbnail_is_a_small_image_with_low_rows_at_the_bottom() -> None:
     values = np.zeros((90, 300), np.float32)
     values[:30] = 1
-    image = imread(BytesIO(base64.b64decode(clips.thumbnail(values))), format="webp")
+    image = imread(
+        BytesIO(base64.b64decode(clips.small_image(values, (clips.THUMBNAIL_ROWS, clips.THUMBNAIL_COLUMNS)))),
+        format="webp",
+    )
     assert image.shape[:2] == (clips.THUMBNAIL_ROWS, clips.THUMBNAIL_COLUMNS)
     grey = np.asarray(image, float)[..., :3].mean(axis=(1, 2))
     assert grey[-5] > grey[5] + 50 / 255
@@ -158,6 +130,6 @@ def test_a_sample_takes_as_many_clips_of_each_class() -> None:
 
 
 def test_without_a_cache_there_are_neither_images_nor_audio(tmp_path: Path) -> None:
-    tested = ClipDifficulty(pd.DataFrame({"group": ["g"], "wrong": [1.0], "doubt": [1.0]}, index=["a"]))
-    nothing = clips.media_of(None, [], tested, tmp_path, 1)
-    assert nothing.note.startswith("There is no feature cache") and not nothing.images and not nothing.audio
+    tested = pd.DataFrame({"group": ["g"], "wrong": [1.0], "doubt": [1.0]}, index=["a"])
+    nothing = clips.media_of(None, [], tested, [], tmp_path, 1)
+    assert not nothing.images and not nothing.audio and not nothing.players

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from analysis.facts import Facts, Row
+from analysis.facts import Facts, Configuration
 from analysis.findings import findings
 from analysis.results import Results, Run, load_runs
 from results.run_folder import RunFolder, write_config, write_predictions
@@ -16,7 +16,7 @@ def facts_of(results: Results, **given: object) -> Facts:
     return findings(results, **given).facts  # type: ignore[arg-type]
 
 
-def best(found: Facts) -> Row:
+def best(found: Facts) -> Configuration:
     assert found.best is not None
     return found.best
 

@@ -1,69 +1,126 @@
-"""Numbers and words as the page shows them, its tables and blocks."""
+"""The words of a report, read as a whole in a golden file; text that is never markup.
 
-import math
+`python -m tests.analysis.test_page` writes the golden file anew: read its difference aloud before a commit.
+"""
 
-import pandas as pd
+import json
+import re
+import sys
+from html import unescape
+from pathlib import Path
+
 import pytest
 
 from analysis import page
-from analysis.figures import SavedFigure
-from analysis.page import Block, blocks_from_json, blocks_to_json, html_table
+from analysis.facts import Facts, Threat
+from analysis.findings import findings
+from analysis.report import SENTENCES
+from analysis.results import Problem, Results
+from tests.analysis.made_runs import MadeRun, made_clips, results_of
 
-
-@pytest.mark.parametrize(
-    ("shown", "expected"),
-    [
-        (page.format_percent(0.87654), "87.7"),
-        (page.format_percent(math.nan), "–"),
-        (page.format_decimals(0.12345), "0.123"),
-        (page.format_count(11_175_370), "11.2 M"),
-        (page.format_count(math.nan), "–"),
-        (page.format_seconds(75), "1 min 15 s"),
-        (page.format_seconds(math.nan), "–"),
-        (str(page.breakable("mel+b<b>")), "mel+<wbr>b&lt;b&gt;"),
-        (str(page.breakable("mel by +2.3")), "mel by +2.3"),
-        (str(page.breakable("93 % accuracy")), "93\u00a0% accuracy"),
-        (str(page.muted_parentheses("a <b> (n = 5) c")), 'a &lt;b&gt; <span class="aside">(n = 5)</span> c'),
-    ],
+GOLDEN = Path(__file__).with_name("words.txt")
+THREATS = (
+    Threat("duplicates", 58),
+    Threat("artefacts", 1, detail="62.0 %, chance is 10.0 %"),
+    Threat("failed", 9, 81),
+    Threat("changed", 1),
+    Threat("unequal recordings", 12, 60),
 )
-def test_values_are_shown_as_readers_expect(shown: str, expected: str) -> None:
-    assert shown == expected
 
 
-def test_different_names_have_different_ids() -> None:
-    names = ["mel+mfcc", "mel.mfcc", "mel-mfcc", "mel mfcc", "犬", "猫"]
-    ids = {page.slug(name) for name in names}
-    assert len(ids) == len(names) and all(one.isascii() and " " not in one for one in ids)
-
-
-def test_a_table_shows_rounded_numbers_and_sorts_by_unrounded_values() -> None:
-    table = pd.DataFrame(
-        {"run": ["mel"], "accuracy": [1 / 3], "gain": [-0.021], "sd": [math.nan], "left_out": [1]}
-    )
-    shown = html_table(
-        "t",
-        table,
-        {
-            "run": ("Run", "text"),
-            "accuracy": ("%", "percent"),
-            "gain": ("Gain", "points"),
-            "sd": ("sd", "decimals"),
-        },
-    )
-    assert shown.columns == [("Run", True), ("%", False), ("Gain", False), ("sd", False)]
-    assert [cell.text for cell in shown.rows[0]] == ["mel", "33.3", "−2.1", "–"]
-    assert [cell.value for cell in shown.rows[0]] == ["mel", repr(1 / 3), "-0.021", ""]
-
-
-def test_blocks_survive_being_kept_in_a_file() -> None:
-    table = html_table("t", pd.DataFrame({"n": [1.0]}), {"n": ("N", "number")})
-    blocks = [
-        Block(
-            "One",
-            "about",
-            [SavedFigure("a", "b", lambda: "<svg>", {"svg": "figures/a.svg"})],
-            [table],
-            folded=True,
-        )
+def of_sets(model: str = "resnet18", **skills: float) -> list[MadeRun]:
+    return [
+        MadeRun(features=name.replace("_", "+"), skill=skill, model=model) for name, skill in skills.items()
     ]
-    assert blocks_from_json(blocks_to_json(blocks)) == blocks
+
+
+def scenarios(folder: Path) -> dict[str, Facts]:
+    """The facts of reports in every state."""
+
+    def facts(*runs: MadeRun, problems: tuple[Problem, ...] = (), threats=(), **clips: object) -> Facts:
+        table = made_clips(**({"clips": 400, "classes": 10} | clips))
+        results = results_of(folder, table, runs)
+        return findings(Results(results.runs, [*results.problems, *problems]), threats=threats).facts
+
+    mel = MadeRun(skill=0.84)
+    return {
+        "no run": facts(),
+        "no run can be read": facts(problems=(Problem("mel", "cut", damaged=True),)),
+        "one run": facts(mel),
+        "one run beside others": facts(mel, *[MadeRun(features=f, folds=(1,)) for f in ("rms", "zcr")]),
+        "a tie, with a control": facts(*of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)),
+        "a clear winner of several models": facts(
+            *of_sets(mel_mfcc=0.9, mel=0.7), *of_sets("linear", mel=0.6)
+        ),
+        "chance": facts(MadeRun(skill=0.1), MadeRun(features="rms", skill=0.11)),
+        "few recordings": facts(*of_sets(mel=0.9, rms=0.5), clips=8, classes=2, folds=2),
+        "three seeds": facts(
+            *[MadeRun(skill=0.8, seed=s) for s in range(3)], MadeRun(features="rms", skill=0.7)
+        ),
+        "threatened": facts(*of_sets(mel=0.9, rms=0.7), threats=THREATS),
+    }
+
+
+def words(folder: Path) -> str:
+    """Everything that the first screen, the method and the terminal say."""
+    parts = []
+    for name, facts in scenarios(folder).items():
+        said = {"headline": page.say("headline", facts), "score": page.say("score", facts)}
+        said |= {f"threat {n}": page.say("threat", facts, threat) for n, threat in enumerate(facts.threats)}
+        said |= {heading: page.say(macro, facts) for heading, macro in SENTENCES.items() if facts.best}
+        said["excluded"] = page.say("excluded", facts)
+        if facts.best:
+            said |= {
+                macro: page.say(macro, facts) for macro in ("method", "tested", "selected", "calibrated")
+            }
+        parts.append(f"== {name}\n" + "".join(f"{key}: {text}\n" for key, text in said.items() if text))
+    return "\n".join(parts)
+
+
+def test_a_report_says_what_the_golden_file_says(tmp_path: Path) -> None:
+    assert words(tmp_path) == GOLDEN.read_text(encoding="utf-8")
+
+
+def visible_text(html: str) -> str:
+    return " ".join(
+        unescape(re.sub(r"<(script|style|svg)\b.*?</\1>|<[^>]+>", " ", html, flags=re.DOTALL)).split()
+    )
+
+
+def test_the_page_is_short_and_begins_with_the_answer(reported: Path) -> None:
+    html = reported.read_text(encoding="utf-8")
+    assert len(visible_text(html).split()) < 1800  # everything opened
+    assert html.count("<figure") <= 12
+    assert html.index("</h1>") < html.index("Comparison</h2>")
+    assert '<span class="tag">synthetic data</span>' in html
+
+
+def test_class_names_are_text_and_the_page_asks_for_nothing(reported: Path) -> None:
+    html = reported.read_text(encoding="utf-8")
+    assert "<script>alert" not in html and "default-src 'none'" in html
+    for word in ('src="http', "src='http", "@import", "url(http", 'href="http'):
+        assert word not in html
+
+
+def test_nothing_in_the_data_can_end_its_script() -> None:
+    text = page.in_script({"name": "</script><script>alert(1)", "犬": 1})
+    assert "<" not in text
+    assert json.loads(text) == {"name": "</script><script>alert(1)", "犬": 1}
+
+
+def test_numbers_lists_and_ids() -> None:
+    assert [page.CELLS["percent"](value) for value in (0.8765, float("nan"))] == ["87.7", "–"]
+    assert [page.CELLS["number"](value) for value in (31.0, 2.5)] == ["31", "2.5"]
+    assert page.listed(["a"]) == "a" and page.listed(list("abcd")) == "a, b, c and d"
+    assert page.listed(list("abcdef")) == "a, b, c and 3 more"
+    assert page.slug("a+b") != page.slug("a b")
+    assert str(page.breakable("mel+mfcc <b>, +1.2 %")) == "mel+<wbr>mfcc &lt;b&gt;, +1.2\u00a0%"
+    with pytest.raises(Exception, match="undefined"):
+        page.render("files.html")
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    GOLDEN.write_text(words(Path(tempfile.mkdtemp())), encoding="utf-8")
+    sys.stdout.write(GOLDEN.read_text(encoding="utf-8"))

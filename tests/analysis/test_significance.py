@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from analysis.significance import (
-    FamilyTests,
     FAMILY_LEVEL,
     LEVEL,
+    FamilyTests,
     detectable,
     exact_p,
     fewest_recordings,
