@@ -32,7 +32,7 @@ def test_options_in_the_name_count():
     ("options", "message"),
     [
         (ListOptions(name="resnet8"), "did you mean 'resnet18'"),
-        (ListOptions(name="resnet18", grid="32x32"), "64x108 at least"),
+        (ListOptions(name="resnet18", grid="many"), "expected rows x frames"),
         (ListOptions(name="m11", samples=500), "give longer clips"),
     ],
 )
