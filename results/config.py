@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from math import inf
+from math import inf, prod
 from typing import Any, NoReturn
 
 from commandline.registry import RequestError
@@ -91,7 +91,9 @@ CONFIG: dict[str, Check] = {
     "classes": lambda value: CLASSES(value) and _distinct([name["name"] for name in value]),
     "channels": _list(CHANNEL),
     "changes": _list(_record(["from", "to"], **{"from": OBJECT, "to": OBJECT}), least=0),
-    "grid": _a(str, test=lambda value: bool(GRID.fullmatch(value)) and _samples(value) <= MOST_SAMPLES),
+    "grid": _a(
+        str, test=lambda value: GRID.fullmatch(value) and prod(map(int, value.split("x"))) <= MOST_SAMPLES
+    ),
     "calibration": _a(dict, test=lambda value: all(map(CALIBRATED, value.values()))),
     "temperature": POSITIVE,
     "rejection": _record(threshold=_number()),
@@ -106,11 +108,6 @@ OPTIONS: dict[str, Check] = {
     "seed": SEED,
     "tta": _a(int, test=lambda value: 0 < value < 10_000),
 }
-
-
-def _samples(grid: str) -> int:
-    rows, frames = map(int, grid.split("x"))
-    return rows * frames
 
 
 def checked_config(content: Any, origin: str) -> Config:

@@ -274,7 +274,13 @@ def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[Ru
         if not known:
             raise RequestError(f"no run folder in {Path(runs, dataset or '')}: train one first (make train)")
         if word == "last":
-            chosen.append(max(known.values(), key=_last_change))
+            # what training replaces by rename or appends to, so that it never vanishes meanwhile
+            patterns = ("run.json", "fold*/history.csv", "fold*/predictions.csv")
+            changed = {
+                run: max(file.stat().st_mtime for name in patterns for file in run.path.glob(name))
+                for run in known.values()
+            }
+            chosen.append(max(changed, key=changed.__getitem__))
             continue
         fitting = [name for name, run in known.items() if word in (name, run.name)] or [
             name for name, run in known.items() if name.startswith(word) or run.name.startswith(word)
@@ -297,13 +303,6 @@ def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> Run
 
 def _is_run(path: str) -> bool:
     return os.path.isfile(f"{path}/run.json")  # noqa: PTH113 Path's raises if the name is too long for a file
-
-
-def _last_change(run: RunFolder) -> float:
-    """When training last wrote to it; these files are replaced by rename, so they never vanish meanwhile."""
-    files = [run.path / "run.json"]
-    files += [file for name in ("history", "predictions") for file in run.path.glob(f"fold*/{name}.csv")]
-    return max(file.stat().st_mtime for file in files)
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

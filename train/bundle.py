@@ -81,14 +81,12 @@ def write_bundle(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
     and what float16 cannot hold."""
     folds = bundle.folds
     if dtype == "float16":
-        folds = {fold: {**state, "network": _halved(state["network"])} for fold, state in folds.items()}
+        folds = {fold: {**state, "network": dict(state["network"])} for fold, state in folds.items()}
+        for state in folds.values():
+            halves = {name: tensor.half() for name, tensor in state["network"].items() if tensor.dim() > 1}
+            state["network"] |= {name: half for name, half in halves.items() if half.isfinite().all()}
     config = dict(bundle.config) | {"options": dict(bundle.config["options"])}
     save(file, {"format": BUNDLE_FORMAT, "config": config, "folds": folds})
-
-
-def _halved(network: State) -> State:
-    halves = {name: tensor.half() for name, tensor in network.items() if tensor.dim() > 1}
-    return network | {name: half for name, half in halves.items() if half.isfinite().all()}
 
 
 def read_bundle(file: Path) -> Bundle:

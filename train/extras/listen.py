@@ -99,29 +99,23 @@ def listen_live(options: ListenOptions) -> int:
         f"latency {options.hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
     )
     live = LiveAudio(sys.stdin.buffer, options, rate, samples)
-    step, received, ended = round(options.hop * rate), 0, False
+    step, received, ended, terminal = round(options.hop * rate), 0, False, sys.stdout.isatty()
     while not ended:
         y, now, ended = live.wait(received + step)
         if now > received:
             received, best = now, predict(y)
             answered = rejection.loud(y, rate) and best.iloc[0] >= rejection.probability
-            _tell(best, received / rate, options, answered)
-    if sys.stdout.isatty() and not options.json:
+            best = best.head(options.top)
+            if options.json:
+                line = {"seconds": round(received / rate, 3), "predicted": best.index[0] if answered else ""}
+                print(json.dumps({**line, "probabilities": best.to_dict()}), flush=True)
+                continue
+            answer = "  ".join(f"{name} {p:.2f}" for name, p in best.items()) if answered else NO_ANSWER
+            text = f"{received / rate:8.1f} s  {answer}"
+            live_line = f"\r{text[:WIDTH]:{WIDTH}}"  # over the one before
+            print(live_line if terminal else text, end="" if terminal else "\n", flush=True)
+    if terminal and not options.json:
         print()
     if not received:
         tell("standard input ended before there was any audio")
     return 0 if received else 1
-
-
-def _tell(probabilities: pd.Series, seconds: float, options: ListenOptions, answered: bool) -> None:
-    best = probabilities.head(options.top)
-    if options.json:
-        line = {"seconds": round(seconds, 3), "predicted": str(best.index[0]) if answered else ""}
-        print(json.dumps({**line, "probabilities": best.to_dict()}), flush=True)
-        return
-    told = "  ".join(f"{name} {p:.2f}" for name, p in best.items()) if answered else NO_ANSWER
-    text = f"{seconds:8.1f} s  {told}"
-    if sys.stdout.isatty():
-        print(f"\r{text[:WIDTH]:{WIDTH}}", end="", flush=True)
-    else:
-        print(text, flush=True)

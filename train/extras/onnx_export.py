@@ -139,12 +139,12 @@ class ExportedRun(nn.Module):
                     layer.texture = PlainSpectrum(layer.texture, model.trained_shape)  # type: ignore[assignment]
 
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        by_fold = [self._fold(number, values) for number in range(len(self.networks))]
+        by_fold = [self.fold(number, values) for number in range(len(self.networks))]
         together = torch.stack(by_fold, dim=1)  # (B, F, K)
         logits = together.clamp_min(SMALLEST_PROBABILITY).log() / self.model.temperature
         return logits.softmax(2).mean(1), together
 
-    def _fold(self, number: int, values: Sequence[torch.Tensor]) -> torch.Tensor:
+    def fold(self, number: int, values: Sequence[torch.Tensor]) -> torch.Tensor:
         """(B, K) by the model of one fold; the same steps as train.data.network_input."""
         network = self.networks[number]
         if self.kind == "linear":
@@ -186,8 +186,12 @@ def export_run(options: ExportOptions) -> int:
         examples, source = _test_clips(model, run, cache, selection), "predictions.csv"
         values: Values = [cache.read(channel, np.arange(0)) for channel in channels]
     else:
-        values, source = _features_of_noise(model), "the networks"
-        whole = np.ones(NOISES)
+        from train.predict import FeatureExtractor
+
+        extractor, rng = FeatureExtractor(model.config), np.random.default_rng(0)
+        noise = rng.normal(0, 0.1, (NOISES, extractor.samples)).astype(np.float32)
+        values = [np.stack(channel) for channel in zip(*map(extractor, noise))]
+        source, whole = "the networks", np.ones(NOISES)
         examples = ((n, values, model.probabilities(values, f, whole)) for n, f in enumerate(model.folds))
     content = onnx_bytes(model, [(channel.shape[1], channel.shape[2]) for channel in values])
     session, names, largest = open_session(content), input_names(model.config), 0.0
@@ -223,14 +227,6 @@ def _test_clips(model: TrainedModel, run: RunFolder, cache: Cache, selection: st
                 filled = cache.filled[cache.positions(ids)]
                 values = [part[:, :, : int(own_frames(part.shape[2], filled)[0])] for part in values]
             yield number, values, chunk[model.classes].to_numpy()
-
-
-def _features_of_noise(model: TrainedModel) -> Values:
-    from train.predict import FeatureExtractor
-
-    extractor, rng = FeatureExtractor(model.config), np.random.default_rng(0)
-    clips = [extractor(rng.normal(0, 0.1, extractor.samples).astype(np.float32)) for _ in range(NOISES)]
-    return [np.stack(channel) for channel in zip(*clips)]
 
 
 def input_names(config: dict[str, Any]) -> list[str]:
