@@ -147,12 +147,6 @@ def test_a_prediction_is_asked_for_and_a_wrong_one_is_no_error(capsys):
     assert shown.count("1 of 2 as predicted") == 3
 
 
-def test_jupyter_shows_one_sentence():
-    with pytest.raises(NotYet) as raised:
-        check("frames", ...)
-    assert raised.value._render_traceback_() == [f"Not yet: {raised.value}"]
-
-
 def test_every_question_has_its_check_and_its_answer():
     for name in names():
         cells = [cell.id for cell in load(name).cells]

@@ -135,23 +135,6 @@ def test_no_answer_stands_in_the_course(name):
             assert any(isinstance(node, ast.Constant) and node.value is ... for node in tree), cell.id
 
 
-@pytest.mark.parametrize("name", COURSE)
-def test_every_session_says_its_time_and_the_next_steps(name):
-    notebook = store.load(name)
-    assert "**90 minutes**" in notebook.cells[0].source.replace(".**", "**")
-    minutes = re.findall(r"^\| (\d+) \|", notebook.cells[0].source, re.MULTILINE)
-    assert sum(map(int, minutes)) == 90
-    assert "comes next" in notebook.cells[-1].source
-    assert any(cell.id.startswith("reveal-") for cell in notebook.cells)
-
-
-def test_another_address_reaches_badge_and_first_cell(monkeypatch):
-    monkeypatch.setattr(store, "address", lambda: "https://github.com/me/mine")
-    cells = {cell.id: cell.source for cell in store.with_address("play", store.load("play")).cells}
-    assert "/github/me/mine/blob/main/notebooks/play.ipynb" in cells["badge"]
-    assert '"https://github.com/me/mine"' in cells["setup"]
-
-
 def test_kept_outputs_are_figures_tables_and_text():
     figure = lab.draw("gallery", features=[lab.feature(lab.tone(440), "mel")])
     png = base64.b64encode(figure._repr_png_()).decode()

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,18 +12,15 @@ import torch
 from torch import nn
 
 from commandline.options import words
-from features_cache import Cache, parse_set
 from results import run_folder
 from train import checkpoint, run
-from train.bundle import TrainedModel, bundle_of_run
 from train.compute import candidates
 from train.data import draw_batches, load_fold, seeded, sum_clips
-from train.extras.torchrun import Group
 from train.options import RunOptions
 from train.plan import make_plan
 from train.trainer import Trainer, draw_network
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HALVES = 2
 
 
@@ -98,39 +94,10 @@ def test_two_processes_equal_one_with_two_half_batches(shared):
     assert (found - wanted).abs().max() < 5e-3 < 0.1 < (found - whole).abs().max()
 
 
-@pytest.mark.slow
-def test_the_default_model_learns_the_same_in_two_processes(options):
-    """Its dropout draws other numbers in each process: the same clips are learnt, the bits differ."""
-    wanted = dataclasses.replace(
-        options, model=RunOptions.model, grid="32x32", folds=(1,), epochs=12, curve=0
-    )
-    told = torchrun(wanted, "1")
-    assert len(re.findall(r"^about .* for one fold", told, re.MULTILINE)) == 1  # not from each process
-    (folder,) = run_folder.find(wanted.runs)
-    assert folder.config["model"] == RunOptions.model and folder.finished == [1]
-    alone = run.execute(dataclasses.replace(wanted, runs=wanted.runs / "alone"))
-    assert alone.config["hash"] == folder.config["hash"]
-    (together, target), (single, _) = folder.answers(1), alone.answers(1)
-    assert (together.argmax(1) == target).mean() >= 0.9 and (single.argmax(1) == target).mean() >= 0.9
-    assert np.abs(together - single).mean() < 0.1
-    assert not np.array_equal(together, single)
-    again = TrainedModel(bundle_of_run(folder))  # its weights answer in one process as they did in two
-    ids = folder.predictions(1)["clip_id"].tolist()
-    values = Cache(Path(options.dataset)).batch(parse_set("mel"), ids)
-    np.testing.assert_allclose(again.probabilities(values, 1), together, atol=1e-3)
-
-
 def weights(folder: run_folder.RunFolder) -> torch.Tensor:
     """All of a fold's weights and running statistics in one row."""
     network = checkpoint.load(folder.fold(1) / "last.pt")["network"]
     return torch.cat([one.flatten().float() for one in network.values()])
-
-
-def test_each_process_takes_its_share_of_a_batch():
-    batch = np.arange(7)
-    shares = [Group(rank, 3).share(batch) for rank in range(3)]
-    assert [len(share) for share in shares] == [3, 2, 2]
-    assert np.array_equal(np.concatenate(shares), batch)
 
 
 @pytest.mark.slow
