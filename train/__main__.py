@@ -31,11 +31,11 @@ def sweep(options: SweepOptions) -> int:
     return train.sweep.run_sweep(options)
 
 
-def importance(options: ImportanceOptions) -> int:
+def importance(options: ImportanceOptions) -> None:
     """What each feature is worth, alone and beside the others."""
     import train.importance
 
-    return train.importance.measure_importance(options)
+    print(train.importance.summary(train.importance.measure_importance(options)))
 
 
 def predict(options: PredictOptions) -> int:

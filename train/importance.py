@@ -44,8 +44,8 @@ MEASURES = {"shapley": "share", "alone": "alone", "lost": "lost without", "added
 LEGEND = "in millinats a clip of log probability (accuracy points in brackets); share is the Shapley value"
 
 
-def measure_importance(options: ImportanceOptions) -> int:
-    """Fit what is not there yet, then print what each feature is worth.
+def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
+    """Fit what is not there yet.
 
     measure_importance(ImportanceOptions(dataset="esc10", features="mel mfcc chroma"))
     """
@@ -71,8 +71,7 @@ def measure_importance(options: ImportanceOptions) -> int:
         values = folder.values()
         best = max((1 << feature for feature in range(count)), key=lambda single: values[single].mean())
         fits.fill(folder, [best | 1 << feature for feature in range(count)])
-    print(summary(folder))
-    return 0
+    return folder
 
 
 def wanted_subsets(features: int, options: ImportanceOptions) -> list[int]:

@@ -73,7 +73,8 @@ def test_calibration_error_by_hand() -> None:
     # Two clips predicted with 0.9 of which one is right, two with 0.6 of which both are: gaps 0.4 and 0.4.
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
     target = np.array([0, 1, 0, 0])
-    assert all_metrics(target, probabilities)["calibration_error"] == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
+    found = scores.calibration_error(Prediction(target, probabilities))
+    assert found == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
     bins = reliability(Prediction(target, probabilities), bins=10)
     assert bins["clips"].tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
     assert bins["accuracy"][[6, 9]].tolist() == [1.0, 0.5]

@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 
+import lab
 from commandline.registry import RequestError
 from features_cache import external
 from results.importance import EXACT, ImportanceFolder, interactions, permutations, sampled_shapley, shapley
 from tests.train.little import clip_table, fill
 from train import run
-from train.importance import SubsetFits, measure_importance
+from train.importance import SubsetFits, measure_importance, summary
 from train.options import ImportanceOptions
 
 
@@ -30,9 +31,7 @@ def cached(tmp_path_factory):
 
 def measure(cached, runs, features, **more) -> ImportanceFolder:
     options = ImportanceOptions(dataset=str(cached), runs=runs, features=features, **more)
-    assert measure_importance(options) == 0
-    (path,) = runs.glob("*/importance-*")
-    return ImportanceFolder(path)
+    return measure_importance(options)
 
 
 def test_alone_full_set_and_drop_one_are_the_runs_of_the_linear_model(cached, options, tmp_path):
@@ -68,9 +67,9 @@ def test_only_what_is_lacking_is_fitted(cached, tmp_path, monkeypatch):
     assert file.read_bytes().startswith(whole) and wider.features == ["mel", "chroma", "blank"]
 
 
-def test_equal_features_share_equally_and_the_class_is_in_mel(cached, tmp_path, capsys):
+def test_equal_features_share_equally_and_the_class_is_in_mel(cached, tmp_path):
     folder = measure(cached, tmp_path, "mel twin blank")
-    assert "share" in capsys.readouterr().out
+    assert "the best" in summary(folder)
     shares = shapley(folder.values(), 3)
     np.testing.assert_allclose(shares[:, 0], shares[:, 1], atol=1e-3)
     assert shares[:, 0].mean() > 3 * abs(shares[:, 2].mean())
@@ -78,15 +77,22 @@ def test_equal_features_share_equally_and_the_class_is_in_mel(cached, tmp_path, 
     np.testing.assert_allclose(shares.sum(axis=1), folder.values()[7] - folder.values()[0], atol=1e-12)
 
 
-def test_more_than_eight_features_are_sampled(cached, tmp_path, capsys):
+def test_more_than_eight_features_are_sampled(cached, tmp_path):
     names = [f"mel:{row}-{row}" for row in range(EXACT + 1)]
     folder = measure(cached, tmp_path, " ".join(names), permutations=2)
-    assert "standard error of a share" in capsys.readouterr().out
+    assert "standard error of a share" in summary(folder)
     values = folder.values()
     assert len(values) < 2 ** len(names) / 4
     shares, errors = sampled_shapley(values, folder.permutations)
     np.testing.assert_allclose(shares.sum(axis=1), values[2 ** len(names) - 1] - values[0], atol=1e-12)
     assert (errors >= 0).all()
+
+
+def test_lab_gives_the_tables(cached, tmp_path):
+    tables = lab.importance("mel chroma", dataset=str(cached), runs=tmp_path)
+    assert set(tables["features"]["measure"]) == {"shapley", "alone", "lost", "added"}
+    assert len(tables["classes"]) == 2 * 4 and tables["sets"]["size"].tolist() == [1, 2]
+    assert tables["pairs"].loc["mel", "chroma"] == tables["pairs"].loc["chroma", "mel"]
 
 
 def random_values(features: int, clips: int = 3) -> dict[int, np.ndarray]:
