@@ -15,7 +15,7 @@ from commandline.registry import Registry
 BENCHES = Registry(
     "bench",
     {
-        "features": "extraction against librosa, audioFlux and essentia, feature by feature",
+        "features": "extraction against librosa and audioFlux, feature by feature",
         "reading": "random batches from the cache against RAM and the naive HDF5 ways",
         "training": "clips a second against the usual loop",
         "fuzz_audio": "2,000 damaged audio files through the features command",
@@ -24,10 +24,10 @@ BENCHES = Registry(
 # Words after `python -m` -> what it shows.
 BY_THEMSELVES = {
     "bench.kill --kills 1000": "SIGKILL at random moments of the extraction, and what is left",
-    "bench.kill_training --kills 200": "SIGKILL at random moments of the training, and what it ends with",
+    "bench.kill --training --kills 200": "SIGKILL at random moments of the training, and what it ends with",
     "bench.damage --damages 1000": "flipped bits, zeroed pages, cut files: whether all are found",
-    "bench.damage_runs --damages 500": "damaged run folders and bundles: whether all are named or harmless",
     "bench.fuzz --trials 5000": "hostile options and damaged files through every command",
+    "bench.fuzz --only runs --trials 500": "damaged run folders and bundles: whether all are named",
     "bench.power_cut --cuts 200": "extractions that a crash of the system ends, with pages that are lost",
     "bench.false_claims": "how often a report claims something of equal runs, and its power",
 }

@@ -4,8 +4,8 @@
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and judged by the functions
 that a report calls. A claim is: a run is clearly worse than the best, or an ablation is a clear gain or loss.
-For the power mel+mfcc is truly better than the other runs; and on tables like those of ESC-10 mel is truly worse
-by as much as a report says that its data can show.
+For the power mel+mfcc is truly better than the other runs; and on tables like those of ESC-10 mel is truly
+worse by as much as a report says that its data can show.
 """
 
 from collections.abc import Iterator

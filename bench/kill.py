@@ -1,62 +1,65 @@
-"""Kill the extraction at random moments and look what is left: `python -m bench.kill --kills 1000`.
+"""Kill at random moments and look what is left: `python -m bench.kill --kills 1000`, also `--training`.
 
-Each round lets something happen to a dataset (bench/changing.py), starts a run with two worker processes and
-kills it: all of it or its parent alone, at a random time or at a random line of `features_cache`, so that
-creation, copying for new clips and index writing get their share. Then every file must open, every clip that
-counts as done must be bit-identical to what an undisturbed run makes of it and stand under its own id, and a
-second run must compute exactly what is missing. Runs and workers are forked from a process that has the
-libraries loaded, or a round would take seconds; nothing else differs from a user's run.
+Of extractions each round lets something happen to a dataset, starts a run with two worker processes and kills
+it: all of it or its parent alone, at a random time or at a random line of `features_cache`. Then every file
+must open, every clip that counts as done must be bit-identical to what an undisturbed run makes of it and
+stand under its own id, and a second run must compute exactly what is missing.
+
+Of trainings each variant is trained once undisturbed. Then the same command is killed some times in a row, at
+a random time or at a random line of the code that writes run folders, and given once more until it ends. What
+finished folds and whole rows of history.csv held before a kill must stay byte for byte, and in the end the
+folder must hold what the undisturbed one holds but for the seconds.
 """
 
 import contextlib
 import json
 import os
 import random
+import re
+import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
+import psutil
 from tqdm import tqdm
 
-import features_cache
+from bench.processes import Lines, ended, forked, status_of
 from commandline.commands import main
 from commandline.options import Options, option
 from commandline.terminal import progress
-from features_cache.hdf5 import DamagedFile
-from features_cache.index import feature_files, read_index
-from features_cache.layout import (
-    FINGERPRINT,
-    LOCKS,
-    FeatureFile,
-    clip_keys,
-    feature_key,
-    fingerprints,
-    read_header,
-)
+from features_cache.names import parse_channel
 from features_cache.writer import to_stored
 from pipeline import audio, pool
 from pipeline.clip import Clip
-from pipeline.extract import extract, request
 from pipeline.features import resolve_feature
-from pipeline.options import FeaturesCommand
+from tests.golden.sounds import easy_clips
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
-from tests.pipeline.shared_memory import left_behind
 
-PARENT_ALONE = 0.25  # of the kills; the others take the workers along
-AT_A_LINE = 0.5  # of the kills; the others come at a time
-IN_A_WORKER = 0.5  # of those at a line; the others are at one of the run itself
+ROOT = Path(__file__).resolve().parent.parent
+PROTOCOL = (f"{ROOT}/features_cache/", f"{ROOT}/commandline/files.py", f"{ROOT}/commandline/system.py")
+WRITING = (*PROTOCOL[1:], f"{ROOT}/results/", f"{ROOT}/train/checkpoint.py")
+PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # of the kills
 WORKER_LINES = 1000  # of the protocol, that a worker comes through in a run with all to do
-PATIENCE = 600  # seconds before a run counts as hanging: many on a machine that is busy otherwise
-PROTOCOL = str(Path(features_cache.__file__).parent)
+IN_A_ROW = (1, 1, 2, 3)  # kills before a training may end
+TRAINING = "FEATURES=mel GRID=64x108 BATCH=8 PRECISION=fp32 THREADS=1 DEVICE=cpu COMPILE=off AUGMENT=none"
+CARRIED = "EMA=0.9 SCHEDULE=plateau PATIENCE=5 AUGMENT=mask,shift,gain,mixup=0.4"
+VARIANTS = {
+    "cnn8": "MODEL=cnn8@width=4 EPOCHS=6 FOLDS=1",
+    "validated": f"MODEL=cnn8@width=4 EPOCHS=6 VAL=group FOLDS=1 {CARRIED}",
+    "texture": "MODEL=texture EPOCHS=6 AUGMENT=mask,shift FOLDS=1",
+    "ensemble": f"MODEL=cnn8@width=4+texture EPOCHS=4 VAL=next {CARRIED}",
+    "one epoch": "MODEL=cnn8@width=4+texture EPOCHS=1",
+    "linear": "MODEL=linear",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +67,8 @@ class KillOptions(Options):
     """How long the soak is."""
 
     kills: int = option(1000, "SIGKILLs")
+    training: bool = option(False, "of trainings instead of extractions")
     seed: int = option(0, "of everything that is random")
-    without_calls: bool = option(False, "as on a system without pwrite and posix_fallocate")
 
 
 @dataclass
@@ -73,29 +76,41 @@ class Tally:
     """What came of it."""
 
     kills: int = 0
-    mid_run: int = 0  # kills that came before the run had ended
-    resumed: int = 0
-    unopened: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    stuck: list[str] = field(
-        default_factory=list
-    )  # second runs that failed or did other work than was missing
-    survivors: int = 0  # workers that were alive a second after their parent
+    mid_run: int = 0
+    """kills that came before the run had ended"""
+    ended_well: int = 0
+    findings: list[str] = field(default_factory=list)
+
+    def note(self, finding: str) -> None:
+        self.findings.append(finding)
+        print(finding, flush=True)
 
     def __str__(self) -> str:
         return (
-            f"{self.kills} kills, {self.mid_run} of them in the middle of a run: {len(self.unopened)} files "
-            f"that did not open, {len(self.wrong)} wrong clips, {self.resumed} resumed, "
-            f"{self.survivors} workers that outlived their parent"
+            f"{self.kills} kills, {self.mid_run} of them in the middle of a run: {self.ended_well} last runs "
+            f"ended well, {len(self.findings)} findings"
         )
 
-    @property
-    def clean(self) -> bool:
-        """Whether nothing was lost, wrong or stuck."""
-        return self.resumed == self.kills and not (self.unopened or self.wrong or self.survivors)
+
+def started(
+    words: list[str], lines: Lines | None = None, counted: Path | None = None, output: int | None = None
+) -> int:
+    """The process of a command; `lines` are counted, killed at, and in the end written to `counted`."""
+
+    def work() -> int:
+        os.register_at_fork(after_in_child=_close_locks)
+        tqdm.set_lock(threading.RLock())  # forked processes share its own: one that is killed keeps it
+        if lines:
+            lines.begin()
+        status = status_of(words)
+        if lines and counted:
+            counted.write_text(str(lines.seen))
+        return status
+
+    return forked(work, output)
 
 
-class Soak:
+class Extraction:
     """Rounds of change, kill, look and second run."""
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -103,221 +118,221 @@ class Soak:
         self.sounds = ChangingDataset(folder / "sounds", self.rng)
         self.cache = folder / "data" / "sounds" / "features"
         self.reference = cache(self._reference)
-        begun = time.perf_counter()
-        first = _ended(_start(self.options), PATIENCE)
-        assert first and not first["failures"], first
-        self.seconds, self.lines = time.perf_counter() - begun, first["lines"]  # of a run, about
+        begun, counted = time.perf_counter(), folder / "lines"
+        assert ended(self.start(Lines(PROTOCOL), counted)) == 0
+        self.seconds, self.lines = time.perf_counter() - begun, int(counted.read_text())
 
-    @property
-    def options(self) -> FeaturesCommand:
-        """Of the run that the dataset needs now."""
-        return FeaturesCommand(
-            dataset=str(self.sounds.csv),
-            data=self.folder / "data",
-            features=" ".join(sorted(self.sounds.features)),
-            dtype="float16" if self.sounds.dtype == "float16" else "float32",
-            sample_rate=SAMPLE_RATE,
-            duration=1.0,
-            jobs=2,
-        )
+    def start(
+        self, lines: Lines | None = None, counted: Path | None = None, output: int | None = None
+    ) -> int:
+        """The process of the run that the dataset needs now."""
+        words = ["pipeline", "features", f"DATASET={self.sounds.csv}", f"DATA={self.folder / 'data'}"]
+        words += [f"FEATURES={' '.join(sorted(self.sounds.features))}", f"DTYPE={self.sounds.dtype}"]
+        words += [f"SAMPLE_RATE={SAMPLE_RATE}", "DURATION=1", "JOBS=2"]
+
+        return started(words, lines, counted, output)
 
     def round(self) -> None:
         """One kill and a look at what it left; a second run and a look at what it made."""
-        what, alone = self.sounds.change(), self.rng.random() < PARENT_ALONE
-        where = f"kill {self.tally.kills}, {what}, {'parent alone' if alone else 'all'}"
+        tally, what, alone = self.tally, self.sounds.change(), self.rng.random() < PARENT_ALONE
+        where = f"kill {tally.kills}, {what}, {'parent alone' if alone else 'all'}"
         if self.rng.random() < AT_A_LINE:
             in_worker = self.rng.random() < IN_A_WORKER
-            line = self.rng.randrange(WORKER_LINES if in_worker else self.lines)
-            run = _start(self.options, kill_at=line, in_worker=in_worker, alone=alone)
+            line = self.rng.randrange(1, WORKER_LINES if in_worker else self.lines)
+            process = self.start(Lines(PROTOCOL, line, in_worker, alone))
         else:
-            run = _start(self.options)
+            process = self.start()
             time.sleep(self.rng.random() * self.seconds)
-            (os.kill if alone else os.killpg)(run[0], signal.SIGKILL)
-        self.tally.kills += 1
-        self.tally.mid_run += _ended(run, PATIENCE) is None
+            (os.kill if alone else os.killpg)(process, signal.SIGKILL)
+        tally.kills += 1
+        tally.mid_run += ended(process) == -signal.SIGKILL
         missing = self.look(where, alone)
-        begun = time.perf_counter()
-        second = _ended(_start(self.options), PATIENCE)
-        self.seconds += 0.2 * (time.perf_counter() - begun - self.seconds)
-        if alone:
-            self.tally.survivors += _members(run[0])
-        left = self._missing(where)
-        if second is None or second["failures"] or left or missing not in (None, second["computed"]):
-            self.tally.stuck.append(f"{where}: {missing} missing, second run {second}, then {left} missing")
+        with tempfile.TemporaryFile() as told:
+            status = ended(self.start(output=told.fileno()))
+            told.seek(0)
+            announced = re.search(rb"([\d,]+) of [\d,]+ feature maps to compute", told.read())
+        computed = int(announced[1].replace(b",", b"")) if announced else 0
+        left = self.missing(where)
+        if status or left or missing not in (None, computed):
+            tally.note(f"{where}: {missing} missing, second run {status}, {computed} computed, {left} left")
+        elif alone and _members(process):
+            tally.note(f"{where}: a worker outlived its parent")
         else:
-            self.tally.resumed += 1
+            tally.ended_well += 1
 
     def look(self, where: str, alone: bool) -> int | None:
-        """How many feature maps a kill left to compute; None where that is not settled yet."""
-        return None if alone else self._missing(where)  # orphans may still finish a clip
+        """How many feature maps a kill left to compute; None if orphans may still finish a clip."""
+        return None if alone else self.missing(where)
 
-    def _missing(self, where: str) -> int:
+    def missing(self, where: str) -> int:
         """How many feature maps are to be computed; whatever is done is compared with what it should be."""
-        done: dict[str, set[str]] = {}
-        for path in feature_files(self.cache):
+        now, done = self.sounds.now, 0
+        for path in sorted(self.cache.glob("*.h5")):
             try:
-                file = read_header(path)
-                done[path.stem] = self._sound(file, where)
-            except DamagedFile as damage:
-                self.tally.unopened.append(f"{where}: {damage}")
-        self._look_at_labels(where)
-        return sum(len(self.sounds.now.keys() - done.get(name, set())) for name in self.sounds.features)
+                with h5py.File(path) as file:
+                    if path.stem == "index":
+                        self._look_at_labels(where, file["clips"])
+                        continue
+                    ids, states, values = (file[name][:] for name in ("clip_id", "state", "values"))
+            except (OSError, KeyError) as error:
+                self.tally.note(f"{where}: {path.name} does not open: {error}")
+                continue
+            for row in np.flatnonzero(states):
+                clip, stored = ids[row].decode(), values[row].tobytes()
+                contents = self.sounds.contents.get(clip, [])
+                fits = [
+                    one for one in contents if self.reference(path.stem, one, values.dtype.name) == stored
+                ]
+                if not fits:
+                    self.tally.note(f"{where}: {path.name} holds something else for {clip}")
+                asked = path.stem in self.sounds.features and values.dtype.name == self.sounds.dtype
+                done += bool(asked and fits and fits[-1] == now.get(clip))
+        return len(now) * len(self.sounds.features) - done
 
-    def _sound(self, file: FeatureFile, where: str) -> set[str]:
-        """Ids of the clips that hold what the dataset asks for now; those done and wrong are noted."""
-        states, values, current = file.map(state=True), file.map(), set()
-        for row in np.flatnonzero(states):
-            clip = file.clip_ids[row].decode()
-            content = self._content(file, clip, int(states[row] >> FINGERPRINT))
-            right = content and self.reference(file.path.stem, content, file.dtype.name)
-            if values[row].tobytes() != right:
-                self.tally.wrong.append(f"{where}: {file.path.name} {clip}")
-            elif content == self.sounds.now.get(clip) and file.dtype.name == self.sounds.dtype:
-                current.add(clip)
-        return current
-
-    def _content(self, file: FeatureFile, clip: str, fingerprint: int) -> str | None:
-        """Which of the contents that this clip ever had the fingerprint speaks of."""
-        contents = self.sounds.contents.get(clip, [])
-        table = pd.DataFrame({"clip_id": clip, "alteration": "", "source_hash": contents})
-        told = fingerprints(clip_keys(table), feature_key(file.attributes, file.attributes))
-        return next((one for one, other in zip(contents, told, strict=True) if other == fingerprint), None)
+    def _look_at_labels(self, where: str, clips: h5py.Group) -> None:
+        for clip, label in zip(clips["clip_id"][:], clips["label"][:], strict=True):
+            if label.decode() not in self.sounds.labels[clip.decode()]:
+                self.tally.note(f"{where}: {clip.decode()} is labelled {label.decode()}")
 
     def _reference(self, feature: str, content: str, dtype: str) -> bytes:
         """What an undisturbed run stores for one clip."""
         y = audio.load_clip(self.sounds.audio(content), SAMPLE_RATE, SAMPLE_RATE)
-        values = resolve_feature(features_cache.names.parse_channel(feature)).compute(Clip(y, SAMPLE_RATE))
+        values = resolve_feature(parse_channel(feature)).compute(Clip(y, SAMPLE_RATE))
         return to_stored(values, values.shape, np.dtype(dtype)).tobytes()
-
-    def _look_at_labels(self, where: str) -> None:
-        try:
-            clips, _ = read_index(self.cache)
-        except DamagedFile as damage:
-            self.tally.unopened.append(f"{where}: {damage}")
-            return
-        for clip, label in zip(clips["clip_id"], clips["label"], strict=True):
-            if label not in self.sounds.labels[clip]:
-                self.tally.wrong.append(f"{where}: {clip} labelled {label}")
-
-
-def _start(
-    options: FeaturesCommand, *, kill_at: int | None = None, in_worker: bool = False, alone: bool = False
-) -> tuple[int, int]:
-    """(process, pipe) of a run in a process group of its own, which tells at its end what it did."""
-    read, write = os.pipe()
-    process = os.fork()
-    if process:
-        os.close(write)
-        with contextlib.suppress(OSError):  # the child was quicker, or is gone already
-            os.setpgid(process, process)
-        return process, read
-    try:
-        os.setpgid(0, 0)  # by both sides, so that the group is there whoever runs first
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 1)
-        os.dup2(silence, 2)
-        os.register_at_fork(after_in_child=_close_locks)
-        tqdm.set_lock(threading.RLock())  # its own is shared by forked processes: one that is killed keeps it
-        counted = _Lines(kill_at, in_worker=in_worker, alone=alone)
-        sys.settrace(counted)
-        outcome = extract(request(options), options)
-        sys.settrace(None)
-        told = {
-            "computed": int(np.sum(outcome.computed)),
-            "failures": outcome.failures,
-            "lines": counted.seen,
-        }
-    except BaseException as error:
-        told = {"computed": -1, "failures": [repr(error)], "lines": 0}
-    os.write(write, json.dumps(told).encode())
-    os._exit(0)
-
-
-def _ended(run: tuple[int, int], patience: float) -> dict[str, Any] | None:
-    """What the run told at its end, None where it was killed."""
-    process, read = run
-    with os.fdopen(read, "rb") as pipe:
-        told = pipe.read() if _waited(process, patience) else b""
-    return json.loads(told) if told else None
-
-
-def _waited(process: int, patience: float) -> bool:
-    """Whether the process ended by itself."""
-    until = time.monotonic() + patience
-    while time.monotonic() < until:
-        ended, status = os.waitpid(process, os.WNOHANG)
-        if ended:
-            return os.WIFEXITED(status)
-        time.sleep(0.002)
-    os.killpg(process, signal.SIGKILL)
-    os.waitpid(process, 0)
-    return False
-
-
-class _Lines:
-    """A trace function that counts the protocol's lines in a run's main thread, and kills at one of them.
-
-    A forked worker inherits it and counts its own.
-    """
-
-    def __init__(self, kill_at: int | None, *, in_worker: bool, alone: bool) -> None:
-        self.seen, self.kill_at, self.in_worker, self.alone = 0, kill_at, in_worker, alone
-        self.run = self.counting = os.getpid()
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> "_Lines | None":
-        if not frame.f_code.co_filename.startswith(PROTOCOL):
-            return None
-        if self.counting != os.getpid():
-            self.counting, self.seen = os.getpid(), 0
-        self.seen += event == "line"
-        if self.seen == self.kill_at and self.in_worker == (self.counting != self.run):
-            (os.kill if self.alone else os.killpg)(self.run, signal.SIGKILL)
-        return self
 
 
 def _close_locks() -> None:
     """In a forked worker: let go of the locks that a spawned one would never have had."""
     for link in list(Path("/proc/self/fd").iterdir()):
-        if link.is_symlink() and link.readlink().parent.name == LOCKS:
+        if link.is_symlink() and link.readlink().parent.name == "locks":
             os.close(int(link.name))
 
 
-def _members(group: int) -> int:
-    """Living processes of a process group, a second from now at most."""
+def _members(group: int) -> bool:
+    """Whether a process group still lives a second from now."""
     for _ in range(20):
-        living = sum(
-            _group(process) == group for process in Path("/proc").iterdir() if process.name.isdecimal()
-        )
+        living = False
+        for process in psutil.process_iter(["status"]):
+            with contextlib.suppress(OSError):
+                living |= os.getpgid(process.pid) == group and process.info["status"] != "zombie"
         if not living:
-            return 0
+            return False
         time.sleep(0.05)
-    return living
+    return True
 
 
-def _group(process: Path) -> int:
-    try:
-        state, _, group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
-    except (OSError, ValueError):
-        return -1
-    return -1 if state == "Z" else int(group)
+class Training:
+    """Rounds of kills, a last run, and comparison with the run that nobody disturbed."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.rng, self.folder, self.tally = random.Random(seed), folder, Tally()
+        easy_clips(folder / "easy")
+        made = f"pipeline features DATASET={folder}/easy.csv AUDIO_DIR={folder}/easy FEATURES=mel JOBS=1"
+        assert ended(started([*made.split(), f"DATA={folder}/data"])) == 0
+        self.known: dict[str, tuple[Path, float, int]] = {}  # run folder, seconds, lines that write
+        for name in VARIANTS:
+            begun, counted = time.perf_counter(), folder / "lines"
+            assert ended(self.start(name, folder / "known" / name, Lines(WRITING), counted)) == 0, name
+            (config,) = (folder / "known" / name).glob("*/*/run.json")
+            self.known[name] = (config.parent, time.perf_counter() - begun, int(counted.read_text()))
+
+    def start(self, name: str, runs: Path, lines: Lines | None = None, counted: Path | None = None) -> int:
+        words = ["train", "run", f"DATASET={self.folder}/data/easy/features", f"RUNS={runs}"]
+        words += [*TRAINING.split(), *VARIANTS[name].split()]
+
+        return started(words, lines, counted)
+
+    def round(self) -> None:
+        """Kill a variant's training once or several times, let it end, compare."""
+        tally, name, runs = self.tally, self.rng.choice(list(VARIANTS)), self.folder / "killed"
+        expected, seconds, lines = self.known[name]
+        folder = runs / expected.parent.name / expected.name
+        for last in (*[False] * self.rng.choice(IN_A_ROW), True):
+            where, held = f"kill {tally.kills}, {name}", _kept(folder)
+            if last or self.rng.random() > AT_A_LINE:
+                process = self.start(name, runs)
+                if not last:
+                    time.sleep(self.rng.random() * seconds)
+                    os.kill(process, signal.SIGKILL)
+            else:
+                process = self.start(name, runs, Lines(WRITING, self.rng.randrange(1, lines + 1)))
+            status = ended(process)
+            tally.kills += not last
+            tally.mid_run += status == -signal.SIGKILL
+            if status not in ((0,) if last else (0, -signal.SIGKILL)):
+                tally.note(f"{where}: exit status {status}")
+            for file, before in held.items():
+                now = file.read_bytes() if file.is_file() else b""
+                if not now.startswith(before):
+                    tally.note(f"{where}: {file.relative_to(folder)} has lost what it held")
+        found = differences(expected, folder)
+        for difference in found:
+            tally.note(f"{where}: {difference}")
+        tally.ended_well += not found
+        shutil.rmtree(runs)
+
+
+def _kept(folder: Path) -> dict[Path, bytes]:
+    """What no later run may change: a finished fold's predictions, every fold's whole rows of history."""
+    kept = {file: file.read_bytes() for file in folder.glob("fold*/*.csv")}
+    return {file: content[: content.rfind(b"\n") + 1] for file, content in kept.items()}
+
+
+def differences(expected: Path, folder: Path) -> list[str]:
+    """What a run folder has otherwise than the undisturbed one."""
+    names = [{str(file.relative_to(one)) for file in one.rglob("*")} for one in (expected, folder)]
+    found = [f"only one of them has {name}" for name in sorted(names[0] ^ names[1])]
+    for name in sorted(names[0] & names[1]):
+        if (expected / name).is_file() and _content(expected / name) != _content(folder / name):
+            found.append(f"{name} differs")
+    return found + [f"{one.name} beside the run" for one in folder.parent.iterdir() if one != folder]
+
+
+def _content(file: Path) -> Any:
+    """What a file says but for seconds, comparable."""
+    import torch
+
+    if file.name == "history.csv":
+        return pd.read_csv(file).drop(columns="seconds").to_csv()
+    if file.suffix == ".json":
+        return {key: value for key, value in json.loads(file.read_text()).items() if "seconds" not in key}
+    if file.suffix != ".pt":
+        return file.read_bytes()
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items() if key != "rows"}
+        if isinstance(value, torch.Tensor):
+            return str(value.dtype), tuple(value.shape), value.numpy().tobytes()
+        return [plain(inner) for inner in value] if isinstance(value, list) else repr(value)
+
+    return plain(torch.load(file, weights_only=True))
+
+
+def fork_workers() -> None:
+    """Or a round would take seconds; nothing else differs from a user's run."""
+    pool.START_METHOD = "fork"
 
 
 def kill(options: KillOptions) -> int:
-    """Kill extraction after extraction and count what that breaks."""
-    pool.START_METHOD = "fork"
-    if options.without_calls:
-        del os.pwrite, os.posix_fallocate
-    shared_memory = set(Path("/dev/shm").iterdir())
+    """Kill extraction after extraction, or training after training, and count what that breaks."""
+    if options.training:
+        import torch
+
+        import train.run  # noqa: F401
+
+        torch.set_num_threads(1)  # a process that has started threads is not forked
+    fork_workers()
     with tempfile.TemporaryDirectory(prefix="kill-") as folder:
-        soak = Soak(Path(folder), options.seed)
-        for _ in progress(range(options.kills), label="kill", unit="kills"):
+        soak = (Training if options.training else Extraction)(Path(folder), options.seed)
+        bar = progress(total=options.kills, label="kill", unit="kills")
+        while soak.tally.kills < options.kills:
+            before = soak.tally.kills
             soak.round()
+            bar.update(soak.tally.kills - before)
+        bar.close()
     print(soak.tally)
-    for line in (*soak.tally.unopened, *soak.tally.wrong, *soak.tally.stuck)[:20]:
-        print(f"  {line}")
-    left = left_behind(shared_memory)
-    print(f"left in /dev/shm: {', '.join(map(str, sorted(left))) or 'nothing'}")
-    return 0 if soak.tally.clean else 1
+    return 1 if soak.tally.findings else 0
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from commandline.commands import main
 from commandline.options import Options, option
 from commandline.terminal import progress
 from features_cache import claims
-from pipeline import pool
 
 PAGE = 4096
 
@@ -40,32 +39,42 @@ class Disk:
 
     def __init__(self, shadow: Path, watched: Path) -> None:
         self.shadow, self.watched = shadow, watched
-        shadow.mkdir()
 
     def start(self) -> None:
         """Everything that is there now is on the disk; from here on each fsync is recorded."""
-        shutil.rmtree(self.shadow)
+        shutil.rmtree(self.shadow, ignore_errors=True)
         self.shadow.mkdir()
         for folder in [self.watched, *(one for one in self.watched.rglob("*") if one.is_dir())]:
-            self._names(folder)
-            for file in folder.iterdir():
-                if file.is_file():
-                    self._bytes(file, file.stat().st_ino)
+            self._synced(folder)
+            for file in filter(Path.is_file, folder.iterdir()):
+                self._synced(file)
         real = getattr(os.fsync, "real", os.fsync)
 
         def recorded(descriptor: int) -> None:
             real(descriptor)
             path = Path(f"/proc/self/fd/{descriptor}").resolve()
             if path.is_relative_to(self.watched):
-                self._names(path) if path.is_dir() else self._bytes(path, os.fstat(descriptor).st_ino)
+                self._synced(path)
 
         recorded.real = real  # type: ignore[attr-defined]
         os.fsync = recorded  # type: ignore[assignment]
 
+    def _synced(self, path: Path) -> None:
+        """Keep a file's bytes, or a folder's names with their inodes."""
+        draft = self.shadow / f"draft.{os.getpid()}"
+        if path.is_dir():
+            relative = path.relative_to(self.watched)
+            names = [f"{one.name} {one.stat().st_ino}" for one in path.iterdir()]
+            draft.write_text("\n".join([f"{relative} 0", *names]))
+            draft.replace(self.shadow / f"{str(relative).replace('/', '!')}.names")
+        else:
+            inode = path.stat().st_ino
+            shutil.copyfile(path, draft)
+            draft.replace(self.shadow / str(inode))
+
     def cut(self, rng: random.Random) -> int:
         """Put the watched folder into a state that a power cut may leave; the number of pages lost."""
-        lost = 0
-        kept = self.watched.with_name("kept")
+        lost, kept = 0, self.watched.with_name("kept")
         shutil.copytree(self.watched, kept)
         inodes = {one.relative_to(self.watched): one.stat().st_ino for one in self.watched.rglob("*")}
         for listing in sorted(self.shadow.glob("*.names")):
@@ -79,47 +88,34 @@ class Disk:
                 inode = rng.choice([durable.get(name), current.get(name)])
                 (self.watched / name).unlink(missing_ok=True)
                 if inode is not None:
-                    newest = kept / name if current.get(name) == inode else None
-                    content, pages = self._mixed(inode, newest, rng)
+                    saved = self.shadow / str(inode)
+                    old = saved.read_bytes() if saved.exists() else b""
+                    new = (kept / name).read_bytes() if current.get(name) == inode else old
+                    content, pages = mixed(old, new, rng)
                     (self.watched / name).write_bytes(content)
                     lost += pages
         shutil.rmtree(kept)
         return lost
 
-    def _mixed(self, inode: int, newest: Path | None, rng: random.Random) -> tuple[bytes, int]:
-        """Each page as it was at the last fsync or as it is; how many are not as they are."""
-        saved = self.shadow / str(inode)
-        old = saved.read_bytes() if saved.exists() else b""
-        new = newest.read_bytes() if newest is not None and newest.exists() else old
-        length = rng.choice([len(old), len(new)])
-        content, lost = bytearray(length), 0
-        for start in range(0, length, PAGE):
-            pages = [one[start : start + PAGE].ljust(PAGE, b"\0") for one in (old, new)]
-            chosen = rng.choice(pages)
-            lost += chosen != pages[1]
-            content[start : start + PAGE] = chosen[: length - start]
-        return bytes(content), lost
 
-    def _bytes(self, path: Path, inode: int) -> None:
-        draft = self.shadow / f"{inode}.{os.getpid()}"
-        shutil.copyfile(path, draft)
-        draft.replace(self.shadow / str(inode))
-
-    def _names(self, folder: Path) -> None:
-        relative = folder.relative_to(self.watched)
-        lines = [f"{relative} 0", *(f"{one.name} {one.stat().st_ino}" for one in folder.iterdir())]
-        draft = self.shadow / f"draft.{os.getpid()}"
-        draft.write_text("\n".join(lines))
-        draft.replace(self.shadow / f"{str(relative).replace('/', '!')}.names")
+def mixed(old: bytes, new: bytes, rng: random.Random) -> tuple[bytes, int]:
+    """Each page as it was at the last fsync or as it is; how many are not as they are."""
+    length = rng.choice([len(old), len(new)])
+    content, lost = bytearray(length), 0
+    for start in range(0, length, PAGE):
+        pages = [one[start : start + PAGE].ljust(PAGE, b"\0") for one in (old, new)]
+        chosen = rng.choice(pages)
+        lost += chosen != pages[1]
+        content[start : start + PAGE] = chosen[: length - start]
+    return bytes(content), lost
 
 
-class PowerCuts(kill.Soak):
+class PowerCuts(kill.Extraction):
     """Kills of bench.kill, each of which also takes what was not synchronised."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, seed)
-        self.disk = Disk(folder / "disk", self.cache)
-        self.lost = 0
+        self.disk, self.lost = Disk(folder / "disk", self.cache), 0
         self.disk.start()
 
     def look(self, where: str, alone: bool) -> int | None:
@@ -133,16 +129,14 @@ class PowerCuts(kill.Soak):
 
 def power_cut(options: PowerCutOptions) -> int:
     """Cut the power again and again and count what that breaks."""
-    pool.START_METHOD = "fork"
+    kill.fork_workers()
     kill.PARENT_ALONE = 0  # workers go down with the system
     with tempfile.TemporaryDirectory(prefix="power-cut-") as folder:
         soak = PowerCuts(Path(folder), options.seed)
         for _ in progress(range(options.cuts), label="power cut", unit="cuts"):
             soak.round()
     print(f"{soak.tally}; {soak.lost} pages lost")
-    for line in (*soak.tally.unopened, *soak.tally.wrong, *soak.tally.stuck)[:20]:
-        print(f"  {line}")
-    return 0 if soak.tally.clean and soak.lost else 1
+    return 1 if soak.tally.findings else 0
 
 
 if __name__ == "__main__":

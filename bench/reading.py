@@ -1,16 +1,15 @@
 """Random batches from the cache beside RAM and the naive HDF5 ways: `python -m bench.reading`.
 
 A batch is 32 clips of mel, mfcc and chroma in float16, as a training step takes it. All ways read the same
-clips of the same values, one after the other in every round, so that a busy machine slows all of them. The
-first pass, in which every clip's CRC is checked, is timed by itself. Then a cache of a million clips, whose
-files are sparse, is opened and read in the same way.
+clips of the same values, one after the other in every round, so that a busy machine slows all of them. Every
+clip's CRC was checked before.
 """
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,8 @@ from numpy.typing import NDArray
 
 from commandline.commands import main
 from commandline.options import Options, option
-from commandline.terminal import size, text_table
+from commandline.terminal import text_table
 from features_cache import Cache, external
-from features_cache.index import refresh
-from features_cache.layout import (
-    FeatureSpec,
-    clip_keys,
-    fingerprints,
-    read_header,
-    state_word,
-    write_structure,
-)
-from features_cache.table import complete, with_sources
 
 SHAPES = {"mel": (128, 431), "mfcc": (40, 431), "chroma": (12, 431)}
 BATCH = 32
@@ -44,7 +33,6 @@ class ReadingOptions(Options):
 
     clips: int = option(2000, "in the cache")
     rounds: int = option(200, "batches of each way")
-    million: int = option(1000000, "clips of the sparse cache")
     seed: int = option(0, "of the values and of the batches")
 
 
@@ -61,14 +49,11 @@ def make(folder: Path, clips: int, rng: np.random.Generator) -> Cache:
 
 def ways(cache: Cache, folder: Path) -> dict[str, Read]:
     """Name -> what reads a batch."""
-    in_ram = {name: np.array(cache[name].map()) for name in SHAPES}
+    in_ram = {name: np.array(cache[name].file.map()) for name in SHAPES}
     contiguous = {name: h5py.File(cache.folder / f"{name}.h5") for name in SHAPES}
-    chunked, gzipped = h5py.File(folder / "chunked.h5", "w"), h5py.File(folder / "gzip.h5", "w")
+    chunked = h5py.File(folder / "chunked.h5", "w")
     for name, values in in_ram.items():
         chunked.create_dataset(name, data=values, chunks=(1, *values.shape[1:]))
-        gzipped.create_dataset(
-            name, data=values, chunks=(1, *values.shape[1:]), compression="gzip", shuffle=True
-        )
 
     def fancy(file: Callable[[str], h5py.Dataset]) -> Read:
         def read(rows: NDArray[np.intp]) -> list[NDArray[Any]]:
@@ -77,16 +62,11 @@ def ways(cache: Cache, folder: Path) -> dict[str, Read]:
 
         return read
 
-    def one_by_one(rows: NDArray[np.intp]) -> list[NDArray[Any]]:
-        return [np.stack([contiguous[name]["values"][row] for row in rows]) for name in SHAPES]
-
     return {
         "RAM, np.take": lambda rows: [np.take(values, rows, axis=0) for values in in_ram.values()],
-        "this cache": lambda rows: cache.batch(list(SHAPES), rows),
-        "h5py, contiguous, clip by clip": one_by_one,
+        "this cache": partial(batch, cache),
         "h5py, contiguous, fancy index": fancy(lambda name: contiguous[name]["values"]),
         "h5py, a chunk a clip, fancy index": fancy(lambda name: chunked[name]),
-        "h5py, gzip, fancy index": fancy(lambda name: gzipped[name]),
     }
 
 
@@ -97,7 +77,7 @@ def compare(readers: dict[str, Read], clips: int, rounds: int, rng: np.random.Ge
         rows = rng.choice(clips, BATCH, replace=False)
         for name, read in readers.items():
             if round_ < 10 or not name.startswith("h5py") or round_ % 10 == 0:  # those take long
-                seconds[name].append(_timed(lambda read=read, rows=rows: read(rows)))  # type: ignore[misc]
+                seconds[name].append(_timed(partial(read, rows)))
     (first, baseline), *_ = seconds.items()
     return text_table(
         [
@@ -113,65 +93,8 @@ def compare(readers: dict[str, Read], clips: int, rounds: int, rng: np.random.Ge
     )
 
 
-def first_pass(cache: Cache, rng: np.random.Generator) -> str:
-    """Milliseconds a batch while every clip is touched for the first time."""
-    fresh, order = Cache(cache.folder), rng.permutation(len(cache.clips))
-    fresh.batch(list(SHAPES), order[:1])  # opens the files
-    batches = [order[start : start + BATCH] for start in range(1, len(order) - BATCH, BATCH)]
-    taken = [_timed(lambda rows=rows: fresh.batch(list(SHAPES), rows)) for rows in batches]  # type: ignore[misc]
-    return f"first pass, with the CRC of every clip: {1000 * np.median(taken):.2f} ms a batch"
-
-
-def sparse(folder: Path, clips: int, rng: np.random.Generator) -> list[str]:
-    """Opening and reading a cache of very many clips; only those that are read take place on the disk."""
-    folder.mkdir()
-    ids = [f"clip{number:07d}" for number in range(clips)]
-    table = complete({"clip_id": ids, "label": ["x"] * clips, "fold": [1] * clips})
-    settings = {"dataset": "many", "source": "brought", "synthetic": 0, "sample_rate": 0, "samples": 0}
-    chosen = rng.choice(clips, 64 * BATCH, replace=False)
-    keys = clip_keys(with_sources(table.iloc[chosen], None))
-    for name, shape in SHAPES.items():
-        spec = FeatureSpec(
-            stored=name,
-            feature=name,
-            parameters={},
-            units="",
-            row_axis=np.arange(shape[0], dtype=float),
-            row_unit="",
-            frame_axis=np.arange(shape[1], dtype=float),
-            sample_rate=0,
-            samples=0,
-        )
-        write_structure(folder / f"{name}.h5", spec, np.array(ids, "S"))
-        file = read_header(folder / f"{name}.h5")
-        values = rng.normal(size=shape).astype(np.float16)
-        with file.path.open("r+b", buffering=0) as opened:
-            for row, fingerprint in zip(chosen.tolist(), fingerprints(keys, spec.key).tolist(), strict=True):
-                file.write_clip(opened.fileno(), row, values, state_word(fingerprint, values))
-    refresh(folder, with_sources(table, None), settings)
-    return _read_sparse(folder, chosen)
-
-
-def _read_sparse(folder: Path, chosen: NDArray[np.intp]) -> list[str]:
-    begun = time.perf_counter()
-    cache = Cache(folder)
-    headers = [cache[name].shape for name in SHAPES]
-    opened = time.perf_counter()
-    clips = len(cache.clips)
-    table = time.perf_counter()
-    cache.batch(list(SHAPES), chosen[:BATCH])
-    matched = time.perf_counter()
-    batches = chosen.reshape(-1, BATCH)
-    for rows in batches:
-        cache.batch(list(SHAPES), rows)
-    again = [_timed(lambda rows=rows: cache.batch(list(SHAPES), rows)) for rows in batches]  # type: ignore[misc]
-    apparent = sum((folder / f"{name}.h5").stat().st_size for name in SHAPES)
-    return [
-        f"{clips:,} clips, {size(apparent)} on paper, {len(headers)} features:",
-        f"  opened in {1000 * (opened - begun):.1f} ms",
-        f"  its table read in {table - opened:.1f} s, its clips matched by id in {matched - table:.1f} s",
-        f"  random batches: {1000 * np.median(again):.2f} ms",
-    ]
+def batch(cache: Cache, rows: NDArray[np.intp]) -> list[NDArray[Any]]:
+    return cache.batch(list(SHAPES), rows)
 
 
 def _timed(action: Callable[[], Any]) -> float:
@@ -186,11 +109,8 @@ def reading(options: ReadingOptions) -> None:
     with tempfile.TemporaryDirectory(prefix="reading-") as name:
         folder = Path(name)
         cache = make(folder / "cache", options.clips, rng)
-        print(first_pass(cache, rng))
         cache.batch(list(SHAPES), np.arange(options.clips))  # every clip is checked from here on
         print(compare(ways(cache, folder), options.clips, options.rounds, rng))
-        shutil.rmtree(cache.folder)
-        print("\n".join(sparse(folder / "many", options.million, rng)))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import os
 import runpy
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +25,7 @@ class Answer(NamedTuple):
     err: str
 
 
-def command(words: str, **variables: object) -> Answer:
+def command(words: str, **variables: Any) -> Answer:
     """Run `python -m <words> NAME=value …` here; a traceback is status 70, its last line in `err`."""
     package, *rest = shlex.split(words)
     given = [f"{name}={value}" for name, value in variables.items()]
@@ -45,7 +46,7 @@ def command(words: str, **variables: object) -> Answer:
     return Answer(status, out.getvalue(), err.getvalue())
 
 
-def done(words: str, status: int = 0, **variables: object) -> Answer:
+def done(words: str, status: Any = 0, **variables: Any) -> Answer:
     """The answer of a command that must end with this status."""
     answer = command(words, **variables)
     assert answer.status == status, f"{words} {variables} ended with {answer.status}: {answer.err}"
@@ -53,7 +54,7 @@ def done(words: str, status: int = 0, **variables: object) -> Answer:
 
 
 @contextlib.contextmanager
-def inside(folder: Path):
+def inside(folder: Path) -> Iterator[Path]:
     """Work in this folder, so that commands and outputs name relative paths."""
     before = Path.cwd()
     os.chdir(folder)

@@ -253,9 +253,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "classes_in_another_order": Fault(
         "probability columns carry other classes' names",
-        "runs.write_predictions(folder, pd.concat(tables), np.concatenate(list(answers.values())), plan.names)",
-        "runs.write_predictions(folder, pd.concat(tables), np.concatenate(list(answers.values())), "
-        "plan.names[::-1])",
+        "np.concatenate(list(answers.values())), plan.names)",
+        "np.concatenate(list(answers.values())), plan.names[::-1])",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py",
     ),
     "ensemble_weight_swapped": Fault(

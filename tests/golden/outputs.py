@@ -117,11 +117,11 @@ def vectors() -> None:
     rng = np.random.default_rng(3)
     number = np.arange(144)
     label = number // 2 % 6
-    clips = {
+    clips: dict[str, list[Any]] = {
         "clip_id": [f"clip{one:03}" for one in number],
         "label": [f"class{one}" for one in label],
         "category": ["even" if one % 2 == 0 else "odd" for one in label],
-        "fold": number // 12 % 4 + 1,
+        "fold": (number // 12 % 4 + 1).tolist(),
         "group": [f"g{one // 2}" for one in number],
     }
     external.create_cache(Path("data/made/features"), clips, dataset="made")
@@ -269,7 +269,9 @@ def kill(case: str, runs: Path, epochs: int, first: Path) -> None:
 
 # The report
 
-SETS = {  # run -> its words and the share of the clips that its made-up predictions are right about
+SETS: dict[
+    str, tuple[dict[str, Any], float]
+] = {  # run -> its words and the share of the clips that its made-up predictions are right about
     "best": ({"FEATURES": "a+b+c"}, 0.85),
     "near": ({"FEATURES": "a+b"}, 0.82),
     "middle": ({"FEATURES": "b"}, 0.7),
@@ -300,7 +302,7 @@ def made_runs(runs: Path) -> dict[str, str]:
     labels = {}
     for case, (words, skill) in SETS.items():
         before = set(runs.glob("made/*"))
-        fixed = {"MODEL": "linear", "PRECISION": "fp32", "THREADS": 1, "DEVICE": "cpu"}
+        fixed: dict[str, Any] = {"MODEL": "linear", "PRECISION": "fp32", "THREADS": 1, "DEVICE": "cpu"}
         done("train run", **{**fixed, "DATASET": "data/made/features", "RUNS": runs, **words})
         (folder,) = set(runs.glob("made/*")) - before
         labels[folder.name] = case

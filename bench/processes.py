@@ -1,0 +1,93 @@
+"""Commands in forked processes that have the libraries loaded: what the soaks start, kill and wait for."""
+
+import contextlib
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+HUNG = -1000
+PATIENCE = 300  # seconds after which a process hangs: many on a machine that is busy otherwise
+
+
+class Lines:
+    """A trace function that counts lines of some files and kills its process group at one of them.
+
+    `in_worker`: at a line of a forked worker, which counts its own; `alone`: the run without its workers.
+    """
+
+    def __init__(self, files: Sequence[str], kill_at: int = 0, in_worker: bool = False, alone: bool = False):
+        self.files, self.kill_at, self.in_worker, self.alone = tuple(files), kill_at, in_worker, alone
+        self.seen = self.run = self.counting = 0
+
+    def begin(self) -> None:
+        """Count from here on, in every thread of this process."""
+        self.run = self.counting = os.getpid()
+        threading.settrace(self)
+        sys.settrace(self)
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> "Lines | None":
+        if not frame.f_code.co_filename.startswith(self.files):
+            return None
+        if self.counting != os.getpid():
+            self.counting, self.seen = os.getpid(), 0
+        self.seen += event == "line"
+        if self.seen == self.kill_at > 0 and self.in_worker == (self.counting != self.run):
+            (os.kill if self.alone else os.killpg)(self.run, signal.SIGKILL)
+        return self
+
+
+def status_of(words: Sequence[str]) -> int:
+    """What `python -m <words>` ends with, in this process."""
+    sys.argv = ["", *words[1:]]
+    sys.modules.pop(f"{words[0]}.__main__", None)
+    try:
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
+def forked(work: Callable[[], int], output: int | None = None) -> int:
+    """A process in a group of its own that does this work, prints to `output` and exits with its status."""
+    process = os.fork()
+    if process:
+        with contextlib.suppress(OSError):  # it was quicker, or is gone already
+            os.setpgid(process, process)
+        return process
+    status = 70
+    try:
+        os.setpgid(0, 0)
+        target = os.open(os.devnull, os.O_WRONLY) if output is None else output
+        for stream in (1, 2):
+            os.dup2(target, stream)
+        sys.stdout = open(1, "w", closefd=False, errors="surrogateescape")  # noqa: SIM115
+        sys.stderr = open(2, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
+        status = work()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.settrace(None)
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def ended(process: int) -> int:
+    """Exit status, negative for a signal; HUNG, and killed, after PATIENCE."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.killpg(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    return HUNG
