@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import itertools
 import os
 import sys
 import textwrap
@@ -12,13 +13,27 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from commandline.files import DISK_FAILED, NOT_WRITABLE
-from commandline.options import SURROGATE, Options, fields, parse, refuse_variable, unfold
+from commandline.options import SURROGATE, Options, fields, parse, unfold
 from commandline.registry import RequestError, closest, nearest
 from commandline.terminal import tell, tell_warnings
 
 STAGES = ("pipeline", "features_cache", "train", "analysis", "bench", "demo")
 SEVERAL_TARGETS = "--several-targets"  # make was given others too: their variables are none of our business
 SHOWN = 30  # characters around a byte that is not UTF-8, in a message
+
+# Words of other programs, too far from ours in their letters -> what is meant.
+SYNONYMS = {
+    "COMMENT": "NOTE",
+    "BATCH_SIZE": "BATCH",
+    "LEARNING_RATE": "LR",
+    "WEIGHT_DECAY": "DECAY",
+    "WORKERS": "JOBS",
+    "LABEL_SMOOTHING": "SMOOTHING",
+    "SPEAKER": "GROUP",
+    "SECONDS": "DURATION",
+    "OUTPUT": "OUT",
+    "FILE": "AUDIO",
+}
 
 Command = Callable[[Any], "int | None"]
 
@@ -45,8 +60,8 @@ def every_variable() -> str:
         for field, meaning in meanings(options_of(command)).items():
             users.setdefault((field.upper(), meaning), []).append(name)
     return "\n".join(
-        f"  {variable}\n{_indented(meaning)}\n{_indented('for: ' + ', '.join(users[variable, meaning]))}"
-        for variable, meaning in sorted(users)
+        f"  {variable}\n{_indented(meaning)}\n{_indented('for: ' + ', '.join(names))}"
+        for (variable, meaning), names in sorted(users.items())
     )
 
 
@@ -110,18 +125,20 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
 
 def _unknown(options: type[Options], several: bool, variable: str) -> None:
     """RequestError unless the variable is one of another target that make was given as well."""
-    users: dict[str, list[str]] = {}
-    for name, command in commands():
-        for field in fields(options_of(command)):
-            users.setdefault(field.upper(), []).append(name)
-    if variable not in users:
-        refuse_variable(options, variable, users)
-    if several:
+    own = [name.upper() for name in fields(options)]
+    known = {name: [field.upper() for field in fields(options_of(command))] for name, command in commands()}
+    users = [name for name, variables in known.items() if variable in variables]
+    meant = SYNONYMS.get(variable) if not users else closest(variable, own, cutoff=0.9)
+    if several and users:
         tell(f"{variable} does not apply here and is ignored")
-        return
-    meant = closest(variable, [name.upper() for name in fields(options)], cutoff=0.9)
-    hint = f"did you mean {meant!r}?" if meant else f"it is an option of {', '.join(users[variable])}"
-    raise RequestError(f"{variable} does not apply here; {hint}")
+    elif meant in own:
+        raise RequestError(f"{variable!r} is no variable here; did you mean {meant!r}?")
+    elif users:
+        raise RequestError(f"{variable!r} is no variable here; it is one of {', '.join(users)}")
+    else:
+        raise RequestError(
+            nearest("variable", variable, {*own, *itertools.chain(*known.values())}, listed=own)
+        )
 
 
 def _status_of(error: RequestError | KeyboardInterrupt | OSError | UnicodeEncodeError) -> int:

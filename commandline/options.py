@@ -10,8 +10,6 @@ in one word after `--make`.
 """
 
 import dataclasses
-import functools
-import math
 import re
 import shlex
 import types
@@ -21,34 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from commandline.registry import RequestError, closest, nearest
+from commandline.registry import RequestError, nearest
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 SURROGATE = re.compile("[\ud800-\udfff]")  # how Python writes a byte that is not UTF-8
-TRUE, FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off", "")
+SWITCH = dict.fromkeys(("1", "yes", "true", "on"), True) | dict.fromkeys(
+    ("0", "no", "false", "off", ""), False
+)
 HANDED_OVER = "--make"
 MAKES_OWN = ("PYTHON", "ALL")  # variables that the Makefile itself reads
 ONE_ALONE = "; only a sweep takes several"
 LARGEST = 1e12  # of a number without other bounds: what is larger is a slip and would only fail later
 SEED = {"least": 0, "most": 2**32 - 1}
-
-# Words of other programs, too far from ours in their letters -> what is meant.
-SYNONYMS = {
-    "COMMENT": "NOTE",
-    "DESCRIPTION": "NOTE",
-    "BATCH_SIZE": "BATCH",
-    "LEARNING_RATE": "LR",
-    "WEIGHT_DECAY": "DECAY",
-    "WORKERS": "JOBS",
-    "NUM_WORKERS": "JOBS",
-    "LABEL_SMOOTHING": "SMOOTHING",
-    "SPEAKER": "GROUP",
-    "LENGTH": "DURATION",
-    "SECONDS": "DURATION",
-    "THRESHOLD": "REJECT",
-    "OUTPUT": "OUT",
-    "FILE": "AUDIO",
-}
 
 
 @dataclass(frozen=True)
@@ -60,10 +42,9 @@ class Bounds:
 
     def __str__(self) -> str:
         """`at least 1`, `0 to 0.99`; empty if any number is allowed."""
-        if self == Bounds():
-            return ""
-        most = "" if self.most == LARGEST else f" to {self.most:.12g}"
-        return f"{self.least:.12g}{most}" if most else f"at least {self.least:.12g}"
+        if self.most == LARGEST:
+            return "" if self.least == -LARGEST else f"at least {self.least:.12g}"
+        return f"{self.least:.12g} to {self.most:.12g}"
 
 
 def option(
@@ -97,11 +78,19 @@ class Options:
     def __post_init__(self) -> None:
         """RequestError names the first value that is out of its bounds, no choice, or not UTF-8."""
         for name, field in fields(type(self)).items():
-            values, kind = getattr(self, name), kind_of(field)[0]
+            values, choices = getattr(self, name), typing.get_args(kind_of(field)[0])
+            bounds: Bounds = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
-                expected = _fault(value, kind, field.metadata["bounds"])
+                expected = ""
+                if isinstance(value, int | float) and not bounds.least <= value <= bounds.most:
+                    expected = str(bounds) if value < bounds.least else f"at most {bounds.most:.12g}"
+                elif isinstance(value, str) and SURROGATE.search(value):
+                    expected = "text in UTF-8"
+                elif choices and value is not None and value not in choices:
+                    several = ONE_ALONE if " " in str(value) else ""
+                    expected = f"one of {', '.join(filter(None, choices))}{several}"
                 if expected:
-                    given = f"{value!a}" if isinstance(value, str) and not value.isprintable() else value
+                    given = str(value).encode("ascii", "backslashreplace").decode()
                     raise RequestError(f"{name.upper()}={given}: expected {expected}")
 
     @classmethod
@@ -120,41 +109,18 @@ class Options:
 Given = TypeVar("Given", bound=Options)
 
 
-def _fault(value: object, kind: Any, bounds: Bounds) -> str:
-    """What was expected instead of this value; empty if it is right."""
-    if isinstance(value, int | float) and not bounds.least <= value <= bounds.most:
-        if bounds == Bounds() and not math.isfinite(value):
-            return "a finite number"
-        return str(bounds) if value < bounds.least else f"{bounds.least:.12g} to {bounds.most:.12g}"
-    if isinstance(value, str) and SURROGATE.search(value):
-        return "text in UTF-8"
-    choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
-    if choices and value is not None and value not in choices:
-        close = closest(str(value), choices)
-        hint = f"; did you mean {close}?" if close else ""
-        return f"one of {', '.join(filter(None, choices))}{hint}"
-    return ""
-
-
 def _value(name: str, text: str, kind: Any, several: bool, is_open: bool) -> Any:
     """The value that a text stands for; RequestError if it is of another type."""
     if several:
         return tuple(_value(name, word, kind, False, False) for word in text.split())
     if is_open and text == "None":
         return None
-    if kind is bool:
-        if text.lower() not in TRUE + FALSE:
-            raise RequestError(f"{name.upper()}={text}: expected 1 or 0")
-        return text.lower() in TRUE
-    if typing.get_origin(kind) is Literal:
-        if len(text.split()) > 1:
-            choices = ", ".join(filter(None, typing.get_args(kind)))
-            raise RequestError(f"{name.upper()}={text}: expected one of {choices}{ONE_ALONE}")
-        return text
     try:
-        return kind(text)
-    except ValueError:
-        expected = "a number" if kind is float else "a whole number"
+        if kind is bool:
+            return SWITCH[text.lower()]
+        return text if typing.get_origin(kind) is Literal else kind(text)
+    except (KeyError, ValueError):
+        expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")
         many = ONE_ALONE if len(text.split()) > 1 else ""
         raise RequestError(f"{name.upper()}={text}: expected {expected}{many}") from None
 
@@ -215,7 +181,9 @@ def texts(
             variable, text = assignment.groups()
             name = variable.lower()
             if name not in known:
-                (unknown or functools.partial(refuse_variable, options))(variable)
+                if unknown is None:
+                    raise RequestError(nearest("variable", variable, [one.upper() for one in known]))
+                unknown(variable)
                 continue
         elif word.startswith("--"):
             flag, equals, text = word.partition("=")
@@ -243,15 +211,6 @@ def texts(
 
 def _is_named(word: str) -> bool:
     return word.startswith("--") or bool(VARIABLE.fullmatch(word))
-
-
-def refuse_variable(options: type[Options], variable: str, elsewhere: Iterable[str] = ()) -> None:
-    """RequestError for a variable that no command has; `elsewhere` are those of other commands."""
-    own = {name.upper() for name in fields(options)}
-    meant = SYNONYMS.get(variable)
-    if meant in own:
-        raise RequestError(f"unknown variable {variable!r}; did you mean {meant!r}?")
-    raise RequestError(nearest("variable", variable, {*own, *elsewhere}, listed=own))
 
 
 def split_make(blob: str) -> list[str]:

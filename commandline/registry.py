@@ -17,7 +17,7 @@ A registry whose entries carry more than the function wraps `register`:
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeVar, cast, overload
+from typing import Any, NoReturn, TypeVar
 
 LISTED_NAMES = 60  # a longer list hides the answer that stands before it
 Entry = TypeVar("Entry")
@@ -76,21 +76,13 @@ class Registry(dict[str, Entry]):
     def __missing__(self, name: str) -> NoReturn:
         raise RequestError(nearest(self.subject, name, self))
 
-    @overload
-    def register(self, name: str | None = None) -> Callable[[Registered], Registered]: ...
-
-    @overload
     def register(
-        self, name: str | None = None, *, entry: Callable[[Registered], Entry]
-    ) -> Callable[[Registered], Registered]: ...
-
-    def register(
-        self, name: str | None = None, entry: Callable[[Registered], Entry] | None = None
+        self, name: str | None = None, entry: Callable[[Any], Any] = lambda function: function
     ) -> Callable[[Registered], Registered]:
         """Decorator: enter a function under its own name or `name`, itself or as what `entry` makes of it."""
 
         def decorate(function: Registered) -> Registered:
-            self[name or function.__name__] = entry(function) if entry else cast(Entry, function)
+            self[name or function.__name__] = entry(function)
             return function
 
         return decorate

@@ -4,7 +4,6 @@ import functools
 import math
 import statistics
 import sys
-import time
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -55,15 +54,12 @@ def progress(
     """A tqdm bar that appears after two seconds; where stderr is no terminal, a line a minute."""
     from tqdm import tqdm
 
-    return tqdm(iterable, desc=label, unit=f" {unit}", total=total, initial=done, disable=silent, **_bar())
-
-
-def _bar() -> dict[str, Any]:
-    return ON_A_TERMINAL if sys.stderr.isatty() else IN_A_LOG
+    bar = ON_A_TERMINAL if sys.stderr.isatty() else IN_A_LOG
+    return tqdm(iterable, desc=label, unit=f" {unit}", total=total, initial=done, disable=silent, **bar)
 
 
 class Stages:
-    """The named parts of one piece of work: on a terminal one line at a time, in a log after two seconds.
+    """The named parts of one piece of work, as `progress` shows them.
 
     >>> stage = Stages("report", 3)
     >>> stage("statistics")
@@ -71,23 +67,16 @@ class Stages:
     """
 
     def __init__(self, label: str, parts: int) -> None:
-        self.label, self.parts, self.begun = label, parts, 0
-        self.started = time.monotonic()
+        self.label, self.bar = label, progress(total=parts, label=label, unit="parts")
 
     def __call__(self, name: str) -> None:
         """The next part begins."""
-        self.begun += 1
-        seconds = time.monotonic() - self.started
-        line = f"{self.label}: {name} ({self.begun} of {self.parts}, {duration(seconds)})"
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-        elif seconds > QUIET_SECONDS:
-            tell(line)
+        self.bar.set_description(f"{self.label}: {name}", refresh=False)
+        self.bar.update()
 
     def end(self) -> None:
-        """All is done: nothing is left on a terminal."""
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        """All is done."""
+        self.bar.close()
 
 
 def tell(text: str) -> None:
@@ -107,13 +96,13 @@ def tell_warnings() -> None:
     What numpy says of its arithmetic (overflow, division by zero) is left out: whoever uses a result checks
     that it is finite, and names the clip or the file. With `python -W` or PYTHONWARNINGS nothing changes.
     """
+
+    def show(message: Warning | str, category: type[Warning], *place: object, **rest: object) -> None:
+        if not issubclass(category, RuntimeWarning):
+            tell_once("warning: " + " ".join(str(message).split()))
+
     if not sys.warnoptions:
-        warnings.showwarning = _tell_warning
-
-
-def _tell_warning(message: Warning | str, category: type[Warning], *place: object, **rest: object) -> None:
-    if not issubclass(category, RuntimeWarning):
-        tell_once("warning: " + " ".join(str(message).split()))
+        warnings.showwarning = show
 
 
 def duration(seconds: float) -> str:
@@ -172,7 +161,11 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     """Aligned columns, numbers to the right, two blanks between."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
-    right = [bool(cells) and all(_is_number(row[column]) for row in cells) for column in range(len(header))]
+    right = [
+        bool(cells)
+        and all(row[column] in ("", "-") or row[column].lstrip("+-")[:1].isdigit() for row in cells)
+        for column in range(len(header))
+    ]
     lines = [
         "  ".join(
             cell.rjust(width) if to_right else cell.ljust(width)
@@ -199,7 +192,3 @@ def as_csv(table: "pd.DataFrame") -> str:
         if kind.kind not in "biuf":  # no number
             safe.isetitem(place, safe.iloc[:, place].map(no_formula))
     return safe.to_csv(index=False, lineterminator="\n")
-
-
-def _is_number(cell: str) -> bool:
-    return cell in ("", "-") or cell.lstrip("+-")[:1].isdigit()
