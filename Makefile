@@ -107,7 +107,7 @@ check: $(test_environment)
 	@echo "compiling for this processor"
 	@.venv/bin/python -m pipeline.kernels
 	@touch $@
-.venv/installed-for-tests: .venv/installed requirements-test.txt requirements-docs.txt requirements-extras.txt requirements-onnx.txt requirements-scale.txt requirements-trackers.txt
+.venv/installed-for-tests: .venv/installed $(wildcard requirements-*.txt)
 	@echo "adding what the tests need"
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@

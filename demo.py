@@ -3,11 +3,10 @@
 Every step is a command that a user could type, printed before it runs; a second demo finds all of it done.
 """
 
+import csv
 import subprocess
 import sys
 from dataclasses import dataclass
-
-import pandas as pd
 
 from commandline.commands import Command, main
 from commandline.options import DataOptions, ReportsOptions, RunsOptions, option
@@ -40,21 +39,20 @@ def demo(options: DemoOptions) -> int:
         status = subprocess.run([sys.executable, "-m", *step], check=False).returncode
         if status:
             return status
-    print(f"\n{_found(options)}")
-    print(f"report: {(options.reports / 'synth' / 'index.html').resolve()}")
+    report = options.reports / "synth"
+    with (report / "tables" / "comparison.csv").open(newline="", encoding="utf-8") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: -float(row["accuracy"]))
+    sets = [
+        f"{row['features']} {percent(float(row['accuracy']))} ± {percent(float(row['accuracy_sd']))} %"
+        for row in rows
+    ]
+    print(
+        f"\nfound:  on synthetic sounds, accuracy over {rows[0]['n']} test folds (mean ± sd): {', '.join(sets)}"
+        "; the other features are there for make sweep DATASET=synth FEATURES=all MODEL=linear"
+    )
+    print(f"report: {(report / 'index.html').resolve()}")
     print("next:   make features DATASET=esc50   (or a folder of your own sounds: one sub-folder a class)")
     return 0
-
-
-def _found(options: DemoOptions) -> str:
-    """One sentence with the figures of the comparison table."""
-    table = pd.read_csv(options.reports / "synth" / "tables" / "comparison.csv")
-    table = table.sort_values("accuracy", ascending=False)
-    results = ", ".join(
-        f"{row.features} {percent(row.accuracy)} ± {percent(row.accuracy_sd)} %" for row in table.itertuples()
-    )
-    folds = int(table["n"].iloc[0])
-    return f"found:  on synthetic sounds, accuracy over {folds} test folds (mean ± sd): {results}"
 
 
 COMMANDS: list[Command] = [demo]

@@ -82,7 +82,7 @@ def _indented(text: str) -> str:
     return textwrap.fill(text, 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
-def summary(command: Command) -> str:
+def first_line(command: Command) -> str:
     """The first line of its docstring."""
     return (inspect.getdoc(command) or "").partition("\n")[0]
 
@@ -104,7 +104,7 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
                 width = max(map(len, by_name))
                 print(f"usage: {prog} COMMAND [--help]\n")
                 for name, function in by_name.items():
-                    print(f"  {name.ljust(width)}  {summary(function)}")
+                    print(f"  {name.ljust(width)}  {first_line(function)}")
                 sys.exit(0 if words else 2)
             if words[0] not in by_name:
                 raise RequestError(nearest("command", words[0], by_name))

@@ -107,12 +107,12 @@ class Lock:
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
         """Whether it was granted; what was held before is given up for it."""
-        return system.lock(self.descriptor, shared=shared, wait=wait)
+        return system.flock(self.descriptor, shared=shared, wait=wait)
 
     def drop(self) -> None:
         """Give it up and keep its file open."""
         with suppress(OSError):
-            system.unlock(self.descriptor)
+            system.release_flock(self.descriptor)
 
     def release(self) -> None:
         """Give it up and close its file; the file stays, since removing it would let two hold it."""

@@ -15,8 +15,9 @@ A registry whose entries carry more than the function wraps `register`:
 """
 
 import difflib
+import importlib
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, NoReturn, TypeVar
 
 LISTED_NAMES = 60  # a longer list hides the answer that stands before it
@@ -86,3 +87,21 @@ class Registry(dict[str, Entry]):
             return function
 
         return decorate
+
+
+def load_extra(package: str, extras: Mapping[str, tuple[str, str]], capability: str) -> ModuleType:
+    """The module of a capability; RequestError if its file has been removed, or a package that it needs.
+
+    extras  capability -> its module in the package, and the file of the packages that it needs besides
+    """
+    module, requirements = extras[capability]
+    name = f"{package}.{module}"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            file = name.replace(".", "/")
+            raise RequestError(f"{capability} needs {file}.py, which is not here") from None
+        if not requirements:
+            raise
+        raise RequestError(f"{capability} needs {error.name}: pip install -r {requirements}") from None

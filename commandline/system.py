@@ -72,7 +72,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def lock(descriptor: int, *, shared: bool, wait: bool) -> bool:
+def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
     """Whether an flock was granted, as it always is where the system or the file system has none."""
     if fcntl is None:
         return True
@@ -87,7 +87,7 @@ def lock(descriptor: int, *, shared: bool, wait: bool) -> bool:
     return True
 
 
-def unlock(descriptor: int) -> None:
+def release_flock(descriptor: int) -> None:
     """Give an flock up."""
     if fcntl is not None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -1,87 +1,115 @@
-"""The size and the shape of the code: how many modules, what a command loads, one name for one thing."""
+"""The shape of the code: no circles, what a command loads, extras that can be deleted."""
 
 import ast
 import re
 import subprocess
 import sys
-from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("commandline", "features_cache", "results", "pipeline", "train", "analysis")
-MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-
-# What every user runs.
-CORE = ("train.run", "pipeline.extract", "analysis.report")
-REST = {
-    *("lab", "analysis.extras.latex", "analysis.extras.methods", "analysis.ensemble"),
-    *("pipeline.extras.dask_cluster", "pipeline.near_duplicates", "pipeline.check"),
-    *("pipeline.alter", "pipeline.extras.embedding", "pipeline.synth", "pipeline.datasets.download"),
-    *(
-        "train.extras.torchrun",
-        "train.extras.onnx_export",
-        "train.extras.listen",
-        "train.own_loop",
-        "train.timeline",
-        "train.trackers",
-    ),
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in PACKAGES
+    for path in (ROOT / package).rglob("*.py")
 }
-REST_LIBRARIES = {"onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"}
-NOT_IN_EXTRACTION = {"sklearn", "matplotlib", "torch"}
+EXTRAS = [name for name in MODULES if ".extras." in name]
 
-# Names that are read with their module, as in checkpoint.load, and may stand in several.
-WITH_THEIR_MODULE = {"load", "run"}
-# Functions here are named after commands and after the features that they define.
-NAMED_AFTER_OTHERS = {"__main__.py", "pipeline/reference.py"}
+# What every user runs loads none of these, nor what --help must not wait for.
+RARE = {
+    *EXTRAS,
+    *("lab", "pipeline.near_duplicates", "pipeline.check", "pipeline.alter", "pipeline.synth"),
+    *("pipeline.datasets.download", "train.own_loop", "train.timeline", "train.trackers"),
+    *("onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"),
+}
+HEAVY = {"numpy", "pandas", "h5py", "scipy", "sklearn", "matplotlib", "numba", "librosa", "torch"}
+LOADS_NOT = {
+    "train.run": RARE,
+    "pipeline.extract": RARE | {"sklearn", "matplotlib", "torch", "librosa", "numba"},
+    "analysis.report": RARE | {"torch", "librosa", "numba"},
+    "results.run_folder, results.scores, results.config": {"torch", "librosa", "sklearn"},
+    ", ".join(
+        f"{name}.__main__" for name in ("pipeline", "features_cache", "train", "analysis", "bench")
+    ): HEAVY,
+    "demo, commandline.commands": HEAVY,
+}
 
 
-def loaded_by(module: str) -> set[str]:
-    """What importing it loads; without ipywidgets, which seaborn tries and which loads IPython."""
-    code = f"import sys; sys.modules['ipywidgets'] = None; import {module}; print(*sys.modules)"
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(name: str) -> set[str]:
+    """The project's modules that a module imports, early or late, but for its annotations alone."""
+    found = set()
+    module = tree(MODULES[name])
+    for node in ast.walk(module):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = []
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            members = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= members & MODULES.keys() or {node.module}
+    return (found & MODULES.keys()) - {name}
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    try:
+        tuple(TopologicalSorter({name: imported(name) for name in MODULES}).static_order())
+    except CycleError as circle:
+        pytest.fail(" → ".join(circle.args[1]))
+
+
+@pytest.mark.parametrize("modules", LOADS_NOT)
+def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules: str) -> None:
+    code = f"import sys; sys.modules['ipywidgets'] = None; import {modules}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    assert not set(done.stdout.split()) & LOADS_NOT[modules]
 
 
-def public_definitions(kind: type[ast.ClassDef] | type[ast.FunctionDef]) -> dict[str, list[str]]:
-    """Name -> the modules that define it at their top. Registered functions are known by their registry."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for path in MODULES:
-        place = path.relative_to(ROOT).as_posix()
-        if path.name in NAMED_AFTER_OTHERS or place in NAMED_AFTER_OTHERS:
-            continue
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            registered = isinstance(node, ast.FunctionDef) and node.decorator_list
-            if isinstance(node, kind) and not node.name.startswith("_") and not registered:
-                found[node.name].append(place)
-    return found
+BLOCKED = """
+import sys
+sys.modules.update(dict.fromkeys({extras}))  # as if the files were deleted
+import importlib
+from commandline.commands import main
+from commandline.registry import RequestError
+places = [name + "=" + sys.argv[1] + "/" + name.lower() for name in ("DATA", "RUNS", "REPORTS")]
+for words in (
+    ["pipeline", "data", "DATASET=synth", *places[:1]],
+    ["pipeline", "features", "DATASET=synth", "FEATURES=rms zcr", "JOBS=1", *places[:1]],
+    ["train", "run", "DATASET=synth", "FEATURES=rms+zcr", "MODEL=linear", "FOLDS=1 2", *places[:2]],
+    ["train", "list"],
+    ["analysis", "DATASET=synth", *places],
+):
+    try:
+        main(importlib.import_module(words[0] + ".__main__").COMMANDS, words[1:])
+    except SystemExit as stop:
+        assert not stop.code, words
+for package in ("pipeline", "train"):
+    extras = importlib.import_module(package + ".extras")
+    for capability in extras.EXTRAS:
+        try:
+            extras.load(capability)
+        except RequestError as refused:
+            print("refused:", refused)
+"""
 
 
-@pytest.mark.parametrize("module", CORE)
-def test_the_core_loads_nothing_that_few_users_ask_for(module: str) -> None:
-    loaded = loaded_by(module)
-    unwanted = REST | REST_LIBRARIES | (NOT_IN_EXTRACTION if module == "pipeline.extract" else set())
-    assert not loaded & unwanted
-
-
-def test_no_public_class_is_defined_twice() -> None:
-    assert not {name: places for name, places in public_definitions(ast.ClassDef).items() if len(places) > 1}
-
-
-def test_no_public_function_is_defined_twice() -> None:
-    found = public_definitions(ast.FunctionDef).items()
-    assert not {name: at for name, at in found if len(at) > 1 and name not in WITH_THEIR_MODULE}
-
-
-def test_no_docstring_holds_the_quotes_of_a_string_that_was_broken_into_lines() -> None:
-    for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-                assert not re.search(r'"\s*\n\s*"', ast.get_docstring(node) or ""), (path, node)
+def test_deleting_the_extras_takes_their_capabilities_along_and_nothing_else(tmp_path: Path) -> None:
+    code = BLOCKED.format(extras=EXTRAS)
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    refused = re.findall(r"refused: (\w+) needs (\w+)/extras/\w+\.py, which is not here", done.stdout)
+    assert {capability for capability, _ in refused} == {"dask", "embedding", "export", "listen", "torchrun"}
+    assert (tmp_path / "reports" / "synth" / "index.html").is_file()
 
 
 def test_the_pages_that_the_code_names_are_there() -> None:
-    for path in [*MODULES, *(ROOT / "bench").glob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+    for path in [*MODULES.values(), *(ROOT / "bench").glob("*.py"), *(ROOT / "tests").rglob("*.py")]:
         for page in re.findall(r"docs/[\w./-]+\.md", path.read_text(encoding="utf-8")):
             assert (ROOT / page).exists(), f"{path.relative_to(ROOT)} names {page}"
