@@ -47,8 +47,8 @@ def demo(options: DemoOptions) -> int:
         for row in rows
     ]
     print(
-        f"\nfound:  on synthetic sounds, accuracy over {rows[0]['n']} test folds (mean ± sd): {', '.join(sets)}"
-        "; the other features are there for make sweep DATASET=synth FEATURES=all MODEL=linear"
+        f"\nfound:  on synthetic sounds, accuracy over {rows[0]['n']} test folds (mean ± sd): "
+        f"{', '.join(sets)}; make sweep DATASET=synth FEATURES=all MODEL=linear compares all features"
     )
     print(f"report: {(report / 'index.html').resolve()}")
     print("next:   make features DATASET=esc50   (or a folder of your own sounds: one sub-folder a class)")

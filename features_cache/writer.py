@@ -158,20 +158,24 @@ def ready(
 ) -> tuple[FeatureFile, Lock]:
     """The feature's file for these clips, made where none fits, and a shared lock on it."""
     path, held = folder / f"{spec.stored}.h5", lock(folder, spec.stored)
-    if not stored_clips(folder, spec, clip_ids, keys).fits:
-        held.take(wait=True)
-        stored = stored_clips(folder, spec, clip_ids, keys)
-        kept: Clips = ()
-        if stored.file and stored.done.any():  # state words as they are, so that damage stays visible
-            values, states = stored.file.map(), stored.file.map(state=True)
-            kept = (
-                (row, values[stored.row_of[row]], int(states[stored.row_of[row]]))
-                for row in np.flatnonzero(stored.done).tolist()
-            )
-        _make(path, spec, clip_ids, kept)
-    held.take(shared=True, wait=True)
-    draft_of(path).unlink(missing_ok=True)  # a killed run's: whoever drafts holds the lock alone
-    return read_header(path.absolute()), held
+    try:
+        if not stored_clips(folder, spec, clip_ids, keys).fits:
+            held.take(wait=True)
+            stored = stored_clips(folder, spec, clip_ids, keys)
+            kept: Clips = ()
+            if stored.file and stored.done.any():  # state words as they are, so that damage stays visible
+                values, states = stored.file.map(), stored.file.map(state=True)
+                kept = (
+                    (row, values[stored.row_of[row]], int(states[stored.row_of[row]]))
+                    for row in np.flatnonzero(stored.done).tolist()
+                )
+            _make(path, spec, clip_ids, kept)
+        held.take(shared=True, wait=True)
+        draft_of(path).unlink(missing_ok=True)  # a killed run's: whoever drafts holds the lock alone
+        return read_header(path.absolute()), held
+    except BaseException:
+        held.release()
+        raise
 
 
 def install(folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
