@@ -49,9 +49,22 @@ def mel_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
     return mel_edges(sample_rate, **parameters)[1:-1]
 
 
-def coefficient_axis(_: int, *, n_mfcc: int, n_mels: int, **__: Any) -> np.ndarray:
-    """The number of each cepstral coefficient."""
-    return np.arange(float(min(n_mfcc, n_mels)))
+def linear_edges(sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: Any) -> np.ndarray:
+    """(n_bands + 2,) Hz, evenly spaced; bands lie between them as those of `mel_edges`."""
+    return np.linspace(fmin, fmax or sample_rate / 2, n_bands + 2)
+
+
+def erb_axis(sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: Any) -> np.ndarray:
+    """Hz of the centre of each gammatone band, evenly spaced in ERB-rate, 21.4 log10(1 + 0.00437 f)."""
+    top = fmax or sample_rate / 2
+    if fmin >= top:
+        raise Impossible(f"its lowest band lies at {fmin:g} Hz, its highest at {top:g}")
+    return np.expm1(np.linspace(np.log1p(0.00437 * fmin), np.log1p(0.00437 * top), n_bands)) / 0.00437
+
+
+def coefficient_axis(_: int, *, n_fft: int, **parameters: Any) -> np.ndarray:
+    """The number of each cepstral coefficient: no more of them than bands."""
+    return np.arange(float(min(count for name, count in parameters.items() if name.startswith("n_"))))
 
 
 def power_axis(_: int, *, order: int, **__: Any) -> np.ndarray:
@@ -117,6 +130,25 @@ def sloped_frames(sample_rate: int, samples: int, *, width: int, hop_length: int
             f"a slope over {width} frames needs as many, and clips of this duration have {len(seconds)}"
         )
     return seconds
+
+
+# Modulation
+
+
+def modulation_edges(
+    sample_rate: int, *, ranges: int, low: float, high: float, hop_length: int, **_: Any
+) -> np.ndarray:
+    """(ranges + 1,) Hz in equal ratios, up to half the frame rate at most."""
+    top = min(high, sample_rate / hop_length / 2)
+    if low >= top:
+        raise Impossible(f"{sample_rate / hop_length:g} frames a second have no modulation above {low:g} Hz")
+    return np.geomspace(low, top, ranges + 1)
+
+
+def modulation_axis(sample_rate: int, _: int, **parameters: Any) -> np.ndarray:
+    """Hz in the middle of each range of modulation frequencies."""
+    edges = modulation_edges(sample_rate, **parameters)
+    return np.sqrt(edges[:-1] * edges[1:])
 
 
 # Constant-Q filter banks

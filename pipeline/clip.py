@@ -15,7 +15,7 @@ import scipy  # its modules come when they are first used
 from pipeline import kernels
 from pipeline.audio import resample
 from pipeline.axes import Bank
-from pipeline.parameters import Framing, MelBank, Wavelets
+from pipeline.parameters import ErbBank, Framing, MelBank, Wavelets
 
 THIRDS = 252, 36  # bins, and bins an octave: three a semitone
 
@@ -87,6 +87,12 @@ class Clip:
     def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing) -> np.ndarray:
         """(n_mfcc, frames): `librosa.feature.mfcc(y)`."""
         return scipy.fft.dct(self.mel_db(bank, framing), axis=0, type=2, norm="ortho")[:n_mfcc]
+
+    @shared
+    def gammatone(self, bank: ErbBank, framing: Framing) -> np.ndarray:
+        """(n_bands, frames) dB of gammatone bands."""
+        filters = kernels.spectrum.gammatone_filters(self.sample_rate, framing.n_fft, bank)
+        return kernels.spectrum.decibels(filters @ self.power(framing))
 
     @shared
     def harmonic_percussive(self, framing: Framing, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -49,6 +49,9 @@ def card(name: str) -> dict[str, str]:
     )
     summary, *texts = re.split(rf"^ *({'|'.join(HEADINGS)}):", feature.function.__doc__ or "", flags=re.M)
     ranges = f" ({feature.row_unit} {axis[0]:.4g} to {axis[-1]:.4g})" if rows > 1 else ""
+    ends = variant.frame_axis(*TYPICAL)[[0, -1]]
+    columns = f"columns ({feature.frame_unit} {ends[0]:.4g} to {ends[1]:.4g})"
+    columns = "frames for 5 s" if feature.frame_unit == "s" else columns
     settings = [
         f"{key}={'none' if value is None else f'{value:g}' if isinstance(value, float) else value}"
         for key, value in variant.settings
@@ -56,7 +59,7 @@ def card(name: str) -> dict[str, str]:
     lines = {
         "What it is": summary,
         **dict(zip(texts[::2], texts[1::2])),
-        "Values": f"{feature.units}; {rows} row{'s' * (rows > 1)}{ranges}, {frames} frames for 5 s",
+        "Values": f"{feature.units}; {rows} row{'s' * (rows > 1)}{ranges}, {frames} {columns}",
         "Parameters": ", ".join(settings) or "none",
     }
     if name in measured.index:

@@ -44,6 +44,7 @@ Unit = Annotated[float, Within(0, 1)]
 Quantile = Annotated[float, Within(0.001, 0.5)]
 Fraction = Annotated[float, Within(0.01, 0.99)]
 Degree = Annotated[int, Within(1, 8)]
+Ranges = Annotated[int, Within(1, 64)]
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,38 @@ class MelBank:
     def __post_init__(self) -> None:
         if self.fmax is not None and self.fmax <= self.fmin:
             raise ValueError(f"fmax={self.fmax:g} must be above fmin={self.fmin:g}")
+
+
+@dataclass(frozen=True)
+class MelBank64(MelBank):
+    """The same with 64 bands."""
+
+    n_mels: Count = 64
+
+
+@dataclass(frozen=True)
+class MelBank32(MelBank):
+    """The same with 32 bands."""
+
+    n_mels: Count = 32
+
+
+@dataclass(frozen=True)
+class LinearBank:
+    """Triangular bands, evenly spaced in Hz."""
+
+    n_bands: Count = 128
+    fmin: Hertz = 0.0
+    fmax: Hertz | None = None  # half the sample rate
+
+    __post_init__ = MelBank.__post_init__
+
+
+@dataclass(frozen=True)
+class ErbBank(LinearBank):
+    """Gammatone bands, evenly spaced in ERB-rate (Glasberg and Moore 1990)."""
+
+    fmin: Hertz = 50.0
 
 
 @dataclass(frozen=True)

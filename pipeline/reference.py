@@ -1,4 +1,4 @@
-"""What every feature is, by definition: the plain librosa call for one clip.
+"""What every feature is, by definition: for one clip, in calls of librosa, numpy and scipy.
 
 Tests, `verify` and `bench` compare with these. Parameters are librosa's own and are passed on to it.
 """
@@ -10,6 +10,7 @@ from typing import Any
 
 import librosa
 import numpy as np
+import scipy
 from librosa.feature import melspectrogram
 
 from commandline.registry import Registry
@@ -215,3 +216,121 @@ def fourier_tempogram(y: np.ndarray, sr: int, **more: Any) -> np.ndarray:
 @DEFINITIONS.register()
 def yin(y: np.ndarray, sr: int, *, fmin: float = 65, fmax: float = 2093, **more: Any) -> np.ndarray:
     return librosa.yin(y=y, sr=sr, fmin=fmin, fmax=fmax, **more)
+
+
+@DEFINITIONS.register()
+def gammatone(
+    y: np.ndarray, sr: int, *, n_bands: int = 128, fmin: float = 50, fmax: float | None = None, **framing: Any
+) -> np.ndarray:
+    power = np.abs(librosa.stft(y=y, **framing)) ** 2
+    frequency = librosa.fft_frequencies(sr=sr, n_fft=2 * len(power) - 2)
+    lowest, highest = (21.4 * np.log10(1 + 0.00437 * hertz) for hertz in (fmin, fmax or sr / 2))
+    centre = (10 ** (np.linspace(lowest, highest, n_bands) / 21.4) - 1) / 0.00437
+    width = 1.019 * 24.7 * (4.37 * centre / 1000 + 1)
+    response = np.abs((1 + 1j * (frequency - centre[:, None]) / width[:, None]) ** -4)
+    return librosa.power_to_db(response @ power)
+
+
+@DEFINITIONS.register()
+def gfcc(y: np.ndarray, sr: int, *, n_gfcc: int = 40, **more: Any) -> np.ndarray:
+    return scipy.fft.dct(gammatone(y, sr, **more), axis=0, norm="ortho")[:n_gfcc]
+
+
+@DEFINITIONS.register()
+def lfcc(
+    y: np.ndarray,
+    sr: int,
+    *,
+    n_lfcc: int = 40,
+    n_bands: int = 128,
+    fmin: float = 0,
+    fmax: float | None = None,
+    **framing: Any,
+) -> np.ndarray:
+    power = np.abs(librosa.stft(y=y, **framing)) ** 2
+    frequency = librosa.fft_frequencies(sr=sr, n_fft=2 * len(power) - 2)
+    edges = np.linspace(fmin, fmax or sr / 2, n_bands + 2)
+    bands = [np.interp(frequency, edges[k : k + 3], [0, 1, 0]) @ power for k in range(n_bands)]
+    return scipy.fft.dct(librosa.power_to_db(np.array(bands)), axis=0, norm="ortho")[:n_lfcc]
+
+
+@DEFINITIONS.register()
+def shape(y: np.ndarray, sr: int, **framing: Any) -> np.ndarray:
+    magnitude = np.abs(librosa.stft(y=y, **framing)).astype(float)
+    total, norm = magnitude.sum(axis=0), np.linalg.norm(magnitude, axis=0)
+    silent = total < np.finfo(np.float32).tiny
+    p, direction = magnitude / np.where(silent, 1, total), magnitude / np.where(silent, 1, norm)
+    x = np.linspace(0, 1, len(p))[:, None]
+    deviation = x - (x * p).sum(axis=0)
+    spread = np.sqrt((deviation**2 * p).sum(axis=0))
+    z, k = deviation / np.where(spread < 1e-6, 1, spread), np.arange(1, len(p))[:, None]
+    above = p[1:].sum(axis=0)
+    return np.where(
+        silent,
+        0,
+        [
+            (z**3 * p).sum(axis=0),
+            np.minimum((z**4 * p).sum(axis=0), 6e4),
+            scipy.stats.entropy(p + silent, axis=0) / np.log(len(p)),
+            len(p) * p.max(axis=0),
+            np.append(0, np.linalg.norm(np.diff(direction, axis=1), axis=0)),
+            ((p[1:] - p[0]) / k).sum(axis=0) / np.where(above > 0, above, 1),
+        ],
+    )
+
+
+@DEFINITIONS.register()
+def ifd(
+    y: np.ndarray,
+    sr: int,
+    *,
+    n_mels: int = 64,
+    fmin: float = 0,
+    fmax: float | None = None,
+    hop_length: int = 512,
+    **framing: Any,
+) -> np.ndarray:
+    instantaneous, _, magnitude = librosa.reassigned_spectrogram(
+        y=y.astype(float),
+        sr=sr,
+        hop_length=hop_length,
+        reassign_times=False,
+        ref_power=0.0,
+        clip=False,
+        fill_nan=True,
+        **framing,
+    )
+    n_fft = 2 * len(magnitude) - 2
+    deviation = np.abs(instantaneous - librosa.fft_frequencies(sr=sr, n_fft=n_fft)[:, None])
+    bands = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
+    energy = bands @ magnitude**2
+    return bands @ (magnitude**2 * deviation) / np.where(energy < np.finfo(np.float32).tiny, 1, energy)
+
+
+@DEFINITIONS.register()
+def modulation(
+    y: np.ndarray,
+    sr: int,
+    *,
+    ranges: int = 12,
+    low: float = 0.5,
+    high: float = 42,
+    n_mels: int = 32,
+    hop_length: int = 512,
+    **more: Any,
+) -> np.ndarray:
+    levels, rate = mel(y, sr, n_mels=n_mels, hop_length=hop_length, **more), sr / hop_length
+    edges = np.geomspace(low, min(high, rate / 2), ranges + 1)
+    sounding = np.trim_zeros(y, "b")  # without what it was padded with
+    frames = 1 + (len(sounding) - 1) // hop_length if len(sounding) else levels.shape[1]
+    centred = levels[:, :frames] - levels[:, :frames].mean(axis=1, keepdims=True)
+    points = 1
+    while points < levels.shape[1] or rate / points > edges[1] - edges[0]:
+        points *= 2
+    frequency = np.fft.rfftfreq(points, 1 / rate)
+    depth = 2 * np.abs(np.fft.rfft(centred, points)) / frames
+    means = [
+        depth[:, (frequency >= begin) & (frequency < end)].mean(axis=1)
+        for begin, end in zip(edges, edges[1:])
+    ]
+    return np.log(0.01 + np.stack(means, axis=1))

@@ -1,13 +1,15 @@
 """Rhythm: the onset envelope, and what recurs in it."""
 
 import numpy as np
+import scipy
 
 from pipeline import kernels
-from pipeline.axes import lag_axis, one_frame_more, tempo_axis
+from pipeline.axes import lag_axis, mel_axis, modulation_axis, modulation_edges, one_frame_more, tempo_axis
 from pipeline.clip import Clip
 from pipeline.features.registry import feature
-from pipeline.parameters import EvenSamples, Samples
+from pipeline.parameters import EvenSamples, Framing, Hertz, MelBank32, Ranges, Samples
 
+STEADY = 0.01  # dB, added to the depth of a modulation: what is less is none
 # Multiples of the estimated tempo (Prockup et al. 2015)
 METRE = np.array([4, 8 / 3, 3, 2, 4 / 3, 3 / 2, 1, 2 / 3, 3 / 4, 1 / 2, 1 / 3, 3 / 8, 1 / 4])
 
@@ -60,3 +62,35 @@ def tempogram_ratio(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Sa
     """
     tempogram = clip.tempogram(win_length, hop_length)
     return kernels.period.at_multiples_of_tempo(tempogram, clip.sample_rate, hop_length, METRE)
+
+
+@feature(units="log(dB)", rows=mel_axis, row_unit="Hz", frames=modulation_axis, frame_unit="Hz")
+def modulation(
+    clip: Clip,
+    *,
+    ranges: Ranges = 12,
+    low: Hertz = 0.5,
+    high: Hertz = 42.0,
+    bank: MelBank32,
+    framing: Framing,
+) -> np.ndarray:
+    """Modulation spectrum: how strongly the level of each mel band beats, at rates from 0.5 to 42 Hz.
+
+    Formula: log(0.01 + mean over a range of 2 |sum over t of (L[t] - mean L) exp(-2 pi i f t)| / T), L in dB
+    Changes with: rhythm, roughness, rustling: what listeners recognise rain, waves, engines by
+    Ignores: loudness, the moment at which anything happens, padding behind the last sample that is not 0
+    Feature map: no time: columns are rates from slow to fast; a clock is bright at its beat, hiss is even
+    """
+    levels = clip.mel_db(bank, framing)
+    silent = int(np.argmax(clip.y[::-1] != 0))  # samples at the end; 0 also if all are
+    frames = 1 + (len(clip.y) - 1 - silent) // framing.hop_length
+    centred = levels[:, :frames] - levels[:, :frames].mean(axis=1, keepdims=True)
+    rate = clip.sample_rate / framing.hop_length
+    edges = modulation_edges(
+        clip.sample_rate, ranges=ranges, low=low, high=high, hop_length=framing.hop_length
+    )
+    points = 2 ** int(np.ceil(np.log2(max(levels.shape[1], rate / (edges[1] - edges[0])))))  # a bin a range
+    depth = np.abs(scipy.fft.rfft(centred, points, axis=1)) * (2 / frames)
+    first = np.searchsorted(np.fft.rfftfreq(points, 1 / rate), edges)
+    means = [depth[:, begin:end].mean(axis=1) for begin, end in zip(first, first[1:])]
+    return np.log(STEADY + np.stack(means, axis=1))

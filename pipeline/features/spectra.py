@@ -9,10 +9,20 @@ import numpy as np
 import scipy
 
 from pipeline import kernels
-from pipeline.axes import coefficient_axis, frequency_axis, mel_axis, sloped_frames
+from pipeline.axes import coefficient_axis, erb_axis, frequency_axis, mel_axis, sloped_frames
 from pipeline.clip import Clip
 from pipeline.features.registry import feature
-from pipeline.parameters import Count, Framing, MelBank, Odd, Positive, Unit
+from pipeline.parameters import (
+    Count,
+    ErbBank,
+    Framing,
+    LinearBank,
+    MelBank,
+    MelBank64,
+    Odd,
+    Positive,
+    Unit,
+)
 
 
 @feature(units="amplitude")
@@ -175,3 +185,58 @@ def percussive(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Fra
     Feature map: a mel spectrogram from which the level lines are gone; noise stays in both parts
     """
     return kernels.spectrum.decibels(clip.bands(clip.harmonic_percussive(framing, kernel_size)[1], bank))
+
+
+@feature(units="dB", rows=erb_axis, row_unit="Hz")
+def gammatone(clip: Clip, *, bank: ErbBank, framing: Framing) -> np.ndarray:
+    """Gammatone spectrogram: the level of bands shaped and spaced like those of the inner ear.
+
+    Formula: 10 log10 (G |STFT|^2), G = (1 + ((f - c) / b)^2)^-2, b = 1.019 x 24.7 (1 + 0.00437 c) Hz
+    Changes with: the spectral envelope, loudness, onsets; in the bass it resolves more than mel
+    Ignores: phase; weak sounds close to strong ones, which the bands' skirts cover
+    Feature map: as mel, with soft edges along frequency and more room for the bass
+    """
+    return clip.gammatone(bank, framing)
+
+
+@feature(units="dB, cepstrum", rows=coefficient_axis)
+def gfcc(clip: Clip, *, n_gfcc: Count = 40, bank: ErbBank, framing: Framing) -> np.ndarray:
+    """Gammatone-frequency cepstral coefficients: as MFCC, from gammatone bands.
+
+    Formula: the orthonormal DCT-II of each column of gammatone, coefficients 0 to 39
+    Changes with: loudness (row 0), the balance of bass and treble (row 1), resonances (further rows)
+    Ignores: fine structure, which the soft bands have smoothed already
+    Feature map: as mfcc, smoother along the rows
+    """
+    return scipy.fft.dct(clip.gammatone(bank, framing), axis=0, type=2, norm="ortho")[:n_gfcc]
+
+
+@feature(units="dB, cepstrum", rows=coefficient_axis)
+def lfcc(clip: Clip, *, n_lfcc: Count = 40, bank: LinearBank, framing: Framing) -> np.ndarray:
+    """Linear-frequency cepstral coefficients: as MFCC, from bands of equal width, so that the treble counts.
+
+    Formula: the orthonormal DCT-II of 10 log10 (L |STFT|^2), L 128 triangles evenly spaced in Hz
+    Changes with: the spectral envelope, in the treble as finely as in the bass: machines, bats, insects
+    Ignores: detail below some hundred Hz, where the bands of mel are narrower
+    Feature map: row 0 dominates; a column is a recipe of ripples and is not read row by row
+    """
+    filters = kernels.spectrum.linear_filters(clip.sample_rate, framing.n_fft, bank)
+    levels = kernels.spectrum.decibels(filters @ clip.power(framing))
+    return scipy.fft.dct(levels, axis=0, type=2, norm="ortho")[:n_lfcc]
+
+
+@feature(units="Hz", rows=mel_axis, row_unit="Hz")
+def ifd(clip: Clip, *, bank: MelBank64, framing: Framing) -> np.ndarray:
+    """Instantaneous-frequency deviation: how far the frequency in each band lies from its bins, by the phase.
+
+    Formula: sum over k of M_k |X_k|^2 |f_k' - f_k| / sum over k of M_k |X_k|^2, f' from the phase's slope
+    Changes with: tones, glides and onsets against noise; also a recorder's coding, hum and filters: on clips
+        from several sources it can learn who recorded them
+    Ignores: loudness, the spectral envelope
+    Feature map: dark where one tone fills a band, bright at onsets and in gaps
+    """
+    window = kernels.fourier.centred_window(framing.win_length or framing.n_fft, framing.n_fft)
+    slopes = kernels.fourier.phase_slopes(clip.y, framing.hop_length, window)
+    energy = clip.bands(clip.power(framing), bank)
+    hertz = clip.bands(slopes, bank) * np.float32(clip.sample_rate / (2 * np.pi))
+    return hertz / np.where(energy < np.finfo(np.float32).tiny, 1, energy)

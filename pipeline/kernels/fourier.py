@@ -56,6 +56,23 @@ def transforms(y: np.ndarray, hop_length: int, window: np.ndarray, bins: slice) 
     return result
 
 
+def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
+    """(1 + n_fft/2, frames) float32: |Im(conj(X) X')|, X' the transform by the window's derivative.
+
+    Over |X|^2 it is how many radians a sample the frequency of a bin's content lies off the bin's own.
+    """
+    n_fft = len(window)
+    slope = (np.roll(window, -1) - np.roll(window, 1)) / 2
+    padded = np.pad(y, n_fft // 2)
+    frames = _frames(padded, n_fft, hop_length)
+    result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
+    if _is_compiled(n_fft, len(frames)):
+        _phase_slopes(padded, hop_length, window / 2, slope / 2, *_tables(n_fft, float), result)
+    else:
+        result[:] = np.abs((_by_scipy(frames, window).conj() * _by_scipy(frames, slope)).imag.T)
+    return result
+
+
 def autocorrelation(y: np.ndarray, hop_length: int, window: np.ndarray, lags: int) -> np.ndarray:
     """(lags, frames): `librosa.autocorrelate` of the frames of `y`, not centred, times the window.
 
@@ -223,6 +240,30 @@ def _magnitudes(y, hop_length, window, factors, places, turns, result):  # type:
             for i in range(LANES):
                 re, im = _bin(a, b, i, turn)
                 row[i] = np.sqrt(np.float32(re * re + im * im)) * np.float32(1 / LOUDER)
+
+
+@compiled
+def _phase_slopes(y, hop_length, window, slope, factors, places, turns, result):  # type: ignore[no-untyped-def]
+    n, frames = len(turns) - 1, result.shape[1]
+    x, x_slope, plain = np.empty(n * ROW), np.empty(n * ROW), np.ones(len(window))
+    points, points_slope = x.reshape(n, ROW), x_slope.reshape(n, ROW)
+    for begin in range(0, frames, LANES):
+        first = min(begin, frames - LANES)
+        _load(y, first, hop_length, plain, x)  # once: samples a hop apart are slow to fetch
+        for sample in range(len(window)):
+            for i in range(sample * LANES, (sample + 1) * LANES):
+                x_slope[i] = x[i] * slope[sample]
+                x[i] *= window[sample]
+        _transform(x, factors)
+        _transform(x_slope, factors)
+        for k in range(n + 1):
+            a, b, turn = points[places[k]], points[places[n - k]], (turns[k, 0], turns[k, 1])
+            c, d = points_slope[places[k]], points_slope[places[n - k]]
+            row = result[k, first : first + LANES]
+            for i in range(LANES):
+                re, im = _bin(a, b, i, turn)
+                re_slope, im_slope = _bin(c, d, i, turn)
+                row[i] = abs(re * im_slope - im * re_slope)
 
 
 @compiled

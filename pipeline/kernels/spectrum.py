@@ -6,9 +6,9 @@ import functools
 import numpy as np
 import scipy.sparse
 
-from pipeline.axes import frequency_axis, mel_edges
+from pipeline.axes import erb_axis, frequency_axis, linear_edges, mel_edges
 from pipeline.kernels import compiled
-from pipeline.parameters import MelBank
+from pipeline.parameters import ErbBank, LinearBank, MelBank
 
 
 def decibels(power: np.ndarray) -> np.ndarray:
@@ -32,6 +32,23 @@ def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr
     filters = np.maximum(0, np.minimum(-ramps[:-2] / width[:-1], ramps[2:] / width[1:])).astype(np.float32)
     filters *= (2 / (edges[2:] - edges[:-2]))[:, None]
     return scipy.sparse.csr_array(filters)
+
+
+@functools.lru_cache(maxsize=64)
+def linear_filters(sample_rate: int, n_fft: int, bank: LinearBank) -> scipy.sparse.csr_array:
+    """(n_bands, bins): triangles of height 1, evenly spaced in Hz."""
+    edges = linear_edges(sample_rate, **dataclasses.asdict(bank))
+    ramps, width = np.subtract.outer(edges, frequency_axis(sample_rate, n_fft=n_fft)), np.diff(edges)[:, None]
+    filters = np.maximum(0, np.minimum(-ramps[:-2] / width[:-1], ramps[2:] / width[1:]))
+    return scipy.sparse.csr_array(filters.astype(np.float32))
+
+
+@functools.lru_cache(maxsize=64)
+def gammatone_filters(sample_rate: int, n_fft: int, bank: ErbBank) -> np.ndarray:
+    """(n_bands, bins): magnitude responses of fourth-order gammatone filters, 1.019 ERB wide."""
+    centre = erb_axis(sample_rate, **dataclasses.asdict(bank))[:, None]
+    width = 1.019 * 24.7 * (1 + 0.00437 * centre)
+    return ((1 + ((frequency_axis(sample_rate, n_fft=n_fft) - centre) / width) ** 2) ** -2).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=256)

@@ -7,8 +7,9 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache.names import parse_channel
-from pipeline import audio, reference
+from pipeline import audio, kernels, reference
 from pipeline.features import FEATURES, Clip, Impossible, Variant, feature, resolve_feature
+from pipeline.parameters import ErbBank
 
 RATE = 44100
 LARGEST_FLOAT16 = 65504
@@ -62,6 +63,11 @@ VARIANTS = [
     "zcr@frame_length=1024",
     "tempogram_ratio@win_length=192",
     "yin@fmin=100,fmax=1000",
+    "modulation@ranges=6,low=1,hop_length=256",
+    "gammatone@n_bands=40,fmin=100",
+    "lfcc@n_lfcc=20,fmax=8000",
+    "shape@n_fft=1024",
+    "ifd@n_mels=32,win_length=1200",
 ]
 
 
@@ -72,6 +78,7 @@ THE_THIRTY = {
     *("contrast", "centroid", "bandwidth", "rolloff", "flatness", "poly", "rms", "zcr"),
     *("onset", "tempogram", "fourier_tempogram", "tempogram_ratio", "yin"),
 }
+MORE = {"modulation", "gammatone", "gfcc", "shape", "ifd", "lfcc"}
 NOT_AT_8_KHZ = {"cqt", "vqt", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "contrast"}
 DEFINED = [name for name in FEATURES if name in reference.DEFINITIONS]  # a feature of one's own may have none
 TWICE = 20 * np.log10(2)  # dB
@@ -133,9 +140,9 @@ def test_agrees_with_its_definition_on_real_clips(esc10) -> None:
         assert found.holds, str(found)
 
 
-def test_the_thirty_features_are_there_and_defined() -> None:
-    assert len(THE_THIRTY) == 30
-    assert set(FEATURES) >= set(reference.DEFINITIONS) >= THE_THIRTY
+def test_all_features_are_there_and_defined() -> None:
+    assert len(THE_THIRTY) == 30 and len(MORE) == 6
+    assert set(FEATURES) >= set(reference.DEFINITIONS) == THE_THIRTY | MORE
 
 
 @pytest.mark.parametrize("name", [name for name in FEATURES if FEATURES[name].units.startswith("dB")])
@@ -177,6 +184,52 @@ def test_an_a_is_pitch_class_nine_and_beats_recur_every_half_second() -> None:
     lags = variant("tempogram").row_axis(RATE)
     later = lags > 0.25
     assert lags[later][echo[later].argmax()] == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_beat_is_found_at_its_rate_and_padding_does_not_change_it() -> None:
+    """Amplitude modulation of noise at 8 Hz; a second of padding behind it."""
+    time = np.arange(2 * RATE) / RATE
+    sound = (1 + np.sin(2 * np.pi * 8 * time)) * np.random.default_rng(3).normal(0, 0.1, time.size)
+    chosen = variant("modulation")
+    depth = chosen.compute(Clip(sound.astype(np.float32), RATE))
+    rates = chosen.frame_axis(RATE, 2 * RATE)
+    assert rates[depth.mean(axis=0).argmax()] == pytest.approx(8, rel=0.25)
+    assert (rates[0], rates[-1]) == pytest.approx((0.5 * 84 ** (1 / 24), 42 * 84 ** (-1 / 24)))
+    padded = chosen.compute(Clip(np.pad(sound, (0, RATE)).astype(np.float32), RATE))
+    assert padded == pytest.approx(depth, abs=0.05)
+    louder = chosen.compute(Clip((2 * sound).astype(np.float32), RATE))
+    assert louder == pytest.approx(depth, abs=1e-3)
+
+
+def test_the_six_numbers_of_a_spectrum_tell_a_tone_from_hiss() -> None:
+    inner = slice(5, -5)
+    tone_, hiss = (
+        variant("shape").compute(clip(kind))[:, inner].mean(axis=1) for kind in ("pure tone", "white noise")
+    )
+    skewness, kurtosis, entropy, crest, flux, _ = range(6)
+    assert tone_[kurtosis] > 100 > 10 > hiss[kurtosis] > 1.5 and abs(hiss[skewness]) < 0.1
+    assert tone_[entropy] < 0.3 < 0.9 < hiss[entropy] <= 1
+    assert tone_[crest] > 300 > 10 > hiss[crest] > 2 and hiss[flux] > 0.3 > tone_[flux]
+    assert not variant("shape").compute(clip("silence")).any()
+
+
+def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins() -> None:
+    """A Hann window spreads a tone in the middle of a bin over three, of which two lie a bin away."""
+    sound = Clip(tone(100 * RATE / 2048), RATE)
+    band = np.abs(variant("ifd").row_axis(RATE) - 100 * RATE / 2048).argmin()
+    deviation = variant("ifd").compute(sound)[band, 5:-5]
+    assert deviation == pytest.approx(RATE / 2048 / 3, rel=0.1)
+
+
+def test_gammatone_bands_are_those_of_an_independent_implementation() -> None:
+    """Up to a constant a band, above 2 kHz: below, that of spafe is a filter of real poles, and narrower."""
+    filters = pytest.importorskip("spafe.fbanks.gammatone_fbanks", reason="pip install spafe")
+    theirs, _ = filters.gammatone_filter_banks(nfilts=32, nfft=4096, fs=RATE, low_freq=50, scale="constant")
+    ours = kernels.spectrum.gammatone_filters(RATE, 4096, ErbBank(512))
+    for response in [band for band in theirs if band.argmax() > 2000 * 4096 / RATE]:
+        nearest = ours[np.abs(ours.argmax(axis=1) - response.argmax()).argmin()]
+        width = (nearest > 0.5 * nearest.max()).sum()
+        assert width == pytest.approx((response > 0.5 * response.max()).sum(), rel=0.1)
 
 
 def test_variants_share_what_can_be_shared() -> None:
