@@ -42,6 +42,7 @@ from pipeline.clip import Clip
 from pipeline.extract import run as run_extraction
 from pipeline.features import resolve_feature
 from pipeline.options import FeaturesCommand, SourceOptions
+from pipeline.show import draw as draw_features
 from results import run_folder
 from results.importance import interactions
 from results.run_folder import RunFolder
@@ -125,6 +126,14 @@ def feature(clip: Clip, name: str) -> FeatureMap:
         values, rows = values[chosen], rows[chosen]
     seconds = variant.frame_axis(clip.sample_rate, len(clip.y))
     return FeatureMap(str(channel), values, rows, variant.feature.row_unit, seconds, variant.feature.units)
+
+
+def show(clip: Clip, features: str = "mel mfcc chroma") -> "NotebookFigure":
+    """Features of a clip, one drawn below the other; `python -m pipeline show FILE` makes a PNG of them.
+
+    lab.show(lab.read("dog.wav"), "mel modulation")
+    """
+    return draw_features(NotebookFigure(layout="constrained"), clip, features)
 
 
 def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options: Any) -> Cache:

@@ -1,7 +1,14 @@
-"""`python -m pipeline {data,features,plan,list,check,verify}`."""
+"""`python -m pipeline {data,features,plan,list,show,check,verify}`."""
 
 from commandline.commands import Command, main
-from pipeline.options import ExtractOptions, FeaturesCommand, ListCommand, SourceOptions, VerifyCommand
+from pipeline.options import (
+    ExtractOptions,
+    FeaturesCommand,
+    ListCommand,
+    ShowCommand,
+    SourceOptions,
+    VerifyCommand,
+)
 
 
 def data(options: SourceOptions) -> int | None:
@@ -32,6 +39,13 @@ def list_(options: ListCommand) -> None:
     run(options)
 
 
+def show(options: ShowCommand) -> int | None:
+    """Draw features of an audio file to a PNG."""
+    from pipeline.show import run
+
+    return run(options)
+
+
 def check(options: SourceOptions) -> int | None:
     """What is wrong with this dataset: leaks, silent or clipped clips, artefacts."""
     from pipeline.check import run
@@ -46,7 +60,7 @@ def verify(options: VerifyCommand) -> int | None:
     return run(options)
 
 
-COMMANDS: list[Command] = [data, features, plan, list_, check, verify]
+COMMANDS: list[Command] = [data, features, plan, list_, show, check, verify]
 
 if __name__ == "__main__":
     main(COMMANDS)

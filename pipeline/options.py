@@ -1,6 +1,7 @@
 """Options of the pipeline's commands. The command line is made from these dataclasses."""
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
+from pathlib import Path
 from typing import Literal
 
 from commandline.options import SEED, DatasetOptions, Options, option
@@ -79,6 +80,16 @@ class ListCommand(Options):
     feature: str | None = option(None, "show the card of this feature", positional=True)
     sample_rate: int = option(44100, "Hz", **RATE)
     duration: float = option(5.0, "seconds", **SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowCommand(Options):
+    """Options of `show`."""
+
+    audio: Path = option(MISSING, "the file", positional=True)
+    features: str = option("mel mfcc chroma", "features separated by blanks")
+    sample_rate: int = option(44100, "Hz, to which the file is resampled", **RATE)
+    out: Path | None = option(None, "the PNG; by default called after the file, in this folder")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -304,7 +304,8 @@ def ifd(
     deviation = np.abs(instantaneous - librosa.fft_frequencies(sr=sr, n_fft=n_fft)[:, None])
     bands = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
     energy = bands @ magnitude**2
-    return bands @ (magnitude**2 * deviation) / np.where(energy < np.finfo(np.float32).tiny, 1, energy)
+    least = max(1e-8 * energy.max(), np.finfo(np.float32).tiny)  # 80 dB below the largest
+    return bands @ (magnitude**2 * deviation) / np.maximum(energy, least)
 
 
 @DEFINITIONS.register()

@@ -229,14 +229,15 @@ def lfcc(clip: Clip, *, n_lfcc: Count = 40, bank: LinearBank, framing: Framing) 
 def ifd(clip: Clip, *, bank: MelBank64, framing: Framing) -> np.ndarray:
     """Instantaneous-frequency deviation: how far the frequency in each band lies from its bins, by the phase.
 
-    Formula: sum over k of M_k |X_k|^2 |f_k' - f_k| / sum over k of M_k |X_k|^2, f' from the phase's slope
+    Formula: sum over k of M_k |X_k|^2 |f_k' - f_k| / sum over k of M_k |X_k|^2, f' from the phase's slope;
+        the sum below at least 80 dB under the clip's largest
     Changes with: tones, glides and onsets against noise; also a recorder's coding, hum and filters: on clips
         from several sources it can learn who recorded them
     Ignores: loudness, the spectral envelope
-    Feature map: dark where one tone fills a band, bright at onsets and in gaps
+    Feature map: dark where one tone fills a band or nothing sounds, bright at onsets
     """
     window = kernels.fourier.centred_window(framing.win_length or framing.n_fft, framing.n_fft)
     slopes = kernels.fourier.phase_slopes(clip.y, framing.hop_length, window)
     energy = clip.bands(clip.power(framing), bank)
     hertz = clip.bands(slopes, bank) * np.float32(clip.sample_rate / (2 * np.pi))
-    return hertz / np.where(energy < np.finfo(np.float32).tiny, 1, energy)
+    return hertz / np.maximum(energy, max(np.float32(1e-8) * energy.max(), np.finfo(np.float32).tiny))

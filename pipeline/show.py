@@ -1,0 +1,58 @@
+"""`python -m pipeline show FILE FEATURES="mel mfcc"`: features of an audio file, drawn to a PNG."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from features_cache.names import parse_list
+from pipeline import audio
+from pipeline.clip import Clip
+from pipeline.features import FEATURES, resolve_feature
+from pipeline.options import ShowCommand
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Drawing = TypeVar("Drawing", bound="Figure")
+WIDTH, HEIGHT = 8.0, 2.2  # inches of one feature
+
+
+def run(options: ShowCommand) -> int:
+    """The command `show`: draw the features of a file; its last line is the PNG's path."""
+    from matplotlib.figure import Figure
+
+    y = audio.decode(options.audio, options.sample_rate)
+    path = options.out or Path(f"{options.audio.stem}.png")
+    draw(Figure(layout="constrained"), Clip(y, options.sample_rate), options.features).savefig(path, dpi=150)
+    print(path)
+    return 0
+
+
+def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
+    """One feature below the other: rows in their unit upwards, frames to the right; one row is a curve.
+
+    draw(Figure(layout="constrained"), clip, "mel mfcc").savefig("clip.png")
+    """
+    names = list(
+        dict.fromkeys(name for channels in parse_list(features, list(FEATURES)) for name in channels)
+    )
+    figure.set_size_inches(WIDTH, HEIGHT * len(names))
+    for name, ax in zip(names, np.atleast_1d(figure.subplots(len(names)))):
+        variant = resolve_feature(name)
+        kept = slice(name.rows[0], name.rows[1] + 1) if name.rows else slice(None)
+        values, rows = variant.compute(clip)[kept], variant.row_axis(clip.sample_rate)[kept]
+        frames, feature = variant.frame_axis(clip.sample_rate, len(clip.y)), variant.feature
+        if len(values) == 1:
+            ax.plot(frames, values[0], linewidth=0.8)
+            ax.set_ylabel(feature.units)
+        else:
+            drawn = ax.pcolormesh(np.arange(len(frames)), np.arange(len(rows)), values, rasterized=True)
+            for axis, positions in ((ax.xaxis, frames), (ax.yaxis, rows)):
+                ticks = np.linspace(0, len(positions) - 1, min(6, len(positions))).round().astype(int)
+                axis.set_ticks(ticks, [f"{float(f'{positions[tick]:.3g}'):g}" for tick in ticks])
+            ax.set_ylabel(feature.row_unit)
+            figure.colorbar(drawn, ax=ax, label=feature.units)
+        ax.set_xlabel(feature.frame_unit)
+        ax.set_title(str(name), loc="left")
+    return figure

@@ -1,0 +1,31 @@
+"""Features of a file as a drawing."""
+
+import numpy as np
+import pytest
+import soundfile
+from matplotlib.figure import Figure
+
+from commandline.registry import RequestError
+from pipeline import show
+from pipeline.clip import Clip
+from pipeline.options import ShowCommand
+
+
+def test_each_feature_is_drawn_with_its_units_and_a_single_row_as_a_curve() -> None:
+    clip = Clip(np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32), 8000)
+    figure = show.draw(Figure(), clip, "rms mfcc:1-4 modulation rms")
+    axes = {ax.get_title(loc="left"): ax for ax in figure.axes if ax.get_title(loc="left")}
+    assert list(axes) == ["rms", "mfcc:1-4", "modulation"]
+    assert axes["rms"].get_ylabel() == "amplitude" and len(axes["rms"].lines[0].get_xdata()) == 16
+    assert axes["mfcc:1-4"].collections[0].get_array().shape == (4, 16)
+    assert (axes["rms"].get_xlabel(), axes["modulation"].get_xlabel()) == ("s", "Hz")
+
+
+def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("dog.wav", np.sin(np.arange(8000)), 8000)
+    assert show.run(ShowCommand(audio=tmp_path / "dog.wav", features="rms")) == 0
+    assert capsys.readouterr().out == "dog.png\n"
+    assert (tmp_path / "dog.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(RequestError, match="did you mean 'mel'"):
+        show.run(ShowCommand(audio=tmp_path / "dog.wav", features="mell"))
