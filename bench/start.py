@@ -1,0 +1,87 @@
+"""What surrounds the arithmetic: what a command costs that has nothing, or little, to compute.
+
+    python -m bench.start
+
+Processor seconds of whole processes, the median of ROUNDS, in turns, and as multiples of two imports in the
+same run: on a machine that does other work the ratios hold, the seconds do not. Everything happens in a
+temporary folder, on the synthetic clips. PYTHONDONTWRITEBYTECODE in the environment spoils such figures, and the
+bench says so.
+"""
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from commandline.terminal import text_table
+
+ROOT = Path(__file__).resolve().parent.parent
+ROUNDS = 3
+LIBRARIES = "numpy, pandas, h5py"
+SETS = ("mel", "mfcc", "chroma", "mel+mfcc")
+NETWORK = ("MODEL=texture", "EPOCHS=2", "CURVE=0", "PRECISION=fp32", "THREADS=1")
+PLACES = ("DATA=data", "RUNS=runs")
+
+# What is timed, once everything is there -> the words after `python`.
+TIMED = {
+    f"import {LIBRARIES}": ("-c", f"import {LIBRARIES}"),
+    "import torch": ("-c", "import torch"),
+    "features, nothing to do": ("-m", "pipeline", "features", "DATASET=synth", "FEATURES=small", "DATA=data"),
+    "pipeline list": ("-m", "pipeline", "list"),
+    "train list": ("-m", "train", "list"),
+    "train --help": ("-m", "train", "run", "--help"),
+    "train, nothing to do": ("-m", "train", "run", "DATASET=synth", "FEATURES=mel", *NETWORK, *PLACES),
+    "predict, an unknown run": ("-m", "train", "predict", "AUDIO=.", "RUN=nowhere", *PLACES),
+    "predict 200 files": ("-m", "train", "predict", "AUDIO=data/synth/audio", "RUN=mel-texture", *PLACES),
+    "linear, five folds": (
+        *("-m", "train", "run", "DATASET=synth", "FEATURES=mel+mfcc", "MODEL=linear", "TAG=new"),
+        *PLACES,
+    ),
+    "report of four runs": ("-m", "analysis", "DATASET=synth", "OVERWRITE=1", "REPORTS=reports", *PLACES),
+    "report, nothing new": ("-m", "analysis", "DATASET=synth", "REPORTS=reports", *PLACES),
+}
+
+
+def processor_seconds(words: tuple[str, ...], folder: Path) -> float:
+    """User and system time of a process and of the processes that it started."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    if done.returncode and "nowhere" not in " ".join(words):
+        sys.exit(f"python {' '.join(words)} failed:\n{done.stderr}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        print(
+            "PYTHONDONTWRITEBYTECODE is set: every process compiles every module, these figures are too high"
+        )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        processor_seconds(TIMED["features, nothing to do"], folder)
+        for features in SETS:
+            given = ("DATASET=synth", f"FEATURES={features}", *NETWORK, *PLACES)
+            processor_seconds(("-m", "train", "run", *given), folder)
+        seconds: dict[str, list[float]] = {what: [] for what in TIMED}
+        for number in range(ROUNDS):
+            for what, words in TIMED.items():
+                if "TAG=new" in words:
+                    words = (*words, f"TAG=new{number}")
+                seconds[what].append(processor_seconds(words, folder))
+    medians = {what: statistics.median(values) for what, values in seconds.items()}
+    units = [medians[f"import {LIBRARIES}"], medians["import torch"]]
+    rows = [
+        (what, f"{value:.2f}", *(f"{value / unit:.1f}" for unit in units)) for what, value in medians.items()
+    ]
+    print(text_table(rows, ("what", "processor s", f"x {LIBRARIES}", "x torch")))
+
+
+if __name__ == "__main__":
+    main()
