@@ -1,6 +1,6 @@
 """Pages of the reference that are made from the code when the site is built.
 
-    write_all(folder)      options.md, commands.md, models.md, ..., and the figures of the features
+    write_all(folder)      options.md, registries.md, interface.md, and the figures of the features
     with_figures(text)     reference/features.md with a figure, players and librosa's page for each card
 
 Every page is a function that returns Markdown, entered in PAGES by its file's name. Nothing here is stored.
@@ -23,8 +23,10 @@ from analysis.figures import FIGURES
 from commandline.commands import commands, options_of
 from commandline.options import fields, kind_of
 from commandline.registry import Registry
+from features_cache import Cache, external
 from pipeline import reference, synth
 from pipeline.features import FEATURES
+from results.run_folder import RunFolder
 from train import recipes
 from train.augment import AUGMENTS
 from train.models.registry import all_models
@@ -110,7 +112,7 @@ def options_page() -> str:
         for (default, values, meaning), users in meanings.items():
             parts.append(sentence(meaning) + "\n")
             facts = [f"Default: {default or 'not set'}", f"values: {values}"]
-            parts.append(f"{'; '.join(facts)}. Commands: {', '.join(map(command_link, users))}.\n")
+            parts.append(f"{'; '.join(facts)}. Commands: {', '.join(f'`{words}`' for words in users)}.\n")
     return "# Options\n\n" + OPTIONS_INTRODUCTION + "\n" + "\n".join(parts)
 
 
@@ -123,58 +125,18 @@ run takes a list (`LR="0.001 0.002"`), and every combination is trained.
 
 def sentence(text: str) -> str:
     """A meaning as it stands in the code, begun with a capital and ended with a full stop."""
-    return (
-        text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
-        if text
-        else "No description."
-    )
-
-
-def command_link(words: str) -> str:
-    return f"[`{words}`](commands.md#{words.replace(' ', '-')})"
-
-
-@PAGES.register("commands")
-def commands_page() -> str:
-    """Every command with its options and their defaults."""
-    parts = [COMMANDS_INTRODUCTION]
-    for words, function in commands():
-        options = options_of(function)
-        parts.append(f"## {words}\n\n{(inspect.getdoc(function) or '').splitlines()[0]}\n")
-        parts.append(f"```\npython -m {words} --help\n```\n")
-        rows = [
-            (
-                f"[`{field.name.upper()}`](options.md#{field.name.lower()})",
-                default_of(field),
-                field.metadata["meaning"],
-            )
-            for field in fields(options).values()
-        ]
-        parts.append(
-            table(("option", "default", "meaning"), rows) + "\n" if rows else "It takes no options.\n"
-        )
-    return "\n".join(parts)
-
-
-COMMANDS_INTRODUCTION = """# Commands
-
-Every command, made from the code. `make <target>` calls one of them: `make help` says which. Exit status 0
-means done, 1 that the work ran and something in it failed (the summary names it), 2 that the request was
-wrong.
-"""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
 # Registries
 
 
-@PAGES.register("models")
-def models_page() -> str:
+def models_table() -> str:
     rows = [
         (f"`{model.name}`", KINDS[model.kind], model.summary, options_of_builder(model.options))
         for model in sorted(all_models().values(), key=lambda model: (model.kind, model.name))
     ]
-    text = "# Models by name\n\nMade from the registry of models; [models](../models.md) explains them.\n\n"
-    return text + table(("name", "takes", "what it is", "options"), rows) + "\n"
+    return table(("name", "takes", "what it is", "options"), rows)
 
 
 KINDS = {
@@ -192,8 +154,7 @@ def options_of_builder(options: dict[str, typing.Any]) -> str:
 AUGMENTED = {"image": "feature maps", "wave": "waveforms", "vector": "vectors"}
 
 
-@PAGES.register("augmentations")
-def augmentations_page() -> str:
+def augmentations_table() -> str:
     rows = [
         (
             f"`{entry.name}`",
@@ -205,14 +166,7 @@ def augmentations_page() -> str:
         for entry in AUGMENTS.values()
     ]
     head = ("name", "what it does", "default strength", "largest", "for")
-    return AUGMENTATIONS_INTRODUCTION + table(head, rows) + "\n"
-
-
-AUGMENTATIONS_INTRODUCTION = """# Augmentations by name
-
-Made from the registry of augmentations; [models](../models.md#augmentations) explains them.
-
-"""
+    return table(head, rows)
 
 
 def first_sentence(function: Callable[..., typing.Any]) -> str:
@@ -220,38 +174,56 @@ def first_sentence(function: Callable[..., typing.Any]) -> str:
     return " ".join(paragraph.split())
 
 
-@PAGES.register("recipes")
-def recipes_page() -> str:
-    parts = [RECIPES_INTRODUCTION]
-    for name in recipes.names():
-        parts.append(
-            f"## {name}\n\n{recipes.description(name)}\n\n```\n"
-            + "\n".join(recipes.recipe_words(name))
-            + "\n```\n"
-        )
-    return "\n".join(parts)
+def recipes_list() -> str:
+    return "\n".join(
+        f"### {name}\n\n{recipes.description(name)}\n\n```\n"
+        + "\n".join(recipes.recipe_words(name))
+        + "\n```\n"
+        for name in recipes.names()
+    )
 
 
-RECIPES_INTRODUCTION = """# Recipes
+def figures_list() -> str:
+    calls = {name: f"lab.draw({name!r}, {arguments(entry.draw)})" for name, entry in FIGURES.items()}
+    return "\n".join(
+        f"### {name}\n\n{FIGURES[name].caption}.\n\n```python\n{call}\n```\n" for name, call in calls.items()
+    )
+
+
+@PAGES.register("registries")
+def registries_page() -> str:
+    return REGISTRIES.format(
+        models=models_table(),
+        augmentations=augmentations_table(),
+        recipes=recipes_list(),
+        figures=figures_list(),
+    )
+
+
+REGISTRIES = """# Models, augmentations, recipes, figures
+
+Made from the registries; [models](../models.md) explains the first two.
+
+## Models
+
+{models}
+
+## Augmentations
+
+{augmentations}
+
+## Recipes
 
 A recipe is a named list of options, one file in `train/recipes/`. `make train RECIPE=stopping` puts its
-values in place of the defaults; what you give besides wins.
-"""
+values in place of the defaults; options that you give besides override them.
 
+{recipes}
 
-@PAGES.register("figures")
-def figures_page() -> str:
-    parts = [FIGURES_INTRODUCTION]
-    for entry in FIGURES.values():
-        call = f"lab.draw({entry.name!r}, {arguments(entry.draw)})"
-        parts.append(f"## {entry.name}\n\n{entry.caption}.\n\n```python\n{call}\n```\n")
-        parts.append(documentation(entry.draw) + "\n")
-    return "\n".join(parts)
+## Figures
 
+`lab.draw(name, ...)` draws a figure of a report from Python.
 
-FIGURES_INTRODUCTION = """# Figures
-
-Every figure of a report, made from the registry. `lab.draw(name, ...)` draws one from Python.
+{figures}
 """
 
 
@@ -270,17 +242,12 @@ def arguments(function: Callable[..., typing.Any]) -> str:
 
 @PAGES.register("interface")
 def interface_page() -> str:
-    from features_cache import Cache, external
-
-    parts = [INTERFACE_INTRODUCTION]
-    parts += [described_function(function, "lab.") for function in public_functions(lab)]
-    parts.append(
-        "## features_cache\n\nThe reader of a feature cache. `lab.cache(...)` and `Cache(folder)` give one.\n"
-    )
-    parts.append(f"### Cache\n\n{documentation(Cache)}\n")
-    parts += [described_function(member, "Cache.") for member in public_methods(Cache)]
-    parts.append("## features_cache.external\n\nFeatures that were computed elsewhere.\n")
-    parts += [described_function(function, "external.") for function in public_functions(external)]
+    """Directives of Sphinx, so that every name stands in the index and in the inventory."""
+    parts = [INTERFACE_INTRODUCTION, *map(described, public_functions(lab))]
+    for owner, heading in ((Cache, "A feature cache"), (RunFolder, "A run folder")):
+        members = [described(member, owner.__name__) for member in public_functions(owner)]
+        parts += [f"## {heading}\n", directive("class", owner.__name__, documentation(owner)), *members]
+    parts += ["## Features that were computed elsewhere\n", *map(described, public_functions(external))]
     return "\n".join(parts)
 
 
@@ -292,30 +259,29 @@ Made from the docstrings; [Python](../python.md) shows it in use.
 """
 
 
-def public_functions(module: typing.Any) -> Iterator[Callable[..., typing.Any]]:
-    for name, function in vars(module).items():
-        if (
-            inspect.isfunction(function)
-            and function.__module__ == module.__name__
-            and not name.startswith("_")
-        ):
+def public_functions(owner: typing.Any) -> Iterator[Callable[..., typing.Any]]:
+    """The functions of a module, or the methods of a class, that users may call."""
+    home = getattr(owner, "__module__", None) or owner.__name__
+    for name, function in vars(owner).items():
+        if inspect.isfunction(function) and function.__module__ == home and not name.startswith("_"):
             yield function
 
 
-def public_methods(owner: type) -> Iterator[Callable[..., typing.Any]]:
-    for name, member in vars(owner).items():
-        if inspect.isfunction(member) and not name.startswith("_"):
-            yield member
+def described(function: Callable[..., typing.Any], owner: str = "") -> str:
+    """A function of a module, or a method of the class `owner`, with its signature and its docstring."""
+    call = re.sub(r"\b(?:[^\W\d]\w*\.)+(\w+)", r"\1", str(inspect.signature(function)))
+    module = owner or function.__module__.rpartition(".")[2]
+    return directive(
+        "method" if owner else "function", f"{module}.{function.__name__}{call}", documentation(function)
+    )
 
 
-def described_function(function: Callable[..., typing.Any], prefix: str) -> str:
-    call = re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", str(inspect.signature(function)))
-    name = prefix + function.__name__
-    return f"### {name}\n\n```python\n{name}{call}\n```\n\n{documentation(function)}\n"
+def directive(kind: str, signature: str, text: str) -> str:
+    return f"````{{py:{kind}}} {signature}\n\n{text}\n````\n"
 
 
 def documentation(thing: typing.Any) -> str:
-    """A docstring as Markdown: what is indented in it is code, stars and underscores are themselves."""
+    """A docstring as Markdown: what is indented in it is code."""
     lines, code, shown = (inspect.getdoc(thing) or "").splitlines(), False, []
     for line in lines:
         indented = line.startswith("    ") or (code and not line)
@@ -324,56 +290,6 @@ def documentation(thing: typing.Any) -> str:
             code = indented
         shown.append(line[4:] if code else line)
     return "\n".join([*shown, "```"] if code else shown)
-
-
-# Messages
-
-
-@PAGES.register("messages")
-def messages_page() -> str:
-    """Every message of a refused request, from the calls of RequestError in the code."""
-    parts = [MESSAGES_INTRODUCTION]
-    for package, subject in SUBJECTS.items():
-        parts.append(f"## {subject}\n")
-        found = sorted({text for path in (ROOT / package).rglob("*.py") for text in messages_in(path)})
-        parts += [f"* {text[:1].upper()}{text[1:]}" if text[0].isalpha() else f"* {text}" for text in found]
-        parts.append("")
-    return "\n".join(parts)
-
-
-SUBJECTS = {
-    "commandline": "Options of every command",
-    "pipeline": "Datasets and extraction",
-    "features_cache": "The cache and names of features",
-    "train": "Training and predicting",
-    "analysis": "Reports",
-}
-MESSAGES_INTRODUCTION = """# Messages
-
-Every message with which a command refuses a request (exit status 2), made from the code. The dots stand for
-what was given or found. [Troubleshooting](../../howto/troubleshooting.md) explains the common ones.
-"""
-
-
-def messages_in(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "RequestError" and node.args:
-            text = re.sub(r"…( ?…)+", "…", message_text(node.args[0])).strip()
-            if re.search(r"[a-z]{3} \S", text):
-                yield "".join("\\" + sign if sign in "*_<>[]|`" else sign for sign in " ".join(text.split()))
-
-
-def message_text(node: ast.expr) -> str:
-    """A message with dots in place of its values."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    if isinstance(node, ast.JoinedStr):
-        return "".join(message_text(part) for part in node.values)
-    if isinstance(node, ast.BinOp):
-        return message_text(node.left) + message_text(node.right)
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == "nearest":
-        return f"unknown {message_text(node.args[0])} …; did you mean …? Known: …"
-    return "…"
 
 
 # Figures of the features
