@@ -34,6 +34,7 @@ FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TARGETS = {
     "train": "train run",
     "sweep": "train sweep",
+    "importance": "train importance",
     "predict": "train predict",
     "data": "pipeline data",
     "features": "pipeline features",
