@@ -116,18 +116,13 @@ def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
 
 def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
     """Load `weights` whole; RequestError names the first tensor that does not fit and both shapes."""
-    wanted = network.state_dict()
-    if missing := sorted(wanted.keys() - weights.keys()):
-        raise RequestError(
-            f"{origin} lacks '{missing[0]}' and {len(missing) - 1} more: it is of another model"
-        )
-    if surplus := sorted(weights.keys() - wanted.keys()):
-        raise RequestError(f"{origin} has '{surplus[0]}', which this model has not: it is of another model")
-    for name, tensor in wanted.items():
-        if tensor.shape != weights[name].shape:
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name in sorted(wanted.keys() | given.keys()):
+        if wanted.get(name) != given.get(name):
             raise RequestError(
-                f"{origin} has '{name}' of shape {tuple(weights[name].shape)}, this run needs "
-                f"{tuple(tensor.shape)}: it is of another model, feature set or number of classes; "
+                f"{origin} has '{name}' of shape {given.get(name, 'none')}, this run needs "
+                f"{wanted.get(name, 'none')}: it is of another model, feature set or number of classes; "
                 "remove it, or give TAG=…"
             )
     network.load_state_dict(weights)

@@ -4,7 +4,6 @@ Beside `listen` the only module of this package that uses the pipeline: features
 the functions that filled the cache, with the same rounding.
 """
 
-import difflib
 import itertools
 import json
 import os
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
+from commandline.registry import RequestError, closest
 from commandline.terminal import as_csv, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder
 from features_cache.location import is_cache
@@ -114,23 +113,22 @@ def _variant(described: Mapping[str, Any]) -> Variant:
 
 def find_audio(path: Path) -> list[Path]:
     """The file, or the audio files of a folder and of the folders in it, by name, hidden ones left out."""
+
+    def is_audio(file: Path) -> bool:
+        return bool(audio.AUDIO_FILE.fullmatch(file.name)) and file.is_file()
+
     if path.is_file():
         return [path]
     if path.is_dir():
-        files = [path / name for name in files_below(path) if _is_audio(path / name)]
+        files = [path / name for name in files_below(path) if is_audio(path / name)]
         if not files:
             raise RequestError(f"AUDIO={path}: there is no audio file in this folder")
         return files
     if not path.parent.is_dir():
         raise RequestError(f"AUDIO={path}: there is no folder {path.parent}")
-    beside = sorted(file.name for file in path.parent.iterdir() if _is_audio(file))
-    close = difflib.get_close_matches(path.name, beside, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"{path.parent} has {len(beside)} audio files"
-    raise RequestError(f"AUDIO={path}: there is no such file or folder; {hint}")
-
-
-def _is_audio(file: Path) -> bool:
-    return bool(audio.AUDIO_FILE.fullmatch(file.name)) and file.is_file()
+    close = closest(path.name, [file.name for file in path.parent.iterdir() if is_audio(file)])
+    hint = f"; did you mean {close}?" if close else ""
+    raise RequestError(f"AUDIO={path}: there is no such file or folder{hint}")
 
 
 class FilePredictions(NamedTuple):

@@ -51,10 +51,9 @@ class Outcome:
 
 
 class Tracker(Protocol):
-    """Follows one fold."""
+    """Follows one fold; `package` is what it needs to be installed."""
 
     package: ClassVar[str]
-    """what it needs to be installed"""
 
     def __init__(self, fold: Fold) -> None: ...
 

@@ -1,13 +1,11 @@
 """Every registered model: shapes, learning, repeatability; how a model is named; ensembles."""
 
-from pathlib import Path
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
 from commandline.registry import RequestError
-from train.checkpoint import load_weights
 from train.models.registry import Ensemble, all_models, build, model, resolve
 
 MODELS = all_models()
@@ -209,15 +207,3 @@ def test_the_first_member_starts_from_the_weights_that_it_has_alone() -> None:
         for name in ("cnn4", "cnn4+texture")
     )
     assert all(map(torch.equal, alone.state_dict().values(), ensemble.first.state_dict().values()))
-
-
-def test_a_checkpoint_of_before_fits() -> None:
-    """Its members were called network and texture."""
-    network, other = build("cnn4+texture", 1, 3, (64, 108)), build("cnn4+texture", 1, 3, (64, 108))
-    former = {
-        name.replace("first.", "network.", 1).replace("second.", "texture.", 1): value
-        for name, value in network.state_dict().items()
-    }
-    assert any(name.startswith("texture.norm") for name in former)
-    load_weights(other, former, Path("last.pt"))
-    assert all(map(torch.equal, network.state_dict().values(), other.state_dict().values()))
