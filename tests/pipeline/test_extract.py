@@ -42,18 +42,6 @@ def test_a_second_run_computes_nothing_and_changes_no_byte(sounds):
     assert {path: path.read_bytes() for path in cache(sounds).folder.glob("*.h5")} == before
 
 
-def test_parts_make_the_same_cache_and_a_part_does_only_its_own(sounds):
-    run(sounds, prepare=True)
-    assert not cache(sounds).readable(["rms"]).any()
-    for part in ("2/3", "1/3", "3/3"):
-        computed = run(sounds, part=part)
-        rows = part_of(part, 8)
-        assert computed["rms"] == rows.stop - rows.start
-        assert cache(sounds).readable(["rms"])[rows].all()
-    assert stored(sounds, "rms") == anew(sounds, "rms")
-    assert run(sounds) == {"rms": 0, "zcr": 0}
-
-
 @pytest.mark.parametrize("part", ["0/3", "4/3", "1", "a/b", "-1/2", "1/0"])
 def test_a_part_that_is_none_is_refused(part):
     with pytest.raises(RequestError, match="PART="):
@@ -99,14 +87,6 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
     assert capsys.readouterr().err.count("waiting: zcr.h5 has to be made again for these clips") == 1
 
 
-def test_the_summary_tells_what_sharing_saved_from_a_second_on(sounds):
-    given = options(sounds, features="mel mfcc")
-    asked, told = request(given), "; sharing intermediates saved 1 min 30 s of computing\n"
-    saved = ExtractionResult(clips=8, computed=np.full(2, 8), seconds=np.ones(2), seconds_saved=90)
-    assert told in extract.summary(asked, given, saved, 4.0)
-    assert "saved" not in extract.summary(asked, given, replace(saved, seconds_saved=0.9), 4.0)
-
-
 def test_the_size_is_reported_before_the_work_and_the_next_command_after(sounds, capsys):
     assert extract.run(options(sounds, features="waveform rms")) == 0
     shown = capsys.readouterr().out
@@ -116,12 +96,6 @@ def test_the_size_is_reported_before_the_work_and_the_next_command_after(sounds,
     next_, then = shown.splitlines()[-2:]
     assert next_.startswith(f"next: make train DATASET={sounds.csv} DATA=")
     assert next_.endswith(" FEATURES=rms MODEL=texture") and then.startswith("then: make train ")
-
-
-def test_an_impossible_feature_is_left_out_of_all_and_refused_by_name(sounds, capsys):
-    with pytest.raises(RequestError, match="cqt cannot exist here"):
-        request(options(sounds, features="rms cqt"))
-    assert "cqt" in request(options(sounds, features="all")).left_out
 
 
 def test_worker_processes_write_the_same_bytes_as_this_one(sounds):

@@ -1,13 +1,11 @@
 """What a user is told to type next: commands that work, the quick one first."""
 
-import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache import Cache
 from features_cache.index import write_failures
 from features_cache.layout import read_header
 from pipeline import extract
@@ -77,17 +75,6 @@ def test_a_clip_that_failed_in_one_feature_is_waited_for_in_the_others(sounds):
     for feature in ("zcr", "all"):
         write_failures(made.folder, made.clips, np.array([0]), ["zcr"], [(0, feature, "1 value is NaN")])
         assert is_done(cache(sounds), table)
-
-
-def test_of_a_published_split_only_the_publishers_test_list_is_tested_and_of_drawn_folds_all(tmp_path):
-    for place in ("yes/a_nohash_0", "yes/b_nohash_0", "no/a_nohash_0", "no/c_nohash_0", "no/d_nohash_0"):
-        write(tmp_path / "words" / f"{place}.wav")
-    (tmp_path / "words" / "testing_list.txt").write_text("no/c_nohash_0.wav\n")
-    asked = FeaturesCommand(dataset=str(tmp_path / "words"), data=tmp_path / "data", features="rms", jobs=1)
-    for folds_by, tested in ((None, [3]), ("group", [1, 2, 3, 4])):
-        assert extract.run(dataclasses.replace(asked, folds_by=folds_by)) == 0
-        made = Cache(tmp_path / "data" / "words" / "features")
-        assert made.tested_folds(made.clips) == tested
 
 
 def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(tmp_path, capsys):

@@ -1,6 +1,5 @@
 """Worker processes: they end with their parent, a killed one costs no clip, nothing is left behind."""
 
-import ctypes
 import os
 import random
 import signal
@@ -26,18 +25,6 @@ from tests.pipeline.shared_memory import called_after
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
-COUNT = """
-import resource, sys
-import numpy as np
-from pipeline.pool import keep_freed_arrays
-if sys.argv[1] == "keep":
-    keep_freed_arrays()
-np.ones(1 << 20)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(50):
-    np.ones(1 << 20)  # 8 MB
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
 
 
 def threads_and_pid(item):
@@ -192,30 +179,6 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, t
     assert outcome.computed.sum() == 2 * CLIPS - left
     assert done(folder) == 2 * CLIPS
     assert not list((folder / "locks").glob("run-*"))
-
-
-def page_faults(how: str) -> int:
-    """Of fifty arrays made and freed in a process of their own."""
-    return int(
-        subprocess.run([sys.executable, "-c", COUNT, how], capture_output=True, text=True, check=True).stdout
-    )
-
-
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
-def test_freed_arrays_are_not_fetched_page_by_page_again() -> None:
-    assert page_faults("keep") < 50 < page_faults("leave as it is")
-
-
-def test_a_script_that_every_worker_runs_again_ends_with_what_to_do(tmp_path) -> None:
-    script = tmp_path / "script.py"
-    call = "while True:\n    try:\n        workers.call(abs, -1)\n    except WorkerDied:\n        pass\n"
-    script.write_text(f"from pipeline.pool import WorkerDied, Workers\nworkers = Workers(1)\n{call}")
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    run = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, env=environment, timeout=120
-    )
-    assert run.returncode == 1
-    assert "below `if __name__" in run.stderr
 
 
 def test_workers_that_never_start_end_the_run_with_what_to_do() -> None:

@@ -1,6 +1,5 @@
 """Damage, bad clips, full disks: what `features` does about them, and says."""
 
-import csv
 import errno
 import os
 import resource
@@ -57,15 +56,6 @@ def test_files_that_ffmpeg_converts_are_named_with_that_once(sounds, capsys):
     )
 
 
-def test_a_feature_file_that_is_a_fifo_is_named_and_not_waited_for(sounds):
-    run(sounds)
-    path = cache(sounds).folder / "zcr.h5"
-    path.unlink()
-    os.mkfifo(path)
-    with pytest.raises(RequestError, match=r"zcr\.h5 is no ordinary file"):
-        extract.run(options(sounds))
-
-
 def test_a_file_name_with_a_zero_byte_is_named(sounds, capsys):
     rows = sounds.csv.read_text()
     sounds.csv.write_text(rows.replace("clip00003.wav", "clip\x0000003.wav"))
@@ -105,27 +95,6 @@ def test_a_damaged_index_is_made_again_and_nothing_computed(sounds):
         cache(sounds).clips  # noqa: B018
     assert run(sounds) == {"rms": 0, "zcr": 0}
     assert len(cache(sounds).clips) == 8
-
-
-def test_clips_that_cannot_be_done_are_named_and_the_others_are_done(sounds, capsys):
-    (sounds.folder / "clip00002.wav").write_bytes(b"")
-    (sounds.folder / "clip00005.wav").unlink()
-    assert extract.run(options(sounds)) == 1
-    shown = capsys.readouterr().out
-    assert "2 clips could not be done" in shown
-    folder = cache(sounds).folder
-    with (folder / "failures.csv").open(newline="") as file:
-        failed = {row["clip_id"]: row["reason"] for row in csv.DictReader(file)}
-    assert failed.keys() == {"clip00002", "clip00005"}
-    assert "empty" in failed["clip00002"]
-    assert "missing" in failed["clip00005"]
-    assert cache(sounds).readable(["rms", "zcr"]).sum() == 6
-    with h5py.File(folder / "rms.h5") as file:
-        assert (file["state"][:] == 0).tolist() == [False, True, False, False, True, False, False, False]
-    sounds._record("clip00002")
-    assert extract.run(options(sounds)) == 1
-    with (folder / "failures.csv").open(newline="") as file:
-        assert [row["clip_id"] for row in csv.DictReader(file)] == ["clip00005"]
 
 
 def test_a_clip_that_turns_bad_loses_its_state(sounds):
@@ -169,16 +138,6 @@ def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkey
     assert not list((sounds.folder.parent / "data").rglob("*.h5*"))
 
 
-def test_a_file_larger_than_the_shell_allows_is_known_before_anything_starts(sounds):
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
-    try:
-        with pytest.raises(RequestError, match=r"ulimit -f"):
-            run(sounds, features="mel")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-
-
 def test_a_disk_that_is_full_before_any_work_has_begun_ends_with_one(sounds, capsys):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))  # less than a claim
@@ -210,12 +169,6 @@ def test_a_disk_that_fails_in_the_middle_stops_cleanly_and_a_second_run_goes_on(
     assert run(sounds)["rms"] == left
 
 
-def test_a_place_that_cannot_be_written_is_reported(sounds):
-    (sounds.folder / "file").touch()
-    with pytest.raises(RequestError, match="cannot be written: Not a directory"):
-        run(sounds, data=sounds.folder / "file")
-
-
 def test_a_run_whose_claim_is_taken_away_stops_with_a_message(sounds, monkeypatch, capsys):
     def without_locks(*arguments):
         for marker in (cache(sounds).folder / "locks").glob("run-*"):
@@ -228,13 +181,6 @@ def test_a_run_whose_claim_is_taken_away_stops_with_a_message(sounds, monkeypatc
     assert "stopped: the claim of this run is gone" in capsys.readouterr().err
     monkeypatch.undo()
     assert run(sounds) == {"rms": 8, "zcr": 8}
-
-
-def test_data_that_names_a_fifo_is_refused(sounds, tmp_path):
-    os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(RequestError, match="fifo/sounds/features cannot be written: Not a directory"):
-        run(sounds, data=tmp_path / "fifo")
-    assert (tmp_path / "fifo").is_fifo()
 
 
 def test_what_is_no_regular_file_is_named_and_never_opened(sounds):

@@ -242,21 +242,3 @@ def test_whom_to_trust_is_judged_before_anybody_is_called(certificates, capsys):
         refuse_untrusted("tls://10.0.0.1:8786")
         with pytest.raises(RequestError, match=r"give tls://10\.0\.0\.1:8786"):
             refuse_untrusted("tcp://10.0.0.1:8786")
-
-
-@pytest.mark.slow
-def test_with_tls_the_certificate_is_needed(certificates, sounds, tmp_path, monkeypatch):
-    from tests.pipeline.local_dask import started
-
-    own, other, data = certificates("own"), certificates("other"), tmp_path / "data"
-    for name, value in own.items():
-        words = name.upper().replace("-", "_").split(".")
-        monkeypatch.setenv("__".join(["DASK_DISTRIBUTED", "COMM", *words]), str(value))
-    with comm(own), started(tmp_path, workers=1, host="tls://127.0.0.1") as running:
-        assert running.address.startswith("tls://")
-        assert extract.extract(*asked(sounds, data, **on(running))).clips == CLIPS
-        plain = running.address.replace("tls://", "tcp://")
-        with comm({"require-encryption": None}), pytest.raises(RequestError, match="no Dask scheduler"):
-            extract.extract(*asked(sounds, tmp_path / "plain", backend="dask", scheduler=plain))
-        with comm(other), pytest.raises(RequestError, match="TLS certificate does not match"):
-            extract.extract(*asked(sounds, tmp_path / "other", **on(running)))
