@@ -1,15 +1,18 @@
 """Decode any audio file that libsndfile reads: float32, mono, at a wanted rate, padded or cut.
 
-The samples are those of `librosa.load(path, sr=sample_rate)` within rounding. Files are read in blocks
-and only as far as needed, so neither a header that lies nor an hour of audio takes gigabytes; what
-is not whole is refused with its reason and never silently shortened.
+The samples are those of `librosa.load(path, sr=sample_rate)` within rounding; of an MP3 whose header does not
+say how long it is, librosa has fewer (libsndfile estimates), and some 12 ms of the encoder's delay more.
+Files are read in blocks and only as far as needed, so neither a header that lies nor an hour of audio takes
+gigabytes; what is not whole is refused with its reason and never silently shortened.
 
 Only regular files are opened, and no more than MOST_SAMPLES are decoded or resampled of one. That bounds
 memory and time, whatever a small file unpacks to; a limit in seconds would depend on the machine.
 """
 
+import io
 import re
 import stat
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +28,7 @@ BLOCK = 2**18  # values a read, whatever the number of channels
 MOST_SAMPLES = 2**29  # of one file at once, 2 GiB: an hour at 149 kHz
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
 LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; powers of spectra overflow float32 from 1e14 or so
-RESAMPLER_REACH = (
-    0.25,
-    4096,
-)  # seconds, and samples, at least, read past the cut: soxr's filters are shorter
+LEAST_REACH = 0.25, 4096  # seconds, and samples, read past the cut at least: soxr's filters are shorter
 
 # Audio files by their names, readable or not: what cannot be decoded is named with its reason, not left out.
 AUDIO_FILE = re.compile(
@@ -36,12 +36,17 @@ AUDIO_FILE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 CONVERTED = re.compile(r".*\.(m4a|mp4|aac|wma|amr|3gp|webm)", re.IGNORECASE | re.DOTALL)
-ADVICE = "{} are not read: convert them, as in ffmpeg -i a.m4a a.flac"
 
 # libsndfile's log says what a header promises, and mostly what it should be, and then goes on.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
 UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's number of frames of a FLAC file that was written to a pipe
 CHUNK_PADDING = 64  # bytes that a promise may be off by in a file that is whole
+LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes, of Ogg
+
+# ISO 11172-3, layer III, by the version in a frame's header.
+MPEG_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+MPEG1_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+MPEG2_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
 class AudioError(Exception):
@@ -68,44 +73,22 @@ def load_clip(path: str | Path, sample_rate: int, samples: int) -> Samples:
 
 def decode(path: str | Path, sample_rate: int | None = None, seconds: float | None = None) -> Samples:
     """A file as mono float32 (n,), at its own rate or `sample_rate`, whole or its first `seconds`."""
-    with _opened(path) as file:
-        limit = file.frames
+    with _opened(Path(path)) as file:
+        rate, limit = file.samplerate, file.frames
         if seconds is not None:
-            reach = max(round(RESAMPLER_REACH[0] * file.samplerate), RESAMPLER_REACH[1])
-            limit = min(limit, int(np.ceil(seconds * file.samplerate)) + reach)
-        most = limit * max(1.0, (sample_rate or 1) / file.samplerate)
+            reach = max(round(LEAST_REACH[0] * rate), LEAST_REACH[1])
+            limit = min(limit, int(np.ceil(seconds * rate)) + reach)
+        most = limit * max(1.0, (sample_rate or 1) / rate)
         if most > MOST_SAMPLES:
             raise AudioError(f"too long: {most:.3g} samples are more than the {MOST_SAMPLES:.3g} of one file")
-        blocks = list(_mono_blocks(file, limit))
-        rate = file.samplerate
-    y = blocks[0] if len(blocks) == 1 else np.concatenate([*blocks, np.zeros(0, np.float32)])
-    if len(y) < limit:
-        raise AudioError(f"truncated: {len(y)} of {limit} samples could be decoded")
-    _refuse_impossible_samples(y)
+        y = np.concatenate(list(_mono_blocks(file, limit)))
     return y if sample_rate in (None, rate) else resample(y, rate, sample_rate or rate)
 
 
 def blocks(path: str | Path) -> Iterator[Samples]:
     """A whole file as mono blocks at its own rate, in constant memory; AudioError as in `load_clip`."""
-    with _opened(path) as file:
-        left = file.frames
-        for block in _mono_blocks(file, file.frames):
-            _refuse_impossible_samples(block)
-            left -= len(block)
-            yield block
-        if left:
-            raise AudioError(f"truncated: {left} of {file.frames} samples could not be decoded")
-
-
-def _refuse_impossible_samples(y: Samples) -> None:
-    """AudioError for a float file whose samples are no numbers, or so large that features overflow."""
-    peak = np.abs(y).max(initial=0)  # NaN where one is
-    if np.isfinite(peak) and peak > LARGEST_SAMPLE:
-        most = f"{LARGEST_SAMPLE:.0e}"
-        raise AudioError(f"samples of up to {peak:.3g}, where full scale is 1 and at most {most} is taken")
-    if not np.isfinite(peak):
-        bad = np.count_nonzero(~np.isfinite(y))
-        raise AudioError(f"{bad} of {len(y)} samples are NaN, infinite or beyond float32 (3.4e+38)")
+    with _opened(Path(path)) as file:
+        yield from _mono_blocks(file, file.frames)
 
 
 def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
@@ -117,7 +100,7 @@ def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
 
 def file_info(path: str | Path) -> Info:
     """Rate, length and channels without decoding; AudioError for what cannot be opened or is truncated."""
-    with _opened(path) as file:
+    with _opened(Path(path)) as file:
         return Info(file.samplerate, file.frames, file.channels)
 
 
@@ -128,103 +111,147 @@ def advice(paths: Iterable[str]) -> str:
     'files of .m4a are not read: convert them, as in ffmpeg -i a.m4a a.flac'
     """
     kinds = sorted({Path(path).suffix.lower() for path in paths if CONVERTED.fullmatch(path)})
-    return ADVICE.format(f"files of {', '.join(kinds)}") if kinds else ""
+    said = f"files of {', '.join(kinds)} are not read: convert them, as in ffmpeg -i a.m4a a.flac"
+    return said if kinds else ""
 
 
-def _opened(path: str | Path) -> soundfile.SoundFile:
+def _opened(path: Path) -> soundfile.SoundFile:
     """An open file that is what its header says."""
-    _refuse_non_files(Path(path))
-    try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, OSError) as error:
-        reason = _reason(error)
-        if "does not exist" in reason:  # its words for an .mp3 that holds none; the file is there, see above
-            reason = "Format not recognised"
-        raise AudioError(f"not audio that libsndfile reads: {reason}") from None
-    try:
-        _refuse_damaged(file, Path(path))
-    except AudioError:
-        file.close()
-        raise
-    return file
-
-
-def _refuse_non_files(path: Path) -> None:
     try:
         status = path.stat()
     except FileNotFoundError:
         raise AudioError("missing: there is no such file") from None
     except (OSError, ValueError) as error:
         raise AudioError(f"cannot be read: {_reason(error)}") from None
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(status.st_mode):  # a FIFO is waited for, /dev/zero never ends
         raise AudioError("not a regular file")
     if not status.st_size:
         raise AudioError("empty: the file has 0 bytes")
+    try:
+        file = soundfile.SoundFile(path)
+        if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
+            file = _with_its_length(file, path.read_bytes())
+    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, OSError) as error:
+        reason = _reason(error)
+        if "does not exist" in reason:  # its words for an .mp3 that holds none; the file is there, see above
+            reason = "Format not recognised"
+        raise AudioError(f"not audio that libsndfile reads: {reason}") from None
+    try:
+        _refuse_damaged(file, path)
+    except AudioError:
+        file.close()
+        raise
+    return file
 
 
 def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
     if not LEAST_RATE <= file.samplerate <= MOST_RATE:
         raise AudioError(f"damaged: its header says {file.samplerate} samples a second")
-    if file.format == "RAW":
-        raise AudioError(
-            "not audio that libsndfile reads: it has no header"
-        )  # guessed from .au, .vox and the like
-    for promised, there in PROMISED.findall(file.extra_info):
-        there = there or path.stat().st_size
-        if int(promised) > int(there) + CHUNK_PADDING:
+    if file.format == "RAW":  # guessed from .au, .vox and the like: text becomes noise
+        raise AudioError("not audio that libsndfile reads: it has no header")
+    for promised, actual in PROMISED.findall(file.extra_info):  # a WAV cut off in its data plays to the cut
+        actual = actual or path.stat().st_size
+        if int(promised) > int(actual) + CHUNK_PADDING:
             raise AudioError(
-                f"truncated: its header promises {promised} bytes of audio, the file holds {there}"
+                f"truncated: its header promises {promised} bytes of audio, the file holds {actual}"
             )
-    if file.format == "FLAC" and not _reaches_its_end(file):
-        raise AudioError(
-            "truncated: its header does not say how long it is"
-            if file.frames == UNKNOWN_LENGTH
-            else f"truncated: its header promises {file.frames} samples, the file holds fewer"
-        )
-    if file.format == "OGG" and not _ends_with_whole_page(path):
-        raise AudioError("truncated: the file ends in the middle of an Ogg page")
+    if (
+        file.format == "FLAC"
+    ):  # one bit of its header promises days of sound; the last sample tells, in 0.3 ms
+        if file.frames == UNKNOWN_LENGTH:
+            raise AudioError("truncated: its header does not say how long it is")
+        try:
+            file.seek(file.frames - 1)
+            last = len(file.read(1))
+            file.seek(0)
+        except (soundfile.SoundFileError, RuntimeError):
+            last = 0
+        if not last:
+            raise AudioError(f"truncated: its header promises {file.frames} samples, the file holds fewer")
+    if file.format == "OGG":  # libsndfile drops a page that is cut off without a word
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - LONGEST_PAGE))
+            page = stream.read()
+        page = page[max(0, page.rfind(b"OggS")) :]
+        segments = page[26] if len(page) > 26 else 255
+        if not page.startswith(b"OggS") or len(page) < 27 + segments + sum(page[27 : 27 + segments]):
+            raise AudioError("truncated: the file ends in the middle of an Ogg page")
     if not file.frames:
         raise AudioError("empty: the file holds no samples")
 
 
-def _reaches_its_end(file: soundfile.SoundFile) -> bool:
-    """Whether the last sample that the header promises can be decoded; 0.3 ms."""
-    try:
-        file.seek(file.frames - 1)
-        found = len(file.read(1))
-        file.seek(0)
-    except (soundfile.SoundFileError, RuntimeError):
-        return False
-    return found == 1
+def _with_its_length(file: soundfile.SoundFile, content: bytes) -> soundfile.SoundFile:
+    """An MP3 that is read to its end, also if its header does not say how long it is.
+
+    libsndfile then estimates from the first frame: of a variable bit rate it reads a part without a word, of
+    a constant one it promises too much. So the frames are counted, and the file is opened again behind a
+    Xing header that has their number. AudioError if the last frame is cut off.
+    """
+    at, count, start, expected = 0, 0, -1, False
+    if content.startswith(b"ID3"):
+        at = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0)))
+    while 0 <= at < len(content) - 4:
+        length = _mpeg_frame(content, at)
+        if not length or not (expected or _mpeg_frame(content, at + length)):  # tags, or bytes between frames
+            at, expected = content.find(b"\xff", at + 1), False
+            continue
+        if at + length > len(content):
+            raise AudioError("truncated: the file ends in the middle of an MPEG frame")
+        start = at if start < 0 else start
+        at, count, expected = at + length, count + 1, True
+    if start < 0:
+        return file
+    version, mono = content[start + 1] >> 3 & 3, content[start + 3] >> 6 == 3
+    side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
+    tag = content.find(b"Xing", start, start + 64), content.find(b"Info", start, start + 64)
+    if max(tag) > 0 and content[max(tag) + 7] & 1:
+        promised = int.from_bytes(content[max(tag) + 8 : max(tag) + 12], "big")
+        if (
+            promised >= count - 1
+        ):  # the frame of the header itself counts or not; more is refused as truncated
+            return file
+    file.close()
+    speed = 0x50 if version == 3 else 0x80  # 64 kbit/s: room for the header at every rate
+    second, third, fourth = content[start + 1] | 1, speed | content[start + 2] & 0x0C, content[start + 3]
+    header = bytes([0xFF, second, third, fourth]) + bytes(side) + b"Xing" + struct.pack(">II", 1, count)
+    header = header.ljust(_mpeg_frame(header, 0), b"\0")
+    return soundfile.SoundFile(io.BytesIO(header + content[start:]))
 
 
-def _ends_with_whole_page(path: Path) -> bool:
-    """Whether the last Ogg page is whole; libsndfile drops one that is not without a word."""
-    longest_page = 27 + 255 + 255 * 255
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - longest_page))
-        tail = file.read()
-    start = tail.rfind(b"OggS")
-    if start < 0 or len(tail) < start + 27:
-        return False
-    segments = tail[start + 26]
-    lengths = tail[start + 27 : start + 27 + segments]
-    return len(lengths) == segments and start + 27 + segments + sum(lengths) <= len(tail)
+def _mpeg_frame(content: bytes, at: int) -> int:
+    """Bytes of the frame of layer III that begins here; 0 if none does."""
+    if len(content) < at + 4:
+        return 0
+    first, second, third, _ = content[at : at + 4]
+    version, kbits, rate = second >> 3 & 3, third >> 4, third >> 2 & 3
+    if first != 0xFF or second & 0xE6 != 0xE2 or version == 1 or kbits in (0, 15) or rate == 3:
+        return 0
+    bits = 144_000 * MPEG1_KBITS[kbits] if version == 3 else 72_000 * MPEG2_KBITS[kbits]
+    return bits // MPEG_RATES[version][rate] + (third >> 1 & 1)
 
 
 def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
-    """The mean of the channels, block by block, until `limit` frames or the end of the data."""
-    size = max(1, BLOCK // file.channels)
-    while limit > 0:
+    """The mean of the channels, block by block, until `limit` frames; AudioError if it ends before."""
+    size, left = max(1, BLOCK // file.channels), limit
+    while left > 0:
         try:
-            block = file.read(min(size, limit), dtype="float32", always_2d=True)
+            block = file.read(min(size, left), dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, RuntimeError) as error:
             raise AudioError(f"damaged: decoding stopped, {_reason(error)}") from None
         if not len(block):
-            return
-        limit -= len(block)
-        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
+            raise AudioError(f"truncated: {limit - left} of {limit} samples could be decoded")
+        left -= len(block)
+        y = block[:, 0] if file.channels == 1 else block.mean(axis=1)
+        peak = np.abs(y).max()  # NaN if one is
+        if not np.isfinite(peak):
+            bad = np.count_nonzero(~np.isfinite(y))
+            raise AudioError(f"{bad} of {len(y)} samples are NaN, infinite or beyond float32 (3.4e+38)")
+        if peak > LARGEST_SAMPLE:
+            most = f"{LARGEST_SAMPLE:.0e}"
+            raise AudioError(
+                f"samples of up to {peak:.3g}, where full scale is 1 and at most {most} is taken"
+            )
+        yield y
 
 
 def _reason(error: Exception) -> str:

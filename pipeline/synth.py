@@ -2,14 +2,14 @@
 
     pitch         chimes_in_c     chimes_in_f_sharp   the same bells, from scales that share no pitch class
     rhythm        steady_beat     galloping_beat      as many beats a second, even or short-short-long
-    timbre        hollow_drone    bright_drone        tones of odd partials only, or of all
+    timbre        hollow_drone    bright_drone        tones of odd partials that fade fast, or of all
     noise colour  hiss            rumble              noise that falls by few or by many decibels an octave
     envelope      knocks          swells              bursts that begin at once and fade, or run backwards
 
-Each pair differs in one property, and different features see it: chroma the first, tempograms the second,
-the spectrum's shape the next two, and the last only the course over time, since both classes have the same
-average spectrum. Everything else (register, tempo, room, background, level) is drawn for every source
-recording; a source gives several takes and is in one fold.
+Each pair differs in one property, and the feature that names it separates the pair: chroma the first, the
+tempogram the second, MFCC the third, mel the fourth, onset strength the last, whose classes have the same
+average spectrum. Everything else (register, room, background, level) is drawn for every source recording,
+alike for all classes; a source gives several takes and is in one fold.
 
 Samples are (n,) float64 at SAMPLE_RATE; every function draws from the generator that it is given.
 """
@@ -36,7 +36,8 @@ SAMPLE_RATE = 44_100  # Hz
 SECONDS = 5.0
 FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of a class in a fold; clips of a source
 SEED = 0
-FIRST_SOURCE = 1000  # source numbers begin here; raised when the clips change, so that files get new names
+LEVEL = 0.04  # rms of full scale: peaks of the sparsest clips stay below it
+FIRST_SOURCE = 2000  # source numbers begin here; raised when the clips change, so that files get new names
 C_SCALE, F_SHARP_SCALE = (0, 2, 4, 7, 9), (6, 8, 10, 1, 3)  # pentatonic, semitones above C
 C4 = 261.63  # Hz
 CLASSES: Registry[Callable[..., Samples]] = Registry("synthetic class")  # (source, rng) -> a take, dry
@@ -47,9 +48,10 @@ class SourceRecording:
     """What all takes of one source recording share."""
 
     pitch: float  # Hz, its lowest tone
-    rolloff: float  # partial k has amplitude k^-rolloff
+    tilt: float  # is added to the rolloff of its tones
     beat: float  # seconds between beats, on average
     centre: float  # Hz, where its bursts are loudest
+    resonance: float  # dB, of that, in noise
     decay: float  # seconds in which its events fade to 1/e
     room: Samples  # impulse response
     background: float  # dB an octave, of the noise behind it
@@ -109,13 +111,13 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
 @sound_class("chimes_in_c", scale=C_SCALE)
 @sound_class("chimes_in_f_sharp", scale=F_SHARP_SCALE)
 def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[int]) -> Samples:
-    """A dozen struck tones from a scale, in any of two octaves."""
+    """The struck tones of a scale, each in any of five octaves, at any time."""
     time = seconds(1.5)
-    fade = np.exp(-time / (2 * source.decay))
+    fade = np.exp(-time / source.decay)
     events = []
-    for start in rng.uniform(0, SECONDS - 0.3, size=12):
-        semitone = rng.choice(scale) + 12 * rng.integers(0, 2)
-        struck = harmonic_tone(C4 * 2 ** (semitone / 12), (1, 2, 4), source.rolloff, time)
+    for semitone, start in zip(tuple(scale) * 2, rng.uniform(0, SECONDS - 0.5, size=2 * len(scale))):
+        pitch = C4 * 2 ** (semitone / 12 + rng.integers(0, 5))
+        struck = harmonic_tone(pitch, (1, 2), 1 + source.tilt, time)
         events.append((start, rng.uniform(0.4, 1) * fade * struck))
     return scene(events)
 
@@ -125,34 +127,36 @@ def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[in
 def beat(source: SourceRecording, rng: np.random.Generator, pattern: Sequence[float]) -> Samples:
     """Short bursts at intervals that repeat a pattern, slightly off the beat."""
     times = source.beat * (np.cumsum(np.tile(pattern, 20)) + rng.uniform(-3, 0))
-    times += rng.normal(0, 0.008, size=len(times))
+    times += rng.normal(0, 0.004, size=len(times))
     return scene([(time, burst(source, rng, 0.03)) for time in times if 0 <= time < SECONDS])
 
 
-@sound_class("hollow_drone", partials=range(1, 40, 2))
-@sound_class("bright_drone", partials=range(1, 40))
-def drone(source: SourceRecording, rng: np.random.Generator, partials: Sequence[int]) -> Samples:
-    """Four long tones, one after another, at any pitch."""
-    time = seconds(SECONDS / 4)
-    attack = np.minimum(1, np.minimum(time, time[::-1]) / 0.1)
-    pitches = source.pitch * 2 ** rng.uniform(0, 1.5, size=4)
-    return np.concatenate(
-        [attack * harmonic_tone(pitch, partials, source.rolloff, time) for pitch in pitches]
-    )
+@sound_class("hollow_drone", partials=range(1, 40, 2), rolloff=1.3)
+@sound_class("bright_drone", partials=range(1, 40), rolloff=0.7)
+def drone(
+    source: SourceRecording, rng: np.random.Generator, partials: Sequence[int], rolloff: float
+) -> Samples:
+    """One long tone whose pitch glides up and down, at any pitch."""
+    time = seconds(SECONDS)
+    octaves = 0.5 * np.sin(2 * np.pi * (rng.uniform(0.2, 0.5) * time + rng.uniform()))
+    cycles = source.pitch * np.cumsum(2**octaves) / SAMPLE_RATE
+    return harmonic_tone(1.0, partials, rolloff + source.tilt, cycles)
 
 
 @sound_class("hiss", slope=-2.0)
 @sound_class("rumble", slope=-5.0)
 def steady_noise(source: SourceRecording, rng: np.random.Generator, slope: float) -> Samples:
-    """Steady noise; its slope varies by some decibels around that of its class."""
-    return coloured_noise(rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1.5, 1.5))
+    """Steady noise; its slope varies around that of its class, and its source has a resonance."""
+    noise = coloured_noise(rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1, 1))
+    octaves = np.log2(np.maximum(rfftfreq(len(noise), 1 / SAMPLE_RATE), 1) / source.centre)
+    return irfft(rfft(noise) * 10 ** (source.resonance * np.exp(-(octaves**2)) / 20), len(noise))
 
 
 @sound_class("knocks", backwards=False)
 @sound_class("swells", backwards=True)
 def events(source: SourceRecording, rng: np.random.Generator, backwards: bool) -> Samples:
-    """Half a dozen long bursts at any time, forwards or backwards."""
-    bursts = [(time, burst(source, rng, source.decay)) for time in rng.uniform(0, SECONDS - 0.5, size=6)]
+    """Eight long bursts at any time, forwards or backwards."""
+    bursts = [(time, burst(source, rng, source.decay)) for time in rng.uniform(0, SECONDS - 0.5, size=8)]
     return scene(bursts)[::-1] if backwards else scene(bursts)
 
 
@@ -168,23 +172,24 @@ def draw_source(rng: np.random.Generator) -> SourceRecording:
     room[0] = 1  # the direct sound
     return SourceRecording(
         pitch=rng.uniform(80, 250),
-        rolloff=rng.uniform(0.6, 1.4),
-        beat=rng.uniform(0.25, 0.5),
+        tilt=rng.uniform(-0.2, 0.2),
+        beat=rng.uniform(0.29, 0.31),
         centre=float(np.exp(rng.uniform(np.log(300), np.log(5000)))),
-        decay=rng.uniform(0.1, 0.25),
+        resonance=rng.uniform(-8, 8),
+        decay=rng.uniform(0.36, 0.4),
         room=room,
         background=rng.uniform(-5, 0),
-        snr=rng.uniform(5, 20),
+        snr=rng.uniform(10, 16),
     )
 
 
 def take(sound: Callable[..., Samples], source: SourceRecording, rng: np.random.Generator) -> Samples:
-    """One clip: the sound in its room, over its background, at any level short of clipping."""
+    """One clip: the sound in its room, over its background, as loud (rms) as clips of every other class."""
     dry = sound(source, rng)
     wet = scipy.signal.fftconvolve(dry, source.room)[: len(dry)]
     wet /= wet.std()
     clip = wet + 10 ** (-source.snr / 20) * coloured_noise(rng, len(wet), source.background)
-    return clip * rng.uniform(0.2, 0.9) / np.abs(clip).max()
+    return np.clip(clip * LEVEL * rng.uniform(0.7, 1.4) / clip.std(), -0.99, 0.99)
 
 
 def clip_rows() -> pd.DataFrame:
