@@ -1,5 +1,6 @@
 """What to type next, once a dataset is there: compute what the cache lacks, or train on what it holds."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from commandline.options import make_command, words
 from commandline.registry import RequestError
 from features_cache import Cache, cache_folder
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import WHOLE, failed_clips
-from features_cache.location import is_cache
+from features_cache.index import WHOLE, failed_clips, read_check
+from features_cache.location import NAMED, is_cache
 from features_cache.names import first_compared, parse_channel
 from features_cache.splits import untrainable
 from pipeline.datasets import Dataset
@@ -36,7 +37,21 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
     features = [f"FEATURES={' '.join(computed)}"] if computed and set(computed) < set(FEATURES) else []
     given = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
     command = make_command("features", f"DATASET={options.dataset}", *features, *given)
-    return "\n".join(line for line in (f"next: {command}{place}", untrainable(dataset.table)) if line)
+    lines = (f"next: {command}{place}", untrainable(dataset.table))
+    return check_first(options, "\n".join(line for line in lines if line))
+
+
+def check_first(options: SourceOptions, lines: str) -> str:
+    """Lines on the next step, behind the check of own sounds; if that found a leak, what to do about it."""
+    if options.dataset in NAMED or is_cache(Path(options.dataset)):
+        return lines
+    given = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
+    check = shlex.join(["python", "-m", "pipeline", "check", f"DATASET={options.dataset}", *given])
+    findings = read_check(cache_folder(options.dataset, options.data, options.name))
+    for finding in findings or ():
+        if finding["kind"] == "duplicates_across_folds":
+            return f"next: {finding['remedy']}\nthen: {check}"
+    return lines if findings is not None else f"next: {check}\n{lines.replace('next:', 'then:', 1)}"
 
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
@@ -60,10 +75,11 @@ def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str,
     if not first:
         name = next(iter(frames), "mel")
         model = ["MODEL=m11"] if name == "waveform" else []  # the quickest that takes it
-        return f"next: {make_command('train', *given, f'FEATURES={name}', *model)}"
+        return check_first(options, f"next: {make_command('train', *given, f'FEATURES={name}', *model)}")
     together = "+".join(first)
     features = f"FEATURES={' '.join(dict.fromkeys([*first, together]))}"
-    return (
+    return check_first(
+        options,
         f"next: {make_command('sweep' if len(first) > 1 else 'train', *given, features, 'MODEL=texture')}\n"
-        f"then: {make_command('train', *given, f'FEATURES={together}')}   ({DEFAULT_MODEL})"
+        f"then: {make_command('train', *given, f'FEATURES={together}')}   ({DEFAULT_MODEL})",
     )

@@ -8,7 +8,7 @@ import pytest
 
 from features_cache.index import write_failures
 from features_cache.layout import read_header
-from pipeline import extract
+from pipeline import check, extract
 from pipeline.datasets.load import load
 from pipeline.next_step import DEFAULT_MODEL, is_done, next_step, training_step
 from pipeline.options import FeaturesCommand
@@ -22,21 +22,21 @@ from train.models.registry import resolve
     [
         (
             {"chroma": 44, "mel": 44, "mfcc": 44, "rms": 44, "waveform": 22050},
-            "sweep DATASET=d 'FEATURES=mel mfcc chroma mel+mfcc+chroma' MODEL=texture",
+            "sweep DATASET=synth 'FEATURES=mel mfcc chroma mel+mfcc+chroma' MODEL=texture",
             "mel+mfcc+chroma",
         ),
-        ({"mel": 44, "waveform": 22050}, "train DATASET=d FEATURES=mel MODEL=texture", "mel"),
-        ({"cqt": 44, "mel": 44}, "sweep DATASET=d 'FEATURES=mel cqt mel+cqt' MODEL=texture", "mel+cqt"),
-        ({"cqt": 44, "rms": 44}, "sweep DATASET=d 'FEATURES=cqt rms cqt+rms' MODEL=texture", "cqt+rms"),
-        ({"waveform": 22050}, "train DATASET=d FEATURES=waveform MODEL=m11", None),
-        ({"embedding@model=a": 1}, "train DATASET=d FEATURES=embedding@model=a", None),
+        ({"mel": 44, "waveform": 22050}, "train DATASET=synth FEATURES=mel MODEL=texture", "mel"),
+        ({"cqt": 44, "mel": 44}, "sweep DATASET=synth 'FEATURES=mel cqt mel+cqt' MODEL=texture", "mel+cqt"),
+        ({"cqt": 44, "rms": 44}, "sweep DATASET=synth 'FEATURES=cqt rms cqt+rms' MODEL=texture", "cqt+rms"),
+        ({"waveform": 22050}, "train DATASET=synth FEATURES=waveform MODEL=m11", None),
+        ({"embedding@model=a": 1}, "train DATASET=synth FEATURES=embedding@model=a", None),
     ],
 )
 def test_a_few_sets_by_a_quick_model_come_first_and_the_default_model_then(frames, quick, default):
     lines = [f"next: make {quick}"]
-    lines += [f"then: make train DATASET=d FEATURES={default}   ({DEFAULT_MODEL})"] if default else []
+    lines += [f"then: make train DATASET=synth FEATURES={default}   ({DEFAULT_MODEL})"] if default else []
     two = SimpleNamespace(table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]}))
-    assert training_step(FeaturesCommand(dataset="d"), two, frames).splitlines() == lines
+    assert training_step(FeaturesCommand(dataset="synth"), two, frames).splitlines() == lines
     if "MODEL=" in quick:
         assert resolve(quick.rpartition("MODEL=")[2]).unfit(quick.split("FEATURES=")[1].split()[:1]) is None
 
@@ -47,22 +47,31 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     def proposed():
         return next_step(asked, load(asked))
 
-    assert proposed().startswith(f"next: make features DATASET={sounds.csv} ")
-    assert proposed().endswith("/sounds/features)")
+    first, second = proposed().splitlines()  # own sounds are checked first
+    assert first.startswith(f"next: python -m pipeline check DATASET={sounds.csv} ")
+    assert second.startswith(f"then: make features DATASET={sounds.csv} ")
+    assert second.endswith("/sounds/features)")
     extract.run(asked)
-    assert "next: make sweep " in capsys.readouterr().out
+    assert "next: python -m pipeline check " in capsys.readouterr().out
+    assert check.run(asked) == 0
+    assert "\nnext: make sweep " in capsys.readouterr().out
     assert "'FEATURES=rms zcr rms+zcr' MODEL=texture" in proposed()
     sounds.add()
     assert proposed().startswith(f"next: make features DATASET={sounds.csv} 'FEATURES=rms zcr'")
     extract.run(asked)
     assert proposed().startswith("next: make sweep ")
+    clips = sorted(sounds.folder.glob("*.wav"))
+    clips[1].write_bytes(clips[0].read_bytes())  # in another fold
+    assert check.run(asked) == 1
+    assert "sweep" not in proposed()
+    assert proposed().startswith("next: remove one of each pair")
 
 
 def test_a_clip_that_cannot_be_done_is_not_waited_for(sounds):
     asked = options(sounds)
     next(iter(sounds.folder.glob("*.wav"))).write_bytes(b"no audio")
     assert extract.run(asked) == 1
-    assert next_step(asked, load(asked)).startswith("next: make sweep ")
+    assert next_step(asked, load(asked)).splitlines()[1].startswith("then: make sweep ")
 
 
 def test_a_clip_that_failed_in_one_feature_is_waited_for_in_the_others(sounds):
@@ -83,8 +92,8 @@ def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(tmp_path, cap
         write(tmp_path / f"{number}.wav")
     few = csv(tmp_path / "few.csv", "\n".join(lines))
     asked = FeaturesCommand(dataset=str(few), data=tmp_path / "data", features="rms", jobs=1)
-    first = next_step(asked, load(asked)).splitlines()
-    assert first[0].startswith("next: make features")
-    assert first[1].startswith("no training yet: one fold")
+    *_, features, reason = next_step(asked, load(asked)).splitlines()
+    assert features.startswith("then: make features")
+    assert reason.startswith("no training yet: one fold")
     assert extract.run(asked) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == first[1] == next_step(asked, load(asked))
+    assert capsys.readouterr().out.splitlines()[-1] == reason == next_step(asked, load(asked))

@@ -88,11 +88,11 @@ def test_the_feature_that_names_a_pair_separates_it_best(clips, statistics, pair
     assert linear_accuracies(table, statistics[NAMED[pair]][chosen]).mean() > 0.8
 
 
-def test_no_feature_alone_is_enough_and_two_are_better_than_one(clips, statistics):
-    alone = {name: linear_accuracies(clips.table, values).mean() for name, values in statistics.items()}
-    assert max(alone.values()) < 0.85
-    both = np.hstack([statistics["mel"], statistics["tempogram"]])
-    assert linear_accuracies(clips.table, both).mean() > max(alone["mel"], alone["tempogram"]) + 0.03
+def test_one_feature_is_not_enough_and_a_second_helps(clips, statistics):
+    mel, onset = (statistics[name] for name in ("mel", "onset"))
+    alone = linear_accuracies(clips.table, mel).mean()
+    assert 0.5 < alone < 0.85
+    assert linear_accuracies(clips.table, np.hstack([mel, onset])).mean() > alone + 0.03
 
 
 def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(tmp_path, monkeypatch):
