@@ -84,23 +84,21 @@ def submit_comparison(writer: FigureWriter, found: Findings, ranking: Ranking) -
 
 def submit_for_papers(writer: FigureWriter, facts: Facts) -> None:
     """Accuracy by feature set, as the first screen shows it, and the pivot as a heat map."""
-    rows = facts.rows[:SETS_SHOWN]
+    rows = pd.DataFrame([vars(row) for row in facts.rows[:SETS_SHOWN]])
     writer.submit(
         "accuracy_by_set",
-        names=[row.label for row in rows],
-        accuracy=np.array([row.accuracy for row in rows]),
-        low=np.array([row.low for row in rows]),
-        high=np.array([row.high for row in rows]),
-        worse=np.array([row.verdict == "clearly worse" for row in rows]),
+        names=rows["label"].tolist(),
+        **{name: rows[name].to_numpy(float) for name in ("accuracy", "low", "high")},
+        worse=(rows["verdict"] == "clearly worse").to_numpy(),
         chance=facts.chance,
     )
     if table := accuracy_grid(facts):
         models = list(dict.fromkeys(row.model for row in facts.rows))
-        values = [[table[features].get(model) for model in models] for features in table]
+        scores = [[table[features].get(model) for model in models] for features in table]
         writer.submit(
             "accuracy_heat_map",
             features=list(table),
             models=models,
-            accuracy=np.array([[row.accuracy if row else np.nan for row in line] for line in values]),
-            deviation=np.array([[row.sd if row else np.nan for row in line] for line in values]),
+            accuracy=np.array([[row.accuracy if row else np.nan for row in line] for line in scores]),
+            deviation=np.array([[row.sd if row else np.nan for row in line] for line in scores]),
         )

@@ -7,7 +7,7 @@ deviation over time of each row of a feature; `target` (N,) holds class numbers.
 are computed on columns standardised over the clips, so that a row in Hz and one in dB count alike.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from features_cache.index import WHOLE, failed_clips
 from results.scores import Floats, Ints
 
 SUMMARISED_CLIPS = 300  # clips that the measures use: more would take minutes and change no bar visibly
-PROJECTED_FEATURES = 3  # the features with the highest clustering agreement
+PROJECTED_FEATURES = 2  # the features with the highest clustering agreement
 
 
 def data_facts(cache: Cache) -> list[tuple[str, str]]:
@@ -178,7 +178,16 @@ def data_tables(
     made = {"clips": counts.rename(columns=lambda fold: f"fold{fold}").reset_index()}
     sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed))
     summaries = summarise(cache, features, sample, classes)
-    submit_means(cache, summaries, classes, writer)
+    for name in [name for name in ("mel", *summaries) if name in summaries and has_rows(cache, name)][:1]:
+        stored, (values, target) = cache[name], summaries[name]
+        writer.submit(
+            "class_means",
+            means=class_means(values[:, : stored.rows], target, len(classes)),
+            classes=classes,
+            rows=list(map(format_plain, stored.row_axis)),
+            row_unit=stored.attributes.get("row_unit", ""),
+            title=name,
+        )
     if len(classes) < 2 or not summaries:
         return made
     rows = [
@@ -223,38 +232,6 @@ def summarise(
             values = np.concatenate([summary for _, summary in parts])
             summaries[name] = Summaries(values, number.loc[ids].to_numpy(np.intp))
     return summaries
-
-
-def submit_means(
-    cache: Cache, summaries: Mapping[str, Summaries], classes: list[str], writer: FigureWriter
-) -> None:
-    """Class means of mel, or of the first feature of several rows, and of all features with one row."""
-    with_rows = [name for name in ("mel", *summaries) if name in summaries and has_rows(cache, name)]
-    for name in with_rows[:1]:
-        stored, (values, target) = cache[name], summaries[name]
-        writer.submit(
-            "class_means",
-            means=class_means(values[:, : stored.rows], target, len(classes)),
-            classes=classes,
-            rows=[format_plain(value) for value in stored.row_axis],
-            row_unit=stored.attributes.get("row_unit", ""),
-            title=name,
-        )
-    single = [name for name in summaries if cache[name].rows == 1]
-    if single:
-        means = [
-            class_means(summaries[name].values[:, :1], summaries[name].target, len(classes))
-            for name in single
-        ]
-        writer.submit(
-            "class_means",
-            "class_means_single",
-            means=np.hstack(means),
-            classes=classes,
-            rows=single,
-            row_unit="",
-            title="features with one row",
-        )
 
 
 def class_means(values: Floats, target: Ints, classes: int) -> Floats:

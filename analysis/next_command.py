@@ -109,10 +109,9 @@ def first_run(situation: Situation) -> NextCommand:
     if situation.untrainable:
         return NextCommand(make_command("data", *situation.of_data), "untrainable", situation.untrainable)
     vectors = [name for name, frames in situation.stored.items() if frames == 1]
-    together = "+".join(first_compared(situation.stored) or vectors[:1])
-    if not together:
-        return NextCommand(make_command("features", *situation.of_data), "first")
-    return NextCommand(make_command("train", *situation.words, f"FEATURES={together}"), "first")
+    if together := "+".join(first_compared(situation.stored) or vectors[:1]):
+        return NextCommand(make_command("train", *situation.words, f"FEATURES={together}"), "first")
+    return NextCommand(make_command("features", *situation.of_data), "first")
 
 
 def second_set(run: Run, situation: Situation) -> NextCommand:

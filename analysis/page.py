@@ -55,6 +55,7 @@ def environment() -> jinja2.Environment:
         "slug": slug,
         "breakable": breakable,
         "tex": latex_text,
+        "key": lambda text: re.sub(r"[^A-Za-z0-9]", "", text),
     }
     made.globals |= {"say": say, "source": source, "known": known, "in_script": in_script}
     return made

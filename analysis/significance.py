@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtri
 
 from results.scores import Floats
 
@@ -144,8 +144,8 @@ def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[flo
     observed = difference.sum()
     error = np.sqrt(((difference - observed * shares) ** 2).sum() * len(shares) / (len(shares) - 1))
     # The test divides by a scale that holds the difference itself.
-    critical = max(critical, stats.norm.isf(FAMILY_LEVEL / 2))
+    critical = max(critical, -ndtri(FAMILY_LEVEL / 2))
     critical /= np.sqrt(max(1 - critical**2 / effective, 0.01))
-    quantiles = critical + stats.norm.ppf(POWER)
+    quantiles = critical + ndtri(POWER)
     found = max(quantiles * error, quantiles**2 / (effective + quantiles**2))
     return float(found), float((quantiles * error / observed) ** 2) if observed else np.inf

@@ -12,7 +12,7 @@ Conventions: N clips, G recordings, M columns (runs, or classes), B replicates.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from results.scores import Floats
 
@@ -52,7 +52,7 @@ def accuracy_interval(
         variance = np.nanvar(means, axis=0) * effective / (effective - 1)
         alike = mean * (1 - mean) / variance  # independent clips that are as uncertain
         alike = np.where((alike > 0) & np.isfinite(alike), np.minimum(alike, len(correct)), effective)
-        squared = stats.t.ppf((1 + CONFIDENCE) / 2, effective - 1) ** 2 / alike
+        squared = stdtrit(effective - 1, (1 + CONFIDENCE) / 2) ** 2 / alike
     centre = (mean + squared / 2) / (1 + squared)
     reach = np.sqrt(squared * (mean * (1 - mean) + squared / 4)) / (1 + squared)
     return np.stack([centre - reach, centre + reach], axis=1)

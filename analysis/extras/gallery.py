@@ -30,22 +30,18 @@ from features_cache import Cache
 from results.scores import Floats
 
 LINE_COLUMNS, LINE_HEIGHT = 120, 40  # units of a drawn line's box
-LINE_VISIBLE = (0.5, 99.5)  # percentiles of a line's values: one outlier would flatten all others
-MANY_IMAGES = 400  # of more, each is smaller, so that the page stays below its 6 MB
-IMAGE_SIZE, SMALL_SIZE = (48, 128), (36, 84)  # pixels, rows and columns
-PANEL_ROWS, PANEL_FRAMES = 160, 320  # pixels of a figure's panel; more would not be seen
+IMAGE_SIZE = 48, 128  # pixels, rows and columns
 WAVEFORM = "waveform"
 
 
 @dataclass(frozen=True)
 class GalleryClip:
-    """The clip of one class; of each feature a path in a box of 120 x 40, or a WebP, or neither."""
+    """The clip of one class; of each feature that it has, a path in a box of 120 x 40, or a WebP in base64."""
 
     label: str
     clip_id: str
     audio: str  # address of its audio, '' if there is none
-    paths: dict[int, str]
-    images: dict[int, str]
+    drawings: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -74,27 +70,37 @@ def make_gallery(
         return None
     ids = list(chosen.values())
     ordered = sorted(features, key=lambda name: name != WAVEFORM)
-    few = sum(has_rows(cache, name) for name in ordered) * len(ids) <= MANY_IMAGES
-    paths: dict[str, dict[int, str]] = {clip: {} for clip in ids}
-    images: dict[str, dict[int, str]] = {clip: {} for clip in ids}
-    described = []
+    drawings: dict[str, dict[int, str]] = {clip: {} for clip in ids}
+    described, maps, title = [], [], f"{ids[0]} · {next(iter(chosen))}"
     for place, name in enumerate(ordered):
-        values = read_values(Cache(cache.folder), name, ids)
-        drawn, scale = draw_feature(name, values, IMAGE_SIZE if few else SMALL_SIZE)
-        described.append((name, f"{scale} {cache[name].attributes.get('units', '')}".strip()))
+        stored, values = cache[name], read_values(Cache(cache.folder), name, ids)
+        drawn, scale = draw_feature(name, values)
+        described.append((name, f"{scale} {stored.attributes.get('units', '')}".strip()))
         for clip, content in drawn.items():
-            (paths if content.startswith("M") else images)[clip][place] = content
+            drawings[clip][place] = content
+        if not writer.paper:
+            continue
+        clips = {label: values[clip] for label, clip in chosen.items() if clip in values}
+        seconds = float(stored.frame_axis[-1]) or 1.0
+        if name == WAVEFORM:
+            writer.submit(
+                "waveforms", clips={label: clip[0] for label, clip in clips.items()}, seconds=seconds
+            )
+        elif name == "mel":
+            writer.submit("spectrograms", clips=clips, seconds=seconds, hertz=stored.row_axis)
+        if ids[0] in values:
+            rows, unit = np.asarray(stored.row_axis, np.float32), stored.attributes.get("row_unit", "")
+            axes = rows, unit, stored.frame_axis, stored.attributes.get("units", "")
+            maps.append(FeatureMap(name, values[ids[0]], *axes))
+    if maps:
+        writer.submit("gallery", features=maps, title=title)
     files = audio_files(table.loc[ids, "path"].to_dict())
     folder = writer.folder.parent
     embedded = embedded_audio(files, ids, cache.duration, folder / "audio" / "gallery", audio_mb * 1e6)
     audio = audio_links(files, folder)
     audio |= {clip: f"data:audio/mpeg;base64,{text}" for clip, text in embedded.items()}
-    submit_figures(cache, features, chosen, writer)
-    clips = [
-        GalleryClip(label, clip, audio.get(clip, ""), paths[clip], images[clip])
-        for label, clip in chosen.items()
-    ]
-    return Gallery(rule, described, clips, ordered.index(leading or ordered[0]))
+    made = [GalleryClip(label, clip, audio.get(clip, ""), drawings[clip]) for label, clip in chosen.items()]
+    return Gallery(rule, described, made, ordered.index(leading or ordered[0]))
 
 
 def typical_clips(cache: Cache, feature: str, seed: int) -> tuple[dict[str, str], str]:
@@ -130,9 +136,7 @@ def read_values(cache: Cache, name: str, ids: Sequence[str]) -> dict[str, np.nda
     return values
 
 
-def draw_feature(
-    name: str, values: Mapping[str, np.ndarray], size: tuple[int, int] = IMAGE_SIZE
-) -> tuple[dict[str, str], str]:
+def draw_feature(name: str, values: Mapping[str, np.ndarray]) -> tuple[dict[str, str], str]:
     """clip -> an SVG path of a feature with one row, else a WebP in base64; the common scale: `-62 to 3`."""
     if not values:
         return {}, ""
@@ -149,11 +153,11 @@ def draw_feature(
         for clip, value in values.items():
             small[clip] = mean_pool(mean_pool(value, IMAGE_SIZE[0], axis=0), IMAGE_SIZE[1], axis=1)
     together = np.concatenate([value.ravel() for value in small.values()])
-    low, high = (float(value) for value in np.percentile(together, LINE_VISIBLE if line else VISIBLE))
+    low, high = (float(value) for value in np.percentile(together, (0.5, 99.5) if line else VISIBLE))
     least = 0.0 if abs(low) < abs(high) / 1000 else low
     scale = f"{format_plain(least)} to {format_plain(high)}".replace("-", "−")
     if not line:
-        return {clip: small_image(value, size, (low, high)) for clip, value in small.items()}, scale
+        return {clip: small_image(value, IMAGE_SIZE, (low, high)) for clip, value in small.items()}, scale
     drawn = {}
     for clip, value in small.items():
         share = np.clip((mean_pool(value, LINE_COLUMNS, axis=1)[0] - low) / max(high - low, 1e-12), 0, 1)
@@ -167,40 +171,3 @@ def svg_path(heights: np.ndarray, *, back: bool = False) -> str:
     down = np.resize(heights, len(across)).round(1)
     points = [f"{x} {y:g}" for x, y in zip(across, down, strict=True)]
     return "M" + "L".join(points[::-1] if back else points)
-
-
-def submit_figures(
-    cache: Cache, features: Sequence[str], chosen: Mapping[str, str], writer: FigureWriter
-) -> None:
-    """The same clips as figures for a paper, each clip on a scale of its own."""
-
-    def of_clips(name: str) -> dict[str, np.ndarray]:
-        read = read_batches(cache, name, list(chosen.values()))
-        values = {
-            clip: np.asarray(value, np.float32)
-            for ids, batch in read
-            for clip, value in zip(ids, batch, strict=True)
-        }
-        return {label: values[clip] for label, clip in chosen.items() if clip in values}
-
-    for figure, name in (("waveforms", WAVEFORM), ("spectrograms", "mel")):
-        if name in features:
-            clips, data = of_clips(name), {"seconds": float(cache[name].frame_axis[-1]) or 1.0}
-            if name == WAVEFORM:
-                clips = {label: value[0] for label, value in clips.items()}
-            else:
-                clips = {label: mean_pool(value, PANEL_FRAMES, axis=1) for label, value in clips.items()}
-                data["hertz"] = cache[name].row_axis
-            writer.submit(figure, clips=clips, **data)
-    label, clip = next(iter(chosen.items()))
-    maps = []
-    for name in features:
-        if (values := of_clips(name).get(label)) is None:
-            continue
-        stored = cache[name]
-        if len(values) > 1:  # pixels that the panel has no room for would only make files larger
-            values = mean_pool(mean_pool(values, PANEL_ROWS, axis=0), PANEL_FRAMES, axis=1)
-        rows = mean_pool(np.asarray(stored.row_axis, np.float32), PANEL_ROWS, axis=0)
-        units = stored.attributes.get("row_unit", ""), stored.frame_axis, stored.attributes.get("units", "")
-        maps.append(FeatureMap(name, values, rows, *units))
-    writer.submit("gallery", features=maps, title=f"{clip} · {label}")

@@ -96,7 +96,6 @@ def _class_panels(ax: Axes, names: Sequence[str]) -> list[Axes]:
     return drawn
 
 
-TICK_DISTANCE = 0.2  # of the axis
 NAMED_ROWS = 16  # columns that are all named; of more, seven are
 
 
@@ -151,26 +150,14 @@ def format_plain(value: float) -> str:
 
 
 def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
-    """Three or four round values of the row axis, at the rows where they lie."""
-    values = np.asarray(rows, float)
-    if unit.lower() in ("hz", "hertz") and values[-1] > values[0] >= 0:
-        marks = [mark for mark in (100, 500, 2000, 8000, 16000) if values[0] <= mark <= values[-1]]
-        lying = np.interp(marks, values, np.arange(len(values)))
-        kept: list[int] = []
-        for mark in reversed(range(len(marks))):  # the highest first: labels nearer than this would overlap
-            if not kept or lying[kept[0]] - lying[mark] >= TICK_DISTANCE * len(values):
-                kept.insert(0, mark)
-        texts = [f"{marks[at] / 1000:g}k" if marks[at] >= 1000 else str(marks[at]) for at in kept]
-        panel.set_yticks(lying[kept], texts)
-        panel.set_ylabel("Hz", labelpad=1)
-        return
-    places = np.unique(np.linspace(0, len(values) - 1, 4).round().astype(int))
-    panel.set_yticks(places, [format_plain(values[place]) for place in places])
+    """Four values of the row axis, equally spaced."""
+    places = np.unique(np.linspace(0, len(rows) - 1, 4).round().astype(int))
+    panel.set_yticks(places, [format_plain(float(rows[place])) for place in places])
     panel.set_ylabel(unit, labelpad=1)
 
 
 @figure(
-    "Mean of a feature by class: deviation of each row from the mean over all clips",
+    "Mean of a feature by class, in standard deviations from the mean of all clips: orange above, violet below",
     height=lambda classes, **_: 1.0 + len(classes) * (0.15 if len(classes) > MANY_CLASSES else 0.24),
 )
 def draw_class_means(
@@ -184,9 +171,7 @@ def draw_class_means(
 ) -> Axes:
     """`means` (classes, feature rows) in standard deviations from the mean over clips."""
     bound = max(float(np.abs(means).max(initial=0)), 1e-9)
-    image = ax.imshow(
-        means, cmap=SIGNED + "_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest"
-    )
+    ax.imshow(means, cmap=SIGNED + "_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
     ticks(ax, classes, "y", longest=20)
     few = len(rows) <= NAMED_ROWS
     places = np.arange(len(rows)) if few else np.linspace(0, len(rows) - 1, 7).round().astype(int)
@@ -195,10 +180,6 @@ def draw_class_means(
     ax.set_title(title)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, pad=0.02, aspect=18)
-    bar.set_label("standard deviations")
-    bar.ax.tick_params(length=0)
-    bar.outline.set_visible(False)
     return ax
 
 
@@ -227,13 +208,13 @@ def draw_separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, 
     return ax
 
 
-PROJECTIONS_A_ROW = 3
+PROJECTIONS_A_ROW = 4
 POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")  # of more than ten classes the marker differs too
 
 
 @figure(
     "Projections of the clips, one dot a clip",
-    height=lambda points, **_: 0.9 + 2.1 * -(-len(points) // PROJECTIONS_A_ROW),
+    height=lambda points, **_: 0.9 + 1.65 * -(-len(points) // PROJECTIONS_A_ROW),
 )
 def draw_projections(
     ax: Axes, *, points: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], classes: Sequence[str]

@@ -18,7 +18,6 @@ from typing import Any
 import joblib
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.image import imsave
@@ -140,6 +139,8 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
             FigureCanvasSVG(canvas).print_svg(text, metadata={"Date": None})
             return text.getvalue().encode()
         if file.suffix == ".pdf":
+            from matplotlib.backends.backend_pdf import FigureCanvasPdf  # loads fontTools, for papers alone
+
             letters = {letter for text in canvas.findobj(Text) for letter in text.get_text()}
             beyond = max(letters, default="") >= IDEOGRAPHS
             matplotlib.rcParams["pdf.fonttype"] = TYPE3 if beyond else TRUETYPE  # journals refuse Type 3

@@ -9,8 +9,8 @@ from analysis.data import (
     MEASURES,
     class_means,
     data_facts,
-    summary_over_time,
     pca_projection,
+    summary_over_time,
     tsne_projection,
 )
 from features_cache import Cache, external

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from analysis.facts import Facts, Configuration
+from analysis.facts import Configuration, Facts
 from analysis.findings import findings
 from analysis.results import Results, Run, load_runs
 from results.run_folder import RunFolder, write_config, write_predictions

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from analysis.figures import FIGURES, FigureWriter, drawing, figure, saving
-from analysis.figures.data import FeatureMap, envelope, format_plain, row_ticks
+from analysis.figures.data import FeatureMap, envelope, format_plain
 from analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
 from analysis.figures.run import SamplePrediction
 
@@ -212,16 +212,6 @@ def test_text_has_the_contrast_that_readers_need_on_every_shade() -> None:
         for value in np.linspace(0, 1, 30):
             dark, light = sorted((luminance(shades(value)), luminance(drawing.text_on(shades(value)))))
             assert (light + 0.05) / (dark + 0.05) >= 4.5
-
-
-def test_marks_of_a_frequency_axis_keep_their_distance() -> None:
-    for hertz, marks in (
-        (np.linspace(0, 22050, 1025), "2k 8k 16k"),
-        (np.geomspace(32.7, 3951, 84), "100 500 2k"),
-    ):
-        axes = Canvas().add_subplot()
-        row_ticks(axes, hertz, "Hz")
-        assert [label.get_text() for label in axes.get_yticklabels()] == marks.split()
 
 
 def test_an_envelope_keeps_every_peak() -> None:

@@ -63,10 +63,7 @@ def test_the_document_is_whole(found: Findings, figures: list[SavedFigure], tmp_
     assert all(balanced(text) for text in texts)
     assert "Best features: mel" in main and r"100 \% of it \& more" in main
     references = (tmp_path / "latex" / "references.bib").read_text()
-    assert (
-        balanced(references)
-        and references.count("@misc{") == main.split(r"\nocite{")[1].split("}")[0].count(",") + 1
-    )
+    assert balanced(references) and references.count("@misc{") == main.count(r"\cite{")
 
 
 @pytest.mark.parametrize(("name", "mode"), [("Straße", 1), ("犬", 5), ("собака", 5)])
