@@ -11,6 +11,7 @@ worse by as much as a report says that its data can show.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def _shown(options: FalseClaimsOptions, rng: np.random.Generator) -> Iterator[tu
     for own, runs in product(OWN, options.runs[:2]):
 
         def drawn(worse: float, own: float = own, runs: int = runs) -> list:
-            given = {"own": own, "accuracy": 0.9, "different": "mel"}
+            given: dict[str, Any] = {"own": own, "accuracy": 0.9, "different": "mel"}
             sets = (
                 simulated_runs(runs, ESC10, CLASSES, rng, -worse, **given) for _ in range(options.reports)
             )

@@ -49,8 +49,8 @@ def make(folder: Path, clips: int, rng: np.random.Generator) -> Cache:
 
 def ways(cache: Cache, folder: Path) -> dict[str, Read]:
     """Name -> what reads a batch."""
-    in_ram = {name: np.array(cache[name].file.map()) for name in SHAPES}
     contiguous = {name: h5py.File(cache.folder / f"{name}.h5") for name in SHAPES}
+    in_ram = {name: file["values"][:] for name, file in contiguous.items()}
     chunked = h5py.File(folder / "chunked.h5", "w")
     for name, values in in_ram.items():
         chunked.create_dataset(name, data=values, chunks=(1, *values.shape[1:]))
