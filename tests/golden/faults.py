@@ -409,7 +409,7 @@ def place_of(tree: Path, old: str) -> Path | None:
 
 
 def verdict(tree: Path, fault: Fault, before: str, golden: bool) -> str:
-    """`killed by <test>`, `survived`, or why it could not be planted; the test that killed it `before` first."""
+    """`killed by <test>`, `survived`, or why it was not planted; the test that killed it `before` first."""
     file = place_of(tree, fault.old)
     if file is None:
         return "not planted: its text is not there once"

@@ -65,32 +65,24 @@ def close(golden: list[float], now: list[float], where: str, exact: bool) -> boo
     return len(far) <= (len(golden) // 12 if feature.startswith(CHOOSE_A_BIN) and not exact else 0)
 
 
-def outputs(folder: Path) -> dict[str, Any]:
-    """Every section, made in this folder by the commands of this tree; prints the seconds of each."""
-    made: dict[str, Any] = {}
-    with inside(folder):
+def main() -> int:
+    exact = sys.argv[1:] == ["--exact"]
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8")) if exact else {}
+    lines, found = [], []
+    with tempfile.TemporaryDirectory(prefix="golden-") as folder, inside(Path(folder)):
         for name, section in SECTIONS.items():
             before = time.perf_counter()
-            made[name] = section()
-            print(f"{name}: {time.perf_counter() - before:.0f} s", file=sys.stderr)
-    return made
-
-
-def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="golden-") as folder:
-        made = outputs(Path(folder))
-        with inside(Path(folder)):
-            refusals.prepare(next(Path("runs/plain").glob("*/*/run.json")).parent)
-            refused = refusals.wrong(refusals.REQUESTS, 2) + refusals.wrong(refusals.LEFT_RUNNING, 1)
-    made = json.loads(json.dumps(made))
-    if sys.argv[1:] == ["--exact"]:
-        found = differences(json.loads(GOLDEN.read_text(encoding="utf-8")), made, exact=True) + refused
-        print("\n".join(found) or "all outputs are the golden ones, bit for bit")
-        return 1 if found else 0
-    lines = [f'"{name}": {json.dumps(section, sort_keys=True)}' for name, section in made.items()]
-    GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    print("\n".join([*refused, f"{GOLDEN}: {GOLDEN.stat().st_size / 1000:.0f} kB"]))
-    return 1 if refused else 0
+            made = json.loads(json.dumps(section()))
+            lines.append(f'"{name}": {json.dumps(made, sort_keys=True)}')
+            other = differences({name: golden[name]}, {name: made}, exact=True) if exact else []
+            print("\n".join([*other, f"{name}: {time.perf_counter() - before:.0f} s"]), flush=True)
+            found += other
+        refusals.prepare(next(Path("runs/plain").glob("*/*/run.json")).parent)
+        found += refusals.wrong(refusals.REQUESTS, 2) + refusals.wrong(refusals.LEFT_RUNNING, 1)
+    print("\n".join(found) or "all outputs are as they should be")
+    if not exact:
+        GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -279,7 +279,10 @@ SETS: dict[
     "seed": ({"FEATURES": "d", "MODEL": "mlp", "EPOCHS": 1}, 0.75),
     "again": ({"FEATURES": "d", "MODEL": "mlp", "EPOCHS": 1, "SEED": 1}, 0.73),
 }
-FIGURES_OF_RUNS = ("accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "macro_f1", "log_loss")
+NUMBERS, INTERVAL = (
+    ("accuracy", "accuracy_sd", "n", "macro_f1", "log_loss"),
+    ("accuracy_low", "accuracy_high"),
+)
 
 
 def made_up(rows: pd.DataFrame, classes: list[str], skill: float, seed: int) -> np.ndarray:
@@ -320,23 +323,21 @@ def report() -> dict[str, Any]:
     done("analysis", DATASET="made", RUNS="madeup", FIGURES=1, AUDIO_MB=0)
     tables = Path("reports/made/tables")
     comparison = table(tables / "comparison.csv")
-    best = comparison["run"].iloc[0]
-    pairs = table(tables / "pairs.csv")
-    pairs = pairs[(pairs["a"] == best) | (pairs["b"] == best)]
     recall = table(tables / "recall_by_class.csv")
     return {
         "order": [labels[name] for name in comparison["run"]],
         "runs": {
             labels[row["run"]]: {
-                "numbers": short([row[name] for name in FIGURES_OF_RUNS]),
+                "numbers": short([row[name] for name in NUMBERS]),
+                "interval": short([row[name] for name in INTERVAL]),
                 "seeds": int(row["seeds"]),
                 "verdict": row["verdict"],
             }
             for _, row in comparison.iterrows()
         },
         "against_best": {
-            labels[row["b"] if row["a"] == best else row["a"]]: short([abs(row["difference"]), row["p_best"]])
-            for _, row in pairs.iterrows()
+            labels[row["run"]]: short([row["difference"], row["p"]])
+            for _, row in comparison.iloc[1:].iterrows()
         },
         "recall": {labels[name]: short(part["recall"]) for name, part in recall.groupby("run", sort=False)},
     }
