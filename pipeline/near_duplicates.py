@@ -6,8 +6,8 @@ few candidates, and the correlation of the samples at that distance decides. Eve
 of neighbouring samples, which keeps low rumble from making all clips alike.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
@@ -59,7 +59,8 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
         snippets.append(padded[peak : peak + 2 * reach + 1] * np.sign(steps[peak]))
     if not positions:
         return NO_LANDMARKS
-    signs = (np.stack(snippets) @ _projections(2 * reach + 1)) > 0  # (landmarks, BANDS * BITS)
+    projections = np.random.default_rng(0).standard_normal((2 * reach + 1, BANDS * BITS))  # always the same
+    signs = (np.stack(snippets) @ projections) > 0  # (landmarks, BANDS * BITS)
     codes = signs.reshape(len(positions), BANDS, BITS) @ (1 << np.arange(BITS, dtype=np.uint32))
     return AudioFingerprint(np.array(positions), codes.astype(np.uint32))
 
@@ -78,12 +79,22 @@ def find_near_duplicates(
 
 def candidate_pairs(fingerprints: Sequence[AudioFingerprint]) -> list[tuple[int, int, int]]:
     """(a, b, shift), one a pair of clips: the shift that most of their equal landmarks have."""
-    votes: dict[tuple[int, int], dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for (a, at), (b, later) in _equal_landmarks(fingerprints):
-        votes[a, b][later - at] += 1
-    best = {pair: max(shifts.items(), key=lambda item: item[1]) for pair, shifts in votes.items()}
-    ranked = sorted(best.items(), key=lambda item: -item[1][1])[:MOST_CANDIDATES]
-    return [(a, b, shift) for (a, b), (shift, _) in ranked]
+    clips = [clip for clip, one in enumerate(fingerprints) for _ in one.positions]  # of each landmark
+    if not clips:
+        return []
+    positions = np.concatenate([one.positions for one in fingerprints]).tolist()
+    codes = np.concatenate([one.codes for one in fingerprints])
+    votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)  # pair of clips -> shift -> landmarks
+    for band in range(BANDS):
+        order = np.argsort(codes[:, band], kind="stable")
+        for equal in np.split(order, np.flatnonzero(np.diff(codes[order, band])) + 1):
+            meet = combinations if len(equal) <= CROWD else lambda rows, _: pairwise(rows)
+            for first, second in meet(equal.tolist(), 2):
+                if clips[first] != clips[second]:
+                    votes[clips[first], clips[second]][positions[second] - positions[first]] += 1
+    best = [(*pair, *shifts.most_common(1)[0]) for pair, shifts in votes.items()]
+    ranked = sorted(best, key=lambda candidate: -candidate[3])[:MOST_CANDIDATES]
+    return [(a, b, shift) for a, b, shift, _ in ranked]
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
@@ -102,27 +113,3 @@ def correlate(a: Samples, b: Samples, shift: int) -> float:
 def sample_differences(y: Samples) -> NDArray[np.float64]:
     """Of neighbouring samples; the first is 0, so that a clip that begins at once begins with no click."""
     return np.diff(y.astype(np.float64), prepend=y[:1].astype(np.float64))
-
-
-def _equal_landmarks(
-    fingerprints: Sequence[AudioFingerprint],
-) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Pairs of (clip, position), of different clips in their order, that have a code in common."""
-    clips = np.repeat(np.arange(len(fingerprints)), [len(one.positions) for one in fingerprints])
-    if not len(clips):
-        return
-    positions = np.concatenate([one.positions for one in fingerprints])
-    codes = np.concatenate([one.codes for one in fingerprints])
-    for band in range(BANDS):
-        order = np.argsort(codes[:, band], kind="stable")
-        for equal in np.split(order, np.flatnonzero(np.diff(codes[order, band])) + 1):
-            if len(equal) < 2:
-                continue
-            landmarks = [(int(clips[row]), int(positions[row])) for row in equal]
-            meetings = combinations(landmarks, 2) if len(landmarks) <= CROWD else pairwise(landmarks)
-            yield from ((one, other) for one, other in meetings if one[0] != other[0])
-
-
-def _projections(length: int) -> NDArray[np.float64]:
-    """(length, BANDS * BITS) random directions, always the same ones."""
-    return np.random.default_rng(0).standard_normal((length, BANDS * BITS))

@@ -1,6 +1,5 @@
 """Fetch a large file over HTTP, unpack a zip safely, put a dataset's folders in place whole or not at all."""
 
-import hashlib
 import re
 import shutil
 import stat
@@ -32,58 +31,44 @@ UNFINISHED = ".unfinished"
 def download_file(url: str, to: Path, label: str = "download") -> bool:
     """Download `url` to `to`, which appears only when it is complete; returns whether it was resumed.
 
-    What arrived before the connection broke or the program was stopped lies beside it in
-    `<to>.<version>.part`, the version being a hash of the address and the server's ETag or date. It is gone
-    on from if the server can (range requests), else fetched again. RequestError says what went wrong when
-    several attempts in a row bring nothing new.
+    What arrived before the connection broke or the program was stopped is kept as `<to>.part` and gone on
+    from if the server can (range requests), else fetched again; whoever uses the file must check its content,
+    since the server's may have changed in between. RequestError says what went wrong when several attempts
+    in a row bring nothing new.
     """
     import requests
     from urllib3.exceptions import HTTPError  # requests lets it through when it hands over single reads
 
     to.parent.mkdir(parents=True, exist_ok=True)
-    refuse_special(to)
+    part = to.with_name(to.name + ".part")
+    refuse_special(part)
     most, fruitless, resumed = 0, 0, False
     while True:
-        parts = list(to.parent.glob(f"{to.name}.*.part"))
-        begin = parts[0].stat().st_size if len(parts) == 1 else 0
+        begin = part.stat().st_size if part.exists() else 0
         headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself, so that they can be counted
         headers |= {"Range": f"bytes={begin}-"} if begin else {}
         try:
             with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-                version = answer.headers.get("ETag") or answer.headers.get("Last-Modified", "")
-                version = hashlib.sha256(f"{url}\0{version}".encode()).hexdigest()[:16]
-                part = to.with_name(f"{to.name}.{version}.part")
-                span = re.fullmatch(
-                    r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", answer.headers.get("Content-Range", "")
-                )
-                total = int(answer.headers.get("Content-Length", 0))
-                if span:
-                    total = 0 if span[2] == "*" else int(span[2])
-                complete = answer.status_code == 416 and parts == [part] and total == begin
-                goes_on = answer.status_code == 206 and parts == [part] and span and span[1] == str(begin)
-                if not complete and answer.status_code in (206, 416) and not goes_on:
-                    for other in parts:  # of another address or version
-                        other.unlink()
+                span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+                goes_on = bool(span) and answer.status_code == 206 and span[1] == str(begin)
+                if answer.status_code in (206, 416) and not goes_on:
+                    part.unlink()
                     raise requests.ConnectionError("the file at this address has changed; beginning again")
                 if answer.status_code in PASSING:
                     raise requests.ConnectionError(f"the server answers {answer.status_code} {answer.reason}")
-                if complete:  # stopped between the last byte and its new name
-                    resumed = True
-                    break
                 answer.raise_for_status()
-                begin = begin if goes_on else 0
+                resumed, begin = goes_on, begin * goes_on
+                length = int(answer.headers.get("Content-Length", 0))
+                total = int(span[2]) if goes_on and span[2] != "*" else length and begin + length
                 free = shutil.disk_usage(to.parent).free
                 if total > MOST_FETCHED or total - begin > free:
                     raise RequestError(
                         f"the file there has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
                         f"{to.parent} has {size(free)} free"
                     )
-                for other in parts if not goes_on else ():
-                    other.unlink()
-                resumed |= bool(goes_on)
                 bar = progress(total=total or None, label=label, unit="B")
                 bar.unit_scale = True
-                with bar, part.open("ab" if begin else "wb") as file:
+                with bar, part.open("ab" if goes_on else "wb") as file:
                     bar.update(begin)
                     while block := answer.raw.read1(BLOCK):  # what is there: a break loses nothing of it
                         file.write(block)
@@ -91,24 +76,23 @@ def download_file(url: str, to: Path, label: str = "download") -> bool:
                         if file.tell() > MOST_FETCHED:
                             raise RequestError(f"more than {size(MOST_FETCHED)} arrive, which is not fetched")
                     begin = file.tell()
-            if total and begin < total:
-                raise requests.ConnectionError(f"the connection ended after {size(begin)} of {size(total)}")
-            break
+            if begin >= total:
+                part.replace(to)
+                return resumed
+            reason = f"the connection ended after {size(begin)} of {size(total)}"
         except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
             reason = _reason(error)
         except requests.RequestException as error:
             raise RequestError(f"{url} cannot be fetched: {_reason(error)}. {OTHER_WAYS}") from None
         except OSError as error:
             raise not_written(to, error) from None
-        here = sum(path.stat().st_size for path in to.parent.glob(f"{to.name}.*.part"))
-        fruitless = 0 if here > most else fruitless + 1
-        most = max(most, here)
+        kept = part.stat().st_size if part.exists() else 0
+        fruitless = 0 if kept > most else fruitless + 1
+        most = max(most, kept)
         if fruitless >= ATTEMPTS:
-            kept = f"{size(here)} are kept, the same command goes on. " if here else ""
-            raise RequestError(f"{url} cannot be fetched: {reason} ({ATTEMPTS} attempts). {kept}{OTHER_WAYS}")
+            said = f"{size(kept)} are kept, the same command goes on. " if kept else ""
+            raise RequestError(f"{url} cannot be fetched: {reason} ({ATTEMPTS} attempts). {said}{OTHER_WAYS}")
         time.sleep(WAIT * 2**fruitless)
-    part.replace(to)
-    return resumed
 
 
 def _reason(error: Exception) -> str:
@@ -139,15 +123,25 @@ def unpack(archive: Path, into: Path) -> None:
             if struct.unpack_from("<I", tail, end + 12)[0] > MOST_LISTING:
                 raise Refused(f"{archive} is refused: it lists more than {MOST_ENTRIES:,} entries")
         with zipfile.ZipFile(archive) as zipped:
-            _refuse_unsafe(archive, zipped.infolist())
-            declared = sum(entry.file_size for entry in zipped.infolist())
-            free = shutil.disk_usage(into).free
+            entries = zipped.infolist()
+            declared, free = sum(entry.file_size for entry in entries), shutil.disk_usage(into).free
+            if len(entries) > MOST_ENTRIES or declared > MOST_UNPACKED:
+                fault = f"{len(entries):,} entries of {size(declared)}"
+                allowed = f"at most {MOST_ENTRIES:,} of {size(MOST_UNPACKED)} are unpacked"
+                raise Refused(f"{archive} is refused: {fault}, {allowed}")
             if declared > free:
                 raise RequestError(
                     f"{into} has {size(free)} free, and {archive} needs {size(declared)} unpacked"
                 )
+            for entry in entries:
+                name, kind = entry.orig_filename, stat.S_IFMT(entry.external_attr >> 16)
+                parts = PurePosixPath(name).parts
+                if not parts or ".." in parts or re.search(r"^/|[\\:\0]", name):
+                    raise Refused(f"{archive} is refused: the entry {name!r} leads outside its folder")
+                if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or entry.flag_bits & 1:
+                    raise Refused(f"{archive} is refused: {name!r} is a link, a device or encrypted")
             left = MOST_UNPACKED
-            for entry in progress(zipped.infolist(), label="unpack", unit="files"):
+            for entry in progress(entries, label="unpack", unit="files"):
                 target = into / entry.filename
                 if entry.is_dir():
                     target.mkdir(parents=True, exist_ok=True)
@@ -167,28 +161,6 @@ def unpack(archive: Path, into: Path) -> None:
         if isinstance(error, OSError) and error.errno in DISK_FAILED:
             raise not_written(into, error) from None
         raise RequestError(f"{archive} cannot be unpacked into {into}: {error}") from None
-
-
-def _refuse_unsafe(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
-    """Refused for a path or link that leads outside, or too many entries or bytes by the zip's own word."""
-    declared = sum(entry.file_size for entry in entries)
-    fault = ""
-    if len(entries) > MOST_ENTRIES or declared > MOST_UNPACKED:
-        fault = (
-            f"{len(entries):,} entries of {size(declared)}, at most {MOST_ENTRIES:,} of "
-            f"{size(MOST_UNPACKED)} are unpacked"
-        )
-    for entry in entries:
-        name, path = entry.orig_filename, PurePosixPath(entry.orig_filename)
-        outside = path.is_absolute() or ".." in path.parts or not path.parts or re.search(r"[\\:\0]", name)
-        if outside:
-            fault = f"the entry {name!r} leads outside its folder"
-        elif stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            fault = f"the entry {name!r} is a link or device, not a file"
-        elif entry.flag_bits & 1:
-            fault = f"the entry {name!r} is encrypted"
-    if fault:
-        raise Refused(f"{archive} is refused: {fault}")
 
 
 @contextmanager

@@ -15,7 +15,6 @@ FSD50K. ESC-50's layout is read by readers.py.
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
@@ -216,15 +215,11 @@ def read_folder(folder: Path) -> Listing:
         [folds[part[0]] for _, part in clips] if split else 0,
     )
     notes = []
-    kinds = Counter(PurePath(name).suffix.lower() or "no extension" for name in set(files) - set(audio))
-    if kinds:
-        listed = ", ".join(f"{times} of {kind}" for kind, times in kinds.most_common())
-        notes.append(f"left out, not audio files by their names: {listed}")
-    if len(audio) > len(clips):
-        notes.append(f"left out, in no class folder: {counted(len(audio) - len(clips), 'audio file')}")
-    children = {path.name for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._"}
-    if empty := sorted(children - set(tops)):
-        notes.append(f"no audio files in {', '.join(empty)}: left out")
+    for count, noun, reason in (
+        (len(files) - len(audio), "file", "not audio by name"),
+        (len(audio) - len(clips), "audio file", "in no class folder"),
+    ):
+        notes += [f"left out, {reason}: {counted(count, noun)}"] if count else []
     test = SIDES["eval"] if split and SIDES["eval"] in folds.values() else None
     if split:
         sides = ", ".join(f"{top} is fold {fold}" for top, fold in folds.items())
