@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.figures import FigureWriter
 from analysis.significance import DRAWS, LEVEL, sign_flip_tests
 from results.bootstrap import fold_weights, recording_sums
 from results.importance import EXACT, ImportanceFolder, contributions
@@ -115,3 +116,40 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
             {"size": size, "features": "+".join(chosen), "accuracy": weights @ correct, "seconds": cost}
         )
     return pd.DataFrame(rows)
+
+
+def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
+    """Those of a report, by name."""
+    made = {
+        "importance": importance_table(folder),
+        "importance_by_class": class_table(folder),
+        "importance_sets": best_by_size(folder),
+    }
+    return {name: table for name, table in made.items() if len(table)}
+
+
+def most_important(table: pd.DataFrame, number: int = 2) -> tuple[str, ...]:
+    """The features of the largest significant Shapley values."""
+    clear = table[(table["measure"] == "shapley") & (table["p"] < LEVEL) & (table["mean"] > 0)]
+    return tuple(clear.nlargest(number, "mean")["feature"])
+
+
+def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame]) -> None:
+    """The two figures of a report."""
+    shares = tables["importance"].query("measure == 'shapley'")
+    writer.submit(
+        "importance",
+        names=shares["feature"].tolist(),
+        estimate=shares["mean"].to_numpy(),
+        low=shares["low"].to_numpy(),
+        high=shares["high"].to_numpy(),
+        significant=(shares["p"] < LEVEL).to_numpy(),
+    )
+    cells = tables["importance_by_class"].pivot_table(["mean", "p"], "class", "feature", sort=False)
+    writer.submit(
+        "importance_by_class",
+        classes=cells.index.tolist(),
+        features=cells["mean"].columns.tolist(),
+        shares=cells["mean"].to_numpy(),
+        significant=(cells["p"] < LEVEL).to_numpy(),
+    )

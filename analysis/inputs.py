@@ -152,6 +152,7 @@ def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     """The hash of everything that a report is made from."""
     of_runs = [file for run in job.runs for pattern in RUN_FILES for file in sorted(run.path.glob(pattern))]
+    of_runs += sorted((options.runs / job.dataset).glob("importance-*/*.*"))
     return digest([data_hash(job, options), *map(_named, of_runs)])
 
 

@@ -5,6 +5,7 @@ nothing is done; figures whose data did not change are kept, and so is the half 
 """
 
 import platform
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from analysis.data import data_facts, data_tables, failures
 from analysis.facts import Threat
 from analysis.figures import FigureWriter
 from analysis.findings import findings
+from analysis.importance import find_importance, importance_tables, most_important, submit_importance
 from analysis.inputs import Built, Manifest, ReportJob, data_hash, inputs_hash
 from analysis.next_command import Situation, next_command, train_again
 from analysis.options import AnalysisOptions
@@ -26,6 +28,7 @@ from analysis.run import curves_note, machine_words, run_tables, settings, submi
 from analysis.tables import as_latex, as_markdown
 from commandline.files import replace_file
 from commandline.options import make_command
+from commandline.registry import RequestError
 from commandline.terminal import Stages, as_csv, percent
 from features_cache import Cache
 from features_cache.index import WHOLE, read_check
@@ -126,6 +129,15 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
             "browser": browser,
             "matrix": error_browser.static_matrix(best),
         }
+
+    if measured := find_importance(options.runs, job.dataset):
+        try:
+            tables |= importance_tables(measured[0])
+        except RequestError as error:
+            problems.append(Problem("importance", str(error), damaged=True))
+        else:
+            submit_importance(writer, tables)
+            facts = replace(facts, importance=most_important(tables["importance"]) or None)
 
     stage("figures")
     writer.close()

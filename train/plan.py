@@ -311,7 +311,7 @@ def check_options(options: RunOptions) -> None:
                 parse_list(value)  # what is wrong with a name, such as a blank beside +, comes first
                 joined = "+".join(value.split())
                 raise RequestError(
-                    f"FEATURES={value}: one run takes one set, join its features with +: {joined}"
+                    f"FEATURES={value}: one run takes one set: join with + ({joined}), or make sweep"
                 )
             raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
     if not options.device.split():

@@ -46,6 +46,19 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "pairs": [("noise", FEATURE_MAP, FEATURE_MAP + 1), ("crop", FEATURE_MAP, FEATURE_MAP[2:])]
     },
     "channel_importance": {"classes": CLASSES, "channels": NAMES, "loss": RNG.normal(size=(4, 3))},
+    "importance": {
+        "names": NAMES,
+        "estimate": np.array([0.5, 0.0, 0.1]),
+        "low": np.array([0.4, -0.1, 0.05]),
+        "high": np.array([0.6, 0.1, 0.15]),
+        "significant": np.array([True, False, True]),
+    },
+    "importance_by_class": {
+        "classes": CLASSES,
+        "features": NAMES,
+        "shares": RNG.normal(size=(4, 3)),
+        "significant": np.eye(4, 3, dtype=bool),
+    },
     "class_means": {
         "means": RNG.normal(size=(4, 8)),
         "classes": CLASSES,

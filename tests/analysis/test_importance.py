@@ -14,7 +14,11 @@ from analysis.importance import (
     gain_tests,
     importance_table,
     linear_cka,
+    most_important,
 )
+from analysis.inputs import ReportJob, inputs_hash
+from analysis.options import AnalysisOptions
+from analysis.report import build_report
 from results.importance import ImportanceFolder
 
 FEATURES = ["loud", "noise", "soft"]
@@ -83,6 +87,20 @@ def test_the_best_set_of_each_size_has_its_cost(folder):
     assert table["features"].tolist()[0] == "loud" and table["size"].tolist() == [1, 2, 3]
     assert table["seconds"].tolist()[0] == 1 and table["seconds"].tolist()[2] == 6
     assert table["accuracy"].iloc[2] == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_report_shows_what_was_measured(folder, tmp_path):
+    options = AnalysisOptions(dataset="made", runs=folder.path.parents[1], data=tmp_path, reports=tmp_path)
+    job = ReportJob("made", (), None, tmp_path / "made", ())
+    built = build_report(job, options)
+    page = built.page.read_text(encoding="utf-8")
+    assert 'id="importance"' in page and built.whole
+    assert (built.page.parent / "tables" / "importance_by_class.csv").is_file()
+    assert most_important(importance_table(folder)) == ("loud", "soft")
+    before = inputs_hash(job, options)
+    with (folder.path / "scores.csv").open("a") as file:
+        file.write("loud")  # half of a line
+    assert inputs_hash(job, options) != before
 
 
 def test_the_folder_written_last_comes_first(folder):

@@ -43,7 +43,7 @@ def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
         ({"features": "mel+tempogram"}, r"lacks tempogram, it has blank.*: it has no audio.*write_feature"),
         ({"features": "mel + mfcc"}, r"joined by \+ without blanks"),
         ({"features": "mel:3-16"}, "rows 0 to 15"),
-        ({"features": "mel chroma"}, "join its features with .: mel.chroma"),
+        ({"features": "mel chroma"}, "join with . .mel.chroma., or make sweep"),
         ({"features": "mel+waveform"}, "not waveform; .*aclnet"),
         ({"model": "aclnet"}, "takes waveform alone"),
         ({"model": "resnet19"}, "did you mean 'resnet18'"),
@@ -79,7 +79,7 @@ def test_a_wrong_request_is_told_before_anything_is_written(options, tmp_path, c
 
 @pytest.mark.parametrize("name", ["features", *SWEPT])
 def test_a_list_is_for_a_sweep_alone(options, name):
-    special = {"recipe": "unknown recipe", "features": "join its features with"}
+    special = {"recipe": "unknown recipe", "features": "join with"}
     expected = special.get(name, f"{name.upper()}=a b: .*; only a sweep takes several")
     with pytest.raises(RequestError, match=expected):
         run.run(parse(RunOptions, [f"DATASET={options.dataset}", f"{name.upper()}=a b"]))
