@@ -5,6 +5,7 @@
     locks/        one lock a feature; one claim a run
     failures.csv  clips that could not be done
     costs.csv     what computing each feature took
+    verified.csv  which files need not be read again to look for damage
 
 The protocol, in the order in which it reads best; docs/reference/formats.md has it on one page:
 
@@ -12,7 +13,7 @@ The protocol, in the order in which it reads best; docs/reference/formats.md has
     claims.py    which run may write which clips, and that nobody writes for a run that is gone
     layout.py    a feature's file; the word of fingerprint and CRC that says whether a clip is done and intact
     hdf5.py      how HDF5 is used so that nothing is without a checksum
-    index.py     the clip table and the links, failures.csv and costs.csv, replaced whole
+    index.py     the clip table and the links, the CSV files, replaced whole
     cache.py     reading: what is missing, damaged or outdated is never returned
 
 Its vocabulary: names.py, the grammar of FEATURES; location.py, from DATASET to its folder; table.py, the

@@ -26,7 +26,14 @@ from numpy.typing import NDArray
 from commandline.options import DataOptions, make_command
 from commandline.registry import RequestError, closest
 from commandline.terminal import counted
-from features_cache.index import feature_files, read_costs, read_index, read_settings, stored_ids
+from features_cache.index import (
+    feature_files,
+    forget_verified,
+    read_costs,
+    read_index,
+    read_settings,
+    stored_ids,
+)
 from features_cache.layout import (
     AUDIO_SETTINGS,
     ClipStatus,
@@ -98,6 +105,8 @@ class StoredFeature(FeatureFile):
                     "made from other audio or parameters": status.outdated,
                     "damaged": status.damaged,
                 }
+                if status.damaged.any():
+                    forget_verified(self.cache.folder)
                 reasons = np.select(list(conditions.values()), list(conditions), "")[~status.done]
                 ids = self.cache.clips["clip_id"].iloc[doubtful[~status.done]]
                 raise UnreadableClips(self.stored, dict(zip(ids, reasons.tolist())))
@@ -293,14 +302,12 @@ class Cache:
     def not_there(self, channels: Sequence[Channel], lacking: Sequence[Channel]) -> str:
         """What to say of the channels of a set that the cache lacks: misspelt, or not extracted yet."""
         own = {parse_channel(name).name for name in self.features}
-        meant = {channel.name: closest(channel.name, own, ALIKE) for channel in lacking}
-        names = [channel.stored for channel in lacking]
-        has = ", ".join(self.features) or "no feature"
+        meant = {channel.name: closest(channel.name, own, ALIKE) or channel.name for channel in lacking}
+        instead = "+".join(str(replace(one, name=meant.get(one.name, one.name))) for one in channels)
+        names, has = [channel.stored for channel in lacking], ", ".join(self.features) or "no feature"
+        hint = f"did you mean FEATURES={instead}? " if instead != "+".join(map(str, channels)) else ""
         said = f"the cache {self.folder} lacks {', '.join(names)}, it has {has}"
-        instead = "+".join(str(replace(one, name=meant.get(one.name) or one.name)) for one in channels)
-        if all(meant.values()) and instead != "+".join(map(str, channels)):
-            return f"did you mean FEATURES={instead}? Now {said}; otherwise {self.remedy(' '.join(names))}"
-        return f"{said}: {self.remedy(' '.join(names))}"
+        return f"{hint}{said}: {self.remedy(' '.join(names))}"
 
     def remedy(self, stored: str, *more: str) -> str:
         """What to type, with the words `more`, for features that are missing or out of date."""

@@ -8,6 +8,7 @@ file is ever changed in structure, and network file systems often lack it.
 import errno
 import io
 import os
+import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -140,13 +141,7 @@ def as_stored(column: NDArray[Any], dtype: np.dtype | None = None) -> NDArray[An
 
 def decoded(column: NDArray[np.bytes_]) -> list[str]:
     """Texts out of a file; those that come again and again, as labels do, are one object in memory."""
-    seen: dict[bytes, str] = {}
-    texts: list[str] = []
-    for start in range(0, len(column), CHUNK):
-        if len(seen) > CHUNK:
-            seen.clear()  # every one is another: ids
-        texts += (seen.setdefault(one, one.decode()) for one in column[start : start + CHUNK].tolist())
-    return texts
+    return [sys.intern(text.decode()) for text in column.tolist()]
 
 
 def _stored_type(column: NDArray[Any]) -> np.dtype:

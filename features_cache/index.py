@@ -1,9 +1,11 @@
-"""index.h5, failures.csv and costs.csv: what a cache holds beside the features' files.
+"""index.h5 and three CSV files: what a cache holds beside the features' files.
 
 index.h5       the clip table, where the audio came from, and a link to the values of every feature
 failures.csv   clips that could not be done, and why; they keep their rows, with state 0
 costs.csv      seconds of one core a clip that a feature took when it was last computed; what several features
                share counts for the one that asked first. A cache without the file is as good as any other.
+verified.csv   size and time of each feature's file when all its clips were known to be intact: while it is as
+               it was then, a run reads no values to look for damage. Whoever finds some removes this file.
 
 They hold no values, so they can be made again at any time; each is only ever replaced whole, by rename, under
 one lock. A reader therefore sees the old one or the new one.
@@ -13,6 +15,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
 from features_cache.layout import FORMAT, lock
 from features_cache.location import INDEX
-from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
+from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
 
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
 CLIPS = "clips"  # the group of the table; every other name is a feature's link
@@ -35,6 +38,8 @@ FAILURES = "failures.csv"
 WHOLE = "all"  # in the place of a feature: the clip itself is at fault
 FAILURES_HEADER = ("clip_id", "path", "feature", "reason")
 COSTS = "costs.csv"
+VERIFIED = "verified.csv"
+VERIFIED_HEADER = ("feature", "size", "time_ns")
 COSTS_HEADER = ("feature", "seconds_a_clip")
 
 
@@ -56,8 +61,6 @@ def read_clips(file: h5py.File, columns: Sequence[str] = COLUMNS) -> pd.DataFram
     for name in columns:
         column = hdf5.read_column(group, name)
         table[name] = hdf5.decoded(column) if column.dtype.kind == "S" else column
-        if name == "group":  # most clips are one of their own: one text for both
-            table[name] = [clip if clip == one else one for clip, one in zip(table["clip_id"], table[name])]
     return pd.DataFrame(table)
 
 
@@ -170,20 +173,18 @@ def write_failures(
     features  stored names of what was asked for
     failures  (row, feature or WHOLE, reason)
     """
-    ids, paths, asked = clips["clip_id"].to_numpy(), clips["path"].to_numpy(), {WHOLE, *features}
-    again = np.zeros(len(clips), bool)
+    asked, again = {WHOLE, *features}, np.zeros(len(clips), bool)
     again[tried] = True
     with lock(folder, "index"):
         before = read_failures(folder)
-        named = {failure["clip_id"] for failure in before}  # few, while the clips may be millions
-        retried = {clip: now for clip, now in zip(ids, again) if clip in named}
+        rows = rows_of(np.array([failure["clip_id"] for failure in before]), clips["clip_id"].to_numpy())
         kept = [
             failure
-            for failure in before
-            if failure["clip_id"] in retried
-            and not (failure["feature"] in asked and retried[failure["clip_id"]])
+            for row, failure in zip(rows, before)
+            if row >= 0 and not (again[row] and failure["feature"] in asked)
         ]
-        new = [dict(zip(FAILURES_HEADER, (ids[row], paths[row], *rest))) for row, *rest in failures]
+        places = clips[["clip_id", "path"]].iloc[[row for row, *_ in failures]].to_numpy()
+        new = [dict(zip(FAILURES_HEADER, (*place, *rest))) for place, (_, *rest) in zip(places, failures)]
         _write_rows(folder / FAILURES, FAILURES_HEADER, kept + new)
 
 
@@ -203,3 +204,29 @@ def write_costs(folder: Path, seconds_a_clip: Mapping[str, float]) -> None:
     with lock(folder, "index"):
         known = sorted({**read_costs(folder), **seconds_a_clip}.items())
         _write_rows(folder / COSTS, COSTS_HEADER, [dict(zip(COSTS_HEADER, cost)) for cost in known])
+
+
+def _as_it_is(path: Path) -> dict[str, str]:
+    state = path.stat()
+    return dict(zip(VERIFIED_HEADER, (path.stem, str(state.st_size), str(state.st_mtime_ns))))
+
+
+def is_verified(path: Path) -> bool:
+    """Whether a feature's file is as it was when all its clips were known to be intact."""
+    return _as_it_is(path) in _read_rows(path.parent / VERIFIED, VERIFIED_HEADER)
+
+
+def note_verified(folder: Path, features: Iterable[str]) -> None:
+    """All clips of these features are intact: read, or written, since their run began."""
+    with lock(folder, "index"):
+        known, wanted = _read_rows(folder / VERIFIED, VERIFIED_HEADER), {*features}
+        now = [_as_it_is(path) for path in feature_files(folder)]
+        rows = [row for row in now if row["feature"] in wanted or row in known]
+        if rows != known:
+            _write_rows(folder / VERIFIED, VERIFIED_HEADER, rows)
+
+
+def forget_verified(folder: Path) -> None:
+    """Damage was found: the next run looks for more."""
+    with suppress(OSError):
+        (folder / VERIFIED).unlink(missing_ok=True)

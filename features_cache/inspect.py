@@ -12,7 +12,15 @@ from commandline.terminal import counted, size, text_table
 from features_cache import hdf5
 from features_cache.cache import Cache
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import FAILURES, WHOLE, failed_clips, feature_files, read_index, stored_ids
+from features_cache.index import (
+    FAILURES,
+    WHOLE,
+    failed_clips,
+    feature_files,
+    forget_verified,
+    read_index,
+    stored_ids,
+)
 from features_cache.layout import clip_keys, clip_status, feature_key, fingerprints, read_header
 from features_cache.location import EXTERNAL, INDEX
 
@@ -126,6 +134,8 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
             continue
         expected = fingerprints(keys, feature_key(file.attributes, settings))
         status = clip_status(file.map(state=True), row_of, expected, file.map())
+        if status.damaged.any():
+            forget_verified(folder)
         named = (
             tuple(clip.decode() for clip in ids[mask])
             for mask in (status.missing, status.outdated, status.damaged)

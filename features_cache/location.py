@@ -43,16 +43,12 @@ def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
 
 
 def nearest_path(path: Path) -> Path | None:
-    """The path with its first part that is not there spelt as the most similar folder or table beside it."""
-    missing = next((part for part in (*reversed(path.parents), path) if not part.exists()), path)
-    try:
-        beside = [
-            entry.name for entry in missing.parent.iterdir() if entry.is_dir() or entry.suffix in TABLES
-        ]
-    except OSError:
+    """The most similar folder or table beside a path that is not there."""
+    if not path.parent.is_dir():
         return None
-    meant = closest(missing.name, (name for name in beside if not name.startswith(".")), PATH_CUTOFF)
-    return missing.with_name(meant) / path.relative_to(missing) if meant else None
+    beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir() or entry.suffix in TABLES]
+    meant = closest(path.name, (name for name in beside if not name.startswith(".")), PATH_CUTOFF)
+    return path.with_name(meant) if meant else None
 
 
 def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
@@ -61,4 +57,4 @@ def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
     if dataset in NAMED or dataset_name(dataset, name) in cached or Path(dataset).exists():
         return
     known, path = {*NAMED, *cached}, nearest_path(Path(dataset))
-    raise RequestError(nearest("dataset", dataset, {*known, *([str(path)] if path else [])}, known))
+    raise RequestError(nearest("dataset", dataset, known | ({str(path)} if path else set()), known))

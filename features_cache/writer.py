@@ -31,6 +31,7 @@ from commandline.system import allocate
 from commandline.terminal import size
 from features_cache.claims import Handle, Writing, holder
 from features_cache.hdf5 import DamagedFile
+from features_cache.index import is_verified
 from features_cache.layout import (
     AUDIO_SETTINGS,
     FINGERPRINTED,
@@ -122,7 +123,10 @@ def stored_clips(
     keys: NDArray[np.uint64],
     check: slice | None = None,
 ) -> StoredClips:
-    """What the file of `spec` holds for these clips, by id and fingerprint; those in `check` by CRC too."""
+    """What the file of `spec` holds for these clips, by id and fingerprint.
+
+    check  which clips to compare by CRC too, unless the file is as it was when it was last verified
+    """
     none = np.zeros(len(clip_ids), bool)
     nothing = StoredClips(None, none - 1, none, none)
     try:
@@ -139,7 +143,8 @@ def stored_clips(
         note = f"{file.path.name} has {has}, asked for is {wanted}"
         return replace(nothing, file=file, row_of=row_of, note=note)
     chosen = none.copy()
-    chosen[check or slice(0)] = True
+    if check and not is_verified(file.path):
+        chosen[check] = True
     status = clip_status(file.map(state=True), row_of, fingerprints(keys, spec.key), file.map(), chosen)
     return StoredClips(file, row_of, status.done, status.damaged, np.array_equal(file.clip_ids, clip_ids))
 

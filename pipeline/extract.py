@@ -31,6 +31,7 @@ from features_cache.hdf5 import DamagedFile
 from features_cache.index import (
     FAILURES,
     WHOLE,
+    note_verified,
     read_costs,
     read_index,
     refresh,
@@ -450,7 +451,10 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         if options.prepare:
             ready_now = f"{counted(len(files), 'file')} for {counted(len(asked.clips), 'clip')}"
             print(f"ready: {ready_now}; PART=1/n and so on fill them")
+        whole = part.stop - part.start == len(asked.clips) and not options.skip_checksums
         if not work:
+            if whole and not options.prepare:
+                note_verified(asked.folder, names)
             return ExtractionResult()
         for feature, file in enumerate(files):
             missing = np.flatnonzero(remaining.todo[:, feature])
@@ -467,6 +471,8 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         write_failures(asked.folder, asked.clips, remaining.clips, names, failures)
         columns = zip(names, total.computed, total.seconds)
         write_costs(asked.folder, {name: seconds / clips for name, clips, seconds in columns if clips})
+        if whole:
+            note_verified(asked.folder, names)
         return total
 
 

@@ -83,7 +83,7 @@ def load(options: SourceOptions) -> Dataset:
     refuse_class_names(labels)
     if labels.nunique() == 1:
         raise RequestError(
-            f"DATASET={word} has one class only, {labels.iloc[0]!r}, and two can be told apart at least; "
+            f"DATASET={word} has one class only, {labels.iloc[0]!r}, and two are needed at least; "
             "expected one sub-folder a class, or a CSV"
         )
     source = word if word in NAMED else str(path.resolve())

@@ -1,4 +1,4 @@
-"""Short soaks of SIGKILL, with and without the calls that some systems lack; bench/kill.py is a long one."""
+"""A short soak of SIGKILL; bench/kill.py is a long one."""
 
 import subprocess
 import sys
@@ -9,14 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize(
-    ("kills", "calls"), [pytest.param(30, "with", marks=pytest.mark.slow), (5, "without")]
-)
-def test_no_kill_loses_or_spoils_anything(kills, calls):
-    words = ["--kills", str(kills), "--seed", "7", *(["--without-calls"] if calls == "without" else [])]
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.kill", *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("kills", [pytest.param(30, marks=pytest.mark.slow), 4])
+def test_no_kill_loses_or_spoils_anything(kills: int) -> None:
+    words = [sys.executable, "-m", "bench.kill", "--kills", str(kills), "--seed", "7"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{kills} kills" in done.stdout
-    assert f"0 files that did not open, 0 wrong clips, {kills} resumed, 0 workers" in done.stdout
+    assert f"{kills} kills" in done.stdout and "0 findings" in done.stdout

@@ -10,7 +10,7 @@ import pytest
 from commandline.registry import RequestError
 from features_cache import external
 from features_cache.claims import claimed
-from features_cache.index import read_index, stored_ids
+from features_cache.index import note_verified, read_index, stored_ids
 from features_cache.layout import clip_keys, lock, read_header
 from features_cache.writer import ready, stored_clips, to_stored, written_to
 
@@ -143,3 +143,16 @@ def test_no_file_or_one_that_cannot_be_read_holds_nothing(cache, kept, content):
     assert found.file is None
     assert not found.done.any()
     assert ("cannot be read" in found.note) == (content is not None)
+
+
+def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_found(cache, kept, spoil):
+    file = read_header(cache.folder / "mine.h5")
+    note_verified(cache.folder, ["mine"])
+    times = file.path.stat().st_atime_ns, file.path.stat().st_mtime_ns
+    spoil(file, 2)
+    assert not kept().done[2]  # written since
+    os.utime(file.path, ns=times)
+    assert kept().done.all()  # as a bit that the disk has flipped
+    with pytest.raises(RequestError, match="clip2: damaged"):
+        cache.read("mine", CLIPS)
+    assert not kept().done[2]
