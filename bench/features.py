@@ -3,8 +3,8 @@
 Each way runs in a process of its own with its threads pinned to one; clip by clip they take turns, so that
 whatever else the machine does hits all alike. A time is the median over clips of processor time, after one
 round to warm up and without reading files. librosa is called as in pipeline/reference.py, its `hpss` once
-for the two halves; "shared" is librosa given one spectrogram; audioFlux is called as in
-bench/audioflux_calls.py, if it is installed (pip install -r requirements-bench.txt).
+for the two halves; "shared" is librosa given one spectrogram; audioFlux takes
+part if it is installed (pip install -r requirements-bench.txt).
 """
 
 import multiprocessing
@@ -15,12 +15,10 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench import audioflux_calls
 from commandline.commands import main
 from commandline.options import DatasetOptions, option
 from commandline.terminal import progress, text_table
@@ -88,14 +86,34 @@ def shared(path: str, _: tuple[str, ...]) -> Times:
 
 
 @cache
-def _audioflux() -> dict[str, Callable[[np.ndarray], Any]]:
-    return audioflux_calls.calls(RATE)
+def _audioflux() -> Callable[[np.ndarray], object] | None:
+    """The three by audioFlux 0.1.9 as its documentation does: made once, then used clip by clip.
+
+    Its values are not librosa's: other windows, norms and frame counts. None if it is not installed.
+    """
+    try:
+        import audioflux as af
+    except ImportError:
+        return None
+    from audioflux.type import SpectralDataType, SpectralFilterBankScaleType
+
+    common = {"radix2_exp": 11, "samplate": RATE, "slide_length": 512, "data_type": SpectralDataType.POWER}
+    mel = af.BFT(num=128, scale_type=SpectralFilterBankScaleType.MEL, **common)
+    coefficients = af.XXCC(num=128)
+
+    def triple(y: np.ndarray) -> None:
+        values = mel.bft(y, result_type=1)
+        coefficients.set_time_length(time_length=values.shape[-1])
+        coefficients.xxcc(values, cc_num=40)
+        af.chroma_linear(y, high_fre=RATE / 2, **common)
+
+    return triple
 
 
-def audioflux(path: str, names: tuple[str, ...]) -> Times:
-    """Seconds of each feature that audioFlux has."""
-    calls = _audioflux()
-    return {name: _timed(calls[name], _sound(path)) for name in names if name in calls}
+def audioflux(path: str, _: tuple[str, ...]) -> Times:
+    """Seconds of mel, mfcc and chroma by audioFlux."""
+    triple = _audioflux()
+    return {TOGETHER: _timed(triple, _sound(path))} if triple else {}
 
 
 def _timed(work: Callable[..., object], *arguments: object) -> float:
@@ -123,8 +141,7 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
         "librosa": (plain, every),
         "librosa, call by call": (plain, TRIPLE),
         "librosa, one shared spectrogram": (shared, TRIPLE),
-        "audioflux": (audioflux, every),
-        "audioFlux": (audioflux, (TOGETHER,)),
+        "audioFlux": (audioflux, TRIPLE),
         **{f"alone {name}": (ours, (name,)) for name in every},
     }
     rounds: dict[str, list[Times]] = {way: [] for way in ways}
@@ -140,19 +157,19 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
 
 def report(measured: dict[str, Times], reached: list[float]) -> str:
     """The tables: a feature a row, the three by each way, the targets."""
-    ways = [measured[way] for way in ("librosa", "audioflux", "ours together")]
     alone = {name: measured[f"alone {name}"][name] for name in measured["librosa"]}
-    ways.insert(2, alone)
-    rows = [[name, *(f"{way[name]:.2f}" if name in way else "" for way in ways)] for name in alone]
-    rows.append(["all", *(f"{sum(way.values()):.2f}" if len(way) == len(alone) else "" for way in ways)])
+    ways = [
+        way | {"all": sum(way.values())} for way in (measured["librosa"], alone, measured["ours together"])
+    ]
+    rows = [[name, *(f"{way[name]:.2f}" for way in ways)] for name in ways[0]]
     verdicts = ["not installed" if np.isnan(value) else "" for value in reached]
     goals = [
         [what, f"{value:.2f}", f"at least {least:g}", verdict or ("met" if value >= least else "missed")]
         for (what, least), value, verdict in zip(TARGETS.items(), reached, verdicts, strict=True)
     ]
-    header = ["ms a clip", "librosa", "audioFlux", "ours alone", "ours together"]
+    header = ["ms a clip", "librosa", "ours alone", "ours together"]
     tables = [text_table(rows, header), text_table(goals, ["", "here", "target", ""])]
-    if not measured["audioflux"]:
+    if not measured["audioFlux"]:
         tables.append("audioFlux is not installed: pip install -r requirements-bench.txt")
     return "\n\n".join(tables)
 

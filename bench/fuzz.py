@@ -1,8 +1,8 @@
 """Hostile options and damaged files through the commands that users type: `python -m bench.fuzz`.
 
 A little world is made once: sounds, caches, three runs, a bundle, a report, an exported file, an archive, a
-recipe. In half of the trials one or two options of a command get hostile values, as flags, as variables or as
-make hands them over; every option of every command has the same chance. In the other half a file of the world
+recipe. In half of the trials one or two options of a command get hostile values, as flags or as
+variables; every option of every command has the same chance. In the other half a file of the world
 is damaged, or its place is taken by a folder, a FIFO, a dangling link, and a command that reads it is run;
 every format has the same chance. Each trial is a process, forked from one that has the libraries loaded.
 
@@ -42,7 +42,7 @@ from tests.golden.sounds import easy_clips
 PROCESSOR_SECONDS, MEMORY, LARGEST_FILE = 60, 6 << 30, 1 << 30  # that a trial may take
 LINES = 12  # of a finding's output that are shown
 PCM_BYTES = 60_000  # on standard input: two seconds for `listen`
-THROUGH_MAKE, OTHER_KIND, DEEPER, TAKEN_OUT = 0.1, 0.15, 0.7, 0.3
+OTHER_KIND, DEEPER, TAKEN_OUT = 0.15, 0.7, 0.3
 RUN = "mel+rms-cnn4"
 
 # Separated by blanks; {…} is filled in, ~ is a blank.
@@ -262,10 +262,6 @@ def hostile_call(rng: random.Random, world: Path, variables: dict[str, list[str]
             value = value.replace(f"{{{special}}}", text)
         given = f"{variable}={value}"
         words = [*words, rng.choice([given, given, f"--{variable.lower().replace('_', '-')}={value}"])]
-    if rng.random() < THROUGH_MAKE:  # as make writes its variables into MAKEOVERRIDES
-        own = [word for word in words if re.match(r"[A-Z_]+=", word)]
-        escaped = " ".join(re.sub(r"([\s\\])", r"\\\1", word).replace("$", "$$") for word in own)
-        words = [*(word for word in words if word not in own), "--make", escaped]
     return Call(tuple(words), name)
 
 

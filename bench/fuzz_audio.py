@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +81,6 @@ def fuzz_audio(options: FuzzAudioOptions) -> int:
     wrong = table[(table["must be"] != EITHER) & (table["named"] != (table["must be"] == BAD))]
     counts = table.groupby(["damage", "must be"])["named"].agg(files="size", named="sum").reset_index()
     print(text_table(counts.astype(str).to_numpy().tolist(), counts.columns.tolist()))
-    commonest = Counter(reason.split(":")[0] for reason in reasons.values()).most_common(8)
-    print(f"\nreasons: {', '.join(f'{reason} ({count})' for reason, count in commonest)}")
     print(
         f"{len(table)} files in {seconds:.0f} s; peak memory of all processes {size(memory)}; "
         f"exit status {status}; {len(wrong)} files not as expected"

@@ -4,8 +4,8 @@
 
 Processor seconds of whole processes, the median of ROUNDS, in turns, and as multiples of two imports in the
 same run: on a machine that does other work the ratios hold, the seconds do not. Everything happens in a
-temporary folder, on the synthetic clips. PYTHONDONTWRITEBYTECODE in the environment spoils such figures, which
-the bench says.
+temporary folder, on the synthetic clips. PYTHONDONTWRITEBYTECODE in the environment spoils such
+figures, which the bench says.
 """
 
 import os

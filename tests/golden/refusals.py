@@ -73,7 +73,7 @@ train run DATASET=easy FEATURES=mel@n_mels=64 -> mel@n_mels=64 features
 train run DATASET=easy FEATURES=mel:0-900 -> 900 127
 train run DATASET=easy FEATURES=mel:9-3 -> 9-3
 train run DATASET=easy FEATURES=mel++mfcc -> +
-train run DATASET=easy FEATURES='mel mfcc' -> sweep
+train run DATASET=easy FEATURES='mel mfcc' -> mel+mfcc
 train run DATASET=easy MODEL=resnet81 -> resnet81 resnet18
 train run DATASET=easy MODEL=cnn8@widht=8 -> widht width
 train run DATASET=easy MODEL=cnn8@width=0 -> width 0
