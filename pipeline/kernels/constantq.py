@@ -48,10 +48,8 @@ def _magnitudes_of_products(starts, bins, weights, spectrum, norm):  # type: ign
     """`abs(filters @ (spectrum[0] + 1j * spectrum[1])) / norm[:, None]`, the filters sparse, row by row."""
     wavelets, frames = len(norm), spectrum.shape[2]
     result = np.empty((wavelets, frames), np.float32)
-    re, im = np.empty(frames, np.float32), np.empty(frames, np.float32)
     for row in range(wavelets):
-        re[:] = 0
-        im[:] = 0
+        re, im = np.zeros(frames, np.float32), np.zeros(frames, np.float32)
         for place in range(starts[row], starts[row + 1]):
             w, x, y = weights[place], spectrum[0, bins[place]], spectrum[1, bins[place]]
             for t in range(frames):

@@ -214,7 +214,8 @@ def _load(y: np.ndarray, first: int, hop_length: int, window: np.ndarray, x: np.
         samples, weight, point = y[first * hop_length + n :], window[n], x[n * LANES : (n + 1) * LANES]
         for i in range(LANES):
             point[i] = weight * samples[i * hop_length]
-    x[len(window) * LANES :] = 0
+    for i in range(len(window) * LANES, len(x)):
+        x[i] = 0
 
 
 @compiled

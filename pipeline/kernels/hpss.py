@@ -84,10 +84,12 @@ def _medians(rows, reflected, medians):  # type: ignore[no-untyped-def]
         for begin in range(0, rows.shape[1], LANES):
             frame = min(begin, rows.shape[1] - LANES)
             for k in range(NEEDED):
-                tile[k * LANES : (k + 1) * LANES] = rows[reflected[row + k], frame : frame + LANES]
+                for lane in range(LANES):
+                    tile[k * LANES + lane] = rows[reflected[row + k], frame + lane]
             _windows(tile, done)
             for k in range(min(WINDOWS, len(rows) - row)):
-                medians[row + k, frame : frame + LANES] = done[k * LANES : (k + 1) * LANES]
+                for lane in range(LANES):
+                    medians[row + k, frame + lane] = done[k * LANES + lane]
 
 
 @compiled
