@@ -78,8 +78,12 @@ class Request:
     part: slice  # of the rows: those that this run does
     variants: tuple[Variant, ...]  # F, in the order that they were asked for
     specs: tuple[FeatureSpec, ...]  # F
-    left_out: dict[str, str]  # stored name -> why it cannot exist here
-    changes: tuple[str, ...]  # since the cache's last run, in a line each
+    notes: tuple[str, ...]  # of the dataset, of what changed since the last run, of what is left out
+
+    @property
+    def rows(self) -> int:
+        """Clips that this run does."""
+        return self.part.stop - self.part.start
 
     @functools.cached_property
     def ids(self) -> NDArray[np.bytes_]:
@@ -128,16 +132,17 @@ def of_dataset(dataset: Dataset, folder: Path, options: ExtractOptions, part: st
     clips = with_hashes(with_sources(table, before), rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     changes = () if before is None else describe_changes(before, clips, rows)
-    return Request(dataset, folder, clips, rows, variants, specs, left_out, changes)
+    notes = (*dataset.notes, *changes, *left_out)
+    return Request(dataset, folder, clips, rows, variants, specs, notes)
 
 
-def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], dict[str, str]]:
-    """Every variant that occurs in the list, and why others are left out.
+def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[str]]:
+    """Every variant that occurs in the list, and lines on those that are left out.
 
     One that cannot exist at this rate or duration is left out of `all` and `small`; named, RequestError.
     """
     variants: dict[str, Variant] = {}
-    left_out: dict[str, str] = {}
+    left_out: list[str] = []
     for word in features.split():
         for channel in (channel for channels in parse_list(word, list(FEATURES)) for channel in channels):
             variant = resolve_feature(channel)
@@ -146,7 +151,7 @@ def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], dict[s
             except Impossible as reason:
                 if word not in ("all", "small"):
                     raise RequestError(f"{variant.stored} cannot exist here: {reason}") from None
-                left_out[variant.stored] = str(reason)
+                left_out.append(f"left out: {variant.stored}, {reason}")
                 continue
             if channel.rows and channel.rows[1] >= rows:
                 raise RequestError(f"{channel}: {variant.stored} has rows 0 to {rows - 1}")
@@ -286,7 +291,7 @@ class Remaining:
 
     todo: NDArray[np.bool_]  # (N, F), False outside the part
     damaged: dict[str, int]  # stored name -> clips
-    make: NDArray[np.bool_]  # (F,) files that have to be made
+    sizes: dict[str, int]  # stored name -> bytes, of files that have to be made
     notes: tuple[str, ...]  # why a file that is there cannot be used
 
     @functools.cached_property
@@ -311,19 +316,21 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
     return Remaining(
         todo,
         {name: count for name, count in damaged.items() if count},
-        np.array([not stored.fits for stored in found]),
+        {
+            spec.stored: len(asked.clips) * spec.clip_bytes
+            for spec, stored in zip(asked.specs, found)
+            if not stored.fits
+        },
         tuple(dict.fromkeys(stored.note for stored in found if stored.note)),
     )
 
 
 def refuse_full_disk(asked: Request, remaining: Remaining) -> None:
     """RequestError if the files that have to be made will not fit."""
-    making = [spec for spec, make in zip(asked.specs, remaining.make) if make]
-    sizes = [len(asked.clips) * spec.clip_bytes for spec in making]
-    needed, largest = sum(sizes), max(sizes, default=0)
+    needed, largest = sum(remaining.sizes.values()), max(remaining.sizes.values(), default=0)
     place = next(path for path in (asked.folder, *asked.folder.absolute().parents) if path.exists())
     free, limit = shutil.disk_usage(place).free, file_size_limit()
-    some_large = any(parse_channel(spec.stored).name in LARGE for spec in making)
+    some_large = any(parse_channel(name).name in LARGE for name in remaining.sizes)
     less = "FEATURES=small needs less" if some_large else "fewer FEATURES need less"
     if needed and needed + RESERVE > free:
         raise RequestError(
@@ -340,39 +347,33 @@ def refuse_full_disk(asked: Request, remaining: Remaining) -> None:
 def describe_work(asked: Request, remaining: Remaining) -> str:
     """How much is computed, how large the files become, and how to spend less."""
     clips, features = counted(len(asked.clips), "clip"), counted(len(asked.specs), "feature")
-    maps = len(asked.specs) * (asked.part.stop - asked.part.start)
-    todo = f"{remaining.todo.sum():,} of {maps:,} feature maps to compute"
-    text = f"{asked.dataset.name}: {clips}, {features}; {todo}"
-    sizes = {
-        spec.stored: len(asked.clips) * spec.clip_bytes
-        for spec, make in zip(asked.specs, remaining.make)
-        if make
-    }
+    todo = f"{remaining.todo.sum():,} of {asked.rows * len(asked.specs):,} feature maps to compute"
+    lines, sizes = [f"{asked.dataset.name}: {clips}, {features}; {todo}"], remaining.sizes
     if sizes:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
         named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)
-        text += f"\n  {size(sum(sizes.values()))}; largest files: {named}"
+        lines.append(f"  {size(sum(sizes.values()))}; largest files: {named}")
         small = sum(bytes_ for name, bytes_ in sizes.items() if parse_channel(name).name not in LARGE)
         if 0 < small < sum(sizes.values()):
-            text += f"\n  FEATURES=small leaves out the largest: {size(small)}"
-    return text
+            lines.append(f"  FEATURES=small leaves out the largest: {size(small)}")
+    return "\n".join(lines)
 
 
-def all_done(asked: Request, clips: int) -> str:
+def all_done(asked: Request) -> str:
     """`esc10: mel of 400 clips is done`, `esc10: all 30 features of 400 clips are done`."""
     if len(asked.specs) == 1:
-        return f"{asked.dataset.name}: {asked.specs[0].stored} of {counted(clips, 'clip')} is done"
-    return f"{asked.dataset.name}: all {len(asked.specs)} features of {counted(clips, 'clip')} are done"
+        return f"{asked.dataset.name}: {asked.specs[0].stored} of {counted(asked.rows, 'clip')} is done"
+    return f"{asked.dataset.name}: all {len(asked.specs)} features of {counted(asked.rows, 'clip')} are done"
 
 
 def plan(options: ExtractOptions) -> int:
     """The command `plan`: megabytes by feature, seconds as they were last, what would be computed."""
     asked = request(options)
     remaining = find_remaining(asked)
-    for line in (*asked.dataset.notes, *asked.changes, *remaining.notes, *describe_left_out(asked)):
-        print(line)
+    for note in (*asked.notes, *remaining.notes):
+        print(note)
     if not remaining.todo.any():
-        print(all_done(asked, len(asked.clips)))
+        print(all_done(asked))
         return 0
     known, rows = read_costs(asked.folder), []
     for spec, todo in zip(asked.specs, remaining.todo.sum(axis=0).tolist()):
@@ -381,11 +382,6 @@ def plan(options: ExtractOptions) -> int:
     print(text_table(rows, ("feature", "to compute", "seconds of a core", "megabytes")))
     print(describe_work(asked, remaining))
     return 0
-
-
-def describe_left_out(asked: Request) -> list[str]:
-    """A line for each feature that cannot exist here."""
-    return [f"left out: {name}, {reason}" for name, reason in asked.left_out.items()]
 
 
 def run(options: FeaturesCommand) -> int:
@@ -399,7 +395,7 @@ def run(options: FeaturesCommand) -> int:
     """
     begun = time.perf_counter()
     asked = request(options, options.part)
-    for note in (*asked.dataset.notes, *asked.changes, *describe_left_out(asked)):
+    for note in asked.notes:
         print(note)
     if options.scheduler and options.backend != "dask":
         print("SCHEDULER applies only with BACKEND=dask")
@@ -485,8 +481,7 @@ def prepare(asked: Request, options: FeaturesCommand, stack: ExitStack) -> Remai
         with ExitStack() as attempt:
             attempt.enter_context(lock(asked.folder, "preparing"))
             remaining = find_remaining(asked, check=not options.skip_checksums)
-            make = [spec.stored for spec, wanted in zip(asked.specs, remaining.make) if wanted]
-            writers = {stored: who for stored in make if (who := written_to(asked.folder, stored))}
+            writers = {name: who for name in remaining.sizes if (who := written_to(asked.folder, name))}
             if not writers:
                 stack.enter_context(attempt.pop_all())
                 return remaining
@@ -534,7 +529,7 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     frames = {spec.stored: spec.shape[1] for spec in asked.specs}
     next_ = training_step(options, asked.dataset, frames)
     if not result.clips:
-        return f"{all_done(asked, asked.part.stop - asked.part.start)}\n{next_}"
+        return f"{all_done(asked)}\n{next_}"
     rows, written = [], 0
     for spec, clips, spent in zip(asked.specs, np.atleast_1d(result.computed), np.atleast_1d(result.seconds)):
         if clips:

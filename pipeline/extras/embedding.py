@@ -55,53 +55,36 @@ class NetworkCard:
     output: str = ""
     source: str = ""
 
-    def windows(self, y: Samples) -> NDArray[np.float32]:
-        """(windows, samples): the last one is the first to reach the clip's end, padded with zeros."""
-        if not self.window:
-            return y[None]
-        length = round(self.window * self.sample_rate)
-        hop = round((self.hop or self.window) * self.sample_rate)
-        count = 1 + max(0, -(-(len(y) - length) // hop))
-        padded = np.pad(y, (0, max(0, (count - 1) * hop + length - len(y))))
-        return np.stack([padded[start : start + length] for start in range(0, count * hop, hop)])
 
-    def pool(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, D) to (D, 1), to (2 D, 1) for mean_std, to (D, n) for none."""
-        if self.pooling == "none":
-            return vectors.T
-        if self.pooling == "max":
-            return vectors.max(axis=0)[:, None]
-        parts = [vectors.mean(axis=0)] + ([vectors.std(axis=0)] if self.pooling == "mean_std" else [])
-        return np.concatenate(parts)[:, None]
+def embed(session: onnxruntime.InferenceSession, card: NetworkCard, y: Samples) -> NDArray[np.float32]:
+    """(rows, frames) of a clip at the card's rate, cut into windows and pooled as the card says.
 
-
-@dataclass(frozen=True)
-class Network:
-    """A network ready to run, with its card."""
-
-    name: str
-    card: NetworkCard
-    session: onnxruntime.InferenceSession
-
-    def embed(self, y: Samples) -> NDArray[np.float32]:
-        """(rows, frames) of a clip at the card's rate, as the card pools."""
-        (given, *others), card = self.session.get_inputs(), self.card
-        if others or len(given.shape) > 3:
-            shapes = [one.shape for one in (given, *others)]
-            raise RequestError(
-                f"{FOLDER}/{self.name}.onnx has the inputs {shapes}; expected one: (windows, samples), "
-                "(windows, 1, samples) or (samples,)"
-            )
-        windows = card.windows(y) * np.float32(card.scale)
-        output = card.output or self.session.get_outputs()[0].name
-        one_by_one = len(given.shape) == 1 or given.shape[0] == 1
-        step, parts = 1 if one_by_one else MOST_WINDOWS, []
-        for start in range(0, len(windows), step):
-            x = windows[start : start + step]
-            x = {1: x[0], 2: x, 3: x[:, None]}[len(given.shape)]
-            (found,) = self.session.run([output], {given.name: np.ascontiguousarray(x)})
-            parts.append(np.asarray(found, np.float32).reshape(-1, found.shape[-1]))
-        return card.pool(np.concatenate(parts))
+    The last window is the first to reach the clip's end, padded with zeros.
+    """
+    (given, *others), output = session.get_inputs(), card.output or session.get_outputs()[0].name
+    if others or len(given.shape) > 3:
+        raise RequestError(
+            f"the network has the inputs {[one.shape for one in (given, *others)]}; expected one: "
+            "(windows, samples), (windows, 1, samples) or (samples,)"
+        )
+    length = round(card.window * card.sample_rate) or len(y)
+    hop = round(card.hop * card.sample_rate) or length
+    count = 1 + max(0, -(-(len(y) - length) // hop))
+    padded = np.pad(y, (0, max(0, (count - 1) * hop + length - len(y)))) * np.float32(card.scale)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+    step, parts = 1 if len(given.shape) == 1 or given.shape[0] == 1 else MOST_WINDOWS, []
+    for start in range(0, count, step):
+        x = windows[start : start + step]
+        x = {1: x[0], 2: x, 3: x[:, None]}[len(given.shape)]
+        (answer,) = session.run([output], {given.name: np.ascontiguousarray(x)})
+        parts.append(np.asarray(answer, np.float32).reshape(-1, answer.shape[-1]))
+    vectors = np.concatenate(parts)  # (n, D)
+    return {
+        "none": vectors.T,
+        "max": vectors.max(axis=0)[:, None],
+        "mean": vectors.mean(axis=0)[:, None],
+        "mean_std": np.concatenate([vectors.mean(axis=0), vectors.std(axis=0)])[:, None],
+    }[card.pooling]
 
 
 def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
@@ -112,11 +95,14 @@ def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
     Ignores: whatever it was trained to ignore, often loudness and the room
     Feature map: one column, or with pooling none one a window; its rows have no order
     """
-    network = open_network(model)
-    rate = network.card.sample_rate
-    y = clip.y if rate == clip.sample_rate else audio.resample(clip.y, clip.sample_rate, rate)
+    session, card = open_network(model)
+    y = (
+        clip.y
+        if card.sample_rate == clip.sample_rate
+        else audio.resample(clip.y, clip.sample_rate, card.sample_rate)
+    )
     try:
-        return network.embed(np.ascontiguousarray(y, np.float32))
+        return embed(session, card, y)
     except RuntimeError as error:  # onnxruntime's own, for an input of another length than it takes
         raise Impossible(f"{model}: {str(error).splitlines()[0]}") from None
 
@@ -127,38 +113,37 @@ def file_fingerprint(*, model: str) -> dict[str, str]:
     return {"file": hashlib.blake2b(content, digest_size=16).hexdigest()}
 
 
-def open_network(model: str) -> Network:
-    """The network of this name, opened once a process and version of its files."""
-    files = _files(model)
-    return _opened(model, tuple((path.absolute(), path.stat().st_mtime_ns) for path in files))
+def open_network(model: str) -> tuple[onnxruntime.InferenceSession, NetworkCard]:
+    """The network of this name and its card, opened once a process and version of its files."""
+    return _opened(*((path.absolute(), path.stat().st_mtime_ns) for path in _files(model)))
 
 
 @functools.lru_cache(maxsize=4)
-def _opened(model: str, files: tuple[tuple[Path, int], ...]) -> Network:
-    (network, _), (card, _) = files
+def _opened(
+    network: tuple[Path, int], card: tuple[Path, int]
+) -> tuple[onnxruntime.InferenceSession, NetworkCard]:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # processes use all cores already
     settings.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(network, settings, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(network[0], settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # its classes are not public; whatever it is, the file is not usable
         reason = str(error).splitlines()[0]
-        raise RequestError(f"{network} is no network that onnxruntime opens: {reason}") from None
-    described = read_card(card)
+        raise RequestError(f"{network[0]} is no network that onnxruntime opens: {reason}") from None
+    described = read_card(card[0])
     fixed = session.get_inputs()[0].shape[-1]
     if not described.window and isinstance(fixed, int):
         described = replace(described, window=fixed / described.sample_rate)
-    return Network(model, described, session)
+    return session, described
 
 
 def read_card(path: Path) -> NetworkCard:
     """The card in a JSON file; RequestError names the key that is wrong."""
     try:
         given: Any = json.loads(path.read_text(encoding="utf-8"))
-        known = {one.name: one.type for one in fields(NetworkCard)}
-        for key in given:
-            if key not in known:
-                raise RequestError(f"{path}: {nearest('key', key, known)}")
+        known = [field.name for field in fields(NetworkCard)]
+        if unknown := [key for key in given if key not in known]:
+            raise RequestError(f"{path}: {nearest('key', unknown[0], known)}")
         card = NetworkCard(**given)
         fine = card.sample_rate >= 100 and card.window >= 0 and card.hop >= 0 and card.scale > 0
     except (ValueError, TypeError) as error:
@@ -178,9 +163,9 @@ def _files(model: str) -> tuple[Path, Path]:
     found = FOLDER / f"{model}.onnx", FOLDER / f"{model}.json"
     for path, what in zip(found, ("network", "card")):
         if not path.is_file():
-            there = ", ".join(sorted(one.stem for one in FOLDER.glob("*.onnx"))) or "none"
+            networks = ", ".join(sorted(file.stem for file in FOLDER.glob("*.onnx"))) or "none"
             raise RequestError(
-                f"embedding@model={model}: its {what} {path} is not there (networks there: {there}); "
+                f"embedding@model={model}: its {what} {path} is not there (networks there: {networks}); "
                 "docs/howto/embeddings.md says where published ones come from"
             )
     return found
@@ -188,9 +173,9 @@ def _files(model: str) -> tuple[Path, Path]:
 
 def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
     """(D,) the number of each dimension."""
-    network = open_network(model)
-    silence = np.zeros(round((network.card.window or 1) * network.card.sample_rate), np.float32)
-    return np.arange(len(network.embed(silence)), dtype=float)
+    session, card = open_network(model)
+    silence = np.zeros(round((card.window or 1) * card.sample_rate), np.float32)
+    return np.arange(len(embed(session, card, silence)), dtype=float)
 
 
 def window_axis(sample_rate: int, samples: int, *, model: str) -> NDArray[np.floating]:

@@ -31,8 +31,7 @@ Complex = tuple[float, float]
 def magnitudes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
     """(1 + n_fft/2, frames) float32: `abs(librosa.stft(y, window=window))`, the window n_fft long."""
     n_fft = len(window)
-    padded = np.pad(y, n_fft // 2)
-    frames = _frames(padded, n_fft, hop_length)
+    padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)):
         _magnitudes(padded, hop_length, LOUDER / 2 * window, *_tables(n_fft, float), result)
@@ -44,8 +43,7 @@ def magnitudes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray
 def transforms(y: np.ndarray, hop_length: int, window: np.ndarray, bins: slice) -> np.ndarray:
     """(2, bins, frames) float32: real and imaginary parts of `librosa.stft(y, window=window)[bins]`."""
     n_fft = len(window)
-    padded = np.pad(y, n_fft // 2)
-    frames = _frames(padded, n_fft, hop_length)
+    padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((2, bins.stop - bins.start, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)):
         tables = _tables(n_fft, float)
@@ -63,8 +61,7 @@ def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarr
     """
     n_fft = len(window)
     slope = (np.roll(window, -1) - np.roll(window, 1)) / 2
-    padded = np.pad(y, n_fft // 2)
-    frames = _frames(padded, n_fft, hop_length)
+    padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)):
         _phase_slopes(padded, hop_length, window / 2, slope / 2, *_tables(n_fft, float), result)
@@ -94,7 +91,7 @@ def autocorrelation(y: np.ndarray, hop_length: int, window: np.ndarray, lags: in
 
 def centred_frames(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
     """(frames, frame_length) view of `y`, padded by half a frame at both ends: `librosa.util.frame`."""
-    return _frames(np.pad(y, frame_length // 2), frame_length, hop_length)
+    return _centred(y, frame_length, hop_length)[1]
 
 
 @functools.lru_cache(maxsize=64)
@@ -102,6 +99,12 @@ def centred_window(length: int, n_fft: int) -> np.ndarray:
     """A Hann window of `length` in the middle of n_fft samples: `librosa.util.pad_center`."""
     left = (n_fft - length) // 2
     return np.pad(scipy.signal.get_window("hann", length), (left, n_fft - length - left))
+
+
+def _centred(y: np.ndarray, frame_length: int, hop_length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The signal padded by half a frame at both ends, and a view of its frames."""
+    padded = np.pad(y, frame_length // 2)
+    return padded, _frames(padded, frame_length, hop_length)
 
 
 def _frames(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:

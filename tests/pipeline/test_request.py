@@ -53,7 +53,7 @@ def test_what_happens_to_a_dataset_costs_only_what_it_must(sounds, capsys, case)
     opened_before = cache(sounds)
     held = {clip: opened_before.read("zcr", [clip]) for clip in opened_before.clips["clip_id"]}
     happens(sounds)
-    lines = request(options(sounds, **given)).changes
+    lines = request(options(sounds, **given)).notes
     assert run(sounds, **given) == computed
     assert told in "\n".join(lines) + capsys.readouterr().out
     assert list(cache(sounds).clips["clip_id"]) == list(sounds.now)
