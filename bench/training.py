@@ -97,7 +97,7 @@ def chosen(run: RunOptions, device: str) -> Compute:
     """What a run computes by on this device, not compiled, ready."""
     plan = make_plan(run)
     network = draw_network(plan, 1)
-    found = choose(run, device_of(device), network, plan.batch_shape(network), steps=10_000)
+    found = choose(run, device_of(device), network, (run.batch, *plan.input_shape), steps=10_000)
     found = replace(found, compiled=False)
     found.prepare()
     return found
@@ -108,7 +108,7 @@ def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trai
     plan = make_plan(run)
     sums = sum_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), sums, torch.device(compute.device))
-    trainer = Trainer(compute.place(draw_network(plan, 1)), data, run, plan.augmenter, compute)
+    trainer = Trainer(plan, data, compute.place(draw_network(plan, 1)), compute)
     if bare:
         trainer.data = replace(data, source=Fixed(trainer))
     return trainer

@@ -14,23 +14,24 @@ what loudness does to its values (`Channels`), and what its rows are:
 
 All channels of a clip move together in time. Random numbers come from the generator that is passed in, drawn
 on its own device; only a few a clip are drawn, so a CPU generator also serves batches on a GPU. A strength of
-0 changes nothing.
+0 changes nothing. torch is imported when a batch is changed: what AUGMENT= means is told without it.
 """
+
+from __future__ import annotations
 
 import functools
 import inspect
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from torch.nn import functional
 
-from commandline.files import replace_file
 from commandline.registry import Registry, RequestError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Generator, Tensor
 
 EVERY_KIND = ("image", "wave", "vector")
 MASKS = 2  # of time and of frequency, as in SpecAugment's best policies
@@ -50,54 +51,77 @@ class Channels:
     """
 
     axes: tuple[str, ...]  # of each channel's rows
-    per_decibel: torch.Tensor  # (C, H)
-    exponent: torch.Tensor  # (C, H)
-    zero: torch.Tensor  # (C, H): what 0 is standardised to
+    per_decibel: Tensor  # (C, H)
+    exponent: Tensor  # (C, H)
+    zero: Tensor  # (C, H): what 0 is standardised to
 
     @classmethod
-    def without_loudness(cls, axes: Sequence[str]) -> "Channels":
+    def without_loudness(cls, axes: Sequence[str]) -> Channels:
         """Channels whose values loudness leaves alone."""
+        import torch
+
         return cls(tuple(axes), *torch.zeros(3, len(axes), 1))
 
 
 class Batch(NamedTuple):
     """Clips x (B, C, H, W), their soft targets y (B, K), what their channels are."""
 
-    x: torch.Tensor
-    y: torch.Tensor
+    x: Tensor
+    y: Tensor
     channels: Channels
 
-    def uniform(self, generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+    def uniform(self, generator: Generator, low: float = 0.0, high: float = 1.0) -> Tensor:
         """One number a clip, evenly from [low, high): (B,), on the batch's device."""
+        import torch
+
         draw = torch.rand(len(self.x), generator=generator, device=generator.device)
         return (low + (high - low) * draw).to(self.x.device)
 
-    def partners(self, generator: torch.Generator) -> torch.Tensor:
+    def partners(self, generator: Generator) -> Tensor:
         """For each clip the number of another one, each clip once: (B,), on the batch's device."""
+        import torch
+
         draw = torch.randperm(len(self.x), generator=generator, device=generator.device)
         return draw.to(self.x.device)
 
-    def where(self, *axes: str) -> torch.Tensor:
+    def places(self, axis: int) -> Tensor:
+        """0, 1, … along an axis of x, on the batch's device."""
+        import torch
+
+        return torch.arange(self.x.shape[axis], device=self.x.device)
+
+    def each(self, numbers: Tensor) -> Tensor:
+        """(B,) numbers of the clips as (B, 1, 1, 1), in the type of x."""
+        return numbers.to(self.x.dtype).view(-1, 1, 1, 1)
+
+    def where(self, *axes: str) -> Tensor:
         """Which channels have one of these row axes: (1, C, 1, 1), bool, on the batch's device."""
         return _where(self.channels.axes, axes, self.x.device)
 
+    def mixed(self, x: Tensor, other: Tensor, weight: Tensor) -> Batch:
+        """These values, with targets of which the clips `other` (B,) have the part `weight` (B,)."""
+        y = self.y.lerp(self.y[other], weight.to(self.y.dtype)[:, None])
+        return self._replace(x=x, y=y)
+
 
 @functools.lru_cache(maxsize=64)  # made once: a copy to a GPU would wait for all that it has still to do
-def _where(channels: tuple[str, ...], axes: tuple[str, ...], device: torch.device) -> torch.Tensor:
+def _where(channels: tuple[str, ...], axes: tuple[str, ...], device: torch.device) -> Tensor:
+    import torch
+
     return torch.tensor([axis in axes for axis in channels], device=device).view(1, -1, 1, 1)
 
 
 @functools.lru_cache(maxsize=64)
-def _loudness(channels: Channels, device: torch.device) -> list[torch.Tensor]:
+def _loudness(channels: Channels, device: torch.device) -> list[Tensor]:
     """per_decibel, exponent and zero, (1, C, H, 1) each."""
     parts = (channels.per_decibel, channels.exponent, channels.zero)
-    return [one[None, :, :, None].to(device) for one in parts]
+    return [part[None, :, :, None].to(device) for part in parts]
 
 
 Strength = float | tuple[int, int]
 Transform = Callable[..., Batch]  # (batch, strength, generator)
 Cut = Callable[[tuple[int, int], Strength], tuple[int, int]]  # (rows, frames) of a shape and a strength
-AUGMENTS: Registry["Augmentation"] = Registry("augmentation")
+AUGMENTS: Registry[Augmentation] = Registry("augmentation")
 
 
 @dataclass(frozen=True)
@@ -163,29 +187,29 @@ def augment(
 
 
 @augment(default=1.0, maximum=1.0, circular=True)
-def shift(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def shift(batch: Batch, strength: float, generator: Generator) -> Batch:
     """A circular shift in time by up to `strength` of the clip."""
-    index = torch.arange(batch.x.shape[3], device=batch.x.device)
+    index = batch.places(3)
     offset = (batch.uniform(generator) * strength * len(index)).floor().long()
     return batch._replace(x=take_frames(batch.x, (index + offset[:, None]) % len(index)))
 
 
 @augment(default=0.2, maximum=0.5)
-def stretch(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def stretch(batch: Batch, strength: float, generator: Generator) -> Batch:
     """Faster or slower by up to `strength`: frames are resampled, what is short is filled by its beginning.
 
     On a waveform it changes the pitch with the speed.
     """
     length = batch.x.shape[3]
     speed = batch.uniform(generator, 1 - strength, 1 + strength).double()
-    position = speed[:, None] * torch.arange(length, device=batch.x.device)  # float64 for a long waveform
+    position = speed[:, None] * batch.places(3)  # float64 for a long waveform
     left = position.floor().long()
     fraction = (position - left).to(batch.x.dtype)[:, None, None, :]
     before, after = take_frames(batch.x, left % length), take_frames(batch.x, (left + 1) % length)
     return batch._replace(x=before.lerp_(after, fraction))
 
 
-def take_frames(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+def take_frames(x: Tensor, index: Tensor) -> Tensor:
     """Frames at each clip's own places (B, L) from x (B, C, H, W): (B, C, H, L).
 
     `gather` with an index of stride 0: indexing with two tensors takes three times as long on a CPU.
@@ -197,11 +221,11 @@ def take_frames(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 
 @augment(default=0.05, maximum=0.5, kinds=("image",))
-def pitch(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def pitch(batch: Batch, strength: float, generator: Generator) -> Batch:
     """Up or down by up to `strength` of the rows; chroma goes round, mfcc and the like stay."""
     height = batch.x.shape[2]
     steps = batch.uniform(generator, -strength, strength)[:, None, None] * height
-    index = torch.arange(height, device=batch.x.device)
+    index = batch.places(2)
     rising = (index - steps.round()).long().clamp(0, height - 1)  # the edge row fills what is left
     around = (index - (steps * OCTAVES).round()).long() % height
     spectra, cyclic = batch.where("frequency")[..., 0], batch.where("cyclic")[..., 0]
@@ -215,7 +239,7 @@ def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
 
 
 @augment(default=0.11, maximum=0.9, cut=crop_shape)
-def crop(batch: Batch, strength: Strength, generator: torch.Generator) -> Batch:
+def crop(batch: Batch, strength: Strength, generator: Generator) -> Batch:
     """A window of 1 - `strength` of the rows and frames (or of the size given) at a random place.
 
     Rows that are no frequencies keep the centre: coefficient 5 stays coefficient 5.
@@ -225,22 +249,24 @@ def crop(batch: Batch, strength: Strength, generator: torch.Generator) -> Batch:
     left = (batch.uniform(generator) * (width - frames + 1)).floor().long()
     top = (batch.uniform(generator) * (height - rows + 1)).floor().long()
     top = top[:, None, None].where(batch.where("frequency")[..., 0], (height - rows) // 2)  # (B, C, 1)
-    x = take_rows(batch.x, top + torch.arange(rows, device=top.device))
-    return batch._replace(x=take_frames(x, left[:, None] + torch.arange(frames, device=left.device)))
+    x = take_rows(batch.x, top + batch.places(2)[:rows])
+    return batch._replace(x=take_frames(x, left[:, None] + batch.places(3)[:frames]))
 
 
-def take_rows(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+def take_rows(x: Tensor, index: Tensor) -> Tensor:
     """Rows at each clip's and channel's own places (B, C, L) from x (B, C, H, W): (B, C, L, W).
 
     As rows of one table, each copied whole: `gather` takes five times as long on a CPU.
     """
     clips, channels, height, width = x.shape
+    import torch
+
     first = torch.arange(clips * channels, device=x.device).view(clips, channels, 1) * height
     taken = x.reshape(-1, width).index_select(0, (first + index).flatten())
     return taken.view(clips, channels, -1, width)
 
 
-def centre(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def centre(x: Tensor, size: tuple[int, int]) -> Tensor:
     """The middle of x (B, C, H, W): (B, C, *size), a view."""
     top, left = (x.shape[2] - size[0]) // 2, (x.shape[3] - size[1]) // 2
     return x[:, :, top : top + size[0], left : left + size[1]]
@@ -250,34 +276,33 @@ def centre(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
-def mask(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def mask(batch: Batch, strength: float, generator: Generator) -> Batch:
     """Masks of time and of frequency together."""
     return freqmask(timemask(batch, strength, generator), strength, generator)
 
 
 @augment(default=0.15, maximum=1.0)
-def timemask(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def timemask(batch: Batch, strength: float, generator: Generator) -> Batch:
     """Two spans of frames, each up to `strength` of the clip, are set to 0 in every channel."""
-    keep = _outside_masks(batch, batch.x.shape[3], strength, generator)
+    keep = _outside_masks(batch, 3, strength, generator)
     return batch._replace(x=batch.x * keep[:, None, None, :])
 
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
-def freqmask(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def freqmask(batch: Batch, strength: float, generator: Generator) -> Batch:
     """Two bands of rows, each up to `strength` of them, are set to 0 where rows are frequencies."""
-    keep = _outside_masks(batch, batch.x.shape[2], strength, generator)
-    keep = torch.where(batch.where("frequency", "cyclic"), keep[:, None, :, None], 1)
-    return batch._replace(x=batch.x * keep)
+    keep = _outside_masks(batch, 2, strength, generator)[:, None, :, None]
+    return batch._replace(x=batch.x * keep.where(batch.where("frequency", "cyclic"), 1))
 
 
-def _outside_masks(batch: Batch, length: int, strength: float, generator: torch.Generator) -> torch.Tensor:
-    """(B, length), 0 within the masks and 1 outside, in the type of the batch."""
-    index = torch.arange(length, device=batch.x.device)
-    keep = torch.ones(len(batch.x), length, device=batch.x.device, dtype=torch.bool)
+def _outside_masks(batch: Batch, axis: int, strength: float, generator: Generator) -> Tensor:
+    """(B, length of the axis), 0 within the masks and 1 outside, in the type of the batch."""
+    index, keep = batch.places(axis), None
     for _ in range(MASKS):
-        width = (batch.uniform(generator) * (strength * length + 1)).floor()[:, None]
-        start = (batch.uniform(generator)[:, None] * (length - width + 1)).floor()
-        keep &= (index < start) | (index >= start + width)
+        width = (batch.uniform(generator) * (strength * len(index) + 1)).floor()[:, None]
+        start = (batch.uniform(generator)[:, None] * (len(index) - width + 1)).floor()
+        outside = (index < start) | (index >= start + width)
+        keep = outside if keep is None else keep & outside
     return keep.to(batch.x.dtype)
 
 
@@ -285,84 +310,79 @@ def _outside_masks(batch: Batch, length: int, strength: float, generator: torch.
 
 
 @augment(default=0.3, maximum=3.0)
-def gain(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def gain(batch: Batch, strength: float, generator: Generator) -> Batch:
     """Louder or softer by up to 20 dB times `strength`: 0.3 is 6 dB.
 
     Each channel changes as its feature does when the waveform is multiplied: decibels rise, amplitudes and
     powers are multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like stay.
     """
-    decibels = 20 * batch.uniform(generator, -strength, strength).to(batch.x.dtype).view(-1, 1, 1, 1)
-    per_decibel, exponent, zero = (one.to(batch.x) for one in _loudness(batch.channels, batch.x.device))
+    decibels = 20 * batch.each(batch.uniform(generator, -strength, strength))
+    per_decibel, exponent, zero = (part.to(batch.x) for part in _loudness(batch.channels, batch.x.device))
     factor = 10 ** (decibels / 20 * exponent)
-    return batch._replace(x=torch.addcmul(zero * (1 - factor) + decibels * per_decibel, batch.x, factor))
+    return batch._replace(x=(zero * (1 - factor) + decibels * per_decibel).addcmul(batch.x, factor))
 
 
 @augment(default=0.2, maximum=3.0, kinds=EVERY_KIND)
-def noise(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def noise(batch: Batch, strength: float, generator: Generator) -> Batch:
     """White noise of up to `strength` standard deviations is added.
 
     A normal number costs fifty times what adding it does, so that each clip takes its own window of one
     row of numbers instead of numbers of its own.
     """
+    import torch
+
     values = batch.x[0].numel()
     numbers = torch.randn(values + NOISE_OFFSETS, generator=generator, device=generator.device).to(batch.x)
     start = (batch.uniform(generator) * NOISE_OFFSETS).long()
     windows = numbers.unfold(0, values, 1)[start].view_as(batch.x)
-    level = batch.uniform(generator, 0, strength).to(batch.x.dtype).view(-1, 1, 1, 1)
-    return batch._replace(x=torch.addcmul(batch.x, windows, level))
+    level = batch.each(batch.uniform(generator, 0, strength))
+    return batch._replace(x=batch.x.addcmul(windows, level))
 
 
 @augment(default=0.5, maximum=1.0, kinds=("wave",))
-def polarity(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def polarity(batch: Batch, strength: float, generator: Generator) -> Batch:
     """The waveform changes its sign with probability `strength`."""
-    inverted = batch.uniform(generator) < strength
-    sign = torch.where(inverted.view(-1, 1, 1, 1) & batch.where("wave"), -1, 1)
-    return batch._replace(x=batch.x * sign.to(batch.x.dtype))
+    inverted = (batch.uniform(generator) < strength).view(-1, 1, 1, 1) & batch.where("wave")
+    return batch._replace(x=batch.x.where(~inverted, -batch.x))
 
 
 # Of two clips: their targets are mixed as their values are.
 
 
 @augment(default=0.5, maximum=0.5, kinds=EVERY_KIND)
-def mixup(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def mixup(batch: Batch, strength: float, generator: Generator) -> Batch:
     """Mixup (Zhang et al. 2018): up to `strength` of another clip is blended in.
 
     The weight is drawn evenly from 0 to `strength`: 0.5 is mixup with its alpha at 1.
     """
     weight = batch.uniform(generator, 0, strength)
     other = batch.partners(generator)
-    x = torch.lerp(batch.x, batch.x.index_select(0, other), weight.to(batch.x.dtype).view(-1, 1, 1, 1))
-    return batch._replace(x=x, y=torch.lerp(batch.y, batch.y[other], weight.to(batch.y.dtype)[:, None]))
+    return batch.mixed(batch.x.lerp(batch.x.index_select(0, other), batch.each(weight)), other, weight)
 
 
 @augment(default=0.5, maximum=0.5, kinds=("wave",))
-def between(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def between(batch: Batch, strength: float, generator: Generator) -> Batch:
     """Between-class mixing (Tokozume et al. 2018): up to `strength` of another clip, by its loudness.
 
     The target is mixed as the loudness is: of a soft and a loud clip mixed at 0.5 both are equally loud. The
     mix keeps the power that two clips without correlation have. Silence is mixed with nothing.
     """
+    from torch.nn.functional import avg_pool1d
+
     other = batch.partners(generator)
-    level = _peak_level(batch.x)
-    itself = other == torch.arange(len(other), device=other.device)
-    alone = itself | (level < SILENCE) | (level[other] < SILENCE)
+    power = batch.x.square().mean((1, 2))  # (B, samples)
+    loudest = avg_pool1d(power[:, None], max(1, power.shape[1] // 50)).amax((1, 2))
+    level = loudest.sqrt()  # (B,) root mean square of the loudest fiftieth
+    alone = (other == batch.places(0)) | (level < SILENCE) | (level[other] < SILENCE)
     share = batch.uniform(generator, 0, strength).to(batch.x.dtype).masked_fill(alone, 0)
     level = level.clamp_min(SILENCE)
     own, others = (1 - share) / level, share / level[other]
-    own, others = (weight / torch.hypot(own, others) for weight in (own, others))
-    x = batch.x * own.view(-1, 1, 1, 1) + batch.x.index_select(0, other) * others.view(-1, 1, 1, 1)
-    return batch._replace(x=x, y=torch.lerp(batch.y, batch.y[other], share.to(batch.y.dtype)[:, None]))
-
-
-def _peak_level(x: torch.Tensor) -> torch.Tensor:
-    """Of each clip (B, C, 1, samples) the root mean square of its loudest fiftieth: (B,)."""
-    power = x.square().mean((1, 2))
-    window = max(1, power.shape[1] // 50)
-    return functional.avg_pool1d(power[:, None], window).amax((1, 2)).sqrt()
+    own, others = (batch.each(weight / own.hypot(others)) for weight in (own, others))
+    return batch.mixed(batch.x * own + batch.x.index_select(0, other) * others, other, share)
 
 
 @augment(default=0.5, maximum=0.5)
-def cutmix(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
+def cutmix(batch: Batch, strength: float, generator: Generator) -> Batch:
     """CutMix (Yun et al. 2019) along time: up to `strength` of the frames come from another clip.
 
     They keep their place in time, and every channel gets the same frames.
@@ -370,11 +390,10 @@ def cutmix(batch: Batch, strength: float, generator: torch.Generator) -> Batch:
     length = batch.x.shape[3]
     span = (batch.uniform(generator) * (strength * length + 1)).floor()[:, None]
     start = (batch.uniform(generator) * length).floor()[:, None]
-    inside = (torch.arange(length, device=batch.x.device) - start) % length < span  # (B, W), goes round
+    inside = (batch.places(3) - start) % length < span  # (B, W), goes round
     other = batch.partners(generator)
-    x = torch.where(inside[:, None, None, :], batch.x.index_select(0, other), batch.x)
-    weight = inside.to(batch.y.dtype).mean(1, keepdim=True)
-    return batch._replace(x=x, y=torch.lerp(batch.y, batch.y[other], weight))
+    x = batch.x.index_select(0, other).where(inside[:, None, None, :], batch.x)
+    return batch.mixed(x, other, inside.to(batch.y.dtype).mean(1))
 
 
 @dataclass(frozen=True)
@@ -393,8 +412,8 @@ class Augmenter:
         return ",".join(f"{entry.name}={_text(strength)}" for entry, strength in self.steps)
 
     def __call__(
-        self, x: torch.Tensor, y: torch.Tensor, channels: Channels, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, x: Tensor, y: Tensor, channels: Channels, generator: Generator
+    ) -> tuple[Tensor, Tensor]:
         """The batch augmented: x (B, C, H', W'), smaller only where one cuts, and y (B, K)."""
         batch = Batch(x, y, channels)
         for entry, strength in self.steps:
@@ -432,7 +451,7 @@ def trained_shape(augmenter: Augmenter, shape: tuple[int, int]) -> tuple[int, in
     return shape
 
 
-def views(x: torch.Tensor, augmenter: Augmenter, count: int = 1) -> Iterator[torch.Tensor]:
+def views(x: Tensor, augmenter: Augmenter, count: int = 1) -> Iterator[Tensor]:
     """`count` views of the clips x (B, C, H, W), each as large as those that the model was trained on.
 
     One view is the whole clip, or its centre where the augmenter crops. Several are circular shifts in
@@ -452,37 +471,25 @@ def views(x: torch.Tensor, augmenter: Augmenter, count: int = 1) -> Iterator[tor
             yield centre(x.roll(round(frames * i / count), dims=3), (rows, frames))
 
 
-def write_preview(
-    file: Path,
-    x: torch.Tensor,
-    augmenter: Augmenter,
-    channels: Channels,
-    *,
-    clip_ids: Sequence[str],
-    names: Sequence[str],
-    generator: torch.Generator,
-) -> None:
-    """Write augmented.npz, the clips x (n, C, H, W) before and after each step, for the report.
+def preview(
+    x: Tensor, augmenter: Augmenter, channels: Channels, generator: Generator
+) -> dict[str, np.ndarray]:
+    """The clips x (n, C, H, W) before and after each augmentation, for the report.
 
-    Arrays, all without objects: `clip_id` (n,), `channel` (C,), `augment` (k,) the augmentations in order,
-    `before` (n, C, H, W) float16 as the model would get them, `after_<i>` what the i-th alone makes of them,
-    `together` all in their order. A clip is mixed with one of the other n - 1.
+    `augment` (k,) the augmentations in order, `before` (n, C, H, W) float16 as the model would get them,
+    `after_<i>` what the i-th alone makes of them, `together` all in their order. A clip is mixed with one of
+    the other n - 1.
     """
+    import torch
 
     def after(steps: Augmenter) -> np.ndarray:
         targets = torch.eye(len(x), device=x.device)
         return steps(x, targets, channels, generator)[0].half().cpu().numpy()
 
     single = [Augmenter((step,)) for step in augmenter.steps]
-    alone: dict[str, Any] = {f"after_{i}": after(step) for i, step in enumerate(single)}
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        clip_id=np.array(clip_ids, str),
-        channel=np.array(names, str),
-        augment=np.array([str(step) for step in single], str),
-        before=x.half().cpu().numpy(),
-        together=after(augmenter),
-        **alone,
-    )
-    replace_file(file, content.getvalue())
+    arrays: dict[str, Any] = {f"after_{i}": after(step) for i, step in enumerate(single)}
+    return arrays | {
+        "augment": np.array([str(step) for step in single], str),
+        "before": x.half().cpu().numpy(),
+        "together": after(augmenter),
+    }

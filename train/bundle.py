@@ -28,9 +28,10 @@ from results.scores import scaled
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, check_fold, load, load_weights, read_safely, save
 from train.compute import Compute, device_of, keep_freed_memory, threads_of
-from train.data import Floats, Statistics, network_input, parse_grid
+from train.data import Statistics, network_input
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
+from train.plan import Floats, parse_grid
 from train.rejection import chosen_threshold
 
 BUNDLE_FORMAT = 2
@@ -216,8 +217,7 @@ class TrainedModel:
         by_input = {"linear": "mean", "vector": "norm.running_mean"}.get(self.kind)  # one number an input
         inputs = len(state["network"].get(by_input, ())) if by_input else len(rows)
         shape = (inputs, 1) if self.kind == "linear" else self.trained_shape
-        strides = self.config.get("changed_strides", {})
-        network = self.architecture.build(inputs, len(self.classes), shape, changed_strides=strides)
+        network = self.architecture.build(inputs, len(self.classes), shape)
         load_weights(network, state["network"], Path(origin))
         network = network.eval().to(self.compute.device)
         network = network.to(memory_format=self.layout)  # type: ignore[call-overload]

@@ -9,27 +9,28 @@ import copy
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
 from importlib.metadata import version
 from typing import Any, cast
 
+import joblib
 import torch
 from torch import nn
 
 from commandline import system
 from commandline.registry import RequestError
+from train import Failed
 from train.options import RunOptions
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MOST_THREADS = 1024
+DEVICES = ("cpu", "cuda", "mps")
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
-ROUNDS = 3  # timed steps of each candidate, after one untimed; the fastest counts
-GAIN = 1.15  # the expected candidate stands unless another is this much faster: noise must not choose
-WORTH_MEASURING = 200  # steps of a run below which the expected candidate is taken unmeasured
+ROUNDS = 2  # timed steps of each candidate, after one untimed; the fastest counts
+GAIN = 1.15  # an earlier candidate stands unless another is this much faster: noise must not choose
 # Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
 # ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
 WORTH_COMPILING = 5_000
@@ -41,13 +42,9 @@ POISON = 0x80  # glibc fills what it hands out with the other bits, 0x7f: 3.4e38
 SHORTAGE = ("can't allocate memory", "not enough memory", "out of memory", "could not create a primitive")
 
 
-class Failed(Exception):
-    """The work ran and something in it failed: exit status 1 with this sentence."""
-
-
 @dataclass(frozen=True)
 class Compute:
-    """Device and how to compute on it."""
+    """Device and how to compute on it; by default plain fp32 on one thread of the processor."""
 
     device: str = "cpu"
     precision: str = "fp32"
@@ -64,9 +61,7 @@ class Compute:
         """Plain values for run.json."""
         return asdict(self)
 
-    @property
-    def words(self) -> str:
-        """As in a sentence."""
+    def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"
         compiled = ", compiled" if self.compiled else ""
         return f"{self.precision}, {layout}, {self.threads} threads on {self.device}{compiled}"
@@ -117,11 +112,8 @@ class Compute:
         return torch.amp.GradScaler(torch.device(self.device).type, enabled=self.precision == "fp16")
 
 
-DEVICES = ("cpu", "cuda", "mps")
-
-
 def device_of(text: str) -> str:
-    """`auto` is the first GPU, else Apple's, else the CPU; RequestError where the named one is not there."""
+    """`auto` is the first GPU, else Apple's, else the CPU; RequestError if the named one is not there."""
     if text == "auto":
         if torch.cuda.is_available():
             return "cuda"
@@ -138,79 +130,76 @@ def device_of(text: str) -> str:
     return text
 
 
+def threads_of(text: str) -> int:
+    """The number that THREADS gives; of auto the cores that are free for this process.
+
+    That is the physical ones within its affinity and its cgroup's share. RequestError for anything else.
+    """
+    if text == "auto":
+        return min(torch.get_num_threads(), joblib.cpu_count())
+    if not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MOST_THREADS):
+        raise RequestError(f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}")
+    return int(text)
+
+
 def choose(
     options: RunOptions, device: str, network: nn.Module, shape: tuple[int, ...], steps: int
 ) -> Compute:
-    """What suits this network on batches of `shape` (B, C, H, W), measured where `steps` repay it.
+    """The fastest way to compute this network on batches of `shape` (B, C, H, W), of those that `candidates`
+    names; whether it may be trusted is for train.agreement to say.
 
-    PRECISION and THREADS that are given stand; with both nothing is measured. Whether the choice may be
-    trusted is for train.agreement to say. Raises Failed where the batch does not fit in memory.
+    `steps` of the run. Raises Failed if the batch does not fit in memory.
     """
-    expected, *others = candidates(options, device, shape)
-    measure = partial(step_seconds, network, shape)
-    try:
-        if others and steps >= WORTH_MEASURING:
-            expected = fastest([expected, *others], measure)
-            if options.threads == "auto" and device == "cpu" and expected.threads > 1:
-                expected = fastest([expected, replace(expected, threads=expected.threads // 2)], measure)
-    except (RuntimeError, MemoryError) as error:
-        if not is_shortage(error):
-            raise
-        raise Failed(shortage(network.to(device), Compute(device), shape)) from error
+    ways = candidates(options, device, shape)
+    if len(ways) > 1:
+        seconds = [step_seconds(network, shape, way) for way in ways]
+        ways = [way for way, taken in zip(ways, seconds) if taken <= GAIN * min(seconds)]
     compiled = device.startswith("cuda") and steps >= WORTH_COMPILING
-    return replace(expected, compiled=compiled if options.compile == "auto" else options.compile == "on")
+    return replace(ways[0], compiled=compiled if options.compile == "auto" else options.compile == "on")
 
 
 def candidates(options: RunOptions, device: str, shape: tuple[int, ...]) -> list[Compute]:
-    """The expected best first. Memory is laid out channels last where that is what the fast kernels want.
+    """The ways to compute that PRECISION and THREADS leave open, those that are preferred first.
 
-    A network on numbers instead of maps (H and W are 1) has too little to do to gain by another format.
+    That is the fast format before fp32, and on a CPU one thread before all free cores. Kernels for images are
+    fastest channels last.
+
+    A network on numbers instead of maps (H and W are 1) has too little to do to gain by any of this.
     """
-    threads = threads_of(options.threads)
-    kind = torch.device(device).type
-    formats = [options.precision] if options.precision != "auto" else _formats(kind, shape)
-    layouts = [True, False] if kind == "cpu" else [kind == "cuda"]
-    if options.threads != "auto" and options.precision != "auto":
-        layouts = layouts[:1]
-    return [Compute(device, one, last, threads) for one in formats for last in layouts]
-
-
-def _formats(kind: str, shape: tuple[int, ...]) -> list[str]:
-    if shape[2:] == (1, 1):
-        return ["fp32"]
-    if kind == "cuda":
-        return ["bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16", "fp32"]
-    fast_bf16 = kind == "cpu" and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS))
-    return ["bf16", "fp32"] if fast_bf16 else ["fp32"]
-
-
-def threads_of(text: str) -> int:
-    """The number that THREADS gives, torch's own for auto; RequestError for anything else."""
-    if text != "auto" and not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MOST_THREADS):
-        raise RequestError(f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}")
-    return torch.get_num_threads() if text == "auto" else int(text)
-
-
-def fastest(choices: list[Compute], measure: Callable[[Compute], float]) -> Compute:
-    """The first of the choices, unless another is faster by more than noise."""
-    seconds = [measure(choice) for choice in choices]
-    best = min(range(len(choices)), key=seconds.__getitem__)
-    return choices[best] if seconds[0] > GAIN * seconds[best] else choices[0]
+    kind, numbers = torch.device(device).type, shape[2:] == (1, 1)
+    formats = ["fp32"]
+    if options.precision != "auto":
+        formats = [options.precision]
+    elif kind == "cuda" and not numbers:
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        formats = ["bf16" if bf16 else "fp16", "fp32"]
+    elif kind == "cpu" and not numbers and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS)):
+        formats = ["bf16", "fp32"]
+    threads = [threads_of(options.threads)]
+    if options.threads == "auto":
+        threads = [1] if numbers or kind != "cpu" else sorted({1, *threads})
+    last = kind != "mps" and not numbers
+    return [Compute(device, precision, last, count) for precision in formats for count in threads]
 
 
 def step_seconds(network: nn.Module, shape: tuple[int, ...], compute: Compute) -> float:
     """Of the fastest of a few steps, forward and backward, of a copy of the network."""
     compute.prepare()
-    trial = compute.place(copy.deepcopy(network)).train()
-    x = torch.zeros(shape, device=compute.device).to(memory_format=compute.layout)
     seconds = []
-    for _ in range(1 + ROUNDS):
-        start = time.perf_counter()
-        with compute.autocast():
-            loss = trial(x).float().square().mean()
-        loss.backward()
-        loss.item()  # waits for a GPU
-        seconds.append(time.perf_counter() - start)
+    try:
+        trial = compute.place(copy.deepcopy(network)).train()
+        x = torch.zeros(shape, device=compute.device).to(memory_format=compute.layout)
+        for _ in range(1 + ROUNDS):
+            start = time.perf_counter()
+            with compute.autocast():
+                loss = trial(x).float().square().mean()
+            loss.backward()
+            loss.item()  # waits for a GPU
+            seconds.append(time.perf_counter() - start)
+    except (RuntimeError, MemoryError) as error:
+        if not is_shortage(error):
+            raise
+        raise Failed(shortage(compute.device, len(x))) from error
     return min(seconds[1:])
 
 
@@ -245,38 +234,16 @@ def is_shortage(error: BaseException) -> bool:
     )
 
 
-def shortage(network: nn.Module, arithmetic: Compute, shape: tuple[int, ...]) -> str:
-    """In words, that a batch of `shape` (B, C, H, W) does not fit in memory, and which would."""
-    batch = fitting_batch(network, arithmetic, shape)
-    fits = f"BATCH={batch} would fit" if batch else "not even one clip fits: give a smaller GRID or MODEL"
-    return f"out of memory on {arithmetic.device} with BATCH={shape[0]}; {fits}"
-
-
-def fitting_batch(network: nn.Module, compute: Compute, shape: tuple[int, ...]) -> int:
-    """The largest of half, a quarter, … of the batch `shape` (B, C, H, W) that fits in memory; 0 for none."""
-    batch = shape[0] // 2
-    while batch and not fits(network, compute, (batch, *shape[1:])):
-        batch //= 2
-    return batch
-
-
-def fits(network: nn.Module, compute: Compute, shape: tuple[int, ...]) -> bool:
-    try:
-        trial = copy.deepcopy(network)
-        with compute.autocast():
-            loss = trial(torch.zeros(shape, device=compute.device)).float().square().mean()
-        loss.backward()
-    except (RuntimeError, MemoryError) as error:
-        if not is_shortage(error):
-            raise
-        return False
-    return True
+def shortage(device: str, batch: int) -> str:
+    """In words, that a batch of so many clips does not fit in memory."""
+    smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
+    return f"out of memory on {device} with BATCH={batch}: {smaller}"
 
 
 def machine(device: str) -> dict[str, Any]:
     """For run.json: where and with what a run was made."""
-    there = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    known = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
     if device.startswith("cuda"):
-        there["gpu"] = torch.cuda.get_device_name(device)
+        known["gpu"] = torch.cuda.get_device_name(device)
     versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
-    return {"machine": there, "versions": versions, "seconds": 0.0, "calibration": {}}
+    return {"machine": known, "versions": versions, "seconds": 0.0, "calibration": {}}

@@ -11,26 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
 from commandline.terminal import progress
 from features_cache import Cache, Channel, UnreadableClips
 from features_cache.splits import Split
 from train.augment import Channels
 from train.options import RunOptions
-
-if TYPE_CHECKING:
-    from train.plan import Plan
-
-Positions = NDArray[np.intp]  # rows of the clip table
-Shape = tuple[int, int]  # rows, frames
-Floats = NDArray[np.float64]
+from train.plan import Floats, Plan, Positions, Shape, stored_shape
 
 LARGEST = 60_000.0  # float16 ends at 65,504
 CHUNK = 32  # clips read at once
@@ -39,7 +32,6 @@ TINY = 1e-12  # deviation of a feature that is constant as a whole
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # of what is free, that resident features may take
 EXCESS, ALLOWANCE = 1.3, 1e9  # clips in RAM are so many times the features as stored, plus bytes, at most
 AHEAD = 2  # batches that the prefetching thread may be in front
-LARGEST_GRID = 2**24  # values; 64 MB a channel and clip
 FEWEST_ROWS = 12  # of what may be moved in frequency: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
@@ -138,7 +130,7 @@ def by_length(
     return result
 
 
-def sum_clips(plan: "Plan", positions: Positions, *, silent: bool = False) -> ClipSums:
+def sum_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> ClipSums:
     """Read these clips once; what is absent, damaged or not finite is named with its reason.
 
     If padding is left out, sums are over each clip's own frames, as if they went on to the end of the
@@ -183,7 +175,7 @@ def _frame_sums(values: NDArray[np.floating]) -> Floats:
 class InputReader:
     """Reads clips of a run's cache as network input, standardised by these statistics."""
 
-    plan: "Plan"
+    plan: Plan
     statistics: list[Statistics]
 
     def __call__(self, positions: Positions) -> torch.Tensor:
@@ -198,7 +190,7 @@ class InputReader:
         """What a batch's channels are, for the augmentations."""
         plan = self.plan
         if plan.model.kind == "vector":
-            return Channels.without_loudness(("none",) * plan.inputs)
+            return Channels.without_loudness(("none",) * plan.shape[0])
         return describe_channels(plan.cache, plan.channels, self.statistics, plan.grid)
 
 
@@ -247,44 +239,11 @@ def over_time(values: NDArray[np.floating], dtype: type[np.floating] | None = No
     return np.concatenate([values.mean(axis=2, dtype=dtype), values.std(axis=2, dtype=dtype)], axis=1)
 
 
-def input_width(kind: str, shape: Shape) -> int:
-    """How many inputs of a network of this kind a channel of this shape makes.
-
-    >>> [input_width(kind, (128, 431)) for kind in ("image", "vector", "linear")]
-    [1, 256, 256]
-    """
-    rows, frames = shape
-    return {"vector": rows if frames == 1 else 2 * rows, "linear": 2 * rows}.get(kind, 1)
-
-
 def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
     """(B, rows, frames) to (B, *grid): linear between values, averaged where the grid is coarser."""
     if values.shape[1:] == grid:
         return values
     return torch.nn.functional.interpolate(values[:, None], grid, mode="bilinear", antialias=True)[:, 0]
-
-
-def stored_shape(cache: Cache, channel: Channel) -> Shape:
-    """Rows and frames of a channel, its range of rows applied."""
-    rows, frames = cache.read(channel, np.arange(0)).shape[1:]
-    return rows, frames
-
-
-def grid_of(text: str, shapes: Sequence[Shape]) -> Shape:
-    """`128x216` as rows and frames; `native` is the largest of the channels' own."""
-    if text == "native":
-        return max(rows for rows, _ in shapes), max(frames for _, frames in shapes)
-    return parse_grid(text)
-
-
-def parse_grid(text: str) -> Shape:
-    """`128x216` as rows and frames; RequestError for anything else."""
-    rows, cross, frames = text.partition("x")
-    if not (cross and rows.isdecimal() and frames.isdecimal() and int(rows) and int(frames)):
-        raise RequestError(f"GRID={text}: expected rows x frames, as in 128x216, or native")
-    if int(rows) * int(frames) > LARGEST_GRID:
-        raise RequestError(f"GRID={text}: expected at most {LARGEST_GRID:,} values a channel")
-    return int(rows), int(frames)
 
 
 def describe_channels(
@@ -382,7 +341,7 @@ class Streamed:
 def choose_residence(reader: InputReader, clips: int, device: torch.device) -> str:
     """The first that fits of the GPU, RAM and a stream."""
     plan = reader.plan
-    needed = 2 * clips * plan.inputs * plan.grid[0] * plan.grid[1]
+    needed = 2 * clips * plan.shape[0] * plan.grid[0] * plan.grid[1]
     if device.type == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
         return "gpu"
     stored = 2 * clips * sum(int(np.prod(stored_shape(plan.cache, channel))) for channel in plan.channels)
@@ -423,7 +382,7 @@ class FoldData:
 
 
 def load_fold(
-    plan: "Plan", fold: int, split: Split, sums: ClipSums, device: torch.device, *, silent: bool = False
+    plan: Plan, fold: int, split: Split, sums: ClipSums, device: torch.device, *, silent: bool = False
 ) -> FoldData:
     """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals.
 

@@ -28,8 +28,8 @@ from results import run_folder
 from results.run_folder import RunFolder
 from train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
 from train.compute import device_of
-from train.data import input_width
 from train.options import ExplainOptions
+from train.plan import input_width
 
 CLASSES_NAMED = 3  # of a channel, those that lose most without it
 LEGEND = "correct %: with another test clip's channel in its place, the mean of repeats"

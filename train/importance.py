@@ -35,10 +35,10 @@ from results.importance import (
     sampled_shapley,
 )
 from results.scores import Floats
-from train.data import InputReader, chunked, input_width, stored_shape, sum_clips
+from train.data import InputReader, chunked, sum_clips
 from train.models import linear
 from train.options import ImportanceOptions, RunOptions
-from train.plan import Plan, make_plan, open_cache, remarks
+from train.plan import Plan, input_width, make_plan, open_cache, remarks, stored_shape
 
 MEASURES = {"shapley": "share", "alone": "alone", "lost": "lost without", "added": "added to best"}
 LEGEND = "in millinats a clip of log probability (accuracy points in brackets); share is the Shapley value"

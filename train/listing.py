@@ -8,9 +8,9 @@ from torch import nn
 from commandline.terminal import count, text_table
 from train import recipes
 from train.augment import AUGMENTS
-from train.data import parse_grid
 from train.models.registry import all_models, resolve
 from train.options import ListOptions
+from train.plan import parse_grid
 
 STATISTICS = 256  # mean and deviation of the 128 rows of mel, for the size of `linear`
 VECTOR = 512  # numbers of a common embedding, for the size of a model on vectors

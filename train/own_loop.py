@@ -10,6 +10,7 @@ A report shows the run beside those that `train run` made. docs/reference/python
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import Literal
 
@@ -25,12 +26,11 @@ from results import run_folder
 from results.config import digest, label
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
-from train.augment import trained_shape
 from train.compute import machine
-from train.data import ClipSums, InputReader, Positions, sum_clips
+from train.data import ClipSums, InputReader, sum_clips
 from train.models.registry import all_models
-from train.options import RunOptions
-from train.plan import differences, make_plan
+from train.options import MACHINE, RunOptions
+from train.plan import Positions, differences, make_plan
 
 Side = Literal["train", "val", "test"]
 
@@ -103,7 +103,7 @@ class OwnRun:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of what a network sees of a clip, after augmentation."""
-        return self.plan.inputs, *trained_shape(self.plan.augmenter, self.plan.grid)
+        return self.plan.input_shape
 
     @cached_property
     def _sums(self) -> ClipSums:
@@ -147,11 +147,11 @@ class OwnRun:
             config.pop(key, None)
         if network is not None:
             config["parameters"] = sum(weight.numel() for weight in network.parameters())
-        standard = {field: getattr(RunOptions(), field) for field in vars(self.options)}
-        named = differences(
-            RunOptions(**{**vars(self.options), "device": "auto", "augment": "auto"}), standard
-        )
-        folder = RunFolder(self.options.runs / plan.dataset / label(plan.features, self.name, named, hash_))
+        standard = RunOptions()
+        plain = {name: getattr(standard, name) for name in MACHINE}
+        named = differences(replace(self.options, **plain), standard)
+        folder = self.options.runs / plan.dataset / label(self.options.features, self.name, named, hash_)
+        folder = RunFolder(folder)
         if (folder.path / "run.json").is_file() and folder.config.get("hash") != hash_:
             raise RequestError(
                 f"{folder.path} holds another configuration: give tag=… for a folder of its own"

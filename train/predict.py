@@ -28,8 +28,8 @@ from pipeline.clip import Clip
 from pipeline.datasets.layouts import files_below
 from pipeline.features import FEATURES, Variant, resolve_feature
 from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, chosen_run, open_model
-from train.data import Floats
 from train.options import PredictOptions
+from train.plan import Floats
 from train.rejection import NO_ANSWER, Rejection, Samples
 
 TOLERANCE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own

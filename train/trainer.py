@@ -2,16 +2,17 @@
 
 Shapes: B clips a batch, C channels, H x W the grid, K classes, M members of an ensemble. All random numbers
 come from generators seeded by (seed, fold, epoch), so that a fold which was killed and continued ends with
-the same bits. Nothing here parses options or prints results: that is train/run.py.
+the same bits. Nothing here parses options: that is train/run.py.
 """
 
+import io
 import math
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,34 +20,40 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline.files import Lock
-from commandline.terminal import tell_once
+from commandline.files import Lock, not_written, replace_file
+from commandline.terminal import progress, tell, tell_once
+from features_cache.splits import Split
 from results import run_folder
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
-from train.agreement import choose_compute
-from train.augment import Augmenter, views, write_preview
-from train.checkpoint import CheckpointWriter, State, load, load_weights, not_finite
-from train.compute import Compute, Failed, is_shortage, machine, shortage
+from train import Failed, agreement
+from train.augment import preview, views
+from train.checkpoint import CheckpointWriter, State, load, load_weights, not_finite, save
+from train.compute import Compute, choose, is_shortage, machine, shortage, threads_of
 from train.data import (
+    ClipSums,
     FoldData,
-    Positions,
+    InputReader,
+    chunked,
     draw_batches,
     load_fold,
     seeded,
     steps_per_epoch,
     sum_clips,
 )
-from train.models.registry import Ensemble
-from train.optimisation import EarlyStopping, Schedule, WeightAverage, make_optimiser, smoothed_loss
+from train.models.ensemble import Ensemble
+from train.optimisation import EarlyStopping, Schedule, WeightAverage, make_optimiser, smoothed, smoothed_loss
 from train.options import RunOptions
-from train.plan import Plan, remarks
-from train.progress import Estimate, FoldProgress, open_trackers
+from train.outcome import fold_lines
+from train.plan import Plan, Positions, remarks
+
+if TYPE_CHECKING:
+    from train.trackers import Outcome, Tracker
 
 CHECK_STEPS = 20  # between looks at the loss: each one waits for a GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
-FORWARD_COST = 1 / 3  # of a training step, that scoring the same clips costs
 PREVIEWED_CLIPS = 4  # in augmented.npz, of the first fold that is trained
+VERDICTS = ".agreement.json"  # below RUNS: which ways to compute agree with plain fp32 here
 
 
 class Diverged(Exception):
@@ -88,15 +95,12 @@ class Processes:
         """The network whose backward pass averages gradients over the processes."""
         return network
 
+    def exchange(self, sums: ClipSums, positions: Positions) -> ClipSums:
+        """What each process has summed of its own clips, in all of them."""
+        return sums
+
 
 ALONE = Processes()
-
-
-def under_torchrun() -> bool:
-    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
-
-
-# ---- the parts of training ------------------------------------------------------------------------------
 
 
 def curve_epochs(options: RunOptions) -> set[int]:
@@ -105,11 +109,22 @@ def curve_epochs(options: RunOptions) -> set[int]:
     return spread | {options.epochs}
 
 
-class Progress(Protocol):
-    """Is told of every step and epoch; train.progress.FoldProgress is one."""
+@dataclass(frozen=True)
+class Progress:
+    """What is seen of a fold while it trains: the bar of the whole run, which says what remains; trackers."""
 
-    def step(self, clips: int) -> None: ...
-    def epoch(self, row: dict[str, float]) -> None: ...
+    bar: Any
+    trackers: "Sequence[Tracker]" = ()
+
+    def step(self, clips: int) -> None:
+        self.bar.update(clips)
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        """`row` is that of history.csv, without what is empty there."""
+        names = ("epoch", "train_loss", "val_loss", "test_accuracy")
+        self.bar.set_postfix({name: row[name] for name in names if name in row}, refresh=False)
+        for tracker in self.trackers:
+            tracker.epoch(int(row["epoch"]), row)
 
 
 # ---- a fold ---------------------------------------------------------------------------------------------
@@ -120,23 +135,21 @@ class Trainer:
 
     def __init__(
         self,
-        network: nn.Module,
+        plan: Plan,
         data: FoldData,
-        options: RunOptions,
-        augmenter: Augmenter,
-        arithmetic: Compute,
+        network: nn.Module,
+        compute: Compute,
+        forward: nn.Module | None = None,
         processes: Processes = ALONE,
-        compiled: nn.Module | None = None,
     ) -> None:
-        """`network` stands on its device; `compiled` is the same for training steps where it is compiled."""
+        """`network` stands on its device; `forward` is what training steps call, if it is compiled."""
+        options = plan.options
         self.network, self.data, self.options = network, data, options
-        self.augmenter, self.compute, self.processes = augmenter, arithmetic, processes
-        self.forward = processes.average_gradients(
-            network if compiled is None else compiled, arithmetic.device
-        )
+        self.augmenter, self.compute, self.processes = plan.augmenter, compute, processes
+        self.forward = processes.average_gradients(forward or network, compute.device)
         self.average = WeightAverage(network, options.ema)
         self.optimiser = make_optimiser(network, options)
-        self.scaler = arithmetic.scaler()
+        self.scaler = compute.scaler()
         self.steps = steps_per_epoch(len(data.train), options, processes.size)
         self.schedule = Schedule(
             options.schedule,
@@ -210,7 +223,10 @@ class Trainer:
             answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
             hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
             if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
-                _refuse_divergence(losses, epoch)
+                unchecked = index // CHECK_STEPS * CHECK_STEPS
+                for number, value in enumerate(torch.stack(losses[unchecked:]).tolist(), unchecked + 1):
+                    if not math.isfinite(value) or value > LARGEST_LOSS:
+                        raise Diverged(epoch, number, value)
             progress.step(len(x))
         if not_finite(self.average.network.state_dict()):  # by the last step: no loss has shown it yet
             raise Diverged(epoch, len(batches), math.nan)
@@ -291,109 +307,57 @@ class Trainer:
             self.average.updates = progress["average_updates"]
 
 
-def _refuse_divergence(losses: Sequence[torch.Tensor], epoch: int) -> None:
-    recent = torch.stack(list(losses[-CHECK_STEPS:])).tolist()
-    for back, loss in enumerate(recent):
-        if not math.isfinite(loss) or loss > LARGEST_LOSS:
-            raise Diverged(epoch, len(losses) - len(recent) + back + 1, loss)
-
-
 # ---- a run ----------------------------------------------------------------------------------------------
 
 
-def train_run(
-    plan: Plan,
-    folds: Sequence[int],
-    outcome: Callable[[Plan, int], Any],
-    tell_time: bool,
-    device: str,
-    processes: Processes = ALONE,
-) -> None:
-    """Read every clip once and train the folds one after the other, each from wherever it stands to its end.
-
-    `outcome` is called with each fold when its predictions are written; trackers get what it returns.
-    With `tell_time` an estimate of the whole run is printed after its first steps.
-    """
-    options, folds = plan.options, processes.agree(folds)
+def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processes = ALONE) -> None:
+    """Read every clip once, then train one fold after the other from wherever it stands to its end."""
+    options, folds, first = plan.options, processes.agree(folds), processes.first
+    drawn = None if plan.model.kind == "linear" else draw_network(plan, folds[0])
+    if drawn is not None:  # before there is a folder: what cannot be trained leaves none
+        refuse_unfit(plan, drawn, folds)
+    try:
+        plan.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(options.runs, error) from None
     mine = processes.share(plan.table.index.to_numpy())
-    silent = not processes.first
-    sums = sum_clips(plan, mine, silent=silent)
-    if processes.size > 1:
-        from train.extras.torchrun import exchange_sums
-
-        sums = exchange_sums(sums, mine, processes.gather)
+    sums = processes.exchange(sum_clips(plan, mine, silent=not first), mine)
     splits = {fold: plan.split(fold, sums.unusable) for fold in folds}
     told = remarks(plan, splits, sums.unusable)  # or a RequestError, in every process
-    for line in told if processes.first else ():
+    for line in told if first else ():
         tell_once(line)
-    if plan.model.kind == "linear":
-        from train.models import linear
-
-        if processes.first:
-            linear.fit_folds(plan, splits)
+    if drawn is None:
+        for fold, split in splits.items() if first else ():
+            fit_linear(plan, fold, split)
         return
-    sides = list(splits.values())
-    steps = options.epochs * sum(steps_per_epoch(len(one.train), options, processes.size) for one in sides)
-    tested = sum(len(curve_epochs(options)) * len(one.test) + options.epochs * len(one.val) for one in sides)
-    scoring = FORWARD_COST * options.tta * tested / options.batch  # in steps
-    estimate = Estimate(steps, scoring, options, list(splits), silent=not (tell_time and processes.first))
+    clips = options.epochs * options.passes * sum(len(split.train) for split in splits.values())
+    bar = progress(total=clips, label=plan.path.name, unit="clips", silent=not first)
     network: nn.Module | None = None
     for fold, split in splits.items():
         busy = f"fold {fold} of {plan.path} is being trained by another process"
-        with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if processes.first else nullcontext():
-            data = load_fold(plan, fold, split, sums, torch.device(device), silent=silent)
-            drawn = draw_network(plan, fold)
+        with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if first else nullcontext():
+            data = load_fold(plan, fold, split, sums, torch.device(device), silent=not first)
+            drawn = draw_network(plan, fold) if network is not None else drawn
             if statistics := plan.fixed_statistics(drawn):
                 data = data.computed_once(statistics)
             if network is None:  # placed, and perhaps compiled, once: later folds put their weights into it
-                arithmetic, checked = choose_compute(plan, drawn, data, device, steps, processes)
-                arithmetic.prepare()
-                network = arithmetic.place(drawn)
-                compiled = arithmetic.compile(network)
-                if processes.first:
-                    _write_begin(plan, network, arithmetic, checked)
+                compute, checked = choose_compute(plan, drawn, data, device, processes)
+                compute.prepare()
+                network = compute.place(drawn)
+                forward = compute.compile(network)
+                if first:
+                    begin_config(plan, network, compute, checked)
             else:
                 network.load_state_dict(drawn.state_dict())
-            trainer = Trainer(network, data, options, plan.augmenter, arithmetic, processes, compiled)
-            train_fold(plan, trainer, estimate, outcome)
-
-
-def train_fold(plan: Plan, trainer: Trainer, estimate: Estimate, outcome: Callable[[Plan, int], Any]) -> None:
-    """A fold from wherever it stands to its predictions."""
-    fold, first = trainer.data.fold, trainer.processes.first
-    folder = RunFolder(plan.path).fold(fold)
-    if (folder / "last.pt").is_file():
-        trainer.load_state_dict(load(folder / "last.pt"), folder / "last.pt")
-    if first:
-        run_folder.start_history(folder, trainer.rows)
-    clips = plan.options.passes * len(trainer.data.train)
-    trackers = open_trackers(plan, fold, trainer.epoch) if first else []
-    label, epochs = f"{plan.path.name} fold {fold}", plan.options.epochs
-    progress = FoldProgress(
-        label, clips * epochs, clips * trainer.epoch, estimate, trackers, silent=not first
-    )
-    found = None
-    try:
-        trainer.fit(folder, progress)
-        if first:
-            _write_results(plan, trainer, folder)
-            found = outcome(plan, fold)
-    except Exception as error:
-        if isinstance(error, Diverged) and trainer.compute.precision != "fp32" and first:
-            diverged = {"diverged": {"fold": fold, "epoch": error.epoch}}
-            run_folder.write_config(plan.path, RunFolder(plan.path).config | diverged)
-        if sentence := _explanation(error, plan, trainer):
-            raise Failed(sentence) from error
-        raise
-    finally:
-        progress.close(found)
+            train_fold(plan, Trainer(plan, data, network, compute, forward, processes), bar)
+    bar.close()
 
 
 def draw_network(plan: Plan, fold: int) -> nn.Module:
     """The plan's network with the weights that this fold starts from, on the CPU."""
     options, (channels, rows, frames) = plan.options, plan.input_shape
     generator = seeded(torch.Generator(), options.seed, fold)
-    network = plan.model.build(channels, len(plan.classes), (rows, frames), generator, plan.changed_strides)
+    network = plan.model.build(channels, len(plan.classes), (rows, frames), generator)
     if options.weights:
         from train.models.weights import start_members
 
@@ -401,74 +365,163 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     return network
 
 
-def _write_begin(plan: Plan, network: nn.Module, arithmetic: Compute, checked: dict[str, Any]) -> None:
-    """run.json, where it is not there yet; else how the run computes from here on."""
-    if (plan.path / "run.json").is_file():
-        note_change(RunFolder(plan.path), arithmetic.state())
-    else:
-        parameters = {"parameters": sum(weight.numel() for weight in network.parameters())}
-        config = plan.config() | machine(arithmetic.device) | arithmetic.state() | checked | parameters
-        run_folder.write_config(plan.path, config)
+def refuse_unfit(plan: Plan, network: nn.Module, folds: Sequence[int]) -> None:
+    """RequestError for THREADS, for weights that have seen tested clips, for clips that are too small."""
+    threads_of(plan.options.threads)
+    if plan.options.weights:
+        from train.models.weights import refuse_tested_clips
+
+        refuse_tested_clips(plan.options.weights, plan.dataset, plan.content["clips"], folds)
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, *plan.input_shape))
+    except RuntimeError as error:
+        raise plan.model.too_small(plan.input_shape[1:], error) from None
+    network.train()
 
 
-def note_change(run: RunFolder, state: dict[str, Any]) -> None:
-    """Keep in run.json from which epochs on a run computes otherwise than it began.
+def choose_compute(
+    plan: Plan, network: nn.Module, data: FoldData, device: str, processes: Processes
+) -> tuple[Compute, dict[str, str]]:
+    """How to compute, the same in all processes: as the run began, or measured; and how it was checked.
+
+    Anything but plain fp32 must agree with it on real clips; if it does not in one process, all use what
+    that one found sound.
+    """
+    proposed = None
+    if (plan.path / "run.json").is_file():  # goes on as it began, with the same bits
+        former = Compute.restore(RunFolder(plan.path).config)
+        if torch.device(former.device).type == torch.device(device).type:
+            proposed = former
+        else:
+            tell(f"this run began on {former.device} and continues on {device}: the last digits will differ")
+    x, y = sample_batch(plan, data, processes.size)
+    if proposed is None:
+        steps = plan.options.epochs * len(plan.wanted_folds) * steps_per_epoch(len(data.train), plan.options)
+        proposed = choose(plan.options, device, network, tuple(x.shape), steps)
+    proposed = processes.agree(proposed).on(device)
+    if proposed == Compute(device):
+        return proposed, {}
+    found = processes.gather(agreement.agreed(proposed, network, (x, y), plan.options.runs / VERDICTS))
+    others = [pair for pair in found if pair[0].on(device) != proposed]
+    compute, checked = (others or found)[0]
+    return compute.on(device), checked
+
+
+def sample_batch(plan: Plan, data: FoldData, processes: int) -> agreement.Batch:
+    """Training clips as the network gets them: the largest batch of an epoch."""
+    options = plan.options
+    steps = steps_per_epoch(len(data.train), options, processes)
+    size = math.ceil(options.passes * len(data.train) / steps / processes)
+    chosen = data.train[np.linspace(0, len(data.train) - 1, size).astype(int)]
+    (x,) = data.source.batches([chosen])
+    y = nn.functional.one_hot(torch.from_numpy(data.targets[chosen]).to(x.device), data.classes)
+    generator = seeded(torch.Generator(x.device), options.seed, data.fold)
+    x, y = plan.augmenter(x, y.float(), data.channels, generator)
+    return x, smoothed(y, options.smoothing)
+
+
+def begin_config(plan: Plan, network: nn.Module, compute: Compute, checked: dict[str, str]) -> None:
+    """Write run.json; if it is there already, from which epochs on the run computes otherwise than it began.
 
     Which of several equal devices a fold is trained on is no change.
     """
-    known = run.config
-    changed = {name: value for name, value in state.items() if known.get(name) != value}
-    if len({str(one.get("device")).partition(":")[0] for one in (known, state)}) == 1:
+    state = compute.state()
+    if not (plan.path / "run.json").is_file():
+        parameters = sum(weight.numel() for weight in network.parameters())
+        known = {"parameters": parameters, "checked": checked}
+        run_folder.write_config(plan.path, plan.config() | machine(compute.device) | state | known)
+        return
+    run = RunFolder(plan.path)
+    changed = {name: value for name, value in state.items() if run.config.get(name) != value}
+    if compute.device.partition(":")[0] == str(run.config.get("device")).partition(":")[0]:
         changed.pop("device", None)
     if changed:
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
-        note = {"from": {name: known.get(name) for name in changed}, "to": changed, "epochs_done": done}
-        run_folder.write_config(run.path, known | state | {"changes": [*known.get("changes", []), note]})
+        before = {name: run.config.get(name) for name in changed}
+        changes = [*run.config.get("changes", []), {"from": before, "to": changed, "epochs_done": done}]
+        run_folder.write_config(run.path, run.config | state | {"changes": changes})
 
 
-def _explanation(error: Exception, plan: Plan, trainer: Trainer) -> str:
+def train_fold(plan: Plan, trainer: Trainer, bar: Any) -> None:
+    """A fold from wherever it stands to its predictions."""
+    fold, first = trainer.data.fold, trainer.processes.first
+    folder = RunFolder(plan.path).fold(fold)
+    if (folder / "last.pt").is_file():
+        trainer.load_state_dict(load(folder / "last.pt"), folder / "last.pt")
+    clips = plan.options.passes * len(trainer.data.train)
+    bar.total -= clips * trainer.epoch  # it counts what is left to do
+    if first:
+        run_folder.start_history(folder, trainer.rows)
+    trackers, outcome = open_trackers(plan, fold, trainer.epoch) if first else [], None
+    try:
+        trainer.fit(folder, Progress(bar, trackers))
+        bar.total -= clips * (plan.options.epochs - trainer.epoch)  # early stopping
+        if first:
+            write_results(plan, trainer, folder)
+            for line in fold_lines(RunFolder(plan.path), fold):
+                tell(line)
+            outcome = tracked_outcome(RunFolder(plan.path), fold) if trackers else None
+    except Exception as error:
+        if sentence := explanation(error, plan.options, trainer):
+            raise Failed(f"fold {fold}: {sentence}") from error
+        raise
+    finally:
+        for tracker in trackers:
+            tracker.finish(outcome)
+
+
+def open_trackers(plan: Plan, fold: int, epochs_done: int) -> "list[Tracker]":
+    """The trackers that TRACKER names, for one fold."""
+    if not plan.options.tracker:
+        return []
+    from train.trackers import Fold, follow
+
+    folder = Path(plan.options.tracker_dir) if plan.options.tracker_dir else plan.path / "trackers"
+    config = RunFolder(plan.path).config
+    return follow(plan.options.tracker, Fold(config, plan.path.name, fold, epochs_done, folder))
+
+
+def tracked_outcome(run: RunFolder, fold: int) -> "Outcome":
+    """What trackers are told of a finished fold."""
+    from train.trackers import Outcome
+
+    split = run.scored_split
+    probabilities, targets = run.answers(fold, split)
+    scores = {f"{split}_{name}": value for name, value in run.scores(split).loc[fold].items()}
+    return Outcome(run.classes, targets, probabilities.argmax(1), scores)
+
+
+def explanation(error: Exception, options: RunOptions, trainer: Trainer) -> str:
     """What a failure that can be expected means to the user; empty for any other."""
-    fold = trainer.data.fold
     if isinstance(error, Diverged):
-        kept = "no epoch was finished"
-        if error.epoch > 1:
-            kept = f"the weights of epoch {error.epoch - 1} stay in fold{fold}/last.pt"
-        advice = f"ry a lower LR than {plan.options.resolved_lr:g}, or CLIP=1"
+        kept = f"; the weights of epoch {error.epoch - 1} stay in last.pt" if error.epoch > 1 else ""
         if trainer.compute.precision == "fp32":
-            return f"fold {fold}: {error}; {kept}. T{advice}"
-        return (
-            f"fold {fold}: {error}; {kept}. Repeat the command with PRECISION=fp32 instead of "
-            f"{trainer.compute.precision}, it continues from there; if that happens again, t{advice}"
-        )
+            return f"{error}{kept}. Try a lower LR (now {options.resolved_lr:g}) or CLIP=1."
+        return f"{error}{kept}. It computed in {trainer.compute.precision}: train again with PRECISION=fp32."
     if is_shortage(error):
-        return shortage(trainer.network, trainer.compute, plan.batch_shape(trainer.network))
+        return shortage(trainer.compute.device, options.batch)
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         return "torch.compile does not work here: give COMPILE=off"
     if isinstance(error, OSError):
-        return f"fold {fold}: {error}; the same command continues from the last epoch saved"
+        return f"{error}; the same command continues from the last epoch saved"
     return ""
 
 
-def _write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
+def write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
     """augmented.npz; predictions.csv by the last weights and, with validation, by those of the best epoch."""
     data = trainer.data
-    if (
-        plan.augmenter.steps
-        and plan.model.kind != "vector"
-        and not plan.fixed_statistics(trainer.network)
-        and not any(plan.path.glob("fold*/augmented.npz"))
-    ):
+    shows = plan.model.kind != "vector" and not plan.fixed_statistics(trainer.network)
+    if plan.augmenter.steps and shows and not any(plan.path.glob("fold*/augmented.npz")):
         clips = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
         (x,) = data.source.batches([clips])
-        write_preview(
-            folder / "augmented.npz",
-            x,
-            plan.augmenter,
-            data.channels,
-            clip_ids=plan.cache.clips["clip_id"].iloc[clips].tolist(),
-            names=[str(channel) for channel in plan.channels],
-            generator=seeded(torch.Generator(x.device), plan.options.seed, data.fold),
-        )
+        generator = seeded(torch.Generator(x.device), plan.options.seed, data.fold)
+        arrays = preview(x, plan.augmenter, data.channels, generator)
+        arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[clips].to_numpy(str)
+        arrays["channel"] = np.array([str(channel) for channel in plan.channels], str)
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+        replace_file(folder / "augmented.npz", content.getvalue())
     clips_of = {side: getattr(data, side) for side in scored_sides(plan.options)}
     clips_of = {side: clips for side, clips in clips_of.items() if len(clips)}
     answers = {("last", side): trainer.predict(clips, exact=True) for side, clips in clips_of.items()}
@@ -501,3 +554,37 @@ def write_fold_predictions(
     together, *alone = np.concatenate(list(answers.values()), axis=1)
     for member, probabilities in [*zip(plan.model.member_names, alone, strict=True), ("", together)]:
         run_folder.write_predictions(folder, pd.concat(tables), probabilities, plan.names, member)
+
+
+def fit_linear(plan: Plan, fold: int, split: Split) -> None:
+    """The fold's folder as of a network, from one exact solution: a single epoch.
+
+    After a kill all is computed again, and the row that last.pt holds stays: it has the seconds.
+    """
+    from train.models.linear import fit
+
+    if not (plan.path / "run.json").is_file():  # stays as it is when further folds join
+        parameters = {"parameters": (plan.shape[0] + 1) * len(plan.classes)}
+        run_folder.write_config(plan.path, plan.config() | machine("cpu") | parameters)
+    start = time.perf_counter()
+    folder, sides = plan.path / f"fold{fold}", ("train", *scored_sides(plan.options))
+    clips = {side: plan.positions(getattr(split, side)) for side in sides}
+    clips = {side: positions for side, positions in clips.items() if len(positions)}
+    reader = InputReader(plan, [])
+    x = {side: torch.cat(list(map(reader, chunked(positions)))) for side, positions in clips.items()}
+    y = {side: plan.targets[positions] for side, positions in clips.items()}
+    network = plan.model.build(1, len(plan.classes), (plan.shape[0], 1))
+    fit(network, x["train"].numpy(), y["train"], np.isin(split.train, split.statistics))
+    row: dict[str, Any] = {"epoch": 1, "seconds": time.perf_counter() - start}
+    with torch.no_grad():
+        answers = {side: network(values).softmax(1).numpy() for side, values in x.items()}
+    for side, probabilities in answers.items():
+        row |= {f"{side}_{name}": value for name, value in epoch_scores(y[side], probabilities).items()}
+    text = run_folder.history_row({name: row[name] for name in run_folder.HISTORY_COLUMNS if name in row})
+    rows = load(folder / "last.pt")["rows"] if (folder / "last.pt").is_file() else [text]
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {"fold": fold, "epoch": 1, "rows": rows, "network": network.state_dict()}
+    save(folder / "last.pt", {**state, "statistics": [], "finished": True})
+    run_folder.start_history(folder, rows)
+    tested = {("last", side): answers[side][None] for side in answers if side != "train"}
+    write_fold_predictions(plan, folder, clips, tested)

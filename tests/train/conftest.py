@@ -1,5 +1,6 @@
-"""The little cache, and options of a run on it that takes a second."""
+"""The little cache, options of a run on it that takes a second, and runs that are made once."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from results.run_folder import RunFolder
 from tests.train import sounds
 from tests.train.little import clip_table, fill, little_options
+from train import run
 from train.options import RunOptions
 
 
@@ -18,6 +20,22 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def options(cache_folder: Path, tmp_path: Path) -> RunOptions:
     return little_options(cache_folder, tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def trained(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The run of `options`, to be read."""
+    folder = run.execute(little_options(cache_folder, tmp_path_factory.mktemp("trained") / "runs"))
+    assert folder is not None
+    return folder
+
+
+@pytest.fixture
+def finished(trained: RunFolder, options: RunOptions) -> RunFolder:
+    """The run of `options` as its own command finds it, to be changed."""
+    path = options.runs / "little" / trained.name
+    shutil.copytree(trained.path, path)
+    return RunFolder(path)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,18 @@
-"""How a run computes: number formats, and freed memory that is used again, as page faults show."""
+"""How a run computes: number formats, threads, and freed memory that is used again, as page faults show."""
 
+import dataclasses
 import platform
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
-from train.compute import Compute, candidates
+from tests.train.little import CLASSES
+from train import compute, run
+from train.compute import Compute, candidates, choose
 from train.options import RunOptions
 
 COUNT = """
@@ -25,17 +30,26 @@ keep_freed_memory()
 bytearray(64_000_000)
 print(faults())
 """
+MAPS, NUMBERS = (32, 3, 64, 216), (32, 9, 1, 1)
 
 
-def test_numbers_instead_of_maps_are_computed_in_fp32_unless_another_format_is_asked_for(monkeypatch):
+def test_a_network_on_numbers_is_computed_plainly_unless_told_otherwise(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    for shape, formats in (((32, 9, 1, 1), {"fp32"}), ((32, 3, 64, 216), {"bf16", "fp32"})):
-        assert {one.precision for one in candidates(RunOptions(), "cpu", shape)} == formats
-    asked = candidates(RunOptions(precision="bf16"), "cpu", (32, 9, 1, 1))
-    assert {one.precision for one in asked} == {"bf16"}
+    monkeypatch.setattr(compute, "threads_of", lambda text: 4 if text == "auto" else int(text))
+    assert candidates(RunOptions(), "cpu", NUMBERS) == [Compute()]
+    assert [way.precision for way in candidates(RunOptions(precision="bf16"), "cpu", NUMBERS)] == ["bf16"]
+    ways = [(way.precision, way.threads) for way in candidates(RunOptions(), "cpu", MAPS)]
+    assert ways == [("bf16", 1), ("bf16", 4), ("fp32", 1), ("fp32", 4)]
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+@pytest.mark.parametrize(("seconds", "threads"), [({1: 1.1, 4: 1.0}, 1), ({1: 2.0, 4: 1.0}, 4)])
+def test_one_thread_is_taken_if_it_is_as_good(monkeypatch, seconds, threads):
+    monkeypatch.setattr(compute, "threads_of", lambda _: 4)
+    monkeypatch.setattr(compute, "step_seconds", lambda network, shape, way: seconds[way.threads])
+    options = RunOptions(precision="fp32")
+    assert choose(options, "cpu", torch.nn.Identity(), MAPS, 1).threads == threads
+
+
 @pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("bf16", True), ("fp16", True)])
 def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(precision, rounded):
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
@@ -49,7 +63,19 @@ def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(precision, r
         matmul.allow_tf32 = before
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_large_memory_is_not_mapped_anew_each_time():
     done = subprocess.run([sys.executable, "-c", COUNT], check=True, capture_output=True, text=True)
     before, after = map(int, done.stdout.split())
     assert after < 100 < before
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler warns of itself
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
+def test_a_compiled_run_answers_as_one_that_is_not(options):
+    brief = dataclasses.replace(options, folds=(1,), curve=0)
+    eager, compiled = (run.execute(dataclasses.replace(brief, compile=word)) for word in ("off", "on"))
+    assert compiled.config["compiled"]
+    tables = [folder.predictions(1)[list(CLASSES)] for folder in (eager, compiled)]
+    np.testing.assert_allclose(*tables, atol=2e-3)

@@ -7,7 +7,6 @@ import pytest
 import soundfile
 import torch
 
-from commandline.registry import RequestError
 from features_cache import Cache, cache_folder, parse_set
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
@@ -23,8 +22,6 @@ from train.data import (
     Streamed,
     choose_residence,
     describe_channels,
-    grid_of,
-    input_width,
     network_input,
     over_time,
     own_frames,
@@ -32,6 +29,7 @@ from train.data import (
     row_axis,
     sum_clips,
 )
+from train.plan import input_width
 
 CPU = torch.device("cpu")
 EVERY = np.arange(48)
@@ -47,7 +45,7 @@ def planned(cache, features="mel+chroma", filled=None, grid=(10, 30)):
     channels = parse_set(features)
     kind = SimpleNamespace(kind="image")
     return SimpleNamespace(
-        cache=cache, channels=channels, filled=filled, grid=grid, inputs=len(channels), model=kind
+        cache=cache, channels=channels, filled=filled, grid=grid, shape=(len(channels), *grid), model=kind
     )
 
 
@@ -190,14 +188,6 @@ def test_resizing_keeps_means_and_a_constant():
 def test_a_ramp_stays_a_ramp():
     ramp = torch.arange(8.0).view(1, 1, 8)
     assert resize(ramp, (1, 16))[0, 0, 1:-1].diff().allclose(torch.tensor(0.5))
-
-
-def test_grids():
-    assert grid_of("64x108", []) == (64, 108)
-    assert grid_of("native", [(128, 431), (12, 432)]) == (128, 432)
-    for wrong in ("64", "64x", "0x5", "axb", "-3x4", ""):
-        with pytest.raises(RequestError, match="rows x frames"):
-            grid_of(wrong, [])
 
 
 def test_rows_are_told_to_the_augmentations(cache):

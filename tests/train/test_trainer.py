@@ -2,18 +2,17 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from commandline.registry import RequestError
 from train.augment import parse_augment, views
 from train.compute import Compute
 from train.data import FoldData, draw_batches
 from train.optimisation import (
-    SCHEDULES,
     EarlyStopping,
     Schedule,
     WeightAverage,
@@ -21,8 +20,7 @@ from train.optimisation import (
     smoothed_loss,
 )
 from train.options import RunOptions
-from train.plan import check_options, make_plan
-from train.trainer import Diverged, Processes, Trainer, curve_epochs, train_run
+from train.trainer import Diverged, Trainer, curve_epochs
 
 CLASSES = 3
 
@@ -66,7 +64,8 @@ def make_trainer(data, options=None, network=None, augment="none"):
     if network is None:
         torch.manual_seed(0)
         network = nn.Sequential(nn.Flatten(), nn.Linear(data.source.values[0].numel(), CLASSES))
-    return Trainer(network, data, options, parse_augment(augment), Compute())
+    plan = SimpleNamespace(options=options, augmenter=parse_augment(augment))
+    return Trainer(plan, data, network, Compute())
 
 
 def make_options(**changes):
@@ -144,11 +143,6 @@ def test_balanced_sampling_draws_rare_classes_as_often():
     assert weights[data.targets[few]].mean() == pytest.approx(1)
 
 
-def test_a_class_without_training_clips_has_a_finite_weight():
-    data = dataclasses.replace(make_data(), train=np.array([0, 1, 3]))
-    assert np.isfinite(data.class_weights()).all()
-
-
 def test_decay_spares_norms_and_biases():
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 3))
     decayed, spared = make_optimiser(network, RunOptions()).param_groups
@@ -195,14 +189,6 @@ def test_the_average_follows_the_weights_and_ends_between_them():
     assert WeightAverage(network, 0.0).network is network
 
 
-def test_the_average_counts_batches_as_the_network_does():
-    network = nn.BatchNorm1d(2)
-    average = WeightAverage(network, 0.9)
-    network(torch.randn(4, 2))
-    average.update()
-    assert average.network.num_batches_tracked == 1
-
-
 def test_weights_that_the_last_step_made_infinite_are_not_kept(monkeypatch, tmp_path):
     trainer = make_trainer(make_data(clips=8), make_options(batch=8, lr=1e12))  # one step: its loss is finite
     weight = next(trainer.network.parameters())
@@ -221,42 +207,6 @@ def test_divergence_names_its_step(bad):
     with pytest.raises(Diverged) as diverged:
         trainer.train_epoch(Counted())
     assert f"at step {order.tolist().index(11) // 4 + 1} of epoch 1" in str(diverged.value)
-
-
-def test_progress_is_told_of_every_clip():
-    progress = Counted()
-    make_trainer(make_data(clips=30)).train_epoch(progress)
-    assert progress.clips == 30
-
-
-class OneOfTwo(Processes):
-    """A process that reads every clip itself."""
-
-    def share(self, batch):
-        return batch
-
-
-@pytest.mark.parametrize("rank", [0, 1])
-def test_only_the_first_process_shows_what_it_reads(options, monkeypatch, rank):
-    class Read(Exception):
-        pass
-
-    def stop(*given):
-        raise Read
-
-    def note(chunks, label, silent, **how):
-        told[label] = not silent
-        return chunks
-
-    told = {}
-    monkeypatch.setattr("train.data.progress", note)
-    monkeypatch.setattr("train.trainer.draw_network", stop)
-    process = OneOfTwo()
-    process.rank = rank
-    plan = make_plan(dataclasses.replace(options, resident="ram"))
-    with pytest.raises(Read):
-        train_run(plan, [1], stop, tell_time=False, device="cpu", processes=process)
-    assert told == dict.fromkeys(["reading features", "loading features"], rank == 0)
 
 
 def test_predictions_are_probabilities_in_the_order_of_the_clips():
@@ -313,15 +263,8 @@ def test_warmup_rises_to_the_peak_and_the_rest_follows():
     schedule = Schedule("cosine", 3.0, 14, 4)
     assert [schedule.rate(step) for step in range(5)] == pytest.approx([0.75, 1.5, 2.25, 3.0, 3.0])
     assert schedule.rate(13) == pytest.approx(0)
-
-
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_training_of_one_step_has_a_finite_rate(name):
-    assert math.isfinite(Schedule(name, 1.0, 1, 0).rate(0))
-
-
-def test_each_plateau_divides_by_ten():
     assert Schedule("plateau", 1.0, 10, 0).rate(5, reductions=2) == pytest.approx(0.01)
+    assert math.isfinite(Schedule("onecycle", 1.0, 1, 0).rate(0))
 
 
 def test_the_best_epoch_is_the_first_of_equals():
@@ -330,9 +273,6 @@ def test_the_best_epoch_is_the_first_of_equals():
         *(True, True, False, False, True)
     ]
     assert (stopping.best, stopping.best_epoch) == (1, 5)
-
-
-def test_more_is_better_but_for_the_loss():
     stopping = EarlyStopping("val_f1", patience=0, on_plateau=False)
     assert stopping.update(1, 0.4) and stopping.update(2, 0.5) and not stopping.update(3, 0.45)
 
@@ -348,16 +288,3 @@ def test_patience_ends_and_plateaus_lower():
     again = EarlyStopping("val_loss", patience=6, on_plateau=True)
     again.load_state_dict(stopping.state_dict())
     assert again == stopping
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"schedule": "plateau"}, {"patience": 3}, {"warmup": 1.0}, {"skip_test": True}]
-)
-def test_what_does_not_go_together_is_refused(wrong):
-    with pytest.raises(RequestError):
-        check_options(RunOptions(**wrong))
-    check_options(
-        RunOptions(val="group", schedule="cosine" if "warmup" in wrong else "onecycle")
-        if "schedule" not in wrong
-        else RunOptions(val="group", **wrong)
-    )

@@ -38,9 +38,10 @@ from results import run_folder
 from results.run_folder import RunFolder
 from results.scores import SMALLEST_PROBABILITY
 from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, bundle_of_run
-from train.data import LARGEST, Shape, Statistics, own_frames, resize
+from train.data import LARGEST, Statistics, own_frames, resize
 from train.models.texture import TextureNet, TextureStatistics
 from train.options import ExportOptions
+from train.plan import Shape
 
 OPSET = 18
 CHECKED = 64  # clips of each fold

@@ -7,8 +7,7 @@ first process alone writes and decides.
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +17,11 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from commandline.options import words
-from train.data import ClipSums, Positions
+from train import Failed
+from train.data import ClipSums
 from train.options import RunOptions
-from train.trainer import Processes
+from train.plan import Plan, Positions
+from train.trainer import Processes, train_run
 
 
 class Group(Processes):
@@ -44,34 +45,41 @@ class Group(Processes):
         dist.all_reduce(value)
         return float(value) / self.size
 
+    def exchange(self, sums: ClipSums, positions: Positions) -> ClipSums:
+        parts = [[table[positions] for table in tables] for tables in (sums.sums, sums.squares)]
+        for rows, totals, squares, unusable in self.gather((positions, *parts, sums.unusable)):
+            for table, part in zip(sums.sums + sums.squares, totals + squares):
+                table[rows] = part
+            sums.unusable.update(unusable)
+        return sums
+
     def average_gradients(self, network: nn.Module, device: str) -> nn.Module:
         return DistributedDataParallel(
             network, device_ids=[torch.device(device)] if "cuda" in device else None
         )
 
 
-@contextmanager
-def joined(device: str) -> Iterator[tuple[Processes, str]]:
-    """Among the processes that torchrun started: the group, and the device of this one."""
+def train(plan: Plan, folds: Sequence[int], devices: Sequence[str]) -> bool:
+    """Train among the processes that torchrun started, or the folds on several devices side by side.
+
+    Whether this process is the first of those that do so together.
+    """
+    if len(devices) > 1:
+        if failed := train_on(devices, plan.asked, folds):
+            raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
+        return True
+    (device,) = devices
     if device.startswith("cuda"):
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
-        yield Group(dist.get_rank(), dist.get_world_size()), device
+        group = Group(dist.get_rank(), dist.get_world_size())
+        train_run(plan, folds, device, group)
         dist.barrier()  # one that leaves while another still needs it aborts
     finally:
         dist.destroy_process_group()
-
-
-def exchange_sums(own: ClipSums, positions: Positions, gather: Callable[[Any], list[Any]]) -> ClipSums:
-    """What several processes have summed, each of its own `positions`, in all of them."""
-    parts = [[table[positions] for table in tables] for tables in (own.sums, own.squares)]
-    for rows, sums, squares, unusable in gather((positions, *parts, own.unusable)):
-        for table, part in zip(own.sums + own.squares, sums + squares):
-            table[rows] = part
-        own.unusable.update(unusable)
-    return own
+    return group.first
 
 
 def train_on(devices: Sequence[str], options: RunOptions, folds: Sequence[int]) -> list[int]:

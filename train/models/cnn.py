@@ -3,8 +3,6 @@
 import torch
 from torch import nn
 
-from train.models.registry import model
-
 
 def convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
     """3x3 convolution, batch norm, ReLU."""
@@ -29,22 +27,27 @@ class PlainNet(nn.Module):
         return self.head(self.pool(self.layers(x)).flatten(1))
 
 
-@model(kind="image")
-def cnn8(channels: int, classes: int, shape: tuple[int, int], *, width: int = 32) -> PlainNet:
-    """Eight strided convolutions, average pooling at the end."""
-    widths = [width * times for times in (1, 2, 2, 4, 4, 8, 8, 16)]
-    # Spectra are longer than they are high: every layer halves the time, every other one the frequency,
-    # which leaves 8x2 of 128x431.
-    strides = [(rows, 2) for rows in (2, 1) * 4]
-    layers = zip([channels, *widths], widths, strides)
-    return PlainNet([convolution(*layer) for layer in layers], widths[-1], classes)
-
-
-@model(kind="image")
-def cnn4(channels: int, classes: int, shape: tuple[int, int], *, width: int = 32) -> PlainNet:
+def pooled(channels: int, classes: int, width: int) -> PlainNet:
     """Four convolutions, each followed by max pooling."""
     widths = [width * times for times in (1, 2, 4, 8)]
     layers: list[nn.Module] = []
     for inputs, outputs in zip([channels, *widths], widths):
         layers += [convolution(inputs, outputs), nn.MaxPool2d(2)]
+    return PlainNet(layers, widths[-1], classes)
+
+
+def strided(channels: int, classes: int, shape: tuple[int, int], width: int) -> PlainNet:
+    """Eight strided convolutions.
+
+    Spectra are longer than they are high: every layer halves the time, every other one the frequency, which
+    leaves 8x2 of 128x431. None strides over an axis that is not longer than its stride: most of the kernel
+    would see nothing but padding, and oneDNN's bf16 kernels are wrong there
+    (docs/explanation/onednn-bf16.md).
+    """
+    widths = [width * times for times in (1, 2, 2, 4, 4, 8, 8, 16)]
+    layers: list[nn.Module] = []
+    for inputs, outputs, steps in zip([channels, *widths], widths, [(2, 2), (1, 2)] * 4):
+        stride = tuple(step if size > step else 1 for size, step in zip(shape, steps))
+        shape = tuple(-(-size // step) for size, step in zip(shape, stride))
+        layers.append(convolution(inputs, outputs, stride))
     return PlainNet(layers, widths[-1], classes)

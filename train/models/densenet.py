@@ -4,8 +4,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from train.models.registry import model
-
 GROWTH = 32  # channels that each layer adds
 BOTTLENECK = 4  # a layer's 1x1 convolution has this many times GROWTH channels
 
@@ -84,9 +82,3 @@ class DenseNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = functional.relu(self.features(x))  # (B, 1024, H / 32, W / 32)
         return self.classifier(functional.adaptive_avg_pool2d(x, 1).flatten(1))
-
-
-@model(kind="image")
-def densenet121(channels: int, classes: int, shape: tuple[int, int]) -> DenseNet:
-    """DenseNet of 121 layers; torchvision's weights load."""
-    return DenseNet((6, 12, 24, 16), channels, classes)

@@ -6,8 +6,6 @@ The names are the contract: a state dict of torchvision's resnet18, 34 or 50 loa
 import torch
 from torch import nn
 
-from train.models.registry import model
-
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut: (B, inputs, H, W) to (B, width, H / stride, W / stride)."""
@@ -97,21 +95,3 @@ class ResNet(nn.Module):
         x = self.relu(self.maxpool(self.bn1(self.conv1(x))))  # (B, 64, H / 4, W / 4)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 512 * expansion, H / 32, W / 32)
         return self.fc(self.avgpool(x).flatten(1))
-
-
-@model(kind="image")
-def resnet18(channels: int, classes: int, shape: tuple[int, int]) -> ResNet:
-    """ResNet of 18 layers; torchvision's weights load."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), channels, classes)
-
-
-@model(kind="image")
-def resnet34(channels: int, classes: int, shape: tuple[int, int]) -> ResNet:
-    """ResNet of 34 layers; torchvision's weights load."""
-    return ResNet(BasicBlock, (3, 4, 6, 3), channels, classes)
-
-
-@model(kind="image")
-def resnet50(channels: int, classes: int, shape: tuple[int, int]) -> ResNet:
-    """ResNet of 50 layers with bottlenecks; torchvision's weights load."""
-    return ResNet(Bottleneck, (3, 4, 6, 3), channels, classes)

@@ -8,8 +8,6 @@ from a few hundred clips; here they are computed, and a small network classifies
 import torch
 from torch import nn
 
-from train.models.registry import model
-
 BANDS = 32  # rows are averaged in so many groups
 RANGES = 8  # of modulation frequency, from one period a clip up
 DROPOUT = 0.5
@@ -82,10 +80,3 @@ class TextureNet(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # a spectrum needs more than bf16's eight bits
             statistics = x.float().flatten(1) if x.shape[2:] == (1, 1) else self.texture(x.float())
             return self.head(self.hidden(self.norm(statistics)))
-
-
-# The weight: docs/explanation/accuracy.md. Shift changes no statistic and gain did not help: none is drawn.
-@model(kind="image", ensemble_weight=0.67, augment="none", reads_padding=True)
-def texture(channels: int, classes: int, shape: tuple[int, int], *, width: int = 256) -> TextureNet:
-    """A small network on texture statistics (mean, deviation, modulation spectrum): seconds a fold."""
-    return TextureNet(channels, classes, shape[1], width)

@@ -1,13 +1,9 @@
 """Networks on the waveform itself: (B, C, 1, samples), any number of waveform channels C."""
 
 from itertools import pairwise
-from typing import Annotated
 
 import torch
 from torch import nn
-
-from commandline.options import Bounds
-from train.models.registry import model
 
 
 def convolution1d(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
@@ -89,28 +85,3 @@ class DaiNet(nn.Module):
             x = self.front(x)
         x = self.body(x)  # (B, 512, samples / 1024)
         return self.head(x.mean(2))
-
-
-@model(kind="wave")
-def aclnet(
-    channels: int,
-    classes: int,
-    shape: tuple[int, int],
-    *,
-    width: float = 1.0,
-    dropout: Annotated[float, Bounds(0, 0.9999)] = 0.2,
-) -> AclNet:
-    """A learned filter bank, then a VGG-like network on its output."""
-    return AclNet(channels, classes, width, dropout)
-
-
-@model(kind="wave")
-def m11(channels: int, classes: int, shape: tuple[int, int]) -> DaiNet:
-    """Eleven one-dimensional layers."""
-    return DaiNet(channels, classes, (2, 2, 3, 2))
-
-
-@model(kind="wave")
-def m18(channels: int, classes: int, shape: tuple[int, int]) -> DaiNet:
-    """Eighteen one-dimensional layers."""
-    return DaiNet(channels, classes, (4, 4, 4, 4))

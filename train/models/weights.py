@@ -1,4 +1,4 @@
-"""Starting from weights that others have trained on ImageNet.
+"""The weights that a network starts from: drawn, or those that others have trained on ImageNet.
 
 `WEIGHTS=imagenet` stands for the address that torchvision publishes for the model; a file or another
 address will do as well. Names like resnet18-f37072fd.pth carry the beginning of the SHA-256 of their
@@ -6,14 +6,13 @@ content: it is checked. Files are read with weights_only=True, so that nothing i
 """
 
 import hashlib
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pooch
-import requests
 import torch
 from torch import nn
 
@@ -31,6 +30,20 @@ PUBLISHED = {
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 # torchvision's DenseNet file dates from when module names could hold dots: denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
+    """Draw every convolution and linear layer anew: He et al. 2015 for ReLU networks, zero biases."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        elif isinstance(layer, nn.Linear):
+            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def start_members(network: nn.Module, architecture: Architecture, weights: str) -> None:
@@ -61,6 +74,9 @@ def fetch(url: str) -> Path:
     name = Path(urlsplit(url).path).name
     if not HASH_IN_NAME.search(name):
         raise RequestError(f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth")
+    import pooch
+    import requests
+
     pooch.get_logger().setLevel("WARNING")
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     try:

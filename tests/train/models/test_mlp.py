@@ -10,10 +10,10 @@ import pytest
 from commandline.registry import RequestError
 from features_cache import Cache, external
 from tests.train.little import CLASSES, clip_table, fill, little_options
-from train import explain, run, sweep
+from train import explain, run
 from train.bundle import TrainedModel, bundle_of_run
 from train.data import InputReader, sum_clips
-from train.options import ExplainOptions, RunOptions, SweepOptions
+from train.options import ExplainOptions, RunOptions
 from train.plan import make_plan
 
 
@@ -62,20 +62,6 @@ def test_a_vector_beside_a_feature_map_is_no_image(options):
     assert folder.scores()["accuracy"].mean() > 0.9
     network = TrainedModel(bundle_of_run(folder)).folds[1].network
     assert network.norm.num_features == 2 * 16 + 40
-
-
-def test_a_sweep_skips_the_sets_that_a_model_cannot_take(options, capsys):
-    words = {name: (getattr(options, name),) for name in ("epochs", "batch", "augment", "precision")}
-    swept = SweepOptions(
-        dataset=options.dataset, runs=options.runs, features="mel embedding", model=("cnn4", "mlp"), max=2
-    )
-    jobs = list(sweep.product(replace(swept, **words), []))
-    assert {(job.features, job.model) for job in jobs} == {
-        *(("mel", model) for model in ("cnn4", "mlp")),
-        ("embedding", "mlp"),
-        ("mel+embedding", "mlp"),
-    }
-    assert capsys.readouterr().err.count("skipped: ") == 2
 
 
 def test_a_bundle_predicts_what_the_run_did(options, embedded):

@@ -1,0 +1,38 @@
+"""Two networks that answer together."""
+
+import torch
+from torch import nn
+
+
+class Ensemble(nn.Module):
+    """Two networks on the same input, each with a loss of its own; the answer is the weighted mean of logits.
+
+    While training it returns the logits of both, (B, 2, K): a member that is soon right about the clips
+    trained on would leave the other nothing to learn from a common loss. In evaluation it returns (B, K).
+    """
+
+    def __init__(self, first: nn.Module, second: nn.Module, weight: float) -> None:
+        """`weight`, 0 to 1, is the second member's."""
+        super().__init__()
+        self.first, self.second, self.weight = first, second, weight
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The members' stages, by their names in the ensemble."""
+        return tuple(
+            f"{name}.{stage}"
+            for name, member in self.named_children()
+            for stage in getattr(member, "stages", ())
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = self.alone(x)
+        return logits if self.training else self.join(logits)
+
+    def alone(self, x: torch.Tensor) -> torch.Tensor:
+        """Each member's logits, (B, 2, K)."""
+        return torch.stack([self.first(x).float(), self.second(x).float()], dim=1)
+
+    def join(self, logits: torch.Tensor) -> torch.Tensor:
+        """The members' logits (B, 2, K) as one answer (B, K)."""
+        return logits[:, 0].lerp(logits[:, 1], self.weight)
