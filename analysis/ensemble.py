@@ -44,8 +44,8 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
     weights_by_fold = {int(fold): equal for fold in np.unique(first.folds)}
     if most:
         weights_by_fold = select_members(members, most)
-    # If the epoch that counts was chosen alike, by the same validation or by none, every checkpoint is averaged;
-    # otherwise those that count, as the last.
+    # If the epoch that counts was chosen alike, by the same validation or by none, every checkpoint is
+    # averaged; otherwise those that count, as the last.
     alike = len({(run.selection_protocol, run.selection) for run in members}) == 1
     averaged = {"last": [run.probabilities[0] for run in members]}
     if alike:
@@ -114,9 +114,9 @@ def _load(folders: Sequence[RunFolder]) -> list[Run]:
         loaded.append(run)
         if run.task != loaded[0].task or not same_clips(run, loaded[0]):
             raise RequestError(
-                f"{run.name} and {loaded[0].name} cannot form an ensemble: task, classes, folds, recordings or "
-                f"test clips differ ({len(run.clip_ids)} and {len(loaded[0].clip_ids)} clips); give runs of the "
-                "same folds"
+                f"{run.name} and {loaded[0].name} cannot form an ensemble: task, classes, folds, recordings "
+                f"or test clips differ ({len(run.clip_ids)} and {len(loaded[0].clip_ids)} clips); give runs "
+                "of the same folds"
             )
     return loaded
 

@@ -4,6 +4,7 @@ Accuracies and differences are from 0 to 1, NaN is a number that is not known. A
 below zero if the run is worse; its interval excludes zero exactly if its verdict is clear.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
@@ -114,8 +115,6 @@ class Excluded:
 
     reason: str  # dataset | task | classes | folds | groups | clips | protocol | unfinished | damaged
     count: int
-    runs: tuple[str, ...]
-    detail: str  # of the first run, in words
 
 
 @dataclass(frozen=True)
@@ -179,22 +178,15 @@ def facts(
 
     `ablations` are those of the first ranking; `threats` what is known of the dataset.
     """
-    reasons: dict[str, dict[str, str]] = {}  # reason -> run -> in words
-    for run, reason, detail in reasons_outside(rankings):
-        reasons.setdefault(reason, {})[run.name] = detail
-    for problem in problems:
-        if problem.unfinished or problem.damaged:
-            reason = "unfinished" if problem.unfinished else "damaged"
-            reasons.setdefault(reason, {}).setdefault(problem.run, problem.text)
-    excluded = tuple(
-        Excluded(reason, len(runs), tuple(runs), next(iter(runs.values())))
-        for reason, runs in reasons.items()
-    )
+    outside = {run.name: reason for run, reason in reasons_outside(rankings)}
+    left_out = {problem.run: "unfinished" for problem in problems if problem.unfinished}
+    left_out |= {problem.run: "damaged" for problem in problems if problem.damaged}
+    reasons = Counter({**left_out, **outside}.values())
+    excluded = tuple(Excluded(reason, count) for reason, count in reasons.items())
     if not rankings:
         return Facts("none", excluded=excluded, threats=tuple(threats))
     main, best = rankings[0], rankings[0].best
     rows = ranked_rows(main)
-    outside = {run: reason for reason, runs in reasons.items() for run in runs}
     others = [
         replace(row, verdict="not compared", reason=outside[row.run])
         for ranking in rankings[1:]
@@ -221,10 +213,7 @@ def facts(
         lead = main.leads[:, 0] / main.unit
         found_at, ratio = detectable(lead, main.shares, float(main.tests.critical[0]))
         if main.tied and lead.sum() > 0 and ratio > 1:
-            digits = 10 ** max(
-                0, len(str(ceil(ratio * main.recordings))) - 2
-            )  # two are enough of an estimate
-            needed = ceil(ratio * main.recordings / digits) * digits
+            needed = ceil(float(f"{ratio * main.recordings:.1e}"))  # two digits of an estimate
     report = class_report(best)
     hardest = report[:-2][report["support"][:-2] > 0].sort_values("recall", kind="stable").head(HARDEST)
     gains = ablations.rename(columns={"with": "with_"}).to_dict("records")
@@ -254,14 +243,8 @@ def facts(
         nested=nested_selection(main),
         excluded=excluded,
         threats=tuple(found),
-        hardest=tuple(
-            ClassRow(**{"name" if key == "class" else key: value for key, value in row.items()})
-            for row in hardest.to_dict("records")
-        ),
-        confusions=tuple(
-            Confusion(row["true"], row["predicted"], row["count"], row["of"])
-            for row in confused_pairs(best, CONFUSIONS).to_dict("records")
-        ),
+        hardest=tuple(ClassRow(*row) for row in hardest.to_numpy()),
+        confusions=tuple(Confusion(*row[:4]) for row in confused_pairs(best, CONFUSIONS).to_numpy()),
         gains=tuple(Gain(**gain) for gain in gains),
         calibration=calibration(best),
     )

@@ -44,7 +44,7 @@ def findings(
     outdated: Collection[str] = (),
     threats: Sequence[Threat] = (),
 ) -> Findings:
-    """The findings of a set of run folders, `named` by RUN=. Runs that are `outdated`, by name, do not lead."""
+    """What run folders hold; two of them may be `named` by RUN=. `outdated` runs, by name, do not lead."""
     ranked = tuple(rankings(results.runs, seed, named=named, outdated=outdated))
     runs = [run for ranking in ranked for run in ranking.runs]
     importance = [channel_importance(run) for run in runs]
@@ -68,7 +68,10 @@ def findings(
             "attribution": pd.concat([table for table, _ in importance], ignore_index=True),
             "literature": tables.literature(main),
         }
-    outside = [Problem(run.name, f"not compared: {text}") for run, _, text in reasons_outside(ranked)]
+    outside = [
+        Problem(run.name, f"not compared: other {reason} than {ranked[0].best.name}")
+        for run, reason in reasons_outside(ranked)
+    ]
     kept = {name: table for name, table in made.items() if len(table)}
     return Findings(tuple(runs), ranked, found, (*problems, *outside), kept)
 

@@ -1,11 +1,11 @@
 """Which runs may be ranked together, and how sure the ranking is.
 
 Runs are comparable when dataset, task, classes, test clips, source recordings, folds and protocol (the
-validation clips, the epoch that counts) agree; only such runs share a ranking. The main ranking is of runs that
-finished every fold; if there are not two of them, of runs that finished some, to which a run of more folds is
-added on these. Accuracy is the mean over folds, with a bootstrap interval; the best run is compared with each
-other one, and with chance, by sign flips (`analysis.significance`).
-Conventions: R runs, best first; F folds; G source recordings.
+validation clips, the epoch that counts) agree; only such runs share a ranking. The main ranking is of runs
+that finished every fold; if there are not two of them, of runs that finished some, to which a run of more
+folds is added on these. Accuracy is the mean over folds, with a bootstrap interval; the best run is
+compared with each other one, and with chance, by sign flips (`analysis.significance`). Conventions: R runs,
+best first; F folds; G source recordings.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,7 +14,6 @@ from functools import cached_property
 from math import lcm
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.results import Run, differing_options, on_folds, same_clips
 from analysis.significance import FAMILY_LEVEL, LEVEL, FamilyTests, fewest_recordings, sign_flip_tests
@@ -30,9 +29,9 @@ class Ranking:
     folds: Ints  # (F,)
     fold_accuracy: Floats  # (R, F)
     interval: Floats  # (R, 2) of the accuracy, 95 %; NaN for a single recording
-    scores: NDArray[np.generic]  # (G, R) of each recording; whole numbers if all folds have as many clips
+    scores: Floats  # (G, R) of each recording; whole numbers if all folds have as many clips
     shares: Floats  # (G,) of each recording in the mean
-    unit: float  # what the scores of a run that is always right sum to
+    worth: Floats  # (N,) what a clip scores that is predicted correctly
     planned: bool = False  # two runs that were named for their comparison
 
     @property
@@ -43,6 +42,11 @@ class Ranking:
     def accuracy(self) -> Floats:
         """(R,) means over folds."""
         return self.fold_accuracy.mean(axis=1)
+
+    @property
+    def unit(self) -> float:
+        """What the scores of a run that is always right sum to."""
+        return float(self.worth.sum())
 
     @property
     def recordings(self) -> int:
@@ -89,7 +93,7 @@ class Ranking:
         return sign_flip_tests(self.leads, self.shares, self.level, selected=True)
 
     @property
-    def leads(self) -> NDArray[np.generic]:
+    def leads(self) -> Floats:
         """(G, R - 1) how much better the best run is on each recording than each other."""
         return self.scores[:, :1] - self.scores[:, 1:]
 
@@ -105,13 +109,8 @@ class Ranking:
 
         P is corrected for all runs, of which the best was selected.
         """
-        target = self.best.target
-        commonest = (target == np.bincount(target).argmax())[:, None]
-        if np.issubdtype(self.scores.dtype, np.integer):
-            answers = commonest * round(self.unit / len(target))
-        else:
-            answers = commonest * (bootstrap.fold_weights(self.best.folds) * self.unit)[:, None]
-        of_chance = bootstrap.recording_sums(answers, self.best.groups)
+        commonest = self.best.target == np.bincount(self.best.target).argmax()
+        of_chance = bootstrap.recording_sums((commonest * self.worth)[:, None], self.best.groups)
         tests = sign_flip_tests(self.scores - of_chance, self.shares, LEVEL)
         return float(of_chance.sum() / self.unit), float(tests.p[0])
 
@@ -153,38 +152,24 @@ def rankings(
     return [rank(together, seed, planned=planned) for together in sets]
 
 
-def reason_apart(run: Run, main: Run) -> tuple[str, str] | None:
-    """Why two runs are not comparable, the simplest reason first: a word, and in words; None if they are."""
-    if run.config["dataset"] != main.config["dataset"]:
-        return "dataset", f"its dataset is {run.config['dataset']}, not {main.config['dataset']}"
-    if run.task != main.task:
-        return "task", f"its task is {run.task}, not {main.task}"
-    if run.classes != main.classes:
-        only = sorted(set(run.classes) ^ set(main.classes))
-        of = (
-            f"{len(run.classes)} classes, not {len(main.classes)}; {only[0]!r} is in one only" if only else ""
-        )
-        return "classes", f"its class list is another one ({of or 'in another order'})"
-    if set(run.missing_folds) - set(main.missing_folds):
-        folds = ", ".join(str(fold) for fold in run.missing_folds)
-        clips = f"{len(run.clip_ids)} test clips of {len(main.clip_ids)}"
-        return "folds", f"it has not finished fold {folds} ({clips})"
-    if not same_clips(run, main):
-        clips = f"{len(run.clip_ids)}, the others {len(main.clip_ids)}"
-        if not np.array_equal(run.clip_ids, main.clip_ids):
-            return "clips", f"it tested other clips ({clips})"
-        if not np.array_equal(run.groups, main.groups):
-            return "groups", "its clips are grouped into other source recordings"
-        return "clips", "it tested the same clips in other folds or with other classes"
-    if run.selection_protocol != main.selection_protocol:
-        return "protocol", f"its protocol is {run.protocol!r}, not {main.protocol!r}"
-    return None
+def reason_apart(run: Run, main: Run) -> str:
+    """What two runs do not share, so that they cannot be compared; the simplest first, empty if nothing."""
+    shared = {
+        "dataset": run.config["dataset"] == main.config["dataset"],
+        "task": run.task == main.task,
+        "classes": run.classes == main.classes,
+        "folds": set(run.missing_folds) <= set(main.missing_folds),
+        "groups": np.array_equal(run.groups, main.groups) or not np.array_equal(run.clip_ids, main.clip_ids),
+        "clips": same_clips(run, main),
+        "protocol": run.selection_protocol == main.selection_protocol,
+    }
+    return next((reason for reason, equal in shared.items() if not equal), "")
 
 
-def reasons_outside(rankings_: Sequence[Ranking]) -> list[tuple[Run, str, str]]:
-    """(run, why it is not in the first ranking, the same in words) of every run outside."""
+def reasons_outside(rankings_: Sequence[Ranking]) -> list[tuple[Run, str]]:
+    """(run, why it is not in the first ranking) of every run outside."""
     outside = [run for ranking in rankings_[1:] for run in ranking.runs]
-    return [(run, *(reason_apart(run, rankings_[0].best) or ("folds", ""))) for run in outside]
+    return [(run, reason_apart(run, rankings_[0].best)) for run in outside]
 
 
 def rank(runs: Sequence[Run], seed: int = 0, *, planned: bool = False) -> Ranking:
@@ -194,24 +179,20 @@ def rank(runs: Sequence[Run], seed: int = 0, *, planned: bool = False) -> Rankin
     by_fold = np.array([np.bincount(place, weights=run.correct) / sizes for run in runs])
     order = np.argsort(-by_fold.mean(axis=1), kind="stable")
     ordered = [runs[number] for number in order]
-    # Whole numbers, so that equal sums are equal: of several seeds, times their common multiple.
     right = [run.predicted == run.target for run in ordered]  # (S, N) each
     multiple = lcm(*map(len, right))
-    hits = np.stack([seeds.sum(axis=0) * (multiple // len(seeds)) for seeds in right], axis=1)
-    weights, unit = bootstrap.fold_weights(first.folds), float(multiple * len(first.target))
-    interval = bootstrap.accuracy_interval(
-        hits / multiple, first.groups, weights, np.random.default_rng(seed)
-    )
-    if np.ptp(sizes):
-        hits, unit = hits * weights[:, None], float(multiple)
+    hits = np.stack([seeds.sum(axis=0) * (multiple // len(seeds)) for seeds in right], axis=1)  # (N, R)
+    weights, rng = bootstrap.fold_weights(first.folds), np.random.default_rng(seed)
+    # Whole numbers, so that equal sums are equal, unless folds differ in size.
+    each = weights if np.ptp(sizes) else np.ones(len(weights))
     return Ranking(
         runs=tuple(ordered),
         folds=folds,
         fold_accuracy=by_fold[order],
-        interval=interval,
-        scores=bootstrap.recording_sums(hits, first.groups),
+        interval=bootstrap.accuracy_interval(hits / multiple, first.groups, weights, rng),
+        scores=bootstrap.recording_sums(hits * each[:, None], first.groups),
         shares=bootstrap.recording_sums(weights[:, None], first.groups)[:, 0],
-        unit=unit,
+        worth=each * multiple,
         planned=planned,
     )
 

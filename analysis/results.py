@@ -24,7 +24,7 @@ from results.scores import Floats, Ints
 NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "classes", "folds")
 
 
-class UnreadableRun(Exception):
+class UnreadableRun(RequestError):
     """A run or a fold that cannot be used; the message is the sentence for the reader.
 
     damaged     False if nothing is wrong with it: it has no test scores, or none yet
@@ -73,12 +73,12 @@ class Run:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What it was asked for; an ensemble of finished runs, which was not trained, has its members instead."""
+        """What it was asked for; an ensemble of finished runs, which was not trained, has its members."""
         options: dict[str, Any] = self.config.get("options") or {"members": self.config.get("members")}
         return options
 
     def option_text(self, key: str) -> str:
-        """The value of an option in words; run.json leaves out what does nothing, and padding that is kept."""
+        """An option's value in words; run.json leaves out what does nothing, and padding that is kept."""
         return str(self.options.get(key) or ("keep" if key == "padding" else "none"))
 
     @property
@@ -187,7 +187,7 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
     for folder in folders:
         try:
             run = read_run(folder, problems)
-        except (UnreadableRun, RequestError, OSError) as reason:
+        except (RequestError, OSError) as reason:
             damaged, unfinished = getattr(reason, "damaged", True), getattr(reason, "unfinished", False)
             problems.append(Problem(folder.name, str(reason), unfinished, damaged))
         else:
@@ -200,34 +200,33 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run:
     lacking = [key for key in NEEDED_KEYS if key not in folder.config]
     if lacking:
         raise UnreadableRun(f"{folder.path / 'run.json'} lacks {', '.join(lacking)}: {TRAIN_AGAIN}")
-    curves = [pd.DataFrame(columns=["fold", *HISTORY_COLUMNS], dtype=float)]
+    curves = []
     for fold in folder.folds:
         try:
-            curves.append(folder.history(fold)[list(HISTORY_COLUMNS)].astype(float).assign(fold=fold))
+            curves.append(folder.history(fold).assign(fold=fold))
         except (OSError, RequestError) as error:
             text = f"the learning curve of fold {fold} is left out: {error}"
             problems.append(Problem(folder.name, text, damaged=True))
-    history = pd.concat([curve for curve in curves if len(curve)] or curves[:1], ignore_index=True)
-    history = history[["fold", *HISTORY_COLUMNS]]
-    history.insert(0, "seed", int(folder.config["seed"]))
+    whole = [curve for curve in curves if len(curve)] or [pd.DataFrame(dtype=float)]
+    history = pd.concat(whole, ignore_index=True).assign(seed=int(folder.config["seed"]))
+    history = history.reindex(columns=["seed", "fold", *HISTORY_COLUMNS])
     if not folder.finished:
-        epochs, whole = history.groupby("fold").size(), folder.config.get("epochs", "?")
-        reached = [f"fold {fold:g} is at epoch {number} of {whole}" for fold, number in epochs.items()]
+        epochs, last = history.groupby("fold").size(), folder.config.get("epochs", "?")
+        reached = [f"fold {fold:g} is at epoch {number} of {last}" for fold, number in epochs.items()]
         raise UnreadableRun(
             f"no fold is finished yet ({'; '.join(reached) or 'no epoch has ended'}): continue its training",
             damaged=False,
             unfinished=True,
         )
-    folds, damaged = [], False
+    folds, damaged = [], []
     for number in folder.finished:
         try:
             folds.append(tested_clips(folder, number))
-        except (UnreadableRun, RequestError, OSError) as reason:
-            sound = isinstance(reason, UnreadableRun) and not reason.damaged
-            damaged |= not sound
-            problems.append(Problem(folder.name, f"fold {number} is left out: {reason}", damaged=not sound))
+        except (RequestError, OSError) as reason:
+            damaged.append(getattr(reason, "damaged", True))
+            problems.append(Problem(folder.name, f"fold {number} is left out: {reason}", damaged=damaged[-1]))
     if not folds:
-        raise UnreadableRun("none of its folds can be read, so the run is left out", damaged=damaged)
+        raise UnreadableRun("none of its folds can be read, so the run is left out", damaged=any(damaged))
     clips = pd.concat(folds, ignore_index=True)
     twice = clips.loc[clips.duplicated(["clip_id", "selection"]), "clip_id"]
     if len(twice):
@@ -241,7 +240,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run:
             alone = pd.concat([tested_clips(folder, int(fold), member) for fold in np.unique(run.folds)])
             alone = alone[alone["selection"] == run.selection].set_index("clip_id")
             run.members[member] = np.stack(alone.loc[run.clip_ids, "probabilities"].to_list())[None]
-        except (UnreadableRun, RequestError, OSError, KeyError) as reason:
+        except (RequestError, OSError, KeyError) as reason:
             text = f"the predictions of {member} alone are left out: {reason}"
             problems.append(Problem(folder.name, text, damaged=True))
     return run

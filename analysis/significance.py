@@ -1,21 +1,19 @@
 """Whether differences between runs are significant: one test, sign flips by source recording.
 
-If two runs are equally good, the difference on a source recording is as often for the one as for the other. The
-test draws the sign of every recording's difference again and again and counts how often the sum is at least as
-far from zero as the observed one (Fisher's randomisation test; of one clip a recording it is McNemar's exact
-test). Recordings on which the runs agree count for nothing.
+If two runs are equally good, the difference on a source recording is as often for the one as for the other.
+The test draws the sign of every recording's difference again and again and counts how often the sum is at
+least as far from zero as the observed one (Fisher's randomisation test; of one clip a recording it is
+McNemar's exact test). Recordings on which the runs agree count for nothing.
 
 Several differences are tested as a family by the largest standardised one, under signs drawn for whole
-recordings, so that runs that resemble each other cost little (step-down maxT; Westfall and Young 1993). A report
-has two families, the best run against the others and ablations, each at half of 5 %, so at most one report in
-twenty of runs that are all equally good claims anything (`python -m bench.false_claims`). A report on two runs
-that were named for it is one planned comparison, which has the whole 5 %.
+recordings, so that runs that resemble each other cost little (step-down maxT; Westfall and Young 1993). A
+report has two families, the best run against the others and ablations, each at half of 5 %, so at most one
+report in twenty of runs that are all equally good claims anything (`python -m bench.false_claims`). A
+report on two runs that were named for it is one planned comparison, which has the whole 5 %.
 
-The interval of a difference holds every true difference that the test does not reject: less that difference
-times a recording's share of the clips, the signs are drawn again. A pattern of signs reaches as far exactly if
-the assumed difference lies between the means of the recordings that it turns and of those that it keeps, so the
-interval's ends are quantiles of these means (Hartigan 1969). It is corrected as the verdict is, and excludes
-zero exactly if the verdict is clear.
+The interval of a difference inverts the test: it holds every assumed difference that is not rejected, if that
+much times a recording's share of the clips is taken from each recording's difference. It is corrected as the
+verdict is, and excludes zero exactly if the verdict is clear.
 
 Conventions: G recordings, M differences, B patterns of signs; a difference of a recording is the sum over its
 clips, in whole numbers if all folds have as many clips, else weighted as in the mean that is tested.
@@ -24,7 +22,6 @@ clips, in whole numbers if all folds have as many clips, else weighted as in the
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from results.scores import Floats
@@ -48,7 +45,7 @@ class FamilyTests:
 
 
 def sign_flip_tests(
-    differences: NDArray[np.generic],
+    differences: Floats,
     shares: Floats,
     level: float,
     *,
@@ -57,69 +54,62 @@ def sign_flip_tests(
 ) -> FamilyTests:
     """Tests of differences (G, M) of recordings that have these shares (G,) of the mean.
 
-    selected  the differences are those of the best of several runs to each other one. The best was selected by
-              the very scores that are tested, so its lead is compared with the largest difference between any
-              two runs that are still in question; clearly worse runs leave, the worst first (the model
+    selected  the differences are those of the best of several runs to each other one. The best was selected
+              by the very scores that are tested, so its lead is compared with the largest difference between
+              any two runs that are still in question; clearly worse runs leave, the worst first (the model
               confidence set of Hansen, Lunde and Nason 2011, with the range as the statistic).
     """
     totals = differences.sum(axis=0)
-    scale = np.sqrt((differences.astype(float) ** 2).sum(axis=0))
-    scale[scale < ROUNDING] = 1
+    scale = np.maximum(np.sqrt((differences**2).sum(axis=0)), ROUNDING)
     order = np.argsort(np.abs(totals) / scale, kind="stable")  # smallest first
-    differences, totals, scale = differences[:, order], totals[order].astype(float), scale[order]
+    differences, totals, scale = differences[:, order], totals[order], scale[order]
     observed = np.abs(totals) / scale
-    rng, both = np.random.default_rng(SIGNS_SEED), np.column_stack([differences, shares]).T
-    drawn = [both.sum(axis=1, keepdims=True)]  # the observed pattern is one of them
+    rng, drawn = np.random.default_rng(SIGNS_SEED), [totals[:, None]]  # the observed pattern is one of them
     for start in range(0, draws, CHUNK):
         size = (len(shares), min(CHUNK, draws - start))
-        drawn.append(both @ np.where(rng.integers(0, 2, size=size, dtype=np.int8), 1.0, -1.0))
-    *flipped, tilt = np.concatenate(drawn, axis=1)
-    patterns, tests = draws + 1, len(order)
-    own = np.abs(flipped).reshape(tests, patterns) / scale[:, None]
-    largest = own.copy()
-    for place in range(1, tests):
+        drawn.append(differences.T @ np.where(rng.integers(0, 2, size=size, dtype=np.int8), 1.0, -1.0))
+    flipped = np.concatenate(drawn, axis=1)  # (M, B)
+    largest = np.abs(flipped) / scale[:, None]
+    for place in range(1, len(order)):
         if selected:
             apart = differences[:, :place] - differences[:, [place]]
-            between = np.sqrt((apart.astype(float) ** 2).sum(axis=0))[:, None]
-            between[between < ROUNDING] = 1
-            pairs = np.abs(np.array(flipped[:place]) - flipped[place]) / between
+            between = np.maximum(np.sqrt((apart**2).sum(axis=0)), ROUNDING)
+            pairs = np.abs(flipped[:place] - flipped[place]) / between[:, None]
             largest[place] = np.maximum(largest[place], pairs.max(axis=0))
         largest[place] = np.maximum(largest[place], largest[place - 1])
     p = (largest >= observed[:, None] - ROUNDING).mean(axis=1)
-    if np.issubdtype(differences.dtype, np.integer):
+    if not (differences % 1).any():
         exact = np.array([exact_p(column) for column in differences.T])
-        p = exact if tests == 1 else np.maximum(p, exact)
+        p = exact if len(exact) == 1 else np.maximum(p, exact)
     p = np.maximum.accumulate(p[::-1])[::-1]
-    most = int(level * patterns)  # patterns that may lie beyond the critical value
-    critical = np.sort(largest, axis=1)[:, patterns - 1 - most]
-    kept_back = np.flatnonzero(p >= level)
-    if len(kept_back):  # the first that is not rejected stops the procedure
-        critical[: kept_back[-1] + 1] = critical[kept_back[-1]]
-    beyond = (own > critical[:, None] + ROUNDING).mean(axis=1)
-    reached = (own >= observed[:, None] - ROUNDING).mean(axis=1)
-    # Of one test p is exact and these are drawn: the interval follows the verdict.
-    beyond = np.where(p < level, np.maximum(beyond, reached), np.minimum(beyond, reached - 1 / patterns))
-    interval = np.empty((tests, 2))
-    for place in range(tests):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            turned = np.round(totals[place] - flipped[place], 12) / np.round(1 - tilt, 12)
-            kept = np.round(totals[place] + flipped[place], 12) / np.round(1 + tilt, 12)
-        everywhere = ~np.isfinite(turned + kept)
-        lower = np.where(everywhere, -np.inf, np.minimum(turned, kept))
-        upper = np.where(everywhere, np.inf, np.maximum(turned, kept))
-        most = int(beyond[place] * patterns + ROUNDING)
-        interval[place] = np.sort(lower)[most], np.sort(upper)[patterns - 1 - most]
+    # Few recordings have few different sums: halfway between the last that is not significant and the next.
+    below = np.sort(largest, axis=1)[:, draws - int(level * (draws + 1)), None]
+    above = np.where(largest > below + ROUNDING, largest, below + 1).min(axis=1)
+    critical = (below[:, 0] + above) / 2
+    if (p >= level).any():  # the largest that is not rejected stops the procedure
+        stop = np.flatnonzero(p >= level)[-1]
+        critical[:stop] = critical[stop]
+    # Of one test p is exact and the signs are drawn: the critical value follows the verdict.
+    critical = np.where(p < level, np.minimum(critical, observed - ROUNDING), np.maximum(critical, observed))
+    # The differences that are not rejected: (total - d)^2 <= critical^2 sum((difference - d share)^2).
+    squared = (critical + ROUNDING) ** 2
+    curvature = 1 - squared * (shares**2).sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre = (totals - squared * (shares @ differences)) / curvature
+        reach = np.sqrt(np.maximum(centre**2 - (totals**2 - squared * scale**2) / curvature, 0))
+    bounded = curvature > 0
+    low, high = np.where(bounded, centre - reach, -np.inf), np.where(bounded, centre + reach, np.inf)
     back = np.argsort(order)
-    return FamilyTests(p[back], interval[back], critical[back])
+    return FamilyTests(p[back], np.stack([low, high], axis=1)[back], critical[back])
 
 
-def exact_p(differences: NDArray[np.integer]) -> float:
+def exact_p(differences: Floats) -> float:
     """The share of all patterns of signs of whole numbers (G,) whose sum is as far from zero as theirs.
 
-    The sum that a pattern turns is a sum of independent numbers, each 0 or a difference: the Fourier transform of
-    its distribution is the product of theirs.
+    The sum that a pattern turns is one of independent numbers, each 0 or a difference: the Fourier transform
+    of its distribution is the product of theirs.
     """
-    sizes, counts = np.unique(np.abs(differences[differences != 0]), return_counts=True)
+    sizes, counts = np.unique(np.abs(differences[differences != 0]).astype(int), return_counts=True)
     total = int(sizes @ counts)
     turned = np.arange(total + 1)
     angles = 2j * np.pi * (np.outer(sizes, turned) % (total + 1)) / (total + 1)

@@ -131,8 +131,8 @@ def scaled_by_fold(run: Run) -> Floats:
 def class_report(run: Run) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class over all folds, as scikit-learn's report has them.
 
-    Seeds are averaged. Recall has a 95 % interval, recall_low to recall_high, by bootstrap over recordings. Two
-    last rows are means over the classes with test clips: `macro avg`, and `weighted avg` by their clips.
+    Seeds are averaged. Recall has a 95 % interval, recall_low to recall_high, by bootstrap over recordings.
+    Two last rows are means over the classes with test clips: `macro avg`, and `weighted avg` by their clips.
     """
     seeds = [class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
     table = pd.DataFrame(
@@ -174,7 +174,7 @@ def confusion_counts(run: Run) -> Floats:
 
 
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
-    """The most frequent errors: true class, predicted class, count (a mean over seeds) `of` its clips, share."""
+    """The most frequent errors: true, predicted class, count (a mean over seeds) `of` its clips, share."""
     counts = confusion_counts(run)
     of = np.bincount(run.target, minlength=len(run.classes))
     rows = [

@@ -37,14 +37,12 @@ def accuracy_interval(
     weights = np.broadcast_to(weights[:, None] if weights.ndim == 1 else weights, correct.shape)
     sums, totals = recording_sums(correct * weights, groups), recording_sums(weights, groups)
     recordings, columns = sums.shape
-    drawn = []
-    chunk = max(1, CHUNK_DRAWS // recordings)
-    for start in range(0, replicates, chunk):
-        size = min(chunk, replicates - start)
-        picked = rng.integers(0, recordings, size=(size, recordings), dtype=np.int32)
-        picked += np.arange(size, dtype=np.int32)[:, None] * recordings
-        counts = np.bincount(picked.ravel(), minlength=size * recordings).reshape(size, recordings)
-        drawn.append(counts.astype(float) @ np.concatenate([sums, totals], axis=1))
+    both, chunk = np.concatenate([sums, totals], axis=1), max(1, CHUNK_DRAWS // recordings)
+    drawn = [
+        rng.multinomial(recordings, np.full(recordings, 1 / recordings), min(chunk, replicates - start))
+        @ both
+        for start in range(0, replicates, chunk)
+    ]
     hits, clips = np.split(np.concatenate(drawn), [columns], axis=1)
     means = np.divide(hits, clips, out=np.full_like(hits, np.nan), where=clips > 0)
     mean, effective = sums.sum(axis=0) / totals.sum(axis=0), effective_recordings(totals)
@@ -59,18 +57,15 @@ def accuracy_interval(
 
 
 def effective_recordings(totals: Floats) -> Floats:
-    """(Σn)² / Σn² of the clips (G, M) that each recording has: so many recordings of equal size count alike."""
+    """(Σn)² / Σn² of the clips (G, M) of each recording: so many recordings of equal size count alike."""
     effective: Floats = totals.sum(axis=0) ** 2 / (totals**2).sum(axis=0)
     return effective
 
 
-def recording_sums(values: NDArray[np.generic], groups: NDArray[np.generic]) -> Floats:
-    """Sums (G, M) of `values` (N, M) over the clips of each recording, in the order of their names.
-
-    Whole numbers stay whole numbers.
-    """
+def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
+    """Sums (G, M) of `values` (N, M) over the clips of each recording, in the order of their names."""
     names, place = np.unique(groups, return_inverse=True)
-    sums = np.zeros((len(names), values.shape[1]), dtype=values.dtype)
+    sums = np.zeros((len(names), values.shape[1]))
     np.add.at(sums, place, values)
     return sums
 

@@ -245,7 +245,7 @@ def epoch_scores(target: Ints, probabilities: NDArray[np.floating]) -> dict[str,
     return {name: score(prediction) for name, score in EPOCH_SCORES.items()}
 
 
-def most_confused(counts: Ints, pairs: int = 3) -> list[tuple[int, int]]:
+def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
     """The most frequent errors in a confusion matrix (K, K): (true class, predicted class), most first."""
     errors = counts - np.diag(counts.diagonal())
     order = np.argsort(-errors, axis=None, kind="stable")[:pairs]

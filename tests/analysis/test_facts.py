@@ -26,6 +26,9 @@ def test_a_clear_winner_and_a_tie(made: Callable[..., Results]) -> None:
     assert winner.state == "winner"
     assert [row.verdict for row in winner.rows] == ["best", "clearly worse"]
     assert best(winner).accuracy == pytest.approx(0.9)
+    (run,) = made(MadeRun(skill=0.9)).runs
+    folds = [run.correct[run.folds == fold].mean() for fold in range(1, 6)]
+    assert best(winner).sd == pytest.approx(np.std(folds, ddof=1))
     assert winner.rows[1].difference == pytest.approx(-0.4)
     assert winner.rows[1].difference_low < -0.4 < winner.rows[1].difference_high < 0
     tie = facts_of(made(MadeRun(skill=0.9), MadeRun(features="mfcc", skill=0.895)))
@@ -63,8 +66,8 @@ def test_uneven_classes_threaten_the_accuracy(hand_run: Callable[..., Run]) -> N
 
 def test_unequal_recordings_are_counted_by_their_effective_number(hand_run: Callable[..., Run]) -> None:
     groups = [f"long{n // 20}" for n in range(60)] + [f"short{n}" for n in range(40)]
-    rows = [(f"c{n:03d}", group, n % 5 + 1, "dog" if n % 2 else "rain", [0.1 + 0.8 * (n % 2), 0.9 - 0.8 * (n % 2)])
-            for n, group in enumerate(groups)]  # fmt: skip
+    classes = ("dog", [0.9, 0.1]), ("rain", [0.1, 0.9])
+    rows = [(f"c{n:03d}", group, n % 5 + 1, *classes[n % 2]) for n, group in enumerate(groups)]
     found = facts_of(Results([hand_run("mel", ["dog", "rain"], rows)], []))
     effective = 100**2 / (3 * 400 + 40)
     assert found.recordings == 43 and found.effective_recordings == pytest.approx(effective)

@@ -1,4 +1,4 @@
-"""Reports of nothing claim nothing, and what one says that it could show, it shows; `bench.false_claims` counts more."""
+"""Reports of nothing claim nothing, and what one could show, it shows; `bench.false_claims` counts more."""
 
 import numpy as np
 from scipy import stats

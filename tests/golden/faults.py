@@ -334,9 +334,9 @@ FAULTS: dict[str, Fault] = {
     "tests_of_clips": Fault(
         "signs are flipped by clip instead of by recording",
         """    names, place = np.unique(groups, return_inverse=True)
-    sums = np.zeros((len(names), values.shape[1]), dtype=values.dtype)""",
+    sums = np.zeros((len(names), values.shape[1]))""",
         """    names = place = np.arange(len(groups))
-    sums = np.zeros((len(names), values.shape[1]), dtype=values.dtype)""",
+    sums = np.zeros((len(names), values.shape[1]))""",
         f"{RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py {ANALYSIS}test_significance.py",
     ),
     "folds_weighed_by_size": Fault(

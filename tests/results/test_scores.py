@@ -73,8 +73,8 @@ def test_calibration_error_by_hand() -> None:
     # Two clips predicted with 0.9 of which one is right, two with 0.6 of which both are: gaps 0.4 and 0.4.
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
     target = np.array([0, 1, 0, 0])
-    found = scores.calibration_error(Prediction(target, probabilities))
-    assert found == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
+    error = scores.calibration_error(scores.Prediction(target, probabilities))
+    assert error == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
     bins = reliability(Prediction(target, probabilities), bins=10)
     assert bins["clips"].tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
     assert bins["accuracy"][[6, 9]].tolist() == [1.0, 0.5]
@@ -100,6 +100,21 @@ def test_the_most_frequent_errors_keep_their_direction() -> None:
     assert most_confused(counts) == [(1, 0), (0, 1), (2, 0)]
     assert most_confused(counts, pairs=1) == [(1, 0)]
     assert most_confused(np.diag([3, 4])) == []
+
+
+def test_the_calibration_floor_is_the_error_of_a_calibrated_model() -> None:
+    """On 80 clips such a model has an error of about a tenth, and that is all noise."""
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, 80)
+    probabilities = np.column_stack([sure, 1 - sure])
+    errors = [
+        scores.calibration_error(scores.Prediction((rng.random(80) > sure).astype(int), probabilities))
+        for _ in range(300)
+    ]
+    assert scores.calibration_floor(probabilities) == pytest.approx(np.mean(errors), rel=0.15)
+    assert 0.06 < np.mean(errors) < 0.15
+    many = np.repeat(probabilities, 100, axis=0)
+    assert scores.calibration_floor(many) == pytest.approx(scores.calibration_floor(probabilities) / 10)
 
 
 def underconfident(clips: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
