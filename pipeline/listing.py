@@ -76,7 +76,8 @@ def feature_table(sample_rate: int, seconds: float) -> str:
             f"DURATION={seconds:g} at SAMPLE_RATE={sample_rate} are {samples:,} samples: expected 1 to "
             f"{MOST_SAMPLES:,}"
         )
-    lines, remarks, whole = [], [], 0.0
+    lines: list[tuple[object, ...]] = []
+    remarks, whole = [], 0.0
     for name in FEATURES:
         try:
             rows, frames = resolve_feature(Channel(name)).shape(sample_rate, samples)

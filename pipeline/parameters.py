@@ -60,6 +60,12 @@ class Framing:
             raise ValueError(f"win_length={self.win_length} is longer than n_fft={self.n_fft}; raise n_fft")
 
 
+def refuse_empty_range(fmin: float, fmax: float | None) -> None:
+    """ValueError if bands from `fmin` to `fmax` have no room."""
+    if fmax is not None and fmax <= fmin:
+        raise ValueError(f"fmax={fmax:g} must be above fmin={fmin:g}")
+
+
 @dataclass(frozen=True)
 class MelBank:
     """Triangular bands, evenly spaced on the mel scale (`librosa.filters.mel`)."""
@@ -69,8 +75,7 @@ class MelBank:
     fmax: Hertz | None = None  # half the sample rate
 
     def __post_init__(self) -> None:
-        if self.fmax is not None and self.fmax <= self.fmin:
-            raise ValueError(f"fmax={self.fmax:g} must be above fmin={self.fmin:g}")
+        refuse_empty_range(self.fmin, self.fmax)
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,8 @@ class LinearBank:
     fmin: Hertz = 0.0
     fmax: Hertz | None = None  # half the sample rate
 
-    __post_init__ = MelBank.__post_init__
+    def __post_init__(self) -> None:
+        refuse_empty_range(self.fmin, self.fmax)
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ class Parameter:
         try:
             read = self.kind(value)
             fits = isinstance(value, bool) == (self.kind is bool) and (
-                self.kind is str or read == float(value)
+                self.kind is str or read == float(str(value))
             )
         except (TypeError, ValueError, OverflowError):
             fits = False
@@ -150,9 +156,10 @@ def of_function(function: Callable[..., Any]) -> dict[str, Parameter]:
         if argument.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
         group = hints[argument.name]
-        fields, types = [argument], hints
+        fields: list[Any] = [argument]
+        types = hints
         if dataclasses.is_dataclass(group):
-            fields, types = list(dataclasses.fields(group)), typing.get_type_hints(group, include_extras=True)
+            fields, types = [*dataclasses.fields(group)], typing.get_type_hints(group, include_extras=True)
         for field in fields:
             annotation = types[field.name]
             choices = typing.get_args(annotation)
