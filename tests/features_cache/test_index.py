@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from features_cache import Cache, external
-from features_cache.external import create_cache, write_feature
 from features_cache.hdf5 import CHUNK
 from features_cache.index import (
     COLUMNS,
@@ -19,7 +18,6 @@ from features_cache.index import (
     read_failures,
     read_index,
     refresh,
-    stored_ids,
     write_costs,
     write_failures,
 )
@@ -89,77 +87,40 @@ def test_a_long_table_of_any_text_comes_back_and_repeated_texts_are_one_object(t
     assert all(one is other for one, other in zip(told["group"].to_numpy(), told["clip_id"].to_numpy()))
 
 
-def test_ids_are_stored_as_utf_8(tmp_path):
-    external.create_cache(tmp_path / "new", {"clip_id": ["é", "aaa"], "label": ["x", "y"], "fold": [1, 2]})
-    clips, _ = read_index(tmp_path / "new")
-    assert stored_ids(clips).tolist() == ["é".encode(), b"aaa"]
-
-
 def noted(folder: Path) -> list[tuple[str, str, str]]:
     return [(one["clip_id"], one["feature"], one["reason"]) for one in read_failures(folder)]
 
 
-def test_only_what_was_tried_again_is_replaced(tmp_path: Path) -> None:
-    write_failures(tmp_path, CLIPS, np.arange(3), ["mel"], [(0, "all", "empty"), (1, "mel", "NaN, twice")])
-    assert noted(tmp_path) == [("a", "all", "empty"), ("b", "mel", "NaN, twice")]
-    write_failures(tmp_path, CLIPS, np.array([1, 2]), ["mel"], [(2, "all", "missing")])
-    assert noted(tmp_path) == [("a", "all", "empty"), ("c", "all", "missing")]
-
-
-def test_what_is_noted_of_features_that_were_not_asked_for_stays(tmp_path: Path) -> None:
-    first = [(0, "crest", "1 value is NaN"), (1, "all", "empty"), (2, "mel", "NaN")]
+def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_listed(tmp_path: Path) -> None:
+    first = [(0, "all", "empty"), (1, "mel", "NaN, twice"), (2, "crest", "NaN")]
     write_failures(tmp_path, CLIPS, np.arange(3), ["crest", "mel"], first)
-    write_failures(tmp_path, CLIPS, np.arange(3), ["mel"], [])
-    assert noted(tmp_path) == [("a", "crest", "1 value is NaN")]
-    write_failures(tmp_path, CLIPS, np.arange(3), ["crest"], [])
-    assert noted(tmp_path) == []
-
-
-def test_clips_that_left_the_table_are_no_longer_listed(tmp_path: Path) -> None:
-    write_failures(tmp_path, CLIPS, np.arange(3), ["mel"], [(0, "all", "empty"), (2, "all", "empty")])
+    assert noted(tmp_path) == [("a", "all", "empty"), ("b", "mel", "NaN, twice"), ("c", "crest", "NaN")]
+    write_failures(tmp_path, CLIPS, np.array([1, 2]), ["mel"], [(2, "all", "missing")])
+    assert noted(tmp_path) == [("a", "all", "empty"), ("c", "crest", "NaN"), ("c", "all", "missing")]
     write_failures(tmp_path, CLIPS.iloc[1:], np.array([0]), ["mel"], [])
-    assert noted(tmp_path) == [("c", "all", "empty")]
+    assert noted(tmp_path) == [("c", "crest", "NaN"), ("c", "all", "missing")]
 
 
-@pytest.mark.parametrize("content", [b"", b"name,why\nx,y\n", b"\xff\xfe\x00"])
-def test_a_file_of_something_else_counts_as_none_and_is_replaced(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"name,why\nx,y\n", b"\xff\xfe\x00", b"feature,seconds_a_clip\nmel,x\n"]
+)
+def test_files_of_something_else_count_as_none_and_are_replaced(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FAILURES).write_bytes(content)
-    assert read_failures(tmp_path) == []
+    (tmp_path / COSTS).write_bytes(content)
+    assert read_failures(tmp_path) == [] and read_costs(tmp_path) == {}
     write_failures(tmp_path, CLIPS, np.arange(3), ["mel"], [(1, "all", "empty")])
     assert noted(tmp_path) == [("b", "all", "empty")]
-
-
-@pytest.fixture
-def two_features(tmp_path: Path) -> Cache:
-    """Four clips with two features of 6 and 2 values each, in float32."""
-    ids = ["a", "b", "c", "d"]
-    create_cache(tmp_path / "features", {"clip_id": ids, "label": list("xyxy"), "fold": [1, 1, 2, 2]})
-    write_feature(tmp_path / "features", "wide", np.zeros((4, 2, 3), np.float32), ids, dtype="float32")
-    write_feature(tmp_path / "features", "small", np.zeros((4, 1, 2), np.float32), ids, dtype="float32")
-    return Cache(tmp_path / "features")
-
-
-def test_later_costs_join_earlier_ones(tmp_path: Path) -> None:
     write_costs(tmp_path, {"mel": 0.25, "chroma": 0.5})
     write_costs(tmp_path, {"chroma": 1.0})
     assert read_costs(tmp_path) == {"mel": 0.25, "chroma": 1.0}
 
 
-def test_a_feature_counts_once_and_seconds_need_all(two_features: Cache) -> None:
-    assert two_features.extraction_cost(["wide", "wide", "small"]) == {"megabytes": 4 * (6 + 2) * 4 / 1e6}
-    write_costs(two_features.folder, {"wide": 0.5})
-    assert "seconds" not in two_features.extraction_cost(["wide", "small"])
-    assert two_features.extraction_cost(["wide", "wide"])["seconds"] == 4 * 0.5
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"\xff\xfe", b"feature\nmel\n", b"feature,seconds_a_clip\nmel,x\nmel\n"]
-)
-def test_a_damaged_file_counts_as_none(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / COSTS).write_bytes(content)
-    assert read_costs(tmp_path) == {}
-    write_costs(tmp_path, {"mel": 1.0})
-    assert read_costs(tmp_path) == {"mel": 1.0}
+def test_a_feature_costs_once_and_seconds_need_all(cache, values) -> None:
+    external.write_feature(cache.folder, "small", values[:, :1, :2], [f"clip{number}" for number in range(8)])
+    assert cache.extraction_cost(["mine", "mine", "small"]) == {"megabytes": 8 * (20 + 2) * 2 / 1e6}
+    write_costs(cache.folder, {"mine": 0.5})
+    assert "seconds" not in cache.extraction_cost(["mine", "small"])
+    assert cache.extraction_cost(["mine", "mine"])["seconds"] == 8 * 0.5
 
 
 @pytest.mark.parametrize(("name", "read"), [(FAILURES, read_failures), (COSTS, read_costs)])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commandline.registry import RequestError
-from features_cache.splits import Split, drop_leaking, fold_split, validation_groups
+from features_cache.splits import Split, fold_split, validation_groups
 
 
 def clip_table(labels: list[str], groups: list[str], folds: list[int], copies: int = 0) -> pd.DataFrame:
@@ -96,11 +96,6 @@ def test_group_validation_depends_on_the_seed_and_not_on_the_order_of_rows():
     first = set(fold_split(table, 1, val="group", seed=0).val)
     assert first == set(fold_split(table[::-1], 1, val="group", seed=0).val)
     assert first != set(fold_split(table, 1, val="group", seed=1).val)
-
-
-def test_drop_leaking_drops_by_group():
-    table = clip_table(["a"] * 3, ["x", "y", "x"], [1, 1, 2])
-    assert drop_leaking(table[:2], table[2:])["group"].tolist() == ["y"]
 
 
 @pytest.mark.parametrize(

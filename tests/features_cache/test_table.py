@@ -37,3 +37,8 @@ def test_what_is_wrong_with_a_table_is_named(change, message):
 def test_an_empty_table_is_refused():
     with pytest.raises(RequestError, match="empty"):
         validate(pd.DataFrame({name: [] for name in CLIP_COLUMNS}))
+
+
+def test_a_copy_with_a_blank_group_has_its_originals() -> None:
+    blank = PLAIN | {"group": ["rec", "", ""]}
+    assert complete(blank)["group"].tolist() == ["rec", "b", "rec"]
