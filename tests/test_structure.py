@@ -58,7 +58,6 @@ def imported(name: str) -> set[str]:
     return (found & MODULES.keys()) - {name}
 
 
-@pytest.mark.xfail(reason="torchrun is imported by the trainer that it imports", strict=False)
 def test_no_file_imports_itself_through_others() -> None:
     try:
         tuple(TopologicalSorter({name: imported(name) for name in MODULES}).static_order())
@@ -66,7 +65,6 @@ def test_no_file_imports_itself_through_others() -> None:
         pytest.fail(" → ".join(circle.args[1]))
 
 
-@pytest.mark.xfail(reason="the report loads its gallery before it is asked for", strict=False)
 @pytest.mark.parametrize("modules", LOADS_NOT)
 def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules: str) -> None:
     code = f"import sys; sys.modules['ipywidgets'] = None; import {modules}; print(*sys.modules)"
@@ -102,7 +100,6 @@ for package in ("pipeline", "train"):
 """
 
 
-@pytest.mark.xfail(reason="the report loads its gallery before it is asked for", strict=False)
 def test_deleting_the_extras_takes_their_capabilities_along_and_nothing_else(tmp_path: Path) -> None:
     code = BLOCKED.format(extras=EXTRAS)
     words = [sys.executable, "-c", code, str(tmp_path)]

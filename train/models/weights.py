@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import torch
@@ -19,7 +20,9 @@ from torch import nn
 from commandline.registry import RequestError
 from results.run_folder import RunFolder
 from train.checkpoint import FOLD, read_safely
-from train.models.registry import Architecture
+
+if TYPE_CHECKING:
+    from train.models.registry import Architecture
 
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
@@ -46,7 +49,7 @@ def initialise(network: nn.Module, generator: torch.Generator | None = None) -> 
             nn.init.zeros_(layer.bias)
 
 
-def start_members(network: nn.Module, architecture: Architecture, weights: str) -> None:
+def start_members(network: nn.Module, architecture: "Architecture", weights: str) -> None:
     """WEIGHTS into a network: `imagenet` into each member that has published ones, a file into the first."""
     networks = [network] if architecture.weight is None else list(network.children())
     members = [(one, entry.name) for one, (entry, _) in zip(networks, architecture.members)]
