@@ -56,6 +56,7 @@ class SourceRecording:
     room: Samples  # impulse response
     background: float  # dB an octave, of the noise behind it
     snr: float  # dB, of the sound over that noise
+    tuning: float  # semitones, of its bells
 
 
 def sound_class(name: str, **chosen: object) -> Callable[[Callable[..., Samples]], Callable[..., Samples]]:
@@ -116,7 +117,7 @@ def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[in
     fade = np.exp(-time / source.decay)
     events = []
     for semitone, start in zip(tuple(scale) * 2, rng.uniform(0, SECONDS - 0.5, size=2 * len(scale))):
-        pitch = C4 * 2 ** (semitone / 12 + rng.integers(0, 5))
+        pitch = C4 * 2 ** ((semitone + source.tuning) / 12 + rng.integers(0, 5))
         struck = harmonic_tone(pitch, (1, 2), 1 + source.tilt, time)
         events.append((start, rng.uniform(0.4, 1) * fade * struck))
     return scene(events)
@@ -180,6 +181,7 @@ def draw_source(rng: np.random.Generator) -> SourceRecording:
         room=room,
         background=rng.uniform(-5, 0),
         snr=rng.uniform(10, 16),
+        tuning=rng.uniform(-0.4, 0.4),
     )
 
 

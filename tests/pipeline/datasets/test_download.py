@@ -98,37 +98,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def breaks_off_once_without_ranges(self, content: bytes) -> None:
         self.answer(content, cut=len(content) // 2 if self.first else None)
 
-    def always_breaks_off_without_ranges(self, content: bytes) -> None:
-        self.answer(content, cut=len(content) // 2)
-
-    def closes_early(self, content: bytes) -> None:
-        """The second answer names its range and no length, and ends too soon."""
-        if len(self.ranges) != 2:
-            self.rest(content, cut=len(content) // 3 if self.first else None)
-            return
-        begin = len(content) // 3
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
-        self.end_headers()
-        self.wfile.write(content[begin : begin + 100])
-
     def changes_in_between(self, content: bytes) -> None:
         """Half of another version first."""
         if self.first:
             self.answer(b"x" * len(content), cut=len(content) // 2)
         else:
             self.rest(content)
-
-    def corrupt(self, content: bytes) -> None:
-        middle = len(content) // 2
-        self.answer(content[:middle] + bytes(64) + content[middle + 64 :])
-
-    def slow(self, content: bytes) -> None:
-        self.send_response(200)
-        self.end_headers()  # no length either: the end of the connection is the end of the file
-        for begin in range(0, len(content), 1 + len(content) // 5):
-            self.wfile.write(content[begin : begin + 1 + len(content) // 5])
-            time.sleep(0.02)
 
     def chunked(self, content: bytes) -> None:
         """As GitHub sends archives: no length, in pieces; the first connection breaks off."""
@@ -149,9 +124,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def busy_twice(self, content: bytes) -> None:
         busy = len(self.ranges) <= 2
         self.answer(b"" if busy else content, 503 if busy else 200)
-
-    def redirect(self, content: bytes) -> None:
-        self.answer(b"", 302, Location="/whole")
 
     def gone(self, content: bytes) -> None:
         self.answer(b"no such page", 404)
@@ -207,13 +179,10 @@ def left_in(data: Path) -> list[str]:
     ("manner", "requests"),
     [
         ("whole", 1),
-        ("redirect", 2),
         ("breaks-off-once-without-ranges", 2),
         ("changes-in-between", 3),
-        ("slow", 1),
         ("chunked", 2),
         ("busy-twice", 3),
-        ("closes-early", 3),
     ],
 )
 def test_it_arrives_whole(tmp_path, server, manner, requests, capsys):
@@ -252,9 +221,7 @@ def test_a_part_is_gone_on_from_and_fetched_again_if_nothing_is_missing(tmp_path
     ("manner", "message"),
     [
         ("gone", "404"),
-        ("always-breaks-off-without-ranges", "5 attempts"),
         ("silent", "5 attempts"),
-        ("corrupt", "no whole zip archive"),
         ("page", "no whole zip archive"),
         ("endless", "the file there has 3.2 GB"),
     ],

@@ -54,14 +54,6 @@ def test_another_source_under_the_same_name_is_refused_and_leaves_the_first_alon
         dataset(class_folders(tmp_path / "three"), tmp_path, name="drawn")
 
 
-def test_drawn_folds_are_stratified_and_seeded(tmp_path):
-    folder = class_folders(tmp_path / "mine", each=15)
-    table = dataset(folder, tmp_path / "one").table
-    assert (pd.crosstab(table["label"], table["fold"]) == 3).all(axis=None)
-    assert folds_of(folder, tmp_path / "two") == folds_of(folder, tmp_path / "one")
-    assert folds_of(folder, tmp_path / "three", seed=1) != folds_of(folder, tmp_path / "one")
-
-
 @settings(max_examples=40, deadline=None)
 @given(CLIPS, st.integers(2, 5), st.integers(0, 9))
 def test_drawn_folds_keep_groups_together_and_repeat(clips, folds, seed):

@@ -9,7 +9,7 @@ import pytest
 from commandline.registry import RequestError
 from features_cache.splits import fold_split
 from pipeline.datasets.layouts import SIDES, single_labels
-from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
+from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 
 
 def table_of(folder: Path, data: Path) -> pd.DataFrame:
@@ -91,12 +91,6 @@ def test_class_folders_within_train_and_test_are_a_split(tmp_path, folders, side
     assert clips.table["fold"].tolist() == folds.tolist()
     assert clips.published_test == (SIDES["eval"] if "eval" in sides else None)
     assert any("in no class folder: 1 audio file" in note for note in clips.notes)
-
-
-def test_folders_called_so_that_hold_no_common_classes_are_classes(tmp_path):
-    class_folders(tmp_path / "mine" / "train", each=2)
-    write(tmp_path / "mine" / "test" / "1.wav")
-    assert set(table_of(tmp_path / "mine", tmp_path)["label"]) == {"train", "test"}
 
 
 @pytest.fixture
@@ -210,8 +204,3 @@ def test_val_next_of_a_published_test_list_is_the_published_validation_list(spee
     assert sorted(split.val) == ["no/1b4c9b89_nohash_1", "yes/1b4c9b89_nohash_0"]
     speakers = {clip.split("/")[1][:8] for clip in split.train}
     assert speakers == {"0a7c2a8d"}  # those of the lists are heard nowhere else
-
-
-def test_esc50s_layout_is_none_of_these(tmp_path):
-    esc = esc_layout(tmp_path / "esc", "a.wav,1,dog,1 b.wav,2,cat,2")
-    assert table_of(esc, tmp_path)["fold"].tolist() == [1, 2]

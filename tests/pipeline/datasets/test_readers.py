@@ -7,7 +7,7 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
-from pipeline.datasets.readers import ESC50_CATEGORIES, clip_table, ids_by_name, ids_by_path, label_notes
+from pipeline.datasets.readers import ids_by_name, ids_by_path, label_notes
 from results.run_folder import PREDICTION_COLUMNS
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
 
@@ -32,13 +32,6 @@ def test_clips_are_called_by_file_or_path_with_an_extension_only_if_two_agree(na
 def test_names_that_cannot_be_told_apart_or_written_are_refused(paths, reason):
     with pytest.raises(RequestError, match=reason):
         ids_by_name(paths)
-
-
-def test_fifty_classes_in_five_categories_of_ten():
-    assert pd.Series(ESC50_CATEGORIES).value_counts().tolist() == [10] * 5
-    for labels, categories in (("dog rain", 2), ("dog owl", 1)):  # all or none
-        table = clip_table(["a", "b"], ["", ""], labels.split())
-        assert table["category"].nunique() == categories
 
 
 def test_the_real_clips_in_esc50s_layout(esc10, tmp_path):
