@@ -12,13 +12,12 @@ mel+mel to mel, a control.
 (permuted), clip_id, correct (the share of its repeats that were correct), selection (last | best).
 """
 
-from collections.abc import Collection, Sequence
 from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
 
-from analysis.ranking import Ranking
+from analysis.ranking import Ranking, setting
 from analysis.results import Problem, Run, differing_options
 from analysis.significance import sign_flip_tests
 
@@ -76,16 +75,6 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     clear = np.where(table["difference"] > 0, "clear gain", "clear loss")
     verdict = np.where(tests.p < ranking.level, clear, "no clear difference")
     return table.assign(p=tests.p, verdict=verdict if ranking.testable else "not compared")
-
-
-def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
-    """The run's model, and what tells it from those of `runs` with that model: `resnet18, augment none`.
-
-    Left out are the features, the seed and the options in `changed`.
-    """
-    same = [other for other in runs if other.model == run.model]
-    keys = set().union(*(differing_options(run, other) for other in same)) - {"features", *changed}
-    return ", ".join([run.model, *(f"{key} {run.option_text(key)}" for key in sorted(keys))])
 
 
 def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from analysis import tables
-from analysis.ablations import setting
 from analysis.comparison import families
 from analysis.error_browser import by_category
 from analysis.facts import Configuration, Facts
-from analysis.ranking import Ranking
+from analysis.ranking import Ranking, setting
 from analysis.results import Run
 from results.scores import most_confused
 

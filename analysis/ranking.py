@@ -21,6 +21,16 @@ from results import bootstrap
 from results.scores import Floats, Ints
 
 
+def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
+    """The run's model, and what tells it from those of `runs` with that model: `resnet18, augment none`.
+
+    Left out are the features, the seed and the options in `changed`.
+    """
+    same = [other for other in runs if other.model == run.model]
+    keys = set().union(*(differing_options(run, other) for other in same)) - {"features", *changed}
+    return ", ".join([run.model, *(f"{key} {run.option_text(key)}" for key in sorted(keys))])
+
+
 @dataclass(frozen=True, eq=False)
 class Ranking:
     """Comparable runs, best first."""
@@ -74,13 +84,12 @@ class Ranking:
             members = len(run.config.get("members", ()))  # a list of many would fill lines
             features = f"an ensemble of {members} runs" if members > 2 else run.features
             alike = [one for one in self.runs if (one.features, one.model) == (run.features, run.model)]
-            keys = set().union(*(differing_options(run, other) for other in alike))
-            own = [f"{key} {run.option_text(key)}" for key in sorted(keys)]
+            own = setting(run, alike)
             if len({other.config.get("tag", "") for other in alike}) > 1:
-                own.append(f"tag {run.config['tag']}" if run.config.get("tag") else "no tag")
+                own += f", tag {run.config['tag']}" if run.config.get("tag") else ", no tag"
             levels[0].append(features)
             levels[1].append(f"{features} ({run.model})")
-            levels[2].append(f"{features} ({', '.join([run.model, *own])})")
+            levels[2].append(f"{features} ({own})")
         unique = [
             next(level[place] for level in levels if level.count(level[place]) == 1)
             for place in range(len(self.runs))

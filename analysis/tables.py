@@ -42,7 +42,7 @@ def fold_scores(run: Run) -> pd.DataFrame:
     for fold in np.unique(run.folds):
         here = run.folds == fold
         seeds = [all_metrics(run.target[here], values[here]) for values in run.probabilities]
-        rows[int(fold)] = pd.DataFrame(seeds).mean()
+        rows[int(fold)] = {name: float(np.mean([seed[name] for seed in seeds])) for name in seeds[0]}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
 
 

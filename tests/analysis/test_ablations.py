@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import pytest
 
-from analysis.ablations import ablations, channel_importance, setting
-from analysis.ranking import Ranking, rankings
+from analysis.ablations import ablations, channel_importance
+from analysis.ranking import Ranking, rankings, setting
 from analysis.results import Results, Run, load_runs
 from results.run_folder import find
 from tests.analysis.made_runs import MadeRun
