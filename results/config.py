@@ -92,7 +92,8 @@ CONFIG: dict[str, Check] = {
     "channels": _list(CHANNEL),
     "changes": _list(_record(["from", "to"], **{"from": OBJECT, "to": OBJECT}), least=0),
     "grid": _a(
-        str, test=lambda value: GRID.fullmatch(value) and prod(map(int, value.split("x"))) <= MOST_SAMPLES
+        str,
+        test=lambda value: bool(GRID.fullmatch(value)) and prod(map(int, value.split("x"))) <= MOST_SAMPLES,
     ),
     "calibration": _a(dict, test=lambda value: all(map(CALIBRATED, value.values()))),
     "temperature": POSITIVE,

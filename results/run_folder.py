@@ -18,8 +18,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -245,15 +244,6 @@ def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
     """Every run folder below `runs`, of one dataset or of all, sorted by path."""
     files = Path(runs).glob(f"{dataset or '*'}/*/run.json")
     return [RunFolder(file.parent) for file in sorted(files)]
-
-
-def find_same(runs: Path | str, dataset: str, hashes: Collection[str], tag: str) -> RunFolder | None:
-    """The run with one of these hashes and this tag, whatever its folder is called."""
-    for run in find(runs, dataset):
-        with suppress(RequestError):  # of a damaged run.json nothing is known
-            if run.config.get("hash") in hashes and run.config.get("tag", "") == tag:
-                return run
-    return None
 
 
 def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[RunFolder]:

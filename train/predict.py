@@ -273,7 +273,8 @@ def predict_test_clips(options: PredictOptions, model: TrainedModel) -> int:
             f"TEST_CLIPS=1 needs the run's dataset, and there is no cache at {folder}: give its DATA="
         )
     audio_of = Cache(folder).clips.set_index("clip_id")["path"]
-    tables, trained, failures = [], [], {}
+    tables, trained = [], []
+    failures: dict[Path, str] = {}
     for fold in run.finished:
         rows = run.scored(fold, selection=options.selection).set_index("clip_id")
         if len(unknown := rows.index.difference(audio_of.index)):
