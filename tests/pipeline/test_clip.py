@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from pipeline.clip import Clip, shared
-from pipeline.parameters import Framing
 
 
 class Counting(Clip):
@@ -30,7 +29,7 @@ def clip() -> Counting:
     return Counting(np.zeros(4096, np.float32), 8000)
 
 
-def test_each_set_of_arguments_is_computed_once(clip: Counting) -> None:
+def test_each_set_of_arguments_is_computed_once_a_clip(clip: Counting) -> None:
     assert clip.slow() == clip.slow(2) == clip.slow(factor=2) == 2
     assert clip.slow(3) == 3
     assert clip.calls == 2
@@ -44,8 +43,3 @@ def test_the_saved_time_is_what_was_not_computed_again(clip: Counting) -> None:
     before = clip.seconds_saved
     clip.slower()
     assert clip.seconds_saved - before >= 0.02  # alone, slower would have taken both
-
-
-def test_clips_share_nothing() -> None:
-    one, other = (Clip(np.full(4096, level, np.float32), 8000) for level in (0.1, 0.2))
-    assert not np.array_equal(one.power(Framing()), other.power(Framing()))

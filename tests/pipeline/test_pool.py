@@ -42,13 +42,6 @@ def die_at_one(batch):
     return ExtractionResult(clips=len(batch.rows))
 
 
-def die_once(flag):
-    if not flag.exists():
-        flag.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return "done"
-
-
 def fail(item):
     raise ValueError(f"not {item}")
 
@@ -81,13 +74,6 @@ def test_an_exception_arrives_and_the_worker_goes_on(quick):
         with pytest.raises(ValueError, match="not this"):
             workers.call(fail, "this")
         assert workers.call(os.path.basename, "a/b") == "b"
-
-
-def test_a_worker_that_is_killed_is_replaced_and_its_batch_done(quick, tmp_path):
-    with Workers(1) as workers:
-        with pytest.raises(WorkerDied):
-            workers.call(die_once, tmp_path / "died")
-        assert workers.call(die_once, tmp_path / "died") == "done"
 
 
 def test_only_the_clip_that_kills_its_worker_is_lost(quick):

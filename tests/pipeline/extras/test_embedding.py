@@ -163,13 +163,6 @@ def test_extraction_caches_it_until_the_file_is_another(here, capsys):
     assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
 
 
-def test_a_list_of_all_features_does_not_ask_for_a_network(here, capsys):
-    command = FeaturesCommand(dataset=str(dataset(here)), data=here, features="all", jobs=1)
-    from pipeline.extract import request
-
-    assert not any("embedding" in spec.stored for spec in request(command).specs)
-
-
 def test_a_run_predicts_by_it_and_refuses_another_file(here, capsys):
     from train import run
     from train.options import PredictOptions, RunOptions
