@@ -11,6 +11,7 @@ from analysis.figures.drawing import (
     INK,
     MANY_CLASSES,
     MUTED,
+    NARROW,
     PAPER,
     RATES,
     SERIES,
@@ -36,12 +37,12 @@ def draw_whiskers(
     label: str,
 ) -> Axes:
     """A dot and a whisker a name in the order given, from the top, beside a dashed line."""
-    places = np.arange(len(names))
+    places, longest = np.arange(len(names)), 48 if ax.figure.get_figwidth() > NARROW else 26
     ax.axvline(line, color=MUTED, linewidth=1, linestyle="--")
     ax.hlines(places, low, high, color=SERIES[0], linewidth=2.2, alpha=0.55)
     for mask, fill in ((filled, SERIES[0]), (~filled, PAPER)):
         ax.plot(estimate[mask], places[mask], "o", color=SERIES[0], markerfacecolor=fill, markersize=5.5)
-    ax.set_yticks(places, [escape_math(shorten(name, 34)) for name in names])
+    ax.set_yticks(places, [escape_math(shorten(name, longest)) for name in names])
     ax.set(xlabel=label, ylim=(len(names) - 0.3, -0.7))
     grid_lines(ax, "x")
     ax.spines["left"].set_visible(False)

@@ -17,6 +17,7 @@ from analysis.figures.drawing import (
     INK,
     MANY_CLASSES,
     MUTED,
+    NARROW,
     SERIES,
     SIGNED,
     SPECTRUM,
@@ -78,7 +79,7 @@ def draw_confusion_matrix(
         texts[row, column] = (
             percent(share[row, column], 0) if rates else f"{counts[row, column]:.1f}".removesuffix(".0")
         )
-    cells(ax, colours, texts, aspect="equal")
+    cells(ax, colours, texts, aspect="equal" if ax.figure.get_figwidth() > NARROW else "auto")
     ticks(ax, classes, "x", turn=45, longest=24)
     numbered = [f"{shorten(name, 24)} ({of:.0f})" for name, of in zip(classes, total[:, 0], strict=True)]
     ticks(ax, numbered, "y", longest=40)
@@ -102,7 +103,6 @@ SPLITS = (
     ("test", "test fold", SERIES[0], "-"),
 )
 CURVES = (("accuracy", "accuracy, %", 100.0), ("loss", "loss", 1.0))  # column, title, scale
-NARROW = 5.0  # inches: in a column the two panels stand one above the other
 
 
 @figure(
@@ -113,8 +113,7 @@ NARROW = 5.0  # inches: in a column the two panels stand one above the other
 def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame], title: str = "") -> Axes:
     """Accuracy and loss of one run by epoch, each curve named at its end; `history`: fold -> history.csv."""
     rows = pd.concat([pd.DataFrame(), *history.values()])
-    narrow = ax.figure.get_figwidth() < NARROW
-    shape = (2, 1) if narrow else (1, 2)
+    shape = (1, 2) if ax.figure.get_figwidth() > NARROW else (2, 1)
     for panel, (metric, name, scale) in zip(panels(ax, *shape, wide=0.5, high=0.5), CURVES, strict=True):
         ends = []
         for part, label, colour, dash in SPLITS:

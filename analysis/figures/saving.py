@@ -127,7 +127,10 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     """
     figure = FIGURES[name]
     width, height = figure.size(**data)
-    width = WIDTHS.get(file.stem.rpartition("-")[2], width) if file.suffix == ".png" else width
+    if file.suffix == ".png":
+        narrowed = width / WIDTHS[file.stem.rpartition("-")[2]]
+        height *= 1.6 if narrowed > 1 and height < width else 1.0  # what stood side by side stands below
+        width /= narrowed
     dpi = PAPER_DPI if file.suffix in (".png", ".pdf") else SCREEN_DPI
     content = BytesIO()
     with drawing():
