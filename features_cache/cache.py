@@ -152,7 +152,11 @@ class Cache:
     def __init__(self, folder: Path, command: Callable[[], str] = lambda: "make features DATASET=…") -> None:
         self.folder = Path(folder)
         if not is_cache(self.folder):
-            raise RequestError(f"there are no features in {self.folder} yet: run {command()}")
+            names = sorted(
+                path.parent.parent.name for path in self.folder.parent.parent.glob("*/features/index.h5")
+            )
+            others = f"; features are there of {', '.join(names)}: DATASET={names[0]}" if names else ""
+            raise RequestError(f"there are no features in {self.folder} yet: run {command()}{others}")
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:

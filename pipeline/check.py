@@ -157,11 +157,7 @@ def run(options: SourceOptions) -> int:
     findings = findings_in(dataset)
     print(report(dataset, findings))
     path = cache_folder(options.dataset, options.data, options.name) / CHECKED
-    kept = [
-        {name: value for name, value in asdict(found).items() if value is not None}
-        | {"count": len(found.names)}
-        for found in findings
-    ]
+    kept = [asdict(found) | {"count": len(found.names)} for found in findings]
     content = {"format_version": 1, "clips": len(originals(dataset.table)), "findings": kept}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -172,7 +172,7 @@ def _audio_settings(listing: Listing, options: SourceOptions) -> tuple[int, floa
     duration = options.duration or listing.duration
     if sample_rate and duration:
         return sample_rate, duration, []
-    paths, unreadable, damaged = listing.table["path"].tolist(), [], []
+    paths, headers, reasons = listing.table["path"].tolist(), {}, []
 
     def header(path: str) -> audio.Info | audio.AudioError:
         try:
@@ -180,39 +180,34 @@ def _audio_settings(listing: Listing, options: SourceOptions) -> tuple[int, floa
         except audio.AudioError as error:
             return error
 
-    headers = {}  # of the files that can be opened; the others are named when they are decoded
-    with ThreadPoolExecutor(THREADS) as threads:
+    with ThreadPoolExecutor(THREADS) as threads:  # what cannot be opened is named when it is decoded
         answers = progress(threads.map(header, paths), total=len(paths), label="headers", unit="files")
         for path, answer in zip(paths, answers):
             if isinstance(answer, audio.Info):
                 headers[path] = answer
             else:
-                unreadable.append(f"{path}: {answer}")
-    notes = []
+                reasons.append(f"{path}: {answer}")
     rates = Counter(info.sample_rate for info in headers.values())
-    if len(rates) > 1:
-        notes += [f"{counted(times, 'clip')} of {rate} Hz" for rate, times in rates.most_common()]
+    notes = [f"{counted(times, 'clip')} of {rate} Hz" for rate, times in rates.most_common()]
+    notes = notes if len(rates) > 1 else []
     seconds = {path: info.frames / info.sample_rate for path, info in headers.items()}
     for path in sorted(seconds, key=lambda path: -seconds[path]) if not duration else ():
         try:
             audio.decode(path, seconds=LONGEST)  # a header may be damaged: its length counts once decoded
         except audio.AudioError as error:
-            damaged.append(f"{path}: {error}")
+            reasons.append(f"{path}: {error}")
             continue
         duration = min(seconds[path], LONGEST)
         if seconds[path] > LONGEST:
-            notes.append(
-                f"the longest clip, {seconds[path]:.0f} s, is cut to {LONGEST:g} s: DURATION= sets another"
-            )
+            longest = f"{seconds[path]:.0f} s"
+            notes.append(f"the longest clip, {longest}, is cut to {LONGEST:g} s: DURATION= sets another")
         break
-    notes += [f"does not count for the duration: {damaged[0]}"] if damaged else []
     if not duration or not rates:
-        of_table = (
-            "; AUDIO_DIR= names the folder of a table's files" if Path(options.dataset).is_file() else ""
-        )
-        hint = f"; {audio.advice(paths)}" if audio.advice(paths) else of_table
-        first = (unreadable + damaged)[0]
-        raise RequestError(f"none of {counted(len(paths), 'file')} can be read; the first: {first}{hint}")
+        hint = audio.advice(paths)
+        if not hint and Path(options.dataset).is_file():
+            hint = "AUDIO_DIR= names the folder of a table's files"
+        said = f"none of {counted(len(paths), 'file')} can be read; the first: {reasons[0]}"
+        raise RequestError(f"{said}; {hint}" if hint else said)
     sample_rate = sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
     lengths = np.array(list(seconds.values()))
     return sample_rate, duration, notes + length_notes(lengths, sample_rate, duration)
