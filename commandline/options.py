@@ -196,7 +196,9 @@ def texts(
                 text = "1"
             elif not equals:
                 values: list[str] = []
-                while rest and (several or not values) and not (several and _is_named(rest[-1])):
+                while rest and (several or not values):
+                    if several and (rest[-1].startswith("--") or VARIABLE.fullmatch(rest[-1])):
+                        break
                     values.append(rest.pop())
                 if not values:
                     raise RequestError(f"{flag}: expected a value")
@@ -207,10 +209,6 @@ def texts(
             raise RequestError(f"unexpected: {word}; an option is NAME=value or --name value")
         given[name] = text
     return given
-
-
-def _is_named(word: str) -> bool:
-    return word.startswith("--") or bool(VARIABLE.fullmatch(word))
 
 
 def split_make(blob: str) -> list[str]:

@@ -159,21 +159,14 @@ def points(difference: float, digits: int = 1) -> str:
 
 def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     """Aligned columns, numbers to the right, two blanks between."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
-    right = [
-        bool(cells)
-        and all(row[column] in ("", "-") or row[column].lstrip("+-")[:1].isdigit() for row in cells)
-        for column in range(len(header))
-    ]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in [list(header), *cells]
-    ]
-    return "\n".join(lines)
+    cells, columns = [[str(cell) for cell in row] for row in rows], []
+    for column in zip(header, *cells, strict=True):
+        width = max(map(len, column))
+        numbers = bool(cells) and all(
+            cell in ("", "-") or cell.lstrip("+-")[:1].isdigit() for cell in column[1:]
+        )
+        columns.append([cell.rjust(width) if numbers else cell.ljust(width) for cell in column])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns))
 
 
 def no_formula(cell: Any) -> Any:
