@@ -1,7 +1,7 @@
-"""Planted faults: what a suite must notice. `python -m tests.golden.faults [NAME …] [--golden]`.
+"""Planted faults: what a suite must notice. `python -m tests.golden.faults [NAME …]`.
 
-Each fault replaces one text of the product in a copy of the tree and runs the tests that should notice it,
-cheapest first; `--golden` runs the golden outputs where those did not. A text is searched for in every
+Each fault replaces one text of the product in a copy of the tree and runs the tests that should notice it, in
+the end the golden runs that are named. A text is searched for in every
 module, so that moving code needs nothing here; a text that is not there once is an error to be mended by
 aiming again at what the fault means. faults.json has the latest verdicts.
 """
@@ -26,7 +26,7 @@ CACHE, PIPE, TRAIN, ANALYSIS, RESULTS = (
 
 
 class Fault(NamedTuple):
-    """`old` becomes `new`; `tests` are the paths that should fail then."""
+    """`old` becomes `new`; `tests` are the paths that should fail then, `golden:NAME` the golden runs."""
 
     meaning: str
     old: str
@@ -64,7 +64,7 @@ FAULTS: dict[str, Fault] = {
         "the CRC is of values before they are rounded to the stored dtype",
         "state = state_word(clip.fingerprint, clip.values)",
         "state = state_word(clip.fingerprint, clip.values.astype(np.float32))",
-        f"{CACHE}test_writer.py {CACHE}test_cache.py",
+        "golden:plain",
     ),
     "crc_not_compared": Fault(
         "a damaged clip passes for an intact one",
@@ -141,7 +141,7 @@ FAULTS: dict[str, Fault] = {
         "what is done to a copy does not depend on its clip",
         "rng = _generator(seed, clip_id, number)",
         "rng = _generator(seed, number)",
-        f"{PIPE}test_alter.py",
+        "golden:copies",
     ),
     # folds
     "group_filter_dropped": Fault(
@@ -174,13 +174,13 @@ FAULTS: dict[str, Fault] = {
 """,
         """        statistics=np.concatenate([trained, copies]),
 """,
-        f"{CACHE}test_splits.py",
+        f"{CACHE}test_splits.py golden:copies",
     ),
     "statistics_of_tested_clips": Fault(
         "means and deviations are of tested clips too",
         "statistics = sums.statistics(plan.positions(split.statistics), plan.options.norm)",
         "statistics = sums.statistics(np.arange(len(sums.sums[0])), plan.options.norm)",
-        f"{TRAIN}test_data.py {TRAIN}test_trainer.py",
+        "golden:plain",
     ),
     # training
     "channels_reversed": Fault(
@@ -189,7 +189,7 @@ FAULTS: dict[str, Fault] = {
         part = by_length(""",
         """    for channel, how in zip(values[::-1], statistics[::-1], strict=True):
         part = by_length(""",
-        f"{TRAIN}test_data.py",
+        "golden:plain",
     ),
     "statistics_of_another_channel": Fault(
         "a channel is standardised by another one's statistics",
@@ -203,13 +203,13 @@ FAULTS: dict[str, Fault] = {
         "a short clip loses its last frame",
         "np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)",
         "np.clip(np.floor(frames * filled).astype(np.intp), min(2, frames), frames)",
-        f"{TRAIN}test_data.py",
+        f"{TRAIN}test_data.py golden:drop",
     ),
     "seed_ignored": Fault(
         "every seed trains in the same order",
         "rng = np.random.default_rng([options.seed, data.fold, epoch])",
         "rng = np.random.default_rng([data.fold, epoch])",
-        f"{TRAIN}test_trainer.py {TRAIN}test_data.py",
+        "golden:loss",
     ),
     "class_weights_inverted": Fault(
         "frequent classes count more with BALANCE",
@@ -223,13 +223,13 @@ FAULTS: dict[str, Fault] = {
         "            y = torch.zeros(len(x), self.data.classes)\n"
         "            x, _ = self.augmenter(x, y, self.data.channels, torch.Generator())\n"
         "            for view in views(x, self.augmenter, self.options.tta):\n",
-        f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py",
+        f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py golden:masked",
     ),
     "average_unused": Fault(
         "EMA averages weights and predicts without them",
         "network = self.average.network.eval()",
         "network = self.network.eval()",
-        f"{TRAIN}test_trainer.py {TRAIN}test_run.py",
+        "golden:ema",
     ),
     "largest_loss_is_best": Fault(
         "the epoch with the largest validation loss is the best",
@@ -241,7 +241,7 @@ FAULTS: dict[str, Fault] = {
         "predictions of the best epoch are the last epoch's",
         'load(folder / "best.pt")["network"], folder / "best.pt")',
         'load(folder / "last.pt")["network"], folder / "last.pt")',
-        f"{TRAIN}test_trainer.py {TRAIN}test_run.py",
+        "golden:next",
     ),
     "optimiser_forgotten": Fault(
         "a run that goes on has lost its momentum",
@@ -265,13 +265,13 @@ FAULTS: dict[str, Fault] = {
         "probability columns carry other classes' names",
         "pd.concat(tables), probabilities, plan.names, member)",
         "pd.concat(tables), probabilities, plan.names[::-1], member)",
-        f"{TRAIN}test_trainer.py {TRAIN}test_run.py",
+        f"{TRAIN}test_trainer.py {TRAIN}test_run.py golden:linear",
     ),
     "ensemble_weight_swapped": Fault(
         "an ensemble's weight is its first member's",
         "return logits[:, 0].lerp(logits[:, 1], self.weight)",
         "return logits[:, 1].lerp(logits[:, 0], self.weight)",
-        f"{TRAIN}models/test_registry.py",
+        f"{TRAIN}models/test_registry.py golden:ensemble",
     ),
     "nothing_permuted": Fault(
         "explain leaves the channel as it is",
@@ -408,7 +408,7 @@ def place_of(tree: Path, old: str) -> Path | None:
     return found[0] if len(found) == 1 and counts[found[0]] == 1 else None
 
 
-def verdict(tree: Path, fault: Fault, before: str, golden: bool) -> str:
+def verdict(tree: Path, fault: Fault, before: str) -> str:
     """`killed by <test>`, `survived`, or why it was not planted; the test that killed it `before` first."""
     file = place_of(tree, fault.old)
     if file is None:
@@ -416,37 +416,39 @@ def verdict(tree: Path, fault: Fault, before: str, golden: bool) -> str:
     text = file.read_text(encoding="utf-8")
     path, _, name = before.removeprefix("killed by ").partition("[")[0].partition("::")
     known = (tree / path).is_file() and f"def {name}(" in (tree / path).read_text(encoding="utf-8")
-    paths = [path for path in fault.tests.split() if (tree / path).exists()]
+    words = fault.tests.split()
+    golden = [word.removeprefix("golden:") for word in words if word.startswith("golden:")]
+    paths = [word for word in words if (tree / word).exists()]
     try:
         file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
-        for tests in filter(None, ([f"{path}::{name}"] * known, paths, ["tests/golden"] * golden)):
-            done = subprocess.run(
-                [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
-                cwd=tree,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+        for tests in filter(None, ([f"{path}::{name}"] * known, paths)):
+            done = run(tree, "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests)
             failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
             if done.returncode == 1:
                 return f"killed by {failed[0].split()[1] if failed else tests[0]}"
             if done.returncode:
                 return f"not tested: pytest ended with {done.returncode}"
+        if golden and run(tree, "tests.golden.make", "--runs", *golden).returncode:
+            return f"killed by golden {' '.join(golden)}"
     finally:
         file.write_text(text, encoding="utf-8")
     return "survived"
 
 
+def run(tree: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", *words]
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+
+
 def main() -> int:
-    golden = "--golden" in sys.argv
-    names = [word for word in sys.argv[1:] if not word.startswith("--")] or list(FAULTS)
+    names = sys.argv[1:] or list(FAULTS)
     known = json.loads(VERDICTS.read_text(encoding="utf-8")) if VERDICTS.exists() else {}
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         tree = copied(Path(folder))
         for name in names:
             begun = time.perf_counter()
-            known[name] = verdict(tree, FAULTS[name], known.get(name, ""), golden)
+            known[name] = verdict(tree, FAULTS[name], known.get(name, ""))
             print(f"{name}: {known[name]} ({time.perf_counter() - begun:.0f} s)", flush=True)
             ordered = {name: known[name] for name in FAULTS if name in known}
             VERDICTS.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")

@@ -1,5 +1,7 @@
 """`python -m tests.golden.make`: write golden.json from this tree; `--exact`: compare, hashes included.
 
+`--runs NAME …` compares the caches and these runs alone, which takes seconds.
+
 The hashes hold for one kind of processor and one set of libraries: compare them on the machine that wrote
 them. The test in git compares all else, with the tolerances of `differences`.
 """
@@ -14,7 +16,7 @@ from typing import Any
 
 from tests.golden import refusals
 from tests.golden.commands import inside
-from tests.golden.outputs import SECTIONS
+from tests.golden.outputs import SECTIONS, easy, trained
 
 GOLDEN = Path(__file__).with_name("golden.json")
 NEVER = ("identity",)  # run hashes have a version of their own
@@ -65,6 +67,17 @@ def close(golden: list[float], now: list[float], where: str, exact: bool) -> boo
     return len(far) <= (len(golden) // 12 if feature.startswith(CHOOSE_A_BIN) and not exact else 0)
 
 
+def some(cases: list[str]) -> int:
+    """Compare the little cache and these runs."""
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(prefix="golden-") as folder, inside(Path(folder)):
+        made = json.loads(json.dumps({"easy": easy(), **trained(*cases)}))
+    expected = {"easy": golden["caches"]["easy"]} | {case: golden["runs"][case] for case in cases}
+    found = differences(expected, made, exact=False)
+    print("\n".join(found) or "as they should be")
+    return 1 if found else 0
+
+
 def main() -> int:
     exact = sys.argv[1:] == ["--exact"]
     golden = json.loads(GOLDEN.read_text(encoding="utf-8")) if exact else {}
@@ -86,4 +99,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(some(sys.argv[2:]) if sys.argv[1:2] == ["--runs"] else main())

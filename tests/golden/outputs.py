@@ -93,23 +93,27 @@ def feature(file: Path) -> dict[str, Any]:
     }
 
 
+def easy() -> dict[str, Any]:
+    """The little cache that most runs train on."""
+    sounds.easy_clips(Path("easy"))
+    words = {"DATASET": "easy.csv", "AUDIO_DIR": "easy", "JOBS": 1, "COPIES": 1, "ALTER": "noise,gain"}
+    done("pipeline features", **words, FEATURES="mel mfcc chroma waveform")
+    return cache(Path("data/easy/features"))
+
+
 def caches() -> dict[str, Any]:
     """Odd clips with every feature, again as float32, and the little datasets that the runs train on."""
     sounds.odd_clips(Path("odd"))
-    sounds.easy_clips(Path("easy"))
     odd = {"DATASET": "odd/clips.csv", "SAMPLE_RATE": 44100, "DURATION": 1.5, "JOBS": 1}
     done("pipeline features", 1, **odd, NAME="odd", FEATURES=f"all {VARIANTS}")
     done("pipeline features", 1, **odd, NAME="odd32", FEATURES="mel mfcc chroma", DTYPE="float32")
-    easy = {"DATASET": "easy.csv", "AUDIO_DIR": "easy", "JOBS": 1}
-    done("pipeline features", **easy, FEATURES="mel mfcc chroma waveform", COPIES=1, ALTER="noise,gain")
+    made = {"easy": easy()}
     by_name = {"NAME": "drawn", "GROUP": "(.*)-[AB]", "FEATURES": "rms", "SEED": 5, "COPIES": 2}
     done("pipeline features", DATASET="easy", JOBS=1, **by_name)
     verified = done("features_cache verify", DATASET="data/odd/features")
     vectors()
-    return {
-        "verified": verified.status,
-        **{name: cache(Path(f"data/{name}/features")) for name in ("odd", "odd32", "easy", "drawn")},
-    }
+    made |= {name: cache(Path(f"data/{name}/features")) for name in ("odd", "odd32", "drawn")}
+    return {"verified": verified.status, **made}
 
 
 def vectors() -> None:
@@ -224,8 +228,9 @@ def run(folder: Path) -> dict[str, Any]:
     }
 
 
-def trained() -> dict[str, Any]:
-    return {case: run(train(case, Path("runs") / case)) for case in RUNS}
+def trained(*cases: str) -> dict[str, Any]:
+    """Of these runs, or of all."""
+    return {case: run(train(case, Path("runs") / case)) for case in cases or RUNS}
 
 
 RESUMED = {"next": 1, "ensemble": 1, "mixed": 1}  # case -> epochs after which it is killed
