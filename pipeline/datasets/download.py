@@ -50,16 +50,17 @@ def download_file(url: str, to: Path, label: str = "download") -> bool:
         try:
             with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
                 span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-                goes_on = bool(span) and answer.status_code == 206 and span[1] == str(begin)
-                if answer.status_code in (206, 416) and not goes_on:
+                if span and (answer.status_code != 206 or span[1] != str(begin)):
+                    span = None
+                if answer.status_code in (206, 416) and not span:  # otherwise it goes on where the part ends
                     part.unlink()
                     raise requests.ConnectionError("the file at this address has changed; beginning again")
                 if answer.status_code in PASSING:
                     raise requests.ConnectionError(f"the server answers {answer.status_code} {answer.reason}")
                 answer.raise_for_status()
-                resumed, begin = goes_on, begin * goes_on
+                resumed, begin = span is not None, begin if span else 0
                 length = int(answer.headers.get("Content-Length", 0))
-                total = int(span[2]) if goes_on and span[2] != "*" else length and begin + length
+                total = int(span[2]) if span and span[2] != "*" else length and begin + length
                 free = shutil.disk_usage(to.parent).free
                 if total > MOST_FETCHED or total - begin > free:
                     raise RequestError(
@@ -68,7 +69,7 @@ def download_file(url: str, to: Path, label: str = "download") -> bool:
                     )
                 bar = progress(total=total or None, label=label, unit="B")
                 bar.unit_scale = True
-                with bar, part.open("ab" if goes_on else "wb") as file:
+                with bar, part.open("ab" if span else "wb") as file:
                     bar.update(begin)
                     while block := answer.raw.read1(BLOCK):  # what is there: a break loses nothing of it
                         file.write(block)
