@@ -109,14 +109,9 @@ class Request:
         }
 
 
-def request(options: ExtractOptions, part: str | None = None) -> Request:
+def request(options: ExtractOptions) -> Request:
     """Load the dataset, resolve the features, look which audio changed."""
-    folder = cache_folder(options.dataset, options.data, options.name)
-    return of_dataset(load(options), folder, options, part)
-
-
-def of_dataset(dataset: Dataset, folder: Path, options: ExtractOptions, part: str | None = None) -> Request:
-    """The request of a dataset that is loaded."""
+    dataset, folder = load(options), cache_folder(options.dataset, options.data, options.name)
     refuse_another_source(folder, dataset.name, dataset.source)
     try:
         before = read_index(folder)[0]
@@ -128,7 +123,7 @@ def of_dataset(dataset: Dataset, folder: Path, options: ExtractOptions, part: st
     if not (table["path"] != "").any():
         raise RequestError(f"{folder} has no audio to compute features from; it is used as it is")
     variants, left_out = wanted(options.features, dataset)
-    rows = part_of(part, len(table))
+    rows = part_of(options.part if isinstance(options, FeaturesCommand) else None, len(table))
     clips = with_hashes(with_sources(table, before), rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     changes = () if before is None else describe_changes(before, clips, rows)
@@ -394,7 +389,7 @@ def run(options: FeaturesCommand) -> int:
     Prints what it will compute before it starts, and what it did.
     """
     begun = time.perf_counter()
-    asked = request(options, options.part)
+    asked = request(options)
     for note in asked.notes:
         print(note)
     if options.scheduler and options.backend != "dask":

@@ -22,7 +22,7 @@ def options(sounds, **given):
 
 def run(sounds, **given):
     """How many maps a run computes, by feature."""
-    asked = request(options(sounds, **given), given.get("part"))
+    asked = request(options(sounds, **given))
     outcome = extract(asked, options(sounds, **given))
     assert not outcome.failures
     return dict(

@@ -93,9 +93,10 @@ def test_the_size_is_reported_before_the_work_and_the_next_command_after(sounds,
     assert "16 of 16 feature maps to compute\n  128 kB; largest files: waveform 128 kB, rms" in shown
     assert "FEATURES=small leaves out the largest: 256 B" in shown
     assert re.search(r"8 clips in .*clips/s, 128 kB$", shown, re.MULTILINE)
-    next_, then = shown.splitlines()[-2:]
-    assert next_.startswith(f"next: make train DATASET={sounds.csv} DATA=")
-    assert next_.endswith(" FEATURES=rms MODEL=texture") and then.startswith("then: make train ")
+    check, quick, _ = shown.splitlines()[-3:]  # own sounds are checked first
+    assert check.startswith("next: python -m pipeline check ")
+    assert quick.startswith(f"then: make train DATASET={sounds.csv} DATA=")
+    assert quick.endswith(" FEATURES=rms MODEL=texture")
 
 
 def test_worker_processes_write_the_same_bytes_as_this_one(sounds):

@@ -14,7 +14,7 @@ def fill(sounds, part, ready, told):
     """What a job of the array does, begun at the same moment as the others."""
     ready.wait()
     chosen = options(sounds, part=f"{part}/{PARTS}")
-    told.put((part, extract(request(chosen, chosen.part), chosen).clips))
+    told.put((part, extract(request(chosen), chosen).clips))
 
 
 @pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "not prepared"])
