@@ -12,9 +12,10 @@ what loudness does to its values (`Channels`), and what its rows are:
     "wave"       samples of a waveform
     "none"       anything else (mfcc, tonnetz, single rows): rows are never moved or masked
 
-All channels of a clip move together in time. Random numbers come from the generator that is passed in, drawn
-on its own device; only a few a clip are drawn, so a CPU generator also serves batches on a GPU. A strength of
-0 changes nothing. torch is imported when a batch is changed: what AUGMENT= means is told without it.
+All channels of a clip move together in time; one whose columns are not time (modulation frequencies) stays.
+Random numbers come from the generator that is passed in, drawn on its own device; only a few a clip are
+drawn, so a CPU generator also serves batches on a GPU. A strength of 0 changes nothing. torch is imported
+when a batch is changed: what AUGMENT= means is told without it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 EVERY_KIND = ("image", "wave", "vector")
+FILTER_BANDS = 4  # of filteraugment; the paper draws 3 to 6
 MASKS = 2  # of time and of frequency, as in SpecAugment's best policies
 OCTAVES = 7  # of cqt from its first to its last row (mel has about nine): a cyclic channel holds one
 SILENCE = 1e-4  # of a standardised waveform
@@ -54,13 +56,14 @@ class Channels:
     per_decibel: Tensor  # (C, H)
     exponent: Tensor  # (C, H)
     zero: Tensor  # (C, H): what 0 is standardised to
+    timed: tuple[bool, ...] = ()  # whether each channel's columns are frames of time; all if it is empty
 
     @classmethod
-    def without_loudness(cls, axes: Sequence[str]) -> Channels:
+    def without_loudness(cls, axes: Sequence[str], timed: Sequence[bool] = ()) -> Channels:
         """Channels whose values loudness leaves alone."""
         import torch
 
-        return cls(tuple(axes), *torch.zeros(3, len(axes), 1))
+        return cls(tuple(axes), *torch.zeros(3, len(axes), 1), timed=tuple(timed))
 
 
 class Batch(NamedTuple):
@@ -98,6 +101,12 @@ class Batch(NamedTuple):
         """Which channels have one of these row axes: (1, C, 1, 1), bool, on the batch's device."""
         return _where(self.channels.axes, axes, self.x.device)
 
+    def in_time(self, x: Tensor) -> Tensor:
+        """These values, but channels whose columns are not time as they are."""
+        if all(self.channels.timed):
+            return x
+        return x.where(_where(self.channels.timed, (True,), x.device), self.x)
+
     def mixed(self, x: Tensor, other: Tensor, weight: Tensor) -> Batch:
         """These values, with targets of which the clips `other` (B,) have the part `weight` (B,)."""
         y = self.y.lerp(self.y[other], weight.to(self.y.dtype)[:, None])
@@ -105,10 +114,10 @@ class Batch(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)  # made once: a copy to a GPU would wait for all that it has still to do
-def _where(channels: tuple[str, ...], axes: tuple[str, ...], device: torch.device) -> Tensor:
+def _where(channels: tuple[str | bool, ...], wanted: tuple[str | bool, ...], device: torch.device) -> Tensor:
     import torch
 
-    return torch.tensor([axis in axes for axis in channels], device=device).view(1, -1, 1, 1)
+    return torch.tensor([channel in wanted for channel in channels], device=device).view(1, -1, 1, 1)
 
 
 @functools.lru_cache(maxsize=64)
@@ -191,7 +200,8 @@ def shift(batch: Batch, strength: float, generator: Generator) -> Batch:
     """A circular shift in time by up to `strength` of the clip."""
     index = batch.places(3)
     offset = (batch.uniform(generator) * strength * len(index)).floor().long()
-    return batch._replace(x=take_frames(batch.x, (index + offset[:, None]) % len(index)))
+    shifted = take_frames(batch.x, (index + offset[:, None]) % len(index))
+    return batch._replace(x=batch.in_time(shifted))
 
 
 @augment(default=0.2, maximum=0.5)
@@ -206,7 +216,7 @@ def stretch(batch: Batch, strength: float, generator: Generator) -> Batch:
     left = position.floor().long()
     fraction = (position - left).to(batch.x.dtype)[:, None, None, :]
     before, after = take_frames(batch.x, left % length), take_frames(batch.x, (left + 1) % length)
-    return batch._replace(x=before.lerp_(after, fraction))
+    return batch._replace(x=batch.in_time(before.lerp_(after, fraction)))
 
 
 def take_frames(x: Tensor, index: Tensor) -> Tensor:
@@ -242,15 +252,18 @@ def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
 def crop(batch: Batch, strength: Strength, generator: Generator) -> Batch:
     """A window of 1 - `strength` of the rows and frames (or of the size given) at a random place.
 
-    Rows that are no frequencies keep the centre: coefficient 5 stays coefficient 5.
+    Rows that are no frequencies, and columns that are not time, keep the centre: coefficient 5 stays
+    coefficient 5.
     """
     height, width = batch.x.shape[2:]
     rows, frames = crop_shape((height, width), strength)
     left = (batch.uniform(generator) * (width - frames + 1)).floor().long()
     top = (batch.uniform(generator) * (height - rows + 1)).floor().long()
     top = top[:, None, None].where(batch.where("frequency")[..., 0], (height - rows) // 2)  # (B, C, 1)
-    x = take_rows(batch.x, top + batch.places(2)[:rows])
-    return batch._replace(x=take_frames(x, left[:, None] + batch.places(3)[:frames]))
+    batch = batch._replace(x=take_rows(batch.x, top + batch.places(2)[:rows]))
+    window = take_frames(batch.x, left[:, None] + batch.places(3)[:frames])
+    middle = batch._replace(x=centre(batch.x, (rows, frames)))
+    return batch._replace(x=middle.in_time(window))
 
 
 def take_rows(x: Tensor, index: Tensor) -> Tensor:
@@ -285,7 +298,7 @@ def mask(batch: Batch, strength: float, generator: Generator) -> Batch:
 def timemask(batch: Batch, strength: float, generator: Generator) -> Batch:
     """Two spans of frames, each up to `strength` of the clip, are set to 0 in every channel."""
     keep = _outside_masks(batch, 3, strength, generator)
-    return batch._replace(x=batch.x * keep[:, None, None, :])
+    return batch._replace(x=batch.in_time(batch.x * keep[:, None, None, :]))
 
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
@@ -316,10 +329,40 @@ def gain(batch: Batch, strength: float, generator: Generator) -> Batch:
     Each channel changes as its feature does when the waveform is multiplied: decibels rise, amplitudes and
     powers are multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like stay.
     """
-    decibels = 20 * batch.each(batch.uniform(generator, -strength, strength))
+    return louder(batch, 20 * batch.each(batch.uniform(generator, -strength, strength)))
+
+
+def louder(batch: Batch, decibels: Tensor) -> Batch:
+    """Every value as its feature is if the sound is so many decibels louder, (B, 1 or C, 1 or H, 1)."""
     per_decibel, exponent, zero = (part.to(batch.x) for part in _loudness(batch.channels, batch.x.device))
     factor = 10 ** (decibels / 20 * exponent)
     return batch._replace(x=(zero * (1 - factor) + decibels * per_decibel).addcmul(batch.x, factor))
+
+
+@augment(default=0.3, maximum=3.0, kinds=("image",))
+def filteraugment(batch: Batch, strength: float, generator: Generator) -> Batch:
+    """FilterAugment (Nam et al. 2022, arXiv:2110.03282): gains of up to 20 dB times `strength` by band.
+
+    Linear in decibels between random rows, where rows are frequencies: a sound heard in another room or
+    through another microphone.
+    """
+    rows, draw = batch.places(2), functools.partial(batch.uniform, generator)
+    edges = sorted_rows([draw() * len(rows) for _ in range(FILTER_BANDS - 1)], len(rows))
+    gains = [20 * draw(-strength, strength)[:, None] for _ in edges]
+    decibels = gains[0]  # (B, H) in the end
+    for low, high, before, after in zip(edges, edges[1:], gains, gains[1:]):
+        decibels = decibels + (after - before) * ((rows - low) / (high - low).clamp_min(1)).clamp(0, 1)
+    decibels = decibels.to(batch.x.dtype)[:, None, :, None]
+    return louder(batch, decibels.where(batch.where("frequency"), 0))
+
+
+def sorted_rows(drawn: Sequence[Tensor], height: int) -> list[Tensor]:
+    """Rows (B,) drawn for each clip as (B, 1), in rising order, between the first row and the last."""
+    import torch
+
+    inner = torch.stack(list(drawn), dim=1).sort(dim=1).values
+    ends = torch.zeros_like(inner[:, :1])
+    return [ends, *inner.split(1, dim=1), ends + height - 1]
 
 
 @augment(default=0.2, maximum=3.0, kinds=EVERY_KIND)
@@ -393,7 +436,7 @@ def cutmix(batch: Batch, strength: float, generator: Generator) -> Batch:
     inside = (batch.places(3) - start) % length < span  # (B, W), goes round
     other = batch.partners(generator)
     x = batch.x.index_select(0, other).where(inside[:, None, None, :], batch.x)
-    return batch.mixed(x, other, inside.to(batch.y.dtype).mean(1))
+    return batch.mixed(batch.in_time(x), other, inside.to(batch.y.dtype).mean(1))
 
 
 @dataclass(frozen=True)
@@ -451,24 +494,27 @@ def trained_shape(augmenter: Augmenter, shape: tuple[int, int]) -> tuple[int, in
     return shape
 
 
-def views(x: Tensor, augmenter: Augmenter, count: int = 1) -> Iterator[Tensor]:
+def views(x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool] = ()) -> Iterator[Tensor]:
     """`count` views of the clips x (B, C, H, W), each as large as those that the model was trained on.
 
     One view is the whole clip, or its centre where the augmenter crops. Several are circular shifts in
-    time, evenly spaced, or crops spread evenly over the time, with the rows' centre.
+    time, evenly spaced, or crops spread evenly over the time, with the rows' centre. Channels that are not
+    `timed` (their columns are not time; all are if it is empty) keep the centre.
     """
     whole = int(x.shape[2]), int(x.shape[3])  # int: while a network is exported, sizes are tensors
     rows, frames = trained_shape(augmenter, whole)
     spare = whole[1] - frames
+    middle = Batch(centre(x, (rows, frames)), x, Channels.without_loudness("", timed))
     if count == 1:
-        yield centre(x, (rows, frames))
+        yield middle.x
         return
     for i in range(count):
         if spare:
             left = round(spare * i / (count - 1))
-            yield centre(x[..., left : left + frames], (rows, frames))
+            view = centre(x[..., left : left + frames], (rows, frames))
         else:
-            yield centre(x.roll(round(frames * i / count), dims=3), (rows, frames))
+            view = centre(x.roll(round(frames * i / count), dims=3), (rows, frames))
+        yield middle.in_time(view)
 
 
 def preview(

@@ -31,7 +31,7 @@ from train.compute import Compute, device_of, keep_freed_memory, threads_of
 from train.data import Statistics, network_input
 from train.models.registry import resolve
 from train.options import BundleOptions, TrainedOptions
-from train.plan import Floats, parse_grid
+from train.plan import Floats, is_time, parse_grid
 from train.rejection import chosen_threshold
 
 BUNDLE_FORMAT = 2
@@ -149,6 +149,7 @@ class TrainedModel:
         )
         self.grid = parse_grid(config["grid"])
         self.drops_padding = config["options"].get("padding") == "drop"
+        self.timed = [is_time(channel.get("frame_unit", "s")) for channel in config["channels"]]
         self.temperature = float(config.get("temperature", 1.0))
         self.folds = {fold: self._open(state, f"fold {fold}") for fold, state in bundle.folds.items()}
 
@@ -178,9 +179,8 @@ class TrainedModel:
                 "the model was trained without padding: give filled=, the share of the duration that each "
                 "clip lasts; of cached clips it is cache.filled[cache.positions(clip_ids)]"
             )
-        filled = filled if self.drops_padding else None
-        statistics = self.folds[fold].statistics
-        x = network_input(values, statistics, self.kind, self.grid, filled).float()
+        lasts = [filled if self.drops_padding and timed else None for timed in self.timed]
+        x = network_input(values, self.folds[fold].statistics, self.kind, self.grid, lasts).float()
         if x.shape[1] != self.folds[fold].inputs:
             raise RequestError(
                 f"fold {fold} was trained on {self.folds[fold].inputs} inputs and is given {x.shape[1]}: its "
@@ -204,7 +204,9 @@ class TrainedModel:
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Of what a fold's network is given, those that it answers by the mean over (TTA)."""
-        return [x] if self.kind == "linear" else list(views(x, self.augmenter, self.config["options"]["tta"]))
+        if self.kind in ("linear", "vector"):
+            return [x]
+        return list(views(x, self.augmenter, self.config["options"]["tta"], self.timed))
 
     def _open(self, state: State, origin: str) -> FoldModel:
         statistics = [Statistics.restore(channel) for channel in state["statistics"]]

@@ -156,7 +156,7 @@ def sum_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> Clip
             reason = f"{channel.stored} holds NaN or infinity"
             unusable |= dict.fromkeys(clip_ids[chunk[~finite]].tolist(), reason)
             chunk, values = chunk[finite], values[finite]
-            own = None if filled is None else filled[chunk]
+            own = None if filled is None or not plan.timed[index] else filled[chunk]
             both = by_length(values, own, _frame_sums)
             if own is not None:
                 frames = values.shape[2]
@@ -183,7 +183,8 @@ class InputReader:
         plan = self.plan
         values = [plan.cache.read(channel, positions) for channel in plan.channels]
         filled = None if plan.filled is None else plan.filled[positions]
-        return network_input(values, self.statistics, plan.model.kind, plan.grid, filled)
+        lengths = [filled if timed else None for timed in plan.timed]
+        return network_input(values, self.statistics, plan.model.kind, plan.grid, lengths)
 
     @property
     def described(self) -> Channels:
@@ -191,7 +192,7 @@ class InputReader:
         plan = self.plan
         if plan.model.kind == "vector":
             return Channels.without_loudness(("none",) * plan.shape[0])
-        return describe_channels(plan.cache, plan.channels, self.statistics, plan.grid)
+        return describe_channels(plan, self.statistics)
 
 
 def network_input(
@@ -199,22 +200,24 @@ def network_input(
     statistics: Sequence[Statistics],
     kind: str,
     grid: Shape,
-    filled: Floats | None = None,
+    filled: Sequence[Floats | None],
 ) -> torch.Tensor:
     """Each channel's values as stored, (B, rows, frames), as a network of this kind takes them.
 
     image, wave  (B, C, *grid) float16: standardised and resized
     vector       (B, D, 1, 1) float16: standardised, the numbers of a clip one after the other
     linear       (B, D) float32: each row's mean and deviation, which the network itself standardises
-    filled       (B,) share of the duration that each clip lasts: padding behind it is left out
+    filled       of each channel (B,) the share of the duration that each clip lasts, if padding behind it is
+                 to be left out; None if not, and if the channel's columns are not time
     """
     if kind == "linear":
-        rows = [by_length(channel, filled, partial(over_time, dtype=np.float64)) for channel in values]
+        exact = partial(over_time, dtype=np.float64)
+        rows = [by_length(channel, lasts, exact) for channel, lasts in zip(values, filled, strict=True)]
         return torch.from_numpy(np.concatenate(rows, axis=1).astype(np.float32))
     prepare = _vector if kind == "vector" else partial(_image, grid=grid)
     parts = []
-    for channel, how in zip(values, statistics, strict=True):
-        part = by_length(channel, filled, lambda own: prepare(how.apply(own.astype(np.float32))))  # noqa: B023
+    for channel, how, lasts in zip(values, statistics, filled, strict=True):
+        part = by_length(channel, lasts, lambda own: prepare(how.apply(own.astype(np.float32))))  # noqa: B023
         parts.append(torch.from_numpy(part))
     return torch.cat(parts, dim=1)
 
@@ -246,14 +249,14 @@ def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
     return torch.nn.functional.interpolate(values[:, None], grid, mode="bilinear", antialias=True)[:, 0]
 
 
-def describe_channels(
-    cache: Cache, channels: Sequence[Channel], statistics: Sequence[Statistics], grid: Shape
-) -> Channels:
+def describe_channels(plan: Plan, statistics: Sequence[Statistics]) -> Channels:
     """What the augmentations have to know of the channels, standardised so and resized to the grid."""
+    cache, channels = plan.cache, plan.channels
     # (3, rows) a channel, in two frames: of a single one torch 2.13's interpolation repeats the first row
     parts = [_loudness(cache, *pair)[..., None].repeat(1, 1, 2) for pair in zip(channels, statistics)]
-    resized = [resize(part, (grid[0], 2))[..., 0] for part in parts]  # (3, H)
-    return Channels(tuple(row_axis(cache, one) for one in channels), *torch.stack(resized, dim=1))
+    resized = [resize(part, (plan.grid[0], 2))[..., 0] for part in parts]  # (3, H)
+    axes = tuple(row_axis(cache, channel) for channel in channels)
+    return Channels(axes, *torch.stack(resized, dim=1), timed=plan.timed)
 
 
 def row_axis(cache: Cache, channel: Channel) -> str:
@@ -279,7 +282,8 @@ def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.T
         per_decibel[:] = 1 / scale
     elif units == CEPSTRUM:
         first = np.arange(rows) + (channel.rows[0] if channel.rows else 0) == 0  # the sum over the bands
-        bands = cache[channel].attributes["parameters"].get("n_mels", 0)
+        parameters = cache[channel].attributes["parameters"]
+        bands = parameters.get("n_mels") or parameters.get("n_bands", 0)
         per_decibel[:] = first * np.sqrt(bands) / scale
     elif units in EXPONENTS:
         exponent[:], zero[:] = EXPONENTS[units], -centre / scale

@@ -101,6 +101,11 @@ class Plan:
         """(N,) by clip of the cache the share of the duration that it lasts; None if padding is kept."""
         return self.cache.filled if "padding" in self.content["options"] else None
 
+    @cached_property
+    def timed(self) -> tuple[bool, ...]:
+        """Whether each channel's columns are frames of time."""
+        return tuple(is_time(self.cache[channel].attributes["frame_unit"]) for channel in self.channels)
+
     @property
     def hash(self) -> str:
         return digest(self.content)
@@ -171,6 +176,7 @@ class Plan:
                     "parameters": feature.attributes["parameters"],
                     "dtype": str(feature.dtype),
                     "rows": list(channel.rows or (0, feature.rows - 1)),
+                    "frame_unit": feature.attributes["frame_unit"],
                 }
                 for channel, feature in zip(self.channels, features)
             ],
@@ -305,6 +311,11 @@ def stored_shape(cache: Cache, channel: Channel) -> Shape:
     feature = cache[channel]
     first, last = channel.rows or (0, feature.rows - 1)
     return last - first + 1, feature.frames
+
+
+def is_time(frame_unit: str) -> bool:
+    """Whether frames of this unit are time: seconds, or numbers of which nothing is known."""
+    return frame_unit in ("s", "index")
 
 
 def input_width(kind: str, shape: Shape) -> int:

@@ -250,7 +250,7 @@ class Trainer:
         probabilities = []
         for x in self.data.source.batches(batches):
             each = []
-            for view in views(x, self.augmenter, self.options.tta):
+            for view in views(x, self.augmenter, self.options.tta, self.data.channels.timed):
                 view = view.contiguous(memory_format=self.compute.layout)
                 with self.compute.exact() if exact else self.compute.autocast():
                     if isinstance(network, Ensemble):

@@ -209,6 +209,16 @@ def test_mixup_and_cutmix_weigh_targets_as_values():
     assert set(run("cutmix", x, axes)[0].unique().tolist()) == {0.0, 1.0}
 
 
+def test_filteraugment_raises_rows_by_lines_in_decibels():
+    x = torch.zeros(8, 3, 64, 10)
+    decibels = run("filteraugment=0.3", x)[0] / 0.05
+    assert not decibels[:, 1:].any()  # rows that are no frequencies
+    rows = decibels[:, 0, :, 0]
+    assert torch.equal(decibels[:, 0], rows[..., None].expand(8, 64, 10)) and 3 < rows.abs().max() <= 6.001
+    bends = rows.diff(dim=1).diff(dim=1).abs() > 1e-3
+    assert bends.sum(1).min() >= 1 and bends.sum(1).max() <= 6  # at three edges, each between two rows
+
+
 def test_between_mixes_by_loudness():
     """Clip i sounds in its own stretch of time, each at its own level: in the mix its level is its share."""
     clips, samples = 4, 400

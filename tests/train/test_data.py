@@ -1,5 +1,7 @@
 """From the cache to batches: statistics by known answers, the same numbers wherever features are kept."""
 
+import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,12 +9,13 @@ import pytest
 import soundfile
 import torch
 
-from features_cache import Cache, cache_folder, parse_set
+from features_cache import Cache, cache_folder, external, parse_set
+from features_cache.index import read_index, refresh
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
 from tests.train.little import FRAMES
-from train.augment import AUGMENTS, Batch
+from train.augment import AUGMENTS, Batch, parse_augment, views
 from train.data import (
     FLOOR,
     ClipSums,
@@ -29,7 +32,7 @@ from train.data import (
     row_axis,
     sum_clips,
 )
-from train.plan import input_width
+from train.plan import input_width, make_plan
 
 CPU = torch.device("cpu")
 EVERY = np.arange(48)
@@ -45,7 +48,13 @@ def planned(cache, features="mel+chroma", filled=None, grid=(10, 30)):
     channels = parse_set(features)
     kind = SimpleNamespace(kind="image")
     return SimpleNamespace(
-        cache=cache, channels=channels, filled=filled, grid=grid, shape=(len(channels), *grid), model=kind
+        cache=cache,
+        channels=channels,
+        filled=filled,
+        grid=grid,
+        shape=(len(channels), *grid),
+        model=kind,
+        timed=(True,) * len(channels),
     )
 
 
@@ -109,7 +118,7 @@ def test_statistics_survive_a_checkpoint(measured):
 def test_a_vector_is_used_as_it_is_and_a_feature_map_by_its_rows():
     values = np.arange(12, dtype=np.float32).reshape(1, 2, 6)
     plain = Statistics("none", np.zeros(1, np.float32), np.ones(1, np.float32))
-    x = network_input([values, values[:, :, :1]], [plain] * 2, "vector", (1, 1))
+    x = network_input([values, values[:, :, :1]], [plain] * 2, "vector", (1, 1), [None] * 2)
     assert x.flatten().tolist() == pytest.approx([2.5, 8.5, *values.std(axis=2)[0], 0, 6], abs=1e-3)
     assert [input_width("vector", shape) for shape in ((2, 6), (2, 1))] == [4, 2]
 
@@ -118,7 +127,7 @@ def test_mean_and_deviation_survive_half_precision():
     values = np.full((1, 2, 100_000), -80, np.float16)
     values[0, 1, ::2] = -79
     assert np.allclose(over_time(values, np.float64), [[-80, -79.5, 0, 0.5]], atol=1e-3)
-    assert network_input([values], [], "linear", (1, 1)).dtype == torch.float32
+    assert network_input([values], [], "linear", (1, 1), [None]).dtype == torch.float32
 
 
 HALVES = np.where(EVERY % 2, 1.0, 0.5)  # every other clip fills half of the duration
@@ -138,13 +147,13 @@ def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(
     own = cache.read("mel", EVERY)[::2, :, : FRAMES // 2].astype(np.float64)
     np.testing.assert_allclose(dropped.sums[0][::2], own.mean(axis=2) * FRAMES, rtol=1e-5)
     how, values = dropped.statistics(EVERY, norm), cache.batch(channels, EVERY)
-    x = network_input(values, how, "image", (10, 30), HALVES)
+    x = network_input(values, how, "image", (10, 30), [HALVES] * 2)
     for one in values:
         one[::2, :, FRAMES // 2 :] = 77
-    assert torch.equal(x, network_input(values, how, "image", (10, 30), HALVES))
-    assert torch.equal(x[1::2], network_input(values, how, "image", (10, 30))[1::2])
+    assert torch.equal(x, network_input(values, how, "image", (10, 30), [HALVES] * 2))
+    assert torch.equal(x[1::2], network_input(values, how, "image", (10, 30), [None] * 2)[1::2])
     alone = [one[::2, :, : FRAMES // 2] for one in values]
-    assert torch.equal(x[::2], network_input(alone, how, "image", (10, 30)))
+    assert torch.equal(x[::2], network_input(alone, how, "image", (10, 30), [None] * 2))
 
 
 def stack(cache, measured, grid=(10, 30)):
@@ -219,7 +228,7 @@ LOUDNESS = [
     (name, norm)
     for name in (*FEATURES, "mfcc:0-12", "mfcc:1-19")
     for norm in ("row", "feature", "none", "clip")
-    if (name, norm) not in {("mfcc", "clip"), ("mfcc:0-12", "clip")}  # row 0 moves the clip's own mean
+    if norm != "clip" or name not in ("mfcc", "mfcc:0-12", "gfcc", "lfcc")  # row 0 moves the clip's own mean
 ]
 
 
@@ -230,11 +239,11 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, nor
     statistics = sum_clips(planned(cache, name), loud).statistics(loud, norm)
     grid = (64, 54) if name != "waveform" else (1, cache.settings["samples"])
     before, wanted = (
-        network_input([cache.read(one, ids) for one in channels], statistics, "image", grid)
+        network_input([cache.read(one, ids) for one in channels], statistics, "image", grid, [None])
         for ids in (loud, soft)
     )
     monkeypatch.setattr(Batch, "uniform", lambda batch, _, low, high: torch.full((len(batch.x),), high))
-    described = describe_channels(cache, channels, statistics, grid)
+    described = describe_channels(planned(cache, name, grid=grid), statistics)
     batch = Batch(before.double(), torch.eye(4), described)
     after = AUGMENTS["gain"].transform(batch, decibels / 20, torch.Generator()).x
     allowed = 0.02 if name == "pcen" else 0.005  # which loudness changes a little
@@ -255,3 +264,28 @@ def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):
     assert found.unusable == {ids[4]: "mel holds NaN or infinity", ids[40]: "mel holds NaN or infinity"}
     good = np.setdiff1d(EVERY, [4, 40])
     assert all(np.isfinite(one.centre).all() for one in found.statistics(good, "feature"))
+
+
+def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_folder, tmp_path):
+    shutil.copytree(cache_folder, tmp_path / "little" / "features")
+    clips, settings = read_index(tmp_path / "little" / "features")
+    values = np.random.default_rng(0).normal(size=(len(clips), 16, 12))
+    folder = tmp_path / "little" / "features"
+    external.write_feature(folder, "rates", values, clips["clip_id"], row_unit="Hz", frame_unit="Hz")
+    refresh(folder, clips.assign(source_seconds=0.25), settings, slice(0, len(clips)))
+    plan = make_plan(replace(options, dataset=str(folder), features="mel+rates", padding="drop", norm="none"))
+    assert (
+        plan.timed == (True, False)
+        and [entry["frame_unit"] for entry in plan.config()["channels"]][1] == "Hz"
+    )
+    reader = InputReader(plan, sum_clips(plan, EVERY).statistics(EVERY, "none"))
+    whole = network_input(
+        [plan.cache.read("rates", EVERY)], reader.statistics[1:], "image", plan.grid, [None]
+    )
+    assert torch.equal(reader(EVERY)[:, 1:], whole)
+    x, y = reader(EVERY[:8]).float(), torch.eye(8)
+    for text in ("shift", "stretch", "timemask", "cutmix"):
+        after, _ = parse_augment(text)(x, y, reader.described, torch.Generator().manual_seed(0))
+        assert torch.equal(after[:, 1], x[:, 1]) and not torch.equal(after[:, 0], x[:, 0])
+    seen = list(views(x, parse_augment("crop=16x8"), 3, plan.timed))
+    assert all(torch.equal(view[:, 1], seen[1][:, 1]) for view in seen)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.augment import parse_augment, views
+from train.augment import Channels, parse_augment, views
 from train.compute import Compute
 from train.data import FoldData, draw_batches
 from train.optimisation import (
@@ -56,7 +56,16 @@ def make_data(clips=30, dimensions=5, val=0, values=None):
             + np.eye(CLASSES, dimensions)[targets][:, None, None]
         )
     order = np.arange(clips)
-    return FoldData(1, Values(values), targets, CLASSES, ("none",), order[val:], order[:val], order[:6])
+    return FoldData(
+        1,
+        Values(values),
+        targets,
+        CLASSES,
+        Channels.without_loudness(("none",)),
+        order[val:],
+        order[:val],
+        order[:6],
+    )
 
 
 def make_trainer(data, options=None, network=None, augment="none"):
