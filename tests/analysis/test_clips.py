@@ -127,9 +127,3 @@ def test_a_sample_takes_as_many_clips_of_each_class() -> None:
     assert drawn["label"].value_counts().to_dict() == {"x": 2, "y": 2}
     assert drawn.index.is_monotonic_increasing
     assert clips.sample_by_class(table, 8, np.random.default_rng(0)) is table
-
-
-def test_without_a_cache_there_are_neither_images_nor_audio(tmp_path: Path) -> None:
-    tested = pd.DataFrame({"group": ["g"], "wrong": [1.0], "doubt": [1.0]}, index=["a"])
-    nothing = clips.media_of(None, [], tested, [], tmp_path, 1)
-    assert not nothing.images and not nothing.audio and not nothing.players

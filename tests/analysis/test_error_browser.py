@@ -77,12 +77,3 @@ def test_all_seeds_of_a_configuration_come_first_then_each(made: Callable[..., R
     ]
     assert hits[:2] == [360, 240]
     assert sum(hits[:2]) / 2 == pytest.approx(tables.confusion_counts(runs[0]).diagonal().sum())
-
-
-def test_the_static_matrix_counts_as_the_tables_do(hand_run: Callable[..., Run]) -> None:
-    run = replace(hand_run("mel", ["dog", "cat", "rain"], ROWS), categories=("pet", "weather", "pet"))
-    matrix = error_browser.static_matrix(run)
-    assert matrix["classes"] == ["dog", "rain", "cat"]
-    assert [row["name"] for row in matrix["rows"]] == matrix["classes"]
-    assert [row["cells"][row["place"]] for row in matrix["rows"]] == [(1, 1.0), (1, 1.0), (0, 0.0)]
-    assert matrix["rows"][2]["cells"] == [(1, 1.0), (0, 0.0), (0, 0.0)]

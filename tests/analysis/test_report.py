@@ -79,11 +79,6 @@ def test_papers_get_figures_document_references_and_methods(
     assert 'id="methods"' in page and 'id="gallery"' in page and "175MM PNG" in page.replace(" ", " ")
 
 
-def test_an_unfinished_run_is_shown_as_such(reported: Path) -> None:
-    text = reported.read_text(encoding="utf-8")
-    assert "<code>rms-resnet18</code>" in text and "unfinished</span>: no fold is finished yet" in text
-
-
 def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported: Path) -> None:
     data = json.loads(
         reported.read_text(encoding="utf-8").split('id="browser-data">')[1].split("</script>")[0]
