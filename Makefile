@@ -72,6 +72,7 @@ test: $(test_environment)
 setup: $(environment)
 ifndef environment
 	@$(python) -m pip install --quiet --disable-pip-version-check -r requirements$(if $(filter 1,$(ALL)),-test).txt
+	@$(python) -m pipeline.kernels
 endif
 	@$(python) -m commandline known $(given)
 	@echo '$(ready)'
