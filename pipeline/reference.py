@@ -3,6 +3,7 @@
 Tests, `verify` and `bench` compare with these. Parameters are librosa's own and are passed on to it.
 """
 
+import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -332,6 +333,6 @@ def modulation(
     depth = 2 * np.abs(np.fft.rfft(centred, points)) / frames
     means = [
         depth[:, (frequency >= begin) & (frequency < end)].mean(axis=1)
-        for begin, end in zip(edges, edges[1:])
+        for begin, end in itertools.pairwise(edges)
     ]
     return np.log(0.01 + np.stack(means, axis=1))

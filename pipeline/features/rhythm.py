@@ -1,5 +1,7 @@
 """Rhythm: the onset envelope, and what recurs in it."""
 
+import itertools
+
 import numpy as np
 import scipy
 
@@ -92,5 +94,5 @@ def modulation(
     points = 2 ** int(np.ceil(np.log2(max(levels.shape[1], rate / (edges[1] - edges[0])))))  # a bin a range
     depth = np.abs(scipy.fft.rfft(centred, points, axis=1)) * (2 / frames)
     first = np.searchsorted(np.fft.rfftfreq(points, 1 / rate), edges)
-    means = [depth[:, begin:end].mean(axis=1) for begin, end in zip(first, first[1:])]
+    means = [depth[:, begin:end].mean(axis=1) for begin, end in itertools.pairwise(first)]
     return np.log(STEADY + np.stack(means, axis=1))
