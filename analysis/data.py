@@ -192,7 +192,10 @@ def data_tables(
         return made
     rows = [
         {"feature": name}
-        | {measure: compute(*summary, np.random.default_rng(seed)) for measure, compute in MEASURES.items()}
+        | {
+            measure: compute(summary.values, summary.target, np.random.default_rng(seed))
+            for measure, compute in MEASURES.items()
+        }
         for name, summary in progress(
             summaries.items(), total=len(summaries), label="separability", unit="feature"
         )

@@ -196,7 +196,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     )
     target = job.folder / "index.html"
     replace_file(target, html.encode("utf-8"))
-    printed = {
+    printed: dict[str, Any] = {
         "headline": f"{page.say('headline', facts)} {page.say('score', facts)}".strip(),
         "remarks": [
             *(page.say("threat", facts, threat) for threat in facts.threats),

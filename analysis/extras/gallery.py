@@ -36,7 +36,7 @@ WAVEFORM = "waveform"
 
 @dataclass(frozen=True)
 class GalleryClip:
-    """The clip of one class; of each feature that it has, a path in a box of 120 x 40, or a WebP in base64."""
+    """The clip of one class; of each feature that it has, a path in a box of 120 x 40 or a WebP."""
 
     label: str
     clip_id: str
@@ -144,8 +144,8 @@ def draw_feature(name: str, values: Mapping[str, np.ndarray]) -> tuple[dict[str,
         peak = max(max(float(np.abs(value).max(initial=0)) for value in values.values()), 1e-9)
         drawn = {}
         for clip, value in values.items():  # the highest sample of each stretch, back along the lowest
-            low, high = ((1 - end) * LINE_HEIGHT / 2 for end in envelope(value[0] / peak, LINE_COLUMNS))
-            drawn[clip] = f"{svg_path(high)}L{svg_path(low, back=True)[1:]}Z"
+            down, up = ((1 - end) * LINE_HEIGHT / 2 for end in envelope(value[0] / peak, LINE_COLUMNS))
+            drawn[clip] = f"{svg_path(up)}L{svg_path(down, back=True)[1:]}Z"
         return drawn, f"−{format_plain(peak)} to {format_plain(peak)}"
     line = len(next(iter(values.values()))) == 1
     small = dict(values)

@@ -11,7 +11,6 @@ from analysis.figures.drawing import (
     INK,
     MANY_CLASSES,
     MUTED,
-    NARROW,
     PAPER,
     RATES,
     SERIES,
@@ -20,6 +19,7 @@ from analysis.figures.drawing import (
     escape_math,
     figure,
     grid_lines,
+    is_narrow,
     shorten,
     ticks,
 )
@@ -37,7 +37,7 @@ def draw_whiskers(
     label: str,
 ) -> Axes:
     """A dot and a whisker a name in the order given, from the top, beside a dashed line."""
-    places, longest = np.arange(len(names)), 48 if ax.figure.get_figwidth() > NARROW else 26
+    places, longest = np.arange(len(names)), 26 if is_narrow(ax) else 48
     ax.axvline(line, color=MUTED, linewidth=1, linestyle="--")
     ax.hlines(places, low, high, color=SERIES[0], linewidth=2.2, alpha=0.55)
     for mask, fill in ((filled, SERIES[0]), (~filled, PAPER)):
@@ -65,8 +65,9 @@ def draw_accuracy_by_set(
     chance: float,
 ) -> Axes:
     """The forest plot of the first screen, best first; accuracies from 0 to 1."""
-    scaled = [100 * np.asarray(values, float) for values in (accuracy, low, high)]
-    return draw_whiskers(ax, names, *scaled, ~np.asarray(worse, bool), 100 * chance, "accuracy, %")
+    estimate, low, high = (100 * np.asarray(values, float) for values in (accuracy, low, high))
+    filled = ~np.asarray(worse, bool)
+    return draw_whiskers(ax, names, estimate, low, high, filled, 100 * chance, "accuracy, %")
 
 
 @figure(
@@ -85,9 +86,10 @@ def draw_intervals(
 ) -> Axes:
     """Differences from 0 to 1, largest first, beside a line at zero."""
     order = np.argsort(-np.asarray(estimate), kind="stable")
-    scaled = [100 * np.asarray(values, float)[order] for values in (estimate, low, high)]
+    ordered = [names[row] for row in order]
+    estimate, low, high = (100 * np.asarray(values, float)[order] for values in (estimate, low, high))
     chosen = np.asarray(significant, bool)[order]
-    return draw_whiskers(ax, [names[row] for row in order], *scaled, chosen, 0.0, label)
+    return draw_whiskers(ax, ordered, estimate, low, high, chosen, 0.0, label)
 
 
 @figure(

@@ -157,7 +157,7 @@ def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
 
 
 @figure(
-    "Mean of a feature by class, in standard deviations from the mean of all clips: orange above, violet below",
+    "Mean of a feature by class, in standard deviations from the mean of all clips; orange is above",
     height=lambda classes, **_: 1.0 + len(classes) * (0.15 if len(classes) > MANY_CLASSES else 0.24),
 )
 def draw_class_means(

@@ -125,6 +125,11 @@ STYLE: dict[str, Any] = {
 }
 
 
+def is_narrow(ax: Axes) -> bool:
+    """Whether the figure is drawn for a column."""
+    return ax.figure.bbox.width / ax.figure.dpi < NARROW
+
+
 def grid_lines(ax: Axes, axis: str = "y") -> None:
     """Quiet lines across the direction that is read."""
     ax.grid(True, axis=axis)  # type: ignore[arg-type]

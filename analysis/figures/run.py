@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,6 @@ from analysis.figures.drawing import (
     INK,
     MANY_CLASSES,
     MUTED,
-    NARROW,
     SERIES,
     SIGNED,
     SPECTRUM,
@@ -26,6 +26,7 @@ from analysis.figures.drawing import (
     feature_map_image,
     figure,
     grid_lines,
+    is_narrow,
     label_ends,
     panels,
     shorten,
@@ -79,18 +80,18 @@ def draw_confusion_matrix(
         texts[row, column] = (
             percent(share[row, column], 0) if rates else f"{counts[row, column]:.1f}".removesuffix(".0")
         )
-    cells(ax, colours, texts, aspect="equal" if ax.figure.get_figwidth() > NARROW else "auto")
+    cells(ax, colours, texts, aspect="auto" if is_narrow(ax) else "equal")
     ticks(ax, classes, "x", turn=45, longest=24)
     numbered = [f"{shorten(name, 24)} ({of:.0f})" for name, of in zip(classes, total[:, 0], strict=True)]
     ticks(ax, numbered, "y", longest=40)
     start = 0
-    for place in range(1, len(categories) + 1):  # a box round each run of classes that share a category
-        if place == len(categories) or categories[place] != categories[start]:
-            side = place - start
+    for end in range(1, len(categories) + 1):  # a box round each run of classes that share a category
+        if end == len(categories) or categories[end] != categories[start]:
+            side = end - start
             if categories[start] and side > 1:
                 corner = (start - 0.5, start - 0.5)
                 ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1))
-            start = place
+            start = end
     ax.set_xlabel("Predicted (cells: % of the row)" if rates else "Predicted")
     ax.set_ylabel("Actual")
     ax.set_title(title)
@@ -113,7 +114,7 @@ CURVES = (("accuracy", "accuracy, %", 100.0), ("loss", "loss", 1.0))  # column, 
 def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame], title: str = "") -> Axes:
     """Accuracy and loss of one run by epoch, each curve named at its end; `history`: fold -> history.csv."""
     rows = pd.concat([pd.DataFrame(), *history.values()])
-    shape = (1, 2) if ax.figure.get_figwidth() > NARROW else (2, 1)
+    shape = (2, 1) if is_narrow(ax) else (1, 2)
     for panel, (metric, name, scale) in zip(panels(ax, *shape, wide=0.5, high=0.5), CURVES, strict=True):
         ends = []
         for part, label, colour, dash in SPLITS:
@@ -151,7 +152,7 @@ def draw_reliability(ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, 
     ax.set_axis_off()
     above, below = ax.inset_axes((0, 0.3, 1, 0.7)), ax.inset_axes((0, 0, 1, 0.22))
     above.plot([0, 100], [0, 100], color=MUTED, linestyle="--", linewidth=1)
-    turned = {"rotation": 45, "rotation_mode": "anchor", "transform_rotates_text": True}
+    turned: dict[str, Any] = {"rotation": 45, "rotation_mode": "anchor", "transform_rotates_text": True}
     above.text(4, 12, "perfect calibration", color=MUTED, **turned)
     enough = clips >= FEWEST_IN_BIN
     x, y = 100 * confidence[enough], 100 * accuracy[enough]
@@ -199,8 +200,8 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
             hit = name == sample.true_class
             lines.append((f"{percent(probability, 0):>3} %  {shorten(name, 14)}{' ✓' if hit else ''}", hit))
         for line, (text, hit) in enumerate(lines):
-            look = {"color": SERIES[0] if hit else INK, "weight": "bold" if hit else "normal"}
-            at = {"transform": panel.transAxes, "va": "top", "fontsize": FONT_SIZE}
+            look: dict[str, Any] = {"color": SERIES[0] if hit else INK, "weight": "bold" if hit else "normal"}
+            at: dict[str, Any] = {"transform": panel.transAxes, "va": "top", "fontsize": FONT_SIZE}
             panel.text(0, -0.06 - 0.22 * line, escape_math(text), **at, **look)
     for panel in drawn[len(samples) :]:
         panel.set_axis_off()

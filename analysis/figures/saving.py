@@ -152,7 +152,8 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
         agg = FigureCanvasAgg(canvas)
         agg.draw()
         if file.suffix == ".png":
-            imsave(content, agg.buffer_rgba(), format="png", dpi=dpi, metadata={"Software": None})
+            unsigned: Any = {"Software": None}
+            imsave(content, agg.buffer_rgba(), format="png", dpi=dpi, metadata=unsigned)
         else:
             quality = {"quality": 70, "method": 4}
             imsave(content, agg.buffer_rgba(), format="webp", pil_kwargs=quality)
