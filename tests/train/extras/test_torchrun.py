@@ -60,7 +60,7 @@ def reference(options: RunOptions) -> nn.Module:
     network = arithmetic.place(draw_network(plan, 1))
     sums = sum_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), sums, torch.device("cpu"))
-    trainer = Trainer(network, data, options, plan.augmenter, arithmetic)
+    trainer = Trainer(plan, data, network, arithmetic)
     network.train()
     for epoch in range(options.epochs):
         generators = [seeded(torch.Generator(), options.seed, 1, epoch + 1, rank) for rank in range(HALVES)]
