@@ -41,10 +41,8 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     """
     single = options.dataset or str(options.name or "")
     name = dataset_name(single, options.name) if single else None
-    if options.run:
-        folders = select(options.runs, " ".join(options.run), name)
-    else:
-        folders = find(options.runs, name)
+    wanted = " ".join(options.run)
+    folders = select(options.runs, wanted, name) if options.run else find(options.runs, name)
     by_dataset: dict[str, list[RunFolder]] = {}
     for run in folders:
         by_dataset.setdefault(run.path.parent.name, []).append(run)
@@ -83,7 +81,7 @@ def _nothing(options: AnalysisOptions, missing: str) -> str:
 MANIFEST = ".report.json"
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper", "gallery")
 OWN_CODE = ("analysis", "results", "commandline", "features_cache")  # metrics and words lie in all of them
-CODE_FILES = (".py", ".html", ".css", ".js", ".csv", ".txt", ".tex")
+CODE_FILES = (".py", ".html", ".css", ".js", ".csv", ".txt", ".tex", ".bib")
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 
