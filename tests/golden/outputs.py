@@ -168,7 +168,6 @@ RUNS: dict[str, dict[str, Any]] = {
     "linear_group": {"MODEL": "linear@C=0.01", "VAL": "group", "FEATURES": "mel", "COPIES": 1},
     "mlp": {"MODEL": "mlp", "DATASET": "data/made/features", "FEATURES": "a+b", "GRID": None, "BATCH": 32},
     "cnn4": {"MODEL": "cnn4@width=8", "FEATURES": "mel", "FOLDS": 1},
-    "densenet": {"MODEL": "densenet121", "FEATURES": "mel", "FOLDS": 3, "EPOCHS": 1, "BATCH": 16},
     "m11": {"MODEL": "m11", **WAVE, "FOLDS": 1, "AUGMENT": None},
     "aclnet": {"MODEL": "aclnet@width=0.25", **WAVE, "FOLDS": 1, "AUGMENT": "between,crop=0.4", "EPOCHS": 1},
 }
