@@ -63,7 +63,8 @@ class Channels:
         """Channels whose values loudness leaves alone."""
         import torch
 
-        return cls(tuple(axes), *torch.zeros(3, len(axes), 1), timed=tuple(timed))
+        zeros = torch.zeros(len(axes), 1)
+        return cls(tuple(axes), zeros, zeros, zeros, tuple(timed))
 
 
 class Batch(NamedTuple):
@@ -310,12 +311,12 @@ def freqmask(batch: Batch, strength: float, generator: Generator) -> Batch:
 
 def _outside_masks(batch: Batch, axis: int, strength: float, generator: Generator) -> Tensor:
     """(B, length of the axis), 0 within the masks and 1 outside, in the type of the batch."""
-    index, keep = batch.places(axis), None
+    index = batch.places(axis)
+    keep = index >= 0
     for _ in range(MASKS):
         width = (batch.uniform(generator) * (strength * len(index) + 1)).floor()[:, None]
         start = (batch.uniform(generator)[:, None] * (len(index) - width + 1)).floor()
-        outside = (index < start) | (index >= start + width)
-        keep = outside if keep is None else keep & outside
+        keep = keep & ((index < start) | (index >= start + width))
     return keep.to(batch.x.dtype)
 
 
@@ -452,7 +453,11 @@ class Augmenter:
 
     def __str__(self) -> str:
         """The canonical text, every strength written out: parse_augment(str(a)) equals a."""
-        return ",".join(f"{entry.name}={_text(strength)}" for entry, strength in self.steps)
+        texts = []
+        for entry, strength in self.steps:
+            size = "{}x{}".format(*strength) if isinstance(strength, tuple) else f"{strength:g}"
+            texts.append(f"{entry.name}={size}")
+        return ",".join(texts)
 
     def __call__(
         self, x: Tensor, y: Tensor, channels: Channels, generator: Generator
@@ -462,10 +467,6 @@ class Augmenter:
         for entry, strength in self.steps:
             batch = entry.transform(batch, strength, generator)
         return batch.x, batch.y
-
-
-def _text(strength: Strength) -> str:
-    return "{}x{}".format(*strength) if isinstance(strength, tuple) else f"{strength:g}"
 
 
 def parse_augment(text: str, kind: str = "image") -> Augmenter:

@@ -58,11 +58,10 @@ class Statistics:
 
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, rows, frames) standardised, as a new array."""
-        if self.norm == "clip":
-            return self._by_clip(values)
-        return values if self.norm == "none" else (values - self.centre[:, None]) / self.scale[:, None]
-
-    def _by_clip(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.norm == "none":
+            return values
+        if self.norm != "clip":
+            return (values - self.centre[:, None]) / self.scale[:, None]
         centre = values.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
         spread = values.std(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
         return (values - centre) / np.maximum(spread, self.scale)
@@ -256,7 +255,8 @@ def describe_channels(plan: Plan, statistics: Sequence[Statistics]) -> Channels:
     parts = [_loudness(cache, *pair)[..., None].repeat(1, 1, 2) for pair in zip(channels, statistics)]
     resized = [resize(part, (plan.grid[0], 2))[..., 0] for part in parts]  # (3, H)
     axes = tuple(row_axis(cache, channel) for channel in channels)
-    return Channels(axes, *torch.stack(resized, dim=1), timed=plan.timed)
+    per_decibel, exponent, zero = torch.stack(resized, dim=1)
+    return Channels(axes, per_decibel, exponent, zero, plan.timed)
 
 
 def row_axis(cache: Cache, channel: Channel) -> str:
@@ -328,13 +328,14 @@ class Streamed:
         waiting: deque[Future[torch.Tensor]] = deque()
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as thread:
             for positions in wanted:
-                waiting.append(thread.submit(self._read, positions))
+                waiting.append(thread.submit(self.read, positions))
                 if len(waiting) > AHEAD:
                     yield self._deliver(waiting.popleft())
             while waiting:
                 yield self._deliver(waiting.popleft())
 
-    def _read(self, positions: Positions) -> torch.Tensor:
+    def read(self, positions: Positions) -> torch.Tensor:
+        """A batch on the CPU, as the reader gives it; what a GPU copies while it works is pinned."""
         batch = self.reader(positions)
         return batch.pin_memory() if self.device.type == "cuda" else batch
 

@@ -150,8 +150,8 @@ class OwnRun:
         standard = RunOptions()
         plain = {name: getattr(standard, name) for name in MACHINE}
         named = differences(replace(self.options, **plain), standard)
-        folder = self.options.runs / plan.dataset / label(self.options.features, self.name, named, hash_)
-        folder = RunFolder(folder)
+        name = label(self.options.features, self.name, named, hash_)
+        folder = RunFolder(self.options.runs / plan.dataset / name)
         if (folder.path / "run.json").is_file() and folder.config.get("hash") != hash_:
             raise RequestError(
                 f"{folder.path} holds another configuration: give tag=… for a folder of its own"

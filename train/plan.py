@@ -202,9 +202,10 @@ def make_plan(asked: RunOptions) -> Plan:
     cache = open_cache(asked)
     channels = find_channels(cache, asked)
     model = choose_model(asked.model, cache, channels, asked.weights)
-    named = {"features": "+".join(map(str, channels)), "model": model.name}
+    features = "+".join(map(str, channels))
     device = asked.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
-    options = without_unused(replace(asked, **named, device=device), model.kind)
+    named = replace(asked, features=features, model=model.name, device=device)
+    options = without_unused(named, model.kind)
     if options.tracker:
         from train import trackers
 

@@ -561,7 +561,7 @@ def fit_linear(plan: Plan, fold: int, split: Split) -> None:
 
     After a kill all is computed again, and the row that last.pt holds stays: it has the seconds.
     """
-    from train.models.linear import fit
+    from train.models.linear import LinearNet, fit
 
     if not (plan.path / "run.json").is_file():  # stays as it is when further folds join
         parameters = {"parameters": (plan.shape[0] + 1) * len(plan.classes)}
@@ -574,6 +574,7 @@ def fit_linear(plan: Plan, fold: int, split: Split) -> None:
     x = {side: torch.cat(list(map(reader, chunked(positions)))) for side, positions in clips.items()}
     y = {side: plan.targets[positions] for side, positions in clips.items()}
     network = plan.model.build(1, len(plan.classes), (plan.shape[0], 1))
+    assert isinstance(network, LinearNet)
     fit(network, x["train"].numpy(), y["train"], np.isin(split.train, split.statistics))
     row: dict[str, Any] = {"epoch": 1, "seconds": time.perf_counter() - start}
     with torch.no_grad():

@@ -47,7 +47,7 @@ def strided(channels: int, classes: int, shape: tuple[int, int], width: int) -> 
     widths = [width * times for times in (1, 2, 2, 4, 4, 8, 8, 16)]
     layers: list[nn.Module] = []
     for inputs, outputs, steps in zip([channels, *widths], widths, [(2, 2), (1, 2)] * 4):
-        stride = tuple(step if size > step else 1 for size, step in zip(shape, steps))
-        shape = tuple(-(-size // step) for size, step in zip(shape, stride))
-        layers.append(convolution(inputs, outputs, stride))
+        down, along = (step if size > step else 1 for size, step in zip(shape, steps))
+        shape = -(-shape[0] // down), -(-shape[1] // along)
+        layers.append(convolution(inputs, outputs, (down, along)))
     return PlainNet(layers, widths[-1], classes)
