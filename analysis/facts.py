@@ -13,14 +13,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from analysis.ranking import NestedSelection, Ranking, nested_selection, reasons_outside
+from analysis.ranking import Ranking, nested_selection, reasons_outside
 from analysis.results import Problem
 from analysis.significance import LEVEL, detectable, fewest_recordings
 from analysis.tables import (
     Calibration,
     calibration,
     class_report,
-    confused_pairs,
     fold_scores,
     member_accuracy,
 )
@@ -31,7 +30,6 @@ GainVerdict = Literal["clear gain", "clear loss", "no clear difference", "not co
 
 UNEVEN = 1.5  # classes are uneven if the largest has so many times the clips of the smallest
 HARDEST = 3
-CONFUSIONS = 5
 
 
 @dataclass(frozen=True)
@@ -67,27 +65,13 @@ class ClassRow:
     """One class of the best run, over all its test clips, seeds averaged."""
 
     name: str
-    precision: float
     recall: float
-    f1: float
     support: int  # test clips
-    recall_low: float  # 95 % interval
-    recall_high: float
 
     @property
     def correct(self) -> float:
         """Test clips predicted correctly, a mean over seeds."""
         return self.recall * self.support
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """How many clips of a class the best run predicts as another, a mean over seeds."""
-
-    true: str
-    predicted: str
-    count: float
-    of: int
 
 
 @dataclass(frozen=True)
@@ -136,7 +120,6 @@ class Facts:
     synthetic: bool = False
     clips: int = 0  # test clips of the ranked runs
     recordings: int = 0
-    effective_recordings: float = np.nan  # fewer if some have many clips
     classes: int = 0
     folds: int = 0  # that the ranked runs have finished
     folds_of: int = 0  # of the protocol
@@ -153,11 +136,10 @@ class Facts:
     rival: str = ""  # label of the next run
     recordings_needed: int = 0  # to show the difference to the rival, or for any verdict; 0 if enough
     single_seed: bool = False  # a verdict rests on one seed
-    nested: NestedSelection | None = None  # the score of selecting the best run, without its optimism
+    nested: float = np.nan  # the score of selecting the best run, without its optimism
     excluded: tuple[Excluded, ...] = ()
     threats: tuple[Threat, ...] = ()
     hardest: tuple[ClassRow, ...] = ()  # classes of lowest recall
-    confusions: tuple[Confusion, ...] = ()  # most frequent first
     gains: tuple[Gain, ...] = ()
     calibration: Calibration | None = None
     importance: tuple[str, ...] | None = None  # the two most important features, if they were measured
@@ -214,16 +196,15 @@ def facts(
         found_at, ratio = detectable(lead, main.shares, float(main.tests.critical[0]))
         if main.tied and lead.sum() > 0 and ratio > 1:
             needed = ceil(float(f"{ratio * main.recordings:.1e}"))  # two digits of an estimate
-    report = class_report(best)
-    hardest = report[:-2][report["support"][:-2] > 0].sort_values("recall", kind="stable").head(HARDEST)
+    by_class = class_report(best)[:-2][["class", "recall", "support"]]
+    hardest = by_class[by_class["support"] > 0].sort_values("recall", kind="stable").head(HARDEST)
     gains = ablations.rename(columns={"with": "with_"}).to_dict("records")
     return Facts(
         state=state,
-        dataset=str(best.config["dataset"]),
+        dataset=best.dataset,
         synthetic=best.synthetic,
         clips=len(best.clip_ids),
         recordings=main.recordings,
-        effective_recordings=effective,
         classes=len(best.classes),
         folds=len(main.folds),
         folds_of=len(best.folders[0].folds),
@@ -244,7 +225,6 @@ def facts(
         excluded=excluded,
         threats=tuple(found),
         hardest=tuple(ClassRow(*row) for row in hardest.to_numpy()),
-        confusions=tuple(Confusion(*row[:4]) for row in confused_pairs(best, CONFUSIONS).to_numpy()),
         gains=tuple(Gain(**gain) for gain in gains),
         calibration=calibration(best),
     )

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import tables
 from analysis.ablations import ablations, channel_importance
 from analysis.facts import Configuration, Facts, Threat, facts
-from analysis.ranking import Ranking, rankings, reasons_outside
+from analysis.ranking import Ranking, rankings
 from analysis.results import Problem, Results, Run
 
 COMPARISON = (
@@ -69,8 +69,8 @@ def findings(
             "literature": tables.literature(main),
         }
     outside = [
-        Problem(run.name, f"not compared: other {reason} than {ranked[0].best.name}")
-        for run, reason in reasons_outside(ranked)
+        Problem(row.run, f"not compared: other {row.reason} than {ranked[0].best.name}")
+        for row in found.others
     ]
     kept = {name: table for name, table in made.items() if len(table)}
     return Findings(tuple(runs), ranked, found, (*problems, *outside), kept)

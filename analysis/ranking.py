@@ -164,7 +164,7 @@ def rankings(
 def reason_apart(run: Run, main: Run) -> str:
     """What two runs do not share, so that they cannot be compared; the simplest first, empty if nothing."""
     shared = {
-        "dataset": run.config["dataset"] == main.config["dataset"],
+        "dataset": run.dataset == main.dataset,
         "task": run.task == main.task,
         "classes": run.classes == main.classes,
         "folds": set(run.missing_folds) <= set(main.missing_folds),
@@ -206,27 +206,16 @@ def rank(runs: Sequence[Run], seed: int = 0, *, planned: bool = False) -> Rankin
     )
 
 
-@dataclass(frozen=True)
-class NestedSelection:
-    """The score of selecting the best run, with the selection inside the cross-validation."""
-
-    accuracy: float  # mean over folds of the test score of the run selected on the others
-    selected: dict[int, str]  # fold -> the run selected on all other folds
-
-
-def nested_selection(ranking: Ranking) -> NestedSelection | None:
-    """Select on all folds but one, score on that one, in turn; None with one fold or one run.
+def nested_selection(ranking: Ranking) -> float:
+    """The mean score of the run that all other folds select, fold by fold; NaN with one fold or one run.
 
     The highest of many test scores is optimistic; this one is not.
     """
     scores = ranking.fold_accuracy
     runs, folds = scores.shape
     if folds < 2 or runs < 2:
-        return None
+        return np.nan
     others = scores.sum(axis=1, keepdims=True) - scores
     # Rounded, so that equal sums are equal and the better run over all folds wins the tie.
     chosen = np.argmax(np.round(others, 12), axis=0)
-    return NestedSelection(
-        accuracy=float(scores[chosen, np.arange(folds)].mean()),
-        selected={int(fold): ranking.runs[run].name for fold, run in zip(ranking.folds, chosen, strict=True)},
-    )
+    return float(scores[chosen, np.arange(folds)].mean())

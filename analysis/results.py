@@ -8,7 +8,7 @@ costs one fold.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,24 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.registry import RequestError
-from results.config import TRAIN_AGAIN
 from results.run_folder import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
 from results.scores import Floats, Ints
-
-NEEDED_KEYS = ("dataset", "features", "model", "task", "seed", "classes", "folds")
-
-
-class UnreadableRun(RequestError):
-    """A run or a fold that cannot be used; the message is the sentence for the reader.
-
-    damaged     False if nothing is wrong with it: it has no test scores, or none yet
-    unfinished  still training, or stopped before its first fold ended
-    """
-
-    def __init__(self, text: str, *, damaged: bool = True, unfinished: bool = False) -> None:
-        super().__init__(text)
-        self.damaged, self.unfinished = damaged, unfinished
-
 
 Strings = NDArray[np.str_]
 
@@ -54,6 +38,10 @@ class Run:
     """One configuration and what its seeds predicted for the test clips of the finished folds."""
 
     name: str  # the folder of its first seed
+    dataset: str
+    features: str
+    model: str
+    task: str  # classes | categories
     folders: tuple[RunFolder, ...]  # (S,) one a seed, by seed
     classes: tuple[str, ...]  # (K,)
     categories: tuple[str, ...]  # (K,) each class's major category, '' for none
@@ -63,7 +51,6 @@ class Run:
     target: Ints  # (N,) class numbers
     checkpoints: dict[str, Floats]  # 'last', and 'best' where validation chose one: (S, N, K) each
     history: pd.DataFrame  # seed, fold, then the columns of history.csv: one row an epoch
-    task: str = "classes"
     members: dict[str, Floats] = field(default_factory=dict)  # (S, N, K) of each member of an ensemble alone
 
     @property
@@ -82,22 +69,14 @@ class Run:
         return str(self.options.get(key) or ("keep" if key == "padding" else "none"))
 
     @property
-    def features(self) -> str:
-        return str(self.config["features"])
-
-    @property
     def channels(self) -> Counter[str]:
         """The channels of its feature set and how often each occurs."""
         return Counter(self.features.split("+"))
 
     @property
-    def model(self) -> str:
-        return str(self.config["model"])
-
-    @property
     def exact(self) -> bool:
-        """Whether another seed would give the same: a linear model's loss has a single minimum."""
-        return self.model.partition("@")[0] == "linear" and self.config.get("val", "none") == "none"
+        """Whether another seed would give the same."""
+        return self.folders[0].exact
 
     @property
     def trained(self) -> bool:
@@ -111,7 +90,7 @@ class Run:
     @property
     def protocol(self) -> str:
         """How the run was trained and tested, in words."""
-        return str(self.config.get("protocol") or f"{self.selection} epoch")
+        return str(self.config["protocol"])
 
     @property
     def selection_protocol(self) -> str:
@@ -146,25 +125,12 @@ class Run:
         return (self.predicted == self.target).mean(axis=0)
 
     @property
-    def seed_deviation(self) -> float:
-        """Standard deviation of the accuracy over seeds; 0 where only one was trained."""
-        accuracies = (self.predicted == self.target).mean(axis=1)
-        return float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0
-
-    @property
     def fold_seconds(self) -> float:
-        """Seconds of training of a finished fold, the mean over folds and seeds; NaN where one is unknown."""
+        """Seconds of training of a finished fold, the mean over folds and seeds; NaN if unknown."""
         if not self.trained:
             return float(self.config.get("fold_seconds", np.nan))
-        known = self.history.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
-        cells = [(seed, fold) for seed in self.seeds for fold in np.unique(self.folds)]
-        return float(np.mean([known.get(cell, np.nan) for cell in cells]))
-
-    @property
-    def trained_on(self) -> str:
-        """What the seconds depend on: the GPU's name, else the threads; '' where run.json does not say."""
-        gpu, threads = (self.config.get("machine") or {}).get("gpu"), self.config.get("threads")
-        return str(gpu or (f"{threads} thread{'s' if threads != 1 else ''}" if threads else ""))
+        finished = self.history[self.history["fold"].isin(self.folds)]
+        return float(finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1).mean())
 
     @property
     def missing_folds(self) -> tuple[int, ...]:
@@ -187,89 +153,87 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
     for folder in folders:
         try:
             run = read_run(folder, problems)
-        except (RequestError, OSError) as reason:
-            damaged, unfinished = getattr(reason, "damaged", True), getattr(reason, "unfinished", False)
-            problems.append(Problem(folder.name, str(reason), unfinished, damaged))
-        else:
-            families.setdefault(folder.config.get("family", folder.name), []).append(run)
+            if run:
+                families.setdefault(folder.family, []).append(run)
+        except (RequestError, OSError) as error:
+            problems.append(Problem(folder.name, str(error), damaged=True))
     return Results([merge_seeds(seeds, problems) for seeds in families.values()], problems)
 
 
-def read_run(folder: RunFolder, problems: list[Problem]) -> Run:
-    """One folder as a run of one seed; what is damaged is left out and named in `problems`."""
-    lacking = [key for key in NEEDED_KEYS if key not in folder.config]
-    if lacking:
-        raise UnreadableRun(f"{folder.path / 'run.json'} lacks {', '.join(lacking)}: {TRAIN_AGAIN}")
-    curves = []
-    for fold in folder.folds:
+def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
+    """One folder as a run of one seed, if a fold was tested; what is left out is named in `problems`."""
+
+    def readable(what: str, read: Callable[..., pd.DataFrame], *which: object) -> pd.DataFrame:
         try:
-            curves.append(folder.history(fold).assign(fold=fold))
+            return read(*which)
         except (OSError, RequestError) as error:
-            text = f"the learning curve of fold {fold} is left out: {error}"
-            problems.append(Problem(folder.name, text, damaged=True))
-    whole = [curve for curve in curves if len(curve)] or [pd.DataFrame(dtype=float)]
-    history = pd.concat(whole, ignore_index=True).assign(seed=int(folder.config["seed"]))
-    history = history.reindex(columns=["seed", "fold", *HISTORY_COLUMNS])
+            problems.append(Problem(folder.name, f"{what} left out: {error}", damaged=True))
+            return pd.DataFrame()
+
+    curves = {
+        fold: readable(f"the learning curve of fold {fold} is", folder.history, fold) for fold in folder.folds
+    }
+    whole = [curve.assign(fold=fold) for fold, curve in curves.items() if len(curve)]
+    history = pd.concat(whole or [pd.DataFrame(dtype=float)], ignore_index=True)
+    history = history.assign(seed=int(folder.config["seed"])).reindex(
+        columns=["seed", "fold", *HISTORY_COLUMNS]
+    )
     if not folder.finished:
-        epochs, last = history.groupby("fold").size(), folder.config.get("epochs", "?")
-        reached = [f"fold {fold:g} is at epoch {number} of {last}" for fold, number in epochs.items()]
-        raise UnreadableRun(
-            f"no fold is finished yet ({'; '.join(reached) or 'no epoch has ended'}): continue its training",
-            damaged=False,
-            unfinished=True,
+        last = folder.config.get("epochs", "?")
+        reached = [
+            f"fold {fold} is at epoch {len(curve)} of {last}" for fold, curve in curves.items() if len(curve)
+        ]
+        text = (
+            f"no fold is finished yet ({'; '.join(reached) or 'no epoch has ended'}): continue its training"
         )
-    folds, damaged = [], []
-    for number in folder.finished:
-        try:
-            folds.append(tested_clips(folder, number))
-        except (RequestError, OSError) as reason:
-            damaged.append(getattr(reason, "damaged", True))
-            problems.append(Problem(folder.name, f"fold {number} is left out: {reason}", damaged=damaged[-1]))
+        problems.append(Problem(folder.name, text, unfinished=True))
+        return None
+    tables = {fold: readable(f"fold {fold} is", folder.predictions, fold) for fold in folder.finished}
+    folds = [tested_clips(table, fold) for fold, table in tables.items() if len(table)]
     if not folds:
-        raise UnreadableRun("none of its folds can be read, so the run is left out", damaged=any(damaged))
+        problems.append(Problem(folder.name, "none of its folds can be read", damaged=True))
+        return None
     clips = pd.concat(folds, ignore_index=True)
+    if clips.empty:
+        text = "its test folds were never scored (SKIP_TEST=1): it has validation predictions only"
+        problems.append(Problem(folder.name, text))
+        return None
     twice = clips.loc[clips.duplicated(["clip_id", "selection"]), "clip_id"]
     if len(twice):
-        raise UnreadableRun(
+        raise RequestError(
             f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no score can be trusted: "
             "train this run again under another TAG"
         )
     run = run_from_tables(folder, clips, history)
     for member in folder.members:
-        try:
-            alone = pd.concat([tested_clips(folder, int(fold), member) for fold in np.unique(run.folds)])
-            alone = alone[alone["selection"] == run.selection].set_index("clip_id")
-            run.members[member] = np.stack(alone.loc[run.clip_ids, "probabilities"].to_list())[None]
-        except (RequestError, OSError, KeyError) as reason:
-            text = f"the predictions of {member} alone are left out: {reason}"
-            problems.append(Problem(folder.name, text, damaged=True))
+        text = f"the predictions of {member} alone are"
+        alone = readable(text, folder.scored, None, "test", run.selection, member)
+        if len(alone):
+            rows = alone.set_index("clip_id").loc[run.clip_ids, folder.classes]
+            run.members[member] = rows.to_numpy(dtype=float)[None]
     return run
 
 
-def tested_clips(folder: RunFolder, fold: int, member: str = "") -> pd.DataFrame:
+def tested_clips(table: pd.DataFrame, fold: int) -> pd.DataFrame:
     """A fold's test clips: clip_id, group, selection, target, fold, `probabilities` (a row a cell)."""
-    frame = folder.predictions(fold, member)
-    test = (frame["split"] == "test").to_numpy()
-    if not test.any():
-        raise UnreadableRun(
-            "its test fold was never scored (SKIP_TEST=1): it has validation predictions only", damaged=False
-        )
-    numbers = frame.iloc[:, len(PREDICTION_COLUMNS) :].to_numpy(dtype=float)[test]
-    clips = frame.loc[test, ["clip_id", "group", "selection", "target"]].assign(fold=fold)
+    test = (table["split"] == "test").to_numpy()
+    numbers = table.iloc[:, len(PREDICTION_COLUMNS) :].to_numpy(dtype=float)[test]
+    clips = table.loc[test, ["clip_id", "group", "selection", "target"]].assign(fold=fold)
     return clips.assign(probabilities=list(numbers / numbers.sum(axis=1, keepdims=True)))
 
 
 def run_from_tables(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:
     """A run of one seed from the test predictions of its folds (see `tested_clips`) and its history."""
     clips = clips.sort_values("clip_id", kind="stable")
-    last = clips[clips["selection"] == "last"]
-    checkpoints = {"last": np.stack(last["probabilities"].to_list())[None]}
-    best = clips[clips["selection"] == "best"]
-    if best["clip_id"].tolist() == last["clip_id"].tolist():
-        checkpoints["best"] = np.stack(best["probabilities"].to_list())[None]
+    by_epoch = {name: clips[clips["selection"] == name] for name in ("last", "best")}
+    last = by_epoch["last"]
     number = {name: place for place, name in enumerate(folder.classes)}
     return Run(
         name=folder.name,
+        dataset=folder.dataset,
+        features=folder.config["features"],
+        model=folder.config["model"],
+        task=folder.config["task"],
         folders=(folder,),
         classes=tuple(folder.classes),
         categories=tuple(named.get("category", "") for named in folder.config["classes"]),
@@ -277,9 +241,12 @@ def run_from_tables(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFram
         groups=last["group"].where(last["group"] != "", last["clip_id"]).to_numpy(dtype=str),
         folds=last["fold"].to_numpy(dtype=np.intp),
         target=last["target"].map(number).to_numpy(dtype=np.intp),
-        checkpoints=checkpoints,
+        checkpoints={
+            name: np.stack(rows["probabilities"].to_list())[None]
+            for name, rows in by_epoch.items()
+            if len(rows)
+        },
         history=history,
-        task=folder.config["task"],
     )
 
 
@@ -287,21 +254,23 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
     """The seeds of one configuration as one run; one that tested other clips is left out and named."""
     seeds = sorted(seeds, key=lambda run: run.seeds)
     fullest = max(seeds, key=lambda run: len(run.clip_ids))
-    kept = [run for run in seeds if same_clips(run, fullest)]
-    if len(seeds) > 1 and all(run.exact for run in seeds):
+    if fullest.exact:
         kept, others = [fullest], ", ".join(str(run.seeds[0]) for run in seeds if run is not fullest)
         text = (
             f"an exact solution does not depend on the seed and is counted once; not counted: seed {others}"
         )
-        problems.append(Problem(fullest.name, text))
+        problems += [Problem(fullest.name, text)] if others else []
     else:
-        for run in seeds:
-            if run not in kept:
-                text = (
-                    f"seed {run.seeds[0]} is left out of the row of {fullest.name}: it has "
-                    f"{len(run.clip_ids)} test clips of {len(fullest.clip_ids)}; train its missing folds"
-                )
-                problems.append(Problem(run.name, text))
+        kept = [run for run in seeds if same_clips(run, fullest)]
+        problems += [
+            Problem(
+                run.name,
+                f"seed {run.seeds[0]} is left out of the row of {fullest.name}: it has "
+                f"{len(run.clip_ids)} test clips of {len(fullest.clip_ids)}; train its missing folds",
+            )
+            for run in seeds
+            if run not in kept
+        ]
 
     def together(parts: list[dict[str, Floats]]) -> dict[str, Floats]:
         shared = set.intersection(*(set(part) for part in parts))

@@ -8,7 +8,7 @@ repository or the dataset's own list.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,9 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     """How each run was trained and tested, and what it cost; empty if run.json does not say."""
     rows = []
     for run in runs:
-        extraction = run.config.get("extraction") or {}
+        extraction, machine = run.config.get("extraction", {}), run.config.get("machine", {})
+        threads = run.config.get("threads")
+        accuracies = (run.predicted == run.target).mean(axis=1)
         rows.append(
             {
                 "run": run.name,
@@ -72,11 +74,12 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "missing_folds": " ".join(map(str, run.missing_folds)),
                 "clips": len(run.clip_ids),
                 "seeds": " ".join(map(str, run.seeds)),
-                "seed_sd": run.seed_deviation if len(run.seeds) > 1 else np.nan,
+                "seed_sd": pd.Series(accuracies).std(),
                 "epochs": np.nan if run.exact else run.config.get("epochs", np.nan),
                 "parameters": run.config.get("parameters", np.nan),
                 "fold_seconds": run.fold_seconds,
-                "trained_on": run.trained_on,
+                "trained_on": machine.get("gpu")
+                or (f"{threads} thread{'s' if threads != 1 else ''}" if threads else ""),
                 "extraction_seconds": extraction.get("seconds", np.nan),
                 "extraction_megabytes": extraction.get("megabytes", np.nan),
                 "synthetic": run.synthetic,
@@ -191,22 +194,13 @@ LITERATURE_CLASSES = {"esc10": 10, "esc50": 50}
 OWN_SOURCE = "this project"
 
 
-def published_results(dataset: str) -> pd.DataFrame:
-    """The rows about one dataset, lowest accuracy first; none where it has none."""
-    table = pd.read_csv(LITERATURE)
-    known = table[table["dataset"] == dataset.lower().replace("-", "")]
-    return known.drop(columns="dataset").sort_values("accuracy", kind="stable", ignore_index=True)
-
-
 def literature(ranking: Ranking) -> pd.DataFrame:
     """Published results and our best run of each kind of weights, lowest first; empty if not comparable."""
-    dataset = Path(str(ranking.best.config["dataset"])).name
-    known = published_results(dataset)
-    comparable = ranking.best.task == "classes" and len(ranking.best.classes) == LITERATURE_CLASSES.get(
-        dataset
-    )
-    if known.empty or not comparable:
-        return known.iloc[:0]
+    dataset = Path(ranking.best.dataset).name
+    if ranking.best.task != "classes" or len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):
+        return pd.DataFrame()
+    published = pd.read_csv(LITERATURE)
+    known = published[published["dataset"] == dataset].drop(columns="dataset")
 
     def protocol(places: Sequence[int]) -> str:
         """Of the first of `places`, and that it is the highest of several on the test folds."""
@@ -235,7 +229,6 @@ def literature(ranking: Ranking) -> pd.DataFrame:
 
 
 DECIMALS = 3
-PARAGRAPH = r"p{55mm}"
 
 
 def format_p(value: float) -> str:
@@ -254,13 +247,12 @@ def as_markdown(table: pd.DataFrame) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in [rows[0], rule, *rows[1:]])
 
 
-def as_latex(table: pd.DataFrame, paragraphs: Collection[str] = ()) -> str:
-    """A booktabs tabular, every special character escaped; columns of `paragraphs` are broken into lines.
+def as_latex(table: pd.DataFrame) -> str:
+    """A booktabs tabular, every special character escaped.
 
     Written line by line: pandas' own way goes through a template engine, 50 ms a table.
     """
-    text = {column: PARAGRAPH if column in paragraphs else "l" for column in table.columns}
-    alignment = "".join("r" if _is_number(table[column]) else text[column] for column in table.columns)
+    alignment = "".join("r" if _is_number(table[column]) else "l" for column in table.columns)
     header = [latex_text(str(column).replace("_", " ")) for column in table.columns]
     cells = [[latex_text(word) for word in row] for row in rounded(table).itertuples(index=False)]
     lines = [" & ".join(row) + r" \\" for row in [header, *cells]]
@@ -272,11 +264,9 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
     """The table as text: three decimals, nothing for an unknown number."""
 
     def text(value: object, name: str) -> str:
-        if isinstance(value, bool | np.bool_):
-            return "yes" if value else "no"
-        if value is None or (isinstance(value, float) and np.isnan(value)):
-            return ""
         if isinstance(value, float):
+            if np.isnan(value):
+                return ""
             lifted = value + np.copysign(HALVES_UP, value)
             return format_p(value) if name == "p" else f"{lifted:.{DECIMALS}f}"
         return str(value)
@@ -286,7 +276,7 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    return pd.api.types.is_numeric_dtype(column)
 
 
 LATEX_ESCAPES = {

@@ -113,6 +113,12 @@ class RunFolder:
         """The same for runs that differ in nothing but the seed: they are one row of a table."""
         return self.config["family"]
 
+    @property
+    def exact(self) -> bool:
+        """Whether another seed would give the same: a linear model's loss has a single minimum."""
+        linear = self.config["model"].partition("@")[0] == "linear"
+        return linear and self.config.get("val", "none") == "none"
+
     def selection(self, wanted: str = "auto") -> str:
         """The epoch `wanted`, `last` or `best`; by `auto` the epoch that counts wherever scores are shown.
 

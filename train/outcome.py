@@ -9,7 +9,6 @@ from commandline.terminal import mean_percent, percent, text_table
 from results.run_folder import RunFolder
 from results.scores import (
     confusion_matrix,
-    cross_fitted_temperatures,
     epoch_scores,
     fit_temperature,
     most_confused,
@@ -88,20 +87,15 @@ def fold_lines(run: RunFolder, fold: int) -> list[str]:
 
 
 def calibration(run: RunFolder) -> dict[str, Any]:
-    """For run.json: temperatures by selection, fitted to the test clips of the finished folds.
-
-    `temperature`, of all of them together, is for new audio, `by_fold` for each fold by the others.
-    """
+    """For run.json: of each selection the temperature for new audio, fitted to all clips tested so far."""
     table = run.predictions()
     numbers = {name: number for number, name in enumerate(run.classes)}
     fitted = {}
     for selection, rows in table[table["split"] == "test"].groupby("selection"):
         target = rows["target"].map(numbers).to_numpy()
         probabilities = rows[run.classes].to_numpy(dtype=np.float64)
-        by_fold = cross_fitted_temperatures(target, probabilities, rows["fold"].to_numpy())
         fitted[str(selection)] = {
             "temperature": fit_temperature(target, probabilities),
-            "by_fold": {str(fold): temperature for fold, temperature in by_fold.items()},
             "clips": len(rows),
         }
     return fitted

@@ -145,7 +145,8 @@ def _row(seeds: Sequence[RunFolder]) -> tuple[float, str, str, str, str, int, st
     accuracy = mean_percent(by_fold).removesuffix(" %")
     first = seeds[0]
     named = first.config["features"], first.config["model"]
-    return float(np.mean(by_fold)), *named, accuracy, interval, len(seeds), first.name
+    counted = 1 if first.exact else len(seeds)
+    return float(np.mean(by_fold)), *named, accuracy, interval, counted, first.name
 
 
 @dataclass

@@ -108,6 +108,10 @@ def _run(
     }
     return Run(
         name=folder.name,
+        dataset="simulated",
+        features=folder.config["features"],
+        model=folder.config["model"],
+        task="classes",
         folders=(folder,),
         classes=names,
         categories=("",) * classes,

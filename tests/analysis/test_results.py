@@ -69,18 +69,6 @@ def test_the_best_epoch_counts_where_validation_chose_one(written: Callable[...,
     assert (chosen.selection, fixed.selection) == ("best", "last")
 
 
-def test_a_run_that_tells_no_family_or_protocol_is_a_row_of_its_own(
-    by_hand: Callable[..., RunFolder],
-) -> None:
-    folders = [by_hand(name, CLASSES, ROWS) for name in ("mel", "zcr")]
-    for folder in folders:
-        told = {key: value for key, value in folder.config.items() if key not in ("family", "protocol")}
-        write_config(folder.path, told)
-    results = load_runs([RunFolder(folder.path) for folder in folders])
-    assert [run.name for run in results.runs] == ["mel", "zcr"]
-    assert results.runs[0].protocol == "last epoch"
-
-
 def test_a_missing_fold_is_known(written: Callable[..., Results]) -> None:
     assert written(MadeRun(folds=(1, 2, 4))).runs[0].missing_folds == (3, 5)
 
@@ -151,7 +139,7 @@ def test_a_clip_tested_twice_is_refused(by_hand: Callable[..., RunFolder]) -> No
     [
         ("{", "cannot be read"),
         ("[]", "holds no configuration"),
-        ('{"dataset": "x"}', "lacks features, model"),
+        ('{"dataset": "x"}', "lacks folds"),
     ],
 )
 def test_a_damaged_configuration_costs_only_its_own_run(tmp_path: Path, text: str, words: str) -> None:

@@ -374,9 +374,9 @@ FAULTS: dict[str, Fault] = {
     "clip_tested_twice": Fault(
         "a clip that two folds tested counts twice",
         """    if len(twice):
-        raise UnreadableRun(""",
+        raise RequestError(""",
         """    if len(twice) < 0:
-        raise UnreadableRun(""",
+        raise RequestError(""",
         f"{ANALYSIS}test_results.py",
     ),
     "deviation_of_the_population": Fault(

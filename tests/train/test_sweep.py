@@ -168,7 +168,8 @@ def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(
         accuracy.setdefault(folder.config["features"], []).append(folder.scores()["accuracy"])
     best = max(accuracy, key=lambda features: np.mean(accuracy[features]))
     by_fold = np.mean(accuracy[best], axis=0)
-    assert lines[1].startswith(best) and lines[1].endswith(" 2") and len(lines) == 4
+    assert lines[1].startswith(best) and len(lines) == 4
+    assert lines[1].endswith(" 1")  # a linear model is an exact solution, whatever the seed
     assert f"{percent(by_fold.mean())} ± {percent(by_fold.std(ddof=1))}" in lines[1]
 
 
