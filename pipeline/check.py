@@ -30,7 +30,7 @@ from features_cache.table import originals
 from pipeline import audio
 from pipeline.datasets import Dataset, load
 from pipeline.datasets.folds import propose_group
-from pipeline.datasets.load import length_notes
+from pipeline.datasets.load import shorter_duration
 from pipeline.near_duplicates import NO_LANDMARKS, audio_fingerprint, find_near_duplicates
 from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
@@ -334,10 +334,8 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
             ids((table["bandwidth"] < NARROW * nyquist) & sounding),
         ),
     ]
-    for line in length_notes(sound[sounding].to_numpy(), dataset.sample_rate, dataset.duration):
-        findings.append(
-            Finding("length", NOTE, line, ["DURATION" if "DURATION" in line else "FEATURES"], "option")
-        )
+    for line in shorter_duration(sound[sounding].to_numpy(), dataset.duration):
+        findings.append(Finding("length", NOTE, line, ["DURATION"], "option"))
     if (table["group"] == table["clip_id"]).all() and (pattern := propose_group(table)):
         what = f"every clip counts as a recording of its own; if the names say otherwise: GROUP='{pattern}'"
         findings.append(Finding("group", NOTE, what, ["GROUP"], "option"))

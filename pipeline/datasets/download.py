@@ -4,7 +4,6 @@ import re
 import shutil
 import stat
 import struct
-import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,12 +14,9 @@ from commandline.files import DISK_FAILED, Lock, not_written, refuse_special
 from commandline.registry import RequestError
 from commandline.terminal import progress, size
 
-ATTEMPTS = 5  # in a row that bring nothing new
-WAIT = 1.0  # seconds before the second attempt; doubled before each one after
 TIMEOUT = (15, 60)  # seconds to connect, and without a single byte
 MOST_FETCHED = 2 * 2**30
 BLOCK = 2**18
-PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP answers that another attempt may not get
 OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
 MOST_UNPACKED = 2 * 2**30  # unpacked; ESC-50 has 0.9 GB
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
@@ -28,13 +24,12 @@ MOST_LISTING = 4 * 2**20  # bytes of the zip's own list of entries, which is rea
 UNFINISHED = ".unfinished"
 
 
-def download_file(url: str, to: Path, label: str = "download") -> bool:
-    """Download `url` to `to`, which appears only when it is complete; returns whether it was resumed.
+def download_file(url: str, to: Path, label: str = "download") -> None:
+    """Download `url` to `to`, which appears only when it is complete.
 
-    What arrived before the connection broke or the program was stopped is kept as `<to>.part` and gone on
-    from if the server can (range requests), else fetched again; whoever uses the file must check its content,
-    since the server's may have changed in between. RequestError says what went wrong when several attempts
-    in a row bring nothing new.
+    What arrived before the connection broke or the program was stopped is kept as `<to>.part`, and the next
+    call goes on from it if the server can (range requests), else begins again; whoever uses the file must
+    check its content, since the server's may have changed in between.
     """
     import requests
     from urllib3.exceptions import HTTPError  # requests lets it through when it hands over single reads
@@ -42,58 +37,39 @@ def download_file(url: str, to: Path, label: str = "download") -> bool:
     to.parent.mkdir(parents=True, exist_ok=True)
     part = to.with_name(to.name + ".part")
     refuse_special(part)
-    most, fruitless, resumed = 0, 0, False
-    while True:
-        begin = part.stat().st_size if part.exists() else 0
-        headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself, so that they can be counted
-        headers |= {"Range": f"bytes={begin}-"} if begin else {}
-        try:
-            with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-                span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-                if span and (answer.status_code != 206 or span[1] != str(begin)):
-                    span = None
-                if answer.status_code in (206, 416) and not span:  # otherwise it goes on where the part ends
-                    part.unlink()
-                    raise requests.ConnectionError("the file at this address has changed; beginning again")
-                if answer.status_code in PASSING:
-                    raise requests.ConnectionError(f"the server answers {answer.status_code} {answer.reason}")
-                answer.raise_for_status()
-                resumed, begin = span is not None, begin if span else 0
-                length = int(answer.headers.get("Content-Length", 0))
-                total = int(span[2]) if span and span[2] != "*" else length and begin + length
-                free = shutil.disk_usage(to.parent).free
-                if total > MOST_FETCHED or total - begin > free:
-                    raise RequestError(
-                        f"the file there has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
-                        f"{to.parent} has {size(free)} free"
-                    )
-                bar = progress(total=total or None, label=label, unit="B")
-                bar.unit_scale = True
-                with bar, part.open("ab" if span else "wb") as file:
-                    bar.update(begin)
-                    while block := answer.raw.read1(BLOCK):  # what is there: a break loses nothing of it
-                        file.write(block)
-                        bar.update(len(block))
-                        if file.tell() > MOST_FETCHED:
-                            raise RequestError(f"more than {size(MOST_FETCHED)} arrive, which is not fetched")
-                    begin = file.tell()
-            if begin >= total:
-                part.replace(to)
-                return resumed
-            reason = f"the connection ended after {size(begin)} of {size(total)}"
-        except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
-            reason = _reason(error)
-        except requests.RequestException as error:
-            raise RequestError(f"{url} cannot be fetched: {_reason(error)}. {OTHER_WAYS}") from None
-        except OSError as error:
-            raise not_written(to, error) from None
-        kept = part.stat().st_size if part.exists() else 0
-        fruitless = 0 if kept > most else fruitless + 1
-        most = max(most, kept)
-        if fruitless >= ATTEMPTS:
-            said = f"{size(kept)} are kept, the same command goes on. " if kept else ""
-            raise RequestError(f"{url} cannot be fetched: {reason} ({ATTEMPTS} attempts). {said}{OTHER_WAYS}")
-        time.sleep(WAIT * 2**fruitless)
+    begin = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself, so that they can be counted
+    headers |= {"Range": f"bytes={begin}-"} if begin else {}
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+            resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
+            if answer.status_code in (206, 416) and not resumed:  # otherwise it goes on where the part ends
+                part.unlink(missing_ok=True)
+                raise requests.ConnectionError("the file at this address has changed")
+            answer.raise_for_status()
+            begin = begin if resumed else 0
+            length = int(answer.headers.get("Content-Length", 0))
+            total, free = length and begin + length, shutil.disk_usage(to.parent).free
+            if total > MOST_FETCHED or length > free:
+                raise RequestError(
+                    f"the file there has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
+                    f"{to.parent} has {size(free)} free"
+                )
+            bar = progress(total=total or None, label=label, unit="B")
+            bar.unit_scale = True
+            with bar, part.open("ab" if resumed else "wb") as file:
+                bar.update(begin)
+                while block := answer.raw.read1(BLOCK):  # what is there: a break loses nothing of it
+                    file.write(block)
+                    bar.update(len(block))
+                    if file.tell() > MOST_FETCHED:
+                        raise RequestError(f"more than {size(MOST_FETCHED)} arrive, which is not fetched")
+        part.replace(to)
+    except (requests.RequestException, HTTPError) as error:
+        again = "; the same command goes on with what arrived" if part.exists() else ""
+        raise RequestError(f"{url} cannot be fetched: {_reason(error)}{again}. {OTHER_WAYS}") from None
+    except OSError as error:
+        raise not_written(to, error) from None
 
 
 def _reason(error: Exception) -> str:

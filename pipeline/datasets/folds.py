@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.files import not_written, replaced
-from commandline.registry import RequestError, closest
+from commandline.registry import RequestError
 from commandline.terminal import counted
 from pipeline.datasets.readers import Listing, read_csv
 from pipeline.options import SourceOptions
@@ -112,14 +112,10 @@ def with_groups(listing: Listing, group: str) -> tuple[pd.DataFrame, tuple[str, 
             if any(matches):
                 break
         else:
-            fitting = propose_group(table)
-            meant = [f"GROUP={closest(group, columns)}"] if closest(group, columns) else []
-            meant += [f"GROUP='{fitting}'"] if fitting else []
-            such = f", such as {' or '.join(meant)}" if meant else "; leave it out if none does"
             raise RequestError(
-                f"GROUP={group} fits no file name, the first is {names[0]!r}, and no path within the dataset"
-                f"{', and is no column' if len(columns) else ''}; expected a pattern whose parentheses hold "
-                f"the source recording{such}"
+                f"GROUP={group} fits no file name, the first is {names[0]!r}, and no path within the "
+                "dataset; expected a column, or a pattern whose parentheses hold the source recording; "
+                "python -m pipeline check proposes one"
             )
         table = table.assign(
             group=["-".join(match.groups("") or [match[0]]) if match else "" for match in matches]

@@ -24,20 +24,15 @@ from pipeline.datasets.readers import (
     SYNTHETIC_CATEGORIES,
     Listing,
     is_esc_layout,
-    label_notes,
     read_esc_layout,
     read_table,
 )
 from pipeline.options import ExtractOptions, SourceOptions
-from pipeline.parameters import Framing
 
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 MOST_CLIPS = 0.9  # that a duration which is proposed holds whole
 LESS_PADDING = 0.1  # of all clips' time, at least, that it saves
 STEP = 0.05  # s, to which it is rounded up
-FEW_FRAMES = 43  # of a clip; half a second has so many at 44.1 kHz
-FRAME, HOP = Framing().n_fft, Framing().hop_length  # samples, librosa's defaults
-SHORT_CLIPS = "docs/howto/short-clips.md"
 THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
 
 
@@ -105,7 +100,7 @@ def load(options: SourceOptions) -> Dataset:
         duration=duration,
         source=source,
         synthetic=set(labels) <= SYNTHETIC_CATEGORIES.keys(),
-        notes=(*unused, *listing.notes, *label_notes(labels), *fold_notes, *audio_notes),
+        notes=(*unused, *listing.notes, *fold_notes, *audio_notes),
         published_test=listing.published_test if as_published else None,
     )
 
@@ -172,7 +167,7 @@ def _audio_settings(listing: Listing, options: SourceOptions) -> tuple[int, floa
     duration = options.duration or listing.duration
     if sample_rate and duration:
         return sample_rate, duration, []
-    paths, headers, reasons = listing.table["path"].tolist(), {}, []
+    paths = listing.table["path"].tolist()
 
     def header(path: str) -> audio.Info | audio.AudioError:
         try:
@@ -181,72 +176,43 @@ def _audio_settings(listing: Listing, options: SourceOptions) -> tuple[int, floa
             return error
 
     with ThreadPoolExecutor(THREADS) as threads:  # what cannot be opened is named when it is decoded
-        answers = progress(threads.map(header, paths), total=len(paths), label="headers", unit="files")
-        for path, answer in zip(paths, answers):
-            if isinstance(answer, audio.Info):
-                headers[path] = answer
-            else:
-                reasons.append(f"{path}: {answer}")
-    rates = Counter(info.sample_rate for info in headers.values())
-    notes = [f"{counted(times, 'clip')} of {rate} Hz" for rate, times in rates.most_common()]
-    notes = notes if len(rates) > 1 else []
-    seconds = {path: info.frames / info.sample_rate for path, info in headers.items()}
-    for path in sorted(seconds, key=lambda path: -seconds[path]) if not duration else ():
-        try:
-            audio.decode(path, seconds=LONGEST)  # a header may be damaged: its length counts once decoded
-        except audio.AudioError as error:
-            reasons.append(f"{path}: {error}")
-            continue
-        duration = min(seconds[path], LONGEST)
-        if seconds[path] > LONGEST:
-            longest = f"{seconds[path]:.0f} s"
-            notes.append(f"the longest clip, {longest}, is cut to {LONGEST:g} s: DURATION= sets another")
-        break
-    if not duration or not rates:
+        opened = threads.map(header, paths)
+        answers = list(progress(opened, total=len(paths), label="headers", unit="files"))
+    headers = [answer for answer in answers if isinstance(answer, audio.Info)]
+    if not headers:
         hint = audio.advice(paths)
         if not hint and Path(options.dataset).is_file():
             hint = "AUDIO_DIR= names the folder of a table's files"
-        said = f"none of {counted(len(paths), 'file')} can be read; the first: {reasons[0]}"
-        raise RequestError(f"{said}; {hint}" if hint else said)
+        reason = f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}: {answers[0]}"
+        raise RequestError(f"{reason}; {hint}" if hint else reason)
+    rates = Counter(info.sample_rate for info in headers)
+    seconds = np.array([info.frames / info.sample_rate for info in headers])
+    notes = [f"{counted(times, 'clip')} of {rate} Hz" for rate, times in rates.most_common()]
+    notes = notes if len(rates) > 1 else []
+    if not duration:
+        duration = min(float(seconds.max()), LONGEST)
+        if seconds.max() > LONGEST:
+            longest = f"{seconds.max():.0f} s"
+            notes.append(f"the longest clip, {longest}, is cut to {LONGEST:g} s: DURATION= sets another")
     sample_rate = sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
-    lengths = np.array(list(seconds.values()))
-    return sample_rate, duration, notes + length_notes(lengths, sample_rate, duration)
+    return sample_rate, duration, [*notes, *shorter_duration(seconds, duration)]
 
 
-def length_notes(seconds: NDArray[np.floating], sample_rate: int, duration: float) -> list[str]:
-    """A line if another DURATION saves much padding, and one if clips have few frames.
-
-    seconds: how long each clip lasts.
-    """
+def shorter_duration(seconds: NDArray[np.floating], duration: float) -> list[str]:
+    """A line if another DURATION saves much padding of clips that last so many seconds."""
     if not len(seconds):
         return []
 
     def padding(of: float) -> float:
         return float(1 - np.minimum(seconds, of).mean() / of)
 
-    lines = []
     most = float(np.quantile(seconds, MOST_CLIPS, method="higher"))
     shorter = max(STEP, round(STEP * math.ceil(round(most / STEP, 6)), 2))
-    if padding(duration) - padding(shorter) >= LESS_PADDING and shorter < duration:
-        lines.append(
-            f"{padding(duration):.0%} of {duration:.4g} s is padding: DURATION={shorter:g} leaves "
-            f"{padding(shorter):.0%} and cuts {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')} "
-            f"({SHORT_CLIPS})"
-        )
-    n_fft = frame_samples(sample_rate)
-    frames = np.median(np.minimum(seconds, duration)) * sample_rate / HOP
-    if n_fft * 4 <= FRAME or (n_fft < FRAME and frames < FEW_FRAMES):
-        lines.append(
-            f"half of the clips have {frames:.0f} frames or fewer, of {1000 * FRAME / sample_rate:.0f} ms: "
-            f"FEATURES=mel@n_fft={n_fft},hop_length={n_fft // 4} has more ({SHORT_CLIPS})"
-        )
-    return lines
-
-
-def frame_samples(sample_rate: int) -> int:
-    """The power of two whose time is nearest to 46 ms, that of librosa's default at 44.1 kHz, in ratio.
-
-    >>> [frame_samples(rate) for rate in (8_000, 16_000, 22_050, 44_100, 48_000)]
-    [512, 1024, 1024, 2048, 2048]
-    """
-    return int(2 ** round(math.log2(FRAME * sample_rate / 44_100)))
+    if shorter >= duration or padding(duration) - padding(shorter) < LESS_PADDING:
+        return []
+    line = (
+        f"{padding(duration):.0%} of {duration:.4g} s is padding: DURATION={shorter:g} leaves "
+        f"{padding(shorter):.0%} and cuts {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')} "
+        "(docs/howto/short-clips.md)"
+    )
+    return [line]

@@ -43,7 +43,6 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
     for categories in (_ESC, _SYNTHETIC)
 )
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those that are used; `category` holds the class
-TABLE_COLUMNS = ("filename", "label", "fold", "group", "category")
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
 SURROGATE = re.compile("[\ud800-\udfff]")  # how Python writes a byte that is not UTF-8
 
@@ -165,7 +164,6 @@ def read_table(path: Path, audio_dir: Path | None = None) -> Listing:
     frame = clips = read_csv(path)
     if not len(frame):
         raise RequestError(f"{path} lists no clip")
-    notes: tuple[str, ...] = ()
     if set(ESC_COLUMNS) <= set(frame) and "label" not in frame:
         clips = frame.rename(columns={"category": "label", "src_file": "group"})
     elif not {"filename", "label"} <= set(frame):
@@ -173,8 +171,6 @@ def read_table(path: Path, audio_dir: Path | None = None) -> Listing:
             f"{path} has the columns {', '.join(frame)}; expected filename,label "
             f"(and, as you like, fold, group, category) or ESC-50's {','.join(ESC_COLUMNS)}"
         )
-    elif others := [name for name in frame if name not in TABLE_COLUMNS and not name.startswith("Unnamed: ")]:
-        notes = (f"other columns: {', '.join(others)}; GROUP= may take one as the source recording",)
     labels = clips["label"].str.strip()
     if (labels == "").any():
         raise RequestError(f"{path}: {clips.loc[labels == '', 'filename'].iloc[0]} has no label")
@@ -187,7 +183,7 @@ def read_table(path: Path, audio_dir: Path | None = None) -> Listing:
         clips.get("group", ""),
         clips.get("category"),
     )
-    return Listing(table, columns=frame, notes=notes)
+    return Listing(table, columns=frame)
 
 
 def is_esc_layout(folder: Path, audio_dir: Path | None = None) -> bool:
@@ -206,17 +202,3 @@ def read_esc_layout(folder: Path, audio_dir: Path | None = None) -> Listing:
         )
     listing = read_table(tables[0], audio_dir or folder / "audio")
     return replace(listing, sample_rate=ESC_SAMPLE_RATE, duration=ESC_DURATION)
-
-
-def label_notes(labels: Iterable[str]) -> list[str]:
-    """Lines on classes that may be one, and on labels that may be several.
-
-    >>> label_notes(["dog", "Dog", "rain", "dog;rain"])[0]
-    'classes that differ by case alone: Dog, dog; each is a class'
-    """
-    names = sorted(set(labels))
-    times = Counter(name.casefold() for name in names)
-    alike = [name for name in names if times[name.casefold()] > 1]
-    several = [name for name in names if re.search("[;|]", name)]
-    lines = [f"classes that differ by case alone: {', '.join(alike)}; each is a class"] if alike else []
-    return lines + ([f"one label a clip is read: {several[0]!r} is one class"] if several else [])

@@ -109,7 +109,7 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
         ("(", "is no pattern"),
         ("zzz", "fits no file name, the first is 'cat0-A'"),
         ("(-)", "makes one group of all 40 clips, '-'"),
-        ("Label", "such as GROUP=label"),
+        ("Label", "fits no file name, the first is"),
     ],
 )
 def test_a_group_that_cannot_be_meant_is_refused_and_keeps_nothing(tmp_path, group, reason):

@@ -54,9 +54,6 @@ def test_links_are_followed_once(tmp_path):
         ("", "expected one sub-folder a class"),
         ("a.wav dog/readme.txt", "expected one sub-folder a class"),
         ("dog/1.wav dog/2.wav", "one class only, 'dog'"),
-        ("fold1/1.wav fold2/2.wav", r"holds folds \(fold1, fold2\), not classes"),
-        ("one/audio/a.wav one/meta/one.csv two/x/a.wav", r"holds datasets, not classes: give one, .*/one$"),
-        ("one/yes/a.wav one/testing_list.txt two/x/a.wav", r"holds datasets, not classes: give one, .*/one$"),
         ("metadata/UrbanSound8K.csv", "expected slice_file_name, fsID, fold, class"),
         ("FSD50K.ground_truth/dev.csv", "expected fname, labels, split"),
         ("testing_list.txt", "no class folder"),
@@ -154,14 +151,6 @@ def test_fsd50k_without_clips_of_several_labels_grouped_by_uploader(fsd50k, tmp_
     file.parent.mkdir()
     file.write_text(json.dumps({"10": {"uploader": "ann"}, "11": {"uploader": "ann"}}))
     assert table_of(fsd50k, tmp_path)["group"].tolist()[:3] == ["ann", "ann", "12"]
-    for path, text, reason in (
-        (file, "[1]", "cannot be read"),
-        (fsd50k / "FSD50K.ground_truth" / "dev.csv", "fname,labels,mids,split\n1,Dog,x,test", "split 'test'"),
-    ):
-        path.write_text(text)
-        with pytest.raises(RequestError, match=reason):
-            table_of(fsd50k, tmp_path)
-        file.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -185,17 +174,11 @@ def speech_commands(tmp_path) -> Path:
     return folder
 
 
-def test_speech_commands_as_published_and_as_tensorflows_challenge_has_it(speech_commands, tmp_path):
+def test_speech_commands_as_published(speech_commands, tmp_path):
     published = table_of(speech_commands, tmp_path / "published")
     assert published["label"].value_counts().to_dict() == {"yes": 6, "no": 6}
     assert published["fold"].value_counts().to_dict() == {1: 2, 2: 9, 3: 1}
     assert published.loc["yes/ffd2ba2f_nohash_1", ["fold", "group"]].tolist() == [3, "ffd2ba2f"]
-    (speech_commands / "audio").mkdir()
-    for word in ("yes", "no", "_background_noise_"):
-        (speech_commands / word).rename(speech_commands / "audio" / word)
-    table = table_of(speech_commands, tmp_path)
-    assert table.drop(columns="path").equals(published.drop(columns="path"))
-    assert all(Path(path).is_file() for path in table["path"])
 
 
 def test_val_next_of_a_published_test_list_is_the_published_validation_list(speech_commands, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache import external
-from pipeline.datasets.load import frame_samples, length_notes
+from pipeline.datasets.load import shorter_duration
 from pipeline.datasets.summary import dataset_summary, run
 from pipeline.options import SourceOptions
 from tests.pipeline.changing import with_flac_length
@@ -120,20 +120,9 @@ def test_an_id_that_a_copy_would_have_is_reported(tmp_path):
     ],
 )
 def test_a_duration_is_proposed_if_it_saves_much_padding_and_cuts_few(seconds, duration, proposed):
-    lines = length_notes(np.array(seconds), 44_100, duration)
+    lines = shorter_duration(np.array(seconds), duration)
     assert len(lines) == bool(proposed)
     assert proposed is None or proposed in lines[0]
-
-
-@pytest.mark.parametrize(
-    ("rate", "seconds", "n_fft"), [(8_000, 4.0, 512), (16_000, 0.3, 1024), (16_000, 4.0, 0), (48_000, 0.2, 0)]
-)
-def test_few_frames_get_the_words_that_give_more(rate, seconds, n_fft):
-    lines = length_notes(np.full(4, seconds), rate, seconds)
-    assert len(lines) == bool(n_fft)
-    if lines:
-        assert frame_samples(rate) == n_fft
-        assert f"FEATURES=mel@n_fft={n_fft},hop_length={n_fft // 4} " in lines[0]
 
 
 def test_the_summary_shows_imbalance_and_sources_in_several_folds(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
-from pipeline.datasets.readers import ids_by_name, ids_by_path, label_notes
+from pipeline.datasets.readers import ids_by_name, ids_by_path
 from results.run_folder import PREDICTION_COLUMNS
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
 
@@ -80,7 +80,7 @@ def test_a_csv_is_read_as_people_write_it(tmp_path, written):
     assert all(Path(path).is_file() for path in table["path"])
 
 
-def test_a_csv_brings_fold_group_and_category_and_names_its_other_columns(tmp_path):
+def test_a_csv_brings_fold_group_and_category(tmp_path):
     paths = [write(tmp_path / "elsewhere" / f"{name}.wav") for name in ("é", "b")]
     text = f"filename,label,fold,group,category,site\ne\u0301.wav,owl,3,g,null,1\n{paths[1]},dog,1,,day,2\n"
     clips = dataset(csv(tmp_path / "mine.csv", text), tmp_path, audio_dir=str(tmp_path / "elsewhere"))
@@ -89,13 +89,6 @@ def test_a_csv_brings_fold_group_and_category_and_names_its_other_columns(tmp_pa
         [1, "b", "day"],
     ]
     assert clips.table["path"].tolist() == list(map(str, paths))
-    assert any("site" in note for note in clips.notes)
-
-
-def test_labels_that_may_be_slips_are_named():
-    assert "'dog;rain'" in label_notes(["dog", "rain", "dog;rain"])[0]
-    assert "Dog, dog" in label_notes(["dog", "Dog"])[0]
-    assert label_notes(["dog", "rain, heavy"]) == []
 
 
 def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path):
