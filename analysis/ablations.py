@@ -21,8 +21,7 @@ from analysis.ranking import Ranking, setting
 from analysis.results import Problem, Run, differing_options
 from analysis.significance import sign_flip_tests
 
-PERMUTED = "permuted"  # among the test clips
-ATTRIBUTION_COLUMNS = ["channel", "method", "clip_id", "correct", "selection"]
+ATTRIBUTION_COLUMNS = ["channel", "clip_id", "correct", "selection"]
 AUGMENTATION = frozenset({"augment", "copies"})  # whatever else differs makes two runs no pair
 
 
@@ -81,7 +80,7 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
     """How much recall each class loses if a channel is permuted, as far as `explain` has measured it.
 
     Columns: of (the run), channel, class, clips, recall, permuted, difference (recall less permuted: what the
-    trained network relies on), seeds, selection. Of the epoch that counts, and of the seeds of which every
+    trained network relies on). Of the epoch that counts, and of the seeds of which every
     fold was explained; what is damaged or left out is named.
     """
     parts, problems = [], []
@@ -99,7 +98,7 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
     tables = []
     read = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"channel": []})
     for channel, rows in read.groupby("channel", sort=False):
-        counted = rows[(rows["method"] == PERMUTED) & (rows["selection"] == run.selection)]
+        counted = rows[rows["selection"] == run.selection]
         by_seed = counted.pivot_table("correct", "seed", "clip_id").reindex(columns=run.clip_ids).dropna()
         if by_seed.empty:
             text = (
@@ -113,6 +112,5 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
         table = clips.groupby("class").mean().assign(clips=clips.groupby("class").size()).reset_index()
         table["difference"] = table["recall"] - table["permuted"]
         table["class"] = [run.classes[place] for place in table["class"]]
-        seeds = " ".join(map(str, by_seed.index))
-        tables.append(table.assign(of=run.name, channel=channel, seeds=seeds, selection=run.selection))
+        tables.append(table.assign(of=run.name, channel=channel))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(), problems

@@ -38,38 +38,34 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
 
         write_ensemble(find("runs", "esc10"), Path("runs"), most=3)
     """
-    members = _load(folders)
-    first, names = members[0], [run.name for run in members]
+    members = load_members(folders)
+    first, names, configs = members[0], [run.name for run in members], [run.config for run in members]
     equal = np.full(len(members), 1 / len(members))
     weights_by_fold = {int(fold): equal for fold in np.unique(first.folds)}
+    note = "selected on the test folds if the members were (MEMBERS= selects on other folds)"
     if most:
         weights_by_fold = select_members(members, most)
+        note = f"for each fold at most {most}, selected on the other folds"
     # If the epoch that counts was chosen alike, by the same validation or by none, every checkpoint is
     # averaged; otherwise those that count, as the last.
     alike = len({(run.selection_protocol, run.selection) for run in members}) == 1
     averaged = {"last": [run.probabilities[0] for run in members]}
     if alike:
         averaged = {name: [run.checkpoints[name][0] for run in members] for name in first.checkpoints}
-    configs = [run.config for run in members]
     features = ",".join(dict.fromkeys(run.features for run in members))
-    seeds = {int(config["seed"]) for config in configs}
+    seeds = {run.seeds[0] for run in members}
     seed = seeds.pop() if len(seeds) == 1 else 0
-    hash_ = digest([digest([config.get("hash", config["family"]) for config in configs]), ENSEMBLE, most])
+    hash_, family = (
+        digest([digest([config[key] for config in configs]), ENSEMBLE, most]) for key in ("hash", "family")
+    )
     # Ensembles of different runs with the same features would share a label: the hash distinguishes them.
     differences = [f"members{most}" if most else "", f"s{seed}" if seed else "", hash_[:6]]
-    note = f"ensemble of {', '.join(names)}; " + (
-        f"for each fold at most {most}, selected on the other folds"
-        if most
-        else "selected on the test folds if the members were (MEMBERS= selects on other folds)"
-    )
-    config = {
-        key: first.config[key] for key in (*SHARED, *(("val",) if alike else ())) if key in first.config
-    }
-    config |= {
+    shared = [key for key in (*SHARED, *(["val"] if alike else [])) if key in first.config]
+    config = {key: first.config[key] for key in shared} | {
         "features": features,
         "model": ENSEMBLE,
         "seed": seed,
-        "family": digest([digest([config["family"] for config in configs]), ENSEMBLE, most]),
+        "family": family,
         "hash": hash_,
         "name": label(features, ENSEMBLE, filter(None, differences), hash_),
         "protocol": "; ".join(dict.fromkeys(run.protocol for run in members)),
@@ -80,7 +76,7 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
         },
         "parameters": sum(config.get("parameters", 0) for config in configs),
         "seconds": sum(config.get("seconds", 0) for config in configs),
-        "note": note,
+        "note": f"ensemble of {', '.join(names)}; {note}",
     }
     if np.isfinite(seconds := sum(run.fold_seconds for run in members)):  # JSON has no NaN
         config["fold_seconds"] = seconds
@@ -101,7 +97,7 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
     return folder
 
 
-def _load(folders: Sequence[RunFolder]) -> list[Run]:
+def load_members(folders: Sequence[RunFolder]) -> list[Run]:
     """The members, one run a folder, all on the same test clips."""
     if len(folders) < 2:
         raise RequestError('an ensemble needs at least two runs: ENSEMBLE="RUN RUN"')
@@ -110,12 +106,13 @@ def _load(folders: Sequence[RunFolder]) -> list[Run]:
         results = load_runs([folder])
         if not results.runs:
             raise RequestError(f"{folder.name} cannot join an ensemble: {results.problems[0].text}")
-        (run,) = results.runs
-        loaded.append(run)
-        if run.task != loaded[0].task or not same_clips(run, loaded[0]):
+        loaded += results.runs
+    first = loaded[0]
+    for run in loaded:
+        if run.task != first.task or not same_clips(run, first):
             raise RequestError(
-                f"{run.name} and {loaded[0].name} cannot form an ensemble: task, classes, folds, recordings "
-                f"or test clips differ ({len(run.clip_ids)} and {len(loaded[0].clip_ids)} clips); give runs "
+                f"{run.name} and {first.name} cannot form an ensemble: task, classes, folds, recordings "
+                f"or test clips differ ({len(run.clip_ids)} and {len(first.clip_ids)} clips); give runs "
                 "of the same folds"
             )
     return loaded

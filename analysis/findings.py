@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis.ablations import ablations, channel_importance
-from analysis.facts import Configuration, Facts, Threat, facts
+from analysis.facts import Facts, Threat, facts
 from analysis.ranking import Ranking, rankings
 from analysis.results import Problem, Results, Run
 
@@ -56,7 +56,6 @@ def findings(
         main = ranked[0]
         made = {
             "comparison": comparison(found),
-            "pivot": pivot(found.rows),
             "metrics": tables.metrics(runs),
             "runs": tables.run_details(runs),
             "members": pd.DataFrame(
@@ -84,10 +83,3 @@ def comparison(found: Facts) -> pd.DataFrame:
         for row in (*found.rows, *found.others)
     ]
     return pd.DataFrame(rows)[list(COMPARISON)]
-
-
-def pivot(rows: Sequence[Configuration]) -> pd.DataFrame:
-    """Accuracy of each feature set (rows) by each model (columns), of several runs of both the best."""
-    table = pd.DataFrame([(row.features, row.model, row.accuracy) for row in rows])
-    wide = table.pivot_table(2, 0, 1, aggfunc="max", sort=False)
-    return wide.rename_axis("features").rename_axis(None, axis=1).reset_index()

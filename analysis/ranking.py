@@ -8,6 +8,7 @@ compared with each other one, and with chance, by sign flips (`analysis.signific
 best first; F folds; G source recordings.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,22 +80,19 @@ class Ranking:
         Its features if that is unique, else with the model, else with what differs too: `mel+mfcc`,
         `mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`; its name if nothing does.
         """
-        levels: list[list[str]] = [[], [], [], [run.name for run in self.runs]]
+        candidates = []
         for run in self.runs:
             members = len(run.config.get("members", ()))  # a list of many would fill lines
             features = f"an ensemble of {members} runs" if members > 2 else run.features
-            alike = [one for one in self.runs if (one.features, one.model) == (run.features, run.model)]
+            alike = [
+                other for other in self.runs if (other.features, other.model) == (run.features, run.model)
+            ]
             own = setting(run, alike)
             if len({other.config.get("tag", "") for other in alike}) > 1:
                 own += f", tag {run.config['tag']}" if run.config.get("tag") else ", no tag"
-            levels[0].append(features)
-            levels[1].append(f"{features} ({run.model})")
-            levels[2].append(f"{features} ({own})")
-        unique = [
-            next(level[place] for level in levels if level.count(level[place]) == 1)
-            for place in range(len(self.runs))
-        ]
-        return dict(zip(levels[-1], unique, strict=True))
+            candidates.append((features, f"{features} ({run.model})", f"{features} ({own})", run.name))
+        counts = Counter(name for names in candidates for name in set(names))
+        return {names[-1]: next(name for name in names if counts[name] == 1) for names in candidates}
 
     @cached_property
     def tests(self) -> FamilyTests:

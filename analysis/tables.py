@@ -131,17 +131,20 @@ def scaled_by_fold(run: Run) -> Floats:
     return after
 
 
+def scores_by_class(run: Run) -> pd.DataFrame:
+    """Precision, recall, F1 and support of each class over all folds, seeds averaged."""
+    seeds = [class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
+    means = {name: sum(seed[name] for seed in seeds) / len(seeds) for name in seeds[0]}
+    return pd.DataFrame({"class": run.classes, **means})
+
+
 def class_report(run: Run) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class over all folds, as scikit-learn's report has them.
 
     Seeds are averaged. Recall has a 95 % interval, recall_low to recall_high, by bootstrap over recordings.
     Two last rows are means over the classes with test clips: `macro avg`, and `weighted avg` by their clips.
     """
-    seeds = [class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
-    table = pd.DataFrame(
-        {"class": run.classes, **{name: sum(seed[name] for seed in seeds) / len(seeds) for name in seeds[0]}}
-    )
-    table["support"] = table["support"].astype(int)
+    table = scores_by_class(run).astype({"support": int})
     tested = table["support"] > 0
     of_class = (run.target[:, None] == np.flatnonzero(tested)).astype(float)
     correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
@@ -157,17 +160,8 @@ def class_report(run: Run) -> pd.DataFrame:
 
 def recall_by_class(runs: Sequence[Run]) -> pd.DataFrame:
     """Recall of every run in every class, run by run: columns run, class, category, recall."""
-    parts = []
-    for run in runs:
-        recall = np.mean(
-            [class_scores(run.target, one, len(run.classes))["recall"] for one in run.predicted], axis=0
-        )
-        parts.append(
-            pd.DataFrame(
-                {"run": run.name, "class": run.classes, "category": run.categories, "recall": recall}
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+    parts = [scores_by_class(run).assign(run=run.name, category=run.categories) for run in runs]
+    return pd.concat(parts, ignore_index=True)[["run", "class", "category", "recall"]]
 
 
 def confusion_counts(run: Run) -> Floats:
@@ -202,30 +196,20 @@ def literature(ranking: Ranking) -> pd.DataFrame:
     published = pd.read_csv(LITERATURE)
     known = published[published["dataset"] == dataset].drop(columns="dataset")
 
-    def protocol(places: Sequence[int]) -> str:
-        """Of the first of `places`, and that it is the highest of several on the test folds."""
-        run, folds = ranking.runs[places[0]], len(ranking.folds)
-        of = f" of {folds + len(run.missing_folds)}" if run.missing_folds else ""
-        chosen = f"; highest of {len(places)} runs, selected on the test folds" if len(places) > 1 else ""
-        return f"{folds}{of} fold{'s' if folds != 1 or of else ''}, {run.protocol}{chosen}"
-
     by_weights: dict[str, list[int]] = {}  # places in the ranking, best first
     for place, run in enumerate(ranking.runs):
         by_weights.setdefault(str(run.options.get("weights") or "from scratch"), []).append(place)
-    ours = pd.DataFrame(
-        [
-            {
-                "method": ranking.runs[places[0]].name,
-                "weights": weights,
-                "accuracy": float(ranking.accuracy[places[0]]),
-                "protocol": protocol(places),
-                "source": OWN_SOURCE,
-                "doi": "",
-            }
-            for weights, places in by_weights.items()
-        ]
-    )
-    return pd.concat([known, ours]).sort_values("accuracy", kind="stable", ignore_index=True)
+    ours = []
+    for weights, (place, *others) in by_weights.items():
+        run, folds = ranking.runs[place], len(ranking.folds)
+        of = f" of {folds + len(run.missing_folds)}" if run.missing_folds else ""
+        protocol = f"{folds}{of} fold{'s' if folds != 1 or of else ''}, {run.protocol}"
+        if others:
+            protocol += f"; highest of {len(others) + 1} runs, selected on the test folds"
+        ours.append((run.name, weights, ranking.accuracy[place], protocol, OWN_SOURCE, ""))
+    columns = ["method", "weights", "accuracy", "protocol", "source", "doi"]
+    table = pd.concat([known, pd.DataFrame(ours, columns=columns)])
+    return table.sort_values("accuracy", kind="stable", ignore_index=True)
 
 
 DECIMALS = 3

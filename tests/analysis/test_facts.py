@@ -177,7 +177,7 @@ def test_every_table_that_has_rows(made: Callable[..., Results]) -> None:
     runs = [MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.5), MadeRun(augment="none", skill=0.6)]
     found = findings(made(*runs, MadeRun(features="rms", folds=(1,)), dataset="esc10"))
     assert set(found.tables) == {
-        *("comparison", "pivot", "metrics", "runs", "recall_by_class", "ablations", "literature"),
+        *("comparison", "metrics", "runs", "recall_by_class", "ablations", "literature"),
     }
     comparison = found.tables["comparison"]
     assert len(found.runs) == len(comparison) == 4 and len(comparison.columns) <= 16
@@ -185,13 +185,6 @@ def test_every_table_that_has_rows(made: Callable[..., Results]) -> None:
     assert comparison["verdict"].tolist() == ["best", *["clearly worse"] * 2, "not compared"]
     assert comparison["reason"].tolist() == ["", "", "", "folds"] and np.isnan(comparison["accuracy_sd"][3])
     assert [problem.run for problem in found.problems] == ["rms-resnet18"]
-
-
-def test_the_pivot_has_features_by_models(made: Callable[..., Results]) -> None:
-    runs = [MadeRun(skill=0.8), MadeRun(model="texture", skill=0.9), MadeRun(features="zcr", skill=0.5)]
-    table = findings(made(*runs)).tables["pivot"].set_index("features")
-    assert table.loc["mel"].to_dict() == pytest.approx({"resnet18": 0.8, "texture": 0.9})
-    assert np.isnan(table.loc["zcr", "texture"]) and table.loc["zcr", "resnet18"] == pytest.approx(0.5)
 
 
 def test_the_same_results_give_the_same_findings(made: Callable[..., Results]) -> None:
