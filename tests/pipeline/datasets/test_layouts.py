@@ -90,9 +90,8 @@ def test_class_folders_within_train_and_test_are_a_split(tmp_path, folders, side
     assert any("in no class folder: 1 audio file" in note for note in clips.notes)
 
 
-@pytest.fixture
-def urbansound8k(tmp_path) -> Path:
-    folder = tmp_path / "UrbanSound8K"
+def test_urbansound8k_as_published_and_as_kaggle_has_it(tmp_path):
+    folder, kaggle = tmp_path / "UrbanSound8K", tmp_path / "kaggle"
     rows = ["slice_file_name,fsID,start,end,salience,fold,classID,class"]
     for fold in range(1, 11):
         name, label = f"{1000 + fold}-3-0-0.wav", "dog_bark" if fold % 2 else "air_conditioner"
@@ -100,48 +99,40 @@ def urbansound8k(tmp_path) -> Path:
         rows.append(f"{name},{1000 + fold},0.0,0.1,1,{fold},{fold % 2},{label}")
     (folder / "metadata").mkdir()
     csv(folder / "metadata" / "UrbanSound8K.csv", "\n".join(rows))
-    return folder
-
-
-def test_urbansound8k_as_published_and_as_kaggle_has_it(urbansound8k, tmp_path):
-    published = table_of(urbansound8k, tmp_path / "published")
+    published = table_of(folder, tmp_path)
     assert published["fold"].tolist() == list(range(1, 11))
     assert published["label"].tolist() == ["dog_bark", "air_conditioner"] * 5
     assert published.loc["1003-3-0-0", "group"] == "1003"
-    for path in [*(urbansound8k / "audio").iterdir(), urbansound8k / "metadata" / "UrbanSound8K.csv"]:
-        path.rename(urbansound8k / path.name)
-    for emptied in ("audio", "metadata"):
-        (urbansound8k / emptied).rmdir()
-    table = table_of(urbansound8k, tmp_path)
+    (folder / "audio").rename(kaggle)
+    (folder / "metadata" / "UrbanSound8K.csv").rename(kaggle / "UrbanSound8K.csv")
+    table = table_of(kaggle, tmp_path)
     assert table.drop(columns="path").equals(published.drop(columns="path"))
     assert all(Path(path).is_file() for path in table["path"])
 
 
-@pytest.fixture
-def fsd50k(tmp_path) -> Path:
-    folder = tmp_path / "FSD50K"
-    dev = {
-        "10": ("Electric_guitar,Guitar,Music", "train"),
-        "11": ("Guitar,Music", "train"),
-        "12": ("Bark,Dog,Animal", "val"),
-        "13": ("Bark,Dog,Animal,Guitar,Music", "train"),
-        "14": ("Animal", "val"),
-        "15": ("Dog,Animal", "train"),
-    }
-    evaluation = {"20": "Bark,Dog,Animal", "21": "Music"}
-    for side, names in (("dev", dev), ("eval", evaluation)):
-        for name in names:
-            write(folder / f"FSD50K.{side}_audio" / f"{name}.wav")
-    truth = folder / "FSD50K.ground_truth"
-    truth.mkdir()
-    lines = [f'{name},"{labels}","/m/0,/m/1",{split}' for name, (labels, split) in dev.items()]
-    csv(truth / "dev.csv", "\n".join(["fname,labels,mids,split", *lines]))
-    lines = [f'{name},"{labels}","/m/0"' for name, labels in evaluation.items()]
-    csv(truth / "eval.csv", "\n".join(["fname,labels,mids", *lines]))
-    return folder
+FSD50K = {
+    "dev": """fname,labels,mids,split
+10,"Electric_guitar,Guitar,Music","/m/0,/m/1",train
+11,"Guitar,Music","/m/0,/m/1",train
+12,"Bark,Dog,Animal","/m/0,/m/1",val
+13,"Bark,Dog,Animal,Guitar,Music","/m/0,/m/1",train
+14,Animal,/m/0,val
+15,"Dog,Animal","/m/0,/m/1",train
+""",
+    "eval": """fname,labels,mids
+20,"Bark,Dog,Animal",/m/0
+21,Music,/m/0
+""",
+}
 
 
-def test_fsd50k_without_clips_of_several_labels_grouped_by_uploader(fsd50k, tmp_path):
+def test_fsd50k_without_clips_of_several_labels_grouped_by_uploader(tmp_path):
+    fsd50k = tmp_path / "FSD50K"
+    for side, text in FSD50K.items():
+        for line in text.splitlines()[1:]:
+            write(fsd50k / f"FSD50K.{side}_audio" / f"{line[:2]}.wav")
+        (fsd50k / "FSD50K.ground_truth").mkdir(exist_ok=True)
+        csv(fsd50k / "FSD50K.ground_truth" / f"{side}.csv", text)
     table = table_of(fsd50k, tmp_path)
     labels = ["Electric_guitar", "Guitar", "Bark", "Animal", "Dog", "Bark", "Music"]
     assert table["label"].to_dict() == dict(zip(["10", "11", "12", "14", "15", "20", "21"], labels))

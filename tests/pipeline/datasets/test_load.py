@@ -5,9 +5,10 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache import external
+from pipeline import extract
 from pipeline.datasets.load import shorter_duration
 from pipeline.datasets.summary import dataset_summary, run
-from pipeline.options import SourceOptions
+from pipeline.options import FeaturesCommand, SourceOptions
 from tests.pipeline.changing import with_flac_length
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
 
@@ -15,11 +16,11 @@ from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_lay
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("esc5", ["did you mean 'esc50'?", "known_cache"]),
-        ("my sond", ["did you mean 'my sounds'?"]),
-        ("no/such/folder", ["Known: ", "known_cache", "synth"]),
-        ("clip.csv", ["did you mean 'clips.csv'?"]),
-        ("a.wav", ["is a file, but no CSV"]),
+        ("esc5", "'esc50'.*known_cache"),
+        ("my sond", "'my sounds'"),
+        ("no/such/folder", "Known: .*known_cache.*synth"),
+        ("clip.csv", "'clips.csv'"),
+        ("a.wav", "no CSV"),
     ],
 )
 def test_a_dataset_that_is_not_there_gets_the_nearest_and_the_list(tmp_path, monkeypatch, word, told):
@@ -29,10 +30,8 @@ def test_a_dataset_that_is_not_there_gets_the_nearest_and_the_list(tmp_path, mon
     write(tmp_path / "a.wav")
     table = {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2]}
     external.create_cache(tmp_path / "data" / "known_cache" / "features", table)
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError, match=told):
         dataset(word, tmp_path)
-    for part in told:
-        assert part in str(refused.value)
 
 
 def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
@@ -41,7 +40,10 @@ def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
     clips = dataset(tmp_path / "brought", tmp_path)
     assert clips.table["clip_id"].tolist() == ["a", "b"]
     assert (clips.name, clips.samples, clips.source) == ("brought", 16_000, "brought")
-    assert run(SourceOptions(dataset=str(tmp_path / "brought"), data=tmp_path / "data")) == 0
+    where = {"dataset": str(tmp_path / "brought"), "data": tmp_path / "data"}
+    assert run(SourceOptions(**where)) == 0
+    with pytest.raises(RequestError, match="no audio"):
+        extract.request(FeaturesCommand(**where))
 
 
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
@@ -71,17 +73,14 @@ def test_a_file_whose_header_lies_sets_no_duration_and_is_named(tmp_path):
 
 
 def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
-    for name, reason in {
-        "a.wav": "0 bytes$",
-        "a.m4a": r"0 bytes; files of \.m4a are not read: convert them, as in ffmpeg",
-    }.items():
+    for name, reason in (("a.wav", "0 bytes$"), ("a.m4a", "ffmpeg")):
         for label in ("dog", "cat"):
             (tmp_path / name / label).mkdir(parents=True)
             (tmp_path / name / label / name).touch()
-        with pytest.raises(RequestError, match=f"none of 2 files can be read; the first: .*{reason}"):
+        with pytest.raises(RequestError, match=f"none of 2 files .*{reason}"):
             dataset(tmp_path / name, tmp_path)
     table = csv(tmp_path / "list.csv", "filename,label\nx.wav,dog\ny.wav,cat\n")
-    with pytest.raises(RequestError, match="missing: there is no such file; AUDIO_DIR= names the folder"):
+    with pytest.raises(RequestError, match="AUDIO_DIR="):
         dataset(table, tmp_path)
 
 
@@ -128,13 +127,8 @@ def test_a_duration_is_proposed_if_it_saves_much_padding_and_cuts_few(seconds, d
 def test_the_summary_shows_imbalance_and_sources_in_several_folds(tmp_path):
     rows = " ".join([*(f"{n}.wav,1,dog,{n}" for n in range(9)), "x.wav,1,rain,3", "y.wav,2,rain,3"])
     shown = dataset_summary(dataset(esc_layout(tmp_path / "mine", rows), tmp_path))
-    for said in (
-        "11 clips, 2 classes, 2 folds, 9 source recordings",
-        "unbalanced: 9 clips of dog and 2 of rain",
-    ):
+    for said in ("9 source recordings", "unbalanced: 9 clips of dog and 2", "folds: 1 source recording (3)"):
         assert said in shown
-    assert "in several folds: 1 source recording (3)" in shown
-    assert "class  clips  sources  category" in shown
 
 
 def test_data_names_absent_files_and_the_next_command(tmp_path, capsys):
