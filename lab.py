@@ -148,7 +148,7 @@ def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options:
     failed = run_extraction(_options(FeaturesCommand, given))
     stored = cache(dataset, data)
     if failed:
-        clips = {failure["clip_id"] for failure in read_failures(stored.folder)}
+        clips = {clip for clip, *_ in read_failures(stored.folder)}
         text = f"{len(clips)} clips could not be done, {stored.folder / 'failures.csv'} says why"
         warnings.warn(text if clips else "the extraction stopped before its end", stacklevel=2)
     return stored

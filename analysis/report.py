@@ -29,7 +29,7 @@ from analysis.tables import as_latex, as_markdown
 from commandline.files import replace_file
 from commandline.options import make_command
 from commandline.registry import RequestError
-from commandline.terminal import Stages, as_csv, percent
+from commandline.terminal import as_csv, percent, progress
 from features_cache import Cache
 from features_cache.index import WHOLE, read_check
 from features_cache.location import NAMED
@@ -47,8 +47,7 @@ SENTENCES = {  # the lines below the headline: heading -> macro of words.txt
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     """Make the report of one dataset."""
-    stage = Stages("report", 6)
-    stage("reading the cache and the runs")
+    parts = progress(total=6, label="report", unit="parts")
     hashes = {
         "inputs": inputs_hash(job, options),
         "data": data_hash(job, options),
@@ -60,7 +59,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     cache, features, damage = readable_cache(job.cache)
     results = load_runs(job.runs)
 
-    stage("statistics")
+    parts.update()
     outdated = outdated_runs(results.runs, cache.clips) if cache else []
     former = {problem.run for problem in outdated}
     checked = read_check(job.cache) if job.cache else None
@@ -68,7 +67,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     found = findings(results, options.seed, named=bool(options.run), outdated=former, threats=threats)
     facts, ranking = found.facts, found.main
 
-    stage("data")
+    parts.update()
     tables = dict(found.tables)
     if cache and content and manifest.holds("data", hashes["data"]):
         data = {name: pd.read_csv(job.folder / f"tables/{name}.csv") for name in content["data_tables"]}
@@ -82,7 +81,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     if cache and options.gallery and (extra := capabilities.load("gallery")):
         gallery = extra.make_gallery(cache, features, writer, options.seed, options.audio_mb / 2)
 
-    stage("runs")
+    parts.update()
     problems = [Problem("cache", text, damaged=True) for text in damage]
     problems += [*found.problems, *outdated]
     given = [word for word in job.given if not word.startswith("RUN=")]
@@ -139,7 +138,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
             submit_importance(writer, tables)
             facts = replace(facts, importance=most_important(tables["importance"]) or None)
 
-    stage("figures")
+    parts.update()
     writer.close()
     written = set(writer.files)
     for name, table in tables.items():
@@ -158,7 +157,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         if extra := capabilities.load("latex"):
             written |= extra.write_document(job.folder, found, list(writer.saved.values()), methods)
 
-    stage("page")
+    parts.update()
     situation = Situation(
         given=job.given,
         stored={name: cache[name].frames for name in features} if cache else {},
@@ -213,7 +212,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         data_tables=list(data),
         printed=printed,
     )
-    stage.end()
+    parts.close()
     return Built(target, **printed)
 
 

@@ -82,11 +82,6 @@ def _indented(text: str) -> str:
     return textwrap.fill(text, 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
-def first_line(command: Command) -> str:
-    """The first line of its docstring."""
-    return (inspect.getdoc(command) or "").partition("\n")[0]
-
-
 def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the words name and exit with its status: 0, 1, or 2 for a wrong request.
 
@@ -104,7 +99,8 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
                 width = max(map(len, by_name))
                 print(f"usage: {prog} COMMAND [--help]\n")
                 for name, function in by_name.items():
-                    print(f"  {name.ljust(width)}  {first_line(function)}")
+                    first, *_ = str(function.__doc__).splitlines()
+                    print(f"  {name.ljust(width)}  {first}")
                 sys.exit(0 if words else 2)
             if words[0] not in by_name:
                 raise RequestError(nearest("command", words[0], by_name))
@@ -118,8 +114,28 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
         several = SEVERAL_TARGETS in words
         words = [word for word in words if word != SEVERAL_TARGETS]
         status = command(parse(options, words, functools.partial(_unknown, options, several)))
-    except (RequestError, KeyboardInterrupt, OSError, UnicodeEncodeError) as error:
-        status = _status_of(error)
+    except RequestError as error:
+        tell(f"error: {error}")
+        status = 2
+    except KeyboardInterrupt:
+        tell("\nstopped; the same command goes on from here")
+        status = 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away; nobody is left to tell
+        status = 1
+    except UnicodeEncodeError as error:
+        if not SURROGATE.match(error.object, error.start):
+            raise
+        shown = error.object[max(0, error.start - SHOWN) : error.end + SHOWN]
+        tell(f"error: {shown!a} is not UTF-8: rename this file or folder")
+        status = 2
+    except OSError as error:
+        if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):
+            raise  # our own fault
+        full = error.errno in DISK_FAILED
+        kept = "; what was there before is kept" if full else ""
+        tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}{kept}")
+        status = 1 if full else 2
     sys.exit(status or 0)
 
 
@@ -139,28 +155,3 @@ def _unknown(options: type[Options], several: bool, variable: str) -> None:
         raise RequestError(
             nearest("variable", variable, {*own, *itertools.chain(*known.values())}, listed=own)
         )
-
-
-def _status_of(error: RequestError | KeyboardInterrupt | OSError | UnicodeEncodeError) -> int:
-    """Say in one message what ended a command; its exit status. Other errors of the system are our own."""
-    if isinstance(error, RequestError):
-        tell(f"error: {error}")
-        return 2
-    if isinstance(error, KeyboardInterrupt):
-        tell("\nstopped; the same command goes on from here")
-        return 130
-    if isinstance(error, BrokenPipeError):
-        sys.stderr.close()  # the reader of our output went away; nobody is left to tell
-        return 1
-    if isinstance(error, UnicodeEncodeError):
-        if not SURROGATE.match(error.object, error.start):
-            raise error
-        shown = error.object[max(0, error.start - SHOWN) : error.end + SHOWN]
-        tell(f"error: {shown!a} is not UTF-8: rename this file or folder")
-        return 2
-    if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):
-        raise error
-    full = error.errno in DISK_FAILED
-    kept = "; what was there before is kept" if full else ""
-    tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}{kept}")
-    return 1 if full else 2

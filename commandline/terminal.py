@@ -58,27 +58,6 @@ def progress(
     return tqdm(iterable, desc=label, unit=f" {unit}", total=total, initial=done, disable=silent, **bar)
 
 
-class Stages:
-    """The named parts of one piece of work, as `progress` shows them.
-
-    >>> stage = Stages("report", 3)
-    >>> stage("statistics")
-    >>> stage.end()
-    """
-
-    def __init__(self, label: str, parts: int) -> None:
-        self.label, self.bar = label, progress(total=parts, label=label, unit="parts")
-
-    def __call__(self, name: str) -> None:
-        """The next part begins."""
-        self.bar.set_description(f"{self.label}: {name}", refresh=False)
-        self.bar.update()
-
-    def end(self) -> None:
-        """All is done."""
-        self.bar.close()
-
-
 def tell(text: str) -> None:
     """On standard error, at once: standard output is for the answers."""
     print(text, file=sys.stderr, flush=True)

@@ -74,9 +74,6 @@ class StoredFeature(FeatureFile):
 
     cache: "Cache"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Cache.__getitem__, (self.cache, self.stored)
-
     def done(self, ids: Ids | None = None) -> NDArray[np.bool_]:
         """Whether the state words say that these clips (all by default) hold what the index describes."""
         positions = np.arange(len(self.cache.clips)) if ids is None else self.cache.positions(ids)
@@ -152,11 +149,7 @@ class Cache:
     def __init__(self, folder: Path, command: Callable[[], str] = lambda: "make features DATASET=…") -> None:
         self.folder = Path(folder)
         if not is_cache(self.folder):
-            names = sorted(
-                path.parent.parent.name for path in self.folder.parent.parent.glob("*/features/index.h5")
-            )
-            others = f"; features are there of {', '.join(names)}: DATASET={names[0]}" if names else ""
-            raise RequestError(f"there are no features in {self.folder} yet: run {command()}{others}")
+            raise RequestError(f"there are no features in {self.folder} yet: run {command()}")
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -93,10 +93,9 @@ def write_feature(
         raise RequestError(f"{name!r}: an external feature's name is one word")
     array = np.asanyarray(values)
     if array.ndim not in (1, 2, 3) or len(array) != len(clip_ids) or 0 in array.shape:
-        planes = f", or of {array.shape[1]} planes a feature each" if array.ndim == 4 else ""
         raise RequestError(
             f"{name}: values of shape {array.shape} for {counted(len(clip_ids), 'clip')}; "
-            f"expected ({len(clip_ids)}, rows, frames){planes}"
+            f"expected ({len(clip_ids)}, rows, frames)"
         )
     array = array.reshape(*array.shape, *[1] * (3 - array.ndim))
     for what, length in (("row", array.shape[1]), ("frame", array.shape[2])):

@@ -36,11 +36,13 @@ CLIPS = "clips"  # the group of the table; every other name is a feature's link
 CHECKED = "check.json"
 FAILURES = "failures.csv"
 WHOLE = "all"  # in the place of a feature: the clip itself is at fault
-FAILURES_HEADER = ("clip_id", "path", "feature", "reason")
 COSTS = "costs.csv"
 VERIFIED = "verified.csv"
-VERIFIED_HEADER = ("feature", "size", "time_ns")
-COSTS_HEADER = ("feature", "seconds_a_clip")
+HEADERS = {
+    FAILURES: ["clip_id", "path", "feature", "reason"],
+    COSTS: ["feature", "seconds_a_clip"],
+    VERIFIED: ["feature", "size", "time_ns"],
+}
 
 
 def feature_files(folder: Path) -> list[Path]:
@@ -103,49 +105,43 @@ def refresh(
                     return
         except (FileNotFoundError, DamagedFile):
             known = clips
-        write_index(folder, known, attributes)
+        with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
+            hdf5.write_attributes(file, attributes)
+            group = file.create_group(CLIPS)
+            for name in COLUMNS:
+                hdf5.write_column(group, name, known[name].to_numpy())
+            for path in feature_files(folder):
+                file[path.stem] = h5py.ExternalLink(path.name, "/values")
 
 
-def write_index(folder: Path, clips: pd.DataFrame, attributes: Mapping[str, Any]) -> None:
-    """Replace the index by one of these clips and the feature files that are there; its lock is held."""
-    with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
-        hdf5.write_attributes(file, attributes)
-        group = file.create_group(CLIPS)
-        for name in COLUMNS:
-            hdf5.write_column(group, name, clips[name].to_numpy())
-        for path in feature_files(folder):
-            file[path.stem] = h5py.ExternalLink(path.name, "/values")
-
-
-def _read_rows(file: Path, header: Sequence[str]) -> list[dict[str, str]]:
+def _read_rows(file: Path) -> list[list[str]]:
     """The rows of a CSV file; none if there is no such file, or if what is there is something else."""
     if not file.is_file():
         return []
     try:
         with file.open(newline="", encoding="utf-8") as opened:
-            rows = csv.DictReader(opened)
-            return list(rows) if rows.fieldnames == list(header) else []
+            header, *rows = csv.reader(opened)
     except (OSError, ValueError, csv.Error):
         return []
+    whole = header == HEADERS[file.name] and all(len(row) == len(header) for row in rows)
+    return rows if whole else []
 
 
-def _write_rows(file: Path, header: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+def _write_rows(file: Path, rows: Iterable[Iterable[object]]) -> None:
     with replaced(file) as draft, draft.open("w", newline="", encoding="utf-8") as opened:
-        writer = csv.DictWriter(opened, header, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        csv.writer(opened, lineterminator="\n").writerows([HEADERS[file.name], *rows])
 
 
-def read_failures(folder: Path) -> list[dict[str, str]]:
-    """One dictionary a failure, keys FAILURES_HEADER; the feature may be WHOLE."""
-    return _read_rows(folder / FAILURES, FAILURES_HEADER)
+def read_failures(folder: Path) -> list[list[str]]:
+    """(clip id, path, feature or WHOLE, reason) of each failure."""
+    return _read_rows(folder / FAILURES)
 
 
 def failed_clips(folder: Path) -> dict[str, set[str]]:
     """Feature, or WHOLE, -> ids of the clips that failed; those under WHOLE are under no feature."""
     failed: defaultdict[str, set[str]] = defaultdict(set)
-    for failure in read_failures(folder):
-        failed[failure["feature"]].add(failure["clip_id"])
+    for clip, _, feature, _ in read_failures(folder):
+        failed[feature].add(clip)
     whole = failed.pop(WHOLE, set())
     single = {name: ids - whole for name, ids in failed.items()}
     return {name: ids for name, ids in {WHOLE: whole, **single}.items() if ids}
@@ -177,53 +173,49 @@ def write_failures(
     again[tried] = True
     with lock(folder, "index"):
         before = read_failures(folder)
-        rows = rows_of(np.array([failure["clip_id"] for failure in before]), clips["clip_id"].to_numpy())
+        rows = rows_of(np.array([clip for clip, *_ in before]), clips["clip_id"].to_numpy())
         kept = [
             failure
             for row, failure in zip(rows, before)
-            if row >= 0 and not (again[row] and failure["feature"] in asked)
+            if row >= 0 and not (again[row] and failure[2] in asked)
         ]
         places = clips[["clip_id", "path"]].iloc[[row for row, *_ in failures]].to_numpy()
-        new = [dict(zip(FAILURES_HEADER, (*place, *rest))) for place, (_, *rest) in zip(places, failures)]
-        _write_rows(folder / FAILURES, FAILURES_HEADER, kept + new)
+        new = [[*place, *rest] for place, (_, *rest) in zip(places, failures)]
+        _write_rows(folder / FAILURES, kept + new)
 
 
 def read_costs(folder: Path) -> dict[str, float]:
     """Stored name -> seconds a clip; empty if nothing is known or the file is damaged."""
     try:
-        return {
-            feature: float(seconds)
-            for feature, seconds in map(dict.values, _read_rows(folder / COSTS, COSTS_HEADER))
-        }
-    except (TypeError, ValueError):
+        return {feature: float(seconds) for feature, seconds in _read_rows(folder / COSTS)}
+    except ValueError:
         return {}
 
 
 def write_costs(folder: Path, seconds_a_clip: Mapping[str, float]) -> None:
     """Note what these features took; what is noted of others stays."""
     with lock(folder, "index"):
-        known = sorted({**read_costs(folder), **seconds_a_clip}.items())
-        _write_rows(folder / COSTS, COSTS_HEADER, [dict(zip(COSTS_HEADER, cost)) for cost in known])
+        _write_rows(folder / COSTS, sorted({**read_costs(folder), **seconds_a_clip}.items()))
 
 
-def _as_it_is(path: Path) -> dict[str, str]:
+def _as_it_is(path: Path) -> list[str]:
     state = path.stat()
-    return dict(zip(VERIFIED_HEADER, (path.stem, str(state.st_size), str(state.st_mtime_ns))))
+    return [path.stem, str(state.st_size), str(state.st_mtime_ns)]
 
 
 def is_verified(path: Path) -> bool:
     """Whether a feature's file is as it was when all its clips were known to be intact."""
-    return _as_it_is(path) in _read_rows(path.parent / VERIFIED, VERIFIED_HEADER)
+    return _as_it_is(path) in _read_rows(path.parent / VERIFIED)
 
 
 def note_verified(folder: Path, features: Iterable[str]) -> None:
     """All clips of these features are intact: read, or written, since their run began."""
     with lock(folder, "index"):
-        known, wanted = _read_rows(folder / VERIFIED, VERIFIED_HEADER), {*features}
+        known, wanted = _read_rows(folder / VERIFIED), {*features}
         now = [_as_it_is(path) for path in feature_files(folder)]
-        rows = [row for row in now if row["feature"] in wanted or row in known]
+        rows = [row for row in now if row[0] in wanted or row in known]
         if rows != known:
-            _write_rows(folder / VERIFIED, VERIFIED_HEADER, rows)
+            _write_rows(folder / VERIFIED, rows)
 
 
 def forget_verified(folder: Path) -> None:

@@ -24,7 +24,7 @@ from features_cache.index import (
 from features_cache.layout import clip_keys, clip_status, feature_key, fingerprints, read_header
 from features_cache.location import EXTERNAL, INDEX
 
-HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units", "made")
+HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units")
 SAMPLED_CLIPS = 16  # whose values give the rounding
 
 
@@ -37,9 +37,7 @@ def describe_cache(cache: Cache) -> str:
         f"{'copy' if copies == 1 else 'copies'} {source}, {cache.sample_rate} Hz, {cache.duration:g} s"
         f"{', synthetic' if cache.synthetic else ''}"
     )
-    rows, notes = [], []
-    versions: dict[str, int] = {}
-    total = 0
+    rows, notes, total = [], [], 0
     for path in feature_files(cache.folder):
         total += path.stat().st_size
         try:
@@ -52,31 +50,17 @@ def describe_cache(cache: Cache) -> str:
         # the largest error of the stored type: half the distance to the neighbouring number
         rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
         megabytes = f"{path.stat().st_size / 1e6:.1f}"
-        rows.append(
-            (
-                feature.stored,
-                feature.rows,
-                feature.frames,
-                f"{len(done):,}",
-                megabytes,
-                feature.dtype,
-                rounding,
-                attributes["units"] or "-",
-                attributes["created"],
-            )
-        )
+        shape = feature.rows, feature.frames, f"{len(done):,}"
+        rows.append((feature.stored, *shape, megabytes, feature.dtype, rounding, feature.units or "-"))
         parameters = ", ".join(f"{key}={value}" for key, value in attributes["parameters"].items())
-        notes.append(f"{feature.stored}: {parameters or 'no parameters'}; code {attributes['code_version']}")
-        if strangers := len(feature.clip_ids) - int((feature.row_of >= 0).sum()):
-            notes.append(f"{feature.stored}: {strangers} rows of clips that the index no longer has")
         made_by = attributes["libraries"] or "others"
-        versions[made_by] = versions.get(made_by, 0) + 1
-    notes += [f"{counted(count, 'feature')} made by {libraries}" for libraries, count in versions.items()]
-    failed = failed_clips(cache.folder)
-    whole = failed.pop(WHOLE, set())
-    single = ", ".join(f"{name} of {counted(len(ids), 'clip')}" for name, ids in sorted(failed.items()))
-    for some in filter(None, [counted(len(whole), "clip") if whole else "", single]):
-        notes.append(f"{some} could not be done, see {cache.folder / FAILURES}")
+        notes.append(
+            f"{feature.stored}: {parameters or 'no parameters'}; code {attributes['code_version']}; "
+            f"made {attributes['created']} by {made_by}"
+        )
+    for name, ids in failed_clips(cache.folder).items():
+        what = "" if name == WHOLE else f"{name} of "
+        notes.append(f"{what}{counted(len(ids), 'clip')} could not be done, see {cache.folder / FAILURES}")
     return "\n".join(
         [first, text_table(rows, HEADER), f"{counted(len(rows), 'feature')}, {size(total)}", *notes]
     )

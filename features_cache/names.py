@@ -52,12 +52,10 @@ class Channel:
 def parse_channel(text: str) -> Channel:
     """`mel@win_length=1102,hop_length=441:0-63` as a Channel; RequestError where the grammar is not kept."""
     match = CHANNEL.fullmatch(text)
-    if not text or (match is None and "," in text and "@" not in text):
-        raise RequestError(f"{text!r}: expected the name of a feature; {JOINED}")
     if match is None:
         raise RequestError(
             f"{text!r} is not the name of a feature: expected name, name@key=value,key=value or "
-            "name:first-last, as in mel, mel@n_mels=64, mfcc:1-19"
+            f"name:first-last, as in mel, mel@n_mels=64, mfcc:1-19; {JOINED}"
         )
     rows = None
     if match["first"] is not None:
@@ -68,8 +66,7 @@ def parse_channel(text: str) -> Channel:
     for part in match["parameters"].split(",") if match["parameters"] else ():
         given = PARAMETER.fullmatch(part)
         if given is None or given[1] in parameters:
-            hint = "" if "=" in part else f"; {JOINED}"
-            raise RequestError(f"{text!r}: expected key=value once for each key, got {part!r}{hint}")
+            raise RequestError(f"{text!r}: expected key=value once for each key, got {part!r}; {JOINED}")
         parameters[given[1]] = _value(given[2])
     channel = Channel(match["name"], tuple(sorted(parameters.items())), rows)
     if len(channel.stored.encode()) > LONGEST:

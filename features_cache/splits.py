@@ -4,7 +4,7 @@ A group is one source recording; no two sides of a split ever share one. Altered
 on.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,6 @@ from commandline.registry import RequestError
 Val = Literal["none", "next", "group"]
 Ids = NDArray[np.object_]
 VALIDATION_FRACTION = 0.15  # of the training groups, for VAL=group
-NO_IDS: Ids = np.array([], dtype=object)
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class Split:
 
     train: Ids
     test: Ids
-    val: Ids = field(default_factory=lambda: NO_IDS)
-    statistics: Ids = field(default_factory=lambda: NO_IDS)
-    left_out: Ids = field(default_factory=lambda: NO_IDS)
+    val: Ids
+    statistics: Ids
+    left_out: Ids
 
 
 def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int = 0) -> Split:
@@ -87,16 +86,14 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
     return clips[~clips["group"].isin(set(held_out["group"]))]
 
 
-def validation_groups(
-    clips: pd.DataFrame, rng: np.random.Generator, fraction: float = VALIDATION_FRACTION
-) -> set[str]:
+def validation_groups(clips: pd.DataFrame, rng: np.random.Generator) -> set[str]:
     """A fraction of the groups, stratified by class (a group's commonest); no class gives its last one."""
     class_of = clips.groupby("group", sort=True)["label"].agg(lambda labels: labels.mode().iloc[0])
     shuffled = class_of.sample(frac=1, random_state=rng)
     groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}
-    wanted = {label: fraction * len(members) for label, members in groups.items()}
+    wanted = {label: VALIDATION_FRACTION * len(members) for label, members in groups.items()}
     taken = {label: min(int(wanted[label]), len(groups[label]) - 1) for label in groups}
-    missing = max(1, round(fraction * len(class_of))) - sum(taken.values())
+    missing = max(1, round(VALIDATION_FRACTION * len(class_of))) - sum(taken.values())
     for label in sorted(groups, key=lambda label: taken[label] - wanted[label]):  # largest remainder first
         if missing > 0 and taken[label] < len(groups[label]) - 1:
             taken[label] += 1

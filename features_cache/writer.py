@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from commandline.files import Lock, draft_of, replaced
 from commandline.registry import RequestError
 from commandline.system import allocate
-from commandline.terminal import size
+from commandline.terminal import counted, size
 from features_cache.claims import Handle, Writing, holder
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import is_verified
@@ -88,12 +88,10 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> NDArr
         raise ValueError(f"has shape {values.shape}, expected {shape}")
     wrong = ~np.isfinite(values)
     if wrong.any():
-        frames, number = np.flatnonzero(wrong.any(axis=0)), np.count_nonzero(wrong)
-        first, last = frames[0], frames[-1]
-        where = f"frame {first}" if first == last else f"frames {first} to {last}"
-        if len(frames) <= last - first:
-            where = f"{len(frames)} frames from {first} to {last}"
-        raise ValueError(f"{number} value{' is' if number == 1 else 's are'} {NOT_FINITE}, in {where}")
+        frames = np.flatnonzero(wrong.any(axis=0))
+        raise ValueError(
+            f"{counted(int(wrong.sum()), 'value')} {NOT_FINITE}, in frames {frames[0]} to {frames[-1]}"
+        )
     largest = np.abs(values).max(initial=0)
     if largest > np.finfo(dtype).max:
         raise ValueError(f"{largest:g} overflows {dtype}; DTYPE=float32 holds it")

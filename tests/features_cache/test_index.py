@@ -88,7 +88,7 @@ def test_a_long_table_of_any_text_comes_back_and_repeated_texts_are_one_object(t
 
 
 def noted(folder: Path) -> list[tuple[str, str, str]]:
-    return [(one["clip_id"], one["feature"], one["reason"]) for one in read_failures(folder)]
+    return [(clip, feature, reason) for clip, _, feature, reason in read_failures(folder)]
 
 
 def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_listed(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 VALUES = st.one_of(st.integers(0, 10**6), st.booleans(), st.sampled_from(["hann", "ji5", "none"]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     NAMES,
     st.dictionaries(NAMES, VALUES, max_size=3),

@@ -43,21 +43,6 @@ def test_export_verify_and_import_by_command_give_the_same_bytes(cache, tmp_path
     assert sorted(path.name for path in there.parent.iterdir()) == ["features"]  # and no draft
 
 
-@pytest.mark.parametrize(
-    ("words", "status", "said"),
-    [
-        (["verify"], 0, "mine: 8 clips intact"),
-        (["verify", "FEATURES=minee"], 2, "did you mean FEATURES=mine?"),
-        (["verify", "DATASET=esc05"], 2, "did you mean 'esc50'? Known: esc10, esc50, synth"),
-        (["import"], 2, "FILE is not given: an exported file"),
-    ],
-)
-def test_commands_say_what_is_wrong(cache, capsys, words, status, said):
-    assert command(words[0], f"DATASET={cache.folder}", *words[1:]) == status
-    told = capsys.readouterr()
-    assert said in told.out + told.err
-
-
 def test_features_join_a_cache_that_is_there_and_none_is_overwritten(cache, shared, tmp_path, table):
     with pytest.raises(RequestError, match="has mine already"):
         import_features(shared, cache.folder)
@@ -83,7 +68,7 @@ def test_what_is_damaged_or_being_written_is_not_exported(cache, tmp_path, spoil
 
 def test_flipped_bits_and_cuts_are_refused_or_harmless(shared, tmp_path):
     whole, rng, found = shared.read_bytes(), np.random.default_rng(0), 0
-    for number in range(60):
+    for number in range(30):
         content = bytearray(whole)
         place = int(rng.integers(len(whole)))
         if number % 3:
@@ -100,7 +85,7 @@ def test_flipped_bits_and_cuts_are_refused_or_harmless(shared, tmp_path):
         else:
             import_features(shared, tmp_path / "new" / "features")
             assert Cache(tmp_path / "new" / "features").readable(["mine"]).all()
-    assert found > 40
+    assert found > 20
 
 
 @pytest.mark.parametrize(
@@ -112,12 +97,3 @@ def test_a_zip_with_other_files_or_one_twice_is_refused(shared, tmp_path, name):
         with zipfile.ZipFile(shared, "a") as archive:
             archive.writestr(name, b"")
     assert verify_export(shared)
-
-
-@pytest.mark.parametrize("content", [b"", b"text", None])
-def test_a_file_that_is_no_export_is_refused(tmp_path, content):
-    file = tmp_path / "file.zip"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(RequestError, match="cannot be read" if content is not None else "no such file"):
-        import_features(file, tmp_path / "new" / "features")

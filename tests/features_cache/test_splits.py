@@ -55,7 +55,7 @@ def check_no_leak(table: pd.DataFrame, fold: int, parts: Split) -> None:
     assert sorted(trained_copies) == sorted(table.loc[table["copy_of"].isin(statistics), "clip_id"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(tables(), st.sampled_from(["none", "next", "group"]), st.integers(0, 3))
 def test_a_split_is_disjoint_by_group_and_cover_every_original(table, val, seed):
     for fold in sorted(table["fold"].unique()):

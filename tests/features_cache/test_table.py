@@ -39,6 +39,6 @@ def test_an_empty_table_is_refused():
         validate(pd.DataFrame({name: [] for name in CLIP_COLUMNS}))
 
 
-def test_a_copy_with_a_blank_group_has_its_originals() -> None:
-    blank = PLAIN | {"group": ["rec", "", ""]}
-    assert complete(blank)["group"].tolist() == ["rec", "b", "rec"]
+@pytest.mark.parametrize("blank", ["", " ", None])
+def test_a_clip_with_a_blank_group_is_its_own_recording_and_a_copy_has_its_originals(blank) -> None:
+    assert complete(PLAIN | {"group": ["rec", blank, blank]})["group"].tolist() == ["rec", "b", "rec"]

@@ -14,7 +14,7 @@ import torch
 from commandline.options import parse
 from commandline.registry import RequestError
 from features_cache import Cache, external, parse_set
-from features_cache.index import read_index, write_index
+from features_cache.index import read_index, refresh
 from results import run_folder, scores
 from tests.train.little import CLASSES, change, clip_table, fill
 from train import checkpoint, run
@@ -64,7 +64,7 @@ def test_what_can_be_learned_is_learned_and_shuffled_labels_stay_at_chance(optio
     by_fold = table.groupby("fold")["label"]
     labels = by_fold.transform(lambda fold: np.random.default_rng(1).permutation(fold))
     clips, settings = read_index(dataset)
-    write_index(dataset, clips.assign(label=labels), settings)
+    refresh(dataset, clips.assign(label=labels), settings)
     chance = run.execute(change(options, dataset=str(dataset)))
     assert 0.05 < chance.scores()["accuracy"].mean() < 0.5  # a quarter of 48 clips, four deviations
 
