@@ -1,7 +1,7 @@
 # Each target is one line over a Python module; the same line works without make.
 # Variables count only when given on this command line, and reach the module unread, in one word.
 #
-#: make demo        set up, synthesise a dataset, extract, train two feature sets, report: 3 minutes
+#: make demo        set up, synthesise a dataset, extract, train two feature sets, report: 2 minutes
 #: make test        set up and run the test suite; ALL=1 also what is slow and rarely wrong
 #: make setup       only the environment, .venv
 #: make data        download, verify, unpack a dataset            python -m pipeline data
@@ -40,7 +40,7 @@ environment := .venv/installed
 test_environment := .venv/installed-for-tests
 base := python3
 endif
-ready = the environment is ready in $(python); next: make demo   (three minutes, synthetic sounds)
+ready = the environment is ready in $(python); next: make demo   (two minutes, synthetic sounds)
 quote := '
 define newline
 
