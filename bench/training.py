@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from tqdm import tqdm
 
 from bench.usual_loops import GRID, Apart, FromAudio, Saved
 from commandline.commands import main
@@ -29,7 +30,7 @@ from train.compute import Compute, choose, device_of
 from train.data import draw_batches, load_fold, sum_clips
 from train.options import RunOptions
 from train.plan import make_plan
-from train.trainer import Trainer, draw_network
+from train.trainer import Progress, Trainer, draw_network
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, RATE, SECONDS = 10, 44_100, 5
@@ -45,13 +46,6 @@ class TrainingBenchOptions(Options):
 
     clips: int = option(128, "trained on in a timed epoch")
     rounds: int = option(5, "timed epochs of each alternative")
-
-
-class NoProgress:
-    """Nobody watches a timed epoch."""
-
-    def step(self, clips: int) -> None: ...
-    def epoch(self, row: dict[str, float]) -> None: ...
 
 
 class Fixed:
@@ -116,7 +110,7 @@ def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trai
 
 def epoch_of(trainer: Trainer) -> Callable[[], None]:
     def epoch() -> None:
-        trainer.train_epoch(NoProgress())
+        trainer.train_epoch(Progress(tqdm(disable=True)))
         if trainer.compute.device.startswith("cuda"):
             torch.cuda.synchronize()
 
