@@ -1,7 +1,8 @@
 """A LaTeX document of a report's tables and figures, in one folder that can be uploaded to Overleaf.
 
 main.tex, figures/*.pdf and references.bib, from the template document.tex; compiled by pdflatex, or by
-XeLaTeX if a class name is written in another script than Latin (a latexmkrc then says so to latexmk and to Overleaf).
+XeLaTeX if a class name is written in another script than Latin (a latexmkrc then says so to latexmk and
+to Overleaf).
 """
 
 from collections.abc import Sequence
