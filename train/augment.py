@@ -344,7 +344,7 @@ def louder(batch: Batch, decibels: Tensor) -> Batch:
 def filteraugment(batch: Batch, strength: float, generator: Generator) -> Batch:
     """FilterAugment (Nam et al. 2022, arXiv:2110.03282): gains of up to 20 dB times `strength` by band.
 
-    Linear in decibels between random rows, where rows are frequencies: a sound heard in another room or
+    Linear in decibels between random rows, where rows are frequencies: a sound recorded in another room or
     through another microphone.
     """
     rows, draw = batch.places(2), functools.partial(batch.uniform, generator)
