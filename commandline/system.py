@@ -137,13 +137,3 @@ def give_back_freed_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
-
-
-def file_size_limit() -> float:
-    """Bytes that this process may write to one file (ulimit -f)."""
-    try:
-        import resource
-    except ImportError:
-        return float("inf")
-    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    return float("inf") if soft == resource.RLIM_INFINITY else soft

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from commandline.files import not_written
 from commandline.registry import RequestError
-from commandline.system import file_size_limit, give_back_freed_memory
+from commandline.system import give_back_freed_memory
 from commandline.terminal import counted, duration, progress, size, tell, text_table
 from features_cache import cache_folder, parse_list
 from features_cache.claims import claimed
@@ -41,8 +41,8 @@ from features_cache.index import (
 )
 from features_cache.layout import FeatureSpec, clip_keys, fingerprints, lock
 from features_cache.names import LARGE, parse_channel
-from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
-from features_cache.writer import NOT_FINITE, ready, stored_clips, written_to
+from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
+from features_cache.writer import ready, stored_clips, written_to
 from pipeline import audio
 from pipeline.datasets import Dataset
 from pipeline.datasets.load import load, refuse_another_source
@@ -62,10 +62,6 @@ BATCH_SECONDS = 0.05, 1.0  # the shortest and the longest
 LONGEST_BATCH = 512  # clips
 BATCHES_LEFT = 4  # for each process, when a batch is cut from what is left
 SHOWN_FAILURES = 10
-FINITE_EVERYWHERE = (
-    "a feature has to be finite in every frame, also where all samples are 0: digital silence and padding\n"
-    "occur in nearly every dataset (docs/howto/adding-a-feature.md)"
-)
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,7 @@ def request(options: ExtractOptions) -> Request:
     rows = part_of(options.part if isinstance(options, FeaturesCommand) else None, len(table))
     clips = with_hashes(with_sources(table, before), rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
-    changes = () if before is None else describe_changes(before, clips, rows)
+    changes = [] if before is None else describe_changes(before, clips, rows)
     notes = (*dataset.notes, *changes, *left_out)
     return Request(dataset, folder, clips, rows, variants, specs, notes)
 
@@ -235,26 +231,16 @@ def content_hash(path: str) -> str:
         return ""
 
 
-def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> tuple[str, ...]:
-    """`clips new: 10, are computed`, `clips in another order: …`; of audio only what changed in `part`."""
-    rows = rows_of(now["clip_id"].to_numpy(), before["clip_id"].to_numpy())
-    both, mine = rows >= 0, np.zeros(len(now), bool)
-    mine[part] = True
-    old, new = before.iloc[rows[both]].reset_index(drop=True), now[both].reset_index(drop=True)
-    known = (old["source_hash"] != "") & mine[both]
-    edited = known & (old["source_hash"] != new["source_hash"])
-    touched = known & ~edited & (old["source_time_ns"] != new["source_time_ns"])
-    relabelled = np.any([old[column] != new[column] for column in LABELS], axis=0)
-    counts = (
-        ("clips new", len(now) - len(old), ", are computed"),
-        ("clips removed", len(before) - len(old), ", leave the files of these features"),
-        ("clips changed in their audio", edited.sum(), ", are computed again"),
-        ("clips written again with the same content", touched.sum(), ", stay done"),
-        ("clips labelled or folded differently", relabelled.sum(), ", need no computing"),
-    )
-    lines = [f"{what}: {count:,}{consequence}" for what, count, consequence in counts if count]
-    moved = (np.diff(rows[both]) < 0).any()
-    return (*lines, *(["clips in another order: feature maps are copied"] if moved else []))
+def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> list[str]:
+    """Lines such as `clips new: 10`; of audio only what changed in `part`."""
+    old, new = (clips.set_index("clip_id")["source_hash"] for clips in (before, now))
+    known = old.reindex(new.index[part], fill_value="")
+    counts = {
+        "clips new": (~new.index.isin(old.index)).sum(),
+        "clips removed": (~old.index.isin(new.index)).sum(),
+        "clips changed in their audio": ((known != "") & (known != new.iloc[part])).sum(),
+    }
+    return [f"{what}: {count:,}" for what, count in counts.items() if count]
 
 
 def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
@@ -322,20 +308,13 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
 
 def refuse_full_disk(asked: Request, remaining: Remaining) -> None:
     """RequestError if the files that have to be made will not fit."""
-    needed, largest = sum(remaining.sizes.values()), max(remaining.sizes.values(), default=0)
+    needed = sum(remaining.sizes.values())
     place = next(path for path in (asked.folder, *asked.folder.absolute().parents) if path.exists())
-    free, limit = shutil.disk_usage(place).free, file_size_limit()
-    some_large = any(parse_channel(name).name in LARGE for name in remaining.sizes)
-    less = "FEATURES=small needs less" if some_large else "fewer FEATURES need less"
+    free = shutil.disk_usage(place).free
     if needed and needed + RESERVE > free:
         raise RequestError(
             f"the features need {size(needed + RESERVE)} in {asked.folder}, where {size(free)} are free; "
-            f"{less}, DATA= names another disk"
-        )
-    if largest > limit:
-        raise RequestError(
-            f"the largest file needs {size(largest)}, this shell allows {size(limit)} a file (ulimit -f); "
-            f"{less}"
+            "fewer FEATURES need less, DATA= names another disk"
         )
 
 
@@ -354,22 +333,12 @@ def describe_work(asked: Request, remaining: Remaining) -> str:
     return "\n".join(lines)
 
 
-def all_done(asked: Request) -> str:
-    """`esc10: mel of 400 clips is done`, `esc10: all 30 features of 400 clips are done`."""
-    if len(asked.specs) == 1:
-        return f"{asked.dataset.name}: {asked.specs[0].stored} of {counted(asked.rows, 'clip')} is done"
-    return f"{asked.dataset.name}: all {len(asked.specs)} features of {counted(asked.rows, 'clip')} are done"
-
-
 def plan(options: ExtractOptions) -> int:
     """The command `plan`: megabytes by feature, seconds as they were last, what would be computed."""
     asked = request(options)
     remaining = find_remaining(asked)
     for note in (*asked.notes, *remaining.notes):
         print(note)
-    if not remaining.todo.any():
-        print(all_done(asked))
-        return 0
     known, rows = read_costs(asked.folder), []
     for spec, todo in zip(asked.specs, remaining.todo.sum(axis=0).tolist()):
         seconds = f"{todo * known[spec.stored]:.1f}" if spec.stored in known else "-"
@@ -430,8 +399,9 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
                 print(f"computed again: {damaged}, {by_feature}")
             refuse_full_disk(asked, remaining)
             work = remaining.todo.any() and not options.prepare
-            if work:
+            if not options.prepare:
                 print(describe_work(asked, remaining), flush=True)
+            if work:
                 backend = stack.enter_context(open_backend(options))
             files = []
             for spec in asked.specs:
@@ -524,7 +494,7 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     frames = {spec.stored: spec.shape[1] for spec in asked.specs}
     next_ = training_step(options, asked.dataset, frames)
     if not result.clips:
-        return f"{all_done(asked)}\n{next_}"
+        return next_
     rows, written = [], 0
     for spec, clips, spent in zip(asked.specs, np.atleast_1d(result.computed), np.atleast_1d(result.seconds)):
         if clips:
@@ -547,7 +517,6 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
         lines.append(f"  {ids[row]}:{named} {reason}")
     more = len(result.failures) - SHOWN_FAILURES
     lines += [f"  and {more} more"] if more > 0 else []
-    lines += [FINITE_EVERYWHERE] if any(NOT_FINITE in reason for *_, reason in result.failures) else []
     lines += [advice] if (advice := audio.advice(asked.clips["path"].iloc[sorted(failed)])) else []
     done = result.clips - len(failed)
     return "\n".join([*lines, next_, f"done: {counted(done, 'clip')}; left out: {len(failed):,}"])

@@ -1,8 +1,8 @@
 """Groups and folds: which clips come from one source recording, and folds for a dataset that brings none.
 
 Folds are drawn by group and kept beside the cache: `folds.csv` holds one row a clip: clip_id, group, fold,
-grouped_by (the GROUP= that the groups came from), the source of the dataset and folds_by (`group` if each
-group is a fold), so that later commands need not be given GROUP= and FOLDS_BY= again.
+grouped_by (the GROUP= that the groups came from) and folds_by (`group` if each group is a fold), so that
+later commands need not be given GROUP= and FOLDS_BY= again.
 """
 
 import re
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from commandline.files import not_written, replaced
 from commandline.registry import RequestError
 from commandline.terminal import counted
-from pipeline.datasets.readers import Listing, read_csv
+from pipeline.datasets.readers import Listing, read_csv, whole_folds
 from pipeline.options import SourceOptions
 
 FOLDS = 5
 MOST_FOLDS = 100  # each is a training
-COLUMNS = ["clip_id", "group", "fold", "grouped_by", "source", "folds_by"]
+COLUMNS = ["clip_id", "group", "fold", "grouped_by", "folds_by"]
 # GROUP= for file names as people number takes; the first that makes sensible groups is proposed.
 PATTERNS = (
     r"^\d+-(.*)-[A-Z]-\d+$",  # ESC-50's fold-source-take-class
@@ -31,31 +31,20 @@ PATTERNS = (
 )
 
 
-def with_folds(
-    listing: Listing, path: Path, source: str, options: SourceOptions
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group and fold known, and what a user should know about them.
 
     Folds of the source are kept. Others are drawn by group, stratified, from the seed; groups that `path`
     knows keep their fold, also when their clips go and come back. `path` is the dataset's folds.csv, which
     says what GROUP= and FOLDS_BY= were if they are not given, and is written if folds are not the source's.
     """
-    kept = pd.DataFrame(columns=COLUMNS)
-    if path.exists():
-        kept = read_csv(path)
-        sound = list(kept) == COLUMNS and kept["folds_by"].isin(["", "group"]).all()
-        if not sound or not kept["fold"].str.fullmatch("[1-9][0-9]{0,8}").all():
-            raise RequestError(f"{path} is damaged: delete it to draw folds again")
-        if len(other := kept["source"][kept["source"] != source]):
-            raise RequestError(
-                f"{path} holds folds of {other.iloc[0]}, not of {source}; give this dataset another name "
-                f"with NAME=, or delete that file if the folder has moved"
-            )
+    kept = read_csv(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
+    fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
     grouped_by, folds_by = kept[["grouped_by", "folds_by"]].iloc[-1] if len(kept) else ("", "")
     group = options.group or grouped_by
     by_group = (options.folds_by or folds_by) == "group"
     table, notes = with_groups(listing, group)
-    known = dict(zip(kept["group"], kept["fold"].astype(int))) if by_group == (folds_by == "group") else {}
+    known = dict(zip(kept["group"], fold_of)) if by_group == (folds_by == "group") else {}
     groups = sorted(table["group"].unique())
     if by_group:
         if not 2 <= len(groups) <= MOST_FOLDS:
@@ -78,7 +67,7 @@ def with_folds(
         table = table.assign(fold=drawn)
         note = f"folds: {counted(new, 'group')} drawn into {folds} folds (seed {options.seed})"
         note = note if new else "folds: as drawn before"
-    how = {"grouped_by": group, "source": source, "folds_by": "group" if by_group else ""}
+    how = {"grouped_by": group, "folds_by": "group" if by_group else ""}
     away = kept[~kept["clip_id"].isin(table["clip_id"])]  # stay listed: they may come back
     rows = pd.concat([away, table[["clip_id", "group", "fold"]].assign(**how)])[COLUMNS].astype(str)
     if not rows.reset_index(drop=True).equals(kept.astype(str)):

@@ -83,7 +83,7 @@ def load(options: SourceOptions) -> Dataset:
         )
     source = word if word in NAMED else str(path.resolve())
     refuse_another_source(options.data / name / "features", name, source)
-    table, fold_notes = with_folds(listing, options.data / name / "folds.csv", source, options)
+    table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
     sample_rate, duration, audio_notes = _audio_settings(listing, options)
     idle = ["archive", "url"] * (word not in ("esc50", "esc10"))

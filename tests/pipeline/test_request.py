@@ -14,9 +14,9 @@ CASES = {
     "new clips": (("add", 10), {}, [10, 10], "clips new: 10"),
     "removed clips": (("remove", 3), {}, [0, 0], "clips removed: 3"),
     "edited": (("edit",), {}, [1, 1], "clips changed in their audio: 1"),
-    "unpacked again": (("touch",), {}, [0, 0], "with the same content: 8"),
-    "order": (("shuffle",), {}, [0, 0], "in another order"),
-    "labels": (("relabel",), {}, [0, 0], "labelled or folded differently: 1"),
+    "unpacked again": (("touch",), {}, [0, 0], ""),
+    "order": (("shuffle",), {}, [0, 0], ""),
+    "labels": (("relabel",), {}, [0, 0], ""),
     "type": ((), {"dtype": "float32"}, [8, 8], "made again: rms.h5 has dtype float16"),
 }
 
