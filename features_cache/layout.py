@@ -34,7 +34,6 @@ from commandline.files import Lock
 from commandline.system import write_at
 from features_cache import hdf5
 from features_cache.hdf5 import DamagedFile
-from features_cache.names import parse_channel
 from features_cache.table import rows_of
 
 FORMAT = 1
@@ -296,12 +295,8 @@ def read_header(path: Path, stored: str | None = None) -> FeatureFile:
         values, state = (hdf5.read_member(file, name) for name in ("values", "state"))
         if (version := attributes.get("format_version")) != FORMAT:
             raise DamagedFile(f"{path.name} has format {version}, expected {FORMAT}")
-        attributes["parameters"] = parameters = json.loads(attributes["parameters"])
-        channel = parse_channel(stored)
-        named = all(
-            parameters.get(key) == (None if value == "none" else value) for key, value in channel.parameters
-        )
-        if attributes["stored"] != stored or channel.name != attributes["feature"] or not named:
+        attributes["parameters"] = json.loads(attributes["parameters"])
+        if attributes["stored"] != stored:
             raise DamagedFile(f"{path.name} holds {attributes['stored']}, expected {stored}")
         offsets = values.id.get_offset(), state.id.get_offset()
         end = max(offsets[0] + values.nbytes, offsets[1] + state.nbytes)

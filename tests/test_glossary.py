@@ -1,5 +1,6 @@
 """One term for one thing: the words that it replaces stand in no message, label, docstring or page."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -50,6 +51,7 @@ def texts() -> list[Path]:
     return sorted([*found, ROOT / "README.md", ROOT / "Makefile", ROOT / "lab.py", ROOT / "demo.py"])
 
 
+@functools.cache  # every pattern reads all
 def prose(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":

@@ -46,7 +46,7 @@ def test_a_variable_of_a_command_is_none_of_the_makefiles_own(tmp_path: Path) ->
 
 
 @make_is_here
-@pytest.mark.parametrize("target", ["train", "features", "analysis", "docs", "demo"])
+@pytest.mark.parametrize("target", ["train", "docs", "demo"])
 def test_an_unknown_variable_is_refused_with_the_nearest(target: str) -> None:
     done = make(target, "DATASETT=x")
     assert done.returncode == 2

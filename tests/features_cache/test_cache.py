@@ -12,8 +12,7 @@ from features_cache import Cache, UnreadableClips, external
 from features_cache.index import read_index, refresh
 from features_cache.layout import read_header
 from features_cache.names import parse_channel
-
-CLIPS = [f"clip{number}" for number in range(8)]
+from tests.features_cache.conftest import CLIPS
 
 
 def test_a_batch_is_several_channels_of_the_same_clips(cache, values):

@@ -7,8 +7,7 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache import external
-
-CLIPS = [f"clip{number}" for number in range(8)]
+from tests.features_cache.conftest import CLIPS
 
 
 def test_values_come_back_by_id_as_they_were_given(cache, values):

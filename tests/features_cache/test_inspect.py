@@ -13,8 +13,7 @@ from features_cache import Cache, external, hdf5
 from features_cache.index import write_failures
 from features_cache.inspect import describe_cache, verify_cache
 from features_cache.layout import read_header
-
-CLIPS = [f"clip{number}" for number in range(8)]
+from tests.features_cache.conftest import CLIPS
 
 
 def verdict(cache, name="mine"):
@@ -59,10 +58,9 @@ def test_a_flipped_bit_names_clip_and_feature(cache, spoil, state, said):
 
 
 @pytest.mark.parametrize("name", ["mine.h5", "index.h5"])
-@pytest.mark.parametrize("length", [0, 5000])
-def test_a_truncated_file_is_named(cache, name, length):
+def test_a_truncated_file_is_named(cache, name):
     path = cache.folder / name
-    path.write_bytes(path.read_bytes()[:length])
+    path.write_bytes(path.read_bytes()[:5000])
     assert any(f"{name} cannot be read" in str(verdict) for verdict in verify_cache(cache.folder))
 
 
@@ -83,11 +81,6 @@ def test_a_file_under_another_name_is_named_and_not_read(cache):
     assert verdict(cache, path.stem).error == f"{path.name} holds mine, expected mine@n_mels=64"
     with pytest.raises(RequestError, match="holds mine, expected mine@n_mels=64; make features"):
         Cache(cache.folder).read("mine@n_mels=64", CLIPS)
-    for attribute, value in (("feature", b"some"), ("parameters", b'{"n_mels": 32}')):
-        with h5py.File(path, "r+") as file:
-            file.attrs["stored"] = np.bytes_(b"mine@n_mels=64")
-            file.attrs[attribute] = np.bytes_(value)
-        assert "expected mine@n_mels=64" in verdict(cache, path.stem).error
 
 
 @pytest.mark.parametrize("axis", ["row_axis", "frame_axis", "clip_id"])

@@ -13,8 +13,7 @@ from features_cache import Cache, external
 from features_cache.__main__ import COMMANDS
 from features_cache.layout import lock, read_header
 from features_cache.share import export_features, import_features, verify_export
-
-CLIPS = [f"clip{number}" for number in range(8)]
+from tests.features_cache.conftest import CLIPS
 
 
 @pytest.fixture

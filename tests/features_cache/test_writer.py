@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from commandline.registry import RequestError
-from features_cache import external
 from features_cache.claims import claimed
 from features_cache.index import note_verified, read_index, stored_ids
 from features_cache.layout import clip_keys, lock, read_header
 from features_cache.writer import ready, stored_clips, to_stored, written_to
-
-CLIPS = [f"clip{number}" for number in range(8)]
+from tests.features_cache.conftest import CLIPS
 
 
 @pytest.mark.parametrize(
@@ -34,19 +32,6 @@ def test_what_cannot_be_stored_is_reported(values, message):
 def test_the_largest_float16_is_stored_and_the_cast_is_numpys():
     values = np.array([[65504.0, 1 / 3], [-65504.0, 1e-9]])
     np.testing.assert_array_equal(to_stored(values, (2, 2), np.dtype("float16")), values.astype(np.float16))
-
-
-@pytest.mark.parametrize("missing", [["pwrite"], ["posix_fallocate"], ["pwrite", "posix_fallocate"]])
-def test_a_system_without_the_calls_writes_the_same_bytes(tmp_path, table, values, monkeypatch, missing):
-    for folder in ("with", "without"):
-        if folder == "without":
-            for name in missing:
-                monkeypatch.delattr(os, name)
-        external.create_cache(tmp_path / folder, table)
-        external.write_feature(tmp_path / folder, "mine", values, CLIPS)
-    one, other = (read_header(tmp_path / folder / "mine.h5") for folder in ("with", "without"))
-    np.testing.assert_array_equal(one.map(), other.map())
-    np.testing.assert_array_equal(one.map(state=True), other.map(state=True))
 
 
 def test_whoever_writes_to_a_feature_is_named_and_its_file_not_replaced_before_that_ends(cache, spec_of):
