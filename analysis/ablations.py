@@ -80,8 +80,8 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
     """How much recall each class loses if a channel is permuted, as far as `explain` has measured it.
 
     Columns: of (the run), channel, class, clips, recall, permuted, difference (recall less permuted: what the
-    trained network relies on). Of the epoch that counts, and of the seeds of which every
-    fold was explained; what is damaged or left out is named.
+    trained network relies on). Of the epoch that counts, and of the seeds of which every fold was explained;
+    what is damaged or left out is named.
     """
     parts, problems = [], []
     for folder, fold in product(run.folders, np.unique(run.folds)):
@@ -96,7 +96,7 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
             else:
                 parts.append(part.assign(seed=int(folder.config["seed"])))
     tables = []
-    read = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"channel": []})
+    read = pd.concat(parts or [pd.DataFrame({"channel": []})], ignore_index=True)
     for channel, rows in read.groupby("channel", sort=False):
         counted = rows[rows["selection"] == run.selection]
         by_seed = counted.pivot_table("correct", "seed", "clip_id").reindex(columns=run.clip_ids).dropna()
@@ -113,4 +113,4 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
         table["difference"] = table["recall"] - table["permuted"]
         table["class"] = [run.classes[place] for place in table["class"]]
         tables.append(table.assign(of=run.name, channel=channel))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(), problems
+    return pd.concat(tables or [pd.DataFrame()], ignore_index=True), problems

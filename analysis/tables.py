@@ -66,8 +66,6 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
         rows.append(
             {
                 "run": run.name,
-                "features": run.features,
-                "model": run.model,
                 "task": run.task,
                 "protocol": run.protocol,
                 "checkpoint": run.selection,

@@ -103,7 +103,7 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made: Callable[..., 
     by_features["mel"].config["threads"] = 2
     by_features["zcr"].config["threads"] = 1
     by_features["rms"].config["machine"] = {"gpu": "NVIDIA H200"}
-    table = tables.run_details(runs).set_index("features")
+    table = tables.run_details(runs).set_index(pd.Index([run.features for run in runs]))
     assert table["fold_seconds"].tolist() == [20.0] * 3  # 20 epochs of a second, two folds or five
     on = {"mel": "2 threads", "zcr": "1 thread", "rms": "NVIDIA H200"}
     assert table["trained_on"].to_dict() == on
