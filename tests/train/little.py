@@ -32,6 +32,13 @@ def clip_table() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def with_copies() -> pd.DataFrame:
+    """The clips and an altered copy of each."""
+    table = clip_table().assign(copy_of="", alteration="")
+    altered = table.assign(clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain")
+    return pd.concat([table, altered], ignore_index=True)
+
+
 def fill(folder: Path, table: pd.DataFrame) -> Path:
     """`mel` tells the classes apart by their rows, `chroma` by theirs but less, `blank` not at all."""
     external.create_cache(folder, table, sample_rate=8000, duration=0.5)
@@ -67,6 +74,15 @@ def little_options(cache: Path, runs: Path) -> RunOptions:
 
 def change(options: RunOptions, **changes: Any) -> RunOptions:
     return dataclasses.replace(options, **changes)
+
+
+class Harmful:
+    """Unpickling it makes a file in the current folder."""
+
+    done = Path("harm-was-done")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.done,)
 
 
 def little(folder: Path, table: pd.DataFrame) -> str:

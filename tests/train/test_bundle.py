@@ -1,6 +1,5 @@
 """A bundle answers as its run does, alone; what is no bundle, of another format, or harmful is refused."""
 
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 
 from commandline.registry import RequestError
+from tests.train.little import Harmful
 from tests.train.sounds import train_run
 from tests.train.test_predict import answered, ask, write
 from train import bundle
@@ -65,13 +65,6 @@ def test_predicts_in_plain_fp32_whatever_the_process_allows(file):
     assert seen == {(False, False)}
 
 
-class Harmful:
-    """Unpickling it would make a file."""
-
-    def __reduce__(self):
-        return Path.touch, (Path("harm-was-done"),)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -89,21 +82,7 @@ def test_what_cannot_be_trusted_is_refused(file, tmp_path, monkeypatch, change, 
     torch.save(change(torch.load(file, weights_only=True)), "changed.pt")
     with pytest.raises(RequestError, match=message):
         bundle.read_bundle(Path("changed.pt"))
-    assert not Path("harm-was-done").exists()
-
-
-def test_damage_and_weights_that_are_not_finite_are_named(file, tmp_path):
-    whole, damaged = file.read_bytes(), tmp_path / "flipped.pt"
-    largest = max(zipfile.ZipFile(file).infolist(), key=lambda record: record.file_size)
-    place = largest.header_offset + largest.file_size // 2
-    damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
-    with pytest.raises(RequestError, match=r"no bundle that can be read safely \(damaged"):
-        bundle.read_bundle(damaged)
-    content = torch.load(file, weights_only=True)
-    next(iter(content["folds"][1]["network"].values())).fill_(float("nan"))
-    torch.save(content, tmp_path / "nan.pt")
-    with pytest.raises(RequestError, match=r"nan.pt, fold 1: '.*' holds numbers that are not finite"):
-        bundle.read_bundle(tmp_path / "nan.pt")
+    assert not Harmful.done.exists()
 
 
 def test_statistics_of_other_rows_than_the_channels_are_refused(file):

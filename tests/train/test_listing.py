@@ -31,7 +31,6 @@ def test_options_in_the_name_count():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (ListOptions(name="resnet8"), "did you mean 'resnet18'"),
         (ListOptions(name="resnet18", grid="many"), "expected rows x frames"),
         (ListOptions(name="m11", samples=500), "give longer clips"),
     ],
@@ -53,7 +52,8 @@ def test_counts_a_layer_as_one_would_by_hand():
     [("resnet18", 11.69, 1.81), ("resnet50", 25.56, 4.09), ("densenet121", 7.98, 2.83)],
 )
 def test_counts_are_those_published_for_imagenet(name, millions, giga):
-    counted = describe_network(build(name, 3, 1000, (224, 224)), (3, 224, 224))
+    with torch.device("meta"):
+        counted = describe_network(build(name, 3, 1000, (224, 224)), (3, 224, 224))
     assert counted.parameters / 1e6 == pytest.approx(millions, abs=0.01)
     assert counted.multiply_adds / 1e9 == pytest.approx(giga, abs=0.02)
 

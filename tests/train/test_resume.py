@@ -86,11 +86,11 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
 @pytest.fixture(scope="module")
 def uncut(cache_folder, tmp_path_factory):
     """The same run, never disturbed."""
-    return run.execute(thorough(little_options(cache_folder, tmp_path_factory.mktemp("uncut"))))
+    return run.execute(thorough(little_options(cache_folder, tmp_path_factory.mktemp("uncut")), epochs=2))
 
 
-class Killed(BaseException):
-    """Ends a run in the middle of a write."""
+class Killed(KeyboardInterrupt):
+    """Ctrl-C in the middle of a write."""
 
 
 @pytest.mark.parametrize("at", range(10))
@@ -115,14 +115,14 @@ def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
     monkeypatch.setattr(checkpoint, "save", cut(save))
     monkeypatch.setattr(checkpoint, "append_history", cut(append))
     try:
-        run.execute(thorough(options))
+        run.execute(thorough(options, epochs=2))
     except Killed:
         pass
     else:
         assert count <= at  # there is no such write
     monkeypatch.setattr(checkpoint, "save", save)
     monkeypatch.setattr(checkpoint, "append_history", append)
-    assert_same(uncut, run.execute(thorough(options)))
+    assert_same(uncut, run.execute(thorough(options, epochs=2)))
 
 
 def test_a_linear_fold_that_lacks_its_predictions_keeps_its_row(options):

@@ -72,13 +72,6 @@ def test_a_missing_package_is_said_with_what_to_type(name, monkeypatch):
         check_trackers(name)
 
 
-def test_an_unknown_tracker_gets_the_nearest():
-    assert check_trackers("") == []
-    assert check_trackers("tensorboard wandb") == ["tensorboard", "wandb"]
-    with pytest.raises(RequestError, match="did you mean 'wandb'"):
-        check_trackers("wandbb")
-
-
 def test_a_file_or_fifo_is_no_folder_for_trackers(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(RequestError, match=r"TRACKER_DIR=.*fifo is no folder"):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from commandline.registry import RequestError
-from features_cache import Cache, external
+from features_cache import external
 from tests.train.little import CLASSES, clip_table, fill, little_options
 from train import explain, run
 from train.bundle import TrainedModel, bundle_of_run
@@ -36,22 +36,17 @@ def options(embedded, tmp_path) -> RunOptions:
     return replace(little_options(embedded, tmp_path / "runs"), model=RunOptions.model, epochs=15)
 
 
-def test_the_default_becomes_mlp_where_every_channel_is_a_vector(options, capsys):
+def test_the_default_becomes_mlp_where_every_channel_is_a_vector(options, embedded, capsys):
+    """And explain permutes all numbers of a vector."""
     folder = run.execute(replace(options, features="embedding+noise"))
     assert folder.name.startswith("embedding+noise-mlp-")
     assert folder.config["model"] == "mlp"
     assert "every channel of embedding+noise is a vector: MODEL=mlp" in capsys.readouterr().err
     assert folder.scores()["accuracy"].mean() > 0.9
-
-
-def test_other_features_keep_the_default(options):
-    assert make_plan(replace(options, features="mel")).model.name == "resnet18+texture"
-
-
-@pytest.mark.parametrize("model", ["cnn4", "texture", "resnet18"])
-def test_image_models_refuse_a_vector_with_the_way_out(options, model):
-    with pytest.raises(RequestError, match=r"embedding is a vector .* linear, mlp take it"):
-        make_plan(replace(options, features="embedding", model=model))
+    data = embedded.parents[1]
+    assert explain.explain_runs(ExplainOptions(run=str(folder.path), data=data, device="cpu")) == 0
+    rows = pd.read_csv(folder.fold(1) / "attribution.csv").groupby("channel")["correct"].mean()
+    assert rows["embedding"] < 0.6 < 0.9 < rows["noise"]
 
 
 def test_a_vector_beside_a_feature_map_is_no_image(options):
@@ -62,22 +57,6 @@ def test_a_vector_beside_a_feature_map_is_no_image(options):
     assert folder.scores()["accuracy"].mean() > 0.9
     network = TrainedModel(bundle_of_run(folder)).folds[1].network
     assert network.norm.num_features == 2 * 16 + 40
-
-
-def test_a_bundle_predicts_what_the_run_did(options, embedded):
-    folder = run.execute(replace(options, features="mel+embedding", model="mlp", folds=(1,)))
-    stored = folder.predictions(1).set_index("clip_id")
-    channels = Cache(embedded).batch(["mel", "embedding"], stored.index)
-    model = TrainedModel(bundle_of_run(folder))
-    assert model.probabilities(channels, 1) == pytest.approx(stored[model.classes].to_numpy(), abs=1e-5)
-
-
-def test_explain_permutes_all_numbers_of_a_feature(options, embedded):
-    folder = run.execute(replace(options, features="embedding+noise", folds=(1,)))
-    data = embedded.parents[1]
-    assert explain.explain_runs(ExplainOptions(run=str(folder.path), data=data, device="cpu")) == 0
-    rows = pd.read_csv(folder.fold(1) / "attribution.csv").groupby("channel")["correct"].mean()
-    assert rows["embedding"] < 0.6 < 0.9 < rows["noise"]
 
 
 def test_statistics_of_the_trained_clips_standardise_each_number(embedded):

@@ -27,17 +27,20 @@ def network(name: str, classes: int = 3, seed: int = 0) -> torch.nn.Module:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_gives_one_finite_logit_a_class(name):
-    logits = network(name, classes=5).eval()(clips(MODELS[name].kind, count=3))
-    assert logits.shape == (3, 5)
-    assert logits.isfinite().all()
+    """And in training a finite gradient a weight."""
+    built, x = network(name, classes=5), clips(MODELS[name].kind, count=3)
+    built(x).square().sum().backward()
+    assert all(w.grad is None or w.grad.isfinite().all() for w in built.parameters())
+    logits = built.eval()(x)
+    assert logits.shape == (3, 5) and logits.isfinite().all()
+    assert MODELS[name].summary.endswith(".")
 
 
 @pytest.mark.parametrize("name", IMAGE)
-@pytest.mark.parametrize("shape", [(64, 108), (67, 431)])
+@pytest.mark.parametrize("shape", [(1, 64, 108), (4, 67, 431)])
 def test_image_models_take_any_grid_and_number_of_channels(name, shape):
-    for channels in (1, 4):
-        built = build(name, channels, 3, shape).eval()
-        assert built(torch.zeros(1, channels, *shape)).shape == (1, 3)
+    with torch.device("cpu" if name == "texture" else "meta"):  # its autocast knows no device without values
+        assert build(name, shape[0], 3, shape[1:]).eval()(torch.zeros(1, *shape)).shape == (1, 3)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "aclnet", "linear"])
@@ -57,11 +60,6 @@ def test_no_stride_of_cnn8_skips_more_than_there_is():
     for grid, last in wanted.items():
         layers = build("cnn8", 3, 10, grid).layers
         assert [layer[0].stride for layer in layers] == [(2, 2), (1, 2)] * 3 + last
-
-
-def test_every_model_says_what_it_is():
-    for entry in MODELS.values():
-        assert entry.summary.endswith(".")
 
 
 def test_models_on_statistics_of_rows_read_how_long_a_clip_is():
@@ -91,16 +89,12 @@ def test_a_name_carries_options():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("resnet81", "did you mean 'resnet18'"),
-        ("aclnet@widht=1", "did you mean 'width'"),
         ("aclnet@width=wide", "expected a positive float"),
-        ("cnn8@width=-4", "expected a positive int"),
         ("aclnet@dropout=1.5", r"aclnet@dropout='1.5': expected 0 to 0.9999"),
         ("mlp@dropout=nan", "expected 0 to 0.9999"),
         ("linear@C=0", "expected a positive float"),
         ("resnet18@width=2", "unknown option of resnet18 'width'"),
         ("texture@weight=0.5", "weight is an option of an ensemble's second member"),
-        ("resnet18+texture@weight=1.5", "expected a weight between 0 and 1"),
         ("resnet18+m11", "two models that take images, m11 takes waveform"),
         ("resnet18+textur", "did you mean 'texture'"),
         ("resnet18+cnn4+cnn8", "an ensemble has two members"),
