@@ -42,19 +42,20 @@ def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
     return Path(data) / dataset_name(dataset, name) / "features"
 
 
-def nearest_path(path: Path) -> Path | None:
-    """The most similar folder or table beside a path that is not there."""
-    if not path.parent.is_dir():
-        return None
-    beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir() or entry.suffix in TABLES]
-    meant = closest(path.name, (name for name in beside if not name.startswith(".")), PATH_CUTOFF)
-    return path.with_name(meant) if meant else None
+def unknown_dataset(dataset: str, data: Path) -> str:
+    """What to say of a dataset that is not there: the nearest, also beside its path, and the list."""
+    known, path = {*NAMED, *_cached(data)}, Path(dataset)
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = [entry.name for entry in beside if entry.is_dir() or entry.suffix in TABLES]
+    meant = closest(path.name, (name for name in names if not name.startswith(".")), PATH_CUTOFF)
+    return nearest("dataset", dataset, known | ({str(path.with_name(meant))} if meant else set()), known)
 
 
 def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
     """RequestError, with the nearest, for a dataset that is neither a named one, a path nor cached."""
-    cached = {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}
-    if dataset in NAMED or dataset_name(dataset, name) in cached or Path(dataset).exists():
-        return
-    known, path = {*NAMED, *cached}, nearest_path(Path(dataset))
-    raise RequestError(nearest("dataset", dataset, known | ({str(path)} if path else set()), known))
+    if not (dataset in NAMED or dataset_name(dataset, name) in _cached(data) or Path(dataset).exists()):
+        raise RequestError(unknown_dataset(dataset, data))
+
+
+def _cached(data: Path) -> set[str]:
+    return {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}

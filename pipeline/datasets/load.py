@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError, nearest
+from commandline.registry import RequestError
 from commandline.terminal import counted, progress
 from features_cache import Cache, dataset_name
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_settings
-from features_cache.location import INDEX, NAMED, TABLES, is_cache, nearest_path
+from features_cache.location import NAMED, TABLES, is_cache, unknown_dataset
 from features_cache.table import refuse_class_names, validate
 from pipeline import audio
 from pipeline.datasets.folds import with_folds
@@ -151,10 +151,7 @@ def _read(options: SourceOptions) -> Listing:
         raise RequestError(
             f"DATASET={word} is a file, but no CSV; expected a table filename,label or a folder of clips"
         )
-    cached = [cache.parent.parent.name for cache in options.data.glob(f"*/features/{INDEX}")]
-    beside = nearest_path(path)
-    known = {*NAMED, *cached, *([str(beside)] if beside else [])}
-    message = nearest("dataset", word, known, {*NAMED, *cached})
+    message = unknown_dataset(word, options.data)
     raise RequestError(f"{message}; or the path of a folder of clips, a CSV or a cache, from {Path.cwd()}")
 
 

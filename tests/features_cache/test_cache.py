@@ -3,7 +3,6 @@
 import multiprocessing
 import pickle
 
-import h5py
 import numpy as np
 import pytest
 
@@ -55,15 +54,6 @@ def test_an_opened_cache_goes_to_other_processes(cache, values, method):
     with multiprocessing.get_context(method).Pool(1) as pool:
         parts = pool.starmap(cache.read, [("mine", [clip]) for clip in CLIPS])
     np.testing.assert_array_equal(np.concatenate(parts), values.astype(np.float16))
-
-
-def test_a_feature_file_that_is_removed_leaves_the_others(cache, values):
-    external.write_feature(cache.folder, "other", values, CLIPS)
-    (cache.folder / "other.h5").unlink()
-    assert Cache(cache.folder).features == ["mine"]
-    with h5py.File(cache.folder / "index.h5") as index:
-        assert index.get("other") is None
-        assert index["mine"].shape == (8, 4, 5)
 
 
 def test_a_range_of_rows_is_both_ends_included(cache):

@@ -49,6 +49,8 @@ def test_it_is_replaced_only_where_it_would_say_something_else(cache, known, val
 
 def test_its_links_follow_the_files(cache, known, values):
     (cache.folder / "mine.h5").rename(cache.folder / "yours.h5")
+    with h5py.File(cache.folder / "index.h5") as index:
+        assert index.get("mine") is None
     assert replaced(cache, *known)
     with h5py.File(cache.folder / "index.h5") as index:
         assert set(index) == {"clips", "yours"}

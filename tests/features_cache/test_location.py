@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from commandline.registry import RequestError
-from features_cache.location import cache_folder, dataset_name, refuse_unknown
+from features_cache.location import cache_folder, dataset_name
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,3 @@ def test_a_cache_is_used_where_it_is(cache, tmp_path, monkeypatch):
 def test_a_name_that_is_no_folder_is_refused(name):
     with pytest.raises(RequestError, match="NAME="):
         dataset_name("esc50", name)
-
-
-def test_a_mistyped_path_gets_the_nearest_where_a_cache_is_asked_for(tmp_path):
-    (tmp_path / "my sounds").mkdir()
-    with pytest.raises(RequestError) as told:
-        refuse_unknown(str(tmp_path / "my sond"), tmp_path / "data")
-    assert f"did you mean '{tmp_path / 'my sounds'}'? Known: esc10, esc50, synth" in str(told.value)
