@@ -40,7 +40,6 @@ from features_cache.index import (
     write_failures,
 )
 from features_cache.layout import FeatureSpec, clip_keys, fingerprints, lock
-from features_cache.names import LARGE, parse_channel
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 from features_cache.writer import ready, stored_clips, written_to
 from pipeline import audio
@@ -319,7 +318,7 @@ def refuse_full_disk(asked: Request, remaining: Remaining) -> None:
 
 
 def describe_work(asked: Request, remaining: Remaining) -> str:
-    """How much is computed, how large the files become, and how to spend less."""
+    """How much is computed, and how large the files become."""
     clips, features = counted(len(asked.clips), "clip"), counted(len(asked.specs), "feature")
     todo = f"{remaining.todo.sum():,} of {asked.rows * len(asked.specs):,} feature maps to compute"
     lines, sizes = [f"{asked.dataset.name}: {clips}, {features}; {todo}"], remaining.sizes
@@ -327,9 +326,6 @@ def describe_work(asked: Request, remaining: Remaining) -> str:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
         named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)
         lines.append(f"  {size(sum(sizes.values()))}; largest files: {named}")
-        small = sum(bytes_ for name, bytes_ in sizes.items() if parse_channel(name).name not in LARGE)
-        if 0 < small < sum(sizes.values()):
-            lines.append(f"  FEATURES=small leaves out the largest: {size(small)}")
     return "\n".join(lines)
 
 

@@ -217,9 +217,10 @@ def clip(row: Any, seed: int = SEED) -> Samples:
 def write_dataset(folder: Path) -> Path:
     """Write audio/ and meta/synth.csv into `folder` unless they are there; whole or not at all."""
     rows = clip_rows()
-    listed = rows.to_csv(index=False)
+    listed, meta = rows.to_csv(index=False), folder / "meta" / "synth.csv"
     with making(folder):
-        if _is_complete(folder, listed, rows["filename"].tolist()):
+        there = all((folder / "audio" / name).exists() for name in rows["filename"])
+        if there and meta.exists() and meta.read_text() == listed:
             return folder
         with staged(folder, ("audio", "meta")) as stage:
             for part in ("audio", "meta"):
@@ -235,10 +236,3 @@ def wav(samples: Samples) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
     return file.getvalue()
-
-
-def _is_complete(folder: Path, listed: str, names: list[str]) -> bool:
-    meta = folder / "meta" / "synth.csv"
-    if not meta.exists() or meta.read_text() != listed:
-        return False
-    return all((folder / "audio" / name).exists() for name in names)

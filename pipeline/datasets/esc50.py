@@ -32,8 +32,6 @@ def obtain(options: SourceOptions) -> Path:
     """
     folder = options.data / "esc50"
     if is_esc_layout(folder, Path(options.audio_dir) if options.audio_dir else None):
-        if options.archive or options.url:
-            print(f"{folder} is there already and is used; remove it to unpack another")
         return folder
     if options.audio_dir:
         raise RequestError(

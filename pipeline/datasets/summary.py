@@ -12,7 +12,6 @@ from pipeline.datasets.load import Dataset, load
 from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
 
-SHOWN_CLASSES = 60  # a longer table hides what stands above it
 IMBALANCE = 3  # times as many clips in the largest class as in the smallest are worth a word
 FAULTS_SHOWN = 10
 
@@ -56,10 +55,8 @@ def dataset_summary(dataset: Dataset) -> str:
         classes["category"] = table.groupby("label")["category"].first()
     by_fold = pd.crosstab(table["label"], table["fold"]).add_prefix("fold ")
     classes = classes.join(by_fold).sort_values("clips", ascending=False, kind="stable")
-    rows = [list(row) for row in classes.head(SHOWN_CLASSES).itertuples()]
+    rows = [list(row) for row in classes.itertuples()]
     lines += ["", text_table(rows, ["class", *classes.columns])]
-    if len(classes) > SHOWN_CLASSES:
-        lines.append(f"and {len(classes) - SHOWN_CLASSES} more classes")
     sizes = classes["clips"]
     balance = f"balance: {sizes.min()} to {counted(sizes.max(), 'clip')} a class"
     uneven = (
