@@ -127,7 +127,7 @@ def test_a_duration_is_proposed_if_it_saves_much_padding_and_cuts_few(seconds, d
 def test_the_summary_shows_imbalance_and_sources_in_several_folds(tmp_path):
     rows = " ".join([*(f"{n}.wav,1,dog,{n}" for n in range(9)), "x.wav,1,rain,3", "y.wav,2,rain,3"])
     shown = dataset_summary(dataset(esc_layout(tmp_path / "mine", rows), tmp_path))
-    for said in ("9 source recordings", "unbalanced: 9 clips of dog and 2", "folds: 1 source recording (3)"):
+    for said in ("9 source recordings", "balance: 2 to 9 clips a class", "folds: 1 source recording (3)"):
         assert said in shown
 
 

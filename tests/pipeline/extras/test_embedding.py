@@ -155,7 +155,7 @@ def test_extraction_caches_it_until_the_file_is_another(here, capsys):
     assert before["model"] == "net" and len(before["file"]) == 32
     capsys.readouterr()
     assert extract(command) == 0
-    assert "is done" in capsys.readouterr().out
+    assert "0 of 8 feature maps" in capsys.readouterr().out
     write_network("net", window=0.25, factor=2.0)
     assert extract(command) == 0
     again = Cache(here / "mine" / "features")["embedding@model=net"]
