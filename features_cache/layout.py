@@ -274,10 +274,8 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray[Any]) -> No
     with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
         hdf5.write_attributes(file, spec.attributes() | {"parameters": _as_text(spec.parameters)})
         hdf5.write_column(file, "clip_id", clip_ids)
-        hdf5.write_attributes(hdf5.write_column(file, "row_axis", spec.row_axis), {"units": spec.row_unit})
-        hdf5.write_attributes(
-            hdf5.write_column(file, "frame_axis", spec.frame_axis), {"units": spec.frame_unit}
-        )
+        for name, axis, unit in zip(AXES, (spec.row_axis, spec.frame_axis), (spec.row_unit, spec.frame_unit)):
+            hdf5.write_attributes(hdf5.write_column(file, name, axis), {"units": unit})
         hdf5.allocated(file, "state", (len(clip_ids),), STATE)
         dtype = np.dtype(spec.dtype).newbyteorder("<")
         values = hdf5.allocated(file, "values", (len(clip_ids), *spec.shape), dtype)
