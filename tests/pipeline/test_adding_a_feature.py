@@ -13,8 +13,9 @@ from features_cache.names import parse_channel
 from pipeline import extract
 from pipeline.features import FEATURES, Clip, feature, resolve_feature
 from pipeline.listing import card
-from pipeline.options import FeaturesCommand
 from pipeline.parameters import Framing
+from tests.pipeline.changing import ChangingDataset
+from tests.pipeline.extraction import options
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "howto" / "adding-a-feature.md"
 
@@ -34,15 +35,11 @@ def example() -> Iterator[str]:
 
 def test_the_example_is_a_feature_with_variants_and_a_card(example: str) -> None:
     tone = 0.4 * np.sin(2 * np.pi * 441 * np.arange(44100) / 44100).astype(np.float32)
-    values, louder = (
-        resolve_feature(parse_channel(example)).compute(Clip(y, 44100)) for y in (tone, 2 * tone)
-    )
-    assert values.shape == resolve_feature(parse_channel(example)).shape(44100, 44100) == (1, 87)
+    crest = resolve_feature(parse_channel(example))
+    values, louder, silent = (crest.compute(Clip(factor * tone, 44100)) for factor in (1, 2, 0))
+    assert values.shape == crest.shape(44100, 44100) == (1, 87)
     assert values[0, 5:-5] == pytest.approx(20 * np.log10(np.sqrt(2)), abs=0.05)
-    assert louder == pytest.approx(values, abs=1e-4)
-    assert np.all(
-        resolve_feature(parse_channel(example)).compute(Clip(np.zeros(44100, np.float32), 44100)) == 0
-    )
+    assert louder == pytest.approx(values, abs=1e-4) and not silent.any()
     assert resolve_feature(parse_channel("crest@hop_length=1024")).shape(44100, 44100) == (1, 44)
     assert card(example)["Ignores"].startswith("loudness")
     assert "| [`crest`](#crest) | 1 | 431 | dB, difference | Crest factor" in text_of_document()
@@ -77,7 +74,7 @@ def test_a_feature_of_another_shape_is_named_with_both(entropy: dict[str, object
 
 
 def test_values_that_are_not_finite_are_named_with_their_frames_and_the_likely_cause(
-    entropy: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    entropy: dict[str, object], sounds: ChangingDataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def undefined_in_silence(clip: Clip) -> np.ndarray:
         return np.where(np.abs(clip.y[None]) > 0, 1.0, np.nan if clip.y.any() else 0.0)
@@ -85,13 +82,11 @@ def test_values_that_are_not_finite_are_named_with_their_frames_and_the_likely_c
     entropy["value"] = undefined_in_silence
     samples = np.ones(8000)
     samples[6000:] = 0
-    for name in ("a", "b"):
-        soundfile.write(tmp_path / f"{name}.wav", samples, 8000)
-    (tmp_path / "sounds.csv").write_text("filename,label,fold\na.wav,one,1\nb.wav,two,2\n")
-    options = FeaturesCommand(dataset=str(tmp_path / "sounds.csv"), data=tmp_path, features="entropy", jobs=1)
-    assert extract.run(options) == 1
-    said = capsys.readouterr().out
-    assert "\n  a: entropy: 2,000 values NaN or infinite, in frames 6000 to 7999\n" in said
+    for name in ("clip00001", "clip00002"):
+        soundfile.write(sounds.folder / f"{name}.wav", samples, 8000)
+    assert extract.run(options(sounds, features="entropy")) == 1
+    shown = capsys.readouterr().out
+    assert "clip00001: entropy: 2,000 values NaN or infinite, in frames 6000 to 7999\n" in shown
 
 
 def test_all_that_the_document_names_exists() -> None:

@@ -60,19 +60,18 @@ def test_stretch_keeps_the_pitch_and_moves_events_earlier():
 def test_noise_has_the_ratio_that_its_text_says():
     added = alter.apply_alteration(tone(), RATE, "noise(snr_db=20.0,seed=3)") - tone()
     assert 20 * np.log10(tone().std() / added.std()) == pytest.approx(20, abs=0.2)
-    assert (
-        np.abs(added - (alter.apply_alteration(tone(), RATE, "noise(snr_db=20.0,seed=4)") - tone())).max()
-        > 0.01
-    )
+    other = alter.apply_alteration(tone(), RATE, "noise(snr_db=20.0,seed=4)") - tone()
+    assert np.abs(added - other).max() > 0.01
 
 
 def test_gain_changes_the_level_and_never_clips():
-    assert alter.apply_alteration(tone(), RATE, "gain(db=-6.0)").max() == pytest.approx(
-        0.3 * 10 ** (-6 / 20), rel=1e-3
-    )
-    assert alter.apply_alteration(tone(), RATE, "gain(db=12.0)").max() == pytest.approx(1, rel=1e-3)
     beyond = 2 * tone() / 0.3  # a float file may hold more than full scale already
-    assert alter.apply_alteration(beyond, RATE, "gain(db=12.0)").max() == beyond.max()
+    for y, db, peak in (
+        (tone(), -6.0, 0.3 * 10 ** (-6 / 20)),
+        (tone(), 12.0, 1),
+        (beyond, 12.0, beyond.max()),
+    ):
+        assert alter.apply_alteration(y, RATE, f"gain(db={db})").max() == pytest.approx(peak, rel=1e-3)
 
 
 def test_shift_loses_nothing():
@@ -91,12 +90,11 @@ def test_a_clip_takes_every_alteration_once_before_any_comes_twice():
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [("pich", "unknown alteration 'pich'; did you mean 'pitch'?"), (" , ", "ALTER names no alteration")],
+    [("pich", "did you mean 'pitch'"), (" , ", "no alteration")],
 )
 def test_an_unknown_alteration_is_reported(names, message):
-    with pytest.raises(RequestError) as told:
+    with pytest.raises(RequestError, match=message):
         alter.parse_alterations(names)
-    assert message in str(told.value)
 
 
 @pytest.mark.parametrize("text", ["gain", "echo(delay=1)", ""])

@@ -143,7 +143,7 @@ def test_an_mp3_without_a_length_is_whole_unless_its_last_frame_is_cut(encode, t
         (tmp_path / name).write_bytes(content)
         assert len(audio.decode(tmp_path / name)) == pytest.approx(expected, abs=3_000)
     (tmp_path / "cut").write_bytes(whole[:-50])
-    with pytest.raises(audio.AudioError, match="truncated: the file ends in the middle of an MPEG frame"):
+    with pytest.raises(audio.AudioError, match="MPEG frame"):
         audio.decode(tmp_path / "cut")
 
 
@@ -162,16 +162,6 @@ def test_a_header_that_promises_more_than_the_file_holds_is_refused_without_memo
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
 
 
-@pytest.mark.parametrize(
-    ("frames", "reason"),
-    [(68_584_320_000, "promises 68584320000 samples"), (RATE + 1, "promises"), (0, "does not say how long")],
-)
-def test_a_flac_header_that_promises_more_samples_than_there_are_is_refused(tmp_path, frames, reason):
-    path = with_flac_length(write(tmp_path / "a.flac"), frames)
-    with pytest.raises(audio.AudioError, match=f"truncated: its header {reason}"):
-        audio.file_info(path)
-
-
 @pytest.mark.parametrize("wanted", [None, 44_100 * 2**10])
 def test_what_unpacks_to_more_than_the_bound_is_refused_before_it_is_decoded(tmp_path, monkeypatch, wanted):
     path = write(tmp_path / "a.flac")
@@ -181,26 +171,30 @@ def test_what_unpacks_to_more_than_the_bound_is_refused_before_it_is_decoded(tmp
         audio.decode(path, wanted)
 
 
-@pytest.mark.parametrize("rate", [0, 1, 2**31 - 1])
-def test_an_absurd_sample_rate_is_refused(tmp_path, rate):
-    path = changed(write(tmp_path / "a.wav"), 24, struct.pack("<I", rate))
-    with pytest.raises(audio.AudioError):
-        audio.load_clip(path, RATE, RATE)
-
-
-NO_FORMAT = "not audio that libsndfile reads: Format not recognised"
 UNUSABLE = {
     "missing.wav": (lambda path: None, "missing: there is no such file"),
     "empty.wav": (Path.touch, "empty: the file has 0 bytes"),
     "none.wav": (lambda path: write(path, seconds=0), "empty: the file holds no samples"),
-    "text.wav": (lambda path: path.write_text("this is not a sound\n" * 50), NO_FORMAT),
-    "text.mp3": (lambda path: path.write_text("this is not a sound\n" * 50), NO_FORMAT),
-    "text.au": (lambda path: path.write_text("taken for samples\n" * 50), "not audio .*: it has no header"),
+    **{
+        name: (lambda path: path.write_text("this is not a sound\n" * 50), f"not audio .*: {why}")
+        for name, why in {"text.wav": "Format", "text.mp3": "Format", "text.au": "it has no header"}.items()
+    },
     "a.raw": (lambda path: path.write_bytes(bytes(1000)), "not audio that libsndfile reads"),
     "folder.wav": (Path.mkdir, "not a regular file"),
     "pipe.wav": (os.mkfifo, "not a regular file"),  # opening it would wait for ever
     "socket.wav": (lambda path: os.mknod(path, stat.S_IFSOCK | 0o600), "not a regular file"),
     "zeros.wav": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+    **{
+        f"{frames}.flac": (
+            lambda path, frames=frames: with_flac_length(write(path), frames),
+            f"truncated: .*{why}",
+        )
+        for frames, why in {68_584_320_000: "promises 6", RATE + 1: "promises", 0: "how long"}.items()
+    },
+    **{
+        f"{rate} Hz.wav": (lambda path, rate=rate: changed(write(path), 24, struct.pack("<I", rate)), "")
+        for rate in (0, 1, 2**31 - 1)
+    },
 }
 
 
@@ -214,12 +208,7 @@ def test_an_unusable_clip_is_named_with_its_reason(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [
-        (np.nan, f"^17 of {RATE} samples are NaN, infinite or beyond float32"),
-        (-np.inf, f"^17 of {RATE} samples are NaN, infinite or beyond float32"),
-        (-1e300, f"^17 of {RATE} samples are NaN, infinite or beyond float32"),
-        (-1e14, r"^samples of up to 1e\+14, where full scale is 1 and at most 1e\+10 is taken$"),
-    ],
+    [*((value, f"^17 of {RATE} samples") for value in (np.nan, -np.inf, -1e300)), (-1e14, r"up to 1e\+14")],
 )
 def test_samples_that_no_feature_can_hold_are_refused(tmp_path, value, reason):
     y = np.zeros(RATE)

@@ -102,21 +102,9 @@ def test_damage_is_named(tmp_path):
     (tmp_path / "5.wav").unlink()
     soundfile.write(tmp_path / "6.wav", noise(6)[::2], RATE // 2)
     found = findings(path)
-    named = {kind: [name.split(" ")[0] for name in found[kind].names] for kind in found}
-    assert (
-        named
-        | {
-            "silent": ["0"],
-            "clipped": ["1"],
-            "padded": ["2"],
-            "cut": ["3"],
-            "resampled": ["6"],
-            "narrow": ["7"],
-            "unreadable": ["4", "5"],
-            "missing_class": ["rare"],
-        }
-        == named
-    )
+    kinds = ["silent", "clipped", "padded", "cut", "resampled", "narrow", "unreadable", "missing_class"]
+    named = [" ".join(name.split(" ")[0] for name in found[kind].names) for kind in kinds]
+    assert named == ["0", "1", "2", "3", "6", "7", "4 5", "rare"]
     assert all(one.remedy for one in found.values() if one.severity != check.NOTE)
 
 
@@ -160,8 +148,9 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
 def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     """No recording and no sound in two folds; two uploads of one fire; clips that are mostly padding."""
     clips = dataset(esc10, tmp_path)
-    fires = clips.table[clips.table["label"].isin(["crackling_fire", "dog"])].reset_index(drop=True)
-    found = {finding.kind: finding for finding in check.findings_in(replace(clips, table=fires))}
+    label, fold = clips.table["label"], clips.table["fold"]
+    some = clips.table[(label == "crackling_fire") | (label == "dog") & (fold < 3)].reset_index(drop=True)
+    found = {finding.kind: finding for finding in check.findings_in(replace(clips, table=some))}
     assert not [finding for finding in found.values() if finding.severity == check.LEAK]
     (pair,) = found["duplicates"].names
     assert "2-28314-A-12 (fold 2) = 2-30322-A-12 (fold 2)" in pair
@@ -202,10 +191,8 @@ def test_measures_by_known_answers():
     tone = (0.5 * np.sin(2 * np.pi * 1_000 * time)).astype(np.float32)
     padded = np.concatenate([np.zeros(RATE // 4), tone, np.zeros(RATE // 2)]).astype(np.float32)
     measured = check.measure_clip(padded, RATE, 1)
-    assert measured.lead == pytest.approx(0.25, abs=0.001)
-    assert measured.trail == pytest.approx(0.5, abs=0.001)
-    assert measured.peak == pytest.approx(0.5, abs=0.001)
+    times = measured.lead, measured.trail, measured.peak, measured.clipped
+    assert times == pytest.approx((0.25, 0.5, 0.5, 0), abs=0.001)
     assert measured.level == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.05)
-    assert measured.clipped == 0
     assert measured.bandwidth == pytest.approx(1_000, abs=300)
     assert check.clipped_fraction(np.array([0, 1, 1, 1, 0, 1, 1, -1, -1, -1], np.float32)) == 0.6

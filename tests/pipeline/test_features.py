@@ -103,11 +103,9 @@ def test_agrees_with_its_definition_on_every_clip(name: str, kind: str) -> None:
     theirs = definition(name, kind)
     assert ours.shape == theirs.shape
     assert np.isfinite(ours).all() and np.abs(ours).max() <= LARGEST_FLOAT16
-    known = [theirs, definition(name, "beats"), definition(name, "white noise")]  # sounds that move every row
-    if theirs.shape[0] == known[1].shape[0]:
-        scale = np.max([reference.row_scale([values]) for values in known], axis=0)
-    else:
-        scale = reference.row_scale([theirs])
+    moving = (definition(name, other) for other in ("beats", "white noise"))  # sounds that move every row
+    known = [theirs, *(values for values in moving if len(values) == len(theirs))]
+    scale = np.max([reference.row_scale([values]) for values in known], axis=0)
     found = reference.agreement(name, [ours], [theirs], scale=scale)
     assert found.holds, str(found)
 
@@ -122,7 +120,7 @@ def test_variants_agree_with_their_definition(name: str) -> None:
 
 def test_agrees_with_its_definition_on_real_clips(esc10) -> None:
     paths = sorted((esc10 / "audio").iterdir())[:: 400 // REAL_CLIPS][:REAL_CLIPS]
-    sounds = [audio.load_clip(path, RATE, 2 * RATE) for path in paths]
+    sounds = [audio.load_clip(path, RATE, RATE) for path in paths]
     clips = [Clip(y, RATE) for y in sounds]
     for name in DEFINED:
         ours = [variant(name).compute(sound) for sound in clips]
@@ -144,16 +142,6 @@ def test_a_level_and_no_other_decibels_rise_by_6_dB_when_the_waveform_is_doubled
         assert risen[0] == pytest.approx(np.sqrt(128) * TWICE, rel=1e-3)
         risen = risen[1:]
     assert risen == pytest.approx(TWICE if FEATURES[name].units == "dB" else 0, abs=0.01)
-
-
-def test_frames_and_rows_of_a_clip_of_esc() -> None:
-    shapes = {
-        "waveform": (1, 220500),
-        "stft": (1025, 431),
-        "fourier_tempogram": (193, 432),
-        "mel": (128, 431),
-    }
-    assert {name: variant(name).shape(RATE, 5 * RATE) for name in shapes} == shapes
 
 
 def test_a_pure_tone_is_found_where_it_is() -> None:
@@ -243,10 +231,7 @@ def test_names_are_canonical(given: str, stored: str) -> None:
         ("mell", "did you mean 'mel'"),
         ("mel@n_mel=3", "did you mean 'n_mels'"),
         ("mel@n_mels=0", "n_mels=0 is not an int, 1 to 2048"),
-        ("mel@n_mels=2.5", "is not an int"),
-        ("mel@n_mels=many", "n_mels=many is not an int"),
-        ("mel@n_mels=true", "is not an int"),
-        ("mel@n_mels=none", "is not an int"),
+        *((f"mel@n_mels={value}", "is not an int") for value in ("2.5", "many", "true", "none")),
         ("mel@fmin=inf", "is not a number, 0 to 96000"),
         ("mel@n_fft=513", "even"),
         ("mel@win_length=4096", "longer than n_fft=2048"),

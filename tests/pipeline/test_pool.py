@@ -14,17 +14,17 @@ import psutil
 import pytest
 
 from commandline.registry import RequestError
-from features_cache import Cache
 from pipeline import extract, pool
 from pipeline.extract import request
-from pipeline.options import FeaturesCommand
 from pipeline.pool import WorkerDied, Workers
-from pipeline.worker import ClipBatch, ExtractionResult
+from pipeline.worker import ExtractionResult
 from tests.pipeline.changing import ChangingDataset
+from tests.pipeline.extraction import batch_of, done, options
 from tests.pipeline.shared_memory import called_after
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
+CLIPS = 24  # of some 50 ms each: enough to be in the middle of them
+MAPS = ("mel", "harmonic")
 
 
 def threads_and_pid(item):
@@ -44,13 +44,6 @@ def die_at_one(batch):
 
 def fail(item):
     raise ValueError(f"not {item}")
-
-
-def batch_of(count):
-    table = np.ones((count, 1), bool)
-    return ClipBatch(
-        np.arange(count), ["x"] * count, [""] * count, [(0, 0)] * count, table, table.astype(np.uint64)
-    )
 
 
 def test_libraries_use_one_thread_in_a_worker(monkeypatch):
@@ -90,24 +83,13 @@ def many(tmp_path_factory):
     return ChangingDataset(tmp_path_factory.mktemp("many") / "sounds", random.Random(0), clips=CLIPS)
 
 
-def options(sounds, data, jobs):
-    return FeaturesCommand(
-        dataset=str(sounds.csv),
-        data=data,
-        features="mel harmonic",
-        sample_rate=44100,
-        duration=5.0,
-        jobs=jobs,
-    )
-
-
 @pytest.fixture
 def started(many, tmp_path):
     """A run as a user starts it, with two workers, in a process group of its own."""
     words = [f"DATASET={many.csv}", f"DATA={tmp_path}", "SAMPLE_RATE=44100", "DURATION=5", "JOBS=2"]
     with (tmp_path / "shown.txt").open("w") as shown:
         run = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "features", "FEATURES=mel harmonic", *words],
+            [sys.executable, "-m", "pipeline", "features", f"FEATURES={' '.join(MAPS)}", *words],
             cwd=ROOT,
             stdout=shown,
             stderr=shown,
@@ -119,19 +101,10 @@ def started(many, tmp_path):
     run.wait()
 
 
-def done(folder):
-    """Maps that count as done, once the files are there."""
-    if not (folder / "index.h5").exists():
-        return 0
-    cache = Cache(folder)
-    return int(cache.readable(["mel"]).sum() + cache.readable(["harmonic"]).sum())
-
-
-def wait_for(condition, run, seconds=600):
+def wait_for(condition, seconds=600):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
-        assert run.poll() is None
         time.sleep(0.01)
 
 
@@ -146,24 +119,21 @@ def runs(process):
 @pytest.mark.parametrize("alone", [True, False], ids=["parent alone", "all"])
 def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, tmp_path, alone):
     folder = tmp_path / "sounds" / "features"
-    wait_for(lambda: done(folder) > 5, started)
+    wait_for(lambda: done(folder, MAPS) > 5 or started.poll() is not None)
     everybody = psutil.Process(started.pid).children(recursive=True)
     spawned = [one for one in everybody if "resource_tracker" not in " ".join(one.cmdline())]
     assert len(spawned) == 3  # two workers and the server that they were forked from
     (os.kill if alone else os.killpg)(started.pid, signal.SIGKILL)
     started.wait()
-    ended = time.monotonic() + 2
-    while any(map(runs, spawned)):
-        assert time.monotonic() < ended
-        time.sleep(0.01)
-    left = done(folder)
+    wait_for(lambda: not any(map(runs, spawned)), 2)
+    left = done(folder, MAPS)
     time.sleep(0.2)
-    assert 0 < done(folder) == left < 2 * CLIPS
+    assert 0 < done(folder, MAPS) == left < 2 * CLIPS
     assert not called_after([started.pid, *(one.pid for one in spawned)])
-    second = options(many, tmp_path, jobs=1)
+    second = options(many, data=tmp_path, features=" ".join(MAPS), sample_rate=44100, duration=5.0)
     outcome = extract.extract(request(second), second)
     assert outcome.computed.sum() == 2 * CLIPS - left
-    assert done(folder) == 2 * CLIPS
+    assert done(folder, MAPS) == 2 * CLIPS
     assert not list((folder / "locks").glob("run-*"))
 
 

@@ -12,16 +12,15 @@ import time
 from concurrent.futures import CancelledError
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from commandline.registry import RequestError
 from features_cache import Cache
 from features_cache.claims import RunIsGone
 from pipeline import extract
-from pipeline.options import FeaturesCommand
-from pipeline.worker import ClipBatch, ExtractionResult
-from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
+from pipeline.worker import ExtractionResult
+from tests.pipeline.changing import ChangingDataset
+from tests.pipeline.extraction import batch_of, done, options
 
 distributed = pytest.importorskip("distributed", reason="BACKEND=dask needs requirements-scale.txt")
 dask_cluster = pytest.importorskip("pipeline.extras.dask_cluster")
@@ -29,6 +28,7 @@ Cluster, refuse_unfit = dask_cluster.Cluster, dask_cluster.refuse_unfit
 refuse_untrusted = dask_cluster.refuse_untrusted
 FEATURES = ("harmonic", "mel", "zcr")
 CLIPS = 40
+MAPS = CLIPS * len(FEATURES)
 SENT = {"pipeline", "features_cache", "commandline", "numpy", "pathlib", "functools"}  # a batch is made of
 
 
@@ -38,31 +38,14 @@ def sounds(tmp_path_factory):
 
 
 def asked(sounds, data, **given):
-    options = FeaturesCommand(
-        dataset=str(sounds.csv),
-        data=data,
-        features=" ".join(FEATURES),
-        sample_rate=SAMPLE_RATE,
-        duration=2.0,
-        **given,
-    )
-    return extract.request(options), options
-
-
-def on(dask):
-    return {"backend": "dask", "scheduler": dask.address}
+    chosen = options(sounds, data=data, features=" ".join(FEATURES), duration=2.0, **given)
+    return extract.request(chosen), chosen
 
 
 def contents(data):
     cache = Cache(data / "sounds" / "features")
     files = {name: cache[name] for name in FEATURES}
     return {name: (file.map().tobytes(), file.map(state=True).tobytes()) for name, file in files.items()}
-
-
-def done(data):
-    """Clips that count as done, once their files are there."""
-    folder = data / "sounds" / "features"
-    return int(Cache(folder).readable(FEATURES).sum()) if (folder / "index.h5").exists() else 0
 
 
 class InTheMiddle(threading.Thread):
@@ -76,7 +59,7 @@ class InTheMiddle(threading.Thread):
     def run(self):
         until = time.monotonic() + 60
         while not self.left and time.monotonic() < until:
-            self.left = done(self.data)
+            self.left = done(self.data / "sounds" / "features", FEATURES)
             time.sleep(0.005)
         os.kill(self.pid, signal.SIGKILL)
 
@@ -102,26 +85,27 @@ def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(
     sent, call = [], Cluster.call
     monkeypatch.setattr(Cluster, "call", lambda *given: (sent.append(given[1:]), call(*given))[1])
     plain, first, second = (tmp_path / name for name in ("plain", "first", "second"))
-    extract.extract(*asked(sounds, plain, jobs=1))
+    extract.extract(*asked(sounds, plain))
     (tmp_path / "dask").mkdir()
     with started(tmp_path / "dask") as dask:
+        on = {"backend": "dask", "scheduler": dask.address}
         killed = dask.pids()[0]
         killing = InTheMiddle(first, killed)
-        outcome = extract.extract(*asked(sounds, first, **on(dask)))
+        outcome = extract.extract(*asked(sounds, first, **on))
         killing.join()
-        assert 0 < killing.left < CLIPS and (outcome.clips, outcome.failures) == (CLIPS, [])
+        assert 0 < killing.left < MAPS and (outcome.clips, outcome.failures) == (CLIPS, [])
         assert contents(first) == contents(plain)
         assert killed not in dask.pids()
-        _, options = asked(sounds, second, **on(dask))
+        _, chosen = asked(sounds, second, **on)
         killing = InTheMiddle(second, dask.scheduler.pid)
-        assert extract.run(options) == 1
+        assert extract.run(chosen) == 1
         killing.join()
         assert "stopped: the Dask scheduler was lost" in capsys.readouterr().err
         with pytest.raises(RequestError, match="no Dask scheduler answers at SCHEDULER=tcp://"):
-            extract.run(options)
-    left = done(second)
-    assert 0 < killing.left <= left < CLIPS
-    assert extract.extract(*asked(sounds, second, jobs=1)).clips == CLIPS - left
+            extract.run(chosen)
+    left = done(second / "sounds" / "features", FEATURES)
+    assert 0 < killing.left <= left < MAPS
+    assert extract.extract(*asked(sounds, second)).computed.sum() == MAPS - left
     assert contents(second) == contents(plain)
     for function, batch in sent:  # no code travels: pickle refuses lambdas and inner functions
         received = Imports(pickle.dumps((function, batch)))
@@ -149,11 +133,9 @@ def test_only_the_clip_that_kills_every_worker_is_lost():
             return distributed.KilledWorker("batch", SimpleNamespace(address="tcp://one"), 3)
         return ExtractionResult(clips=len(batch.rows))
 
-    table = np.ones((3, 1), bool)
-    batch = ClipBatch(np.arange(3), ["x"] * 3, [""] * 3, [(0, 0)] * 3, table, table.astype(np.uint64))
     cluster = Cluster(answering(dies_of_one))
     assert cluster.processes == 3
-    outcome = cluster.finish(len, batch)
+    outcome = cluster.finish(len, batch_of(3))
     assert outcome.clips == 3
     ((row, _, reason),) = outcome.failures
     assert row == 1 and "one Dask worker after the other" in reason
@@ -163,11 +145,9 @@ def test_only_the_clip_that_kills_every_worker_is_lost():
     ("raised", "kind", "said"),
     [
         (RunIsGone(), OSError, "the folder has to be at the same path on all machines"),
-        (CancelledError(), ConnectionError, "the Dask scheduler was lost"),
-        (
-            distributed.comm.CommClosedError("in <TCP (closed)>"),
-            ConnectionError,
-            "the Dask scheduler was lost",
+        *(
+            (lost, ConnectionError, "the Dask scheduler was lost")
+            for lost in (CancelledError(), distributed.comm.CommClosedError("in <TCP (closed)>"))
         ),
         (RuntimeError("Error during deserialization"), RequestError, "start it in the project's folder"),
     ],

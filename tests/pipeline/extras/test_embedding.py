@@ -4,16 +4,17 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 
 from commandline.registry import RequestError
-from features_cache import Cache, parse_set
+from features_cache import Cache
+from features_cache.names import parse_channel
 from pipeline.clip import Clip
 from pipeline.extract import run as extract
 from pipeline.features import resolve_feature
 from pipeline.options import FeaturesCommand
+from tests.pipeline.datasets.folders import csv
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -54,8 +55,8 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 def embedded(y: np.ndarray, name: str = "net", rate: int = RATE) -> list[float]:
-    (channel,) = parse_set(f"embedding@model={name}")
-    values = resolve_feature(channel).compute(Clip(y.astype(np.float32), rate))
+    variant = resolve_feature(parse_channel(f"embedding@model={name}"))
+    values = variant.compute(Clip(y.astype(np.float32), rate))
     assert values.shape[1] == 1
     return values[:, 0].tolist()
 
@@ -90,8 +91,7 @@ def test_inputs_of_every_usual_shape(shape):
 
 def test_without_pooling_windows_stay_in_order_of_time():
     write_network("net", window=0.25, pooling="none")
-    (channel,) = parse_set("embedding@model=net")
-    variant = resolve_feature(channel)
+    variant = resolve_feature(parse_channel("embedding@model=net"))
     values = variant.compute(Clip(RAMP.astype(np.float32), RATE))  # rises evenly from 0 to 1
     assert values == pytest.approx(np.array([[0.1245, 0.3745, 0.6245, 0.8745], [0.249, 0.499, 0.749, 0.999]]))
     assert variant.frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
@@ -129,22 +129,23 @@ def test_what_is_not_there_says_what_is_and_what_to_do(monkeypatch):
     with pytest.raises(RequestError, match="no network that onnxruntime opens"):
         embedded(RAMP, "broken")
     with pytest.raises(RequestError, match="embedding@model=NAME"):
-        resolve_feature(parse_set("embedding")[0]).compute(Clip(RAMP, RATE))
+        resolve_feature(parse_channel("embedding")).compute(Clip(RAMP, RATE))
 
 
-def dataset(folder: Path) -> Path:
-    rows = []
+@pytest.fixture
+def where(here) -> dict[str, object]:
+    """Options of eight clips of two loudnesses."""
+    rows = ["filename,label,fold"]
     for number in range(8):
-        y = np.full(RATE, 0.1 * (1 + number % 2)) + 0.001 * np.arange(RATE) / RATE
-        soundfile.write(folder / f"{number}.wav", y, RATE, subtype="FLOAT")
-        rows.append({"filename": f"{number}.wav", "label": "ab"[number % 2], "fold": 1 + number // 4})
-    pd.DataFrame(rows).to_csv(folder / "mine.csv", index=False)
-    return folder / "mine.csv"
+        y = np.full(RATE, 0.1 * (1 + number % 2)) + 0.001 * RAMP
+        soundfile.write(here / f"{number}.wav", y, RATE, subtype="FLOAT")
+        rows.append(f"{number}.wav,{'ab'[number % 2]},{1 + number // 4}")
+    return {"dataset": csv(here / "mine.csv", "\n".join(rows)), "data": here}
 
 
-def test_extraction_caches_it_until_the_file_is_another(here, capsys):
+def test_extraction_caches_it_until_the_file_is_another(here, where, capsys):
     write_network("net", window=0.25)
-    command = FeaturesCommand(dataset=str(dataset(here)), data=here, features="embedding@model=net", jobs=1)
+    command = FeaturesCommand(**where, features="embedding@model=net", jobs=1)
     assert extract(command) == 0
     cache = Cache(here / "mine" / "features")
     stored = cache["embedding@model=net"]
@@ -163,19 +164,17 @@ def test_extraction_caches_it_until_the_file_is_another(here, capsys):
     assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
 
 
-def test_a_run_predicts_by_it_and_refuses_another_file(here, capsys):
+def test_a_run_predicts_by_it_and_refuses_another_file(here, where, capsys):
     from train import run
     from train.options import PredictOptions, RunOptions
     from train.predict import predict_audio
 
     write_network("net")
-    path = dataset(here)
     name = "embedding@model=net"
-    assert extract(FeaturesCommand(dataset=str(path), data=here, features=f"{name} rms", jobs=1)) == 0
-    options = RunOptions(
-        dataset=str(path), data=here, features=name, epochs=30, batch=2, precision="fp32", threads="1"
+    assert extract(FeaturesCommand(**where, features=f"{name} rms", jobs=1)) == 0
+    folder = run.execute(
+        RunOptions(**where, features=name, epochs=30, batch=2, precision="fp32", threads="1")
     )
-    folder = run.execute(options)
     assert folder.config["model"] == "mlp"
     capsys.readouterr()
     ask = PredictOptions(run=str(folder.path), audio=here / "1.wav", top=1, threads="1")
