@@ -14,6 +14,7 @@ import sys
 import threading
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -124,8 +125,7 @@ def become_child() -> None:
 
 def set_malloc(parameter: int, value: int) -> None:
     """glibc's mallopt; nothing with another C library."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
+    if mallopt := _of_glibc("mallopt"):
         mallopt(parameter, value)
 
 
@@ -134,6 +134,9 @@ def give_back_freed_memory() -> None:
 
     Making a table of a million clips leaves 80 MB of it.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
+    if trim := _of_glibc("malloc_trim"):
         trim(0)
+
+
+def _of_glibc(name: str) -> Any:
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
