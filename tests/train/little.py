@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from features_cache import external
+from results.run_folder import RunFolder
+from train import run
 from train.options import RunOptions
 
 CLASSES = ("bell", "cat", "dog", "rain")
@@ -74,6 +76,13 @@ def little_options(cache: Path, runs: Path) -> RunOptions:
 
 def change(options: RunOptions, **changes: Any) -> RunOptions:
     return dataclasses.replace(options, **changes)
+
+
+def execute(options: RunOptions, **changes: Any) -> RunFolder:
+    """The run of `options` with these changes."""
+    folder = run.execute(change(options, **changes))
+    assert folder is not None
+    return folder
 
 
 class Harmful:

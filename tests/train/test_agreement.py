@@ -1,13 +1,13 @@
 """A way to compute is used only after it agreed with plain fp32: wrong kernels are found."""
 
-import dataclasses
 import json
 
 import pytest
 import torch
 from torch import nn
 
-from train import agreement, run
+from tests.train.little import change, execute
+from train import agreement
 from train.agreement import agreed, measure
 from train.compute import Compute
 from train.models.registry import MODELS, Model, build
@@ -57,7 +57,7 @@ def network(*faults, channels=2, classes=3):
 def test_sound_networks_agree(name, precision):
     shape = (1, 4000) if name == "aclnet" else (32, 32)
     built = build(name, 2, 3, shape, generator=torch.Generator().manual_seed(0))
-    assert measure(built, dataclasses.replace(BF16, precision=precision), batch((2, *shape))) == ""
+    assert measure(built, change(BF16, precision=precision), batch((2, *shape))) == ""
 
 
 @pytest.mark.parametrize("fault", ["sign", "unwritten", "output"])
@@ -93,9 +93,7 @@ def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys)
         return network(Wrong("unwritten"), channels=channels, classes=classes)
 
     monkeypatch.setitem(MODELS, "faulty", Model("faulty", "image", faulty, 0.5, "", False, {}))
-    config = run.execute(
-        dataclasses.replace(options, model="faulty", precision="bf16", folds=(1,), epochs=1)
-    ).config
+    config = execute(options, model="faulty", precision="bf16", folds=(1,), epochs=1).config
     assert config["precision"] == "fp32" and config["options"]["precision"] == "bf16"
     ((way, why),) = config["checked"].items()
     assert way.startswith("bf16") and why

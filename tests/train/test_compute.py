@@ -1,6 +1,5 @@
 """How a run computes: number formats, threads, and freed memory that is used again, as page faults show."""
 
-import dataclasses
 import platform
 import shutil
 import subprocess
@@ -10,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.train.little import CLASSES
-from train import compute, run
+from tests.train.little import CLASSES, change, execute
+from train import compute
 from train.compute import Compute, candidates, choose
 from train.options import RunOptions
 
@@ -74,8 +73,8 @@ def test_large_memory_is_not_mapped_anew_each_time():
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of itself
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
 def test_a_compiled_run_answers_as_one_that_is_not(options):
-    brief = dataclasses.replace(options, folds=(1,), curve=0)
-    eager, compiled = (run.execute(dataclasses.replace(brief, compile=word)) for word in ("off", "on"))
+    brief = change(options, folds=(1,), curve=0)
+    eager, compiled = (execute(brief, compile=word) for word in ("off", "on"))
     assert compiled.config["compiled"]
     tables = [folder.predictions(1)[list(CLASSES)] for folder in (eager, compiled)]
     np.testing.assert_allclose(*tables, atol=2e-3)

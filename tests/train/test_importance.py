@@ -1,6 +1,5 @@
 """Importance: its fits are those of `train run MODEL=linear`; a second call fits only what is lacking."""
 
-import dataclasses
 import itertools
 import math
 
@@ -11,8 +10,7 @@ import lab
 from commandline.registry import RequestError
 from features_cache import external
 from results.importance import EXACT, ImportanceFolder, interactions, permutations, sampled_shapley, shapley
-from tests.train.little import clip_table, fill
-from train import run
+from tests.train.little import clip_table, execute, fill
 from train.importance import SubsetFits, measure_importance, summary
 from train.options import ImportanceOptions
 
@@ -37,9 +35,7 @@ def measure(cached, runs, features, **more) -> ImportanceFolder:
 def test_alone_full_set_and_drop_one_are_the_runs_of_the_linear_model(cached, options, tmp_path):
     folder = measure(cached, tmp_path, "mel chroma blank")
     for features in ("mel", "chroma", "mel+chroma+blank", "mel+blank"):
-        trained = run.execute(
-            dataclasses.replace(options, dataset=str(cached), features=features, model="linear")
-        )
+        trained = execute(options, dataset=str(cached), features=features, model="linear")
         rows = trained.scored().set_index("clip_id").loc[folder.clips["clip_id"]]
         of_target = [row[row["target"]] for _, row in rows.iterrows()]
         probability, correct = folder.scores()[frozenset(features.split("+"))]

@@ -18,14 +18,11 @@ def test_every_registered_name_is_there():
 
 
 def test_a_model_shows_its_stages():
+    assert "32x2x44" in overview(ListOptions(name="aclnet@width=0.0625"))
     text = overview(ListOptions(name="resnet18"))
     assert "11.2 M parameters" in text
     assert text.index("64x16x54") < text.index("512x2x7")
     assert "512 k" not in text
-
-
-def test_options_in_the_name_count():
-    assert "32x2x44" in overview(ListOptions(name="aclnet@width=0.0625"))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Clips for a loop of one's own are those of the trainer; what it predicts is a run that the report reads."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ from torch.utils.data import DataLoader
 
 from analysis.results import load_runs
 from commandline.registry import RequestError
-from train import run
+from tests.train.little import change, execute
 from train.data import load_fold, sum_clips
 from train.own_loop import OwnRun
 from train.plan import make_plan
@@ -17,7 +15,7 @@ from train.plan import make_plan
 
 @pytest.fixture
 def own(options) -> OwnRun:
-    return OwnRun("mine", replace(options, features="mel+chroma", val="group", augment="shift,mixup=0.4"))
+    return OwnRun("mine", change(options, features="mel+chroma", val="group", augment="shift,mixup=0.4"))
 
 
 @pytest.mark.parametrize("side", ["train", "val", "test"])
@@ -48,7 +46,7 @@ def test_the_augmentation_is_the_trainers(own):
 
 
 def test_predictions_become_a_run_beside_the_others(own, options):
-    trained = run.execute(replace(options, features="mel+chroma"))
+    trained = execute(options, features="mel+chroma")
     for fold in own.folds:
         clips = own.clips(fold, "test")
         right = torch.nn.functional.one_hot(torch.from_numpy(clips.targets), 4).float()
@@ -71,4 +69,4 @@ def test_what_does_not_fit_is_refused(own, options):
 
 
 def test_samples_and_vectors_have_their_own_shapes(options):
-    assert OwnRun("mine", replace(options, features="waveform", augment="auto")).shape == (1, 1, 4000)
+    assert OwnRun("mine", change(options, features="waveform", augment="auto")).shape == (1, 1, 4000)

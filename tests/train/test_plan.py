@@ -9,7 +9,7 @@ from commandline.registry import RequestError
 from features_cache import Cache, external
 from features_cache.index import read_index, refresh
 from results.config import digest
-from tests.train.little import change, clip_table, fill, little, with_copies
+from tests.train.little import change, clip_table, execute, fill, little, with_copies
 from train import run
 from train.models.registry import build
 from train.options import SWEPT, RunOptions
@@ -31,14 +31,14 @@ REFUSED = [  # what one option alone makes wrong stands in tests/golden/refusals
 @pytest.mark.parametrize(("changes", "message"), REFUSED)
 def test_a_wrong_request_is_refused_before_anything_is_written(options, tmp_path, changes, message):
     with pytest.raises(RequestError, match=message):
-        run.execute(change(options, data=tmp_path / "data", **changes))
+        execute(options, data=tmp_path / "data", **changes)
     assert not list(options.runs.glob("*/*"))
 
 
 def test_a_folder_that_cannot_be_written_is_refused(options, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RequestError, match=r"file cannot be written: Not a directory"):
-        run.execute(change(options, runs=tmp_path / "file"))
+        execute(options, runs=tmp_path / "file")
 
 
 @pytest.mark.parametrize("name", ["features", *SWEPT])
@@ -86,12 +86,12 @@ def no_category(table):
 def test_clips_that_cannot_be_trained_on_are_refused(options, tmp_path, made, given, message):
     dataset = little(tmp_path / "few", made(clip_table()))
     with pytest.raises(RequestError, match=message):
-        run.execute(change(options, dataset=dataset, **given))
+        execute(options, dataset=dataset, **given)
 
 
 def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
     dataset = little(tmp_path / "thin", clip_table().query("label != 'cat' or fold == 1"))
-    folder = run.execute(change(options, dataset=dataset, model="linear"))
+    folder = execute(options, dataset=dataset, model="linear")
     told = capsys.readouterr().err
     assert "fold 1: no clip of cat is trained on" in told and "fold 2: no clip of cat is tested" in told
     assert folder.complete
@@ -103,7 +103,7 @@ def test_clips_that_cannot_be_used_are_left_out_and_counted(options, tmp_path, c
     values = np.memmap(cache / "mel.h5", file.dtype, "r+", offset=file.values_offset, shape=file.shape)
     values[5] = 7  # its CRC tells
     values.flush()
-    folder = run.execute(change(options, dataset=str(cache), model="linear"))
+    folder = execute(options, dataset=str(cache), model="linear")
     assert f"1 clip left out ({clip_table()['clip_id'][5]}: mel: damaged)" in capsys.readouterr().err
     assert len(folder.predictions()) == 47
 
@@ -112,11 +112,11 @@ def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
     cache = fill(tmp_path / "listed", clip_table())
     clips, settings = read_index(cache)
     refresh(cache, clips, settings | {"published_test": 3})
-    folder = run.execute(change(options, dataset=str(cache), val="next", model="linear"))
+    folder = execute(options, dataset=str(cache), val="next", model="linear")
     assert folder.finished == folder.folds == [3]
     assert folder.config["protocol"].startswith("the dataset's test fold tested")
     with pytest.raises(RequestError, match=r"FOLDS=1: the dataset's test fold is 3$"):
-        run.execute(change(options, dataset=str(cache), folds=(1,)))
+        execute(options, dataset=str(cache), folds=(1,))
     refresh(cache, clips, settings | {"published_test": 9})  # its clips are not there
     plan = make_plan(change(options, dataset=str(cache)))
     assert plan.folds == [1, 2, 3]
@@ -124,7 +124,7 @@ def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
 
 
 def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(options, capsys):
-    plain = run.execute(change(options, model="linear"))
+    plain = execute(options, model="linear")
     assert "linear ignores AUGMENT, BATCH" in capsys.readouterr().err
     assert plain.name == "mel-linear" and plain.complete
     bare = RunOptions(dataset=options.dataset, runs=options.runs, features="mel", model="linear")

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,13 @@ import torch
 from commandline.registry import RequestError
 from results.run_folder import RunFolder
 from results.scores import rejection_threshold, scaled
+from tests.train.little import change, execute
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 from train import checkpoint
 from train.bundle import bundle_of_run
 from train.options import PredictOptions
 from train.predict import predict_audio, prediction_table, show
 from train.rejection import Rejection, loudest_level
-from train.run import execute
 
 
 def ask(run: RunFolder, **given: object) -> int:
@@ -210,7 +209,7 @@ def test_levels_are_those_of_full_scale():
 
 
 def test_the_threshold_is_chosen_on_validation_clips_by_the_epoch_that_counts(options):
-    run = execute(replace(options, val="group"))
+    run = execute(options, val="group")
     assert run.selection() == "best"
     made = bundle_of_run(run)
     stored = checkpoint.load(run.fold(1) / "best.pt")["network"]
@@ -229,6 +228,6 @@ def test_the_threshold_is_chosen_on_validation_clips_by_the_epoch_that_counts(op
 def test_a_dataset_says_whose_last_run(sounding, tmp_path):
     file = write(tmp_path / "x.wav", "tone")
     options = PredictOptions(runs=sounding.path.parents[1], audio=file, threads="1")
-    assert predict_audio(replace(options, dataset="sounds/little.csv")) == 0
+    assert predict_audio(change(options, dataset="sounds/little.csv")) == 0
     with pytest.raises(RequestError, match="no run folder"):
-        predict_audio(replace(options, dataset="esc10"))
+        predict_audio(change(options, dataset="esc10"))

@@ -1,6 +1,5 @@
 """Killed at any time and continued, a run ends with the same bytes as if it had not been."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ from commandline.files import Lock
 from commandline.options import words
 from commandline.registry import RequestError
 from results import run_folder
-from tests.train.little import little_options
+from tests.train.little import change, execute, little_options
 from train import checkpoint, run
 from train.options import RunOptions
 from train.plan import make_plan
@@ -28,7 +27,7 @@ def thorough(options: RunOptions, **changes: object) -> RunOptions:
     """All that is carried from epoch to epoch: average, momentum, best epoch, plateau."""
     carried = {"ema": 0.9, "val": "group", "schedule": "plateau", "augment": "mask,shift,gain,mixup=0.4"}
     carried |= {"model": "cnn4+texture"}
-    return dataclasses.replace(options, **{"folds": (1,), "epochs": 3, "patience": 5, **carried, **changes})
+    return change(options, **{"folds": (1,), "epochs": 3, "patience": 5, **carried, **changes})
 
 
 def without_seconds(file: Path) -> pd.DataFrame:
@@ -72,7 +71,7 @@ def kill_after(options: RunOptions, epochs: int, history: Path) -> None:
 def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
     long = thorough(options, epochs=30, patience=0, grid="32x32", precision="auto")
     straight = run.execute(long)
-    killed = dataclasses.replace(long, runs=tmp_path / "killed")
+    killed = change(long, runs=tmp_path / "killed")
     history = killed.runs / "little" / straight.name / "fold1" / "history.csv"
     for epochs in (1, 9):
         kill_after(killed, epochs, history)
@@ -126,7 +125,7 @@ def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
 
 
 def test_a_linear_fold_that_lacks_its_predictions_keeps_its_row(options):
-    options = dataclasses.replace(options, model="linear", folds=(1,))
+    options = change(options, model="linear", folds=(1,))
     fold = run.execute(options).fold(1)
     before = {name: (fold / name).read_bytes() for name in ("history.csv", "predictions.csv", "last.pt")}
     (fold / "predictions.csv").unlink()
@@ -135,12 +134,12 @@ def test_a_linear_fold_that_lacks_its_predictions_keeps_its_row(options):
 
 
 def test_the_choice_of_arithmetic_is_taken_up_again(options):
-    options = dataclasses.replace(options, folds=(1,), precision="auto")
+    options = change(options, folds=(1,), precision="auto")
     folder = run.execute(options)
     config = folder.config
     other = {"bf16": "fp32", "fp32": "bf16"}[config["precision"]]
     run_folder.write_config(folder.path, config | {"precision": other, "channels_last": False})
-    again = run_folder.RunFolder(run.execute(dataclasses.replace(options, folds=(2,))).path)
+    again = run_folder.RunFolder(execute(options, folds=(2,)).path)
     assert (again.config["precision"], again.config["channels_last"]) == (other, False)
     assert again.finished == [1, 2]
 

@@ -15,7 +15,7 @@ from commandline.registry import RequestError
 from features_cache import Cache, external, parse_set
 from features_cache.index import read_index, refresh
 from results import run_folder, scores
-from tests.train.little import CLASSES, Harmful, change, clip_table, fill, with_copies
+from tests.train.little import CLASSES, Harmful, change, clip_table, execute, fill, with_copies
 from train import checkpoint, run
 from train.bundle import TrainedModel, bundle_of_run
 from train.compute import Compute
@@ -58,7 +58,7 @@ def test_what_can_be_learned_is_learned_and_shuffled_labels_stay_at_chance(optio
     labels = by_fold.transform(lambda fold: np.random.default_rng(1).permutation(fold))
     clips, settings = read_index(dataset)
     refresh(dataset, clips.assign(label=labels), settings)
-    chance = run.execute(change(options, dataset=str(dataset)))
+    chance = execute(options, dataset=str(dataset))
     assert 0.05 < chance.scores()["accuracy"].mean() < 0.5  # a quarter of 48 clips, four deviations
 
 
@@ -87,10 +87,10 @@ def test_a_finished_run_is_known_without_torch(options, finished):
 @pytest.mark.parametrize("model", ["cnn4", "linear"])
 def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options, model):
     options = change(options, model=model, features="mel+chroma")
-    folder = run.execute(change(options, folds=(2,), note="the first"))
+    folder = execute(options, folds=(2,), note="the first")
     before = (folder.fold(2) / "last.pt").stat().st_mtime_ns
     assert folder.finished == [2]
-    again = run.execute(change(options, note="to be kept" * (model == "cnn4"), curve=1, resident="stream"))
+    again = execute(options, note="to be kept" * (model == "cnn4"), curve=1, resident="stream")
     assert again == folder and again.finished == [1, 2, 3]
     assert (folder.fold(2) / "last.pt").stat().st_mtime_ns == before
     assert again.config["note"] == ("to be kept" if model == "cnn4" else "the first")
@@ -104,7 +104,7 @@ def test_another_configuration_never_touches_a_folder(options, finished):
     run_folder.write_config(finished.path, finished.config | {"hash": "0" * 12, "options": changed})
     with pytest.raises(RequestError, match=r"different: LR.*TAG="):
         run.execute(options)
-    assert run.execute(change(options, tag="mine", folds=(1,))).name == finished.name + "-mine"
+    assert execute(options, tag="mine", folds=(1,)).name == finished.name + "-mine"
 
 
 def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, capsys):
@@ -119,7 +119,7 @@ def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, ca
         loss = f"{folder.scores('test', selection).loc[1, 'loss']:.3f}"
         assert f"fold 1: {epoch}: test loss {loss}" in printed.err
         assert f"{epoch}: mean" in printed.out and loss in printed.out
-    skipped = run.execute(change(options, val="next", skip_test=True, folds=(1,)))
+    skipped = execute(options, val="next", skip_test=True, folds=(1,))
     assert set(skipped.predictions(1)["split"]) == {"val"}
     assert skipped.predictions(1)["clip_id"].str.contains("-2-").all()  # the fold that follows the first
     assert skipped.history(1).filter(like="test_").isna().all(axis=None)
@@ -202,14 +202,14 @@ def test_a_damaged_run_is_not_continued(options, finished, tmp_path, monkeypatch
     (finished.fold(1) / "predictions.csv").unlink()
     damage(finished)
     with pytest.raises(RequestError, match=message):
-        run.execute(change(options, folds=(1,)))
+        execute(options, folds=(1,))
     assert not Harmful.done.exists()
 
 
 def test_altered_copies_are_trained_on_and_nothing_else(options, tmp_path):
     dataset = str(fill(tmp_path / "features", with_copies()))
     wanted = change(options, dataset=dataset, model="linear", folds=(1,))
-    folders = [run.execute(change(wanted, copies=number)) for number in (0, 1)]
+    folders = [execute(wanted, copies=number) for number in (0, 1)]
     assert "-copies=1" in folders[1].name
     assert sorted(folders[1].predictions()["clip_id"]) == sorted(folders[0].predictions()["clip_id"])
     states = [checkpoint.load(folder.path / "fold1" / "last.pt")["network"] for folder in folders]
@@ -225,7 +225,7 @@ def test_copies_that_lack_the_feature_are_missed_only_if_they_are_asked_for(opti
     wanted = change(options, dataset=str(dataset), features="late", model="linear")
     run.execute(wanted)
     assert "left out" not in capsys.readouterr().err
-    run.execute(change(wanted, copies=1))
+    execute(wanted, copies=1)
     assert "40 clips left out: late is not there for them" in capsys.readouterr().err
 
 
@@ -250,7 +250,7 @@ def test_statistics_that_no_augmentation_changes_are_computed_once(options, monk
     once = run.execute(options).answers(1)[0]
     assert len(passes) == len(clip_table())
     monkeypatch.setattr(Plan, "fixed_statistics", lambda *_: None)
-    each_time = run.execute(change(options, tag="each")).answers(1)[0]
+    each_time = execute(options, tag="each").answers(1)[0]
     assert len(passes) > 3 * len(clip_table())
     np.testing.assert_allclose(once, each_time, atol=2e-3)
 
@@ -275,21 +275,21 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(op
     started = change(options, weights=str(file), epochs=1, tag="started")
     for folds in ((), (2,), (1, 3)):
         with pytest.raises(RequestError, match=r"also on the clips that fold [23] tests: give FOLDS=1"):
-            run.execute(change(started, folds=folds))
+            execute(started, folds=folds)
     with pytest.raises(RequestError, match="clips that fold 2 tests"):
-        run.execute(change(started, name="renamed"))  # the same clips under another name
+        execute(started, name="renamed")  # the same clips under another name
     table = clip_table()
     turned = fill(tmp_path / "little" / "features", table.assign(fold=table["fold"] % 3 + 1))
     with pytest.raises(RequestError, match=r"have changed since .*: give weights from other clips"):
-        run.execute(change(started, dataset=str(turned)))
+        execute(started, dataset=str(turned))
     assert run_folder.find(options.runs) == [finished]
-    assert run.execute(change(started, folds=(1,))).finished == [1]
+    assert execute(started, folds=(1,)).finished == [1]
     other = fill(tmp_path / "other" / "features", table.assign(group=""))  # of other clips every fold
-    assert run.execute(change(started, dataset=str(other), folds=(2,))).finished == [2]
+    assert execute(started, dataset=str(other), folds=(2,)).finished == [2]
 
 
 def test_an_ensemble_shows_what_each_member_has_alone(options, capsys):
-    folder = run.execute(change(options, model="cnn4+texture", grid="64x108", folds=(1,)))
+    folder = execute(options, model="cnn4+texture", grid="64x108", folds=(1,))
     assert folder.members == ["cnn4", "texture"]
     tables = [folder.predictions(1, member)[folder.classes] for member in ("", *folder.members)]
     together, first, second = (np.log(table.to_numpy()) for table in tables)

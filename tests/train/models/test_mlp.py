@@ -1,6 +1,5 @@
 """The model on vectors: what it is given, when it is chosen, that it learns what images of vectors do not."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,8 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache import external
-from tests.train.little import CLASSES, clip_table, fill, little_options
-from train import explain, run
+from tests.train.little import CLASSES, change, clip_table, execute, fill, little_options
+from train import explain
 from train.bundle import TrainedModel, bundle_of_run
 from train.data import InputReader, sum_clips
 from train.options import ExplainOptions, RunOptions
@@ -33,12 +32,12 @@ def embedded(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def options(embedded, tmp_path) -> RunOptions:
-    return replace(little_options(embedded, tmp_path / "runs"), model=RunOptions.model, epochs=15)
+    return change(little_options(embedded, tmp_path / "runs"), model=RunOptions.model, epochs=15)
 
 
 def test_the_default_becomes_mlp_where_every_channel_is_a_vector(options, embedded, capsys):
     """And explain permutes all numbers of a vector."""
-    folder = run.execute(replace(options, features="embedding+noise"))
+    folder = execute(options, features="embedding+noise")
     assert folder.name.startswith("embedding+noise-mlp-")
     assert folder.config["model"] == "mlp"
     assert "every channel of embedding+noise is a vector: MODEL=mlp" in capsys.readouterr().err
@@ -50,10 +49,10 @@ def test_the_default_becomes_mlp_where_every_channel_is_a_vector(options, embedd
 
 
 def test_a_vector_beside_a_feature_map_is_no_image(options):
-    mixed = replace(options, features="mel+embedding")
+    mixed = change(options, features="mel+embedding")
     with pytest.raises(RequestError, match="FEATURES='embedding mel' trains each alone"):
         make_plan(mixed)
-    folder = run.execute(replace(mixed, model="mlp"))
+    folder = execute(mixed, model="mlp")
     assert folder.scores()["accuracy"].mean() > 0.9
     network = TrainedModel(bundle_of_run(folder)).folds[1].network
     assert network.norm.num_features == 2 * 16 + 40
