@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from commandline.registry import RequestError
 from features_cache.names import parse_list
 from pipeline import audio
 from pipeline.clip import Clip
@@ -22,7 +23,10 @@ def run(options: ShowCommand) -> int:
     """The command `show`: draw the features of a file; its last line is the PNG's path."""
     from matplotlib.figure import Figure
 
-    y = audio.decode(options.audio, options.sample_rate)
+    try:
+        y = audio.decode(options.audio, options.sample_rate)
+    except audio.AudioError as error:
+        raise RequestError(f"{options.audio}: {error}") from None
     path = options.out or Path(f"{options.audio.stem}.png")
     draw(Figure(layout="constrained"), Clip(y, options.sample_rate), options.features).savefig(path, dpi=150)
     print(path)

@@ -288,7 +288,7 @@ class SweepOptions(RunOptions):
     def runs_of_product(self) -> Iterator[RunOptions]:
         """Every combination of the lists, parsed as a run with its recipe; FEATURES as they are given."""
         given = {name: text for name, text in self.given.items() if name in fields(RunOptions)}
-        lists = [dict.fromkeys(given[name].split()) for name in SWEPT if name in given]
+        lists = [dict.fromkeys(given[name].split() or [""]) for name in SWEPT if name in given]
         names = [name for name in SWEPT if name in given]
         for values in itertools.product(*lists):
             yield RunOptions.build(given | dict(zip(names, values)))

@@ -13,6 +13,14 @@ from results.run_folder import select
 from train.options import RemoveOptions
 
 
+def confirmed() -> bool:
+    """Whether the answer is yes; an input that ends is none."""
+    try:
+        return input("remove? [y/N] ").strip().lower() == "y"
+    except EOFError:
+        return False
+
+
 def remove_runs(options: RemoveOptions) -> int:
     """Say what the runs named hold, ask, and delete their folders; 1 if the answer is no.
 
@@ -29,7 +37,7 @@ def remove_runs(options: RemoveOptions) -> int:
         files = {run: [file for file in run.path.rglob("*") if file.is_file()] for run in runs}
         for run, own in files.items():
             print(f"{run.path}: {len(own)} files, {size(sum(file.stat().st_size for file in own))}")
-        if not options.yes and not (sys.stdin.isatty() and input("remove? [y/N] ").strip().lower() == "y"):
+        if not options.yes and not (sys.stdin.isatty() and confirmed()):
             print("nothing was removed; YES=1 removes them")
             return 1
         for run in runs:

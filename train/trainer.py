@@ -146,7 +146,8 @@ class Trainer:
         options = plan.options
         self.network, self.data, self.options = network, data, options
         self.augmenter, self.compute, self.processes = plan.augmenter, compute, processes
-        self.forward = processes.average_gradients(forward or network, compute.device)
+        called = network if forward is None else forward  # a compiled module has no truth value
+        self.forward = processes.average_gradients(called, compute.device)
         self.average = WeightAverage(network, options.ema)
         self.optimiser = make_optimiser(network, options)
         self.scaler = compute.scaler()

@@ -250,6 +250,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def small(options: Any) -> Any:
     """The same options on the thirty clips, with one epoch and nothing from the network."""
+    if hasattr(options, "given"):
+        return small_sweep(options)
     fields = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     changes: dict[str, Any] = {name: value for name, value in PLACES.items() if name in fields}
     standard = {field.name: field.default for field in dataclasses.fields(options)}
@@ -282,6 +284,19 @@ def small(options: Any) -> Any:
     return dataclasses.replace(options, **changes)
 
 
+def small_sweep(options: Any) -> Any:
+    """A sweep's options are texts, of which most may be lists: the first two of each."""
+    given = {name: text for name, text in options.given.items() if name not in LEFT_OUT}
+    given = {name: " ".join(text.split()[:2]) for name, text in given.items()}
+    wanted = SMALL | ({} if "crop=" in options.given.get("augment", "") else {"grid": "64x108"})
+    given |= {name: str(value) for name, value in (wanted | PLACES).items() if name != "reports"}
+    if not Path(options.dataset, "index.h5").exists():
+        given["dataset"] = "my sounds"
+    if {"all", "small"} & set(options.given.get("features", "").split()):
+        given["features"] = "mel mfcc"
+    return type(options).build(given | {"device": "cpu", "folds": "1 2"})
+
+
 def runs_here(name: str, options: Any) -> bool:
     elsewhere = getattr(options, "backend", "") == "dask" or "wandb" in str(getattr(options, "tracker", ""))
     networks = "embedding@" in str(getattr(options, "features", ""))  # a network's file of the reader's
@@ -290,9 +305,11 @@ def runs_here(name: str, options: Any) -> bool:
 
 def prepare(name: str, options: Any) -> None:
     """What a page may take for granted: the features that a training needs, a run that a reader has."""
-    if name in ("train run", "train sweep") and options.dataset == "my sounds":
-        copies = max(as_tuple(options.copies)) or None
-        assert not extract(extraction(" ".join(options.features.split()), copies))
+    if name in ("train run", "train sweep", "train importance") and options.dataset == "my sounds":
+        given = getattr(options, "given", {})
+        copies = max(map(int, given.get("copies", str(getattr(options, "copies", 0))).split())) or None
+        features = given.get("features", options.features)
+        assert not extract(extraction(features, copies))
     if name in ("train predict", "train explain", "train bundle", "analysis") and not find(Path("runs")):
         assert not extract(extraction("mel mfcc chroma"))
         words = [
@@ -322,6 +339,10 @@ def test_the_fenced_commands_of_a_page_run(page, workshop, tmp_path, monkeypatch
     shutil.copytree(workshop, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     if page.stem in ("share", "README"):  # they train on what the example of share.md writes
+        rows = [
+            f"clip{clip}.wav,{start},{start + 3},{clip},{start}" for clip in range(40) for start in (0, 3)
+        ]
+        Path("embeddings.csv").write_text("\n".join(["file,start,end,value1,value2", *rows]))
         for language, body in FENCE.findall((DOCS / "howto" / "share.md").read_text(encoding="utf-8")):
             exec(body if language == "python" else "", {})
     before = ""
