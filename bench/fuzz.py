@@ -444,6 +444,7 @@ def reads_otherwise(call: Call, file: Path, said: str, sound: str) -> str:
 
 def fuzz(options: FuzzOptions) -> int:
     """Call after call, and which of them broke something."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # a forked trial would wait for the threads of this process's pool
     counts: Counter[str] = Counter()
     findings: Counter[str] = Counter()
     sound: dict[tuple[str, ...], str] = {}
