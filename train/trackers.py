@@ -1,6 +1,6 @@
 """Where a fold's progress is shown besides its CSV files: TensorBoard, Weights & Biases, each optional.
 
-A tracker follows one fold: `epoch` with each row of history.csv, `finish` once with the outcome.
+A tracker follows one fold: `epoch` with each row of history.csv, `finish` once at its end.
 history.csv stays the record; a tracker is told what stands there and nothing is ever read back.
 A new tracker is one class under `TRACKERS.register`; its package is imported when it is opened.
 """
@@ -8,60 +8,47 @@ A new tracker is one class under `TRACKERS.register`; its package is imported wh
 import importlib.util
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import numpy as np
 
 from commandline.registry import Registry, RequestError
+from results.run_folder import RunFolder
 from results.scores import confusion_matrix
 
 PROJECT = "featurestack"  # in Weights & Biases
 PIXELS = 400  # of the confusion matrix in TensorBoard, at least
 
 
-@dataclass(frozen=True)
-class Fold:
-    """What a tracker is told at the start: whose fold this is, and where its own files go."""
+class Fold(NamedTuple):
+    """Whose progress is shown: a fold of a run, which may have some epochs already."""
 
-    config: Mapping[str, Any]
-    """run.json"""
-    run: str
-    """the run folder's name"""
+    run: RunFolder
     number: int
-    epochs_done: int
-    """more than 0 where a fold is continued"""
-    folder: Path
-    """for the tracker's files; made when needed"""
+    epochs_done: int = 0
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a tracker is told at the end."""
-
-    classes: Sequence[str]
-    target: np.ndarray
-    """(n,) class numbers of the test clips"""
-    predicted: np.ndarray
-    """(n,) class numbers that the last model gave them"""
-    summary: Mapping[str, float]
-    """test accuracy and the like"""
+    def outcome(self) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+        """(n,) class numbers of the scored clips, those predicted, and the scores: test_accuracy and so on."""
+        split = self.run.scored_split
+        probabilities, targets = self.run.answers(self.number, split)
+        scores = self.run.scores(split).loc[self.number]
+        return targets, probabilities.argmax(1), {f"{split}_{name}": value for name, value in scores.items()}
 
 
 class Tracker(Protocol):
-    """Follows one fold; `package` is what it needs to be installed."""
+    """Follows one fold, its own files in a folder; `package` is what it needs to be installed."""
 
     package: ClassVar[str]
 
-    def __init__(self, fold: Fold) -> None: ...
+    def __init__(self, fold: Fold, folder: Path) -> None: ...
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         """One row of history.csv, without what is empty there."""
 
-    def finish(self, outcome: Outcome | None) -> None:
-        """The fold has ended, or stopped early (None): write everything out and say where it is."""
+    def finish(self, complete: bool) -> None:
+        """The fold has its predictions, or stopped early: write everything out and say where it is."""
 
 
 TRACKERS: Registry[type[Tracker]] = Registry("tracker")
@@ -73,17 +60,17 @@ class TensorBoard(Tracker):
 
     package = "tensorboard"
 
-    def __init__(self, fold: Fold) -> None:
+    def __init__(self, fold: Fold, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder = fold.folder / f"fold{fold.number}"
+        self.fold, self.folder = fold, folder
         # What a killed run wrote after its last saved epoch is dropped by `purge_step`.
         purge = fold.epochs_done + 1 if fold.epochs_done else None
-        self.writer = SummaryWriter(str(self.folder), purge_step=purge)
-        text = json.dumps(fold.config, indent=2, ensure_ascii=False)
+        self.writer = SummaryWriter(str(folder / f"fold{fold.number}"), purge_step=purge)
+        text = json.dumps(fold.run.config, indent=2, ensure_ascii=False)
         self.writer.add_text("run.json", "    " + text.replace("\n", "\n    "))  # indented: code in Markdown
-        if fold.config.get("note"):
-            self.writer.add_text("note", fold.config["note"])
+        if note := fold.run.config["note"]:
+            self.writer.add_text("note", note)
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -91,21 +78,18 @@ class TensorBoard(Tracker):
             tag = f"{metric}/{part}" if metric else name  # train, val and test in one chart
             self.writer.add_scalar(tag, value, number)
 
-    def finish(self, outcome: Outcome | None) -> None:
-        if outcome is not None:
-            for name, value in outcome.summary.items():
+    def finish(self, complete: bool) -> None:
+        if complete:
+            targets, predicted, scores = self.fold.outcome()
+            for name, value in scores.items():
                 self.writer.add_scalar(f"summary/{name}", value)
-            counts = confusion_matrix(outcome.target, outcome.predicted, len(outcome.classes))
-            self.writer.add_image("confusion", grey_levels(counts), dataformats="HW")
+            counts = confusion_matrix(targets, predicted, len(self.fold.run.classes))
+            recall = counts / np.maximum(counts.sum(1, keepdims=True), 1)  # black for a whole class
+            times = -(-PIXELS // len(recall))
+            pixels = np.kron(255 - np.round(255 * recall), np.ones((times, times))).astype(np.uint8)
+            self.writer.add_image("confusion", pixels, dataformats="HW")
         self.writer.close()
-        print(f"tensorboard --logdir {self.folder.parent}")
-
-
-def grey_levels(confusion: np.ndarray) -> np.ndarray:
-    """Counts (K, K) as grey levels (side, side) uint8: white for none, black for a whole class."""
-    recall = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
-    times = -(-PIXELS // len(recall))
-    return np.kron(255 - np.round(255 * recall), np.ones((times, times))).astype(np.uint8)
+        print(f"tensorboard --logdir {self.folder}")
 
 
 @TRACKERS.register("wandb")
@@ -117,22 +101,23 @@ class WeightsAndBiases(Tracker):
 
     package = "wandb"
 
-    def __init__(self, fold: Fold) -> None:
+    def __init__(self, fold: Fold, folder: Path) -> None:
         import wandb
 
-        fold.folder.mkdir(parents=True, exist_ok=True)  # else wandb would take another folder, silently
+        folder.mkdir(parents=True, exist_ok=True)  # else wandb would take another folder, silently
         known = wandb.login(prompt=False, verify=False)  # a prompt would wait for an answer for ever
         mode = os.environ.get("WANDB_MODE", "online" if known else "offline")  # wandb's own switch counts
+        self.fold, config = fold, fold.run.config
         self.run = wandb.init(
             project=PROJECT,
-            group=str(fold.config.get("features")),
+            group=config["features"],
             name=f"fold{fold.number}",
-            id=f"{fold.config.get('hash', fold.run)}-fold{fold.number}",
+            id=f"{config['hash']}-fold{fold.number}",
             resume="allow" if mode == "online" else None,
-            job_type=fold.run,
-            notes=fold.config.get("note") or None,
-            config=dict(fold.config),
-            dir=str(fold.folder),
+            job_type=fold.run.name,
+            notes=config["note"] or None,
+            config=dict(config),
+            dir=str(folder),
             mode=cast(Any, mode),  # a wrong value of the variable is wandb's to refuse
             settings=wandb.Settings(silent=True, console="off"),
         )
@@ -140,20 +125,19 @@ class WeightsAndBiases(Tracker):
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         self.run.log(dict(values), step=number)
 
-    def finish(self, outcome: Outcome | None) -> None:
+    def finish(self, complete: bool) -> None:
         import wandb
 
-        if outcome is not None:
+        if complete:
+            targets, predicted, scores = self.fold.outcome()
             chart = wandb.plot.confusion_matrix(
-                y_true=outcome.target.tolist(),
-                preds=outcome.predicted.tolist(),
-                class_names=list(outcome.classes),
+                y_true=targets.tolist(), preds=predicted.tolist(), class_names=self.fold.run.classes
             )
             self.run.log({"confusion": chart})
-            self.run.summary.update(dict(outcome.summary))
-        where = f"wandb sync {Path(self.run.dir).parent}" if self.run.offline else self.run.url
-        self.run.finish(exit_code=0 if outcome is not None else 1)
-        print(where)
+            self.run.summary.update(scores)
+        place = f"wandb sync {Path(self.run.dir).parent}" if self.run.offline else self.run.url
+        self.run.finish(exit_code=0 if complete else 1)
+        print(place)
 
 
 def check_trackers(wanted: str) -> list[str]:
@@ -165,8 +149,8 @@ def check_trackers(wanted: str) -> list[str]:
     return names
 
 
-def follow(wanted: str, fold: Fold) -> list[Tracker]:
-    """The trackers named, opened for a fold: `follow("tensorboard wandb", Fold(...))`."""
-    if fold.folder.exists() and not fold.folder.is_dir():
-        raise RequestError(f"TRACKER_DIR={fold.folder} is no folder: give the name of one")
-    return [TRACKERS[name](fold) for name in check_trackers(wanted)]
+def follow(wanted: str, fold: Fold, folder: Path) -> list[Tracker]:
+    """The trackers named, opened for a fold: `follow("tensorboard wandb", Fold(run, 1), folder)`."""
+    if folder.exists() and not folder.is_dir():
+        raise RequestError(f"TRACKER_DIR={folder} is no folder: give the name of one")
+    return [TRACKERS[name](fold, folder) for name in check_trackers(wanted)]

@@ -48,7 +48,7 @@ from train.outcome import fold_lines
 from train.plan import Plan, Positions, remarks
 
 if TYPE_CHECKING:
-    from train.trackers import Outcome, Tracker
+    from train.trackers import Tracker
 
 CHECK_STEPS = 20  # between looks at the loss: each one waits for a GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
@@ -454,7 +454,7 @@ def train_fold(plan: Plan, trainer: Trainer, bar: Any) -> None:
     bar.total -= clips * trainer.epoch  # it counts what is left to do
     if first:
         run_folder.start_history(folder, trainer.rows)
-    trackers, outcome = open_trackers(plan, fold, trainer.epoch) if first else [], None
+    trackers, complete = open_trackers(plan, fold, trainer.epoch) if first else [], False
     try:
         trainer.fit(folder, Progress(bar, trackers))
         bar.total -= clips * (plan.options.epochs - trainer.epoch)  # early stopping
@@ -462,14 +462,14 @@ def train_fold(plan: Plan, trainer: Trainer, bar: Any) -> None:
             write_results(plan, trainer, folder)
             for line in fold_lines(RunFolder(plan.path), fold):
                 tell(line)
-            outcome = tracked_outcome(RunFolder(plan.path), fold) if trackers else None
+        complete = True
     except Exception as error:
         if sentence := explanation(error, plan.options, trainer):
             raise Failed(f"fold {fold}: {sentence}") from error
         raise
     finally:
         for tracker in trackers:
-            tracker.finish(outcome)
+            tracker.finish(complete)
 
 
 def open_trackers(plan: Plan, fold: int, epochs_done: int) -> "list[Tracker]":
@@ -479,18 +479,7 @@ def open_trackers(plan: Plan, fold: int, epochs_done: int) -> "list[Tracker]":
     from train.trackers import Fold, follow
 
     folder = Path(plan.options.tracker_dir) if plan.options.tracker_dir else plan.path / "trackers"
-    config = RunFolder(plan.path).config
-    return follow(plan.options.tracker, Fold(config, plan.path.name, fold, epochs_done, folder))
-
-
-def tracked_outcome(run: RunFolder, fold: int) -> "Outcome":
-    """What trackers are told of a finished fold."""
-    from train.trackers import Outcome
-
-    split = run.scored_split
-    probabilities, targets = run.answers(fold, split)
-    scores = {f"{split}_{name}": value for name, value in run.scores(split).loc[fold].items()}
-    return Outcome(run.classes, targets, probabilities.argmax(1), scores)
+    return follow(plan.options.tracker, Fold(RunFolder(plan.path), fold, epochs_done), folder)
 
 
 def explanation(error: Exception, options: RunOptions, trainer: Trainer) -> str:
