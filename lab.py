@@ -234,12 +234,12 @@ def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:
         lab.predict(run, ["dog.wav", "rain.flac"])
     """
     from train.bundle import TrainedModel, bundle_of_run
-    from train.predict import predict_files, prediction_table, tell_failures
+    from train.predict import AudioModel, predict_files, tell_failures
 
-    model = TrainedModel(bundle_of_run(trained))
-    read = predict_files(model, [Path(file) for file in files])
+    model = AudioModel(TrainedModel(bundle_of_run(trained)))
+    read = predict_files(model, {str(file): Path(file) for file in files})
     tell_failures(read.failures, len(files))
-    return prediction_table(model.classes, read.probabilities, {"file": list(map(str, read.files))})
+    return read.table.reset_index(names="file")
 
 
 def report(dataset: str, data: Path = DATA, runs: Path = RUNS, reports: Path = REPORTS) -> Built:

@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline.files import refuse_special
 from commandline.registry import RequestError
 from commandline.terminal import size, tell
 from features_cache import dataset_name
@@ -35,10 +34,6 @@ from train.plan import Floats, is_time, parse_grid
 from train.rejection import chosen_threshold
 
 BUNDLE_FORMAT = 2
-CONFIG = (
-    *("classes", "model", "channels", "grid", "augment", "options"),
-    *("sample_rate", "duration", "dataset", "folds"),
-)
 BATCH = 32  # clips: a network is hardly faster from here on, and 32 clips of any features are small
 AGREES = 1e-3  # a probability computed anew may differ by so much from predictions.csv
 
@@ -65,12 +60,10 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     for fold in run.finished:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
-            reason = "train this fold again"
+            remedy = "train this fold again"
             if selection == "best" != run.selection():
-                validated = run.config.get("val", "none") != "none"
-                no_best = f"{run.config['model']} has no best epoch, give SELECTION=last"
-                reason = no_best if validated else "the run was trained without VAL"
-            raise RequestError(f"{file} is not there: {reason}")
+                remedy = "only a network trained with VAL has a best epoch, give SELECTION=last"
+            raise RequestError(f"{file} is not there: {remedy}")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     fitted = {"temperature": run.temperature(selection), **chosen_threshold(run, selection)}
@@ -103,11 +96,9 @@ def read_bundle(file: Path) -> Bundle:
             f"{file} has bundle format {content['format']}, this project reads {BUNDLE_FORMAT}: "
             "make it again from its run"
         )
-    config = checked_config(content.get("config"), str(file))
-    lacking = [key for key in CONFIG if key not in config]
-    folds = content.get("folds")
-    if lacking or not isinstance(folds, dict) or not folds:
-        raise RequestError(f"{file} is incomplete, it lacks {(*lacking, 'folds')[0]}: make it again")
+    config, folds = checked_config(content.get("config"), str(file)), content.get("folds")
+    if not isinstance(folds, dict) or not folds:
+        raise RequestError(f"{file} is incomplete, it lacks folds: make it again")
     for fold, state in folds.items():
         try:
             check_fold(state)
@@ -136,27 +127,22 @@ class TrainedModel:
     Always in plain fp32, whatever the training used, as predictions.csv was computed.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
-        self.config = config = bundle.config
+    def __init__(self, bundle: Bundle, device: str = "cpu", run: RunFolder | None = None) -> None:
+        """`run`: where it was trained, if the bundle is not from a file."""
+        config = self.config = bundle.config
+        self.run = run
         self.classes: list[str] = [entry["name"] for entry in config["classes"]]
         self.architecture = resolve(config["options"]["model"])
         self.kind = self.architecture.kind
         self.augmenter = parse_augment(config["augment"], self.kind)
-        self.compute = Compute(device)
         # channels last is a sixth faster for images on a CPU; a batch of statistics has no such layout
-        self.layout: torch.memory_format = (
-            torch.channels_last if self.kind != "linear" else torch.contiguous_format
-        )
+        self.compute = Compute(device, channels_last=self.kind != "linear")
         self.grid = parse_grid(config["grid"])
+        self.trained_shape = trained_shape(self.augmenter, self.grid)  # what an image model sees
         self.drops_padding = config["options"].get("padding") == "drop"
         self.timed = [is_time(channel.get("frame_unit", "s")) for channel in config["channels"]]
         self.temperature = float(config.get("temperature", 1.0))
         self.folds = {fold: self._open(state, f"fold {fold}") for fold, state in bundle.folds.items()}
-
-    @property
-    def trained_shape(self) -> tuple[int, int]:
-        """Rows and frames of what an image model sees."""
-        return trained_shape(self.augmenter, self.grid)
 
     def probabilities(
         self, values: Values, fold: int | None = None, filled: Floats | None = None
@@ -169,8 +155,8 @@ class TrainedModel:
         """
         if fold is not None:
             return self.of_input(fold, self.input(fold, values, filled))
-        answers = [self.of_input(number, self.input(number, values, filled)) for number in self.folds]
-        return np.mean([scaled(answer, self.temperature) for answer in answers], axis=0, dtype=np.float32)
+        each = [scaled(self.probabilities(values, fold, filled), self.temperature) for fold in self.folds]
+        return np.mean(each, axis=0, dtype=np.float32)
 
     def input(self, fold: int, values: Values, filled: Floats | None = None) -> torch.Tensor:
         """What that fold's network is given: (B, C, H, W), for linear (B, D)."""
@@ -180,10 +166,11 @@ class TrainedModel:
                 "clip lasts; of cached clips it is cache.filled[cache.positions(clip_ids)]"
             )
         lasts = [filled if self.drops_padding and timed else None for timed in self.timed]
-        x = network_input(values, self.folds[fold].statistics, self.kind, self.grid, lasts).float()
-        if x.shape[1] != self.folds[fold].inputs:
+        model = self.folds[fold]
+        x = network_input(values, model.statistics, self.kind, self.grid, lasts).float()
+        if x.shape[1] != model.inputs:
             raise RequestError(
-                f"fold {fold} was trained on {self.folds[fold].inputs} inputs and is given {x.shape[1]}: its "
+                f"fold {fold} was trained on {model.inputs} inputs and is given {x.shape[1]}: its "
                 "configuration has other features than its weights; train this run again"
             )
         return x
@@ -193,12 +180,9 @@ class TrainedModel:
         """(N, K) of what `input` made: the mean over the views of each clip, BATCH clips at a time."""
         network, parts = self.folds[fold].network, []
         for batch in x.split(BATCH):
-            batch = batch.to(self.compute.device)
             with self.compute.exact():
-                answers = [
-                    network(view.contiguous(memory_format=self.layout)).softmax(1)
-                    for view in self.views(batch)
-                ]
+                views = [view.contiguous(memory_format=self.compute.layout) for view in self.views(batch)]
+                answers = [network(view.to(self.compute.device)).softmax(1) for view in views]
             parts.append(torch.stack(answers).mean(0).cpu().numpy())
         return np.concatenate(parts)
 
@@ -221,9 +205,7 @@ class TrainedModel:
         shape = (inputs, 1) if self.kind == "linear" else self.trained_shape
         network = self.architecture.build(inputs, len(self.classes), shape)
         load_weights(network, state["network"], Path(origin))
-        network = network.eval().to(self.compute.device)
-        network = network.to(memory_format=self.layout)  # type: ignore[call-overload]
-        return FoldModel(network, statistics, inputs)
+        return FoldModel(self.compute.place(network.eval()), statistics, inputs)
 
 
 def open_model(options: TrainedOptions) -> TrainedModel:
@@ -231,24 +213,19 @@ def open_model(options: TrainedOptions) -> TrainedModel:
     device = device_of(options.device)
     torch.set_num_threads(threads_of(options.threads))
     keep_freed_memory()
-    file = Path(options.run)
+    file, run = Path(options.run), None
     if file.is_file():
         bundle = read_bundle(file)
         tell(f"predicted by {file}: {bundle.config['model']} of {bundle.config['dataset']}")
         if options.selection != "auto":
             tell("SELECTION does not apply to a bundle, which holds one epoch, and is ignored")
-        return TrainedModel(bundle, device)
-    run = chosen_run(options)
-    selection = run.selection(options.selection)
-    bundle = bundle_of_run(run, selection)
-    tell(f"predicted by {run.name} of {run.dataset}, {selection} epoch")
-    return TrainedModel(bundle, device)
-
-
-def chosen_run(options: TrainedOptions) -> RunFolder:
-    """The run that RUN names, of DATASET where it is given."""
-    dataset = dataset_name(options.dataset) if options.dataset else None
-    return run_folder.select_one(options.runs, options.run, dataset)
+    else:
+        dataset = dataset_name(options.dataset) if options.dataset else None
+        run = run_folder.select_one(options.runs, options.run, dataset)
+        selection = run.selection(options.selection)
+        bundle = bundle_of_run(run, selection)
+        tell(f"predicted by {run.name} of {run.dataset}, {selection} epoch")
+    return TrainedModel(bundle, device, run)
 
 
 def make_bundle(options: BundleOptions) -> int:
@@ -258,7 +235,6 @@ def make_bundle(options: BundleOptions) -> int:
     """
     run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
-    refuse_special(file)
     made = bundle_of_run(run, options.selection)
     write_bundle(file, made, options.dtype)
     folds = f"{len(made.folds)} of {len(run.folds)} folds"

@@ -64,13 +64,11 @@ class Rejection:
             raise RequestError(f"REJECT={options.reject}: expected a probability from 0 to 1, or auto")
         return cls(probability, level)
 
-    def loud(self, y: Samples, sample_rate: int) -> bool:
-        """Whether a window (samples,) is loud enough for a prediction."""
-        return self.level == -np.inf or loudest_level(y, sample_rate) > self.level
-
-    def sure(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """(N,) whether a class is probable enough, of (N, K)."""
-        return probabilities.max(axis=1, initial=0) >= self.probability
+    def answers(self, y: Samples, sample_rate: int, probabilities: NDArray[np.float32]) -> bool:
+        """Whether a window (samples,) is loud enough, and one of its (K,) probabilities high enough."""
+        if self.level > -np.inf and loudest_level(y, sample_rate) <= self.level:
+            return False
+        return bool(probabilities.max() >= self.probability)
 
 
 def loudest_level(y: Samples, sample_rate: int) -> float:

@@ -3,38 +3,31 @@
 Of an hour of audio no more than a batch of windows is ever in memory, and the predictions.
 """
 
-import csv
 import io
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 import soxr
+from numpy.typing import NDArray
 
-from commandline.files import replace_file, replaced
-from commandline.terminal import no_formula, tell
+from commandline.files import replace_file
+from commandline.terminal import as_csv, tell
 from train.bundle import Probabilities
-from train.rejection import Rejection, Samples
-
-if TYPE_CHECKING:
-    from train.predict import FeatureExtractor
+from train.rejection import Samples
 
 DRAWN = 8  # classes in the figure: those that are ever the most probable, the commonest first
 
-
-class Window(NamedTuple):
-    """A piece of a recording: where it begins and ends, in seconds, and its samples."""
-
-    start: float
-    end: float
-    y: Samples
+Span = tuple[float, float]  # where a window begins and ends, in seconds
 
 
-def windows(blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int) -> Iterator[Window]:
+def windows(
+    blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int
+) -> Iterator[tuple[Span, Samples]]:
     """Windows of `samples`, one each `hop`, from blocks of any length.
 
     The last one is the first to reach the recording's end, and may be shorter; of a recording without a
@@ -44,9 +37,9 @@ def windows(blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int)
     for block in blocks:
         rest = np.concatenate([rest, block])
         while len(rest) > samples:  # more than one window: this one does not reach the end
-            yield Window(start / sample_rate, (start + samples) / sample_rate, rest[:samples])
+            yield (start / sample_rate, (start + samples) / sample_rate), rest[:samples]
             rest, start = rest[hop:], start + hop
-    yield Window(start / sample_rate, (start + len(rest)) / sample_rate, rest)
+    yield (start / sample_rate, (start + len(rest)) / sample_rate), rest
 
 
 def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterator[Samples]:
@@ -60,15 +53,6 @@ def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterato
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-class Row(NamedTuple):
-    """The prediction for `start` to `end` seconds: (K,) probabilities, which may count as no answer."""
-
-    start: float
-    end: float
-    probabilities: Probabilities
-    answered: bool = True
-
-
 def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
     """A place in `folder` for each file's timeline, without an ending, as the files lie to each other.
 
@@ -77,80 +61,61 @@ def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
     root = os.path.commonpath([file.parent for file in files])
     places = [file.relative_to(root) for file in files]
     same = Counter(place.with_suffix("") for place in places)
-    paths = [place if same[place.with_suffix("")] > 1 else place.with_suffix("") for place in places]
-    return [folder / place for place in paths]
+    return [
+        folder / (place if same[place.with_suffix("")] > 1 else place.with_suffix("")) for place in places
+    ]
 
 
-def write_timeline(rows: Iterable[Row], classes: list[str], target: Path, title: str) -> None:
-    """<target>.csv, <target>.txt with Audacity's labels, <target>.png; and its segments, in lines."""
-    kept = []
-    with replaced(Path(f"{target}.csv")) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["start", "end", "predicted", *map(no_formula, classes)])
-        for row in rows:
-            kept.append(row)
-            predicted = classes[int(row.probabilities.argmax())] if row.answered else ""
-            numbers = (f"{p:.6g}" for p in row.probabilities)
-            table.writerow([f"{row.start:.3f}", f"{row.end:.3f}", no_formula(predicted), *numbers])
-    segments = merge_windows(kept, classes)
+def write_timeline(
+    predictions: Iterable[tuple[Span, Probabilities, bool]], classes: list[str], target: Path, title: str
+) -> None:
+    """<target>.csv, <target>.txt with Audacity's labels, <target>.png; and its segments, in lines.
+
+    predictions  of each window its span, (K,) probabilities, whether they are an answer
+    """
+    spans, each, answered = zip(*predictions)
+    probabilities = np.stack(each)  # (windows, K)
+    best = np.where(answered, probabilities.argmax(axis=1), -1)
+    table = pd.DataFrame(np.round(spans, 3), columns=["start", "end"])
+    table["predicted"] = np.array([*classes, ""], object)[best]
+    table = pd.concat([table, pd.DataFrame(probabilities, columns=classes)], axis=1)
+    replace_file(Path(f"{target}.csv"), as_csv(table).encode("utf-8"))
+    segments = merge_windows(spans, best, probabilities, classes)
     labels = "".join(f"{start:.3f}\t{end:.3f}\t{name}\n" for start, end, name, _ in segments)
     replace_file(Path(f"{target}.txt"), labels.encode("utf-8"))
-    plot(kept, classes, Path(f"{target}.png"), title)
+    replace_file(Path(f"{target}.png"), draw(spans, probabilities, classes, title))
     for start, end, name, probability in segments:
         print(f"{clock(start)}  {clock(end)}  {name}  {probability:.2f}")
     tell(f"{target}.csv .txt .png")
 
 
-def predict_windows(
-    recording: Iterable[Window],
-    extractor: "FeatureExtractor",
-    probabilities: Callable[..., Probabilities],
-    rejection: Rejection,
-) -> Iterator[Row]:
-    """The predictions for windows, as they come, by `TrainedModel.probabilities`."""
-    waiting: deque[tuple[float, float, bool]] = deque()  # start, end, loud enough
-
-    def clips() -> Iterator[Samples]:
-        for start, end, y in recording:
-            waiting.append((start, end, rejection.loud(y, extractor.sample_rate)))
-            yield y
-
-    for values, filled in extractor.batches(clips()):
-        predicted = probabilities(values, filled=filled)
-        for answer, sure in zip(predicted, rejection.sure(predicted)):
-            start, end, loud = waiting.popleft()
-            yield Row(start, end, answer, bool(loud and sure))
-
-
-def merge_windows(rows: Sequence[Row], classes: list[str]) -> list[tuple[float, float, str, float]]:
+def merge_windows(
+    spans: Sequence[Span], best: NDArray[np.intp], probabilities: Probabilities, classes: list[str]
+) -> list[tuple[float, float, str, float]]:
     """Segments of one class: start, end (where the next window begins), class, mean probability.
 
-    Windows without an answer are in none.
+    best  (windows,) class numbers, -1 of a window without an answer, which is in no segment
     """
-    best = [int(row.probabilities.argmax()) if row.answered else -1 for row in rows]
-    cuts = [0, *(i for i in range(1, len(rows)) if best[i] != best[i - 1]), len(rows)]
     segments = []
-    for first, last in pairwise(cuts):
-        if best[first] < 0:
-            continue
-        end = rows[last].start if last < len(rows) else rows[-1].end
-        mean = float(np.mean([row.probabilities[best[first]] for row in rows[first:last]]))
-        segments.append((rows[first].start, end, classes[best[first]], mean))
+    for first, last in pairwise([*np.flatnonzero(np.diff(best, prepend=-2)), len(best)]):
+        if (k := best[first]) >= 0:
+            end = spans[last][0] if last < len(spans) else spans[-1][1]
+            mean = float(probabilities[first:last, k].mean())
+            segments.append((spans[first][0], end, classes[k], mean))
     return segments
 
 
-def plot(rows: Sequence[Row], classes: list[str], file: Path, title: str) -> None:
-    """The probabilities of the commonest classes over time."""
+def draw(spans: Sequence[Span], probabilities: Probabilities, classes: list[str], title: str) -> bytes:
+    """The probabilities of the commonest classes over time, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    probabilities = np.array([row.probabilities for row in rows])  # (windows, K)
     won = np.bincount(probabilities.argmax(axis=1), minlength=len(classes))
     drawn = [k for k in np.argsort(-won, kind="stable")[:DRAWN] if won[k]]
     figure = Figure(figsize=(9, 1.2 + 0.3 * len(drawn)), layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.subplots()
-    edges = [*(row.start for row in rows), rows[-1].end]
+    edges = [*(start for start, _ in spans), spans[-1][1]]
     image = ax.pcolormesh(
         edges, np.arange(len(drawn) + 1), probabilities[:, drawn].T, vmin=0, vmax=1, cmap="Greys"
     )
@@ -161,7 +126,7 @@ def plot(rows: Sequence[Row], classes: list[str], file: Path, title: str) -> Non
     figure.colorbar(image, ax=ax, label="probability")
     content = io.BytesIO()
     figure.savefig(content, dpi=130, format="png")
-    replace_file(file, content.getvalue())
+    return content.getvalue()
 
 
 def clock(seconds: float) -> str:

@@ -30,7 +30,7 @@ class Fold(NamedTuple):
     epochs_done: int = 0
 
     def outcome(self) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        """(n,) class numbers of the scored clips, those predicted, and the scores: test_accuracy and so on."""
+        """(n,) class numbers of the scored clips, (n,) those predicted, scores: test_accuracy and so on."""
         split = self.run.scored_split
         probabilities, targets = self.run.answers(self.number, split)
         scores = self.run.scores(split).loc[self.number]

@@ -72,7 +72,7 @@ def train_run(folder: Path, short: bool = False, **changes: object) -> RunFolder
     """Sounds, cache, run: what is there already is used."""
     if not (folder / "sounds").exists():
         table = write_dataset(folder / "sounds", short)
-        wanted = "mel mfcc chroma waveform"
+        wanted = "mel mfcc chroma waveform modulation"
         assert not extract(FeaturesCommand(dataset=str(table), data=folder / "data", features=wanted, jobs=1))
     trained = run.execute(options(folder, **changes))
     assert trained is not None

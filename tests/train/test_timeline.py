@@ -12,37 +12,46 @@ import soundfile
 from pipeline import audio
 from tests.train.sounds import RATE, sound
 from tests.train.test_predict import ask
-from train.timeline import Row, merge_windows, output_paths, resampled, windows, write_timeline
+from train.timeline import merge_windows, output_paths, resampled, windows, write_timeline
 
 
-def record(file: Path, *labels: str) -> Path:
-    soundfile.write(file, np.concatenate([sound(label, 50, seconds=3) for label in labels]), RATE)
-    return file
+def timeline(run, tmp_path: Path, *parts: np.ndarray, **given: object) -> tuple[list, list]:
+    """The rows of field.csv and the labels of field.txt, for a recording of these parts."""
+    soundfile.write(tmp_path / "field.wav", np.concatenate(parts), RATE)
+    assert ask(run, audio=tmp_path / "field.wav", hop=0.5, reports=tmp_path / "reports", **given) == 0
+    file = tmp_path / "reports" / "little" / "timelines" / "field"
+    assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    labels = [line.split("\t") for line in file.with_suffix(".txt").read_text().splitlines()]
+    with file.with_suffix(".csv").open() as table:
+        return list(csv.DictReader(table)), labels
 
 
 def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
-    file = record(tmp_path / "field.wav", "hiss", "tone", "clicks")
-    assert ask(sounding, audio=file, hop=0.5, reports=tmp_path / "reports") == 0
-    said = capsys.readouterr().out
-    folder = tmp_path / "reports" / "little" / "timelines"
-    with (folder / "field.csv").open() as table:
-        rows = list(csv.DictReader(table))
+    rows, labels = timeline(
+        sounding, tmp_path, *(sound(label, 50, seconds=3) for label in ("hiss", "tone", "clicks"))
+    )
     assert [float(row["start"]) for row in rows] == [0.5 * n for n in range(17)]
     assert float(rows[-1]["end"]) == 9.0
-    predicted = {(float(row["start"])): row["predicted"] for row in rows}
+    predicted = {float(row["start"]): row["predicted"] for row in rows}
     assert [predicted[t] for t in (0.5, 1.5, 3.5, 4.5, 6.5, 7.5)] == [
         *("hiss", "hiss", "tone", "tone", "clicks", "clicks")
     ]
-    labels = [line.split("\t") for line in (folder / "field.txt").read_text().splitlines()]
     assert labels[0][0] == "0.000" and labels[-1][1] == "9.000"
     assert all(a[1] == b[0] for a, b in pairwise(labels))
-    assert [label for *_, label in labels if label in said] == [label for *_, label in labels]
-    assert (folder / "field.png").read_bytes().startswith(b"\x89PNG")
+    said = [line.split()[2] for line in capsys.readouterr().out.splitlines()]
+    assert said == [label for *_, label in labels]
+
+
+def test_short_windows_and_those_without_an_answer(sounding, tmp_path):
+    parts = sound("tone", 50, seconds=2), np.zeros(2 * RATE), sound("hiss", 50, seconds=2)
+    rows, labels = timeline(sounding, tmp_path, *parts, window=0.5, gate=-60.0)
+    assert [bool(row["predicted"]) for row in rows] == [True] * 4 + [False] * 4 + [True] * 4
+    assert not any(float(start) < 4 and float(end) > 2 for start, end, _ in labels)
 
 
 def test_no_class_is_a_formula_to_a_spreadsheet(tmp_path):
     classes = ['=HYPERLINK("x")', "-dog"]
-    rows = [Row(0.0, 1.0, np.array([0.75, 0.25], np.float32)), Row(1.0, 2.0, np.zeros(2, np.float32), False)]
+    rows = [((0.0, 1.0), np.array([0.75, 0.25]), True), ((1.0, 2.0), np.zeros(2), False)]
     write_timeline(rows, classes, tmp_path / "field", "field")
     with (tmp_path / "field.csv").open() as table:
         header, first, second = csv.reader(table)
@@ -51,7 +60,7 @@ def test_no_class_is_a_formula_to_a_spreadsheet(tmp_path):
 
 
 def test_an_unreadable_file_is_named_and_the_rest_done(sounding, tmp_path, capsys):
-    record(tmp_path / "good.wav", "tone")
+    soundfile.write(tmp_path / "good.wav", sound("tone", 50, seconds=3), RATE)
     (tmp_path / "bad.wav").write_bytes(b"nothing")
     assert ask(sounding, audio=tmp_path, hop=1.0, reports=tmp_path / "reports") == 1
     assert "bad.wav: not audio" in capsys.readouterr().err
@@ -60,18 +69,16 @@ def test_an_unreadable_file_is_named_and_the_rest_done(sounding, tmp_path, capsy
 
 def test_each_file_has_a_place_of_its_own(tmp_path):
     files = [Path("in/a.wav"), Path("in/deep/a.wav"), Path("in/b.wav"), Path("in/b.flac"), Path("in/c.1.ogg")]
-    places = output_paths(files, tmp_path)
-    told = [str(place.relative_to(tmp_path)) for place in places]
-    assert told == ["a", "deep/a", "b.wav", "b.flac", "c.1"]
+    places = [str(place.relative_to(tmp_path)) for place in output_paths(files, tmp_path)]
+    assert places == ["a", "deep/a", "b.wav", "b.flac", "c.1"]
     assert output_paths(files[1:2], tmp_path) == [tmp_path / "a"]
 
 
 def test_windows_of_one_class_are_merged():
-    probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8]])
-    rows = [Row(float(i), i + 2.0, predicted) for i, predicted in enumerate(probabilities)]
-    spans = merge_windows(rows, ["a", "b"])
-    assert [(start, end, name) for start, end, name, _ in spans] == [(0.0, 2.0, "a"), (2.0, 4.0, "b")]
-    assert spans[0][3] == pytest.approx(0.8)
+    probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.5, 0.5]])
+    spans = [(float(i), i + 2.0) for i in range(4)]
+    segments = merge_windows(spans, np.array([0, 0, 1, -1]), probabilities, ["a", "b"])
+    assert segments == [(0.0, 2.0, "a", pytest.approx(0.8)), (2.0, 3.0, "b", 0.8)]
 
 
 def blocks_of(y, sizes):
@@ -88,13 +95,12 @@ def test_windows_are_those_of_the_whole_recording(length, hop):
     y = np.arange(1, length + 1, dtype=np.float32)
     chance = np.random.default_rng(length)
     found = list(windows(blocks_of(y, iter(lambda: int(chance.integers(1, 90)), 0)), 10, 100, hop))
-    for number, window in enumerate(found):
+    for number, (span, samples) in enumerate(found):
         own = y[number * hop : number * hop + 100]
-        assert np.array_equal(window.y, own)
-        assert window.start == number * hop / 10
-        assert window.end == (number * hop + len(own)) / 10
-    assert found[-1].end == length / 10  # the end was reached
-    assert len(found) == 1 or found[-2].end < length / 10  # and not twice
+        assert np.array_equal(samples, own)
+        assert span == (number * hop / 10, (number * hop + len(own)) / 10)
+    ends = [end for (_, end), _ in found]
+    assert ends[-1] == length / 10 and length / 10 not in ends[:-1]  # the end was reached, and not twice
 
 
 def test_a_long_recording_is_never_held_whole():
@@ -118,19 +124,3 @@ def test_a_file_in_blocks_is_the_file_loaded_whole(tmp_path, monkeypatch, rate):
     whole = audio.load_clip(tmp_path / "x.wav", 16_000, len(streamed))
     assert abs(len(streamed) - 48_000) <= 1
     assert np.abs(streamed - whole).max() < 1e-5
-
-
-def test_short_windows_and_those_without_an_answer(sounding, tmp_path, capsys):
-    silence = np.zeros(2 * RATE)
-    y = np.concatenate([sound("tone", 50, seconds=2), silence, sound("hiss", 50, seconds=2)])
-    soundfile.write(tmp_path / "gap.wav", y, RATE)
-    asked = {"hop": 0.5, "window": 0.5, "gate": -60.0, "reports": tmp_path / "reports"}
-    assert ask(sounding, audio=tmp_path / "gap.wav", **asked) == 0
-    folder = tmp_path / "reports" / "little" / "timelines"
-    with (folder / "gap.csv").open() as table:
-        rows = list(csv.DictReader(table))
-    assert [float(row["start"]) for row in rows] == [0.5 * n for n in range(12)]
-    answered = [bool(row["predicted"]) for row in rows]
-    assert answered == [True] * 4 + [False] * 4 + [True] * 4
-    labels = [line.split("\t") for line in (folder / "gap.txt").read_text().splitlines()]
-    assert not any(float(start) < 4 and float(end) > 2 for start, end, _ in labels)

@@ -4,7 +4,8 @@ The file holds the networks of all finished folds with what stands before them: 
 rounding to float16, and the average over views and folds behind them.
 
     inputs   one a channel, called by the feature's stored name, (B, rows, frames) float32, as in a cache;
-             of a run without padding (metadata: padding) a clip's own frames alone, two at least
+             of a run without padding (metadata: padding) a clip's own frames alone, two at least, if they
+             are frames of time
     outputs  probabilities (B, K), the mean over the folds, each scaled by the run's temperature; by_fold
              (B, F, K), as predictions.csv has them
     metadata classes, folds, sample_rate, duration and channels (names, parameters, rows of features) as JSON
@@ -15,12 +16,13 @@ networks themselves on features of noise.
 """
 
 import copy
+import itertools
 import json
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -38,7 +40,7 @@ from results import run_folder
 from results.run_folder import RunFolder
 from results.scores import SMALLEST_PROBABILITY
 from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, bundle_of_run
-from train.data import LARGEST, Statistics, own_frames, resize
+from train.data import LARGEST, Statistics, own_frames
 from train.models.texture import TextureNet, TextureStatistics
 from train.options import ExportOptions
 from train.plan import Shape
@@ -48,53 +50,32 @@ CHECKED = 64  # clips of each fold
 NOISES = 4  # clips, if there is no cache
 
 
-class Standardised(nn.Module):
-    """`Statistics.apply` of one channel as a layer: (B, rows, frames) to the same."""
-
-    centre: torch.Tensor
-    scale: torch.Tensor
-
-    def __init__(self, statistics: Statistics) -> None:
-        super().__init__()
-        self.norm = statistics.norm
-        self.register_buffer("centre", torch.from_numpy(statistics.centre)[:, None])
-        self.register_buffer("scale", torch.from_numpy(statistics.scale)[:, None])
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        if self.norm == "none":
-            return values
-        if self.norm == "clip":
-            centre = values.mean(dim=(1, 2), keepdim=True)
-            spread = (values - centre).square().mean(dim=(1, 2), keepdim=True).sqrt()
-            return (values - centre) / torch.maximum(spread, self.scale)
-        return (values - self.centre) / self.scale
+# What `train.data.network_input` and the networks do by calls that are not exported, in calls that are.
 
 
-class Resized(nn.Module):
-    """`resize`, linear in each axis, as two products with matrices: few runtimes have an averaging one.
+def standardised(values: torch.Tensor, how: Statistics) -> torch.Tensor:
+    """`Statistics.apply`: (B, rows, frames) to the same."""
+    if how.norm == "none":
+        return values
+    centre, scale = (torch.from_numpy(part)[:, None] for part in (how.centre, how.scale))
+    if how.norm == "clip":
+        centre = values.mean((1, 2), keepdim=True)
+        scale = torch.maximum(values.std((1, 2), correction=0, keepdim=True), scale)
+    return (values - centre) / scale
 
-    With `any_length` the number of frames is that of what comes in, instead of `shape`'s.
+
+def resized(values: torch.Tensor, grid: Shape, any_length: bool) -> torch.Tensor:
+    """`resize`, as a product with a matrix for each axis: few runtimes have an averaging one.
+
+    With `any_length` the number of frames is known at run time only.
     """
-
-    rows: torch.Tensor
-    frames: torch.Tensor
-
-    def __init__(self, shape: Shape, grid: Shape, any_length: bool) -> None:
-        super().__init__()
-        self.width, self.any_length = grid[1], any_length
-        rows, frames = (  # what resizing makes of each unit vector: (wanted, length)
-            resize(torch.eye(length)[None], (wanted, length))[0] for length, wanted in zip(shape, grid)
-        )
-        self.register_buffer("rows", rows)  # (H, rows)
-        self.register_buffer("frames", frames.T.contiguous())  # (frames, W)
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        frames = _triangles(values.shape[2], self.width) if self.any_length else self.frames
-        return self.rows @ values @ frames
+    rows, frames = values.shape[1:]
+    by_row = resizing(int(rows), grid[0])
+    return by_row.T @ values @ resizing(frames if any_length else int(frames), grid[1])
 
 
-def _triangles(length: int, wanted: int) -> torch.Tensor:
-    """(length, wanted): how `resize` weighs an axis whose length is known at run time only."""
+def resizing(length: int, wanted: int) -> torch.Tensor:
+    """(length, wanted): the weights of an axis' values, triangles about each value that is wanted."""
     places = torch.arange(length, dtype=torch.float32) + 0.5
     step = (places[-1] + 0.5) / wanted
     centres = (torch.arange(wanted, dtype=torch.float32) + 0.5) * step
@@ -102,71 +83,62 @@ def _triangles(length: int, wanted: int) -> torch.Tensor:
     return weights / weights.sum(0)
 
 
-class PlainSpectrum(nn.Module):
-    """The texture statistics' bands and Fourier transform as products with matrices."""
+def over_time(values: torch.Tensor) -> torch.Tensor:
+    """(B, rows, frames) to (B, 2 * rows): mean and deviation of each row."""
+    return torch.cat([values.mean(2), values.std(2, correction=0)], dim=1)
 
-    bands: torch.Tensor
-    waves: torch.Tensor
+
+class PlainTexture(nn.Module):
+    """The texture statistics, bands and Fourier transform as products with matrices."""
 
     def __init__(self, statistics: TextureStatistics, shape: Shape) -> None:
         super().__init__()
         self.statistics = statistics
         rows, frames = shape
-        identity = torch.eye(rows)[None, None]
-        self.register_buffer("bands", statistics.bands(identity)[0, 0])  # (bands, rows)
-        self.register_buffer("waves", torch.view_as_real(torch.fft.rfft(torch.eye(frames))).permute(2, 0, 1))
+        self.bands = statistics.bands(torch.eye(rows)[None, None])[0, 0]  # (bands, rows)
+        self.waves = torch.fft.rfft(torch.eye(frames))  # (frames, bins)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         bands = self.bands @ x
         centred = bands - bands.mean(3, keepdim=True)
-        real, imaginary = centred @ self.waves[0], centred @ self.waves[1]
-        return self.statistics.summarise(bands, centred, (real.square() + imaginary.square()).sqrt()[..., 1:])
+        parts = [(centred @ part).square() for part in (self.waves.real, self.waves.imag)]
+        return self.statistics.summarise(bands, centred, sum(parts).sqrt()[..., 1:])
 
 
 class ExportedRun(nn.Module):
     """All folds of a trained model, from stored features to probabilities; what the file holds."""
 
-    def __init__(self, model: TrainedModel, shapes: Sequence[Shape]) -> None:
+    def __init__(self, model: TrainedModel, any_length: Sequence[bool]) -> None:
+        """`any_length`: of each channel, whether clips have frames of their own."""
         super().__init__()
-        self.model, self.kind = model, model.kind
-        self.networks = nn.ModuleList(copy.deepcopy(one.network) for one in model.folds.values())
-        self.standardised = nn.ModuleList(
-            nn.ModuleList(Standardised(one) for one in fold.statistics) for fold in model.folds.values()
-        )
-        self.resized = nn.ModuleList(Resized(shape, model.grid, model.drops_padding) for shape in shapes)
-        for network in self.networks:
-            for layer in network.modules():
-                if isinstance(layer, TextureNet):
-                    layer.texture = PlainSpectrum(layer.texture, model.trained_shape)  # type: ignore[assignment]
+        self.model, self.any_length = model, any_length
+        self.networks = nn.ModuleList(copy.deepcopy(fold.network) for fold in model.folds.values())
+        for layer in self.networks.modules():
+            if isinstance(layer, TextureNet):
+                layer.texture = PlainTexture(layer.texture, model.trained_shape)  # type: ignore[assignment]
 
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        by_fold = [self.fold(number, values) for number in range(len(self.networks))]
+        by_fold = []
+        for network, fold in zip(self.networks, self.model.folds.values()):
+            views = self.model.views(self.input(values, fold.statistics))
+            by_fold.append(torch.stack([network(view).softmax(1) for view in views]).mean(0))
         together = torch.stack(by_fold, dim=1)  # (B, F, K)
         logits = together.clamp_min(SMALLEST_PROBABILITY).log() / self.model.temperature
         return logits.softmax(2).mean(1), together
 
-    def fold(self, number: int, values: Sequence[torch.Tensor]) -> torch.Tensor:
-        """(B, K) by the model of one fold; the same steps as train.data.network_input."""
-        network = self.networks[number]
-        if self.kind == "linear":
-            return network(torch.cat([_over_time(channel) for channel in values], dim=1)).softmax(1)
-        layers = list(self.standardised.children())[number].children()
-        standard = [layer(channel) for layer, channel in zip(layers, values)]
-        if self.kind == "vector":
-            parts = [part[:, :, 0] if part.shape[2] == 1 else _over_time(part) for part in standard]
-            return network(_rounded(torch.cat(parts, dim=1))[..., None, None]).softmax(1)
-        x = _rounded(torch.stack([layer(part) for layer, part in zip(self.resized, standard)], dim=1))
-        answers = [network(view).softmax(1) for view in self.model.views(x)]
-        return torch.stack(answers).mean(0)
-
-
-def _over_time(channel: torch.Tensor) -> torch.Tensor:
-    """(B, rows, frames) to (B, 2 * rows): mean and deviation of each row."""
-    return torch.cat([channel.mean(2), channel.std(2, unbiased=False)], dim=1)
-
-
-def _rounded(x: torch.Tensor) -> torch.Tensor:
-    return x.clamp(-LARGEST, LARGEST).half().float()
+    def input(self, values: Sequence[torch.Tensor], statistics: Sequence[Statistics]) -> torch.Tensor:
+        """`train.data.network_input`."""
+        model = self.model
+        if model.kind == "linear":
+            return torch.cat(list(map(over_time, values)), dim=1)
+        standard = list(map(standardised, values, statistics))
+        if model.kind == "vector":
+            parts = [part[:, :, 0] if part.shape[2] == 1 else over_time(part) for part in standard]
+            x = torch.cat(parts, dim=1)[..., None, None]
+        else:
+            parts = [resized(part, model.grid, free) for part, free in zip(standard, self.any_length)]
+            x = torch.stack(parts, dim=1)
+        return x.clamp(-LARGEST, LARGEST).half().float()
 
 
 def export_run(options: ExportOptions) -> int:
@@ -176,45 +148,38 @@ def export_run(options: ExportOptions) -> int:
     """
     run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.onnx")
-    if not file.parent.is_dir():
-        raise RequestError(f"OUT={file}: there is no folder {file.parent}")
     refuse_special(file)
     selection = run.selection(options.selection)
     model = TrainedModel(bundle_of_run(run, selection))
     folder, channels = cache_folder(run.dataset, options.data, run.dataset), parse_set(run.config["features"])
-    cache = Cache(folder) if is_cache(folder) else None
-    if cache and all(channel in cache for channel in channels):
-        examples, source = _test_clips(model, run, cache, selection), "predictions.csv"
-        values: Values = [cache.read(channel, np.arange(0)) for channel in channels]
+    if is_cache(folder) and all(channel in Cache(folder) for channel in channels):
+        examples, source = tested_clips(model, run, Cache(folder), selection), "predictions.csv"
     else:
-        from train.predict import FeatureExtractor
-
-        extractor, rng = FeatureExtractor(model.config), np.random.default_rng(0)
-        noise = rng.normal(0, 0.1, (NOISES, extractor.samples)).astype(np.float32)
-        values = [np.stack(channel) for channel in zip(*map(extractor, noise))]
-        source, whole = "the networks", np.ones(NOISES)
-        examples = ((n, values, model.probabilities(values, f, whole)) for n, f in enumerate(model.folds))
-    content = onnx_bytes(model, [(channel.shape[1], channel.shape[2]) for channel in values])
+        examples, source = noise(model), "the networks"
+    first = next(examples)
+    content = onnx_bytes(model, [channel.shape[1:] for channel in first.values])
     session, names, largest = open_session(content), input_names(model.config), 0.0
-    for number, values, expected in examples:
+    for number, values, expected in itertools.chain([first], examples):
         fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
-        answer = session.run(["by_fold"], fed)[0][:, number]
-        largest = max(largest, float(np.abs(answer - expected).max()))
+        (by_fold,) = session.run(["by_fold"], fed)
+        largest = max(largest, float(np.abs(by_fold[:, number] - expected).max()))
     if largest > AGREES:
         raise RequestError(f"{file} is not written: its probabilities differ from {source} by {largest:.1e}")
     replace_file(file, content)
-    folds = f"{len(model.folds)} of {len(run.folds)} folds"
-    print(
-        f"{file}: {folds}, {size(len(content))}; probabilities differ from {source} by {largest:.1e} at most"
-    )
+    agreement = f"probabilities differ from {source} by {largest:.1e} at most"
+    print(f"{file}: {len(model.folds)} of {len(run.folds)} folds, {size(len(content))}; {agreement}")
     return 0
 
 
-# A fold's place among the folds, stored features, and the probabilities (B, K) that this fold's model gives.
-Example = tuple[int, Values, Probabilities]
+class Example(NamedTuple):
+    """Clips by their stored features, and what one fold's model gives them."""
+
+    number: int  # of the fold, among those exported
+    values: Values
+    probabilities: Probabilities  # (B, K)
 
 
-def _test_clips(model: TrainedModel, run: RunFolder, cache: Cache, selection: str) -> Iterator[Example]:
+def tested_clips(model: TrainedModel, run: RunFolder, cache: Cache, selection: str) -> Iterator[Example]:
     """Some clips of each fold, as predictions.csv has them."""
     channels = parse_set(model.config["features"])
     for number, fold in enumerate(model.folds):
@@ -226,8 +191,22 @@ def _test_clips(model: TrainedModel, run: RunFolder, cache: Cache, selection: st
             values = cache.batch(channels, ids)
             if model.drops_padding:
                 filled = cache.filled[cache.positions(ids)]
-                values = [part[:, :, : int(own_frames(part.shape[2], filled)[0])] for part in values]
-            yield number, values, chunk[model.classes].to_numpy()
+                values = [
+                    part[:, :, : own_frames(part.shape[2], filled)[0]] if timed else part
+                    for part, timed in zip(values, model.timed)
+                ]
+            yield Example(number, values, chunk[model.classes].to_numpy())
+
+
+def noise(model: TrainedModel) -> Iterator[Example]:
+    """Features of noise, as long as a clip, by each fold's network."""
+    from train.predict import AudioModel
+
+    audio, rng = AudioModel(model), np.random.default_rng(0)
+    clips = rng.normal(0, 0.1, (NOISES, audio.samples)).astype(np.float32)
+    values = [np.stack(channel) for channel in zip(*map(audio.features, clips))]
+    for number, fold in enumerate(model.folds):
+        yield Example(number, values, model.probabilities(values, fold, np.ones(NOISES)))
 
 
 def input_names(config: dict[str, Any]) -> list[str]:
@@ -243,13 +222,15 @@ def onnx_bytes(model: TrainedModel, shapes: Sequence[Shape]) -> bytes:
     """The file: torch's TorchScript exporter, which needs no further package; metadata beside the network."""
     config, names = model.config, input_names(model.config)
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
-    for name, (_, frames) in zip(names, shapes):
-        if model.drops_padding and frames > 1:
-            axes[name][2] = f"{name}_frames"
+    any_length = [
+        model.drops_padding and timed and frames > 1 for timed, (_, frames) in zip(model.timed, shapes)
+    ]
+    for name in itertools.compress(names, any_length):
+        axes[name][2] = f"{name}_frames"
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # that it is not the newest exporter; what it wrote is checked
         torch.onnx.export(
-            ExportedRun(model, shapes).eval(),
+            ExportedRun(model, any_length).eval(),
             tuple(torch.zeros(2, *shape) for shape in shapes),
             file := f"{folder}/model.onnx",
             dynamo=False,

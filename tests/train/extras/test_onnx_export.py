@@ -1,7 +1,6 @@
 """The ONNX file of a run gives, by onnxruntime, the run's own predictions, of every kind of model."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +8,8 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache import Cache, external
-from tests.train.little import clip_table, fill
+from tests.train.little import clip_table, execute, fill
 from tests.train.sounds import train_run
-from train import run
 from train.bundle import TrainedModel, bundle_of_run
 from train.options import ExportOptions
 
@@ -42,8 +40,8 @@ def cached(tmp_path_factory) -> Path:
 def test_onnxruntime_predicts_what_the_run_did(model, cached, options, tmp_path, monkeypatch, capsys):
     features, more = TRAINED[model]
     monkeypatch.setattr(onnx_export, "cache_folder", lambda *_: cached)
-    wanted = replace(options, dataset=str(cached), model=model, features=features, folds=(1, 2), epochs=1)
-    folder = run.execute(replace(wanted, **more))
+    wanted = {"dataset": str(cached), "model": model, "features": features, "folds": (1, 2), "epochs": 1}
+    folder = execute(options, **wanted, **more)
     file = tmp_path / "model.onnx"
     assert onnx_export.export_run(ExportOptions(run=str(folder.path), out=file)) == 0
     said = capsys.readouterr().out
@@ -53,7 +51,6 @@ def test_onnxruntime_predicts_what_the_run_did(model, cached, options, tmp_path,
     described = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
     assert (described["classes"], described["folds"]) == (folder.classes, [1, 2])
     session, names = onnx_export.open_session(file.read_bytes()), onnx_export.input_names(folder.config)
-    assert [entry.name for entry in session.get_inputs()] == names
     stored = folder.predictions(2).set_index("clip_id")[:5]
     values = Cache(cached).batch(folder.config["features"].split("+"), stored.index.tolist())
     fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
@@ -63,22 +60,26 @@ def test_onnxruntime_predicts_what_the_run_did(model, cached, options, tmp_path,
     assert together == pytest.approx(expected, abs=2e-4)
 
 
-@pytest.mark.parametrize("model", ["linear", "texture"])
-def test_a_run_without_padding_takes_a_clips_own_frames(short, model, tmp_path, capsys):
-    trained = train_run(short.path.parents[2], model=model, augment="auto", tta=1, padding="drop")
+@pytest.mark.parametrize(
+    ("model", "features"), [("linear", "mel+mfcc:1-19+chroma"), ("texture", "mel+modulation")]
+)
+def test_a_run_without_padding_takes_a_clips_own_frames(short, model, features, tmp_path, capsys):
+    """But of `modulation` all columns, which are no frames of time."""
+    wanted = {"model": model, "features": features, "padding": "drop", "augment": "auto", "tta": 1}
+    trained = train_run(short.path.parents[2], **wanted)
     file, data = tmp_path / "model.onnx", short.path.parents[2] / "data"
     assert onnx_export.export_run(ExportOptions(run=str(trained.path), data=data, out=file)) == 0
     assert "differ from predictions.csv by" in capsys.readouterr().out
-    session = onnx_export.open_session(file.read_bytes())
-    assert [entry.shape[2] for entry in session.get_inputs()] == [
-        *("mel_frames", "mfcc:1-19_frames", "chroma_frames")
-    ]
-    own = [np.zeros((3, rows, 7), np.float32) for rows in (128, 19, 12)]
-    padded = [np.concatenate([channel, channel + 1], axis=2) for channel in own]  # the second half is padding
-    fed = {entry.name: channel for entry, channel in zip(session.get_inputs(), own)}
-    predictor = TrainedModel(bundle_of_run(trained))
-    expected = predictor.probabilities(padded, filled=np.full(3, 0.5))
-    assert session.run(None, fed)[0] == pytest.approx(expected, abs=2e-4)
+    session, own, padded = onnx_export.open_session(file.read_bytes()), {}, []
+    for entry in session.get_inputs():
+        _, rows, frames = entry.shape
+        timed = entry.name != "modulation"
+        assert frames == f"{entry.name}_frames" if timed else isinstance(frames, int)
+        values = np.ones((3, rows, 7 if timed else frames), np.float32)
+        own[entry.name] = values
+        padded.append(np.concatenate([values, values + 1], axis=2) if timed else values)
+    expected = TrainedModel(bundle_of_run(trained)).probabilities(padded, filled=np.full(3, 0.5))
+    assert session.run(None, own)[0] == pytest.approx(expected, abs=2e-4)
 
 
 def test_a_feature_that_comes_twice_has_two_names():
@@ -92,7 +93,7 @@ def test_without_a_cache_the_networks_are_compared_and_a_difference_writes_nothi
     assert onnx_export.export_run(options) == 0
     assert "differ from the networks by" in capsys.readouterr().out
     options.out.unlink()
-    monkeypatch.setattr(onnx_export, "_rounded", lambda x: x + 1)
+    monkeypatch.setattr(onnx_export, "standardised", lambda values, _: values + 1)
     with pytest.raises(RequestError, match="is not written: its probabilities differ"):
         onnx_export.export_run(options)
     assert not options.out.exists()
