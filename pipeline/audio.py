@@ -13,7 +13,8 @@ import io
 import re
 import stat
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +23,11 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from commandline.terminal import progress
+
 Samples = NDArray[np.float32]
 
+THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
 BLOCK = 2**18  # values a read, whatever the number of channels
 MOST_SAMPLES = 2**29  # of one file at once, 2 GiB: an hour at 149 kHz
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
@@ -102,6 +106,19 @@ def file_info(path: str | Path) -> Info:
     """Rate, length and channels without decoding; AudioError for what cannot be opened or is truncated."""
     with _opened(Path(path)) as file:
         return Info(file.samplerate, file.frames, file.channels)
+
+
+def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
+    """`file_info` of each file, or why there is none."""
+
+    def info(path: str | Path) -> Info | AudioError:
+        try:
+            return file_info(path)
+        except AudioError as error:
+            return error
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(progress(threads.map(info, paths), total=len(paths), label="headers", unit="files"))
 
 
 def advice(paths: Iterable[str]) -> str:

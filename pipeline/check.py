@@ -12,15 +12,15 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.files import not_written, replaced
+from commandline.files import not_written, replace_file
 from commandline.registry import RequestError
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache import cache_folder
@@ -31,7 +31,8 @@ from pipeline import audio
 from pipeline.datasets import Dataset, load
 from pipeline.datasets.folds import propose_group
 from pipeline.datasets.load import shorter_duration
-from pipeline.near_duplicates import NO_LANDMARKS, audio_fingerprint, find_near_duplicates
+from pipeline.datasets.summary import counts
+from pipeline.near_duplicates import NO_LANDMARKS, AudioFingerprint, audio_fingerprint, find_near_duplicates
 from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
 
@@ -51,10 +52,51 @@ KEPT_AT_HAND = 64  # decoded clips, while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 ONE_GROUP = "remove one of each pair, or give both one group: GROUP= or a CSV's column `group`"
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
+# A word for programs -> severity, what it is wrong with, what is wrong, and of all but notes what to do.
+FINDINGS = {
+    "source_across_folds": (
+        LEAK,
+        "source",
+        "a source recording is in several folds; training here leaves it out",
+        "nothing here; for other programs give each of them one fold",
+    ),
+    "duplicates_across_folds": (LEAK, "pair", "the same audio is in two folds", ONE_GROUP),
+    "duplicates": (WARNING, "pair", "the same audio under two source recordings, in one fold", ONE_GROUP),
+    "two_labels": (WARNING, "pair", "the same audio has two labels", "correct one label of each pair"),
+    "unreadable": (
+        WARNING,
+        "clip",
+        "cannot be read, every command leaves them out",
+        "convert or replace the files, then make features",
+    ),
+    "silent": (WARNING, "clip", "silent: never above -60 dB", "listen, and remove what is empty"),
+    "clipped": (
+        WARNING,
+        "clip",
+        f"clipped: more than {CLIPPED:.1%} of the samples in flat tops",
+        "take softer recordings, or see that each class has as many clipped clips",
+    ),
+    "missing_class": (
+        WARNING,
+        "class",
+        "a class is missing in some fold",
+        "add clips of it from other recordings; scores of the fold leave it out",
+    ),
+    "padded": (NOTE, "clip", "mostly silent: less than half of {duration:.4g} s has sound", ""),
+    "cut": (NOTE, "clip", "longer than {duration:.4g} s: the end is cut", ""),
+    "resampled": (NOTE, "clip", "another rate than {rate} Hz: resampled", ""),
+    "narrow": (NOTE, "clip", f"nothing above {NARROW:.0%} of the band: a lower rate before, or coded", ""),
+    "length": (NOTE, "option", "{shorter}", ""),
+    "group": (
+        NOTE,
+        "option",
+        "every clip counts as a recording of its own; if the names say otherwise: GROUP='{group}'",
+        "",
+    ),
+}
 
 
-@dataclass(frozen=True)
-class Measures:
+class Measures(NamedTuple):
     """What one clip's samples say about how it was made, at its file's own rate."""
 
     sample_rate: int  # Hz, of the file
@@ -69,7 +111,7 @@ class Measures:
     bandwidth: float  # Hz; above it there is nothing but rounding
 
 
-ARTEFACTS = [field.name for field in fields(Measures)]
+ARTEFACTS = list(Measures._fields)
 
 
 def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
@@ -116,32 +158,31 @@ def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDAr
     RequestError if a fold leaves fewer than two classes to train on.
     """
     from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    rows = pd.DataFrame(values, index=table["clip_id"])
-    labels = pd.Series(table["label"].to_numpy(), index=table["clip_id"])
-    scores = []
-    for fold in sorted(table["fold"].unique()):
-        split = fold_split(table, fold)
-        if labels[split.train].nunique() < 2:
-            raise RequestError("a classifier needs clips of two classes")
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        model.fit(rows.loc[split.train], labels[split.train])
-        scores.append(model.score(rows.loc[split.test], labels[split.test]))
-    return np.array(scores)
+    row_of = pd.Series(np.arange(len(table)), table["clip_id"])
+    splits = [fold_split(table, fold) for fold in sorted(table["fold"].unique())]
+    rows = [(row_of[split.train].to_numpy(), row_of[split.test].to_numpy()) for split in splits]
+    labels = table["label"].to_numpy()
+    if any(len({*labels[train]}) < 2 for train, _ in rows):
+        raise RequestError("a classifier needs clips of two classes")
+    return cross_val_score(
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), values, labels, cv=rows
+    )
 
 
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong, with the clips or recordings or classes that it is wrong with."""
 
-    kind: str  # a word for programs, such as duplicates_across_folds
+    kind: str  # of FINDINGS, or "artefacts"
     severity: str  # one of SEVERITIES
     what: str
     names: Sequence[str]
     of: str = "clip"
-    remedy: str = ""  # what to do about it; a note needs nothing done
+    remedy: str = ""
     accuracy: float | None = None  # of artefacts alone, mean over folds
     chance: float | None = None  # of always the commonest class
 
@@ -154,192 +195,122 @@ def run(options: SourceOptions) -> int:
         run(SourceOptions(dataset="data/my-clips", group="(.*)-[A-Z]"))
     """
     dataset = load(options)
-    findings = findings_in(dataset)
-    print(report(dataset, findings))
+    measured, findings = findings_in(dataset)
+    print(counts(dataset, measured))
+    print(report(findings))
     path = cache_folder(options.dataset, options.data, options.name) / CHECKED
     kept = [asdict(found) | {"count": len(found.names)} for found in findings]
     content = {"format_version": 1, "clips": len(originals(dataset.table)), "findings": kept}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path, locked=False) as draft:
-            draft.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        replace_file(path, f"{json.dumps(content, indent=1)}\n".encode())
     except OSError as error:
         raise not_written(path, error) from None
     print(f"\n{next_step(options, dataset)}")
     return 1 if any(finding.severity == LEAK for finding in findings) else 0
 
 
-def report(dataset: Dataset, findings: Sequence[Finding]) -> str:
+def report(findings: Sequence[Finding]) -> str:
     """The table, then the names behind each row: all of them for a leak."""
-    clips = originals(dataset.table)
-    columns = {"clip": "clip_id", "class": "label", "fold": "fold"}
-    counts = ", ".join(counted(clips[column].nunique(), noun) for noun, column in columns.items())
-    lines = [f"{dataset.name}: {counts}"]
     if not findings:
-        return f"{lines[0]}\nnothing was found wrong"
+        return "nothing was found wrong"
     rows = [(found.severity, counted(len(found.names), found.of), found.what) for found in findings]
-    lines += ["", text_table(rows, ["", "where", "finding"])]
+    lines = ["", text_table(rows, ["", "where", "finding"])]
     for found in findings:
         shown = ", ".join(found.names[:SHOWN]) + (" …" if len(found.names) > SHOWN else "")
-        lines += ["", f"{found.what}:", f"  {shown}"]
-        if found.severity == LEAK:
-            lines[-1:] = [f"  {name}" for name in found.names]
+        each = found.names if found.severity == LEAK else [shown]
+        lines += ["", f"{found.what}:", *(f"  {name}" for name in each)]
         lines += [f"  what to do: {found.remedy}"] if found.remedy else []
     return "\n".join(lines)
 
 
-def findings_in(dataset: Dataset) -> list[Finding]:
-    """Every finding, leaks first."""
+def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
+    """The originals that can be read with their measures; and every finding, leaks first."""
     table = originals(dataset.table).reset_index(drop=True)
     if (table["path"] == "").any():
         raise RequestError(f"{dataset.name} is a cache of external features and has no audio to check")
     rate = dataset.sample_rate
 
-    def decode(path: str) -> tuple[dict[str, Any], Any]:
+    def decode(path: str) -> tuple[dict[str, Any], AudioFingerprint]:
         try:
             info = audio.file_info(path)
             y = audio.decode(path, seconds=LONGEST_DURATION)
         except audio.AudioError as error:
             return {"reason": str(error)}, NO_LANDMARKS
         at_rate = y if info.sample_rate == rate else audio.resample(y, info.sample_rate, rate)
-        measures = asdict(measure_clip(y, info.sample_rate, info.channels))
-        return {"reason": "", **measures}, audio_fingerprint(at_rate, rate)
+        measures = measure_clip(y, info.sample_rate, info.channels)
+        return {"reason": "", **measures._asdict()}, audio_fingerprint(at_rate, rate)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding works outside Python's lock
         answers = threads.map(decode, table["path"])
         decoded = list(progress(answers, total=len(table), label="decode", unit="clips"))
-    measures = pd.DataFrame([measured for measured, _ in decoded], columns=["reason", *ARTEFACTS])
-    table = table.join(measures)
-    findings = _leaks(table, [fingerprint for _, fingerprint in decoded], rate)
-    findings += _of_clips(table, dataset)
-    findings += _artefacts(table[table["reason"] == ""].reset_index(drop=True))
-    return sorted(
-        (found for found in findings if found.names), key=lambda found: SEVERITIES.index(found.severity)
-    )
-
-
-def _leaks(table: pd.DataFrame, fingerprints: Sequence[Any], sample_rate: int) -> list[Finding]:
-    """Source recordings in several folds; clips that hold the same audio, also shifted, cut or rescaled."""
-    folds = table.groupby("group")["fold"].unique()
-    spread = [
-        f"{group} (folds {', '.join(map(str, sorted(folds_of)))})"
-        for group, folds_of in folds.items()
-        if len(folds_of) > 1
+    table = table.join(pd.DataFrame([measures for measures, _ in decoded], columns=["reason", *ARTEFACTS]))
+    measured = table[table["reason"] == ""].reset_index(drop=True)
+    shorter = shorter_duration(measured["seconds"].to_numpy(), dataset.duration) if len(measured) else ""
+    pattern = propose_group(table) if (table["group"] == table["clip_id"]).all() else ""
+    names = {
+        **_leaks(table, [fingerprint for _, fingerprint in decoded], rate),
+        **_of_clips(table, dataset),
+        "length": ["DURATION"] if shorter else [],
+        "group": ["GROUP"] if pattern else [],
+    }
+    values = {"duration": dataset.duration, "rate": rate, "shorter": shorter, "group": pattern}
+    findings = [
+        Finding(kind, severity, what.format(**values), names[kind], of, remedy)
+        for kind, (severity, of, what, remedy) in FINDINGS.items()
+        if names[kind]
     ]
-    across, beside, mixed = list[str](), list[str](), list[str]()
+    findings += _artefacts(measured)
+    return measured, sorted(findings, key=lambda found: SEVERITIES.index(found.severity))
+
+
+def _leaks(
+    table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample_rate: int
+) -> dict[str, list[str]]:
+    """Source recordings in several folds; clips that hold the same audio, also shifted, cut or rescaled."""
+    names: dict[str, list[str]] = {
+        "source_across_folds": [
+            f"{group} (folds {', '.join(map(str, sorted(folds)))})"
+            for group, folds in table.groupby("group")["fold"].unique().items()
+            if len(folds) > 1
+        ],
+        **{kind: [] for kind in ("duplicates_across_folds", "duplicates", "two_labels")},
+    }
     decode = lru_cache(KEPT_AT_HAND)(
         lambda row: audio.decode(table["path"].iloc[row], sample_rate, LONGEST_DURATION)
     )
     for pair in find_near_duplicates(fingerprints, decode):
         a, b = table.iloc[pair.a], table.iloc[pair.b]
         shifted = f", shifted by {pair.shift / sample_rate:+.3f} s" if pair.shift else ""
-        named = f"{a.clip_id} (fold {a.fold}) = {b.clip_id} (fold {b.fold}){shifted}"
         if a.group != b.group:  # those of one group are never both trained on and tested
-            (across if a.fold != b.fold else beside).append(f"{named}, correlation {pair.correlation:.3f}")
+            names["duplicates" if a.fold == b.fold else "duplicates_across_folds"].append(
+                f"{a.clip_id} (fold {a.fold}) = {b.clip_id} (fold {b.fold}){shifted}, "
+                f"correlation {pair.correlation:.3f}"
+            )
         if a.label != b.label:
-            mixed.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
-    return [
-        Finding(
-            "source_across_folds",
-            LEAK,
-            "a source recording is in several folds; training here leaves it out",
-            spread,
-            "source",
-            "nothing here; for other programs give each of them one fold",
-        ),
-        Finding("duplicates_across_folds", LEAK, "the same audio is in two folds", across, "pair", ONE_GROUP),
-        Finding(
-            "duplicates",
-            WARNING,
-            "the same audio under two source recordings, in one fold",
-            beside,
-            "pair",
-            ONE_GROUP,
-        ),
-        Finding(
-            "two_labels",
-            WARNING,
-            "the same audio has two labels",
-            mixed,
-            "pair",
-            "correct one label of each pair",
-        ),
-    ]
+            names["two_labels"].append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
+    return names
 
 
-def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
-    """What is wrong with clips one by one, and with their names, lengths and classes."""
-
-    def ids(chosen: "pd.Series[bool]") -> list[str]:
-        return [str(clip) for clip in table.loc[chosen, "clip_id"]]
-
-    sounding, nyquist = table["peak"] >= SILENT, table["sample_rate"] / 2
-    sound = (table["seconds"] - table["lead"] - table["trail"]).clip(lower=0)
-    cut = (table["seconds"] - dataset.duration).clip(lower=0)
-    filled = table["seconds"] - cut - table["lead"] - (table["trail"] - cut).clip(lower=0)
-    unreadable = [f"{row.clip_id} ({row.reason})" for row in table[table["reason"] != ""].itertuples()]
+def _of_clips(table: pd.DataFrame, dataset: Dataset) -> dict[str, list[str]]:
+    """What is wrong with clips one by one, and with their classes."""
+    sounding, seconds, end = table["peak"] >= SILENT, table["seconds"], dataset.duration
+    sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
+    chosen = {
+        "silent": table["peak"] < SILENT,
+        "clipped": table["clipped"] >= CLIPPED,
+        "padded": (sound < end / 2) & sounding,
+        "cut": seconds > end * 1.01,
+        "resampled": table["sample_rate"].notna() & (table["sample_rate"] != dataset.sample_rate),
+        "narrow": (table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding,
+    }
     by_fold = pd.crosstab(table["label"], table["fold"])
-    findings = [
-        Finding(
-            "unreadable",
-            WARNING,
-            "cannot be read, every command leaves them out",
-            unreadable,
-            remedy="convert or replace the files, then make features",
-        ),
-        Finding(
-            "silent",
-            WARNING,
-            "silent: never above -60 dB",
-            ids(table["peak"] < SILENT),
-            remedy="listen, and remove what is empty",
-        ),
-        Finding(
-            "clipped",
-            WARNING,
-            f"clipped: more than {CLIPPED:.1%} of the samples in flat tops",
-            ids(table["clipped"] >= CLIPPED),
-            remedy="take softer recordings, or see that each class has as many clipped clips",
-        ),
-        Finding(
-            "missing_class",
-            WARNING,
-            "a class is missing in some fold",
-            [str(label) for label in by_fold.index[(by_fold == 0).any(axis=1)]],
-            "class",
-            "add clips of it from other recordings; scores of the fold leave it out",
-        ),
-        Finding(
-            "padded",
-            NOTE,
-            f"mostly padded: less than half of {dataset.duration:.4g} s is not silence",
-            ids((filled < dataset.duration / 2) & sounding),
-        ),
-        Finding(
-            "cut",
-            NOTE,
-            f"longer than {dataset.duration:.4g} s: the end is cut",
-            ids(table["seconds"] > dataset.duration * 1.01),
-        ),
-        Finding(
-            "resampled",
-            NOTE,
-            f"another rate than {dataset.sample_rate} Hz: resampled",
-            ids(table["sample_rate"].notna() & (table["sample_rate"] != dataset.sample_rate)),
-        ),
-        Finding(
-            "narrow",
-            NOTE,
-            f"nothing above {NARROW:.0%} of the band: recorded at a lower rate, or coded",
-            ids((table["bandwidth"] < NARROW * nyquist) & sounding),
-        ),
-    ]
-    for line in shorter_duration(sound[sounding].to_numpy(), dataset.duration):
-        findings.append(Finding("length", NOTE, line, ["DURATION"], "option"))
-    if (table["group"] == table["clip_id"]).all() and (pattern := propose_group(table)):
-        what = f"every clip counts as a recording of its own; if the names say otherwise: GROUP='{pattern}'"
-        findings.append(Finding("group", NOTE, what, ["GROUP"], "option"))
-    return findings
+    unreadable = table[table["reason"] != ""]
+    return {
+        "unreadable": [f"{row.clip_id} ({row.reason})" for row in unreadable.itertuples()],
+        "missing_class": by_fold.index[(by_fold == 0).any(axis=1)].tolist(),
+        **{kind: table.loc[rows, "clip_id"].tolist() for kind, rows in chosen.items()},
+    }
 
 
 def _artefacts(table: pd.DataFrame) -> list[Finding]:
@@ -348,8 +319,7 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
         scores = linear_accuracies(table, table[ARTEFACTS].to_numpy(float))
     except RequestError:
         return []  # too few folds or classes to train on anything
-    chance = float(table["label"].value_counts(normalize=True).max())
-    mean = float(scores.mean())
+    chance, mean = float(table["label"].value_counts(normalize=True).max()), float(scores.mean())
     what = (
         f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} accuracy "
         f"(n = {len(scores)} folds; always the commonest class: {percent(chance)} %)"
@@ -357,5 +327,5 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
     if mean - 2 * scores.std(ddof=1) <= chance:
         return [Finding("artefacts", NOTE, what, ARTEFACTS, "measure", "", mean, chance)]
     alone = {name: linear_accuracies(table, table[[name]].to_numpy(float)).mean() for name in ARTEFACTS}
-    named = [f"{name} {percent(alone[name])} %" for name in sorted(alone, key=lambda name: -alone[name])]
-    return [Finding("artefacts", WARNING, what, named, "measure", ARTEFACT_HELP, mean, chance)]
+    names = [f"{name} {percent(alone[name])} %" for name in sorted(alone, key=lambda name: -alone[name])]
+    return [Finding("artefacts", WARNING, what, names, "measure", ARTEFACT_HELP, mean, chance)]

@@ -44,7 +44,7 @@ from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 from features_cache.writer import ready, stored_clips, written_to
 from pipeline import audio
 from pipeline.datasets import Dataset
-from pipeline.datasets.load import load, refuse_another_source
+from pipeline.datasets.load import load
 from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
 from pipeline.next_step import training_step
 from pipeline.options import ExtractOptions, FeaturesCommand
@@ -107,7 +107,6 @@ class Request:
 def request(options: ExtractOptions) -> Request:
     """Load the dataset, resolve the features, look which audio changed."""
     dataset, folder = load(options), cache_folder(options.dataset, options.data, options.name)
-    refuse_another_source(folder, dataset.name, dataset.source)
     try:
         before = read_index(folder)[0]
     except (FileNotFoundError, DamagedFile):

@@ -6,11 +6,10 @@ Parameters that many features share come in groups, frozen dataclasses such as `
 group states once. All names and meanings are librosa's.
 """
 
-import dataclasses
 import inspect
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from types import NoneType
 from typing import Annotated, Any
 
@@ -60,22 +59,24 @@ class Framing:
             raise ValueError(f"win_length={self.win_length} is longer than n_fft={self.n_fft}; raise n_fft")
 
 
-def refuse_empty_range(fmin: float, fmax: float | None) -> None:
-    """ValueError if bands from `fmin` to `fmax` have no room."""
-    if fmax is not None and fmax <= fmin:
-        raise ValueError(f"fmax={fmax:g} must be above fmin={fmin:g}")
+class Bands:
+    """What every bank of bands has: a range of frequencies."""
+
+    fmin: float
+    fmax: float | None
+
+    def __post_init__(self) -> None:
+        if self.fmax is not None and self.fmax <= self.fmin:
+            raise ValueError(f"fmax={self.fmax:g} must be above fmin={self.fmin:g}")
 
 
 @dataclass(frozen=True)
-class MelBank:
+class MelBank(Bands):
     """Triangular bands, evenly spaced on the mel scale (`librosa.filters.mel`)."""
 
     n_mels: Count = 128
     fmin: Hertz = 0.0
     fmax: Hertz | None = None  # half the sample rate
-
-    def __post_init__(self) -> None:
-        refuse_empty_range(self.fmin, self.fmax)
 
 
 @dataclass(frozen=True)
@@ -93,15 +94,12 @@ class MelBank32(MelBank):
 
 
 @dataclass(frozen=True)
-class LinearBank:
+class LinearBank(Bands):
     """Triangular bands, evenly spaced in Hz."""
 
     n_bands: Count = 128
     fmin: Hertz = 0.0
     fmax: Hertz | None = None  # half the sample rate
-
-    def __post_init__(self) -> None:
-        refuse_empty_range(self.fmin, self.fmax)
 
 
 @dataclass(frozen=True)
@@ -123,13 +121,12 @@ class Wavelets:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a feature: its name, type, range and default, and the group that it belongs to."""
+    """One parameter of a feature: its name, type, range and default."""
 
     name: str
     kind: type
     within: Within | None
     default: Value
-    argument: str  # of the feature's function: the parameter itself, or its group
 
     def read(self, value: Value) -> Value:
         """`value` as this parameter's type; ValueError if it does not fit."""
@@ -148,39 +145,33 @@ class Parameter:
         return read
 
 
+def _keywords(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    arguments = inspect.signature(function, eval_str=True).parameters.values()
+    return [argument for argument in arguments if argument.kind is inspect.Parameter.KEYWORD_ONLY]
+
+
 def of_function(function: Callable[..., Any]) -> dict[str, Parameter]:
     """The parameters that a feature's signature declares, groups flattened, in its order."""
-    hints = typing.get_type_hints(function, include_extras=True)
     found: dict[str, Parameter] = {}
-    for argument in inspect.signature(function).parameters.values():
-        if argument.kind is not inspect.Parameter.KEYWORD_ONLY:
-            continue
-        group = hints[argument.name]
-        fields: list[Any] = [argument]
-        types = hints
-        if dataclasses.is_dataclass(group):
-            fields, types = [*dataclasses.fields(group)], typing.get_type_hints(group, include_extras=True)
+    for argument in _keywords(function):
+        group, grouped = argument.annotation, is_dataclass(argument.annotation)
+        fields = inspect.signature(group).parameters.values() if grouped else [argument]
         for field in fields:
-            annotation = types[field.name]
+            annotation = field.annotation
             choices = typing.get_args(annotation)
             if NoneType in choices:  # Samples | None
                 annotation = next(choice for choice in choices if choice is not NoneType)
-            kind, *bounds = typing.get_args(annotation) or (annotation,)
-            within = next((bound for bound in bounds if isinstance(bound, Within)), None)
-            found[field.name] = Parameter(field.name, kind, within, field.default, argument.name)
+            kind, within = typing.get_args(annotation) or (annotation, None)
+            found[field.name] = Parameter(field.name, kind, within, field.default)
     return found
 
 
 def to_arguments(function: Callable[..., Any], values: dict[str, Value]) -> dict[str, Any]:
     """Keyword arguments for `function`, the groups put together again; ValueError if they clash."""
-    hints = typing.get_type_hints(function)
     arguments: dict[str, Any] = {}
-    for name, parameter in of_function(function).items():
-        group = hints[parameter.argument]
-        if dataclasses.is_dataclass(group):
-            arguments.setdefault(parameter.argument, {})[name] = values[name]
-        else:
-            arguments[name] = values[name]
-    return {
-        name: hints[name](**value) if isinstance(value, dict) else value for name, value in arguments.items()
-    }
+    for argument in _keywords(function):
+        group, grouped = argument.annotation, is_dataclass(argument.annotation)
+        fields = inspect.signature(group).parameters if grouped else ()
+        chosen = {field: values[field] for field in fields}
+        arguments[argument.name] = group(**chosen) if grouped else values[argument.name]
+    return arguments

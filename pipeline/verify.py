@@ -11,6 +11,7 @@ from features_cache.cache import UnreadableClips
 from features_cache.inspect import verify_cache
 from features_cache.location import refuse_unknown
 from pipeline import alter, audio, reference
+from pipeline.features import resolve_feature
 from pipeline.options import VerifyCommand
 
 
@@ -24,6 +25,9 @@ def run(options: VerifyCommand) -> int:
     refuse_unknown(options.dataset, options.data, options.name)
     cache = Cache(cache_folder(options.dataset, options.data, options.name))
     channels = [channel for channels in parse_list(options.features, cache.features) for channel in channels]
+    for channel in channels:
+        if channel not in cache:
+            resolve_feature(channel)  # names the nearest, if there is no such feature
     names = list(dict.fromkeys(cache[channel].stored for channel in channels))
     verdicts = verify_cache(cache.folder, names)
     for verdict in verdicts:

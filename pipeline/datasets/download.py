@@ -4,6 +4,7 @@ import re
 import shutil
 import stat
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from commandline.files import DISK_FAILED, Lock, not_written, refuse_special
 from commandline.registry import RequestError
-from commandline.terminal import progress, size
+from commandline.terminal import progress, size, tell
 
 TIMEOUT = (15, 60)  # seconds to connect, and without a single byte
+PAUSES = (2, 8)  # seconds before a connection that broke is tried again
 MOST_FETCHED = 2 * 2**30
 BLOCK = 2**18
 OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
@@ -27,49 +29,65 @@ UNFINISHED = ".unfinished"
 def download_file(url: str, to: Path, label: str = "download") -> None:
     """Download `url` to `to`, which appears only when it is complete.
 
-    What arrived before the connection broke or the program was stopped is kept as `<to>.part`, and the next
-    call goes on from it if the server can (range requests), else begins again; whoever uses the file must
-    check its content, since the server's may have changed in between.
+    A connection that breaks is tried again after PAUSES. What arrived before the last one broke or the
+    program was stopped is kept as `<to>.part`, and the next call goes on from it if the server can (range
+    requests), else begins again; whoever uses the file must check its content, since the server's may have
+    changed in between.
     """
     import requests
     from urllib3.exceptions import HTTPError  # requests lets it through when it hands over single reads
 
     to.parent.mkdir(parents=True, exist_ok=True)
     part = to.with_name(to.name + ".part")
+    for pause in (*PAUSES, None):
+        try:
+            _fetch(url, part, label)
+            part.replace(to)
+            return
+        except (requests.RequestException, HTTPError) as error:
+            reason = f"{url} cannot be fetched: {_reason(error)}"
+            final = isinstance(error, requests.HTTPError | ValueError)  # a wrong address stays wrong
+        except OSError as error:
+            raise not_written(to, error) from None
+        if final or pause is None:
+            again = "; the same command goes on with what arrived" if part.exists() else ""
+            raise RequestError(f"{reason}{again}. {OTHER_WAYS}")
+        tell(f"{reason}; tried again in {pause:g} s")
+        time.sleep(pause)
+
+
+def _fetch(url: str, part: Path, label: str) -> None:
+    """Add to the file `part` what it lacks of `url`."""
+    import requests
+
     refuse_special(part)
     begin = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself, so that they can be counted
     headers |= {"Range": f"bytes={begin}-"} if begin else {}
-    try:
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
-            if answer.status_code in (206, 416) and not resumed:  # otherwise it goes on where the part ends
-                part.unlink(missing_ok=True)
-                raise requests.ConnectionError("the file at this address has changed")
-            answer.raise_for_status()
-            begin = begin if resumed else 0
-            length = int(answer.headers.get("Content-Length", 0))
-            total, free = length and begin + length, shutil.disk_usage(to.parent).free
-            if total > MOST_FETCHED or length > free:
-                raise RequestError(
-                    f"the file there has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
-                    f"{to.parent} has {size(free)} free"
-                )
-            bar = progress(total=total or None, label=label, unit="B")
-            bar.unit_scale = True
-            with bar, part.open("ab" if resumed else "wb") as file:
-                bar.update(begin)
-                while block := answer.raw.read1(BLOCK):  # what is there: a break loses nothing of it
-                    file.write(block)
-                    bar.update(len(block))
-                    if file.tell() > MOST_FETCHED:
-                        raise RequestError(f"more than {size(MOST_FETCHED)} arrive, which is not fetched")
-        part.replace(to)
-    except (requests.RequestException, HTTPError) as error:
-        again = "; the same command goes on with what arrived" if part.exists() else ""
-        raise RequestError(f"{url} cannot be fetched: {_reason(error)}{again}. {OTHER_WAYS}") from None
-    except OSError as error:
-        raise not_written(to, error) from None
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+        resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
+        if answer.status_code in (206, 416) and not resumed:  # otherwise it goes on where the part ends
+            part.unlink(missing_ok=True)
+            raise requests.ConnectionError("the file at this address has changed")
+        if answer.status_code >= 500:
+            raise requests.ConnectionError(f"{answer.status_code} {answer.reason}")
+        answer.raise_for_status()
+        begin = begin if resumed else 0
+        length = int(answer.headers.get("Content-Length", 0))
+        total, free = length and begin + length, shutil.disk_usage(part.parent).free
+        if total > MOST_FETCHED or length > free:
+            raise RequestError(
+                f"the file there has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
+                f"{part.parent} has {size(free)} free"
+            )
+        bar = progress(total=total or None, label=label, unit="B", done=begin)
+        bar.unit_scale = True
+        with bar, part.open("ab" if resumed else "wb") as file:
+            while block := answer.raw.read1(BLOCK):  # what is there: a break loses nothing of it
+                file.write(block)
+                bar.update(len(block))
+                if file.tell() > MOST_FETCHED:
+                    raise RequestError(f"more than {size(MOST_FETCHED)} arrive, which is not fetched")
 
 
 def _reason(error: Exception) -> str:
@@ -98,14 +116,13 @@ def unpack(archive: Path, into: Path) -> None:
             if end < 0 or len(tail) < end + 22:
                 raise zipfile.BadZipFile("it has no list of its entries at the end, so it is cut, or no zip")
             if struct.unpack_from("<I", tail, end + 12)[0] > MOST_LISTING:
-                raise Refused(f"{archive} is refused: it lists more than {MOST_ENTRIES:,} entries")
+                raise Refused(f"it lists more than {MOST_ENTRIES:,} entries")
         with zipfile.ZipFile(archive) as zipped:
             entries = zipped.infolist()
             declared, free = sum(entry.file_size for entry in entries), shutil.disk_usage(into).free
             if len(entries) > MOST_ENTRIES or declared > MOST_UNPACKED:
-                fault = f"{len(entries):,} entries of {size(declared)}"
                 allowed = f"at most {MOST_ENTRIES:,} of {size(MOST_UNPACKED)} are unpacked"
-                raise Refused(f"{archive} is refused: {fault}, {allowed}")
+                raise Refused(f"{len(entries):,} entries of {size(declared)}, {allowed}")
             if declared > free:
                 raise RequestError(
                     f"{into} has {size(free)} free, and {archive} needs {size(declared)} unpacked"
@@ -114,9 +131,9 @@ def unpack(archive: Path, into: Path) -> None:
                 name, kind = entry.orig_filename, stat.S_IFMT(entry.external_attr >> 16)
                 parts = PurePosixPath(name).parts
                 if not parts or ".." in parts or re.search(r"^/|[\\:\0]", name):
-                    raise Refused(f"{archive} is refused: the entry {name!r} leads outside its folder")
+                    raise Refused(f"the entry {name!r} leads outside its folder")
                 if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or entry.flag_bits & 1:
-                    raise Refused(f"{archive} is refused: {name!r} is a link, a device or encrypted")
+                    raise Refused(f"{name!r} is a link, a device or encrypted")
             left = MOST_UNPACKED
             for entry in progress(entries, label="unpack", unit="files"):
                 target = into / entry.filename
@@ -128,10 +145,10 @@ def unpack(archive: Path, into: Path) -> None:
                     while block := source.read(BLOCK):
                         left -= len(block)
                         if left < 0:
-                            raise Refused(
-                                f"{archive} is refused: it unpacks to more than {size(MOST_UNPACKED)}"
-                            )
+                            raise Refused(f"it unpacks to more than {size(MOST_UNPACKED)}")
                         copy.write(block)
+    except Refused as error:
+        raise Refused(f"{archive} is refused: {error}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
         raise Refused(f"{archive} is no whole zip archive: {error}") from None
     except (OSError, UnicodeError) as error:

@@ -1,6 +1,6 @@
 """ESC-50 itself: where it is fetched from, what it must hold, and its subset ESC-10."""
 
-import re
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,10 @@ from pipeline.datasets.readers import ESC_SAMPLE_RATE, Listing, is_esc_layout, r
 from pipeline.options import SourceOptions
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
+MD5 = "7771e4b9d86d0945acce719c7a59305a"  # of the archive as it was published for years
+PARTS = ("audio", "LICENSE", "meta")  # of the dataset; the last one is put in place last
 ARCHIVE = "download.zip"  # beside the dataset until it is unpacked
-FILE_NAME = re.compile(r"(?P<fold>\d+)-(?P<src_file>\d+)-(?P<take>[A-Z])-(?P<target>\d+)\.wav")
+FILE_NAME = r"^(?P<fold>\d+)-(?P<src_file>\d+)-(?P<take>[A-Z])-(?P<target>\d+)\.wav$"
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIPS = 2000
 SAMPLES = 220_500  # of every clip, at ESC_SAMPLE_RATE
@@ -70,7 +72,7 @@ def _install(archive: Path, folder: Path) -> None:
     """Unpack beside the place, check, and put in place."""
     if not archive.is_file():
         raise RequestError(f"ARCHIVE={archive}: there is no such file; expected the zip of ESC-50")
-    with staged(folder, ("audio", "LICENSE", "meta")) as stage:
+    with staged(folder, PARTS) as stage:
         unpacked = stage / "unpacked"
         unpack(archive, unpacked)
         inside = [path.parent for path in unpacked.glob("*/meta") if path.is_dir()]
@@ -78,12 +80,13 @@ def _install(archive: Path, folder: Path) -> None:
         if wrong := list(faults(root)):
             more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
             raise Refused(f"{archive} does not hold ESC-50: {'; '.join(wrong[:3])}{more}")
-        for part in ("audio", "meta"):
+        with archive.open("rb") as file:
+            if hashlib.file_digest(file, "md5").hexdigest() != MD5:
+                print(f"{archive} is not the archive of MD5 {MD5}, but holds all of ESC-50's clips")
+        if not (root / "LICENSE").is_file():
+            (root / "LICENSE").write_text(CREDIT + "\n")
+        for part in PARTS:
             (root / part).replace(stage / part)
-        if (root / "LICENSE").is_file():
-            (root / "LICENSE").replace(stage / "LICENSE")
-        else:
-            (stage / "LICENSE").write_text(CREDIT + "\n")
 
 
 def faults(folder: Path) -> Iterator[str]:
@@ -96,25 +99,18 @@ def faults(folder: Path) -> Iterator[str]:
     if missing := [column for column in COLUMNS if column not in rows]:
         yield f"meta/esc50.csv lacks the columns {', '.join(missing)}"
         return
-    listed = set(rows["filename"])
-    if len(rows) != CLIPS or len(listed) != CLIPS:
-        yield f"its table has {len(listed)} clips, expected {CLIPS}"
-    for row in rows.itertuples():
-        match = FILE_NAME.fullmatch(row.filename)
-        if match is None:
-            yield f"{row.filename!r} is not named fold-source-take-class.wav"
-        elif wrong := [key for key, value in match.groupdict().items() if getattr(row, key) != value]:
-            yield f"{row.filename} and its row in the table differ in {', '.join(wrong)}"
-    stored = {path.name for path in audio_dir.glob("[!.]*")}
-    yield from (f"missing: {name}" for name in sorted(listed - stored))
-    yield from (f"not in the table: audio/{name}" for name in sorted(stored - listed))
-    for name in sorted(stored & listed):
-        try:
-            info = audio.file_info(audio_dir / name)
-        except audio.AudioError as error:
-            yield f"{name}: {error}"
-            continue
-        if (info.sample_rate, info.frames) != (ESC_SAMPLE_RATE, SAMPLES):
+    names = rows["filename"]
+    if len(rows) != CLIPS or not names.is_unique:
+        yield f"its table has {names.nunique()} clips, expected {CLIPS}"
+    said = names.str.extract(FILE_NAME)
+    for name in names[(said != rows[said.columns]).any(axis=1)]:
+        yield f"{name!r} is not named fold-source-take-class.wav as its row in the table says"
+    for name in sorted({path.name for path in audio_dir.glob("[!.]*")} - set(names)):
+        yield f"not in the table: audio/{name}"
+    for name, info in zip(names, audio.file_infos([audio_dir / name for name in names])):
+        if isinstance(info, audio.AudioError):
+            yield f"{name}: {info}"
+        elif (info.sample_rate, info.frames) != (ESC_SAMPLE_RATE, SAMPLES):
             yield (
                 f"{name} has {info.frames} samples at {info.sample_rate} Hz, "
                 f"expected {SAMPLES} at {ESC_SAMPLE_RATE}"

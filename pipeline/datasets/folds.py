@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.files import not_written, replaced
+from commandline.files import not_written, replace_file
 from commandline.registry import RequestError
 from commandline.terminal import counted
 from pipeline.datasets.readers import Listing, read_csv, whole_folds
@@ -22,13 +22,14 @@ from pipeline.options import SourceOptions
 FOLDS = 5
 MOST_FOLDS = 100  # each is a training
 COLUMNS = ["clip_id", "group", "fold", "grouped_by", "folds_by"]
-# GROUP= for file names as people number takes; the first that makes sensible groups is proposed.
-PATTERNS = (
-    r"^\d+-(.*)-[A-Z]-\d+$",  # ESC-50's fold-source-take-class
-    r"^(.*)[-_ ][A-Za-z]$",
-    r"^(.*)[-_ ][a-z]*\d+$",
-    r"^([^-_ ]+)[-_ ]",
-)
+# GROUP= for file names as people number takes; the first that makes sensible groups is proposed. With the
+# share of clips that are not alone in their group, at least: a letter names a take, a number may be any.
+PATTERNS = {
+    r"^\d+[-_](.*)[-_][A-Z][-_]\d+$": 0.0,  # ESC-50's fold-source-take-class
+    r"^(.*)[-_ ][A-Za-z]$": 0.0,
+    r"^(.*)[-_ ][a-z]*\d+$": 0.5,
+    r"^([^-_ ]+)[-_ ]": 0.5,
+}
 
 
 def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -54,30 +55,33 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
             )
         for name in groups:
             known.setdefault(name, 1 + max(known.values(), default=0))
-        table = table.assign(fold=table["group"].map(known))
-        note = f"folds: one a group, {len(groups)} in all"
+        table["fold"] = table["group"].map(known)
+        note = f"one a group, {len(groups)} in all"
     elif (table["fold"] > 0).all():
         if not (group or folds_by):
             return table, notes
-        note = "folds: the dataset's own"
+        note = "the dataset's own"
     else:
         folds = min(FOLDS, len(groups))
-        drawn = draw_folds(table["label"].tolist(), table["group"].tolist(), folds, options.seed, known)
+        table["fold"] = draw_folds(
+            table["label"].tolist(), table["group"].tolist(), folds, options.seed, known
+        )
         new = len(set(groups) - known.keys())
-        table = table.assign(fold=drawn)
-        note = f"folds: {counted(new, 'group')} drawn into {folds} folds (seed {options.seed})"
-        note = note if new else "folds: as drawn before"
-    how = {"grouped_by": group, "folds_by": "group" if by_group else ""}
+        note = (
+            f"{counted(new, 'group')} drawn into {folds} folds (seed {options.seed})"
+            if new
+            else "as drawn before"
+        )
+    settings = {"grouped_by": group, "folds_by": "group" if by_group else ""}
     away = kept[~kept["clip_id"].isin(table["clip_id"])]  # stay listed: they may come back
-    rows = pd.concat([away, table[["clip_id", "group", "fold"]].assign(**how)])[COLUMNS].astype(str)
+    rows = pd.concat([away, table[["clip_id", "group", "fold"]].assign(**settings)])[COLUMNS].astype(str)
     if not rows.reset_index(drop=True).equals(kept.astype(str)):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replaced(path, locked=False) as draft:
-                rows.to_csv(draft, index=False)
+            replace_file(path, rows.to_csv(index=False).encode())
         except OSError as error:
             raise not_written(path, error) from None
-    return table, (*notes, f"{note}, kept in {path}")
+    return table, (*notes, f"folds: {note}, kept in {path}")
 
 
 def with_groups(listing: Listing, group: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -87,16 +91,16 @@ def with_groups(listing: Listing, group: str) -> tuple[pd.DataFrame, tuple[str, 
     else in the paths within the dataset, whose parentheses hold the group. With '' the source's own groups
     are kept. A clip that has none is a group of its own.
     """
-    table, columns = listing.table, listing.columns
+    table, columns = listing.table.copy(), listing.columns
     if group in columns:
-        table = table.assign(group=columns[group].to_numpy())
+        table["group"] = columns[group].to_numpy()
     elif group:
         try:
             expression = re.compile(group)
         except re.error as error:
             raise RequestError(f"GROUP={group} is no pattern: {error}; as in GROUP='(.*)-[A-Z]'") from None
         names = [PurePath(path).stem for path in table["path"]]
-        for texts in (names, columns.get("filename", table["clip_id"])):
+        for texts in (names, columns["filename"]):
             matches = [expression.search(text) for text in texts]
             if any(matches):
                 break
@@ -106,20 +110,18 @@ def with_groups(listing: Listing, group: str) -> tuple[pd.DataFrame, tuple[str, 
                 "dataset; expected a column, or a pattern whose parentheses hold the source recording; "
                 "python -m pipeline check proposes one"
             )
-        table = table.assign(
-            group=["-".join(match.groups("") or [match[0]]) if match else "" for match in matches]
-        )
+        table["group"] = ["-".join(match.groups("") or [match[0]]) if match else "" for match in matches]
     alone = table["group"] == ""
     if group and len(table) > 1 and not alone.any() and table["group"].nunique() == 1:
         raise RequestError(
             f"GROUP={group} makes one group of all {len(table):,} clips, {table['group'].iloc[0]!r}, so none "
             "is left to test: give a column or a pattern that differs between source recordings"
         )
-    notes: tuple[str, ...] = ()
-    if group and alone.any():
-        fitting = f"{len(table) - alone.sum()} of {counted(len(table), 'clip')}"
-        notes = (f"GROUP={group} fits {fitting}; the others are groups of their own",)
-    return table.assign(group=table["group"].where(~alone, table["clip_id"])), notes
+    table.loc[alone, "group"] = table["clip_id"]
+    if not (group and alone.any()):
+        return table, ()
+    fitting = f"{(~alone).sum()} of {counted(len(table), 'clip')}"
+    return table, (f"GROUP={group} fits {fitting}; the others are groups of their own",)
 
 
 def propose_group(table: pd.DataFrame) -> str:
@@ -130,11 +132,11 @@ def propose_group(table: pd.DataFrame) -> str:
         propose_group(load(options).table)      # '^(.*)[-_ ][A-Za-z]$' for "yard-A.wav", "yard-B.wav"
     """
     names = table["path"].map(lambda path: PurePath(path).stem)
-    for pattern in PATTERNS:
+    for pattern, least in PATTERNS.items():
         groups = names.str.extract(pattern)[0]
         sizes = groups.map(groups.value_counts())
-        several = (sizes > 1).mean() > 0.5 and sizes.max() < len(table) / 5
-        if several and groups.groupby(table["label"]).nunique().min() >= 3:
+        sensible = groups.notna().mean() > 0.5 and (sizes > 1).mean() > least and sizes.max() < len(table) / 5
+        if sensible and groups.groupby(table["label"]).nunique().min() >= 3:
             return pattern
     return ""
 
@@ -152,27 +154,19 @@ def draw_folds(
     Largest groups first, each to the fold that has least of its classes: the greedy rule of
     scikit-learn's StratifiedGroupKFold, which cannot take folds that are fixed.
     """
-    kept = kept or {}
-    class_of, class_names = pd.factorize(np.asarray(labels, dtype=object))
-    group_of, group_names = pd.factorize(np.asarray(groups, dtype=object))
-    clips_in_class = np.bincount(class_of, minlength=len(class_names))
-    order = np.argsort(group_of, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(group_of))[:-1])  # positions of every group's clips
-    filled = np.zeros((folds, len(class_names)))  # fraction of each class that a fold already has
-    fold_of_group = np.zeros(len(group_names), dtype=np.int64)
-
-    def put(group: int, fold: int) -> None:
-        fold_of_group[group] = fold
-        np.add.at(filled[fold - 1], class_of[members[group]], 1 / clips_in_class[class_of[members[group]]])
-
-    waiting = []
-    for group, name in enumerate(group_names):
-        if 1 <= kept.get(name, 0) <= folds:
-            put(group, kept[name])
-        else:
-            waiting.append(group)
-    shuffled = np.random.default_rng(seed).permutation(np.array(waiting, dtype=np.int64))
-    for group in sorted(shuffled, key=lambda group: -len(members[group])):
-        taken = filled[:, class_of[members[group]]].sum(axis=1).round(9)
-        put(group, 1 + int(np.lexsort((filled.sum(axis=1).round(9), taken))[0]))
-    return fold_of_group[group_of]
+    class_of, _ = pd.factorize(np.asarray(labels, object))
+    group_of, names = pd.factorize(np.asarray(groups, object))
+    clips = np.zeros((len(names), class_of.max() + 1))  # of each group, by class
+    np.add.at(clips, (group_of, class_of), 1)
+    share = clips / clips.sum(axis=0)
+    filled = np.zeros((folds, clips.shape[1]))  # the share of each class that a fold has
+    fold_of = np.array([(kept or {}).get(name, 0) for name in names])
+    fold_of[fold_of > folds] = 0
+    for group in np.flatnonzero(fold_of):
+        filled[fold_of[group] - 1] += share[group]
+    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(fold_of == 0))
+    for group in drawn[np.argsort(-clips[drawn].sum(axis=1), kind="stable")]:
+        emptiest = np.lexsort((filled.sum(axis=1).round(9), (filled @ clips[group]).round(9)))[0]
+        filled[emptiest] += share[group]
+        fold_of[group] = emptiest + 1
+    return fold_of[group_of]

@@ -14,7 +14,6 @@ FSD50K. ESC-50's layout is read by readers.py.
 
 import json
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
@@ -23,18 +22,10 @@ import pandas as pd
 from commandline.registry import Registry, RequestError
 from commandline.terminal import counted
 from pipeline.audio import AUDIO_FILE
-from pipeline.datasets.readers import (
-    Listing,
-    audio_path,
-    clip_table,
-    ids_by_name,
-    ids_by_path,
-    read_csv,
-    whole_folds,
-)
+from pipeline.datasets.readers import Listing, list_clips, read_csv
 
-SPEAKER = re.compile(r"(.+)_nohash_\d+", re.DOTALL)
-BACKGROUND = "_background_noise_"  # of Speech Commands: minutes of noise, no class
+SPEAKER = r"/(.+)_nohash_\d+\."
+BACKGROUND = "_background_noise_/"  # of Speech Commands: minutes of noise, no class
 SIDES = {"val": 1, "train": 2, "eval": 3}  # VAL=next of the last is the first
 FOLD_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), SIDES["train"]),
@@ -51,44 +42,45 @@ LAYOUTS: Registry[Reader] = Registry("layout")
 @LAYOUTS.register("metadata/UrbanSound8K.csv")
 def read_urbansound8k(folder: Path) -> Listing:
     """Salamon, Jacoby and Bello 2014: 8,732 clips of up to 4 s, ten classes, ten folds."""
-    whole = (folder / "metadata" / "UrbanSound8K.csv").is_file()
-    table_folder, audio = (folder / "metadata", folder / "audio") if whole else (folder, folder)
-    frame = read_csv(table_folder / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class"))
-    frame = frame.rename(columns={"slice_file_name": "filename"})
-    folds = whole_folds(frame)
-    paths = [audio_path(audio, f"fold{fold}/{name}") for fold, name in zip(folds, frame["filename"])]
-    table = clip_table(ids_by_name(frame["filename"].tolist()), paths, frame["class"], folds, frame["fsID"])
-    note = "UrbanSound8K: its ten folds; a group is a Freesound recording"
-    return Listing(table, columns=frame, notes=(note,))
+    whole = (folder / "metadata").is_dir()
+    table, audio = (folder / "metadata", folder / "audio") if whole else (folder, folder)
+    clips = read_csv(table / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class"))
+    names = "fold" + clips["fold"] + "/" + clips["slice_file_name"]
+    clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
+    return list_clips(clips, audio, notes=("UrbanSound8K: its ten folds; a group is a Freesound recording",))
 
 
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
 def read_fsd50k(folder: Path) -> Listing:
     """Fonseca et al. 2022: the clips of one label, without those that it implies."""
-    lists, uploaders = [], dict[str, str]()
-    for side in ("dev", "eval"):
-        file = folder / "FSD50K.ground_truth" / f"{side}.csv"
-        if side == "dev" or file.is_file():
-            expected = ("fname", "labels", *(["split"] if side == "dev" else []))
-            lists.append(read_csv(file, expected).assign(side=side))
+    lists, uploaders, truth = [], dict[str, str](), folder / "FSD50K.ground_truth"
+    for side, columns in {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}.items():
+        if (file := truth / f"{side}.csv").is_file():
+            lists.append(read_csv(file, columns).assign(side=side))
         file = folder / "FSD50K.metadata" / f"{side}_clips_info_FSD50K.json"
         if file.is_file():
-            described = json.loads(file.read_text(encoding="utf-8"))
-            uploaders |= {name: str(clip["uploader"]) for name, clip in described.items()}
-    frame = pd.concat(lists, ignore_index=True)
-    frame["split"] = frame["split"].where(frame["side"] == "dev", "eval")
-    frame["label"] = single_labels(frame["labels"])
-    single = frame[frame["label"] != ""].reset_index(drop=True)
-    names = single["fname"].tolist()
-    paths = [
-        audio_path(folder / f"FSD50K.{side}_audio", f"{name}.wav")
-        for side, name in zip(single["side"], names)
-    ]
-    groups = [uploaders.get(name, "") for name in names]
-    table = clip_table(names, paths, single["label"], single["split"].map(SIDES), groups)
-    left = f"{counted(len(frame) - len(single), 'clip')} with several labels left out"
+            try:
+                described = json.loads(file.read_text(encoding="utf-8"))
+                uploaders |= {name: str(clip["uploader"]) for name, clip in described.items()}
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise RequestError(f"{file} is damaged ({error!r}): unpack it again") from None
+    clips = pd.concat(lists, ignore_index=True)
+    clips["split"] = clips["split"].where(clips["side"] == "dev", "eval")
+    for clip in clips[~clips["split"].isin(SIDES) | (clips["labels"].str.strip(" ,") == "")].itertuples():
+        raise RequestError(
+            f"{truth}: clip {clip.fname} has the split {clip.split!r} and the labels {clip.labels!r}; "
+            "expected train or val, and labels as in Bark,Dog: unpack the folder again"
+        )
+    clips["label"] = single_labels(clips["labels"])
+    left = f"{counted((clips['label'] == '').sum(), 'clip')} with several labels left out"
+    clips = clips[clips["label"] != ""].reset_index(drop=True)
+    clips = clips.assign(
+        filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",
+        fold=clips["split"].map(SIDES),
+        group=[uploaders.get(name, "") for name in clips["fname"]],
+    )
     note = f"FSD50K: fold 1 is its val list, 2 train, 3 eval, which alone is tested; {left}"
-    return Listing(table, columns=single, notes=(note,), published_test=SIDES["eval"])
+    return list_clips(clips, folder, notes=(note,), published_test=SIDES["eval"])
 
 
 def single_labels(labels: "pd.Series[str]") -> list[str]:
@@ -105,19 +97,7 @@ def single_labels(labels: "pd.Series[str]") -> list[str]:
     for names in sets:
         for name in names:
             implied[name] = implied.get(name, set(names)) & set(names)
-    single = []
-    for names in sets:
-        own = [
-            name
-            for place, name in enumerate(names)
-            if not any(
-                name in implied[other] and (other not in implied[name] or names.index(other) < place)
-                for other in names
-                if other != name
-            )
-        ]
-        single.append(own[0] if len(own) == 1 else "")
-    return single
+    return [next((name for name in names if implied[name] >= set(names)), "") for names in sets]
 
 
 @LAYOUTS.register("testing_list.txt")
@@ -129,21 +109,19 @@ def read_speech_commands(folder: Path) -> Listing:
         if file.is_file()
         for line in file.read_text(encoding="utf-8").splitlines()
     }
-    files = [path for path in sorted(folder.glob("*/*")) if AUDIO_FILE.fullmatch(path.name)]
-    files = [path for path in files if path.parent.name != BACKGROUND]
-    if not files:
-        raise RequestError(f"{folder} has testing_list.txt but no class folder with audio files")
-    names = [path.relative_to(folder).as_posix() for path in files]
-    table = clip_table(
-        ids_by_path(names),
-        [str(path.absolute()) for path in files],
-        [path.parent.name for path in files],
-        [fold_of.get(name, SIDES["train"]) for name in names],
-        [match[1] if (match := SPEAKER.fullmatch(path.stem)) else "" for path in files],
+    files = pd.Series(sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*")), dtype=str)
+    files = files[files.str.fullmatch(AUDIO_FILE) & ~files.str.startswith(BACKGROUND)].reset_index(drop=True)
+    clips = pd.DataFrame(
+        {
+            "filename": files,
+            "label": files.str.split("/").str[0],
+            "fold": [fold_of.get(name, SIDES["train"]) for name in files],
+            "group": files.str.extract(SPEAKER)[0].fillna(""),
+        }
     )
     split = "fold 1 is its validation list, 3 its testing list, which alone is tested, 2 the rest"
-    note = f"Speech Commands: {split}; a group is a speaker"
-    return Listing(table, notes=(note,), published_test=SIDES["eval"])
+    notes = (f"Speech Commands: {split}; a group is a speaker",)
+    return list_clips(clips, folder, by_path=True, notes=notes, published_test=SIDES["eval"])
 
 
 def files_below(folder: Path) -> list[str]:
@@ -173,9 +151,8 @@ def read_folder(folder: Path) -> Listing:
         if (folder / file).is_file():
             return reader(folder)
     files = files_below(folder)
-    audio = [name for name in files if AUDIO_FILE.fullmatch(name)]
-    parts = [PurePath(name).parts for name in audio]
-    tops = sorted({part[0] for part in parts if len(part) > 1})
+    audio = [PurePath(name) for name in files if AUDIO_FILE.fullmatch(name)]
+    tops = sorted({path.parts[0] for path in audio if len(path.parts) > 1})
     if not tops:
         raise RequestError(
             f"{folder} holds no audio files in sub-folders ({len(audio)} beside each other, "
@@ -183,24 +160,21 @@ def read_folder(folder: Path) -> Listing:
             f"{folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
         )
     folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in tops}
-    within = [{part[1] for part in parts if part[0] == top and len(part) > 2} for top in tops]
+    within = [{path.parts[1] for path in audio if path.parts[0] == top and path.parts[2:]} for top in tops]
     split = 0 not in folds.values() and len({*folds.values()}) > 1 and len(set.intersection(*within)) > 1
-    clips = [(name, part) for name, part in zip(audio, parts) if len(part) > 1 + split]
-    names, labels = [name for name, _ in clips], [part[split] for _, part in clips]
-    table = clip_table(
-        ids_by_path(names),
-        [str(folder.absolute() / name) for name in names],
-        labels,
-        [folds[part[0]] for _, part in clips] if split else 0,
+    paths = [path for path in audio if len(path.parts) > 1 + split]
+    clips = pd.DataFrame(
+        {"filename": map(str, paths), "label": [path.parts[split] for path in paths]},
     )
-    notes = []
-    for count, noun, reason in (
-        (len(files) - len(audio), "file", "not audio by name"),
-        (len(audio) - len(clips), "audio file", "in no class folder"),
-    ):
-        notes += [f"left out, {reason}: {counted(count, noun)}"] if count else []
-    test = SIDES["eval"] if split and SIDES["eval"] in folds.values() else None
+    left_out = {
+        f"not audio by name: {counted(len(files) - len(audio), 'file')}": len(files) > len(audio),
+        f"in no class folder: {counted(len(audio) - len(paths), 'audio file')}": len(audio) > len(paths),
+    }
+    notes = [f"left out, {reason}" for reason, holds in left_out.items() if holds]
+    test = None
     if split:
+        clips["fold"] = [folds[path.parts[0]] for path in paths]
+        test = SIDES["eval"] if SIDES["eval"] in folds.values() else None
         sides = ", ".join(f"{top} is fold {fold}" for top, fold in folds.items())
         notes.append(f"read as a split: {sides}{f'; only fold {test} is tested' if test else ''}")
-    return Listing(table, notes=tuple(notes), published_test=test)
+    return list_clips(clips, folder, by_path=True, notes=tuple(notes), published_test=test)

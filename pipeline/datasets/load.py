@@ -2,16 +2,17 @@
 
 import math
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.registry import RequestError
-from commandline.terminal import counted, progress
+from commandline.terminal import counted
 from features_cache import Cache, dataset_name
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_settings
@@ -33,7 +34,6 @@ LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 MOST_CLIPS = 0.9  # that a duration which is proposed holds whole
 LESS_PADDING = 0.1  # of all clips' time, at least, that it saves
 STEP = 0.05  # s, to which it is rounded up
-THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
 
 
 @dataclass(frozen=True)
@@ -74,20 +74,18 @@ def load(options: SourceOptions) -> Dataset:
         return _of_cache(path, options.name)
     name = dataset_name(word, options.name)
     listing = _read(options)
-    labels = listing.table["label"]
-    refuse_class_names(labels)
-    if labels.nunique() == 1:
-        raise RequestError(
-            f"DATASET={word} has one class only, {labels.iloc[0]!r}, and two are needed at least; "
-            "expected one sub-folder a class, or a CSV"
-        )
+    classes = listing.table["label"].unique().tolist()
+    refuse_class_names(classes)
+    if len(classes) < 2:
+        has = f"one class only, {classes[0]!r}, and two are needed at least" if classes else "no clip"
+        raise RequestError(f"DATASET={word} has {has}; expected one sub-folder a class, or a CSV")
     source = word if word in NAMED else str(path.resolve())
-    refuse_another_source(options.data / name / "features", name, source)
+    settings = settings_of(options.data / name / "features", name, source)
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
-    sample_rate, duration, audio_notes = _audio_settings(listing, options)
+    sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
     idle = ["archive", "url"] * (word not in ("esc50", "esc10"))
-    idle += ["audio_dir"] * (path.is_dir() and not is_esc_layout(path, Path(options.audio_dir or "")))
+    idle += ["audio_dir"] * (path.is_dir() and not listing.duration)
     unused = [f"{name.upper()} does not apply to {word}" for name in idle if getattr(options, name)]
     if isinstance(options, ExtractOptions) and options.copies:
         from pipeline.alter import with_copies
@@ -99,23 +97,24 @@ def load(options: SourceOptions) -> Dataset:
         sample_rate=sample_rate,
         duration=duration,
         source=source,
-        synthetic=set(labels) <= SYNTHETIC_CATEGORIES.keys(),
+        synthetic=set(classes) <= SYNTHETIC_CATEGORIES.keys(),
         notes=(*unused, *listing.notes, *fold_notes, *audio_notes),
         published_test=listing.published_test if as_published else None,
     )
 
 
-def refuse_another_source(cache: Path, name: str, source: str) -> None:
-    """RequestError if the cache of this name holds features of another source."""
+def settings_of(cache: Path, name: str, source: str) -> dict[str, Any]:
+    """Those of the cache of this name, {} if there is none; RequestError if it is of another source."""
     try:
-        known = read_settings(cache)["source"]
+        settings = read_settings(cache)
     except (FileNotFoundError, DamagedFile):
-        return
-    if known != source:
+        return {}
+    if settings["source"] != source:
         raise RequestError(
-            f"{cache} holds features of {known}, not of {source}; give this dataset another name: "
-            f"NAME={name}2"
+            f"{cache} holds features of {settings['source']}, not of {source}; give this dataset another "
+            f"name: NAME={name}2"
         )
+    return settings
 
 
 def _of_cache(folder: Path, name: str | None) -> Dataset:
@@ -155,35 +154,31 @@ def _read(options: SourceOptions) -> Listing:
     raise RequestError(f"{message}; or the path of a folder of clips, a CSV or a cache, from {Path.cwd()}")
 
 
-def _audio_settings(listing: Listing, options: SourceOptions) -> tuple[int, float, list[str]]:
-    """Rate, duration and notes: as given, as the source says, or found in the files.
+def _audio_settings(
+    listing: Listing, options: SourceOptions, settings: Mapping[str, Any]
+) -> tuple[int, float, list[str]]:
+    """Rate, duration and notes: as given, as the cache has them, as the source says, or found in the files.
 
     Found are the commonest rate (the higher if two are as common) and the longest clip, LONGEST at most.
     """
-    sample_rate = options.sample_rate or listing.sample_rate
-    duration = options.duration or listing.duration
+    rate, length, notes = listing.sample_rate, listing.duration, list[str]()
+    if settings:
+        rate, length = int(settings["sample_rate"]), settings["samples"] / settings["sample_rate"]
+        if (rate, length) != (listing.sample_rate, listing.duration):
+            notes = [f"{length:.4g} s at {rate} Hz, as in the cache: DURATION= and SAMPLE_RATE= set others"]
+    sample_rate, duration = options.sample_rate or rate, options.duration or length
     if sample_rate and duration:
-        return sample_rate, duration, []
+        return sample_rate, duration, notes if (sample_rate, duration) == (rate, length) else []
     paths = listing.table["path"].tolist()
-
-    def header(path: str) -> audio.Info | audio.AudioError:
-        try:
-            return audio.file_info(path)
-        except audio.AudioError as error:
-            return error
-
-    with ThreadPoolExecutor(THREADS) as threads:  # what cannot be opened is named when it is decoded
-        opened = threads.map(header, paths)
-        answers = list(progress(opened, total=len(paths), label="headers", unit="files"))
-    headers = [answer for answer in answers if isinstance(answer, audio.Info)]
-    if not headers:
-        hint = audio.advice(paths)
-        if not hint and Path(options.dataset).is_file():
-            hint = "AUDIO_DIR= names the folder of a table's files"
+    answers = audio.file_infos(paths)  # what cannot be opened is named when it is decoded
+    infos = [info for info in answers if isinstance(info, audio.Info)]
+    if not infos:
+        is_table = Path(options.dataset).is_file()
+        hint = audio.advice(paths) or "AUDIO_DIR= names the folder of a table's files" * is_table
         reason = f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}: {answers[0]}"
         raise RequestError(f"{reason}; {hint}" if hint else reason)
-    rates = Counter(info.sample_rate for info in headers)
-    seconds = np.array([info.frames / info.sample_rate for info in headers])
+    rates = Counter(info.sample_rate for info in infos)
+    seconds = np.array([info.frames / info.sample_rate for info in infos])
     notes = [f"{counted(times, 'clip')} of {rate} Hz" for rate, times in rates.most_common()]
     notes = notes if len(rates) > 1 else []
     if not duration:
@@ -192,13 +187,12 @@ def _audio_settings(listing: Listing, options: SourceOptions) -> tuple[int, floa
             longest = f"{seconds.max():.0f} s"
             notes.append(f"the longest clip, {longest}, is cut to {LONGEST:g} s: DURATION= sets another")
     sample_rate = sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
-    return sample_rate, duration, [*notes, *shorter_duration(seconds, duration)]
+    shorter = shorter_duration(seconds, duration)
+    return sample_rate, duration, [*notes, shorter] if shorter else notes
 
 
-def shorter_duration(seconds: NDArray[np.floating], duration: float) -> list[str]:
-    """A line if another DURATION saves much padding of clips that last so many seconds."""
-    if not len(seconds):
-        return []
+def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
+    """A line if another DURATION saves much padding of clips (one at least) that last so many seconds."""
 
     def padding(of: float) -> float:
         return float(1 - np.minimum(seconds, of).mean() / of)
@@ -206,10 +200,9 @@ def shorter_duration(seconds: NDArray[np.floating], duration: float) -> list[str
     most = float(np.quantile(seconds, MOST_CLIPS, method="higher"))
     shorter = max(STEP, round(STEP * math.ceil(round(most / STEP, 6)), 2))
     if shorter >= duration or padding(duration) - padding(shorter) < LESS_PADDING:
-        return []
-    line = (
+        return ""
+    return (
         f"{padding(duration):.0%} of {duration:.4g} s is padding: DURATION={shorter:g} leaves "
         f"{padding(shorter):.0%} and cuts {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')} "
         "(docs/howto/short-clips.md)"
     )
-    return [line]

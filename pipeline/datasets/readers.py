@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 import pandas as pd
@@ -44,6 +44,12 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
 )
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those that are used; `category` holds the class
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
+NAMINGS: tuple[Callable[[PurePath], str], ...] = (
+    lambda path: path.stem,
+    lambda path: path.name,
+    lambda path: path.with_suffix("").as_posix(),
+    lambda path: path.as_posix(),
+)
 SURROGATE = re.compile("[\ud800-\udfff]")  # how Python writes a byte that is not UTF-8
 
 
@@ -52,61 +58,63 @@ class Listing:
     """Original clips as their source lists them.
 
     In `table` a `fold` of 0 and a `group` of '' are not known yet, nor is a rate or duration of None.
-    `columns` is the CSV behind the table, row by row; empty if there is none. `published_test` is the one
-    fold that the publishers test, if they do not test each in turn.
+    `columns` is what the source says of each clip, row by row, with its `filename`. `published_test` is the
+    one fold that the publishers test, if they do not test each in turn.
     """
 
     table: pd.DataFrame
+    columns: pd.DataFrame
     sample_rate: int | None = None
     duration: float | None = None
-    columns: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
     published_test: int | None = None
 
 
-def clip_table(
-    ids: Sequence[str],
-    paths: Sequence[str],
-    labels: Iterable[str],
-    fold: Iterable[int] | int = 0,
-    group: Iterable[str] | str = "",
-    category: Iterable[str] | None = None,
-) -> pd.DataFrame:
-    """The table of original clips. Without `category`: by class name if all are ESC-50's, or synthetic."""
-    labels = list(labels)
-    if category is None:
-        known = (names for names in (ESC50_CATEGORIES, SYNTHETIC_CATEGORIES) if names.keys() >= set(labels))
-        names = next(known, dict.fromkeys(labels, ""))
-        category = [names[label] for label in labels]
-    columns = {"clip_id": ids, "path": paths, "label": labels, "category": category}
-    return pd.DataFrame(columns | {"fold": fold, "group": group, "copy_of": "", "alteration": ""})
+def list_clips(
+    clips: pd.DataFrame,
+    folder: Path,
+    *,
+    by_path: bool = False,
+    notes: tuple[str, ...] = (),
+    published_test: int | None = None,
+) -> Listing:
+    """The listing of clips with the columns filename, label and, if known, fold, group and category.
+
+    File names are absolute or relative to `folder`; `by_path` as in `clip_ids`. Without a category it is the
+    class's, if all classes are ESC-50's, or synthetic.
+    """
+    labels = clips["label"]
+    known = (of for of in (ESC50_CATEGORIES, SYNTHETIC_CATEGORIES) if of.keys() >= set(labels))
+    category_of = next(known, {})
+    table = pd.DataFrame(
+        {
+            "clip_id": clip_ids(clips["filename"], by_path),
+            "path": [audio_path(folder, name) for name in clips["filename"]],
+            "label": labels,
+            "category": clips.get("category", [category_of.get(label, "") for label in labels]),
+            "fold": whole_folds(clips) if "fold" in clips else 0,
+            "group": clips.get("group", ""),
+            "copy_of": "",
+            "alteration": "",
+        }
+    )
+    return Listing(table, clips, notes=notes, published_test=published_test)
 
 
-def ids_by_name(paths: Sequence[str]) -> list[str]:
-    """File names without extension; with it if two agree; the path if these agree as well."""
-    return _distinct(paths, [lambda path: path.stem, lambda path: path.name, _bare, PurePath.as_posix])
+def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
+    """File names without extension; if two agree both have theirs, or the path, or the path with extension.
 
-
-def ids_by_path(paths: Sequence[str]) -> list[str]:
-    """Relative paths without extension (`dog/bark 1`); if two agree both keep theirs."""
-    return _distinct(paths, [_bare, PurePath.as_posix])
-
-
-def _bare(path: PurePath) -> str:
-    return path.with_suffix("").as_posix()
-
-
-def _distinct(paths: Sequence[str], namings: Sequence[Callable[[PurePath], str]]) -> list[str]:
-    """Each path's id by the first naming under which it agrees with no other."""
-    ids = [""] * len(paths)
-    waiting = list(range(len(paths)))
-    for naming in namings:
-        for number in waiting:
-            ids[number] = naming(PurePath(paths[number]))
+    by_path  the path from the beginning: `dog/bark 1`
+    """
+    paths = [PurePath(name) for name in names]
+    ids, same = [""] * len(paths), list(range(len(paths)))
+    for naming in NAMINGS[2 * by_path :]:
+        for number in same:
+            ids[number] = naming(paths[number])
         times = Counter(ids)
-        waiting = [number for number in waiting if times[ids[number]] > 1]
-    if waiting:
-        raise RequestError(f"{paths[waiting[0]]} is listed twice; a clip is one row")
+        same = [number for number in same if times[ids[number]] > 1]
+    if same:
+        raise RequestError(f"{paths[same[0]]} is listed twice; a clip is one row")
     for name in filter(SURROGATE.search, ids):
         raise RequestError(
             f"the file name {name!r} is not valid Unicode and cannot be written to a table: rename the file"
@@ -161,29 +169,20 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
 
 def read_table(path: Path, audio_dir: Path | None = None) -> Listing:
     """A CSV with `filename,label` or ESC-50's columns; file names are relative to `audio_dir`, else to it."""
-    frame = clips = read_csv(path)
-    if not len(frame):
+    clips = read_csv(path)
+    if not len(clips):
         raise RequestError(f"{path} lists no clip")
-    if set(ESC_COLUMNS) <= set(frame) and "label" not in frame:
-        clips = frame.rename(columns={"category": "label", "src_file": "group"})
-    elif not {"filename", "label"} <= set(frame):
+    if set(ESC_COLUMNS) <= set(clips) and "label" not in clips:
+        clips = clips.assign(label=clips.pop("category"), group=clips["src_file"])
+    elif not {"filename", "label"} <= set(clips):
         raise RequestError(
-            f"{path} has the columns {', '.join(frame)}; expected filename,label "
+            f"{path} has the columns {', '.join(clips)}; expected filename,label "
             f"(and, as you like, fold, group, category) or ESC-50's {','.join(ESC_COLUMNS)}"
         )
-    labels = clips["label"].str.strip()
-    if (labels == "").any():
-        raise RequestError(f"{path}: {clips.loc[labels == '', 'filename'].iloc[0]} has no label")
-    names = clips["filename"].tolist()
-    table = clip_table(
-        ids_by_name(names),
-        [audio_path(audio_dir or path.parent, name) for name in names],
-        labels,
-        whole_folds(clips) if "fold" in clips else 0,
-        clips.get("group", ""),
-        clips.get("category"),
-    )
-    return Listing(table, columns=frame)
+    clips["label"] = clips["label"].str.strip()
+    for name in clips["filename"][clips["label"] == ""]:
+        raise RequestError(f"{path}: {name} has no label")
+    return list_clips(clips, audio_dir or path.parent)
 
 
 def is_esc_layout(folder: Path, audio_dir: Path | None = None) -> bool:

@@ -7,6 +7,7 @@ import pandas as pd
 from commandline.terminal import counted, text_table
 from features_cache.location import is_cache
 from features_cache.table import originals
+from pipeline import audio
 from pipeline.datasets import esc50
 from pipeline.datasets.load import Dataset, load
 from pipeline.next_step import next_step
@@ -18,30 +19,35 @@ FAULTS_SHOWN = 10
 def run(options: SourceOptions) -> int:
     """Download or make what is not there, check ESC-50's contents, print a summary."""
     dataset = load(options)
-    print(dataset_summary(dataset))
+    table, unreadable = originals(dataset.table), pd.Series(dtype=str)
+    if not is_cache(Path(options.dataset)):  # one is used without its audio
+        infos = pd.Series(audio.file_infos(table["path"].tolist()), table.index)
+        unreadable = infos[infos.map(lambda info: isinstance(info, audio.AudioError))]
+    print(dataset_summary(dataset, table.drop(unreadable.index)))
+    wrong = [f"{table.loc[row, 'path']}: {reason}" for row, reason in unreadable.items()]
     if options.dataset in ("esc50", "esc10") and not options.audio_dir:
         wrong = list(esc50.faults(options.data / "esc50"))
-    elif is_cache(Path(options.dataset)):
-        wrong = []  # used without its audio
-    else:
-        wrong = [f"missing: {path}" for path in dataset.table["path"] if not Path(path).is_file()]
     if wrong:
         more = f"\n  and {len(wrong) - FAULTS_SHOWN} more" if len(wrong) > FAULTS_SHOWN else ""
-        print("\nwrong with it:\n  " + "\n  ".join(wrong[:FAULTS_SHOWN]) + more)
+        print("\nwrong with it, and not counted:\n  " + "\n  ".join(wrong[:FAULTS_SHOWN]) + more)
     print(f"\n{next_step(options, dataset)}")
     return 1 if wrong else 0
 
 
-def dataset_summary(dataset: Dataset) -> str:
-    """Size, format, balance of classes and folds, and what a user should know."""
-    table = originals(dataset.table)
+def counts(dataset: Dataset, table: pd.DataFrame) -> str:
+    """`my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings` of the clips that can be read."""
     columns = {"clip": "clip_id", "class": "label", "fold": "fold", "source recording": "group"}
-    counts = [counted(table[column].nunique(), noun) for noun, column in columns.items()]
-    lines = [f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}: {', '.join(counts)}"]
+    numbers = ", ".join(counted(table[column].nunique(), noun) for noun, column in columns.items())
+    return f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}: {numbers}"
+
+
+def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
+    """Size, format, balance of classes and folds of the originals that can be read, and what to know."""
+    lines = [counts(dataset, table)]
     if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
         lines.append(f"{length} ({dataset.samples:,} samples a clip)")
-    if copies := len(dataset.table) - len(table):
+    if copies := (dataset.table["copy_of"] != "").sum():
         lines.append(f"{copies:,} altered copies, only ever trained on")
     lines += dataset.notes
     folds = table.groupby("group")["fold"].nunique()
@@ -54,8 +60,8 @@ def dataset_summary(dataset: Dataset) -> str:
         classes["category"] = table.groupby("label")["category"].first()
     by_fold = pd.crosstab(table["label"], table["fold"]).add_prefix("fold ")
     classes = classes.join(by_fold).sort_values("clips", ascending=False, kind="stable")
-    rows = [list(row) for row in classes.itertuples()]
-    lines += ["", text_table(rows, ["class", *classes.columns])]
-    sizes = classes["clips"]
-    lines.append(f"balance: {sizes.min()} to {counted(sizes.max(), 'clip')} a class")
+    lines += ["", text_table([[*row] for row in classes.itertuples()], ["class", *classes.columns])]
+    if len(table):
+        least, most = classes["clips"].min(), classes["clips"].max()
+        lines.append(f"balance: {least} to {counted(most, 'clip')} a class")
     return "\n".join(lines)

@@ -56,7 +56,7 @@ pipeline data DATASET=esc50 ARCHIVE=text.zip DATA=fresh -> text.zip
 pipeline data DATASET=esc50 ARCHIVE=outside.zip DATA=fresh -> outside
 pipeline check DATASET=nowhere -> nowhere
 pipeline verify DATASET=nowhere -> nowhere
-pipeline verify DATASET=easy FEATURES=mle -> mle features
+pipeline verify DATASET=easy FEATURES=mle -> mle mel
 pipeline verify DATASET=easy RECOMPUTE=-1 -> RECOMPUTE -1
 pipeline list mle -> mle mel
 pipeline list SAMPLE_RATE=0 -> SAMPLE_RATE 0

@@ -43,7 +43,7 @@ def findings(path: Path, **given: object) -> dict[str, check.Finding]:
     """Kind -> finding."""
     return {
         found.kind: found
-        for found in check.findings_in(dataset(path, path.parent, duration=SECONDS, **given))
+        for found in check.findings_in(dataset(path, path.parent, duration=SECONDS, **given))[1]
     }
 
 
@@ -150,7 +150,7 @@ def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     clips = dataset(esc10, tmp_path)
     label, fold = clips.table["label"], clips.table["fold"]
     some = clips.table[(label == "crackling_fire") | (label == "dog") & (fold < 3)].reset_index(drop=True)
-    found = {finding.kind: finding for finding in check.findings_in(replace(clips, table=some))}
+    found = {finding.kind: finding for finding in check.findings_in(replace(clips, table=some))[1]}
     assert not [finding for finding in found.values() if finding.severity == check.LEAK]
     (pair,) = found["duplicates"].names
     assert "2-28314-A-12 (fold 2) = 2-30322-A-12 (fold 2)" in pair

@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
+from commandline.registry import RequestError
 from pipeline import verify
 from pipeline.features import FEATURES
 from pipeline.options import VerifyCommand
 from tests.pipeline.extraction import cache, options, run
 
 
-def status(sounds, recompute=3):
+def status(sounds, recompute=3, **given):
     """What the command ends with."""
     where = options(sounds)
-    return verify.run(VerifyCommand(dataset=where.dataset, data=where.data, recompute=recompute))
+    return verify.run(VerifyCommand(dataset=where.dataset, data=where.data, recompute=recompute, **given))
 
 
 def test_a_cache_agrees_with_plain_librosa(sounds, capsys):
@@ -48,3 +49,10 @@ def test_damage_is_named_and_the_rest_still_compared(sounds, capsys):
     shown = capsys.readouterr().out
     assert "rms: clip00002 damaged" in shown
     assert "mel agrees" in shown
+
+
+def test_a_mistyped_feature_gets_the_nearest_and_one_that_is_not_there_what_to_type(sounds):
+    run(sounds)
+    for given, told in (("rsm", "did you mean 'rms'"), ("mel", "make features .*FEATURES=mel")):
+        with pytest.raises(RequestError, match=told):
+            status(sounds, features=given)

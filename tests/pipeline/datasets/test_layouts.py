@@ -51,16 +51,14 @@ def test_links_are_followed_once(tmp_path):
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        ("", "expected one sub-folder a class"),
         ("a.wav dog/readme.txt", "expected one sub-folder a class"),
         ("dog/1.wav dog/2.wav", "one class only, 'dog'"),
         ("metadata/UrbanSound8K.csv", "expected slice_file_name, fsID, fold, class"),
         ("FSD50K.ground_truth/dev.csv", "expected fname, labels, split"),
-        ("testing_list.txt", "no class folder"),
+        ("testing_list.txt", "has no clip"),
     ],
 )
 def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(tmp_path, names, reason):
-    (tmp_path / "mine").mkdir()
     for name in names.split():
         path = tmp_path / "mine" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,6 +143,28 @@ def test_fsd50k_without_clips_of_several_labels_grouped_by_uploader(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("10,Dog,/m/0,trian", "has the split 'trian'"),
+        ("10,,/m/0,train", "the labels ''"),
+        ('10,"Dog,Cat",/m/0,train\n11,Dog,/m/0,val\n12,Cat,/m/0,val', "info.*damaged"),
+    ],
+)
+def test_malformed_lists_of_fsd50k_are_named(tmp_path, wrong, reason):
+    for name, text in {
+        "ground_truth/dev.csv": f"fname,labels,mids,split\n{wrong}\n",
+        "metadata/dev_clips_info_FSD50K.json": '{"10": {}}',
+    }.items():
+        file = tmp_path / f"FSD50K.{name}"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    if "damaged" not in reason:
+        file.unlink()
+    with pytest.raises(RequestError, match=reason):
+        dataset(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
     ("labels", "single"),
     [(["Chirp,Bird", "Chirp,Bird"], ["Chirp", "Chirp"]), (["A,B", "A", "B"], ["", "A", "B"])],
 )
@@ -152,8 +172,7 @@ def test_labels_that_always_come_together_are_one(labels, single):
     assert single_labels(pd.Series(labels)) == single
 
 
-@pytest.fixture
-def speech_commands(tmp_path) -> Path:
+def test_speech_commands_as_published(tmp_path):
     folder = tmp_path / "speech_commands"
     for word in ("yes", "no"):
         for speaker in ("0a7c2a8d", "1b4c9b89", "ffd2ba2f"):
@@ -162,19 +181,12 @@ def speech_commands(tmp_path) -> Path:
     write(folder / "_background_noise_" / "pink_noise.wav", 3.0)
     (folder / "validation_list.txt").write_text("yes/1b4c9b89_nohash_0.wav\nno/1b4c9b89_nohash_1.wav\n")
     (folder / "testing_list.txt").write_text("yes/ffd2ba2f_nohash_1.wav\n")
-    return folder
-
-
-def test_speech_commands_as_published(speech_commands, tmp_path):
-    published = table_of(speech_commands, tmp_path / "published")
+    published = table_of(folder, tmp_path)
     assert published["label"].value_counts().to_dict() == {"yes": 6, "no": 6}
     assert published["fold"].value_counts().to_dict() == {1: 2, 2: 9, 3: 1}
-    assert published.loc["yes/ffd2ba2f_nohash_1", ["fold", "group"]].tolist() == [3, "ffd2ba2f"]
-
-
-def test_val_next_of_a_published_test_list_is_the_published_validation_list(speech_commands, tmp_path):
-    split = fold_split(dataset(speech_commands, tmp_path).table, 3, val="next")
+    split = fold_split(published.reset_index(), 3, val="next")
     assert list(split.test) == ["yes/ffd2ba2f_nohash_1"]
     assert sorted(split.val) == ["no/1b4c9b89_nohash_1", "yes/1b4c9b89_nohash_0"]
-    speakers = {clip.split("/")[1][:8] for clip in split.train}
-    assert speakers == {"0a7c2a8d"}  # those of the lists are heard nowhere else
+    assert {*published.loc[list(split.train), "group"]} == {
+        "0a7c2a8d"
+    }  # the lists' speakers are nowhere else
