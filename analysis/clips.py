@@ -140,7 +140,7 @@ def small_image(
     shade = np.clip((small - low) / max(high - low, 1e-9), 0, 1)
     pixels = matplotlib.colormaps[SPECTRUM](shade, bytes=True)
     content = BytesIO()
-    imsave(content, pixels, format="webp", pil_kwargs={"quality": WEBP_QUALITY, "method": 2})
+    imsave(content, pixels, format="webp", pil_kwargs={"quality": WEBP_QUALITY, "method": 1})
     return base64.b64encode(content.getvalue()).decode()
 
 

@@ -69,7 +69,7 @@ def submit_comparison(writer: FigureWriter, found: Findings, ranking: Ranking) -
                 estimate=np.array([gain.difference for gain in gains]),
                 low=np.array([gain.low for gain in gains]),
                 high=np.array([gain.high for gain in gains]),
-                significant=np.array([gain.verdict.startswith("clear") for gain in gains]),
+                filled=np.array([gain.verdict.startswith("clear") for gain in gains]),
             )
     for run, table in found.tables.get("attribution", pd.DataFrame({"of": []})).groupby("of", sort=False):
         loss = table.pivot_table(index="class", columns="channel", values="difference", sort=False)
@@ -88,9 +88,11 @@ def submit_for_papers(writer: FigureWriter, facts: Facts) -> None:
     writer.submit(
         "accuracy_by_set",
         names=rows["label"].tolist(),
-        **{name: rows[name].to_numpy(float) for name in ("accuracy", "low", "high")},
-        worse=(rows["verdict"] == "clearly worse").to_numpy(),
-        chance=facts.chance,
+        estimate=rows["accuracy"].to_numpy(float),
+        low=rows["low"].to_numpy(float),
+        high=rows["high"].to_numpy(float),
+        filled=(rows["verdict"] != "clearly worse").to_numpy(),
+        line=facts.chance,
     )
     if table := accuracy_grid(facts):
         models = list(dict.fromkeys(row.model for row in facts.rows))

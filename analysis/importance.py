@@ -143,7 +143,7 @@ def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame]) -> 
         estimate=shares["mean"].to_numpy(),
         low=shares["low"].to_numpy(),
         high=shares["high"].to_numpy(),
-        significant=(shares["p"] < LEVEL).to_numpy(),
+        filled=(shares["p"] < LEVEL).to_numpy(),
     )
     cells = tables["importance_by_class"].pivot_table(["mean", "p"], "class", "feature", sort=False)
     writer.submit(

@@ -75,7 +75,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
             writer.keep(name, stem)
     else:
         data = data_tables(cache, features, writer, options.seed) if cache else {}
-    data_figures = dict(writer.names)
+    data_figures = {stem: figure.name for stem, figure in writer.saved.items()}
     tables |= data
     gallery = None
     if cache and options.gallery and (extra := capabilities.load("gallery")):
@@ -140,7 +140,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
 
     parts.update()
     writer.close()
-    written = set(writer.files)
+    written = {f"figures/{file.name}" for figure in writer.saved.values() for file in figure.files}
     for name, table in tables.items():
         files = {"csv": as_csv(table)}
         if name == "comparison":
@@ -207,7 +207,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     manifest.replace(
         {target.name, *written},
         **hashes,
-        figures=writer.digests,
+        figures={stem: figure.digest for stem, figure in writer.saved.items()},
         data_figures=data_figures,
         data_tables=list(data),
         printed=printed,

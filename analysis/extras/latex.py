@@ -24,8 +24,7 @@ def write_document(folder: Path, found: Findings, figures: Sequence[SavedFigure]
     """Write `folder/latex`; returns the files by their paths in `folder`. The figures' PDFs are there."""
     # Numbered: a run's name may hold letters that TeX cannot read in a file's name.
     files = {
-        f"figures/figure{number}.pdf": figure.file.with_suffix(".pdf").read_bytes()
-        for number, figure in enumerate(figures)
+        f"figures/figure{number}.pdf": figure.files[1].read_bytes() for number, figure in enumerate(figures)
     }
     names = [name for run in found.runs for name in (run.name, *run.classes, *run.categories)]
     beyond = any(

@@ -1,9 +1,9 @@
-"""Runs beside each other."""
+"""Runs beside each other, and features: intervals and heat maps."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from analysis.figures.drawing import (
@@ -14,82 +14,80 @@ from analysis.figures.drawing import (
     PAPER,
     RATES,
     SERIES,
-    SIGNED,
     cells,
-    escape_math,
     figure,
     grid_lines,
     is_narrow,
+    points_or_dot,
     shorten,
+    signed_colours,
     ticks,
 )
-from commandline.terminal import percent, points
+from commandline.terminal import percent
+
+NATS = "hundredths of a nat a clip"
 
 
-def draw_whiskers(
+def height_of_rows(names: Sequence[str], **_: object) -> float:
+    return 0.7 + 0.2 * len(names)
+
+
+@figure(
+    "Difference in accuracy with its interval, corrected like the verdicts; hollow: no clear difference",
+    height_of_rows,
+)
+def draw_intervals(
     ax: Axes,
+    *,
     names: Sequence[str],
-    estimate: np.ndarray,
+    estimate: np.ndarray,  # (names,), in hundredths of the axis, like `low` and `high`
     low: np.ndarray,  # NaN without an interval
     high: np.ndarray,
     filled: np.ndarray,  # (names,) bool
-    line: float,
-    label: str,
+    line: float = 0.0,
+    label: str = "points of accuracy",
 ) -> Axes:
-    """A dot and a whisker a name in the order given, from the top, beside a dashed line."""
-    places, longest = np.arange(len(names)), 26 if is_narrow(ax) else 48
-    ax.axvline(line, color=MUTED, linewidth=1, linestyle="--")
+    """A dot and a whisker a name, the largest above, beside a dashed line."""
+    order = np.argsort(-np.asarray(estimate), kind="stable")
+    estimate, low, high = (100 * np.asarray(values, float)[order] for values in (estimate, low, high))
+    filled, places = np.asarray(filled, bool)[order], np.arange(len(names))
+    ax.axvline(100 * line, color=MUTED, linewidth=1, linestyle="--")
     ax.hlines(places, low, high, color=SERIES[0], linewidth=2.2, alpha=0.55)
     for mask, fill in ((filled, SERIES[0]), (~filled, PAPER)):
         ax.plot(estimate[mask], places[mask], "o", color=SERIES[0], markerfacecolor=fill, markersize=5.5)
-    ax.set_yticks(places, [escape_math(shorten(name, longest)) for name in names])
+    ax.set_yticks(places, [shorten(names[row], 26 if is_narrow(ax) else 48) for row in order])
     ax.set(xlabel=label, ylim=(len(names) - 0.3, -0.7))
     grid_lines(ax, "x")
     ax.spines["left"].set_visible(False)
     return ax
 
 
-@figure(
+figure(
     "Accuracy of each configuration with its 95 % interval, by bootstrap over source recordings; hollow: "
     "clearly worse than the best; dashed: chance",
-    height=lambda names, **_: 0.7 + 0.2 * len(names),
-)
-def draw_accuracy_by_set(
-    ax: Axes,
-    *,
-    names: Sequence[str],
-    accuracy: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    worse: np.ndarray,  # (names,) bool
-    chance: float,
-) -> Axes:
-    """The forest plot of the first screen, best first; accuracies from 0 to 1."""
-    estimate, low, high = (100 * np.asarray(values, float) for values in (accuracy, low, high))
-    filled = ~np.asarray(worse, bool)
-    return draw_whiskers(ax, names, estimate, low, high, filled, 100 * chance, "accuracy, %")
+    height_of_rows,
+    name="accuracy_by_set",
+)(partial(draw_intervals, label="accuracy, %"))
+
+figure(
+    "Share of each feature in what all of them give, by Shapley values, with its interval; hollow: not clear",
+    height_of_rows,
+    name="importance",
+)(partial(draw_intervals, label=NATS))
 
 
 @figure(
-    "Difference in accuracy with its interval, corrected like the verdicts; hollow: no clear difference",
-    height=lambda names, **_: 0.7 + 0.2 * len(names),
+    f"Share of each feature by class, in {NATS}; bold: significant",
+    height=lambda classes, **_: 1.2 + 0.19 * len(classes),
 )
-def draw_intervals(
-    ax: Axes,
-    *,
-    names: Sequence[str],
-    estimate: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    significant: np.ndarray,  # (names,) bool
-    label: str = "points of accuracy",
+def draw_importance_by_class(
+    ax: Axes, *, classes: Sequence[str], features: Sequence[str], shares: np.ndarray, significant: np.ndarray
 ) -> Axes:
-    """Differences from 0 to 1, largest first, beside a line at zero."""
-    order = np.argsort(-np.asarray(estimate), kind="stable")
-    ordered = [names[row] for row in order]
-    estimate, low, high = (100 * np.asarray(values, float)[order] for values in (estimate, low, high))
-    chosen = np.asarray(significant, bool)[order]
-    return draw_whiskers(ax, ordered, estimate, low, high, chosen, 0.0, label)
+    """`shares` (classes, features): Shapley values in nats; `significant` of the same shape."""
+    colours = signed_colours(shares, least=0.01)
+    cells(ax, colours, lambda row, column: f"{100 * shares[row, column]:.0f}", bold=significant)
+    ticks(ax, classes, features, turn=30)
+    return ax
 
 
 @figure(
@@ -97,26 +95,21 @@ def draw_intervals(
     height=lambda features, **_: 1.0 + 0.22 * len(features),
 )
 def draw_accuracy_heat_map(
-    ax: Axes,
-    *,
-    features: Sequence[str],
-    models: Sequence[str],
-    accuracy: np.ndarray,
-    deviation: np.ndarray,
+    ax: Axes, *, features: Sequence[str], models: Sequence[str], accuracy: np.ndarray, deviation: np.ndarray
 ) -> Axes:
     """`accuracy` and its `deviation` over folds (features, models); NaN for what was not trained."""
-    known = np.isfinite(accuracy)
-    low, high = (accuracy[known].min(), accuracy[known].max()) if known.any() else (0.0, 1.0)
+    low, high = np.nanmin(accuracy), np.nanmax(accuracy)
     colours = RATES((np.nan_to_num(accuracy) - low + 0.1 * (high - low)) / (1.6 * (high - low) or 1))
-    colours[~known] = 0  # transparent
-    texts = np.full(accuracy.shape, "", dtype=object)
-    for place in map(tuple, np.argwhere(known)):
-        spread = f" ± {percent(deviation[place])}" if np.isfinite(deviation[place]) else ""
-        texts[place] = f"{percent(accuracy[place])}{spread}"
-    cells(ax, colours, texts, bold=accuracy == high)
-    ticks(ax, models, "x", longest=22)
-    ticks(ax, features, "y", longest=30)
-    ax.xaxis.tick_top()
+    colours[np.isnan(accuracy)] = 0  # transparent
+
+    def text(row: int, column: int) -> str:
+        mean, spread = percent(accuracy[row, column]), deviation[row, column]
+        if np.isnan(accuracy[row, column]):
+            return ""
+        return f"{mean} ± {percent(spread)}" if np.isfinite(spread) else mean
+
+    cells(ax, colours, text, bold=accuracy == high)
+    ticks(ax, features, models, top=True)
     return ax
 
 
@@ -130,22 +123,18 @@ def draw_recall_by_set(ax: Axes, *, names: Sequence[str], classes: Sequence[str]
 
     Of more than MANY_CLASSES classes those are drawn in which the sets differ most.
     """
-    recall = np.asarray(recall, dtype=float)
+    spread = np.nan_to_num(recall - recall[0]).std(axis=0)
+    shown = np.sort(np.argsort(-spread, kind="stable")[:MANY_CLASSES])
+    recall = recall[:, shown]
     difference = recall - recall[0]
-    if len(classes) > MANY_CLASSES:
-        most = np.sort(np.argsort(-np.nan_to_num(difference).std(axis=0), kind="stable")[:MANY_CLASSES])
-        recall, difference = recall[:, most], difference[:, most]
-        classes = [classes[place] for place in most]
-    bound = max(0.1, float(np.nanmax(np.abs(difference), initial=0)))
-    colours = colormaps[SIGNED]((difference / bound + 1) / 2)
-    colours[0] = GREYS(recall[0])
-    colours[~np.isfinite(recall)] = 0  # transparent
-    texts = np.full(recall.shape, "", dtype=object)
-    for row, column in np.argwhere(np.isfinite(recall)):
-        text = points(difference[row, column], 0) if row else percent(recall[row, column], 0)
-        texts[row, column] = "·" if row and text == "0" else text
-    cells(ax, colours, texts)
+    colours = signed_colours(difference, least=0.1)
+    colours[0] = np.where(np.isnan(recall[:1].T), 0, GREYS(recall[0]))
+
+    def text(row: int, column: int) -> str:
+        best = "" if np.isnan(recall[0, column]) else percent(recall[0, column], 0)
+        return points_or_dot(difference[row, column]) if row else best
+
+    cells(ax, colours, text)
     ax.axhline(0.5, color=INK, linewidth=0.8)
-    ticks(ax, classes, "x", turn=45, longest=20)
-    ticks(ax, names, "y", longest=24)
+    ticks(ax, names, [classes[place] for place in shown], turn=45)
     return ax

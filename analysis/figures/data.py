@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,14 +13,13 @@ from analysis.figures.drawing import (
     MARKERS,
     RATES,
     SERIES,
-    SIGNED,
     cells,
-    escape_math,
     feature_map_image,
     figure,
     grid_lines,
     panels,
     shorten,
+    signed_colours,
     ticks,
 )
 
@@ -35,10 +35,9 @@ def draw_clips_per_fold(
     ax: Axes, *, counts: np.ndarray, classes: Sequence[str], folds: Sequence[int]
 ) -> Axes:
     """`counts` (classes, folds) as a shaded table with its numbers."""
-    cells(ax, RATES(counts / max(3 * int(counts.max(initial=0)), 1)), counts.astype(str).astype(object))
-    ticks(ax, classes, "y", longest=20)
-    ticks(ax, [f"fold {fold}" for fold in folds] if len(folds) <= 5 else list(map(str, folds)), "x")
-    ax.xaxis.tick_top()
+    shades = RATES(counts / max(3 * counts.max(initial=0), 1))
+    cells(ax, shades, lambda row, column: str(counts[row, column]))
+    ticks(ax, classes, [f"fold {fold}" if len(folds) <= 5 else str(fold) for fold in folds], top=True)
     return ax
 
 
@@ -49,20 +48,18 @@ def _grid_height(*, clips: Mapping[str, np.ndarray], **_: object) -> float:
 @figure("Waveform of one clip of each class", height=_grid_height, pixels=True)
 def draw_waveforms(ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float) -> Axes:
     """`clips`: class -> samples (n,), each drawn as its envelope on its own scale."""
-    drawn = _class_panels(ax, list(clips))
-    for panel, samples in zip(drawn, clips.values(), strict=False):
+    for panel, samples in zip(_class_panels(ax, list(clips)), clips.values()):
         low, high = envelope(samples, 400)
-        time = np.linspace(0, seconds, len(low))
-        panel.fill_between(time, low, high, color=SERIES[0], linewidth=0.3)
-        peak = max(float(np.abs(samples).max(initial=0)), 1e-9)
-        panel.set(xlim=(0, seconds), ylim=(-1.05 * peak, 1.05 * peak), yticks=[])
+        panel.fill_between(np.linspace(0, seconds, len(low)), low, high, color=SERIES[0], linewidth=0.3)
+        peak = 1.05 * max(float(np.abs(samples).max(initial=0)), 1e-9)
+        panel.set(xlim=(0, seconds), ylim=(-peak, peak), yticks=[])
     return ax
 
 
 def envelope(samples: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest sample, (columns,) each, of as many equal stretches."""
-    stretches = np.array_split(np.asarray(samples, np.float32), min(columns, len(samples)))
-    return np.array([part.min() for part in stretches]), np.array([part.max() for part in stretches])
+    starts = np.linspace(0, len(samples), min(columns, len(samples)), endpoint=False).astype(int)
+    return np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
 
 
 @figure("Mel spectrogram of one clip of each class", height=_grid_height, pixels=True)
@@ -70,10 +67,9 @@ def draw_spectrograms(
     ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float, hertz: np.ndarray
 ) -> Axes:
     """`clips`: class -> (rows, frames) in decibels; `hertz` (rows,) is the row axis."""
-    drawn = _class_panels(ax, list(clips))
     marks = [mark for mark in (500, 2000, 8000) if hertz[0] < mark < hertz[-1]]
     rows = np.interp(marks, hertz, np.arange(len(hertz)))
-    for place, (panel, values) in enumerate(zip(drawn, clips.values(), strict=False)):
+    for place, (panel, values) in enumerate(zip(_class_panels(ax, list(clips)), clips.values())):
         feature_map_image(panel, values, seconds)
         panel.set_yticks(rows, [f"{mark / 1000:g} kHz" for mark in marks] if place % COLUMNS == 0 else [])
     return ax
@@ -81,18 +77,12 @@ def draw_spectrograms(
 
 def _class_panels(ax: Axes, names: Sequence[str]) -> list[Axes]:
     """A titled panel a class; only the lowest of a column shows seconds."""
-    rows = -(-len(names) // COLUMNS)
-    drawn = panels(ax, rows, COLUMNS, wide=0.08, high=0.45)
+    drawn = panels(ax, len(names), COLUMNS, wide=0.08, high=0.45)
     for place, panel in enumerate(drawn):
-        if place >= len(names):
-            panel.set_axis_off()
-            continue
-        panel.set_title(escape_math(shorten(names[place], 20)), pad=3, weight="normal")
-        panel.tick_params(length=1.5, pad=1.5)
-        if place + COLUMNS < len(names):
-            panel.tick_params(labelbottom=False)
-        else:
-            panel.set_xlabel("s", labelpad=1)
+        lowest = place + COLUMNS >= len(names)
+        panel.set_title(shorten(names[place], 20), pad=3, weight="normal")
+        panel.tick_params(length=1.5, pad=1.5, labelbottom=lowest)
+        panel.set_xlabel("s" if lowest else "", labelpad=1)
     return drawn
 
 
@@ -125,21 +115,20 @@ GALLERY_COLUMNS = 3
 )
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
     """A panel a feature: a line where it has one row, else an image; x in seconds, y in its unit."""
-    drawn = panels(ax, -(-len(features) // GALLERY_COLUMNS), GALLERY_COLUMNS, wide=0.42, high=0.75)
-    for panel, feature in zip(drawn, features, strict=False):
+    for panel, feature in zip(panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75), features):
         end = float(feature.seconds[-1]) or 1.0  # a feature of one frame has no extent
         if len(feature.values) == 1:
             panel.plot(feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6)
             panel.set_ylabel(feature.units, labelpad=1)
         else:
             feature_map_image(panel, feature.values, end)
-            row_ticks(panel, feature.rows, feature.row_unit)
+            places = np.unique(np.linspace(0, len(feature.rows) - 1, 4).round().astype(int))
+            panel.set_yticks(places, [format_plain(float(feature.rows[place])) for place in places])
+            panel.set_ylabel(feature.row_unit, labelpad=1)
         panel.set_xlim(0, end)
-        panel.set_title(escape_math(shorten(feature.name, 22)), pad=3)
+        panel.set_title(shorten(feature.name, 22), pad=3)
         panel.set_xlabel("s", labelpad=0.5)
         panel.tick_params(length=1.5, pad=1.5)
-    for panel in drawn[len(features) :]:
-        panel.set_axis_off()
     ax.set_title(title, pad=16)
     return ax
 
@@ -147,13 +136,6 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
 def format_plain(value: float) -> str:
     """Three digits that count, and no powers of ten: 31.2, 682, 15400."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def row_ticks(panel: Axes, rows: np.ndarray, unit: str) -> None:
-    """Four values of the row axis, equally spaced."""
-    places = np.unique(np.linspace(0, len(rows) - 1, 4).round().astype(int))
-    panel.set_yticks(places, [format_plain(float(rows[place])) for place in places])
-    panel.set_ylabel(unit, labelpad=1)
 
 
 @figure(
@@ -170,16 +152,14 @@ def draw_class_means(
     title: str = "",
 ) -> Axes:
     """`means` (classes, feature rows) in standard deviations from the mean over clips."""
-    bound = max(float(np.abs(means).max(initial=0)), 1e-9)
-    ax.imshow(means, cmap=SIGNED + "_r", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
-    ticks(ax, classes, "y", longest=20)
     few = len(rows) <= NAMED_ROWS
-    places = np.arange(len(rows)) if few else np.linspace(0, len(rows) - 1, 7).round().astype(int)
-    ax.set_xticks(places, [escape_math(rows[place]) for place in places], rotation=45 if few else 0)
+    cells(ax, signed_colours(-means), lambda row, column: "")
+    ticks(ax, classes, rows if few else [], turn=45)
+    if not few:
+        places = np.linspace(0, len(rows) - 1, 7).round().astype(int)
+        ax.set_xticks(places, [rows[place] for place in places])
     ax.set_xlabel(row_unit)
     ax.set_title(title)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
     return ax
 
 
@@ -189,22 +169,15 @@ def draw_class_means(
 )
 def draw_separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, np.ndarray]) -> Axes:
     """`measures`: name -> (features,), a panel each, features in the order given."""
-    drawn = panels(ax, 1, len(measures), wide=0.1)
-    for number, (panel, (label, values)) in enumerate(zip(drawn, measures.items(), strict=True)):
-        panel.barh(
-            np.arange(len(names)),
-            values,
-            color=SERIES[number % len(SERIES)],
-            height=0.74,
-        )
+    for number, (panel, (label, values)) in enumerate(
+        zip(panels(ax, len(measures), len(measures), wide=0.1), measures.items())
+    ):
+        panel.barh(np.arange(len(names)), values, color=SERIES[number], height=0.74)
         panel.set_ylim(len(names) - 0.4, -0.6)
         panel.set_title(label.replace("_", " "), weight="normal")
-        grid_lines(panel, "x")
-        if number == 0:
-            ticks(panel, names, "y")
-        else:
-            panel.set_yticks([])
+        panel.set_yticks(range(len(names)), [shorten(name) for name in names] if number == 0 else [])
         panel.set_xlim(min(0.0, *panel.get_xlim()), None)
+        grid_lines(panel, "x")
     return ax
 
 
@@ -220,40 +193,24 @@ def draw_projections(
     ax: Axes, *, points: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], classes: Sequence[str]
 ) -> Axes:
     """`points` and `labels`: title -> (clips, 2) and (clips,) class numbers, a marker and colour each."""
-    drawn = panels(
-        ax,
-        -(-len(points) // PROJECTIONS_A_ROW),
-        min(PROJECTIONS_A_ROW, max(len(points), 1)),
-        wide=0.06,
-        high=0.12,
-    )
-    for panel, (title, places) in zip(drawn, points.items(), strict=False):
+    columns = min(PROJECTIONS_A_ROW, len(points))
+    for panel, (title, places) in zip(panels(ax, len(points), columns, wide=0.06, high=0.12), points.items()):
         for number, name in enumerate(classes):
-            mine = labels[title] == number
             panel.plot(
-                places[mine, 0],
-                places[mine, 1],
+                *places[labels[title] == number].T,
                 linestyle="",
                 marker=MARKERS[(number // len(POINT_COLOURS) + number) % len(MARKERS)],
                 color=POINT_COLOURS[number % len(POINT_COLOURS)],
                 markersize=3.4,
                 markeredgewidth=0,
                 alpha=0.75,
-                label=escape_math(shorten(name, 20)),
+                label=shorten(name, 20),
                 rasterized=True,
             )
         panel.set(xticks=[], yticks=[])
-        panel.set_title(escape_math(title), weight="normal")
+        panel.set_title(title, weight="normal")
         panel.spines[:].set_visible(True)
-    for panel in drawn[len(points) :]:
-        panel.set_axis_off()
-    if drawn:
-        drawn[0].figure.legend(
-            *drawn[0].get_legend_handles_labels(),
-            loc="outside lower center",
-            ncols=5,
-            markerscale=1.3,
-            handletextpad=0.2,
-            columnspacing=1,
-        )
+    marks: dict[str, Any] = {"markerscale": 1.3, "handletextpad": 0.2, "columnspacing": 1}
+    handles, names = panel.get_legend_handles_labels()
+    ax.figure.legend(handles, names, loc="outside lower center", ncols=5, **marks)
     return ax

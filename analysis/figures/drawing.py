@@ -7,7 +7,6 @@ The series colours are Okabe and Ito's (2008), distinct with the common kinds of
 so that neighbours also differ in lightness; each comes with a line style and a marker.
 """
 
-import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +15,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib import font_manager
+from matplotlib import colormaps, font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
 from commandline.registry import Registry
+from commandline.terminal import points
 
 Draw = Callable[..., Axes]
 
@@ -55,17 +55,20 @@ def figure(
     width: float = TEXT_WIDTH,
     *,
     pixels: bool = False,
+    name: str = "",
 ) -> Callable[[Draw], Draw]:
     """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; `height` may be computed from its data.
+
+    `name` enters a function that draws several figures under another.
 
     @figure("Clips of each class", height=lambda classes, **_: 0.5 + 0.2 * len(classes))
     def draw_clips_per_class(ax, *, classes, counts): ...
     """
 
     def enter(draw: Draw) -> Draw:
-        name = draw.__name__.removeprefix("draw_")
+        called = name or draw.__name__.removeprefix("draw_")
         measure = height if callable(height) else lambda **_: height
-        FIGURES[name] = Figure(name, caption, draw, measure, width, pixels)
+        FIGURES[called] = Figure(called, caption, draw, measure, width, pixels)
         return draw
 
     return enter
@@ -110,6 +113,7 @@ STYLE: dict[str, Any] = {
     "grid.color": RULE,
     "grid.linewidth": 0.5,
     "text.color": INK,
+    "text.parse_math": False,  # a class may be called $x$
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.labelsize": FONT_SIZE,
@@ -121,7 +125,6 @@ STYLE: dict[str, Any] = {
     "figure.facecolor": PAPER,
     "lines.linewidth": 1.6,
     "svg.fonttype": "none",  # text stays text: any script shows in a browser, and can be searched
-    "svg.hashsalt": "analysis",  # the same figure is the same file
 }
 
 
@@ -136,63 +139,63 @@ def grid_lines(ax: Axes, axis: str = "y") -> None:
     ax.tick_params(length=0)
 
 
-def panels(ax: Axes, rows: int, columns: int, *, wide: float = 0.12, high: float = 0.3) -> list[Axes]:
-    """Divide `ax` into rows x columns panels, gaps as fractions of a panel, row by row from the top."""
+def panels(ax: Axes, count: int, columns: int, *, wide: float = 0.12, high: float = 0.3) -> list[Axes]:
+    """Divide `ax` into `count` panels, row by row from the top, with gaps as fractions of a panel."""
     ax.set_axis_off()
+    rows = -(-count // columns)
     width = 1 / (columns + wide * (columns - 1))
     height = 1 / (rows + high * (rows - 1))
-    return [
-        ax.inset_axes((column * width * (1 + wide), 1 - height - row * height * (1 + high), width, height))
+    corners = [
+        (column * width * (1 + wide), 1 - height - row * height * (1 + high))
         for row in range(rows)
         for column in range(columns)
     ]
+    return [ax.inset_axes((*corner, width, height)) for corner in corners[:count]]
 
 
 def shorten(text: str, longest: int = 28) -> str:
-    """`text`, its middle left out if it is longer than `longest`; a model in parentheses at its end stays.
-
-    Features can be guessed from their first letters, models differ in their last.
-    """
-    model = re.search(r" \([^()]+\)$", text)
-    kept = model[0] if model and len(model[0]) <= longest else ""
-    name, room = text.removesuffix(kept), max(longest - len(kept), 9)
-    if len(name) <= room:
-        return text
-    features = name.split("+")
-    if len(features) > 2 and len(ends := f"{features[0]}+…+{features[-1]}") <= room:
-        return f"{ends}{kept}"
-    head = (room - 1) * 2 // 3
-    return f"{name[:head]}…{name[-(room - 1 - head) :]}{kept}"
+    """`text`, its middle left out if it is longer than `longest`: features stand first, a model last."""
+    kept = longest // 2
+    return text if len(text) <= longest else f"{text[: longest - kept - 1]}…{text[-kept:]}"
 
 
-def text_on(colour: Sequence[float]) -> str:
+def text_on(colour: np.ndarray) -> str:
     """ON_LIGHT or ON_DARK: the one of higher contrast with a background of red, green, blue from 0 to 1."""
     linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colour[:3]]
     luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))  # as WCAG 2 defines contrast
-    return ON_DARK if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else ON_LIGHT
+    return ON_DARK if luminance < 0.179 else ON_LIGHT
+
+
+def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
+    """(…, 4): violet above zero, orange below, transparent for NaN.
+
+    The largest value, `least` if all are smaller, has the darkest colour.
+    """
+    bound = max(float(np.nanmax(np.abs(values), initial=0)), least)
+    colours = colormaps[SIGNED](np.nan_to_num(values / bound + 1) / 2)
+    colours[np.isnan(values)] = 0
+    return colours
+
+
+def points_or_dot(value: float) -> str:
+    """`+3`, `−12`, `·` for what rounds to 0, nothing for NaN; of a difference from 0 to 1."""
+    text = "" if np.isnan(value) else points(value, 0)
+    return "·" if text == "0" else text
 
 
 def cells(
     ax: Axes,
     colours: np.ndarray,  # (rows, columns, 4)
-    texts: np.ndarray,  # (rows, columns); '' for an empty cell
-    *,
-    bold: np.ndarray | None = None,
-    aspect: str = "auto",
+    text: Callable[[int, int], str],  # of a row and a column; '' for an empty cell
+    bold: np.ndarray | None = None,  # (rows, columns) bool
 ) -> None:
     """A heat map with a text in each cell, and neither ticks nor a frame."""
-    ax.imshow(colours, aspect=aspect, interpolation="nearest")  # type: ignore[arg-type]
-    for place in np.argwhere(texts != ""):
-        row, column = place
-        ax.text(
-            column,
-            row,
-            texts[row, column],
-            ha="center",
-            va="center",
-            color=text_on(colours[row, column]),
-            weight="bold" if bold is not None and bold[row, column] else "normal",
-        )
+    ax.imshow(colours, aspect="auto", interpolation="nearest")
+    for row, column in np.ndindex(colours.shape[:2]):
+        if words := text(row, column):
+            weight = "bold" if bold is not None and bold[row, column] else "normal"
+            colour = text_on(colours[row, column])
+            ax.text(column, row, words, ha="center", va="center", color=colour, weight=weight)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
 
@@ -209,23 +212,19 @@ def label_ends(panel: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         place = min(begin, place - LABEL_HEIGHT)
         at = panel.transAxes
         panel.plot((1.0, 1.05), (begin, place), color=colour, linewidth=0.8, transform=at, clip_on=False)
-        panel.text(1.07, place, escape_math(text), color=INK, va="center", transform=at)
+        panel.text(1.07, place, text, color=INK, va="center", transform=at)
 
 
-def ticks(ax: Axes, names: Sequence[str], axis: str, *, turn: float = 0, longest: int = 28) -> None:
-    """One tick a name, on the x or the y axis."""
-    places, texts = range(len(names)), [escape_math(shorten(name, longest)) for name in names]
-    if axis == "x":
-        ax.set_xticks(places, texts, rotation=turn, ha="right" if 0 < turn < 90 else "center")
-        for label in ax.get_xticklabels() if 0 < turn < 90 else ():
-            label.set_rotation_mode("anchor")
-    else:
-        ax.set_yticks(places, texts)
-
-
-def escape_math(text: str) -> str:
-    """`text` with nothing in it that matplotlib would take for mathematics."""
-    return text.replace("$", r"\$")
+def ticks(
+    ax: Axes, rows: Sequence[str], columns: Sequence[str], *, turn: float = 0, top: bool = False
+) -> None:
+    """A name for each row and each column, the columns' turned by degrees, above the figure if `top`."""
+    ax.set_yticks(range(len(rows)), [shorten(name) for name in rows])
+    side: Any = ("left" if top else "right") if turn else "center"
+    names = [shorten(name, 22) for name in columns]
+    ax.set_xticks(range(len(columns)), names, rotation=turn, ha=side, rotation_mode="anchor")
+    if top:
+        ax.xaxis.tick_top()
 
 
 # Faces with wide coverage, tried in order; only those that are installed are named to matplotlib.

@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from analysis.figures.drawing import (
     COLUMN_WIDTH,
     ERRORS,
-    FONT_SIZE,
     GREYS,
     INK,
     MANY_CLASSES,
@@ -22,17 +21,18 @@ from analysis.figures.drawing import (
     SIGNED,
     SPECTRUM,
     cells,
-    escape_math,
     feature_map_image,
     figure,
     grid_lines,
     is_narrow,
     label_ends,
     panels,
+    points_or_dot,
     shorten,
+    signed_colours,
     ticks,
 )
-from commandline.terminal import percent, points
+from commandline.terminal import percent
 
 ERROR_SHADE = 1.3  # as the page's style sheet has it
 
@@ -57,7 +57,7 @@ def draw_confusion_matrix(
     category their block is outlined. Of more than MANY_CLASSES those with the most errors are shown, the
     others summed in the last row and column.
     """
-    classes, categories = list(classes), list(categories or [])
+    classes, categories = list(classes), list(categories or [""] * len(classes))
     if len(classes) > MANY_CLASSES:
         errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
         kept = np.sort(np.argsort(-errors, kind="stable")[:MANY_CLASSES])
@@ -67,31 +67,29 @@ def draw_confusion_matrix(
         counts = belongs.T @ counts @ belongs
         rest = f"{len(classes) - len(kept)} other classes"
         classes = [*(classes[row] for row in kept), rest]
-        categories = [*(categories[row] for row in kept), ""] if categories else []
-    total = counts.sum(axis=1, keepdims=True)
-    share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
+        categories = [*(categories[row] for row in kept), ""]
+    total = counts.sum(axis=1)
+    share = counts / np.maximum(total, 1e-9)[:, None]
     # Errors are few: 1 of 40 shows already, two in five are the darkest.
-    colours = np.where(
-        np.eye(len(classes), dtype=bool)[..., None], GREYS(share), ERRORS(ERROR_SHADE * np.sqrt(share))
-    )
-    colours[counts == 0] = GREYS(0.0)
-    texts = np.full(counts.shape, "", dtype=object)
-    for row, column in np.argwhere(counts > 0):
-        texts[row, column] = (
-            percent(share[row, column], 0) if rates else f"{counts[row, column]:.1f}".removesuffix(".0")
-        )
-    cells(ax, colours, texts, aspect="auto" if is_narrow(ax) else "equal")
-    ticks(ax, classes, "x", turn=45, longest=24)
-    numbered = [f"{shorten(name, 24)} ({of:.0f})" for name, of in zip(classes, total[:, 0], strict=True)]
-    ticks(ax, numbered, "y", longest=40)
+    colours = ERRORS(ERROR_SHADE * np.sqrt(share))
+    diagonal = np.eye(len(classes), dtype=bool)
+    colours[diagonal | (counts == 0)] = GREYS(np.where(diagonal, share, 0)[diagonal | (counts == 0)])
+
+    def text(row: int, column: int) -> str:
+        if not counts[row, column]:
+            return ""
+        return percent(share[row, column], 0) if rates else f"{counts[row, column]:.1f}".removesuffix(".0")
+
+    cells(ax, colours, text)
+    ax.set_aspect("auto" if is_narrow(ax) else "equal")
+    ticks(ax, [f"{shorten(name, 21)} ({of:.0f})" for name, of in zip(classes, total)], classes, turn=45)
     start = 0
-    for end in range(1, len(categories) + 1):  # a box round each run of classes that share a category
-        if end == len(categories) or categories[end] != categories[start]:
-            side = end - start
-            if categories[start] and side > 1:
-                corner = (start - 0.5, start - 0.5)
-                ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1))
-            start = end
+    for category, neighbours in groupby(categories):  # a box round neighbours that share a category
+        side = len(list(neighbours))
+        if category and side > 1:
+            corner = (start - 0.5, start - 0.5)
+            ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1))
+        start += side
     ax.set_xlabel("Predicted (cells: % of the row)" if rates else "Predicted")
     ax.set_ylabel("Actual")
     ax.set_title(title)
@@ -113,23 +111,21 @@ CURVES = (("accuracy", "accuracy, %", 100.0), ("loss", "loss", 1.0))  # column, 
 )
 def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame], title: str = "") -> Axes:
     """Accuracy and loss of one run by epoch, each curve named at its end; `history`: fold -> history.csv."""
-    rows = pd.concat([pd.DataFrame(), *history.values()])
-    shape = (2, 1) if is_narrow(ax) else (1, 2)
-    for panel, (metric, name, scale) in zip(panels(ax, *shape, wide=0.5, high=0.5), CURVES, strict=True):
+    rows = pd.concat(history.values()).dropna(axis="columns", how="all")
+    columns = 1 if is_narrow(ax) else 2
+    for panel, (metric, name, scale) in zip(panels(ax, 2, columns, wide=0.5, high=0.5), CURVES):
         ends = []
         for part, label, colour, dash in SPLITS:
             column = f"{part}_{metric}"
-            if column not in rows or rows[column].isna().all():
+            if column not in rows:
                 continue
             curve = scale * rows.dropna(subset=column).groupby("epoch")[column].agg(["mean", "min", "max"])
             if part == "test":
-                panel.fill_between(
-                    curve.index, curve["min"], curve["max"], color=colour, alpha=0.15, linewidth=0
-                )
+                band: dict[str, Any] = {"color": colour, "alpha": 0.15, "linewidth": 0}
+                panel.fill_between(curve.index, curve["min"], curve["max"], **band)
             panel.plot(curve.index, curve["mean"], color=colour, linestyle=dash)
             ends.append((float(curve["mean"].iloc[-1]), label, colour))
-        panel.set_title(name)
-        panel.set_xlabel("epoch")
+        panel.set(title=name, xlabel="epoch")
         grid_lines(panel)
         panel.margins(x=0.02)
         panel.set_ylim(bottom=0, top=102 if metric == "accuracy" else None)
@@ -189,22 +185,18 @@ class SamplePrediction:
 )
 def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) -> Axes:
     """A panel a clip: its spectrogram, below it the true class and the top three with probabilities."""
-    drawn = panels(ax, -(-len(samples) // SAMPLES_A_ROW), SAMPLES_A_ROW, wide=0.1, high=1.35)
-    for panel, sample in zip(drawn, samples, strict=False):
+    for panel, sample in zip(panels(ax, len(samples), SAMPLES_A_ROW, wide=0.1, high=1.35), samples):
         feature_map_image(panel, sample.feature_map, sample.seconds)
         panel.set(xticks=[], yticks=[])
-        named = f"{sample.outcome} · {shorten(sample.clip_id, 20 - len(sample.outcome))}"
-        panel.set_title(escape_math(named), weight="normal", pad=3)
+        clip = shorten(sample.clip_id, 20 - len(sample.outcome))
+        panel.set_title(f"{sample.outcome} · {clip}", weight="normal", pad=3)
         lines = [(f"true: {shorten(sample.true_class, 17)}", False)]
         for name, probability in sample.top:
             hit = name == sample.true_class
             lines.append((f"{percent(probability, 0):>3} %  {shorten(name, 14)}{' ✓' if hit else ''}", hit))
         for line, (text, hit) in enumerate(lines):
-            look: dict[str, Any] = {"color": SERIES[0] if hit else INK, "weight": "bold" if hit else "normal"}
-            at: dict[str, Any] = {"transform": panel.transAxes, "va": "top", "fontsize": FONT_SIZE}
-            panel.text(0, -0.06 - 0.22 * line, escape_math(text), **at, **look)
-    for panel in drawn[len(samples) :]:
-        panel.set_axis_off()
+            look: dict[str, Any] = {"color": SERIES[0], "weight": "bold"} if hit else {"color": INK}
+            panel.text(0, -0.06 - 0.22 * line, text, transform=panel.transAxes, va="top", **look)
     return ax
 
 
@@ -217,18 +209,8 @@ def draw_channel_importance(
     ax: Axes, *, classes: Sequence[str], channels: Sequence[str], loss: np.ndarray
 ) -> Axes:
     """`loss` (classes, channels): recall with all channels minus recall without that one."""
-    bound = max(0.05, float(np.nanmax(np.abs(loss))))
-    colours = colormaps[SIGNED + "_r"]((np.nan_to_num(loss) / bound + 1) / 2)
-    texts = np.full(loss.shape, "", dtype=object)
-    for row, column in np.argwhere(np.isfinite(loss)):
-        text = points(loss[row, column], 0)
-        texts[row, column] = "·" if text == "0" else text
-    cells(ax, colours, texts)
-    ticks(ax, classes, "y", longest=20)
-    ticks(ax, channels, "x", turn=30, longest=20)
-    ax.xaxis.tick_top()
-    for label in ax.get_xticklabels():
-        label.set_horizontalalignment("left")
+    cells(ax, signed_colours(-loss, least=0.05), lambda row, column: points_or_dot(loss[row, column]))
+    ticks(ax, classes, channels, turn=30, top=True)
     return ax
 
 
@@ -242,7 +224,7 @@ def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.nd
 
     What a crop leaves is shown without a difference.
     """
-    drawn = panels(ax, len(pairs), 3, wide=0.06, high=0.35)
+    drawn = panels(ax, 3 * len(pairs), 3, wide=0.06, high=0.35)
     for place, (name, before, after) in enumerate(pairs):
         low, high = np.percentile(before, (2, 99.5))
         images = [("before", before, SPECTRUM, low, high), (name, after, SPECTRUM, low, high)]
@@ -251,8 +233,8 @@ def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.nd
             images.append(("difference", after - before, SIGNED + "_r", -largest, largest))
         else:  # cut out: no value has one before it to differ from
             drawn[3 * place + 2].set_axis_off()
-        for panel, (title, values, colours, least, most) in zip(drawn[3 * place :], images, strict=False):
+        for panel, (title, values, colours, least, most) in zip(drawn[3 * place :], images):
             panel.imshow(values, origin="lower", aspect="auto", cmap=colours, vmin=least, vmax=most)
-            panel.set_title(escape_math(title), weight="normal", pad=3)
+            panel.set_title(title, weight="normal", pad=3)
             panel.set(xticks=[], yticks=[])
     return ax

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from commandline.files import replace_file
 SCREEN_DPI, PAPER_DPI = 150, 300
 WIDTHS = {"85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
 CSS_PER_INCH = 96
+SVG_METADATA = ("Creator", "Date", "Format", "Type")  # none of it is written
 PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 TRUETYPE, TYPE3 = 42, 3  # how a PDF embeds its fonts, as rcParams['pdf.fonttype'] counts
 IDEOGRAPHS = (
@@ -39,18 +40,25 @@ IDEOGRAPHS = (
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure of a report: its name among the files, its caption, and the file that the page shows."""
+    """A figure of a report: `name` in FIGURES, `stem` of its files, the first of which the page shows."""
 
+    name: str
     stem: str
-    caption: str
-    file: Path
+    digest: str
+    files: tuple[Path, ...]
+    data: dict[str, Any] | None  # None if it was drawn before
+
+    @property
+    def caption(self) -> str:
+        return FIGURES[self.name].caption
 
     @property
     def html(self) -> str:
         """What stands inside the page, once the writer is closed."""
-        if self.file.suffix == ".svg":
-            return page_svg(self.file.read_text(encoding="utf-8"), self.stem, self.caption)
-        content = base64.b64encode(self.file.read_bytes()).decode()
+        file = self.files[0]
+        if file.suffix == ".svg":
+            return page_svg(file.read_text(encoding="utf-8"), self.caption)
+        content = base64.b64encode(file.read_bytes()).decode()
         return (
             f'<img class="pixels" alt="{escape(self.caption)}" '
             f'style="--natural:{CSS_PER_INCH * TEXT_WIDTH:.0f}px" src="data:image/webp;base64,{content}">'
@@ -68,49 +76,33 @@ class FigureWriter:
 
     def __init__(self, folder: Path, kept: Mapping[str, str] | None = None, *, paper: bool = False) -> None:
         self.folder, self.kept, self.paper = folder / "figures", kept or {}, paper
-        self.names: dict[str, str] = {}  # stem -> figure
-        self.digests: dict[str, str] = {}
-        self.saved: dict[str, SavedFigure] = {}
-        self._data: dict[str, dict[str, Any]] = {}
-
-    @property
-    def files(self) -> set[str]:
-        """Every file of the figures, by its path in the report's folder."""
-        return {f"figures/{file}" for stem in self.names for file in self._files(stem)}
+        self.saved: dict[str, SavedFigure] = {}  # by stem
 
     def submit(self, name: str, stem: str = "", /, **data: Any) -> SavedFigure:
         """Enter the figure `name` of `data`; `stem` names its files, the figure's name if it is empty."""
-        stem = stem or name
-        self._data[stem] = data
-        return self._enter(name, stem, joblib.hash((name, drawing_code(), data)))
+        return self._enter(name, stem or name, joblib.hash((name, drawing_code(), data)), data)
 
     def keep(self, name: str, stem: str) -> SavedFigure:
         """Enter a figure that was drawn for the report before, and whose data did not change."""
-        return self._enter(name, stem, self.kept[stem])
+        return self._enter(name, stem, self.kept[stem], None)
 
-    def _enter(self, name: str, stem: str, digest: str) -> SavedFigure:
-        self.names[stem], self.digests[stem] = name, digest
-        self.saved[stem] = SavedFigure(stem, FIGURES[name].caption, self.folder / self._files(stem)[0])
+    def _enter(self, name: str, stem: str, digest: str, data: dict[str, Any] | None) -> SavedFigure:
+        names = [f"{stem}.{'webp' if FIGURES[name].pixels else 'svg'}"]
+        if self.paper:
+            names += [f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)]
+        files = tuple(self.folder / file for file in names)
+        self.saved[stem] = SavedFigure(name, stem, digest, files, data)
         return self.saved[stem]
 
     def close(self) -> None:
-        """Draw and write every figure that changed or lacks a file. An exception names the figure."""
+        """Draw and write every figure that changed or lacks a file."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for stem, data in self._data.items():
-            files = [self.folder / file for file in self._files(stem)]
-            if self.kept.get(stem) == self.digests[stem] and all(file.is_file() for file in files):
+        for figure in self.saved.values():
+            same = self.kept.get(figure.stem) == figure.digest
+            if figure.data is None or (same and all(file.is_file() for file in figure.files)):
                 continue
-            try:
-                for file in files:
-                    replace_file(file, draw(self.names[stem], file, data), durable=False)
-            except Exception as error:
-                error.add_note(f"in the figure {stem} ({self.names[stem]})")
-                raise
-
-    def _files(self, stem: str) -> list[str]:
-        """The file that the page shows, then those for papers."""
-        page = f"{stem}.{'webp' if FIGURES[self.names[stem]].pixels else 'svg'}"
-        return [page, f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)] if self.paper else [page]
+            for file in figure.files:
+                replace_file(file, draw(figure.name, file, figure.data), durable=False)
 
 
 @cache
@@ -121,10 +113,7 @@ def drawing_code() -> str:
 
 
 def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
-    """The content of one file of a figure: SVG, PDF, WebP for the screen, PNG as wide as the name says.
-
-    Equal figures are equal files.
-    """
+    """The content of one file of a figure: SVG, PDF, WebP for the screen, PNG as wide as the name says."""
     figure = FIGURES[name]
     width, height = figure.size(**data)
     if file.suffix == ".png":
@@ -138,9 +127,9 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
         figure.draw(canvas.add_subplot(), **data)
         ConstrainedLayoutEngine().execute(canvas)
         if file.suffix == ".svg":
-            text = StringIO()
-            FigureCanvasSVG(canvas).print_svg(text, metadata={"Date": None})
-            return text.getvalue().encode()
+            matplotlib.rcParams["svg.hashsalt"] = file.stem  # ids of its own, the same each time
+            FigureCanvasSVG(canvas).print_svg(content, metadata=dict.fromkeys(SVG_METADATA))
+            return content.getvalue()
         if file.suffix == ".pdf":
             from matplotlib.backends.backend_pdf import FigureCanvasPdf  # loads fontTools, for papers alone
 
@@ -160,22 +149,15 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     return content.getvalue()
 
 
-def page_svg(text: str, stem: str, caption: str) -> str:
-    """SVG to stand inside the page: it scales, takes the page's colours, and its ids are its own."""
-    svg = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    prefix = re.sub(r"[^A-Za-z0-9]", "-", stem)
-    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg))
-    svg = re.sub(
-        r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in used else "", svg
-    )
-    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", svg)
+def page_svg(text: str, caption: str) -> str:
+    """SVG to stand inside the page: it scales, and takes the page's colours."""
+    opening, body = text[text.index("<svg") :].split(">", 1)
+    body = re.sub(r'<g id="[^"]+"', "<g", body)  # nothing refers to groups, and every figure has axes_1
     for colour, variable in PAGE_COLOURS.items():
-        svg = svg.replace(colour, variable)
-    opening, body = svg.split(">", 1)
-    view = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', opening)
-    assert view is not None, "matplotlib's SVG has a view box"
-    natural = float(view[1]) * CSS_PER_INCH / 72
+        body = body.replace(colour, variable)
+    view, width = re.findall(r'(viewBox="0 0 ([\d.]+) [\d.]+")', opening)[0]
+    natural = float(width) * CSS_PER_INCH / 72
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-        f'{view[0]} style="--natural:{natural:.0f}px" aria-label="{escape(caption)}">{body}'
+        f'{view} style="--natural:{natural:.0f}px" aria-label="{escape(caption)}">{body}'
     )

@@ -1,42 +1,43 @@
 """Separation before training: planted, absent, undefined; and maps that keep neighbours together."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from analysis.data import (
-    MEASURES,
-    class_means,
-    data_facts,
-    pca_projection,
-    summary_over_time,
-    tsne_projection,
-)
+from analysis import data
 from features_cache import Cache, external
 from features_cache.index import write_failures
 
 RNG = np.random.default_rng
+PROJECTIONS = (data.pca_projection, partial(data.tsne_projection, seed=0))
 
 
-def clips(
-    apart: float, count: int = 200, classes: int = 4, columns: int = 6
-) -> tuple[np.ndarray, np.ndarray]:
-    """Clips of unit spread whose classes' means lie `apart` deviations from the centre, at random."""
-    rng = RNG(1)
+def clips(apart: float, count: int = 200, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Clips (count, 6) of unit spread whose classes lie `apart` deviations from the centre, at random."""
     target = np.arange(count) % classes
-    centres = rng.normal(size=(classes, columns)) * apart
-    return rng.normal(size=(count, columns)) + centres[target], target
+    centres = RNG(1).normal(size=(classes, 6)) * apart
+    return RNG(2).normal(size=(count, 6)) + centres[target], target
 
 
-@pytest.mark.parametrize("name", MEASURES)
-def test_separate_classes_measure_higher_than_mixed_ones(name: str) -> None:
-    together, near, far = (MEASURES[name](*clips(apart), RNG(0)) for apart in (0, 1, 10))
-    assert together < near < far
-    assert together < 0.06
+def measures(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+    columns = data.standardised(values)
+    components = data.principal_components(columns)
+    shared = (data.mutual_information, data.clustering_agreement)
+    return np.array(
+        [data.fisher_ratio(columns, target), *(measure(components, target, 0) for measure in shared)]
+    )
 
 
-@pytest.mark.parametrize("name", MEASURES)
+def test_separate_classes_measure_higher_than_mixed_ones_in_any_unit() -> None:
+    mixed, near, far = (measures(*clips(apart)) for apart in (0, 1, 10))
+    assert (mixed < near).all() and (near < far).all() and (mixed < 0.06).all()
+    values, target = clips(1)
+    assert measures(values * [1e4, 1, 1e-3, 1, 1, 1] + 300, target) == pytest.approx(near)
+
+
 @pytest.mark.parametrize(
     ("values", "target"),
     [
@@ -46,54 +47,42 @@ def test_separate_classes_measure_higher_than_mixed_ones(name: str) -> None:
         (np.repeat([[0.0], [1.0]], 10, axis=0), np.repeat([0, 1], 10)),  # two values only
     ],
 )
-def test_measures_are_finite_on_what_cannot_be_measured(
-    name: str, values: np.ndarray, target: np.ndarray
-) -> None:
-    assert np.isfinite(MEASURES[name](values, target, RNG(0)))
+def test_measures_are_finite_on_what_cannot_be_measured(values: np.ndarray, target: np.ndarray) -> None:
+    assert np.isfinite(measures(values, target)).all()
 
 
-def test_fisher_ratio_by_hand() -> None:
+def test_measures_by_hand_and_by_scikit_learn() -> None:
     # Class means -1 and 1 around 0, variance within 1/4: ratio of the between to the within variance 4.
-    values = np.array([[-1.5], [-0.5], [0.5], [1.5]])
-    assert MEASURES["fisher_ratio"](values, np.array([0, 0, 1, 1]), RNG(0)) == pytest.approx(1 / 0.25)
+    values, target = np.array([[-1.5], [-0.5], [0.5], [1.5]]), np.array([0, 0, 1, 1])
+    assert data.fisher_ratio(data.standardised(values), target) == pytest.approx(1 / 0.25)
+    from sklearn.feature_selection import mutual_info_classif
 
-
-def test_units_do_not_matter() -> None:
     values, target = clips(1)
-    in_hertz = values * np.array([1e4, 1, 1e-3, 1, 1, 1]) + 300
-    for name, function in MEASURES.items():
-        assert function(in_hertz, target, RNG(0)) == pytest.approx(function(values, target, RNG(0))), name
+    nats = mutual_info_classif(values, target, n_neighbors=data.NEIGHBOURS, random_state=0)
+    assert data.mutual_information(values, target, 0) == pytest.approx(nats.mean() / np.log(4))
 
 
 def test_summary_is_mean_and_deviation_over_time() -> None:
     feature = np.array([[[1, 3], [2, 2]], [[0, 4], [5, 5]]], dtype=np.float16)
-    assert summary_over_time(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
+    assert data.summary_over_time(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
 
 
-@pytest.mark.parametrize("draw", [pca_projection, tsne_projection])
-def test_maps_keep_classes_together_and_are_seeded(draw: object) -> None:
+@pytest.mark.parametrize("project", PROJECTIONS)
+def test_maps_keep_classes_together_and_are_seeded(project: Callable[..., np.ndarray]) -> None:
     values, target = clips(10, count=60, classes=3)
-    places = draw(values, RNG(0))
-    assert places.shape == (60, 2)
+    places = project(data.principal_components(data.standardised(values)))
     distance = np.linalg.norm(places[:, None] - places[None, :], axis=2)
     np.fill_diagonal(distance, np.inf)
-    assert (target[distance.argmin(axis=1)] == target).mean() > 0.9
-    assert draw(values, RNG(0)) == pytest.approx(places)
-
-
-@pytest.mark.parametrize("draw", [pca_projection, tsne_projection])
-@pytest.mark.parametrize("values", [np.ones((10, 3)), np.arange(3.0)[:, None], np.ones((1, 2))])
-def test_maps_of_next_to_nothing(draw: object, values: np.ndarray) -> None:
-    places = draw(values, RNG(0))
-    assert places.shape == (len(values), 2)
-    assert np.isfinite(places).all()
+    assert places.shape == (60, 2) and (target[distance.argmin(axis=1)] == target).mean() > 0.9
+    assert project(data.principal_components(data.standardised(values))) == pytest.approx(places)
+    for few in (np.ones((10, 3)), np.arange(3.0)[:, None], np.ones((1, 2))):
+        places = project(data.principal_components(data.standardised(few)))
+        assert places.shape == (len(few), 2) and np.isfinite(places).all()
 
 
 def test_class_means_are_in_deviations_from_the_mean_of_all() -> None:
-    values = np.array([[1.0, 5], [1, 5], [3, 5]])
-    means = class_means(values, np.array([0, 0, 1]), 3)
-    assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2), 0])
-    assert means[:, 1].tolist() == [0, 0, 0]
+    means = data.class_means(np.array([[1.0, 5], [1, 5], [3, 5]]), np.array([0, 0, 1]), 3)
+    assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2), 0]) and not means[:, 1].any()
 
 
 def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path: Path) -> None:
@@ -101,12 +90,9 @@ def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path: Path)
     external.create_cache(tmp_path, {"clip_id": ids, "label": list("aaabbb"), "fold": [1, 2, 3] * 2})
     external.write_feature(tmp_path, "mel", RNG(0).normal(size=(6, 4, 5)), ids)
     cache = Cache(tmp_path)
-    failures = [(0, "mel", "1 value is NaN"), (0, "gone", "no longer cached")]
-    write_failures(tmp_path, cache.clips, np.arange(6), ["mel"], failures)
-    facts = dict(data_facts(cache))
-    assert "Clips that failed" not in facts
-    assert facts["Features that failed"] == "mel of 1 clip; runs without it test these clips"
+    write_failures(tmp_path, cache.clips, np.arange(6), ["mel"], [(0, "mel", "NaN"), (0, "gone", "no cache")])
+    facts = dict(data.data_facts(cache))
+    assert "Clips that failed" not in facts and facts["Features that failed"].startswith("mel of 1 clip;")
     write_failures(tmp_path, cache.clips, np.array([1]), ["mel"], [(1, "all", "empty")])
-    facts = dict(data_facts(cache))
-    assert facts["Clips that failed"] == "1, so 5 are tested"
-    assert facts["Features that failed"].startswith("mel of 1 clip;")
+    facts = dict(data.data_facts(cache))
+    assert facts["Clips that failed"] == "1, so 5 are tested" and "mel of 1" in facts["Features that failed"]

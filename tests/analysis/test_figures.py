@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from analysis.figures import FIGURES, FigureWriter, drawing, figure, saving
-from analysis.figures.data import FeatureMap, envelope, format_plain
+from analysis.figures.data import FeatureMap, format_plain
 from analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
 from analysis.figures.run import SamplePrediction
 
@@ -27,14 +27,21 @@ HISTORY = {
     fold: pd.DataFrame({"epoch": [1, 2], "train_loss": [1.0, 3], "test_accuracy": [0.5, 0.7 + fold / 10]})
     for fold in (1, 2)
 }
+INTERVALS = {
+    "names": NAMES,
+    "estimate": np.array([0.01, 0.03, 0.02]),
+    "low": np.zeros(3),
+    "high": np.full(3, 0.04),
+    "filled": np.array([True, False, True]),
+}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "accuracy_by_set": {
         "names": NAMES,
-        "accuracy": np.array([0.8, 0.7, 0.4]),
+        "estimate": np.array([0.8, 0.7, 0.4]),
         "low": np.array([0.7, 0.6, np.nan]),
         "high": np.array([0.9, 0.8, np.nan]),
-        "worse": np.array([False, False, True]),
-        "chance": 0.25,
+        "filled": np.array([True, True, False]),
+        "line": 0.25,
     },
     "accuracy_heat_map": {
         "features": NAMES,
@@ -46,13 +53,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "pairs": [("noise", FEATURE_MAP, FEATURE_MAP + 1), ("crop", FEATURE_MAP, FEATURE_MAP[2:])]
     },
     "channel_importance": {"classes": CLASSES, "channels": NAMES, "loss": RNG.normal(size=(4, 3))},
-    "importance": {
-        "names": NAMES,
-        "estimate": np.array([0.5, 0.0, 0.1]),
-        "low": np.array([0.4, -0.1, 0.05]),
-        "high": np.array([0.6, 0.1, 0.15]),
-        "significant": np.array([True, False, True]),
-    },
+    "importance": INTERVALS,
     "importance_by_class": {
         "classes": CLASSES,
         "features": NAMES,
@@ -81,13 +82,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             FeatureMap("embedding", FEATURE_MAP[:, :1], np.arange(8.0), "index", np.zeros(1)),
         ]
     },
-    "intervals": {
-        "names": NAMES,
-        "estimate": np.array([0.01, 0.03, 0.02]),
-        "low": np.zeros(3),
-        "high": np.full(3, 0.04),
-        "significant": np.array([True, False, True]),
-    },
+    "intervals": INTERVALS,
     "learning_curves": {"history": HISTORY},
     "projections": {
         "points": {"mel": RNG.normal(size=(9, 2))},
@@ -209,13 +204,6 @@ def test_bins_of_few_predictions_are_counted_and_not_drawn_as_accuracies() -> No
     assert [bar.get_height() for bar in below.patches] == [9, 10, 40]
 
 
-def test_no_label_of_a_curve_stands_above_its_panel() -> None:
-    panel = Canvas().add_subplot()
-    drawing.label_ends(panel, [(0.99, "a", "red"), (0.98, "b", "red"), (0.97, "c", "red")])
-    heights = [text.get_position()[1] for text in panel.texts]
-    assert max(heights) <= 1 and min(-np.diff(heights)) >= drawing.LABEL_HEIGHT - 1e-9
-
-
 def test_text_has_the_contrast_that_readers_need_on_every_shade() -> None:
     def luminance(colour: Any) -> float:
         linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(colour)]
@@ -227,35 +215,24 @@ def test_text_has_the_contrast_that_readers_need_on_every_shade() -> None:
             assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_an_envelope_keeps_every_peak() -> None:
-    samples = np.zeros(1000)
-    samples[[10, 777]] = 1, -2
-    low, high = envelope(samples, 10)
-    assert (high[0], low[7], high.sum(), low.sum()) == (1, -2, 1, -2)
-
-
 def test_shortened_names_and_plain_numbers() -> None:
-    assert drawing.shorten("mel+mfcc+chroma+tonnetz", 12) == "mel+mfc…netz"
-    assert [drawing.shorten(name, 12) for name in ("mel", "fourier_tempogram")] == ["mel", "fourier…gram"]
-    assert drawing.shorten("mel+mfcc+chroma+cqt (resnet18+texture)", 30) == "mel+…+cqt (resnet18+texture)"
+    assert [drawing.shorten(name, 12) for name in ("mel", "fourier_tempogram")] == ["mel", "fouri…pogram"]
     assert [format_plain(value) for value in (31.25, 15400.4, 0.0345)] == ["31.2", "15400", "0.0345"]
 
 
 def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path: Path) -> None:
     writer = FigureWriter(tmp_path)
     saved = writer.submit("confusion_matrix", "mel.confusion", **EXAMPLES["confusion_matrix"])
+    other = writer.submit("confusion_matrix", "rms.confusion", **EXAMPLES["confusion_matrix"])
     image = writer.submit("spectrograms", **EXAMPLES["spectrograms"])
     writer.close()
-    assert writer.files == {"figures/mel.confusion.svg", "figures/spectrograms.webp"}
-    assert (
-        "var(--ink)" in saved.html
-        and "&lt;b&gt;" in saved.html
-        and "<b>" not in saved.html
-        and "犬" in saved.html
-    )
-    ids = re.findall(r' id="([^"]+)"', saved.html)
-    assert all(name.startswith("mel-confusion-") for name in ids)
-    assert set(re.findall(r"url\(#([^)]+)\)", saved.html)) <= set(ids)
+    assert [saved.files, image.files] == [
+        (tmp_path / "figures" / name,) for name in ("mel.confusion.svg", "spectrograms.webp")
+    ]
+    assert all(text in saved.html for text in ("var(--ink)", "&lt;b&gt;", "犬")) and "<b>" not in saved.html
+    ids = [set(re.findall(r' id="([^"]+)"', figure.html)) for figure in (saved, other)]
+    assert ids[0] and not ids[0] & ids[1]
+    assert set(re.findall(r'(?:url\(|href=")#([^")]+)', saved.html)) <= ids[0]
     assert image.html.startswith("<img") and "data:image/webp;base64," in image.html
 
 
@@ -273,28 +250,20 @@ def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_
 def test_only_what_changed_is_drawn_and_the_same_data_gives_the_same_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def digests(folder: Path, kept: dict[str, str], **given: Any) -> dict[str, str]:
-        writer = FigureWriter(folder, kept)
-        writer.submit("intervals", "a", **EXAMPLES["intervals"])
-        writer.submit("intervals", "b", **EXAMPLES["intervals"] | given)
+    def digests(kept: dict[str, str], **given: Any) -> dict[str, str]:
+        writer = FigureWriter(tmp_path, kept)
+        writer.submit("intervals", "a", **INTERVALS)
+        writer.submit("intervals", "b", **INTERVALS | given)
         writer.close()
-        return writer.digests
+        return {stem: figure.digest for stem, figure in writer.saved.items()}
 
-    first = digests(tmp_path, {})
-    files = [(tmp_path / "figures" / f"{name}.svg").read_bytes() for name in "ab"]
-    assert files[0] == files[1]
+    first, file = digests({}), tmp_path / "figures" / "a.svg"
+    content = file.read_bytes()
+    assert digests({}) == first and file.read_bytes() == content
     done: list[str] = []
     monkeypatch.setattr(saving, "draw", lambda name, file, data: done.append(file.stem) or b"drawn")
-    assert digests(tmp_path, first) == first and not done
-    digests(tmp_path, first, label="other")
-    (tmp_path / "figures" / "a.svg").unlink()
-    digests(tmp_path, first)
+    assert digests(first) == first and not done
+    digests(first, label="other")
+    file.unlink()
+    digests(first)
     assert done == ["b", "a"]
-
-
-def test_a_figure_that_fails_is_named(tmp_path: Path) -> None:
-    writer = FigureWriter(tmp_path)
-    writer.submit("clips_per_fold", "odd", **EXAMPLES["clips_per_fold"] | {"classes": None})
-    with pytest.raises(TypeError) as failure:
-        writer.close()
-    assert failure.value.__notes__ == ["in the figure odd (clips_per_fold)"]

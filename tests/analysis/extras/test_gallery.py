@@ -65,5 +65,5 @@ def test_every_feature_of_every_class_stands_in_it(tmp_path: Path) -> None:
     assert [sorted(clip.drawings) for clip in made.clips] == [[0, 1, 2]] * 2
     assert [made.clips[0].drawings[place].startswith("M") for place in range(3)] == [True, False, True]
     assert made.features[made.overview][0] == "mel"
-    assert set(writer.names) == {"spectrograms", "gallery"}
+    assert set(writer.saved) == {"spectrograms", "gallery"}
     assert make_gallery(cache, [], writer, 0, 1.0) is None

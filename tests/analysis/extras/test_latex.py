@@ -35,8 +35,9 @@ def figures(tmp_path: Path) -> list[SavedFigure]:
 
     figure = Figure(figsize=(2, 1))
     figure.add_subplot().plot([1, 2])
-    figure.savefig(tmp_path / "a+b@c=1.confusion.pdf")
-    return [SavedFigure("a", "A 100 % figure", tmp_path / "a+b@c=1.confusion.svg")]
+    files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
+    figure.savefig(files[1])
+    return [SavedFigure("accuracy_heat_map", "a+b@c=1", "", files, None)]  # its caption has a %
 
 
 def balanced(text: str) -> bool:
