@@ -7,9 +7,10 @@ and of a bundle is judged in `checked_config` alone.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import inf, prod
-from typing import Any, NoReturn
+from operator import itemgetter
+from typing import Any, NoReturn, TypeAlias
 
 from commandline.registry import RequestError
 
@@ -21,7 +22,7 @@ TRAIN_AGAIN = "train this run again"
 MOST_SAMPLES = 2**31  # of a clip: 13 hours at 44,100 Hz
 GRID = re.compile(r"([1-9]\d{0,9})x([1-9]\d{0,9})")  # of a waveform 1x220500
 
-Check = Callable[[Any], bool]
+Pattern: TypeAlias = "type | tuple[str, ...] | list[Pattern] | dict[str, Pattern] | Callable[[Any], bool]"
 
 
 class Config(dict[str, Any]):
@@ -35,97 +36,94 @@ class Config(dict[str, Any]):
         raise RequestError(f"{self.origin} lacks {key}: {TRAIN_AGAIN}")
 
 
-def _a(*kinds: type, test: Check = lambda value: True) -> Check:
-    """A value of one of these types of JSON (no bool counts as int) that passes the test."""
-    return lambda value: type(value) in kinds and test(value)
+def fits(value: Any, pattern: Pattern) -> bool:
+    """Whether a value of JSON is what the pattern says.
+
+    A type: of that type, and no bool is an int; a tuple: one of its texts; a list: one item or more, each of
+    its pattern; a dictionary: an object with these keys, those with `?` if they are there; a function: True.
+    """
+    if isinstance(pattern, type):
+        return type(value) is pattern
+    if isinstance(pattern, tuple):
+        return value in pattern
+    if isinstance(pattern, list):
+        return type(value) is list and value != [] and all(fits(item, pattern[0]) for item in value)
+    if isinstance(pattern, dict):
+        return type(value) is dict and all(
+            fits(value[name], part) if (name := key.rstrip("?")) in value else name != key
+            for key, part in pattern.items()
+        )
+    return pattern(value)
 
 
-def _number(least: float = -inf, most: float = inf) -> Check:
-    return _a(
-        int, float, test=lambda value: least <= value <= most and abs(value) < inf
-    )  # NaN is in no range
+def number(least: float = -inf, most: float = inf) -> Pattern:
+    """A finite number within bounds."""
+    return lambda value: type(value) in (int, float) and least <= value <= most and abs(value) < inf
 
 
-def _list(check: Check, least: int = 1) -> Check:
-    return _a(list, test=lambda values: len(values) >= least and all(map(check, values)))
+def distinct(pattern: Pattern, key: Callable[[Any], object] = lambda item: item) -> Pattern:
+    """A list of which no two items are the same, or have the same key."""
+    return lambda value: fits(value, [pattern]) and len(set(map(key, value))) == len(value)
 
 
-def _record(optional: Collection[str] = (), **checks: Check) -> Check:
-    """An object with these keys; only the `optional` ones may be missing."""
-    return _a(
-        dict,
-        test=lambda value: all(
-            check(value[key]) if key in value else key in optional for key, check in checks.items()
-        ),
-    )
-
-
-def _distinct(values: list[Any]) -> bool:
-    return len(set(values)) == len(values)
-
-
-TEXT, OBJECT, WHOLE = _a(str), _a(dict), _a(int)
-SEED = _a(int, test=lambda value: value >= 0)
-POSITIVE = _number(least=1e-9)
-CALIBRATED = _record(["temperature"], temperature=POSITIVE)
-CLASSES = _list(_record(["category"], name=TEXT, category=TEXT))
-CHANNEL = _record(
-    ["parameters"],
-    stored=TEXT,
-    parameters=OBJECT,
-    dtype=lambda value: value in ("float16", "float32"),
-    rows=_a(list, test=lambda rows: [*map(type, rows)] == [int, int] and 0 <= rows[0] <= rows[1]),
-)
-
-# What a key of run.json holds, if it is there.
-CONFIG: dict[str, Check] = {
-    **dict.fromkeys(("dataset", "features", "model", "task", "augment", "val", "select"), TEXT),
-    **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), TEXT),
-    **dict.fromkeys(("options", "extraction", "machine", "member_weights"), OBJECT),
-    **dict.fromkeys(("parameters", "seconds", "fold_seconds"), _number()),
-    **dict.fromkeys(("command", "members", "member_models"), _list(TEXT)),
-    "synthetic": _a(bool),
-    "seed": SEED,
-    "epochs": WHOLE,
-    "folds": lambda value: _list(WHOLE)(value) and _distinct(value),
-    "classes": lambda value: CLASSES(value) and _distinct([name["name"] for name in value]),
-    "channels": _list(CHANNEL),
-    "changes": _list(_record(["from", "to"], **{"from": OBJECT, "to": OBJECT}), least=0),
-    "grid": _a(
-        str,
-        test=lambda value: bool(GRID.fullmatch(value)) and prod(map(int, value.split("x"))) <= MOST_SAMPLES,
-    ),
-    "calibration": _a(dict, test=lambda value: all(map(CALIBRATED, value.values()))),
-    "temperature": POSITIVE,
-    "rejection": _record(threshold=_number()),
-    "sample_rate": _number(0, MOST_SAMPLES),
-    "duration": _number(0, MOST_SAMPLES),
+CHANNEL: Pattern = {
+    "stored": str,
+    "parameters?": dict,
+    "dtype": ("float16", "float32"),
+    "rows": lambda rows: fits(rows, [int]) and len(rows) == 2 and 0 <= rows[0] <= rows[1],
 }
-OPTIONS: dict[str, Check] = {
-    "model": TEXT,
-    "augment": TEXT,
-    "optimizer": lambda value: value in ("adamw", "sgd"),
-    "skip_test": _a(bool),
-    "seed": SEED,
-    "tta": _a(int, test=lambda value: 0 < value < 10_000),
+CALIBRATED: Pattern = {"temperature?": number(least=1e-9)}
+
+# What a key of run.json, and of its options, holds, if it is there.
+CONFIG: dict[str, Pattern] = {
+    **dict.fromkeys(("dataset", "features", "model", "task", "augment", "val", "select"), str),
+    **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), str),
+    **dict.fromkeys(("options", "extraction", "machine", "member_weights"), dict),
+    **dict.fromkeys(("parameters", "seconds", "fold_seconds"), number()),
+    **{key: [str] for key in ("command", "members", "member_models")},
+    "synthetic": bool,
+    "seed": lambda value: type(value) is int and value >= 0,
+    "epochs": int,
+    "folds": distinct(int),
+    "classes": distinct({"name": str, "category?": str}, key=itemgetter("name")),
+    "channels": [CHANNEL],
+    "changes": lambda value: value == [] or fits(value, [{"from": dict, "to": dict}]),
+    "grid": lambda value: (
+        fits(value, str) and bool(GRID.fullmatch(value)) and prod(map(int, value.split("x"))) <= MOST_SAMPLES
+    ),
+    "calibration": {"last?": CALIBRATED, "best?": CALIBRATED},
+    "temperature": number(least=1e-9),
+    "rejection": {"threshold": number()},
+    "sample_rate": number(0, MOST_SAMPLES),
+    "duration": number(0, MOST_SAMPLES),
+}
+OPTIONS: dict[str, Pattern] = {
+    "model": str,
+    "augment": str,
+    "optimizer": ("adamw", "sgd"),
+    "skip_test": bool,
+    "seed": CONFIG["seed"],
+    "tta": lambda value: type(value) is int and 0 < value < 10_000,
 }
 
 
 def checked_config(content: Any, origin: str) -> Config:
-    """run.json, checked. RequestError names the first key that holds what it cannot."""
+    """run.json, checked. RequestError names the keys that hold what they cannot."""
     if not isinstance(content, dict):
         raise RequestError(f"{origin} holds no configuration: {TRAIN_AGAIN}")
-    wrong = [key for key, check in CONFIG.items() if key in content and not check(content[key])]
-    if not wrong:
-        options = content.get("options", {})
-        bad = [key for key, check in OPTIONS.items() if key in options and not check(options[key])]
-        wrong = [f"options: {key}" for key in bad]
+    wrong = [key for key, pattern in CONFIG.items() if key in content and not fits(content[key], pattern)]
+    if "options" in content and not wrong:
+        options = Config(content["options"], f"{origin}, options,")
+        wrong = [
+            f"options: {key}"
+            for key, pattern in OPTIONS.items()
+            if key in options and not fits(options[key], pattern)
+        ]
+        content = content | {"options": options}
     if not wrong and content.get("duration", 0) * content.get("sample_rate", 0) > MOST_SAMPLES:
         wrong = ["duration"]
     if wrong:
         raise RequestError(f"{origin} has malformed {', '.join(wrong)}: {TRAIN_AGAIN}")
-    if "options" in content:
-        content = content | {"options": Config(content["options"], f"{origin}, options,")}
     return Config(content, origin)
 
 

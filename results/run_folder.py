@@ -13,12 +13,13 @@ Whoever reads gets sound content or a RequestError that names the file and what 
 in `checked_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
 """
 
-import csv
 import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,24 +42,17 @@ PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 SUM_TOLERANCE = 1e-3  # a truncated number in a row of probabilities shows in their sum
 
 
+@dataclass(frozen=True, repr=False)
 class RunFolder:
     """One run, read: its configuration, and each fold's history and predictions as data frames.
 
     run.json and each predictions.csv are read once; whoever wants to see a change opens the folder again.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self._predictions: dict[tuple[int, str], pd.DataFrame] = {}
+    path: Path
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RunFolder) and self.path.resolve() == other.path.resolve()
-
-    def __hash__(self) -> int:
-        return hash(self.path.resolve())
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -66,15 +60,10 @@ class RunFolder:
         file = self.path / "run.json"
         if not file.exists():
             raise RequestError(f"{self.path} is no run folder: it has no run.json")
-        if not file.is_file():  # a pipe would be waited for
-            raise RequestError(f"{file} cannot be read (it is no regular file): {TRAIN_AGAIN}")
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise RequestError(
-                f"{file} cannot be read ({error}): remove the folder and train again"
-            ) from None
-        return checked_config(content, str(file))
+        with _damage_named(file, TRAIN_AGAIN):
+            if not file.is_file():  # a pipe would be waited for
+                raise ValueError("it is no regular file")
+            return checked_config(json.loads(file.read_text(encoding="utf-8")), str(file))
 
     @property
     def name(self) -> str:
@@ -114,10 +103,14 @@ class RunFolder:
         return self.config["family"]
 
     @property
+    def validated(self) -> bool:
+        """Whether clips were set aside for validation."""
+        return self.config.get("val", "none") != "none"
+
+    @property
     def exact(self) -> bool:
         """Whether another seed would give the same: a linear model's loss has a single minimum."""
-        linear = self.config["model"].partition("@")[0] == "linear"
-        return linear and self.config.get("val", "none") == "none"
+        return self.config["model"].partition("@")[0] == "linear" and not self.validated
 
     def selection(self, wanted: str = "auto") -> str:
         """The epoch `wanted`, `last` or `best`; by `auto` the epoch that counts wherever scores are shown.
@@ -126,10 +119,8 @@ class RunFolder:
         """
         if wanted != "auto":
             return wanted
-        if self.config.get("val", "none") == "none" or not self.finished:
-            return "last"
-        chosen = self.predictions(self.finished[0])["selection"] == "best"  # a linear model has no best epoch
-        return "best" if chosen.any() else "last"
+        chosen = self.validated and self.finished  # a linear model has no best epoch
+        return "best" if chosen and "best" in set(self.predictions(chosen[0])["selection"]) else "last"
 
     def temperature(self, selection: str = "auto") -> float:
         """By which the logits for new audio are divided; 1 until it has been fitted."""
@@ -146,22 +137,17 @@ class RunFolder:
         """
         file = self.fold(fold) / "history.csv"
         if not file.is_file():
-            return pd.DataFrame({column: pd.Series(dtype=float) for column in HISTORY_COLUMNS})
-        try:
+            return pd.DataFrame(columns=HISTORY_COLUMNS, dtype=float)
+        with _damage_named(file, f"remove {file} and repeat the training's command, which writes it anew"):
             text = file.read_text(encoding="utf-8")
             whole = text[: text.rfind("\n") + 1]  # a writer may be in the middle of a row
             table = pd.read_csv(io.StringIO(whole), index_col=False)
             numbers = table[list(HISTORY_COLUMNS)].astype(float)
-            if not np.array_equal(numbers["epoch"], np.arange(1, len(table) + 1)):
+            if numbers["epoch"].tolist() != [*range(1, len(table) + 1)]:
                 raise ValueError(f"its epochs are not 1 to {len(table)}")
             if np.isinf(numbers["seconds"]).any():
                 raise ValueError("an epoch took infinitely long")
-        except (ValueError, KeyError) as error:
-            raise RequestError(
-                f"{file} is damaged ({_one_line(error)}): remove {file} and repeat the training's command, "
-                "which writes it anew"
-            ) from None
-        return table
+            return table
 
     def predictions(self, fold: int | None = None, member: str = "") -> pd.DataFrame:
         """PREDICTION_COLUMNS as text, then a float column a class, in the order of `classes`.
@@ -172,20 +158,20 @@ class RunFolder:
         clip stands once a split and selection, and test clips, if there are any, have the last epoch's.
         """
         if fold is None:
-            parts = [self.predictions(number, member).assign(fold=number) for number in self.finished]
+            parts = {number: self.predictions(number, member) for number in self.finished}
             if not parts:
                 raise RequestError(f"{self.path} has no finished fold yet: continue its training")
-            whole = pd.concat(parts, ignore_index=True)
-            return whole[["fold", *PREDICTION_COLUMNS, *self.classes]]
-        if (fold, member) not in self._predictions:
+            return pd.concat(parts, names=["fold"]).reset_index("fold").reset_index(drop=True)
+        if (fold, member) not in self._tables:
             file = self.fold(fold) / predictions_file(member)
-            try:
-                self._predictions[fold, member] = _read_predictions(file, self.classes)
-            except (ValueError, FileNotFoundError) as error:
-                raise RequestError(
-                    f"{file}: {_one_line(error)}; remove {file} and train again, the other folds are kept"
-                ) from None
-        return self._predictions[fold, member]
+            with _damage_named(file, f"remove {file} and train again, the other folds are kept"):
+                self._tables[fold, member] = _read_predictions(file, self.classes)
+        return self._tables[fold, member]
+
+    @cached_property
+    def _tables(self) -> dict[tuple[int, str], pd.DataFrame]:
+        """The predictions that were read, by fold and member."""
+        return {}
 
     @property
     def scored_split(self) -> str:
@@ -222,16 +208,12 @@ def _read_predictions(file: Path, classes: Sequence[str]) -> pd.DataFrame:
     if not content.endswith(b"\n"):
         raise ValueError("it ends in the middle of a row")
     text = dict.fromkeys(PREDICTION_COLUMNS, str)
-    table = pd.read_csv(
-        io.BytesIO(content), dtype=text, keep_default_na=False, encoding="utf-8", index_col=False
-    )
-    # pandas calls the second of two equal columns x.1
-    columns = [f"{name}.1" if name in PREDICTION_COLUMNS else name for name in classes]
-    if list(table.columns) != [*PREDICTION_COLUMNS, *columns]:
+    table = pd.read_csv(io.BytesIO(content), dtype=text, keep_default_na=False, index_col=False)
+    if list(table) != [*PREDICTION_COLUMNS, *classes]:
         raise ValueError(f"its columns are not run.json's {len(classes)} classes")
     if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
         raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
-    numbers = table[columns].to_numpy(dtype=float)
+    numbers = table[list(classes)].to_numpy(dtype=float)
     sound = (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE) & (numbers >= 0).all(axis=1)  # NaN is neither
     sound &= table["target"].isin(classes).to_numpy()
     if not sound.all():
@@ -242,8 +224,14 @@ def _read_predictions(file: Path, classes: Sequence[str]) -> pd.DataFrame:
     return table
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+@contextmanager
+def _damage_named(file: Path, remedy: str) -> Iterator[None]:
+    """What is wrong with a file becomes a RequestError of one line."""
+    try:
+        yield
+    except (ValueError, KeyError, RecursionError, FileNotFoundError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
 
 
 def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
@@ -262,31 +250,27 @@ def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[Ru
     words = [wanted] if wanted in known or _is_run(wanted) else wanted.split()
     if not words:
         raise RequestError("RUN names no run: give a run's name, its path, a unique prefix, or last")
-    chosen = []
+    chosen = {}
     for word in words:
-        if word != "last" and _is_run(word):
-            chosen.append(RunFolder(word))
-            continue
-        if not known:
+        if word == "last" and known:
+            run = max(known.values(), key=_changed)
+        elif _is_run(word):
+            run = RunFolder(Path(word))
+        elif not known:
             raise RequestError(f"no run folder in {Path(runs, dataset or '')}: train one first (make train)")
-        if word == "last":
-            # what training replaces by rename or appends to, so that it never vanishes meanwhile
-            patterns = ("run.json", "fold*/history.csv", "fold*/predictions.csv")
-            changed = {
-                run: max(file.stat().st_mtime for name in patterns for file in run.path.glob(name))
-                for run in known.values()
-            }
-            chosen.append(max(changed, key=changed.__getitem__))
-            continue
-        fitting = [name for name, run in known.items() if word in (name, run.name)] or [
-            name for name, run in known.items() if name.startswith(word) or run.name.startswith(word)
-        ]
-        if not fitting:
-            raise RequestError(nearest("run", word, [run.name for run in known.values()]))
-        if len(fitting) > 1:
-            raise RequestError(f"RUN={word} fits {len(fitting)} runs: give one of {', '.join(fitting)}")
-        chosen.append(known[fitting[0]])
-    return list(dict.fromkeys(chosen))
+        else:
+            exact = [name for name, run in known.items() if word in (name, run.name)]
+            begun = [
+                name for name, run in known.items() if name.startswith(word) or run.name.startswith(word)
+            ]
+            fitting = exact or begun
+            if not fitting:
+                raise RequestError(nearest("run", word, [run.name for run in known.values()]))
+            if len(fitting) > 1:
+                raise RequestError(f"RUN={word} fits {len(fitting)} runs: give one of {', '.join(fitting)}")
+            run = known[fitting[0]]
+        chosen[run.path.resolve()] = run
+    return list(chosen.values())
 
 
 def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> RunFolder:
@@ -295,6 +279,12 @@ def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> Run
     if len(chosen) > 1:
         raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
     return chosen[0]
+
+
+def _changed(run: RunFolder) -> float:
+    """When the run was last changed, by files that training replaces or appends to, so that none vanishes."""
+    patterns = ("run.json", "fold*/history.csv", "fold*/predictions.csv")
+    return max(file.stat().st_mtime for pattern in patterns for file in run.path.glob(pattern))
 
 
 def _is_run(path: str) -> bool:
@@ -309,8 +299,9 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 def history_row(values: Mapping[str, float]) -> str:
     """One line of history.csv, without its end; what is not in `values`, or is NaN, stays empty."""
-    unknown = set(values) - set(HISTORY_COLUMNS)
-    assert not unknown, f"history.csv has no column {unknown}"
+    assert values.keys() <= {*HISTORY_COLUMNS}, (
+        f"history.csv has no column {set(values) - {*HISTORY_COLUMNS}}"
+    )
     numbers = [values.get(column, math.nan) for column in HISTORY_COLUMNS]
     texts = [repr(number if isinstance(number, int) else float(number)) for number in numbers]
     return ",".join("" if text == "nan" else text for text in texts)
@@ -319,7 +310,7 @@ def history_row(values: Mapping[str, float]) -> str:
 def start_history(fold_folder: Path, rows: Sequence[str] = ()) -> None:
     """Make history.csv hold exactly `rows`; a file that already does is not touched."""
     fold_folder.mkdir(parents=True, exist_ok=True)
-    content = "".join(line + "\n" for line in (",".join(HISTORY_COLUMNS), *rows)).encode("utf-8")
+    content = "".join(line + "\n" for line in (",".join(HISTORY_COLUMNS), *rows)).encode()
     file = fold_folder / "history.csv"
     if not file.is_file() or file.read_bytes() != content:
         replace_file(file, content)
@@ -342,12 +333,8 @@ def write_predictions(
 
     With a `member` of an ensemble, its own table; predictions.csv, which says that all is there, comes last.
     """
-    assert probabilities.shape == (len(rows), len(classes))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*PREDICTION_COLUMNS, *classes])
-    for words, numbers in zip(
-        rows[list(PREDICTION_COLUMNS)].values.tolist(), probabilities.tolist(), strict=True
-    ):
-        writer.writerow([*words, *(f"{number:.9g}" for number in numbers)])  # 9 digits hold a float32
-    replace_file(fold_folder / predictions_file(member), text.getvalue().encode("utf-8"))
+    table = pd.DataFrame(probabilities, rows.index, classes)
+    table = pd.concat([rows[list(PREDICTION_COLUMNS)], table], axis=1)
+    # 9 digits hold a float32
+    text = table.to_csv(index=False, float_format="%.9g", na_rep="nan", lineterminator="\n")
+    replace_file(fold_folder / predictions_file(member), text.encode())

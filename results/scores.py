@@ -58,11 +58,6 @@ class Prediction:
         """precision, recall, f1, support: (K,) each."""
         return class_scores(self.target, self.predicted, self.probabilities.shape[1])
 
-    @cached_property
-    def of_target(self) -> Floats:  # (N,)
-        """The probability of each clip's true class."""
-        return self.probabilities[np.arange(len(self.target)), self.target].astype(np.float64)
-
     def macro(self, name: str) -> float:
         """The mean of one of `by_class` over the classes that have test clips."""
         return float(self.by_class[name][self.by_class["support"] > 0].mean())
@@ -77,6 +72,7 @@ def accuracy(prediction: Prediction) -> float:
     return float((prediction.predicted == prediction.target).mean())
 
 
+@METRICS.register("macro_recall")
 @METRICS.register()
 def balanced_accuracy(prediction: Prediction) -> float:
     """Mean recall over the classes: every class counts alike however many clips it has."""
@@ -90,12 +86,6 @@ def macro_precision(prediction: Prediction) -> float:
 
 
 @METRICS.register()
-def macro_recall(prediction: Prediction) -> float:
-    """Mean recall over the classes; the same number as balanced accuracy, under its other name."""
-    return prediction.macro("recall")
-
-
-@METRICS.register()
 def macro_f1(prediction: Prediction) -> float:
     """Mean F1 over the classes."""
     return prediction.macro("f1")
@@ -103,20 +93,16 @@ def macro_f1(prediction: Prediction) -> float:
 
 @METRICS.register()
 def top3(prediction: Prediction) -> float:
-    """Share of clips whose true class is among the three most probable."""
-    probabilities, target = prediction.probabilities, prediction.target
-    of_target = np.take_along_axis(probabilities, target[:, None], axis=1)
-    # A class of equal probability goes first if it stands first, as in the prediction itself.
-    ahead = (probabilities > of_target) | (
-        (probabilities == of_target) & (np.arange(probabilities.shape[1]) < target[:, None])
-    )
-    return float((ahead.sum(axis=1) < 3).mean())
+    """Share of clips whose true class is among the three most probable; of equals the first count."""
+    first = np.argsort(-prediction.probabilities, axis=1, kind="stable")[:, :3]
+    return float((first == prediction.target[:, None]).any(axis=1).mean())
 
 
 @METRICS.register()
 def log_loss(prediction: Prediction) -> float:
     """Mean negative natural logarithm of the true class's probability."""
-    return float(-np.log(np.maximum(prediction.of_target, SMALLEST_PROBABILITY)).mean())
+    true = prediction.probabilities[np.arange(len(prediction.target)), prediction.target]
+    return float(-np.log(np.maximum(true.astype(np.float64), SMALLEST_PROBABILITY)).mean())
 
 
 def calibration_error(prediction: Prediction) -> float:
@@ -125,8 +111,7 @@ def calibration_error(prediction: Prediction) -> float:
     No metric of a fold: of a few clips it is mostly noise, see `calibration_floor`.
     """
     bins = reliability(prediction)
-    gap = np.abs(bins["confidence"] - bins["accuracy"])
-    return float((gap * bins["clips"]).sum() / bins["clips"].sum())
+    return float(np.average(np.abs(bins["confidence"] - bins["accuracy"]), weights=bins["clips"]))
 
 
 def calibration_floor(probabilities: NDArray[np.floating]) -> float:
@@ -135,8 +120,7 @@ def calibration_floor(probabilities: NDArray[np.floating]) -> float:
     The mean of |correct - expected| in a bin is sqrt(2 / pi) of the standard deviation of a sum of coins.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
-    place = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    variance = np.bincount(place, weights=confidence * (1 - confidence))
+    variance = np.bincount(_bin(confidence, CALIBRATION_BINS), weights=confidence * (1 - confidence))
     return float(np.sqrt(2 / np.pi * variance.clip(0)).sum() / len(confidence))
 
 
@@ -146,15 +130,18 @@ def reliability(prediction: Prediction, bins: int = CALIBRATION_BINS) -> dict[st
     A bin without clips has zeros.
     """
     confidence = prediction.probabilities.max(axis=1)
-    correct = prediction.predicted == prediction.target
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    place = _bin(confidence, bins)
     clips = np.bincount(place, minlength=bins).astype(float)
-    filled = np.maximum(clips, 1)
-    return {
-        "confidence": np.bincount(place, weights=confidence, minlength=bins) / filled,
-        "accuracy": np.bincount(place, weights=correct, minlength=bins) / filled,
-        "clips": clips,
+    columns = {"confidence": confidence, "accuracy": prediction.predicted == prediction.target}
+    means = {
+        name: np.bincount(place, weights=values, minlength=bins) / np.maximum(clips, 1)
+        for name, values in columns.items()
     }
+    return {**means, "clips": clips}
+
+
+def _bin(confidence: NDArray[np.floating], bins: int) -> Ints:
+    return np.minimum((confidence * bins).astype(int), bins - 1)
 
 
 # Temperature scaling (Guo et al. 2017): one number, fitted to clips that the model was not trained on, by
@@ -176,22 +163,21 @@ def scaled(probabilities: NDArray[np.floating], temperature: float) -> NDArray[n
 
 
 def rejection_threshold(target: Ints, probabilities: NDArray[np.floating], accuracy: float) -> float:
-    """The least probability at which answers of this accuracy are left, on these clips; 1 where none is.
+    """The least probability at which answers of this accuracy are left, on these clips; 1 if there is none.
 
     An answer whose highest probability is below the threshold is withheld.
     """
-    surest = np.asarray(probabilities).max(axis=1)
-    order = np.argsort(-surest, kind="stable")
-    right = (probabilities.argmax(axis=1) == target)[order]
-    kept = np.cumsum(right) / np.arange(1, len(order) + 1) >= accuracy
-    last_of_equals = np.append(np.diff(surest[order]) != 0, True)  # equals are kept or withheld together
-    fitting = np.flatnonzero(kept & last_of_equals)
-    return float(surest[order][fitting[-1]]) if len(fitting) else 1.0
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    surest, right = confidence[order], (probabilities.argmax(axis=1) == target)[order]
+    accurate = np.cumsum(right) / np.arange(1, len(order) + 1) >= accuracy
+    last_of_equals = np.append(np.diff(surest) != 0, True)  # equals are kept or withheld together
+    return float(surest[accurate & last_of_equals].min(initial=1.0))
 
 
 def fit_temperature(target: Ints, probabilities: NDArray[np.floating]) -> float:
     """The temperature of the least log loss on these clips, none of which the model was trained on."""
-    return _least(_losses(target, probabilities).sum(axis=1), len(target))
+    return _least(_losses(target, probabilities))
 
 
 def cross_fitted_temperatures(
@@ -200,23 +186,22 @@ def cross_fitted_temperatures(
     """For each fold the temperature fitted to the clips of the other folds, so that none sees its own."""
     losses = _losses(target, probabilities)
     others = {int(fold): folds != fold for fold in np.unique(folds)}
-    return {fold: _least(losses[:, other].sum(axis=1), int(other.sum())) for fold, other in others.items()}
+    return {fold: _least(losses[:, other]) for fold, other in others.items()}
 
 
 def _losses(target: Ints, probabilities: NDArray[np.floating]) -> Floats:
     """(temperatures, N) log loss of each clip at each of TEMPERATURES."""
-    logits = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY))
-    logits -= logits.max(axis=1, keepdims=True)
-    of_target = logits[np.arange(len(target)), target]
-    return np.stack([np.log(np.exp(logits / t).sum(axis=1)) - of_target / t for t in TEMPERATURES])
+    true, precise = (np.arange(len(target)), target), probabilities.astype(np.float64)
+    return np.stack([-np.log(scaled(precise, temperature)[true]) for temperature in TEMPERATURES])
 
 
-def _least(losses: Floats, clips: int) -> float:
-    """The temperature at the vertex of the parabola through the least of the losses and its neighbours."""
-    if clips < FEWEST_CLIPS:
+def _least(losses: Floats) -> float:
+    """The temperature at the vertex of the parabola through the least mean loss and its neighbours."""
+    if losses.shape[1] < FEWEST_CLIPS:
         return 1.0
-    place = int(np.clip(losses.argmin(), 1, len(losses) - 2))
-    below, least, above = losses[place - 1 : place + 2]
+    means = losses.mean(axis=1)
+    place = int(np.clip(means.argmin(), 1, len(means) - 2))
+    below, least, above = means[place - 1 : place + 2]
     curvature = below - 2 * least + above
     step = 0.5 * (below - above) / curvature if curvature > 0 else 0.0
     ratio = TEMPERATURES[1] / TEMPERATURES[0]
@@ -226,28 +211,27 @@ def _least(losses: Floats, clips: int) -> float:
 def all_metrics(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
     """Every registered metric of one set of predictions, of a clip or more."""
     prediction = Prediction(target, probabilities)
-    return {name: function(prediction) for name, function in METRICS.items()}
+    return {name: metric(prediction) for name, metric in METRICS.items()}
 
 
-# The columns of each side in history.csv, as val_loss and test_loss.
-EPOCH_SCORES: dict[str, Callable[[Prediction], float]] = {
-    "loss": log_loss,
-    "accuracy": accuracy,
-    "precision": macro_precision,
-    "recall": macro_recall,
-    "f1": macro_f1,
+# The columns of each side in history.csv, as val_loss and test_loss, and the metrics that they are.
+EPOCH_SCORES = {
+    "loss": "log_loss",
+    "accuracy": "accuracy",
+    "precision": "macro_precision",
+    "recall": "macro_recall",
+    "f1": "macro_f1",
 }
 
 
 def epoch_scores(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
     """EPOCH_SCORES of one set of predictions; a network that has diverged gets its NaN."""
     prediction = Prediction(target, probabilities)
-    return {name: score(prediction) for name, score in EPOCH_SCORES.items()}
+    return {name: METRICS[metric](prediction) for name, metric in EPOCH_SCORES.items()}
 
 
 def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
     """The most frequent errors in a confusion matrix (K, K): (true class, predicted class), most first."""
     errors = counts - np.diag(counts.diagonal())
     order = np.argsort(-errors, axis=None, kind="stable")[:pairs]
-    found = [(int(true), int(predicted)) for true, predicted in zip(*np.unravel_index(order, errors.shape))]
-    return [pair for pair in found if errors[pair]]
+    return [divmod(int(place), len(errors)) for place in order if errors.flat[place]]

@@ -143,7 +143,7 @@ INFINITE = ",".join(HISTORY_COLUMNS) + "\n1,0.1,inf,1,1" + "," * 10 + "\n"
 def test_a_damaged_history_is_named(tmp_path, content):
     run = make_run(tmp_path, "one", "a")
     (run.fold(1) / "history.csv").write_bytes(content)
-    with pytest.raises(RequestError, match=r"history.csv is damaged .*remove"):
+    with pytest.raises(RequestError, match=r"history.csv cannot be read .*remove"):
         run.history(1)
 
 
