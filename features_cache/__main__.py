@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from commandline.commands import Command, main
 from commandline.options import DatasetOptions, option
-from commandline.registry import RequestError
 from commandline.terminal import counted, size
 
 if TYPE_CHECKING:
@@ -87,8 +86,7 @@ def _chosen(cache: "Cache", options: ShareOptions) -> list[str]:
     from features_cache.names import parse_list
 
     channels = [channel for channels in parse_list(options.features, cache.features) for channel in channels]
-    if lacking := [channel for channel in channels if channel not in cache]:
-        raise RequestError(cache.not_there(channels, lacking))
+    cache.refuse_missing(channels)
     return list(dict.fromkeys(cache[channel].stored for channel in channels))
 
 

@@ -14,7 +14,7 @@ another word, or 0, and is checked anew.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,24 +26,8 @@ from numpy.typing import NDArray
 from commandline.options import DataOptions, make_command
 from commandline.registry import RequestError, closest
 from commandline.terminal import counted
-from features_cache.index import (
-    feature_files,
-    forget_verified,
-    read_costs,
-    read_index,
-    read_settings,
-    stored_ids,
-)
-from features_cache.layout import (
-    AUDIO_SETTINGS,
-    ClipStatus,
-    FeatureFile,
-    clip_keys,
-    clip_status,
-    feature_key,
-    fingerprints,
-    read_header,
-)
+from features_cache import index
+from features_cache.layout import AUDIO_SETTINGS, ClipStatus, FeatureFile, clip_keys, read_header
 from features_cache.location import EXTERNAL, dataset_name, is_cache
 from features_cache.names import Channel, parse_channel
 from features_cache.table import CLIP_COLUMNS
@@ -57,15 +41,13 @@ class UnreadableClips(RequestError):
     """Clips that were asked for and cannot be given: {clip_id: reason}."""
 
     def __init__(self, feature: str, reasons: Mapping[str, str]) -> None:
-        self.feature, self.reasons = feature, dict(reasons)
-        first = "; ".join(f"{clip}: {reason}" for clip, reason in list(self.reasons.items())[:3])
-        super().__init__(
-            f"{counted(len(self.reasons), 'clip')} of {feature} cannot be read ({first}); "
-            "make features computes them again"
-        )
+        super().__init__(feature, reasons)
+        self.feature, self.reasons = feature, reasons
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return UnreadableClips, (self.feature, self.reasons)
+    def __str__(self) -> str:
+        first = "; ".join(f"{clip}: {reason}" for clip, reason in list(self.reasons.items())[:3])
+        number = counted(len(self.reasons), "clip")
+        return f"{number} of {self.feature} cannot be read ({first}); make features computes them again"
 
 
 @dataclass(frozen=True)
@@ -77,9 +59,13 @@ class StoredFeature(FeatureFile):
     def done(self, ids: Ids | None = None) -> NDArray[np.bool_]:
         """Whether the state words say that these clips (all by default) hold what the index describes."""
         positions = np.arange(len(self.cache.clips)) if ids is None else self.cache.positions(ids)
-        return self._status(positions).done
+        return self.status_of(positions).done
 
-    def read(self, positions: NDArray[np.intp], rows: tuple[int, int] | None = None) -> NDArray[Any]:
+    def status_of(self, positions: NDArray[np.intp], check: bool = False) -> ClipStatus:
+        """Of clips by their row in the clip table, with their CRCs on request."""
+        return self.status(self.row_of[positions], self.cache.keys[positions], check)
+
+    def read(self, positions: NDArray[np.intp], rows: tuple[int, int] | None = None) -> NDArray[np.floating]:
         """(B, rows, frames) of clips by their row in the clip table; `rows` first to last, both included.
 
         UnreadableClips names those that are missing or damaged, and why.
@@ -94,28 +80,16 @@ class StoredFeature(FeatureFile):
             if not unchecked.any():
                 return taken
             doubtful = positions[unchecked]
-            status = self._status(doubtful, self._values)
+            status = self.status_of(doubtful, check=True)
             self._checked[doubtful] = np.where(status.done, status.states, 0)
             if not status.done.all():
-                conditions = {
-                    "not done": status.missing,
-                    "made from other audio or parameters": status.outdated,
-                    "damaged": status.damaged,
-                }
                 if status.damaged.any():
-                    forget_verified(self.cache.folder)
-                reasons = np.select(list(conditions.values()), list(conditions), "")[~status.done]
+                    index.forget_verified(self.cache.folder)
+                conditions = [status.missing, status.outdated, status.damaged]
+                reasons = ["not done", "made from other audio or parameters", "damaged"]
+                told = np.select(conditions, reasons, "")[~status.done]
                 ids = self.cache.clips["clip_id"].iloc[doubtful[~status.done]]
-                raise UnreadableClips(self.stored, dict(zip(ids, reasons.tolist())))
-
-    def _status(self, positions: NDArray[np.intp], values: NDArray | None = None) -> ClipStatus:
-        expected = fingerprints(self.cache.keys[positions], self.key)
-        return clip_status(self._states, self.row_of[positions], expected, values)
-
-    @cached_property
-    def key(self) -> np.uint64:
-        """Of which, with a clip's key, its fingerprint is made."""
-        return feature_key(self.attributes, self.cache.settings)
+                raise UnreadableClips(self.stored, dict(zip(ids, told.tolist())))
 
     @cached_property
     def row_of(self) -> NDArray[np.intp]:
@@ -123,7 +97,7 @@ class StoredFeature(FeatureFile):
         return self.rows_of(self.cache.ids)
 
     @cached_property
-    def _values(self) -> NDArray[Any]:
+    def _values(self) -> NDArray[np.floating]:
         return self.map()
 
     @cached_property
@@ -158,11 +132,11 @@ class Cache:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """dataset, source, synthetic (0 or 1), sample_rate, samples; published_test if there is one."""
-        return read_settings(self.folder)
+        return index.read_settings(self.folder)
 
     @cached_property
     def _table(self) -> pd.DataFrame:
-        return read_index(self.folder)[0]
+        return index.read_index(self.folder)[0]
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -172,7 +146,7 @@ class Cache:
     @cached_property
     def ids(self) -> NDArray[np.bytes_]:
         """(N,) clip ids as stored in a file."""
-        return stored_ids(self._table)
+        return index.stored_ids(self._table)
 
     @cached_property
     def keys(self) -> NDArray[np.uint64]:
@@ -182,7 +156,7 @@ class Cache:
     @property
     def features(self) -> list[str]:
         """Stored names of the feature files that are there."""
-        return [path.stem for path in feature_files(self.folder)]
+        return [path.stem for path in index.feature_files(self.folder)]
 
     @property
     def sample_rate(self) -> int:
@@ -224,35 +198,33 @@ class Cache:
 
         RequestError if it is not there, or was made from audio of another rate or length.
         """
-        asked = parse_channel(str(channel))
-        if asked.stored in self._open:
-            return self._open[asked.stored]
-        stored = self._find(asked)
-        if stored is None:
-            raise RequestError(self.not_there([asked], [asked]))
-        file = read_header(self.folder / f"{stored}.h5")
-        made, now = ([of.get(name) for name in AUDIO_SETTINGS] for of in (file.attributes, self.settings))
-        if made != now:
-            raise RequestError(
-                f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now have "
-                f"{now[1]} at {now[0]} Hz: {self.remedy(stored)}"
-            )
-        self._open[asked.stored] = StoredFeature(**vars(file), cache=self)
-        return self._open[asked.stored]
+        wanted = parse_channel(str(channel))
+        if wanted.stored not in self._open:
+            self.refuse_missing([wanted])
+            stored = self._find(wanted)
+            file = read_header(self.folder / f"{stored}.h5")
+            made, now = ([of[name] for name in AUDIO_SETTINGS] for of in (file.attributes, self.settings))
+            if made != now:
+                raise RequestError(
+                    f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now "
+                    f"have {now[1]} at {now[0]} Hz: {self.remedy(file.stored)}"
+                )
+            self._open[wanted.stored] = StoredFeature(**vars(file), cache=self)
+        return self._open[wanted.stored]
 
     def _find(self, channel: Channel) -> str | None:
         """The stored name of this channel's file: its own, or one with its parameters, some by default."""
         if channel.stored in self.features:
             return channel.stored
-        asked = dict(channel.parameters).items()
+        wanted = dict(channel.parameters).items()
         for other in map(parse_channel, self.features):
-            if other.name == channel.name and dict(other.parameters).items() <= asked:
+            if other.name == channel.name and dict(other.parameters).items() <= wanted:
                 header = read_header(self.folder / f"{other.stored}.h5")
-                if asked <= header.attributes["parameters"].items():
+                if wanted <= header.attributes["parameters"].items():
                     return other.stored
         return None
 
-    def read(self, channel: Channel | str, ids: Ids) -> NDArray[Any]:
+    def read(self, channel: Channel | str, ids: Ids) -> NDArray[np.floating]:
         """(B, rows, frames) of these clips in the stored dtype.
 
         channel  a name such as `mel`, `mel@n_mels=64` or `mfcc:1-19`, or a parsed Channel
@@ -262,7 +234,7 @@ class Cache:
         """
         return self[channel].read(self.positions(ids), parse_channel(str(channel)).rows)
 
-    def batch(self, channels: Sequence[Channel | str], ids: Ids) -> list[NDArray[Any]]:
+    def batch(self, channels: Sequence[Channel | str], ids: Ids) -> list[NDArray[np.floating]]:
         """`read` of several channels for the same clips."""
         positions = self.positions(ids)
         return [self.read(channel, positions) for channel in channels]
@@ -275,7 +247,7 @@ class Cache:
         """Megabytes, and if known seconds, that these features took for all clips, each feature once."""
         features = {(feature := self[channel]).stored: feature for channel in channels}
         clip_bytes = sum(feature.clip_bytes for feature in features.values())
-        cost, seconds = {"megabytes": clip_bytes * len(self.clips) / 1e6}, read_costs(self.folder)
+        cost, seconds = {"megabytes": clip_bytes * len(self.clips) / 1e6}, index.read_costs(self.folder)
         if features.keys() <= seconds.keys():
             cost["seconds"] = sum(seconds[name] for name in features) * len(self.clips)
         return cost
@@ -296,15 +268,18 @@ class Cache:
     def _rows_by_id(self) -> pd.Index:
         return pd.Index(self._table["clip_id"])
 
-    def not_there(self, channels: Sequence[Channel], lacking: Sequence[Channel]) -> str:
-        """What to say of the channels of a set that the cache lacks: misspelt, or not extracted yet."""
-        own = {parse_channel(name).name for name in self.features}
-        meant = {channel.name: closest(channel.name, own, ALIKE) or channel.name for channel in lacking}
-        instead = "+".join(str(replace(one, name=meant.get(one.name, one.name))) for one in channels)
-        names, has = [channel.stored for channel in lacking], ", ".join(self.features) or "no feature"
-        hint = f"did you mean FEATURES={instead}? " if instead != "+".join(map(str, channels)) else ""
-        said = f"the cache {self.folder} lacks {', '.join(names)}, it has {has}"
-        return f"{hint}{said}: {self.remedy(' '.join(names))}"
+    def refuse_missing(self, channels: Sequence[Channel]) -> None:
+        """RequestError for channels that the cache lacks: misspelt, or not extracted yet."""
+        lacking = [channel for channel in dict.fromkeys(channels) if channel not in self]
+        if lacking:
+            own = {parse_channel(name).name for name in self.features}
+            meant = {closest(channel.name, own, ALIKE) for channel in lacking if channel.name not in own}
+            hint = f"did you mean {', '.join(names)}? " if (names := sorted(filter(None, meant))) else ""
+            names, has = [channel.stored for channel in lacking], ", ".join(self.features) or "no feature"
+            raise RequestError(
+                f"{hint}the cache {self.folder} lacks {', '.join(names)}, it has {has}: "
+                f"{self.remedy(' '.join(names))}"
+            )
 
     def remedy(self, stored: str, *more: str) -> str:
         """What to type, with the words `more`, for features that are missing or out of date."""

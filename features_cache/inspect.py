@@ -12,16 +12,7 @@ from commandline.terminal import counted, size, text_table
 from features_cache import hdf5
 from features_cache.cache import Cache
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import (
-    FAILURES,
-    WHOLE,
-    failed_clips,
-    feature_files,
-    forget_verified,
-    read_index,
-    stored_ids,
-)
-from features_cache.layout import clip_keys, clip_status, feature_key, fingerprints, read_header
+from features_cache.index import FAILURES, WHOLE, failed_clips, feature_files, forget_verified
 from features_cache.location import EXTERNAL, INDEX
 
 HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units")
@@ -95,36 +86,27 @@ class Verdict:
 
 def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
     """A verdict on the index, then one a feature file (all by default), every clip of it."""
+    cache = Cache(folder)
     try:
-        clips, settings = read_index(folder)
+        verdicts = [Verdict(INDEX, done=len(cache.clips))]
         _read_rest(folder / INDEX)
     except DamagedFile as damage:
-        return [Verdict(INDEX, error=damage.reason)]
-    ids, keys = stored_ids(clips), clip_keys(clips)
-    verdicts = [Verdict(INDEX, done=len(ids))]
-    for path in feature_files(folder):
-        if features is not None and path.stem not in features:
-            continue
+        return [Verdict(INDEX, error=str(damage))]
+    ids = cache.clips["clip_id"].to_numpy()
+    for name in cache.features if features is None else features:
         try:
-            file = read_header(path)
-            row_of = file.rows_of(ids)
-            _read_rest(path)
-        except DamagedFile as damage:
-            verdicts.append(Verdict(path.stem, error=damage.reason))
+            feature = cache[name]
+            _read_rest(feature.path)
+            if not (feature.row_of >= 0).any():
+                raise DamagedFile(f"{name}.h5 holds no clip of this cache: a file of another one")
+        except RequestError as error:
+            verdicts.append(Verdict(name, error=str(error)))
             continue
-        if not (row_of >= 0).any():
-            error = f"{path.name} holds no clip of this cache: a file of another one"
-            verdicts.append(Verdict(path.stem, error=error))
-            continue
-        expected = fingerprints(keys, feature_key(file.attributes, settings))
-        status = clip_status(file.map(state=True), row_of, expected, file.map())
+        status = feature.status_of(np.arange(len(ids)), check=True)
         if status.damaged.any():
             forget_verified(folder)
-        named = (
-            tuple(clip.decode() for clip in ids[mask])
-            for mask in (status.missing, status.outdated, status.damaged)
-        )
-        verdicts.append(Verdict(path.stem, "", int(status.done.sum()), *named))
+        wrong = [tuple(ids[mask]) for mask in (status.missing, status.outdated, status.damaged)]
+        verdicts.append(Verdict(name, "", int(status.done.sum()), *wrong))
     return verdicts
 
 

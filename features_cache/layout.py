@@ -43,8 +43,8 @@ STATE = np.dtype("<u8")
 NOT_DONE = bytes(STATE.itemsize)
 CRC = np.uint64(0xFFFFFFFF)
 FINGERPRINT = np.uint64(32)  # bits that a fingerprint is shifted by
-FINGERPRINTED = ("feature", "parameters", "code_version", "dtype")  # attributes of a feature's file
-AUDIO_SETTINGS = ("sample_rate", "samples")  # attributes of the index
+AUDIO_SETTINGS = ("sample_rate", "samples")  # attributes of the index, and of a feature's file
+FINGERPRINTED = ("feature", "parameters", "code_version", "dtype", *AUDIO_SETTINGS)
 
 
 def lock(folder: Path, name: str) -> Lock:
@@ -65,9 +65,9 @@ def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
     return np.fromiter(hashes, np.uint64, len(clips))
 
 
-def feature_key(attributes: Mapping[str, Any], audio: Mapping[str, Any]) -> np.uint64:
-    """Of what a feature is: attributes of its file, audio settings of the dataset."""
-    covered = {key: attributes[key] for key in FINGERPRINTED} | {key: audio[key] for key in AUDIO_SETTINGS}
+def feature_key(attributes: Mapping[str, Any]) -> np.uint64:
+    """Of what a feature is: its file's attributes."""
+    covered = {key: attributes[key] for key in FINGERPRINTED}
     covered["parameters"] = _as_text(attributes["parameters"])
     return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
 
@@ -120,27 +120,6 @@ class ClipStatus:
         return self.states == 0
 
 
-def clip_status(
-    states: NDArray[np.uint64],
-    rows: NDArray[np.intp],
-    expected: NDArray[np.uint64],
-    values: NDArray | None = None,
-    check: NDArray[np.bool_] | None = None,
-) -> ClipStatus:
-    """Whether clips are done, and where `values` are given, whether these are intact.
-
-    `states` and `values` are a whole file's; `rows` (B,) says where the clips lie in it, -1 for nowhere;
-    `expected` (B,) are their fingerprints now; `check` (B,) leaves clips out of the comparison of CRCs.
-    """
-    found = np.where(rows >= 0, states[rows], np.uint64(0))
-    current = found >> FINGERPRINT == expected
-    damaged = np.zeros(len(rows), bool)
-    if values is not None:
-        chosen = np.flatnonzero(current if check is None else current & check)
-        damaged[chosen] = ~intact(values, rows[chosen], found[chosen])
-    return ClipStatus(found, (found != 0) & ~current, damaged, current & ~damaged)
-
-
 def now() -> str:
     """The time to the second, with its zone."""
     return datetime.now().astimezone().isoformat(" ", "seconds")
@@ -181,7 +160,7 @@ class FeatureSpec:
     @property
     def key(self) -> np.uint64:
         """Of all that makes one feature's values differ from another's."""
-        return feature_key(self.attributes(), self.attributes())
+        return feature_key(self.attributes())
 
     def attributes(self) -> dict[str, Any]:
         """Of the file's root."""
@@ -227,6 +206,11 @@ class FeatureFile:
         return self.shape[1] * self.shape[2] * self.dtype.itemsize
 
     @cached_property
+    def key(self) -> np.uint64:
+        """Of which, with a clip's key, its fingerprint is made."""
+        return feature_key(self.attributes)
+
+    @cached_property
     def clip_ids(self) -> NDArray[np.bytes_]:
         """(N,) UTF-8, in the file's own order."""
         return self._column("clip_id")
@@ -240,6 +224,25 @@ class FeatureFile:
     def frame_axis(self) -> NDArray[np.float64]:
         """(frames,) what each frame stands for, in `attributes["frame_unit"]`."""
         return self._column("frame_axis")
+
+    def status(
+        self,
+        rows: NDArray[np.intp],
+        keys: NDArray[np.uint64],
+        check: bool | NDArray[np.bool_] = False,
+    ) -> ClipStatus:
+        """Whether clips are done, and if it is checked, intact.
+
+        rows   (B,) where they lie in the file, -1 for nowhere
+        keys   (B,) of what they are now, see `clip_keys`
+        check  (B,) or of all, whether their values are compared with their CRCs
+        """
+        states = np.where(rows >= 0, self.map(state=True)[rows], np.uint64(0))
+        done = states >> FINGERPRINT == fingerprints(keys, self.key)
+        outdated, damaged = (states != 0) & ~done, np.zeros(len(rows), bool)
+        checked = np.flatnonzero(done & check)
+        damaged[checked] = ~intact(self.map(), rows[checked], states[checked])
+        return ClipStatus(states, outdated, damaged, done & ~damaged)
 
     def rows_of(self, clip_ids: NDArray[np.bytes_]) -> NDArray[np.intp]:
         """(N,) where these clips lie in the file, -1 where they do not."""
@@ -300,12 +303,8 @@ def read_header(path: Path, stored: str | None = None) -> FeatureFile:
         end = max(offsets[0] + values.nbytes, offsets[1] + state.nbytes)
         header = FeatureFile(path, attributes, values.shape, values.dtype, *offsets)
         shape = tuple(len(file[name]) for name in ("clip_id", *AXES))
-        if (header.shape, header.dtype, state.shape, state.dtype) != (
-            shape,
-            attributes["dtype"],
-            shape[:1],
-            STATE,
-        ):
+        stored = values.shape, values.dtype, state.shape, state.dtype
+        if stored != (shape, attributes["dtype"], shape[:1], STATE):
             raise DamagedFile(
                 f"{path.name} holds values {values.shape} {values.dtype} and states {state.shape}; "
                 f"expected {shape} {attributes['dtype']}"

@@ -28,9 +28,8 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
     for name in features:
         if writer := written_to(folder, name):
             raise RequestError(f"{name} is being written by {writer}; wait for it to end")
-    for verdict in verify_cache(folder, features):
-        if not verdict.intact:
-            raise RequestError(f"{verdict}; make features computes it again, then export")
+    if wrong := wrong_in(folder, features):
+        raise RequestError(f"{wrong[0]}; make features computes it again, then export")
     with replaced(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in progress([INDEX, *(f"{name}.h5" for name in features)], label="export", unit="files"):
             archive.write(folder / name, name)
@@ -44,7 +43,7 @@ def import_features(source: Path, folder: Path) -> list[str]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with unpacked(source, folder.parent) as files:
-        if wrong := [str(verdict) for verdict in verify_cache(files) if not verdict.intact]:
+        if wrong := wrong_in(files):
             raise RequestError(f"{source}: {wrong[0]}; nothing was imported, export the features again")
         clips, settings = read_index(files)
         validate(clips)
@@ -71,9 +70,14 @@ def verify_export(source: Path) -> list[str]:
     """What is wrong with an exported file: `mel: 1-100032-A-0 damaged`, or why it cannot be read."""
     try:
         with unpacked(source) as files:
-            return [str(verdict) for verdict in verify_cache(files) if not verdict.intact]
+            return wrong_in(files)
     except RequestError as wrong:
         return [str(wrong)]
+
+
+def wrong_in(folder: Path, features: Sequence[str] | None = None) -> list[str]:
+    """Verdicts on what is not intact."""
+    return [str(verdict) for verdict in verify_cache(folder, features) if not verdict.intact]
 
 
 @contextmanager
@@ -95,9 +99,7 @@ def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
                 needed, free = sum(file.file_size for file in files), shutil.disk_usage(place).free
                 if needed > free:
                     raise RequestError(f"{source} needs {size(needed)} unpacked, {size(free)} are free")
-                for file in files:  # no more bytes than it says: zipfile stops there, and checks the CRC
-                    with archive.open(file) as packed, Path(place, file.filename).open("xb") as plain:
-                        shutil.copyfileobj(packed, plain, 1 << 20)
+                archive.extractall(place)  # of each no more bytes than it says, and its CRC is checked
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise RequestError(f"{source} cannot be read: {error}") from None
         yield Path(place)

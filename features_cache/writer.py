@@ -33,13 +33,9 @@ from features_cache.claims import Handle, Writing, holder
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import is_verified
 from features_cache.layout import (
-    AUDIO_SETTINGS,
     FINGERPRINTED,
     FeatureFile,
     FeatureSpec,
-    clip_status,
-    feature_key,
-    fingerprints,
     lock,
     read_header,
     state_word,
@@ -102,12 +98,12 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> NDArr
 class StoredClips:
     """What a feature's file already holds for the clips of a table, (N,) each."""
 
-    file: FeatureFile | None
-    row_of: NDArray[np.intp]
-    """The row of a clip in the file, -1 where it has none."""
     done: NDArray[np.bool_]
     damaged: NDArray[np.bool_]
     """The state word says done and the CRC of the values is another."""
+    row_of: NDArray[np.intp]
+    """The row of a clip in the file, -1 where it has none."""
+    file: FeatureFile | None = None
     fits: bool = False
     """The file has these clips in this order, and this shape, dtype and these parameters."""
     note: str = ""
@@ -119,14 +115,14 @@ def stored_clips(
     spec: FeatureSpec,
     clip_ids: NDArray[np.bytes_],
     keys: NDArray[np.uint64],
-    check: slice | None = None,
+    check: slice = slice(0),
 ) -> StoredClips:
     """What the file of `spec` holds for these clips, by id and fingerprint.
 
     check  which clips to compare by CRC too, unless the file is as it was when it was last verified
     """
-    none = np.zeros(len(clip_ids), bool)
-    nothing = StoredClips(None, none - 1, none, none)
+    checked = np.zeros(len(clip_ids), bool)
+    nothing = StoredClips(checked, checked, checked - 1)
     try:
         file = read_header(folder / f"{spec.stored}.h5")
         row_of = file.rows_of(clip_ids)
@@ -134,17 +130,16 @@ def stored_clips(
         return nothing
     except DamagedFile as damage:
         return replace(nothing, note=damage.reason)
-    if file.shape[1:] != spec.shape or feature_key(file.attributes, file.attributes) != spec.key:
-        asked = spec.attributes()
-        names = [key for key in (*FINGERPRINTED, *AUDIO_SETTINGS) if file.attributes.get(key) != asked[key]]
-        has, wanted = (", ".join(f"{key} {of.get(key)}" for key in names) for of in (file.attributes, asked))
-        note = f"{file.path.name} has {has}, asked for is {wanted}"
-        return replace(nothing, file=file, row_of=row_of, note=note)
-    chosen = none.copy()
-    if check and not is_verified(file.path):
-        chosen[check] = True
-    status = clip_status(file.map(state=True), row_of, fingerprints(keys, spec.key), file.map(), chosen)
-    return StoredClips(file, row_of, status.done, status.damaged, np.array_equal(file.clip_ids, clip_ids))
+    if file.shape[1:] != spec.shape or file.key != spec.key:
+        has, wanted = file.attributes | {"shape": file.shape[1:]}, spec.attributes() | {"shape": spec.shape}
+        differ = [key for key in (*FINGERPRINTED, "shape") if has.get(key) != wanted[key]]
+        told, expected = (", ".join(f"{key} {of.get(key)}" for key in differ) for of in (has, wanted))
+        return replace(nothing, note=f"{file.path.name} has {told}, asked for is {expected}")
+    checked = checked.copy()
+    checked[check] = not is_verified(file.path)
+    status = file.status(row_of, keys, checked)
+    fits = np.array_equal(file.clip_ids, clip_ids)
+    return StoredClips(status.done, status.damaged, row_of, file, fits)
 
 
 def written_to(folder: Path, stored: str) -> str:
@@ -166,11 +161,12 @@ def ready(
             held.take(wait=True)
             stored = stored_clips(folder, spec, clip_ids, keys)
             kept: Clips = ()
-            if stored.file and stored.done.any():  # state words as they are, so that damage stays visible
+            if stored.file:  # state words as they are, so that damage stays visible
                 values, states = stored.file.map(), stored.file.map(state=True)
                 kept = (
-                    (row, values[stored.row_of[row]], int(states[stored.row_of[row]]))
-                    for row in np.flatnonzero(stored.done).tolist()
+                    (row, values[place], int(states[place]))
+                    for row, place in enumerate(stored.row_of.tolist())
+                    if stored.done[row]
                 )
             _make(path, spec, clip_ids, kept)
         held.take(shared=True, wait=True)

@@ -209,11 +209,13 @@ def _read_predictions(file: Path, classes: Sequence[str]) -> pd.DataFrame:
         raise ValueError("it ends in the middle of a row")
     text = dict.fromkeys(PREDICTION_COLUMNS, str)
     table = pd.read_csv(io.BytesIO(content), dtype=text, keep_default_na=False, index_col=False)
-    if list(table) != [*PREDICTION_COLUMNS, *classes]:
+    # pandas calls the second of two equal columns x.1
+    columns = [f"{name}.1" if name in PREDICTION_COLUMNS else name for name in classes]
+    if list(table) != [*PREDICTION_COLUMNS, *columns]:
         raise ValueError(f"its columns are not run.json's {len(classes)} classes")
     if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
         raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
-    numbers = table[list(classes)].to_numpy(dtype=float)
+    numbers = table[columns].to_numpy(dtype=float)
     sound = (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE) & (numbers >= 0).all(axis=1)  # NaN is neither
     sound &= table["target"].isin(classes).to_numpy()
     if not sound.all():

@@ -298,9 +298,7 @@ def open_cache(options: RunOptions) -> Cache:
 def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
     """The feature set's channels, each in the cache and with the rows that are asked for."""
     channels = parse_set(options.features)
-    lacking = [channel for channel in dict.fromkeys(channels) if channel not in cache]
-    if lacking:
-        raise RequestError(cache.not_there(channels, lacking))
+    cache.refuse_missing(channels)
     for channel in channels:
         cache.read(channel, np.arange(0))  # refuses rows that the feature has not
     # the name that the cache gives it: mel@n_mels=128 is mel

@@ -71,14 +71,14 @@ def test_a_file_of_another_cache_or_of_other_settings_is_found(cache, tmp_path, 
         external.write_feature(other, "mine", values, (table | change)["clip_id"])
         shutil.copy(other / "mine.h5", cache.folder / "mine.h5")
         if change:
-            assert verdict(cache).error == "mine.h5 holds no clip of this cache: a file of another one"
+            assert "mine.h5 holds no clip of this cache: a file of another one" in verdict(cache).error
         else:
-            assert verdict(cache).outdated == tuple(CLIPS)
+            assert "made from 22050 samples at 22050 Hz" in verdict(cache).error
 
 
 def test_a_file_under_another_name_is_named_and_not_read(cache):
     path = (cache.folder / "mine.h5").rename(cache.folder / "mine@n_mels=64.h5")
-    assert verdict(cache, path.stem).error == f"{path.name} holds mine, expected mine@n_mels=64"
+    assert f"{path.name} holds mine, expected mine@n_mels=64" in verdict(cache, path.stem).error
     with pytest.raises(RequestError, match="holds mine, expected mine@n_mels=64; make features"):
         Cache(cache.folder).read("mine@n_mels=64", CLIPS)
 
@@ -95,7 +95,7 @@ def test_values_of_another_shape_than_the_axes_are_named(cache, axis):
 def test_a_link_and_a_file_of_another_user_are_named(cache, monkeypatch):
     with monkeypatch.context() as other:  # root may read all
         other.setattr(hdf5.os, "access", lambda path, mode: path.name != "mine.h5")
-        assert str(verdict(cache)) == "mine.h5 cannot be read: Permission denied"
+        assert "mine.h5 cannot be read: Permission denied" in str(verdict(cache))
     (cache.folder / "mine.h5").unlink()
     (cache.folder / "mine.h5").symlink_to("elsewhere.h5")
-    assert str(verdict(cache)) == "mine.h5 cannot be read: it is no regular file"
+    assert "mine.h5 cannot be read: it is no regular file" in str(verdict(cache))

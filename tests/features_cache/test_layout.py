@@ -10,11 +10,11 @@ import pytest
 
 from features_cache import layout
 from features_cache.hdf5 import DamagedFile, opened
+from features_cache.index import read_index
 from features_cache.layout import (
     CRC,
     FINGERPRINT,
     clip_keys,
-    clip_status,
     feature_key,
     fingerprints,
     intact,
@@ -125,20 +125,19 @@ def test_forgotten_clips_have_state_0_and_damaged_ones_are_not_intact(file, spoi
 
 CLIP = {"clip_id": "a", "alteration": "", "source_hash": "00ff"}
 FEATURE = {"feature": "mel", "parameters": {"n_mels": 128}, "code_version": 1, "dtype": "float16"}
+FEATURE |= {"sample_rate": 44100, "samples": 220500}
 KNOWN = 3235863038  # of these: a cache made today is read tomorrow
-AUDIO = {"sample_rate": 44100, "samples": 220500}
 
 
 def fingerprint(**change):
     clip = pd.DataFrame([CLIP | {key: value for key, value in change.items() if key in CLIP}])
     feature = FEATURE | {key: value for key, value in change.items() if key in FEATURE}
-    audio = AUDIO | {key: value for key, value in change.items() if key in AUDIO}
-    return int(fingerprints(clip_keys(clip), feature_key(feature, audio))[0])
+    return int(fingerprints(clip_keys(clip), feature_key(feature))[0])
 
 
-@pytest.mark.parametrize("name", [*CLIP, *FEATURE, *AUDIO])
+@pytest.mark.parametrize("name", [*CLIP, *FEATURE])
 def test_everything_that_values_depend_on_is_covered(name):
-    given = (CLIP | FEATURE | AUDIO)[name]
+    given = (CLIP | FEATURE)[name]
     other = {"n_mels": 64} if name == "parameters" else given + type(given)(1)
     assert fingerprint(**{name: other}) != fingerprint()
 
@@ -162,17 +161,15 @@ def test_a_word_is_the_fingerprint_above_the_crc():
     assert word & CRC == 0xCBF43926  # the CRC-32 of these digits in every textbook
 
 
-def test_a_clip_is_missing_outdated_damaged_or_done():
-    values = np.arange(8, dtype=np.float32).reshape(4, 2)
-    states = np.array([0, *(state_word(7, values[row]) for row in (1, 2, 3))], np.uint64)
-    values[3] += 1
-    rows, expected = np.array([0, 1, 2, 3, -1]), np.array([7, 7, 8, 7, 7], np.uint64)
-    status = clip_status(states, rows, expected, values)
-    assert status.states.tolist() == [*states.tolist(), 0]
+def test_a_clip_is_missing_outdated_damaged_or_done(cache, file, spoil):
+    rows, keys = np.array([0, 1, 2, 3, -1]), clip_keys(read_index(cache.folder)[0])[:5]
+    file.forget(np.array([0]))
+    keys[2] += np.uint64(1)
+    spoil(file, 3)
+    status = file.status(rows, keys, check=True)
     assert status.missing.tolist() == [True, False, False, False, True]
     assert status.done.tolist() == [False, True, False, False, False]
     assert status.outdated.tolist() == [False, False, True, False, False]
     assert status.damaged.tolist() == [False, False, False, True, False]
-    assert clip_status(states, rows, expected).done.tolist() == [False, True, False, True, False]
-    unchecked = clip_status(states, rows, expected, values, np.zeros(5, bool))
-    assert unchecked.done.tolist() == [False, True, False, True, False]
+    for unchecked in (False, np.zeros(5, bool)):
+        assert file.status(rows, keys, unchecked).done.tolist() == [False, True, False, True, False]
