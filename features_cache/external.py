@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from commandline.registry import RequestError
 from commandline.terminal import counted
 from features_cache.index import read_index, refresh, stored_ids
-from features_cache.layout import AUDIO_SETTINGS, FeatureSpec, clip_keys, fingerprints, state_word
+from features_cache.layout import AUDIO_SETTINGS, AXES, FeatureSpec, clip_keys, fingerprints, state_word
 from features_cache.location import EXTERNAL, is_cache
 from features_cache.names import parse_channel
 from features_cache.table import complete, with_sources
@@ -98,22 +98,18 @@ def write_feature(
             f"expected ({len(clip_ids)}, rows, frames)"
         )
     array = array.reshape(*array.shape, *[1] * (3 - array.ndim))
-    for what, length in (("row", array.shape[1]), ("frame", array.shape[2])):
-        axis = about.get(f"{what}_axis")
-        about[f"{what}_axis"] = axis = np.asarray(range(length) if axis is None else axis, float)
-        if axis.shape != (length,):
-            raise RequestError(f"{name}: a {what}_axis of shape {axis.shape} for {length} {what}s")
+    for axis, length in zip(AXES, array.shape[1:]):
+        about[axis] = np.asarray(about.get(axis, range(length)), float)
+        if about[axis].shape != (length,):
+            raise RequestError(f"{name}: a {axis} of shape {about[axis].shape}, expected ({length},)")
     defaults = {"units": "", "row_unit": "index", "frame_unit": "index", "parameters": {}}
     audio = {key: settings[key] for key in AUDIO_SETTINGS}
     spec = FeatureSpec(**{"stored": name, "feature": name, "dtype": dtype, **defaults, **audio, **about})
     ids = pd.Index(np.asarray(clip_ids).astype(str))
     rows = pd.Index(clips["clip_id"]).get_indexer(ids)
-    for wrong, what in (
-        (ids[ids.duplicated()], "clip ids that occur twice"),
-        (ids[rows < 0], "unknown clip ids"),
-    ):
-        if len(wrong):
-            raise RequestError(f"{name}: {what}: {', '.join(map(str, wrong[:5]))}")
+    for wrong, what in ((ids.duplicated(), "clip ids that occur twice"), (rows < 0, "unknown clip ids")):
+        if wrong.any():
+            raise RequestError(f"{name}: {what}: {', '.join(ids[wrong][:5])}")
     states = fingerprints(clip_keys(clips), spec.key)
 
     def stored() -> Iterator[tuple[int, NDArray, int]]:

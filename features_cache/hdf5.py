@@ -139,9 +139,9 @@ def as_stored(column: NDArray[Any], dtype: np.dtype | None = None) -> NDArray[An
     return np.ascontiguousarray(stored)
 
 
-def decoded(column: NDArray[np.bytes_]) -> list[str]:
-    """Texts out of a file; those that come again and again, as labels do, are one object in memory."""
-    return [sys.intern(text.decode()) for text in column.tolist()]
+def decoded(column: NDArray[Any]) -> list[str] | NDArray[Any]:
+    """Numbers as they are, texts as str; those that come often, as labels do, are one object in memory."""
+    return [sys.intern(text.decode()) for text in column.tolist()] if column.dtype.kind == "S" else column
 
 
 def _stored_type(column: NDArray[Any]) -> np.dtype:

@@ -58,12 +58,8 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def read_clips(file: h5py.File, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
     """The clip table in an open index, or some columns of it."""
-    table: dict[str, Any] = {}
     group = hdf5.read_member(file, CLIPS)
-    for name in columns:
-        column = hdf5.read_column(group, name)
-        table[name] = hdf5.decoded(column) if column.dtype.kind == "S" else column
-    return pd.DataFrame(table)
+    return pd.DataFrame({name: hdf5.decoded(hdf5.read_column(group, name)) for name in columns})
 
 
 def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
@@ -86,21 +82,17 @@ def refresh(
     """
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
+        files = feature_files(folder)
         try:
             with hdf5.opened(folder / INDEX) as file:
                 known = with_sources(clips, read_clips(file, ("clip_id", *SOURCE_COLUMNS)))
                 for name in SOURCE_COLUMNS:
                     known.iloc[part, known.columns.get_loc(name)] = clips[name].iloc[part]
-                linked = set(file) == {CLIPS, *(path.stem for path in feature_files(folder))}
                 if (
-                    linked
+                    set(file) == {CLIPS, *(path.stem for path in files)}
                     and hdf5.read_attributes(file) == attributes
-                    and all(
-                        np.array_equal(
-                            hdf5.read_column(file[CLIPS], name), hdf5.as_stored(known[name].to_numpy())
-                        )
-                        for name in COLUMNS  # one by one, since they may be millions
-                    )
+                    # column by column, since they may be millions of rows
+                    and all(np.array_equal(read_clips(file, [name])[name], known[name]) for name in COLUMNS)
                 ):
                     return
         except (FileNotFoundError, DamagedFile):
@@ -110,7 +102,7 @@ def refresh(
             group = file.create_group(CLIPS)
             for name in COLUMNS:
                 hdf5.write_column(group, name, known[name].to_numpy())
-            for path in feature_files(folder):
+            for path in files:
                 file[path.stem] = h5py.ExternalLink(path.name, "/values")
 
 

@@ -303,8 +303,8 @@ def read_header(path: Path, stored: str | None = None) -> FeatureFile:
         end = max(offsets[0] + values.nbytes, offsets[1] + state.nbytes)
         header = FeatureFile(path, attributes, values.shape, values.dtype, *offsets)
         shape = tuple(len(file[name]) for name in ("clip_id", *AXES))
-        stored = values.shape, values.dtype, state.shape, state.dtype
-        if stored != (shape, attributes["dtype"], shape[:1], STATE):
+        content = values.shape, values.dtype, state.shape, state.dtype
+        if content != (shape, attributes["dtype"], shape[:1], STATE):
             raise DamagedFile(
                 f"{path.name} holds values {values.shape} {values.dtype} and states {state.shape}; "
                 f"expected {shape} {attributes['dtype']}"

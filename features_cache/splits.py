@@ -48,20 +48,18 @@ def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int =
         raise RequestError(f"there is no fold {fold}; the folds are {folds}")
     test, rest = originals[originals["fold"] == fold], originals[originals["fold"] != fold]
     candidates = drop_leaking(rest, test)
-    if val == "none":
-        validated = np.zeros(len(candidates), bool)
-    elif val == "next":
-        following = folds[(folds.index(fold) + 1) % len(folds)]
-        validated = (candidates["fold"] == following).to_numpy()
-    else:
+    validated = np.zeros(len(candidates), bool)
+    if val == "next":
+        validated = (candidates["fold"] == folds[(folds.index(fold) + 1) % len(folds)]).to_numpy()
+    elif val == "group":
         chosen = validation_groups(candidates, np.random.default_rng([seed, fold]))
         validated = candidates["group"].isin(chosen).to_numpy()
+    train = drop_leaking(candidates[~validated], candidates[validated])
     if val != "none" and not validated.any():
         raise RequestError(
             f"VAL={val} leaves no clip for validation beside test fold {fold}; the folds are "
             f"{folds} and {candidates['group'].nunique()} groups are free: give VAL=none"
         )
-    train = drop_leaking(candidates[~validated], candidates[validated])
     if not len(train):
         raise RequestError(
             f"with fold {fold} tested and VAL={val} no clip is left to train on; the folds are "

@@ -54,13 +54,13 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
         raise RequestError("the clip table is empty")
     if (ids == "").any():
         raise RequestError(f"row {int((ids == '').argmax())} of the clip table has no clip_id")
-    if ids.duplicated().any():
-        raise RequestError(f"clip ids occur twice: {', '.join(ids[ids.duplicated()].unique()[:5])}")
-    unknown = copies & ~clean["copy_of"].isin(ids[~copies])
-    if unknown.any():
-        raise RequestError(f"copies of clips that are not in the table: {', '.join(ids[unknown][:5])}")
-    if copies.any() and not copies[int(copies.argmax()) :].all():
-        raise RequestError("altered copies must come after all originals")
+    for wrong, what in (
+        (ids.duplicated(), "clip ids occur twice"),
+        (copies & ~clean["copy_of"].isin(ids[~copies]), "copies of clips that are not in the table"),
+        (copies.cummax() & ~copies, "altered copies must come after all originals; these originals do not"),
+    ):
+        if wrong.any():
+            raise RequestError(f"{what}: {', '.join(ids[wrong][:5])}")
     blank = clean["group"].str.strip() == ""  # a clip is a recording of its own, a copy has its original's
     own = clean["copy_of"].where(copies, ids)
     group_of = dict(zip(ids, clean["group"].where(~blank, own)))

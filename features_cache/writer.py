@@ -115,7 +115,7 @@ def stored_clips(
     spec: FeatureSpec,
     clip_ids: NDArray[np.bytes_],
     keys: NDArray[np.uint64],
-    check: slice = slice(0),
+    check: slice | None = None,
 ) -> StoredClips:
     """What the file of `spec` holds for these clips, by id and fingerprint.
 
@@ -136,7 +136,8 @@ def stored_clips(
         told, expected = (", ".join(f"{key} {of.get(key)}" for key in differ) for of in (has, wanted))
         return replace(nothing, note=f"{file.path.name} has {told}, asked for is {expected}")
     checked = checked.copy()
-    checked[check] = not is_verified(file.path)
+    if check:
+        checked[check] = not is_verified(file.path)
     status = file.status(row_of, keys, checked)
     fits = np.array_equal(file.clip_ids, clip_ids)
     return StoredClips(status.done, status.damaged, row_of, file, fits)

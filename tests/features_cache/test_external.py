@@ -42,7 +42,7 @@ WRONG = [
     ({"clip_ids": [*CLIPS[:7], "who"]}, "unknown clip ids: who"),
     ({"name": "mine"}, "has mine already"),
     ({"name": "a@b=1"}, "one word"),
-    ({"row_axis": [1, 2, 3]}, r"row_axis of shape \(3,\) for 2 rows"),
+    ({"row_axis": [1, 2, 3]}, r"row_axis of shape \(3,\), expected \(2,\)"),
 ]
 
 
