@@ -9,7 +9,6 @@ import errno
 import multiprocessing
 import os
 import signal
-import stat
 import sys
 import threading
 from multiprocessing.connection import wait
@@ -58,19 +57,13 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """A file, or the names in a folder, on the disk; a FIFO, which has nothing there, is not waited for."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    except PermissionError:
-        if path.is_dir():  # some systems open no folders
-            return
-        raise
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+    """A file, or the names in a folder, on the disk; Windows opens no folders, a FIFO has nothing there."""
+    if path.is_file() or (path.is_dir() and os.name == "posix"):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
