@@ -14,7 +14,7 @@ import pytest
 from commandline.registry import RequestError
 from features_cache import Cache
 from features_cache.claims import RunIsGone, Writing, boot_id, claimed, claims
-from features_cache.layout import LOCKS, read_header
+from features_cache.layout import LOCKS
 
 
 def claim(cache, features=("mine",), rows=(0, 8), wait=False):
@@ -36,17 +36,9 @@ def kill_a_run(cache, *, boot=None):
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    (marker,) = (cache.folder / LOCKS).glob("run-*.json")
     if boot:
+        (marker,) = (cache.folder / LOCKS).glob("run-*.json")
         marker.write_text(json.dumps(json.loads(marker.read_text()) | {"boot": boot}))
-
-
-def zero(cache, row):
-    """Part of a clip's values, as when its page never reached the disk."""
-    file = read_header(cache.folder / "mine.h5")
-    with file.path.open("r+b") as opened:
-        opened.seek(file.values_offset + row * file.clip_bytes)
-        opened.write(bytes(file.clip_bytes // 2))
 
 
 def test_a_claim_is_there_while_its_run_lives_and_then_gone(cache):
@@ -98,9 +90,9 @@ def test_waiting_goes_on_when_the_other_has_ended(cache, capsys):
     assert "waiting for process" in capsys.readouterr().err
 
 
-def test_a_killed_run_blocks_nobody_and_its_clips_count_as_done(cache):
+def test_a_killed_run_blocks_nobody_and_its_clips_count_as_done(cache, spoil):
     kill_a_run(cache)
-    zero(cache, 3)
+    spoil(3)
     ((_, _, lives),) = claims(cache.folder)
     assert not lives
     with claim(cache):
@@ -108,9 +100,9 @@ def test_a_killed_run_blocks_nobody_and_its_clips_count_as_done(cache):
     assert not markers(cache)
 
 
-def test_after_a_power_cut_a_clip_whose_data_was_lost_is_not_done(cache, capsys):
+def test_after_a_power_cut_a_clip_whose_data_was_lost_is_not_done(cache, spoil, capsys):
     kill_a_run(cache, boot="another")
-    zero(cache, 3)
+    spoil(3)
     with claim(cache, rows=(6, 8)):
         assert Cache(cache.folder)["mine"].done().tolist() == [True] * 3 + [False] + [True] * 4
     assert "cut off with the system" in capsys.readouterr().err

@@ -7,15 +7,7 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache import external
-from tests.features_cache.conftest import CLIPS
-
-
-def test_values_come_back_by_id_as_they_were_given(cache, values):
-    given = values.astype(np.float16)
-    np.testing.assert_array_equal(cache.read("mine", CLIPS), given)
-    np.testing.assert_array_equal(cache.read("mine", ["clip5", "clip0", "clip5"]), given[[5, 0, 5]])
-    np.testing.assert_array_equal(cache.read("mine", [5, 0]), given[[5, 0]])
-    assert cache["mine"].units == "dB" and cache["mine"].row_axis.tolist() == [0, 1, 2, 3]
+from tests.features_cache.conftest import CLIPS, TABLE
 
 
 @pytest.mark.parametrize("shape", [(8,), (8, 6), (8, 6, 2)])
@@ -29,7 +21,7 @@ def test_vectors_and_numbers_become_feature_maps(cache, shape):
 
 def test_clips_that_are_not_given_are_not_done(cache, values):
     external.write_feature(cache.folder, "some", values[:3], ["clip6", "clip1", "clip3"])
-    assert cache.readable(["some"]).tolist() == [False, True, False, True, False, False, True, False]
+    assert np.flatnonzero(cache.readable(["some"])).tolist() == [1, 3, 6]
     np.testing.assert_array_equal(cache.read("some", ["clip6"])[0], values[0].astype(np.float16))
 
 
@@ -48,21 +40,18 @@ WRONG = [
 
 @pytest.mark.parametrize(("given", "message"), WRONG)
 def test_what_is_wrong_is_refused_with_the_reason_and_leaves_nothing(cache, given, message):
-    before = sorted(cache.folder.iterdir())
+    before = sorted(cache.folder.glob("*.*"))
     arguments = {"name": "new", "values": np.zeros((8, 2)), "clip_ids": CLIPS} | given
     with pytest.raises(RequestError, match=message):
         external.write_feature(cache.folder, **arguments)
-    assert [path for path in sorted(cache.folder.iterdir()) if path.name != "locks"] == [
-        path for path in before if path.name != "locks"
-    ]
-    assert cache.features == ["mine"]
+    assert sorted(cache.folder.glob("*.*")) == before
 
 
-def test_a_cache_needs_ids_labels_and_folds_and_a_place_of_its_own(cache, tmp_path, table):
+def test_a_cache_needs_ids_labels_and_folds_and_a_place_of_its_own(cache, tmp_path):
     with pytest.raises(RequestError, match="lacks the columns label, fold"):
         external.create_cache(tmp_path / "new", {"clip_id": ["a"]})
     with pytest.raises(RequestError, match="is a cache already"):
-        external.create_cache(cache.folder, table)
+        external.create_cache(cache.folder, TABLE)
     assert (cache.sample_rate, cache.duration, cache.synthetic) == (8000, 1.0, False)
 
 

@@ -11,9 +11,9 @@ from commandline.commands import main
 from commandline.registry import RequestError
 from features_cache import Cache, external
 from features_cache.__main__ import COMMANDS
-from features_cache.layout import lock, read_header
+from features_cache.layout import lock
 from features_cache.share import export_features, import_features, verify_export
-from tests.features_cache.conftest import CLIPS
+from tests.features_cache.conftest import CLIPS, TABLE
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def test_export_verify_and_import_by_command_give_the_same_bytes(cache, tmp_path
     assert sorted(path.name for path in there.parent.iterdir()) == ["features"]  # and no draft
 
 
-def test_features_join_a_cache_that_is_there_and_none_is_overwritten(cache, shared, tmp_path, table):
+def test_features_join_a_cache_that_is_there_and_none_is_overwritten(cache, shared, tmp_path):
     with pytest.raises(RequestError, match="has mine already"):
         import_features(shared, cache.folder)
     (cache.folder / "mine.h5").unlink()
     assert import_features(shared, cache.folder) == ["mine"]
     assert Cache(cache.folder).readable(["mine"]).all()
-    external.create_cache(tmp_path / "another", table)
+    external.create_cache(tmp_path / "another", TABLE)
     with pytest.raises(RequestError, match="give NAME="):
         import_features(shared, tmp_path / "another")
 
@@ -59,7 +59,7 @@ def test_what_is_damaged_or_being_written_is_not_exported(cache, tmp_path, spoil
     with pytest.raises(RequestError, match="being written by another process"):
         export_features(cache.folder, ["mine"], tmp_path / "new.zip")
     writing.release()
-    spoil(read_header(cache.folder / "mine.h5"), 2)
+    spoil(2)
     with pytest.raises(RequestError, match="clip2 damaged; make features"):
         export_features(cache.folder, ["mine"], tmp_path / "new.zip")
     assert not list(tmp_path.glob("*.zip*"))

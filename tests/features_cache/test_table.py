@@ -1,20 +1,19 @@
 """The clip table, complete and validated."""
 
-import pandas as pd
 import pytest
 
 from commandline.registry import RequestError
-from features_cache.table import CLIP_COLUMNS, complete, originals, validate
+from features_cache.table import CLIP_COLUMNS, complete, originals
 
 PLAIN = {"clip_id": ["a", "b", "a~1"], "label": ["x", "y", "x"], "fold": [1, 2, 1], "copy_of": ["", "", "a"]}
 
 
-def test_what_a_table_does_not_bring_is_empty_and_a_clip_is_its_own_group():
+@pytest.mark.parametrize("blank", ["", " ", None])
+def test_what_a_table_does_not_bring_is_empty_and_a_blank_group_is_the_clips_own_or_its_originals(blank):
     table = complete(PLAIN)
-    assert list(table) == list(CLIP_COLUMNS)
-    assert table["group"].tolist() == ["a", "b", "a~1"]
-    assert table["path"].tolist() == ["", "", ""]
-    assert originals(table)["clip_id"].tolist() == ["a", "b"]
+    assert list(table) == list(CLIP_COLUMNS) and table["path"].tolist() == ["", "", ""]
+    assert table["group"].tolist() == ["a", "b", "a~1"] and originals(table)["clip_id"].tolist() == ["a", "b"]
+    assert complete(PLAIN | {"group": ["rec", blank, blank]})["group"].tolist() == ["rec", "b", "rec"]
 
 
 @pytest.mark.parametrize(
@@ -26,19 +25,10 @@ def test_what_a_table_does_not_bring_is_empty_and_a_clip_is_its_own_group():
         ({"copy_of": ["", "", "c"]}, "not in the table: a~1"),
         ({"copy_of": ["b", "", ""]}, "after all originals"),
         ({"label": None}, "lacks the columns label"),
+        ({name: [] for name in PLAIN}, "empty"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_named(change, message):
     given = {key: value for key, value in (PLAIN | change).items() if value is not None}
     with pytest.raises(RequestError, match=message):
         complete(given)
-
-
-def test_an_empty_table_is_refused():
-    with pytest.raises(RequestError, match="empty"):
-        validate(pd.DataFrame({name: [] for name in CLIP_COLUMNS}))
-
-
-@pytest.mark.parametrize("blank", ["", " ", None])
-def test_a_clip_with_a_blank_group_is_its_own_recording_and_a_copy_has_its_originals(blank) -> None:
-    assert complete(PLAIN | {"group": ["rec", blank, blank]})["group"].tolist() == ["rec", "b", "rec"]
