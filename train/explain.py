@@ -12,8 +12,6 @@ Writes fold*/attribution.csv, one row a channel and test clip: channel, method (
 (the share of its repeats that were correct), selection (the epoch whose weights they are).
 """
 
-from collections import Counter
-
 import numpy as np
 import pandas as pd
 import torch
@@ -22,14 +20,14 @@ from commandline.files import replace_file
 from commandline.options import make_command, words
 from commandline.registry import RequestError
 from commandline.terminal import counted, percent, points, progress, text_table
-from features_cache import Cache, Channel, cache_folder
+from features_cache import Cache, cache_folder
 from features_cache.names import parse_set
 from results import run_folder
 from results.run_folder import RunFolder
 from train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
 from train.compute import device_of
 from train.options import ExplainOptions
-from train.plan import input_width
+from train.plan import input_width, stored_shape
 
 CLASSES_NAMED = 3  # of a channel, those that lose most without it
 LEGEND = "correct %: with another test clip's channel in its place, the mean of repeats"
@@ -49,14 +47,14 @@ def explain_runs(options: ExplainOptions) -> int:
             channels = correct.drop(columns=["target", "whole"])
             table = channels.melt(var_name="channel", value_name="correct", ignore_index=False).reset_index()
             table = table.assign(method="permuted", selection=run.selection())
-            text = table[["channel", "method", "clip_id", "correct", "selection"]].to_csv(
-                index=False, float_format="%g", lineterminator="\n"
-            )
+            table = table[["channel", "method", "clip_id", "correct", "selection"]]
+            text = table.to_csv(index=False, float_format="%g", lineterminator="\n")
             replace_file(run.fold(fold) / "attribution.csv", text.encode("utf-8"))
             parts.append(correct)
         print(summary(run, pd.concat(parts)))
-        given = [word for word in words(options, ("data", "runs")) if word]
-        print(f"next: {make_command('analysis', f'DATASET={run.dataset}', *given)}")
+        print(
+            f"next: {make_command('analysis', f'DATASET={run.dataset}', *words(options, ('data', 'runs')))}"
+        )
     return 0
 
 
@@ -65,13 +63,13 @@ def permute_channels(
 ) -> pd.DataFrame:
     """By clip_id of the fold's test clips: target, whole (correct as it is), each channel's share correct."""
     rows = run.scored(fold)
-    ids, features = rows["clip_id"].tolist(), parse_set(run.config["features"])
-    parts = []
-    for start in range(0, len(ids), BATCH):
-        chunk = ids[start : start + BATCH]
-        filled = cache.filled[cache.positions(chunk)]
-        parts.append(model.input(fold, cache.batch(features, chunk), filled))
-    x = torch.cat(parts)
+    ids, features = rows["clip_id"].to_numpy(), parse_set(run.config["features"])
+    x = torch.cat(
+        [
+            model.input(fold, cache.batch(features, chunk), cache.filled[cache.positions(chunk)])
+            for chunk in np.split(ids, range(BATCH, len(ids), BATCH))
+        ]
+    )
     target = np.array([model.classes.index(name) for name in rows["target"]])
     whole = model.of_input(fold, x)
     if np.abs(whole - rows[model.classes].to_numpy()).max() > AGREES:
@@ -79,29 +77,26 @@ def permute_channels(
             f"fold {fold} of {run.name}: the cache {cache.folder} gives other predictions than in training: "
             "it was made again; train again, or give DATA=the folder of the one trained on"
         )
-    random = np.random.default_rng([options.seed, fold])
-    correct = pd.DataFrame({"target": rows["target"].to_numpy(), "whole": whole.argmax(axis=1) == target})
-    correct.index = pd.Index(ids, name="clip_id")
-    start, seen = 0, Counter[Channel]()
-    for channel, described in zip(features, run.config["channels"], strict=True):
-        first, last = described["rows"]
-        width = input_width(model.kind, (last - first + 1, cache[channel].frames))
-        seen[channel] += 1
-        again = f" ({seen[channel]})" if seen[channel] > 1 else ""
-        changed, hits = x.clone(), []
+    random, start = np.random.default_rng([options.seed, fold]), 0
+    correct = pd.DataFrame(
+        {"target": rows["target"].to_numpy(), "whole": whole.argmax(axis=1) == target}, ids
+    )
+    for channel in features:
+        width = input_width(model.kind, stored_shape(cache, channel))
+        changed, hits, own = x.clone(), [], slice(start, start + width)
         for _ in range(options.repeats):
-            changed[:, start : start + width] = x[random.permutation(len(x)), start : start + width]
+            changed[:, own] = x[random.permutation(len(x)), own]
             hits.append(model.of_input(fold, changed).argmax(axis=1) == target)
-        correct[f"{channel}{again}"] = np.mean(hits, axis=0)
+        again = sum(name.partition(" (")[0] == str(channel) for name in correct)
+        correct[f"{channel} ({again + 1})" if again else str(channel)] = np.mean(hits, axis=0)
         start += width
-    return correct
+    return correct.rename_axis("clip_id")
 
 
 def summary(run: RunFolder, correct: pd.DataFrame) -> str:
     """The clips that are correct over all folds, as it is and without each channel, and by class."""
     whole, channels = correct["whole"], correct.drop(columns=["target", "whole"])
-    by_channel = channels.mean()
-    rows = [(name, percent(share), points(share - whole.mean())) for name, share in by_channel.items()]
+    rows = [(name, percent(share), points(share - whole.mean())) for name, share in channels.mean().items()]
     clips, folds = counted(len(whole), "test clip"), counted(len(run.folds), "fold")
     lines = [
         f"{run.name}: {whole.sum()} of {clips} correct in {len(run.finished)} of {folds}",
@@ -109,8 +104,8 @@ def summary(run: RunFolder, correct: pd.DataFrame) -> str:
         LEGEND,
     ]
     lost = channels.rsub(whole, axis=0).groupby(correct["target"]).mean()  # recall, by class and channel
-    for name in channels:
-        most = lost[lost[name] > 0][name].nlargest(CLASSES_NAMED)
+    for name, by_class in lost.items():
+        most = by_class[by_class > 0].nlargest(CLASSES_NAMED)
         named = ", ".join(f"{label} {percent(share)}" for label, share in most.items())
         lines.append(f"relies on {name} most: {f'{named} (points of recall)' if named else 'no class'}")
     return "\n".join(lines)

@@ -1,9 +1,11 @@
 """`python -m train list`: what can be trained and what it costs, from the registries themselves."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from commandline.terminal import count, text_table
 from train import recipes
@@ -29,25 +31,23 @@ def describe_network(network: nn.Module, shape: tuple[int, ...]) -> Description:
 
     Multiply-adds are those of convolutions and linear layers, as papers count them.
     """
-    operations: list[int] = []
     stages: list[tuple[str, tuple[int, ...]]] = []
-    names = {network.get_submodule(name): name for name in getattr(network, "stages", ())}
 
-    def note(layer: nn.Module, _: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
-            inputs = layer.weight[0].numel()  # of a group times the kernel's size
-            operations.append(inputs * output[0].numel())
-        if layer in names:
-            stages.append((names[layer], tuple(output.shape[1:])))
+    def note(name: str, layer: nn.Module, _: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        stages.append((name, tuple(output.shape[1:])))
 
-    hooks = [layer.register_forward_hook(note) for layer in network.modules()]
+    hooks = [
+        network.get_submodule(name).register_forward_hook(partial(note, name))
+        for name in getattr(network, "stages", ())
+    ]
     training = network.training
-    with torch.inference_mode():
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         network.eval()(torch.zeros(1, *shape))
     network.train(training)
     for hook in hooks:
         hook.remove()
-    return Description(sum(weight.numel() for weight in network.parameters()), sum(operations), stages)
+    parameters = sum(weight.numel() for weight in network.parameters())
+    return Description(parameters, counter.get_total_flops() // 2, stages)
 
 
 def describe_model(name: str, options: ListOptions) -> tuple[Description, tuple[int, ...]]:
@@ -55,11 +55,12 @@ def describe_model(name: str, options: ListOptions) -> tuple[Description, tuple[
     model = resolve(name)
     sizes = {
         "image": (options.channels, *parse_grid(options.grid)),
+        "wave": (1, 1, options.samples),
         "vector": (VECTOR, 1, 1),
         "linear": (1, STATISTICS, 1),
     }
-    channels, rows, frames = sizes.get(model.kind, (1, 1, options.samples))
-    shape = (STATISTICS,) if model.kind == "linear" else (channels, rows, frames)
+    channels, rows, frames = sizes[model.kind]
+    shape = (STATISTICS,) if model.kind == "linear" else sizes[model.kind]
     network = model.build(channels, options.classes, (rows, frames))
     try:
         return describe_network(network, shape), shape

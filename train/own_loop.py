@@ -29,7 +29,7 @@ from results.scores import epoch_scores
 from train.compute import machine
 from train.data import ClipSums, InputReader, sum_clips
 from train.models.registry import all_models
-from train.options import MACHINE, RunOptions
+from train.options import MACHINE, RunOptions, defaults
 from train.plan import Positions, differences, make_plan
 
 Side = Literal["train", "val", "test"]
@@ -83,11 +83,15 @@ class OwnRun:
     def __init__(self, name: str, options: RunOptions) -> None:
         if name in all_models():
             raise RequestError(f"{name} is a model of the project: call your own network otherwise")
-        self.name = name
-        only_waves = set(options.features.split("+")) == {"waveform"}
-        stand_in = "m11" if only_waves else options.model
-        self.plan = make_plan(RunOptions(**{**vars(options), "model": stand_in}))
-        self.options = self.plan.options
+        standard = defaults()
+        plain = {option: standard[option] for option in MACHINE}  # computing is not ours
+        if set(options.features.split("+")) == {"waveform"}:
+            plain["model"] = "m11"
+        plan = make_plan(replace(options, **plain))
+        content = plan.content | {"network": name}
+        named = label(plan.options.features, name, differences(plan.options, RunOptions()), digest(content))
+        self.name, self.plan = name, replace(plan, content=content, path=plan.path.with_name(named))
+        self.options = plan.options
         self._split = cache(lambda fold: self.plan.split(fold, self._sums.unusable))
 
     @property
@@ -136,26 +140,19 @@ class OwnRun:
                 f"probabilities of shape {answers.shape}; expected {(len(clips), len(self.classes))}, "
                 f"a row for each test clip of fold {fold} and a column for each class"
             )
-        plan, hash_ = self.plan, digest([self.name, self.plan.hash])
-        summary = "A network of one's own, trained by a loop of one's own."
-        config = plan.config() | machine("cpu") | {"model": self.name, "model_summary": summary}
-        config |= {"hash": hash_, "family": digest([self.name, plan.family])}
-        config |= {"note": note or self.options.note}
+        plan, folder = self.plan, RunFolder(self.plan.path)
+        if (folder.path / "run.json").is_file() and folder.config["hash"] != plan.hash:
+            raise RequestError(
+                f"{folder.path} holds another configuration: give tag=… for a folder of its own"
+            )
+        config = plan.config() | machine("cpu") | {"model": self.name, "note": note or self.options.note}
+        config["model_summary"] = "A network of one's own, trained by a loop of one's own."
         config["protocol"] += "; by a training loop outside of this project"
         config["options"] = {**config["options"], "model": self.name}
         for key in ("command", "member_models"):  # nothing of this project trains it again
             config.pop(key, None)
         if network is not None:
             config["parameters"] = sum(weight.numel() for weight in network.parameters())
-        standard = RunOptions()
-        plain = {name: getattr(standard, name) for name in MACHINE}
-        named = differences(replace(self.options, **plain), standard)
-        name = label(self.options.features, self.name, named, hash_)
-        folder = RunFolder(self.options.runs / plan.dataset / name)
-        if (folder.path / "run.json").is_file() and folder.config.get("hash") != hash_:
-            raise RequestError(
-                f"{folder.path} holds another configuration: give tag=… for a folder of its own"
-            )
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
         scores = epoch_scores(clips.targets, answers)

@@ -10,8 +10,8 @@ score.
 import itertools
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ import pandas as pd
 from commandline.options import make_command, words
 from commandline.registry import RequestError
 from commandline.terminal import duration, mean_percent, percent, tell, text_table
-from features_cache import Cache, Channel, parse_list
+from features_cache import Cache, parse_list
 from results.bootstrap import accuracy_interval, fold_weights
 from results.run_folder import RunFolder
 from train import Failed, run
@@ -30,8 +30,6 @@ from train.plan import choose_model, find_channels, make_plan, open_cache
 MANY = 100  # runs, above which YES=1 is wanted
 SEARCH_FOLDER = "search"  # below RUNS
 LISTED = 5  # candidates of a round of the search
-
-FeatureSet = tuple[Channel, ...]
 
 
 def run_sweep(options: SweepOptions) -> int:
@@ -49,53 +47,53 @@ def run_sweep(options: SweepOptions) -> int:
 
 
 def product(options: SweepOptions) -> list[RunOptions]:
-    """One RunOptions a run; a feature set that a model cannot take is skipped with a line."""
+    """One RunOptions a run."""
     cache, jobs = open_cache(options), []
     for job in options.runs_of_product():
-        resolve(job.model)  # a name of no model ends the sweep
-        for channels in feature_sets(job, cache, options.max):
-            try:
-                choose_model(job.model, cache, channels)
-            except RequestError as reason:
-                tell(f"skipped: {_text(channels)} with {job.model}: {reason}")
-            else:
-                jobs.append(replace(job, features=_text(channels)))
+        jobs += [replace(job, features=features) for features in feature_sets(job, cache, options.max)]
     return jobs
 
 
-def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[FeatureSet]:
-    """The named sets, and the unions of up to `most` of them."""
+def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
+    """The named sets and the unions of up to `most` of them; skipped is what the model cannot take."""
+    resolve(options.model)  # a name of no model ends the sweep before its first run
     named = parse_list(options.features, cache.features)
-    for channels in named:  # a name that the cache lacks stops the sweep before its first run
-        find_channels(cache, replace(options, features=_text(channels)))
-    unions = (
-        tuple(itertools.chain(*sets))
-        for count in range(1, most + 1)
-        for sets in itertools.combinations(named, count)
-    )
-    return list(dict.fromkeys(unions))
+    for channels in named:  # so does a name that the cache lacks
+        find_channels(cache, replace(options, features="+".join(map(str, channels))))
+    fitting: dict[str, None] = {}
+    for sets in (sets for size in range(most) for sets in itertools.combinations(named, size + 1)):
+        channels = tuple(itertools.chain(*sets))
+        text = "+".join(map(str, channels))
+        try:
+            choose_model(options.model, cache, channels)
+            fitting[text] = None
+        except RequestError as reason:
+            tell(f"skipped: {text} with {options.model}: {reason}")
+    return list(fitting)
+
+
+def varied(jobs: Sequence[RunOptions]) -> list[str]:
+    """The options besides FEATURES in which the runs differ."""
+    return [name for name in SWEPT if len({getattr(job, name) for job in jobs}) > 1]
 
 
 def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], list[str]]:
     """The run folders that are finished now, and of the runs that failed which and why."""
     done: list[RunFolder] = []
     failures: list[str] = []
-    varied = [name for name in SWEPT if len({getattr(job, name) for job in jobs}) > 1]
-    others = [name for name in varied if name not in ("model", "seed")]
+    others = [name for name in varied(jobs) if name not in ("model", "seed")]
     started = time.monotonic()
     for number, job in enumerate(jobs):
-        name = " ".join(
-            [job.features, job.model, f"seed {job.seed}", *(words(job, others) if others else [])]
-        )
+        given = words(job, others) if others else []
+        name = " ".join([job.features, job.model, f"seed {job.seed}", *given])
         left = (time.monotonic() - started) / number * (len(jobs) - number) if number else 0.0
         about = f" (about {duration(left)} for the rest)" if left > 1 else ""
         tell(f"run {number + 1} of {len(jobs)}: {name}{about}")
         try:
             folder = run.execute(job)
-        except (RequestError, Failed) as error:
-            failures.append(f"failed: {name}: {error}")
-        except Exception as error:  # the other runs must not suffer from a fault in one
-            failures.append(f"failed: {name}: {type(error).__name__}: {error}")
+        except Exception as error:  # whatever it is, the other runs must not suffer from it
+            expected = isinstance(error, RequestError | Failed)
+            failures.append(f"failed: {name}: {'' if expected else f'{type(error).__name__}: '}{error}")
         else:
             done += [folder] if folder is not None else []
     return done, failures
@@ -108,153 +106,114 @@ def table(done: Sequence[RunFolder]) -> str:
     """
     families: dict[str, list[RunFolder]] = {}
     for folder in done:
-        families.setdefault(folder.config["family"], []).append(folder)
-    rows = sorted(map(_row, families.values()), key=lambda row: -row[0])
-    alike = len({(features, model) for _, features, model, *_ in rows}) < len(rows)
+        families.setdefault(folder.family, []).append(folder)
+    correct = {name: mean_correct(seeds) for name, seeds in families.items()}
+    by_fold = {name: each.groupby("fold").mean().tolist() for name, each in correct.items()}
+    rows = []
+    for name in sorted(families, key=lambda name: -np.mean(by_fold[name])):
+        seeds, first, each = len(families[name]), families[name][0], correct[name]
+        ((low, high),) = accuracy_interval(
+            each.to_numpy()[:, None],
+            each.index.get_level_values("group").to_numpy(dtype=str),
+            fold_weights(each.index.get_level_values("fold").to_numpy()),
+            np.random.default_rng(0),
+        )
+        accuracy = mean_percent(by_fold[name]).removesuffix(" %")
+        interval = "-" if np.isnan(low) else f"{percent(low)} to {percent(high)}"
+        counted = 1 if first.exact else seeds
+        rows.append(
+            (first.config["features"], first.config["model"], accuracy, interval, counted, first.name)
+        )
     split = "validation" if all(folder.scored_split == "val" for folder in done) else "test"
-    accuracy = "validation accuracy %" if split == "validation" else "accuracy %"
-    header = ("Features", "Model", accuracy, "95 % CI", "seeds", *(["run"] if alike else []))
-    text = text_table([row[1 : 1 + len(header)] for row in rows], header)
+    header = ["Features", "Model", "validation accuracy %" if split == "validation" else "accuracy %"]
+    header += ["95 % CI", "seeds"]
+    if len({row[:2] for row in rows}) < len(rows):
+        header.append("run")
+    text = text_table([row[: len(header)] for row in rows], header)
     if len(rows) > 1:
         text += f"\nNote: the best of {len(rows)} was chosen on {split} data, so its score is optimistic"
     return text
 
 
-def _row(seeds: Sequence[RunFolder]) -> tuple[float, str, str, str, str, int, str]:
-    """Accuracy, then the cells of the table; of the clips that every seed has tested."""
+def mean_correct(seeds: Sequence[RunFolder]) -> pd.Series:
+    """The share of the seeds that are right, by fold, group and id of each clip that all of them scored."""
     parts = []
     for folder in seeds:
         rows = folder.scored(split=folder.scored_split)
-        predicted = np.array(folder.classes)[rows[folder.classes].to_numpy().argmax(axis=1)]
-        groups = rows["group"].where(rows["group"] != "", rows["clip_id"])
-        correct = (predicted == rows["target"].to_numpy()).astype(float)
-        parts.append(rows[["clip_id", "fold"]].assign(group=groups, correct=correct))
-    tested = pd.concat(parts).groupby("clip_id", sort=True)
-    tested = tested.agg(
-        fold=("fold", "first"), group=("group", "first"), correct=("correct", "mean"), seeds=("fold", "size")
-    )
-    tested = tested[tested["seeds"] == len(seeds)]
-    by_fold = tested.groupby("fold")["correct"].mean().tolist()
-    ((low, high),) = accuracy_interval(
-        tested[["correct"]].to_numpy(dtype=float),
-        tested["group"].to_numpy(dtype=str),
-        fold_weights(tested["fold"].to_numpy()),
-        np.random.default_rng(0),
-    )
-    interval = "-" if np.isnan(low) else f"{percent(low)} to {percent(high)}"
-    accuracy = mean_percent(by_fold).removesuffix(" %")
-    first = seeds[0]
-    named = first.config["features"], first.config["model"]
-    counted = 1 if first.exact else len(seeds)
-    return float(np.mean(by_fold)), *named, accuracy, interval, counted, first.name
-
-
-@dataclass
-class FoldSearch:
-    """What the search has chosen for one test fold, by clips of the other folds alone."""
-
-    fold: int
-    chosen: FeatureSet = ()
-    score: float = -math.inf
-    ended: bool = False
+        place = rows[["fold", "group", "clip_id"]].copy()
+        place["group"] = rows["group"].where(rows["group"] != "", rows["clip_id"])
+        correct = rows[folder.classes].idxmax(axis=1) == rows["target"]
+        parts.append(correct.set_axis(pd.MultiIndex.from_frame(place)))
+    return pd.concat(parts, axis=1, join="inner").mean(axis=1)
 
 
 def greedy_search(options: SweepOptions) -> int:
-    """Up to MAX rounds; each tries every named feature beside those chosen so far, with every SEED.
-
-    Each fold chooses for itself, by validation groups among its own training clips, so that no clip takes
-    part in a choice that it then tests: nested selection. What a fold chose is tested on that fold once.
-    """
+    """Each fold chooses features for itself, and what it chose is tested on it once: nested selection."""
     runs = list(options.runs_of_product())
-    for name in SWEPT:
-        if name != "seed" and len({getattr(job, name) for job in runs}) > 1:
-            raise RequestError(f"SEARCH=greedy compares features: give one {name.upper()}")
-    first, seeds = runs[0], [job.seed for job in runs]
-    named = single_features(first)
-    plan = make_plan(replace(first, features=_text(named[0])))
-    searches = [FoldSearch(fold) for fold in plan.wanted_folds]
-    for _ in range(options.max):
-        search_round(first, seeds, named, [search for search in searches if not search.ended])
-    if not all(search.chosen for search in searches):
+    if lists := [name for name in varied(runs) if name != "seed"]:
+        raise RequestError(f"SEARCH=greedy compares features: give one {lists[0].upper()}")
+    first = runs[0]
+    named = feature_sets(first, open_cache(first), 1)
+    if not named:
+        raise RequestError(f"{first.model} can take none of FEATURES={first.features}")
+    folds = make_plan(replace(first, features=named[0])).wanted_folds
+    chosen = {fold: choose_features(fold, runs, named, options.max) for fold in folds}
+    if not all(chosen.values()):
         raise RequestError("no candidate could be trained: see above")
     tell("chosen for each fold on validation groups of its own training clips; now each is tested once")
-    folds_of: dict[FeatureSet, list[int]] = {}
-    for search in searches:
-        folds_of.setdefault(search.chosen, []).append(search.fold)
-    tested: dict[int, RunFolder] = {}
-    for chosen, folds in folds_of.items():
-        folder = run.execute(replace(first, features=_text(chosen), folds=tuple(folds)))
-        if folder is not None:  # else not the first of several processes
-            tested |= dict.fromkeys(folds, folder)
-    if tested:
-        print(nested_result(searches, {fold: folder.scores() for fold, folder in tested.items()}))
+    accuracies = {}
+    for fold, features in chosen.items():
+        folder = run.execute(replace(first, features=features, folds=(fold,)))
+        if folder is None:  # not the first of several processes
+            return 0
+        accuracies[fold] = folder.scores().loc[fold, "accuracy"]
+    print(nested_result(chosen, accuracies))
     return 0
 
 
-def single_features(options: RunOptions) -> list[FeatureSet]:
-    """The named sets that the model can take."""
-    cache, fitting = open_cache(options), []
-    for channels in parse_list(options.features, cache.features):
-        try:
-            choose_model(options.model, cache, channels)
-        except RequestError:
-            continue
-        fitting.append(channels)
-    if not fitting:
-        raise RequestError(f"{options.model} can take none of FEATURES={options.features}")
-    return fitting
+def choose_features(fold: int, seeds: Sequence[RunOptions], named: Sequence[str], rounds: int) -> str:
+    """What up to `rounds` rounds choose for one test fold; empty if no candidate could be trained.
 
-
-def search_round(
-    first: RunOptions, seeds: Sequence[int], named: Sequence[FeatureSet], searches: Sequence[FoldSearch]
-) -> None:
-    """Each search takes its best candidate, by SELECT on its fold's validation groups, the mean over seeds.
-
-    It ends if none is better than what it has. Candidates of several folds are trained together.
+    Each round tries every named set beside those chosen so far, with every seed. The best counts by the mean
+    of SELECT on validation groups among the fold's own training clips, so that no clip takes part in a choice
+    that it then tests. A round that gains nothing is the last.
     """
+    first = seeds[0]
     val = first.val if first.val != "none" else "group"
-    common = replace(first, val=val, skip_test=True, runs=first.runs / SEARCH_FOLDER, note="")
-    metric, selection = first.select.removeprefix("val_"), "last" if first.val == "none" else "auto"
-    wanted: dict[FeatureSet, list[int]] = {}
-    for search in searches:
+    selection = "last" if first.val == "none" else "auto"  # the epoch that will count in testing
+    folder = first.runs / SEARCH_FOLDER
+    searched = [replace(job, val=val, skip_test=True, runs=folder, note="", folds=(fold,)) for job in seeds]
+    metric = first.select.removeprefix("val_")
+    sign = -1 if metric == "loss" else 1
+    chosen, reached = "", -math.inf
+    for _ in range(rounds):
+        scores = {}
         for added in named:
-            if not set(added) & set(search.chosen):
-                wanted.setdefault((*search.chosen, *added), []).append(search.fold)
-    ranking: dict[int, list[tuple[float, FeatureSet]]] = {search.fold: [] for search in searches}
-    for candidate, folds in wanted.items():
-        job = replace(common, features=_text(candidate), folds=tuple(folds))
-        done, failures = train_all([replace(job, seed=seed) for seed in seeds])
-        for failure in failures:
-            tell(failure)
-        for fold in folds if done and not failures else ():
-            # At the epoch that will count when the choice is tested: without VAL the last one.
-            score = np.mean([folder.scores("val", selection).loc[fold, metric] for folder in done])
-            ranking[fold].append((-score if metric == "loss" else score, candidate))
-    for search in searches:
-        best = sorted(ranking[search.fold], key=lambda pair: -pair[0])[:LISTED]
-        rows = [(_text(candidate), f"{abs(score):.4f}") for score, candidate in best]
-        header = (f"candidate for fold {search.fold}", f"{first.select} over {len(seeds)} seeds")
-        print(text_table(rows, header))
-        search.ended = not best or best[0][0] <= search.score
-        if not search.ended:
-            search.score, search.chosen = best[0]
+            if set(added.split("+")) & set(chosen.split("+")):
+                continue
+            candidate = f"{chosen}+{added}" if chosen else added
+            done, failures = train_all([replace(job, features=candidate) for job in searched])
+            for failure in failures:
+                tell(failure)
+            if done and not failures:
+                each = [folder.scores("val", selection).loc[fold, metric] for folder in done]
+                scores[candidate] = float(np.mean(each))
+        best = sorted(scores, key=lambda candidate: -sign * scores[candidate])[:LISTED]
+        rows = [(candidate, f"{scores[candidate]:.4f}") for candidate in best]
+        print(text_table(rows, (f"candidate for fold {fold}", f"{first.select} over {len(seeds)} seeds")))
+        if not best or sign * scores[best[0]] <= reached:
+            break
+        chosen, reached = best[0], sign * scores[best[0]]
+    return chosen
 
 
-def nested_result(searches: Sequence[FoldSearch], scores: dict[int, pd.DataFrame]) -> str:
+def nested_result(chosen: Mapping[int, str], accuracies: Mapping[int, float]) -> str:
     """What each fold chose and has in testing; the mean is the score of searching, not of one set."""
-    values = [scores[search.fold].loc[search.fold, "accuracy"] for search in searches]
-    sets = [_text(search.chosen) for search in searches]
-    rows = [
-        (search.fold, *pair) for search, *pair in zip(searches, sets, [f"{percent(v)} %" for v in values])
-    ]
+    sets, values = list(chosen.values()), list(accuracies.values())
+    rows = [(fold, chosen[fold], f"{percent(accuracies[fold])} %") for fold in chosen]
     commonest = max(sets, key=sets.count)
     nested = f"nested selection: {mean_percent(values)}, n = {len(values)} folds, each by its set"
     most = f"chosen most often, by {sets.count(commonest)} of {len(sets)}: {commonest}"
     warning = "the score of one set over all folds is in part selected on the clips that it tests"
-    return "\n".join(
-        [text_table(rows, ("fold", "chosen without its clips", "accuracy")), nested, f"{most}; {warning}"]
-    )
-
-
-def _text(channels: FeatureSet) -> str:
-    return "+".join(map(str, channels))
+    header = ("fold", "chosen without its clips", "accuracy")
+    return "\n".join([text_table(rows, header), nested, f"{most}; {warning}"])

@@ -276,8 +276,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "nothing_permuted": Fault(
         "explain leaves the channel as it is",
-        "changed[:, start : start + width] = x[random.permutation(len(x)), start : start + width]",
-        "changed[:, start : start + width] = x[:, start : start + width]",
+        "changed[:, own] = x[random.permutation(len(x)), own]",
+        "changed[:, own] = x[:, own]",
         f"{TRAIN}test_explain.py",
     ),
     # files from elsewhere

