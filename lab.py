@@ -44,7 +44,6 @@ from pipeline.features import resolve_feature
 from pipeline.options import FeaturesCommand, SourceOptions
 from pipeline.show import draw as draw_features
 from results import run_folder
-from results.importance import interactions
 from results.run_folder import RunFolder
 
 T = TypeVar("T", bound=Options)
@@ -179,26 +178,22 @@ def train(**options: Any) -> RunFolder:
 
 
 def importance(features: str = "mel mfcc chroma", **options: Any) -> dict[str, pd.DataFrame]:
-    """`make importance`: what each feature is worth, alone and beside the others, from small linear fits.
+    """`make importance`: what each feature is worth, alone and beside the others, from many small fits.
 
     `options` are those of `python -m train importance --help`. Tables: `features`, four numbers of each with
-    interval and p; `classes`, the Shapley value by class; `pairs`, the interaction of two (negative: they say
-    the same); `sets`, the best of each size with its cost.
+    interval and p; `classes`, the Shapley value by class; `pairs`, CKA and interaction of two (negative: they
+    say the same); `sets`, the best of each size with its cost; `recordings`, the accuracy by how many are
+    trained on.
 
         lab.importance("mel mfcc chroma", dataset="synth")["features"]
     """
-    from analysis import importance as tests
+    from analysis.importance import importance_tables
     from train.importance import measure_importance
     from train.options import ImportanceOptions
 
-    folder = measure_importance(_options(ImportanceOptions, {"features": features, **options}))
-    names = folder.features
-    return {
-        "features": tests.importance_table(folder),
-        "classes": tests.class_table(folder),
-        "pairs": pd.DataFrame(interactions(folder.values(), len(names)), names, names),
-        "sets": tests.best_by_size(folder),
-    }
+    return importance_tables(
+        measure_importance(_options(ImportanceOptions, {"features": features, **options}))
+    )
 
 
 def own_run(name: str, **options: Any) -> Any:

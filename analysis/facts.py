@@ -221,7 +221,7 @@ def facts(
         rival=rows[1].label if len(rows) > 1 else "",
         recordings_needed=needed,
         single_seed=any(len(run.seeds) == 1 and not run.exact for run in main.runs),
-        nested=nested_selection(main),
+        nested=nested_selection(main.fold_accuracy) if len(rows) > 1 else np.nan,
         excluded=excluded,
         threats=tuple(found),
         hardest=tuple(ClassRow(*row) for row in hardest.to_numpy()),

@@ -7,7 +7,7 @@ difference between two runs is: by sign flips of source recordings, all features
 Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in shares correct.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +15,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.figures import FigureWriter
+from analysis.ranking import nested_selection
 from analysis.significance import DRAWS, LEVEL, sign_flip_tests
-from results.bootstrap import fold_weights, recording_sums
-from results.importance import EXACT, ImportanceFolder, contributions
+from commandline.registry import RequestError
+from results.bootstrap import accuracy_interval, fold_weights, recording_sums
+from results.importance import NONE, PARTS, ImportanceFolder, interactions
 from results.scores import Floats
 
-MEASURES = ("shapley", "alone", "lost", "added")
 
-
-def find_importance(runs: Path, dataset: str) -> list[ImportanceFolder]:
-    """The importance folders of a dataset, the one written last first."""
-    files = sorted(
-        (runs / dataset).glob("importance-*/importance.json"), key=lambda file: file.stat().st_mtime
-    )
-    return [ImportanceFolder(file.parent) for file in reversed(files)]
+def find_importance(runs: Path, dataset: str) -> ImportanceFolder | None:
+    """The importance folder of a dataset that was written last."""
+    files = (runs / dataset).glob("importance-*/importance.json")
+    latest = max(files, key=lambda file: file.stat().st_mtime, default=None)
+    return ImportanceFolder(latest.parent) if latest else None
 
 
 def gain_tests(
@@ -43,113 +42,128 @@ def gain_tests(
     tests = sign_flip_tests(sums, shares, LEVEL, draws=draws)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = np.column_stack([sums.sum(axis=0), tests.interval, tests.p])
-    return pd.DataFrame(table, columns=["mean", "low", "high", "p"])
-
-
-def importance_table(folder: ImportanceFolder) -> pd.DataFrame:
-    """A row a feature and number: feature, measure, mean, low, high, p (in nats), points of accuracy."""
-    clips, features, orders = folder.clips, folder.features, folder.permutations
-    groups, folds = clips["group"].to_numpy(), clips["fold"].to_numpy()
-    gains = contributions(folder.values(), len(features), orders)
-    hits = contributions(folder.values("correct"), len(features), orders)
-    weights = fold_weights(folds)
-    parts = []
-    for measure in MEASURES:
-        part = gain_tests(gains[measure], groups, folds).assign(points=100 * weights @ hits[measure])
-        part.insert(0, "measure", measure)
-        part.insert(0, "feature", features)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
-
-
-def class_table(folder: ImportanceFolder) -> pd.DataFrame:
-    """A row a class and feature: class, feature, mean Shapley value in nats, p corrected for all of them."""
-    clips, features = folder.clips, folder.features
-    gains = contributions(folder.values(), len(features), folder.permutations)["shapley"]
-    classes, number = np.unique(clips["target"], return_inverse=True)
-    of_class = (number[:, None] == np.arange(len(classes))) / np.bincount(number)  # (N, K): a mean over clips
-    cells = (of_class[:, :, None] * gains[:, None, :]).reshape(len(clips), -1)  # (N, K * F)
-    sums = recording_sums(cells, clips["group"].to_numpy())
-    p = sign_flip_tests(sums, np.full(len(sums), 1 / len(sums)), LEVEL).p
-    index = pd.MultiIndex.from_product([classes, features], names=["class", "feature"])
-    return pd.DataFrame({"mean": sums.sum(axis=0), "p": p}, index=index).reset_index()
-
-
-def linear_cka(statistics: Sequence[Floats]) -> Floats:
-    """(F, F) linear centred kernel alignment of features' statistics (N, D), each column standardised.
-
-    1 for features that say the same up to rotation and scale (Kornblith et al. 2019).
-    """
-    kernels = []
-    for columns in statistics:
-        spread = columns.std(axis=0)
-        standard = (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1)
-        kernel = (standard @ standard.T).ravel()
-        kernels.append(kernel / max(float(np.linalg.norm(kernel)), np.finfo(float).tiny))
-    return np.stack(kernels) @ np.stack(kernels).T
-
-
-def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
-    """A row a size of up to EXACT features: size, features, accuracy, seconds of extraction a clip.
-
-    Each fold's set is the best on the other folds, scored on that fold; `features` names the best on all.
-    """
-    names, folds = folder.features, folder.clips["fold"].to_numpy()
-    if len(names) > EXACT:
-        return pd.DataFrame(columns=["size", "features", "accuracy", "seconds"])
-    values, hits, rows = folder.values(), folder.values("correct"), []
-    weights = fold_weights(folds)
-
-    def best(subsets: Sequence[int], clips: NDArray[np.bool_]) -> int:
-        return max(subsets, key=lambda subset: values[subset][clips].mean())
-
-    for size in range(1, len(names) + 1):
-        subsets = [subset for subset in values if subset.bit_count() == size]
-        correct = np.zeros(len(folds))
-        for fold in np.unique(folds):
-            correct[folds == fold] = hits[best(subsets, folds != fold)][folds == fold]
-        overall = best(subsets, folds > -1)
-        chosen = [name for place, name in enumerate(names) if overall >> place & 1]
-        seconds = [folder.config["extraction"][name].get("seconds", np.nan) for name in chosen]
-        cost = sum(seconds) / len(folds)
-        rows.append(
-            {"size": size, "features": "+".join(chosen), "accuracy": weights @ correct, "seconds": cost}
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(table, columns=["mean", "low", "high", "p"]).assign(significant=table[:, 3] < LEVEL)
 
 
 def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
-    """Those of a report, by name."""
-    made = {
-        "importance": importance_table(folder),
-        "importance_by_class": class_table(folder),
-        "importance_sets": best_by_size(folder),
+    """Those of a report, by name; `mean` is in nats.
+
+    features    a row a feature and measure: mean, low, high, p, significant, points of accuracy
+    classes     a row a class and feature: mean Shapley value, p corrected for all of them, significant
+    pairs       a row a feature and other, similar ones together: cka of their statistics, interaction in nats
+                (negative: both say the same)
+    sets        as `best_by_size`
+    recordings  as `learning_curve`
+
+    RequestError if the folder is not finished.
+    """
+    if folder.lacking:
+        raise RequestError(f"{folder.path} is not finished: repeat make importance")
+    features, clips = folder.features, folder.clips
+    groups, folds = clips["group"].to_numpy(), clips["fold"].to_numpy()
+    gains, hits, parts = folder.contributions(), folder.contributions("correct"), []
+    for measure in gains:
+        points = 100 * fold_weights(folds) @ hits[measure]
+        part = gain_tests(gains[measure], groups, folds).assign(points=points)
+        parts.append(pd.DataFrame({"feature": features, "measure": measure}).join(part))
+    return {
+        "features": pd.concat(parts, ignore_index=True),
+        "classes": class_table(clips, features, gains["shapley"]),
+        "pairs": pair_table(folder),
+        "sets": best_by_size(folder),
+        "recordings": learning_curve(folder),
     }
-    return {name: table for name, table in made.items() if len(table)}
 
 
-def most_important(table: pd.DataFrame, number: int = 2) -> tuple[str, ...]:
+def class_table(clips: pd.DataFrame, features: list[str], shapley: Floats) -> pd.DataFrame:
+    """class, feature, mean, p, significant of Shapley values (N, F)."""
+    classes, folds = np.unique(clips["target"]), clips["fold"].to_numpy()
+    of_class = clips["target"].to_numpy()[:, None] == classes  # (N, K)
+    means = of_class / (fold_weights(folds) @ of_class)
+    cells = (means[:, :, None] * shapley[:, None, :]).reshape(len(clips), -1)  # (N, K * F)
+    tests = gain_tests(cells, clips["group"].to_numpy(), folds)
+    table = product(classes.tolist(), features, "class", "feature")
+    return table.join(tests[["mean", "p", "significant"]])
+
+
+def pair_table(folder: ImportanceFolder) -> pd.DataFrame:
+    """feature, other, cka, interaction, features in the order of an average-linkage clustering by CKA."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    names, cka = folder.features, np.array(folder.config["redundancy"])
+    distances = np.clip(1 - cka, 0, 1)[np.triu_indices(len(names), 1)]
+    order = leaves_list(linkage(distances, "average", optimal_ordering=True))
+    columns = {"cka": cka, "interaction": interactions(folder.values(), names)}
+    values = {name: table[np.ix_(order, order)].ravel() for name, table in columns.items()}
+    ordered = [names[place] for place in order]
+    return product(ordered, ordered, "feature", "other").assign(**values)
+
+
+def product(first: Sequence[str], second: Sequence[str], *columns: str) -> pd.DataFrame:
+    """Every pair, in two columns of these names."""
+    return pd.MultiIndex.from_product([first, second], names=columns).to_frame(index=False)
+
+
+def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
+    """A row a size: size, features, accuracy, milliseconds a clip, share of the gain of all features.
+
+    Each fold's set is the best, of those that were fitted, on the other folds, scored on that fold;
+    `features` names the best on all.
+    """
+    names, folds = folder.features, folder.clips["fold"].to_numpy()
+    values, hits, rows = folder.values(), folder.values("correct"), []
+    of_fold = (folds[:, None] == np.unique(folds)) / np.unique(folds, return_counts=True)[1]  # (N, folds)
+    for size in range(1, len(names) + 1):
+        subsets = [subset for subset in values if len(subset) == size]
+        scores, worth = (
+            np.stack([of_clips[subset] for subset in subsets]) @ of_fold for of_clips in (hits, values)
+        )
+        accuracy = nested_selection(scores, worth)
+        best = subsets[int(worth.mean(axis=1).argmax())]
+        chosen = [name for name in names if name in best]
+        seconds = sum(folder.config["extraction"][name].get("seconds", np.nan) for name in chosen)
+        rows.append((size, "+".join(chosen), accuracy, 1000 * seconds / folder.config["clips"]))
+    table = pd.DataFrame(rows, columns=["size", "features", "accuracy", "milliseconds"])
+    gain = table["accuracy"] - (hits[NONE] @ of_fold).mean()
+    return table.assign(share=gain / gain.iloc[-1])
+
+
+def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
+    """A row a part of the training recordings: share, recordings, accuracy of all features, low, high.
+
+    A row of twice the recordings follows if a power law of the error fits: a line through the logarithms of
+    the four error rates that falls and stays in their intervals. The error that it predicts is, to first
+    order, a mean over clips as they are, so its interval is computed alike.
+    """
+    clips, every = folder.clips, frozenset(folder.features)
+    fits = [*(every | {part} for part in PARTS), every]
+    correct = np.stack([folder.scores[fit][1] for fit in fits], axis=1)  # (N, 4)
+    weights, shares = fold_weights(clips["fold"].to_numpy()), np.array([*PARTS.values(), 1, 2])
+    wrong = np.maximum(1 - weights @ correct, 0.5 / len(clips))
+    steps = np.vander(np.arange(5.0), 2)
+    line = steps @ np.linalg.pinv(steps[:4])  # (5, 4): the line through four points at five
+    law = np.exp(line @ np.log(wrong))
+    twice = 1 - law[4] * (1 + ((1 - correct) / wrong - 1) @ line[4])  # (N,)
+    columns = np.column_stack([correct, twice])
+    interval = accuracy_interval(columns, clips["group"].to_numpy(), weights, np.random.default_rng(0))
+    numbers = [shares, folder.config["recordings"] * shares, weights @ columns, interval]
+    names = ["share", "recordings", "accuracy", "low", "high"]
+    table = pd.DataFrame(np.column_stack(numbers), columns=names)
+    inside = pd.Series(1 - law[:4]).between(*interval[:4].T).all()
+    return table if inside and law[4] < law[3] else table[:4]
+
+
+def most_important(features: pd.DataFrame, number: int = 2) -> tuple[str, ...]:
     """The features of the largest significant Shapley values."""
-    clear = table[(table["measure"] == "shapley") & (table["p"] < LEVEL) & (table["mean"] > 0)]
+    clear = features.query("measure == 'shapley' and significant and mean > 0")
     return tuple(clear.nlargest(number, "mean")["feature"])
 
 
-def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame]) -> None:
-    """The two figures of a report."""
-    shares = tables["importance"].query("measure == 'shapley'")
-    writer.submit(
-        "importance",
-        names=shares["feature"].tolist(),
-        estimate=shares["mean"].to_numpy(),
-        low=shares["low"].to_numpy(),
-        high=shares["high"].to_numpy(),
-        filled=(shares["p"] < LEVEL).to_numpy(),
-    )
-    cells = tables["importance_by_class"].pivot_table(["mean", "p"], "class", "feature", sort=False)
-    writer.submit(
-        "importance_by_class",
-        classes=cells.index.tolist(),
-        features=cells["mean"].columns.tolist(),
-        shares=cells["mean"].to_numpy(),
-        significant=(cells["p"] < LEVEL).to_numpy(),
-    )
+def submit_importance(writer: FigureWriter, tables: Mapping[str, pd.DataFrame]) -> None:
+    """The four figures of a report."""
+    shares = tables["features"].query("measure == 'shapley'")
+    names = {"names": "feature", "estimate": "mean", "low": "low", "high": "high", "filled": "significant"}
+    writer.submit("importance", **{name: shares[column].to_numpy() for name, column in names.items()})
+    writer.submit("importance_by_class", classes=tables["classes"])
+    writer.submit("importance_redundancy", pairs=tables["pairs"])
+    writer.submit("importance_accuracy", sets=tables["sets"], recordings=tables["recordings"])

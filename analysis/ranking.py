@@ -204,16 +204,16 @@ def rank(runs: Sequence[Run], seed: int = 0, *, planned: bool = False) -> Rankin
     )
 
 
-def nested_selection(ranking: Ranking) -> float:
-    """The mean score of the run that all other folds select, fold by fold; NaN with one fold or one run.
+def nested_selection(scores: Floats, criterion: Floats | None = None) -> float:
+    """The mean score of the run that all other folds select, fold by fold; NaN with one fold.
 
-    The highest of many test scores is optimistic; this one is not.
+    The highest of many test scores is optimistic; this one is not. `scores` (R, folds) select, or `criterion`
+    of the same shape.
     """
-    scores = ranking.fold_accuracy
-    runs, folds = scores.shape
-    if folds < 2 or runs < 2:
+    criterion = scores if criterion is None else criterion
+    if scores.shape[1] < 2:
         return np.nan
-    others = scores.sum(axis=1, keepdims=True) - scores
+    others = criterion.sum(axis=1, keepdims=True) - criterion
     # Rounded, so that equal sums are equal and the better run over all folds wins the tie.
     chosen = np.argmax(np.round(others, 12), axis=0)
-    return float(scores[chosen, np.arange(folds)].mean())
+    return float(scores[chosen, np.arange(scores.shape[1])].mean())

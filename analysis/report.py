@@ -129,14 +129,17 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
             "matrix": error_browser.static_matrix(best),
         }
 
-    if measured := find_importance(options.runs, job.dataset):
+    measured: dict[str, Any] = {}
+    if folder := find_importance(options.runs, job.dataset):
         try:
-            tables |= importance_tables(measured[0])
+            measured = importance_tables(folder)
         except RequestError as error:
             problems.append(Problem("importance", str(error), damaged=True))
         else:
-            submit_importance(writer, tables)
-            facts = replace(facts, importance=most_important(tables["importance"]) or None)
+            tables |= {f"importance_{name}": table for name, table in measured.items()}
+            submit_importance(writer, measured)
+            facts = replace(facts, importance=most_important(measured["features"]) or None)
+            measured["config"] = folder.config
 
     parts.update()
     writer.close()
@@ -185,6 +188,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         data_facts=about_data,
         data_tables=data,
         gallery=gallery,
+        measured=measured,
         methods=methods,
         paper=options.paper,
         attributions=[stem for stem in writer.saved if stem.endswith(".attribution")],

@@ -52,7 +52,7 @@ def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int =
     if val == "next":
         validated = (candidates["fold"] == folds[(folds.index(fold) + 1) % len(folds)]).to_numpy()
     elif val == "group":
-        chosen = validation_groups(candidates, np.random.default_rng([seed, fold]))
+        chosen = draw_groups(candidates, VALIDATION_FRACTION, np.random.default_rng([seed, fold]))
         validated = candidates["group"].isin(chosen).to_numpy()
     train = drop_leaking(candidates[~validated], candidates[validated])
     if val != "none" and not validated.any():
@@ -84,14 +84,14 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
     return clips[~clips["group"].isin(set(held_out["group"]))]
 
 
-def validation_groups(clips: pd.DataFrame, rng: np.random.Generator) -> set[str]:
-    """A fraction of the groups, stratified by class (a group's commonest); no class gives its last one."""
+def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
+    """A share of the groups, stratified by class (a group's commonest); no class gives its last one."""
     class_of = clips.groupby("group", sort=True)["label"].agg(lambda labels: labels.mode().iloc[0])
     shuffled = class_of.sample(frac=1, random_state=rng)
     groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}
-    wanted = {label: VALIDATION_FRACTION * len(members) for label, members in groups.items()}
+    wanted = {label: share * len(members) for label, members in groups.items()}
     taken = {label: min(int(wanted[label]), len(groups[label]) - 1) for label in groups}
-    missing = max(1, round(VALIDATION_FRACTION * len(class_of))) - sum(taken.values())
+    missing = max(1, round(share * len(class_of))) - sum(taken.values())
     for label in sorted(groups, key=lambda label: taken[label] - wanted[label]):  # largest remainder first
         if missing > 0 and taken[label] < len(groups[label]) - 1:
             taken[label] += 1

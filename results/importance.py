@@ -1,16 +1,17 @@
 """Which features matter: the folder of subset scores, and Shapley values of them. No torch.
 
     runs/<dataset>/importance-<model>-<hash>/
-        importance.json   configuration; each feature with the fingerprint of its cached values
+        importance.json   configuration; each feature with the fingerprint of its cached values and its cost
         clips.csv         clip_id, group, fold, target: a row a test clip
         scores.csv        features (`a b`), score (probability | correct), then a column a test clip
 
-scores.csv has two lines a subset, appended in one write: the probability of each clip's true class, and
-whether that class was the most probable. What a kill leaves of a line is not read, and goes before the next.
+scores.csv has two lines a fit, appended in one write: the probability of each clip's true class, and whether
+that class was the most probable. A fit is named by its features; `1/4` beside them is one on so many of the
+training recordings. What a kill leaves of a line is not read, and goes before the next.
 
-The value of a subset for a clip is the logarithm of its true class's probability, in nats; that of no feature
-is what the classes' shares among the training clips give. Conventions: N clips, F features, a subset as a bit
-mask over them; P permutations, in pairs of one and its reverse.
+The value of a feature set for a clip is the logarithm of its true class's probability, in nats; that of no
+feature is what the classes' shares among the training clips give. Conventions: N clips, F features; P
+permutations, in pairs of one and its reverse.
 """
 
 import csv
@@ -18,7 +19,7 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,9 +34,11 @@ from results.scores import SMALLEST_PROBABILITY, Floats
 
 SCORES = ("probability", "correct")
 EXACT = 8  # features at most, of which every subset is fitted
+PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2}  # of the training recordings, beside all of them
 
-Values = Mapping[int, Floats]  # subset -> (N,) by clip
-Permutations = NDArray[np.intp]  # (P, F)
+Fit = frozenset[str]  # the names of its features, perhaps with one of PARTS
+Values = Mapping[Fit, Floats]  # (N,) by clip
+NONE: Fit = frozenset()
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,9 @@ class ImportanceFolder:
         text = dict.fromkeys(("clip_id", "group", "target"), str)
         return pd.read_csv(self.path / "clips.csv", dtype=text, keep_default_na=False)
 
-    def scores(self) -> dict[frozenset[str], Floats]:
-        """Subset -> (2, N), by SCORES. RequestError if the file is damaged."""
+    @cached_property
+    def scores(self) -> dict[Fit, Floats]:
+        """Fit -> (2, N), by SCORES. RequestError if the file is damaged."""
         file = self.path / "scores.csv"
         text = file.read_text(encoding="utf-8") if file.is_file() else ""
         rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
@@ -71,104 +75,123 @@ class ImportanceFolder:
             header = next(rows, None)
             if header and header[2:] != self.clips["clip_id"].tolist():
                 raise ValueError("its clips are not those of clips.csv")
-            read: dict[frozenset[str], Floats] = {}
+            read: dict[Fit, Floats] = {}
             for probability, correct in zip(rows, rows):
                 if (probability[0], probability[1], correct[1]) != (correct[0], *SCORES):
                     raise ValueError(f"{probability[0]} does not have its two lines")
-                subset = frozenset(probability[0].split())
-                read[subset] = np.array([probability[2:], correct[2:]], dtype=float)
+                scores = np.array([probability[2:], correct[2:]], dtype=float)
+                read[frozenset(probability[0].split())] = scores
         except (ValueError, IndexError) as error:
             raise RequestError(f"{file} is damaged ({error}): remove it and repeat the command") from None
         return read
 
     def values(self, score: str = "probability") -> Values:
         """Of the subsets of `features` alone: log probabilities, or 1 and 0 for correct."""
-        number = {name: 1 << place for place, name in enumerate(self.features)}
-        values = {}
-        for subset, both in self.scores().items():
-            if subset <= number.keys():
-                chosen = both[SCORES.index(score)]
-                logs = np.log(np.maximum(chosen, SMALLEST_PROBABILITY))
-                values[sum(map(number.__getitem__, subset))] = logs if score == "probability" else chosen
-        return values
+        row, names = SCORES.index(score), set(self.features)
+        values = {fit: both[row] for fit, both in self.scores.items() if fit <= names}
+        if score == "correct":
+            return values
+        return {fit: np.log(np.maximum(value, SMALLEST_PROBABILITY)) for fit, value in values.items()}
 
     @property
-    def permutations(self) -> Permutations:
+    def permutations(self) -> list[list[str]]:
         """Those that sampled Shapley values need; of up to EXACT features there are none."""
-        return permutations(len(self.features), self.config["permutations"], self.config["seed"])
+        return permutations(self.features, self.config["permutations"], self.config["seed"])
+
+    @property
+    def lacking(self) -> list[Fit]:
+        """The fits to be made, the largest first; after them, pairs with the best single feature."""
+        names, orders, whole = self.features, self.permutations, frozenset(self.features)
+        wanted = [whole, NONE, *(whole - {name} for name in names), *(whole | {part} for part in PARTS)]
+        for size in range(1, len(names)):
+            sets = (order[:size] for order in orders) if orders else itertools.combinations(names, size)
+            wanted += map(frozenset, [*([name] for name in names), *sets])
+        lacking = [fit for fit in dict.fromkeys(wanted) if fit not in self.scores]
+        pairs = () if lacking else (frozenset({self.best, name}) for name in names)
+        return lacking + [pair for pair in pairs if pair not in self.scores]
+
+    @property
+    def best(self) -> str:
+        """The best single feature."""
+        values = self.values()
+        return max(self.features, key=lambda name: values[frozenset({name})].mean())
+
+    def contributions(self, score: str = "probability") -> dict[str, Floats]:
+        """(N, F) each: what each feature gives to each clip.
+
+        shapley  its share of what all of them give     lost   all of them less all but it
+        alone    it less none of them                   added  it and the best single one less that one, NaN
+                                                               for the best single one itself
+        """
+        values, orders, features = self.values(score), self.permutations, self.features
+        whole, best = frozenset(features), frozenset({self.best})
+        gains = {
+            "alone": [values[frozenset({name})] - values[NONE] for name in features],
+            "lost": [values[whole] - values[whole - {name}] for name in features],
+            "added": [
+                values[best | {name}] - values[best] + (np.nan if name in best else 0) for name in features
+            ],
+        }
+        shares = sampled_shapley(values, features, orders)[0] if orders else shapley(values, features)
+        return {"shapley": shares} | {name: np.stack(columns, axis=1) for name, columns in gains.items()}
 
 
-def permutations(features: int, number: int, seed: int) -> Permutations:
-    """(P, F): `number` pairs of an order of the features and its reverse (antithetic)."""
-    if features <= EXACT:
-        return np.zeros((0, features), np.intp)
-    rng = np.random.default_rng([seed, features])
-    orders = [rng.permutation(features) for _ in range(number)]
-    return np.array([order[::way] for order in orders for way in (1, -1)])
+def permutations(features: Sequence[str], number: int, seed: int) -> list[list[str]]:
+    """`number` pairs of an order of the features and its reverse (antithetic); none of up to EXACT."""
+    if len(features) <= EXACT:
+        return []
+    rng = np.random.default_rng([seed, len(features)])
+    orders = [[features[place] for place in rng.permutation(len(features))] for _ in range(number)]
+    return [order[::way] for order in orders for way in (1, -1)]
 
 
-def shapley(values: Values, features: int) -> Floats:
+def shapley(values: Values, features: Sequence[str]) -> Floats:
     """(N, F) exact Shapley values from all 2^F subsets; of each clip they sum to v(all) - v(none)."""
-    shares = np.zeros((len(values[0]), features))
-    for subset, worth in values.items():
-        size = subset.bit_count()
-        for feature in range(features):
-            if subset >> feature & 1:  # as the one that joined, else as the one that is still to join
-                shares[:, feature] += worth / (features * math.comb(features - 1, size - 1))
-            else:
-                shares[:, feature] -= worth / (features * math.comb(features - 1, size))
+    shares, count = np.zeros((len(values[NONE]), len(features))), len(features)
+    for fit, (place, name) in itertools.product(values, enumerate(features)):
+        if name not in fit:
+            gain = values[fit | {name}] - values[fit]
+            shares[:, place] += gain / (count * math.comb(count - 1, len(fit)))
     return shares
 
 
-def sampled_shapley(values: Values, orders: Permutations) -> tuple[Floats, Floats]:
+def sampled_shapley(
+    values: Values, features: Sequence[str], orders: Sequence[Sequence[str]]
+) -> tuple[Floats, Floats]:
     """(N, F) Shapley values from the prefixes of the orders, and the standard errors (F,) of their means."""
-    gains = np.zeros((len(orders), len(values[0]), orders.shape[1]))
+    gains = np.zeros((len(orders), len(values[NONE]), len(features)))
     for number, order in enumerate(orders):
-        subset = 0
-        for feature in order:
-            gains[number, :, feature] = values[subset | 1 << int(feature)] - values[subset]
-            subset |= 1 << int(feature)
-    pairs = gains.mean(axis=1).reshape(-1, 2, orders.shape[1]).mean(axis=1)  # of one and its reverse
+        for size, name in enumerate(order):
+            before = frozenset(order[:size])
+            gains[number, :, features.index(name)] = values[before | {name}] - values[before]
+    pairs = gains.mean(axis=1).reshape(-1, 2, len(features)).mean(axis=1)  # of one and its reverse
     return gains.mean(axis=0), pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))
 
 
-def prefixes(orders: Permutations) -> set[int]:
-    """The subsets that the orders pass through."""
-    return {
-        sum(1 << int(feature) for feature in order[:length])
-        for order in orders
-        for length in range(1, len(order) + 1)
-    }
-
-
-def contributions(values: Values, features: int, orders: Permutations) -> dict[str, Floats]:
-    """(N, F) each: what each feature gives to each clip.
-
-    shapley  its share of what all of them give     lost   all of them less all but it
-    alone    it less none of them                   added  it and the best single one less that one, NaN for
-                                                           the best single one itself
-    """
-    whole, single = (1 << features) - 1, [1 << feature for feature in range(features)]
-    best = max(single, key=lambda subset: values[subset].mean())
-    shares = sampled_shapley(values, orders)[0] if len(orders) else shapley(values, features)
-    return {
-        "shapley": shares,
-        "alone": np.stack([values[subset] - values[0] for subset in single], axis=1),
-        "lost": np.stack([values[whole] - values[whole & ~subset] for subset in single], axis=1),
-        "added": np.stack(
-            [values[subset | best] - values[best] + (np.nan if subset == best else 0) for subset in single],
-            axis=1,
-        ),
-    }
-
-
-def interactions(values: Values, features: int) -> Floats:
+def interactions(values: Values, features: Sequence[str]) -> Floats:
     """(F, F) mean over clips of v(ij) - v(i) - v(j) + v(none), negative if both say the same.
 
     NaN if the pair has not been fitted.
     """
-    table = np.full((features, features), np.nan)
-    for i, j in itertools.permutations(range(features), 2):
-        if (1 << i | 1 << j) in values:
-            table[i, j] = (values[1 << i | 1 << j] - values[1 << i] - values[1 << j] + values[0]).mean()
+    table = np.full((len(features), len(features)), np.nan)
+    for (i, one), (j, other) in itertools.permutations(enumerate(features), 2):
+        if (pair := frozenset({one, other})) in values:
+            single = values[frozenset({one})] + values[frozenset({other})]
+            table[i, j] = (values[pair] - single + values[NONE]).mean()
     return table
+
+
+def linear_cka(x: NDArray[np.floating], feature: NDArray[np.str_], features: Sequence[str]) -> Floats:
+    """(F, F) linear centred kernel alignment of features (Kornblith et al. 2019).
+
+    1 if they say the same up to rotation and scale.
+
+    x        (N, D) statistics, of which each column is standardised
+    feature  (D,) the name of the feature that each is of
+    """
+    spread = x.std(axis=0, dtype=float)
+    standard = (x - x.mean(axis=0, dtype=float)) / np.where(spread > 0, spread, 1)
+    member = (feature[:, None] == np.array(features)).astype(float)  # (D, F)
+    shared = member.T @ (standard.T @ standard) ** 2 @ member
+    size = np.sqrt(np.maximum(np.diag(shared), np.finfo(float).tiny))
+    return shared / np.outer(size, size)

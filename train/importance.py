@@ -1,47 +1,63 @@
 """`python -m train importance`: what each feature is worth, alone and beside the others.
 
-Logistic regression on the mean and deviation of each row is fitted to every subset of up to eight features,
+A model on statistics of each row, `linear` or `texture`, is fitted to every subset of up to eight features,
 of more to those that antithetic permutations pass through (Shapley values by sampling; Castro, Gómez and
-Tejada 2009). Folds, clips and fits are those of `make train MODEL=linear`; no choice is made by a test fold.
+Tejada 2009), and with all features to parts of the training recordings. The statistics are computed once.
+Folds, clips and fits are those of `make train`; no choice is made by a test fold.
 
-Subsets that the folder has are not fitted again, so that a further feature costs only the new ones.
+Fits that the folder has are not made again, so that a further feature costs only the new ones.
 """
 
+import copy
 import csv
 import io
 import json
 import time
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from commandline.files import Lock, replace_file
-from commandline.registry import RequestError
+from commandline.registry import RequestError, nearest
 from commandline.terminal import counted, duration, points, progress, tell, text_table
 from features_cache.names import parse_list
-from features_cache.splits import Split
+from features_cache.splits import Split, draw_groups
+from results.bootstrap import fold_weights
 from results.config import digest
 from results.importance import (
-    EXACT,
+    PARTS,
     SCORES,
+    Fit,
     ImportanceFolder,
-    contributions,
-    permutations,
-    prefixes,
+    linear_cka,
     sampled_shapley,
 )
 from results.scores import Floats
-from train.data import InputReader, chunked, sum_clips
+from train.compute import Compute
+from train.data import ClipSums, FoldData, InputReader, Resident, chunked, load_fold, seeded, sum_clips
 from train.models import linear
 from train.options import ImportanceOptions, RunOptions
-from train.plan import Plan, input_width, make_plan, open_cache, remarks, stored_shape
+from train.plan import (
+    Plan,
+    Positions,
+    class_column,
+    input_width,
+    make_plan,
+    open_cache,
+    remarks,
+    stored_shape,
+)
+from train.trainer import Progress, Trainer
 
+MODELS = ("linear", "texture")
+OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
 MEASURES = {"shapley": "share", "alone": "alone", "lost": "lost without", "added": "added to best"}
-LEGEND = "in millinats a clip of log probability (accuracy points in brackets); share is the Shapley value"
+LEGEND = "nats a clip of log probability (points of accuracy in brackets); share is the Shapley value"
+CPU = torch.device("cpu")
 
 
 def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
@@ -49,73 +65,78 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
 
     measure_importance(ImportanceOptions(dataset="esc10", features="mel mfcc chroma"))
     """
-    shared = {name: getattr(options, name) for name in ("dataset", "name", "data", "runs", "task")}
+    shared = {name: getattr(options, name) for name in OF_A_RUN}
     groups = parse_list(options.features, open_cache(RunOptions(**shared)).features)
-    features = "+".join("+".join(map(str, group)) for group in groups)
-    plan = make_plan(RunOptions(**shared, features=features, model=options.model))
-    if plan.model.kind != "linear":
-        raise RequestError(
-            f"MODEL={options.model}: importance is measured by linear models: linear, linear@C=1"
-        )
-    unusable = sum_clips(plan, plan.table.index.to_numpy()).unusable
-    splits = {fold: plan.split(fold, unusable) for fold in plan.folds}
-    for line in remarks(plan, splits, unusable):
-        tell(line)
-    fits = SubsetFits(plan, [len(group) for group in groups], splits)
-    count = len(fits.names)
-    if count < 2 or len(set(fits.names)) < count:
+    names = ["+".join(map(str, group)) for group in groups]
+    if len(names) < 2 or len(set(names)) < len(names):
         raise RequestError(f"FEATURES={options.features}: expected two or more different features")
+    plan = make_plan(RunOptions(**shared, features="+".join(names)))
+    if [entry.name for entry, _ in plan.model.members] not in [[name] for name in MODELS]:
+        raise RequestError(f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}")
+    plan = of_classes(plan, options.classes)
+    sums = sum_clips(plan, plan.table.index.to_numpy())
+    splits = {fold: plan.split(fold, sums.unusable) for fold in plan.folds}
+    for line in remarks(plan, splits, sums.unusable):
+        tell(line)
+    fits = Fits(plan, names, [name for name, group in zip(names, groups) for _ in group], splits)
     with Lock(fits.path / ".lock", busy=f"{fits.path} is being filled by another process"):
-        folder = fits.open_folder(options)
-        fits.fill(folder, wanted_subsets(count, options))
-        values = folder.values()
-        best = max((1 << feature for feature in range(count)), key=lambda single: values[single].mean())
-        fits.fill(folder, [best | 1 << feature for feature in range(count)])
+        fits.compute_statistics(sums)
+        fits.open_folder(options)
+        while lacking := (folder := ImportanceFolder(fits.path)).lacking:
+            fits.fill(lacking)
     return folder
 
 
-def wanted_subsets(features: int, options: ImportanceOptions) -> list[int]:
-    """The full set first, which takes longest; then none, the single ones, all but one, and the rest."""
-    whole = (1 << features) - 1
-    single = [1 << feature for feature in range(features)]
-    rest = set(range(whole)) if features <= EXACT else set()
-    rest |= prefixes(permutations(features, options.permutations, options.seed))
-    return list(dict.fromkeys([whole, 0, *single, *(whole & ~one for one in single), *sorted(rest)]))
+def of_classes(plan: Plan, classes: str) -> Plan:
+    """The plan with the clips of these classes alone; names are separated by blanks, or by commas."""
+    wanted = [name.strip() for name in classes.split("," if "," in classes else None)] or plan.names
+    for name in wanted:
+        if name not in plan.names:
+            raise RequestError(nearest("class", name, plan.names))
+    if len(wanted) == 1:
+        raise RequestError(f"CLASSES={classes}: expected two or more classes")
+    table = plan.table[plan.table[class_column(plan.options.task)].isin(wanted)]
+    return replace(plan, table=table, classes=[entry for entry in plan.classes if entry["name"] in wanted])
 
 
-class SubsetFits:
-    """Fits of subsets of named features, over the folds of a plan of all of them."""
+class Fits:
+    """Fits to subsets of named features, over the folds of a plan of all of them."""
 
-    def __init__(self, plan: Plan, sizes: list[int], splits: dict[int, Split]) -> None:
-        """`sizes`: of how many of the plan's channels each feature consists."""
-        self.plan, self.splits = plan, splits
-        channels = iter(plan.channels)
-        self.groups = [[next(channels) for _ in range(size)] for size in sizes]
-        self.names = ["+".join(map(str, group)) for group in self.groups]
-        widths = [
-            sum(input_width("linear", stored_shape(plan.cache, channel)) for channel in group)
-            for group in self.groups
-        ]
-        self.columns = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
+    def __init__(self, plan: Plan, names: list[str], feature: list[str], splits: dict[int, Split]) -> None:
+        """`feature`: of each of the plan's channels the name that it belongs to."""
+        self.plan, self.names, self.feature, self.splits = plan, names, feature, splits
         self.tested = plan.positions([clip for split in splits.values() for clip in split.test])
-        every = plan.table.index.to_numpy()
-        reader, chunks = InputReader(plan, []), chunked(every)
-        parts = [reader(chunk).numpy() for chunk in progress(chunks, label="statistics", unit="batches")]
-        self.row = np.full(len(plan.cache.clips), -1)
-        self.row[every] = np.arange(len(every))
-        self.x = np.concatenate(parts)  # (clips, D)
-
-    @property
-    def path(self) -> Path:
-        """Of one configuration, whatever the features."""
-        plan = self.plan
         exact = {name: value for name, value in plan.content["options"].items() if name != "features"}
-        sides = [[fold, list(split.train), list(split.test)] for fold, split in self.splits.items()]
+        sides = [[fold, list(split.train), list(split.test)] for fold, split in splits.items()]
         hash_ = digest([exact, plan.content["clips"], sides])
-        return plan.options.runs / plan.dataset / f"importance-{plan.model.name}-{hash_}"
+        self.path = plan.options.runs / plan.dataset / f"importance-{plan.model.name}-{hash_}"
 
-    def open_folder(self, options: ImportanceOptions) -> ImportanceFolder:
-        """The folder with its configuration and clips; scores of features whose values changed are gone."""
+    def compute_statistics(self, sums: ClipSums) -> None:
+        """The numbers (D,) that the model reads of each clip, by fold, and the name that each belongs to."""
+        plan, channels, feature = self.plan, self.plan.channels, np.array(self.feature)
+        self.data: dict[int, FoldData] = {}  # of texture
+        self.sources: dict[int, Any] = {}  # Resident
+        if plan.model.kind == "linear":
+            every = plan.table.index.to_numpy()
+            chunks = progress(chunked(every), label="statistics", unit="batches")
+            resident = Resident(every, map(InputReader(plan, []), chunks), CPU, CPU)
+            self.sources |= dict.fromkeys(self.splits, resident)
+            widths = [input_width("linear", stored_shape(plan.cache, channel)) for channel in channels]
+            self.owner = np.repeat(feature, widths)
+            return
+        Compute().prepare()
+        texture: Any = self.build(len(channels), plan.grid, 0).shift_invariant
+        self.owner = feature[texture.channel_of_each(len(channels)).numpy()]
+        for fold, split in self.splits.items():
+            self.data[fold] = load_fold(plan, fold, split, sums, CPU).computed_once(texture)
+            self.sources[fold] = self.data[fold].source
+
+    def build(self, channels: int, shape: tuple[int, int], fold: int) -> torch.nn.Module:
+        generator = seeded(torch.Generator(), self.plan.options.seed, fold)
+        return self.plan.model.build(channels, len(self.plan.classes), shape, generator)
+
+    def open_folder(self, options: ImportanceOptions) -> None:
+        """Write the folder's configuration and clips; scores of features whose values changed are gone."""
         plan, cached = self.plan, self.plan.content["cache"]
         folds = np.repeat(list(self.splits), [len(split.test) for split in self.splits.values()])
         clips = plan.cache.clips.iloc[self.tested][["clip_id", "group"]]
@@ -123,97 +144,109 @@ class SubsetFits:
         replace_file(self.path / "clips.csv", clips.to_csv(index=False, lineterminator="\n").encode("utf-8"))
         folder = ImportanceFolder(self.path)
         known = folder.config["fingerprints"] if (self.path / "importance.json").is_file() else {}
-        prints = {
-            name: digest([cached[channel.stored] for channel in group])
-            for name, group in zip(self.names, self.groups)
+        stored = {
+            name: [channel.stored for channel, own in zip(plan.channels, self.feature) if own == name]
+            for name in self.names
         }
+        prints = {name: digest([cached[channel] for channel in own]) for name, own in stored.items()}
         stale = {name for name, key in known.items() if prints.get(name, key) != key}
-        lines = [_lines(subset, both) for subset, both in folder.scores().items() if not subset & stale]
-        header = io.StringIO()
-        csv.writer(header, lineterminator="\n").writerow(["features", "score", *clips["clip_id"]])
-        replace_file(self.path / "scores.csv", "".join([header.getvalue(), *lines]).encode("utf-8"))
+        lines = [_lines(fit, both) for fit, both in folder.scores.items() if not fit & stale]
+        header = _line("features", "score", *clips["clip_id"])
+        replace_file(self.path / "scores.csv", "".join([header, *lines]).encode("utf-8"))
+        x = next(iter(self.sources.values())).values.flatten(1).numpy()
+        recordings = [plan.table["group"].loc[self.trained(fold)].nunique() for fold in self.splits]
         config = {key: plan.config()[key] for key in ("dataset", "synthetic", "model", "task", "classes")} | {
             "features": self.names,
             "fingerprints": known | prints,
             "permutations": options.permutations,
             "seed": options.seed,
-            "extraction": {
-                name: plan.cache.extraction_cost([channel.stored for channel in group])
-                for name, group in zip(self.names, self.groups)
-            },
+            "recordings": float(np.mean(recordings)),
+            "clips": len(plan.cache.clips),
+            "extraction": {name: plan.cache.extraction_cost(own) for name, own in stored.items()},
+            "redundancy": linear_cka(x, self.owner, self.names).tolist(),
         }
         replace_file(self.path / "importance.json", (json.dumps(config, indent=2) + "\n").encode("utf-8"))
-        return ImportanceFolder(self.path)
 
-    def fill(self, folder: ImportanceFolder, subsets: Iterable[int]) -> None:
-        """Append the scores of the subsets that the folder lacks, each as soon as it is fitted."""
-        done = folder.scores()
-        lacking = [subset for subset in subsets if self.named(subset) not in done]
+    def fill(self, lacking: Sequence[Fit]) -> None:
+        """Append the scores of these fits, each as soon as it is made."""
         started = time.perf_counter()
-        with (folder.path / "scores.csv").open("a", encoding="utf-8", newline="") as file:
-            for number, subset in enumerate(progress(lacking, label="importance", unit="subsets")):
-                file.write(_lines(self.named(subset), self.score(subset)))
+        with (self.path / "scores.csv").open("a", encoding="utf-8", newline="") as file:
+            for number, fit in enumerate(progress(lacking, label="importance", unit="fits")):
+                file.write(_lines(fit, self.score(fit)))
                 file.flush()
-                if not number and len(lacking) > 1:  # the first is the largest: half of its time on average
-                    seconds = (time.perf_counter() - started) * len(lacking) / 2
-                    tell(f"{counted(len(lacking), 'subset')}, about {duration(seconds)}")
+                if not number and len(lacking) > 1:  # the first is the largest
+                    most = (time.perf_counter() - started) * len(lacking)
+                    tell(f"{counted(len(lacking), 'fit')}, at most {duration(most)}")
 
-    def named(self, subset: int) -> frozenset[str]:
-        return frozenset(name for place, name in enumerate(self.names) if subset >> place & 1)
-
-    def score(self, subset: int) -> Floats:
+    def score(self, fit: Fit) -> Floats:
         """(2, N): the probability of each test clip's true class, and whether it was the most probable."""
-        chosen = [own for place, own in enumerate(self.columns) if subset >> place & 1]
-        columns = np.concatenate(chosen) if chosen else np.arange(0)
-        answers = [self.answers(split, columns) for split in self.splits.values()]
+        probabilities = np.concatenate([self.answers(fold, fit) for fold in self.splits])
         target = self.plan.targets[self.tested]
-        probabilities = np.concatenate(answers)
         of_target = probabilities[np.arange(len(target)), target]
         return np.stack([of_target, probabilities.argmax(axis=1) == target]).astype(float)
 
-    def answers(self, split: Split, columns: NDArray[np.intp]) -> NDArray[np.float32]:
-        """(n, K) probabilities of the fold's test clips, as `make train MODEL=linear` predicts them."""
-        plan, classes = self.plan, len(self.plan.names)
-        train, test = plan.positions(split.train), plan.positions(split.test)
-        y, originals = plan.targets[train], np.isin(split.train, split.statistics)
-        if not len(columns):
-            shares = np.bincount(y[originals], minlength=classes) / originals.sum()
+    def trained(self, fold: int, fit: Fit = frozenset()) -> Positions:
+        """The training clips of the fold; a part of the recordings is stratified, and in any larger part."""
+        clips = self.plan.table.loc[self.plan.positions(self.splits[fold].train)]
+        for part in fit & PARTS.keys():
+            rng = np.random.default_rng([self.plan.options.seed, fold])
+            clips = clips[~clips["group"].isin(draw_groups(clips, 1 - PARTS[part], rng))]
+        return clips.index.to_numpy()
+
+    def answers(self, fold: int, fit: Fit) -> NDArray[np.float32]:
+        """(n, K) probabilities of the fold's test clips, as `make train` predicts them."""
+        plan, train = self.plan, self.trained(fold, fit)
+        y, test = plan.targets[train], plan.positions(self.splits[fold].test)
+        chosen = np.isin(self.owner, list(fit))
+        if not chosen.any():
+            shares = np.bincount(y, minlength=len(plan.classes)) / len(y)
             return np.tile(shares.astype(np.float32), (len(test), 1))
-        x = self.x[:, columns]
-        network = plan.model.build(len(plan.channels), classes, (len(columns), 1))
-        linear.fit(network, x[self.row[train]], y, originals)  # type: ignore[arg-type]
-        with torch.no_grad():
-            return network(torch.from_numpy(x[self.row[test]])).softmax(1).numpy()
+        source = copy.copy(self.sources[fold])
+        source.values = source.values[:, chosen]
+        if plan.model.kind == "linear":
+            network = self.build(1, (int(chosen.sum()), 1), fold)
+            x_train, x_test = source.batches([train, test])
+            linear.fit(network, x_train.numpy(), y, np.ones(len(y), bool))  # type: ignore[arg-type]
+            with torch.no_grad():
+                return network(x_test).softmax(1).numpy()
+        network = self.build(sum(name in fit for name in self.feature), plan.grid, fold)
+        trainer = Trainer(plan, replace(self.data[fold], source=source, train=train), network, Compute())
+        silent = Progress(progress(label="", unit="", silent=True))
+        for trainer.epoch in range(plan.options.epochs):
+            trainer.train_epoch(silent)
+        return trainer.predict(test, exact=True)[0]
 
 
-def _lines(subset: frozenset[str], both: Floats) -> str:
-    """A subset's two lines of scores.csv; 9 digits hold a float32."""
+def _lines(fit: Fit, both: Floats) -> str:
+    """A fit's two lines of scores.csv; 9 digits hold a float32."""
+    name = " ".join(sorted(fit))
+    return "".join(
+        _line(name, score, *(f"{number:.9g}" for number in row)) for score, row in zip(SCORES, both)
+    )
+
+
+def _line(*row: str) -> str:
     text = io.StringIO()
-    for score, numbers in zip(SCORES, both):
-        row = [" ".join(sorted(subset)), score, *(f"{number:.9g}" for number in numbers)]
-        csv.writer(text, lineterminator="\n").writerow(row)
+    csv.writer(text, lineterminator="\n").writerow(row)
     return text.getvalue()
 
 
 def summary(folder: ImportanceFolder) -> str:
-    """The means over clips of each feature's four numbers, the most important feature first."""
-    features, orders = folder.features, folder.permutations
-    gains = contributions(folder.values(), len(features), orders)
-    hits = contributions(folder.values("correct"), len(features), orders)
-    table = pd.DataFrame(
-        {
-            heading: [
-                f"{1000 * gain:.0f} ({points(hit)})" if np.isfinite(gain) else "the best"
-                for gain, hit in zip(gains[name].mean(axis=0), hits[name].mean(axis=0))
-            ]
-            for name, heading in MEASURES.items()
-        },
-        index=features,
+    """The means over folds of each feature's four numbers, the most important feature first."""
+    weights = fold_weights(folder.clips["fold"].to_numpy())
+    gains, hits = (
+        {name: weights @ values for name, values in folder.contributions(score).items()} for score in SCORES
     )
-    table = table.iloc[np.argsort(-gains["shapley"].mean(axis=0), kind="stable")]
-    rows = [(feature, *row) for feature, row in zip(table.index, table.values.tolist())]
-    lines = [f"{folder.path}: {len(folder.clips)} test clips", text_table(rows, ("", *table.columns)), LEGEND]
-    if len(orders):
-        error = 1000 * sampled_shapley(folder.values(), orders)[1].max()
-        lines.append(f"standard error of a share: {error:.0f} at most, from {len(orders)} permutations")
+    rows = [
+        (
+            folder.features[place],
+            *(f"{gains[name][place]:.3f} ({points(hits[name][place])})" for name in MEASURES),
+        )
+        for place in np.argsort(-gains["shapley"], kind="stable")
+    ]
+    table = text_table(rows, ("", *MEASURES.values())).replace("nan (+nan)", "the best")
+    lines = [f"{folder.path}: {len(folder.clips)} test clips", table, LEGEND]
+    if orders := folder.permutations:
+        error = sampled_shapley(folder.values(), folder.features, orders)[1].max()
+        lines.append(f"standard error of a share: {error:.3f} at most, from {len(orders)} permutations")
     return "\n".join(lines)

@@ -352,12 +352,14 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
     """
 
     features: str = option("mel mfcc chroma", "features, or sets joined by + that count as one; all, small")
-    model: str = option("linear", "the linear model, perhaps with its own C: linear@C=1")
+    model: str = option("linear", "linear or texture, perhaps with options of its own: linear@C=1")
     task: Literal["classes", "categories"] = option(
         "classes", "what is predicted: classes, or their categories"
     )
+    classes: str = option("", "some classes alone, separated by blanks or commas; all by default")
+    epochs: int = option(40, "how long texture trains", least=1)
     permutations: int = option(20, "of more than eight features: pairs of an order and its reverse", least=2)
-    seed: int = option(0, "of the permutations", **SEED)
+    seed: int = option(0, "of the permutations, the parts of the recordings and texture's weights", **SEED)
 
 
 @dataclass(frozen=True, kw_only=True)

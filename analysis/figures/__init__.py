@@ -8,7 +8,7 @@ colours come from `figures.drawing` and never carry a meaning alone: line styles
 say the same in grey.
 """
 
-from analysis.figures import comparison, data, run  # noqa: F401 - importing enters their figures
+from analysis.figures import comparison, data, importance, run  # noqa: F401 - importing enters their figures
 from analysis.figures.drawing import FIGURES, Figure, figure
 from analysis.figures.saving import FigureWriter, SavedFigure
 

@@ -1,4 +1,4 @@
-"""Runs beside each other, and features: intervals and heat maps."""
+"""Runs beside each other."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -25,8 +25,6 @@ from analysis.figures.drawing import (
 )
 from commandline.terminal import percent
 
-NATS = "hundredths of a nat a clip"
-
 
 def height_of_rows(names: Sequence[str], **_: object) -> float:
     return 0.7 + 0.2 * len(names)
@@ -40,18 +38,19 @@ def draw_intervals(
     ax: Axes,
     *,
     names: Sequence[str],
-    estimate: np.ndarray,  # (names,), in hundredths of the axis, like `low` and `high`
+    estimate: np.ndarray,  # (names,)
     low: np.ndarray,  # NaN without an interval
     high: np.ndarray,
     filled: np.ndarray,  # (names,) bool
     line: float = 0.0,
+    scale: float = 100,
     label: str = "points of accuracy",
 ) -> Axes:
-    """A dot and a whisker a name, the largest above, beside a dashed line."""
+    """A dot and a whisker a name, the largest above, beside a dashed line; all `scale` times as large."""
     order = np.argsort(-np.asarray(estimate), kind="stable")
-    estimate, low, high = (100 * np.asarray(values, float)[order] for values in (estimate, low, high))
+    estimate, low, high = (scale * np.asarray(values, float)[order] for values in (estimate, low, high))
     filled, places = np.asarray(filled, bool)[order], np.arange(len(names))
-    ax.axvline(100 * line, color=MUTED, linewidth=1, linestyle="--")
+    ax.axvline(scale * line, color=MUTED, linewidth=1, linestyle="--")
     ax.hlines(places, low, high, color=SERIES[0], linewidth=2.2, alpha=0.55)
     for mask, fill in ((filled, SERIES[0]), (~filled, PAPER)):
         ax.plot(estimate[mask], places[mask], "o", color=SERIES[0], markerfacecolor=fill, markersize=5.5)
@@ -68,26 +67,6 @@ figure(
     height_of_rows,
     name="accuracy_by_set",
 )(partial(draw_intervals, label="accuracy, %"))
-
-figure(
-    "Share of each feature in what all of them give, by Shapley values, with its interval; hollow: not clear",
-    height_of_rows,
-    name="importance",
-)(partial(draw_intervals, label=NATS))
-
-
-@figure(
-    f"Share of each feature by class, in {NATS}; bold: significant",
-    height=lambda classes, **_: 1.2 + 0.19 * len(classes),
-)
-def draw_importance_by_class(
-    ax: Axes, *, classes: Sequence[str], features: Sequence[str], shares: np.ndarray, significant: np.ndarray
-) -> Axes:
-    """`shares` (classes, features): Shapley values in nats; `significant` of the same shape."""
-    colours = signed_colours(shares, least=0.01)
-    cells(ax, colours, lambda row, column: f"{100 * shares[row, column]:.0f}", bold=significant)
-    ticks(ax, classes, features, turn=30)
-    return ax
 
 
 @figure(

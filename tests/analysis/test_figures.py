@@ -34,6 +34,7 @@ INTERVALS = {
     "high": np.full(3, 0.04),
     "filled": np.array([True, False, True]),
 }
+PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
 EXAMPLES: dict[str, dict[str, Any]] = {
     "accuracy_by_set": {
         "names": NAMES,
@@ -55,10 +56,18 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "channel_importance": {"classes": CLASSES, "channels": NAMES, "loss": RNG.normal(size=(4, 3))},
     "importance": INTERVALS,
     "importance_by_class": {
-        "classes": CLASSES,
-        "features": NAMES,
-        "shares": RNG.normal(size=(4, 3)),
-        "significant": np.eye(4, 3, dtype=bool),
+        "classes": PAIRS.assign(mean=RNG.normal(size=9), significant=True).set_axis(
+            ["class", "feature", "mean", "significant"], axis=1
+        )
+    },
+    "importance_redundancy": {"pairs": PAIRS.assign(cka=0.5, interaction=[np.nan, *[-0.2] * 8])},
+    "importance_accuracy": {
+        "sets": pd.DataFrame(
+            {"size": [1, 2], "features": NAMES[:2], "accuracy": [0.7, 0.8], "milliseconds": 3.0}
+        ),
+        "recordings": pd.DataFrame(
+            {"share": [1.0, 2.0], "recordings": [30.0, 60.0], "accuracy": 0.8, "low": 0.7, "high": 0.9}
+        ),
     },
     "class_means": {
         "means": RNG.normal(size=(4, 8)),

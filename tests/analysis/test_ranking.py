@@ -187,20 +187,11 @@ def test_nothing_ranked_keeps_nothing_out() -> None:
     assert rankings([]) == [] and reasons_outside([]) == []
 
 
-def scores(table: list[list[float]], made: Callable[..., Results]) -> Ranking:
-    """A ranking whose fold accuracies are these."""
-    ranking = ranked(made(*(MadeRun(features=f"f{number}") for number in range(len(table)))))[0]
-    return replace(ranking, fold_accuracy=np.array(table), folds=np.arange(1, len(table[0]) + 1))
-
-
-def test_the_selected_run_is_scored_on_the_fold_that_did_not_select_it(made: Callable[..., Results]) -> None:
+def test_the_selected_run_is_scored_on_the_fold_that_did_not_select_it() -> None:
     # Without fold 1 the second run leads (0.8 to 0.5) and gets 0.6 there; without fold 2 the first does
     # (1.0 to 0.6) and gets 0.5: 0.55, though the highest mean is 0.75.
-    ranking = scores([[1.0, 0.5], [0.6, 0.8]], made)
-    assert nested_selection(ranking) == pytest.approx(0.55)
-    assert nested_selection(scores([[0.9, 0.8, 0.7], [0.5, 0.4, 0.3]], made)) == pytest.approx(0.8)
-
-
-def test_no_nested_selection_without_a_choice_or_a_second_fold(made: Callable[..., Results]) -> None:
-    assert np.isnan(nested_selection(scores([[0.9, 0.8]], made)))
-    assert np.isnan(nested_selection(scores([[0.9], [0.8]], made)))
+    scores = np.array([[1.0, 0.5], [0.6, 0.8]])
+    assert nested_selection(scores) == pytest.approx(0.55)
+    assert nested_selection(scores, np.array([[2.0, 1.0], [1.0, 0.0]])) == pytest.approx(0.75)
+    assert nested_selection(np.array([[0.9, 0.8, 0.7], [0.5, 0.4, 0.3]])) == pytest.approx(0.8)
+    assert np.isnan(nested_selection(np.array([[0.9], [0.8]])))  # there is no other fold

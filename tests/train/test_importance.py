@@ -1,4 +1,4 @@
-"""Importance: its fits are those of `train run MODEL=linear`; a second call fits only what is lacking."""
+"""Importance: its fits are those of `train run`; a second call makes only those that are lacking."""
 
 import itertools
 import math
@@ -8,10 +8,18 @@ import pytest
 
 import lab
 from commandline.registry import RequestError
-from features_cache import external
-from results.importance import EXACT, ImportanceFolder, interactions, permutations, sampled_shapley, shapley
+from features_cache import Cache, external
+from results.importance import (
+    EXACT,
+    ImportanceFolder,
+    interactions,
+    linear_cka,
+    permutations,
+    sampled_shapley,
+    shapley,
+)
 from tests.train.little import clip_table, execute, fill
-from train.importance import SubsetFits, measure_importance, summary
+from train.importance import Fits, linear, measure_importance, summary
 from train.options import ImportanceOptions
 
 
@@ -19,8 +27,6 @@ from train.options import ImportanceOptions
 def cached(tmp_path_factory):
     """The little cache, with mel a second time under another name."""
     folder = fill(tmp_path_factory.mktemp("importance") / "little" / "features", clip_table())
-    from features_cache import Cache
-
     cache = Cache(folder)
     ids = cache.clips["clip_id"]
     external.write_feature(folder, "twin", cache.read("mel", ids), ids, units="dB", row_unit="Hz")
@@ -32,86 +38,124 @@ def measure(cached, runs, features, **more) -> ImportanceFolder:
     return measure_importance(options)
 
 
-def test_alone_full_set_and_drop_one_are_the_runs_of_the_linear_model(cached, options, tmp_path):
-    folder = measure(cached, tmp_path, "mel chroma blank")
+@pytest.mark.parametrize("model", ["linear", "texture"])
+def test_alone_full_set_and_drop_one_are_runs_of_the_model(cached, options, tmp_path, model):
+    folder = measure(cached, tmp_path, "mel chroma blank", model=model, epochs=2)
     for features in ("mel", "chroma", "mel+chroma+blank", "mel+blank"):
-        trained = execute(options, dataset=str(cached), features=features, model="linear")
+        same = {"grid": "64x216", "batch": 32, "model": model, "features": features}
+        trained = execute(options, dataset=str(cached), **same)
         rows = trained.scored().set_index("clip_id").loc[folder.clips["clip_id"]]
         of_target = [row[row["target"]] for _, row in rows.iterrows()]
-        probability, correct = folder.scores()[frozenset(features.split("+"))]
+        probability, correct = folder.scores[frozenset(features.split("+"))]
         assert np.array_equal(np.float32(probability), np.float32(of_target))
         assert correct.tolist() == (rows[trained.classes].idxmax(axis=1) == rows["target"]).tolist()
 
 
 def test_only_what_is_lacking_is_fitted(cached, tmp_path, monkeypatch):
-    fitted = []
-    score = SubsetFits.score
-    monkeypatch.setattr(
-        SubsetFits, "score", lambda fits, subset: fitted.append(subset) or score(fits, subset)
-    )
+    fitted, score = [], Fits.score
+    monkeypatch.setattr(Fits, "score", lambda fits, fit: fitted.append(fit) or score(fits, fit))
     folder = measure(cached, tmp_path, "mel chroma")
-    assert len(fitted) == 4
+    assert len(fitted) == 4 + 3  # subsets, and parts of the recordings
     file = folder.path / "scores.csv"
     whole = file.read_bytes()
+    file.write_bytes(whole[:-30])  # killed while it wrote the last
+    assert len(ImportanceFolder(folder.path).lacking) == 1
     measure(cached, tmp_path, "mel chroma")
-    assert len(fitted) == 4 and file.read_bytes() == whole
-    file.write_bytes(whole[:-30])  # killed while it wrote the last subset
-    measure(cached, tmp_path, "mel chroma")
-    assert len(fitted) == 5 and file.read_bytes() == whole
+    assert len(fitted) == 8 and file.read_bytes() == whole
     wider = measure(cached, tmp_path, "mel chroma blank")
-    assert wider.path == folder.path and len(fitted) == 9
+    assert wider.path == folder.path and len(fitted) == 8 + 4 + 3
     assert file.read_bytes().startswith(whole) and wider.features == ["mel", "chroma", "blank"]
 
 
 def test_equal_features_share_equally_and_the_class_is_in_mel(cached, tmp_path):
     folder = measure(cached, tmp_path, "mel twin blank")
     assert "the best" in summary(folder)
-    shares = shapley(folder.values(), 3)
+    values, shares = folder.values(), folder.contributions()["shapley"]
     np.testing.assert_allclose(shares[:, 0], shares[:, 1], atol=1e-3)
     assert shares[:, 0].mean() > 3 * abs(shares[:, 2].mean())
-    assert interactions(folder.values(), 3)[0, 1] < 0
-    np.testing.assert_allclose(shares.sum(axis=1), folder.values()[7] - folder.values()[0], atol=1e-12)
+    assert interactions(values, folder.features)[0, 1] < 0
+    whole = values[frozenset(folder.features)] - values[frozenset()]
+    np.testing.assert_allclose(shares.sum(axis=1), whole, atol=1e-12)
+    assert np.array(folder.config["redundancy"])[0] == pytest.approx([1, 1, 0], abs=0.1)
 
 
 def test_more_than_eight_features_are_sampled(cached, tmp_path):
     names = [f"mel:{row}-{row}" for row in range(EXACT + 1)]
     folder = measure(cached, tmp_path, " ".join(names), permutations=2)
     assert "standard error of a share" in summary(folder)
-    values = folder.values()
+    values, shares = folder.values(), folder.contributions()["shapley"]
     assert len(values) < 2 ** len(names) / 4
-    shares, errors = sampled_shapley(values, folder.permutations)
-    np.testing.assert_allclose(shares.sum(axis=1), values[2 ** len(names) - 1] - values[0], atol=1e-12)
-    assert (errors >= 0).all()
+    np.testing.assert_allclose(shares.sum(axis=1), values[frozenset(names)] - values[frozenset()], atol=1e-12)
+
+
+def test_parts_of_the_recordings_hold_every_class_and_classes_can_be_chosen(cached, tmp_path, monkeypatch):
+    trained, fit = [], linear.fit
+    monkeypatch.setattr(
+        linear, "fit", lambda net, x, y, originals: trained.append(y) or fit(net, x, y, originals)
+    )
+    folder = measure(cached, tmp_path, "mel chroma", classes="bell, rain, cat")
+    assert set(folder.clips["target"]) == {"bell", "rain", "cat"} and folder.config["recordings"] == 12
+    assert {len(y) for y in trained} == {24, 12, 6} and {len(set(y)) for y in trained} == {3}
 
 
 def test_lab_gives_the_tables(cached, tmp_path):
     tables = lab.importance("mel chroma", dataset=str(cached), runs=tmp_path)
     assert set(tables["features"]["measure"]) == {"shapley", "alone", "lost", "added"}
-    assert len(tables["classes"]) == 2 * 4 and tables["sets"]["size"].tolist() == [1, 2]
-    assert tables["pairs"].loc["mel", "chroma"] == tables["pairs"].loc["chroma", "mel"]
+    assert {name: len(table) for name, table in tables.items() if name != "recordings"} == {
+        "features": 8,
+        "classes": 8,
+        "pairs": 4,
+        "sets": 2,
+    }
 
 
-def random_values(features: int, clips: int = 3) -> dict[int, np.ndarray]:
-    rng = np.random.default_rng(features)
-    return {subset: rng.normal(size=clips) for subset in range(2**features)}
+@pytest.mark.slow
+def test_each_pair_of_synthetic_classes_shows_the_feature_that_separates_it(tmp_path):
+    """Pitch, rhythm and noise colour."""
+    pairs = {
+        "chroma tempogram": "chimes_in_c chimes_in_f_sharp",
+        "tempogram chroma": "steady_beat galloping_beat",
+        "mel tempogram": "hiss rumble",
+    }
+    lab.extract("mel chroma tempogram", "synth", tmp_path)
+    for features, classes in pairs.items():
+        tables = lab.importance(features, dataset="synth", data=tmp_path, runs=tmp_path, classes=classes)
+        share, other = tables["features"].query("measure == 'shapley'")["low"]
+        assert share > max(other, 0)
 
 
-@pytest.mark.parametrize("features", [1, 2, 5])
+def random_values(features: str, clips: int = 3) -> dict[frozenset[str], np.ndarray]:
+    rng = np.random.default_rng(len(features))
+    subsets = (itertools.combinations(features, size) for size in range(len(features) + 1))
+    return {frozenset(subset): rng.normal(size=clips) for subset in itertools.chain(*subsets)}
+
+
+@pytest.mark.parametrize("features", ["a", "ab", "abcde"])
 def test_shapley_values_are_the_mean_gain_over_all_orders(features):
-    values = random_values(features)
-    expected = np.zeros((3, features))
-    for order in itertools.permutations(range(features)):
-        subset = 0
-        for feature in order:
-            expected[:, feature] += values[subset | 1 << feature] - values[subset]
-            subset |= 1 << feature
-    np.testing.assert_allclose(shapley(values, features), expected / math.factorial(features), atol=1e-12)
+    values, expected = random_values(features), np.zeros((3, len(features)))
+    for order in itertools.permutations(features):
+        for size, name in enumerate(order):
+            gain = values[frozenset(order[: size + 1])] - values[frozenset(order[:size])]
+            expected[:, features.index(name)] += gain / math.factorial(len(features))
+    np.testing.assert_allclose(shapley(values, features), expected, atol=1e-12)
 
 
 def test_sampled_shapley_values_approach_the_exact_ones():
-    values, exact = random_values(9), shapley(random_values(9), 9)
-    shares, errors = sampled_shapley(values, permutations(9, 400, 0))
+    features = "abcdefghi"
+    values = random_values(features)
+    exact = shapley(values, features)
+    shares, errors = sampled_shapley(values, features, permutations(features, 400, 0))
     assert (np.abs(shares.mean(axis=0) - exact.mean(axis=0)) < 4 * errors).all() and errors.max() < 0.1
+
+
+def test_cka_is_that_of_its_definition_and_one_of_rotated_features():
+    x = np.random.default_rng(1).normal(size=(3, 300, 4))
+    x[1], x[2, :, 1:] = x[0][:, ::-1] * [5, -1, 1, 2] + 3, 0
+    table = linear_cka(np.concatenate(x, axis=1), np.repeat(list("abc"), 4), list("abc"))
+    centring = np.eye(300) - 1 / 300
+    first, second = (centring @ part @ part.T @ centring for part in (x[0] / x[0].std(axis=0), x[2]))
+    hsic = np.trace(first @ second) / np.linalg.norm(first) / np.linalg.norm(second)
+    assert table[0] == pytest.approx([1, 1, hsic])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +163,9 @@ def test_sampled_shapley_values_approach_the_exact_ones():
     [
         ({"features": "mel"}, "two or more different features"),
         ({"features": "mel melody"}, "melody"),
-        ({"features": "mel chroma", "model": "cnn4"}, "linear models"),
+        ({"features": "mel chroma", "model": "cnn4"}, "linear or texture"),
+        ({"features": "mel chroma", "classes": "dgo rain"}, "did you mean 'dog'"),
+        ({"features": "mel chroma", "classes": "rain"}, "two or more classes"),
     ],
 )
 def test_a_wrong_request_is_refused(cached, tmp_path, given, message):

@@ -27,6 +27,11 @@ class TextureStatistics(nn.Module):
         self.edges = range_edges(frames // 2)
         self.size = BANDS * (2 + len(self.edges) - 1)  # of one channel
 
+    def channel_of_each(self, channels: int) -> torch.Tensor:
+        """(channels * size,) the channel that each of the statistics is of."""
+        ranges = self.size // BANDS - 2
+        return torch.cat([torch.arange(channels).repeat_interleave(BANDS * n) for n in (1, 1, ranges)])
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         bands = self.bands(x)
         centred = bands - bands.mean(3)[..., None]

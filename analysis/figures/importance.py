@@ -1,0 +1,98 @@
+"""Which features matter, as `make importance` has measured it: the report's tables, drawn."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.figures.comparison import draw_intervals, height_of_rows
+from analysis.figures.drawing import (
+    PAPER,
+    RATES,
+    SERIES,
+    cells,
+    figure,
+    grid_lines,
+    is_narrow,
+    panels,
+    signed_colours,
+    ticks,
+)
+
+UNIT = "nats a clip"
+
+figure(
+    "Share of each feature in what all of them give, by Shapley values, with its interval; hollow: not clear",
+    height_of_rows,
+    name="importance",
+)(partial(draw_intervals, scale=1, label=UNIT))
+
+
+@figure(
+    f"Share of each feature by class, in {UNIT}; bold: significant",
+    height=lambda classes, **_: 1.2 + 0.19 * classes["class"].nunique(),
+)
+def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
+    """Shapley values, a row a class."""
+    shares, clear = (square(classes, "class", column) for column in ("mean", "significant"))
+    return heat_map(ax, classes, shares, signed_colours(shares, least=0.01), clear)
+
+
+@figure(
+    "Redundancy: below the diagonal linear CKA of two features' statistics (1: the same up to rotation and "
+    f"scale), above it their interaction in {UNIT} (negative: both say the same); similar features adjoin",
+    height=lambda pairs, **_: 1.2 + 0.24 * pairs["feature"].nunique(),
+)
+def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
+    """Every pair, features in the table's order; empty if a pair was not fitted."""
+    cka, interaction = (square(pairs, "feature", column) for column in ("cka", "interaction"))
+    below = np.tri(len(cka), k=-1, dtype=bool)
+    colours = np.where(below[:, :, None], RATES(cka), signed_colours(interaction))
+    return heat_map(ax, pairs, np.where(below, cka, interaction), colours)
+
+
+def heat_map(
+    ax: Axes, table: pd.DataFrame, values: np.ndarray, colours: np.ndarray, bold: np.ndarray | None = None
+) -> Axes:
+    """`values` (rows, columns), whose names are in the table's first two columns."""
+    texts = np.where(np.isnan(values), "", np.char.mod("%.2f", values))
+    cells(ax, colours, lambda row, column: texts[row, column], bold=bold)
+    ticks(ax, table.iloc[:, 0].unique(), table.iloc[:, 1].unique(), turn=30)
+    return ax
+
+
+def square(table: pd.DataFrame, rows: str, column: str) -> np.ndarray:
+    """A column of a table that is ordered by `rows`, as a matrix."""
+    return table[column].to_numpy().reshape(table[rows].nunique(), -1)
+
+
+@figure(
+    "More features, or more recordings? Left: accuracy of the best set of so many features, selected on the "
+    "other folds, by the time of their extraction, the line its front; right: accuracy of all features by "
+    "training recordings with 95 % intervals, hollow: predicted by a power law",
+    height=2.8,
+)
+def draw_importance_accuracy(ax: Axes, *, sets: pd.DataFrame, recordings: pd.DataFrame) -> Axes:
+    """Both as in the report's tables; `sets` by size if costs are not known."""
+    left, right = panels(ax, 2, 1 if is_narrow(ax) else 2, wide=0.25, high=0.5)
+    right.sharey(left)
+    known = bool(sets["milliseconds"].notna().all())
+    sets = sets.assign(x=sets["milliseconds" if known else "size"], y=100 * sets["accuracy"]).sort_values("x")
+    front = sets[sets["y"].cummax() == sets["y"]]
+    left.plot(front["x"], front["y"], color=SERIES[0], drawstyle="steps-post")
+    left.plot(sets["x"], sets["y"], "o", color=SERIES[0])
+    for size, x, y in zip(sets["size"], sets["x"], sets["y"]):
+        left.annotate(str(size), (x, y), (0, 6), textcoords="offset points", ha="center")
+    left.set(xlabel="ms a clip" if known else "features", ylabel="accuracy, %")
+    share, x, *percents = recordings.to_numpy().T
+    y, low, high = (100 * values for values in percents)
+    right.vlines(x, low, high, color=SERIES[1])
+    for mask, fill in ((share <= 1, SERIES[1]), (share > 1, PAPER)):
+        right.plot(x[mask], y[mask], "o", color=SERIES[1], markerfacecolor=fill)
+    right.set(xlabel="training recordings", xscale="log")
+    right.set_xticks(x, [f"{number:.0f}" for number in x])
+    right.minorticks_off()
+    for panel in (left, right):
+        grid_lines(panel)
+    return ax
