@@ -7,7 +7,7 @@ is done: the same text over the same samples gives the same bytes.
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,78 +16,69 @@ from numpy.typing import NDArray
 from commandline.registry import Registry, RequestError
 
 Samples = NDArray[np.float32]
-Draw = Callable[[np.random.Generator], float]
+Function = Callable[..., Samples]
 
 TEXT = re.compile(r"(\w+)\((.*)\)")
 N_FFT = 2048  # of the phase vocoder; less where the clip itself is shorter
 SHORTEST = 16  # samples that it can work on
 
 
-@dataclass(frozen=True)
-class Alteration:
-    """How each parameter is drawn, and the function (y, sample_rate, **parameters) -> y."""
+class Alteration(NamedTuple):
+    """The range that each parameter is drawn from, and the function (y, sample_rate, **parameters) -> y."""
 
-    parameters: dict[str, Draw]
-    function: Callable[..., Samples]
+    ranges: dict[str, tuple[float, float]]
+    function: Function
 
 
 ALTERATIONS: Registry[Alteration] = Registry("alteration")
 
 
-def alteration(**parameters: Draw) -> Callable[[Callable[..., Samples]], Callable[..., Samples]]:
+def alteration(**ranges: tuple[float, float]) -> Callable[[Function], Function]:
     """Decorator: register a function (y, sample_rate, **parameters) -> y under its name.
 
-    @alteration(db=uniform(-12, 12))
+    Numbers are drawn evenly from their range, to three decimals; whole ones from a range of whole numbers.
+
+    @alteration(db=(-12.0, 12.0))
     def gain(y, sample_rate, db): ...
     """
-    return ALTERATIONS.register(entry=lambda function: Alteration(parameters, function))
+    return ALTERATIONS.register(entry=lambda function: Alteration(ranges, function))
 
 
-def uniform(low: float, high: float) -> Draw:
-    """Three decimals, so that the text holds the number itself."""
-    return lambda rng: round(float(rng.uniform(low, high)), 3)
+def vocode(effect: str, y: Samples, **words: float) -> Samples:
+    """One of librosa's effects that need a phase vocoder; a clip that is too short for it stays as it is."""
+    import librosa
+
+    n_fft = min(N_FFT, 1 << (len(y).bit_length() - 1))
+    return y if len(y) < SHORTEST else getattr(librosa.effects, effect)(y, n_fft=n_fft, **words)
 
 
-def whole(below: int) -> Draw:
-    """A whole number from 0."""
-    return lambda rng: int(rng.integers(below))
-
-
-@alteration(semitones=uniform(-2, 2))
+@alteration(semitones=(-2.0, 2.0))
 def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
     """Higher or lower by two semitones at most, which leaves a sound what it is; equally long."""
-    import librosa
-
-    if len(y) < SHORTEST:
-        return y
-    return librosa.effects.pitch_shift(y, sr=sample_rate, n_steps=semitones, n_fft=_n_fft(y))
+    return vocode("pitch_shift", y, sr=sample_rate, n_steps=semitones)
 
 
-@alteration(rate=uniform(0.8, 1.25))
+@alteration(rate=(0.8, 1.25))
 def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
     """Faster (above 1) or slower at the same pitch; the end is cut or left silent."""
-    import librosa
-
-    if len(y) < SHORTEST:
-        return y
-    return librosa.effects.time_stretch(y, rate=rate, n_fft=_n_fft(y))
+    return vocode("time_stretch", y, rate=rate)
 
 
-@alteration(snr_db=uniform(10, 30), seed=whole(2**31))
+@alteration(snr_db=(10.0, 30.0), seed=(0, 2**31))
 def noise(y: Samples, sample_rate: int, snr_db: float, seed: int) -> Samples:
     """White noise below the clip's own level; none in a silent clip."""
     level = np.sqrt(np.mean(np.square(y, dtype=np.float64))) * 10 ** (-snr_db / 20)
     return y + level * np.random.default_rng(int(seed)).standard_normal(len(y))
 
 
-@alteration(db=uniform(-12, 12))
+@alteration(db=(-12.0, 12.0))
 def gain(y: Samples, sample_rate: int, db: float) -> Samples:
     """Softer, or louder as far as the peak allows: the copy is never more clipped than its original."""
     peak = float(np.abs(y).max(initial=0))
     return y * min(10 ** (db / 20), max(1.0, 1 / peak if peak else 1.0))
 
 
-@alteration(share=uniform(-0.5, 0.5))
+@alteration(share=(-0.5, 0.5))
 def shift(y: Samples, sample_rate: int, share: float) -> Samples:
     """Later or earlier by up to half a clip; what leaves at one end comes in at the other."""
     return np.roll(y, round(share * len(y)))
@@ -109,8 +100,11 @@ def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int)
     order = _generator(seed, clip_id).permutation(len(chosen))
     name = chosen[order[(number - 1) % len(chosen)]]
     rng = _generator(seed, clip_id, number)
-    parameters = ",".join(f"{key}={value(rng)}" for key, value in ALTERATIONS[name].parameters.items())
-    return f"{name}({parameters})"
+    parameters = [
+        f"{key}={rng.integers(low, int(high)) if isinstance(low, int) else round(rng.uniform(low, high), 3)}"
+        for key, (low, high) in ALTERATIONS[name].ranges.items()
+    ]
+    return f"{name}({','.join(parameters)})"
 
 
 def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
@@ -147,7 +141,3 @@ def _generator(*parts: object) -> np.random.Generator:
     """One that depends on the parts alone, on every machine (Python's own hash does not)."""
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
-
-
-def _n_fft(y: Samples) -> int:
-    return min(N_FFT, 1 << (len(y).bit_length() - 1))

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -24,34 +25,35 @@ DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours wit
 def next_step(options: SourceOptions, dataset: Dataset) -> str:
     """Lines on the next step for a dataset that is loaded: `next: make …`, and what may follow it."""
     folder = cache_folder(options.dataset, options.data, options.name)
-    place, computed = f"   (into {folder})", []
+    place, features = f"   (into {folder})", list[str]()
     if is_cache(folder):
         cache, place = Cache(folder), ""
-        try:
+        with suppress(RequestError, DamagedFile):  # made at another rate or duration, or damaged
             frames = {name: cache[name].frames for name in cache.features}
             if folder == Path(options.dataset) or is_done(cache, dataset.table):
                 return training_step(options, dataset, frames)
-        except (RequestError, DamagedFile):  # made at another rate or duration, or damaged
-            pass
         computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
-    features = [f"FEATURES={' '.join(computed)}"] if computed and set(computed) < set(FEATURES) else []
-    given = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
-    command = make_command("features", f"DATASET={options.dataset}", *features, *given)
+        features = [f"FEATURES={' '.join(computed)}"] if {*computed} < {*FEATURES} and computed else []
+    command = make_command("features", *_source(options), *features)
     lines = (f"next: {command}{place}", untrainable(dataset.table))
-    return check_first(options, "\n".join(line for line in lines if line))
+    return check_first(options, "\n".join(filter(None, lines)))
+
+
+def _source(options: SourceOptions) -> list[str]:
+    given = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
+    return [f"DATASET={options.dataset}", *given]
 
 
 def check_first(options: SourceOptions, lines: str) -> str:
     """Lines on the next step, behind the check of own sounds; if that found a leak, what to do about it."""
     if options.dataset in NAMED or is_cache(Path(options.dataset)):
         return lines
-    given = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
-    check = shlex.join(["python", "-m", "pipeline", "check", f"DATASET={options.dataset}", *given])
+    check = shlex.join(["python", "-m", "pipeline", "check", *_source(options)])
     findings = read_check(cache_folder(options.dataset, options.data, options.name))
-    for finding in findings or ():
-        if finding["kind"] == "duplicates_across_folds":
-            return f"next: {finding['remedy']}\nthen: {check}"
-    return lines if findings is not None else f"next: {check}\n{lines.replace('next:', 'then:', 1)}"
+    if findings is None:
+        return f"next: {check}\n{lines.replace('next:', 'then:', 1)}"
+    leaks = (found["remedy"] for found in findings if found["kind"] == "duplicates_across_folds")
+    return next((f"next: {remedy}\nthen: {check}" for remedy in leaks), lines)
 
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:

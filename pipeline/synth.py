@@ -16,7 +16,7 @@ Samples are (n,) float64 at SAMPLE_RATE; every function draws from the generator
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +43,24 @@ C4 = 261.63  # Hz
 CLASSES: Registry[Callable[..., Samples]] = Registry("synthetic class")  # (source, rng) -> a take, dry
 
 
-@dataclass(frozen=True)
 class SourceRecording:
-    """What all takes of one source recording share."""
+    """What all takes of one source recording share: its own register, tempo, room and background."""
 
-    pitch: float  # Hz, its lowest tone
-    tilt: float  # is added to the rolloff of its tones
-    beat: float  # seconds between beats, on average
-    centre: float  # Hz, where its bursts are loudest
-    resonance: float  # dB, of that, in noise
-    decay: float  # seconds in which its events fade to 1/e
-    room: Samples  # impulse response
-    background: float  # dB an octave, of the noise behind it
-    snr: float  # dB, of the sound over that noise
-    tuning: float  # semitones, of its bells
+    def __init__(self, rng: np.random.Generator) -> None:
+        reverberation = rng.uniform(0.05, 0.3)
+        time = seconds(4 * reverberation)
+        self.room = rng.standard_normal(len(time)) * np.exp(-time / reverberation)  # impulse response
+        self.room *= rng.uniform(0.1, 0.7) / np.linalg.norm(self.room)
+        self.room[0] = 1  # the direct sound
+        self.pitch = rng.uniform(80, 250)  # Hz, its lowest tone
+        self.tilt = rng.uniform(-0.2, 0.2)  # is added to the rolloff of its tones
+        self.beat = rng.uniform(0.29, 0.31)  # seconds between beats, on average
+        self.centre = np.exp(rng.uniform(np.log(300), np.log(5000)))  # Hz, where its bursts are loudest
+        self.resonance = rng.uniform(-8, 8)  # dB, of that, in noise
+        self.decay = rng.uniform(0.36, 0.4)  # seconds in which its events fade to 1/e
+        self.background = rng.uniform(-5, 0)  # dB an octave, of the noise behind it
+        self.snr = rng.uniform(10, 16)  # dB, of the sound over that noise
+        self.tuning = rng.uniform(-0.4, 0.4)  # semitones, of its bells
 
 
 def sound_class(name: str, **chosen: object) -> Callable[[Callable[..., Samples]], Callable[..., Samples]]:
@@ -80,19 +84,25 @@ def harmonic_tone(pitch: float, partials: Sequence[int], rolloff: float, time: S
     return np.polynomial.polynomial.polyval(np.exp(2j * np.pi * pitch * time), amplitudes).imag
 
 
+def filtered(
+    samples: Samples, gain: Callable[[Samples], Samples], centre: float, lowest: float = 1
+) -> Samples:
+    """Samples times a gain by octaves above a centre (Hz); below the lowest frequency (Hz) it stays."""
+    octaves = np.log2(np.maximum(rfftfreq(len(samples), 1 / SAMPLE_RATE), lowest) / centre)
+    return irfft(rfft(samples) * gain(octaves), len(samples))
+
+
 def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samples:
     """Noise whose power changes by `slope` dB an octave, with unit variance."""
-    spectrum = rfft(rng.standard_normal(samples))
-    octaves = np.log2(np.maximum(rfftfreq(samples, 1 / SAMPLE_RATE), 30) / 1000)
-    noise = irfft(spectrum * 10 ** (slope * octaves / 20), samples)
+    white = rng.standard_normal(samples)
+    noise = filtered(white, lambda octaves: 10 ** (slope * octaves / 20), 1000, lowest=30)
     return noise / noise.std()
 
 
 def burst(source: SourceRecording, rng: np.random.Generator, decay: float) -> Samples:
     """Noise around the source's centre that begins at once and fades."""
     size = next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
-    octaves = np.log2(np.maximum(rfftfreq(size, 1 / SAMPLE_RATE), 1) / source.centre)
-    noise = irfft(rfft(rng.standard_normal(size)) * np.exp(-(octaves**2)), size)
+    noise = filtered(rng.standard_normal(size), lambda octaves: np.exp(-(octaves**2)), source.centre)
     return noise * np.exp(-np.arange(size) / (decay * SAMPLE_RATE))
 
 
@@ -149,8 +159,9 @@ def drone(
 def steady_noise(source: SourceRecording, rng: np.random.Generator, slope: float) -> Samples:
     """Steady noise; its slope varies around that of its class, and its source has a resonance."""
     noise = coloured_noise(rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1, 1))
-    octaves = np.log2(np.maximum(rfftfreq(len(noise), 1 / SAMPLE_RATE), 1) / source.centre)
-    return irfft(rfft(noise) * 10 ** (source.resonance * np.exp(-(octaves**2)) / 20), len(noise))
+    return filtered(
+        noise, lambda octaves: 10 ** (source.resonance * np.exp(-(octaves**2)) / 20), source.centre
+    )
 
 
 @sound_class("knocks", backwards=False)
@@ -162,27 +173,6 @@ def events(source: SourceRecording, rng: np.random.Generator, backwards: bool) -
 
 
 # From a class to a dataset
-
-
-def draw_source(rng: np.random.Generator) -> SourceRecording:
-    """A source recording's own register, tempo, room and background."""
-    reverberation = rng.uniform(0.05, 0.3)
-    time = seconds(4 * reverberation)
-    room = rng.standard_normal(len(time)) * np.exp(-time / reverberation)
-    room *= rng.uniform(0.1, 0.7) / np.linalg.norm(room)
-    room[0] = 1  # the direct sound
-    return SourceRecording(
-        pitch=rng.uniform(80, 250),
-        tilt=rng.uniform(-0.2, 0.2),
-        beat=rng.uniform(0.29, 0.31),
-        centre=float(np.exp(rng.uniform(np.log(300), np.log(5000)))),
-        resonance=rng.uniform(-8, 8),
-        decay=rng.uniform(0.36, 0.4),
-        room=room,
-        background=rng.uniform(-5, 0),
-        snr=rng.uniform(10, 16),
-        tuning=rng.uniform(-0.4, 0.4),
-    )
 
 
 def take(sound: Callable[..., Samples], source: SourceRecording, rng: np.random.Generator) -> Samples:
@@ -197,19 +187,18 @@ def take(sound: Callable[..., Samples], source: SourceRecording, rng: np.random.
 def clip_rows() -> pd.DataFrame:
     """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`."""
     rows = []
-    for target, name in enumerate(CLASSES):
-        for number in range(FOLDS * SOURCES):
-            fold, source = 1 + number % FOLDS, FIRST_SOURCE + target * FOLDS * SOURCES + number
-            for letter in "ABCDEFGH"[:TAKES]:
-                filename = f"{fold}-{source}-{letter}-{target}.wav"
-                rows.append((filename, fold, target, name, False, source, letter))
+    of_class = FOLDS * SOURCES
+    for number, letter in product(range(len(CLASSES) * of_class), "ABCDEFGH"[:TAKES]):
+        target, fold, source = number // of_class, 1 + number % FOLDS, FIRST_SOURCE + number
+        filename = f"{fold}-{source}-{letter}-{target}.wav"
+        rows.append((filename, fold, target, list(CLASSES)[target], False, source, letter))
     columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
     return pd.DataFrame(rows, columns=columns).sort_values("filename", ignore_index=True)
 
 
 def clip(row: Any, seed: int = SEED) -> Samples:
     """The samples of one row of the table; it depends on nothing but the row and the seed."""
-    source = draw_source(np.random.default_rng([seed, row.src_file]))
+    source = SourceRecording(np.random.default_rng([seed, row.src_file]))
     rng = np.random.default_rng([seed, row.src_file, ord(row.take)])
     return take(CLASSES[row.category], source, rng)
 

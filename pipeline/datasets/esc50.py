@@ -2,13 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from commandline.registry import RequestError
 from pipeline import audio
 from pipeline.datasets.download import OTHER_WAYS, Refused, download_file, making, staged, unpack
-from pipeline.datasets.readers import ESC_SAMPLE_RATE, Listing, is_esc_layout, read_csv
+from pipeline.datasets.readers import ESC_SAMPLE_RATE, is_esc_layout, read_csv
 from pipeline.options import SourceOptions
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
@@ -57,15 +56,6 @@ def obtain(options: SourceOptions) -> Path:
             archive.unlink()
     print(CREDIT)
     return folder
-
-
-def subset(listing: Listing, name: str) -> Listing:
-    """ESC-50 as it is, or the clips that it marks `esc10`."""
-    if name == "esc50":
-        return listing
-    marked = (listing.columns["esc10"].str.lower() == "true").to_numpy()
-    table, columns = (frame[marked].reset_index(drop=True) for frame in (listing.table, listing.columns))
-    return replace(listing, table=table, columns=columns)
 
 
 def _install(archive: Path, folder: Path) -> None:

@@ -84,9 +84,6 @@ def load(options: SourceOptions) -> Dataset:
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
-    idle = ["archive", "url"] * (word not in ("esc50", "esc10"))
-    idle += ["audio_dir"] * (path.is_dir() and not listing.duration)
-    unused = [f"{name.upper()} does not apply to {word}" for name in idle if getattr(options, name)]
     if isinstance(options, ExtractOptions) and options.copies:
         from pipeline.alter import with_copies
 
@@ -98,7 +95,7 @@ def load(options: SourceOptions) -> Dataset:
         duration=duration,
         source=source,
         synthetic=set(classes) <= SYNTHETIC_CATEGORIES.keys(),
-        notes=(*unused, *listing.notes, *fold_notes, *audio_notes),
+        notes=(*listing.notes, *fold_notes, *audio_notes),
         published_test=listing.published_test if as_published else None,
     )
 
@@ -137,7 +134,7 @@ def _read(options: SourceOptions) -> Listing:
     if word in ("esc50", "esc10"):
         from pipeline.datasets import esc50
 
-        return esc50.subset(read_esc_layout(esc50.obtain(options), audio_dir), word)
+        return read_esc_layout(esc50.obtain(options), audio_dir, "esc10" if word == "esc10" else "")
     if word == "synth":
         from pipeline import synth
 

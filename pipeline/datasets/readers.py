@@ -122,7 +122,7 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     return ids
 
 
-def read_csv(path: Path, columns: Sequence[str] = (), rows: int | None = None) -> pd.DataFrame:
+def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Every cell as text, exactly as written; comma, semicolon or tab between them.
 
     RequestError if the file cannot be read, or lacks one of `columns`.
@@ -138,7 +138,6 @@ def read_csv(path: Path, columns: Sequence[str] = (), rows: int | None = None) -
             dtype=str,
             keep_default_na=False,
             encoding="utf-8-sig",
-            nrows=rows,
             skipinitialspace=True,
         )
     except UnicodeDecodeError:
@@ -167,9 +166,14 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
     return folds.astype(int)
 
 
-def read_table(path: Path, audio_dir: Path | None = None) -> Listing:
-    """A CSV with `filename,label` or ESC-50's columns; file names are relative to `audio_dir`, else to it."""
+def read_table(path: Path, audio_dir: Path | None = None, marked: str = "") -> Listing:
+    """A CSV with `filename,label` or ESC-50's columns; file names are relative to `audio_dir`, else to it.
+
+    marked  a column of True and False: the clips that it marks alone
+    """
     clips = read_csv(path)
+    if marked:
+        clips = clips[clips[marked].str.lower() == "true"].reset_index(drop=True)
     if not len(clips):
         raise RequestError(f"{path} lists no clip")
     if set(ESC_COLUMNS) <= set(clips) and "label" not in clips:
@@ -190,14 +194,14 @@ def is_esc_layout(folder: Path, audio_dir: Path | None = None) -> bool:
     return (audio_dir or folder / "audio").is_dir() and any((folder / "meta").glob("*.csv"))
 
 
-def read_esc_layout(folder: Path, audio_dir: Path | None = None) -> Listing:
-    """Its clips; official folds are kept, groups are the source recordings."""
+def read_esc_layout(folder: Path, audio_dir: Path | None = None, marked: str = "") -> Listing:
+    """Its clips, see `read_table`; official folds are kept, groups are the source recordings."""
     files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
-    tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path, rows=0))]
+    tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path))]
     if len(tables) != 1:
         raise RequestError(
             f"{folder / 'meta'} holds {', '.join(path.name for path in tables) or 'none'}; expected one CSV "
             f"with the columns {', '.join(ESC_COLUMNS)}: name one as DATASET=…csv with AUDIO_DIR="
         )
-    listing = read_table(tables[0], audio_dir or folder / "audio")
+    listing = read_table(tables[0], audio_dir or folder / "audio", marked)
     return replace(listing, sample_rate=ESC_SAMPLE_RATE, duration=ESC_DURATION)

@@ -50,11 +50,6 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     if copies := (dataset.table["copy_of"] != "").sum():
         lines.append(f"{copies:,} altered copies, only ever trained on")
     lines += dataset.notes
-    folds = table.groupby("group")["fold"].nunique()
-    if spread := folds.index[folds > 1].tolist():
-        shown = ", ".join(spread[:8]) + (" …" if len(spread) > 8 else "")
-        recordings = counted(len(spread), "source recording")
-        lines.append(f"in several folds: {recordings} ({shown}); training leaves their clips out")
     classes = table.groupby("label").agg(clips=("clip_id", "size"), sources=("group", "nunique"))
     if table["category"].nunique() > 1:
         classes["category"] = table.groupby("label")["category"].first()

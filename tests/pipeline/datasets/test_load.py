@@ -127,12 +127,11 @@ def test_a_duration_is_proposed_if_it_saves_much_padding_and_cuts_few(seconds, d
     assert proposed in line if proposed else not line
 
 
-def test_the_summary_shows_imbalance_and_sources_in_several_folds(tmp_path):
+def test_the_summary_shows_imbalance(tmp_path):
     rows = " ".join([*(f"{n}.wav,1,dog,{n}" for n in range(9)), "x.wav,1,rain,3", "y.wav,2,rain,3"])
     clips = dataset(esc_layout(tmp_path / "mine", rows), tmp_path)
     shown = dataset_summary(clips, clips.table)
-    for said in ("9 source recordings", "balance: 2 to 9 clips a class", "folds: 1 source recording (3)"):
-        assert said in shown
+    assert "9 source recordings" in shown and "balance: 2 to 9 clips a class" in shown
 
 
 def test_data_names_absent_files_and_the_next_command(tmp_path, capsys):
