@@ -7,42 +7,35 @@ import sys
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
-DRIVE = Path("/content/drive")  # where Colab puts the Google Drive
-RUNS_ON_DRIVE = DRIVE / "MyDrive" / "featurestack-runs"
-# Where the name to import differs from the name to install.
-MODULES = {"scikit-learn": "sklearn"}
+IN_COLAB = Path(
+    "/content/data"
+)  # on its own disk: a cache is mapped into memory, which Google Drive is slow at
+MODULES = {"scikit-learn": "sklearn"}  # where the name to import differs from the name to install
+SKIPPED = {"torch", "jupyterlab"}  # Colab has its own
 
 
-def folders(keep_runs_on_drive: bool = False, home: Path = HOME) -> tuple[Path, Path]:
+def folders(home: Path = HOME) -> tuple[Path, Path]:
     """(DATA, RUNS): the datasets with their caches, and the trained runs.
 
-    Outside Colab both lie in the project's folder. In Colab missing libraries are installed first, and with
-    `keep_runs_on_drive` trained runs are written to your Google Drive, where they outlast the session.
+    Both lie in the project's folder. In Colab, where that is on Google Drive, missing libraries are installed
+    first, and the data goes with the session.
 
         DATA, RUNS = prepare.folders()
     """
     if "google.colab" not in sys.modules:
         return home / "data", home / "runs"
     install_missing(home)
-    if not keep_runs_on_drive:
-        return home / "data", home / "runs"
-    from google.colab import drive
-
-    drive.mount(str(DRIVE))
-    return home / "data", RUNS_ON_DRIVE
+    return IN_COLAB, home / "runs"
 
 
 def install_missing(home: Path) -> None:
-    """Install, in the pinned versions, what the project needs and Python does not find; torch stays."""
-    pinned: list[str] = []
-    for file in ("requirements.txt", "requirements-notebooks.txt"):
-        pinned += re.findall(r"^[\w-]+==\S+", (home / file).read_text(encoding="utf-8"), re.MULTILINE)
-    names = {line.split("==")[0]: line for line in pinned}
-    skipped = {"torch", "jupyterlab"}
+    """Install, in the pinned versions, what the project needs and Python does not find."""
+    texts = [(home / f"requirements{part}.txt").read_text(encoding="utf-8") for part in ("", "-notebooks")]
+    pinned = re.findall(r"^([\w-]+)(==\S+)", "\n".join(texts), re.MULTILINE)
     missing = [
-        line
-        for name, line in names.items()
-        if name not in skipped and importlib.util.find_spec(MODULES.get(name, name)) is None
+        f"{name}{release}"
+        for name, release in pinned
+        if name not in SKIPPED and importlib.util.find_spec(MODULES.get(name, name)) is None
     ]
     if missing:
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", *missing], check=True)

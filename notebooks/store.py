@@ -2,10 +2,9 @@
 
     python -m notebooks.store                    # all of them: some minutes
     python -m notebooks.store 2_describe play    # some
-    python -m notebooks.store --address          # only the project's address, nothing is executed
 
 Answers are put in from course_solutions.py while the cells run and taken out again. Stored are figures and
-text; players, sliders and what a check prints are left out. The address is `repository-code` in CITATION.cff.
+text; players, sliders and what a check prints are left out.
 """
 
 import argparse
@@ -15,7 +14,6 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -27,7 +25,6 @@ HOME = FOLDER.parent
 SECONDS = 3600  # for one cell
 COLOURS, WIDTH = 48, 900  # of a stored figure; pixels at most
 LARGEST = 400_000  # bytes of a notebook
-BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 
 
 def names() -> list[str]:
@@ -50,30 +47,6 @@ def solutions(name: str) -> dict[str, str]:
     parts = re.split(r"^# %% (\w+) ([\w-]+)\n", text, flags=re.MULTILINE)
     triples = zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
     return {cell: answer.strip() for notebook, cell, answer in triples if notebook == name}
-
-
-# The address
-
-
-def address() -> str:
-    """The project's address on the web, from CITATION.cff."""
-    text = (HOME / "CITATION.cff").read_text(encoding="utf-8")
-    (found,) = re.findall(r'^repository-code: "?([^"\n]+?)/?"?$', text, re.MULTILINE)
-    return found
-
-
-def with_address(name: str, notebook: NotebookNode) -> NotebookNode:
-    """The notebook, its badge and its first cell pointing to the project's address."""
-    colab = address().replace("https://github.com", "https://colab.research.google.com/github")
-    for cell in notebook.cells:
-        if cell.id == "badge":
-            cell.source = f"[![Open in Colab]({BADGE})]({colab}/blob/main/notebooks/{name}.ipynb)"
-        if cell.id == "setup":
-            cell.source = re.sub(r'(?<=")https://github\.com/[^"]+', address(), cell.source)
-    return notebook
-
-
-# Executing
 
 
 def with_answers(notebook: NotebookNode, answers: dict[str, str]) -> NotebookNode:
@@ -110,7 +83,7 @@ def store(name: str) -> None:
     size = len(nbformat.writes(notebook))
     if size > LARGEST:
         raise SystemExit(f"{name} would have {size:,} bytes, more than {LARGEST:,}: draw fewer figures")
-    save(name, with_address(name, notebook))
+    save(name, notebook)
     print(f"{name}: {size:,} bytes")
 
 
@@ -149,16 +122,8 @@ def smaller(png: str) -> str:
 def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Execute notebooks and store their outputs.")
     parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="without .ipynb; all by default")
-    parser.add_argument("--address", action="store_true", help="write the project's address, execute nothing")
-    asked: Any = parser.parse_args(given)
-    unknown = set(asked.names) - set(names())
-    if unknown:
-        parser.error(f"no notebook {', '.join(sorted(unknown))}: there are {', '.join(names())}")
-    for name in asked.names or names():
-        if asked.address:
-            save(name, with_address(name, load(name)))
-        else:
-            store(name)
+    for name in parser.parse_args(given).names or names():
+        store(name)
 
 
 if __name__ == "__main__":
