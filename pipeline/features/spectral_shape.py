@@ -115,7 +115,9 @@ def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
     frequency = frequency_axis(clip.sample_rate, n_fft=framing.n_fft)
     fit = np.linalg.pinv(np.vander(frequency / frequency[-1], order + 1))
     powers = frequency[-1] ** np.arange(order, -1, -1)
-    return kernels.spectrum.weighted_sums(fit / powers[:, None], clip.magnitude(framing))
+    return kernels.spectrum.weighted_sums(
+        np.ascontiguousarray(fit / powers[:, None]), clip.magnitude(framing)
+    )
 
 
 @feature(units="amplitude")

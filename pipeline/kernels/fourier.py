@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy
 
-from pipeline.kernels import compiled
+from pipeline.kernels import compiled, inlined
 
 LANES = 16  # frames side by side: 2,048 points of them stay in the second-level cache
 ROW = 2 * LANES  # values of one point: the real part of each frame, then the imaginary ones
@@ -148,12 +148,12 @@ def _on_circle(turns: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], axis=1)
 
 
-@compiled
+@inlined
 def _product(a: Complex, b: Complex) -> Complex:
     return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
 
 
-@compiled
+@inlined
 def _sum_and_difference(a: Complex, b: Complex) -> tuple[Complex, Complex]:
     return (a[0] + b[0], a[1] + b[1]), (a[0] - b[0], a[1] - b[1])
 
@@ -165,7 +165,7 @@ def _butterflies(distance: int) -> Callable[[np.ndarray, np.ndarray], None]:
     """
     second, third, fourth = distance * ROW, 2 * distance * ROW, 3 * distance * ROW
 
-    @compiled
+    @inlined
     def one_pass(x: np.ndarray, factors: np.ndarray) -> None:
         for block in range(len(x) // (4 * second)):
             w = factors[block]
@@ -192,7 +192,7 @@ def _butterflies(distance: int) -> Callable[[np.ndarray, np.ndarray], None]:
 _pass_of_1, _pass_of_4, _pass_of_16, _pass_of_64, _pass_of_256 = map(_butterflies, (1, 4, 16, 64, 256))
 
 
-@compiled
+@inlined
 def _transform(x: np.ndarray, factors: np.ndarray) -> None:
     """The transforms of 16 to 2048 points, in place; bin k is at the place of its reversed bits."""
     points = len(x) // ROW
@@ -210,7 +210,7 @@ def _transform(x: np.ndarray, factors: np.ndarray) -> None:
     _pass_of_1(x, factors)
 
 
-@compiled
+@inlined
 def _load(y: np.ndarray, first: int, hop_length: int, window: np.ndarray, x: np.ndarray) -> None:
     """The frames from number `first` on, times the window; behind it the points are 0."""
     for n in range(len(window)):
@@ -221,7 +221,7 @@ def _load(y: np.ndarray, first: int, hop_length: int, window: np.ndarray, x: np.
         x[i] = 0
 
 
-@compiled
+@inlined
 def _bin(a: np.ndarray, b: np.ndarray, i: int, turn: Complex) -> Complex:
     """Twice bin k of real frame i, from the points k and n - k of the complex one and exp(-pi i k / n)."""
     j = i + LANES

@@ -12,7 +12,7 @@ Transactions on Graphics 40(4), 2021).
 import numpy as np
 import scipy
 
-from pipeline.kernels import compiled
+from pipeline.kernels import compiled, inlined
 
 NOTHING = np.finfo(np.float32).tiny  # less than this, and librosa splits in halves
 TILE = 8  # columns that are turned round at a time
@@ -92,140 +92,91 @@ def _medians(rows, reflected, medians):  # type: ignore[no-untyped-def]
                     medians[row + k, frame + lane] = done[k * LANES + lane]
 
 
-@compiled
+@inlined
 def _windows(t, done):  # type: ignore[no-untyped-def]
-    """Medians of the windows 0 to 15 of a tile, window w being its rows w to w + 30.
-
-    Names give the rows that were merged: `s7` is rows 7 to 14 in order.
-    """
+    """Medians of the windows 0 to 15 of a tile, window w being its rows w to w + 30."""
     for lane in range(LANES):
-        s3 = _merge2(_pair(t, 3, lane), _pair(t, 5, lane))
-        s11 = _merge2(_pair(t, 11, lane), _pair(t, 13, lane))
-        s31 = _merge2(_pair(t, 31, lane), _pair(t, 33, lane))
-        s39 = _merge2(_pair(t, 39, lane), _pair(t, 41, lane))
-        s7 = _merge4(_merge2(_pair(t, 7, lane), _pair(t, 9, lane)), s11)
-        s31_38 = _merge4(s31, _merge2(_pair(t, 35, lane), _pair(t, 37, lane)))
-        s15 = _merge4(
-            _merge2(_pair(t, 15, lane), _pair(t, 17, lane)), _merge2(_pair(t, 19, lane), _pair(t, 21, lane))
-        )
-        s23 = _merge4(
-            _merge2(_pair(t, 23, lane), _pair(t, 25, lane)), _merge2(_pair(t, 27, lane), _pair(t, 29, lane))
-        )
-        common = _merge8(s15, s23)
-        early = _middle8(common, s7)
-        _four_windows(t, lane, done, 0, _middle4(early, s3))
-        _four_windows(t, lane, done, 4, _middle4(early, s31))
-        late = _middle8(common, s31_38)
-        _four_windows(t, lane, done, 8, _middle4(late, s11))
-        _four_windows(t, lane, done, 12, _middle4(late, s39))
+        rows_3, rows_11 = _four(t, 3, lane), _four(t, 11, lane)
+        rows_31, rows_39 = _four(t, 31, lane), _four(t, 39, lane)
+        rows_7 = _merged(_four(t, 7, lane), rows_11)
+        rows_31_38 = _merged(rows_31, _four(t, 35, lane))
+        common = _merged(_eight(t, 15, lane), _eight(t, 23, lane))
+        early = _middle(common, rows_7)
+        _four_windows(t, lane, done, 0, _middle(early, rows_3))
+        _four_windows(t, lane, done, 4, _middle(early, rows_31))
+        late = _middle(common, rows_31_38)
+        _four_windows(t, lane, done, 8, _middle(late, rows_11))
+        _four_windows(t, lane, done, 12, _middle(late, rows_39))
 
 
-@compiled
+@inlined
 def _four_windows(t, lane, done, w, kept):  # type: ignore[no-untyped-def]
     """The windows w to w + 3, from the middle 4 of the 28 values that they share."""
-    first = _middle2(kept, _pair(t, w + 1, lane))
-    done[w * LANES + lane] = _middle1(first, t[w * LANES + lane])
-    done[(w + 1) * LANES + lane] = _middle1(first, t[(w + 31) * LANES + lane])
-    second = _middle2(kept, _pair(t, w + 31, lane))
-    done[(w + 2) * LANES + lane] = _middle1(second, t[(w + 2) * LANES + lane])
-    done[(w + 3) * LANES + lane] = _middle1(second, t[(w + 33) * LANES + lane])
+    early = _middle(kept, _two(t, w + 1, lane))
+    done[w * LANES + lane] = _middle(early, _one(t, w, lane))[0]
+    done[(w + 1) * LANES + lane] = _middle(early, _one(t, w + 31, lane))[0]
+    late = _middle(kept, _two(t, w + 31, lane))
+    done[(w + 2) * LANES + lane] = _middle(late, _one(t, w + 2, lane))[0]
+    done[(w + 3) * LANES + lane] = _middle(late, _one(t, w + 33, lane))[0]
 
 
-@compiled
-def _pair(t, row, lane):  # type: ignore[no-untyped-def]
-    """Two neighbouring rows, in order."""
-    return _in_order2((t[row * LANES + lane], t[(row + 1) * LANES + lane]))
+# Sorted values are pairs of pairs, the lower half first: 4 are (((a,), (b,)), ((c,), (d,))).
 
 
-# Merging two sorted tuples: the second turned round, so that both rise and then fall, and put in order.
+@inlined
+def _one(t, row, lane):  # type: ignore[no-untyped-def]
+    return (t[row * LANES + lane],)
 
 
-@compiled
-def _merge2(a, b):  # type: ignore[no-untyped-def]
-    return _in_order4(a + b[::-1])
+@inlined
+def _two(t, row, lane):  # type: ignore[no-untyped-def]
+    return _merged(_one(t, row, lane), _one(t, row + 1, lane))
 
 
-@compiled
-def _merge4(a, b):  # type: ignore[no-untyped-def]
-    return _in_order8(a + b[::-1])
+@inlined
+def _four(t, row, lane):  # type: ignore[no-untyped-def]
+    return _merged(_two(t, row, lane), _two(t, row + 2, lane))
 
 
-@compiled
-def _merge8(a, b):  # type: ignore[no-untyped-def]
-    a, b = _low_high8(a, b[::-1])
-    return _in_order8(a) + _in_order8(b)
+@inlined
+def _eight(t, row, lane):  # type: ignore[no-untyped-def]
+    return _merged(_four(t, row, lane), _four(t, row + 4, lane))
 
 
-# Of two sorted tuples, the ranks that are left when as many as `b` has fall away below and above.
+@inlined
+def _merged(a, b):  # type: ignore[no-untyped-def]
+    """Both together, sorted."""
+    return _ordered((a, _reversed(b)))
 
 
-@compiled
-def _middle8(a, b):  # type: ignore[no-untyped-def]
-    low = _in_order8(_low_high8(a[8:], b[::-1])[0])
-    return _in_order8(_low_high8(a[:8], low[::-1])[1])
+@inlined
+def _middle(a, b):  # type: ignore[no-untyped-def]
+    """Of twice as many values as `b` has, and `b`: what is left if as many fall away below and above."""
+    low = _ordered(_low_high(a[1], _reversed(b))[0])
+    return _ordered(_low_high(a[0], _reversed(low))[1])
 
 
-@compiled
-def _middle4(a, b):  # type: ignore[no-untyped-def]
-    low = _in_order4(_low_high4(a[4:], b[::-1])[0])
-    return _in_order4(_low_high4(a[:4], low[::-1])[1])
+@inlined
+def _ordered(a):  # type: ignore[no-untyped-def]
+    """What rises and then falls, sorted: halves are compared value by value, then each is sorted."""
+    if len(a) == 1:
+        return a
+    low, high = _low_high(a[0], a[1])
+    return _ordered(low), _ordered(high)
 
 
-@compiled
-def _middle2(a, b):  # type: ignore[no-untyped-def]
-    low = _in_order2(_low_high2(a[2:], b[::-1])[0])
-    return _in_order2(_low_high2(a[:2], low[::-1])[1])
+@inlined
+def _low_high(a, b):  # type: ignore[no-untyped-def]
+    """The lower and the higher one of each two values."""
+    if len(a) == 1:
+        x, y = a[0], b[0]
+        return (x if x < y else y,), (y if x < y else x,)
+    first, second = _low_high(a[0], b[0]), _low_high(a[1], b[1])
+    return (first[0], second[0]), (first[1], second[1])
 
 
-@compiled
-def _middle1(a, b):  # type: ignore[no-untyped-def]
-    return _high(a[0], _low(a[1], b))
-
-
-# Putting in order what rises and then falls: halves are compared element by element, then each is ordered.
-
-
-@compiled
-def _in_order8(a):  # type: ignore[no-untyped-def]
-    low, high = _low_high4(a[:4], a[4:])
-    return _in_order4(low) + _in_order4(high)
-
-
-@compiled
-def _in_order4(a):  # type: ignore[no-untyped-def]
-    low, high = _low_high2(a[:2], a[2:])
-    return _in_order2(low) + _in_order2(high)
-
-
-@compiled
-def _in_order2(a):  # type: ignore[no-untyped-def]
-    return _low(a[0], a[1]), _high(a[0], a[1])
-
-
-@compiled
-def _low_high8(a, b):  # type: ignore[no-untyped-def]
-    low, high = _low_high4(a[:4], b[:4])
-    low_end, high_end = _low_high4(a[4:], b[4:])
-    return low + low_end, high + high_end
-
-
-@compiled
-def _low_high4(a, b):  # type: ignore[no-untyped-def]
-    low, high = _low_high2(a[:2], b[:2])
-    low_end, high_end = _low_high2(a[2:], b[2:])
-    return low + low_end, high + high_end
-
-
-@compiled
-def _low_high2(a, b):  # type: ignore[no-untyped-def]
-    return (_low(a[0], b[0]), _low(a[1], b[1])), (_high(a[0], b[0]), _high(a[1], b[1]))
-
-
-@compiled
-def _low(a, b):  # type: ignore[no-untyped-def]
-    return a if a < b else b
-
-
-@compiled
-def _high(a, b):  # type: ignore[no-untyped-def]
-    return b if a < b else a
+@inlined
+def _reversed(a):  # type: ignore[no-untyped-def]
+    if len(a) == 1:
+        return a
+    return _reversed(a[1]), _reversed(a[0])

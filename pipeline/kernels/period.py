@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.kernels import compiled
+from pipeline.kernels import compiled, inlined
 from pipeline.kernels.fourier import autocorrelation
 
 TINY = np.finfo(float).tiny
@@ -44,7 +44,7 @@ def _yin(y: np.ndarray, hop_length: int, correlation: np.ndarray, shortest: int)
     return period
 
 
-@compiled
+@inlined
 def _trough(difference: np.ndarray) -> float:
     """Position of the first trough below DEEP, else of the least value, between the samples."""
     last = len(difference) - 1
