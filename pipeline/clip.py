@@ -5,7 +5,6 @@ Every spectrum-like array is (rows, frames), as in librosa. Whoever gets one mus
 
 import functools
 import inspect
-import time
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -24,7 +23,7 @@ T = TypeVar("T")
 
 
 def shared(method: Callable[Concatenate["Clip", P], T]) -> Callable[Concatenate["Clip", P], T]:
-    """Compute once a clip and set of arguments, then hand out the same object, counting what that saves."""
+    """Compute once a clip and set of arguments, then hand out the same object."""
 
     signature = inspect.signature(method)
 
@@ -34,13 +33,9 @@ def shared(method: Callable[Concatenate["Clip", P], T]) -> Callable[Concatenate[
         bound.apply_defaults()
         key = (method.__name__, *bound.args[1:])
         if key not in clip.made:
-            begun, saved_before = time.perf_counter(), clip.seconds_saved
-            value = method(clip, *args, **kwargs)
-            alone = time.perf_counter() - begun + clip.seconds_saved - saved_before
-            clip.made[key] = value, alone
-        else:
-            clip.seconds_saved += clip.made[key][1]
-        return clip.made[key][0]
+            clip.made[key] = method(clip, *args, **kwargs)
+        value: T = clip.made[key]
+        return value
 
     return once
 
@@ -60,8 +55,7 @@ class Clip:
     def __init__(self, y: np.ndarray, sample_rate: int) -> None:
         self.y = y
         self.sample_rate = sample_rate
-        self.made: dict[Any, tuple[Any, float]] = {}  # intermediate -> value, seconds that it takes alone
-        self.seconds_saved = 0.0  # by intermediates that were asked for again
+        self.made: dict[Any, Any] = {}  # intermediate, with its arguments -> value
 
     @shared
     def magnitude(self, framing: Framing) -> np.ndarray:

@@ -48,7 +48,7 @@ from pipeline.datasets.load import load
 from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
 from pipeline.next_step import training_step
 from pipeline.options import ExtractOptions, FeaturesCommand
-from pipeline.pool import Backend, open_backend
+from pipeline.pool import open_backend
 from pipeline.worker import WHOLE_CLIP, ClipBatch, ExtractionResult, Job, version
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
@@ -186,9 +186,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     A file is read again only if its size or time changed. One that is gone keeps what was known of it:
     features that were made from it stay done.
     """
-    paths = clips["path"].iloc[part]  # copies share their original's
-    files = clips[list(SOURCE_COLUMNS)].iloc[part].set_index(paths)
-    files = files[~files.index.duplicated()]
+    files = clips.iloc[part].drop_duplicates("path").set_index("path")  # copies share their original's
     known = ["source_size", "source_time_ns"]
     now = np.array([version(Path(path)) for path in files.index], np.int64).reshape(-1, 2)
     exists = now.any(axis=1)
@@ -202,10 +200,10 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
         zip(*progress(read, total=len(again), label="hashing", unit="files")),
     ):
         files.loc[again, column] = values
-    updated = {name: clips[name].copy() for name in SOURCE_COLUMNS}
-    for name, column in updated.items():
-        column.iloc[part] = files[name].loc[paths].to_numpy()
-    return clips.assign(**updated)
+    updated = clips.copy()
+    for name in SOURCE_COLUMNS:
+        updated.iloc[part, clips.columns.get_loc(name)] = files[name].loc[clips["path"].iloc[part]].to_numpy()
+    return updated
 
 
 def read_source(path: str) -> tuple[str, float]:
@@ -282,25 +280,18 @@ class Remaining:
 def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
     """Match every wanted feature with its file; with `check` the CRC of done clips is compared as well."""
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC lets go of the interpreter
-        part = asked.part if check else None
-        found = list(
-            threads.map(
-                lambda spec: stored_clips(asked.folder, spec, asked.ids, asked.keys, part), asked.specs
-            )
+        checked = asked.part if check else None
+        read = functools.partial(
+            stored_clips, asked.folder, clip_ids=asked.ids, keys=asked.keys, check=checked
         )
-    todo = np.zeros((len(asked.ids), len(found)), bool)
-    for feature, stored in enumerate(found):
-        todo[asked.part, feature] = ~stored.done[asked.part]
-    damaged = {spec.stored: int(one.damaged.sum()) for spec, one in zip(asked.specs, found)}
+        stored = list(zip(asked.specs, threads.map(read, asked.specs)))
+    todo = ~np.stack([clips.done for _, clips in stored], axis=1)
+    todo[: asked.part.start] = todo[asked.part.stop :] = False
     return Remaining(
         todo,
-        {name: count for name, count in damaged.items() if count},
-        {
-            spec.stored: len(asked.clips) * spec.clip_bytes
-            for spec, stored in zip(asked.specs, found)
-            if not stored.fits
-        },
-        tuple(dict.fromkeys(stored.note for stored in found if stored.note)),
+        {spec.stored: count for spec, clips in stored if (count := int(clips.damaged.sum()))},
+        {spec.stored: len(todo) * spec.clip_bytes for spec, clips in stored if not clips.fits},
+        tuple(dict.fromkeys(clips.note for _, clips in stored if clips.note)),
     )
 
 
@@ -380,8 +371,8 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     except OSError as error:
         raise not_written(asked.folder, error) from error
     give_back_freed_memory()
-    names, part = [spec.stored for spec in asked.specs], asked.part
-    rows = (0, 0) if options.prepare else (part.start, part.stop)
+    names = [spec.stored for spec in asked.specs]
+    rows = (0, 0) if options.prepare else (asked.part.start, asked.part.stop)
     with ExitStack() as stack:
         handle = stack.enter_context(claimed(asked.folder, names, rows, wait=options.wait))
         with ExitStack() as preparing:
@@ -393,43 +384,37 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
                 damaged = counted(sum(remaining.damaged.values()), "damaged feature map")
                 print(f"computed again: {damaged}, {by_feature}")
             refuse_full_disk(asked, remaining)
-            work = remaining.todo.any() and not options.prepare
             if not options.prepare:
                 print(describe_work(asked, remaining), flush=True)
-            if work:
+            if remaining.todo.any() and not options.prepare:
                 backend = stack.enter_context(open_backend(options))
             files = []
             for spec in asked.specs:
                 file, shared_lock = ready(asked.folder, spec, asked.ids, asked.keys)
                 stack.callback(shared_lock.release)
                 files.append(file)
-            refresh(asked.folder, asked.clips, asked.settings, part)
+            refresh(asked.folder, asked.clips, asked.settings, asked.part)
         if options.prepare:
             ready_now = f"{counted(len(files), 'file')} for {counted(len(asked.clips), 'clip')}"
             print(f"ready: {ready_now}; PART=1/n and so on fill them")
-        whole = part.stop - part.start == len(asked.clips) and not options.skip_checksums
-        if not work:
-            if whole and not options.prepare:
-                note_verified(asked.folder, names)
             return ExtractionResult()
-        for feature, file in enumerate(files):
-            missing = np.flatnonzero(remaining.todo[:, feature])
-            file.forget(missing[file.map(state=True)[missing] != 0])
-        job = Job(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, tuple(files), handle)
-        results = [ExtractionResult()]  # of all batches so far
-        with progress(total=len(remaining.clips), label="features", unit="clips") as bar:
-            for result in backend.compute(job, batches(asked, remaining, backend, results)):
-                results[0] += result
-                bar.update(result.clips)
-        total = results[0]
-        stored = dict(enumerate(names)) | {WHOLE_CLIP: WHOLE}
-        failures = [(row, stored[feature], reason) for row, feature, reason in sorted(total.failures)]
-        write_failures(asked.folder, asked.clips, remaining.clips, names, failures)
-        columns = zip(names, total.computed, total.seconds)
-        write_costs(asked.folder, {name: seconds / clips for name, clips, seconds in columns if clips})
-        if whole:
+        so_far = [ExtractionResult()]  # of all batches
+        if remaining.todo.any():
+            for feature, file in enumerate(files):
+                missing = np.flatnonzero(remaining.todo[:, feature])
+                file.forget(missing[file.map(state=True)[missing] != 0])
+            job = Job(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, tuple(files), handle)
+            with progress(total=len(remaining.clips), label="features", unit="clips") as bar:
+                for result in backend.compute(job, batches(asked, remaining, backend.processes, so_far)):
+                    so_far[0] += result
+                    bar.update(result.clips)
+            stored = dict(enumerate(names)) | {WHOLE_CLIP: WHOLE}
+            failures = [(row, stored[feature], reason) for row, feature, reason in sorted(so_far[0].failures)]
+            write_failures(asked.folder, asked.clips, remaining.clips, names, failures)
+            write_costs(asked.folder, {names[k]: ms / 1000 for k, ms in so_far[0].milliseconds().items()})
+        if asked.rows == len(asked.clips) and not options.skip_checksums:
             note_verified(asked.folder, names)
-        return total
+        return so_far[0]
 
 
 def prepare(asked: Request, options: FeaturesCommand, stack: ExitStack) -> Remaining:
@@ -455,7 +440,7 @@ def prepare(asked: Request, options: FeaturesCommand, stack: ExitStack) -> Remai
 
 
 def batches(
-    asked: Request, remaining: Remaining, backend: Backend, results: list[ExtractionResult]
+    asked: Request, remaining: Remaining, processes: int, so_far: list[ExtractionResult]
 ) -> Iterator[ClipBatch]:
     """The clips that lack something, each batch made when it is asked for.
 
@@ -466,11 +451,11 @@ def batches(
     columns = ("path", "alteration", "source_size", "source_time_ns")
     paths, alterations, sizes, times = (asked.clips[name].to_numpy() for name in columns)
     while done < len(rows):
-        length, so_far = 1, results[0]
-        if so_far.clips:
-            seconds_a_clip = max(1e-6, (so_far.seconds.sum() + so_far.seconds_around) / so_far.clips)
+        length, (result,) = 1, so_far
+        if result.clips:
+            seconds_a_clip = max(1e-6, result.nanoseconds.total() / 1e9 / result.clips)
             shortest, longest = (seconds / seconds_a_clip for seconds in BATCH_SECONDS)
-            share = (len(rows) - done) / (backend.processes * BATCHES_LEFT)
+            share = (len(rows) - done) / (processes * BATCHES_LEFT)
             length = round(max(1, min(LONGEST_BATCH, longest, max(share, shortest))))
         chosen = rows[done : done + length]
         done += length
@@ -491,14 +476,11 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     if not result.clips:
         return next_
     rows, written = [], 0
-    for spec, clips, spent in zip(asked.specs, np.atleast_1d(result.computed), np.atleast_1d(result.seconds)):
-        if clips:
-            bytes_ = int(clips) * spec.clip_bytes
-            written += bytes_
-            rows.append((spec.stored, f"{clips:,}", f"{1000 * spent / clips:.2f}", f"{bytes_ / 1e6:.1f}"))
+    for feature, ms in sorted(result.milliseconds().items()):
+        spec, clips = asked.specs[feature], result.computed[feature]
+        written += clips * spec.clip_bytes
+        rows.append((spec.stored, f"{clips:,}", f"{ms:.2f}", f"{clips * spec.clip_bytes / 1e6:.1f}"))
     speed = f"{result.clips / seconds:.1f} clips/s, {size(written)}"
-    if result.seconds_saved >= 1:
-        speed += f"; sharing intermediates saved {duration(result.seconds_saved)} of computing"
     lines = [
         text_table(rows, ("feature", "clips", "ms a clip", "megabytes")),
         f"{counted(result.clips, 'clip')} in {duration(seconds)}: {speed}",
@@ -510,8 +492,9 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE_CLIP else f" {asked.specs[feature].stored}:"
         lines.append(f"  {ids[row]}:{named} {reason}")
-    more = len(result.failures) - SHOWN_FAILURES
-    lines += [f"  and {more} more"] if more > 0 else []
-    lines += [advice] if (advice := audio.advice(asked.clips["path"].iloc[sorted(failed)])) else []
+    if len(result.failures) > SHOWN_FAILURES:
+        lines.append(f"  and {len(result.failures) - SHOWN_FAILURES} more")
+    if advice := audio.advice(asked.clips["path"].iloc[sorted(failed)]):
+        lines.append(advice)
     done = result.clips - len(failed)
     return "\n".join([*lines, next_, f"done: {counted(done, 'clip')}; left out: {len(failed):,}"])

@@ -179,7 +179,7 @@ def _serve(pipe: Connection) -> None:
             function, batch = pipe.recv()
             try:
                 answer = True, function(batch)
-            except Exception as error:
+            except Exception as error:  # any: the parent raises it again, as if it had called the function
                 answer = False, error
             pipe.send(answer)
 

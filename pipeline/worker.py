@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
@@ -44,10 +45,14 @@ class ExtractionResult:
 
     clips: int = 0
     failures: list[tuple[int, int, str]] = field(default_factory=list)  # row, feature or WHOLE_CLIP, reason
-    computed: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))  # (F,) clips
-    seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))  # (F,) who asks first pays
-    seconds_around: float = 0.0  # decoding, writing, and what failed
-    seconds_saved: float = 0.0  # by computing once what several features need
+    computed: Counter[int] = field(default_factory=Counter)  # feature -> clips
+    nanoseconds: Counter[int] = field(default_factory=Counter)
+    """feature -> time, in which what several share counts for the first; WHOLE_CLIP -> decoding, writing, and
+    what failed"""
+
+    def milliseconds(self) -> dict[int, float]:
+        """What a clip took, by feature."""
+        return {feature: self.nanoseconds[feature] / clips / 1e6 for feature, clips in self.computed.items()}
 
     def __add__(self, other: "ExtractionResult") -> "ExtractionResult":
         return ExtractionResult(
@@ -66,13 +71,12 @@ class Job:
     handle: Handle
 
     def __call__(self, batch: ClipBatch) -> ExtractionResult:
-        count, begun = len(self.variants), time.perf_counter()
-        result = ExtractionResult(computed=np.zeros(count, np.int64), seconds=np.zeros(count))
+        result, begun = ExtractionResult(), time.perf_counter_ns()
         # One thread: processes use all cores already.
         with _pools(len(sys.modules)).limit(limits=1), ClipWriter(self.files, self.handle) as writer:
             for place, row in enumerate(batch.rows.tolist()):
                 writer.write(row, self.compute(batch, place, result))
-        result.seconds_around = time.perf_counter() - begun - float(result.seconds.sum())
+        result.nanoseconds[WHOLE_CLIP] = time.perf_counter_ns() - begun - result.nanoseconds.total()
         return result
 
     def compute(self, batch: ClipBatch, place: int, result: ExtractionResult) -> list[StoredClip]:
@@ -92,7 +96,7 @@ class Job:
             return []
         clip, done = Clip(y, self.sample_rate), []
         for feature in np.flatnonzero(batch.todo[place]).tolist():
-            begun, file = time.perf_counter(), self.files[feature]
+            begun, file = time.perf_counter_ns(), self.files[feature]
             try:
                 values = self.variants[feature].compute(clip)
                 stored = kernels.half.to_float16(values) if file.dtype == np.float16 else None
@@ -100,14 +104,13 @@ class Job:
                     stored is None
                 ):  # another type, or values that do not fit, which is refused with the reason
                     stored = to_stored(values, file.shape[1:], file.dtype)
-            except Exception as error:  # whatever one feature makes of one clip is named and counted
+            except Exception as error:  # any: it costs this clip this feature, with the reason in the summary
                 reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
                 result.failures.append((row, feature, reason))
                 continue
             done.append(StoredClip(feature, stored, int(batch.fingerprints[place, feature])))
             result.computed[feature] += 1
-            result.seconds[feature] += time.perf_counter() - begun
-        result.seconds_saved += clip.seconds_saved
+            result.nanoseconds[feature] += time.perf_counter_ns() - begun
         return done
 
 

@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from commandline.registry import RequestError
 
@@ -54,4 +54,5 @@ def inlined(function: Kernel) -> Kernel:
     """
     from numba.extending import register_jitable
 
-    return cast(Kernel, register_jitable(error_model="numpy", forceinline=True)(function))
+    part: Kernel = register_jitable(error_model="numpy", forceinline=True)(function)
+    return part

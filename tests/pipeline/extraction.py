@@ -26,9 +26,7 @@ def run(sounds, **given):
     asked = request(options(sounds, **given))
     outcome = extract(asked, options(sounds, **given))
     assert not outcome.failures
-    return dict(
-        zip((spec.stored for spec in asked.specs), np.broadcast_to(outcome.computed, len(asked.specs)))
-    )
+    return {spec.stored: outcome.computed[feature] for feature, spec in enumerate(asked.specs)}
 
 
 def cache(sounds):

@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from features_cache.claims import claimed
 from features_cache.layout import lock
 from pipeline import extract
 from pipeline.extract import part_of, request
-from pipeline.worker import ExtractionResult
+from pipeline.worker import WHOLE_CLIP, ExtractionResult
 from tests.pipeline.extraction import anew, cache, options, run, stored
 
 
@@ -86,13 +87,13 @@ def test_worker_processes_write_the_same_bytes_as_this_one(sounds):
 
 @pytest.mark.parametrize(("clips", "ms", "jobs"), [(1, 4, 2), (7, 4000, 2), (4000, 4, 2), (10**4, 0, 8)])
 def test_batches_cover_all_clips_and_none_is_longer_than_what_is_left_for_the_others(sounds, clips, ms, jobs):
-    asked, backend = request(options(sounds)), SimpleNamespace(processes=jobs)
+    asked = request(options(sounds))
     asked = replace(asked, clips=asked.clips.iloc[np.zeros(clips, int)])
     remaining = SimpleNamespace(clips=np.arange(clips), todo=np.ones((clips, 2), bool))
     results = [ExtractionResult()]
-    made = extract.batches(asked, remaining, backend, results)
+    made = extract.batches(asked, remaining, jobs, results)
     lengths = [len(next(made).rows)]
-    results[0] = ExtractionResult(clips=1, seconds_around=ms / 1000)
+    results[0] = ExtractionResult(clips=1, nanoseconds=Counter({WHOLE_CLIP: ms * 10**6}))
     lengths += [len(batch.rows) for batch in made]
     assert lengths[0] == 1 and sum(lengths) == clips
     assert lengths[1:] == sorted(lengths[1:], reverse=True)

@@ -132,7 +132,7 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, t
     assert not called_after([started.pid, *(one.pid for one in spawned)])
     second = options(many, data=tmp_path, features=" ".join(MAPS), sample_rate=44100, duration=5.0)
     outcome = extract.extract(request(second), second)
-    assert outcome.computed.sum() == 2 * CLIPS - left
+    assert outcome.computed.total() == 2 * CLIPS - left
     assert done(folder, MAPS) == 2 * CLIPS
     assert not list((folder / "locks").glob("run-*"))
 

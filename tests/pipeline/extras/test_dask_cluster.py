@@ -105,7 +105,7 @@ def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(
             extract.run(chosen)
     left = done(second / "sounds" / "features", FEATURES)
     assert 0 < killing.left <= left < MAPS
-    assert extract.extract(*asked(sounds, second)).computed.sum() == MAPS - left
+    assert extract.extract(*asked(sounds, second)).computed.total() == MAPS - left
     assert contents(second) == contents(plain)
     for function, batch in sent:  # no code travels: pickle refuses lambdas and inner functions
         received = Imports(pickle.dumps((function, batch)))
