@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state
 
 from commandline.registry import RequestError, nearest
 from pipeline import audio
@@ -39,8 +40,15 @@ from pipeline.features.registry import Feature
 FOLDER = Path("models")
 POOLINGS = ("mean", "max", "mean_std", "none")
 MOST_WINDOWS = 64  # in one call: their activations are in memory together
-
-Samples = NDArray[np.float32]
+# What onnxruntime raises: classes without a base of their own, and RuntimeError for the rest of C++.
+REFUSED = (
+    RuntimeError,
+    *(
+        kind
+        for kind in vars(onnxruntime_pybind11_state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +64,9 @@ class NetworkCard:
     source: str = ""
 
 
-def embed(session: onnxruntime.InferenceSession, card: NetworkCard, y: Samples) -> NDArray[np.float32]:
+def embed(
+    session: onnxruntime.InferenceSession, card: NetworkCard, y: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """(rows, frames) of a clip at the card's rate, cut into windows and pooled as the card says.
 
     The last window is the first to reach the clip's end, padded with zeros.
@@ -76,7 +86,10 @@ def embed(session: onnxruntime.InferenceSession, card: NetworkCard, y: Samples) 
     for start in range(0, count, step):
         x = windows[start : start + step]
         x = {1: x[0], 2: x, 3: x[:, None]}[len(given.shape)]
-        (answer,) = session.run([output], {given.name: np.ascontiguousarray(x)})
+        try:
+            (answer,) = session.run([output], {given.name: np.ascontiguousarray(x)})
+        except REFUSED as error:  # such as an input of another length than it takes
+            raise Impossible(f"the network refuses {x.shape}: {' '.join(str(error).split())}") from None
         parts.append(np.asarray(answer, np.float32).reshape(-1, answer.shape[-1]))
     vectors = np.concatenate(parts)  # (n, D)
     return {
@@ -96,15 +109,10 @@ def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
     Feature map: one column, or with pooling none one a window; its rows have no order
     """
     session, card = open_network(model)
-    y = (
-        clip.y
-        if card.sample_rate == clip.sample_rate
-        else audio.resample(clip.y, clip.sample_rate, card.sample_rate)
+    same = card.sample_rate == clip.sample_rate
+    return embed(
+        session, card, clip.y if same else audio.resample(clip.y, clip.sample_rate, card.sample_rate)
     )
-    try:
-        return embed(session, card, y)
-    except RuntimeError as error:  # onnxruntime's own, for an input of another length than it takes
-        raise Impossible(f"{model}: {str(error).splitlines()[0]}") from None
 
 
 def file_fingerprint(*, model: str) -> dict[str, str]:
@@ -127,7 +135,7 @@ def _opened(
     settings.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(network[0], settings, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its classes are not public; whatever it is, the file is not usable
+    except REFUSED as error:
         reason = str(error).splitlines()[0]
         raise RequestError(f"{network[0]} is no network that onnxruntime opens: {reason}") from None
     described = read_card(card[0])
@@ -139,13 +147,13 @@ def _opened(
 
 def read_card(path: Path) -> NetworkCard:
     """The card in a JSON file; RequestError names the key that is wrong."""
+    known = [field.name for field in fields(NetworkCard)]
     try:
         given: Any = json.loads(path.read_text(encoding="utf-8"))
-        known = [field.name for field in fields(NetworkCard)]
         if unknown := [key for key in given if key not in known]:
             raise RequestError(f"{path}: {nearest('key', unknown[0], known)}")
         card = NetworkCard(**given)
-        fine = card.sample_rate >= 100 and card.window >= 0 and card.hop >= 0 and card.scale > 0
+        fine = card.sample_rate >= 100 and min(card.window, card.hop) >= 0 and card.scale > 0
     except (ValueError, TypeError) as error:
         raise RequestError(f'{path} is no card: {error}; expected {{"sample_rate": 32000, …}}') from None
     if not fine or card.pooling not in POOLINGS:

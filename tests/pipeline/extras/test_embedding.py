@@ -12,7 +12,7 @@ from features_cache import Cache
 from features_cache.names import parse_channel
 from pipeline.clip import Clip
 from pipeline.extract import run as extract
-from pipeline.features import resolve_feature
+from pipeline.features import Impossible, resolve_feature
 from pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv
 
@@ -120,7 +120,13 @@ def test_a_wrong_card_is_refused(card, message):
         embedded(RAMP)
 
 
-def test_what_is_not_there_says_what_is_and_what_to_do(monkeypatch):
+def test_windows_of_another_length_than_the_network_takes_cannot_exist():
+    write_network("net", shape=("w", 500), window=0.25)
+    with pytest.raises(Impossible, match=r"the network refuses \(1, 250\): .*Expected: 500"):
+        embedded(RAMP)
+
+
+def test_what_is_not_there_says_what_is_and_what_to_do():
     write_network("net")
     with pytest.raises(RequestError, match=r"models/panns\.onnx is not there \(networks there: net\)"):
         embedded(RAMP, "panns")
