@@ -41,7 +41,7 @@ FOLDER = Path("models")
 POOLINGS = ("mean", "max", "mean_std", "none")
 MOST_WINDOWS = 64  # in one call: their activations are in memory together
 # What onnxruntime raises: classes without a base of their own, and RuntimeError for the rest of C++.
-REFUSED = (
+REFUSED: tuple[type[Exception], ...] = (
     RuntimeError,
     *(
         kind

@@ -34,7 +34,6 @@ def cache(sounds):
 
 
 def stored(sounds, feature):
-    """{clip id: bytes} of what a cache gives."""
     return contents(cache(sounds), feature)
 
 

@@ -15,16 +15,20 @@ from pipeline.kernels import spectrum
 from pipeline.parameters import MelBank, Wavelets
 
 RATES = (8000, 22050, 44100, 96000)
-VARIANTS = (
-    *("mel@hop_length=441", "mfcc@n_mels=20", "mel_delta@width=5", "poly@order=3", "contrast@n_bands=3"),
-    *("cqt@hop_length=192,n_bins=30", "cqt@bins_per_octave=24,n_bins=96", "vqt@gamma=5,hop_length=320"),
-    *(
-        "chroma_cqt@hop_length=256",
-        "tempogram@win_length=64",
-        "fourier_tempogram@hop_length=300",
-        "yin@fmin=200",
-    ),
-)
+VARIANTS = [
+    "mel@hop_length=441",
+    "mfcc@n_mels=20",
+    "mel_delta@width=5",
+    "poly@order=3",
+    "contrast@n_bands=3",
+    "cqt@hop_length=192,n_bins=30",
+    "cqt@bins_per_octave=24,n_bins=96",
+    "vqt@gamma=5,hop_length=320",
+    "chroma_cqt@hop_length=256",
+    "tempogram@win_length=64",
+    "fourier_tempogram@hop_length=300",
+    "yin@fmin=200",
+]
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -66,7 +66,6 @@ VARIANTS = [
     "ifd@n_mels=32,win_length=1200",
 ]
 
-
 NOT_AT_8_KHZ = {"cqt", "vqt", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "contrast"}
 DEFINED = [name for name in FEATURES if name in reference.DEFINITIONS]  # a feature of one's own may have none
 TWICE = 20 * np.log10(2)  # dB
@@ -102,22 +101,24 @@ def test_agrees_with_its_definition_on_every_clip(name: str, kind: str) -> None:
     assert found.holds, str(found)
 
 
+def agrees(name: str, sounds: list[tuple[np.ndarray, int]]) -> None:
+    chosen = variant(name)
+    ours = [chosen.compute(Clip(*sound)) for sound in sounds]
+    theirs = [reference.compute(chosen.name, *sound, **chosen.parameters) for sound in sounds]
+    found = reference.agreement(chosen.name, ours, theirs)
+    assert found.holds, str(found)
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_agree_with_their_definition(name: str) -> None:
-    kinds = "beats", "white noise"
-    ours = [variant(name).compute(clip(kind)) for kind in kinds]
-    found = reference.agreement(variant(name).name, ours, [definition(name, kind) for kind in kinds])
-    assert found.holds, str(found)
+    agrees(name, [KINDS["beats"], KINDS["white noise"]])
 
 
 def test_agrees_with_its_definition_on_real_clips(esc10) -> None:
     paths = sorted((esc10 / "audio").iterdir())[:: 400 // REAL_CLIPS][:REAL_CLIPS]
-    sounds = [audio.load_clip(path, RATE, RATE) for path in paths]
-    clips = [Clip(y, RATE) for y in sounds]
+    sounds = [(audio.load_clip(path, RATE, RATE), RATE) for path in paths]
     for name in DEFINED:
-        ours = [variant(name).compute(sound) for sound in clips]
-        found = reference.agreement(name, ours, [reference.compute(name, y, RATE) for y in sounds])
-        assert found.holds, str(found)
+        agrees(name, sounds)
 
 
 def test_all_that_is_defined_is_a_feature() -> None:
