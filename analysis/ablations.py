@@ -12,7 +12,7 @@ mel+mel to mel, a control.
 (permuted), clip_id, correct (the share of its repeats that were correct), selection (last | best).
 """
 
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from analysis.ranking import Ranking, setting
 from analysis.results import Problem, Run, differing_options
 from analysis.significance import sign_flip_tests
 
+COLUMNS = ["kind", "name", "changed", "base", "model", "without", "with", "control"]
 ATTRIBUTION_COLUMNS = ["channel", "clip_id", "correct", "selection"]
 AUGMENTATION = frozenset({"augment", "copies"})  # whatever else differs makes two runs no pair
 
@@ -32,44 +33,41 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     base (the features without it), model, without, with, control, difference, low, high, p, verdict.
     """
     runs = ranking.runs
-    inside: dict[Run, list[Run]] = {run: [] for run in runs}  # the feature sets inside each
-    augmented: list[tuple[str, Run, Run]] = []
-    for first, second in combinations(runs, 2):
-        different = differing_options(first, second)
-        if different and different <= AUGMENTATION:
-            # First no augmentation, then the fewer and shorter, then no altered copies.
-            texts = {run: (run.option_text("augment"), run.option_text("copies")) for run in (first, second)}
-            less, more = sorted(texts, key=lambda run: [(text != "none", len(text)) for text in texts[run]])
-            augmented.append(("augmentation", less, more))
-        elif different == {"features"}:
-            if first.channels < second.channels:
-                inside[second].append(first)
-            elif second.channels < first.channels:
-                inside[first].append(second)
+    inside = {
+        (less, more): None
+        for more, less in permutations(runs, 2)
+        if less.channels < more.channels and differing_options(less, more) == {"features"}
+    }
     pairs = [
-        ("features", less, more)
-        for more, contained in inside.items()
-        for less in contained
-        if not any(less in inside[between] for between in contained)
+        (less, more)
+        for less, more in inside
+        if not any((less, between) in inside and (between, more) in inside for between in runs)
     ]
+    for pair in combinations(runs, 2):
+        if set() < differing_options(*pair) <= AUGMENTATION:
+            # First no augmentation, then the fewer and shorter, then no altered copies.
+            texts = {run: (run.option_text("augment"), run.option_text("copies")) for run in pair}
+            less, more = sorted(pair, key=lambda run: [(text != "none", len(text)) for text in texts[run]])
+            pairs.append((less, more))
     rows = []
-    for kind, less, more in [*pairs, *augmented]:
+    for less, more in pairs:
         keys = sorted(differing_options(less, more))
         changed = "; ".join(f"{key} {less.option_text(key)} → {more.option_text(key)}" for key in keys)
         name = f"{changed} ({less.features}, {setting(less, runs, keys)})"
-        if kind == "features":
-            changed = "+".join((more.channels - less.channels).elements())
-            name = f"{changed} added to {less.features} ({setting(less, runs, keys)})"
-        control = kind == "features" and set(more.channels) == set(less.channels)
+        if added := "+".join((more.channels - less.channels).elements()):
+            changed, name = added, f"{added} added to {less.features} ({setting(less, runs)})"
+        kind, control = (
+            "features" if added else "augmentation",
+            bool(added) and {*more.channels} == {*less.channels},
+        )
         rows.append((kind, name, changed, less.features, less.model, less.name, more.name, control))
-    columns = ["kind", "name", "changed", "base", "model", "without", "with", "control"]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=COLUMNS)
     alike = table["name"].duplicated(keep=False)
     table.loc[alike, "name"] += ", " + table.loc[alike, "without"]
-    place = {run.name: number for number, run in enumerate(runs)}
-    without, added = (ranking.scores[:, table[name].map(place).astype(int)] for name in ("without", "with"))
-    tests = sign_flip_tests(added - without, ranking.shares, ranking.level)
-    table["difference"] = (added - without).sum(axis=0) / ranking.unit
+    without, added_to = ([runs.index(pair[side]) for pair in pairs] for side in (0, 1))
+    differences = ranking.scores[:, added_to] - ranking.scores[:, without]
+    tests = sign_flip_tests(differences, ranking.shares, ranking.level)
+    table["difference"] = differences.sum(axis=0) / ranking.unit
     table[["low", "high"]] = np.clip(tests.interval / ranking.unit, -1, 1)
     clear = np.where(table["difference"] > 0, "clear gain", "clear loss")
     verdict = np.where(tests.p < ranking.level, clear, "no clear difference")
@@ -86,31 +84,32 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
     parts, problems = [], []
     for folder, fold in product(run.folders, np.unique(run.folds)):
         file = folder.fold(int(fold)) / "attribution.csv"
-        if file.is_file():
-            try:
-                part = pd.read_csv(file, dtype={"channel": str, "clip_id": str}, keep_default_na=False)
-                part = part[ATTRIBUTION_COLUMNS].astype({"correct": float})
-            except (OSError, ValueError, KeyError) as error:
-                text = f"fold {fold}: attribution.csv is left out ({error}): run explain again"
-                problems.append(Problem(folder.name, text))
-            else:
-                parts.append(part.assign(seed=int(folder.config["seed"])))
+        try:
+            part = pd.read_csv(file, dtype={"channel": str, "clip_id": str}, keep_default_na=False)
+            part = part[ATTRIBUTION_COLUMNS].astype({"correct": float})
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError) as error:
+            text = f"fold {fold}: attribution.csv is left out ({error}): run explain again"
+            problems.append(Problem(folder.name, text))
+        else:
+            parts.append(part.assign(seed=int(folder.config["seed"])))
     tables = []
     read = pd.concat(parts or [pd.DataFrame({"channel": []})], ignore_index=True)
     for channel, rows in read.groupby("channel", sort=False):
         counted = rows[rows["selection"] == run.selection]
         by_seed = counted.pivot_table("correct", "seed", "clip_id").reindex(columns=run.clip_ids).dropna()
         if by_seed.empty:
-            text = (
-                f"{channel} is not explained in every fold with the {run.selection} epoch: run explain again"
-            )
-            problems.append(Problem(run.name, text))
+            epoch = f"in every fold with the {run.selection} epoch"
+            problems.append(Problem(run.name, f"{channel} is not explained {epoch}: run explain again"))
             continue
         explained = [run.seeds.index(seed) for seed in by_seed.index]
-        clips = pd.DataFrame({"class": run.target, "permuted": by_seed.mean().to_numpy(dtype=float)})
+        clips = pd.DataFrame(
+            {"class": np.array(run.classes)[run.target], "permuted": by_seed.mean().to_numpy()}
+        )
         clips["recall"] = (run.predicted == run.target)[explained].mean(axis=0)
-        table = clips.groupby("class").mean().assign(clips=clips.groupby("class").size()).reset_index()
-        table["difference"] = table["recall"] - table["permuted"]
-        table["class"] = [run.classes[place] for place in table["class"]]
-        tables.append(table.assign(of=run.name, channel=channel))
+        clips["difference"] = clips["recall"] - clips["permuted"]
+        by_class = clips.groupby("class")
+        table = by_class.mean().assign(clips=by_class.size(), of=run.name, channel=channel)
+        tables.append(table.reset_index())
     return pd.concat(tables or [pd.DataFrame()], ignore_index=True), problems

@@ -1,8 +1,5 @@
 """What the page and the papers show of several runs: the figures that compare them, and the pivot table."""
 
-import json
-
-import numpy as np
 import pandas as pd
 
 from analysis.error_browser import by_category
@@ -10,7 +7,7 @@ from analysis.facts import Configuration, Facts
 from analysis.figures import FigureWriter
 from analysis.findings import Findings
 from analysis.ranking import Ranking
-from analysis.results import Run
+from analysis.results import Run, differing_options
 
 SETS_SHOWN = 24  # rows of a figure; the table beside it has all runs
 
@@ -27,49 +24,50 @@ def accuracy_grid(facts: Facts) -> Pivot:
 
 
 def families(ranking: Ranking) -> list[list[Run]]:
-    """The runs that share every option but the features, each family best first, that of the best run first.
-
-    Ensembles of finished runs, which have members in place of options, are the last family.
-    """
-    made: dict[str, list[Run]] = {}
-    for run in sorted(ranking.runs, key=lambda run: not run.trained):
-        options = {key: value for key, value in run.options.items() if key not in ("features", "seed")}
-        kind = json.dumps(options, sort_keys=True, default=str) if run.trained else "ensembles"
-        made.setdefault(kind, []).append(run)
-    return list(made.values())
+    """The runs that share every option but the features, each family best first; all ensembles are one."""
+    made: list[list[Run]] = []
+    for run in ranking.runs:
+        for family in made:
+            both = run.trained, family[0].trained
+            if not any(both) or (all(both) and differing_options(run, family[0]) <= {"features"}):
+                family.append(run)
+                break
+        else:
+            made.append([run])
+    return made
 
 
 def submit_comparison(writer: FigureWriter, found: Findings, ranking: Ranking) -> None:
     """Every figure of several runs that the page shows, and for papers those that it shows as HTML."""
-    rows = found.facts.rows
+    rows = found.facts.rows[:SETS_SHOWN]
     if writer.paper:
         submit_for_papers(writer, found.facts)
     if len(rows) > 1:
         classes = [ranking.best.classes[place] for place in by_category(ranking.best)]
         recall = found.tables["recall_by_class"].pivot_table("recall", "run", "class", sort=False)
-        recall = recall.loc[[row.run for row in rows[:SETS_SHOWN]]].reindex(columns=classes)
         writer.submit(
             "recall_by_set",
-            names=[row.label for row in rows[:SETS_SHOWN]],
+            names=[row.label for row in rows],
             classes=classes,
-            recall=recall.to_numpy(dtype=float),
+            recall=recall.loc[[row.run for row in rows], classes].to_numpy(dtype=float),
         )
     for kind, stem in (("features", "additions"), ("augmentation", "augmentation")):
-        gains = [gain for gain in found.facts.gains if gain.kind == kind][:SETS_SHOWN]
-        if gains:
-            several = len({gain.model for gain in gains}) > 1
+        gains = pd.DataFrame([gain for gain in found.facts.gains if gain["kind"] == kind][:SETS_SHOWN])
+        if len(gains):
+            several = gains["model"].nunique() > 1
+            named = zip(gains["name"], gains["model"], gains["control"], strict=True)
             writer.submit(
                 "intervals",
                 stem,
                 names=[
-                    (gain.name if several else gain.name.removesuffix(f" ({gain.model})"))
-                    + (" (control)" if gain.control else "")
-                    for gain in gains
+                    (name if several else name.removesuffix(f" ({model})"))
+                    + (" (control)" if control else "")
+                    for name, model, control in named
                 ],
-                estimate=np.array([gain.difference for gain in gains]),
-                low=np.array([gain.low for gain in gains]),
-                high=np.array([gain.high for gain in gains]),
-                filled=np.array([gain.verdict.startswith("clear") for gain in gains]),
+                estimate=gains["difference"].to_numpy(),
+                low=gains["low"].to_numpy(),
+                high=gains["high"].to_numpy(),
+                filled=gains["verdict"].str.startswith("clear").to_numpy(),
             )
     for run, table in found.tables.get("attribution", pd.DataFrame({"of": []})).groupby("of", sort=False):
         loss = table.pivot_table(index="class", columns="channel", values="difference", sort=False)
@@ -96,11 +94,9 @@ def submit_for_papers(writer: FigureWriter, facts: Facts) -> None:
     )
     if table := accuracy_grid(facts):
         models = list(dict.fromkeys(row.model for row in facts.rows))
-        scores = [[table[features].get(model) for model in models] for features in table]
+        best = pd.DataFrame([vars(row) for of_set in table.values() for row in of_set.values()])
+        grids = [best.pivot(index="features", columns="model", values=name) for name in ("accuracy", "sd")]
+        accuracy, deviation = (grid.loc[[*table], models].to_numpy() for grid in grids)
         writer.submit(
-            "accuracy_heat_map",
-            features=list(table),
-            models=models,
-            accuracy=np.array([[row.accuracy if row else np.nan for row in line] for line in scores]),
-            deviation=np.array([[row.sd if row else np.nan for row in line] for line in scores]),
+            "accuracy_heat_map", features=[*table], models=models, accuracy=accuracy, deviation=deviation
         )

@@ -40,11 +40,10 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
     """
     members = load_members(folders)
     first, names, configs = members[0], [run.name for run in members], [run.config for run in members]
-    equal = np.full(len(members), 1 / len(members))
-    weights_by_fold = {int(fold): equal for fold in np.unique(first.folds)}
+    weights = {int(fold): np.full(len(members), 1 / len(members)) for fold in np.unique(first.folds)}
     note = "selected on the test folds if the members were (MEMBERS= selects on other folds)"
     if most:
-        weights_by_fold = select_members(members, most)
+        weights = select_members(members, most)
         note = f"for each fold at most {most}, selected on the other folds"
     # If the epoch that counts was chosen alike, by the same validation or by none, every checkpoint is
     # averaged; otherwise those that count, as the last.
@@ -59,38 +58,39 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
         digest([digest([config[key] for config in configs]), ENSEMBLE, most]) for key in ("hash", "family")
     )
     # Ensembles of different runs with the same features would share a label: the hash distinguishes them.
-    differences = [f"members{most}" if most else "", f"s{seed}" if seed else "", hash_[:6]]
-    shared = [key for key in (*SHARED, *(["val"] if alike else [])) if key in first.config]
-    config = {key: first.config[key] for key in shared} | {
+    differences = [f"members{most}"] * bool(most) + [f"s{seed}"] * bool(seed) + [hash_[:6]]
+    config = {key: first.config[key] for key in SHARED if key in first.config} | {
         "features": features,
         "model": ENSEMBLE,
         "seed": seed,
         "family": family,
         "hash": hash_,
-        "name": label(features, ENSEMBLE, filter(None, differences), hash_),
+        "name": label(features, ENSEMBLE, differences, hash_),
         "protocol": "; ".join(dict.fromkeys(run.protocol for run in members)),
         "members": names,
-        "member_weights": {
-            str(fold): dict(zip(names, weights.tolist(), strict=True))
-            for fold, weights in weights_by_fold.items()
-        },
+        "member_weights": {str(fold): dict(zip(names, own.tolist())) for fold, own in weights.items()},
         "parameters": sum(config.get("parameters", 0) for config in configs),
         "seconds": sum(config.get("seconds", 0) for config in configs),
         "note": f"ensemble of {', '.join(names)}; {note}",
     }
+    if alike and "val" in first.config:
+        config["val"] = first.config["val"]
     if np.isfinite(seconds := sum(run.fold_seconds for run in members)):  # JSON has no NaN
         config["fold_seconds"] = seconds
     folder = RunFolder(runs / config["dataset"] / config["name"])
     write_config(folder.path, config)
-    for fold, weights in weights_by_fold.items():
+    target = np.array(first.classes, object)[first.target]
+    clips = pd.DataFrame(
+        {"clip_id": first.clip_ids, "group": first.groups, "split": "test", "target": target}
+    )
+    parts = [clips.assign(selection=selection) for selection in averaged]
+    for fold, own in weights.items():
         here = first.folds == fold
-        columns = {"clip_id": first.clip_ids[here], "group": first.groups[here], "split": "test"}
-        rows = pd.DataFrame(columns | {"target": np.array(first.classes, object)[first.target[here]]})
-        means = [np.average([run[here] for run in of], axis=0, weights=weights) for of in averaged.values()]
+        means = [np.average([run[here] for run in of], axis=0, weights=own) for of in averaged.values()]
         folder.fold(fold).mkdir(exist_ok=True)
         write_predictions(
             folder.fold(fold),
-            pd.concat([rows.assign(selection=selection) for selection in averaged], ignore_index=True),
+            pd.concat([part[here] for part in parts]),
             np.concatenate(means).astype(np.float32),
             first.classes,
         )
@@ -101,27 +101,25 @@ def load_members(folders: Sequence[RunFolder]) -> list[Run]:
     """The members, one run a folder, all on the same test clips."""
     if len(folders) < 2:
         raise RequestError('an ensemble needs at least two runs: ENSEMBLE="RUN RUN"')
-    loaded: list[Run] = []
+    members: list[Run] = []
     for folder in folders:
         results = load_runs([folder])
         if not results.runs:
             raise RequestError(f"{folder.name} cannot join an ensemble: {results.problems[0].text}")
-        loaded += results.runs
-    first = loaded[0]
-    for run in loaded:
+        run, first = results.runs[0], (members or results.runs)[0]
         if run.task != first.task or not same_clips(run, first):
             raise RequestError(
                 f"{run.name} and {first.name} cannot form an ensemble: task, classes, folds, recordings "
                 f"or test clips differ ({len(run.clip_ids)} and {len(first.clip_ids)} clips); give runs "
                 "of the same folds"
             )
-    return loaded
+        members.append(run)
+    return members
 
 
 def select_members(members: Sequence[Run], most: int) -> Weights:
     """For each fold the weights that do best on all other folds."""
-    first = members[0]
-    probabilities = np.stack([run.probabilities[0] for run in members])
+    first, probabilities = members[0], np.stack([run.probabilities[0] for run in members])
     folds = np.unique(first.folds)
     if len(folds) < 2:
         raise RequestError(

@@ -38,48 +38,43 @@ class Findings:
 
 def findings(
     results: Results,
-    seed: int = 0,
     *,
     named: bool = False,
     outdated: Collection[str] = (),
     threats: Sequence[Threat] = (),
 ) -> Findings:
     """What run folders hold; two of them may be `named` by RUN=. `outdated` runs, by name, do not lead."""
-    ranked = tuple(rankings(results.runs, seed, named=named, outdated=outdated))
+    ranked = tuple(rankings(results.runs, named=named, outdated=outdated))
     runs = [run for ranking in ranked for run in ranking.runs]
-    importance = [channel_importance(run) for run in runs]
-    problems = [*results.problems, *(problem for _, found in importance for problem in found)]
+    attributions, problems = [], list(results.problems)
+    for run in runs:
+        attribution, unread = channel_importance(run)
+        attributions.append(attribution)
+        problems += unread
     changes = ablations(ranked[0]) if ranked else pd.DataFrame()
-    found = facts(ranked, changes, problems, threats)
+    said = facts(ranked, changes, problems, threats)
     made = {}
     if ranked:
-        main = ranked[0]
+        members = [(row.run, *member) for row in said.rows for member in row.members.items()]
         made = {
-            "comparison": comparison(found),
+            "comparison": comparison(said),
             "metrics": tables.metrics(runs),
             "runs": tables.run_details(runs),
-            "members": pd.DataFrame(
-                [(row.run, *member) for row in found.rows for member in row.members.items()],
-                columns=["run", "member", "accuracy"],
-            ),
-            "recall_by_class": tables.recall_by_class(main.runs),
+            "members": pd.DataFrame(members, columns=["run", "member", "accuracy"]),
+            "recall_by_class": tables.recall_by_class(ranked[0].runs),
             "ablations": changes,
-            "attribution": pd.concat([table for table, _ in importance], ignore_index=True),
-            "literature": tables.literature(main),
+            "attribution": pd.concat(attributions, ignore_index=True),
+            "literature": tables.literature(ranked[0]),
         }
-    outside = [
-        Problem(row.run, f"not compared: other {row.reason} than {ranked[0].best.name}")
-        for row in found.others
-    ]
+    for row in said.others:
+        problems.append(Problem(row.run, f"not compared: other {row.reason} than {ranked[0].best.name}"))
     kept = {name: table for name, table in made.items() if len(table)}
-    return Findings(tuple(runs), ranked, found, (*problems, *outside), kept)
+    return Findings(tuple(runs), ranked, said, tuple(problems), kept)
 
 
-def comparison(found: Facts) -> pd.DataFrame:
+def comparison(said: Facts) -> pd.DataFrame:
     """One row a configuration, best first, those that are not compared last."""
-    rows = [
-        vars(row)
-        | {"accuracy_sd": row.sd, "accuracy_low": row.low, "accuracy_high": row.high, "seeds": len(row.seeds)}
-        for row in (*found.rows, *found.others)
-    ]
-    return pd.DataFrame(rows)[list(COMPARISON)]
+    table = pd.DataFrame([vars(row) for row in (*said.rows, *said.others)])
+    table["seeds"] = table["seeds"].map(len)
+    names = {"sd": "accuracy_sd", "low": "accuracy_low", "high": "accuracy_high"}
+    return table.rename(columns=names)[list(COMPARISON)]

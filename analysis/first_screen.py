@@ -7,6 +7,7 @@ axis. A dot is filled if its run does not differ clearly from the best of the wh
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -38,17 +39,16 @@ def forest(facts: Facts, ranking: Ranking) -> Forest:
     row_of = {row.run: row for row in facts.rows}
     trained = [run for run in ranking.runs if run.trained]
     panels = []
-    for family in sorted(families(ranking), key=lambda family: ranking.best not in family):
+    for family in families(ranking):
         label = setting(family[0], trained) if family[0].trained else "ensembles of runs"
         panels.append((label, [row_of[run.name] for run in family]))
     if len(panels) > 1:
         panels.insert(0 if len(panels[0][1]) == 1 else len(panels), ("all", list(facts.rows)))
     numbers = [facts.chance, *(end for row in facts.rows for end in (row.accuracy, row.low, row.high))]
-    known = [number for number in numbers if not math.isnan(number)]
-    last = min(10, math.ceil(max(known) * 10 + 1e-9))
-    first = min(math.floor(min(known) * 10), last - 1)
+    last = min(10, math.ceil(np.nanmax(numbers) * 10 + 1e-9))
+    first = min(math.floor(np.nanmin(numbers) * 10), last - 1)
     step = 1 if last - first <= 5 else 2
-    ticks = [tenth / 10 for tenth in range(first, last + 1) if tenth % step == 0]
+    ticks = [tenth / 10 for tenth in range(first + first % step, last + 1, step)]
     return Forest(panels, first / 10, last / 10, ticks)
 
 
@@ -73,26 +73,17 @@ def small_matrix(run: Run) -> SmallMatrix:
     """The confusion matrix in counts; of many classes, those that take part in the most frequent errors."""
     order = by_category(run)
     counts = tables.confusion_counts(run)[np.ix_(order, order)]
-    chosen = set(range(len(counts)))
-    if len(counts) > CLASSES_SHOWN:
-        chosen = set()
-        pairs = [*most_confused(counts, counts.size), *((place, place) for place in range(len(counts)))]
-        for pair in pairs:
-            if len(chosen | set(pair)) > CLASSES_SHOWN - 2:
-                break
-            chosen |= set(pair)
-    places = sorted(int(place) for place in chosen)
-    inside = counts[np.ix_(places, places)]
-    rest = counts[places].sum(axis=1) - inside.sum(axis=1)
-    errors = inside - np.diag(inside.diagonal())
+    classes = dict.fromkeys(chain(*most_confused(counts, counts.size), range(len(counts))))
+    places = sorted([*classes][:CLASSES_SHOWN])
+    inside, totals = counts[np.ix_(places, places)], counts[places].sum(axis=1)
     return SmallMatrix(
         names=[run.classes[order[place]] for place in places],
         places=places,
         counts=inside.tolist(),
-        totals=counts[places].sum(axis=1).round().astype(int).tolist(),
-        rest=rest.tolist() if len(places) < len(counts) else [],
+        totals=totals.round().astype(int).tolist(),
+        rest=(totals - inside.sum(axis=1)).tolist() if len(places) < len(counts) else [],
         classes=len(counts),
-        largest=max(1.0, float(errors.max())),
+        largest=max(1.0, float((inside - np.diag(inside.diagonal())).max())),
     )
 
 
@@ -111,21 +102,27 @@ class Mistake:
 
 def common_mistake(run: Run) -> Mistake | None:
     """None for a run that predicts everything correctly."""
-    pairs = tables.confused_pairs(run, len(run.classes) ** 2)
-    if pairs.empty:
+    counts = tables.confusion_counts(run)
+    pairs = most_confused(counts, counts.size)
+    if not pairs:
         return None
-    first = pairs.iloc[0]
-    true, predicted = run.classes.index(first["true"]), run.classes.index(first["predicted"])
-    sure = run.probabilities.mean(axis=0)[:, predicted]
-    mistaken = (run.target == true) & (run.predicted == predicted).any(axis=0)
-    correct = (run.target == predicted) & (run.predicted == predicted).all(axis=0)
+    true, predicted = pairs[0]
+    sure, as_predicted = run.probabilities.mean(axis=0)[:, predicted], run.predicted == predicted
+    mistaken = (run.target == true) & as_predicted.any(axis=0)
+    correct = (run.target == predicted) & as_predicted.all(axis=0)
     wrong, right = (
         str(run.clip_ids[np.where(mask, sure, -1).argmax()]) if mask.any() else ""
         for mask in (mistaken, correct)
     )
-    count = float(first["count"])
-    equals = int((pairs["count"] == count).sum()) - 1
-    return Mistake(first["true"], first["predicted"], count, int(first["of"]), wrong, right, equals)
+    return Mistake(
+        true=run.classes[true],
+        predicted=run.classes[predicted],
+        count=float(counts[true, predicted]),
+        of=int((run.target == true).sum()),
+        wrong=wrong,
+        right=right,
+        equals=sum(counts[pair] == counts[true, predicted] for pair in pairs[1:]),
+    )
 
 
 def dataset_line(

@@ -8,14 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from analysis.comparison import families
 from analysis.facts import Facts
 from analysis.ranking import Ranking
-from analysis.results import Run
+from analysis.results import Run, differing_options
 from commandline.options import make_command
 from features_cache.names import first_compared
 
-SEEDS = 3  # with which a standard deviation over seeds means something
+SEEDS = (0, 1, 2)  # with three a standard deviation over seeds means something
 
 
 @dataclass(frozen=True)
@@ -49,30 +48,28 @@ class Situation:
     @property
     def words(self) -> list[str]:
         """The variables of the dataset and the folders."""
-        return [word for word in self.given if not word.startswith("RUN=")]
+        return without(self.given, "RUN")
 
     @property
     def of_data(self) -> list[str]:
         """The same, as commands take them that know no runs."""
-        return [word for word in self.words if not word.startswith(("RUNS=", "TAG="))]
+        return without(self.given, "RUN", "RUNS", "TAG")
+
+    @property
+    def tag(self) -> str:
+        """TAG=new, or new2 and so on if an outdated run is called so."""
+        taken = {run.config.get("tag") for run in self.outdated}
+        return next(f"TAG={tag}" for n in count(1) if (tag := f"new{n if n > 1 else ''}") not in taken)
 
     def train(self, run: Run, *sets: str) -> str:
         """A sweep of feature sets by a run's configuration, with a TAG if an outdated run has the folder."""
         retagged = any(old.features in sets and own_words(old) == own_words(run) for old in self.outdated)
-        tag = [f"TAG={self.free_tag}"] if retagged else []
-        words = [*self.words, *tag]
+        words = [*self.words, self.tag] if retagged else self.words
         return make_command("sweep", *words, f"FEATURES={' '.join(sets)}", *own_words(run, words))
-
-    @property
-    def free_tag(self) -> str:
-        """`new`, or `new2` and so on if an outdated run is called so."""
-        taken = {run.config.get("tag") for run in self.outdated}
-        return next(tag for n in count(1) if (tag := f"new{n if n > 1 else ''}") not in taken)
 
 
 def next_command(facts: Facts, ranking: Ranking | None, situation: Situation) -> NextCommand:
     """What to do next: mend the data, then a first run, its like, its missing folds, seeds, a larger set."""
-    words = situation.words
     leak = any(threat.kind == "duplicates" for threat in facts.threats)
     if leak or situation.unchecked:
         check = shlex.join(["python", "-m", "pipeline", "check", *situation.of_data])
@@ -80,27 +77,22 @@ def next_command(facts: Facts, ranking: Ranking | None, situation: Situation) ->
     trained = [run for run in ranking.runs if run.trained] if ranking else []
     if ranking is None or not trained:
         return first_run(situation)
-    close = {facts.rows[0].run, *(row.run for row in facts.tied)}
+    best, words = trained[0], situation.words
+    close = {row.run for row in (facts.rows[0], *facts.tied)}
     compared = [run for run in trained if run.name in close] if facts.tied else trained[:2]
-    former = {run.name for run in situation.outdated}
-    if any(run.name in former for run in compared):
-        tagged = [*words, f"TAG={situation.free_tag}"]
-        return NextCommand(sweeps(tagged, {run: run.seeds for run in compared}), "again")
-    best = trained[0]
+    if {run.name for run in compared} & {run.name for run in situation.outdated}:
+        return NextCommand(sweeps([*words, situation.tag], compared), "again")
     if len(facts.rows) == 1:
         return second_set(best, situation)
     if any(run.missing_folds for run in compared):
-        return NextCommand(sweeps(words, {run: run.seeds for run in compared}), "folds")
+        return NextCommand(sweeps(words, compared), "folds")
     drawn = [run for run in compared if not run.exact]
     if not drawn:
         return NextCommand(make_command("train", *words, f"FEATURES={best.features}"), "network")
-    seeds = sorted({seed for run in drawn for seed in run.seeds})
-    seeds += [seed for seed in range(SEEDS + len(seeds)) if seed not in seeds][: max(0, SEEDS - len(seeds))]
-    lacking = {run: tuple(sorted(seeds)) for run in drawn if not set(seeds) <= set(run.seeds)}
-    decided_by_seeds = facts.state == "winner" or facts.recordings_needed <= facts.recordings
-    if any(len(run.seeds) < SEEDS for run in drawn) and decided_by_seeds:
-        about = f"all {len(drawn)} that are tied" if facts.tied else "the best and the next"
-        return NextCommand(sweeps(words, lacking), "seeds", about if len(drawn) > 1 else "the best")
+    lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
+    if lacking and (facts.state == "winner" or facts.recordings_needed <= facts.recordings):
+        several = f"all {len(drawn)} that are tied" if facts.tied else "the best and the next"
+        return NextCommand(sweeps(words, lacking, SEEDS), "seeds", several if len(drawn) > 1 else "the best")
     return larger_set(ranking, best, situation)
 
 
@@ -130,37 +122,40 @@ def second_set(run: Run, situation: Situation) -> NextCommand:
 
 def larger_set(ranking: Ranking, best: Run, situation: Situation) -> NextCommand:
     """The best set with the best single feature that it lacks; else what each adds; else its use."""
-    peers = next(family for family in families(ranking) if best in family)
+    peers = [run for run in ranking.runs if differing_options(run, best) <= {"features"}]
     trained = [run.channels for run in ranking.runs if run.trained]
     for run in peers:
         larger = best.channels + run.channels
         if "+" not in run.features and run.features not in best.channels and larger not in trained:
             return NextCommand(situation.train(best, f"{best.features}+{run.features}"), "add")
-    folders = [word for word in situation.words if word.startswith(("DATA=", "RUNS="))]
-    if best.name not in situation.explained:
-        return NextCommand(shlex.join(["python", "-m", "train", "explain", best.name, *folders]), "explain")
-    runs = [word for word in folders if word.startswith("RUNS=")]
-    return NextCommand(make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict")
+    runs = [word for word in situation.words if word.startswith("RUNS=")]
+    if best.name in situation.explained:
+        return NextCommand(make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict")
+    folders = [*runs, *(word for word in situation.words if word.startswith("DATA="))]
+    return NextCommand(shlex.join(["python", "-m", "train", "explain", best.name, *folders]), "explain")
+
+
+def without(words: Sequence[str], *names: str) -> list[str]:
+    """The NAME=value words of other names."""
+    return [word for word in words if word.partition("=")[0] not in names]
 
 
 def own_words(run: Run, given: Sequence[str] = ()) -> list[str]:
     """The NAME=value words of the run's configuration, but for its features, its seed, what is `given`."""
-    words = run.config.get("command", [f"MODEL={run.config['model']}"])
-    said = {"FEATURES", "SEED", *(word.partition("=")[0] for word in given)}
-    return [word for word in words if word.partition("=")[0] not in said]
+    words = run.config.get("command", [f"MODEL={run.model}"])
+    return without(words, "FEATURES", "SEED", *(word.partition("=")[0] for word in given))
 
 
-def sweeps(given: Sequence[str], runs: Mapping[Run, Sequence[int]]) -> str:
-    """A command for all of these runs with these seeds, one part a configuration."""
-    groups: dict[tuple[str, ...], list[Run]] = {}
-    for run, seeds in runs.items():
-        words = own_words(run, given)
-        if tuple(seeds) != (0,):
-            words.append(f"SEED={' '.join(map(str, seeds))}")
-        groups.setdefault(tuple(words), []).append(run)
+def sweeps(given: Sequence[str], runs: Sequence[Run], seeds: Sequence[int] = ()) -> str:
+    """A command for all of these runs with these seeds, or each with its own; one part a configuration."""
+    sets: dict[tuple[str, ...], list[str]] = {}
+    for run in runs:
+        numbers = " ".join(map(str, seeds or run.seeds))
+        words = [*own_words(run, given), *([f"SEED={numbers}"] if numbers != "0" else [])]
+        sets.setdefault(tuple(words), []).append(run.features)
     return " && ".join(
-        make_command("sweep", *given, f"FEATURES={' '.join(run.features for run in together)}", *words)
-        for words, together in groups.items()
+        make_command("sweep", *given, f"FEATURES={' '.join(dict.fromkeys(features))}", *words)
+        for words, features in sets.items()
     )
 
 

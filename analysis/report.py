@@ -64,7 +64,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     former = {problem.run for problem in outdated}
     checked = read_check(job.cache) if job.cache else None
     threats = data_threats(cache, checked or [], outdated)
-    found = findings(results, options.seed, named=bool(options.run), outdated=former, threats=threats)
+    found = findings(results, named=bool(options.run), outdated=former, threats=threats)
     facts, ranking = found.facts, found.main
 
     parts.update()
@@ -147,7 +147,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     for name, table in tables.items():
         files = {"csv": as_csv(table)}
         if name == "comparison":
-            files |= {"md": as_markdown(table), "tex": as_latex(table)}
+            shown = table.rename(columns={"p": f"p, clear below {facts.level}"})
+            files |= {"md": as_markdown(shown), "tex": as_latex(shown)}
         for kind, text in files.items():
             file = f"tables/{name}.{kind}"
             (job.folder / "tables").mkdir(exist_ok=True)

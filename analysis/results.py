@@ -21,6 +21,7 @@ from results.run_folder import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
 from results.scores import Floats, Ints
 
 Strings = NDArray[np.str_]
+CLIPS = ("clip_ids", "groups", "folds", "target")  # what a Run has of each of its N clips
 
 
 @dataclass(frozen=True)
@@ -168,32 +169,24 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             return read(*which)
         except (OSError, RequestError) as error:
             problems.append(Problem(folder.name, f"{what} left out: {error}", damaged=True))
-            return pd.DataFrame()
+            return pd.DataFrame(columns=[*HISTORY_COLUMNS], dtype=float)
 
-    curves = {
-        fold: readable(f"the learning curve of fold {fold} is", folder.history, fold) for fold in folder.folds
-    }
-    whole = [curve.assign(fold=fold) for fold, curve in curves.items() if len(curve)]
-    history = pd.concat(whole or [pd.DataFrame(dtype=float)], ignore_index=True)
-    history = history.assign(seed=int(folder.config["seed"])).reindex(
-        columns=["seed", "fold", *HISTORY_COLUMNS]
-    )
+    config = folder.config
+    curves = [
+        readable(f"the learning curve of fold {fold} is", folder.history, fold).assign(fold=fold)
+        for fold in folder.folds
+    ]
     if not folder.finished:
-        last = folder.config.get("epochs", "?")
-        reached = [
-            f"fold {fold} is at epoch {len(curve)} of {last}" for fold, curve in curves.items() if len(curve)
-        ]
-        text = (
-            f"no fold is finished yet ({'; '.join(reached) or 'no epoch has ended'}): continue its training"
-        )
+        reached = f"epoch {max(map(len, curves))} of {config.get('epochs', '?')}"
+        text = f"no fold is finished yet ({reached}): continue its training"
         problems.append(Problem(folder.name, text, unfinished=True))
         return None
     tables = {fold: readable(f"fold {fold} is", folder.predictions, fold) for fold in folder.finished}
-    folds = [tested_clips(table, fold) for fold, table in tables.items() if len(table)]
-    if not folds:
+    tested = {fold: table[table["split"] == "test"] for fold, table in tables.items() if len(table)}
+    if not tested:
         problems.append(Problem(folder.name, "none of its folds can be read", damaged=True))
         return None
-    clips = pd.concat(folds, ignore_index=True)
+    clips = pd.concat(tested, names=["fold"]).sort_values("clip_id", kind="stable")
     if clips.empty:
         text = "its test folds were never scored (SKIP_TEST=1): it has validation predictions only"
         problems.append(Problem(folder.name, text))
@@ -204,83 +197,60 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no score can be trusted: "
             "train this run again under another TAG"
         )
-    run = run_from_tables(folder, clips, history)
+    parts = dict(iter(clips.groupby("selection", sort=False)))
+    numbers = {
+        name: part.iloc[:, len(PREDICTION_COLUMNS) :].to_numpy(float)[None] for name, part in parts.items()
+    }
+    rows = parts["last"]
+    history = pd.concat([curve for curve in curves if len(curve)] or curves, ignore_index=True)
+    run = Run(
+        name=folder.name,
+        dataset=folder.dataset,
+        features=config["features"],
+        model=config["model"],
+        task=config["task"],
+        folders=(folder,),
+        classes=tuple(folder.classes),
+        categories=tuple(named.get("category", "") for named in config["classes"]),
+        clip_ids=rows["clip_id"].to_numpy(dtype=str),
+        groups=rows["group"].where(rows["group"] != "", rows["clip_id"]).to_numpy(dtype=str),
+        folds=rows.index.get_level_values("fold").to_numpy(dtype=np.intp),
+        target=pd.Index(folder.classes).get_indexer(rows["target"]),
+        checkpoints={name: part / part.sum(axis=2, keepdims=True) for name, part in numbers.items()},
+        history=history.assign(seed=int(config["seed"])),
+    )
     for member in folder.members:
         text = f"the predictions of {member} alone are"
         alone = readable(text, folder.scored, None, "test", run.selection, member)
         if len(alone):
-            rows = alone.set_index("clip_id").loc[run.clip_ids, folder.classes]
-            run.members[member] = rows.to_numpy(dtype=float)[None]
+            table = alone.set_index("clip_id").loc[run.clip_ids, folder.classes]
+            run.members[member] = table.to_numpy(dtype=float)[None]
     return run
 
 
-def tested_clips(table: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """A fold's test clips: clip_id, group, selection, target, fold, `probabilities` (a row a cell)."""
-    test = (table["split"] == "test").to_numpy()
-    numbers = table.iloc[:, len(PREDICTION_COLUMNS) :].to_numpy(dtype=float)[test]
-    clips = table.loc[test, ["clip_id", "group", "selection", "target"]].assign(fold=fold)
-    return clips.assign(probabilities=list(numbers / numbers.sum(axis=1, keepdims=True)))
-
-
-def run_from_tables(folder: RunFolder, clips: pd.DataFrame, history: pd.DataFrame) -> Run:
-    """A run of one seed from the test predictions of its folds (see `tested_clips`) and its history."""
-    clips = clips.sort_values("clip_id", kind="stable")
-    by_epoch = {name: clips[clips["selection"] == name] for name in ("last", "best")}
-    last = by_epoch["last"]
-    number = {name: place for place, name in enumerate(folder.classes)}
-    return Run(
-        name=folder.name,
-        dataset=folder.dataset,
-        features=folder.config["features"],
-        model=folder.config["model"],
-        task=folder.config["task"],
-        folders=(folder,),
-        classes=tuple(folder.classes),
-        categories=tuple(named.get("category", "") for named in folder.config["classes"]),
-        clip_ids=last["clip_id"].to_numpy(dtype=str),
-        groups=last["group"].where(last["group"] != "", last["clip_id"]).to_numpy(dtype=str),
-        folds=last["fold"].to_numpy(dtype=np.intp),
-        target=last["target"].map(number).to_numpy(dtype=np.intp),
-        checkpoints={
-            name: np.stack(rows["probabilities"].to_list())[None]
-            for name, rows in by_epoch.items()
-            if len(rows)
-        },
-        history=history,
-    )
-
-
 def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
-    """The seeds of one configuration as one run; one that tested other clips is left out and named."""
+    """The seeds of one configuration as one run; one that does not belong to it is left out and named."""
     seeds = sorted(seeds, key=lambda run: run.seeds)
-    fullest = max(seeds, key=lambda run: len(run.clip_ids))
-    if fullest.exact:
-        kept, others = [fullest], ", ".join(str(run.seeds[0]) for run in seeds if run is not fullest)
-        text = (
-            f"an exact solution does not depend on the seed and is counted once; not counted: seed {others}"
-        )
-        problems += [Problem(fullest.name, text)] if others else []
-    else:
-        kept = [run for run in seeds if same_clips(run, fullest)]
-        problems += [
-            Problem(
-                run.name,
-                f"seed {run.seeds[0]} is left out of the row of {fullest.name}: it has "
-                f"{len(run.clip_ids)} test clips of {len(fullest.clip_ids)}; train its missing folds",
-            )
-            for run in seeds
-            if run not in kept
-        ]
+    fullest, kept = max(seeds, key=lambda run: len(run.clip_ids)), []
+    for run in seeds:
+        if run is fullest or (same_clips(run, fullest) and not fullest.exact):
+            kept.append(run)
+            continue
+        why = f"it has {len(run.clip_ids)} test clips of {len(fullest.clip_ids)}; train its missing folds"
+        if fullest.exact:
+            why = "an exact solution does not depend on the seed"
+        problems.append(Problem(run.name, f"not counted beside {fullest.name}: {why}"))
 
-    def together(parts: list[dict[str, Floats]]) -> dict[str, Floats]:
-        shared = set.intersection(*(set(part) for part in parts))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name in shared}
+    def together(name: str) -> dict[str, Floats]:
+        parts = [getattr(run, name) for run in kept]
+        shared = [key for key in parts[0] if all(key in part for part in parts)]
+        return {key: np.concatenate([part[key] for part in parts]) for key in shared}
 
     return replace(
         kept[0],
         folders=tuple(run.folders[0] for run in kept),
-        checkpoints=together([run.checkpoints for run in kept]),
-        members=together([run.members for run in kept]),
+        checkpoints=together("checkpoints"),
+        members=together("members"),
         history=pd.concat([run.history for run in kept], ignore_index=True),
     )
 
@@ -293,19 +263,27 @@ def differing_options(first: Run, second: Run) -> set[str]:
 
 def same_clips(run: Run, other: Run) -> bool:
     """Whether two runs tested the same clips of the same recordings, in the same folds and classes."""
-    return run.classes == other.classes and all(
-        np.array_equal(getattr(run, name), getattr(other, name))
-        for name in ("clip_ids", "groups", "folds", "target")
-    )
+    same = all(np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS)
+    return same and run.classes == other.classes
+
+
+def same_cache(run: Run, other: Run) -> bool:
+    """Whether two runs read features of the same audio by the same settings, as far as run.json tells.
+
+    Digests of a feature's values are of all clips with their copies, so they are compared for equal clips.
+    """
+    a, b = run.config, other.config
+    first, second = a.get("cache", {}), b.get("cache", {})
+    agree = a.get("clips") != b.get("clips") or first | second == second | first
+    return agree and all(a.get(key) == b.get(key) for key in ("sample_rate", "duration"))
 
 
 def on_folds(run: Run, folds: Ints) -> Run:
     """The run on its test clips of these folds alone."""
     kept = np.isin(run.folds, folds)
-    clips = {name: getattr(run, name)[kept] for name in ("clip_ids", "groups", "folds", "target")}
     return replace(
         run,
-        **clips,
+        **{name: getattr(run, name)[kept] for name in CLIPS},
         checkpoints={name: values[:, kept] for name, values in run.checkpoints.items()},
         members={name: values[:, kept] for name, values in run.members.items()},
     )
@@ -320,13 +298,10 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
     problems = []
     for run in runs:
         now = today.reindex(run.clip_ids)
-        gone = now["fold"].isna().to_numpy()
         name = now["category" if run.task == "categories" else "label"].to_numpy()
-        moved = ~gone & ((name != np.array(run.classes)[run.target]) | (now["fold"].to_numpy() != run.folds))
-        changes = {"are not there any more": gone.sum(), "have another class or fold now": moved.sum()}
-        counted = [f"{number:,} of its test clips {what}" for what, number in changes.items() if number]
-        if counted:
+        changed = (name != np.array(run.classes)[run.target]) | (now["fold"].to_numpy() != run.folds)
+        if changed.any():
+            text = f"{changed.sum():,} of its test clips are gone or have another class or fold now"
             again = "train it again, with a TAG of its own, to compare it"
-            text = f"trained before the dataset changed: {', '.join(counted)}; {again}"
-            problems.append(Problem(run.name, text))
+            problems.append(Problem(run.name, f"trained before the dataset changed: {text}; {again}"))
     return problems

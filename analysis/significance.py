@@ -59,23 +59,22 @@ def sign_flip_tests(
               any two runs that are still in question; clearly worse runs leave, the worst first (the model
               confidence set of Hansen, Lunde and Nason 2011, with the range as the statistic).
     """
+    scale = np.maximum(np.linalg.norm(differences, axis=0), ROUNDING)
+    order = np.argsort(np.abs(differences.sum(axis=0)) / scale, kind="stable")  # smallest first
+    differences, scale = differences[:, order], scale[order]
     totals = differences.sum(axis=0)
-    scale = np.maximum(np.sqrt((differences**2).sum(axis=0)), ROUNDING)
-    order = np.argsort(np.abs(totals) / scale, kind="stable")  # smallest first
-    differences, totals, scale = differences[:, order], totals[order], scale[order]
     observed = np.abs(totals) / scale
     rng, drawn = np.random.default_rng(SIGNS_SEED), [totals[:, None]]  # the observed pattern is one of them
     chunk = min(CHUNK, max(1, CHUNK_SIGNS // len(shares)))
-    for start in range(0, draws, chunk):
-        size = (len(shares), min(chunk, draws - start))
-        drawn.append(differences.T @ np.where(rng.integers(0, 2, size=size, dtype=np.int8), 1.0, -1.0))
+    for _ in range(0, draws, chunk):
+        signs = 2.0 * rng.integers(0, 2, size=(len(shares), chunk), dtype=np.int8) - 1
+        drawn.append(differences.T @ signs)
     flipped = np.concatenate(drawn, axis=1)  # (M, B)
     largest = np.abs(flipped) / scale[:, None]
     for place in range(1, len(order)):
         if selected:
-            apart = differences[:, :place] - differences[:, [place]]
-            between = np.maximum(np.sqrt((apart**2).sum(axis=0)), ROUNDING)
-            pairs = np.abs(flipped[:place] - flipped[place]) / between[:, None]
+            apart = np.linalg.norm(differences[:, :place] - differences[:, [place]], axis=0)
+            pairs = np.abs(flipped[:place] - flipped[place]) / np.maximum(apart, ROUNDING)[:, None]
             largest[place] = np.maximum(largest[place], pairs.max(axis=0))
         largest[place] = np.maximum(largest[place], largest[place - 1])
     p = (largest >= observed[:, None] - ROUNDING).mean(axis=1)
@@ -84,41 +83,42 @@ def sign_flip_tests(
         p = exact if len(exact) == 1 else np.maximum(p, exact)
     p = np.maximum.accumulate(p[::-1])[::-1]
     # Few recordings have few different sums: halfway between the last that is not significant and the next.
-    below = np.sort(largest, axis=1)[:, draws - int(level * (draws + 1)), None]
+    below = np.quantile(largest, 1 - level, axis=1, method="higher", keepdims=True)
     above = np.where(largest > below + ROUNDING, largest, below + 1).min(axis=1)
     critical = (below[:, 0] + above) / 2
-    if (p >= level).any():  # the largest that is not rejected stops the procedure
-        stop = np.flatnonzero(p >= level)[-1]
-        critical[:stop] = critical[stop]
-    # Of one test p is exact and the signs are drawn: the critical value follows the verdict.
-    critical = np.where(p < level, np.minimum(critical, observed - ROUNDING), np.maximum(critical, observed))
+    # The largest that is not rejected stops the procedure. Of one test p is exact and the signs are drawn:
+    # the critical value follows the verdict.
+    stop = critical[p >= level].max(initial=0)
+    critical = np.where(p < level, np.minimum(critical, observed - 2 * ROUNDING), np.maximum(stop, observed))
     # The differences that are not rejected: (total - d)^2 <= critical^2 sum((difference - d share)^2).
+    # Of very few or unequal recordings they may be all beyond one end, or all.
     squared = (critical + ROUNDING) ** 2
     curvature = 1 - squared * (shares**2).sum()
+    bounded = curvature > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = (totals - squared * (shares @ differences)) / curvature
-        reach = np.sqrt(np.maximum(centre**2 - (totals**2 - squared * scale**2) / curvature, 0))
-    bounded = curvature > 0
-    low, high = np.where(bounded, centre - reach, -np.inf), np.where(bounded, centre + reach, np.inf)
+        reach = centre**2 - (totals**2 - squared * scale**2) / curvature
+        reach = np.sqrt(np.where(bounded, np.maximum(reach, 0), reach))
+    first, last = centre - reach, centre + reach
+    low = np.where(bounded, first, np.where(totals >= last, last, -np.inf))
+    high = np.where(bounded, last, np.where(totals <= first, first, np.inf))
+    interval = np.stack([low, high], axis=1)
     back = np.argsort(order)
-    return FamilyTests(p[back], np.stack([low, high], axis=1)[back], critical[back])
+    return FamilyTests(p[back], interval[back], critical[back])
 
 
 def exact_p(differences: Floats) -> float:
     """The share of all patterns of signs of whole numbers (G,) whose sum is as far from zero as theirs.
 
-    The sum that a pattern turns is one of independent numbers, each 0 or a difference: the Fourier transform
-    of its distribution is the product of theirs.
+    The Fourier transform of the distribution of a sum of independent +d or -d is the product of cos(d t).
     """
-    sizes, counts = np.unique(np.abs(differences[differences != 0]).astype(int), return_counts=True)
+    sizes, counts = np.unique(np.abs(differences), return_counts=True)
     total = int(sizes @ counts)
-    turned, spectrum = np.arange(total + 1), np.ones(total + 1, dtype=complex)
-    for size, count in zip(sizes, counts, strict=True):
-        angles = 2j * np.pi * (size * turned % (total + 1)) / (total + 1)
-        spectrum *= ((1 + np.exp(-angles)) / 2) ** count
-    chances = np.fft.ifft(spectrum).real
-    reached = chances[np.abs(total - 2 * turned) >= abs(differences.sum())].sum()
-    return float(np.clip(reached, min(1.0, 2.0 ** (1 - counts.sum())), 1))
+    sums = np.fft.ifftshift(np.arange(-total, total + 1))  # 0, 1, …, -1
+    angles = 2 * np.pi / len(sums) * (np.outer(sizes, sums) % len(sums))
+    chances = np.fft.fft((np.cos(angles) ** counts[:, None]).prod(axis=0)).real / len(sums)
+    reached = chances[np.abs(sums) >= abs(differences.sum())].sum()
+    return float(np.clip(reached, min(1.0, 2.0 ** (1 - np.count_nonzero(differences))), 1))
 
 
 def fewest_recordings(level: float) -> int:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from analysis.ranking import Ranking
 from analysis.results import Run
-from commandline.terminal import HALVES_UP
+from commandline.terminal import HALVES_UP, counted
 from results.bootstrap import accuracy_interval, fold_weights
 from results.scores import (
     Floats,
@@ -38,21 +39,21 @@ CONFUSED_PAIRS = 20
 
 def fold_scores(run: Run) -> pd.DataFrame:
     """Every metric (columns) in each fold (rows), seeds averaged."""
-    rows = {}
-    for fold in np.unique(run.folds):
-        here = run.folds == fold
-        seeds = [all_metrics(run.target[here], values[here]) for values in run.probabilities]
-        rows[int(fold)] = {name: float(np.mean([seed[name] for seed in seeds])) for name in seeds[0]}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("fold")
+    rows = {
+        (int(fold), seed): all_metrics(run.target[run.folds == fold], values[run.folds == fold])
+        for fold in np.unique(run.folds)
+        for seed, values in enumerate(run.probabilities)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").groupby(level=0).mean().rename_axis("fold")
 
 
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
     """Every metric of every run: run, metric, mean and sd over n folds; calibration of all folds pooled."""
     rows = []
     for run in runs:
-        scores, pooled = fold_scores(run), calibration(run)
+        scores, pooled = fold_scores(run), vars(calibration(run))
         rows += [(run.name, name, of.mean(), of.std(ddof=1), len(of)) for name, of in scores.items()]
-        rows += [(run.name, f"calibration_{name}", value, np.nan, 1) for name, value in vars(pooled).items()]
+        rows += [(run.name, f"calibration_{name}", value, np.nan, 1) for name, value in pooled.items()]
     return pd.DataFrame(rows, columns=["run", "metric", "mean", "sd", "n"])
 
 
@@ -60,29 +61,26 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     """How each run was trained and tested, and what it cost; empty if run.json does not say."""
     rows = []
     for run in runs:
-        extraction, machine = run.config.get("extraction", {}), run.config.get("machine", {})
-        threads = run.config.get("threads")
-        accuracies = (run.predicted == run.target).mean(axis=1)
-        rows.append(
-            {
-                "run": run.name,
-                "task": run.task,
-                "protocol": run.protocol,
-                "checkpoint": run.selection,
-                "missing_folds": " ".join(map(str, run.missing_folds)),
-                "clips": len(run.clip_ids),
-                "seeds": " ".join(map(str, run.seeds)),
-                "seed_sd": pd.Series(accuracies).std(),
-                "epochs": np.nan if run.exact else run.config.get("epochs", np.nan),
-                "parameters": run.config.get("parameters", np.nan),
-                "fold_seconds": run.fold_seconds,
-                "trained_on": machine.get("gpu")
-                or (f"{threads} thread{'s' if threads != 1 else ''}" if threads else ""),
-                "extraction_seconds": extraction.get("seconds", np.nan),
-                "extraction_megabytes": extraction.get("megabytes", np.nan),
-                "synthetic": run.synthetic,
-            }
-        )
+        config, threads = run.config, run.config.get("threads")
+        extraction, gpu = config.get("extraction", {}), config.get("machine", {}).get("gpu")
+        row = {
+            "run": run.name,
+            "task": run.task,
+            "protocol": run.protocol,
+            "checkpoint": run.selection,
+            "missing_folds": " ".join(map(str, run.missing_folds)),
+            "clips": len(run.clip_ids),
+            "seeds": " ".join(map(str, run.seeds)),
+            "seed_sd": pd.Series((run.predicted == run.target).mean(axis=1)).std(),
+            "epochs": np.nan if run.exact else config.get("epochs", np.nan),
+            "parameters": config.get("parameters", np.nan),
+            "fold_seconds": run.fold_seconds,
+            "trained_on": gpu or (counted(threads, "thread") if threads else ""),
+            "extraction_seconds": extraction.get("seconds", np.nan),
+            "extraction_megabytes": extraction.get("megabytes", np.nan),
+            "synthetic": run.synthetic,
+        }
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -107,15 +105,14 @@ class Calibration:
 
 def calibration(run: Run) -> Calibration:
     """The calibration of the epoch that counts."""
-    after = scaled_by_fold(run)
     rows = [
         (
             calibration_error(Prediction(run.target, before)),
             calibration_floor(before),
-            calibration_error(Prediction(run.target, divided)),
+            calibration_error(Prediction(run.target, after)),
             fit_temperature(run.target, before),
         )
-        for before, divided in zip(run.probabilities, after, strict=True)
+        for before, after in zip(run.probabilities, scaled_by_fold(run), strict=True)
     ]
     return Calibration(*np.mean(rows, axis=0).tolist())
 
@@ -171,9 +168,8 @@ def confusion_counts(run: Run) -> Floats:
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     """The most frequent errors: true, predicted class, count (a mean over seeds) `of` its clips, share."""
     counts = confusion_counts(run)
-    of = np.bincount(run.target, minlength=len(run.classes))
     rows = [
-        (run.classes[true], run.classes[predicted], counts[true, predicted], of[true])
+        (run.classes[true], run.classes[predicted], counts[true, predicted], (run.target == true).sum())
         for true, predicted in most_confused(counts, most)
     ]
     table = pd.DataFrame(rows, columns=["true", "predicted", "count", "of"])
@@ -194,17 +190,14 @@ def literature(ranking: Ranking) -> pd.DataFrame:
     published = pd.read_csv(LITERATURE)
     known = published[published["dataset"] == dataset].drop(columns="dataset")
 
-    by_weights: dict[str, list[int]] = {}  # places in the ranking, best first
-    for place, run in enumerate(ranking.runs):
-        by_weights.setdefault(str(run.options.get("weights") or "from scratch"), []).append(place)
-    ours = []
-    for weights, (place, *others) in by_weights.items():
-        run, folds = ranking.runs[place], len(ranking.folds)
-        of = f" of {folds + len(run.missing_folds)}" if run.missing_folds else ""
-        protocol = f"{folds}{of} fold{'s' if folds != 1 or of else ''}, {run.protocol}"
+    ours, weights = [], [str(run.options.get("weights") or "from scratch") for run in ranking.runs]
+    for name in dict.fromkeys(weights):
+        run, others = ranking.runs[place := weights.index(name)], weights.count(name) - 1
+        folds = f"{len(ranking.folds)} of " if run.missing_folds else ""
+        protocol = f"{folds}{counted(len(run.folders[0].folds), 'fold')}, {run.protocol}"
         if others:
-            protocol += f"; highest of {len(others) + 1} runs, selected on the test folds"
-        ours.append((run.name, weights, ranking.accuracy[place], protocol, OWN_SOURCE, ""))
+            protocol += f"; highest of {others + 1} runs, selected on the test folds"
+        ours.append((run.name, name, ranking.accuracy[place], protocol, OWN_SOURCE, ""))
     columns = ["method", "weights", "accuracy", "protocol", "source", "doi"]
     table = pd.concat([known, pd.DataFrame(ours, columns=columns)])
     return table.sort_values("accuracy", kind="stable", ignore_index=True)
@@ -220,45 +213,36 @@ def format_p(value: float) -> str:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """A pipe table, as GitHub and Jupyter show it; nothing in a cell is read as markup."""
-    rule = ["---:" if _is_number(table[column]) else "---" for column in table.columns]
-    escaped = re.compile(r"([\\`*_|<>\[\]])")
-    rows = [
-        [escaped.sub(r"\\\1", word).replace("\n", " ") for word in row]
-        for row in [list(map(str, table.columns)), *rounded(table).to_numpy().tolist()]
+    special = re.compile(r"([\\`*_|<>\[\]])")
+    header, *rows = [
+        [special.sub(r"\\\1", text).replace("\n", " ") for text in row] for row in rounded(table)
     ]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [rows[0], rule, *rows[1:]])
+    rule = ["---:" if is_numeric_dtype(kind) else "---" for kind in table.dtypes]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *rows])
 
 
 def as_latex(table: pd.DataFrame) -> str:
-    """A booktabs tabular, every special character escaped.
-
-    Written line by line: pandas' own way goes through a template engine, 50 ms a table.
-    """
-    alignment = "".join("r" if _is_number(table[column]) else "l" for column in table.columns)
-    header = [latex_text(str(column).replace("_", " ")) for column in table.columns]
-    cells = [[latex_text(word) for word in row] for row in rounded(table).itertuples(index=False)]
-    lines = [" & ".join(row) + r" \\" for row in [header, *cells]]
+    """A booktabs tabular, every special character escaped."""
+    alignment = "".join("r" if is_numeric_dtype(kind) else "l" for kind in table.dtypes)
+    shown = rounded(table.rename(columns=lambda name: str(name).replace("_", " ")))
+    header, *lines = [" & ".join(map(latex_text, row)) + r" \\" for row in shown]
     begin, end = rf"\begin{{tabular}}{{{alignment}}}", r"\end{tabular}"
-    return "\n".join([begin, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", end, ""])
+    return "\n".join([begin, r"\toprule", header, r"\midrule", *lines, r"\bottomrule", end, ""])
 
 
-def rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as text: three decimals, nothing for an unknown number."""
+def rounded(table: pd.DataFrame) -> list[list[str]]:
+    """The columns' names and the rows as text: three decimals, nothing for an unknown number."""
 
     def text(value: object, name: str) -> str:
-        if isinstance(value, float):
-            if np.isnan(value):
-                return ""
-            lifted = value + np.copysign(HALVES_UP, value)
-            return format_p(value) if name == "p" else f"{lifted:.{DECIMALS}f}"
-        return str(value)
+        if not isinstance(value, float):
+            return str(value)
+        if np.isnan(value):
+            return ""
+        lifted = value + np.copysign(HALVES_UP, value)
+        return format_p(value) if name.partition(",")[0] == "p" else f"{lifted:.{DECIMALS}f}"
 
-    columns = {name: [text(value, str(name)) for value in table[name]] for name in table.columns}
-    return pd.DataFrame(columns, dtype=str)
-
-
-def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column)
+    names = list(map(str, table.columns))
+    return [names, *(list(map(text, row, names)) for row in table.itertuples(index=False))]
 
 
 LATEX_ESCAPES = {

@@ -78,7 +78,7 @@ CALIBRATED: Pattern = {"temperature?": number(least=1e-9)}
 CONFIG: dict[str, Pattern] = {
     **dict.fromkeys(("dataset", "features", "model", "task", "augment", "val", "select"), str),
     **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), str),
-    **dict.fromkeys(("options", "extraction", "machine", "member_weights"), dict),
+    **dict.fromkeys(("options", "extraction", "machine", "cache", "member_weights"), dict),
     **dict.fromkeys(("parameters", "seconds", "fold_seconds"), number()),
     **{key: [str] for key in ("command", "members", "member_models")},
     "synthetic": bool,

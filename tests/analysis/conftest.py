@@ -15,32 +15,18 @@ from analysis.report import build_report
 from analysis.results import Results, Run, load_runs
 from features_cache import external
 from results.config import digest
-from results.run_folder import RunFolder, find, write_config, write_predictions
-from tests.analysis.made_runs import MadeRun, made_clips, make_run, results_of
+from results.run_folder import RunFolder, write_config, write_predictions
+from tests.analysis.made_runs import MadeRun, made_clips, make_run, make_runs
 
 Row = tuple[str, str, int, str, Sequence[float]]  # clip_id, group, fold, target, probabilities
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[..., Results]:
-    """Made-up runs over shared clips, without files: made(MadeRun(...), ..., clips=400, classes=10)."""
+    """Made-up runs over shared clips, written and loaded: made(MadeRun(...), ..., clips=400, classes=10)."""
 
     def make(*runs: MadeRun, dataset: str = "made", **clips: object) -> Results:
-        table = made_clips(**({"clips": 400, "classes": 10} | clips))
-        return results_of(tmp_path, table, runs, dataset)
-
-    return make
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Callable[..., Results]:
-    """The same, written as run folders and loaded."""
-
-    def make(*runs: MadeRun, dataset: str = "made", **clips: object) -> Results:
-        table = made_clips(**({"clips": 400, "classes": 10} | clips))
-        for run in runs:
-            make_run(tmp_path, table, run, dataset)
-        return load_runs(find(tmp_path))
+        return make_runs(tmp_path, made_clips(**({"clips": 400, "classes": 10} | clips)), runs, dataset)
 
     return make
 

@@ -5,22 +5,23 @@ about exactly 70 % of the clips, the easiest for it. What it is wrong about goes
 every second time, so that a confusion matrix has a pattern.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.results import Problem, Results, Run, merge_seeds, run_from_tables
+from analysis.results import Results, load_runs
 from results import run_folder
 from results.config import digest, label
 from results.run_folder import RunFolder
 
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")
 CLIPS_A_GROUP = 2
+EPOCHS = 20
 SHARED_DIFFICULTY = 0.8  # of the variance: real runs on ESC agree about four clips of five
 
 
@@ -64,118 +65,58 @@ def made_clips(
 
 
 def make_run(runs: Path, clips: pd.DataFrame, made: MadeRun, dataset: str = "made") -> Path:
-    """Write one run folder below runs/<dataset>/ and return it."""
-    config, folds = _content(clips, made, dataset)
-    folder = runs / dataset / config["name"]
-    run_folder.write_config(folder, config)
-    names = [one["name"] for one in config["classes"]]
-    for fold, (rows, probabilities, history) in folds.items():
-        run_folder.start_history(folder / f"fold{fold}", history)
-        run_folder.write_predictions(folder / f"fold{fold}", rows, probabilities, names)
-    return folder
-
-
-def results_of(runs: Path, clips: pd.DataFrame, made: Sequence[MadeRun], dataset: str = "made") -> Results:
-    """What `load` would give for the folders that `make_run` would write, without any file: much faster."""
-    families: dict[str, list[Run]] = {}
-    for config, folds in sorted(
-        (_content(clips, one, dataset) for one in made), key=lambda one: one[0]["name"]
-    ):
-        folder = RunFolder(runs / dataset / config["name"])
-        folder.__dict__["config"] = config  # as if it had been read
-        tables, curves = [], []
-        for fold, (rows, probabilities, history) in folds.items():
-            shares = probabilities.astype(float)
-            tables.append(
-                rows.assign(probabilities=list(shares / shares.sum(axis=1, keepdims=True)), fold=fold)
-            )
-            lines = "\n".join([",".join(run_folder.HISTORY_COLUMNS), *history])
-            curves.append(pd.read_csv(StringIO(lines)).astype(float).assign(seed=config["seed"], fold=fold))
-        history_columns = ["seed", "fold", *run_folder.HISTORY_COLUMNS]
-        run = run_from_tables(
-            folder, pd.concat(tables), pd.concat(curves, ignore_index=True)[history_columns]
-        )
-        families.setdefault(config["family"], []).append(run)
-    problems: list[Problem] = []
-    return Results([merge_seeds(seeds, problems) for seeds in families.values()], problems)
-
-
-def _content(
-    clips: pd.DataFrame, made: MadeRun, dataset: str
-) -> tuple[dict, dict[int, tuple[pd.DataFrame, NDArray[np.float32], list[str]]]]:
-    """run.json, and of each finished fold the rows and probabilities of its predictions and its history."""
-    classes = _classes(clips, made.task)
-    all_folds = sorted(int(fold) for fold in clips["fold"].unique())
-    config = _config(made, dataset, classes, all_folds)
-    names = [one["name"] for one in classes]
-    labels = clips["category" if made.task == "categories" else "label"]
-    target = np.array([names.index(label) for label in labels])
-    probabilities = predict(clips, target, names, made)
-    folds = {}
-    for fold in made.folds or all_folds:
-        here = (clips["fold"] == fold).to_numpy()
-        accuracy = float((probabilities[here].argmax(axis=1) == target[here]).mean())
-        rows = clips.loc[here, ["clip_id", "group"]].assign(
-            split="test", selection="last", target=[names[one] for one in target[here]]
-        )
-        values = probabilities[here]
-        if made.val != "none":
-            rows = pd.concat([rows, rows.assign(selection="best")])
-            values = np.concatenate([values, values])
-        folds[fold] = (rows, values, _history(accuracy, config["epochs"], made))
-    return config, folds
-
-
-def _classes(clips: pd.DataFrame, task: str) -> list[dict[str, str]]:
-    if task == "categories":
-        return [{"name": name, "category": name} for name in sorted(clips["category"].unique())]
-    pairs = clips[["label", "category"]].drop_duplicates().sort_values("label")
-    return [{"name": name, "category": category} for name, category in pairs.itertuples(index=False)]
-
-
-def _config(made: MadeRun, dataset: str, classes: list[dict[str, str]], folds: list[int]) -> dict:
-    configuration = {
-        "dataset": dataset,
-        "features": made.features,
-        "model": made.model,
-        "task": made.task,
-        "augment": made.augment,
-        "val": made.val,
-        "epochs": 20,
-        "grid": "128x216",
-    }
-    differences = [
-        *([made.task] if made.task != "classes" else []),
-        *([f"val.{made.val}"] if made.val != "none" else []),
-        *([f"augment.{made.augment}"] if made.augment != "default" else []),
-        *([f"s{made.seed}"] if made.seed else []),
-    ]
-    hash_ = digest([configuration, made.seed])
-    return {
-        **configuration,
-        "options": {**configuration, "seed": made.seed},
+    """Write one run folder below runs/<dataset>/, in the place of one of its name, and return it."""
+    column = "category" if made.task == "categories" else "label"
+    classes = clips[[column, "category"]].drop_duplicates(column).set_axis(["name", "category"], axis=1)
+    classes = classes.sort_values("name")
+    names, folds = classes["name"].tolist(), sorted(int(fold) for fold in clips["fold"].unique())
+    options = {"dataset": dataset, "epochs": EPOCHS, "grid": "128x216"}
+    options |= {name: getattr(made, name) for name in ("features", "model", "task", "augment", "val")}
+    changes = {"task": made.task, "val": f"val.{made.val}", "augment": f"augment.{made.augment}"}
+    differences = [text for name, text in changes.items() if getattr(made, name) != getattr(MadeRun, name)]
+    differences += [f"s{made.seed}"] * bool(made.seed)
+    hash_, sets = digest([options, made.seed]), made.features.split("+")
+    config = {
+        **options,
+        "options": {**options, "seed": made.seed},
         "seed": made.seed,
         "select": "val_loss",
         "synthetic": True,
         "folds": folds,
-        "classes": classes,
-        "family": digest(configuration),
+        "classes": classes.to_dict("records"),
+        "family": digest(options),
         "hash": hash_,
         "name": label(made.features, made.model, differences, hash_),
         "protocol": "last epoch" if made.val == "none" else f"best epoch on VAL={made.val}",
         "sample_rate": 44100,
         "duration": 5.0,
-        "channels": [
-            {"stored": name, "dtype": "float16", "rows": [0, 0]} for name in made.features.split("+")
-        ],
-        "parameters": 11_000_000 + 3136 * len(made.features.split("+")),
-        "seconds": 300.0 + 60 * len(made.features.split("+")),
-        "extraction": {
-            "seconds": 20.0 * len(made.features.split("+")),
-            "megabytes": 110.0 * len(made.features.split("+")),
-        },
-        "note": "made up, for tests and benchmarks",
+        "channels": [{"stored": name, "dtype": "float16", "rows": [0, 0]} for name in sets],
+        "parameters": 11_000_000 + 3136 * len(sets),
+        "seconds": 300.0 + 60 * len(sets),
+        "note": "made up",
+        "extraction": {"seconds": 20.0 * len(sets), "megabytes": 110.0 * len(sets)},
     }
+    folder = runs / dataset / config["name"]
+    shutil.rmtree(folder, ignore_errors=True)
+    run_folder.write_config(folder, config)
+    target = np.array([names.index(name) for name in clips[column]])
+    probabilities = predict(clips, target, names, made)
+    rows = clips[["clip_id", "group"]].assign(split="test", selection="last", target=clips[column])
+    for fold in made.folds or folds:
+        here = (clips["fold"] == fold).to_numpy()
+        tested, values = rows[here], probabilities[here]
+        if made.val != "none":
+            tested, values = pd.concat([tested, tested.assign(selection="best")]), np.tile(values, (2, 1))
+        accuracy = float((probabilities[here].argmax(axis=1) == target[here]).mean())
+        run_folder.start_history(folder / f"fold{fold}", _history(accuracy, made))
+        run_folder.write_predictions(folder / f"fold{fold}", tested, values, names)
+    return folder
+
+
+def make_runs(runs: Path, clips: pd.DataFrame, made: Sequence[MadeRun], dataset: str = "made") -> Results:
+    """Write these runs and load them alone."""
+    folders = sorted(make_run(runs, clips, run, dataset) for run in made)
+    return load_runs(map(RunFolder, folders))
 
 
 def predict(
@@ -207,18 +148,16 @@ def predict(
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _history(accuracy: float, epochs: int, made: MadeRun) -> list[str]:
+def _history(accuracy: float, made: MadeRun) -> list[str]:
     """A curve that rises to the fold's accuracy, its best a little before the end."""
-    rng = np.random.default_rng([made.seed, round(accuracy * 1e6)])
-    rows = []
-    for epoch in range(1, epochs + 1):
-        reached = 1 - np.exp(-4 * epoch / epochs)
-        test = accuracy if epoch == epochs else accuracy * reached + 0.02 * rng.random()
-        parts = {"test": test, **({"val": test} if made.val != "none" else {})}
-        row = {"epoch": epoch, "lr": 2e-3 * (1 - epoch / epochs), "seconds": 1.0}
+    rng, rows = np.random.default_rng([made.seed, round(accuracy * 1e6)]), []
+    for epoch in range(1, EPOCHS + 1):
+        reached = 1 - np.exp(-4 * epoch / EPOCHS)
+        test = accuracy if epoch == EPOCHS else accuracy * reached + 0.02 * rng.random()
+        row = {"epoch": epoch, "lr": 2e-3 * (1 - epoch / EPOCHS), "seconds": 1.0}
         row |= {"train_loss": 2 * (1 - reached) + 0.1, "train_accuracy": 0.99 * reached}
-        for part, value in parts.items():
-            row |= {f"{part}_{name}": value for name in ("accuracy", "precision", "recall", "f1")}
-            row[f"{part}_loss"] = 2 * (1 - value)
+        for part in ("test", "val") if made.val != "none" else ("test",):
+            row |= {f"{part}_{name}": test for name in ("accuracy", "precision", "recall", "f1")}
+            row[f"{part}_loss"] = 2 * (1 - test)
         rows.append(run_folder.history_row(row))
     return rows

@@ -127,15 +127,15 @@ def _run(
 def claims(runs: list[Run], *, named: bool = False) -> Claims:
     """What a report of the runs says."""
     ranking = rankings(runs, named=named)[0]
-    gains = ablations(ranking)
+    gains, clear = ablations(ranking), ranking.tests.p < ranking.level
+    worse = {run.name for run, differs in zip(ranking.runs[1:], clear, strict=True) if differs}
     step = gains[(gains["with"] == "mel+mfcc-default") & (gains["without"] == "mel-default")]
+    difference = ranking.differences[:, 0] / ranking.unit
     return Claims(
-        overall=len(ranking.tied) < len(runs) - 1,
+        overall=bool(worse),
         ablations=bool(gains["verdict"].str.startswith("clear").any()),
-        winner=ranking.best.name == "mel+mfcc-default" and not ranking.tied,
+        winner=ranking.best.name == "mel+mfcc-default" and bool(clear.all()),
         gain=bool((step["verdict"] == "clear gain").any()),
-        worse=ranking.best.name != "mel-default" and "mel-default" not in {run.name for run in ranking.tied},
-        detectable=detectable(ranking.leads[:, 0] / ranking.unit, ranking.shares, ranking.tests.critical[0])[
-            0
-        ],
+        worse="mel-default" in worse,
+        detectable=detectable(difference, ranking.shares, ranking.tests.critical[0])[0],
     )

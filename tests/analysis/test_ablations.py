@@ -115,9 +115,9 @@ def explain(run: Run, lost: Sequence[str] = (), seed: int = 0, selection: str = 
         table.to_csv(run.folders[seed].fold(fold) / "attribution.csv", index=False)
 
 
-def test_a_network_relies_on_what_is_lost_when_it_is_permuted(written: Callable[..., Results]) -> None:
+def test_a_network_relies_on_what_is_lost_when_it_is_permuted(made: Callable[..., Results]) -> None:
     """That is of the trained network alone, and no verdict: retraining is another question."""
-    run = written(MadeRun(skill=0.9)).runs[0]
+    run = made(MadeRun(skill=0.9)).runs[0]
     assert channel_importance(run)[0].empty
     explain(run, ["class02"])
     table, problems = channel_importance(run)
@@ -128,15 +128,15 @@ def test_a_network_relies_on_what_is_lost_when_it_is_permuted(written: Callable[
     assert (table.set_index("class")["difference"].drop("class02") == 0).all()
 
 
-def test_only_the_seeds_that_were_explained_are_compared(written: Callable[..., Results]) -> None:
-    run = written(MadeRun(skill=0.9), MadeRun(skill=0.5, seed=1)).runs[0]
+def test_only_the_seeds_that_were_explained_are_compared(made: Callable[..., Results]) -> None:
+    run = made(MadeRun(skill=0.9), MadeRun(skill=0.5, seed=1)).runs[0]
     explain(run)
     table, _ = channel_importance(run)
     assert (table["difference"] == 0).all()
 
 
-def test_only_the_epoch_that_counts_is_compared(written: Callable[..., Results]) -> None:
-    run = written(MadeRun(skill=0.9, val="group")).runs[0]
+def test_only_the_epoch_that_counts_is_compared(made: Callable[..., Results]) -> None:
+    run = made(MadeRun(skill=0.9, val="group")).runs[0]
     explain(run, selection="last")
     table, (problem,) = channel_importance(run)
     assert table.empty and "with the best epoch" in problem.text
@@ -146,9 +146,9 @@ def test_only_the_epoch_that_counts_is_compared(written: Callable[..., Results])
 
 
 def test_an_explain_that_is_damaged_or_lacks_folds_is_named(
-    written: Callable[..., Results], tmp_path: object
+    made: Callable[..., Results], tmp_path: object
 ) -> None:
-    run = written(MadeRun()).runs[0]
+    run = made(MadeRun()).runs[0]
     explain(run)
     (run.folders[0].fold(2) / "attribution.csv").write_text("channel,method\nchroma,permuted\n")
     table, problems = channel_importance(load_runs(find(tmp_path)).runs[0])  # type: ignore[arg-type]

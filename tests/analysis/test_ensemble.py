@@ -1,6 +1,6 @@
 """Ensembles: the mean of their members, weights selected on other folds, written as runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,101 +10,70 @@ import pytest
 from analysis.ensemble import greedy_weights, requested_ensemble, select_members, write_ensemble
 from analysis.options import AnalysisOptions
 from analysis.ranking import rankings
-from analysis.results import Results, load_runs
+from analysis.results import Results, Run, load_runs
 from commandline.registry import RequestError
 from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun
 
+NONE = {"own": 0.6}
+GROUP, NEXT = NONE | {"val": "group"}, NONE | {"val": "next"}
 
-def test_an_ensemble_is_the_mean_and_ranks_with_its_members(
-    written: Callable[..., Results], tmp_path: Path
+
+def combined(runs: Sequence[Run], folder: Path, most: int = 0) -> Run:
+    """The ensemble of these runs, written and read."""
+    written = write_ensemble([run.folders[0] for run in runs], folder, most)
+    return next(run for run in load_runs(find(folder)).runs if run.folders[0] == written)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "averaged", "ranked"),
+    [
+        (NONE, NONE, {"last": ("last", "last")}, 1),
+        # Both checkpoints, each the mean of theirs: the epoch that counts is that of the members.
+        (GROUP, GROUP, {"last": ("last", "last"), "best": ("best", "best")}, 1),
+        (GROUP, NONE, {"last": ("best", "last")}, 3),
+        (GROUP, NEXT, {"last": ("best", "best")}, 3),
+    ],
+)
+def test_an_ensemble_is_the_mean_of_the_epochs_that_count_and_ranks_with_runs_of_its_protocol(
+    made: Callable[..., Results], tmp_path: Path, first: dict, second: dict, averaged: dict, ranked: int
 ) -> None:
-    runs = written(MadeRun(own=0.6), MadeRun(features="mfcc+chroma", own=0.6)).runs
-    folder = write_ensemble([run.folders[0] for run in runs], tmp_path)
-    results = load_runs(find(tmp_path))
-    assert not results.problems
-    combined = next(run for run in results.runs if run.model == "ensemble")
-    mean = (runs[0].probabilities + runs[1].probabilities) / 2
-    assert combined.probabilities == pytest.approx(mean, abs=1e-6)
-    ranked = rankings(results.runs)
-    assert len(ranked) == 1
-    assert ranked[0].best.name == folder.name  # errors that are mostly their own: the mean is better
-    assert combined.features == "mel,mfcc+chroma"
-    assert combined.config["parameters"] == sum(run.config["parameters"] for run in runs)
-    assert combined.synthetic
+    runs = made(MadeRun(**first), MadeRun(features="zcr+chroma", **second)).runs
+    ensemble = combined(runs, tmp_path)
+    assert ensemble.checkpoints.keys() == averaged.keys()
+    assert ensemble.folders[0].selection() == ensemble.selection == list(averaged)[-1]
+    for name, own in averaged.items():
+        mean = sum(run.checkpoints[selection] for run, selection in zip(runs, own, strict=True)) / 2
+        assert ensemble.checkpoints[name] == pytest.approx(mean, abs=1e-6)
+    sets = rankings(load_runs(find(tmp_path)).runs)
+    assert len(sets) == ranked
+    if ranked == 1:  # errors that are mostly their own: the mean is better
+        assert sets[0].best.name == ensemble.name
+    assert ensemble.features == "mel,zcr+chroma" and ensemble.synthetic
+    assert ensemble.config["parameters"] == sum(run.config["parameters"] for run in runs)
 
 
-def test_an_ensemble_of_validated_runs_ranks_with_its_members(
-    written: Callable[..., Results], tmp_path: Path
-) -> None:
-    """It has both checkpoints, each the mean of theirs, so that the epoch that counts is the same."""
-    made = (MadeRun(val="group", own=0.6), MadeRun(features="zcr", val="group", own=0.6))
-    runs = written(*made).runs
-    write_ensemble([run.folders[0] for run in runs], tmp_path)
-    results = load_runs(find(tmp_path))
-    (ranked,) = rankings(results.runs)
-    assert len(ranked.runs) == 3
-    combined = next(run for run in results.runs if run.model == "ensemble")
-    assert combined.selection_protocol == runs[0].selection_protocol == "group, best"
-    for name in ("last", "best"):
-        mean = (runs[0].checkpoints[name] + runs[1].checkpoints[name]) / 2
-        assert combined.checkpoints[name] == pytest.approx(mean, abs=1e-6)
+def test_the_same_members_write_the_same_folder(made: Callable[..., Results], tmp_path: Path) -> None:
+    runs = made(MadeRun(), MadeRun(features="mfcc"), MadeRun(features="zcr")).runs
+    first = combined(runs[:2], tmp_path)
+    file = first.folders[0].fold(1) / "predictions.csv"
+    content = file.read_bytes()
+    assert combined(runs[:2], tmp_path).name == first.name and file.read_bytes() == content
+    assert len({first.name, combined(runs[1:], tmp_path).name, combined(runs[:2], tmp_path, 2).name}) == 3
 
 
-def test_an_ensemble_of_runs_with_and_without_validation_has_a_protocol_of_its_own(
-    written: Callable[..., Results], tmp_path: Path
-) -> None:
-    runs = written(MadeRun(val="group"), MadeRun(features="zcr")).runs
-    write_ensemble([run.folders[0] for run in runs], tmp_path)
-    results = load_runs(find(tmp_path))
-    combined = next(run for run in results.runs if run.model == "ensemble")
-    assert combined.selection_protocol == "best epoch on VAL=group; last epoch"
-    assert combined.probabilities == pytest.approx(
-        (runs[0].checkpoints["best"] + runs[1].checkpoints["last"]) / 2, abs=1e-6
-    )
-    assert [len(ranked.runs) for ranked in rankings(results.runs)] == [1, 1, 1]
+def test_an_ensemble_of_many_is_named_by_their_number(made: Callable[..., Results], tmp_path: Path) -> None:
+    combined(made(*(MadeRun(features=name, own=0.6) for name in ("mel", "mfcc", "zcr"))).runs, tmp_path)
+    labels = rankings(load_runs(find(tmp_path)).runs)[0].labels.values()
+    assert sorted(labels) == ["an ensemble of 3 runs", "mel", "mfcc", "zcr"]
 
 
-def test_an_ensemble_of_runs_validated_in_two_ways_averages_the_epochs_that_count(
-    written: Callable[..., Results], tmp_path: Path
-) -> None:
-    """Its folder and the report agree on the epoch that counts."""
-    runs = written(MadeRun(val="group"), MadeRun(features="zcr", val="next")).runs
-    folder = write_ensemble([run.folders[0] for run in runs], tmp_path)
-    combined = next(run for run in load_runs(find(tmp_path)).runs if run.model == "ensemble")
-    assert folder.selection() == combined.selection == "last"
-    assert combined.probabilities == pytest.approx(
-        (runs[0].checkpoints["best"] + runs[1].checkpoints["best"]) / 2, abs=1e-6
-    )
-
-
-def test_the_same_members_write_the_same_folder(written: Callable[..., Results], tmp_path: Path) -> None:
-    folders = [
-        run.folders[0] for run in written(MadeRun(), MadeRun(features="mfcc"), MadeRun(features="zcr")).runs
-    ]
-    first = write_ensemble(folders[:2], tmp_path)
-    content = (first.fold(1) / "predictions.csv").read_bytes()
-    assert write_ensemble(folders[:2], tmp_path) == first
-    assert (first.fold(1) / "predictions.csv").read_bytes() == content
-    assert write_ensemble(folders[1:], tmp_path) != first
-    assert write_ensemble(folders[:2], tmp_path, most=2) != first
-
-
-def test_an_ensemble_of_many_is_named_by_their_number(
-    written: Callable[..., Results], tmp_path: Path
-) -> None:
-    runs = written(*(MadeRun(features=name, own=0.6) for name in ("mel", "mfcc", "zcr"))).runs
-    write_ensemble([run.folders[0] for run in runs], tmp_path)
-    ranked = rankings(load_runs(find(tmp_path)).runs)[0]
-    assert sorted(ranked.labels.values()) == ["an ensemble of 3 runs", "mel", "mfcc", "zcr"]
-
-
-def test_ensembles_of_further_seeds_are_one_row(written: Callable[..., Results], tmp_path: Path) -> None:
-    runs = written(*(MadeRun(features=name, seed=seed) for name in ("mel", "zcr") for seed in (0, 1))).runs
+def test_ensembles_of_further_seeds_are_one_row(made: Callable[..., Results], tmp_path: Path) -> None:
+    runs = made(*(MadeRun(features=name, seed=seed) for name in ("mel", "zcr") for seed in (0, 1))).runs
     for seed in (0, 1):
         write_ensemble([run.folders[seed] for run in runs], tmp_path)
-    combined = [run for run in load_runs(find(tmp_path)).runs if run.model == "ensemble"]
-    assert [run.seeds for run in combined] == [(0, 1)]
+    found = [run.seeds for run in load_runs(find(tmp_path)).runs if run.model == "ensemble"]
+    assert found == [(0, 1)]
 
 
 def test_greedy_takes_what_complements_and_stops() -> None:
@@ -119,46 +88,44 @@ def test_greedy_takes_what_complements_and_stops() -> None:
     assert greedy_weights(probabilities[[0, 0]], target, most=20).tolist() == [1, 0]  # itself adds nothing
 
 
-def test_members_are_selected_without_the_fold_that_they_score(written: Callable[..., Results]) -> None:
+def test_members_are_selected_without_the_fold_that_they_score(made: Callable[..., Results]) -> None:
     """Changing one fold's predictions must not change its weights, and does change those of the others."""
-    members = written(MadeRun(skill=0.6, own=0.9), MadeRun(features="zcr", skill=0.6, own=0.9)).runs
+    members = made(MadeRun(skill=0.6, own=0.9), MadeRun(features="zcr", skill=0.6, own=0.9)).runs
     before = select_members(members, most=1)
     here = members[0].folds == 3
-    truth = np.eye(10)[members[0].target[here]]
-    members[0].checkpoints["last"][0][here] = truth
+    members[0].checkpoints["last"][0][here] = np.eye(10)[members[0].target[here]]
     members[1].checkpoints["last"][0][here] = 1 / 10
     after = select_members(members, most=1)
     assert after[3].tolist() == before[3].tolist()
     assert all(after[fold].tolist() == [1, 0] for fold in (1, 2, 4, 5))
 
 
-def test_selected_weights_stand_in_the_configuration(written: Callable[..., Results], tmp_path: Path) -> None:
-    runs = written(MadeRun(skill=0.9), MadeRun(features="zcr", skill=0.2)).runs
-    folder = write_ensemble([run.folders[0] for run in runs], tmp_path, most=1)
-    assert folder.config["member_weights"]["1"] == {runs[0].name: 1.0, runs[1].name: 0.0}
-    assert sorted(folder.config["member_weights"]) == ["1", "2", "3", "4", "5"]
+def test_selected_weights_stand_in_the_configuration(made: Callable[..., Results], tmp_path: Path) -> None:
+    runs = made(MadeRun(skill=0.9), MadeRun(features="zcr", skill=0.2)).runs
+    weights = combined(runs, tmp_path, most=1).config["member_weights"]
+    assert weights == {str(fold): {runs[0].name: 1.0, runs[1].name: 0.0} for fold in range(1, 6)}
 
 
-def test_an_ensemble_is_asked_for_by_names(written: Callable[..., Results], tmp_path: Path) -> None:
-    written(MadeRun(), MadeRun(features="zcr"))
+def test_an_ensemble_is_asked_for_by_names(made: Callable[..., Results], tmp_path: Path) -> None:
+    made(MadeRun(), MadeRun(features="zcr"))
     asked = AnalysisOptions(runs=tmp_path, dataset="made", ensemble=("mel-resnet18", "zcr-res"))
-    folder = requested_ensemble(asked)
-    assert folder.config["members"] == ["mel-resnet18", "zcr-resnet18"]
-    assert "selected on the test folds" in folder.config["note"]
+    config = requested_ensemble(asked).config
+    assert config["members"] == ["mel-resnet18", "zcr-resnet18"]
+    assert "selected on the test folds" in config["note"]
     with pytest.raises(RequestError, match="did you mean 'mel-resnet18'"):
         requested_ensemble(replace(asked, ensemble=("mell-resnet18", "zcr-res"), dataset=""))
 
 
-def test_runs_that_cannot_form_an_ensemble_say_why(written: Callable[..., Results], tmp_path: Path) -> None:
-    results = written(MadeRun(), MadeRun(features="rms", folds=(1, 2)), MadeRun(features="zcr", folds=(1,)))
+def test_runs_that_cannot_form_an_ensemble_say_why(made: Callable[..., Results], tmp_path: Path) -> None:
+    results = made(MadeRun(), MadeRun(features="rms", folds=(1, 2)), MadeRun(features="zcr", folds=(1,)))
     whole, two, one = (run.folders[0] for run in results.runs)
-    with pytest.raises(RequestError, match="at least two runs"):
-        write_ensemble([whole], tmp_path)
-    with pytest.raises(RequestError, match=r"cannot form an ensemble.*160 and 400 clips"):
-        write_ensemble([whole, two], tmp_path)
-    with pytest.raises(RequestError, match="train at least two folds"):
-        write_ensemble([one, one], tmp_path, most=1)
-    (whole.fold(1) / "predictions.csv").unlink()
+    for folders, most, words in (
+        ([whole], 0, "at least two runs"),
+        ([whole, two], 0, r"cannot form an ensemble.*160 and 400 clips"),
+        ([one, one], 1, "train at least two folds"),
+    ):
+        with pytest.raises(RequestError, match=words):
+            write_ensemble(folders, tmp_path, most)
     (whole.path / "run.json").write_text("{")
     with pytest.raises(RequestError, match=r"cannot join an ensemble: .*run\.json cannot be read"):
         write_ensemble([RunFolder(whole.path), two], tmp_path)

@@ -125,8 +125,8 @@ def test_without_a_run_a_first_one_of_what_is_cached(stored: dict[str, int], com
     assert first == NextCommand("make data DATASET=made", "untrainable", "no training yet: one class only")
 
 
-def test_an_ensemble_of_runs_is_never_trained(written: Callable[..., Results], tmp_path: Path) -> None:
-    results = written(*of_sets(mel=0.8, mfcc=0.5))
+def test_an_ensemble_of_runs_is_never_trained(made: Callable[..., Results], tmp_path: Path) -> None:
+    results = made(*of_sets(mel=0.8, mfcc=0.5))
     write_ensemble([run.folders[0] for run in results.runs], tmp_path)
     assert "ensemble" not in proposed(load_runs(find(tmp_path))).command
 

@@ -16,7 +16,7 @@ from analysis.facts import Facts, Threat
 from analysis.findings import findings
 from analysis.report import SENTENCES
 from analysis.results import Problem, Results
-from tests.analysis.made_runs import MadeRun, made_clips, results_of
+from tests.analysis.made_runs import MadeRun, made_clips, make_runs
 
 GOLDEN = Path(__file__).with_name("words.txt")
 THREATS = (
@@ -37,10 +37,13 @@ def of_sets(model: str = "resnet18", **skills: float) -> list[MadeRun]:
 def scenarios(folder: Path) -> dict[str, Facts]:
     """The facts of reports in every state."""
 
-    def facts(*runs: MadeRun, problems: tuple[Problem, ...] = (), threats=(), **clips: object) -> Facts:
+    def facts(
+        *runs: MadeRun, problems: tuple[Problem, ...] = (), threats=(), named: bool = False, **clips: object
+    ) -> Facts:
         table = made_clips(**({"clips": 400, "classes": 10} | clips))
-        results = results_of(folder, table, runs)
-        return findings(Results(results.runs, [*results.problems, *problems]), threats=threats).facts
+        results = make_runs(folder, table, runs)
+        read = Results(results.runs, [*results.problems, *problems])
+        return findings(read, threats=threats, named=named).facts
 
     mel = MadeRun(skill=0.84)
     return {
@@ -57,6 +60,7 @@ def scenarios(folder: Path) -> dict[str, Facts]:
         "three seeds": facts(
             *[MadeRun(skill=0.8, seed=s) for s in range(3)], MadeRun(features="rms", skill=0.7)
         ),
+        "two runs chosen with RUN=": facts(*of_sets(mel_mfcc=0.86, mel=0.83), named=True),
         "threatened": facts(*of_sets(mel=0.9, rms=0.7), threats=THREATS),
     }
 

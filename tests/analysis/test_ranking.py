@@ -1,4 +1,4 @@
-"""What is ranked with what, the verdicts, chance, and the score of nested selection."""
+"""What is ranked with what and why not, whole scores, labels, chance, and the score of nested selection."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.ranking import Ranking, nested_selection, rank, rankings, reasons_outside
+from analysis.ranking import Ranking, nested_selection, rank, rankings
 from analysis.results import Results, Run
 from tests.analysis.made_runs import MadeRun
 
@@ -17,15 +17,17 @@ def ranked(results: Results) -> list[Ranking]:
     return rankings(results.runs)
 
 
+def features(ranking: Ranking) -> list[str]:
+    return [run.features for run in ranking.runs]
+
+
 def test_best_first_with_intervals_around(made: Callable[..., Results]) -> None:
-    first = ranked(made(MadeRun(features="zcr", skill=0.4), MadeRun(skill=0.8)))[0]
-    assert [run.features for run in first.runs] == ["mel", "zcr"]
+    (first,) = ranked(made(MadeRun(features="zcr", skill=0.4), MadeRun(skill=0.8)))
+    assert features(first) == ["mel", "zcr"]
     assert first.accuracy == pytest.approx([0.8, 0.4])
-    assert (first.interval[:, 0] < first.accuracy).all()
-    assert (first.accuracy < first.interval[:, 1]).all()
-    assert first.tied == ()
+    assert (first.interval[:, 0] < first.accuracy).all() and (first.accuracy < first.interval[:, 1]).all()
     low, high = first.tests.interval[0] / first.unit
-    assert 0 < low < 0.4 < high
+    assert low < -0.4 < high < 0
 
 
 def test_accuracy_is_the_mean_over_folds_of_unequal_size(hand_run: Callable[..., Run]) -> None:
@@ -33,7 +35,7 @@ def test_accuracy_is_the_mean_over_folds_of_unequal_size(hand_run: Callable[...,
     rows[9] = ("c9", "g9", 2, "rain", [0.9, 0.1])
     found = rank([hand_run("mel", ["dog", "rain"], rows)])
     assert found.accuracy.tolist() == [(1 + 0.5) / 2]
-    assert found.scores.sum() / found.unit == pytest.approx(0.75)
+    assert found.scores.sum() / found.unit == pytest.approx(0.75) and found.shares.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("clips", [400, 397])
@@ -47,70 +49,39 @@ def test_scores_of_folds_of_one_size_are_whole_numbers_so_p_is_exact(
     assert found.tests.p[0] < 0.001
 
 
-def test_runs_that_do_not_differ_significantly_are_tied(made: Callable[..., Results]) -> None:
-    skills = (("mel", 0.8), ("mfcc", 0.79), ("zcr", 0.3))
-    first = ranked(made(*(MadeRun(features=name, skill=skill) for name, skill in skills)))[0]
-    assert [run.features for run in first.tied] == ["mfcc"]
-
-
 def test_an_interval_does_not_depend_on_what_else_is_there(made: Callable[..., Results]) -> None:
     alone = ranked(made(MEL))[0].interval[0]
-    among = ranked(
-        made(MEL, ZCR, MadeRun(features="rms", folds=(1, 2)), MadeRun(features="mfcc", val="next"))
-    )
-    assert among[0].interval[[run.features for run in among[0].runs].index("mel")] == pytest.approx(
-        alone, abs=1e-12
-    )
+    among = ranked(made(MEL, ZCR, MadeRun(features="rms", folds=(1,)), MadeRun(features="mfcc", val="next")))
+    assert among[0].interval[features(among[0]).index("mel")] == pytest.approx(alone, abs=1e-12)
 
 
 def test_five_recordings_give_no_verdict(made: Callable[..., Results]) -> None:
     """100 % against 0 %: of five recordings p is 2 / 2^5, above any level."""
-    best, worst = MadeRun(skill=1.0), MadeRun(features="zcr", skill=0.0)
-    few = ranked(made(best, worst, clips=10, classes=2))[0]
-    assert (few.recordings, few.testable, len(few.tied)) == (5, False, 1)
+    runs = MadeRun(skill=1.0), MadeRun(features="zcr", skill=0.0)
+    few = ranked(made(*runs, clips=10, classes=2))[0]
+    assert (len(few.shares), few.testable) == (5, False)
     assert few.tests.p[0] == pytest.approx(1 / 16, abs=0.005)
-    enough = ranked(made(best, worst, clips=14, classes=2))[0]
-    assert enough.testable and not enough.tied
+    enough = ranked(made(*runs, clips=14, classes=2))[0]
+    assert enough.testable and enough.tests.p[0] < enough.level
 
 
 def test_a_run_that_always_answers_the_commonest_class_is_at_chance(hand_run: Callable[..., Run]) -> None:
     """79 of 100 clips are of one class: 79 % accuracy is chance."""
     labels = ["dog"] * 79 + ["rain"] * 21
     rows = [(f"c{n:03d}", f"g{n:03d}", n % 5 + 1, label, [0.9, 0.1]) for n, label in enumerate(labels)]
-    constant = rank([hand_run("mel", ["dog", "rain"], rows)])
-    assert constant.chance == (pytest.approx(0.79), 1.0)
+    assert rank([hand_run("mel", ["dog", "rain"], rows)]).chance == (pytest.approx(0.79), 1.0)
     better = [(*row[:4], [0.9, 0.1] if row[3] == "dog" else [0.1, 0.9]) for row in rows]
     assert rank([hand_run("mfcc", ["dog", "rain"], better)]).chance[1] < 0.001
 
 
-def test_of_many_runs_at_chance_the_best_is_not_above_it() -> None:
+def test_of_many_runs_at_chance_the_best_is_not_above_it(made: Callable[..., Results]) -> None:
     rng, above = np.random.default_rng(0), 0
+    (run,) = made(MEL, clips=100, classes=2).runs
+    alone = replace(run, groups=run.clip_ids)
     for _ in range(40):
-        runs = [_independent(f"r{number}", rng, accuracy=0.5) for number in range(8)]
-        above += rank(runs).chance[1] < 0.05
+        drawn = [np.eye(2)[rng.integers(0, 2, (1, 100))] for _ in range(8)]
+        above += rank([replace(alone, checkpoints={"last": one}) for one in drawn]).chance[1] < 0.05
     assert above <= 5
-
-
-def _independent(name: str, rng: np.random.Generator, accuracy: float) -> Run:
-    right = rng.random(100) < accuracy
-    target = np.arange(100) % 2
-    names = np.array([f"c{number:03d}" for number in range(100)])
-    return Run(
-        name=name,
-        dataset="made",
-        features=name,
-        model="resnet18",
-        task="classes",
-        folders=(),
-        classes=("dog", "rain"),
-        categories=("", ""),
-        clip_ids=names,
-        groups=names,
-        folds=np.arange(100) // 2 % 5,
-        target=target,
-        checkpoints={"last": np.eye(2)[np.where(right, target, 1 - target)][None]},
-        history=None,  # type: ignore[arg-type]
-    )
 
 
 @pytest.mark.parametrize(
@@ -122,9 +93,9 @@ def _independent(name: str, rng: np.random.Generator, accuracy: float) -> Run:
     ],
 )
 def test_what_is_not_compared_has_a_reason(made: Callable[..., Results], other: MadeRun, reason: str) -> None:
-    found = ranked(made(MEL, ZCR, other))
-    assert [len(ranking.runs) for ranking in found] == [2, 1]
-    assert [(run.features, why) for run, why in reasons_outside(found)] == [(other.features, reason)]
+    main, apart = ranked(made(MEL, ZCR, other))
+    assert (len(main.runs), main.reason) == (2, "")
+    assert (features(apart), apart.reason) == ([other.features], reason)
 
 
 def test_other_classes_datasets_clips_or_recordings_are_not_compared(
@@ -138,8 +109,30 @@ def test_other_classes_datasets_clips_or_recordings_are_not_compared(
         # The same predictions have another interval if clips belong to other recordings.
         "groups": replace(runs[0], name="d", groups=runs[0].clip_ids),
     }
-    found = {run.name: reason for run, reason in reasons_outside(rankings([*runs, *others.values()]))}
+    found = {ranking.best.name: ranking.reason for ranking in rankings([*runs, *others.values()])[1:]}
     assert found == {run.name: reason for reason, run in others.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "comparable"),
+    [
+        ({"duration": 2.0}, False),
+        ({"sample_rate": 8000}, False),
+        ({"cache": {"mel": "other"}}, False),
+        ({"cache": {"mel": "as mel", "zcr": "any"}}, True),
+        ({"cache": {"mel": "other"}, "clips": "with copies"}, True),  # digests of more clips say nothing
+    ],
+)
+def test_runs_of_caches_that_differ_are_not_compared(
+    made: Callable[..., Results], change: dict[str, object], comparable: bool
+) -> None:
+    """The third shares no feature with the others: it stays with the first that it fits to."""
+    both, mel, zcr = made(MadeRun(features="mel+zcr"), MEL, ZCR).runs
+    mel.config.update({"cache": {"mel": "as mel"}, "clips": "all"})
+    both.config.update({"clips": "all"} | change)
+    found = rankings([zcr, mel, both])
+    assert [len(ranking.runs) for ranking in found] == ([3] if comparable else [2, 1])
+    assert {ranking.reason for ranking in found[1:]} <= {"cache"}
 
 
 def test_another_number_of_epochs_is_no_other_protocol(made: Callable[..., Results]) -> None:
@@ -152,28 +145,21 @@ def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_ot
     made: Callable[..., Results],
 ) -> None:
     partial = [MadeRun(features=name, folds=(1, 2)) for name in ("rms", "mfcc", "mel+rms")]
-    assert [run.features for run in ranked(made(MEL, ZCR, *partial))[0].runs] == ["mel", "zcr"]
-    main = ranked(made(*partial))[0]
-    assert len(main.runs) == 3 and main.folds.tolist() == [1, 2]
-
-
-def test_one_run_of_all_folds_joins_those_of_some(made: Callable[..., Results]) -> None:
-    """What can be ranked is ranked: on the folds that all of them have."""
-    partial = [MadeRun(features=name, folds=(1, 2, 3, 4)) for name in ("rms", "zcr", "mfcc")]
-    (main,) = ranked(made(MEL, *partial))
-    assert len(main.runs) == 4 and main.folds.tolist() == [1, 2, 3, 4]
-    assert {len(run.clip_ids) for run in main.runs} == {320}
+    assert features(ranked(made(MEL, ZCR, *partial))[0]) == ["mel", "zcr"]
+    (main,) = ranked(made(MEL, *partial))  # what can be ranked is: on the folds that all of them have
+    assert len(main.runs) == 4 and main.folds.tolist() == [1, 2]
+    assert {len(run.clip_ids) for run in main.runs} == {160}
 
 
 def test_outdated_runs_do_not_lead(made: Callable[..., Results]) -> None:
     runs = made(MEL, ZCR, MadeRun(features="rms", val="next")).runs
     former = [run.name for run in runs if run.features != "rms"]
-    assert [run.features for run in rankings(runs, outdated=former)[0].runs] == ["rms"]
+    assert features(rankings(runs, outdated=former)[0]) == ["rms"]
 
 
 def test_labels_say_as_much_as_is_needed(made: Callable[..., Results]) -> None:
-    runs = [MEL, MadeRun(features="zcr"), MadeRun(features="zcr", model="texture"),
-            MadeRun(features="rms"), MadeRun(features="rms", augment="none")]  # fmt: skip
+    runs = [MEL, ZCR, MadeRun(features="zcr", model="texture")]
+    runs += [MadeRun(features="rms", augment=augment) for augment in ("default", "none")]
     assert set(ranked(made(*runs))[0].labels.values()) == {
         "mel",
         "zcr (resnet18)",
@@ -181,10 +167,6 @@ def test_labels_say_as_much_as_is_needed(made: Callable[..., Results]) -> None:
         "rms (resnet18, augment default)",
         "rms (resnet18, augment none)",
     }
-
-
-def test_nothing_ranked_keeps_nothing_out() -> None:
-    assert rankings([]) == [] and reasons_outside([]) == []
 
 
 def test_the_selected_run_is_scored_on_the_fold_that_did_not_select_it() -> None:

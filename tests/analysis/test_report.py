@@ -217,7 +217,6 @@ def test_damage_is_named_and_everything_else_is_still_there(
 def test_a_file_of_augmented_clips_that_is_cut_is_named(tmp_path: Path, part: float, made) -> None:
     (run,) = made(MadeRun()).runs
     file = run.folders[0].path / "fold1" / "augmented.npz"
-    file.parent.mkdir(parents=True)
     np.savez(file, augment=np.array(["shift"]), before=np.zeros((1, 1, 4, 4)), after_0=np.ones((1, 1, 4, 4)))
     file.write_bytes(file.read_bytes()[: int(part * file.stat().st_size)])
     (problem,) = submit_run(FigureWriter(tmp_path), run, best=True, rates=False)

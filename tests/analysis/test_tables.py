@@ -70,8 +70,8 @@ def test_counts_of_several_seeds_are_means_of_the_clips_there_are(made: Callable
     assert tables.class_report(run)["recall"][:10].to_numpy() == pytest.approx(counts.diagonal() / 40)
 
 
-def test_the_most_confused_pair_is_the_terminals(written: Callable[..., Results]) -> None:
-    run = written(MadeRun(skill=0.7)).runs[0]
+def test_the_most_confused_pair_is_the_terminals(made: Callable[..., Results]) -> None:
+    run = made(MadeRun(skill=0.7)).runs[0]
     first = tables.confused_pairs(run, 1).iloc[0]
     run.folders[0].config["options"]["skip_test"] = False
     said = summary(run.folders[0])
