@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy  # its modules come when they are first used
 from numpy.typing import NDArray
 
-from commandline.files import not_written, replace_file
+from commandline.files import replace_file
 from commandline.registry import RequestError
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache import cache_folder
@@ -144,12 +145,11 @@ def clipped_fraction(y: Samples) -> float:
 
 def bandwidth(y: Samples, sample_rate: int) -> float:
     """The highest frequency (Hz) that holds more than rounding, on average over the clip's whole frames."""
-    y = np.pad(y, (0, max(0, FRAME - len(y))))
-    whole = y[: len(y) // FRAME * FRAME].reshape(-1, FRAME)
-    window = np.hanning(FRAME)
-    power = np.mean(np.abs(np.fft.rfft(whole * window, axis=1)) ** 2, axis=0) / window.sum() ** 2 * 4
-    filled = np.flatnonzero(10 * np.log10(power + 1e-20) > EMPTY)
-    return float(filled[-1] * sample_rate / FRAME) if len(filled) else 0.0
+    y = np.pad(y.astype(float), (0, max(0, FRAME - len(y))))
+    frequencies, power = scipy.signal.welch(
+        y, sample_rate, np.hanning(FRAME), noverlap=0, detrend=False, scaling="spectrum"
+    )
+    return float(frequencies[2 * power > 10 ** (EMPTY / 10)].max(initial=0))
 
 
 def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -201,11 +201,8 @@ def run(options: SourceOptions) -> int:
     path = cache_folder(options.dataset, options.data, options.name) / CHECKED
     kept = [asdict(found) | {"count": len(found.names)} for found in findings]
     content = {"format_version": 1, "clips": len(originals(dataset.table)), "findings": kept}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, f"{json.dumps(content, indent=1)}\n".encode())
-    except OSError as error:
-        raise not_written(path, error) from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, f"{json.dumps(content, indent=1)}\n".encode())
     print(f"\n{next_step(options, dataset)}")
     return 1 if any(finding.severity == LEAK for finding in findings) else 0
 

@@ -48,42 +48,33 @@ class Pair(NamedTuple):
 def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
     """The loudest landmarks of a clip; none for silence."""
     steps, reach, apart = sample_differences(y), round(REACH * sample_rate), round(APART * sample_rate)
-    loudness = np.abs(steps)
-    padded = np.pad(steps, reach)
-    positions: list[int] = []
-    snippets: list[NDArray[np.float64]] = []
-    while len(positions) < LANDMARKS and loudness.any():
+    loudness, peaks = np.abs(steps), list[int]()
+    while len(peaks) < LANDMARKS and loudness.any():
         peak = int(loudness.argmax())
         loudness[max(0, peak - apart) : peak + apart] = 0
-        positions.append(peak)
-        snippets.append(padded[peak : peak + 2 * reach + 1] * np.sign(steps[peak]))
-    if not positions:
-        return NO_LANDMARKS
+        peaks.append(peak)
+    positions = np.array(peaks, np.int64)
+    snippets = np.pad(steps, reach)[positions[:, None] + np.arange(2 * reach + 1)]
     projections = np.random.default_rng(0).standard_normal((2 * reach + 1, BANDS * BITS))  # always the same
-    signs = (np.stack(snippets) @ projections) > 0  # (landmarks, BANDS * BITS)
-    codes = signs.reshape(len(positions), BANDS, BITS) @ (1 << np.arange(BITS, dtype=np.uint32))
-    return AudioFingerprint(np.array(positions), codes.astype(np.uint32))
+    signs = (snippets * np.sign(steps[positions])[:, None]) @ projections > 0  # (landmarks, BANDS * BITS)
+    codes = signs.reshape(-1, BANDS, BITS) @ (1 << np.arange(BITS, dtype=np.uint32))
+    return AudioFingerprint(positions, codes.astype(np.uint32))
 
 
 def find_near_duplicates(
     fingerprints: Sequence[AudioFingerprint], load: Callable[[int], Samples]
 ) -> list[Pair]:
     """Pairs of clips with the same audio; `load` gives a clip's samples again, for the candidates alone."""
-    found = []
-    for a, b, shift in candidate_pairs(fingerprints):
-        correlation = correlate(load(a), load(b), shift)
-        if abs(correlation) >= SAME:
-            found.append(Pair(a, b, shift, correlation))
-    return sorted(found)
+    candidates = candidate_pairs(fingerprints)
+    pairs = (Pair(a, b, shift, correlate(load(a), load(b), shift)) for a, b, shift in candidates)
+    return sorted(pair for pair in pairs if abs(pair.correlation) >= SAME)
 
 
 def candidate_pairs(fingerprints: Sequence[AudioFingerprint]) -> list[tuple[int, int, int]]:
     """(a, b, shift), one a pair of clips: the shift that most of their equal landmarks have."""
-    clips = [clip for clip, one in enumerate(fingerprints) for _ in one.positions]  # of each landmark
-    if not clips:
-        return []
-    positions = np.concatenate([one.positions for one in fingerprints]).tolist()
-    codes = np.concatenate([one.codes for one in fingerprints])
+    clips = [clip for clip, fingerprint in enumerate(fingerprints) for _ in fingerprint.positions]
+    positions = np.concatenate([fingerprint.positions for fingerprint in fingerprints]).tolist()
+    codes = np.concatenate([fingerprint.codes for fingerprint in fingerprints])
     votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)  # pair of clips -> shift -> landmarks
     for band in range(BANDS):
         order = np.argsort(codes[:, band], kind="stable")
@@ -92,7 +83,7 @@ def candidate_pairs(fingerprints: Sequence[AudioFingerprint]) -> list[tuple[int,
             for first, second in meet(equal.tolist(), 2):
                 if clips[first] != clips[second]:
                     votes[clips[first], clips[second]][positions[second] - positions[first]] += 1
-    best = [(*pair, *shifts.most_common(1)[0]) for pair, shifts in votes.items()]
+    best = ((*pair, *shifts.most_common(1)[0]) for pair, shifts in votes.items())
     ranked = sorted(best, key=lambda candidate: -candidate[3])[:MOST_CANDIDATES]
     return [(a, b, shift) for a, b, shift, _ in ranked]
 
@@ -104,10 +95,9 @@ def correlate(a: Samples, b: Samples, shift: int) -> float:
     if begin >= end:
         return 0.0
     one, other = whole[begin:end], shifted[begin + shift : end + shift]
-    energy, energy_of_other = float(one @ one), float(other @ other)
-    if energy <= SHARED * float(whole @ whole) or energy_of_other <= SHARED * float(shifted @ shifted):
+    if one @ one <= SHARED * (whole @ whole) or other @ other <= SHARED * (shifted @ shifted):
         return 0.0
-    return float(one @ other) / float(np.sqrt(energy * energy_of_other))
+    return float(one @ other / np.sqrt((one @ one) * (other @ other)))
 
 
 def sample_differences(y: Samples) -> NDArray[np.float64]:

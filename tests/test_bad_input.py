@@ -162,7 +162,7 @@ FAULTS: dict[str, tuple[Callable[[], object], str, int, str]] = {
         lambda: Path("taken").touch(),
         FEATURES + " DATA=taken",
         2,
-        "taken cannot be written",
+        "taken Not a directory",
     ),
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from commandline.files import DISK_FAILED, Lock, not_written, refuse_special
+from commandline.files import DISK_FAILED, Lock, refuse_special
 from commandline.registry import RequestError
 from commandline.terminal import progress, size, tell
 
@@ -47,8 +47,6 @@ def download_file(url: str, to: Path, label: str = "download") -> None:
         except (requests.RequestException, HTTPError) as error:
             reason = f"{url} cannot be fetched: {_reason(error)}"
             final = isinstance(error, requests.HTTPError | ValueError)  # a wrong address stays wrong
-        except OSError as error:
-            raise not_written(to, error) from None
         if final or pause is None:
             again = "; the same command goes on with what arrived" if part.exists() else ""
             raise RequestError(f"{reason}{again}. {OTHER_WAYS}")
@@ -152,8 +150,8 @@ def unpack(archive: Path, into: Path) -> None:
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
         raise Refused(f"{archive} is no whole zip archive: {error}") from None
     except (OSError, UnicodeError) as error:
-        if isinstance(error, OSError) and error.errno in DISK_FAILED:
-            raise not_written(into, error) from None
+        if getattr(error, "errno", None) in DISK_FAILED:
+            raise
         raise RequestError(f"{archive} cannot be unpacked into {into}: {error}") from None
 
 
@@ -173,8 +171,6 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
             _remove(folder / part)
         for part in parts:
             (stage / part).replace(folder / part)
-    except OSError as error:
-        raise not_written(folder, error) from None
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.files import not_written, replace_file
+from commandline.files import replace_file
 from commandline.registry import RequestError
 from commandline.terminal import counted
 from pipeline.datasets.readers import Listing, read_csv, whole_folds
@@ -76,11 +76,8 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
     away = kept[~kept["clip_id"].isin(table["clip_id"])]  # stay listed: they may come back
     rows = pd.concat([away, table[["clip_id", "group", "fold"]].assign(**settings)])[COLUMNS].astype(str)
     if not rows.reset_index(drop=True).equals(kept.astype(str)):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, rows.to_csv(index=False).encode())
-        except OSError as error:
-            raise not_written(path, error) from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, rows.to_csv(index=False).encode())
     return table, (*notes, f"folds: {note}, kept in {path}")
 
 

@@ -15,7 +15,7 @@ FSD50K. ESC-50's layout is read by readers.py.
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pandas as pd
 
@@ -150,31 +150,31 @@ def read_folder(folder: Path) -> Listing:
     for file, reader in LAYOUTS.items():
         if (folder / file).is_file():
             return reader(folder)
-    files = files_below(folder)
-    audio = [PurePath(name) for name in files if AUDIO_FILE.fullmatch(name)]
-    tops = sorted({path.parts[0] for path in audio if len(path.parts) > 1})
-    if not tops:
+    files = pd.Series(files_below(folder), dtype=str)
+    audio = files[files.str.fullmatch(AUDIO_FILE)]
+    parts = audio.str.split("/")
+    depth, tops, inner = parts.str.len(), parts.str[0], parts.str[1]
+    folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in sorted({*tops[depth > 1]})}
+    if not folds:
         raise RequestError(
             f"{folder} holds no audio files in sub-folders ({len(audio)} beside each other, "
             f"{counted(len(files), 'file')} in all); expected one sub-folder a class, as in "
             f"{folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
         )
-    folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in tops}
-    within = [{path.parts[1] for path in audio if path.parts[0] == top and path.parts[2:]} for top in tops]
-    split = 0 not in folds.values() and len({*folds.values()}) > 1 and len(set.intersection(*within)) > 1
-    paths = [path for path in audio if len(path.parts) > 1 + split]
-    clips = pd.DataFrame(
-        {"filename": map(str, paths), "label": [path.parts[split] for path in paths]},
-    )
+    shared = (tops[depth > 2].groupby(inner).nunique() == len(folds)).sum()  # classes in all of them
+    split = 0 not in folds.values() and len({*folds.values()}) > 1 and shared > 1
+    chosen = depth > 1 + split
+    clips = pd.DataFrame({"filename": audio, "label": inner if split else tops})[chosen]
     left_out = {
-        f"not audio by name: {counted(len(files) - len(audio), 'file')}": len(files) > len(audio),
-        f"in no class folder: {counted(len(audio) - len(paths), 'audio file')}": len(audio) > len(paths),
+        "not audio by name": (len(files) - len(audio), "file"),
+        "in no class folder": (len(audio) - len(clips), "audio file"),
     }
-    notes = [f"left out, {reason}" for reason, holds in left_out.items() if holds]
+    notes = [f"left out, {why}: {counted(*count)}" for why, count in left_out.items() if count[0]]
     test = None
     if split:
-        clips["fold"] = [folds[path.parts[0]] for path in paths]
+        clips["fold"] = tops.map(folds)
         test = SIDES["eval"] if SIDES["eval"] in folds.values() else None
         sides = ", ".join(f"{top} is fold {fold}" for top, fold in folds.items())
         notes.append(f"read as a split: {sides}{f'; only fold {test} is tested' if test else ''}")
+    clips = clips.reset_index(drop=True)
     return list_clips(clips, folder, by_path=True, notes=tuple(notes), published_test=test)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from commandline.terminal import counted, text_table
 from features_cache.location import is_cache
 from features_cache.table import originals
 from pipeline import audio
-from pipeline.datasets import esc50
 from pipeline.datasets.load import Dataset, load
 from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
@@ -17,16 +17,15 @@ FAULTS_SHOWN = 10
 
 
 def run(options: SourceOptions) -> int:
-    """Download or make what is not there, check ESC-50's contents, print a summary."""
+    """Download or make what is not there, print a summary of the clips that can be read, name the others."""
     dataset = load(options)
-    table, unreadable = originals(dataset.table), pd.Series(dtype=str)
+    table, wrong = originals(dataset.table), list[str]()
     if not is_cache(Path(options.dataset)):  # one is used without its audio
-        infos = pd.Series(audio.file_infos(table["path"].tolist()), table.index)
-        unreadable = infos[infos.map(lambda info: isinstance(info, audio.AudioError))]
-    print(dataset_summary(dataset, table.drop(unreadable.index)))
-    wrong = [f"{table.loc[row, 'path']}: {reason}" for row, reason in unreadable.items()]
-    if options.dataset in ("esc50", "esc10") and not options.audio_dir:
-        wrong = list(esc50.faults(options.data / "esc50"))
+        infos = audio.file_infos(table["path"].tolist())
+        readable = np.array([isinstance(info, audio.Info) for info in infos])
+        wrong = [f"{path}: {infos[row]}" for row, path in enumerate(table["path"]) if not readable[row]]
+        table = table[readable]
+    print(dataset_summary(dataset, table))
     if wrong:
         more = f"\n  and {len(wrong) - FAULTS_SHOWN} more" if len(wrong) > FAULTS_SHOWN else ""
         print("\nwrong with it, and not counted:\n  " + "\n  ".join(wrong[:FAULTS_SHOWN]) + more)
@@ -35,10 +34,10 @@ def run(options: SourceOptions) -> int:
 
 
 def counts(dataset: Dataset, table: pd.DataFrame) -> str:
-    """`my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings` of the clips that can be read."""
-    columns = {"clip": "clip_id", "class": "label", "fold": "fold", "source recording": "group"}
-    numbers = ", ".join(counted(table[column].nunique(), noun) for noun, column in columns.items())
-    return f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}: {numbers}"
+    """`my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings` of these clips."""
+    numbers = table[["clip_id", "label", "fold", "group"]].nunique()
+    named = map(counted, numbers, ("clip", "class", "fold", "source recording"))
+    return f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}: {', '.join(named)}"
 
 
 def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:

@@ -23,13 +23,11 @@ FRAMES = {"waveform": 22050, "embedding": 1}  # of a clip; other features have 4
     ("cached", "quick", "default"),
     [
         (
-            "chroma mel mfcc rms waveform",
+            "chroma mel mfcc waveform",
             "'FEATURES=mel mfcc chroma mel+mfcc+chroma' MODEL=texture",
             "mel+mfcc+chroma",
         ),
         ("mel waveform", "FEATURES=mel MODEL=texture", "mel"),
-        ("cqt mel", "'FEATURES=mel cqt mel+cqt' MODEL=texture", "mel+cqt"),
-        ("cqt rms", "'FEATURES=cqt rms cqt+rms' MODEL=texture", "cqt+rms"),
         ("waveform", "FEATURES=waveform MODEL=m11", None),
         ("embedding@model=a", "FEATURES=embedding@model=a", None),
     ],

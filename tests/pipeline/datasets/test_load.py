@@ -37,12 +37,6 @@ def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
         extract.request(FeaturesCommand(**where))
 
 
-def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
-    (tmp_path / "data").write_text("a file where a folder should be")
-    with pytest.raises(RequestError, match="cannot be written"):
-        dataset(class_folders(tmp_path / "mine", each=1), tmp_path)
-
-
 def test_the_commonest_rate_and_the_longest_clip_up_to_thirty_seconds(tmp_path):
     for number, (seconds, rate) in enumerate([(0.2, 8_000), (0.75, 8_000), (0.5, 16_000)]):
         write(tmp_path / "mine" / ["dog", "cat"][number % 2] / f"{number}.wav", seconds, rate)

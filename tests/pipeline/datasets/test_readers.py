@@ -56,11 +56,9 @@ def test_a_layout_takes_another_rate_and_duration_and_one_of_two_tables(tmp_path
 
 
 LISTED = {
-    "commas": "filename,label\na.wav,dog\nb.wav,rain\n",
     "semicolons": "filename;label\na.wav;dog\nb.wav;rain\n",
     "tabs": "filename\tlabel\na.wav\tdog\nb.wav\train\n",
-    "a byte order mark": "\ufefffilename,label\na.wav,dog\nb.wav,rain\n",
-    "blanks around": "filename, label\na.wav, dog \nb.wav, rain\n",
+    "a byte order mark and blanks": "\ufefffilename, label\na.wav, dog \nb.wav, rain\n",
     "another order and columns": "x,label,filename\n1,dog,a.wav\n2,rain,b.wav\n",
     "ESC-50's columns": "filename,fold,category,src_file\na.wav,1,dog,77\nb.wav,2,rain,78\n",
 }
