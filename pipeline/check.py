@@ -166,7 +166,7 @@ def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDAr
     splits = [fold_split(table, fold) for fold in sorted(table["fold"].unique())]
     rows = [(row_of[split.train].to_numpy(), row_of[split.test].to_numpy()) for split in splits]
     labels = table["label"].to_numpy()
-    if any(len({*labels[train]}) < 2 for train, _ in rows):
+    if not rows or any(len({*labels[train]}) < 2 for train, _ in rows):
         raise RequestError("a classifier needs clips of two classes")
     return cross_val_score(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), values, labels, cv=rows
@@ -247,7 +247,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     pattern = propose_group(table) if (table["group"] == table["clip_id"]).all() else ""
     names = {
         **_leaks(table, [fingerprint for _, fingerprint in decoded], rate),
-        **_of_clips(table, dataset),
+        **_of_clips(measured, dataset),
+        "unreadable": [f"{row.clip_id} ({row.reason})" for row in table[table["reason"] != ""].itertuples()],
         "length": ["DURATION"] if shorter else [],
         "group": ["GROUP"] if pattern else [],
     }
@@ -294,17 +295,15 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> dict[str, list[str]]:
     sounding, seconds, end = table["peak"] >= SILENT, table["seconds"], dataset.duration
     sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
     chosen = {
-        "silent": table["peak"] < SILENT,
+        "silent": ~sounding,
         "clipped": table["clipped"] >= CLIPPED,
         "padded": (sound < end / 2) & sounding,
         "cut": seconds > end * 1.01,
-        "resampled": table["sample_rate"].notna() & (table["sample_rate"] != dataset.sample_rate),
+        "resampled": table["sample_rate"] != dataset.sample_rate,
         "narrow": (table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding,
     }
     by_fold = pd.crosstab(table["label"], table["fold"])
-    unreadable = table[table["reason"] != ""]
     return {
-        "unreadable": [f"{row.clip_id} ({row.reason})" for row in unreadable.itertuples()],
         "missing_class": by_fold.index[(by_fold == 0).any(axis=1)].tolist(),
         **{kind: table.loc[rows, "clip_id"].tolist() for kind, rows in chosen.items()},
     }

@@ -16,7 +16,7 @@ from commandline.terminal import counted
 from features_cache import Cache, dataset_name
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_settings
-from features_cache.location import NAMED, TABLES, is_cache, unknown_dataset
+from features_cache.location import NAMED, is_cache, unknown_dataset
 from features_cache.table import refuse_class_names, validate
 from pipeline import audio
 from pipeline.datasets.folds import with_folds
@@ -141,12 +141,8 @@ def _read(options: SourceOptions) -> Listing:
         return read_esc_layout(synth.write_dataset(options.data / "synth"), audio_dir)
     if path.is_dir():
         return read_esc_layout(path, audio_dir) if is_esc_layout(path, audio_dir) else read_folder(path)
-    if path.suffix.lower() in TABLES and path.is_file():
-        return read_table(path, audio_dir)
     if path.is_file():
-        raise RequestError(
-            f"DATASET={word} is a file, but no CSV; expected a table filename,label or a folder of clips"
-        )
+        return read_table(path, audio_dir)
     message = unknown_dataset(word, options.data)
     raise RequestError(f"{message}; or the path of a folder of clips, a CSV or a cache, from {Path.cwd()}")
 
@@ -176,16 +172,16 @@ def _audio_settings(
         raise RequestError(f"{reason}; {hint}" if hint else reason)
     rates = Counter(info.sample_rate for info in infos)
     seconds = np.array([info.frames / info.sample_rate for info in infos])
-    notes = [f"{counted(times, 'clip')} of {rate} Hz" for rate, times in rates.most_common()]
-    notes = notes if len(rates) > 1 else []
+    notes = [f"{counted(rates[rate], 'clip')} of {rate} Hz" for rate in rates if len(rates) > 1]
     if not duration:
-        duration = min(float(seconds.max()), LONGEST)
-        if seconds.max() > LONGEST:
-            longest = f"{seconds.max():.0f} s"
-            notes.append(f"the longest clip, {longest}, is cut to {LONGEST:g} s: DURATION= sets another")
+        longest = float(seconds.max())
+        duration = min(longest, LONGEST)
+        if longest > LONGEST:
+            notes.append(
+                f"the longest clip, {longest:.0f} s, is cut to {LONGEST:g} s: DURATION= sets another"
+            )
     sample_rate = sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
-    shorter = shorter_duration(seconds, duration)
-    return sample_rate, duration, [*notes, shorter] if shorter else notes
+    return sample_rate, duration, list(filter(None, (*notes, shorter_duration(seconds, duration))))
 
 
 def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
@@ -195,7 +191,7 @@ def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
         return float(1 - np.minimum(seconds, of).mean() / of)
 
     most = float(np.quantile(seconds, MOST_CLIPS, method="higher"))
-    shorter = max(STEP, round(STEP * math.ceil(round(most / STEP, 6)), 2))
+    shorter = round(STEP * math.ceil(round(most / STEP, 6)), 2)
     if shorter >= duration or padding(duration) - padding(shorter) < LESS_PADDING:
         return ""
     return (

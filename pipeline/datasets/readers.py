@@ -6,7 +6,6 @@ does not say are found or drawn later, see folds.py and load.py.
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -106,23 +105,21 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
 
     by_path  the path from the beginning: `dog/bark 1`
     """
-    paths = [PurePath(name) for name in names]
-    ids, same = [""] * len(paths), list(range(len(paths)))
+    paths = pd.Series([PurePath(name) for name in names], dtype=object)
+    ids = pd.Series("", paths.index, dtype=object)
     for naming in NAMINGS[2 * by_path :]:
-        for number in same:
-            ids[number] = naming(paths[number])
-        times = Counter(ids)
-        same = [number for number in same if times[ids[number]] > 1]
-    if same:
-        raise RequestError(f"{paths[same[0]]} is listed twice; a clip is one row")
+        same = (ids == "") | ids.duplicated(keep=False)
+        ids[same] = paths[same].map(naming)
+    for path in paths[ids.duplicated()]:
+        raise RequestError(f"{path} is listed twice; a clip is one row")
     for name in filter(SURROGATE.search, ids):
         raise RequestError(
             f"the file name {name!r} is not valid Unicode and cannot be written to a table: rename the file"
         )
-    return ids
+    return ids.tolist()
 
 
-def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+def read_csv(path: Path, columns: Sequence[str] = (), rows: int | None = None) -> pd.DataFrame:
     """Every cell as text, exactly as written; comma, semicolon or tab between them.
 
     RequestError if the file cannot be read, or lacks one of `columns`.
@@ -139,6 +136,7 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
             keep_default_na=False,
             encoding="utf-8-sig",
             skipinitialspace=True,
+            nrows=rows,
         )
     except UnicodeDecodeError:
         raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8 CSV") from None
@@ -159,10 +157,8 @@ def audio_path(audio: Path, name: str) -> str:
 def whole_folds(frame: pd.DataFrame) -> pd.Series:
     """The column `fold` as whole numbers from 1."""
     folds = pd.to_numeric(frame["fold"], errors="coerce")
-    wrong = frame[~((folds >= 1) & (folds % 1 == 0))]
-    if len(wrong):
-        row = wrong.iloc[0]
-        raise RequestError(f"{row['filename']} has fold {row['fold']!r}; expected a whole number from 1")
+    for row in frame[~((folds >= 1) & (folds % 1 == 0))].itertuples():
+        raise RequestError(f"{row.filename} has fold {row.fold!r}; expected a whole number from 1")
     return folds.astype(int)
 
 
@@ -197,7 +193,7 @@ def is_esc_layout(folder: Path, audio_dir: Path | None = None) -> bool:
 def read_esc_layout(folder: Path, audio_dir: Path | None = None, marked: str = "") -> Listing:
     """Its clips, see `read_table`; official folds are kept, groups are the source recordings."""
     files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
-    tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path))]
+    tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path, rows=0))]
     if len(tables) != 1:
         raise RequestError(
             f"{folder / 'meta'} holds {', '.join(path.name for path in tables) or 'none'}; expected one CSV "

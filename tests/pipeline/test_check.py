@@ -103,6 +103,13 @@ def test_damage_is_named(tmp_path):
     assert all(one.remedy for one in found.values() if one.severity != check.NOTE)
 
 
+def test_a_dataset_of_which_nothing_can_be_read_is_told_so(tmp_path):
+    path = make(tmp_path, CLEAN)
+    for file in tmp_path.glob("*.wav"):
+        file.write_bytes(b"no sound")
+    assert list(findings(path, sample_rate=RATE)) == ["unreadable"]
+
+
 def test_artefacts_that_predict_the_class_are_a_warning(tmp_path):
     """Class b is padded: nothing of its sound is needed to know it."""
     rng = np.random.default_rng(0)
