@@ -228,10 +228,10 @@ def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:
 
         lab.predict(run, ["dog.wav", "rain.flac"])
     """
-    from train.bundle import TrainedModel, bundle_of_run
+    from train.bundle import bundle_of_run
     from train.predict import AudioModel, predict_files, tell_failures
 
-    model = AudioModel(TrainedModel(bundle_of_run(trained)))
+    model = AudioModel(bundle_of_run(trained))
     read = predict_files(model, {str(file): Path(file) for file in files})
     tell_failures(read.failures, len(files))
     return read.table.reset_index(names="file")

@@ -5,6 +5,7 @@ Soaks and dry runs compare with nothing and take long; they run by themselves, a
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from commandline.commands import Command, main
@@ -39,16 +40,17 @@ class BenchOptions(Options):
     bench: tuple[str, ...] = option((), "some of them by name; all by default")
 
 
-def _listed(tables: dict[str, str]) -> str:
-    width = max(map(len, tables))
-    return "\n".join(f"- {name.ljust(width)}  {what}" for name, what in tables.items())
+def listed(table: Mapping[str, str], before: str = "") -> str:
+    """`- name  what it is`, a line each, aligned."""
+    width = max(map(len, table))
+    return "\n".join(f"- {before}{name:{width}}  {what}" for name, what in table.items())
 
 
 BenchOptions.__doc__ = f"""Compare with the alternatives on this machine, in one run:
-{_listed(BENCHES)}
+{listed(BENCHES)}
 
 Soaks, dry runs and the like run by themselves, each with --help:
-{_listed({f"python -m {words}": what for words, what in BY_THEMSELVES.items()})}
+{listed(BY_THEMSELVES, "python -m ")}
 """
 
 

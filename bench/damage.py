@@ -6,6 +6,7 @@ looked at in a process of its own, since a library that hangs or crashes would b
 nothing that can be read (padding between objects, a page that was zero) is counted apart and is no damage.
 """
 
+import contextlib
 import random
 import tempfile
 from collections import Counter
@@ -54,7 +55,13 @@ class Caches:
         """What was done to which file, and what became of it; all is put right again."""
         name = self.rng.choice(self.files)
         whole, kind = self.sound[name], self.rng.choices(("bit", "page", "cut", "stranger"), (8, 4, 2, 1))[0]
-        place, changed = self._place(name, len(whole)), bytearray(whole)
+        values, changed = range(0), bytearray(whole)
+        if name != "index.h5" and self.rng.random() < 0.5:
+            with h5py.File(self.folder / name) as file:
+                start = file["values"].id.get_offset()
+                values = range(start, start + file["values"].nbytes)
+        while (place := self.rng.randrange(len(whole))) in values:
+            pass
         if kind == "bit":
             changed[place] ^= 1 << self.rng.randrange(8)
         elif kind == "page":
@@ -65,28 +72,17 @@ class Caches:
         else:
             changed[:] = (self.stranger / name).read_bytes()
         (self.folder / name).write_bytes(changed)
-        meaning = MEANING.get(ended(forked(self._look)), "crashed")
+        meaning = MEANING.get(ended(forked(self.look)), "crashed")
         (self.folder / name).write_bytes(whole)
         return f"{kind} in {name}", meaning
 
-    def _place(self, name: str, length: int) -> int:
-        """A byte of the file: of all, or of what is not values."""
-        values = range(0)
-        if name != "index.h5" and self.rng.random() < 0.5:
-            with h5py.File(self.folder / name) as file:
-                start = file["values"].id.get_offset()
-                values = range(start, start + file["values"].nbytes)
-        while (place := self.rng.randrange(length)) in values:
-            pass
-        return place
-
-    def _look(self) -> int:
+    def look(self) -> int:
         """What verify and the reader make of it, as a key of MEANING."""
-        found = status_of(["features_cache", "verify", f"DATASET={self.folder}"]) != 0
+        named = status_of(["features_cache", "verify", f"DATASET={self.folder}"]) != 0
         now = contents(self.folder)
         if any(now[key] not in (None, self.expected[key]) for key in now if key[1] != "described"):
             return 3
-        return 1 if found else 2 * (now != self.expected)
+        return 1 if named else 2 * (now != self.expected)
 
 
 def contents(folder: Path) -> dict[tuple[str, str], object]:
@@ -100,17 +96,15 @@ def contents(folder: Path) -> dict[tuple[str, str], object]:
     except RequestError:
         return {}
     for name in FEATURES:
-        try:
+        given[name, "described"] = None
+        with contextlib.suppress(RequestError):
             stored = cache[name]
             axes = stored.row_axis.tolist(), stored.frame_axis.tolist()
-            given[name, "described"] = (axes, stored.attributes)
-        except RequestError:
-            given[name, "described"] = None
+            given[name, "described"] = axes, stored.attributes
         for clip in ids:
-            try:
+            given[name, clip] = None
+            with contextlib.suppress(RequestError):
                 given[name, clip] = cache.read(name, [clip]).tobytes()
-            except RequestError:
-                given[name, clip] = None
     return given
 
 

@@ -8,7 +8,6 @@ For the power mel+mfcc is truly better than the other runs; and on tables like t
 worse by as much as a report says that its data can show.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -22,6 +21,7 @@ from tests.analysis.simulated import claims, simulated_runs
 
 CLASSES = 10
 ESC10 = [1] * 237 + [2] * 51 + [3] * 10 + [4] * 2 + [5] * 2 + [6, 7]  # clips of its 304 recordings
+FALSE = ("overall", "ablations", "any")
 OWN = (0.1, 0.3, 0.6)  # alike as two seeds, as feature sets, as models
 
 
@@ -40,53 +40,49 @@ def false_claims(options: FalseClaimsOptions) -> None:
     """Rates of false claims over equal runs, and the power for true differences, by simulation."""
     rng = np.random.default_rng(options.seed)
     print(f"False claims: % of {options.reports} reports of equally good runs that say they differ\n")
-    print(text_table([*_false(options, rng)], ("clips", "runs", "best", "ablations", "any")))
-    print("\nPower: % of reports that find the better of three runs, as the winner, as a gain\n")
-    print(text_table([*_power(options, rng)], ("clips", "points", "winner", "gain")))
-    print("\nESC-10: points that reports say they can show; % that find such a difference to that run\n")
-    print(text_table([*_shown(options, rng)], ("own share", "runs", "points said", "found")))
-
-
-def _false(options: FalseClaimsOptions, rng: np.random.Generator) -> Iterator[tuple[str, ...]]:
-    every = []
+    rows, every = [], []
     for clips, runs in product(options.clips, (2, *options.runs)):
         named = runs == 2  # by RUN=: one planned comparison, at a level of 0.05
-        drawn = (simulated_runs(runs, clips, CLASSES, rng) for _ in range(options.reports))
-        said = [claims(equal, named=named) for equal in drawn]
+        said = reports(options, rng, runs, clips, named=named)
         every += said
-        yield (f"{clips:,}", "2, named" if named else str(runs), *_rates(said))
-    yield ("all", "", *_rates(every))
-
-
-def _rates(said: list) -> Iterator[str]:
-    return (_percent([getattr(report, name) for report in said]) for name in ("overall", "ablations", "any"))
-
-
-def _power(options: FalseClaimsOptions, rng: np.random.Generator) -> Iterator[tuple[str, ...]]:
-    for clips, points in product(options.clips, options.points):
-        drawn = (simulated_runs(3, clips, CLASSES, rng, points / 100) for _ in range(options.reports))
-        said = [claims(runs) for runs in drawn]
-        found = (_percent([getattr(report, name) for report in said]) for name in ("winner", "gain"))
-        yield f"{clips:,}", str(points), *found
-
-
-def _shown(options: FalseClaimsOptions, rng: np.random.Generator) -> Iterator[tuple[str, ...]]:
+        rows.append((f"{clips:,}", "2, named" if named else runs, *rates(said, *FALSE)))
+    print(
+        text_table([*rows, ("all", "", *rates(every, *FALSE))], ("clips", "runs", "best", "ablations", "any"))
+    )
+    print("\nPower: % of reports that find the better of three runs, as the winner, as a gain\n")
+    rows = [
+        (f"{clips:,}", points, *rates(reports(options, rng, 3, clips, points / 100), "winner", "gain"))
+        for clips, points in product(options.clips, options.points)
+    ]
+    print(text_table(rows, ("clips", "points", "winner", "gain")))
+    print("\nESC-10: points that reports say they can show; % that find such a difference to that run\n")
+    rows = []
     for own, runs in product(OWN, options.runs[:2]):
-
-        def drawn(worse: float, own: float = own, runs: int = runs) -> list:
-            given: dict[str, Any] = {"own": own, "accuracy": 0.9, "different": "mel"}
-            sets = (
-                simulated_runs(runs, ESC10, CLASSES, rng, -worse, **given) for _ in range(options.reports)
-            )
-            return [claims(one) for one in sets]
-
-        shown = float(np.mean([report.detectable for report in drawn(0.0)]))
-        found = _percent([report.worse for report in drawn(shown)])
-        yield f"{own:g}", str(runs), f"{100 * shown:.1f}", found
+        given: dict[str, Any] = {"own": own, "accuracy": 0.9, "different": "mel"}
+        said = reports(options, rng, runs, ESC10, 0.0, **given)
+        shown = float(np.mean([report.detectable for report in said]))
+        found = reports(options, rng, runs, ESC10, -shown, **given)
+        rows.append((f"{own:g}", runs, f"{100 * shown:.1f}", *rates(found, "worse")))
+    print(text_table(rows, ("own share", "runs", "points said", "found")))
 
 
-def _percent(values: list[bool]) -> str:
-    return f"{100 * float(np.mean(values)):.1f}"
+def reports(
+    options: FalseClaimsOptions,
+    rng: np.random.Generator,
+    runs: int,
+    clips: Any,
+    *difference: float,
+    **given: Any,
+) -> list[Any]:
+    """What simulated reports claim of so many runs on the same clips."""
+    named = given.pop("named", False)
+    drawn = (simulated_runs(runs, clips, CLASSES, rng, *difference, **given) for _ in range(options.reports))
+    return [claims(one, named=named) for one in drawn]
+
+
+def rates(said: list[Any], *names: str) -> list[str]:
+    """Of each claim the % of the reports that make it."""
+    return [f"{100 * float(np.mean([getattr(report, name) for report in said])):.1f}" for name in names]
 
 
 if __name__ == "__main__":

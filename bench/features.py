@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -122,17 +122,6 @@ def _timed(work: Callable[..., object], *arguments: object) -> float:
     return time.process_time() - begun
 
 
-def _begin(keep: bool) -> None:
-    threadpool_limits(1)
-    if keep:
-        keep_freed_arrays()
-
-
-def process(keep: bool = True) -> ProcessPoolExecutor:
-    """One process, with or without our setting of the C library's memory."""
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin, (keep,))
-
-
 def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
     """Milliseconds, by way and feature: the ways take turns clip by clip, after a round to warm up."""
     ways: dict[str, tuple[Callable[..., Times], tuple[str, ...]]] = {
@@ -145,7 +134,9 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
         **{f"alone {name}": (ours, (name,)) for name in every},
     }
     rounds: dict[str, list[Times]] = {way: [] for way in ways}
-    with process() as fast, process(keep=False) as usual:
+    alone = partial(ProcessPoolExecutor, 1, multiprocessing.get_context("spawn"), threadpool_limits)
+    with alone((1,)) as fast, alone((1,)) as usual:
+        fast.submit(keep_freed_arrays).result()  # our setting of the C library's memory
         for path in progress([paths[0], *paths], label="clips", unit="clips"):
             for way, (work, names) in ways.items():
                 rounds[way].append((fast if work is ours else usual).submit(work, path, names).result())
@@ -162,16 +153,13 @@ def report(measured: dict[str, Times], reached: list[float]) -> str:
         way | {"all": sum(way.values())} for way in (measured["librosa"], alone, measured["ours together"])
     ]
     rows = [[name, *(f"{way[name]:.2f}" for way in ways)] for name in ways[0]]
-    verdicts = ["not installed" if np.isnan(value) else "" for value in reached]
-    goals = [
-        [what, f"{value:.2f}", f"at least {least:g}", verdict or ("met" if value >= least else "missed")]
-        for (what, least), value, verdict in zip(TARGETS.items(), reached, verdicts, strict=True)
-    ]
+    goals = []
+    for (what, least), value in zip(TARGETS.items(), reached, strict=True):
+        verdict = "met" if value >= least else "missed"
+        absent = "not installed: pip install -r requirements-bench.txt"
+        goals.append([what, f"{value:.2f}", f"at least {least:g}", absent if np.isnan(value) else verdict])
     header = ["ms a clip", "librosa", "ours alone", "ours together"]
-    tables = [text_table(rows, header), text_table(goals, ["", "here", "target", ""])]
-    if not measured["audioFlux"]:
-        tables.append("audioFlux is not installed: pip install -r requirements-bench.txt")
-    return "\n\n".join(tables)
+    return "\n\n".join([text_table(rows, header), text_table(goals, ["", "here", "target", ""])])
 
 
 def features(options: FeaturesBenchOptions) -> int:
@@ -181,13 +169,10 @@ def features(options: FeaturesBenchOptions) -> int:
     paths = [str(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]][: options.clips]
     names = tuple(FEATURES) if options.features == "all" else tuple(options.features.split())
     measured = measure(paths, names)
-    three = sum(measured["ours, the three"].values())
-    reached = [
-        sum(measured[way].values()) / three if measured[way] else np.nan
-        for way in ("librosa, call by call", "librosa, one shared spectrogram", "audioFlux")
-    ]
-    reached.append(sum(measured["librosa"].values()) / sum(measured["ours together"].values()))
-    print(report(measured, reached))
+    whole = {way: sum(times.values()) or np.nan for way, times in measured.items()}
+    others = ("librosa, call by call", "librosa, one shared spectrogram", "audioFlux")
+    reached = [whole[way] / whole["ours, the three"] for way in others]
+    print(report(measured, [*reached, whole["librosa"] / whole["ours together"]]))
     return 0
 
 

@@ -22,13 +22,12 @@ import resource
 import shlex
 import shutil
 import signal
-import stat
+import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -165,17 +164,14 @@ class FuzzOptions(Options):
     only: str = option("", "options, files, or runs: files of run folders and bundles alone")
 
 
-@dataclass(frozen=True)
-class Call:
-    """Words after `python -m`, which of CALLS it is, what was done to the world before."""
+class Call(NamedTuple):
+    """Words after `python -m`, and which of CALLS it is."""
 
     words: tuple[str, ...]
     name: str = ""
-    damage: str = ""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a call came to; `finding` is empty if it is as it should be."""
 
     status: int
@@ -196,11 +192,6 @@ def usual(world: Path) -> dict[str, list[str]]:
     return {name: shlex.split(words.format(world=world, **shared)) for name, words in pairs(CALLS).items()}
 
 
-def load_libraries() -> None:
-    for module in LOADED.split():
-        importlib.import_module(module)
-
-
 class Worlds:
     """The world as it was made, and the copy that is damaged, put right again after each call."""
 
@@ -219,11 +210,7 @@ class Worlds:
             self.state = self._state()
 
     def _copy(self, source: Path, target: Path) -> None:
-        def copy(one: str, other: str) -> None:
-            fifo = stat.S_ISFIFO(os.lstat(one).st_mode)
-            os.mkfifo(other) if fifo else shutil.copy2(one, other, follow_symlinks=False)
-
-        shutil.copytree(source, target, symlinks=True, copy_function=copy)
+        subprocess.run(["cp", "-a", source, target], check=True)  # FIFOs and links as they are
 
     def _state(self) -> dict[Path, tuple[int, ...]]:
         found = ((path, path.lstat()) for path in self.world.rglob("*"))
@@ -239,9 +226,10 @@ def make_world(world: Path) -> None:
     shutil.make_archive(str(world / "esc"), "zip", world / "tree")
     (world / "own.txt").write_text("# a recipe\nSEED=3\nVAL=group\n")
     calls = usual(world)
-    others = [[*calls["run"], "MODEL=linear"], [*calls["run"], "MODEL=texture", "VAL=group", "FOLDS=1"]]
-    first = [calls["features"], calls["run"], *others]
-    for words in (*first, *(calls[n] for n in ["explain", "bundle", "analysis", "export", "features-tree"])):
+    others = ["MODEL=linear"], ["MODEL=texture", "VAL=group", "FOLDS=1"]
+    made = [calls["features"], calls["run"], *([*calls["run"], *other] for other in others)]
+    made += [calls[name] for name in ("explain", "bundle", "analysis", "export", "features-tree")]
+    for words in made:
         outcome = run(Call(tuple(words)))
         assert outcome.status == 0 and not outcome.finding, (words, outcome)
     os.mkfifo(world / "fifo")
@@ -270,7 +258,7 @@ def command_of(words: list[str]) -> str:
 
 
 def of_run(file: Path) -> bool:
-    return file.parts[0] in ("runs", "model.pt")
+    return file.parts[:1] in (("runs",), ("model.pt",))
 
 
 def damaging_call(rng: random.Random, worlds: Worlds, of_runs: bool) -> tuple[Call, Path]:
@@ -290,18 +278,12 @@ def damaging_call(rng: random.Random, worlds: Worlds, of_runs: bool) -> tuple[Ca
     return Call(tuple(words), name), file
 
 
-Change = Callable[[bytes, random.Random], bytes]
-
-
 def damage(file: Path, rng: random.Random) -> str:
     """Do something to a file, and say what."""
-    by_content: list[Change] = [flip, flip, cut, overwrite, blank]
-    by_content += {".json": [change_json] * 6, ".csv": [change_cell] * 4, ".pt": [change_weights] * 3}.get(
-        file.suffix, []
-    )
     if rng.random() < OTHER_KIND:
         return other_kind(file, rng)
-    how = rng.choice(by_content)
+    of_suffix = {".json": [change_json] * 6, ".csv": [change_cell] * 4, ".pt": [change_weights] * 3}
+    how = rng.choice([flip, flip, cut, overwrite, blank, *of_suffix.get(file.suffix, [])])
     file.write_bytes(how(file.read_bytes(), rng))
     return how.__name__
 
@@ -417,29 +399,25 @@ def run(call: Call) -> Outcome:
         status = ended(forked(work, told.fileno()))
         told.seek(0)
         output = told.read().decode(errors="replace")
-    return Outcome(status, _finding(status, output), output)
-
-
-def _finding(status: int, output: str) -> str:
+    finding = ""
     if status in (HUNG, -signal.SIGXCPU, -signal.SIGKILL):
-        return "hangs"
-    if "Traceback (most recent call last)" in output:
-        return "traceback"
-    if warning := re.search(r"^.*\b\w+Warning: .*$", output, re.MULTILINE):
-        return f"raw warning: {warning[0][-100:]}"
-    if status not in (0, 1, 2):
-        return f"exit status {status}"
-    return "exit status 2 without a message" if status == 2 and "error: " not in output else ""
+        finding = "hangs"
+    elif "Traceback (most recent call last)" in output:
+        finding = "traceback"
+    elif warning := re.search(r"^.*\b\w+Warning: .*$", output, re.MULTILINE):
+        finding = f"raw warning: {warning[0][-100:]}"
+    elif status not in (0, 1, 2) or (status == 2 and "error: " not in output):
+        finding = f"exit status {status} without a message"
+    return Outcome(status, finding, output)
 
 
-def reads_otherwise(call: Call, file: Path, said: str, sound: str) -> str:
-    """A finding if a damaged file of a run changed what is said, and nothing names the file.
+def reads_otherwise(how: str, file: Path, said: str, sound: str) -> bool:
+    """Whether a damaged file of a run changed what is said, and nothing names the file.
 
     Text has no checksum: another number in a file that is still well formed is read as it stands.
     """
-    meant = file.suffix in (".json", ".csv") or "change_weights" in call.damage or ": is " in call.damage
-    named = file.name in said and file.name not in sound
-    return "" if meant or named or said == sound else "reads otherwise"
+    meant = file.suffix in (".json", ".csv") or how.startswith(("change_weights", "is "))
+    return not meant and said != sound and (file.name not in said or file.name in sound)
 
 
 def fuzz(options: FuzzOptions) -> int:
@@ -451,30 +429,32 @@ def fuzz(options: FuzzOptions) -> int:
     variables = names()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         os.environ["FUZZ_FOLDER"] = folder
-        load_libraries()
+        for module in LOADED.split():
+            importlib.import_module(module)
         worlds = Worlds(Path(folder))
         for number in progress(
             range(options.first, options.first + options.trials), label="fuzz", unit="trials"
         ):
-            rng = random.Random(f"{options.seed} {number}")
+            rng, file, how = random.Random(f"{options.seed} {number}"), Path(), ""
             if (options.only or rng.choice(["options", "files"])) == "options":
-                call, compared = hostile_call(rng, worlds.world, variables), False
+                call = hostile_call(rng, worlds.world, variables)
             else:
                 call, file = damaging_call(rng, worlds, options.only == "runs")
-                compared = of_run(file) and call.words[1] == "predict"
-                if compared and call.words not in sound:
+                if of_run(file) and call.words[1] == "predict" and call.words not in sound:
                     sound[call.words] = run(call).output
                     worlds.put_right()
-                call = replace(call, damage=f"{file}: {damage(worlds.world / file, rng)}")
-            outcome = run(call)
+                how = damage(worlds.world / file, rng)
+            _, finding, output = outcome = run(call)
             counts[f"exit status {outcome.status}"] += 1
-            otherwise = compared and reads_otherwise(call, file, outcome.output, sound[call.words])
-            if finding := outcome.finding or otherwise:
+            compared = of_run(file) and call.words in sound
+            if compared and reads_otherwise(how, file, output, sound[call.words]):
+                finding = finding or "reads otherwise"
+            if finding:
                 findings[finding.split(":")[0]] += 1
                 own = [word for word in call.words if word not in usual(worlds.world)[call.name]]
                 given = " ".join(ascii(word)[:200] for word in own)
-                last = "\n    ".join(line[:200] for line in outcome.output.rstrip().splitlines()[-LINES:])
-                print(f"trial {number}, {call.name} {given} {call.damage}: {finding}\n    {last}", flush=True)
+                last = "\n    ".join(line[:200] for line in output.rstrip().splitlines()[-LINES:])
+                print(f"trial {number}, {call.name} {given} {file} {how}: {finding}\n    {last}", flush=True)
             worlds.put_right()
     print(f"{options.trials} trials: {dict(sorted(counts.items()))}; findings: {dict(findings) or 'none'}")
     return 1 if findings else 0

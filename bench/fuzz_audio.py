@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,27 +45,48 @@ class FuzzAudioOptions(Options):
     seed: int = option(0, "of the damage")
 
 
-def lie(content: bytes, rng: random.Random, kind: str) -> bytes:
-    """Gigabytes of samples in the header, and the samples as they were."""
-    promised = rng.choice([2**31 - 1, 3_000_000_000, 2**32 - 2, 2_200_000_000])  # of .au all ones are no lie
-    place, layout = SIZES[kind]
-    return content[:place] + struct.pack(layout, promised) + content[place + struct.calcsize(layout) :]
-
-
-# What is done to a file's bytes -> what must become of it, how, and to which formats if not to all.
-DAMAGES: dict[str, tuple[str, Callable[[bytes, random.Random, str], bytes], str]] = {
-    "none": (GOOD, lambda content, rng, kind: content, ""),
-    "truncated": (BAD, lambda content, rng, kind: content[: rng.randrange(1, len(content) - 700)], ""),
-    "flipped bits": (EITHER, lambda content, rng, kind: flip(content, rng), ""),
-    "flipped header": (EITHER, lambda content, rng, kind: flip(content[:100], rng) + content[100:], ""),
-    "empty": (BAD, lambda content, rng, kind: b"", ""),
-    "text": (BAD, lambda content, rng, kind: b"This is no sound. " * rng.randrange(1, 99), ""),
-    "zeros": (BAD, lambda content, rng, kind: bytes(len(content)), ""),
-    "noise": (BAD, lambda content, rng, kind: rng.randbytes(len(content)), "wav flac ogg"),
-    "noise behind its header": (EITHER, lambda content, rng, kind: content[:64] + rng.randbytes(9000), ""),
-    "header lies": (BAD, lie, " ".join(SIZES)),
-    "wrong extension": (GOOD, lambda content, rng, kind: content, ""),
+# What is done to a file -> what must become of it, and which formats it is done to if not all.
+DAMAGES = {
+    "none": (GOOD, ""),
+    "truncated": (BAD, ""),
+    "flipped bits": (EITHER, ""),
+    "flipped header": (EITHER, ""),
+    "empty": (BAD, ""),
+    "text": (BAD, ""),
+    "zeros": (BAD, ""),
+    "noise": (BAD, "wav flac ogg"),
+    "noise behind its header": (EITHER, ""),
+    "header lies": (BAD, " ".join(SIZES)),
+    "wrong extension": (GOOD, ""),
 }
+
+
+def damaged(content: bytes, damage: str, kind: str, rng: random.Random) -> bytes:
+    """A file's bytes after one of DAMAGES."""
+    match damage:
+        case "truncated":
+            return content[: rng.randrange(1, len(content) - 700)]
+        case "flipped bits":
+            return flip(content, rng)
+        case "flipped header":
+            return flip(content[:100], rng) + content[100:]
+        case "empty":
+            return b""
+        case "text":
+            return b"This is no sound. " * rng.randrange(1, 99)
+        case "zeros":
+            return bytes(len(content))
+        case "noise":
+            return rng.randbytes(len(content))
+        case "noise behind its header":
+            return content[:64] + rng.randbytes(9000)
+        case "header lies":  # gigabytes of samples; of .au all ones are no lie
+            place, layout = SIZES[kind]
+            promised = rng.choice([2**31 - 1, 3_000_000_000, 2**32 - 2, 2_200_000_000])
+            return (
+                content[:place] + struct.pack(layout, promised) + content[place + struct.calcsize(layout) :]
+            )
+    return content
 
 
 def fuzz_audio(options: FuzzAudioOptions) -> int:
@@ -100,12 +120,12 @@ def make_files(folder: Path, options: FuzzAudioOptions) -> pd.DataFrame:
     rows = {}
     for number in range(options.files + options.files // 10):
         damage = rng.choice(list(DAMAGES)[1:]) if number < options.files else "none"
-        outcome, how_, formats = DAMAGES[damage]
+        outcome, formats = DAMAGES[damage]
         kind = rng.choice(formats.split() or list(originals))
         extension = "wav" if damage == "wrong extension" else kind.rsplit(".")[-1]
         path = folder / f"class{number % 3}" / f"{number:04} {damage} {kind}.{extension}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(how_(originals[kind], rng, kind))
+        path.write_bytes(damaged(originals[kind], damage, kind, rng))
         rows[path.relative_to(folder).with_suffix("").as_posix()] = (damage, outcome)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["damage", "must be"])
 

@@ -21,7 +21,7 @@ import signal
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -71,24 +71,21 @@ class KillOptions(Options):
     seed: int = option(0, "of everything that is random")
 
 
-@dataclass
-class Tally:
-    """What came of it."""
+class Soak:
+    """Counts what comes of kills, and prints what should not have come of them."""
 
-    kills: int = 0
-    mid_run: int = 0
-    """kills that came before the run had ended"""
-    ended_well: int = 0
-    findings: list[str] = field(default_factory=list)
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.rng, self.folder = random.Random(seed), folder
+        self.kills = self.mid_run = self.ended_well = self.findings = 0
 
     def note(self, finding: str) -> None:
-        self.findings.append(finding)
+        self.findings += 1
         print(finding, flush=True)
 
     def __str__(self) -> str:
         return (
             f"{self.kills} kills, {self.mid_run} of them in the middle of a run: {self.ended_well} last runs "
-            f"ended well, {len(self.findings)} findings"
+            f"ended well, {self.findings} findings"
         )
 
 
@@ -97,8 +94,13 @@ def started(
 ) -> int:
     """The process of a command; `lines` are counted, killed at, and in the end written to `counted`."""
 
+    def close_locks() -> None:  # in a forked worker, which a spawned one would never have had
+        for link in list(Path("/proc/self/fd").iterdir()):
+            if link.is_symlink() and link.readlink().parent.name == "locks":
+                os.close(int(link.name))
+
     def work() -> int:
-        os.register_at_fork(after_in_child=_close_locks)
+        os.register_at_fork(after_in_child=close_locks)
         tqdm.set_lock(threading.RLock())  # forked processes share its own: one that is killed keeps it
         if lines:
             lines.begin()
@@ -110,14 +112,13 @@ def started(
     return forked(work, output)
 
 
-class Extraction:
+class Extraction(Soak):
     """Rounds of change, kill, look and second run."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.rng, self.folder, self.tally = random.Random(seed), folder, Tally()
+        super().__init__(folder, seed)
         self.sounds = ChangingDataset(folder / "sounds", self.rng)
         self.cache = folder / "data" / "sounds" / "features"
-        self.reference = cache(self._reference)
         begun, counted = time.perf_counter(), folder / "lines"
         assert ended(self.start(Lines(PROTOCOL), counted)) == 0
         self.seconds, self.lines = time.perf_counter() - begun, int(counted.read_text())
@@ -129,13 +130,12 @@ class Extraction:
         words = ["pipeline", "features", f"DATASET={self.sounds.csv}", f"DATA={self.folder / 'data'}"]
         words += [f"FEATURES={' '.join(sorted(self.sounds.features))}", f"DTYPE={self.sounds.dtype}"]
         words += [f"SAMPLE_RATE={SAMPLE_RATE}", "DURATION=1", "JOBS=2"]
-
         return started(words, lines, counted, output)
 
     def round(self) -> None:
         """One kill and a look at what it left; a second run and a look at what it made."""
-        tally, what, alone = self.tally, self.sounds.change(), self.rng.random() < PARENT_ALONE
-        where = f"kill {tally.kills}, {what}, {'parent alone' if alone else 'all'}"
+        what, alone = self.sounds.change(), self.rng.random() < PARENT_ALONE
+        where = f"kill {self.kills}, {what}, {'parent alone' if alone else 'all'}"
         if self.rng.random() < AT_A_LINE:
             in_worker = self.rng.random() < IN_A_WORKER
             line = self.rng.randrange(1, WORKER_LINES if in_worker else self.lines)
@@ -144,8 +144,8 @@ class Extraction:
             process = self.start()
             time.sleep(self.rng.random() * self.seconds)
             (os.kill if alone else os.killpg)(process, signal.SIGKILL)
-        tally.kills += 1
-        tally.mid_run += ended(process) == -signal.SIGKILL
+        self.kills += 1
+        self.mid_run += ended(process) == -signal.SIGKILL
         missing = self.look(where, alone)
         with tempfile.TemporaryFile() as told:
             status = ended(self.start(output=told.fileno()))
@@ -154,11 +154,11 @@ class Extraction:
         computed = int(announced[1].replace(b",", b"")) if announced else 0
         left = self.missing(where)
         if status or left or missing not in (None, computed):
-            tally.note(f"{where}: {missing} missing, second run {status}, {computed} computed, {left} left")
-        elif alone and _members(process):
-            tally.note(f"{where}: a worker outlived its parent")
+            self.note(f"{where}: {missing} missing, second run {status}, {computed} computed, {left} left")
+        elif alone and lives(process):
+            self.note(f"{where}: a worker outlived its parent")
         else:
-            tally.ended_well += 1
+            self.ended_well += 1
 
     def look(self, where: str, alone: bool) -> int | None:
         """How many feature maps a kill left to compute; None if orphans may still finish a clip."""
@@ -171,45 +171,38 @@ class Extraction:
             try:
                 with h5py.File(path) as file:
                     if path.stem == "index":
-                        self._look_at_labels(where, file["clips"])
+                        labels = file["clips"]["clip_id"][:], file["clips"]["label"][:]
+                        for clip, label in zip(*labels, strict=True):
+                            if label.decode() not in self.sounds.labels[clip.decode()]:
+                                self.note(f"{where}: {clip.decode()} is labelled {label.decode()}")
                         continue
                     ids, states, values = (file[name][:] for name in ("clip_id", "state", "values"))
             except (OSError, KeyError) as error:
-                self.tally.note(f"{where}: {path.name} does not open: {error}")
+                self.note(f"{where}: {path.name} does not open: {error}")
                 continue
             for row in np.flatnonzero(states):
                 clip, stored = ids[row].decode(), values[row].tobytes()
                 contents = self.sounds.contents.get(clip, [])
-                fits = [
-                    one for one in contents if self.reference(path.stem, one, values.dtype.name) == stored
-                ]
+                files = {content: str(self.sounds.audio(content)) for content in contents}
+                dtype = values.dtype.name
+                fits = [one for one, file in files.items() if undisturbed(path.stem, file, dtype) == stored]
                 if not fits:
-                    self.tally.note(f"{where}: {path.name} holds something else for {clip}")
+                    self.note(f"{where}: {path.name} holds something else for {clip}")
                 asked = path.stem in self.sounds.features and values.dtype.name == self.sounds.dtype
                 done += bool(asked and fits and fits[-1] == now.get(clip))
         return len(now) * len(self.sounds.features) - done
 
-    def _look_at_labels(self, where: str, clips: h5py.Group) -> None:
-        for clip, label in zip(clips["clip_id"][:], clips["label"][:], strict=True):
-            if label.decode() not in self.sounds.labels[clip.decode()]:
-                self.tally.note(f"{where}: {clip.decode()} is labelled {label.decode()}")
 
-    def _reference(self, feature: str, content: str, dtype: str) -> bytes:
-        """What an undisturbed run stores for one clip."""
-        y = audio.load_clip(self.sounds.audio(content), SAMPLE_RATE, SAMPLE_RATE)
-        values = resolve_feature(parse_channel(feature)).compute(Clip(y, SAMPLE_RATE))
-        return to_stored(values, values.shape, np.dtype(dtype)).tobytes()
+@cache
+def undisturbed(feature: str, file: str, dtype: str) -> bytes:
+    """What a run that nobody kills stores for one clip."""
+    y = audio.load_clip(Path(file), SAMPLE_RATE, SAMPLE_RATE)
+    values = resolve_feature(parse_channel(feature)).compute(Clip(y, SAMPLE_RATE))
+    return to_stored(values, values.shape, np.dtype(dtype)).tobytes()
 
 
-def _close_locks() -> None:
-    """In a forked worker: let go of the locks that a spawned one would never have had."""
-    for link in list(Path("/proc/self/fd").iterdir()):
-        if link.is_symlink() and link.readlink().parent.name == "locks":
-            os.close(int(link.name))
-
-
-def _members(group: int) -> bool:
-    """Whether a process group still lives a second from now."""
+def lives(group: int) -> bool:
+    """Whether a process group has a member a second from now."""
     for _ in range(20):
         living = False
         for process in psutil.process_iter(["status"]):
@@ -221,11 +214,11 @@ def _members(group: int) -> bool:
     return True
 
 
-class Training:
+class Training(Soak):
     """Rounds of kills, a last run, and comparison with the run that nobody disturbed."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.rng, self.folder, self.tally = random.Random(seed), folder, Tally()
+        super().__init__(folder, seed)
         easy_clips(folder / "easy")
         made = f"pipeline features DATASET={folder}/easy.csv AUDIO_DIR={folder}/easy FEATURES=mel JOBS=1"
         assert ended(started([*made.split(), f"DATA={folder}/data"])) == 0
@@ -238,17 +231,19 @@ class Training:
 
     def start(self, name: str, runs: Path, lines: Lines | None = None, counted: Path | None = None) -> int:
         words = ["train", "run", f"DATASET={self.folder}/data/easy/features", f"RUNS={runs}"]
-        words += [*TRAINING.split(), *VARIANTS[name].split()]
-
-        return started(words, lines, counted)
+        return started([*words, *TRAINING.split(), *VARIANTS[name].split()], lines, counted)
 
     def round(self) -> None:
         """Kill a variant's training once or several times, let it end, compare."""
-        tally, name, runs = self.tally, self.rng.choice(list(VARIANTS)), self.folder / "killed"
+        name, runs = self.rng.choice(list(VARIANTS)), self.folder / "killed"
         expected, seconds, lines = self.known[name]
         folder = runs / expected.parent.name / expected.name
         for last in (*[False] * self.rng.choice(IN_A_ROW), True):
-            where, held = f"kill {tally.kills}, {name}", _kept(folder)
+            where = f"kill {self.kills}, {name}"
+            # What no later run may change: a finished fold's predictions, every fold's whole rows of history.
+            kept = {
+                file: b"".join(file.read_bytes().rpartition(b"\n")[:2]) for file in folder.glob("fold*/*.csv")
+            }
             if last or self.rng.random() > AT_A_LINE:
                 process = self.start(name, runs)
                 if not last:
@@ -257,25 +252,18 @@ class Training:
             else:
                 process = self.start(name, runs, Lines(WRITING, self.rng.randrange(1, lines + 1)))
             status = ended(process)
-            tally.kills += not last
-            tally.mid_run += status == -signal.SIGKILL
+            self.kills += not last
+            self.mid_run += status == -signal.SIGKILL
             if status not in ((0,) if last else (0, -signal.SIGKILL)):
-                tally.note(f"{where}: exit status {status}")
-            for file, before in held.items():
-                now = file.read_bytes() if file.is_file() else b""
-                if not now.startswith(before):
-                    tally.note(f"{where}: {file.relative_to(folder)} has lost what it held")
-        found = differences(expected, folder)
-        for difference in found:
-            tally.note(f"{where}: {difference}")
-        tally.ended_well += not found
+                self.note(f"{where}: exit status {status}")
+            for file, before in kept.items():
+                if not (file.is_file() and file.read_bytes().startswith(before)):
+                    self.note(f"{where}: {file.relative_to(folder)} has lost what it held")
+        changed = differences(expected, folder)
+        for difference in changed:
+            self.note(f"{where}: {difference}")
+        self.ended_well += not changed
         shutil.rmtree(runs)
-
-
-def _kept(folder: Path) -> dict[Path, bytes]:
-    """What no later run may change: a finished fold's predictions, every fold's whole rows of history."""
-    kept = {file: file.read_bytes() for file in folder.glob("fold*/*.csv")}
-    return {file: content[: content.rfind(b"\n") + 1] for file, content in kept.items()}
 
 
 def differences(expected: Path, folder: Path) -> list[str]:
@@ -324,15 +312,16 @@ def kill(options: KillOptions) -> int:
         torch.set_num_threads(1)  # a process that has started threads is not forked
     fork_workers()
     with tempfile.TemporaryDirectory(prefix="kill-") as folder:
-        soak = (Training if options.training else Extraction)(Path(folder), options.seed)
+        soak: Extraction | Training = (Training if options.training else Extraction)(
+            Path(folder), options.seed
+        )
         bar = progress(total=options.kills, label="kill", unit="kills")
-        while soak.tally.kills < options.kills:
-            before = soak.tally.kills
+        while soak.kills < options.kills:
             soak.round()
-            bar.update(soak.tally.kills - before)
+            bar.update(soak.kills - bar.n)
         bar.close()
-    print(soak.tally)
-    return 1 if soak.tally.findings else 0
+    print(soak)
+    return 1 if soak.findings else 0
 
 
 if __name__ == "__main__":

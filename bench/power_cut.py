@@ -121,7 +121,7 @@ class PowerCuts(kill.Extraction):
     def look(self, where: str, alone: bool) -> int | None:
         """The system comes up again, with another boot id and without some of the pages; nobody looks yet."""
         self.lost += self.disk.cut(self.rng)
-        boot = f"boot {self.tally.kills}"
+        boot = f"boot {self.kills}"
         claims.boot_id = lambda: boot
         self.disk.start()
         return None
@@ -135,8 +135,8 @@ def power_cut(options: PowerCutOptions) -> int:
         soak = PowerCuts(Path(folder), options.seed)
         for _ in progress(range(options.cuts), label="power cut", unit="cuts"):
             soak.round()
-    print(f"{soak.tally}; {soak.lost} pages lost")
-    return 1 if soak.tally.findings else 0
+    print(f"{soak}; {soak.lost} pages lost")
+    return 1 if soak.findings else 0
 
 
 if __name__ == "__main__":

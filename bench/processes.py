@@ -70,7 +70,7 @@ def forked(work: Callable[[], int], output: int | None = None) -> int:
         sys.stdout = open(1, "w", closefd=False, errors="surrogateescape")  # noqa: SIM115
         sys.stderr = open(2, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
         status = work()
-    except BaseException:
+    except BaseException:  # KeyboardInterrupt too: whatever ended the work, it is shown and ends here
         traceback.print_exc()
     finally:
         sys.settrace(None)

@@ -63,8 +63,8 @@ def ways(cache: Cache, folder: Path) -> dict[str, Read]:
         return read
 
     return {
-        "RAM, np.take": lambda rows: [np.take(values, rows, axis=0) for values in in_ram.values()],
-        "this cache": partial(batch, cache),
+        "RAM": lambda rows: [np.take(values, rows, axis=0) for values in in_ram.values()],
+        "this cache": partial(cache.batch, list(SHAPES)),
         "h5py, contiguous, fancy index": fancy(lambda name: contiguous[name]["values"]),
         "h5py, a chunk a clip, fancy index": fancy(lambda name: chunked[name]),
     }
@@ -77,30 +77,17 @@ def compare(readers: dict[str, Read], clips: int, rounds: int, rng: np.random.Ge
         rows = rng.choice(clips, BATCH, replace=False)
         for name, read in readers.items():
             if round_ < 10 or not name.startswith("h5py") or round_ % 10 == 0:  # those take long
-                seconds[name].append(_timed(partial(read, rows)))
-    (first, baseline), *_ = seconds.items()
-    return text_table(
-        [
-            (
-                name,
-                len(taken),
-                f"{1000 * np.median(taken):.2f}",
-                f"{np.median(taken) / np.median(baseline):.2f}",
-            )
-            for name, taken in seconds.items()
-        ],
-        (f"{BATCH} random clips of {'+'.join(SHAPES)}", "batches", "ms", f"times {first.partition(',')[0]}"),
-    )
-
-
-def batch(cache: Cache, rows: NDArray[np.intp]) -> list[NDArray[Any]]:
-    return cache.batch(list(SHAPES), rows)
-
-
-def _timed(action: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
-    action()
-    return time.perf_counter() - begun
+                begun = time.perf_counter()
+                read(rows)
+                seconds[name].append(time.perf_counter() - begun)
+    medians = {name: float(np.median(taken)) for name, taken in seconds.items()}
+    first, baseline = next(iter(medians.items()))
+    table = [
+        (name, len(seconds[name]), f"{1000 * median:.2f}", f"{median / baseline:.2f}")
+        for name, median in medians.items()
+    ]
+    header = f"{BATCH} random clips of {'+'.join(SHAPES)}", "batches", "ms", f"times {first}"
+    return text_table(table, header)
 
 
 def reading(options: ReadingOptions) -> None:

@@ -10,6 +10,7 @@ figures, which the bench says.
 
 import os
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -22,38 +23,34 @@ ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 3
 LIBRARIES = "numpy, pandas, h5py"
 SETS = ("mel", "mfcc", "chroma", "mel+mfcc")
-NETWORK = ("MODEL=texture", "EPOCHS=2", "CURVE=0", "PRECISION=fp32", "THREADS=1")
-PLACES = ("DATA=data", "RUNS=runs")
+FEATURES = "-m pipeline features DATASET=synth FEATURES=small"
+TRAIN = "-m train run DATASET=synth MODEL=texture EPOCHS=2 CURVE=0 PRECISION=fp32 THREADS=1 FEATURES="
 
 # What is timed, once everything is there -> the words after `python`.
 TIMED = {
-    f"import {LIBRARIES}": ("-c", f"import {LIBRARIES}"),
-    "import torch": ("-c", "import torch"),
-    "features, nothing to do": ("-m", "pipeline", "features", "DATASET=synth", "FEATURES=small", "DATA=data"),
-    "pipeline list": ("-m", "pipeline", "list"),
-    "train list": ("-m", "train", "list"),
-    "train --help": ("-m", "train", "run", "--help"),
-    "train, nothing to do": ("-m", "train", "run", "DATASET=synth", "FEATURES=mel", *NETWORK, *PLACES),
-    "predict, an unknown run": ("-m", "train", "predict", "AUDIO=.", "RUN=nowhere", *PLACES),
-    "predict 200 files": ("-m", "train", "predict", "AUDIO=data/synth/audio", "RUN=mel-texture", *PLACES),
-    "linear, five folds": (
-        *("-m", "train", "run", "DATASET=synth", "FEATURES=mel+mfcc", "MODEL=linear", "TAG=new"),
-        *PLACES,
-    ),
-    "report of four runs": ("-m", "analysis", "DATASET=synth", "OVERWRITE=1", "REPORTS=reports", *PLACES),
-    "report, nothing new": ("-m", "analysis", "DATASET=synth", "REPORTS=reports", *PLACES),
+    f"import {LIBRARIES}": f"-c 'import {LIBRARIES}'",
+    "import torch": "-c 'import torch'",
+    "features, nothing to do": FEATURES,
+    "pipeline list": "-m pipeline list",
+    "train list": "-m train list",
+    "train --help": "-m train run --help",
+    "train, nothing to do": f"{TRAIN}mel",
+    "predict, an unknown run": "-m train predict AUDIO=. RUN=nowhere",
+    "predict 200 files": "-m train predict AUDIO=data/synth/audio RUN=mel-texture",
+    "linear, five folds": "-m train run DATASET=synth FEATURES=mel+mfcc MODEL=linear TAG=new",
+    "report of four runs": "-m analysis DATASET=synth OVERWRITE=1",
+    "report, nothing new": "-m analysis DATASET=synth",
 }
 
 
-def processor_seconds(words: tuple[str, ...], folder: Path) -> float:
+def processor_seconds(words: str, folder: Path) -> float:
     """User and system time of a process and of the processes that it started."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    if done.returncode and "nowhere" not in " ".join(words):
-        sys.exit(f"python {' '.join(words)} failed:\n{done.stderr}")
+    command = [sys.executable, *shlex.split(words)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode and "nowhere" not in words:
+        sys.exit(f"python {words} failed:\n{done.stderr}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -65,16 +62,12 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        processor_seconds(TIMED["features, nothing to do"], folder)
-        for features in SETS:
-            given = ("DATASET=synth", f"FEATURES={features}", *NETWORK, *PLACES)
-            processor_seconds(("-m", "train", "run", *given), folder)
+        for words in (FEATURES, *(TRAIN + features for features in SETS)):
+            processor_seconds(words, folder)
         seconds: dict[str, list[float]] = {what: [] for what in TIMED}
         for number in range(ROUNDS):
             for what, words in TIMED.items():
-                if "TAG=new" in words:
-                    words = (*words, f"TAG=new{number}")
-                seconds[what].append(processor_seconds(words, folder))
+                seconds[what].append(processor_seconds(words.replace("=new", f"=new{number}"), folder))
     medians = {what: statistics.median(values) for what, values in seconds.items()}
     units = [medians[f"import {LIBRARIES}"], medians["import torch"]]
     rows = [

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,9 +51,8 @@ class TrainingBenchOptions(Options):
 class Fixed:
     """A source that hands out the same tensors again: a training loop without a data path."""
 
-    def __init__(self, trainer: Trainer) -> None:
-        wanted = draw_batches(trainer.data, trainer.options, epoch=1)
-        self.tensors = [x.clone() for x in trainer.data.source.batches(wanted)]
+    def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
+        self.tensors = [x.clone() for x in tensors]
 
     def batches(self, wanted: object, /) -> list[torch.Tensor]:
         return self.tensors
@@ -90,11 +89,11 @@ def make_run(folder: Path, clips: int) -> RunOptions:
 def chosen(run: RunOptions, device: str) -> Compute:
     """What a run computes by on this device, not compiled, ready."""
     plan = make_plan(run)
-    network = draw_network(plan, 1)
-    found = choose(run, device_of(device), network, (run.batch, *plan.input_shape), steps=10_000)
-    found = replace(found, compiled=False)
-    found.prepare()
-    return found
+    shape = (run.batch, *plan.input_shape)
+    compute = choose(run, device_of(device), draw_network(plan, 1), shape, steps=10_000)
+    compute = replace(compute, compiled=False)
+    compute.prepare()
+    return compute
 
 
 def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trainer:
@@ -104,7 +103,8 @@ def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trai
     data = load_fold(plan, 1, plan.split(1), sums, torch.device(compute.device))
     trainer = Trainer(plan, data, compute.place(draw_network(plan, 1)), compute)
     if bare:
-        trainer.data = replace(data, source=Fixed(trainer))
+        batches = data.source.batches(draw_batches(data, trainer.options, epoch=1))
+        trainer.data = replace(data, source=Fixed(batches))
     return trainer
 
 

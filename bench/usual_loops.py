@@ -54,7 +54,7 @@ class Apart:
     ) -> None:
         self.pipe, theirs = multiprocessing.Pipe()
         given = (theirs, data, network, batch, threads)
-        self.process = multiprocessing.get_context("spawn").Process(target=_serve, args=given)
+        self.process = multiprocessing.get_context("spawn").Process(target=serve, args=given)
 
     def __enter__(self) -> "Apart":
         self.process.start()
@@ -69,7 +69,7 @@ class Apart:
         self.pipe.recv()
 
 
-def _serve(
+def serve(
     pipe: Connection, data: Dataset[tuple[torch.Tensor, int]], network: nn.Module, batch: int, threads: int
 ) -> None:
     """An epoch in fp32 for each True that comes through the pipe, answered by None."""

@@ -8,7 +8,6 @@ ever executed.
     folds    {fold: {"network": state dict, "statistics": list}}
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,18 +17,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from commandline.registry import RequestError
-from commandline.terminal import size, tell
-from features_cache import dataset_name
+from commandline.terminal import size
 from results import run_folder
 from results.config import Config, checked_config
 from results.run_folder import RunFolder
 from results.scores import scaled
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, check_fold, load, load_weights, read_safely, save
-from train.compute import Compute, device_of, keep_freed_memory, threads_of
+from train.compute import Compute
 from train.data import Statistics, network_input
 from train.models.registry import resolve
-from train.options import BundleOptions, TrainedOptions
+from train.options import BundleOptions
 from train.plan import Floats, is_time, parse_grid
 from train.rejection import chosen_threshold
 
@@ -73,12 +71,11 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
 def write_bundle(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
     """With float16 weights take half the space; norms and biases, perhaps large or tiny, stay float32,
     and what float16 cannot hold."""
-    folds = bundle.folds
-    if dtype == "float16":
-        folds = {fold: {**state, "network": dict(state["network"])} for fold, state in folds.items()}
-        for state in folds.values():
-            halves = {name: tensor.half() for name, tensor in state["network"].items() if tensor.dim() > 1}
-            state["network"] |= {name: half for name, half in halves.items() if half.isfinite().all()}
+    folds = {}
+    for fold, state in bundle.folds.items():
+        halves = {name: tensor.half() for name, tensor in state["network"].items() if tensor.dim() > 1}
+        fit = {name: half for name, half in halves.items() if dtype == "float16" and half.isfinite().all()}
+        folds[fold] = {**state, "network": {**state["network"], **fit}}
     config = dict(bundle.config) | {"options": dict(bundle.config["options"])}
     save(file, {"format": BUNDLE_FORMAT, "config": config, "folds": folds})
 
@@ -107,14 +104,12 @@ def read_bundle(file: Path) -> Bundle:
     return Bundle(config, folds)
 
 
-@dataclass(frozen=True)
-class FoldModel:
+class FoldModel(NamedTuple):
     """One fold's network, in fp32, ready for prediction, and what it standardises with."""
 
     network: nn.Module
     statistics: list[Statistics]
-    inputs: int
-    """Channels of its input; of linear and of vectors, numbers a clip."""
+    inputs: int  # channels of its input; of linear and of vectors, numbers a clip
 
 
 class TrainedModel:
@@ -127,10 +122,8 @@ class TrainedModel:
     Always in plain fp32, whatever the training used, as predictions.csv was computed.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "cpu", run: RunFolder | None = None) -> None:
-        """`run`: where it was trained, if the bundle is not from a file."""
+    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         config = self.config = bundle.config
-        self.run = run
         self.classes: list[str] = [entry["name"] for entry in config["classes"]]
         self.architecture = resolve(config["options"]["model"])
         self.kind = self.architecture.kind
@@ -142,7 +135,23 @@ class TrainedModel:
         self.drops_padding = config["options"].get("padding") == "drop"
         self.timed = [is_time(channel.get("frame_unit", "s")) for channel in config["channels"]]
         self.temperature = float(config.get("temperature", 1.0))
-        self.folds = {fold: self._open(state, f"fold {fold}") for fold, state in bundle.folds.items()}
+        rows = [1 + last - first for first, last in (channel["rows"] for channel in config["channels"])]
+        by_input = {"linear": "mean", "vector": "norm.running_mean"}.get(self.kind, "")  # a number each
+        self.folds: dict[int, FoldModel] = {}
+        for fold, state in bundle.folds.items():
+            statistics = [Statistics.restore(channel) for channel in state["statistics"]]
+            fits = self.kind == "linear" or len(statistics) == len(rows)
+            for channel, count in zip(statistics, rows):
+                fits &= {len(channel.centre), len(channel.scale)} <= {1, count}
+            if not fits:
+                raise RequestError(
+                    f"fold {fold}: its statistics have other rows than its channels: train again"
+                )
+            inputs = len(state["network"].get(by_input, ())) if by_input else len(rows)
+            shape = (inputs, 1) if self.kind == "linear" else self.trained_shape
+            network = self.architecture.build(inputs, len(self.classes), shape)
+            load_weights(network, state["network"], Path(f"fold {fold}"))
+            self.folds[fold] = FoldModel(self.compute.place(network.eval()), statistics, inputs)
 
     def probabilities(
         self, values: Values, fold: int | None = None, filled: Floats | None = None
@@ -191,41 +200,6 @@ class TrainedModel:
         if self.kind in ("linear", "vector"):
             return [x]
         return list(views(x, self.augmenter, self.config["options"]["tta"], self.timed))
-
-    def _open(self, state: State, origin: str) -> FoldModel:
-        statistics = [Statistics.restore(channel) for channel in state["statistics"]]
-        rows = [1 + last - first for first, last in (channel["rows"] for channel in self.config["channels"])]
-        fits = self.kind == "linear" or len(statistics) == len(rows)
-        for channel, count in zip(statistics, rows):
-            fits &= {len(channel.centre), len(channel.scale)} <= {1, count}
-        if not fits:
-            raise RequestError(f"{origin}: its statistics have other rows than its channels: train again")
-        by_input = {"linear": "mean", "vector": "norm.running_mean"}.get(self.kind)  # one number an input
-        inputs = len(state["network"].get(by_input, ())) if by_input else len(rows)
-        shape = (inputs, 1) if self.kind == "linear" else self.trained_shape
-        network = self.architecture.build(inputs, len(self.classes), shape)
-        load_weights(network, state["network"], Path(origin))
-        return FoldModel(self.compute.place(network.eval()), statistics, inputs)
-
-
-def open_model(options: TrainedOptions) -> TrainedModel:
-    """The run or bundle that RUN names, on the device and threads asked for; a line says which it is."""
-    device = device_of(options.device)
-    torch.set_num_threads(threads_of(options.threads))
-    keep_freed_memory()
-    file, run = Path(options.run), None
-    if file.is_file():
-        bundle = read_bundle(file)
-        tell(f"predicted by {file}: {bundle.config['model']} of {bundle.config['dataset']}")
-        if options.selection != "auto":
-            tell("SELECTION does not apply to a bundle, which holds one epoch, and is ignored")
-    else:
-        dataset = dataset_name(options.dataset) if options.dataset else None
-        run = run_folder.select_one(options.runs, options.run, dataset)
-        selection = run.selection(options.selection)
-        bundle = bundle_of_run(run, selection)
-        tell(f"predicted by {run.name} of {run.dataset}, {selection} epoch")
-    return TrainedModel(bundle, device, run)
 
 
 def make_bundle(options: BundleOptions) -> int:

@@ -126,7 +126,6 @@ class OwnRun:
         *,
         history: Sequence[Mapping[str, float]] = (),
         network: nn.Module | None = None,
-        note: str = "",
     ) -> RunFolder:
         """The fold's predictions into the run folder, which is made with the first.
 
@@ -145,8 +144,8 @@ class OwnRun:
             raise RequestError(
                 f"{folder.path} holds another configuration: give tag=… for a folder of its own"
             )
-        config = plan.config() | machine("cpu") | {"model": self.name, "note": note or self.options.note}
-        config["model_summary"] = "A network of one's own, trained by a loop of one's own."
+        summary = "A network of one's own, trained by a loop of one's own."
+        config = plan.config() | machine("cpu") | {"model": self.name, "model_summary": summary}
         config["protocol"] += "; by a training loop outside of this project"
         config["options"] = {**config["options"], "model": self.name}
         for key in ("command", "member_models"):  # nothing of this project trains it again

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
+import torch
 
 from commandline.registry import RequestError, closest
 from commandline.terminal import as_csv, duration, progress, tell, text_table
-from features_cache import Cache, cache_folder
+from features_cache import Cache, cache_folder, dataset_name
 from features_cache.location import is_cache
 from features_cache.names import parse_channel
 from features_cache.table import refuse_class_names
@@ -26,7 +27,19 @@ from pipeline import audio
 from pipeline.clip import Clip
 from pipeline.datasets.layouts import files_below
 from pipeline.features import FEATURES, Variant, resolve_feature
-from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, open_model
+from results import run_folder
+from results.run_folder import RunFolder
+from train.bundle import (
+    AGREES,
+    BATCH,
+    Bundle,
+    Probabilities,
+    TrainedModel,
+    Values,
+    bundle_of_run,
+    read_bundle,
+)
+from train.compute import device_of, keep_freed_memory, threads_of
 from train.options import PredictOptions, TrainedOptions
 from train.rejection import NO_ANSWER, Rejection, Samples
 
@@ -36,18 +49,26 @@ BAR = 24  # characters of a probability of 1
 Key = TypeVar("Key")
 
 
-class AudioModel:
+class AudioModel(TrainedModel):
     """A trained model for audio: samples to features, as a cache stores them, to probabilities.
 
-    for file, probabilities, answered in AudioModel(model).predict([("dog.wav", y)]): ...
+    for file, probabilities, answered in AudioModel(bundle).predict([("dog.wav", y)]): ...
     """
 
-    def __init__(self, model: TrainedModel, rejection: Rejection | None = None) -> None:
-        self.model, self.rejection = model, rejection or Rejection()
-        self.sample_rate = int(model.config["sample_rate"])
-        self.samples = round(model.config["duration"] * self.sample_rate)  # of a clip
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str = "cpu",
+        run: RunFolder | None = None,
+        rejection: Rejection | None = None,
+    ) -> None:
+        """`run`: where it was trained, if the bundle is no file."""
+        super().__init__(bundle, device)
+        self.run, self.rejection = run, rejection or Rejection()
+        self.sample_rate = int(self.config["sample_rate"])
+        self.samples = round(self.config["duration"] * self.sample_rate)  # of a clip
         self.channels: list[tuple[Variant, Mapping[str, Any]]] = []  # and as run.json describes them
-        for described in model.config["channels"]:
+        for described in self.config["channels"]:
             stored = described["stored"]
             channel = parse_channel(stored)
             if channel.name not in FEATURES and stored.partition("=")[0] != "embedding@model":
@@ -68,9 +89,23 @@ class AudioModel:
 
     @classmethod
     def open(cls, options: TrainedOptions) -> "AudioModel":
-        """What RUN names, with GATE and REJECT."""
-        model = open_model(options)
-        return cls(model, Rejection.of(options, model.config))
+        """The run or bundle that RUN names, on the device and threads asked for; a line says which it is."""
+        device = device_of(options.device)
+        torch.set_num_threads(threads_of(options.threads))
+        keep_freed_memory()
+        file, run = Path(options.run), None
+        if file.is_file():
+            bundle = read_bundle(file)
+            tell(f"predicted by {file}: {bundle.config['model']} of {bundle.config['dataset']}")
+            if options.selection != "auto":
+                tell("SELECTION does not apply to a bundle, which holds one epoch, and is ignored")
+        else:
+            dataset = dataset_name(options.dataset) if options.dataset else None
+            run = run_folder.select_one(options.runs, options.run, dataset)
+            selection = run.selection(options.selection)
+            bundle = bundle_of_run(run, selection)
+            tell(f"predicted by {run.name} of {run.dataset}, {selection} epoch")
+        return cls(bundle, device, run, Rejection.of(options, bundle.config))
 
     def features(self, y: Samples) -> Values:
         """The values of one clip as a cache stores them: (rows, frames) a channel.
@@ -97,7 +132,7 @@ class AudioModel:
                 each = pool.map(self.features, [y for _, y in batch])
                 values = [np.stack(channel) for channel in zip(*each, strict=True)]
                 filled = np.array([len(y) / self.samples for _, y in batch])
-                probabilities = self.model.probabilities(values, fold, filled)
+                probabilities = self.probabilities(values, fold, filled)
                 for (key, y), own in zip(batch, probabilities, strict=True):
                     yield key, own, self.rejection.answers(y, self.sample_rate, own)
 
@@ -160,7 +195,7 @@ def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None
             yield key, y[: max(1, round(seconds * rate))]
 
     predictions = list(model.predict(clips(), fold))
-    return FilePredictions(prediction_table(model.model.classes, predictions), longer, failures)
+    return FilePredictions(prediction_table(model.classes, predictions), longer, failures)
 
 
 def prediction_table(
@@ -216,19 +251,18 @@ def predict_audio(options: PredictOptions) -> int:
     """
     if options.test_clips == (options.audio is not None):
         raise RequestError("give AUDIO=a file or a folder, or TEST_CLIPS=1 for the dataset's own clips")
-    audio_model = AudioModel.open(options)
-    model = audio_model.model
+    model = AudioModel.open(options)
     refuse_class_names(model.classes)
     if (trained := len(model.folds)) < (folds := len(model.config["folds"])):
         tell(f"{trained} of {folds} folds are trained: the prediction is their average")
     if options.audio is None:
-        return predict_test_clips(options, AudioModel(model))
+        return predict_test_clips(options, model)
     files = find_audio(options.audio)
     if options.hop:
-        return write_timelines(options, audio_model, files)
+        return write_timelines(options, model, files)
     if options.window:
         raise RequestError("WINDOW is for windows through a recording: give HOP too, as HOP=0.5")
-    read = predict_files(audio_model, {str(file): file for file in files})
+    read = predict_files(model, {str(file): file for file in files})
     show(read.table.reset_index(names="file"), model.classes, options)
     if read.longer:
         first, seconds = read.longer[0].name, duration(model.config["duration"])
@@ -239,7 +273,7 @@ def predict_audio(options: PredictOptions) -> int:
 
 def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     """The clips that each fold tested, from their audio, by its model; and how that compares to training."""
-    run, classes = model.model.run, model.model.classes
+    run, classes = model.run, model.classes
     if run is None:
         raise RequestError("TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none")
     folder = cache_folder(run.dataset, options.data, run.dataset)
@@ -261,8 +295,7 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     table = before[["fold", "target"]].join(answers)
     if options.json or options.csv:
         show(table.reset_index(names="clip_id"), classes, options)
-    accuracy = (table["predicted"] == table["target"]).mean()
-    then = (before[classes].idxmax(axis=1) == before["target"]).mean()
+    accuracy, then = ((part[classes].idxmax(axis=1) == part["target"]).mean() for part in (table, before))
     largest = np.abs(table[classes] - before[classes]).to_numpy().max(initial=0)
     verdict = "the same" if largest <= AGREES else "NOT the same: was the audio or a library changed?"
     tell(f"accuracy {accuracy:.4f} of {len(table)} clips; predictions.csv says {then:.4f}")
@@ -280,7 +313,7 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: list[Path
             f"HOP={options.hop:g}: expected seconds from 0 to the {samples / rate:g} of a window"
         )
     hop = max(1, round(options.hop * rate))
-    folder = options.reports / model.model.config["dataset"] / "timelines"
+    folder = options.reports / model.config["dataset"] / "timelines"
     failures = {}
     for file, target in zip(files, timeline.output_paths(files, folder)):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -294,7 +327,7 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: list[Path
                 label=f"{file.name} ({duration(seconds)})",
                 unit="windows",
             )
-            timeline.write_timeline(model.predict(windows), model.model.classes, target, title=file.name)
+            timeline.write_timeline(model.predict(windows), model.classes, target, title=file.name)
         except audio.AudioError as error:
             failures[file] = str(error)
     return tell_failures(failures, len(files))

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from analysis.results import load_runs
 from commandline.registry import RequestError
+from results.run_folder import write_config
 from tests.train.little import change, execute
 from train.data import load_fold, sum_clips
 from train.own_loop import OwnRun
@@ -18,20 +19,17 @@ def own(options) -> OwnRun:
     return OwnRun("mine", change(options, features="mel+chroma", val="group", augment="shift,mixup=0.4"))
 
 
-@pytest.mark.parametrize("side", ["train", "val", "test"])
-def test_clips_are_the_trainers(own, side):
+def test_clips_are_the_trainers(own):
     plan = make_plan(own.options)
     sums = sum_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 2, plan.split(2), sums, torch.device("cpu"))
-    (expected,) = data.source.batches([getattr(data, side)])
-    clips = own.clips(2, side)
-    loader = DataLoader(clips, batch_size=5)
-    assert torch.equal(torch.cat([x for x, _ in loader]), expected)
-    assert torch.equal(torch.cat([y for _, y in loader]), torch.from_numpy(data.targets[getattr(data, side)]))
-    x, y = clips[1]
-    assert torch.equal(x, expected[1]) and y == clips.targets[1]
-    assert tuple(x.shape) == own.shape == (2, 16, 16)
-    assert len(clips) == len(clips.clip_ids)
+    for side in ("train", "val", "test"):
+        positions, clips = getattr(data, side), own.clips(2, side)
+        (expected,) = data.source.batches([positions])
+        x, y = map(torch.cat, zip(*DataLoader(clips, batch_size=5)))
+        assert torch.equal(x, expected) and y.tolist() == data.targets[positions].tolist()
+        assert clips.clip_ids == plan.cache.clips["clip_id"].iloc[positions].tolist()
+    assert tuple(x[0].shape) == own.shape == (2, 16, 16)
 
 
 def test_the_augmentation_is_the_trainers(own):
@@ -66,7 +64,7 @@ def test_what_does_not_fit_is_refused(own, options):
         own.write(1, np.ones((3, 4)))
     with pytest.raises(RequestError, match="cnn4 is a model of the project"):
         OwnRun("cnn4", options)
-
-
-def test_samples_and_vectors_have_their_own_shapes(options):
+    write_config(own.plan.path, own.plan.config() | {"hash": "another"})
+    with pytest.raises(RequestError, match="holds another configuration: give tag="):
+        own.write(1, np.full((16, 4), 0.25))
     assert OwnRun("mine", change(options, features="waveform", augment="auto")).shape == (1, 1, 4000)

@@ -89,7 +89,7 @@ def listen_live(options: ListenOptions) -> int:
     received, over = 0, sys.stdout.isatty() and not options.json  # the line before is written over
     for y, received in live:
         ((_, probabilities, answered),) = model.predict([(0, y)])
-        best = pd.Series(probabilities.astype(float), model.model.classes).nlargest(options.top)
+        best = pd.Series(probabilities.astype(float), model.classes).nlargest(options.top)
         if options.json:
             line = {"seconds": round(received / rate, 3), "predicted": best.index[0] if answered else ""}
             print(json.dumps({**line, "probabilities": best.to_dict()}), flush=True)

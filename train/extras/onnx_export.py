@@ -39,7 +39,7 @@ from features_cache.names import parse_set
 from results import run_folder
 from results.run_folder import RunFolder
 from results.scores import SMALLEST_PROBABILITY
-from train.bundle import AGREES, BATCH, Probabilities, TrainedModel, Values, bundle_of_run
+from train.bundle import AGREES, BATCH, Bundle, Probabilities, TrainedModel, Values, bundle_of_run
 from train.data import LARGEST, Statistics, own_frames
 from train.models.texture import TextureNet, TextureStatistics
 from train.options import ExportOptions
@@ -150,12 +150,13 @@ def export_run(options: ExportOptions) -> int:
     file = options.out or Path(f"{run.name}.onnx")
     refuse_special(file)
     selection = run.selection(options.selection)
-    model = TrainedModel(bundle_of_run(run, selection))
+    bundle = bundle_of_run(run, selection)
+    model = TrainedModel(bundle)
     folder, channels = cache_folder(run.dataset, options.data, run.dataset), parse_set(run.config["features"])
     if is_cache(folder) and all(channel in Cache(folder) for channel in channels):
         examples, source = tested_clips(model, run, Cache(folder), selection), "predictions.csv"
     else:
-        examples, source = noise(model), "the networks"
+        examples, source = noise(bundle), "the networks"
     first = next(examples)
     content = onnx_bytes(model, [channel.shape[1:] for channel in first.values])
     session, names, largest = open_session(content), input_names(model.config), 0.0
@@ -198,15 +199,15 @@ def tested_clips(model: TrainedModel, run: RunFolder, cache: Cache, selection: s
             yield Example(number, values, chunk[model.classes].to_numpy())
 
 
-def noise(model: TrainedModel) -> Iterator[Example]:
+def noise(bundle: Bundle) -> Iterator[Example]:
     """Features of noise, as long as a clip, by each fold's network."""
     from train.predict import AudioModel
 
-    audio, rng = AudioModel(model), np.random.default_rng(0)
+    audio, rng = AudioModel(bundle), np.random.default_rng(0)
     clips = rng.normal(0, 0.1, (NOISES, audio.samples)).astype(np.float32)
     values = [np.stack(channel) for channel in zip(*map(audio.features, clips))]
-    for number, fold in enumerate(model.folds):
-        yield Example(number, values, model.probabilities(values, fold, np.ones(NOISES)))
+    for number, fold in enumerate(audio.folds):
+        yield Example(number, values, audio.probabilities(values, fold, np.ones(NOISES)))
 
 
 def input_names(config: dict[str, Any]) -> list[str]:
