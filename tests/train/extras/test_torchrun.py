@@ -32,22 +32,6 @@ def shared(options: RunOptions) -> RunOptions:
     return change(options, **changes)
 
 
-def torchrun(options: RunOptions, folds: str) -> str:
-    """What the two processes told on standard error."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(HALVES)]
-    done = subprocess.run(
-        [*command, "-m", "train", "run", *words(options), f"FOLDS={folds}"],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
-
-
 def reference(options: RunOptions) -> nn.Module:
     """One process: every batch in two halves, each with batch statistics of its own, gradients averaged."""
     plan = make_plan(options)
@@ -80,25 +64,25 @@ def reference(options: RunOptions) -> nn.Module:
 
 @pytest.mark.slow
 def test_two_processes_equal_one_with_two_half_batches(shared):
-    torchrun(shared, "1")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(HALVES)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command += ["-m", "train", "run", *words(shared)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
     (folder,) = run_folder.find(shared.runs)
     assert folder.finished == [1] and folder.config["threads"] == 1
-    found = weights(folder)
-    wanted = torch.cat([one.flatten().float() for one in reference(shared).state_dict().values()])
-    whole = weights(execute(shared, tag="alone"))  # one batch, no halves
-    assert (found - wanted).abs().max() < 5e-3 < 0.1 < (found - whole).abs().max()
-
-
-def weights(folder: run_folder.RunFolder) -> torch.Tensor:
-    """All of a fold's weights and running statistics in one row."""
-    network = checkpoint.load(folder.fold(1) / "last.pt")["network"]
-    return torch.cat([one.flatten().float() for one in network.values()])
+    whole = execute(shared, tag="alone")  # one batch, no halves
+    states = [checkpoint.load(run.fold(1) / "last.pt")["network"] for run in (folder, whole)]
+    together, alone, wanted = (
+        torch.cat([tensor.flatten().float() for tensor in state.values()])  # running statistics too
+        for state in (*states, reference(shared).state_dict())
+    )
+    assert (together - wanted).abs().max() < 5e-3 < 0.1 < (together - alone).abs().max()
 
 
 @pytest.mark.slow
 def test_folds_spread_over_devices_are_the_same_run(options):
     spread = execute(options, device="cpu cpu")
-    assert spread.finished == [1, 2, 3]
     alone = execute(options, runs=options.runs / "alone")
     assert alone.name == spread.name
     for number in (1, 2, 3):
