@@ -15,12 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import digamma
 
-from analysis.clips import has_rows, original_clips, read_batches, sample_by_class
+from analysis.clips import read_batches, sample_by_class
 from analysis.figures import FigureWriter
 from analysis.figures.data import POINT_COLOURS, format_plain
 from commandline.terminal import counted, progress, size
 from features_cache import Cache
 from features_cache.index import WHOLE, failed_clips
+from features_cache.table import originals
 from results.scores import Floats, Ints
 
 SUMMARISED_CLIPS = 200  # clips that the measures use: more take longer and change no bar visibly
@@ -29,7 +30,7 @@ PROJECTED_FEATURES = 2  # the features with the highest clustering agreement
 
 def data_facts(cache: Cache) -> list[tuple[str, str]]:
     """The numbers of the data in a line each."""
-    clips = original_clips(cache)
+    clips = originals(cache.clips)
     used = sum(file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file())
     copies = len(cache.clips) - len(clips)
     failed = failures(cache)
@@ -54,9 +55,9 @@ def failures(cache: Cache) -> dict[str, set[str]]:
 
     A clip that lacks a single feature is tested by the runs that do without it.
     """
-    originals, names = set(original_clips(cache)["clip_id"]), (WHOLE, *cache.features)
+    tested, names = set(originals(cache.clips)["clip_id"]), (WHOLE, *cache.features)
     failed = failed_clips(cache.folder).items()
-    return {name: ids for name, clips in failed if name in names and (ids := clips & originals)}
+    return {name: ids for name, clips in failed if name in names and (ids := clips & tested)}
 
 
 COMPONENTS = 12  # of a feature with more numbers a clip: most of the variance
@@ -157,7 +158,7 @@ def data_tables(
     cache: Cache, features: list[str], writer: FigureWriter, seed: int
 ) -> dict[str, pd.DataFrame]:
     """The tables of the data half; its figures are submitted. `features` are those that can be read."""
-    clips = original_clips(cache)
+    clips = originals(cache.clips)
     if clips.empty:
         return {}
     counts = pd.crosstab([clips["category"], clips["label"]], clips["fold"]).droplevel(0)
@@ -166,9 +167,7 @@ def data_tables(
     classes = sorted(clips["label"].unique())
     sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed))
     summaries = summarise(cache, features, sample, classes)
-    if name := next(
-        (name for name in ("mel", *summaries) if name in summaries and has_rows(cache, name)), ""
-    ):
+    if name := next((name for name in ("mel", *summaries) if name in summaries and cache[name].rows > 1), ""):
         stored, (values, target) = cache[name], summaries[name]
         writer.submit(
             "class_means",

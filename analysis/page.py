@@ -76,8 +76,8 @@ def _of_known(text: Callable[..., str]) -> Callable[..., str]:
 
 
 CELLS: dict[str, Callable[..., str]] = {  # how a number reads, in a cell and in a sentence
-    "percent": _of_known(lambda value, digits=1: terminal.percent(value, digits)),
-    "points": _of_known(lambda value, digits=1: terminal.points(value, digits)),
+    "percent": _of_known(terminal.percent),
+    "points": _of_known(terminal.points),
     "decimals": _of_known(lambda value, digits=3: f"{value:.{digits}f}"),
     "count": _of_known(terminal.count),
     "number": _of_known(lambda value: f"{value:.1f}".removesuffix(".0")),

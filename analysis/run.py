@@ -2,13 +2,12 @@
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis import tables
-from analysis.clips import THUMBNAIL_COLUMNS, THUMBNAIL_ROWS, mean_pool, read_clip
+from analysis.clips import read_batches, shrink
 from analysis.error_browser import by_category
 from analysis.figures import FigureWriter
 from analysis.figures.run import SamplePrediction
@@ -19,6 +18,7 @@ from results.scores import Prediction, reliability
 
 RELIABILITY_BINS = 10  # of a few hundred predictions, more would be thin
 SAMPLES_EACH = 4
+SAMPLE_SIZE = 112, 288  # pixels at most, rows and columns
 TOP = 3
 
 
@@ -31,29 +31,26 @@ def run_tables(run: Run) -> dict[str, pd.DataFrame]:
 def settings(run: Run) -> dict[str, str]:
     """Every option that the run was trained with, by its name on the command line."""
     words = {True: "yes", False: "no", None: "–", "": "–"}
-    options = {key.upper(): value for key, value in run.options.items() if key != "seed"}
     return {
-        key: " ".join(map(str, value)) if isinstance(value, list) else words.get(value, str(value))
-        for key, value in options.items()
+        key.upper(): " ".join(map(str, value)) if isinstance(value, list) else words.get(value, str(value))
+        for key, value in run.options.items()
+        if key != "seed"
     }
 
 
 def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
     """Fold -> its learning curve, seeds averaged epoch by epoch; empty if there was one epoch at most."""
-    if run.history["epoch"].nunique() < 2:
-        return {}
     mean = run.history.drop(columns="seed").groupby(["fold", "epoch"], as_index=False).mean()
-    return {int(fold): frame for fold, frame in mean.groupby("fold")}
+    return dict(list(mean.groupby("fold"))) if mean["epoch"].nunique() > 1 else {}
 
 
 def curves_note(run: Run) -> str:
     """Why the last epoch's loss is higher on training clips than on the test fold; '' if it is not."""
     last = [frame[["train_loss", "test_loss"]].ffill().iloc[-1] for frame in fold_histories(run).values()]
-    if not np.mean([row["train_loss"] > row["test_loss"] for row in last] or [False]) > 0.5:
+    if sum(row["train_loss"] > row["test_loss"] for row in last) <= len(last) / 2:
         return ""
-    options = run.options
-    augment = str(options.get("augment") or "none").replace("none", "")
-    return say("curve_note", augment, float(options.get("smoothing") or 0))
+    augment = run.option_text("augment").replace("none", "")
+    return say("curve_note", augment, float(run.options.get("smoothing") or 0))
 
 
 def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> list[Problem]:
@@ -108,31 +105,20 @@ def choose_samples(run: Run, cache: Cache, feature: str, rng: np.random.Generato
     the smallest margin; probabilities are means over the seeds.
     """
     probabilities = run.probabilities.mean(axis=0)
-    ordered = np.sort(probabilities, axis=1)
-    margin = ordered[:, -1] - (ordered[:, -2] if ordered.shape[1] > 1 else 0)
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    margin = np.diff(np.sort(probabilities, axis=1)[:, -2:], axis=1).sum(axis=1)
     chosen = {
-        "correct": rng.permutation(np.flatnonzero(run.correct == 1))[:SAMPLES_EACH],
-        "wrong": rng.permutation(np.flatnonzero(run.correct == 0))[:SAMPLES_EACH],
-        "uncertain": np.argsort(margin, kind="stable")[:SAMPLES_EACH],
+        "correct": rng.permutation(np.flatnonzero(run.correct == 1)),
+        "wrong": rng.permutation(np.flatnonzero(run.correct == 0)),
+        "uncertain": np.argsort(margin, kind="stable"),
     }
     cached, samples = set(cache.clips["clip_id"]), []
     for outcome, rows in chosen.items():
-        for row in rows:
-            clip = str(run.clip_ids[row])
-            values = read_clip(cache, feature, clip) if clip in cached else None
-            if values is None:
-                continue
-            small = mean_pool(mean_pool(values, 2 * THUMBNAIL_ROWS, axis=0), 2 * THUMBNAIL_COLUMNS, axis=1)
-            first = np.argsort(-probabilities[row], kind="stable")[:TOP]
-            top = tuple((run.classes[place], float(probabilities[row, place])) for place in first)
-            true = run.classes[run.target[row]]
-            samples.append(SamplePrediction(outcome, clip, small, cache.duration or 1.0, true, top))
+        row_of = {clip: row for row in rows[:SAMPLES_EACH] if (clip := str(run.clip_ids[row])) in cached}
+        for ids, values in read_batches(cache, feature, list(row_of)):
+            for clip, value in zip(ids, values):
+                true, row = run.classes[run.target[row_of[clip]]], row_of[clip]
+                top = tuple((run.classes[place], float(probabilities[row, place])) for place in order[row])
+                shown = shrink(value, SAMPLE_SIZE)
+                samples.append(SamplePrediction(outcome, clip, shown, cache.duration or 1.0, true, top))
     return samples
-
-
-def machine_words(run: Run) -> str:
-    """`x86_64, 2 cores, bf16`: what run.json says of where the run was trained."""
-    words: dict[str, Any] = {"processor": "{}", "cores": "{} cores", "gpu": "{}"}
-    stored = (run.config.get("machine") or {}).items()
-    parts = [words.get(key, f"{key} {{}}").format(value) for key, value in stored if value]
-    return ", ".join([*parts, *filter(None, [str(run.config.get("precision") or "")])])

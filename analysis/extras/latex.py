@@ -37,7 +37,7 @@ def write_document(folder: Path, found: Findings, figures: Sequence[SavedFigure]
         "published": found.tables.get("literature", pd.DataFrame()).to_dict("records"),
         "problems": found.problems,
         "methods": methods,
-        "figures": [figure.caption for figure in figures],
+        "figures": [figure.titled for figure in figures],
     }
     for name, template in {"main.tex": "document.tex", "references.bib": "references.bib"}.items():
         files[name] = render(template, **content).encode()

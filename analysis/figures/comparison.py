@@ -19,6 +19,7 @@ from analysis.figures.drawing import (
     grid_lines,
     is_narrow,
     points_or_dot,
+    row_height,
     shorten,
     signed_colours,
     ticks,
@@ -26,13 +27,9 @@ from analysis.figures.drawing import (
 from commandline.terminal import percent
 
 
-def height_of_rows(names: Sequence[str], **_: object) -> float:
-    return 0.7 + 0.2 * len(names)
-
-
 @figure(
     "Difference in accuracy with its interval, corrected like the verdicts; hollow: no clear difference",
-    height_of_rows,
+    row_height("names", 0.7, 0.2),
 )
 def draw_intervals(
     ax: Axes,
@@ -64,14 +61,14 @@ def draw_intervals(
 figure(
     "Accuracy of each configuration with its 95 % interval, by bootstrap over source recordings; hollow: "
     "clearly worse than the best; dashed: chance",
-    height_of_rows,
+    row_height("names", 0.7, 0.2),
     name="accuracy_by_set",
 )(partial(draw_intervals, label="accuracy, %"))
 
 
 @figure(
     "Accuracy in %, a row a feature set, a column a model; bold: the best",
-    height=lambda features, **_: 1.0 + 0.22 * len(features),
+    row_height("features", 1.0, 0.22),
 )
 def draw_accuracy_heat_map(
     ax: Axes, *, features: Sequence[str], models: Sequence[str], accuracy: np.ndarray, deviation: np.ndarray
@@ -95,7 +92,7 @@ def draw_accuracy_heat_map(
 @figure(
     "Recall by class: of the best run in percent, below it what each other run has more (violet) or less "
     "(orange), in points",
-    height=lambda names, **_: 1.5 + 0.22 * len(names),
+    row_height("names", 1.5, 0.22),
 )
 def draw_recall_by_set(ax: Axes, *, names: Sequence[str], classes: Sequence[str], recall: np.ndarray) -> Axes:
     """`recall` (sets, classes), the best set first, as differences from that one.

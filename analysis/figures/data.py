@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 
 from analysis.figures.drawing import (
     COLUMN_WIDTH,
-    MANY_CLASSES,
     MARKERS,
     RATES,
     SERIES,
@@ -18,6 +17,7 @@ from analysis.figures.drawing import (
     figure,
     grid_lines,
     panels,
+    row_height,
     shorten,
     signed_colours,
     ticks,
@@ -28,8 +28,8 @@ COLUMNS = 4
 
 @figure(
     "Clips of each class in each fold",
-    height=lambda counts, **_: 0.6 + 0.19 * len(counts),
-    width=COLUMN_WIDTH,
+    row_height("counts", 0.6, 0.19),
+    COLUMN_WIDTH,
 )
 def draw_clips_per_fold(
     ax: Axes, *, counts: np.ndarray, classes: Sequence[str], folds: Sequence[int]
@@ -41,11 +41,7 @@ def draw_clips_per_fold(
     return ax
 
 
-def _grid_height(*, clips: Mapping[str, np.ndarray], **_: object) -> float:
-    return 0.4 + 1.2 * -(-len(clips) // COLUMNS)
-
-
-@figure("Waveform of one clip of each class", height=_grid_height, pixels=True)
+@figure("Waveform of one clip of each class", row_height("clips", 0.4, 1.2, COLUMNS), pixels=True)
 def draw_waveforms(ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float) -> Axes:
     """`clips`: class -> samples (n,), each drawn as its envelope on its own scale."""
     for panel, samples in zip(_class_panels(ax, list(clips)), clips.values()):
@@ -62,7 +58,7 @@ def envelope(samples: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]
     return np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
 
 
-@figure("Mel spectrogram of one clip of each class", height=_grid_height, pixels=True)
+@figure("Mel spectrogram of one clip of each class", row_height("clips", 0.4, 1.2, COLUMNS), pixels=True)
 def draw_spectrograms(
     ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float, hertz: np.ndarray
 ) -> Axes:
@@ -110,7 +106,7 @@ GALLERY_COLUMNS = 3
 
 @figure(
     "All cached features of one clip",
-    height=lambda features, **_: 0.5 + 1.35 * -(-len(features) // GALLERY_COLUMNS),
+    row_height("features", 0.5, 1.35, GALLERY_COLUMNS),
     pixels=True,
 )
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
@@ -140,7 +136,7 @@ def format_plain(value: float) -> str:
 
 @figure(
     "Mean of a feature by class, in standard deviations from the mean of all clips; orange is above",
-    height=lambda classes, **_: 1.0 + len(classes) * (0.15 if len(classes) > MANY_CLASSES else 0.24),
+    row_height("classes", 1.0, 0.19),
 )
 def draw_class_means(
     ax: Axes,
@@ -165,7 +161,7 @@ def draw_class_means(
 
 @figure(
     "Separability of the classes by each feature, before any training",
-    height=lambda names, **_: 0.6 + 0.17 * len(names),
+    row_height("names", 0.6, 0.17),
 )
 def draw_separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, np.ndarray]) -> Axes:
     """`measures`: name -> (features,), a panel each, features in the order given."""
@@ -187,7 +183,7 @@ POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")  # of more than ten classes the 
 
 @figure(
     "Projections of the clips, one dot a clip",
-    height=lambda points, **_: 0.9 + 1.65 * -(-len(points) // PROJECTIONS_A_ROW),
+    row_height("points", 0.9, 1.65, PROJECTIONS_A_ROW),
 )
 def draw_projections(
     ax: Axes, *, points: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], classes: Sequence[str]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.comparison import draw_intervals, height_of_rows
+from analysis.figures.comparison import draw_intervals
 from analysis.figures.drawing import (
     PAPER,
     RATES,
@@ -16,6 +16,7 @@ from analysis.figures.drawing import (
     grid_lines,
     is_narrow,
     panels,
+    row_height,
     signed_colours,
     ticks,
 )
@@ -24,14 +25,14 @@ UNIT = "nats a clip"
 
 figure(
     "Share of each feature in what all of them give, by Shapley values, with its interval; hollow: not clear",
-    height_of_rows,
+    row_height("names", 0.7, 0.2),
     name="importance",
 )(partial(draw_intervals, scale=1, label=UNIT))
 
 
 @figure(
     f"Share of each feature by class, in {UNIT}; bold: significant",
-    height=lambda classes, **_: 1.2 + 0.19 * classes["class"].nunique(),
+    lambda classes, **_: 1.2 + 0.19 * classes["class"].nunique(),
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     """Shapley values, a row a class."""
@@ -42,7 +43,7 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
 @figure(
     "Redundancy: below the diagonal linear CKA of two features' statistics (1: the same up to rotation and "
     f"scale), above it their interaction in {UNIT} (negative: both say the same); similar features adjoin",
-    height=lambda pairs, **_: 1.2 + 0.24 * pairs["feature"].nunique(),
+    lambda pairs, **_: 1.2 + 0.24 * pairs["feature"].nunique(),
 )
 def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
     """Every pair, features in the table's order; empty if a pair was not fitted."""
@@ -71,7 +72,7 @@ def square(table: pd.DataFrame, rows: str, column: str) -> np.ndarray:
     "More features, or more recordings? Left: accuracy of the best set of so many features, selected on the "
     "other folds, by the time of their extraction, the line its front; right: accuracy of all features by "
     "training recordings with 95 % intervals, hollow: predicted by a power law",
-    height=2.8,
+    lambda **_: 2.8,
 )
 def draw_importance_accuracy(ax: Axes, *, sets: pd.DataFrame, recordings: pd.DataFrame) -> Axes:
     """Both as in the report's tables; `sets` by size if costs are not known."""

@@ -28,6 +28,7 @@ from analysis.figures.drawing import (
     label_ends,
     panels,
     points_or_dot,
+    row_height,
     shorten,
     signed_colours,
     ticks,
@@ -40,7 +41,7 @@ ERROR_SHADE = 1.3  # as the page's style sheet has it
 @figure(
     "Confusion matrix: a row is the actual class with its number of predictions, a column the predicted one; "
     "correct predictions are grey, errors orange",
-    height=lambda classes, **_: 1.5 + min(0.4 * len(classes), 4.6),
+    lambda classes, **_: 1.5 + min(0.4 * len(classes), 4.6),
 )
 def draw_confusion_matrix(
     ax: Axes,
@@ -107,19 +108,19 @@ CURVES = (("accuracy", "accuracy, %", 100.0), ("loss", "loss", 1.0))  # column, 
 @figure(
     "Learning curves: mean over folds, the test fold shaded from the lowest to the highest; nothing was "
     "selected by the test fold",
-    height=2.6,
+    lambda **_: 2.6,
 )
 def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame], title: str = "") -> Axes:
     """Accuracy and loss of one run by epoch, each curve named at its end; `history`: fold -> history.csv."""
-    rows = pd.concat(history.values()).dropna(axis="columns", how="all")
+    epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
     for panel, (metric, name, scale) in zip(panels(ax, 2, columns, wide=0.5, high=0.5), CURVES):
         ends = []
         for part, label, colour, dash in SPLITS:
             column = f"{part}_{metric}"
-            if column not in rows:
+            if column not in epochs:
                 continue
-            curve = scale * rows.dropna(subset=column).groupby("epoch")[column].agg(["mean", "min", "max"])
+            curve = scale * epochs.dropna(subset=column).groupby("epoch")[column].agg(["mean", "min", "max"])
             if part == "test":
                 band: dict[str, Any] = {"color": colour, "alpha": 0.15, "linewidth": 0}
                 panel.fill_between(curve.index, curve["min"], curve["max"], **band)
@@ -140,8 +141,8 @@ FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer says little
 @figure(
     "Reliability diagram: accuracy against confidence in ten bins, all folds together; bins of fewer than "
     f"{FEWEST_IN_BIN} predictions are left out above, and counted below",
-    height=3.7,
-    width=COLUMN_WIDTH,
+    lambda **_: 3.7,
+    COLUMN_WIDTH,
 )
 def draw_reliability(ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, clips: np.ndarray) -> Axes:
     """Accuracy of the predictions in each bin of confidence, (bins,) each, above how many there are."""
@@ -180,7 +181,7 @@ class SamplePrediction:
 
 @figure(
     "Correct, wrong and uncertain predictions, with the three most probable classes",
-    height=lambda samples, **_: 0.3 + 1.75 * -(-len(samples) // SAMPLES_A_ROW),
+    row_height("samples", 0.3, 1.75, SAMPLES_A_ROW),
     pixels=True,
 )
 def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) -> Axes:
@@ -202,8 +203,8 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
 
 @figure(
     "Channel importance: points of recall lost when a channel is permuted at test time, by class",
-    height=lambda classes, **_: 1.2 + 0.19 * len(classes),
-    width=COLUMN_WIDTH,
+    row_height("classes", 1.2, 0.19),
+    COLUMN_WIDTH,
 )
 def draw_channel_importance(
     ax: Axes, *, classes: Sequence[str], channels: Sequence[str], loss: np.ndarray
@@ -216,7 +217,7 @@ def draw_channel_importance(
 
 @figure(
     "A clip before and after each augmentation, and the difference",
-    height=lambda pairs, **_: 0.3 + 1.4 * len(pairs),
+    row_height("pairs", 0.3, 1.4),
     pixels=True,
 )
 def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> Axes:

@@ -25,17 +25,17 @@ def tone(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    """Six clips of two classes with mel, rms and a copy that no analysis looks at."""
-    folder = tmp_path / "cache"
-    ids = [f"c{place}" for place in range(6)]
-    table = pd.DataFrame({"clip_id": ids, "label": list("aaabbb"), "fold": [1, 2, 3] * 2})
-    copy = pd.DataFrame(
-        {"clip_id": ["c0~1"], "label": ["a"], "fold": [1], "copy_of": ["c0"], "alteration": ["gain"]}
+def cache(tmp_path: Path, tone: Path) -> Cache:
+    """Six clips of two classes with mel, rms and a copy that no analysis looks at; c1 and c2 have audio."""
+    folder, ids = tmp_path / "cache", [f"c{place}" for place in range(6)]
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    paths = [str(tmp_path / name) for name in ("broken.wav", "tone.wav", "tone.wav", "gone.wav")]
+    table = pd.DataFrame(
+        {"clip_id": ids, "label": list("aaabbb"), "fold": [1, 2, 3] * 2, "path": [*paths, "", ""]}
     )
-    both = pd.concat([table.assign(copy_of="", alteration=""), copy], ignore_index=True).assign(group="")
-    both["group"] = both["clip_id"].str[:2]
-    external.create_cache(folder, both)
+    copy = table[:1].assign(clip_id="c0~1", copy_of="c0", alteration="gain")
+    both = pd.concat([table.assign(copy_of="", alteration=""), copy], ignore_index=True)
+    external.create_cache(folder, both.assign(group=both["clip_id"].str[:2]), duration=1.0)
     external.write_feature(folder, "mel", np.random.default_rng(0).normal(size=(6, 90, 300)), ids)
     external.write_feature(folder, "rms", np.ones((5, 1, 30)), ids[:5])
     return Cache(folder)
@@ -48,74 +48,61 @@ def test_audio_becomes_short_mono_mp3_of_the_same_pitch(tone: Path) -> None:
     assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(440, abs=3)
 
 
-def test_audio_is_embedded_until_full_kept_and_cleaned_up(tone: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.wav"
-    broken.write_bytes(b"no sound")
-    paths = {"a": broken, "b": tone, "c": tone}
-    folder = tmp_path / "audio"
-    one = clips.embedded_audio(paths, ["a", "b", "c", "absent"], 1.0, folder, 1e6)
-    assert list(one) == ["b", "c"]
-    (file,) = folder.glob("*.mp3")
+def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(
+    cache: Cache, tmp_path: Path
+) -> None:
+    ids, page = [f"c{place}" for place in range(6)], tmp_path / "reports" / "x y"
+    audio = clips.clip_audio(cache, ids, ["c0", "c1", "c2", "c3"], page, 1.0)
+    assert list(audio.embedded) == ["c1", "c2"] and audio.links == {"c0": "../../broken.wav"}
+    assert audio.players["c1"].startswith("data:audio/mpeg;base64,")
+    (file,) = page.glob("audio/*.mp3")
     before = file.stat().st_mtime_ns
-    assert list(clips.embedded_audio(paths, ["b", "c"], 1.0, folder, len(one["b"]))) == ["b"]
-    assert file.stat().st_mtime_ns == before
-    assert clips.embedded_audio(paths, [], 1.0, folder, 1e6) == {}
-    assert not list(folder.iterdir())
-
-
-def test_links_are_relative_and_only_to_files_that_are_there(tone: Path, tmp_path: Path) -> None:
-    files = clips.audio_files({"a": str(tone), "b": "", "c": str(tmp_path / "gone.wav")})
-    assert clips.audio_links(files, tmp_path / "reports" / "x y") == {"a": "../../tone.wav"}
+    less = clips.clip_audio(cache, ids, ["c1", "c2"], page, len(audio.embedded["c1"]) / 1e6)
+    assert list(less.embedded) == ["c1"] and file.stat().st_mtime_ns == before
+    assert {"c0", "c1", "c2"} == clips.clip_audio(cache, ids, ["c1"], page, 0).links.keys()
 
 
 def test_pooling_takes_means_of_equal_stretches() -> None:
     values = np.arange(12, dtype=np.float32).reshape(2, 6)
-    assert clips.mean_pool(values, 3, axis=1).tolist() == [[0.5, 2.5, 4.5], [6.5, 8.5, 10.5]]
-    assert clips.mean_pool(values, 6, axis=1) is values
+    assert clips.shrink(values, (2, 3)).tolist() == [[0.5, 2.5, 4.5], [6.5, 8.5, 10.5]]
+    assert clips.shrink(values, (1, 9)).tolist() == [[3, 4, 5, 6, 7, 8]]
 
 
-def test_a_thumbnail_is_a_small_image_with_low_rows_at_the_bottom() -> None:
-    values = np.zeros((90, 300), np.float32)
-    values[:30] = 1
-    image = imread(
-        BytesIO(base64.b64decode(clips.small_image(values, (clips.THUMBNAIL_ROWS, clips.THUMBNAIL_COLUMNS)))),
-        format="webp",
-    )
-    assert image.shape[:2] == (clips.THUMBNAIL_ROWS, clips.THUMBNAIL_COLUMNS)
-    grey = np.asarray(image, float)[..., :3].mean(axis=(1, 2))
-    assert grey[-5] > grey[5] + 50 / 255
+def test_an_image_has_low_rows_at_the_bottom() -> None:
+    values = np.zeros((56, 144), np.float32)
+    values[:20] = 1
+    image = np.asarray(imread(BytesIO(base64.b64decode(clips.small_image(values))), format="webp"), float)
+    grey = image[..., :3].mean(axis=(1, 2))
+    assert image.shape[:2] == values.shape and grey[-5] > grey[5] + 50 / 255
 
 
 def test_features_to_show_are_those_that_were_trained_on(cache: Cache) -> None:
-    usable = ["mel", "rms", "cqt"]
     assert clips.features_to_show(cache, ["mel", "rms"], ["rms+mel:0-9", "mfcc"]) == ["mel"]
-    assert clips.features_to_show(cache, usable[:2], ["rms"]) == ["mel"]
+    assert clips.features_to_show(cache, ["mel", "rms"], ["rms"]) == ["mel"]
+    assert clips.thumbnails(cache, ["mel"], ["c5", "gone"]).keys() == {"c5"}
 
 
-def test_copies_are_left_out_and_clips_that_are_not_done_too(cache: Cache) -> None:
-    assert clips.original_clips(cache)["clip_id"].tolist() == [f"c{place}" for place in range(6)]
-    read = [
-        (ids, values.shape) for ids, values in clips.read_batches(cache, "rms", ["c5", "c4", "c0"], size=1)
-    ]
+def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clips, "BATCH_CLIPS", 1)
+    read = [(ids, values.shape) for ids, values in clips.read_batches(cache, "rms", ["c5", "c4", "c0"])]
     assert read == [(["c4"], (1, 1, 30)), (["c0"], (1, 1, 30))]
-    assert clips.read_clip(cache, "rms", "c5") is None
-
-
-def test_a_damaged_clip_is_left_out_of_its_batch(cache: Cache) -> None:
     stored = cache["mel"]
     with (cache.folder / "mel.h5").open("r+b") as handle:
         handle.seek(stored.values_offset + 2 * stored.clip_bytes + 5)
         handle.write(b"\xff\xff\xff")
-    fresh = Cache(cache.folder)
-    (ids, values), *rest = clips.read_batches(fresh, "mel", ["c1", "c2", "c3"])
-    assert ids == ["c1", "c3"] and len(values) == 2 and not rest
+    for size, expected in ((1, [["c1"], ["c3"]]), (3, [["c1", "c3"]])):
+        monkeypatch.setattr(clips, "BATCH_CLIPS", size)
+        assert [
+            ids for ids, _ in clips.read_batches(Cache(cache.folder), "mel", ["c1", "c2", "c3"])
+        ] == expected
 
 
 def test_a_broken_file_is_named_and_the_others_are_used(cache: Cache) -> None:
     (cache.folder / "rms.h5").write_bytes(b"broken")
     opened, usable, problems = clips.readable_cache(cache.folder)
-    assert opened is not None and usable == ["mel"]
-    assert len(problems) == 1 and "rms" in problems[0]
+    assert opened is not None and usable == ["mel"] and len(problems) == 1 and "rms" in problems[0]
     (cache.folder / "index.h5").write_bytes(b"broken")
     opened, usable, problems = clips.readable_cache(cache.folder)
     assert opened is None and usable == [] and "index.h5" in problems[0]
@@ -124,6 +111,5 @@ def test_a_broken_file_is_named_and_the_others_are_used(cache: Cache) -> None:
 def test_a_sample_takes_as_many_clips_of_each_class() -> None:
     table = pd.DataFrame({"clip_id": list("abcdefgh"), "label": list("xxxxxxyy")})
     drawn = clips.sample_by_class(table, 4, np.random.default_rng(0))
-    assert drawn["label"].value_counts().to_dict() == {"x": 2, "y": 2}
-    assert drawn.index.is_monotonic_increasing
+    assert drawn["label"].value_counts().to_dict() == {"x": 2, "y": 2} and drawn.index.is_monotonic_increasing
     assert clips.sample_by_class(table, 8, np.random.default_rng(0)) is table

@@ -138,7 +138,7 @@ def texts(axes: Any) -> list[str]:
 def test_every_figure_has_an_example_here_and_a_name_of_its_own() -> None:
     assert set(EXAMPLES) == set(FIGURES)
     with pytest.raises(ValueError, match="figure 'confusion_matrix' is registered twice"):
-        figure("again")(FIGURES["confusion_matrix"].draw)
+        figure("again", len)(FIGURES["confusion_matrix"].draw)
 
 
 @pytest.mark.parametrize(("name", "data"), [*EXAMPLES.items(), *LARGE])
@@ -220,7 +220,9 @@ def test_text_has_the_contrast_that_readers_need_on_every_shade() -> None:
 
     for shades in (drawing.GREYS, drawing.ERRORS, drawing.RATES, colormaps[drawing.SIGNED]):
         for value in np.linspace(0, 1, 30):
-            dark, light = sorted((luminance(shades(value)), luminance(drawing.text_on(shades(value)))))
+            dark, light = sorted(
+                (luminance(shades(value)), luminance(drawing.text_on(np.array(shades(value)))))
+            )
             assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 

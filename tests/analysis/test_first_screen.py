@@ -8,7 +8,7 @@ import pytest
 from analysis import tables
 from analysis.facts import Facts
 from analysis.findings import findings
-from analysis.first_screen import Forest, common_mistake, dataset_line, forest, model_notes, small_matrix
+from analysis.first_screen import Forest, common_mistake, dataset_line, forest, small_matrix
 from analysis.ranking import Ranking
 from analysis.results import Results, Run
 from tests.analysis.made_runs import MadeRun
@@ -71,23 +71,8 @@ def test_the_common_mistake_by_hand_with_the_surest_clips(hand_run: Callable[...
     assert (mistake.wrong, mistake.right, mistake.equals) == ("b", "c", 0)
 
 
-def test_a_perfect_run_has_no_mistake(made: Callable[..., Results]) -> None:
-    (run,) = made(MadeRun(skill=1.0)).runs
-    assert common_mistake(run) is None
-
-
 def test_the_line_of_the_dataset(made: Callable[..., Results]) -> None:
     line = dataset_line(*(lambda f, r: (f, "esc", r, []))(*found_of(made(MadeRun(folds=(1, 2)), clips=2000))))
     assert line == ["esc", "800 clips", "10 classes", "2 of 5 folds"]
     data = [("Clips", "400"), ("Classes", "10"), ("Folds", "5")]
     assert dataset_line(Facts("none"), "esc", None, data) == ["esc", "400 clips", "10 classes"]
-
-
-def test_what_a_model_is_stands_in_its_run(hand_run: Callable[..., Run]) -> None:
-    rows = [(f"c{n}", f"g{n}", 1, "dog", [0.8, 0.2]) for n in range(8)]
-    summaries = {"cnn4": "Four convolutions.", "m11": ""}
-    runs = [
-        hand_run(model, ["dog", "rain"], rows, model=model, model_summary=text)
-        for model, text in summaries.items()
-    ]
-    assert model_notes(runs) == {"cnn4": "Four convolutions."}
