@@ -22,7 +22,7 @@ from typing import Any, NoReturn, TypeVar
 
 LISTED_NAMES = 60  # a longer list hides the answer that stands before it
 Entry = TypeVar("Entry")
-Registered = TypeVar("Registered", bound=Callable[..., Any])
+Registered = TypeVar("Registered", bound=Callable[..., object])
 
 
 class RequestError(Exception):

@@ -148,7 +148,7 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     return "\n".join("  ".join(line).rstrip() for line in zip(*columns))
 
 
-def no_formula(cell: Any) -> Any:
+def no_formula(cell: object) -> object:
     """Text that a spreadsheet would compute, with an apostrophe in front; anything else as it is.
 
     A class may be called =HYPERLINK("…"), which Excel and LibreOffice would carry out; the apostrophe is

@@ -22,7 +22,7 @@ elsewhere; inspect.py and share.py, the commands. Locks and whole files: command
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from features_cache.cache import Cache, StoredFeature, UnreadableClips
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The names above, loaded when they are asked for: `--help` waits for no library."""
     if name in __all__:
         for module in ("names", "location", "cache"):

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +26,7 @@ from commandline.options import DataOptions, make_command
 from commandline.registry import RequestError, closest
 from commandline.terminal import counted
 from features_cache import index
+from features_cache.hdf5 import Attributes
 from features_cache.layout import AUDIO_SETTINGS, ClipStatus, FeatureFile, clip_keys, read_header
 from features_cache.location import EXTERNAL, dataset_name, is_cache
 from features_cache.names import Channel, parse_channel
@@ -126,11 +126,11 @@ class Cache:
             raise RequestError(f"there are no features in {self.folder} yet: run {command()}")
         self._open: dict[str, StoredFeature] = {}
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return Cache, (self.folder,)
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Attributes:
         """dataset, source, synthetic (0 or 1), sample_rate, samples; published_test if there is one."""
         return index.read_settings(self.folder)
 

@@ -31,7 +31,7 @@ from features_cache.writer import install, to_stored
 
 def create_cache(
     folder: Path,
-    table: pd.DataFrame | Mapping[str, Sequence[Any]],
+    table: pd.DataFrame | Mapping[str, Sequence[object]],
     *,
     dataset: str | None = None,
     sample_rate: int = 0,

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from commandline.registry import RequestError
 
+Attributes = dict[str, Any]  # of a file: texts and whole numbers, and what their JSON holds
 CHUNK = 1 << 16  # elements of a chunk of the small datasets
 
 
@@ -71,7 +72,7 @@ class _Drafted(io.FileIO):
 
 
 @contextmanager
-def created(path: Path, **options: Any) -> Iterator[h5py.File]:
+def created(path: Path, **options: int) -> Iterator[h5py.File]:
     """A new file, in the format of HDF5 1.10, whose indexes have checksums; OSError for a full disk."""
     with _Drafted(path, "w+b") as draft:
         try:
@@ -82,13 +83,13 @@ def created(path: Path, **options: Any) -> Iterator[h5py.File]:
                 raise draft.failed
 
 
-def read_attributes(group: h5py.Group) -> dict[str, Any]:
+def read_attributes(group: h5py.Group) -> Attributes:
     """Attributes as str and int."""
     plain = {key: one.item() if isinstance(one, np.generic) else one for key, one in group.attrs.items()}
     return {key: one.decode() if isinstance(one, bytes) else one for key, one in plain.items()}
 
 
-def write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
+def write_attributes(group: h5py.Group, attributes: Attributes) -> None:
     """Attributes of fixed length."""
     for key, value in attributes.items():
         if isinstance(value, str):
@@ -108,7 +109,7 @@ def read_member(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
     return found
 
 
-def read_column(group: h5py.Group, name: str) -> NDArray[Any]:
+def read_column(group: h5py.Group, name: str) -> NDArray:
     """A small dataset whose content has been checked."""
     dataset = read_member(group, name)
     if dataset.id.get_storage_size() < dataset.nbytes:  # chunks that are not there would be filled in memory
@@ -119,7 +120,7 @@ def read_column(group: h5py.Group, name: str) -> NDArray[Any]:
     return column
 
 
-def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dataset:
+def write_column(group: h5py.Group, name: str, column: NDArray) -> h5py.Dataset:
     """A small dataset; its CRC is beside it, since fletcher32 takes a page of zeros for a good one."""
     dtype, crc = _stored_type(column), 0
     chunk = max(1, min(len(column), CHUNK))
@@ -132,25 +133,25 @@ def write_column(group: h5py.Group, name: str, column: NDArray[Any]) -> h5py.Dat
     return dataset
 
 
-def as_stored(column: NDArray[Any], dtype: np.dtype | None = None) -> NDArray[Any]:
+def as_stored(column: NDArray, dtype: np.dtype | None = None) -> NDArray:
     """Numbers as they are; texts, such as clip ids, in UTF-8, all of the longest one's length."""
     dtype = dtype or _stored_type(column)
     stored = np.fromiter(_each(column), dtype, len(column)) if dtype.kind == "S" else column
     return np.ascontiguousarray(stored)
 
 
-def decoded(column: NDArray[Any]) -> list[str] | NDArray[Any]:
+def decoded(column: NDArray) -> list[str] | NDArray:
     """Numbers as they are, texts as str; those that come often, as labels do, are one object in memory."""
     return [sys.intern(text.decode()) for text in column.tolist()] if column.dtype.kind == "S" else column
 
 
-def _stored_type(column: NDArray[Any]) -> np.dtype:
+def _stored_type(column: NDArray) -> np.dtype:
     if column.dtype.kind not in "SOUT":
         return column.dtype
     return h5py.string_dtype("utf-8", max(map(len, _each(column)), default=0) or 1)
 
 
-def _each(texts: NDArray[Any]) -> Iterator[bytes]:
+def _each(texts: NDArray) -> Iterator[bytes]:
     return (one if isinstance(one, bytes) else str(one).encode() for one in texts)
 
 

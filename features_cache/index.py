@@ -17,7 +17,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 
 from commandline.files import replaced
 from features_cache import hdf5
-from features_cache.hdf5 import DamagedFile
+from features_cache.hdf5 import Attributes, DamagedFile
 from features_cache.layout import FORMAT, lock
 from features_cache.location import INDEX
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
@@ -50,7 +49,7 @@ def feature_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.h5") if path.name != INDEX)
 
 
-def read_index(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
     """(clips with COLUMNS, attributes); FileNotFoundError or DamagedFile where there is none to read."""
     with hdf5.opened(folder / INDEX) as file:
         return read_clips(file), hdf5.read_attributes(file)
@@ -67,14 +66,14 @@ def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
     return hdf5.as_stored(clips["clip_id"].to_numpy())
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
+def read_settings(folder: Path) -> Attributes:
     """The attributes alone, at a cost that does not grow with the number of clips."""
     with hdf5.opened(folder / INDEX) as file:
         return hdf5.read_attributes(file)
 
 
 def refresh(
-    folder: Path, clips: pd.DataFrame, settings: Mapping[str, Any], part: slice = slice(0, 0)
+    folder: Path, clips: pd.DataFrame, settings: Mapping[str, object], part: slice = slice(0, 0)
 ) -> None:
     """Make the index one of these clips and of the feature files that are there.
 
@@ -139,7 +138,7 @@ def failed_clips(folder: Path) -> dict[str, set[str]]:
     return {name: ids for name, ids in {WHOLE: whole, **single}.items() if ids}
 
 
-def read_check(folder: Path) -> list[dict[str, Any]] | None:
+def read_check(folder: Path) -> list[Attributes] | None:
     """What `python -m pipeline check` found, leaks first; None if it has not been run, or is damaged."""
     try:
         content = json.loads((folder / CHECKED).read_text("utf-8")) if (folder / CHECKED).is_file() else {}

@@ -24,7 +24,6 @@ from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +32,7 @@ from numpy.typing import NDArray
 from commandline.files import Lock
 from commandline.system import write_at
 from features_cache import hdf5
-from features_cache.hdf5 import DamagedFile
+from features_cache.hdf5 import Attributes, DamagedFile
 from features_cache.table import rows_of
 
 FORMAT = 1
@@ -65,14 +64,14 @@ def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
     return np.fromiter(hashes, np.uint64, len(clips))
 
 
-def feature_key(attributes: Mapping[str, Any]) -> np.uint64:
+def feature_key(attributes: Attributes) -> np.uint64:
     """Of what a feature is: its file's attributes."""
     covered = {key: attributes[key] for key in FINGERPRINTED}
     covered["parameters"] = _as_text(attributes["parameters"])
     return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
 
 
-def _as_text(parameters: Mapping[str, Any]) -> str:
+def _as_text(parameters: Mapping[str, object]) -> str:
     return json.dumps(dict(sorted(parameters.items())))
 
 
@@ -131,7 +130,7 @@ class FeatureSpec:
 
     stored: str
     feature: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, object]
     """All of them, defaults filled in."""
     code_version: int = 0
     units: str
@@ -162,7 +161,7 @@ class FeatureSpec:
         """Of all that makes one feature's values differ from another's."""
         return feature_key(self.attributes())
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> Attributes:
         """Of the file's root."""
         described = {key: value for key, value in vars(self).items() if key not in AXES}
         return {"format_version": FORMAT, **described}
@@ -173,7 +172,7 @@ class FeatureFile:
     """The header of a feature's file, read once; the bytes are reached by the offsets."""
 
     path: Path
-    attributes: dict[str, Any]
+    attributes: Attributes
     """Those of its FeatureSpec."""
     shape: tuple[int, int, int]
     dtype: np.dtype
@@ -261,18 +260,18 @@ class FeatureFile:
             for row in rows.tolist():
                 write_at(opened.fileno(), NOT_DONE, self.state_offset + row * STATE.itemsize)
 
-    def _column(self, name: str) -> NDArray[Any]:
+    def _column(self, name: str) -> NDArray:
         with hdf5.opened(self.path) as file:
             return hdf5.read_column(file, name)
 
-    def map(self, *, state: bool = False) -> NDArray[Any]:
+    def map(self, *, state: bool = False) -> NDArray:
         """`values` or `state` as a read-only memory map."""
         dtype, offset = (STATE, self.state_offset) if state else (self.dtype, self.values_offset)
         mapped = np.memmap(self.path, dtype, "r", offset, self.shape[:1] if state else self.shape)
         return mapped.view(np.ndarray)  # the subclass makes every small indexing slower
 
 
-def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray[Any]) -> None:
+def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
     """The file with everything but its clips: no byte of `values` or `state` is written."""
     with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
         hdf5.write_attributes(file, spec.attributes() | {"parameters": _as_text(spec.parameters)})

@@ -1,7 +1,6 @@
 """The clip table, one row a clip, the same columns in every stage. Pure functions of the table."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,7 +80,7 @@ def originals(table: pd.DataFrame) -> pd.DataFrame:
 
 def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
     """The table with SOURCE_COLUMNS, carried over by clip id from a known one, else 0 and ''."""
-    columns: dict[str, NDArray[Any]] = {}
+    columns: dict[str, NDArray] = {}
     for name, kind in SOURCE_COLUMNS.items():
         columns[name] = np.full(len(table), kind(), object if kind is str else kind)
         if known is not None:
@@ -90,7 +89,7 @@ def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFram
     return table.assign(**columns)
 
 
-def rows_of(ids: NDArray[Any], among: NDArray[Any]) -> NDArray[np.intp]:
+def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:
     """(N,) positions of these ids among others, -1 where they do not."""
     if np.array_equal(ids, among):
         return np.arange(len(ids))

@@ -28,7 +28,6 @@ def accuracy_interval(
     groups: NDArray[np.generic],
     weights: Floats,
     rng: np.random.Generator,
-    replicates: int = REPLICATES,
 ) -> Floats:
     """The interval (M, 2) of weighted means of `correct` (N, M), shares from 0 to 1.
 
@@ -39,9 +38,9 @@ def accuracy_interval(
     recordings, columns = sums.shape
     both, chunk = np.concatenate([sums, totals], axis=1), max(1, CHUNK_DRAWS // recordings)
     drawn = [
-        rng.multinomial(recordings, np.full(recordings, 1 / recordings), min(chunk, replicates - start))
+        rng.multinomial(recordings, np.full(recordings, 1 / recordings), min(chunk, REPLICATES - start))
         @ both
-        for start in range(0, replicates, chunk)
+        for start in range(0, REPLICATES, chunk)
     ]
     hits, clips = np.split(np.concatenate(drawn), [columns], axis=1)
     means = np.divide(hits, clips, out=np.full_like(hits, np.nan), where=clips > 0)

@@ -54,12 +54,12 @@ EXPECTED = Some(features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0
         ["--features", "mel+mfcc:1-19 chroma", "--folds", "1", "3", "--wait", "--rate=0.1", "mel"],
         ["FEATURES=mel+mfcc:1-19 chroma", "FOLDS=1 3", "WAIT=yes", "RATE=2", "RATE=0.1", "CARD=mel"],
         ["mel", "--make", r"PYTHON=x FEATURES=mel+mfcc:1-19\ chroma FOLDS=1\ 3 ARGS=--wait\ --rate\ 0.1"],
+        words(EXPECTED),
     ],
 )
 def test_three_spellings_mean_the_same_and_the_last_counts(given: list[str]) -> None:
     assert parse(Some, given) == EXPECTED
-    assert parse(Some, words(EXPECTED)) == EXPECTED
-    assert shlex.split(make_command("train", *words(EXPECTED))) == ["make", "train", *words(EXPECTED)]
+    assert shlex.split(make_command("train", *given)) == ["make", "train", *given]
 
 
 @pytest.mark.parametrize("value", ["(.*)-[A-Z]$", "a b\\c", "mel@n_mels=64,fmin=20", "-x", "A=b", "it's 5 ~"])
@@ -117,8 +117,6 @@ def fine(options: Some) -> int:
 
 def fails(options: Some) -> None:
     """Raises what its option says."""
-    if options.features == "request":
-        raise RequestError("given a, expected b")
     if options.features == "utf8":
         "/home/jos\udce9/sounds".encode()
     raise OSError(int(options.features), os.strerror(int(options.features)), "page.html")
@@ -127,11 +125,9 @@ def fails(options: Some) -> None:
 @pytest.mark.parametrize(
     ("argv", "status", "said"),
     [
-        (["fine"], 0, ""),
         (["fine", "--wait"], 1, ""),
         ([], 2, ""),
         (["fin"], 2, "unknown command 'fin'; did you mean 'fine'? Known: fails, fine"),
-        (["fails", "FEATURES=request"], 2, "error: given a, expected b\n"),
         (["fails", f"FEATURES={errno.ENOSPC}"], 1, "page.html: No space left on device; what was there"),
         (["fails", f"FEATURES={errno.ENOTDIR}"], 2, "page.html: Not a directory"),
         (["fails", "FEATURES=utf8"], 2, "is not UTF-8: rename this file or folder"),
@@ -145,8 +141,7 @@ def fails(options: Some) -> None:
 def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, capsys) -> None:
     with pytest.raises(SystemExit) as stop:
         main([fine, fails], argv)
-    assert stop.value.code == status
-    assert said in capsys.readouterr().err
+    assert stop.value.code == status and said in capsys.readouterr().err
 
 
 def test_help_names_every_option_with_its_default_and_meaning(capsys) -> None:

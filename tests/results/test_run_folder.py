@@ -27,7 +27,7 @@ def make_run(root: Path, dataset: str, name: str, folds: int = 2) -> RunFolder:
     return run
 
 
-def test_predictions_come_back_exactly(tmp_path):
+def test_predictions_come_back_exactly_and_are_read_once(tmp_path):
     run = make_run(tmp_path, "d", "r")
     table = run.predictions()
     assert list(table.columns) == ["fold", *run_folder.PREDICTION_COLUMNS, "a", "b,"]
@@ -36,13 +36,8 @@ def test_predictions_come_back_exactly(tmp_path):
     assert probabilities.tolist() == [[np.float32(0.1), np.float32(0.9)]] * 2 and targets.tolist() == [1, 1]
     assert run.finished == [1, 2] and run.complete
     assert run.scores()["accuracy"].to_dict() == {1: 1.0, 2: 1.0}
-
-
-def test_predictions_are_read_once(tmp_path):
-    run = make_run(tmp_path, "d", "r")
-    first = run.predictions(1)
     (run.fold(1) / "predictions.csv").write_bytes(b"")
-    assert run.predictions(1) is first
+    assert run.predictions().equals(table)
 
 
 def test_a_class_may_be_called_like_a_missing_value(tmp_path):
@@ -54,22 +49,18 @@ def test_a_class_may_be_called_like_a_missing_value(tmp_path):
     assert run.predictions(1)[["group", "target"]].values.tolist() == [["NA", "nan"]]
 
 
-def test_history_leaves_empty_what_was_not_computed(tmp_path):
-    values = {"epoch": 1, "lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan}
-    run_folder.start_history(tmp_path, [run_folder.history_row(values)])
-    head, row = (tmp_path / "history.csv").read_text().splitlines()
-    assert head == ",".join(HISTORY_COLUMNS) and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"
-
-
-def test_a_row_that_is_half_written_is_not_read_and_is_replaced(tmp_path):
-    run = make_run(tmp_path, "d", "r")
-    rows = [run_folder.history_row({"epoch": epoch, "train_loss": 0.5}) for epoch in (1, 2)]
+def test_a_row_of_history_has_no_text_for_what_was_not_computed_and_is_not_read_half_written(tmp_path):
+    values = {"lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan}
+    rows = [run_folder.history_row({"epoch": epoch, **values}) for epoch in (1, 2)]
+    run, file = make_run(tmp_path, "d", "r"), tmp_path / "d" / "r" / "fold1" / "history.csv"
     run_folder.start_history(run.fold(1), rows)
-    whole = (run.fold(1) / "history.csv").read_bytes()
-    (run.fold(1) / "history.csv").write_bytes(whole[:-7])
+    head, row, _ = file.read_text().splitlines()
+    assert head == ",".join(HISTORY_COLUMNS) and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-7])
     assert run.history(1)["epoch"].tolist() == [1]
     run_folder.start_history(run.fold(1), rows)
-    assert (run.fold(1) / "history.csv").read_bytes() == whole
+    assert file.read_bytes() == whole
 
 
 def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(tmp_path):
@@ -121,17 +112,20 @@ def test_a_wrong_name_is_refused(tmp_path, wanted, message):
         run_folder.select(tmp_path, wanted)
 
 
-def test_a_damaged_configuration_is_named(tmp_path):
-    for name, damage, message in (
-        ("fifo", lambda file: (file.unlink(), os.mkfifo(file)), "it is no regular file"),
-        ("half", lambda file: file.write_text("{"), "cannot be read"),
-        ("absent", lambda file: file.unlink(), "no run folder"),
-        ("empty", lambda file: file.write_text("{}"), "run.json lacks folds: train this run again"),
-    ):
-        run = make_run(tmp_path, "one", name, folds=0)
-        damage(run.path / "run.json")
-        with pytest.raises(RequestError, match=message):
-            _ = run.folds
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file: (file.unlink(), os.mkfifo(file)), "it is no regular file"),
+        (lambda file: file.write_text("{"), "cannot be read"),
+        (lambda file: file.unlink(), "no run folder"),
+        (lambda file: file.write_text("{}"), "run.json lacks folds: train this run again"),
+    ],
+)
+def test_a_damaged_configuration_is_named(tmp_path, damage, message):
+    run = make_run(tmp_path, "one", "a", folds=0)
+    damage(run.path / "run.json")
+    with pytest.raises(RequestError, match=message):
+        _ = run.folds
 
 
 INFINITE = ",".join(HISTORY_COLUMNS) + "\n1,0.1,inf,1,1" + "," * 10 + "\n"

@@ -5,42 +5,28 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from results import scores
-from results.scores import (
-    METRICS,
-    Prediction,
-    all_metrics,
-    class_scores,
-    confusion_matrix,
-    epoch_scores,
-    most_confused,
-    reliability,
-)
-
-# Five clips of three classes: predicted 0 1 1 2 0, so three of five are right. Class 2 is never missed
-# but once, class 1 is predicted once too often.
-TARGET = np.array([0, 0, 1, 2, 2])
-PROBABILITIES = np.array(
-    [[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.5, 0.1, 0.4]]
-)
+from results.scores import METRICS, Prediction, all_metrics, class_scores, confusion_matrix, most_confused
 
 
-def test_registry_agrees_with_scikit_learn() -> None:
+def test_registry_and_rows_of_history_agree_with_scikit_learn() -> None:
     rng = np.random.default_rng(1)
     target = rng.integers(0, 7, 300)
     probabilities = rng.dirichlet(np.ones(7), 300)
     predicted = probabilities.argmax(axis=1)
-    found = all_metrics(target, probabilities)
     macro = sklearn_metrics.precision_recall_fscore_support(target, predicted, average="macro")
-    assert found.keys() == METRICS.keys()
-    assert found["accuracy"] == pytest.approx(np.mean(predicted == target))
-    assert found["macro_precision"] == pytest.approx(macro[0])
-    assert found["macro_recall"] == pytest.approx(macro[1])
-    assert found["macro_f1"] == pytest.approx(macro[2])
-    assert found["balanced_accuracy"] == pytest.approx(
-        sklearn_metrics.balanced_accuracy_score(target, predicted)
-    )
-    assert found["top3"] == pytest.approx(sklearn_metrics.top_k_accuracy_score(target, probabilities, k=3))
-    assert found["log_loss"] == pytest.approx(sklearn_metrics.log_loss(target, probabilities))
+    expected = {
+        "accuracy": np.mean(predicted == target),
+        **dict(zip(("macro_precision", "macro_recall", "macro_f1"), macro)),
+        "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(target, predicted),
+        "top3": sklearn_metrics.top_k_accuracy_score(target, probabilities, k=3),
+        "log_loss": sklearn_metrics.log_loss(target, probabilities),
+    }
+    assert expected.keys() == METRICS.keys()
+    assert all_metrics(target, probabilities) == pytest.approx(expected)
+    columns = {"loss": "log_loss", "accuracy": "accuracy"}
+    columns |= {name: f"macro_{name}" for name in ("precision", "recall", "f1")}
+    row = scores.epoch_scores(target, probabilities)
+    assert row == pytest.approx({name: expected[metric] for name, metric in columns.items()})
 
 
 def test_each_class_and_the_confusion_agree_with_scikit_learn() -> None:
@@ -63,10 +49,9 @@ def test_top3_gives_a_uniform_guess_three_classes_only() -> None:
 def test_calibration_error_by_hand() -> None:
     # Two clips predicted with 0.9 of which one is right, two with 0.6 of which both are: gaps 0.4 and 0.4.
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
-    target = np.array([0, 1, 0, 0])
-    error = scores.calibration_error(scores.Prediction(target, probabilities))
-    assert error == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
-    bins = reliability(Prediction(target, probabilities), bins=10)
+    prediction = Prediction(np.array([0, 1, 0, 0]), probabilities)
+    assert scores.calibration_error(prediction) == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
+    bins = scores.reliability(prediction, bins=10)
     assert bins["clips"].tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
     assert bins["accuracy"][[6, 9]].tolist() == [1.0, 0.5]
     assert bins["confidence"][[6, 9]] == pytest.approx([0.6, 0.9])
@@ -76,13 +61,6 @@ def test_a_class_never_predicted_counts_zero_and_warns_nobody() -> None:
     found = all_metrics(np.array([0, 1, 2]), np.array([[0.8, 0.2, 0], [0.1, 0.9, 0], [0.9, 0.1, 0]]))
     assert found["macro_precision"] == pytest.approx((1 / 2 + 1 + 0) / 3)
     assert found["log_loss"] == pytest.approx((-np.log(0.8) - np.log(0.9) - np.log(1e-12)) / 3)
-
-
-def test_a_row_of_history_is_five_of_the_metrics() -> None:
-    found = all_metrics(TARGET, PROBABILITIES)
-    names = {"loss": "log_loss", "accuracy": "accuracy"}
-    names |= {name: f"macro_{name}" for name in ("precision", "recall", "f1")}
-    assert epoch_scores(TARGET, PROBABILITIES) == {name: found[metric] for name, metric in names.items()}
 
 
 def test_the_most_frequent_errors_keep_their_direction() -> None:
@@ -129,10 +107,10 @@ def test_a_temperature_undoes_a_division_of_the_logits():
 
 
 def test_scaling_divides_logits():
-    one = np.array([[0.8, 0.2]])
-    np.testing.assert_allclose(scores.scaled(one, 0.5), [[0.64 / 0.68, 0.04 / 0.68]])
-    np.testing.assert_allclose(scores.scaled(one, 1.0), one)
-    assert np.isfinite(scores.scaled(np.array([[1.0, 0.0]]), 0.2)).all()
+    given = np.array([[0.8, 0.2], [1.0, 0.0]])
+    np.testing.assert_allclose(scores.scaled(given, 0.5)[0], [0.64 / 0.68, 0.04 / 0.68])
+    np.testing.assert_allclose(scores.scaled(given, 1.0), given, atol=1e-9)
+    assert np.isfinite(scores.scaled(given, 0.2)).all()
 
 
 def test_a_folds_temperature_does_not_depend_on_its_own_clips():
