@@ -17,7 +17,6 @@ from features_cache.layout import (
     clip_keys,
     feature_key,
     fingerprints,
-    intact,
     read_header,
     state_word,
 )
@@ -85,15 +84,6 @@ def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes)
     assert file.map(state=True)[3] == (0 if writes else before[1][3])
     for now, then in zip((file.map(), file.map(state=True)), before):
         np.testing.assert_array_equal(np.delete(now, 3, 0), np.delete(then, 3, 0))
-
-
-def test_forgotten_clips_have_state_0_and_damaged_ones_are_not_intact(file, spoil):
-    states = file.map(state=True).copy()
-    assert intact(file.map(), range(8), states).all()
-    spoil(5)
-    assert np.flatnonzero(~intact(file.map(), range(8), states)).tolist() == [5]
-    file.forget(np.array([1, 6]))
-    assert np.flatnonzero(file.map(state=True) == 0).tolist() == [1, 6]
 
 
 CLIP = {"clip_id": "a", "alteration": "", "source_hash": "00ff"}

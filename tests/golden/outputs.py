@@ -49,13 +49,13 @@ def table(file: Path) -> pd.DataFrame:
 # The cache
 
 
-def cache(folder: Path, features: Iterable[str] = ()) -> dict[str, Any]:
+def cache(folder: Path) -> dict[str, Any]:
     """The clip table, what failed, and of each feature its shape and two numbers a clip."""
     with h5py.File(folder / "index.h5") as index:
-        columns = {name: index["clips"][name][:].tolist() for name in COLUMNS}
-    clips = pd.DataFrame(
-        {key: [v.decode() if isinstance(v, bytes) else v for v in column] for key, column in columns.items()}
-    )
+        columns = {name: index["clips"][name] for name in COLUMNS}
+        clips = pd.DataFrame(
+            {name: stored[:] if name == "fold" else stored.asstr()[:] for name, stored in columns.items()}
+        )
     clips["path"] = [os.path.relpath(path) if path else "" for path in clips["path"]]
     failures = folder / "failures.csv"
     return {
@@ -63,9 +63,7 @@ def cache(folder: Path, features: Iterable[str] = ()) -> dict[str, Any]:
         "table": "exact " + sha(clips.to_csv(index=False)),
         "failures": table(failures)["clip_id"].tolist() if failures.exists() else [],
         "features": {
-            file.stem: feature(file)
-            for file in sorted(folder.glob("*.h5"))
-            if file.stem != "index" and (not features or file.stem in features)
+            file.stem: feature(file) for file in sorted(folder.glob("*.h5")) if file.stem != "index"
         },
     }
 
@@ -173,10 +171,13 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
+def words_of(case: str) -> dict[str, Any]:
+    return {name: value for name, value in {**BASE, **RUNS[case]}.items() if value is not None}
+
+
 def train(case: str, runs: Path) -> Path:
     """Train one of RUNS; the folder of its only run."""
-    words = {name: value for name, value in {**BASE, **RUNS[case]}.items() if value is not None}
-    done("train run", **words, RUNS=runs)
+    done("train run", **words_of(case), RUNS=runs)
     (config,) = runs.glob("*/*/run.json")
     return config.parent
 
@@ -243,26 +244,23 @@ def resumed() -> dict[str, bool]:
         runs = Path("resumed") / case
         kill(case, runs, epochs, runs / straight.parent.name / straight.name / "fold1")
         continued = train(case, runs)
-        pairs = [(continued / path.relative_to(straight), path) for path in straight.glob("fold*/*.csv")]
-        same[case] = len(pairs) > 1 and all(
-            history(one).equals(history(other))
-            if one.name == "history.csv"
-            else one.read_bytes() == other.read_bytes()
-            for one, other in pairs
+        files = [path.relative_to(straight) for path in straight.glob("fold*/*.csv")]
+        same[case] = len(files) > 1 and all(
+            history(continued / file).equals(history(straight / file))
+            if file.name == "history.csv"
+            else (continued / file).read_bytes() == (straight / file).read_bytes()
+            for file in files
         )
     return same
 
 
 def kill(case: str, runs: Path, epochs: int, first: Path) -> None:
     """Train in a process of its own and kill it when its first fold's history has so many rows."""
-    words = {name: value for name, value in {**BASE, **RUNS[case]}.items() if value is not None}
-    given = [f"{name}={value}" for name, value in words.items()]
-    job = subprocess.Popen(
-        [sys.executable, "-m", "train", "run", *given, f"RUNS={runs}"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+    given = [f"{name}={value}" for name, value in {**words_of(case), "RUNS": runs}.items()]
+    command = [sys.executable, "-m", "train", "run", *given]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    quiet = subprocess.DEVNULL
+    job = subprocess.Popen(command, env=environment, stderr=quiet, stdout=quiet)
     until = time.monotonic() + 120
     while not (first / "history.csv").exists() or (first / "history.csv").read_bytes().count(b"\n") <= epochs:
         assert job.poll() is None and time.monotonic() < until, f"{case} was not there to be killed"
@@ -273,9 +271,8 @@ def kill(case: str, runs: Path, epochs: int, first: Path) -> None:
 
 # The report
 
-SETS: dict[
-    str, tuple[dict[str, Any], float]
-] = {  # run -> its words and the share of the clips that its made-up predictions are right about
+# run -> its words and the share of the clips that its made-up predictions are right about
+SETS: dict[str, tuple[dict[str, Any], float]] = {
     "best": ({"FEATURES": "a+b+c"}, 0.85),
     "near": ({"FEATURES": "a+b"}, 0.82),
     "middle": ({"FEATURES": "b"}, 0.7),
@@ -283,10 +280,8 @@ SETS: dict[
     "seed": ({"FEATURES": "d", "MODEL": "mlp", "EPOCHS": 1}, 0.75),
     "again": ({"FEATURES": "d", "MODEL": "mlp", "EPOCHS": 1, "SEED": 1}, 0.73),
 }
-NUMBERS, INTERVAL = (
-    ("accuracy", "accuracy_sd", "n", "macro_f1", "log_loss"),
-    ("accuracy_low", "accuracy_high"),
-)
+NUMBERS = ["accuracy", "accuracy_sd", "n", "macro_f1", "log_loss"]
+INTERVAL = ["accuracy_low", "accuracy_high"]
 
 
 def made_up(rows: pd.DataFrame, classes: list[str], skill: float, seed: int) -> np.ndarray:
@@ -332,16 +327,15 @@ def report() -> dict[str, Any]:
         "order": [labels[name] for name in comparison["run"]],
         "runs": {
             labels[row["run"]]: {
-                "numbers": short([row[name] for name in NUMBERS]),
-                "interval": short([row[name] for name in INTERVAL]),
+                "numbers": short(row[NUMBERS]),
+                "interval": short(row[INTERVAL]),
                 "seeds": int(row["seeds"]),
                 "verdict": row["verdict"],
             }
             for _, row in comparison.iterrows()
         },
         "against_best": {
-            labels[row["run"]]: short([row["difference"], row["p"]])
-            for _, row in comparison.iloc[1:].iterrows()
+            labels[row["run"]]: short(row[["difference", "p"]]) for _, row in comparison.iloc[1:].iterrows()
         },
         "recall": {labels[name]: short(part["recall"]) for name, part in recall.groupby("run", sort=False)},
     }
@@ -393,25 +387,15 @@ def predicted() -> dict[str, Any]:
 
 def names() -> dict[str, list[str]]:
     """Every variable with the commands that read it, and every feature, model, augmentation and recipe."""
-    listed = done("commandline variables").out
-    variables = re.findall(
-        r"^  ([A-Z_]+)\n(?:      .*\n)*?      for: ((?:.*\n)(?:      [a-z].*\n)*)", listed, re.M
-    )
-    commands: dict[str, set[str]] = {}
-    for variable, users in variables:
+    pattern = r"^  ([A-Z_]+)\n(?:      .*\n)*?      for: ((?:.*\n)(?:      [a-z].*\n)*)"
+    commands: dict[str, list[str]] = {}
+    for variable, users in re.findall(pattern, done("commandline variables").out, re.M):
         for user in " ".join(users.split()).split(", "):
-            commands.setdefault(user, set()).add(variable)
-    first_words = {
-        stage: re.findall(r"^([a-z]\w+)  ", done(f"{stage} list").out, re.M)
-        for stage in ("pipeline", "train")
-    }
-    return {
-        **{name: sorted(found) for name, found in sorted(commands.items())},
-        **{
-            f"{stage} list shows": sorted(set(found) - {"all", "name"})
-            for stage, found in first_words.items()
-        },
-    }
+            commands.setdefault(user, []).append(variable)
+    for stage in ("pipeline", "train"):
+        listed = re.findall(r"^([a-z]\w+)  ", done(f"{stage} list").out, re.M)
+        commands[f"{stage} list shows"] = [name for name in listed if name not in ("all", "name")]
+    return {name: sorted(set(found)) for name, found in commands.items()}
 
 
 SECTIONS = {
