@@ -182,14 +182,14 @@ def texts(
             name = variable.lower()
             if name not in known:
                 if unknown is None:
-                    raise RequestError(nearest("variable", variable, [one.upper() for one in known]))
+                    raise RequestError(nearest("variable", variable, map(str.upper, known)))
                 unknown(variable)
                 continue
         elif word.startswith("--"):
             flag, equals, text = word.partition("=")
             name = flag[2:].replace("-", "_")
             if name not in known:
-                flags = ["--" + one.replace("_", "-") for one in known]
+                flags = ["--" + option.replace("_", "-") for option in known]
                 raise RequestError(nearest("option", flag, flags))
             kind, several, _ = kind_of(known[name])
             if kind is bool and not several and not equals:

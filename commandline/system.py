@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext, suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,14 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """A file, or the names in a folder, on the disk; Windows opens no folders, a FIFO has nothing there."""
-    if path.is_file() or (path.is_dir() and os.name == "posix"):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """A file, or the names in a folder, on the disk; a FIFO, which has nothing there, is not waited for."""
+    if path.is_file() or path.is_dir():
+        with suppress(PermissionError) if path.is_dir() else nullcontext():  # some systems open no folders
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:

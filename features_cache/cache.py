@@ -87,9 +87,9 @@ class StoredFeature(FeatureFile):
                     index.forget_verified(self.cache.folder)
                 conditions = [status.missing, status.outdated, status.damaged]
                 reasons = ["not done", "made from other audio or parameters", "damaged"]
-                told = np.select(conditions, reasons, "")[~status.done]
+                reason = np.select(conditions, reasons, "")[~status.done]
                 ids = self.cache.clips["clip_id"].iloc[doubtful[~status.done]]
-                raise UnreadableClips(self.stored, dict(zip(ids, told.tolist())))
+                raise UnreadableClips(self.stored, dict(zip(ids, reason.tolist())))
 
     @cached_property
     def row_of(self) -> NDArray[np.intp]:

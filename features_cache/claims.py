@@ -27,7 +27,7 @@ import numpy as np
 from commandline.files import Lock, not_written, replaced
 from commandline.registry import RequestError
 from commandline.system import boot_id, sync
-from commandline.terminal import tell
+from commandline.terminal import tell, tell_once
 from features_cache.hdf5 import DamagedFile
 from features_cache.layout import LOCKS, intact, lock, now, read_header
 
@@ -112,11 +112,11 @@ def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wai
 
 def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
     """(file, claim, whether its run lives) of every claim in a cache."""
-    found = []
+    known = []
     for marker in sorted((folder / LOCKS).glob("run-*.json")):
         with suppress(FileNotFoundError, ValueError, TypeError):  # it ended just now, or lost its content
-            found.append((marker, Claim(**json.loads(marker.read_text())), _is_locked(marker)))
-    return found
+            known.append((marker, Claim(**json.loads(marker.read_text())), _is_locked(marker)))
+    return known
 
 
 def holder(folder: Path, feature: str) -> str:
@@ -127,7 +127,6 @@ def holder(folder: Path, feature: str) -> str:
 
 def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
     """The lock on our claim's file, once no run that lives overlaps it."""
-    told = False
     while True:
         with lock(folder, "runs"):
             others = claims(folder)
@@ -140,20 +139,18 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
                         _clear(folder, path, other, claim.boot)
                 try:
                     with replaced(marker) as draft:  # locked before it has its name
-                        held = Lock(draft)
-                        held.take()
+                        own_lock = Lock(draft)
+                        own_lock.take()
                         draft.write_text(json.dumps(asdict(claim), indent=1))
                     Lock(_writing(marker)).release()
                 except OSError as error:
                     raise not_written(marker.parent, error) from error
-                return held
+                return own_lock
         if not wait:
             raise RequestError(
                 f"these clips are being written by {blocking}; wait for it to end, or add WAIT=1 (--wait)"
             )
-        if not told:
-            tell(f"waiting for {blocking}")
-            told = True
+        tell_once(f"waiting for {blocking}")
         time.sleep(POLL_SECONDS)
 
 

@@ -85,8 +85,8 @@ def created(path: Path, **options: int) -> Iterator[h5py.File]:
 
 def read_attributes(group: h5py.Group) -> Attributes:
     """Attributes as str and int."""
-    plain = {key: one.item() if isinstance(one, np.generic) else one for key, one in group.attrs.items()}
-    return {key: one.decode() if isinstance(one, bytes) else one for key, one in plain.items()}
+    plain = {key: text.item() if isinstance(text, np.generic) else text for key, text in group.attrs.items()}
+    return {key: text.decode() if isinstance(text, bytes) else text for key, text in plain.items()}
 
 
 def write_attributes(group: h5py.Group, attributes: Attributes) -> None:
@@ -103,10 +103,10 @@ def read_member(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
     """A dataset or group that lies in this file; ValueError for a link to somewhere else."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is a link to somewhere else")
-    found = group[name]
-    if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+    member = group[name]
+    if isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
         raise ValueError(f"the values of {name} lie in another file")
-    return found
+    return member
 
 
 def read_column(group: h5py.Group, name: str) -> NDArray:
@@ -152,7 +152,7 @@ def _stored_type(column: NDArray) -> np.dtype:
 
 
 def _each(texts: NDArray) -> Iterator[bytes]:
-    return (one if isinstance(one, bytes) else str(one).encode() for one in texts)
+    return (text if isinstance(text, bytes) else str(text).encode() for text in texts)
 
 
 def allocated(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:

@@ -83,13 +83,9 @@ def parse_set(text: str) -> tuple[Channel, ...]:
 
 def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:
     """The feature sets of a list separated by blanks; `all` and `small` stand for `singles`."""
-    sets: list[tuple[Channel, ...]] = []
-    for word in text.split():
-        if word in ("all", "small"):
-            words = [one for one in singles if word == "all" or parse_channel(one).name not in LARGE]
-        else:
-            words = [word]
-        sets += [parse_set(one) for one in words]
+    small = [name for name in singles if parse_channel(name).name not in LARGE]
+    words = {"all": singles, "small": small}
+    sets = [parse_set(name) for word in text.split() for name in words.get(word, [word])]
     if not sets:
         raise RequestError(
             "no features given: expected a list such as FEATURES='mel mfcc mel+chroma', or all"

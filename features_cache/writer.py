@@ -156,10 +156,10 @@ def ready(
     folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], keys: NDArray[np.uint64]
 ) -> tuple[FeatureFile, Lock]:
     """The feature's file for these clips, made where none fits, and a shared lock on it."""
-    path, held = folder / f"{spec.stored}.h5", lock(folder, spec.stored)
+    path, own_lock = folder / f"{spec.stored}.h5", lock(folder, spec.stored)
     try:
         if not stored_clips(folder, spec, clip_ids, keys).fits:
-            held.take(wait=True)
+            own_lock.take(wait=True)
             stored = stored_clips(folder, spec, clip_ids, keys)
             kept: Clips = ()
             if stored.file:  # state words as they are, so that damage stays visible
@@ -170,11 +170,11 @@ def ready(
                     if stored.done[row]
                 )
             _make(path, spec, clip_ids, kept)
-        held.take(shared=True, wait=True)
+        own_lock.take(shared=True, wait=True)
         draft_of(path).unlink(missing_ok=True)  # a killed run's: whoever drafts holds the lock alone
-        return read_header(path.absolute()), held
+        return read_header(path.absolute()), own_lock
     except BaseException:
-        held.release()
+        own_lock.release()
         raise
 
 
