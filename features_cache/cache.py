@@ -203,7 +203,7 @@ class Cache:
             self.refuse_missing([wanted])
             stored = self._find(wanted)
             file = read_header(self.folder / f"{stored}.h5")
-            made, now = ([of[name] for name in AUDIO_SETTINGS] for of in (file.attributes, self.settings))
+            made, now = ([of.get(name) for name in AUDIO_SETTINGS] for of in (file.attributes, self.settings))
             if made != now:
                 raise RequestError(
                     f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now "
