@@ -14,10 +14,10 @@ current one unless given.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,11 @@ from pipeline.options import FeaturesCommand, SourceOptions
 from pipeline.show import draw as draw_features
 from results import run_folder
 from results.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from IPython.display import Audio
+
+    from train.own_loop import OwnRun
 
 T = TypeVar("T", bound=Options)
 DATA, RUNS, REPORTS = Path("data"), Path("runs"), Path("reports")
@@ -102,7 +107,7 @@ def write(clip: Clip, path: Path | str) -> None:
     soundfile.write(path, clip.y, clip.sample_rate, subtype=subtype)
 
 
-def play(clip: Clip) -> Any:
+def play(clip: Clip) -> "Audio":
     """A player of the clip, for the last line of a notebook's cell: `lab.play(clip)`."""
     from IPython.display import Audio
 
@@ -135,7 +140,7 @@ def show(clip: Clip, features: str = "mel mfcc chroma") -> "NotebookFigure":
     return draw_features(NotebookFigure(layout="constrained"), clip, features)
 
 
-def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options: Any) -> Cache:
+def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options: object) -> Cache:
     """`make features`: the named features of every clip, into the cache; what is there already stays.
 
     `features` is a list separated by blanks, or `all` or `small`; `options` are those of
@@ -162,7 +167,7 @@ def cache(dataset: str = "esc50", data: Path = DATA) -> Cache:
     return Cache(cache_folder(dataset, Path(data)))
 
 
-def train(**options: Any) -> RunFolder:
+def train(**options: object) -> RunFolder:
     """`make train`: all folds of one feature set. A run that is finished is opened, not trained again.
 
     `options` are those of `python -m train run --help`, each with its default.
@@ -177,7 +182,7 @@ def train(**options: Any) -> RunFolder:
     return folder
 
 
-def importance(features: str = "mel mfcc chroma", **options: Any) -> dict[str, pd.DataFrame]:
+def importance(features: str = "mel mfcc chroma", **options: object) -> dict[str, pd.DataFrame]:
     """`make importance`: what each feature is worth, alone and beside the others, from many small fits.
 
     `options` are those of `python -m train importance --help`. Tables: `features`, four numbers of each with
@@ -196,7 +201,7 @@ def importance(features: str = "mel mfcc chroma", **options: Any) -> dict[str, p
     )
 
 
-def own_run(name: str, **options: Any) -> Any:
+def own_run(name: str, **options: object) -> "OwnRun":
     """For a training loop of your own: a `train.own_loop.OwnRun`, the trainer's clips as torch datasets.
 
     `name` is your network's, `options` are those of `python -m train run --help`. `.clips(fold, side)` is a
@@ -312,7 +317,7 @@ def _read(trained: RunFolder) -> results.Run:
     return read.runs[0]
 
 
-def _options(kind: type[T], given: dict[str, Any]) -> T:
+def _options(kind: type[T], given: Mapping[str, Any]) -> T:
     """A command's options by keyword; RequestError for a keyword that it does not have."""
     for name in given:
         if name not in fields(kind):
