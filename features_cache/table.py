@@ -80,12 +80,13 @@ def originals(table: pd.DataFrame) -> pd.DataFrame:
 
 def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
     """The table with SOURCE_COLUMNS, carried over by clip id from a known one, else 0 and ''."""
-    columns: dict[str, NDArray] = {}
-    for name, kind in SOURCE_COLUMNS.items():
-        columns[name] = np.full(len(table), kind(), object if kind is str else kind)
-        if known is not None:
-            rows = rows_of(table["clip_id"].to_numpy(), known["clip_id"].to_numpy())
-            columns[name][rows >= 0] = known[name].to_numpy()[rows[rows >= 0]]
+    if known is None:
+        return table.assign(**{name: kind() for name, kind in SOURCE_COLUMNS.items()})
+    sources = known.set_index("clip_id")
+    columns = {
+        name: sources[name].reindex(table["clip_id"], fill_value=kind()).to_numpy()
+        for name, kind in SOURCE_COLUMNS.items()
+    }
     return table.assign(**columns)
 
 
