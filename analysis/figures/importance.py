@@ -57,9 +57,9 @@ def heat_map(
     ax: Axes, table: pd.DataFrame, values: np.ndarray, colours: np.ndarray, bold: np.ndarray | None = None
 ) -> Axes:
     """`values` (rows, columns), whose names are in the table's first two columns."""
-    texts = np.where(np.isnan(values), "", np.char.mod("%.2f", values))
+    texts = np.where(np.isnan(values), "", np.char.replace(np.char.mod("%.2f", values), "0.", ".", 1))
     cells(ax, colours, lambda row, column: texts[row, column], bold=bold)
-    ticks(ax, table.iloc[:, 0].unique(), table.iloc[:, 1].unique(), turn=30)
+    ticks(ax, table.iloc[:, 0].unique(), table.iloc[:, 1].unique(), turn=45)
     return ax
 
 
@@ -80,10 +80,10 @@ def draw_importance_accuracy(ax: Axes, *, sets: pd.DataFrame, recordings: pd.Dat
     right.sharey(left)
     known = bool(sets["milliseconds"].notna().all())
     sets = sets.assign(x=sets["milliseconds" if known else "size"], y=100 * sets["accuracy"]).sort_values("x")
-    front = sets[sets["y"].cummax() == sets["y"]]
+    front = sets[sets["y"] > sets["y"].cummax().shift(fill_value=0)]
     left.plot(front["x"], front["y"], color=SERIES[0], drawstyle="steps-post")
     left.plot(sets["x"], sets["y"], "o", color=SERIES[0])
-    for size, x, y in zip(sets["size"], sets["x"], sets["y"]):
+    for size, x, y in zip(front["size"], front["x"], front["y"]):
         left.annotate(str(size), (x, y), (0, 6), textcoords="offset points", ha="center")
     left.set(xlabel="ms a clip" if known else "features", ylabel="accuracy, %")
     share, x, *percents = recordings.to_numpy().T

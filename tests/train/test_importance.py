@@ -8,7 +8,6 @@ import pytest
 
 import lab
 from commandline.registry import RequestError
-from features_cache import Cache, external
 from results.importance import (
     EXACT,
     ImportanceFolder,
@@ -18,32 +17,22 @@ from results.importance import (
     sampled_shapley,
     shapley,
 )
-from tests.train.little import clip_table, execute, fill
+from tests.train.little import execute
 from train.importance import Fits, linear, measure_importance, summary
 from train.options import ImportanceOptions
 
 
-@pytest.fixture(scope="module")
-def cached(tmp_path_factory):
-    """The little cache, with mel a second time under another name."""
-    folder = fill(tmp_path_factory.mktemp("importance") / "little" / "features", clip_table())
-    cache = Cache(folder)
-    ids = cache.clips["clip_id"]
-    external.write_feature(folder, "twin", cache.read("mel", ids), ids, units="dB", row_unit="Hz")
-    return folder
-
-
-def measure(cached, runs, features, **more) -> ImportanceFolder:
-    options = ImportanceOptions(dataset=str(cached), runs=runs, features=features, **more)
+def measure(cache, runs, features, **more) -> ImportanceFolder:
+    options = ImportanceOptions(dataset=str(cache), runs=runs, features=features, **more)
     return measure_importance(options)
 
 
 @pytest.mark.parametrize("model", ["linear", "texture"])
-def test_alone_full_set_and_drop_one_are_runs_of_the_model(cached, options, tmp_path, model):
-    folder = measure(cached, tmp_path, "mel chroma blank", model=model, epochs=2)
+def test_alone_full_set_and_drop_one_are_runs_of_the_model(cache_folder, options, tmp_path, model):
+    folder = measure(cache_folder, tmp_path, "mel chroma blank", model=model, epochs=2)
     for features in ("mel", "chroma", "mel+chroma+blank", "mel+blank"):
         same = {"grid": "64x216", "batch": 32, "model": model, "features": features}
-        trained = execute(options, dataset=str(cached), **same)
+        trained = execute(options, dataset=str(cache_folder), **same)
         rows = trained.scored().set_index("clip_id").loc[folder.clips["clip_id"]]
         of_target = [row[row["target"]] for _, row in rows.iterrows()]
         probability, correct = folder.scores[frozenset(features.split("+"))]
@@ -51,24 +40,24 @@ def test_alone_full_set_and_drop_one_are_runs_of_the_model(cached, options, tmp_
         assert correct.tolist() == (rows[trained.classes].idxmax(axis=1) == rows["target"]).tolist()
 
 
-def test_only_what_is_lacking_is_fitted(cached, tmp_path, monkeypatch):
+def test_only_what_is_lacking_is_fitted(cache_folder, tmp_path, monkeypatch):
     fitted, score = [], Fits.score
     monkeypatch.setattr(Fits, "score", lambda fits, fit: fitted.append(fit) or score(fits, fit))
-    folder = measure(cached, tmp_path, "mel chroma")
+    folder = measure(cache_folder, tmp_path, "mel chroma")
     assert len(fitted) == 4 + 3  # subsets, and parts of the recordings
     file = folder.path / "scores.csv"
     whole = file.read_bytes()
     file.write_bytes(whole[:-30])  # killed while it wrote the last
     assert len(ImportanceFolder(folder.path).lacking) == 1
-    measure(cached, tmp_path, "mel chroma")
+    measure(cache_folder, tmp_path, "mel chroma")
     assert len(fitted) == 8 and file.read_bytes() == whole
-    wider = measure(cached, tmp_path, "mel chroma blank")
+    wider = measure(cache_folder, tmp_path, "mel chroma blank")
     assert wider.path == folder.path and len(fitted) == 8 + 4 + 3
     assert file.read_bytes().startswith(whole) and wider.features == ["mel", "chroma", "blank"]
 
 
-def test_equal_features_share_equally_and_the_class_is_in_mel(cached, tmp_path):
-    folder = measure(cached, tmp_path, "mel twin blank")
+def test_equal_features_share_equally_and_the_class_is_in_mel(cache_folder, tmp_path):
+    folder = measure(cache_folder, tmp_path, "mel mel:0-15 blank")
     assert "the best" in summary(folder)
     values, shares = folder.values(), folder.contributions()["shapley"]
     np.testing.assert_allclose(shares[:, 0], shares[:, 1], atol=1e-3)
@@ -79,27 +68,27 @@ def test_equal_features_share_equally_and_the_class_is_in_mel(cached, tmp_path):
     assert np.array(folder.config["redundancy"])[0] == pytest.approx([1, 1, 0], abs=0.1)
 
 
-def test_more_than_eight_features_are_sampled(cached, tmp_path):
+def test_more_than_eight_features_are_sampled(cache_folder, tmp_path):
     names = [f"mel:{row}-{row}" for row in range(EXACT + 1)]
-    folder = measure(cached, tmp_path, " ".join(names), permutations=2)
+    folder = measure(cache_folder, tmp_path, " ".join(names), permutations=2)
     assert "standard error of a share" in summary(folder)
     values, shares = folder.values(), folder.contributions()["shapley"]
     assert len(values) < 2 ** len(names) / 4
     np.testing.assert_allclose(shares.sum(axis=1), values[frozenset(names)] - values[frozenset()], atol=1e-12)
 
 
-def test_parts_of_the_recordings_hold_every_class_and_classes_can_be_chosen(cached, tmp_path, monkeypatch):
+def test_parts_of_the_recordings_hold_every_class_of_those_chosen(cache_folder, tmp_path, monkeypatch):
     trained, fit = [], linear.fit
     monkeypatch.setattr(
         linear, "fit", lambda net, x, y, originals: trained.append(y) or fit(net, x, y, originals)
     )
-    folder = measure(cached, tmp_path, "mel chroma", classes="bell, rain, cat")
+    folder = measure(cache_folder, tmp_path, "mel chroma", classes="bell, rain, cat")
     assert set(folder.clips["target"]) == {"bell", "rain", "cat"} and folder.config["recordings"] == 12
     assert {len(y) for y in trained} == {24, 12, 6} and {len(set(y)) for y in trained} == {3}
 
 
-def test_lab_gives_the_tables(cached, tmp_path):
-    tables = lab.importance("mel chroma", dataset=str(cached), runs=tmp_path)
+def test_lab_gives_the_tables(cache_folder, tmp_path):
+    tables = lab.importance("mel chroma", dataset=str(cache_folder), runs=tmp_path)
     assert set(tables["features"]["measure"]) == {"shapley", "alone", "lost", "added"}
     assert {name: len(table) for name, table in tables.items() if name != "recordings"} == {
         "features": 8,
@@ -168,6 +157,6 @@ def test_cka_is_that_of_its_definition_and_one_of_rotated_features():
         ({"features": "mel chroma", "classes": "rain"}, "two or more classes"),
     ],
 )
-def test_a_wrong_request_is_refused(cached, tmp_path, given, message):
+def test_a_wrong_request_is_refused(cache_folder, tmp_path, given, message):
     with pytest.raises(RequestError, match=message):
-        measure(cached, tmp_path, **given)
+        measure(cache_folder, tmp_path, **given)
