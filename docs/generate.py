@@ -339,8 +339,8 @@ def figure_and_players(name: str) -> str:
 
 def librosa_calls(name: str) -> list[str]:
     """The public functions of librosa that define a feature, from the source of its definition, if any."""
-    if name in reference.WITH_RATE or name in reference.WITHOUT_RATE:
-        return [f"librosa.feature.{(reference.WITH_RATE | reference.WITHOUT_RATE)[name]}"]
+    if name in reference.LIBROSA_CALLS:
+        return [f"librosa.feature.{reference.LIBROSA_CALLS[name]}"]
     found: list[str] = []
     todo, seen = [reference.DEFINITIONS[name]] if name in reference.DEFINITIONS else [], set()
     while todo:

@@ -297,9 +297,7 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
 
 def refuse_full_disk(asked: Request, remaining: Remaining) -> None:
     """RequestError if the files that have to be made will not fit."""
-    needed = sum(remaining.sizes.values())
-    place = next(path for path in (asked.folder, *asked.folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
+    needed, free = sum(remaining.sizes.values()), shutil.disk_usage(asked.folder).free
     if needed and needed + RESERVE > free:
         raise RequestError(
             f"the features need {size(needed + RESERVE)} in {asked.folder}, where {size(free)} are free; "

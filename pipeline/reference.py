@@ -3,6 +3,7 @@
 Tests, `verify` and `bench` compare with these. Parameters are librosa's own and are passed on to it.
 """
 
+import inspect
 import itertools
 import warnings
 from collections.abc import Callable, Sequence
@@ -98,8 +99,8 @@ def agreement(
     )
 
 
-# Of these the definition is librosa's function of another name, with the rate and without one.
-WITH_RATE = {
+# Of these the definition is librosa's function of another name.
+LIBROSA_CALLS = {
     "chroma": "chroma_stft",
     "chroma_cqt": "chroma_cqt",
     "chroma_cens": "chroma_cens",
@@ -111,18 +112,21 @@ WITH_RATE = {
     "poly": "poly_features",
     "tempogram": "tempogram",
     "tempogram_ratio": "tempogram_ratio",
+    "flatness": "spectral_flatness",
+    "rms": "rms",
+    "zcr": "zero_crossing_rate",
 }
-WITHOUT_RATE = {"flatness": "spectral_flatness", "rms": "rms", "zcr": "zero_crossing_rate"}
 
 
-def plain(call: str, rate: bool) -> Definition:
-    """`librosa.feature.<call>(y=y, sr=sr, …)`."""
+def plain(call: str) -> Definition:
+    """`librosa.feature.<call>(y=y, sr=sr, …)`, without the rate if it takes none."""
     function = getattr(librosa.feature, call)
-    return lambda y, sr, **more: function(y=y, **({"sr": sr} if rate else {}), **more)
+    rated = "sr" in inspect.signature(function).parameters
+    return lambda y, sr, **more: function(y=y, **{"sr": sr} if rated else {}, **more)
 
 
-for _name, _call in (WITH_RATE | WITHOUT_RATE).items():
-    DEFINITIONS[_name] = plain(_call, _name in WITH_RATE)
+for _name, _call in LIBROSA_CALLS.items():
+    DEFINITIONS[_name] = plain(_call)
 
 
 def hpss_mel(

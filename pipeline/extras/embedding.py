@@ -63,6 +63,14 @@ class NetworkCard:
     output: str = ""
     source: str = ""
 
+    def __post_init__(self) -> None:
+        fits = self.sample_rate >= 100 and min(self.window, self.hop) >= 0 < self.scale
+        if not fits or self.pooling not in POOLINGS:
+            raise ValueError(
+                f"{self}: expected a sample_rate of 100 or more, seconds of 0 or more, a positive scale, "
+                f"a pooling of {', '.join(POOLINGS)}"
+            )
+
 
 def embed(
     session: onnxruntime.InferenceSession, card: NetworkCard, y: NDArray[np.float32]
@@ -71,7 +79,8 @@ def embed(
 
     The last window is the first to reach the clip's end, padded with zeros.
     """
-    (given, *others), output = session.get_inputs(), card.output or session.get_outputs()[0].name
+    given, *others = session.get_inputs()
+    output = card.output or session.get_outputs()[0].name
     if others or len(given.shape) > 3:
         raise RequestError(
             f"the network has the inputs {[one.shape for one in (given, *others)]}; expected one: "
@@ -152,16 +161,9 @@ def read_card(path: Path) -> NetworkCard:
         given: Any = json.loads(path.read_text(encoding="utf-8"))
         if unknown := [key for key in given if key not in known]:
             raise RequestError(f"{path}: {nearest('key', unknown[0], known)}")
-        card = NetworkCard(**given)
-        fine = card.sample_rate >= 100 and min(card.window, card.hop) >= 0 and card.scale > 0
+        return NetworkCard(**given)
     except (ValueError, TypeError) as error:
         raise RequestError(f'{path} is no card: {error}; expected {{"sample_rate": 32000, …}}') from None
-    if not fine or card.pooling not in POOLINGS:
-        raise RequestError(
-            f"{path}: expected a sample_rate of 100 or more, window and hop of 0 or more seconds, a positive "
-            f"scale, a pooling of {', '.join(POOLINGS)}; got {card}"
-        )
-    return card
 
 
 def _files(model: str) -> tuple[Path, Path]:

@@ -26,12 +26,6 @@ def test_a_second_run_computes_nothing_and_changes_no_byte(sounds):
     assert {path: path.read_bytes() for path in cache(sounds).folder.glob("*.h5")} == before
 
 
-@pytest.mark.parametrize("part", ["0/3", "4/3", "1", "a/b", "-1/2", "1/0"])
-def test_a_part_that_is_none_is_refused(part):
-    with pytest.raises(RequestError, match="PART="):
-        part_of(part, 8)
-
-
 @pytest.mark.parametrize(("count", "total"), [(8, 3), (3, 8), (1, 1), (1000, 16)])
 def test_parts_are_disjoint_and_cover_everything(count, total):
     rows = [row for number in range(total) for row in range(count)[part_of(f"{number + 1}/{total}", count)]]

@@ -221,9 +221,7 @@ def test_names_are_canonical(given: str, stored: str) -> None:
     ("name", "message"),
     [
         ("mell", "did you mean 'mel'"),
-        ("mel@n_mel=3", "did you mean 'n_mels'"),
-        ("mel@n_mels=0", "n_mels=0 is not an int, 1 to 2048"),
-        *((f"mel@n_mels={value}", "is not an int") for value in ("2.5", "many", "true", "none")),
+        *((f"mel@n_mels={value}", "is not an int, 1 to 2048") for value in ("2.5", "true", "none")),
         ("mel@fmin=inf", "is not a number, 0 to 96000"),
         ("mel@n_fft=513", "even"),
         ("mel@win_length=4096", "longer than n_fft=2048"),
