@@ -213,7 +213,7 @@ def report(findings: Sequence[Finding]) -> str:
         return "nothing was found wrong"
     rows = [(found.severity, counted(len(found.names), found.of), found.what) for found in findings]
     lines = ["", text_table(rows, ["", "where", "finding"])]
-    for found in findings:
+    for found in (found for found in findings if found.of != "option"):
         shown = ", ".join(found.names[:SHOWN]) + (" …" if len(found.names) > SHOWN else "")
         each = found.names if found.severity == LEAK else [shown]
         lines += ["", f"{found.what}:", *(f"  {name}" for name in each)]
