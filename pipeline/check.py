@@ -136,11 +136,8 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
 
 def clipped_fraction(y: Samples) -> float:
     """The fraction of samples that are at full scale beside others on the same side."""
-    full = np.where(np.abs(y) >= CLIPPED_AT, np.sign(y), 0)
-    ends = np.flatnonzero(np.diff(full, prepend=0, append=0))
-    runs = np.diff(ends)  # lengths of stretches of one value, zero or full scale
-    flat = (full[ends[:-1]] != 0) & (runs >= CLIPPED_RUN)
-    return float(runs[flat].sum() / max(1, len(y)))
+    flat = (scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN)) for side in (1, -1))
+    return float(sum(map(np.count_nonzero, flat)) / max(1, len(y)))
 
 
 def bandwidth(y: Samples, sample_rate: int) -> float:
