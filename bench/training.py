@@ -26,11 +26,12 @@ from commandline.commands import main
 from commandline.options import Options, option
 from commandline.terminal import text_table
 from features_cache import external
-from train.compute import Compute, choose, device_of
-from train.data import draw_batches, load_fold, sum_clips
+from train.agreement import fastest
+from train.compute import Compute, device_of
+from train.data import draw_batches, load_fold, measure_clips
 from train.options import RunOptions
 from train.plan import make_plan
-from train.trainer import Progress, Trainer, draw_network
+from train.trainer import Trainer, draw_network
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, RATE, SECONDS = 10, 44_100, 5
@@ -89,8 +90,9 @@ def make_run(folder: Path, clips: int) -> RunOptions:
 def chosen(run: RunOptions, device: str) -> Compute:
     """What a run computes by on this device, not compiled, ready."""
     plan = make_plan(run)
-    shape = (run.batch, *plan.input_shape)
-    compute = choose(run, device_of(device), draw_network(plan, 1), shape, steps=10_000)
+    x, y = torch.zeros(run.batch, *plan.input_shape), torch.eye(CLASSES)[torch.arange(run.batch) % CLASSES]
+    batch = x.to(device), y.to(device)
+    compute = fastest(run, device_of(device), draw_network(plan, 1), batch, steps=10_000)
     compute = replace(compute, compiled=False)
     compute.prepare()
     return compute
@@ -99,8 +101,8 @@ def chosen(run: RunOptions, device: str) -> Compute:
 def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trainer:
     """Fold 1, ready to train; `bare` on tensors that are there."""
     plan = make_plan(run)
-    sums = sum_clips(plan, plan.table.index.to_numpy())
-    data = load_fold(plan, 1, plan.split(1), sums, torch.device(compute.device))
+    clips = measure_clips(plan, plan.table.index.to_numpy())
+    data = load_fold(plan, 1, plan.split(1), clips, torch.device(compute.device))
     trainer = Trainer(plan, data, compute.place(draw_network(plan, 1)), compute)
     if bare:
         batches = data.source.batches(draw_batches(data, trainer.options, epoch=1))
@@ -110,7 +112,7 @@ def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trai
 
 def epoch_of(trainer: Trainer) -> Callable[[], None]:
     def epoch() -> None:
-        trainer.train_epoch(Progress(tqdm(disable=True)))
+        trainer.train_epoch(tqdm(disable=True))
         if trainer.compute.device.startswith("cuda"):
             torch.cuda.synchronize()
 

@@ -1,4 +1,4 @@
-"""Whether a way to compute agrees with plain fp32: asked of the very network before a run trusts it.
+"""Which way to compute a run takes: the fastest, if it agrees with plain fp32 on the very network.
 
 Fast kernels are wrong here and there, silently: oneDNN's bf16 convolutions on some shapes, for one
 (docs/explanation/onednn-bf16.md). This needs no knowledge of where. One training step on a real batch is made
@@ -10,9 +10,10 @@ import contextlib
 import copy
 import json
 import math
-from dataclasses import replace
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -20,8 +21,14 @@ from torch import nn
 from commandline.files import replace_file
 from commandline.terminal import tell
 from results.config import digest
-from train.compute import TYPES, Compute, is_shortage, poisoned_memory
+from train.compute import TYPES, Compute, candidates, is_shortage, poisoned_memory
+from train.options import RunOptions
 
+ROUNDS = 3  # timed steps of each candidate; the fastest counts
+GAIN = 1.15  # an earlier candidate stands unless another is this much faster: noise must not choose
+# Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
+# ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
+WORTH_COMPILING = 5_000
 LOSS = 0.05  # of the loss, that a step's may differ by; 0.018 is the most that was seen of a sound one
 RATIO = 2.0  # most, of the lengths of a parameter's two gradients; sound ones came to 1.35
 # A gradient of a kernel or matrix may turn by so much (1 - cosine), and by so many times what rounding the
@@ -34,10 +41,11 @@ Batch = tuple[torch.Tensor, torch.Tensor]  # (B, C, H, W) as the network takes i
 
 
 class Step(NamedTuple):
-    """What one training step gives."""
+    """What one training step gives, and the seconds that it took."""
 
     loss: float
     gradients: dict[str, torch.Tensor]  # fp32, by parameter
+    seconds: float
 
 
 def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
@@ -51,16 +59,27 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
     exact = compute.exact() if compute.precision == "fp32" else contextlib.nullcontext()
     with torch.random.fork_rng(devices=()), exact:
         torch.manual_seed(0)
+        start = time.perf_counter()
         with compute.autocast():
             logits = forward(x.contiguous(memory_format=compute.layout)).float()
         answers = logits.view(len(x), -1, y.shape[1])  # (B, M, K): of a network, or of an ensemble's members
         targets = y[:, None].expand_as(answers)
         loss = nn.functional.cross_entropy(answers.flatten(0, 1), targets.flatten(0, 1))
         loss.backward()
-    gradients = {
-        name: weight.grad.float() for name, weight in trial.named_parameters() if weight.grad is not None
-    }
-    return Step(loss.item(), gradients)
+        value = loss.item()  # waits for a GPU
+    seconds = time.perf_counter() - start
+    weights = dict(trial.named_parameters())
+    return Step(value, {name: w.grad.float() for name, w in weights.items() if w.grad is not None}, seconds)
+
+
+def fastest(options: RunOptions, device: str, network: nn.Module, batch: Batch, steps: int) -> Compute:
+    """Of the ways that PRECISION, THREADS and COMPILE leave open; `steps` of the run."""
+    ways = candidates(options, device, batch[0].shape)
+    if len(ways) > 1:
+        seconds = [min(step(network, way, batch).seconds for _ in range(ROUNDS)) for way in ways]
+        ways = [way for way, taken in zip(ways, seconds) if taken <= GAIN * min(seconds)]
+    compiled = device.startswith("cuda") and steps >= WORTH_COMPILING
+    return replace(ways[0], compiled=compiled if options.compile == "auto" else options.compile == "on")
 
 
 def disagreement(exact: Step, rounded: Step, fast: Step) -> str:
@@ -77,8 +96,8 @@ def disagreement(exact: Step, rounded: Step, fast: Step) -> str:
         if not 1 / RATIO <= ratio <= RATIO:
             return f"the gradient of {name} is {ratio:.2g} times as long"
         if expected.ndim > 1 and length > floor:
-            pairs = (gradient, rounded.gradients[name])
-            turned, sound = (1 - cosine(one.flatten(), expected.flatten(), dim=0).item() for one in pairs)
+            pair = (gradient, rounded.gradients[name])
+            turned, sound = (1 - cosine(g.flatten(), expected.flatten(), dim=0).item() for g in pair)
             if turned > TURN + TIMES * sound:
                 return f"the gradient of {name} has another direction, cosine {1 - turned:.2f}"
     return ""
@@ -115,17 +134,16 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
     With it, of each way that was checked what was too far apart, empty if nothing was. Verdicts are read from
     and written to the file `kept`, by network, shapes, way to compute, processor and version.
     """
-    verdicts = _read(kept)
     cuda = torch.device(proposed.device).type == "cuda"
     known = torch.cuda.get_device_name(proposed.device) if cuda else torch.cpu.get_capabilities()
     checked: dict[str, str] = {}
     for compute in (proposed, replace(proposed, precision="fp32", channels_last=False, compiled=False)):
         if compute == Compute(proposed.device):
             break
-        state = replace(compute, device=torch.device(compute.device).type).state()
+        state = asdict(replace(compute, device=torch.device(compute.device).type))
         key = digest([str(network), list(batch[0].shape), state, str(known), str(torch.__version__)])
-        if key not in verdicts:
-            verdicts = _read(kept) | {key: measure(network, compute, batch)}
+        if key not in (verdicts := _read(kept)):
+            verdicts |= {key: measure(network, compute, batch)}
             replace_file(kept, json.dumps(verdicts, indent=1).encode())
         checked[str(compute)] = verdicts[key]
         if not verdicts[key]:
@@ -134,7 +152,7 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
     return Compute(proposed.device), checked
 
 
-def _read(kept: Path) -> dict[str, Any]:
+def _read(kept: Path) -> dict[str, str]:
     """The verdicts in a file; none if it is missing or damaged."""
     try:
         verdicts = json.loads(kept.read_text(encoding="utf-8"))

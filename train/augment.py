@@ -13,8 +13,8 @@ what loudness does to its values (`Channels`), and what its rows are:
     "none"       anything else (mfcc, tonnetz, single rows): rows are never moved or masked
 
 All channels of a clip move together in time; one whose columns are not time (modulation frequencies) stays.
-Random numbers come from the generator that is passed in, drawn on its own device; only a few a clip are
-drawn, so a CPU generator also serves batches on a GPU. A strength of 0 changes nothing. torch is imported
+Random numbers come from the batch's generator, drawn on its own device; only a few a clip are drawn, so a CPU
+generator also serves batches on a GPU. A strength of 0 changes nothing. torch is imported
 when a batch is changed: what AUGMENT= means is told without it.
 """
 
@@ -24,7 +24,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -49,13 +49,11 @@ class Channels:
         zero + 10 ** (g / 20 * exponent) * (x - zero) + g * per_decibel
 
     Of a level in decibels per_decibel is 1 / its deviation, of an amplitude the exponent is 1 and of a power
-    2; where both are 0 (the default) loudness changes nothing.
+    2; if both are 0 loudness changes nothing.
     """
 
     axes: tuple[str, ...]  # of each channel's rows
-    per_decibel: Tensor  # (C, H)
-    exponent: Tensor  # (C, H)
-    zero: Tensor  # (C, H): what 0 is standardised to
+    loudness: Tensor  # (3, C, H): per_decibel, exponent, zero (what 0 is standardised to)
     timed: tuple[bool, ...] = ()  # whether each channel's columns are frames of time; all if it is empty
 
     @classmethod
@@ -63,29 +61,29 @@ class Channels:
         """Channels whose values loudness leaves alone."""
         import torch
 
-        zeros = torch.zeros(len(axes), 1)
-        return cls(tuple(axes), zeros, zeros, zeros, tuple(timed))
+        return cls(tuple(axes), torch.zeros(3, len(axes), 1), tuple(timed))
 
 
 class Batch(NamedTuple):
-    """Clips x (B, C, H, W), their soft targets y (B, K), what their channels are."""
+    """Clips x (B, C, H, W), their soft targets y (B, K), what their channels are, where chance comes from."""
 
     x: Tensor
     y: Tensor
     channels: Channels
+    generator: Generator
 
-    def uniform(self, generator: Generator, low: float = 0.0, high: float = 1.0) -> Tensor:
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
         """One number a clip, evenly from [low, high): (B,), on the batch's device."""
         import torch
 
-        draw = torch.rand(len(self.x), generator=generator, device=generator.device)
+        draw = torch.rand(len(self.x), generator=self.generator, device=self.generator.device)
         return (low + (high - low) * draw).to(self.x.device)
 
-    def partners(self, generator: Generator) -> Tensor:
+    def partners(self) -> Tensor:
         """For each clip the number of another one, each clip once: (B,), on the batch's device."""
         import torch
 
-        draw = torch.randperm(len(self.x), generator=generator, device=generator.device)
+        draw = torch.randperm(len(self.x), generator=self.generator, device=self.generator.device)
         return draw.to(self.x.device)
 
     def places(self, axis: int) -> Tensor:
@@ -104,14 +102,17 @@ class Batch(NamedTuple):
 
     def in_time(self, x: Tensor) -> Tensor:
         """These values, but channels whose columns are not time as they are."""
-        if all(self.channels.timed):
-            return x
-        return x.where(_where(self.channels.timed, (True,), x.device), self.x)
+        return keep_untimed(self.channels.timed, x, self.x)
 
     def mixed(self, x: Tensor, other: Tensor, weight: Tensor) -> Batch:
         """These values, with targets of which the clips `other` (B,) have the part `weight` (B,)."""
         y = self.y.lerp(self.y[other], weight.to(self.y.dtype)[:, None])
         return self._replace(x=x, y=y)
+
+
+def keep_untimed(timed: tuple[bool, ...], x: Tensor, still: Tensor) -> Tensor:
+    """x, but `still` in channels whose columns are not time."""
+    return x if all(timed) else x.where(_where(timed, (True,), x.device), still)
 
 
 @functools.lru_cache(maxsize=64)  # made once: a copy to a GPU would wait for all that it has still to do
@@ -124,12 +125,11 @@ def _where(channels: tuple[str | bool, ...], wanted: tuple[str | bool, ...], dev
 @functools.lru_cache(maxsize=64)
 def _loudness(channels: Channels, device: torch.device) -> list[Tensor]:
     """per_decibel, exponent and zero, (1, C, H, 1) each."""
-    parts = (channels.per_decibel, channels.exponent, channels.zero)
-    return [part[None, :, :, None].to(device) for part in parts]
+    return list(channels.loudness[:, None, :, :, None].to(device))
 
 
 Strength = float | tuple[int, int]
-Transform = Callable[..., Batch]  # (batch, strength, generator)
+Transform = Callable[..., Batch]  # (batch, strength)
 Cut = Callable[[tuple[int, int], Strength], tuple[int, int]]  # (rows, frames) of a shape and a strength
 AUGMENTS: Registry[Augmentation] = Registry("augmentation")
 
@@ -174,15 +174,15 @@ def augment(
     circular: bool = False,
     cut: Cut | None = None,
 ) -> Callable[[Transform], Transform]:
-    """Decorator: register a function (batch, strength, generator) -> batch under its own name.
+    """Decorator: register a function (batch, strength) -> batch under its own name.
 
     default, maximum: strengths; kinds: of model that it is for; circular: whether it moves a clip's frames
     round and changes nothing else; cut: the (rows, frames) that it leaves of a shape. For example
 
         @augment(default=0.5, maximum=1.0)
-        def reverse(batch, strength, generator):
+        def reverse(batch, strength):
             "Time runs backwards with probability `strength`."
-            backwards = batch.uniform(generator) < strength
+            backwards = batch.uniform() < strength
             return batch._replace(x=batch.x.flip(3).where(backwards.view(-1, 1, 1, 1), batch.x))
     """
 
@@ -197,22 +197,22 @@ def augment(
 
 
 @augment(default=1.0, maximum=1.0, circular=True)
-def shift(batch: Batch, strength: float, generator: Generator) -> Batch:
+def shift(batch: Batch, strength: float) -> Batch:
     """A circular shift in time by up to `strength` of the clip."""
     index = batch.places(3)
-    offset = (batch.uniform(generator) * strength * len(index)).floor().long()
+    offset = (batch.uniform() * strength * len(index)).floor().long()
     shifted = take_frames(batch.x, (index + offset[:, None]) % len(index))
     return batch._replace(x=batch.in_time(shifted))
 
 
 @augment(default=0.2, maximum=0.5)
-def stretch(batch: Batch, strength: float, generator: Generator) -> Batch:
+def stretch(batch: Batch, strength: float) -> Batch:
     """Faster or slower by up to `strength`: frames are resampled, what is short is filled by its beginning.
 
     On a waveform it changes the pitch with the speed.
     """
     length = batch.x.shape[3]
-    speed = batch.uniform(generator, 1 - strength, 1 + strength).double()
+    speed = batch.uniform(1 - strength, 1 + strength).double()
     position = speed[:, None] * batch.places(3)  # float64 for a long waveform
     left = position.floor().long()
     fraction = (position - left).to(batch.x.dtype)[:, None, None, :]
@@ -232,10 +232,10 @@ def take_frames(x: Tensor, index: Tensor) -> Tensor:
 
 
 @augment(default=0.05, maximum=0.5, kinds=("image",))
-def pitch(batch: Batch, strength: float, generator: Generator) -> Batch:
+def pitch(batch: Batch, strength: float) -> Batch:
     """Up or down by up to `strength` of the rows; chroma goes round, mfcc and the like stay."""
     height = batch.x.shape[2]
-    steps = batch.uniform(generator, -strength, strength)[:, None, None] * height
+    steps = batch.uniform(-strength, strength)[:, None, None] * height
     index = batch.places(2)
     rising = (index - steps.round()).long().clamp(0, height - 1)  # the edge row fills what is left
     around = (index - (steps * OCTAVES).round()).long() % height
@@ -250,7 +250,7 @@ def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
 
 
 @augment(default=0.11, maximum=0.9, cut=crop_shape)
-def crop(batch: Batch, strength: Strength, generator: Generator) -> Batch:
+def crop(batch: Batch, strength: Strength) -> Batch:
     """A window of 1 - `strength` of the rows and frames (or of the size given) at a random place.
 
     Rows that are no frequencies, and columns that are not time, keep the centre: coefficient 5 stays
@@ -258,8 +258,8 @@ def crop(batch: Batch, strength: Strength, generator: Generator) -> Batch:
     """
     height, width = batch.x.shape[2:]
     rows, frames = crop_shape((height, width), strength)
-    left = (batch.uniform(generator) * (width - frames + 1)).floor().long()
-    top = (batch.uniform(generator) * (height - rows + 1)).floor().long()
+    left = (batch.uniform() * (width - frames + 1)).floor().long()
+    top = (batch.uniform() * (height - rows + 1)).floor().long()
     top = top[:, None, None].where(batch.where("frequency")[..., 0], (height - rows) // 2)  # (B, C, 1)
     batch = batch._replace(x=take_rows(batch.x, top + batch.places(2)[:rows]))
     window = take_frames(batch.x, left[:, None] + batch.places(3)[:frames])
@@ -290,32 +290,32 @@ def centre(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
-def mask(batch: Batch, strength: float, generator: Generator) -> Batch:
+def mask(batch: Batch, strength: float) -> Batch:
     """Masks of time and of frequency together."""
-    return freqmask(timemask(batch, strength, generator), strength, generator)
+    return freqmask(timemask(batch, strength), strength)
 
 
 @augment(default=0.15, maximum=1.0)
-def timemask(batch: Batch, strength: float, generator: Generator) -> Batch:
+def timemask(batch: Batch, strength: float) -> Batch:
     """Two spans of frames, each up to `strength` of the clip, are set to 0 in every channel."""
-    keep = _outside_masks(batch, 3, strength, generator)
+    keep = _outside_masks(batch, 3, strength)
     return batch._replace(x=batch.in_time(batch.x * keep[:, None, None, :]))
 
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
-def freqmask(batch: Batch, strength: float, generator: Generator) -> Batch:
+def freqmask(batch: Batch, strength: float) -> Batch:
     """Two bands of rows, each up to `strength` of them, are set to 0 where rows are frequencies."""
-    keep = _outside_masks(batch, 2, strength, generator)[:, None, :, None]
+    keep = _outside_masks(batch, 2, strength)[:, None, :, None]
     return batch._replace(x=batch.x * keep.where(batch.where("frequency", "cyclic"), 1))
 
 
-def _outside_masks(batch: Batch, axis: int, strength: float, generator: Generator) -> Tensor:
+def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
     """(B, length of the axis), 0 within the masks and 1 outside, in the type of the batch."""
     index = batch.places(axis)
     keep = index >= 0
     for _ in range(MASKS):
-        width = (batch.uniform(generator) * (strength * len(index) + 1)).floor()[:, None]
-        start = (batch.uniform(generator)[:, None] * (len(index) - width + 1)).floor()
+        width = (batch.uniform() * (strength * len(index) + 1)).floor()[:, None]
+        start = (batch.uniform()[:, None] * (len(index) - width + 1)).floor()
         keep = keep & ((index < start) | (index >= start + width))
     return keep.to(batch.x.dtype)
 
@@ -324,13 +324,13 @@ def _outside_masks(batch: Batch, axis: int, strength: float, generator: Generato
 
 
 @augment(default=0.3, maximum=3.0)
-def gain(batch: Batch, strength: float, generator: Generator) -> Batch:
+def gain(batch: Batch, strength: float) -> Batch:
     """Louder or softer by up to 20 dB times `strength`: 0.3 is 6 dB.
 
     Each channel changes as its feature does when the waveform is multiplied: decibels rise, amplitudes and
     powers are multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like stay.
     """
-    return louder(batch, 20 * batch.each(batch.uniform(generator, -strength, strength)))
+    return louder(batch, 20 * batch.each(batch.uniform(-strength, strength)))
 
 
 def louder(batch: Batch, decibels: Tensor) -> Batch:
@@ -341,15 +341,15 @@ def louder(batch: Batch, decibels: Tensor) -> Batch:
 
 
 @augment(default=0.3, maximum=3.0, kinds=("image",))
-def filteraugment(batch: Batch, strength: float, generator: Generator) -> Batch:
+def filteraugment(batch: Batch, strength: float) -> Batch:
     """FilterAugment (Nam et al. 2022, arXiv:2110.03282): gains of up to 20 dB times `strength` by band.
 
     Linear in decibels between random rows, where rows are frequencies: a sound recorded in another room or
     through another microphone.
     """
-    rows, draw = batch.places(2), functools.partial(batch.uniform, generator)
-    edges = sorted_rows([draw() * len(rows) for _ in range(FILTER_BANDS - 1)], len(rows))
-    gains = [20 * draw(-strength, strength)[:, None] for _ in edges]
+    rows = batch.places(2)
+    edges = sorted_rows([batch.uniform() * len(rows) for _ in range(FILTER_BANDS - 1)], len(rows))
+    gains = [20 * batch.uniform(-strength, strength)[:, None] for _ in edges]
     decibels = gains[0]  # (B, H) in the end
     for low, high, before, after in zip(edges, edges[1:], gains, gains[1:]):
         decibels = decibels + (after - before) * ((rows - low) / (high - low).clamp_min(1)).clamp(0, 1)
@@ -367,7 +367,7 @@ def sorted_rows(drawn: Sequence[Tensor], height: int) -> list[Tensor]:
 
 
 @augment(default=0.2, maximum=3.0, kinds=EVERY_KIND)
-def noise(batch: Batch, strength: float, generator: Generator) -> Batch:
+def noise(batch: Batch, strength: float) -> Batch:
     """White noise of up to `strength` standard deviations is added.
 
     A normal number costs fifty times what adding it does, so that each clip takes its own window of one
@@ -376,17 +376,18 @@ def noise(batch: Batch, strength: float, generator: Generator) -> Batch:
     import torch
 
     values = batch.x[0].numel()
-    numbers = torch.randn(values + NOISE_OFFSETS, generator=generator, device=generator.device).to(batch.x)
-    start = (batch.uniform(generator) * NOISE_OFFSETS).long()
+    chance = batch.generator
+    numbers = torch.randn(values + NOISE_OFFSETS, generator=chance, device=chance.device).to(batch.x)
+    start = (batch.uniform() * NOISE_OFFSETS).long()
     windows = numbers.unfold(0, values, 1)[start].view_as(batch.x)
-    level = batch.each(batch.uniform(generator, 0, strength))
+    level = batch.each(batch.uniform(0, strength))
     return batch._replace(x=batch.x.addcmul(windows, level))
 
 
 @augment(default=0.5, maximum=1.0, kinds=("wave",))
-def polarity(batch: Batch, strength: float, generator: Generator) -> Batch:
+def polarity(batch: Batch, strength: float) -> Batch:
     """The waveform changes its sign with probability `strength`."""
-    inverted = (batch.uniform(generator) < strength).view(-1, 1, 1, 1) & batch.where("wave")
+    inverted = (batch.uniform() < strength).view(-1, 1, 1, 1) & batch.where("wave")
     return batch._replace(x=batch.x.where(~inverted, -batch.x))
 
 
@@ -394,18 +395,18 @@ def polarity(batch: Batch, strength: float, generator: Generator) -> Batch:
 
 
 @augment(default=0.5, maximum=0.5, kinds=EVERY_KIND)
-def mixup(batch: Batch, strength: float, generator: Generator) -> Batch:
+def mixup(batch: Batch, strength: float) -> Batch:
     """Mixup (Zhang et al. 2018): up to `strength` of another clip is blended in.
 
     The weight is drawn evenly from 0 to `strength`: 0.5 is mixup with its alpha at 1.
     """
-    weight = batch.uniform(generator, 0, strength)
-    other = batch.partners(generator)
+    weight = batch.uniform(0, strength)
+    other = batch.partners()
     return batch.mixed(batch.x.lerp(batch.x.index_select(0, other), batch.each(weight)), other, weight)
 
 
 @augment(default=0.5, maximum=0.5, kinds=("wave",))
-def between(batch: Batch, strength: float, generator: Generator) -> Batch:
+def between(batch: Batch, strength: float) -> Batch:
     """Between-class mixing (Tokozume et al. 2018): up to `strength` of another clip, by its loudness.
 
     The target is mixed as the loudness is: of a soft and a loud clip mixed at 0.5 both are equally loud. The
@@ -413,12 +414,12 @@ def between(batch: Batch, strength: float, generator: Generator) -> Batch:
     """
     from torch.nn.functional import avg_pool1d
 
-    other = batch.partners(generator)
+    other = batch.partners()
     power = batch.x.square().mean((1, 2))  # (B, samples)
     loudest = avg_pool1d(power[:, None], max(1, power.shape[1] // 50)).amax((1, 2))
     level = loudest.sqrt()  # (B,) root mean square of the loudest fiftieth
     alone = (other == batch.places(0)) | (level < SILENCE) | (level[other] < SILENCE)
-    share = batch.uniform(generator, 0, strength).to(batch.x.dtype).masked_fill(alone, 0)
+    share = batch.uniform(0, strength).to(batch.x.dtype).masked_fill(alone, 0)
     level = level.clamp_min(SILENCE)
     own, others = (1 - share) / level, share / level[other]
     own, others = (batch.each(weight / own.hypot(others)) for weight in (own, others))
@@ -426,16 +427,16 @@ def between(batch: Batch, strength: float, generator: Generator) -> Batch:
 
 
 @augment(default=0.5, maximum=0.5)
-def cutmix(batch: Batch, strength: float, generator: Generator) -> Batch:
+def cutmix(batch: Batch, strength: float) -> Batch:
     """CutMix (Yun et al. 2019) along time: up to `strength` of the frames come from another clip.
 
     They keep their place in time, and every channel gets the same frames.
     """
     length = batch.x.shape[3]
-    span = (batch.uniform(generator) * (strength * length + 1)).floor()[:, None]
-    start = (batch.uniform(generator) * length).floor()[:, None]
+    span = (batch.uniform() * (strength * length + 1)).floor()[:, None]
+    start = (batch.uniform() * length).floor()[:, None]
     inside = (batch.places(3) - start) % length < span  # (B, W), goes round
-    other = batch.partners(generator)
+    other = batch.partners()
     x = batch.x.index_select(0, other).where(inside[:, None, None, :], batch.x)
     return batch.mixed(batch.in_time(x), other, inside.to(batch.y.dtype).mean(1))
 
@@ -463,9 +464,9 @@ class Augmenter:
         self, x: Tensor, y: Tensor, channels: Channels, generator: Generator
     ) -> tuple[Tensor, Tensor]:
         """The batch augmented: x (B, C, H', W'), smaller only where one cuts, and y (B, K)."""
-        batch = Batch(x, y, channels)
+        batch = Batch(x, y, channels, generator)
         for entry, strength in self.steps:
-            batch = entry.transform(batch, strength, generator)
+            batch = entry.transform(batch, strength)
         return batch.x, batch.y
 
 
@@ -504,18 +505,14 @@ def views(x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool]
     """
     whole = int(x.shape[2]), int(x.shape[3])  # int: while a network is exported, sizes are tensors
     rows, frames = trained_shape(augmenter, whole)
-    spare = whole[1] - frames
-    middle = Batch(centre(x, (rows, frames)), x, Channels.without_loudness("", timed))
+    spare, middle = whole[1] - frames, centre(x, (rows, frames))
     if count == 1:
-        yield middle.x
+        yield middle
         return
     for i in range(count):
-        if spare:
-            left = round(spare * i / (count - 1))
-            view = centre(x[..., left : left + frames], (rows, frames))
-        else:
-            view = centre(x.roll(round(frames * i / count), dims=3), (rows, frames))
-        yield middle.in_time(view)
+        left = round(spare * i / (count - 1))
+        moved = x[..., left : left + frames] if spare else x.roll(round(frames * i / count), dims=3)
+        yield keep_untimed(tuple(timed), centre(moved, (rows, frames)), middle)
 
 
 def preview(
@@ -534,7 +531,7 @@ def preview(
         return steps(x, targets, channels, generator)[0].half().cpu().numpy()
 
     single = [Augmenter((step,)) for step in augmenter.steps]
-    arrays: dict[str, Any] = {f"after_{i}": after(step) for i, step in enumerate(single)}
+    arrays = {f"after_{i}": after(step) for i, step in enumerate(single)}
     return arrays | {
         "augment": np.array([str(step) for step in single], str),
         "before": x.half().cpu().numpy(),

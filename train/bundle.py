@@ -27,8 +27,8 @@ from train.checkpoint import State, check_fold, load, load_weights, read_safely,
 from train.compute import Compute
 from train.data import Statistics, network_input
 from train.models.registry import resolve
-from train.options import BundleOptions
-from train.plan import Floats, is_time, parse_grid
+from train.options import BundleOptions, parse_grid
+from train.plan import Floats, is_time
 from train.rejection import chosen_threshold
 
 BUNDLE_FORMAT = 2

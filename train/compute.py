@@ -1,17 +1,15 @@
 """How a network is computed: device, number format, memory layout, threads, compilation; and memory.
 
-The choice is measured once a run. It stands in run.json and is taken up again on continuing, because another
-one gives different values.
+The choice (train/agreement.py) is made once a run. It stands in run.json and is taken up again on continuing,
+because another one gives different values.
 """
 
 import contextlib
-import copy
 import os
 import platform
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -21,7 +19,6 @@ from torch import nn
 
 from commandline import system
 from commandline.registry import RequestError
-from train import Failed
 from train.options import RunOptions
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
@@ -29,12 +26,6 @@ TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MOST_THREADS = 1024
 DEVICES = ("cpu", "cuda", "mps")
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
-ROUNDS = 2  # timed steps of each candidate, after one untimed; the fastest counts
-GAIN = 1.15  # an earlier candidate stands unless another is this much faster: noise must not choose
-# Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
-# ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
-WORTH_COMPILING = 5_000
-
 NEVER = -1
 POISON = 0x80  # glibc fills what it hands out with the other bits, 0x7f: 3.4e38 in fp32 and in bf16
 
@@ -54,12 +45,8 @@ class Compute:
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> "Compute":
-        """What `state` gave, whatever else is beside it."""
+        """From run.json, which holds its fields."""
         return cls(**{field.name: state[field.name] for field in fields(cls)})
-
-    def state(self) -> dict[str, Any]:
-        """Plain values for run.json."""
-        return asdict(self)
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"
@@ -142,23 +129,7 @@ def threads_of(text: str) -> int:
     return int(text)
 
 
-def choose(
-    options: RunOptions, device: str, network: nn.Module, shape: tuple[int, ...], steps: int
-) -> Compute:
-    """The fastest way to compute this network on batches of `shape` (B, C, H, W), of those that `candidates`
-    names; whether it may be trusted is for train.agreement to say.
-
-    `steps` of the run. Raises Failed if the batch does not fit in memory.
-    """
-    ways = candidates(options, device, shape)
-    if len(ways) > 1:
-        seconds = [step_seconds(network, shape, way) for way in ways]
-        ways = [way for way, taken in zip(ways, seconds) if taken <= GAIN * min(seconds)]
-    compiled = device.startswith("cuda") and steps >= WORTH_COMPILING
-    return replace(ways[0], compiled=compiled if options.compile == "auto" else options.compile == "on")
-
-
-def candidates(options: RunOptions, device: str, shape: tuple[int, ...]) -> list[Compute]:
+def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[Compute]:
     """The ways to compute that PRECISION and THREADS leave open, those that are preferred first.
 
     That is the fast format before fp32, and on a CPU one thread before all free cores. Kernels for images are
@@ -166,7 +137,7 @@ def candidates(options: RunOptions, device: str, shape: tuple[int, ...]) -> list
 
     A network on numbers instead of maps (H and W are 1) has too little to do to gain by any of this.
     """
-    kind, numbers = torch.device(device).type, shape[2:] == (1, 1)
+    kind, numbers = torch.device(device).type, tuple(shape[2:]) == (1, 1)
     formats = ["fp32"]
     if options.precision != "auto":
         formats = [options.precision]
@@ -180,27 +151,6 @@ def candidates(options: RunOptions, device: str, shape: tuple[int, ...]) -> list
         threads = [1] if numbers or kind != "cpu" else sorted({1, *threads})
     last = kind != "mps" and not numbers
     return [Compute(device, precision, last, count) for precision in formats for count in threads]
-
-
-def step_seconds(network: nn.Module, shape: tuple[int, ...], compute: Compute) -> float:
-    """Of the fastest of a few steps, forward and backward, of a copy of the network."""
-    compute.prepare()
-    seconds = []
-    try:
-        trial = compute.place(copy.deepcopy(network)).train()
-        x = torch.zeros(shape, device=compute.device).to(memory_format=compute.layout)
-        for _ in range(1 + ROUNDS):
-            start = time.perf_counter()
-            with compute.autocast():
-                loss = trial(x).float().square().mean()
-            loss.backward()
-            loss.item()  # waits for a GPU
-            seconds.append(time.perf_counter() - start)
-    except (RuntimeError, MemoryError) as error:
-        if not is_shortage(error):
-            raise
-        raise Failed(shortage(compute.device, len(x))) from error
-    return min(seconds[1:])
 
 
 def keep_freed_memory() -> None:

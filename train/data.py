@@ -35,13 +35,9 @@ AHEAD = 2  # batches that the prefetching thread may be in front
 FEWEST_ROWS = 12  # of what may be moved in frequency: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
-# What loudness does to values, by their units: a level in decibels rises, these are multiplied.
-LEVEL, CEPSTRUM = "dB", "dB, cepstrum"
-EXPONENTS = {"amplitude": 1.0, "power": 2.0}
-
-
-def _single(values: Any) -> NDArray[np.float32]:
-    return np.atleast_1d(np.asarray(values, np.float32))
+# What a decibel more adds to values of these units, and by which power of the amplitude they are multiplied.
+LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
+CEPSTRUM = "dB, cepstrum"  # only the sum over the bands rises
 
 
 @dataclass(frozen=True)
@@ -58,12 +54,12 @@ class Statistics:
 
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, rows, frames) standardised, as a new array."""
-        if self.norm == "none":
-            return values
         if self.norm != "clip":
             return (values - self.centre[:, None]) / self.scale[:, None]
-        centre = values.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-        spread = values.std(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
+        centre, spread = (
+            moment(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
+            for moment in (values.mean, values.std)
+        )
         return (values - centre) / np.maximum(spread, self.scale)
 
     def state(self) -> dict[str, Any]:
@@ -72,33 +68,32 @@ class Statistics:
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> "Statistics":
-        return cls(state["norm"], _single(state["centre"]), _single(state["scale"]))
+        centre, scale = (np.array(state[side], np.float32, ndmin=1) for side in ("centre", "scale"))
+        return cls(state["norm"], centre, scale)
 
 
 @dataclass(frozen=True)
-class ClipSums:
-    """Sums over the frames of each clip of the table, (N, rows) a channel; clips that cannot be used."""
+class ClipMoments:
+    """Mean and mean square over the frames of each clip of the table, and clips that cannot be used."""
 
-    sums: list[Floats]
-    squares: list[Floats]
-    frames: list[int]
+    moments: list[Floats]  # (N, 2, rows) a channel
     unusable: dict[str, str]  # clip id -> reason
 
     def statistics(self, positions: Positions, norm: str) -> list[Statistics]:
         """Of these clips together, for each channel."""
-        found = []
-        for sums, squares, frames in zip(self.sums, self.squares, self.frames):
-            mean, square = (table[positions].mean(axis=0) / frames for table in (sums, squares))  # (rows,)
-            centre = mean.mean()
-            whole = max(np.sqrt(max(square.mean() - centre**2, 0.0)), TINY)  # deviation of the whole feature
-            if norm == "row":
-                rows = np.maximum(np.sqrt(np.maximum(square - mean**2, 0.0)), FLOOR * whole)
-                found.append(Statistics(norm, _single(mean), _single(rows)))
-            elif norm == "clip":
-                found.append(Statistics(norm, _single(0.0), _single(FLOOR * whole)))
-            else:
-                found.append(Statistics(norm, _single(centre), _single(whole)))
-        return found
+        statistics = []
+        for moments in self.moments:
+            mean, square = moments[positions].mean(axis=0)  # (rows,)
+            whole = max(np.sqrt(max(square.mean() - mean.mean() ** 2, 0.0)), TINY)  # of the whole feature
+            by_row = np.maximum(np.sqrt(np.maximum(square - mean**2, 0.0)), FLOOR * whole)
+            centre, scale = {
+                "row": (mean, by_row),
+                "feature": (mean.mean(), whole),
+                "clip": (0.0, FLOOR * whole),
+                "none": (0.0, 1.0),
+            }[norm]
+            statistics.append(Statistics.restore({"norm": norm, "centre": centre, "scale": scale}))
+        return statistics
 
 
 def own_frames(frames: int, filled: Floats) -> NDArray[np.intp]:
@@ -129,19 +124,17 @@ def by_length(
     return result
 
 
-def sum_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> ClipSums:
+def measure_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> ClipMoments:
     """Read these clips once; what is absent, damaged or not finite is named with its reason.
 
-    If padding is left out, sums are over each clip's own frames, as if they went on to the end of the
-    duration. `silent` shows no progress.
+    If padding is left out, moments are over each clip's own frames. `silent` shows no progress.
     """
     cache, channels, filled = plan.cache, plan.channels, plan.filled
     clip_ids = cache.clips["clip_id"].to_numpy()
-    shapes = [stored_shape(cache, channel) for channel in channels]
-    sums, squares = ([np.zeros((len(clip_ids), rows)) for rows, _ in shapes] for _ in range(2))
+    moments = [np.zeros((len(clip_ids), 2, stored_shape(cache, channel)[0])) for channel in channels]
     unusable: dict[str, str] = {}
     for chunk in progress(chunked(positions), label="reading features", unit="batches", silent=silent):
-        for index, channel in enumerate(channels):
+        for channel, timed, of_clips in zip(channels, plan.timed, moments):
             try:
                 values = cache.read(channel, chunk)
             except UnreadableClips as refusal:
@@ -155,19 +148,15 @@ def sum_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> Clip
             reason = f"{channel.stored} holds NaN or infinity"
             unusable |= dict.fromkeys(clip_ids[chunk[~finite]].tolist(), reason)
             chunk, values = chunk[finite], values[finite]
-            own = None if filled is None or not plan.timed[index] else filled[chunk]
-            both = by_length(values, own, _frame_sums)
-            if own is not None:
-                frames = values.shape[2]
-                both *= (frames / own_frames(frames, own))[:, None, None]
-            sums[index][chunk], squares[index][chunk] = both[:, 0], both[:, 1]
-    return ClipSums(sums, squares, [frames for _, frames in shapes], unusable)
+            lasts = filled[chunk] if filled is not None and timed else None
+            of_clips[chunk] = by_length(values, lasts, _moments)
+    return ClipMoments(moments, unusable)
 
 
-def _frame_sums(values: NDArray[np.floating]) -> Floats:
-    """(B, 2, rows): sums of the values and of their squares."""
+def _moments(values: NDArray[np.floating]) -> Floats:
+    """(B, 2, rows): mean and mean square of each row of (B, rows, frames)."""
     squares = np.einsum("brf,brf->br", values, values, dtype=np.float64)
-    return np.stack([values.sum(axis=2, dtype=np.float64), squares], axis=1)
+    return np.stack([values.sum(axis=2, dtype=np.float64), squares], axis=1) / values.shape[2]
 
 
 @dataclass(frozen=True)
@@ -185,14 +174,6 @@ class InputReader:
         lengths = [filled if timed else None for timed in plan.timed]
         return network_input(values, self.statistics, plan.model.kind, plan.grid, lengths)
 
-    @property
-    def described(self) -> Channels:
-        """What a batch's channels are, for the augmentations."""
-        plan = self.plan
-        if plan.model.kind == "vector":
-            return Channels.without_loudness(("none",) * plan.shape[0])
-        return describe_channels(plan, self.statistics)
-
 
 def network_input(
     values: Sequence[NDArray[np.floating]],
@@ -205,32 +186,29 @@ def network_input(
 
     image, wave  (B, C, *grid) float16: standardised and resized
     vector       (B, D, 1, 1) float16: standardised, the numbers of a clip one after the other
-    linear       (B, D) float32: each row's mean and deviation, which the network itself standardises
+    linear       (B, D, 1, 1) float32: each row's mean and deviation, which the network itself standardises
     filled       of each channel (B,) the share of the duration that each clip lasts, if padding behind it is
                  to be left out; None if not, and if the channel's columns are not time
     """
     if kind == "linear":
         exact = partial(over_time, dtype=np.float64)
         rows = [by_length(channel, lasts, exact) for channel, lasts in zip(values, filled, strict=True)]
-        return torch.from_numpy(np.concatenate(rows, axis=1).astype(np.float32))
-    prepare = _vector if kind == "vector" else partial(_image, grid=grid)
-    parts = []
-    for channel, how, lasts in zip(values, statistics, filled, strict=True):
-        part = by_length(channel, lasts, lambda own: prepare(how.apply(own.astype(np.float32))))  # noqa: B023
-        parts.append(torch.from_numpy(part))
-    return torch.cat(parts, dim=1)
+        return torch.from_numpy(np.concatenate(rows, axis=1).astype(np.float32))[..., None, None]
 
+    def prepare(own: NDArray[np.floating], how: Statistics) -> NDArray[np.float16]:
+        standard = how.apply(own.astype(np.float32))  # (B, rows, frames)
+        if kind != "vector":
+            part = resize(torch.from_numpy(standard), grid).numpy()[:, None]
+        else:
+            numbers = standard[:, :, 0] if standard.shape[2] == 1 else over_time(standard)
+            part = numbers[..., None, None]
+        return np.clip(part, -LARGEST, LARGEST).astype(np.float16)
 
-def _vector(standard: NDArray[np.float32]) -> NDArray[np.float16]:
-    """(B, rows, frames) to (B, numbers, 1, 1)."""
-    numbers = standard[:, :, 0] if standard.shape[2] == 1 else over_time(standard)
-    return np.clip(numbers, -LARGEST, LARGEST).astype(np.float16)[..., None, None]
-
-
-def _image(standard: NDArray[np.float32], grid: Shape) -> NDArray[np.float16]:
-    """(B, rows, frames) to (B, 1, *grid)."""
-    resized = resize(torch.from_numpy(standard), grid)
-    return resized.clamp_(-LARGEST, LARGEST).to(torch.float16).numpy()[:, None]
+    parts = [
+        by_length(channel, lasts, partial(prepare, how=how))
+        for channel, how, lasts in zip(values, statistics, filled, strict=True)
+    ]
+    return torch.from_numpy(np.concatenate(parts, axis=1))
 
 
 def over_time(values: NDArray[np.floating], dtype: type[np.floating] | None = None) -> NDArray[np.floating]:
@@ -251,12 +229,12 @@ def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
 def describe_channels(plan: Plan, statistics: Sequence[Statistics]) -> Channels:
     """What the augmentations have to know of the channels, standardised so and resized to the grid."""
     cache, channels = plan.cache, plan.channels
+    if plan.model.kind in ("vector", "linear"):
+        return Channels.without_loudness(("none",) * plan.shape[0])
     # (3, rows) a channel, in two frames: of a single one torch 2.13's interpolation repeats the first row
     parts = [_loudness(cache, *pair)[..., None].repeat(1, 1, 2) for pair in zip(channels, statistics)]
-    resized = [resize(part, (plan.grid[0], 2))[..., 0] for part in parts]  # (3, H)
-    axes = tuple(row_axis(cache, channel) for channel in channels)
-    per_decibel, exponent, zero = torch.stack(resized, dim=1)
-    return Channels(axes, per_decibel, exponent, zero, plan.timed)
+    loudness = torch.stack([resize(part, (plan.grid[0], 2))[..., 0] for part in parts], dim=1)  # (3, C, H)
+    return Channels(tuple(row_axis(cache, channel) for channel in channels), loudness, plan.timed)
 
 
 def row_axis(cache: Cache, channel: Channel) -> str:
@@ -267,27 +245,22 @@ def row_axis(cache: Cache, channel: Channel) -> str:
 
 
 def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.Tensor:
-    """per_decibel, exponent and zero of `Channels`, (3, rows), by the units of the stored values.
+    """`Channels.loudness` of a channel, (3, rows), by the units of the stored values.
 
     Zeros where each clip is standardised by itself: loudness then changes nothing, or little (mfcc).
     """
-    rows, _ = stored_shape(cache, channel)
-    per_decibel, exponent, zero = parts = np.zeros((3, rows), np.float32)
+    feature, (rows, _) = cache[channel], stored_shape(cache, channel)
+    loudness = torch.zeros(3, rows)
     if statistics.norm == "clip":
-        return torch.from_numpy(parts)
-    plain = statistics.norm == "none"
-    scale, centre = (1.0, 0.0) if plain else (statistics.scale, statistics.centre)
-    units = "amplitude" if channel.name == "waveform" else cache[channel].units
-    if units == LEVEL:
-        per_decibel[:] = 1 / scale
-    elif units == CEPSTRUM:
-        first = np.arange(rows) + (channel.rows[0] if channel.rows else 0) == 0  # the sum over the bands
-        parameters = cache[channel].attributes["parameters"]
-        bands = parameters.get("n_mels") or parameters.get("n_bands", 0)
-        per_decibel[:] = first * np.sqrt(bands) / scale
-    elif units in EXPONENTS:
-        exponent[:], zero[:] = EXPONENTS[units], -centre / scale
-    return torch.from_numpy(parts)
+        return loudness
+    units = "amplitude" if channel.name == "waveform" else feature.units
+    decibel, exponent = LOUDNESS.get(units, (0.0, 0.0))
+    centre, scale = torch.from_numpy(statistics.centre), torch.from_numpy(statistics.scale)
+    loudness[0], loudness[1], loudness[2] = decibel / scale, exponent, -centre / scale
+    if units == CEPSTRUM and not (channel.rows and channel.rows[0]):
+        parameters = feature.attributes["parameters"]
+        loudness[0, 0] = np.sqrt(parameters.get("n_mels") or parameters.get("n_bands", 0)) / scale[0]
+    return loudness
 
 
 class Source(Protocol):
@@ -387,26 +360,25 @@ class FoldData:
 
 
 def load_fold(
-    plan: Plan, fold: int, split: Split, sums: ClipSums, device: torch.device, *, silent: bool = False
+    plan: Plan, fold: int, split: Split, clips: ClipMoments, device: torch.device, *, silent: bool = False
 ) -> FoldData:
     """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals.
 
     `silent` shows no progress.
     """
-    statistics = sums.statistics(plan.positions(split.statistics), plan.options.norm)
+    statistics = clips.statistics(plan.positions(split.statistics), plan.options.norm)
     train, val, test = (plan.positions(ids) for ids in (split.train, split.val, split.test))
     reader = InputReader(plan, statistics)
     every = np.concatenate([train, val, test])
-    resident = plan.options.resident
-    place = choose_residence(reader, len(every), device) if resident == "auto" else resident
+    wanted = plan.options.resident
+    place = choose_residence(reader, len(every), device) if wanted == "auto" else wanted
     source: Source = Streamed(reader, device)
     if place != "stream":
         chunks = progress(chunked(every), label="loading features", unit="batches", silent=silent)
-        source = Resident(
-            every, map(reader, chunks), device if place == "gpu" else torch.device("cpu"), device
-        )
-    classes = len(plan.classes)
-    return FoldData(fold, source, plan.targets, classes, reader.described, train, val, test, statistics)
+        memory = device if place == "gpu" else torch.device("cpu")
+        source = Resident(every, map(reader, chunks), memory, device)
+    channels = describe_channels(plan, statistics)
+    return FoldData(fold, source, plan.targets, len(plan.classes), channels, train, val, test, statistics)
 
 
 def chunked(positions: Positions) -> list[Positions]:

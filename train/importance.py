@@ -38,7 +38,16 @@ from results.importance import (
 )
 from results.scores import Floats
 from train.compute import Compute
-from train.data import ClipSums, FoldData, InputReader, Resident, chunked, load_fold, seeded, sum_clips
+from train.data import (
+    ClipMoments,
+    FoldData,
+    InputReader,
+    Resident,
+    chunked,
+    load_fold,
+    measure_clips,
+    seeded,
+)
 from train.models import linear
 from train.options import ImportanceOptions, RunOptions
 from train.plan import (
@@ -51,7 +60,7 @@ from train.plan import (
     remarks,
     stored_shape,
 )
-from train.trainer import Progress, Trainer
+from train.trainer import Trainer
 
 MODELS = ("linear", "texture")
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
@@ -74,13 +83,13 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     if [entry.name for entry, _ in plan.model.members] not in [[name] for name in MODELS]:
         raise RequestError(f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}")
     plan = of_classes(plan, options.classes)
-    sums = sum_clips(plan, plan.table.index.to_numpy())
-    splits = {fold: plan.split(fold, sums.unusable) for fold in plan.folds}
-    for line in remarks(plan, splits, sums.unusable):
+    clips = measure_clips(plan, plan.table.index.to_numpy())
+    splits = {fold: plan.split(fold, clips.unusable) for fold in plan.folds}
+    for line in remarks(plan, splits, clips.unusable):
         tell(line)
     fits = Fits(plan, names, [name for name, group in zip(names, groups) for _ in group], splits)
     with Lock(fits.path / ".lock", busy=f"{fits.path} is being filled by another process"):
-        fits.compute_statistics(sums)
+        fits.compute_statistics(clips)
         fits.open_folder(options)
         while lacking := (folder := ImportanceFolder(fits.path)).lacking:
             fits.fill(lacking)
@@ -111,7 +120,7 @@ class Fits:
         hash_ = digest([exact, plan.content["clips"], sides])
         self.path = plan.options.runs / plan.dataset / f"importance-{plan.model.name}-{hash_}"
 
-    def compute_statistics(self, sums: ClipSums) -> None:
+    def compute_statistics(self, clips: ClipMoments) -> None:
         """The numbers (D,) that the model reads of each clip, by fold, and the name that each belongs to."""
         plan, channels, feature = self.plan, self.plan.channels, np.array(self.feature)
         self.data: dict[int, FoldData] = {}  # of texture
@@ -128,7 +137,7 @@ class Fits:
         texture: Any = self.build(len(channels), plan.grid, 0).shift_invariant
         self.owner = feature[texture.channel_of_each(len(channels)).numpy()]
         for fold, split in self.splits.items():
-            self.data[fold] = load_fold(plan, fold, split, sums, CPU).computed_once(texture)
+            self.data[fold] = load_fold(plan, fold, split, clips, CPU).computed_once(texture)
             self.sources[fold] = self.data[fold].source
 
     def build(self, channels: int, shape: tuple[int, int], fold: int) -> torch.nn.Module:
@@ -204,16 +213,15 @@ class Fits:
         source = copy.copy(self.sources[fold])
         source.values = source.values[:, chosen]
         if plan.model.kind == "linear":
-            network = self.build(1, (int(chosen.sum()), 1), fold)
+            network = self.build(int(chosen.sum()), (1, 1), fold)
             x_train, x_test = source.batches([train, test])
-            linear.fit(network, x_train.numpy(), y, np.ones(len(y), bool))  # type: ignore[arg-type]
+            linear.fit(network, x_train.flatten(1).numpy(), y, np.ones(len(y), bool))  # type: ignore[arg-type]
             with torch.no_grad():
                 return network(x_test).softmax(1).numpy()
         network = self.build(sum(name in fit for name in self.feature), plan.grid, fold)
         trainer = Trainer(plan, replace(self.data[fold], source=source, train=train), network, Compute())
-        silent = Progress(progress(label="", unit="", silent=True))
         for trainer.epoch in range(plan.options.epochs):
-            trainer.train_epoch(silent)
+            trainer.train_epoch(progress(label="", unit="", silent=True))
         return trainer.predict(test, exact=True)[0]
 
 

@@ -1,5 +1,6 @@
 """`python -m train list`: what can be trained and what it costs, from the registries themselves."""
 
+import copy
 from functools import partial
 from typing import NamedTuple
 
@@ -11,8 +12,7 @@ from commandline.terminal import count, text_table
 from train import recipes
 from train.augment import AUGMENTS
 from train.models.registry import all_models, resolve
-from train.options import ListOptions
-from train.plan import parse_grid
+from train.options import ListOptions, parse_grid
 
 STATISTICS = 256  # mean and deviation of the 128 rows of mel, for the size of `linear`
 VECTOR = 512  # numbers of a common embedding, for the size of a model on vectors
@@ -27,26 +27,25 @@ class Description(NamedTuple):
 
 
 def describe_network(network: nn.Module, shape: tuple[int, ...]) -> Description:
-    """Run one clip of `shape` (without the batch) through the network and count.
+    """What one clip of `shape` (without the batch) becomes in the network, without computing anything.
 
     Multiply-adds are those of convolutions and linear layers, as papers count them.
     """
     stages: list[tuple[str, tuple[int, ...]]] = []
+    network = copy.deepcopy(network).to("meta").eval()
 
     def note(name: str, layer: nn.Module, _: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         stages.append((name, tuple(output.shape[1:])))
 
-    hooks = [
-        network.get_submodule(name).register_forward_hook(partial(note, name))
-        for name in getattr(network, "stages", ())
-    ]
-    training = network.training
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network.eval()(torch.zeros(1, *shape))
-    network.train(training)
-    for hook in hooks:
-        hook.remove()
     parameters = sum(weight.numel() for weight in network.parameters())
+    for layer in list(network.modules()):
+        for name, part in layer.named_children():
+            if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):  # changes no shape, and imports a compiler
+                layer.register_module(name, nn.Identity())
+    for name in getattr(network, "stages", ()):
+        network.get_submodule(name).register_forward_hook(partial(note, name))
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, *shape, device="meta"))
     return Description(parameters, counter.get_total_flops() // 2, stages)
 
 
@@ -57,11 +56,11 @@ def describe_model(name: str, options: ListOptions) -> tuple[Description, tuple[
         "image": (options.channels, *parse_grid(options.grid)),
         "wave": (1, 1, options.samples),
         "vector": (VECTOR, 1, 1),
-        "linear": (1, STATISTICS, 1),
+        "linear": (STATISTICS, 1, 1),
     }
-    channels, rows, frames = sizes[model.kind]
-    shape = (STATISTICS,) if model.kind == "linear" else sizes[model.kind]
-    network = model.build(channels, options.classes, (rows, frames))
+    shape = channels, rows, frames = sizes[model.kind]
+    with torch.device("meta"):
+        network = model.build(channels, options.classes, (rows, frames))
     try:
         return describe_network(network, shape), shape
     except RuntimeError as error:

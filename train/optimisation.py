@@ -2,16 +2,18 @@
 early stopping, weight average."""
 
 import copy
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
 
 from train.options import RunOptions
 
+Optimiser = TypeVar("Optimiser", bound=torch.optim.Optimizer)
 AVERAGE_RAMP = 10  # the average forgets its first steps: its share kept is at most (1 + n) / (10 + n)
 
 
@@ -36,18 +38,29 @@ def smoothed_loss(
     return ((y @ weight)[:, None] * each).mean()
 
 
+def without_compiler(optimiser: type[Optimiser]) -> type[Optimiser]:
+    """The same without what torch wraps around its methods to keep torch.compile away from them.
+
+    The wrapping imports the compiler, more than a second, which nothing else in training needs.
+    """
+    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
+    plain = {name: inspect.unwrap(getattr(optimiser, name)) for name in names}
+    plain["step"] = torch.no_grad()(plain["step"])
+    return cast(type[Optimiser], type(optimiser.__name__, (optimiser,), plain))
+
+
 def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
     """AdamW or Nesterov SGD; weight decay on matrices and kernels, not on norms and biases."""
-    weights = [one for one in network.parameters() if one.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [one for one in weights if one.ndim > 1], "weight_decay": options.resolved_decay},
-        {"params": [one for one in weights if one.ndim <= 1], "weight_decay": 0.0},
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": options.resolved_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     fused = weights[0].device.type in ("cpu", "cuda")  # one pass over the weights: 5 ms a step instead of 25
     if options.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=1.0, fused=fused)
-    nesterov = options.momentum > 0
-    return torch.optim.SGD(groups, lr=1.0, momentum=options.momentum, nesterov=nesterov, fused=fused)
+        return without_compiler(torch.optim.AdamW)(groups, lr=1.0, fused=fused)
+    sgd, nesterov = without_compiler(torch.optim.SGD), options.momentum > 0
+    return sgd(groups, lr=1.0, momentum=options.momentum, nesterov=nesterov, fused=fused)
 
 
 def _cosine(begin: float, end: float, share: float) -> float:
@@ -112,10 +125,10 @@ class EarlyStopping:
     def stop(self) -> bool:
         return 0 < self.patience <= self.since
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in ("best", "best_epoch", "since", "lowered")}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, float]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
 

@@ -5,6 +5,7 @@ What else is true of an option stands at its field: in_hash (it can change predi
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Literal, Self
 
 from commandline.options import (
     SEED,
+    DataOptions,
     DatasetOptions,
     Options,
     ReportsOptions,
@@ -21,7 +23,11 @@ from commandline.options import (
     option,
     words,
 )
+from commandline.registry import RequestError
 from train.recipes import recipe_words
+
+LARGEST_GRID = 2**24  # values; 64 MB a channel and clip
+of_networks = functools.partial(option, unused_by="linear")  # of what is trained step by step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +64,21 @@ class RunOptions(DatasetOptions, RunsOptions):
         **SEED,
     )
 
-    epochs: int = option(40, "how long to train, fixed unless PATIENCE ends it", least=1, unused_by="linear")
-    passes: int = option(
-        1, "an epoch goes so many times over the training clips", least=1, unused_by="linear"
+    epochs: int = of_networks(
+        40,
+        "how long to train, fixed unless PATIENCE ends it",
+        least=1,
     )
-    batch: int = option(32, "clips a step; batch norm needs two", least=2, unused_by="linear")
+    passes: int = of_networks(
+        1,
+        "an epoch goes so many times over the training clips",
+        least=1,
+    )
+    batch: int = of_networks(
+        32,
+        "clips a step; batch norm needs two",
+        least=2,
+    )
     grid: str = option(
         "64x216",
         "rows x frames to which every channel is resized; native keeps the largest channel's own",
@@ -75,66 +91,70 @@ class RunOptions(DatasetOptions, RunsOptions):
         "of the time",
         unused_by="wave",
     )
-    norm: Literal["feature", "row", "clip", "none"] = option(
+    norm: Literal["feature", "row", "clip", "none"] = of_networks(
         "row",
         "standardise each feature as a whole, each of its rows, each clip by itself, or not at all",
-        unused_by="linear",
     )
-    augment: str = option(
+    augment: str = of_networks(
         "auto",
         "changes drawn anew for each batch, name=strength; auto is shift,gain, of a waveform "
         "shift,gain,polarity,mixup=0.4, none for texture alone; none for no change",
-        unused_by="linear",
     )
-    smoothing: float = option(
+    smoothing: float = of_networks(
         0.1,
         "label smoothing: the share of a target that all classes divide among them",
         least=0,
         most=0.99,
-        unused_by="linear",
     )
     copies: int = option(
         0,
         "how many of the cached altered copies of each clip to train on besides it",
         least=0,
     )
-    balance: Literal["none", "loss", "sample"] = option(
-        "none", "rare classes count more in the loss, or are drawn more often", unused_by="linear"
+    balance: Literal["none", "loss", "sample"] = of_networks(
+        "none",
+        "rare classes count more in the loss, or are drawn more often",
     )
 
-    optimizer: Literal["adamw", "sgd"] = option(
-        "adamw", "sgd has Nesterov momentum; weight decay spares norms and biases in both", unused_by="linear"
+    optimizer: Literal["adamw", "sgd"] = of_networks(
+        "adamw",
+        "sgd has Nesterov momentum; weight decay spares norms and biases in both",
     )
-    lr: float | None = option(
+    lr: float | None = of_networks(
         None,
         "highest learning rate; 0.002 for adamw, 0.05 for sgd by default",
         least=1e-12,
-        unused_by="linear",
     )
-    decay: float | None = option(
-        None, "weight decay; 0.05 for adamw, 0.0005 for sgd by default", least=0, unused_by="linear"
+    decay: float | None = of_networks(
+        None,
+        "weight decay; 0.05 for adamw, 0.0005 for sgd by default",
+        least=0,
     )
-    momentum: float = option(0.9, "of sgd", least=0, most=0.9999, unused_by="linear")
-    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = option(
+    momentum: float = of_networks(
+        0.9,
+        "of sgd",
+        least=0,
+        most=0.9999,
+    )
+    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = of_networks(
         "onecycle",
         "of the learning rate, step by step; plateau divides it by ten while SELECT stays, needs VAL",
-        unused_by="linear",
     )
-    warmup: float = option(
+    warmup: float = of_networks(
         0.0,
         "epochs of linear rise before cosine, step, plateau or constant; onecycle rises by itself",
         least=0,
-        unused_by="linear",
     )
-    ema: float = option(
+    ema: float = of_networks(
         0.0,
         "moving average of the weights: the share of the old average kept at each step (0.999), 0 for none",
         least=0,
         most=0.99999,
-        unused_by="linear",
     )
-    clip: float = option(
-        0.0, "largest norm of a step's gradient, 0 for no limit", least=0, unused_by="linear"
+    clip: float = of_networks(
+        0.0,
+        "largest norm of a step's gradient, 0 for no limit",
+        least=0,
     )
 
     val: Literal["none", "next", "group"] = option(
@@ -145,17 +165,15 @@ class RunOptions(DatasetOptions, RunsOptions):
         "val_loss",
         "which validation score picks the best epoch",
     )
-    patience: int = option(
+    patience: int = of_networks(
         0,
         "end after so many epochs without a better SELECT, 0 never; plateau lowers the rate in a third of it",
         least=0,
-        unused_by="linear",
     )
-    curve: int = option(
+    curve: int = of_networks(
         20,
         "how often the test fold is scored for the curve, used for no choice; 0 for at the end only",
         least=0,
-        unused_by="linear",
         in_hash=False,
     )
     skip_test: bool = option(
@@ -168,38 +186,34 @@ class RunOptions(DatasetOptions, RunsOptions):
         unused_by="linear vector",
     )
 
-    weights: str = option(
-        "", "a file of weights to start from, or imagenet to fetch the published ones", unused_by="linear"
+    weights: str = of_networks(
+        "",
+        "a file of weights to start from, or imagenet to fetch the published ones",
     )
-    device: str = option(
+    device: str = of_networks(
         "auto",
         "cpu, cuda, mps; several, `cuda:0 cuda:1`, share the folds",
-        unused_by="linear",
         in_sweep=False,
         machine=True,
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(
         "auto",
         "number format of the network's arithmetic; auto measures which is faster",
-        unused_by="linear",
         machine=True,
     )
-    threads: str = option(
+    threads: str = of_networks(
         "auto",
         "threads of the network's arithmetic on a CPU; auto measures",
-        unused_by="linear",
         machine=True,
     )
-    compile: Literal["auto", "on", "off"] = option(
+    compile: Literal["auto", "on", "off"] = of_networks(
         "auto",
         "torch.compile; auto uses it on a GPU where the run is long enough to repay it",
-        unused_by="linear",
         machine=True,
     )
-    resident: Literal["auto", "gpu", "ram", "stream"] = option(
+    resident: Literal["auto", "gpu", "ram", "stream"] = of_networks(
         "auto",
         "where the features are kept while training; the same results everywhere",
-        unused_by="linear",
         in_hash=False,
     )
 
@@ -207,13 +221,10 @@ class RunOptions(DatasetOptions, RunsOptions):
         "", "an ending for the folder's name, to keep runs apart that would share it", in_hash=False
     )
     note: str = option("", "a sentence that stands in run.json, the tracker and the report", in_hash=False)
-    tracker: str = option(
-        "", "tensorboard, wandb, or both, besides the CSV files", unused_by="linear", in_hash=False
-    )
-    tracker_dir: str = option(
+    tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files", in_hash=False)
+    tracker_dir: str = of_networks(
         "",
         "folder of the tracker's files; inside the run folder by default",
-        unused_by="linear",
         in_hash=False,
     )
 
@@ -235,27 +246,27 @@ AUTO_AUGMENT = {
     "linear": "none",
     "vector": "none",
 }
-
-
-def _named(trait: str, absent: object = None) -> tuple[str, ...]:
-    """The options of a run with this trait, in the order of their definition."""
-    return tuple(name for name, field in fields(RunOptions).items() if field.metadata.get(trait, absent))
-
-
-IDENTITY = _named("in_hash", True)  # what can change predictions
-MACHINE = _named("machine")  # how a machine computes
+FIELDS = fields(RunOptions)
+IDENTITY = tuple(name for name, field in FIELDS.items() if field.metadata.get("in_hash", True))
+"""the options that can change predictions"""
+MACHINE = tuple(name for name, field in FIELDS.items() if "machine" in field.metadata)
 PLACED = ("features", "model")  # they begin the folder's name anyway
 # What a sweep takes as lists, beside FEATURES: recipes first, seeds of one configuration last.
-SWEPT = tuple(
-    sorted(
-        (name for name in (*IDENTITY, "recipe") if fields(RunOptions)[name].metadata.get("in_sweep", True)),
-        key=lambda name: (name == "seed") - (name == "recipe"),
-    )
+SWEPT = (
+    "recipe",
+    *(name for name in IDENTITY if FIELDS[name].metadata.get("in_sweep", True) and name != "seed"),
+    "seed",
 )
 
 
-def defaults() -> dict[str, Any]:
-    return {name: field.default for name, field in fields(RunOptions).items()}
+def parse_grid(text: str) -> tuple[int, int]:
+    """`128x216` as rows and frames; RequestError for anything else."""
+    rows, _, frames = text.partition("x")
+    if not (rows.isdecimal() and frames.isdecimal() and int(rows) * int(frames)):
+        raise RequestError(f"GRID={text}: expected rows x frames, as in 128x216, or native")
+    if int(rows) * int(frames) > LARGEST_GRID:
+        raise RequestError(f"GRID={text}: expected at most {LARGEST_GRID:,} values a channel")
+    return int(rows), int(frames)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,37 +298,27 @@ class SweepOptions(RunOptions):
 
     def runs_of_product(self) -> Iterator[RunOptions]:
         """Every combination of the lists, parsed as a run with its recipe; FEATURES as they are given."""
-        given = {name: text for name, text in self.given.items() if name in fields(RunOptions)}
+        given = {name: text for name, text in self.given.items() if name in FIELDS}
         lists = [dict.fromkeys(given[name].split() or [""]) for name in SWEPT if name in given]
         names = [name for name in SWEPT if name in given]
         for values in itertools.product(*lists):
             yield RunOptions.build(given | dict(zip(names, values)))
 
 
-def unused_by(kind: str) -> list[str]:
-    """The options that a model of this kind ignores."""
-    return [
-        name
-        for name, field in fields(RunOptions).items()
+def unused(options: RunOptions, kind: str) -> dict[str, Any]:
+    """The options that were given and that a model of this kind ignores, with their defaults."""
+    ignored = {
+        name: field.default
+        for name, field in FIELDS.items()
         if kind in field.metadata.get("unused_by", "").split()
-    ]
-
-
-def without_unused(options: RunOptions, kind: str) -> RunOptions:
-    """The options with what a model of this kind ignores at its default."""
-    standard = defaults()
-    return dataclasses.replace(options, **{name: standard[name] for name in unused_by(kind)})
-
-
-def unused(options: RunOptions, kind: str) -> list[str]:
-    """The names of the options that were given and that a model of this kind ignores."""
-    return [name for name in sorted(unused_by(kind)) if getattr(options, name) != defaults()[name]]
+    }
+    return {name: default for name, default in ignored.items() if getattr(options, name) != default}
 
 
 def identity(options: RunOptions) -> dict[str, Any]:
     """The options that can change predictions. PADDING=auto is none: what it came to counts, in the plan."""
-    found = {name: getattr(options, name) for name in IDENTITY}
-    return {name: value for name, value in found.items() if (name, value) != ("padding", "auto")}
+    values = {name: getattr(options, name) for name in IDENTITY}
+    return {name: value for name, value in values.items() if (name, value) != ("padding", "auto")}
 
 
 def configuration(options: RunOptions) -> list[str]:
@@ -363,19 +364,24 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainedOptions(RunsOptions):
-    """Which trained model, and where it computes."""
+class EpochOptions(RunsOptions):
+    """Which run, and the weights of which epoch."""
 
-    run: str = option(
-        "last",
-        "a run's name, path or unique prefix, last, or a bundle's file",
-        positional=True,
-    )
-    dataset: str = option("", "whose runs RUN chooses from; all by default")
+    run: str = option("last", "a run's name, path or unique prefix, or last", positional=True)
     selection: Literal["auto", "last", "best"] = option(
         "auto",
         "weights of the last epoch, or of the best by validation; auto is the best where VAL chose one",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedOptions(EpochOptions):
+    """Which trained model, and where it computes."""
+
+    run: str = option(
+        "last", "a run's name, path or unique prefix, last, or a bundle's file", positional=True
+    )
+    dataset: str = option("", "whose runs RUN chooses from; all by default")
     device: str = option("cpu", "cpu, cuda, mps, or auto for the best there is")
     threads: str = option("auto", "threads of the network's arithmetic on a CPU")
     window: float = option(
@@ -397,7 +403,7 @@ class TrainedOptions(RunsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(TrainedOptions, ReportsOptions):
+class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     """Classes of new audio, or of the dataset's own test clips.
 
     make predict RUN=last AUDIO=recording.wav
@@ -409,7 +415,6 @@ class PredictOptions(TrainedOptions, ReportsOptions):
         "instead of AUDIO: the dataset's clips, each by the model of the fold that tested it, and how "
         "far that agrees with predictions.csv",
     )
-    data: Path = option(Path("data"), "folder of datasets, for TEST_CLIPS")
     top: int = option(5, "classes shown a file", least=1)
     json: bool = option(False, "every probability, as JSON on standard output")
     csv: bool = option(False, "every probability, as CSV on standard output")
@@ -440,7 +445,7 @@ class ListenOptions(TrainedOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExplainOptions(RunsOptions):
+class ExplainOptions(RunsOptions, DataOptions):
     """What each channel is worth to a trained run: its test clips with that channel of other clips.
 
     python -m train explain last REPEATS=10
@@ -451,45 +456,30 @@ class ExplainOptions(RunsOptions):
         "a run's name, path or unique prefix, or last; several explain each",
         positional=True,
     )
-    data: Path = option(Path("data"), "folder of datasets")
     repeats: int = option(5, "permutations of a channel among the test clips", least=1)
     seed: int = option(0, "of the permutations", **SEED)
     device: str = option("auto", "cpu, cuda, mps")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BundleOptions(RunsOptions):
+class BundleOptions(EpochOptions):
     """One file with all that predicting needs.
 
     python -m train bundle last OUT=model.pt DTYPE=float16
     """
 
-    run: str = option("last", "a run's name, path or unique prefix, or last", positional=True)
-    selection: Literal["auto", "last", "best"] = option(
-        "auto",
-        "weights of the last epoch, or of the best by validation; auto is the best where VAL chose one",
-    )
     dtype: Literal["float32", "float16"] = option("float32", "of the weights in the file: float16 halves it")
     out: Path | None = option(None, "the file to write; <run>.bundle.pt by default")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportOptions(RunsOptions):
-    """The networks of a run as one file for other programs, checked against the run's own predictions.
+class ExportOptions(EpochOptions, DataOptions):
+    """The networks of a run as one file for other programs, checked on the test clips in the run's cache.
 
     python -m train export last OUT=model.onnx
     """
 
-    run: str = option("last", "a run's name, path or unique prefix, or last", positional=True)
     format: Literal["onnx"] = option("onnx", "of the file")
-    selection: Literal["auto", "last", "best"] = option(
-        "auto",
-        "weights of the last epoch, or of the best by validation; auto is the best where VAL chose one",
-    )
-    data: Path = option(
-        Path("data"),
-        "folder of datasets: with the run's cache the file is checked on its test clips",
-    )
     out: Path | None = option(None, "the file to write; <run>.onnx by default")
 
 

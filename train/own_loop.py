@@ -27,9 +27,9 @@ from results.config import digest, label
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
 from train.compute import machine
-from train.data import ClipSums, InputReader, sum_clips
+from train.data import ClipMoments, InputReader, describe_channels, measure_clips
 from train.models.registry import all_models
-from train.options import MACHINE, RunOptions, defaults
+from train.options import MACHINE, RunOptions
 from train.plan import Positions, differences, make_plan
 
 Side = Literal["train", "val", "test"]
@@ -45,7 +45,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
         """`positions` (N,) of the cache's clips."""
         self.reader, self.plan, self.positions = reader, reader.plan, positions
         self.targets = reader.plan.targets[positions]  # (N,)
-        self.channels = reader.described
+        self.channels = describe_channels(reader.plan, reader.statistics)
 
     @property
     def clip_ids(self) -> list[str]:
@@ -83,16 +83,16 @@ class OwnRun:
     def __init__(self, name: str, options: RunOptions) -> None:
         if name in all_models():
             raise RequestError(f"{name} is a model of the project: call your own network otherwise")
-        standard = defaults()
-        plain = {option: standard[option] for option in MACHINE}  # computing is not ours
+        standard = RunOptions()
+        plain = {option: getattr(standard, option) for option in MACHINE}  # computing is not ours
         if set(options.features.split("+")) == {"waveform"}:
             plain["model"] = "m11"
         plan = make_plan(replace(options, **plain))
         content = plan.content | {"network": name}
-        named = label(plan.options.features, name, differences(plan.options, RunOptions()), digest(content))
+        named = label(plan.options.features, name, differences(plan.options, standard), digest(content))
         self.name, self.plan = name, replace(plan, content=content, path=plan.path.with_name(named))
         self.options = plan.options
-        self._split = cache(lambda fold: self.plan.split(fold, self._sums.unusable))
+        self._split = cache(lambda fold: self.plan.split(fold, self._clips.unusable))
 
     @property
     def folds(self) -> list[int]:
@@ -110,13 +110,13 @@ class OwnRun:
         return self.plan.input_shape
 
     @cached_property
-    def _sums(self) -> ClipSums:
-        return sum_clips(self.plan, self.plan.table.index.to_numpy())
+    def _clips(self) -> ClipMoments:
+        return measure_clips(self.plan, self.plan.table.index.to_numpy())
 
     def clips(self, fold: int, side: Side) -> FoldClips:
         """The clips of one side of a fold, standardised by the statistics of its training clips."""
         split: Split = self._split(fold)
-        statistics = self._sums.statistics(self.plan.positions(split.statistics), self.options.norm)
+        statistics = self._clips.statistics(self.plan.positions(split.statistics), self.options.norm)
         return FoldClips(InputReader(self.plan, statistics), self.plan.positions(getattr(split, side)))
 
     def write(

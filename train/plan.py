@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from commandline.options import ONE_ALONE, make_command, words
 from commandline.registry import RequestError
 from commandline.terminal import counted
-from features_cache import Cache, Channel, cache_folder, dataset_name, parse_list, parse_set
+from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
 from features_cache.layout import fingerprints
 from features_cache.location import refuse_unknown
 from features_cache.names import parse_channel
@@ -33,11 +33,10 @@ from train.options import (
     SWEPT,
     RunOptions,
     configuration,
-    defaults,
     identity,
+    parse_grid,
     protocol,
     unused,
-    without_unused,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +51,6 @@ MUCH_PADDING = 0.2  # of the clips' time: with more, PADDING=auto leaves it out
 FROM_WEIGHTS = "resnet18"  # in the default's place if WEIGHTS are given: texture statistics have none
 FOR_VECTORS = "mlp"  # likewise if every channel is a vector
 NAMED_CLIPS = 3  # of those left out
-LARGEST_GRID = 2**24  # values; 64 MB a channel and clip
 SHARED = "recordings of theirs occur in the part that is tested or validated"
 
 # Fields whose value alone, or after one letter, says what it is; others are written field=value.
@@ -153,19 +151,17 @@ class Plan:
 
     def config(self) -> dict[str, Any]:
         """run.json, but for what is known only when training begins."""
-        options, exact = self.options, self.content["options"] | {"weights": self.options.weights}
-        features = [self.cache[channel] for channel in self.channels]
-        members = self.model.member_names
+        options, model = self.options, self.model
+        exact = self.content["options"] | {"weights": options.weights}
+        named = ("features", "model", "task", "seed", "epochs", "val", "select", "tag", "recipe", "note")
         return {
             "dataset": self.dataset,
             "synthetic": self.cache.synthetic,
-            **{name: getattr(options, name) for name in ("features", "model", "task", "seed", "epochs")},
+            **{name: getattr(options, name) for name in named},
             "augment": exact["augment"],
-            **{name: getattr(options, name) for name in ("val", "select")},
-            "model_summary": self.model.summary,
-            **({"member_models": members} if members else {}),
+            "model_summary": model.summary,
+            **({"member_models": model.member_names} if model.member_names else {}),
             "grid": "{}x{}".format(*self.grid),
-            **{name: getattr(options, name) for name in ("tag", "recipe", "note")},
             "folds": self.folds,
             "classes": self.classes,
             "sample_rate": self.cache.sample_rate,
@@ -178,17 +174,16 @@ class Plan:
                     "rows": list(channel.rows or (0, feature.rows - 1)),
                     "frame_unit": feature.attributes["frame_unit"],
                 }
-                for channel, feature in zip(self.channels, features)
+                for channel, feature in zip(self.channels, map(self.cache.__getitem__, self.channels))
             ],
-            "extraction": self.cache.extraction_cost([feature.stored for feature in features]),
-            "protocol": protocol(options, self.model.kind, self.cache.published_test in self.folds),
+            "extraction": self.cache.extraction_cost(self.channels),
+            "protocol": protocol(options, model.kind, self.cache.published_test in self.folds),
             "hash": self.hash,
             "hash_version": HASH_VERSION,
             "family": self.family,
             "options": exact,
             "command": configuration(options),
-            "cache": self.content["cache"],
-            "clips": self.content["clips"],
+            **{name: self.content[name] for name in ("cache", "clips")},
         }
 
 
@@ -205,7 +200,7 @@ def make_plan(asked: RunOptions) -> Plan:
     features = "+".join(map(str, channels))
     device = asked.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
     named = replace(asked, features=features, model=model.name, device=device)
-    options = without_unused(named, model.kind)
+    options = replace(named, **unused(named, model.kind))
     if options.tracker:
         from train import trackers
 
@@ -213,7 +208,8 @@ def make_plan(asked: RunOptions) -> Plan:
     table = find_clips(cache, channels, options)
     classes = find_classes(table, options.task)
     shapes = [stored_shape(cache, channel) for channel in channels]
-    grid = grid_of({"wave": "native", "vector": "1x1"}.get(model.kind, options.grid), shapes)
+    only = {"wave": "native", "vector": "1x1", "linear": "1x1"}
+    grid = grid_of(only.get(model.kind, options.grid), shapes)
     inputs = sum(input_width(model.kind, shape) for shape in shapes)
     automatic = model.augment or AUTO_AUGMENT[model.kind]
     augmenter = parse_augment(automatic if options.augment == "auto" else options.augment, model.kind)
@@ -221,10 +217,10 @@ def make_plan(asked: RunOptions) -> Plan:
     if model.kind != "linear":
         exact |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
     exact.pop("padding", None)
-    if drops_padding(options, model, cache, table):
+    if not padding_kept(options, model, cache, table):
         exact["padding"] = "drop"
     content = hashed_content(exact, cache, channels, table)
-    standard = RunOptions.build({"recipe": options.recipe}) if options.recipe else RunOptions()
+    standard = RunOptions.build({"recipe": options.recipe})
     name = label(options.features, model.name, differences(options, standard), digest(content))
     path = options.runs / dataset_name(options.dataset, options.name) / name
     return Plan(asked, options, cache, table, classes, (inputs, *grid), content, path)
@@ -263,25 +259,20 @@ def check_options(options: RunOptions) -> None:
         value = getattr(options, name)
         several = isinstance(value, str) and len(re.sub(r"\s*,\s*", ",", value).split()) > 1
         if several and not Path(value).exists():
-            if name == "features":
-                parse_list(value)  # what is wrong with a name, such as a blank beside +, comes first
-                joined = "+".join(value.split())
-                raise RequestError(
-                    f"FEATURES={value}: one run takes one set: join with + ({joined}), or make sweep"
-                )
-            raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
+            joined = re.sub(r"[\s+]+", "+", value)
+            one_set = f"one run takes one set: join with + ({joined}), or make sweep"
+            expected = one_set if name == "features" else f"expected one alone{ONE_ALONE}"
+            raise RequestError(f"{name.upper()}={value}: {expected}")
     if not options.device.split():
         raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")
-    if options.val == "none":
-        follows = ""
-        if options.schedule == "plateau":
-            follows = "SCHEDULE=plateau follows a validation score"
-        elif options.patience:
-            follows = f"PATIENCE={options.patience} follows a validation score"
-        elif options.skip_test:
-            follows = "SKIP_TEST=1 leaves the test fold alone, so that nothing is scored"
-        if follows:
-            raise RequestError(f"{follows}: give VAL=group or VAL=next")
+    without_val = {
+        "SCHEDULE=plateau follows a validation score": options.schedule == "plateau",
+        f"PATIENCE={options.patience} follows a validation score": options.patience > 0,
+        "SKIP_TEST=1 leaves the test fold alone, so that nothing is scored": options.skip_test,
+    }
+    for reason, given in without_val.items():
+        if given and options.val == "none":
+            raise RequestError(f"{reason}: give VAL=group or VAL=next")
     if options.schedule == "onecycle" and options.warmup:
         raise RequestError(
             f"WARMUP={options.warmup}: onecycle has a rise of its own; give WARMUP=0 or SCHEDULE=cosine"
@@ -334,26 +325,14 @@ def grid_of(text: str, shapes: Sequence[Shape]) -> Shape:
     return parse_grid(text)
 
 
-def parse_grid(text: str) -> Shape:
-    """`128x216` as rows and frames; RequestError for anything else."""
-    rows, cross, frames = text.partition("x")
-    if not (cross and rows.isdecimal() and frames.isdecimal() and int(rows) and int(frames)):
-        raise RequestError(f"GRID={text}: expected rows x frames, as in 128x216, or native")
-    if int(rows) * int(frames) > LARGEST_GRID:
-        raise RequestError(f"GRID={text}: expected at most {LARGEST_GRID:,} values a channel")
-    return int(rows), int(frames)
-
-
 def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: str = "") -> Architecture:
     """The model; in the default's place mlp if every channel is a vector, ResNet-18 with WEIGHTS.
 
     RequestError if the model cannot take the channels.
     """
     vectors = [channel.name for channel in channels if cache[channel].frames == 1]
-    if name == defaults()["model"] and len(vectors) == len(channels):
-        return resolve(FOR_VECTORS)
-    if name == defaults()["model"] and weights:
-        name = FROM_WEIGHTS
+    if name == RunOptions.model:
+        name = FOR_VECTORS if len(vectors) == len(channels) else FROM_WEIGHTS if weights else name
     model = resolve(name)
     if reason := model.unfit([channel.name for channel in channels], dict.fromkeys(vectors)):
         raise RequestError(reason)
@@ -408,27 +387,18 @@ def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
     return pairs.sort_values("name").to_dict("records")
 
 
-def padding_of(cache: Cache, table: pd.DataFrame) -> float:
-    """The share of the clips' time that is padding."""
-    return float(1 - cache.filled[table.index].mean())
-
-
-def drops_padding(options: RunOptions, model: Architecture, cache: Cache, table: pd.DataFrame) -> bool:
-    """Whether padding is left out; never of a waveform, whose pitch resizing would change."""
-    if options.padding == "keep" or model.kind == "wave":
-        return False
-    if options.padding == "auto" and (model.reads_padding or padding_of(cache, table) <= MUCH_PADDING):
-        return False
-    return not padding_stays(options, cache, table)
-
-
-def padding_stays(options: RunOptions, cache: Cache, table: pd.DataFrame) -> str:
-    """Why PADDING=drop would leave nothing out, whatever the model; empty if it would."""
+def padding_kept(options: RunOptions, model: Architecture, cache: Cache, table: pd.DataFrame) -> str:
+    """Why padding is not left out; empty if it is."""
+    filled = cache.filled[table.index]
+    if options.padding == "keep" or model.kind == "wave":  # resizing would change a waveform's pitch
+        return "it is kept"
+    if options.padding == "auto" and (model.reads_padding or 1 - filled.mean() <= MUCH_PADDING):
+        return "it is kept by default"
     if options.copies:
         return "the sounds of COPIES were moved within their padding"
     if all(cache[channel].frames == 1 for channel in parse_set(options.features)):
         return "every channel has one frame"
-    if (cache.filled[table.index] == 1).all():
+    if (filled == 1).all():
         return "the cache knows of no clip shorter than the duration (make features reads missing lengths)"
     return ""
 
@@ -447,19 +417,21 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
 
     unusable  clip id -> reason. RequestError if a fold leaves clips of one class alone to train on.
     """
-    asked, model, cache, lines = plan.asked, plan.options.model, plan.cache, []
-    if model == FOR_VECTORS != asked.model:
-        lines.append(f"every channel of {plan.options.features} is a vector: MODEL={model} is trained")
-    if model == FROM_WEIGHTS != asked.model:
+    asked, model, cache, lines = plan.asked, plan.model, plan.cache, []
+    if model.name == FOR_VECTORS != asked.model:
+        lines.append(f"every channel of {plan.options.features} is a vector: MODEL={FOR_VECTORS} is trained")
+    if model.name == FROM_WEIGHTS != asked.model:
         whole = resolve(asked.model).resolved
-        lines.append(f"WEIGHTS are given: MODEL={model} is trained; MODEL={whole} asks for the ensemble")
-    if ignored := unused(asked, plan.model.kind):
-        lines.append(f"{model} ignores {', '.join(ignored).upper()}")
-    if asked.padding == "drop" and plan.filled is None and plan.model.kind != "wave":
-        lines.append(f"PADDING=drop has no effect: {padding_stays(plan.options, cache, plan.table)}")
+        lines.append(
+            f"WEIGHTS are given: MODEL={FROM_WEIGHTS} is trained; MODEL={whole} asks for the ensemble"
+        )
+    if ignored := sorted(unused(asked, model.kind)):
+        lines.append(f"{model.name} ignores {', '.join(ignored).upper()}")
     if plan.filled is not None:
-        share = padding_of(cache, plan.table)
+        share = 1 - plan.filled[plan.table.index].mean()
         lines.append(f"{share:.0%} of the clips' time is padding, left out (PADDING=keep leaves it)")
+    elif plan.options.padding == "drop":
+        lines.append(f"PADDING=drop has no effect: {padding_kept(plan.options, model, cache, plan.table)}")
     if cache.published_test and plan.folds != [cache.published_test]:
         lines.append(f"fold {cache.published_test}, the dataset's test fold, has no clips: others are tested")
     wanted = cache.clips if asked.copies else originals(cache.clips)  # a copy not asked for is not missed
@@ -470,16 +442,16 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         remedy = "make features computes damaged ones again"
         lines.append(f"{counted(len(unusable), 'clip')} left out ({some}); {remedy}")
     for fold, split in splits.items():
-        shared = f"{counted(len(split.left_out), 'clip')} left out of training: {SHARED}"
-        for ids, verb in ((split.train, "trained on"), (split.test, "tested")):
-            present = set(plan.targets[plan.positions(ids)])
-            if verb == "trained on" and len(present) < 2:
-                why = f" ({shared})" if len(split.left_out) else ""
-                raise RequestError(
-                    f"fold {fold} leaves clips of one class alone to train on{why}: give more clips or folds"
-                )
+        left_out = f"{counted(len(split.left_out), 'clip')} left out of training: {SHARED}"
+        trained, tested = (set(plan.targets[plan.positions(ids)]) for ids in (split.train, split.test))
+        if len(trained) < 2:
+            why = f" ({left_out})" if len(split.left_out) else ""
+            raise RequestError(
+                f"fold {fold} leaves clips of one class alone to train on{why}: give more clips or folds"
+            )
+        for present, verb in ((trained, "trained on"), (tested, "tested")):
             if lacking := [name for number, name in enumerate(plan.names) if number not in present]:
                 lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
         if len(split.left_out):
-            lines.append(f"fold {fold}: {shared}")
+            lines.append(f"fold {fold}: {left_out}")
     return lines

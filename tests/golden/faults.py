@@ -258,8 +258,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "hash_without_smoothing": Fault(
         "another label smoothing is taken for the same run",
-        "found = {name: getattr(options, name) for name in IDENTITY}",
-        'found = {name: getattr(options, name) for name in IDENTITY if name != "smoothing"}',
+        "values = {name: getattr(options, name) for name in IDENTITY}",
+        'values = {name: getattr(options, name) for name in IDENTITY if name != "smoothing"}',
         f"{TRAIN}test_plan.py {TRAIN}test_run.py",
     ),
     "classes_in_another_order": Fault(

@@ -15,7 +15,7 @@ def described(axes: tuple[str, ...]) -> Channels:
     """Spectra of which 0.05 is a decibel, waveforms in amplitudes."""
     level = torch.tensor([[0.05 * (axis == "frequency")] for axis in axes])
     amplitude = torch.tensor([[float(axis == "wave")] for axis in axes])
-    return Channels(axes, level, amplitude, torch.zeros(len(axes), 1))
+    return Channels(axes, torch.stack([level, amplitude, torch.zeros(len(axes), 1)]))
 
 
 def batch(kind: str, clips: int = 6) -> tuple[torch.Tensor, torch.Tensor, Channels]:
@@ -136,27 +136,6 @@ def test_pitch_moves_spectra_rotates_chroma_and_leaves_the_rest():
         assert abs((int(rows[2, 0]) - 7 * moved + 32) % 64 - 32) <= 4  # one octave there is seven here
 
 
-def test_stretch_resamples_the_time_axis():
-    x = torch.arange(108.0).expand(8, 1, 64, 108).clone()
-    after = run("stretch=0.2", x, ("none",))[0][:, 0, 0]
-    speed = after[:, 50] / 50
-    assert ((speed > 0.8 - 1e-4) & (speed < 1.2 + 1e-4)).all()
-    assert speed.std() > 0.02
-    assert torch.allclose(after[:, :80], speed[:, None] * torch.arange(80), atol=1e-2)
-
-
-def test_gain_adds_to_decibels_and_multiplies_waveforms():
-    x = torch.randn(8, 3, 64, 108)
-    step = run("gain=0.5", x)[0] - x
-    assert (step[:, 1:] == 0).all()
-    assert torch.allclose(step[:, 0], step[:, 0, :1, :1].expand(-1, 64, 108), atol=1e-5)
-    assert step[:, 0].abs().max() <= 0.5 + 1e-5 and step[:, 0, 0, 0].std() > 0.1  # 10 dB are half a deviation
-    wave = torch.randn(8, 1, 1, 500)
-    factor = run("gain=0.3", wave, ("wave",), "wave")[0] / wave
-    assert torch.allclose(factor, factor[..., :1].expand(-1, 1, 1, 500), rtol=1e-4)
-    assert factor.min() > 10**-0.31 and factor.max() < 10**0.31
-
-
 def test_noise_is_white_and_another_one_for_each_clip():
     added = run("noise=0.5", torch.zeros(8, 3, 64, 108))[0]
     level = added.flatten(1).std(1)
@@ -165,12 +144,6 @@ def test_noise_is_white_and_another_one_for_each_clip():
     correlation = torch.corrcoef(unit) - torch.eye(8)
     assert correlation.abs().max() < 0.05
     assert abs((unit[:, 1:] * unit[:, :-1]).mean()) < 0.02
-
-
-def test_polarity_inverts_some_clips():
-    x = torch.randn(40, 1, 1, 100)
-    sign = (run("polarity=0.5", x, ("wave",), "wave")[0] / x)[..., 0].flatten()
-    assert set(sign.tolist()) == {1.0, -1.0}
 
 
 def test_mixup_and_cutmix_weigh_targets_as_values():

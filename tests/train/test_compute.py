@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.train.little import CLASSES, change, execute
-from train import compute
-from train.compute import Compute, candidates, choose
+from train import agreement, compute
+from train.compute import Compute, candidates
 from train.options import RunOptions
 
 COUNT = """
@@ -44,9 +44,10 @@ def test_a_network_on_numbers_is_computed_plainly_unless_told_otherwise(monkeypa
 @pytest.mark.parametrize(("seconds", "threads"), [({1: 1.1, 4: 1.0}, 1), ({1: 2.0, 4: 1.0}, 4)])
 def test_one_thread_is_taken_if_it_is_as_good(monkeypatch, seconds, threads):
     monkeypatch.setattr(compute, "threads_of", lambda _: 4)
-    monkeypatch.setattr(compute, "step_seconds", lambda network, shape, way: seconds[way.threads])
-    options = RunOptions(precision="fp32")
-    assert choose(options, "cpu", torch.nn.Identity(), MAPS, 1).threads == threads
+    measured = lambda network, way, batch: agreement.Step(0, {}, seconds[way.threads])  # noqa: E731
+    monkeypatch.setattr(agreement, "step", measured)
+    options, batch = RunOptions(precision="fp32"), (torch.zeros(MAPS), torch.zeros(32, 2))
+    assert agreement.fastest(options, "cpu", torch.nn.Identity(), batch, 1).threads == threads
 
 
 @pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("bf16", True), ("fp16", True)])

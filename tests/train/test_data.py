@@ -18,19 +18,19 @@ from tests.train.little import FRAMES
 from train.augment import AUGMENTS, Batch, parse_augment, views
 from train.data import (
     FLOOR,
-    ClipSums,
+    ClipMoments,
     InputReader,
     Resident,
     Statistics,
     Streamed,
     choose_residence,
     describe_channels,
+    measure_clips,
     network_input,
     over_time,
     own_frames,
     resize,
     row_axis,
-    sum_clips,
 )
 from train.plan import input_width, make_plan
 
@@ -60,7 +60,7 @@ def planned(cache, features="mel+chroma", filled=None, grid=(10, 30)):
 
 @pytest.fixture(scope="module")
 def measured(cache):
-    return sum_clips(planned(cache), EVERY)
+    return measure_clips(planned(cache), EVERY)
 
 
 @pytest.mark.parametrize("norm", ["feature", "row", "clip"])
@@ -83,7 +83,7 @@ def test_statistics_are_those_of_the_named_clips_alone(cache, measured, norm):
 
 def statistics_of(norm, mean, square):
     """Of one clip of one frame whose rows have this mean and mean square."""
-    return ClipSums([mean[None]], [square[None]], [1], {}).statistics(np.array([0]), norm)[0]
+    return ClipMoments([np.stack([mean, square])[None]], {}).statistics(np.array([0]), norm)[0]
 
 
 def test_a_constant_row_becomes_zero_and_does_not_explode():
@@ -126,11 +126,11 @@ def test_a_clip_has_two_frames_of_its_own_at_least_and_all_where_it_fills_the_du
 @pytest.mark.parametrize("norm", ["row", "clip"])
 def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(cache, norm):
     channels = parse_set("mel+chroma")
-    kept = sum_clips(planned(cache), EVERY)
-    dropped = sum_clips(planned(cache, filled=HALVES), EVERY)
-    assert np.array_equal(dropped.sums[0][1::2], kept.sums[0][1::2])
+    kept = measure_clips(planned(cache), EVERY)
+    dropped = measure_clips(planned(cache, filled=HALVES), EVERY)
+    assert np.array_equal(dropped.moments[0][1::2], kept.moments[0][1::2])
     own = cache.read("mel", EVERY)[::2, :, : FRAMES // 2].astype(np.float64)
-    np.testing.assert_allclose(dropped.sums[0][::2], own.mean(axis=2) * FRAMES, rtol=1e-5)
+    np.testing.assert_allclose(dropped.moments[0][::2, 0], own.mean(axis=2), rtol=1e-5)
     how, values = dropped.statistics(EVERY, norm), cache.batch(channels, EVERY)
     x = network_input(values, how, "image", (10, 30), [HALVES] * 2)
     for one in values:
@@ -218,16 +218,16 @@ LOUDNESS = [
 def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, norm, monkeypatch):
     cache, decibels = softer
     channels, loud, soft = parse_set(name), np.arange(4), np.arange(4, 8)
-    statistics = sum_clips(planned(cache, name), loud).statistics(loud, norm)
+    statistics = measure_clips(planned(cache, name), loud).statistics(loud, norm)
     grid = (64, 54) if name != "waveform" else (1, cache.settings["samples"])
     before, wanted = (
         network_input([cache.read(one, ids) for one in channels], statistics, "image", grid, [None])
         for ids in (loud, soft)
     )
-    monkeypatch.setattr(Batch, "uniform", lambda batch, _, low, high: torch.full((len(batch.x),), high))
+    monkeypatch.setattr(Batch, "uniform", lambda batch, low, high: torch.full((len(batch.x),), high))
     described = describe_channels(planned(cache, name, grid=grid), statistics)
-    batch = Batch(before.double(), torch.eye(4), described)
-    after = AUGMENTS["gain"].transform(batch, decibels / 20, torch.Generator()).x
+    batch = Batch(before.double(), torch.eye(4), described, torch.Generator())
+    after = AUGMENTS["gain"].transform(batch, decibels / 20).x
     allowed = 0.02 if name == "pcen" else 0.005  # which loudness changes a little
     assert (after - wanted).abs().mean() < allowed * before.double().std()
 
@@ -241,7 +241,7 @@ def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):
         return values
 
     monkeypatch.setattr(Cache, "read", with_nan)
-    found = sum_clips(planned(cache), EVERY)
+    found = measure_clips(planned(cache), EVERY)
     ids = cache.clips["clip_id"]
     assert found.unusable == {ids[4]: "mel holds NaN or infinity", ids[40]: "mel holds NaN or infinity"}
     good = np.setdiff1d(EVERY, [4, 40])
@@ -260,14 +260,15 @@ def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_f
         plan.timed == (True, False)
         and [entry["frame_unit"] for entry in plan.config()["channels"]][1] == "Hz"
     )
-    reader = InputReader(plan, sum_clips(plan, EVERY).statistics(EVERY, "none"))
+    reader = InputReader(plan, measure_clips(plan, EVERY).statistics(EVERY, "none"))
     whole = network_input(
         [plan.cache.read("rates", EVERY)], reader.statistics[1:], "image", plan.grid, [None]
     )
     assert torch.equal(reader(EVERY)[:, 1:], whole)
     x, y = reader(EVERY[:8]).float(), torch.eye(8)
     for text in ("shift", "stretch", "timemask", "cutmix"):
-        after, _ = parse_augment(text)(x, y, reader.described, torch.Generator().manual_seed(0))
+        described = describe_channels(plan, reader.statistics)
+        after, _ = parse_augment(text)(x, y, described, torch.Generator().manual_seed(0))
         assert torch.equal(after[:, 1], x[:, 1]) and not torch.equal(after[:, 0], x[:, 0])
     seen = list(views(x, parse_augment("crop=16x8"), 3, plan.timed))
     assert all(torch.equal(view[:, 1], seen[1][:, 1]) for view in seen)

@@ -9,7 +9,7 @@ from analysis.results import load_runs
 from commandline.registry import RequestError
 from results.run_folder import write_config
 from tests.train.little import change, execute
-from train.data import load_fold, sum_clips
+from train.data import load_fold, measure_clips
 from train.own_loop import OwnRun
 from train.plan import make_plan
 
@@ -21,7 +21,7 @@ def own(options) -> OwnRun:
 
 def test_clips_are_the_trainers(own):
     plan = make_plan(own.options)
-    sums = sum_clips(plan, plan.table.index.to_numpy())
+    sums = measure_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 2, plan.split(2), sums, torch.device("cpu"))
     for side in ("train", "val", "test"):
         positions, clips = getattr(data, side), own.clips(2, side)

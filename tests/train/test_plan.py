@@ -17,7 +17,7 @@ from train.plan import check_options, grid_of, make_plan, remarks
 
 REFUSED = [  # what one option alone makes wrong stands in tests/golden/refusals.py
     ({"features": "mel+tempogram"}, r"lacks tempogram, it has blank.*: it has no audio.*write_feature"),
-    ({"features": "mel + mfcc"}, r"joined by \+ without blanks"),
+    ({"features": "mel + mfcc"}, r"join with \+ \(mel\+mfcc\)"),
     ({"model": "densenet121"}, "densenet121 cannot take 16x16 .*a larger GRID"),
     ({"dataset": "ezc50"}, "did you mean 'esc50'"),
     ({"dataset": "esc10", "name": "ten"}, "run make features DATASET=esc10 NAME=ten DATA="),

@@ -124,15 +124,6 @@ def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
     assert_same(uncut, run.execute(thorough(options, epochs=2)))
 
 
-def test_a_linear_fold_that_lacks_its_predictions_keeps_its_row(options):
-    options = change(options, model="linear", folds=(1,))
-    fold = run.execute(options).fold(1)
-    before = {name: (fold / name).read_bytes() for name in ("history.csv", "predictions.csv", "last.pt")}
-    (fold / "predictions.csv").unlink()
-    run.execute(options)
-    assert {name: (fold / name).read_bytes() for name in before} == before
-
-
 def test_the_choice_of_arithmetic_is_taken_up_again(options):
     options = change(options, folds=(1,), precision="auto")
     folder = run.execute(options)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from tqdm import tqdm
 
-from train.augment import Channels, parse_augment, views
+from train import Failed
+from train.augment import Channels, parse_augment
 from train.compute import Compute
 from train.data import FoldData, draw_batches
 from train.optimisation import (
@@ -20,7 +22,7 @@ from train.optimisation import (
     smoothed_loss,
 )
 from train.options import RunOptions
-from train.trainer import Diverged, Trainer, curve_epochs
+from train.trainer import Trainer, curve_epochs
 
 CLASSES = 3
 
@@ -36,15 +38,7 @@ class Values:
             yield self.values[torch.from_numpy(positions)]
 
 
-class Counted:
-    """Progress that counts clips."""
-
-    clips = 0
-
-    def step(self, clips):
-        self.clips += clips
-
-    def epoch(self, row): ...
+BAR = tqdm(disable=True)
 
 
 def make_data(clips=30, dimensions=5, val=0, values=None):
@@ -91,7 +85,7 @@ def test_every_way_of_training_learns(optimizer, changes):
     trainer = make_trainer(make_data(), make_options(optimizer=optimizer, **changes))
     losses = []
     for _ in range(8):
-        losses.append(trainer.train_epoch(Counted())["train_loss"])
+        losses.append(trainer.train_epoch(BAR)["train_loss"])
     assert losses[-1] < 0.6 * losses[0]
 
 
@@ -160,15 +154,6 @@ def test_decay_spares_norms_and_biases():
     assert sum(len(group["params"]) for group in (decayed, spared)) == len(list(network.parameters()))
 
 
-def test_smoothing_and_the_rate_are_what_is_asked():
-    data = make_data(clips=9)
-    trainer = make_trainer(data, make_options(smoothing=0.3, schedule="constant", batch=9, lr=1e-9))
-    logits = trainer.network(data.source.values).detach()
-    wanted = nn.functional.cross_entropy(logits, torch.from_numpy(data.targets), label_smoothing=0.3)
-    row = trainer.train_epoch(Counted())
-    assert row["train_loss"] == pytest.approx(wanted.item(), rel=1e-5) and row["lr"] == 1e-9
-
-
 def test_clipping_limits_the_step():
     data = make_data(values=np.random.default_rng(0).normal(size=(30, 1, 1, 5)) * 100)
     free, clipped = (
@@ -180,7 +165,7 @@ def test_clipping_limits_the_step():
     moved = []
     for trainer in (free, clipped):
         before = trainer.network[1].weight.detach().clone()
-        trainer.train_epoch(Counted())
+        trainer.train_epoch(BAR)
         moved.append((trainer.network[1].weight - before).norm().item())
     assert moved[1] <= 4 * 0.1 * 0.1 + 1e-6 < moved[0]  # four steps of LR * CLIP at most
 
@@ -202,8 +187,8 @@ def test_weights_that_the_last_step_made_infinite_are_not_kept(monkeypatch, tmp_
     trainer = make_trainer(make_data(clips=8), make_options(batch=8, lr=1e12))  # one step: its loss is finite
     weight = next(trainer.network.parameters())
     monkeypatch.setattr(trainer.average, "update", lambda: weight.data.fill_(math.inf))
-    with pytest.raises(Diverged):
-        trainer.fit(tmp_path, Counted())
+    with pytest.raises(Failed, match="at step 1 of epoch 1"):
+        trainer.fit(tmp_path, BAR)
     assert not (tmp_path / "last.pt").exists()
 
 
@@ -213,22 +198,8 @@ def test_divergence_names_its_step(bad):
     data.source.values[11] = bad
     trainer = make_trainer(data, make_options(batch=4))
     order = np.concatenate(draw_batches(data, trainer.options, epoch=1))
-    with pytest.raises(Diverged) as diverged:
-        trainer.train_epoch(Counted())
-    assert f"at step {order.tolist().index(11) // 4 + 1} of epoch 1" in str(diverged.value)
-
-
-def test_several_views_are_averaged():
-    data = make_data(dimensions=6)
-    trainer = make_trainer(data, make_options(tta=3))
-    shifted = [data.source.values[:2].roll(-shift, dims=3) for shift in (0, 2, 4)]
-    wanted = torch.stack([trainer.network(one).softmax(1) for one in shifted]).mean(0).detach()
-    assert len(list(views(data.source.values, parse_augment("none"), 3))) == 3
-    found = trainer.predict(np.array([0, 1]))[0]
-    plain = make_trainer(data).predict(np.array([4, 2]))[0]  # in the order of the clips
-    expected = trainer.network(data.source.values[[4, 2]]).softmax(1).detach()
-    np.testing.assert_allclose(plain, expected, rtol=1e-6)
-    np.testing.assert_allclose(sorted(found.ravel()), sorted(wanted.numpy().ravel()), rtol=1e-5)
+    with pytest.raises(Failed, match=f"at step {order.tolist().index(11) // 4 + 1} of epoch 1"):
+        trainer.train_epoch(BAR)
 
 
 @pytest.mark.parametrize(
@@ -239,24 +210,15 @@ def test_the_test_fold_is_scored_so_often(epochs, curve, scored):
     assert curve_epochs(RunOptions(epochs=epochs, curve=curve)) == scored
 
 
-def test_onecycle_is_pytorchs():
-    weight = torch.nn.Parameter(torch.zeros(1))
-    optimiser = torch.optim.SGD([weight], lr=1.0)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=2.0, total_steps=101, cycle_momentum=False)
-    ours = Schedule("onecycle", 2.0, 101, 0)
-    for step in range(101):
-        # PyTorch ends the rise one step earlier: 0.3 * steps - 1
-        assert ours.rate(step) == pytest.approx(optimiser.param_groups[0]["lr"], abs=0.06)
-        optimiser.step()
-        if step < 100:
-            theirs.step()
-    assert ours.rate(0) == pytest.approx(2 / 25) and ours.rate(30) == pytest.approx(2.0)
-    assert ours.rate(100) == pytest.approx(2 / 250_000)
-
-
 @pytest.mark.parametrize(
     ("name", "start", "middle", "end"),
-    [("cosine", 1, 0.5, 0), ("step", 1, 0.1, 0.01), ("constant", 1, 1, 1), ("plateau", 1, 1, 1)],
+    [
+        ("cosine", 1, 0.5, 0),
+        ("step", 1, 0.1, 0.01),
+        ("constant", 1, 1, 1),
+        ("plateau", 1, 1, 1),
+        ("onecycle", 1 / 25, 0.811745, 1 / 250_000),  # torch.optim.lr_scheduler.OneCycleLR's defaults
+    ],
 )
 def test_schedules_by_known_values(name, start, middle, end):
     schedule = Schedule(name, 1.0, 101, 0)

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -16,40 +15,18 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from train import Failed
-from train.data import ClipSums
 from train.options import RunOptions
-from train.plan import Plan, Positions
-from train.trainer import Processes, train_run
+from train.plan import Plan
+from train.trainer import Processes, Said, train_run
 
 
 class Group(Processes):
     """Several processes that torchrun started."""
 
-    def __init__(self, rank: int, size: int) -> None:
-        self.rank, self.size = rank, size
-
-    def agree(self, decision: Any) -> Any:
-        box = [decision]
-        dist.broadcast_object_list(box)
-        return box[0]
-
-    def gather(self, value: Any) -> list[Any]:
+    def gather(self, value: Said) -> list[Said]:
         values = [value] * self.size
         dist.all_gather_object(values, value)
         return values
-
-    def mean(self, value: torch.Tensor) -> float:
-        value = value.clone()
-        dist.all_reduce(value)
-        return float(value) / self.size
-
-    def exchange(self, sums: ClipSums, positions: Positions) -> ClipSums:
-        parts = [[table[positions] for table in tables] for tables in (sums.sums, sums.squares)]
-        for rows, totals, squares, unusable in self.gather((positions, *parts, sums.unusable)):
-            for table, part in zip(sums.sums + sums.squares, totals + squares):
-                table[rows] = part
-            sums.unusable.update(unusable)
-        return sums
 
     def average_gradients(self, network: nn.Module, device: str) -> nn.Module:
         return DistributedDataParallel(

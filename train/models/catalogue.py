@@ -104,7 +104,7 @@ def m18(channels: int, classes: int, shape: Shape) -> nn.Module:
 def mlp(channels: int, classes: int, shape: Shape, *, width: int = 256, dropout: float = 0.5) -> nn.Module:
     """A multilayer perceptron on vectors; of other features the mean and deviation of each row.
 
-    channels: the numbers of a clip, see `train.data.input_width`; shape is (1, 1).
+    channels: the numbers of a clip, see `train.plan.input_width`; shape is (1, 1).
     """
     from train.models.mlp import VectorNet
 
@@ -115,9 +115,10 @@ def mlp(channels: int, classes: int, shape: Shape, *, width: int = 256, dropout:
 def linear(channels: int, classes: int, shape: Shape, *, C: float = 0.1) -> nn.Module:
     """Logistic regression on the mean and deviation of each row; C is scikit-learn's inverse penalty.
 
-    shape: (D, 1), the number of row statistics. Of C from 0.0003 to 1, tried on folds 2 to 5 of ESC-10, each
-    held out in turn, 0.1 had the least loss for mel and mel+mfcc+chroma (0.3 for mfcc+chroma).
+    channels: the number of row statistics, see `train.plan.input_width`; shape is (1, 1). Of C from 0.0003 to
+    1, tried on folds 2 to 5 of ESC-10, each held out in turn, 0.1 had the least loss for mel and
+    mel+mfcc+chroma (0.3 for mfcc+chroma).
     """
     from train.models.linear import LinearNet
 
-    return LinearNet(shape[0], classes, C)
+    return LinearNet(channels, classes, C)

@@ -2,7 +2,7 @@
 
 scikit-learn does the fitting; the result is a small network, so that its weights, its predictions and its
 run folder are those of any other model. Its input is not an image but mean and deviation of each stored
-row, channel after channel: (B, D), with D = 2 * (rows of all channels).
+row, channel after channel: (B, D, 1, 1), with D = 2 * (rows of all channels).
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ ABSENT = -1000.0  # logit of a class without a training clip: probability 0 in f
 
 
 class LinearNet(nn.Module):
-    """Standardise, then one linear layer: (B, D) to logits (B, classes)."""
+    """Standardise, then one linear layer: (B, D, 1, 1) to logits (B, classes)."""
 
     stages = ("head",)
     mean: torch.Tensor
@@ -28,7 +28,7 @@ class LinearNet(nn.Module):
         self.head = nn.Linear(dimensions, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head((x - self.mean) / self.scale)
+        return self.head((x.flatten(1) - self.mean) / self.scale)
 
 
 @torch.no_grad()

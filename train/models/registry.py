@@ -11,10 +11,11 @@ import importlib
 import inspect
 import math
 import pkgutil
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from commandline.registry import Registry, RequestError, nearest
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["image", "wave", "linear", "vector"]
 Builder = Callable[..., "nn.Module"]
+Given = dict[str, float]  # options by name
+POSITIVE = (sys.float_info.min, sys.float_info.max)
 
 MODELS: Registry[Model] = Registry("model")
 TAKEN: dict[Kind, str] = {
@@ -52,28 +55,27 @@ class Model:
         return (inspect.getdoc(self.builder) or "").partition("\n")[0]
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Given:
         """Every option with its default: the builder's keyword-only parameters."""
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
-    def parse_options(self, text: str, extra: Mapping[str, float]) -> dict[str, Any]:
+    def parse_options(self, text: str, extra: Mapping[str, float]) -> Given:
         """`width=16,dropout=0.2` as the options of the builder and of `extra`, each a default by name."""
-        allowed, given = self.options | dict(extra), {}
+        allowed, given = {**self.options, **extra}, {}
         for part in filter(None, text.split(",")):
             key, _, value = part.partition("=")
             if key not in allowed:
                 hint = " (weight is an option of an ensemble's second member)" if key == "weight" else ""
                 raise RequestError(nearest(f"option of {self.name}", key, allowed) + hint)
-            kind, bounds = type(allowed[key]), self.bounds.get(key)
+            kind, (least, most) = type(allowed[key]), self.bounds.get(key, POSITIVE)
             try:
-                number = kind(value)
+                given[key] = kind(value)
             except ValueError:
-                number = math.nan
-            if not (bounds[0] <= number <= bounds[1] if bounds else 0 < number < math.inf):
-                expected = "{:g} to {:g}".format(*bounds) if bounds else f"a positive {kind.__name__}"
+                given[key] = math.nan
+            if not least <= given[key] <= most:
+                expected = f"{least:g} to {most:g}" if key in self.bounds else f"a positive {kind.__name__}"
                 raise RequestError(f"{self.name}@{key}={value!r}: expected {expected}")
-            given[key] = number
         return given
 
 
@@ -118,7 +120,7 @@ def find_model(name: str) -> Model:
 class Architecture:
     """What a name says: one model with its options, or an ensemble of two."""
 
-    members: tuple[tuple[Model, dict[str, Any]], ...]  # one or two, the options that were given
+    members: tuple[tuple[Model, Given], ...]  # one or two, the options that were given
     weight: float | None = None  # of the second member's logits in the answer
 
     @property
@@ -174,8 +176,7 @@ class Architecture:
         generator: torch.Generator | None = None,
     ) -> nn.Module:
         """The network on the CPU, in training mode, its weights drawn from `generator`."""
-        from train.models.ensemble import Ensemble
-        from train.models.weights import initialise
+        from train.models.ensemble import Ensemble, initialise
 
         networks = [entry.builder(channels, classes, shape, **options) for entry, options in self.members]
         network = networks[0] if self.weight is None else Ensemble(networks[0], networks[1], self.weight)
@@ -200,13 +201,11 @@ class Architecture:
             fitting = _fitting("wave")
             return f"{self.name} takes features with rows and frames, not waveform; {fitting} take it"
         if self.kind == "image" and vectors:
-            others = [name for name in features if name not in vectors]
-            apart = " ".join([*vectors, "+".join(others)]) if others else ""
-            what = "both together" if others else "it"
-            each = f", or a sweep over FEATURES='{apart}' trains each alone for an ensemble" if others else ""
+            others = "+".join(name for name in features if name not in vectors)
+            apart = f", or a sweep over FEATURES='{' '.join([*vectors, others])}' trains each alone"
             return (
                 f"{self.name} takes feature maps, {', '.join(vectors)} is a vector (one frame) that would be "
-                f"resized to stripes; {_fitting('vector')} take {what}{each}"
+                f"resized to stripes; {_fitting('vector')} take {'+'.join(features)}{apart if others else ''}"
             )
         return None
 
@@ -219,13 +218,12 @@ def resolve(text: str) -> Architecture:
     >>> resolve("resnet18+texture").weight
     0.67
     """
-    members: list[tuple[Model, dict[str, Any]]] = []
+    members: list[tuple[Model, Given]] = []
     for part in text.split("+"):
         name, _, options = part.partition("@")
         entry = find_model(name)
-        members.append(
-            (entry, entry.parse_options(options, {"weight": entry.ensemble_weight} if members else {}))
-        )
+        extra = {"weight": entry.ensemble_weight} if members else {}
+        members.append((entry, entry.parse_options(options, extra)))
     if len(members) == 1:
         return Architecture(tuple(members))
     if len(members) > 2:

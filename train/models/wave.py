@@ -1,5 +1,6 @@
 """Networks on the waveform itself: (B, C, 1, samples), any number of waveform channels C."""
 
+from contextlib import nullcontext
 from itertools import pairwise
 
 import torch
@@ -79,9 +80,7 @@ class DaiNet(nn.Module):
         x = x.flatten(1, 2)
         # Where a kernel of 32 samples or more goes over 2, 4 or 8 channels, oneDNN gives a wrong bf16 output
         # on processors with AMX (docs/explanation/onednn-bf16.md); over one channel it does not.
-        with torch.autocast(
-            x.device.type, enabled=x.shape[1] == 1 and torch.is_autocast_enabled(x.device.type)
-        ):
+        with nullcontext() if x.shape[1] == 1 else torch.autocast(x.device.type, enabled=False):
             x = self.front(x)
         x = self.body(x)  # (B, 512, samples / 1024)
         return self.head(x.mean(2))

@@ -1,4 +1,4 @@
-"""The weights that a network starts from: drawn, or those that others have trained on ImageNet.
+"""Starting from weights that others have trained on ImageNet.
 
 `WEIGHTS=imagenet` stands for the address that torchvision publishes for the model; a file or another
 address will do as well. Names like resnet18-f37072fd.pth carry the beginning of the SHA-256 of their
@@ -6,7 +6,6 @@ content: it is checked. Files are read with weights_only=True, so that nothing i
 """
 
 import hashlib
-import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from torch import nn
 
 from commandline.registry import RequestError
 from results.run_folder import RunFolder
-from train.checkpoint import FOLD, read_safely
+from train.checkpoint import read_safely
 
 if TYPE_CHECKING:
     from train.models.registry import Architecture
@@ -35,41 +34,22 @@ HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 
-@torch.no_grad()
-def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
-    """Draw every convolution and linear layer anew: He et al. 2015 for ReLU networks, zero biases."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv1d | nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-        elif isinstance(layer, nn.Linear):
-            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
-        else:
-            continue
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-
-
-def start_members(network: nn.Module, architecture: "Architecture", weights: str) -> None:
-    """WEIGHTS into a network: `imagenet` into each member that has published ones, a file into the first."""
-    networks = [network] if architecture.weight is None else list(network.children())
-    members = [(one, entry.name) for one, (entry, _) in zip(networks, architecture.members)]
-    published = [(one, name) for one, name in members if weights == "imagenet" and name in PUBLISHED]
-    for one, name in published or members[:1]:
-        start_from(one, name, weights)
-
-
-def start_from(network: nn.Module, name: str, weights: str) -> None:
-    """Put `weights` (a file, an address, or `imagenet`) into a network called `name`, in place.
+def start_from(network: nn.Module, architecture: "Architecture", weights: str) -> None:
+    """WEIGHTS into a network, in place: `imagenet` into each member that has some, a file into the first.
 
     The first convolution is adapted to the network's channels; the last layer keeps its own weights,
     since its classes are others. Anything else that does not fit is a RequestError.
     """
-    plain = name.partition("@")[0]
-    if weights == "imagenet" and plain not in PUBLISHED:
-        raise RequestError(f"no ImageNet weights are published for {name}, only for {', '.join(PUBLISHED)}")
-    address = PUBLISHED[plain] if weights == "imagenet" else weights
-    file = fetch(address) if urlsplit(address).scheme in ("http", "https") else Path(address)
-    fill(network, read_weights(file), str(weights))
+    networks = [network] if architecture.weight is None else list(network.children())
+    members = [(member, entry.name) for member, (entry, _) in zip(networks, architecture.members)]
+    addresses = PUBLISHED if weights == "imagenet" else {members[0][1]: weights}
+    if not any(name in addresses for _, name in members):
+        published = ", ".join(PUBLISHED)
+        raise RequestError(f"no ImageNet weights are published for {architecture.name}, only for {published}")
+    for member, name in members:
+        if address := addresses.get(name):
+            file = fetch(address) if urlsplit(address).scheme in ("http", "https") else Path(address)
+            fill(member, read_weights(file), weights)
 
 
 def fetch(url: str) -> Path:
@@ -102,10 +82,10 @@ def check_hash(file: Path) -> None:
     if promised is None:
         return
     with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if not found.startswith(promised[1]):
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if not digest.startswith(promised[1]):
         raise RequestError(
-            f"{file}: its SHA-256 begins {found[:8]} and not {promised[1]}: it is damaged or another file"
+            f"{file}: its SHA-256 begins {digest[:8]} and not {promised[1]}: it is damaged or another file"
         )
 
 
@@ -138,12 +118,11 @@ def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[
     if weights == "imagenet" or not (file.parent.parent / "run.json").is_file():
         return
     state = read_safely(file)
-    if not isinstance(state, Mapping) or not {"network", "statistics"} <= state.keys():
+    if not isinstance(state, Mapping) or not {"network", "statistics", "fold"} <= state.keys():
         return
-    folder, run = FOLD.fullmatch(file.parent.name), RunFolder(file.parent.parent)
-    own = state.get("fold", int(folder[1]) if folder else None)  # checkpoints of before do not say it
+    run, own = RunFolder(file.parent.parent), state["fold"]
     unchanged = run.config.get("clips") == clips
-    if own is None or not (unchanged or run.config.get("dataset") == dataset):
+    if not (unchanged or run.config.get("dataset") == dataset):
         return
     if not unchanged:
         raise RequestError(

@@ -15,7 +15,7 @@ from results import run_folder
 from tests.train.little import change, execute
 from train import checkpoint
 from train.compute import candidates
-from train.data import draw_batches, load_fold, seeded, sum_clips
+from train.data import draw_batches, load_fold, measure_clips, seeded
 from train.extras.torchrun import child_words
 from train.options import RunOptions
 from train.plan import make_plan
@@ -37,7 +37,7 @@ def reference(options: RunOptions) -> nn.Module:
     plan = make_plan(options)
     (arithmetic,) = candidates(options, "cpu", (options.batch, *plan.input_shape))
     network = arithmetic.place(draw_network(plan, 1))
-    sums = sum_clips(plan, plan.table.index.to_numpy())
+    sums = measure_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), sums, torch.device("cpu"))
     trainer = Trainer(plan, data, network, arithmetic)
     network.train()

@@ -20,7 +20,7 @@ def data(classes: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fitted(x, y, classes):
-    network = build("linear", 1, classes, (x.shape[1], 1))
+    network = build("linear", x.shape[1], classes, (1, 1))
     fit(network, x, y, np.ones(len(y), bool))
     with torch.inference_mode():
         return network(torch.from_numpy(x)).softmax(1).numpy()
@@ -36,7 +36,7 @@ def test_gives_the_probabilities_of_scikit_learn(classes):
 def test_means_and_deviations_are_of_originals_alone():
     x, y = data(2)
     originals = np.arange(len(y)) < 20
-    network = build("linear", 1, 2, (x.shape[1], 1))
+    network = build("linear", x.shape[1], 2, (1, 1))
     fit(network, x, y, originals)
     assert np.allclose(network.mean, x[originals].mean(axis=0))
     assert np.allclose(network.scale, x[originals].std(axis=0))

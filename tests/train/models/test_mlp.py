@@ -11,7 +11,7 @@ from features_cache import external
 from tests.train.little import CLASSES, change, clip_table, execute, fill, little_options
 from train import explain
 from train.bundle import TrainedModel, bundle_of_run
-from train.data import InputReader, sum_clips
+from train.data import InputReader, measure_clips
 from train.options import ExplainOptions, RunOptions
 from train.plan import make_plan
 
@@ -61,7 +61,7 @@ def test_a_vector_beside_a_feature_map_is_no_image(options):
 def test_statistics_of_the_trained_clips_standardise_each_number(embedded):
     plan = make_plan(RunOptions(dataset=str(embedded), features="embedding"))
     rows = np.arange(20)
-    x = InputReader(plan, sum_clips(plan, rows).statistics(rows, "row"))(rows)
+    x = InputReader(plan, measure_clips(plan, rows).statistics(rows, "row"))(rows)
     assert x.shape == (20, 40, 1, 1)
     assert x.float().mean(0).abs().max() < 1e-2
     assert (x.float().std(0, unbiased=False) - 1).abs().max() < 1e-2

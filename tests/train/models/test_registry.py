@@ -15,12 +15,12 @@ WAVE = [name for name, entry in MODELS.items() if entry.kind == "wave"]
 def clips(kind: str, *, count: int = 8, channels: int = 2) -> torch.Tensor:
     """Noise of the smallest shape that a kind of model must take."""
     image, wave = (channels, 64, 108), (channels, 1, 16000)
-    shape = {"image": image, "wave": wave, "linear": (20,), "vector": (channels, 1, 1)}[kind]
+    shape = {"image": image, "wave": wave, "linear": (channels, 1, 1), "vector": (channels, 1, 1)}[kind]
     return torch.randn(count, *shape, generator=torch.Generator().manual_seed(0))
 
 
 def network(name: str, classes: int = 3, seed: int = 0) -> torch.nn.Module:
-    shapes = {"image": (64, 108), "wave": (1, 16000), "linear": (20, 1), "vector": (1, 1)}
+    shapes = {"image": (64, 108), "wave": (1, 16000), "linear": (1, 1), "vector": (1, 1)}
     shape = shapes[MODELS[name].kind]
     return build(name, 2, classes, shape, generator=torch.Generator().manual_seed(seed))
 
@@ -138,8 +138,8 @@ def test_what_does_not_fit_says_what_does():
     alone, beside = (
         resolve("cnn4").unfit(names, ["embedding"]) for names in (["embedding"], ["mel", "embedding"])
     )
-    assert "linear, mlp take it" in alone
-    assert "linear, mlp take both together" in beside and "FEATURES='embedding mel'" in beside
+    assert "linear, mlp take embedding" in alone
+    assert "linear, mlp take mel+embedding" in beside and "FEATURES='embedding mel'" in beside
 
 
 @pytest.mark.parametrize(

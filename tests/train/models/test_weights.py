@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from commandline.registry import RequestError
-from train.models.registry import build
+from train.models.registry import build, resolve
 from train.models.weights import PUBLISHED, adapt, fetch, start_from
 
 # Of torchvision 0.29: how many tensors each stage of the state dict holds, and the beginning of the
@@ -57,7 +57,7 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
         torch.save({"network": theirs, "statistics": [], "epoch": 3}, file)
     network = build("resnet18", channels, 10, (128, 216))
     head = network.fc.weight.clone()
-    start_from(network, "resnet18", str(file))
+    start_from(network, resolve("resnet18"), str(file))
     assert torch.equal(network.layer3[1].conv2.weight, theirs["layer3.1.conv2.weight"])
     assert torch.equal(network.bn1.weight, theirs["bn1.weight"])
     assert torch.equal(network.fc.weight, head)
@@ -81,7 +81,7 @@ def test_old_names_of_densenet_are_understood(tmp_path):
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
     torch.save(old, tmp_path / "densenet.pth")
     other = build("densenet121", 3, 10, (128, 216))
-    start_from(other, "densenet121", str(tmp_path / "densenet.pth"))
+    start_from(other, resolve("densenet121"), str(tmp_path / "densenet.pth"))
     layer = "features.denseblock4.denselayer16.conv2.weight"
     assert torch.equal(other.state_dict()[layer], network.state_dict()[layer])
 
@@ -97,7 +97,7 @@ def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path):
     torch.hub.set_dir(str(tmp_path))
     try:
         network = build("resnet18", 3, 10, (128, 216))
-        start_from(network, "resnet18", f"{address}/{imagenet.name}")
+        start_from(network, resolve("resnet18"), f"{address}/{imagenet.name}")
         assert torch.equal(network.conv1.weight, torch.load(imagenet, weights_only=True)["conv1.weight"])
         damaged = imagenet.parent / "resnet18-00000000.pth"
         damaged.write_bytes(b"something else")
@@ -124,11 +124,11 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path, content, message):
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(RequestError, match=message):
-        start_from(build("cnn4", 3, 10, (64, 64)), "cnn4", str(file))
+        start_from(build("cnn4", 3, 10, (64, 64)), resolve("cnn4"), str(file))
 
 
 def test_weights_of_another_model_are_refused(imagenet):
     with pytest.raises(RequestError, match="weights of another model"):
-        start_from(build("resnet34", 3, 10, (128, 216)), "resnet34", str(imagenet))
+        start_from(build("resnet34", 3, 10, (128, 216)), resolve("resnet34"), str(imagenet))
     with pytest.raises(RequestError, match="no ImageNet weights are published for cnn4"):
-        start_from(build("cnn4", 3, 10, (128, 216)), "cnn4", "imagenet")
+        start_from(build("cnn4", 3, 10, (128, 216)), resolve("cnn4"), "imagenet")
