@@ -29,6 +29,7 @@ from results.run_folder import append_history
 
 State = dict[str, Any]
 
+NO_FOLD = "it is no checkpoint of a fold"
 ZIP = b"PK\x03\x04"
 
 
@@ -44,11 +45,11 @@ def load(file: Path) -> State:
     try:
         state = read_safely(file)
         check_fold(state)
-        rows = state.get("rows")
-        if not isinstance(rows, list) or not all(isinstance(row, str) for row in rows):
-            raise ValueError("it lacks rows")
-        if not isinstance(state.get("epoch"), int):
-            raise ValueError("it lacks epoch")
+        match state:
+            case {"epoch": int(), "rows": [*rows]} if all(isinstance(row, str) for row in rows):
+                pass
+            case _:
+                raise ValueError(NO_FOLD)
         if file.parent.name.startswith("fold") and file.parent.name != f"fold{state.get('fold')}":
             raise ValueError(f"it is of fold {state.get('fold')}")
     except ValueError as reason:
@@ -75,28 +76,24 @@ def read_safely(file: Path) -> Any:
 
 def check_fold(state: Any) -> None:
     """ValueError unless `state` is a fold's: a network's tensors, all finite, and the statistics' numbers."""
-    if not isinstance(state, dict):
-        raise ValueError("it is no checkpoint")
-    network, statistics = state.get("network"), state.get("statistics")
-    if not isinstance(network, dict) or not all(
-        isinstance(tensor, torch.Tensor) for tensor in network.values()
-    ):
-        raise ValueError("it lacks network")
-    if not isinstance(statistics, list) or not all(map(_is_statistics, statistics)):
-        raise ValueError("it lacks statistics")
+    match state:
+        case {"network": dict() as network, "statistics": list() as statistics}:
+            tensors = all(isinstance(weight, torch.Tensor) for weight in network.values())
+            if not (tensors and all(map(_is_statistics, statistics))):
+                raise ValueError(NO_FOLD)
+        case _:
+            raise ValueError(NO_FOLD)
     if broken := not_finite(network):
         raise ValueError(f"'{broken}' holds numbers that are not finite")
 
 
 def _is_statistics(state: Any) -> bool:
     """Whether train.data.Statistics can be restored from it."""
-    if not (isinstance(state, dict) and state.get("norm") in ("feature", "row", "clip", "none")):
-        return False
-    sides = [state.get("centre"), state.get("scale")]
-    return all(
-        isinstance(side, list) and side and all(isinstance(x, int | float) and math.isfinite(x) for x in side)
-        for side in sides
-    )
+    match state:
+        case {"norm": "feature" | "row" | "clip" | "none", "centre": [*centre], "scale": [*scale]}:
+            numbers = all(isinstance(x, int | float) and math.isfinite(x) for x in centre + scale)
+            return numbers and bool(centre and scale)
+    return False
 
 
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:

@@ -21,7 +21,7 @@ NO_ANSWER = "no answer"
 Samples = NDArray[np.float32]
 
 
-def chosen_threshold(run: RunFolder, selection: str) -> dict[str, Any]:
+def chosen_threshold(run: RunFolder, selection: str) -> dict[str, dict[str, float]]:
     """The threshold chosen on the run's validation clips, and what it did to them; empty without any.
 
     {"rejection": {"threshold", "accuracy" of what is answered, "answered" and "clips": counts}}

@@ -34,7 +34,7 @@ from train.models import linear
 from train.models.ensemble import Ensemble
 from train.optimisation import EarlyStopping, Schedule, WeightAverage, make_optimiser, smoothed, smoothed_loss
 from train.options import RunOptions
-from train.outcome import fold_lines
+from train.outcome import score_lines
 from train.plan import Plan, Positions, remarks
 
 if TYPE_CHECKING:
@@ -355,7 +355,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     generator = seeded(torch.Generator(), options.seed, fold)
     network = plan.model.build(channels, len(plan.classes), (rows, frames), generator)
     if options.weights:
-        from train.models.weights import start_from
+        from train.weights import start_from
 
         start_from(network, plan.model, options.weights)
     return network
@@ -365,7 +365,7 @@ def refuse_unfit(plan: Plan, network: nn.Module, folds: Sequence[int]) -> None:
     """RequestError for THREADS, for weights that have seen tested clips, for clips that are too small."""
     threads_of(plan.options.threads)
     if plan.options.weights:
-        from train.models.weights import refuse_tested_clips
+        from train.weights import refuse_tested_clips
 
         refuse_tested_clips(plan.options.weights, plan.dataset, plan.content["clips"], folds)
     try:
@@ -452,8 +452,8 @@ def train_fold(plan: Plan, trainer: Trainer, bar: "tqdm[Any]") -> None:
         bar.total -= clips * (epochs - trainer.epoch)  # early stopping
         if first:
             write_results(plan, trainer, folder)
-            for line in fold_lines(RunFolder(plan.path), fold):
-                tell(line)
+            for line in score_lines(RunFolder(plan.path), [fold]):
+                tell(f"{plan.path.name} fold {fold}: {line}")
         complete = True
     finally:
         for tracker in trackers:

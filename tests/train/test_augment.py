@@ -54,10 +54,7 @@ def test_a_list_is_applied_in_order_and_written_out_canonically():
     text = "crop=48x100,mask=0.1,mixup=0.4"
     augmenter = parse_augment(text)
     assert str(augmenter) == text
-    assert all(
-        parse_augment(none)(*batch("image"), torch.Generator())[1].equal(torch.eye(6))
-        for none in ("", "none")
-    )
+    assert parse_augment("") == parse_augment("none") == Augmenter()
     assert parse_augment(str(parse_augment("mask, shift"))) == parse_augment("mask,shift")
     x, y, channels = batch("image")
     generator = torch.Generator().manual_seed(3)
@@ -65,7 +62,7 @@ def test_a_list_is_applied_in_order_and_written_out_canonically():
     for step in augmenter.steps:
         step_by_step = Augmenter((step,))(*step_by_step, channels, generator)
     at_once = augmenter(x, y, channels, torch.Generator().manual_seed(3))
-    assert torch.equal(at_once[0], step_by_step[0]) and torch.equal(at_once[1], step_by_step[1])
+    assert all(map(torch.equal, at_once, step_by_step))
 
 
 @pytest.mark.parametrize(
@@ -177,13 +174,6 @@ def test_between_mixes_by_loudness():
     parts = after.view(clips, clips, samples).abs().mean(2)
     assert torch.allclose(parts / parts.sum(1, keepdim=True), targets, atol=1e-4)
     assert 0.5 - 1e-5 <= targets.diagonal().min() < 0.99
-
-
-def test_between_mixes_nothing_with_silence():
-    x = torch.cat([torch.zeros(1, 1, 1, 500), torch.randn(1, 1, 1, 500)])
-    after, targets = run("between", x, ("wave",), "wave")
-    assert torch.equal(after, x)
-    assert torch.equal(targets, torch.eye(2))
 
 
 def test_preview_holds_clips_before_and_after_each():

@@ -15,7 +15,7 @@ STATISTICS = [{"norm": "row", "centre": [0.0, 1.0], "scale": [1.0, 2.0]}]
 
 def state() -> dict[str, Any]:
     network = {"scale": torch.linspace(1, 2, 8), "head.weight": torch.linspace(-1, 1, 24).reshape(3, 8)}
-    return {"epoch": 1, "rows": ["1,0.1"], "network": network, "statistics": STATISTICS, "finished": True}
+    return {"epoch": 1, "rows": ["1,0.1"], "network": network, "statistics": STATISTICS}
 
 
 def flat(value: object) -> object:
@@ -53,23 +53,20 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, number: float) 
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    "content",
     [
-        ([], "it is no checkpoint"),
-        ({}, "it lacks network"),
-        ({"network": {"a": 1}}, "it lacks network"),
-        ({"network": {}}, "it lacks statistics"),
-        (
-            {"network": {}, "statistics": [{"norm": "row", "centre": ["x"], "scale": [1]}]},
-            "it lacks statistics",
-        ),
-        ({"network": {}, "statistics": [], "rows": [1], "epoch": 1}, "it lacks rows"),
-        ({"network": {}, "statistics": [], "rows": []}, "it lacks epoch"),
+        [],
+        {},
+        {"network": {"a": 1}, "statistics": []},
+        {"network": {}},
+        {"network": {}, "statistics": [{"norm": "row", "centre": ["x"], "scale": [1]}]},
+        {"network": {}, "statistics": [], "rows": [1], "epoch": 1},
+        {"network": {}, "statistics": [], "rows": []},
     ],
 )
-def test_a_file_of_something_else_is_no_checkpoint(tmp_path: Path, content: object, words: str) -> None:
+def test_a_file_of_something_else_is_no_checkpoint(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "last.pt")
-    with pytest.raises(RequestError, match=words):
+    with pytest.raises(RequestError, match="no checkpoint of a fold"):
         checkpoint.load(tmp_path / "last.pt")
 
 

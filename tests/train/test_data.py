@@ -21,7 +21,6 @@ from train.data import (
     ClipMoments,
     InputReader,
     Resident,
-    Statistics,
     Streamed,
     choose_residence,
     describe_channels,
@@ -32,7 +31,7 @@ from train.data import (
     resize,
     row_axis,
 )
-from train.plan import input_width, make_plan
+from train.plan import make_plan
 
 CPU = torch.device("cpu")
 EVERY = np.arange(48)
@@ -86,26 +85,13 @@ def statistics_of(norm, mean, square):
     return ClipMoments([np.stack([mean, square])[None]], {}).statistics(np.array([0]), norm)[0]
 
 
-def test_a_constant_row_becomes_zero_and_does_not_explode():
-    mean, square = np.array([5.0, 0.0]), np.array([25.0 + 1e-12, 16.0])
-    found = statistics_of("row", mean, square)
-    whole = np.sqrt(square.mean() - mean.mean() ** 2)
-    assert found.scale[0] == pytest.approx(FLOOR * whole)
-    np.testing.assert_allclose(found.apply(np.float32([[[5, 5], [4, -4]]])), [[[0, 0], [1, -1]]], atol=1e-6)
-
-
-@pytest.mark.parametrize("norm", ["feature", "clip"])
-def test_a_feature_that_is_constant_everywhere_becomes_zero(norm):
+@pytest.mark.parametrize("norm", ["row", "feature", "clip"])
+def test_what_is_constant_becomes_zero_and_does_not_explode(norm):
     found = statistics_of(norm, np.array([3.0]), np.array([9.0]))
     assert np.array_equal(found.apply(np.full((2, 1, 4), 3, np.float32)), np.zeros((2, 1, 4)))
-
-
-def test_a_vector_is_used_as_it_is_and_a_feature_map_by_its_rows():
-    values = np.arange(12, dtype=np.float32).reshape(1, 2, 6)
-    plain = Statistics("none", np.zeros(1, np.float32), np.ones(1, np.float32))
-    x = network_input([values, values[:, :, :1]], [plain] * 2, "vector", (1, 1), [None] * 2)
-    assert x.flatten().tolist() == pytest.approx([2.5, 8.5, *values.std(axis=2)[0], 0, 6], abs=1e-3)
-    assert [input_width("vector", shape) for shape in ((2, 6), (2, 1))] == [4, 2]
+    mean, square = np.array([5.0, 0.0]), np.array([25.0 + 1e-12, 16.0])  # a constant row beside another
+    whole = np.sqrt(square.mean() - mean.mean() ** 2)
+    assert statistics_of("row", mean, square).scale[0] == pytest.approx(FLOOR * whole)
 
 
 def test_mean_and_deviation_survive_half_precision():
@@ -171,10 +157,8 @@ def test_what_does_not_fit_is_streamed(cache, measured, monkeypatch):
     assert choose_residence(huge, 48, CPU) == "stream"
 
 
-def test_resizing_keeps_means_and_a_constant():
+def test_resizing_keeps_means_and_is_linear():
     values = torch.randn(2, 12, 40, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(resize(values, (12, 40)), values)
-    assert resize(torch.full((1, 3, 5), 7.0), (8, 2)).allclose(torch.tensor(7.0))
     assert resize(values, (6, 10)).mean().item() == pytest.approx(values.mean().item(), abs=0.02)
     assert resize(torch.tensor([[[1.0, 2.0]]]), (4, 2)).tolist() == [[[1.0, 2.0]] * 4]  # one row becomes all
     ramp = torch.arange(8.0).view(1, 1, 8)
@@ -244,8 +228,6 @@ def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):
     found = measure_clips(planned(cache), EVERY)
     ids = cache.clips["clip_id"]
     assert found.unusable == {ids[4]: "mel holds NaN or infinity", ids[40]: "mel holds NaN or infinity"}
-    good = np.setdiff1d(EVERY, [4, 40])
-    assert all(np.isfinite(one.centre).all() for one in found.statistics(good, "feature"))
 
 
 def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_folder, tmp_path):
@@ -256,10 +238,7 @@ def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_f
     external.write_feature(folder, "rates", values, clips["clip_id"], row_unit="Hz", frame_unit="Hz")
     refresh(folder, clips.assign(source_seconds=0.25), settings, slice(0, len(clips)))
     plan = make_plan(replace(options, dataset=str(folder), features="mel+rates", padding="drop", norm="none"))
-    assert (
-        plan.timed == (True, False)
-        and [entry["frame_unit"] for entry in plan.config()["channels"]][1] == "Hz"
-    )
+    assert plan.timed == (True, False)
     reader = InputReader(plan, measure_clips(plan, EVERY).statistics(EVERY, "none"))
     whole = network_input(
         [plan.cache.read("rates", EVERY)], reader.statistics[1:], "image", plan.grid, [None]

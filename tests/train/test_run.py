@@ -118,7 +118,7 @@ def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, ca
     for selection, epoch in (("last", "last epoch"), ("best", "best epoch by val_accuracy")):
         loss = f"{folder.scores('test', selection).loc[1, 'loss']:.3f}"
         assert f"fold 1: {epoch}: test loss {loss}" in printed.err
-        assert f"{epoch}: mean" in printed.out and loss in printed.out
+        assert f"{epoch}: test loss {loss}" in printed.out
     skipped = execute(options, val="next", skip_test=True, folds=(1,))
     assert set(skipped.predictions(1)["split"]) == {"val"}
     assert skipped.predictions(1)["clip_id"].str.contains("-2-").all()  # the fold that follows the first

@@ -14,13 +14,7 @@ from train import Failed
 from train.augment import Channels, parse_augment
 from train.compute import Compute
 from train.data import FoldData, draw_batches
-from train.optimisation import (
-    EarlyStopping,
-    Schedule,
-    WeightAverage,
-    make_optimiser,
-    smoothed_loss,
-)
+from train.optimisation import EarlyStopping, Schedule, make_optimiser, smoothed_loss
 from train.options import RunOptions
 from train.trainer import Trainer, curve_epochs
 
@@ -168,19 +162,6 @@ def test_clipping_limits_the_step():
         trainer.train_epoch(BAR)
         moved.append((trainer.network[1].weight - before).norm().item())
     assert moved[1] <= 4 * 0.1 * 0.1 + 1e-6 < moved[0]  # four steps of LR * CLIP at most
-
-
-def test_the_average_follows_the_weights_and_ends_between_them():
-    network = nn.Linear(1, 1)
-    nn.init.zeros_(network.weight)
-    average = WeightAverage(network, 0.5)
-    nn.init.ones_(network.weight)
-    average.update()
-    assert average.network.weight.item() == pytest.approx(0.9)  # the ramp's first share is a tenth
-    for _ in range(60):
-        average.update()
-    assert average.network.weight.item() == pytest.approx(1)
-    assert WeightAverage(network, 0.0).network is network
 
 
 def test_weights_that_the_last_step_made_infinite_are_not_kept(monkeypatch, tmp_path):

@@ -1,5 +1,7 @@
 """DenseNet-BC (Huang et al. 2017, arXiv:1608.06993) with the module names of torchvision."""
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -53,22 +55,18 @@ class Transition(nn.Module):
 class DenseNet(nn.Module):
     """Four dense blocks with transitions between them, then the mean."""
 
-    stages = (
-        "features.pool0",
-        "features.denseblock1",
-        "features.denseblock2",
-        "features.denseblock3",
-        "features.denseblock4",
-        "classifier",
-    )
+    stages = ("features.pool0", *(f"features.denseblock{i}" for i in range(1, 5)), "classifier")
 
     def __init__(self, depths: tuple[int, ...], channels: int, classes: int) -> None:
         super().__init__()
-        self.features = nn.Sequential()
-        self.features.add_module("conv0", nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False))
-        self.features.add_module("norm0", nn.BatchNorm2d(64))
-        self.features.add_module("relu0", nn.ReLU(inplace=True))
-        self.features.add_module("pool0", nn.MaxPool2d(3, stride=2, padding=1))
+        self.features = nn.Sequential(
+            OrderedDict(
+                conv0=nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False),
+                norm0=nn.BatchNorm2d(64),
+                relu0=nn.ReLU(inplace=True),
+                pool0=nn.MaxPool2d(3, stride=2, padding=1),
+            )
+        )
         width = 64
         for i, depth in enumerate(depths, start=1):
             self.features.add_module(f"denseblock{i}", DenseBlock(width, depth))

@@ -6,21 +6,14 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from train.models.cnn import convolution
+
 
 def convolution1d(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Convolution over time, batch norm, ReLU."""
     return nn.Sequential(
         nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm1d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-def convolution2d(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
-    """Square convolution, batch norm, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
 
@@ -44,7 +37,7 @@ class AclNet(nn.Module):
         widths = [max(1, round(width * w)) for w in (32, 64, 64, 128, 128, 256, 256, 512, 512)]
         layers: list[nn.Module] = []
         for i, (inputs, outputs) in enumerate(zip([1, *widths], widths)):
-            layers.append(convolution2d(inputs, outputs))
+            layers.append(convolution(inputs, outputs))
             if i % 2 == 0:  # after the first and then after every second one, ends at 64 / 32 rows
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
         self.body = nn.Sequential(*layers)

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from commandline.registry import RequestError
-from train.models.ensemble import Ensemble
-from train.models.registry import all_models, build, model, resolve
+from train.models.registry import all_models, build, resolve
 
 MODELS = all_models()
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
@@ -66,25 +65,6 @@ def test_models_on_statistics_of_rows_read_how_long_a_clip_is():
     assert all(resolve(name).reads_padding for name in ("linear", "mlp@width=8", "texture"))
     assert not any(resolve(name).reads_padding for name in ("cnn4", "m11", "resnet18+texture"))
 
-    def another(channels: int, classes: int, shape: tuple[int, int]) -> torch.nn.Module:
-        """A model on vectors."""
-        return torch.nn.Linear(channels, classes)
-
-    try:
-        model(kind="vector")(another)
-        assert resolve("another").reads_padding
-    finally:
-        MODELS.pop("another", None)
-
-
-def test_a_name_carries_options():
-    assert resolve("aclnet@width=0.5,dropout=0.1").members[0][1] == {"width": 0.5, "dropout": 0.1}
-    assert resolve("mlp@dropout=0").name == "mlp@dropout=0"
-    small, large = (
-        sum(w.numel() for w in build(n, 1, 2, (1, 9000)).parameters()) for n in ("aclnet@width=0.5", "aclnet")
-    )
-    assert small < 0.3 * large
-
 
 @pytest.mark.parametrize(
     ("text", "message"),
@@ -108,11 +88,10 @@ def test_a_wrong_name_gets_the_nearest_one(text, message):
 @pytest.mark.parametrize(
     ("text", "name", "weight"),
     [
-        ("resnet18", "resnet18", None),
         ("cnn8@width=32", "cnn8", None),  # the default
+        ("mlp@dropout=0", "mlp@dropout=0", None),
         ("resnet18+texture", "resnet18+texture", 0.67),
         ("resnet18+texture@weight=0.67", "resnet18+texture", 0.67),
-        ("resnet18+texture@weight=0.6", "resnet18+texture@weight=0.6", 0.6),
         ("resnet18+cnn8", "resnet18+cnn8", 0.5),
         (
             "cnn8@width=16+texture@width=128,weight=0.6",
@@ -152,14 +131,6 @@ def test_members_answer_apart_in_training_and_together_in_evaluation(name: str, 
     network.eval()
     wanted = (1 - weight) * network.first(x) + weight * network.second(x)
     torch.testing.assert_close(network(x), wanted)
-
-
-@pytest.mark.parametrize(("weight", "member"), [(0.0, "first"), (1.0, "second")])
-def test_an_ensemble_of_weight_0_or_1_answers_as_that_member_alone(weight: float, member: str) -> None:
-    first, second = (build(name, 2, 5, (64, 108)) for name in ("cnn4", "texture"))
-    ensemble = Ensemble(first, second, weight).eval()
-    x = torch.randn(4, 2, 64, 108)
-    assert torch.equal(ensemble(x), ensemble.get_submodule(member)(x))
 
 
 def test_the_first_member_starts_from_the_weights_that_it_has_alone() -> None:

@@ -12,7 +12,7 @@ import torch
 
 from commandline.registry import RequestError
 from train.models.registry import build, resolve
-from train.models.weights import PUBLISHED, adapt, fetch, start_from
+from train.weights import PUBLISHED, adapt, fetch, start_from
 
 # Of torchvision 0.29: how many tensors each stage of the state dict holds, and the beginning of the
 # SHA-256 of its sorted lines `name shape`, as `fingerprint` makes it.
