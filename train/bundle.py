@@ -140,7 +140,7 @@ class TrainedModel:
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
             statistics = [Statistics.restore(channel) for channel in state["statistics"]]
-            fits = self.kind == "linear" or len(statistics) == len(rows)
+            fits = len(statistics) == len(rows)
             for channel, count in zip(statistics, rows):
                 fits &= {len(channel.centre), len(channel.scale)} <= {1, count}
             if not fits:
@@ -148,8 +148,7 @@ class TrainedModel:
                     f"fold {fold}: its statistics have other rows than its channels: train again"
                 )
             inputs = len(state["network"].get(by_input, ())) if by_input else len(rows)
-            shape = (inputs, 1) if self.kind == "linear" else self.trained_shape
-            network = self.architecture.build(inputs, len(self.classes), shape)
+            network = self.architecture.build(inputs, len(self.classes), self.trained_shape)
             load_weights(network, state["network"], Path(f"fold {fold}"))
             self.folds[fold] = FoldModel(self.compute.place(network.eval()), statistics, inputs)
 
@@ -168,7 +167,7 @@ class TrainedModel:
         return np.mean(each, axis=0, dtype=np.float32)
 
     def input(self, fold: int, values: Values, filled: Floats | None = None) -> torch.Tensor:
-        """What that fold's network is given: (B, C, H, W), for linear (B, D)."""
+        """What that fold's network is given: (B, C, H, W)."""
         if self.drops_padding and filled is None:
             raise RequestError(
                 "the model was trained without padding: give filled=, the share of the duration that each "

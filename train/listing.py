@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from commandline.terminal import count, text_table
 from train import recipes
@@ -27,26 +26,41 @@ class Description(NamedTuple):
 
 
 def describe_network(network: nn.Module, shape: tuple[int, ...]) -> Description:
-    """What one clip of `shape` (without the batch) becomes in the network, without computing anything.
+    """What one clip of `shape` (without the batch) becomes in a copy of the network; its values do not count.
 
-    Multiply-adds are those of convolutions and linear layers, as papers count them.
+    Multiply-adds are those of convolutions and linear layers, as papers count them. A network on the device
+    `meta` would do, but for operations there torch imports its compiler, which takes longer than all else.
     """
+    operations: list[int] = []
     stages: list[tuple[str, tuple[int, ...]]] = []
-    network = copy.deepcopy(network).to("meta").eval()
+    network = copy.deepcopy(network).eval()
+    names = {network.get_submodule(name): name for name in getattr(network, "stages", ())}
 
-    def note(name: str, layer: nn.Module, _: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        stages.append((name, tuple(output.shape[1:])))
+    def note(layer: nn.Module, _: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            operations.append(layer.weight[0].numel() * output[0].numel())  # (inputs of a group, *kernel)
+        if layer in names:
+            stages.append((names[layer], tuple(output.shape[1:])))
 
-    parameters = sum(weight.numel() for weight in network.parameters())
-    for layer in list(network.modules()):
-        for name, part in layer.named_children():
-            if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):  # changes no shape, and imports a compiler
-                layer.register_module(name, nn.Identity())
-    for name in getattr(network, "stages", ()):
-        network.get_submodule(name).register_forward_hook(partial(note, name))
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(1, *shape, device="meta"))
-    return Description(parameters, counter.get_total_flops() // 2, stages)
+    for layer in network.modules():
+        layer.register_forward_hook(note)
+        for name, weight in list(layer.named_parameters(recurse=False)):
+            setattr(layer, name, nn.Parameter(torch.empty(weight.shape)))
+        for name, buffer in list(layer.named_buffers(recurse=False)):
+            setattr(layer, name, torch.empty(buffer.shape, dtype=buffer.dtype))
+        if isinstance(layer, nn.Conv1d | nn.Conv2d):
+            layer._conv_forward = partial(uncomputed, layer)  # type: ignore[method-assign]
+    with torch.inference_mode():
+        network(torch.zeros(1, *shape))
+    return Description(sum(weight.numel() for weight in network.parameters()), sum(operations), stages)
+
+
+def uncomputed(layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object) -> torch.Tensor:
+    """Zeros in the shape of a convolution's output."""
+    paddings: tuple[int, ...] = layer.padding  # type: ignore[assignment]
+    axes = zip(x.shape[2:], paddings, layer.kernel_size, layer.stride)
+    sizes = [(size + 2 * padding - kernel) // stride + 1 for size, padding, kernel, stride in axes]
+    return x.new_zeros(len(x), layer.out_channels, *sizes)
 
 
 def describe_model(name: str, options: ListOptions) -> tuple[Description, tuple[int, ...]]:
@@ -69,6 +83,7 @@ def describe_model(name: str, options: ListOptions) -> tuple[Description, tuple[
 
 def overview(options: ListOptions) -> str:
     """Tables of models, augmentations and recipes, or the stages of the model that was named."""
+    torch.set_num_threads(1)  # there is nothing to share, and threads that wait take time
     if options.name:
         (parameters, operations, stages), shape = describe_model(options.name, options)
         rows = [(name, "x".join(map(str, size))) for name, size in [("input", shape), *stages]]

@@ -5,8 +5,6 @@ or engines from statistics of this kind, whenever something happens. A convoluti
 from a few hundred clips; here they are computed, and a small network classifies them.
 """
 
-from contextlib import nullcontext
-
 import torch
 from torch import nn
 
@@ -84,7 +82,6 @@ class TextureNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Feature maps (B, C, H, W), or their statistics as (B, numbers, 1, 1)."""
-        # a spectrum needs more than bf16's eight bits; only a device with values knows of autocast
-        with nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(x.device.type, enabled=False):  # a spectrum needs more than bf16's eight bits
             statistics = x.float().flatten(1) if x.shape[2:] == (1, 1) else self.texture(x.float())
             return self.head(self.hidden(self.norm(statistics)))
