@@ -54,7 +54,7 @@ class InTheMiddle(threading.Thread):
         self.start()
 
     def run(self):
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         while not self.left and time.monotonic() < until:
             self.left = done(self.data / "sounds" / "features", FEATURES)
             time.sleep(0.005)
