@@ -23,7 +23,7 @@ from PIL import Image
 FOLDER = Path(__file__).resolve().parent
 HOME = FOLDER.parent
 SECONDS = 3600  # for one cell
-COLOURS, WIDTH = 48, 900  # of a stored figure; pixels at most
+COLOURS, WIDTH = 32, 900  # of a stored figure; pixels at most
 LARGEST = 400_000  # bytes of a notebook
 
 
