@@ -22,7 +22,7 @@ from analysis.results import Problem, Run, differing_options
 from analysis.significance import sign_flip_tests
 
 COLUMNS = ["kind", "name", "changed", "base", "model", "without", "with", "control"]
-ATTRIBUTION_COLUMNS = ["channel", "clip_id", "correct", "selection"]
+ATTRIBUTION = {"channel": str, "clip_id": str, "correct": float, "selection": str}
 AUGMENTATION = frozenset({"augment", "copies"})  # whatever else differs makes two runs no pair
 
 
@@ -33,11 +33,11 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     base (the features without it), model, without, with, control, difference, low, high, p, verdict.
     """
     runs = ranking.runs
-    inside = {
-        (less, more): None
+    inside = [
+        (less, more)
         for more, less in permutations(runs, 2)
         if less.channels < more.channels and differing_options(less, more) == {"features"}
-    }
+    ]
     pairs = [
         (less, more)
         for less, more in inside
@@ -46,8 +46,12 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     for pair in combinations(runs, 2):
         if set() < differing_options(*pair) <= AUGMENTATION:
             # First no augmentation, then the fewer and shorter, then no altered copies.
-            texts = {run: (run.option_text("augment"), run.option_text("copies")) for run in pair}
-            less, more = sorted(pair, key=lambda run: [(text != "none", len(text)) for text in texts[run]])
+            less, more = sorted(
+                pair,
+                key=lambda run: [
+                    (text != "none", len(text)) for text in map(run.option_text, ("augment", "copies"))
+                ],
+            )
             pairs.append((less, more))
     rows = []
     for less, more in pairs:
@@ -62,8 +66,6 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
         )
         rows.append((kind, name, changed, less.features, less.model, less.name, more.name, control))
     table = pd.DataFrame(rows, columns=COLUMNS)
-    alike = table["name"].duplicated(keep=False)
-    table.loc[alike, "name"] += ", " + table.loc[alike, "without"]
     without, added_to = ([runs.index(pair[side]) for pair in pairs] for side in (0, 1))
     differences = ranking.scores[:, added_to] - ranking.scores[:, without]
     tests = sign_flip_tests(differences, ranking.shares, ranking.level)
@@ -78,38 +80,28 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
     """How much recall each class loses if a channel is permuted, as far as `explain` has measured it.
 
     Columns: of (the run), channel, class, clips, recall, permuted, difference (recall less permuted: what the
-    trained network relies on). Of the epoch that counts, and of the seeds of which every fold was explained;
-    what is damaged or left out is named.
+    trained network relies on). Of the epoch that counts, both on the clips and seeds that were explained; a
+    file that cannot be read is named.
     """
     parts, problems = [], []
-    for folder, fold in product(run.folders, np.unique(run.folds)):
-        file = folder.fold(int(fold)) / "attribution.csv"
+    for folder, fold in product(run.folders, run.folders[0].folds):
+        file = folder.fold(fold) / "attribution.csv"
         try:
-            part = pd.read_csv(file, dtype={"channel": str, "clip_id": str}, keep_default_na=False)
-            part = part[ATTRIBUTION_COLUMNS].astype({"correct": float})
+            part = pd.read_csv(file, usecols=[*ATTRIBUTION], dtype=ATTRIBUTION, keep_default_na=False)
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, KeyError) as error:
-            text = f"fold {fold}: attribution.csv is left out ({error}): run explain again"
-            problems.append(Problem(folder.name, text))
+        except (OSError, ValueError) as error:
+            problems.append(Problem(folder.name, f"{file} is left out ({error}): run explain again"))
         else:
-            parts.append(part.assign(seed=int(folder.config["seed"])))
-    tables = []
-    read = pd.concat(parts or [pd.DataFrame({"channel": []})], ignore_index=True)
-    for channel, rows in read.groupby("channel", sort=False):
-        counted = rows[rows["selection"] == run.selection]
-        by_seed = counted.pivot_table("correct", "seed", "clip_id").reindex(columns=run.clip_ids).dropna()
-        if by_seed.empty:
-            epoch = f"in every fold with the {run.selection} epoch"
-            problems.append(Problem(run.name, f"{channel} is not explained {epoch}: run explain again"))
-            continue
-        explained = [run.seeds.index(seed) for seed in by_seed.index]
-        clips = pd.DataFrame(
-            {"class": np.array(run.classes)[run.target], "permuted": by_seed.mean().to_numpy()}
-        )
-        clips["recall"] = (run.predicted == run.target)[explained].mean(axis=0)
-        clips["difference"] = clips["recall"] - clips["permuted"]
-        by_class = clips.groupby("class")
-        table = by_class.mean().assign(clips=by_class.size(), of=run.name, channel=channel)
-        tables.append(table.reset_index())
-    return pd.concat(tables or [pd.DataFrame()], ignore_index=True), problems
+            parts.append(part[part["selection"] == run.selection].assign(seed=folder.config["seed"]))
+    if not parts:
+        return pd.DataFrame(), problems
+    clips = pd.DataFrame({"clip_id": run.clip_ids, "class": np.array(run.classes)[run.target]})
+    right = zip(run.seeds, (run.predicted == run.target).astype(float), strict=True)
+    own = pd.concat([clips.assign(seed=seed, recall=correct) for seed, correct in right])
+    rows = pd.concat(parts).merge(own, on=["seed", "clip_id"])
+    table = rows.groupby(["channel", "class"], sort=False).agg(
+        clips=("clip_id", "nunique"), recall=("recall", "mean"), permuted=("correct", "mean")
+    )
+    table["difference"] = table["recall"] - table["permuted"]
+    return table.reset_index().assign(of=run.name), problems

@@ -72,14 +72,12 @@ class Facts:
     synthetic: bool = False
     clips: int = 0  # test clips of the ranked runs
     recordings: int = 0
-    classes: int = 0
     folds: int = 0  # that the ranked runs have finished
     folds_of: int = 0  # of the protocol
     protocol: str = ""
     chance: float = np.nan  # accuracy of always predicting the commonest class
     chance_p: float = np.nan  # of the best run against it
     level: float = np.nan  # below which p is significant
-    planned: bool = False  # two runs alone, chosen for their comparison
     best: Configuration | None = None
     rows: tuple[Configuration, ...] = ()  # the ranked configurations, best first
     others: tuple[Configuration, ...] = ()  # those outside the ranking
@@ -99,11 +97,6 @@ class Facts:
         """The runs that do not differ clearly from the best, itself excluded."""
         return tuple(row for row in self.rows if row.verdict == "tied")
 
-    @property
-    def uneven(self) -> bool:
-        """Whether every class should count the same in what is read first."""
-        return any(threat.kind == "uneven" for threat in self.threats)
-
 
 def facts(
     rankings: Sequence[Ranking],
@@ -115,15 +108,18 @@ def facts(
 
     `ablations` are those of the first ranking; `threats` what is known of the dataset.
     """
-    reasons = {problem.run: "unfinished" for problem in problems if problem.unfinished}
-    reasons |= {problem.run: "damaged" for problem in problems if problem.damaged}
-    reasons |= {run.name: ranking.reason for ranking in rankings[1:] for run in ranking.runs}
-    excluded = Counter(reasons.values())
+    compared = list(map(configurations, rankings))
+    others = tuple(row for part in compared[1:] for row in part)
+    reasons = {
+        problem.run: "damaged" if problem.damaged else "unfinished"
+        for problem in problems
+        if problem.damaged or problem.unfinished
+    }
+    excluded = Counter((reasons | {row.run: row.reason for row in others}).values())
     if not rankings:
         return Facts("none", excluded=excluded, threats=tuple(threats))
     main, best, recordings = rankings[0], rankings[0].best, len(rankings[0].shares)
-    rows, *others = map(configurations, rankings)
-    report = class_report(best)[:-2].query("support > 0")
+    rows, report = compared[0], class_report(best)[:-2].query("support > 0")
     fewest, most = int(report["support"].min()), int(report["support"].max())
     effective = round(1 / float((main.shares**2).sum()))
     present = list(threats)
@@ -149,17 +145,15 @@ def facts(
         synthetic=best.synthetic,
         clips=len(best.clip_ids),
         recordings=recordings,
-        classes=len(best.classes),
         folds=len(main.folds),
         folds_of=len(best.folders[0].folds),
         protocol=best.protocol,
         chance=chance,
         chance_p=chance_p,
         level=main.level,
-        planned=main.planned,
         best=rows[0],
         rows=rows,
-        others=tuple(row for part in others for row in part),
+        others=others,
         detectable=shown,
         recordings_needed=needed,
         single_seed=any(len(run.seeds) == 1 and not run.exact for run in main.runs),
@@ -174,30 +168,31 @@ def facts(
 
 def configurations(ranking: Ranking) -> tuple[Configuration, ...]:
     """The configurations of a ranking, best first; differences are known within the main one."""
-    rows = []
-    reason = "alone" if len(ranking.runs) == 1 else "" if ranking.testable else "few recordings"
-    reason = ranking.reason or reason
-    for place, run in enumerate(ranking.runs):
+    rows, unsure = [], "" if ranking.testable else "few recordings"
+    reason = ranking.reason or ("alone" if len(ranking.runs) == 1 else unsure)
+    numbers = zip(ranking.runs, ranking.accuracy.tolist(), ranking.interval.tolist(), strict=True)
+    for place, (run, accuracy, (low, high)) in enumerate(numbers):
         scores = fold_scores(run)
         verdict: Verdict = "not compared" if reason else "best"
         compared = {}
         if place and not ranking.reason:
-            low, high = np.clip(ranking.tests.interval[place - 1] / ranking.unit, -1, 1).tolist()
-            p, difference = float(ranking.tests.p[place - 1]), ranking.accuracy[place] - ranking.accuracy[0]
+            p = float(ranking.tests.p[place - 1])
+            least, most = np.clip(ranking.tests.interval[place - 1] / ranking.unit, -1, 1).tolist()
             if not reason:
                 verdict = "clearly worse" if p < ranking.level else "tied"
-            compared = {"difference": difference, "difference_low": low, "difference_high": high, "p": p}
+            compared = {"p": p, "difference_low": least, "difference_high": most}
+            compared["difference"] = accuracy - ranking.accuracy[0]
         rows.append(
             Configuration(
                 run=run.name,
                 label=ranking.labels[run.name],
                 features=run.features,
                 model=run.model,
-                accuracy=float(ranking.accuracy[place]),
+                accuracy=accuracy,
                 sd=float(scores["accuracy"].std(ddof=1)),
                 n=len(scores),
-                low=float(ranking.interval[place, 0]),
-                high=float(ranking.interval[place, 1]),
+                low=low,
+                high=high,
                 **scores[["balanced_accuracy", "macro_f1", "log_loss"]].mean().to_dict(),
                 seeds=run.seeds,
                 exact=run.exact,

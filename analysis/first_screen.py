@@ -40,7 +40,7 @@ def forest(facts: Facts, ranking: Ranking) -> Forest:
     trained = [run for run in ranking.runs if run.trained]
     panels = []
     for family in families(ranking):
-        label = setting(family[0], trained) if family[0].trained else "ensembles of runs"
+        label = setting(family[0], trained, {"tag"}) if family[0].trained else "ensembles of runs"
         panels.append((label, [row_of[run.name] for run in family]))
     if len(panels) > 1:
         panels.insert(0 if len(panels[0][1]) == 1 else len(panels), ("all", list(facts.rows)))
@@ -134,7 +134,7 @@ def dataset_line(
     folds = f"{facts.folds_of}-fold cross-validation" if facts.folds_of > 1 else "one test fold"
     if facts.folds < facts.folds_of:
         folds = f"{facts.folds} of {facts.folds_of} folds"
-    return [dataset, f"{facts.clips:,} clips", f"{facts.classes} {ranking.best.task}", folds]
+    return [dataset, f"{facts.clips:,} clips", f"{len(ranking.best.classes)} {ranking.best.task}", folds]
 
 
 def model_notes(runs: Sequence[Run]) -> Mapping[str, Any]:

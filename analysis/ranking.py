@@ -28,7 +28,9 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
     Left out are the features, the seed and the options in `changed`.
     """
     same = [other for other in runs if other.model == run.model]
-    keys = set().union(*(differing_options(run, other) for other in same)) - {"features", *changed}
+    keys = set().union(*(differing_options(run, other) for other in same))
+    keys |= {"tag" for other in same if other.config.get("tag") != run.config.get("tag")}
+    keys -= {"features", *changed}
     return ", ".join([run.model, *(f"{key} {run.option_text(key)}" for key in sorted(keys))])
 
 
@@ -42,7 +44,7 @@ class Ranking:
     interval: Floats  # (R, 2) of the accuracy, 95 %; NaN for a single recording
     scores: Floats  # (G, R) of each recording; whole numbers if all folds have as many clips
     worth: Floats  # (N,) what a clip scores that is predicted correctly
-    planned: bool = False  # two runs alone, chosen for their comparison
+    level: float = FAMILY_LEVEL  # of p, for the best run against the others and for ablations
     reason: str = ""  # why its runs are not in the main ranking, see `reason_apart`
 
     @property
@@ -65,11 +67,6 @@ class Ranking:
         return recording_sums(self.worth[:, None], self.best.groups)[:, 0] / self.unit
 
     @property
-    def level(self) -> float:
-        """Below which a p-value is significant, of the best run against the others and of ablations."""
-        return LEVEL if self.planned else FAMILY_LEVEL
-
-    @property
     def testable(self) -> bool:
         """Whether any difference could be significant: of G recordings p is 2^(1 - G) at least."""
         return len(self.shares) >= fewest_recordings(self.level)
@@ -85,13 +82,8 @@ class Ranking:
         for run in self.runs:
             members = len(run.config.get("members", ()))  # a list of many would fill lines
             features = f"an ensemble of {members} runs" if members > 2 else run.features
-            alike = [
-                other for other in self.runs if (other.features, other.model) == (run.features, run.model)
-            ]
-            own = setting(run, alike)
-            if len({other.config.get("tag") for other in alike}) > 1:
-                own += f", tag {run.config.get('tag') or 'none'}"
-            forms.append((features, f"{features} ({run.model})", f"{features} ({own})", run.name))
+            alike = [other for other in self.runs if other.features == run.features]
+            forms.append((features, f"{features} ({setting(run, alike)})", run.name))
         counts = Counter(name for names in forms for name in set(names))
         return {names[-1]: next(name for name in names if counts[name] == 1) for names in forms}
 
@@ -147,11 +139,11 @@ def rankings(runs: Sequence[Run], *, named: bool = False, outdated: Collection[s
                     main.append(part)
                     others.remove(run)
         sets = [together for together in sets if together]
-    planned = named and len(runs) == 2 and len(sets) == 1
+    level = LEVEL if named and len(runs) == 2 and len(sets) == 1 else FAMILY_LEVEL
     made = []
     for together in sets:
         reasons = (reason_apart(run, other) for run in together for other in main)
-        made.append(rank(together, planned=planned, reason=next(filter(None, reasons), "")))
+        made.append(rank(together, level, next(filter(None, reasons), "")))
     return made
 
 
@@ -171,23 +163,22 @@ def reason_apart(run: Run, other: Run) -> str:
     return next((reason for reason, equal in shared.items() if not equal), "")
 
 
-def rank(runs: Sequence[Run], *, planned: bool = False, reason: str = "") -> Ranking:
+def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
     """Order comparable runs by accuracy."""
     folds, place, sizes = np.unique(runs[0].folds, return_inverse=True, return_counts=True)
-    by_fold = np.array([np.bincount(place, weights=run.correct) / sizes for run in runs])
-    order = np.argsort(-by_fold.mean(axis=1), kind="stable")
-    ordered = tuple(runs[number] for number in order)
+    by_fold = {run: np.bincount(place, weights=run.correct) / sizes for run in runs}
+    ordered = tuple(sorted(runs, key=lambda run: -by_fold[run].mean()))
     correct, groups = np.stack([run.correct for run in ordered], axis=1), runs[0].groups  # (N, R)
     # Whole numbers, so that equal sums are equal, unless folds differ in size.
     seeds, each = lcm(*(len(run.seeds) for run in runs)), sizes.max() / sizes[place]
     return Ranking(
         runs=ordered,
         folds=folds,
-        fold_accuracy=by_fold[order],
+        fold_accuracy=np.stack([by_fold[run] for run in ordered]),
         interval=accuracy_interval(correct, groups, each, np.random.default_rng(0)),
         scores=recording_sums(np.rint(correct * seeds) * each[:, None], groups),
         worth=each * seeds,
-        planned=planned,
+        level=level,
         reason=reason,
     )
 

@@ -67,7 +67,7 @@ class Run:
 
     def option_text(self, key: str) -> str:
         """An option's value in words; run.json leaves out what does nothing, and padding that is kept."""
-        return str(self.options.get(key) or ("keep" if key == "padding" else "none"))
+        return str((self.config | self.options).get(key) or ("keep" if key == "padding" else "none"))
 
     @property
     def channels(self) -> Counter[str]:

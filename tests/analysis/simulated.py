@@ -7,7 +7,7 @@ subsets of five features, the last two of ten or more without augmentation: ther
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -81,10 +81,10 @@ def simulated_runs(
 def _configurations(count: int) -> list[tuple[str, str]]:
     """(features, augment) of each run."""
     if count == 3:
-        return [("mel", "default"), ("mel+mfcc", "default"), ("mfcc", "default")]
+        return [(features, "default") for features in ("mel", "mel+mfcc", "mfcc")]
     sets = ["+".join(names) for size in range(1, 6) for names in combinations(FEATURES, size)]
     plain = 2 if count >= 10 else 0
-    return [(one, "default") for one in sets[: count - plain]] + [(one, "none") for one in sets[:plain]]
+    return [*product(sets[: count - plain], ["default"]), *product(sets[:plain], ["none"])]
 
 
 def _run(
@@ -95,29 +95,21 @@ def _run(
     recording: Ints,
     classes: int,
 ) -> Run:
-    names = tuple(f"class{number:02d}" for number in range(classes))
     options = {"features": features, "model": "resnet18", "augment": augment, "val": "none"}
     folder = RunFolder(Path("simulated") / f"{features}-{augment}")
-    folds = recording // classes % 5 + 1
-    folder.__dict__["config"] = {
-        **options,
-        "dataset": "simulated",
-        "seed": 0,
-        "options": options,
-        "folds": [*range(1, 6)],
-    }
+    folder.__dict__["config"] = {**options, "seed": 0, "options": options, "folds": [*range(1, 6)]}
     return Run(
         name=folder.name,
         dataset="simulated",
-        features=folder.config["features"],
-        model=folder.config["model"],
+        features=features,
+        model="resnet18",
         task="classes",
         folders=(folder,),
-        classes=names,
+        classes=tuple(map(str, range(classes))),
         categories=("",) * classes,
-        clip_ids=np.array([f"{number:05d}" for number in range(len(target))]),
-        groups=np.array([f"{number:05d}" for number in recording]),
-        folds=folds,
+        clip_ids=np.arange(len(target)).astype(str),
+        groups=recording.astype(str),
+        folds=recording // classes % 5 + 1,
         target=target,
         checkpoints={"last": np.eye(classes)[predicted][None]},
         history=pd.DataFrame(),

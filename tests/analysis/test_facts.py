@@ -38,7 +38,7 @@ def test_a_clear_winner_and_a_tie(made: Callable[..., Results]) -> None:
     tie = facts_of(made(MadeRun(skill=0.9), MadeRun(features="mfcc", skill=0.895)))
     assert (tie.state, [row.label for row in tie.tied], tie.level) == ("tie", ["mfcc"], 0.025)
     assert tie.rows[1].difference_low < 0 < tie.rows[1].difference_high
-    assert (tie.clips, tie.recordings, tie.classes, tie.folds, tie.folds_of) == (400, 200, 10, 5, 5)
+    assert (tie.clips, tie.recordings, tie.folds, tie.folds_of) == (400, 200, 5, 5)
     assert tie.chance == pytest.approx(0.1) and tie.chance_p < 0.001
 
 
@@ -58,7 +58,7 @@ def test_uneven_classes_threaten_the_accuracy(hand_run: Callable[..., Run]) -> N
     labels = ["dog"] * 79 + ["rain"] * 21
     rows = [(f"c{n:03d}", f"g{n:03d}", n % 5 + 1, label, [0.9, 0.1]) for n, label in enumerate(labels)]
     found = facts_of(Results([hand_run("mel", ["dog", "rain"], rows)], []))
-    assert found.state == "chance" and found.uneven and threats(found) == [("uneven", 21, 79)]
+    assert found.state == "chance" and threats(found) == [("uneven", 21, 79)]
     assert best(found).balanced_accuracy == pytest.approx(0.5)
 
 

@@ -103,6 +103,14 @@ def test_what_is_outdated_is_trained_again_under_a_tag_that_is_free(made: Callab
     assert "TAG=" not in proposed(results, outdated=made(*of_sets(zcr=0.4)).runs).command
 
 
+def test_no_set_is_proposed_twice(made: Callable[..., Results]) -> None:
+    first, second = made(*of_sets(mel=0.9), *of_sets(model="cnn4", mel=0.8)).runs
+    for run in (first, second):
+        run.config["command"] = ["FEATURES=mel", "MODEL=resnet18"]
+    command = proposed(Results([first, second], []), outdated=[first]).command
+    assert "FEATURES=mel MODEL" in command
+
+
 def test_an_exact_solution_needs_no_other_seed(made: Callable[..., Results]) -> None:
     network = proposed(made(*of_sets(model="linear", mel=0.8, mfcc=0.79)))
     assert network == NextCommand("make train DATASET=made RUNS=elsewhere FEATURES=mel", "network")

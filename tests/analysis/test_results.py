@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.results import Results, Run, load_runs, on_folds, outdated_runs, same_clips
-from results.run_folder import RunFolder, find, write_config
+from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 
 CLASSES = ["dog", "rain"]
@@ -28,11 +28,6 @@ def test_clips_are_in_the_order_of_their_ids(hand_run: Callable[..., Run]) -> No
     assert run.probabilities == pytest.approx(np.array([[[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]]))
 
 
-def test_a_run_has_the_skill_it_was_made_with(made: Callable[..., Results]) -> None:
-    results = made(MadeRun(skill=0.7), MadeRun(features="zcr", skill=0.3))
-    assert [run.correct.mean() for run in results.runs] == pytest.approx([0.7, 0.3])
-
-
 def test_seeds_of_one_configuration_are_one_run(made: Callable[..., Results]) -> None:
     results = made(MadeRun(seed=0, skill=0.8), MadeRun(seed=3, skill=0.6), MadeRun(features="zcr"))
     mel = next(run for run in results.runs if run.features == "mel")
@@ -45,17 +40,13 @@ def test_seeds_of_one_configuration_are_one_run(made: Callable[..., Results]) ->
 def test_a_seed_with_other_folds_is_left_out_and_named(made: Callable[..., Results]) -> None:
     results = made(MadeRun(seed=0), MadeRun(seed=1, folds=(1, 2)))
     assert results.runs[0].seeds == (0,)
-    assert [problem.run for problem in results.problems] == ["mel-resnet18-s1"]
-    assert "160 test clips of 400" in results.problems[0].text
+    (problem,) = results.problems
+    assert problem.run == "mel-resnet18-s1" and "160 test clips of 400" in problem.text
 
 
-def test_the_best_epoch_counts_where_validation_chose_one(made: Callable[..., Results]) -> None:
+def test_the_best_epoch_counts_if_validation_chose_one(made: Callable[..., Results]) -> None:
     chosen, fixed = made(MadeRun(val="next"), MadeRun(features="zcr")).runs
     assert (chosen.selection, fixed.selection) == ("best", "last")
-
-
-def test_a_missing_fold_is_known(made: Callable[..., Results]) -> None:
-    assert made(MadeRun(folds=(1, 2, 4))).runs[0].missing_folds == (3, 5)
 
 
 @pytest.mark.parametrize("name", ["target", "clip_id", "NA", "<script>", "犬", "a,b", '"', "1"])
@@ -88,11 +79,9 @@ def test_a_damaged_fold_is_left_out_and_the_others_stay(
     file = make_run(tmp_path, made_clips(400, 10), MadeRun()) / "fold2" / "predictions.csv"
     file.write_bytes(damage(file.read_bytes()))
     results = load_runs(find(tmp_path))
-    assert results.runs[0].missing_folds == (2,)
-    assert len(results.problems) == 1
-    assert "fold 2 is left out" in results.problems[0].text
-    assert words in results.problems[0].text
-    assert "predictions.csv and train again" in results.problems[0].text
+    (run,), (problem,) = results.runs, results.problems
+    assert run.missing_folds == (2,) and problem.damaged
+    assert "fold 2 is left out" in problem.text and words in problem.text
 
 
 def test_a_run_that_skips_the_test_fold_has_no_test_score(tmp_path: Path) -> None:
@@ -100,74 +89,50 @@ def test_a_run_that_skips_the_test_fold_has_no_test_score(tmp_path: Path) -> Non
     file = folder / "fold1" / "predictions.csv"
     file.write_text(file.read_text().replace(",test,", ",val,"))
     results = load_runs(find(tmp_path))
-    assert not results.runs
-    assert "never scored" in results.problems[0].text
-    assert "train again" not in results.problems[0].text
-
-
-def test_numbers_that_are_no_probabilities_are_refused(by_hand: Callable[..., RunFolder]) -> None:
-    results = load_runs([by_hand("mel", CLASSES, [("a", "g", 1, "dog", [0.9, 0.5])])])
-    assert not results.runs
-    assert "1 of 1 rows are incomplete or no probabilities" in results.problems[0].text
-    assert "none of its folds can be read" in results.problems[1].text
-
-
-def test_a_clip_tested_twice_is_refused(by_hand: Callable[..., RunFolder]) -> None:
-    rows = [("a", "g", 1, "dog", [0.9, 0.1]), ("a", "g", 2, "dog", [0.9, 0.1])]
-    results = load_runs([by_hand("mel", CLASSES, rows)])
-    assert not results.runs
-    assert "tested twice" in results.problems[0].text
+    assert not results.runs and "never scored" in results.problems[0].text
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("rows", "words"),
     [
-        ("{", "cannot be read"),
-        ("[]", "holds no configuration"),
-        ('{"dataset": "x"}', "lacks folds"),
+        ([("a", "g", 1, "dog", [0.9, 0.5])], "1 of 1 rows are incomplete or no probabilities"),
+        ([("a", "g", fold, "dog", [0.9, 0.1]) for fold in (1, 2)], "tested twice"),
     ],
 )
-def test_a_damaged_configuration_costs_only_its_own_run(tmp_path: Path, text: str, words: str) -> None:
+def test_no_probabilities_and_a_clip_tested_twice_are_refused(
+    by_hand: Callable[..., RunFolder], rows: list, words: str
+) -> None:
+    results = load_runs([by_hand("mel", CLASSES, rows)])
+    assert not results.runs and words in results.problems[0].text
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"dataset": "x"}', '{"dataset": "x", "folds": "all"}'])
+def test_a_damaged_configuration_costs_only_its_own_run(tmp_path: Path, text: str) -> None:
     clips = made_clips(100, 10)
     broken = make_run(tmp_path, clips, MadeRun())
     make_run(tmp_path, clips, MadeRun(features="zcr"))
     (broken / "run.json").write_text(text, encoding="utf-8")
     results = load_runs(find(tmp_path))
     assert [run.features for run in results.runs] == ["zcr"]
-    assert words in results.problems[0].text
-    assert not results.problems[0].unfinished
-
-
-@pytest.mark.parametrize(
-    "damage", [{"classes": [1, 2]}, {"classes": None}, {"folds": "all"}, {"folds": None}, {"seed": "x"}]
-)
-def test_a_malformed_configuration_is_named(
-    by_hand: Callable[..., RunFolder], damage: dict[str, object]
-) -> None:
-    folder = by_hand("mel", CLASSES, ROWS)
-    config = {**folder.config, **damage}
-    write_config(folder.path, config)
-    results = load_runs([RunFolder(folder.path)])
-    assert not results.runs
-    assert f"malformed {next(iter(damage))}" in results.problems[0].text
+    (problem,) = results.problems
+    assert problem.run == broken.name and problem.damaged and "run.json" in problem.text
 
 
 def test_an_unfinished_run_says_how_far_it_is(tmp_path: Path) -> None:
     folder = make_run(tmp_path, made_clips(100, 10), MadeRun(folds=(1,)))
     (folder / "fold1" / "predictions.csv").unlink()
     results = load_runs(find(tmp_path))
-    assert not results.runs
-    assert results.problems[0].unfinished
-    assert "epoch 20 of 20" in results.problems[0].text
+    (problem,) = results.problems
+    assert not results.runs and problem.unfinished and "epoch 20 of 20" in problem.text
 
 
 def test_a_damaged_history_costs_only_the_curve(tmp_path: Path) -> None:
     folder = make_run(tmp_path, made_clips(100, 10), MadeRun())
     (folder / "fold1" / "history.csv").write_text("epoch,lr\n1,x\n", encoding="utf-8")
     results = load_runs(find(tmp_path))
-    assert results.runs[0].missing_folds == ()
-    assert results.runs[0].history["fold"].min() == 2
-    assert "learning curve of fold 1 is left out" in results.problems[0].text
+    (run,), (problem,) = results.runs, results.problems
+    assert run.missing_folds == () and run.history["fold"].min() == 2
+    assert "learning curve of fold 1 is left out" in problem.text
 
 
 def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path: Path) -> None:
@@ -180,10 +145,6 @@ def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path: Path) -> None
     (problem,) = outdated_runs(runs, table.drop(index=[4, 5, 6]))
     assert not problem.damaged and problem.run == runs[0].name
     assert "5 of its test clips are gone or have another class or fold" in problem.text
-
-
-def test_no_folder_is_no_run() -> None:
-    assert load_runs([]) == Results([], [])
 
 
 def test_an_exact_solution_is_counted_once_whatever_its_seeds(made: Callable[..., Results]) -> None:
