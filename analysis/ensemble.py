@@ -58,14 +58,14 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
         digest([digest([config[key] for config in configs]), ENSEMBLE, most]) for key in ("hash", "family")
     )
     # Ensembles of different runs with the same features would share a label: the hash distinguishes them.
-    differences = [f"members{most}"] * bool(most) + [f"s{seed}"] * bool(seed) + [hash_[:6]]
+    differences = [f"members{most}" if most else "", f"s{seed}" if seed else "", hash_[:6]]
     config = {key: first.config[key] for key in SHARED if key in first.config} | {
         "features": features,
         "model": ENSEMBLE,
         "seed": seed,
         "family": family,
         "hash": hash_,
-        "name": label(features, ENSEMBLE, differences, hash_),
+        "name": label(features, ENSEMBLE, filter(None, differences), hash_),
         "protocol": "; ".join(dict.fromkeys(run.protocol for run in members)),
         "members": names,
         "member_weights": {str(fold): dict(zip(names, own.tolist())) for fold, own in weights.items()},

@@ -121,7 +121,7 @@ def facts(
     main, best, recordings = rankings[0], rankings[0].best, len(rankings[0].shares)
     rows, report = compared[0], class_report(best)[:-2].query("support > 0")
     fewest, most = int(report["support"].min()), int(report["support"].max())
-    effective = round(1 / float((main.shares**2).sum()))
+    effective = round(1 / float(main.shares @ main.shares))
     present = list(threats)
     if most >= UNEVEN * fewest:
         present.append(Threat("uneven", fewest, most))

@@ -41,41 +41,32 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     """
     single = options.dataset or str(options.name or "")
     name = dataset_name(single, options.name) if single else None
-    wanted = " ".join(options.run)
-    folders = select(options.runs, wanted, name) if options.run else find(options.runs, name)
-    by_dataset: dict[str, list[RunFolder]] = {}
-    for run in folders:
-        by_dataset.setdefault(run.path.parent.name, []).append(run)
+    folders = select(options.runs, " ".join(options.run), name) if options.run else find(options.runs, name)
     caches = {path.parent.name: path for path in sorted(options.data.glob("*/features")) if is_cache(path)}
-    if name is not None:
-        cache = cache_folder(single, options.data, options.name)
-        if not folders and not is_cache(cache):
-            known = caches.keys() | {run.path.parent.name for run in find(options.runs)}
-            missing = f"{options.runs / name} holds no run and {cache} no features"
-            listed = f"; known: {', '.join(sorted(known))}" if known else ""
-            if meant := closest(name, known):
-                raise RequestError(f"did you mean DATASET={meant}? {missing}{listed}")
-            raise RequestError(_nothing(options, f"{missing}{listed}"))
-        by_dataset, caches = {name: folders}, {name: cache} if is_cache(cache) else {}
-    elif not options.run:
-        by_dataset = {dataset: [] for dataset in caches} | by_dataset
-    if not by_dataset:
-        missing = f"{options.runs} holds no run and {options.data} no features"
-        raise RequestError(_nothing(options, missing))
+    known = sorted(caches.keys() | {run.path.parent.name for run in find(options.runs)})
+    searched = [options.runs, options.data]
+    if name:
+        searched = [options.runs / name, cache_folder(single, options.data, options.name)]
+        caches = {name: searched[1]} if is_cache(searched[1]) else {}
+    datasets = {name or run.path.parent.name for run in folders} | (set() if options.run else caches.keys())
+    if not datasets:
+        first = make_command("features", f"DATASET={options.dataset or NAMED[0]}")
+        advice = f"extract features first ({first}), then train (make train)"
+        if name and (meant := closest(name, known)):
+            advice = f"did you mean DATASET={meant}?"
+        listed = f" (known: {', '.join(known)})" if known else ""
+        missing = f"{searched[0]} holds no run and {searched[1]} no features{listed}"
+        raise RequestError(f"nothing to report on: {missing}; {advice}")
     made = []
-    for dataset, runs in sorted(by_dataset.items()):
+    for dataset in sorted(datasets):
+        runs = tuple(run for run in folders if name or run.path.parent.name == dataset)
         given = (f"DATASET={single or dataset}", *words(options, ("name", "data", "runs", "run")))
         folder = options.reports / dataset
         if options.run:
             first, *rest = sorted(run.name for run in runs)
             folder /= label("only", first, rest, digest([first, *rest]))
-        made.append(ReportJob(dataset, tuple(runs), caches.get(dataset), folder, given))
+        made.append(ReportJob(dataset, runs, caches.get(dataset), folder, given))
     return made
-
-
-def _nothing(options: AnalysisOptions, missing: str) -> str:
-    first = make_command("features", f"DATASET={options.dataset or NAMED[0]}")
-    return f"nothing to report on: {missing}. Extract features first ({first}), then train (make train)"
 
 
 MANIFEST = ".report.json"

@@ -138,7 +138,7 @@ def rankings(runs: Sequence[Run], *, named: bool = False, outdated: Collection[s
                 if not any(reason_apart(part, other) for other in main):
                     main.append(part)
                     others.remove(run)
-        sets = [together for together in sets if together]
+        sets = list(filter(None, sets))
     level = LEVEL if named and len(runs) == 2 and len(sets) == 1 else FAMILY_LEVEL
     made = []
     for together in sets:

@@ -92,9 +92,9 @@ def sign_flip_tests(
     # The differences that are not rejected: (total - d)^2 <= critical^2 sum((difference - d share)^2).
     # Of very few or unequal recordings they may be all beyond one end, or all.
     squared = (critical + ROUNDING) ** 2
-    curvature = 1 - squared * (shares**2).sum()
+    curvature = 1 - squared * (shares @ shares)
     bounded = curvature > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         centre = (totals - squared * (shares @ differences)) / curvature
         reach = centre**2 - (totals**2 - squared * scale**2) / curvature
         reach = np.sqrt(np.where(bounded, np.maximum(reach, 0), reach))
@@ -122,7 +122,7 @@ def exact_p(differences: Floats) -> float:
 
 def fewest_recordings(level: float) -> int:
     """So many recordings must differ, all the same way, for a p-value below the level: 2^(1 - G) < level."""
-    return int(np.floor(1 - np.log2(level))) + 1
+    return int(2 - np.log2(level))
 
 
 def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[float, float]:
@@ -132,7 +132,7 @@ def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[flo
     few recordings could not be so far apart: the variance is at least that of recordings that all differ the
     same way.
     """
-    effective = 1 / float((shares**2).sum())
+    effective = 1 / float(shares @ shares)
     observed = difference.sum()
     error = np.linalg.norm(difference - observed * shares)
     # The test divides by a scale that holds the difference itself.

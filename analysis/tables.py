@@ -213,9 +213,10 @@ def format_p(value: float) -> str:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """A pipe table, as GitHub and Jupyter show it; nothing in a cell is read as markup."""
-    special = re.compile(r"([\\`*_|<>\[\]])")
+    special, shown = re.compile(r"([\\`*_|<>\[\]])"), rounded(table)
     header, *rows = [
-        [special.sub(r"\\\1", text).replace("\n", " ") for text in row] for row in rounded(table)
+        [special.sub(r"\\\1", text).replace("\n", " ") for text in row]
+        for row in [[*shown.columns], *shown.to_numpy().tolist()]
     ]
     rule = ["---:" if is_numeric_dtype(kind) else "---" for kind in table.dtypes]
     return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *rows])
@@ -224,14 +225,12 @@ def as_markdown(table: pd.DataFrame) -> str:
 def as_latex(table: pd.DataFrame) -> str:
     """A booktabs tabular, every special character escaped."""
     alignment = "".join("r" if is_numeric_dtype(kind) else "l" for kind in table.dtypes)
-    shown = rounded(table.rename(columns=lambda name: str(name).replace("_", " ")))
-    header, *lines = [" & ".join(map(latex_text, row)) + r" \\" for row in shown]
-    begin, end = rf"\begin{{tabular}}{{{alignment}}}", r"\end{tabular}"
-    return "\n".join([begin, r"\toprule", header, r"\midrule", *lines, r"\bottomrule", end, ""])
+    shown = rounded(table).map(latex_text).rename(columns=lambda name: latex_text(name.replace("_", " ")))
+    return shown.style.hide(axis="index").to_latex(column_format=alignment, hrules=True)
 
 
-def rounded(table: pd.DataFrame) -> list[list[str]]:
-    """The columns' names and the rows as text: three decimals, nothing for an unknown number."""
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as text: three decimals, nothing for an unknown number."""
 
     def text(value: object, name: str) -> str:
         if not isinstance(value, float):
@@ -241,8 +240,9 @@ def rounded(table: pd.DataFrame) -> list[list[str]]:
         lifted = value + np.copysign(HALVES_UP, value)
         return format_p(value) if name.partition(",")[0] == "p" else f"{lifted:.{DECIMALS}f}"
 
-    names = list(map(str, table.columns))
-    return [names, *(list(map(text, row, names)) for row in table.itertuples(index=False))]
+    return pd.DataFrame(
+        {str(name): [text(value, str(name)) for value in table[name]] for name in table}, dtype=str
+    )
 
 
 LATEX_ESCAPES = {

@@ -74,7 +74,7 @@ def make_run(runs: Path, clips: pd.DataFrame, made: MadeRun, dataset: str = "mad
     options |= {name: getattr(made, name) for name in ("features", "model", "task", "augment", "val")}
     changes = {"task": made.task, "val": f"val.{made.val}", "augment": f"augment.{made.augment}"}
     differences = [text for name, text in changes.items() if getattr(made, name) != getattr(MadeRun, name)]
-    differences += [f"s{made.seed}"] * bool(made.seed)
+    differences += [f"s{made.seed}"] if made.seed else []
     hash_, sets = digest([options, made.seed]), made.features.split("+")
     config = {
         **options,

@@ -31,6 +31,7 @@ def test_a_clear_winner_and_a_tie(made: Callable[..., Results]) -> None:
     assert run.features == "mfcc" and winner.state == "winner"
     assert [row.verdict for row in winner.rows] == ["best", "clearly worse"]
     assert [row.accuracy for row in winner.rows] == pytest.approx([0.9, 0.5])
+    assert all(row.low < row.accuracy < row.high for row in winner.rows)
     folds = [run.correct[run.folds == fold].mean() for fold in range(1, 6)]
     assert winner.rows[1].sd == pytest.approx(np.std(folds, ddof=1))
     assert winner.rows[1].difference == pytest.approx(-0.4)

@@ -21,15 +21,6 @@ def features(ranking: Ranking) -> list[str]:
     return [run.features for run in ranking.runs]
 
 
-def test_best_first_with_intervals_around(made: Callable[..., Results]) -> None:
-    (first,) = ranked(made(MadeRun(features="zcr", skill=0.4), MadeRun(skill=0.8)))
-    assert features(first) == ["mel", "zcr"]
-    assert first.accuracy == pytest.approx([0.8, 0.4])
-    assert (first.interval[:, 0] < first.accuracy).all() and (first.accuracy < first.interval[:, 1]).all()
-    low, high = first.tests.interval[0] / first.unit
-    assert low < -0.4 < high < 0
-
-
 def test_accuracy_is_the_mean_over_folds_of_unequal_size(hand_run: Callable[..., Run]) -> None:
     rows = [(f"c{n}", f"g{n}", 1 if n < 8 else 2, "dog", [0.9, 0.1]) for n in range(10)]
     rows[9] = ("c9", "g9", 2, "rain", [0.9, 0.1])
@@ -53,16 +44,6 @@ def test_an_interval_does_not_depend_on_what_else_is_there(made: Callable[..., R
     alone = ranked(made(MEL))[0].interval[0]
     among = ranked(made(MEL, ZCR, MadeRun(features="rms", folds=(1,)), MadeRun(features="mfcc", val="next")))
     assert among[0].interval[features(among[0]).index("mel")] == pytest.approx(alone, abs=1e-12)
-
-
-def test_five_recordings_give_no_verdict(made: Callable[..., Results]) -> None:
-    """100 % against 0 %: of five recordings p is 2 / 2^5, above any level."""
-    runs = MadeRun(skill=1.0), MadeRun(features="zcr", skill=0.0)
-    few = ranked(made(*runs, clips=10, classes=2))[0]
-    assert (len(few.shares), few.testable) == (5, False)
-    assert few.tests.p[0] == pytest.approx(1 / 16, abs=0.005)
-    enough = ranked(made(*runs, clips=14, classes=2))[0]
-    assert enough.testable and enough.tests.p[0] < enough.level
 
 
 def test_a_run_that_always_answers_the_commonest_class_is_at_chance(hand_run: Callable[..., Run]) -> None:
