@@ -7,7 +7,6 @@ from analysis.facts import Configuration, Facts
 from analysis.figures import FigureWriter
 from analysis.findings import Findings
 from analysis.ranking import Ranking
-from analysis.results import Run, differing_options
 
 SETS_SHOWN = 24  # rows of a figure; the table beside it has all runs
 
@@ -21,20 +20,6 @@ def accuracy_grid(facts: Facts) -> Pivot:
         made.setdefault(row.features, {}).setdefault(row.model, row)
     models = {row.model for row in facts.rows}
     return made if len(made) > 1 and len(models) > 1 else {}
-
-
-def families(ranking: Ranking) -> list[list[Run]]:
-    """The runs that share every option but the features, each family best first; all ensembles are one."""
-    made: list[list[Run]] = []
-    for run in ranking.runs:
-        for family in made:
-            both = run.trained, family[0].trained
-            if not any(both) or (all(both) and differing_options(run, family[0]) <= {"features"}):
-                family.append(run)
-                break
-        else:
-            made.append([run])
-    return made
 
 
 def submit_comparison(writer: FigureWriter, found: Findings, ranking: Ranking) -> None:

@@ -26,14 +26,10 @@ class Findings:
     """What a report says about runs; `tables` holds only those that have rows."""
 
     runs: tuple[Run, ...]  # every configuration, in the order of the comparison table
-    rankings: tuple[Ranking, ...]  # the main one first
+    main: Ranking | None
     facts: Facts
     problems: tuple[Problem, ...]  # what could not be read, then what is not ranked with the rest
     tables: dict[str, pd.DataFrame]
-
-    @property
-    def main(self) -> Ranking | None:
-        return self.rankings[0] if self.rankings else None
 
 
 def findings(
@@ -44,32 +40,33 @@ def findings(
     threats: Sequence[Threat] = (),
 ) -> Findings:
     """What run folders hold; two of them may be `named` by RUN=. `outdated` runs, by name, do not lead."""
-    ranked = tuple(rankings(results.runs, named=named, outdated=outdated))
+    ranked = rankings(results.runs, named=named, outdated=outdated)
+    main = ranked[0] if ranked else None
     runs = [run for ranking in ranked for run in ranking.runs]
     attributions, problems = [], list(results.problems)
     for run in runs:
         attribution, unread = channel_importance(run)
         attributions.append(attribution)
         problems += unread
-    changes = ablations(ranked[0]) if ranked else pd.DataFrame()
+    changes = ablations(main) if main else pd.DataFrame()
     said = facts(ranked, changes, problems, threats)
     made = {}
-    if ranked:
+    if main:
         members = [(row.run, *member) for row in said.rows for member in row.members.items()]
         made = {
             "comparison": comparison(said),
             "metrics": tables.metrics(runs),
             "runs": tables.run_details(runs),
             "members": pd.DataFrame(members, columns=["run", "member", "accuracy"]),
-            "recall_by_class": tables.recall_by_class(ranked[0].runs),
+            "recall_by_class": tables.recall_by_class(main.runs),
             "ablations": changes,
             "attribution": pd.concat(attributions, ignore_index=True),
-            "literature": tables.literature(ranked[0]),
+            "literature": tables.literature(main),
         }
     for row in said.others:
         problems.append(Problem(row.run, f"not compared: other {row.reason} than {ranked[0].best.name}"))
     kept = {name: table for name, table in made.items() if len(table)}
-    return Findings(tuple(runs), ranked, said, tuple(problems), kept)
+    return Findings(tuple(runs), main, said, tuple(problems), kept)
 
 
 def comparison(said: Facts) -> pd.DataFrame:

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from analysis import tables
-from analysis.comparison import families
 from analysis.error_browser import by_category
 from analysis.facts import Configuration, Facts
 from analysis.ranking import Ranking, setting
-from analysis.results import Run
+from analysis.results import Run, differing_options
 from results.scores import most_confused
 
 CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those of the most frequent errors
@@ -36,20 +35,28 @@ class Forest:
 
 def forest(facts: Facts, ranking: Ranking) -> Forest:
     """The forest plot of the main ranking, the best run's panel first, unless it stands there alone."""
-    row_of = {row.run: row for row in facts.rows}
+    families: list[tuple[Run, list[Configuration]]] = []
+    for run, row in zip(ranking.runs, facts.rows, strict=True):
+        for first, rows in families:
+            same = not run.trained or differing_options(run, first) <= {"features"}
+            if run.trained == first.trained and same:
+                rows.append(row)
+                break
+        else:
+            families.append((run, [row]))
     trained = [run for run in ranking.runs if run.trained]
-    panels = []
-    for family in families(ranking):
-        label = setting(family[0], trained, {"tag"}) if family[0].trained else "ensembles of runs"
-        panels.append((label, [row_of[run.name] for run in family]))
+    panels = [
+        (setting(first, trained, {"tag"}) if first.trained else "ensembles of runs", rows)
+        for first, rows in families
+    ]
     if len(panels) > 1:
         panels.insert(0 if len(panels[0][1]) == 1 else len(panels), ("all", list(facts.rows)))
     numbers = [facts.chance, *(end for row in facts.rows for end in (row.accuracy, row.low, row.high))]
     last = min(10, math.ceil(np.nanmax(numbers) * 10 + 1e-9))
-    first = min(math.floor(np.nanmin(numbers) * 10), last - 1)
-    step = 1 if last - first <= 5 else 2
-    ticks = [tenth / 10 for tenth in range(first + first % step, last + 1, step)]
-    return Forest(panels, first / 10, last / 10, ticks)
+    low = min(math.floor(np.nanmin(numbers) * 10), last - 1)
+    step = 1 if last - low <= 5 else 2
+    ticks = [tenth / 10 for tenth in range(low + low % step, last + 1, step)]
+    return Forest(panels, low / 10, last / 10, ticks)
 
 
 @dataclass(frozen=True)
