@@ -146,22 +146,17 @@ class AudioModel(TrainedModel):
 
 def find_audio(path: Path) -> list[Path]:
     """The file, or the audio files of a folder and of the folders in it, by name, hidden ones left out."""
-
-    def is_audio(file: Path) -> bool:
-        return bool(audio.AUDIO_FILE.fullmatch(file.name)) and file.is_file()
-
     if path.is_file():
         return [path]
-    if path.is_dir():
-        files = [path / name for name in files_below(path) if is_audio(path / name)]
-        if not files:
-            raise RequestError(f"AUDIO={path}: there is no audio file in this folder")
+    folder = path if path.is_dir() else path.parent
+    names = files_below(path) if path.is_dir() else [file.name for file in folder.glob("*")]
+    files = [folder / name for name in names if audio.AUDIO_FILE.fullmatch(Path(name).name)]
+    files = list(filter(Path.is_file, files))
+    if path.is_dir() and files:
         return files
-    if not path.parent.is_dir():
-        raise RequestError(f"AUDIO={path}: there is no folder {path.parent}")
-    close = closest(path.name, [file.name for file in path.parent.iterdir() if is_audio(file)])
+    close = closest(path.name, [file.name for file in files])
     hint = f"; did you mean {close}?" if close else ""
-    raise RequestError(f"AUDIO={path}: there is no such file or folder{hint}")
+    raise RequestError(f"AUDIO={path}: expected an audio file, or a folder with some{hint}")
 
 
 class FilePredictions(NamedTuple):
@@ -195,18 +190,11 @@ def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None
             yield key, y[: max(1, round(seconds * rate))]
 
     predictions = list(model.predict(clips(), fold))
-    return FilePredictions(prediction_table(model.classes, predictions), longer, failures)
-
-
-def prediction_table(
-    classes: list[str], predictions: Iterable[tuple[str, Probabilities, bool]]
-) -> pd.DataFrame:
-    """By key: the predicted class, empty without an answer, and a probability column a class."""
     keys, probabilities, answered = zip(*predictions) if predictions else ((), (), ())
-    table = pd.DataFrame(np.reshape(probabilities, (-1, len(classes))), list(keys), classes)
-    predicted = np.where(answered, np.array(classes, object)[table.to_numpy().argmax(axis=1)], "")
-    table.insert(0, "predicted", predicted)
-    return table
+    table = pd.DataFrame(np.reshape(probabilities, (-1, len(model.classes))), list(keys), model.classes)
+    best = np.array(model.classes, object)[table.to_numpy().argmax(axis=1)]
+    table.insert(0, "predicted", np.where(answered, best, ""))
+    return FilePredictions(table, longer, failures)
 
 
 def show(table: pd.DataFrame, classes: list[str], options: PredictOptions) -> None:

@@ -22,7 +22,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
@@ -158,7 +158,7 @@ def export_run(options: ExportOptions) -> int:
     else:
         examples, source = noise(bundle), "the networks"
     first = next(examples)
-    content = onnx_bytes(model, [channel.shape[1:] for channel in first.values])
+    content = onnx_bytes(model, [channel.shape[1:] for channel in first[1]])
     session, names, largest = open_session(content), input_names(model.config), 0.0
     for number, values, expected in itertools.chain([first], examples):
         fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
@@ -172,12 +172,8 @@ def export_run(options: ExportOptions) -> int:
     return 0
 
 
-class Example(NamedTuple):
-    """Clips by their stored features, and what one fold's model gives them."""
-
-    number: int  # of the fold, among those exported
-    values: Values
-    probabilities: Probabilities  # (B, K)
+# A fold's place among those exported, clips by their stored features, that fold's probabilities (B, K).
+Example = tuple[int, Values, Probabilities]
 
 
 def tested_clips(model: TrainedModel, run: RunFolder, cache: Cache, selection: str) -> Iterator[Example]:
@@ -196,7 +192,7 @@ def tested_clips(model: TrainedModel, run: RunFolder, cache: Cache, selection: s
                     part[:, :, : own_frames(part.shape[2], filled)[0]] if timed else part
                     for part, timed in zip(values, model.timed)
                 ]
-            yield Example(number, values, chunk[model.classes].to_numpy())
+            yield number, values, chunk[model.classes].to_numpy()
 
 
 def noise(bundle: Bundle) -> Iterator[Example]:
@@ -207,7 +203,7 @@ def noise(bundle: Bundle) -> Iterator[Example]:
     clips = rng.normal(0, 0.1, (NOISES, audio.samples)).astype(np.float32)
     values = [np.stack(channel) for channel in zip(*map(audio.features, clips))]
     for number, fold in enumerate(audio.folds):
-        yield Example(number, values, audio.probabilities(values, fold, np.ones(NOISES)))
+        yield number, values, audio.probabilities(values, fold, np.ones(NOISES))
 
 
 def input_names(config: dict[str, Any]) -> list[str]:
