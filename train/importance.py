@@ -44,11 +44,11 @@ from train.data import (
     InputReader,
     Resident,
     chunked,
+    describe_channels,
     load_fold,
     measure_clips,
     seeded,
 )
-from train.models import linear
 from train.options import ImportanceOptions, RunOptions
 from train.plan import (
     Plan,
@@ -123,22 +123,29 @@ class Fits:
     def compute_statistics(self, clips: ClipMoments) -> None:
         """The numbers (D,) that the model reads of each clip, by fold, and the name that each belongs to."""
         plan, channels, feature = self.plan, self.plan.channels, np.array(self.feature)
-        self.data: dict[int, FoldData] = {}  # of texture
-        self.sources: dict[int, Any] = {}  # Resident
-        if plan.model.kind == "linear":
+        self.data: dict[int, FoldData] = {}
+        Compute().prepare()
+        if plan.model.kind == "linear":  # the same in all folds
             every = plan.table.index.to_numpy()
             chunks = progress(chunked(every), label="statistics", unit="batches")
-            resident = Resident(every, map(InputReader(plan, []), chunks), CPU, CPU)
-            self.sources |= dict.fromkeys(self.splits, resident)
+            source = Resident(every, map(InputReader(plan, []), chunks), CPU, CPU)
+            described, none = describe_channels(plan, []), np.arange(0)
+            for fold in self.splits:
+                parts = self.trained(fold), none, none
+                self.data[fold] = FoldData(fold, source, plan.targets, len(plan.classes), described, *parts)
             widths = [input_width("linear", stored_shape(plan.cache, channel)) for channel in channels]
             self.owner = np.repeat(feature, widths)
             return
-        Compute().prepare()
         texture: Any = self.build(len(channels), plan.grid, 0).shift_invariant
         self.owner = feature[texture.channel_of_each(len(channels)).numpy()]
         for fold, split in self.splits.items():
             self.data[fold] = load_fold(plan, fold, split, clips, CPU).computed_once(texture)
-            self.sources[fold] = self.data[fold].source
+
+    def statistics(self, fold: int) -> Resident:
+        """The fold's clips as these numbers (D, 1, 1)."""
+        source = self.data[fold].source
+        assert isinstance(source, Resident)
+        return copy.copy(source)
 
     def build(self, channels: int, shape: tuple[int, int], fold: int) -> torch.nn.Module:
         generator = seeded(torch.Generator(), self.plan.options.seed, fold)
@@ -162,7 +169,7 @@ class Fits:
         lines = [_lines(fit, both) for fit, both in folder.scores.items() if not fit & stale]
         header = _line("features", "score", *clips["clip_id"])
         replace_file(self.path / "scores.csv", "".join([header, *lines]).encode("utf-8"))
-        x = next(iter(self.sources.values())).values.flatten(1).numpy()
+        x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
         recordings = [plan.table["group"].loc[self.trained(fold)].nunique() for fold in self.splits]
         config = {key: plan.config()[key] for key in ("dataset", "synthetic", "model", "task", "classes")} | {
             "features": self.names,
@@ -210,18 +217,15 @@ class Fits:
         if not chosen.any():
             shares = np.bincount(y, minlength=len(plan.classes)) / len(y)
             return np.tile(shares.astype(np.float32), (len(test), 1))
-        source = copy.copy(self.sources[fold])
+        source = self.statistics(fold)
         source.values = source.values[:, chosen]
-        if plan.model.kind == "linear":
-            network = self.build(int(chosen.sum()), (1, 1), fold)
-            x_train, x_test = source.batches([train, test])
-            linear.fit(network, x_train.flatten(1).numpy(), y, np.ones(len(y), bool))  # type: ignore[arg-type]
-            with torch.no_grad():
-                return network(x_test).softmax(1).numpy()
-        network = self.build(sum(name in fit for name in self.feature), plan.grid, fold)
+        linear, width = plan.model.kind == "linear", sum(name in fit for name in self.feature)
+        network = self.build(int(chosen.sum()) if linear else width, (1, 1) if linear else plan.grid, fold)
         trainer = Trainer(plan, replace(self.data[fold], source=source, train=train), network, Compute())
-        for trainer.epoch in range(plan.options.epochs):
-            trainer.train_epoch(progress(label="", unit="", silent=True))
+        silent = progress(label="", unit="", silent=True)
+        while not trainer.finished:
+            trainer.solve(trainer.linear, silent) if trainer.linear else trainer.train_epoch(silent)
+            trainer.epoch += 1
         return trainer.predict(test, exact=True)[0]
 
 

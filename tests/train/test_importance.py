@@ -18,7 +18,8 @@ from results.importance import (
     shapley,
 )
 from tests.train.little import execute
-from train.importance import Fits, linear, measure_importance, summary
+from train.importance import Fits, measure_importance, summary
+from train.models import linear
 from train.options import ImportanceOptions
 
 
