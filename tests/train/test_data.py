@@ -15,7 +15,7 @@ from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
 from tests.train.little import FRAMES
-from train.augment import AUGMENTS, Batch, parse_augment, views
+from train.augment import AUGMENTS, Batch, parse_augment
 from train.data import (
     FLOOR,
     ClipMoments,
@@ -249,5 +249,3 @@ def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_f
         described = describe_channels(plan, reader.statistics)
         after, _ = parse_augment(text)(x, y, described, torch.Generator().manual_seed(0))
         assert torch.equal(after[:, 1], x[:, 1]) and not torch.equal(after[:, 0], x[:, 0])
-    seen = list(views(x, parse_augment("crop=16x8"), 3, plan.timed))
-    assert all(torch.equal(view[:, 1], seen[1][:, 1]) for view in seen)

@@ -55,12 +55,8 @@ def test_blanks_that_make_no_list_are_taken(options, tmp_path):
     check_options(change(options, augment="shift, gain", recipe=str(recipe), note="two words"))
 
 
-def test_grids():
-    assert grid_of("64x108", []) == (64, 108)
+def test_the_native_grid_is_the_largest_channels():
     assert grid_of("native", [(128, 431), (12, 432)]) == (128, 432)
-    for wrong in ("64", "64x", "0x5", "axb", "-3x4", ""):
-        with pytest.raises(RequestError, match="rows x frames"):
-            grid_of(wrong, [])
 
 
 def one_class(table):

@@ -11,7 +11,6 @@ from features_cache import external
 from tests.train.little import CLASSES, change, clip_table, execute, fill, little_options
 from train import explain
 from train.bundle import TrainedModel, bundle_of_run
-from train.data import InputReader, measure_clips
 from train.options import ExplainOptions, RunOptions
 from train.plan import make_plan
 
@@ -56,12 +55,3 @@ def test_a_vector_beside_a_feature_map_is_no_image(options):
     assert folder.scores()["accuracy"].mean() > 0.9
     network = TrainedModel(bundle_of_run(folder)).folds[1].network
     assert network.norm.num_features == 2 * 16 + 40
-
-
-def test_statistics_of_the_trained_clips_standardise_each_number(embedded):
-    plan = make_plan(RunOptions(dataset=str(embedded), features="embedding"))
-    rows = np.arange(20)
-    x = InputReader(plan, measure_clips(plan, rows).statistics(rows, "row"))(rows)
-    assert x.shape == (20, 40, 1, 1)
-    assert x.float().mean(0).abs().max() < 1e-2
-    assert (x.float().std(0, unbiased=False) - 1).abs().max() < 1e-2
