@@ -78,7 +78,7 @@ class Compute:
     def layout(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
-    def autocast(self) -> AbstractContextManager[Any]:
+    def autocast(self) -> AbstractContextManager[object]:
         if self.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(torch.device(self.device).type, TYPES[self.precision])
@@ -190,9 +190,12 @@ def shortage(device: str, batch: int) -> str:
     return f"out of memory on {device} with BATCH={batch}: {smaller}"
 
 
-def machine(device: str) -> dict[str, Any]:
+def machine(device: str) -> dict[str, object]:
     """For run.json: where and with what a run was made."""
-    known = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    known: dict[str, object] = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+    }
     if device.startswith("cuda"):
         known["gpu"] = torch.cuda.get_device_name(device)
     versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}

@@ -107,8 +107,8 @@ def own_frames(frames: int, filled: Floats) -> NDArray[np.intp]:
 def by_length(
     values: NDArray[np.floating],
     filled: Floats | None,
-    compute: Callable[[NDArray[np.floating]], NDArray[Any]],
-) -> NDArray[Any]:
+    compute: Callable[[NDArray[np.floating]], NDArray[np.floating]],
+) -> NDArray[np.floating]:
     """`compute` of each clip's own frames, clips of one length together: (B, rows, frames) to (B, ...).
 
     Without `filled`, of all frames.

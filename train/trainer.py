@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from train.trackers import Tracker
+
+    Bar: TypeAlias = tqdm[Any]
 
 Said = TypeVar("Said")
 CHECK_STEPS = 20  # between looks at the loss: each one waits for a GPU
@@ -125,7 +127,7 @@ class Trainer:
     def finished(self) -> bool:
         return self.epoch == self.epochs or self.early_stopping.stop
 
-    def fit(self, folder: Path, bar: "tqdm[Any]", trackers: "Sequence[Tracker]" = ()) -> None:
+    def fit(self, folder: Path, bar: "Bar", trackers: "Sequence[Tracker]" = ()) -> None:
         """Train from wherever the fold stands to its end.
 
         An epoch ends with best.pt, last.pt and its row, written in this order: whatever a kill leaves half
@@ -153,7 +155,7 @@ class Trainer:
                 for tracker in trackers:
                     tracker.epoch(self.epoch, row)
 
-    def solve(self, network: linear.LinearNet, bar: "tqdm[Any]") -> dict[str, float]:
+    def solve(self, network: linear.LinearNet, bar: "Bar") -> dict[str, float]:
         """The exact solution of a linear model, in the place of epochs; the first part of its row."""
         data, start = self.data, time.perf_counter()
         x = torch.cat(list(data.source.batches([data.train]))).flatten(1).cpu().numpy()
@@ -164,7 +166,7 @@ class Trainer:
         scores = {name: score for name, score in self.score("train").items() if name in TRAIN_SCORES}
         return {"epoch": 1, "seconds": seconds, **scores}
 
-    def train_epoch(self, bar: "tqdm[Any]") -> dict[str, float]:
+    def train_epoch(self, bar: "Bar") -> dict[str, float]:
         """Every training clip once, or PASSES times; the first part of the epoch's row.
 
         Raises Failed if the loss diverges.
@@ -436,7 +438,7 @@ def begin_config(plan: Plan, network: nn.Module, compute: Compute, checked: dict
         run_folder.write_config(run.path, run.config | state | {"changes": changes})
 
 
-def train_fold(plan: Plan, trainer: Trainer, bar: "tqdm[Any]") -> None:
+def train_fold(plan: Plan, trainer: Trainer, bar: "Bar") -> None:
     """A fold from wherever it stands to its predictions."""
     fold, first, epochs = trainer.data.fold, trainer.processes.first, trainer.epochs
     folder = RunFolder(plan.path).fold(fold)
