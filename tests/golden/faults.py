@@ -179,25 +179,21 @@ FAULTS: dict[str, Fault] = {
     ),
     "statistics_of_tested_clips": Fault(
         "means and deviations are of tested clips too",
-        "statistics = sums.statistics(plan.positions(split.statistics), plan.options.norm)",
-        "statistics = sums.statistics(np.arange(len(sums.sums[0])), plan.options.norm)",
+        "statistics = clips.statistics(plan.positions(split.statistics), plan.options.norm)",
+        "statistics = clips.statistics(np.arange(len(clips.moments[0])), plan.options.norm)",
         "golden:plain",
     ),
     # training
     "channels_reversed": Fault(
         "the channels of a set are in another order",
-        """    for channel, how, lasts in zip(values, statistics, filled, strict=True):
-        part = by_length(""",
-        """    for channel, how, lasts in zip(values[::-1], statistics[::-1], filled[::-1], strict=True):
-        part = by_length(""",
+        "for channel, how, lasts in zip(values, statistics, filled, strict=True)\n",
+        "for channel, how, lasts in zip(values[::-1], statistics[::-1], filled[::-1], strict=True)\n",
         "golden:plain",
     ),
     "statistics_of_another_channel": Fault(
         "a channel is standardised by another one's statistics",
-        """    for channel, how, lasts in zip(values, statistics, filled, strict=True):
-        part = by_length(""",
-        """    for channel, how, lasts in zip(values, statistics[::-1], filled, strict=True):
-        part = by_length(""",
+        "for channel, how, lasts in zip(values, statistics, filled, strict=True)\n",
+        "for channel, how, lasts in zip(values, statistics[::-1], filled, strict=True)\n",
         f"{TRAIN}test_data.py",
     ),
     "padding_one_frame_short": Fault(
@@ -236,7 +232,7 @@ FAULTS: dict[str, Fault] = {
         "the epoch with the largest validation loss is the best",
         'better = score < self.best if self.select == "val_loss" else score > self.best',
         "better = score > self.best",
-        f"{TRAIN}test_trainer.py {TRAIN}test_optimisation.py",
+        f"{TRAIN}test_trainer.py",
     ),
     "last_for_best": Fault(
         "predictions of the best epoch are the last epoch's",
@@ -246,7 +242,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "optimiser_forgotten": Fault(
         "a run that goes on has lost its momentum",
-        '            self.optimiser.load_state_dict(progress["optimiser"])\n',
+        '        self.optimiser.load_state_dict(progress["optimiser"])\n',
         "",
         f"{TRAIN}test_resume.py",
     ),
