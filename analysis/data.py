@@ -194,7 +194,9 @@ def data_tables(
     best = list(table.index[:PROJECTED_FEATURES])
     points = {f"{name}, PCA": pca_projection(components[name]) for name in best}
     points |= {f"{name}, t-SNE": tsne_projection(components[name], seed) for name in best}
-    colours, group = np.unique(colour_groups(clips, classes), return_inverse=True)
+    category = clips.drop_duplicates("label").set_index("label")["category"].loc[classes]
+    crowded = len(classes) > len(POINT_COLOURS) and (category != "").all()
+    colours, group = np.unique(category if crowded else classes, return_inverse=True)
     labels = [group[summaries[name][1]] for name in (*best, *best)]
     writer.submit("projections", points=points, labels=dict(zip(points, labels)), classes=colours.tolist())
     return made | {"separability": table.reset_index()}
@@ -225,9 +227,3 @@ def class_means(values: Floats, target: Ints, classes: int) -> Floats:
     scale = values.std(axis=0)
     standard = pd.DataFrame((values - values.mean(axis=0)) / np.where(scale > 0, scale, 1))
     return standard.groupby(target).mean().reindex(range(classes), fill_value=0).to_numpy()
-
-
-def colour_groups(clips: pd.DataFrame, classes: list[str]) -> list[str]:
-    """What colours each class's dots: itself, or its category where classes outnumber the colours."""
-    category = clips.drop_duplicates("label").set_index("label")["category"].loc[classes]
-    return classes if len(classes) <= len(POINT_COLOURS) or (category == "").any() else category.tolist()

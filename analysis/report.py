@@ -97,8 +97,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     writer.close()
     files = {f"figures/{file.name}" for figure in writer.saved.values() for file in figure.files}
     files |= write_tables(job.folder, tables, facts.level)
-    for audio in filter(None, (of_runs.get("audio"), gallery and gallery.audio)):
-        files |= audio.files
+    files |= of_runs["audio"].files if of_runs else set()
+    files |= gallery.audio.files if gallery else set()
     methods = ""
     if options.paper and found.main:
         if extra := capabilities.load("methods"):

@@ -110,7 +110,7 @@ GALLERY_COLUMNS = 3
     pixels=True,
 )
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
-    """A panel a feature: a line where it has one row, else an image; x in seconds, y in its unit."""
+    """A panel a feature: a line if it has one row, else an image; x in seconds, y in its unit."""
     for panel, feature in zip(panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75), features):
         end = float(feature.seconds[-1]) or 1.0  # a feature of one frame has no extent
         if len(feature.values) == 1:

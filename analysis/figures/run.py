@@ -50,7 +50,6 @@ def draw_confusion_matrix(
     classes: Sequence[str],
     categories: Sequence[str] | None = None,
     rates: bool = False,
-    title: str = "",
 ) -> Axes:
     """Shade the share of each row; the cells say the counts, or with `rates` the percentages of the row.
 
@@ -61,20 +60,18 @@ def draw_confusion_matrix(
     classes, categories = list(classes), list(categories or [""] * len(classes))
     if len(classes) > MANY_CLASSES:
         errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
-        kept = np.sort(np.argsort(-errors, kind="stable")[:MANY_CLASSES])
-        place = np.full(len(classes), len(kept))
-        place[kept] = np.arange(len(kept))
-        belongs = np.eye(len(kept) + 1, dtype=counts.dtype)[place]
-        counts = belongs.T @ counts @ belongs
-        rest = f"{len(classes) - len(kept)} other classes"
-        classes = [*(classes[row] for row in kept), rest]
+        ranked, starts = np.argsort(-errors, kind="stable"), np.arange(MANY_CLASSES + 1)
+        kept, others = np.sort(ranked[:MANY_CLASSES]), ranked[MANY_CLASSES:]
+        for axis in (0, 1):
+            counts = np.add.reduceat(counts.take([*kept, *others], axis), starts, axis)
+        classes = [*(classes[row] for row in kept), f"{len(others)} other classes"]
         categories = [*(categories[row] for row in kept), ""]
     total = counts.sum(axis=1)
     share = counts / np.maximum(total, 1e-9)[:, None]
     # Errors are few: 1 of 40 shows already, two in five are the darkest.
-    colours = ERRORS(ERROR_SHADE * np.sqrt(share))
-    diagonal = np.eye(len(classes), dtype=bool)
-    colours[diagonal | (counts == 0)] = GREYS(np.where(diagonal, share, 0)[diagonal | (counts == 0)])
+    correct = np.eye(len(classes))
+    grey = (correct > 0) | (counts == 0)
+    colours = np.where(grey[..., None], GREYS(share * correct), ERRORS(ERROR_SHADE * np.sqrt(share)))
 
     def text(row: int, column: int) -> str:
         if not counts[row, column]:
@@ -91,9 +88,7 @@ def draw_confusion_matrix(
             corner = (start - 0.5, start - 0.5)
             ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1))
         start += side
-    ax.set_xlabel("Predicted (cells: % of the row)" if rates else "Predicted")
-    ax.set_ylabel("Actual")
-    ax.set_title(title)
+    ax.set(xlabel="Predicted (cells: % of the row)" if rates else "Predicted", ylabel="Actual")
     return ax
 
 
