@@ -24,7 +24,7 @@ from features_cache.index import WHOLE, failed_clips
 from features_cache.table import originals
 from results.scores import Floats, Ints
 
-SUMMARISED_CLIPS = 200  # clips that the measures use: more take longer and change no bar visibly
+SUMMARISED_CLIPS = 150  # clips that the measures use: more take longer and change no bar visibly
 PROJECTED_FEATURES = 2  # the features with the highest clustering agreement
 
 
@@ -132,7 +132,7 @@ def clustering_agreement(components: Floats, target: Ints, seed: int) -> float:
     from sklearn.metrics import adjusted_mutual_info_score
 
     groups = min(classes, len(np.unique(components, axis=0)))
-    clusters = KMeans(groups, n_init=3, random_state=seed).fit_predict(components)
+    clusters = KMeans(groups, random_state=seed).fit_predict(components)
     return float(adjusted_mutual_info_score(target, clusters))
 
 
@@ -214,8 +214,7 @@ def summarise(
     for name in progress(
         [name for name in features if name != "waveform"], label="summarising", unit="feature"
     ):
-        # The cache is opened anew for each feature, or the memory maps of all would add up.
-        batches = read_batches(Cache(cache.folder), name, list(number.index))
+        batches = read_batches(cache, name, list(number.index))
         if parts := [(ids, summary_over_time(values)) for ids, values in batches]:
             ids, values = zip(*parts)
             summaries[name] = np.concatenate(values), number.loc[list(chain(*ids))].to_numpy()

@@ -58,7 +58,7 @@ def make_gallery(
     drawings: dict[str, dict[int, str]] = {clip: {} for clip in ids}
     described, maps = [], []
     for place, name in enumerate(ordered):
-        stored, values = cache[name], read_values(Cache(cache.folder), name, ids)
+        stored, values = cache[name], read_values(cache, name, ids)
         drawn, scale = draw_feature(values)
         units = stored.attributes.get("units", "")
         described.append((name, f"{scale} {units}".strip()))

@@ -26,6 +26,7 @@ from matplotlib.text import Text
 
 from analysis.figures.drawing import COLUMN_WIDTH, FIGURES, INK, PAPER, RULE, TEXT_WIDTH, drawing
 from commandline.files import replace_file
+from commandline.terminal import progress
 
 SCREEN_DPI, PAPER_DPI = 150, 300
 WIDTHS = {"85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
@@ -103,7 +104,7 @@ class FigureWriter:
     def close(self) -> None:
         """Draw and write every figure that changed or lacks a file."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for figure in self.saved.values():
+        for figure in progress(list(self.saved.values()), label="drawing", unit="figure"):
             same = self.kept.get(figure.stem) == figure.digest
             if figure.data is None or (same and all(file.is_file() for file in figure.files)):
                 continue
