@@ -18,7 +18,7 @@ from train.plan import Plan, make_plan
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
 # Turns that an idle thread of OpenMP waits for work before it sleeps, 300,000 by default: on a core that
-# others use, waiting takes their time and ours.
+# others use, waiting takes their time and ours (docs/howto/training.md has figures).
 SPINS = "3000"
 
 
