@@ -27,6 +27,11 @@ FRAMES = {"waveform": 22050, "embedding": 1}  # of a clip; other features have 4
             "'FEATURES=mel mfcc chroma mel+mfcc+chroma' MODEL=texture",
             "mel+mfcc+chroma",
         ),
+        (
+            "modulation mel mfcc",
+            "'FEATURES=mel mfcc mel+mfcc mel+mfcc+modulation' MODEL=texture",
+            "mel+mfcc",
+        ),
         ("mel waveform", "FEATURES=mel MODEL=texture", "mel"),
         ("waveform", "FEATURES=waveform MODEL=m11", None),
         ("embedding@model=a", "FEATURES=embedding@model=a", None),
