@@ -17,9 +17,6 @@ from train.outcome import calibration, summary
 from train.plan import Plan, make_plan
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
-# Turns that an idle thread of OpenMP waits for work before it sleeps, 300,000 by default: on a core that
-# others use, waiting takes their time and ours (docs/howto/training.md has figures).
-SPINS = "3000"
 
 
 def run(options: RunOptions) -> int:
@@ -74,7 +71,6 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
 
 def train_folds(plan: Plan, folds: list[int]) -> bool:
     """Train the folds on DEVICE; whether this process is the first of those that do so together."""
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is loaded
     from train import trainer
     from train.compute import device_of
 
