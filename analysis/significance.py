@@ -9,7 +9,7 @@ Several differences are tested as a family by the largest standardised one, unde
 recordings, so that runs that resemble each other cost little (step-down maxT; Westfall and Young 1993). A
 report has two families, the best run against the others and ablations, each at half of 5 %, so at most one
 report in twenty of runs that are all equally good claims anything (`python -m bench.false_claims`). A
-report on two runs alone is taken for one planned comparison, which has the whole 5 %.
+report on two runs alone counts as one planned comparison, which has the whole 5 %.
 
 The interval of a difference inverts the test: it holds every assumed difference that is not rejected, if that
 much times a recording's share of the clips is taken from each recording's difference. It is corrected as the

@@ -51,6 +51,9 @@ class RunFolder:
 
     path: Path
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))  # a text will do
+
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
 

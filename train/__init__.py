@@ -3,7 +3,7 @@
 import os
 
 # Turns that an idle thread of OpenMP waits for work before it sleeps, 300,000 by default: on a core that
-# others use, waiting takes their time and ours (docs/howto/training.md has figures). Read when torch is loaded.
+# others use, waiting takes their time and ours (docs/howto/training.md). It is read when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 

@@ -23,7 +23,7 @@ from tests.pipeline.extraction import batch_of, done, options
 from tests.pipeline.shared_memory import called_after
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIPS = 24  # of some 50 ms each: enough to be in the middle of them
+CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
 MAPS = ("mel", "harmonic")
 
 
