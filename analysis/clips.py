@@ -27,6 +27,7 @@ from commandline.files import replace_file
 from commandline.registry import RequestError
 from commandline.terminal import progress
 from features_cache import Cache, UnreadableClips, parse_set
+from features_cache.cache import OutdatedFeature
 from features_cache.table import originals
 
 BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a batch
@@ -41,14 +42,21 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
         cache.clips, cache.duration, cache.features  # noqa: B018 - read here, so that damage shows here
     except RequestError as error:
         return None, [], [str(error)]
-    usable, problems = [], []
+    usable, outdated, problems = [], [], []
     for name in cache.features:
         try:
             cache[name].done()
+        except OutdatedFeature:
+            outdated.append(name)
         except RequestError as error:
             problems.append(str(error))
         else:
             usable.append(name)
+    if outdated:
+        names = ", ".join(outdated)
+        problems.append(
+            f"{names}: of another rate or duration than the clips: {cache.remedy(' '.join(outdated))}"
+        )
     return cache, usable, problems
 
 

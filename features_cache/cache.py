@@ -14,7 +14,7 @@ another word, or 0, and is checked anew.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -35,6 +35,10 @@ from features_cache.table import CLIP_COLUMNS
 ALIKE = 0.8  # of a name's letters: fewer in common are those of another feature, not a slip
 
 Ids = Sequence[str] | NDArray[np.integer]
+
+
+class OutdatedFeature(RequestError):
+    """A feature that was made from audio of another rate or length than the cache's clips have now."""
 
 
 class UnreadableClips(RequestError):
@@ -205,11 +209,12 @@ class Cache:
             file = read_header(self.folder / f"{stored}.h5")
             made, now = ([of.get(name) for name in AUDIO_SETTINGS] for of in (file.attributes, self.settings))
             if made != now:
-                raise RequestError(
+                raise OutdatedFeature(
                     f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now "
                     f"have {now[1]} at {now[0]} Hz: {self.remedy(file.stored)}"
                 )
-            self._open[wanted.stored] = StoredFeature(**vars(file), cache=self)
+            known = {field.name: getattr(file, field.name) for field in fields(file)}
+            self._open[wanted.stored] = StoredFeature(**known, cache=self)
         return self._open[wanted.stored]
 
     def _find(self, channel: Channel) -> str | None:
@@ -274,11 +279,12 @@ class Cache:
         if lacking:
             own = {parse_channel(name).name for name in self.features}
             meant = {closest(channel.name, own, ALIKE) for channel in lacking if channel.name not in own}
-            hint = f"did you mean {', '.join(names)}? " if (names := sorted(filter(None, meant))) else ""
+            guesses = sorted(filter(None, meant))
             names, has = [channel.stored for channel in lacking], ", ".join(self.features) or "no feature"
+            hint, otherwise = f"did you mean {', '.join(guesses)}? ", "; if not, "
             raise RequestError(
-                f"{hint}the cache {self.folder} lacks {', '.join(names)}, it has {has}: "
-                f"{self.remedy(' '.join(names))}"
+                f"{hint if guesses else ''}the cache {self.folder} lacks {', '.join(names)}, it has {has}"
+                f"{otherwise if guesses else ': '}{self.remedy(' '.join(names))}"
             )
 
     def remedy(self, stored: str, *more: str) -> str:

@@ -44,6 +44,8 @@ def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
 
 def unknown_dataset(dataset: str, data: Path) -> str:
     """What to say of a dataset that is not there: the nearest, also beside its path, and the list."""
+    if dataset in _cached(data):
+        return f"{dataset} is a cache in {data}: its audio is asked for, give DATASET= as when it was made"
     known, path = {*NAMED, *_cached(data)}, Path(dataset)
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     names = [entry.name for entry in beside if entry.is_dir() or entry.suffix in TABLES]

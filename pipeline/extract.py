@@ -210,7 +210,7 @@ def read_source(path: str) -> tuple[str, float]:
     """Hash of the content, and seconds by the header, UNREADABLE if it has none: decoding will say why."""
     try:
         info = audio.file_info(path)
-        seconds = info.frames / info.sample_rate or UNREADABLE
+        seconds = info.frames / info.sample_rate
     except audio.AudioError:
         seconds = UNREADABLE
     return content_hash(path), seconds

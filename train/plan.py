@@ -1,6 +1,6 @@
 """What a run is, worked out from its options and the cache before anything is trained. No torch.
 
-Everything that can be wrong with a request is said here; the run's hash and folder follow from what is right.
+What the options and the cache can tell to be wrong is refused here; the run's hash and folder follow.
 """
 
 import hashlib
