@@ -12,6 +12,7 @@ from matplotlib.image import imread
 
 from analysis import clips
 from features_cache import Cache, external
+from features_cache.index import read_index, refresh
 
 RATE = 8000
 
@@ -97,6 +98,13 @@ def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(
         assert [
             ids for ids, _ in clips.read_batches(Cache(cache.folder), "mel", ["c1", "c2", "c3"])
         ] == expected
+
+
+def test_features_of_another_duration_are_one_line(cache: Cache) -> None:
+    table, settings = read_index(cache.folder)
+    refresh(cache.folder, table, settings | {"duration": 2.0, "samples": 2 * RATE})
+    _, usable, (problem,) = clips.readable_cache(cache.folder)
+    assert usable == [] and problem.startswith("mel, rms: of another")
 
 
 def test_a_broken_file_is_named_and_the_others_are_used(cache: Cache) -> None:

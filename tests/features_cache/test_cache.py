@@ -28,7 +28,9 @@ def test_values_come_back_by_id_by_row_and_in_a_range_of_rows_with_both_ends(cac
 def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
     with pytest.raises(RequestError, match="has no clips who"):
         cache.read("mine", ["clip1", "who"])
-    with pytest.raises(RequestError, match=r"mean mine\? .* lacks mines, it has mine; if not, .*external\.write_fea"):
+    with pytest.raises(
+        RequestError, match=r"mean mine\? .* lacks mines, it has mine; if not, .*external\.write_fea"
+    ):
         cache.read("mines", CLIPS)
     clips, settings = read_index(cache.folder)
     refresh(cache.folder, clips, settings | {"source": "/sounds/birds", "dataset": "finches"})
