@@ -100,13 +100,17 @@ class StoredFeature(FeatureFile):
         """(N,) the row of each clip of the table in this file, -1 if it has none."""
         return self.rows_of(self.cache.ids)
 
+    def map(self, *, state: bool = False) -> NDArray:
+        """As of the file, mapped once: states and values are of one file, even if another takes its place."""
+        return self._states if state else self._values
+
     @cached_property
     def _values(self) -> NDArray[np.floating]:
-        return self.map()
+        return super().map()
 
     @cached_property
     def _states(self) -> NDArray[np.uint64]:
-        return self.map(state=True)
+        return super().map(state=True)
 
     @cached_property
     def _checked(self) -> NDArray[np.uint64]:

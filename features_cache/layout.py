@@ -240,7 +240,8 @@ class FeatureFile:
         done = states >> FINGERPRINT == fingerprints(keys, self.key)
         outdated, damaged = (states != 0) & ~done, np.zeros(len(rows), bool)
         checked = np.flatnonzero(done & check)
-        damaged[checked] = ~intact(self.map(), rows[checked], states[checked])
+        if len(checked):
+            damaged[checked] = ~intact(self.map(), rows[checked], states[checked])
         return ClipStatus(states, outdated, damaged, done & ~damaged)
 
     def rows_of(self, clip_ids: NDArray[np.bytes_]) -> NDArray[np.intp]:

@@ -83,8 +83,9 @@ def parse_set(text: str) -> tuple[Channel, ...]:
 
 def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:
     """The feature sets of a list separated by blanks; `all` and `small` stand for `singles`."""
-    small = [name for name in singles if parse_channel(name).name not in LARGE]
-    words = {"all": singles, "small": small}
+    words = {"all": singles}
+    if "small" in text.split():
+        words["small"] = [name for name in singles if parse_channel(name).name not in LARGE]
     sets = [parse_set(name) for word in text.split() for name in words.get(word, [word])]
     if not sets:
         raise RequestError(

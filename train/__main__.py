@@ -1,6 +1,8 @@
 """`python -m train run | sweep | importance | predict | explain | listen | bundle | export | list | …`."""
 
 from commandline.commands import Command, main
+from commandline.terminal import tell
+from train import Failed
 from train.options import (
     BundleOptions,
     ExplainOptions,
@@ -31,11 +33,17 @@ def sweep(options: SweepOptions) -> int:
     return train.sweep.run_sweep(options)
 
 
-def importance(options: ImportanceOptions) -> None:
+def importance(options: ImportanceOptions) -> int:
     """What each feature is worth, alone and beside the others."""
     import train.importance
 
-    print(train.importance.summary(train.importance.measure_importance(options)))
+    try:
+        print(train.importance.summary(train.importance.measure_importance(options)))
+    except Failed as failure:
+        tell(f"failed: {failure}")
+    else:
+        return 0
+    return 1
 
 
 def predict(options: PredictOptions) -> int:

@@ -76,10 +76,13 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     """
     shared = {name: getattr(options, name) for name in OF_A_RUN}
     groups = parse_list(options.features, open_cache(RunOptions(**shared)).features)
-    names = ["+".join(map(str, group)) for group in groups]
+    plan = make_plan(
+        RunOptions(**shared, features="+".join(str(channel) for group in groups for channel in group))
+    )
+    channels = iter(plan.channels)  # as the cache names them: mel@n_mels=128 is mel
+    names = ["+".join(str(next(channels)) for _ in group) for group in groups]
     if len(names) < 2 or len(set(names)) < len(names):
         raise RequestError(f"FEATURES={options.features}: expected two or more different features")
-    plan = make_plan(RunOptions(**shared, features="+".join(names)))
     if [entry.name for entry, _ in plan.model.members] not in [[name] for name in MODELS]:
         raise RequestError(f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}")
     plan = of_classes(plan, options.classes)
@@ -214,7 +217,7 @@ class Fits:
         plan, train = self.plan, self.trained(fold, fit)
         y, test = plan.targets[train], plan.positions(self.splits[fold].test)
         chosen = np.isin(self.owner, list(fit))
-        if not chosen.any():
+        if not chosen.any() or len(np.unique(y)) < 2:  # a part of the recordings may be of one class
             shares = np.bincount(y, minlength=len(plan.classes)) / len(y)
             return np.tile(shares.astype(np.float32), (len(test), 1))
         source = self.statistics(fold)

@@ -42,6 +42,7 @@ def start_from(network: nn.Module, architecture: "Architecture", weights: str) -
     """
     networks = [network] if architecture.weight is None else list(network.children())
     members = [(member, entry.name) for member, (entry, _) in zip(networks, architecture.members)]
+    members = members if weights == "imagenet" else members[:1]
     addresses = PUBLISHED if weights == "imagenet" else {members[0][1]: weights}
     if not any(name in addresses for _, name in members):
         published = ", ".join(PUBLISHED)

@@ -25,6 +25,17 @@ def test_values_come_back_by_id_by_row_and_in_a_range_of_rows_with_both_ends(cac
         cache.read("mine:1-4", CLIPS)
 
 
+def test_an_opened_cache_reads_on_from_its_file_if_another_takes_its_place(cache, values):
+    given = values.astype(np.float16)
+    np.testing.assert_array_equal(cache.read("mine", CLIPS[:3]), given[:3])
+    (cache.folder / "mine.h5").unlink()
+    external.write_feature(cache.folder, "mine", values + 1, CLIPS)
+    np.testing.assert_array_equal(cache.read("mine", CLIPS[3:]), given[3:])
+    np.testing.assert_array_equal(
+        Cache(cache.folder).read("mine", CLIPS[:1]), (values + 1)[:1].astype(np.float16)
+    )
+
+
 def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
     with pytest.raises(RequestError, match="has no clips who"):
         cache.read("mine", ["clip1", "who"])

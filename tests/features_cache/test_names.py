@@ -38,6 +38,7 @@ def test_a_list_holds_each_set_once_and_knows_all_and_small():
     mel, mfcc = Channel("mel"), Channel("mfcc", rows=(1, 19))
     assert parse_list("mel mel+mfcc:1-19+mel mel") == [(mel,), (mel, mfcc, mel)]
     singles = ["mel", "stft", "waveform", "tempogram", "fourier_tempogram", "tempogram_ratio"]
+    assert parse_list("mel", [*singles, "no name"]) == [(mel,)]  # a stray file of a cache
     assert parse_list("all", singles) == [parse_set(name) for name in singles]
     assert parse_list("small", singles) == [parse_set("mel"), parse_set("tempogram_ratio")]
     with pytest.raises(RequestError, match="no features given"):
