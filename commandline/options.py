@@ -5,8 +5,8 @@
         epochs: int = option(40, "passes over the training clips", least=1)
 
 The type, the default, the meaning and the bounds of an option stand together, once. Three spellings mean the
-same: `--folds 1 3`, `FOLDS="1 3"` as a word, and make's own variables, which the Makefile hands over unread
-in one word after `--make`.
+same: `--folds 1 3`, `FOLDS="1 3"` as a word, and variables given to make, passed on unparsed in one word
+after `--make`.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from commandline.registry import RequestError, nearest
 
@@ -27,7 +27,7 @@ SWITCH = dict.fromkeys(("1", "yes", "true", "on"), True) | dict.fromkeys(
     ("0", "no", "false", "off", ""), False
 )
 HANDED_OVER = "--make"
-MAKES_OWN = ("PYTHON", "ALL")  # variables that the Makefile itself reads
+READ_BY_MAKEFILE = ("PYTHON", "ALL")  # variables that are no options
 ONE_ALONE = "; only a sweep takes several"
 LARGEST = 1e12  # of a number without other bounds: what is larger is a slip and would only fail later
 SEED = {"least": 0, "most": 2**32 - 1}
@@ -52,7 +52,8 @@ def option(
 ) -> Any:
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
-    `traits` say what else is true of it: `positional=True` takes words without a name; a stage adds its own.
+    `traits` say what else is true of it: `positional=True` takes words without a name; train/options.py
+    reads `in_hash`, `in_sweep` and `unused_by`.
     """
     metadata = {"meaning": meaning, "bounds": Bounds(least, most), **traits}
     return dataclasses.field(default=default, metadata=metadata)
@@ -63,12 +64,20 @@ def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
     return {field.name: field for field in dataclasses.fields(options) if "meaning" in field.metadata}
 
 
-def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
-    """The type of one value of an option, whether several may be given, whether it may be None."""
+class ValueType(NamedTuple):
+    """What an option takes."""
+
+    kind: Any  # the type of one value
+    several: bool  # may be given
+    optional: bool  # may be None
+
+
+def kind_of(field: "dataclasses.Field[Any]") -> ValueType:
+    """What the annotation of an option says that it takes."""
     inner = [part for part in typing.get_args(field.type) if part is not types.NoneType]
     several = typing.get_origin(field.type) is tuple
-    is_open = typing.get_origin(field.type) in (typing.Union, types.UnionType)
-    return inner[0] if several or is_open else field.type, several, is_open
+    optional = typing.get_origin(field.type) in (typing.Union, types.UnionType)
+    return ValueType(inner[0] if several or optional else field.type, several, optional)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +87,13 @@ class Options:
     def __post_init__(self) -> None:
         """RequestError names the first value that is out of its bounds, no choice, or not UTF-8."""
         for name, field in fields(type(self)).items():
-            values, choices = getattr(self, name), typing.get_args(kind_of(field)[0])
+            values, choices = getattr(self, name), typing.get_args(kind_of(field).kind)
             bounds: Bounds = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
                 expected = ""
-                if isinstance(value, int | float) and not bounds.least <= value <= bounds.most:
+                if value != value:  # NaN
+                    expected = "a number"
+                elif isinstance(value, int | float) and not bounds.least <= value <= bounds.most:
                     expected = str(bounds) if value < bounds.least else f"at most {bounds.most:.12g}"
                 elif isinstance(value, str) and SURROGATE.search(value):
                     expected = "text in UTF-8"
@@ -109,11 +120,11 @@ class Options:
 Given = TypeVar("Given", bound=Options)
 
 
-def _value(name: str, text: str, kind: Any, several: bool, is_open: bool) -> Any:
+def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> Any:
     """The value that a text stands for; RequestError if it is of another type."""
     if several:
         return tuple(_value(name, word, kind, False, False) for word in text.split())
-    if is_open and text == "None":
+    if optional and text == "None":
         return None
     try:
         if kind is bool:
@@ -156,24 +167,26 @@ class ReportsOptions(Options):
     reports: Path = option(Path("reports"), "folder of reports")
 
 
-def parse(options: type[Given], words: Sequence[str], unknown: Callable[[str], None] | None = None) -> Given:
+def parse(
+    options: type[Given], arguments: Sequence[str], unknown: Callable[[str], None] | None = None
+) -> Given:
     """An instance of `options` from flags and `NAME=value` words. RequestError names the first mistake.
 
     `unknown` is called with a variable that is none of these options, and raises if it is an error.
 
         parse(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
     """
-    return options.build(texts(options, words, unknown))
+    return options.build(texts(options, arguments, unknown))
 
 
 def texts(
-    options: type[Options], words: Sequence[str], unknown: Callable[[str], None] | None = None
+    options: type[Options], arguments: Sequence[str], unknown: Callable[[str], None] | None = None
 ) -> dict[str, str]:
-    """The text that the words give each field; the last one counts."""
+    """The text that the arguments give each field; the last one counts."""
     known = fields(options)
     free = next((name for name, field in known.items() if field.metadata.get("positional")), None)
     given: dict[str, str] = {}
-    rest = unfold(words)[::-1]
+    rest = unfold(arguments)[::-1]  # reversed: pop takes the next
     while rest:
         word = rest.pop()
         assignment = VARIABLE.fullmatch(word)
@@ -203,8 +216,8 @@ def texts(
                 if not values:
                     raise RequestError(f"{flag}: expected a value")
                 text = " ".join(values)
-        elif free is not None and (free not in given or kind_of(known[free])[1]):
-            name, text = free, " ".join([*filter(None, [given.get(free)]), word])
+        elif free is not None and free not in given:
+            name, text = free, word
         else:
             raise RequestError(f"unexpected: {word}; an option is NAME=value or --name value")
         given[name] = text
@@ -217,14 +230,14 @@ def split_make(blob: str) -> list[str]:
     >>> split_make(r"NOTE=a\ b FEATURES=mel+mfcc")
     ['NOTE=a b', 'FEATURES=mel+mfcc']
     """
-    words = re.findall(r"(?:\\.|[^\s\\])+", blob, re.DOTALL)
-    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL).replace("$$", "$") for word in words]
+    escaped = re.findall(r"(?:\\.|[^\s\\])+", blob, re.DOTALL)
+    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL).replace("$$", "$") for word in escaped]
 
 
-def unfold(words: Sequence[str]) -> list[str]:
+def unfold(arguments: Sequence[str]) -> list[str]:
     """Replace `--make BLOB` by the variables in it, and ARGS=… by its words."""
     unfolded: list[str] = []
-    rest = iter(words)
+    rest = iter(arguments)
     for word in rest:
         variables = split_make(next(rest, "")) if word == HANDED_OVER else [word]
         for item in variables:
@@ -234,7 +247,7 @@ def unfold(words: Sequence[str]) -> list[str]:
                 except ValueError as error:
                     reason = f"expected words as a shell reads them ({str(error).lower()})"
                     raise RequestError(f"{item}: {reason}") from None
-            elif word != HANDED_OVER or item.split("=")[0].rstrip(":?+") not in MAKES_OWN:
+            elif word != HANDED_OVER or item.split("=")[0].rstrip(":?+") not in READ_BY_MAKEFILE:
                 unfolded.append(item)
     return unfolded
 

@@ -5,7 +5,7 @@ audio in two folds) makes the exit status 1; everything else is for the user to 
 beside the cache in check.json, for the report and the next command.
 
 Level, padding, clipping and bandwidth are artefacts of recording and editing. They should not predict the
-class; how far they do is how far a score may come from them.
+class. As far as they do, a score may come from them and not from the sound.
 """
 
 import json
@@ -43,9 +43,9 @@ QUIET = 1e-4  # full scale; softer samples at a clip's ends are padding, also af
 SILENT = 1e-3  # full scale; a clip that never gets louder is silent
 CLIPPED_AT = 0.99  # full scale
 CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
-EMPTY = -105.0  # dB of full scale in a band; rounding to 16 bits is 20 dB below
+EMPTY = -105.0  # dB of full scale in a band: softer is empty; 16-bit rounding lies 20 dB lower
 FRAME = 1024  # samples of a spectrum
-CLIPPED = 0.001  # of the samples
+CLIPPED_SHARE = 0.001  # of a clip's samples, in flat tops
 NARROW = 0.8  # of the Nyquist frequency; nothing above it means another rate or a lossy codec before
 SHOWN = 8  # clips by name in a row of the table
 LONGEST_DURATION = 3600  # seconds, as DURATION: no command reads more of a file
@@ -53,13 +53,13 @@ KEPT_AT_HAND = 64  # decoded clips, while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 ONE_GROUP = "remove one of each pair, or give both one group: GROUP= or a CSV's column `group`"
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
-# A word for programs -> severity, what it is wrong with, what is wrong, and of all but notes what to do.
+# kind -> (severity, of, what, remedy), which are fields of Finding; a note has no remedy.
 FINDINGS = {
     "source_across_folds": (
         LEAK,
         "source",
         "a source recording is in several folds; training here leaves it out",
-        "nothing here; for other programs give each of them one fold",
+        "nothing for this project; for others put each recording into one fold",
     ),
     "duplicates_across_folds": (LEAK, "pair", "the same audio is in two folds", ONE_GROUP),
     "duplicates": (WARNING, "pair", "the same audio under two source recordings, in one fold", ONE_GROUP),
@@ -74,7 +74,7 @@ FINDINGS = {
     "clipped": (
         WARNING,
         "clip",
-        f"clipped: more than {CLIPPED:.1%} of the samples in flat tops",
+        f"clipped: more than {CLIPPED_SHARE:.1%} of the samples in flat tops",
         "take softer recordings, or see that each class has as many clipped clips",
     ),
     "missing_class": (
@@ -86,7 +86,12 @@ FINDINGS = {
     "padded": (NOTE, "clip", "mostly silent: less than half of {duration:.4g} s has sound", ""),
     "cut": (NOTE, "clip", "longer than {duration:.4g} s: the end is cut", ""),
     "resampled": (NOTE, "clip", "another rate than {rate} Hz: resampled", ""),
-    "narrow": (NOTE, "clip", f"nothing above {NARROW:.0%} of the band: a lower rate before, or coded", ""),
+    "narrow": (
+        NOTE,
+        "clip",
+        f"nothing in the top {1 - NARROW:.0%} of the band: a lower rate before, or coded",
+        "",
+    ),
     "length": (NOTE, "option", "{shorter}", ""),
     "group": (
         NOTE,
@@ -135,7 +140,8 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
 
 
 def clipped_fraction(y: Samples) -> float:
-    """The fraction of samples that are at full scale beside others on the same side."""
+    """The fraction of samples in runs of CLIPPED_RUN or more at full scale, of one sign."""
+    # opening drops shorter runs
     flat = (scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN)) for side in (1, -1))
     return float(sum(map(np.count_nonzero, flat)) / max(1, len(y)))
 
@@ -146,6 +152,7 @@ def bandwidth(y: Samples, sample_rate: int) -> float:
     frequencies, power = scipy.signal.welch(
         y, sample_rate, np.hanning(FRAME), noverlap=0, detrend=False, scaling="spectrum"
     )
+    # a full-scale sine has power 1/2 = 0 dB
     return float(frequencies[2 * power > 10 ** (EMPTY / 10)].max(initial=0))
 
 
@@ -201,7 +208,7 @@ def run(options: SourceOptions) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, f"{json.dumps(content, indent=1)}\n".encode())
     print(f"\n{next_step(options, dataset)}")
-    return 1 if any(finding.severity == LEAK for finding in findings) else 0
+    return int(any(finding.severity == LEAK for finding in findings))
 
 
 def report(findings: Sequence[Finding]) -> str:
@@ -225,7 +232,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         raise RequestError(f"{dataset.name} is a cache of external features and has no audio to check")
     rate = dataset.sample_rate
 
-    def decode(path: str) -> tuple[dict[str, Any], AudioFingerprint]:
+    def measure_file(path: str) -> tuple[dict[str, Any], AudioFingerprint]:
         try:
             info = audio.file_info(path)
             y = audio.decode(path, seconds=LONGEST_DURATION)
@@ -236,7 +243,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         return {"reason": "", **measures._asdict()}, audio_fingerprint(at_rate, rate)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding works outside Python's lock
-        answers = threads.map(decode, table["path"])
+        answers = threads.map(measure_file, table["path"])
         decoded = list(progress(answers, total=len(table), label="decode", unit="clips"))
     table = table.join(pd.DataFrame([measures for measures, _ in decoded], columns=["reason", *ARTEFACTS]))
     measured = table[table["reason"] == ""].reset_index(drop=True)
@@ -271,10 +278,10 @@ def _leaks(
         ],
         **{kind: [] for kind in ("duplicates_across_folds", "duplicates", "two_labels")},
     }
-    decode = lru_cache(KEPT_AT_HAND)(
+    decode_row = lru_cache(KEPT_AT_HAND)(
         lambda row: audio.decode(table["path"].iloc[row], sample_rate, LONGEST_DURATION)
     )
-    for pair in find_near_duplicates(fingerprints, decode):
+    for pair in find_near_duplicates(fingerprints, decode_row):
         a, b = table.iloc[pair.a], table.iloc[pair.b]
         shifted = f", shifted by {pair.shift / sample_rate:+.3f} s" if pair.shift else ""
         if a.group != b.group:  # those of one group are never both trained on and tested
@@ -293,7 +300,7 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> dict[str, list[str]]:
     sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
     chosen = {
         "silent": ~sounding,
-        "clipped": table["clipped"] >= CLIPPED,
+        "clipped": table["clipped"] >= CLIPPED_SHARE,
         "padded": (sound < end / 2) & sounding,
         "cut": seconds > end * 1.01,
         "resampled": table["sample_rate"] != dataset.sample_rate,
@@ -317,7 +324,7 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
         f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} accuracy "
         f"(n = {len(scores)} folds; always the commonest class: {percent(chance)} %)"
     )
-    if mean - 2 * scores.std(ddof=1) <= chance:
+    if mean - 2 * scores.std(ddof=1) <= chance:  # not clearly above chance
         return [Finding("artefacts", NOTE, what, ARTEFACTS, "measure", "", mean, chance)]
     alone = {name: linear_accuracies(table, table[[name]].to_numpy(float)).mean() for name in ARTEFACTS}
     names = [f"{name} {percent(alone[name])} %" for name in sorted(alone, key=lambda name: -alone[name])]

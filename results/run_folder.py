@@ -9,7 +9,7 @@
 predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
 history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
 
-Whoever reads gets sound content or a RequestError that names the file and what to do: these files are judged
+Whoever reads gets sound content or a RequestError that names the file and what to do: these files are checked
 in `checked_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
 """
 
@@ -39,7 +39,7 @@ HISTORY_COLUMNS = (
 )
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
-SUM_TOLERANCE = 1e-3  # a truncated number in a row of probabilities shows in their sum
+SUM_TOLERANCE = 1e-3  # further from 1 than this, a number of the row was cut off
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,7 +64,7 @@ class RunFolder:
         if not file.exists():
             raise RequestError(f"{self.path} is no run folder: it has no run.json")
         with _damage_named(file, TRAIN_AGAIN):
-            if not file.is_file():  # a pipe would be waited for
+            if not file.is_file():  # reading a named pipe would wait for ever
                 raise ValueError("it is no regular file")
             return checked_config(json.loads(file.read_text(encoding="utf-8")), str(file))
 
@@ -102,7 +102,7 @@ class RunFolder:
 
     @property
     def family(self) -> str:
-        """The same for runs that differ in nothing but the seed: they are one row of a table."""
+        """A hash that runs share which differ only in the seed."""
         return self.config["family"]
 
     @property
@@ -116,17 +116,14 @@ class RunFolder:
         return self.config["model"].partition("@")[0] == "linear" and not self.validated
 
     def selection(self, wanted: str = "auto") -> str:
-        """The epoch `wanted`, `last` or `best`; by `auto` the epoch that counts wherever scores are shown.
-
-        That is the best if validation chose one, else the last.
-        """
+        """`wanted` if last or best; auto is best if validation chose an epoch, else last."""
         if wanted != "auto":
             return wanted
         chosen = self.validated and self.finished  # a linear model has no best epoch
         return "best" if chosen and "best" in set(self.predictions(chosen[0])["selection"]) else "last"
 
     def temperature(self, selection: str = "auto") -> float:
-        """By which the logits for new audio are divided; 1 until it has been fitted."""
+        """What the logits of new audio are divided by; 1 before it is fitted."""
         calibration = self.config.get("calibration", {}).get(self.selection(selection), {})
         return float(calibration.get("temperature", 1.0))
 
@@ -144,11 +141,10 @@ class RunFolder:
         with _damage_named(file, f"remove {file} and repeat the training's command, which writes it anew"):
             text = file.read_text(encoding="utf-8")
             whole = text[: text.rfind("\n") + 1]  # a writer may be in the middle of a row
-            table = pd.read_csv(io.StringIO(whole), index_col=False)
-            numbers = table[list(HISTORY_COLUMNS)].astype(float)
-            if numbers["epoch"].tolist() != [*range(1, len(table) + 1)]:
+            table = pd.read_csv(io.StringIO(whole), index_col=False)[list(HISTORY_COLUMNS)].astype(float)
+            if table["epoch"].tolist() != [*range(1, len(table) + 1)]:
                 raise ValueError(f"its epochs are not 1 to {len(table)}")
-            if np.isinf(numbers["seconds"]).any():
+            if np.isinf(table["seconds"]).any():
                 raise ValueError("an epoch took infinitely long")
             return table
 
@@ -157,8 +153,8 @@ class RunFolder:
 
         Without `fold`, all finished folds below each other, with a further first column `fold`. With a
         `member` of an ensemble, what it predicts alone.
-        RequestError if a file is damaged: every row has its class and probabilities that sum to one, every
-        clip stands once a split and selection, and test clips, if there are any, have the last epoch's.
+        RequestError if a file is damaged. Sound is: each row has its class and probabilities that sum to
+        one, each clip stands once a split and selection, and test clips, if any, have the last epoch's.
         """
         if fold is None:
             parts = {number: self.predictions(number, member) for number in self.finished}
@@ -219,12 +215,13 @@ def _read_predictions(file: Path, classes: Sequence[str]) -> pd.DataFrame:
     if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
         raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
     numbers = table[columns].to_numpy(dtype=float)
-    sound = (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE) & (numbers >= 0).all(axis=1)  # NaN is neither
+    sound = (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE) & (numbers >= 0).all(axis=1)  # NaN fails both
     sound &= table["target"].isin(classes).to_numpy()
     if not sound.all():
         raise ValueError(f"{np.sum(~sound)} of {len(table)} rows are incomplete or no probabilities")
     tested = table["split"] == "test"
-    if not (tested & (table["selection"] == "last")).any() and (tested.any() or not len(table)):
+    only_validated = len(table) and not tested.any()
+    if not (tested & (table["selection"] == "last")).any() and not only_validated:
         raise ValueError("it holds no test predictions of the last epoch")
     return table
 
@@ -287,7 +284,7 @@ def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> Run
 
 
 def _changed(run: RunFolder) -> float:
-    """When the run was last changed, by files that training replaces or appends to, so that none vanishes."""
+    """When the run was last changed, by files that are never deleted, so that `stat` cannot fail."""
     patterns = ("run.json", "fold*/history.csv", "fold*/predictions.csv")
     return max(file.stat().st_mtime for pattern in patterns for file in run.path.glob(pattern))
 
@@ -334,7 +331,7 @@ def predictions_file(member: str = "") -> str:
 def write_predictions(
     fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str], member: str = ""
 ) -> None:
-    """`rows` has PREDICTION_COLUMNS; `probabilities`, (rows, classes) float32, are read back exactly.
+    """Write `rows` (PREDICTION_COLUMNS) and `probabilities`, (rows, classes) float32, read back exactly.
 
     With a `member` of an ensemble, its own table; predictions.csv, which says that all is there, comes last.
     """

@@ -227,7 +227,7 @@ class Fits:
         trainer = Trainer(plan, replace(self.data[fold], source=source, train=train), network, Compute())
         silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
-            trainer.solve(trainer.linear, silent) if trainer.linear else trainer.train_epoch(silent)
+            trainer.solve(trainer.linear_net, silent) if trainer.linear_net else trainer.train_epoch(silent)
             trainer.epoch += 1
         return trainer.predict(test, exact=True)[0]
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     Bar: TypeAlias = tqdm[Any]
 
-Said = TypeVar("Said")
+Value = TypeVar("Value")
 CHECK_STEPS = 20  # between looks at the loss: each one waits for a GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # in augmented.npz, of the first fold that is trained
@@ -55,7 +55,10 @@ VERDICTS = ".agreement.json"  # below RUNS: which ways to compute agree with pla
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that train one model together: this one alone. train/extras/torchrun.py has several."""
+    """Which process of those training one model this is.
+
+    Here the usual case of one; train/extras/torchrun.py subclasses it for several.
+    """
 
     rank: int = 0
     size: int = 1
@@ -69,12 +72,12 @@ class Processes:
         """This process's part of a batch; sizes differ by one at most."""
         return np.array_split(batch, self.size)[self.rank]
 
-    def gather(self, value: Said) -> list[Said]:
-        """What each process says, by rank, in all of them."""
+    def gather(self, value: Value) -> list[Value]:
+        """Every process's `value`, by rank; all processes get the list."""
         return [value]
 
-    def agree(self, decision: Said) -> Said:
-        """What the first process says, in all of them."""
+    def agree(self, decision: Value) -> Value:
+        """The first process's `decision`, handed to all."""
         return self.gather(decision)[0]
 
     def average_gradients(self, network: nn.Module, device: str) -> nn.Module:
@@ -86,7 +89,7 @@ ALONE = Processes()
 
 
 def curve_epochs(options: RunOptions) -> set[int]:
-    """The epochs after which the test fold is scored: some CURVE, evenly spread, the last among them."""
+    """The epochs that the test fold is scored after: at most CURVE, evenly spread, always the last."""
     spread = {math.ceil(options.epochs * part / options.curve) for part in range(1, options.curve + 1)}
     return spread | {options.epochs}
 
@@ -110,15 +113,17 @@ class Trainer:
         options = plan.options
         self.plan, self.network, self.data, self.options = plan, network, data, options
         self.augmenter, self.compute, self.processes = plan.augmenter, compute, processes
-        self.forward = network if forward is None else forward  # a compiled module has no truth value
+        # not `forward or network`: a compiled module cannot be tested for truth
+        self.forward = network if forward is None else forward
         self.average = WeightAverage(network, options.ema)
         self.optimiser = make_optimiser(network, options)
         self.scaler = compute.scaler()
-        self.linear = network if isinstance(network, linear.LinearNet) else None
-        self.epochs = 1 if self.linear else options.epochs
-        self.steps = steps_per_epoch(len(data.train), options, processes.size)
-        steps, warmup = self.steps * options.epochs, round(self.steps * options.warmup)
-        self.schedule = Schedule(options.schedule, options.resolved_lr, steps, warmup)
+        self.linear_net = network if isinstance(network, linear.LinearNet) else None
+        self.epochs = options.epochs if self.linear_net is None else 1
+        self.epoch_steps = steps_per_epoch(len(data.train), options, processes.size)
+        total_steps = self.epoch_steps * options.epochs
+        warmup = round(self.epoch_steps * options.warmup)
+        self.schedule = Schedule(options.schedule, options.resolved_lr, total_steps, warmup)
         self.early_stopping = EarlyStopping(options.select, options.patience, options.schedule == "plateau")
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # their lines of history.csv
@@ -136,13 +141,14 @@ class Trainer:
         options, scored, first = self.options, curve_epochs(self.options), self.processes.first
         with CheckpointWriter(active=first) as writer:
             while not self.finished:
-                row = self.solve(self.linear, bar) if self.linear else self.train_epoch(bar)
+                row = self.train_epoch(bar) if self.linear_net is None else self.solve(self.linear_net, bar)
                 self.epoch += 1
                 best = False
                 if first and len(self.data.val):
                     row |= self.score("val")
-                    if not self.linear:
+                    if self.linear_net is None:
                         best = self.early_stopping.update(self.epoch, row[options.select])
+                # only the first process scored: the others take over its early stopping
                 self.early_stopping.load_state_dict(self.processes.agree(self.early_stopping.state_dict()))
                 if first and not options.skip_test and (self.finished or self.epoch in scored):
                     row |= self.score("test", exact=self.finished)  # as predictions.csv will have it
@@ -156,7 +162,7 @@ class Trainer:
                     tracker.epoch(self.epoch, row)
 
     def solve(self, network: linear.LinearNet, bar: "Bar") -> dict[str, float]:
-        """The exact solution of a linear model, in the place of epochs; the first part of its row."""
+        """Solve a linear model exactly instead of epochs; returns its row's first columns."""
         data, start = self.data, time.perf_counter()
         x = torch.cat(list(data.source.batches([data.train]))).flatten(1).cpu().numpy()
         is_original = self.plan.cache.clips["copy_of"].to_numpy()[data.train] == ""
@@ -167,14 +173,14 @@ class Trainer:
         return {"epoch": 1, "seconds": seconds, **scores}
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
-        """Every training clip once, or PASSES times; the first part of the epoch's row.
+        """Train on each clip PASSES times; returns the epoch row's first columns.
 
         Raises Failed if the loss diverges.
         """
         data, options, epoch = self.data, self.options, self.epoch + 1
         device = torch.device(self.compute.device)
-        together = draw_batches(data, options, epoch, self.processes.size)
-        batches = [self.processes.share(batch) for batch in together]
+        whole_batches = draw_batches(data, options, epoch, self.processes.size)
+        own_batches = [self.processes.share(batch) for batch in whole_batches]
         generator = seeded(torch.Generator(device), options.seed, data.fold, epoch, self.processes.rank)
         torch.manual_seed(generator.initial_seed())  # dropout draws from torch's own generator
         targets = torch.from_numpy(data.targets).to(device)
@@ -182,10 +188,10 @@ class Trainer:
         losses, hits = [], []
         self.forward.train()
         start = time.perf_counter()
-        for index, x in enumerate(data.source.batches(batches)):  # (B, C, H, W)
-            y = nn.functional.one_hot(targets[torch.from_numpy(batches[index]).to(device)], data.classes)
+        for index, x in enumerate(data.source.batches(own_batches)):  # (B, C, H, W)
+            y = nn.functional.one_hot(targets[torch.from_numpy(own_batches[index]).to(device)], data.classes)
             x, y = self.augmenter(x, y.float(), data.channels, generator)  # y (B, K), mixed where clips are
-            rate = self.schedule.rate(self.epoch * self.steps + index, self.early_stopping.lowered)
+            rate = self.schedule.rate(self.epoch * self.epoch_steps + index, self.early_stopping.lowered)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             with self.compute.autocast():
@@ -203,14 +209,16 @@ class Trainer:
             losses.append(loss.detach())
             answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
             hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
-            if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
-                unchecked = index // CHECK_STEPS * CHECK_STEPS
-                for number, value in enumerate(torch.stack(losses[unchecked:]).tolist(), unchecked + 1):
+            if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(own_batches):
+                first_unchecked = index - index % CHECK_STEPS
+                values = torch.stack(losses[first_unchecked:]).tolist()
+                for number, value in enumerate(values, first_unchecked + 1):
                     if not math.isfinite(value) or value > LARGEST_LOSS:
                         raise self.diverged(number, value)
             bar.update(len(x))
-        if not_finite(self.average.network.state_dict()):  # by the last step: no loss has shown it yet
-            raise self.diverged(len(batches), math.nan)
+        # the last step may have broken the weights: no loss was computed after it
+        if not_finite(self.average.network.state_dict()):
+            raise self.diverged(len(own_batches), math.nan)
         return {
             "epoch": epoch,
             "lr": rate,
@@ -233,14 +241,14 @@ class Trainer:
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
         """(A, N, K) probabilities of the averaged weights, each clip's views averaged.
 
-        The network's answer comes first; after it, of an ensemble, each member's own. `exact`: in plain fp32
+        A answers (1, of an ensemble 1 + M: its own, then each member's), N clips. `exact`: in plain fp32
         whatever the training used, so that any machine gives them again.
         """
         network = self.average.network.eval()
-        batches = np.array_split(clips, -(-len(clips) // self.options.batch))
+        batches = np.array_split(clips, math.ceil(len(clips) / self.options.batch))
         probabilities = []
         for x in self.data.source.batches(batches):
-            each = []
+            by_view = []
             for view in views(x, self.augmenter, self.options.tta, self.data.channels.timed):
                 view = view.contiguous(memory_format=self.compute.layout)
                 with self.compute.exact() if exact else self.compute.autocast():
@@ -249,8 +257,8 @@ class Trainer:
                         logits = torch.stack([network.join(alone), *alone.unbind(1)])
                     else:
                         logits = network(view).float()[None]
-                each.append(logits.softmax(2))
-            probabilities.append(torch.stack(each).mean(0).cpu())
+                by_view.append(logits.softmax(2))
+            probabilities.append(torch.stack(by_view).mean(0).cpu())
         return torch.cat(probabilities, dim=1).numpy()
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
@@ -260,7 +268,7 @@ class Trainer:
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def weights(self) -> State:
-        """What best.pt and a finished last.pt keep."""
+        """What best.pt keeps, and last.pt once the fold is finished."""
         return {
             "fold": self.data.fold,
             "epoch": self.epoch,
@@ -273,15 +281,15 @@ class Trainer:
         """What last.pt keeps: the weights, and all else that training needs while it is not finished."""
         if self.finished:
             return self.weights()
-        progress: State = {
+        unfinished: State = {
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "early_stopping": self.early_stopping.state_dict(),
             "average_updates": self.average.updates,
         }
         if self.options.ema:
-            progress["plain"] = self.network.state_dict()
-        return {**self.weights(), "progress": progress}
+            unfinished["plain"] = self.network.state_dict()
+        return self.weights() | {"progress": unfinished}
 
     def load_state_dict(self, state: State, origin: Path) -> None:
         """Go on from last.pt; RequestError if it is of another model."""
@@ -290,13 +298,13 @@ class Trainer:
         if "progress" not in state:
             self.epochs = self.epoch  # it was finished, perhaps by early stopping
             return
-        progress = state["progress"]
+        unfinished = state["progress"]
         if self.options.ema:
-            load_weights(self.network, progress["plain"], origin)
-        self.optimiser.load_state_dict(progress["optimiser"])
-        self.scaler.load_state_dict(progress["scaler"])
-        self.early_stopping.load_state_dict(progress["early_stopping"])
-        self.average.updates = progress["average_updates"]
+            load_weights(self.network, unfinished["plain"], origin)
+        self.optimiser.load_state_dict(unfinished["optimiser"])
+        self.scaler.load_state_dict(unfinished["scaler"])
+        self.early_stopping.load_state_dict(unfinished["early_stopping"])
+        self.average.updates = unfinished["average_updates"]
 
 
 # ---- a run ----------------------------------------------------------------------------------------------
@@ -306,7 +314,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     """Read every clip once, then train one fold after the other from wherever it stands to its end."""
     options, folds, first = plan.options, processes.agree(folds), processes.first
     network = draw_network(plan, folds[0])
-    refuse_unfit(plan, network, folds)  # before there is a folder: what cannot be trained leaves none
+    refuse_unfit(plan, network, folds)  # before the folder is made: a refused run leaves none
     try:
         plan.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -321,8 +329,9 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
                 moments[positions] = part
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
     lines = remarks(plan, splits, clips.unusable)  # or a RequestError, in every process
-    for line in lines if first else ():
-        tell_once(line)
+    if first:
+        for line in lines:
+            tell_once(line)
     epochs = 1 if plan.model.kind == "linear" else options.epochs
     total = epochs * options.passes * sum(len(split.train) for split in splits.values())
     bar = progress(total=total, label=plan.path.name, unit="clips", silent=not first)
@@ -332,9 +341,10 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
         with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if first else nullcontext():
             try:
                 data = load_fold(plan, fold, split, clips, torch.device(device), silent=not first)
-                if statistics := plan.fixed_statistics(network):
-                    data = data.computed_once(statistics)
-                if forward is None:  # placed, and perhaps compiled, once: later folds put in their weights
+                if front_end := plan.fixed_statistics(network):
+                    data = data.computed_once(front_end)
+                # placed and compiled for the first fold; later folds load their first weights into it
+                if forward is None:
                     compute, checked = choose_compute(plan, network, data, device, processes)
                     compute.prepare()
                     network = compute.place(network)
@@ -364,7 +374,11 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
 
 
 def refuse_unfit(plan: Plan, network: nn.Module, folds: Sequence[int]) -> None:
-    """RequestError for THREADS, for weights that have seen tested clips, for clips that are too small."""
+    """Refuse what cannot be trained.
+
+    RequestError for a wrong THREADS, weights that have seen tested clips, a network that cannot take the
+    input.
+    """
     threads_of(plan.options.threads)
     if plan.options.weights:
         from train.weights import refuse_tested_clips
@@ -381,12 +395,13 @@ def refuse_unfit(plan: Plan, network: nn.Module, folds: Sequence[int]) -> None:
 def choose_compute(
     plan: Plan, network: nn.Module, data: FoldData, device: str, processes: Processes
 ) -> tuple[Compute, dict[str, str]]:
-    """How to compute, the same in all processes: as the run began, or measured; and how it was checked.
+    """(how to compute, what checking found), equal in all processes: as run.json says, else measured.
 
     Anything but plain fp32 must agree with it on real clips; if it does not in one process, all use what
     that one found sound.
     """
-    batch, proposed = sample_batch(plan, data, processes.size), None
+    batch = sample_batch(plan, data, processes.size)
+    proposed = None
     if (plan.path / "run.json").is_file():  # goes on as it began, with the same bits
         former = Compute.restore(RunFolder(plan.path).config)
         if torch.device(former.device).type == torch.device(device).type:
@@ -394,22 +409,23 @@ def choose_compute(
         else:
             tell(f"this run began on {former.device} and continues on {device}: the last digits will differ")
     if proposed is None:
+        # one process's count: with more it differs only if a batch has fewer than two clips for each
         steps = plan.options.epochs * len(plan.wanted_folds) * steps_per_epoch(len(data.train), plan.options)
         proposed = agreement.fastest(plan.options, device, network, batch, steps)
     proposed = processes.agree(proposed).on(device)
     if proposed == Compute(device):
         return proposed, {}
     verdicts = processes.gather(agreement.agreed(proposed, network, batch, plan.options.runs / VERDICTS))
-    others = [verdict for verdict in verdicts if verdict[0].on(device) != proposed]
-    compute, checked = (others or verdicts)[0]
+    refusals = [verdict for verdict in verdicts if verdict[0].on(device) != proposed]
+    compute, checked = (refusals or verdicts)[0]
     return compute.on(device), checked
 
 
-def sample_batch(plan: Plan, data: FoldData, processes: int) -> agreement.Batch:
-    """Training clips as the network gets them: the largest batch of an epoch."""
+def sample_batch(plan: Plan, data: FoldData, process_count: int) -> agreement.Batch:
+    """(x, y) of training clips, augmented, as many as the largest batch of an epoch."""
     options = plan.options
-    steps = steps_per_epoch(len(data.train), options, processes)
-    size = math.ceil(options.passes * len(data.train) / steps / processes)
+    steps = steps_per_epoch(len(data.train), options, process_count)
+    size = math.ceil(options.passes * len(data.train) / steps / process_count)
     chosen = data.train[np.linspace(0, len(data.train) - 1, size).astype(int)]
     (x,) = data.source.batches([chosen])
     y = nn.functional.one_hot(torch.from_numpy(data.targets[chosen]).to(x.device), data.classes)
@@ -419,15 +435,15 @@ def sample_batch(plan: Plan, data: FoldData, processes: int) -> agreement.Batch:
 
 
 def begin_config(plan: Plan, network: nn.Module, compute: Compute, checked: dict[str, str]) -> None:
-    """Write run.json; if it is there already, from which epochs on the run computes otherwise than it began.
+    """Write run.json.
 
-    Which of several equal devices a fold is trained on is no change.
+    If it exists and the run now computes differently, add to `changes` what changed, and after how many
+    epochs of each fold. cuda:1 for cuda:0 is no change.
     """
     state = asdict(compute)
     if not (plan.path / "run.json").is_file():
-        parameters = sum(weight.numel() for weight in network.parameters())
-        counted = {"parameters": parameters, "checked": checked}
-        run_folder.write_config(plan.path, plan.config() | machine(compute.device) | state | counted)
+        known_now = {"parameters": sum(weight.numel() for weight in network.parameters()), "checked": checked}
+        run_folder.write_config(plan.path, plan.config() | machine(compute.device) | state | known_now)
         return
     run = RunFolder(plan.path)
     begun = Compute.restore(run.config)
@@ -448,10 +464,11 @@ def train_fold(plan: Plan, trainer: Trainer, bar: "Bar") -> None:
     bar.total -= clips * trainer.epoch  # it counts what is left to do
     if first:
         run_folder.start_history(folder, trainer.rows)
-    trackers, complete = open_trackers(plan, fold, trainer.epoch) if first else [], False
+    trackers = open_trackers(plan, fold, trainer.epoch) if first else []
+    complete = False
     try:
         trainer.fit(folder, bar, trackers)
-        bar.total -= clips * (epochs - trainer.epoch)  # early stopping
+        bar.total -= clips * (epochs - trainer.epoch)  # epochs that early stopping saved
         if first:
             write_results(plan, trainer, folder)
             for line in score_lines(RunFolder(plan.path), [fold]):
@@ -468,12 +485,12 @@ def open_trackers(plan: Plan, fold: int, epochs_done: int) -> "list[Tracker]":
         return []
     from train.trackers import Fold, follow
 
-    folder = Path(plan.options.tracker_dir) if plan.options.tracker_dir else plan.path / "trackers"
+    folder = Path(plan.options.tracker_dir or plan.path / "trackers")
     return follow(plan.options.tracker, Fold(RunFolder(plan.path), fold, epochs_done), folder)
 
 
 def explanation(error: Exception, options: RunOptions, device: str) -> str:
-    """What a failure that can be expected means to the user; empty for any other."""
+    """For the user: what an expected failure means; empty for any other."""
     if isinstance(error, Failed):
         return str(error)
     if is_shortage(error):
@@ -486,27 +503,29 @@ def explanation(error: Exception, options: RunOptions, device: str) -> str:
 
 
 def write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
-    """augmented.npz; predictions.csv by the last weights and, with validation, by those of the best epoch.
+    """Write augmented.npz; then each member's table, and predictions.csv last.
 
-    Of an ensemble predictions-<member>.csv likewise.
+    A table has the predictions by the last weights and, with validation, by those of the best epoch.
     """
     data = trainer.data
-    shows = plan.model.kind != "vector" and not plan.fixed_statistics(trainer.network)
-    if plan.augmenter.steps and shows and not any(plan.path.glob("fold*/augmented.npz")):
-        clips = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
-        (x,) = data.source.batches([clips])
+    can_be_pictured = plan.model.kind != "vector" and not plan.fixed_statistics(trainer.network)
+    if plan.augmenter.steps and can_be_pictured and not any(plan.path.glob("fold*/augmented.npz")):
+        previewed = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
+        (x,) = data.source.batches([previewed])
         generator = seeded(torch.Generator(x.device), plan.options.seed, data.fold)
         arrays = preview(x, plan.augmenter, data.channels, generator)
-        arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[clips].to_numpy(str)
+        arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
         arrays["channel"] = np.array([str(channel) for channel in plan.channels], str)
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
         replace_file(folder / "augmented.npz", content.getvalue())
     tables, answers = [], []
-    for selection in ("last", "best") if (folder / "best.pt").is_file() else ("last",):
+    selections = ["last", "best"] if (folder / "best.pt").is_file() else ["last"]
+    sides = ["val"] if plan.options.skip_test else ["val", "test"]
+    for selection in selections:
         if selection == "best":
             load_weights(trainer.average.network, load(folder / "best.pt")["network"], folder / "best.pt")
-        for side in ("val",) if plan.options.skip_test else ("val", "test"):
+        for side in sides:
             clips = getattr(data, side)
             if len(clips):
                 rows = plan.cache.clips.iloc[clips][["clip_id", "group"]]
@@ -514,5 +533,6 @@ def write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
                 tables.append(rows.assign(split=side, selection=selection, target=target))
                 answers.append(trainer.predict(clips, exact=True))
     together, *alone = np.concatenate(answers, axis=1)
+    # predictions.csv last: it says that the fold is finished
     for member, probabilities in [*zip(plan.model.member_names, alone, strict=True), ("", together)]:
         run_folder.write_predictions(folder, pd.concat(tables), probabilities, plan.names, member)

@@ -81,7 +81,7 @@ def test_what_an_option_expands_to_gives_way_to_what_is_given() -> None:
         ("EPOCHS=1000000000000000", "at most 1e+12"),
         ("SEED=-1", "0 to 4294967295"),
         ("FOLDS=3 0", "FOLDS=0: expected at least 1"),
-        ("RATE=nan", "expected at most 1e+12"),
+        ("RATE=nan", "RATE=nan: expected a number"),
         ("RATE=fast", "RATE=fast: expected a number"),
         ("EPOCHS=0 1", "a whole number; only a sweep takes several"),
         ("VAL=nxt", "one of none, next"),

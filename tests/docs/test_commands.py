@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from commandline.commands import Command, commands, options_of
-from commandline.options import MAKES_OWN, Options, fields, parse, texts
+from commandline.options import READ_BY_MAKEFILE, Options, fields, parse, texts
 from features_cache.names import parse_list
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
@@ -93,7 +93,7 @@ def known() -> dict[str, Command]:
 
 def with_values(words: list[str]) -> list[str]:
     """Options without those of make itself, and those whose value is a placeholder or a reader's own file."""
-    own = re.compile("|".join([*(f"{name}=" for name in MAKES_OWN), "RECIPE=.*/"]))
+    own = re.compile("|".join([*(f"{name}=" for name in READ_BY_MAKEFILE), "RECIPE=.*/"]))
     return [word for word in words if not PLACEHOLDER.search(word) and not own.match(word)]
 
 

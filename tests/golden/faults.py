@@ -242,7 +242,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "optimiser_forgotten": Fault(
         "a run that goes on has lost its momentum",
-        '        self.optimiser.load_state_dict(progress["optimiser"])\n',
+        '        self.optimiser.load_state_dict(unfinished["optimiser"])\n',
         "",
         f"{TRAIN}test_resume.py",
     ),

@@ -17,13 +17,13 @@ from torch.nn.parallel import DistributedDataParallel
 from train import Failed
 from train.options import RunOptions
 from train.plan import Plan
-from train.trainer import Processes, Said, train_run
+from train.trainer import Processes, Value, train_run
 
 
 class Group(Processes):
     """Several processes that torchrun started."""
 
-    def gather(self, value: Said) -> list[Said]:
+    def gather(self, value: Value) -> list[Value]:
         values = [value] * self.size
         dist.all_gather_object(values, value)
         return values

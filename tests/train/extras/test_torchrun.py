@@ -45,7 +45,7 @@ def reference(options: RunOptions) -> nn.Module:
         generators = [seeded(torch.Generator(), options.seed, 1, epoch + 1, rank) for rank in range(HALVES)]
         for index, batch in enumerate(draw_batches(data, options, epoch + 1)):
             for group in trainer.optimiser.param_groups:
-                group["lr"] = trainer.schedule.rate(epoch * trainer.steps + index)
+                group["lr"] = trainer.schedule.rate(epoch * trainer.epoch_steps + index)
             trainer.optimiser.zero_grad()
             kept = {}
             for rank, half in enumerate(np.array_split(batch, HALVES)):
