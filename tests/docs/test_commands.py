@@ -176,7 +176,7 @@ def small(name: str, words: list[str]) -> Options:
         given.pop("group", None)
     changes = {field: text for field, text in SMALL.items() if field in own}
     changes |= {"hop": "0.5"} if "hop" in given else {}
-    if "epochs" in own:
+    if "folds" in own:
         changes |= {"folds": "1 2"} | ({} if "crop=" in given.get("augment", "") else {"grid": "64x108"})
     if "dataset" in own and not Path(given.get("dataset", ""), "index.h5").exists():
         changes["dataset"] = "my sounds"
