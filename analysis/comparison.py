@@ -74,7 +74,7 @@ def submit_for_papers(writer: FigureWriter, facts: Facts) -> None:
         estimate=rows["accuracy"].to_numpy(float),
         low=rows["low"].to_numpy(float),
         high=rows["high"].to_numpy(float),
-        filled=(rows["verdict"] != "clearly worse").to_numpy(),
+        filled=(rows["verdict"] != "tied").to_numpy(),
         line=facts.chance,
     )
     if table := accuracy_grid(facts):

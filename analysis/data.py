@@ -36,13 +36,14 @@ def data_facts(cache: Cache) -> list[tuple[str, str]]:
     failed = failures(cache)
     untested = len(failed.pop(WHOLE, ()))
     single = ", ".join(f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items())
+    drawn = (cache.folder.parent / "folds.csv").exists()
     facts = {
         "Clips": f"{len(clips):,}" + (f" and {copies:,} altered copies" if copies else ""),
         "Classes": str(clips["label"].nunique()),
         "Clips that failed": f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else "",
         "Features that failed": f"{single}; runs without it test these clips" if single else "",
         "Source recordings": f"{clips['group'].nunique():,}",
-        "Folds": str(clips["fold"].nunique()),
+        "Folds": f"{clips['fold'].nunique()}" + ("" if drawn else ", the dataset's own"),
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
         "Features cached": f"{len(cache.features)}, {size(used)}",
         "Source": str(cache.settings.get("source", "")),

@@ -160,7 +160,7 @@ def facts(
         nested=nested_selection(main.fold_accuracy) if len(rows) > 1 else np.nan,
         excluded=excluded,
         threats=tuple(present),
-        hardest=tuple(report.nsmallest(HARDEST, "recall").to_dict("records")),
+        hardest=tuple(report.nsmallest(HARDEST, "recall", keep="all").to_dict("records")),
         gains=tuple(ablations.to_dict("records")),
         calibration=calibration(best),
     )

@@ -20,6 +20,7 @@ RELIABILITY_BINS = 10  # of a few hundred predictions, more would be thin
 SAMPLES_EACH = 4
 SAMPLE_SIZE = 112, 288  # pixels at most, rows and columns
 TOP = 3
+USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"  # of the options
 
 
 def run_tables(run: Run) -> dict[str, pd.DataFrame]:
@@ -29,12 +30,15 @@ def run_tables(run: Run) -> dict[str, pd.DataFrame]:
 
 
 def settings(run: Run) -> dict[str, str]:
-    """Every option that the run was trained with, by its name on the command line."""
+    """Every option that the run was trained with, by its name on the command line.
+
+    An exact solution has no seed, no schedule and no network.
+    """
     words = {True: "yes", False: "no", None: "–", "": "–"}
     return {
         key.upper(): " ".join(map(str, value)) if isinstance(value, list) else words.get(value, str(value))
         for key, value in run.options.items()
-        if key != "seed"
+        if key != "seed" and (key in USED_BY_EXACT or not run.exact)
     }
 
 

@@ -28,7 +28,7 @@ from commandline.terminal import percent
 
 
 @figure(
-    "Difference in accuracy with its interval, corrected like the verdicts; hollow: no clear difference",
+    "Difference in accuracy with its interval, corrected for all pairs; hollow: no clear difference",
     row_height("names", 0.7, 0.2),
 )
 def draw_intervals(
@@ -59,8 +59,8 @@ def draw_intervals(
 
 
 figure(
-    "Accuracy of each configuration with its 95 % interval, by bootstrap over source recordings; hollow: "
-    "clearly worse than the best; dashed: chance",
+    "Accuracy of each configuration with its 95 % interval, by bootstrap over source recordings; hollow: no "
+    "clear difference from the best; dashed: chance",
     row_height("names", 0.7, 0.2),
     name="accuracy_by_set",
 )(partial(draw_intervals, label="accuracy, %"))

@@ -160,7 +160,7 @@ def draw_class_means(
 
 
 @figure(
-    "Separability of the classes by each feature, before any training",
+    "Separability of the classes by each feature",
     row_height("names", 0.6, 0.17),
 )
 def draw_separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, np.ndarray]) -> Axes:

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 
 from analysis.figures.comparison import draw_intervals
 from analysis.figures.drawing import (
-    PAPER,
     RATES,
     SERIES,
     cells,
@@ -24,14 +23,14 @@ from analysis.figures.drawing import (
 UNIT = "nats a clip"
 
 figure(
-    "Share of each feature in what all of them give, by Shapley values, with its interval; hollow: not clear",
+    "Share of each feature in what all of them give, with its interval; hollow: no clear difference from 0",
     row_height("names", 0.7, 0.2),
     name="importance",
 )(partial(draw_intervals, scale=1, label=UNIT))
 
 
 @figure(
-    f"Share of each feature by class, in {UNIT}; bold: significant",
+    f"Share of each feature by class, in {UNIT}; bold: clear",
     lambda classes, **_: 1.2 + 0.19 * classes["class"].nunique(),
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
@@ -69,9 +68,9 @@ def square(table: pd.DataFrame, rows: str, column: str) -> np.ndarray:
 
 
 @figure(
-    "More features, or more recordings? Left: accuracy of the best set of so many features, selected on the "
-    "other folds, by the time of their extraction, the line its front; right: accuracy of all features by "
-    "training recordings with 95 % intervals, hollow: predicted by a power law",
+    "More features, or more recordings? Left: accuracy of the best set of each size, selected on the "
+    "other folds, by extraction time, the line joins those above every faster one; right: accuracy of "
+    "all features by training recordings with 95 % intervals, cross: predicted by a power law",
     lambda **_: 2.8,
 )
 def draw_importance_accuracy(ax: Axes, *, sets: pd.DataFrame, recordings: pd.DataFrame) -> Axes:
@@ -89,8 +88,8 @@ def draw_importance_accuracy(ax: Axes, *, sets: pd.DataFrame, recordings: pd.Dat
     share, x, *percents = recordings.to_numpy().T
     y, low, high = (100 * values for values in percents)
     right.vlines(x, low, high, color=SERIES[1])
-    for mask, fill in ((share <= 1, SERIES[1]), (share > 1, PAPER)):
-        right.plot(x[mask], y[mask], "o", color=SERIES[1], markerfacecolor=fill)
+    for mask, marker in ((share <= 1, "o"), (share > 1, "x")):
+        right.plot(x[mask], y[mask], marker, color=SERIES[1])
     right.set(xlabel="training recordings", xscale="log")
     right.set_xticks(x, [f"{number:.0f}" for number in x])
     right.minorticks_off()

@@ -135,7 +135,7 @@ FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer says little
 
 @figure(
     "Reliability diagram: accuracy against confidence in ten bins, all folds together; bins of fewer than "
-    f"{FEWEST_IN_BIN} predictions are left out above, and counted below",
+    f"{FEWEST_IN_BIN} predictions have no dot; the bars count them",
     lambda **_: 3.7,
     COLUMN_WIDTH,
 )

@@ -107,7 +107,7 @@ def test_a_report_shows_what_was_measured(folder, tables, tmp_path):
     page = built.page.read_text(encoding="utf-8")
     assert built.whole and page.count('<figure id="figure-run-importance') == 4
     assert "Twice the recordings would give about 74 %" in page
-    assert "loud</code> gives 100 % of the accuracy that all 3 features" in " ".join(page.split())
+    assert "loud</code>), gives 100 % of the accuracy that all 3 features" in " ".join(page.split())
     assert (built.page.parent / "tables" / "importance_classes.csv").is_file()
     assert most_important(tables["features"]) == ("loud", "soft")
     before = inputs_hash(job, options)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from analysis.results import Results, Run, load_runs, on_folds, outdated_runs, same_clips
+from analysis.run import USED_BY_EXACT
 from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
+from train.options import FIELDS, IDENTITY
 
 CLASSES = ["dog", "rain"]
 ROWS = [
@@ -159,3 +161,8 @@ def test_a_run_on_some_of_its_folds(made: Callable[..., Results]) -> None:
     part = on_folds(made(MadeRun()).runs[0], np.array([2, 3]))
     assert same_clips(part, made(MadeRun(folds=(2, 3))).runs[0]) and part.missing_folds == (1, 4, 5)
     assert part.probabilities.shape == (1, 160, 10)
+
+
+def test_settings_of_an_exact_solution_are_those_that_a_linear_model_uses() -> None:
+    used = {name for name in IDENTITY if "linear" not in FIELDS[name].metadata.get("unused_by", "")}
+    assert set(USED_BY_EXACT) >= used - {"seed", "select"}  # nothing is trained by steps
