@@ -146,7 +146,7 @@ class RunFolder:
                 raise ValueError(f"its epochs are not 1 to {len(table)}")
             if np.isinf(table["seconds"]).any():
                 raise ValueError("an epoch took infinitely long")
-            return table
+            return table.astype({"epoch": int})
 
     def predictions(self, fold: int | None = None, member: str = "") -> pd.DataFrame:
         """PREDICTION_COLUMNS as text, then a float column a class, in the order of `classes`.

@@ -2,7 +2,7 @@
 
 Shapes: B clips a batch, C channels, H x W the grid, K classes, M members of an ensemble. All random numbers
 come from generators seeded by (seed, fold, epoch), so that a fold which was killed and continued ends with
-the same bits. Nothing here parses options: that is train/run.py.
+the same bits. Options come parsed, in the plan.
 """
 
 import io
@@ -29,7 +29,7 @@ from train import Failed, agreement
 from train.augment import preview, views
 from train.checkpoint import CheckpointWriter, State, load, load_weights, not_finite
 from train.compute import Compute, is_shortage, machine, shortage, threads_of
-from train.data import FoldData, draw_batches, load_fold, measure_clips, seeded, steps_per_epoch
+from train.data import FoldData, chunked, draw_batches, load_fold, measure_clips, seeded, steps_per_epoch
 from train.models import linear
 from train.models.ensemble import Ensemble
 from train.optimisation import EarlyStopping, Schedule, WeightAverage, make_optimiser, smoothed, smoothed_loss
@@ -164,7 +164,7 @@ class Trainer:
     def solve(self, network: linear.LinearNet, bar: "Bar") -> dict[str, float]:
         """Solve a linear model exactly instead of epochs; returns its row's first columns."""
         data, start = self.data, time.perf_counter()
-        x = torch.cat(list(data.source.batches([data.train]))).flatten(1).cpu().numpy()
+        x = torch.cat(list(data.source.batches(chunked(data.train)))).flatten(1).cpu().numpy()
         is_original = self.plan.cache.clips["copy_of"].to_numpy()[data.train] == ""
         linear.fit(network, x, data.targets[data.train], is_original)
         seconds = time.perf_counter() - start
