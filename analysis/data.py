@@ -87,8 +87,8 @@ def standardised(values: Floats) -> Floats:
 def principal_components(columns: Floats) -> Floats:
     """(N, COMPONENTS) at most of standardised columns (N, D), that of the largest variance first."""
     variance, vectors = np.linalg.eigh(columns @ columns.T)  # N is small, D up to some thousand
-    kept = min(COMPONENTS, len(columns) - 1, columns.shape[1])
-    return (vectors * np.sqrt(np.maximum(variance, 0)))[:, ::-1][:, :kept]
+    kept = (variance > 1e-9 * variance[-1:]).nonzero()[0][::-1][:COMPONENTS]  # others are rounding alone
+    return vectors[:, kept] * np.sqrt(variance[kept])
 
 
 def fisher_ratio(columns: Floats, target: Ints) -> float:

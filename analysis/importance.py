@@ -125,7 +125,7 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
         rows.append((size, "+".join(chosen), accuracy, 1000 * seconds / folder.config["clips"]))
     table = pd.DataFrame(rows, columns=["size", "features", "accuracy", "milliseconds"])
     gain = table["accuracy"] - (hits[NONE] @ of_fold).mean()
-    return table.assign(share=gain / gain.iloc[-1])
+    return table.assign(share=gain / (gain.iloc[-1] if gain.iloc[-1] > 0 else np.nan))
 
 
 def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:

@@ -99,8 +99,8 @@ def sign_flip_tests(
         reach = centre**2 - (totals**2 - squared * scale**2) / curvature
         reach = np.sqrt(np.where(bounded, np.maximum(reach, 0), reach))
     first, last = centre - reach, centre + reach
-    low = np.where(bounded, first, np.where(totals >= last, last, -np.inf))
-    high = np.where(bounded, last, np.where(totals <= first, first, np.inf))
+    low = np.where(bounded, first, np.where((totals >= last) & (p < level), last, -np.inf))
+    high = np.where(bounded, last, np.where((totals <= first) & (p < level), first, np.inf))
     interval = np.stack([low, high], axis=1)
     back = np.argsort(order)
     return FamilyTests(p[back], interval[back], critical[back])
@@ -114,8 +114,10 @@ def exact_p(differences: Floats) -> float:
     sizes, counts = np.unique(np.abs(differences), return_counts=True)
     total = int(sizes @ counts)
     sums = np.fft.ifftshift(np.arange(-total, total + 1))  # 0, 1, …, -1
-    angles = 2 * np.pi / len(sums) * (np.outer(sizes, sums) % len(sums))
-    chances = np.fft.fft((np.cos(angles) ** counts[:, None]).prod(axis=0)).real / len(sums)
+    transform = np.ones(len(sums))
+    for size, count in zip(sizes, counts):
+        transform *= np.cos(2 * np.pi / len(sums) * (size * sums % len(sums))) ** count
+    chances = np.fft.fft(transform).real / len(sums)
     reached = chances[np.abs(sums) >= abs(differences.sum())].sum()
     return float(np.clip(reached, min(1.0, 2.0 ** (1 - np.count_nonzero(differences))), 1))
 

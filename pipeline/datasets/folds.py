@@ -109,6 +109,8 @@ def with_groups(listing: Listing, group: str) -> tuple[pd.DataFrame, tuple[str, 
             )
         table["group"] = ["-".join(match.groups("") or [match[0]]) if match else "" for match in matches]
     alone = table["group"] == ""
+    if group and (table["group"] == table["label"]).all():
+        raise RequestError(f"GROUP={group} makes each class one group, so none is both trained and tested")
     if group and len(table) > 1 and not alone.any() and table["group"].nunique() == 1:
         raise RequestError(
             f"GROUP={group} makes one group of all {len(table):,} clips, {table['group'].iloc[0]!r}, so none "

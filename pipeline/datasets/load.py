@@ -16,7 +16,7 @@ from commandline.terminal import counted
 from features_cache import Cache, dataset_name
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import read_settings
-from features_cache.location import NAMED, is_cache, unknown_dataset
+from features_cache.location import NAMED, TABLES, is_cache, unknown_dataset
 from features_cache.table import refuse_class_names, validate
 from pipeline import audio
 from pipeline.datasets.folds import with_folds
@@ -84,6 +84,9 @@ def load(options: SourceOptions) -> Dataset:
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
+    idle = ["archive", "url"] * (word not in ("esc50", "esc10"))
+    idle += ["audio_dir"] * (path.is_dir() and not is_esc_layout(path, Path(options.audio_dir or "")))
+    unused = [f"{name.upper()} does not apply to {word}" for name in idle if getattr(options, name)]
     if isinstance(options, ExtractOptions) and options.copies:
         from pipeline.alter import with_copies
 
@@ -95,7 +98,7 @@ def load(options: SourceOptions) -> Dataset:
         duration=duration,
         source=source,
         synthetic=set(classes) <= SYNTHETIC_CATEGORIES.keys(),
-        notes=(*listing.notes, *fold_notes, *audio_notes),
+        notes=(*listing.notes, *fold_notes, *audio_notes, *unused),
         published_test=listing.published_test if as_published else None,
     )
 
@@ -141,8 +144,10 @@ def _read(options: SourceOptions) -> Listing:
         return read_esc_layout(synth.write_dataset(options.data / "synth"), audio_dir)
     if path.is_dir():
         return read_esc_layout(path, audio_dir) if is_esc_layout(path, audio_dir) else read_folder(path)
-    if path.is_file():
+    if path.is_file() and path.suffix.lower() in TABLES:
         return read_table(path, audio_dir)
+    if path.is_file():
+        raise RequestError(f"DATASET={word} is no CSV; expected a table filename,label or a folder of clips")
     message = unknown_dataset(word, options.data)
     raise RequestError(f"{message}; or the path of a folder of clips, a CSV or a cache, from {Path.cwd()}")
 

@@ -106,6 +106,9 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     by_path  the path from the beginning: `dog/bark 1`
     """
     paths = pd.Series([PurePath(name) for name in names], dtype=object)
+    for row, path in paths.items():
+        if not path.name.strip():
+            raise RequestError(f"clip {row + 1} of the dataset has no file name, its path is {str(path)!r}")
     ids = pd.Series("", paths.index, dtype=object)
     for naming in NAMINGS[2 * by_path :]:
         same = (ids == "") | ids.duplicated(keep=False)
