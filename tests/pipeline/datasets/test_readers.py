@@ -97,6 +97,7 @@ def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path
     ("text", "message"),
     [
         ('filename,fold,category,src_file\na.wav,1," ",77\n', "mine.csv: a.wav has no label"),
+        ("filename,label\na.wav,dog\n,rain\n", "clip 2 of the dataset has no file name"),
         *(
             (f"filename,label,fold\na.wav,dog,{fold}\n", f"a.wav has fold '{fold}'")
             for fold in ("", "0", "1.5")
