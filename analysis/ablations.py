@@ -60,10 +60,8 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
         name = f"{changed} ({less.features}, {setting(less, runs, keys)})"
         if added := "+".join((more.channels - less.channels).elements()):
             changed, name = added, f"{added} added to {less.features} ({setting(less, runs)})"
-        kind, control = (
-            "features" if added else "augmentation",
-            bool(added) and {*more.channels} == {*less.channels},
-        )
+        control = bool(added) and {*more.channels} == {*less.channels}
+        kind = "features" if added else "augmentation"
         rows.append((kind, name, changed, less.features, less.model, less.name, more.name, control))
     table = pd.DataFrame(rows, columns=COLUMNS)
     without, added_to = ([runs.index(pair[side]) for pair in pairs] for side in (0, 1))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.ranking import Ranking, nested_selection
 from analysis.results import Problem
-from analysis.significance import LEVEL, ROUNDING, detectable, fewest_recordings
+from analysis.significance import LEVEL, detectable, fewest_recordings
 from analysis.tables import Calibration, calibration, class_report, fold_scores, member_accuracy
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
@@ -135,7 +135,7 @@ def facts(
         state = "tie" if any(row.verdict == "tied" for row in rows) else "winner"
         difference = main.differences[:, 0] / main.unit
         shown, ratio = detectable(difference, main.shares, float(main.tests.critical[0]))
-        if state == "tie" and abs(difference.sum()) > ROUNDING and ratio > 1:
+        if state == "tie" and ratio > 1:
             needed = ceil(float(f"{ratio * recordings:.1e}"))  # two digits of an estimate
     if main.testable and chance_p >= LEVEL:
         state = "chance"

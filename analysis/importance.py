@@ -145,7 +145,7 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     law = np.exp(line @ np.log(wrong))
     twice = 1 - law[4] * (1 + ((1 - correct) / wrong - 1) @ line[4])  # (N,)
     columns = np.column_stack([correct, twice])
-    interval = accuracy_interval(columns, clips["group"].to_numpy(), weights, np.random.default_rng(0))
+    interval = accuracy_interval(columns, clips["group"].to_numpy(), weights)
     numbers = [shares, folder.config["recordings"] * shares, weights @ columns, interval]
     names = ["share", "recordings", "accuracy", "low", "high"]
     table = pd.DataFrame(np.column_stack(numbers), columns=names)

@@ -175,7 +175,7 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
         runs=ordered,
         folds=folds,
         fold_accuracy=np.stack([by_fold[run] for run in ordered]),
-        interval=accuracy_interval(correct, groups, each, np.random.default_rng(0)),
+        interval=accuracy_interval(correct, groups, each),
         scores=recording_sums(np.rint(correct * seeds) * each[:, None], groups),
         worth=each * seeds,
         level=level,

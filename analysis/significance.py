@@ -130,6 +130,8 @@ def fewest_recordings(level: float) -> int:
 def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[float, float]:
     """(the difference found with POWER, the recordings needed for the observed one over those there are).
 
+    0 recordings where none is observed: there is no difference to find.
+
     Between runs that differ as much as `difference` (G,), which sums to their difference. Runs that differ on
     few recordings could not be so far apart: the variance is at least that of recordings that all differ the
     same way.
@@ -142,4 +144,4 @@ def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[flo
     critical /= np.sqrt(max(1 - critical**2 / effective, 0.01))
     quantiles = critical + ndtri(POWER)
     found = max(quantiles * error, quantiles**2 / (effective + quantiles**2))
-    return float(found), float((quantiles * error / observed) ** 2) if observed else np.inf
+    return float(found), float((quantiles * error / observed) ** 2) if abs(observed) > ROUNDING else 0

@@ -143,9 +143,7 @@ def class_report(run: Run) -> pd.DataFrame:
     tested = table["support"] > 0
     of_class = (run.target[:, None] == np.flatnonzero(tested)).astype(float)
     correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
-    table.loc[tested, ["recall_low", "recall_high"]] = accuracy_interval(
-        correct, run.groups, of_class, np.random.default_rng(0)
-    )
+    table.loc[tested, ["recall_low", "recall_high"]] = accuracy_interval(correct, run.groups, of_class)
     scores, clips = table.loc[tested, ["precision", "recall", "f1"]], table.loc[tested, "support"]
     for name, weights in (("macro avg", np.ones(len(clips))), ("weighted avg", clips.to_numpy(dtype=float))):
         means = np.average(scores, axis=0, weights=weights)

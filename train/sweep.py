@@ -116,7 +116,6 @@ def table(done: Sequence[RunFolder]) -> str:
             each.to_numpy()[:, None],
             each.index.get_level_values("group").to_numpy(dtype=str),
             fold_weights(each.index.get_level_values("fold").to_numpy()),
-            np.random.default_rng(0),
         )
         accuracy = mean_percent(by_fold[name]).removesuffix(" %")
         interval = "-" if np.isnan(low) else f"{percent(low)} to {percent(high)}"

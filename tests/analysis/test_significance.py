@@ -133,3 +133,8 @@ def test_what_can_be_shown_depends_on_how_much_the_rival_differs() -> None:
     # Standard error sqrt(40) / 200; 2.24 and 0.84 of it, and a little for the lead in the test's own scale.
     assert shown == pytest.approx((2.24 + 0.84) * np.sqrt(40) / 200, rel=0.03)
     assert of(12, 8)[1] == pytest.approx((3.1 * np.sqrt(20) / 4) ** 2, rel=0.1)
+
+
+def test_equal_runs_ask_for_no_recordings() -> None:
+    difference = np.array([1.0, -1.0, 1.0, -1.0]) / 3 + 1e-18
+    assert detectable(difference, np.full(4, 0.25), 2.24)[1] == 0

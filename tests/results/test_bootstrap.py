@@ -8,7 +8,7 @@ from results.bootstrap import accuracy_interval, effective_recordings, fold_weig
 
 
 def interval(correct: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    return accuracy_interval(correct[:, None], groups, np.ones(len(correct)), np.random.default_rng(0))[0]
+    return accuracy_interval(correct[:, None], groups, np.ones(len(correct)))[0]
 
 
 def test_of_one_clip_a_recording_it_is_wilsons_interval() -> None:
