@@ -173,7 +173,7 @@ def ready(
         own_lock.take(shared=True, wait=True)
         draft_of(path).unlink(missing_ok=True)  # a killed run's: whoever drafts holds the lock alone
         return read_header(path.absolute()), own_lock
-    except BaseException:
+    except BaseException:  # Ctrl-C too: nobody would be left to release it while this process lives
         own_lock.release()
         raise
 

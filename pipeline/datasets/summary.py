@@ -17,7 +17,10 @@ FAULTS_SHOWN = 10
 
 
 def run(options: SourceOptions) -> int:
-    """Download or make what is not there, print a summary of the clips that can be read, name the others."""
+    """Download or make what is not there, print a summary of the clips that can be read, name what is wrong.
+
+    In ESC-50's own folder that is every difference from what was published, such as a clip of another length.
+    """
     dataset = load(options)
     table, wrong = originals(dataset.table), list[str]()
     if not is_cache(Path(options.dataset)):  # one is used without its audio
@@ -25,10 +28,18 @@ def run(options: SourceOptions) -> int:
         readable = np.array([isinstance(info, audio.Info) for info in infos])
         wrong = [f"{path}: {infos[row]}" for row, path in enumerate(table["path"]) if not readable[row]]
         table = table[readable]
+    if options.dataset in ("esc50", "esc10") and not options.audio_dir:
+        from pipeline.datasets import esc50
+
+        wrong = list(esc50.faults(options.data / "esc50"))
     print(dataset_summary(dataset, table))
     if wrong:
         more = f"\n  and {len(wrong) - FAULTS_SHOWN} more" if len(wrong) > FAULTS_SHOWN else ""
-        print("\nwrong with it, and not counted:\n  " + "\n  ".join(wrong[:FAULTS_SHOWN]) + more)
+        print(
+            "\nwrong with it; what cannot be read is not counted:\n  "
+            + "\n  ".join(wrong[:FAULTS_SHOWN])
+            + more
+        )
     print(f"\n{next_step(options, dataset)}")
     return 1 if wrong else 0
 

@@ -294,5 +294,8 @@ def test_esc50_from_an_empty_folder_and_then_damage_which_is_named(tmp_path, ser
     shown = capsys.readouterr().out
     assert "esc50: 20 clips, 2 classes, 5 folds" in shown and "doi:10.1145/2733373.2806390" in shown
     (tmp_path / "esc50" / FIRST).write_bytes(b"")
+    (tmp_path / "esc50" / FIRST.replace("00-A", "01-A")).write_bytes(silent_clip(8_000, 8_000))
     assert run(options) == 1
-    assert "1-100000-A-0.wav: empty: the file has 0 bytes" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "1-100000-A-0.wav: empty: the file has 0 bytes" in shown
+    assert "1-100001-A-0.wav has 8000 samples at 8000 Hz, expected 220500 at 44100" in shown
