@@ -155,8 +155,15 @@ def greedy_search(options: SweepOptions) -> int:
     named = feature_sets(first, open_cache(first), 1)
     if not named:
         raise RequestError(f"{first.model} can take none of FEATURES={first.features}")
-    folds = make_plan(replace(first, features=named[0])).wanted_folds
-    chosen = {fold: choose_features(fold, runs, named, options.max) for fold in folds}
+    val, place = first.val if first.val != "none" else "group", first.runs / SEARCH_FOLDER
+    searched = [replace(job, val=val, skip_test=True, runs=place, note="") for job in runs]
+    # every fold begins with the same candidates: a run trains them for all of its folds at once
+    train_all([replace(job, features=features) for features in named for job in searched])
+    selection = "last" if first.val == "none" else "auto"  # the epoch that will count in testing
+    chosen = {
+        fold: choose_features(fold, searched, named, options.max, selection)
+        for fold in make_plan(replace(first, features=named[0])).wanted_folds
+    }
     if not all(chosen.values()):
         raise RequestError("no candidate could be trained: see above")
     tell("chosen for each fold on validation groups of its own training clips; now each is tested once")
@@ -170,19 +177,19 @@ def greedy_search(options: SweepOptions) -> int:
     return 0
 
 
-def choose_features(fold: int, seeds: Sequence[RunOptions], named: Sequence[str], rounds: int) -> str:
+def choose_features(
+    fold: int, searched: Sequence[RunOptions], named: Sequence[str], rounds: int, selection: str
+) -> str:
     """What up to `rounds` rounds choose for one test fold; empty if no candidate could be trained.
 
     Each round tries every named set beside those chosen so far, with every seed. The best counts by the mean
     of SELECT on validation groups among the fold's own training clips, so that no clip takes part in a choice
     that it then tests. A round that gains nothing is the last.
+
+    searched  the runs to try candidates with, one a seed, which never score their test folds
     """
-    first = seeds[0]
-    val = first.val if first.val != "none" else "group"
-    selection = "last" if first.val == "none" else "auto"  # the epoch that will count in testing
-    folder = first.runs / SEARCH_FOLDER
-    searched = [replace(job, val=val, skip_test=True, runs=folder, note="", folds=(fold,)) for job in seeds]
-    metric = first.select.removeprefix("val_")
+    select = searched[0].select
+    metric = select.removeprefix("val_")
     sign = -1 if metric == "loss" else 1
     chosen, reached = "", -math.inf
     for _ in range(rounds):
@@ -191,7 +198,8 @@ def choose_features(fold: int, seeds: Sequence[RunOptions], named: Sequence[str]
             if set(added.split("+")) & set(chosen.split("+")):
                 continue
             candidate = f"{chosen}+{added}" if chosen else added
-            done, failures = train_all([replace(job, features=candidate) for job in searched])
+            jobs = [replace(job, features=candidate, folds=(fold,)) for job in searched]
+            done, failures = train_all(jobs)
             for failure in failures:
                 tell(failure)
             if done and not failures:
@@ -199,7 +207,7 @@ def choose_features(fold: int, seeds: Sequence[RunOptions], named: Sequence[str]
                 scores[candidate] = float(np.mean(each))
         best = sorted(scores, key=lambda candidate: -sign * scores[candidate])[:LISTED]
         rows = [(candidate, f"{scores[candidate]:.4f}") for candidate in best]
-        print(text_table(rows, (f"candidate for fold {fold}", f"{first.select} over {len(seeds)} seeds")))
+        print(text_table(rows, (f"candidate for fold {fold}", f"{select} over {len(searched)} seeds")))
         if not best or sign * scores[best[0]] <= reached:
             break
         chosen, reached = best[0], sign * scores[best[0]]

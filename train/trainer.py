@@ -354,7 +354,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
                 else:
                     network.load_state_dict(draw_network(plan, fold).state_dict())
                 train_fold(plan, Trainer(plan, data, network, compute, forward, processes), bar)
-            except Exception as error:
+            except Exception as error:  # a shortage or a compiler's failure has no class of its own
                 if sentence := explanation(error, options, device):
                     raise Failed(f"fold {fold}: {sentence}") from error
                 raise
