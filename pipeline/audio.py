@@ -217,9 +217,7 @@ def _with_its_length(file: soundfile.SoundFile, content: bytes) -> soundfile.Sou
     tag = content.find(b"Xing", start, start + 64), content.find(b"Info", start, start + 64)
     if max(tag) > 0 and content[max(tag) + 7] & 1:
         promised = int.from_bytes(content[max(tag) + 8 : max(tag) + 12], "big")
-        if (
-            promised >= count - 1
-        ):  # the frame of the header itself counts or not; more is refused as truncated
+        if promised >= count - 1:  # the header's own frame counts or not; more is refused as truncated
             return file
     file.close()
     speed = 0x50 if version == 3 else 0x80  # 64 kbit/s: room for the header at every rate

@@ -100,9 +100,7 @@ class Job:
             try:
                 values = self.variants[feature].compute(clip)
                 stored = kernels.half.to_float16(values) if file.dtype == np.float16 else None
-                if (
-                    stored is None
-                ):  # another type, or values that do not fit, which is refused with the reason
+                if stored is None:  # another type, or values that do not fit: refused with the reason
                     stored = to_stored(values, file.shape[1:], file.dtype)
             except Exception as error:  # any: it costs this clip this feature, with the reason in the summary
                 reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"

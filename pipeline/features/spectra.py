@@ -154,9 +154,8 @@ def pcen(
     """
     energy = clip.bands(clip.magnitude(framing), bank) * 2**31
     frames = time_constant * clip.sample_rate / framing.hop_length
-    b = (np.sqrt(1 + 4 * frames**2) - 1) / (
-        2 * frames**2
-    )  # of the low-pass filter s[t] = (1 - b) s[t - 1] + b E[t]
+    # of the low-pass filter s[t] = (1 - b) s[t - 1] + b E[t]
+    b = (np.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2)
     state = scipy.signal.lfilter_zi([b], [1, b - 1])[None]
     mean, _ = scipy.signal.lfilter([b], [1, b - 1], energy, zi=state)
     smooth = np.exp(-gain * (np.log(eps) + np.log1p(mean / eps)))

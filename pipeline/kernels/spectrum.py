@@ -56,9 +56,8 @@ def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
     """(12, bins): `librosa.filters.chroma`, kept for each of the hundred tunings that are estimated."""
     frequency = np.linspace(0, sample_rate, n_fft, endpoint=False)[1:]
     octaves = np.log2(frequency / (440 * 2 ** (tuning / 12) / 16))
-    place = np.append(
-        12 * octaves[0] - 18, 12 * octaves
-    )  # of each bin, in semitones; the first by definition
+    # of each bin, in semitones; the first by definition
+    place = np.append(12 * octaves[0] - 18, 12 * octaves)
     distance = np.remainder(place - np.arange(12.0)[:, None] + 126, 12) - 6
     bumps = np.exp(-0.5 * (2 * distance / np.append(np.maximum(np.diff(place), 1), 1)) ** 2)
     filters = normalised(bumps, 2) * np.exp(-0.5 * ((place / 12 - 5) / 2) ** 2)
