@@ -7,9 +7,8 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache.names import parse_channel
-from pipeline import audio, kernels, reference
+from pipeline import audio, reference
 from pipeline.features import FEATURES, Clip, Impossible, Variant, resolve_feature
-from pipeline.parameters import ErbBank
 
 RATE = 44100
 LARGEST_FLOAT16 = 65504
@@ -189,17 +188,6 @@ def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins() -> Non
     band = np.abs(variant("ifd").row_axis(RATE) - 100 * RATE / 2048).argmin()
     deviation = variant("ifd").compute(sound)[band, 5:-5]
     assert deviation == pytest.approx(RATE / 2048 / 3, rel=0.1)
-
-
-def test_gammatone_bands_are_those_of_an_independent_implementation() -> None:
-    """Up to a constant a band, above 2 kHz: below, that of spafe is a filter of real poles, and narrower."""
-    filters = pytest.importorskip("spafe.fbanks.gammatone_fbanks", reason="pip install spafe")
-    theirs, _ = filters.gammatone_filter_banks(nfilts=32, nfft=4096, fs=RATE, low_freq=50, scale="constant")
-    ours = kernels.spectrum.gammatone_filters(RATE, 4096, ErbBank(512))
-    for response in [band for band in theirs if band.argmax() > 2000 * 4096 / RATE]:
-        nearest = ours[np.abs(ours.argmax(axis=1) - response.argmax()).argmin()]
-        width = (nearest > 0.5 * nearest.max()).sum()
-        assert width == pytest.approx((response > 0.5 * response.max()).sum(), rel=0.1)
 
 
 @pytest.mark.parametrize(
