@@ -347,23 +347,19 @@ def filteraugment(batch: Batch, strength: float) -> Batch:
     Linear in decibels between random rows, where rows are frequencies: a sound recorded in another room or
     through another microphone.
     """
+    import torch
+
     rows = batch.places(2)
-    edges = sorted_rows([batch.uniform() * len(rows) for _ in range(FILTER_BANDS - 1)], len(rows))
+    drawn = torch.stack([batch.uniform() * len(rows) for _ in range(FILTER_BANDS - 1)], dim=1)
+    places = torch.nn.functional.pad(drawn.sort(dim=1).values, (1, 1))
+    places[:, -1] = len(rows) - 1
+    edges = places.split(1, dim=1)  # (B, 1) each, from the first row to the last
     gains = [20 * batch.uniform(-strength, strength)[:, None] for _ in edges]
     decibels = gains[0]  # (B, H) in the end
     for low, high, before, after in zip(edges, edges[1:], gains, gains[1:]):
         decibels = decibels + (after - before) * ((rows - low) / (high - low).clamp_min(1)).clamp(0, 1)
     decibels = decibels.to(batch.x.dtype)[:, None, :, None]
     return louder(batch, decibels.where(batch.where("frequency"), 0))
-
-
-def sorted_rows(drawn: Sequence[Tensor], height: int) -> list[Tensor]:
-    """Rows (B,) drawn for each clip as (B, 1), in rising order, between the first row and the last."""
-    import torch
-
-    inner = torch.stack(list(drawn), dim=1).sort(dim=1).values
-    ends = torch.zeros_like(inner[:, :1])
-    return [ends, *inner.split(1, dim=1), ends + height - 1]
 
 
 @augment(default=0.2, maximum=3.0, kinds=EVERY_KIND)
@@ -526,14 +522,9 @@ def preview(
     """
     import torch
 
-    def after(steps: Augmenter) -> np.ndarray:
-        targets = torch.eye(len(x), device=x.device)
-        return steps(x, targets, channels, generator)[0].half().cpu().numpy()
-
-    single = [Augmenter((step,)) for step in augmenter.steps]
-    arrays = {f"after_{i}": after(step) for i, step in enumerate(single)}
-    return arrays | {
-        "augment": np.array([str(step) for step in single], str),
-        "before": x.half().cpu().numpy(),
-        "together": after(augmenter),
-    }
+    targets = torch.eye(len(x), device=x.device)
+    drawn = {f"after_{i}": Augmenter((step,)) for i, step in enumerate(augmenter.steps)}
+    drawn |= {"before": Augmenter(), "together": augmenter}
+    arrays = {name: steps(x, targets, channels, generator)[0] for name, steps in drawn.items()}
+    names = {"augment": np.array(str(augmenter).split(","))}
+    return names | {name: values.half().cpu().numpy() for name, values in arrays.items()}

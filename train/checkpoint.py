@@ -16,7 +16,6 @@ import io
 import math
 import zipfile
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -106,55 +105,22 @@ def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
 
 
 def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
-    """Load `weights` whole; RequestError names the first tensor that does not fit and both shapes."""
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    for name in sorted(wanted.keys() | given.keys()):
-        if wanted.get(name) != given.get(name):
-            raise RequestError(
-                f"{origin} has '{name}' of shape {given.get(name, 'none')}, this run needs "
-                f"{wanted.get(name, 'none')}: it is of another model, feature set or number of classes; "
-                "remove it, or give TAG=…"
-            )
-    network.load_state_dict(weights)
+    """Load `weights` whole; RequestError names the first tensor that does not fit."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise RequestError(
+            f"{origin} is of another model, feature set or number of classes ({reason}): "
+            "remove it, or give TAG=…"
+        ) from None
 
 
-class CheckpointWriter:
-    """Writes each epoch's files while the next epoch trains, one epoch at a time, in order.
-
-    Leaving the block waits for the last write. An error of writing is raised by the next call.
-    """
-
-    def __init__(self, active: bool) -> None:
-        self.active = active  # of several processes only the first writes
-        self.writer = ThreadPoolExecutor(1)
-        self.pending: Future[None] | None = None
-
-    def __enter__(self) -> "CheckpointWriter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.writer.shutdown()
-        self._settle()
-
-    def write(self, files: list[tuple[Path, State]], fold_folder: Path, row: str) -> None:
-        """Save these states as they are now, then the epoch's row."""
-        if not self.active:
-            return
-        copies = [(file, snapshot(state)) for file, state in files]
-        self._settle()
-
-        def write() -> None:
-            for file, state in copies:
-                save(file, state)
-            append_history(fold_folder, row)
-
-        self.pending = self.writer.submit(write)
-
-    def _settle(self) -> None:
-        pending, self.pending = self.pending, None
-        if pending:
-            pending.result()
+def write_epoch(folder: Path, states: Mapping[str, State], row: str) -> None:
+    """The files of an epoch into a fold's folder, then its row of history.csv."""
+    for name, state in states.items():
+        save(folder / name, state)
+    append_history(folder, row)
 
 
 def snapshot(state: Any) -> Any:

@@ -53,6 +53,11 @@ class Compute:
         compiled = ", compiled" if self.compiled else ""
         return f"{self.precision}, {layout}, {self.threads} threads on {self.device}{compiled}"
 
+    @property
+    def kind(self) -> str:
+        """Of device: `cuda` of cuda:1."""
+        return torch.device(self.device).type
+
     def on(self, device: str) -> "Compute":
         """The same on another device of the kind."""
         return replace(self, device=device)
@@ -61,7 +66,7 @@ class Compute:
         """Set what is global in the process."""
         torch.set_num_threads(self.threads)
         keep_freed_memory()
-        if self.device.startswith("cuda"):
+        if self.kind == "cuda":
             # TF32 rounds fp32's inputs to ten bits: beside bf16 and fp16 that is little, fp32 is what it says
             rounded = self.precision != "fp32"
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
@@ -81,7 +86,7 @@ class Compute:
     def autocast(self) -> AbstractContextManager[object]:
         if self.precision == "fp32":
             return contextlib.nullcontext()
-        return torch.autocast(torch.device(self.device).type, TYPES[self.precision])
+        return torch.autocast(self.kind, TYPES[self.precision])
 
     @contextlib.contextmanager
     def exact(self) -> Iterator[None]:
@@ -96,7 +101,7 @@ class Compute:
 
     def scaler(self) -> torch.amp.GradScaler:
         """Keeps fp16's small gradients above zero; does nothing in the other formats."""
-        return torch.amp.GradScaler(torch.device(self.device).type, enabled=self.precision == "fp16")
+        return torch.amp.GradScaler(self.kind, enabled=self.precision == "fp16")
 
 
 def device_of(text: str) -> str:
@@ -107,8 +112,7 @@ def device_of(text: str) -> str:
         return "mps" if torch.backends.mps.is_available() else "cpu"
     kind = text.partition(":")[0]
     if kind not in DEVICES:
-        hint = "; mean cuda" if "gpu" in kind else ""
-        raise RequestError(f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}{hint}")
+        raise RequestError(f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}")
     try:
         torch.empty(0, device=text)
     except (RuntimeError, AssertionError, ValueError) as error:
@@ -124,7 +128,7 @@ def threads_of(text: str) -> int:
     """
     if text == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())
-    if not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MOST_THREADS):
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_THREADS):
         raise RequestError(f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}")
     return int(text)
 

@@ -30,7 +30,6 @@ CHUNK = 32  # clips read at once
 FLOOR = 1e-3  # smallest deviation of a row, in deviations of the whole feature: a constant row becomes 0
 TINY = 1e-12  # deviation of a feature that is constant as a whole
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # of what is free, that resident features may take
-EXCESS, ALLOWANCE = 1.3, 1e9  # clips in RAM are so many times the features as stored, plus bytes, at most
 AHEAD = 2  # batches that the prefetching thread may be in front
 FEWEST_ROWS = 12  # of what may be moved in frequency: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
@@ -141,8 +140,6 @@ def measure_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> 
                 unusable |= {clip: f"{channel.stored}: {why}" for clip, why in refusal.reasons.items()}
                 chunk = chunk[[clip not in refusal.reasons for clip in clip_ids[chunk]]]
                 values = cache.read(channel, chunk)
-            if not len(chunk):
-                break
             values = values.astype(np.float32)  # float16 would overflow in the squares
             finite = np.isfinite(values).all(axis=(1, 2))
             reason = f"{channel.stored} holds NaN or infinity"
@@ -322,9 +319,7 @@ def choose_residence(reader: InputReader, clips: int, device: torch.device) -> s
     needed = 2 * clips * plan.shape[0] * plan.grid[0] * plan.grid[1]
     if device.type == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
         return "gpu"
-    stored = 2 * clips * sum(int(np.prod(stored_shape(plan.cache, channel))) for channel in plan.channels)
-    fits = needed < SHARE_OF_RAM * psutil.virtual_memory().available and needed < EXCESS * stored + ALLOWANCE
-    return "ram" if fits else "stream"
+    return "ram" if needed < SHARE_OF_RAM * psutil.virtual_memory().available else "stream"
 
 
 @dataclass(frozen=True)
@@ -340,6 +335,11 @@ class FoldData:
     val: Positions
     test: Positions
     statistics: Sequence[Statistics] = ()
+
+    def one_hot(self, positions: Positions) -> torch.Tensor:
+        """(B, K) float32: the classes of these clips, on the CPU."""
+        classes = torch.from_numpy(self.targets[positions])
+        return torch.nn.functional.one_hot(classes, self.classes).float()
 
     def class_weights(self) -> NDArray[np.float32]:
         """(classes,) inverse to how often a class is trained on, 1 on average over the clips."""
@@ -368,6 +368,8 @@ def load_fold(
     """
     statistics = clips.statistics(plan.positions(split.statistics), plan.options.norm)
     train, val, test = (plan.positions(ids) for ids in (split.train, split.val, split.test))
+    if plan.options.skip_test:
+        test = test[:0]
     reader = InputReader(plan, statistics)
     every = np.concatenate([train, val, test])
     wanted = plan.options.resident

@@ -82,25 +82,21 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 }
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """The learning rate at each step of a fold, a function of the step alone; `reductions` of a plateau."""
-
-    name: str
-    peak: float
-    steps: int
-    warmup_steps: int
-
-    def rate(self, step: int, reductions: int = 0) -> float:
-        if step < self.warmup_steps:
-            return self.peak * (step + 1) / self.warmup_steps
-        share = (step - self.warmup_steps) / max(1, self.steps - 1 - self.warmup_steps)
-        return self.peak * SCHEDULES[self.name](share) * 0.1**reductions
+def learning_rate(options: RunOptions, epoch_steps: int, step: int, reductions: int = 0) -> float:
+    """At a step of a fold, counted from 0, after so many `reductions` of a plateau."""
+    warmup = round(epoch_steps * options.warmup)
+    if step < warmup:
+        return options.resolved_lr * (step + 1) / warmup
+    share = (step - warmup) / max(1, epoch_steps * options.epochs - 1 - warmup)
+    return options.resolved_lr * SCHEDULES[options.schedule](share) * 0.1**reductions
 
 
 @dataclass
 class EarlyStopping:
-    """Follows one validation score: which epoch was best, when a plateau lowers the rate, when to stop."""
+    """Follows one validation score: which epoch was best, when a plateau lowers the rate, when to stop.
+
+    `vars` of it is its state.
+    """
 
     select: str
     patience: int  # 0: never stop
@@ -124,13 +120,6 @@ class EarlyStopping:
     @property
     def stop(self) -> bool:
         return 0 < self.patience <= self.since
-
-    def state_dict(self) -> dict[str, float]:
-        return {name: getattr(self, name) for name in ("best", "best_epoch", "since", "lowered")}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
 
 
 class WeightAverage:

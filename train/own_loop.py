@@ -157,8 +157,6 @@ class OwnRun:
         scores = epoch_scores(clips.targets, answers)
         rows[-1] |= {f"test_{name}": value for name, value in scores.items()}
         run_folder.start_history(folder.fold(fold), [run_folder.history_row(row) for row in rows])
-        table = plan.cache.clips.iloc[clips.positions][["clip_id", "group"]]
-        target = np.array(self.classes, object)[clips.targets]
-        table = table.assign(split="test", selection="last", target=target)
+        table = plan.scored(clips.positions, split="test", selection="last")
         run_folder.write_predictions(folder.fold(fold), table, answers, self.classes)
         return RunFolder(folder.path)

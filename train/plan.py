@@ -4,7 +4,6 @@ What the options and the cache can tell to be wrong is refused here; the run's h
 """
 
 import hashlib
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -141,6 +140,11 @@ class Plan:
         numbers[self.table.index] = pd.Index(self.names).get_indexer(classes)
         return numbers
 
+    def scored(self, positions: Positions, **columns: str) -> pd.DataFrame:
+        """Of these clips what predictions.csv says before the probabilities; `columns`: split, selection."""
+        target = np.array(self.names, object)[self.targets[positions]]
+        return self.cache.clips.iloc[positions][["clip_id", "group"]].assign(**columns, target=target)
+
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
         """Train, validation and test clips of a fold, without those that proved unusable."""
         table = self.table[~self.table["clip_id"].isin(list(unusable))]
@@ -217,7 +221,7 @@ def make_plan(asked: RunOptions) -> Plan:
     if model.kind != "linear":
         exact |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
     exact.pop("padding", None)
-    if not padding_kept(options, model, cache, table):
+    if drops_padding(options, model, cache, table):
         exact["padding"] = "drop"
     content = hashed_content(exact, cache, channels, table)
     standard = RunOptions.build({"recipe": options.recipe})
@@ -257,9 +261,9 @@ def check_options(options: RunOptions) -> None:
     """
     for name in ("features", *SWEPT):
         value = getattr(options, name)
-        several = isinstance(value, str) and len(re.sub(r"\s*,\s*", ",", value).split()) > 1
+        several = isinstance(value, str) and len(value.replace(", ", ",").split()) > 1
         if several and not Path(value).exists():
-            joined = re.sub(r"[\s+]+", "+", value)
+            joined = "+".join(value.replace("+", " ").split())
             one_set = f"one run takes one set: join with + ({joined}), or make sweep"
             expected = one_set if name == "features" else f"expected one alone{ONE_ALONE}"
             raise RequestError(f"{name.upper()}={value}: {expected}")
@@ -387,20 +391,18 @@ def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
     return pairs.sort_values("name").to_dict("records")
 
 
-def padding_kept(options: RunOptions, model: Architecture, cache: Cache, table: pd.DataFrame) -> str:
-    """Why padding is not left out; empty if it is."""
+def drops_padding(options: RunOptions, model: Architecture, cache: Cache, table: pd.DataFrame) -> bool:
+    """Whether what follows the end of short clips is left out."""
     filled = cache.filled[table.index]
-    if options.padding == "keep" or model.kind == "wave":  # resizing would change a waveform's pitch
-        return "it is kept"
-    if options.padding == "auto" and (model.reads_padding or 1 - filled.mean() <= MUCH_PADDING):
-        return "it is kept by default"
-    if options.copies:
-        return "the sounds of COPIES were moved within their padding"
-    if all(cache[channel].frames == 1 for channel in parse_set(options.features)):
-        return "every channel has one frame"
-    if (filled == 1).all():
-        return "the cache knows of no clip shorter than the duration (make features reads missing lengths)"
-    return ""
+    by_default = not model.reads_padding and 1 - filled.mean() > MUCH_PADDING
+    if model.kind == "wave":  # resizing would change its pitch
+        return False
+    if options.copies:  # their sounds were moved within their padding
+        return False
+    if options.padding == "keep" or (options.padding == "auto" and not by_default):
+        return False
+    timed = any(cache[channel].frames > 1 for channel in parse_set(options.features))
+    return timed and bool((filled < 1).any())
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:
@@ -418,22 +420,17 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
     unusable  clip id -> reason. RequestError if a fold leaves clips of one class alone to train on.
     """
     asked, model, cache, lines = plan.asked, plan.model, plan.cache, []
-    if model.name == FOR_VECTORS != asked.model:
-        lines.append(f"every channel of {plan.options.features} is a vector: MODEL={FOR_VECTORS} is trained")
-    if model.name == FROM_WEIGHTS != asked.model:
-        whole = resolve(asked.model).resolved
-        lines.append(
-            f"WEIGHTS are given: MODEL={FROM_WEIGHTS} is trained; MODEL={whole} asks for the ensemble"
-        )
+    if asked.model == RunOptions.model != model.name:
+        vectors = f"every channel of {plan.options.features} is a vector"
+        why = "WEIGHTS are given" if model.name == FROM_WEIGHTS else vectors
+        lines.append(f"{why}: MODEL={model.name} is trained")
     if ignored := sorted(unused(asked, model.kind)):
         lines.append(f"{model.name} ignores {', '.join(ignored).upper()}")
     if plan.filled is not None:
         share = 1 - plan.filled[plan.table.index].mean()
         lines.append(f"{share:.0%} of the clips' time is padding, left out (PADDING=keep leaves it)")
     elif plan.options.padding == "drop":
-        lines.append(f"PADDING=drop has no effect: {padding_kept(plan.options, model, cache, plan.table)}")
-    if cache.published_test and plan.folds != [cache.published_test]:
-        lines.append(f"fold {cache.published_test}, the dataset's test fold, has no clips: others are tested")
+        lines.append("PADDING=drop has no effect: no clip is short, or COPIES or vectors are trained on")
     wanted = cache.clips if asked.copies else originals(cache.clips)  # a copy not asked for is not missed
     if absent := int((~cache.readable(plan.channels)[wanted.index]).sum()):
         lines.append(f"{counted(absent, 'clip')} left out: {plan.options.features} is not there for them")

@@ -24,7 +24,7 @@ from results.bootstrap import accuracy_interval, fold_weights
 from results.run_folder import RunFolder
 from train import Failed, run
 from train.models.registry import resolve
-from train.options import SWEPT, RunOptions, SweepOptions
+from train.options import SWEPT, RunOptions, SweepOptions, configuration
 from train.plan import choose_model, find_channels, make_plan, open_cache
 
 MANY = 100  # runs, above which YES=1 is wanted
@@ -72,20 +72,13 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
     return list(fitting)
 
 
-def varied(jobs: Sequence[RunOptions]) -> list[str]:
-    """The options besides FEATURES in which the runs differ."""
-    return [name for name in SWEPT if len({getattr(job, name) for job in jobs}) > 1]
-
-
 def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], list[str]]:
     """The run folders that are finished now, and of the runs that failed which and why."""
     done: list[RunFolder] = []
     failures: list[str] = []
-    others = [name for name in varied(jobs) if name not in ("model", "seed")]
     started = time.monotonic()
     for number, job in enumerate(jobs):
-        given = words(job, others) if others else []
-        name = " ".join([job.features, job.model, f"seed {job.seed}", *given])
+        name = " ".join([*configuration(job), f"SEED={job.seed}"])
         left = (time.monotonic() - started) / number * (len(jobs) - number) if number else 0.0
         about = f" (about {duration(left)} for the rest)" if left > 1 else ""
         tell(f"run {number + 1} of {len(jobs)}: {name}{about}")
@@ -120,15 +113,9 @@ def table(done: Sequence[RunFolder]) -> str:
         accuracy = mean_percent(by_fold[name]).removesuffix(" %")
         interval = "-" if np.isnan(low) else f"{percent(low)} to {percent(high)}"
         counted = 1 if first.exact else seeds
-        rows.append(
-            (first.config["features"], first.config["model"], accuracy, interval, counted, first.name)
-        )
+        rows.append((first.name, accuracy, interval, counted))
     split = "validation" if all(folder.scored_split == "val" for folder in done) else "test"
-    header = ["Features", "Model", "validation accuracy %" if split == "validation" else "accuracy %"]
-    header += ["95 % CI", "seeds"]
-    if len({row[:2] for row in rows}) < len(rows):
-        header.append("run")
-    text = text_table([row[: len(header)] for row in rows], header)
+    text = text_table(rows, ("run", f"{split} accuracy %", "95 % CI", "seeds"))
     if len(rows) > 1:
         text += f"\nNote: the best of {len(rows)} was chosen on {split} data, so its score is optimistic"
     return text
@@ -149,9 +136,10 @@ def mean_correct(seeds: Sequence[RunFolder]) -> pd.Series:
 def greedy_search(options: SweepOptions) -> int:
     """Each fold chooses features for itself, and what it chose is tested on it once: nested selection."""
     runs = list(options.runs_of_product())
-    if lists := [name for name in varied(runs) if name != "seed"]:
-        raise RequestError(f"SEARCH=greedy compares features: give one {lists[0].upper()}")
     first = runs[0]
+    for name in SWEPT:
+        if name != "seed" and any(getattr(job, name) != getattr(first, name) for job in runs):
+            raise RequestError(f"SEARCH=greedy compares features: give one {name.upper()}")
     named = feature_sets(first, open_cache(first), 1)
     if not named:
         raise RequestError(f"{first.model} can take none of FEATURES={first.features}")

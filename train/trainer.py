@@ -9,6 +9,7 @@ import io
 import math
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,12 +28,19 @@ from results.run_folder import RunFolder
 from results.scores import epoch_scores
 from train import Failed, agreement
 from train.augment import preview, views
-from train.checkpoint import CheckpointWriter, State, load, load_weights, not_finite
+from train.checkpoint import State, load, load_weights, not_finite, snapshot, write_epoch
 from train.compute import Compute, is_shortage, machine, shortage, threads_of
 from train.data import FoldData, chunked, draw_batches, load_fold, measure_clips, seeded, steps_per_epoch
 from train.models import linear
 from train.models.ensemble import Ensemble
-from train.optimisation import EarlyStopping, Schedule, WeightAverage, make_optimiser, smoothed, smoothed_loss
+from train.optimisation import (
+    EarlyStopping,
+    WeightAverage,
+    learning_rate,
+    make_optimiser,
+    smoothed,
+    smoothed_loss,
+)
 from train.options import RunOptions
 from train.outcome import score_lines
 from train.plan import Plan, Positions, remarks
@@ -50,7 +58,6 @@ LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # in augmented.npz, of the first fold that is trained
 TRAIN_SCORES = ("train_loss", "train_accuracy")
 BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy")  # beside the bar
-VERDICTS = ".agreement.json"  # below RUNS: which ways to compute agree with plain fp32 here
 
 
 @dataclass(frozen=True)
@@ -121,9 +128,6 @@ class Trainer:
         self.linear_net = network if isinstance(network, linear.LinearNet) else None
         self.epochs = options.epochs if self.linear_net is None else 1
         self.epoch_steps = steps_per_epoch(len(data.train), options, processes.size)
-        total_steps = self.epoch_steps * options.epochs
-        warmup = round(self.epoch_steps * options.warmup)
-        self.schedule = Schedule(options.schedule, options.resolved_lr, total_steps, warmup)
         self.early_stopping = EarlyStopping(options.select, options.patience, options.schedule == "plateau")
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # their lines of history.csv
@@ -139,7 +143,9 @@ class Trainer:
         done is done again, with the same result.
         """
         options, scored, first = self.options, curve_epochs(self.options), self.processes.first
-        with CheckpointWriter(active=first) as writer:
+        stopping = self.early_stopping
+        with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
+            writing: list[Future[None]] = []
             while not self.finished:
                 row = self.train_epoch(bar) if self.linear_net is None else self.solve(self.linear_net, bar)
                 self.epoch += 1
@@ -147,19 +153,23 @@ class Trainer:
                 if first and len(self.data.val):
                     row |= self.score("val")
                     if self.linear_net is None:
-                        best = self.early_stopping.update(self.epoch, row[options.select])
+                        best = stopping.update(self.epoch, row[options.select])
                 # only the first process scored: the others take over its early stopping
-                self.early_stopping.load_state_dict(self.processes.agree(self.early_stopping.state_dict()))
-                if first and not options.skip_test and (self.finished or self.epoch in scored):
+                vars(stopping).update(self.processes.agree(vars(stopping)))
+                if first and len(self.data.test) and (self.finished or self.epoch in scored):
                     row |= self.score("test", exact=self.finished)  # as predictions.csv will have it
                 self.rows.append(run_folder.history_row(row))
-                states = [(folder / "last.pt", self.state_dict())]
-                if best:
-                    states.insert(0, (folder / "best.pt", self.weights()))
-                writer.write(states, folder, self.rows[-1])
+                if first:
+                    states = {"best.pt": self.weights()} if best else {}
+                    states = snapshot(states | {"last.pt": self.state_dict()})
+                    while writing:
+                        writing.pop().result()
+                    writing.append(writer.submit(write_epoch, folder, states, self.rows[-1]))
                 bar.set_postfix({name: row[name] for name in BAR_SCORES if name in row}, refresh=False)
                 for tracker in trackers:
                     tracker.epoch(self.epoch, row)
+        for written in writing:
+            written.result()
 
     def solve(self, network: linear.LinearNet, bar: "Bar") -> dict[str, float]:
         """Solve a linear model exactly instead of epochs; returns its row's first columns."""
@@ -183,15 +193,15 @@ class Trainer:
         own_batches = [self.processes.share(batch) for batch in whole_batches]
         generator = seeded(torch.Generator(device), options.seed, data.fold, epoch, self.processes.rank)
         torch.manual_seed(generator.initial_seed())  # dropout draws from torch's own generator
-        targets = torch.from_numpy(data.targets).to(device)
         weight = torch.from_numpy(data.class_weights()).to(device) if options.balance == "loss" else None
         losses, hits = [], []
         self.forward.train()
         start = time.perf_counter()
         for index, x in enumerate(data.source.batches(own_batches)):  # (B, C, H, W)
-            y = nn.functional.one_hot(targets[torch.from_numpy(own_batches[index]).to(device)], data.classes)
-            x, y = self.augmenter(x, y.float(), data.channels, generator)  # y (B, K), mixed where clips are
-            rate = self.schedule.rate(self.epoch * self.epoch_steps + index, self.early_stopping.lowered)
+            y = data.one_hot(own_batches[index]).to(device)  # (B, K)
+            x, y = self.augmenter(x, y, data.channels, generator)
+            step = self.epoch * self.epoch_steps + index
+            rate = learning_rate(options, self.epoch_steps, step, self.early_stopping.lowered)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             with self.compute.autocast():
@@ -284,7 +294,7 @@ class Trainer:
         unfinished: State = {
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "early_stopping": self.early_stopping.state_dict(),
+            "early_stopping": dict(vars(self.early_stopping)),
             "average_updates": self.average.updates,
         }
         if self.options.ema:
@@ -303,7 +313,7 @@ class Trainer:
             load_weights(self.network, unfinished["plain"], origin)
         self.optimiser.load_state_dict(unfinished["optimiser"])
         self.scaler.load_state_dict(unfinished["scaler"])
-        self.early_stopping.load_state_dict(unfinished["early_stopping"])
+        vars(self.early_stopping).update(unfinished["early_stopping"])
         self.average.updates = unfinished["average_updates"]
 
 
@@ -389,7 +399,6 @@ def refuse_unfit(plan: Plan, network: nn.Module, folds: Sequence[int]) -> None:
             network.eval()(torch.zeros(1, *plan.input_shape))
     except RuntimeError as error:
         raise plan.model.too_small(plan.input_shape[1:], error) from None
-    network.train()
 
 
 def choose_compute(
@@ -400,11 +409,14 @@ def choose_compute(
     Anything but plain fp32 must agree with it on real clips; if it does not in one process, all use what
     that one found sound.
     """
-    batch = sample_batch(plan, data, processes.size)
-    proposed = None
+    chosen = processes.share(draw_batches(data, plan.options, 1, processes.size)[0])
+    (x,) = data.source.batches([chosen])
+    generator = seeded(torch.Generator(x.device), plan.options.seed, data.fold)
+    x, y = plan.augmenter(x, data.one_hot(chosen).to(x.device), data.channels, generator)
+    batch, proposed = (x, smoothed(y, plan.options.smoothing)), None
     if (plan.path / "run.json").is_file():  # goes on as it began, with the same bits
         former = Compute.restore(RunFolder(plan.path).config)
-        if torch.device(former.device).type == torch.device(device).type:
+        if former.kind == torch.device(device).type:
             proposed = former
         else:
             tell(f"this run began on {former.device} and continues on {device}: the last digits will differ")
@@ -413,25 +425,10 @@ def choose_compute(
         steps = plan.options.epochs * len(plan.wanted_folds) * steps_per_epoch(len(data.train), plan.options)
         proposed = agreement.fastest(plan.options, device, network, batch, steps)
     proposed = processes.agree(proposed).on(device)
-    if proposed == Compute(device):
-        return proposed, {}
-    verdicts = processes.gather(agreement.agreed(proposed, network, batch, plan.options.runs / VERDICTS))
+    verdicts = processes.gather(agreement.agreed(proposed, network, batch))
     refusals = [verdict for verdict in verdicts if verdict[0].on(device) != proposed]
     compute, checked = (refusals or verdicts)[0]
     return compute.on(device), checked
-
-
-def sample_batch(plan: Plan, data: FoldData, process_count: int) -> agreement.Batch:
-    """(x, y) of training clips, augmented, as many as the largest batch of an epoch."""
-    options = plan.options
-    steps = steps_per_epoch(len(data.train), options, process_count)
-    size = math.ceil(options.passes * len(data.train) / steps / process_count)
-    chosen = data.train[np.linspace(0, len(data.train) - 1, size).astype(int)]
-    (x,) = data.source.batches([chosen])
-    y = nn.functional.one_hot(torch.from_numpy(data.targets[chosen]).to(x.device), data.classes)
-    generator = seeded(torch.Generator(x.device), options.seed, data.fold)
-    x, y = plan.augmenter(x, y.float(), data.channels, generator)
-    return x, smoothed(y, options.smoothing)
 
 
 def begin_config(plan: Plan, network: nn.Module, compute: Compute, checked: dict[str, str]) -> None:
@@ -447,7 +444,7 @@ def begin_config(plan: Plan, network: nn.Module, compute: Compute, checked: dict
         return
     run = RunFolder(plan.path)
     begun = Compute.restore(run.config)
-    if begun.on(begun.device.partition(":")[0]) != compute.on(compute.device.partition(":")[0]):
+    if begun.on(begun.kind) != compute.on(compute.kind):
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
         change = {"from": asdict(begun), "to": state, "epochs_done": done}
         changes = [*run.config.get("changes", []), change]
@@ -464,7 +461,12 @@ def train_fold(plan: Plan, trainer: Trainer, bar: "Bar") -> None:
     bar.total -= clips * trainer.epoch  # it counts what is left to do
     if first:
         run_folder.start_history(folder, trainer.rows)
-    trackers = open_trackers(plan, fold, trainer.epoch) if first else []
+    trackers: list[Tracker] = []
+    if first and plan.options.tracker:
+        from train.trackers import Fold, follow
+
+        place = Path(plan.options.tracker_dir or plan.path / "trackers")
+        trackers = follow(plan.options.tracker, Fold(RunFolder(plan.path), fold, trainer.epoch), place)
     complete = False
     try:
         trainer.fit(folder, bar, trackers)
@@ -477,16 +479,6 @@ def train_fold(plan: Plan, trainer: Trainer, bar: "Bar") -> None:
     finally:
         for tracker in trackers:
             tracker.finish(complete)
-
-
-def open_trackers(plan: Plan, fold: int, epochs_done: int) -> "list[Tracker]":
-    """The trackers that TRACKER names, for one fold."""
-    if not plan.options.tracker:
-        return []
-    from train.trackers import Fold, follow
-
-    folder = Path(plan.options.tracker_dir or plan.path / "trackers")
-    return follow(plan.options.tracker, Fold(RunFolder(plan.path), fold, epochs_done), folder)
 
 
 def explanation(error: Exception, options: RunOptions, device: str) -> str:
@@ -520,17 +512,12 @@ def write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
         replace_file(folder / "augmented.npz", content.getvalue())
     tables, answers = [], []
-    selections = ["last", "best"] if (folder / "best.pt").is_file() else ["last"]
-    sides = ["val"] if plan.options.skip_test else ["val", "test"]
-    for selection in selections:
+    for selection in ["last", "best"] if (folder / "best.pt").is_file() else ["last"]:
         if selection == "best":
             load_weights(trainer.average.network, load(folder / "best.pt")["network"], folder / "best.pt")
-        for side in sides:
-            clips = getattr(data, side)
+        for side, clips in (("val", data.val), ("test", data.test)):
             if len(clips):
-                rows = plan.cache.clips.iloc[clips][["clip_id", "group"]]
-                target = np.array(plan.names, object)[plan.targets[clips]]
-                tables.append(rows.assign(split=side, selection=selection, target=target))
+                tables.append(plan.scored(clips, split=side, selection=selection))
                 answers.append(trainer.predict(clips, exact=True))
     together, *alone = np.concatenate(answers, axis=1)
     # predictions.csv last: it says that the fold is finished

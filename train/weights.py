@@ -56,24 +56,18 @@ def start_from(network: nn.Module, architecture: "Architecture", weights: str) -
 def fetch(url: str) -> Path:
     """The file behind `url`, downloaded once to where torchvision keeps its own, checked by its name."""
     name = Path(urlsplit(url).path).name
-    if not HASH_IN_NAME.search(name):
+    promised = HASH_IN_NAME.search(name)
+    if promised is None:
         raise RequestError(f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth")
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("WARNING")
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    try:
-        file = Path(pooch.retrieve(url, None, name, folder, progressbar=sys.stderr.isatty()))
-    except (requests.RequestException, OSError) as error:
-        raise RequestError(
-            f"{url} cannot be fetched ({error}): fetch it elsewhere and give WEIGHTS=its path"
-        ) from None
-    try:
-        check_hash(file)
-    except RequestError:
-        file.unlink()  # else the next attempt would find it and not download again
-        raise
+    file = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not file.is_file():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(file), promised[1], progress=sys.stderr.isatty())
+        except (OSError, RuntimeError) as error:  # of the network or the disk; of another hash
+            raise RequestError(
+                f"{url} cannot be fetched ({error}): fetch it elsewhere and give WEIGHTS=its path"
+            ) from None
     return file
 
 
@@ -122,18 +116,15 @@ def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[
     if not isinstance(state, Mapping) or not {"network", "statistics", "fold"} <= state.keys():
         return
     run, own = RunFolder(file.parent.parent), state["fold"]
-    unchanged = run.config.get("clips") == clips
-    if not (unchanged or run.config.get("dataset") == dataset):
-        return
-    if not unchanged:
+    if run.config.get("clips") == clips:
+        tested = [fold for fold in folds if fold != own]
+    else:
+        tested = list(folds) if run.config.get("dataset") == dataset else []
+    if tested:
         raise RequestError(
-            f"WEIGHTS={weights}: the clips, labels or folds of {dataset} have changed since {run.name} was "
-            f"trained, perhaps on clips that fold {folds[0]} tests now: give weights from other clips"
-        )
-    if tested := [fold for fold in folds if fold != own]:
-        raise RequestError(
-            f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds of {dataset}, also on "
-            f"the clips that fold {tested[0]} tests: give FOLDS={own}, or weights from other clips"
+            f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds of {dataset}, perhaps "
+            f"on clips that fold {tested[0]} tests: give weights from other clips, or FOLDS={own} if clips "
+            "and folds have not changed since"
         )
 
 

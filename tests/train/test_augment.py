@@ -18,36 +18,35 @@ def described(axes: tuple[str, ...]) -> Channels:
     return Channels(axes, torch.stack([level, amplitude, torch.zeros(len(axes), 1)]))
 
 
-def batch(kind: str, clips: int = 6) -> tuple[torch.Tensor, torch.Tensor, Channels]:
-    generator = torch.Generator().manual_seed(5)
-    shape, axes = ((3, 64, 108), IMAGE_AXES) if kind == "image" else ((1, 1, 4000), ("wave",))
-    return torch.randn(clips, *shape, generator=generator), torch.eye(clips), described(axes)
+def clips(kind: str) -> torch.Tensor:
+    shape = (3, 64, 108) if kind == "image" else (1, 1, 4000)
+    return torch.randn(6, *shape, generator=torch.Generator().manual_seed(5))
 
 
-def apply(text: str, kind: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    x, y, channels = batch(kind)
-    return parse_augment(text, kind)(x, y, channels, torch.Generator().manual_seed(seed))
+def run(text, x, axes=IMAGE_AXES, kind="image", seed=0):
+    generator, y = torch.Generator().manual_seed(seed), torch.eye(len(x))
+    after = parse_augment(text, kind)(x, y, described(axes), generator)
+    assert torch.equal(y, torch.eye(len(x)))
+    return after
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_is_a_pure_function_of_batch_and_generator(name, kind):
-    x, y, channels = batch(kind)
+    x, axes = clips(kind), IMAGE_AXES if kind == "image" else ("wave",)
+    before = x.clone()
     torch.manual_seed(1)
-    first = apply(name, kind)
+    first = run(name, x, axes, kind)
     torch.manual_seed(2)
-    assert all(map(torch.equal, first, apply(name, kind)))
+    assert all(map(torch.equal, first, run(name, x, axes, kind)))
     assert first[0].shape != x.shape or not torch.equal(first[0], x)  # it changes clips,
-    assert not torch.equal(first[0], apply(name, kind, seed=1)[0])  # not each time alike,
-    after, same = x.clone(), y.clone()
-    half = parse_augment(name, kind)(after.bfloat16(), same, channels, torch.Generator())[0]
-    parse_augment(name, kind)(after, same, channels, torch.Generator())
-    assert torch.equal(after, x) and torch.equal(same, y)  # those that it was given not at all,
-    assert half.dtype == torch.bfloat16
-    after, same = apply(f"{name}=0", kind)
-    assert torch.allclose(after, x, atol=1e-6) and torch.allclose(same, y)  # and without strength none
-    after, targets = apply(f"{name}={AUGMENTS[name].maximum}", kind)
+    assert not torch.equal(first[0], run(name, x, axes, kind, seed=1)[0])  # not each time alike,
+    assert run(name, x.bfloat16(), axes, kind)[0].dtype == torch.bfloat16
+    assert torch.equal(x, before)  # those that it was given not at all,
+    after, targets = run(f"{name}=0", x, axes, kind)
+    assert torch.allclose(after, x, atol=1e-6) and torch.equal(targets, torch.eye(6))  # and at 0 none
+    after, targets = run(f"{name}={AUGMENTS[name].maximum}", x, axes, kind)
     assert after.isfinite().all() and targets.min() >= 0
-    assert torch.allclose(targets.sum(1), torch.ones(len(y)))
+    assert torch.allclose(targets.sum(1), torch.ones(6))
 
 
 def test_a_list_is_applied_in_order_and_written_out_canonically():
@@ -56,13 +55,11 @@ def test_a_list_is_applied_in_order_and_written_out_canonically():
     assert str(augmenter) == text
     assert parse_augment("") == parse_augment("none") == Augmenter()
     assert parse_augment(str(parse_augment("mask, shift"))) == parse_augment("mask,shift")
-    x, y, channels = batch("image")
-    generator = torch.Generator().manual_seed(3)
-    step_by_step = x, y
+    x, y, generator = clips("image"), torch.eye(6), torch.Generator().manual_seed(3)
+    at_once = run(text, x, seed=3)
     for step in augmenter.steps:
-        step_by_step = Augmenter((step,))(*step_by_step, channels, generator)
-    at_once = augmenter(x, y, channels, torch.Generator().manual_seed(3))
-    assert all(map(torch.equal, at_once, step_by_step))
+        x, y = Augmenter((step,))(x, y, described(IMAGE_AXES), generator)
+    assert all(map(torch.equal, at_once, (x, y)))
 
 
 @pytest.mark.parametrize(
@@ -77,11 +74,6 @@ def test_a_list_is_applied_in_order_and_written_out_canonically():
 def test_a_wrong_list_says_what_would_do(text, kind, message):
     with pytest.raises(RequestError, match=message):
         parse_augment(text, kind)
-
-
-def run(text, x, axes=IMAGE_AXES, kind="image", seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return parse_augment(text, kind)(x, torch.eye(len(x)), described(axes), generator)
 
 
 def ramp(clips: int = 4) -> torch.Tensor:
@@ -103,11 +95,9 @@ def test_shift_rolls_all_channels_of_a_clip_alike():
 
 def test_masks_set_bands_to_the_mean_and_spare_rows_that_are_no_frequencies():
     gone = run("mask=0.3", torch.ones(50, 3, 64, 108))[0] == 0
-    frames = gone.all(dim=2)  # (B, C, W)
-    assert torch.equal(frames[:, 0], frames[:, 1]) and torch.equal(frames[:, 0], frames[:, 2])
-    rows = gone.all(dim=3)  # (B, C, H)
-    assert not rows[:, 1].any()
-    assert rows[:, 0].any() and torch.equal(rows[:, 0], rows[:, 2])
+    frames, rows = gone.all(dim=2), gone.all(dim=3)  # (B, C, W), (B, C, H)
+    assert torch.equal(frames, frames[:, :1].expand_as(frames))
+    assert not rows[:, 1].any() and torch.equal(rows[:, 0], rows[:, 2])
     assert 0 < rows[:, 0].sum(1).max() <= 2 * 0.3 * 64 + 2
     assert 0 < frames[:, 0].sum(1).max() <= 2 * 0.3 * 108 + 2
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from features_cache import Cache, cache_folder, external, parse_set
+from features_cache import Cache, external, parse_set
 from features_cache.index import read_index, refresh
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
@@ -44,17 +44,9 @@ def cache(cache_folder):
 
 def planned(cache, features="mel+chroma", filled=None, grid=(10, 30)):
     """What reading needs to know of a run."""
-    channels = parse_set(features)
-    kind = SimpleNamespace(kind="image")
-    return SimpleNamespace(
-        cache=cache,
-        channels=channels,
-        filled=filled,
-        grid=grid,
-        shape=(len(channels), *grid),
-        model=kind,
-        timed=(True,) * len(channels),
-    )
+    channels, kind = parse_set(features), SimpleNamespace(kind="image")
+    given = {"cache": cache, "channels": channels, "filled": filled, "grid": grid, "model": kind}
+    return SimpleNamespace(**given, shape=(len(channels), *grid), timed=(True,) * len(channels))
 
 
 @pytest.fixture(scope="module")
@@ -146,11 +138,6 @@ def test_every_residence_hands_out_the_same_numbers(cache, measured):
         assert torch.equal(one[:1], kept(positions[:1]).float())
 
 
-def test_an_error_of_the_reading_thread_reaches_the_loop(cache, measured):
-    with pytest.raises(IndexError):
-        list(Streamed(stack(cache, measured), CPU).batches([EVERY, np.array([999])]))
-
-
 def test_what_does_not_fit_is_streamed(cache, measured, monkeypatch):
     small, huge = stack(cache, measured), stack(cache, measured, grid=(50_000, 50_000))
     assert choose_residence(small, 48, CPU) == "ram"
@@ -174,20 +161,17 @@ def test_rows_are_told_to_the_augmentations(cache):
 def softer(tmp_path_factory):
     """Every feature of four sounds, then of the same 6 dB softer: (cache, decibels)."""
     folder, rate, decibels = tmp_path_factory.mktemp("softer"), 22_050, -6.0
-    time = np.arange(rate) / rate
-    lines = ["filename,label,fold"]
-    for factor, name in ((1.0, "loud"), (10 ** (decibels / 20), "soft")):
-        chance = np.random.default_rng(3)
-        for number in range(4):
-            tone = np.sin(2 * np.pi * 220 * (number + 1) * time) * (1 + np.sin(2 * np.pi * 3 * time))
-            y = factor * (0.1 * tone + 0.05 * chance.normal(size=len(time)))
-            soundfile.write(folder / f"{name}{number}.wav", y.astype(np.float32), rate, subtype="FLOAT")
-            lines.append(f"{name}{number}.wav,{'ab'[number % 2]},{1 + number // 2}")
-    table = folder / "clips.csv"
-    table.write_text("\n".join(lines) + "\n")
-    asked = FeaturesCommand(dataset=str(table), data=folder, features="all", jobs=1, dtype="float32")
-    assert extract(asked) == 0
-    return Cache(cache_folder(str(table), folder)), decibels
+    time, chance = np.arange(rate) / rate, np.random.default_rng(3)
+    for number in range(4):
+        tone = np.sin(2 * np.pi * 220 * (number + 1) * time) * (1 + np.sin(2 * np.pi * 3 * time))
+        y = 0.1 * tone + 0.05 * chance.normal(size=rate)
+        for label, factor in (("loud", 1.0), ("soft", 10 ** (decibels / 20))):
+            (folder / "sounds" / label).mkdir(parents=True, exist_ok=True)
+            file = folder / "sounds" / label / f"{number}.wav"
+            soundfile.write(file, (factor * y).astype(np.float32), rate, subtype="FLOAT")
+    given = {"dataset": str(folder / "sounds"), "data": folder}
+    assert extract(FeaturesCommand(**given, features="all", jobs=1, dtype="float32")) == 0
+    return Cache(folder / "sounds" / "features"), decibels
 
 
 LOUDNESS = [
@@ -218,31 +202,24 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, nor
 
 def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):
     read = Cache.read
-
-    def with_nan(self, channel, ids):
-        values = read(self, channel, ids).copy()
-        values[np.isin(np.asarray(ids), [4, 40])] = np.nan
-        return values
-
-    monkeypatch.setattr(Cache, "read", with_nan)
+    nan = lambda ids: np.where(np.isin(ids, [4, 40]), np.nan, 0)[:, None, None]  # noqa: E731
+    monkeypatch.setattr(Cache, "read", lambda *given: read(*given) + nan(given[2]))
     found = measure_clips(planned(cache), EVERY)
     ids = cache.clips["clip_id"]
     assert found.unusable == {ids[4]: "mel holds NaN or infinity", ids[40]: "mel holds NaN or infinity"}
 
 
 def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_folder, tmp_path):
-    shutil.copytree(cache_folder, tmp_path / "little" / "features")
-    clips, settings = read_index(tmp_path / "little" / "features")
+    folder = shutil.copytree(cache_folder, tmp_path / "little" / "features")
+    clips, settings = read_index(folder)
     values = np.random.default_rng(0).normal(size=(len(clips), 16, 12))
-    folder = tmp_path / "little" / "features"
     external.write_feature(folder, "rates", values, clips["clip_id"], row_unit="Hz", frame_unit="Hz")
     refresh(folder, clips.assign(source_seconds=0.25), settings, slice(0, len(clips)))
     plan = make_plan(replace(options, dataset=str(folder), features="mel+rates", padding="drop", norm="none"))
     assert plan.timed == (True, False)
     reader = InputReader(plan, measure_clips(plan, EVERY).statistics(EVERY, "none"))
-    whole = network_input(
-        [plan.cache.read("rates", EVERY)], reader.statistics[1:], "image", plan.grid, [None]
-    )
+    rates = [plan.cache.read("rates", EVERY)]
+    whole = network_input(rates, reader.statistics[1:], "image", plan.grid, [None])
     assert torch.equal(reader(EVERY)[:, 1:], whole)
     x, y = reader(EVERY[:8]).float(), torch.eye(8)
     for text in ("shift", "stretch", "timemask", "cutmix"):

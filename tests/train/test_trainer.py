@@ -11,76 +11,35 @@ from torch import nn
 from tqdm import tqdm
 
 from train import Failed
-from train.augment import Channels, parse_augment
+from train.augment import Augmenter, Channels
 from train.compute import Compute
-from train.data import FoldData, draw_batches
-from train.optimisation import EarlyStopping, Schedule, make_optimiser, smoothed_loss
+from train.data import FoldData, Resident, draw_batches
+from train.optimisation import EarlyStopping, learning_rate, make_optimiser, smoothed_loss
 from train.options import RunOptions
 from train.trainer import Trainer, curve_epochs
 
 CLASSES = 3
-
-
-class Values:
-    """A source of given values (N, 1, 1, D)."""
-
-    def __init__(self, values):
-        self.values = torch.as_tensor(values, dtype=torch.float32)
-
-    def batches(self, wanted):
-        for positions in wanted:
-            yield self.values[torch.from_numpy(positions)]
-
-
 BAR = tqdm(disable=True)
 
 
-def make_data(clips=30, dimensions=5, val=0, values=None):
-    chance = np.random.default_rng(3)
-    targets = np.arange(clips) % CLASSES
-    if values is None:
-        values = (
-            chance.normal(size=(clips, 1, 1, dimensions)) * 0.1
-            + np.eye(CLASSES, dimensions)[targets][:, None, None]
-        )
-    order = np.arange(clips)
-    return FoldData(
-        1,
-        Values(values),
-        targets,
-        CLASSES,
-        Channels.without_loudness(("none",)),
-        order[val:],
-        order[:val],
-        order[:6],
-    )
+def make_data(clips: int = 30) -> FoldData:
+    """Clips of a value a class, all of them trained on."""
+    targets, order = np.arange(clips) % CLASSES, np.arange(clips)
+    noise = torch.randn(clips, CLASSES, generator=torch.Generator().manual_seed(3))
+    values = (torch.eye(CLASSES)[targets] + 0.1 * noise)[:, None, None]
+    source = Resident(order, [values], torch.device("cpu"), torch.device("cpu"))
+    channels = Channels.without_loudness(("none",))
+    return FoldData(1, source, targets, CLASSES, channels, order, order[:0], order[:6])
 
 
-def make_trainer(data, options=None, network=None, augment="none"):
-    options = options or make_options()
-    if network is None:
-        torch.manual_seed(0)
-        network = nn.Sequential(nn.Flatten(), nn.Linear(data.source.values[0].numel(), CLASSES))
-    plan = SimpleNamespace(options=options, augmenter=parse_augment(augment))
-    return Trainer(plan, data, network, Compute())
+def make_trainer(data: FoldData, options: RunOptions) -> Trainer:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(CLASSES, CLASSES))
+    return Trainer(SimpleNamespace(options=options, augmenter=Augmenter()), data, network, Compute())
 
 
-def make_options(**changes):
-    return dataclasses.replace(
-        RunOptions(epochs=3, batch=8, smoothing=0.0, lr=0.1, augment="none"), **changes
-    )
-
-
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-@pytest.mark.parametrize(
-    "changes", [{}, {"clip": 0.5}, {"ema": 0.9}, {"balance": "loss"}, {"balance": "sample"}]
-)
-def test_every_way_of_training_learns(optimizer, changes):
-    trainer = make_trainer(make_data(), make_options(optimizer=optimizer, **changes))
-    losses = []
-    for _ in range(8):
-        losses.append(trainer.train_epoch(BAR)["train_loss"])
-    assert losses[-1] < 0.6 * losses[0]
+def make_options(**changes) -> RunOptions:
+    return RunOptions(**{"epochs": 3, "batch": 8, "smoothing": 0.0, "lr": 0.1, **changes})
 
 
 def test_an_epoch_sees_every_clip_once_in_even_batches():
@@ -106,25 +65,17 @@ def test_no_process_gets_a_single_clip(batch, processes):
 def test_a_weighted_loss_wants_of_each_clip_what_an_unweighted_one_wants():
     y = torch.eye(3)[[0, 0, 0, 1, 2]]
     logits = torch.zeros(5, 1, 3, requires_grad=True)
-    optimiser = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe")
-
-    def closure():
-        optimiser.zero_grad()
-        loss = smoothed_loss(logits, y, 0.3, torch.tensor([0.5, 1.5, 10.0]))
-        loss.backward()
-        return loss
-
-    optimiser.step(closure)
-    torch.testing.assert_close(logits[:, 0].softmax(1).detach(), 0.7 * y + 0.1, atol=1e-3, rtol=0)
+    wanted = 0.7 * y + 0.1
+    logits.data = wanted.log()[:, None]
+    smoothed_loss(logits, y, 0.3, torch.tensor([0.5, 1.5, 10.0])).backward()
+    assert logits.grad.abs().max() < 1e-6  # it is the least there
 
 
 def test_balanced_sampling_draws_rare_classes_as_often():
     data = make_data(clips=600)
     few = np.concatenate([np.flatnonzero(data.targets == 0), [1, 2, 4, 5]])
     data = dataclasses.replace(data, train=few)
-    drawn = np.concatenate(
-        [np.concatenate(draw_batches(data, make_options(balance="sample"), e)) for e in range(20)]
-    )
+    drawn = np.concatenate(draw_batches(data, make_options(balance="sample", passes=20), epoch=1))
     share = np.bincount(data.targets[drawn]) / len(drawn)
     np.testing.assert_allclose(share, 1 / 3, atol=0.03)
     weights = data.class_weights()
@@ -136,8 +87,7 @@ def test_decay_spares_norms_and_biases():
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 3))
     decayed, spared = make_optimiser(network, RunOptions()).param_groups
     assert [one.ndim for one in decayed["params"]] == [4, 2] and decayed["weight_decay"] == 0.05
-    assert all(one.ndim == 1 for one in spared["params"]) and spared["weight_decay"] == 0
-    assert sum(len(group["params"]) for group in (decayed, spared)) == len(list(network.parameters()))
+    assert [one.ndim for one in spared["params"]] == [1] * 4 and spared["weight_decay"] == 0
 
 
 def test_weights_that_the_last_step_made_infinite_are_not_kept(monkeypatch, tmp_path):
@@ -149,7 +99,7 @@ def test_weights_that_the_last_step_made_infinite_are_not_kept(monkeypatch, tmp_
     assert not (tmp_path / "last.pt").exists()
 
 
-@pytest.mark.parametrize("bad", [math.nan, 1e9])
+@pytest.mark.parametrize("bad", [math.nan, -1e9])
 def test_divergence_names_its_step(bad):
     data = make_data(clips=16)
     data.source.values[11] = bad
@@ -178,8 +128,8 @@ def test_the_test_fold_is_scored_so_often(epochs, curve, scored):
     ],
 )
 def test_schedules_by_known_values(name, start, middle, end):
-    schedule = Schedule(name, 1.0, 101, 0)
-    assert [schedule.rate(step) for step in (0, 50, 100)] == pytest.approx([start, middle, end])
+    options = RunOptions(schedule=name, lr=1.0, epochs=1)
+    assert [learning_rate(options, 101, step) for step in (0, 50, 100)] == pytest.approx([start, middle, end])
 
 
 def test_the_best_epoch_is_the_first_of_equals():
@@ -194,12 +144,8 @@ def test_the_best_epoch_is_the_first_of_equals():
 
 def test_patience_ends_and_plateaus_lower():
     stopping = EarlyStopping("val_loss", patience=6, on_plateau=True)
-    lowered = []
+    states = []
     for epoch, loss in enumerate((1.0, *[2.0] * 6), 1):
-        assert not stopping.stop
         stopping.update(epoch, loss)
-        lowered.append(stopping.lowered)
-    assert stopping.stop and lowered == [0, 0, 1, 1, 2, 2, 3]
-    again = EarlyStopping("val_loss", patience=6, on_plateau=True)
-    again.load_state_dict(stopping.state_dict())
-    assert again == stopping
+        states.append((stopping.lowered, stopping.stop))
+    assert states == [(0, False), (0, False), (1, False), (1, False), (2, False), (2, False), (3, True)]

@@ -17,6 +17,7 @@ from train import checkpoint
 from train.compute import candidates
 from train.data import draw_batches, load_fold, measure_clips, seeded
 from train.extras.torchrun import child_words
+from train.optimisation import learning_rate
 from train.options import RunOptions
 from train.plan import make_plan
 from train.trainer import Trainer, draw_network
@@ -45,7 +46,7 @@ def reference(options: RunOptions) -> nn.Module:
         generators = [seeded(torch.Generator(), options.seed, 1, epoch + 1, rank) for rank in range(HALVES)]
         for index, batch in enumerate(draw_batches(data, options, epoch + 1)):
             for group in trainer.optimiser.param_groups:
-                group["lr"] = trainer.schedule.rate(epoch * trainer.epoch_steps + index)
+                group["lr"] = learning_rate(options, trainer.epoch_steps, epoch * trainer.epoch_steps + index)
             trainer.optimiser.zero_grad()
             kept = {}
             for rank, half in enumerate(np.array_split(batch, HALVES)):
