@@ -14,6 +14,7 @@ or predicted with: 20 ms for the 45 MB of a ResNet-18.
 
 import io
 import math
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ State = dict[str, Any]
 
 NO_FOLD = "it is no checkpoint of a fold"
 ZIP = b"PK\x03\x04"
+LISTED = 160  # characters of what does not fit into a network
 
 
 def save(file: Path, state: State) -> None:
@@ -109,7 +111,7 @@ def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
+        reason = textwrap.shorten(str(error).partition(":")[2], LISTED)
         raise RequestError(
             f"{origin} is of another model, feature set or number of classes ({reason}): "
             "remove it, or give TAG=…"

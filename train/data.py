@@ -115,12 +115,9 @@ def by_length(
     if filled is None or not len(values):
         return compute(values)
     own = own_frames(values.shape[2], filled)
-    parts = {frames: compute(values[own == frames, :, :frames]) for frames in np.unique(own)}
-    first = next(iter(parts.values()))
-    result = np.empty((len(values), *first.shape[1:]), first.dtype)
-    for frames, part in parts.items():
-        result[own == frames] = part
-    return result
+    parts = [compute(values[own == frames, :, :frames]) for frames in np.unique(own)]
+    sorted_by_length = own.argsort(kind="stable")
+    return np.concatenate(parts)[sorted_by_length.argsort()]
 
 
 def measure_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> ClipMoments:

@@ -122,15 +122,12 @@ def table(done: Sequence[RunFolder]) -> str:
 
 
 def mean_correct(seeds: Sequence[RunFolder]) -> pd.Series:
-    """The share of the seeds that are right, by fold, group and id of each clip that all of them scored."""
-    parts = []
-    for folder in seeds:
-        rows = folder.scored(split=folder.scored_split)
-        place = rows[["fold", "group", "clip_id"]].copy()
-        place["group"] = rows["group"].where(rows["group"] != "", rows["clip_id"])
-        correct = rows[folder.classes].idxmax(axis=1) == rows["target"]
-        parts.append(correct.set_axis(pd.MultiIndex.from_frame(place)))
-    return pd.concat(parts, axis=1, join="inner").mean(axis=1)
+    """The share of the seeds that are right, by fold, group and id of each clip."""
+    parts = [folder.scored(split=folder.scored_split) for folder in seeds]
+    rows = pd.concat(parts, ignore_index=True)
+    correct = rows[seeds[0].classes].idxmax(axis=1) == rows["target"]
+    groups = rows["group"].where(rows["group"] != "", rows["clip_id"])
+    return correct.groupby([rows["fold"], groups, rows["clip_id"]]).mean()
 
 
 def greedy_search(options: SweepOptions) -> int:

@@ -8,6 +8,7 @@ content: it is checked. Files are read with weights_only=True, so that nothing i
 import hashlib
 import re
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from torch import nn
 
 from commandline.registry import RequestError
 from results.run_folder import RunFolder
-from train.checkpoint import read_safely
+from train.checkpoint import LISTED, read_safely
 
 if TYPE_CHECKING:
     from train.models.registry import Architecture
@@ -133,25 +134,17 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
     own = network.state_dict()
     convolutions = [key for key, value in own.items() if value.dim() >= 3]
     stem, head = next(iter(convolutions), ""), list(own)[-1].rpartition(".")[0]
-    wanted = {
-        key for key in own if key.rpartition(".")[0] != head and not key.endswith("num_batches_tracked")
-    }
-    missing = sorted(wanted - state.keys())
-    if missing:
-        raise RequestError(
-            f"{source} are weights of another model: {len(missing)} of {len(wanted)} layers are not in it, "
-            f"{missing[0]} is the first"
-        )
-    chosen = {key: state[key] for key in wanted}
-    if stem:
-        chosen[stem] = adapt(state[stem], own[stem].shape[1])
-    for key, value in chosen.items():
-        if value.shape != own[key].shape:
-            raise RequestError(
-                f"{source} are weights of another model: {key} is {tuple(value.shape)} there "
-                f"and {tuple(own[key].shape)} here"
-            )
-    network.load_state_dict(chosen, strict=False)
+    chosen = {key: value for key, value in state.items() if key.rpartition(".")[0] != head}
+    if stem in chosen:
+        chosen[stem] = adapt(chosen[stem], own[stem].shape[1])
+    try:
+        missing = network.load_state_dict(chosen, strict=False).missing_keys
+    except RuntimeError as error:
+        reason = textwrap.shorten(str(error).partition(":")[2], LISTED)
+        raise RequestError(f"{source} are weights of another model: {reason}") from None
+    for key in missing:
+        if key.rpartition(".")[0] != head and not key.endswith("num_batches_tracked"):
+            raise RequestError(f"{source} are weights of another model: {key} is not in it")
 
 
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:

@@ -125,8 +125,9 @@ def test_the_hash_is_frozen(options):
 
 
 def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_if_that_is_asked_for(tmp_path, options):
-    folder = fill(tmp_path / "some" / "features", clip_table())
+    folder = fill(tmp_path / "some" / "features", with_copies())
     clips, settings = read_index(folder)
+    external.write_feature(folder, "vector", np.eye(len(clips), 4), clips["clip_id"])
 
     def planned(seconds, **given):
         refresh(folder, clips.assign(source_seconds=seconds), settings, slice(0, len(clips)))
@@ -145,16 +146,7 @@ def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_if_that_is_asked_fo
         assert planned(0.3, model=model).filled is None
         assert planned(0.3, model=model, padding="drop").filled is not None
     assert planned(0.3, model="cnn4+texture").filled is not None
-
-
-@pytest.mark.parametrize(("seconds", "given"), [(0.3, {"copies": 1}), (0.3, {"features": "late"}), (0.0, {})])
-def test_padding_that_cannot_be_left_out_is_kept_and_that_is_said(tmp_path, options, seconds, given):
-    """It is of altered copies, of channels of one frame, or there is none."""
-    folder = fill(tmp_path / "some" / "features", with_copies())
-    clips, settings = read_index(folder)
-    external.write_feature(folder, "late", np.eye(len(clips), 4), clips["clip_id"])
-    refresh(folder, clips.assign(source_seconds=seconds), settings, slice(0, len(clips)))
-    asked = change(options, dataset=str(folder), model="linear", padding="drop", **given)
-    plan = make_plan(asked)
-    assert plan.hash == make_plan(change(asked, padding="keep")).hash
-    assert any(line.startswith("PADDING=drop has no effect") for line in remarks(plan, {}, {}))
+    for seconds, given in ((0.3, {"copies": 1}), (0.3, {"features": "vector"}), (0.0, {})):
+        plan = planned(seconds, model="linear", padding="drop", **given)
+        assert plan.filled is None
+        assert any(line.startswith("PADDING=drop has no effect") for line in remarks(plan, {}, {}))

@@ -20,14 +20,12 @@ def recipe_words(name: str) -> list[str]:
     """The recipe's NAME=value words; none for no recipe."""
     if not name:
         return []
-    own = Path(name)
-    if name not in names() and not (own.suffix == ".txt" and own.is_file()):
-        raise RequestError(nearest("recipe", name, names()) + "; or the path of a .txt file of your own")
-    file = FOLDER / f"{name}.txt" if name in names() else own
+    file = FOLDER / f"{name}.txt" if name in names() else Path(name)
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"RECIPE={name} cannot be read: {error}") from None
+    except (OSError, UnicodeDecodeError):
+        remedy = "or the path of a .txt file of your own"
+        raise RequestError(f"{nearest('recipe', name, names())}; {remedy}") from None
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
