@@ -63,7 +63,7 @@ def kill_after(options: RunOptions, epochs: int, history: Path) -> None:
 
 
 def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
-    long = thorough(options, epochs=30, patience=0, grid="32x32", precision="auto")
+    long = thorough(options, epochs=30, patience=0, grid="32x32")
     straight = run.execute(long)
     killed = change(long, runs=tmp_path / "killed")
     history = killed.runs / "little" / straight.name / "fold1" / "history.csv"
