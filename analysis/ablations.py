@@ -33,11 +33,11 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     base (the features without it), model, without, with, control, difference, low, high, p, verdict.
     """
     runs = ranking.runs
-    inside = [
+    inside = dict.fromkeys(
         (less, more)
         for more, less in permutations(runs, 2)
         if less.channels < more.channels and differing_options(less, more) == {"features"}
-    ]
+    )
     pairs = [
         (less, more)
         for less, more in inside
@@ -86,12 +86,14 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
         file = folder.fold(fold) / "attribution.csv"
         try:
             part = pd.read_csv(file, usecols=[*ATTRIBUTION], dtype=ATTRIBUTION, keep_default_na=False)
+            part = part[part["selection"] == run.selection]
+            if part.empty:
+                raise ValueError(f"it has nothing of the {run.selection} epoch")
+            parts.append(part.assign(seed=folder.config["seed"]))
         except FileNotFoundError:
-            continue
+            pass
         except (OSError, ValueError) as error:
             problems.append(Problem(folder.name, f"{file} is left out ({error}): run explain again"))
-        else:
-            parts.append(part[part["selection"] == run.selection].assign(seed=folder.config["seed"]))
     if not parts:
         return pd.DataFrame(), problems
     clips = pd.DataFrame({"clip_id": run.clip_ids, "class": np.array(run.classes)[run.target]})

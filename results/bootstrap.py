@@ -37,10 +37,9 @@ def accuracy_interval(correct: Floats, groups: NDArray[np.generic], weights: Flo
         for start in range(0, REPLICATES, chunk)
     ]
     hits, clips = np.split(np.concatenate(drawn), [columns], axis=1)
-    means = np.divide(hits, clips, out=np.full_like(hits, np.nan), where=clips > 0)
     mean, effective = sums.sum(axis=0) / totals.sum(axis=0), effective_recordings(totals)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.nanvar(means, axis=0) * effective / (effective - 1)
+        variance = np.nanvar(hits / clips, axis=0) * effective / (effective - 1)
         alike = mean * (1 - mean) / variance  # independent clips that are as uncertain
         alike = np.where((alike > 0) & np.isfinite(alike), np.minimum(alike, len(correct)), effective)
         squared = stdtrit(effective - 1, (1 + CONFIDENCE) / 2) ** 2 / alike

@@ -118,7 +118,10 @@ def test_only_what_was_explained_is_compared(made: Callable[..., Results]) -> No
     """Of these seeds, of the epoch that counts, without a file that is damaged, which is named."""
     run = made(MadeRun(skill=0.9, val="group"), MadeRun(skill=0.5, seed=1, val="group")).runs[0]
     explain(run, selection="last")
-    assert channel_importance(run)[0].empty
+    (run.folders[0].fold(1) / "attribution.csv").write_text("channel,clip_id,correct,selection\n")
+    table, problems = channel_importance(run)
+    assert table.empty and len(problems) == 5
+    assert all("it has nothing of the best epoch" in problem.text for problem in problems)
     explain(run, selection="best")
     (run.folders[0].fold(2) / "attribution.csv").write_text("channel,method\nchroma,permuted\n")
     table, (problem,) = channel_importance(run)
