@@ -30,7 +30,7 @@ from analysis.figures import FIGURES
 from analysis.figures.data import FeatureMap
 from analysis.figures.drawing import drawing
 from analysis.inputs import Built
-from analysis.run import choose_samples
+from analysis.run_section import choose_samples
 from commandline.options import Options, fields
 from commandline.registry import RequestError, nearest
 from features_cache import Cache, cache_folder

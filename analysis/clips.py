@@ -1,13 +1,13 @@
 """Clips as a report shows them: feature maps from the cache, small images, audio for the players.
 
 A damaged clip is left out, never fatal. MP3 because every browser plays it; 16 kHz mono at about 22 kbit/s
-is enough to recognise a clip. Audio that was compressed once is kept in the report's folder and used again.
+is enough to recognise a clip.
 """
 
 import base64
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import compress
@@ -23,7 +23,6 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from analysis.figures.drawing import SPECTRUM, VISIBLE
-from commandline.files import replace_file
 from commandline.registry import RequestError
 from commandline.terminal import progress
 from features_cache import Cache, UnreadableClips, parse_set
@@ -147,11 +146,10 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Audio:
-    """What the page plays, by clip id: MP3 as base64, addresses of other clips' own files; the MP3 files."""
+    """What the page plays, by clip id: MP3 as base64, addresses of other clips' own files."""
 
     embedded: dict[str, str]
     links: dict[str, str]
-    files: set[str]  # paths in the report's folder
 
     @property
     def players(self) -> dict[str, str]:
@@ -169,41 +167,19 @@ def clip_audio(
     paths = originals(cache.clips).set_index("clip_id")["path"].reindex(clips, fill_value="")
     sources = {str(clip): Path(path) for clip, path in paths.items() if path and Path(path).is_file()}
     embedded: dict[str, str] = {}
-    files, left = set(), most_mb * MEGABYTE
+    left = most_mb * MEGABYTE
     for clip in progress([clip for clip in wanted if clip in sources], label="audio", unit="clip"):
-        file = compressed_file(sources[clip], cache.duration, folder / "audio") if left > 0 else None
-        if file is None:
-            continue
-        files.add(f"audio/{file.name}")
-        text = base64.b64encode(file.read_bytes()).decode()
-        left -= len(text)
-        if left >= 0:
-            embedded[clip] = text
-    links = {clip: address(file, folder) for clip, file in sources.items() if clip not in embedded}
-    return Audio(embedded, links, files)
-
-
-def address(file: Path, folder: Path) -> str:
-    """Of a file in a page of `folder`, relative if possible."""
-    try:
-        return quote(Path(os.path.relpath(file, folder)).as_posix())
-    except ValueError:  # another drive
-        return file.resolve().as_uri()
-
-
-def compressed_file(path: Path, seconds: float, folder: Path) -> Path | None:
-    """The file of the clip as MP3, made if it is not there; None if the clip cannot be decoded."""
-    status = path.stat()
-    name = hashlib.sha256(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{seconds}".encode()).hexdigest()
-    file = folder / f"{name[:20]}.mp3"
-    if not file.is_file():
-        try:
-            content = as_mp3(path, seconds)
-        except (soundfile.LibsndfileError, ValueError):
-            return None
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(file, content, durable=False)
-    return file
+        if left <= 0:
+            break
+        with suppress(soundfile.LibsndfileError, ValueError):
+            text = base64.b64encode(as_mp3(sources[clip], cache.duration)).decode()
+            left -= len(text)
+            if left >= 0:
+                embedded[clip] = text
+    links = {
+        clip: quote(os.path.relpath(file, folder)) for clip, file in sources.items() if clip not in embedded
+    }
+    return Audio(embedded, links)
 
 
 def as_mp3(path: Path, seconds: float) -> bytes:

@@ -1,5 +1,6 @@
 """What the page and the papers show of several runs: the figures that compare them, and the pivot table."""
 
+import numpy as np
 import pandas as pd
 
 from analysis.error_browser import by_category
@@ -24,9 +25,29 @@ def accuracy_grid(facts: Facts) -> Pivot:
 
 def submit_comparison(writer: FigureWriter, found: Findings, ranking: Ranking) -> None:
     """Every figure of several runs that the page shows, and for papers those that it shows as HTML."""
-    rows = found.facts.rows[:SETS_SHOWN]
+    rows, pivot = found.facts.rows[:SETS_SHOWN], accuracy_grid(found.facts)
     if writer.paper:
-        submit_for_papers(writer, found.facts)
+        numbers = pd.DataFrame(map(vars, rows))
+        writer.submit(
+            "accuracy_by_set",
+            names=numbers["label"].tolist(),
+            estimate=numbers["accuracy"].to_numpy(float),
+            low=numbers["low"].to_numpy(float),
+            high=numbers["high"].to_numpy(float),
+            filled=(numbers["verdict"] != "tied").to_numpy(),
+            line=found.facts.chance,
+        )
+    if writer.paper and pivot:
+        models = list(dict.fromkeys(row.model for row in found.facts.rows))
+        accuracy, deviation = (
+            np.array(
+                [[getattr(of_set.get(model), name, np.nan) for model in models] for of_set in pivot.values()]
+            )
+            for name in ("accuracy", "sd")
+        )
+        writer.submit(
+            "accuracy_heat_map", features=[*pivot], models=models, accuracy=accuracy, deviation=deviation
+        )
     if len(rows) > 1:
         classes = [ranking.best.classes[place] for place in by_category(ranking.best)]
         recall = found.tables["recall_by_class"].pivot_table("recall", "run", "class", sort=False)
@@ -36,24 +57,21 @@ def submit_comparison(writer: FigureWriter, found: Findings, ranking: Ranking) -
             classes=classes,
             recall=recall.loc[[row.run for row in rows], classes].to_numpy(dtype=float),
         )
-    for kind, stem in (("features", "additions"), ("augmentation", "augmentation")):
-        gains = pd.DataFrame([gain for gain in found.facts.gains if gain["kind"] == kind][:SETS_SHOWN])
-        if len(gains):
-            several = gains["model"].nunique() > 1
-            named = zip(gains["name"], gains["model"], gains["control"], strict=True)
-            writer.submit(
-                "intervals",
-                stem,
-                names=[
-                    (name if several else name.removesuffix(f" ({model})"))
-                    + (" (control)" if control else "")
-                    for name, model, control in named
-                ],
-                estimate=gains["difference"].to_numpy(),
-                low=gains["low"].to_numpy(),
-                high=gains["high"].to_numpy(),
-                filled=gains["verdict"].str.startswith("clear").to_numpy(),
-            )
+    stems = {"features": "additions", "augmentation": "augmentation"}
+    for kind, pairs in found.tables.get("ablations", pd.DataFrame({"kind": []})).groupby("kind", sort=False):
+        gains = pairs[:SETS_SHOWN]
+        names = gains["name"] + gains["control"].map({True: " (control)", False: ""})
+        if gains["model"].nunique() == 1:
+            names = names.str.replace(f" ({gains['model'].iloc[0]})", "", regex=False)
+        writer.submit(
+            "intervals",
+            stems[str(kind)],
+            names=names.tolist(),
+            estimate=gains["difference"].to_numpy(),
+            low=gains["low"].to_numpy(),
+            high=gains["high"].to_numpy(),
+            filled=gains["verdict"].str.startswith("clear").to_numpy(),
+        )
     for run, table in found.tables.get("attribution", pd.DataFrame({"of": []})).groupby("of", sort=False):
         loss = table.pivot_table(index="class", columns="channel", values="difference", sort=False)
         writer.submit(
@@ -62,26 +80,4 @@ def submit_comparison(writer: FigureWriter, found: Findings, ranking: Ranking) -
             classes=list(loss.index),
             channels=list(loss.columns),
             loss=loss.to_numpy(dtype=float),
-        )
-
-
-def submit_for_papers(writer: FigureWriter, facts: Facts) -> None:
-    """Accuracy by feature set, as the first screen shows it, and the pivot as a heat map."""
-    rows = pd.DataFrame([vars(row) for row in facts.rows[:SETS_SHOWN]])
-    writer.submit(
-        "accuracy_by_set",
-        names=rows["label"].tolist(),
-        estimate=rows["accuracy"].to_numpy(float),
-        low=rows["low"].to_numpy(float),
-        high=rows["high"].to_numpy(float),
-        filled=(rows["verdict"] != "tied").to_numpy(),
-        line=facts.chance,
-    )
-    if table := accuracy_grid(facts):
-        models = list(dict.fromkeys(row.model for row in facts.rows))
-        best = pd.DataFrame([vars(row) for of_set in table.values() for row in of_set.values()])
-        grids = [best.pivot(index="features", columns="model", values=name) for name in ("accuracy", "sd")]
-        accuracy, deviation = (grid.loc[[*table], models].to_numpy() for grid in grids)
-        writer.submit(
-            "accuracy_heat_map", features=[*table], models=models, accuracy=accuracy, deviation=deviation
         )

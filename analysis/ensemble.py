@@ -58,14 +58,14 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
         digest([digest([config[key] for config in configs]), ENSEMBLE, most]) for key in ("hash", "family")
     )
     # Ensembles of different runs with the same features would share a label: the hash distinguishes them.
-    differences = [f"members{most}" if most else "", f"s{seed}" if seed else "", hash_[:6]]
+    differences = filter(None, [f"members{most}" if most else "", f"s{seed}" if seed else "", hash_[:6]])
     config = {key: first.config[key] for key in SHARED if key in first.config} | {
         "features": features,
         "model": ENSEMBLE,
         "seed": seed,
         "family": family,
         "hash": hash_,
-        "name": label(features, ENSEMBLE, filter(None, differences), hash_),
+        "name": label(features, ENSEMBLE, differences, hash_),
         "protocol": "; ".join(dict.fromkeys(run.protocol for run in members)),
         "members": names,
         "member_weights": {str(fold): dict(zip(names, own.tolist())) for fold, own in weights.items()},
@@ -83,17 +83,12 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
     clips = pd.DataFrame(
         {"clip_id": first.clip_ids, "group": first.groups, "split": "test", "target": target}
     )
-    parts = [clips.assign(selection=selection) for selection in averaged]
     for fold, own in weights.items():
         here = first.folds == fold
+        rows = pd.concat([clips[here].assign(selection=selection) for selection in averaged])
         means = [np.average([run[here] for run in of], axis=0, weights=own) for of in averaged.values()]
         folder.fold(fold).mkdir(exist_ok=True)
-        write_predictions(
-            folder.fold(fold),
-            pd.concat([part[here] for part in parts]),
-            np.concatenate(means).astype(np.float32),
-            first.classes,
-        )
+        write_predictions(folder.fold(fold), rows, np.concatenate(means).astype(np.float32), first.classes)
     return folder
 
 

@@ -55,9 +55,9 @@ def browser_data(
     entries: list[dict[str, Any]] = []
     views: list[dict[str, Any]] = []
     for run in runs:
-        test_set = next((place for place, other in enumerate(tested) if same_clips(run, other)), len(tested))
-        if test_set == len(tested):
+        if not any(same_clips(run, other) for other in tested):
             tested.append(run)
+        test_set = next(place for place, other in enumerate(tested) if same_clips(run, other))
         order, seeds = by_category(run), len(run.seeds)
         if seeds > 1:
             places = list(range(len(entries), len(entries) + seeds))
@@ -75,21 +75,18 @@ def browser_data(
             {"id": clip, "group": group, "number": number, "link": links.get(clip, "")}
             for number, (clip, group) in enumerate(clips["group"].items())
         ],
-        "test_sets": [describe_test_set(run, clips.index) for run in tested],
+        "test_sets": [
+            {
+                "classes": [run.classes[place] for place in by_category(run)],
+                "categories": [run.categories[place] for place in by_category(run)],
+                "clips": clips.index.get_indexer(run.clip_ids).tolist(),
+                "target": np.argsort(by_category(run))[run.target].tolist(),
+                "folds": run.folds.tolist(),
+            }
+            for run in tested
+        ],
         "runs": entries,
         "views": views,
-    }
-
-
-def describe_test_set(run: Run, clips: pd.Index) -> dict[str, Any]:
-    """What the runs on the clips of `run` share; clips as numbers in `clips`."""
-    order = by_category(run)
-    return {
-        "classes": [run.classes[place] for place in order],
-        "categories": [run.categories[place] for place in order],
-        "clips": clips.get_indexer(run.clip_ids).tolist(),
-        "target": np.argsort(order)[run.target].tolist(),
-        "folds": run.folds.tolist(),
     }
 
 

@@ -110,11 +110,7 @@ def facts(
     """
     compared = list(map(configurations, rankings))
     others = tuple(row for part in compared[1:] for row in part)
-    reasons = {
-        problem.run: "damaged" if problem.damaged else "unfinished"
-        for problem in problems
-        if problem.damaged or problem.unfinished
-    }
+    reasons = {problem.run: problem.kind for problem in problems if problem.kind}
     excluded = Counter((reasons | {row.run: row.reason for row in others}).values())
     if not rankings:
         return Facts("none", excluded=excluded, threats=tuple(threats))

@@ -5,10 +5,8 @@ axis. A dot is filled if its run does not differ clearly from the best of the wh
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
@@ -16,11 +14,10 @@ from analysis import tables
 from analysis.error_browser import by_category
 from analysis.facts import Configuration, Facts
 from analysis.ranking import Ranking, setting
-from analysis.results import Run, differing_options
+from analysis.results import Run
 from results.scores import most_confused
 
 CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those of the most frequent errors
-MODELS_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -35,20 +32,12 @@ class Forest:
 
 def forest(facts: Facts, ranking: Ranking) -> Forest:
     """The forest plot of the main ranking, the best run's panel first, unless it stands there alone."""
-    families: list[tuple[Run, list[Configuration]]] = []
-    for run, row in zip(ranking.runs, facts.rows, strict=True):
-        for first, rows in families:
-            same = not run.trained or differing_options(run, first) <= {"features"}
-            if run.trained == first.trained and same:
-                rows.append(row)
-                break
-        else:
-            families.append((run, [row]))
     trained = [run for run in ranking.runs if run.trained]
-    panels = [
-        (setting(first, trained, {"tag"}) if first.trained else "ensembles of runs", rows)
-        for first, rows in families
-    ]
+    families: dict[str, list[Configuration]] = {}
+    for run, row in zip(ranking.runs, facts.rows, strict=True):
+        family = setting(run, trained, {"tag"}) if run.trained else "ensembles of runs"
+        families.setdefault(family, []).append(row)
+    panels = list(families.items())
     if len(panels) > 1:
         panels.insert(0 if len(panels[0][1]) == 1 else len(panels), ("all", list(facts.rows)))
     numbers = [facts.chance, *(end for row in facts.rows for end in (row.accuracy, row.low, row.high))]
@@ -130,24 +119,3 @@ def common_mistake(run: Run) -> Mistake | None:
         right=right,
         equals=sum(counts[pair] == counts[true, predicted] for pair in pairs[1:]),
     )
-
-
-def dataset_line(
-    facts: Facts, dataset: str, ranking: Ranking | None, data: Sequence[tuple[str, str]]
-) -> list[str]:
-    """`esc10`, `400 clips`, `10 classes`, `5-fold cross-validation`: of the runs, or of the cache alone."""
-    if ranking is None:
-        return [dataset, *(f"{value} {name.lower()}" for name, value in data[:2])]
-    folds = f"{facts.folds_of}-fold cross-validation" if facts.folds_of > 1 else "one test fold"
-    if facts.folds < facts.folds_of:
-        folds = f"{facts.folds} of {facts.folds_of} folds"
-    return [dataset, f"{facts.clips:,} clips", f"{len(ranking.best.classes)} {ranking.best.task}", folds]
-
-
-def model_notes(runs: Sequence[Run]) -> Mapping[str, Any]:
-    """What the models' names mean, the best run's first, in the words of run.json."""
-    named: dict[str, str] = {}
-    for run in runs:
-        if run.trained and run.config.get("model_summary"):
-            named.setdefault(run.model, str(run.config["model_summary"]))
-    return dict(list(named.items())[:MODELS_NAMED])

@@ -16,7 +16,7 @@ from typing import Any
 from analysis.options import AnalysisOptions
 from commandline.files import replace_file
 from commandline.options import make_command, words
-from commandline.registry import RequestError, closest
+from commandline.registry import RequestError, nearest
 from features_cache.index import CHECKED, FAILURES
 from features_cache.location import NAMED, cache_folder, dataset_name, is_cache
 from results.config import digest, label
@@ -43,20 +43,19 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     name = dataset_name(single, options.name) if single else None
     folders = select(options.runs, " ".join(options.run), name) if options.run else find(options.runs, name)
     caches = {path.parent.name: path for path in sorted(options.data.glob("*/features")) if is_cache(path)}
-    known = sorted(caches.keys() | {run.path.parent.name for run in find(options.runs)})
-    searched = [options.runs, options.data]
+    known = {*NAMED, *caches, *(run.path.parent.name for run in find(options.runs))}
     if name:
-        searched = [options.runs / name, cache_folder(single, options.data, options.name)]
-        caches = {name: searched[1]} if is_cache(searched[1]) else {}
+        folder = cache_folder(single, options.data, options.name)
+        caches = {name: folder} if is_cache(folder) else {}
     datasets = {name or run.path.parent.name for run in folders} | (set() if options.run else caches.keys())
     if not datasets:
+        if name and not (name in known or Path(single).exists()):
+            raise RequestError(nearest("dataset", name, known))
         first = make_command("features", f"DATASET={options.dataset or NAMED[0]}")
-        advice = f"extract features first ({first}), then train (make train)"
-        if name and (meant := closest(name, known)):
-            advice = f"did you mean DATASET={meant}?"
-        listed = f" (known: {', '.join(known)})" if known else ""
-        missing = f"{searched[0]} holds no run and {searched[1]} no features{listed}"
-        raise RequestError(f"nothing to report on: {missing}; {advice}")
+        raise RequestError(
+            f"nothing to report on: {Path(options.runs, name or '')} holds no run and {options.data} no "
+            f"features of it: extract features first ({first}), then train (make train)"
+        )
     made = []
     for dataset in sorted(datasets):
         runs = tuple(run for run in folders if name or run.path.parent.name == dataset)
@@ -91,7 +90,7 @@ class Built:
 class Manifest:
     """What a report was made from, what it wrote and what the terminal printed, kept beside it.
 
-    An edited or damaged manifest counts as none. `content` has inputs, a hash; data, the hash of the part
+    A damaged manifest counts as none. `content` has inputs, a hash; data, the hash of the part
     that needs no run; files, each with its size and time; figures, a digest each; printed.
     """
 
@@ -99,10 +98,9 @@ class Manifest:
         self.file = folder / MANIFEST
         try:
             kept = json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            kept = {}
-        sound = isinstance(kept, dict) and kept.pop("digest", "") == digest(kept)
-        self.content: dict[str, Any] = kept if sound else {}
+        except (OSError, ValueError):
+            kept = None
+        self.content: dict[str, Any] = kept if isinstance(kept, dict) else {}
 
     def holds(self, key: str, hash_: str) -> bool:
         """Whether a hash is as it was and every file that was written is still there."""
@@ -119,9 +117,7 @@ class Manifest:
             if name not in written and _state(folder / name) == state:
                 (folder / name).unlink()
         states = {name: _state(folder / name) for name in written}
-        self.content = json.loads(json.dumps({**content, "files": states}))  # as it will be read
-        kept = {**self.content, "digest": digest(self.content)}
-        replace_file(self.file, json.dumps(kept).encode("utf-8"))
+        replace_file(self.file, json.dumps({**content, "files": states}).encode("utf-8"))
 
 
 def _state(file: Path) -> str:

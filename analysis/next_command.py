@@ -6,7 +6,6 @@ Only runs of the main ranking count, so that a run that stopped after one fold l
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 
 from analysis.facts import Facts
 from analysis.ranking import Ranking
@@ -33,7 +32,7 @@ class Situation:
     given        the variables that ask for the report
     stored       the cache's features with their frames, for a first run
     untrainable  why the clips cannot be trained on, in words
-    outdated     runs of former clips or folds: their folders stay theirs
+    outdated     names of runs of former clips or folds: their folders stay theirs, so a TAG tells new ones
     explained    runs that `explain` has been run on
     unchecked    own sounds that `check` has not looked at
     """
@@ -41,7 +40,7 @@ class Situation:
     given: Sequence[str]
     stored: Mapping[str, int]
     untrainable: str = ""
-    outdated: Sequence[Run] = ()
+    outdated: Collection[str] = ()
     explained: Collection[str] = ()
     unchecked: bool = False
 
@@ -55,17 +54,9 @@ class Situation:
         """The same, as commands take them that know no runs."""
         return without(self.given, "RUN", "RUNS", "TAG")
 
-    @property
-    def tag(self) -> str:
-        """TAG=new, or new2 and so on if an outdated run is called so."""
-        taken = {run.config.get("tag") for run in self.outdated}
-        return next(f"TAG={tag}" for n in count(1) if (tag := f"new{n if n > 1 else ''}") not in taken)
-
     def train(self, run: Run, *sets: str) -> str:
-        """A sweep of feature sets by a run's configuration, with a TAG if an outdated run has the folder."""
-        retagged = any(old.features in sets and own_words(old) == own_words(run) for old in self.outdated)
-        words = [*self.words, self.tag] if retagged else self.words
-        return make_command("sweep", *words, f"FEATURES={' '.join(sets)}", *own_words(run, words))
+        """A sweep of feature sets by a run's configuration."""
+        return make_command("sweep", *self.words, f"FEATURES={' '.join(sets)}", *own_words(run, self.words))
 
 
 def next_command(facts: Facts, ranking: Ranking | None, situation: Situation) -> NextCommand:
@@ -80,8 +71,8 @@ def next_command(facts: Facts, ranking: Ranking | None, situation: Situation) ->
     best, words = trained[0], situation.words
     close = {row.run for row in (facts.rows[0], *facts.tied)}
     compared = [run for run in trained if run.name in close] if facts.tied else trained[:2]
-    if {run.name for run in compared} & {run.name for run in situation.outdated}:
-        return NextCommand(sweeps([*words, situation.tag], compared), "again")
+    if any(run.name in situation.outdated for run in compared):
+        return NextCommand(sweeps([*words, f"TAG={best.config.get('tag', '')}new"], compared), "again")
     if len(facts.rows) == 1:
         return second_set(best, situation)
     if any(run.missing_folds for run in compared):

@@ -87,9 +87,7 @@ CELLS: dict[str, Callable[..., str]] = {  # how a number reads, in a cell and in
 
 
 def cell(value: Any, kind: str) -> str:
-    """What a table's cell shows; `kind` is text, yes or one of CELLS."""
-    if kind == "yes":
-        return "yes" if value else "no"
+    """What a table's cell shows; `kind` is text or one of CELLS."""
     return breakable(value) if kind == "text" else CELLS[kind](value)
 
 

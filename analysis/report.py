@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import comparison, error_browser, first_screen, page
-from analysis import extras as capabilities
+from analysis import comparison, error_browser, extras, first_screen, page
 from analysis.clips import Audio, clip_audio, features_to_show, readable_cache, thumbnails
 from analysis.data import data_facts, data_tables, failures
 from analysis.facts import Threat
@@ -25,7 +24,7 @@ from analysis.inputs import Built, Manifest, ReportJob, data_hash, inputs_hash
 from analysis.next_command import Situation, next_command, train_again
 from analysis.options import AnalysisOptions
 from analysis.results import Problem, load_runs, outdated_runs
-from analysis.run import curves_note, run_tables, settings, submit_run
+from analysis.run_section import curves_note, run_tables, settings, submit_run
 from analysis.tables import as_latex, as_markdown, confusion_counts
 from commandline.files import replace_file
 from commandline.options import make_command
@@ -36,15 +35,6 @@ from features_cache.index import WHOLE, read_check
 from features_cache.location import NAMED
 from features_cache.splits import untrainable
 from features_cache.table import originals
-
-REMARKED = 5  # runs named in the terminal for one reason
-SENTENCES = {  # the lines below the headline: heading -> macro of words.txt
-    "How sure?": "sure",
-    "Why combine?": "combine",
-    "Which classes fail?": "classes",
-    "What matters?": "important",
-    "Enough data?": "enough",
-}
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
@@ -61,7 +51,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     checked = read_check(job.cache) if job.cache else None
     threats = data_threats(cache, checked or [], outdated)
     found = findings(results, named=bool(options.run), outdated=old, threats=threats)
-    facts, problems = found.facts, [Problem("cache", text, damaged=True) for text in damage]
+    facts, problems = found.facts, [Problem("cache", text, "damaged") for text in damage]
     problems += [*found.problems, *outdated]
 
     if cache and former and manifest.holds("data", hashes["data"]):
@@ -73,8 +63,9 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     data_figures = {stem: figure.name for stem, figure in writer.saved.items()}
     tables = found.tables | data
     gallery = None
-    if cache and options.gallery and (extra := capabilities.load("gallery")):
-        gallery = extra.make_gallery(cache, features, writer, options.seed, options.audio_mb / 2)
+    if cache and options.gallery:
+        make_gallery = extras.load("gallery").make_gallery
+        gallery = make_gallery(cache, features, writer, options.seed, options.audio_mb / 2)
     if found.main:
         comparison.submit_comparison(writer, found, found.main)
     for place, run in enumerate(found.runs):
@@ -87,7 +78,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         try:
             measured = importance_tables(folder)
         except RequestError as error:
-            problems.append(Problem("importance", str(error), damaged=True))
+            problems.append(Problem("importance", str(error), "damaged"))
         else:
             tables |= {f"importance_{name}": table for name, table in measured.items()}
             submit_importance(writer, measured)
@@ -97,33 +88,29 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     writer.close()
     files = {f"figures/{file.name}" for figure in writer.saved.values() for file in figure.files}
     files |= write_tables(job.folder, tables, facts.level)
-    files |= of_runs["audio"].files if of_runs else set()
-    files |= gallery.audio.files if gallery else set()
     methods = ""
     if options.paper and found.main:
-        if extra := capabilities.load("methods"):
-            methods = extra.methods_text(facts, found.main.best)
-        if extra := capabilities.load("latex"):
-            files |= extra.write_document(job.folder, found, list(writer.saved.values()), methods)
+        methods = extras.load("methods").methods_text(facts, found.main.best)
+        write_document = extras.load("latex").write_document
+        files |= write_document(job.folder, found, list(writer.saved.values()), methods)
 
     situation = Situation(
         given=job.given,
         stored={name: cache[name].frames for name in features} if cache else {},
         untrainable=untrainable(cache.clips) if cache else "",
-        outdated=[run for run in results.runs if run.name in old],
+        outdated=old,
         explained=set(tables["attribution"]["of"]) if "attribution" in tables else set(),
         unchecked=cache is not None and checked is None and is_own(job.dataset, cache),
     )
     proposed = next_command(facts, found.main, situation)
-    reason, reasons = page.say("next", proposed.kind, proposed.about), by_reason(problems)
-    about_data = data_facts(cache) if cache else []
-    given = [word for word in job.given if not word.startswith("RUN=")]
+    reason = page.say("next", proposed.kind, proposed.about)
+    reasons: dict[tuple[str, str], list[str]] = {}  # each once, with the runs that it is of
+    for problem in problems:
+        reasons.setdefault((problem.text, problem.kind), []).append(problem.run)
     html = page.render(
         f=facts,
         dataset=job.dataset,
-        dataset_line=first_screen.dataset_line(facts, job.dataset, found.main, about_data),
         synthetic=facts.synthetic or bool(cache and cache.synthetic),
-        sentences=SENTENCES,
         reasons=reasons,
         next=proposed.command,
         reason=reason,
@@ -133,8 +120,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         runs=found.runs,
         settings=settings,
         curves_note=curves_note,
-        train_again=lambda run: train_again(run, given),
-        data_facts=about_data,
+        train_again=lambda run: train_again(run, situation.words),
+        data_facts=data_facts(cache) if cache else [],
         gallery=gallery,
         measured=measured,
         methods=methods,
@@ -148,11 +135,11 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     target = job.folder / "index.html"
     replace_file(target, html.encode("utf-8"))
     threatened = [page.say("threat", facts, threat) for threat in facts.threats]
-    remarks = [f"{page.listed(names, REMARKED)}: {text}" for names, text, _ in reasons]
+    remarks = [f"{page.listed(names)}: {text}" for (text, _), names in reasons.items()]
     printed: dict[str, Any] = {
         "headline": f"{page.say('headline', facts)} {page.say('score', facts)}".strip(),
         "remarks": [*threatened, *remarks],
-        "whole": not any(problem.damaged for problem in problems),
+        "whole": not any(problem.kind == "damaged" for problem in problems),
         "next_command": f"{proposed.command}   ({reason})",
     }
     digests = {stem: figure.digest for stem, figure in writer.saved.items()}
@@ -172,7 +159,7 @@ def run_content(
     mistake = first_screen.common_mistake(best)
     difficulty = error_browser.clip_difficulty(runs)
     clips, wrong = list(difficulty.index), list(difficulty.index[difficulty["wrong"] > 0])
-    images, shown, audio = {}, [], Audio({}, {}, set())
+    images, shown, audio = {}, [], Audio({}, {})
     if cache:
         shown = features_to_show(cache, features, [run.features for run in runs])
         images = thumbnails(cache, shown, clips)
@@ -185,7 +172,6 @@ def run_content(
         "forest": first_screen.forest(found.facts, found.main),
         "small_matrix": first_screen.small_matrix(best),
         "mistake": mistake,
-        "models": first_screen.model_notes(found.main.runs),
         "pivot": comparison.accuracy_grid(found.facts),
         "images": images,
         "audio": audio,
@@ -227,11 +213,3 @@ def data_threats(cache: Cache | None, checked: list[dict[str, Any]], outdated: l
     if outdated:
         threats.append(Threat("changed", len(outdated)))
     return threats
-
-
-def by_reason(problems: list[Problem]) -> list[tuple[list[str], str, bool]]:
-    """Every reason once, with the runs that it is of: (names, reason, unfinished)."""
-    reasons: dict[tuple[str, bool], list[str]] = {}
-    for problem in problems:
-        reasons.setdefault((problem.text, problem.unfinished), []).append(problem.run)
-    return [(names, text, unfinished) for (text, unfinished), names in reasons.items()]

@@ -10,7 +10,7 @@ costs one fold.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,8 +30,7 @@ class Problem:
 
     run: str
     text: str
-    unfinished: bool = False  # still training, or stopped before its first fold ended: no damage
-    damaged: bool = False  # a run or a fold had to be left out: the exit status is 1
+    kind: Literal["", "unfinished", "damaged"] = ""  # if something that is damaged is left out, exit status 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +156,7 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
             if run:
                 families.setdefault(folder.family, []).append(run)
         except (RequestError, OSError) as error:
-            problems.append(Problem(folder.name, str(error), damaged=True))
+            problems.append(Problem(folder.name, str(error), "damaged"))
     return Results([merge_seeds(seeds, problems) for seeds in families.values()], problems)
 
 
@@ -168,7 +167,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         try:
             return read(*which)
         except (OSError, RequestError) as error:
-            problems.append(Problem(folder.name, f"{what} left out: {error}", damaged=True))
+            problems.append(Problem(folder.name, f"{what} left out: {error}", "damaged"))
             return pd.DataFrame(columns=[*HISTORY_COLUMNS], dtype=float)
 
     config = folder.config
@@ -179,12 +178,12 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     if not folder.finished:
         reached = f"epoch {max(map(len, curves))} of {config.get('epochs', '?')}"
         text = f"no fold is finished yet ({reached}): continue its training"
-        problems.append(Problem(folder.name, text, unfinished=True))
+        problems.append(Problem(folder.name, text, "unfinished"))
         return None
     tables = {fold: readable(f"fold {fold} is", folder.predictions, fold) for fold in folder.finished}
     tested = {fold: table[table["split"] == "test"] for fold, table in tables.items() if len(table)}
     if not tested:
-        problems.append(Problem(folder.name, "none of its folds can be read", damaged=True))
+        problems.append(Problem(folder.name, "none of its folds can be read", "damaged"))
         return None
     clips = pd.concat(tested, names=["fold"]).sort_values("clip_id", kind="stable")
     if clips.empty:

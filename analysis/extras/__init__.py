@@ -3,18 +3,10 @@
 Deleting a file here removes its capability and nothing else.
 """
 
-import importlib
-from types import ModuleType
+import functools
 
-EXTRAS = {"gallery": "gallery", "latex": "latex", "methods": "methods"}  # capability -> its module here
+from commandline.registry import load_extra
 
+EXTRAS = {name: (name, "") for name in ("gallery", "latex", "methods")}  # capability -> its module here
 
-def load(capability: str) -> ModuleType | None:
-    """The module of a capability; None if its file was removed."""
-    name = EXTRAS[capability]
-    try:
-        return importlib.import_module(f"analysis.extras.{name}")
-    except ModuleNotFoundError as error:
-        if error.name == f"analysis.extras.{name}":
-            return None
-        raise
+load = functools.partial(load_extra, __name__, EXTRAS)

@@ -58,7 +58,10 @@ def make_gallery(
     drawings: dict[str, dict[int, str]] = {clip: {} for clip in ids}
     described, maps = [], []
     for place, name in enumerate(ordered):
-        stored, values = cache[name], read_values(cache, name, ids)
+        stored, batches = cache[name], read_batches(cache, name, ids)
+        values = {
+            clip: np.asarray(value, np.float32) for read, batch in batches for clip, value in zip(read, batch)
+        }
         drawn, scale = draw_feature(values)
         units = stored.attributes.get("units", "")
         described.append((name, f"{scale} {units}".strip()))
@@ -99,21 +102,12 @@ def typical_clips(cache: Cache, feature: str, seed: int) -> tuple[dict[str, str]
     return chosen, say("typical", feature, len(sample) if len(sample) < len(clips) else 0)
 
 
-def read_values(cache: Cache, name: str, ids: Sequence[str]) -> dict[str, np.ndarray]:
-    """clip -> (rows, frames) in float32; a feature of one frame is turned, to be drawn along its rows."""
-    batches = read_batches(cache, name, ids)
-    values = {
-        clip: np.asarray(value, np.float32) for read, batch in batches for clip, value in zip(read, batch)
-    }
-    return {clip: value.T if value.shape[1] == 1 else value for clip, value in values.items()}
-
-
 def draw_feature(values: Mapping[str, np.ndarray]) -> tuple[dict[str, str], str]:
-    """clip -> an SVG path of a feature with one row, else a WebP in base64; the common scale: `-62 to 3`."""
+    """clip -> an SVG path of a feature with one row or frame, else a WebP in base64; the scale: `-62 to 3`."""
     if not values:
         return {}, ""
-    line = len(next(iter(values.values()))) == 1
-    drawn = values if line else {clip: shrink(value, IMAGE_SIZE) for clip, value in values.items()}
+    line = 1 in next(iter(values.values())).shape
+    drawn = {clip: value.ravel() if line else shrink(value, IMAGE_SIZE) for clip, value in values.items()}
     together = np.concatenate([value.ravel() for value in drawn.values()])
     low, high = (float(value) for value in np.percentile(together, (0, 100) if line else VISIBLE))
     least = 0.0 if abs(low) < abs(high) / 1000 else low
@@ -121,7 +115,7 @@ def draw_feature(values: Mapping[str, np.ndarray]) -> tuple[dict[str, str], str]
     if not line:
         return {clip: small_image(value, (low, high)) for clip, value in drawn.items()}, scale
     span = max(high - low, 1e-12)
-    return {clip: svg_path((value[0] - low) / span) for clip, value in drawn.items()}, scale
+    return {clip: svg_path((value - low) / span) for clip, value in drawn.items()}, scale
 
 
 def svg_path(shares: np.ndarray) -> str:

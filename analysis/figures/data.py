@@ -96,10 +96,6 @@ class FeatureMap:
     seconds: np.ndarray
     units: str = ""
 
-    def __repr__(self) -> str:
-        rows, frames = self.values.shape
-        return f"FeatureMap({self.name}, {rows} rows x {frames} frames, {self.units or 'no unit'})"
-
 
 GALLERY_COLUMNS = 3
 

@@ -1,4 +1,4 @@
-"""The forest plot, the small confusion matrix, the most common mistake and the line of the dataset."""
+"""The forest plot, the small confusion matrix and the most common mistake."""
 
 from collections.abc import Callable
 
@@ -6,22 +6,16 @@ import numpy as np
 import pytest
 
 from analysis import tables
-from analysis.facts import Facts
 from analysis.findings import findings
-from analysis.first_screen import Forest, common_mistake, dataset_line, forest, small_matrix
-from analysis.ranking import Ranking
+from analysis.first_screen import Forest, common_mistake, forest, small_matrix
 from analysis.results import Results, Run
 from tests.analysis.made_runs import MadeRun
 
 
-def found_of(results: Results) -> tuple[Facts, Ranking]:
+def forest_of(results: Results) -> Forest:
     found = findings(results)
     assert found.main is not None
-    return found.facts, found.main
-
-
-def forest_of(results: Results) -> Forest:
-    return forest(*found_of(results))
+    return forest(found.facts, found.main)
 
 
 def test_a_panel_a_model_the_best_first_each_by_accuracy(made: Callable[..., Results]) -> None:
@@ -69,10 +63,3 @@ def test_the_common_mistake_by_hand_with_the_surest_clips(hand_run: Callable[...
     assert mistake is not None
     assert (mistake.true, mistake.predicted, mistake.count, mistake.of) == ("dog", "rain", 2, 3)
     assert (mistake.wrong, mistake.right, mistake.equals) == ("b", "c", 0)
-
-
-def test_the_line_of_the_dataset(made: Callable[..., Results]) -> None:
-    line = dataset_line(*(lambda f, r: (f, "esc", r, []))(*found_of(made(MadeRun(folds=(1, 2)), clips=2000))))
-    assert line == ["esc", "800 clips", "10 classes", "2 of 5 folds"]
-    data = [("Clips", "400"), ("Classes", "10"), ("Folds", "5")]
-    assert dataset_line(Facts("none"), "esc", None, data) == ["esc", "400 clips", "10 classes"]

@@ -14,7 +14,6 @@ import pytest
 from analysis import page
 from analysis.facts import Facts, Threat
 from analysis.findings import findings
-from analysis.report import SENTENCES
 from analysis.results import Problem, Results
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs
 
@@ -48,7 +47,7 @@ def scenarios(folder: Path) -> dict[str, Facts]:
     mel = MadeRun(skill=0.84)
     return {
         "no run": facts(),
-        "no run can be read": facts(problems=(Problem("mel", "cut", damaged=True),)),
+        "no run can be read": facts(problems=(Problem("mel", "cut", "damaged"),)),
         "one run": facts(mel),
         "one run beside others": facts(mel, *[MadeRun(features=f, folds=(1,)) for f in ("rms", "zcr")]),
         "a tie, with a control": facts(*of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)),
@@ -67,11 +66,11 @@ def scenarios(folder: Path) -> dict[str, Facts]:
 
 def words(folder: Path) -> str:
     """Everything that the first screen, the method and the terminal say."""
-    parts = []
+    parts, sentences = [], vars(page.environment().get_template("words.txt").module)["sentences"]
     for name, facts in scenarios(folder).items():
         said = {"headline": page.say("headline", facts), "score": page.say("score", facts)}
         said |= {f"threat {n}": page.say("threat", facts, threat) for n, threat in enumerate(facts.threats)}
-        said |= {heading: page.say(macro, facts) for heading, macro in SENTENCES.items() if facts.best}
+        said |= {heading: page.say(macro, facts) for heading, macro in sentences.items() if facts.best}
         said["excluded"] = page.say("excluded", facts)
         if facts.best:
             said |= {

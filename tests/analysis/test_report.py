@@ -81,8 +81,8 @@ def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported: Pat
         reported.read_text(encoding="utf-8").split('id="browser-data">')[1].split("</script>")[0]
     )
     links = {clip["id"]: clip["link"] for clip in data["clips"]}
-    embedded = list((reported.parent / "audio").glob("*.mp3"))
-    assert embedded and sum(map(bool, links.values())) == 39 - len(embedded) and data["features"] == ["mel"]
+    embedded = reported.read_text(encoding="utf-8").count('id="audio-')
+    assert embedded and sum(map(bool, links.values())) == 39 - embedded and data["features"] == ["mel"]
 
 
 def test_nothing_is_done_while_nothing_changes(workshop: SimpleNamespace, reported: Path) -> None:
@@ -159,11 +159,11 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(
 
 def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path: Path) -> None:
     (tmp_path / "page").touch()
-    Manifest(tmp_path).replace(["page"], inputs="abc", printed={1: "integer keys come back as text"})
+    Manifest(tmp_path).replace(["page"], inputs="abc")
     assert Manifest(tmp_path).holds("inputs", "abc") and not Manifest(tmp_path).holds("inputs", "abd")
     (tmp_path / "page").unlink()
     assert not Manifest(tmp_path).holds("inputs", "abc")
-    for text in ("{", "[]", Manifest(tmp_path).file.read_text().replace("abc", "abd")):
+    for text in ("{", "[]"):
         Manifest(tmp_path).file.write_text(text, encoding="utf-8")
         assert Manifest(tmp_path).content == {}
 
@@ -247,7 +247,7 @@ def test_every_dataset_that_has_runs_or_a_cache_has_a_report(
         with pytest.raises(RequestError, match=told):
             jobs(AnalysisOptions(dataset=dataset, **nowhere))
     make_run(tmp_path, workshop.table, MadeRun(), "other")
-    with pytest.raises(RequestError, match="did you mean DATASET=other"):
+    with pytest.raises(RequestError, match="did you mean 'other'"):
         jobs(AnalysisOptions(dataset="othr", **nowhere))
     found = jobs(workshop.options(dataset="", runs=tmp_path))
     known = [(job.dataset, len(job.runs), job.cache is not None) for job in found]

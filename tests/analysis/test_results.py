@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.results import Results, Run, load_runs, on_folds, outdated_runs, same_clips
-from analysis.run import USED_BY_EXACT
+from analysis.run_section import USED_BY_EXACT
 from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from train.options import FIELDS, IDENTITY
@@ -82,7 +82,7 @@ def test_a_damaged_fold_is_left_out_and_the_others_stay(
     file.write_bytes(damage(file.read_bytes()))
     results = load_runs(find(tmp_path))
     (run,), (problem,) = results.runs, results.problems
-    assert run.missing_folds == (2,) and problem.damaged
+    assert run.missing_folds == (2,) and problem.kind == "damaged"
     assert "fold 2 is left out" in problem.text and words in problem.text
 
 
@@ -117,7 +117,7 @@ def test_a_damaged_configuration_costs_only_its_own_run(tmp_path: Path, text: st
     results = load_runs(find(tmp_path))
     assert [run.features for run in results.runs] == ["zcr"]
     (problem,) = results.problems
-    assert problem.run == broken.name and problem.damaged and "run.json" in problem.text
+    assert (problem.run, problem.kind) == (broken.name, "damaged") and "run.json" in problem.text
 
 
 def test_an_unfinished_run_says_how_far_it_is(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_an_unfinished_run_says_how_far_it_is(tmp_path: Path) -> None:
     (folder / "fold1" / "predictions.csv").unlink()
     results = load_runs(find(tmp_path))
     (problem,) = results.problems
-    assert not results.runs and problem.unfinished and "epoch 20 of 20" in problem.text
+    assert not results.runs and problem.kind == "unfinished" and "epoch 20 of 20" in problem.text
 
 
 def test_a_damaged_history_costs_only_the_curve(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path: Path) -> None
     table.loc[1, "fold"] = 7
     table.loc[2, "label"] = "another"
     (problem,) = outdated_runs(runs, table.drop(index=[4, 5, 6]))
-    assert not problem.damaged and problem.run == runs[0].name
+    assert (problem.run, problem.kind) == (runs[0].name, "")
     assert "5 of its test clips are gone or have another class or fold" in problem.text
 
 

@@ -81,7 +81,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
         try:
             pairs = read_augmented(file)
         except DAMAGED as error:
-            return [Problem(run.name, f"{file} is left out, it cannot be read ({error})", damaged=True)]
+            return [Problem(run.name, f"{file} is left out, it cannot be read ({error})", "damaged")]
         if pairs:
             writer.submit("augmentations", f"{run.name}.augmented", pairs=pairs)
     return []
