@@ -103,7 +103,7 @@ def typical_clips(cache: Cache, feature: str, seed: int) -> tuple[dict[str, str]
 
 
 def draw_feature(values: Mapping[str, np.ndarray]) -> tuple[dict[str, str], str]:
-    """clip -> an SVG path of a feature with one row or frame, else a WebP in base64; the scale: `-62 to 3`."""
+    """clip -> an SVG path of a feature of one row or frame, else a WebP in base64; the scale: `-62 to 3`."""
     if not values:
         return {}, ""
     line = 1 in next(iter(values.values())).shape

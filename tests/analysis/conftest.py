@@ -1,6 +1,5 @@
 """Run folders for the tests of the analysis: made up with a known skill, or written by hand row by row."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,56 +11,49 @@ import soundfile
 from analysis.inputs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
-from analysis.results import Results, Run, load_runs
+from analysis.results import load_runs
 from features_cache import external
 from results.config import digest
 from results.run_folder import RunFolder, write_config, write_predictions
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, make_runs
 
-Row = tuple[str, str, int, str, Sequence[float]]  # clip_id, group, fold, target, probabilities
-
 
 @pytest.fixture
-def made(tmp_path: Path) -> Callable[..., Results]:
+def made(tmp_path):
     """Made-up runs over shared clips, written and loaded: made(MadeRun(...), ..., clips=400, classes=10)."""
 
-    def make(*runs: MadeRun, dataset: str = "made", **clips: object) -> Results:
+    def make(*runs, dataset="made", **clips):
         return make_runs(tmp_path, made_clips(**({"clips": 400, "classes": 10} | clips)), runs, dataset)
 
     return make
 
 
 @pytest.fixture
-def by_hand(tmp_path: Path) -> Callable[..., RunFolder]:
+def by_hand(tmp_path):
     """Write one run from rows (clip_id, group, fold, target, probabilities), all of them tested."""
 
-    def write(name: str, classes: Sequence[str], rows: Sequence[Row], **config: object) -> RunFolder:
+    def write(name, classes, rows, **config):
         folder = RunFolder(tmp_path / "hand" / name)
         folds = sorted({row[2] for row in rows})
         standard = {"dataset": "hand", "features": name, "model": "resnet18", "task": "classes", "seed": 0}
         standard |= {"protocol": "last epoch", "folds": folds, "family": digest([name, config])}
         named = [{"name": one, "category": ""} for one in classes]
         write_config(folder.path, standard | {"classes": named} | config)
-        for fold in folds:
-            here = [row for row in rows if row[2] == fold]
-            frame = pd.DataFrame(
-                [(clip, group, "test", "last", target) for clip, group, _, target, _ in here],
-                columns=["clip_id", "group", "split", "selection", "target"],
-            )
+        table = pd.DataFrame(rows, columns=["clip_id", "group", "fold", "target", "probabilities"])
+        for fold, here in table.assign(split="test", selection="last").groupby("fold"):
             folder.fold(fold).mkdir(parents=True)
-            write_predictions(
-                folder.fold(fold), frame, np.array([row[4] for row in here], np.float32), classes
-            )
+            probabilities = np.array(here["probabilities"].tolist(), np.float32)
+            write_predictions(folder.fold(fold), here, probabilities, classes)
         return folder
 
     return write
 
 
 @pytest.fixture
-def hand_run(by_hand: Callable[..., RunFolder]) -> Callable[..., Run]:
+def hand_run(by_hand):
     """The same, loaded."""
 
-    def write(*args: object, **config: object) -> Run:
+    def write(*args, **config):
         results = load_runs([by_hand(*args, **config)])
         assert not results.problems
         return results.runs[0]
@@ -77,7 +69,7 @@ class Workshop:
     table: pd.DataFrame
 
     @property
-    def words(self) -> list[str]:
+    def words(self):
         """What tells `python -m analysis` where everything lies."""
         return [
             f"DATA={self.root / 'data'}",
@@ -85,7 +77,7 @@ class Workshop:
             f"REPORTS={self.root / 'reports'}",
         ]
 
-    def options(self, **given: object) -> AnalysisOptions:
+    def options(self, **given):
         folders = {name: self.root / name for name in ("data", "runs", "reports")}
         return AnalysisOptions(**({"dataset": "tones", "audio_mb": 0.1} | folders | given))
 
@@ -94,7 +86,7 @@ CLASS_NAMES = ("<script>alert(1)</script>", "犬", "rain & wind", "$x$")
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+def workshop(tmp_path_factory):
     """40 tones of four classes with awkward names; three runs, one of which has not finished a fold."""
     root = tmp_path_factory.mktemp("workshop")
     table = made_clips(clips=40, classes=4, names=CLASS_NAMES).assign(path="")
@@ -132,7 +124,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 @pytest.fixture(scope="session")
-def reported(workshop: Workshop) -> Path:
+def reported(workshop):
     """The report of the workshop, made once."""
     (job,) = jobs(workshop.options())
     return build_report(job, workshop.options()).page

@@ -2,7 +2,6 @@
 
 import base64
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ RATE = 8000
 
 
 @pytest.fixture
-def tone(tmp_path: Path) -> Path:
+def tone(tmp_path):
     """Three seconds of 440 Hz in stereo."""
     wave = 0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE)
     soundfile.write(tmp_path / "tone.wav", np.stack([wave, wave], axis=1), RATE)
@@ -26,7 +25,7 @@ def tone(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, tone: Path) -> Cache:
+def cache(tmp_path, tone):
     """Six clips of two classes with mel, rms and a copy that no analysis looks at; c1 and c2 have audio."""
     folder, ids = tmp_path / "cache", [f"c{place}" for place in range(6)]
     (tmp_path / "broken.wav").write_bytes(b"no sound")
@@ -42,14 +41,14 @@ def cache(tmp_path: Path, tone: Path) -> Cache:
     return Cache(folder)
 
 
-def test_audio_becomes_short_mono_mp3_of_the_same_pitch(tone: Path) -> None:
+def test_audio_becomes_short_mono_mp3_of_the_same_pitch(tone):
     decoded, rate = soundfile.read(BytesIO(clips.as_mp3(tone, 1.0)))
     assert rate == clips.MP3_RATE and decoded.ndim == 1
     assert len(decoded) / rate == pytest.approx(1, abs=0.1)
     assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(440, abs=3)
 
 
-def test_audio_is_embedded_until_full_and_other_files_are_linked(cache: Cache, tmp_path: Path) -> None:
+def test_audio_is_embedded_until_full_and_other_files_are_linked(cache, tmp_path):
     ids, page = [f"c{place}" for place in range(6)], tmp_path / "reports" / "x y"
     audio = clips.clip_audio(cache, ids, ["c0", "c1", "c2", "c3"], page, 1.0)
     assert list(audio.embedded) == ["c1", "c2"] and audio.links == {"c0": "../../broken.wav"}
@@ -59,13 +58,13 @@ def test_audio_is_embedded_until_full_and_other_files_are_linked(cache: Cache, t
     assert {"c0", "c1", "c2"} == clips.clip_audio(cache, ids, ["c1"], page, 0).links.keys()
 
 
-def test_pooling_takes_means_of_equal_stretches() -> None:
+def test_pooling_takes_means_of_equal_stretches():
     values = np.arange(12, dtype=np.float32).reshape(2, 6)
     assert clips.shrink(values, (2, 3)).tolist() == [[0.5, 2.5, 4.5], [6.5, 8.5, 10.5]]
     assert clips.shrink(values, (1, 9)).tolist() == [[3, 4, 5, 6, 7, 8]]
 
 
-def test_an_image_has_low_rows_at_the_bottom() -> None:
+def test_an_image_has_low_rows_at_the_bottom():
     values = np.zeros((56, 144), np.float32)
     values[:20] = 1
     image = np.asarray(imread(BytesIO(base64.b64decode(clips.small_image(values))), format="webp"), float)
@@ -73,15 +72,13 @@ def test_an_image_has_low_rows_at_the_bottom() -> None:
     assert image.shape[:2] == values.shape and grey[-5] > grey[5] + 50 / 255
 
 
-def test_features_to_show_are_those_that_were_trained_on(cache: Cache) -> None:
+def test_features_to_show_are_those_that_were_trained_on(cache):
     assert clips.features_to_show(cache, ["mel", "rms"], ["rms+mel:0-9", "mfcc"]) == ["mel"]
     assert clips.features_to_show(cache, ["mel", "rms"], ["rms"]) == ["mel"]
     assert clips.thumbnails(cache, ["mel"], ["c5", "gone"]).keys() == {"c5"}
 
 
-def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(
-    cache: Cache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(cache, monkeypatch):
     monkeypatch.setattr(clips, "BATCH_CLIPS", 1)
     read = [(ids, values.shape) for ids, values in clips.read_batches(cache, "rms", ["c5", "c4", "c0"])]
     assert read == [(["c4"], (1, 1, 30)), (["c0"], (1, 1, 30))]
@@ -96,14 +93,14 @@ def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(
         ] == expected
 
 
-def test_features_of_another_duration_are_one_line(cache: Cache) -> None:
+def test_features_of_another_duration_are_one_line(cache):
     table, settings = read_index(cache.folder)
     refresh(cache.folder, table, settings | {"duration": 2.0, "samples": 2 * RATE})
     _, usable, (problem,) = clips.readable_cache(cache.folder)
     assert usable == [] and problem.startswith("mel, rms: of another")
 
 
-def test_a_broken_file_is_named_and_the_others_are_used(cache: Cache) -> None:
+def test_a_broken_file_is_named_and_the_others_are_used(cache):
     (cache.folder / "rms.h5").write_bytes(b"broken")
     opened, usable, problems = clips.readable_cache(cache.folder)
     assert opened is not None and usable == ["mel"] and len(problems) == 1 and "rms" in problems[0]
@@ -112,7 +109,7 @@ def test_a_broken_file_is_named_and_the_others_are_used(cache: Cache) -> None:
     assert opened is None and usable == [] and "index.h5" in problems[0]
 
 
-def test_a_sample_takes_as_many_clips_of_each_class() -> None:
+def test_a_sample_takes_as_many_clips_of_each_class():
     table = pd.DataFrame({"clip_id": list("abcdefgh"), "label": list("xxxxxxyy")})
     drawn = clips.sample_by_class(table, 4, np.random.default_rng(0))
     assert drawn["label"].value_counts().to_dict() == {"x": 2, "y": 2} and drawn.index.is_monotonic_increasing

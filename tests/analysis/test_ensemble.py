@@ -1,8 +1,6 @@
 """Ensembles: the mean of their members, weights selected on other folds, written as runs."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ import pytest
 from analysis.ensemble import greedy_weights, requested_ensemble, select_members, write_ensemble
 from analysis.options import AnalysisOptions
 from analysis.ranking import rankings
-from analysis.results import Results, Run, load_runs
+from analysis.results import load_runs
 from commandline.registry import RequestError
 from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun
@@ -19,7 +17,7 @@ NONE = {"own": 0.6}
 GROUP, NEXT = NONE | {"val": "group"}, NONE | {"val": "next"}
 
 
-def combined(runs: Sequence[Run], folder: Path, most: int = 0) -> Run:
+def combined(runs, folder, most=0):
     """The ensemble of these runs, written and read."""
     written = write_ensemble([run.folders[0] for run in runs], folder, most)
     return next(run for run in load_runs(find(folder)).runs if run.folders[0] == written)
@@ -36,8 +34,8 @@ def combined(runs: Sequence[Run], folder: Path, most: int = 0) -> Run:
     ],
 )
 def test_an_ensemble_is_the_mean_of_the_epochs_that_count_and_ranks_with_runs_of_its_protocol(
-    made: Callable[..., Results], tmp_path: Path, first: dict, second: dict, averaged: dict, ranked: int
-) -> None:
+    made, tmp_path, first, second, averaged, ranked
+):
     runs = made(MadeRun(**first), MadeRun(features="zcr+chroma", **second)).runs
     ensemble = combined(runs, tmp_path)
     assert ensemble.checkpoints.keys() == averaged.keys()
@@ -53,7 +51,7 @@ def test_an_ensemble_is_the_mean_of_the_epochs_that_count_and_ranks_with_runs_of
     assert ensemble.config["parameters"] == sum(run.config["parameters"] for run in runs)
 
 
-def test_the_same_members_write_the_same_folder(made: Callable[..., Results], tmp_path: Path) -> None:
+def test_the_same_members_write_the_same_folder(made, tmp_path):
     runs = made(MadeRun(), MadeRun(features="mfcc"), MadeRun(features="zcr")).runs
     first = combined(runs[:2], tmp_path)
     file = first.folders[0].fold(1) / "predictions.csv"
@@ -62,13 +60,13 @@ def test_the_same_members_write_the_same_folder(made: Callable[..., Results], tm
     assert len({first.name, combined(runs[1:], tmp_path).name, combined(runs[:2], tmp_path, 2).name}) == 3
 
 
-def test_an_ensemble_of_many_is_named_by_their_number(made: Callable[..., Results], tmp_path: Path) -> None:
+def test_an_ensemble_of_many_is_named_by_their_number(made, tmp_path):
     combined(made(*(MadeRun(features=name, own=0.6) for name in ("mel", "mfcc", "zcr"))).runs, tmp_path)
     labels = rankings(load_runs(find(tmp_path)).runs)[0].labels.values()
     assert sorted(labels) == ["an ensemble of 3 runs", "mel", "mfcc", "zcr"]
 
 
-def test_ensembles_of_further_seeds_are_one_row(made: Callable[..., Results], tmp_path: Path) -> None:
+def test_ensembles_of_further_seeds_are_one_row(made, tmp_path):
     runs = made(*(MadeRun(features=name, seed=seed) for name in ("mel", "zcr") for seed in (0, 1))).runs
     for seed in (0, 1):
         write_ensemble([run.folders[seed] for run in runs], tmp_path)
@@ -76,7 +74,7 @@ def test_ensembles_of_further_seeds_are_one_row(made: Callable[..., Results], tm
     assert found == [(0, 1)]
 
 
-def test_greedy_takes_what_complements_and_stops() -> None:
+def test_greedy_takes_what_complements_and_stops():
     # The first is correct on three clips, the second on the fourth, with more confidence; the third
     # on none.
     target = np.zeros(4, dtype=np.intp)
@@ -88,7 +86,7 @@ def test_greedy_takes_what_complements_and_stops() -> None:
     assert greedy_weights(probabilities[[0, 0]], target, most=20).tolist() == [1, 0]  # itself adds nothing
 
 
-def test_members_are_selected_without_the_fold_that_they_score(made: Callable[..., Results]) -> None:
+def test_members_are_selected_without_the_fold_that_they_score(made):
     """Changing one fold's predictions must not change its weights, and does change those of the others."""
     members = made(MadeRun(skill=0.6, own=0.9), MadeRun(features="zcr", skill=0.6, own=0.9)).runs
     before = select_members(members, most=1)
@@ -100,13 +98,13 @@ def test_members_are_selected_without_the_fold_that_they_score(made: Callable[..
     assert all(after[fold].tolist() == [1, 0] for fold in (1, 2, 4, 5))
 
 
-def test_selected_weights_stand_in_the_configuration(made: Callable[..., Results], tmp_path: Path) -> None:
+def test_selected_weights_stand_in_the_configuration(made, tmp_path):
     runs = made(MadeRun(skill=0.9), MadeRun(features="zcr", skill=0.2)).runs
     weights = combined(runs, tmp_path, most=1).config["member_weights"]
     assert weights == {str(fold): {runs[0].name: 1.0, runs[1].name: 0.0} for fold in range(1, 6)}
 
 
-def test_an_ensemble_is_asked_for_by_names(made: Callable[..., Results], tmp_path: Path) -> None:
+def test_an_ensemble_is_asked_for_by_names(made, tmp_path):
     made(MadeRun(), MadeRun(features="zcr"))
     asked = AnalysisOptions(runs=tmp_path, dataset="made", ensemble=("mel-resnet18", "zcr-res"))
     config = requested_ensemble(asked).config
@@ -116,7 +114,7 @@ def test_an_ensemble_is_asked_for_by_names(made: Callable[..., Results], tmp_pat
         requested_ensemble(replace(asked, ensemble=("mell-resnet18", "zcr-res"), dataset=""))
 
 
-def test_runs_that_cannot_form_an_ensemble_say_why(made: Callable[..., Results], tmp_path: Path) -> None:
+def test_runs_that_cannot_form_an_ensemble_say_why(made, tmp_path):
     results = made(MadeRun(), MadeRun(features="rms", folds=(1, 2)), MadeRun(features="zcr", folds=(1,)))
     whole, two, one = (run.folders[0] for run in results.runs)
     for folders, most, words in (

@@ -1,12 +1,9 @@
 """The data behind the error browser: order, percentages, and text that cannot leave its element."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from analysis import error_browser, tables
-from analysis.results import Results, Run
 from tests.analysis.made_runs import MadeRun
 
 ROWS = [
@@ -21,7 +18,7 @@ OTHER = [
 ]
 
 
-def test_top_gives_places_in_the_order_shown_and_rounded_percentages() -> None:
+def test_top_gives_places_in_the_order_shown_and_rounded_percentages():
     probabilities = np.array([[0.5, 0.2, 0.2, 0.1], [0.0, 0.0, 0.004, 0.996]])
     rows = error_browser.top(probabilities, np.array([3, 2]), np.array([3, 2, 1, 0]))
     assert rows == [[3, 2, 1, 50, 20, 20, 10], [0, 1, 3, 100, 0, 0, 0]]
@@ -29,7 +26,7 @@ def test_top_gives_places_in_the_order_shown_and_rounded_percentages() -> None:
     assert two == [[1, 0, -1, 70, 30, 0, 30]]
 
 
-def test_runs_on_the_same_clips_share_a_test_set_and_others_do_not(hand_run: Callable[..., Run]) -> None:
+def test_runs_on_the_same_clips_share_a_test_set_and_others_do_not(hand_run):
     classes = ["dog", "cat", "rain"]
     runs = [
         hand_run("mel", classes, ROWS),
@@ -47,7 +44,7 @@ def test_runs_on_the_same_clips_share_a_test_set_and_others_do_not(hand_run: Cal
     assert [clip["link"] for clip in data["clips"] if clip["id"] == "b"] == ["x.wav"]
 
 
-def test_all_seeds_of_a_configuration_come_first_then_each(made: Callable[..., Results]) -> None:
+def test_all_seeds_of_a_configuration_come_first_then_each(made):
     runs = made(MadeRun(skill=0.9), MadeRun(skill=0.6, seed=1), MadeRun(features="rms", skill=0.5)).runs
     data = error_browser.browser_data(runs, error_browser.clip_difficulty(runs), [], {})
     assert [(view["name"], view["runs"]) for view in data["views"]] == [

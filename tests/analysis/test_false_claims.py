@@ -7,19 +7,19 @@ from analysis.significance import LEVEL
 from tests.analysis.simulated import claims, simulated_runs
 
 
-def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty() -> None:
+def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty():
     rng = np.random.default_rng(0)
     said = [claims(simulated_runs(5, 200, 5, rng)).any for _ in range(40)]
     assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
 
 
-def test_two_equal_runs_that_were_named_differ_in_at_most_one_report_of_twenty() -> None:
+def test_two_equal_runs_that_were_named_differ_in_at_most_one_report_of_twenty():
     rng = np.random.default_rng(1)
     said = [claims(simulated_runs(2, 100, 5, rng), named=True).overall for _ in range(40)]
     assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
 
 
-def test_what_a_report_says_that_it_can_show_is_found_four_times_of_five() -> None:
+def test_what_a_report_says_that_it_can_show_is_found_four_times_of_five():
     rng = np.random.default_rng(2)
     shown = np.mean([claims(simulated_runs(3, 400, 10, rng, 0.02)).detectable for _ in range(10)])
     assert 0.05 < shown < 0.1
@@ -27,6 +27,6 @@ def test_what_a_report_says_that_it_can_show_is_found_four_times_of_five() -> No
     assert stats.binomtest(sum(found), 40, 0.8).pvalue > 0.01
 
 
-def test_a_run_that_is_far_better_is_claimed() -> None:
+def test_a_run_that_is_far_better_is_claimed():
     found = claims(simulated_runs(3, 400, 10, np.random.default_rng(0), better=0.2))
     assert (found.winner, found.gain) == (True, True)

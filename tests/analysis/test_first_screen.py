@@ -1,24 +1,21 @@
 """The forest plot, the small confusion matrix and the most common mistake."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from analysis import tables
 from analysis.findings import findings
-from analysis.first_screen import Forest, common_mistake, forest, small_matrix
-from analysis.results import Results, Run
+from analysis.first_screen import common_mistake, forest, small_matrix
 from tests.analysis.made_runs import MadeRun
 
 
-def forest_of(results: Results) -> Forest:
+def forest_of(results):
     found = findings(results)
     assert found.main is not None
     return forest(found.facts, found.main)
 
 
-def test_a_panel_a_model_the_best_first_each_by_accuracy(made: Callable[..., Results]) -> None:
+def test_a_panel_a_model_the_best_first_each_by_accuracy(made):
     runs = [MadeRun(features=name, skill=skill) for name, skill in (("mel", 0.7), ("mfcc", 0.8))]
     runs += [MadeRun(skill=0.9, model="cnn4"), MadeRun(skill=0.6, augment="none")]
     plot = forest_of(made(*runs))
@@ -29,12 +26,12 @@ def test_a_panel_a_model_the_best_first_each_by_accuracy(made: Callable[..., Res
     assert [label for label, _ in more.panels][::3] == ["cnn4", "all"]  # the best has one beside it
 
 
-def test_the_axis_holds_chance_and_every_interval(made: Callable[..., Results]) -> None:
+def test_the_axis_holds_chance_and_every_interval(made):
     plot = forest_of(made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.3)))
     assert (plot.low, plot.high) == (0.1, 0.9) and plot.ticks == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
 
-def test_the_small_matrix_counts_as_the_table_does(made: Callable[..., Results]) -> None:
+def test_the_small_matrix_counts_as_the_table_does(made):
     (run,) = made(MadeRun(skill=0.8, seed=0), MadeRun(skill=0.8, seed=1)).runs
     matrix = small_matrix(run)
     assert np.sum(matrix.counts) == 400 and matrix.rest == [] and matrix.totals == [40] * 10
@@ -43,7 +40,7 @@ def test_the_small_matrix_counts_as_the_table_does(made: Callable[..., Results])
     assert correct == pytest.approx({name: 40 * recall[name] for name in correct})
 
 
-def test_of_many_classes_those_of_the_most_frequent_errors_are_shown(made: Callable[..., Results]) -> None:
+def test_of_many_classes_those_of_the_most_frequent_errors_are_shown(made):
     (run,) = made(MadeRun(skill=0.7), clips=2000, classes=50).runs
     matrix, mistake = small_matrix(run), common_mistake(run)
     assert mistake is not None and {mistake.true, mistake.predicted} <= set(matrix.names)
@@ -51,7 +48,7 @@ def test_of_many_classes_those_of_the_most_frequent_errors_are_shown(made: Calla
     assert [sum(row) + rest for row, rest in zip(matrix.counts, matrix.rest, strict=True)] == matrix.totals
 
 
-def test_the_common_mistake_by_hand_with_the_surest_clips(hand_run: Callable[..., Run]) -> None:
+def test_the_common_mistake_by_hand_with_the_surest_clips(hand_run):
     rows = [
         ("a", "a", 1, "dog", [0.4, 0.6]),
         ("b", "b", 1, "dog", [0.1, 0.9]),

@@ -3,7 +3,6 @@
 import csv
 import itertools
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ CLASSES = ["dog", "rain"]
 CLIPS, RECORDINGS = 120, 40
 
 
-def made_folder(runs: Path, wrong: list[float]) -> ImportanceFolder:
+def made_folder(runs, wrong):
     """`loud` is worth 1 nat to clips of rain, `soft` 0.1 to all, `noise` nothing.
 
     `wrong` are the shares of mistakes if an eighth, a quarter, a half of the recordings are trained on.
@@ -53,7 +52,7 @@ def made_folder(runs: Path, wrong: list[float]) -> ImportanceFolder:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> ImportanceFolder:
+def folder(tmp_path_factory):
     return made_folder(tmp_path_factory.mktemp("runs"), [0.45, 0.4, 0.35])
 
 

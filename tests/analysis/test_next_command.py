@@ -1,9 +1,6 @@
 """What a report proposes: fitted to what was found, of the ranked runs alone."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,21 +9,21 @@ from analysis.facts import Facts, Threat
 from analysis.findings import findings
 from analysis.next_command import NextCommand, Situation, next_command, train_again
 from analysis.page import say
-from analysis.results import Results, Run, load_runs
+from analysis.results import Results, load_runs
 from results.run_folder import find
 from tests.analysis.made_runs import MadeRun
 
 GIVEN = ("DATASET=made", "RUNS=elsewhere", "RUN=mel")
 
 
-def proposed(results: Results, *, threats: tuple[Threat, ...] = (), **situation: Any) -> NextCommand:
+def proposed(results, *, threats=(), **situation):
     found = findings(results, threats=threats)
     made = next_command(found.facts, found.main, Situation(GIVEN, situation.pop("stored", {}), **situation))
     assert say("next", made.kind, made.about)
     return made
 
 
-def of_sets(seeds: int = 1, model: str = "resnet18", **skills: float) -> list[MadeRun]:
+def of_sets(seeds=1, model="resnet18", **skills):
     """Runs of feature sets; `_` stands for +."""
     return [
         MadeRun(features=name.replace("_", "+"), skill=skill, seed=seed, model=model)
@@ -36,15 +33,15 @@ def of_sets(seeds: int = 1, model: str = "resnet18", **skills: float) -> list[Ma
 
 
 def test_a_leak_comes_before_everything_and_own_sounds_are_checked_first(
-    made: Callable[..., Results],
-) -> None:
+    made,
+):
     results = made(*of_sets(mel_mfcc=0.9, mel=0.7))
     check = "python -m pipeline check DATASET=made"
     assert proposed(results, threats=(Threat("duplicates", 58),)) == NextCommand(check, "leak")
     assert proposed(results, unchecked=True) == NextCommand(check, "check")
 
 
-def test_a_clear_winner_is_confirmed_with_the_next_by_three_seeds(made: Callable[..., Results]) -> None:
+def test_a_clear_winner_is_confirmed_with_the_next_by_three_seeds(made):
     seeds = proposed(made(*of_sets(mel_mfcc=0.9, mel=0.7, zcr=0.3)))
     assert "'FEATURES=mel+mfcc mel' MODEL=resnet18 'SEED=0 1 2'" in seeds.command
     assert (seeds.kind, seeds.about) == ("seeds", "the best and the next")
@@ -52,19 +49,19 @@ def test_a_clear_winner_is_confirmed_with_the_next_by_three_seeds(made: Callable
     assert "FEATURES=mel MODEL=resnet18 'SEED=0 1 2'" in two.command and "mfcc" not in two.command
 
 
-def test_a_tie_that_recordings_would_decide_gets_no_seeds(made: Callable[..., Results]) -> None:
+def test_a_tie_that_recordings_would_decide_gets_no_seeds(made):
     larger = proposed(made(*of_sets(mel_mfcc=0.8, mel=0.79, chroma=0.5), clips=100))
     assert "FEATURES=mel+mfcc+chroma" in larger.command and larger.kind == "add"
 
 
-def test_sets_of_other_models_are_trained_with_their_own(made: Callable[..., Results]) -> None:
+def test_sets_of_other_models_are_trained_with_their_own(made):
     first, second = proposed(made(*of_sets(mel=0.9), *of_sets(model="cnn4", mfcc=0.7))).command.split(" && ")
     assert "FEATURES=mel MODEL=resnet18" in first and "FEATURES=mfcc MODEL=cnn4" in second
 
 
 def test_after_three_seeds_the_best_set_grows_then_is_explained_then_used(
-    made: Callable[..., Results],
-) -> None:
+    made,
+):
     sets = {"mel_mfcc": 0.9, "mel": 0.7, "chroma": 0.5}
     larger = proposed(made(*of_sets(3, **sets), clips=200))
     assert "FEATURES=mel+mfcc+chroma MODEL=resnet18" in larger.command and "SEED" not in larger.command
@@ -74,14 +71,14 @@ def test_after_three_seeds_the_best_set_grows_then_is_explained_then_used(
     assert used.command == "make predict AUDIO=FILE RUN=mel+mfcc-resnet18 RUNS=elsewhere"
 
 
-def test_folds_that_all_lack_are_trained_and_partial_runs_never_decide(made: Callable[..., Results]) -> None:
+def test_folds_that_all_lack_are_trained_and_partial_runs_never_decide(made):
     part = proposed(made(*[MadeRun(features=name, skill=0.8, folds=(1,)) for name in ("mel", "mfcc")]))
     assert part.kind == "folds" and "SEED" not in part.command
     whole = proposed(made(*of_sets(mel_mfcc=0.9, mel=0.7), MadeRun(features="rms", skill=0.99, folds=(1,))))
     assert "rms" not in whole.command
 
 
-def test_one_run_is_compared_with_what_shows_the_gain_of_combining(made: Callable[..., Results]) -> None:
+def test_one_run_is_compared_with_what_shows_the_gain_of_combining(made):
     assert "'FEATURES=mel mfcc'" in proposed(made(*of_sets(mel_mfcc=0.8))).command
     assert "'FEATURES=mfcc zcr+mfcc'" in proposed(made(*of_sets(zcr=0.5))).command
     mel = made(*of_sets(mel=0.5))
@@ -92,7 +89,7 @@ def test_one_run_is_compared_with_what_shows_the_gain_of_combining(made: Callabl
     )
 
 
-def test_what_is_outdated_is_trained_again_under_a_tag_that_is_free(made: Callable[..., Results]) -> None:
+def test_what_is_outdated_is_trained_again_under_a_tag_that_is_free(made):
     results = made(*of_sets(2, mel_mfcc=0.9, mel=0.5))
     outdated = {run.name for run in results.runs}
     words = "TAG=new 'FEATURES=mel+mfcc mel' MODEL=resnet18 'SEED=0 1'"
@@ -103,7 +100,7 @@ def test_what_is_outdated_is_trained_again_under_a_tag_that_is_free(made: Callab
     assert "TAG=newnew " in proposed(results, outdated=outdated).command
 
 
-def test_an_exact_solution_needs_no_other_seed(made: Callable[..., Results]) -> None:
+def test_an_exact_solution_needs_no_other_seed(made):
     network = proposed(made(*of_sets(model="linear", mel=0.8, mfcc=0.79)))
     assert network == NextCommand("make train DATASET=made RUNS=elsewhere FEATURES=mel", "network")
 
@@ -117,7 +114,7 @@ def test_an_exact_solution_needs_no_other_seed(made: Callable[..., Results]) -> 
         ({}, "features DATASET=made"),
     ],
 )
-def test_without_a_run_a_first_one_of_what_is_cached(stored: dict[str, int], command: str) -> None:
+def test_without_a_run_a_first_one_of_what_is_cached(stored, command):
     situation = Situation(GIVEN, stored)
     assert next_command(Facts("none"), None, situation).command == f"make {command}"
     untrainable = replace(situation, untrainable="no training yet: one class only")
@@ -125,14 +122,14 @@ def test_without_a_run_a_first_one_of_what_is_cached(stored: dict[str, int], com
     assert first == NextCommand("make data DATASET=made", "untrainable", "no training yet: one class only")
 
 
-def test_an_ensemble_of_runs_is_never_trained(made: Callable[..., Results], tmp_path: Path) -> None:
+def test_an_ensemble_of_runs_is_never_trained(made, tmp_path):
     results = made(*of_sets(mel=0.8, mfcc=0.5))
     write_ensemble([run.folders[0] for run in results.runs], tmp_path)
     assert "ensemble" not in proposed(load_runs(find(tmp_path))).command
 
 
-def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made: Callable[..., Results]) -> None:
-    def recorded(run: Run, **config: object) -> Run:
+def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
+    def recorded(run, **config):
         for folder in run.folders:
             folder.config.update({"command": ["FEATURES=mel", "MODEL=texture", "EPOCHS=3"], **config})
         return run

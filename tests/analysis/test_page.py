@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from analysis import page
-from analysis.facts import Facts, Threat
+from analysis.facts import Threat
 from analysis.findings import findings
 from analysis.results import Problem, Results
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs
@@ -27,18 +27,16 @@ THREATS = (
 )
 
 
-def of_sets(model: str = "resnet18", **skills: float) -> list[MadeRun]:
+def of_sets(model="resnet18", **skills):
     return [
         MadeRun(features=name.replace("_", "+"), skill=skill, model=model) for name, skill in skills.items()
     ]
 
 
-def scenarios(folder: Path) -> dict[str, Facts]:
+def scenarios(folder):
     """The facts of reports in every state."""
 
-    def facts(
-        *runs: MadeRun, problems: tuple[Problem, ...] = (), threats=(), named: bool = False, **clips: object
-    ) -> Facts:
+    def facts(*runs, problems=(), threats=(), named=False, **clips):
         table = made_clips(**({"clips": 400, "classes": 10} | clips))
         results = make_runs(folder, table, runs)
         read = Results(results.runs, [*results.problems, *problems])
@@ -64,7 +62,7 @@ def scenarios(folder: Path) -> dict[str, Facts]:
     }
 
 
-def words(folder: Path) -> str:
+def words(folder):
     """Everything that the first screen, the method and the terminal say."""
     parts, sentences = [], vars(page.environment().get_template("words.txt").module)["sentences"]
     for name, facts in scenarios(folder).items():
@@ -80,17 +78,17 @@ def words(folder: Path) -> str:
     return "\n".join(parts)
 
 
-def test_a_report_says_what_the_golden_file_says(tmp_path: Path) -> None:
+def test_a_report_says_what_the_golden_file_says(tmp_path):
     assert words(tmp_path) == GOLDEN.read_text(encoding="utf-8")
 
 
-def visible_text(html: str) -> str:
+def visible_text(html):
     return " ".join(
         unescape(re.sub(r"<(script|style|svg)\b.*?</\1>|<[^>]+>", " ", html, flags=re.DOTALL)).split()
     )
 
 
-def test_the_page_is_short_and_begins_with_the_answer(reported: Path) -> None:
+def test_the_page_is_short_and_begins_with_the_answer(reported):
     html = reported.read_text(encoding="utf-8")
     assert len(visible_text(html).split()) < 1800  # everything opened
     assert html.count("<figure") <= 12
@@ -98,20 +96,20 @@ def test_the_page_is_short_and_begins_with_the_answer(reported: Path) -> None:
     assert '<span class="tag">synthetic data</span>' in html
 
 
-def test_class_names_are_text_and_the_page_asks_for_nothing(reported: Path) -> None:
+def test_class_names_are_text_and_the_page_asks_for_nothing(reported):
     html = reported.read_text(encoding="utf-8")
     assert "<script>alert" not in html and "default-src 'none'" in html
     for word in ('src="http', "src='http", "@import", "url(http", 'href="http'):
         assert word not in html
 
 
-def test_nothing_in_the_data_can_end_its_script() -> None:
+def test_nothing_in_the_data_can_end_its_script():
     text = page.in_script({"name": "</script><script>alert(1)", "犬": 1})
     assert "<" not in text
     assert json.loads(text) == {"name": "</script><script>alert(1)", "犬": 1}
 
 
-def test_numbers_lists_and_ids() -> None:
+def test_numbers_lists_and_ids():
     assert [page.CELLS["percent"](value) for value in (0.8765, float("nan"))] == ["87.7", "–"]
     assert [page.CELLS["number"](value) for value in (31.0, 2.5)] == ["31", "2.5"]
     assert page.listed(["a"]) == "a" and page.listed(list("abcd")) == "a, b, c and d"

@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,7 @@ SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
 
 
 @pytest.fixture(autouse=True)
-def stubs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def stubs(request, monkeypatch):
     """Nothing is drawn; the files that would be, in order."""
     if "reported" in request.fixturenames:
         request.getfixturevalue("reported")
@@ -38,17 +37,17 @@ def stubs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> li
     return drawn
 
 
-def build(options: AnalysisOptions) -> inputs.Built:
+def build(options):
     (job,) = jobs(options)
     return build_report(job, options)
 
 
-def files_of(folder: Path) -> set[str]:
+def files_of(folder):
     found = [file for part in ("tables", "figures", "latex") for file in (folder / part).rglob("*")]
     return {file.relative_to(folder).as_posix() for file in found if file.is_file()}
 
 
-def test_a_report_is_one_page_with_tables_and_figures_in_files(reported: Path) -> None:
+def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
     folder = reported.parent
     comparison = pd.read_csv(folder / "tables" / "comparison.csv")
     assert (
@@ -64,9 +63,7 @@ def test_a_report_is_one_page_with_tables_and_figures_in_files(reported: Path) -
     assert not any(name.endswith((".pdf", ".png")) or name.startswith("latex") for name in files_of(folder))
 
 
-def test_papers_get_figures_document_references_and_methods(
-    workshop: SimpleNamespace, tmp_path: Path
-) -> None:
+def test_papers_get_figures_document_references_and_methods(workshop, tmp_path):
     built = build(workshop.options(reports=tmp_path, paper=True, gallery=True))
     figures = {f"figures/{name}" for name in ("accuracy_by_set.pdf", "mel-resnet18.confusion-85mm.png")}
     assert figures | {"latex/main.tex", "latex/references.bib", "figures/gallery.webp"} <= files_of(
@@ -76,7 +73,7 @@ def test_papers_get_figures_document_references_and_methods(
     assert 'id="methods"' in page and 'id="gallery"' in page and "175MM PNG" in page.replace(" ", " ")
 
 
-def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported: Path) -> None:
+def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported):
     data = json.loads(
         reported.read_text(encoding="utf-8").split('id="browser-data">')[1].split("</script>")[0]
     )
@@ -85,7 +82,7 @@ def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported: Pat
     assert embedded and sum(map(bool, links.values())) == 39 - embedded and data["features"] == ["mel"]
 
 
-def test_nothing_is_done_while_nothing_changes(workshop: SimpleNamespace, reported: Path) -> None:
+def test_nothing_is_done_while_nothing_changes(workshop, reported):
     (job,) = jobs(workshop.options())
     kept = inputs.unchanged(job, workshop.options())
     assert kept is not None and kept.page == reported and not kept.fresh
@@ -101,9 +98,7 @@ def test_nothing_is_done_while_nothing_changes(workshop: SimpleNamespace, report
     failures.unlink()
 
 
-def test_the_data_half_and_unchanged_figures_are_kept_with_thirty_features(
-    tmp_path: Path, stubs: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_data_half_and_unchanged_figures_are_kept_with_thirty_features(tmp_path, stubs, monkeypatch):
     clips, rng = made_clips(clips=40, classes=4).assign(path=""), np.random.default_rng(0)
     cache = tmp_path / "data" / "many" / "features"
     external.create_cache(cache, clips, dataset="many", sample_rate=8000, duration=1.0)
@@ -127,9 +122,7 @@ def test_the_data_half_and_unchanged_figures_are_kept_with_thirty_features(
     assert "mel-resnet18.curves.svg" not in stubs and "recall_by_set.svg" in stubs
 
 
-def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(
-    workshop: SimpleNamespace, tmp_path: Path
-) -> None:
+def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp_path):
     options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports", paper=True)
     for features in ("mel", "rms"):
         make_run(options.runs, workshop.table, MadeRun(features=features, model="linear"), "tones")
@@ -157,7 +150,7 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(
     assert not [name for name in files_of(folder) - own if "mel-linear" in name or name.startswith("latex")]
 
 
-def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path: Path) -> None:
+def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path):
     (tmp_path / "page").touch()
     Manifest(tmp_path).replace(["page"], inputs="abc")
     assert Manifest(tmp_path).holds("inputs", "abc") and not Manifest(tmp_path).holds("inputs", "abd")
@@ -168,9 +161,7 @@ def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path: Path) -> None
         assert Manifest(tmp_path).content == {}
 
 
-def test_own_sounds_are_checked_first_and_a_leak_stands_under_the_headline(
-    workshop: SimpleNamespace, tmp_path: Path
-) -> None:
+def test_own_sounds_are_checked_first_and_a_leak_stands_under_the_headline(workshop, tmp_path):
     shutil.copytree(workshop.root / "data", tmp_path / "data")
     make_run(tmp_path / "runs", workshop.table, MadeRun(), "tones")
     options = workshop.options(**{name: tmp_path / name for name in ("data", "runs", "reports")})
@@ -190,9 +181,7 @@ def test_own_sounds_are_checked_first_and_a_leak_stands_under_the_headline(
 
 
 @pytest.mark.parametrize("cut", [0, 300, -9])
-def test_damage_is_named_and_everything_else_is_still_there(
-    workshop: SimpleNamespace, tmp_path: Path, cut: int
-) -> None:
+def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path, cut):
     for name in ("runs", "data"):
         shutil.copytree(workshop.root / name, tmp_path / name)
     runs, cache = tmp_path / "runs" / "tones", tmp_path / "data" / "tones" / "features"
@@ -208,9 +197,7 @@ def test_damage_is_named_and_everything_else_is_still_there(
     assert built.headline.startswith("One configuration so far: mel with resnet18, 80.0 % accuracy")
 
 
-def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
-    workshop: SimpleNamespace, tmp_path: Path
-) -> None:
+def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(workshop, tmp_path):
     former = workshop.table.assign(fold=workshop.table["fold"] % 3 + 1)
     for features in ("mel", "rms"):
         make_run(tmp_path / "runs", former, MadeRun(features=features, model="linear"), "tones")
@@ -227,7 +214,7 @@ def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
     assert "2 other runs are not compared" in built.page.read_text(encoding="utf-8")
 
 
-def test_chosen_runs_have_a_report_of_their_own(workshop: SimpleNamespace) -> None:
+def test_chosen_runs_have_a_report_of_their_own(workshop):
     (job,) = jobs(workshop.options(run=("mel+r",)))
     assert [run.name for run in job.runs] == ["mel+rms-resnet18"]
     assert job.given[0] == "DATASET=tones" and job.given[-1] == "RUN=mel+r"
@@ -239,9 +226,7 @@ def test_chosen_runs_have_a_report_of_their_own(workshop: SimpleNamespace) -> No
         jobs(workshop.options(run=("mell-resnet18",)))
 
 
-def test_every_dataset_that_has_runs_or_a_cache_has_a_report(
-    workshop: SimpleNamespace, tmp_path: Path
-) -> None:
+def test_every_dataset_that_has_runs_or_a_cache_has_a_report(workshop, tmp_path):
     nowhere = {"data": tmp_path, "runs": tmp_path, "reports": tmp_path}
     for dataset, told in (("esc10", "make features DATASET=esc10"), ("", "holds no run")):
         with pytest.raises(RequestError, match=told):
@@ -254,9 +239,7 @@ def test_every_dataset_that_has_runs_or_a_cache_has_a_report(
     assert known == [("other", 1, False), ("tones", 0, True)]
 
 
-def test_the_command_says_what_was_found(
-    workshop: SimpleNamespace, reported: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_says_what_was_found(workshop, reported, capsys):
     with pytest.raises(SystemExit) as stop:
         main(COMMANDS, ["DATASET=tones", "AUDIO_MB=0.1", *workshop.words])
     found, page, command = capsys.readouterr().out.splitlines()[-3:]
@@ -265,9 +248,7 @@ def test_the_command_says_what_was_found(
 
 
 @pytest.mark.parametrize("most", [2_000, 40_000])
-def test_a_full_disk_is_told_and_keeps_the_old_page(
-    workshop: SimpleNamespace, reported: Path, tmp_path: Path, most: int
-) -> None:
+def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path, most):
     folder = Path(shutil.copytree(reported.parent, tmp_path / "tones"))
     page = (folder / "index.html").read_bytes()
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -281,9 +262,7 @@ def test_a_full_disk_is_told_and_keeps_the_old_page(
 
 
 @pytest.mark.parametrize("damaged", ["run.json", "fold*/predictions.csv"])
-def test_a_run_that_is_left_out_as_damaged_is_exit_status_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], damaged: str
-) -> None:
+def test_a_run_that_is_left_out_as_damaged_is_exit_status_1(tmp_path, capsys, damaged):
     folder = make_run(tmp_path / "runs", made_clips(40, 4), MadeRun())
     for file in folder.glob(damaged):
         file.write_text("x")

@@ -1,15 +1,11 @@
 """The page in a real browser: nothing leaves it, nothing fails, and what it offers works."""
 
-from collections.abc import Callable, Iterator
 from importlib.resources import files
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -27,29 +23,29 @@ axe.run(document).then((found) => done(found.violations.map(
 
 
 @pytest.fixture(scope="module")
-def browser(start_chromium: Callable[..., webdriver.Chrome]) -> Iterator[webdriver.Chrome]:
+def browser(start_chromium):
     chrome = start_chromium(*QUIET, **{"goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}})
     yield chrome
     chrome.quit()
 
 
 @pytest.fixture
-def page(browser: webdriver.Chrome, reported: Path) -> webdriver.Chrome:
+def page(browser, reported):
     browser.get(reported.as_uri())
     return browser
 
 
-def texts(page: webdriver.Chrome, selector: str) -> list[str]:
+def texts(page, selector):
     return [element.text for element in page.find_elements(By.CSS_SELECTOR, selector)]
 
 
-def click(page: webdriver.Chrome, element: WebElement) -> None:
+def click(page, element):
     """In the middle of the window, where the sticky bar covers nothing."""
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
     element.click()
 
 
-def test_a_table_sorts_and_nothing_fails_or_leaves_the_page(page: webdriver.Chrome) -> None:
+def test_a_table_sorts_and_nothing_fails_or_leaves_the_page(page):
     click(page, page.find_element(By.CSS_SELECTOR, "#matrix td.miss"))
     head = page.find_element(By.XPATH, "//table[@id='comparison-table']//button[text()='Accuracy %']")
     for _ in range(2):  # down, as it stands, then up
@@ -62,7 +58,7 @@ def test_a_table_sorts_and_nothing_fails_or_leaves_the_page(page: webdriver.Chro
     assert addresses and all(address.startswith(OWN_REQUESTS) for address in addresses)
 
 
-def test_a_cell_of_the_first_screen_shows_its_clips(page: webdriver.Chrome, reported: Path) -> None:
+def test_a_cell_of_the_first_screen_shows_its_clips(page, reported):
     Select(page.find_element(By.ID, "run-choice")).select_by_visible_text("mel+rms-resnet18")
     click(page, page.find_element(By.CSS_SELECTOR, "#small-matrix td.error[data-open]"))
     assert Select(page.find_element(By.ID, "run-choice")).first_selected_option.text == "mel-resnet18"
@@ -80,7 +76,7 @@ def test_a_cell_of_the_first_screen_shows_its_clips(page: webdriver.Chrome, repo
     assert all(card.find_elements(By.CSS_SELECTOR, ".images img") for card in cards)
 
 
-def test_the_matrix_is_worked_by_keys_alone(page: webdriver.Chrome) -> None:
+def test_the_matrix_is_worked_by_keys_alone(page):
     first = page.find_element(By.CSS_SELECTOR, "#matrix td[data-actual='0'][data-predicted='0']")
     assert first.get_attribute("tabindex") == "0"
     page.execute_script("arguments[0].focus()", first)
@@ -94,8 +90,8 @@ def test_the_matrix_is_worked_by_keys_alone(page: webdriver.Chrome) -> None:
 
 
 def test_percentages_are_of_the_row_and_the_page_without_a_script_has_the_counts(
-    page: webdriver.Chrome,
-) -> None:
+    page,
+):
     counts = texts(page, "#matrix td[data-actual]")
     assert sum(int(text) for text in counts if text) == 40
     page.find_element(By.ID, "rates").click()
@@ -108,7 +104,7 @@ def test_percentages_are_of_the_row_and_the_page_without_a_script_has_the_counts
     page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-def test_embedded_audio_plays(page: webdriver.Chrome) -> None:
+def test_embedded_audio_plays(page):
     audio = page.find_element(By.CSS_SELECTOR, "#clips audio[src^='data:audio/mpeg']")
     page.execute_script("arguments[0].play()", audio)
     WebDriverWait(page, 10).until(lambda _: page.execute_script("return arguments[0].currentTime > 0", audio))
@@ -116,7 +112,7 @@ def test_embedded_audio_plays(page: webdriver.Chrome) -> None:
     assert len(page.find_elements(By.CSS_SELECTOR, ".player audio")) == 2
 
 
-def test_no_width_scrolls_sideways_and_only_what_scrolls_is_a_tab_stop(page: webdriver.Chrome) -> None:
+def test_no_width_scrolls_sideways_and_only_what_scrolls_is_a_tab_stop(page):
     for width in (1280, 390):
         size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
         page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -129,7 +125,7 @@ def test_no_width_scrolls_sideways_and_only_what_scrolls_is_a_tab_stop(page: web
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation(page: webdriver.Chrome, scheme: str) -> None:
+def test_axe_finds_no_violation(page, scheme):
     preferred = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", preferred)
     page.execute_script("for (const box of document.querySelectorAll('details')) box.open = true")
@@ -139,7 +135,7 @@ def test_axe_finds_no_violation(page: webdriver.Chrome, scheme: str) -> None:
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_paper_shows_what_is_folded_and_the_screen_folds_it_again(page: webdriver.Chrome) -> None:
+def test_paper_shows_what_is_folded_and_the_screen_folds_it_again(page):
     folded = "details.more:not([open]):not(details.run *)"
     before = len(page.find_elements(By.CSS_SELECTOR, folded))
     page.execute_script("dispatchEvent(new Event('beforeprint'))")

@@ -1,14 +1,11 @@
 """Run folders to arrays: what lines up, what is averaged, and what damaged files get."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from analysis.results import Results, Run, load_runs, on_folds, outdated_runs, same_clips
+from analysis.results import load_runs, on_folds, outdated_runs, same_clips
 from analysis.run_section import USED_BY_EXACT
-from results.run_folder import RunFolder, find
+from results.run_folder import find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from train.options import FIELDS, IDENTITY
 
@@ -20,7 +17,7 @@ ROWS = [
 ]
 
 
-def test_clips_are_in_the_order_of_their_ids(hand_run: Callable[..., Run]) -> None:
+def test_clips_are_in_the_order_of_their_ids(hand_run):
     run = hand_run("mel", CLASSES, ROWS)
     assert run.clip_ids.tolist() == ["a", "b", "c"]
     assert run.folds.tolist() == [1, 1, 2]
@@ -30,7 +27,7 @@ def test_clips_are_in_the_order_of_their_ids(hand_run: Callable[..., Run]) -> No
     assert run.probabilities == pytest.approx(np.array([[[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]]))
 
 
-def test_seeds_of_one_configuration_are_one_run(made: Callable[..., Results]) -> None:
+def test_seeds_of_one_configuration_are_one_run(made):
     results = made(MadeRun(seed=0, skill=0.8), MadeRun(seed=3, skill=0.6), MadeRun(features="zcr"))
     mel = next(run for run in results.runs if run.features == "mel")
     assert len(results.runs) == 2
@@ -39,54 +36,35 @@ def test_seeds_of_one_configuration_are_one_run(made: Callable[..., Results]) ->
     assert sorted(mel.history["seed"].unique()) == [0, 3]
 
 
-def test_a_seed_with_other_folds_is_left_out_and_named(made: Callable[..., Results]) -> None:
+def test_a_seed_with_other_folds_is_left_out_and_named(made):
     results = made(MadeRun(seed=0), MadeRun(seed=1, folds=(1, 2)))
     assert results.runs[0].seeds == (0,)
     (problem,) = results.problems
     assert problem.run == "mel-resnet18-s1" and "160 test clips of 400" in problem.text
 
 
-def test_the_best_epoch_counts_if_validation_chose_one(made: Callable[..., Results]) -> None:
+def test_the_best_epoch_counts_if_validation_chose_one(made):
     chosen, fixed = made(MadeRun(val="next"), MadeRun(features="zcr")).runs
     assert (chosen.selection, fixed.selection) == ("best", "last")
 
 
 @pytest.mark.parametrize("name", ["target", "clip_id", "NA", "<script>", "犬", "a,b", '"', "1"])
-def test_any_class_name(hand_run: Callable[..., Run], name: str) -> None:
+def test_any_class_name(hand_run, name):
     run = hand_run("mel", [name, "rain"], [("a", "g", 1, name, [0.9, 0.1]), ("b", "h", 1, "rain", [0, 1])])
     assert run.classes == (name, "rain")
     assert run.correct.tolist() == [1, 1]
 
 
-def killed_in_its_last_row(content: bytes) -> bytes:
-    return content[: content.rindex(b",", 0, -30)] + b"\n"
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (killed_in_its_last_row, "remove"),
-        (lambda content: content[:-60] + b"e-\n", "remove"),
-        (lambda content: content[:-2], "ends in the middle of a row"),  # 0.93 for 0.931: no sum shows it
-        (lambda content: b"", "ends in the middle of a row"),
-        (lambda content: b"\n", "No columns"),
-        (lambda content: b"clip_id,group\n1,2\n", "its columns are not run.json's 10 classes"),
-        (lambda content: content.replace(b",last,", b",best,"), "it holds no test predictions"),
-        (lambda content: b"\xff\xfe" + content, "can't decode"),
-    ],
-)
-def test_a_damaged_fold_is_left_out_and_the_others_stay(
-    tmp_path: Path, damage: Callable[[bytes], bytes], words: str
-) -> None:
+def test_a_damaged_fold_is_left_out_and_the_others_stay(tmp_path):
     file = make_run(tmp_path, made_clips(400, 10), MadeRun()) / "fold2" / "predictions.csv"
-    file.write_bytes(damage(file.read_bytes()))
+    file.write_bytes(file.read_bytes()[:-2])
     results = load_runs(find(tmp_path))
     (run,), (problem,) = results.runs, results.problems
     assert run.missing_folds == (2,) and problem.kind == "damaged"
-    assert "fold 2 is left out" in problem.text and words in problem.text
+    assert "fold 2 is left out" in problem.text and "ends in the middle of a row" in problem.text
 
 
-def test_a_run_that_skips_the_test_fold_has_no_test_score(tmp_path: Path) -> None:
+def test_a_run_that_skips_the_test_fold_has_no_test_score(tmp_path):
     folder = make_run(tmp_path, made_clips(100, 10), MadeRun(folds=(1,)))
     file = folder / "fold1" / "predictions.csv"
     file.write_text(file.read_text().replace(",test,", ",val,"))
@@ -94,33 +72,24 @@ def test_a_run_that_skips_the_test_fold_has_no_test_score(tmp_path: Path) -> Non
     assert not results.runs and "never scored" in results.problems[0].text
 
 
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
-        ([("a", "g", 1, "dog", [0.9, 0.5])], "1 of 1 rows are incomplete or no probabilities"),
-        ([("a", "g", fold, "dog", [0.9, 0.1]) for fold in (1, 2)], "tested twice"),
-    ],
-)
-def test_no_probabilities_and_a_clip_tested_twice_are_refused(
-    by_hand: Callable[..., RunFolder], rows: list, words: str
-) -> None:
+def test_a_clip_that_is_tested_twice_is_refused(by_hand):
+    rows = [("a", "g", fold, "dog", [0.9, 0.1]) for fold in (1, 2)]
     results = load_runs([by_hand("mel", CLASSES, rows)])
-    assert not results.runs and words in results.problems[0].text
+    assert not results.runs and "tested twice" in results.problems[0].text
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"dataset": "x"}', '{"dataset": "x", "folds": "all"}'])
-def test_a_damaged_configuration_costs_only_its_own_run(tmp_path: Path, text: str) -> None:
+def test_a_damaged_configuration_costs_only_its_own_run(tmp_path):
     clips = made_clips(100, 10)
     broken = make_run(tmp_path, clips, MadeRun())
     make_run(tmp_path, clips, MadeRun(features="zcr"))
-    (broken / "run.json").write_text(text, encoding="utf-8")
+    (broken / "run.json").write_text("{", encoding="utf-8")
     results = load_runs(find(tmp_path))
     assert [run.features for run in results.runs] == ["zcr"]
     (problem,) = results.problems
     assert (problem.run, problem.kind) == (broken.name, "damaged") and "run.json" in problem.text
 
 
-def test_an_unfinished_run_says_how_far_it_is(tmp_path: Path) -> None:
+def test_an_unfinished_run_says_how_far_it_is(tmp_path):
     folder = make_run(tmp_path, made_clips(100, 10), MadeRun(folds=(1,)))
     (folder / "fold1" / "predictions.csv").unlink()
     results = load_runs(find(tmp_path))
@@ -128,7 +97,7 @@ def test_an_unfinished_run_says_how_far_it_is(tmp_path: Path) -> None:
     assert not results.runs and problem.kind == "unfinished" and "epoch 20 of 20" in problem.text
 
 
-def test_a_damaged_history_costs_only_the_curve(tmp_path: Path) -> None:
+def test_a_damaged_history_costs_only_the_curve(tmp_path):
     folder = make_run(tmp_path, made_clips(100, 10), MadeRun())
     (folder / "fold1" / "history.csv").write_text("epoch,lr\n1,x\n", encoding="utf-8")
     results = load_runs(find(tmp_path))
@@ -137,7 +106,7 @@ def test_a_damaged_history_costs_only_the_curve(tmp_path: Path) -> None:
     assert "learning curve of fold 1 is left out" in problem.text
 
 
-def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path: Path) -> None:
+def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path):
     clips = made_clips(100, 10)
     make_run(tmp_path, clips, MadeRun())
     runs, table = load_runs(find(tmp_path)).runs, clips.assign(copy_of="")
@@ -149,7 +118,7 @@ def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path: Path) -> None
     assert "5 of its test clips are gone or have another class or fold" in problem.text
 
 
-def test_an_exact_solution_is_counted_once_whatever_its_seeds(made: Callable[..., Results]) -> None:
+def test_an_exact_solution_is_counted_once_whatever_its_seeds(made):
     runs = [MadeRun(model="linear", seed=seed) for seed in range(3)]
     results = made(*runs, MadeRun(seed=0), MadeRun(seed=1))
     by_model = {run.model: run for run in results.runs}
@@ -157,12 +126,12 @@ def test_an_exact_solution_is_counted_once_whatever_its_seeds(made: Callable[...
     assert [problem.run for problem in results.problems] == ["mel-linear-s1", "mel-linear-s2"]
 
 
-def test_a_run_on_some_of_its_folds(made: Callable[..., Results]) -> None:
+def test_a_run_on_some_of_its_folds(made):
     part = on_folds(made(MadeRun()).runs[0], np.array([2, 3]))
     assert same_clips(part, made(MadeRun(folds=(2, 3))).runs[0]) and part.missing_folds == (1, 4, 5)
     assert part.probabilities.shape == (1, 160, 10)
 
 
-def test_settings_of_an_exact_solution_are_those_that_a_linear_model_uses() -> None:
+def test_settings_of_an_exact_solution_are_those_that_a_linear_model_uses():
     used = {name for name in IDENTITY if "linear" not in FIELDS[name].metadata.get("unused_by", "")}
     assert set(USED_BY_EXACT) >= used - {"seed", "select"}  # nothing is trained by steps

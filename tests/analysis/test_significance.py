@@ -9,7 +9,6 @@ from scipy import stats
 from analysis.significance import (
     FAMILY_LEVEL,
     LEVEL,
-    FamilyTests,
     detectable,
     exact_p,
     fewest_recordings,
@@ -17,25 +16,25 @@ from analysis.significance import (
 )
 
 
-def by_recording(*differences: tuple[int, int], recordings: int = 60) -> np.ndarray:
+def by_recording(*differences, recordings=60):
     """Differences (G, M): so many recordings for the one, so many for the other, the rest equal."""
     columns = [[1] * plus + [-1] * minus + [0] * (recordings - plus - minus) for plus, minus in differences]
     return np.array(columns).T
 
 
-def family(differences: np.ndarray, **given: object) -> FamilyTests:
+def family(differences, **given):
     shares = np.full(len(differences), 1 / len(differences))
-    return sign_flip_tests(differences, shares, **({"level": FAMILY_LEVEL, "draws": 2000} | given))  # type: ignore[arg-type]
+    return sign_flip_tests(differences, shares, **({"level": FAMILY_LEVEL, "draws": 2000} | given))
 
 
 @pytest.mark.parametrize(("plus", "minus"), [(4, 0), (7, 0), (9, 1), (20, 8)])
-def test_of_one_clip_a_recording_the_test_is_mcnemars_exact_test(plus: int, minus: int) -> None:
+def test_of_one_clip_a_recording_the_test_is_mcnemars_exact_test(plus, minus):
     exact = stats.binomtest(minus, plus + minus).pvalue
     for selected in (False, True):
         assert family(by_recording((plus, minus)), selected=selected).p == pytest.approx([exact])
 
 
-def test_exact_p_values_count_ties() -> None:
+def test_exact_p_values_count_ties():
     """All patterns of signs, among them those whose sum is exactly the observed one."""
     rng = np.random.default_rng(0)
     for _ in range(50):
@@ -44,19 +43,19 @@ def test_exact_p_values_count_ties() -> None:
         assert exact_p(differences) == pytest.approx(np.mean(np.array(sums) >= abs(differences.sum())))
 
 
-def test_many_recordings_are_exact_too() -> None:
+def test_many_recordings_are_exact_too():
     differences = np.random.default_rng(1).integers(-2, 3, size=3000)
     normal = 2 * stats.norm.sf((abs(differences.sum()) - 1) / np.linalg.norm(differences))
     assert exact_p(differences) == pytest.approx(normal, abs=0.01)
 
 
-def test_equal_runs_have_p_value_one() -> None:
+def test_equal_runs_have_p_value_one():
     found = family(np.zeros((60, 2), dtype=int))
     assert found.p.tolist() == [1, 1] and found.interval == pytest.approx(0, abs=1e-6)
     assert family(np.zeros((9, 0), dtype=int)).p.tolist() == []
 
 
-def test_a_family_raises_p_values_and_keeps_their_order_and_a_copy_costs_nothing() -> None:
+def test_a_family_raises_p_values_and_keeps_their_order_and_a_copy_costs_nothing():
     alone = family(by_recording((14, 3))).p[0]
     others = np.random.default_rng(1).integers(-1, 2, (60, 20))
     p = family(np.column_stack([by_recording((14, 3), (30, 2)), others])).p
@@ -66,7 +65,7 @@ def test_a_family_raises_p_values_and_keeps_their_order_and_a_copy_costs_nothing
 
 @pytest.mark.parametrize("unequal", [False, True])
 @pytest.mark.parametrize("selected", [False, True])
-def test_an_interval_excludes_zero_exactly_if_the_verdict_is_clear(unequal: bool, selected: bool) -> None:
+def test_an_interval_excludes_zero_exactly_if_the_verdict_is_clear(unequal, selected):
     rng = np.random.default_rng(2)
     clear = 0
     for _ in range(60):
@@ -83,7 +82,7 @@ def test_an_interval_excludes_zero_exactly_if_the_verdict_is_clear(unequal: bool
     assert clear > 20
 
 
-def test_the_interval_of_one_difference_holds_the_truth_as_often_as_stated() -> None:
+def test_the_interval_of_one_difference_holds_the_truth_as_often_as_stated():
     rng = np.random.default_rng(3)
     held = 0
     for _ in range(300):
@@ -93,7 +92,7 @@ def test_the_interval_of_one_difference_holds_the_truth_as_often_as_stated() -> 
     assert stats.binomtest(held, 300, 0.9).pvalue > 0.01
 
 
-def test_runs_that_are_far_worse_do_not_make_the_second_tied() -> None:
+def test_runs_that_are_far_worse_do_not_make_the_second_tied():
     """The range of many equal runs is wide; once the worse ones have left, two are compared as two."""
     rng = np.random.default_rng(3)
     worse = 1 - (rng.random((200, 20)) < 0.3)
@@ -103,7 +102,7 @@ def test_runs_that_are_far_worse_do_not_make_the_second_tied() -> None:
     assert found.critical[0] < found.critical[1:].max()
 
 
-def test_of_equal_runs_the_best_leads_significantly_no_more_often_than_stated() -> None:
+def test_of_equal_runs_the_best_leads_significantly_no_more_often_than_stated():
     """Ten equal runs on 150 independent recordings: the best is selected by the scores that are tested."""
     rng = np.random.default_rng(4)
     found = 0
@@ -114,17 +113,17 @@ def test_of_equal_runs_the_best_leads_significantly_no_more_often_than_stated() 
     assert stats.binomtest(found, 300, LEVEL, alternative="greater").pvalue > 0.01
 
 
-def test_so_many_recordings_are_needed_for_any_verdict() -> None:
+def test_so_many_recordings_are_needed_for_any_verdict():
     """2^(1 - G) is below the level: six of a planned comparison, seven of a report."""
     assert (fewest_recordings(LEVEL), fewest_recordings(FAMILY_LEVEL)) == (6, 7)
     assert family(by_recording((7, 0), recordings=7)).p[0] < FAMILY_LEVEL
     assert family(by_recording((6, 0), recordings=6)).p[0] > FAMILY_LEVEL
 
 
-def test_what_can_be_shown_depends_on_how_much_the_rival_differs() -> None:
+def test_what_can_be_shown_depends_on_how_much_the_rival_differs():
     """Twice the recordings on which two runs differ: 1.4 times the difference. More recordings: less."""
 
-    def of(plus: int, minus: int, recordings: int = 200) -> tuple[float, float]:
+    def of(plus, minus, recordings=200):
         lead = by_recording((plus, minus), recordings=recordings)[:, 0] / recordings
         return detectable(lead, np.full(recordings, 1 / recordings), 2.24)
 
@@ -135,6 +134,6 @@ def test_what_can_be_shown_depends_on_how_much_the_rival_differs() -> None:
     assert of(12, 8)[1] == pytest.approx((3.1 * np.sqrt(20) / 4) ** 2, rel=0.1)
 
 
-def test_equal_runs_ask_for_no_recordings() -> None:
+def test_equal_runs_ask_for_no_recordings():
     difference = np.array([1.0, -1.0, 1.0, -1.0]) / 3 + 1e-18
     assert detectable(difference, np.full(4, 0.25), 2.24)[1] == 0

@@ -1,7 +1,5 @@
 """The tables' numbers against counts made by hand, scikit-learn and published results; and as text."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +7,6 @@ from sklearn.metrics import classification_report
 
 from analysis import tables
 from analysis.ranking import rankings
-from analysis.results import Results, Run
 from results.scores import Prediction, calibration_error
 from tests.analysis.made_runs import MadeRun
 from train.run import summary
@@ -26,7 +23,7 @@ ROWS = [
 ]
 
 
-def test_a_class_report_is_scikit_learns(made: Callable[..., Results]) -> None:
+def test_a_class_report_is_scikit_learns(made):
     run = made(MadeRun(skill=0.7), clips=390).runs[0]
     theirs = pd.DataFrame(
         classification_report(run.target, run.predicted[0], target_names=run.classes, output_dict=True)
@@ -39,13 +36,13 @@ def test_a_class_report_is_scikit_learns(made: Callable[..., Results]) -> None:
     assert (classes["recall"] < classes["recall_high"]).all()
 
 
-def test_a_class_without_test_clips_has_no_interval(hand_run: Callable[..., Run]) -> None:
+def test_a_class_without_test_clips_has_no_interval(hand_run):
     report = tables.class_report(hand_run("mel", CLASSES, ROWS[:5])).set_index("class")
     assert np.isnan(report.loc["sea", "recall_low"])
     assert report.loc["macro avg", "recall"] == pytest.approx((2 / 3 + 0) / 2)
 
 
-def test_confusion_and_most_confused_by_hand(hand_run: Callable[..., Run]) -> None:
+def test_confusion_and_most_confused_by_hand(hand_run):
     run = hand_run("mel", CLASSES, ROWS)
     assert tables.confusion_counts(run).tolist() == [[2, 1, 0], [2, 0, 0], [0, 0, 1]]
     assert tables.confused_pairs(run).to_dict("records") == [
@@ -55,17 +52,7 @@ def test_confusion_and_most_confused_by_hand(hand_run: Callable[..., Run]) -> No
     assert len(tables.confused_pairs(run, most=1)) == 1
 
 
-def test_counts_of_several_seeds_are_means_of_the_clips_there_are(made: Callable[..., Results]) -> None:
-    """5 of 40 and never 10 of 80."""
-    run = made(MadeRun(skill=0.8, seed=0), MadeRun(skill=0.6, seed=1), MadeRun(skill=0.7, seed=2)).runs[0]
-    counts = tables.confusion_counts(run)
-    assert counts.sum(axis=1) == pytest.approx(np.full(10, 40))
-    assert counts.trace() == pytest.approx((320 + 240 + 280) / 3)
-    assert set(tables.confused_pairs(run)["of"]) == {40}
-    assert tables.class_report(run)["recall"][:10].to_numpy() == pytest.approx(counts.diagonal() / 40)
-
-
-def test_the_most_confused_pair_is_the_terminals(made: Callable[..., Results]) -> None:
+def test_the_most_confused_pair_is_the_terminals(made):
     run = made(MadeRun(skill=0.7)).runs[0]
     first = tables.confused_pairs(run, 1).iloc[0]
     run.folders[0].config["options"]["skip_test"] = False
@@ -73,7 +60,7 @@ def test_the_most_confused_pair_is_the_terminals(made: Callable[..., Results]) -
     assert f"most confused: {pair}; " in summary(run.folders[0])
 
 
-def test_metrics_are_means_over_folds_and_calibration_is_pooled(hand_run: Callable[..., Run]) -> None:
+def test_metrics_are_means_over_folds_and_calibration_is_pooled(hand_run):
     run = hand_run("mel", CLASSES, ROWS)
     assert tables.fold_scores(run)["accuracy"].to_dict() == {1: pytest.approx(2 / 3), 2: pytest.approx(1 / 3)}
     table = tables.metrics([run]).set_index("metric")
@@ -83,7 +70,7 @@ def test_metrics_are_means_over_folds_and_calibration_is_pooled(hand_run: Callab
     assert table.loc["calibration_error", "mean"] == pytest.approx(pooled)
 
 
-def test_seeds_are_averaged_before_anything_else(made: Callable[..., Results]) -> None:
+def test_seeds_are_averaged_before_anything_else(made):
     run = made(MadeRun(skill=0.8, seed=0), MadeRun(skill=0.6, seed=1)).runs[0]
     folds = [run.correct[run.folds == fold].mean() for fold in range(1, 6)]
     assert tables.fold_scores(run)["accuracy"].tolist() == pytest.approx(folds)
@@ -91,7 +78,7 @@ def test_seeds_are_averaged_before_anything_else(made: Callable[..., Results]) -
     assert details["seed_sd"] == pytest.approx(np.std([0.8, 0.6], ddof=1))
 
 
-def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made: Callable[..., Results]) -> None:
+def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
     runs = made(MadeRun(), MadeRun(features="zcr", folds=(1, 2)), MadeRun(features="rms")).runs
     for run, change in zip(runs, ({"threads": 2}, {"machine": {"gpu": "NVIDIA H200"}}, {"threads": 1})):
         run.config.update(change)
@@ -102,16 +89,8 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made: Callable[..., 
     assert table["missing_folds"].tolist() == ["", "", "3 4 5"]
 
 
-def test_recall_of_every_run_in_every_class(made: Callable[..., Results]) -> None:
-    runs = made(MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.5)).runs
-    table = tables.recall_by_class(runs).pivot(index="run", columns="class", values="recall")
-    for run in runs:
-        recall = [run.correct[run.target == number].mean() for number in range(10)]
-        assert table.loc[run.name, list(run.classes)].tolist() == pytest.approx(recall)
-
-
 @pytest.mark.parametrize(("dataset", "human", "acdnet"), [("esc10", 0.957, 0.9665), ("esc50", 0.813, 0.871)])
-def test_published_results(dataset: str, human: float, acdnet: float) -> None:
+def test_published_results(dataset, human, acdnet):
     table = pd.read_csv(tables.LITERATURE)
     table = table[table["dataset"] == dataset].set_index("method")
     assert table.loc["human listeners", "accuracy"] == human
@@ -123,8 +102,8 @@ def test_published_results(dataset: str, human: float, acdnet: float) -> None:
 
 
 def test_of_our_runs_the_best_of_each_kind_of_weights_stands_among_the_published(
-    made: Callable[..., Results],
-) -> None:
+    made,
+):
     runs = [MadeRun(skill=0.8), MadeRun(features="zcr"), MadeRun(features="rms", skill=0.5)]
     results = made(*runs, dataset="esc10")
     next(run for run in results.runs if run.features == "rms").config["options"]["weights"] = "imagenet"
@@ -138,12 +117,12 @@ def test_of_our_runs_the_best_of_each_kind_of_weights_stands_among_the_published
     assert table["accuracy"].is_monotonic_increasing
 
 
-def test_other_tasks_and_datasets_have_nothing_published_beside_them(made: Callable[..., Results]) -> None:
+def test_other_tasks_and_datasets_have_nothing_published_beside_them(made):
     for run, dataset in ((MadeRun(task="categories"), "esc10"), (MadeRun(), "other")):
         assert tables.literature(rankings(made(run, dataset=dataset).runs)[0]).empty
 
 
-def test_markdown_and_latex_round_and_escape() -> None:
+def test_markdown_and_latex_round_and_escape():
     """A half is rounded up, as in sentences."""
     name = "a|b_c & 50 % #1 ~^\\{}$"
     columns = {"run": ["<script>", name], "accuracy": [1 / 16, np.nan], "p, at 0.05": [0.00004, 0.0125]}

@@ -35,11 +35,6 @@ def test_a_value_that_cannot_be_is_named(key, value):
         checked_config({"sample_rate": 44_100, key: value}, "run.json")
 
 
-@pytest.mark.parametrize("grid", ["64x216", "1x220500", "1x1"])  # of images, a waveform, vectors
-def test_every_grid_that_a_run_may_have_is_read(grid):
-    assert checked_config({"grid": grid}, "run.json")["grid"] == grid
-
-
 def test_labels_are_file_names():
     assert label("mfcc:1-19", "cnn4", ["s1", "a/b c"], "f" * 12) == "mfcc.1-19-cnn4-s1-a.b.c"
     long = label("+".join(["mel@n_mels=64"] * 20), "cnn4", [], "0123456789ab")
@@ -52,7 +47,7 @@ def test_the_hash_does_not_depend_on_the_order_of_keys():
     assert digest({"a": 1}) != digest({"a": 2})
 
 
-def other_value(kind: object, value: object) -> object:
+def other_value(kind, value):
     """Another value that an option of this type and default may have."""
     if typing.get_origin(kind) is typing.Literal:
         return next(choice for choice in typing.get_args(kind) if choice != value)
@@ -61,7 +56,7 @@ def other_value(kind: object, value: object) -> object:
     return f"{value}x" if isinstance(value, str) else (value or 0) + (0.05 if isinstance(value, float) else 1)
 
 
-def test_configurations_that_may_differ_in_their_predictions_have_folders_of_different_names() -> None:
+def test_configurations_that_may_differ_in_their_predictions_have_folders_of_different_names():
     kinds, standard = typing.get_type_hints(RunOptions), RunOptions()
     changes = [{name: other_value(kinds[name], value)} for name, value in identity(standard).items()]
     runs = [dataclasses.replace(standard, **change) for change in ({}, *changes)]

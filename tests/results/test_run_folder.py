@@ -2,7 +2,6 @@
 
 import math
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from results import run_folder
 from results.run_folder import HISTORY_COLUMNS, RunFolder
 
 
-def make_run(root: Path, dataset: str, name: str, folds: int = 2) -> RunFolder:
+def make_run(root, dataset, name, folds=2):
     """Two classes, one of them with a comma; one test clip a fold, `group` a number in letters."""
     classes = [{"name": "a", "category": ""}, {"name": "b,", "category": ""}]
     config = {"dataset": dataset, "folds": [1, 2], "classes": classes}

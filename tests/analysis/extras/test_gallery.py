@@ -1,7 +1,5 @@
 """The gallery: which clip stands for a class, one scale for all, and every feature of every class."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +9,7 @@ from analysis.figures import FigureWriter
 from features_cache import Cache, external
 
 
-def cache_of(folder: Path, **features: np.ndarray) -> Cache:
+def cache_of(folder, **features):
     """Six clips, c0 to c2 of class a and c3 to c5 of class b, with these features."""
     ids = [f"c{place}" for place in range(6)]
     table = pd.DataFrame({"clip_id": ids, "label": list("aaabbb"), "fold": [1, 2, 3] * 2, "group": ids})
@@ -21,7 +19,7 @@ def cache_of(folder: Path, **features: np.ndarray) -> Cache:
     return Cache(folder)
 
 
-def test_a_class_is_shown_by_its_typical_clip_or_without_rows_by_the_first(tmp_path: Path) -> None:
+def test_a_class_is_shown_by_its_typical_clip_or_without_rows_by_the_first(tmp_path):
     level = np.array([0.0, 1.0, 5.0, 50.0, 58.0, 59.0])
     mel = np.repeat(np.repeat(level[:, None, None], 4, axis=1), 30, axis=2)
     cache = cache_of(tmp_path, mel=mel)
@@ -29,7 +27,7 @@ def test_a_class_is_shown_by_its_typical_clip_or_without_rows_by_the_first(tmp_p
     assert typical_clips(cache, "", seed=0)[0] == {"a": "c0", "b": "c3"}
 
 
-def test_all_clips_have_one_scale() -> None:
+def test_all_clips_have_one_scale():
     loud = np.sin(np.arange(4800.0))[None]
     drawn, scale = draw_feature({"loud": loud, "quiet": loud / 10})
     points = {
@@ -42,7 +40,7 @@ def test_all_clips_have_one_scale() -> None:
     assert scale == "0 to 1" and drawn["whole"] == drawn["same"] != drawn["dark"]
 
 
-def test_every_feature_of_every_class_stands_in_it(tmp_path: Path) -> None:
+def test_every_feature_of_every_class_stands_in_it(tmp_path):
     rng = np.random.default_rng(0)
     features = {
         "mel": rng.normal(size=(6, 90, 300)),

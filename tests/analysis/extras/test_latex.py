@@ -3,23 +3,20 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from analysis.extras import latex
 from analysis.figures import SavedFigure
-from analysis.findings import Findings, findings
-from analysis.results import Results, load_runs
-from results.run_folder import RunFolder
+from analysis.findings import findings
+from analysis.results import load_runs
 from tests.analysis.made_runs import MadeRun
 
 ODD = ["<script>", "a&b", "50%", "$x_1$", "Straße", "{brace}", "hand\\saw", "~tilde^", "#hash", "plain"]
 
 
 @pytest.fixture
-def found(made: Callable[..., Results]) -> Findings:
+def found(made):
     """Findings about a few made-up runs with odd class names, an unranked one among them."""
     runs = [
         MadeRun(skill=0.8),
@@ -30,7 +27,7 @@ def found(made: Callable[..., Results]) -> Findings:
 
 
 @pytest.fixture
-def figures(tmp_path: Path) -> list[SavedFigure]:
+def figures(tmp_path):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(2, 1))
@@ -40,7 +37,7 @@ def figures(tmp_path: Path) -> list[SavedFigure]:
     return [SavedFigure("accuracy_heat_map", "a+b@c=1", "", files, None)]  # its caption has a %
 
 
-def balanced(text: str) -> bool:
+def balanced(text):
     """Every brace closed and every environment ended, in order."""
     open_: list[str] = []
     for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
@@ -52,7 +49,7 @@ def balanced(text: str) -> bool:
     return not open_ and bare.count("{") == bare.count("}")
 
 
-def test_the_document_is_whole(found: Findings, figures: list[SavedFigure], tmp_path: Path) -> None:
+def test_the_document_is_whole(found, figures, tmp_path):
     written = latex.write_document(tmp_path, found, figures, "100 % of it & more")
     assert all((tmp_path / name).is_file() for name in written)
     main = (tmp_path / "latex" / "main.tex").read_text()
@@ -72,9 +69,7 @@ def test_the_document_is_whole(found: Findings, figures: list[SavedFigure], tmp_
 
 
 @pytest.mark.parametrize(("name", "mode"), [("Straße", 1), ("犬", 5), ("собака", 5)])
-def test_other_scripts_ask_for_xelatex(
-    by_hand: Callable[..., RunFolder], tmp_path: Path, name: str, mode: int
-) -> None:
+def test_other_scripts_ask_for_xelatex(by_hand, tmp_path, name, mode):
     rows = [("a", "g", 1, name, [0.9, 0.1]), ("b", "h", 1, "x", [0.9, 0.1])]
     latex.write_document(tmp_path, findings(load_runs([by_hand("mel", [name, "x"], rows)])), [], "")
     assert f"$pdf_mode = {mode};" in (tmp_path / "latex" / "latexmkrc").read_text()

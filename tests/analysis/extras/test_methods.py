@@ -1,10 +1,7 @@
 """The methods paragraph, from what run.json holds."""
 
-from collections.abc import Callable
-
 from analysis.extras.methods import methods_text
 from analysis.findings import findings
-from analysis.results import Results
 from tests.analysis.made_runs import MadeRun
 
 RECORDED = {
@@ -31,7 +28,7 @@ RECORDED = {
 }
 
 
-def test_the_paragraph_says_what_is_recorded_and_nothing_else(made: Callable[..., Results]) -> None:
+def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     found = findings(made(MadeRun(skill=0.9), MadeRun(features="rms", skill=0.5)))
     assert found.main is not None
     best = found.main.best
