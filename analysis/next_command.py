@@ -55,8 +55,9 @@ class Situation:
         return without(self.given, "RUN", "RUNS", "TAG")
 
     def train(self, run: Run, *sets: str) -> str:
-        """A sweep of feature sets by a run's configuration."""
-        return make_command("sweep", *self.words, f"FEATURES={' '.join(sets)}", *own_words(run, self.words))
+        """A sweep of feature sets by a run's configuration, under a TAG while outdated runs have folders."""
+        tag = ["TAG=new"] if self.outdated and not run.config.get("tag") else []
+        return make_command("sweep", *self.words, *tag, f"FEATURES={' '.join(sets)}", *own_words(run))
 
 
 def next_command(facts: Facts, ranking: Ranking | None, situation: Situation) -> NextCommand:

@@ -8,7 +8,8 @@ costs one fold.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -163,25 +164,28 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
 def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     """One folder as a run of one seed, if a fold was tested; what is left out is named in `problems`."""
 
-    def readable(what: str, read: Callable[..., pd.DataFrame], *which: object) -> pd.DataFrame:
+    @contextmanager
+    def named(what: str) -> Iterator[None]:
         try:
-            return read(*which)
+            yield
         except (OSError, RequestError) as error:
             problems.append(Problem(folder.name, f"{what} left out: {error}", "damaged"))
-            return pd.DataFrame(columns=[*HISTORY_COLUMNS], dtype=float)
 
     config = folder.config
-    curves = [
-        readable(f"the learning curve of fold {fold} is", folder.history, fold).assign(fold=fold)
-        for fold in folder.folds
-    ]
+    curves = [pd.DataFrame(columns=[*HISTORY_COLUMNS, "fold"], dtype=float)]
+    for fold in folder.folds:
+        with named(f"the learning curve of fold {fold} is"):
+            curves.append(folder.history(fold).assign(fold=fold))
     if not folder.finished:
         reached = f"epoch {max(map(len, curves))} of {config.get('epochs', '?')}"
         text = f"no fold is finished yet ({reached}): continue its training"
         problems.append(Problem(folder.name, text, "unfinished"))
         return None
-    tables = {fold: readable(f"fold {fold} is", folder.predictions, fold) for fold in folder.finished}
-    tested = {fold: table[table["split"] == "test"] for fold, table in tables.items() if len(table)}
+    tested = {}
+    for fold in folder.finished:
+        with named(f"fold {fold} is"):
+            table = folder.predictions(fold)
+            tested[fold] = table[table["split"] == "test"]
     if not tested:
         problems.append(Problem(folder.name, "none of its folds can be read", "damaged"))
         return None
@@ -219,11 +223,9 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         history=history.assign(seed=int(config["seed"])),
     )
     for member in folder.members:
-        text = f"the predictions of {member} alone are"
-        alone = readable(text, folder.scored, None, "test", run.selection, member)
-        if len(alone):
-            table = alone.set_index("clip_id").loc[run.clip_ids, folder.classes]
-            run.members[member] = table.to_numpy(dtype=float)[None]
+        with named(f"the predictions of {member} alone are"):
+            alone = folder.scored(None, "test", run.selection, member).set_index("clip_id")
+            run.members[member] = alone.loc[run.clip_ids, folder.classes].to_numpy(dtype=float)[None]
     return run
 
 

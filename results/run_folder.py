@@ -42,7 +42,7 @@ PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 SUM_TOLERANCE = 1e-3  # further from 1 than this, a number of the row was cut off
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class RunFolder:
     """One run, read: its configuration, and each fold's history and predictions as data frames.
 
@@ -53,9 +53,6 @@ class RunFolder:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))  # a text will do
-
-    def __repr__(self) -> str:
-        return f"RunFolder({str(self.path)!r})"
 
     @cached_property
     def config(self) -> dict[str, Any]:

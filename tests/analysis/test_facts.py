@@ -58,14 +58,6 @@ def test_unequal_recordings_are_counted_by_their_effective_number(hand_run):
     assert threats(found) == [("unequal recordings", round(100**2 / (3 * 400 + 40)), 43)]
 
 
-def test_too_few_recordings_have_no_verdict_and_say_how_many_are_needed(made):
-    runs = MadeRun(skill=1.0), MadeRun(features="zcr", skill=0.0)
-    few = facts_of(made(*runs, clips=12, classes=2))
-    assert (few.state, few.recordings, few.recordings_needed) == ("untested", 6, 7)
-    assert {(row.verdict, row.reason) for row in few.rows} == {("not compared", "few recordings")}
-    assert facts_of(made(*runs, clips=28, classes=7)).state == "winner"
-
-
 @pytest.mark.parametrize(("named", "level"), [(False, 0.025), (True, 0.05)])
 def test_a_gain_and_the_best_agree_for_two_runs(made, named, level):
     """One comparison, as the best against the other and as an ablation: one p-value, one interval."""

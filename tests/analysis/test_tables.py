@@ -9,7 +9,6 @@ from analysis import tables
 from analysis.ranking import rankings
 from results.scores import Prediction, calibration_error
 from tests.analysis.made_runs import MadeRun
-from train.run import summary
 
 CLASSES = ["dog", "rain", "sea"]
 # Of three dogs one is predicted as rain, of two rains both as dog, the sea is correct.
@@ -50,14 +49,6 @@ def test_confusion_and_most_confused_by_hand(hand_run):
         {"true": "dog", "predicted": "rain", "count": 1, "of": 3, "share": pytest.approx(1 / 3)},
     ]
     assert len(tables.confused_pairs(run, most=1)) == 1
-
-
-def test_the_most_confused_pair_is_the_terminals(made):
-    run = made(MadeRun(skill=0.7)).runs[0]
-    first = tables.confused_pairs(run, 1).iloc[0]
-    run.folders[0].config["options"]["skip_test"] = False
-    pair = f"{first['true']} predicted as {first['predicted']} ({first['count']:g} of {first['of']})"
-    assert f"most confused: {pair}; " in summary(run.folders[0])
 
 
 def test_metrics_are_means_over_folds_and_calibration_is_pooled(hand_run):
