@@ -121,7 +121,7 @@ def by_length(
 
 
 def measure_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> ClipMoments:
-    """Read these clips once; what is absent, damaged or not finite is named with its reason.
+    """Read these clips once; what is absent or damaged is named with its reason.
 
     If padding is left out, moments are over each clip's own frames. `silent` shows no progress.
     """
@@ -137,12 +137,8 @@ def measure_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> 
                 unusable |= {clip: f"{channel.stored}: {why}" for clip, why in refusal.reasons.items()}
                 chunk = chunk[[clip not in refusal.reasons for clip in clip_ids[chunk]]]
                 values = cache.read(channel, chunk)
-            values = values.astype(np.float32)  # float16 would overflow in the squares
-            finite = np.isfinite(values).all(axis=(1, 2))
-            reason = f"{channel.stored} holds NaN or infinity"
-            unusable |= dict.fromkeys(clip_ids[chunk[~finite]].tolist(), reason)
-            chunk, values = chunk[finite], values[finite]
             lasts = filled[chunk] if filled is not None and timed else None
+            values = values.astype(np.float32)  # float16 would overflow in the squares
             of_clips[chunk] = by_length(values, lasts, _moments)
     return ClipMoments(moments, unusable)
 

@@ -200,15 +200,6 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, nor
     assert (after - wanted).abs().mean() < allowed * before.double().std()
 
 
-def test_unusable_clips_are_found_and_the_rest_is_measured(cache, monkeypatch):
-    read = Cache.read
-    nan = lambda ids: np.where(np.isin(ids, [4, 40]), np.nan, 0)[:, None, None]  # noqa: E731
-    monkeypatch.setattr(Cache, "read", lambda *given: read(*given) + nan(given[2]))
-    found = measure_clips(planned(cache), EVERY)
-    ids = cache.clips["clip_id"]
-    assert found.unusable == {ids[4]: "mel holds NaN or infinity", ids[40]: "mel holds NaN or infinity"}
-
-
 def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_folder, tmp_path):
     folder = shutil.copytree(cache_folder, tmp_path / "little" / "features")
     clips, settings = read_index(folder)
