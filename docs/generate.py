@@ -340,7 +340,7 @@ def figure_and_players(name: str) -> str:
 def librosa_calls(name: str) -> list[str]:
     """The public functions of librosa that define a feature, from the source of its definition, if any."""
     if name in reference.LIBROSA_CALLS:
-        return [f"librosa.feature.{reference.LIBROSA_CALLS[name]}"]
+        return [f"librosa.{reference.LIBROSA_CALLS[name]}"]
     found: list[str] = []
     todo, seen = [reference.DEFINITIONS[name]] if name in reference.DEFINITIONS else [], set()
     while todo:

@@ -14,7 +14,7 @@ SOURCE_COLUMNS = {
     "source_size": np.int64,
     "source_time_ns": np.int64,
     "source_hash": str,
-    "source_seconds": np.float64,  # how long its sound lasts; 0 where not known, -1 where unreadable
+    "source_seconds": np.float64,  # how long its sound lasts; 0 where not known
 }  # of the audio file
 # Columns of predictions.csv, of all its folds together, and of what predict prints and writes, beside one a
 # class: no class may be called so.

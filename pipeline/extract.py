@@ -49,16 +49,14 @@ from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
 from pipeline.next_step import training_step
 from pipeline.options import ExtractOptions, FeaturesCommand
 from pipeline.pool import open_backend
-from pipeline.worker import WHOLE_CLIP, ClipBatch, ExtractionResult, Job, version
+from pipeline.worker import ClipTask, ExtractionResult, Job, version
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504
 THREADS = 8  # for waiting on the disk; hashing itself lets go of the interpreter
-UNREADABLE = -1.0  # in place of a length: 0 is one that nobody has read yet
 LABELS = ("label", "category", "fold", "group")
 RESERVE = 5e6  # bytes of a disk that are left free, for the index and what the file system itself needs
-BATCH_SECONDS = 0.05, 1.0  # the shortest and the longest
-LONGEST_BATCH = 512  # clips
+LONGEST_BATCH = 32  # clips: handing out a batch takes milliseconds
 BATCHES_LEFT = 4  # for each process, when a batch is cut from what is left
 SHOWN_FAILURES = 10
 
@@ -207,12 +205,12 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
 
 
 def read_source(path: str) -> tuple[str, float]:
-    """Hash of the content, and seconds by the header, UNREADABLE if it has none: decoding will say why."""
+    """Hash of the content, and seconds by the header, 0 if it has none: decoding will say why."""
     try:
         info = audio.file_info(path)
         seconds = info.frames / info.sample_rate
     except audio.AudioError:
-        seconds = UNREADABLE
+        seconds = 0.0
     return content_hash(path), seconds
 
 
@@ -396,23 +394,21 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             ready_now = f"{counted(len(files), 'file')} for {counted(len(asked.clips), 'clip')}"
             print(f"ready: {ready_now}; PART=1/n and so on fill them")
             return ExtractionResult()
-        so_far = [ExtractionResult()]  # of all batches
+        done = ExtractionResult()
         if remaining.todo.any():
             for feature, file in enumerate(files):
                 missing = np.flatnonzero(remaining.todo[:, feature])
                 file.forget(missing[file.map(state=True)[missing] != 0])
             job = Job(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, tuple(files), handle)
             with progress(total=len(remaining.clips), label="features", unit="clips") as bar:
-                for result in backend.compute(job, batches(asked, remaining, backend.processes, so_far)):
-                    so_far[0] += result
+                for result in backend.compute(job, batches(asked, remaining, backend.processes)):
+                    done += result
                     bar.update(result.clips)
-            stored = dict(enumerate(names)) | {WHOLE_CLIP: WHOLE}
-            failures = [(row, stored[feature], reason) for row, feature, reason in sorted(so_far[0].failures)]
-            write_failures(asked.folder, asked.clips, remaining.clips, names, failures)
-            write_costs(asked.folder, {names[k]: ms / 1000 for k, ms in so_far[0].milliseconds().items()})
+            write_failures(asked.folder, asked.clips, remaining.clips, names, sorted(done.failures))
+            write_costs(asked.folder, done.seconds_a_clip())
         if asked.rows == len(asked.clips) and not options.skip_checksums:
             note_verified(asked.folder, names)
-        return so_far[0]
+        return done
 
 
 def prepare(asked: Request, options: FeaturesCommand, stack: ExitStack) -> Remaining:
@@ -437,47 +433,40 @@ def prepare(asked: Request, options: FeaturesCommand, stack: ExitStack) -> Remai
             pass  # nobody writes any more
 
 
-def batches(
-    asked: Request, remaining: Remaining, processes: int, so_far: list[ExtractionResult]
-) -> Iterator[ClipBatch]:
+def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[list[ClipTask]]:
     """The clips that lack something, each batch made when it is asked for.
 
-    Of one clip until the first results say how long a clip takes; then many, since handing out costs
-    milliseconds; few at last, so that all processes end together.
+    The fewer are left, the shorter a batch is, so that all processes end together.
     """
-    keys, rows, done = [spec.key for spec in asked.specs], remaining.clips, 0
     columns = ("path", "alteration", "source_size", "source_time_ns")
-    paths, alterations, sizes, times = (asked.clips[name].to_numpy() for name in columns)
-    while done < len(rows):
-        length, (result,) = 1, so_far
-        if result.clips:
-            seconds_a_clip = max(1e-6, result.nanoseconds.total() / 1e9 / result.clips)
-            shortest, longest = (seconds / seconds_a_clip for seconds in BATCH_SECONDS)
-            share = (len(rows) - done) / (processes * BATCHES_LEFT)
-            length = round(max(1, min(LONGEST_BATCH, longest, max(share, shortest))))
-        chosen = rows[done : done + length]
-        done += length
-        yield ClipBatch(
-            rows=chosen,
-            paths=paths[chosen].tolist(),
-            alterations=alterations[chosen].tolist(),
-            versions=list(zip(sizes[chosen].tolist(), times[chosen].tolist())),
-            todo=remaining.todo[chosen],
-            fingerprints=np.stack([fingerprints(asked.keys[chosen], key) for key in keys], axis=1),
-        )
+    paths, alterations, sizes, times = (asked.clips[name].tolist() for name in columns)
+    keys, left = [spec.key for spec in asked.specs], remaining.clips
+    while len(left):
+        rows, left = np.split(left, [min(LONGEST_BATCH, 1 + len(left) // (processes * BATCHES_LEFT))])
+        of_features = [fingerprints(asked.keys[rows], key).tolist() for key in keys]
+        yield [
+            ClipTask(
+                row,
+                paths[row],
+                alterations[row],
+                (sizes[row], times[row]),
+                {k: of_features[k][place] for k in np.flatnonzero(remaining.todo[row]).tolist()},
+            )
+            for place, row in enumerate(rows.tolist())
+        ]
 
 
 def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, seconds: float) -> str:
     """What a run did: cost by feature, failures, speed, the next commands; at last what it left out."""
-    frames = {spec.stored: spec.shape[1] for spec in asked.specs}
-    next_ = training_step(options, asked.dataset, frames)
+    next_ = training_step(options, asked.dataset, {spec.stored: spec.shape[1] for spec in asked.specs})
     if not result.clips:
         return next_
-    rows, written = [], 0
-    for feature, ms in sorted(result.milliseconds().items()):
-        spec, clips = asked.specs[feature], result.computed[feature]
-        written += clips * spec.clip_bytes
-        rows.append((spec.stored, f"{clips:,}", f"{ms:.2f}", f"{clips * spec.clip_bytes / 1e6:.1f}"))
+    took, rows, written = result.seconds_a_clip(), [], 0
+    for spec in (spec for spec in asked.specs if spec.stored in took):
+        clips = result.computed[spec.stored]
+        stored = clips * spec.clip_bytes
+        written += stored
+        rows.append((spec.stored, f"{clips:,}", f"{1000 * took[spec.stored]:.2f}", f"{stored / 1e6:.1f}"))
     speed = f"{result.clips / seconds:.1f} clips/s, {size(written)}"
     lines = [
         text_table(rows, ("feature", "clips", "ms a clip", "megabytes")),
@@ -485,14 +474,12 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     ]
     if not result.failures:
         return "\n".join([*lines, next_])
-    ids, failed = asked.clips["clip_id"].to_numpy(), {row for row, *_ in result.failures}
+    failed = sorted({row for row, *_ in result.failures})
     lines.append(f"{counted(len(failed), 'clip')} could not be done ({asked.folder / FAILURES}):")
     for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
-        named = "" if feature == WHOLE_CLIP else f" {asked.specs[feature].stored}:"
-        lines.append(f"  {ids[row]}:{named} {reason}")
-    if len(result.failures) > SHOWN_FAILURES:
-        lines.append(f"  and {len(result.failures) - SHOWN_FAILURES} more")
-    if advice := audio.advice(asked.clips["path"].iloc[sorted(failed)]):
+        named = "" if feature == WHOLE else f" {feature}:"
+        lines.append(f"  {asked.clips['clip_id'].iloc[row]}:{named} {reason}")
+    if advice := audio.advice(asked.clips["path"].iloc[failed]):
         lines.append(advice)
-    done = result.clips - len(failed)
-    return "\n".join([*lines, next_, f"done: {counted(done, 'clip')}; left out: {len(failed):,}"])
+    done = counted(result.clips - len(failed), "clip")
+    return "\n".join([*lines, next_, f"done: {done}; left out: {len(failed):,}"])

@@ -25,9 +25,10 @@ from joblib import Parallel, cpu_count, delayed
 from commandline import system
 from commandline.registry import RequestError
 from commandline.terminal import tell_warnings
+from features_cache.index import WHOLE
 from pipeline import extras, kernels
 from pipeline.options import FeaturesCommand
-from pipeline.worker import WHOLE_CLIP, ClipBatch, ExtractionResult
+from pipeline.worker import ClipTask, ExtractionResult
 
 LARGEST_KEPT = 32 << 20  # bytes of one array, the most that glibc allows
 KEPT = 256 << 20  # bytes in all
@@ -37,7 +38,8 @@ START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_met
 PRELOADED = ["pipeline.worker", *(f"pipeline.kernels.{name}" for name in kernels.MODULES)]
 THREADS_OF = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA")  # libraries
 
-Function = Callable[[ClipBatch], ExtractionResult]
+Batch = list[ClipTask]
+Function = Callable[[Batch], ExtractionResult]
 
 
 def keep_freed_arrays() -> None:
@@ -62,11 +64,11 @@ class Backend:
     attempts = 1  # at a batch whose worker died
     died = ""  # of which clip this is said
 
-    def call(self, function: Function, batch: ClipBatch) -> ExtractionResult:
+    def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """`function(batch)`; WorkerDied if it could not be finished."""
         return function(batch)
 
-    def compute(self, function: Function, batches: Iterable[ClipBatch]) -> Iterator[ExtractionResult]:
+    def compute(self, function: Function, batches: Iterable[Batch]) -> Iterator[ExtractionResult]:
         """The result of each batch, as they come."""
         if self.in_flight == 1:
             return (self.finish(function, batch) for batch in batches)
@@ -79,16 +81,16 @@ class Backend:
         )
         return parallel(delayed(self.finish)(function, batch) for batch in batches)
 
-    def finish(self, function: Function, batch: ClipBatch) -> ExtractionResult:
+    def finish(self, function: Function, batch: Batch) -> ExtractionResult:
         """The batch's result although workers may die: tried again, then split, until one clip is named."""
         for _ in range(self.attempts):
             with contextlib.suppress(WorkerDied):
                 return self.call(function, batch)
-        if len(batch.rows) == 1:
-            reason = f"{self.died}: killed, out of memory, or a crash in a library"
-            return ExtractionResult(1, [(int(batch.rows[0]), WHOLE_CLIP, reason)])
-        first, second = batch.split()
-        return self.finish(function, first) + self.finish(function, second)
+        half = len(batch) // 2
+        if half:
+            return self.finish(function, batch[:half]) + self.finish(function, batch[half:])
+        reason = f"{self.died}: killed, out of memory, or a crash in a library"
+        return ExtractionResult(1, [(batch[0].row, WHOLE, reason)])
 
 
 class Worker:
@@ -105,7 +107,7 @@ class Worker:
             self.process.start()
         theirs.close()
 
-    def call(self, function: Function, batch: ClipBatch) -> ExtractionResult:
+    def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """The result, or the exception that was raised there; WorkerDied if it ended instead."""
         try:
             self.ready = self.ready or self.pipe.recv()
@@ -138,7 +140,7 @@ class Workers(Backend):
         for worker in self.workers:
             self.idle.put(worker)
 
-    def call(self, function: Function, batch: ClipBatch) -> ExtractionResult:
+    def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """`function(batch)` on the next worker that is free."""
         worker = self.idle.get()
         try:

@@ -65,6 +65,6 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
             print(f"  {name}: not one of this project's definitions, or no clip done")
             continue
         found = reference.agreement(kind, ours, theirs, stored=feature.dtype)
-        print(f"  {found}")
+        print(f"  {found.text}")
         agree &= found.holds
     return agree

@@ -22,8 +22,8 @@ from commandline.registry import RequestError
 from commandline.terminal import tell
 from features_cache.claims import RunIsGone
 from pipeline.extract import libraries
-from pipeline.pool import Backend, Function, WorkerDied
-from pipeline.worker import ClipBatch, ExtractionResult
+from pipeline.pool import Backend, Batch, Function, WorkerDied
+from pipeline.worker import ExtractionResult
 
 SCHEDULER_WITHIN, FIRST_WORKER_WITHIN = 10, 30  # seconds
 IN_FLIGHT = 2  # batches a core, so that none waits for its next one to arrive
@@ -39,7 +39,7 @@ class Cluster(Backend):
         self.processes = sum(client.ncores().values())
         self.in_flight = IN_FLIGHT * self.processes
 
-    def call(self, function: Function, batch: ClipBatch) -> ExtractionResult:
+    def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """`function(batch)` on some worker; WorkerDied if it killed several, OSError without a cluster."""
         try:
             return self.client.submit(function, batch, pure=False).result()

@@ -1,11 +1,9 @@
 """Runs of `features` over a small dataset, and what they leave, for tests."""
 
-import numpy as np
-
 from features_cache import Cache
 from pipeline.extract import extract, request
 from pipeline.options import FeaturesCommand
-from pipeline.worker import ClipBatch
+from pipeline.worker import ClipTask
 from tests.pipeline.changing import SAMPLE_RATE
 
 
@@ -26,7 +24,7 @@ def run(sounds, **given):
     asked = request(options(sounds, **given))
     outcome = extract(asked, options(sounds, **given))
     assert not outcome.failures
-    return {spec.stored: outcome.computed[feature] for feature, spec in enumerate(asked.specs)}
+    return {spec.stored: outcome.computed[spec.stored] for spec in asked.specs}
 
 
 def cache(sounds):
@@ -53,10 +51,7 @@ def done(folder, features):
 
 def batch_of(count):
     """Clips that a test's function makes nothing of."""
-    table = np.ones((count, 1), bool)
-    return ClipBatch(
-        np.arange(count), ["x"] * count, [""] * count, [(0, 0)] * count, table, table.astype(np.uint64)
-    )
+    return [ClipTask(row, "x", "", (0, 0), {}) for row in range(count)]
 
 
 def anew(sounds, feature, **given):

@@ -97,7 +97,7 @@ def test_agrees_with_its_definition_on_every_clip(name: str, kind: str) -> None:
     known = [theirs, *(values for values in moving if len(values) == len(theirs))]
     scale = np.max([reference.row_scale([values]) for values in known], axis=0)
     found = reference.agreement(name, [ours], [theirs], scale=scale)
-    assert found.holds, str(found)
+    assert found.holds, found.text
 
 
 def agrees(name: str, sounds: list[tuple[np.ndarray, int]]) -> None:
@@ -105,7 +105,7 @@ def agrees(name: str, sounds: list[tuple[np.ndarray, int]]) -> None:
     ours = [chosen.compute(Clip(*sound)) for sound in sounds]
     theirs = [reference.compute(chosen.name, *sound, **chosen.parameters) for sound in sounds]
     found = reference.agreement(chosen.name, ours, theirs)
-    assert found.holds, str(found)
+    assert found.holds, found.text
 
 
 @pytest.mark.parametrize("name", VARIANTS)

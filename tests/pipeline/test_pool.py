@@ -37,9 +37,9 @@ def threads_and_pid(item):
 
 
 def die_at_one(batch):
-    if 1 in batch.rows:
+    if any(task.row == 1 for task in batch):
         os.kill(os.getpid(), signal.SIGKILL)
-    return ExtractionResult(clips=len(batch.rows))
+    return ExtractionResult(clips=len(batch))
 
 
 def fail(item):

@@ -65,10 +65,3 @@ def test_the_cache_knows_how_long_each_clip_lasts(sounds):
     soundfile.write(path, y[: len(y) // 5], rate)
     run(sounds, duration=0.8)
     assert cache(sounds).filled == pytest.approx([0.25 if row == 2 else 1 for row in range(8)], abs=1e-3)
-
-
-def test_a_clip_whose_length_cannot_be_read_is_told_from_one_that_nobody_measured(sounds):
-    run(sounds)
-    (sounds.folder / sounds.rows[0]["filename"]).write_bytes(b"no audio")
-    lengths = request(options(sounds)).clips["source_seconds"]
-    assert lengths[0] == -1 and (lengths[1:] > 0).all()

@@ -106,9 +106,9 @@ def answering(result):
 
 def test_only_the_clip_that_kills_every_worker_is_lost():
     def dies_of_one(batch):
-        if 1 in batch.rows:
+        if any(task.row == 1 for task in batch):
             return distributed.KilledWorker("batch", SimpleNamespace(address="tcp://one"), 3)
-        return ExtractionResult(clips=len(batch.rows))
+        return ExtractionResult(clips=len(batch))
 
     cluster = Cluster(answering(dies_of_one))
     assert cluster.processes == 3
