@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -53,53 +53,69 @@ KEPT_AT_HAND = 64  # decoded clips, while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 ONE_GROUP = "remove one of each pair, or give both one group: GROUP= or a CSV's column `group`"
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
-# kind -> (severity, of, what, remedy), which are fields of Finding; a note has no remedy.
-FINDINGS = {
-    "source_across_folds": (
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, with the clips or recordings or classes that it is wrong with."""
+
+    kind: str
+    severity: str  # one of SEVERITIES
+    what: str
+    remedy: str = ""  # a note has none
+    of: str = "clip"
+    names: Sequence[str] = ()
+    accuracy: float | None = None  # of artefacts alone, mean over folds
+    chance: float | None = None  # of always the commonest class
+
+
+FINDINGS = (
+    Finding(
+        "source_across_folds",
         LEAK,
-        "source",
         "a source recording is in several folds; training here leaves it out",
         "nothing for this project; for others put each recording into one fold",
+        "source",
     ),
-    "duplicates_across_folds": (LEAK, "pair", "the same audio is in two folds", ONE_GROUP),
-    "duplicates": (WARNING, "pair", "the same audio under two source recordings, in one fold", ONE_GROUP),
-    "two_labels": (WARNING, "pair", "the same audio has two labels", "correct one label of each pair"),
-    "unreadable": (
+    Finding("duplicates_across_folds", LEAK, "the same audio is in two folds", ONE_GROUP, "pair"),
+    Finding(
+        "duplicates", WARNING, "the same audio under two source recordings, in one fold", ONE_GROUP, "pair"
+    ),
+    Finding("two_labels", WARNING, "the same audio has two labels", "correct one label of each pair", "pair"),
+    Finding(
+        "unreadable",
         WARNING,
-        "clip",
         "cannot be read, every command leaves them out",
         "convert or replace the files, then make features",
     ),
-    "silent": (WARNING, "clip", "silent: never above -60 dB", "listen, and remove what is empty"),
-    "clipped": (
+    Finding("silent", WARNING, "silent: never above -60 dB", "listen, and remove what is empty"),
+    Finding(
+        "clipped",
         WARNING,
-        "clip",
         f"clipped: more than {CLIPPED_SHARE:.1%} of the samples in flat tops",
         "take softer recordings, or see that each class has as many clipped clips",
     ),
-    "missing_class": (
+    Finding(
+        "missing_class",
         WARNING,
-        "class",
         "a class is missing in some fold",
         "add clips of it from other recordings; scores of the fold leave it out",
+        "class",
     ),
-    "padded": (NOTE, "clip", "mostly silent: less than half of {duration:.4g} s has sound", ""),
-    "cut": (NOTE, "clip", "longer than {duration:.4g} s: the end is cut", ""),
-    "resampled": (NOTE, "clip", "another rate than {rate} Hz: resampled", ""),
-    "narrow": (
-        NOTE,
-        "clip",
-        f"nothing in the top {1 - NARROW:.0%} of the band: a lower rate before, or coded",
-        "",
+    Finding("padded", NOTE, "mostly silent: less than half of {duration:.4g} s has sound"),
+    Finding("cut", NOTE, "longer than {duration:.4g} s: the end is cut"),
+    Finding("resampled", NOTE, "another rate than {rate} Hz: resampled"),
+    Finding(
+        "narrow", NOTE, f"nothing in the top {1 - NARROW:.0%} of the band: a lower rate before, or coded"
     ),
-    "length": (NOTE, "option", "{shorter}", ""),
-    "group": (
+    Finding("length", NOTE, "{shorter}", of="option"),
+    Finding(
+        "group",
         NOTE,
-        "option",
         "every clip counts as a recording of its own; if the names say otherwise: GROUP='{group}'",
-        "",
+        of="option",
     ),
-}
+)
 
 
 class Measures(NamedTuple):
@@ -177,20 +193,6 @@ def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDAr
     )
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong, with the clips or recordings or classes that it is wrong with."""
-
-    kind: str  # of FINDINGS, or "artefacts"
-    severity: str  # one of SEVERITIES
-    what: str
-    names: Sequence[str]
-    of: str = "clip"
-    remedy: str = ""
-    accuracy: float | None = None  # of artefacts alone, mean over folds
-    chance: float | None = None  # of always the commonest class
-
-
 def run(options: SourceOptions) -> int:
     """The command `check`: print what is wrong with a dataset and keep it; 1 if a leak is certain.
 
@@ -258,9 +260,9 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     }
     values = {"duration": dataset.duration, "rate": rate, "shorter": shorter, "group": pattern}
     findings = [
-        Finding(kind, severity, what.format(**values), names[kind], of, remedy)
-        for kind, (severity, of, what, remedy) in FINDINGS.items()
-        if names[kind]
+        replace(finding, what=finding.what.format(**values), names=names[finding.kind])
+        for finding in FINDINGS
+        if names[finding.kind]
     ]
     findings += _artefacts(measured)
     return measured, sorted(findings, key=lambda found: SEVERITIES.index(found.severity))
@@ -324,8 +326,9 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
         f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} accuracy "
         f"(n = {len(scores)} folds; always the commonest class: {percent(chance)} %)"
     )
+    found = Finding("artefacts", NOTE, what, "", "measure", ARTEFACTS, mean, chance)
     if mean - 2 * scores.std(ddof=1) <= chance:  # not clearly above chance
-        return [Finding("artefacts", NOTE, what, ARTEFACTS, "measure", "", mean, chance)]
+        return [found]
     alone = {name: linear_accuracies(table, table[[name]].to_numpy(float)).mean() for name in ARTEFACTS}
     names = [f"{name} {percent(alone[name])} %" for name in sorted(alone, key=lambda name: -alone[name])]
-    return [Finding("artefacts", WARNING, what, names, "measure", ARTEFACT_HELP, mean, chance)]
+    return [replace(found, severity=WARNING, names=names, remedy=ARTEFACT_HELP)]

@@ -4,7 +4,6 @@ Every spectrum-like array is (rows, frames), as in librosa. Whoever gets one mus
 """
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -23,15 +22,11 @@ T = TypeVar("T")
 
 
 def shared(method: Callable[Concatenate["Clip", P], T]) -> Callable[Concatenate["Clip", P], T]:
-    """Compute once a clip and set of arguments, then hand out the same object."""
-
-    signature = inspect.signature(method)
+    """Compute once a clip and set of arguments, in the same words, then hand out the same object."""
 
     @functools.wraps(method)
     def once(clip: "Clip", *args: P.args, **kwargs: P.kwargs) -> T:
-        bound = signature.bind(clip, *args, **kwargs)
-        bound.apply_defaults()
-        key = (method.__name__, *bound.args[1:])
+        key = method.__name__, args, tuple(kwargs.items())
         if key not in clip.made:
             clip.made[key] = method(clip, *args, **kwargs)
         value: T = clip.made[key]

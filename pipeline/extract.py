@@ -156,7 +156,7 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
         dtype = "float32"  # a frequency up to half the rate would overflow
     return FeatureSpec(
         stored=variant.stored,
-        feature=variant.name,
+        feature=feature.name,
         parameters=variant.recorded,
         code_version=feature.version,
         units=feature.units,

@@ -52,7 +52,7 @@ def card(name: str) -> dict[str, str]:
     columns = "frames for 5 s" if feature.frame_unit == "s" else columns
     settings = [
         f"{key}={'none' if value is None else f'{value:g}' if isinstance(value, float) else value}"
-        for key, value in variant.settings
+        for key, value in variant.parameters.items()
     ]
     lines = {
         "What it is": summary,

@@ -11,7 +11,7 @@ from commandline.options import make_command, words
 from commandline.registry import RequestError
 from features_cache import Cache, cache_folder
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import WHOLE, failed_clips, read_check
+from features_cache.index import failed_clips, read_check
 from features_cache.location import NAMED, is_cache
 from features_cache.names import first_compared, parse_channel
 from features_cache.splits import untrainable
@@ -59,10 +59,9 @@ def check_first(options: SourceOptions, lines: str) -> str:
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
     """Whether the cache has every one of its features for these clips, but for those that failed."""
-    ids, asked, failed = cache.clips["clip_id"], set(clips["clip_id"]), failed_clips(cache.folder)
-    wanted = ids.isin(asked - failed.get(WHOLE, set())).to_numpy()
-    lacking = (~cache[name].done() & wanted & ~ids.isin(failed.get(name, ())) for name in cache.features)
-    return asked <= set(ids) and bool(cache.features) and not any(one.any() for one in lacking)
+    ids, failed = cache.clips["clip_id"].to_numpy(), failed_clips(cache.folder).values()
+    wanted = set(clips["clip_id"]).difference(*failed)
+    return bool(cache.features) and all(wanted <= {*ids[cache[name].done()]} for name in cache.features)
 
 
 def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]) -> str:

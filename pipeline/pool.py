@@ -21,6 +21,7 @@ from typing import Any, Self
 from unittest import mock
 
 from joblib import Parallel, cpu_count, delayed
+from threadpoolctl import threadpool_limits
 
 from commandline import system
 from commandline.registry import RequestError
@@ -66,7 +67,8 @@ class Backend:
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """`function(batch)`; WorkerDied if it could not be finished."""
-        return function(batch)
+        with threadpool_limits(1):  # as in worker processes, so that the bytes are the same
+            return function(batch)
 
     def compute(self, function: Function, batches: Iterable[Batch]) -> Iterator[ExtractionResult]:
         """The result of each batch, as they come."""

@@ -62,19 +62,14 @@ def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def agreement(
-    name: str,
-    ours: Sequence[np.ndarray],
-    theirs: Sequence[np.ndarray],
-    scale: np.ndarray | None = None,
-    stored: Any = None,
+    name: str, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], stored: Any = None
 ) -> Agreement:
     """Compare feature `name` of several clips, each (rows, frames), with its definition's.
 
-    `scale` is `row_scale` of all clips known, by default of `theirs`. If `ours` were rounded to the type
-    `stored`, half a unit in the last place is allowed on top.
+    If `ours` were rounded to the type `stored`, half a unit in the last place is allowed on top.
     """
     mine, other = np.array(ours, float), np.array(theirs, float)  # (clips, rows, frames)
-    allowed = RELATIVE_TOLERANCE * (row_scale(theirs) if scale is None else scale)
+    allowed = RELATIVE_TOLERANCE * row_scale(theirs)
     if stored is not None:
         allowed = allowed + np.spacing(np.abs(other).astype(stored)).astype(float) / 2
     difference, allowed = np.abs(mine - other), np.broadcast_to(allowed, mine.shape)

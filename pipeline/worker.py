@@ -1,15 +1,12 @@
 """What a worker does: batches of clips in, clips written to the cache, a few numbers back."""
 
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from features_cache.claims import Handle
 from features_cache.index import WHOLE
@@ -62,8 +59,7 @@ class Job:
 
     def __call__(self, batch: list[ClipTask]) -> ExtractionResult:
         result = ExtractionResult(len(batch))
-        # One thread: processes use all cores already.
-        with _pools(len(sys.modules)).limit(limits=1), ClipWriter(self.files, self.handle) as writer:
+        with ClipWriter(self.files, self.handle) as writer:
             for task in batch:
                 writer.write(task.row, self.compute(task, result))
         return result
@@ -98,12 +94,6 @@ class Job:
             result.computed[variant.stored] += 1
             result.nanoseconds[variant.stored] += time.perf_counter_ns() - begun
         return done
-
-
-@lru_cache(maxsize=1)
-def _pools(modules: int) -> ThreadpoolController:
-    """The thread pools of the libraries that are loaded; looking for them takes 3 ms, so not once a batch."""
-    return ThreadpoolController()
 
 
 def version(path: Path) -> tuple[int, int]:

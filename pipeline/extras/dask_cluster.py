@@ -9,13 +9,11 @@ joblib's own Dask backend was tried: where Dask gives a batch up, because it kil
 other, that backend forgets the batch and the run hangs. So joblib's threads hand out batches here as well.
 """
 
-import ssl
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 
-import dask
-from distributed import Client, KilledWorker
+from distributed import Client, KilledWorker, Security
 from distributed.comm import CommClosedError
 
 from commandline.registry import RequestError
@@ -80,30 +78,23 @@ def refuse_untrusted(scheduler: str) -> None:
     anybody in the network might be the cluster.
     """
     protocol, _, place = scheduler.rpartition("://")
-    settings = {
-        name: dask.config.get(f"distributed.comm.{name}", None)
-        for name in ("require-encryption", "tls.ca-file", "tls.client.cert", "tls.client.key")
-    }
-    encryption, authority, certificate, key = settings.values()
-    if protocol != "tls":
-        if encryption:
-            raise RequestError(
-                f"SCHEDULER={scheduler} is not encrypted, and Dask's settings (REQUIRE_ENCRYPTION) refuse "
-                f"that: give tls://{place}"
-            )
-        if not place.startswith(("127.", "localhost", "[::1]")):
-            tell("Dask without TLS is not authenticated: for trusted networks only (docs/howto/scale.md)")
-        return
-    if not (authority and certificate):
-        raise RequestError(
-            f"SCHEDULER={scheduler} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE "
-            "and those of the client, as docs/howto/scale.md shows"
-        )
     try:
-        ssl.create_default_context(cafile=authority).load_cert_chain(certificate, key)
+        settings = Security().get_connection_args("client")
     except OSError as error:
-        files = ", ".join(str(file) for file in (authority, certificate, key) if file)
-        raise RequestError(f"the TLS files of Dask's settings cannot be used ({files}): {error}") from error
+        raise RequestError(f"the TLS files of Dask's settings cannot be used: {error}") from error
+    if protocol == "tls":
+        if not settings["ssl_context"]:
+            raise RequestError(
+                f"SCHEDULER={scheduler} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE "
+                "and those of the client, as docs/howto/scale.md shows"
+            )
+    elif settings["require_encryption"]:
+        raise RequestError(
+            f"SCHEDULER={scheduler} is not encrypted, and Dask's settings (REQUIRE_ENCRYPTION) refuse "
+            f"that: give tls://{place}"
+        )
+    elif not place.startswith(("127.", "localhost", "[::1]")):
+        tell("Dask without TLS is not authenticated: for trusted networks only (docs/howto/scale.md)")
 
 
 def refuse_unfit(client: Client, scheduler: str) -> None:

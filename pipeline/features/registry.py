@@ -30,14 +30,14 @@ class Feature:
     """A feature type: how it is computed, and what its values, rows and frames are; see `feature`."""
 
     name: str
-    function: Function = field(repr=False)
+    function: Function
     units: str
-    rows: int | Axis = field(default=1, repr=False)
+    rows: int | Axis = 1
     row_unit: str = "index"
-    frames: Axis = field(default=axes.centred_frames, repr=False)
+    frames: Axis = axes.centred_frames
     frame_unit: str = "s"
     version: int = 1
-    recorded: Callable[..., dict[str, str]] | None = field(default=None, repr=False)
+    recorded: Callable[..., dict[str, str]] | None = None
     """(**parameters) -> what else its values depend on, such as a file's fingerprint"""
 
     @functools.cached_property
@@ -67,17 +67,11 @@ def feature(*, units: str, **described: Any) -> Callable[[Function], Function]:
 class Variant:
     """A feature with all its parameters set, such as mel@n_mels=64."""
 
-    name: str
-    settings: tuple[tuple[str, Value], ...]  # every parameter, in the order of the signature
+    feature: Feature
     stored: str  # canonical name, "mel@n_mels=64": keys sorted, defaults dropped
-
-    @property
-    def feature(self) -> Feature:
-        return find_feature(self.name)
-
-    @property
-    def parameters(self) -> dict[str, Value]:
-        return dict(self.settings)
+    parameters: dict[str, Value]  # every one, in the order of the signature
+    arguments: dict[str, Any]  # of the function; to read a signature takes longer than some features
+    shapes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def recorded(self) -> dict[str, Value]:
@@ -85,31 +79,23 @@ class Variant:
         more = self.feature.recorded
         return self.parameters | (more(**self.parameters) if more else {})
 
-    @functools.cached_property
-    def arguments(self) -> dict[str, Any]:
-        """Of the feature's function. Kept, since reading a signature takes longer than some features."""
-        return parameters.to_arguments(self.feature.function, self.parameters)
-
-    @functools.cached_property
-    def _shapes(self) -> dict[Any, tuple[int, int]]:
-        return {}
-
     def compute(self, clip: Clip) -> np.ndarray:
         """(rows, frames), not yet rounded for storage; raises Impossible."""
         expected = self.shape(clip.sample_rate, len(clip.y))
         values = self.feature.function(clip, **self.arguments)
         if np.shape(values) != expected:
             raise ValueError(
-                f"{self.name} returned the shape {np.shape(values)}, its rows and frames say {expected}"
+                f"{self.feature.name} returned the shape {np.shape(values)}, "
+                f"its rows and frames say {expected}"
             )
         return values
 
     def shape(self, sample_rate: int, samples: int) -> tuple[int, int]:
         """(rows, frames) for clips of this rate and length; raises Impossible with the reason."""
-        known, key = self._shapes, (sample_rate, samples, *self.recorded.items())
-        if key not in known:
-            known[key] = len(self.row_axis(sample_rate)), len(self.frame_axis(sample_rate, samples))
-        return known[key]
+        audio = sample_rate, samples
+        if audio not in self.shapes:
+            self.shapes[audio] = len(self.row_axis(sample_rate)), len(self.frame_axis(*audio))
+        return self.shapes[audio]
 
     def row_axis(self, sample_rate: int) -> np.ndarray:
         """(rows,) what each row stands for, in the feature's `row_unit`; raises Impossible."""
@@ -121,24 +107,23 @@ class Variant:
         return self.feature.frames(sample_rate, samples, **self.parameters)
 
 
-def find_feature(name: str) -> Feature:
-    """The feature of this name; `embedding`, which needs a network in a file, is none of FEATURES."""
-    return extras.load(name).FEATURE if name == "embedding" else FEATURES[name]
-
-
 def resolve_feature(channel: Channel) -> Variant:
-    """The variant that `channel` names; RequestError with the nearest name if there is none."""
-    known = find_feature(channel.name).parameters
-    values = {name: parameter.default for name, parameter in known.items()}
+    """The variant that `channel` names; RequestError with the nearest name if there is none.
+
+    `embedding`, which needs a network in a file, is none of FEATURES.
+    """
+    name = channel.name
+    feature = extras.load(name).FEATURE if name == "embedding" else FEATURES[name]
+    values = {key: parameter.default for key, parameter in feature.parameters.items()}
+    changed: dict[str, Value] = {}
     try:
-        for key, value in channel.parameters:
-            if key not in known:
-                raise ValueError(nearest("parameter", key, known))
-            values[key] = known[key].read(value)
-        changed = {key: value for key, value in sorted(values.items()) if value != known[key].default}
-        named = tuple((key, "none" if value is None else value) for key, value in changed.items())
-        variant = Variant(channel.name, tuple(values.items()), Channel(channel.name, named).stored)
-        variant.arguments  # noqa: B018 - of groups that refuse what clashes
+        for key, given in sorted(channel.parameters):
+            if key not in values:
+                raise ValueError(nearest("parameter", key, values))
+            value = feature.parameters[key].read(given)
+            if value != values[key]:
+                values[key], changed[key] = value, "none" if value is None else value
+        arguments = parameters.to_arguments(feature.function, values)
     except ValueError as reason:
-        raise RequestError(f"{channel.name}: {reason}") from None
-    return variant
+        raise RequestError(f"{name}: {reason}") from None
+    return Variant(feature, Channel(name, tuple(changed.items())).stored, values, arguments)
