@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache.index import write_failures
 from features_cache.layout import read_header
 from pipeline import check, extract
 from pipeline.datasets.load import load
@@ -14,38 +13,35 @@ from pipeline.next_step import DEFAULT_MODEL, is_done, next_step, training_step
 from pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv, write
 from tests.pipeline.extraction import cache, options
-from train.models.registry import resolve
 
-FRAMES = {"waveform": 22050, "embedding": 1}  # of a clip; other features have 44
+TWO = SimpleNamespace(table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]}))
 
 
 @pytest.mark.parametrize(
     ("cached", "quick", "default"),
     [
-        (
-            "chroma mel mfcc waveform",
-            "'FEATURES=mel mfcc chroma mel+mfcc+chroma' MODEL=texture",
-            "mel+mfcc+chroma",
-        ),
-        (
-            "modulation mel mfcc",
-            "'FEATURES=mel mfcc mel+mfcc mel+mfcc+modulation' MODEL=texture",
-            "mel+mfcc",
-        ),
-        ("mel waveform", "FEATURES=mel MODEL=texture", "mel"),
-        ("waveform", "FEATURES=waveform MODEL=m11", None),
-        ("embedding@model=a", "FEATURES=embedding@model=a", None),
+        ("chroma mel mfcc waveform", "'FEATURES=mel mfcc chroma mel+mfcc+chroma'", "mel+mfcc+chroma"),
+        ("modulation mel mfcc", "'FEATURES=mel mfcc mel+mfcc mel+mfcc+modulation'", "mel+mfcc"),
+        ("mel waveform", "FEATURES=mel", "mel"),
     ],
 )
 def test_a_few_sets_by_a_quick_model_come_first_and_the_default_model_then(cached, quick, default):
-    frames = {name: FRAMES.get(name.partition("@")[0], 44) for name in cached.split()}
+    frames = {name: 22050 if name == "waveform" else 44 for name in cached.split()}
     command = "sweep" if quick.startswith("'") else "train"
-    lines = [f"next: make {command} DATASET=synth {quick}"]
-    lines += [f"then: make train DATASET=synth FEATURES={default}   ({DEFAULT_MODEL})"] if default else []
-    two = SimpleNamespace(table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]}))
-    assert training_step(FeaturesCommand(dataset="synth"), two, frames).splitlines() == lines
-    if "MODEL=" in quick:
-        assert resolve(quick.rpartition("MODEL=")[2]).unfit(quick.split("FEATURES=")[1].split()[:1]) is None
+    assert training_step(FeaturesCommand(dataset="synth"), TWO, frames).splitlines() == [
+        f"next: make {command} DATASET=synth {quick} MODEL=texture",
+        f"then: make train DATASET=synth FEATURES={default}   ({DEFAULT_MODEL})",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "model"), [("waveform", 22050, " MODEL=m11"), ("embedding", 1, "")]
+)
+def test_what_is_no_image_has_models_of_its_own(name, frames, model):
+    asked = FeaturesCommand(dataset="synth")
+    assert (
+        training_step(asked, TWO, {name: frames}) == f"next: make train DATASET=synth FEATURES={name}{model}"
+    )
 
 
 def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
@@ -74,16 +70,14 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert proposed().startswith("next: remove one of each pair")
 
 
-def test_a_clip_that_failed_in_one_feature_is_waited_for_in_the_others(sounds):
+def test_a_clip_that_failed_is_not_waited_for(sounds):
     asked = options(sounds)
-    extract.run(asked)
-    table, made = load(asked).table, cache(sounds)
-    read_header(made.folder / "zcr.h5").forget(np.array([0]))
-    write_failures(made.folder, made.clips, np.array([0]), ["rms"], [(0, "rms", "1 value is NaN")])
+    (sounds.folder / "clip00003.wav").write_bytes(b"no audio")
+    assert extract.run(asked) == 1
+    table = load(asked).table
+    assert is_done(cache(sounds), table)
+    read_header(cache(sounds).folder / "zcr.h5").forget(np.array([0]))
     assert not is_done(cache(sounds), table)
-    for feature in ("zcr", "all"):
-        write_failures(made.folder, made.clips, np.array([0]), ["zcr"], [(0, feature, "1 value is NaN")])
-        assert is_done(cache(sounds), table)
 
 
 def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(tmp_path, capsys):
