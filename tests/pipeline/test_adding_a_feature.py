@@ -9,11 +9,8 @@ import pytest
 
 from docs.cards import text_of_document
 from features_cache.names import parse_channel
-from pipeline import extract
-from pipeline.features import FEATURES, Clip, feature, resolve_feature
+from pipeline.features import FEATURES, Clip, resolve_feature
 from pipeline.listing import card
-from tests.pipeline.changing import ChangingDataset
-from tests.pipeline.extraction import options
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "howto" / "adding-a-feature.md"
 
@@ -41,38 +38,6 @@ def test_the_example_is_a_feature_with_variants_and_a_card(example: str) -> None
     assert resolve_feature(parse_channel("crest@hop_length=1024")).shape(44100, 44100) == (1, 44)
     assert card(example)["Ignores"].startswith("loudness")
     assert "| [`crest`](#crest) | 1 | 431 | dB, difference | Crest factor" in text_of_document()
-
-
-@pytest.fixture
-def entropy() -> Iterator[dict[str, object]]:
-    """A feature that returns what `entropy["returned"]` is."""
-    returned: dict[str, object] = {}
-
-    @feature(units="1")
-    def entropy(clip: Clip) -> np.ndarray:
-        """What the test says."""
-        return returned["value"]  # type: ignore[return-value]
-
-    yield returned
-    del FEATURES["entropy"]
-
-
-def test_a_feature_of_another_shape_is_named_with_both(entropy: dict[str, object]) -> None:
-    entropy["value"] = np.zeros(8)
-    with pytest.raises(ValueError, match=r"entropy returned the shape \(8,\), .* \(1, 8\)"):
-        resolve_feature(parse_channel("entropy")).compute(Clip(np.zeros(8, np.float32), 8))
-
-
-def test_values_that_are_not_finite_are_named_with_their_frames(
-    entropy: dict[str, object], sounds: ChangingDataset, capsys: pytest.CaptureFixture[str]
-) -> None:
-    values = np.ones((1, 8000))
-    values[:, 6000:] = np.nan
-    entropy["value"] = values
-    assert extract.run(options(sounds, features="entropy")) == 1
-    assert "clip00001: entropy: 2,000 values NaN or infinite, in frames 6000 to 7999\n" in (
-        capsys.readouterr().out
-    )
 
 
 def test_all_that_the_document_names_exists() -> None:

@@ -1,6 +1,5 @@
 """What is wrong with a dataset: every finding on a dataset made to have it, and none on a clean one."""
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -143,9 +142,6 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
         shown = capsys.readouterr().out
         assert shown.startswith("mine: 8 clips, 2 classes, 2 folds")
         assert all(found["what"] in shown and found["remedy"] in shown for found in stored)
-    assert read_check(tmp_path) is None
-    (folder / "check.json").write_text(json.dumps([1]))
-    assert read_check(folder) is None
 
 
 def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
