@@ -121,15 +121,6 @@ def test_artefacts_that_predict_the_class_are_a_warning(tmp_path):
     assert found.names[0].startswith("trail ")
 
 
-def test_options_are_proposed_by_names_and_by_lengths_of_files(tmp_path):
-    takes = [f"yard{number}-{take}.wav" for number in range(6) for take in "AB"]
-    sounds = {name: noise(seed, 0.5) for seed, name in enumerate(takes)}
-    rows = [f"{name},{'ab'[number // 2 % 2]},{1 + number % 2}," for number, name in enumerate(takes)]
-    found = findings(make(tmp_path, sounds, rows))
-    assert "GROUP='^(.*)[-_ ][A-Za-z]$'" in found["group"].what
-    assert "75% of 2 s is padding: DURATION=0.5 leaves 0%" in found["length"].what
-
-
 def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_leak(tmp_path, capsys):
     leaking = CLEAN | {"1.wav": CLEAN["3.wav"], "0.wav": np.zeros(SECONDS * RATE)}
     folder = tmp_path / "data" / "mine" / "features"
