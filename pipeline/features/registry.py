@@ -115,7 +115,7 @@ def resolve_feature(channel: Channel) -> Variant:
     name = channel.name
     feature = extras.load(name).FEATURE if name == "embedding" else FEATURES[name]
     values = {key: parameter.default for key, parameter in feature.parameters.items()}
-    changed: dict[str, Value] = {}
+    changed: dict[str, Any] = {}
     try:
         for key, given in sorted(channel.parameters):
             if key not in values:

@@ -10,20 +10,6 @@ import pytest
 from features_cache.names import parse_channel
 from pipeline.features import FEATURES, Clip, Impossible, resolve_feature
 
-VARIANTS = [
-    "mel@hop_length=441",
-    "mfcc@n_mels=20",
-    "mel_delta@width=5",
-    "poly@order=3",
-    "contrast@n_bands=3",
-    "cqt@hop_length=192,n_bins=30",
-    "cqt@bins_per_octave=24,n_bins=96",
-    "vqt@gamma=5,hop_length=320",
-    "chroma_cqt@hop_length=256",
-    "tempogram@win_length=64",
-    "fourier_tempogram@hop_length=300",
-    "yin@fmin=200",
-]
 LIBROSAS = {
     "stft@n_fft=600": lambda rate: librosa.fft_frequencies(sr=rate, n_fft=600),
     "mel": lambda rate: librosa.mel_frequencies(130, fmax=rate / 2)[1:-1],
@@ -45,7 +31,9 @@ def test_rows_stand_for_what_librosa_says(name: str, rate: int) -> None:
 @pytest.mark.parametrize(
     ("rate", "samples"), [(8000, 8000), (22050, 22051), (44100, 37 * 512 - 1), (96000, 9601)]
 )
-@pytest.mark.parametrize("name", [*FEATURES, *VARIANTS])
+@pytest.mark.parametrize(
+    "name", [*FEATURES, "fourier_tempogram@hop_length=300", "cqt@hop_length=192,n_bins=30"]
+)
 def test_the_shape_by_formula_is_that_of_the_values(name: str, rate: int, samples: int) -> None:
     chosen = resolve_feature(parse_channel(name))
     try:  # another shape is an error
