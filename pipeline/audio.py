@@ -151,11 +151,7 @@ def _opened(path: Path) -> soundfile.SoundFile:
         if "does not exist" in reason:  # its words for an .mp3 that holds none; the file is there, see above
             reason = "Format not recognised"
         raise AudioError(f"not audio that libsndfile reads: {reason}") from None
-    try:
-        _refuse_damaged(file, path)
-    except AudioError:
-        file.close()
-        raise
+    _refuse_damaged(file, path)
     return file
 
 

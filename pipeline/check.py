@@ -33,7 +33,7 @@ from pipeline.datasets import Dataset, load
 from pipeline.datasets.folds import propose_group
 from pipeline.datasets.load import shorter_duration
 from pipeline.datasets.summary import counts
-from pipeline.near_duplicates import NO_LANDMARKS, AudioFingerprint, audio_fingerprint, find_near_duplicates
+from pipeline.near_duplicates import AudioFingerprint, audio_fingerprint, find_near_duplicates
 from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
 
@@ -239,7 +239,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
             info = audio.file_info(path)
             y = audio.decode(path, seconds=LONGEST_DURATION)
         except audio.AudioError as error:
-            return {"reason": str(error)}, NO_LANDMARKS
+            return {"reason": str(error)}, audio_fingerprint(np.zeros(1, np.float32), rate)
         at_rate = y if info.sample_rate == rate else audio.resample(y, info.sample_rate, rate)
         measures = measure_clip(y, info.sample_rate, info.channels)
         return {"reason": "", **measures._asdict()}, audio_fingerprint(at_rate, rate)

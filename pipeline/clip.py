@@ -69,8 +69,9 @@ class Clip:
         return kernels.spectrum.decibels(self.bands(self.power(framing), bank))
 
     def bands(self, spectrogram: np.ndarray, bank: MelBank) -> np.ndarray:
-        """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`."""
-        return kernels.spectrum.mel_bands(spectrogram, self.sample_rate, bank)
+        """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`, as a sparse product."""
+        n_fft = 2 * (len(spectrogram) - 1)
+        return kernels.spectrum.mel_filters(self.sample_rate, n_fft, bank) @ spectrogram
 
     @shared
     def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing) -> np.ndarray:

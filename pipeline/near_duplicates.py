@@ -33,9 +33,6 @@ class AudioFingerprint(NamedTuple):
     codes: NDArray[np.uint32]  # (landmarks, BANDS)
 
 
-NO_LANDMARKS = AudioFingerprint(np.zeros(0, np.int64), np.zeros((0, BANDS), np.uint32))  # of silence
-
-
 class Pair(NamedTuple):
     """Two clips that share their audio: b[n + shift] is a[n], but for a factor."""
 

@@ -175,15 +175,6 @@ def events(source: SourceRecording, rng: np.random.Generator, backwards: bool) -
 # From a class to a dataset
 
 
-def take(sound: Callable[..., Samples], source: SourceRecording, rng: np.random.Generator) -> Samples:
-    """One clip: the sound in its room, over its background, as loud (rms) as clips of every other class."""
-    dry = sound(source, rng)
-    wet = scipy.signal.fftconvolve(dry, source.room)[: len(dry)]
-    wet /= wet.std()
-    clip = wet + 10 ** (-source.snr / 20) * coloured_noise(rng, len(wet), source.background)
-    return np.clip(clip * LEVEL * rng.uniform(0.7, 1.4) / clip.std(), -0.99, 0.99)
-
-
 def clip_rows() -> pd.DataFrame:
     """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`."""
     rows = []
@@ -197,10 +188,17 @@ def clip_rows() -> pd.DataFrame:
 
 
 def clip(row: Any, seed: int = SEED) -> Samples:
-    """The samples of one row of the table; it depends on nothing but the row and the seed."""
+    """One clip: the sound in its room, over its background, as loud (rms) as clips of every other class.
+
+    It depends on nothing but its row of the table and the seed.
+    """
     source = SourceRecording(np.random.default_rng([seed, row.src_file]))
     rng = np.random.default_rng([seed, row.src_file, ord(row.take)])
-    return take(CLASSES[row.category], source, rng)
+    dry = CLASSES[row.category](source, rng)
+    wet = scipy.signal.fftconvolve(dry, source.room)[: len(dry)]
+    wet /= wet.std()
+    mixed = wet + 10 ** (-source.snr / 20) * coloured_noise(rng, len(wet), source.background)
+    return np.clip(mixed * LEVEL * rng.uniform(0.7, 1.4) / mixed.std(), -0.99, 0.99)
 
 
 def write_dataset(folder: Path) -> Path:

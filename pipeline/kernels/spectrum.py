@@ -19,17 +19,11 @@ def decibels(power: np.ndarray) -> np.ndarray:
     return np.maximum(levels, levels.max() - 80, out=levels)
 
 
-def mel_bands(spectrogram: np.ndarray, sample_rate: int, bank: MelBank) -> np.ndarray:
-    """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`, as a sparse product."""
-    return mel_filters(sample_rate, 2 * (len(spectrogram) - 1), bank) @ spectrogram
-
-
 @functools.lru_cache(maxsize=64)
 def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr_array:
     """(n_mels, bins): `librosa.filters.mel`; a band narrower than a bin is empty, as there."""
     edges = mel_edges(sample_rate, **dataclasses.asdict(bank))
-    ramps, width = np.subtract.outer(edges, frequency_axis(sample_rate, n_fft=n_fft)), np.diff(edges)[:, None]
-    filters = np.maximum(0, np.minimum(-ramps[:-2] / width[:-1], ramps[2:] / width[1:])).astype(np.float32)
+    filters = _triangles(edges, sample_rate, n_fft)
     filters *= (2 / (edges[2:] - edges[:-2]))[:, None]
     return scipy.sparse.csr_array(filters)
 
@@ -38,9 +32,13 @@ def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr
 def linear_filters(sample_rate: int, n_fft: int, bank: LinearBank) -> scipy.sparse.csr_array:
     """(n_bands, bins): triangles of height 1, evenly spaced in Hz."""
     edges = linear_edges(sample_rate, **dataclasses.asdict(bank))
+    return scipy.sparse.csr_array(_triangles(edges, sample_rate, n_fft))
+
+
+def _triangles(edges: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
+    """(bands, bins) float32: band k rises from edge k, is 1 at edge k + 1 and 0 again at edge k + 2."""
     ramps, width = np.subtract.outer(edges, frequency_axis(sample_rate, n_fft=n_fft)), np.diff(edges)[:, None]
-    filters = np.maximum(0, np.minimum(-ramps[:-2] / width[:-1], ramps[2:] / width[1:]))
-    return scipy.sparse.csr_array(filters.astype(np.float32))
+    return np.maximum(0, np.minimum(-ramps[:-2] / width[:-1], ramps[2:] / width[1:])).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=64)

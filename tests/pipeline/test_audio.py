@@ -99,8 +99,9 @@ def encode(tmp_path_factory):
     soundfile.write(folder / "a.wav", sweep, 44_100)
 
     def encoded(words: str) -> Path:
-        subprocess.run(["lame", "--quiet", *words.split(), "a.wav", f"{words}.mp3"], cwd=folder, check=True)
-        return folder / f"{words}.mp3"
+        path = folder / f"{words}.mp3"
+        subprocess.run(["lame", "--quiet", *words.split(), "a.wav", path], cwd=folder, check=True)
+        return path
 
     return encoded
 
