@@ -16,6 +16,7 @@ Samples are (n,) float64 at SAMPLE_RATE; every function draws from the generator
 
 import io
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,6 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from commandline.registry import Registry
 from commandline.terminal import progress
 from pipeline.datasets.download import making, staged
 
@@ -40,7 +40,6 @@ LEVEL = 0.04  # rms of full scale: peaks of the sparsest clips stay below it
 FIRST_SOURCE = 2000  # source numbers begin here; raised when the clips change, so that files get new names
 C_SCALE, F_SHARP_SCALE = (0, 2, 4, 7, 9), (6, 8, 10, 1, 3)  # pentatonic, semitones above C
 C4 = 261.63  # Hz
-CLASSES: Registry[Callable[..., Samples]] = Registry("synthetic class")  # (source, rng) -> a take, dry
 
 
 class SourceRecording:
@@ -61,11 +60,6 @@ class SourceRecording:
         self.background = rng.uniform(-5, 0)  # dB an octave, of the noise behind it
         self.snr = rng.uniform(10, 16)  # dB, of the sound over that noise
         self.tuning = rng.uniform(-0.4, 0.4)  # semitones, of its bells
-
-
-def sound_class(name: str, **chosen: object) -> Callable[[Callable[..., Samples]], Callable[..., Samples]]:
-    """Decorator: register a sound under a class's name, some of its parameters chosen."""
-    return CLASSES.register(name, entry=lambda sound: lambda source, rng: sound(source, rng, **chosen))
 
 
 # Building blocks
@@ -116,11 +110,9 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
     return clip
 
 
-# The ten classes
+# The sounds of the ten classes: (source, rng, what differs in a pair) -> a take, dry
 
 
-@sound_class("chimes_in_c", scale=C_SCALE)
-@sound_class("chimes_in_f_sharp", scale=F_SHARP_SCALE)
 def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[int]) -> Samples:
     """The struck tones of a scale, each in any of five octaves, at any time."""
     time = seconds(1.5)
@@ -133,8 +125,6 @@ def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[in
     return scene(events)
 
 
-@sound_class("steady_beat", pattern=(1, 1, 1))
-@sound_class("galloping_beat", pattern=(0.6, 0.6, 1.8))
 def beat(source: SourceRecording, rng: np.random.Generator, pattern: Sequence[float]) -> Samples:
     """Short bursts at intervals that repeat a pattern, slightly off the beat."""
     times = source.beat * (np.cumsum(np.tile(pattern, 20)) + rng.uniform(-3, 0))
@@ -142,8 +132,6 @@ def beat(source: SourceRecording, rng: np.random.Generator, pattern: Sequence[fl
     return scene([(time, burst(source, rng, 0.03)) for time in times if 0 <= time < SECONDS])
 
 
-@sound_class("hollow_drone", partials=range(1, 40, 2), rolloff=1.3)
-@sound_class("bright_drone", partials=range(1, 40), rolloff=0.7)
 def drone(
     source: SourceRecording, rng: np.random.Generator, partials: Sequence[int], rolloff: float
 ) -> Samples:
@@ -154,8 +142,6 @@ def drone(
     return harmonic_tone(1.0, partials, rolloff + source.tilt, cycles)
 
 
-@sound_class("hiss", slope=-2.0)
-@sound_class("rumble", slope=-5.0)
 def steady_noise(source: SourceRecording, rng: np.random.Generator, slope: float) -> Samples:
     """Steady noise; its slope varies around that of its class, and its source has a resonance."""
     noise = coloured_noise(rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1, 1))
@@ -164,8 +150,6 @@ def steady_noise(source: SourceRecording, rng: np.random.Generator, slope: float
     )
 
 
-@sound_class("knocks", backwards=False)
-@sound_class("swells", backwards=True)
 def events(source: SourceRecording, rng: np.random.Generator, backwards: bool) -> Samples:
     """Eight long bursts at any time, forwards or backwards."""
     bursts = [(time, burst(source, rng, source.decay)) for time in rng.uniform(0, SECONDS - 0.5, size=8)]
@@ -173,6 +157,19 @@ def events(source: SourceRecording, rng: np.random.Generator, backwards: bool) -
 
 
 # From a class to a dataset
+
+CLASSES: dict[str, Callable[[SourceRecording, np.random.Generator], Samples]] = {
+    "chimes_in_f_sharp": partial(chimes, scale=F_SHARP_SCALE),
+    "chimes_in_c": partial(chimes, scale=C_SCALE),
+    "galloping_beat": partial(beat, pattern=(0.6, 0.6, 1.8)),
+    "steady_beat": partial(beat, pattern=(1, 1, 1)),
+    "bright_drone": partial(drone, partials=range(1, 40), rolloff=0.7),
+    "hollow_drone": partial(drone, partials=range(1, 40, 2), rolloff=1.3),
+    "rumble": partial(steady_noise, slope=-5.0),
+    "hiss": partial(steady_noise, slope=-2.0),
+    "swells": partial(events, backwards=True),
+    "knocks": partial(events, backwards=False),
+}
 
 
 def clip_rows() -> pd.DataFrame:
