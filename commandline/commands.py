@@ -14,26 +14,11 @@ from typing import Any, NoReturn
 
 from commandline.files import DISK_FAILED, NOT_WRITABLE
 from commandline.options import SURROGATE, Options, fields, parse, unfold
-from commandline.registry import RequestError, closest, nearest
+from commandline.registry import RequestError, nearest
 from commandline.terminal import tell, tell_warnings
 
 STAGES = ("pipeline", "features_cache", "train", "analysis", "bench", "demo")
 SEVERAL_TARGETS = "--several-targets"  # make was given others too: their variables are none of our business
-SHOWN = 30  # characters around a byte that is not UTF-8, in a message
-
-# Words of other programs, too far from ours in their letters -> what is meant.
-SYNONYMS = {
-    "COMMENT": "NOTE",
-    "BATCH_SIZE": "BATCH",
-    "LEARNING_RATE": "LR",
-    "WEIGHT_DECAY": "DECAY",
-    "WORKERS": "JOBS",
-    "LABEL_SMOOTHING": "SMOOTHING",
-    "SPEAKER": "GROUP",
-    "SECONDS": "DURATION",
-    "OUTPUT": "OUT",
-    "FILE": "AUDIO",
-}
 
 Command = Callable[[Any], "int | None"]
 
@@ -126,32 +111,23 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     except UnicodeEncodeError as error:
         if not SURROGATE.match(error.object, error.start):
             raise
-        shown = error.object[max(0, error.start - SHOWN) : error.end + SHOWN]
-        tell(f"error: {shown!a} is not UTF-8: rename this file or folder")
+        tell(f"error: {error.object!a} is not UTF-8: rename this file or folder")
         status = 2
     except OSError as error:
         if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):
             raise  # our own fault
-        full = error.errno in DISK_FAILED
-        kept = "; what was there before is kept" if full else ""
-        tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}{kept}")
-        status = 1 if full else 2
+        tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}")
+        status = 1 if error.errno in DISK_FAILED else 2
     sys.exit(status or 0)
 
 
 def _unknown(options: type[Options], several: bool, variable: str) -> None:
     """RequestError unless the variable is one of another target that make was given as well."""
-    own = [name.upper() for name in fields(options)]
-    known = {name: [field.upper() for field in fields(options_of(command))] for name, command in commands()}
-    users = [name for name, variables in known.items() if variable in variables]
-    meant = SYNONYMS.get(variable) if not users else closest(variable, own, cutoff=0.9)
+    known = {name: fields(options_of(command)) for name, command in commands()}
+    users = [name for name, others in known.items() if variable.lower() in others]
     if several and users:
         tell(f"{variable} does not apply here and is ignored")
-    elif meant in own:
-        raise RequestError(f"{variable!r} is no variable here; did you mean {meant!r}?")
-    elif users:
-        raise RequestError(f"{variable!r} is no variable here; it is one of {', '.join(users)}")
-    else:
-        raise RequestError(
-            nearest("variable", variable, {*own, *itertools.chain(*known.values())}, listed=own)
-        )
+        return
+    own = fields(options) or itertools.chain(*known.values())  # `known` alone has none
+    message = nearest("variable", variable, {name.upper() for name in own})
+    raise RequestError(f"{message}; it is one of {', '.join(users)}" if users else message)

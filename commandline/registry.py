@@ -46,8 +46,8 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     return by_folded[close[0]] if close else None
 
 
-def nearest(kind: str, word: str, known: Iterable[str], listed: Iterable[str] = ()) -> str:
-    """The message for an unknown name: the nearest known one, then the list (or the part of it in `listed`).
+def nearest(kind: str, word: str, known: Iterable[str]) -> str:
+    """The message for an unknown name: the nearest known one, then the list.
 
     >>> nearest("feature", "mell", ["mel", "mfcc"])
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"
@@ -55,7 +55,6 @@ def nearest(kind: str, word: str, known: Iterable[str], listed: Iterable[str] = 
     names = sorted(known)
     close = closest(word, names)
     hint = f"; did you mean {close!r}?" if close else "."
-    names = sorted(listed) or names
     shown = ", ".join(names[:LISTED_NAMES]) or "none"
     more = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
     return f"unknown {kind} {word!r}{hint} Known: {shown}{more}"

@@ -46,11 +46,10 @@ def unknown_dataset(dataset: str, data: Path) -> str:
     """What to say of a dataset that is not there: the nearest, also beside its path, and the list."""
     if dataset in _cached(data):
         return f"{dataset} is a cache in {data}: its audio is asked for, give DATASET= as when it was made"
-    known, path = {*NAMED, *_cached(data)}, Path(dataset)
-    beside = path.parent.iterdir() if path.parent.is_dir() else ()
-    names = [entry.name for entry in beside if entry.is_dir() or entry.suffix in TABLES]
-    meant = closest(path.name, (name for name in names if not name.startswith(".")), PATH_CUTOFF)
-    return nearest("dataset", dataset, known | ({str(path.with_name(meant))} if meant else set()), known)
+    path, message = Path(dataset), nearest("dataset", dataset, {*NAMED, *_cached(data)})
+    beside = [entry for entry in path.parent.glob("[!.]*") if entry.is_dir() or entry.suffix in TABLES]
+    meant = closest(path.name, (entry.name for entry in beside), PATH_CUTOFF)
+    return f"{message}; there is {str(path.with_name(meant))!r}" if meant else message
 
 
 def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
