@@ -18,6 +18,7 @@ from commandline.registry import RequestError, nearest
 from commandline.terminal import tell, tell_warnings
 
 STAGES = ("pipeline", "features_cache", "train", "analysis", "bench", "demo")
+SHOWN = 30  # characters around a byte that is not UTF-8, in a message
 SEVERAL_TARGETS = "--several-targets"  # make was given others too: their variables are none of our business
 
 Command = Callable[[Any], "int | None"]
@@ -111,7 +112,8 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     except UnicodeEncodeError as error:
         if not SURROGATE.match(error.object, error.start):
             raise
-        tell(f"error: {error.object!a} is not UTF-8: rename this file or folder")
+        shown = error.object[max(0, error.start - SHOWN) : error.end + SHOWN]
+        tell(f"error: {shown!a} is not UTF-8: rename this file or folder")
         status = 2
     except OSError as error:
         if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):

@@ -13,8 +13,8 @@ because the state word is compared again after the values were taken: a clip tha
 another word, or 0, and is checked anew.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -122,16 +122,16 @@ class Cache:
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
     folder   that holds index.h5; RequestError if it does not, with
-    command  gives what to type, which makes it
+    command  what to type, which makes it
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
     """
 
-    def __init__(self, folder: Path, command: Callable[[], str] = lambda: "make features DATASET=…") -> None:
+    def __init__(self, folder: Path, command: str = "make features DATASET=…") -> None:
         self.folder = Path(folder)
         if not is_cache(self.folder):
-            raise RequestError(f"there are no features in {self.folder} yet: run {command()}")
+            raise RequestError(f"there are no features in {self.folder} yet: run {command}")
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -217,8 +217,7 @@ class Cache:
                     f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now "
                     f"have {now[1]} at {now[0]} Hz: {self.remedy(file.stored)}"
                 )
-            known = {field.name: getattr(file, field.name) for field in fields(file)}
-            self._open[wanted.stored] = StoredFeature(**known, cache=self)
+            self._open[wanted.stored] = StoredFeature(**vars(file), cache=self)
         return self._open[wanted.stored]
 
     def _find(self, channel: Channel) -> str | None:
@@ -281,14 +280,12 @@ class Cache:
         """RequestError for channels that the cache lacks: misspelt, or not extracted yet."""
         lacking = [channel for channel in dict.fromkeys(channels) if channel not in self]
         if lacking:
-            own = {parse_channel(name).name for name in self.features}
-            meant = {closest(channel.name, own, ALIKE) for channel in lacking if channel.name not in own}
-            guesses = sorted(filter(None, meant))
-            names, has = [channel.stored for channel in lacking], ", ".join(self.features) or "no feature"
-            hint, otherwise = f"did you mean {', '.join(guesses)}? ", "; if not, "
+            names, has = " ".join(channel.stored for channel in lacking), ", ".join(self.features)
+            meant = closest(lacking[0].stored, self.features, ALIKE)
+            hint = f" (did you mean {meant}?)" if meant else ""
             raise RequestError(
-                f"{hint if guesses else ''}the cache {self.folder} lacks {', '.join(names)}, it has {has}"
-                f"{otherwise if guesses else ': '}{self.remedy(' '.join(names))}"
+                f"the cache {self.folder} lacks {names}{hint}, it has {has or 'no feature'}: "
+                f"{self.remedy(names)}"
             )
 
     def remedy(self, stored: str, *more: str) -> str:

@@ -5,7 +5,6 @@ length, since the others lie in HDF5's global heap, which has no checksum. HDF5'
 file is ever changed in structure, and network file systems often lack it.
 """
 
-import errno
 import io
 import os
 import sys
@@ -26,14 +25,10 @@ CHUNK = 1 << 16  # elements of a chunk of the small datasets
 
 
 class DamagedFile(RequestError):
-    """A file of the cache that cannot be read: `reason` names it and says why, the message what to do too."""
-
-    def __init__(self, reason: str, remedy: str = "make features makes it again") -> None:
-        super().__init__(reason, remedy)
-        self.reason, self.remedy = reason, remedy
+    """A file of the cache that cannot be read: the argument names it and says why, the message what to do."""
 
     def __str__(self) -> str:
-        return f"{self.reason}; {self.remedy}"
+        return f"{self.args[0]}; make features makes it again"
 
 
 @contextmanager
@@ -42,11 +37,9 @@ def opened(path: Path) -> Iterator[h5py.File]:
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
     if not path.is_file():
-        raise DamagedFile(f"{path.name} cannot be read: it is no regular file", "remove it")
+        raise DamagedFile(f"{path.name} cannot be read: it is no regular file, remove it")
     if not os.access(path, os.R_OK):
-        raise DamagedFile(
-            f"{path.name} cannot be read: {os.strerror(errno.EACCES)}", "allow its reading with chmod"
-        )
+        raise DamagedFile(f"{path.name} cannot be read: permission denied, allow its reading or remove it")
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
@@ -122,37 +115,24 @@ def read_column(group: h5py.Group, name: str) -> NDArray:
 
 def write_column(group: h5py.Group, name: str, column: NDArray) -> h5py.Dataset:
     """A small dataset; its CRC is beside it, since fletcher32 takes a page of zeros for a good one."""
-    dtype, crc = _stored_type(column), 0
-    chunk = max(1, min(len(column), CHUNK))
-    dataset = group.create_dataset(name, (len(column),), dtype, chunks=(chunk,), fletcher32=True)
-    for start in range(0, len(column), CHUNK):  # a million paths at once are 100 MB more
-        block = as_stored(column[start : start + CHUNK], dtype)
-        dataset[start : start + CHUNK] = block
-        crc = zlib.crc32(block.data, crc)
-    write_attributes(dataset, {"crc32": crc})
+    stored = as_stored(column)
+    chunk = max(1, min(len(stored), CHUNK))
+    dataset = group.create_dataset(name, data=stored, chunks=(chunk,), fletcher32=True)
+    write_attributes(dataset, {"crc32": zlib.crc32(stored.data)})
     return dataset
 
 
-def as_stored(column: NDArray, dtype: np.dtype | None = None) -> NDArray:
+def as_stored(column: NDArray) -> NDArray:
     """Numbers as they are; texts, such as clip ids, in UTF-8, all of the longest one's length."""
-    dtype = dtype or _stored_type(column)
-    stored = np.fromiter(_each(column), dtype, len(column)) if dtype.kind == "S" else column
-    return np.ascontiguousarray(stored)
+    if column.dtype.kind not in "SOUT":
+        return np.ascontiguousarray(column)
+    texts = [text if isinstance(text, bytes) else str(text).encode() for text in column]
+    return np.array(texts, h5py.string_dtype("utf-8", max(map(len, texts), default=0) or 1))
 
 
 def decoded(column: NDArray) -> list[str] | NDArray:
     """Numbers as they are, texts as str; those that come often, as labels do, are one object in memory."""
     return [sys.intern(text.decode()) for text in column.tolist()] if column.dtype.kind == "S" else column
-
-
-def _stored_type(column: NDArray) -> np.dtype:
-    if column.dtype.kind not in "SOUT":
-        return column.dtype
-    return h5py.string_dtype("utf-8", max(map(len, _each(column)), default=0) or 1)
-
-
-def _each(texts: NDArray) -> Iterator[bytes]:
-    return (text if isinstance(text, bytes) else str(text).encode() for text in texts)
 
 
 def allocated(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:

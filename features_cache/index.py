@@ -52,13 +52,9 @@ def feature_files(folder: Path) -> list[Path]:
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
     """(clips with COLUMNS, attributes); FileNotFoundError or DamagedFile where there is none to read."""
     with hdf5.opened(folder / INDEX) as file:
-        return read_clips(file), hdf5.read_attributes(file)
-
-
-def read_clips(file: h5py.File, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
-    """The clip table in an open index, or some columns of it."""
-    group = hdf5.read_member(file, CLIPS)
-    return pd.DataFrame({name: hdf5.decoded(hdf5.read_column(group, name)) for name in columns})
+        group = hdf5.read_member(file, CLIPS)
+        columns = {name: hdf5.decoded(hdf5.read_column(group, name)) for name in COLUMNS}
+        return pd.DataFrame(columns), hdf5.read_attributes(file)
 
 
 def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
@@ -81,19 +77,10 @@ def refresh(
     """
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
-        files = feature_files(folder)
         try:
-            with hdf5.opened(folder / INDEX) as file:
-                known = with_sources(clips, read_clips(file, ("clip_id", *SOURCE_COLUMNS)))
-                for name in SOURCE_COLUMNS:
-                    known.iloc[part, known.columns.get_loc(name)] = clips[name].iloc[part]
-                if (
-                    set(file) == {CLIPS, *(path.stem for path in files)}
-                    and hdf5.read_attributes(file) == attributes
-                    # column by column, since they may be millions of rows
-                    and all(np.array_equal(read_clips(file, [name])[name], known[name]) for name in COLUMNS)
-                ):
-                    return
+            known = with_sources(clips, read_index(folder)[0])
+            for name in SOURCE_COLUMNS:
+                known.iloc[part, known.columns.get_loc(name)] = clips[name].iloc[part]
         except (FileNotFoundError, DamagedFile):
             known = clips
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
@@ -101,7 +88,7 @@ def refresh(
             group = file.create_group(CLIPS)
             for name in COLUMNS:
                 hdf5.write_column(group, name, known[name].to_numpy())
-            for path in files:
+            for path in feature_files(folder):
                 file[path.stem] = h5py.ExternalLink(path.name, "/values")
 
 

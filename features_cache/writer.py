@@ -7,7 +7,7 @@ Who writes what, in which order, and why a kill between any two lines is harmles
    filled with the clips that are still up to date, synchronised and renamed. Killed before the rename: a
    draft that the next run overwrites. Killed after: a whole file.
 3. index.h5 is replaced in the same way, after the files that it links to (index.py). Killed before: the next
-   run sees that it is out of date. Until then the old labels hold, and rows are found by clip id, so none
+   run does it. Until then the old labels hold, and rows are found by clip id, so none
    is mistaken.
 4. Workers write each clip at its own place, state word 0, then the values, then the state word (layout.py).
    Killed anywhere in between: the state is 0, and the clip counts as not done.
@@ -129,7 +129,7 @@ def stored_clips(
     except FileNotFoundError:
         return nothing
     except DamagedFile as damage:
-        return replace(nothing, note=damage.reason)
+        return replace(nothing, note=str(damage.args[0]))
     if file.shape[1:] != spec.shape or file.key != spec.key:
         has, wanted = file.attributes | {"shape": file.shape[1:]}, spec.attributes() | {"shape": spec.shape}
         differ = [key for key in (*FINGERPRINTED, "shape") if has.get(key) != wanted[key]]

@@ -6,7 +6,7 @@ What the options and the cache can tell to be wrong is refused here; the run's h
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -287,7 +287,7 @@ def open_cache(options: RunOptions) -> Cache:
     refuse_unknown(options.dataset, options.data, options.name)
     folder = cache_folder(options.dataset, options.data, options.name)
     given = f"DATASET={options.dataset}", *words(options, ("name", "data"))
-    return Cache(folder, partial(make_command, "features", *given))
+    return Cache(folder, make_command("features", *given))
 
 
 def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:

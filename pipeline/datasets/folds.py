@@ -88,16 +88,16 @@ def with_groups(listing: Listing, group: str) -> tuple[pd.DataFrame, tuple[str, 
     else in the paths within the dataset, whose parentheses hold the group. With '' the source's own groups
     are kept. A clip that has none is a group of its own.
     """
-    table, columns = listing.table.copy(), listing.columns
-    if group in columns:
-        table["group"] = columns[group].to_numpy()
+    table = listing.table.copy()
+    if group in table:
+        table["group"] = table[group].astype(str)
     elif group:
         try:
             expression = re.compile(group)
         except re.error as error:
             raise RequestError(f"GROUP={group} is no pattern: {error}; as in GROUP='(.*)-[A-Z]'") from None
         names = [PurePath(path).stem for path in table["path"]]
-        for texts in (names, columns["filename"]):
+        for texts in (names, table["filename"]):
             matches = [expression.search(text) for text in texts]
             if any(matches):
                 break
@@ -109,14 +109,12 @@ def with_groups(listing: Listing, group: str) -> tuple[pd.DataFrame, tuple[str, 
             )
         table["group"] = ["-".join(match.groups("") or [match[0]]) if match else "" for match in matches]
     alone = table["group"] == ""
-    if group and (table["group"] == table["label"]).all():
-        raise RequestError(f"GROUP={group} makes each class one group, so none is both trained and tested")
-    if group and len(table) > 1 and not alone.any() and table["group"].nunique() == 1:
-        raise RequestError(
-            f"GROUP={group} makes one group of all {len(table):,} clips, {table['group'].iloc[0]!r}, so none "
-            "is left to test: give a column or a pattern that differs between source recordings"
-        )
     table.loc[alone, "group"] = table["clip_id"]
+    if group and table.groupby("label")["group"].nunique().max() == 1:
+        raise RequestError(
+            f"GROUP={group} makes each class one group, as {table['group'].iloc[0]!r}, so none is both "
+            "trained and tested: give a column or a pattern that differs between source recordings"
+        )
     if not (group and alone.any()):
         return table, ()
     fitting = f"{(~alone).sum()} of {counted(len(table), 'clip')}"

@@ -62,15 +62,10 @@ def read_fsd50k(folder: Path) -> Listing:
             try:
                 described = json.loads(file.read_text(encoding="utf-8"))
                 uploaders |= {name: str(clip["uploader"]) for name, clip in described.items()}
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+            except (ValueError, KeyError) as error:
                 raise RequestError(f"{file} is damaged ({error!r}): unpack it again") from None
     clips = pd.concat(lists, ignore_index=True)
     clips["split"] = clips["split"].where(clips["side"] == "dev", "eval")
-    for clip in clips[~clips["split"].isin(SIDES) | (clips["labels"].str.strip(" ,") == "")].itertuples():
-        raise RequestError(
-            f"{truth}: clip {clip.fname} has the split {clip.split!r} and the labels {clip.labels!r}; "
-            "expected train or val, and labels as in Bark,Dog: unpack the folder again"
-        )
     clips["label"] = single_labels(clips["labels"])
     left = f"{counted((clips['label'] == '').sum(), 'clip')} with several labels left out"
     clips = clips[clips["label"] != ""].reset_index(drop=True)

@@ -84,9 +84,6 @@ def load(options: SourceOptions) -> Dataset:
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
-    idle = ["archive", "url"] * (word not in ("esc50", "esc10"))
-    idle += ["audio_dir"] * (path.is_dir() and not is_esc_layout(path, Path(options.audio_dir or "")))
-    unused = [f"{name.upper()} does not apply to {word}" for name in idle if getattr(options, name)]
     if isinstance(options, ExtractOptions) and options.copies:
         from pipeline.alter import with_copies
 
@@ -98,7 +95,7 @@ def load(options: SourceOptions) -> Dataset:
         duration=duration,
         source=source,
         synthetic=set(classes) <= SYNTHETIC_CATEGORIES.keys(),
-        notes=(*listing.notes, *fold_notes, *audio_notes, *unused),
+        notes=(*listing.notes, *fold_notes, *audio_notes),
         published_test=listing.published_test if as_published else None,
     )
 
@@ -171,10 +168,9 @@ def _audio_settings(
     answers = audio.file_infos(paths)  # what cannot be opened is named when it is decoded
     infos = [info for info in answers if isinstance(info, audio.Info)]
     if not infos:
-        is_table = Path(options.dataset).is_file()
-        hint = audio.advice(paths) or "AUDIO_DIR= names the folder of a table's files" * is_table
+        advice = audio.advice(paths) or "AUDIO_DIR= names the folder of a table's files"
         reason = f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}: {answers[0]}"
-        raise RequestError(f"{reason}; {hint}" if hint else reason)
+        raise RequestError(f"{reason}; {advice}")
     rates = Counter(info.sample_rate for info in infos)
     seconds = np.array([info.frames / info.sample_rate for info in infos])
     notes = [f"{counted(rates[rate], 'clip')} of {rate} Hz" for rate in rates if len(rates) > 1]

@@ -4,7 +4,6 @@ Every reader returns a Listing: what the source itself says. Groups, folds, samp
 does not say are found or drawn later, see folds.py and load.py.
 """
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -49,20 +48,18 @@ NAMINGS: tuple[Callable[[PurePath], str], ...] = (
     lambda path: path.with_suffix("").as_posix(),
     lambda path: path.as_posix(),
 )
-SURROGATE = re.compile("[\ud800-\udfff]")  # how Python writes a byte that is not UTF-8
 
 
 @dataclass(frozen=True)
 class Listing:
     """Original clips as their source lists them.
 
-    In `table` a `fold` of 0 and a `group` of '' are not known yet, nor is a rate or duration of None.
-    `columns` is what the source says of each clip, row by row, with its `filename`. `published_test` is the
-    one fold that the publishers test, if they do not test each in turn.
+    `table` has CLIP_COLUMNS and whatever else the source says of each clip, with its `filename`. A `fold` of
+    0 and a `group` of '' are not known yet, nor is a rate or duration of None. `published_test` is the one
+    fold that the publishers test, if they do not test each in turn.
     """
 
     table: pd.DataFrame
-    columns: pd.DataFrame
     sample_rate: int | None = None
     duration: float | None = None
     notes: tuple[str, ...] = ()
@@ -85,19 +82,16 @@ def list_clips(
     labels = clips["label"]
     known = (of for of in (ESC50_CATEGORIES, SYNTHETIC_CATEGORIES) if of.keys() >= set(labels))
     category_of = next(known, {})
-    table = pd.DataFrame(
-        {
-            "clip_id": clip_ids(clips["filename"], by_path),
-            "path": [audio_path(folder, name) for name in clips["filename"]],
-            "label": labels,
-            "category": clips.get("category", [category_of.get(label, "") for label in labels]),
-            "fold": whole_folds(clips) if "fold" in clips else 0,
-            "group": clips.get("group", ""),
-            "copy_of": "",
-            "alteration": "",
-        }
+    table = clips.assign(
+        clip_id=clip_ids(clips["filename"], by_path),
+        path=[audio_path(folder, name) for name in clips["filename"]],
+        category=clips.get("category", [category_of.get(label, "") for label in labels]),
+        fold=whole_folds(clips) if "fold" in clips else 0,
+        group=clips.get("group", ""),
+        copy_of="",
+        alteration="",
     )
-    return Listing(table, clips, notes=notes, published_test=published_test)
+    return Listing(table, notes=notes, published_test=published_test)
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
@@ -115,10 +109,6 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
         ids[same] = paths[same].map(naming)
     for path in paths[ids.duplicated()]:
         raise RequestError(f"{path} is listed twice; a clip is one row")
-    for name in filter(SURROGATE.search, ids):
-        raise RequestError(
-            f"the file name {name!r} is not valid Unicode and cannot be written to a table: rename the file"
-        )
     return ids.tolist()
 
 

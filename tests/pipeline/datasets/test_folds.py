@@ -87,7 +87,7 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
 @pytest.mark.parametrize(
     ("each", "options", "reason"),
     [
-        (2, {"group": "(-)"}, "makes one group of all 4 clips, '-'"),
+        (2, {"group": "(-)"}, "makes each class one group, as '-'"),
         (2, {"group": "label"}, "makes each class one group"),
         (60, {"folds_by": "group"}, "expected 2 to 100"),
     ],

@@ -71,7 +71,7 @@ def test_a_file_whose_header_lies_sets_no_duration_and_is_named(tmp_path):
 
 
 def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
-    for name, reason in (("a.wav", "0 bytes$"), ("a.m4a", "ffmpeg")):
+    for name, reason in (("a.wav", "0 bytes"), ("a.m4a", "ffmpeg")):
         for label in ("dog", "cat"):
             (tmp_path / name / label).mkdir(parents=True)
             (tmp_path / name / label / name).touch()
