@@ -36,10 +36,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """The file for reading; whatever HDF5 finds wrong inside becomes DamagedFile."""
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
-    if not path.is_file():
-        raise DamagedFile(f"{path.name} cannot be read: it is no regular file, remove it")
-    if not os.access(path, os.R_OK):
-        raise DamagedFile(f"{path.name} cannot be read: permission denied, allow its reading or remove it")
+    if not (path.is_file() and os.access(path, os.R_OK)):
+        raise DamagedFile(f"{path.name} cannot be read: it is no regular file, or its permissions forbid it")
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file

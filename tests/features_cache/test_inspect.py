@@ -94,6 +94,6 @@ def test_what_is_wrong_with_a_file_is_named(cache, said):
 def test_a_file_under_another_name_or_of_another_user_is_named(cache, monkeypatch):
     with monkeypatch.context() as other:  # root may read all
         other.setattr(hdf5.os, "access", lambda path, mode: path.name != "mine.h5")
-        assert "mine.h5 cannot be read: Permission denied" in verdict(cache).error
+        assert "its permissions forbid it" in verdict(cache).error
     path = (cache.folder / "mine.h5").rename(cache.folder / "mine@n_mels=64.h5")
     assert f"{path.name} holds mine, expected mine@n_mels=64" in verdict(cache, path.stem).error
