@@ -24,16 +24,6 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
 )
 
 
-def not_written(place: Path, error: OSError) -> OSError | RequestError:
-    """What to raise if `place` could not be written; either ends a command in one sentence.
-
-    For a disk that is full or fails an OSError, exit status 1, since the work ran; else RequestError, 2.
-    """
-    if error.errno in DISK_FAILED:
-        return OSError(error.errno, os.strerror(error.errno), str(place))
-    return RequestError(f"{place} cannot be written: {error.strerror or error}")
-
-
 def draft_of(path: Path) -> Path:
     """The one name under which a file is prepared: whoever does so holds its lock alone."""
     return path.with_name(path.name + ".tmp")
@@ -103,13 +93,8 @@ class Lock:
 
     def __init__(self, path: Path, *, create: bool = True, busy: str = "") -> None:
         self.path, self.busy = path, busy
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise not_written(path.parent.parent, error) from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
         """Whether it was granted; what was held before is given up for it."""

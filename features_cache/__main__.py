@@ -33,13 +33,15 @@ class ImportOptions(DatasetOptions):
 
 def info(options: DatasetOptions) -> None:
     """What a cache holds: features, clips done, megabytes, rounding, parameters, versions."""
+    from features_cache.cache import open_cache
     from features_cache.inspect import describe_cache
 
-    print(describe_cache(_cache(options)))
+    print(describe_cache(open_cache(options)))
 
 
 def verify(options: ShareOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
+    from features_cache.cache import open_cache
     from features_cache.inspect import verify_cache
     from features_cache.share import verify_export
 
@@ -47,7 +49,7 @@ def verify(options: ShareOptions) -> int:
         wrong = verify_export(options.file)
         print("\n".join(wrong) or f"{options.file}: intact")
         return 1 if wrong else 0
-    cache = _cache(options)
+    cache = open_cache(options)
     verdicts = verify_cache(cache.folder, None if options.features == "all" else _chosen(cache, options))
     print("\n".join(map(str, verdicts)))
     return 0 if all(verdict.intact for verdict in verdicts) else 1
@@ -55,9 +57,10 @@ def verify(options: ShareOptions) -> int:
 
 def export(options: ShareOptions) -> None:
     """Write chosen features to one zip of the cache's ordinary files."""
+    from features_cache.cache import open_cache
     from features_cache.share import export_features
 
-    cache = _cache(options)
+    cache = open_cache(options)
     target = options.file or Path(f"{cache.settings['dataset']}-features.zip")
     names = _chosen(cache, options)
     export_features(cache.folder, names, target)
@@ -71,14 +74,6 @@ def import_(options: ImportOptions) -> None:
 
     folder = cache_folder(options.dataset, options.data, options.name)
     print(f"{folder}: {', '.join(import_features(options.file, folder))}")
-
-
-def _cache(options: DatasetOptions) -> "Cache":
-    from features_cache.cache import Cache
-    from features_cache.location import cache_folder, refuse_unknown
-
-    refuse_unknown(options.dataset, options.data, options.name)
-    return Cache(cache_folder(options.dataset, options.data, options.name))
 
 
 def _chosen(cache: "Cache", options: ShareOptions) -> list[str]:

@@ -22,13 +22,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.options import DataOptions, make_command
+from commandline.options import DataOptions, DatasetOptions, make_command, words
 from commandline.registry import RequestError, closest
 from commandline.terminal import counted
 from features_cache import index
 from features_cache.hdf5 import Attributes
 from features_cache.layout import AUDIO_SETTINGS, ClipStatus, FeatureFile, clip_keys, read_header
-from features_cache.location import EXTERNAL, dataset_name, is_cache
+from features_cache.location import EXTERNAL, cache_folder, dataset_name, is_cache, refuse_unknown
 from features_cache.names import Channel, parse_channel
 from features_cache.table import CLIP_COLUMNS
 
@@ -138,13 +138,17 @@ class Cache:
         return Cache, (self.folder,)
 
     @cached_property
+    def _index(self) -> tuple[pd.DataFrame, Attributes]:
+        return index.read_index(self.folder)
+
+    @property
     def settings(self) -> Attributes:
         """dataset, source, synthetic (0 or 1), sample_rate, samples; published_test if there is one."""
-        return index.read_settings(self.folder)
+        return self._index[1]
 
-    @cached_property
+    @property
     def _table(self) -> pd.DataFrame:
-        return index.read_index(self.folder)[0]
+        return self._index[0]
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -297,3 +301,10 @@ class Cache:
         given += [f"NAME={name}"] if dataset_name(source) != name else []
         given += [f"DATA={data}"] if data != DataOptions().data else []
         return f"run {make_command('features', *given, *more)}"
+
+
+def open_cache(options: DatasetOptions) -> Cache:
+    """The cache of DATASET=; RequestError names the nearest dataset, or what to type if it has no cache yet."""
+    refuse_unknown(options.dataset, options.data, options.name)
+    command = make_command("features", f"DATASET={options.dataset}", *words(options, ("name", "data")))
+    return Cache(cache_folder(options.dataset, options.data, options.name), command)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from commandline.files import Lock, not_written, replaced
+from commandline.files import Lock, replaced
 from commandline.registry import RequestError
 from commandline.system import boot_id, sync
 from commandline.terminal import tell, tell_once
@@ -137,14 +137,11 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
                 for path, other, lives in others:
                     if not lives and (other.overlaps(claim) or other.host == claim.host):
                         _clear(folder, path, other, claim.boot)
-                try:
-                    with replaced(marker) as draft:  # locked before it has its name
-                        own_lock = Lock(draft)
-                        own_lock.take()
-                        draft.write_text(json.dumps(asdict(claim), indent=1))
-                    Lock(_writing(marker)).release()
-                except OSError as error:
-                    raise not_written(marker.parent, error) from error
+                with replaced(marker) as draft:  # locked before it has its name
+                    own_lock = Lock(draft)
+                    own_lock.take()
+                    draft.write_text(json.dumps(asdict(claim), indent=1))
+                Lock(_writing(marker)).release()
                 return own_lock
         if not wait:
             raise RequestError(

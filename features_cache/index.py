@@ -28,7 +28,7 @@ from features_cache import hdf5
 from features_cache.hdf5 import Attributes, DamagedFile
 from features_cache.layout import FORMAT, lock
 from features_cache.location import INDEX
-from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, rows_of, with_sources
+from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
 CLIPS = "clips"  # the group of the table; every other name is a feature's link
@@ -60,12 +60,6 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
 def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
     """(N,) clip ids as stored in a file."""
     return hdf5.as_stored(clips["clip_id"].to_numpy())
-
-
-def read_settings(folder: Path) -> Attributes:
-    """The attributes alone, at a cost that does not grow with the number of clips."""
-    with hdf5.opened(folder / INDEX) as file:
-        return hdf5.read_attributes(file)
 
 
 def refresh(
@@ -147,18 +141,15 @@ def write_failures(
     features  stored names of what was asked for
     failures  (row, feature or WHOLE, reason)
     """
-    asked, again = {WHOLE, *features}, np.zeros(len(clips), bool)
-    again[tried] = True
+    ids, paths, asked = clips["clip_id"].to_numpy(), clips["path"].to_numpy(), {WHOLE, *features}
+    here, again = {*ids}, {*ids[tried]}
     with lock(folder, "index"):
-        before = read_failures(folder)
-        rows = rows_of(np.array([clip for clip, *_ in before]), clips["clip_id"].to_numpy())
         kept = [
-            failure
-            for row, failure in zip(rows, before)
-            if row >= 0 and not (again[row] and failure[2] in asked)
+            [clip, path, feature, reason]
+            for clip, path, feature, reason in read_failures(folder)
+            if clip in here and not (clip in again and feature in asked)
         ]
-        places = clips[["clip_id", "path"]].iloc[[row for row, *_ in failures]].to_numpy()
-        new = [[*place, *rest] for place, (_, *rest) in zip(places, failures)]
+        new = [[ids[row], paths[row], feature, reason] for row, feature, reason in failures]
         _write_rows(folder / FAILURES, kept + new)
 
 

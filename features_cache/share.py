@@ -17,7 +17,7 @@ from features_cache.inspect import verify_cache
 from features_cache.layout import lock
 from features_cache.location import INDEX, is_cache
 from features_cache.names import parse_channel
-from features_cache.table import validate
+from features_cache.table import complete
 from features_cache.writer import written_to
 
 MOST_FILES = 10_000
@@ -46,7 +46,7 @@ def import_features(source: Path, folder: Path) -> list[str]:
         if wrong := wrong_in(files):
             raise RequestError(f"{source}: {wrong[0]}; nothing was imported, export the features again")
         clips, settings = read_index(files)
-        validate(clips)
+        complete(clips)
         if is_cache(folder):
             clips, present = read_index(folder)
             if present != settings:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from commandline.registry import RequestError
 
 CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
-OPTIONAL = ("path", "category", "group", "copy_of", "alteration")  # '' where a table brings none
+NEEDED = ("clip_id", "label", "fold")  # the others are '' where a table brings none
 SOURCE_COLUMNS = {
     "source_size": np.int64,
     "source_time_ns": np.int64,
@@ -25,22 +25,15 @@ NO_CLASS_NAMES = (
 
 
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
-    """The table with every column of CLIP_COLUMNS: '' where an optional one is absent, group = clip_id."""
-    frame = pd.DataFrame(table).reset_index(drop=True)
-    for column in OPTIONAL:
-        if column not in frame:
-            frame[column] = frame["clip_id"] if column == "group" and "clip_id" in frame else ""
-    return validate(frame)
+    """The table's CLIP_COLUMNS, strings as str and folds as int; RequestError names what is wrong.
 
-
-def validate(table: pd.DataFrame) -> pd.DataFrame:
-    """The table's CLIP_COLUMNS, strings as str and folds as int; RequestError names what is wrong."""
-    missing = [column for column in CLIP_COLUMNS if column not in table]
-    if missing:
+    An optional one that is absent is '', a blank group the clip's own id, of a copy its original's group.
+    """
+    if missing := [column for column in NEEDED if column not in table]:
         raise RequestError(
             f"the clip table lacks the columns {', '.join(missing)}; it has {', '.join(table)}"
         )
-    clean = table.loc[:, list(CLIP_COLUMNS)].reset_index(drop=True)
+    clean = pd.DataFrame(table).reindex(columns=list(CLIP_COLUMNS)).reset_index(drop=True)
     for column in CLIP_COLUMNS:
         if column != "fold":
             clean[column] = clean[column].fillna("").astype(str)
@@ -68,9 +61,8 @@ def validate(table: pd.DataFrame) -> pd.DataFrame:
 
 def refuse_class_names(names: Iterable[str]) -> None:
     """RequestError where classes are called like columns of predictions."""
-    if taken := sorted(set(names) & set(NO_CLASS_NAMES)):
-        named = f"{', '.join(taken)}: no class may have the name of a column of predictions"
-        raise RequestError(f"{named}; rename {'it' if len(taken) == 1 else 'them'}")
+    if taken := ", ".join(sorted(set(names) & set(NO_CLASS_NAMES))):
+        raise RequestError(f"{taken}: no class may have the name of a column of predictions; rename them")
 
 
 def originals(table: pd.DataFrame) -> pd.DataFrame:

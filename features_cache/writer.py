@@ -38,21 +38,11 @@ from features_cache.layout import (
     FeatureSpec,
     lock,
     read_header,
-    state_word,
     write_structure,
 )
 
 NOT_FINITE = "NaN or infinite"  # in the reason for which a clip's values are not stored
-Clips = Iterable[tuple[int, NDArray, int]]  # row, stored values, state word
-
-
-@dataclass(frozen=True)
-class StoredClip:
-    """One clip of one feature, ready to be written."""
-
-    feature: int  # which of the writer's files
-    values: NDArray  # (rows, frames) in the stored dtype
-    fingerprint: int
+Clips = Iterable[tuple[int, NDArray, int]]  # row (or which feature), stored values, state word
 
 
 class ClipWriter:
@@ -62,12 +52,11 @@ class ClipWriter:
         self.files, self.writing = files, Writing(handle)
         self.descriptors = [os.open(file.path, os.O_RDWR) for file in files]
 
-    def write(self, row: int, clips: Iterable[StoredClip]) -> None:
+    def write(self, row: int, clips: Clips) -> None:
         """Write one row in several features; RunIsGone where the run that claimed it has ended."""
         with self.writing:
-            for clip in clips:
-                state = state_word(clip.fingerprint, clip.values)
-                self.files[clip.feature].write_clip(self.descriptors[clip.feature], row, clip.values, state)
+            for feature, values, state in clips:
+                self.files[feature].write_clip(self.descriptors[feature], row, values, state)
 
     def __enter__(self) -> Self:
         return self

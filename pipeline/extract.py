@@ -21,7 +21,7 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 
-from commandline.files import not_written
+from commandline.files import NOT_WRITABLE
 from commandline.registry import RequestError
 from commandline.system import give_back_freed_memory
 from commandline.terminal import counted, duration, progress, size, tell, text_table
@@ -348,6 +348,8 @@ def run(options: FeaturesCommand) -> int:
     try:
         result = extract(asked, options)
     except OSError as error:
+        if error.errno in NOT_WRITABLE:  # a wrong request, status 2
+            raise
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         tell(f"stopped: {reason}; what is done stays done, the same command goes on")
         return 1
@@ -362,10 +364,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     options = FeaturesCommand(dataset="synth", features="mel")
     result = extract(request(options), options)
     """
-    try:
-        asked.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise not_written(asked.folder, error) from error
+    asked.folder.mkdir(parents=True, exist_ok=True)
     give_back_freed_memory()
     names = [spec.stored for spec in asked.specs]
     rows = (0, 0) if options.prepare else (asked.part.start, asked.part.stop)

@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commandline.terminal import counted, progress
-from features_cache import Cache, cache_folder, parse_list
-from features_cache.cache import UnreadableClips
+from features_cache import Cache, parse_list
+from features_cache.cache import UnreadableClips, open_cache
 from features_cache.inspect import verify_cache
-from features_cache.location import refuse_unknown
 from pipeline import alter, audio, reference
 from pipeline.features import resolve_feature
 from pipeline.options import VerifyCommand
@@ -22,8 +21,7 @@ def run(options: VerifyCommand) -> int:
 
         run(VerifyCommand(dataset="esc10", features="mel mfcc", recompute=5))
     """
-    refuse_unknown(options.dataset, options.data, options.name)
-    cache = Cache(cache_folder(options.dataset, options.data, options.name))
+    cache = open_cache(options)
     channels = [channel for channels in parse_list(options.features, cache.features) for channel in channels]
     for channel in channels:
         if channel not in cache:

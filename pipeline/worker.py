@@ -10,8 +10,8 @@ import numpy as np
 
 from features_cache.claims import Handle
 from features_cache.index import WHOLE
-from features_cache.layout import FeatureFile
-from features_cache.writer import ClipWriter, StoredClip, to_stored
+from features_cache.layout import FeatureFile, state_word
+from features_cache.writer import Clips, ClipWriter, to_stored
 from pipeline import audio, kernels
 from pipeline.clip import Clip
 from pipeline.features import Variant
@@ -64,7 +64,7 @@ class Job:
                 writer.write(task.row, self.compute(task, result))
         return result
 
-    def compute(self, task: ClipTask, result: ExtractionResult) -> list[StoredClip]:
+    def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
         """What one clip lacks, as far as it can be had; what cannot is a failure with its reason."""
         path = Path(task.path)
         try:
@@ -90,7 +90,7 @@ class Job:
                 reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
                 result.failures.append((task.row, variant.stored, reason))
                 continue
-            done.append(StoredClip(feature, stored, fingerprint))
+            done.append((feature, stored, state_word(fingerprint, stored)))
             result.computed[variant.stored] += 1
             result.nanoseconds[variant.stored] += time.perf_counter_ns() - begun
         return done

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.options import ONE_ALONE, make_command, words
+from commandline.options import ONE_ALONE
 from commandline.registry import RequestError
 from commandline.terminal import counted
-from features_cache import Cache, Channel, cache_folder, dataset_name, parse_set
+from features_cache import Cache, Channel, dataset_name, parse_set
+from features_cache.cache import open_cache
 from features_cache.layout import fingerprints
-from features_cache.location import refuse_unknown
 from features_cache.names import parse_channel
 from features_cache.splits import Split, fold_split
 from features_cache.table import originals, refuse_class_names
@@ -281,13 +281,6 @@ def check_options(options: RunOptions) -> None:
         raise RequestError(
             f"WARMUP={options.warmup}: onecycle has a rise of its own; give WARMUP=0 or SCHEDULE=cosine"
         )
-
-
-def open_cache(options: RunOptions) -> Cache:
-    refuse_unknown(options.dataset, options.data, options.name)
-    folder = cache_folder(options.dataset, options.data, options.name)
-    given = f"DATASET={options.dataset}", *words(options, ("name", "data"))
-    return Cache(folder, make_command("features", *given))
 
 
 def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline.files import Lock, not_written, replace_file
+from commandline.files import Lock, replace_file
 from commandline.terminal import progress, tell, tell_once
 from results import run_folder
 from results.run_folder import RunFolder
@@ -325,10 +325,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     options, folds, first = plan.options, processes.agree(folds), processes.first
     network = draw_network(plan, folds[0])
     refuse_unfit(plan, network, folds)  # before the folder is made: a refused run leaves none
-    try:
-        plan.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise not_written(options.runs, error) from None
+    plan.path.mkdir(parents=True, exist_ok=True)
     mine = processes.share(plan.table.index.to_numpy())
     clips = measure_clips(plan, mine, silent=not first)
     if processes.size > 1:

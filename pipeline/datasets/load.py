@@ -15,9 +15,9 @@ from commandline.registry import RequestError
 from commandline.terminal import counted
 from features_cache import Cache, dataset_name
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import read_settings
+from features_cache.index import read_index
 from features_cache.location import NAMED, TABLES, is_cache, unknown_dataset
-from features_cache.table import refuse_class_names, validate
+from features_cache.table import complete, refuse_class_names
 from pipeline import audio
 from pipeline.datasets.folds import with_folds
 from pipeline.datasets.layouts import read_folder
@@ -90,7 +90,7 @@ def load(options: SourceOptions) -> Dataset:
         table = with_copies(table, options.copies, options.alter, options.seed)
     return Dataset(
         name=name,
-        table=validate(table),
+        table=complete(table),
         sample_rate=sample_rate,
         duration=duration,
         source=source,
@@ -103,7 +103,7 @@ def load(options: SourceOptions) -> Dataset:
 def settings_of(cache: Path, name: str, source: str) -> dict[str, Any]:
     """Those of the cache of this name, {} if there is none; RequestError if it is of another source."""
     try:
-        settings = read_settings(cache)
+        settings = read_index(cache)[1]
     except (FileNotFoundError, DamagedFile):
         return {}
     if settings["source"] != source:

@@ -109,21 +109,6 @@ def test_only_a_system_without_locks_grants_every_request(locks, monkeypatch, er
             locks[0].take()
 
 
-def test_a_lock_that_cannot_be_made_says_why(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    with pytest.raises(RequestError, match="cannot be written: Not a directory"):
-        Lock(tmp_path / "file/locks/mel.lock")
-    with pytest.raises(FileNotFoundError):
-        Lock(tmp_path / "nothing", create=False)
-
-    def full(path, flags, mode):
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
-
-    monkeypatch.setattr(os, "open", full)
-    with pytest.raises(OSError, match="No space left on device"):  # exit status 1, not 2
-        Lock(tmp_path / "locks/mel.lock")
-
-
 @pytest.mark.parametrize("name", ["fifo", "folder", "link", "stdout", "/proc/self/mem", "/proc/self/new"])
 def test_what_is_no_regular_file_is_never_replaced(tmp_path, name):
     os.mkfifo(tmp_path / "fifo")

@@ -63,8 +63,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "crc_before_rounding": Fault(
         "the CRC is of values before they are rounded to the stored dtype",
-        "state = state_word(clip.fingerprint, clip.values)",
-        "state = state_word(clip.fingerprint, clip.values.astype(np.float32))",
+        "done.append((feature, stored, state_word(fingerprint, stored)))",
+        "done.append((feature, stored, state_word(fingerprint, values)))",
         "golden:plain",
     ),
     "crc_not_compared": Fault(
