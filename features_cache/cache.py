@@ -304,7 +304,7 @@ class Cache:
 
 
 def open_cache(options: DatasetOptions) -> Cache:
-    """The cache of DATASET=; RequestError names the nearest dataset, or what to type if it has no cache yet."""
+    """The cache of DATASET=; RequestError names the nearest, or what to type if it has none."""
     refuse_unknown(options.dataset, options.data, options.name)
     command = make_command("features", f"DATASET={options.dataset}", *words(options, ("name", "data")))
     return Cache(cache_folder(options.dataset, options.data, options.name), command)

@@ -33,7 +33,7 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
         raise RequestError(
             f"the clip table lacks the columns {', '.join(missing)}; it has {', '.join(table)}"
         )
-    clean = pd.DataFrame(table).reindex(columns=list(CLIP_COLUMNS)).reset_index(drop=True)
+    clean = pd.DataFrame(table).reindex(columns=list(CLIP_COLUMNS), fill_value="").reset_index(drop=True)
     for column in CLIP_COLUMNS:
         if column != "fold":
             clean[column] = clean[column].fillna("").astype(str)
