@@ -1,4 +1,4 @@
-"""The shape of the code: no circles, what a command loads, extras that can be deleted."""
+"""The shape of the code: who imports whom, no circles, what a command loads, extras that can be deleted."""
 
 import ast
 import re
@@ -37,29 +37,59 @@ LOADS_NOT = {
 }
 
 
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+# package -> what no path of its code may import, but for the modules in MAY_IMPORT
+STAGE_PACKAGES = {"pipeline", "features_cache", "results", "train", "analysis"}
+FORBIDDEN = {
+    "commandline": STAGE_PACKAGES | {"torch", "librosa", "h5py"},
+    "features_cache": {"pipeline", "results", "train", "analysis", "librosa", "torch"},
+    "results": {"pipeline", "train", "analysis", "librosa", "torch"},
+    "pipeline": {"results", "train", "analysis", "torch"},
+    "train": {"analysis", "pipeline"},
+    "analysis": {"pipeline", "train", "torch", "librosa"},
+    "tests": {"bench"},
+}
+MAY_IMPORT = {"train/predict.py": {"pipeline"}, "train/extras/listen.py": {"pipeline"}}
+# Imports by a name that is made: of stages for help, of extras, of a folder's own modules.
+BY_NAME = {
+    *("commandline/commands.py", "commandline/registry.py", "features_cache/__init__.py"),
+    *("pipeline/kernels/__init__.py", "pipeline/features/__init__.py", "train/models/registry.py"),
+    "analysis/extras/__init__.py",
+}
 
 
-def imported(name: str) -> set[str]:
-    """The project's modules that a module imports, early or late, but for its annotations alone."""
-    found, module = set(), tree(MODULES[name])
-    for node in ast.walk(module):
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-                child.body = []
+def imports(path: Path, *, annotations: bool = True) -> set[str]:
+    """Dotted names that a module imports, early or late, also for its annotations alone."""
+    names, module = set[str](), ast.parse(path.read_text(encoding="utf-8"))
+    for node in () if annotations else ast.walk(module):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = []
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            members = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= members & MODULES.keys() or {node.module}
-    return (found & MODULES.keys()) - {name}
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_no_module_imports_what_its_package_must_not(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        name = path.relative_to(ROOT).as_posix()
+        imported = {imported.split(".")[0] for imported in imports(path)}
+        assert not imported & (FORBIDDEN[package] - MAY_IMPORT.get(name, set())), name
+        by_name = "import_module" in path.read_text(encoding="utf-8")
+        assert not by_name or name in BY_NAME or package == "tests", f"{name}: hidden import"
 
 
 def test_no_file_imports_itself_through_others() -> None:
+    graph = {}
+    for name, path in MODULES.items():
+        members = imports(path, annotations=False)
+        modules = {member if member in MODULES else member.rpartition(".")[0] for member in members}
+        graph[name] = modules & MODULES.keys() - {name}
     try:
-        tuple(TopologicalSorter({name: imported(name) for name in MODULES}).static_order())
+        tuple(TopologicalSorter(graph).static_order())
     except CycleError as circle:
         pytest.fail(" → ".join(circle.args[1]))
 
