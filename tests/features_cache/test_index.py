@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache import Cache, external, hdf5
+from features_cache import Cache, external
 from features_cache.index import (
     COLUMNS,
     COSTS,
@@ -59,8 +59,7 @@ def test_one_that_is_damaged_or_gone_is_made_again(cache, known, content):
     assert Cache(cache.folder).clips.equals(cache.clips)
 
 
-def test_a_long_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5, "CHUNK", 100)
+def test_a_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_path):
     ids, labels = [f"ключ{number}" for number in range(203)], [*["犬", ""] * 101, "犬"]
     clips = with_sources(complete({"clip_id": ids, "label": labels, "fold": np.arange(203)}), None)
     refresh(tmp_path, clips, {})

@@ -10,7 +10,6 @@ import pytest
 
 from features_cache import layout
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import read_index
 from features_cache.layout import (
     CRC,
     FINGERPRINT,
@@ -120,15 +119,3 @@ def test_a_word_is_the_fingerprint_above_the_crc():
     word = np.uint64(state_word(0xABCD1234, np.frombuffer(b"123456789", np.uint8)))
     assert word >> FINGERPRINT == 0xABCD1234
     assert word & CRC == 0xCBF43926  # the CRC-32 of these digits in every textbook
-
-
-def test_a_clip_is_missing_outdated_damaged_or_done(cache, file, spoil):
-    rows, keys = np.array([0, 1, 2, 3, -1]), clip_keys(read_index(cache.folder)[0])[:5]
-    file.forget(np.array([0]))
-    keys[2] += np.uint64(1)
-    spoil(3)
-    status = file.status(rows, keys, check=True)
-    masks = (status.missing, status.done, status.outdated, status.damaged)
-    assert [np.flatnonzero(mask).tolist() for mask in masks] == [[0, 4], [1], [2], [3]]
-    for unchecked in (False, np.zeros(5, bool)):
-        assert np.flatnonzero(file.status(rows, keys, unchecked).done).tolist() == [1, 3]

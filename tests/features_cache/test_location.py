@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from commandline.registry import RequestError
 from features_cache.location import cache_folder, dataset_name
 
 
@@ -32,9 +31,3 @@ def test_a_cache_is_used_where_it_is(cache, tmp_path, monkeypatch):
     assert dataset_name(str(tmp_path / "sounds.v2")) == "sounds.v2"
     monkeypatch.chdir(tmp_path)
     assert dataset_name(".") == tmp_path.name
-
-
-@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "/abs"])
-def test_a_name_that_is_no_folder_is_refused(name):
-    with pytest.raises(RequestError, match="NAME="):
-        dataset_name("esc50", name)

@@ -8,7 +8,7 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache.splits import fold_split
-from pipeline.datasets.layouts import SIDES, single_labels
+from pipeline.datasets.layouts import SIDES
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 
 
@@ -143,14 +143,6 @@ def test_fsd50k_without_clips_of_several_labels_grouped_by_uploader(tmp_path):
     file.write_text('{"10": {}}')
     with pytest.raises(RequestError, match=r"info.*damaged"):
         table_of(fsd50k, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("labels", "single"),
-    [(["Chirp,Bird", "Chirp,Bird"], ["Chirp", "Chirp"]), (["A,B", "A", "B"], ["", "A", "B"])],
-)
-def test_labels_that_always_come_together_are_one(labels, single):
-    assert single_labels(pd.Series(labels)) == single
 
 
 def test_speech_commands_as_published(tmp_path):
