@@ -28,7 +28,7 @@ from commandline.terminal import counted
 from features_cache import index
 from features_cache.hdf5 import Attributes
 from features_cache.layout import AUDIO_SETTINGS, ClipStatus, FeatureFile, clip_keys, read_header
-from features_cache.location import EXTERNAL, cache_folder, dataset_name, is_cache, refuse_unknown
+from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name, is_cache, unknown_dataset
 from features_cache.names import Channel, parse_channel
 from features_cache.table import CLIP_COLUMNS
 
@@ -305,6 +305,8 @@ class Cache:
 
 def open_cache(options: DatasetOptions) -> Cache:
     """The cache of DATASET=; RequestError names the nearest, or what to type if it has none."""
-    refuse_unknown(options.dataset, options.data, options.name)
+    folder = cache_folder(options.dataset, options.data, options.name)
+    if not (is_cache(folder) or options.dataset in NAMED or Path(options.dataset).exists()):
+        raise RequestError(unknown_dataset(options.dataset, options.data))
     command = make_command("features", f"DATASET={options.dataset}", *words(options, ("name", "data")))
-    return Cache(cache_folder(options.dataset, options.data, options.name), command)
+    return Cache(folder, command)

@@ -13,7 +13,7 @@ from features_cache import hdf5
 from features_cache.cache import Cache
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import FAILURES, WHOLE, failed_clips, feature_files, forget_verified
-from features_cache.location import EXTERNAL, INDEX
+from features_cache.location import INDEX
 
 HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units")
 SAMPLED_CLIPS = 16  # whose values give the rounding
@@ -22,10 +22,9 @@ SAMPLED_CLIPS = 16  # whose values give the rounding
 def describe_cache(cache: Cache) -> str:
     """Several lines; a file that cannot be read is named in its own."""
     settings, copies = cache.settings, int((cache.clips["copy_of"] != "").sum())
-    source = "without audio" if settings["source"] == EXTERNAL else f"of {settings['source']}"
     first = (
-        f"{settings['dataset']}: {counted(len(cache.clips) - copies, 'clip')} and {copies:,} altered "
-        f"{'copy' if copies == 1 else 'copies'} {source}, {cache.sample_rate} Hz, {cache.duration:g} s"
+        f"{settings['dataset']}: {counted(len(cache.clips), 'clip')}, altered copies among them {copies:,}, "
+        f"source {settings['source']}, {cache.sample_rate} Hz, {cache.duration:g} s"
         f"{', synthetic' if cache.synthetic else ''}"
     )
     rows, notes, total = [], [], 0

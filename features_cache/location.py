@@ -44,19 +44,10 @@ def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
 
 def unknown_dataset(dataset: str, data: Path) -> str:
     """What to say of a dataset that is not there: the nearest, also beside its path, and the list."""
-    if dataset in _cached(data):
+    cached = {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}
+    if dataset in cached:
         return f"{dataset} is a cache in {data}: its audio is asked for, give DATASET= as when it was made"
-    path, message = Path(dataset), nearest("dataset", dataset, {*NAMED, *_cached(data)})
+    path, message = Path(dataset), nearest("dataset", dataset, {*NAMED, *cached})
     beside = [entry for entry in path.parent.glob("[!.]*") if entry.is_dir() or entry.suffix in TABLES]
     meant = closest(path.name, (entry.name for entry in beside), PATH_CUTOFF)
     return f"{message}; there is {str(path.with_name(meant))!r}" if meant else message
-
-
-def refuse_unknown(dataset: str, data: Path, name: str | None = None) -> None:
-    """RequestError, with the nearest, for a dataset that is neither a named one, a path nor cached."""
-    if not (dataset in NAMED or dataset_name(dataset, name) in _cached(data) or Path(dataset).exists()):
-        raise RequestError(unknown_dataset(dataset, data))
-
-
-def _cached(data: Path) -> set[str]:
-    return {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}

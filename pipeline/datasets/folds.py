@@ -66,12 +66,7 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
         table["fold"] = draw_folds(
             table["label"].tolist(), table["group"].tolist(), folds, options.seed, known
         )
-        new = len(set(groups) - known.keys())
-        note = (
-            f"{counted(new, 'group')} drawn into {folds} folds (seed {options.seed})"
-            if new
-            else "as drawn before"
-        )
+        note = f"{folds}, drawn by group"
     settings = {"grouped_by": group, "folds_by": "group" if by_group else ""}
     away = kept[~kept["clip_id"].isin(table["clip_id"])]  # stay listed: they may come back
     rows = pd.concat([away, table[["clip_id", "group", "fold"]].assign(**settings)])[COLUMNS].astype(str)

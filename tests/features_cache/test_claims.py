@@ -74,19 +74,11 @@ def test_only_the_same_clips_of_the_same_feature_are_refused(cache, features, ro
 
 
 def test_waiting_goes_on_when_the_other_has_ended(cache, capsys):
-    ended = threading.Event()
-
-    def first():
-        with claim(cache):
-            started.set()
-            ended.wait(0.3)
-
-    started = threading.Event()
-    thread = threading.Thread(target=first)
-    thread.start()
-    started.wait()
+    first, ended = claim(cache), list[bool]()
+    first.__enter__()
+    threading.Timer(0.3, lambda: (ended.append(True), first.__exit__(None, None, None))).start()
     with claim(cache, wait=True):
-        assert not thread.is_alive() or thread.join(1) is None
+        assert ended
     assert "waiting for process" in capsys.readouterr().err
 
 
