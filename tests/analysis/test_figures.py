@@ -29,20 +29,13 @@ HISTORY = {
 INTERVALS = {
     "names": NAMES,
     "estimate": np.array([0.01, 0.03, 0.02]),
-    "low": np.zeros(3),
+    "low": np.array([0, 0, np.nan]),
     "high": np.full(3, 0.04),
     "filled": np.array([True, False, True]),
 }
 PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "accuracy_by_set": {
-        "names": NAMES,
-        "estimate": np.array([0.8, 0.7, 0.4]),
-        "low": np.array([0.7, 0.6, np.nan]),
-        "high": np.array([0.9, 0.8, np.nan]),
-        "filled": np.array([True, True, False]),
-        "line": 0.25,
-    },
+    "accuracy_by_set": INTERVALS | {"line": 0.25},
     "accuracy_heat_map": {
         "features": NAMES,
         "models": ["resnet18", "texture"],
@@ -186,7 +179,7 @@ def test_differences_stand_by_size_and_what_is_not_clear_is_hollow():
     assert filled.get_xdata().tolist() == [2, 1] and hollow.get_xdata().tolist() == [3]
     assert hollow.get_markerfacecolor() == PAPER
     by_set = drawn("accuracy_by_set")
-    assert by_set.lines[0].get_xdata() == [25, 25] and by_set.lines[2].get_xdata().tolist() == [40]
+    assert by_set.lines[0].get_xdata() == [25, 25] and by_set.lines[2].get_xdata().tolist() == [3]
 
 
 def test_a_heat_map_leaves_out_what_was_not_trained_and_marks_the_best():

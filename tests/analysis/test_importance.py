@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from analysis.importance import find_importance, gain_tests, importance_tables, most_important
+from analysis.importance import gain_tests, importance_tables, most_important
 from analysis.inputs import ReportJob, inputs_hash
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
@@ -114,11 +114,6 @@ def test_a_report_shows_what_was_measured(folder, tables, tmp_path):
     scores.write_text("".join(scores.read_text().splitlines(keepends=True)[:-1]))  # killed
     assert inputs_hash(job, options) != before
     assert not build_report(job, options).whole
-
-
-def test_the_folder_written_last_comes_first(folder):
-    runs = folder.path.parents[1]
-    assert find_importance(runs, "made") == folder and find_importance(runs, "other") is None
 
 
 def test_noise_is_rarely_claimed_and_its_interval_holds_zero():

@@ -55,4 +55,6 @@ def test_every_feature_of_every_class_stands_in_it(tmp_path):
     assert [made.clips[0].drawings[place].startswith("M") for place in range(3)] == [True, False, True]
     assert made.features[made.overview][0] == "mel"
     assert set(writer.saved) == {"spectrograms", "gallery"}
+    shapes = {drawn.name: drawn.values.shape for drawn in writer.saved["gallery"].data["features"]}
+    assert shapes == {"embedding": (20, 1), "mel": (90, 300), "rms": (1, 30)}  # an image, an image, a line
     assert make_gallery(cache, [], writer, 0, 1.0) is None
