@@ -14,15 +14,14 @@ from analysis.figures.drawing import (
     PAPER,
     RATES,
     SERIES,
-    cells,
     figure,
     grid_lines,
+    heat_map,
     is_narrow,
     points_or_dot,
     row_height,
     shorten,
     signed_colours,
-    ticks,
 )
 from commandline.terminal import percent
 
@@ -78,15 +77,13 @@ def draw_accuracy_heat_map(
     colours = RATES((np.nan_to_num(accuracy) - low + 0.1 * (high - low)) / (1.6 * (high - low) or 1))
     colours[np.isnan(accuracy)] = 0  # transparent
 
-    def text(row: int, column: int) -> str:
-        mean, spread = percent(accuracy[row, column]), deviation[row, column]
-        if np.isnan(accuracy[row, column]):
+    def text(mean: float, spread: float) -> str:
+        if np.isnan(mean):
             return ""
-        return f"{mean} ± {percent(spread)}" if np.isfinite(spread) else mean
+        return f"{percent(mean)} ± {percent(spread)}" if np.isfinite(spread) else percent(mean)
 
-    cells(ax, colours, text, bold=accuracy == high)
-    ticks(ax, features, models, top=True)
-    return ax
+    texts = np.vectorize(text)(accuracy, deviation)
+    return heat_map(ax, features, models, colours, texts, bold=accuracy == high, top=True)
 
 
 @figure(
@@ -106,11 +103,7 @@ def draw_recall_by_set(ax: Axes, *, names: Sequence[str], classes: Sequence[str]
     colours = signed_colours(difference, least=0.1)
     colours[0] = np.where(np.isnan(recall[:1].T), 0, GREYS(recall[0]))
 
-    def text(row: int, column: int) -> str:
-        best = "" if np.isnan(recall[0, column]) else percent(recall[0, column], 0)
-        return points_or_dot(difference[row, column]) if row else best
-
-    cells(ax, colours, text)
+    texts = np.vectorize(points_or_dot)(difference).astype(object)
+    texts[0] = ["" if np.isnan(best) else percent(best, 0) for best in recall[0]]
     ax.axhline(0.5, color=INK, linewidth=0.8)
-    ticks(ax, names, [classes[place] for place in shown], turn=45)
-    return ax
+    return heat_map(ax, names, [classes[place] for place in shown], colours, texts, turn=45)

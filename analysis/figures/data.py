@@ -12,15 +12,14 @@ from analysis.figures.drawing import (
     MARKERS,
     RATES,
     SERIES,
-    cells,
     feature_map_image,
     figure,
     grid_lines,
+    heat_map,
     panels,
     row_height,
     shorten,
     signed_colours,
-    ticks,
 )
 
 COLUMNS = 4
@@ -36,9 +35,8 @@ def draw_clips_per_fold(
 ) -> Axes:
     """`counts` (classes, folds) as a shaded table with its numbers."""
     shades = RATES(counts / max(3 * counts.max(initial=0), 1))
-    cells(ax, shades, lambda row, column: str(counts[row, column]))
-    ticks(ax, classes, [f"fold {fold}" if len(folds) <= 5 else str(fold) for fold in folds], top=True)
-    return ax
+    names = [f"fold {fold}" if len(folds) <= 5 else str(fold) for fold in folds]
+    return heat_map(ax, classes, names, shades, counts.astype(str), top=True)
 
 
 @figure("Waveform of one clip of each class", row_height("clips", 0.4, 1.2, COLUMNS), pixels=True)
@@ -96,6 +94,10 @@ class FeatureMap:
     seconds: np.ndarray
     units: str = ""
 
+    def __repr__(self) -> str:
+        rows, frames = self.values.shape
+        return f"FeatureMap({self.name}, {rows} rows x {frames} frames, {self.units or 'no unit'})"
+
 
 GALLERY_COLUMNS = 3
 
@@ -145,8 +147,7 @@ def draw_class_means(
 ) -> Axes:
     """`means` (classes, feature rows) in standard deviations from the mean over clips."""
     few = len(rows) <= NAMED_ROWS
-    cells(ax, signed_colours(-means), lambda row, column: "")
-    ticks(ax, classes, rows if few else [], turn=45)
+    heat_map(ax, classes, rows if few else [], signed_colours(-means), np.full(means.shape, ""), turn=45)
     if not few:
         places = np.linspace(0, len(rows) - 1, 7).round().astype(int)
         ax.set_xticks(places, [rows[place] for place in places])

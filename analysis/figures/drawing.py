@@ -177,21 +177,33 @@ def points_or_dot(value: float) -> str:
     return "·" if text == "0" else text
 
 
-def cells(
+def heat_map(
     ax: Axes,
+    rows: Sequence[str],
+    columns: Sequence[str],
     colours: np.ndarray,  # (rows, columns, 4)
-    text: Callable[[int, int], str],  # of a row and a column; '' for an empty cell
+    texts: np.ndarray,  # (rows, columns); '' for an empty cell
+    *,
     bold: np.ndarray | None = None,  # (rows, columns) bool
-) -> None:
-    """A heat map with a text in each cell, and neither ticks nor a frame."""
+    turn: float = 0,
+    top: bool = False,
+) -> Axes:
+    """A text in each cell, a name for each row and column, the columns' turned by degrees, above if `top`."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
-    for row, column in np.ndindex(colours.shape[:2]):
-        if words := text(row, column):
+    for (row, column), words in np.ndenumerate(texts):
+        if words:
             weight = "bold" if bold is not None and bold[row, column] else "normal"
             colour = text_on(colours[row, column])
             ax.text(column, row, words, ha="center", va="center", color=colour, weight=weight)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+    ax.set_yticks(range(len(rows)), [shorten(name) for name in rows])
+    side: Any = ("left" if top else "right") if turn else "center"
+    names = [shorten(name, 22) for name in columns]
+    ax.set_xticks(range(len(columns)), names, rotation=turn, ha=side, rotation_mode="anchor")
+    if top:
+        ax.xaxis.tick_top()
+    return ax
 
 
 LABEL_HEIGHT = 0.085  # of a panel's height: what a line of text takes up
@@ -207,18 +219,6 @@ def label_ends(panel: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         at = panel.transAxes
         panel.plot((1.0, 1.05), (begin, place), color=colour, linewidth=0.8, transform=at, clip_on=False)
         panel.text(1.07, place, text, color=INK, va="center", transform=at)
-
-
-def ticks(
-    ax: Axes, rows: Sequence[str], columns: Sequence[str], *, turn: float = 0, top: bool = False
-) -> None:
-    """A name for each row and each column, the columns' turned by degrees, above the figure if `top`."""
-    ax.set_yticks(range(len(rows)), [shorten(name) for name in rows])
-    side: Any = ("left" if top else "right") if turn else "center"
-    names = [shorten(name, 22) for name in columns]
-    ax.set_xticks(range(len(columns)), names, rotation=turn, ha=side, rotation_mode="anchor")
-    if top:
-        ax.xaxis.tick_top()
 
 
 # Faces with wide coverage, tried in order; only those that are installed are named to matplotlib.

@@ -10,14 +10,13 @@ from analysis.figures.comparison import draw_intervals
 from analysis.figures.drawing import (
     RATES,
     SERIES,
-    cells,
     figure,
     grid_lines,
+    heat_map,
     is_narrow,
     panels,
     row_height,
     signed_colours,
-    ticks,
 )
 
 UNIT = "nats a clip"
@@ -36,7 +35,7 @@ figure(
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     """Shapley values, a row a class."""
     shares, clear = (square(classes, "class", column) for column in ("mean", "significant"))
-    return heat_map(ax, classes, shares, signed_colours(shares, least=0.01), clear)
+    return numbered(ax, classes, shares, signed_colours(shares, least=0.01), clear)
 
 
 @figure(
@@ -49,17 +48,16 @@ def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
     cka, interaction = (square(pairs, "feature", column) for column in ("cka", "interaction"))
     below = np.tri(len(cka), k=-1, dtype=bool)
     colours = np.where(below[:, :, None], RATES(cka), signed_colours(interaction))
-    return heat_map(ax, pairs, np.where(below, cka, interaction), colours)
+    return numbered(ax, pairs, np.where(below, cka, interaction), colours)
 
 
-def heat_map(
+def numbered(
     ax: Axes, table: pd.DataFrame, values: np.ndarray, colours: np.ndarray, bold: np.ndarray | None = None
 ) -> Axes:
-    """`values` (rows, columns), whose names are in the table's first two columns."""
+    """A heat map of `values` (rows, columns), whose names are in the table's first two columns."""
     texts = np.where(np.isnan(values), "", np.char.replace(np.char.mod("%.2f", values), "0.", ".", 1))
-    cells(ax, colours, lambda row, column: texts[row, column], bold=bold)
-    ticks(ax, table.iloc[:, 0].unique(), table.iloc[:, 1].unique(), turn=45)
-    return ax
+    rows, columns = (list(table.iloc[:, place].unique()) for place in (0, 1))
+    return heat_map(ax, rows, columns, colours, texts, bold=bold, turn=45)
 
 
 def square(table: pd.DataFrame, rows: str, column: str) -> np.ndarray:

@@ -20,10 +20,10 @@ from analysis.figures.drawing import (
     SERIES,
     SIGNED,
     SPECTRUM,
-    cells,
     feature_map_image,
     figure,
     grid_lines,
+    heat_map,
     is_narrow,
     label_ends,
     panels,
@@ -31,7 +31,6 @@ from analysis.figures.drawing import (
     row_height,
     shorten,
     signed_colours,
-    ticks,
 )
 from commandline.terminal import percent
 
@@ -73,14 +72,14 @@ def draw_confusion_matrix(
     grey = (correct > 0) | (counts == 0)
     colours = np.where(grey[..., None], GREYS(share * correct), ERRORS(ERROR_SHADE * np.sqrt(share)))
 
-    def text(row: int, column: int) -> str:
-        if not counts[row, column]:
+    def text(count: float, rate: float) -> str:
+        if not count:
             return ""
-        return percent(share[row, column], 0) if rates else f"{counts[row, column]:.1f}".removesuffix(".0")
+        return percent(rate, 0) if rates else f"{count:.1f}".removesuffix(".0")
 
-    cells(ax, colours, text)
+    rows = [f"{shorten(name, 21)} ({of:.0f})" for name, of in zip(classes, total)]
+    heat_map(ax, rows, classes, colours, np.vectorize(text)(counts, share), turn=45)
     ax.set_aspect("auto" if is_narrow(ax) else "equal")
-    ticks(ax, [f"{shorten(name, 21)} ({of:.0f})" for name, of in zip(classes, total)], classes, turn=45)
     start = 0
     for category, neighbours in groupby(categories):  # a box round neighbours that share a category
         side = len(list(neighbours))
@@ -205,9 +204,8 @@ def draw_channel_importance(
     ax: Axes, *, classes: Sequence[str], channels: Sequence[str], loss: np.ndarray
 ) -> Axes:
     """`loss` (classes, channels): recall with all channels minus recall without that one."""
-    cells(ax, signed_colours(-loss, least=0.05), lambda row, column: points_or_dot(loss[row, column]))
-    ticks(ax, classes, channels, turn=30, top=True)
-    return ax
+    texts = np.vectorize(points_or_dot)(loss)
+    return heat_map(ax, classes, channels, signed_colours(-loss, least=0.05), texts, turn=30, top=True)
 
 
 @figure(
