@@ -86,33 +86,22 @@ def test_old_names_of_densenet_are_understood(tmp_path):
     assert torch.equal(other.state_dict()[layer], network.state_dict()[layer])
 
 
-def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path):
+def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(imagenet.parent))
-    handler.log_message = lambda *_: None
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_address[1]}"
-    previous = torch.hub.get_dir()
-    torch.hub.set_dir(str(tmp_path))
-    try:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
         network = build("resnet18", 3, 10, (128, 216))
         start_from(network, resolve("resnet18"), f"{address}/{imagenet.name}")
         assert torch.equal(network.conv1.weight, torch.load(imagenet, weights_only=True)["conv1.weight"])
-        damaged = imagenet.parent / "resnet18-00000000.pth"
-        damaged.write_bytes(b"something else")
-        with pytest.raises(RequestError, match="invalid hash"):
-            fetch(f"{address}/{damaged.name}")
-        assert [file.name for file in (tmp_path / "checkpoints").iterdir()] == [imagenet.name]
-        with pytest.raises(RequestError, match="cannot be fetched"):
-            fetch(f"{address}/absent-12345678.pth")
+        (imagenet.parent / "resnet18-00000000.pth").write_bytes(b"something else")
+        for name, reason in (("resnet18-00000000", "invalid hash"), ("absent-12345678", "cannot be fetched")):
+            with pytest.raises(RequestError, match=reason):
+                fetch(f"{address}/{name}.pth")
         server.shutdown()
-        server.server_close()
-        assert fetch(f"{address}/{imagenet.name}") == tmp_path / "checkpoints" / imagenet.name
-    finally:
-        torch.hub.set_dir(previous)
-        server.shutdown()
-        thread.join()
+    file = fetch(f"{address}/{imagenet.name}")  # nobody serves it any more
+    assert list(tmp_path.rglob("*.pth")) == [file]
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all"])
