@@ -177,9 +177,7 @@ def train(**options: object) -> RunFolder:
     from train.options import RunOptions
     from train.run import execute
 
-    folder = execute(_options(RunOptions, options))
-    assert folder is not None, "one process alone trains here"
-    return folder
+    return execute(_options(RunOptions, options))
 
 
 def importance(features: str = "mel mfcc chroma", **options: object) -> dict[str, pd.DataFrame]:

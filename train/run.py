@@ -26,14 +26,19 @@ def run(options: RunOptions) -> int:
     except Failed as failure:
         tell(f"failed: {failure}")
         return 1
-    if folder is not None:
+    if first_process():
         print(summary(folder))
         print(f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}")
     return 0
 
 
-def execute(options: RunOptions) -> RunFolder | None:
-    """The run folder with the wanted folds finished; None in a process that is not the first of several.
+def first_process() -> bool:
+    """Whether this process prints and writes what was found: of torchrun's the first, alone always."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def execute(options: RunOptions) -> RunFolder:
+    """The run folder with the wanted folds finished.
 
     >>> execute(RunOptions(dataset="esc10", features="mel", model="cnn4", folds=(1,)))
     RunFolder('runs/esc10/mel-cnn4')
@@ -43,11 +48,12 @@ def execute(options: RunOptions) -> RunFolder | None:
     if (plan.path / "run.json").is_file():
         refuse_another(folder, plan)
         waiting = [fold for fold in waiting if fold not in folder.finished]
-    if not waiting:
+    if waiting:
+        train_folds(plan, waiting)
+    else:
         tell(f"{folder.path} has these folds already")
-    elif not train_folds(plan, waiting):
-        return None
-    update_config(RunFolder(plan.path), options)
+    if first_process():
+        update_config(RunFolder(plan.path), options)
     return RunFolder(plan.path)
 
 
@@ -69,8 +75,8 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
         )
 
 
-def train_folds(plan: Plan, folds: list[int]) -> bool:
-    """Train the folds on DEVICE; whether this process is the first of those that do so together."""
+def train_folds(plan: Plan, folds: list[int]) -> None:
+    """Train the folds on DEVICE, perhaps with other processes."""
     from train import trainer
     from train.compute import device_of
 
@@ -79,9 +85,9 @@ def train_folds(plan: Plan, folds: list[int]) -> bool:
     if plan.options.resident == "gpu" and "cpu" in devices:
         raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
     if len(devices) > 1 or "WORLD_SIZE" in os.environ:
-        return extras.load("torchrun").train(plan, folds, devices)
-    trainer.train_run(plan, folds, devices[0])
-    return True
+        extras.load("torchrun").train(plan, folds, devices)
+    else:
+        trainer.train_run(plan, folds, devices[0])
 
 
 def update_config(run: RunFolder, options: RunOptions) -> None:

@@ -38,7 +38,7 @@ def run_sweep(options: SweepOptions) -> int:
     if len(jobs) > MANY and not options.yes:
         raise RequestError(f"{len(jobs)} runs: give YES=1, or fewer FEATURES")
     done, failures = train_all(jobs)
-    if done:
+    if done and run.first_process():
         print(table(done))
         print(f"next: {make_command('analysis', *words(options, run.OPTIONS_OF_ANALYSIS))}")
     for failure in failures:
@@ -83,12 +83,10 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], list[str]]:
         about = f" (about {duration(left)} for the rest)" if left > 1 else ""
         tell(f"run {number + 1} of {len(jobs)}: {name}{about}")
         try:
-            folder = run.execute(job)
+            done.append(run.execute(job))
         except Exception as error:  # whatever it is, the other runs must not suffer from it
             expected = isinstance(error, RequestError | Failed)
             failures.append(f"failed: {name}: {'' if expected else f'{type(error).__name__}: '}{error}")
-        else:
-            done += [folder] if folder is not None else []
     return done, failures
 
 
@@ -155,10 +153,9 @@ def greedy_search(options: SweepOptions) -> int:
     accuracies = {}
     for fold, features in chosen.items():
         folder = run.execute(replace(first, features=features, folds=(fold,)))
-        if folder is None:  # not the first of several processes
-            return 0
         accuracies[fold] = folder.scores().loc[fold, "accuracy"]
-    print(nested_result(chosen, accuracies))
+    if run.first_process():
+        print(nested_result(chosen, accuracies))
     return 0
 
 
@@ -192,7 +189,7 @@ def choose_features(
                 scores[candidate] = float(np.mean(each))
         best = sorted(scores, key=lambda candidate: -sign * scores[candidate])[:LISTED]
         rows = [(candidate, f"{scores[candidate]:.4f}") for candidate in best]
-        print(text_table(rows, (f"candidate for fold {fold}", f"{select} over {len(searched)} seeds")))
+        tell(text_table(rows, (f"candidate for fold {fold}", f"{select} over {len(searched)} seeds")))
         if not best or sign * scores[best[0]] <= reached:
             break
         chosen, reached = best[0], sign * scores[best[0]]

@@ -25,9 +25,7 @@ def options(cache_folder: Path, tmp_path: Path) -> RunOptions:
 @pytest.fixture(scope="session")
 def trained(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """The run of `options`, to be read."""
-    folder = run.execute(little_options(cache_folder, tmp_path_factory.mktemp("trained") / "runs"))
-    assert folder is not None
-    return folder
+    return run.execute(little_options(cache_folder, tmp_path_factory.mktemp("trained") / "runs"))
 
 
 @pytest.fixture

@@ -80,9 +80,7 @@ def change(options: RunOptions, **changes: Any) -> RunOptions:
 
 def execute(options: RunOptions, **changes: Any) -> RunFolder:
     """The run of `options` with these changes."""
-    folder = run.execute(change(options, **changes))
-    assert folder is not None
-    return folder
+    return run.execute(change(options, **changes))
 
 
 class Harmful:

@@ -74,6 +74,4 @@ def train_run(folder: Path, short: bool = False, **changes: object) -> RunFolder
         table = write_dataset(folder / "sounds", short)
         wanted = "mel mfcc chroma waveform modulation"
         assert not extract(FeaturesCommand(dataset=str(table), data=folder / "data", features=wanted, jobs=1))
-    trained = run.execute(options(folder, **changes))
-    assert trained is not None
-    return trained
+    return run.execute(options(folder, **changes))

@@ -34,15 +34,12 @@ class Group(Processes):
         )
 
 
-def train(plan: Plan, folds: Sequence[int], devices: Sequence[str]) -> bool:
-    """Train among the processes that torchrun started, or the folds on several devices side by side.
-
-    Whether this process is the first of those that do so together.
-    """
+def train(plan: Plan, folds: Sequence[int], devices: Sequence[str]) -> None:
+    """Train among the processes that torchrun started, or the folds on several devices side by side."""
     if len(devices) > 1:
         if failed := train_on(devices, plan.asked, folds):
             raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
-        return True
+        return
     (device,) = devices
     if device.startswith("cuda"):
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
@@ -54,7 +51,6 @@ def train(plan: Plan, folds: Sequence[int], devices: Sequence[str]) -> bool:
         dist.barrier()  # one that leaves while another still needs it aborts
     finally:
         dist.destroy_process_group()
-    return group.first
 
 
 def train_on(devices: Sequence[str], options: RunOptions, folds: Sequence[int]) -> list[int]:
