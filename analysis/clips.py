@@ -1,10 +1,12 @@
 """Clips as a report shows them: feature maps from the cache, small images, audio for the players.
 
 A damaged clip is left out, never fatal. MP3 because every browser plays it; 16 kHz mono at about 22 kbit/s
-is enough to recognise a clip.
+is enough to recognise a clip. Audio that was compressed once is kept in the report's folder and used again,
+since it takes some 25 ms a clip.
 """
 
 import base64
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -23,6 +25,7 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from analysis.figures.drawing import SPECTRUM, VISIBLE
+from commandline.files import replace_file
 from commandline.registry import RequestError
 from commandline.terminal import progress
 from features_cache import Cache, UnreadableClips, parse_set
@@ -146,10 +149,11 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Audio:
-    """What the page plays, by clip id: MP3 as base64, addresses of other clips' own files."""
+    """What the page plays, by clip id: MP3 as base64, addresses of other clips' own files; the MP3 files."""
 
     embedded: dict[str, str]
     links: dict[str, str]
+    files: set[str]  # paths in the report's folder
 
     @property
     def players(self) -> dict[str, str]:
@@ -167,19 +171,33 @@ def clip_audio(
     paths = originals(cache.clips).set_index("clip_id")["path"].reindex(clips, fill_value="")
     sources = {str(clip): Path(path) for clip, path in paths.items() if path and Path(path).is_file()}
     embedded: dict[str, str] = {}
-    left = most_mb * MEGABYTE
+    files, left = set(), most_mb * MEGABYTE
     for clip in progress([clip for clip in wanted if clip in sources], label="audio", unit="clip"):
         if left <= 0:
             break
         with suppress(soundfile.LibsndfileError, ValueError):
-            text = base64.b64encode(as_mp3(sources[clip], cache.duration)).decode()
+            file = compressed_file(sources[clip], cache.duration, folder / "audio")
+            files.add(f"audio/{file.name}")
+            text = base64.b64encode(file.read_bytes()).decode()
             left -= len(text)
             if left >= 0:
                 embedded[clip] = text
     links = {
         clip: quote(os.path.relpath(file, folder)) for clip, file in sources.items() if clip not in embedded
     }
-    return Audio(embedded, links)
+    return Audio(embedded, links, files)
+
+
+def compressed_file(path: Path, seconds: float, folder: Path) -> Path:
+    """The file of the clip as MP3, made if it is not there."""
+    status = path.stat()
+    name = hashlib.sha256(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{seconds}".encode()).hexdigest()
+    file = folder / f"{name[:20]}.mp3"
+    if not file.is_file():
+        content = as_mp3(path, seconds)
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(file, content, durable=False)
+    return file
 
 
 def as_mp3(path: Path, seconds: float) -> bytes:

@@ -88,6 +88,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     writer.close()
     files = {f"figures/{file.name}" for figure in writer.saved.values() for file in figure.files}
     files |= write_tables(job.folder, tables, facts.level)
+    files |= of_runs["audio"].files if of_runs else set()
+    files |= gallery.audio.files if gallery else set()
     methods = ""
     if options.paper and found.main:
         methods = extras.load("methods").methods_text(facts, found.main.best)
@@ -159,7 +161,7 @@ def run_content(
     mistake = first_screen.common_mistake(best)
     difficulty = error_browser.clip_difficulty(runs)
     clips, wrong = list(difficulty.index), list(difficulty.index[difficulty["wrong"] > 0])
-    images, shown, audio = {}, [], Audio({}, {})
+    images, shown, audio = {}, [], Audio({}, {}, set())
     if cache:
         shown = features_to_show(cache, features, [run.features for run in runs])
         images = thumbnails(cache, shown, clips)

@@ -48,13 +48,15 @@ def test_audio_becomes_short_mono_mp3_of_the_same_pitch(tone):
     assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(440, abs=3)
 
 
-def test_audio_is_embedded_until_full_and_other_files_are_linked(cache, tmp_path):
+def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(cache, tmp_path):
     ids, page = [f"c{place}" for place in range(6)], tmp_path / "reports" / "x y"
     audio = clips.clip_audio(cache, ids, ["c0", "c1", "c2", "c3"], page, 1.0)
     assert list(audio.embedded) == ["c1", "c2"] and audio.links == {"c0": "../../broken.wav"}
     assert audio.players["c1"].startswith("data:audio/mpeg;base64,")
+    made = {file: (page / file).stat().st_mtime_ns for file in audio.files}
     less = clips.clip_audio(cache, ids, ["c1", "c2"], page, len(audio.embedded["c1"]) / 1e6)
     assert list(less.embedded) == ["c1"]
+    assert len(made) == 2 and made == {file: (page / file).stat().st_mtime_ns for file in made}
     assert {"c0", "c1", "c2"} == clips.clip_audio(cache, ids, ["c1"], page, 0).links.keys()
 
 
