@@ -9,12 +9,12 @@
 
 The protocol, in the order in which it reads best; docs/reference/formats.md has it on one page:
 
-    writer.py    who writes what in which order, and why a kill between any two lines is harmless
-    claims.py    which run may write which clips, and that nobody writes for a run that is gone
-    layout.py    a feature's file; the word of fingerprint and CRC that says whether a clip is done and intact
-    hdf5.py      how HDF5 is used so that nothing is without a checksum
-    index.py     the clip table and the links, the CSV files, replaced whole
-    cache.py     reading: what is missing, damaged or outdated is never returned
+    writer.py        who writes what in which order, and why a kill between any two lines is harmless
+    claims.py        which run may write which clips, and that nobody writes for a run that is gone
+    feature_file.py  a feature's file; the word that says whether a clip is done and intact
+    hdf5.py          how HDF5 is used so that nothing is without a checksum
+    index.py         the clip table and the links, the CSV files, replaced whole
+    cache.py         reading: what is missing, damaged or outdated is never returned
 
 Its vocabulary: names.py, the grammar of FEATURES; location.py, from DATASET to its folder; table.py, the
 clips; splits.py, each fold's train, validation and test clips. Around it: external.py, features from

@@ -26,8 +26,8 @@ from commandline.options import DataOptions, DatasetOptions, make_command, words
 from commandline.registry import RequestError, closest
 from commandline.terminal import counted
 from features_cache import index
+from features_cache.feature_file import AUDIO_SETTINGS, ClipStatus, FeatureFile, clip_keys, read_header
 from features_cache.hdf5 import Attributes
-from features_cache.layout import AUDIO_SETTINGS, ClipStatus, FeatureFile, clip_keys, read_header
 from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name, is_cache, unknown_dataset
 from features_cache.names import Channel, parse_channel
 from features_cache.table import CLIP_COLUMNS

@@ -28,8 +28,8 @@ from commandline.files import Lock, replaced
 from commandline.registry import RequestError
 from commandline.system import boot_id, sync
 from commandline.terminal import tell, tell_once
+from features_cache.feature_file import LOCKS, intact, lock, now, read_header
 from features_cache.hdf5 import DamagedFile
-from features_cache.layout import LOCKS, intact, lock, now, read_header
 
 POLL_SECONDS = 0.5
 

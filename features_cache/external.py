@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from commandline.registry import RequestError
 from commandline.terminal import counted
+from features_cache.feature_file import AUDIO_SETTINGS, AXES, FeatureSpec, clip_keys, fingerprints, state_word
 from features_cache.index import read_index, refresh, stored_ids
-from features_cache.layout import AUDIO_SETTINGS, AXES, FeatureSpec, clip_keys, fingerprints, state_word
 from features_cache.location import EXTERNAL, is_cache
 from features_cache.names import parse_channel
 from features_cache.table import complete, with_sources

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from commandline.files import replaced
 from features_cache import hdf5
+from features_cache.feature_file import FORMAT, lock
 from features_cache.hdf5 import Attributes, DamagedFile
-from features_cache.layout import FORMAT, lock
 from features_cache.location import INDEX
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 

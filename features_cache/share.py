@@ -12,9 +12,9 @@ from commandline.files import replaced
 from commandline.registry import RequestError
 from commandline.system import sync
 from commandline.terminal import progress, size
+from features_cache.feature_file import lock
 from features_cache.index import feature_files, read_index, refresh
 from features_cache.inspect import verify_cache
-from features_cache.layout import lock
 from features_cache.location import INDEX, is_cache
 from features_cache.names import parse_channel
 from features_cache.table import complete

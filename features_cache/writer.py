@@ -7,10 +7,9 @@ Who writes what, in which order, and why a kill between any two lines is harmles
    filled with the clips that are still up to date, synchronised and renamed. Killed before the rename: a
    draft that the next run overwrites. Killed after: a whole file.
 3. index.h5 is replaced in the same way, after the files that it links to (index.py). Killed before: the next
-   run does it. Until then the old labels hold, and rows are found by clip id, so none
-   is mistaken.
-4. Workers write each clip at its own place, state word 0, then the values, then the state word (layout.py).
-   Killed anywhere in between: the state is 0, and the clip counts as not done.
+   run does it. Until then the old labels hold, and rows are found by clip id, so none is mistaken.
+4. Workers write each clip at its own place, state word 0, then the values, then the state word
+   (feature_file.py). Killed anywhere in between: the state is 0, and the clip counts as not done.
 5. At the end all files are synchronised and the claim is removed. Killed before: see claims.py.
 
 Nobody writes through HDF5 after 2, so no kill can leave its structure half-written.
@@ -30,9 +29,7 @@ from commandline.registry import RequestError
 from commandline.system import allocate
 from commandline.terminal import counted, size
 from features_cache.claims import Handle, Writing, holder
-from features_cache.hdf5 import DamagedFile
-from features_cache.index import is_verified
-from features_cache.layout import (
+from features_cache.feature_file import (
     FINGERPRINTED,
     FeatureFile,
     FeatureSpec,
@@ -40,6 +37,8 @@ from features_cache.layout import (
     read_header,
     write_structure,
 )
+from features_cache.hdf5 import DamagedFile
+from features_cache.index import is_verified
 
 NOT_FINITE = "NaN or infinite"  # in the reason for which a clip's values are not stored
 Clips = Iterable[tuple[int, NDArray, int]]  # row (or which feature), stored values, state word

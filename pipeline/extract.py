@@ -27,6 +27,7 @@ from commandline.system import give_back_freed_memory
 from commandline.terminal import counted, duration, progress, size, tell, text_table
 from features_cache import cache_folder, parse_list
 from features_cache.claims import claimed
+from features_cache.feature_file import FeatureSpec, clip_keys, fingerprints, lock
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import (
     FAILURES,
@@ -39,7 +40,6 @@ from features_cache.index import (
     write_costs,
     write_failures,
 )
-from features_cache.layout import FeatureSpec, clip_keys, fingerprints, lock
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 from features_cache.writer import ready, stored_clips, written_to
 from pipeline import audio

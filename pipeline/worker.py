@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from features_cache.claims import Handle
+from features_cache.feature_file import FeatureFile, state_word
 from features_cache.index import WHOLE
-from features_cache.layout import FeatureFile, state_word
 from features_cache.writer import Clips, ClipWriter, to_stored
 from pipeline import audio, kernels
 from pipeline.clip import Clip

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from features_cache.layout import read_header
+from features_cache.feature_file import read_header
 from tests.golden.commands import command, inside
 
 RATE = 8000

@@ -19,7 +19,7 @@ from commandline.registry import RequestError
 from commandline.terminal import counted
 from features_cache import Cache, Channel, dataset_name, parse_set
 from features_cache.cache import open_cache
-from features_cache.layout import fingerprints
+from features_cache.feature_file import fingerprints
 from features_cache.names import parse_channel
 from features_cache.splits import Split, fold_split
 from features_cache.table import originals, refuse_class_names

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from features_cache import Cache, external
-from features_cache.layout import FeatureFile, read_header
+from features_cache.feature_file import FeatureFile, read_header
 
 CLIPS = [f"clip{number}" for number in range(8)]
 TABLE = {"clip_id": CLIPS, "label": ["dog", "cat"] * 4, "fold": [1] * 4 + [2] * 4, "group": list("abcdefgh")}

@@ -14,7 +14,7 @@ import pytest
 from commandline.registry import RequestError
 from features_cache import Cache
 from features_cache.claims import RunIsGone, Writing, boot_id, claimed, claims
-from features_cache.layout import LOCKS
+from features_cache.feature_file import LOCKS
 
 
 def claim(cache, features=("mine",), rows=(0, 8), wait=False):

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from features_cache import Cache, external, hdf5
+from features_cache.feature_file import read_header
 from features_cache.index import write_failures
 from features_cache.inspect import describe_cache, verify_cache
-from features_cache.layout import read_header
 from tests.features_cache.conftest import CLIPS, TABLE
 
 

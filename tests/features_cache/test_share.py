@@ -11,7 +11,7 @@ from commandline.commands import main
 from commandline.registry import RequestError
 from features_cache import Cache, external
 from features_cache.__main__ import COMMANDS
-from features_cache.layout import lock
+from features_cache.feature_file import lock
 from features_cache.share import export_features, import_features, verify_export
 from tests.features_cache.conftest import CLIPS, TABLE
 

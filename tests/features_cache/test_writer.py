@@ -9,8 +9,8 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache.claims import claimed
+from features_cache.feature_file import AXES, FeatureSpec, clip_keys, lock, read_header
 from features_cache.index import note_verified, read_index, stored_ids
-from features_cache.layout import AXES, FeatureSpec, clip_keys, lock, read_header
 from features_cache.writer import ready, stored_clips, to_stored, written_to
 from tests.features_cache.conftest import CLIPS
 

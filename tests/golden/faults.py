@@ -41,7 +41,7 @@ FAULTS: dict[str, Fault] = {
         "a clip's row is its position in the table, not found by its id",
         "return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)",
         "return np.arange(len(ids)) % len(among)",
-        f"{CACHE}test_table.py {CACHE}test_layout.py {CACHE}test_cache.py",
+        f"{CACHE}test_table.py {CACHE}test_feature_file.py {CACHE}test_cache.py",
     ),
     "state_word_first": Fault(
         "a clip counts as done before its values are written",
@@ -52,14 +52,14 @@ FAULTS: dict[str, Fault] = {
         """        write_at(descriptor, np.array(state, STATE).tobytes(), place)
         write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
 """,
-        f"{CACHE}test_layout.py {CACHE}test_writer.py {CACHE}test_kill.py",
+        f"{CACHE}test_feature_file.py {CACHE}test_writer.py {CACHE}test_kill.py",
     ),
     "state_word_not_cleared": Fault(
         "a clip that is written again keeps its old word meanwhile",
         """        write_at(descriptor, NOT_DONE, place)
         write_at(descriptor, values.data, self""",
         "        write_at(descriptor, values.data, self",
-        f"{CACHE}test_layout.py {CACHE}test_writer.py {CACHE}test_kill.py",
+        f"{CACHE}test_feature_file.py {CACHE}test_writer.py {CACHE}test_kill.py",
     ),
     "crc_before_rounding": Fault(
         "the CRC is of values before they are rounded to the stored dtype",
@@ -71,19 +71,19 @@ FAULTS: dict[str, Fault] = {
         "a damaged clip passes for an intact one",
         "np.fromiter(crcs, np.uint64, len(states)) == states & CRC",
         "np.fromiter(crcs, np.uint64, len(states)) >= 0",
-        f"{CACHE}test_layout.py {CACHE}test_cache.py",
+        f"{CACHE}test_feature_file.py {CACHE}test_cache.py",
     ),
     "fingerprint_without_parameters": Fault(
         "values of other parameters count as up to date",
         'covered["parameters"] = _as_text(attributes["parameters"])',
         'covered["parameters"] = ""',
-        f"{CACHE}test_layout.py {PIPE}test_extract.py",
+        f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
     ),
     "fingerprint_without_source": Fault(
         "values of a file that changed count as up to date",
         'columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])',
         'columns = (clips["clip_id"], clips["alteration"])',
-        f"{CACHE}test_layout.py {PIPE}test_extract.py",
+        f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
     ),
     "overflow_stored": Fault(
         "what float16 cannot hold is stored as infinity",

@@ -11,7 +11,7 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache.claims import claimed
-from features_cache.layout import lock
+from features_cache.feature_file import lock
 from pipeline import extract
 from pipeline.extract import part_of, request
 from tests.pipeline.extraction import anew, cache, options, run, stored

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache.layout import read_header
+from features_cache.feature_file import read_header
 from pipeline import check, extract
 from pipeline.datasets.load import load
 from pipeline.next_step import DEFAULT_MODEL, is_done, next_step, training_step

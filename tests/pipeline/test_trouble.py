@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from commandline.registry import RequestError
-from features_cache import Cache, layout
+from features_cache import Cache, feature_file
 from pipeline import extract
 from pipeline.extract import request
 from pipeline.features import FEATURES
@@ -107,14 +107,14 @@ def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkey
 
 @contextmanager
 def full_after_20_writes(sounds):
-    write, left = layout.write_at, iter(range(20))
+    write, left = feature_file.write_at, iter(range(20))
 
     def full(*arguments):
         if next(left, None) is None:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(*arguments)
 
-    with mock.patch.object(layout, "write_at", full):
+    with mock.patch.object(feature_file, "write_at", full):
         yield
 
 

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache import layout
-from features_cache.hdf5 import DamagedFile
-from features_cache.layout import (
+from features_cache import feature_file
+from features_cache.feature_file import (
     CRC,
     FINGERPRINT,
     clip_keys,
@@ -19,6 +18,7 @@ from features_cache.layout import (
     read_header,
     state_word,
 )
+from features_cache.hdf5 import DamagedFile
 
 UNCHUNKED = {"values", "state"}
 
@@ -68,7 +68,7 @@ def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes):
     before = file.map().copy(), file.map(state=True).copy()
-    whole, done = layout.write_at, []
+    whole, done = feature_file.write_at, []
 
     def stops(descriptor, data, offset):
         if len(done) == writes:
@@ -76,7 +76,7 @@ def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes)
         done.append(offset)
         whole(descriptor, data, offset)
 
-    monkeypatch.setattr(layout, "write_at", stops)
+    monkeypatch.setattr(feature_file, "write_at", stops)
     values = before[0][3] + np.float16(1)
     with file.path.open("r+b", buffering=0) as opened, pytest.raises(KeyboardInterrupt):
         file.write_clip(opened.fileno(), 3, values, state_word(7, values))
