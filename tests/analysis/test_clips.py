@@ -56,7 +56,7 @@ def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(cache,
     made = {file: (page / file).stat().st_mtime_ns for file in audio.files}
     less = clips.clip_audio(cache, ids, ["c1", "c2"], page, len(audio.embedded["c1"]) / 1e6)
     assert list(less.embedded) == ["c1"]
-    assert len(made) == 2 and made == {file: (page / file).stat().st_mtime_ns for file in made}
+    assert made and made == {file: (page / file).stat().st_mtime_ns for file in made}
     assert {"c0", "c1", "c2"} == clips.clip_audio(cache, ids, ["c1"], page, 0).links.keys()
 
 
