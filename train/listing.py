@@ -1,6 +1,5 @@
 """`python -m train list`: what can be trained and what it costs, from the registries themselves."""
 
-import copy
 from functools import partial
 from typing import NamedTuple
 
@@ -14,57 +13,23 @@ from train.models.registry import all_models, resolve
 from train.options import ListOptions, parse_grid
 
 STATISTICS = 256  # mean and deviation of the 128 rows of mel, for the size of `linear`
+DEPTH = 2  # of the names of layers whose shapes are shown: layer2.0, but not layer2.0.conv1
 VECTOR = 512  # numbers of a common embedding, for the size of a model on vectors
 
 
 class Description(NamedTuple):
-    """Counts for one clip; the stages' shapes without the batch, in the order in which they run."""
+    """Counts for one clip; its shape, without the batch, at first and after each layer that changes it."""
 
     parameters: int
     multiply_adds: int
     stages: list[tuple[str, tuple[int, ...]]]
 
 
-def describe_network(network: nn.Module, shape: tuple[int, ...]) -> Description:
-    """What one clip of `shape` (without the batch) becomes in a copy of the network; its values do not count.
+def describe_model(name: str, options: ListOptions) -> Description:
+    """What one clip becomes by the sizes in the options; RequestError if they are too small.
 
-    Multiply-adds are those of convolutions and linear layers, as papers count them. A network on the device
-    `meta` would do, but for operations there torch imports its compiler, which takes longer than all else.
+    Multiply-adds are those of convolutions and linear layers, as papers count them.
     """
-    operations: list[int] = []
-    stages: list[tuple[str, tuple[int, ...]]] = []
-    network = copy.deepcopy(network).eval()
-    names = {network.get_submodule(name): name for name in getattr(network, "stages", ())}
-
-    def note(layer: nn.Module, _: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
-            operations.append(layer.weight[0].numel() * output[0].numel())  # (inputs of a group, *kernel)
-        if layer in names:
-            stages.append((names[layer], tuple(output.shape[1:])))
-
-    for layer in network.modules():
-        layer.register_forward_hook(note)
-        for name, weight in list(layer.named_parameters(recurse=False)):
-            setattr(layer, name, nn.Parameter(torch.empty(weight.shape)))
-        for name, buffer in list(layer.named_buffers(recurse=False)):
-            setattr(layer, name, torch.empty(buffer.shape, dtype=buffer.dtype))
-        if isinstance(layer, nn.Conv1d | nn.Conv2d):
-            layer._conv_forward = partial(uncomputed, layer)  # type: ignore[method-assign]
-    with torch.inference_mode():
-        network(torch.zeros(1, *shape))
-    return Description(sum(weight.numel() for weight in network.parameters()), sum(operations), stages)
-
-
-def uncomputed(layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object) -> torch.Tensor:
-    """Zeros in the shape of a convolution's output."""
-    paddings: tuple[int, ...] = layer.padding  # type: ignore[assignment]
-    axes = zip(x.shape[2:], paddings, layer.kernel_size, layer.stride)
-    sizes = [(size + 2 * padding - kernel) // stride + 1 for size, padding, kernel, stride in axes]
-    return x.new_zeros(len(x), layer.out_channels, *sizes)
-
-
-def describe_model(name: str, options: ListOptions) -> tuple[Description, tuple[int, ...]]:
-    """By the sizes in the options, and the shape of the input; RequestError if it is too small."""
     model = resolve(name)
     sizes = {
         "image": (options.channels, *parse_grid(options.grid)),
@@ -73,26 +38,38 @@ def describe_model(name: str, options: ListOptions) -> tuple[Description, tuple[
         "linear": (STATISTICS, 1, 1),
     }
     shape = channels, rows, frames = sizes[model.kind]
-    with torch.device("meta"):
-        network = model.build(channels, options.classes, (rows, frames))
+    operations: list[int] = []
+    stages: list[tuple[str, tuple[int, ...]]] = [("input", shape)]
+
+    def note(place: str, layer: nn.Module, _: object, output: torch.Tensor) -> None:
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            operations.append(layer.weight[0].numel() * output[0].numel())  # (inputs of a group, *kernel)
+        if place.count(".") < DEPTH and output.shape[1:] != stages[-1][1]:
+            stages.append((place or "output", tuple(output.shape[1:])))
+
+    with torch.device("meta"):  # which draws no weights; they do not count
+        network = model.build(channels, options.classes, (rows, frames)).to_empty(device="cpu").eval()
+    for place, layer in network.named_modules():
+        layer.register_forward_hook(partial(note, place))
     try:
-        return describe_network(network, shape), shape
+        with torch.inference_mode():
+            network(torch.zeros(1, *shape))
     except RuntimeError as error:
         raise model.too_small((rows, frames), error) from None
+    return Description(sum(weight.numel() for weight in network.parameters()), sum(operations), stages)
 
 
 def overview(options: ListOptions) -> str:
     """Tables of models, augmentations and recipes, or the stages of the model that was named."""
-    torch.set_num_threads(1)  # there is nothing to share, and threads that wait take time
     if options.name:
-        (parameters, operations, stages), shape = describe_model(options.name, options)
-        rows = [(name, "x".join(map(str, size))) for name, size in [("input", shape), *stages]]
+        parameters, operations, stages = describe_model(options.name, options)
+        rows = [(name, "x".join(map(str, size))) for name, size in stages]
         size = f"{count(parameters)} parameters, {count(operations)} multiply-adds a clip"
         summary = resolve(options.name).summary
         return f"{options.name}: {summary}\n\n{text_table(rows, ('stage', 'shape'))}\n\n{size}"
     models = []
     for name, entry in sorted(all_models().items()):
-        (parameters, operations, _), _ = describe_model(name, options)
+        parameters, operations, _ = describe_model(name, options)
         settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
         example = settings and f"{name}@{settings}"
         models.append((name, entry.kind, count(parameters), count(operations), example, entry.summary))
@@ -108,6 +85,6 @@ def overview(options: ListOptions) -> str:
         text_table(augments, ("name", "default", "maximum", "for", "")),
         "Recipes (RECIPE=name)",
         text_table([(name, recipes.description(name)) for name in recipes.names()], ("name", "")),
-        "python -m train list NAME shows the shape after each stage of a model",
+        "python -m train list NAME shows the shape after each layer that changes it",
     ]
     return "\n\n".join(parts)

@@ -15,8 +15,6 @@ checked by onnxruntime before it is written: against predictions.csv if the cach
 networks themselves on features of noise.
 """
 
-import copy
-import itertools
 import json
 import tempfile
 import warnings
@@ -39,15 +37,14 @@ from features_cache.names import parse_set
 from results import run_folder
 from results.run_folder import RunFolder
 from results.scores import SMALLEST_PROBABILITY
-from train.bundle import AGREES, BATCH, Bundle, Probabilities, TrainedModel, Values, bundle_of_run
+from train.bundle import AGREES, Bundle, Probabilities, TrainedModel, Values, bundle_of_run
 from train.data import LARGEST, Statistics, own_frames
-from train.models.texture import TextureNet, TextureStatistics
+from train.models.texture import TextureStatistics
 from train.options import ExportOptions
 from train.plan import Shape
 
 OPSET = 18
 CHECKED = 64  # clips of each fold
-NOISES = 4  # clips, if there is no cache
 
 
 # What `train.data.network_input` and the networks do by calls that are not exported, in calls that are.
@@ -55,8 +52,6 @@ NOISES = 4  # clips, if there is no cache
 
 def standardised(values: torch.Tensor, how: Statistics) -> torch.Tensor:
     """`Statistics.apply`: (B, rows, frames) to the same."""
-    if how.norm == "none":
-        return values
     centre, scale = (torch.from_numpy(part)[:, None] for part in (how.centre, how.scale))
     if how.norm == "clip":
         centre = values.mean((1, 2), keepdim=True)
@@ -64,18 +59,11 @@ def standardised(values: torch.Tensor, how: Statistics) -> torch.Tensor:
     return (values - centre) / scale
 
 
-def resized(values: torch.Tensor, grid: Shape, any_length: bool) -> torch.Tensor:
-    """`resize`, as a product with a matrix for each axis: few runtimes have an averaging one.
-
-    With `any_length` the number of frames is known at run time only.
-    """
-    rows, frames = values.shape[1:]
-    by_row = resizing(int(rows), grid[0])
-    return by_row.T @ values @ resizing(frames if any_length else int(frames), grid[1])
-
-
 def resizing(length: int, wanted: int) -> torch.Tensor:
-    """(length, wanted): the weights of an axis' values, triangles about each value that is wanted."""
+    """(length, wanted): the weights of an axis' values, triangles about each value that is wanted.
+
+    `resize` as a product with a matrix for each axis: few runtimes have an averaging one.
+    """
     places = torch.arange(length, dtype=torch.float32) + 0.5
     step = (places[-1] + 0.5) / wanted
     centres = (torch.arange(wanted, dtype=torch.float32) + 0.5) * step
@@ -88,40 +76,35 @@ def over_time(values: torch.Tensor) -> torch.Tensor:
     return torch.cat([values.mean(2), values.std(2, correction=0)], dim=1)
 
 
-class PlainTexture(nn.Module):
-    """The texture statistics, bands and Fourier transform as products with matrices."""
+def by_matrices(texture: TextureStatistics, shape: Shape) -> None:
+    """Bands and Fourier transform of these statistics become products with matrices."""
+    rows, frames = shape
+    bands = texture.bands(torch.eye(rows)[None, None])[0, 0]  # (bands, rows)
+    waves = torch.fft.rfft(torch.eye(frames))  # (frames, bins)
 
-    def __init__(self, statistics: TextureStatistics, shape: Shape) -> None:
-        super().__init__()
-        self.statistics = statistics
-        rows, frames = shape
-        self.bands = statistics.bands(torch.eye(rows)[None, None])[0, 0]  # (bands, rows)
-        self.waves = torch.fft.rfft(torch.eye(frames))  # (frames, bins)
+    def spectrum(centred: torch.Tensor) -> torch.Tensor:
+        return ((centred @ waves.real).square() + (centred @ waves.imag).square()).sqrt()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        bands = self.bands @ x
-        centred = bands - bands.mean(3, keepdim=True)
-        parts = [(centred @ part).square() for part in (self.waves.real, self.waves.imag)]
-        return self.statistics.summarise(bands, centred, sum(parts).sqrt()[..., 1:])
+    texture.bands = lambda x: bands @ x  # type: ignore[method-assign]
+    texture.spectrum = spectrum  # type: ignore[method-assign]
 
 
 class ExportedRun(nn.Module):
     """All folds of a trained model, from stored features to probabilities; what the file holds."""
 
-    def __init__(self, model: TrainedModel, any_length: Sequence[bool]) -> None:
-        """`any_length`: of each channel, whether clips have frames of their own."""
+    def __init__(self, model: TrainedModel) -> None:
         super().__init__()
-        self.model, self.any_length = model, any_length
-        self.networks = nn.ModuleList(copy.deepcopy(fold.network) for fold in model.folds.values())
+        self.model = model
+        self.networks = nn.ModuleList(fold.network for fold in model.folds.values())
         for layer in self.networks.modules():
-            if isinstance(layer, TextureNet):
-                layer.texture = PlainTexture(layer.texture, model.trained_shape)  # type: ignore[assignment]
+            if isinstance(layer, TextureStatistics):
+                by_matrices(layer, model.trained_shape)
 
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         by_fold = []
-        for network, fold in zip(self.networks, self.model.folds.values()):
+        for fold in self.model.folds.values():
             views = self.model.views(self.input(values, fold.statistics))
-            by_fold.append(torch.stack([network(view).softmax(1) for view in views]).mean(0))
+            by_fold.append(torch.stack([fold.network(view).softmax(1) for view in views]).mean(0))
         together = torch.stack(by_fold, dim=1)  # (B, F, K)
         logits = together.clamp_min(SMALLEST_PROBABILITY).log() / self.model.temperature
         return logits.softmax(2).mean(1), together
@@ -136,7 +119,10 @@ class ExportedRun(nn.Module):
             parts = [part[:, :, 0] if part.shape[2] == 1 else over_time(part) for part in standard]
             x = torch.cat(parts, dim=1)[..., None, None]
         else:
-            parts = [resized(part, model.grid, free) for part, free in zip(standard, self.any_length)]
+            rows, frames = model.grid
+            parts = [
+                resizing(part.shape[1], rows).T @ part @ resizing(part.shape[2], frames) for part in standard
+            ]
             x = torch.stack(parts, dim=1)
         return x.clamp(-LARGEST, LARGEST).half().float()
 
@@ -151,19 +137,19 @@ def export_run(options: ExportOptions) -> int:
     refuse_special(file)
     selection = run.selection(options.selection)
     bundle = bundle_of_run(run, selection)
-    model = TrainedModel(bundle)
+    model, names = TrainedModel(bundle), input_names(bundle.config)
     folder, channels = cache_folder(run.dataset, options.data, run.dataset), parse_set(run.config["features"])
     if is_cache(folder) and all(channel in Cache(folder) for channel in channels):
-        examples, source = tested_clips(model, run, Cache(folder), selection), "predictions.csv"
+        examples, source = list(tested_clips(model, run, Cache(folder), selection)), "predictions.csv"
     else:
-        examples, source = noise(bundle), "the networks"
-    first = next(examples)
-    content = onnx_bytes(model, [channel.shape[1:] for channel in first[1]])
-    session, names, largest = open_session(content), input_names(model.config), 0.0
-    for number, values, expected in itertools.chain([first], examples):
+        examples, source = list(noise(bundle)), "the networks"
+    _, first, _ = examples[0]
+    content = onnx_bytes(model, [channel.shape[1:] for channel in first])
+    session, largest = open_session(content), 0.0
+    for number, values, expected in examples:
         fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
         (by_fold,) = session.run(["by_fold"], fed)
-        largest = max(largest, float(np.abs(by_fold[:, number] - expected).max()))
+        largest = max(largest, float(np.abs(by_fold[0, number] - expected).max()))
     if largest > AGREES:
         raise RequestError(f"{file} is not written: its probabilities differ from {source} by {largest:.1e}")
     replace_file(file, content)
@@ -172,7 +158,7 @@ def export_run(options: ExportOptions) -> int:
     return 0
 
 
-# A fold's place among those exported, clips by their stored features, that fold's probabilities (B, K).
+# A fold's place among those exported, one clip by its stored features, that fold's probabilities (K,).
 Example = tuple[int, Values, Probabilities]
 
 
@@ -181,53 +167,46 @@ def tested_clips(model: TrainedModel, run: RunFolder, cache: Cache, selection: s
     channels = parse_set(model.config["features"])
     for number, fold in enumerate(model.folds):
         rows = run.scored(fold, run.scored_split, selection)[:CHECKED]
-        at_once = 1 if model.drops_padding else BATCH  # own frames differ from clip to clip
-        for start in range(0, len(rows), at_once):
-            chunk = rows[start : start + at_once]
-            ids = chunk["clip_id"].tolist()
-            values = cache.batch(channels, ids)
+        for clip, expected in zip(rows["clip_id"], rows[model.classes].to_numpy()):
+            values = cache.batch(channels, [clip])
             if model.drops_padding:
-                filled = cache.filled[cache.positions(ids)]
+                filled = cache.filled[cache.positions([clip])]
                 values = [
                     part[:, :, : own_frames(part.shape[2], filled)[0]] if timed else part
                     for part, timed in zip(values, model.timed)
                 ]
-            yield number, values, chunk[model.classes].to_numpy()
+            yield number, values, expected
 
 
 def noise(bundle: Bundle) -> Iterator[Example]:
     """Features of noise, as long as a clip, by each fold's network."""
     from train.predict import AudioModel
 
-    audio, rng = AudioModel(bundle), np.random.default_rng(0)
-    clips = rng.normal(0, 0.1, (NOISES, audio.samples)).astype(np.float32)
-    values = [np.stack(channel) for channel in zip(*map(audio.features, clips))]
+    audio = AudioModel(bundle)
+    y = np.random.default_rng(0).normal(0, 0.1, audio.samples).astype(np.float32)
+    values = [channel[None] for channel in audio.features(y)]
     for number, fold in enumerate(audio.folds):
-        yield number, values, audio.probabilities(values, fold, np.ones(NOISES))
+        yield number, values, audio.probabilities(values, fold, np.ones(1))[0]
 
 
 def input_names(config: dict[str, Any]) -> list[str]:
     """One a channel, a second one of the same name numbered: mel, mel_2."""
-    names: list[str] = []
-    for channel in map(str, parse_set(config["features"])):
-        again = names.count(channel) + sum(name.startswith(f"{channel}_") for name in names)
-        names.append(f"{channel}_{again + 1}" if again else channel)
-    return names
+    channels = [str(channel) for channel in parse_set(config["features"])]
+    again = [channels[:place].count(name) for place, name in enumerate(channels)]
+    return [f"{name}_{times + 1}" if times else name for name, times in zip(channels, again)]
 
 
 def onnx_bytes(model: TrainedModel, shapes: Sequence[Shape]) -> bytes:
     """The file: torch's TorchScript exporter, which needs no further package; metadata beside the network."""
     config, names = model.config, input_names(model.config)
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
-    any_length = [
-        model.drops_padding and timed and frames > 1 for timed, (_, frames) in zip(model.timed, shapes)
-    ]
-    for name in itertools.compress(names, any_length):
-        axes[name][2] = f"{name}_frames"
+    for name, timed, (_, frames) in zip(names, model.timed, shapes):
+        if model.drops_padding and timed and frames > 1:  # whose frames are a clip's own
+            axes[name][2] = f"{name}_frames"
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # that it is not the newest exporter; what it wrote is checked
         torch.onnx.export(
-            ExportedRun(model, any_length).eval(),
+            ExportedRun(model).eval(),
             tuple(torch.zeros(2, *shape) for shape in shapes),
             file := f"{folder}/model.onnx",
             dynamo=False,

@@ -21,7 +21,6 @@ class PlainNet(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(width, classes)
-        self.stages = (*(f"layers.{i}" for i in range(len(layers))), "pool", "head")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.pool(self.layers(x)).flatten(1))

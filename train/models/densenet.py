@@ -55,8 +55,6 @@ class Transition(nn.Module):
 class DenseNet(nn.Module):
     """Four dense blocks with transitions between them, then the mean."""
 
-    stages = ("features.pool0", *(f"features.denseblock{i}" for i in range(1, 5)), "classifier")
-
     def __init__(self, depths: tuple[int, ...], channels: int, classes: int) -> None:
         super().__init__()
         self.features = nn.Sequential(

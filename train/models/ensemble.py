@@ -34,15 +34,6 @@ class Ensemble(nn.Module):
         super().__init__()
         self.first, self.second, self.weight = first, second, weight
 
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """The members' stages, by their names in the ensemble."""
-        return tuple(
-            f"{name}.{stage}"
-            for name, member in self.named_children()
-            for stage in getattr(member, "stages", ())
-        )
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         logits = self.alone(x)
         return logits if self.training else self.join(logits)

@@ -16,7 +16,6 @@ ABSENT = -1000.0  # logit of a class without a training clip: probability 0 in f
 class LinearNet(nn.Module):
     """Standardise, then one linear layer: (B, D, 1, 1) to logits (B, classes)."""
 
-    stages = ("head",)
     mean: torch.Tensor
     scale: torch.Tensor
 

@@ -11,18 +11,17 @@ from torch import nn
 class VectorNet(nn.Module):
     """Standardise, one hidden layer, one linear layer: (B, D, 1, 1) to logits (B, classes)."""
 
-    stages = ("hidden", "head")
-
-    def __init__(self, dimensions: int, classes: int, width: int, dropout: float) -> None:
+    def __init__(self, dimensions: int, classes: int, width: int, dropouts: tuple[float, float]) -> None:
+        """`dropouts`: before the hidden layer and before the last one."""
         super().__init__()
         self.norm = nn.BatchNorm1d(dimensions, affine=False)
         self.hidden = nn.Sequential(
-            nn.Dropout(dropout / 2),
+            nn.Dropout(dropouts[0]),
             nn.Linear(dimensions, width, bias=False),
             nn.BatchNorm1d(width),
             nn.ReLU(inplace=True),
         )
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, classes))
+        self.head = nn.Sequential(nn.Dropout(dropouts[1]), nn.Linear(width, classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.hidden(self.norm(x.flatten(1))))

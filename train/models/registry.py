@@ -29,12 +29,6 @@ Given = dict[str, float]  # options by name
 POSITIVE = (sys.float_info.min, sys.float_info.max)
 
 MODELS: Registry[Model] = Registry("model")
-TAKEN: dict[Kind, str] = {
-    "image": "images",
-    "wave": "waveform",
-    "linear": "row statistics",
-    "vector": "vectors",
-}
 
 
 @dataclass(frozen=True)
@@ -196,17 +190,14 @@ class Architecture:
         """
         waves = [name for name in features if name == "waveform"]
         if self.kind == "wave" and len(waves) < len(features):
-            return f"{self.name} takes waveform alone, not {'+'.join(features)}; {_fitting('image')} take it"
+            fitting = names_of("image", "linear")
+            return f"{self.name} takes waveform alone, not {'+'.join(features)}; {fitting} take it"
         if self.kind == "image" and waves:
-            fitting = _fitting("wave")
+            fitting = names_of("wave", "linear")
             return f"{self.name} takes features with rows and frames, not waveform; {fitting} take it"
         if self.kind == "image" and vectors:
-            others = "+".join(name for name in features if name not in vectors)
-            apart = f", or a sweep over FEATURES='{' '.join([*vectors, others])}' trains each alone"
-            return (
-                f"{self.name} takes feature maps, {', '.join(vectors)} is a vector (one frame) that would be "
-                f"resized to stripes; {_fitting('vector')} take {'+'.join(features)}{apart if others else ''}"
-            )
+            fitting = f"{names_of('linear', 'vector')} take {'+'.join(features)}"
+            return f"{self.name} takes feature maps, {', '.join(vectors)} is a vector (one frame); {fitting}"
         return None
 
 
@@ -230,10 +221,8 @@ def resolve(text: str) -> Architecture:
         raise RequestError(f"MODEL={text}: an ensemble has two members, as in resnet18+texture")
     for entry, _ in members:
         if entry.kind != "image":
-            raise RequestError(
-                f"MODEL={text}: an ensemble joins two models that take images, {entry.name} takes "
-                f"{TAKEN[entry.kind]}; {_fitting('image', or_linear=False)} take them"
-            )
+            expected = f"two models that take images ({names_of('image')})"
+            raise RequestError(f"MODEL={text}: an ensemble joins {expected}, {entry.name} does not")
     second, given = members[1]
     weight = given.pop("weight", second.ensemble_weight)
     if weight >= 1:
@@ -241,8 +230,8 @@ def resolve(text: str) -> Architecture:
     return Architecture(tuple(members), weight)
 
 
-def _fitting(kind: Kind, or_linear: bool = True) -> str:
-    kinds = {kind, "linear"} if or_linear else {kind}
+def names_of(*kinds: Kind) -> str:
+    """The models of these kinds, in a sentence."""
     return ", ".join(sorted(entry.name for entry in all_models().values() if entry.kind in kinds))
 
 

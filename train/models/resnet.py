@@ -24,7 +24,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
-        return self.relu(out + (x if self.downsample is None else self.downsample(x)))
+        return self.relu(out + self.downsample(x))
 
 
 class Bottleneck(nn.Module):
@@ -47,13 +47,13 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
-        return self.relu(out + (x if self.downsample is None else self.downsample(x)))
+        return self.relu(out + self.downsample(x))
 
 
-def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    """A 1x1 projection where the shape changes; the identity elsewhere."""
+def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """A 1x1 projection if the shape changes, else the identity."""
     if stride == 1 and inputs == outputs:
-        return None
+        return nn.Sequential()
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
@@ -67,8 +67,6 @@ def layer(
 
 class ResNet(nn.Module):
     """Four layers of blocks, each half as large and twice as wide as the one before, then the mean."""
-
-    stages = ("conv1", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc")
 
     def __init__(
         self,

@@ -8,6 +8,8 @@ from a few hundred clips; here they are computed, and a small network classifies
 import torch
 from torch import nn
 
+from train.models.mlp import VectorNet
+
 BANDS = 32  # rows are averaged in so many groups
 RANGES = 8  # of modulation frequency, from one period a clip up
 DROPOUT = 0.5
@@ -35,17 +37,18 @@ class TextureStatistics(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         bands = self.bands(x)
         centred = bands - bands.mean(3)[..., None]
-        return self.summarise(bands, centred, torch.fft.rfft(centred, dim=3).abs()[..., 1:])
+        spectrum = self.spectrum(centred)[..., 1:]  # (B, C, BANDS, W // 2)
+        ranges = [spectrum[..., low:high].mean(3) for low, high in zip(self.edges, self.edges[1:])]
+        modulation = (torch.stack(ranges, dim=3) + FLOOR).log()  # (B, C, BANDS, ranges)
+        return torch.cat([bands.mean(3).flatten(1), centred.std(3).flatten(1), modulation.flatten(1)], dim=1)
 
     def bands(self, x: torch.Tensor) -> torch.Tensor:
         """Rows averaged in groups: (B, C, BANDS, W)."""
         return nn.functional.adaptive_avg_pool2d(x, (BANDS, x.shape[3]))
 
-    def summarise(self, bands: torch.Tensor, centred: torch.Tensor, spectrum: torch.Tensor) -> torch.Tensor:
-        """The statistics of bands, as they are and centred, and of their spectrum (B, C, BANDS, W // 2)."""
-        ranges = [spectrum[..., low:high].mean(3) for low, high in zip(self.edges, self.edges[1:])]
-        modulation = (torch.stack(ranges, dim=3) + FLOOR).log()  # (B, C, BANDS, ranges)
-        return torch.cat([bands.mean(3).flatten(1), centred.std(3).flatten(1), modulation.flatten(1)], dim=1)
+    def spectrum(self, centred: torch.Tensor) -> torch.Tensor:
+        """The size of the Fourier transform along time: (B, C, BANDS, 1 + W // 2)."""
+        return torch.fft.rfft(centred, dim=3).abs()
 
 
 def range_edges(bins: int) -> list[int]:
@@ -57,31 +60,16 @@ def range_edges(bins: int) -> list[int]:
     return sorted({0, *(round(bins ** (step / RANGES)) for step in range(1, RANGES + 1))})
 
 
-class TextureNet(nn.Module):
-    """Texture statistics, standardised, then two linear layers: (B, C, H, W) to logits (B, classes)."""
-
-    stages = ("texture", "hidden", "head")
+class TextureNet(VectorNet):
+    """Texture statistics, then the network on vectors: (B, C, H, W) to logits (B, classes)."""
 
     def __init__(self, channels: int, classes: int, frames: int, width: int) -> None:
-        super().__init__()
-        self.texture = TextureStatistics(frames)
-        size = channels * self.texture.size
-        self.norm = nn.BatchNorm1d(size, affine=False)
-        self.hidden = nn.Sequential(
-            nn.Dropout(DROPOUT),
-            nn.Linear(size, width, bias=False),
-            nn.BatchNorm1d(width),
-            nn.ReLU(inplace=True),
-        )
-        self.head = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(width, classes))
-
-    @property
-    def shift_invariant(self) -> TextureStatistics:
-        """What is computed before the first weight; `forward` takes it in the place of its input."""
-        return self.texture
+        texture = TextureStatistics(frames)
+        super().__init__(channels * texture.size, classes, width, (DROPOUT, DROPOUT))
+        self.shift_invariant = texture  # computed before the first weight: perhaps once for all epochs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Feature maps (B, C, H, W), or their statistics as (B, numbers, 1, 1)."""
         with torch.autocast(x.device.type, enabled=False):  # a spectrum needs more than bf16's eight bits
-            statistics = x.float().flatten(1) if x.shape[2:] == (1, 1) else self.texture(x.float())
-            return self.head(self.hidden(self.norm(statistics)))
+            x = x.float()
+            return super().forward(x if x.shape[2:] == (1, 1) else self.shift_invariant(x))

@@ -25,8 +25,6 @@ class AclNet(nn.Module):
     of 64 rows, on which a VGG-like network of ten convolutions, `width` times as wide, works on.
     """
 
-    stages = ("front", "body", "dropout", "head")
-
     def __init__(self, channels: int, classes: int, width: float, dropout: float) -> None:
         super().__init__()
         self.front = nn.Sequential(
@@ -52,8 +50,6 @@ class AclNet(nn.Module):
 
 class DaiNet(nn.Module):
     """The M networks of Dai et al. 2017 (arXiv:1610.00087): 3-sample convolutions between poolings by 4."""
-
-    stages = ("front", "body.0", "body.1", "body.2", "body.3", "head")
 
     def __init__(self, channels: int, classes: int, depths: tuple[int, int, int, int]) -> None:
         super().__init__()
