@@ -232,12 +232,11 @@ def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:
         lab.predict(run, ["dog.wav", "rain.flac"])
     """
     from train.bundle import bundle_of_run
-    from train.predict import AudioModel, predict_files, tell_failures
+    from train.predict import AudioModel, predict_files
 
     model = AudioModel(bundle_of_run(trained))
-    read = predict_files(model, {str(file): Path(file) for file in files})
-    tell_failures(read.failures, len(files))
-    return read.table.reset_index(names="file")
+    answers = predict_files(model, {str(file): Path(file) for file in files})
+    return answers.reset_index(names="file")
 
 
 def report(dataset: str, data: Path = DATA, runs: Path = RUNS, reports: Path = REPORTS) -> Built:

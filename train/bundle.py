@@ -69,13 +69,15 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
 
 
 def write_bundle(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
-    """With float16 weights take half the space; norms and biases, perhaps large or tiny, stay float32,
-    and what float16 cannot hold."""
+    """With float16 weights take half the space; norms and biases, perhaps large or tiny, stay float32."""
     folds = {}
     for fold, state in bundle.folds.items():
-        halves = {name: tensor.half() for name, tensor in state["network"].items() if tensor.dim() > 1}
-        fit = {name: half for name, half in halves.items() if dtype == "float16" and half.isfinite().all()}
-        folds[fold] = {**state, "network": {**state["network"], **fit}}
+        network = state["network"]
+        if dtype == "float16":
+            network = {
+                name: weight.half() if weight.dim() > 1 else weight for name, weight in network.items()
+            }
+        folds[fold] = {**state, "network": network}
     config = dict(bundle.config) | {"options": dict(bundle.config["options"])}
     save(file, {"format": BUNDLE_FORMAT, "config": config, "folds": folds})
 
@@ -134,7 +136,7 @@ class TrainedModel:
         self.trained_shape = trained_shape(self.augmenter, self.grid)  # what an image model sees
         self.drops_padding = config["options"].get("padding") == "drop"
         self.timed = [is_time(channel.get("frame_unit", "s")) for channel in config["channels"]]
-        self.temperature = float(config.get("temperature", 1.0))
+        self.temperature = float(config["temperature"])
         rows = [1 + last - first for first, last in (channel["rows"] for channel in config["channels"])]
         by_input = {"linear": "mean", "vector": "norm.running_mean"}.get(self.kind, "")  # a number each
         self.folds: dict[int, FoldModel] = {}
@@ -196,8 +198,6 @@ class TrainedModel:
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Of what a fold's network is given, those that it answers by the mean over (TTA)."""
-        if self.kind in ("linear", "vector"):
-            return [x]
         return list(views(x, self.augmenter, self.config["options"]["tta"], self.timed))
 
 

@@ -12,7 +12,6 @@ import copy
 import csv
 import io
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,9 +22,9 @@ from numpy.typing import NDArray
 
 from commandline.files import Lock, replace_file
 from commandline.registry import RequestError, nearest
-from commandline.terminal import counted, duration, points, progress, tell, text_table
+from commandline.terminal import points, progress, tell, text_table
 from features_cache.names import parse_list
-from features_cache.splits import Split, draw_groups
+from features_cache.splits import draw_groups
 from results.bootstrap import fold_weights
 from results.config import digest
 from results.importance import (
@@ -38,21 +37,10 @@ from results.importance import (
 )
 from results.scores import Floats
 from train.compute import Compute
-from train.data import (
-    ClipMoments,
-    FoldData,
-    InputReader,
-    Resident,
-    chunked,
-    describe_channels,
-    load_fold,
-    measure_clips,
-    seeded,
-)
+from train.data import FoldData, Resident, load_fold, measure_clips, seeded
 from train.options import ImportanceOptions, RunOptions
 from train.plan import (
     Plan,
-    Positions,
     class_column,
     input_width,
     make_plan,
@@ -86,13 +74,8 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     if [entry.name for entry, _ in plan.model.members] not in [[name] for name in MODELS]:
         raise RequestError(f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}")
     plan = of_classes(plan, options.classes)
-    clips = measure_clips(plan, plan.table.index.to_numpy())
-    splits = {fold: plan.split(fold, clips.unusable) for fold in plan.folds}
-    for line in remarks(plan, splits, clips.unusable):
-        tell(line)
-    fits = Fits(plan, names, [name for name, group in zip(names, groups) for _ in group], splits)
+    fits = Fits(plan, names, [name for name, group in zip(names, groups) for _ in group])
     with Lock(fits.path / ".lock", busy=f"{fits.path} is being filled by another process"):
-        fits.compute_statistics(clips)
         fits.open_folder(options)
         while lacking := (folder := ImportanceFolder(fits.path)).lacking:
             fits.fill(lacking)
@@ -114,52 +97,44 @@ def of_classes(plan: Plan, classes: str) -> Plan:
 class Fits:
     """Fits to subsets of named features, over the folds of a plan of all of them."""
 
-    def __init__(self, plan: Plan, names: list[str], feature: list[str], splits: dict[int, Split]) -> None:
+    def __init__(self, plan: Plan, names: list[str], feature: Sequence[str]) -> None:
         """`feature`: of each of the plan's channels the name that it belongs to."""
-        self.plan, self.names, self.feature, self.splits = plan, names, feature, splits
-        self.tested = plan.positions([clip for split in splits.values() for clip in split.test])
+        self.plan, self.names, self.feature = plan, names, np.array(feature)
+        clips = measure_clips(plan, plan.table.index.to_numpy())
+        splits = {fold: plan.split(fold, clips.unusable) for fold in plan.folds}
+        for line in remarks(plan, splits, clips.unusable):
+            tell(line)
+        Compute().prepare()
+        self.data = {fold: load_fold(plan, fold, split, clips, CPU) for fold, split in splits.items()}
+        if plan.model.kind == "linear":
+            widths = [input_width("linear", stored_shape(plan.cache, channel)) for channel in plan.channels]
+            self.owner = np.repeat(self.feature, widths)  # (D,) the name of each number that the model reads
+        else:
+            texture: Any = self.build(len(plan.channels), 0).shift_invariant
+            self.owner = self.feature[texture.channel_of_each(len(plan.channels)).numpy()]
+            self.data = {fold: data.computed_once(texture) for fold, data in self.data.items()}
+        self.tested = np.concatenate([data.test for data in self.data.values()])
         exact = {name: value for name, value in plan.content["options"].items() if name != "features"}
         sides = [[fold, list(split.train), list(split.test)] for fold, split in splits.items()]
         hash_ = digest([exact, plan.content["clips"], sides])
         self.path = plan.options.runs / plan.dataset / f"importance-{plan.model.name}-{hash_}"
 
-    def compute_statistics(self, clips: ClipMoments) -> None:
-        """The numbers (D,) that the model reads of each clip, by fold, and the name that each belongs to."""
-        plan, channels, feature = self.plan, self.plan.channels, np.array(self.feature)
-        self.data: dict[int, FoldData] = {}
-        Compute().prepare()
-        if plan.model.kind == "linear":  # the same in all folds
-            every = plan.table.index.to_numpy()
-            chunks = progress(chunked(every), label="statistics", unit="batches")
-            source = Resident(every, map(InputReader(plan, []), chunks), CPU, CPU)
-            described, none = describe_channels(plan, []), np.arange(0)
-            for fold in self.splits:
-                parts = self.trained(fold), none, none
-                self.data[fold] = FoldData(fold, source, plan.targets, len(plan.classes), described, *parts)
-            widths = [input_width("linear", stored_shape(plan.cache, channel)) for channel in channels]
-            self.owner = np.repeat(feature, widths)
-            return
-        texture: Any = self.build(len(channels), plan.grid, 0).shift_invariant
-        self.owner = feature[texture.channel_of_each(len(channels)).numpy()]
-        for fold, split in self.splits.items():
-            self.data[fold] = load_fold(plan, fold, split, clips, CPU).computed_once(texture)
-
     def statistics(self, fold: int) -> Resident:
-        """The fold's clips as these numbers (D, 1, 1)."""
+        """The fold's clips as the numbers (D, 1, 1) that the model reads, to be changed."""
         source = self.data[fold].source
-        assert isinstance(source, Resident)
+        assert isinstance(source, Resident), "numbers that are so few are in memory"
         return copy.copy(source)
 
-    def build(self, channels: int, shape: tuple[int, int], fold: int) -> torch.nn.Module:
+    def build(self, inputs: int, fold: int) -> torch.nn.Module:
         generator = seeded(torch.Generator(), self.plan.options.seed, fold)
-        return self.plan.model.build(channels, len(self.plan.classes), shape, generator)
+        return self.plan.model.build(inputs, len(self.plan.classes), self.plan.grid, generator)
 
     def open_folder(self, options: ImportanceOptions) -> None:
         """Write the folder's configuration and clips; scores of features whose values changed are gone."""
         plan, cached = self.plan, self.plan.content["cache"]
-        folds = np.repeat(list(self.splits), [len(split.test) for split in self.splits.values()])
         clips = plan.cache.clips.iloc[self.tested][["clip_id", "group"]]
-        clips = clips.assign(fold=folds, target=np.array(plan.names, object)[plan.targets[self.tested]])
+        clips["fold"] = np.repeat(list(self.data), [len(data.test) for data in self.data.values()])
+        clips["target"] = np.array(plan.names, object)[plan.targets[self.tested]]
         replace_file(self.path / "clips.csv", clips.to_csv(index=False, lineterminator="\n").encode("utf-8"))
         folder = ImportanceFolder(self.path)
         known = folder.config["fingerprints"] if (self.path / "importance.json").is_file() else {}
@@ -173,7 +148,7 @@ class Fits:
         header = _line("features", "score", *clips["clip_id"])
         replace_file(self.path / "scores.csv", "".join([header, *lines]).encode("utf-8"))
         x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
-        recordings = [plan.table["group"].loc[self.trained(fold)].nunique() for fold in self.splits]
+        recordings = [plan.table["group"].loc[data.train].nunique() for data in self.data.values()]
         config = {key: plan.config()[key] for key in ("dataset", "synthetic", "model", "task", "classes")} | {
             "features": self.names,
             "fingerprints": known | prints,
@@ -188,48 +163,38 @@ class Fits:
 
     def fill(self, lacking: Sequence[Fit]) -> None:
         """Append the scores of these fits, each as soon as it is made."""
-        started = time.perf_counter()
         with (self.path / "scores.csv").open("a", encoding="utf-8", newline="") as file:
-            for number, fit in enumerate(progress(lacking, label="importance", unit="fits")):
+            for fit in progress(lacking, label="importance", unit="fits"):
                 file.write(_lines(fit, self.score(fit)))
                 file.flush()
-                if not number and len(lacking) > 1:  # the first is the largest
-                    most = (time.perf_counter() - started) * len(lacking)
-                    tell(f"{counted(len(lacking), 'fit')}, at most {duration(most)}")
 
     def score(self, fit: Fit) -> Floats:
         """(2, N): the probability of each test clip's true class, and whether it was the most probable."""
-        probabilities = np.concatenate([self.answers(fold, fit) for fold in self.splits])
+        probabilities = np.concatenate([self.answers(data, fit) for data in self.data.values()])
         target = self.plan.targets[self.tested]
         of_target = probabilities[np.arange(len(target)), target]
         return np.stack([of_target, probabilities.argmax(axis=1) == target]).astype(float)
 
-    def trained(self, fold: int, fit: Fit = frozenset()) -> Positions:
-        """The training clips of the fold; a part of the recordings is stratified, and in any larger part."""
-        clips = self.plan.table.loc[self.plan.positions(self.splits[fold].train)]
-        for part in fit & PARTS.keys():
-            rng = np.random.default_rng([self.plan.options.seed, fold])
-            clips = clips[~clips["group"].isin(draw_groups(clips, 1 - PARTS[part], rng))]
-        return clips.index.to_numpy()
-
-    def answers(self, fold: int, fit: Fit) -> NDArray[np.float32]:
+    def answers(self, data: FoldData, fit: Fit) -> NDArray[np.float32]:
         """(n, K) probabilities of the fold's test clips, as `make train` predicts them."""
-        plan, train = self.plan, self.trained(fold, fit)
-        y, test = plan.targets[train], plan.positions(self.splits[fold].test)
-        chosen = np.isin(self.owner, list(fit))
+        plan, clips = self.plan, self.plan.table.loc[data.train]
+        for part in fit & PARTS.keys():  # stratified, and in any larger part
+            rng = np.random.default_rng([plan.options.seed, data.fold])
+            clips = clips[~clips["group"].isin(draw_groups(clips, 1 - PARTS[part], rng))]
+        y, chosen = plan.targets[clips.index], np.isin(self.owner, list(fit))
         if not chosen.any() or len(np.unique(y)) < 2:  # a part of the recordings may be of one class
             shares = np.bincount(y, minlength=len(plan.classes)) / len(y)
-            return np.tile(shares.astype(np.float32), (len(test), 1))
-        source = self.statistics(fold)
+            return np.tile(shares.astype(np.float32), (len(data.test), 1))
+        source = self.statistics(data.fold)
         source.values = source.values[:, chosen]
-        linear, width = plan.model.kind == "linear", sum(name in fit for name in self.feature)
-        network = self.build(int(chosen.sum()) if linear else width, (1, 1) if linear else plan.grid, fold)
-        trainer = Trainer(plan, replace(self.data[fold], source=source, train=train), network, Compute())
-        silent = progress(label="", unit="", silent=True)
+        inputs = chosen if plan.model.kind == "linear" else np.isin(self.feature, list(fit))
+        network = self.build(int(inputs.sum()), data.fold)
+        data = replace(data, source=source, train=clips.index.to_numpy())
+        trainer, silent = Trainer(plan, data, network, Compute()), progress(label="", unit="", silent=True)
         while not trainer.finished:
             trainer.solve(trainer.linear_net, silent) if trainer.linear_net else trainer.train_epoch(silent)
             trainer.epoch += 1
-        return trainer.predict(test, exact=True)[0]
+        return trainer.predict(data.test, exact=True)[0]
 
 
 def _lines(fit: Fit, both: Floats) -> str:

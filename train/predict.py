@@ -10,14 +10,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 
-from commandline.registry import RequestError, closest
-from commandline.terminal import as_csv, duration, progress, tell, text_table
+from commandline.registry import RequestError
+from commandline.terminal import as_csv, counted, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder, dataset_name
 from features_cache.location import is_cache
 from features_cache.names import parse_channel
@@ -148,29 +148,21 @@ def find_audio(path: Path) -> list[Path]:
     """The file, or the audio files of a folder and of the folders in it, by name, hidden ones left out."""
     if path.is_file():
         return [path]
-    folder = path if path.is_dir() else path.parent
-    names = files_below(path) if path.is_dir() else [file.name for file in folder.glob("*")]
-    files = [folder / name for name in names if audio.AUDIO_FILE.fullmatch(Path(name).name)]
-    files = list(filter(Path.is_file, files))
-    if path.is_dir() and files:
-        return files
-    close = closest(path.name, [file.name for file in files])
-    hint = f"; did you mean {close}?" if close else ""
-    raise RequestError(f"AUDIO={path}: expected an audio file, or a folder with some{hint}")
+    names = files_below(path) if path.is_dir() else []
+    named = [path / name for name in names if audio.AUDIO_FILE.fullmatch(Path(name).name)]
+    files = list(filter(Path.is_file, named))
+    if not files:
+        raise RequestError(f"AUDIO={path}: expected an audio file, or a folder with some")
+    return files
 
 
-class FilePredictions(NamedTuple):
-    """What came of audio files, each called by its key."""
-
-    table: pd.DataFrame  # by key: the predicted class, empty without an answer; a probability column a class
-    longer: list[Path]  # of which the beginning alone was read
-    failures: dict[Path, str]  # why a file could not be read
-
-
-def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None = None) -> FilePredictions:
+def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None = None) -> pd.DataFrame:
     """The answers of one fold's model, or of all folds' together, for the first seconds of each file.
 
-    predict_files(model, {"dog": Path("dog.wav")}).table["predicted"]
+    By the key of each file that can be read: `predicted`, empty without an answer, and a probability column
+    a class. The others are named on standard error.
+
+    predict_files(model, {"dog": Path("dog.wav")})["predicted"]
     """
     rate, longest = model.sample_rate, model.samples / model.sample_rate
     longer: list[Path] = []
@@ -194,7 +186,11 @@ def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None
     table = pd.DataFrame(np.reshape(probabilities, (-1, len(model.classes))), list(keys), model.classes)
     best = np.array(model.classes, object)[table.to_numpy().argmax(axis=1)]
     table.insert(0, "predicted", np.where(answered, best, ""))
-    return FilePredictions(table, longer, failures)
+    if longer:
+        begun = f"of {counted(len(longer), 'file')} the first {duration(longest)} alone count"
+        tell(f"{begun}; HOP=1 predicts windows through all of it")
+    tell_failures(failures, len(files))
+    return table
 
 
 def show(table: pd.DataFrame, classes: list[str], options: PredictOptions) -> None:
@@ -221,15 +217,14 @@ def show(table: pd.DataFrame, classes: list[str], options: PredictOptions) -> No
         print(text_table(rows, header))
 
 
-def tell_failures(failures: Mapping[Path, str], total: int) -> int:
-    """Name the files that could not be read; the exit status."""
+def tell_failures(failures: Mapping[Path, str], total: int) -> None:
+    """Name the files that could not be read, and what to do about them."""
     for file, reason in failures.items():
         tell(f"{file}: {reason}")
     if failures:
         tell(f"{len(failures)} of {total} files could not be read")
     if advice := audio.advice(map(str, failures)):
         tell(advice)
-    return 1 if failures else 0
 
 
 def predict_audio(options: PredictOptions) -> int:
@@ -250,13 +245,9 @@ def predict_audio(options: PredictOptions) -> int:
         return write_timelines(options, model, files)
     if options.window:
         raise RequestError("WINDOW is for windows through a recording: give HOP too, as HOP=0.5")
-    read = predict_files(model, {str(file): file for file in files})
-    show(read.table.reset_index(names="file"), model.classes, options)
-    if read.longer:
-        first, seconds = read.longer[0].name, duration(model.config["duration"])
-        more = f" and {len(read.longer) - 1} more" if len(read.longer) > 1 else ""
-        tell(f"of {first}{more} the first {seconds} alone count; HOP=1 predicts windows through all of it")
-    return tell_failures(read.failures, len(files))
+    answers = predict_files(model, {str(file): file for file in files})
+    show(answers.reset_index(names="file"), model.classes, options)
+    return 1 if len(answers) < len(files) else 0
 
 
 def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
@@ -272,13 +263,8 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     cache, known = Cache(folder), run.scored(selection=options.selection).set_index("clip_id")
     paths = cache.clips["path"].to_numpy()[cache.positions(known.index)]
     files = pd.Series(map(Path, paths), known.index)
-    parts: list[pd.DataFrame] = []
-    failures: dict[Path, str] = {}
-    for fold, rows in known.groupby("fold"):
-        read = predict_files(model, files[rows.index].to_dict(), fold)
-        parts.append(read.table)
-        failures |= read.failures
-    answers = pd.concat(parts)
+    by_fold = known.groupby("fold").groups.items()
+    answers = pd.concat([predict_files(model, files[ids].to_dict(), fold) for fold, ids in by_fold])
     before = known.loc[answers.index]
     table = before[["fold", "target"]].join(answers)
     if options.json or options.csv:
@@ -288,7 +274,7 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     verdict = "the same" if largest <= AGREES else "NOT the same: was the audio or a library changed?"
     tell(f"accuracy {accuracy:.4f} of {len(table)} clips; predictions.csv says {then:.4f}")
     tell(f"probabilities differ by {largest:.1e} at most: {verdict}")
-    return tell_failures(failures, len(table) + len(failures))
+    return 1 if len(answers) < len(known) else 0
 
 
 def write_timelines(options: PredictOptions, model: AudioModel, files: list[Path]) -> int:
@@ -318,4 +304,5 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: list[Path
             timeline.write_timeline(model.predict(windows), model.classes, target, title=file.name)
         except audio.AudioError as error:
             failures[file] = str(error)
-    return tell_failures(failures, len(files))
+    tell_failures(failures, len(files))
+    return 1 if failures else 0

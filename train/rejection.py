@@ -22,20 +22,13 @@ Samples = NDArray[np.float32]
 
 
 def chosen_threshold(run: RunFolder, selection: str) -> dict[str, dict[str, float]]:
-    """The threshold chosen on the run's validation clips, and what it did to them; empty without any.
-
-    {"rejection": {"threshold", "accuracy" of what is answered, "answered" and "clips": counts}}
-    """
-    if run.config.get("val", "none") == "none":
+    """{"rejection": {"threshold"}} chosen on the run's validation clips; empty without any."""
+    if not run.validated:
         return {}
     probabilities, target = run.answers(split="val", selection=selection)
     probabilities = scaled(probabilities, run.temperature(selection))
     threshold = rejection_threshold(target, probabilities, WANTED_ACCURACY)
-    answered = probabilities.max(axis=1) >= threshold
-    right = probabilities.argmax(axis=1) == target
-    accuracy = float(right[answered].mean()) if answered.any() else 0.0
-    counts = {"answered": int(answered.sum()), "clips": len(target)}
-    return {"rejection": {"threshold": threshold, "accuracy": accuracy, **counts}}
+    return {"rejection": {"threshold": threshold}}
 
 
 @dataclass(frozen=True)
@@ -66,9 +59,8 @@ class Rejection:
 
     def answers(self, y: Samples, sample_rate: int, probabilities: NDArray[np.float32]) -> bool:
         """Whether a window (samples,) is loud enough, and one of its (K,) probabilities high enough."""
-        if self.level > -np.inf and loudest_level(y, sample_rate) <= self.level:
-            return False
-        return bool(probabilities.max() >= self.probability)
+        loud = loudest_level(y, sample_rate) > self.level
+        return bool(loud and probabilities.max() >= self.probability)
 
 
 def loudest_level(y: Samples, sample_rate: int) -> float:
