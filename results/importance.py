@@ -103,9 +103,10 @@ class ImportanceFolder:
         """The fits to be made, the largest first; after them, pairs with the best single feature."""
         names, orders, whole = self.features, self.permutations, frozenset(self.features)
         wanted = [whole, NONE, *(whole - {name} for name in names), *(whole | {part} for part in PARTS)]
-        for size in range(1, len(names)):
+        wanted += [frozenset({name}) for name in names]
+        for size in range(2, len(names)):
             sets = (order[:size] for order in orders) if orders else itertools.combinations(names, size)
-            wanted += map(frozenset, [*([name] for name in names), *sets])
+            wanted += map(frozenset, sets)
         lacking = [fit for fit in dict.fromkeys(wanted) if fit not in self.scores]
         pairs = () if lacking else (frozenset({self.best, name}) for name in names)
         return lacking + [pair for pair in pairs if pair not in self.scores]

@@ -58,10 +58,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     for fold in run.finished:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
-            remedy = "train this fold again"
-            if selection == "best" != run.selection():
-                remedy = "only a network trained with VAL has a best epoch, give SELECTION=last"
-            raise RequestError(f"{file} is not there: {remedy}")
+            raise RequestError(f"{file} is not there: give SELECTION=last, or train this fold again")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     fitted = {"temperature": run.temperature(selection), **chosen_threshold(run, selection)}
@@ -111,7 +108,6 @@ class FoldModel(NamedTuple):
 
     network: nn.Module
     statistics: list[Statistics]
-    inputs: int  # channels of its input; of linear and of vectors, numbers a clip
 
 
 class TrainedModel:
@@ -137,22 +133,22 @@ class TrainedModel:
         self.drops_padding = config["options"].get("padding") == "drop"
         self.timed = [is_time(channel.get("frame_unit", "s")) for channel in config["channels"]]
         self.temperature = float(config["temperature"])
-        rows = [1 + last - first for first, last in (channel["rows"] for channel in config["channels"])]
+        self.rows = [1 + last - first for first, last in (channel["rows"] for channel in config["channels"])]
         by_input = {"linear": "mean", "vector": "norm.running_mean"}.get(self.kind, "")  # a number each
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
             statistics = [Statistics.restore(channel) for channel in state["statistics"]]
-            fits = len(statistics) == len(rows)
-            for channel, count in zip(statistics, rows):
+            fits = len(statistics) == len(self.rows)
+            for channel, count in zip(statistics, self.rows):
                 fits &= {len(channel.centre), len(channel.scale)} <= {1, count}
             if not fits:
                 raise RequestError(
                     f"fold {fold}: its statistics have other rows than its channels: train again"
                 )
-            inputs = len(state["network"].get(by_input, ())) if by_input else len(rows)
+            inputs = len(state["network"].get(by_input, ())) if by_input else len(self.rows)
             network = self.architecture.build(inputs, len(self.classes), self.trained_shape)
             load_weights(network, state["network"], Path(f"fold {fold}"))
-            self.folds[fold] = FoldModel(self.compute.place(network.eval()), statistics, inputs)
+            self.folds[fold] = FoldModel(self.compute.place(network.eval()), statistics)
 
     def probabilities(
         self, values: Values, fold: int | None = None, filled: Floats | None = None
@@ -175,15 +171,10 @@ class TrainedModel:
                 "the model was trained without padding: give filled=, the share of the duration that each "
                 "clip lasts; of cached clips it is cache.filled[cache.positions(clip_ids)]"
             )
+        if (rows := [channel.shape[1] for channel in values]) != self.rows:
+            raise RequestError(f"features of {rows} rows are given, the model was trained on {self.rows}")
         lasts = [filled if self.drops_padding and timed else None for timed in self.timed]
-        model = self.folds[fold]
-        x = network_input(values, model.statistics, self.kind, self.grid, lasts).float()
-        if x.shape[1] != model.inputs:
-            raise RequestError(
-                f"fold {fold} was trained on {model.inputs} inputs and is given {x.shape[1]}: its "
-                "configuration has other features than its weights; train this run again"
-            )
-        return x
+        return network_input(values, self.folds[fold].statistics, self.kind, self.grid, lasts).float()
 
     @torch.inference_mode()
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:

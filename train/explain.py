@@ -81,13 +81,13 @@ def permute_channels(
     correct = pd.DataFrame(
         {"target": rows["target"].to_numpy(), "whole": whole.argmax(axis=1) == target}, ids
     )
-    for channel in features:
+    for place, channel in enumerate(features):
         width = input_width(model.kind, stored_shape(cache, channel))
         changed, hits, own = x.clone(), [], slice(start, start + width)
         for _ in range(options.repeats):
             changed[:, own] = x[random.permutation(len(x)), own]
             hits.append(model.of_input(fold, changed).argmax(axis=1) == target)
-        again = sum(name.partition(" (")[0] == str(channel) for name in correct)
+        again = features[:place].count(channel)
         correct[f"{channel} ({again + 1})" if again else str(channel)] = np.mean(hits, axis=0)
         start += width
     return correct.rename_axis("clip_id")

@@ -441,7 +441,7 @@ class ListenOptions(TrainedOptions):
     format: Literal["s16", "s32", "f32"] = option("s16", "of a sample: 16 or 32 bit integers, or floats")
     hop: float = option(0.5, "seconds from one prediction to the next", least=0.001, most=3600)
     top: int = option(3, "classes shown", least=1)
-    json: bool = option(False, "a JSON object a line instead of the live line")
+    json: bool = option(False, "a JSON object a line instead of words")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ A report shows the run beside those that `train run` made. docs/reference/python
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -21,7 +21,6 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from commandline.registry import RequestError
-from features_cache.splits import Split
 from results import run_folder
 from results.config import digest, label
 from results.run_folder import RunFolder
@@ -92,7 +91,6 @@ class OwnRun:
         named = label(plan.options.features, name, differences(plan.options, standard), digest(content))
         self.name, self.plan = name, replace(plan, content=content, path=plan.path.with_name(named))
         self.options = plan.options
-        self._split = cache(lambda fold: self.plan.split(fold, self._clips.unusable))
 
     @property
     def folds(self) -> list[int]:
@@ -115,7 +113,7 @@ class OwnRun:
 
     def clips(self, fold: int, side: Side) -> FoldClips:
         """The clips of one side of a fold, standardised by the statistics of its training clips."""
-        split: Split = self._split(fold)
+        split = self.plan.split(fold, self._clips.unusable)
         statistics = self._clips.statistics(self.plan.positions(split.statistics), self.options.norm)
         return FoldClips(InputReader(self.plan, statistics), self.plan.positions(getattr(split, side)))
 

@@ -96,7 +96,7 @@ class AudioModel(TrainedModel):
         file, run = Path(options.run), None
         if file.is_file():
             bundle = read_bundle(file)
-            tell(f"predicted by {file}: {bundle.config['model']} of {bundle.config['dataset']}")
+            name = str(file)
             if options.selection != "auto":
                 tell("SELECTION does not apply to a bundle, which holds one epoch, and is ignored")
         else:
@@ -104,7 +104,9 @@ class AudioModel(TrainedModel):
             run = run_folder.select_one(options.runs, options.run, dataset)
             selection = run.selection(options.selection)
             bundle = bundle_of_run(run, selection)
-            tell(f"predicted by {run.name} of {run.dataset}, {selection} epoch")
+            name = f"{run.name}, {selection} epoch"
+        folds = f"{len(bundle.folds)} of {len(bundle.config['folds'])} folds"
+        tell(f"predicted by {name}: {bundle.config['model']} of {bundle.config['dataset']}, {folds}")
         return cls(bundle, device, run, Rejection.of(options, bundle.config))
 
     def features(self, y: Samples) -> Values:
@@ -236,8 +238,6 @@ def predict_audio(options: PredictOptions) -> int:
         raise RequestError("give AUDIO=a file or a folder, or TEST_CLIPS=1 for the dataset's own clips")
     model = AudioModel.open(options)
     refuse_class_names(model.classes)
-    if (trained := len(model.folds)) < (folds := len(model.config["folds"])):
-        tell(f"{trained} of {folds} folds are trained: the prediction is their average")
     if options.audio is None:
         return predict_test_clips(options, model)
     files = find_audio(options.audio)

@@ -151,6 +151,4 @@ def check_trackers(wanted: str) -> list[str]:
 
 def follow(wanted: str, fold: Fold, folder: Path) -> list[Tracker]:
     """The trackers named, opened for a fold: `follow("tensorboard wandb", Fold(run, 1), folder)`."""
-    if folder.exists() and not folder.is_dir():
-        raise RequestError(f"TRACKER_DIR={folder} is no folder: give the name of one")
     return [TRACKERS[name](fold, folder) for name in check_trackers(wanted)]

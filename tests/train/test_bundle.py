@@ -8,7 +8,6 @@ import torch
 
 from commandline.registry import RequestError
 from tests.train.little import Harmful
-from tests.train.sounds import train_run
 from tests.train.test_predict import answered, ask, write
 from train import bundle
 from train.options import BundleOptions, PredictOptions
@@ -78,11 +77,7 @@ def test_what_cannot_be_trusted_is_refused(file, tmp_path, monkeypatch, change, 
     assert not Harmful.done.exists()
 
 
-@pytest.mark.parametrize("model", ["linear", "mlp"])
-def test_features_that_the_weights_were_not_trained_on_are_refused(sounding, model):
-    run = train_run(sounding.path.parents[2], model=model, augment="auto", tta=1)
-    config, folds = bundle.bundle_of_run(run)
-    folds = {fold: {**state, "statistics": state["statistics"][:1]} for fold, state in folds.items()}
-    changed = bundle.Bundle({**config, "channels": config["channels"][:1]}, folds)
-    with pytest.raises(RequestError, match="inputs and is given 256: its configuration has other features"):
-        bundle.TrainedModel(changed).probabilities([np.zeros((1, 128, 32), np.float32)])
+def test_features_of_other_rows_than_those_trained_on_are_refused(file):
+    model = bundle.TrainedModel(bundle.read_bundle(file))
+    with pytest.raises(RequestError, match=r"of \[64, 19, 12\] rows are given.* on \[128, 19, 12\]"):
+        model.probabilities([np.zeros((1, rows, 32), np.float32) for rows in (64, 19, 12)])

@@ -23,8 +23,8 @@ from train.predict import predict_audio
 from train.rejection import Rejection, loudest_level
 
 
-def ask(run: RunFolder, **given: object) -> int:
-    given = {"run": str(run.path), "data": run.path.parents[2] / "data", **given}
+def ask(trained: RunFolder, **given: object) -> int:
+    given = {"run": str(trained.path), "data": trained.path.parents[2] / "data", **given}
     return predict_audio(PredictOptions(threads="1", **given))  # type: ignore[arg-type]
 
 
@@ -113,7 +113,7 @@ def test_changed_audio_is_noticed_and_unknown_clips_are_named(sounding, tmp_path
     write_predictions(copy.fold(1), table, np.full((len(table), 3), 1 / 3, np.float32), CLASSES)
     assert ask(copy, test_clips=True, data=data) == 0
     said = capsys.readouterr().err
-    assert "NOT the same" in said and "1 of 2 folds are trained" in said
+    assert "NOT the same" in said and "1 of 2 folds" in said
     file.write_bytes(file.read_bytes().replace(table["clip_id"].iloc[0].encode(), b"unknown", 1))
     with pytest.raises(RequestError, match="has no clips unknown"):
         ask(copy, test_clips=True, data=data)

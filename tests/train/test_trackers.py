@@ -82,9 +82,3 @@ def test_a_missing_package_is_said_with_what_to_type(name, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(RequestError, match=f"pip install {name}"):
         check_trackers(name)
-
-
-def test_a_fifo_is_no_folder_for_trackers(finished, tmp_path):
-    os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(RequestError, match=r"TRACKER_DIR=.*fifo is no folder"):
-        follow("tensorboard", Fold(finished, 2), tmp_path / "fifo")

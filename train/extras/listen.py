@@ -26,7 +26,6 @@ from train.rejection import NO_ANSWER, Samples
 from train.timeline import resampled
 
 BLOCK = 0.05  # seconds of audio read at once
-WIDTH = 100  # columns of the live line
 PCM: dict[str, np.dtype[Any]] = {"s16": np.dtype("<i2"), "s32": np.dtype("<i4"), "f32": np.dtype("<f4")}
 
 
@@ -86,7 +85,7 @@ def listen_live(options: ListenOptions) -> int:
     form, incoming = options.format, options.rate or rate
     blocks = pcm_blocks(sys.stdin.buffer, form, max(1, round(BLOCK * incoming)))
     live = newest(resampled(blocks, incoming, rate), samples, round(hop * rate))
-    received, over = 0, sys.stdout.isatty() and not options.json  # the line before is written over
+    received = 0
     for y, received in live:
         ((_, probabilities, answered),) = model.predict([(0, y)])
         best = pd.Series(probabilities.astype(float), model.classes).nlargest(options.top)
@@ -95,10 +94,7 @@ def listen_live(options: ListenOptions) -> int:
             print(json.dumps({**line, "probabilities": best.to_dict()}), flush=True)
             continue
         answer = "  ".join(f"{name} {p:.2f}" for name, p in best.items()) if answered else NO_ANSWER
-        text = f"{received / rate:8.1f} s  {answer}"
-        print(f"\r{text[:WIDTH]:{WIDTH}}" if over else text, end="" if over else "\n", flush=True)
-    if over:
-        print()
+        print(f"{received / rate:8.1f} s  {answer}", flush=True)
     if not received:
         tell("standard input ended before there was any audio")
     return 0 if received else 1
