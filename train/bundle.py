@@ -189,6 +189,8 @@ class TrainedModel:
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Of what a fold's network is given, those that it answers by the mean over (TTA)."""
+        if self.kind in ("linear", "vector"):  # nor would slices of a single number be exported
+            return [x]
         return list(views(x, self.augmenter, self.config["options"]["tta"], self.timed))
 
 

@@ -48,9 +48,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     script = Path(__file__).resolve().parents[2] / "notebooks" / "microphone.js"
     shutil.copy(script, folder)
     (folder / "index.html").write_text(PAGE, encoding="utf-8")
-    (folder / "without.html").write_text(
-        "<script>delete Navigator.prototype.mediaDevices</script>" + PAGE, encoding="utf-8"
-    )
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -78,10 +75,3 @@ def test_a_recording_reaches_python(browser, address):
     WebDriverWait(browser, 10).until(
         lambda page: "run the next cell" in page.find_element(By.ID, "button").text
     )
-
-
-def test_without_a_microphone_a_sentence_says_what_to_do(browser, address):
-    browser.get(f"{address}/without.html")
-    button = browser.find_element(By.TAG_NAME, "button")
-    assert not button.is_enabled()
-    assert "lab.read(path)" in browser.find_element(By.ID, "button").text

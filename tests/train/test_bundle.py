@@ -63,7 +63,6 @@ def shortened(content):
         (lambda content: content | {"folds": Harmful()}, "no bundle that can be read safely"),
         (lambda content: content | {"folds": {}}, "it lacks folds"),
         (lambda content: content | {"config": {"model": "cnn4"}}, "lacks classes"),
-        (lambda content: content | {"config": content["config"] | {"grid": "0x1"}}, "malformed grid"),
         (lambda content: content | {"folds": {1: None}}, "fold 1: it is no checkpoint"),
         (lambda content: content["folds"][1], "is no bundle: python -m train bundle"),
         (shortened, "other rows than its channels"),

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline.commands import main
+from commandline.registry import RequestError
 from features_cache import Cache
+from results.run_folder import RunFolder, write_predictions
 from tests.train.little import execute
 from tests.train.sounds import train_run
 from train import bundle
-from train.__main__ import COMMANDS
 from train.explain import explain_runs
 from train.options import ExplainOptions
 
@@ -20,8 +20,8 @@ CHANNELS = ["mel", "mfcc:1-19", "chroma"]
 
 
 def run_explain(run, **given):
-    data = run.path.parents[2] / "data"
-    return explain_runs(ExplainOptions(run=str(run.path), data=data, device="cpu", repeats=2, **given))
+    given = {"data": run.path.parents[2] / "data", "repeats": 2, **given}
+    return explain_runs(ExplainOptions(run=str(run.path), device="cpu", **given))
 
 
 def test_every_test_clip_has_a_row_a_channel(sounding, capsys):
@@ -64,20 +64,15 @@ def test_a_run_relies_on_no_channel_of_noise(model, norm, options, cache_folder)
     """`blank` is noise, the classes are in `mel`."""
     more = {"features": "mel+blank", "folds": (1,), "epochs": 8, "lr": 0.003}
     trained = execute(options, model=model, norm=norm, **more)
-    explain_runs(ExplainOptions(run=str(trained.path), data=cache_folder.parents[1], device="cpu"))
+    run_explain(trained, data=cache_folder.parents[1], repeats=5)
     whole = trained.scores()["accuracy"].mean()
     correct = pd.read_csv(trained.fold(1) / "attribution.csv").groupby("channel")["correct"].mean()
     assert abs(whole - correct["blank"]) < 0.15 and whole - correct["mel"] > 0.2
 
 
-def test_a_cache_that_is_not_the_runs_or_damaged_is_refused(sounding, tmp_path, capsys):
-    data = tmp_path / "data"
-    shutil.copytree(sounding.path.parents[2] / "data", data)
-    file = Cache(data / sounding.dataset / "features")["mel"]
-    with file.path.open("r+b") as opened:
-        opened.seek(file.values_offset)
-        opened.write(bytes(file.clip_bytes))
-    with pytest.raises(SystemExit) as stop:
-        main(COMMANDS, ["explain", f"RUN={sounding.path}", f"DATA={data}", "REPEATS=1", "DEVICE=cpu"])
-    assert stop.value.code == 2
-    assert re.fullmatch(r"error: 1 clip of mel cannot be read .*\n", capsys.readouterr().err)
+def test_a_cache_that_is_not_the_runs_is_refused(sounding, tmp_path):
+    copy = RunFolder(shutil.copytree(sounding.path, tmp_path / "copy"))
+    rows = copy.predictions(1)
+    write_predictions(copy.fold(1), rows, np.full((len(rows), 3), 1 / 3, np.float32), copy.classes)
+    with pytest.raises(RequestError, match="gives other predictions than in training"):
+        run_explain(copy, data=sounding.path.parents[2] / "data")

@@ -10,7 +10,7 @@ import pytest
 from commandline.registry import RequestError
 from results.run_folder import RunFolder, write_config
 from tests.train.little import execute
-from train.trackers import TRACKERS, Fold, check_trackers, follow
+from train.trackers import Fold, check_trackers, follow
 
 ROOT = Path(__file__).resolve().parents[2]
 HISTORY = [
@@ -77,8 +77,7 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(not
         assert word.encode() in logged
 
 
-@pytest.mark.parametrize("name", TRACKERS)
-def test_a_missing_package_is_said_with_what_to_type(name, monkeypatch):
+def test_a_missing_package_is_said_with_what_to_type(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(RequestError, match=f"pip install {name}"):
-        check_trackers(name)
+    with pytest.raises(RequestError, match="pip install wandb"):
+        check_trackers("wandb")

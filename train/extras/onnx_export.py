@@ -113,7 +113,7 @@ class ExportedRun(nn.Module):
         """`train.data.network_input`."""
         model = self.model
         if model.kind == "linear":
-            return torch.cat(list(map(over_time, values)), dim=1)[..., None, None]
+            return torch.cat(list(map(over_time, values)), dim=1)
         standard = list(map(standardised, values, statistics))
         if model.kind == "vector":
             parts = [part[:, :, 0] if part.shape[2] == 1 else over_time(part) for part in standard]

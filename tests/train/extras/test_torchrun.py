@@ -5,67 +5,59 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from commandline.options import parse, words
+from commandline.terminal import progress
 from results import run_folder
 from tests.train.little import change, execute
 from train import checkpoint
 from train.compute import candidates
-from train.data import draw_batches, load_fold, measure_clips, seeded
+from train.data import load_fold, measure_clips
 from train.extras.torchrun import child_words
-from train.optimisation import learning_rate
 from train.options import RunOptions
 from train.plan import make_plan
 from train.trainer import Trainer, draw_network
 
 ROOT = Path(__file__).resolve().parents[3]
-HALVES = 2
 
 
-@pytest.fixture
-def shared(options: RunOptions) -> RunOptions:
-    """A model without dropout, which would draw other numbers in each process."""
-    changes = {"folds": (1,), "augment": "shift,gain,mixup=0.4", "optimizer": "sgd", "curve": 0}
-    return change(options, **changes)
+class Halves(nn.Module):
+    """A batch in two halves, each with its own batch statistics; the first's running ones count."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first, second = x.tensor_split(2)
+        answer = self.network(first)
+        kept = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        other = self.network(second)
+        self.network.load_state_dict(kept, strict=False)
+        return torch.cat([answer, other])
 
 
 def reference(options: RunOptions) -> nn.Module:
-    """One process: every batch in two halves, each with batch statistics of its own, gradients averaged."""
+    """What one process trains in halves."""
     plan = make_plan(options)
-    (arithmetic,) = candidates(options, "cpu", (options.batch, *plan.input_shape))
-    network = arithmetic.place(draw_network(plan, 1))
+    (compute,) = candidates(options, "cpu", (options.batch, *plan.input_shape))
+    network = compute.place(draw_network(plan, 1))
     sums = measure_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), sums, torch.device("cpu"))
-    trainer = Trainer(plan, data, network, arithmetic)
-    network.train()
-    for epoch in range(options.epochs):
-        generators = [seeded(torch.Generator(), options.seed, 1, epoch + 1, rank) for rank in range(HALVES)]
-        for index, batch in enumerate(draw_batches(data, options, epoch + 1)):
-            for group in trainer.optimiser.param_groups:
-                group["lr"] = learning_rate(options, trainer.epoch_steps, epoch * trainer.epoch_steps + index)
-            trainer.optimiser.zero_grad()
-            kept = {}
-            for rank, half in enumerate(np.array_split(batch, HALVES)):
-                (x,) = data.source.batches([half])
-                y = nn.functional.one_hot(torch.from_numpy(data.targets[half]), data.classes).float()
-                x, y = plan.augmenter(x, y, data.channels, generators[rank])
-                y = (1 - options.smoothing) * y + options.smoothing / data.classes
-                (nn.functional.cross_entropy(network(x), y) / HALVES).backward()
-                if rank == 0:  # the first process's running statistics are everyone's
-                    kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
-            for name, buffer in network.named_buffers():
-                buffer.copy_(kept[name])
-            trainer.optimiser.step()
+    trainer = Trainer(plan, data, network, compute, Halves(network))
+    while not trainer.finished:
+        trainer.train_epoch(progress(label="", unit="", silent=True))
+        trainer.epoch += 1
     return network
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_two_half_batches(shared):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(HALVES)]
+def test_two_processes_equal_one_with_two_half_batches(options):
+    shared = change(options, folds=(1,), optimizer="sgd", curve=0)  # no dropout, which each process draws
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command += ["-m", "train", "run", *words(shared)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
