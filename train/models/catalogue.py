@@ -20,25 +20,25 @@ DROPOUT = {"dropout": (0.0, 0.9999)}
 @model(kind="image")
 def resnet18(channels: int, classes: int, shape: Shape) -> nn.Module:
     """ResNet of 18 layers; torchvision's weights load."""
-    from train.models.resnet import BasicBlock, ResNet
+    from train.models.resnet import ResNet, basic_block
 
-    return ResNet(BasicBlock, (2, 2, 2, 2), channels, classes)
+    return ResNet(basic_block, 1, (2, 2, 2, 2), channels, classes)
 
 
 @model(kind="image")
 def resnet34(channels: int, classes: int, shape: Shape) -> nn.Module:
     """ResNet of 34 layers; torchvision's weights load."""
-    from train.models.resnet import BasicBlock, ResNet
+    from train.models.resnet import ResNet, basic_block
 
-    return ResNet(BasicBlock, (3, 4, 6, 3), channels, classes)
+    return ResNet(basic_block, 1, (3, 4, 6, 3), channels, classes)
 
 
 @model(kind="image")
 def resnet50(channels: int, classes: int, shape: Shape) -> nn.Module:
     """ResNet of 50 layers with bottlenecks; torchvision's weights load."""
-    from train.models.resnet import Bottleneck, ResNet
+    from train.models.resnet import ResNet, bottleneck
 
-    return ResNet(Bottleneck, (3, 4, 6, 3), channels, classes)
+    return ResNet(bottleneck, 4, (3, 4, 6, 3), channels, classes)
 
 
 @model(kind="image")

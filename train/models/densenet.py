@@ -10,19 +10,21 @@ GROWTH = 32  # channels that each layer adds
 BOTTLENECK = 4  # a layer's 1x1 convolution has this many times GROWTH channels
 
 
-class DenseLayer(nn.Module):
+def named(**layers: nn.Module) -> nn.Sequential:
+    """Layers in a row under these names."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+def dense_layer(inputs: int) -> nn.Sequential:
     """(B, inputs, H, W) to the GROWTH channels that it adds, (B, GROWTH, H, W)."""
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.norm1 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, BOTTLENECK * GROWTH, 1, bias=False)
-        self.norm2 = nn.BatchNorm2d(BOTTLENECK * GROWTH)
-        self.conv2 = nn.Conv2d(BOTTLENECK * GROWTH, GROWTH, 3, padding=1, bias=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.conv1(functional.relu(self.norm1(x)))
-        return self.conv2(functional.relu(self.norm2(x)))
+    return named(
+        norm1=nn.BatchNorm2d(inputs),
+        relu1=nn.ReLU(inplace=True),
+        conv1=nn.Conv2d(inputs, BOTTLENECK * GROWTH, 1, bias=False),
+        norm2=nn.BatchNorm2d(BOTTLENECK * GROWTH),
+        relu2=nn.ReLU(inplace=True),
+        conv2=nn.Conv2d(BOTTLENECK * GROWTH, GROWTH, 3, padding=1, bias=False),
+    )
 
 
 class DenseBlock(nn.Module):
@@ -31,7 +33,7 @@ class DenseBlock(nn.Module):
     def __init__(self, inputs: int, depth: int) -> None:
         super().__init__()
         for i in range(depth):
-            self.add_module(f"denselayer{i + 1}", DenseLayer(inputs + i * GROWTH))
+            self.add_module(f"denselayer{i + 1}", dense_layer(inputs + i * GROWTH))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for layer in self.children():
@@ -39,17 +41,14 @@ class DenseBlock(nn.Module):
         return x
 
 
-class Transition(nn.Module):
+def transition(inputs: int) -> nn.Sequential:
     """Half the channels, half the height and width."""
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(inputs)
-        self.conv = nn.Conv2d(inputs, inputs // 2, 1, bias=False)
-        self.pool = nn.AvgPool2d(2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.pool(self.conv(functional.relu(self.norm(x))))
+    return named(
+        norm=nn.BatchNorm2d(inputs),
+        relu=nn.ReLU(inplace=True),
+        conv=nn.Conv2d(inputs, inputs // 2, 1, bias=False),
+        pool=nn.AvgPool2d(2),
+    )
 
 
 class DenseNet(nn.Module):
@@ -57,20 +56,18 @@ class DenseNet(nn.Module):
 
     def __init__(self, depths: tuple[int, ...], channels: int, classes: int) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            OrderedDict(
-                conv0=nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False),
-                norm0=nn.BatchNorm2d(64),
-                relu0=nn.ReLU(inplace=True),
-                pool0=nn.MaxPool2d(3, stride=2, padding=1),
-            )
+        self.features = named(
+            conv0=nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False),
+            norm0=nn.BatchNorm2d(64),
+            relu0=nn.ReLU(inplace=True),
+            pool0=nn.MaxPool2d(3, stride=2, padding=1),
         )
         width = 64
         for i, depth in enumerate(depths, start=1):
             self.features.add_module(f"denseblock{i}", DenseBlock(width, depth))
             width += depth * GROWTH
             if i < len(depths):
-                self.features.add_module(f"transition{i}", Transition(width))
+                self.features.add_module(f"transition{i}", transition(width))
                 width //= 2
         self.features.add_module(f"norm{len(depths) + 1}", nn.BatchNorm2d(width))
         self.classifier = nn.Linear(width, classes)

@@ -3,90 +3,90 @@
 The names are the contract: a state dict of torchvision's resnet18, 34 or 50 loads key by key.
 """
 
+from collections import OrderedDict
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
+Block = Callable[[int, int, int], nn.Module]  # made of its input channels, width and stride
 
-class BasicBlock(nn.Module):
+
+class Residual(nn.Sequential):
+    """Layers in a row; the last one is the shortcut around the others."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        *layers, shortcut = self.children()
+        out = x
+        for layer in layers:
+            out = layer(out)
+        return torch.relu_(out + shortcut(x))
+
+
+def basic_block(inputs: int, width: int, stride: int) -> Residual:
     """Two 3x3 convolutions and a shortcut: (B, inputs, H, W) to (B, width, H / stride, W / stride)."""
-
-    expansion = 1
-
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU(inplace=True)
-        self.downsample = shortcut(inputs, width, stride)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return self.relu(out + self.downsample(x))
+    return Residual(
+        OrderedDict(
+            conv1=nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False),
+            bn1=nn.BatchNorm2d(width),
+            relu1=nn.ReLU(inplace=True),
+            conv2=nn.Conv2d(width, width, 3, padding=1, bias=False),
+            bn2=nn.BatchNorm2d(width),
+            downsample=projection(inputs, width, stride),
+        )
+    )
 
 
-class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 and a shortcut. The stride is in the 3x3, as in torchvision ("v1.5": +0.5 % top-1)."""
+def bottleneck(inputs: int, width: int, stride: int) -> Residual:
+    """1x1, 3x3, 1x1 and a shortcut, to 4 * width channels.
 
-    expansion = 4
-
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, width * 4, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(width * 4)
-        self.relu = nn.ReLU(inplace=True)
-        self.downsample = shortcut(inputs, width * 4, stride)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
-        return self.relu(out + self.downsample(x))
+    The stride is in the 3x3, as in torchvision ("v1.5": +0.5 % top-1).
+    """
+    return Residual(
+        OrderedDict(
+            conv1=nn.Conv2d(inputs, width, 1, bias=False),
+            bn1=nn.BatchNorm2d(width),
+            relu1=nn.ReLU(inplace=True),
+            conv2=nn.Conv2d(width, width, 3, stride, padding=1, bias=False),
+            bn2=nn.BatchNorm2d(width),
+            relu2=nn.ReLU(inplace=True),
+            conv3=nn.Conv2d(width, width * 4, 1, bias=False),
+            bn3=nn.BatchNorm2d(width * 4),
+            downsample=projection(inputs, width * 4, stride),
+        )
+    )
 
 
-def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """A 1x1 projection if the shape changes, else the identity."""
+def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """1x1 if the shape changes, else the identity."""
     if stride == 1 and inputs == outputs:
         return nn.Sequential()
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-
-def layer(
-    block: type[BasicBlock | Bottleneck], inputs: int, width: int, depth: int, stride: int
-) -> nn.Sequential:
-    """`depth` blocks of one width, of which the first halves the image."""
-    first = block(inputs, width, stride)
-    return nn.Sequential(first, *(block(width * block.expansion, width, 1) for _ in range(depth - 1)))
 
 
 class ResNet(nn.Module):
     """Four layers of blocks, each half as large and twice as wide as the one before, then the mean."""
 
     def __init__(
-        self,
-        block: type[BasicBlock | Bottleneck],
-        depths: tuple[int, int, int, int],
-        channels: int,
-        classes: int,
+        self, block: Block, expansion: int, depths: tuple[int, int, int, int], channels: int, classes: int
     ) -> None:
+        """A block gives `expansion` times as many channels as it is wide."""
+
+        def layer(inputs: int, width: int, depth: int, stride: int) -> nn.Sequential:
+            others = (block(width * expansion, width, 1) for _ in range(depth - 1))
+            return nn.Sequential(block(inputs, width, stride), *others)
+
         super().__init__()
         self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        wide = block.expansion
-        self.layer1 = layer(block, 64, 64, depths[0], stride=1)
-        self.layer2 = layer(block, 64 * wide, 128, depths[1], stride=2)
-        self.layer3 = layer(block, 128 * wide, 256, depths[2], stride=2)
-        self.layer4 = layer(block, 256 * wide, 512, depths[3], stride=2)
+        self.layer1 = layer(64, 64, depths[0], stride=1)
+        self.layer2 = layer(64 * expansion, 128, depths[1], stride=2)
+        self.layer3 = layer(128 * expansion, 256, depths[2], stride=2)
+        self.layer4 = layer(256 * expansion, 512, depths[3], stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(512 * wide, classes)
+        self.fc = nn.Linear(512 * expansion, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # A ReLU may follow the pooling as well as precede it: the same bits, from a quarter of the values.
