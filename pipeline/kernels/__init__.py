@@ -3,7 +3,7 @@
 numba compiles them when first called and keeps them on disk: beside their module, or in the user's own folder
 where that cannot be written; `python -m pipeline.kernels` calls all of them. Arrays are (rows, frames),
 C-contiguous, so that the inner loop runs over neighbouring frames and one instruction serves eight or sixteen
-of them.
+of them. Compiled functions declare no types: numba finds them when they are called.
 
 `kernels.hpss` and its like are loaded when first used: numba takes longer to import than a list of features
 to print.

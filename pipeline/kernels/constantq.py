@@ -5,6 +5,8 @@ wavelets of every octave are short. Measured in samples instead of seconds, all 
 have the same wavelets: they are built once. `pipeline.clip` keeps the halved signals, which all banks share.
 """
 
+# mypy: allow-untyped-defs
+
 import functools
 from dataclasses import dataclass
 
@@ -44,7 +46,7 @@ class Octave:
 
 
 @compiled
-def _magnitudes_of_products(starts, bins, weights, spectrum, norm):  # type: ignore[no-untyped-def]
+def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
     """`abs(filters @ (spectrum[0] + 1j * spectrum[1])) / norm[:, None]`, the filters sparse, row by row."""
     wavelets, frames = len(norm), spectrum.shape[2]
     result = np.empty((wavelets, frames), np.float32)
@@ -135,9 +137,7 @@ def estimate_tuning(spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_
 
 
 @compiled
-def _peaks(
-    spectrogram: np.ndarray, least: np.ndarray, first: int, last: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _peaks(spectrogram, least, first, last):
     """Position in bins and height of each local maximum above `least`: `librosa.piptrack`.
 
     A parabola through three neighbours, in the precisions that librosa's compiled stencil has.

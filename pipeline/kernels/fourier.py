@@ -12,8 +12,9 @@ multiplication for mathematicians, 2001, section 2). So one factor w serves a wh
 bin k is found at the place that is k with its bits reversed.
 """
 
+# mypy: allow-untyped-defs
+
 import functools
-from collections.abc import Callable
 
 import numpy as np
 import scipy
@@ -25,7 +26,6 @@ ROW = 2 * LANES  # values of one point: the real part of each frame, then the im
 LENGTHS = [2**k for k in range(5, 13)]  # of real frames
 LOUDER = 2.0**16  # squares are rounded to float32, which has all its digits for magnitudes from 1e-24 on
 BLOCK = 32  # frames that scipy transforms at a time
-Complex = tuple[float, float]
 
 
 def magnitudes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
@@ -149,16 +149,16 @@ def _on_circle(turns: np.ndarray) -> np.ndarray:
 
 
 @inlined
-def _product(a: Complex, b: Complex) -> Complex:
+def _product(a, b):
     return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
 
 
 @inlined
-def _sum_and_difference(a: Complex, b: Complex) -> tuple[Complex, Complex]:
+def _sum_and_difference(a, b):
     return (a[0] + b[0], a[1] + b[1]), (a[0] - b[0], a[1] - b[1])
 
 
-def _butterflies(distance: int) -> Callable[[np.ndarray, np.ndarray], None]:
+def _butterflies(distance):
     """One pass over all points: each with those that are once, twice, three times `distance` further on.
 
     A function of its own for each distance, because the compiler vectorises only distances that it knows.
@@ -166,7 +166,7 @@ def _butterflies(distance: int) -> Callable[[np.ndarray, np.ndarray], None]:
     second, third, fourth = distance * ROW, 2 * distance * ROW, 3 * distance * ROW
 
     @inlined
-    def one_pass(x: np.ndarray, factors: np.ndarray) -> None:
+    def one_pass(x, factors):
         for block in range(len(x) // (4 * second)):
             w = factors[block]
             of_second, of_third, of_fourth = (w[0], w[1]), (w[2], w[3]), (w[4], w[5])
@@ -193,7 +193,7 @@ _pass_of_1, _pass_of_4, _pass_of_16, _pass_of_64, _pass_of_256 = map(_butterflie
 
 
 @inlined
-def _transform(x: np.ndarray, factors: np.ndarray) -> None:
+def _transform(x, factors):
     """The transforms of 16 to 2048 points, in place; bin k is at the place of its reversed bits."""
     points = len(x) // ROW
     if points in (32, 128, 512, 2048):  # no powers of four: a pass of radix 2, whose factors are 1
@@ -211,7 +211,7 @@ def _transform(x: np.ndarray, factors: np.ndarray) -> None:
 
 
 @inlined
-def _load(y: np.ndarray, first: int, hop_length: int, window: np.ndarray, x: np.ndarray) -> None:
+def _load(y, first, hop_length, window, x):
     """The frames from number `first` on, times the window; behind it the points are 0."""
     for n in range(len(window)):
         samples, weight, point = y[first * hop_length + n :], window[n], x[n * LANES : (n + 1) * LANES]
@@ -222,7 +222,7 @@ def _load(y: np.ndarray, first: int, hop_length: int, window: np.ndarray, x: np.
 
 
 @inlined
-def _bin(a: np.ndarray, b: np.ndarray, i: int, turn: Complex) -> Complex:
+def _bin(a, b, i, turn):
     """Twice bin k of real frame i, from the points k and n - k of the complex one and exp(-pi i k / n)."""
     j = i + LANES
     odd = _product((a[j] + b[j], b[i] - a[i]), turn)
@@ -230,7 +230,7 @@ def _bin(a: np.ndarray, b: np.ndarray, i: int, turn: Complex) -> Complex:
 
 
 @compiled
-def _magnitudes(y, hop_length, window, factors, places, turns, result):  # type: ignore[no-untyped-def]
+def _magnitudes(y, hop_length, window, factors, places, turns, result):
     n, frames = len(turns) - 1, result.shape[1]
     x = np.empty(n * ROW)
     points = x.reshape(n, ROW)
@@ -247,7 +247,7 @@ def _magnitudes(y, hop_length, window, factors, places, turns, result):  # type:
 
 
 @compiled
-def _phase_slopes(y, hop_length, window, slope, factors, places, turns, result):  # type: ignore[no-untyped-def]
+def _phase_slopes(y, hop_length, window, slope, factors, places, turns, result):
     n, frames = len(turns) - 1, result.shape[1]
     x, x_slope, plain = np.empty(n * ROW), np.empty(n * ROW), np.ones(len(window))
     points, points_slope = x.reshape(n, ROW), x_slope.reshape(n, ROW)
@@ -271,9 +271,7 @@ def _phase_slopes(y, hop_length, window, slope, factors, places, turns, result):
 
 
 @compiled
-def _transforms(  # type: ignore[no-untyped-def]
-    y, hop_length, window, factors, places, turns, lowest, real, imaginary
-):
+def _transforms(y, hop_length, window, factors, places, turns, lowest, real, imaginary):
     n, (bins, frames) = len(turns) - 1, real.shape
     x = np.empty(n * ROW)
     points = x.reshape(n, ROW)
@@ -290,7 +288,7 @@ def _transforms(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _autocorrelation(y, hop_length, window, factors, places, turns, result):  # type: ignore[no-untyped-def]
+def _autocorrelation(y, hop_length, window, factors, places, turns, result):
     """The power spectrum is real and even, so it is transformed back by the same transform of real frames."""
     n, (lags, frames) = len(turns) - 1, result.shape
     x, power = np.empty(n * ROW, window.dtype), np.empty(n * ROW, window.dtype)

@@ -4,6 +4,8 @@ numpy casts one value at a time, and slower still what lies below 6e-5, where fl
 8 ms for all features of a clip, of which this leaves 1. The bits are numpy's.
 """
 
+# mypy: allow-untyped-defs
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,7 +44,7 @@ def _rounded_to_odd(values: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 @compiled
-def _to_odd(values: NDArray[np.float64], single: NDArray[np.float32], bits: NDArray[np.uint32]) -> None:
+def _to_odd(values, single, bits):
     for i in range(len(values)):
         rounded, exact = abs(np.float64(single[i])), abs(values[i])
         even = np.uint32(1) - (bits[i] & np.uint32(1))
@@ -50,7 +52,7 @@ def _to_odd(values: NDArray[np.float64], single: NDArray[np.float32], bits: NDAr
 
 
 @compiled
-def _cast(values: NDArray[np.float32], bits: NDArray[np.uint32], halves: NDArray[np.uint16]) -> bool:
+def _cast(values, bits, halves):
     """Fill in the bits of float16; whether all values fit. No branches, so that eight are done at once."""
     fits = True
     for i in range(len(values)):

@@ -9,6 +9,8 @@ does for sixteen frames at once (after A. Adams, Fast median filters using separ
 Transactions on Graphics 40(4), 2021).
 """
 
+# mypy: allow-untyped-defs
+
 import numpy as np
 import scipy
 
@@ -35,7 +37,7 @@ def harmonic_percussive(magnitude: np.ndarray, kernel_size: int) -> tuple[np.nda
 
 
 @compiled
-def _turned(rows: np.ndarray) -> np.ndarray:
+def _turned(rows):
     """`rows.T.copy()`, in small tiles for the sake of the caches."""
     turned = np.empty((rows.shape[1], rows.shape[0]), rows.dtype)
     for corner in range(0, rows.shape[1], TILE):
@@ -46,7 +48,7 @@ def _turned(rows: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _masked_energies(magnitude: np.ndarray, harmonic: np.ndarray, percussive: np.ndarray) -> None:
+def _masked_energies(magnitude, harmonic, percussive):
     """Replace both medians by (magnitude * mask) ** 2, the mask being `librosa.util.softmask(power=2)`."""
     for i in range(magnitude.size):
         larger = max(harmonic[i], percussive[i])
@@ -76,7 +78,7 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
 
 
 @compiled
-def _medians(rows, reflected, medians):  # type: ignore[no-untyped-def]
+def _medians(rows, reflected, medians):
     """Tile by tile, because the compiler vectorises only what it knows to lie in one piece."""
     tile = np.empty(NEEDED * LANES, np.float32)
     done = np.empty(WINDOWS * LANES, np.float32)
@@ -93,7 +95,7 @@ def _medians(rows, reflected, medians):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _windows(t, done):  # type: ignore[no-untyped-def]
+def _windows(t, done):
     """Medians of the windows 0 to 15 of a tile, window w being its rows w to w + 30."""
     for lane in range(LANES):
         rows_3, rows_11 = _four(t, 3, lane), _four(t, 11, lane)
@@ -110,7 +112,7 @@ def _windows(t, done):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _four_windows(t, lane, done, w, kept):  # type: ignore[no-untyped-def]
+def _four_windows(t, lane, done, w, kept):
     """The windows w to w + 3, from the middle 4 of the 28 values that they share."""
     early = _middle(kept, _two(t, w + 1, lane))
     done[w * LANES + lane] = _middle(early, _one(t, w, lane))[0]
@@ -124,40 +126,40 @@ def _four_windows(t, lane, done, w, kept):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _one(t, row, lane):  # type: ignore[no-untyped-def]
+def _one(t, row, lane):
     return (t[row * LANES + lane],)
 
 
 @inlined
-def _two(t, row, lane):  # type: ignore[no-untyped-def]
+def _two(t, row, lane):
     return _merged(_one(t, row, lane), _one(t, row + 1, lane))
 
 
 @inlined
-def _four(t, row, lane):  # type: ignore[no-untyped-def]
+def _four(t, row, lane):
     return _merged(_two(t, row, lane), _two(t, row + 2, lane))
 
 
 @inlined
-def _eight(t, row, lane):  # type: ignore[no-untyped-def]
+def _eight(t, row, lane):
     return _merged(_four(t, row, lane), _four(t, row + 4, lane))
 
 
 @inlined
-def _merged(a, b):  # type: ignore[no-untyped-def]
+def _merged(a, b):
     """Both together, sorted."""
     return _ordered((a, _reversed(b)))
 
 
 @inlined
-def _middle(a, b):  # type: ignore[no-untyped-def]
+def _middle(a, b):
     """Of twice as many values as `b` has, and `b`: what is left if as many fall away below and above."""
     low = _ordered(_low_high(a[1], _reversed(b))[0])
     return _ordered(_low_high(a[0], _reversed(low))[1])
 
 
 @inlined
-def _ordered(a):  # type: ignore[no-untyped-def]
+def _ordered(a):
     """What rises and then falls, sorted: halves are compared value by value, then each is sorted."""
     if len(a) == 1:
         return a
@@ -166,7 +168,7 @@ def _ordered(a):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _low_high(a, b):  # type: ignore[no-untyped-def]
+def _low_high(a, b):
     """The lower and the higher one of each two values."""
     if len(a) == 1:
         x, y = a[0], b[0]
@@ -176,7 +178,7 @@ def _low_high(a, b):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _reversed(a):  # type: ignore[no-untyped-def]
+def _reversed(a):
     if len(a) == 1:
         return a
     return _reversed(a[1]), _reversed(a[0])

@@ -1,5 +1,7 @@
 """What repeats: autocorrelation, the period of each frame (YIN), and the tempo."""
 
+# mypy: allow-untyped-defs
+
 import numpy as np
 
 from pipeline.kernels import compiled, inlined
@@ -17,7 +19,7 @@ def yin(y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longes
 
 
 @compiled
-def _yin(y: np.ndarray, hop_length: int, correlation: np.ndarray, shortest: int) -> np.ndarray:
+def _yin(y, hop_length, correlation, shortest):
     """The cumulative mean normalised difference of each frame, and the period where it is least.
 
     Sums are float32 and in librosa's order, quotients double, as there: a least value is picked.
@@ -45,7 +47,7 @@ def _yin(y: np.ndarray, hop_length: int, correlation: np.ndarray, shortest: int)
 
 
 @inlined
-def _trough(difference: np.ndarray) -> float:
+def _trough(difference):
     """Position of the first trough below DEEP, else of the least value, between the samples."""
     last = len(difference) - 1
     chosen = -1

@@ -1,5 +1,7 @@
 """Filter banks over the spectrogram of a clip, and sums over the bins of each frame."""
 
+# mypy: allow-untyped-defs
+
 import dataclasses
 import functools
 
@@ -77,7 +79,7 @@ def normalised(values: np.ndarray, order: float = np.inf) -> np.ndarray:
 
 
 @compiled
-def weighted_sums(weights: np.ndarray, spectrogram: np.ndarray) -> np.ndarray:
+def weighted_sums(weights, spectrogram):
     """(n, frames): `weights @ spectrogram.astype(float)` without the copy; weights are (n, bins) float64.
 
     In the order of the bins, so that the sums do not depend on the processor's BLAS.
@@ -93,7 +95,7 @@ def weighted_sums(weights: np.ndarray, spectrogram: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def first_bin_reaching(spectrogram: np.ndarray, part: float) -> np.ndarray:
+def first_bin_reaching(spectrogram, part):
     """(frames,) the first bin at which the running sum reaches `part` of the whole.
 
     Summed in float32 from the lowest bin up, as `np.cumsum` in `librosa.feature.spectral_rolloff`.

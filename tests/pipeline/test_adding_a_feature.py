@@ -1,7 +1,6 @@
 """The worked example of docs/howto/adding-a-feature.md is true."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "howto" / "adding-a-feature.md"
 
 
 @pytest.fixture
-def example() -> Iterator[str]:
+def example():
     """The example has been loaded, as every file in pipeline/features is, also where somebody saved it."""
     saved = FEATURES.pop("crest", None)
     code = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
@@ -28,7 +27,7 @@ def example() -> Iterator[str]:
         FEATURES["crest"] = saved
 
 
-def test_the_example_is_a_feature_with_variants_and_a_card(example: str) -> None:
+def test_the_example_is_a_feature_with_variants_and_a_card(example):
     tone = 0.4 * np.sin(2 * np.pi * 441 * np.arange(44100) / 44100).astype(np.float32)
     crest = resolve_feature(parse_channel(example))
     values, louder, silent = (crest.compute(Clip(factor * tone, 44100)) for factor in (1, 2, 0))
@@ -40,7 +39,7 @@ def test_the_example_is_a_feature_with_variants_and_a_card(example: str) -> None
     assert "| [`crest`](#crest) | 1 | 431 | dB, difference | Crest factor" in text_of_document()
 
 
-def test_all_that_the_document_names_exists() -> None:
+def test_all_that_the_document_names_exists():
     text = DOCUMENT.read_text(encoding="utf-8")
     root = DOCUMENT.parents[2]
     for path in re.findall(r"`(pipeline/[\w/]+(?:\.py)?)/?`", text):

@@ -10,12 +10,12 @@ RATE = 22_050
 ALL = "pitch,stretch,noise,gain,shift"
 
 
-def tone() -> np.ndarray:
+def tone():
     """Two seconds of 440 Hz."""
     return (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
 
 
-def centroid(y: np.ndarray) -> float:
+def centroid(y):
     """Hz, away from the ends."""
     return float(np.median(librosa.feature.spectral_centroid(y=y, sr=RATE)[0, 10:-10]))
 

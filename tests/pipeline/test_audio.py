@@ -36,9 +36,7 @@ KINDS = {
 }
 
 
-def write(
-    path: Path, subtype: str = "PCM_16", rate: int = RATE, channels: int = 1, seconds: float = 1.0
-) -> Path:
+def write(path, subtype="PCM_16", rate=RATE, channels=1, seconds=1.0):
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)
     y = tone[:, None] + 0.05 * np.random.default_rng(7).standard_normal((len(tone), channels))
     container = {".opus": "OGG"}.get(path.suffix)
@@ -46,7 +44,7 @@ def write(
     return path
 
 
-def changed(path: Path, at: int, content: bytes) -> Path:
+def changed(path, at, content):
     whole = bytearray(path.read_bytes())
     whole[at : at + len(content)] = content
     path.write_bytes(whole)
@@ -98,7 +96,7 @@ def encode(tmp_path_factory):
     sweep = 0.3 * np.sin(2 * np.pi * 40 * time * (1 + 5 * time)) * (time % 2 < 1)  # bit rates that differ
     soundfile.write(folder / "a.wav", sweep, 44_100)
 
-    def encoded(words: str) -> Path:
+    def encoded(words):
         path = folder / f"{words}.mp3"
         subprocess.run(["lame", "--quiet", *words.split(), "a.wav", path], cwd=folder, check=True)
         return path

@@ -23,7 +23,7 @@ LIBROSAS = {
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000])
 @pytest.mark.parametrize("name", LIBROSAS)
-def test_rows_stand_for_what_librosa_says(name: str, rate: int) -> None:
+def test_rows_stand_for_what_librosa_says(name, rate):
     rows = resolve_feature(parse_channel(name)).row_axis(rate)
     np.testing.assert_allclose(rows, LIBROSAS[name](rate), rtol=1e-12)
 
@@ -34,7 +34,7 @@ def test_rows_stand_for_what_librosa_says(name: str, rate: int) -> None:
 @pytest.mark.parametrize(
     "name", [*FEATURES, "fourier_tempogram@hop_length=300", "cqt@hop_length=192,n_bins=30"]
 )
-def test_the_shape_by_formula_is_that_of_the_values(name: str, rate: int, samples: int) -> None:
+def test_the_shape_by_formula_is_that_of_the_values(name, rate, samples):
     chosen = resolve_feature(parse_channel(name))
     try:  # another shape is an error
         chosen.compute(Clip(np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32), rate))
@@ -57,17 +57,17 @@ def test_the_shape_by_formula_is_that_of_the_values(name: str, rate: int, sample
         ("yin@fmax=30000", 44100, 44100),
     ],
 )
-def test_what_cannot_exist_says_why(name: str, rate: int, samples: int) -> None:
+def test_what_cannot_exist_says_why(name, rate, samples):
     chosen = resolve_feature(parse_channel(name))
     with pytest.raises(Impossible, match=r"\d"):
         chosen.shape(rate, samples)
 
 
-def test_clips_of_nine_frames_have_a_delta() -> None:
+def test_clips_of_nine_frames_have_a_delta():
     assert resolve_feature(parse_channel("mel_delta")).shape(44100, 8 * 512) == (128, 9)
 
 
-def test_shapes_are_known_without_numba_librosa_and_scipys_signal_processing() -> None:
+def test_shapes_are_known_without_numba_librosa_and_scipys_signal_processing():
     code = (
         "import sys; from pipeline.listing import feature_table; feature_table(44100, 5.0);"
         "import pipeline.extract; print(*sys.modules)"

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ RATE = 16_000
 SECONDS = 2
 
 
-def noise(seed: int, seconds: float = SECONDS) -> np.ndarray:
+def noise(seed, seconds=SECONDS):
     """A different crackle for every seed: bursts over noise, well below full scale."""
     rng = np.random.default_rng(seed)
     envelope = np.repeat(rng.uniform(0.05, 1, size=40), round(seconds * RATE / 40))
@@ -28,7 +27,7 @@ def noise(seed: int, seconds: float = SECONDS) -> np.ndarray:
 CLEAN = {f"{number}.wav": noise(number) for number in range(8)}
 
 
-def make(folder: Path, sounds: dict[str, np.ndarray], rows: list[str] | None = None) -> Path:
+def make(folder, sounds, rows=None):
     """A CSV of `filename,label,fold,group` rows; without rows two classes in two folds, every clip alone."""
     for name, y in sounds.items():
         soundfile.write(folder / name, y, RATE)
@@ -38,7 +37,7 @@ def make(folder: Path, sounds: dict[str, np.ndarray], rows: list[str] | None = N
     return folder / "mine.csv"
 
 
-def findings(path: Path, **given: object) -> dict[str, check.Finding]:
+def findings(path, **given):
     """Kind -> finding."""
     return {
         found.kind: found

@@ -5,11 +5,11 @@ import numpy as np
 from pipeline.clip import Clip, shared
 
 
-def test_each_set_of_arguments_is_computed_once_a_clip() -> None:
+def test_each_set_of_arguments_is_computed_once_a_clip():
     calls = []
 
     @shared
-    def recorded(clip: Clip, factor: int) -> None:
+    def recorded(clip, factor):
         calls.append(factor)
 
     for clip in (Clip(np.zeros(1), 8000), Clip(np.zeros(1), 8000)):

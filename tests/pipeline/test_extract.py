@@ -50,7 +50,7 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
         with pytest.raises(RequestError, match=rf"zcr\.h5 .*process {os.getpid()}.*WAIT=1"):
             run(sounds, dtype="float32", part="2/2")
 
-        def end() -> None:
+        def end():
             waits.wait()
             ended.append(cache(sounds)["zcr"].dtype)
             writing.drop()

@@ -1,32 +1,30 @@
 """Every feature against its definition, on every kind of sound, and by known answers."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import pytest
 
 from commandline.registry import RequestError
 from features_cache.names import parse_channel
 from pipeline import audio, reference
-from pipeline.features import FEATURES, Clip, Impossible, Variant, resolve_feature
+from pipeline.features import FEATURES, Clip, Impossible, resolve_feature
 
 RATE = 44100
 LARGEST_FLOAT16 = 65504
 REAL_CLIPS = 3
 
 
-def variant(name: str) -> Variant:
+def variant(name):
     return resolve_feature(parse_channel(name))
 
 
 TIME = np.arange(RATE)
 
 
-def tone(frequency: float, rate: int = RATE) -> np.ndarray:
+def tone(frequency, rate=RATE):
     return (0.5 * np.sin(2 * np.pi * frequency * TIME / rate)).astype(np.float32)
 
 
-def beats(samples: int = RATE) -> np.ndarray:
+def beats(samples=RATE):
     """Decaying tones at 120 BPM over a whisper of noise."""
     time = np.arange(samples) / RATE
     strike = np.exp(-20 * (time % 0.5)) * np.sin(2 * np.pi * 330 * time)
@@ -69,7 +67,7 @@ DEFINED = [name for name in FEATURES if name in reference.DEFINITIONS]  # a feat
 TWICE = 20 * np.log10(2)  # dB
 
 
-def agrees(name: str, sounds: Iterable[tuple[np.ndarray, int]]) -> None:
+def agrees(name, sounds):
     """Where it can exist, which is everywhere but at 8 kHz; and all of it can be stored."""
     chosen, ours, theirs = variant(name), [], []
     for y, rate in sounds:
@@ -85,28 +83,28 @@ def agrees(name: str, sounds: Iterable[tuple[np.ndarray, int]]) -> None:
 
 
 @pytest.mark.parametrize("name", DEFINED)
-def test_agrees_with_its_definition_on_every_kind_of_sound(name: str) -> None:
+def test_agrees_with_its_definition_on_every_kind_of_sound(name):
     agrees(name, KINDS.values())
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_variants_agree_with_their_definition(name: str) -> None:
+def test_variants_agree_with_their_definition(name):
     agrees(name, [KINDS["beats"], KINDS["white noise"]])
 
 
-def test_agrees_with_its_definition_on_real_clips(esc10) -> None:
+def test_agrees_with_its_definition_on_real_clips(esc10):
     paths = sorted((esc10 / "audio").iterdir())[:: 400 // REAL_CLIPS][:REAL_CLIPS]
     sounds = [(audio.load_clip(path, RATE, RATE), RATE) for path in paths]
     for name in DEFINED:
         agrees(name, sounds)
 
 
-def test_all_that_is_defined_is_a_feature() -> None:
+def test_all_that_is_defined_is_a_feature():
     assert set(FEATURES) >= set(reference.DEFINITIONS) and len(reference.DEFINITIONS) == 36
 
 
 @pytest.mark.parametrize("name", [name for name in FEATURES if FEATURES[name].units.startswith("dB")])
-def test_a_level_and_no_other_decibels_rise_by_6_dB_when_the_waveform_is_doubled(name: str) -> None:
+def test_a_level_and_no_other_decibels_rise_by_6_dB_when_the_waveform_is_doubled(name):
     """AUGMENT=gain goes by the units; row 0 of a cepstrum is the sum over the bands."""
     softer, louder = (variant(name).compute(Clip(factor * NOISE, RATE)) for factor in (1, 2))
     risen = louder - softer
@@ -116,7 +114,7 @@ def test_a_level_and_no_other_decibels_rise_by_6_dB_when_the_waveform_is_doubled
     assert risen == pytest.approx(TWICE if FEATURES[name].units == "dB" else 0, abs=0.01)
 
 
-def test_a_pure_tone_is_found_where_it_is() -> None:
+def test_a_pure_tone_is_found_where_it_is():
     sound, inner = Clip(*KINDS["pure tone"]), slice(5, -5)  # frames that do not reach over the ends
     assert variant("centroid").compute(sound)[0, inner] == pytest.approx(1000, abs=5)
     assert variant("yin").compute(sound)[0, inner] == pytest.approx(1000, abs=5)
@@ -127,7 +125,7 @@ def test_a_pure_tone_is_found_where_it_is() -> None:
         assert loudest == pytest.approx(1000, rel=0.03), name
 
 
-def test_an_a_is_pitch_class_nine_and_beats_recur_every_half_second() -> None:
+def test_an_a_is_pitch_class_nine_and_beats_recur_every_half_second():
     for name in ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt"):
         assert variant(name).compute(Clip(tone(440), RATE)).mean(axis=1).argmax() == 9, name
     echo = variant("tempogram").compute(Clip(beats(3 * RATE), RATE)).mean(axis=1)
@@ -136,7 +134,7 @@ def test_an_a_is_pitch_class_nine_and_beats_recur_every_half_second() -> None:
     assert lags[later][echo[later].argmax()] == pytest.approx(0.5, abs=0.02)
 
 
-def test_a_beat_is_found_at_its_rate_and_padding_does_not_change_it() -> None:
+def test_a_beat_is_found_at_its_rate_and_padding_does_not_change_it():
     """Amplitude modulation of noise at 8 Hz; a second of padding behind it."""
     time = np.arange(2 * RATE) / RATE
     sound = (1 + np.sin(2 * np.pi * 8 * time)) * np.random.default_rng(3).normal(0, 0.1, time.size)
@@ -151,7 +149,7 @@ def test_a_beat_is_found_at_its_rate_and_padding_does_not_change_it() -> None:
     assert louder == pytest.approx(depth, abs=1e-3)
 
 
-def test_the_six_numbers_of_a_spectrum_tell_a_tone_from_hiss() -> None:
+def test_the_six_numbers_of_a_spectrum_tell_a_tone_from_hiss():
     inner = slice(5, -5)
     tone_, hiss = (
         variant("shape").compute(Clip(y, RATE))[:, inner].mean(axis=1) for y in (tone(1000), NOISE)
@@ -163,7 +161,7 @@ def test_the_six_numbers_of_a_spectrum_tell_a_tone_from_hiss() -> None:
     assert not variant("shape").compute(Clip(*KINDS["silence"])).any()
 
 
-def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins() -> None:
+def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins():
     """A Hann window spreads a tone in the middle of a bin over three, of which two lie a bin away."""
     sound = Clip(tone(100 * RATE / 2048), RATE)
     band = np.abs(variant("ifd").row_axis(RATE) - 100 * RATE / 2048).argmin()
@@ -182,7 +180,7 @@ def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins() -> Non
         ("mfcc:1-19", "mfcc"),
     ],
 )
-def test_names_are_canonical(given: str, stored: str) -> None:
+def test_names_are_canonical(given, stored):
     assert variant(given).stored == stored and variant(stored) == variant(given)
 
 
@@ -198,6 +196,6 @@ def test_names_are_canonical(given: str, stored: str) -> None:
         ("waveform@hop_length=5", "unknown parameter"),
     ],
 )
-def test_an_unknown_variant_is_refused_with_the_nearest(name: str, message: str) -> None:
+def test_an_unknown_variant_is_refused_with_the_nearest(name, message):
     with pytest.raises(RequestError, match=message):
         variant(name)

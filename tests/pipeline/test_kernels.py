@@ -18,7 +18,7 @@ SOUND = (np.sin(np.arange(22050) / 8) + RANDOM.normal(0, 0.1, 22050)).astype(np.
 
 @pytest.mark.parametrize("size", [31, 9])
 @pytest.mark.parametrize("rows", [1, 7, 15, 16, 31, 46, 150])
-def test_running_median_is_scipys_bit_by_bit(rows: int, size: int) -> None:
+def test_running_median_is_scipys_bit_by_bit(rows, size):
     expected = scipy.ndimage.median_filter(SPECTROGRAM[:rows], size=(size, 1), mode="reflect")
     assert np.array_equal(hpss.running_median(SPECTROGRAM[:rows], size), expected)
 
@@ -36,7 +36,7 @@ def test_running_median_is_scipys_bit_by_bit(rows: int, size: int) -> None:
         (2048, 2000, None),  # and few frames
     ],
 )
-def test_magnitudes_and_transforms_are_stft(n_fft: int, hop_length: int, win_length: int | None) -> None:
+def test_magnitudes_and_transforms_are_stft(n_fft, hop_length, win_length):
     framing = {"n_fft": n_fft, "hop_length": hop_length}
     window = fourier.centred_window(win_length or n_fft, n_fft)
     theirs = np.abs(librosa.stft(SOUND, win_length=win_length, **framing))
@@ -49,7 +49,7 @@ def test_magnitudes_and_transforms_are_stft(n_fft: int, hop_length: int, win_len
 
 @pytest.mark.parametrize(("length", "lags"), [(384, 384), (2048, 680), (100, 50), (20, 5), (4000, 1000)])
 @pytest.mark.parametrize(("dtype", "error"), [(np.float64, 1e-12), (np.float32, 1e-5)])
-def test_autocorrelation_is_librosas(length: int, lags: int, dtype: type, error: float) -> None:
+def test_autocorrelation_is_librosas(length, lags, dtype, error):
     window = fourier.centred_window(length, length).astype(dtype)
     for y in (SOUND.astype(dtype), SOUND[: length + 3000].astype(dtype)):  # the second has few frames
         frames = np.lib.stride_tricks.sliding_window_view(y, length)[::512].astype(float)
@@ -65,13 +65,13 @@ BETWEEN = (HALVES[:-1] + HALVES[1:]) / 2  # where two float16 are equally near
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("off", [0, 1e-17, 1e-12, -1e-12, 1e-8, -1e-8, 1e-3])
-def test_rounding_to_float16_is_numpys_bit_by_bit(dtype: type, off: float) -> None:
+def test_rounding_to_float16_is_numpys_bit_by_bit(dtype, off):
     values = np.concatenate([HALVES, BETWEEN, BETWEEN * (1 + off), [5e-324, -1e-300, 1e-40, -0.0]])
     values = values[np.abs(values) <= 65504].astype(dtype)
     assert half.to_float16(values).tobytes() == values.astype(np.float16).tobytes()
 
 
-def test_rounding_gives_rows_in_order_whatever_order_the_values_have() -> None:
+def test_rounding_gives_rows_in_order_whatever_order_the_values_have():
     for values in (SPECTROGRAM, SPECTROGRAM.T, SPECTROGRAM[::2, ::3], np.asfortranarray(SPECTROGRAM)):
         stored = half.to_float16(values)
         assert stored.flags.c_contiguous
@@ -80,7 +80,7 @@ def test_rounding_gives_rows_in_order_whatever_order_the_values_have() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 65505, -1e5, 1e30])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_what_float16_cannot_hold_is_not_rounded(value: float, dtype: type) -> None:
+def test_what_float16_cannot_hold_is_not_rounded(value, dtype):
     assert half.to_float16(np.array([[1, value]], dtype)) is None
 
 

@@ -9,13 +9,13 @@ from pipeline.options import ListCommand
 
 
 @pytest.mark.parametrize("name", FEATURES)
-def test_every_card_is_complete(name: str) -> None:
+def test_every_card_is_complete(name):
     card = listing.card(name)
     assert card["What it is"].endswith(".")
     assert set(listing.HEADINGS) <= set(card) and all(card.values())
 
 
-def test_card_on_the_command_line_and_a_mistyped_name(capsys) -> None:
+def test_card_on_the_command_line_and_a_mistyped_name(capsys):
     listing.run(ListCommand(feature="mel"))
     text = capsys.readouterr().out
     assert text.startswith("mel\n") and "128 rows (Hz" in text and "n_mels=128" in text
@@ -23,7 +23,7 @@ def test_card_on_the_command_line_and_a_mistyped_name(capsys) -> None:
         listing.run(ListCommand(feature="mell"))
 
 
-def test_table_lists_every_feature_with_its_size_and_what_is_impossible() -> None:
+def test_table_lists_every_feature_with_its_size_and_what_is_impossible():
     text = listing.feature_table(8000, 1.0)
     lines = {line.split()[0]: line for line in text.splitlines() if line}
     assert lines["mel"].split()[1:4] == ["128", "16", "0.004"]

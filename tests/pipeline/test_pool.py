@@ -137,7 +137,7 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, t
     assert not list((folder / "locks").glob("run-*"))
 
 
-def test_workers_that_never_start_end_the_run_with_what_to_do() -> None:
+def test_workers_that_never_start_end_the_run_with_what_to_do():
     with Workers(1) as workers:
         for _ in range(pool.MOST_FAILED_STARTS):
             workers.workers[0].process.kill()

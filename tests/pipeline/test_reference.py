@@ -6,18 +6,18 @@ import pytest
 from pipeline import reference
 
 
-def clips(count: int, rows: int = 2, frames: int = 500) -> list[np.ndarray]:
+def clips(count, rows=2, frames=500):
     generator = np.random.default_rng(0)
     return [generator.uniform(-1, 1, (rows, frames)) * [[100.0], [1.0]] for _ in range(count)]
 
 
-def test_scale_is_the_largest_of_the_row_and_a_thousandth_of_the_feature() -> None:
+def test_scale_is_the_largest_of_the_row_and_a_thousandth_of_the_feature():
     assert reference.row_scale([np.array([[1.0, -200.0], [0.1, 0.0]]), np.array([[5.0, 0], [0, 0]])]) == (
         pytest.approx(np.array([[200.0], [0.2]]))
     )
 
 
-def test_one_value_outside_is_too_many() -> None:
+def test_one_value_outside_is_too_many():
     theirs = clips(3)
     ours = [values.copy() for values in theirs]
     scale = reference.row_scale(theirs)
@@ -34,9 +34,7 @@ def test_one_value_outside_is_too_many() -> None:
 
 
 @pytest.mark.parametrize(("name", "values", "clips_"), [("mel", 0, 0), ("yin", 2, 1), ("chroma", 10, 1)])
-def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(
-    name: str, values: int, clips_: int
-) -> None:
+def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(name, values, clips_):
     """One value in a thousand, or one clip in two hundred."""
     theirs = clips(200, frames=5)
     ours = [clip.copy() for clip in theirs]
@@ -48,7 +46,7 @@ def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(
     assert not reference.agreement(name, ours, theirs).holds
 
 
-def test_rounding_for_storage_is_allowed_on_top() -> None:
+def test_rounding_for_storage_is_allowed_on_top():
     theirs = clips(2)
     stored = [values.astype(np.float16).astype(float) for values in theirs]
     assert not reference.agreement("mel", stored, theirs).holds

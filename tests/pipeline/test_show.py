@@ -11,7 +11,7 @@ from pipeline.clip import Clip
 from pipeline.options import ShowCommand
 
 
-def test_each_feature_is_drawn_with_its_units_and_a_single_row_as_a_curve() -> None:
+def test_each_feature_is_drawn_with_its_units_and_a_single_row_as_a_curve():
     clip = Clip(np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32), 8000)
     figure = show.draw(Figure(), clip, "rms mfcc:1-4 modulation rms")
     axes = {ax.get_title(loc="left"): ax for ax in figure.axes if ax.get_title(loc="left")}
@@ -21,7 +21,7 @@ def test_each_feature_is_drawn_with_its_units_and_a_single_row_as_a_curve() -> N
     assert (axes["rms"].get_xlabel(), axes["modulation"].get_xlabel()) == ("s", "Hz")
 
 
-def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys) -> None:
+def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     soundfile.write("dog.wav", np.sin(np.arange(8000)), 8000)
     assert show.run(ShowCommand(audio=tmp_path / "dog.wav", features="rms")) == 0

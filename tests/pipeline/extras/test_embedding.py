@@ -1,7 +1,6 @@
 """A network in a file as a feature: small ones of known answers, computed, cached, predicted by."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ embedding = pytest.importorskip("pipeline.extras.embedding")
 RATE = 1000
 
 
-def write_network(name: str, *, shape="windows, samples", factor: float = 1.0, **card) -> None:
+def write_network(name, *, shape="windows, samples", factor=1.0, **card):
     """models/<name>.onnx: of each window its mean and its maximum, times `factor`."""
     *outer, _ = shape.split(", ")
     text = f"""<ir_version: 9, opset_import: ["" : 18]>
@@ -41,12 +40,12 @@ def write_network(name: str, *, shape="windows, samples", factor: float = 1.0, *
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch) -> Path:
+def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def embedded(y: np.ndarray, name: str = "net", rate: int = RATE) -> list[float]:
+def embedded(y, name="net", rate=RATE):
     variant = resolve_feature(parse_channel(f"embedding@model={name}"))
     values = variant.compute(Clip(y.astype(np.float32), rate))
     assert values.shape[1] == 1
@@ -129,7 +128,7 @@ def test_what_is_not_there_says_what_is_and_what_to_do():
 
 
 @pytest.fixture
-def where(here) -> dict[str, object]:
+def where(here):
     """Options of eight clips of two loudnesses."""
     rows = ["filename,label,fold"]
     for number in range(8):

@@ -11,7 +11,7 @@ from pipeline.pool import open_backend
 
 
 @pytest.mark.parametrize("capability", extras.EXTRAS)
-def test_what_was_removed_is_named(capability: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_removed_is_named(capability, monkeypatch):
     monkeypatch.setitem(extras.EXTRAS, capability, ("removed", ""))
     asks = {
         "dask": lambda: open_backend(FeaturesCommand(backend="dask")),
