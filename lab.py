@@ -271,8 +271,6 @@ def draw(name: str, **data: Any) -> NotebookFigure:
 
         lab.draw("confusion_matrix", counts=counts, classes=["dog", "rain"])
     """
-    if name not in FIGURES:
-        raise RequestError(nearest("figure", name, FIGURES))
     entry = FIGURES[name]
     with drawing():
         shown = NotebookFigure(figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH)

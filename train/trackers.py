@@ -69,8 +69,6 @@ class TensorBoard(Tracker):
         self.writer = SummaryWriter(str(folder / f"fold{fold.number}"), purge_step=purge)
         text = json.dumps(fold.run.config, indent=2, ensure_ascii=False)
         self.writer.add_text("run.json", "    " + text.replace("\n", "\n    "))  # indented: code in Markdown
-        if note := fold.run.config["note"]:
-            self.writer.add_text("note", note)
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():

@@ -156,10 +156,3 @@ def test_the_threshold_is_chosen_on_validation_clips_by_the_epoch_that_counts(op
     probabilities, target = run.answers(split="val")
     threshold = rejection_threshold(target, scaled(probabilities, run.temperature()), 0.95)
     assert Rejection.of(PredictOptions(reject="auto"), made.config) == Rejection(threshold)
-
-
-def test_a_dataset_says_whose_last_run(sounding, tmp_path):
-    file = write(tmp_path / "x.wav", "tone")
-    assert ask(sounding, run="last", runs=sounding.path.parents[1], audio=file, dataset="little") == 0
-    with pytest.raises(RequestError, match="no run folder"):
-        ask(sounding, run="last", runs=sounding.path.parents[1], audio=file, dataset="esc10")
