@@ -66,6 +66,10 @@ def distinct(pattern: Pattern, key: Callable[[Any], object] = lambda item: item)
     return lambda value: fits(value, [pattern]) and len(set(map(key, value))) == len(value)
 
 
+def is_seed(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
 CHANNEL: Pattern = {
     "stored": str,
     "parameters?": dict,
@@ -74,15 +78,23 @@ CHANNEL: Pattern = {
 }
 CALIBRATED: Pattern = {"temperature?": number(least=1e-9)}
 
-# What a key of run.json, and of its options, holds, if it is there.
+# What a key of run.json holds, if it is there.
 CONFIG: dict[str, Pattern] = {
     **dict.fromkeys(("dataset", "features", "model", "task", "augment", "val", "select"), str),
     **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), str),
-    **dict.fromkeys(("options", "extraction", "machine", "cache", "member_weights"), dict),
+    **dict.fromkeys(("extraction", "machine", "cache", "member_weights"), dict),
     **dict.fromkeys(("parameters", "seconds", "fold_seconds"), number()),
     **{key: [str] for key in ("command", "members", "member_models")},
     "synthetic": bool,
-    "seed": lambda value: type(value) is int and value >= 0,
+    "seed": is_seed,
+    "options": {
+        "model?": str,
+        "augment?": str,
+        "optimizer?": ("adamw", "sgd"),
+        "skip_test?": bool,
+        "seed?": is_seed,
+        "tta?": lambda value: type(value) is int and 0 < value < 10_000,
+    },
     "epochs": int,
     "folds": distinct(int),
     "classes": distinct({"name": str, "category?": str}, key=itemgetter("name")),
@@ -97,14 +109,6 @@ CONFIG: dict[str, Pattern] = {
     "sample_rate": number(0, MOST_SAMPLES),
     "duration": number(0, MOST_SAMPLES),
 }
-OPTIONS: dict[str, Pattern] = {
-    "model": str,
-    "augment": str,
-    "optimizer": ("adamw", "sgd"),
-    "skip_test": bool,
-    "seed": CONFIG["seed"],
-    "tta": lambda value: type(value) is int and 0 < value < 10_000,
-}
 
 
 def checked_config(content: Any, origin: str) -> Config:
@@ -112,18 +116,12 @@ def checked_config(content: Any, origin: str) -> Config:
     if not isinstance(content, dict):
         raise RequestError(f"{origin} holds no configuration: {TRAIN_AGAIN}")
     wrong = [key for key, pattern in CONFIG.items() if key in content and not fits(content[key], pattern)]
-    if "options" in content and not wrong:
-        options = Config(content["options"], f"{origin}, options,")
-        wrong = [
-            f"options: {key}"
-            for key, pattern in OPTIONS.items()
-            if key in options and not fits(options[key], pattern)
-        ]
-        content = content | {"options": options}
     if not wrong and content.get("duration", 0) * content.get("sample_rate", 0) > MOST_SAMPLES:
         wrong = ["duration"]
     if wrong:
         raise RequestError(f"{origin} has malformed {', '.join(wrong)}: {TRAIN_AGAIN}")
+    if "options" in content:
+        content = content | {"options": Config(content["options"], f"{origin}, options,")}
     return Config(content, origin)
 
 

@@ -6,15 +6,13 @@ every second time, so that a confusion matrix has a pattern.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from analysis.results import Results, load_runs
+from analysis.results import load_runs
 from results import run_folder
 from results.config import digest, label
 from results.run_folder import RunFolder
@@ -45,9 +43,7 @@ class MadeRun:
     """The share of a clip's difficulty that is this run's alone."""
 
 
-def made_clips(
-    clips: int = 2000, classes: int = 50, folds: int = 5, names: Sequence[str] | None = None
-) -> pd.DataFrame:
+def made_clips(clips=2000, classes=50, folds=5, names=None):
     """A clip table: clip_id, label, category, fold, group; classes and folds as even as they can be."""
     names = list(names or (f"class{number:02d}" for number in range(classes)))
     group = np.arange(clips) // CLIPS_A_GROUP
@@ -64,7 +60,7 @@ def made_clips(
     )
 
 
-def make_run(runs: Path, clips: pd.DataFrame, made: MadeRun, dataset: str = "made") -> Path:
+def make_run(runs, clips, made, dataset="made"):
     """Write one run folder below runs/<dataset>/, in the place of one of its name, and return it."""
     column = "category" if made.task == "categories" else "label"
     classes = clips[[column, "category"]].drop_duplicates(column).set_axis(["name", "category"], axis=1)
@@ -113,15 +109,13 @@ def make_run(runs: Path, clips: pd.DataFrame, made: MadeRun, dataset: str = "mad
     return folder
 
 
-def make_runs(runs: Path, clips: pd.DataFrame, made: Sequence[MadeRun], dataset: str = "made") -> Results:
+def make_runs(runs, clips, made, dataset="made"):
     """Write these runs and load them alone."""
     folders = sorted(make_run(runs, clips, run, dataset) for run in made)
     return load_runs(map(RunFolder, folders))
 
 
-def predict(
-    clips: pd.DataFrame, target: NDArray[np.intp], names: Sequence[str], made: MadeRun
-) -> NDArray[np.float32]:
+def predict(clips, target, names, made):
     """Probabilities (N, K) float32 of a run of this skill; equal arguments give equal numbers."""
     shared = np.random.default_rng(0)
     configuration = "\n".join((made.features, made.model, made.augment))
@@ -148,7 +142,7 @@ def predict(
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _history(accuracy: float, made: MadeRun) -> list[str]:
+def _history(accuracy, made):
     """A curve that rises to the fold's accuracy, its best a little before the end."""
     rng, rows = np.random.default_rng([made.seed, round(accuracy * 1e6)]), []
     for epoch in range(1, EPOCHS + 1):
