@@ -3,7 +3,6 @@
 The page's script reads one JSON object:
 
     features   names of the features that clips have images of
-    no_audio   what stands where a clip has no audio
     clips      [{id, group, number, link}]  number: of its images and audio; 0 is the hardest clip
     test_sets  [{classes, categories, clips, target, folds}]  what runs on the same clips share; classes stand
                by category, clips are numbers in `clips`, target are numbers in `classes`
@@ -25,7 +24,6 @@ from commandline.terminal import HALVES_UP
 from results.scores import Floats, Ints
 
 TOP = 3
-NO_AUDIO = "no audio: the clip's file is not on this machine"
 
 
 def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
@@ -70,7 +68,6 @@ def browser_data(
             entries.append({"name": folder.name, "test_set": test_set, "top": answers})
     return {
         "features": list(features),
-        "no_audio": NO_AUDIO,
         "clips": [
             {"id": clip, "group": group, "number": number, "link": links.get(clip, "")}
             for number, (clip, group) in enumerate(clips["group"].items())

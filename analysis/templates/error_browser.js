@@ -126,7 +126,7 @@ if (browser) {
   function audio(clip) {
     const source = find(`audio-${clip.number}`);
     const address = source ? `data:audio/mpeg;base64,${source.textContent.trim()}` : clip.link;
-    if (!address) return make("p", { class: "no-audio" }, data.no_audio);
+    if (!address) return make("p", { class: "no-audio" }, "no audio: the clip's file is not on this machine");
     return make("audio", { controls: "", preload: source ? "metadata" : "none", src: address, "aria-label": `audio of ${clip.id}` });
   }
 
