@@ -3,20 +3,24 @@
 Fast kernels are wrong here and there, silently: oneDNN's bf16 convolutions on some shapes, for one
 (docs/explanation/onednn-bf16.md). This needs no knowledge of where. One training step on a real batch is made
 in plain fp32 on one thread, and once more as a run would make it, with freed memory poisoned; its loss and
-the gradient of every parameter are compared.
+the gradient of every parameter are compared. Verdicts are kept, so that nothing is compared twice.
 """
 
 import contextlib
 import copy
+import json
 import math
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from commandline.files import replace_file
 from commandline.terminal import tell
+from results.config import digest
 from train.compute import TYPES, Compute, candidates, is_shortage, poisoned_memory
 from train.options import RunOptions
 
@@ -124,18 +128,34 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
         return disagreement(exact, rounded, step(network, compute, batch))
 
 
-def agreed(proposed: Compute, network: nn.Module, batch: Batch) -> tuple[Compute, dict[str, str]]:
+def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> tuple[Compute, dict[str, str]]:
     """The proposed way if it agrees with plain fp32, else fp32 so computed if that does, else plain fp32.
 
-    With it, of each way that was checked what was too far apart, empty if nothing was.
+    With it, of each way that was checked what was too far apart, empty if nothing was. Verdicts are read from
+    and written to the file `kept`, by network, shapes, way to compute, processor and version.
     """
     plain, checked = Compute(proposed.device), {}
+    known = torch.cuda.get_device_name(plain.device) if plain.kind == "cuda" else torch.cpu.get_capabilities()
     exact = replace(proposed, precision="fp32", channels_last=False, compiled=False)
     for compute in dict.fromkeys((proposed, exact)):
         if compute == plain:
             break
-        checked[str(compute)] = reason = measure(network, compute, batch)
+        way = asdict(replace(compute, device=plain.kind))
+        key = digest([str(network), list(batch[0].shape), way, str(known), str(torch.__version__)])
+        if key not in (verdicts := _read(kept)):
+            verdicts |= {key: measure(network, compute, batch)}
+            replace_file(kept, json.dumps(verdicts, indent=1).encode())
+        checked[str(compute)] = reason = verdicts[key]
         if not reason:
             return compute, checked
         tell(f"{compute} disagrees with plain fp32 on this machine ({reason}): not used")
     return plain, checked
+
+
+def _read(kept: Path) -> dict[str, str]:
+    """The verdicts in a file; none if it is missing or damaged."""
+    try:
+        verdicts = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return verdicts if isinstance(verdicts, dict) else {}

@@ -58,6 +58,7 @@ LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # in augmented.npz, of the first fold that is trained
 TRAIN_SCORES = ("train_loss", "train_accuracy")
 BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy")  # beside the bar
+VERDICTS = ".agreement.json"  # below RUNS: which ways to compute agree with plain fp32 here
 
 
 @dataclass(frozen=True)
@@ -422,7 +423,7 @@ def choose_compute(
         steps = plan.options.epochs * len(plan.wanted_folds) * steps_per_epoch(len(data.train), plan.options)
         proposed = agreement.fastest(plan.options, device, network, batch, steps)
     proposed = processes.agree(proposed).on(device)
-    verdicts = processes.gather(agreement.agreed(proposed, network, batch))
+    verdicts = processes.gather(agreement.agreed(proposed, network, batch, plan.options.runs / VERDICTS))
     refusals = [verdict for verdict in verdicts if verdict[0].on(device) != proposed]
     compute, checked = (refusals or verdicts)[0]
     return compute.on(device), checked

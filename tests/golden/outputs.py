@@ -9,6 +9,10 @@ import io
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
+import time
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +24,7 @@ import pandas as pd
 
 from features_cache import external
 from tests.golden import sounds
-from tests.golden.commands import done
+from tests.golden.commands import ROOT, done
 
 COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
 VARIANTS = (
@@ -229,6 +233,42 @@ def trained(*cases: str) -> dict[str, Any]:
     return {case: run(train(case, Path("runs") / case)) for case in cases or RUNS}
 
 
+RESUMED = {"next": 1, "ensemble": 1, "mixed": 1}  # case -> epochs after which it is killed
+
+
+def resumed() -> dict[str, bool]:
+    """Runs killed by SIGKILL after an epoch and continued: the bytes of the run that was not disturbed."""
+    same = {}
+    for case, epochs in RESUMED.items():
+        straight = next(Path("runs").glob(f"{case}/*/*/run.json")).parent
+        runs = Path("resumed") / case
+        kill(case, runs, epochs, runs / straight.parent.name / straight.name / "fold1")
+        continued = train(case, runs)
+        files = [path.relative_to(straight) for path in straight.glob("fold*/*.csv")]
+        same[case] = len(files) > 1 and all(
+            history(continued / file).equals(history(straight / file))
+            if file.name == "history.csv"
+            else (continued / file).read_bytes() == (straight / file).read_bytes()
+            for file in files
+        )
+    return same
+
+
+def kill(case: str, runs: Path, epochs: int, first: Path) -> None:
+    """Train in a process of its own and kill it when its first fold's history has so many rows."""
+    given = [f"{name}={value}" for name, value in {**words_of(case), "RUNS": runs}.items()]
+    command = [sys.executable, "-m", "train", "run", *given]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    quiet = subprocess.DEVNULL
+    job = subprocess.Popen(command, env=environment, stderr=quiet, stdout=quiet)
+    until = time.monotonic() + 120
+    while not (first / "history.csv").exists() or (first / "history.csv").read_bytes().count(b"\n") <= epochs:
+        assert job.poll() is None and time.monotonic() < until, f"{case} was not there to be killed"
+        time.sleep(0.002)
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+
+
 # The report
 
 # run -> its words and the share of the clips that its made-up predictions are right about
@@ -362,6 +402,7 @@ SECTIONS = {
     "caches": caches,
     "runs": trained,
     "predicted": predicted,
+    "resumed": resumed,
     "report": report,
     "names": names,
 }

@@ -41,6 +41,14 @@ def test_new_audio_gets_the_golden_predictions(made: dict[str, Any]) -> None:
     same(made, "predicted")
 
 
+@pytest.mark.slow  # tests/train kills runs too
+def test_a_killed_run_goes_on_to_the_same_bytes(made: dict[str, Any]) -> None:
+    if "runs" not in made:  # alone
+        outputs.SECTIONS["caches"]()
+        outputs.trained(*outputs.RESUMED)
+    same(made, "resumed")
+
+
 def test_the_reports_tables_have_the_golden_numbers(made: dict[str, Any]) -> None:
     same(made, "report")
 

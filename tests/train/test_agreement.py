@@ -1,11 +1,14 @@
 """A way to compute is used only after it agreed with plain fp32: wrong kernels are found."""
 
+import json
+
 import pytest
 import torch
 from torch import nn
 
 from tests.train.little import change, execute
-from train.agreement import measure
+from train import agreement
+from train.agreement import agreed, measure
 from train.compute import Compute
 from train.models.registry import MODELS, Model, build
 
@@ -71,6 +74,18 @@ def test_onednns_unwritten_gradients_are_found():
     """Of 3x3 kernels over a single row and frame, docs/explanation/onednn-bf16.md."""
     built = build("resnet18", 2, 3, (16, 16), generator=torch.Generator().manual_seed(0))
     assert measure(built, BF16, batch())
+
+
+def test_a_verdict_is_kept_and_plain_fp32_needs_none(tmp_path, monkeypatch):
+    kept = tmp_path / "verdicts.json"
+    first = agreed(BF16, network(Wrong("sign")), batch(), kept)
+    monkeypatch.setattr(agreement, "measure", None)
+    assert agreed(BF16, network(Wrong("sign")), batch(), kept) == first
+    assert first[0] == Compute("cpu", threads=1) and len(json.loads(kept.read_text())) == 1
+    assert agreed(Compute(), network(), batch(), tmp_path / "none") == (Compute(), {})
+    kept.write_text("{")  # damaged: measured again
+    with pytest.raises(TypeError):
+        agreed(BF16, network(), batch(), kept)
 
 
 def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys):
