@@ -14,7 +14,6 @@ import threading
 from contextlib import nullcontext, suppress
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -120,18 +119,6 @@ def become_child() -> None:
 
 def set_malloc(parameter: int, value: int) -> None:
     """glibc's mallopt; nothing with another C library."""
-    if mallopt := _of_glibc("mallopt"):
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
         mallopt(parameter, value)
-
-
-def give_back_freed_memory() -> None:
-    """Give what is free inside the heap back to the system, if the C library is glibc.
-
-    Making a table of a million clips leaves 80 MB of it.
-    """
-    if trim := _of_glibc("malloc_trim"):
-        trim(0)
-
-
-def _of_glibc(name: str) -> Any:
-    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

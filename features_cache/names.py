@@ -25,7 +25,6 @@ JOINED = (
 )
 COMPARED = ("mel", "mfcc", "chroma")  # first, where they are there
 MOST_COMPARED = 3
-LONGEST = 200  # bytes of a stored name: file systems allow 255, and `.h5.tmp` is added
 
 
 @dataclass(frozen=True, order=True)
@@ -68,10 +67,7 @@ def parse_channel(text: str) -> Channel:
         if given is None or given[1] in parameters:
             raise RequestError(f"{text!r}: expected key=value once for each key, got {part!r}; {JOINED}")
         parameters[given[1]] = _value(given[2])
-    channel = Channel(match["name"], tuple(sorted(parameters.items())), rows)
-    if len(channel.stored.encode()) > LONGEST:
-        raise RequestError(f"{channel.stored!r} is too long for a file name: {LONGEST} bytes at most")
-    return channel
+    return Channel(match["name"], tuple(sorted(parameters.items())), rows)
 
 
 def parse_set(text: str) -> tuple[Channel, ...]:

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from commandline.files import NOT_WRITABLE
 from commandline.registry import RequestError
-from commandline.system import give_back_freed_memory
 from commandline.terminal import counted, duration, progress, size, tell, text_table
 from features_cache import cache_folder, parse_list
 from features_cache.claims import claimed
@@ -365,7 +364,6 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     result = extract(request(options), options)
     """
     asked.folder.mkdir(parents=True, exist_ok=True)
-    give_back_freed_memory()
     names = [spec.stored for spec in asked.specs]
     rows = (0, 0) if options.prepare else (asked.part.start, asked.part.stop)
     with ExitStack() as stack:

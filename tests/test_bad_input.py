@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from features_cache.feature_file import read_header
-from tests.golden.commands import command, inside
+from tests.golden.commands import command, flip_bit, inside
 
 RATE = 8000
 CLIP = Path("sounds/low/c1.wav")
@@ -82,11 +82,7 @@ def in_place_of(path: Path, make: Callable[[Path], object]) -> Callable[[], obje
 def flip() -> None:
     """A bit of the third clip's values in a feature's file."""
     file = read_header(CACHE / "rms.h5")
-    with file.path.open("r+b") as opened:
-        opened.seek(file.values_offset + 2 * file.clip_bytes)
-        byte = opened.read(1)[0]
-        opened.seek(-1, os.SEEK_CUR)
-        opened.write(bytes([byte ^ 1]))
+    flip_bit(file.path, file.values_offset + 2 * file.clip_bytes)
 
 
 def pack() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from features_cache import Cache, external
 from features_cache.feature_file import FeatureFile, read_header
+from tests.golden.commands import flip_bit
 
 CLIPS = [f"clip{number}" for number in range(8)]
 TABLE = {"clip_id": CLIPS, "label": ["dog", "cat"] * 4, "fold": [1] * 4 + [2] * 4, "group": list("abcdefgh")}
@@ -39,10 +40,6 @@ def spoil(file) -> Callable[..., None]:
     def flip(row: int, *, state: int | None = None) -> None:
         values = file.values_offset + row * file.clip_bytes + 1
         place = values if state is None else file.state_offset + 8 * row + state
-        with file.path.open("r+b") as opened:
-            opened.seek(place)
-            byte = opened.read(1)[0]
-            opened.seek(place)
-            opened.write(bytes([byte ^ 1]))
+        flip_bit(file.path, place)
 
     return flip

@@ -62,3 +62,10 @@ def inside(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         os.chdir(before)
+
+
+def flip_bit(file: Path, place: int) -> None:
+    """Damage one byte of a file."""
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)

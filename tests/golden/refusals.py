@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 from features_cache import external
-from tests.golden.commands import command
+from tests.golden.commands import command, flip_bit
 
 # Folders that `prepare` makes: data/easy/features (sound), runs/plain (sound), and damaged copies of both.
 REQUESTS = """
@@ -172,11 +172,7 @@ def prepare(run: Path) -> None:
         shutil.copytree(features, f"{name}/features")
     with Path("cut/features/mel.h5").open("r+b") as file:
         file.truncate(60_000)
-    with Path("flipped/features/mel.h5").open("r+b") as file:
-        file.seek(100_000)
-        byte = file.read(1)
-        file.seek(100_000)
-        file.write(bytes([byte[0] ^ 1]))
+    flip_bit(Path("flipped/features/mel.h5"), 100_000)
     clips = {"clip_id": ["1", "2"], "label": ["x", "y"], "fold": [1, 1]}
     external.create_cache(Path("one_fold/features"), clips)
     external.write_feature(Path("one_fold/features"), "a", [[1.0], [2.0]], clips["clip_id"])
@@ -185,9 +181,7 @@ def prepare(run: Path) -> None:
     (torn,) = Path("torn").glob("*/*/run.json")
     torn.write_text(json.dumps(json.loads(torn.read_text()))[:200])
     for file in Path("rewritten").glob("*/*/fold*/last.pt"):
-        content = bytearray(file.read_bytes())
-        content[len(content) // 2] ^= 1
-        file.write_bytes(bytes(content))
+        flip_bit(file, file.stat().st_size // 2)
 
 
 def wrong(lines: str, status: int) -> list[str]:
