@@ -28,7 +28,8 @@ class Description(NamedTuple):
 def describe_model(name: str, options: ListOptions) -> Description:
     """What one clip becomes by the sizes in the options; RequestError if they are too small.
 
-    Multiply-adds are those of convolutions and linear layers, as papers count them.
+    Multiply-adds are those of convolutions and linear layers, as papers count them. The device `meta` would
+    do for the shapes, but for operations there torch imports its compiler, longer than all else takes.
     """
     model = resolve(name)
     sizes = {
@@ -51,6 +52,8 @@ def describe_model(name: str, options: ListOptions) -> Description:
         network = model.build(channels, options.classes, (rows, frames)).to_empty(device="cpu").eval()
     for place, layer in network.named_modules():
         layer.register_forward_hook(partial(note, place))
+        if isinstance(layer, nn.Conv1d | nn.Conv2d):
+            layer._conv_forward = partial(uncomputed, layer)  # type: ignore[method-assign]
     try:
         with torch.inference_mode():
             network(torch.zeros(1, *shape))
@@ -59,8 +62,17 @@ def describe_model(name: str, options: ListOptions) -> Description:
     return Description(sum(weight.numel() for weight in network.parameters()), sum(operations), stages)
 
 
+def uncomputed(layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object) -> torch.Tensor:
+    """Zeros in the shape of a convolution's output."""
+    paddings: tuple[int, ...] = layer.padding  # type: ignore[assignment]
+    axes = zip(x.shape[2:], paddings, layer.kernel_size, layer.stride)
+    sizes = [(size + 2 * padding - kernel) // stride + 1 for size, padding, kernel, stride in axes]
+    return x.new_zeros(len(x), layer.out_channels, *sizes)
+
+
 def overview(options: ListOptions) -> str:
     """Tables of models, augmentations and recipes, or the stages of the model that was named."""
+    torch.set_num_threads(1)  # there is nothing to share, and threads that wait take time
     if options.name:
         parameters, operations, stages = describe_model(options.name, options)
         rows = [(name, "x".join(map(str, size))) for name, size in stages]
