@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import pytest
 from commandline.terminal import tell_once
 
 if TYPE_CHECKING:
-    from selenium import webdriver
+    pass
 
 ROOT = Path(__file__).resolve().parent.parent
 ESC10 = ROOT.parent / "shared" / "esc10"
@@ -22,7 +21,7 @@ os.environ.pop("MAKEFLAGS", None)  # `make test` hands its own on; tests that ca
 
 
 @pytest.fixture(scope="session")
-def esc10() -> Path:
+def esc10():
     """400 real clips in ESC-50's layout; tests that need them are skipped where they are absent."""
     if not (ESC10 / "meta" / "esc10.csv").exists():
         pytest.skip(f"the 400 real clips of ESC-10 are not at {ESC10}")
@@ -30,7 +29,7 @@ def esc10() -> Path:
 
 
 @pytest.fixture(scope="session")
-def start_chromium(tmp_path_factory: pytest.TempPathFactory) -> "Callable[..., webdriver.Chrome]":
+def start_chromium(tmp_path_factory):
     """Starts a headless browser with these further flags and, by their names, capabilities."""
     binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
     if not binary or not driver:
@@ -38,7 +37,7 @@ def start_chromium(tmp_path_factory: pytest.TempPathFactory) -> "Callable[..., w
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
-    def start(*flags: str, **capabilities: object) -> webdriver.Chrome:
+    def start(*flags, **capabilities):
         options = webdriver.ChromeOptions()
         options.binary_location = binary
         profile = f"--user-data-dir={tmp_path_factory.mktemp('profile')}"
@@ -61,6 +60,6 @@ def start_chromium(tmp_path_factory: pytest.TempPathFactory) -> "Callable[..., w
 
 
 @pytest.fixture(autouse=True)
-def _forget_what_was_told() -> None:
+def _forget_what_was_told():
     """What a command says once in a process it may say in every test."""
     tell_once.cache_clear()

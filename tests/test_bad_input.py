@@ -9,7 +9,7 @@ import os
 import pickle
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ PREDICT = f"train predict {RUN} AUDIO=sounds/low"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def world(tmp_path_factory):
     """Sixteen clips of two classes, their cache, one run."""
     folder = tmp_path_factory.mktemp("world")
     chance = np.random.default_rng(0)
@@ -47,7 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def copy(world: Path) -> Iterator[Path]:
+def copy(world):
     """The world to spoil, in its place, since a cache knows where its sounds lie."""
     kept = world.with_name("kept")
     if not kept.exists():
@@ -58,34 +58,34 @@ def copy(world: Path) -> Iterator[Path]:
         yield world
 
 
-def audio(content: bytes | None) -> Callable[[], object]:
+def audio(content):
     """A clip's file is one of these bytes, or is gone."""
     return lambda: CLIP.write_bytes(content) if content is not None else CLIP.unlink()
 
 
-def sound(values: np.ndarray, subtype: str = "PCM_16") -> Callable[[], object]:
+def sound(values, subtype="PCM_16"):
     return lambda: soundfile.write(CLIP, values, RATE, subtype=subtype)
 
 
-def cut(path: Path, length: int) -> Callable[[], object]:
+def cut(path, length):
     return lambda: path.write_bytes(path.read_bytes()[:length])
 
 
-def in_place_of(path: Path, make: Callable[[Path], object]) -> Callable[[], object]:
-    def replace() -> None:
+def in_place_of(path, make):
+    def replace():
         path.unlink()
         make(path)
 
     return replace
 
 
-def flip() -> None:
+def flip():
     """A bit of the third clip's values in a feature's file."""
     file = read_header(CACHE / "rms.h5")
     flip_bit(file.path, file.values_offset + 2 * file.clip_bytes)
 
 
-def pack() -> None:
+def pack():
     """An exported cache with a file for another folder."""
     with zipfile.ZipFile("a.zip", "w") as archive:
         archive.writestr("../outside.wav", b"")
@@ -95,7 +95,7 @@ def pack() -> None:
 class Code:
     """Runs when it is unpickled."""
 
-    def __reduce__(self) -> tuple[object, ...]:
+    def __reduce__(self):
         return os.system, ("touch ran",)
 
 
@@ -139,7 +139,7 @@ FAULTS: dict[str, tuple[Callable[[], object], str, int, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_bad_input_gets_its_answer(copy: Path, fault: str) -> None:
+def test_bad_input_gets_its_answer(copy, fault):
     make, words, status, said = FAULTS[fault]
     make()
     answer = command(words)
@@ -149,7 +149,7 @@ def test_bad_input_gets_its_answer(copy: Path, fault: str) -> None:
     assert not Path("ran").exists()
 
 
-def test_a_failed_clip_is_listed_with_its_reason_and_every_other_is_done(copy: Path) -> None:
+def test_a_failed_clip_is_listed_with_its_reason_and_every_other_is_done(copy):
     CLIP.write_bytes(b"")
     command(FEATURES)
     (row,) = (CACHE / "failures.csv").read_text().splitlines()[1:]
@@ -158,8 +158,8 @@ def test_a_failed_clip_is_listed_with_its_reason_and_every_other_is_done(copy: P
     assert answer.status == 0 and "15 clips intact, 1 not done" in answer.out
 
 
-def test_a_full_disk_is_a_clean_stop_and_a_second_run_goes_on(copy: Path, monkeypatch) -> None:
-    def full(descriptor: int, offset: int, length: int) -> None:
+def test_a_full_disk_is_a_clean_stop_and_a_second_run_goes_on(copy, monkeypatch):
+    def full(descriptor, offset, length):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     more = FEATURES.replace("rms zcr", "rms zcr flatness")

@@ -46,13 +46,13 @@ REPLACED = {
 }
 
 
-def texts() -> list[Path]:
+def texts():
     found = [path for name in FOLDERS for path in (ROOT / name).rglob("*") if path.suffix in ENDINGS]
     return sorted([*found, ROOT / "README.md", ROOT / "Makefile", ROOT / "lab.py", ROOT / "demo.py"])
 
 
 @functools.cache  # every pattern reads all
-def prose(path: Path) -> str:
+def prose(path):
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
@@ -60,7 +60,7 @@ def prose(path: Path) -> str:
 
 
 @pytest.mark.parametrize("pattern", REPLACED)
-def test_a_replaced_word_occurs_nowhere(pattern: str) -> None:
+def test_a_replaced_word_occurs_nowhere(pattern):
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"
         for path in texts()

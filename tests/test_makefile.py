@@ -17,7 +17,7 @@ VARIABLES = {name.upper() for _, command in commands() for name in fields(option
 make_is_here = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
-def make(*words: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+def make(*words, folder=ROOT):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
     command = ["make", f"PYTHON={sys.executable}", *words]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
@@ -25,7 +25,7 @@ def make(*words: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]"
 
 @make_is_here
 @pytest.mark.parametrize("value", ["mel+mfcc:1-19 chroma@a=b,c=d", "(.*)-[A-Z]", "it's 5$ ~ * \\d"])
-def test_values_reach_the_module_as_typed(value: str, tmp_path: Path) -> None:
+def test_values_reach_the_module_as_typed(value, tmp_path):
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "train").mkdir()
     (tmp_path / "train/__main__.py").write_text(
@@ -38,7 +38,7 @@ def test_values_reach_the_module_as_typed(value: str, tmp_path: Path) -> None:
 
 
 @make_is_here
-def test_a_variable_of_a_command_is_none_of_the_makefiles_own(tmp_path: Path) -> None:
+def test_a_variable_of_a_command_is_none_of_the_makefiles_own(tmp_path):
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert not set(re.findall(r"^(\w+) *:?=", text, re.MULTILINE)) & VARIABLES
     done = make("predict", "RUN=mel-resnet18", "AUDIO=x.wav", f"RUNS={tmp_path}")
@@ -47,21 +47,21 @@ def test_a_variable_of_a_command_is_none_of_the_makefiles_own(tmp_path: Path) ->
 
 @make_is_here
 @pytest.mark.parametrize("target", ["train", "docs", "demo"])
-def test_an_unknown_variable_is_refused_with_the_nearest(target: str) -> None:
+def test_an_unknown_variable_is_refused_with_the_nearest(target):
     done = make(target, "DATASETT=x")
     assert done.returncode == 2
     assert "unknown variable 'DATASETT'; did you mean 'DATASET'?" in done.stderr
 
 
 @make_is_here
-def test_a_line_break_in_a_variable_is_one_sentence() -> None:
+def test_a_line_break_in_a_variable_is_one_sentence():
     done = make("train", "NOTE=one\ntwo")
     assert done.returncode == 2 and done.stdout == ""
     assert "a variable holds a line break, which make cannot hand on: give it in one line" in done.stderr
 
 
 @make_is_here
-def test_a_variable_of_another_command_is_refused_unless_several_targets_are_given(project: Path) -> None:
+def test_a_variable_of_another_command_is_refused_unless_several_targets_are_given(project):
     python = fake_python(project / "mine/python")
     for targets, several in (["train"], False), (["features", "train"], True):
         subprocess.run(["make", *targets, f"PYTHON={python}", "AUDIO=x"], cwd=project, check=True)
@@ -69,7 +69,7 @@ def test_a_variable_of_another_command_is_refused_unless_several_targets_are_giv
 
 
 @make_is_here
-def test_the_environment_sets_nothing() -> None:
+def test_the_environment_sets_nothing():
     os_environment = {**os.environ, "DATASETT": "x", "FOLDS": "nonsense"}
     command = ["make", "-n", f"PYTHON={sys.executable}", "train"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=os_environment)
@@ -77,7 +77,7 @@ def test_the_environment_sets_nothing() -> None:
 
 
 @make_is_here
-def test_help_names_every_target_and_only_real_variables() -> None:
+def test_help_names_every_target_and_only_real_variables():
     shown = make().stdout
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
@@ -89,13 +89,13 @@ def test_help_names_every_target_and_only_real_variables() -> None:
 
 
 @make_is_here
-def test_all_help_lists_every_variable_of_every_command() -> None:
+def test_all_help_lists_every_variable_of_every_command():
     assert make("help", "ALL=1").stdout.strip() == every_variable().strip()
     listed = {line.strip() for line in every_variable().splitlines() if line.strip().isupper()}
     assert listed == VARIABLES
 
 
-def fake_python(path: Path, body: str = "") -> Path:
+def fake_python(path, body=""):
     """A program that notes how it is called, in `calls` beside it, and succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'#!/bin/sh\necho "$@" >> "{path.parent}/calls"\n{body}', encoding="utf-8")
@@ -104,7 +104,7 @@ def fake_python(path: Path, body: str = "") -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path):
     """A folder with the Makefile and the requirements alone."""
     for file in (ROOT / "Makefile", *ROOT.glob("requirements*.txt")):
         shutil.copy(file, tmp_path)
@@ -112,7 +112,7 @@ def project(tmp_path: Path) -> Path:
 
 
 @make_is_here
-def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(project: Path, monkeypatch) -> None:
+def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(project, monkeypatch):
     """What a user put into .venv, such as a GPU build of torch, survives a change of the requirements."""
     monkeypatch.setenv(
         "PATH", f"{fake_python(project / 'bin/python3').parent}{os.pathsep}{os.environ['PATH']}"
@@ -130,7 +130,7 @@ def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(project: Path
 
 
 @make_is_here
-def test_python_names_an_environment_that_is_used_and_no_other_is_made(project: Path) -> None:
+def test_python_names_an_environment_that_is_used_and_no_other_is_made(project):
     python = fake_python(project / "mine/python")
     subprocess.run(["make", "setup", f"PYTHON={python}"], cwd=project, capture_output=True, check=True)
     assert not (project / ".venv").exists()

@@ -57,7 +57,7 @@ BY_NAME = {
 }
 
 
-def imports(path: Path, *, annotations: bool = True) -> set[str]:
+def imports(path, *, annotations=True):
     """Dotted names that a module imports, early or late, also for its annotations alone."""
     names, module = set[str](), ast.parse(path.read_text(encoding="utf-8"))
     for node in () if annotations else ast.walk(module):
@@ -73,7 +73,7 @@ def imports(path: Path, *, annotations: bool = True) -> set[str]:
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
-def test_no_module_imports_what_its_package_must_not(package: str) -> None:
+def test_no_module_imports_what_its_package_must_not(package):
     for path in (ROOT / package).rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
         imported = {imported.split(".")[0] for imported in imports(path)}
@@ -82,7 +82,7 @@ def test_no_module_imports_what_its_package_must_not(package: str) -> None:
         assert not by_name or name in BY_NAME or package == "tests", f"{name}: hidden import"
 
 
-def test_no_file_imports_itself_through_others() -> None:
+def test_no_file_imports_itself_through_others():
     graph = {}
     for name, path in MODULES.items():
         members = imports(path, annotations=False)
@@ -95,7 +95,7 @@ def test_no_file_imports_itself_through_others() -> None:
 
 
 @pytest.mark.parametrize("modules", LOADS_NOT)
-def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules: str) -> None:
+def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
     code = f"import sys; sys.modules['ipywidgets'] = None; import {modules}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & LOADS_NOT[modules]
@@ -129,7 +129,7 @@ for package in ("pipeline", "train"):
 """
 
 
-def test_deleting_the_extras_takes_their_capabilities_along_and_nothing_else(tmp_path: Path) -> None:
+def test_deleting_the_extras_takes_their_capabilities_along_and_nothing_else(tmp_path):
     code = BLOCKED.format(extras=EXTRAS)
     words = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -139,7 +139,7 @@ def test_deleting_the_extras_takes_their_capabilities_along_and_nothing_else(tmp
     assert (tmp_path / "reports" / "synth" / "index.html").is_file()
 
 
-def test_the_pages_that_the_code_names_are_there() -> None:
+def test_the_pages_that_the_code_names_are_there():
     for path in [*MODULES.values(), *(ROOT / "bench").glob("*.py"), *(ROOT / "tests").rglob("*.py")]:
         for page in re.findall(r"docs/[\w./-]+\.md", path.read_text(encoding="utf-8")):
             assert (ROOT / page).exists(), f"{path.relative_to(ROOT)} names {page}"

@@ -5,7 +5,6 @@ shared by all runs; what remains is a run's own, half of it shared by the clips 
 subsets of five features, the last two of ten or more without augmentation: there are ablations to claim.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
@@ -19,7 +18,6 @@ from analysis.ranking import rankings
 from analysis.results import Run
 from analysis.significance import detectable
 from results.run_folder import RunFolder
-from results.scores import Floats, Ints
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
 CLIPS_A_RECORDING = 2
@@ -44,16 +42,16 @@ class Claims:
 
 
 def simulated_runs(
-    count: int,
-    clips: int | Sequence[int],
-    classes: int,
-    rng: np.random.Generator,
-    better: float = 0.0,
+    count,
+    clips,
+    classes,
+    rng,
+    better=0.0,
     *,
-    own: float = OWN,
-    accuracy: float = ACCURACY,
-    different: str = "mel+mfcc",
-) -> list[Run]:
+    own=OWN,
+    accuracy=ACCURACY,
+    different="mel+mfcc",
+):
     """Equally good runs over `clips`; the `different` one is better by `better` in expectation.
 
     clips  their number, two of each recording; or those of each recording
@@ -63,7 +61,7 @@ def simulated_runs(
     recording = np.repeat(np.arange(len(sizes)), sizes)
     target = recording % classes
 
-    def difficulty() -> Floats:
+    def difficulty():
         """Standard normal numbers (N,), half of the variance a recording's."""
         of_recording = rng.normal(size=recording[-1] + 1)[recording]
         return np.sqrt(0.5) * (of_recording + rng.normal(size=len(recording)))
@@ -78,7 +76,7 @@ def simulated_runs(
     return runs
 
 
-def _configurations(count: int) -> list[tuple[str, str]]:
+def _configurations(count):
     """(features, augment) of each run."""
     if count == 3:
         return [(features, "default") for features in ("mel", "mel+mfcc", "mfcc")]
@@ -88,13 +86,13 @@ def _configurations(count: int) -> list[tuple[str, str]]:
 
 
 def _run(
-    features: str,
-    augment: str,
-    predicted: Ints,
-    target: Ints,
-    recording: Ints,
-    classes: int,
-) -> Run:
+    features,
+    augment,
+    predicted,
+    target,
+    recording,
+    classes,
+):
     options = {"features": features, "model": "resnet18", "augment": augment, "val": "none"}
     folder = RunFolder(Path("simulated") / f"{features}-{augment}")
     folder.__dict__["config"] = {**options, "seed": 0, "options": options, "folds": [*range(1, 6)]}
@@ -116,7 +114,7 @@ def _run(
     )
 
 
-def claims(runs: list[Run], *, named: bool = False) -> Claims:
+def claims(runs, *, named=False):
     """What a report of the runs says."""
     ranking = rankings(runs, named=named)[0]
     gains, clear = ablations(ranking), ranking.tests.p < ranking.level

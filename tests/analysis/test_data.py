@@ -1,8 +1,5 @@
 """Separation before training: planted, absent, undefined; and maps that keep neighbours together."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.manifold import TSNE, trustworthiness
@@ -15,14 +12,14 @@ RNG = np.random.default_rng
 PROJECTIONS = (data.pca_projection, data.tsne_projection)
 
 
-def clips(apart: float, count: int = 200, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
+def clips(apart, count=200, classes=4):
     """Clips (count, 6) of unit spread whose classes lie `apart` deviations from the centre, at random."""
     target = np.arange(count) % classes
     centres = RNG(1).normal(size=(classes, 6)) * apart
     return RNG(2).normal(size=(count, 6)) + centres[target], target
 
 
-def measures(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+def measures(values, target):
     columns = data.standardised(values)
     components = data.principal_components(columns)
     chance = 1 / len(np.unique(target))
@@ -36,7 +33,7 @@ def measures(values: np.ndarray, target: np.ndarray) -> np.ndarray:
     )
 
 
-def test_separate_classes_measure_higher_than_mixed_ones_in_any_unit() -> None:
+def test_separate_classes_measure_higher_than_mixed_ones_in_any_unit():
     mixed, near, far = (measures(*clips(apart)) for apart in (0, 1, 10))
     assert (mixed < near).all() and (near < far).all() and (mixed < 0.06).all()
     values, target = clips(1)
@@ -52,11 +49,11 @@ def test_separate_classes_measure_higher_than_mixed_ones_in_any_unit() -> None:
         (np.repeat([[0.0], [1.0]], 10, axis=0), np.repeat([0, 1], 10)),  # two values only
     ],
 )
-def test_measures_are_finite_on_what_cannot_be_measured(values: np.ndarray, target: np.ndarray) -> None:
+def test_measures_are_finite_on_what_cannot_be_measured(values, target):
     assert np.isfinite(measures(values, target)).all()
 
 
-def test_measures_by_hand_and_by_scikit_learn() -> None:
+def test_measures_by_hand_and_by_scikit_learn():
     # Class means -1 and 1 around 0, variance within 1/4: ratio of the between to the within variance 4.
     values, target = np.array([[-1.5], [-0.5], [0.5], [1.5]]), np.array([0, 0, 1, 1])
     assert data.fisher_ratio(data.standardised(values), target) == pytest.approx(1 / 0.25)
@@ -67,7 +64,7 @@ def test_measures_by_hand_and_by_scikit_learn() -> None:
     assert data.mutual_information(values, target, 0) == pytest.approx(nats.mean() / np.log(4))
 
 
-def test_a_neighbour_is_of_another_recording() -> None:
+def test_a_neighbour_is_of_another_recording():
     values, target, recording = np.array([[0.0], [0.1], [0.3], [5]]), np.array([0, 0, 1, 1]), np.arange(4)
     assert data.neighbour_accuracy(values, target, recording) == 0.75
     # The first two were cut from one recording: the nearest of another is the third, of the other class.
@@ -75,20 +72,20 @@ def test_a_neighbour_is_of_another_recording() -> None:
     assert data.neighbour_accuracy(values, target, np.zeros(4, str)) == 0
 
 
-def test_tsne_keeps_neighbours_as_scikit_learn_does() -> None:
+def test_tsne_keeps_neighbours_as_scikit_learn_does():
     components = data.principal_components(data.standardised(clips(1, count=150)[0]))
     own, theirs = data.tsne_projection(components), TSNE(random_state=0).fit_transform(components)
     kept, reference = (trustworthiness(components, places) for places in (own, theirs))
     assert kept > reference - 0.01 and kept > trustworthiness(components, data.pca_projection(components))
 
 
-def test_summary_is_mean_and_deviation_over_time() -> None:
+def test_summary_is_mean_and_deviation_over_time():
     feature = np.array([[[1, 3], [2, 2]], [[0, 4], [5, 5]]], dtype=np.float16)
     assert data.summary_over_time(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
 
 
 @pytest.mark.parametrize("project", PROJECTIONS)
-def test_maps_keep_classes_together_and_are_seeded(project: Callable[..., np.ndarray]) -> None:
+def test_maps_keep_classes_together_and_are_seeded(project):
     values, target = clips(10, count=60, classes=3)
     places = project(data.principal_components(data.standardised(values)))
     distance = np.linalg.norm(places[:, None] - places[None, :], axis=2)
@@ -100,12 +97,12 @@ def test_maps_keep_classes_together_and_are_seeded(project: Callable[..., np.nda
         assert places.shape == (len(few), 2) and np.isfinite(places).all()
 
 
-def test_class_means_are_in_deviations_from_the_mean_of_all() -> None:
+def test_class_means_are_in_deviations_from_the_mean_of_all():
     means = data.class_means(np.array([[1.0, 5], [1, 5], [3, 5]]), np.array([0, 0, 1]), 3)
     assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2), 0]) and not means[:, 1].any()
 
 
-def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path: Path) -> None:
+def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
     ids = [f"c{place}" for place in range(6)]
     external.create_cache(tmp_path, {"clip_id": ids, "label": list("aaabbb"), "fold": [1, 2, 3] * 2})
     external.write_feature(tmp_path, "mel", RNG(0).normal(size=(6, 4, 5)), ids)

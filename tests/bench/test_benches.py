@@ -28,7 +28,7 @@ SMALLEST = (  # training takes minutes whatever its size
 MAY_MISS = ("features", "reading")  # exit status 1: measured, and slower than the bench wants
 
 
-def run(words: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+def run(words, folder=ROOT):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = f"{sys.executable} -m {words}"
     return subprocess.run(
@@ -36,21 +36,21 @@ def run(words: str, folder: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_the_help_names_every_bench_and_no_other() -> None:
+def test_the_help_names_every_bench_and_no_other():
     shown = run("bench --help").stdout
     together = re.findall(r"^- (\w+)  ", shown, re.MULTILINE)
     by_themselves = re.findall(r"^- python -m bench\.(\w+)", shown, re.MULTILINE)
     assert {*together, *by_themselves} == RUNNABLE
 
 
-def test_a_mistyped_bench_gets_the_nearest() -> None:
+def test_a_mistyped_bench_gets_the_nearest():
     done = run("bench --bench raeding")
     assert done.returncode == 2 and "did you mean 'reading'?" in done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", SMALLEST)
-def test_a_bench_of_the_smallest_size_ends_well(words: str, tmp_path: Path) -> None:
+def test_a_bench_of_the_smallest_size_ends_well(words, tmp_path):
     done = run(words, folder=tmp_path)
     expected = (0, 1) if words.split()[0].partition(".")[2] in MAY_MISS else (0,)
     assert done.returncode in expected, done.stdout + done.stderr

@@ -27,16 +27,16 @@ from commandline.terminal import as_csv, count, duration, mean_percent, percent,
         (mean_percent, [[0.9, 0.95], [0.925]], "92.5 ± 3.5 %|92.5 %"),
     ],
 )
-def test_numbers_read_naturally(shown, values, texts) -> None:
+def test_numbers_read_naturally(shown, values, texts):
     assert [shown(value) for value in values] == texts.split("|")
 
 
-def test_a_table_aligns_numbers_to_the_right() -> None:
+def test_a_table_aligns_numbers_to_the_right():
     table = text_table([["mel", "9.5"], ["chroma", "10.25"]], ["feature", "ms"])
     assert table == "feature     ms\nmel        9.5\nchroma   10.25"
 
 
-def test_a_log_gets_whole_lines_and_short_work_shows_nothing(capsys, monkeypatch) -> None:
+def test_a_log_gets_whole_lines_and_short_work_shows_nothing(capsys, monkeypatch):
     assert list(terminal.progress(range(3), label="features", unit="clips")) == [0, 1, 2]
     assert capsys.readouterr().err == ""
     at_once = {"delay": 0, "mininterval": 0.01, "maxinterval": 0.01}
@@ -48,7 +48,7 @@ def test_a_log_gets_whole_lines_and_short_work_shows_nothing(capsys, monkeypatch
     assert all(re.match(r"features: \d of 5 clips, .*/s, .* left", line) for line in lines)
 
 
-def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing() -> None:
+def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing():
     script = (
         "import warnings, numpy; from commandline.terminal import tell_warnings; tell_warnings()\n"
         "numpy.zeros(1) / numpy.zeros(1)\n"
@@ -59,14 +59,14 @@ def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing() -> Non
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "warning: old use\n")
 
 
-def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet() -> None:
+def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet():
     table = pd.DataFrame({"=1+1": ["=HYPERLINK()", "\td", "dog", "a=b"], "difference": -0.5})
     back = pd.read_csv(StringIO(as_csv(table)))
     assert back["'=1+1"].tolist() == ["'=HYPERLINK()", "'\td", "dog", "a=b"]
     assert back["difference"].tolist() == [-0.5] * 4
 
 
-def test_a_registry_takes_a_name_once_and_proposes_the_nearest() -> None:
+def test_a_registry_takes_a_name_once_and_proposes_the_nearest():
     models = Registry("model", {"resnet18": 18})
 
     @models.register(entry=lambda builder: builder())

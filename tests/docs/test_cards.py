@@ -8,19 +8,19 @@ from pipeline.features import FEATURES
 from pipeline.reference import DEFINITIONS
 
 
-def test_the_page_of_features_is_up_to_date() -> None:
+def test_the_page_of_features_is_up_to_date():
     """If this fails: python -m docs.cards document."""
     assert cards.DOCUMENT.read_text(encoding="utf-8") == cards.text_of_document()
 
 
-def test_measured_table_covers_every_feature_once() -> None:
+def test_measured_table_covers_every_feature_once():
     """But for one of one's own, which `python -m docs.cards measure` adds."""
     measured = pd.read_csv(cards.MEASURED)["feature"].tolist()
     assert [name for name in FEATURES if name in measured] == measured
     assert set(DEFINITIONS) <= set(measured)
 
 
-def test_classes_that_differ_are_separated_and_others_are_not() -> None:
+def test_classes_that_differ_are_separated_and_others_are_not():
     generator = np.random.default_rng(0)
     labels = np.repeat(["a", "b", "c"], 40)
     clips = generator.normal(size=(120, 6))

@@ -5,7 +5,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +12,8 @@ from typing import NamedTuple
 import pytest
 import soundfile
 
-from commandline.commands import Command, commands, options_of
-from commandline.options import READ_BY_MAKEFILE, Options, fields, parse, texts
+from commandline.commands import commands, options_of
+from commandline.options import READ_BY_MAKEFILE, fields, parse, texts
 from features_cache.names import parse_list
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
@@ -48,7 +47,7 @@ class Shown(NamedTuple):
     fenced: bool
 
 
-def segments(line: str) -> Iterator[list[str]]:
+def segments(line):
     """The commands of a line: split at && ; | and without redirections, comments and settings before it."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&><")
     lexer.whitespace_split, lexer.commenters = True, "#"
@@ -61,7 +60,7 @@ def segments(line: str) -> Iterator[list[str]]:
             words.append(word)
 
 
-def shown_commands(page: Path) -> Iterator[Shown]:
+def shown_commands(page):
     """Every make and `python -m` of a page, in fences and in running text."""
     text = page.read_text(encoding="utf-8")
     fences = [body for language, body in FENCE.findall(text) if language in ("", "bash", "sh", "console")]
@@ -87,11 +86,11 @@ def shown_commands(page: Path) -> Iterator[Shown]:
 
 
 @cache
-def known() -> dict[str, Command]:
+def known():
     return dict(commands())
 
 
-def with_values(words: list[str]) -> list[str]:
+def with_values(words):
     """Options without those of make itself, and those whose value is a placeholder or a reader's own file."""
     own = re.compile("|".join([*(f"{name}=" for name in READ_BY_MAKEFILE), "RECIPE=.*/"]))
     return [word for word in words if not PLACEHOLDER.search(word) and not own.match(word)]
@@ -153,7 +152,7 @@ LEFT_OUT += ("recipe", "weights")
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workshop(tmp_path_factory):
     """Sounds by class, five source recordings of each, two clips of a recording; an audio file."""
     folder = tmp_path_factory.mktemp("documents")
     for label in CLASSES:
@@ -165,7 +164,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def small(name: str, words: list[str]) -> Options:
+def small(name, words):
     """The same request of the thirty clips: one epoch, two of each list, nothing from the network."""
     options = options_of(known()[name])
     own, given = fields(options), texts(options, words)
@@ -194,11 +193,11 @@ def small(name: str, words: list[str]) -> Options:
     return options.build(given | changes)
 
 
-def extraction(features: str, copies: int | None = None) -> FeaturesCommand:
+def extraction(features, copies=None):
     return FeaturesCommand(dataset="my sounds", features=features, copies=copies, jobs=1)
 
 
-def prepare(name: str, options: Options) -> None:
+def prepare(name, options):
     """What a page may take for granted: the features that a training needs, a run that a reader has."""
     given = {field: getattr(options, field, None) for field in ("dataset", "features", "copies")}
     given |= getattr(options, "given", {})

@@ -1,13 +1,10 @@
 """A cache of eight clips, made without any audio."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from features_cache import Cache, external
-from features_cache.feature_file import FeatureFile, read_header
+from features_cache.feature_file import read_header
 from tests.golden.commands import flip_bit
 
 CLIPS = [f"clip{number}" for number in range(8)]
@@ -15,12 +12,12 @@ TABLE = {"clip_id": CLIPS, "label": ["dog", "cat"] * 4, "fold": [1] * 4 + [2] * 
 
 
 @pytest.fixture
-def values() -> np.ndarray:
+def values():
     return np.random.default_rng(0).normal(size=(8, 4, 5)).astype(np.float32)
 
 
 @pytest.fixture
-def cache(tmp_path: Path, values) -> Cache:
+def cache(tmp_path, values):
     """With one feature, `mine`, (4, 5)."""
     folder = tmp_path / "brought"
     external.create_cache(folder, TABLE, sample_rate=8000, duration=1.0)
@@ -29,15 +26,15 @@ def cache(tmp_path: Path, values) -> Cache:
 
 
 @pytest.fixture
-def file(cache) -> FeatureFile:
+def file(cache):
     return read_header(cache.folder / "mine.h5")
 
 
 @pytest.fixture
-def spoil(file) -> Callable[..., None]:
+def spoil(file):
     """Change a byte of a clip's values, or of its state word."""
 
-    def flip(row: int, *, state: int | None = None) -> None:
+    def flip(row, *, state=None):
         values = file.values_offset + row * file.clip_bytes + 1
         place = values if state is None else file.state_offset + 8 * row + state
         flip_bit(file.path, place)

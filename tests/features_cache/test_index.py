@@ -1,7 +1,6 @@
 """index.h5, failures.csv, costs.csv: replaced whole, brought up to date, never needed."""
 
 import os
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -68,11 +67,11 @@ def test_a_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_pa
     assert len({id(label) for label in read["label"].to_numpy()}) == 2
 
 
-def noted(folder: Path) -> list[tuple[str, str, str]]:
+def noted(folder):
     return [(clip, feature, reason) for clip, _, feature, reason in read_failures(folder)]
 
 
-def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_listed(tmp_path: Path) -> None:
+def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_listed(tmp_path):
     first = [(0, "all", "empty"), (1, "mel", "NaN, twice"), (2, "crest", "NaN")]
     write_failures(tmp_path, TABLE, np.arange(3), ["crest", "mel"], first)
     assert noted(tmp_path) == [("a", "all", "empty"), ("b", "mel", "NaN, twice"), ("c", "crest", "NaN")]
@@ -82,7 +81,7 @@ def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_list
     assert noted(tmp_path) == [("c", "crest", "NaN"), ("c", "all", "missing")]
 
 
-def test_a_feature_costs_once_and_seconds_need_all(cache, values) -> None:
+def test_a_feature_costs_once_and_seconds_need_all(cache, values):
     external.write_feature(cache.folder, "small", values[:, :1, :2], CLIPS)
     assert cache.extraction_cost(["mine", "mine", "small"]) == {"megabytes": 8 * (20 + 2) * 2 / 1e6}
     write_costs(cache.folder, {"mine": 0.25})
@@ -94,7 +93,7 @@ def test_a_feature_costs_once_and_seconds_need_all(cache, values) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"name,why\nx,y\n", b"\xff\xfe\x00", b"feature,seconds_a_clip\nmel,x\n", None]
 )
-def test_files_of_something_else_count_as_none_and_a_fifo_is_not_waited_for(tmp_path, content) -> None:
+def test_files_of_something_else_count_as_none_and_a_fifo_is_not_waited_for(tmp_path, content):
     for name in (FAILURES, COSTS):
         (tmp_path / name).write_bytes(content) if content is not None else os.mkfifo(tmp_path / name)
     assert read_failures(tmp_path) == [] and read_costs(tmp_path) == {}

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("kills", [pytest.param(30, marks=pytest.mark.slow), 2])
-def test_no_kill_loses_or_spoils_anything(kills: int) -> None:
+def test_no_kill_loses_or_spoils_anything(kills):
     words = [sys.executable, "-m", "bench.kill", "--kills", str(kills), "--seed", "7"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -22,7 +22,7 @@ def shared(cache, tmp_path):
     return tmp_path / "shared.zip"
 
 
-def command(*words) -> int:
+def command(*words):
     with pytest.raises(SystemExit) as stop:
         main(COMMANDS, words)
     return int(stop.value.code or 0)

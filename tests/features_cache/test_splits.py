@@ -1,16 +1,15 @@
 """No leak: over random datasets, the parts of a split share no recording."""
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commandline.registry import RequestError
-from features_cache.splits import Split, fold_split
+from features_cache.splits import fold_split
 
 
-def clip_table(labels: list[str], groups: list[str], folds: list[int], copies: int = 0) -> pd.DataFrame:
+def clip_table(labels, groups, folds, copies=0):
     ids = [f"clip{number}" for number in range(len(labels))]
     originals = pd.DataFrame({"clip_id": ids, "label": labels, "group": groups, "fold": folds, "copy_of": ""})
     altered = [
@@ -30,11 +29,11 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
     return clip_table(labels, groups, folds, copies=draw(st.integers(0, 2)))
 
 
-def groups_of(table: pd.DataFrame, ids: np.ndarray) -> set[str]:
+def groups_of(table, ids):
     return set(table.set_index("clip_id").loc[list(ids), "group"])
 
 
-def check_no_leak(table: pd.DataFrame, fold: int, parts: Split) -> None:
+def check_no_leak(table, fold, parts):
     originals = table[table["copy_of"] == ""]
     for side, other in [(parts.train, parts.val), (parts.train, parts.test), (parts.val, parts.test)]:
         assert not groups_of(table, side) & groups_of(table, other)

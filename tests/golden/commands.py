@@ -10,9 +10,8 @@ import os
 import runpy
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,7 +24,7 @@ class Answer(NamedTuple):
     err: str
 
 
-def command(words: str, **variables: Any) -> Answer:
+def command(words, **variables):
     """Run `python -m <words> NAME=value …` here; a traceback is status 70, its last line in `err`."""
     package, *rest = shlex.split(words)
     given = [f"{name}={value}" for name, value in variables.items()]
@@ -46,7 +45,7 @@ def command(words: str, **variables: Any) -> Answer:
     return Answer(status, out.getvalue(), err.getvalue())
 
 
-def done(words: str, status: Any = 0, **variables: Any) -> Answer:
+def done(words, status=0, **variables):
     """The answer of a command that must end with this status."""
     answer = command(words, **variables)
     assert answer.status == status, f"{words} {variables} ended with {answer.status}: {answer.err}"
@@ -54,7 +53,7 @@ def done(words: str, status: Any = 0, **variables: Any) -> Answer:
 
 
 @contextlib.contextmanager
-def inside(folder: Path) -> Iterator[Path]:
+def inside(folder):
     """Work in this folder, so that commands and outputs name relative paths."""
     before = Path.cwd()
     os.chdir(folder)
@@ -64,7 +63,7 @@ def inside(folder: Path) -> Iterator[Path]:
         os.chdir(before)
 
 
-def flip_bit(file: Path, place: int) -> None:
+def flip_bit(file, place):
     """Damage one byte of a file."""
     content = bytearray(file.read_bytes())
     content[place] ^= 1

@@ -384,7 +384,7 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def copied(folder: Path) -> Path:
+def copied(folder):
     """The files that git has or would take, and the same environment."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
@@ -396,7 +396,7 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def place_of(tree: Path, old: str) -> Path | None:
+def place_of(tree, old):
     """The one module that has this text once; None where there is none, or several."""
     files = [file for package in PACKAGES for file in sorted((tree / package).rglob("*.py"))]
     files += sorted(tree.glob("*.py"))
@@ -405,7 +405,7 @@ def place_of(tree: Path, old: str) -> Path | None:
     return found[0] if len(found) == 1 and counts[found[0]] == 1 else None
 
 
-def verdict(tree: Path, fault: Fault, before: str) -> str:
+def verdict(tree, fault, before):
     """`killed by <test>`, `survived`, or why it was not planted; the test that killed it `before` first."""
     file = place_of(tree, fault.old)
     if file is None:
@@ -432,13 +432,13 @@ def verdict(tree: Path, fault: Fault, before: str) -> str:
     return "survived"
 
 
-def run(tree: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+def run(tree, *words):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", *words]
     return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
 
 
-def main() -> int:
+def main():
     names = sys.argv[1:] or list(FAULTS)
     verdicts = json.loads(VERDICTS.read_text(encoding="utf-8"))
     known = verdicts["now"]

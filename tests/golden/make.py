@@ -11,7 +11,6 @@ import math
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from tests.golden.commands import inside
 from tests.golden.outputs import SECTIONS, easy, trained
@@ -24,7 +23,7 @@ TOLERANCE = 0.02  # of the largest number of a list: far above floating point, f
 CHOOSE_A_BIN = ("rolloff", "yin", "chroma", "tonnetz", "tempogram_ratio")
 
 
-def differences(golden: Any, now: Any, exact: bool, where: str = "") -> list[str]:
+def differences(golden, now, exact, where=""):
     """Each place where outputs are not the golden ones, with both values."""
     key = where.rpartition("/")[2]
     if key in NEVER or (key.startswith("sha") and not exact):
@@ -48,11 +47,11 @@ def differences(golden: Any, now: Any, exact: bool, where: str = "") -> list[str
     return [] if golden == now else [f"{where}: {golden} is {now}"]
 
 
-def numbers(value: Any) -> bool:
+def numbers(value):
     return isinstance(value, list) and all(isinstance(one, int | float) for one in value)
 
 
-def close(golden: list[float], now: list[float], where: str, exact: bool) -> bool:
+def close(golden, now, where, exact):
     largest = max((abs(one) for one in golden if math.isfinite(one)), default=0)
     tolerance = 0 if exact else TOLERANCE * largest
     far = [a for a, b in zip(golden, now) if not (abs(a - b) <= tolerance or a == b)]
@@ -60,7 +59,7 @@ def close(golden: list[float], now: list[float], where: str, exact: bool) -> boo
     return len(far) <= (len(golden) // 12 if feature.startswith(CHOOSE_A_BIN) and not exact else 0)
 
 
-def main(*words: str) -> int:
+def main(*words):
     golden, cases = json.loads(GOLDEN.read_text(encoding="utf-8")), words[1:]
     with tempfile.TemporaryDirectory(prefix="golden-") as folder, inside(Path(folder)):
         if cases:

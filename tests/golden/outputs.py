@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +32,23 @@ VARIANTS = (
 )
 
 
-def sha(content: bytes | str) -> str:
+def sha(content):
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:16]
 
 
-def short(values: Iterable[float], digits: int = 4) -> list[float]:
+def short(values, digits=4):
     """Floats of so many significant digits."""
     return [float(f"{value:.{digits}g}") for value in values]
 
 
-def table(file: Path) -> pd.DataFrame:
+def table(file):
     return pd.read_csv(file, keep_default_na=False, na_values=[""], dtype={"clip_id": str, "group": str})
 
 
 # The cache
 
 
-def cache(folder: Path) -> dict[str, Any]:
+def cache(folder):
     """The clip table, what failed, and of each feature its shape and two numbers a clip."""
     with h5py.File(folder / "index.h5") as index:
         columns = {name: index["clips"][name] for name in COLUMNS}
@@ -68,7 +67,7 @@ def cache(folder: Path) -> dict[str, Any]:
     }
 
 
-def feature(file: Path) -> dict[str, Any]:
+def feature(file):
     """Of one feature's file: two means of each clip, and whether its state words hold its CRCs."""
     with h5py.File(file) as opened:
         values, state = opened["values"][:], opened["state"][:]
@@ -91,7 +90,7 @@ def feature(file: Path) -> dict[str, Any]:
     }
 
 
-def easy() -> dict[str, Any]:
+def easy():
     """The little cache that most runs train on."""
     sounds.easy_clips(Path("easy"))
     words = {"DATASET": "easy.csv", "AUDIO_DIR": "easy", "JOBS": 1, "COPIES": 1, "ALTER": "noise,gain"}
@@ -99,7 +98,7 @@ def easy() -> dict[str, Any]:
     return cache(Path("data/easy/features"))
 
 
-def caches() -> dict[str, Any]:
+def caches():
     """Odd clips with every feature, again as float32, and the little datasets that the runs train on."""
     sounds.odd_clips(Path("odd"))
     odd = {"DATASET": "odd/clips.csv", "SAMPLE_RATE": 44100, "DURATION": 1.5, "JOBS": 1}
@@ -114,7 +113,7 @@ def caches() -> dict[str, Any]:
     return {"verified": verified.status, **made}
 
 
-def vectors() -> None:
+def vectors():
     """A cache of brought features, for the report: 144 clips, six classes, four folds."""
     rng = np.random.default_rng(3)
     number = np.arange(144)
@@ -171,22 +170,22 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-def words_of(case: str) -> dict[str, Any]:
+def words_of(case):
     return {name: value for name, value in {**BASE, **RUNS[case]}.items() if value is not None}
 
 
-def train(case: str, runs: Path) -> Path:
+def train(case, runs):
     """Train one of RUNS; the folder of its only run."""
     done("train run", **words_of(case), RUNS=runs)
     (config,) = runs.glob("*/*/run.json")
     return config.parent
 
 
-def history(file: Path) -> pd.DataFrame:
+def history(file):
     return pd.read_csv(file).drop(columns="seconds")
 
 
-def fold(folder: Path, classes: list[str]) -> dict[str, Any]:
+def fold(folder, classes):
     """Of one fold: who was tested, what came out on average, and the numbers of every epoch."""
     predictions, epochs = table(folder / "predictions.csv"), history(folder / "history.csv")
     rows = predictions[["clip_id", "group", "split", "selection", "target"]]
@@ -214,7 +213,7 @@ def fold(folder: Path, classes: list[str]) -> dict[str, Any]:
     }
 
 
-def run(folder: Path) -> dict[str, Any]:
+def run(folder):
     config = json.loads((folder / "run.json").read_text())
     classes = [entry["name"] for entry in config["classes"]]
     return {
@@ -228,7 +227,7 @@ def run(folder: Path) -> dict[str, Any]:
     }
 
 
-def trained(*cases: str) -> dict[str, Any]:
+def trained(*cases):
     """Of these runs, or of all."""
     return {case: run(train(case, Path("runs") / case)) for case in cases or RUNS}
 
@@ -236,7 +235,7 @@ def trained(*cases: str) -> dict[str, Any]:
 RESUMED = {"next": 1, "ensemble": 1, "mixed": 1}  # case -> epochs after which it is killed
 
 
-def resumed() -> dict[str, bool]:
+def resumed():
     """Runs killed by SIGKILL after an epoch and continued: the bytes of the run that was not disturbed."""
     same = {}
     for case, epochs in RESUMED.items():
@@ -254,7 +253,7 @@ def resumed() -> dict[str, bool]:
     return same
 
 
-def kill(case: str, runs: Path, epochs: int, first: Path) -> None:
+def kill(case, runs, epochs, first):
     """Train in a process of its own and kill it when its first fold's history has so many rows."""
     given = [f"{name}={value}" for name, value in {**words_of(case), "RUNS": runs}.items()]
     command = [sys.executable, "-m", "train", "run", *given]
@@ -284,7 +283,7 @@ NUMBERS = ["accuracy", "accuracy_sd", "n", "macro_f1", "log_loss"]
 INTERVAL = ["accuracy_low", "accuracy_high"]
 
 
-def made_up(rows: pd.DataFrame, classes: list[str], skill: float, seed: int) -> np.ndarray:
+def made_up(rows, classes, skill, seed):
     """Probabilities (N, K) that are right about `skill` of the clips: those that are easy for every run."""
     shared, own = np.random.default_rng(0), np.random.default_rng(seed)
     number = rows["clip_id"].str[4:].astype(int).to_numpy()
@@ -299,7 +298,7 @@ def made_up(rows: pd.DataFrame, classes: list[str], skill: float, seed: int) -> 
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def made_runs(runs: Path) -> dict[str, str]:
+def made_runs(runs):
     """Real run folders of models that train in no time, their probabilities replaced; label -> case."""
     labels = {}
     for case, (words, skill) in SETS.items():
@@ -316,7 +315,7 @@ def made_runs(runs: Path) -> dict[str, str]:
     return labels
 
 
-def report() -> dict[str, Any]:
+def report():
     """The numbers of the report's tables that say who is better, by how much, and for which classes."""
     labels = made_runs(Path("madeup"))
     done("analysis", DATASET="made", RUNS="madeup", FIGURES=1, AUDIO_MB=0)
@@ -344,7 +343,7 @@ def report() -> dict[str, Any]:
 # New audio
 
 
-def csv_numbers(text: str) -> dict[str, Any]:
+def csv_numbers(text):
     """The words of a CSV exactly, its numbers rounded."""
     frame = pd.read_csv(io.StringIO(text))
     numbers = frame.select_dtypes("number")
@@ -355,7 +354,7 @@ def csv_numbers(text: str) -> dict[str, Any]:
     }
 
 
-def predicted() -> dict[str, Any]:
+def predicted():
     """Predictions of files, of odd files, through time, by a bundle, of test clips; a channel's worth."""
     linear, ensemble = {"RUNS": "runs/linear"}, {"RUNS": "runs/ensemble"}
     group = {"RUNS": "runs/group"}
@@ -385,7 +384,7 @@ def predicted() -> dict[str, Any]:
 # What there is
 
 
-def names() -> dict[str, list[str]]:
+def names():
     """Every variable with the commands that read it, and every feature, model, augmentation and recipe."""
     pattern = r"^  ([A-Z_]+)\n(?:      .*\n)*?      for: ((?:.*\n)(?:      [a-z].*\n)*)"
     commands: dict[str, list[str]] = {}

@@ -151,12 +151,12 @@ pipeline features DATASET=odd/clips.csv NAME=odd SAMPLE_RATE=44100 DURATION=1.5 
 """
 
 
-def requests(lines: str) -> list[tuple[str, list[str]]]:
+def requests(lines):
     pairs = [line.split(" -> ") for line in lines.strip().splitlines()]
     return [(words.strip(), named.split()) for words, named in pairs]
 
 
-def prepare(run: Path) -> None:
+def prepare(run):
     """The files that the requests name, in the current folder; `run` is a finished run in runs/plain."""
     Path("hollow").mkdir()
     Path("text.zip").write_text("no archive")
@@ -184,7 +184,7 @@ def prepare(run: Path) -> None:
         flip_bit(file, file.stat().st_size // 2)
 
 
-def wrong(lines: str, status: int) -> list[str]:
+def wrong(lines, status):
     """What does not hold, a line a request; empty where every answer is as it should be."""
     faults = []
     for words, named in requests(lines):

@@ -1,7 +1,5 @@
 """Audio files and arrays from seeds: odd clips for the cache, an easy dataset to train on, vectors."""
 
-from pathlib import Path
-
 import numpy as np
 import soundfile
 
@@ -9,14 +7,14 @@ LABELS = ("bell", "hiss", "knock", "siren")
 FOLDS, TAKES, RATE = 3, 4, 16_000
 
 
-def odd_clips(folder: Path) -> None:
+def odd_clips(folder):
     """`odd/clips.csv` and 24 files: twelve sounds, seven odd ones that are converted, five that fail."""
     folder.mkdir()
     rng = np.random.default_rng(31)
     t = np.arange(66_150) / 44_100  # 1.5 s
     rows = ["filename,label,fold,group,category"]
 
-    def add(name: str, y: np.ndarray | None, rate: int = 44_100, **how: str) -> None:
+    def add(name, y, rate=44_100, **how):
         if y is not None:
             soundfile.write(folder / name, y, rate, **how)
         number = len(rows) - 1
@@ -48,7 +46,7 @@ def odd_clips(folder: Path) -> None:
     (folder / "clips.csv").write_text("\n".join(rows) + "\n")
 
 
-def easy_clips(folder: Path) -> None:
+def easy_clips(folder):
     """Class folders, and beside them `easy.csv`: four classes that features separate in part, three folds.
 
     Two takes a recording, every second recording short; one recording spans two folds.

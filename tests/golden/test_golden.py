@@ -4,7 +4,6 @@
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,47 +16,47 @@ GOLDEN: dict[str, Any] = json.loads(make.GOLDEN.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def made(tmp_path_factory):
     """The sections so far; tests run in the order of this file, in one folder."""
     with inside(tmp_path_factory.mktemp("golden")):
         yield {}
 
 
-def same(made: dict[str, Any], section: str) -> None:
+def same(made, section):
     made[section] = json.loads(json.dumps(outputs.SECTIONS[section]()))
     found = make.differences({section: GOLDEN[section]}, {section: made[section]}, exact=False)
     assert not found, "\n".join(found)
 
 
-def test_caches_hold_the_golden_values(made: dict[str, Any]) -> None:
+def test_caches_hold_the_golden_values(made):
     same(made, "caches")
 
 
-def test_runs_give_the_golden_predictions_and_histories(made: dict[str, Any]) -> None:
+def test_runs_give_the_golden_predictions_and_histories(made):
     same(made, "runs")
 
 
-def test_new_audio_gets_the_golden_predictions(made: dict[str, Any]) -> None:
+def test_new_audio_gets_the_golden_predictions(made):
     same(made, "predicted")
 
 
 @pytest.mark.slow  # tests/train kills runs too
-def test_a_killed_run_goes_on_to_the_same_bytes(made: dict[str, Any]) -> None:
+def test_a_killed_run_goes_on_to_the_same_bytes(made):
     if "runs" not in made:  # alone
         outputs.SECTIONS["caches"]()
         outputs.trained(*outputs.RESUMED)
     same(made, "resumed")
 
 
-def test_the_reports_tables_have_the_golden_numbers(made: dict[str, Any]) -> None:
+def test_the_reports_tables_have_the_golden_numbers(made):
     same(made, "report")
 
 
-def test_every_option_feature_model_and_recipe_is_there(made: dict[str, Any]) -> None:
+def test_every_option_feature_model_and_recipe_is_there(made):
     same(made, "names")
 
 
-def test_bad_requests_are_refused_by_name(made: dict[str, Any]) -> None:
+def test_bad_requests_are_refused_by_name(made):
     refusals.prepare(next(Path("runs/plain").glob("*/*/run.json")).parent)
     wrong = refusals.wrong(refusals.REQUESTS, 2) + refusals.wrong(refusals.LEFT_RUNNING, 1)
     assert not wrong, "\n".join(wrong)

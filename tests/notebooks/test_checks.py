@@ -13,7 +13,7 @@ from notebooks.checks import CHECKS, NotYet, check, reveal
 from notebooks.store import load, names, solutions
 
 
-def right_answers() -> dict[str, Any]:
+def right_answers():
     """What the check cells are given once the solutions' questions are answered."""
     given: dict[str, Any] = {}
     for notebook in names():

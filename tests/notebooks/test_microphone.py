@@ -5,12 +5,10 @@ import functools
 import http.server
 import shutil
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -37,12 +35,12 @@ widget.render({ model, el: document.getElementById("button") });
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format, *args):
         """Nothing."""
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory):
     """A page with the button, from this machine: only such pages and https may use a microphone."""
     folder = tmp_path_factory.mktemp("page")
     script = Path(__file__).resolve().parents[2] / "notebooks" / "microphone.js"
@@ -56,7 +54,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser(start_chromium: Callable[..., webdriver.Chrome]) -> Iterator[webdriver.Chrome]:
+def browser(start_chromium):
     chrome = start_chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     yield chrome
     chrome.quit()

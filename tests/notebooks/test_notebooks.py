@@ -25,7 +25,7 @@ COURSE = [name for name in NOTEBOOKS if name != "play"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory):
     """Four short synthetic clips of each class, each its own source recording, and a CSV beside them."""
     folder = tmp_path_factory.mktemp("notebooks")
     rows = synth.clip_rows().query("fold <= 2 and take == 'A'")
@@ -38,7 +38,7 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
+def execute(notebook, folder):
     """Its data and runs go to `folder`, its clips are few, its networks train for one epoch."""
     data, runs, clips = (str(folder / part) for part in ("data", "runs", "clips/few.csv"))
     own = f"Path({data!r}), Path({runs!r}), {clips!r}"
@@ -50,11 +50,11 @@ def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
     store.execute(notebook)
 
 
-def images(cell: nbformat.NotebookNode) -> list[str]:
+def images(cell):
     return [kind for output in cell.outputs for kind in output.get("data", {}) if kind.startswith("image/")]
 
 
-def run_course(name: str, folder: Path) -> dict[str, nbformat.NotebookNode]:
+def run_course(name, folder):
     """The notebook's cells, each check run before its answer, when it must raise, and after it."""
     notebook, answers, cells = store.load(name), store.solutions(name), []
     for cell in notebook.cells:

@@ -5,7 +5,6 @@ from wrong.
 """
 
 import os
-import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ CLIPS = 16
 class ChangingDataset:
     """A CSV and its audio, noise of its own for every clip."""
 
-    def __init__(self, folder: Path, rng: random.Random, clips: int = CLIPS) -> None:
+    def __init__(self, folder, rng, clips=CLIPS):
         self.folder, self.rng, self.clips, self._made = folder, rng, clips, 0
         (folder / "history").mkdir(parents=True)
         self.rows: list[dict[str, Any]] = []
@@ -43,7 +42,7 @@ class ChangingDataset:
         """Clip id -> hash of its content, in the order of the CSV."""
         return {row["filename"][:-4]: self.contents[row["filename"][:-4]][-1] for row in self.rows}
 
-    def change(self) -> str:
+    def change(self):
         """Let one thing happen; its name."""
         what = self.rng.choice((self.add, self.remove, self.shuffle, self.edit, self.touch, self.relabel))
         if self.rng.random() < 0.5:
@@ -51,7 +50,7 @@ class ChangingDataset:
         what()
         return what.__name__
 
-    def add(self, count: int = 3) -> None:
+    def add(self, count=3):
         """New clips."""
         for _ in range(count):
             self._made += 1
@@ -61,51 +60,51 @@ class ChangingDataset:
             self._record(name)
         self._write()
 
-    def remove(self, count: int = 2) -> None:
+    def remove(self, count=2):
         """Some clips leave, down to half of those at the beginning."""
         for _ in range(min(count, len(self.rows) - self.clips // 2)):
             self.rows.pop(self.rng.randrange(len(self.rows)))
         self._write()
 
-    def shuffle(self) -> None:
+    def shuffle(self):
         """Another order."""
         self.rng.shuffle(self.rows)
         self._write()
 
-    def edit(self) -> None:
+    def edit(self):
         """Other audio in one clip."""
         self._record(self.rng.choice(self.rows)["filename"][:-4])
 
-    def replace(self) -> None:
+    def replace(self):
         """Other audio in every clip."""
         for row in self.rows:
             self._record(row["filename"][:-4])
 
-    def touch(self) -> None:
+    def touch(self):
         """All files anew with the same content."""
         for row in self.rows:
             os.utime(self.folder / row["filename"])
 
-    def relabel(self) -> None:
+    def relabel(self):
         """Another label and fold for one clip."""
         row = self.rng.choice(self.rows)
         row["label"], row["fold"] = f"label{(int(row['label'][-1]) + 1) % 4}", row["fold"] % 5 + 1
         self.labels[row["filename"][:-4]].add(row["label"])
         self._write()
 
-    def toggle_feature(self) -> None:
+    def toggle_feature(self):
         """One feature more or fewer is asked for."""
         self.features ^= {self.rng.choice(FEATURES[1:])}
 
-    def toggle_type(self) -> None:
+    def toggle_type(self):
         """The other stored type."""
         self.dtype = "float32" if self.dtype == "float16" else "float16"
 
-    def audio(self, content: str) -> Path:
+    def audio(self, content):
         """A file with this content."""
         return self.folder / "history" / f"{content}.wav"
 
-    def _record(self, name: str) -> None:
+    def _record(self, name):
         noise = np.random.default_rng(self.rng.randrange(1 << 30)).normal(0, 0.1, SAMPLE_RATE)
         path = self.folder / f"{name}.wav"
         soundfile.write(path, noise, SAMPLE_RATE)
@@ -113,11 +112,11 @@ class ChangingDataset:
         shutil.copy(path, self.audio(content))
         self.contents.setdefault(name, []).append(content)
 
-    def _write(self) -> None:
+    def _write(self):
         pd.DataFrame(self.rows).to_csv(self.csv, index=False)
 
 
-def with_flac_length(path: Path, frames: int) -> Path:
+def with_flac_length(path, frames):
     """A FLAC file whose header says that it has so many samples."""
     content = bytearray(path.read_bytes())
     content[21] = content[21] & 0xF0 | frames >> 32

@@ -1,11 +1,10 @@
 """What processes leave in shared memory."""
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 
-def called_after(processes: Iterable[int]) -> set[Path]:
+def called_after(processes):
     """What lies there under the number of one of these processes, as joblib, torch and loky name it."""
     numbers = {str(process) for process in processes}
     return {path for path in Path("/dev/shm").iterdir() if numbers & set(re.findall(r"\d+", path.name))}

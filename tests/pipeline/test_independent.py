@@ -12,11 +12,11 @@ RATE = 44100
 CLIP = Clip(np.random.default_rng(0).normal(0, np.repeat([0.2, 0.02], RATE)).astype(np.float32), RATE)
 
 
-def feature(name: str) -> np.ndarray:
+def feature(name):
     return resolve_feature(parse_channel(name)).compute(CLIP)
 
 
-def test_shape_is_that_of_audioflux() -> None:
+def test_shape_is_that_of_audioflux():
     audioflux = pytest.importorskip("audioflux")
     magnitude = np.ascontiguousarray(CLIP.magnitude(Framing()))
     spectral = audioflux.Spectral(len(magnitude), np.linspace(0, RATE / 2, len(magnitude), dtype=np.float32))
@@ -32,7 +32,7 @@ def test_shape_is_that_of_audioflux() -> None:
     assert feature("shape") == pytest.approx(np.array(theirs), rel=1e-4, abs=1e-4)
 
 
-def test_gammatone_and_gfcc_are_those_of_audioflux() -> None:
+def test_gammatone_and_gfcc_are_those_of_audioflux():
     audioflux = pytest.importorskip("audioflux")
     bank = audioflux.BFT(
         num=128,
@@ -55,7 +55,7 @@ def test_gammatone_and_gfcc_are_those_of_audioflux() -> None:
         assert np.median(deviation) < 0.05 and deviation.max() < 0.6
 
 
-def test_lfcc_is_that_of_the_filters_of_spafe() -> None:
+def test_lfcc_is_that_of_the_filters_of_spafe():
     banks = pytest.importorskip("spafe.fbanks.linear_fbanks")
     filters, _ = banks.linear_filter_banks(nfilts=128, nfft=2048, fs=RATE)
     levels = 10 * np.log10(filters @ CLIP.power(Framing()))

@@ -2,13 +2,11 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from features_cache import external
-from results.run_folder import RunFolder
 from train import run
 from train.options import RunOptions
 
@@ -18,7 +16,7 @@ FOLDS, TAKES = 3, 4
 ROWS, FRAMES = 16, 24
 
 
-def clip_table() -> pd.DataFrame:
+def clip_table():
     rows = [
         {
             "clip_id": f"{label}-{fold}-{take}",
@@ -34,14 +32,14 @@ def clip_table() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def with_copies() -> pd.DataFrame:
+def with_copies():
     """The clips and an altered copy of each."""
     table = clip_table().assign(copy_of="", alteration="")
     altered = table.assign(clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain")
     return pd.concat([table, altered], ignore_index=True)
 
 
-def fill(folder: Path, table: pd.DataFrame) -> Path:
+def fill(folder, table):
     """`mel` tells the classes apart by their rows, `chroma` by theirs but less, `blank` not at all."""
     external.create_cache(folder, table, sample_rate=8000, duration=0.5)
     chance = np.random.default_rng(7)
@@ -57,7 +55,7 @@ def fill(folder: Path, table: pd.DataFrame) -> Path:
     return folder
 
 
-def little_options(cache: Path, runs: Path) -> RunOptions:
+def little_options(cache, runs):
     """A run of a second: the smallest network, a grid of 16x16, two epochs, nothing measured."""
     return RunOptions(
         dataset=str(cache),
@@ -74,11 +72,11 @@ def little_options(cache: Path, runs: Path) -> RunOptions:
     )
 
 
-def change(options: RunOptions, **changes: Any) -> RunOptions:
+def change(options, **changes):
     return dataclasses.replace(options, **changes)
 
 
-def execute(options: RunOptions, **changes: Any) -> RunFolder:
+def execute(options, **changes):
     """The run of `options` with these changes."""
     return run.execute(change(options, **changes))
 
@@ -88,11 +86,11 @@ class Harmful:
 
     done = Path("harm-was-done")
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self):
         return Path.touch, (self.done,)
 
 
-def little(folder: Path, table: pd.DataFrame) -> str:
+def little(folder, table):
     external.create_cache(folder, table)
     external.write_feature(
         folder, "mel", np.random.default_rng(0).normal(size=(len(table), 4, 5)), table["clip_id"]

@@ -1,14 +1,12 @@
 """Sounds of classes that are easy to separate, their cache, and a run on it, for tests of trained runs."""
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand
-from results.run_folder import RunFolder
 from train import run
 from train.options import RunOptions
 
@@ -18,7 +16,7 @@ FOLDS, TAKES = 2, 4
 FEATURES = "mel+mfcc:1-19+chroma"
 
 
-def sound(label: str, take: int, seconds: float = SECONDS, rate: int = RATE) -> np.ndarray:
+def sound(label, take, seconds=SECONDS, rate=RATE):
     """(n,) float32."""
     chance = np.random.default_rng([CLASSES.index(label), take])
     time = np.arange(round(seconds * rate)) / rate
@@ -31,7 +29,7 @@ def sound(label: str, take: int, seconds: float = SECONDS, rate: int = RATE) -> 
     return y
 
 
-def write_dataset(folder: Path, short: bool = False) -> Path:
+def write_dataset(folder, short=False):
     """A CSV beside its files; of `short` ones most last a quarter of the longest or less."""
     folder.mkdir()
     with (folder / "little.csv").open("w", newline="") as file:
@@ -48,7 +46,7 @@ def write_dataset(folder: Path, short: bool = False) -> Path:
     return folder / "little.csv"
 
 
-def options(folder: Path, **changes: object) -> RunOptions:
+def options(folder, **changes):
     """A run of seconds on the sounds in `folder`, where everything else lies as well."""
     standard = {
         "dataset": str(folder / "sounds" / "little.csv"),
@@ -68,7 +66,7 @@ def options(folder: Path, **changes: object) -> RunOptions:
     return RunOptions(**{**standard, **changes})  # type: ignore[arg-type]
 
 
-def train_run(folder: Path, short: bool = False, **changes: object) -> RunFolder:
+def train_run(folder, short=False, **changes):
     """Sounds, cache, run: what is there already is used."""
     if not (folder / "sounds").exists():
         table = write_dataset(folder / "sounds", short)

@@ -11,14 +11,14 @@ IMAGE_AXES = ("frequency", "none", "cyclic")
 CASES = [(name, kind) for name, entry in AUGMENTS.items() for kind in entry.kinds]
 
 
-def described(axes: tuple[str, ...]) -> Channels:
+def described(axes):
     """Spectra of which 0.05 is a decibel, waveforms in amplitudes."""
     level = torch.tensor([[0.05 * (axis == "frequency")] for axis in axes])
     amplitude = torch.tensor([[float(axis == "wave")] for axis in axes])
     return Channels(axes, torch.stack([level, amplitude, torch.zeros(len(axes), 1)]))
 
 
-def clips(kind: str) -> torch.Tensor:
+def clips(kind):
     shape = (3, 64, 108) if kind == "image" else (1, 1, 4000)
     return torch.randn(6, *shape, generator=torch.Generator().manual_seed(5))
 
@@ -76,7 +76,7 @@ def test_a_wrong_list_says_what_would_do(text, kind, message):
         parse_augment(text, kind)
 
 
-def ramp(clips: int = 4) -> torch.Tensor:
+def ramp(clips=4):
     """Each value tells its place: 1000 * row + frame, alike in three channels."""
     place = 1000.0 * torch.arange(64)[:, None] + torch.arange(108)
     return place.expand(clips, 3, 64, 108).clone()

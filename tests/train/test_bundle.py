@@ -15,7 +15,7 @@ from train.predict import predict_audio
 
 
 @pytest.fixture(scope="module")
-def file(sounding, tmp_path_factory) -> Path:
+def file(sounding, tmp_path_factory):
     """Not to be written to."""
     made = tmp_path_factory.mktemp("bundle") / "model.pt"
     assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=made)) == 0

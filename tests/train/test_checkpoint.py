@@ -1,8 +1,6 @@
 """last.pt and best.pt: any flipped bit is named, and only finite numbers are ever predicted with."""
 
 import random
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,12 +11,12 @@ from train import checkpoint
 STATISTICS = [{"norm": "row", "centre": [0.0, 1.0], "scale": [1.0, 2.0]}]
 
 
-def state() -> dict[str, Any]:
+def state():
     network = {"scale": torch.linspace(1, 2, 8), "head.weight": torch.linspace(-1, 1, 24).reshape(3, 8)}
     return {"epoch": 1, "rows": ["1,0.1"], "network": network, "statistics": STATISTICS}
 
 
-def flat(value: object) -> object:
+def flat(value):
     """The same nest with tensors as their bytes, which compares."""
     if isinstance(value, torch.Tensor):
         return str(value.dtype), tuple(value.shape), value.numpy().tobytes()
@@ -27,7 +25,7 @@ def flat(value: object) -> object:
     return [flat(one) for one in value] if isinstance(value, list) else value
 
 
-def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path: Path) -> None:
+def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path):
     file, rng = tmp_path / "last.pt", random.Random(0)
     checkpoint.save(file, state())
     whole, sound, named = file.read_bytes(), flat(state()), 0
@@ -44,7 +42,7 @@ def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_weights_that_are_not_finite_are_refused(tmp_path: Path, number: float) -> None:
+def test_weights_that_are_not_finite_are_refused(tmp_path, number):
     broken = state()
     broken["network"]["head.weight"][1, 2] = number
     checkpoint.save(tmp_path / "last.pt", broken)
@@ -61,13 +59,13 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, number: float) 
         {"network": {}, "statistics": [], "rows": []},
     ],
 )
-def test_a_file_of_something_else_is_no_checkpoint(tmp_path: Path, content: object) -> None:
+def test_a_file_of_something_else_is_no_checkpoint(tmp_path, content):
     torch.save(content, tmp_path / "last.pt")
     with pytest.raises(RequestError, match="no checkpoint of a fold"):
         checkpoint.load(tmp_path / "last.pt")
 
 
-def test_weights_of_another_fold_are_refused(tmp_path: Path) -> None:
+def test_weights_of_another_fold_are_refused(tmp_path):
     (tmp_path / "fold1").mkdir()
     (tmp_path / "fold2").mkdir()
     checkpoint.save(tmp_path / "fold1" / "last.pt", state() | {"fold": 1})

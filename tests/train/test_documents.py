@@ -14,7 +14,7 @@ from train.models.registry import all_models, build
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def blocks(name: str) -> list[str]:
+def blocks(name):
     return re.findall(r"```python\n(.*?)```", (DOCS / name).read_text(encoding="utf-8"), re.S)
 
 

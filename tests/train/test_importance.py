@@ -23,7 +23,7 @@ from train.models import linear
 from train.options import ImportanceOptions
 
 
-def measure(cache, runs, features, **more) -> ImportanceFolder:
+def measure(cache, runs, features, **more):
     options = ImportanceOptions(dataset=str(cache), runs=runs, features=features, **more)
     return measure_importance(options)
 
@@ -93,7 +93,7 @@ def test_lab_gives_the_tables(cache_folder, tmp_path):
     assert list(tables) == ["features", "classes", "pairs", "sets", "recordings"]
 
 
-def random_values(features: str, clips: int = 3) -> dict[frozenset[str], np.ndarray]:
+def random_values(features, clips=3):
     rng = np.random.default_rng(len(features))
     subsets = (itertools.combinations(features, size) for size in range(len(features) + 1))
     return {frozenset(subset): rng.normal(size=clips) for subset in itertools.chain(*subsets)}

@@ -11,14 +11,13 @@ import pytest
 from commandline.options import words
 from results.run_folder import find
 from tests.train.little import change
-from train.options import RunOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 SETS = {"AVX2": "avx2", "AVX512_CORE_AMX": "avx512"}  # without the second, the most that there is
 FARTHEST = 0.2  # of a probability after one epoch; an unwritten gradient is off by more, or no number
 
 
-def probabilities(options: RunOptions, **environment: str) -> np.ndarray:
+def probabilities(options, **environment):
     """What the run answers for the clips of fold 1."""
     command = [sys.executable, "-m", "train", "run", *words(options)]
     subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True, capture_output=True)
@@ -27,7 +26,7 @@ def probabilities(options: RunOptions, **environment: str) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_bf16_agrees_with_fp32_under_every_instruction_set(options: RunOptions) -> None:
+def test_bf16_agrees_with_fp32_under_every_instruction_set(options):
     changes = {"model": "cnn8@width=8", "grid": "64x108", "folds": (1,), "epochs": 1, "compile": "off"}
     options = change(options, batch=6, **changes)
     expected = probabilities(options)

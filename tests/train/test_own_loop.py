@@ -15,7 +15,7 @@ from train.plan import make_plan
 
 
 @pytest.fixture
-def own(options) -> OwnRun:
+def own(options):
     return OwnRun("mine", change(options, features="mel+chroma", val="group", augment="shift,mixup=0.4"))
 
 

@@ -23,23 +23,23 @@ from train.predict import predict_audio
 from train.rejection import Rejection, loudest_level
 
 
-def ask(trained: RunFolder, **given: object) -> int:
+def ask(trained, **given):
     given = {"run": str(trained.path), "data": trained.path.parents[2] / "data", **given}
     return predict_audio(PredictOptions(threads="1", **given))  # type: ignore[arg-type]
 
 
-def write(file: Path, label: str, **how: object) -> Path:
+def write(file, label, **how):
     rate = how.pop("rate", RATE)
     file.parent.mkdir(exist_ok=True)
     soundfile.write(file, sound(label, 99, rate=rate, **how), rate)
     return file
 
 
-def answered(out: str) -> dict[str, dict[str, float]]:
+def answered(out):
     return {Path(row["file"]).name: row["probabilities"] for row in json.loads(out)}
 
 
-def rows_of(out: str) -> list[dict[str, str]]:
+def rows_of(out):
     return list(csv.DictReader(io.StringIO(out)))
 
 

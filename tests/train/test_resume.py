@@ -16,20 +16,19 @@ from commandline.registry import RequestError
 from results import run_folder
 from tests.train.little import change, execute, little_options
 from train import checkpoint, run
-from train.options import RunOptions
 from train.plan import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def thorough(options: RunOptions, **changes: object) -> RunOptions:
+def thorough(options, **changes):
     """All that is carried from epoch to epoch: average, momentum, best epoch, plateau."""
     carried = {"ema": 0.9, "val": "group", "schedule": "plateau", "augment": "mask,shift,gain,mixup=0.4"}
     carried |= {"model": "cnn4+texture"}
     return change(options, **{"folds": (1,), "epochs": 3, "patience": 5, **carried, **changes})
 
 
-def assert_same(one, other) -> None:
+def assert_same(one, other):
     """Same predictions, byte for byte; same weights, bit for bit; same history but for the clock."""
     mine, theirs = one.fold(1), other.fold(1)
     assert (mine / "predictions.csv").read_bytes() == (theirs / "predictions.csv").read_bytes()
@@ -40,11 +39,11 @@ def assert_same(one, other) -> None:
     assert histories[0].equals(histories[1])
 
 
-def rows(history: Path) -> bytes:
+def rows(history):
     return history.read_bytes() if history.exists() else b""
 
 
-def kill_after(options: RunOptions, epochs: int, history: Path) -> None:
+def kill_after(options, epochs, history):
     """Start the command, wait until `epochs` rows stand in history.csv, then SIGKILL without warning."""
     job = subprocess.Popen(
         [sys.executable, "-m", "train", "run", *words(options)],

@@ -10,23 +10,23 @@ from commandline.options import parse, texts, words
 from commandline.registry import RequestError
 from commandline.terminal import percent
 from features_cache import external
-from results.run_folder import RunFolder, find
+from results.run_folder import find
 from tests.train.little import CLASSES, clip_table, fill
 from train import recipes, run, sweep
 from train.options import RunOptions, SweepOptions
 
 
 @pytest.fixture
-def several(options: RunOptions) -> SweepOptions:
+def several(options):
     given = dataclasses.replace(options, model="linear", augment="auto", features="mel chroma")
     return parse(SweepOptions, words(given))
 
 
-def change(options: SweepOptions, *given: str) -> SweepOptions:
+def change(options, *given):
     return SweepOptions.build({**options.given, **texts(SweepOptions, given)})
 
 
-def table(options: SweepOptions, *given: str) -> tuple[list[RunFolder], list[str]]:
+def table(options, *given):
     """Of these runs, which are trained."""
     done, _ = sweep.train_all(sweep.product(change(options, *given)))
     return done, sweep.table(done).splitlines()

@@ -15,7 +15,7 @@ from tests.train.test_predict import ask
 from train.timeline import merge_windows, output_paths, resampled, windows
 
 
-def timeline(run, tmp_path: Path, *parts: np.ndarray, **given: object) -> tuple[list, list]:
+def timeline(run, tmp_path, *parts, **given):
     """The rows of field.csv and the labels of field.txt, for a recording of these parts beside a bad file."""
     soundfile.write(tmp_path / "field.wav", np.concatenate(parts), RATE)
     (tmp_path / "bad.wav").write_bytes(b"nothing")

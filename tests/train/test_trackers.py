@@ -20,12 +20,12 @@ HISTORY = [
 
 
 @pytest.fixture
-def noted(finished: RunFolder) -> RunFolder:
+def noted(finished):
     write_config(finished.path, finished.config | {"note": "a first attempt"})
     return RunFolder(finished.path)
 
 
-def track(name: str, run: RunFolder, folder: Path, epochs_done: int = 0) -> None:
+def track(name, run, folder, epochs_done=0):
     (tracker,) = follow(name, Fold(run, 2, epochs_done), folder)
     for number, values in enumerate(HISTORY[epochs_done:], start=epochs_done + 1):
         tracker.epoch(number, values)

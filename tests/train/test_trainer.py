@@ -22,7 +22,7 @@ CLASSES = 3
 BAR = tqdm(disable=True)
 
 
-def make_data(clips: int = 30) -> FoldData:
+def make_data(clips=30):
     """Clips of a value a class, all of them trained on."""
     targets, order = np.arange(clips) % CLASSES, np.arange(clips)
     noise = torch.randn(clips, CLASSES, generator=torch.Generator().manual_seed(3))
@@ -32,13 +32,13 @@ def make_data(clips: int = 30) -> FoldData:
     return FoldData(1, source, targets, CLASSES, channels, order, order[:0], order[:6])
 
 
-def make_trainer(data: FoldData, options: RunOptions) -> Trainer:
+def make_trainer(data, options):
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(CLASSES, CLASSES))
     return Trainer(SimpleNamespace(options=options, augmenter=Augmenter()), data, network, Compute())
 
 
-def make_options(**changes) -> RunOptions:
+def make_options(**changes):
     return RunOptions(**{"epochs": 3, "batch": 8, "smoothing": 0.0, "lr": 0.1, **changes})
 
 

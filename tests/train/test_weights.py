@@ -5,7 +5,6 @@ import http.server
 import threading
 from collections import Counter
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -24,7 +23,7 @@ STATE_DICTS = {
 }
 
 
-def fingerprint(state: dict[str, torch.Tensor]) -> tuple[list[int], str]:
+def fingerprint(state):
     """Tensors a stage (conv1, layer1, features.denseblock1, ...), and a digest of every name and shape."""
     stages = Counter(key.removeprefix("features.").partition(".")[0] for key in state)
     lines = "\n".join(f"{key} {tuple(value.shape)}" for key, value in sorted(state.items()))
@@ -38,7 +37,7 @@ def test_state_dict_is_torchvisions(name):
 
 
 @pytest.fixture(scope="module")
-def imagenet(tmp_path_factory) -> Path:
+def imagenet(tmp_path_factory):
     """A file as torchvision publishes it: random weights, 1000 classes, its hash in its name."""
     folder = tmp_path_factory.mktemp("published")
     network = build("resnet18", 3, 1000, (128, 216), generator=torch.Generator().manual_seed(7))

@@ -1,26 +1,24 @@
 """Small folders of sounds, as users have them."""
 
-from pathlib import Path
-
 import numpy as np
 import soundfile
 
-from pipeline.datasets import Dataset, load
+from pipeline.datasets import load
 from pipeline.options import ExtractOptions
 
 
-def dataset(where: Path | str, data: Path, **given: object) -> Dataset:
+def dataset(where, data, **given):
     """What a command gets for DATASET=where and these options; `data` is made in this folder."""
     return load(ExtractOptions(dataset=str(where), data=data / "data", **given))
 
 
-def write(path: Path, seconds: float = 0.1, rate: int = 8_000) -> Path:
+def write(path, seconds=0.1, rate=8_000):
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, np.full(round(seconds * rate), 0.1), rate)
     return path
 
 
-def class_folders(folder: Path, classes: str = "dog cat", each: int = 10, takes: str = "A") -> Path:
+def class_folders(folder, classes="dog cat", each=10, takes="A"):
     for label in classes.split():
         for number in range(each):
             for take in takes:
@@ -28,12 +26,12 @@ def class_folders(folder: Path, classes: str = "dog cat", each: int = 10, takes:
     return folder
 
 
-def csv(path: Path, text: str) -> str:
+def csv(path, text):
     path.write_text(text, encoding="utf-8")
     return str(path)
 
 
-def esc_layout(folder: Path, rows: str) -> Path:
+def esc_layout(folder, rows):
     """`rows` are `filename,fold,category,src_file`, separated by blanks."""
     for row in rows.split():
         write(folder / "audio" / row.split(",")[0])

@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -31,14 +31,14 @@ HEADER = "filename,fold,target,category,esc10,src_file,take"
 
 
 @cache
-def silent_clip(samples: int = 220_500, rate: int = 44_100) -> bytes:
+def silent_clip(samples=220_500, rate=44_100):
     buffer = io.BytesIO()
     soundfile.write(buffer, np.zeros(samples, np.int16), rate, format="FLAC")
     return buffer.getvalue()
 
 
 @cache
-def files() -> dict[str, bytes]:
+def files():
     """What an archive holds, by path: two clips of two classes in each of five folds."""
     rows, sounds, labels = [HEADER], {}, list(ESC50_CATEGORIES)
     for target, fold, number in np.ndindex(2, 5, 2):
@@ -49,7 +49,7 @@ def files() -> dict[str, bytes]:
     return {"meta/esc50.csv": "\n".join([*rows, ""]).encode(), "LICENSE": b"CC BY-NC", **sounds}
 
 
-def zipped(content: dict, top: str = f"{TOP}/") -> bytes:
+def zipped(content, top=f"{TOP}/"):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in content.items():
@@ -57,7 +57,7 @@ def zipped(content: dict, top: str = f"{TOP}/") -> bytes:
     return buffer.getvalue()
 
 
-def whole(number: int, begin: int, content: bytes) -> tuple[int, bytes, int]:
+def whole(number, begin, content):
     """What a server that knows ranges answers: status, body, and how long it says that the body is."""
     if begin >= len(content):
         return 416, b"", 0
@@ -85,14 +85,14 @@ MANNERS: dict[str, Callable[[int, int, bytes], tuple[int, bytes, int | None]]] =
 class Server:
     """A server of one file in the manner that `url` names; `ranges` remembers what was asked for."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content):
         self.content, self.ranges = content, list[str | None]()
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:
+            def do_GET(self):
                 asked, number = self.headers.get("Range"), len(server.ranges)
                 server.ranges.append(asked)
                 begin = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
@@ -109,39 +109,39 @@ class Server:
                 self.wfile.write(body)
                 self.close_connection = True
 
-            def log_message(self, *arguments: object) -> None:
+            def log_message(self, *arguments):
                 pass
 
         self.listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.listening.serve_forever, args=(0.01,), daemon=True).start()
 
-    def url(self, manner: str) -> str:
+    def url(self, manner):
         return f"http://127.0.0.1:{self.listening.server_port}/{manner}"
 
-    def close(self) -> None:
+    def close(self):
         self.listening.shutdown()
         self.listening.server_close()
 
 
 @pytest.fixture
-def small(monkeypatch) -> None:
+def small(monkeypatch):
     """ESC-50 has 20 clips of two classes, and nobody waits."""
     monkeypatch.setattr(esc50, "CLIPS", 20)
     monkeypatch.setattr(download, "PAUSES", (0, 0))
 
 
 @pytest.fixture
-def server(small) -> Iterator[Server]:
+def server(small):
     server = Server(zipped(files()))
     yield server
     server.close()
 
 
-def obtain(data: Path, **given: object) -> Path:
+def obtain(data, **given):
     return esc50.obtain(SourceOptions(data=data, **given))
 
 
-def left_in(data: Path) -> list[str]:
+def left_in(data):
     return sorted(path.name for path in (data / "esc50").iterdir())
 
 
@@ -216,7 +216,7 @@ UNFIT: list[tuple[dict[str, bytes | None], str]] = [
 ]
 
 
-def entry(name: str, kind: int = stat.S_IFREG) -> dict[zipfile.ZipInfo, bytes]:
+def entry(name, kind=stat.S_IFREG):
     info = zipfile.ZipInfo(name)
     info.external_attr = (kind | 0o644) << 16
     return {info: b"../../../etc/passwd"}

@@ -1,7 +1,6 @@
 """Groups and folds: drawn by source recording, stratified, seeded, kept."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 CLIPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 60).map(str)), min_size=6, max_size=60)
 
 
-def folds_of(folder: Path | str, data: Path, **options: object) -> dict[str, int]:
+def folds_of(folder, data, **options):
     table = dataset(folder, data, **options).table
     return dict(zip(table["clip_id"], table["fold"]))
 

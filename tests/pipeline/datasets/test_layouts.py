@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from commandline.registry import RequestError
@@ -12,7 +11,7 @@ from pipeline.datasets.layouts import SIDES
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 
 
-def table_of(folder: Path, data: Path) -> pd.DataFrame:
+def table_of(folder, data):
     return dataset(folder, data).table.set_index("clip_id")
 
 

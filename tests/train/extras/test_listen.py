@@ -19,7 +19,7 @@ from train.options import ListenOptions
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def pipe(monkeypatch, raw: bytes) -> None:
+def pipe(monkeypatch, raw):
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(raw), isatty=lambda: False))
 
 

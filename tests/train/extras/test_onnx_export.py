@@ -1,7 +1,6 @@
 """The ONNX file of a run gives, by onnxruntime, the run's own predictions, of every kind of model."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +27,7 @@ TRAINED = {
 
 
 @pytest.fixture(scope="module")
-def cached(tmp_path_factory) -> Path:
+def cached(tmp_path_factory):
     table = clip_table()
     folder = fill(tmp_path_factory.mktemp("exported") / "features", table)
     vectors = np.random.default_rng(0).normal(size=(len(table), 9))

@@ -27,18 +27,18 @@ ROOT = Path(__file__).resolve().parents[3]
 class Halves(nn.Module):
     """A batch in two halves, each with its own batch statistics; the first's running ones count."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network):
         super().__init__()
         self.network = network
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x):
         first, second = x.tensor_split(2)
         answer = self.network(first)
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         return torch.cat([answer, torch.func.functional_call(self.network, buffers, second)])
 
 
-def reference(options: RunOptions) -> nn.Module:
+def reference(options):
     """What one process trains in halves."""
     plan = make_plan(options)
     (compute,) = candidates(options, "cpu", (options.batch, *plan.input_shape))

@@ -11,7 +11,7 @@ from train.models.linear import fit
 from train.models.registry import build
 
 
-def data(classes: int) -> tuple[np.ndarray, np.ndarray]:
+def data(classes):
     random = np.random.default_rng(0)
     y = np.arange(60) % classes
     x = random.normal(size=(60, 8)) * 5 + 100

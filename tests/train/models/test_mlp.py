@@ -1,7 +1,5 @@
 """The model on vectors: what it is given, when it is chosen, that it learns what images of vectors do not."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,7 @@ from train.plan import make_plan
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory) -> Path:
+def embedded(tmp_path_factory):
     """The little cache with `embedding`, 40 numbers whose signs say the class, in no order of rows."""
     table = clip_table()
     folder = fill(tmp_path_factory.mktemp("embedded") / "little" / "features", table)
@@ -27,7 +25,7 @@ def embedded(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def options(embedded, tmp_path) -> RunOptions:
+def options(embedded, tmp_path):
     return change(little_options(embedded, tmp_path / "runs"), model=RunOptions.model, epochs=15)
 
 

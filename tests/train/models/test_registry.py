@@ -18,7 +18,7 @@ SMALLEST = {
 }
 
 
-def network(name: str, seed: int = 0) -> torch.nn.Module:
+def network(name, seed=0):
     return build(name, 2, 5, SMALLEST[MODELS[name].kind], generator=torch.Generator().manual_seed(seed))
 
 
@@ -113,7 +113,7 @@ def test_what_does_not_fit_says_what_does():
 @pytest.mark.parametrize(
     ("name", "weight"), [("cnn4+texture", 0.67), ("cnn4+texture@weight=0.3", 0.3), ("texture+cnn4", 0.5)]
 )
-def test_members_answer_apart_in_training_and_together_in_evaluation(name: str, weight: float) -> None:
+def test_members_answer_apart_in_training_and_together_in_evaluation(name, weight):
     network = build(name, 2, 5, (64, 108))
     x = torch.randn(4, 2, 64, 108)
     assert network(x).shape == (4, 2, 5)
@@ -122,7 +122,7 @@ def test_members_answer_apart_in_training_and_together_in_evaluation(name: str, 
     torch.testing.assert_close(network(x), wanted)
 
 
-def test_the_first_member_starts_from_the_weights_that_it_has_alone() -> None:
+def test_the_first_member_starts_from_the_weights_that_it_has_alone():
     alone, ensemble = (
         build(name, 1, 3, (64, 108), generator=torch.Generator().manual_seed(3))
         for name in ("cnn4", "cnn4+texture")

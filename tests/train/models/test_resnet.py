@@ -5,7 +5,7 @@ import torch
 from train.models.registry import build
 
 
-def as_published(network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+def as_published(network, x):
     """The forward of torchvision's ResNet."""
     x = network.maxpool(torch.relu(network.bn1(network.conv1(x))))
     x = network.layer4(network.layer3(network.layer2(network.layer1(x))))

@@ -8,7 +8,7 @@ import torch
 from train.models.texture import BANDS, RANGES, TextureNet, TextureStatistics, range_edges
 
 
-def test_mean_and_deviation_are_those_of_each_band() -> None:
+def test_mean_and_deviation_are_those_of_each_band():
     x = torch.randn(2, 3, 64, 108, generator=torch.Generator().manual_seed(0))
     statistics = TextureStatistics(108)(x)
     bands = x.unflatten(2, (BANDS, 2)).mean(3)
@@ -18,7 +18,7 @@ def test_mean_and_deviation_are_those_of_each_band() -> None:
 
 
 @pytest.mark.parametrize("periods", [1, 7, 40])
-def test_a_modulated_band_shows_in_the_range_of_its_frequency(periods: int) -> None:
+def test_a_modulated_band_shows_in_the_range_of_its_frequency(periods):
     frames = 216
     x = torch.zeros(1, 1, BANDS, frames)
     x[0, 0, 5] = torch.sin(2 * math.pi * periods * torch.arange(frames) / frames)
@@ -30,20 +30,20 @@ def test_a_modulated_band_shows_in_the_range_of_its_frequency(periods: int) -> N
     assert (modulation[4] == modulation[4][0]).all()  # a constant band has no modulation
 
 
-def test_statistics_do_not_depend_on_when_something_happens() -> None:
+def test_statistics_do_not_depend_on_when_something_happens():
     x = torch.randn(1, 2, 64, 216, generator=torch.Generator().manual_seed(1))
     texture = TextureStatistics(216)
     torch.testing.assert_close(texture(x.roll(50, dims=3)), texture(x), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("bins", [2, 3, 10, 54, 108, 215])
-def test_ranges_cover_every_modulation_frequency_once(bins: int) -> None:
+def test_ranges_cover_every_modulation_frequency_once(bins):
     edges = range_edges(bins)
     assert edges[0] == 0 and edges[-1] == bins
     assert edges == sorted(set(edges))
 
 
-def test_statistics_are_computed_in_full_precision_under_autocast() -> None:
+def test_statistics_are_computed_in_full_precision_under_autocast():
     network = TextureNet(1, 3, 108, 16).eval()
     x = torch.randn(2, 1, 64, 108)
     with torch.autocast("cpu", torch.bfloat16):
