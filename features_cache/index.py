@@ -65,16 +65,26 @@ def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
 def refresh(
     folder: Path, clips: pd.DataFrame, settings: Mapping[str, object], part: slice = slice(0, 0)
 ) -> None:
-    """Make the index one of these clips and of the feature files that are there.
+    """Make the index one of these clips and of the feature files that are there; the same one is left alone.
 
     Outside `part` what is known of the sources is kept as it is: another run may have written it.
     """
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
+        links = {path.stem: path.name for path in feature_files(folder)}
         try:
-            known = with_sources(clips, read_index(folder)[0])
+            before, made = read_index(folder)
+            known = with_sources(clips, before)
             for name in SOURCE_COLUMNS:
                 known.iloc[part, known.columns.get_loc(name)] = clips[name].iloc[part]
+            with hdf5.opened(folder / INDEX) as file:
+                linked = set(file) == {CLIPS, *links}
+            if (
+                linked
+                and made == attributes
+                and all(np.array_equal(before[name], known[name]) for name in COLUMNS)
+            ):
+                return
         except (FileNotFoundError, DamagedFile):
             known = clips
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
@@ -82,8 +92,8 @@ def refresh(
             group = file.create_group(CLIPS)
             for name in COLUMNS:
                 hdf5.write_column(group, name, known[name].to_numpy())
-            for path in feature_files(folder):
-                file[path.stem] = h5py.ExternalLink(path.name, "/values")
+            for name, target in links.items():
+                file[name] = h5py.ExternalLink(target, "/values")
 
 
 def _read_rows(file: Path) -> list[list[str]]:

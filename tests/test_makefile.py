@@ -46,11 +46,11 @@ def test_a_variable_of_a_command_is_none_of_the_makefiles_own(tmp_path):
 
 
 @make_is_here
-@pytest.mark.parametrize("target", ["train", "docs", "demo"])
-def test_an_unknown_variable_is_refused_with_the_nearest(target):
+@pytest.mark.parametrize(("target", "meant"), [("train", "DATASET"), ("docs", "DATASET"), ("demo", "DATA")])
+def test_an_unknown_variable_is_refused_with_the_nearest(target, meant):
     done = make(target, "DATASETT=x")
     assert done.returncode == 2
-    assert "unknown variable 'DATASETT'; did you mean 'DATASET'?" in done.stderr
+    assert f"unknown variable 'DATASETT'; did you mean {meant!r}?" in done.stderr
 
 
 @make_is_here

@@ -57,19 +57,19 @@ EXPECTED = Some(features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0
         words(EXPECTED),
     ],
 )
-def test_three_spellings_mean_the_same_and_the_last_counts(given):
+def test_three_spellings_mean_the_same_and_the_last_counts(given: list[str]) -> None:
     assert parse(Some, given) == EXPECTED
     assert shlex.split(make_command("train", *given)) == ["make", "train", *given]
 
 
 @pytest.mark.parametrize("value", ["(.*)-[A-Z]$", "a b\\c", "mel@n_mels=64,fmin=20", "-x", "A=b", "it's 5 ~"])
-def test_odd_characters_survive(value):
+def test_odd_characters_survive(value: str) -> None:
     escaped = value.replace("\\", "\\\\").replace(" ", "\\ ").replace("$", "$$")
     assert split_make(f"GROUP={escaped} X=1") == [f"GROUP={value}", "X=1"]
     assert parse(Some, [f"GROUP={value}"]).group == parse(Some, ["--group", value]).group == value
 
 
-def test_what_an_option_expands_to_gives_way_to_what_is_given():
+def test_what_an_option_expands_to_gives_way_to_what_is_given() -> None:
     chosen = parse(Some, ["EPOCHS=3", "PRESET=2"])
     assert (chosen.rate, chosen.epochs, chosen.preset) == (2.0, 3, "2")
 
@@ -96,7 +96,7 @@ def test_what_an_option_expands_to_gives_way_to_what_is_given():
         ("RATE=1e5", None),
     ],
 )
-def test_a_mistake_is_one_line_with_what_was_expected(given, expected):
+def test_a_mistake_is_one_line_with_what_was_expected(given: str, expected: str | None) -> None:
     if expected is None:
         assert parse(Some, [given])
         return
@@ -105,17 +105,17 @@ def test_a_mistake_is_one_line_with_what_was_expected(given, expected):
     assert expected in str(error.value) and "\n" not in str(error.value)
 
 
-def test_options_made_in_python_are_checked_alike():
+def test_options_made_in_python_are_checked_alike() -> None:
     with pytest.raises(RequestError, match="RATE=inf: expected at most 1e"):
         Some(rate=math.inf)
 
 
-def fine(options):
+def fine(options: Some) -> int:
     """Nothing to do."""
     return 1 if options.wait else 0
 
 
-def fails(options):
+def fails(options: Some) -> None:
     """Raises what its option says."""
     if options.features == "utf8":
         "/home/jos\udce9/sounds".encode()
@@ -137,13 +137,13 @@ def fails(options):
         (["fine", "--several-targets", "AUDIOO=x"], 2, "unknown variable 'AUDIOO'"),
     ],
 )
-def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, capsys):
+def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, capsys) -> None:
     with pytest.raises(SystemExit) as stop:
         main([fine, fails], argv)
     assert stop.value.code == status and said in capsys.readouterr().err
 
 
-def test_help_names_every_option_with_its_default_and_meaning(capsys):
+def test_help_names_every_option_with_its_default_and_meaning(capsys) -> None:
     for argv in (["--help"], ["fine", "--help"]):
         with pytest.raises(SystemExit) as stop:
             main([fine, fails], argv)
@@ -152,7 +152,7 @@ def test_help_names_every_option_with_its_default_and_meaning(capsys):
     assert "fine   Nothing to do." in shown and "[0.5] a number" in shown and "--features" in shown
 
 
-def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
+def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning() -> None:
     listed = every_variable()
     for name, command in commands():
         options = options_of(command)
