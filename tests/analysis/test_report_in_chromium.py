@@ -56,7 +56,7 @@ def test_a_table_sorts_and_nothing_fails_or_leaves_the_page(page):
     messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
     sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
     addresses = [
-        request["request"]["url"] for request in sent if not request["documentURL"].startswith("chrome:")
+        request["request"]["url"] for request in sent if not request["documentURL"].startswith("chrome")
     ]  # chromium's own first page asks its maker
     assert addresses and all(address.startswith(OWN_REQUESTS) for address in addresses)
 
