@@ -107,7 +107,7 @@ class Manifest:
         files = self.content.get("files", {})
         return self.content.get(key) == hash_ and all((self.file.parent / name).is_file() for name in files)
 
-    def replace(self, files: Iterable[str], **content: Any) -> None:
+    def replace(self, files: Iterable[str], **content: object) -> None:
         """Keep this content, and remove what the report before wrote and this one did not.
 
         A file that somebody has changed since stays.

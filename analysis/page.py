@@ -24,12 +24,12 @@ UNKNOWN = "–"
 NAMED = 3  # names in a list before "and 6 more": the tables have them all
 
 
-def render(template: str = "page.html", **content: Any) -> str:
+def render(template: str = "page.html", **content: object) -> str:
     """A template's text; every name that it uses must be given. HTML is escaped."""
     return environment().get_template(template).render(**content)
 
 
-def say(name: str, *facts: Any) -> str:
+def say(name: str, *facts: object) -> str:
     """A macro of words.txt as one line of plain text, empty if there is nothing to say."""
     macro: Any = getattr(environment().get_template("words.txt").module, name)
     return " ".join(macro(*facts).split())
@@ -66,7 +66,7 @@ def source(name: str) -> Markup:
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
-def known(value: Any) -> bool:
+def known(value: object) -> bool:
     """Whether a number is one: not None, not NaN."""
     return value is not None and not (isinstance(value, float) and math.isnan(value))
 
@@ -86,7 +86,7 @@ CELLS: dict[str, Callable[..., str]] = {  # how a number reads, in a cell and in
 }
 
 
-def cell(value: Any, kind: str) -> str:
+def cell(value: object, kind: str) -> str:
     """What a table's cell shows; `kind` is text or one of CELLS."""
     return breakable(value) if kind == "text" else CELLS[kind](value)
 
@@ -101,7 +101,7 @@ def slug(text: str) -> str:
     return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)
 
 
-def breakable(text: Any) -> Markup:
+def breakable(text: object) -> Markup:
     """Feature sets that may wrap after each +; signs of numbers and percent signs stay with their numbers."""
     return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", str(text).replace(" %", "\u00a0%")))
 

@@ -27,12 +27,12 @@ class Impossible(Exception):
 # Rows
 
 
-def frequency_axis(sample_rate: float, *, n_fft: int, **_: Any) -> np.ndarray:
+def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray:
     """Hz of each bin of a spectrum."""
     return np.fft.rfftfreq(n_fft, 1 / sample_rate)
 
 
-def mel_edges(sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: Any) -> np.ndarray:
+def mel_edges(sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: object) -> np.ndarray:
     """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k + 1, ends at k + 2."""
     linear, step = 200 / 3, np.log(6.4) / 27  # Hz of a mel below 1 kHz, logarithm of the ratio of two above
     bend = 1000 / linear
@@ -49,12 +49,14 @@ def mel_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
     return mel_edges(sample_rate, **parameters)[1:-1]
 
 
-def linear_edges(sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: Any) -> np.ndarray:
+def linear_edges(
+    sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object
+) -> np.ndarray:
     """(n_bands + 2,) Hz, evenly spaced; bands lie between them as those of `mel_edges`."""
     return np.linspace(fmin, fmax or sample_rate / 2, n_bands + 2)
 
 
-def erb_axis(sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: Any) -> np.ndarray:
+def erb_axis(sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object) -> np.ndarray:
     """Hz of the centre of each gammatone band, evenly spaced in ERB-rate, 21.4 log10(1 + 0.00437 f)."""
     top = fmax or sample_rate / 2
     if fmin >= top:
@@ -67,18 +69,18 @@ def coefficient_axis(_: int, *, n_fft: int, **parameters: Any) -> np.ndarray:
     return np.arange(float(min(count for name, count in parameters.items() if name.startswith("n_"))))
 
 
-def power_axis(_: int, *, order: int, **__: Any) -> np.ndarray:
+def power_axis(_: int, *, order: int, **__: object) -> np.ndarray:
     """The number of each coefficient of a polynomial, of the highest power first."""
     return np.arange(order + 1.0)
 
 
-def constant_q_axis(_: int, *, n_bins: int, bins_per_octave: int, **__: Any) -> np.ndarray:
+def constant_q_axis(_: int, *, n_bins: int, bins_per_octave: int, **__: object) -> np.ndarray:
     """Hz of each bin, from the note C1 up."""
     return C1 * 2.0 ** (np.arange(n_bins, dtype=float) / bins_per_octave)
 
 
 def contrast_bands(
-    sample_rate: int, *, fmin: float, n_bands: int, n_fft: int, **_: Any
+    sample_rate: int, *, fmin: float, n_bands: int, n_fft: int, **_: object
 ) -> list[tuple[float, slice]]:
     """Hz of the lower end of each band, and its bins; the first begins at 0, the last takes the rest."""
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
@@ -98,12 +100,12 @@ def contrast_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
     return np.array([edge for edge, _ in contrast_bands(sample_rate, **parameters)])
 
 
-def lag_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: Any) -> np.ndarray:
+def lag_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: object) -> np.ndarray:
     """Seconds of each lag of a tempogram."""
     return np.arange(win_length) * hop_length / sample_rate
 
 
-def tempo_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: Any) -> np.ndarray:
+def tempo_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: object) -> np.ndarray:
     """Beats a minute of each bin of a Fourier tempogram."""
     return frequency_axis(sample_rate * 60 / hop_length, n_fft=win_length)
 
@@ -111,18 +113,18 @@ def tempo_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: Any) 
 # Frames
 
 
-def centred_frames(sample_rate: int, samples: int, *, hop_length: int = 0, **_: Any) -> np.ndarray:
+def centred_frames(sample_rate: int, samples: int, *, hop_length: int = 0, **_: object) -> np.ndarray:
     """Seconds of the centre of each frame, the first at the beginning; without a hop, of each sample."""
     count = 1 + samples // hop_length if hop_length else samples
     return np.arange(count) * ((hop_length or 1) / sample_rate)
 
 
-def one_frame_more(sample_rate: int, samples: int, *, hop_length: int, **_: Any) -> np.ndarray:
+def one_frame_more(sample_rate: int, samples: int, *, hop_length: int, **_: object) -> np.ndarray:
     """Seconds of the frames of a Fourier tempogram, centred between those of its envelope."""
     return centred_frames(sample_rate, samples + hop_length, hop_length=hop_length)
 
 
-def sloped_frames(sample_rate: int, samples: int, *, width: int, hop_length: int, **_: Any) -> np.ndarray:
+def sloped_frames(sample_rate: int, samples: int, *, width: int, hop_length: int, **_: object) -> np.ndarray:
     """Seconds of each frame, if there are as many as a slope needs."""
     seconds = centred_frames(sample_rate, samples, hop_length=hop_length)
     if len(seconds) < width:
@@ -136,7 +138,7 @@ def sloped_frames(sample_rate: int, samples: int, *, width: int, hop_length: int
 
 
 def modulation_edges(
-    sample_rate: int, *, ranges: int, low: float, high: float, hop_length: int, **_: Any
+    sample_rate: int, *, ranges: int, low: float, high: float, hop_length: int, **_: object
 ) -> np.ndarray:
     """(ranges + 1,) Hz in equal ratios, up to half the frame rate at most."""
     top = min(high, sample_rate / hop_length / 2)

@@ -50,7 +50,7 @@ class Clip:
     def __init__(self, y: np.ndarray, sample_rate: int) -> None:
         self.y = y
         self.sample_rate = sample_rate
-        self.made: dict[Any, Any] = {}  # intermediate, with its arguments -> value
+        self.made: dict[object, Any] = {}  # intermediate, with its arguments -> value
 
     @shared
     def magnitude(self, framing: Framing) -> np.ndarray:

@@ -62,7 +62,7 @@ def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def agreement(
-    name: str, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], stored: Any = None
+    name: str, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], stored: object = None
 ) -> Agreement:
     """Compare feature `name` of several clips, each (rows, frames), with its definition's.
 

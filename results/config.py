@@ -36,7 +36,7 @@ class Config(dict[str, Any]):
         raise RequestError(f"{self.origin} lacks {key}: {TRAIN_AGAIN}")
 
 
-def fits(value: Any, pattern: Pattern) -> bool:
+def fits(value: object, pattern: Pattern) -> bool:
     """Whether a value of JSON is what the pattern says.
 
     A type: of that type, and no bool is an int; a tuple: one of its texts; a list: one item or more, each of
@@ -66,7 +66,7 @@ def distinct(pattern: Pattern, key: Callable[[Any], object] = lambda item: item)
     return lambda value: fits(value, [pattern]) and len(set(map(key, value))) == len(value)
 
 
-def is_seed(value: Any) -> bool:
+def is_seed(value: object) -> bool:
     return type(value) is int and value >= 0
 
 

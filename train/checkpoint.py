@@ -75,7 +75,7 @@ def read_safely(file: Path) -> Any:
         raise ValueError(reason) from error
 
 
-def check_fold(state: Any) -> None:
+def check_fold(state: object) -> None:
     """ValueError unless `state` is a fold's: a network's tensors, all finite, and the statistics' numbers."""
     match state:
         case {"network": dict() as network, "statistics": list() as statistics}:
@@ -88,7 +88,7 @@ def check_fold(state: Any) -> None:
         raise ValueError(f"'{broken}' holds numbers that are not finite")
 
 
-def _is_statistics(state: Any) -> bool:
+def _is_statistics(state: object) -> bool:
     """Whether train.data.Statistics can be restored from it."""
     match state:
         case {"norm": "feature" | "row" | "clip" | "none", "centre": [*centre], "scale": [*scale]}:
