@@ -56,6 +56,7 @@ THREADS = 8  # for waiting on the disk; hashing itself lets go of the interprete
 LABELS = ("label", "category", "fold", "group")
 RESERVE = 5e6  # bytes of a disk that are left free, for the index and what the file system itself needs
 LONGEST_BATCH = 32  # clips: handing out a batch takes milliseconds
+LONGEST_AUDIO = 160  # seconds of a batch: the bar moves when a batch is done
 BATCHES_LEFT = 4  # for each process, when a batch is cut from what is left
 SHOWN_FAILURES = 10
 
@@ -438,8 +439,9 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
     columns = ("path", "alteration", "source_size", "source_time_ns")
     paths, alterations, sizes, times = (asked.clips[name].tolist() for name in columns)
     keys, left = [spec.key for spec in asked.specs], remaining.clips
+    most = int(np.clip(LONGEST_AUDIO / asked.dataset.duration, 1, LONGEST_BATCH))
     while len(left):
-        rows, left = np.split(left, [min(LONGEST_BATCH, 1 + len(left) // (processes * BATCHES_LEFT))])
+        rows, left = np.split(left, [min(most, 1 + len(left) // (processes * BATCHES_LEFT))])
         of_features = [fingerprints(asked.keys[rows], key).tolist() for key in keys]
         yield [
             ClipTask(

@@ -84,7 +84,7 @@ def with_groups(listing: Listing, group: str) -> tuple[pd.DataFrame, tuple[str, 
     are kept. A clip that has none is a group of its own.
     """
     table = listing.table.copy()
-    if group in table:
+    if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):  # made here, of each clip
         table["group"] = table[group].astype(str)
     elif group:
         try:

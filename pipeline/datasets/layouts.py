@@ -62,7 +62,7 @@ def read_fsd50k(folder: Path) -> Listing:
             try:
                 described = json.loads(file.read_text(encoding="utf-8"))
                 uploaders |= {name: str(clip["uploader"]) for name, clip in described.items()}
-            except (ValueError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise RequestError(f"{file} is damaged ({error!r}): unpack it again") from None
     clips = pd.concat(lists, ignore_index=True)
     clips["split"] = clips["split"].where(clips["side"] == "dev", "eval")

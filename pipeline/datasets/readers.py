@@ -109,6 +109,8 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
         ids[same] = paths[same].map(naming)
     for path in paths[ids.duplicated()]:
         raise RequestError(f"{path} is listed twice; a clip is one row")
+    for name in ids:
+        name.encode()  # refuses one that is not UTF-8 by its own name, before tables are written
     return ids.tolist()
 
 
