@@ -109,8 +109,12 @@ def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int)
 def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
     """The altered clip, as long as `y`, (samples,) float32."""
     name, _, words = text.rstrip(")").partition("(")
-    parameters = {key: float(value) for key, value in (word.split("=") for word in words.split(","))}
-    altered = ALTERATIONS[name].function(y, sample_rate, **parameters)[: len(y)]
+    function = ALTERATIONS[name].function
+    try:
+        parameters = {key: float(value) for key, value in (word.split("=") for word in words.split(","))}
+    except ValueError:
+        raise RequestError(f"{text!r} lacks numbers, as in gain(db=-3.2)") from None
+    altered = function(y, sample_rate, **parameters)[: len(y)]
     return np.pad(altered, (0, len(y) - len(altered))).astype(np.float32, copy=False)
 
 

@@ -4,6 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
+from commandline.registry import RequestError
 from pipeline import alter
 
 RATE = 22_050
@@ -58,6 +59,12 @@ def test_gain_changes_the_level_and_never_clips(loud, db, peak):
     """A float file may hold more than full scale already."""
     y = tone() * np.float32(loud / 0.3)
     assert alter.apply_alteration(y, RATE, f"gain(db={db})").max() == pytest.approx(peak, rel=1e-3)
+
+
+@pytest.mark.parametrize(("text", "reason"), [("gian(db=1)", "did you mean 'gain'"), ("gain", "as in gain")])
+def test_a_text_that_is_no_alteration_is_refused(text, reason):
+    with pytest.raises(RequestError, match=reason):
+        alter.apply_alteration(tone(), RATE, text)
 
 
 def test_shift_loses_nothing():

@@ -77,10 +77,14 @@ def test_worker_processes_write_the_same_bytes_as_this_one(sounds):
     assert not list((cache(sounds).folder / "locks").glob("run-*"))
 
 
-@pytest.mark.parametrize(("clips", "jobs", "longest"), [(1, 2, 1), (7, 2, 1), (80, 2, 11), (1000, 8, 32)])
-def test_batches_cover_all_clips_and_become_shorter_towards_the_end(sounds, clips, jobs, longest):
+@pytest.mark.parametrize(
+    ("clips", "seconds", "jobs", "longest"),
+    [(1, 5, 2, 1), (7, 5, 2, 1), (80, 5, 2, 11), (1000, 5, 8, 32), (100, 40, 1, 4), (50, 600, 1, 1)],
+)
+def test_batches_cover_all_clips_and_become_shorter_towards_the_end(sounds, clips, seconds, jobs, longest):
     asked = request(options(sounds))
-    asked = replace(asked, clips=asked.clips.iloc[np.zeros(clips, int)])
+    dataset = replace(asked.dataset, duration=seconds)
+    asked = replace(asked, dataset=dataset, clips=asked.clips.iloc[np.zeros(clips, int)])
     remaining = SimpleNamespace(clips=np.arange(clips), todo=np.ones((clips, 2), bool))
     made = list(extract.batches(asked, remaining, jobs))
     assert [task.row for batch in made for task in batch] == list(range(clips))

@@ -88,6 +88,7 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
     [
         (2, {"group": "(-)"}, "makes each class one group, as '-'"),
         (2, {"group": "label"}, "makes each class one group"),
+        (2, {"group": "clip_id"}, "fits no file name"),
         (60, {"folds_by": "group"}, "expected 2 to 100"),
     ],
 )

@@ -139,9 +139,10 @@ def test_fsd50k_without_clips_of_several_labels_grouped_by_uploader(tmp_path):
     file.parent.mkdir()
     file.write_text(json.dumps({"10": {"uploader": "ann"}, "11": {"uploader": "ann"}}))
     assert table_of(fsd50k, tmp_path)["group"].tolist()[:3] == ["ann", "ann", "12"]
-    file.write_text('{"10": {}}')
-    with pytest.raises(RequestError, match=r"info.*damaged"):
-        table_of(fsd50k, tmp_path)
+    for damaged in ("{", "[]", '{"10": {}}'):
+        file.write_text(damaged)
+        with pytest.raises(RequestError, match=r"info.*damaged"):
+            table_of(fsd50k, tmp_path)
 
 
 def test_speech_commands_as_published(tmp_path):

@@ -88,6 +88,12 @@ def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path
     assert not (tmp_path / "data").exists()
 
 
+def test_a_file_name_that_is_not_utf_8_is_refused_by_itself():
+    with pytest.raises(UnicodeEncodeError) as refused:
+        clip_ids(["a.wav", "K\udce4uzchen.wav"])
+    assert refused.value.object == "K\udce4uzchen"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
