@@ -29,8 +29,8 @@ def made(tmp_path):
 
 
 @pytest.fixture
-def by_hand(tmp_path):
-    """Write one run from rows (clip_id, group, fold, target, probabilities), all of them tested."""
+def hand_run(tmp_path):
+    """One run of rows (clip_id, group, fold, target, probabilities), all of them tested."""
 
     def write(name, classes, rows, **config):
         folder = RunFolder(tmp_path / "hand" / name)
@@ -44,19 +44,8 @@ def by_hand(tmp_path):
             folder.fold(fold).mkdir(parents=True)
             probabilities = np.array(here["probabilities"].tolist(), np.float32)
             write_predictions(folder.fold(fold), here, probabilities, classes)
-        return folder
-
-    return write
-
-
-@pytest.fixture
-def hand_run(by_hand):
-    """The same, loaded."""
-
-    def write(*args, **config):
-        results = load_runs([by_hand(*args, **config)])
-        assert not results.problems
-        return results.runs[0]
+        (run,) = load_runs([folder]).runs
+        return run
 
     return write
 
@@ -67,15 +56,6 @@ class Workshop:
 
     root: Path
     table: pd.DataFrame
-
-    @property
-    def words(self):
-        """What tells `python -m analysis` where everything lies."""
-        return [
-            f"DATA={self.root / 'data'}",
-            f"RUNS={self.root / 'runs'}",
-            f"REPORTS={self.root / 'reports'}",
-        ]
 
     def options(self, **given):
         folders = {name: self.root / name for name in ("data", "runs", "reports")}
@@ -93,7 +73,7 @@ def workshop(tmp_path_factory):
     audio = root / "audio"
     audio.mkdir()
     time = np.arange(8000) / 8000
-    for row, (clip, label) in enumerate(zip(table["clip_id"], table["label"], strict=True)):
+    for row, (clip, label) in enumerate(zip(table["clip_id"], table["label"])):
         if row != 0:  # one clip's file is not there
             tone = 0.3 * np.sin(2 * np.pi * 220 * (1 + CLASS_NAMES.index(label)) * time)
             soundfile.write(audio / f"{clip}.wav", tone, 8000)

@@ -5,9 +5,9 @@ shared by all runs; what remains is a run's own, half of it shared by the clips 
 subsets of five features, the last two of ten or more without augmentation: there are ablations to claim.
 """
 
-from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,22 +23,6 @@ FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
 CLIPS_A_RECORDING = 2
 ACCURACY = 0.75
 OWN = 0.3  # of the variance of a clip's difficulty: runs then agree on four clips of five
-
-
-@dataclass(frozen=True)
-class Claims:
-    """What one report says: whether it claims anything of a kind, and whether true differences were found."""
-
-    overall: bool  # a run is clearly worse than the best
-    ablations: bool
-    winner: bool  # mel+mfcc leads all others clearly
-    gain: bool  # what it adds to mel is a clear gain
-    worse: bool  # mel is clearly worse than the best
-    detectable: float  # what the report says that its data can show, against the next run
-
-    @property
-    def any(self) -> bool:
-        return self.overall or self.ablations
 
 
 def simulated_runs(
@@ -115,17 +99,20 @@ def _run(
 
 
 def claims(runs, *, named=False):
-    """What a report of the runs says."""
+    """What a report of the runs says: whether it claims anything of a kind, and finds what is true."""
     ranking = rankings(runs, named=named)[0]
     gains, clear = ablations(ranking), ranking.tests.p < ranking.level
-    worse = {run.name for run, differs in zip(ranking.runs[1:], clear, strict=True) if differs}
+    worse = {run.name for run, differs in zip(ranking.runs[1:], clear) if differs}
     step = gains[(gains["with"] == "mel+mfcc-default") & (gains["without"] == "mel-default")]
+    claimed = bool(gains["verdict"].str.startswith("clear").any())
     difference = ranking.differences[:, 0] / ranking.unit
-    return Claims(
-        overall=bool(worse),
-        ablations=bool(gains["verdict"].str.startswith("clear").any()),
+    return SimpleNamespace(
+        overall=bool(worse),  # a run is clearly worse than the best
+        ablations=claimed,
+        any=bool(worse) or claimed,
         winner=ranking.best.name == "mel+mfcc-default" and bool(clear.all()),
-        gain=bool((step["verdict"] == "clear gain").any()),
+        gain=bool((step["verdict"] == "clear gain").any()),  # what mfcc adds to mel
         worse="mel-default" in worse,
+        # What the report says that its data can show, against the next run.
         detectable=detectable(difference, ranking.shares, ranking.tests.critical[0])[0],
     )

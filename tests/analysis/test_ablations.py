@@ -25,20 +25,6 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
     assert (gain["verdict"], loss["verdict"]) == ("clear gain", "clear loss")
 
 
-def test_runs_that_differ_in_augmentation_alone_are_paired(made):
-    runs = [
-        MadeRun(augment="none", skill=0.6),
-        MadeRun(augment="mask,shift", skill=0.8),
-        MadeRun(augment="mask,shift", skill=0.7, features="zcr"),
-        MadeRun(augment="none", skill=0.7, model="cnn4"),
-    ]
-    (row,) = table_of(made(*runs)).to_dict("records")
-    pair = ("mel-resnet18-augment.none", "mel-resnet18-augment.mask,shift")
-    assert (row["kind"], row["without"], row["with"]) == ("augmentation", *pair)
-    assert (row["changed"], row["verdict"]) == ("augment none → mask,shift", "clear gain")
-    assert row["difference"] == pytest.approx(0.2)
-
-
 @pytest.mark.parametrize(
     ("runs", "steps"),
     [

@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from analysis import clips
 from features_cache import Cache, external
 from features_cache.index import read_index, refresh
+from tests.golden.commands import flip_bit
 
 RATE = 8000
 
@@ -85,9 +86,7 @@ def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(cache, monk
     read = [(ids, values.shape) for ids, values in clips.read_batches(cache, "rms", ["c5", "c4", "c0"])]
     assert read == [(["c4"], (1, 1, 30)), (["c0"], (1, 1, 30))]
     stored = cache["mel"]
-    with (cache.folder / "mel.h5").open("r+b") as handle:
-        handle.seek(stored.values_offset + 2 * stored.clip_bytes + 5)
-        handle.write(b"\xff\xff\xff")
+    flip_bit(stored.path, stored.values_offset + 2 * stored.clip_bytes)
     for size, expected in ((1, [["c1"], ["c3"]]), (3, [["c1", "c3"]])):
         monkeypatch.setattr(clips, "BATCH_CLIPS", size)
         assert [
@@ -104,11 +103,11 @@ def test_features_of_another_duration_are_one_line(cache):
 
 def test_a_broken_file_is_named_and_the_others_are_used(cache):
     (cache.folder / "rms.h5").write_bytes(b"broken")
-    opened, usable, problems = clips.readable_cache(cache.folder)
-    assert opened is not None and usable == ["mel"] and len(problems) == 1 and "rms" in problems[0]
+    _, usable, (problem,) = clips.readable_cache(cache.folder)
+    assert usable == ["mel"] and "rms" in problem
     (cache.folder / "index.h5").write_bytes(b"broken")
-    opened, usable, problems = clips.readable_cache(cache.folder)
-    assert opened is None and usable == [] and "index.h5" in problems[0]
+    opened, usable, (problem,) = clips.readable_cache(cache.folder)
+    assert opened is None and usable == [] and "index.h5" in problem
 
 
 def test_a_sample_takes_as_many_clips_of_each_class():

@@ -1,9 +1,8 @@
 """The data behind the error browser: order, percentages, and text that cannot leave its element."""
 
 import numpy as np
-import pytest
 
-from analysis import error_browser, tables
+from analysis import error_browser
 from tests.analysis.made_runs import MadeRun
 
 ROWS = [
@@ -53,10 +52,6 @@ def test_all_seeds_of_a_configuration_come_first_then_each(made):
         ("mel-resnet18-s1 (seed 1, one of 2)", [1]),
         ("rms-resnet18", [2]),
     ]
-    (of_classes,) = data["test_sets"]
-    hits = [
-        sum(row[0] == true for row, true in zip(run["top"], of_classes["target"], strict=True))
-        for run in data["runs"]
-    ]
-    assert hits[:2] == [360, 240]
-    assert sum(hits[:2]) / 2 == pytest.approx(tables.confusion_counts(runs[0]).diagonal().sum())
+    target = data["test_sets"][0]["target"]
+    hits = [sum(row[0] == true for row, true in zip(run["top"], target)) for run in data["runs"]]
+    assert hits == [360, 240, 200]

@@ -1,21 +1,17 @@
 """Reports of nothing claim nothing, and what one could show, it shows; `bench.false_claims` counts more."""
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from analysis.significance import LEVEL
 from tests.analysis.simulated import claims, simulated_runs
 
 
-def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty():
-    rng = np.random.default_rng(0)
-    said = [claims(simulated_runs(5, 200, 5, rng)).any for _ in range(40)]
-    assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
-
-
-def test_two_equal_runs_that_were_named_differ_in_at_most_one_report_of_twenty():
-    rng = np.random.default_rng(1)
-    said = [claims(simulated_runs(2, 100, 5, rng), named=True).overall for _ in range(40)]
+@pytest.mark.parametrize(("runs", "clips", "named"), [(5, 200, False), (2, 100, True)])
+def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty(runs, clips, named):
+    rng = np.random.default_rng(runs)
+    said = [claims(simulated_runs(runs, clips, 5, rng), named=named).any for _ in range(40)]
     assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
 
 

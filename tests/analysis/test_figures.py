@@ -1,7 +1,6 @@
 """Every figure of the registry draws into the axes it is given; what it computes; its files."""
 
 import re
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +33,7 @@ INTERVALS = {
     "filled": np.array([True, False, True]),
 }
 PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
-EXAMPLES: dict[str, dict[str, Any]] = {
+EXAMPLES = {
     "accuracy_by_set": INTERVALS | {"line": 0.25},
     "accuracy_heat_map": {
         "features": NAMES,
@@ -110,7 +109,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "spectrograms": {"clips": {"dog": FEATURE_MAP}, "seconds": 5.0, "hertz": np.linspace(0, 9000, 8)},
     "waveforms": {"clips": {"dog": RNG.normal(size=900), "silence": np.zeros(900)}, "seconds": 5.0},
 }
-LARGE: list[tuple[str, dict[str, Any]]] = [
+LARGE = [
     ("confusion_matrix", {"counts": RNG.integers(0, 9, (50, 50)), "classes": MANY}),
     ("recall_by_set", {"names": NAMES, "classes": MANY, "recall": RNG.random((3, 50))}),
     ("clips_per_fold", {"counts": RNG.integers(0, 9, (50, 10)), "classes": MANY, "folds": range(1, 11)}),
@@ -254,7 +253,7 @@ def test_only_what_changed_is_drawn_and_the_same_data_gives_the_same_file(tmp_pa
     first, file = digests({}), tmp_path / "figures" / "a.svg"
     content = file.read_bytes()
     assert digests({}) == first and file.read_bytes() == content
-    done: list[str] = []
+    done = []
     monkeypatch.setattr(saving, "draw", lambda name, file, data: done.append(file.stem) or b"drawn")
     assert digests(first) == first and not done
     digests(first, label="other")

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from analysis.ensemble import write_ensemble
-from analysis.facts import Facts, Threat
+from analysis.facts import Facts
 from analysis.findings import findings
 from analysis.next_command import NextCommand, Situation, next_command, train_again
 from analysis.page import say
 from analysis.results import Results, load_runs
 from results.run_folder import find
-from tests.analysis.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun, of_sets
 
 GIVEN = ("DATASET=made", "RUNS=elsewhere", "RUN=mel")
 
@@ -21,24 +21,6 @@ def proposed(results, *, threats=(), **situation):
     made = next_command(found.facts, found.main, Situation(GIVEN, situation.pop("stored", {}), **situation))
     assert say("next", made.kind, made.about)
     return made
-
-
-def of_sets(seeds=1, model="resnet18", **skills):
-    """Runs of feature sets; `_` stands for +."""
-    return [
-        MadeRun(features=name.replace("_", "+"), skill=skill, seed=seed, model=model)
-        for name, skill in skills.items()
-        for seed in range(seeds)
-    ]
-
-
-def test_a_leak_comes_before_everything_and_own_sounds_are_checked_first(
-    made,
-):
-    results = made(*of_sets(mel_mfcc=0.9, mel=0.7))
-    check = "python -m pipeline check DATASET=made"
-    assert proposed(results, threats=(Threat("duplicates", 58),)) == NextCommand(check, "leak")
-    assert proposed(results, unchecked=True) == NextCommand(check, "check")
 
 
 def test_a_clear_winner_is_confirmed_with_the_next_by_three_seeds(made):

@@ -3,7 +3,6 @@
 `python -m tests.analysis.test_page` writes the golden file anew: read its difference aloud before a commit.
 """
 
-import json
 import re
 import sys
 from html import unescape
@@ -15,7 +14,7 @@ from analysis import page
 from analysis.facts import Threat
 from analysis.findings import findings
 from analysis.results import Problem, Results
-from tests.analysis.made_runs import MadeRun, made_clips, make_runs
+from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 GOLDEN = Path(__file__).with_name("words.txt")
 THREATS = (
@@ -25,12 +24,6 @@ THREATS = (
     Threat("changed", 1),
     Threat("unequal recordings", 12, 60),
 )
-
-
-def of_sets(model="resnet18", **skills):
-    return [
-        MadeRun(features=name.replace("_", "+"), skill=skill, model=model) for name, skill in skills.items()
-    ]
 
 
 def scenarios(folder):
@@ -50,7 +43,7 @@ def scenarios(folder):
         "one run beside others": facts(mel, *[MadeRun(features=f, folds=(1,)) for f in ("rms", "zcr")]),
         "a tie, with a control": facts(*of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)),
         "a clear winner of several models": facts(
-            *of_sets(mel_mfcc=0.9, mel=0.7), *of_sets("linear", mel=0.6)
+            *of_sets(mel_mfcc=0.9, mel=0.7), *of_sets(model="linear", mel=0.6)
         ),
         "chance": facts(MadeRun(skill=0.1), MadeRun(features="rms", skill=0.11)),
         "few recordings": facts(*of_sets(mel=0.9, rms=0.5), clips=8, classes=2, folds=2),
@@ -79,7 +72,7 @@ def words(folder):
 
 
 def test_a_report_says_what_the_golden_file_says(tmp_path):
-    assert words(tmp_path) == GOLDEN.read_text(encoding="utf-8")
+    assert words(tmp_path) == GOLDEN.read_text()
 
 
 def visible_text(html):
@@ -89,7 +82,7 @@ def visible_text(html):
 
 
 def test_the_page_is_short_and_begins_with_the_answer(reported):
-    html = reported.read_text(encoding="utf-8")
+    html = reported.read_text()
     assert len(visible_text(html).split()) < 1800  # everything opened
     assert html.count("<figure") <= 12
     assert html.index("</h1>") < html.index("Comparison</h2>")
@@ -97,16 +90,10 @@ def test_the_page_is_short_and_begins_with_the_answer(reported):
 
 
 def test_class_names_are_text_and_the_page_asks_for_nothing(reported):
-    html = reported.read_text(encoding="utf-8")
+    html = reported.read_text()
     assert "<script>alert" not in html and "default-src 'none'" in html
     for word in ('src="http', "src='http", "@import", "url(http", 'href="http'):
         assert word not in html
-
-
-def test_nothing_in_the_data_can_end_its_script():
-    text = page.in_script({"name": "</script><script>alert(1)", "犬": 1})
-    assert "<" not in text
-    assert json.loads(text) == {"name": "</script><script>alert(1)", "犬": 1}
 
 
 def test_numbers_lists_and_ids():
@@ -123,5 +110,5 @@ def test_numbers_lists_and_ids():
 if __name__ == "__main__":
     import tempfile
 
-    GOLDEN.write_text(words(Path(tempfile.mkdtemp())), encoding="utf-8")
-    sys.stdout.write(GOLDEN.read_text(encoding="utf-8"))
+    GOLDEN.write_text(words(Path(tempfile.mkdtemp())))
+    sys.stdout.write(GOLDEN.read_text())

@@ -109,12 +109,6 @@ def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_ot
     assert {len(run.clip_ids) for run in main.runs} == {160}
 
 
-def test_outdated_runs_do_not_lead(made):
-    runs = made(MEL, ZCR, MadeRun(features="rms", val="next")).runs
-    former = [run.name for run in runs if run.features != "rms"]
-    assert features(rankings(runs, outdated=former)[0]) == ["rms"]
-
-
 def test_labels_say_as_much_as_is_needed(made):
     runs = [MEL, ZCR, MadeRun(features="zcr", model="texture")]
     runs += [MadeRun(features="rms", augment=augment) for augment in ("default", "none")]

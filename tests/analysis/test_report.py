@@ -14,15 +14,14 @@ import pandas as pd
 import pytest
 
 from analysis import inputs
-from analysis.__main__ import COMMANDS
 from analysis.figures import saving
 from analysis.inputs import Manifest, jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
-from commandline.commands import main
 from commandline.registry import RequestError
 from features_cache import external
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
+from tests.golden.commands import done
 
 SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
 
@@ -32,9 +31,14 @@ def stubs(request, monkeypatch):
     """Nothing is drawn; the files that would be, in order."""
     if "reported" in request.fixturenames:
         request.getfixturevalue("reported")
-    drawn: list[str] = []
+    drawn = []
     monkeypatch.setattr(saving, "draw", lambda name, file, data: drawn.append(file.name) or SVG)
     return drawn
+
+
+def within(folder, spelled=str):
+    """The three folders of a report in this one."""
+    return {spelled(name): folder / name for name in ("data", "runs", "reports")}
 
 
 def build(options):
@@ -50,10 +54,6 @@ def files_of(folder):
 def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
     folder = reported.parent
     comparison = pd.read_csv(folder / "tables" / "comparison.csv")
-    assert (
-        list(comparison.columns[:4]) == ["run", "accuracy", "accuracy_sd", "n"]
-        and len(comparison.columns) <= 16
-    )
     assert comparison["accuracy"].tolist() == [0.8, 0.6]
     tables = {
         f"tables/{name}" for name in ("comparison.md", "comparison.tex", "separability.csv", "clips.csv")
@@ -69,23 +69,21 @@ def test_papers_get_figures_document_references_and_methods(workshop, tmp_path):
     assert figures | {"latex/main.tex", "latex/references.bib", "figures/gallery.webp"} <= files_of(
         built.page.parent
     )
-    page = built.page.read_text(encoding="utf-8")
+    page = built.page.read_text()
     assert 'id="methods"' in page and 'id="gallery"' in page and "175MM PNG" in page.replace(" ", " ")
 
 
 def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported):
-    data = json.loads(
-        reported.read_text(encoding="utf-8").split('id="browser-data">')[1].split("</script>")[0]
-    )
+    data = json.loads(reported.read_text().split('id="browser-data">')[1].split("</script>")[0])
     links = {clip["id"]: clip["link"] for clip in data["clips"]}
-    embedded = reported.read_text(encoding="utf-8").count('id="audio-')
+    embedded = reported.read_text().count('id="audio-')
     assert embedded and sum(map(bool, links.values())) == 39 - embedded and data["features"] == ["mel"]
 
 
 def test_nothing_is_done_while_nothing_changes(workshop, reported):
     (job,) = jobs(workshop.options())
     kept = inputs.unchanged(job, workshop.options())
-    assert kept is not None and kept.page == reported and not kept.fresh
+    assert kept.page == reported and not kept.fresh
     assert inputs.unchanged(job, workshop.options(figures=1)) is None
     assert inputs.unchanged(job, workshop.options(overwrite=True)) is None
     file, failures = job.runs[0].path / "run.json", job.cache / "failures.csv"
@@ -105,15 +103,13 @@ def test_the_data_half_and_unchanged_figures_are_kept_with_thirty_features(tmp_p
     for number in range(30):
         values = rng.normal(size=(40, 2, 5))
         external.write_feature(cache, f"brought{number}", values, clips["clip_id"].tolist())
-    options = AnalysisOptions(
-        dataset="many", **{name: tmp_path / name for name in ("data", "runs", "reports")}
-    )
+    options = AnalysisOptions(dataset="many", **within(tmp_path))
     build(options)
-    assert inputs.unchanged(jobs(options)[0], options) is not None and "projections.svg" in stubs
+    assert inputs.unchanged(jobs(options)[0], options) and "projections.svg" in stubs
     stubs.clear()
     monkeypatch.setattr("analysis.report.data_tables", None)  # not computed again
     make_run(tmp_path / "runs", clips, MadeRun(), "many")
-    page = build(options).page.read_text(encoding="utf-8")
+    page = build(options).page.read_text()
     assert "brought7" in page and 'id="figure-run-projections"' in page
     assert stubs == ["mel-resnet18.curves.svg", "mel-resnet18.reliability.svg"]
     stubs.clear()
@@ -143,7 +139,7 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     }
     shutil.rmtree(options.runs)
     built = build(options)
-    text = built.page.read_text(encoding="utf-8")
+    text = built.page.read_text()
     assert built.headline.startswith("No run has been trained yet")
     assert 'id="data"' in text and 'id="comparison"' not in text and "browser-data" not in text
     assert own | {"tables/clips.csv"} <= files_of(folder)
@@ -157,14 +153,14 @@ def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path):
     (tmp_path / "page").unlink()
     assert not Manifest(tmp_path).holds("inputs", "abc")
     for text in ("{", "[]"):
-        Manifest(tmp_path).file.write_text(text, encoding="utf-8")
+        Manifest(tmp_path).file.write_text(text)
         assert Manifest(tmp_path).content == {}
 
 
 def test_own_sounds_are_checked_first_and_a_leak_stands_under_the_headline(workshop, tmp_path):
     shutil.copytree(workshop.root / "data", tmp_path / "data")
     make_run(tmp_path / "runs", workshop.table, MadeRun(), "tones")
-    options = workshop.options(**{name: tmp_path / name for name in ("data", "runs", "reports")})
+    options = workshop.options(**within(tmp_path))
     check = f"python -m pipeline check DATASET=tones DATA={tmp_path / 'data'}"
     assert build(options).next_command.startswith(check)
     found = [{"kind": "duplicates_across_folds", "severity": "leak", "count": 58}]
@@ -177,7 +173,7 @@ def test_own_sounds_are_checked_first_and_a_leak_stands_under_the_headline(works
         and "62.0 %" in built.remarks[1]
         and built.next_command.startswith(check)
     )
-    assert "58 pairs" in built.page.read_text(encoding="utf-8").split("</header>")[0]
+    assert "58 pairs" in built.page.read_text().split("</header>")[0]
 
 
 @pytest.mark.parametrize("cut", [0, 300, -9])
@@ -185,13 +181,13 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path, 
     for name in ("runs", "data"):
         shutil.copytree(workshop.root / name, tmp_path / name)
     runs, cache = tmp_path / "runs" / "tones", tmp_path / "data" / "tones" / "features"
-    (runs / "mel+rms-resnet18" / "run.json").write_text("{", encoding="utf-8")
+    (runs / "mel+rms-resnet18" / "run.json").write_text("{")
     archive = runs / "mel-resnet18" / "fold1" / "augmented.npz"
     np.savez(archive, augment=["shift"], before=np.zeros((1, 1, 4, 4)), after_0=np.ones((1, 1, 4, 4)))
     archive.write_bytes(archive.read_bytes()[:cut])
     (cache / "rms.h5").write_bytes(b"no")
     (cache / "zcr.h5").symlink_to("nowhere.h5")
-    built = build(workshop.options(**{name: tmp_path / name for name in ("runs", "data", "reports")}))
+    built = build(workshop.options(**within(tmp_path)))
     remarks = "\n".join(built.remarks)
     assert "run.json" in remarks and "rms" in remarks and "augmented.npz" in remarks and not built.whole
     assert built.headline.startswith("One configuration so far: mel with resnet18, 80.0 % accuracy")
@@ -211,7 +207,7 @@ def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(wo
     assert built.headline.startswith("One configuration so far: mel+rms with linear")
     assert "TAG=new 'FEATURES=mel rms' MODEL=linear" in built.next_command
     assert built.remarks[0].startswith("2 runs are older than the clips")
-    assert "2 other runs are not compared" in built.page.read_text(encoding="utf-8")
+    assert "2 other runs are not compared" in built.page.read_text()
 
 
 def test_chosen_runs_have_a_report_of_their_own(workshop):
@@ -239,12 +235,11 @@ def test_every_dataset_that_has_runs_or_a_cache_has_a_report(workshop, tmp_path)
     assert known == [("other", 1, False), ("tones", 0, True)]
 
 
-def test_the_command_says_what_was_found(workshop, reported, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(COMMANDS, ["DATASET=tones", "AUDIO_MB=0.1", *workshop.words])
-    found, page, command = capsys.readouterr().out.splitlines()[-3:]
-    assert found.startswith("tones: Best features: mel") and command.startswith("next:   ")
-    assert page == f"report: {reported.resolve()} (nothing has changed)" and stop.value.code == 0
+def test_the_command_says_what_was_found(workshop, reported):
+    answer = done("analysis", DATASET="tones", AUDIO_MB=0.1, **within(workshop.root, str.upper))
+    found, page, following = answer.out.splitlines()[-3:]
+    assert found.startswith("tones: Best features: mel") and following.startswith("next:   ")
+    assert page == f"report: {reported.resolve()} (nothing has changed)"
 
 
 @pytest.mark.parametrize("most", [2_000, 40_000])
@@ -262,12 +257,10 @@ def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path
 
 
 @pytest.mark.parametrize("damaged", ["run.json", "fold*/predictions.csv"])
-def test_a_run_that_is_left_out_as_damaged_is_exit_status_1(tmp_path, capsys, damaged):
+def test_a_run_that_is_left_out_as_damaged_is_exit_status_1(tmp_path, damaged):
     folder = make_run(tmp_path / "runs", made_clips(40, 4), MadeRun())
     for file in folder.glob(damaged):
         file.write_text("x")
-    words = [f"{name.upper()}={tmp_path / name}" for name in ("data", "runs", "reports")]
     for _ in range(2):  # the second time nothing has changed
-        with pytest.raises(SystemExit) as stop:
-            main(COMMANDS, words)
-        assert stop.value.code == 1 and "No run can be read: 1 run is damaged" in capsys.readouterr().out
+        answer = done("analysis", 1, **within(tmp_path, str.upper))
+        assert "No run can be read: 1 run is damaged" in answer.out

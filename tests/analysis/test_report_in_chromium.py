@@ -132,7 +132,7 @@ def test_axe_finds_no_violation(page, scheme):
     preferred = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", preferred)
     page.execute_script("for (const box of document.querySelectorAll('details')) box.open = true")
-    page.execute_script(files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    page.execute_script(files("axe_core_python").joinpath("axe.min.js").read_text())
     page.set_script_timeout(60)
     assert page.execute_async_script(VIOLATIONS) == []
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

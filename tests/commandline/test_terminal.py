@@ -70,7 +70,7 @@ def test_a_registry_takes_a_name_once_and_proposes_the_nearest():
     models = Registry("model", {"resnet18": 18})
 
     @models.register(entry=lambda builder: builder())
-    def cnn4() -> int:
+    def cnn4():
         return 4
 
     assert models == {"resnet18": 18, "cnn4": 4}

@@ -37,12 +37,6 @@ def test_features_clips_rounding_failures_and_what_cannot_be_read_are_listed(cac
     assert "\n1 clip could not be done" in shown and "\nmine of 1 clip could not be done" in shown
 
 
-def test_an_undamaged_cache_is_intact_and_clips_may_be_missing(cache, file):
-    assert str(verdict(cache)) == "mine: 8 clips intact"
-    file.forget(np.array([1, 2]))
-    assert verdict(cache).missing == ("clip1", "clip2") and verdict(cache).intact
-
-
 @pytest.mark.parametrize(("state", "said"), [(None, "clip6 damaged"), (0, "damaged"), (7, "not done")])
 def test_a_flipped_bit_names_clip_and_feature(cache, spoil, state, said):
     spoil(6, state=state)

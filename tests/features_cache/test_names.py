@@ -7,13 +7,6 @@ from hypothesis import strategies as st
 from commandline.registry import RequestError
 from features_cache.names import Channel, parse_channel, parse_list, parse_set
 
-
-def test_parameters_are_typed_and_sorted():
-    channel = parse_channel("mel@win_length=1102,power=1.5,window=hann,center=false:0-63")
-    assert dict(channel.parameters) == {"win_length": 1102, "power": 1.5, "window": "hann", "center": False}
-    assert str(channel) == "mel@center=false,power=1.5,win_length=1102,window=hann:0-63"
-
-
 MALFORMED = "mel,mfcc|mel@|mel@n_mels|mel@n_mels=|mel@n=1,n=2|mfcc:5|../mel|a/b|mel@n_mels=64,mfcc|mel+|+"
 
 

@@ -7,13 +7,12 @@ import zipfile
 import numpy as np
 import pytest
 
-from commandline.commands import main
 from commandline.registry import RequestError
 from features_cache import Cache, external
-from features_cache.__main__ import COMMANDS
 from features_cache.feature_file import lock
 from features_cache.share import export_features, import_features, verify_export
 from tests.features_cache.conftest import CLIPS, TABLE
+from tests.golden.commands import done
 
 
 @pytest.fixture
@@ -22,20 +21,13 @@ def shared(cache, tmp_path):
     return tmp_path / "shared.zip"
 
 
-def command(*words):
-    with pytest.raises(SystemExit) as stop:
-        main(COMMANDS, words)
-    return int(stop.value.code or 0)
-
-
-def test_export_verify_and_import_by_command_give_the_same_bytes(cache, tmp_path, capsys):
+def test_export_verify_and_import_by_command_give_the_same_bytes(cache, tmp_path):
     external.write_feature(cache.folder, "other", np.zeros((8, 2)), CLIPS)
-    given, file = f"DATASET={cache.folder}", f"FILE={tmp_path / 'my.zip'}"
-    assert command("export", given, "FEATURES=mine", file) == 0
-    assert command("verify", file) == 0
-    assert command("import", "DATASET=brought", f"DATA={tmp_path / 'data'}", file) == 0
-    assert command("info", "DATASET=brought", f"DATA={tmp_path / 'data'}") == 0
-    assert "1 feature" in capsys.readouterr().out
+    file, brought = tmp_path / "my.zip", {"DATASET": "brought", "DATA": tmp_path / "data"}
+    done("features_cache export", DATASET=cache.folder, FEATURES="mine", FILE=file)
+    done("features_cache verify", FILE=file)
+    done("features_cache import", FILE=file, **brought)
+    assert "1 feature" in done("features_cache info", **brought).out
     there = tmp_path / "data" / "brought" / "features"
     assert (there / "mine.h5").read_bytes() == (cache.folder / "mine.h5").read_bytes()
     assert Cache(there).features == ["mine"] and Cache(there).clips.equals(cache.clips)

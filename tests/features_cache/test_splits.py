@@ -20,7 +20,7 @@ def clip_table(labels, groups, folds, copies=0):
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> pd.DataFrame:
+def tables(draw):
     """Groups may span folds and classes, as they do in tables from elsewhere."""
     size = draw(st.integers(6, 60))
     labels = draw(st.lists(st.sampled_from("abc"), min_size=size, max_size=size))

@@ -6,8 +6,6 @@ from wrong.
 
 import os
 import shutil
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,19 +24,19 @@ class ChangingDataset:
     def __init__(self, folder, rng, clips=CLIPS):
         self.folder, self.rng, self.clips, self._made = folder, rng, clips, 0
         (folder / "history").mkdir(parents=True)
-        self.rows: list[dict[str, Any]] = []
-        self.labels: dict[str, set[str]] = {}  # clip id -> every label that it ever had
-        self.contents: dict[str, list[str]] = {}  # clip id -> hash of every content that it ever had
+        self.rows = []
+        self.labels = {}  # clip id -> every label that it ever had
+        self.contents = {}  # clip id -> hash of every content that it ever had
         self.features, self.dtype = set(FEATURES[:4]), "float16"
         self.add(clips)
 
     @property
-    def csv(self) -> Path:
+    def csv(self):
         """What DATASET= is."""
         return self.folder / "sounds.csv"
 
     @property
-    def now(self) -> dict[str, str]:
+    def now(self):
         """Clip id -> hash of its content, in the order of the CSV."""
         return {row["filename"][:-4]: self.contents[row["filename"][:-4]][-1] for row in self.rows}
 

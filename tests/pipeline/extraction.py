@@ -3,7 +3,6 @@
 from features_cache import Cache
 from pipeline.extract import extract, request
 from pipeline.options import FeaturesCommand
-from pipeline.worker import ClipTask
 from tests.pipeline.changing import SAMPLE_RATE
 
 
@@ -38,7 +37,7 @@ def stored(sounds, feature):
 def contents(cache, feature):
     """{clip id: bytes} of what a cache gives."""
     ids = cache.clips["clip_id"].tolist()
-    return {clip: values.tobytes() for clip, values in zip(ids, cache.read(feature, ids), strict=True)}
+    return {clip: values.tobytes() for clip, values in zip(ids, cache.read(feature, ids))}
 
 
 def done(folder, features):
@@ -47,11 +46,6 @@ def done(folder, features):
         return 0
     opened = Cache(folder)
     return sum(int(opened.readable([feature]).sum()) for feature in features)
-
-
-def batch_of(count):
-    """Clips that a test's function makes nothing of."""
-    return [ClipTask(row, "x", "", (0, 0), {}) for row in range(count)]
 
 
 def anew(sounds, feature, **given):

@@ -18,7 +18,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "howto" / "adding-a-feature.md"
 def example():
     """The example has been loaded, as every file in pipeline/features is, also where somebody saved it."""
     saved = FEATURES.pop("crest", None)
-    code = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    code = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert code
     exec(compile(code[1], str(DOCUMENT), "exec"), {"__name__": "pipeline.features.crest"})
     yield "crest"
@@ -40,7 +40,7 @@ def test_the_example_is_a_feature_with_variants_and_a_card(example):
 
 
 def test_all_that_the_document_names_exists():
-    text = DOCUMENT.read_text(encoding="utf-8")
+    text = DOCUMENT.read_text()
     root = DOCUMENT.parents[2]
     for path in re.findall(r"`(pipeline/[\w/]+(?:\.py)?)/?`", text):
         assert (root / path).exists() or path.endswith("crest.py"), path

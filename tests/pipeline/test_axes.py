@@ -49,7 +49,6 @@ def test_the_shape_by_formula_is_that_of_the_values(name, rate, samples):
 @pytest.mark.parametrize(
     ("name", "rate", "samples"),
     [
-        ("cqt", 8000, 40000),
         ("contrast", 8000, 40000),
         ("contrast@fmin=20", 44100, 44100),
         ("mel_delta", 44100, 8 * 511),

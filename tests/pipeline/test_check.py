@@ -149,19 +149,6 @@ def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
 # Near duplicates and measures by themselves
 
 
-@pytest.mark.parametrize(
-    "sounds",
-    [
-        [np.zeros(RATE)] * 2,
-        [noise(number) for number in range(30)],
-        [0.9 + 0.01 * noise(number) for number in range(5)],  # that begin at once
-    ],
-)
-def test_silence_and_different_clips_are_no_near_duplicates(sounds):
-    sounds = [y.astype(np.float32) for y in sounds]
-    assert find_near_duplicates([audio_fingerprint(y, RATE) for y in sounds], sounds.__getitem__) == []
-
-
 def test_the_shift_between_two_clips_is_found_to_the_sample():
     y = noise(1).astype(np.float32)
     later = np.concatenate([np.zeros(1_234, np.float32), -0.5 * y])[: len(y)]

@@ -5,12 +5,11 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache.names import parse_channel
-from pipeline import audio, reference
+from pipeline import reference
 from pipeline.features import FEATURES, Clip, Impossible, resolve_feature
 
 RATE = 44100
 LARGEST_FLOAT16 = 65504
-REAL_CLIPS = 3
 
 
 def variant(name):
@@ -92,13 +91,6 @@ def test_variants_agree_with_their_definition(name):
     agrees(name, [KINDS["beats"], KINDS["white noise"]])
 
 
-def test_agrees_with_its_definition_on_real_clips(esc10):
-    paths = sorted((esc10 / "audio").iterdir())[:: 400 // REAL_CLIPS][:REAL_CLIPS]
-    sounds = [(audio.load_clip(path, RATE, RATE), RATE) for path in paths]
-    for name in DEFINED:
-        agrees(name, sounds)
-
-
 def test_all_that_is_defined_is_a_feature():
     assert set(FEATURES) >= set(reference.DEFINITIONS) and len(reference.DEFINITIONS) == 36
 
@@ -145,20 +137,6 @@ def test_a_beat_is_found_at_its_rate_and_padding_does_not_change_it():
     assert (rates[0], rates[-1]) == pytest.approx((0.5 * 84 ** (1 / 24), 42 * 84 ** (-1 / 24)))
     padded = chosen.compute(Clip(np.pad(sound, (0, RATE)).astype(np.float32), RATE))
     assert padded == pytest.approx(depth, abs=0.05)
-    louder = chosen.compute(Clip((2 * sound).astype(np.float32), RATE))
-    assert louder == pytest.approx(depth, abs=1e-3)
-
-
-def test_the_six_numbers_of_a_spectrum_tell_a_tone_from_hiss():
-    inner = slice(5, -5)
-    tone_, hiss = (
-        variant("shape").compute(Clip(y, RATE))[:, inner].mean(axis=1) for y in (tone(1000), NOISE)
-    )
-    skewness, kurtosis, entropy, crest, flux, _ = range(6)
-    assert tone_[kurtosis] > 100 > 10 > hiss[kurtosis] > 1.5 and abs(hiss[skewness]) < 0.1
-    assert tone_[entropy] < 0.3 < 0.9 < hiss[entropy] <= 1
-    assert tone_[crest] > 300 > 10 > hiss[crest] > 2 and hiss[flux] > 0.3 > tone_[flux]
-    assert not variant("shape").compute(Clip(*KINDS["silence"])).any()
 
 
 def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins():
@@ -187,7 +165,6 @@ def test_names_are_canonical(given, stored):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mell", "did you mean 'mel'"),
         *((f"mel@n_mels={value}", "is not an int, 1 to 2048") for value in ("2.5", "true", "none")),
         ("mel@fmin=inf", "is not a number, 0 to 96000"),
         ("mel@n_fft=513", "even"),

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -17,10 +18,9 @@ from commandline.registry import RequestError
 from pipeline import extract, pool
 from pipeline.extract import request
 from pipeline.pool import WorkerDied, Workers
-from pipeline.worker import ExtractionResult
+from pipeline.worker import ClipTask, ExtractionResult
 from tests.pipeline.changing import ChangingDataset
-from tests.pipeline.extraction import batch_of, done, options
-from tests.pipeline.shared_memory import called_after
+from tests.pipeline.extraction import done, options
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
@@ -71,7 +71,7 @@ def test_an_exception_arrives_and_the_worker_goes_on(quick):
 
 def test_only_the_clip_that_kills_its_worker_is_lost(quick):
     with Workers(1) as workers:
-        outcome = workers.finish(die_at_one, batch_of(2))
+        outcome = workers.finish(die_at_one, [ClipTask(row, "x", "", (0, 0), {}) for row in range(2)])
     assert outcome.clips == 2
     ((row, _, reason),) = outcome.failures
     assert row == 1
@@ -114,6 +114,12 @@ def runs(process):
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def called_after(processes):
+    """What lies there under the number of one of these processes, as joblib, torch and loky name it."""
+    numbers = {str(process) for process in processes}
+    return {path for path in Path("/dev/shm").iterdir() if numbers & set(re.findall(r"\d+", path.name))}
 
 
 @pytest.mark.parametrize("alone", [True, False], ids=["parent alone", "all"])

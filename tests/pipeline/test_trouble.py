@@ -15,15 +15,14 @@ from features_cache import Cache, feature_file
 from pipeline import extract
 from pipeline.extract import request
 from pipeline.features import FEATURES
+from tests.golden.commands import flip_bit
 from tests.pipeline.extraction import cache, options, run, stored
 
 
 def overwrite(folder):
     """A byte of the fourth clip's."""
     file = Cache(folder)["zcr"]
-    with file.path.open("r+b") as opened:
-        opened.seek(file.values_offset + 3 * file.clip_bytes)
-        opened.write(b"\xff")
+    flip_bit(file.path, file.values_offset + 3 * file.clip_bytes)
 
 
 def cut(name, keep):
@@ -71,7 +70,6 @@ def test_files_that_ffmpeg_converts_are_named_once_for_all_features(sounds, caps
     ("answer", "reason"),
     [
         (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
-        (lambda: np.full((1, 16), np.nan), "16 values NaN or infinite, in frames 0 to 15"),
         (lambda: np.zeros(16), "zcr returned the shape (16,), its rows and frames say (1, 16)"),
     ],
 )

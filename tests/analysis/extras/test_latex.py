@@ -9,7 +9,7 @@ import pytest
 from analysis.extras import latex
 from analysis.figures import SavedFigure
 from analysis.findings import findings
-from analysis.results import load_runs
+from analysis.results import Results
 from tests.analysis.made_runs import MadeRun
 
 ODD = ["<script>", "a&b", "50%", "$x_1$", "Straße", "{brace}", "hand\\saw", "~tilde^", "#hash", "plain"]
@@ -39,7 +39,7 @@ def figures(tmp_path):
 
 def balanced(text):
     """Every brace closed and every environment ended, in order."""
-    open_: list[str] = []
+    open_ = []
     for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
         if kind == "begin":
             open_.append(name)
@@ -69,7 +69,7 @@ def test_the_document_is_whole(found, figures, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "mode"), [("Straße", 1), ("犬", 5), ("собака", 5)])
-def test_other_scripts_ask_for_xelatex(by_hand, tmp_path, name, mode):
+def test_other_scripts_ask_for_xelatex(hand_run, tmp_path, name, mode):
     rows = [("a", "g", 1, name, [0.9, 0.1]), ("b", "h", 1, "x", [0.9, 0.1])]
-    latex.write_document(tmp_path, findings(load_runs([by_hand("mel", [name, "x"], rows)])), [], "")
+    latex.write_document(tmp_path, findings(Results([hand_run("mel", [name, "x"], rows)], [])), [], "")
     assert f"$pdf_mode = {mode};" in (tmp_path / "latex" / "latexmkrc").read_text()

@@ -30,7 +30,6 @@ RECORDED = {
 
 def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     found = findings(made(MadeRun(skill=0.9), MadeRun(features="rms", skill=0.5)))
-    assert found.main is not None
     best = found.main.best
     bare = methods_text(found.facts, best)
     assert "Software" not in bare and "None" not in bare and "nan" not in bare

@@ -27,7 +27,7 @@ def class_folders(folder, classes="dog cat", each=10, takes="A"):
 
 
 def csv(path, text):
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text)
     return str(path)
 
 

@@ -3,10 +3,16 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,14 +20,18 @@ from commandline.registry import RequestError
 from features_cache import Cache
 from features_cache.claims import RunIsGone
 from pipeline import extract
-from pipeline.worker import ExtractionResult
+from pipeline.pool import WorkerDied
 from tests.pipeline.changing import ChangingDataset
-from tests.pipeline.extraction import batch_of, done, options
+from tests.pipeline.extraction import done, options
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed", reason="BACKEND=dask needs requirements-scale.txt")
 dask_cluster = pytest.importorskip("pipeline.extras.dask_cluster")
 Cluster, refuse_unfit = dask_cluster.Cluster, dask_cluster.refuse_unfit
+ROOT = Path(__file__).resolve().parents[3]
+DASK = str(Path(sys.executable).with_name("dask"))
+WITHIN = 60.0  # seconds
+DASK_WORKERS = 2
 FEATURES = ("harmonic", "mel", "zcr")
 CLIPS = 40
 MAPS = CLIPS * len(FEATURES)
@@ -59,10 +69,53 @@ class InTheMiddle(threading.Thread):
         os.kill(self.pid, signal.SIGKILL)
 
 
+class LocalDask(NamedTuple):
+    """A scheduler and its worker processes."""
+
+    address: str
+    scheduler: subprocess.Popen[bytes]
+
+    def pids(self):
+        """Of the processes that compute."""
+        with distributed.Client(self.address, set_as_default=False) as client:
+            return list(client.run(os.getpid).values())
+
+
+@contextmanager
+def started(folder):
+    """The cluster, with all its workers; what it says goes to `folder`."""
+    contact = folder / "scheduler.json"
+    alone = ["--scheduler-file", str(contact), "--no-dashboard", "--local-directory", str(folder)]
+    commands = [
+        [DASK, "scheduler", "--host", "127.0.0.1", "--port", "0", *alone[:3]],
+        [DASK, "worker", "--nthreads", "1", "--nworkers", str(DASK_WORKERS), *alone],
+    ]
+    processes, environment = [], os.environ | {"PYTHONPATH": "."}
+    try:
+        for command in commands:
+            with (folder / f"{command[1]}.txt").open("wb") as said:
+                start = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said)
+                processes.append(start)
+        until = time.monotonic() + WITHIN
+        while not contact.exists():
+            assert time.monotonic() < until, (folder / "scheduler.txt").read_text()
+            time.sleep(0.05)
+        with distributed.Client(scheduler_file=str(contact), set_as_default=False) as client:
+            client.wait_for_workers(DASK_WORKERS, timeout=WITHIN)
+            address = client.scheduler.address
+        yield LocalDask(address, processes[0])
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+            process.wait()
+
+
 def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(sounds, tmp_path, capsys):
     """One cluster for all: a worker is killed in the first run, the scheduler in the second."""
-    from tests.pipeline.local_dask import started
-
     plain, first, second = (tmp_path / name for name in ("plain", "first", "second"))
     extract.extract(*asked(sounds, plain))
     (tmp_path / "dask").mkdir()
@@ -88,37 +141,20 @@ def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(so
     assert contents(second) == contents(plain)
 
 
-def answering(result):
-    """A client of three cores whose futures have this result, or raise it."""
+def failing(error):
+    """A client of three cores whose futures raise this."""
 
-    def submit(function, batch, pure):
-        def get():
-            if isinstance(answer := result(batch) if callable(result) else result, BaseException):
-                raise answer
-            return answer
+    def get():
+        raise error
 
-        return SimpleNamespace(result=get)
-
+    submit = Mock(return_value=SimpleNamespace(result=get))
     return SimpleNamespace(ncores=lambda: {"tcp://one": 1, "tcp://two": 2}, submit=submit)
-
-
-def test_only_the_clip_that_kills_every_worker_is_lost():
-    def dies_of_one(batch):
-        if any(task.row == 1 for task in batch):
-            return distributed.KilledWorker("batch", SimpleNamespace(address="tcp://one"), 3)
-        return ExtractionResult(clips=len(batch))
-
-    cluster = Cluster(answering(dies_of_one))
-    assert cluster.processes == 3
-    outcome = cluster.finish(len, batch_of(3))
-    assert outcome.clips == 3
-    ((row, _, reason),) = outcome.failures
-    assert row == 1 and "one Dask worker after the other" in reason
 
 
 @pytest.mark.parametrize(
     ("raised", "kind", "said"),
     [
+        (distributed.KilledWorker("batch", Mock(address="tcp://one"), 3), WorkerDied, None),
         (RunIsGone(), OSError, "the folder has to be at the same path on all machines"),
         *(
             (lost, ConnectionError, "the Dask scheduler was lost")
@@ -128,8 +164,10 @@ def test_only_the_clip_that_kills_every_worker_is_lost():
     ],
 )
 def test_what_goes_wrong_on_the_cluster_is_said_in_words_of_this_project(raised, kind, said):
+    cluster = Cluster(failing(raised))
+    assert cluster.processes == 3
     with pytest.raises(kind, match=said):
-        Cluster(answering(raised)).call(len, [])
+        cluster.call(len, [])
 
 
 @pytest.mark.parametrize(
