@@ -5,17 +5,6 @@ import numpy as np
 from analysis import error_browser
 from tests.analysis.made_runs import MadeRun
 
-ROWS = [
-    ("a", "g1", 1, "dog", (0.9, 0.1, 0.0)),
-    ("b", "g2", 1, "cat", (0.6, 0.3, 0.1)),
-    ("c", "g3", 2, "rain", (0.2, 0.2, 0.6)),
-]
-OTHER = [
-    ("a", "g1", 1, "dog", (0.5, 0.2, 0.3)),
-    ("b", "g2", 1, "cat", (0.9, 0.1, 0.0)),
-    ("c", "g3", 2, "rain", (0.8, 0.1, 0.1)),
-]
-
 
 def test_top_gives_places_in_the_order_shown_and_rounded_percentages():
     probabilities = np.array([[0.5, 0.2, 0.2, 0.1], [0.0, 0.0, 0.004, 0.996]])
@@ -25,22 +14,20 @@ def test_top_gives_places_in_the_order_shown_and_rounded_percentages():
     assert two == [[1, 0, -1, 70, 30, 0, 30]]
 
 
-def test_runs_on_the_same_clips_share_a_test_set_and_others_do_not(hand_run):
-    classes = ["dog", "cat", "rain"]
-    runs = [
-        hand_run("mel", classes, ROWS),
-        hand_run("mfcc", classes, OTHER),
-        hand_run("rms", classes, ROWS[:2]),
-    ]
+def test_runs_on_the_same_clips_share_a_test_set_and_others_do_not(made):
+    runs = made(MadeRun(), MadeRun(features="mfcc"), MadeRun(features="rms", folds=(1, 2))).runs
+    wrong = 1 - (runs[0].correct + runs[1].correct) / 2
     clips = error_browser.clip_difficulty(runs[:2])
-    assert clips.index.tolist() == ["b", "c", "a"] and clips["wrong"].tolist() == [1, 0.5, 0]
-    data = error_browser.browser_data(runs, error_browser.clip_difficulty(runs), [], {"b": "x.wav"})
-    assert [run["test_set"] for run in data["runs"]] == [0, 0, 1]
-    assert [run["name"] for run in data["runs"]] == ["mel", "mfcc", "rms"]
+    assert clips["wrong"].tolist() == sorted(wrong, reverse=True)
+    assert clips["wrong"][runs[0].clip_ids].tolist() == wrong.tolist()
+    hardest = clips.index[0]
+    data = error_browser.browser_data(runs, clips, [], {hardest: "x.wav"})
+    tested = [("mel-resnet18", 0), ("mfcc-resnet18", 0), ("rms-resnet18", 1)]
+    assert [(run["name"], run["test_set"]) for run in data["runs"]] == tested
     first = data["test_sets"][0]
-    ids = [data["clips"][place]["id"] for place in first["clips"]]
-    assert ids == ["a", "b", "c"] and first["target"] == [0, 1, 2] and first["folds"] == [1, 1, 2]
-    assert [clip["link"] for clip in data["clips"] if clip["id"] == "b"] == ["x.wav"]
+    assert [data["clips"][place]["id"] for place in first["clips"]] == runs[0].clip_ids.tolist()
+    assert first["target"] == runs[0].target.tolist() and first["folds"] == runs[0].folds.tolist()
+    assert [clip["link"] for clip in data["clips"] if clip["id"] == hardest] == ["x.wav"]
 
 
 def test_all_seeds_of_a_configuration_come_first_then_each(made):

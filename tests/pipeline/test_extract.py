@@ -13,7 +13,7 @@ from commandline.registry import RequestError
 from features_cache.claims import claimed
 from features_cache.feature_file import lock
 from pipeline import extract
-from pipeline.extract import part_of
+from pipeline.extract import part_of, request
 from tests.pipeline.extraction import anew, cache, options, run, stored
 
 
