@@ -54,7 +54,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
         first = make_command("features", f"DATASET={options.dataset or NAMED[0]}")
         raise RequestError(
             f"nothing to report on: {Path(options.runs, name or '')} holds no run and {options.data} no "
-            f"features of it: extract features first ({first}), then train (make train)"
+            f"features of {name or 'any dataset'}: extract features first ({first}), then train (make train)"
         )
     made = []
     for dataset in sorted(datasets):
