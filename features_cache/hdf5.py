@@ -37,7 +37,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
     if not (path.is_file() and os.access(path, os.R_OK)):
-        raise DamagedFile(f"{path.name} cannot be read: it is no regular file, or its permissions forbid it")
+        why = "it is no regular file (remove it), or its permissions forbid it (chmod)"
+        raise DamagedFile(f"{path.name} cannot be read: {why}")
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file

@@ -105,14 +105,15 @@ class Fits:
         for line in remarks(plan, splits, clips.unusable):
             tell(line)
         Compute().prepare()
-        self.data = {fold: load_fold(plan, fold, split, clips, CPU) for fold, split in splits.items()}
+        folds = (load_fold(plan, fold, split, clips, CPU) for fold, split in splits.items())
         if plan.model.kind == "linear":
             widths = [input_width("linear", stored_shape(plan.cache, channel)) for channel in plan.channels]
             self.owner = np.repeat(self.feature, widths)  # (D,) the name of each number that the model reads
         else:
             texture: Any = self.build(len(plan.channels), 0).shift_invariant
             self.owner = self.feature[texture.channel_of_each(len(plan.channels)).numpy()]
-            self.data = {fold: data.computed_once(texture) for fold, data in self.data.items()}
+            folds = (data.computed_once(texture) for data in folds)  # feature maps of one fold at a time
+        self.data = {data.fold: data for data in folds}
         self.tested = np.concatenate([data.test for data in self.data.values()])
         exact = {name: value for name, value in plan.content["options"].items() if name != "features"}
         sides = [[fold, list(split.train), list(split.test)] for fold, split in splits.items()]

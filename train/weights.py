@@ -7,6 +7,7 @@ content: it is checked. Files are read with weights_only=True, so that nothing i
 
 import hashlib
 import re
+import socket
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ PUBLISHED = {
     "resnet50": "https://download.pytorch.org/models/resnet50-0676ba61.pth",
     "densenet121": "https://download.pytorch.org/models/densenet121-a639ec97.pth",
 }
+TIMEOUT = 30  # seconds without an answer
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 # torchvision's DenseNet file dates from when module names could hold dots: denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
@@ -62,6 +64,8 @@ def fetch(url: str) -> Path:
         raise RequestError(f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth")
     file = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not file.is_file():
+        before = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(TIMEOUT)  # torch.hub gives none
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(file), promised[1], progress=sys.stderr.isatty())
@@ -69,6 +73,8 @@ def fetch(url: str) -> Path:
             raise RequestError(
                 f"{url} cannot be fetched ({error}): fetch it elsewhere and give WEIGHTS=its path"
             ) from None
+        finally:
+            socket.setdefaulttimeout(before)
     return file
 
 

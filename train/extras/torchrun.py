@@ -4,6 +4,7 @@ Under torchrun DistributedDataParallel averages the gradients; batch statistics 
 first process alone writes and decides.
 """
 
+import atexit
 import os
 import subprocess
 import sys
@@ -44,13 +45,11 @@ def train(plan: Plan, folds: Sequence[int], devices: Sequence[str]) -> None:
     if device.startswith("cuda"):
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-    try:
-        group = Group(dist.get_rank(), dist.get_world_size())
-        train_run(plan, folds, device, group)
-        dist.barrier()  # one that leaves while another still needs it aborts
-    finally:
-        dist.destroy_process_group()
+    if not dist.is_initialized():  # once for all runs of a sweep: a second group would wait for the first's
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        atexit.register(dist.destroy_process_group)
+    train_run(plan, folds, device, Group(dist.get_rank(), dist.get_world_size()))
+    dist.barrier()  # one that leaves while another still needs it aborts
 
 
 def train_on(devices: Sequence[str], options: RunOptions, folds: Sequence[int]) -> list[int]:
