@@ -3,14 +3,10 @@
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from commandline.terminal import tell_once
-
-if TYPE_CHECKING:
-    pass
 
 ROOT = Path(__file__).resolve().parent.parent
 ESC10 = ROOT.parent / "shared" / "esc10"
@@ -41,16 +37,8 @@ def start_chromium(tmp_path_factory):
         options = webdriver.ChromeOptions()
         options.binary_location = binary
         profile = f"--user-data-dir={tmp_path_factory.mktemp('profile')}"
-        for word in (
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--mute-audio",
-            profile,
-        ):
-            options.add_argument(word)
-        for word in flags:
+        plain = "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio"
+        for word in (*plain, profile, *flags):
             options.add_argument(word)
         for name, value in capabilities.items():
             options.set_capability(name, value)

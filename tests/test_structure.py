@@ -2,14 +2,13 @@
 
 import ast
 import re
-import subprocess
-import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 from commandline.commands import STAGES
+from tests.processes import python
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("commandline", "features_cache", "results", "pipeline", "train", "analysis")
@@ -30,6 +29,7 @@ RARE = {
 HEAVY = {"numpy", "pandas", "h5py", "scipy", "sklearn", "matplotlib", "numba", "librosa", "torch"}
 LOADS_NOT = {
     "train.run": RARE,
+    "train.predict": set(EXTRAS),
     "pipeline.extract": RARE | {"sklearn", "matplotlib", "torch", "librosa", "numba"},
     "analysis.report": RARE | {"torch", "librosa", "numba"},
     "results.run_folder, results.scores, results.config": {"torch", "librosa", "sklearn"},
@@ -97,8 +97,7 @@ def test_no_file_imports_itself_through_others():
 @pytest.mark.parametrize("modules", LOADS_NOT)
 def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
     code = f"import sys; sys.modules['ipywidgets'] = None; import {modules}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not set(done.stdout.split()) & LOADS_NOT[modules]
+    assert not set(python("-c", code).stdout.split()) & LOADS_NOT[modules]
 
 
 BLOCKED = """
@@ -130,9 +129,7 @@ for package in ("pipeline", "train"):
 
 
 def test_deleting_the_extras_takes_their_capabilities_along_and_nothing_else(tmp_path):
-    code = BLOCKED.format(extras=EXTRAS)
-    words = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = python("-c", BLOCKED.format(extras=EXTRAS), str(tmp_path), check=False)
     assert done.returncode == 0, done.stderr
     refused = re.findall(r"refused: (\w+) needs (\w+)/extras/\w+\.py, which is not here", done.stdout)
     assert {capability for capability, _ in refused} == {"dask", "embedding", "export", "listen", "torchrun"}

@@ -3,8 +3,6 @@
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +17,7 @@ from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
 from results.run_folder import find
+from tests.processes import python
 from tests.train.sounds import CLASSES, RATE, sound
 from train.models.registry import find_model
 
@@ -123,8 +122,7 @@ def test_the_options_of_the_benches_exist(page):
     for shown in shown_commands(page):
         if shown.name.startswith(("bench.", "pipeline.")):
             words = [word for word in shown.options if "=" not in word and not word.startswith("-")]
-            command = [sys.executable, "-m", shown.name, *words, "--help"]
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+            done = python("-m", shown.name, *words, "--help")
             for variable in re.findall(r"(\w+)=", " ".join(shown.options)):
                 assert f"{variable.upper()}=" in done.stdout, shown
 

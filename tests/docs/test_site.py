@@ -2,8 +2,6 @@
 
 import inspect
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from docs import generate
 from docs.speed_figure import FIGURE, draw_speed, speed_rows
 from pipeline.features import FEATURES
 from pipeline.reference import DEFINITIONS
+from tests.processes import python
 from train import recipes
 from train.augment import AUGMENTS
 from train.models.registry import all_models
@@ -86,8 +85,8 @@ def test_links_inside_the_repository_lead_somewhere(page):
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     pytest.importorskip("sphinx")
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", str(DOCS), str(tmp_path / "site")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    places = str(DOCS), str(tmp_path / "site")
+    done = python("-m", "sphinx", "-W", "--keep-going", "-q", *places, check=False)
     assert done.returncode == 0, done.stderr
     assert "mel" in (tmp_path / "site" / "reference" / "features.html").read_text(encoding="utf-8")
 

@@ -281,7 +281,7 @@ FAULTS: dict[str, Fault] = {
         "weights from a file may run code",
         "weights_only=True)",
         "weights_only=False)",
-        f"{TRAIN}test_run.py tests/test_bad_input.py",
+        f"{TRAIN}test_bundle.py tests/test_bad_input.py",
     ),
     "weights_unchecked": Fault(
         "a flipped bit in weights is predicted with",
@@ -405,26 +405,23 @@ def place_of(tree, old):
     return found[0] if len(found) == 1 and counts[found[0]] == 1 else None
 
 
-def verdict(tree, fault, before):
-    """`killed by <test>`, `survived`, or why it was not planted; the test that killed it `before` first."""
+def verdict(tree, fault):
+    """`killed by <test>`, `survived`, or why it was not planted."""
     file = place_of(tree, fault.old)
     if file is None:
         return "not planted: its text is not there once"
     text = file.read_text(encoding="utf-8")
-    path, _, name = before.removeprefix("killed by ").partition("[")[0].partition("::")
-    known = (tree / path).is_file() and f"def {name}(" in (tree / path).read_text(encoding="utf-8")
     words = fault.tests.split()
     golden = [word.removeprefix("golden:") for word in words if word.startswith("golden:")]
     paths = [word for word in words if (tree / word).exists()]
     try:
         file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
-        for tests in filter(None, ([f"{path}::{name}"] * known, paths)):
-            done = run(tree, "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests)
-            failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-            if done.returncode == 1:
-                return f"killed by {failed[0].split()[1] if failed else tests[0]}"
-            if done.returncode:
-                return f"not tested: pytest ended with {done.returncode}"
+        done = run(tree, "pytest", "-x", "-q", "-p", "no:cacheprovider", *paths) if paths else None
+        if done and done.returncode == 1:
+            failed = next(line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR")))
+            return f"killed by {failed.split()[1]}"
+        if done and done.returncode:
+            return f"not tested: pytest ended with {done.returncode}"
         if golden and run(tree, "tests.golden.make", "--runs", *golden).returncode:
             return f"killed by golden {' '.join(golden)}"
     finally:
@@ -446,7 +443,7 @@ def main():
         tree = copied(Path(folder))
         for name in names:
             begun = time.perf_counter()
-            known[name] = verdict(tree, FAULTS[name], known.get(name, ""))
+            known[name] = verdict(tree, FAULTS[name])
             print(f"{name}: {known[name]} ({time.perf_counter() - begun:.0f} s)", flush=True)
             verdicts["now"] = {name: known[name] for name in FAULTS if name in known}
             VERDICTS.write_text(json.dumps(verdicts, indent=1) + "\n", encoding="utf-8")

@@ -9,10 +9,6 @@ import io
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
-import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -23,7 +19,8 @@ import pandas as pd
 
 from features_cache import external
 from tests.golden import sounds
-from tests.golden.commands import ROOT, done
+from tests.golden.commands import done
+from tests.processes import train_and_kill
 
 COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
 VARIANTS = (
@@ -241,7 +238,9 @@ def resumed():
     for case, epochs in RESUMED.items():
         straight = next(Path("runs").glob(f"{case}/*/*/run.json")).parent
         runs = Path("resumed") / case
-        kill(case, runs, epochs, runs / straight.parent.name / straight.name / "fold1")
+        given = [f"{name}={value}" for name, value in {**words_of(case), "RUNS": runs}.items()]
+        history = runs / straight.parent.name / straight.name / "fold1" / "history.csv"
+        train_and_kill(given, history, epochs)
         continued = train(case, runs)
         files = [path.relative_to(straight) for path in straight.glob("fold*/*.csv")]
         same[case] = len(files) > 1 and all(
@@ -251,21 +250,6 @@ def resumed():
             for file in files
         )
     return same
-
-
-def kill(case, runs, epochs, first):
-    """Train in a process of its own and kill it when its first fold's history has so many rows."""
-    given = [f"{name}={value}" for name, value in {**words_of(case), "RUNS": runs}.items()]
-    command = [sys.executable, "-m", "train", "run", *given]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    quiet = subprocess.DEVNULL
-    job = subprocess.Popen(command, env=environment, stderr=quiet, stdout=quiet)
-    until = time.monotonic() + 120
-    while not (first / "history.csv").exists() or (first / "history.csv").read_bytes().count(b"\n") <= epochs:
-        assert job.poll() is None and time.monotonic() < until, f"{case} was not there to be killed"
-        time.sleep(0.002)
-    job.send_signal(signal.SIGKILL)
-    job.wait()
 
 
 # The report

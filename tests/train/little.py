@@ -40,7 +40,10 @@ def with_copies():
 
 
 def fill(folder, table):
-    """`mel` tells the classes apart by their rows, `chroma` by theirs but less, `blank` not at all."""
+    """`mel` tells the classes apart by their rows, `chroma` by theirs but less, `blank` not at all.
+
+    `embedding` is a vector whose signs say the class, `waveform` noise.
+    """
     external.create_cache(folder, table, sample_rate=8000, duration=0.5)
     chance = np.random.default_rng(7)
     number = np.array([CLASSES.index(label) for label in table["label"]])
@@ -52,6 +55,9 @@ def fill(folder, table):
     external.write_feature(folder, "chroma", chroma, table["clip_id"], row_unit="pitch class")
     external.write_feature(folder, "blank", noise[2, :, :1], table["clip_id"])
     external.write_feature(folder, "waveform", chance.normal(size=(len(table), 1, 4000)), table["clip_id"])
+    vectors = chance.choice([-1.0, 1.0], size=(len(CLASSES), 40))[number]
+    vectors += chance.normal(size=vectors.shape)
+    external.write_feature(folder, "embedding", vectors, table["clip_id"])
     return folder
 
 
@@ -88,11 +94,3 @@ class Harmful:
 
     def __reduce__(self):
         return Path.touch, (self.done,)
-
-
-def little(folder, table):
-    external.create_cache(folder, table)
-    external.write_feature(
-        folder, "mel", np.random.default_rng(0).normal(size=(len(table), 4, 5)), table["clip_id"]
-    )
-    return str(folder)

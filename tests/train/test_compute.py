@@ -2,13 +2,12 @@
 
 import platform
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 
+from tests.processes import python
 from tests.train.little import CLASSES, change, execute
 from train import agreement, compute
 from train.compute import Compute, candidates
@@ -65,7 +64,7 @@ def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(precision, r
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_large_memory_is_not_mapped_anew_each_time():
-    done = subprocess.run([sys.executable, "-c", COUNT], check=True, capture_output=True, text=True)
+    done = python("-c", COUNT)
     before, after = map(int, done.stdout.split())
     assert after < 100 < before
 

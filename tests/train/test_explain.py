@@ -10,7 +10,6 @@ import pytest
 from commandline.registry import RequestError
 from features_cache import Cache
 from results.run_folder import RunFolder, write_predictions
-from tests.train.little import execute
 from tests.train.sounds import train_run
 from train import bundle
 from train.explain import explain_runs
@@ -57,17 +56,6 @@ def test_repeats_are_those_of_permuting_by_hand_and_the_seed_decides(sounding):
     first = file.read_bytes()
     run_explain(sounding, seed=3)
     assert file.read_bytes() == first
-
-
-@pytest.mark.parametrize(("model", "norm"), [("cnn4", "clip"), ("cnn4+texture", "none"), ("linear", "row")])
-def test_a_run_relies_on_no_channel_of_noise(model, norm, options, cache_folder):
-    """`blank` is noise, the classes are in `mel`."""
-    more = {"features": "mel+blank", "folds": (1,), "epochs": 8, "lr": 0.003}
-    trained = execute(options, model=model, norm=norm, **more)
-    run_explain(trained, data=cache_folder.parents[1], repeats=5)
-    whole = trained.scores()["accuracy"].mean()
-    correct = pd.read_csv(trained.fold(1) / "attribution.csv").groupby("channel")["correct"].mean()
-    assert abs(whole - correct["blank"]) < 0.15 and whole - correct["mel"] > 0.2
 
 
 def test_a_cache_that_is_not_the_runs_is_refused(sounding, tmp_path):

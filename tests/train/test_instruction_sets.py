@@ -1,26 +1,22 @@
 """Training in bf16 under each instruction set of oneDNN agrees with fp32, or the run computes in fp32."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from commandline.options import words
 from results.run_folder import find
+from tests.processes import python
 from tests.train.little import change
 
-ROOT = Path(__file__).resolve().parents[2]
 SETS = {"AVX2": "avx2", "AVX512_CORE_AMX": "avx512"}  # without the second, the most that there is
 FARTHEST = 0.2  # of a probability after one epoch; an unwritten gradient is off by more, or no number
 
 
 def probabilities(options, **environment):
     """What the run answers for the clips of fold 1."""
-    command = [sys.executable, "-m", "train", "run", *words(options)]
-    subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True, capture_output=True)
+    python("-m", "train", "run", *words(options), environment=os.environ | environment)
     (run,) = find(options.runs)
     return run.answers(1)[0]
 

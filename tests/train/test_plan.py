@@ -1,17 +1,13 @@
 """What a request becomes before anything is trained: refused, completed, or told what is left out."""
 
-import numpy as np
 import pytest
-import torch
 
 from commandline.options import parse
 from commandline.registry import RequestError
-from features_cache import Cache, external
 from features_cache.index import read_index, refresh
 from results.config import digest
-from tests.train.little import change, clip_table, execute, fill, little, with_copies
+from tests.train.little import change, clip_table, execute, fill, with_copies
 from train import run
-from train.models.registry import build
 from train.options import SWEPT, RunOptions
 from train.plan import grid_of, make_plan, remarks
 
@@ -63,26 +59,16 @@ def test_clips_that_cannot_be_trained_on_are_refused(options, tmp_path, column, 
     """Where all but those of `cat` have this value in a column."""
     table = clip_table()
     table[column] = table[column].where(table["label"] == "cat", value)
+    dataset = str(fill(tmp_path / "few", table))
     with pytest.raises(RequestError, match=message):
-        execute(options, dataset=little(tmp_path / "few", table), **given)
+        execute(options, dataset=dataset, **given)
 
 
 def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
-    dataset = little(tmp_path / "thin", clip_table().query("label != 'cat' or fold == 1"))
-    assert execute(options, dataset=dataset, model="linear").complete
+    dataset = fill(tmp_path / "thin", clip_table().query("label != 'cat' or fold == 1"))
+    assert execute(options, dataset=str(dataset), model="linear").complete
     told = capsys.readouterr().err
     assert "fold 1: no clip of cat is trained on" in told and "fold 2: no clip of cat is tested" in told
-
-
-def test_clips_that_cannot_be_used_are_left_out_and_counted(options, tmp_path, capsys):
-    cache = fill(tmp_path / "damaged", clip_table())
-    file = Cache(cache)["mel"]
-    values = np.memmap(cache / "mel.h5", file.dtype, "r+", offset=file.values_offset, shape=file.shape)
-    values[5] = 7  # its CRC tells
-    values.flush()
-    folder = execute(options, dataset=str(cache), model="linear")
-    assert f"1 clip left out ({clip_table()['clip_id'][5]}: mel: damaged)" in capsys.readouterr().err
-    assert len(folder.predictions()) == 47
 
 
 def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
@@ -109,7 +95,7 @@ def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(option
 
 def test_with_weights_the_ensemble_is_never_the_default(options, tmp_path):
     file = tmp_path / "given.pth"
-    torch.save(build("resnet18", 1, 7, (64, 108)).state_dict(), file)
+    file.touch()
     asked = change(options, model=RunOptions.model, weights=str(file))
     assert make_plan(asked).model.name == "resnet18"
     assert make_plan(change(asked, model="resnet18+texture@weight=0.67")).model.name == "resnet18+texture"
@@ -124,29 +110,47 @@ def test_the_hash_is_frozen(options):
     assert digest(sorted(content["options"])) == "b3d1d060f2c2"  # the names of the options in it
 
 
-def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_if_that_is_asked_for(tmp_path, options):
+@pytest.mark.parametrize(
+    ("seconds", "given", "dropped"),
+    [
+        (0.45, {}, False),
+        (0.45, {"padding": "drop"}, True),
+        (0.3, {}, True),
+        (0.3, {"padding": "keep"}, False),
+        (0.3, {"model": "m11", "features": "waveform"}, False),
+        (0.3, {"model": "linear"}, False),  # these three read from it how long a clip is
+        (0.3, {"model": "mlp@width=8"}, False),
+        (0.3, {"model": "texture@width=8"}, False),
+        (0.3, {"model": "texture", "padding": "drop"}, True),
+        (0.3, {"model": "cnn4+texture"}, True),
+    ],
+)
+def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_if_that_is_asked_for(
+    lasting, seconds, given, dropped
+):
+    plan = make_plan(lasting(seconds, **given))
+    assert ("padding" in plan.content["options"]) == dropped
+    if dropped:
+        assert plan.filled == pytest.approx(seconds / 0.5)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "given"), [(0.3, {"copies": 1}), (0.3, {"features": "embedding"}), (0.0, {})]
+)
+def test_padding_that_cannot_be_left_out_is_said(lasting, seconds, given):
+    plan = make_plan(lasting(seconds, model="linear", padding="drop", **given))
+    assert plan.filled is None
+    assert any(line.startswith("PADDING=drop has no effect") for line in remarks(plan, {}, {}))
+
+
+@pytest.fixture
+def lasting(options, tmp_path):
+    """Options of a run on clips of half a second, and copies of them, whose files last so many seconds."""
     folder = fill(tmp_path / "some" / "features", with_copies())
     clips, settings = read_index(folder)
-    external.write_feature(folder, "vector", np.eye(len(clips), 4), clips["clip_id"])
 
-    def planned(seconds, **given):
+    def changed(seconds, **given):
         refresh(folder, clips.assign(source_seconds=seconds), settings, slice(0, len(clips)))
-        return make_plan(change(options, dataset=str(folder), **given))
+        return change(options, dataset=str(folder), **given)
 
-    whole = planned(0.5)
-    assert whole.filled is None
-    assert planned(0.45).hash == planned(0.45, padding="keep").hash == whole.hash
-    assert planned(0.3).filled.tolist() == [0.6] * len(clips)
-    for dropping in (planned(0.3), planned(0.45, padding="drop")):
-        assert dropping.content["options"]["padding"] == "drop"
-    assert planned(0.3).hash != planned(0.3, padding="keep").hash == whole.hash
-    assert planned(0.3, padding="keep").path.name.startswith("mel-cnn4-e2-b8-16x16-padding=keep")
-    assert planned(0.3, model="m11", features="waveform").filled is None
-    for model in ("linear", "texture@width=8"):  # they read from it how long a clip is
-        assert planned(0.3, model=model).filled is None
-        assert planned(0.3, model=model, padding="drop").filled is not None
-    assert planned(0.3, model="cnn4+texture").filled is not None
-    for seconds, given in ((0.3, {"copies": 1}), (0.3, {"features": "vector"}), (0.0, {})):
-        plan = planned(seconds, model="linear", padding="drop", **given)
-        assert plan.filled is None
-        assert any(line.startswith("PADDING=drop has no effect") for line in remarks(plan, {}, {}))
+    return changed

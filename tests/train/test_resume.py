@@ -1,12 +1,5 @@
 """Killed at any time and continued, a run ends with the same bytes as if it had not been."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -14,11 +7,10 @@ from commandline.files import Lock
 from commandline.options import words
 from commandline.registry import RequestError
 from results import run_folder
+from tests.processes import train_and_kill
 from tests.train.little import change, execute, little_options
 from train import checkpoint, run
 from train.plan import make_plan
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def thorough(options, **changes):
@@ -39,39 +31,18 @@ def assert_same(one, other):
     assert histories[0].equals(histories[1])
 
 
-def rows(history):
-    return history.read_bytes() if history.exists() else b""
-
-
-def kill_after(options, epochs, history):
-    """Start the command, wait until `epochs` rows stand in history.csv, then SIGKILL without warning."""
-    job = subprocess.Popen(
-        [sys.executable, "-m", "train", "run", *words(options)],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-    )
-    until = time.monotonic() + 120
-    while rows(history).count(b"\n") <= epochs:
-        assert job.poll() is None, job.stderr.read().decode()
-        assert time.monotonic() < until, "the run did not get so far"
-        time.sleep(0.002)
-    job.send_signal(signal.SIGKILL)
-    job.wait()
-    job.stderr.close()
-
-
 def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
     long = thorough(options, epochs=30, patience=0, grid="32x32")
     straight = run.execute(long)
     killed = change(long, runs=tmp_path / "killed")
     history = killed.runs / "little" / straight.name / "fold1" / "history.csv"
     for epochs in (1, 9):
-        kill_after(killed, epochs, history)
-        before = rows(history)
+        train_and_kill(words(killed), history, epochs)
+        before = history.read_bytes()
         assert not (history.parent / "predictions.csv").exists(), "it was finished before it was killed"
     continued = run.execute(killed)
-    assert rows(history).startswith(before[: before.rfind(b"\n") + 1])  # what was there stays byte for byte
+    whole = before[: before.rfind(b"\n") + 1]
+    assert history.read_bytes().startswith(whole)  # what was there stays byte for byte
     assert_same(straight, continued)
 
 

@@ -1,32 +1,25 @@
 """A whole run: what it leaves behind, what joins it and what does not, what is printed."""
 
-import subprocess
-import sys
-from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
-from commandline.options import parse
 from commandline.registry import RequestError
 from features_cache.index import read_index, refresh
 from results import run_folder, scores
-from tests.train.little import CLASSES, Harmful, change, clip_table, execute, fill
+from tests.processes import python
+from tests.train.little import CLASSES, change, clip_table, execute, fill
 from train import checkpoint, run
 from train.compute import Compute
 from train.models.texture import TextureStatistics
-from train.options import RunOptions
 from train.outcome import summary
 from train.plan import Plan, make_plan
 from train.trainer import Trainer, begin_config
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def test_a_run_leaves_what_analysis_reads(trained):
-    assert trained.name == "mel-cnn4-e2-b8-16x16-augment=none-cpu-fp32-threads=1"
     assert trained.finished == trained.folds == [1, 2, 3]
     config = trained.config
     assert [entry["name"] for entry in config["classes"]] == list(CLASSES)
@@ -34,7 +27,7 @@ def test_a_run_leaves_what_analysis_reads(trained):
     for fold in trained.folds:
         predictions, history = trained.predictions(fold), trained.history(fold)
         assert set(predictions["split"]) == {"test"} and set(predictions["selection"]) == {"last"}
-        assert predictions["clip_id"].str.contains(f"-{fold}-").all() and len(predictions) == 16
+        assert predictions["clip_id"].str.contains(f"-{fold}-").sum() == len(predictions) == 16
         assert history["epoch"].tolist() == [1, 2] and history["val_loss"].isna().all()
         probabilities, targets = trained.answers(fold)
         last = scores.epoch_scores(targets, probabilities)
@@ -57,18 +50,9 @@ def test_what_can_be_learned_is_learned_and_shuffled_labels_stay_at_chance(optio
     assert 0.05 < chance.scores()["accuracy"].mean() < 0.5  # a quarter of 48 clips, four deviations
 
 
-def test_the_recorded_words_train_the_same_configuration(options, trained):
-    command = trained.config["command"]
-    places = [f"DATASET={options.dataset}", f"RUNS={options.runs}"]
-    assert make_plan(parse(RunOptions, [*command, *places])).hash == trained.config["hash"]
-    other = make_plan(parse(RunOptions, [*command, "SEED=7", *places]))
-    assert other.family == trained.family and other.hash != trained.config["hash"]
-
-
 def test_a_finished_run_is_known_without_torch(options, finished):
     given = [*finished.config["command"], f"DATASET={options.dataset}", f"RUNS={options.runs}"]
-    command = [sys.executable, "-X", "importtime", "-m", "train", "run", *given]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = python("-X", "importtime", "-m", "train", "run", *given)
     assert "has these folds already" in done.stderr
     imported = {line.rpartition("| ")[2].strip() for line in done.stderr.splitlines()}
     assert "numpy" in imported and not {"torch", "sklearn", "librosa"} & imported
@@ -99,8 +83,7 @@ def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, ca
     wanted = change(options, val="group", folds=(1,), select="val_accuracy")
     assert run.run(wanted) == 0
     printed, folder = capsys.readouterr(), run.execute(wanted)
-    rows, history = folder.predictions(1), folder.history(1)
-    assert len(rows.groupby(["split", "selection"])) == 4
+    history = folder.history(1)
     best = torch.load(folder.fold(1) / "best.pt", weights_only=True)
     assert best["epoch"] == history["epoch"][history["val_accuracy"].idxmax()]
     for selection, epoch in (("last", "last epoch"), ("best", "best epoch by val_accuracy")):
@@ -109,7 +92,6 @@ def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, ca
         assert f"{epoch}: test loss {loss}" in printed.out
     skipped = execute(options, val="next", skip_test=True, folds=(1,))
     assert set(skipped.predictions(1)["split"]) == {"val"}
-    assert skipped.predictions(1)["clip_id"].str.contains("-2-").all()  # the fold that follows the first
     assert skipped.history(1).filter(like="test_").isna().all(axis=None)
 
 
@@ -157,10 +139,6 @@ def other_shape(finished):
     checkpoint.save(finished.fold(1) / "last.pt", state)
 
 
-def with_code(finished):
-    torch.save({"network": Harmful()}, finished.fold(1) / "last.pt")
-
-
 def other_folds(finished):
     run_folder.write_config(finished.path, {**finished.config, "folds": [1, 9]})
 
@@ -169,17 +147,14 @@ def other_folds(finished):
     ("damage", "message"),
     [
         (other_shape, r"of another model, .*Size\(\[3\]\)"),
-        (with_code, "cannot be read as weights"),
         (other_folds, r"run.json is damaged: it has folds \[1, 9\]"),
     ],
 )
-def test_a_damaged_run_is_not_continued(options, finished, tmp_path, monkeypatch, damage, message):
-    monkeypatch.chdir(tmp_path)
+def test_a_damaged_run_is_not_continued(options, finished, damage, message):
     (finished.fold(1) / "predictions.csv").unlink()
     damage(finished)
     with pytest.raises(RequestError, match=message):
         execute(options, folds=(1,))
-    assert not Harmful.done.exists()
 
 
 def test_run_json_says_when_a_run_goes_on_by_another_device(options, finished):
@@ -204,15 +179,6 @@ def test_statistics_that_no_augmentation_changes_are_computed_once(options, monk
     each_time = execute(options, tag="each").answers(1)[0]
     assert clips.call_count > 4 * computed
     np.testing.assert_allclose(once, each_time, atol=2e-3)
-
-
-def test_a_temperature_is_fitted_to_all_tested_clips(trained):
-    (fitted,) = trained.config["calibration"].values()
-    rows = trained.predictions()
-    probabilities = rows[trained.classes].to_numpy()
-    target = rows["target"].map(trained.classes.index).to_numpy()
-    assert fitted["temperature"] == trained.temperature()
-    assert fitted["temperature"] == pytest.approx(scores.fit_temperature(target, probabilities))
 
 
 def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(options, finished, tmp_path):

@@ -2,17 +2,15 @@
 
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from commandline.registry import RequestError
 from results.run_folder import RunFolder, write_config
+from tests.processes import python
 from tests.train.little import execute
 from train.trackers import Fold, check_trackers, follow
 
-ROOT = Path(__file__).resolve().parents[2]
 HISTORY = [
     {"lr": 0.1, "train_loss": 2.0, "train_accuracy": 0.1},
     {"lr": 0.05, "train_loss": 1.0, "train_accuracy": 0.4, "test_accuracy": 0.5},
@@ -59,16 +57,8 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(not
     code += "from tests.train.test_trackers import track\n"
     code += f"track('wandb', RunFolder({str(noted.path)!r}), Path({str(tmp_path)!r}))"
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={**surroundings, "HOME": str(tmp_path), "NETRC": str(tmp_path / "none")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    surroundings |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
+    done = python("-c", code, environment=surroundings, stdin=subprocess.DEVNULL, timeout=120)
     (folder,) = (tmp_path / "wandb").glob(f"offline-run-*-{noted.config['hash']}-fold2")
     assert f"wandb sync {folder}" in done.stdout
     (record,) = folder.glob("*.wandb")

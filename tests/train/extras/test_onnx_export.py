@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from commandline.registry import RequestError
-from features_cache import Cache, external
-from tests.train.little import clip_table, execute, fill
+from features_cache import Cache
+from tests.train.little import execute
 from tests.train.sounds import train_run
 from train.bundle import TrainedModel, bundle_of_run
 from train.options import ExportOptions
@@ -26,20 +26,11 @@ TRAINED = {
 }
 
 
-@pytest.fixture(scope="module")
-def cached(tmp_path_factory):
-    table = clip_table()
-    folder = fill(tmp_path_factory.mktemp("exported") / "features", table)
-    vectors = np.random.default_rng(0).normal(size=(len(table), 9))
-    external.write_feature(folder, "embedding", vectors, table["clip_id"])
-    return folder
-
-
 @pytest.mark.parametrize("model", TRAINED)
-def test_onnxruntime_predicts_what_the_run_did(model, cached, options, tmp_path, monkeypatch, capsys):
+def test_onnxruntime_predicts_what_the_run_did(model, cache_folder, options, tmp_path, monkeypatch, capsys):
     features, more, names = TRAINED[model]
-    monkeypatch.setattr(onnx_export, "cache_folder", lambda *_: cached)
-    wanted = {"dataset": str(cached), "model": model, "features": features, "folds": (1, 2), "epochs": 1}
+    monkeypatch.setattr(onnx_export, "cache_folder", lambda *_: cache_folder)
+    wanted = {"model": model, "features": features, "folds": (1, 2), "epochs": 1}
     folder = execute(options, **wanted, **more)
     file = tmp_path / "model.onnx"
     assert onnx_export.export_run(ExportOptions(run=str(folder.path), out=file)) == 0
@@ -51,7 +42,7 @@ def test_onnxruntime_predicts_what_the_run_did(model, cached, options, tmp_path,
     assert (described["classes"], described["folds"]) == (folder.classes, [1, 2])
     session = onnx_export.open_session(file.read_bytes())
     assert [entry.name for entry in session.get_inputs()] == names
-    values = Cache(cached).batch(features.split("+"), np.arange(5))
+    values = Cache(cache_folder).batch(features.split("+"), np.arange(5))
     fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
     expected = TrainedModel(bundle_of_run(folder)).probabilities(values)
     assert session.run(["probabilities"], fed)[0] == pytest.approx(expected, abs=2e-4)

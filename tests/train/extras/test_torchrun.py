@@ -1,10 +1,5 @@
 """Two processes train what one process trains that averages the gradients of two half-batches."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -12,6 +7,7 @@ from torch import nn
 from commandline.options import parse, words
 from commandline.terminal import progress
 from results import run_folder
+from tests.processes import python
 from tests.train.little import change, execute
 from train import checkpoint
 from train.compute import candidates
@@ -20,8 +16,6 @@ from train.extras.torchrun import child_words
 from train.options import RunOptions
 from train.plan import make_plan
 from train.trainer import Trainer, draw_network
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 class Halves(nn.Module):
@@ -55,11 +49,8 @@ def reference(options):
 @pytest.mark.slow
 def test_two_processes_equal_one_with_two_half_batches(options):
     shared = change(options, folds=(1,), optimizer="sgd", curve=0)  # no dropout, which each process draws
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command += ["-m", "train", "run", *words(shared)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+    torchrun = "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
+    python(*torchrun, "-m", "train", "run", *words(shared), timeout=600)
     (folder,) = run_folder.find(shared.runs)
     assert folder.finished == [1] and folder.config["threads"] == 1
     whole = execute(shared, tag="alone")  # one batch, no halves
