@@ -11,7 +11,7 @@ from tests.golden.commands import ROOT
 
 def python(*words, check=True, environment=os.environ, **how):
     """What `python <words>` left behind, from the project's folder."""
-    how |= {"cwd": ROOT, "env": environment, "capture_output": True, "text": True}
+    how = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, **how}
     return subprocess.run([sys.executable, *words], check=check, **how)
 
 

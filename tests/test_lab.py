@@ -1,6 +1,5 @@
 """What lab adds to the functions behind the commands."""
 
-import numpy as np
 import pytest
 
 import lab
@@ -21,10 +20,3 @@ def test_a_keyword_that_no_option_has_is_named_with_the_nearest():
         lab.train(dataset="synth", epoch=3)
     with pytest.raises(RequestError, match="unknown keyword 'job'; did you mean 'jobs'"):
         lab.extract("rms", "synth", job=2)
-
-
-def test_clips_and_feature_maps_say_what_they_are():
-    clip = lab.tone(440, seconds=0.5, sample_rate=8000)
-    assert repr(clip) == "Clip(0.5 s at 8000 Hz)"
-    feature = lab.feature(clip, "rms")
-    assert repr(feature) == f"FeatureMap(rms, 1 rows x {np.size(feature.values)} frames, amplitude)"

@@ -2,11 +2,12 @@
 
 import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import pytest
+
+from tests.processes import python
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNABLE = {
@@ -29,11 +30,8 @@ MAY_MISS = ("features", "reading")  # exit status 1: measured, and slower than t
 
 
 def run(words, folder=ROOT):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = f"{sys.executable} -m {words}"
-    return subprocess.run(
-        command, shell=True, cwd=folder, capture_output=True, text=True, check=False, env=environment
-    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return python("-m", *shlex.split(words), check=False, environment=environment, cwd=folder)
 
 
 def test_the_help_names_every_bench_and_no_other():

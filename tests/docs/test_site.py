@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from pathlib import Path
 
 import pytest
 
@@ -14,14 +13,11 @@ from docs import generate
 from docs.speed_figure import FIGURE, draw_speed, speed_rows
 from pipeline.features import FEATURES
 from pipeline.reference import DEFINITIONS
+from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
 from train import recipes
 from train.augment import AUGMENTS
 from train.models.registry import all_models
-
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
-PAGES = [path for path in DOCS.rglob("*.md") if not {"out", "generated"} & set(path.relative_to(DOCS).parts)]
 
 
 def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
@@ -75,7 +71,7 @@ def test_every_card_gets_its_figure_and_the_pages_of_librosa():
     assert "**librosa:** none\n" in generate.figure_and_players("one_without_a_definition")
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda path: path.stem)
+@every_page
 def test_links_inside_the_repository_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
         inside = not target.startswith("http") and "generated/" not in target

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -385,24 +384,17 @@ FAULTS: dict[str, Fault] = {
 
 
 def copied(folder):
-    """The files that git has or would take, and the same environment."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    return folder
+    """The tree without what the commands leave in it."""
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "data", "runs", "reports", "wandb", "out")
+    return shutil.copytree(ROOT, folder, ignore=left_out, dirs_exist_ok=True)
 
 
 def place_of(tree, old):
     """The one module that has this text once; None where there is none, or several."""
     files = [file for package in PACKAGES for file in sorted((tree / package).rglob("*.py"))]
     files += sorted(tree.glob("*.py"))
-    counts = {file: file.read_text(encoding="utf-8").count(old) for file in files}
-    found = [file for file, count in counts.items() if count]
-    return found[0] if len(found) == 1 and counts[found[0]] == 1 else None
+    found = [file for file in files for _ in range(file.read_text(encoding="utf-8").count(old))]
+    return found[0] if len(found) == 1 else None
 
 
 def verdict(tree, fault):
@@ -442,9 +434,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         tree = copied(Path(folder))
         for name in names:
-            begun = time.perf_counter()
             known[name] = verdict(tree, FAULTS[name])
-            print(f"{name}: {known[name]} ({time.perf_counter() - begun:.0f} s)", flush=True)
+            print(f"{name}: {known[name]}", flush=True)
             verdicts["now"] = {name: known[name] for name in FAULTS if name in known}
             VERDICTS.write_text(json.dumps(verdicts, indent=1) + "\n", encoding="utf-8")
     killed = sum(known[name].startswith("killed") for name in names)

@@ -22,38 +22,17 @@ def made(tmp_path_factory):
         yield {}
 
 
-def same(made, section):
+@pytest.mark.parametrize(
+    "section",  # tests/train kills runs too
+    [pytest.param(name, marks=[pytest.mark.slow] * (name == "resumed")) for name in outputs.SECTIONS],
+)
+def test_outputs_are_the_golden_ones(made, section):
+    if section == "resumed" and "runs" not in made:  # alone
+        outputs.SECTIONS["caches"]()
+        outputs.trained(*outputs.RESUMED)
     made[section] = json.loads(json.dumps(outputs.SECTIONS[section]()))
     found = make.differences({section: GOLDEN[section]}, {section: made[section]}, exact=False)
     assert not found, "\n".join(found)
-
-
-def test_caches_hold_the_golden_values(made):
-    same(made, "caches")
-
-
-def test_runs_give_the_golden_predictions_and_histories(made):
-    same(made, "runs")
-
-
-def test_new_audio_gets_the_golden_predictions(made):
-    same(made, "predicted")
-
-
-@pytest.mark.slow  # tests/train kills runs too
-def test_a_killed_run_goes_on_to_the_same_bytes(made):
-    if "runs" not in made:  # alone
-        outputs.SECTIONS["caches"]()
-        outputs.trained(*outputs.RESUMED)
-    same(made, "resumed")
-
-
-def test_the_reports_tables_have_the_golden_numbers(made):
-    same(made, "report")
-
-
-def test_every_option_feature_model_and_recipe_is_there(made):
-    same(made, "names")
 
 
 def test_bad_requests_are_refused_by_name(made):

@@ -13,21 +13,16 @@ from train.plan import differences
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("folds", ["1"]),
         ("folds", [1, 1]),
-        ("classes", [{"name": 1}]),
         ("classes", [{"name": "a"}, {"name": "a"}]),
         ("seconds", float("inf")),
-        ("seconds", float("nan")),
         ("calibration", {"last": {"temperature": 0}}),
         ("channels", [{"stored": "mel", "dtype": "float16", "rows": [5, 3]}]),
         ("dataset", None),
-        ("options", {"tta": "many"}),
         ("duration", 1e9),
         ("seed", True),
         ("grid", "0x64"),
         ("grid", "99999x99999"),
-        ("changes", [{"from": ["cpu"], "to": {}}]),
     ],
 )
 def test_a_value_that_cannot_be_is_named(key, value):

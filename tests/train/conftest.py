@@ -2,9 +2,10 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
-from results.run_folder import RunFolder
+from results.run_folder import RunFolder, write_predictions
 from tests.train import sounds
 from tests.train.little import clip_table, fill, little_options
 from train import run
@@ -38,6 +39,15 @@ def finished(trained, options):
 def sounding(tmp_path_factory):
     """A run on sounds of classes that are easy to separate, with their cache and their files beside it."""
     return sounds.train_run(tmp_path_factory.mktemp("sounding"))
+
+
+@pytest.fixture
+def unlike(sounding, tmp_path):
+    """A copy of it whose first fold has other predictions than its network gives."""
+    copy = RunFolder(shutil.copytree(sounding.path, tmp_path / "copy"))
+    rows = copy.predictions(1)
+    write_predictions(copy.fold(1), rows, np.full((len(rows), 3), 1 / 3, np.float32), copy.classes)
+    return copy
 
 
 @pytest.fixture(scope="session")

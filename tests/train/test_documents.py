@@ -37,12 +37,8 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
 
 
 def test_the_examples_of_a_new_model_and_augmentation_work(monkeypatch):
-    others = {
-        name: entry for name, entry in all_models().items() if name != "tiny"
-    }  # which one may have saved
-    monkeypatch.setattr("train.models.registry.MODELS", Registry("model", others))
-    others = {name: entry for name, entry in AUGMENTS.items() if name != "reverse"}
-    monkeypatch.setattr("train.augment.AUGMENTS", Registry("augmentation", others))
+    monkeypatch.setattr("train.models.registry.MODELS", Registry("model", all_models()))
+    monkeypatch.setattr("train.augment.AUGMENTS", Registry("augmentation", AUGMENTS))
     model, augmentation = blocks("reference/models.md")
     exec(model, {})
     exec(augmentation, {})

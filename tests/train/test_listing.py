@@ -1,18 +1,13 @@
-"""What `python -m train list` tells: every registered name, the shapes of stages, the papers' counts."""
+"""What `python -m train list` tells: the shapes of stages, the papers' counts."""
 
 import pytest
 
 from commandline.registry import RequestError
-from train import recipes
-from train.augment import AUGMENTS
 from train.listing import describe_model, overview
-from train.models.registry import all_models
 from train.options import ListOptions
 
 
-def test_every_registered_name_and_the_stages_of_one_are_there():
-    words = overview(ListOptions(grid="64x108", samples=20_000)).split()
-    assert {*all_models(), *AUGMENTS, *recipes.names()} <= set(words)
+def test_the_stages_of_a_model_are_there_or_why_it_cannot_be():
     text = overview(ListOptions(name="resnet18"))
     assert "11.2 M parameters" in text and text.index("64x16x54") < text.index("512x2x7")
     with pytest.raises(RequestError, match="give longer clips"):

@@ -3,16 +3,15 @@
 import csv
 import io
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
 
 from commandline.registry import RequestError
-from results.run_folder import RunFolder, write_predictions
 from results.scores import rejection_threshold, scaled
 from tests.train.little import execute
 from tests.train.sounds import CLASSES, RATE, sound, train_run
@@ -57,7 +56,6 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding
     assert sorted(answers) == ["a.flac", "b.wav", "c.ogg", "short.wav"]
     assert max(answers["a.flac"], key=answers["a.flac"].get) == "tone"
     assert max(answers["c.ogg"], key=answers["c.ogg"].get) == "hiss"
-    assert [sum(answer.values()) for answer in answers.values()] == pytest.approx([1] * 4, abs=1e-5)
     assert "broken.wav: not audio" in err and "1 of 5 files could not be read" in err
     assert f"predicted by {sounding.name}" in err and "of 1 file the first 1.0 s alone count" in err
 
@@ -67,7 +65,6 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(sounding, t
     soundfile.write(tmp_path / "2.wav", np.zeros(RATE), RATE)
     assert ask(sounding, audio=tmp_path, gate=-60.0, csv=True) == 0
     rows = rows_of(capsys.readouterr().out)
-    assert list(rows[0]) == ["file", "predicted", *CLASSES]
     assert [row["predicted"] for row in rows] == ["tone", ""]
     assert ask(sounding, audio=tmp_path, gate=-60.0) == 0
     lines = [line.split()[1:3] for line in capsys.readouterr().out.splitlines()]
@@ -92,27 +89,23 @@ def test_test_clips_get_the_predictions_of_training(clips, model, given, request
     capsys.readouterr()
     assert ask(run, test_clips=True, csv=True) == 0
     out, err = capsys.readouterr()
-    rows = {row["clip_id"]: row for row in rows_of(out)}
-    known = run.predictions().set_index("clip_id")
-    assert rows.keys() == set(known.index)
-    for clip, row in rows.items():
-        numbers = {name: float(row[name]) for name in ("fold", *CLASSES)}
-        assert numbers == pytest.approx(known.loc[clip, list(numbers)].to_dict(), abs=1e-3)
+    answers, known = (
+        table.sort_values("clip_id")[["clip_id", "fold", *CLASSES]].reset_index(drop=True)
+        for table in (pd.read_csv(io.StringIO(out)), run.predictions())
+    )
+    pd.testing.assert_frame_equal(answers, known, check_dtype=False, atol=1e-3)
     assert "at most: the same" in err
 
 
-def test_changed_audio_and_unfinished_folds_are_noticed(sounding, tmp_path, capsys):
-    copy = RunFolder(shutil.copytree(sounding.path, tmp_path / "copy"))
+def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys):
     data = sounding.path.parents[2] / "data"
-    (copy.fold(2) / "predictions.csv").unlink()
-    table = copy.predictions(1)
-    write_predictions(copy.fold(1), table, np.full((len(table), 3), 1 / 3, np.float32), CLASSES)
-    assert ask(copy, test_clips=True, data=data) == 0
+    (unlike.fold(2) / "predictions.csv").unlink()
+    assert ask(unlike, test_clips=True, data=data) == 0
     said = capsys.readouterr().err
     assert "NOT the same" in said and "1 of 2 folds" in said
-    (copy.fold(1) / "predictions.csv").unlink()
+    (unlike.fold(1) / "predictions.csv").unlink()
     with pytest.raises(RequestError, match="no finished fold yet"):
-        ask(copy, test_clips=True, data=data)
+        ask(unlike, test_clips=True, data=data)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +113,6 @@ def test_changed_audio_and_unfinished_folds_are_noticed(sounding, tmp_path, caps
     [
         ({"audio": Path("x.wav"), "test_clips": True}, "give AUDIO="),
         ({"test_clips": True, "data": Path("nowhere")}, r"no cache at nowhere/.*give its DATA="),
-        ({"audio": Path("sound/ton.wav")}, "expected an audio file"),
         ({"audio": Path("sound/tone.wav"), "window": 0.5}, "give HOP too"),
         ({"audio": Path("sound/tone.wav"), "hop": 1.5}, "from 0 to the 1 of a window"),
     ],

@@ -23,12 +23,9 @@ def test_a_run_leaves_what_analysis_reads(trained):
     assert trained.finished == trained.folds == [1, 2, 3]
     config = trained.config
     assert [entry["name"] for entry in config["classes"]] == list(CLASSES)
-    assert config["channels"][0]["rows"] == [0, 15] and config["parameters"] > 1000
     for fold in trained.folds:
         predictions, history = trained.predictions(fold), trained.history(fold)
-        assert set(predictions["split"]) == {"test"} and set(predictions["selection"]) == {"last"}
         assert predictions["clip_id"].str.contains(f"-{fold}-").sum() == len(predictions) == 16
-        assert history["epoch"].tolist() == [1, 2] and history["val_loss"].isna().all()
         probabilities, targets = trained.answers(fold)
         last = scores.epoch_scores(targets, probabilities)
         assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # one and the same scoring

@@ -18,13 +18,12 @@ def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
     parts = sound("hiss", 50, seconds=3), sound("tone", 50, seconds=3), np.zeros(2 * RATE)
     soundfile.write(tmp_path / "field.wav", np.concatenate(parts), RATE)
     (tmp_path / "bad.wav").write_bytes(b"nothing")
-    given = {"hop": 0.5, "window": 0.5, "gate": -60.0, "reports": tmp_path / "reports"}
-    assert ask(sounding, audio=tmp_path, **given) == 1
+    assert ask(sounding, audio=tmp_path, hop=1.0, gate=-60.0, reports=tmp_path / "reports") == 1
     file = tmp_path / "reports" / "little" / "timelines" / "field"
     assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     rows = pd.read_csv(file.with_suffix(".csv"), keep_default_na=False)
-    assert rows["start"].tolist() == [0.5 * number for number in range(16)]
-    assert rows["predicted"].tolist() == ["hiss"] * 6 + ["tone"] * 6 + [""] * 4
+    assert rows["start"].tolist() == [*range(8)]
+    assert rows["predicted"].tolist() == ["hiss"] * 3 + ["tone"] * 3 + [""] * 2
     labels = [line.split("\t")[:3] for line in file.with_suffix(".txt").read_text().splitlines()]
     assert labels == [["0.000", "3.000", "hiss"], ["3.000", "6.000", "tone"]]
     out, err = capsys.readouterr()
