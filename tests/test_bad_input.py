@@ -94,9 +94,7 @@ FAULTS: dict[str, tuple[Callable[[], object], str, int, str]] = {
     "a clip of NaN": (no_numbers, FEATURES, 1, "bell/bell0-A NaN"),
     "a FIFO for a clip": (in_place_of(CLIP, os.mkfifo), FEATURES, 1, "bell/bell0-A"),
     "a flipped bit, trained on": (flip, TRAIN, 0, "1 clip left out damaged"),
-    "a flipped bit, computed again": (flip, FEATURES, 0, "1"),
     "a cut file, verified": (cut(CACHE / "rms.h5", 5000), VERIFY, 1, "rms.h5 cannot be read"),
-    "a cut file, computed again": (cut(CACHE / "rms.h5", 5000), FEATURES, 0, "rms"),
     "no index": ((CACHE / "index.h5").unlink, TRAIN, 2, "there are no features make features"),
     "a FIFO for a feature": (
         in_place_of(CACHE / "rms.h5", os.mkfifo),

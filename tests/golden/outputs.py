@@ -239,8 +239,8 @@ def resumed():
         straight = next(Path("runs").glob(f"{case}/*/*/run.json")).parent
         runs = Path("resumed") / case
         given = [f"{name}={value}" for name, value in {**words_of(case), "RUNS": runs}.items()]
-        history = runs / straight.parent.name / straight.name / "fold1" / "history.csv"
-        train_and_kill(given, history, epochs)
+        first = runs / straight.parent.name / straight.name / "fold1"
+        train_and_kill(given, first / "history.csv", epochs)
         continued = train(case, runs)
         files = [path.relative_to(straight) for path in straight.glob("fold*/*.csv")]
         same[case] = len(files) > 1 and all(

@@ -1,4 +1,4 @@
-"""attribution.csv covers every test clip and channel; the run relies on no channel of noise."""
+"""attribution.csv covers every test clip and channel, by the numbers of permuting by hand."""
 
 import re
 

@@ -118,8 +118,7 @@ def test_the_hash_is_frozen(options):
         (0.3, {}, True),
         (0.3, {"padding": "keep"}, False),
         (0.3, {"model": "m11", "features": "waveform"}, False),
-        (0.3, {"model": "linear"}, False),  # these three read from it how long a clip is
-        (0.3, {"model": "mlp@width=8"}, False),
+        (0.3, {"model": "mlp@width=8"}, False),  # these two read from it how long a clip is
         (0.3, {"model": "texture@width=8"}, False),
         (0.3, {"model": "texture", "padding": "drop"}, True),
         (0.3, {"model": "cnn4+texture"}, True),

