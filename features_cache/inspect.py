@@ -29,9 +29,9 @@ def describe_cache(cache: Cache) -> str:
     )
     rows, notes, total = [], [], 0
     for path in feature_files(cache.folder):
-        total += path.stat().st_size
         try:
             feature = cache[path.stem]
+            total += path.stat().st_size
         except RequestError as damage:
             notes.append(str(damage))
             continue
