@@ -16,6 +16,7 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
+    errno.ENOENT,  # /proc says so of a new folder
     errno.EEXIST,
     errno.ENOTDIR,
     errno.EISDIR,

@@ -58,7 +58,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     for fold in run.finished:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
-            raise RequestError(f"{file} is not there: give SELECTION=last, or train this fold again")
+            raise RequestError(f"{file} is not there: give another SELECTION=, or train this fold again")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     fitted = {"temperature": run.temperature(selection), **chosen_threshold(run, selection)}

@@ -41,7 +41,7 @@ def execute(options: RunOptions) -> RunFolder:
     """The run folder with the wanted folds finished.
 
     >>> execute(RunOptions(dataset="esc10", features="mel", model="cnn4", folds=(1,)))
-    RunFolder('runs/esc10/mel-cnn4')
+    RunFolder(path=PosixPath('runs/esc10/mel-cnn4'))
     """
     plan = make_plan(options)
     folder, waiting = RunFolder(plan.path), plan.wanted_folds

@@ -11,9 +11,9 @@ import socket
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import torch
 from torch import nn
@@ -52,13 +52,13 @@ def start_from(network: nn.Module, architecture: "Architecture", weights: str) -
         raise RequestError(f"no ImageNet weights are published for {architecture.name}, only for {published}")
     for member, name in members:
         if address := addresses.get(name):
-            file = fetch(address) if urlsplit(address).scheme in ("http", "https") else Path(address)
+            file = fetch(address) if address.startswith(("http://", "https://")) else Path(address)
             fill(member, read_weights(file), weights)
 
 
 def fetch(url: str) -> Path:
     """The file behind `url`, downloaded once to where torchvision keeps its own, checked by its name."""
-    name = Path(urlsplit(url).path).name
+    name = url.partition("?")[0].rpartition("/")[2]
     promised = HASH_IN_NAME.search(name)
     if promised is None:
         raise RequestError(f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth")
@@ -69,7 +69,12 @@ def fetch(url: str) -> Path:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(file), promised[1], progress=sys.stderr.isatty())
-        except (OSError, RuntimeError) as error:  # of the network or the disk; of another hash
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+            HTTPException,
+        ) as error:  # the disk, another hash, the address
             raise RequestError(
                 f"{url} cannot be fetched ({error}): fetch it elsewhere and give WEIGHTS=its path"
             ) from None
