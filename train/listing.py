@@ -49,7 +49,9 @@ def describe_model(name: str, options: ListOptions) -> Description:
             stages.append((place or "output", tuple(output.shape[1:])))
 
     with torch.device("meta"):  # which draws no weights; they do not count
-        network = model.build(channels, options.classes, (rows, frames)).to_empty(device="cpu").eval()
+        network = model.build(channels, options.classes, (rows, frames)).eval()
+    # as `to_empty`, which makes the empty weights on `meta` itself
+    network._apply(lambda weight: torch.empty(weight.shape, dtype=weight.dtype))
     for place, layer in network.named_modules():
         layer.register_forward_hook(partial(note, place))
         if isinstance(layer, nn.Conv1d | nn.Conv2d):
