@@ -60,12 +60,12 @@ def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarr
     Over |X|^2 it is how many radians a sample the frequency of a bin's content lies off the bin's own.
     """
     n_fft = len(window)
-    slope = (np.roll(window, -1) - np.roll(window, 1)) / 2
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
-    if _is_compiled(n_fft, len(frames)):
-        _phase_slopes(padded, hop_length, window / 2, slope / 2, *_tables(n_fft, float), result)
+    if _is_compiled(n_fft, len(frames)) and np.array_equal(window, centred_window(n_fft, n_fft)):
+        _phase_slopes(padded, hop_length, *_tables(n_fft, float), result)
     else:
+        slope = (np.roll(window, -1) - np.roll(window, 1)) / 2
         result[:] = np.abs((_by_scipy(frames, window).conj() * _by_scipy(frames, slope)).imag.T)
     return result
 
@@ -247,27 +247,30 @@ def _magnitudes(y, hop_length, window, factors, places, turns, result):
 
 
 @compiled
-def _phase_slopes(y, hop_length, window, slope, factors, places, turns, result):
+def _phase_slopes(y, hop_length, factors, places, turns, result):
+    """With a Hann window, and with its derivative, a bin is a sum of three without a window."""
     n, frames = len(turns) - 1, result.shape[1]
-    x, x_slope, plain = np.empty(n * ROW), np.empty(n * ROW), np.ones(len(window))
-    points, points_slope = x.reshape(n, ROW), x_slope.reshape(n, ROW)
+    x, plain, scale = np.empty(n * ROW), np.full(2 * n, 0.5), np.sin(np.pi / n) / 4
+    points, real, imaginary = x.reshape(n, ROW), np.empty((n + 3, LANES)), np.empty((n + 3, LANES))
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)
-        _load(y, first, hop_length, plain, x)  # once: samples a hop apart are slow to fetch
-        for sample in range(len(window)):
-            for i in range(sample * LANES, (sample + 1) * LANES):
-                x_slope[i] = x[i] * slope[sample]
-                x[i] *= window[sample]
+        _load(y, first, hop_length, plain, x)
         _transform(x, factors)
-        _transform(x_slope, factors)
         for k in range(n + 1):
             a, b, turn = points[places[k]], points[places[n - k]], (turns[k, 0], turns[k, 1])
-            c, d = points_slope[places[k]], points_slope[places[n - k]]
+            for i in range(LANES):
+                real[k + 1, i], imaginary[k + 1, i] = _bin(a, b, i, turn)
+        for beyond, within in ((0, 2), (n + 2, n)):  # the spectrum of real samples is symmetric
+            for i in range(LANES):
+                real[beyond, i], imaginary[beyond, i] = real[within, i], -imaginary[within, i]
+        for k in range(n + 1):
             row = result[k, first : first + LANES]
             for i in range(LANES):
-                re, im = _bin(a, b, i, turn)
-                re_slope, im_slope = _bin(c, d, i, turn)
-                row[i] = abs(re * im_slope - im * re_slope)
+                below, above = real[k, i], real[k + 2, i]
+                below_i, above_i = imaginary[k, i], imaginary[k + 2, i]
+                re = real[k + 1, i] / 2 - (below + above) / 4
+                im = imaginary[k + 1, i] / 2 - (below_i + above_i) / 4
+                row[i] = abs(scale * (re * (below - above) + im * (below_i - above_i)))
 
 
 @compiled
