@@ -76,10 +76,12 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     plan = of_classes(plan, options.classes)
     fits = Fits(plan, names, [name for name, group in zip(names, groups) for _ in group])
     with Lock(fits.path / ".lock", busy=f"{fits.path} is being filled by another process"):
-        fits.open_folder(options)
-        while lacking := (folder := ImportanceFolder(fits.path)).lacking:
-            fits.fill(lacking)
-    return folder
+        if not fits.finished(options):
+            fits.load()
+            fits.open_folder(options)
+            while lacking := ImportanceFolder(fits.path).lacking:
+                fits.fill(lacking)
+    return ImportanceFolder(fits.path)
 
 
 def of_classes(plan: Plan, classes: str) -> Plan:
@@ -100,12 +102,39 @@ class Fits:
     def __init__(self, plan: Plan, names: list[str], feature: Sequence[str]) -> None:
         """`feature`: of each of the plan's channels the name that it belongs to."""
         self.plan, self.names, self.feature = plan, names, np.array(feature)
-        clips = measure_clips(plan, plan.table.index.to_numpy())
-        splits = {fold: plan.split(fold, clips.unusable) for fold in plan.folds}
-        for line in remarks(plan, splits, clips.unusable):
+        self.clips = measure_clips(plan, plan.table.index.to_numpy())
+        self.splits = {fold: plan.split(fold, self.clips.unusable) for fold in plan.folds}
+        for line in remarks(plan, self.splits, self.clips.unusable):
             tell(line)
+        exact = {name: value for name, value in plan.content["options"].items() if name != "features"}
+        sides = [[fold, list(split.train), list(split.test)] for fold, split in self.splits.items()]
+        hash_ = digest([exact, plan.content["clips"], sides])
+        self.path = plan.options.runs / plan.dataset / f"importance-{plan.model.name}-{hash_}"
+        self.stored = {
+            name: [channel.stored for channel, own in zip(plan.channels, self.feature) if own == name]
+            for name in self.names
+        }
+        cached = plan.content["cache"]
+        self.fingerprints = {
+            name: digest([cached[channel] for channel in own]) for name, own in self.stored.items()
+        }
+
+    def finished(self, options: ImportanceOptions) -> bool:
+        """Whether the folder holds every fit that is asked for, and of the values that are cached."""
+        if not (self.path / "importance.json").is_file():
+            return False
+        folder = ImportanceFolder(self.path)
+        asked = {"features": self.names, "permutations": options.permutations, "seed": options.seed}
+        same = all(folder.config[key] == value for key, value in asked.items())
+        return (
+            same and self.fingerprints.items() <= folder.config["fingerprints"].items() and not folder.lacking
+        )
+
+    def load(self) -> None:
+        """The folds, in memory."""
+        plan = self.plan
         Compute().prepare()
-        folds = (load_fold(plan, fold, split, clips, CPU) for fold, split in splits.items())
+        folds = (load_fold(plan, fold, split, self.clips, CPU) for fold, split in self.splits.items())
         if plan.model.kind == "linear":
             widths = [input_width("linear", stored_shape(plan.cache, channel)) for channel in plan.channels]
             self.owner = np.repeat(self.feature, widths)  # (D,) the name of each number that the model reads
@@ -115,10 +144,6 @@ class Fits:
             folds = (data.computed_once(texture) for data in folds)  # feature maps of one fold at a time
         self.data = {data.fold: data for data in folds}
         self.tested = np.concatenate([data.test for data in self.data.values()])
-        exact = {name: value for name, value in plan.content["options"].items() if name != "features"}
-        sides = [[fold, list(split.train), list(split.test)] for fold, split in splits.items()]
-        hash_ = digest([exact, plan.content["clips"], sides])
-        self.path = plan.options.runs / plan.dataset / f"importance-{plan.model.name}-{hash_}"
 
     def statistics(self, fold: int) -> Resident:
         """The fold's clips as the numbers (D, 1, 1) that the model reads, to be changed."""
@@ -132,18 +157,13 @@ class Fits:
 
     def open_folder(self, options: ImportanceOptions) -> None:
         """Write the folder's configuration and clips; scores of features whose values changed are gone."""
-        plan, cached = self.plan, self.plan.content["cache"]
+        plan, prints = self.plan, self.fingerprints
         clips = plan.cache.clips.iloc[self.tested][["clip_id", "group"]]
         clips["fold"] = np.repeat(list(self.data), [len(data.test) for data in self.data.values()])
         clips["target"] = np.array(plan.names, object)[plan.targets[self.tested]]
         replace_file(self.path / "clips.csv", clips.to_csv(index=False, lineterminator="\n").encode("utf-8"))
         folder = ImportanceFolder(self.path)
         known = folder.config["fingerprints"] if (self.path / "importance.json").is_file() else {}
-        stored = {
-            name: [channel.stored for channel, own in zip(plan.channels, self.feature) if own == name]
-            for name in self.names
-        }
-        prints = {name: digest([cached[channel] for channel in own]) for name, own in stored.items()}
         stale = {name for name, key in known.items() if prints.get(name, key) != key}
         lines = [_lines(fit, both) for fit, both in folder.scores.items() if not fit & stale]
         header = _line("features", "score", *clips["clip_id"])
@@ -157,7 +177,7 @@ class Fits:
             "seed": options.seed,
             "recordings": float(np.mean(recordings)),
             "clips": len(plan.cache.clips),
-            "extraction": {name: plan.cache.extraction_cost(own) for name, own in stored.items()},
+            "extraction": {name: plan.cache.extraction_cost(own) for name, own in self.stored.items()},
             "redundancy": linear_cka(x, self.owner, self.names).tolist(),
         }
         replace_file(self.path / "importance.json", (json.dumps(config, indent=2) + "\n").encode("utf-8"))
