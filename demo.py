@@ -27,7 +27,9 @@ class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
 
 def demo(options: DemoOptions) -> int:
     """Synthesise a dataset, extract every feature, train two feature sets, ask which matter, analyse."""
-    data, runs, reports = f"DATA={options.data}", f"RUNS={options.runs}", f"REPORTS={options.reports}"
+    data = f"DATA={options.data}"
+    runs = f"RUNS={options.runs}"
+    reports = f"REPORTS={options.reports}"
     jobs = [f"JOBS={options.jobs}"] if options.jobs else []
     steps = [
         ["pipeline", "data", "DATASET=synth", data],

@@ -52,7 +52,9 @@ if TYPE_CHECKING:
     from train.own_loop import OwnRun
 
 T = TypeVar("T", bound=Options)
-DATA, RUNS, REPORTS = Path("data"), Path("runs"), Path("reports")
+DATA = Path("data")
+RUNS = Path("runs")
+REPORTS = Path("reports")
 RATE = 44_100  # samples a second, ESC-50's
 DOTS_PER_INCH = 110
 
@@ -124,10 +126,12 @@ def feature(clip: Clip, name: str) -> FeatureMap:
     """
     channel = parse_channel(name)
     variant = resolve_feature(channel)
-    values, rows = variant.compute(clip), variant.row_axis(clip.sample_rate)
+    values = variant.compute(clip)
+    rows = variant.row_axis(clip.sample_rate)
     if channel.rows:
         chosen = slice(channel.rows[0], channel.rows[1] + 1)
-        values, rows = values[chosen], rows[chosen]
+        values = values[chosen]
+        rows = rows[chosen]
     seconds = variant.frame_axis(clip.sample_rate, len(clip.y))
     return FeatureMap(str(channel), values, rows, variant.feature.row_unit, seconds, variant.feature.units)
 

@@ -59,7 +59,8 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
         changed = "; ".join(f"{key} {less.option_text(key)} → {more.option_text(key)}" for key in keys)
         name = f"{changed} ({less.features}, {setting(less, runs, keys)})"
         if added := "+".join((more.channels - less.channels).elements()):
-            changed, name = added, f"{added} added to {less.features} ({setting(less, runs)})"
+            changed = added
+            name = f"{added} added to {less.features} ({setting(less, runs)})"
         control = bool(added) and {*more.channels} == {*less.channels}
         kind = "features" if added else "augmentation"
         rows.append((kind, name, changed, less.features, less.model, less.name, more.name, control))
@@ -81,7 +82,8 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
     trained network relies on). Of the epoch that counts, both on the clips and seeds that were explained; a
     file that cannot be read is named.
     """
-    parts, problems = [], []
+    parts = []
+    problems = []
     for folder, fold in product(run.folders, run.folders[0].folds):
         file = folder.fold(fold) / "attribution.csv"
         try:

@@ -44,7 +44,9 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
         cache.clips, cache.duration, cache.features  # noqa: B018 - read here, so that damage shows here
     except RequestError as error:
         return None, [], [str(error)]
-    usable, outdated, problems = [], [], []
+    usable = []
+    outdated = []
+    problems = []
     for name in cache.features:
         try:
             cache[name].done()
@@ -171,7 +173,8 @@ def clip_audio(
     paths = originals(cache.clips).set_index("clip_id")["path"].reindex(clips, fill_value="")
     sources = {str(clip): Path(path) for clip, path in paths.items() if path and Path(path).is_file()}
     embedded: dict[str, str] = {}
-    files, left = set(), most_mb * MEGABYTE
+    files = set()
+    left = most_mb * MEGABYTE
     for clip in progress([clip for clip in wanted if clip in sources], label="audio", unit="clip"):
         if left <= 0:
             break
@@ -206,6 +209,7 @@ def as_mp3(path: Path, seconds: float) -> bytes:
         rate = source.samplerate
         samples = source.read(int((seconds or LONGEST_SECONDS) * rate), dtype="float32", always_2d=True)
     resampled = np.clip(soxr.resample(np.nan_to_num(samples.mean(axis=1)), rate, MP3_RATE), -1, 1)
-    content, form = BytesIO(), {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "VARIABLE"}
+    content = BytesIO()
+    form = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "VARIABLE"}
     soundfile.write(content, resampled, MP3_RATE, compression_level=MP3_COMPRESSION, **form)
     return content.getvalue()

@@ -25,7 +25,8 @@ def accuracy_grid(facts: Facts) -> Pivot:
 
 def submit_comparison(writer: FigureWriter, found: Findings, ranking: Ranking) -> None:
     """Every figure of several runs that the page shows, and for papers those that it shows as HTML."""
-    rows, pivot = found.facts.rows[:SETS_SHOWN], accuracy_grid(found.facts)
+    rows = found.facts.rows[:SETS_SHOWN]
+    pivot = accuracy_grid(found.facts)
     if writer.paper:
         numbers = pd.DataFrame(map(vars, rows))
         writer.submit(

@@ -56,7 +56,8 @@ def failures(cache: Cache) -> dict[str, set[str]]:
 
     A clip that lacks a single feature is tested by the runs that do without it.
     """
-    tested, names = set(originals(cache.clips)["clip_id"]), (WHOLE, *cache.features)
+    tested = set(originals(cache.clips)["clip_id"])
+    names = (WHOLE, *cache.features)
     failed = failed_clips(cache.folder).items()
     return {name: ids for name, clips in failed if name in names and (ids := clips & tested)}
 
@@ -113,7 +114,8 @@ def mutual_information(components: Floats, target: Ints, seed: int) -> float:
     neighbours = min(NEIGHBOURS, sizes.min() - 1)
     if not components.shape[1] or len(sizes) < 2 or neighbours < 1:
         return 0.0
-    nats, same = [], target[:, None] == target
+    nats = []
+    same = target[:, None] == target
     noise = 1e-9 * np.random.default_rng(seed).normal(size=len(target))  # or values may be equal
     for column in components.T[:LEADING]:
         distance = np.abs(np.subtract.outer(column + column.std() * noise, column + column.std() * noise))
@@ -152,23 +154,27 @@ def tsne_projection(components: Floats) -> Floats:
     Van der Maaten and Hinton 2008, by the exact gradient: scikit-learn's is for many more clips than
     SUMMARISED_CLIPS, and its import alone takes longer.
     """
-    points, count = pca_projection(components), len(components)
+    points = pca_projection(components)
+    count = len(components)
     if count < 5 or not components.shape[1]:
         return points
     points = points * 1e-4 / points[:, 0].std()
     distance = squared_distances(components) / components.var(axis=0).sum()
     np.fill_diagonal(distance, np.inf)
     distance -= distance.min(axis=1, keepdims=True)
-    low, high = np.full((count, 1), -20.0), np.full((count, 1), 20.0)
+    low = np.full((count, 1), -20.0)
+    high = np.full((count, 1), 20.0)
     for _ in range(30):  # bisects the logarithm of each clip's precision; its neighbours get the perplexity
         middle = (low + high) / 2
         near = np.exp(-np.exp(middle) * distance)
         near /= near.sum(axis=1, keepdims=True)
         entropy = -(near * np.log(near + 1e-300)).sum(axis=1, keepdims=True)
         wide = entropy > np.log(min(PERPLEXITY, (count - 1) / 3))
-        low, high = np.where(wide, middle, low), np.where(wide, high, middle)
+        low = np.where(wide, middle, low)
+        high = np.where(wide, high, middle)
     joint = (near + near.T) / (2 * count)
-    step, gain = np.zeros_like(points), np.ones_like(points)
+    step = np.zeros_like(points)
+    gain = np.ones_like(points)
     for number in range(TSNE_STEPS):
         early = number < TSNE_STEPS / 2  # with exaggerated attraction, so that clusters form
         kernel = 1 / (1 + squared_distances(points))
@@ -195,7 +201,8 @@ def data_tables(
     sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed))
     summaries = summarise(cache, features, sample, classes)
     if name := next((name for name in ("mel", *summaries) if name in summaries and cache[name].rows > 1), ""):
-        stored, (values, target, _) = cache[name], summaries[name]
+        stored = cache[name]
+        values, target, _ = summaries[name]
         writer.submit(
             "class_means",
             means=class_means(values[:, : stored.rows], target, len(classes)),
@@ -206,7 +213,8 @@ def data_tables(
         )
     if len(classes) < 2 or not summaries:
         return made
-    rows, components = {}, {}
+    rows = {}
+    components = {}
     for name, (values, target, recording) in progress(
         summaries.items(), label="separability", unit="feature"
     ):
@@ -238,7 +246,8 @@ def summarise(
 
     The waveform is left out: its samples mean nothing by themselves.
     """
-    sample, summaries = sample.set_index("clip_id"), {}
+    sample = sample.set_index("clip_id")
+    summaries = {}
     for name in progress(
         [name for name in features if name != "waveform"], label="summarising", unit="feature"
     ):

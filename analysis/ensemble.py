@@ -39,7 +39,9 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
         write_ensemble(find("runs", "esc10"), Path("runs"), most=3)
     """
     members = load_members(folders)
-    first, names, configs = members[0], [run.name for run in members], [run.config for run in members]
+    first = members[0]
+    names = [run.name for run in members]
+    configs = [run.config for run in members]
     weights = {int(fold): np.full(len(members), 1 / len(members)) for fold in np.unique(first.folds)}
     note = "selected on the test folds if the members were (MEMBERS= selects on other folds)"
     if most:
@@ -101,7 +103,8 @@ def load_members(folders: Sequence[RunFolder]) -> list[Run]:
         results = load_runs([folder])
         if not results.runs:
             raise RequestError(f"{folder.name} cannot join an ensemble: {results.problems[0].text}")
-        run, first = results.runs[0], (members or results.runs)[0]
+        run = results.runs[0]
+        first = (members or results.runs)[0]
         if run.task != first.task or not same_clips(run, first):
             raise RequestError(
                 f"{run.name} and {first.name} cannot form an ensemble: task, classes, folds, recordings "
@@ -114,7 +117,8 @@ def load_members(folders: Sequence[RunFolder]) -> list[Run]:
 
 def select_members(members: Sequence[Run], most: int) -> Weights:
     """For each fold the weights that do best on all other folds."""
-    first, probabilities = members[0], np.stack([run.probabilities[0] for run in members])
+    first = members[0]
+    probabilities = np.stack([run.probabilities[0] for run in members])
     folds = np.unique(first.folds)
     if len(folds) < 2:
         raise RequestError(

@@ -56,7 +56,8 @@ def browser_data(
         if not any(same_clips(run, other) for other in tested):
             tested.append(run)
         test_set = next(place for place, other in enumerate(tested) if same_clips(run, other))
-        order, seeds = by_category(run), len(run.seeds)
+        order = by_category(run)
+        seeds = len(run.seeds)
         if seeds > 1:
             places = list(range(len(entries), len(entries) + seeds))
             mean = top(run.probabilities.mean(axis=0), run.target, order)

@@ -114,9 +114,13 @@ def facts(
     excluded = Counter((reasons | {row.run: row.reason for row in others}).values())
     if not rankings:
         return Facts("none", excluded=excluded, threats=tuple(threats))
-    main, best, recordings = rankings[0], rankings[0].best, len(rankings[0].shares)
-    rows, report = compared[0], class_report(best)[:-2].query("support > 0")
-    fewest, most = int(report["support"].min()), int(report["support"].max())
+    main = rankings[0]
+    best = rankings[0].best
+    recordings = len(rankings[0].shares)
+    rows = compared[0]
+    report = class_report(best)[:-2].query("support > 0")
+    fewest = int(report["support"].min())
+    most = int(report["support"].max())
     effective = round(1 / float(main.shares @ main.shares))
     present = list(threats)
     if most >= UNEVEN * fewest:
@@ -124,7 +128,9 @@ def facts(
     if effective < recordings / 2:
         present.append(Threat("unequal recordings", effective, recordings))
     state: State = "one" if len(rows) == 1 else "untested"
-    shown, needed, (chance, chance_p) = np.nan, 0, main.chance
+    shown = np.nan
+    needed = 0
+    chance, chance_p = main.chance
     if not main.testable:
         needed = fewest_recordings(main.level)
     elif len(rows) > 1:
@@ -164,7 +170,8 @@ def facts(
 
 def configurations(ranking: Ranking) -> tuple[Configuration, ...]:
     """The configurations of a ranking, best first; differences are known within the main one."""
-    rows, unsure = [], "" if ranking.testable else "few recordings"
+    rows = []
+    unsure = "" if ranking.testable else "few recordings"
     reason = ranking.reason or ("alone" if len(ranking.runs) == 1 else unsure)
     numbers = zip(ranking.runs, ranking.accuracy.tolist(), ranking.interval.tolist(), strict=True)
     for place, (run, accuracy, (low, high)) in enumerate(numbers):

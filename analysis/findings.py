@@ -43,7 +43,8 @@ def findings(
     ranked = rankings(results.runs, named=named, outdated=outdated)
     main = ranked[0] if ranked else None
     runs = [run for ranking in ranked for run in ranking.runs]
-    attributions, problems = [], list(results.problems)
+    attributions = []
+    problems = list(results.problems)
     for run in runs:
         attribution, unread = channel_importance(run)
         attributions.append(attribution)

@@ -71,7 +71,8 @@ def small_matrix(run: Run) -> SmallMatrix:
     counts = tables.confusion_counts(run)[np.ix_(order, order)]
     classes = dict.fromkeys(chain(*most_confused(counts, counts.size), range(len(counts))))
     places = sorted([*classes][:CLASSES_SHOWN])
-    inside, totals = counts[np.ix_(places, places)], counts[places].sum(axis=1)
+    inside = counts[np.ix_(places, places)]
+    totals = counts[places].sum(axis=1)
     return SmallMatrix(
         names=[run.classes[order[place]] for place in places],
         places=places,
@@ -103,7 +104,8 @@ def common_mistake(run: Run) -> Mistake | None:
     if not pairs:
         return None
     true, predicted = pairs[0]
-    sure, as_predicted = run.probabilities.mean(axis=0)[:, predicted], run.predicted == predicted
+    sure = run.probabilities.mean(axis=0)[:, predicted]
+    as_predicted = run.predicted == predicted
     mistaken = (run.target == true) & as_predicted.any(axis=0)
     correct = (run.target == predicted) & as_predicted.all(axis=0)
     wrong, right = (

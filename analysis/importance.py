@@ -37,8 +37,10 @@ def gain_tests(
 
     NaN for a column of NaN.
     """
-    known, weights = np.isfinite(gains).all(axis=0), fold_weights(folds)[:, None]
-    sums, shares = recording_sums(gains[:, known] * weights, groups), recording_sums(weights, groups)[:, 0]
+    known = np.isfinite(gains).all(axis=0)
+    weights = fold_weights(folds)[:, None]
+    sums = recording_sums(gains[:, known] * weights, groups)
+    shares = recording_sums(weights, groups)[:, 0]
     tests = sign_flip_tests(sums, shares, LEVEL, draws=draws)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = np.column_stack([sums.sum(axis=0), tests.interval, tests.p])
@@ -59,9 +61,13 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     """
     if folder.lacking:
         raise RequestError(f"{folder.path} is not finished: repeat make importance")
-    features, clips = folder.features, folder.clips
-    groups, folds = clips["group"].to_numpy(), clips["fold"].to_numpy()
-    gains, hits, parts = folder.contributions(), folder.contributions("correct"), []
+    features = folder.features
+    clips = folder.clips
+    groups = clips["group"].to_numpy()
+    folds = clips["fold"].to_numpy()
+    gains = folder.contributions()
+    hits = folder.contributions("correct")
+    parts = []
     for measure in gains:
         points = 100 * fold_weights(folds) @ hits[measure]
         part = gain_tests(gains[measure], groups, folds).assign(points=points)
@@ -77,7 +83,8 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
 
 def class_table(clips: pd.DataFrame, features: list[str], shapley: Floats) -> pd.DataFrame:
     """class, feature, mean, p, significant of Shapley values (N, F)."""
-    classes, folds = np.unique(clips["target"]), clips["fold"].to_numpy()
+    classes = np.unique(clips["target"])
+    folds = clips["fold"].to_numpy()
     of_class = clips["target"].to_numpy()[:, None] == classes  # (N, K)
     means = of_class / (fold_weights(folds) @ of_class)
     cells = (means[:, :, None] * shapley[:, None, :]).reshape(len(clips), -1)  # (N, K * F)
@@ -90,7 +97,8 @@ def pair_table(folder: ImportanceFolder) -> pd.DataFrame:
     """feature, other, cka, interaction, features in the order of an average-linkage clustering by CKA."""
     from scipy.cluster.hierarchy import leaves_list, linkage
 
-    names, cka = folder.features, np.array(folder.config["redundancy"])
+    names = folder.features
+    cka = np.array(folder.config["redundancy"])
     distances = np.clip(1 - cka, 0, 1)[np.triu_indices(len(names), 1)]
     order = leaves_list(linkage(distances, "average", optimal_ordering=True))
     columns = {"cka": cka, "interaction": interactions(folder.values(), names)}
@@ -110,8 +118,11 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
     Each fold's set is the best, of those that were fitted, on the other folds, scored on that fold;
     `features` names the best on all.
     """
-    names, folds = folder.features, folder.clips["fold"].to_numpy()
-    values, hits, rows = folder.values(), folder.values("correct"), []
+    names = folder.features
+    folds = folder.clips["fold"].to_numpy()
+    values = folder.values()
+    hits = folder.values("correct")
+    rows = []
     of_fold = (folds[:, None] == np.unique(folds)) / np.unique(folds, return_counts=True)[1]  # (N, folds)
     for size in range(1, len(names) + 1):
         subsets = [subset for subset in values if len(subset) == size]
@@ -135,10 +146,12 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     the four error rates that falls and stays in their intervals. The error that it predicts is, to first
     order, a mean over clips as they are, so its interval is computed alike.
     """
-    clips, every = folder.clips, frozenset(folder.features)
+    clips = folder.clips
+    every = frozenset(folder.features)
     fits = [*(every | {part} for part in PARTS), every]
     correct = np.stack([folder.scores[fit][1] for fit in fits], axis=1)  # (N, 4)
-    weights, shares = fold_weights(clips["fold"].to_numpy()), np.array([*PARTS.values(), 1, 2])
+    weights = fold_weights(clips["fold"].to_numpy())
+    shares = np.array([*PARTS.values(), 1, 2])
     wrong = np.maximum(1 - weights @ correct, 0.5 / len(clips))
     steps = np.vander(np.arange(5.0), 2)
     line = steps @ np.linalg.pinv(steps[:4])  # (5, 4): the line through four points at five

@@ -112,7 +112,8 @@ class Manifest:
 
         A file that somebody has changed since stays.
         """
-        folder, written = self.file.parent, sorted(files)
+        folder = self.file.parent
+        written = sorted(files)
         for name, state in self.content.get("files", {}).items():
             if name not in written and _state(folder / name) == state:
                 (folder / name).unlink()
@@ -143,7 +144,8 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
 
 def data_hash(job: ReportJob, options: AnalysisOptions) -> str:
     """The hash of everything but the runs: the cache, what `check` found, the project's code, the options."""
-    root, files = Path(__file__).parents[1], []
+    root = Path(__file__).parents[1]
+    files = []
     for name in OWN_CODE:
         files += [file for file in sorted((root / name).rglob("*.*")) if file.suffix in CODE_FILES]
     if job.cache:

@@ -69,7 +69,8 @@ def next_command(facts: Facts, ranking: Ranking | None, situation: Situation) ->
     trained = [run for run in ranking.runs if run.trained] if ranking else []
     if ranking is None or not trained:
         return first_run(situation)
-    best, words = trained[0], situation.words
+    best = trained[0]
+    words = situation.words
     close = {row.run for row in (facts.rows[0], *facts.tied)}
     compared = [run for run in trained if run.name in close] if facts.tied else trained[:2]
     if any(run.name in situation.outdated for run in compared):

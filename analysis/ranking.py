@@ -168,9 +168,11 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
     folds, place, sizes = np.unique(runs[0].folds, return_inverse=True, return_counts=True)
     by_fold = {run: np.bincount(place, weights=run.correct) / sizes for run in runs}
     ordered = tuple(sorted(runs, key=lambda run: -by_fold[run].mean()))
-    correct, groups = np.stack([run.correct for run in ordered], axis=1), runs[0].groups  # (N, R)
+    correct = np.stack([run.correct for run in ordered], axis=1)
+    groups = runs[0].groups  # (N, R)
     # Whole numbers, so that equal sums are equal, unless folds differ in size.
-    seeds, each = lcm(*(len(run.seeds) for run in runs)), sizes.max() / sizes[place]
+    seeds = lcm(*(len(run.seeds) for run in runs))
+    each = sizes.max() / sizes[place]
     return Ranking(
         runs=ordered,
         folds=folds,

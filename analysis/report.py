@@ -51,7 +51,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     checked = read_check(job.cache) if job.cache else None
     threats = data_threats(cache, checked or [], outdated)
     found = findings(results, named=bool(options.run), outdated=old, threats=threats)
-    facts, problems = found.facts, [Problem("cache", text, "damaged") for text in damage]
+    facts = found.facts
+    problems = [Problem("cache", text, "damaged") for text in damage]
     problems += [*found.problems, *outdated]
 
     if cache and former and manifest.holds("data", hashes["data"]):
@@ -156,12 +157,16 @@ def run_content(
     """What the templates show of the runs besides facts, tables and figures; empty without a ranking."""
     if found.main is None:
         return {}
-    best, runs = found.main.best, found.runs
+    best = found.main.best
+    runs = found.runs
     order = error_browser.by_category(best)
     mistake = first_screen.common_mistake(best)
     difficulty = error_browser.clip_difficulty(runs)
-    clips, wrong = list(difficulty.index), list(difficulty.index[difficulty["wrong"] > 0])
-    images, shown, audio = {}, [], Audio({}, {}, set())
+    clips = list(difficulty.index)
+    wrong = list(difficulty.index[difficulty["wrong"] > 0])
+    images = {}
+    shown = []
+    audio = Audio({}, {}, set())
     if cache:
         shown = features_to_show(cache, features, [run.features for run in runs])
         images = thumbnails(cache, shown, clips)

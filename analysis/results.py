@@ -232,7 +232,8 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
 def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
     """The seeds of one configuration as one run; one that does not belong to it is left out and named."""
     seeds = sorted(seeds, key=lambda run: run.seeds)
-    fullest, kept = max(seeds, key=lambda run: len(run.clip_ids)), []
+    fullest = max(seeds, key=lambda run: len(run.clip_ids))
+    kept = []
     for run in seeds:
         if run is fullest or (same_clips(run, fullest) and not fullest.exact):
             kept.append(run)
@@ -258,7 +259,8 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
 
 def differing_options(first: Run, second: Run) -> set[str]:
     """The training options that two runs do not share; what run.json merely records does not count."""
-    a, b = first.options, second.options
+    a = first.options
+    b = second.options
     return {key for key in (a.keys() | b.keys()) - {"seed"} if a.get(key) != b.get(key)}
 
 
@@ -273,8 +275,10 @@ def same_cache(run: Run, other: Run) -> bool:
 
     Digests of a feature's values are of all clips with their copies, so they are compared for equal clips.
     """
-    a, b = run.config, other.config
-    first, second = a.get("cache", {}), b.get("cache", {})
+    a = run.config
+    b = other.config
+    first = a.get("cache", {})
+    second = b.get("cache", {})
     agree = a.get("clips") != b.get("clips") or first | second == second | first
     return agree and all(a.get(key) == b.get(key) for key in ("sample_rate", "duration"))
 

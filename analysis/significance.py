@@ -61,10 +61,12 @@ def sign_flip_tests(
     """
     scale = np.maximum(np.linalg.norm(differences, axis=0), ROUNDING)
     order = np.argsort(np.abs(differences.sum(axis=0)) / scale, kind="stable")  # smallest first
-    differences, scale = differences[:, order], scale[order]
+    differences = differences[:, order]
+    scale = scale[order]
     totals = differences.sum(axis=0)
     observed = np.abs(totals) / scale
-    rng, drawn = np.random.default_rng(SIGNS_SEED), [totals[:, None]]  # the observed pattern is one of them
+    rng = np.random.default_rng(SIGNS_SEED)
+    drawn = [totals[:, None]]  # the observed pattern is one of them
     for _ in range(0, draws, CHUNK):
         signs = 2.0 * rng.integers(0, 2, size=(len(shares), CHUNK), dtype=np.int8) - 1
         drawn.append(differences.T @ signs)
@@ -98,7 +100,8 @@ def sign_flip_tests(
         centre = (totals - squared * (shares @ differences)) / curvature
         reach = centre**2 - (totals**2 - squared * scale**2) / curvature
         reach = np.sqrt(np.where(bounded, np.maximum(reach, 0), reach))
-    first, last = centre - reach, centre + reach
+    first = centre - reach
+    last = centre + reach
     low = np.where(bounded, first, np.where((totals >= last) & (p < level), last, -np.inf))
     high = np.where(bounded, last, np.where((totals <= first) & (p < level), first, np.inf))
     interval = np.stack([low, high], axis=1)

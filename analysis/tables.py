@@ -51,7 +51,8 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
     """Every metric of every run: run, metric, mean and sd over n folds; calibration of all folds pooled."""
     rows = []
     for run in runs:
-        scores, pooled = fold_scores(run), vars(calibration(run))
+        scores = fold_scores(run)
+        pooled = vars(calibration(run))
         rows += [(run.name, name, of.mean(), of.std(ddof=1), len(of)) for name, of in scores.items()]
         rows += [(run.name, f"calibration_{name}", value, np.nan, 1) for name, value in pooled.items()]
     return pd.DataFrame(rows, columns=["run", "metric", "mean", "sd", "n"])
@@ -61,8 +62,10 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     """How each run was trained and tested, and what it cost; empty if run.json does not say."""
     rows = []
     for run in runs:
-        config, threads = run.config, run.config.get("threads")
-        extraction, gpu = config.get("extraction", {}), config.get("machine", {}).get("gpu")
+        config = run.config
+        threads = run.config.get("threads")
+        extraction = config.get("extraction", {})
+        gpu = config.get("machine", {}).get("gpu")
         row = {
             "run": run.name,
             "task": run.task,
@@ -144,7 +147,8 @@ def class_report(run: Run) -> pd.DataFrame:
     of_class = (run.target[:, None] == np.flatnonzero(tested)).astype(float)
     correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
     table.loc[tested, ["recall_low", "recall_high"]] = accuracy_interval(correct, run.groups, of_class)
-    scores, clips = table.loc[tested, ["precision", "recall", "f1"]], table.loc[tested, "support"]
+    scores = table.loc[tested, ["precision", "recall", "f1"]]
+    clips = table.loc[tested, "support"]
     for name, weights in (("macro avg", np.ones(len(clips))), ("weighted avg", clips.to_numpy(dtype=float))):
         means = np.average(scores, axis=0, weights=weights)
         table.loc[len(table), ["class", *scores, "support"]] = [name, *means, clips.sum()]
@@ -188,9 +192,11 @@ def literature(ranking: Ranking) -> pd.DataFrame:
     published = pd.read_csv(LITERATURE)
     known = published[published["dataset"] == dataset].drop(columns="dataset")
 
-    ours, weights = [], [str(run.options.get("weights") or "from scratch") for run in ranking.runs]
+    ours = []
+    weights = [str(run.options.get("weights") or "from scratch") for run in ranking.runs]
     for name in dict.fromkeys(weights):
-        run, others = ranking.runs[place := weights.index(name)], weights.count(name) - 1
+        run = ranking.runs[place := weights.index(name)]
+        others = weights.count(name) - 1
         folds = f"{len(ranking.folds)} of " if run.missing_folds else ""
         protocol = f"{folds}{counted(len(run.folders[0].folds), 'fold')}, {run.protocol}"
         if others:
@@ -211,7 +217,8 @@ def format_p(value: float) -> str:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """A pipe table, as GitHub and Jupyter show it; nothing in a cell is read as markup."""
-    special, shown = re.compile(r"([\\`*_|<>\[\]])"), rounded(table)
+    special = re.compile(r"([\\`*_|<>\[\]])")
+    shown = rounded(table)
     header, *rows = [
         [special.sub(r"\\\1", text).replace("\n", " ") for text in row]
         for row in [[*shown.columns], *shown.to_numpy().tolist()]

@@ -79,7 +79,8 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     tell_warnings()
     try:
         words = unfold(sys.argv[1:] if argv is None else argv)
-        prog, command = f"python -m {package}", commands[0]
+        prog = f"python -m {package}"
+        command = commands[0]
         if len(commands) > 1:
             if not words or words[0] in ("-h", "--help"):
                 width = max(map(len, by_name))
@@ -90,7 +91,9 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
                 sys.exit(0 if words else 2)
             if words[0] not in by_name:
                 raise RequestError(nearest("command", words[0], by_name))
-            prog, command, words = f"{prog} {words[0]}", by_name[words[0]], words[1:]
+            prog = f"{prog} {words[0]}"
+            command = by_name[words[0]]
+            words = words[1:]
         options = options_of(command)
         if {"-h", "--help"} & {*words}:
             print(f"usage: {prog} [NAME=value | --name value] ...\n\n{inspect.getdoc(options)}\n")

@@ -87,7 +87,8 @@ class Options:
     def __post_init__(self) -> None:
         """RequestError names the first value that is out of its bounds, no choice, or not UTF-8."""
         for name, field in fields(type(self)).items():
-            values, choices = getattr(self, name), typing.get_args(kind_of(field).kind)
+            values = getattr(self, name)
+            choices = typing.get_args(kind_of(field).kind)
             bounds: Bounds = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
                 expected = ""

@@ -138,7 +138,8 @@ def points(difference: float, digits: int = 1) -> str:
 
 def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     """Aligned columns, numbers to the right, two blanks between."""
-    cells, columns = [[str(cell) for cell in row] for row in rows], []
+    cells = [[str(cell) for cell in row] for row in rows]
+    columns = []
     for column in zip(header, *cells, strict=True):
         width = max(map(len, column))
         numbers = bool(cells) and all(

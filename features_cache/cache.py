@@ -259,7 +259,8 @@ class Cache:
         """Megabytes, and if known seconds, that these features took for all clips, each feature once."""
         features = {(feature := self[channel]).stored: feature for channel in channels}
         clip_bytes = sum(feature.clip_bytes for feature in features.values())
-        cost, seconds = {"megabytes": clip_bytes * len(self.clips) / 1e6}, index.read_costs(self.folder)
+        cost = {"megabytes": clip_bytes * len(self.clips) / 1e6}
+        seconds = index.read_costs(self.folder)
         if features.keys() <= seconds.keys():
             cost["seconds"] = sum(seconds[name] for name in features) * len(self.clips)
         return cost
@@ -284,7 +285,8 @@ class Cache:
         """RequestError for channels that the cache lacks: misspelt, or not extracted yet."""
         lacking = [channel for channel in dict.fromkeys(channels) if channel not in self]
         if lacking:
-            names, has = " ".join(channel.stored for channel in lacking), ", ".join(self.features)
+            names = " ".join(channel.stored for channel in lacking)
+            has = ", ".join(self.features)
             meant = closest(lacking[0].stored, self.features, ALIKE)
             hint = f" (did you mean {meant}?)" if meant else ""
             raise RequestError(
@@ -294,7 +296,9 @@ class Cache:
 
     def remedy(self, stored: str, *more: str) -> str:
         """What to type, with the words `more`, for features that are missing or out of date."""
-        source, name, data = self.settings["source"], self.settings["dataset"], self.folder.parent.parent
+        source = self.settings["source"]
+        name = self.settings["dataset"]
+        data = self.folder.parent.parent
         if source == EXTERNAL:
             return "it has no audio; features_cache.external.write_feature adds a feature"
         given = [f"DATASET={source}", f"FEATURES={stored}"]

@@ -238,7 +238,8 @@ class FeatureFile:
         """
         states = np.where(rows >= 0, self.map(state=True)[rows], np.uint64(0))
         done = states >> FINGERPRINT == fingerprints(keys, self.key)
-        outdated, damaged = (states != 0) & ~done, np.zeros(len(rows), bool)
+        outdated = (states != 0) & ~done
+        damaged = np.zeros(len(rows), bool)
         checked = np.flatnonzero(done & check)
         if len(checked):
             damaged[checked] = ~intact(self.map(), rows[checked], states[checked])

@@ -151,8 +151,11 @@ def write_failures(
     features  stored names of what was asked for
     failures  (row, feature or WHOLE, reason)
     """
-    ids, paths, asked = clips["clip_id"].to_numpy(), clips["path"].to_numpy(), {WHOLE, *features}
-    here, again = {*ids}, {*ids[tried]}
+    ids = clips["clip_id"].to_numpy()
+    paths = clips["path"].to_numpy()
+    asked = {WHOLE, *features}
+    here = {*ids}
+    again = {*ids[tried]}
     with lock(folder, "index"):
         kept = [
             [clip, path, feature, reason]
@@ -190,7 +193,8 @@ def is_verified(path: Path) -> bool:
 def note_verified(folder: Path, features: Iterable[str]) -> None:
     """All clips of these features are intact: read, or written, since their run began."""
     with lock(folder, "index"):
-        known, wanted = _read_rows(folder / VERIFIED), {*features}
+        known = _read_rows(folder / VERIFIED)
+        wanted = {*features}
         now = [_as_it_is(path) for path in feature_files(folder)]
         rows = [row for row in now if row[0] in wanted or row in known]
         if rows != known:

@@ -21,13 +21,16 @@ SAMPLED_CLIPS = 16  # whose values give the rounding
 
 def describe_cache(cache: Cache) -> str:
     """Several lines; a file that cannot be read is named in its own."""
-    settings, copies = cache.settings, int((cache.clips["copy_of"] != "").sum())
+    settings = cache.settings
+    copies = int((cache.clips["copy_of"] != "").sum())
     first = (
         f"{settings['dataset']}: {counted(len(cache.clips), 'clip')}, altered copies among them {copies:,}, "
         f"source {settings['source']}, {cache.sample_rate} Hz, {cache.duration:g} s"
         f"{', synthetic' if cache.synthetic else ''}"
     )
-    rows, notes, total = [], [], 0
+    rows = []
+    notes = []
+    total = 0
     for path in feature_files(cache.folder):
         try:
             feature = cache[path.stem]
@@ -35,7 +38,8 @@ def describe_cache(cache: Cache) -> str:
         except RequestError as damage:
             notes.append(str(damage))
             continue
-        attributes, done = feature.attributes, np.flatnonzero(feature.done())
+        attributes = feature.attributes
+        done = np.flatnonzero(feature.done())
         sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
         # the largest error of the stored type: half the distance to the neighbouring number
         rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"

@@ -47,7 +47,8 @@ def unknown_dataset(dataset: str, data: Path) -> str:
     cached = {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}
     if dataset in cached:
         return f"{dataset} is a cache in {data}: its audio is asked for, give DATASET= as when it was made"
-    path, message = Path(dataset), nearest("dataset", dataset, {*NAMED, *cached})
+    path = Path(dataset)
+    message = nearest("dataset", dataset, {*NAMED, *cached})
     beside = [entry for entry in path.parent.glob("[!.]*") if entry.is_dir() or entry.suffix in TABLES]
     meant = closest(path.name, (entry.name for entry in beside), PATH_CUTOFF)
     return f"{message}; there is {str(path.with_name(meant))!r}" if meant else message

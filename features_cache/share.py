@@ -96,7 +96,8 @@ def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
                     if not name.endswith(".h5") or Path(name).name != name:
                         raise RequestError(f"{source} holds {name!r}, which is no file of a cache")
                     parse_channel(name.removesuffix(".h5"))
-                needed, free = sum(file.file_size for file in files), shutil.disk_usage(place).free
+                needed = sum(file.file_size for file in files)
+                free = shutil.disk_usage(place).free
                 if needed > free:
                     raise RequestError(f"{source} needs {size(needed)} unpacked, {size(free)} are free")
                 archive.extractall(place)  # of each no more bytes than it says, and its CRC is checked

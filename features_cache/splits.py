@@ -42,11 +42,13 @@ def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int =
     Raises RequestError where the table has no such fold, or nothing would be trained on.
     """
     is_copy = table["copy_of"].to_numpy() != ""
-    originals, altered = table[~is_copy], table[is_copy]
+    originals = table[~is_copy]
+    altered = table[is_copy]
     folds = sorted(int(fold) for fold in originals["fold"].unique())
     if fold not in folds:
         raise RequestError(f"there is no fold {fold}; the folds are {folds}")
-    test, rest = originals[originals["fold"] == fold], originals[originals["fold"] != fold]
+    test = originals[originals["fold"] == fold]
+    rest = originals[originals["fold"] != fold]
     candidates = drop_leaking(rest, test)
     validated = np.zeros(len(candidates), bool)
     if val == "next":
@@ -101,7 +103,8 @@ def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> 
 
 def untrainable(clips: pd.DataFrame) -> str:
     """Why nothing can be trained on these clips; empty where it can."""
-    classes, folds = clips["label"].unique(), clips["fold"].nunique()
+    classes = clips["label"].unique()
+    folds = clips["fold"].nunique()
     if len(classes) == 1:
         return f"no training yet: one class only ({classes[0]}), and it needs two"
     return "no training yet: one fold only, and it needs two" if folds == 1 else ""

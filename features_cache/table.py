@@ -41,7 +41,8 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
         clean["fold"] = clean["fold"].astype(np.int64)
     except (TypeError, ValueError) as error:
         raise RequestError(f"the clip table's folds are not whole numbers: {error}") from None
-    ids, copies = clean["clip_id"], clean["copy_of"] != ""
+    ids = clean["clip_id"]
+    copies = clean["copy_of"] != ""
     if not len(ids):
         raise RequestError("the clip table is empty")
     if (ids == "").any():

@@ -48,7 +48,8 @@ class ClipWriter:
     """A worker's hold on the files of a run, for the clips of one batch."""
 
     def __init__(self, files: Sequence[FeatureFile], handle: Handle) -> None:
-        self.files, self.writing = files, Writing(handle)
+        self.files = files
+        self.writing = Writing(handle)
         self.descriptors = [os.open(file.path, os.O_RDWR) for file in files]
 
     def write(self, row: int, clips: Clips) -> None:
@@ -119,7 +120,8 @@ def stored_clips(
     except DamagedFile as damage:
         return replace(nothing, note=str(damage.args[0]))
     if file.shape[1:] != spec.shape or file.key != spec.key:
-        has, wanted = file.attributes | {"shape": file.shape[1:]}, spec.attributes() | {"shape": spec.shape}
+        has = file.attributes | {"shape": file.shape[1:]}
+        wanted = spec.attributes() | {"shape": spec.shape}
         differ = [key for key in (*FINGERPRINTED, "shape") if has.get(key) != wanted[key]]
         told, expected = (", ".join(f"{key} {of.get(key)}" for key in differ) for of in (has, wanted))
         return replace(nothing, note=f"{file.path.name} has {told}, asked for is {expected}")
@@ -144,14 +146,16 @@ def ready(
     folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], keys: NDArray[np.uint64]
 ) -> tuple[FeatureFile, Lock]:
     """The feature's file for these clips, made where none fits, and a shared lock on it."""
-    path, own_lock = folder / f"{spec.stored}.h5", lock(folder, spec.stored)
+    path = folder / f"{spec.stored}.h5"
+    own_lock = lock(folder, spec.stored)
     try:
         if not stored_clips(folder, spec, clip_ids, keys).fits:
             own_lock.take(wait=True)
             stored = stored_clips(folder, spec, clip_ids, keys)
             kept: Clips = ()
             if stored.file:  # state words as they are, so that damage stays visible
-                values, states = stored.file.map(), stored.file.map(state=True)
+                values = stored.file.map()
+                states = stored.file.map(state=True)
                 kept = (
                     (row, values[place], int(states[place]))
                     for row, place in enumerate(stored.row_of.tolist())

@@ -77,7 +77,8 @@ def load_clip(path: str | Path, sample_rate: int, samples: int) -> Samples:
 def decode(path: str | Path, sample_rate: int | None = None, seconds: float | None = None) -> Samples:
     """A file as mono float32 (n,), at its own rate or `sample_rate`, whole or its first `seconds`."""
     with _opened(Path(path)) as file:
-        rate, limit = file.samplerate, file.frames
+        rate = file.samplerate
+        limit = file.frames
         if seconds is not None:
             reach = max(round(LEAST_REACH[0] * rate), LEAST_REACH[1])
             limit = min(limit, int(np.ceil(seconds * rate)) + reach)
@@ -200,15 +201,19 @@ def _with_its_length(file: soundfile.SoundFile, content: bytes) -> soundfile.Sou
     while 0 <= at < len(content) - 4:
         length = _mpeg_frame(content, at)
         if not length or not (expected or _mpeg_frame(content, at + length)):  # tags, or bytes between frames
-            at, expected = content.find(b"\xff", at + 1), False
+            at = content.find(b"\xff", at + 1)
+            expected = False
             continue
         if at + length > len(content):
             raise AudioError("truncated: the file ends in the middle of an MPEG frame")
         start = at if start < 0 else start
-        at, count, expected = at + length, count + 1, True
+        at = at + length
+        count = count + 1
+        expected = True
     if start < 0:
         return file
-    version, mono = content[start + 1] >> 3 & 3, content[start + 3] >> 6 == 3
+    version = content[start + 1] >> 3 & 3
+    mono = content[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
     tag = content.find(b"Xing", start, start + 64), content.find(b"Info", start, start + 64)
     if max(tag) > 0 and content[max(tag) + 7] & 1:
@@ -217,7 +222,9 @@ def _with_its_length(file: soundfile.SoundFile, content: bytes) -> soundfile.Sou
             return file
     file.close()
     speed = 0x50 if version == 3 else 0x80  # 64 kbit/s: room for the header at every rate
-    second, third, fourth = content[start + 1] | 1, speed | content[start + 2] & 0x0C, content[start + 3]
+    second = content[start + 1] | 1
+    third = speed | content[start + 2] & 0x0C
+    fourth = content[start + 3]
     header = bytes([0xFF, second, third, fourth]) + bytes(side) + b"Xing" + struct.pack(">II", 1, count)
     header = header.ljust(_mpeg_frame(header, 0), b"\0")
     return soundfile.SoundFile(io.BytesIO(header + content[start:]))
@@ -228,7 +235,9 @@ def _mpeg_frame(content: bytes, at: int) -> int:
     if len(content) < at + 4:
         return 0
     first, second, third, _ = content[at : at + 4]
-    version, kbits, rate = second >> 3 & 3, third >> 4, third >> 2 & 3
+    version = second >> 3 & 3
+    kbits = third >> 4
+    rate = third >> 2 & 3
     if first != 0xFF or second & 0xE6 != 0xE2 or version == 1 or kbits in (0, 15) or rate == 3:
         return 0
     bits = 144_000 * MPEG1_KBITS[kbits] if version == 3 else 72_000 * MPEG2_KBITS[kbits]
@@ -237,7 +246,8 @@ def _mpeg_frame(content: bytes, at: int) -> int:
 
 def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
     """The mean of the channels, block by block, until `limit` frames; AudioError if it ends before."""
-    size, left = max(1, BLOCK // file.channels), limit
+    size = max(1, BLOCK // file.channels)
+    left = limit
     while left > 0:
         try:
             block = file.read(min(size, left), dtype="float32", always_2d=True)

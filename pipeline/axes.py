@@ -34,7 +34,8 @@ def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray
 
 def mel_edges(sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: object) -> np.ndarray:
     """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k + 1, ends at k + 2."""
-    linear, step = 200 / 3, np.log(6.4) / 27  # Hz of a mel below 1 kHz, logarithm of the ratio of two above
+    linear = 200 / 3
+    step = np.log(6.4) / 27  # Hz of a mel below 1 kHz, logarithm of the ratio of two above
     bend = 1000 / linear
     low, high = (
         hertz / linear if hertz < 1000 else bend + np.log(hertz / 1000) / step
@@ -180,14 +181,16 @@ class Bank:
         """(n_bins,) `librosa.filters._relative_bandwidth`, and the Hz that widen each band."""
         logarithm = np.log2(frequency)
         steps = np.empty_like(frequency)  # in an octave, about each frequency
-        steps[0], steps[-1] = 1 / (logarithm[1] - logarithm[0]), 1 / (logarithm[-1] - logarithm[-2])
+        steps[0] = 1 / (logarithm[1] - logarithm[0])
+        steps[-1] = 1 / (logarithm[-1] - logarithm[-2])
         steps[1:-1] = 2 / (logarithm[2:] - logarithm[:-2])
         alpha = (2.0 ** (2 / steps) - 1) / (2.0 ** (2 / steps) + 1)
         return alpha, alpha * AUDITORY if self.gamma is None else np.full_like(alpha, self.gamma)
 
     def halvings_beforehand(self, sample_rate: int) -> int:
         """How often librosa halves the rate before the highest octave; Impossible if that is too high."""
-        shape, frequency = self.wavelets, self.frequencies()
+        shape = self.wavelets
+        frequency = self.frequencies()
         alpha, widening = self.bandwidths(frequency)
         top = np.max(frequency * (1 + 0.5 * HANN_BANDWIDTH * alpha / shape.filter_scale) + 0.5 * widening)
         if top > sample_rate / 2:
@@ -200,5 +203,6 @@ class Bank:
 
     def frames(self, sample_rate: int, samples: int) -> np.ndarray:
         """Seconds of each frame; halving rounds the number of samples up."""
-        hop, halves = self.wavelets.hop_length, 2 ** self.halvings_beforehand(sample_rate)
+        hop = self.wavelets.hop_length
+        halves = 2 ** self.halvings_beforehand(sample_rate)
         return centred_frames(sample_rate, -(-samples // halves) * halves, hop_length=hop)

@@ -284,7 +284,8 @@ def _leaks(
         lambda row: audio.decode(table["path"].iloc[row], sample_rate, LONGEST_DURATION)
     )
     for pair in find_near_duplicates(fingerprints, decode_row):
-        a, b = table.iloc[pair.a], table.iloc[pair.b]
+        a = table.iloc[pair.a]
+        b = table.iloc[pair.b]
         shifted = f", shifted by {pair.shift / sample_rate:+.3f} s" if pair.shift else ""
         if a.group != b.group:  # those of one group are never both trained on and tested
             names["duplicates" if a.fold == b.fold else "duplicates_across_folds"].append(
@@ -298,7 +299,9 @@ def _leaks(
 
 def _of_clips(table: pd.DataFrame, dataset: Dataset) -> dict[str, list[str]]:
     """What is wrong with clips one by one, and with their classes."""
-    sounding, seconds, end = table["peak"] >= SILENT, table["seconds"], dataset.duration
+    sounding = table["peak"] >= SILENT
+    seconds = table["seconds"]
+    end = dataset.duration
     sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
     chosen = {
         "silent": ~sounding,
@@ -321,7 +324,8 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
         scores = linear_accuracies(table, table[ARTEFACTS].to_numpy(float))
     except RequestError:
         return []  # too few folds or classes to train on anything
-    chance, mean = float(table["label"].value_counts(normalize=True).max()), float(scores.mean())
+    chance = float(table["label"].value_counts(normalize=True).max())
+    mean = float(scores.mean())
     what = (
         f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} accuracy "
         f"(n = {len(scores)} folds; always the commonest class: {percent(chance)} %)"

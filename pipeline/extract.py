@@ -104,7 +104,8 @@ class Request:
 
 def request(options: ExtractOptions) -> Request:
     """Load the dataset, resolve the features, look which audio changed."""
-    dataset, folder = load(options), cache_folder(options.dataset, options.data, options.name)
+    dataset = load(options)
+    folder = cache_folder(options.dataset, options.data, options.name)
     try:
         before = read_index(folder)[0]
     except (FileNotFoundError, DamagedFile):
@@ -295,7 +296,8 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
 
 def refuse_full_disk(asked: Request, remaining: Remaining) -> None:
     """RequestError if the files that have to be made will not fit."""
-    needed, free = sum(remaining.sizes.values()), shutil.disk_usage(asked.folder).free
+    needed = sum(remaining.sizes.values())
+    free = shutil.disk_usage(asked.folder).free
     if needed and needed + RESERVE > free:
         raise RequestError(
             f"the features need {size(needed + RESERVE)} in {asked.folder}, where {size(free)} are free; "
@@ -305,9 +307,11 @@ def refuse_full_disk(asked: Request, remaining: Remaining) -> None:
 
 def describe_work(asked: Request, remaining: Remaining) -> str:
     """How much is computed, and how large the files become."""
-    clips, features = counted(len(asked.clips), "clip"), counted(len(asked.specs), "feature")
+    clips = counted(len(asked.clips), "clip")
+    features = counted(len(asked.specs), "feature")
     todo = f"{remaining.todo.sum():,} of {asked.rows * len(asked.specs):,} feature maps to compute"
-    lines, sizes = [f"{asked.dataset.name}: {clips}, {features}; {todo}"], remaining.sizes
+    lines = [f"{asked.dataset.name}: {clips}, {features}; {todo}"]
+    sizes = remaining.sizes
     if sizes:
         largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
         named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)
@@ -321,7 +325,8 @@ def plan(options: ExtractOptions) -> int:
     remaining = find_remaining(asked)
     for note in (*asked.notes, *remaining.notes):
         print(note)
-    known, rows = read_costs(asked.folder), []
+    known = read_costs(asked.folder)
+    rows = []
     for spec, todo in zip(asked.specs, remaining.todo.sum(axis=0).tolist()):
         seconds = f"{todo * known[spec.stored]:.1f}" if spec.stored in known else "-"
         rows.append((spec.stored, todo, seconds, f"{len(asked.clips) * spec.clip_bytes / 1e6:.1f}"))
@@ -438,7 +443,8 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
     """
     columns = ("path", "alteration", "source_size", "source_time_ns")
     paths, alterations, sizes, times = (asked.clips[name].tolist() for name in columns)
-    keys, left = [spec.key for spec in asked.specs], remaining.clips
+    keys = [spec.key for spec in asked.specs]
+    left = remaining.clips
     most = int(np.clip(LONGEST_AUDIO / asked.dataset.duration, 1, LONGEST_BATCH))
     while len(left):
         rows, left = np.split(left, [min(most, 1 + len(left) // (processes * BATCHES_LEFT))])
@@ -460,7 +466,9 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     next_ = training_step(options, asked.dataset, {spec.stored: spec.shape[1] for spec in asked.specs})
     if not result.clips:
         return next_
-    took, rows, written = result.seconds_a_clip(), [], 0
+    took = result.seconds_a_clip()
+    rows = []
+    written = 0
     for spec in (spec for spec in asked.specs if spec.stored in took):
         clips = result.computed[spec.stored]
         stored = clips * spec.clip_bytes

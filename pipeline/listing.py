@@ -40,11 +40,9 @@ def card(name: str) -> dict[str, str]:
     """Everything on the card of a feature, by heading, in the order in which it is shown."""
     variant = resolve_feature(Channel(name))
     rows, frames = variant.shape(*TYPICAL)
-    axis, feature, measured = (
-        variant.row_axis(TYPICAL[0]),
-        variant.feature,
-        pd.read_csv(MEASURED, index_col=0),
-    )
+    axis = variant.row_axis(TYPICAL[0])
+    feature = variant.feature
+    measured = pd.read_csv(MEASURED, index_col=0)
     summary, *texts = re.split(rf"^ *({'|'.join(HEADINGS)}):", feature.function.__doc__ or "", flags=re.M)
     ranges = f" ({feature.row_unit} {axis[0]:.4g} to {axis[-1]:.4g})" if rows > 1 else ""
     ends = variant.frame_axis(*TYPICAL)[[0, -1]]
@@ -68,7 +66,9 @@ def card(name: str) -> dict[str, str]:
 
 def feature_table(sample_rate: int, seconds: float) -> str:
     """Every feature with its size."""
-    lines, remarks, whole = list[tuple[object, ...]](), [], 0.0
+    lines = list[tuple[object, ...]]()
+    remarks = []
+    whole = 0.0
     for name, feature in FEATURES.items():
         try:
             rows, frames = resolve_feature(Channel(name)).shape(sample_rate, round(seconds * sample_rate))

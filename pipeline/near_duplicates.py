@@ -44,8 +44,11 @@ class Pair(NamedTuple):
 
 def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
     """The loudest landmarks of a clip; none for silence."""
-    steps, reach, apart = sample_differences(y), round(REACH * sample_rate), round(APART * sample_rate)
-    loudness, peaks = np.abs(steps), list[int]()
+    steps = sample_differences(y)
+    reach = round(REACH * sample_rate)
+    apart = round(APART * sample_rate)
+    loudness = np.abs(steps)
+    peaks = list[int]()
     while len(peaks) < LANDMARKS and loudness.any():
         peak = int(loudness.argmax())
         loudness[max(0, peak - apart) : peak + apart] = 0
@@ -87,11 +90,14 @@ def candidate_pairs(fingerprints: Sequence[AudioFingerprint]) -> list[tuple[int,
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
     """Correlation of what two clips share when `b` lags by `shift`; 0 where they share too little."""
-    whole, shifted = sample_differences(a), sample_differences(b)
-    begin, end = max(0, -shift), min(len(whole), len(shifted) - shift)
+    whole = sample_differences(a)
+    shifted = sample_differences(b)
+    begin = max(0, -shift)
+    end = min(len(whole), len(shifted) - shift)
     if begin >= end:
         return 0.0
-    one, other = whole[begin:end], shifted[begin + shift : end + shift]
+    one = whole[begin:end]
+    other = shifted[begin + shift : end + shift]
     if one @ one <= SHARED * (whole @ whole) or other @ other <= SHARED * (shifted @ shifted):
         return 0.0
     return float(one @ other / np.sqrt((one @ one) * (other @ other)))

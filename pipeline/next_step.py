@@ -26,9 +26,11 @@ DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours wit
 def next_step(options: SourceOptions, dataset: Dataset) -> str:
     """Lines on the next step for a dataset that is loaded: `next: make …`, and what may follow it."""
     folder = cache_folder(options.dataset, options.data, options.name)
-    place, features = f"   (into {folder})", list[str]()
+    place = f"   (into {folder})"
+    features = list[str]()
     if is_cache(folder):
-        cache, place = Cache(folder), ""
+        cache = Cache(folder)
+        place = ""
         with suppress(RequestError, DamagedFile):  # made at another rate or duration, or damaged
             frames = {name: cache[name].frames for name in cache.features}
             if folder == Path(options.dataset) or is_done(cache, dataset.table):
@@ -59,7 +61,8 @@ def check_first(options: SourceOptions, lines: str) -> str:
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
     """Whether the cache has every one of its features for these clips, but for those that failed."""
-    ids, failed = cache.clips["clip_id"].to_numpy(), failed_clips(cache.folder).values()
+    ids = cache.clips["clip_id"].to_numpy()
+    failed = failed_clips(cache.folder).values()
     wanted = set(clips["clip_id"]).difference(*failed)
     return bool(cache.features) and all(wanted <= {*ids[cache[name].done()]} for name in cache.features)
 

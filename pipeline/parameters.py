@@ -154,7 +154,8 @@ def of_function(function: Callable[..., Any]) -> dict[str, Parameter]:
     """The parameters that a feature's signature declares, groups flattened, in its order."""
     found: dict[str, Parameter] = {}
     for argument in _keywords(function):
-        group, grouped = argument.annotation, is_dataclass(argument.annotation)
+        group = argument.annotation
+        grouped = is_dataclass(argument.annotation)
         fields = inspect.signature(group).parameters.values() if grouped else [argument]
         for field in fields:
             annotation = field.annotation
@@ -170,7 +171,8 @@ def to_arguments(function: Callable[..., Any], values: dict[str, Value]) -> dict
     """Keyword arguments for `function`, the groups put together again; ValueError if they clash."""
     arguments: dict[str, Any] = {}
     for argument in _keywords(function):
-        group, grouped = argument.annotation, is_dataclass(argument.annotation)
+        group = argument.annotation
+        grouped = is_dataclass(argument.annotation)
         fields = inspect.signature(group).parameters if grouped else ()
         chosen = {field: values[field] for field in fields}
         arguments[argument.name] = group(**chosen) if grouped else values[argument.name]

@@ -68,14 +68,17 @@ def agreement(
 
     If `ours` were rounded to the type `stored`, half a unit in the last place is allowed on top.
     """
-    mine, other = np.array(ours, float), np.array(theirs, float)  # (clips, rows, frames)
+    mine = np.array(ours, float)
+    other = np.array(theirs, float)  # (clips, rows, frames)
     allowed = RELATIVE_TOLERANCE * row_scale(theirs)
     if stored is not None:
         allowed = allowed + np.spacing(np.abs(other).astype(stored)).astype(float) / 2
-    difference, allowed = np.abs(mine - other), np.broadcast_to(allowed, mine.shape)
+    difference = np.abs(mine - other)
+    allowed = np.broadcast_to(allowed, mine.shape)
     ratio = np.divide(difference, allowed, out=np.where(difference > 0, np.inf, 0.0), where=allowed > 0)
     outside = ~(ratio <= 1)  # a NaN is outside
-    values, clips = outside.sum(), outside.any(axis=(1, 2)).sum()
+    values = outside.sum()
+    clips = outside.any(axis=(1, 2)).sum()
     if name in BY_ESTIMATE:
         holds = clips <= (1 - BY_ESTIMATE[name]) * len(ratio)
     else:
@@ -220,13 +223,16 @@ def lfcc(y, sr, *, n_lfcc, n_bands, fmin, fmax, **framing):
 @DEFINITIONS.register()
 def shape(y, sr, **framing):
     magnitude = np.abs(librosa.stft(y=y, **framing)).astype(float)
-    total, norm = magnitude.sum(axis=0), np.linalg.norm(magnitude, axis=0)
+    total = magnitude.sum(axis=0)
+    norm = np.linalg.norm(magnitude, axis=0)
     silent = total < np.finfo(np.float32).tiny
-    p, direction = magnitude / np.where(silent, 1, total), magnitude / np.where(silent, 1, norm)
+    p = magnitude / np.where(silent, 1, total)
+    direction = magnitude / np.where(silent, 1, norm)
     x = np.linspace(0, 1, len(p))[:, None]
     deviation = x - (x * p).sum(axis=0)
     spread = np.sqrt((deviation**2 * p).sum(axis=0))
-    z, k = deviation / np.where(spread < 1e-6, 1, spread), np.arange(1, len(p))[:, None]
+    z = deviation / np.where(spread < 1e-6, 1, spread)
+    k = np.arange(1, len(p))[:, None]
     above = p[1:].sum(axis=0)
     return np.where(
         silent,
@@ -263,7 +269,8 @@ def ifd(y, sr, *, n_mels, fmin, fmax, **framing):
 
 @DEFINITIONS.register()
 def modulation(y, sr, *, ranges, low, high, **more):
-    levels, hop_length = mel(y, sr, **more), more["hop_length"]
+    levels = mel(y, sr, **more)
+    hop_length = more["hop_length"]
     rate = sr / hop_length
     edges = np.geomspace(low, min(high, rate / 2), ranges + 1)
     sounding = np.trim_zeros(y, "b")  # without what it was padded with

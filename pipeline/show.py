@@ -45,8 +45,10 @@ def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
     for name, ax in zip(names, np.atleast_1d(figure.subplots(len(names)))):
         variant = resolve_feature(name)
         kept = slice(name.rows[0], name.rows[1] + 1) if name.rows else slice(None)
-        values, rows = variant.compute(clip)[kept], variant.row_axis(clip.sample_rate)[kept]
-        frames, feature = variant.frame_axis(clip.sample_rate, len(clip.y)), variant.feature
+        values = variant.compute(clip)[kept]
+        rows = variant.row_axis(clip.sample_rate)[kept]
+        frames = variant.frame_axis(clip.sample_rate, len(clip.y))
+        feature = variant.feature
         if len(values) == 1:
             ax.plot(frames, values[0], linewidth=0.8)
             ax.set_ylabel(feature.units)

@@ -38,7 +38,8 @@ FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of a class in a fold
 SEED = 0
 LEVEL = 0.04  # rms of full scale: peaks of the sparsest clips stay below it
 FIRST_SOURCE = 2000  # source numbers begin here; raised when the clips change, so that files get new names
-C_SCALE, F_SHARP_SCALE = (0, 2, 4, 7, 9), (6, 8, 10, 1, 3)  # pentatonic, semitones above C
+C_SCALE = (0, 2, 4, 7, 9)
+F_SHARP_SCALE = (6, 8, 10, 1, 3)  # pentatonic, semitones above C
 C4 = 261.63  # Hz
 
 
@@ -177,7 +178,9 @@ def clip_rows() -> pd.DataFrame:
     rows = []
     of_class = FOLDS * SOURCES
     for number, letter in product(range(len(CLASSES) * of_class), "ABCDEFGH"[:TAKES]):
-        target, fold, source = number // of_class, 1 + number % FOLDS, FIRST_SOURCE + number
+        target = number // of_class
+        fold = 1 + number % FOLDS
+        source = FIRST_SOURCE + number
         filename = f"{fold}-{source}-{letter}-{target}.wav"
         rows.append((filename, fold, target, list(CLASSES)[target], False, source, letter))
     columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
@@ -201,7 +204,8 @@ def clip(row: Any, seed: int = SEED) -> Samples:
 def write_dataset(folder: Path) -> Path:
     """Write audio/ and meta/synth.csv into `folder` unless they are there; whole or not at all."""
     rows = clip_rows()
-    listed, meta = rows.to_csv(index=False), folder / "meta" / "synth.csv"
+    listed = rows.to_csv(index=False)
+    meta = folder / "meta" / "synth.csv"
     with making(folder):
         there = all((folder / "audio" / name).exists() for name in rows["filename"])
         if there and meta.exists() and meta.read_text() == listed:

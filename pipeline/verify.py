@@ -53,8 +53,11 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     agree = bool(sounds)
     print(f"{counted(len(sounds), 'clip')} computed again by definition:")
     for name in progress(names, label="recompute", unit="features"):
-        feature, ours, theirs = cache[name], [], []
-        kind, parameters = feature.attributes["feature"], feature.attributes["parameters"]
+        feature = cache[name]
+        ours = []
+        theirs = []
+        kind = feature.attributes["feature"]
+        parameters = feature.attributes["parameters"]
         for row, y in sounds.items() if kind in reference.DEFINITIONS else ():
             with suppress(UnreadableClips):  # named before
                 ours.append(feature.read(np.array([row]))[0])

@@ -78,9 +78,12 @@ class Job:
         except audio.AudioError as error:
             result.failures.append((task.row, WHOLE, str(error)))
             return []
-        clip, done = Clip(y, self.sample_rate), []
+        clip = Clip(y, self.sample_rate)
+        done = []
         for feature, fingerprint in task.fingerprints.items():
-            begun, variant, file = time.perf_counter_ns(), self.variants[feature], self.files[feature]
+            begun = time.perf_counter_ns()
+            variant = self.variants[feature]
+            file = self.files[feature]
             try:
                 values = variant.compute(clip)
                 stored = kernels.half.to_float16(values) if file.dtype == np.float16 else None

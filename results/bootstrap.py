@@ -27,9 +27,11 @@ def accuracy_interval(correct: Floats, groups: NDArray[np.generic], weights: Flo
     `groups` (N,) are the clips' recordings, `weights` (N,) or (N, M). NaN for a single recording.
     """
     weights = np.broadcast_to(weights[:, None] if weights.ndim == 1 else weights, correct.shape)
-    sums, totals = recording_sums(correct * weights, groups), recording_sums(weights, groups)
+    sums = recording_sums(correct * weights, groups)
+    totals = recording_sums(weights, groups)
     recordings, columns = sums.shape
-    both, chunk = np.concatenate([sums, totals], axis=1), max(1, CHUNK_DRAWS // recordings)
+    both = np.concatenate([sums, totals], axis=1)
+    chunk = max(1, CHUNK_DRAWS // recordings)
     rng = np.random.default_rng(0)
     drawn = [
         rng.multinomial(recordings, np.full(recordings, 1 / recordings), min(chunk, REPLICATES - start))
@@ -37,7 +39,8 @@ def accuracy_interval(correct: Floats, groups: NDArray[np.generic], weights: Flo
         for start in range(0, REPLICATES, chunk)
     ]
     hits, clips = np.split(np.concatenate(drawn), [columns], axis=1)
-    mean, effective = sums.sum(axis=0) / totals.sum(axis=0), effective_recordings(totals)
+    mean = sums.sum(axis=0) / totals.sum(axis=0)
+    effective = effective_recordings(totals)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.nanvar(hits / clips, axis=0) * effective / (effective - 1)
         alike = mean * (1 - mean) / variance  # independent clips that are as uncertain

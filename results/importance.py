@@ -87,7 +87,8 @@ class ImportanceFolder:
 
     def values(self, score: str = "probability") -> Values:
         """Of the subsets of `features` alone: log probabilities, or 1 and 0 for correct."""
-        row, names = SCORES.index(score), set(self.features)
+        row = SCORES.index(score)
+        names = set(self.features)
         values = {fit: both[row] for fit, both in self.scores.items() if fit <= names}
         if score == "correct":
             return values
@@ -101,7 +102,9 @@ class ImportanceFolder:
     @property
     def lacking(self) -> list[Fit]:
         """The fits to be made, the largest first; after them, pairs with the best single feature."""
-        names, orders, whole = self.features, self.permutations, frozenset(self.features)
+        names = self.features
+        orders = self.permutations
+        whole = frozenset(self.features)
         wanted = [whole, NONE, *(whole - {name} for name in names), *(whole | {part} for part in PARTS)]
         wanted += [frozenset({name}) for name in names]
         for size in range(2, len(names)):
@@ -124,8 +127,11 @@ class ImportanceFolder:
         alone    it less none of them                   added  it and the best single one less that one, NaN
                                                                for the best single one itself
         """
-        values, orders, features = self.values(score), self.permutations, self.features
-        whole, best = frozenset(features), frozenset({self.best})
+        values = self.values(score)
+        orders = self.permutations
+        features = self.features
+        whole = frozenset(features)
+        best = frozenset({self.best})
         gains = {
             "alone": [values[frozenset({name})] - values[NONE] for name in features],
             "lost": [values[whole] - values[whole - {name}] for name in features],
@@ -148,7 +154,8 @@ def permutations(features: Sequence[str], number: int, seed: int) -> list[list[s
 
 def shapley(values: Values, features: Sequence[str]) -> Floats:
     """(N, F) exact Shapley values from all 2^F subsets; of each clip they sum to v(all) - v(none)."""
-    shares, count = np.zeros((len(values[NONE]), len(features))), len(features)
+    shares = np.zeros((len(values[NONE]), len(features)))
+    count = len(features)
     for fit, (place, name) in itertools.product(values, enumerate(features)):
         if name not in fit:
             gain = values[fit | {name}] - values[fit]

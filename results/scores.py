@@ -33,7 +33,9 @@ def class_scores(target: Ints, predicted: Ints, classes: int) -> dict[str, Float
     scikit-learn gives the same, but checks its input for milliseconds: a report asks hundreds of times.
     """
     counts = confusion_matrix(target, predicted, classes)
-    hits, support, predictions = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    hits = counts.diagonal()
+    support = counts.sum(axis=1)
+    predictions = counts.sum(axis=0)
     return {
         "precision": hits / np.maximum(predictions, 1),
         "recall": hits / np.maximum(support, 1),
@@ -169,7 +171,8 @@ def rejection_threshold(target: Ints, probabilities: NDArray[np.floating], accur
     """
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
-    surest, right = confidence[order], (probabilities.argmax(axis=1) == target)[order]
+    surest = confidence[order]
+    right = (probabilities.argmax(axis=1) == target)[order]
     accurate = np.cumsum(right) / np.arange(1, len(order) + 1) >= accuracy
     last_of_equals = np.append(np.diff(surest) != 0, True)  # equals are kept or withheld together
     return float(surest[accurate & last_of_equals].min(initial=1.0))
@@ -191,7 +194,8 @@ def cross_fitted_temperatures(
 
 def _losses(target: Ints, probabilities: NDArray[np.floating]) -> Floats:
     """(temperatures, N) log loss of each clip at each of TEMPERATURES."""
-    true, precise = (np.arange(len(target)), target), probabilities.astype(np.float64)
+    true = (np.arange(len(target)), target)
+    precise = probabilities.astype(np.float64)
     return np.stack([-np.log(scaled(precise, temperature)[true]) for temperature in TEMPERATURES])
 
 

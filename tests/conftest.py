@@ -27,7 +27,8 @@ def esc10():
 @pytest.fixture(scope="session")
 def start_chromium(tmp_path_factory):
     """Starts a headless browser with these further flags and, by their names, capabilities."""
-    binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    binary = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
     if not binary or not driver:
         pytest.skip("no browser: install chromium and chromedriver (Debian: chromium chromium-driver)")
     from selenium import webdriver

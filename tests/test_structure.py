@@ -59,7 +59,8 @@ BY_NAME = {
 
 def imports(path, *, annotations=True):
     """Dotted names that a module imports, early or late, also for its annotations alone."""
-    names, module = set[str](), ast.parse(path.read_text(encoding="utf-8"))
+    names = set[str]()
+    module = ast.parse(path.read_text(encoding="utf-8"))
     for node in () if annotations else ast.walk(module):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             node.body = []

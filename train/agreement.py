@@ -55,7 +55,8 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
     for layer in trial.modules():
         if "Dropout" in type(layer).__name__:
             layer.eval()
-    forward, (x, y) = compute.compile(trial), batch
+    forward = compute.compile(trial)
+    x, y = batch
     exact = compute.exact() if compute.precision == "fp32" else contextlib.nullcontext()
     with torch.random.fork_rng(devices=()), exact:
         torch.manual_seed(0)
@@ -89,7 +90,8 @@ def disagreement(exact: Step, rounded: Step, fast: Step) -> str:
     cosine = torch.nn.functional.cosine_similarity
     floor = NEGLIGIBLE * math.hypot(*(gradient.norm().item() for gradient in exact.gradients.values()))
     for name, expected in exact.gradients.items():
-        gradient, length = fast.gradients[name], expected.norm().item()
+        gradient = fast.gradients[name]
+        length = expected.norm().item()
         if not gradient.isfinite().all():
             return f"the gradient of {name} is not finite"
         ratio = (gradient.norm().item() + floor) / (length + floor) if floor else 1.0
@@ -120,7 +122,8 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
             batch = batch[0][:half], batch[1][:half]
     rounded = exact
     if compute.precision != "fp32":
-        kind, coarse = TYPES[compute.precision], copy.deepcopy(network)
+        kind = TYPES[compute.precision]
+        coarse = copy.deepcopy(network)
         for weight in coarse.parameters():
             weight.data = weight.data.to(kind).float()
         rounded = step(coarse, plain, (batch[0].to(kind).float(), batch[1]))
@@ -134,7 +137,8 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
     With it, of each way that was checked what was too far apart, empty if nothing was. Verdicts are read from
     and written to the file `kept`, by network, shapes, way to compute, processor and version.
     """
-    plain, checked = Compute(proposed.device), {}
+    plain = Compute(proposed.device)
+    checked = {}
     known = torch.cuda.get_device_name(plain.device) if plain.kind == "cuda" else torch.cpu.get_capabilities()
     exact = replace(proposed, precision="fp32", channels_last=False, compiled=False)
     for compute in dict.fromkeys((proposed, exact)):

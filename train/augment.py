@@ -216,7 +216,8 @@ def stretch(batch: Batch, strength: float) -> Batch:
     position = speed[:, None] * batch.places(3)  # float64 for a long waveform
     left = position.floor().long()
     fraction = (position - left).to(batch.x.dtype)[:, None, None, :]
-    before, after = take_frames(batch.x, left % length), take_frames(batch.x, (left + 1) % length)
+    before = take_frames(batch.x, left % length)
+    after = take_frames(batch.x, (left + 1) % length)
     return batch._replace(x=batch.in_time(before.lerp_(after, fraction)))
 
 
@@ -239,7 +240,8 @@ def pitch(batch: Batch, strength: float) -> Batch:
     index = batch.places(2)
     rising = (index - steps.round()).long().clamp(0, height - 1)  # the edge row fills what is left
     around = (index - (steps * OCTAVES).round()).long() % height
-    spectra, cyclic = batch.where("frequency")[..., 0], batch.where("cyclic")[..., 0]
+    spectra = batch.where("frequency")[..., 0]
+    cyclic = batch.where("cyclic")[..., 0]
     return batch._replace(x=take_rows(batch.x, index.where(~spectra, rising).where(~cyclic, around)))
 
 
@@ -282,7 +284,8 @@ def take_rows(x: Tensor, index: Tensor) -> Tensor:
 
 def centre(x: Tensor, size: tuple[int, int]) -> Tensor:
     """The middle of x (B, C, H, W): (B, C, *size), a view."""
-    top, left = (x.shape[2] - size[0]) // 2, (x.shape[3] - size[1]) // 2
+    top = (x.shape[2] - size[0]) // 2
+    left = (x.shape[3] - size[1]) // 2
     return x[:, :, top : top + size[0], left : left + size[1]]
 
 
@@ -417,7 +420,8 @@ def between(batch: Batch, strength: float) -> Batch:
     alone = (other == batch.places(0)) | (level < SILENCE) | (level[other] < SILENCE)
     share = batch.uniform(0, strength).to(batch.x.dtype).masked_fill(alone, 0)
     level = level.clamp_min(SILENCE)
-    own, others = (1 - share) / level, share / level[other]
+    own = (1 - share) / level
+    others = share / level[other]
     own, others = (batch.each(weight / own.hypot(others)) for weight in (own, others))
     return batch.mixed(batch.x * own + batch.x.index_select(0, other) * others, other, share)
 
@@ -501,7 +505,8 @@ def views(x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool]
     """
     whole = int(x.shape[2]), int(x.shape[3])  # int: while a network is exported, sizes are tensors
     rows, frames = trained_shape(augmenter, whole)
-    spare, middle = whole[1] - frames, centre(x, (rows, frames))
+    spare = whole[1] - frames
+    middle = centre(x, (rows, frames))
     if count == 1:
         yield middle
         return

@@ -54,7 +54,8 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     """
     if not run.finished:
         raise RequestError(f"{run.name} has no finished fold yet: continue its training")
-    folds, selection = {}, run.selection(selection)
+    folds = {}
+    selection = run.selection(selection)
     for fold in run.finished:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
@@ -92,7 +93,8 @@ def read_bundle(file: Path) -> Bundle:
             f"{file} has bundle format {content['format']}, this project reads {BUNDLE_FORMAT}: "
             "make it again from its run"
         )
-    config, folds = checked_config(content.get("config"), str(file)), content.get("folds")
+    config = checked_config(content.get("config"), str(file))
+    folds = content.get("folds")
     if not isinstance(folds, dict) or not folds:
         raise RequestError(f"{file} is incomplete, it lacks folds: make it again")
     for fold, state in folds.items():
@@ -179,7 +181,8 @@ class TrainedModel:
     @torch.inference_mode()
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
         """(N, K) of what `input` made: the mean over the views of each clip, BATCH clips at a time."""
-        network, parts = self.folds[fold].network, []
+        network = self.folds[fold].network
+        parts = []
         for batch in x.split(BATCH):
             with self.compute.exact():
                 views = [view.contiguous(memory_format=self.compute.layout) for view in self.views(batch)]

@@ -92,7 +92,8 @@ class Compute:
     def exact(self) -> Iterator[None]:
         """Plain fp32: a GPU would round the inputs of convolutions and products to ten bits (TF32)."""
         matmul = torch.backends.cuda.matmul
-        before, matmul.allow_tf32 = matmul.allow_tf32, False
+        before = matmul.allow_tf32
+        matmul.allow_tf32 = False
         try:
             with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
                 yield
@@ -141,7 +142,8 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
 
     A network on numbers instead of maps (H and W are 1) has too little to do to gain by any of this.
     """
-    kind, numbers = torch.device(device).type, tuple(shape[2:]) == (1, 1)
+    kind = torch.device(device).type
+    numbers = tuple(shape[2:]) == (1, 1)
     formats = ["fp32"]
     if options.precision != "auto":
         formats = [options.precision]

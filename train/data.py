@@ -125,7 +125,9 @@ def measure_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> 
 
     If padding is left out, moments are over each clip's own frames. `silent` shows no progress.
     """
-    cache, channels, filled = plan.cache, plan.channels, plan.filled
+    cache = plan.cache
+    channels = plan.channels
+    filled = plan.filled
     clip_ids = cache.clips["clip_id"].to_numpy()
     moments = [np.zeros((len(clip_ids), 2, stored_shape(cache, channel)[0])) for channel in channels]
     unusable: dict[str, str] = {}
@@ -218,7 +220,8 @@ def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
 
 def describe_channels(plan: Plan, statistics: Sequence[Statistics]) -> Channels:
     """What the augmentations have to know of the channels, standardised so and resized to the grid."""
-    cache, channels = plan.cache, plan.channels
+    cache = plan.cache
+    channels = plan.channels
     if plan.model.kind in ("vector", "linear"):
         return Channels.without_loudness(("none",) * plan.shape[0])
     # (3, rows) a channel, in two frames: of a single one torch 2.13's interpolation repeats the first row
@@ -229,7 +232,8 @@ def describe_channels(plan: Plan, statistics: Sequence[Statistics]) -> Channels:
 
 def row_axis(cache: Cache, channel: Channel) -> str:
     """What a channel's rows are, in the words of the augmentations."""
-    (rows, _), unit = stored_shape(cache, channel), str(cache[channel].attributes["row_unit"])
+    rows, _ = stored_shape(cache, channel)
+    unit = str(cache[channel].attributes["row_unit"])
     axis = "none" if rows < FEWEST_ROWS else ROW_AXES.get(unit, "none")
     return "wave" if channel.name == "waveform" else axis
 
@@ -239,14 +243,18 @@ def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.T
 
     Zeros where each clip is standardised by itself: loudness then changes nothing, or little (mfcc).
     """
-    feature, (rows, _) = cache[channel], stored_shape(cache, channel)
+    feature = cache[channel]
+    rows, _ = stored_shape(cache, channel)
     loudness = torch.zeros(3, rows)
     if statistics.norm == "clip":
         return loudness
     units = "amplitude" if channel.name == "waveform" else feature.units
     decibel, exponent = LOUDNESS.get(units, (0.0, 0.0))
-    centre, scale = torch.from_numpy(statistics.centre), torch.from_numpy(statistics.scale)
-    loudness[0], loudness[1], loudness[2] = decibel / scale, exponent, -centre / scale
+    centre = torch.from_numpy(statistics.centre)
+    scale = torch.from_numpy(statistics.scale)
+    loudness[0] = decibel / scale
+    loudness[1] = exponent
+    loudness[2] = -centre / scale
     if units == CEPSTRUM and not (channel.rows and channel.rows[0]):
         parameters = feature.attributes["parameters"]
         loudness[0, 0] = np.sqrt(parameters.get("n_mels") or parameters.get("n_bands", 0)) / scale[0]

@@ -63,7 +63,8 @@ def permute_channels(
 ) -> pd.DataFrame:
     """By clip_id of the fold's test clips: target, whole (correct as it is), each channel's share correct."""
     rows = run.scored(fold)
-    ids, features = rows["clip_id"].to_numpy(), parse_set(run.config["features"])
+    ids = rows["clip_id"].to_numpy()
+    features = parse_set(run.config["features"])
     x = torch.cat(
         [
             model.input(fold, cache.batch(features, chunk), cache.filled[cache.positions(chunk)])
@@ -77,13 +78,16 @@ def permute_channels(
             f"fold {fold} of {run.name}: the cache {cache.folder} gives other predictions than in training: "
             "it was made again; train again, or give DATA=the folder of the one trained on"
         )
-    random, start = np.random.default_rng([options.seed, fold]), 0
+    random = np.random.default_rng([options.seed, fold])
+    start = 0
     correct = pd.DataFrame(
         {"target": rows["target"].to_numpy(), "whole": whole.argmax(axis=1) == target}, ids
     )
     for place, channel in enumerate(features):
         width = input_width(model.kind, stored_shape(cache, channel))
-        changed, hits, own = x.clone(), [], slice(start, start + width)
+        changed = x.clone()
+        hits = []
+        own = slice(start, start + width)
         for _ in range(options.repeats):
             changed[:, own] = x[random.permutation(len(x)), own]
             hits.append(model.of_input(fold, changed).argmax(axis=1) == target)
@@ -95,9 +99,11 @@ def permute_channels(
 
 def summary(run: RunFolder, correct: pd.DataFrame) -> str:
     """The clips that are correct over all folds, as it is and without each channel, and by class."""
-    whole, channels = correct["whole"], correct.drop(columns=["target", "whole"])
+    whole = correct["whole"]
+    channels = correct.drop(columns=["target", "whole"])
     rows = [(name, percent(share), points(share - whole.mean())) for name, share in channels.mean().items()]
-    clips, folds = counted(len(whole), "test clip"), counted(len(run.folds), "fold")
+    clips = counted(len(whole), "test clip")
+    folds = counted(len(run.folds), "fold")
     lines = [
         f"{run.name}: {whole.sum()} of {clips} correct in {len(run.finished)} of {folds}",
         text_table(rows, ("channel", "correct %", "change, points")),

@@ -101,7 +101,9 @@ class Fits:
 
     def __init__(self, plan: Plan, names: list[str], feature: Sequence[str]) -> None:
         """`feature`: of each of the plan's channels the name that it belongs to."""
-        self.plan, self.names, self.feature = plan, names, np.array(feature)
+        self.plan = plan
+        self.names = names
+        self.feature = np.array(feature)
         self.clips = measure_clips(plan, plan.table.index.to_numpy())
         self.splits = {fold: plan.split(fold, self.clips.unusable) for fold in plan.folds}
         for line in remarks(plan, self.splits, self.clips.unusable):
@@ -157,7 +159,8 @@ class Fits:
 
     def open_folder(self, options: ImportanceOptions) -> None:
         """Write the folder's configuration and clips; scores of features whose values changed are gone."""
-        plan, prints = self.plan, self.fingerprints
+        plan = self.plan
+        prints = self.fingerprints
         clips = plan.cache.clips.iloc[self.tested][["clip_id", "group"]]
         clips["fold"] = np.repeat(list(self.data), [len(data.test) for data in self.data.values()])
         clips["target"] = np.array(plan.names, object)[plan.targets[self.tested]]
@@ -198,11 +201,13 @@ class Fits:
 
     def answers(self, data: FoldData, fit: Fit) -> NDArray[np.float32]:
         """(n, K) probabilities of the fold's test clips, as `make train` predicts them."""
-        plan, clips = self.plan, self.plan.table.loc[data.train]
+        plan = self.plan
+        clips = self.plan.table.loc[data.train]
         for part in fit & PARTS.keys():  # stratified, and in any larger part
             rng = np.random.default_rng([plan.options.seed, data.fold])
             clips = clips[~clips["group"].isin(draw_groups(clips, 1 - PARTS[part], rng))]
-        y, chosen = plan.targets[clips.index], np.isin(self.owner, list(fit))
+        y = plan.targets[clips.index]
+        chosen = np.isin(self.owner, list(fit))
         if not chosen.any() or len(np.unique(y)) < 2:  # a part of the recordings may be of one class
             shares = np.bincount(y, minlength=len(plan.classes)) / len(y)
             return np.tile(shares.astype(np.float32), (len(data.test), 1))
@@ -211,7 +216,8 @@ class Fits:
         inputs = chosen if plan.model.kind == "linear" else np.isin(self.feature, list(fit))
         network = self.build(int(inputs.sum()), data.fold)
         data = replace(data, source=source, train=clips.index.to_numpy())
-        trainer, silent = Trainer(plan, data, network, Compute()), progress(label="", unit="", silent=True)
+        trainer = Trainer(plan, data, network, Compute())
+        silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
             trainer.solve(trainer.linear_net, silent) if trainer.linear_net else trainer.train_epoch(silent)
             trainer.epoch += 1

@@ -59,7 +59,8 @@ def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optim
     fused = weights[0].device.type in ("cpu", "cuda")  # one pass over the weights: 5 ms a step instead of 25
     if options.optimizer == "adamw":
         return without_compiler(torch.optim.AdamW)(groups, lr=1.0, fused=fused)
-    sgd, nesterov = without_compiler(torch.optim.SGD), options.momentum > 0
+    sgd = without_compiler(torch.optim.SGD)
+    nesterov = options.momentum > 0
     return sgd(groups, lr=1.0, momentum=options.momentum, nesterov=nesterov, fused=fused)
 
 

@@ -11,7 +11,8 @@ PRINTED_SCORES = ("loss", "accuracy", "f1")
 
 def summary(run: RunFolder) -> str:
     """Loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the protocol."""
-    split, folds = run.scored_split, run.finished
+    split = run.scored_split
+    folds = run.finished
     probabilities, targets = run.answers(split=split)
     counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
     errors = [
@@ -33,10 +34,12 @@ def summary(run: RunFolder) -> str:
 def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
     """Of these folds the scores at the last epoch and, with validation, at the best, which counts; of an
     ensemble `accuracy: resnet18 alone 85.1, texture alone 91.6, together 93.0 %`."""
-    split, lines = run.scored_split, []
+    split = run.scored_split
+    lines = []
     best = {"best": f"best epoch by {run.config['select']}"} if run.selection() == "best" else {}
     for selection, epoch in {"last": "last epoch", **best}.items():
-        table, texts = run.scores(split, selection).loc[folds], []
+        table = run.scores(split, selection).loc[folds]
+        texts = []
         for name in PRINTED_SCORES:
             values = table[name].tolist()
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""

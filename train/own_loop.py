@@ -42,7 +42,9 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
     def __init__(self, reader: InputReader, positions: Positions) -> None:
         """`positions` (N,) of the cache's clips."""
-        self.reader, self.plan, self.positions = reader, reader.plan, positions
+        self.reader = reader
+        self.plan = reader.plan
+        self.positions = positions
         self.targets = reader.plan.targets[positions]  # (N,)
         self.channels = describe_channels(reader.plan, reader.statistics)
 
@@ -89,7 +91,8 @@ class OwnRun:
         plan = make_plan(replace(options, **plain))
         content = plan.content | {"network": name}
         named = label(plan.options.features, name, differences(plan.options, standard), digest(content))
-        self.name, self.plan = name, replace(plan, content=content, path=plan.path.with_name(named))
+        self.name = name
+        self.plan = replace(plan, content=content, path=plan.path.with_name(named))
         self.options = plan.options
 
     @property
@@ -131,13 +134,15 @@ class OwnRun:
         history        a row an epoch: epoch, lr, seconds, train_loss, train_accuracy, what is known of them
         network        counted in run.json; its weights are yours to keep
         """
-        clips, answers = self.clips(fold, "test"), np.asarray(probabilities, np.float32)
+        clips = self.clips(fold, "test")
+        answers = np.asarray(probabilities, np.float32)
         if answers.shape != (len(clips), len(self.classes)):
             raise RequestError(
                 f"probabilities of shape {answers.shape}; expected {(len(clips), len(self.classes))}, "
                 f"a row for each test clip of fold {fold} and a column for each class"
             )
-        plan, folder = self.plan, RunFolder(self.plan.path)
+        plan = self.plan
+        folder = RunFolder(self.plan.path)
         if (folder.path / "run.json").is_file() and folder.config["hash"] != plan.hash:
             raise RequestError(
                 f"{folder.path} holds another configuration: give tag=… for a folder of its own"

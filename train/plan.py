@@ -155,7 +155,8 @@ class Plan:
 
     def config(self) -> dict[str, Any]:
         """run.json, but for what is known only when training begins."""
-        options, model = self.options, self.model
+        options = self.options
+        model = self.model
         exact = self.content["options"] | {"weights": options.weights}
         named = ("features", "model", "task", "seed", "epochs", "val", "select", "tag", "recipe", "note")
         return {
@@ -341,11 +342,13 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
 
     RequestError if they are of fewer than two folds.
     """
-    usable, stored = cache.readable(channels), " ".join(channel.stored for channel in channels)
+    usable = cache.readable(channels)
+    stored = " ".join(channel.stored for channel in channels)
     if not usable.any():
         raise RequestError(f"no clip has {options.features} in {cache.folder}: {cache.remedy(stored)}")
     table = cache.clips[usable]
-    tested, existing = cache.tested_folds(originals(table)), originals(table)["fold"].unique()
+    tested = cache.tested_folds(originals(table))
+    existing = originals(table)["fold"].unique()
     if unknown := sorted(set(options.folds) - set(tested)):
         folds = "the folds are" if len(tested) == len(existing) else "the dataset's test fold is"
         raise RequestError(f"FOLDS={unknown[0]}: {folds} {' '.join(map(str, tested))}")
@@ -412,7 +415,10 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
 
     unusable  clip id -> reason. RequestError if a fold leaves clips of one class alone to train on.
     """
-    asked, model, cache, lines = plan.asked, plan.model, plan.cache, []
+    asked = plan.asked
+    model = plan.model
+    cache = plan.cache
+    lines = []
     if asked.model == RunOptions.model != model.name:
         vectors = f"every channel of {plan.options.features} is a vector"
         why = "WEIGHTS are given" if model.name == FROM_WEIGHTS else vectors

@@ -64,7 +64,8 @@ class AudioModel(TrainedModel):
     ) -> None:
         """`run`: where it was trained, if the bundle is no file."""
         super().__init__(bundle, device)
-        self.run, self.rejection = run, rejection or Rejection()
+        self.run = run
+        self.rejection = rejection or Rejection()
         self.sample_rate = int(self.config["sample_rate"])
         self.samples = round(self.config["duration"] * self.sample_rate)  # of a clip
         self.channels: list[tuple[Variant, Mapping[str, Any]]] = []  # and as run.json describes them
@@ -93,7 +94,8 @@ class AudioModel(TrainedModel):
         device = device_of(options.device)
         torch.set_num_threads(threads_of(options.threads))
         keep_freed_memory()
-        file, run = Path(options.run), None
+        file = Path(options.run)
+        run = None
         if file.is_file():
             bundle = read_bundle(file)
             name = str(file)
@@ -114,9 +116,11 @@ class AudioModel(TrainedModel):
 
         y  up to `samples` of them; a shorter clip is followed by zeros
         """
-        clip, stored = Clip(np.pad(y, (0, self.samples - len(y))), self.sample_rate), []
+        clip = Clip(np.pad(y, (0, self.samples - len(y))), self.sample_rate)
+        stored = []
         for variant, channel in self.channels:
-            values, (first, last) = variant.compute(clip), channel["rows"]
+            values = variant.compute(clip)
+            first, last = channel["rows"]
             stored.append(to_stored(values, values.shape, np.dtype(channel["dtype"]))[first : last + 1])
         return stored
 
@@ -166,7 +170,8 @@ def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None
 
     predict_files(model, {"dog": Path("dog.wav")})["predicted"]
     """
-    rate, longest = model.sample_rate, model.samples / model.sample_rate
+    rate = model.sample_rate
+    longest = model.samples / model.sample_rate
     longer: list[Path] = []
     failures: dict[Path, str] = {}
 
@@ -212,7 +217,8 @@ def show(table: pd.DataFrame, classes: list[str], options: PredictOptions) -> No
         for name, p in ranked[0].items():
             print(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip())
     elif len(table):
-        header, rows = ["file", *(f"{place + 1}." for place in range(len(ranked[0])))], []
+        header = ["file", *(f"{place + 1}." for place in range(len(ranked[0])))]
+        rows = []
         for file, predicted, best in zip(table["file"], table["predicted"], ranked):
             cells = [f"{name} {p:.2f}" for name, p in best.items()] if predicted else [NO_ANSWER]
             rows.append([file, *cells, *[""] * (len(best) - len(cells))])
@@ -252,7 +258,8 @@ def predict_audio(options: PredictOptions) -> int:
 
 def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     """The clips that each fold tested, from their audio, by its model; and how that compares to training."""
-    run, classes = model.run, model.classes
+    run = model.run
+    classes = model.classes
     if run is None:
         raise RequestError("TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none")
     folder = cache_folder(run.dataset, options.data, run.dataset)
@@ -260,7 +267,8 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
         raise RequestError(
             f"TEST_CLIPS=1 needs the run's dataset, and there is no cache at {folder}: give its DATA="
         )
-    cache, known = Cache(folder), run.scored(selection=options.selection).set_index("clip_id")
+    cache = Cache(folder)
+    known = run.scored(selection=options.selection).set_index("clip_id")
     paths = cache.clips["path"].to_numpy()[cache.positions(known.index)]
     files = pd.Series(map(Path, paths), known.index)
     by_fold = known.groupby("fold").groups.items()
@@ -281,7 +289,8 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: list[Path
     """A timeline of each file in <reports>/<dataset>/timelines/; 1 if a file could not be read."""
     from train import timeline  # here, since few ask for one
 
-    rate, samples = model.sample_rate, model.window_samples(options.window)
+    rate = model.sample_rate
+    samples = model.window_samples(options.window)
     if not 0 < options.hop <= samples / rate:
         raise RequestError(
             f"HOP={options.hop:g}: expected seconds from 0 to the {samples / rate:g} of a window"

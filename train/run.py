@@ -44,7 +44,8 @@ def execute(options: RunOptions) -> RunFolder:
     RunFolder(path=PosixPath('runs/esc10/mel-cnn4'))
     """
     plan = make_plan(options)
-    folder, waiting = RunFolder(plan.path), plan.wanted_folds
+    folder = RunFolder(plan.path)
+    waiting = plan.wanted_folds
     if (plan.path / "run.json").is_file():
         refuse_another(folder, plan)
         waiting = [fold for fold in waiting if fold not in folder.finished]
@@ -61,7 +62,8 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
     """RequestError if the folder holds another configuration than the plan's."""
     known = folder.config
     if known.get("hash") != plan.hash:
-        own, theirs = plan.config(), known.get("options", {})
+        own = plan.config()
+        theirs = known.get("options", {})
         changed = [name.upper() for name, value in own["options"].items() if theirs.get(name) != value]
         changed += [name for name in ("cache", "clips") if known.get(name) != own[name]]
         raise RequestError(

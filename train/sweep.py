@@ -48,7 +48,8 @@ def run_sweep(options: SweepOptions) -> int:
 
 def product(options: SweepOptions) -> list[RunOptions]:
     """One RunOptions a run."""
-    cache, jobs = open_cache(options), []
+    cache = open_cache(options)
+    jobs = []
     for job in options.runs_of_product():
         jobs += [replace(job, features=features) for features in feature_sets(job, cache, options.max)]
     return jobs
@@ -102,7 +103,9 @@ def table(done: Sequence[RunFolder]) -> str:
     by_fold = {name: each.groupby("fold").mean().tolist() for name, each in correct.items()}
     rows = []
     for name in sorted(families, key=lambda name: -np.mean(by_fold[name])):
-        seeds, first, each = len(families[name]), families[name][0], correct[name]
+        seeds = len(families[name])
+        first = families[name][0]
+        each = correct[name]
         ((low, high),) = accuracy_interval(
             each.to_numpy()[:, None],
             each.index.get_level_values("group").to_numpy(dtype=str),
@@ -138,7 +141,8 @@ def greedy_search(options: SweepOptions) -> int:
     named = feature_sets(first, open_cache(first), 1)
     if not named:
         raise RequestError(f"{first.model} can take none of FEATURES={first.features}")
-    val, place = first.val if first.val != "none" else "group", first.runs / SEARCH_FOLDER
+    val = first.val if first.val != "none" else "group"
+    place = first.runs / SEARCH_FOLDER
     searched = [replace(job, val=val, skip_test=True, runs=place, note="") for job in runs]
     # every fold begins with the same candidates: a run trains them for all of its folds at once
     train_all([replace(job, features=features) for features in named for job in searched])
@@ -192,13 +196,15 @@ def choose_features(
         tell(text_table(rows, (f"candidate for fold {fold}", f"{select} over {len(searched)} seeds")))
         if not best or sign * scores[best[0]] <= reached:
             break
-        chosen, reached = best[0], sign * scores[best[0]]
+        chosen = best[0]
+        reached = sign * scores[best[0]]
     return chosen
 
 
 def nested_result(chosen: Mapping[int, str], accuracies: Mapping[int, float]) -> str:
     """What each fold chose and has in testing; the mean is the score of searching, not of one set."""
-    sets, values = list(chosen.values()), list(accuracies.values())
+    sets = list(chosen.values())
+    values = list(accuracies.values())
     rows = [(fold, chosen[fold], f"{percent(accuracies[fold])} %") for fold in chosen]
     commonest = max(sets, key=sets.count)
     nested = f"nested selection: {mean_percent(values)}, n = {len(values)} folds, each by its set"

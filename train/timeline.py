@@ -33,12 +33,14 @@ def windows(
     The last one is the first to reach the recording's end, and may be shorter; of a recording without a
     sample there is one, empty.
     """
-    rest, start = np.zeros(0, np.float32), 0
+    rest = np.zeros(0, np.float32)
+    start = 0
     for block in blocks:
         rest = np.concatenate([rest, block])
         while len(rest) > samples:  # more than one window: this one does not reach the end
             yield (start / sample_rate, (start + samples) / sample_rate), rest[:samples]
-            rest, start = rest[hop:], start + hop
+            rest = rest[hop:]
+            start = start + hop
     yield (start / sample_rate, (start + len(rest)) / sample_rate), rest
 
 

@@ -105,7 +105,8 @@ class WeightsAndBiases(Tracker):
         folder.mkdir(parents=True, exist_ok=True)  # else wandb would take another folder, silently
         known = wandb.login(prompt=False, verify=False)  # a prompt would wait for an answer for ever
         mode = os.environ.get("WANDB_MODE", "online" if known else "offline")  # wandb's own switch counts
-        self.fold, config = fold, fold.run.config
+        self.fold = fold
+        config = fold.run.config
         self.run = wandb.init(
             project=PROJECT,
             group=config["features"],

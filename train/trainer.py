@@ -120,7 +120,9 @@ class Trainer:
         """`network` stands on its device; `forward` is what training steps call, if it is another module."""
         options = plan.options
         self.plan, self.network, self.data, self.options = plan, network, data, options
-        self.augmenter, self.compute, self.processes = plan.augmenter, compute, processes
+        self.augmenter = plan.augmenter
+        self.compute = compute
+        self.processes = processes
         # not `forward or network`: a compiled module cannot be tested for truth
         self.forward = network if forward is None else forward
         self.average = WeightAverage(network, options.ema)
@@ -143,7 +145,9 @@ class Trainer:
         An epoch ends with best.pt, last.pt and its row, written in this order: whatever a kill leaves half
         done is done again, with the same result.
         """
-        options, scored, first = self.options, curve_epochs(self.options), self.processes.first
+        options = self.options
+        scored = curve_epochs(self.options)
+        first = self.processes.first
         stopping = self.early_stopping
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
             writing: list[Future[None]] = []
@@ -174,7 +178,8 @@ class Trainer:
 
     def solve(self, network: linear.LinearNet, bar: "Bar") -> dict[str, float]:
         """Solve a linear model exactly instead of epochs; returns its row's first columns."""
-        data, start = self.data, time.perf_counter()
+        data = self.data
+        start = time.perf_counter()
         x = torch.cat(list(data.source.batches(chunked(data.train)))).flatten(1).cpu().numpy()
         is_original = self.plan.cache.clips["copy_of"].to_numpy()[data.train] == ""
         linear.fit(network, x, data.targets[data.train], is_original)
@@ -188,14 +193,17 @@ class Trainer:
 
         Raises Failed if the loss diverges.
         """
-        data, options, epoch = self.data, self.options, self.epoch + 1
+        data = self.data
+        options = self.options
+        epoch = self.epoch + 1
         device = torch.device(self.compute.device)
         whole_batches = draw_batches(data, options, epoch, self.processes.size)
         own_batches = [self.processes.share(batch) for batch in whole_batches]
         generator = seeded(torch.Generator(device), options.seed, data.fold, epoch, self.processes.rank)
         torch.manual_seed(generator.initial_seed())  # dropout draws from torch's own generator
         weight = torch.from_numpy(data.class_weights()).to(device) if options.balance == "loss" else None
-        losses, hits = [], []
+        losses = []
+        hits = []
         self.forward.train()
         start = time.perf_counter()
         for index, x in enumerate(data.source.batches(own_batches)):  # (B, C, H, W)
@@ -305,7 +313,8 @@ class Trainer:
     def load_state_dict(self, state: State, origin: Path) -> None:
         """Go on from last.pt; RequestError if it is of another model."""
         load_weights(self.average.network, state["network"], origin)
-        self.epoch, self.rows = state["epoch"], state["rows"]
+        self.epoch = state["epoch"]
+        self.rows = state["rows"]
         if "progress" not in state:
             self.epochs = self.epoch  # it was finished, perhaps by early stopping
             return
@@ -323,7 +332,9 @@ class Trainer:
 
 def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processes = ALONE) -> None:
     """Read every clip once, then train one fold after the other from wherever it stands to its end."""
-    options, folds, first = plan.options, processes.agree(folds), processes.first
+    options = plan.options
+    folds = processes.agree(folds)
+    first = processes.first
     network = draw_network(plan, folds[0])
     refuse_unfit(plan, network, folds)  # before the folder is made: a refused run leaves none
     plan.path.mkdir(parents=True, exist_ok=True)
@@ -371,7 +382,8 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
 
 def draw_network(plan: Plan, fold: int) -> nn.Module:
     """The plan's network with the weights that this fold starts from, on the CPU."""
-    options, (channels, rows, frames) = plan.options, plan.input_shape
+    options = plan.options
+    channels, rows, frames = plan.input_shape
     generator = seeded(torch.Generator(), options.seed, fold)
     network = plan.model.build(channels, len(plan.classes), (rows, frames), generator)
     if options.weights:
@@ -411,7 +423,8 @@ def choose_compute(
     (x,) = data.source.batches([chosen])
     generator = seeded(torch.Generator(x.device), plan.options.seed, data.fold)
     x, y = plan.augmenter(x, data.one_hot(chosen).to(x.device), data.channels, generator)
-    batch, proposed = (x, smoothed(y, plan.options.smoothing)), None
+    batch = (x, smoothed(y, plan.options.smoothing))
+    proposed = None
     if (plan.path / "run.json").is_file():  # goes on as it began, with the same bits
         former = Compute.restore(RunFolder(plan.path).config)
         if former.kind == torch.device(device).type:
@@ -451,7 +464,9 @@ def begin_config(plan: Plan, network: nn.Module, compute: Compute, checked: dict
 
 def train_fold(plan: Plan, trainer: Trainer, bar: "Bar") -> None:
     """A fold from wherever it stands to its predictions."""
-    fold, first, epochs = trainer.data.fold, trainer.processes.first, trainer.epochs
+    fold = trainer.data.fold
+    first = trainer.processes.first
+    epochs = trainer.epochs
     folder = RunFolder(plan.path).fold(fold)
     if (folder / "last.pt").is_file():
         trainer.load_state_dict(load(folder / "last.pt"), folder / "last.pt")
@@ -509,7 +524,8 @@ def write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
         replace_file(folder / "augmented.npz", content.getvalue())
-    tables, answers = [], []
+    tables = []
+    answers = []
     for selection in ["last", "best"] if (folder / "best.pt").is_file() else ["last"]:
         if selection == "best":
             load_weights(trainer.average.network, load(folder / "best.pt")["network"], folder / "best.pt")

@@ -127,7 +127,8 @@ def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[
     state = read_safely(file)
     if not isinstance(state, Mapping) or not {"network", "statistics", "fold"} <= state.keys():
         return
-    run, own = RunFolder(file.parent.parent), state["fold"]
+    run = RunFolder(file.parent.parent)
+    own = state["fold"]
     if run.config.get("clips") == clips:
         tested = [fold for fold in folds if fold != own]
     else:
@@ -144,7 +145,8 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
     """Copy a state dict into a network that may differ in its input channels and its classes."""
     own = network.state_dict()
     convolutions = [key for key, value in own.items() if value.dim() >= 3]
-    stem, head = next(iter(convolutions), ""), list(own)[-1].rpartition(".")[0]
+    stem = next(iter(convolutions), "")
+    head = list(own)[-1].rpartition(".")[0]
     chosen = {key: value for key, value in state.items() if key.rpartition(".")[0] != head}
     if stem in chosen:
         chosen[stem] = adapt(chosen[stem], own[stem].shape[1])

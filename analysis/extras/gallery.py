@@ -56,9 +56,11 @@ def make_gallery(
     ids = list(chosen.values())
     ordered = sorted(features, key=lambda name: name != WAVEFORM)
     drawings: dict[str, dict[int, str]] = {clip: {} for clip in ids}
-    described, maps = [], []
+    described = []
+    maps = []
     for place, name in enumerate(ordered):
-        stored, batches = cache[name], read_batches(cache, name, ids)
+        stored = cache[name]
+        batches = read_batches(cache, name, ids)
         values = {
             clip: np.asarray(value, np.float32) for read, batch in batches for clip, value in zip(read, batch)
         }
@@ -75,7 +77,8 @@ def make_gallery(
         elif writer.paper and name == "mel":
             writer.submit("spectrograms", clips=clips, seconds=seconds, hertz=stored.row_axis)
         if ids[0] in values:
-            rows, unit = np.asarray(stored.row_axis, np.float32), stored.attributes.get("row_unit", "")
+            rows = np.asarray(stored.row_axis, np.float32)
+            unit = stored.attributes.get("row_unit", "")
             maps.append(FeatureMap(name, values[ids[0]], rows, unit, stored.frame_axis, units))
     if maps and writer.paper:
         writer.submit("gallery", features=maps, title=f"{ids[0]} · {next(iter(chosen))}")

@@ -45,7 +45,8 @@ def draw_intervals(
     """A dot and a whisker a name, the largest above, beside a dashed line; all `scale` times as large."""
     order = np.argsort(-np.asarray(estimate), kind="stable")
     estimate, low, high = (scale * np.asarray(values, float)[order] for values in (estimate, low, high))
-    filled, places = np.asarray(filled, bool)[order], np.arange(len(names))
+    filled = np.asarray(filled, bool)[order]
+    places = np.arange(len(names))
     ax.axvline(scale * line, color=MUTED, linewidth=1, linestyle="--")
     ax.hlines(places, low, high, color=SERIES[0], linewidth=2.2, alpha=0.55)
     for mask, fill in ((filled, SERIES[0]), (~filled, PAPER)):
@@ -73,7 +74,8 @@ def draw_accuracy_heat_map(
     ax: Axes, *, features: Sequence[str], models: Sequence[str], accuracy: np.ndarray, deviation: np.ndarray
 ) -> Axes:
     """`accuracy` and its `deviation` over folds (features, models); NaN for what was not trained."""
-    low, high = np.nanmin(accuracy), np.nanmax(accuracy)
+    low = np.nanmin(accuracy)
+    high = np.nanmax(accuracy)
     colours = RATES((np.nan_to_num(accuracy) - low + 0.1 * (high - low)) / (1.6 * (high - low) or 1))
     colours[np.isnan(accuracy)] = 0  # transparent
 

@@ -26,7 +26,8 @@ Draw = Callable[..., Axes]
 
 # Inches that papers have room for: a column of two (85 mm) and the width of the text (175 mm). Every figure
 # is drawn at one of them, so that none is scaled and no text is smaller than FONT_SIZE points.
-COLUMN_WIDTH, TEXT_WIDTH = 85 / 25.4, 175 / 25.4
+COLUMN_WIDTH = 85 / 25.4
+TEXT_WIDTH = 175 / 25.4
 NARROW = 5.0  # between the two: a narrower figure is drawn for a column
 FONT_SIZE = 8.0
 

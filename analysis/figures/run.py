@@ -59,8 +59,10 @@ def draw_confusion_matrix(
     classes, categories = list(classes), list(categories or [""] * len(classes))
     if len(classes) > MANY_CLASSES:
         errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
-        ranked, starts = np.argsort(-errors, kind="stable"), np.arange(MANY_CLASSES + 1)
-        kept, others = np.sort(ranked[:MANY_CLASSES]), ranked[MANY_CLASSES:]
+        ranked = np.argsort(-errors, kind="stable")
+        starts = np.arange(MANY_CLASSES + 1)
+        kept = np.sort(ranked[:MANY_CLASSES])
+        others = ranked[MANY_CLASSES:]
         for axis in (0, 1):
             counts = np.add.reduceat(counts.take([*kept, *others], axis), starts, axis)
         classes = [*(classes[row] for row in kept), f"{len(others)} other classes"]
@@ -141,12 +143,14 @@ FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer says little
 def draw_reliability(ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, clips: np.ndarray) -> Axes:
     """Accuracy of the predictions in each bin of confidence, (bins,) each, above how many there are."""
     ax.set_axis_off()
-    above, below = ax.inset_axes((0, 0.3, 1, 0.7)), ax.inset_axes((0, 0, 1, 0.22))
+    above = ax.inset_axes((0, 0.3, 1, 0.7))
+    below = ax.inset_axes((0, 0, 1, 0.22))
     above.plot([0, 100], [0, 100], color=MUTED, linestyle="--", linewidth=1)
     turned: dict[str, Any] = {"rotation": 45, "rotation_mode": "anchor", "transform_rotates_text": True}
     above.text(4, 12, "perfect calibration", color=MUTED, **turned)
     enough = clips >= FEWEST_IN_BIN
-    x, y = 100 * confidence[enough], 100 * accuracy[enough]
+    x = 100 * confidence[enough]
+    y = 100 * accuracy[enough]
     above.vlines(x, np.minimum(x, y), np.maximum(x, y), color=MUTED, linewidth=1)  # the calibration gap
     above.plot(x, y, "o-", color=SERIES[0], markersize=5, linewidth=1)
     above.set(xlim=(0, 102), ylim=(0, 103), ylabel="accuracy, %", xticklabels=[])

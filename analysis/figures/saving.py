@@ -82,7 +82,9 @@ class FigureWriter:
     """
 
     def __init__(self, folder: Path, kept: Mapping[str, str] | None = None, *, paper: bool = False) -> None:
-        self.folder, self.kept, self.paper = folder / "figures", kept or {}, paper
+        self.folder = folder / "figures"
+        self.kept = kept or {}
+        self.paper = paper
         self.saved: dict[str, SavedFigure] = {}  # by stem
 
     def submit(self, name: str, stem: str = "", /, **data: Any) -> SavedFigure:

@@ -72,7 +72,8 @@ def _fetch(url: str, part: Path, label: str) -> None:
         answer.raise_for_status()
         begin = begin if resumed else 0
         length = int(answer.headers.get("Content-Length", 0))
-        total, free = length and begin + length, shutil.disk_usage(part.parent).free
+        total = length and begin + length
+        free = shutil.disk_usage(part.parent).free
         if total > MOST_FETCHED or length > free:
             raise RequestError(
                 f"the file there has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
@@ -117,7 +118,8 @@ def unpack(archive: Path, into: Path) -> None:
                 raise Refused(f"it lists more than {MOST_ENTRIES:,} entries")
         with zipfile.ZipFile(archive) as zipped:
             entries = zipped.infolist()
-            declared, free = sum(entry.file_size for entry in entries), shutil.disk_usage(into).free
+            declared = sum(entry.file_size for entry in entries)
+            free = shutil.disk_usage(into).free
             if len(entries) > MOST_ENTRIES or declared > MOST_UNPACKED:
                 allowed = f"at most {MOST_ENTRIES:,} of {size(MOST_UNPACKED)} are unpacked"
                 raise Refused(f"{len(entries):,} entries of {size(declared)}, {allowed}")
@@ -126,7 +128,8 @@ def unpack(archive: Path, into: Path) -> None:
                     f"{into} has {size(free)} free, and {archive} needs {size(declared)} unpacked"
                 )
             for entry in entries:
-                name, kind = entry.orig_filename, stat.S_IFMT(entry.external_attr >> 16)
+                name = entry.orig_filename
+                kind = stat.S_IFMT(entry.external_attr >> 16)
                 parts = PurePosixPath(name).parts
                 if not parts or ".." in parts or re.search(r"^/|[\\:\0]", name):
                     raise Refused(f"the entry {name!r} leads outside its folder")

@@ -45,7 +45,8 @@ def obtain(options: SourceOptions) -> Path:
         if options.archive:
             _install(Path(options.archive).expanduser(), folder)
         else:
-            url, archive = options.url or URL, folder / ARCHIVE
+            url = options.url or URL
+            archive = folder / ARCHIVE
             if not archive.exists():
                 download_file(url, archive, label="ESC-50")
             try:
@@ -81,7 +82,8 @@ def _install(archive: Path, folder: Path) -> None:
 
 def faults(folder: Path) -> Iterator[str]:
     """What is wrong with a folder that should hold ESC-50; nothing if all is right."""
-    meta, audio_dir = folder / "meta" / "esc50.csv", folder / "audio"
+    meta = folder / "meta" / "esc50.csv"
+    audio_dir = folder / "audio"
     if not meta.is_file():
         yield "it has no meta/esc50.csv"
         return

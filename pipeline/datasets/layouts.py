@@ -53,7 +53,9 @@ def read_urbansound8k(folder: Path) -> Listing:
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
 def read_fsd50k(folder: Path) -> Listing:
     """Fonseca et al. 2022: the clips of one label, without those that it implies."""
-    lists, uploaders, truth = [], dict[str, str](), folder / "FSD50K.ground_truth"
+    lists = []
+    uploaders = dict[str, str]()
+    truth = folder / "FSD50K.ground_truth"
     for side, columns in {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}.items():
         if (file := truth / f"{side}.csv").is_file():
             lists.append(read_csv(file, columns).assign(side=side))
@@ -125,7 +127,8 @@ def files_below(folder: Path) -> list[str]:
     def refuse(error: OSError) -> None:
         raise RequestError(f"{error.filename} cannot be read: {error.strerror}") from None
 
-    files, seen = [], {os.path.realpath(folder)}
+    files = []
+    seen = {os.path.realpath(folder)}
     for root, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
         for name in list(folders):
             place = os.path.realpath(Path(root) / name)
@@ -148,7 +151,9 @@ def read_folder(folder: Path) -> Listing:
     files = pd.Series(files_below(folder), dtype=str)
     audio = files[files.str.fullmatch(AUDIO_FILE)]
     parts = audio.str.split("/")
-    depth, tops, inner = parts.str.len(), parts.str[0], parts.str[1]
+    depth = parts.str.len()
+    tops = parts.str[0]
+    inner = parts.str[1]
     folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in sorted({*tops[depth > 1]})}
     if not folds:
         raise RequestError(

@@ -69,7 +69,8 @@ def load(options: SourceOptions) -> Dataset:
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
-    word, path = options.dataset, Path(options.dataset)
+    word = options.dataset
+    path = Path(options.dataset)
     if word not in NAMED and is_cache(path):
         return _of_cache(path, options.name)
     name = dataset_name(word, options.name)
@@ -129,7 +130,8 @@ def _of_cache(folder: Path, name: str | None) -> Dataset:
 
 
 def _read(options: SourceOptions) -> Listing:
-    word, path = options.dataset, Path(options.dataset)
+    word = options.dataset
+    path = Path(options.dataset)
     audio_dir = Path(options.audio_dir) if options.audio_dir else None
     if word in ("esc50", "esc10"):
         from pipeline.datasets import esc50
@@ -156,12 +158,16 @@ def _audio_settings(
 
     Found are the commonest rate (the higher if two are as common) and the longest clip, LONGEST at most.
     """
-    rate, length, notes = listing.sample_rate, listing.duration, list[str]()
+    rate = listing.sample_rate
+    length = listing.duration
+    notes = list[str]()
     if settings:
-        rate, length = int(settings["sample_rate"]), settings["samples"] / settings["sample_rate"]
+        rate = int(settings["sample_rate"])
+        length = settings["samples"] / settings["sample_rate"]
         if (rate, length) != (listing.sample_rate, listing.duration):
             notes = [f"{length:.4g} s at {rate} Hz, as in the cache: DURATION= and SAMPLE_RATE= set others"]
-    sample_rate, duration = options.sample_rate or rate, options.duration or length
+    sample_rate = options.sample_rate or rate
+    duration = options.duration or length
     if sample_rate and duration:
         return sample_rate, duration, notes if (sample_rate, duration) == (rate, length) else []
     paths = listing.table["path"].tolist()

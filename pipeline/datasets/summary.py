@@ -22,7 +22,8 @@ def run(options: SourceOptions) -> int:
     In ESC-50's own folder that is every difference from what was published, such as a clip of another length.
     """
     dataset = load(options)
-    table, wrong = originals(dataset.table), list[str]()
+    table = originals(dataset.table)
+    wrong = list[str]()
     if not is_cache(Path(options.dataset)):  # one is used without its audio
         infos = audio.file_infos(table["path"].tolist())
         readable = np.array([isinstance(info, audio.Info) for info in infos])
@@ -67,6 +68,7 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     classes = classes.join(by_fold).sort_values("clips", ascending=False, kind="stable")
     lines += ["", text_table([[*row] for row in classes.itertuples()], ["class", *classes.columns])]
     if len(table):
-        least, most = classes["clips"].min(), classes["clips"].max()
+        least = classes["clips"].min()
+        most = classes["clips"].max()
         lines.append(f"balance: {least} to {counted(most, 'clip')} a class")
     return "\n".join(lines)

@@ -81,7 +81,8 @@ def embed(
     count = 1 + max(0, -(-(len(y) - length) // hop))
     padded = np.pad(y, (0, max(0, (count - 1) * hop + length - len(y)))) * np.float32(card.scale)
     windows = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
-    step, parts = 1 if len(given.shape) == 1 or given.shape[0] == 1 else MOST_WINDOWS, []
+    step = 1 if len(given.shape) == 1 or given.shape[0] == 1 else MOST_WINDOWS
+    parts = []
     for start in range(0, count, step):
         x = windows[start : start + step]
         x = {1: x[0], 2: x, 3: x[:, None]}[len(given.shape)]

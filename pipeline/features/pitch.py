@@ -160,6 +160,8 @@ def yin(
     Ignores: timbre, loudness; chords have no answer, and noise gives a random one
     Feature map: a smooth curve is a voice, a scattered one is noise
     """
-    rate, padded = clip.sample_rate, np.pad(clip.y, frame_length // 2)
-    shortest, longest = int(rate / fmax), math.ceil(rate / fmin)
+    rate = clip.sample_rate
+    padded = np.pad(clip.y, frame_length // 2)
+    shortest = int(rate / fmax)
+    longest = math.ceil(rate / fmin)
     return rate / kernels.period.yin(padded, frame_length, hop_length, shortest, longest)[None]

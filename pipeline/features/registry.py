@@ -122,7 +122,8 @@ def resolve_feature(channel: Channel) -> Variant:
                 raise ValueError(nearest("parameter", key, values))
             value = feature.parameters[key].read(given)
             if value != values[key]:
-                values[key], changed[key] = value, "none" if value is None else value
+                values[key] = value
+                changed[key] = "none" if value is None else value
         arguments = parameters.to_arguments(feature.function, values)
     except ValueError as reason:
         raise RequestError(f"{name}: {reason}") from None

@@ -119,7 +119,8 @@ def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
     That derivative is the same all along the polynomial, so the ends repeat the first and the last one.
     """
     taps = taps_of(width, order).astype(values.dtype)
-    inner, half = values.shape[1] - width + 1, width // 2
+    inner = values.shape[1] - width + 1
+    half = width // 2
     here = values[:, half : half + inner]
     slopes = np.zeros_like(here)
     for k in range(width):  # the taps add up to 0; with differences, what is constant gives exactly 0

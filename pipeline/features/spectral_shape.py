@@ -29,7 +29,9 @@ def contrast(
     Ignores: loudness, pitch within a band
     Feature map: below 200 Hz at the bottom, then a row an octave, above 6.4 kHz at the top
     """
-    magnitude, valleys, peaks = clip.magnitude(framing), [], []
+    magnitude = clip.magnitude(framing)
+    valleys = []
+    peaks = []
     for k, (_, bins) in enumerate(
         contrast_bands(clip.sample_rate, fmin=fmin, n_bands=n_bands, n_fft=framing.n_fft)
     ):
@@ -161,11 +163,13 @@ def shape(clip: Clip, *, framing: Framing) -> np.ndarray:
     """
     magnitude = clip.magnitude(framing)
     bins = len(magnitude)
-    x, k = np.linspace(0, 1, bins), np.arange(bins)
+    x = np.linspace(0, 1, bins)
+    k = np.arange(bins)
     weighted = np.maximum(magnitude, TINY)
     np.log(weighted, out=weighted)
     weighted *= magnitude
-    sums, ones = kernels.spectrum.weighted_sums, np.ones((1, bins))
+    sums = kernels.spectrum.weighted_sums
+    ones = np.ones((1, bins))
     weights = np.vstack([np.vander(x, 5, increasing=True).T, np.divide(1, k, out=0.0 * x, where=k > 0)])
     total, *raw, falling = sums(weights, magnitude)
     silent = total < TINY

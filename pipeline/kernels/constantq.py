@@ -48,12 +48,16 @@ class Octave:
 @compiled
 def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
     """`abs(filters @ (spectrum[0] + 1j * spectrum[1])) / norm[:, None]`, the filters sparse, row by row."""
-    wavelets, frames = len(norm), spectrum.shape[2]
+    wavelets = len(norm)
+    frames = spectrum.shape[2]
     result = np.empty((wavelets, frames), np.float32)
     for row in range(wavelets):
-        re, im = np.zeros(frames, np.float32), np.zeros(frames, np.float32)
+        re = np.zeros(frames, np.float32)
+        im = np.zeros(frames, np.float32)
         for place in range(starts[row], starts[row + 1]):
-            w, x, y = weights[place], spectrum[0, bins[place]], spectrum[1, bins[place]]
+            w = weights[place]
+            x = spectrum[0, bins[place]]
+            y = spectrum[1, bins[place]]
             for t in range(frames):
                 re[t] += w.real * x[t] - w.imag * y[t]
                 im[t] += w.real * y[t] + w.imag * x[t]
@@ -65,10 +69,15 @@ def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
 @functools.lru_cache(maxsize=512)
 def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
     """How often `librosa.vqt` halves the sample rate beforehand, and the octaves from the highest down."""
-    shape, frequency, beforehand = bank.wavelets, bank.frequencies(), bank.halvings_beforehand(sample_rate)
+    shape = bank.wavelets
+    frequency = bank.frequencies()
+    beforehand = bank.halvings_beforehand(sample_rate)
     alpha, gamma = bank.bandwidths(frequency)
     seconds = shape.filter_scale / alpha / (frequency + gamma / alpha)
-    rate, hop, halvings, found = sample_rate / 2**beforehand, shape.hop_length // 2**beforehand, 0, []
+    rate = sample_rate / 2**beforehand
+    hop = shape.hop_length // 2**beforehand
+    halvings = 0
+    found = []
     for octave in range(-(-shape.n_bins // shape.bins_per_octave)):
         stop = shape.n_bins - octave * shape.bins_per_octave
         rows = slice(max(0, stop - shape.bins_per_octave), stop)
@@ -77,7 +86,9 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
         norm = np.sqrt(seconds[rows] * sample_rate / 2**beforehand)
         found.append(Octave(halvings, hop, n_fft, bins, louder, norm))
         if hop % 2 == 0:
-            rate, hop, halvings = rate / 2, hop // 2, halvings + 1
+            rate = rate / 2
+            hop = hop // 2
+            halvings = halvings + 1
     return beforehand, found
 
 
@@ -150,7 +161,8 @@ def _peaks(spectrogram, least, first, last):
         for t in range(frames):
             here = spectrogram[k, t]
             if here > least[t] and here > spectrogram[k - 1, t] and here >= spectrogram[k + 1, t]:
-                above, below = spectrogram[k + 1, t], spectrogram[k - 1, t]
+                above = spectrogram[k + 1, t]
+                below = spectrogram[k - 1, t]
                 a = np.float64(above + below) - 2.0 * here
                 b = np.float64(above - below) / 2.0
                 shift = np.float32(0.0 if abs(b) >= abs(a) else -b / a)

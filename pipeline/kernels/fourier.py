@@ -163,13 +163,17 @@ def _butterflies(distance):
 
     A function of its own for each distance, because the compiler vectorises only distances that it knows.
     """
-    second, third, fourth = distance * ROW, 2 * distance * ROW, 3 * distance * ROW
+    second = distance * ROW
+    third = 2 * distance * ROW
+    fourth = 3 * distance * ROW
 
     @inlined
     def one_pass(x, factors):
         for block in range(len(x) // (4 * second)):
             w = factors[block]
-            of_second, of_third, of_fourth = (w[0], w[1]), (w[2], w[3]), (w[4], w[5])
+            of_second = (w[0], w[1])
+            of_third = (w[2], w[3])
+            of_fourth = (w[4], w[5])
             for k in range(4 * block * distance, (4 * block + 1) * distance):
                 v = x[k * ROW : k * ROW + fourth + ROW]
                 for re in range(LANES):
@@ -214,7 +218,9 @@ def _transform(x, factors):
 def _load(y, first, hop_length, window, x):
     """The frames from number `first` on, times the window; behind it the points are 0."""
     for n in range(len(window)):
-        samples, weight, point = y[first * hop_length + n :], window[n], x[n * LANES : (n + 1) * LANES]
+        samples = y[first * hop_length + n :]
+        weight = window[n]
+        point = x[n * LANES : (n + 1) * LANES]
         for i in range(LANES):
             point[i] = weight * samples[i * hop_length]
     for i in range(len(window) * LANES, len(x)):
@@ -231,7 +237,8 @@ def _bin(a, b, i, turn):
 
 @compiled
 def _magnitudes(y, hop_length, window, factors, places, turns, result):
-    n, frames = len(turns) - 1, result.shape[1]
+    n = len(turns) - 1
+    frames = result.shape[1]
     x = np.empty(n * ROW)
     points = x.reshape(n, ROW)
     for begin in range(0, frames, LANES):
@@ -239,7 +246,9 @@ def _magnitudes(y, hop_length, window, factors, places, turns, result):
         _load(y, first, hop_length, window, x)
         _transform(x, factors)
         for k in range(n + 1):
-            a, b, turn = points[places[k]], points[places[n - k]], (turns[k, 0], turns[k, 1])
+            a = points[places[k]]
+            b = points[places[n - k]]
+            turn = (turns[k, 0], turns[k, 1])
             row = result[k, first : first + LANES]
             for i in range(LANES):
                 re, im = _bin(a, b, i, turn)
@@ -249,25 +258,35 @@ def _magnitudes(y, hop_length, window, factors, places, turns, result):
 @compiled
 def _phase_slopes(y, hop_length, factors, places, turns, result):
     """With a Hann window, and with its derivative, a bin is a sum of three without a window."""
-    n, frames = len(turns) - 1, result.shape[1]
-    x, plain, scale = np.empty(n * ROW), np.full(2 * n, 0.5), np.sin(np.pi / n) / 4
-    points, real, imaginary = x.reshape(n, ROW), np.empty((n + 3, LANES)), np.empty((n + 3, LANES))
+    n = len(turns) - 1
+    frames = result.shape[1]
+    x = np.empty(n * ROW)
+    plain = np.full(2 * n, 0.5)
+    scale = np.sin(np.pi / n) / 4
+    points = x.reshape(n, ROW)
+    real = np.empty((n + 3, LANES))
+    imaginary = np.empty((n + 3, LANES))
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)
         _load(y, first, hop_length, plain, x)
         _transform(x, factors)
         for k in range(n + 1):
-            a, b, turn = points[places[k]], points[places[n - k]], (turns[k, 0], turns[k, 1])
+            a = points[places[k]]
+            b = points[places[n - k]]
+            turn = (turns[k, 0], turns[k, 1])
             for i in range(LANES):
                 real[k + 1, i], imaginary[k + 1, i] = _bin(a, b, i, turn)
         for beyond, within in ((0, 2), (n + 2, n)):  # the spectrum of real samples is symmetric
             for i in range(LANES):
-                real[beyond, i], imaginary[beyond, i] = real[within, i], -imaginary[within, i]
+                real[beyond, i] = real[within, i]
+                imaginary[beyond, i] = -imaginary[within, i]
         for k in range(n + 1):
             row = result[k, first : first + LANES]
             for i in range(LANES):
-                below, above = real[k, i], real[k + 2, i]
-                below_i, above_i = imaginary[k, i], imaginary[k + 2, i]
+                below = real[k, i]
+                above = real[k + 2, i]
+                below_i = imaginary[k, i]
+                above_i = imaginary[k + 2, i]
                 re = real[k + 1, i] / 2 - (below + above) / 4
                 im = imaginary[k + 1, i] / 2 - (below_i + above_i) / 4
                 row[i] = abs(scale * (re * (below - above) + im * (below_i - above_i)))
@@ -275,7 +294,8 @@ def _phase_slopes(y, hop_length, factors, places, turns, result):
 
 @compiled
 def _transforms(y, hop_length, window, factors, places, turns, lowest, real, imaginary):
-    n, (bins, frames) = len(turns) - 1, real.shape
+    n = len(turns) - 1
+    bins, frames = real.shape
     x = np.empty(n * ROW)
     points = x.reshape(n, ROW)
     for begin in range(0, frames, LANES):
@@ -284,8 +304,11 @@ def _transforms(y, hop_length, window, factors, places, turns, lowest, real, ima
         _transform(x, factors)
         for row in range(bins):
             k = lowest + row
-            a, b, turn = points[places[k]], points[places[n - k]], (turns[k, 0], turns[k, 1])
-            re, im = real[row, first : first + LANES], imaginary[row, first : first + LANES]
+            a = points[places[k]]
+            b = points[places[n - k]]
+            turn = (turns[k, 0], turns[k, 1])
+            re = real[row, first : first + LANES]
+            im = imaginary[row, first : first + LANES]
             for i in range(LANES):
                 re[i], im[i] = _bin(a, b, i, turn)
 
@@ -293,23 +316,32 @@ def _transforms(y, hop_length, window, factors, places, turns, lowest, real, ima
 @compiled
 def _autocorrelation(y, hop_length, window, factors, places, turns, result):
     """The power spectrum is real and even, so it is transformed back by the same transform of real frames."""
-    n, (lags, frames) = len(turns) - 1, result.shape
-    x, power = np.empty(n * ROW, window.dtype), np.empty(n * ROW, window.dtype)
-    points, of_power, samples = x.reshape(n, ROW), power.reshape(n, ROW), power.reshape(2 * n, LANES)
+    n = len(turns) - 1
+    lags, frames = result.shape
+    x = np.empty(n * ROW, window.dtype)
+    power = np.empty(n * ROW, window.dtype)
+    points = x.reshape(n, ROW)
+    of_power = power.reshape(n, ROW)
+    samples = power.reshape(2 * n, LANES)
     scale = window.dtype.type(1 / (16 * n))  # 1 / 2n of the transform back, and 8 of bins that are doubled
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)
         _load(y, first, hop_length, window, x)
         _transform(x, factors)
         for k in range(n + 1):
-            a, b, turn = points[places[k]], points[places[n - k]], (turns[k, 0], turns[k, 1])
-            here, there = samples[k], samples[2 * n - max(k, 1)]
+            a = points[places[k]]
+            b = points[places[n - k]]
+            turn = (turns[k, 0], turns[k, 1])
+            here = samples[k]
+            there = samples[2 * n - max(k, 1)]
             for i in range(LANES):
                 re, im = _bin(a, b, i, turn)
                 here[i] = there[i] = scale * (re * re + im * im)
         _transform(power, factors)
         for lag in range(lags):
-            a, b, turn = of_power[places[lag]], of_power[places[n - lag]], (turns[lag, 0], turns[lag, 1])
+            a = of_power[places[lag]]
+            b = of_power[places[n - lag]]
+            turn = (turns[lag, 0], turns[lag, 1])
             row = result[lag, first : first + LANES]
             for i in range(LANES):
                 row[i] = _bin(a, b, i, turn)[0]

@@ -46,7 +46,8 @@ def _rounded_to_odd(values: NDArray[np.float64]) -> NDArray[np.float32]:
 @compiled
 def _to_odd(values, single, bits):
     for i in range(len(values)):
-        rounded, exact = abs(np.float64(single[i])), abs(values[i])
+        rounded = abs(np.float64(single[i]))
+        exact = abs(values[i])
         even = np.uint32(1) - (bits[i] & np.uint32(1))
         bits[i] += even * np.uint32(rounded < exact) - even * np.uint32(rounded > exact)
 

@@ -98,8 +98,10 @@ def _medians(rows, reflected, medians):
 def _windows(t, done):
     """Medians of the windows 0 to 15 of a tile, window w being its rows w to w + 30."""
     for lane in range(LANES):
-        rows_3, rows_11 = _four(t, 3, lane), _four(t, 11, lane)
-        rows_31, rows_39 = _four(t, 31, lane), _four(t, 39, lane)
+        rows_3 = _four(t, 3, lane)
+        rows_11 = _four(t, 11, lane)
+        rows_31 = _four(t, 31, lane)
+        rows_39 = _four(t, 39, lane)
         rows_7 = _merged(_four(t, 7, lane), rows_11)
         rows_31_38 = _merged(rows_31, _four(t, 35, lane))
         common = _merged(_eight(t, 15, lane), _eight(t, 23, lane))
@@ -171,9 +173,11 @@ def _ordered(a):
 def _low_high(a, b):
     """The lower and the higher one of each two values."""
     if len(a) == 1:
-        x, y = a[0], b[0]
+        x = a[0]
+        y = b[0]
         return (x if x < y else y,), (y if x < y else x,)
-    first, second = _low_high(a[0], b[0]), _low_high(a[1], b[1])
+    first = _low_high(a[0], b[0])
+    second = _low_high(a[1], b[1])
     return (first[0], second[0]), (first[1], second[1])
 
 

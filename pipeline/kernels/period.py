@@ -24,14 +24,18 @@ def _yin(y, hop_length, correlation, shortest):
 
     Sums are float32 and in librosa's order, quotients double, as there: a least value is picked.
     """
-    longest, frames = len(correlation) - 1, correlation.shape[1]
-    period, difference = np.empty(frames), np.empty((longest - shortest + 1, BLOCK))
+    longest = len(correlation) - 1
+    frames = correlation.shape[1]
+    period = np.empty(frames)
+    difference = np.empty((longest - shortest + 1, BLOCK))
     for first in range(0, frames, BLOCK):
         count = min(BLOCK, frames - first)
         level = correlation[0, first : first + count]
-        energy, total = np.zeros(count, np.float32), np.zeros(count, np.float32)
+        energy = np.zeros(count, np.float32)
+        total = np.zeros(count, np.float32)
         for lag in range(1, longest + 1):
-            samples, here = y[first * hop_length + lag - 1 :], correlation[lag, first : first + count]
+            samples = y[first * hop_length + lag - 1 :]
+            here = correlation[lag, first : first + count]
             for i in range(count):
                 energy[i] += samples[i * hop_length] ** 2
             for i in range(count):
@@ -61,8 +65,11 @@ def _trough(difference):
         chosen = int(np.argmin(difference))
     if chosen == 0 or chosen == last:
         return float(chosen)
-    above, here, below = difference[chosen + 1], difference[chosen], difference[chosen - 1]
-    a, b = above + below - 2 * here, (above - below) / 2
+    above = difference[chosen + 1]
+    here = difference[chosen]
+    below = difference[chosen - 1]
+    a = above + below - 2 * here
+    b = (above - below) / 2
     return float(chosen) if abs(b) >= abs(a) else chosen - b / a
 
 
@@ -81,7 +88,8 @@ def at_multiples_of_tempo(
     right = np.clip(np.searchsorted(rising, wanted), 1, len(rising) - 1)
     left = right - 1
     frame = np.arange(frames)
-    low, high = tempogram[lags - 1 - left, frame], tempogram[lags - 1 - right, frame]
+    low = tempogram[lags - 1 - left, frame]
+    high = tempogram[lags - 1 - right, frame]
     between = low + (high - low) / (rising[right] - rising[left]) * (wanted - rising[left])
     return np.where((wanted < rising[0]) | (wanted > rising[-1]), 0.0, between)
 

@@ -39,7 +39,8 @@ def linear_filters(sample_rate: int, n_fft: int, bank: LinearBank) -> scipy.spar
 
 def _triangles(edges: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
     """(bands, bins) float32: band k rises from edge k, is 1 at edge k + 1 and 0 again at edge k + 2."""
-    ramps, width = np.subtract.outer(edges, frequency_axis(sample_rate, n_fft=n_fft)), np.diff(edges)[:, None]
+    ramps = np.subtract.outer(edges, frequency_axis(sample_rate, n_fft=n_fft))
+    width = np.diff(edges)[:, None]
     return np.maximum(0, np.minimum(-ramps[:-2] / width[:-1], ramps[2:] / width[1:])).astype(np.float32)
 
 

@@ -80,7 +80,8 @@ def workshop(tmp_path_factory):
         table.loc[row, "path"] = str(audio / f"{clip}.wav")
     cache = root / "data" / "tones" / "features"
     external.create_cache(cache, table, dataset="tones", sample_rate=8000, duration=1.0)
-    rng, ids = np.random.default_rng(0), table["clip_id"].tolist()
+    rng = np.random.default_rng(0)
+    ids = table["clip_id"].tolist()
     seconds = np.linspace(0, 1, 30)
     external.write_feature(
         cache,

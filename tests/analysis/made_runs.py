@@ -71,13 +71,15 @@ def make_run(runs, clips, made, dataset="made"):
     column = "category" if made.task == "categories" else "label"
     classes = clips[[column, "category"]].drop_duplicates(column).set_axis(["name", "category"], axis=1)
     classes = classes.sort_values("name")
-    names, folds = classes["name"].tolist(), sorted(int(fold) for fold in clips["fold"].unique())
+    names = classes["name"].tolist()
+    folds = sorted(int(fold) for fold in clips["fold"].unique())
     options = {"dataset": dataset, "epochs": EPOCHS, "grid": "128x216"}
     options |= {name: getattr(made, name) for name in ("features", "model", "task", "augment", "val")}
     changes = {"task": made.task, "val": f"val.{made.val}", "augment": f"augment.{made.augment}"}
     differences = [text for name, text in changes.items() if getattr(made, name) != getattr(MadeRun, name)]
     differences += [f"s{made.seed}"] if made.seed else []
-    hash_, sets = digest([options, made.seed]), made.features.split("+")
+    hash_ = digest([options, made.seed])
+    sets = made.features.split("+")
     config = {
         **options,
         "options": {**options, "seed": made.seed},
@@ -106,9 +108,11 @@ def make_run(runs, clips, made, dataset="made"):
     rows = clips[["clip_id", "group"]].assign(split="test", selection="last", target=clips[column])
     for fold in made.folds or folds:
         here = (clips["fold"] == fold).to_numpy()
-        tested, values = rows[here], probabilities[here]
+        tested = rows[here]
+        values = probabilities[here]
         if made.val != "none":
-            tested, values = pd.concat([tested, tested.assign(selection="best")]), np.tile(values, (2, 1))
+            tested = pd.concat([tested, tested.assign(selection="best")])
+            values = np.tile(values, (2, 1))
         accuracy = float((probabilities[here].argmax(axis=1) == target[here]).mean())
         run_folder.start_history(folder / f"fold{fold}", _history(accuracy, made))
         run_folder.write_predictions(folder / f"fold{fold}", tested, values, names)

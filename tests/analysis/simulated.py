@@ -101,7 +101,8 @@ def _run(
 def claims(runs, *, named=False):
     """What a report of the runs says: whether it claims anything of a kind, and finds what is true."""
     ranking = rankings(runs, named=named)[0]
-    gains, clear = ablations(ranking), ranking.tests.p < ranking.level
+    gains = ablations(ranking)
+    clear = ranking.tests.p < ranking.level
     worse = {run.name for run, differs in zip(ranking.runs[1:], clear) if differs}
     step = gains[(gains["with"] == "mel+mfcc-default") & (gains["without"] == "mel-default")]
     claimed = bool(gains["verdict"].str.startswith("clear").any())

@@ -28,7 +28,8 @@ def tone(tmp_path):
 @pytest.fixture
 def cache(tmp_path, tone):
     """Six clips of two classes with mel, rms and a copy that no analysis looks at; c1 and c2 have audio."""
-    folder, ids = tmp_path / "cache", [f"c{place}" for place in range(6)]
+    folder = tmp_path / "cache"
+    ids = [f"c{place}" for place in range(6)]
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     paths = [str(tmp_path / name) for name in ("broken.wav", "tone.wav", "tone.wav", "gone.wav")]
     table = pd.DataFrame(
@@ -50,7 +51,8 @@ def test_audio_becomes_short_mono_mp3_of_the_same_pitch(tone):
 
 
 def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(cache, tmp_path):
-    ids, page = [f"c{place}" for place in range(6)], tmp_path / "reports" / "x y"
+    ids = [f"c{place}" for place in range(6)]
+    page = tmp_path / "reports" / "x y"
     audio = clips.clip_audio(cache, ids, ["c0", "c1", "c2", "c3"], page, 1.0)
     assert list(audio.embedded) == ["c1", "c2"] and audio.links == {"c0": "../../broken.wav"}
     assert audio.players["c1"].startswith("data:audio/mpeg;base64,")

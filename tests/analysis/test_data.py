@@ -55,7 +55,8 @@ def test_measures_are_finite_on_what_cannot_be_measured(values, target):
 
 def test_measures_by_hand_and_by_scikit_learn():
     # Class means -1 and 1 around 0, variance within 1/4: ratio of the between to the within variance 4.
-    values, target = np.array([[-1.5], [-0.5], [0.5], [1.5]]), np.array([0, 0, 1, 1])
+    values = np.array([[-1.5], [-0.5], [0.5], [1.5]])
+    target = np.array([0, 0, 1, 1])
     assert data.fisher_ratio(data.standardised(values), target) == pytest.approx(1 / 0.25)
     from sklearn.feature_selection import mutual_info_classif
 
@@ -65,7 +66,9 @@ def test_measures_by_hand_and_by_scikit_learn():
 
 
 def test_a_neighbour_is_of_another_recording():
-    values, target, recording = np.array([[0.0], [0.1], [0.3], [5]]), np.array([0, 0, 1, 1]), np.arange(4)
+    values = np.array([[0.0], [0.1], [0.3], [5]])
+    target = np.array([0, 0, 1, 1])
+    recording = np.arange(4)
     assert data.neighbour_accuracy(values, target, recording) == 0.75
     # The first two were cut from one recording: the nearest of another is the third, of the other class.
     assert data.neighbour_accuracy(values, target, np.array(["a", "a", "b", "c"])) == 0.25
@@ -74,7 +77,8 @@ def test_a_neighbour_is_of_another_recording():
 
 def test_tsne_keeps_neighbours_as_scikit_learn_does():
     components = data.principal_components(data.standardised(clips(1, count=150)[0]))
-    own, theirs = data.tsne_projection(components), TSNE(random_state=0).fit_transform(components)
+    own = data.tsne_projection(components)
+    theirs = TSNE(random_state=0).fit_transform(components)
     kept, reference = (trustworthiness(components, places) for places in (own, theirs))
     assert kept > reference - 0.01 and kept > trustworthiness(components, data.pca_projection(components))
 

@@ -14,7 +14,8 @@ from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun
 
 NONE = {"own": 0.6}
-GROUP, NEXT = NONE | {"val": "group"}, NONE | {"val": "next"}
+GROUP = NONE | {"val": "group"}
+NEXT = NONE | {"val": "next"}
 
 
 def combined(runs, folder, most=0):

@@ -19,7 +19,8 @@ def threats(found):
 
 def test_a_clear_winner_and_a_tie(made):
     results = made(MadeRun(skill=0.9), MadeRun(features="mfcc", skill=0.5))
-    winner, run = facts_of(results), results.runs[1]
+    winner = facts_of(results)
+    run = results.runs[1]
     assert run.features == "mfcc" and winner.state == "winner"
     assert [row.verdict for row in winner.rows] == ["best", "clearly worse"]
     assert [row.accuracy for row in winner.rows] == pytest.approx([0.9, 0.5])
@@ -59,7 +60,8 @@ def test_a_gain_and_the_best_agree_for_two_runs(made, named, level):
     found = facts_of(
         made(MadeRun(features="mel+mfcc", skill=0.82), MadeRun(skill=0.7), clips=100), named=named
     )
-    other, gain = found.rows[1], found.gains[0]
+    other = found.rows[1]
+    gain = found.gains[0]
     assert gain["p"] == other.p and found.level == level
     assert (gain["low"], gain["high"]) == pytest.approx((-other.difference_high, -other.difference_low))
     assert (gain["verdict"] == "clear gain") == (other.verdict == "clearly worse") == (other.p < level)

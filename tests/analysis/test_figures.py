@@ -250,7 +250,8 @@ def test_only_what_changed_is_drawn_and_the_same_data_gives_the_same_file(tmp_pa
         writer.close()
         return {stem: figure.digest for stem, figure in writer.saved.items()}
 
-    first, file = digests({}), tmp_path / "figures" / "a.svg"
+    first = digests({})
+    file = tmp_path / "figures" / "a.svg"
     content = file.read_bytes()
     assert digests({}) == first and file.read_bytes() == content
     done = []

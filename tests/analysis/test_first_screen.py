@@ -41,7 +41,8 @@ def test_the_small_matrix_counts_as_the_table_does(made):
 
 def test_of_many_classes_those_of_the_most_frequent_errors_are_shown(made):
     (run,) = made(MadeRun(skill=0.7), clips=2000, classes=50).runs
-    matrix, mistake = small_matrix(run), common_mistake(run)
+    matrix = small_matrix(run)
+    mistake = common_mistake(run)
     assert {mistake.true, mistake.predicted} <= set(matrix.names)
     assert len(matrix.names) <= 12 and matrix.classes == 50
     assert [sum(row) + rest for row, rest in zip(matrix.counts, matrix.rest)] == matrix.totals

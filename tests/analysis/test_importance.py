@@ -71,7 +71,8 @@ def test_the_table_has_each_number_with_its_interval_and_p(tables):
 
 def test_classes_show_for_which_a_feature_matters(tables):
     table = tables["classes"].set_index(["class", "feature"])
-    rain, dog = table.loc["rain", "loud"], table.loc["dog", "loud"]
+    rain = table.loc["rain", "loud"]
+    dog = table.loc["dog", "loud"]
     assert rain["mean"] == pytest.approx(1, abs=0.02) and rain["significant"]
     assert abs(dog["mean"]) < 0.02 and not dog["significant"]
 
@@ -112,8 +113,11 @@ def test_a_report_shows_what_was_measured(folder, tables, tmp_path):
 
 
 def test_noise_is_rarely_claimed_and_its_interval_holds_zero():
-    rng, claims, held = np.random.default_rng(2), 0, 0
-    groups, folds = np.repeat(np.arange(40), 3), np.repeat(np.arange(5), 24)
+    rng = np.random.default_rng(2)
+    claims = 0
+    held = 0
+    groups = np.repeat(np.arange(40), 3)
+    folds = np.repeat(np.arange(5), 24)
     for _ in range(200):
         gains = rng.standard_t(4, size=(40, 5))[groups] + rng.normal(size=(120, 5))
         table = gain_tests(gains, groups, folds, draws=500)

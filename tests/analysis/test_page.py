@@ -57,7 +57,8 @@ def scenarios(folder):
 
 def words(folder):
     """Everything that the first screen, the method and the terminal say."""
-    parts, sentences = [], vars(page.environment().get_template("words.txt").module)["sentences"]
+    parts = []
+    sentences = vars(page.environment().get_template("words.txt").module)["sentences"]
     for name, facts in scenarios(folder).items():
         said = {"headline": page.say("headline", facts), "score": page.say("score", facts)}
         said |= {f"threat {n}": page.say("threat", facts, threat) for n, threat in enumerate(facts.threats)}

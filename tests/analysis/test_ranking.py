@@ -8,7 +8,8 @@ import pytest
 from analysis.ranking import nested_selection, rank, rankings
 from tests.analysis.made_runs import MadeRun
 
-MEL, ZCR = MadeRun(), MadeRun(features="zcr")
+MEL = MadeRun()
+ZCR = MadeRun(features="zcr")
 
 
 def ranked(results):
@@ -37,7 +38,8 @@ def test_scores_of_folds_of_one_size_are_whole_numbers_so_p_is_exact(made, clips
 
 
 def test_of_many_runs_at_chance_the_best_is_not_above_it(made):
-    rng, above = np.random.default_rng(0), 0
+    rng = np.random.default_rng(0)
+    above = 0
     (run,) = made(MEL, clips=100, classes=2).runs
     alone = replace(run, groups=run.clip_ids)
     for _ in range(40):

@@ -86,7 +86,8 @@ def test_nothing_is_done_while_nothing_changes(workshop, reported):
     assert kept.page == reported and not kept.fresh
     assert inputs.unchanged(job, workshop.options(figures=1)) is None
     assert inputs.unchanged(job, workshop.options(overwrite=True)) is None
-    file, failures = job.runs[0].path / "run.json", job.cache / "failures.csv"
+    file = job.runs[0].path / "run.json"
+    failures = job.cache / "failures.csv"
     before = file.stat()
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
     assert inputs.unchanged(job, workshop.options()) is None
@@ -97,7 +98,8 @@ def test_nothing_is_done_while_nothing_changes(workshop, reported):
 
 
 def test_the_data_half_and_unchanged_figures_are_kept_with_thirty_features(tmp_path, stubs, monkeypatch):
-    clips, rng = made_clips(clips=40, classes=4).assign(path=""), np.random.default_rng(0)
+    clips = made_clips(clips=40, classes=4).assign(path="")
+    rng = np.random.default_rng(0)
     cache = tmp_path / "data" / "many" / "features"
     external.create_cache(cache, clips, dataset="many", sample_rate=8000, duration=1.0)
     for number in range(30):
@@ -180,7 +182,8 @@ def test_own_sounds_are_checked_first_and_a_leak_stands_under_the_headline(works
 def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path, cut):
     for name in ("runs", "data"):
         shutil.copytree(workshop.root / name, tmp_path / name)
-    runs, cache = tmp_path / "runs" / "tones", tmp_path / "data" / "tones" / "features"
+    runs = tmp_path / "runs" / "tones"
+    cache = tmp_path / "data" / "tones" / "features"
     (runs / "mel+rms-resnet18" / "run.json").write_text("{")
     archive = runs / "mel-resnet18" / "fold1" / "augmented.npz"
     np.savez(archive, augment=["shift"], before=np.zeros((1, 1, 4, 4)), after_0=np.ones((1, 1, 4, 4)))

@@ -113,7 +113,8 @@ def test_a_damaged_configuration_costs_only_its_own_run(tmp_path):
 def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path):
     clips = made_clips(100, 10)
     make_run(tmp_path, clips, MadeRun())
-    runs, table = load_runs(find(tmp_path)).runs, clips.assign(copy_of="")
+    runs = load_runs(find(tmp_path)).runs
+    table = clips.assign(copy_of="")
     assert outdated_runs(runs, table) == []
     table.loc[1, "fold"] = 7
     table.loc[2, "label"] = "another"

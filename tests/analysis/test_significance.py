@@ -63,13 +63,15 @@ def test_an_interval_excludes_zero_exactly_if_the_verdict_is_clear(unequal, sele
     rng = np.random.default_rng(2)
     clear = 0
     for _ in range(60):
-        recordings, tests = rng.integers(2, 40), rng.integers(1, 5)
+        recordings = rng.integers(2, 40)
+        tests = rng.integers(1, 5)
         differences = rng.integers(-2, 3, (recordings, tests)) + rng.integers(0, 3, (1, tests))
         shares = rng.integers(1, 5, recordings).astype(float)
         if unequal:
             differences = differences * rng.random((recordings, 1))
         found = sign_flip_tests(differences, shares / shares.sum(), 0.025, selected=selected, draws=300)
-        (low, high), total = found.interval.T, differences.sum(axis=0)
+        low, high = found.interval.T
+        total = differences.sum(axis=0)
         assert (((low > 0) | (high < 0)) == (found.p < 0.025)).all()
         assert (low <= total + 1e-9).all() and (total <= high + 1e-9).all()
         clear += int((found.p < 0.025).sum())

@@ -165,7 +165,8 @@ def workshop(tmp_path_factory):
 def small(name, words):
     """The same request of the thirty clips: one epoch, two of each list, nothing from the network."""
     options = options_of(known()[name])
-    own, given = fields(options), texts(options, words)
+    own = fields(options)
+    given = texts(options, words)
     given = {field: text for field, text in given.items() if field not in LEFT_OUT}
     if name == "train sweep":
         given = {field: " ".join(text.split()[:2]) for field, text in given.items()}

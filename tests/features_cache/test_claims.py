@@ -66,7 +66,8 @@ def test_only_the_same_clips_of_the_same_feature_are_refused(cache, features, ro
 
 
 def test_waiting_goes_on_when_the_other_has_ended(cache, capsys):
-    first, ended = claim(cache), []
+    first = claim(cache)
+    ended = []
     first.__enter__()
     threading.Timer(0.3, lambda: (ended.append(True), first.__exit__(None, None, None))).start()
     with claim(cache, wait=True):

@@ -59,7 +59,8 @@ def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes):
     before = file.map().copy(), file.map(state=True).copy()
-    whole, done = feature_file.write_at, []
+    whole = feature_file.write_at
+    done = []
 
     def stops(descriptor, data, offset):
         if len(done) == writes:

@@ -59,7 +59,8 @@ def test_one_that_is_damaged_or_gone_is_made_again(cache, known, content):
 
 
 def test_a_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_path):
-    ids, labels = [f"ключ{number}" for number in range(203)], [*["犬", ""] * 101, "犬"]
+    ids = [f"ключ{number}" for number in range(203)]
+    labels = [*["犬", ""] * 101, "犬"]
     clips = with_sources(complete({"clip_id": ids, "label": labels, "fold": np.arange(203)}), None)
     refresh(tmp_path, clips, {})
     read, _ = read_index(tmp_path)

@@ -46,7 +46,8 @@ def test_a_flipped_bit_names_clip_and_feature(cache, spoil, state, said):
 
 def copied_from(cache, rate, ids):
     """The file of a cache of these clips at this rate in the place of ours."""
-    other, table = cache.folder.parent / "other", TABLE | {"clip_id": ids}
+    other = cache.folder.parent / "other"
+    table = TABLE | {"clip_id": ids}
     external.create_cache(other, table, sample_rate=rate, duration=1.0)
     external.write_feature(other, "mine", np.zeros((8, 4, 5)), ids)
     shutil.copy(other / "mine.h5", cache.folder / "mine.h5")

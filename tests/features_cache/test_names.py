@@ -27,7 +27,8 @@ def test_a_malformed_name_is_refused_with_what_joins_features_and_separates_sets
 
 
 def test_a_list_holds_each_set_once_and_knows_all_and_small():
-    mel, mfcc = Channel("mel"), Channel("mfcc", rows=(1, 19))
+    mel = Channel("mel")
+    mfcc = Channel("mfcc", rows=(1, 19))
     assert parse_list("mel mel+mfcc:1-19+mel mel") == [(mel,), (mel, mfcc, mel)]
     singles = ["mel", "stft", "waveform", "tempogram", "fourier_tempogram", "tempogram_ratio"]
     assert parse_list("mel", [*singles, "no name"]) == [(mel,)]  # a stray file of a cache

@@ -23,7 +23,8 @@ def shared(cache, tmp_path):
 
 def test_export_verify_and_import_by_command_give_the_same_bytes(cache, tmp_path):
     external.write_feature(cache.folder, "other", np.zeros((8, 2)), CLIPS)
-    file, brought = tmp_path / "my.zip", {"DATASET": "brought", "DATA": tmp_path / "data"}
+    file = tmp_path / "my.zip"
+    brought = {"DATASET": "brought", "DATA": tmp_path / "data"}
     done("features_cache export", DATASET=cache.folder, FEATURES="mine", FILE=file)
     done("features_cache verify", FILE=file)
     done("features_cache import", FILE=file, **brought)
@@ -58,7 +59,9 @@ def test_what_is_damaged_or_being_written_is_not_exported(cache, tmp_path, spoil
 
 
 def test_flipped_bits_and_cuts_are_refused_or_harmless(shared, tmp_path):
-    whole, rng, found = shared.read_bytes(), np.random.default_rng(0), 0
+    whole = shared.read_bytes()
+    rng = np.random.default_rng(0)
+    found = 0
     for number in range(30):
         content = bytearray(whole)
         place = int(rng.integers(len(whole)))

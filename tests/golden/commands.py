@@ -28,8 +28,10 @@ def command(words, **variables):
     """Run `python -m <words> NAME=value …` here; a traceback is status 70, its last line in `err`."""
     package, *rest = shlex.split(words)
     given = [f"{name}={value}" for name, value in variables.items()]
-    out, err = io.StringIO(), io.StringIO()
-    before, status = sys.argv, 0
+    out = io.StringIO()
+    err = io.StringIO()
+    before = sys.argv
+    status = 0
     sys.argv = [f"{ROOT}/{package}/__main__.py", *rest, *given]
     sys.modules.pop(f"{package}.__main__", None)  # a test that imported it; runpy warns of it
     try:

@@ -158,8 +158,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "copies_tested": Fault(
         "altered copies are tested",
-        'test, rest = originals[originals["fold"] == fold], originals[originals["fold"] != fold]',
-        'test, rest = table[table["fold"] == fold], originals[originals["fold"] != fold]',
+        'test = originals[originals["fold"] == fold]',
+        'test = table[table["fold"] == fold]',
         f"{CACHE}test_splits.py",
     ),
     "validation_trained": Fault(
@@ -323,8 +323,12 @@ FAULTS: dict[str, Fault] = {
     ),
     "interval_of_clips": Fault(
         "intervals draw clips instead of recordings",
-        "sums, totals = recording_sums(correct * weights, groups), recording_sums(weights, groups)",
-        "sums, totals = correct * weights, weights",
+        """sums = recording_sums(correct * weights, groups)
+    totals = recording_sums(weights, groups)
+""",
+        """sums = correct * weights
+    totals = np.array(weights)
+""",
         f"{RESULTS}test_bootstrap.py",
     ),
     "tests_of_clips": Fault(

@@ -60,7 +60,8 @@ def close(golden, now, where, exact):
 
 
 def main(*words):
-    golden, cases = json.loads(GOLDEN.read_text(encoding="utf-8")), words[1:]
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    cases = words[1:]
     with tempfile.TemporaryDirectory(prefix="golden-") as folder, inside(Path(folder)):
         if cases:
             made = {"caches": {"easy": easy()}, "runs": trained(*cases)}

@@ -67,7 +67,8 @@ def cache(folder):
 def feature(file):
     """Of one feature's file: two means of each clip, and whether its state words hold its CRCs."""
     with h5py.File(file) as opened:
-        values, state = opened["values"][:], opened["state"][:]
+        values = opened["values"][:]
+        state = opened["state"][:]
         axes = [short(opened[name][:][[0, -1]]) for name in ("row_axis", "frame_axis")]
     crc = np.array([zlib.crc32(clip.tobytes()) for clip in values])
     finished = state != 0
@@ -184,7 +185,8 @@ def history(file):
 
 def fold(folder, classes):
     """Of one fold: who was tested, what came out on average, and the numbers of every epoch."""
-    predictions, epochs = table(folder / "predictions.csv"), history(folder / "history.csv")
+    predictions = table(folder / "predictions.csv")
+    epochs = history(folder / "history.csv")
     rows = predictions[["clip_id", "group", "split", "selection", "target"]]
     parts = {}
     for (split, selection), part in predictions.groupby(["split", "selection"]):
@@ -269,7 +271,8 @@ INTERVAL = ["accuracy_low", "accuracy_high"]
 
 def made_up(rows, classes, skill, seed):
     """Probabilities (N, K) that are right about `skill` of the clips: those that are easy for every run."""
-    shared, own = np.random.default_rng(0), np.random.default_rng(seed)
+    shared = np.random.default_rng(0)
+    own = np.random.default_rng(seed)
     number = rows["clip_id"].str[4:].astype(int).to_numpy()
     difficulty = shared.normal(size=144) + 0.5 * own.normal(size=144)
     true = np.array([classes.index(name) for name in rows["target"]])
@@ -340,7 +343,8 @@ def csv_numbers(text):
 
 def predicted():
     """Predictions of files, of odd files, through time, by a bundle, of test clips; a channel's worth."""
-    linear, ensemble = {"RUNS": "runs/linear"}, {"RUNS": "runs/ensemble"}
+    linear = {"RUNS": "runs/linear"}
+    ensemble = {"RUNS": "runs/ensemble"}
     group = {"RUNS": "runs/group"}
     done("train bundle last", **ensemble, OUT="ensemble.pt")
     done("train bundle last", **linear, OUT="half.pt", DTYPE="float16")

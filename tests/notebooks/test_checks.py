@@ -34,7 +34,8 @@ ALONE = RIGHT.keys() - WITH_A_RUN_OR_A_CACHE
 
 
 def only_by_place(one, other):
-    one, other = one.to_numpy(), other.to_numpy()
+    one = one.to_numpy()
+    other = other.to_numpy()
     return int((one & ~other).sum()), int((other & ~one).sum())
 
 

@@ -65,7 +65,8 @@ def test_a_recording_reaches_python(browser, address):
     browser.find_element(By.TAG_NAME, "button").click()
     saved = WebDriverWait(browser, 60).until(lambda page: page.execute_script("return window.saved"))
     microphone = Microphone(seconds=SECONDS)
-    microphone.sample_rate, microphone.samples = saved["rate"], base64.b64decode(saved["samples"])
+    microphone.sample_rate = saved["rate"]
+    microphone.samples = base64.b64decode(saved["samples"])
     clip = microphone.clip()
     assert clip is not None
     assert 0.2 * SECONDS < len(clip.y) / clip.sample_rate < 2 * SECONDS

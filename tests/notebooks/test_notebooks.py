@@ -56,7 +56,9 @@ def images(cell):
 
 def run_course(name, folder):
     """The notebook's cells, each check run before its answer, when it must raise, and after it."""
-    notebook, answers, cells = store.load(name), store.solutions(name), []
+    notebook = store.load(name)
+    answers = store.solutions(name)
+    cells = []
     for cell in notebook.cells:
         inserted = [answers[cell.id]] if cell.id.startswith("predict-") else []
         if cell.id.startswith("check-"):
@@ -136,7 +138,8 @@ def test_a_recording_of_the_browser_becomes_a_clip():
     microphone = Microphone(seconds=1)
     assert microphone.clip() is None
     recorded = lab.tone(440, seconds=1.0, sample_rate=48_000)
-    microphone.sample_rate, microphone.samples = 48_000, recorded.y.tobytes()
+    microphone.sample_rate = 48_000
+    microphone.samples = recorded.y.tobytes()
     clip = microphone.clip()
     assert clip is not None and clip.sample_rate == lab.RATE
     assert abs(len(clip.y) - lab.RATE) <= 1

@@ -27,7 +27,8 @@ class ChangingDataset:
         self.rows = []
         self.labels = {}  # clip id -> every label that it ever had
         self.contents = {}  # clip id -> hash of every content that it ever had
-        self.features, self.dtype = set(FEATURES[:4]), "float16"
+        self.features = set(FEATURES[:4])
+        self.dtype = "float16"
         self.add(clips)
 
     @property
@@ -52,7 +53,8 @@ class ChangingDataset:
         """New clips."""
         for _ in range(count):
             self._made += 1
-            name, label = f"clip{self._made:05d}", f"label{self._made % 4}"
+            name = f"clip{self._made:05d}"
+            label = f"label{self._made % 4}"
             self.rows.append({"filename": f"{name}.wav", "label": label, "fold": self._made % 5 + 1})
             self.labels[name] = {label}
             self._record(name)
@@ -86,7 +88,8 @@ class ChangingDataset:
     def relabel(self):
         """Another label and fold for one clip."""
         row = self.rng.choice(self.rows)
-        row["label"], row["fold"] = f"label{(int(row['label'][-1]) + 1) % 4}", row["fold"] % 5 + 1
+        row["label"] = f"label{(int(row['label'][-1]) + 1) % 4}"
+        row["fold"] = row["fold"] % 5 + 1
         self.labels[row["filename"][:-4]].add(row["label"])
         self._write()
 

@@ -137,7 +137,8 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
 def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     """No recording and no sound in two folds; two uploads of one fire; clips that are mostly padding."""
     clips = dataset(esc10, tmp_path)
-    label, fold = clips.table["label"], clips.table["fold"]
+    label = clips.table["label"]
+    fold = clips.table["fold"]
     some = clips.table[(label == "crackling_fire") | (label == "dog") & (fold < 3)].reset_index(drop=True)
     found = {finding.kind: finding for finding in check.findings_in(replace(clips, table=some))[1]}
     assert not [finding for finding in found.values() if finding.severity == check.LEAK]

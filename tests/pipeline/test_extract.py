@@ -42,7 +42,9 @@ def test_a_run_over_the_same_clips_is_refused_and_the_other_is_named(sounds):
 
 def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(sounds, capsys, monkeypatch):
     run(sounds)
-    folder, ended, waits = cache(sounds).folder, [], threading.Event()
+    folder = cache(sounds).folder
+    ended = []
+    waits = threading.Event()
     tell = extract.tell
     monkeypatch.setattr(extract, "tell", lambda text: (tell(text), waits.set()))
     with claimed(folder, ["zcr"], (0, 4), wait=False), lock(folder, "zcr") as writing:

@@ -68,7 +68,9 @@ TWICE = 20 * np.log10(2)  # dB
 
 def agrees(name, sounds):
     """Where it can exist, which is everywhere but at 8 kHz; and all of it can be stored."""
-    chosen, ours, theirs = variant(name), [], []
+    chosen = variant(name)
+    ours = []
+    theirs = []
     for y, rate in sounds:
         try:
             ours.append(chosen.compute(Clip(y, rate)))
@@ -107,7 +109,8 @@ def test_a_level_and_no_other_decibels_rise_by_6_dB_when_the_waveform_is_doubled
 
 
 def test_a_pure_tone_is_found_where_it_is():
-    sound, inner = Clip(*KINDS["pure tone"]), slice(5, -5)  # frames that do not reach over the ends
+    sound = Clip(*KINDS["pure tone"])
+    inner = slice(5, -5)  # frames that do not reach over the ends
     assert variant("centroid").compute(sound)[0, inner] == pytest.approx(1000, abs=5)
     assert variant("yin").compute(sound)[0, inner] == pytest.approx(1000, abs=5)
     assert variant("zcr").compute(sound)[0, inner] == pytest.approx(2 * 1000 / RATE, rel=0.03)

@@ -24,7 +24,8 @@ def test_parts_at_once_make_the_cache_that_one_run_makes(sounds, prepared):
         assert not cache(sounds).readable(["rms", "zcr"]).any()
         inodes = [cache(sounds)[name].path.stat().st_ino for name in ("rms", "zcr")]
     forked = multiprocessing.get_context("fork")  # a spawned one loads its libraries anew
-    ready, told = forked.Barrier(PARTS), forked.Queue()
+    ready = forked.Barrier(PARTS)
+    told = forked.Queue()
     jobs = [forked.Process(target=fill, args=(sounds, part, ready, told)) for part in range(1, PARTS + 1)]
     for job in jobs:
         job.start()

@@ -105,7 +105,8 @@ def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkey
 
 @contextmanager
 def full_after_20_writes(sounds):
-    write, left = feature_file.write_at, iter(range(20))
+    write = feature_file.write_at
+    left = iter(range(20))
 
     def full(*arguments):
         if next(left, None) is None:

@@ -44,8 +44,10 @@ def test_recordings_of_many_clips_count_like_fewer():
 )
 def test_intervals_hold_the_truth_about_as_often_as_stated(sizes, accuracy, widest):
     """Half of a clip's difficulty is its recording's; at least 92 % of 150 intervals, and not too wide."""
-    rng, place = np.random.default_rng(1), np.repeat(np.arange(len(sizes)), sizes)
-    held, widths = 0, []
+    rng = np.random.default_rng(1)
+    place = np.repeat(np.arange(len(sizes)), sizes)
+    held = 0
+    widths = []
     for _ in range(150):
         difficulty = np.sqrt(0.5) * (rng.normal(size=len(sizes))[place] + rng.normal(size=len(place)))
         low, high = interval((difficulty < stats.norm.ppf(accuracy)).astype(float), place)

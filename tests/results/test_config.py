@@ -52,7 +52,8 @@ def other_value(kind, value):
 
 
 def test_configurations_that_may_differ_in_their_predictions_have_folders_of_different_names():
-    kinds, standard = typing.get_type_hints(RunOptions), RunOptions()
+    kinds = typing.get_type_hints(RunOptions)
+    standard = RunOptions()
     changes = [{name: other_value(kinds[name], value)} for name, value in identity(standard).items()]
     runs = [dataclasses.replace(standard, **change) for change in ({}, *changes)]
     names = {label(run.features, run.model, differences(run, standard), "") for run in runs}

@@ -42,7 +42,8 @@ def test_predictions_come_back_exactly_and_are_read_once(tmp_path):
 def test_a_row_of_history_has_no_text_for_what_was_not_computed_and_is_not_read_half_written(tmp_path):
     values = {"lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan}
     rows = [run_folder.history_row({"epoch": epoch, **values}) for epoch in (1, 2)]
-    run, file = make_run(tmp_path, "d", "r"), tmp_path / "d" / "r" / "fold1" / "history.csv"
+    run = make_run(tmp_path, "d", "r")
+    file = tmp_path / "d" / "r" / "fold1" / "history.csv"
     run_folder.start_history(run.fold(1), rows)
     head, row, _ = file.read_text().splitlines()
     assert head == ",".join(HISTORY_COLUMNS) and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"
@@ -79,7 +80,8 @@ def test_runs_are_chosen_by_name_and_prefix(tmp_path, wanted, names):
 
 
 def test_a_run_is_chosen_by_its_path_and_as_the_last_one(tmp_path):
-    first, second = make_run(tmp_path, "one", "a"), make_run(tmp_path, "two", "b")
+    first = make_run(tmp_path, "one", "a")
+    second = make_run(tmp_path, "two", "b")
     later = second.path.stat().st_mtime + 10
     os.utime(first.fold(1) / "predictions.csv", (later, later))
     assert run_folder.select(tmp_path, f"last {second.path}") == [first, second]

@@ -31,7 +31,8 @@ def test_registry_and_rows_of_history_agree_with_scikit_learn():
 
 def test_each_class_and_the_confusion_agree_with_scikit_learn():
     rng = np.random.default_rng(2)
-    target, predicted = rng.integers(0, 6, 200), rng.integers(1, 7, 200)  # 0 never predicted, 6 never true
+    target = rng.integers(0, 6, 200)
+    predicted = rng.integers(1, 7, 200)  # 0 never predicted, 6 never true
     found = class_scores(target, predicted, 7)
     wanted = sklearn_metrics.precision_recall_fscore_support(
         target, predicted, labels=range(7), zero_division=0

@@ -11,7 +11,9 @@ from features_cache import Cache
 from train.__main__ import COMMANDS
 
 if __name__ == "__main__":
-    told, read, rows = Path(sys.argv.pop(1)), Cache.read, []
+    told = Path(sys.argv.pop(1))
+    read = Cache.read
+    rows = []
 
     def noting(cache, channel, ids):
         rows.extend(cache.positions(ids).tolist())

@@ -24,7 +24,8 @@ def clips(kind):
 
 
 def run(text, x, axes=IMAGE_AXES, kind="image", seed=0):
-    generator, y = torch.Generator().manual_seed(seed), torch.eye(len(x))
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.eye(len(x))
     after = parse_augment(text, kind)(x, y, described(axes), generator)
     assert torch.equal(y, torch.eye(len(x)))
     return after
@@ -32,7 +33,8 @@ def run(text, x, axes=IMAGE_AXES, kind="image", seed=0):
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_is_a_pure_function_of_batch_and_generator(name, kind):
-    x, axes = clips(kind), IMAGE_AXES if kind == "image" else ("wave",)
+    x = clips(kind)
+    axes = IMAGE_AXES if kind == "image" else ("wave",)
     before = x.clone()
     torch.manual_seed(1)
     first = run(name, x, axes, kind)
@@ -53,7 +55,9 @@ def test_a_list_is_applied_in_order_and_written_out_canonically():
     augmenter = parse_augment(text)
     assert str(augmenter) == text
     assert parse_augment("") == parse_augment("none") == Augmenter()
-    x, y, generator = clips("image"), torch.eye(6), torch.Generator().manual_seed(3)
+    x = clips("image")
+    y = torch.eye(6)
+    generator = torch.Generator().manual_seed(3)
     at_once = run(text, x, seed=3)
     for step in augmenter.steps:
         x, y = Augmenter((step,))(x, y, described(IMAGE_AXES), generator)
@@ -93,7 +97,8 @@ def test_shift_rolls_all_channels_of_a_clip_alike():
 
 def test_masks_set_bands_to_the_mean_and_spare_rows_that_are_no_frequencies():
     gone = run("mask=0.3", torch.ones(50, 3, 64, 108))[0] == 0
-    frames, rows = gone.all(dim=2), gone.all(dim=3)  # (B, C, W), (B, C, H)
+    frames = gone.all(dim=2)
+    rows = gone.all(dim=3)  # (B, C, W), (B, C, H)
     assert torch.equal(frames, frames[:, :1].expand_as(frames))
     assert not rows[:, 1].any() and torch.equal(rows[:, 0], rows[:, 2])
     assert 0 < rows[:, 0].sum(1).max() <= 2 * 0.3 * 64 + 2

@@ -38,11 +38,14 @@ def test_answers_as_the_run_without_its_folder(sounding, file, tmp_path, capsys)
 
 
 def test_predicts_in_plain_fp32_whatever_the_process_allows(file):
-    matmul, cudnn, seen = torch.backends.cuda.matmul, torch.backends.cudnn, set()
+    matmul = torch.backends.cuda.matmul
+    cudnn = torch.backends.cudnn
+    seen = set()
     model = bundle.TrainedModel(bundle.read_bundle(file))
     for fold in model.folds.values():
         fold.network.register_forward_pre_hook(lambda *_: seen.add((matmul.allow_tf32, cudnn.allow_tf32)))
-    before, matmul.allow_tf32 = matmul.allow_tf32, True
+    before = matmul.allow_tf32
+    matmul.allow_tf32 = True
     try:
         model.probabilities([np.zeros((2, rows, 32), np.float32) for rows in (128, 19, 12)])
     finally:

@@ -24,9 +24,12 @@ def state():
 
 
 def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path):
-    file, rng = tmp_path / "last.pt", random.Random(0)
+    file = tmp_path / "last.pt"
+    rng = random.Random(0)
     checkpoint.save(file, state())
-    whole, sound, named = file.read_bytes(), saved(file), 0
+    whole = file.read_bytes()
+    sound = saved(file)
+    named = 0
     for _ in range(300):
         damaged = bytearray(whole)
         damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)

@@ -28,7 +28,8 @@ keep_freed_memory()
 bytearray(64_000_000)
 print(faults())
 """
-MAPS, NUMBERS = (32, 3, 64, 216), (32, 9, 1, 1)
+MAPS = (32, 3, 64, 216)
+NUMBERS = (32, 9, 1, 1)
 
 
 def test_a_network_on_numbers_is_computed_plainly_unless_told_otherwise(monkeypatch):
@@ -45,13 +46,15 @@ def test_one_thread_is_taken_if_it_is_as_good(monkeypatch, seconds, threads):
     monkeypatch.setattr(compute, "threads_of", lambda _: 4)
     measured = lambda network, way, batch: agreement.Step(0, {}, seconds[way.threads])  # noqa: E731
     monkeypatch.setattr(agreement, "step", measured)
-    options, batch = RunOptions(precision="fp32"), (torch.zeros(MAPS), torch.zeros(32, 2))
+    options = RunOptions(precision="fp32")
+    batch = (torch.zeros(MAPS), torch.zeros(32, 2))
     assert agreement.fastest(options, "cpu", torch.nn.Identity(), batch, 1).threads == threads
 
 
 @pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("bf16", True), ("fp16", True)])
 def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(precision, rounded):
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    matmul = torch.backends.cuda.matmul
+    cudnn = torch.backends.cudnn
     before = matmul.allow_tf32
     try:
         with cudnn.flags(enabled=True, benchmark=False, allow_tf32=not rounded):

@@ -44,7 +44,8 @@ def cache(cache_folder):
 
 def planned(cache, features="mel+chroma", filled=None, grid=(10, 30)):
     """What reading needs to know of a run."""
-    channels, kind = parse_set(features), SimpleNamespace(kind="image")
+    channels = parse_set(features)
+    kind = SimpleNamespace(kind="image")
     given = {"cache": cache, "channels": channels, "filled": filled, "grid": grid, "model": kind}
     return SimpleNamespace(**given, shape=(len(channels), *grid), timed=(True,) * len(channels))
 
@@ -74,7 +75,8 @@ def statistics_of(norm, mean, square):
 def test_what_is_constant_becomes_zero_and_does_not_explode(norm):
     found = statistics_of(norm, np.array([3.0]), np.array([9.0]))
     assert np.array_equal(found.apply(np.full((2, 1, 4), 3, np.float32)), np.zeros((2, 1, 4)))
-    mean, square = np.array([5.0, 0.0]), np.array([25.0 + 1e-12, 16.0])  # a constant row beside another
+    mean = np.array([5.0, 0.0])
+    square = np.array([25.0 + 1e-12, 16.0])  # a constant row beside another
     whole = np.sqrt(square.mean() - mean.mean() ** 2)
     assert statistics_of("row", mean, square).scale[0] == pytest.approx(FLOOR * whole)
 
@@ -102,7 +104,8 @@ def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(
     assert np.array_equal(dropped.moments[0][1::2], kept.moments[0][1::2])
     own = cache.read("mel", EVERY)[::2, :, : FRAMES // 2].astype(np.float64)
     np.testing.assert_allclose(dropped.moments[0][::2, 0], own.mean(axis=2), rtol=1e-5)
-    how, values = dropped.statistics(EVERY, norm), cache.batch(channels, EVERY)
+    how = dropped.statistics(EVERY, norm)
+    values = cache.batch(channels, EVERY)
     x = network_input(values, how, "image", (10, 30), [HALVES] * 2)
     assert torch.equal(x[1::2], network_input(values, how, "image", (10, 30), [None] * 2)[1::2])
     alone = [one[::2, :, : FRAMES // 2] for one in values]
@@ -127,7 +130,8 @@ def test_every_residence_hands_out_the_same_numbers(cache, measured):
 
 
 def test_what_does_not_fit_is_streamed(cache, measured, monkeypatch):
-    small, huge = stack(cache, measured), stack(cache, measured, grid=(50_000, 50_000))
+    small = stack(cache, measured)
+    huge = stack(cache, measured, grid=(50_000, 50_000))
     assert choose_residence(small, 48, CPU) == "ram"
     assert choose_residence(huge, 48, CPU) == "stream"
 
@@ -148,8 +152,11 @@ def test_rows_are_told_to_the_augmentations(cache):
 @pytest.fixture(scope="module")
 def softer(tmp_path_factory):
     """Every feature of four sounds, then of the same 6 dB softer: (cache, decibels)."""
-    folder, rate, decibels = tmp_path_factory.mktemp("softer"), 22_050, -6.0
-    time, chance = np.arange(rate) / rate, np.random.default_rng(3)
+    folder = tmp_path_factory.mktemp("softer")
+    rate = 22_050
+    decibels = -6.0
+    time = np.arange(rate) / rate
+    chance = np.random.default_rng(3)
     for number in range(4):
         tone = np.sin(2 * np.pi * 220 * (number + 1) * time) * (1 + np.sin(2 * np.pi * 3 * time))
         y = 0.1 * tone + 0.05 * chance.normal(size=rate)
@@ -173,7 +180,9 @@ LOUDNESS = [
 @pytest.mark.parametrize(("name", "norm"), LOUDNESS)
 def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, norm, monkeypatch):
     cache, decibels = softer
-    channels, loud, soft = parse_set(name), np.arange(4), np.arange(4, 8)
+    channels = parse_set(name)
+    loud = np.arange(4)
+    soft = np.arange(4, 8)
     statistics = measure_clips(planned(cache, name), loud).statistics(loud, norm)
     grid = (64, 54) if name != "waveform" else (1, cache.settings["samples"])
     before, wanted = (
@@ -200,7 +209,8 @@ def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_f
     rates = [plan.cache.read("rates", EVERY)]
     whole = network_input(rates, reader.statistics[1:], "image", plan.grid, [None])
     assert torch.equal(reader(EVERY)[:, 1:], whole)
-    x, y = reader(EVERY[:8]).float(), torch.eye(8)
+    x = reader(EVERY[:8]).float()
+    y = torch.eye(8)
     for text in ("shift", "stretch", "timemask", "cutmix"):
         described = describe_channels(plan, reader.statistics)
         after, _ = parse_augment(text)(x, y, described, torch.Generator().manual_seed(0))

@@ -40,7 +40,8 @@ def test_repeats_are_those_of_permuting_by_hand_and_the_seed_decides(sounding):
     rows = sounding.predictions(fold)
     cache = Cache(sounding.path.parents[2] / "data" / sounding.dataset / "features")
     model = bundle.TrainedModel(bundle.bundle_of_run(sounding))
-    random, hits = np.random.default_rng([3, fold]), []
+    random = np.random.default_rng([3, fold])
+    hits = []
     target = np.array([model.classes.index(name) for name in rows["target"]])
     for _ in range(2):
         values = cache.batch(CHANNELS, rows["clip_id"].tolist())

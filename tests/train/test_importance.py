@@ -42,7 +42,8 @@ def test_alone_full_set_and_drop_one_are_runs_of_the_model(cache_folder, options
 
 
 def test_only_what_is_lacking_is_fitted(cache_folder, tmp_path, monkeypatch):
-    fitted, score = [], Fits.score
+    fitted = []
+    score = Fits.score
     monkeypatch.setattr(Fits, "score", lambda fits, fit: fitted.append(fit) or score(fits, fit))
     folder = measure(cache_folder, tmp_path, "mel chroma")
     assert len(fitted) == 4 + 3  # subsets, and parts of the recordings
@@ -71,13 +72,15 @@ def test_more_than_eight_features_are_sampled(cache_folder, tmp_path):
     names = [f"mel:{row}-{row}" for row in range(EXACT + 1)]
     folder = measure(cache_folder, tmp_path, " ".join(names), permutations=2)
     assert "standard error of a share" in summary(folder)
-    values, shares = folder.values(), folder.contributions()["shapley"]
+    values = folder.values()
+    shares = folder.contributions()["shapley"]
     assert len(values) < 2 ** len(names) / 4
     np.testing.assert_allclose(shares.sum(axis=1), values[frozenset(names)] - values[frozenset()], atol=1e-12)
 
 
 def test_parts_of_the_recordings_hold_every_class_of_those_chosen(cache_folder, tmp_path, monkeypatch):
-    trained, fit = [], linear.fit
+    trained = []
+    fit = linear.fit
     monkeypatch.setattr(
         linear, "fit", lambda net, x, y, originals: trained.append(y) or fit(net, x, y, originals)
     )
@@ -99,7 +102,8 @@ def random_values(features, clips=3):
 
 @pytest.mark.parametrize("features", ["a", "ab", "abcde"])
 def test_shapley_values_are_the_mean_gain_over_all_orders(features):
-    values, expected = random_values(features), np.zeros((3, len(features)))
+    values = random_values(features)
+    expected = np.zeros((3, len(features)))
     for order in itertools.permutations(features):
         for size, name in enumerate(order):
             gain = values[frozenset(order[: size + 1])] - values[frozenset(order[:size])]
@@ -117,7 +121,8 @@ def test_sampled_shapley_values_approach_the_exact_ones():
 
 def test_cka_is_that_of_its_definition_and_one_of_rotated_features():
     x = np.random.default_rng(1).normal(size=(3, 300, 4))
-    x[1], x[2, :, 1:] = x[0][:, ::-1] * [5, -1, 1, 2] + 3, 0
+    x[1] = x[0][:, ::-1] * [5, -1, 1, 2] + 3
+    x[2, :, 1:] = 0
     table = linear_cka(np.concatenate(x, axis=1), np.repeat(list("abc"), 4), list("abc"))
     centring = np.eye(300) - 1 / 300
     first, second = (centring @ part @ part.T @ centring for part in (x[0] / x[0].std(axis=0), x[2]))

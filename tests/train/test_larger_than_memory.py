@@ -24,7 +24,8 @@ CLIPS, ROWS, FRAMES, FOLDS = 900, 128, 4310, 3
 def large(tmp_path):
     """A cache of 990 MB of zeros."""
     ids = [f"clip{number:05d}" for number in range(CLIPS)]
-    labels, folds = [f"label{number % 4}" for number in range(CLIPS)], np.arange(CLIPS) % FOLDS + 1
+    labels = [f"label{number % 4}" for number in range(CLIPS)]
+    folds = np.arange(CLIPS) % FOLDS + 1
     external.create_cache(tmp_path / "large", {"clip_id": ids, "label": labels, "fold": folds})
     zeros = np.broadcast_to(np.float16(0), (CLIPS, ROWS, FRAMES))
     external.write_feature(tmp_path / "large", "mel", zeros, ids)

@@ -24,7 +24,8 @@ def test_clips_are_the_trainers(own):
     sums = measure_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 2, plan.split(2), sums, torch.device("cpu"))
     for side in ("train", "val", "test"):
-        positions, clips = getattr(data, side), own.clips(2, side)
+        positions = getattr(data, side)
+        clips = own.clips(2, side)
         (expected,) = data.source.batches([positions])
         x, y = map(torch.cat, zip(*DataLoader(clips, batch_size=5)))
         assert torch.equal(x, expected) and y.tolist() == data.targets[positions].tolist()
@@ -33,7 +34,8 @@ def test_clips_are_the_trainers(own):
 
 
 def test_the_augmentation_is_the_trainers(own):
-    clips, generators = own.clips(1, "train"), [torch.Generator().manual_seed(3) for _ in range(2)]
+    clips = own.clips(1, "train")
+    generators = [torch.Generator().manual_seed(3) for _ in range(2)]
     x, y = next(iter(DataLoader(clips, batch_size=6)))
     expected = own.plan.augmenter(x, torch.eye(4)[y], clips.channels, generators[0])
     assert all(map(torch.equal, clips.augment(x, y, generators[1]), expected))

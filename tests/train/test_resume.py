@@ -22,7 +22,8 @@ def thorough(options, **changes):
 
 def assert_same(one, other):
     """Same predictions, byte for byte; same weights, bit for bit; same history but for the clock."""
-    mine, theirs = one.fold(1), other.fold(1)
+    mine = one.fold(1)
+    theirs = other.fold(1)
     assert (mine / "predictions.csv").read_bytes() == (theirs / "predictions.csv").read_bytes()
     for name in ("last.pt", "best.pt"):
         states = [checkpoint.load(folder / name)["network"] for folder in (mine, theirs)]
@@ -74,7 +75,8 @@ def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
 
         return perhaps
 
-    save, append = checkpoint.save, checkpoint.append_history
+    save = checkpoint.save
+    append = checkpoint.append_history
     monkeypatch.setattr(checkpoint, "save", cut(save))
     monkeypatch.setattr(checkpoint, "append_history", cut(append))
     try:

@@ -24,7 +24,8 @@ def test_a_run_leaves_what_analysis_reads(trained):
     config = trained.config
     assert [entry["name"] for entry in config["classes"]] == list(CLASSES)
     for fold in trained.folds:
-        predictions, history = trained.predictions(fold), trained.history(fold)
+        predictions = trained.predictions(fold)
+        history = trained.history(fold)
         assert predictions["clip_id"].str.contains(f"-{fold}-").sum() == len(predictions) == 16
         probabilities, targets = trained.answers(fold)
         last = scores.epoch_scores(targets, probabilities)
@@ -79,7 +80,8 @@ def test_another_configuration_never_touches_a_folder(options, finished):
 def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, capsys):
     wanted = change(options, val="group", folds=(1,), select="val_accuracy")
     assert run.run(wanted) == 0
-    printed, folder = capsys.readouterr(), run.execute(wanted)
+    printed = capsys.readouterr()
+    folder = run.execute(wanted)
     history = folder.history(1)
     best = torch.load(folder.fold(1) / "best.pt", weights_only=True)
     assert best["epoch"] == history["epoch"][history["val_accuracy"].idxmax()]
@@ -155,7 +157,8 @@ def test_a_damaged_run_is_not_continued(options, finished, damage, message):
 
 
 def test_run_json_says_when_a_run_goes_on_by_another_device(options, finished):
-    plan, network = make_plan(options), torch.nn.Linear(1, 1)
+    plan = make_plan(options)
+    network = torch.nn.Linear(1, 1)
     begun = finished.config | {"device": "cuda:0", "channels_last": False}
     run_folder.write_config(finished.path, begun)
     begin_config(plan, network, Compute("cuda:1"), {})  # an equal one

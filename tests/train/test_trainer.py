@@ -24,7 +24,8 @@ BAR = tqdm(disable=True)
 
 def make_data(clips=30):
     """Clips of a value a class, all of them trained on."""
-    targets, order = np.arange(clips) % CLASSES, np.arange(clips)
+    targets = np.arange(clips) % CLASSES
+    order = np.arange(clips)
     noise = torch.randn(clips, CLASSES, generator=torch.Generator().manual_seed(3))
     values = (torch.eye(CLASSES)[targets] + 0.1 * noise)[:, None, None]
     source = Resident(order, [values], torch.device("cpu"), torch.device("cpu"))

@@ -43,7 +43,8 @@ def imagenet(tmp_path_factory):
 def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
     imagenet, tmp_path, channels, checkpoint
 ):
-    theirs, file = torch.load(imagenet, weights_only=True), imagenet
+    theirs = torch.load(imagenet, weights_only=True)
+    file = imagenet
     if checkpoint:
         file = tmp_path / "last.pt"
         torch.save({"network": theirs, "statistics": [], "epoch": 3}, file)

@@ -51,7 +51,10 @@ def newest(blocks: Iterator[Samples], samples: int, step: int) -> Iterator[tuple
         queue.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    y, received, told, ended = np.zeros(0, np.float32), 0, 0, False
+    y = np.zeros(0, np.float32)
+    received = 0
+    told = 0
+    ended = False
     while not ended:
         while not ended and (received < told + step or not queue.empty()):
             block = queue.get()
@@ -72,7 +75,9 @@ def listen_live(options: ListenOptions) -> int:
     if sys.stdin.isatty():
         raise RequestError("listen reads audio from standard input: pipe a microphone in, as --help shows")
     model = AudioModel.open(options)
-    rate, samples, hop = model.sample_rate, model.window_samples(options.window), options.hop
+    rate = model.sample_rate
+    samples = model.window_samples(options.window)
+    hop = options.hop
     silence = np.zeros(model.samples, np.float32)
     list(model.predict([(0, silence)]))  # compiles
     start = time.perf_counter()
@@ -82,7 +87,8 @@ def listen_live(options: ListenOptions) -> int:
         f"each {hop:g} s a prediction for the last {samples / rate:g} s; "
         f"latency {hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
     )
-    form, incoming = options.format, options.rate or rate
+    form = options.format
+    incoming = options.rate or rate
     blocks = pcm_blocks(sys.stdin.buffer, form, max(1, round(BLOCK * incoming)))
     live = newest(resampled(blocks, incoming, rate), samples, round(hop * rate))
     received = 0

@@ -137,15 +137,20 @@ def export_run(options: ExportOptions) -> int:
     refuse_special(file)
     selection = run.selection(options.selection)
     bundle = bundle_of_run(run, selection)
-    model, names = TrainedModel(bundle), input_names(bundle.config)
-    folder, channels = cache_folder(run.dataset, options.data, run.dataset), parse_set(run.config["features"])
+    model = TrainedModel(bundle)
+    names = input_names(bundle.config)
+    folder = cache_folder(run.dataset, options.data, run.dataset)
+    channels = parse_set(run.config["features"])
     if is_cache(folder) and all(channel in Cache(folder) for channel in channels):
-        examples, source = list(tested_clips(model, run, Cache(folder), selection)), "predictions.csv"
+        examples = list(tested_clips(model, run, Cache(folder), selection))
+        source = "predictions.csv"
     else:
-        examples, source = list(noise(bundle)), "the networks"
+        examples = list(noise(bundle))
+        source = "the networks"
     _, first, _ = examples[0]
     content = onnx_bytes(model, [channel.shape[1:] for channel in first])
-    session, largest = open_session(content), 0.0
+    session = open_session(content)
+    largest = 0.0
     for number, values, expected in examples:
         fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
         (by_fold,) = session.run(["by_fold"], fed)
@@ -198,7 +203,8 @@ def input_names(config: dict[str, Any]) -> list[str]:
 
 def onnx_bytes(model: TrainedModel, shapes: Sequence[Shape]) -> bytes:
     """The file: torch's TorchScript exporter, which needs no further package; metadata beside the network."""
-    config, names = model.config, input_names(model.config)
+    config = model.config
+    names = input_names(model.config)
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
     for name, timed, (_, frames) in zip(names, model.timed, shapes):
         if model.drops_padding and timed and frames > 1:  # whose frames are a clip's own

@@ -47,9 +47,11 @@ def fit(
     regression = LogisticRegression(C=network.strength, max_iter=2000)
     with threadpool_limits(1):  # products too small to share: waiting for a second thread costs more
         regression.fit(scaler.transform(x.astype(np.float64)), y)
-    weight, bias = regression.coef_, regression.intercept_
+    weight = regression.coef_
+    bias = regression.intercept_
     if len(regression.classes_) == 2:  # scikit-learn keeps one row, the log odds of the second class
-        weight, bias = np.concatenate([0 * weight, weight]), np.append(0, bias)
+        weight = np.concatenate([0 * weight, weight])
+        bias = np.append(0, bias)
     network.mean.copy_(torch.from_numpy(scaler.mean_))
     network.scale.copy_(torch.from_numpy(scaler.scale_))
     network.head.weight.zero_()

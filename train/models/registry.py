@@ -56,13 +56,15 @@ class Model:
 
     def parse_options(self, text: str, extra: Mapping[str, float]) -> Given:
         """`width=16,dropout=0.2` as the options of the builder and of `extra`, each a default by name."""
-        allowed, given = {**self.options, **extra}, {}
+        allowed = {**self.options, **extra}
+        given = {}
         for part in filter(None, text.split(",")):
             key, _, value = part.partition("=")
             if key not in allowed:
                 hint = " (weight is an option of an ensemble's second member)" if key == "weight" else ""
                 raise RequestError(nearest(f"option of {self.name}", key, allowed) + hint)
-            kind, (least, most) = type(allowed[key]), self.bounds.get(key, POSITIVE)
+            kind = type(allowed[key])
+            least, most = self.bounds.get(key, POSITIVE)
             try:
                 given[key] = kind(value)
             except ValueError:
@@ -179,7 +181,8 @@ class Architecture:
 
     def too_small(self, shape: tuple[int, int], error: RuntimeError) -> RequestError:
         """If a pass failed: what the network cannot take, and what helps."""
-        reason, size = str(error).splitlines()[0], "x".join(map(str, shape))
+        reason = str(error).splitlines()[0]
+        size = "x".join(map(str, shape))
         larger = "longer clips (DURATION, SAMPLE_RATE)" if self.kind == "wave" else "a larger GRID"
         return RequestError(f"{self.name} cannot take {size} ({reason}): give {larger}")
 

@@ -40,7 +40,8 @@ def test_every_feature_of_every_class_stands_in_it(tmp_path):
         "rms": rng.random((6, 1, 30)),
         "embedding": rng.random((6, 20)),
     }
-    cache, writer = cache_of(tmp_path / "cache", **features), FigureWriter(tmp_path, paper=True)
+    cache = cache_of(tmp_path / "cache", **features)
+    writer = FigureWriter(tmp_path, paper=True)
     made = make_gallery(cache, ["embedding", "mel", "rms"], writer, 0, 1.0)
     assert [clip.label for clip in made.clips] == ["a", "b"]
     assert [sorted(clip.drawings) for clip in made.clips] == [[0, 1, 2]] * 2

@@ -39,7 +39,9 @@ def silent_clip(samples=220_500, rate=44_100):
 @cache
 def files():
     """What an archive holds, by path: two clips of two classes in each of five folds."""
-    rows, sounds, labels = [HEADER], {}, list(ESC50_CATEGORIES)
+    rows = [HEADER]
+    sounds = {}
+    labels = list(ESC50_CATEGORIES)
     for target, fold, number in np.ndindex(2, 5, 2):
         source = 100_000 + 1000 * target + 100 * fold + number
         name = f"{fold + 1}-{source}-A-{target}.wav"
@@ -82,14 +84,16 @@ class Server:
     """A server of one file in the manner that `url` names; `ranges` remembers what was asked for."""
 
     def __init__(self, content):
-        self.content, self.ranges = content, []
+        self.content = content
+        self.ranges = []
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                asked, number = self.headers.get("Range"), len(server.ranges)
+                asked = self.headers.get("Range")
+                number = len(server.ranges)
                 server.ranges.append(asked)
                 begin = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
                 status, body, length = MANNERS[self.path.strip("/")](number, begin, content)
@@ -250,7 +254,8 @@ def test_an_archive_that_is_unsafe_or_not_esc50_is_refused_and_leaves_nothing(
 
 def test_bytes_are_counted_while_unpacking_whatever_the_zip_says(tmp_path, monkeypatch):
     monkeypatch.setattr(download, "MOST_UNPACKED", 50_000)
-    declared, undeclared = tmp_path / "declared.zip", tmp_path / "undeclared.zip"
+    declared = tmp_path / "declared.zip"
+    undeclared = tmp_path / "undeclared.zip"
     declared.write_bytes(zipped({f"{number}.bin": bytes(9_000) for number in range(6)}))
     undeclared.write_bytes(zipped({"0.bin": bytes(9)}))
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *asked: io.BytesIO(bytes(60_000)))

@@ -88,10 +88,12 @@ def test_class_folders_within_train_and_test_are_a_split(tmp_path, folders, side
 
 
 def test_urbansound8k_as_published_and_as_kaggle_has_it(tmp_path):
-    folder, kaggle = tmp_path / "UrbanSound8K", tmp_path / "kaggle"
+    folder = tmp_path / "UrbanSound8K"
+    kaggle = tmp_path / "kaggle"
     rows = ["slice_file_name,fsID,start,end,salience,fold,classID,class"]
     for fold in range(1, 11):
-        name, label = f"{1000 + fold}-3-0-0.wav", "dog_bark" if fold % 2 else "air_conditioner"
+        name = f"{1000 + fold}-3-0-0.wav"
+        label = "dog_bark" if fold % 2 else "air_conditioner"
         write(folder / "audio" / f"fold{fold}" / name)
         rows.append(f"{name},{1000 + fold},0.0,0.1,1,{fold},{fold % 2},{label}")
     (folder / "metadata").mkdir()

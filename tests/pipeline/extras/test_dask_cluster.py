@@ -27,7 +27,8 @@ from tests.pipeline.extraction import done, options
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed", reason="BACKEND=dask needs requirements-scale.txt")
 dask_cluster = pytest.importorskip("pipeline.extras.dask_cluster")
-Cluster, refuse_unfit = dask_cluster.Cluster, dask_cluster.refuse_unfit
+Cluster = dask_cluster.Cluster
+refuse_unfit = dask_cluster.refuse_unfit
 ROOT = Path(__file__).resolve().parents[3]
 DASK = str(Path(sys.executable).with_name("dask"))
 WITHIN = 60.0  # seconds
@@ -90,7 +91,8 @@ def started(folder):
         [DASK, "scheduler", "--host", "127.0.0.1", "--port", "0", *alone[:3]],
         [DASK, "worker", "--nthreads", "1", "--nworkers", str(DASK_WORKERS), *alone],
     ]
-    processes, environment = [], os.environ | {"PYTHONPATH": "."}
+    processes = []
+    environment = os.environ | {"PYTHONPATH": "."}
     try:
         for command in commands:
             with (folder / f"{command[1]}.txt").open("wb") as said:

@@ -55,10 +55,13 @@ def test_a_run_without_padding_takes_a_clips_own_frames(short, model, features, 
     """But of `modulation` all columns, which are no frames of time."""
     wanted = {"model": model, "features": features, "padding": "drop", "augment": "auto", "tta": 1}
     trained = train_run(short.path.parents[2], **wanted)
-    file, data = tmp_path / "model.onnx", short.path.parents[2] / "data"
+    file = tmp_path / "model.onnx"
+    data = short.path.parents[2] / "data"
     assert onnx_export.export_run(ExportOptions(run=str(trained.path), data=data, out=file)) == 0
     assert "differ from predictions.csv by" in capsys.readouterr().out
-    session, own, padded = onnx_export.open_session(file.read_bytes()), {}, []
+    session = onnx_export.open_session(file.read_bytes())
+    own = {}
+    padded = []
     for entry in session.get_inputs():
         _, rows, frames = entry.shape
         timed = entry.name != "modulation"

@@ -22,7 +22,8 @@ SMALLEST = {
 def test_gives_one_finite_logit_a_class(name):
     """And in training a finite gradient a weight."""
     shape = SMALLEST[MODELS[name].kind]
-    built, x = build(name, 2, 5, shape), torch.randn(3, 2, *shape)
+    built = build(name, 2, 5, shape)
+    x = torch.randn(3, 2, *shape)
     built(x).square().sum().backward()
     assert all(w.grad is None or w.grad.isfinite().all() for w in built.parameters())
     logits = built.eval()(x)
