@@ -6,7 +6,6 @@ Every step is a command that a user could type, printed before it runs; a second
 import csv
 import subprocess
 import sys
-from dataclasses import dataclass
 
 from commandline.commands import Command, main
 from commandline.options import DataOptions, ReportsOptions, RunsOptions, option
@@ -18,7 +17,6 @@ FEATURE_SETS = ("mel", "mel+chroma+tempogram")
 COMPARED = ("mel", "mfcc", "chroma", "tempogram")
 
 
-@dataclass(frozen=True, kw_only=True)
 class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
     """Where the demo keeps its things."""
 

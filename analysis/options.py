@@ -1,12 +1,10 @@
 """Options of `python -m analysis`."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from commandline.options import SEED, DatasetOptions, ReportsOptions, RunsOptions, option
 
 
-@dataclass(frozen=True, kw_only=True)
 class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     """Tables, figures and the HTML report, from the run folders and the cache."""
 

@@ -6,7 +6,6 @@ Soaks and dry runs compare with nothing and take long; they run by themselves, a
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from commandline.commands import Command, main
 from commandline.options import Options, option
@@ -35,7 +34,6 @@ BY_THEMSELVES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class BenchOptions(Options):
     bench: tuple[str, ...] = option((), "some of them by name; all by default")
 

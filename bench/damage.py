@@ -11,7 +11,6 @@ import io
 import random
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -29,7 +28,6 @@ PAGE = 4096
 MEANING = {0: "unchanged", 1: "found", 2: "missed by verify", 3: "misread by the reader", HUNG: "hung"}
 
 
-@dataclass(frozen=True, kw_only=True)
 class DamageOptions(Options):
     """How many damages."""
 

@@ -8,7 +8,6 @@ For the power mel+mfcc is truly better than the other runs; and on tables like t
 worse by as much as a report says that its data can show.
 """
 
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -25,7 +24,6 @@ FALSE = ("overall", "ablations", "any")
 OWN = (0.1, 0.3, 0.6)  # alike as two seeds, as feature sets, as models
 
 
-@dataclass(frozen=True, kw_only=True)
 class FalseClaimsOptions(Options):
     """Rates of false claims over equal runs, and the power for true differences, by simulation."""
 

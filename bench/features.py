@@ -13,7 +13,6 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import cache, partial
 
 import numpy as np
@@ -42,7 +41,6 @@ TARGETS = {  # what -> how many times faster at least
 Times = dict[str, float]  # of each feature
 
 
-@dataclass(frozen=True, kw_only=True)
 class FeaturesBenchOptions(DatasetOptions):
     """On which clips."""
 

@@ -25,7 +25,6 @@ import signal
 import subprocess
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -154,7 +153,6 @@ LOADED = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
 class FuzzOptions(Options):
     """How many trials, from which seed."""
 

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,6 @@ FORMATS = (  # of files, each with libsndfile's container and subtype
 SIZES = {"wav": (40, "<I"), "aiff": (42, ">I"), "au": (8, ">I"), "w64": (96, "<Q")}  # where a header has it
 
 
-@dataclass(frozen=True, kw_only=True)
 class FuzzAudioOptions(Options):
     """How much damage."""
 

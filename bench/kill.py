@@ -21,7 +21,6 @@ import signal
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,6 @@ VARIANTS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class KillOptions(Options):
     """How long the soak is."""
 

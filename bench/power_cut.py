@@ -14,7 +14,6 @@ import os
 import random
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench import kill
@@ -26,7 +25,6 @@ from features_cache import claims
 PAGE = 4096
 
 
-@dataclass(frozen=True, kw_only=True)
 class PowerCutOptions(Options):
     """How many."""
 

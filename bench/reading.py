@@ -8,7 +8,6 @@ clip's CRC was checked before.
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ BATCH = 32
 Read = Callable[[NDArray[np.intp]], Any]
 
 
-@dataclass(frozen=True, kw_only=True)
 class ReadingOptions(Options):
     """How much is read."""
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,6 @@ AUDIO_ROUNDS = 2  # its epochs take long
 Timed = dict[str, list[float]]
 
 
-@dataclass(frozen=True, kw_only=True)
 class TrainingBenchOptions(Options):
     """How long."""
 

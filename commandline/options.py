@@ -1,6 +1,5 @@
 """How an option is declared, and how words become options.
 
-    @dataclass(frozen=True, kw_only=True)
     class TrainOptions(DatasetOptions):
         epochs: int = option(40, "passes over the training clips", least=1)
 
@@ -80,9 +79,13 @@ def kind_of(field: "dataclasses.Field[Any]") -> ValueType:
     return ValueType(inner[0] if several or optional else field.type, several, optional)
 
 
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What every class of options can do. Its values are checked however it is made."""
+    """What every class of options can do; each is a frozen dataclass, checked however it is made."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
 
     def __post_init__(self) -> None:
         """RequestError names the first value that is out of its bounds, no choice, or not UTF-8."""
@@ -137,14 +140,12 @@ def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> An
         raise RequestError(f"{name.upper()}={text}: expected {expected}{many}") from None
 
 
-@dataclass(frozen=True, kw_only=True)
 class DataOptions(Options):
     """Where datasets lie."""
 
     data: Path = option(Path("data"), "folder of datasets and their feature caches", in_hash=False)
 
 
-@dataclass(frozen=True, kw_only=True)
 class DatasetOptions(DataOptions):
     """Which clips, and where their cache lies."""
 
@@ -154,14 +155,12 @@ class DatasetOptions(DataOptions):
     name: str | None = option(None, "another name for the dataset's folders", in_hash=False)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunsOptions(Options):
     """Where run folders lie."""
 
     runs: Path = option(Path("runs"), "folder of run folders", in_hash=False)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ReportsOptions(Options):
     """Where reports are written."""
 

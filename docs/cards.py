@@ -4,7 +4,6 @@ python -m docs.cards measure --dataset ../esc10    how well each feature separat
 python -m docs.cards document                      docs/reference/features.md anew
 """
 
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -94,7 +93,6 @@ def measure(options: DatasetOptions) -> None:
     pd.DataFrame(table, columns=["feature", "best", "worst"]).to_csv(MEASURED, index=False)
 
 
-@dataclass(frozen=True, kw_only=True)
 class DocumentOptions(Options):
     """Options of `document`: none."""
 

@@ -1,7 +1,6 @@
 """`python -m features_cache {info,verify,export,import}`."""
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from features_cache.cache import Cache
 
 
-@dataclass(frozen=True, kw_only=True)
 class ShareOptions(DatasetOptions):
     """Options of `export` and `verify`."""
 
@@ -24,7 +22,6 @@ class ShareOptions(DatasetOptions):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class ImportOptions(DatasetOptions):
     """Options of `import`."""
 

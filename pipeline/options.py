@@ -1,6 +1,6 @@
 """Options of the pipeline's commands. The command line is made from these dataclasses."""
 
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,6 @@ RATE = {"least": 100, "most": 1_000_000}  # Hz
 SECONDS = {"least": 0.001, "most": 3600}  # of a clip
 
 
-@dataclass(frozen=True, kw_only=True)
 class SourceOptions(DatasetOptions):
     """Where clips, labels, folds and groups come from."""
 
@@ -39,7 +38,6 @@ class SourceOptions(DatasetOptions):
     seed: int = option(0, "of drawn folds and altered copies", **SEED)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExtractOptions(SourceOptions):
     """What to extract."""
 
@@ -55,7 +53,6 @@ class ExtractOptions(SourceOptions):
     jobs: int | None = option(None, "processes; all cores by default", least=1, most=10000)
 
 
-@dataclass(frozen=True, kw_only=True)
 class FeaturesCommand(ExtractOptions):
     """Options of `features`."""
 
@@ -73,7 +70,6 @@ class FeaturesCommand(ExtractOptions):
     scheduler: str | None = option(None, "address of the Dask scheduler, tcp://host:port")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ListCommand(Options):
     """Options of `list`."""
 
@@ -82,7 +78,6 @@ class ListCommand(Options):
     duration: float = option(5.0, "seconds", least=0.05, most=60)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ShowCommand(Options):
     """Options of `show`."""
 
@@ -92,7 +87,6 @@ class ShowCommand(Options):
     out: Path | None = option(None, "the PNG; by default called after the file, in this folder")
 
 
-@dataclass(frozen=True, kw_only=True)
 class VerifyCommand(DatasetOptions):
     """Options of `verify`."""
 

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -30,7 +29,6 @@ LARGEST_GRID = 2**24  # values; 64 MB a channel and clip
 of_networks = functools.partial(option, unused_by="linear")  # of what is trained step by step
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunOptions(DatasetOptions, RunsOptions):
     """One run: every fold of one feature set with one model."""
 
@@ -269,7 +267,6 @@ def parse_grid(text: str) -> tuple[int, int]:
     return int(rows), int(frames)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SweepOptions(RunOptions):
     """Several runs: every combination of the values given. All but FOLDS and places take lists.
 
@@ -345,7 +342,6 @@ def protocol(options: RunOptions, kind: str, published_test: bool = False) -> st
     return f"{task}, trained on {others}; {fitted}"
 
 
-@dataclass(frozen=True, kw_only=True)
 class ImportanceOptions(DatasetOptions, RunsOptions):
     """What each feature is worth, alone and beside the others, by small fits to subsets of them.
 
@@ -363,7 +359,6 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
     seed: int = option(0, "of the permutations, the parts of the recordings and texture's weights", **SEED)
 
 
-@dataclass(frozen=True, kw_only=True)
 class EpochOptions(RunsOptions):
     """Which run, and the weights of which epoch."""
 
@@ -374,7 +369,6 @@ class EpochOptions(RunsOptions):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class TrainedOptions(EpochOptions):
     """Which trained model, and where it computes."""
 
@@ -402,7 +396,6 @@ class TrainedOptions(EpochOptions):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     """Classes of new audio, or of the dataset's own test clips.
 
@@ -425,7 +418,6 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class ListenOptions(TrainedOptions):
     """Classes of live audio: raw PCM, mono, little-endian, on standard input.
 
@@ -444,7 +436,6 @@ class ListenOptions(TrainedOptions):
     json: bool = option(False, "a JSON object a line instead of words")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExplainOptions(RunsOptions, DataOptions):
     """What each channel is worth to a trained run: its test clips with that channel of other clips.
 
@@ -461,7 +452,6 @@ class ExplainOptions(RunsOptions, DataOptions):
     device: str = option("auto", "cpu, cuda, mps")
 
 
-@dataclass(frozen=True, kw_only=True)
 class BundleOptions(EpochOptions):
     """One file with all that predicting needs.
 
@@ -472,7 +462,6 @@ class BundleOptions(EpochOptions):
     out: Path | None = option(None, "the file to write; <run>.bundle.pt by default")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExportOptions(EpochOptions, DataOptions):
     """The networks of a run as one file for other programs, checked on the test clips in the run's cache.
 
@@ -483,7 +472,6 @@ class ExportOptions(EpochOptions, DataOptions):
     out: Path | None = option(None, "the file to write; <run>.onnx by default")
 
 
-@dataclass(frozen=True, kw_only=True)
 class RemoveOptions(RunsOptions):
     """Delete runs, after saying what goes.
 
@@ -495,7 +483,6 @@ class RemoveOptions(RunsOptions):
     yes: bool = option(False, "remove them without asking")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ListOptions(Options):
     """Models, augmentations and recipes; one model's stages.
 

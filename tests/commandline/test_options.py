@@ -5,7 +5,6 @@ import math
 import os
 import shlex
 import typing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +26,6 @@ from commandline.options import (
 from commandline.registry import RequestError
 
 
-@dataclass(frozen=True, kw_only=True)
 class Some(DatasetOptions):
     """Options of a command that only these tests have."""
 
