@@ -208,7 +208,7 @@ def data_tables(
             means=class_means(values[:, : stored.rows], target, len(classes)),
             classes=classes,
             rows=list(map(format_plain, stored.row_axis)),
-            row_unit=stored.attributes.get("row_unit", ""),
+            row_unit=stored.row_unit,
             title=name,
         )
     if len(classes) < 2 or not summaries:

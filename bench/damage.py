@@ -11,9 +11,11 @@ import io
 import random
 import tempfile
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from bench.processes import HUNG, ended, forked, status_of
 from commandline.commands import main
@@ -21,6 +23,7 @@ from commandline.options import Options, option
 from commandline.registry import RequestError
 from commandline.terminal import progress
 from features_cache import Cache
+from features_cache.feature_file import FeatureSpec
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 FEATURES = ("mel", "rms", "mfcc")
@@ -103,8 +106,8 @@ def contents(folder: Path) -> dict[tuple[str, str], object]:
         given[name, "described"] = None
         with contextlib.suppress(RequestError):
             stored = cache[name]
-            axes = stored.row_axis.tolist(), stored.frame_axis.tolist()
-            given[name, "described"] = axes, stored.attributes
+            described = {field.name: getattr(stored, field.name) for field in fields(FeatureSpec)}
+            given[name, "described"] = {key: np.asarray(value).tolist() for key, value in described.items()}
         for clip in ids:
             given[name, clip] = None
             with contextlib.suppress(RequestError):

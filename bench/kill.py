@@ -196,7 +196,7 @@ def undisturbed(feature: str, file: str, dtype: str) -> bytes:
     """What a run that nobody kills stores for one clip."""
     y = audio.load_clip(Path(file), SAMPLE_RATE, SAMPLE_RATE)
     values = resolve_feature(parse_channel(feature)).compute(Clip(y, SAMPLE_RATE))
-    return to_stored(values, values.shape, np.dtype(dtype)).tobytes()
+    return to_stored(values, values.shape, dtype).tobytes()
 
 
 def lives(group: int) -> bool:

@@ -26,7 +26,7 @@ from commandline.options import DataOptions, DatasetOptions, make_command, words
 from commandline.registry import RequestError, closest
 from commandline.terminal import counted
 from features_cache import index
-from features_cache.feature_file import AUDIO_SETTINGS, ClipStatus, FeatureFile, clip_keys, read_header
+from features_cache.feature_file import ClipStatus, FeatureFile, clip_keys, read_header
 from features_cache.hdf5 import Attributes
 from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name, is_cache, unknown_dataset
 from features_cache.names import Channel, parse_channel
@@ -215,11 +215,11 @@ class Cache:
             self.refuse_missing([wanted])
             stored = self._find(wanted)
             file = read_header(self.folder / f"{stored}.h5")
-            made, now = ([of.get(name) for name in AUDIO_SETTINGS] for of in (file.attributes, self.settings))
-            if made != now:
+            now = self.settings["samples"], self.settings["sample_rate"]
+            if (file.samples, file.sample_rate) != now:
                 raise OutdatedFeature(
-                    f"{stored} was made from {made[1]} samples at {made[0]} Hz, the clips of this cache now "
-                    f"have {now[1]} at {now[0]} Hz: {self.remedy(file.stored)}"
+                    f"{stored} was made from {file.samples} samples at {file.sample_rate} Hz, the clips of "
+                    f"this cache now have {now[0]} at {now[1]} Hz: {self.remedy(file.stored)}"
                 )
             self._open[wanted.stored] = StoredFeature(**vars(file), cache=self)
         return self._open[wanted.stored]
@@ -232,7 +232,7 @@ class Cache:
         for other in map(parse_channel, self.features):
             if other.name == channel.name and dict(other.parameters).items() <= wanted:
                 header = read_header(self.folder / f"{other.stored}.h5")
-                if wanted <= header.attributes["parameters"].items():
+                if wanted <= header.parameters.items():
                     return other.stored
         return None
 

@@ -115,7 +115,7 @@ def write_feature(
     def stored() -> Iterator[tuple[int, NDArray, int]]:
         for clip, row, plane in zip(ids, rows.tolist(), array):
             try:
-                converted = to_stored(np.asarray(plane), spec.shape, np.dtype(dtype))
+                converted = to_stored(np.asarray(plane), (spec.rows, spec.frames), dtype)
             except (ValueError, TypeError) as error:
                 raise RequestError(f"{name}, {clip}: {error}") from None
             yield row, converted, state_word(int(states[row]), converted)

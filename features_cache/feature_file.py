@@ -6,7 +6,7 @@
         0                                     not done
         fingerprint << 32 | crc32 of values   done, made from what the fingerprint covers
     /clip_id (N,) · /row_axis (rows,) · /frame_axis (frames,)
-    attributes                  those of FeatureSpec
+    attributes                  what else FeatureSpec has
 
 The fingerprint covers the clip's id, its audio's content, its alteration, the audio settings, the feature
 with all parameters and the version of its code, and the type of the stored values. All of it is also written
@@ -64,13 +64,6 @@ def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
     return np.fromiter(hashes, np.uint64, len(clips))
 
 
-def feature_key(attributes: Attributes) -> np.uint64:
-    """Of what a feature is: its file's attributes."""
-    covered = {key: attributes[key] for key in FINGERPRINTED}
-    covered["parameters"] = _as_text(attributes["parameters"])
-    return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
-
-
 def _as_text(parameters: Mapping[str, object]) -> str:
     return json.dumps(dict(sorted(parameters.items())))
 
@@ -126,17 +119,20 @@ def now() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
-    """What a feature's file says of itself, its attributes and axes; `key` goes into every fingerprint."""
+    """What a feature's file says of itself, in attributes and axes; `key` goes into every fingerprint."""
 
     stored: str
     feature: str
-    parameters: Mapping[str, object]
+    parameters: Attributes
     """All of them, defaults filled in."""
     code_version: int = 0
     units: str
+    """Of the stored values: "dB" is a level, "dB/frame" and the like are none."""
     row_axis: NDArray[np.float64]
+    """(rows,) what each row stands for, in `row_unit`."""
     row_unit: str
     frame_axis: NDArray[np.float64]
+    """(frames,) what each frame stands for, in `frame_unit`."""
     frame_unit: str = "s"
     sample_rate: int
     samples: int
@@ -147,82 +143,42 @@ class FeatureSpec:
     created: str = field(default_factory=now)
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, frames) of a clip."""
-        return len(self.row_axis), len(self.frame_axis)
-
-    @property
-    def clip_bytes(self) -> int:
-        """Bytes of one clip's values."""
-        return self.shape[0] * self.shape[1] * np.dtype(self.dtype).itemsize
-
-    @property
-    def key(self) -> np.uint64:
-        """Of all that makes one feature's values differ from another's."""
-        return feature_key(self.attributes())
-
-    def attributes(self) -> Attributes:
-        """Of the file's root."""
-        described = {key: value for key, value in vars(self).items() if key not in AXES}
-        return {"format_version": FORMAT, **described}
-
-
-@dataclass(frozen=True)
-class FeatureFile:
-    """The header of a feature's file, read once; the bytes are reached by the offsets."""
-
-    path: Path
-    attributes: Attributes
-    """Those of its FeatureSpec."""
-    shape: tuple[int, int, int]
-    dtype: np.dtype
-    values_offset: int
-    state_offset: int
-
-    @property
-    def stored(self) -> str:
-        """The feature's stored name."""
-        return self.path.stem
-
-    @property
     def rows(self) -> int:
         """Rows of a clip's feature map."""
-        return self.shape[1]
+        return len(self.row_axis)
 
     @property
     def frames(self) -> int:
         """Frames of a clip's feature map."""
-        return self.shape[2]
-
-    @property
-    def units(self) -> str:
-        """Of the stored values: "dB" is a level, "dB/frame" and the like are none."""
-        return str(self.attributes["units"])
+        return len(self.frame_axis)
 
     @property
     def clip_bytes(self) -> int:
         """Bytes of one clip's values."""
-        return self.shape[1] * self.shape[2] * self.dtype.itemsize
+        return self.rows * self.frames * np.dtype(self.dtype).itemsize
 
-    @cached_property
+    @property
     def key(self) -> np.uint64:
-        """Of which, with a clip's key, its fingerprint is made."""
-        return feature_key(self.attributes)
+        """Of all that makes one feature's values differ from another's."""
+        covered = {name: getattr(self, name) for name in FINGERPRINTED}
+        covered["parameters"] = _as_text(self.parameters)
+        return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureFile(FeatureSpec):
+    """The header of a feature's file, read once; the bytes are reached by the offsets."""
+
+    path: Path
+    clips: int
+    values_offset: int
+    state_offset: int
 
     @cached_property
     def clip_ids(self) -> NDArray[np.bytes_]:
-        """(N,) UTF-8, in the file's own order."""
-        return self._column("clip_id")
-
-    @property
-    def row_axis(self) -> NDArray[np.float64]:
-        """(rows,) what each row stands for, in `attributes["row_unit"]`."""
-        return self._column("row_axis")
-
-    @property
-    def frame_axis(self) -> NDArray[np.float64]:
-        """(frames,) what each frame stands for, in `attributes["frame_unit"]`."""
-        return self._column("frame_axis")
+        """(N,) UTF-8, in the file's own order; not in the header, which every batch takes to a worker."""
+        with hdf5.opened(self.path) as file:
+            return hdf5.read_column(file, "clip_id")
 
     def status(
         self,
@@ -262,27 +218,26 @@ class FeatureFile:
             for row in rows.tolist():
                 write_at(opened.fileno(), NOT_DONE, self.state_offset + row * STATE.itemsize)
 
-    def _column(self, name: str) -> NDArray:
-        with hdf5.opened(self.path) as file:
-            return hdf5.read_column(file, name)
-
     def map(self, *, state: bool = False) -> NDArray:
         """`values` or `state` as a read-only memory map."""
         dtype, offset = (STATE, self.state_offset) if state else (self.dtype, self.values_offset)
-        mapped = np.memmap(self.path, dtype, "r", offset, self.shape[:1] if state else self.shape)
+        shape = (self.clips, self.rows, self.frames)
+        mapped = np.memmap(self.path, dtype, "r", offset, shape[:1] if state else shape)
         return mapped.view(np.ndarray)  # the subclass makes every small indexing slower
 
 
 def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
     """The file with everything but its clips: no byte of `values` or `state` is written."""
     with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
-        hdf5.write_attributes(file, spec.attributes() | {"parameters": _as_text(spec.parameters)})
+        described = {key: value for key, value in vars(spec).items() if key not in AXES}
+        described |= {"format_version": FORMAT, "parameters": _as_text(spec.parameters)}
+        hdf5.write_attributes(file, described)
         hdf5.write_column(file, "clip_id", clip_ids)
         for name, axis, unit in zip(AXES, (spec.row_axis, spec.frame_axis), (spec.row_unit, spec.frame_unit)):
             hdf5.write_attributes(hdf5.write_column(file, name, axis), {"units": unit})
         hdf5.allocated(file, "state", (len(clip_ids),), STATE)
-        dtype = np.dtype(spec.dtype).newbyteorder("<")
-        values = hdf5.allocated(file, "values", (len(clip_ids), *spec.shape), dtype)
+        shape = (len(clip_ids), spec.rows, spec.frames)
+        values = hdf5.allocated(file, "values", shape, np.dtype(spec.dtype))
         hdf5.write_attributes(values, {"units": spec.units})
 
 
@@ -293,23 +248,28 @@ def read_header(path: Path, stored: str | None = None) -> FeatureFile:
     """
     stored = path.stem if stored is None else stored
     with hdf5.opened(path) as file:
-        attributes = hdf5.read_attributes(file)
-        values, state = (hdf5.read_member(file, name) for name in ("values", "state"))
-        if (version := attributes.get("format_version")) != FORMAT:
+        described = hdf5.read_attributes(file)
+        if (version := described.pop("format_version", None)) != FORMAT:
             raise DamagedFile(f"{path.name} has format {version}, expected {FORMAT}")
-        attributes["parameters"] = json.loads(attributes["parameters"])
-        if attributes["stored"] != stored:
-            raise DamagedFile(f"{path.name} holds {attributes['stored']}, expected {stored}")
-        offsets = values.id.get_offset(), state.id.get_offset()
-        end = max(offsets[0] + values.nbytes, offsets[1] + state.nbytes)
-        header = FeatureFile(path, attributes, values.shape, values.dtype, *offsets)
-        shape = tuple(len(file[name]) for name in ("clip_id", *AXES))
-        content = values.shape, values.dtype, state.shape, state.dtype
-        if content != (shape, attributes["dtype"], shape[:1], STATE):
+        described["parameters"] = json.loads(described["parameters"])
+        described |= {name: hdf5.read_column(file, name) for name in AXES}
+        values, state = (hdf5.read_member(file, name) for name in ("values", "state"))
+        header = FeatureFile(
+            **described,
+            path=path,
+            clips=len(file["clip_id"]),
+            values_offset=values.id.get_offset(),
+            state_offset=state.id.get_offset(),
+        )
+        if header.stored != stored:
+            raise DamagedFile(f"{path.name} holds {header.stored}, expected {stored}")
+        shape = (header.clips, header.rows, header.frames)
+        if (values.shape, values.dtype, state.shape, state.dtype) != (shape, header.dtype, shape[:1], STATE):
             raise DamagedFile(
                 f"{path.name} holds values {values.shape} {values.dtype} and states {state.shape}; "
-                f"expected {shape} {attributes['dtype']}"
+                f"expected {shape} {header.dtype}"
             )
+        end = max(header.values_offset + values.nbytes, header.state_offset + state.nbytes)
     if path.stat().st_size < end:
         raise DamagedFile(f"{path.name} is cut short: {path.stat().st_size} bytes, expected {end}")
     return header

@@ -38,7 +38,6 @@ def describe_cache(cache: Cache) -> str:
         except RequestError as damage:
             notes.append(str(damage))
             continue
-        attributes = feature.attributes
         done = np.flatnonzero(feature.done())
         sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
         # the largest error of the stored type: half the distance to the neighbouring number
@@ -46,11 +45,10 @@ def describe_cache(cache: Cache) -> str:
         megabytes = f"{path.stat().st_size / 1e6:.1f}"
         shape = feature.rows, feature.frames, f"{len(done):,}"
         rows.append((feature.stored, *shape, megabytes, feature.dtype, rounding, feature.units or "-"))
-        parameters = ", ".join(f"{key}={value}" for key, value in attributes["parameters"].items())
-        made_by = attributes["libraries"] or "others"
+        parameters = ", ".join(f"{key}={value}" for key, value in feature.parameters.items())
         notes.append(
-            f"{feature.stored}: {parameters or 'no parameters'}; code {attributes['code_version']}; "
-            f"made {attributes['created']} by {made_by}"
+            f"{feature.stored}: {parameters or 'no parameters'}; code {feature.code_version}; "
+            f"made {feature.created} by {feature.libraries or 'others'}"
         )
     for name, ids in failed_clips(cache.folder).items():
         what = "" if name == WHOLE else f"{name} of "

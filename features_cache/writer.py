@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from commandline.files import Lock, draft_of, replaced
 from commandline.registry import RequestError
@@ -67,7 +67,7 @@ class ClipWriter:
         self.writing.close()
 
 
-def to_stored(values: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
+def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
     """The values as they are stored, cast in numpy: HDF5 takes ten times as long. ValueError says why not."""
     if values.shape != shape:
         raise ValueError(f"has shape {values.shape}, expected {shape}")
@@ -119,12 +119,10 @@ def stored_clips(
         return nothing
     except DamagedFile as damage:
         return replace(nothing, note=str(damage.args[0]))
-    if file.shape[1:] != spec.shape or file.key != spec.key:
-        has = file.attributes | {"shape": file.shape[1:]}
-        wanted = spec.attributes() | {"shape": spec.shape}
-        differ = [key for key in (*FINGERPRINTED, "shape") if has.get(key) != wanted[key]]
-        told, expected = (", ".join(f"{key} {of.get(key)}" for key in differ) for of in (has, wanted))
-        return replace(nothing, note=f"{file.path.name} has {told}, asked for is {expected}")
+    described = (*FINGERPRINTED, "rows", "frames")
+    if differ := [name for name in described if getattr(file, name) != getattr(spec, name)]:
+        has, wanted = (", ".join(f"{name} {getattr(of, name)}" for name in differ) for of in (file, spec))
+        return replace(nothing, note=f"{file.path.name} has {has}, asked for is {wanted}")
     checked = checked.copy()
     if check:
         checked[check] = not is_verified(file.path)

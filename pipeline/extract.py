@@ -463,7 +463,7 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
 
 def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, seconds: float) -> str:
     """What a run did: cost by feature, failures, speed, the next commands; at last what it left out."""
-    next_ = training_step(options, asked.dataset, {spec.stored: spec.shape[1] for spec in asked.specs})
+    next_ = training_step(options, asked.dataset, {spec.stored: spec.frames for spec in asked.specs})
     if not result.clips:
         return next_
     took = result.seconds_a_clip()

@@ -56,12 +56,11 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
         feature = cache[name]
         ours = []
         theirs = []
-        kind = feature.attributes["feature"]
-        parameters = feature.attributes["parameters"]
+        kind = feature.feature
         for row, y in sounds.items() if kind in reference.DEFINITIONS else ():
             with suppress(UnreadableClips):  # named before
                 ours.append(feature.read(np.array([row]))[0])
-                theirs.append(reference.compute(kind, y, cache.sample_rate, **parameters))
+                theirs.append(reference.compute(kind, y, cache.sample_rate, **feature.parameters))
         if not ours:
             print(f"  {name}: not one of this project's definitions, or no clip done")
             continue

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from features_cache.claims import Handle
 from features_cache.feature_file import FeatureFile, state_word
 from features_cache.index import WHOLE
@@ -86,9 +84,9 @@ class Job:
             file = self.files[feature]
             try:
                 values = variant.compute(clip)
-                stored = kernels.half.to_float16(values) if file.dtype == np.float16 else None
+                stored = kernels.half.to_float16(values) if file.dtype == "float16" else None
                 if stored is None:  # another type, or values that do not fit: refused with the reason
-                    stored = to_stored(values, file.shape[1:], file.dtype)
+                    stored = to_stored(values, (file.rows, file.frames), file.dtype)
             except Exception as error:  # any: it costs this clip this feature, with the reason in the summary
                 reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
                 result.failures.append((task.row, variant.stored, reason))

@@ -233,8 +233,7 @@ def describe_channels(plan: Plan, statistics: Sequence[Statistics]) -> Channels:
 def row_axis(cache: Cache, channel: Channel) -> str:
     """What a channel's rows are, in the words of the augmentations."""
     rows, _ = stored_shape(cache, channel)
-    unit = str(cache[channel].attributes["row_unit"])
-    axis = "none" if rows < FEWEST_ROWS else ROW_AXES.get(unit, "none")
+    axis = "none" if rows < FEWEST_ROWS else ROW_AXES.get(cache[channel].row_unit, "none")
     return "wave" if channel.name == "waveform" else axis
 
 
@@ -256,7 +255,7 @@ def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.T
     loudness[1] = exponent
     loudness[2] = -centre / scale
     if units == CEPSTRUM and not (channel.rows and channel.rows[0]):
-        parameters = feature.attributes["parameters"]
+        parameters = feature.parameters
         loudness[0, 0] = np.sqrt(parameters.get("n_mels") or parameters.get("n_bands", 0)) / scale[0]
     return loudness
 

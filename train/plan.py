@@ -101,7 +101,7 @@ class Plan:
     @cached_property
     def timed(self) -> tuple[bool, ...]:
         """Whether each channel's columns are frames of time."""
-        return tuple(is_time(self.cache[channel].attributes["frame_unit"]) for channel in self.channels)
+        return tuple(is_time(self.cache[channel].frame_unit) for channel in self.channels)
 
     @property
     def hash(self) -> str:
@@ -174,10 +174,10 @@ class Plan:
             "channels": [
                 {
                     "stored": feature.stored,
-                    "parameters": feature.attributes["parameters"],
-                    "dtype": str(feature.dtype),
+                    "parameters": feature.parameters,
+                    "dtype": feature.dtype,
                     "rows": list(channel.rows or (0, feature.rows - 1)),
-                    "frame_unit": feature.attributes["frame_unit"],
+                    "frame_unit": feature.frame_unit,
                 }
                 for channel, feature in zip(self.channels, map(self.cache.__getitem__, self.channels))
             ],

@@ -121,7 +121,7 @@ class AudioModel(TrainedModel):
         for variant, channel in self.channels:
             values = variant.compute(clip)
             first, last = channel["rows"]
-            stored.append(to_stored(values, values.shape, np.dtype(channel["dtype"]))[first : last + 1])
+            stored.append(to_stored(values, values.shape, channel["dtype"])[first : last + 1])
         return stored
 
     def predict(

@@ -65,8 +65,7 @@ def make_gallery(
             clip: np.asarray(value, np.float32) for read, batch in batches for clip, value in zip(read, batch)
         }
         drawn, scale = draw_feature(values)
-        units = stored.attributes.get("units", "")
-        described.append((name, f"{scale} {units}".strip()))
+        described.append((name, f"{scale} {stored.units}".strip()))
         for clip, content in drawn.items():
             drawings[clip][place] = content
         clips = {label: values[clip] for label, clip in chosen.items() if clip in values}
@@ -78,8 +77,9 @@ def make_gallery(
             writer.submit("spectrograms", clips=clips, seconds=seconds, hertz=stored.row_axis)
         if ids[0] in values:
             rows = np.asarray(stored.row_axis, np.float32)
-            unit = stored.attributes.get("row_unit", "")
-            maps.append(FeatureMap(name, values[ids[0]], rows, unit, stored.frame_axis, units))
+            maps.append(
+                FeatureMap(name, values[ids[0]], rows, stored.row_unit, stored.frame_axis, stored.units)
+            )
     if maps and writer.paper:
         writer.submit("gallery", features=maps, title=f"{ids[0]} · {next(iter(chosen))}")
     audio = clip_audio(cache, ids, ids, writer.folder.parent, audio_mb)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from commandline.registry import RequestError
-from features_cache.feature_file import AXES, FeatureSpec, clip_keys
+from features_cache.feature_file import clip_keys
 from features_cache.index import note_verified, read_index, stored_ids
 from features_cache.writer import stored_clips, to_stored
 from tests.features_cache.conftest import CLIPS
@@ -31,18 +31,11 @@ def test_what_cannot_be_stored_is_reported_and_the_cast_is_numpys(values, messag
         np.testing.assert_array_equal(stored, values.astype(np.float16))
 
 
-@pytest.fixture
-def spec(file):
-    """What the file was made from."""
-    given = {key: value for key, value in file.attributes.items() if key != "format_version"}
-    return FeatureSpec(**given | {axis: getattr(file, axis) for axis in AXES})
-
-
-def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_found(cache, spec, file, spoil):
+def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_found(cache, file, spoil):
     clips, _ = read_index(cache.folder)
 
     def kept():
-        return stored_clips(cache.folder, spec, stored_ids(clips), clip_keys(clips), slice(0, 8))
+        return stored_clips(cache.folder, file, stored_ids(clips), clip_keys(clips), slice(0, 8))
 
     note_verified(cache.folder, ["mine"])
     times = file.path.stat().st_atime_ns, file.path.stat().st_mtime_ns

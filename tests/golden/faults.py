@@ -74,7 +74,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "fingerprint_without_parameters": Fault(
         "values of other parameters count as up to date",
-        'covered["parameters"] = _as_text(attributes["parameters"])',
+        'covered["parameters"] = _as_text(self.parameters)',
         'covered["parameters"] = ""',
         f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
     ),

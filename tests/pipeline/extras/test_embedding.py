@@ -145,7 +145,7 @@ def test_extraction_caches_it_until_the_file_is_another(here, where, capsys):
     values = stored.read(np.arange(8))
     assert values.shape == (8, 2, 1)
     assert values[:, 0, 0] == pytest.approx(0.1005 + 0.1 * (np.arange(8) % 2), abs=1e-3)
-    before = stored.attributes["parameters"]
+    before = stored.parameters
     assert before["model"] == "net" and len(before["file"]) == 32
     capsys.readouterr()
     assert extract(command) == 0
@@ -153,7 +153,7 @@ def test_extraction_caches_it_until_the_file_is_another(here, where, capsys):
     write_network("net", window=0.25, factor=2.0)
     assert extract(command) == 0
     again = Cache(here / "mine" / "features")["embedding@model=net"]
-    assert again.attributes["parameters"]["file"] != before["file"]
+    assert again.parameters["file"] != before["file"]
     assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
 
 
