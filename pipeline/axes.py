@@ -158,24 +158,22 @@ def modulation_axis(sample_rate: int, _: int, **parameters: Any) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Bank:
+class Bank(Wavelets):
     """Which wavelets: `gamma` Hz widen each band, `tuning` is in bins, `just` intonation divides octaves."""
 
-    wavelets: Wavelets
     just: bool = False
     gamma: float | None = 0.0
     tuning: float = 0.0
 
     def frequencies(self) -> np.ndarray:
         """(n_bins,) Hz: `librosa.interval_frequencies`."""
-        shape = self.wavelets
-        steps = shape.bins_per_octave
+        steps = self.bins_per_octave
         ratios = 2.0 ** (np.arange(steps) / steps)
         if self.just:
             fractions = np.modf(JUST @ np.log2([3, 5]))[0]
             ratios = np.power(2, np.sort(np.where(fractions < 0, fractions + 1, fractions)))
-        octaves = np.multiply.outer(2.0 ** np.arange(-(-shape.n_bins // steps)), ratios).flatten()
-        return np.sort(octaves[: shape.n_bins]) * (C1 * 2.0 ** (self.tuning / steps))
+        octaves = np.multiply.outer(2.0 ** np.arange(-(-self.n_bins // steps)), ratios).flatten()
+        return np.sort(octaves[: self.n_bins]) * (C1 * 2.0 ** (self.tuning / steps))
 
     def bandwidths(self, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(n_bins,) `librosa.filters._relative_bandwidth`, and the Hz that widen each band."""
@@ -189,20 +187,20 @@ class Bank:
 
     def halvings_beforehand(self, sample_rate: int) -> int:
         """How often librosa halves the rate before the highest octave; Impossible if that is too high."""
-        shape = self.wavelets
         frequency = self.frequencies()
         alpha, widening = self.bandwidths(frequency)
-        top = np.max(frequency * (1 + 0.5 * HANN_BANDWIDTH * alpha / shape.filter_scale) + 0.5 * widening)
+        top = np.max(frequency * (1 + 0.5 * HANN_BANDWIDTH * alpha / self.filter_scale) + 0.5 * widening)
         if top > sample_rate / 2:
             raise Impossible(
                 f"its highest band reaches to {top:.0f} Hz, half the sample rate is {sample_rate / 2:g} Hz"
             )
         by_frequency = max(0, int(np.ceil(np.log2(sample_rate / 2 / top)) - 1) - 1)
-        twos = (shape.hop_length & -shape.hop_length).bit_length() - 1
-        return min(by_frequency, max(0, twos - -(-shape.n_bins // shape.bins_per_octave) + 1))
+        twos = (self.hop_length & -self.hop_length).bit_length() - 1
+        return min(by_frequency, max(0, twos - -(-self.n_bins // self.bins_per_octave) + 1))
 
-    def frames(self, sample_rate: int, samples: int) -> np.ndarray:
-        """Seconds of each frame; halving rounds the number of samples up."""
-        hop = self.wavelets.hop_length
-        halves = 2 ** self.halvings_beforehand(sample_rate)
-        return centred_frames(sample_rate, -(-samples // halves) * halves, hop_length=hop)
+
+def wavelet_frames(sample_rate: int, samples: int, **parameters: Any) -> np.ndarray:
+    """Seconds of each frame of a bank with these parameters; halving rounds the number of samples up."""
+    bank = Bank(**parameters)
+    halves = 2 ** bank.halvings_beforehand(sample_rate)
+    return centred_frames(sample_rate, -(-samples // halves) * halves, hop_length=bank.hop_length)

@@ -13,7 +13,7 @@ import scipy  # its modules come when they are first used
 from pipeline import kernels
 from pipeline.audio import resample
 from pipeline.axes import Bank
-from pipeline.parameters import ErbBank, Framing, MelBank, Wavelets
+from pipeline.parameters import ErbBank, Framing, MelBank
 
 THIRDS = 252, 36  # bins, and bins an octave: three a semitone
 
@@ -43,9 +43,6 @@ class Clip:
 
         Clip(y, 44100).mel_db(MelBank(), Framing())  # (128, 431)
     """
-
-    def __repr__(self) -> str:
-        return f"Clip({len(self.y) / self.sample_rate:g} s at {self.sample_rate} Hz)"
 
     def __init__(self, y: np.ndarray, sample_rate: int) -> None:
         self.y = y
@@ -125,7 +122,7 @@ class Clip:
     @shared
     def pitch_classes(self, hop_length: int) -> np.ndarray:
         """(12, frames) sums over octaves of thirds of semitones, at the clip's tuning."""
-        bank = Bank(Wavelets(*THIRDS, hop_length=hop_length), tuning=self.tuning(36, Framing(), power=1))
+        bank = Bank(*THIRDS, hop_length=hop_length, tuning=self.tuning(36, Framing(), power=1))
         return kernels.spectrum.fold_octaves(self.constant_q(bank), 3)
 
     @shared

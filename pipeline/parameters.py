@@ -8,7 +8,7 @@ group states once. All names and meanings are librosa's.
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from types import NoneType
 from typing import Annotated, Any
@@ -110,6 +110,17 @@ class ErbBank(LinearBank):
 
 
 @dataclass(frozen=True)
+class Compression:
+    """How a band is divided by its recent level (`librosa.pcen`)."""
+
+    gain: Unit = 0.98
+    bias: Positive = 2.0
+    power: Positive = 0.5
+    time_constant: Positive = 0.4  # seconds
+    eps: Positive = 1e-6
+
+
+@dataclass(frozen=True)
 class Wavelets:
     """A constant-Q filter bank from C1 up (`librosa.cqt`)."""
 
@@ -134,9 +145,7 @@ class Parameter:
             return None
         try:
             read = self.kind(value)
-            fits = isinstance(value, bool) == (self.kind is bool) and (
-                self.kind is str or read == float(str(value))
-            )
+            fits = isinstance(value, bool) == (self.kind is bool) and (self.kind is str or read == value)
         except (TypeError, ValueError, OverflowError):
             fits = False
         if not fits or (self.within and read not in self.within):
@@ -145,35 +154,34 @@ class Parameter:
         return read
 
 
-def _keywords(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    arguments = inspect.signature(function, eval_str=True).parameters.values()
-    return [argument for argument in arguments if argument.kind is inspect.Parameter.KEYWORD_ONLY]
+def _arguments(
+    function: Callable[..., Any],
+) -> Iterator[tuple[str, Callable[..., object] | None, Mapping[str, inspect.Parameter]]]:
+    """(name, group, fields) of each keyword-only argument; without a group it is its own field."""
+    for name, argument in inspect.signature(function, eval_str=True).parameters.items():
+        if argument.kind is inspect.Parameter.KEYWORD_ONLY:
+            group = argument.annotation
+            grouped = is_dataclass(argument.annotation)
+            fields = inspect.signature(group).parameters if grouped else {name: argument}
+            yield name, group if grouped else None, fields
 
 
 def of_function(function: Callable[..., Any]) -> dict[str, Parameter]:
     """The parameters that a feature's signature declares, groups flattened, in its order."""
     found: dict[str, Parameter] = {}
-    for argument in _keywords(function):
-        group = argument.annotation
-        grouped = is_dataclass(argument.annotation)
-        fields = inspect.signature(group).parameters.values() if grouped else [argument]
-        for field in fields:
+    for _, _, fields in _arguments(function):
+        for name, field in fields.items():
             annotation = field.annotation
-            choices = typing.get_args(annotation)
-            if NoneType in choices:  # Samples | None
-                annotation = next(choice for choice in choices if choice is not NoneType)
+            if NoneType in typing.get_args(annotation):  # Samples | None
+                annotation = typing.get_args(annotation)[0]
             kind, within = typing.get_args(annotation) or (annotation, None)
-            found[field.name] = Parameter(field.name, kind, within, field.default)
+            found[name] = Parameter(name, kind, within, field.default)
     return found
 
 
 def to_arguments(function: Callable[..., Any], values: dict[str, Value]) -> dict[str, Any]:
     """Keyword arguments for `function`, the groups put together again; ValueError if they clash."""
-    arguments: dict[str, Any] = {}
-    for argument in _keywords(function):
-        group = argument.annotation
-        grouped = is_dataclass(argument.annotation)
-        fields = inspect.signature(group).parameters if grouped else ()
-        chosen = {field: values[field] for field in fields}
-        arguments[argument.name] = group(**chosen) if grouped else values[argument.name]
-    return arguments
+    return {
+        name: group(**{field: values[field] for field in fields}) if group else values[name]
+        for name, group, fields in _arguments(function)
+    }

@@ -152,8 +152,8 @@ def mfcc_delta2(y, sr, **more):
 
 
 @DEFINITIONS.register()
-def pcen(y, sr, *, gain, bias, power, time_constant, eps, **more):
-    gains = {"gain": gain, "bias": bias, "power": power, "time_constant": time_constant, "eps": eps}
+def pcen(y, sr, **more):
+    gains = {name: more.pop(name) for name in ("gain", "bias", "power", "time_constant", "eps")}
     magnitude = melspectrogram(y=y, sr=sr, power=1, **more)
     return librosa.pcen(magnitude * 2**31, sr=sr, hop_length=more["hop_length"], **gains)
 

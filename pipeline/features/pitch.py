@@ -1,13 +1,13 @@
 """Pitch: constant-Q spectra, pitch classes, the tonal plane, the fundamental."""
 
+import functools
 import math
-from typing import Any
 
 import numpy as np
 import scipy
 
 from pipeline import kernels
-from pipeline.axes import Bank, Impossible, centred_frames, constant_q_axis
+from pipeline.axes import Bank, Impossible, centred_frames, constant_q_axis, wavelet_frames
 from pipeline.clip import THIRDS, Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import EvenSamples, Framing, Hertz, Positive, Samples, Wavelets
@@ -17,25 +17,10 @@ SMOOTHED = 41  # frames
 FIFTHS_AND_THIRDS = np.array([7 / 6, 7 / 6, 3 / 2, 3 / 2, 2 / 3, 2 / 3])  # half turns a semitone
 RADIUS = np.array([1, 1, 1, 1, 0.5, 0.5])
 
-
-def constant_q_frames(
-    sample_rate: int, samples: int, *, gamma: float | None = 0.0, **wavelets: Any
-) -> np.ndarray:
-    """Seconds of each frame of a constant-Q or variable-Q transform."""
-    return Bank(Wavelets(**wavelets), gamma=gamma).frames(sample_rate, samples)
+chroma_frames = functools.partial(wavelet_frames, n_bins=THIRDS[0], bins_per_octave=THIRDS[1])
 
 
-def chroma_frames(sample_rate: int, samples: int, *, hop_length: int) -> np.ndarray:
-    """Seconds of each frame of pitch classes from thirds of semitones."""
-    return Bank(Wavelets(*THIRDS, hop_length=hop_length)).frames(sample_rate, samples)
-
-
-def just_frames(sample_rate: int, samples: int, *, hop_length: int) -> np.ndarray:
-    """Seconds of each frame of pitch classes in just intonation."""
-    return Bank(Wavelets(hop_length=hop_length), just=True).frames(sample_rate, samples)
-
-
-@feature(units="dB", rows=constant_q_axis, row_unit="Hz", frames=constant_q_frames, version=2)
+@feature(units="dB", rows=constant_q_axis, row_unit="Hz", frames=wavelet_frames, version=2)
 def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
     """Constant-Q transform: a spectrogram with one row a semitone, seven octaves from C1.
 
@@ -44,10 +29,10 @@ def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
     Ignores: everything above B7 (3951 Hz); in the bass, changes within half a second
     Feature map: harmonics of a tone lie at 12, 19, 24, 28 rows above it, whatever its pitch
     """
-    return kernels.spectrum.decibels(clip.constant_q(Bank(wavelets)) ** 2)
+    return kernels.spectrum.decibels(clip.constant_q(Bank(**vars(wavelets))) ** 2)
 
 
-@feature(units="dB", rows=constant_q_axis, row_unit="Hz", frames=constant_q_frames, version=2)
+@feature(units="dB", rows=constant_q_axis, row_unit="Hz", frames=wavelet_frames, version=2)
 def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.ndarray:
     """Variable-Q transform: as cqt, with wider bands in the bass, as in the ear, and so sharper in time.
 
@@ -56,7 +41,7 @@ def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.
     Ignores: everything above B7; semitones in the lowest octaves run into each other
     Feature map: as cqt, less smeared along time at the bottom
     """
-    return kernels.spectrum.decibels(clip.constant_q(Bank(wavelets, gamma=gamma)) ** 2)
+    return kernels.spectrum.decibels(clip.constant_q(Bank(**vars(wavelets), gamma=gamma)) ** 2)
 
 
 @feature(units="relative", rows=12, row_unit="pitch class", version=2)
@@ -103,7 +88,13 @@ def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     return kernels.spectrum.normalised(smoothed, 2)
 
 
-@feature(units="relative", rows=12, row_unit="pitch class", frames=just_frames, version=2)
+@feature(
+    units="relative",
+    rows=12,
+    row_unit="pitch class",
+    frames=functools.partial(wavelet_frames, just=True),
+    version=2,
+)
 def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in just intonation: intervals are ratios of the primes 2, 3 and 5.
 
@@ -112,7 +103,7 @@ def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     Ignores: octave, loudness; it does not follow the clip's tuning
     Feature map: as chroma
     """
-    magnitude = clip.constant_q(Bank(Wavelets(hop_length=hop_length), just=True))
+    magnitude = clip.constant_q(Bank(hop_length=hop_length, just=True))
     return kernels.spectrum.normalised(kernels.spectrum.fold_octaves(magnitude, 1))
 
 

@@ -13,6 +13,7 @@ from pipeline.axes import coefficient_axis, erb_axis, frequency_axis, mel_axis, 
 from pipeline.clip import Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import (
+    Compression,
     Count,
     ErbBank,
     Framing,
@@ -20,8 +21,6 @@ from pipeline.parameters import (
     MelBank,
     MelBank64,
     Odd,
-    Positive,
-    Unit,
 )
 
 
@@ -135,17 +134,7 @@ def taps_of(width: int, order: int) -> np.ndarray:
 
 
 @feature(units="PCEN", rows=mel_axis, row_unit="Hz", version=2)
-def pcen(
-    clip: Clip,
-    *,
-    gain: Unit = 0.98,
-    bias: Positive = 2.0,
-    power: Positive = 0.5,
-    time_constant: Positive = 0.4,
-    eps: Positive = 1e-6,
-    bank: MelBank,
-    framing: Framing,
-) -> np.ndarray:
+def pcen(clip: Clip, *, compression: Compression, bank: MelBank, framing: Framing) -> np.ndarray:
     """Per-channel energy normalisation: mel bands, each divided by its own recent level.
 
     Formula: (E / (eps + S)^gain + bias)^power - bias^power, E the band, S its running mean over 0.4 s
@@ -154,12 +143,15 @@ def pcen(
     Feature map: dark background, bright onsets; a lasting tone fades after its first half second
     """
     energy = clip.bands(clip.magnitude(framing), bank) * 2**31
-    frames = time_constant * clip.sample_rate / framing.hop_length
+    frames = compression.time_constant * clip.sample_rate / framing.hop_length
     # of the low-pass filter s[t] = (1 - b) s[t - 1] + b E[t]
     b = (np.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2)
     state = scipy.signal.lfilter_zi([b], [1, b - 1])[None]
     mean, _ = scipy.signal.lfilter([b], [1, b - 1], energy, zi=state)
-    smooth = np.exp(-gain * (np.log(eps) + np.log1p(mean / eps)))
+    eps = compression.eps
+    smooth = np.exp(-compression.gain * (np.log(eps) + np.log1p(mean / eps)))
+    bias = compression.bias
+    power = compression.power
     return bias**power * np.expm1(power * np.log1p(energy * smooth / bias))
 
 

@@ -69,18 +69,17 @@ def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
 @functools.lru_cache(maxsize=512)
 def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
     """How often `librosa.vqt` halves the sample rate beforehand, and the octaves from the highest down."""
-    shape = bank.wavelets
     frequency = bank.frequencies()
     beforehand = bank.halvings_beforehand(sample_rate)
     alpha, gamma = bank.bandwidths(frequency)
-    seconds = shape.filter_scale / alpha / (frequency + gamma / alpha)
+    seconds = bank.filter_scale / alpha / (frequency + gamma / alpha)
     rate = sample_rate / 2**beforehand
-    hop = shape.hop_length // 2**beforehand
+    hop = bank.hop_length // 2**beforehand
     halvings = 0
     found = []
-    for octave in range(-(-shape.n_bins // shape.bins_per_octave)):
-        stop = shape.n_bins - octave * shape.bins_per_octave
-        rows = slice(max(0, stop - shape.bins_per_octave), stop)
+    for octave in range(-(-bank.n_bins // bank.bins_per_octave)):
+        stop = bank.n_bins - octave * bank.bins_per_octave
+        rows = slice(max(0, stop - bank.bins_per_octave), stop)
         n_fft, bins, filters = _filters(_key(frequency[rows] / rate, 13), _key(seconds[rows] * rate, 8))
         louder = (filters * np.sqrt(2.0**halvings)).astype(np.complex64)  # as halving makes it softer
         norm = np.sqrt(seconds[rows] * sample_rate / 2**beforehand)

@@ -34,7 +34,7 @@ def magnitudes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)):
-        _magnitudes(padded, hop_length, LOUDER / 2 * window, *_tables(n_fft, float), result)
+        _magnitudes(padded, hop_length, LOUDER / 2 * window, _tables(n_fft, float), result)
     else:
         result[:] = np.abs(_by_scipy(frames, window).T)
     return result
@@ -46,8 +46,7 @@ def transforms(y: np.ndarray, hop_length: int, window: np.ndarray, bins: slice) 
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((2, bins.stop - bins.start, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)):
-        tables = _tables(n_fft, float)
-        _transforms(padded, hop_length, window / 2, *tables, bins.start, result[0], result[1])
+        _transforms(padded, hop_length, window / 2, _tables(n_fft, float), bins.start, result)
     else:
         spectrum = _by_scipy(frames, window)[:, bins].T
         result[:] = spectrum.real, spectrum.imag
@@ -63,7 +62,7 @@ def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarr
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)) and np.array_equal(window, centred_window(n_fft, n_fft)):
-        _phase_slopes(padded, hop_length, *_tables(n_fft, float), result)
+        _phase_slopes(padded, hop_length, _tables(n_fft, float), result)
     else:
         slope = (np.roll(window, -1) - np.roll(window, 1)) / 2
         result[:] = np.abs((_by_scipy(frames, window).conj() * _by_scipy(frames, slope)).imag.T)
@@ -80,7 +79,7 @@ def autocorrelation(y: np.ndarray, hop_length: int, window: np.ndarray, lags: in
     size = max(LENGTHS[0], 1 << (length + lags - 2).bit_length())  # no lag comes round to another
     result = np.empty((lags, len(frames)), window.dtype)
     if _is_compiled(size, len(frames)):
-        _autocorrelation(y, hop_length, window, *_tables(size, window.dtype), result)
+        _autocorrelation(y, hop_length, window, _tables(size, window.dtype), result)
     else:
         for first in range(0, len(frames), BLOCK):
             spectrum = scipy.fft.rfft(frames[first : first + BLOCK] * window, size)
@@ -228,6 +227,13 @@ def _load(y, first, hop_length, window, x):
 
 
 @inlined
+def _pair(points, tables, k):
+    """The points k and n - k, of which bin k of the real frames is made, and exp(-pi i k / n)."""
+    _, places, turns = tables
+    return points[places[k]], points[places[len(points) - k]], (turns[k, 0], turns[k, 1])
+
+
+@inlined
 def _bin(a, b, i, turn):
     """Twice bin k of real frame i, from the points k and n - k of the complex one and exp(-pi i k / n)."""
     j = i + LANES
@@ -236,19 +242,17 @@ def _bin(a, b, i, turn):
 
 
 @compiled
-def _magnitudes(y, hop_length, window, factors, places, turns, result):
-    n = len(turns) - 1
+def _magnitudes(y, hop_length, window, tables, result):
+    n = len(tables[1]) - 1
     frames = result.shape[1]
     x = np.empty(n * ROW)
     points = x.reshape(n, ROW)
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)
         _load(y, first, hop_length, window, x)
-        _transform(x, factors)
+        _transform(x, tables[0])
         for k in range(n + 1):
-            a = points[places[k]]
-            b = points[places[n - k]]
-            turn = (turns[k, 0], turns[k, 1])
+            a, b, turn = _pair(points, tables, k)
             row = result[k, first : first + LANES]
             for i in range(LANES):
                 re, im = _bin(a, b, i, turn)
@@ -256,9 +260,9 @@ def _magnitudes(y, hop_length, window, factors, places, turns, result):
 
 
 @compiled
-def _phase_slopes(y, hop_length, factors, places, turns, result):
+def _phase_slopes(y, hop_length, tables, result):
     """With a Hann window, and with its derivative, a bin is a sum of three without a window."""
-    n = len(turns) - 1
+    n = len(tables[1]) - 1
     frames = result.shape[1]
     x = np.empty(n * ROW)
     plain = np.full(2 * n, 0.5)
@@ -269,11 +273,9 @@ def _phase_slopes(y, hop_length, factors, places, turns, result):
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)
         _load(y, first, hop_length, plain, x)
-        _transform(x, factors)
+        _transform(x, tables[0])
         for k in range(n + 1):
-            a = points[places[k]]
-            b = points[places[n - k]]
-            turn = (turns[k, 0], turns[k, 1])
+            a, b, turn = _pair(points, tables, k)
             for i in range(LANES):
                 real[k + 1, i], imaginary[k + 1, i] = _bin(a, b, i, turn)
         for beyond, within in ((0, 2), (n + 2, n)):  # the spectrum of real samples is symmetric
@@ -293,30 +295,27 @@ def _phase_slopes(y, hop_length, factors, places, turns, result):
 
 
 @compiled
-def _transforms(y, hop_length, window, factors, places, turns, lowest, real, imaginary):
-    n = len(turns) - 1
-    bins, frames = real.shape
+def _transforms(y, hop_length, window, tables, lowest, result):
+    n = len(tables[1]) - 1
+    _, bins, frames = result.shape
     x = np.empty(n * ROW)
     points = x.reshape(n, ROW)
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)
         _load(y, first, hop_length, window, x)
-        _transform(x, factors)
+        _transform(x, tables[0])
         for row in range(bins):
-            k = lowest + row
-            a = points[places[k]]
-            b = points[places[n - k]]
-            turn = (turns[k, 0], turns[k, 1])
-            re = real[row, first : first + LANES]
-            im = imaginary[row, first : first + LANES]
+            a, b, turn = _pair(points, tables, lowest + row)
+            re = result[0, row, first : first + LANES]
+            im = result[1, row, first : first + LANES]
             for i in range(LANES):
                 re[i], im[i] = _bin(a, b, i, turn)
 
 
 @compiled
-def _autocorrelation(y, hop_length, window, factors, places, turns, result):
+def _autocorrelation(y, hop_length, window, tables, result):
     """The power spectrum is real and even, so it is transformed back by the same transform of real frames."""
-    n = len(turns) - 1
+    n = len(tables[1]) - 1
     lags, frames = result.shape
     x = np.empty(n * ROW, window.dtype)
     power = np.empty(n * ROW, window.dtype)
@@ -327,21 +326,17 @@ def _autocorrelation(y, hop_length, window, factors, places, turns, result):
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)
         _load(y, first, hop_length, window, x)
-        _transform(x, factors)
+        _transform(x, tables[0])
         for k in range(n + 1):
-            a = points[places[k]]
-            b = points[places[n - k]]
-            turn = (turns[k, 0], turns[k, 1])
+            a, b, turn = _pair(points, tables, k)
             here = samples[k]
             there = samples[2 * n - max(k, 1)]
             for i in range(LANES):
                 re, im = _bin(a, b, i, turn)
                 here[i] = there[i] = scale * (re * re + im * im)
-        _transform(power, factors)
+        _transform(power, tables[0])
         for lag in range(lags):
-            a = of_power[places[lag]]
-            b = of_power[places[n - lag]]
-            turn = (turns[lag, 0], turns[lag, 1])
+            a, b, turn = _pair(of_power, tables, lag)
             row = result[lag, first : first + LANES]
             for i in range(LANES):
                 row[i] = _bin(a, b, i, turn)[0]
