@@ -13,7 +13,7 @@ import io
 import re
 import stat
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +39,7 @@ AUDIO_FILE = re.compile(
     r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
     re.IGNORECASE | re.DOTALL,
 )
-CONVERTED = frozenset((".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm"))
+NOT_AUDIO = "not audio that libsndfile reads: convert it, as in ffmpeg -i a.m4a a.flac"
 
 # libsndfile's log says what a header promises, and mostly what it should be, and then goes on.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
@@ -121,16 +121,6 @@ def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
         return list(progress(threads.map(info, paths), total=len(paths), label="headers", unit="files"))
 
 
-def advice(paths: Iterable[str]) -> str:
-    """What to do about those of these files that ffmpeg converts and libsndfile does not read; else ''.
-
-    >>> advice(["a.wav", "b.M4A"])
-    'files of .m4a are not read: convert them, as in ffmpeg -i a.m4a a.flac'
-    """
-    kinds = ", ".join(sorted({Path(path).suffix.lower() for path in paths} & CONVERTED))
-    return kinds and f"files of {kinds} are not read: convert them, as in ffmpeg -i a.m4a a.flac"
-
-
 def _opened(path: Path) -> soundfile.SoundFile:
     """An open file that is what its header says."""
     try:
@@ -147,11 +137,8 @@ def _opened(path: Path) -> soundfile.SoundFile:
         file = soundfile.SoundFile(path)
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
             file = _with_its_length(file, path.read_bytes())
-    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, OSError) as error:
-        reason = _reason(error)
-        if "does not exist" in reason:  # its words for an .mp3 that holds none; the file is there, see above
-            reason = "Format not recognised"
-        raise AudioError(f"not audio that libsndfile reads: {reason}") from None
+    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, OSError):
+        raise AudioError(NOT_AUDIO) from None
     _refuse_damaged(file, path)
     return file
 
@@ -160,7 +147,7 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
     if not LEAST_RATE <= file.samplerate <= MOST_RATE:
         raise AudioError(f"damaged: its header says {file.samplerate} samples a second")
     if file.format == "RAW":  # guessed from .au, .vox and the like: text becomes noise
-        raise AudioError("not audio that libsndfile reads: it has no header")
+        raise AudioError(NOT_AUDIO)
     for promised, actual in PROMISED.findall(file.extra_info):  # a WAV cut off in its data plays to the cut
         actual = actual or path.stat().st_size
         if int(promised) > int(actual) + CHUNK_PADDING:

@@ -486,7 +486,5 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE else f" {feature}:"
         lines.append(f"  {asked.clips['clip_id'].iloc[row]}:{named} {reason}")
-    if advice := audio.advice(asked.clips["path"].iloc[failed]):
-        lines.append(advice)
     done = counted(result.clips - len(failed), "clip")
     return "\n".join([*lines, next_, f"done: {done}; left out: {len(failed):,}"])

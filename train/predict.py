@@ -226,13 +226,11 @@ def show(table: pd.DataFrame, classes: list[str], options: PredictOptions) -> No
 
 
 def tell_failures(failures: Mapping[Path, str], total: int) -> None:
-    """Name the files that could not be read, and what to do about them."""
+    """Name the files that could not be read."""
     for file, reason in failures.items():
         tell(f"{file}: {reason}")
     if failures:
         tell(f"{len(failures)} of {total} files could not be read")
-    if advice := audio.advice(map(str, failures)):
-        tell(advice)
 
 
 def predict_audio(options: PredictOptions) -> int:

@@ -14,7 +14,7 @@ URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 MD5 = "7771e4b9d86d0945acce719c7a59305a"  # of the archive as it was published for years
 PARTS = ("audio", "LICENSE", "meta")  # of the dataset; the last one is put in place last
 ARCHIVE = "download.zip"  # beside the dataset until it is unpacked
-FILE_NAME = r"^(?P<fold>\d+)-(?P<src_file>\d+)-(?P<take>[A-Z])-(?P<target>\d+)\.wav$"
+NAMED_AFTER = ["fold", "src_file", "take", "target"]  # a file, joined by -
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIPS = 2000
 SAMPLES = 220_500  # of every clip, at ESC_SAMPLE_RATE
@@ -28,17 +28,11 @@ the recordings are named in the dataset's LICENSE file."""
 def obtain(options: SourceOptions) -> Path:
     """The folder of ESC-50: the one that is there, else unpacked from ARCHIVE, else downloaded.
 
-    Nothing is unpacked of an archive that is damaged, unsafe, or does not hold ESC-50. With the clips in
-    AUDIO_DIR the folder needs hold nothing but the table, and nothing is fetched.
+    Nothing is unpacked of an archive that is damaged, unsafe, or does not hold ESC-50.
     """
     folder = options.data / "esc50"
-    if is_esc_layout(folder, Path(options.audio_dir) if options.audio_dir else None):
+    if is_esc_layout(folder):
         return folder
-    if options.audio_dir:
-        raise RequestError(
-            f"AUDIO_DIR={options.audio_dir} needs a folder there and the table {folder / 'meta/esc50.csv'}; "
-            "or name the table, DATASET=….csv"
-        )
     with making(folder):
         if is_esc_layout(folder):
             return folder
@@ -94,8 +88,7 @@ def faults(folder: Path) -> Iterator[str]:
     names = rows["filename"]
     if len(rows) != CLIPS or not names.is_unique:
         yield f"its table has {names.nunique()} clips, expected {CLIPS}"
-    said = names.str.extract(FILE_NAME)
-    for name in names[(said != rows[said.columns]).any(axis=1)]:
+    for name in names[names != rows[NAMED_AFTER].agg("-".join, axis=1) + ".wav"]:
         yield f"{name!r} is not named fold-source-take-class.wav as its row in the table says"
     for name in sorted({path.name for path in audio_dir.glob("[!.]*")} - set(names)):
         yield f"not in the table: audio/{name}"

@@ -44,7 +44,7 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
     grouped_by, folds_by = kept[["grouped_by", "folds_by"]].iloc[-1] if len(kept) else ("", "")
     group = options.group or grouped_by
     by_group = (options.folds_by or folds_by) == "group"
-    table, notes = with_groups(listing, group)
+    table, notes = with_groups(listing.table, group)
     known = dict(zip(kept["group"], fold_of)) if by_group == (folds_by == "group") else {}
     groups = sorted(table["group"].unique())
     if by_group:
@@ -76,14 +76,14 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
     return table, (*notes, f"folds: {note}, kept in {path}")
 
 
-def with_groups(listing: Listing, group: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group known, and a note if `group` does not fit all clips.
 
     `group` is a column of the table's CSV, or a pattern searched in file names without their extension,
     else in the paths within the dataset, whose parentheses hold the group. With '' the source's own groups
     are kept. A clip that has none is a group of its own.
     """
-    table = listing.table.copy()
+    table = table.copy()
     if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):  # made here, of each clip
         table["group"] = table[group].astype(str)
     elif group:
@@ -138,7 +138,7 @@ def draw_folds(
     groups: Sequence[str],
     folds: int,
     seed: int,
-    kept: Mapping[str, int] | None = None,
+    kept: Mapping[str, int],
 ) -> NDArray[np.int64]:
     """A fold from 1 to `folds` for every clip: one fold a group, classes spread evenly, seeded.
 
@@ -152,7 +152,7 @@ def draw_folds(
     np.add.at(clips, (group_of, class_of), 1)
     share = clips / clips.sum(axis=0)
     filled = np.zeros((folds, clips.shape[1]))  # the share of each class that a fold has
-    fold_of = np.array([(kept or {}).get(name, 0) for name in names])
+    fold_of = np.array([kept.get(name, 0) for name in names])
     fold_of[fold_of > folds] = 0
     for group in np.flatnonzero(fold_of):
         filled[fold_of[group] - 1] += share[group]

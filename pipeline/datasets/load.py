@@ -132,19 +132,21 @@ def _of_cache(folder: Path, name: str | None) -> Dataset:
 def _read(options: SourceOptions) -> Listing:
     word = options.dataset
     path = Path(options.dataset)
-    audio_dir = Path(options.audio_dir) if options.audio_dir else None
+    is_table = path.suffix.lower() in TABLES and path.is_file()
+    if options.audio_dir and not is_table:
+        raise RequestError(f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is none")
     if word in ("esc50", "esc10"):
         from pipeline.datasets import esc50
 
-        return read_esc_layout(esc50.obtain(options), audio_dir, "esc10" if word == "esc10" else "")
+        return read_esc_layout(esc50.obtain(options), "esc10" if word == "esc10" else "")
     if word == "synth":
         from pipeline import synth
 
-        return read_esc_layout(synth.write_dataset(options.data / "synth"), audio_dir)
+        return read_esc_layout(synth.write_dataset(options.data / "synth"))
     if path.is_dir():
-        return read_esc_layout(path, audio_dir) if is_esc_layout(path, audio_dir) else read_folder(path)
-    if path.is_file() and path.suffix.lower() in TABLES:
-        return read_table(path, audio_dir)
+        return read_esc_layout(path) if is_esc_layout(path) else read_folder(path)
+    if is_table:
+        return read_table(path, Path(options.audio_dir) if options.audio_dir else path.parent)
     if path.is_file():
         raise RequestError(f"DATASET={word} is no CSV; expected a table filename,label or a folder of clips")
     message = unknown_dataset(word, options.data)
@@ -158,25 +160,23 @@ def _audio_settings(
 
     Found are the commonest rate (the higher if two are as common) and the longest clip, LONGEST at most.
     """
-    rate = listing.sample_rate
-    length = listing.duration
-    notes = list[str]()
+    known = listing.sample_rate, listing.duration
     if settings:
-        rate = int(settings["sample_rate"])
-        length = settings["samples"] / settings["sample_rate"]
-        if (rate, length) != (listing.sample_rate, listing.duration):
-            notes = [f"{length:.4g} s at {rate} Hz, as in the cache: DURATION= and SAMPLE_RATE= set others"]
-    sample_rate = options.sample_rate or rate
-    duration = options.duration or length
+        known = int(settings["sample_rate"]), settings["samples"] / settings["sample_rate"]
+    sample_rate = options.sample_rate or known[0]
+    duration = options.duration or known[1]
     if sample_rate and duration:
-        return sample_rate, duration, notes if (sample_rate, duration) == (rate, length) else []
+        kept = (sample_rate, duration) == known != (listing.sample_rate, listing.duration)
+        note = f"{duration:.4g} s at {sample_rate} Hz, as in the cache: DURATION= and SAMPLE_RATE= set others"
+        return sample_rate, duration, [note] if kept else []
     paths = listing.table["path"].tolist()
     answers = audio.file_infos(paths)  # what cannot be opened is named when it is decoded
     infos = [info for info in answers if isinstance(info, audio.Info)]
     if not infos:
-        advice = audio.advice(paths) or "AUDIO_DIR= names the folder of a table's files"
-        reason = f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}: {answers[0]}"
-        raise RequestError(f"{reason}; {advice}")
+        raise RequestError(
+            f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}: {answers[0]}; "
+            "AUDIO_DIR= names the folder of a table's files"
+        )
     rates = Counter(info.sample_rate for info in infos)
     seconds = np.array([info.frames / info.sample_rate for info in infos])
     notes = [f"{counted(rates[rate], 'clip')} of {rate} Hz" for rate in rates if len(rates) > 1]

@@ -157,8 +157,8 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
     return folds.astype(int)
 
 
-def read_table(path: Path, audio_dir: Path | None = None, marked: str = "") -> Listing:
-    """A CSV with `filename,label` or ESC-50's columns; file names are relative to `audio_dir`, else to it.
+def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
+    """A CSV with `filename,label` or ESC-50's columns; file names are relative to `audio_dir`.
 
     marked  a column of True and False: the clips that it marks alone
     """
@@ -177,15 +177,15 @@ def read_table(path: Path, audio_dir: Path | None = None, marked: str = "") -> L
     clips["label"] = clips["label"].str.strip()
     for name in clips["filename"][clips["label"] == ""]:
         raise RequestError(f"{path}: {name} has no label")
-    return list_clips(clips, audio_dir or path.parent)
+    return list_clips(clips, audio_dir)
 
 
-def is_esc_layout(folder: Path, audio_dir: Path | None = None) -> bool:
-    """Whether a folder looks like ESC-50's: a table in meta/, and clips in audio/ or elsewhere."""
-    return (audio_dir or folder / "audio").is_dir() and any((folder / "meta").glob("*.csv"))
+def is_esc_layout(folder: Path) -> bool:
+    """Whether a folder looks like ESC-50's: a table in meta/, and clips in audio/."""
+    return (folder / "audio").is_dir() and any((folder / "meta").glob("*.csv"))
 
 
-def read_esc_layout(folder: Path, audio_dir: Path | None = None, marked: str = "") -> Listing:
+def read_esc_layout(folder: Path, marked: str = "") -> Listing:
     """Its clips, see `read_table`; official folds are kept, groups are the source recordings."""
     files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
     tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path, rows=0))]
@@ -194,5 +194,5 @@ def read_esc_layout(folder: Path, audio_dir: Path | None = None, marked: str = "
             f"{folder / 'meta'} holds {', '.join(path.name for path in tables) or 'none'}; expected one CSV "
             f"with the columns {', '.join(ESC_COLUMNS)}: name one as DATASET=…csv with AUDIO_DIR="
         )
-    listing = read_table(tables[0], audio_dir or folder / "audio", marked)
+    listing = read_table(tables[0], folder / "audio", marked)
     return replace(listing, sample_rate=ESC_SAMPLE_RATE, duration=ESC_DURATION)

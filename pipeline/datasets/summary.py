@@ -29,7 +29,7 @@ def run(options: SourceOptions) -> int:
         readable = np.array([isinstance(info, audio.Info) for info in infos])
         wrong = [f"{path}: {infos[row]}" for row, path in enumerate(table["path"]) if not readable[row]]
         table = table[readable]
-    if options.dataset in ("esc50", "esc10") and not options.audio_dir:
+    if options.dataset in ("esc50", "esc10"):
         from pipeline.datasets import esc50
 
         wrong = list(esc50.faults(options.data / "esc50"))

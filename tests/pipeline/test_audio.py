@@ -171,7 +171,7 @@ UNUSABLE = {
         ("text.wav", "text.mp3", "text.au"),
         (
             lambda path: path.write_text("this is not a sound\n" * 50),
-            "not audio .*: (Format|it has no header)",
+            "not audio that libsndfile reads: convert it",
         ),
     ),
     "a.raw": (lambda path: path.write_bytes(bytes(1000)), "not audio that libsndfile reads"),

@@ -71,15 +71,17 @@ def test_a_file_whose_header_lies_sets_no_duration_and_is_named(tmp_path):
 
 
 def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
-    for name, reason in (("a.wav", "0 bytes"), ("a.m4a", "ffmpeg")):
+    for name, content, reason in (("a.wav", b"", "0 bytes"), ("a.m4a", b"x", "ffmpeg")):
         for label in ("dog", "cat"):
             (tmp_path / name / label).mkdir(parents=True)
-            (tmp_path / name / label / name).touch()
+            (tmp_path / name / label / name).write_bytes(content)
         with pytest.raises(RequestError, match=f"none of 2 files .*{reason}"):
             dataset(tmp_path / name, tmp_path)
     table = csv(tmp_path / "list.csv", "filename,label\nx.wav,dog\ny.wav,cat\n")
     with pytest.raises(RequestError, match="AUDIO_DIR="):
         dataset(table, tmp_path)
+    with pytest.raises(RequestError, match="needs a CSV"):
+        dataset(tmp_path / "a.wav", tmp_path, audio_dir=str(tmp_path))
 
 
 def test_more_copies_or_clips_change_none_that_are_there(tmp_path):
