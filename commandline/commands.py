@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from commandline.files import DISK_FAILED, NOT_WRITABLE
-from commandline.options import SURROGATE, Options, fields, parse, unfold
+from commandline.options import SURROGATE, Options, fields, texts, unfold
 from commandline.registry import RequestError, nearest
 from commandline.terminal import tell, tell_warnings
 
@@ -102,7 +102,8 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
             sys.exit(0)
         several = SEVERAL_TARGETS in words
         words = [word for word in words if word != SEVERAL_TARGETS]
-        status = command(parse(options, words, functools.partial(_unknown, options, several)))
+        given = texts(options, words, functools.partial(_unknown, options, several))
+        status = command(options.build(given))
     except RequestError as error:
         tell(f"error: {error}")
         status = 2

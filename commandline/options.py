@@ -16,7 +16,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Literal, Self
 
 from commandline.registry import RequestError, nearest
 
@@ -32,29 +32,15 @@ LARGEST = 1e12  # of a number without other bounds: what is larger is a slip and
 SEED = {"least": 0, "most": 2**32 - 1}
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """Smallest and largest value of a number, both allowed."""
-
-    least: float = -LARGEST
-    most: float = LARGEST
-
-    def __str__(self) -> str:
-        """`at least 1`, `0 to 0.99`; empty if any number is allowed."""
-        if self.most == LARGEST:
-            return "" if self.least == -LARGEST else f"at least {self.least:.12g}"
-        return f"{self.least:.12g} to {self.most:.12g}"
-
-
 def option(
     default: Any, meaning: str, *, least: float = -LARGEST, most: float = LARGEST, **traits: Any
 ) -> Any:
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
-    `traits` say what else is true of it: `positional=True` takes words without a name; train/options.py
-    reads `in_hash`, `in_sweep` and `unused_by`.
+    `least` and `most` bound a number, both allowed. `traits` say what else is true of it: `positional=True`
+    takes words without a name; train/options.py reads `in_hash`, `in_sweep` and `unused_by`.
     """
-    metadata = {"meaning": meaning, "bounds": Bounds(least, most), **traits}
+    metadata = {"meaning": meaning, "bounds": (least, most), **traits}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -63,20 +49,12 @@ def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
     return {field.name: field for field in dataclasses.fields(options) if "meaning" in field.metadata}
 
 
-class ValueType(NamedTuple):
-    """What an option takes."""
-
-    kind: Any  # the type of one value
-    several: bool  # may be given
-    optional: bool  # may be None
-
-
-def kind_of(field: "dataclasses.Field[Any]") -> ValueType:
-    """What the annotation of an option says that it takes."""
+def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
+    """By the annotation of an option: the type of a value, whether several may be given, or None."""
     inner = [part for part in typing.get_args(field.type) if part is not types.NoneType]
     several = typing.get_origin(field.type) is tuple
     optional = typing.get_origin(field.type) in (typing.Union, types.UnionType)
-    return ValueType(inner[0] if several or optional else field.type, several, optional)
+    return inner[0] if several or optional else field.type, several, optional
 
 
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -91,14 +69,12 @@ class Options:
         """RequestError names the first value that is out of its bounds, no choice, or not UTF-8."""
         for name, field in fields(type(self)).items():
             values = getattr(self, name)
-            choices = typing.get_args(kind_of(field).kind)
-            bounds: Bounds = field.metadata["bounds"]
+            choices = typing.get_args(kind_of(field)[0])
+            least, most = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
                 expected = ""
-                if value != value:  # NaN
-                    expected = "a number"
-                elif isinstance(value, int | float) and not bounds.least <= value <= bounds.most:
-                    expected = str(bounds) if value < bounds.least else f"at most {bounds.most:.12g}"
+                if isinstance(value, int | float) and not least <= value <= most:  # as NaN is not
+                    expected = f"at least {least:.12g}" if value < least else f"at most {most:.12g}"
                 elif isinstance(value, str) and SURROGATE.search(value):
                     expected = "text in UTF-8"
                 elif choices and value is not None and value not in choices:
@@ -110,7 +86,10 @@ class Options:
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        """The options of these texts by field; what a field `expands` to gives way to all of them."""
+        """The options of these texts by field; what a field `expands` to gives way to all of them.
+
+        RequestError names the first mistake.
+        """
         known = fields(cls)
         for name, field in known.items():
             if given.get(name) and (expand := field.metadata.get("expands")):
@@ -119,9 +98,6 @@ class Options:
             if field.default is dataclasses.MISSING and name not in given:
                 raise RequestError(f"{name.upper()} is not given: {field.metadata['meaning']}")
         return cls(**{name: _value(name, text, *kind_of(known[name])) for name, text in given.items()})
-
-
-Given = TypeVar("Given", bound=Options)
 
 
 def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> Any:
@@ -167,22 +143,15 @@ class ReportsOptions(Options):
     reports: Path = option(Path("reports"), "folder of reports")
 
 
-def parse(
-    options: type[Given], arguments: Sequence[str], unknown: Callable[[str], None] | None = None
-) -> Given:
-    """An instance of `options` from flags and `NAME=value` words. RequestError names the first mistake.
-
-    `unknown` is called with a variable that is none of these options, and raises if it is an error.
-
-        parse(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
-    """
-    return options.build(texts(options, arguments, unknown))
-
-
 def texts(
     options: type[Options], arguments: Sequence[str], unknown: Callable[[str], None] | None = None
 ) -> dict[str, str]:
-    """The text that the arguments give each field; the last one counts."""
+    """The text that flags and `NAME=value` words give each field; the last one counts.
+
+    `unknown` is called with a variable that is none of these options, and raises if it is an error.
+
+        DatasetOptions.build(texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"]))
+    """
     known = fields(options)
     free = next((name for name, field in known.items() if field.metadata.get("positional")), None)
     given: dict[str, str] = {}

@@ -1,11 +1,12 @@
 """What only some systems have, each with a fallback: a port is a change of this file.
 
-Linux, macOS and Windows under WSL are tested. Where a call is missing, locks are granted to everybody, memory
-is left to the C library, and a child watches its parent by a thread.
+Linux, macOS and Windows under WSL are tested. Where a file system has no locks they are granted to everybody;
+where a call is missing, memory is left to the C library, and a child watches its parent by a thread.
 """
 
 import ctypes
 import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -16,11 +17,6 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 import psutil
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 BLOCK = 1 << 20  # bytes
 NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
@@ -68,9 +64,7 @@ def sync(path: Path) -> None:
 
 
 def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
-    """Whether an flock was granted, as it always is where the system or the file system has none."""
-    if fcntl is None:
-        return True
+    """Whether an flock was granted, as it always is where the file system has none."""
     kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
     try:
         fcntl.flock(descriptor, kind)
@@ -84,8 +78,7 @@ def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
 
 def release_flock(descriptor: int) -> None:
     """Give an flock up."""
-    if fcntl is not None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def boot_id() -> str:

@@ -32,9 +32,8 @@ class _LogLines:
 
 
 # What tqdm is told besides, by where its bar is drawn; `mininterval` in seconds.
-SHARED: dict[str, Any] = {"delay": QUIET_SECONDS, "leave": False}
-ON_A_TERMINAL = SHARED | {"mininterval": 0.2, "dynamic_ncols": True}
-IN_A_LOG = SHARED | {
+ON_A_TERMINAL: dict[str, Any] = {"mininterval": 0.2, "dynamic_ncols": True}
+IN_A_LOG = {
     "file": _LogLines(),
     "bar_format": LOG_FORMAT,
     "mininterval": LOG_SECONDS,
@@ -55,7 +54,8 @@ def progress(
     from tqdm import tqdm
 
     bar = ON_A_TERMINAL if sys.stderr.isatty() else IN_A_LOG
-    return tqdm(iterable, desc=label, unit=f" {unit}", total=total, initial=done, disable=silent, **bar)
+    told = {"desc": label, "unit": f" {unit}", "initial": done, "delay": QUIET_SECONDS, "leave": False}
+    return tqdm(iterable, total=total, disable=silent, **told, **bar)
 
 
 def tell(text: str) -> None:

@@ -21,7 +21,7 @@ import soundfile
 import lab
 from analysis.figures import FIGURES
 from commandline.commands import commands, options_of
-from commandline.options import fields, kind_of
+from commandline.options import LARGEST, fields, kind_of
 from commandline.registry import Registry
 from features_cache import Cache, external
 from pipeline import reference, synth
@@ -87,9 +87,10 @@ def values_of(field: "dataclasses.Field[typing.Any]") -> str:
     many = "several " if several else ""
     if typing.get_origin(kind) is typing.Literal:
         return many + ", ".join(f"`{word}`" if word else "nothing" for word in typing.get_args(kind))
-    bounds = str(field.metadata["bounds"])
+    least, most = field.metadata["bounds"]
+    bounds = f"at least {least:.12g}" if most == LARGEST else f"{least:.12g} to {most:.12g}"
     shown = {bool: "1 or 0", int: "integer", float: "number", Path: "path"}.get(kind, "text")
-    return f"{many}{shown}{', ' if bounds else ''}{bounds}"
+    return f"{many}{shown}{f', {bounds}' if (least, most) != (-LARGEST, LARGEST) else ''}"
 
 
 def all_options() -> dict[str, dict[tuple[str, str, str], list[str]]]:

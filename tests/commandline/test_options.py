@@ -12,15 +12,15 @@ import pytest
 
 from commandline.commands import commands, every_variable, main, options_of
 from commandline.options import (
+    LARGEST,
     SEED,
-    Bounds,
     DatasetOptions,
     fields,
     kind_of,
     make_command,
     option,
-    parse,
     split_make,
+    texts,
     words,
 )
 from commandline.registry import RequestError
@@ -44,6 +44,10 @@ class Some(DatasetOptions):
 
 
 EXPECTED = Some(features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0.1, card="mel")
+
+
+def parse(options, given):
+    return options.build(texts(options, given))
 
 
 @pytest.mark.parametrize(
@@ -154,5 +158,5 @@ def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
             assert f"  {field.upper()}\n" in listed
             kind = kind_of(declared)[0]
             if kind in (int, float) and field != "folds":  # the folds of the dataset: each command checks
-                assert declared.metadata["bounds"] != Bounds(), f"{name}: {field}"
+                assert declared.metadata["bounds"] != (-LARGEST, LARGEST), f"{name}: {field}"
             assert kind in (str, int, float, bool, Path) or typing.get_origin(kind) is Literal

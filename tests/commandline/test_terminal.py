@@ -39,8 +39,9 @@ def test_a_table_aligns_numbers_to_the_right():
 def test_a_log_gets_whole_lines_and_short_work_shows_nothing(capsys, monkeypatch):
     assert list(terminal.progress(range(3), label="features", unit="clips")) == [0, 1, 2]
     assert capsys.readouterr().err == ""
-    at_once = {"delay": 0, "mininterval": 0.01, "maxinterval": 0.01}
+    at_once = {"mininterval": 0.01, "maxinterval": 0.01}
     monkeypatch.setattr(terminal, "IN_A_LOG", terminal.IN_A_LOG | at_once)
+    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0)
     for _ in terminal.progress(range(5), label="features", unit="clips"):
         time.sleep(0.02)
     lines = capsys.readouterr().err.splitlines()

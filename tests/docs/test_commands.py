@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from commandline.commands import commands, options_of
-from commandline.options import READ_BY_MAKEFILE, fields, parse, texts
+from commandline.options import READ_BY_MAKEFILE, fields, texts
 from features_cache.names import parse_list
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
@@ -108,7 +108,8 @@ def test_every_command_exists_and_takes_its_options(page):
             assert is_module or shown.name in THEIRS, shown
         elif "--help" not in given:
             named = shown.name != "features_cache import" or any("=" not in word for word in given)
-            options = parse(options_of(known()[shown.name]), [*given, *([] if named else ["x.zip"])])
+            asked = options_of(known()[shown.name])
+            options = asked.build(texts(asked, [*given, *([] if named else ["x.zip"])]))
             if features := getattr(options, "features", ""):
                 parse_list(features, [*FEATURES, "crest", "embedding", "tensor"])  # three worked examples
             for model in str(getattr(options, "model", "")).split():
@@ -208,7 +209,8 @@ def prepare(name, options):
     if name in ("train predict", "train explain", "train bundle", "analysis") and not find(Path("runs")):
         command = known()["train run"]
         words = ["DATASET=my sounds", "EPOCHS=1", "MODEL=cnn4", "BATCH=6", "VAL=group", "GRID=64x108"]
-        assert not command(parse(options_of(command), words))
+        options = options_of(command)
+        assert not command(options.build(texts(options, words)))
 
 
 ALREADY_RUN: set[tuple[str, str]] = set()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commandline.options import parse
+from commandline.options import texts
 from commandline.registry import RequestError
 from features_cache.index import read_index, refresh
 from results.config import digest
@@ -40,7 +40,8 @@ def test_a_list_is_for_a_sweep_alone(options, name):
     special = {"recipe": "unknown recipe", "features": "join with . .a.b., or make sweep"}
     expected = special.get(name, f"{name.upper()}=a b: .*; only a sweep takes several")
     with pytest.raises(RequestError, match=expected):
-        run.run(parse(RunOptions, [f"DATASET={options.dataset}", f"{name.upper()}=a b"]))
+        words = [f"DATASET={options.dataset}", f"{name.upper()}=a b"]
+        run.run(RunOptions.build(texts(RunOptions, words)))
 
 
 def test_the_native_grid_is_the_largest_channels():

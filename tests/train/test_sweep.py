@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from commandline.options import parse, texts, words
+from commandline.options import texts, words
 from commandline.registry import RequestError
 from commandline.terminal import percent
 from features_cache import external
@@ -19,7 +19,7 @@ from train.options import RunOptions, SweepOptions
 @pytest.fixture
 def several(options):
     given = dataclasses.replace(options, model="linear", augment="auto", features="mel chroma")
-    return parse(SweepOptions, words(given))
+    return SweepOptions.build(texts(SweepOptions, words(given)))
 
 
 def change(options, *given):
@@ -65,7 +65,7 @@ def test_a_wrong_sweep_ends_before_its_first_run(several, given, message):
 
 
 def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
-    assert all(parse(RunOptions, [f"RECIPE={name}"]).recipe == name for name in recipes.names())
+    assert all(RunOptions.build({"recipe": name}).recipe == name for name in recipes.names())
     monkeypatch.setattr(recipes, "FOLDER", tmp_path)
     (tmp_path / "short.txt").write_text("# as if it were a paper's\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mixup=0.2\n")
     (tmp_path / "long.txt").write_text("EPOCHS=70\n")
@@ -73,7 +73,7 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     assert [(job.recipe, job.epochs, job.batch) for job in jobs] == [("short", 2, 9), ("long", 2, 9)]
     (tmp_path / "sub").mkdir()
     own = (tmp_path / "short.txt").rename(tmp_path / "sub" / "mine.txt")
-    by_path = parse(RunOptions, [f"RECIPE={own}", "EPOCHS=1"])
+    by_path = RunOptions.build({"recipe": str(own), "epochs": "1"})
     assert (by_path.epochs, by_path.batch) == (1, 5)
     with pytest.raises(RequestError, match=r"did you mean 'long'.* or the path of a \.txt file"):
         recipes.recipe_words("longs")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from commandline.options import parse, words
+from commandline.options import texts, words
 from commandline.terminal import progress
 from results import run_folder
 from tests.processes import python
@@ -75,6 +75,7 @@ def test_folds_spread_over_devices_are_the_same_run(options):
 def test_a_child_gets_what_was_given_although_a_recipe_says_otherwise(tmp_path):
     recipe = tmp_path / "own.txt"
     recipe.write_text("EPOCHS=7\nAUGMENT=mask\n")
-    given = parse(RunOptions, [f"RECIPE={recipe}", f"EPOCHS={RunOptions().epochs}", "NAME=other name"])
-    child = parse(RunOptions, child_words(given, (1, 3), "cuda:1"))
+    named = [f"RECIPE={recipe}", f"EPOCHS={RunOptions().epochs}", "NAME=other name"]
+    given = RunOptions.build(texts(RunOptions, named))
+    child = RunOptions.build(texts(RunOptions, child_words(given, (1, 3), "cuda:1")))
     assert child == change(given, folds=(1, 3), device="cuda:1") and child.augment == "mask"
