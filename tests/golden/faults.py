@@ -280,7 +280,7 @@ FAULTS: dict[str, Fault] = {
         "weights from a file may run code",
         "weights_only=True)",
         "weights_only=False)",
-        f"{TRAIN}test_bundle.py tests/test_bad_input.py",
+        f"{TRAIN}test_bundle.py",
     ),
     "weights_unchecked": Fault(
         "a flipped bit in weights is predicted with",

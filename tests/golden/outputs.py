@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 
 from features_cache import external
+from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from tests.golden import sounds
 from tests.golden.commands import done
-from tests.processes import train_and_kill
 
+MADE = made_clips(144, classes=6, folds=4)
 COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
 VARIANTS = (
     "mel@n_mels=64 mel@win_length=1102,hop_length=441 mfcc@n_mfcc=13 chroma@n_fft=4096 "
@@ -114,19 +115,11 @@ def caches():
 def vectors():
     """A cache of brought features, for the report: 144 clips, six classes, four folds."""
     rng = np.random.default_rng(3)
-    number = np.arange(144)
-    label = number // 2 % 6
-    clips: dict[str, list[Any]] = {
-        "clip_id": [f"clip{one:03}" for one in number],
-        "label": [f"class{one}" for one in label],
-        "category": ["even" if one % 2 == 0 else "odd" for one in label],
-        "fold": (number // 12 % 4 + 1).tolist(),
-        "group": [f"g{one // 2}" for one in number],
-    }
-    external.create_cache(Path("data/made/features"), clips, dataset="made")
+    label = MADE["label"].str.removeprefix("class").astype(int)
+    external.create_cache(Path("data/made/features"), MADE, dataset="made")
     for place, name in enumerate("abcd"):
         values = rng.normal(size=(144, 6)) + 1.5 * np.eye(6)[label] * (place + 1) / 2
-        external.write_feature(Path("data/made/features"), name, values, clips["clip_id"])
+        external.write_feature(Path("data/made/features"), name, values, MADE["clip_id"])
 
 
 # Runs
@@ -231,80 +224,23 @@ def trained(*cases):
     return {case: run(train(case, Path("runs") / case)) for case in cases or RUNS}
 
 
-RESUMED = {"next": 1, "ensemble": 1, "mixed": 1}  # case -> epochs after which it is killed
-
-
-def resumed():
-    """Runs killed by SIGKILL after an epoch and continued: the bytes of the run that was not disturbed."""
-    same = {}
-    for case, epochs in RESUMED.items():
-        straight = next(Path("runs").glob(f"{case}/*/*/run.json")).parent
-        runs = Path("resumed") / case
-        given = [f"{name}={value}" for name, value in {**words_of(case), "RUNS": runs}.items()]
-        first = runs / straight.parent.name / straight.name / "fold1"
-        train_and_kill(given, first / "history.csv", epochs)
-        continued = train(case, runs)
-        files = [path.relative_to(straight) for path in straight.glob("fold*/*.csv")]
-        same[case] = len(files) > 1 and all(
-            history(continued / file).equals(history(straight / file))
-            if file.name == "history.csv"
-            else (continued / file).read_bytes() == (straight / file).read_bytes()
-            for file in files
-        )
-    return same
-
-
 # The report
 
-# run -> its words and the share of the clips that its made-up predictions are right about
-SETS: dict[str, tuple[dict[str, Any], float]] = {
-    "best": ({"FEATURES": "a+b+c"}, 0.85),
-    "near": ({"FEATURES": "a+b"}, 0.82),
-    "middle": ({"FEATURES": "b"}, 0.7),
-    "worst": ({"FEATURES": "a"}, 0.45),
-    "seed": ({"FEATURES": "d", "MODEL": "mlp", "EPOCHS": 1}, 0.75),
-    "again": ({"FEATURES": "d", "MODEL": "mlp", "EPOCHS": 1, "SEED": 1}, 0.73),
+SETS = {
+    "best": MadeRun(features="a+b+c", skill=0.85),
+    "near": MadeRun(features="a+b", skill=0.82),
+    "middle": MadeRun(features="b", skill=0.7),
+    "worst": MadeRun(features="a", skill=0.45),
+    "seed": MadeRun(features="d", skill=0.75),
+    "again": MadeRun(features="d", skill=0.73, seed=1),
 }
 NUMBERS = ["accuracy", "accuracy_sd", "n", "macro_f1", "log_loss"]
 INTERVAL = ["accuracy_low", "accuracy_high"]
 
 
-def made_up(rows, classes, skill, seed):
-    """Probabilities (N, K) that are right about `skill` of the clips: those that are easy for every run."""
-    shared = np.random.default_rng(0)
-    own = np.random.default_rng(seed)
-    number = rows["clip_id"].str[4:].astype(int).to_numpy()
-    difficulty = shared.normal(size=144) + 0.5 * own.normal(size=144)
-    true = np.array([classes.index(name) for name in rows["target"]])
-    wrong = (true + 1 + number % (len(classes) - 1)) % len(classes)
-    logits = own.normal(size=(144, len(classes)))[number] * 0.5
-    answered = np.where(difficulty[number] < np.quantile(difficulty, skill), true, wrong)
-    logits[np.arange(len(rows)), true] += 1
-    logits[np.arange(len(rows)), answered] = logits.max(axis=1) + 0.1 + np.abs(own.normal(size=144))[number]
-    powers = np.exp(logits)
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def made_runs(runs):
-    """Real run folders of models that train in no time, their probabilities replaced; label -> case."""
-    labels = {}
-    for case, (words, skill) in SETS.items():
-        before = set(runs.glob("made/*"))
-        fixed: dict[str, Any] = {"MODEL": "linear", "PRECISION": "fp32", "THREADS": 1, "DEVICE": "cpu"}
-        done("train run", **{**fixed, "DATASET": "data/made/features", "RUNS": runs, **words})
-        (folder,) = set(runs.glob("made/*")) - before
-        labels[folder.name] = case
-        for file in folder.glob("fold*/predictions.csv"):
-            predictions = table(file)
-            classes = predictions.columns[5:].tolist()
-            predictions[classes] = made_up(predictions, classes, skill, len(labels))
-            predictions.to_csv(file, index=False, float_format="%.9g", lineterminator="\n")
-    return labels
-
-
 def report():
     """The numbers of the report's tables that say who is better, by how much, and for which classes."""
-    labels = made_runs(Path("madeup"))
+    labels = {make_run(Path("madeup"), MADE, run).name: case for case, run in SETS.items()}
     done("analysis", DATASET="made", RUNS="madeup", FIGURES=1, AUDIO_MB=0)
     tables = Path("reports/made/tables")
     comparison = table(tables / "comparison.csv")
@@ -389,7 +325,6 @@ SECTIONS = {
     "caches": caches,
     "runs": trained,
     "predicted": predicted,
-    "resumed": resumed,
     "report": report,
     "names": names,
 }

@@ -1,10 +1,11 @@
-"""Bad requests: each gets one message that names what is wrong, and exit status 2, before anything starts.
+"""Bad input: exit status and words of the answer, before anything starts where it can be known.
 
-A line is `command  NAME=value … -> words that the message must hold`. Sentences may change; what is named
+A line is `command  NAME=value … -> words that the answer must hold`. Sentences may change; what is named
 (the value given, the nearest name, the way out) may not.
 """
 
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -51,6 +52,8 @@ pipeline features DATASET=no_rows.csv -> no_rows.csv
 pipeline features DATASET=twice.csv AUDIO_DIR=easy -> bell0-A
 pipeline features DATASET=bad_fold.csv AUDIO_DIR=easy -> one fold
 pipeline features DATASET=hollow -> hollow
+pipeline features DATASET=easy.csv AUDIO_DIR=easy FEATURES=rms DATA=text.zip -> text.zip Not a directory
+pipeline features DATASET=easy NAME=drawn FEATURES=zcr JOBS=1 -> zcr.h5 no ordinary file
 pipeline data DATASET=esc50 ARCHIVE=nowhere.zip DATA=fresh -> nowhere.zip
 pipeline data DATASET=esc50 ARCHIVE=text.zip DATA=fresh -> text.zip
 pipeline data DATASET=esc50 ARCHIVE=outside.zip DATA=fresh -> outside
@@ -113,6 +116,7 @@ train run DATASET=easy TRACKER=mlfow -> mlfow
 train run DATASET=easy CURVE=-1 -> CURVE -1
 train run DATASET=easy FEATUERS=mel -> FEATUERS FEATURES
 train run DATASET=nowhere FEATURES=mel -> nowhere
+train run DATASET=easy FEATURES=mel DATA=fresh -> there are no features make
 train run DATASET=cut/features FEATURES=mel -> mel
 train run DATASET=one_fold/features FEATURES=a -> fold
 train sweep DATASET=easy FEATURES='mel mle' -> mle mel
@@ -145,9 +149,14 @@ analysis DATASET=easy RUNS=runs/plain CONFUSION=all -> all counts
 analysis DATASET=easy RUNS=runs/plain FIGUERS=3 -> FIGUERS FIGURES
 """
 
-LEFT_RUNNING = """
+FAILED = """
 features_cache verify DATASET=flipped/features -> mel
-pipeline features DATASET=odd/clips.csv NAME=odd SAMPLE_RATE=44100 DURATION=1.5 JOBS=1 FEATURES=mel -> empty
+features_cache verify DATASET=cut/features -> mel.h5 cannot be read
+pipeline features DATASET=odd/clips.csv NAME=odd JOBS=1 FEATURES=mel -> empty text truncated NaN regular
+"""
+
+DONE = """
+train run DATASET=flipped/features FEATURES=mel MODEL=linear FOLDS=1 RUNS=fresh -> 1 clip left out damaged
 """
 
 
@@ -173,6 +182,8 @@ def prepare(run):
     with Path("cut/features/mel.h5").open("r+b") as file:
         file.truncate(60_000)
     flip_bit(Path("flipped/features/mel.h5"), 100_000)
+    for path in ("data/drawn/features/zcr.h5", "odd/missing.wav"):
+        os.mkfifo(path)
     clips = {"clip_id": ["1", "2"], "label": ["x", "y"], "fold": [1, 1]}
     external.create_cache(Path("one_fold/features"), clips)
     external.write_feature(Path("one_fold/features"), "a", [[1.0], [2.0]], clips["clip_id"])
@@ -189,10 +200,8 @@ def wrong(lines, status):
     faults = []
     for words, named in requests(lines):
         answer = command(words)
-        said = [line for line in answer.err.splitlines() if line.strip()]
-        text = (
-            answer.err + answer.out if status == 1 else next((s for s in said if s.startswith("error")), "")
-        )
+        errors = [line for line in answer.err.splitlines() if line.startswith("error")]
+        text = "".join(errors[:1]) if status == 2 else answer.err + answer.out
         missing = [name for name in named if name not in text]
         if answer.status != status or missing or "Traceback" in answer.err:
             faults.append(f"{words}: status {answer.status}, without {missing}: {answer.err[-300:].strip()}")
