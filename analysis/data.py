@@ -195,7 +195,7 @@ def data_tables(
     if clips.empty:
         return {}
     counts = pd.crosstab([clips["category"], clips["label"]], clips["fold"]).droplevel(0)
-    writer.submit("clips_per_fold", counts=counts.to_numpy(), classes=list(counts.index), folds=list(counts))
+    writer.submit("clips_per_fold", counts=counts)
     made = {"clips": counts.rename(columns=lambda fold: f"fold{fold}").reset_index()}
     classes = sorted(clips["label"].unique())
     sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed))
@@ -203,11 +203,10 @@ def data_tables(
     if name := next((name for name in ("mel", *summaries) if name in summaries and cache[name].rows > 1), ""):
         stored = cache[name]
         values, target, _ = summaries[name]
+        means = class_means(values[:, : stored.rows], target, classes)
         writer.submit(
             "class_means",
-            means=class_means(values[:, : stored.rows], target, len(classes)),
-            classes=classes,
-            rows=list(map(format_plain, stored.row_axis)),
+            means=means.set_axis(list(map(format_plain, stored.row_axis)), axis=1),
             row_unit=stored.row_unit,
             title=name,
         )
@@ -227,7 +226,7 @@ def data_tables(
         }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("feature")
     table = table.sort_values("neighbour_accuracy", ascending=False, kind="stable")
-    writer.submit("separability", names=list(table.index), measures=dict(zip(table, table.to_numpy().T)))
+    writer.submit("separability", measures=table)
     best = list(table.index[:PROJECTED_FEATURES])
     points = {f"{name}, PCA": pca_projection(components[name]) for name in best}
     points |= {f"{name}, t-SNE": tsne_projection(components[name]) for name in best}
@@ -260,8 +259,8 @@ def summarise(
     return summaries
 
 
-def class_means(values: Floats, target: Ints, classes: int) -> Floats:
+def class_means(values: Floats, target: Ints, classes: list[str]) -> pd.DataFrame:
     """(classes, columns) of standardised values (N, columns); 0 where a class has no clip."""
     scale = values.std(axis=0)
     standard = pd.DataFrame((values - values.mean(axis=0)) / np.where(scale > 0, scale, 1))
-    return standard.groupby(target).mean().reindex(range(classes), fill_value=0).to_numpy()
+    return standard.groupby(np.array(classes)[target]).mean().reindex(classes, fill_value=0)

@@ -1,35 +1,79 @@
-"""The statistics of a dataset's runs, computed once: rankings, facts, tables.
+"""The statistics of a dataset's runs, computed once: rankings, tables, and what a report says of them.
 
 A pure step between reading the run folders (`analysis.results`) and writing a report: the same results and
-the same seed give the same findings.
+the same seed give the same findings. Templates make sentences of them.
+
+Accuracies and differences are from 0 to 1, NaN is a number that is not known. A difference to the best run is
+below zero if the run is worse; its interval excludes zero exactly if its verdict is clear.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from analysis import tables
 from analysis.ablations import ablations, channel_importance
-from analysis.facts import Facts, Threat, facts
-from analysis.ranking import Ranking, rankings
+from analysis.ranking import Ranking, nested_selection, rankings
 from analysis.results import Problem, Results, Run
+from analysis.significance import LEVEL, detectable, fewest_recordings
 
+State = Literal["none", "one", "untested", "chance", "tie", "winner"]
+Row = dict[str, Any]  # of a table
+
+UNEVEN = 1.5  # classes are uneven if the largest has so many times the clips of the smallest
+HARDEST = 3
 COMPARISON = (
     *("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "features", "model", "seeds"),
     *("balanced_accuracy", "macro_f1", "log_loss", "difference", "p", "verdict", "reason"),
 )
 
 
+@dataclass(frozen=True)
+class Threat:
+    """Something that may make the result wrong."""
+
+    kind: str  # duplicates | artefacts | failed | changed | uneven | unequal recordings
+    count: int
+    of: int = 0
+    detail: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What a report says about runs; `tables` holds only those that have rows."""
+    """What a report says about runs."""
 
-    runs: tuple[Run, ...]  # every configuration, in the order of the comparison table
-    main: Ranking | None
-    facts: Facts
-    problems: tuple[Problem, ...]  # what could not be read, then what is not ranked with the rest
-    tables: dict[str, pd.DataFrame]
+    state: State
+    problems: Sequence[Problem] = ()  # what could not be read, then what is not ranked with the rest
+    excluded: Mapping[str, int] = field(default_factory=dict)  # why runs are not compared, and how many
+    threats: Sequence[Threat] = ()
+    main: Ranking | None = None
+    runs: Sequence[Run] = ()  # every configuration, in the order of the comparison table
+    rows: Sequence[Row] = ()  # of `compared` and `run_details`: the ranked configurations, best first
+    others: Sequence[Row] = ()  # the same of those outside the ranking
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # that have rows
+    recordings: int = 0
+    chance: float = np.nan  # accuracy of always predicting the commonest class
+    chance_p: float = np.nan  # of the best run against it
+    detectable: float = np.nan  # difference found with a power of 80 % against a run like the next
+    recordings_needed: int = 0  # to show the difference to the next run, or for any verdict; 0 if enough
+    nested: float = np.nan  # the score of selecting the best run, without its optimism
+    hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall first
+    gains: Sequence[Row] = ()  # rows of `ablations`
+    importance: Sequence[str] = ()  # the two most important features, if they were measured
+
+    @property
+    def best(self) -> Row | None:
+        return self.rows[0] if self.rows else None
+
+    @property
+    def tied(self) -> list[Row]:
+        """The runs that do not differ clearly from the best, itself excluded."""
+        return [row for row in self.rows if row["verdict"] == "tied"]
 
 
 def findings(
@@ -39,9 +83,11 @@ def findings(
     outdated: Collection[str] = (),
     threats: Sequence[Threat] = (),
 ) -> Findings:
-    """What run folders hold; two of them may be `named` by RUN=. `outdated` runs, by name, do not lead."""
+    """What run folders hold; two of them may be `named` by RUN=. `outdated` runs, by name, do not lead.
+
+    `threats` are known of the dataset.
+    """
     ranked = rankings(results.runs, named=named, outdated=outdated)
-    main = ranked[0] if ranked else None
     runs = [run for ranking in ranked for run in ranking.runs]
     attributions = []
     problems = list(results.problems)
@@ -49,30 +95,121 @@ def findings(
         attribution, unread = channel_importance(run)
         attributions.append(attribution)
         problems += unread
-    changes = ablations(main) if main else pd.DataFrame()
-    said = facts(ranked, changes, problems, threats)
-    made = {}
-    if main:
-        members = [(row.run, *member) for row in said.rows for member in row.members.items()]
-        made = {
-            "comparison": comparison(said),
-            "metrics": tables.metrics(runs),
-            "runs": tables.run_details(runs),
-            "members": pd.DataFrame(members, columns=["run", "member", "accuracy"]),
-            "recall_by_class": tables.recall_by_class(main.runs),
-            "ablations": changes,
-            "attribution": pd.concat(attributions, ignore_index=True),
-            "literature": tables.literature(main),
-        }
-    for row in said.others:
-        problems.append(Problem(row.run, f"not compared: other {row.reason} than {ranked[0].best.name}"))
-    kept = {name: table for name, table in made.items() if len(table)}
-    return Findings(tuple(runs), main, said, tuple(problems), kept)
+    reasons: dict[str, str] = {problem.run: problem.kind for problem in problems if problem.kind}
+    for ranking in ranked[1:]:
+        for run in ranking.runs:
+            reasons[run.name] = ranking.reason
+            problems.append(
+                Problem(run.name, f"not compared: other {ranking.reason} than {ranked[0].best.name}")
+            )
+    excluded = Counter(reasons.values())
+    if not ranked:
+        return Findings("none", problems, excluded, threats)
+    main = ranked[0]
+    metrics = tables.metrics(runs)
+    details = tables.run_details(runs)
+    table = compared(ranked, metrics)
+    every = table.merge(details.drop(columns="seeds"), on="run").to_dict("records")
+    rows = every[: len(main.runs)]
+    members = [(row["run"], *member) for row in rows for member in row["members"].items()]
+    changes = ablations(main)
+    made = {
+        "comparison": table[[*COMPARISON]],
+        "metrics": metrics,
+        "runs": details,
+        "members": pd.DataFrame(members, columns=["run", "member", "accuracy"]),
+        "recall_by_class": tables.recall_by_class(main.runs),
+        "ablations": changes,
+        "attribution": pd.concat(attributions, ignore_index=True),
+        "literature": tables.literature(main),
+    }
+    of_runs = {f"{run.name}.classes": tables.class_report(run) for run in runs}
+    of_runs |= {f"{run.name}.confused": tables.confused_pairs(run) for run in runs}
+    report = of_runs[f"{main.best.name}.classes"][:-2].query("support > 0")
+    fewest = int(report["support"].min())
+    most = int(report["support"].max())
+    recordings = len(main.shares)
+    effective = round(1 / float(main.shares @ main.shares))
+    present = list(threats)
+    if most >= UNEVEN * fewest:
+        present.append(Threat("uneven", fewest, most))
+    if effective < recordings / 2:
+        present.append(Threat("unequal recordings", effective, recordings))
+    state: State = "one" if len(rows) == 1 else "untested"
+    shown = np.nan
+    needed = 0
+    chance, chance_p = main.chance
+    if not main.testable:
+        needed = fewest_recordings(main.level)
+    elif len(rows) > 1:
+        state = "tie" if "tied" in table["verdict"].array else "winner"
+        difference = main.differences[:, 0] / main.unit
+        shown, ratio = detectable(difference, main.shares, float(main.tests.critical[0]))
+        if state == "tie" and ratio > 1:
+            needed = ceil(float(f"{ratio * recordings:.1e}"))  # two digits of an estimate
+    if main.testable and chance_p >= LEVEL:
+        state = "chance"
+    return Findings(
+        state=state,
+        problems=problems,
+        excluded=excluded,
+        threats=present,
+        main=main,
+        runs=runs,
+        rows=rows,
+        others=every[len(rows) :],
+        tables={name: table for name, table in made.items() if len(table)} | of_runs,
+        recordings=recordings,
+        chance=chance,
+        chance_p=chance_p,
+        detectable=shown,
+        recordings_needed=needed,
+        nested=nested_selection(main.fold_accuracy) if len(rows) > 1 else np.nan,
+        hardest=report.nsmallest(HARDEST, "recall", keep="all").to_dict("records"),
+        gains=changes.to_dict("records"),
+    )
 
 
-def comparison(said: Facts) -> pd.DataFrame:
-    """One row a configuration, best first, those that are not compared last."""
-    table = pd.DataFrame([vars(row) for row in (*said.rows, *said.others)])
-    table["seeds"] = table["seeds"].map(len)
-    names = {"sd": "accuracy_sd", "low": "accuracy_low", "high": "accuracy_high"}
-    return table.rename(columns=names)[list(COMPARISON)]
+def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
+    """One row a configuration, best first, those that are not compared last.
+
+    Columns: those of the comparison table and of `metrics`, label, exact (another seed would give the same),
+    control (a feature stands in it more than once), members (name -> accuracy alone), accuracy_low and _high,
+    difference_low and _high; difference is to the best of the main ranking, its interval corrected like p.
+    """
+    parts = []
+    for ranking in ranked:
+        runs = ranking.runs
+        differences = np.full((len(runs), 4), np.nan)
+        verdict = ["not compared"] * len(runs)
+        reason = ranking.reason
+        if not reason:
+            tests = ranking.tests
+            between = np.clip(tests.interval / ranking.unit, -1, 1)
+            lead = ranking.accuracy[1:] - ranking.accuracy[0]
+            differences[1:] = np.column_stack([lead, between, tests.p])
+            unsure = "" if ranking.testable else "few recordings"
+            reason = "alone" if len(runs) == 1 else unsure
+            if not reason:
+                verdict = ["best", *np.where(tests.p < ranking.level, "clearly worse", "tied")]
+        part = pd.DataFrame(
+            {
+                "run": run.name,
+                "label": ranking.labels[run.name],
+                "features": run.features,
+                "model": run.model,
+                "seeds": len(run.seeds),
+                "exact": run.exact,
+                "control": max(run.channels.values()) > 1,
+                "members": tables.member_accuracy(run),
+            }
+            for run in runs
+        )
+        part = part.assign(accuracy=ranking.accuracy, verdict=verdict, reason=reason)
+        part[["accuracy_low", "accuracy_high"]] = ranking.interval
+        part[["difference", "difference_low", "difference_high", "p"]] = differences
+        parts.append(part)
+    accuracy = metrics[metrics["metric"] == "accuracy"].rename(columns={"sd": "accuracy_sd"})
+    means = metrics[metrics["metric"] != "accuracy"].pivot(index="run", columns="metric", values="mean")
+    table = pd.concat(parts, ignore_index=True)
+    return table.merge(accuracy[["run", "accuracy_sd", "n"]]).merge(means, on="run")

@@ -4,106 +4,51 @@ The forest plot has a panel a family of runs that differ in their features alone
 axis. A dot is filled if its run does not differ clearly from the best of the whole ranking.
 """
 
-import math
-from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from analysis import tables
-from analysis.error_browser import by_category
-from analysis.facts import Configuration, Facts
+from analysis.findings import Findings, Row
 from analysis.ranking import Ranking, setting
 from analysis.results import Run
-from results.scores import most_confused
+from results.scores import Floats, most_confused
 
 CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those of the most frequent errors
 
 
-@dataclass(frozen=True)
-class Forest:
-    """Panels (label, rows), and the ends and ticks of their axis: round tenths around everything."""
-
-    panels: list[tuple[str, list[Configuration]]]
-    low: float
-    high: float
-    ticks: list[float]
-
-
-def forest(facts: Facts, ranking: Ranking) -> Forest:
-    """The forest plot of the main ranking, the best run's panel first, unless it stands there alone."""
+def forest_panels(found: Findings, ranking: Ranking) -> dict[str, list[Row]]:
+    """The rows of the main ranking by family, the best run's first, unless it stands there alone."""
     trained = [run for run in ranking.runs if run.trained]
-    families: dict[str, list[Configuration]] = {}
-    for run, row in zip(ranking.runs, facts.rows, strict=True):
+    families: dict[str, list[Row]] = {}
+    for run, row in zip(ranking.runs, found.rows, strict=True):
         family = setting(run, trained, {"tag"}) if run.trained else "ensembles of runs"
         families.setdefault(family, []).append(row)
-    panels = list(families.items())
-    if len(panels) > 1:
-        panels.insert(0 if len(panels[0][1]) == 1 else len(panels), ("all", list(facts.rows)))
-    numbers = [facts.chance, *(end for row in facts.rows for end in (row.accuracy, row.low, row.high))]
-    last = min(10, math.ceil(np.nanmax(numbers) * 10 + 1e-9))
-    low = min(math.floor(np.nanmin(numbers) * 10), last - 1)
-    step = 1 if last - low <= 5 else 2
-    ticks = [tenth / 10 for tenth in range(low + low % step, last + 1, step)]
-    return Forest(panels, low / 10, last / 10, ticks)
+    if len(families) == 1:
+        return families
+    every = {"all": list(found.rows)}
+    return every | families if len(next(iter(families.values()))) == 1 else families | every
 
 
-@dataclass(frozen=True)
-class SmallMatrix:
-    """Test clips of the best run, rows actual, columns predicted, means over seeds.
-
-    `places` are the error browser's class numbers; `rest` (rows,) are
-    predictions as a class that is not shown; empty if all are.
-    """
-
-    names: list[str]
-    places: list[int]
-    counts: list[list[float]]
-    totals: list[int]
-    rest: list[float]
-    classes: int
-    largest: float  # error, which has the darkest colour
-
-
-def small_matrix(run: Run) -> SmallMatrix:
-    """The confusion matrix in counts; of many classes, those that take part in the most frequent errors."""
-    order = by_category(run)
-    counts = tables.confusion_counts(run)[np.ix_(order, order)]
+def classes_shown(counts: Floats) -> list[int]:
+    """The rows of a confusion matrix that its small form shows: those of the most frequent errors."""
     classes = dict.fromkeys(chain(*most_confused(counts, counts.size), range(len(counts))))
-    places = sorted([*classes][:CLASSES_SHOWN])
-    inside = counts[np.ix_(places, places)]
-    totals = counts[places].sum(axis=1)
-    return SmallMatrix(
-        names=[run.classes[order[place]] for place in places],
-        places=places,
-        counts=inside.tolist(),
-        totals=totals.round().astype(int).tolist(),
-        rest=(totals - inside.sum(axis=1)).tolist() if len(places) < len(counts) else [],
-        classes=len(counts),
-        largest=max(1.0, float((inside - np.diag(inside.diagonal())).max())),
-    )
+    return sorted([*classes][:CLASSES_SHOWN])
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """The most frequent error of a run, and two clips to compare."""
+def common_mistake(run: Run) -> Row | None:
+    """The most frequent error of a run, and two clips to compare; None if it predicts everything correctly.
 
-    true: str
-    predicted: str
-    count: float  # a mean over seeds
-    of: int
-    wrong: str  # clip id: the mistaken one of which the run was surest
-    right: str  # the surest correct one of the class that was predicted; '' if there is none
-    equals: int = 0  # other pairs of classes that are as frequent
-
-
-def common_mistake(run: Run) -> Mistake | None:
-    """None for a run that predicts everything correctly."""
-    counts = tables.confusion_counts(run)
-    pairs = most_confused(counts, counts.size)
-    if not pairs:
+    true, predicted, count, of, share as in `confused_pairs`; wrong, the id of the mistaken clip of which the
+    run was surest; right, of the surest correct one of the class that was predicted, '' if there is none;
+    equals, how many other pairs of classes are as frequent.
+    """
+    pairs = tables.confused_pairs(run, len(run.classes) ** 2)
+    if pairs.empty:
         return None
-    true, predicted = pairs[0]
+    first = pairs.iloc[0]
+    true = run.classes.index(first["true"])
+    predicted = run.classes.index(first["predicted"])
     sure = run.probabilities.mean(axis=0)[:, predicted]
     as_predicted = run.predicted == predicted
     mistaken = (run.target == true) & as_predicted.any(axis=0)
@@ -112,12 +57,5 @@ def common_mistake(run: Run) -> Mistake | None:
         str(run.clip_ids[np.where(mask, sure, -1).argmax()]) if mask.any() else ""
         for mask in (mistaken, correct)
     )
-    return Mistake(
-        true=run.classes[true],
-        predicted=run.classes[predicted],
-        count=float(counts[true, predicted]),
-        of=int((run.target == true).sum()),
-        wrong=wrong,
-        right=right,
-        equals=sum(counts[pair] == counts[true, predicted] for pair in pairs[1:]),
-    )
+    equals = int((pairs["count"] == first["count"]).sum()) - 1
+    return {**first.to_dict(), "wrong": wrong, "right": right, "equals": equals}

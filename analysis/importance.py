@@ -175,8 +175,8 @@ def most_important(features: pd.DataFrame, number: int = 2) -> tuple[str, ...]:
 def submit_importance(writer: FigureWriter, tables: Mapping[str, pd.DataFrame]) -> None:
     """The four figures of a report."""
     shares = tables["features"].query("measure == 'shapley'")
-    names = {"names": "feature", "estimate": "mean", "low": "low", "high": "high", "filled": "significant"}
-    writer.submit("importance", **{name: shares[column].to_numpy() for name, column in names.items()})
+    names = {"feature": "name", "mean": "estimate", "significant": "filled"}
+    writer.submit("importance", intervals=shares.rename(columns=names))
     writer.submit("importance_by_class", classes=tables["classes"])
     writer.submit("importance_redundancy", pairs=tables["pairs"])
     writer.submit("importance_accuracy", sets=tables["sets"], recordings=tables["recordings"])

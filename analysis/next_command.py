@@ -1,4 +1,4 @@
-"""The command that a report proposes, by what its facts say.
+"""The command that a report proposes, by what its findings say.
 
 Only runs of the main ranking count, so that a run that stopped after one fold long ago never decides.
 """
@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.facts import Facts
-from analysis.ranking import Ranking
+from analysis.findings import Findings
 from analysis.results import Run, differing_options
 from commandline.options import make_command
 from features_cache.names import first_compared
@@ -27,11 +26,10 @@ class NextCommand:
 
 @dataclass(frozen=True)
 class Situation:
-    """What decides besides the facts.
+    """What decides besides the findings.
 
-    given        the variables that ask for the report
+    given        the variables of the dataset and the folders
     stored       the cache's features with their frames, for a first run
-    untrainable  why the clips cannot be trained on, in words
     outdated     names of runs of former clips or folds: their folders stay theirs, so a TAG tells new ones
     explained    runs that `explain` has been run on
     unchecked    own sounds that `check` has not looked at
@@ -39,92 +37,85 @@ class Situation:
 
     given: Sequence[str]
     stored: Mapping[str, int]
-    untrainable: str = ""
     outdated: Collection[str] = ()
     explained: Collection[str] = ()
     unchecked: bool = False
 
     @property
-    def words(self) -> list[str]:
-        """The variables of the dataset and the folders."""
-        return without(self.given, "RUN")
-
-    @property
     def of_data(self) -> list[str]:
-        """The same, as commands take them that know no runs."""
-        return without(self.given, "RUN", "RUNS", "TAG")
+        """The variables that commands take which know no runs."""
+        return without(self.given, "RUNS")
 
     def train(self, run: Run, *sets: str) -> str:
         """A sweep of feature sets by a run's configuration, under a TAG while outdated runs have folders."""
         tag = ["TAG=new"] if self.outdated and not run.config.get("tag") else []
-        return make_command("sweep", *self.words, *tag, f"FEATURES={' '.join(sets)}", *own_words(run))
+        return make_command("sweep", *self.given, *tag, f"FEATURES={' '.join(sets)}", *own_words(run))
 
 
-def next_command(facts: Facts, ranking: Ranking | None, situation: Situation) -> NextCommand:
+def next_command(found: Findings, situation: Situation) -> NextCommand:
     """What to do next: mend the data, then a first run, its like, its missing folds, seeds, a larger set."""
-    leak = any(threat.kind == "duplicates" for threat in facts.threats)
+    leak = any(threat.kind == "duplicates" for threat in found.threats)
     if leak or situation.unchecked:
         check = shlex.join(["python", "-m", "pipeline", "check", *situation.of_data])
         return NextCommand(check, "leak" if leak else "check")
-    trained = [run for run in ranking.runs if run.trained] if ranking else []
-    if ranking is None or not trained:
-        return first_run(situation)
+    ranked = found.runs[: len(found.rows)]
+    trained = [run for run in ranked if run.trained]
+    if not trained:
+        return NextCommand(first_run(situation), "first")
     best = trained[0]
-    words = situation.words
-    close = {row.run for row in (facts.rows[0], *facts.tied)}
-    compared = [run for run in trained if run.name in close] if facts.tied else trained[:2]
+    given = situation.given
+    close = {row["run"] for row in (found.rows[0], *found.tied)}
+    compared = [run for run in trained if run.name in close] if found.tied else trained[:2]
     if any(run.name in situation.outdated for run in compared):
-        return NextCommand(sweeps([*words, f"TAG={best.config.get('tag', '')}new"], compared), "again")
-    if len(facts.rows) == 1:
-        return second_set(best, situation)
+        return NextCommand(sweeps([*given, f"TAG={best.config.get('tag', '')}new"], compared), "again")
+    if len(ranked) == 1:
+        return NextCommand(second_set(best, situation), "combine")
     if any(run.missing_folds for run in compared):
-        return NextCommand(sweeps(words, compared), "folds")
+        return NextCommand(sweeps(given, compared), "folds")
     drawn = [run for run in compared if not run.exact]
     if not drawn:
-        return NextCommand(make_command("train", *words, f"FEATURES={best.features}"), "network")
+        return NextCommand(make_command("train", *given, f"FEATURES={best.features}"), "network")
     lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
-    if lacking and (facts.state == "winner" or facts.recordings_needed <= facts.recordings):
-        several = f"all {len(drawn)} that are tied" if facts.tied else "the best and the next"
-        return NextCommand(sweeps(words, lacking, SEEDS), "seeds", several if len(drawn) > 1 else "the best")
-    return larger_set(ranking, best, situation)
+    if lacking and (found.state == "winner" or found.recordings_needed <= found.recordings):
+        several = f"all {len(drawn)} that are tied" if found.tied else "the best and the next"
+        return NextCommand(sweeps(given, lacking, SEEDS), "seeds", several if len(drawn) > 1 else "the best")
+    return larger_set(ranked, best, situation)
 
 
-def first_run(situation: Situation) -> NextCommand:
+def first_run(situation: Situation) -> str:
     """On what the cache holds; features first if that is nothing, or the waveform alone."""
-    if situation.untrainable:
-        return NextCommand(make_command("data", *situation.of_data), "untrainable", situation.untrainable)
     vectors = [name for name, frames in situation.stored.items() if frames == 1]
     if together := "+".join(first_compared(situation.stored) or vectors[:1]):
-        return NextCommand(make_command("train", *situation.words, f"FEATURES={together}"), "first")
-    return NextCommand(make_command("features", *situation.of_data), "first")
+        return make_command("train", *situation.given, f"FEATURES={together}")
+    return make_command("features", *situation.of_data)
 
 
-def second_set(run: Run, situation: Situation) -> NextCommand:
+def second_set(run: Run, situation: Situation) -> str:
     """The features of a combined set alone, or a single feature combined, which the cache may lack."""
     single = list(dict.fromkeys(run.features.split("+")))
     if len(single) > 1:
-        return NextCommand(situation.train(run, *single), "combine")
+        return situation.train(run, *single)
     liked = "mfcc" if single[0] != "mfcc" else "mel"
     cached = first_compared({name: n for name, n in situation.stored.items() if name != single[0]})
     other = liked if not cached or liked in cached else cached[0]
     command = situation.train(run, other, f"{single[0]}+{other}")
     if situation.stored and not cached:
         command = f"{make_command('features', *situation.of_data, f'FEATURES={other}')} && {command}"
-    return NextCommand(command, "combine")
+    return command
 
 
-def larger_set(ranking: Ranking, best: Run, situation: Situation) -> NextCommand:
+def larger_set(ranked: Sequence[Run], best: Run, situation: Situation) -> NextCommand:
     """The best set with the best single feature that it lacks; else what each adds; else its use."""
-    peers = [run for run in ranking.runs if differing_options(run, best) <= {"features"}]
-    trained = [run.channels for run in ranking.runs if run.trained]
-    for run in peers:
+    trained = [run.channels for run in ranked if run.trained]
+    for run in ranked:
         larger = best.channels + run.channels
-        if "+" not in run.features and run.features not in best.channels and larger not in trained:
+        alike = differing_options(run, best) <= {"features"} and len(run.channels) == 1
+        if alike and run.features not in best.channels and larger not in trained:
             return NextCommand(situation.train(best, f"{best.features}+{run.features}"), "add")
-    runs = [word for word in situation.words if word.startswith("RUNS=")]
+    folders = without(situation.given, "DATASET", "NAME")
     if best.name in situation.explained:
+        runs = without(folders, "DATA")
         return NextCommand(make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict")
-    folders = [*runs, *(word for word in situation.words if word.startswith("DATA="))]
     return NextCommand(shlex.join(["python", "-m", "train", "explain", best.name, *folders]), "explain")
 
 
@@ -157,8 +148,4 @@ def train_again(run: Run, given: Sequence[str]) -> str:
 
     `given` are the words that name the dataset and the folders.
     """
-    words = run.config.get("command")
-    if words is None or not run.trained:
-        return ""
-    seeds = [f"SEED={' '.join(map(str, run.seeds))}"] if run.seeds != (0,) else []
-    return make_command("sweep" if len(run.seeds) > 1 else "train", *given, *words, *seeds)
+    return sweeps(given, [run]) if run.trained and "command" in run.config else ""

@@ -48,6 +48,7 @@ def environment() -> jinja2.Environment:
     )
     made.filters |= {
         **CELLS,
+        "zip": zip,
         "cell": cell,
         "value": sort_value,
         "plural": terminal.counted,

@@ -16,15 +16,14 @@ import pandas as pd
 from analysis import comparison, error_browser, extras, first_screen, page
 from analysis.clips import Audio, clip_audio, features_to_show, readable_cache, thumbnails
 from analysis.data import data_facts, data_tables, failures
-from analysis.facts import Threat
 from analysis.figures import FigureWriter
-from analysis.findings import Findings, findings
+from analysis.findings import Findings, Threat, findings
 from analysis.importance import find_importance, importance_tables, most_important, submit_importance
 from analysis.inputs import Built, Manifest, ReportJob, data_hash, inputs_hash
-from analysis.next_command import Situation, next_command, train_again
+from analysis.next_command import Situation, next_command, train_again, without
 from analysis.options import AnalysisOptions
 from analysis.results import Problem, load_runs, outdated_runs
-from analysis.run_section import curves_note, run_tables, settings, submit_run
+from analysis.run_section import curves_note, settings, submit_run
 from analysis.tables import as_latex, as_markdown, confusion_counts
 from commandline.files import replace_file
 from commandline.options import make_command
@@ -33,7 +32,6 @@ from commandline.terminal import as_csv, percent, progress
 from features_cache import Cache
 from features_cache.index import WHOLE, read_check
 from features_cache.location import NAMED
-from features_cache.splits import untrainable
 from features_cache.table import originals
 
 
@@ -51,7 +49,6 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     checked = read_check(job.cache) if job.cache else None
     threats = data_threats(cache, checked or [], outdated)
     found = findings(results, named=bool(options.run), outdated=old, threats=threats)
-    facts = found.facts
     problems = [Problem("cache", text, "damaged") for text in damage]
     problems += [*found.problems, *outdated]
 
@@ -69,10 +66,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         gallery = make_gallery(cache, features, writer, options.seed, options.audio_mb / 2)
     if found.main:
         comparison.submit_comparison(writer, found, found.main)
-    for place, run in enumerate(found.runs):
-        tables |= run_tables(run)
-        if place < options.figures:
-            problems += submit_run(writer, run, best=place == 0, rates=options.confusion == "rates")
+    for place, run in enumerate(found.runs[: options.figures]):
+        problems += submit_run(writer, run, best=place == 0, rates=options.confusion == "rates")
     of_runs = run_content(found, cache, features, job.folder, options)
     measured: dict[str, Any] = {}
     if folder := find_importance(options.runs, job.dataset):
@@ -83,37 +78,37 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         else:
             tables |= {f"importance_{name}": table for name, table in measured.items()}
             submit_importance(writer, measured)
-            facts = replace(facts, importance=most_important(measured["features"]) or None)
+            found = replace(found, importance=most_important(measured["features"]))
             measured["config"] = folder.config
 
     writer.close()
     files = {f"figures/{file.name}" for figure in writer.saved.values() for file in figure.files}
-    files |= write_tables(job.folder, tables, facts.level)
+    files |= write_tables(job.folder, tables)
     files |= of_runs["audio"].files if of_runs else set()
     files |= gallery.audio.files if gallery else set()
     methods = ""
     if options.paper and found.main:
-        methods = extras.load("methods").methods_text(facts, found.main.best)
+        methods = extras.load("methods").methods_text(found, found.main.best)
         write_document = extras.load("latex").write_document
         files |= write_document(job.folder, found, list(writer.saved.values()), methods)
 
+    words = without(job.given, "RUN")
     situation = Situation(
-        given=job.given,
+        given=words,
         stored={name: cache[name].frames for name in features} if cache else {},
-        untrainable=untrainable(cache.clips) if cache else "",
         outdated=old,
         explained=set(tables["attribution"]["of"]) if "attribution" in tables else set(),
         unchecked=cache is not None and checked is None and is_own(job.dataset, cache),
     )
-    proposed = next_command(facts, found.main, situation)
+    proposed = next_command(found, situation)
     reason = page.say("next", proposed.kind, proposed.about)
     reasons: dict[tuple[str, str], list[str]] = {}  # each once, with the runs that it is of
     for problem in problems:
         reasons.setdefault((problem.text, problem.kind), []).append(problem.run)
     html = page.render(
-        f=facts,
+        f=found,
         dataset=job.dataset,
-        synthetic=facts.synthetic or bool(cache and cache.synthetic),
+        synthetic=any(run.synthetic for run in found.runs) or bool(cache and cache.synthetic),
         reasons=reasons,
         next=proposed.command,
         reason=reason,
@@ -123,7 +118,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         runs=found.runs,
         settings=settings,
         curves_note=curves_note,
-        train_again=lambda run: train_again(run, situation.words),
+        train_again=lambda run: train_again(run, words),
         data_facts=data_facts(cache) if cache else [],
         gallery=gallery,
         measured=measured,
@@ -137,10 +132,10 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     )
     target = job.folder / "index.html"
     replace_file(target, html.encode("utf-8"))
-    threatened = [page.say("threat", facts, threat) for threat in facts.threats]
+    threatened = [page.say("threat", found, threat) for threat in found.threats]
     remarks = [f"{page.listed(names)}: {text}" for (text, _), names in reasons.items()]
     printed: dict[str, Any] = {
-        "headline": f"{page.say('headline', facts)} {page.say('score', facts)}".strip(),
+        "headline": f"{page.say('headline', found)} {page.say('score', found)}".strip(),
         "remarks": [*threatened, *remarks],
         "whole": not any(problem.kind == "damaged" for problem in problems),
         "next_command": f"{proposed.command}   ({reason})",
@@ -160,6 +155,7 @@ def run_content(
     best = found.main.best
     runs = found.runs
     order = error_browser.by_category(best)
+    counts = confusion_counts(best)[np.ix_(order, order)]
     mistake = first_screen.common_mistake(best)
     difficulty = error_browser.clip_difficulty(runs)
     clips = list(difficulty.index)
@@ -170,29 +166,27 @@ def run_content(
     if cache:
         shown = features_to_show(cache, features, [run.features for run in runs])
         images = thumbnails(cache, shown, clips)
-        wanted = dict.fromkeys([*([mistake.wrong, mistake.right] if mistake else []), *wrong])
+        wanted = dict.fromkeys([*([mistake["wrong"], mistake["right"]] if mistake else []), *wrong])
         most_mb = options.audio_mb / 2 if options.gallery else options.audio_mb
         audio = clip_audio(cache, clips, list(wanted), folder, most_mb)
-    by_run = found.tables["comparison"].merge(found.tables["runs"], on="run").set_index("run", drop=False)
     return {
-        "rows": by_run.to_dict("index"),
-        "forest": first_screen.forest(found.facts, found.main),
-        "small_matrix": first_screen.small_matrix(best),
+        "panels": first_screen.forest_panels(found, found.main),
+        "confusion": counts,
+        "shown_classes": first_screen.classes_shown(counts),
         "mistake": mistake,
-        "pivot": comparison.accuracy_grid(found.facts),
+        "pivot": comparison.accuracy_grid(found),
         "images": images,
         "audio": audio,
         "wrong": wrong,
         "browser": error_browser.browser_data(runs, difficulty, shown, audio.links),
-        "confusion": confusion_counts(best)[np.ix_(order, order)].tolist(),
     }
 
 
-def write_tables(folder: Path, tables: dict[str, pd.DataFrame], level: float) -> set[str]:
+def write_tables(folder: Path, tables: dict[str, pd.DataFrame]) -> set[str]:
     """Every table as CSV, the comparison also for papers; returns the files by their paths in `folder`."""
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
     if "comparison" in tables:
-        shown = tables["comparison"].rename(columns={"p": f"p, clear below {level}"})
+        shown = tables["comparison"]
         texts |= {"tables/comparison.md": as_markdown(shown), "tables/comparison.tex": as_latex(shown)}
     (folder / "tables").mkdir(exist_ok=True)
     for name, text in texts.items():

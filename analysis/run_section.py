@@ -23,12 +23,6 @@ TOP = 3
 USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"  # of the options
 
 
-def run_tables(run: Run) -> dict[str, pd.DataFrame]:
-    """Scores by class, and the pairs of classes that are confused most."""
-    made = {"classes": tables.class_report(run), "confused": tables.confused_pairs(run)}
-    return {f"{run.name}.{name}": table for name, table in made.items()}
-
-
 def settings(run: Run) -> dict[str, str]:
     """Every option that the run was trained with, by its name on the command line.
 

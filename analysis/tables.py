@@ -243,7 +243,7 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
         if np.isnan(value):
             return ""
         lifted = value + np.copysign(HALVES_UP, value)
-        return format_p(value) if name.partition(",")[0] == "p" else f"{lifted:.{DECIMALS}f}"
+        return format_p(value) if name == "p" else f"{lifted:.{DECIMALS}f}"
 
     return pd.DataFrame(
         {str(name): [text(value, str(name)) for value in table[name]] for name in table}, dtype=str

@@ -32,8 +32,8 @@ def write_document(folder: Path, found: Findings, figures: Sequence[SavedFigure]
     )
     files["latexmkrc"] = (XELATEX if beyond else "$pdf_mode = 1;\n").encode()
     content = {
-        "f": found.facts,
-        "classes": tables.class_report(found.main.best) if found.main else pd.DataFrame(),
+        "f": found,
+        "classes": found.tables[f"{found.runs[0].name}.classes"],
         "published": found.tables.get("literature", pd.DataFrame()).to_dict("records"),
         "problems": found.problems,
         "methods": methods,

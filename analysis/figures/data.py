@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.figures.drawing import (
@@ -30,13 +31,12 @@ COLUMNS = 4
     row_height("counts", 0.6, 0.19),
     COLUMN_WIDTH,
 )
-def draw_clips_per_fold(
-    ax: Axes, *, counts: np.ndarray, classes: Sequence[str], folds: Sequence[int]
-) -> Axes:
+def draw_clips_per_fold(ax: Axes, *, counts: pd.DataFrame) -> Axes:
     """`counts` (classes, folds) as a shaded table with its numbers."""
-    shades = RATES(counts / max(3 * counts.max(initial=0), 1))
-    names = [f"fold {fold}" if len(folds) <= 5 else str(fold) for fold in folds]
-    return heat_map(ax, classes, names, shades, counts.astype(str), top=True)
+    values = counts.to_numpy()
+    word = "fold {}" if values.shape[1] <= 5 else "{}"
+    texts = counts.rename(columns=word.format).astype(str)
+    return heat_map(ax, texts, RATES(values / max(3 * values.max(initial=0), 1)), top=True)
 
 
 @figure("Waveform of one clip of each class", row_height("clips", 0.4, 1.2, COLUMNS), pixels=True)
@@ -134,23 +134,15 @@ def format_plain(value: float) -> str:
 
 @figure(
     "Mean of a feature by class, in standard deviations from the mean of all clips; orange is above",
-    row_height("classes", 1.0, 0.19),
+    row_height("means", 1.0, 0.19),
 )
-def draw_class_means(
-    ax: Axes,
-    *,
-    means: np.ndarray,
-    classes: Sequence[str],
-    rows: Sequence[str],
-    row_unit: str,
-    title: str = "",
-) -> Axes:
+def draw_class_means(ax: Axes, *, means: pd.DataFrame, row_unit: str, title: str = "") -> Axes:
     """`means` (classes, feature rows) in standard deviations from the mean over clips."""
-    few = len(rows) <= NAMED_ROWS
-    heat_map(ax, classes, rows if few else [], signed_colours(-means), np.full(means.shape, ""), turn=45)
-    if not few:
+    heat_map(ax, means.map(lambda _: ""), signed_colours(-means.to_numpy()), turn=45)
+    rows = means.columns
+    if len(rows) > NAMED_ROWS:
         places = np.linspace(0, len(rows) - 1, 7).round().astype(int)
-        ax.set_xticks(places, [rows[place] for place in places])
+        ax.set_xticks(places, rows[places], rotation=0, ha="center")
     ax.set_xlabel(row_unit)
     ax.set_title(title)
     return ax
@@ -158,17 +150,17 @@ def draw_class_means(
 
 @figure(
     "Separability of the classes by each feature",
-    row_height("names", 0.6, 0.17),
+    row_height("measures", 0.6, 0.17),
 )
-def draw_separability(ax: Axes, *, names: Sequence[str], measures: Mapping[str, np.ndarray]) -> Axes:
-    """`measures`: name -> (features,), a panel each, features in the order given."""
-    for number, (panel, (label, values)) in enumerate(
-        zip(panels(ax, len(measures), len(measures), wide=0.1), measures.items())
-    ):
-        panel.barh(np.arange(len(names)), values, color=SERIES[number], height=0.74)
-        panel.set_ylim(len(names) - 0.4, -0.6)
-        panel.set_title(label.replace("_", " "), weight="normal")
-        panel.set_yticks(range(len(names)), [shorten(name) for name in names] if number == 0 else [])
+def draw_separability(ax: Axes, *, measures: pd.DataFrame) -> Axes:
+    """`measures` (features, measures), a panel a measure, features in the order given."""
+    columns = len(measures.columns)
+    places = range(len(measures))
+    for number, panel in enumerate(panels(ax, columns, columns, wide=0.1)):
+        panel.barh(places, measures.iloc[:, number], color=SERIES[number], height=0.74)
+        panel.set_ylim(len(measures) - 0.4, -0.6)
+        panel.set_title(measures.columns[number].replace("_", " "), weight="normal")
+        panel.set_yticks(places, [] if number else list(map(shorten, measures.index)))
         panel.set_xlim(min(0.0, *panel.get_xlim()), None)
         grid_lines(panel, "x")
     return ax

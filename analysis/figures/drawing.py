@@ -15,6 +15,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps, font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -173,17 +174,15 @@ def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
 
 
 def points_or_dot(value: float) -> str:
-    """`+3`, `−12`, `·` for what rounds to 0, nothing for NaN; of a difference from 0 to 1."""
-    text = "" if np.isnan(value) else points(value, 0)
+    """`+3`, `−12`, `·` for what rounds to 0; of a difference from 0 to 1."""
+    text = points(value, 0)
     return "·" if text == "0" else text
 
 
 def heat_map(
     ax: Axes,
-    rows: Sequence[str],
-    columns: Sequence[str],
+    texts: pd.DataFrame,  # (rows, columns); '' or NaN for an empty cell
     colours: np.ndarray,  # (rows, columns, 4)
-    texts: np.ndarray,  # (rows, columns); '' for an empty cell
     *,
     bold: np.ndarray | None = None,  # (rows, columns) bool
     turn: float = 0,
@@ -191,17 +190,17 @@ def heat_map(
 ) -> Axes:
     """A text in each cell, a name for each row and column, the columns' turned by degrees, above if `top`."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
-    for (row, column), words in np.ndenumerate(texts):
+    for (row, column), words in np.ndenumerate(texts.astype(object).fillna("")):
         if words:
             weight = "bold" if bold is not None and bold[row, column] else "normal"
             colour = text_on(colours[row, column])
             ax.text(column, row, words, ha="center", va="center", color=colour, weight=weight)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_yticks(range(len(rows)), [shorten(name) for name in rows])
+    ax.set_yticks(range(len(texts)), list(map(shorten, texts.index)))
     side: Any = ("left" if top else "right") if turn else "center"
-    names = [shorten(name, 22) for name in columns]
-    ax.set_xticks(range(len(columns)), names, rotation=turn, ha=side, rotation_mode="anchor")
+    names = [shorten(name, 22) for name in texts]
+    ax.set_xticks(range(len(names)), names, rotation=turn, ha=side, rotation_mode="anchor")
     if top:
         ax.xaxis.tick_top()
     return ax

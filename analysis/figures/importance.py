@@ -23,7 +23,7 @@ UNIT = "nats a clip"
 
 figure(
     "Share of each feature in what all of them give, with its interval; hollow: no clear difference from 0",
-    row_height("names", 0.7, 0.2),
+    row_height("intervals", 0.7, 0.2),
     name="importance",
 )(partial(draw_intervals, scale=1, label=UNIT))
 
@@ -34,8 +34,10 @@ figure(
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     """Shapley values, a row a class."""
-    shares, clear = (square(classes, "class", column) for column in ("mean", "significant"))
-    return numbered(ax, classes, shares, signed_colours(shares, least=0.01), clear)
+    shares = square(classes, "mean")
+    clear = square(classes, "significant").to_numpy()
+    colours = signed_colours(shares.to_numpy(), least=0.01)
+    return heat_map(ax, shares.map(two_decimals), colours, bold=clear, turn=45)
 
 
 @figure(
@@ -45,24 +47,22 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
 )
 def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
     """Every pair, features in the table's order; empty if a pair was not fitted."""
-    cka, interaction = (square(pairs, "feature", column) for column in ("cka", "interaction"))
+    cka = square(pairs, "cka")
+    interaction = square(pairs, "interaction")
     below = np.tri(len(cka), k=-1, dtype=bool)
-    colours = np.where(below[:, :, None], RATES(cka), signed_colours(interaction))
-    return numbered(ax, pairs, np.where(below, cka, interaction), colours)
+    colours = np.where(below[:, :, None], RATES(cka), signed_colours(interaction.to_numpy()))
+    texts = cka.where(below, interaction).map(two_decimals, na_action="ignore")
+    return heat_map(ax, texts, colours, turn=45)
 
 
-def numbered(
-    ax: Axes, table: pd.DataFrame, values: np.ndarray, colours: np.ndarray, bold: np.ndarray | None = None
-) -> Axes:
-    """A heat map of `values` (rows, columns), whose names are in the table's first two columns."""
-    texts = np.where(np.isnan(values), "", np.char.replace(np.char.mod("%.2f", values), "0.", ".", 1))
-    rows, columns = (list(table.iloc[:, place].unique()) for place in (0, 1))
-    return heat_map(ax, rows, columns, colours, texts, bold=bold, turn=45)
+def square(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A column of a table as a matrix, whose rows and columns are named by the first two."""
+    return table.set_index(list(table.columns[:2]))[column].unstack(sort=False)
 
 
-def square(table: pd.DataFrame, rows: str, column: str) -> np.ndarray:
-    """A column of a table that is ordered by `rows`, as a matrix."""
-    return table[column].to_numpy().reshape(table[rows].nunique(), -1)
+def two_decimals(value: float) -> str:
+    """`.25`, `-.25`."""
+    return f"{value:.2f}".replace("0.", ".", 1)
 
 
 @figure(

@@ -80,7 +80,7 @@ def draw_confusion_matrix(
         return percent(rate, 0) if rates else f"{count:.1f}".removesuffix(".0")
 
     rows = [f"{shorten(name, 21)} ({of:.0f})" for name, of in zip(classes, total)]
-    heat_map(ax, rows, classes, colours, np.vectorize(text)(counts, share), turn=45)
+    heat_map(ax, pd.DataFrame(np.vectorize(text)(counts, share), rows, classes), colours, turn=45)
     ax.set_aspect("auto" if is_narrow(ax) else "equal")
     start = 0
     for category, neighbours in groupby(categories):  # a box round neighbours that share a category
@@ -201,15 +201,13 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
 
 @figure(
     "Channel importance: points of recall lost when a channel is permuted at test time, by class",
-    row_height("classes", 1.2, 0.19),
+    row_height("loss", 1.2, 0.19),
     COLUMN_WIDTH,
 )
-def draw_channel_importance(
-    ax: Axes, *, classes: Sequence[str], channels: Sequence[str], loss: np.ndarray
-) -> Axes:
+def draw_channel_importance(ax: Axes, *, loss: pd.DataFrame) -> Axes:
     """`loss` (classes, channels): recall with all channels minus recall without that one."""
-    texts = np.vectorize(points_or_dot)(loss)
-    return heat_map(ax, classes, channels, signed_colours(-loss, least=0.05), texts, turn=30, top=True)
+    texts = loss.map(points_or_dot, na_action="ignore")
+    return heat_map(ax, texts, signed_colours(-loss.to_numpy(), least=0.05), turn=30, top=True)
 
 
 @figure(

@@ -102,7 +102,9 @@ def test_maps_keep_classes_together_and_are_seeded(project):
 
 
 def test_class_means_are_in_deviations_from_the_mean_of_all():
-    means = data.class_means(np.array([[1.0, 5], [1, 5], [3, 5]]), np.array([0, 0, 1]), 3)
+    means = data.class_means(
+        np.array([[1.0, 5], [1, 5], [3, 5]]), np.array([0, 0, 1]), list("abc")
+    ).to_numpy()
     assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2), 0]) and not means[:, 1].any()
 
 

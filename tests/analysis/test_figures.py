@@ -26,25 +26,28 @@ HISTORY = {
     for fold in (1, 2)
 }
 INTERVALS = {
-    "names": NAMES,
-    "estimate": np.array([0.01, 0.03, 0.02]),
-    "low": np.array([0, 0, np.nan]),
-    "high": np.full(3, 0.04),
-    "filled": np.array([True, False, True]),
+    "intervals": pd.DataFrame(
+        {
+            "name": NAMES,
+            "estimate": [0.01, 0.03, 0.02],
+            "low": [0, 0, np.nan],
+            "high": 0.04,
+            "filled": [True, False, True],
+        }
+    )
 }
+MODELS = ["resnet18", "texture"]
 PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
 EXAMPLES = {
     "accuracy_by_set": INTERVALS | {"line": 0.25},
     "accuracy_heat_map": {
-        "features": NAMES,
-        "models": ["resnet18", "texture"],
-        "accuracy": np.array([[0.8, np.nan], [0.7, 0.9], [0.2, 0.3]]),
-        "deviation": np.array([[0.01, np.nan], [np.nan, 0.02], [0.1, 0.1]]),
+        "accuracy": pd.DataFrame([[0.8, np.nan], [0.7, 0.9], [0.2, 0.3]], NAMES, MODELS),
+        "deviation": pd.DataFrame([[0.01, np.nan], [np.nan, 0.02], [0.1, 0.1]], NAMES, MODELS),
     },
     "augmentations": {
         "pairs": [("noise", FEATURE_MAP, FEATURE_MAP + 1), ("crop", FEATURE_MAP, FEATURE_MAP[2:])]
     },
-    "channel_importance": {"classes": CLASSES, "channels": NAMES, "loss": RNG.normal(size=(4, 3))},
+    "channel_importance": {"loss": pd.DataFrame(RNG.normal(size=(4, 3)), CLASSES, NAMES)},
     "importance": INTERVALS,
     "importance_by_class": {
         "classes": PAIRS.assign(mean=RNG.normal(size=9), significant=True).set_axis(
@@ -61,15 +64,11 @@ EXAMPLES = {
         ),
     },
     "class_means": {
-        "means": RNG.normal(size=(4, 8)),
-        "classes": CLASSES,
-        "rows": list("abcdefgh"),
+        "means": pd.DataFrame(RNG.normal(size=(4, 8)), CLASSES, list("abcdefgh")),
         "row_unit": "Hz",
     },
     "clips_per_fold": {
-        "counts": np.array([[3, 0], [1, 2], [4, 4], [0, 0]]),
-        "classes": CLASSES,
-        "folds": [1, 2],
+        "counts": pd.DataFrame([[3, 0], [1, 2], [4, 4], [0, 0]], CLASSES, [1, 2]),
     },
     "confusion_matrix": {
         "counts": np.array([[3, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 5]]),
@@ -90,9 +89,9 @@ EXAMPLES = {
         "classes": CLASSES,
     },
     "recall_by_set": {
-        "names": NAMES,
-        "classes": CLASSES,
-        "recall": np.array([[0.2, 1, 0.5, np.nan], [0.9, 0, 0.5, np.nan], [0, 0, 0.6, np.nan]]),
+        "recall": pd.DataFrame(
+            [[0.2, 1, 0.5, np.nan], [0.9, 0, 0.5, np.nan], [0, 0, 0.6, np.nan]], NAMES, CLASSES
+        ),
     },
     "reliability": {
         "confidence": np.array([0.3, 0.6, 0.9]),
@@ -103,16 +102,15 @@ EXAMPLES = {
         "samples": [SamplePrediction("wrong", "1-2-A", FEATURE_MAP, 5, "dog", (("犬", 0.6), ("dog", 0.3)))],
     },
     "separability": {
-        "names": NAMES,
-        "measures": {"fisher_ratio": RNG.random(3), "agreement": RNG.random(3) - 0.1},
+        "measures": pd.DataFrame({"fisher_ratio": RNG.random(3), "agreement": RNG.random(3) - 0.1}, NAMES),
     },
     "spectrograms": {"clips": {"dog": FEATURE_MAP}, "seconds": 5.0, "hertz": np.linspace(0, 9000, 8)},
     "waveforms": {"clips": {"dog": RNG.normal(size=900), "silence": np.zeros(900)}, "seconds": 5.0},
 }
 LARGE = [
     ("confusion_matrix", {"counts": RNG.integers(0, 9, (50, 50)), "classes": MANY}),
-    ("recall_by_set", {"names": NAMES, "classes": MANY, "recall": RNG.random((3, 50))}),
-    ("clips_per_fold", {"counts": RNG.integers(0, 9, (50, 10)), "classes": MANY, "folds": range(1, 11)}),
+    ("recall_by_set", {"recall": pd.DataFrame(RNG.random((3, 50)), NAMES, MANY)}),
+    ("clips_per_fold", {"counts": pd.DataFrame(RNG.integers(0, 9, (50, 10)), MANY)}),
 ]
 
 
@@ -167,7 +165,7 @@ def test_recall_is_of_the_best_set_and_of_the_others_its_differences():
     assert " ".join(texts(drawn("recall_by_set"))) == "20 100 50 +70 −100 · −20 −100 +10"
     recall = np.tile(RNG.random((1, 30)), (3, 1))
     recall[1, 5:25], recall[::2, 5:25] = 0.0, 0.5
-    most = drawn("recall_by_set", classes=MANY[:30], recall=recall)
+    most = drawn("recall_by_set", recall=pd.DataFrame(recall, NAMES, MANY[:30]))
     assert [label.get_text() for label in most.get_xticklabels()] == MANY[5:25]
 
 

@@ -1,24 +1,21 @@
 """What a report proposes: fitted to what was found, of the ranked runs alone."""
 
-from dataclasses import replace
-
 import pytest
 
 from analysis.ensemble import write_ensemble
-from analysis.facts import Facts
-from analysis.findings import findings
+from analysis.findings import Findings, findings
 from analysis.next_command import NextCommand, Situation, next_command, train_again
 from analysis.page import say
 from analysis.results import Results, load_runs
 from results.run_folder import find
 from tests.analysis.made_runs import MadeRun, of_sets
 
-GIVEN = ("DATASET=made", "RUNS=elsewhere", "RUN=mel")
+GIVEN = ("DATASET=made", "RUNS=elsewhere")
 
 
 def proposed(results, *, threats=(), **situation):
     found = findings(results, threats=threats)
-    made = next_command(found.facts, found.main, Situation(GIVEN, situation.pop("stored", {}), **situation))
+    made = next_command(found, Situation(GIVEN, situation.pop("stored", {}), **situation))
     assert say("next", made.kind, made.about)
     return made
 
@@ -98,10 +95,7 @@ def test_an_exact_solution_needs_no_other_seed(made):
 )
 def test_without_a_run_a_first_one_of_what_is_cached(stored, command):
     situation = Situation(GIVEN, stored)
-    assert next_command(Facts("none"), None, situation).command == f"make {command}"
-    untrainable = replace(situation, untrainable="no training yet: one class only")
-    first = next_command(Facts("none"), None, untrainable)
-    assert first == NextCommand("make data DATASET=made", "untrainable", "no training yet: one class only")
+    assert next_command(Findings("none"), situation).command == f"make {command}"
 
 
 def test_an_ensemble_of_runs_is_never_trained(made, tmp_path):

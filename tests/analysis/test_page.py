@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from analysis import page
-from analysis.facts import Threat
-from analysis.findings import findings
+from analysis.findings import Threat, findings
 from analysis.results import Problem, Results
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
@@ -33,7 +32,7 @@ def scenarios(folder):
         table = made_clips(**({"clips": 400, "classes": 10} | clips))
         results = make_runs(folder, table, runs)
         read = Results(results.runs, [*results.problems, *problems])
-        return findings(read, threats=threats, named=named).facts
+        return findings(read, threats=threats, named=named)
 
     mel = MadeRun(skill=0.84)
     return {

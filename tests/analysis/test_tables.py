@@ -112,7 +112,7 @@ def test_other_tasks_and_datasets_have_nothing_published_beside_them(made):
 def test_markdown_and_latex_round_and_escape():
     """A half is rounded up, as in sentences."""
     name = "a|b_c & 50 % #1 ~^\\{}$"
-    columns = {"run": ["<script>", name], "accuracy": [1 / 16, np.nan], "p, at 0.05": [0.00004, 0.0125]}
+    columns = {"run": ["<script>", name], "accuracy": [1 / 16, np.nan], "p": [0.00004, 0.0125]}
     table = pd.DataFrame(columns | {"n": [5, 3]})
     assert tables.as_markdown(table).splitlines()[1:] == [
         "| --- | ---: | ---: | ---: |",

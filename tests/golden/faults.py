@@ -380,9 +380,9 @@ FAULTS: dict[str, Fault] = {
     ),
     "deviation_of_the_population": Fault(
         "the deviation over folds divides by n",
-        'sd=float(scores["accuracy"].std(ddof=1)),',
-        'sd=float(scores["accuracy"].std(ddof=0)),',
-        f"{ANALYSIS}test_facts.py {ANALYSIS}test_tables.py",
+        "of.mean(), of.std(ddof=1), len(of)",
+        "of.mean(), of.std(ddof=0), len(of)",
+        f"{ANALYSIS}test_findings.py {ANALYSIS}test_tables.py",
     ),
 }
 

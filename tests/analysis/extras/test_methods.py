@@ -31,10 +31,10 @@ RECORDED = {
 def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     found = findings(made(MadeRun(skill=0.9), MadeRun(features="rms", skill=0.5)))
     best = found.main.best
-    bare = methods_text(found.facts, best)
+    bare = methods_text(found, best)
     assert "Software" not in bare and "None" not in bare and "nan" not in bare
     best.config.update(RECORDED)
-    text = methods_text(found.facts, best)
+    text = methods_text(found, best)
     for words in (
         "400 test clips, 5 s at 44,100 Hz each",
         "mel (n_mels 128), stored as float16",
