@@ -56,7 +56,26 @@ def simulated_runs(
         easy = norm.ppf(accuracy + (better if features == different else 0))
         correct = shared + np.sqrt(own) * difficulty() < easy
         predicted = np.where(correct, target, (target + 1) % classes)
-        runs.append(_run(features, augment, predicted, target, recording, classes))
+        options = {"features": features, "model": "resnet18", "augment": augment, "val": "none"}
+        folder = RunFolder(Path("simulated") / f"{features}-{augment}")
+        folder.__dict__["config"] = {**options, "seed": 0, "options": options, "folds": [*range(1, 6)]}
+        run = Run(
+            name=folder.name,
+            dataset="simulated",
+            features=features,
+            model="resnet18",
+            task="classes",
+            folders=(folder,),
+            classes=tuple(map(str, range(classes))),
+            categories=("",) * classes,
+            clip_ids=np.arange(len(target)).astype(str),
+            groups=recording.astype(str),
+            folds=recording // classes % 5 + 1,
+            target=target,
+            checkpoints={"last": np.eye(classes)[predicted][None]},
+            history=pd.DataFrame(),
+        )
+        runs.append(run)
     return runs
 
 
@@ -67,35 +86,6 @@ def _configurations(count):
     sets = ["+".join(names) for size in range(1, 6) for names in combinations(FEATURES, size)]
     plain = 2 if count >= 10 else 0
     return [*product(sets[: count - plain], ["default"]), *product(sets[:plain], ["none"])]
-
-
-def _run(
-    features,
-    augment,
-    predicted,
-    target,
-    recording,
-    classes,
-):
-    options = {"features": features, "model": "resnet18", "augment": augment, "val": "none"}
-    folder = RunFolder(Path("simulated") / f"{features}-{augment}")
-    folder.__dict__["config"] = {**options, "seed": 0, "options": options, "folds": [*range(1, 6)]}
-    return Run(
-        name=folder.name,
-        dataset="simulated",
-        features=features,
-        model="resnet18",
-        task="classes",
-        folders=(folder,),
-        classes=tuple(map(str, range(classes))),
-        categories=("",) * classes,
-        clip_ids=np.arange(len(target)).astype(str),
-        groups=recording.astype(str),
-        folds=recording // classes % 5 + 1,
-        target=target,
-        checkpoints={"last": np.eye(classes)[predicted][None]},
-        history=pd.DataFrame(),
-    )
 
 
 def claims(runs, *, named=False):

@@ -21,8 +21,3 @@ def test_what_a_report_says_that_it_can_show_is_found_four_times_of_five():
     assert 0.05 < shown < 0.1
     found = [claims(simulated_runs(3, 400, 10, rng, -shown, different="mel")).worse for _ in range(40)]
     assert stats.binomtest(sum(found), 40, 0.8).pvalue > 0.01
-
-
-def test_a_run_that_is_far_better_is_claimed():
-    found = claims(simulated_runs(3, 400, 10, np.random.default_rng(0), better=0.2))
-    assert (found.winner, found.gain) == (True, True)

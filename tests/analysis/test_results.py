@@ -99,17 +99,6 @@ def test_what_a_run_lacks_is_named_and_the_rest_counts(tmp_path, spoil, missing,
     assert problem.kind == kind and re.search(said, problem.text)
 
 
-def test_a_damaged_configuration_costs_only_its_own_run(tmp_path):
-    clips = made_clips(100, 10)
-    broken = make_run(tmp_path, clips, MadeRun())
-    make_run(tmp_path, clips, MadeRun(features="zcr"))
-    (broken / "run.json").write_text("{")
-    results = load_runs(find(tmp_path))
-    assert [run.features for run in results.runs] == ["zcr"]
-    (problem,) = results.problems
-    assert (problem.run, problem.kind) == (broken.name, "damaged") and "run.json" in problem.text
-
-
 def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path):
     clips = made_clips(100, 10)
     make_run(tmp_path, clips, MadeRun())

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 import time
 from io import StringIO
 
@@ -13,6 +11,7 @@ import pytest
 from commandline import terminal
 from commandline.registry import Registry, RequestError, closest
 from commandline.terminal import as_csv, count, duration, mean_percent, percent, points, size, text_table
+from tests.processes import python
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing():
         "for _ in range(2): warnings.warn('old\\nuse', UserWarning)\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    done = python("-c", script, environment=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "warning: old use\n")
 
 

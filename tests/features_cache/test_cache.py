@@ -1,6 +1,5 @@
 """An opened cache matches by id, and never returns missing or damaged clips."""
 
-import multiprocessing
 import pickle
 
 import numpy as np
@@ -58,9 +57,8 @@ def test_a_variant_is_found_by_its_parameters(cache, values):
 
 def test_an_opened_cache_goes_to_other_processes(cache, values):
     cache.read("mine", ["clip0"])
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        parts = pool.starmap(cache.read, [("mine", [clip]) for clip in CLIPS])
-    np.testing.assert_array_equal(np.concatenate(parts), values.astype(np.float16))
+    there = pickle.loads(pickle.dumps(cache))
+    np.testing.assert_array_equal(there.read("mine", CLIPS), values.astype(np.float16))
 
 
 def test_rows_are_matched_by_id_when_the_table_has_another_order(cache, values):

@@ -1,14 +1,12 @@
 """Axes are librosa's, shapes are those of what is computed; no librosa or numba loads for them."""
 
-import subprocess
-import sys
-
 import librosa
 import numpy as np
 import pytest
 
 from features_cache.names import parse_channel
 from pipeline.features import FEATURES, Clip, Impossible, resolve_feature
+from tests.processes import python
 
 LIBROSAS = {
     "stft@n_fft=600": lambda rate: librosa.fft_frequencies(sr=rate, n_fft=600),
@@ -71,5 +69,5 @@ def test_shapes_are_known_without_numba_librosa_and_scipys_signal_processing():
         "import sys; from pipeline.listing import feature_table; feature_table(44100, 5.0);"
         "import pipeline.extract; print(*sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"numba", "librosa.core", "scipy.signal", "scipy.fft"} & set(done.stdout.split())
+    loaded = python("-c", code).stdout.split()
+    assert not {"numba", "librosa.core", "scipy.signal", "scipy.fft"} & set(loaded)

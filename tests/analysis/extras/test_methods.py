@@ -3,6 +3,7 @@
 from analysis.extras.methods import methods_text
 from analysis.findings import findings
 from tests.analysis.made_runs import MadeRun
+from train.options import RunOptions
 
 RECORDED = {
     "duration": 5.0,
@@ -12,19 +13,7 @@ RECORDED = {
     "machine": {"processor": "x86_64"},
     "versions": {"python": "3.11.7", "torch": "2.13.0"},
     "channels": [{"stored": "mel", "parameters": {"n_mels": 128, "fmax": None}, "dtype": "float16"}],
-    "options": {
-        "norm": "row",
-        "padding": "drop",
-        "grid": "64x216",
-        "optimizer": "adamw",
-        "lr": 0.002,
-        "schedule": "onecycle",
-        "decay": 0.05,
-        "batch": 32,
-        "epochs": 40,
-        "smoothing": 0.1,
-        "augment": "shift=1",
-    },
+    "options": vars(RunOptions(padding="drop", grid="64x216", augment="shift=1", lr=0.002, decay=0.05)),
 }
 
 
