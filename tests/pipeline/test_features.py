@@ -42,6 +42,9 @@ KINDS = {  # equally many samples, and so frames
     "tone at 96 kHz": (tone(700, 96000), 96000),
 }
 VARIANTS = [
+    *(f"stft@{framing}" for framing in ("n_fft=4096", "n_fft=1000,hop_length=250", "hop_length=20000")),
+    *(f"stft@n_fft=64,hop_length={hop}" for hop in ("7", "32,win_length=20")),
+    *(f"stft@n_fft={n_fft},hop_length=100" for n_fft in (32, 128, 512, 1024)),
     "mel@n_mels=64,fmin=50",
     "mel@win_length=1102,hop_length=441",
     "mfcc_delta@n_mfcc=13,width=5",
@@ -54,6 +57,7 @@ VARIANTS = [
     "contrast@n_bands=4,quantile=0.05",
     "poly@order=2",
     "tempogram_ratio@win_length=192",
+    *(f"tempogram@hop_length=64,win_length={length}" for length in (100, 600)),
     "yin@fmin=100,fmax=1000",
     "modulation@ranges=6,low=1,hop_length=256",
     "gammatone@n_bands=40,fmin=100",
