@@ -57,7 +57,7 @@ VARIANTS = [
     "contrast@n_bands=4,quantile=0.05",
     "poly@order=2",
     "tempogram_ratio@win_length=192",
-    *(f"tempogram@hop_length=64,win_length={length}" for length in (100, 600)),
+    *(f"tempogram@win_length={length}" for length in (100, 600)),
     "yin@fmin=100,fmax=1000",
     "modulation@ranges=6,low=1,hop_length=256",
     "gammatone@n_bands=40,fmin=100",
