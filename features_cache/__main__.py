@@ -48,7 +48,7 @@ def verify(options: ShareOptions) -> int:
         return 1 if wrong else 0
     cache = open_cache(options)
     verdicts = verify_cache(cache.folder, None if options.features == "all" else _chosen(cache, options))
-    print("\n".join(map(str, verdicts)))
+    print("\n".join(verdict.text for verdict in verdicts))
     return 0 if all(verdict.intact for verdict in verdicts) else 1
 
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from commandline.registry import RequestError
 from commandline.terminal import counted
-from features_cache.feature_file import AUDIO_SETTINGS, AXES, FeatureSpec, clip_keys, fingerprints, state_word
+from features_cache.feature_file import AXES, FeatureSpec, clip_keys, fingerprints, state_word
 from features_cache.index import read_index, refresh, stored_ids
 from features_cache.location import EXTERNAL, is_cache
 from features_cache.names import parse_channel
@@ -102,9 +102,8 @@ def write_feature(
         about[axis] = np.asarray(about.get(axis, range(length)), float)
         if about[axis].shape != (length,):
             raise RequestError(f"{name}: a {axis} of shape {about[axis].shape}, expected ({length},)")
-    defaults = {"units": "", "row_unit": "index", "frame_unit": "index", "parameters": {}}
-    audio = {key: settings[key] for key in AUDIO_SETTINGS}
-    spec = FeatureSpec(**{"stored": name, "feature": name, "dtype": dtype, **defaults, **audio, **about})
+    audio = {key: settings[key] for key in ("sample_rate", "samples")}
+    spec = FeatureSpec(stored=name, feature=name, dtype=dtype, **audio, **about)
     ids = pd.Index(np.asarray(clip_ids).astype(str))
     rows = pd.Index(clips["clip_id"]).get_indexer(ids)
     for wrong, what in ((ids.duplicated(), "clip ids that occur twice"), (rows < 0, "unknown clip ids")):

@@ -42,8 +42,7 @@ STATE = np.dtype("<u8")
 NOT_DONE = bytes(STATE.itemsize)
 CRC = np.uint64(0xFFFFFFFF)
 FINGERPRINT = np.uint64(32)  # bits that a fingerprint is shifted by
-AUDIO_SETTINGS = ("sample_rate", "samples")  # attributes of the index, and of a feature's file
-FINGERPRINTED = ("feature", "parameters", "code_version", "dtype", *AUDIO_SETTINGS)
+FINGERPRINTED = ("feature", "parameters", "code_version", "dtype", "sample_rate", "samples")
 
 
 def lock(folder: Path, name: str) -> Lock:
@@ -123,17 +122,17 @@ class FeatureSpec:
 
     stored: str
     feature: str
-    parameters: Attributes
+    parameters: Attributes = field(default_factory=dict)
     """All of them, defaults filled in."""
     code_version: int = 0
-    units: str
+    units: str = ""
     """Of the stored values: "dB" is a level, "dB/frame" and the like are none."""
     row_axis: NDArray[np.float64]
     """(rows,) what each row stands for, in `row_unit`."""
-    row_unit: str
+    row_unit: str = "index"
     frame_axis: NDArray[np.float64]
     """(frames,) what each frame stands for, in `frame_unit`."""
-    frame_unit: str = "s"
+    frame_unit: str = "index"
     sample_rate: int
     samples: int
     hop_length: int = 0

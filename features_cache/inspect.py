@@ -1,8 +1,8 @@
 """What a cache holds, and what is wrong with it, by clip and feature or by file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -58,41 +58,22 @@ def describe_cache(cache: Cache) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """On one file: if `error` is empty, how many clips of the index it holds."""
+class Verdict(NamedTuple):
+    """On one file."""
 
-    name: str
-    error: str = ""
-    done: int = 0
-    missing: tuple[str, ...] = ()
-    """Ids of clips with state 0, or without a row."""
-    outdated: tuple[str, ...] = ()
-    """Not made from what the index describes: other audio, another cache, or a damaged state word."""
-    damaged: tuple[str, ...] = ()
-    """The CRC of the bytes is not that of the state word."""
-
-    @property
-    def intact(self) -> bool:
-        """Whether nothing is damaged or outdated; clips may be missing."""
-        return not (self.error or self.outdated or self.damaged)
-
-    def __str__(self) -> str:
-        missing = f", {len(self.missing)} not done" if self.missing else ""
-        lines = [self.error or f"{self.name}: {counted(self.done, 'clip')} intact{missing}"]
-        lines += [f"{self.name}: {clip} damaged" for clip in self.damaged]
-        lines += [f"{self.name}: {clip} not what the index describes, not done" for clip in self.outdated]
-        return "\n".join(lines)
+    name: str  # of the feature, or of the index
+    text: str  # several lines: why it cannot be read, or how many clips are intact, and which are not
+    intact: bool  # clips may be missing
 
 
 def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
     """A verdict on the index, then one a feature file (all by default), every clip of it."""
     cache = Cache(folder)
     try:
-        verdicts = [Verdict(INDEX, done=len(cache.clips))]
+        verdicts = [Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)]
         _read_rest(folder / INDEX)
     except DamagedFile as damage:
-        return [Verdict(INDEX, error=str(damage))]
+        return [Verdict(INDEX, str(damage), False)]
     ids = cache.clips["clip_id"].to_numpy()
     for name in cache.features if features is None else features:
         try:
@@ -101,13 +82,16 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
             if not (feature.row_of >= 0).any():
                 raise DamagedFile(f"{name}.h5 holds no clip of this cache: a file of another one")
         except RequestError as error:
-            verdicts.append(Verdict(name, error=str(error)))
+            verdicts.append(Verdict(name, str(error), False))
             continue
         status = feature.status_of(np.arange(len(ids)), check=True)
         if status.damaged.any():
             forget_verified(folder)
-        wrong = [tuple(ids[mask]) for mask in (status.missing, status.outdated, status.damaged)]
-        verdicts.append(Verdict(name, "", int(status.done.sum()), *wrong))
+        missing = f", {status.missing.sum()} not done" if status.missing.any() else ""
+        lines = [f"{name}: {counted(int(status.done.sum()), 'clip')} intact{missing}"]
+        lines += [f"{name}: {clip} damaged" for clip in ids[status.damaged]]
+        lines += [f"{name}: {clip} not what the index describes, not done" for clip in ids[status.outdated]]
+        verdicts.append(Verdict(name, "\n".join(lines), len(lines) == 1))
     return verdicts
 
 

@@ -41,7 +41,11 @@ class Channel:
         """The name of the file and of the link, parameters in alphabetical order: `mel@n_mels=64`."""
         if not self.parameters:
             return self.name
-        return self.name + "@" + ",".join(f"{key}={_text(value)}" for key, value in sorted(self.parameters))
+        texts = (
+            f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+            for key, value in sorted(self.parameters)
+        )
+        return f"{self.name}@{','.join(texts)}"
 
     def __str__(self) -> str:
         return self.stored + (f":{self.rows[0]}-{self.rows[1]}" if self.rows else "")
@@ -104,10 +108,6 @@ def _value(text: str) -> Value:
         except ValueError:
             pass
     return text
-
-
-def _text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:

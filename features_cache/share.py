@@ -77,7 +77,7 @@ def verify_export(source: Path) -> list[str]:
 
 def wrong_in(folder: Path, features: Sequence[str] | None = None) -> list[str]:
     """Verdicts on what is not intact."""
-    return [str(verdict) for verdict in verify_cache(folder, features) if not verdict.intact]
+    return [verdict.text for verdict in verify_cache(folder, features) if not verdict.intact]
 
 
 @contextmanager

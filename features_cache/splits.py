@@ -57,15 +57,10 @@ def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int =
         chosen = draw_groups(candidates, VALIDATION_FRACTION, np.random.default_rng([seed, fold]))
         validated = candidates["group"].isin(chosen).to_numpy()
     train = drop_leaking(candidates[~validated], candidates[validated])
-    if val != "none" and not validated.any():
+    if not len(train) or (val != "none" and not validated.any()):
         raise RequestError(
-            f"VAL={val} leaves no clip for validation beside test fold {fold}; the folds are "
-            f"{folds} and {candidates['group'].nunique()} groups are free: give VAL=none"
-        )
-    if not len(train):
-        raise RequestError(
-            f"with fold {fold} tested and VAL={val} no clip is left to train on; the folds are "
-            f"{folds}: give more folds, VAL=group or VAL=none"
+            f"with fold {fold} tested and VAL={val} no clip is left to train on, or to validate on; "
+            f"the folds are {folds}: give more folds, VAL=group or VAL=none"
         )
     trained, validation, tested = (
         part["clip_id"].to_numpy(dtype=object) for part in (train, candidates[validated], test)

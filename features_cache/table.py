@@ -73,11 +73,9 @@ def originals(table: pd.DataFrame) -> pd.DataFrame:
 
 def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
     """The table with SOURCE_COLUMNS, carried over by clip id from a known one, else 0 and ''."""
-    if known is None:
-        return table.assign(**{name: kind() for name, kind in SOURCE_COLUMNS.items()})
-    sources = known.set_index("clip_id")
+    sources = pd.DataFrame(known, columns=["clip_id", *SOURCE_COLUMNS]).set_index("clip_id")
     columns = {
-        name: sources[name].reindex(table["clip_id"], fill_value=kind()).to_numpy()
+        name: sources[name].reindex(table["clip_id"], fill_value=kind()).astype(kind).to_numpy()
         for name, kind in SOURCE_COLUMNS.items()
     }
     return table.assign(**columns)

@@ -28,12 +28,11 @@ def run(options: VerifyCommand) -> int:
             resolve_feature(channel)  # names the nearest, if there is no such feature
     names = list(dict.fromkeys(cache[channel].stored for channel in channels))
     verdicts = verify_cache(cache.folder, names)
-    for verdict in verdicts:
-        print(verdict)
+    print("\n".join(verdict.text for verdict in verdicts))
     intact = all(verdict.intact for verdict in verdicts)
     if options.recompute:
-        readable = [verdict.name for verdict in verdicts[1:] if not verdict.error]
-        intact &= recompute(cache, readable, options.recompute, options.seed)
+        sound = [verdict.name for verdict in verdicts[1:] if verdict.intact]
+        intact &= recompute(cache, sound, options.recompute, options.seed)
     return 0 if intact else 1
 
 
