@@ -51,9 +51,6 @@ class RunFolder:
 
     path: Path
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))  # a text will do
-
     @cached_property
     def config(self) -> dict[str, Any]:
         """run.json. RequestError if it is missing, no JSON object, or malformed."""
@@ -92,10 +89,6 @@ class RunFolder:
     def members(self) -> list[str]:
         """Of an ensemble that was trained as one model, what its members are called; else none."""
         return self.config.get("member_models", [])
-
-    @property
-    def complete(self) -> bool:
-        return self.finished == self.folds
 
     @property
     def family(self) -> str:
@@ -198,20 +191,18 @@ class RunFolder:
         return pd.DataFrame.from_dict(by_fold, orient="index")
 
 
-def _read_predictions(file: Path, classes: Sequence[str]) -> pd.DataFrame:
+def _read_predictions(file: Path, classes: list[str]) -> pd.DataFrame:
     """The table in predictions.csv; ValueError says what is wrong with it."""
     content = file.read_bytes()
     if not content.endswith(b"\n"):
         raise ValueError("it ends in the middle of a row")
     text = dict.fromkeys(PREDICTION_COLUMNS, str)
     table = pd.read_csv(io.BytesIO(content), dtype=text, keep_default_na=False, index_col=False)
-    # pandas calls the second of two equal columns x.1
-    columns = [f"{name}.1" if name in PREDICTION_COLUMNS else name for name in classes]
-    if list(table) != [*PREDICTION_COLUMNS, *columns]:
+    if list(table) != [*PREDICTION_COLUMNS, *classes]:
         raise ValueError(f"its columns are not run.json's {len(classes)} classes")
     if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
         raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
-    numbers = table[columns].to_numpy(dtype=float)
+    numbers = table[classes].to_numpy(dtype=float)
     sound = (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE) & (numbers >= 0).all(axis=1)  # NaN fails both
     sound &= table["target"].isin(classes).to_numpy()
     if not sound.all():
@@ -258,11 +249,8 @@ def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[Ru
         elif not known:
             raise RequestError(f"no run folder in {Path(runs, dataset or '')}: train one first (make train)")
         else:
-            exact = [name for name, run in known.items() if word in (name, run.name)]
-            begun = [
-                name for name, run in known.items() if name.startswith(word) or run.name.startswith(word)
-            ]
-            fitting = exact or begun
+            begun = [name for name in known if f"/{word}" in f"/{name}"]
+            fitting = [name for name in begun if f"/{name}".endswith(f"/{word}")] or begun
             if not fitting:
                 raise RequestError(nearest("run", word, [run.name for run in known.values()]))
             if len(fitting) > 1:

@@ -21,8 +21,6 @@ from train.plan import differences
         ("dataset", None),
         ("duration", 1e9),
         ("seed", True),
-        ("grid", "0x64"),
-        ("grid", "99999x99999"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(key, value):

@@ -33,7 +33,7 @@ def test_predictions_come_back_exactly_and_are_read_once(tmp_path):
     assert table["group"].tolist() == ["007", "NA"] and table["target"].tolist() == ["nan"] * 2
     probabilities, targets = run.answers()
     assert probabilities.tolist() == [[np.float32(0.1), np.float32(0.9)]] * 2 and targets.tolist() == [1, 1]
-    assert run.finished == [1, 2] and run.complete
+    assert run.finished == run.folds == [1, 2]
     assert run.scores()["accuracy"].to_dict() == {1: 1.0, 2: 1.0}
     (run.fold(1) / "predictions.csv").write_bytes(b"")
     assert run.predictions().equals(table)

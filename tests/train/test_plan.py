@@ -67,7 +67,7 @@ def test_clips_that_cannot_be_trained_on_are_refused(options, tmp_path, column, 
 
 def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
     dataset = fill(tmp_path / "thin", clip_table().query("label != 'cat' or fold == 1"))
-    assert execute(options, dataset=str(dataset), model="linear").complete
+    assert execute(options, dataset=str(dataset), model="linear").finished == [1, 2, 3]
     told = capsys.readouterr().err
     assert "fold 1: no clip of cat is trained on" in told and "fold 2: no clip of cat is tested" in told
 
@@ -89,7 +89,7 @@ def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
 def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(options, capsys):
     plain = execute(options, model="linear")
     assert "linear ignores AUGMENT, BATCH" in capsys.readouterr().err
-    assert plain.name == "mel-linear" and plain.complete
+    assert plain.name == "mel-linear" and plain.finished == plain.folds
     bare = RunOptions(dataset=options.dataset, runs=options.runs, features="mel", model="linear")
     assert run.execute(bare) == plain
 

@@ -105,7 +105,7 @@ def test_the_search_ranks_by_validation_and_tests_the_winner_once(several, capsy
     assert sweep.greedy_search(wanted) == 0
     assert "chosen most often, by 3 of 3: mel;" in capsys.readouterr().out  # blank adds nothing to it
     (winner,) = find(several.runs)
-    assert winner.config["features"] == "mel" and winner.complete
+    assert winner.config["features"] == "mel" and winner.finished == winner.folds
     candidates = find(several.runs / "search")
     assert len(candidates) == 3  # two alone, one beside the better
     for folder in candidates:
