@@ -141,15 +141,14 @@ def written_to(folder: Path, stored: str) -> str:
 
 
 def ready(
-    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], keys: NDArray[np.uint64]
+    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], stored: StoredClips
 ) -> tuple[FeatureFile, Lock]:
-    """The feature's file for these clips, made where none fits, and a shared lock on it."""
+    """The feature's file for these clips, made if what is `stored` does not fit, and a shared lock on it."""
     path = folder / f"{spec.stored}.h5"
     own_lock = lock(folder, spec.stored)
     try:
-        if not stored_clips(folder, spec, clip_ids, keys).fits:
+        if not stored.fits:
             own_lock.take(wait=True)
-            stored = stored_clips(folder, spec, clip_ids, keys)
             kept: Clips = ()
             if stored.file:  # state words as they are, so that damage stays visible
                 values = stored.file.map()

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ from features_cache.index import (
     write_failures,
 )
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
-from features_cache.writer import ready, stored_clips, written_to
+from features_cache.writer import StoredClips, ready, stored_clips, written_to
 from pipeline import audio
 from pipeline.datasets import Dataset
 from pipeline.datasets.load import load
@@ -116,7 +116,7 @@ def request(options: ExtractOptions) -> Request:
     if not (table["path"] != "").any():
         raise RequestError(f"{folder} has no audio to compute features from; it is used as it is")
     variants, left_out = wanted(options.features, dataset)
-    rows = part_of(options.part if isinstance(options, FeaturesCommand) else None, len(table))
+    rows = part_of(options.part, len(table))
     clips = with_hashes(with_sources(table, before), rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     changes = [] if before is None else describe_changes(before, clips, rows)
@@ -192,12 +192,10 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     changed = exists & ((files[known] != now).any(axis=1) | (files["source_hash"] == ""))
     files.loc[exists, known] = now[exists]
     again = files.index[changed]
-    reading = Parallel(THREADS, backend="threading", return_as="generator")
+    reading = Parallel(THREADS, backend="threading", return_as="generator")  # ten million take no futures
     read = reading(delayed(read_source)(path) for path in again)
-    for column, values in zip(
-        ("source_hash", "source_seconds"),
-        zip(*progress(read, total=len(again), label="hashing", unit="files")),
-    ):
+    hashed = progress(read, total=len(again), label="hashing", unit="files")
+    for column, values in zip(("source_hash", "source_seconds"), zip(*hashed)):
         files.loc[again, column] = values
     updated = clips.copy()
     for name in SOURCE_COLUMNS:
@@ -206,24 +204,14 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
 
 
 def read_source(path: str) -> tuple[str, float]:
-    """Hash of the content, and seconds by the header, 0 if it has none: decoding will say why."""
+    """Hash of the content, 32 hexadecimal digits, and seconds; '' and 0 of what cannot be decoded."""
     try:
         info = audio.file_info(path)
-        seconds = info.frames / info.sample_rate
-    except audio.AudioError:
-        seconds = 0.0
-    return content_hash(path), seconds
-
-
-def content_hash(path: str) -> str:
-    """32 hexadecimal digits; '' for what is no readable file."""
-    try:
-        if not Path(path).is_file():  # a FIFO or a link to /dev/zero never ends
-            return ""
         with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError:
-        return ""
+            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+    except (audio.AudioError, OSError):
+        return "", 0.0
+    return digest.hexdigest(), info.frames / info.sample_rate
 
 
 def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> list[str]:
@@ -251,10 +239,8 @@ def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, renewed], ignore_index=True)
 
 
-def part_of(part: str | None, count: int) -> slice:
-    """`3/16` as the third sixteenth of `count` rows; all of them without a part."""
-    if part is None:
-        return slice(0, count)
+def part_of(part: str, count: int) -> slice:
+    """`3/16` as the third sixteenth of `count` rows."""
     number, _, total = part.partition("/")
     if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
         raise RequestError(f"PART={part}: expected which part of how many, such as 3/16")
@@ -265,10 +251,14 @@ def part_of(part: str | None, count: int) -> slice:
 class Remaining:
     """What the cache lacks of N clips and F features."""
 
+    stored: list[StoredClips]  # F
     todo: NDArray[np.bool_]  # (N, F), False outside the part
-    damaged: dict[str, int]  # stored name -> clips
     sizes: dict[str, int]  # stored name -> bytes, of files that have to be made
-    notes: tuple[str, ...]  # why a file that is there cannot be used
+
+    @property
+    def notes(self) -> list[str]:
+        """Why files that are there cannot be used."""
+        return [clips.note for clips in self.stored if clips.note]
 
     @functools.cached_property
     def clips(self) -> NDArray[np.intp]:
@@ -283,15 +273,12 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
         read = functools.partial(
             stored_clips, asked.folder, clip_ids=asked.ids, keys=asked.keys, check=checked
         )
-        stored = list(zip(asked.specs, threads.map(read, asked.specs)))
-    todo = ~np.stack([clips.done for _, clips in stored], axis=1)
+        stored = list(threads.map(read, asked.specs))
+    todo = ~np.stack([clips.done for clips in stored], axis=1)
     todo[: asked.part.start] = todo[asked.part.stop :] = False
-    return Remaining(
-        todo,
-        {spec.stored: count for spec, clips in stored if (count := int(clips.damaged.sum()))},
-        {spec.stored: len(todo) * spec.clip_bytes for spec, clips in stored if not clips.fits},
-        tuple(dict.fromkeys(clips.note for _, clips in stored if clips.note)),
-    )
+    files = zip(asked.specs, stored)
+    sizes = {spec.stored: len(todo) * spec.clip_bytes for spec, clips in files if not clips.fits}
+    return Remaining(stored, todo, sizes)
 
 
 def refuse_full_disk(asked: Request, remaining: Remaining) -> None:
@@ -369,27 +356,28 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     options = FeaturesCommand(dataset="synth", features="mel")
     result = extract(request(options), options)
     """
+    if options.prepare:
+        asked = replace(asked, part=slice(0, 0))
     asked.folder.mkdir(parents=True, exist_ok=True)
     names = [spec.stored for spec in asked.specs]
-    rows = (0, 0) if options.prepare else (asked.part.start, asked.part.stop)
+    rows = asked.part.start, asked.part.stop
     with ExitStack() as stack:
         handle = stack.enter_context(claimed(asked.folder, names, rows, wait=options.wait))
         with ExitStack() as preparing:
             remaining = prepare(asked, options, preparing)
             for note in remaining.notes:
                 print(f"made again: {note}")
-            if remaining.damaged:
-                by_feature = ", ".join(f"{name} {count}" for name, count in remaining.damaged.items())
-                damaged = counted(sum(remaining.damaged.values()), "damaged feature map")
-                print(f"computed again: {damaged}, {by_feature}")
+            for name, clips in zip(names, remaining.stored):
+                if damaged := int(clips.damaged.sum()):
+                    print(f"computed again: {counted(damaged, 'damaged feature map')} of {name}")
             refuse_full_disk(asked, remaining)
             if not options.prepare:
                 print(describe_work(asked, remaining), flush=True)
-            if remaining.todo.any() and not options.prepare:
+            if remaining.todo.any():
                 backend = stack.enter_context(open_backend(options))
             files = []
-            for spec in asked.specs:
-                file, shared_lock = ready(asked.folder, spec, asked.ids, asked.keys)
+            for spec, clips in zip(asked.specs, remaining.stored):
+                file, shared_lock = ready(asked.folder, spec, asked.ids, clips)
                 stack.callback(shared_lock.release)
                 files.append(file)
             refresh(asked.folder, asked.clips, asked.settings, asked.part)

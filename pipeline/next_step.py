@@ -26,11 +26,9 @@ DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours wit
 def next_step(options: SourceOptions, dataset: Dataset) -> str:
     """Lines on the next step for a dataset that is loaded: `next: make …`, and what may follow it."""
     folder = cache_folder(options.dataset, options.data, options.name)
-    place = f"   (into {folder})"
     features = list[str]()
     if is_cache(folder):
         cache = Cache(folder)
-        place = ""
         with suppress(RequestError, DamagedFile):  # made at another rate or duration, or damaged
             frames = {name: cache[name].frames for name in cache.features}
             if folder == Path(options.dataset) or is_done(cache, dataset.table):
@@ -38,7 +36,7 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
         computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
         features = [f"FEATURES={' '.join(computed)}"] if {*computed} < {*FEATURES} and computed else []
     command = make_command("features", *_source(options), *features)
-    lines = (f"next: {command}{place}", untrainable(dataset.table))
+    lines = (f"next: {command}", untrainable(dataset.table))
     return check_first(options, "\n".join(filter(None, lines)))
 
 

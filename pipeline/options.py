@@ -49,6 +49,7 @@ class ExtractOptions(SourceOptions):
         most=1000,
     )
     alter: str = option("pitch,stretch,noise,gain,shift", "alterations of the copies, each drawn in turn")
+    part: str = option("1/1", "3/16: only the third sixteenth of the clips, beside other parts")
     dtype: Literal["float16", "float32"] = option("float16", "of the stored values")
     jobs: int | None = option(None, "processes; all cores by default", least=1, most=10000)
 
@@ -56,7 +57,6 @@ class ExtractOptions(SourceOptions):
 class FeaturesCommand(ExtractOptions):
     """Options of `features`."""
 
-    part: str | None = option(None, "3/16: only the third sixteenth of the clips, beside other parts")
     prepare: bool = option(False, "only create the files, so that parts can fill them side by side")
     skip_checksums: bool = option(
         False,

@@ -19,24 +19,24 @@ KINDS = {int: "an int", float: "a number", bool: "true or false", str: "a word"}
 
 @dataclass(frozen=True)
 class Within:
-    """The range of a number, both ends included; `odd` or `even` narrows it."""
+    """The range of a number, both ends included, in steps from `low` unless they are 0."""
 
     low: float
     high: float
-    parity: str = ""
+    step: int = 0
 
     def __str__(self) -> str:
-        return f"{self.parity} {self.low:g} to {self.high:g}".strip()
+        return f"{self.low:g} to {self.high:g}" + f" in steps of {self.step}" * bool(self.step)
 
     def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high and self.parity in ("", ("even", "odd")[int(value % 2)])
+        return self.low <= value <= self.high and not (self.step and (value - self.low) % self.step)
 
 
 Samples = Annotated[int, Within(2, 65536)]
-EvenSamples = Annotated[int, Within(16, 65536, "even")]
+EvenSamples = Annotated[int, Within(16, 65536, 2)]
 Count = Annotated[int, Within(1, 2048)]
 Several = Annotated[int, Within(2, 2048)]
-Odd = Annotated[int, Within(3, 255, "odd")]
+Odd = Annotated[int, Within(3, 255, 2)]
 Hertz = Annotated[float, Within(0, 96000)]
 Positive = Annotated[float, Within(1e-12, 1e6)]
 Unit = Annotated[float, Within(0, 1)]

@@ -7,6 +7,7 @@ one row.
 
 # mypy: allow-untyped-defs
 
+import functools
 import inspect
 import itertools
 import operator
@@ -117,18 +118,20 @@ def plain(call: str):
     return lambda y, sr, **more: function(y=y, **({"sr": sr} if rated else {}), **more)
 
 
-for _name, _call in LIBROSA_CALLS.items():
-    DEFINITIONS[_name] = plain(_call)
+def level_of(call: str):
+    """The level in decibels of a complex spectrogram."""
+    spectrogram = plain(call)
+    return lambda y, sr, **more: librosa.amplitude_to_db(np.abs(spectrogram(y, sr, **more)))
+
+
+DEFINITIONS.update({name: plain(call) for name, call in LIBROSA_CALLS.items()})
+DEFINITIONS.update({name: level_of(name) for name in ("stft", "cqt", "vqt")})
+DEFINITIONS["chroma_vqt"] = functools.partial(plain("feature.chroma_vqt"), intervals="ji5")
 
 
 @DEFINITIONS.register()
 def waveform(y, sr):
     return y
-
-
-@DEFINITIONS.register()
-def stft(y, sr, **framing):
-    return librosa.amplitude_to_db(np.abs(librosa.stft(y=y, **framing)))
 
 
 @DEFINITIONS.register()
@@ -173,21 +176,6 @@ def harmonic(y, sr, **more):
 @DEFINITIONS.register()
 def percussive(y, sr, **more):
     return hpss_mel(y, sr, **more)[1]
-
-
-@DEFINITIONS.register()
-def cqt(y, sr, **more):
-    return librosa.amplitude_to_db(np.abs(librosa.cqt(y=y, sr=sr, **more)))
-
-
-@DEFINITIONS.register()
-def vqt(y, sr, **more):
-    return librosa.amplitude_to_db(np.abs(librosa.vqt(y=y, sr=sr, **more)))
-
-
-@DEFINITIONS.register()
-def chroma_vqt(y, sr, **more):
-    return librosa.feature.chroma_vqt(y=y, sr=sr, intervals="ji5", **more)
 
 
 @DEFINITIONS.register()

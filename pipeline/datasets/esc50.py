@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from commandline.registry import RequestError
+from commandline.terminal import counted
 from pipeline import audio
 from pipeline.datasets.download import OTHER_WAYS, Refused, download_file, making, staged, unpack
 from pipeline.datasets.readers import ESC_SAMPLE_RATE, is_esc_layout, read_csv
@@ -63,8 +64,8 @@ def _install(archive: Path, folder: Path) -> None:
         inside = [path.parent for path in unpacked.glob("*/meta") if path.is_dir()]
         root = inside[0] if len(inside) == 1 else unpacked  # GitHub's has one folder, ESC-50-master
         if wrong := list(faults(root)):
-            more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
-            raise Refused(f"{archive} does not hold ESC-50: {'; '.join(wrong[:3])}{more}")
+            faulty = f"{archive} does not hold ESC-50, {counted(len(wrong), 'fault')}"
+            raise Refused(f"{faulty}: {'; '.join(wrong[:3])}")
         with archive.open("rb") as file:
             if hashlib.file_digest(file, "md5").hexdigest() != MD5:
                 print(f"{archive} is not the archive of MD5 {MD5}, but holds all of ESC-50's clips")

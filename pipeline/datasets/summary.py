@@ -35,12 +35,8 @@ def run(options: SourceOptions) -> int:
         wrong = list(esc50.faults(options.data / "esc50"))
     print(dataset_summary(dataset, table))
     if wrong:
-        more = f"\n  and {len(wrong) - FAULTS_SHOWN} more" if len(wrong) > FAULTS_SHOWN else ""
-        print(
-            "\nwrong with it; what cannot be read is not counted:\n  "
-            + "\n  ".join(wrong[:FAULTS_SHOWN])
-            + more
-        )
+        heading = f"\n{counted(len(wrong), 'fault')}; what cannot be read is not counted above:"
+        print(heading, *wrong[:FAULTS_SHOWN], sep="\n  ")
     print(f"\n{next_step(options, dataset)}")
     return 1 if wrong else 0
 

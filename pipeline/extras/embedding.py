@@ -22,15 +22,14 @@ feature: the cache computes it anew, and a run that was trained on the first ref
 import functools
 import hashlib
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError, nearest
+from commandline.registry import RequestError
 from pipeline import audio
 from pipeline.axes import Impossible
 from pipeline.clip import Clip
@@ -147,12 +146,8 @@ def _opened(
 
 def read_card(path: Path) -> NetworkCard:
     """The card in a JSON file; RequestError names the key that is wrong."""
-    known = [field.name for field in fields(NetworkCard)]
     try:
-        given: Any = json.loads(path.read_text(encoding="utf-8"))
-        if unknown := [key for key in given if key not in known]:
-            raise RequestError(f"{path}: {nearest('key', unknown[0], known)}")
-        return NetworkCard(**given)
+        return NetworkCard(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise RequestError(f'{path} is no card: {error}; expected {{"sample_rate": 32000, …}}') from None
 
@@ -164,9 +159,8 @@ def _files(model: str) -> tuple[Path, Path]:
     found = FOLDER / f"{model}.onnx", FOLDER / f"{model}.json"
     for path, what in zip(found, ("network", "card")):
         if not path.is_file():
-            networks = ", ".join(sorted(file.stem for file in FOLDER.glob("*.onnx"))) or "none"
             raise RequestError(
-                f"embedding@model={model}: its {what} {path} is not there (networks there: {networks}); "
+                f"embedding@model={model}: its {what} {path} is not there; "
                 "docs/howto/embeddings.md says where published ones come from"
             )
     return found

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from pipeline.extract import content_hash
+from pipeline.extract import read_source
 
 SAMPLE_RATE = 8000  # Hz; a clip is one second
 FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")
@@ -109,7 +109,7 @@ class ChangingDataset:
         noise = np.random.default_rng(self.rng.randrange(1 << 30)).normal(0, 0.1, SAMPLE_RATE)
         path = self.folder / f"{name}.wav"
         soundfile.write(path, noise, SAMPLE_RATE)
-        content = content_hash(str(path))
+        content = read_source(str(path))[0]
         shutil.copy(path, self.audio(content))
         self.contents.setdefault(name, []).append(content)
 

@@ -95,7 +95,7 @@ def test_audio_is_brought_to_the_networks_rate():
 @pytest.mark.parametrize(
     ("card", "message"),
     [
-        ({"sample_rte": 1}, "did you mean 'sample_rate'"),
+        ({"sample_rte": 1}, "is no card: .*'sample_rte'"),
         ({"pooling": "median"}, "a pooling of mean, max, mean_std, none"),
         ({"sample_rate": "fast"}, "is no card"),
         ({"window": -1}, "seconds"),
@@ -113,9 +113,9 @@ def test_windows_of_another_length_than_the_network_takes_cannot_exist():
         embedded(RAMP)
 
 
-def test_what_is_not_there_says_what_is_and_what_to_do():
+def test_what_is_not_there_says_what_to_do():
     write_network("net")
-    with pytest.raises(RequestError, match=r"models/panns\.onnx is not there \(networks there: net\)"):
+    with pytest.raises(RequestError, match=r"models/panns\.onnx is not there; docs/howto"):
         embedded(RAMP, "panns")
     (embedding.FOLDER / "broken.onnx").write_bytes(b"no network")
     (embedding.FOLDER / "broken.json").write_text('{"sample_rate": 8000}')
