@@ -2,8 +2,8 @@
 
 import re
 import shlex
-import shutil
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +13,8 @@ import soundfile
 from commandline.commands import commands, options_of
 from commandline.options import READ_BY_MAKEFILE, fields, texts
 from features_cache.names import parse_list
-from pipeline.extract import run as extract
 from pipeline.features import FEATURES
-from pipeline.options import FeaturesCommand
-from results.run_folder import find
+from tests.golden.commands import done, inside
 from tests.processes import python
 from tests.train.sounds import CLASSES, RATE, sound
 from train.models.registry import find_model
@@ -143,102 +141,64 @@ def test_a_page_with_a_wrong_option_or_an_unknown_module_is_noticed(tmp_path, wr
 
 # waits for live audio; minutes; a test of its own; needs a cluster, an account, a network's file
 NOT_HERE = re.compile(r"train listen|bench|demo|.* (BACKEND=dask|TRACKER=\S*wandb|\S*embedding@)")
-QUICK = "EPOCHS=1 BATCH=6 PRECISION=fp32 THREADS=1 CURVE=0 PASSES=1 SEED=0 TASK=classes DEVICE=cpu"
-PLACES = "DATA=data RUNS=runs REPORTS=reports"
-SMALL = {name.lower(): text for name, text in re.findall(r"(\w+)=(\S+)", f"{QUICK} {PLACES}")}
+QUICK = "EPOCHS=1 BATCH=6 GRID=64x108 FOLDS='1 2' PRECISION=fp32 THREADS=1 CURVE=0 PASSES=1 SEED=0 DEVICE=cpu"
+SMALL = dict(word.lower().split("=") for word in shlex.split(f"{QUICK} TASK=classes DATASET='my sounds'"))
 LEFT_OUT = ("name", "archive", "url", "audio_dir", "sample_rate", "duration", "scheduler", "part")
-LEFT_OUT += ("recipe", "weights")
+LEFT_OUT += ("recipe", "weights", "group", "folds_by", "data", "runs", "reports")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """Sounds by class, five source recordings of each, two clips of a recording; an audio file."""
-    folder = tmp_path_factory.mktemp("documents")
-    for label in CLASSES:
-        (folder / "my sounds" / label).mkdir(parents=True)
-        for take in range(10):
-            name = f"{label} {take // 2}-{'AB'[take % 2]}.wav"
-            soundfile.write(folder / "my sounds" / label / name, sound(label, take), RATE, subtype="FLOAT")
-    soundfile.write(folder / "recording.wav", sound("tone", 77, seconds=3.0), RATE)
-    return folder
+    """What pages take for granted: two clips of each of five recordings a class, a cache, a run, audio."""
+    with inside(tmp_path_factory.mktemp("documents")):
+        for label, take in product(CLASSES, range(10)):
+            file = Path("my sounds", label, f"{label} {take // 2}-{'AB'[take % 2]}.wav")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(file, sound(label, take), RATE)
+        soundfile.write("recording.wav", sound("tone", 77, seconds=3.0), RATE)
+        rows = [f"clip{n // 2}.wav,{n % 2 * 3},{n % 2 * 3 + 3},{n // 2},{n}" for n in range(80)]
+        Path("embeddings.csv").write_text("\n".join(["file,start,end,value1,value2", *rows]))
+        for language, body in FENCE.findall((DOCS / "howto" / "share.md").read_text(encoding="utf-8")):
+            exec(body if language == "python" else "", {})
+        done("pipeline features", DATASET="my sounds", FEATURES="mel mfcc chroma", GROUP="(.*)-[A-Z]")
+        done("train run", DATASET="my sounds", EPOCHS=1, MODEL="cnn4", BATCH=6, VAL="group", GRID="64x108")
+        yield
 
 
 def small(name, words):
     """The same request of the thirty clips: one epoch, two of each list, nothing from the network."""
     options = options_of(known()[name])
     own = fields(options)
-    given = texts(options, words)
-    given = {field: text for field, text in given.items() if field not in LEFT_OUT}
+    given = {field: text for field, text in texts(options, words).items() if field not in LEFT_OUT}
     if name == "train sweep":
         given = {field: " ".join(text.split()[:2]) for field, text in given.items()}
-    if given.get("group") != "(.*)-[A-Z]":  # of other file names, or a column
-        given.pop("group", None)
     changes = {field: text for field, text in SMALL.items() if field in own}
-    changes |= {"hop": "0.5"} if "hop" in given else {}
-    if "folds" in own:
-        changes |= {"folds": "1 2"} | ({} if "crop=" in given.get("augment", "") else {"grid": "64x108"})
-    if "dataset" in own and not Path(given.get("dataset", ""), "index.h5").exists():
-        changes["dataset"] = "my sounds"
-    if "features" in own:
-        sets = given.get("features", str(own["features"].default)).split()
-        changes["features"] = "mel mfcc" if {"all", "small"} & {*sets} else " ".join(sets[:2])
-    if "audio" in given:
-        changes["audio"] = "recording.wav" if Path(given["audio"]).suffix else "my sounds/tone"
+    if Path(given.get("dataset", ""), "index.h5").exists():
+        changes.pop("dataset")
+    if "crop=" in given.get("augment", ""):
+        changes.pop("grid")
+    if name.startswith(("train", "pipeline features")):
+        features = given.get("features", "mel+mfcc")
+        changes["features"] = "mel mfcc" if {"all", "small"} & {*features.split()} else features
+    if "hop" in given:
+        changes["hop"] = "0.5"
+    if not Path(given.get("audio", "")).exists():
+        changes["audio"] = "recording.wav"
     if "run" in given and not given["run"].endswith(".pt"):
-        changes["run"] = "" if name == "analysis" else "last"
-    if "ensemble" in given:
-        changes["ensemble"] = " ".join(run.name for run in find(Path("runs"))[:2])
+        changes["run"] = "mel+mfcc+chroma-cnn4"
     if name == "features_cache import":
         changes["data"] = "elsewhere"  # an import into the cache that was exported is refused
-    return options.build(given | changes)
-
-
-def extraction(features, copies=None):
-    return FeaturesCommand(dataset="my sounds", features=features, copies=copies, jobs=1)
-
-
-def prepare(name, options):
-    """What a page may take for granted: the features that a training needs, a run that a reader has."""
-    given = {field: getattr(options, field, None) for field in ("dataset", "features", "copies")}
-    given |= getattr(options, "given", {})
-    if name in ("train run", "train sweep", "train importance") and given["dataset"] == "my sounds":
-        copies = max(map(int, str(given["copies"] or 0).split()))
-        assert not extract(extraction(str(given["features"]), copies or None))
-    if name.startswith("features_cache") or name == "pipeline verify" or not find(Path("runs")):
-        assert not extract(extraction("mel mfcc chroma"))
-    if name in ("train predict", "train explain", "train bundle", "analysis") and not find(Path("runs")):
-        command = known()["train run"]
-        words = ["DATASET=my sounds", "EPOCHS=1", "MODEL=cnn4", "BATCH=6", "VAL=group", "GRID=64x108"]
-        options = options_of(command)
-        assert not command(options.build(texts(options, words)))
-
-
-ALREADY_RUN: set[tuple[str, str]] = set()
+    return options.build({field: text for field, text in (given | changes).items() if field in own})
 
 
 @pytest.mark.slow
 @every_page
-def test_the_fenced_commands_of_a_page_run(page, workshop, tmp_path, monkeypatch):
-    """In the order of the page, in a folder of its own; what another page has run alike is not run again."""
-    shutil.copytree(workshop, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    if page.stem in ("share", "README"):  # they train on what the example of share.md writes
-        rows = [f"clip{n // 2}.wav,{n % 2 * 3},{n % 2 * 3 + 3},{n // 2},{n}" for n in range(80)]
-        Path("embeddings.csv").write_text("\n".join(["file,start,end,value1,value2", *rows]))
-        for language, body in FENCE.findall((DOCS / "howto" / "share.md").read_text(encoding="utf-8")):
-            exec(body if language == "python" else "", {})
-    before = ""
+def test_the_fenced_commands_of_a_page_run(page, workshop):
     for name, words, fenced in shown_commands(page):
         if not fenced or name not in known() or "--help" in words or NOT_HERE.match(" ".join([name, *words])):
             continue
-        dataset = next((word for word in words if word.startswith("DATASET=")), before)
-        if dataset != before:  # all of them are the thirty clips here
-            before = dataset
-            for folder in ("data", "runs"):
-                shutil.rmtree(Path(folder, "my sounds"), ignore_errors=True)
         options = small(name, with_values(words))
-        if (name, repr(options)) not in ALREADY_RUN:
-            ALREADY_RUN.add((name, repr(options)))
-            prepare(name, options)
-            status = known()[name](options)
-            assert not status or name == "pipeline check", words  # which may find that a leak is certain
+        if name in ("train run", "train sweep", "train importance") and options.dataset == "my sounds":
+            done("pipeline features", DATASET="my sounds", FEATURES=options.features)
+        status = known()[name](options)
+        assert not status or name == "pipeline check", words  # which may find that a leak is certain
