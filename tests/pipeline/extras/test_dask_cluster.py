@@ -3,15 +3,10 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 from unittest.mock import Mock
 
 import pytest
@@ -29,10 +24,6 @@ distributed = pytest.importorskip("distributed", reason="BACKEND=dask needs requ
 dask_cluster = pytest.importorskip("pipeline.extras.dask_cluster")
 Cluster = dask_cluster.Cluster
 refuse_unfit = dask_cluster.refuse_unfit
-ROOT = Path(__file__).resolve().parents[3]
-DASK = str(Path(sys.executable).with_name("dask"))
-WITHIN = 60.0  # seconds
-DASK_WORKERS = 2
 FEATURES = ("harmonic", "mel", "zcr")
 CLIPS = 40
 MAPS = CLIPS * len(FEATURES)
@@ -55,11 +46,11 @@ def contents(data):
 
 
 class InTheMiddle(threading.Thread):
-    """Kills a process as soon as some clips are done; `left` is how many were."""
+    """Ends something as soon as some clips are done; `left` is how many were."""
 
-    def __init__(self, data, pid):
+    def __init__(self, data, end):
         super().__init__(daemon=True)
-        self.data, self.pid, self.left = data, pid, 0
+        self.data, self.end, self.left = data, end, 0
         self.start()
 
     def run(self):
@@ -67,71 +58,26 @@ class InTheMiddle(threading.Thread):
         while not self.left and time.monotonic() < until:
             self.left = done(self.data / "sounds" / "features", FEATURES)
             time.sleep(0.005)
-        os.kill(self.pid, signal.SIGKILL)
-
-
-class LocalDask(NamedTuple):
-    """A scheduler and its worker processes."""
-
-    address: str
-    scheduler: subprocess.Popen[bytes]
-
-    def pids(self):
-        """Of the processes that compute."""
-        with distributed.Client(self.address, set_as_default=False) as client:
-            return list(client.run(os.getpid).values())
-
-
-@contextmanager
-def started(folder):
-    """The cluster, with all its workers; what it says goes to `folder`."""
-    contact = folder / "scheduler.json"
-    alone = ["--scheduler-file", str(contact), "--no-dashboard", "--local-directory", str(folder)]
-    commands = [
-        [DASK, "scheduler", "--host", "127.0.0.1", "--port", "0", *alone[:3]],
-        [DASK, "worker", "--nthreads", "1", "--nworkers", str(DASK_WORKERS), *alone],
-    ]
-    processes = []
-    environment = os.environ | {"PYTHONPATH": "."}
-    try:
-        for command in commands:
-            with (folder / f"{command[1]}.txt").open("wb") as said:
-                start = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said)
-                processes.append(start)
-        until = time.monotonic() + WITHIN
-        while not contact.exists():
-            assert time.monotonic() < until, (folder / "scheduler.txt").read_text()
-            time.sleep(0.05)
-        with distributed.Client(scheduler_file=str(contact), set_as_default=False) as client:
-            client.wait_for_workers(DASK_WORKERS, timeout=WITHIN)
-            address = client.scheduler.address
-        yield LocalDask(address, processes[0])
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            process.kill()
-            process.wait()
+        self.end()
 
 
 def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(sounds, tmp_path, capsys):
     """One cluster for all: a worker is killed in the first run, the scheduler in the second."""
     plain, first, second = (tmp_path / name for name in ("plain", "first", "second"))
     extract.extract(*asked(sounds, plain))
-    (tmp_path / "dask").mkdir()
-    with started(tmp_path / "dask") as dask:
-        on = {"backend": "dask", "scheduler": dask.address}
-        killed = dask.pids()[0]
-        killing = InTheMiddle(first, killed)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path / "dask"
+    ) as dask:
+        on = {"backend": "dask", "scheduler": dask.scheduler_address}
+        killed = dask.workers[0].pid
+        killing = InTheMiddle(first, lambda: os.kill(killed, signal.SIGKILL))
         outcome = extract.extract(*asked(sounds, first, **on))
         killing.join()
         assert 0 < killing.left < MAPS and (outcome.clips, outcome.failures) == (CLIPS, [])
         assert contents(first) == contents(plain)
-        assert killed not in dask.pids()
+        assert killed not in [worker.pid for worker in dask.workers.values()]
         _, chosen = asked(sounds, second, **on)
-        killing = InTheMiddle(second, dask.scheduler.pid)
+        killing = InTheMiddle(second, dask.close)
         assert extract.run(chosen) == 1
         killing.join()
         assert "stopped: the Dask scheduler was lost" in capsys.readouterr().err
