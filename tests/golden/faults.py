@@ -3,22 +3,19 @@
 Each fault replaces one text of the product in a copy of the tree and runs the tests that should notice it, in
 the end the golden runs that are named. A text is searched for in every
 module, so that moving code needs nothing here; a text that is not there once is an error to be mended by
-aiming again at what the fault means. faults.json has the verdicts of commit 31de0fe, whose narrow tests alone
-were run, and those of now.
+aiming again at what the fault means.
 """
 
-import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.golden.commands import ROOT
+from tests.processes import python
 
-VERDICTS = Path(__file__).with_name("faults.json")
 PACKAGES = ("analysis", "commandline", "features_cache", "pipeline", "results", "train")
 CACHE, PIPE, TRAIN, ANALYSIS, RESULTS = (
     f"tests/{name}/" for name in ("features_cache", "pipeline", "train", "analysis", "results")
@@ -410,39 +407,31 @@ def verdict(tree, fault):
     words = fault.tests.split()
     golden = [word.removeprefix("golden:") for word in words if word.startswith("golden:")]
     paths = [word for word in words if (tree / word).exists()]
+    how = {"check": False, "cwd": tree, "environment": os.environ | {"OMP_NUM_THREADS": "1"}}
     try:
         file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
-        done = run(tree, "pytest", "-x", "-q", "-p", "no:cacheprovider", *paths) if paths else None
+        done = python("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *paths, **how) if paths else None
         if done and done.returncode == 1:
             failed = next(line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR")))
             return f"killed by {failed.split()[1]}"
         if done and done.returncode:
             return f"not tested: pytest ended with {done.returncode}"
-        if golden and run(tree, "tests.golden.make", "--runs", *golden).returncode:
+        if golden and python("-m", "tests.golden.make", "--runs", *golden, **how).returncode:
             return f"killed by golden {' '.join(golden)}"
     finally:
         file.write_text(text, encoding="utf-8")
     return "survived"
 
 
-def run(tree, *words):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", *words]
-    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-
-
 def main():
     names = sys.argv[1:] or list(FAULTS)
-    verdicts = json.loads(VERDICTS.read_text(encoding="utf-8"))
-    known = verdicts["now"]
+    killed = 0
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         tree = copied(Path(folder))
         for name in names:
-            known[name] = verdict(tree, FAULTS[name])
-            print(f"{name}: {known[name]}", flush=True)
-            verdicts["now"] = {name: known[name] for name in FAULTS if name in known}
-            VERDICTS.write_text(json.dumps(verdicts, indent=1) + "\n", encoding="utf-8")
-    killed = sum(known[name].startswith("killed") for name in names)
+            found = verdict(tree, FAULTS[name])
+            killed += found.startswith("killed")
+            print(f"{name}: {found}", flush=True)
     print(f"{killed} of {len(names)} killed")
     return 0 if killed == len(names) else 1
 
