@@ -6,7 +6,6 @@ since it takes some 25 ms a clip.
 """
 
 import base64
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -31,6 +30,7 @@ from commandline.terminal import progress
 from features_cache import Cache, UnreadableClips, parse_set
 from features_cache.cache import OutdatedFeature
 from features_cache.table import originals
+from results.config import digest
 
 BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a batch
 
@@ -194,8 +194,7 @@ def clip_audio(
 def compressed_file(path: Path, seconds: float, folder: Path) -> Path:
     """The file of the clip as MP3, made if it is not there."""
     status = path.stat()
-    name = hashlib.sha256(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{seconds}".encode()).hexdigest()
-    file = folder / f"{name[:20]}.mp3"
+    file = folder / f"{digest([str(path), status.st_size, status.st_mtime_ns, seconds])}.mp3"
     if not file.is_file():
         content = as_mp3(path, seconds)
         folder.mkdir(parents=True, exist_ok=True)

@@ -107,10 +107,10 @@ def breakable(text: object) -> Markup:
     return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", str(text).replace(" %", "\u00a0%")))
 
 
-def listed(names: Sequence[str], most: int = NAMED) -> str:
-    """`mel, mfcc and 3 more`: at most `most` of the names."""
-    names = list(names)
-    chosen = names if len(names) <= most + 1 else [*names[:most], f"{len(names) - most} more"]
+def listed(names: Sequence[str]) -> str:
+    """`mel, mfcc, cqt and 3 more`: at most NAMED of them, unless only one more is left."""
+    many = len(names) > NAMED + 1
+    chosen = [*names[:NAMED], f"{len(names) - NAMED} more"] if many else names
     return " and ".join(filter(None, [", ".join(chosen[:-1]), *chosen[-1:]]))
 
 

@@ -54,11 +54,11 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
 
     if cache and former and manifest.holds("data", hashes["data"]):
         data = {name: pd.read_csv(job.folder / f"tables/{name}.csv") for name in former["data_tables"]}
-        for stem, name in former["data_figures"].items():
-            writer.keep(name, stem)
+        for name in former["data_figures"]:
+            writer.keep(name)
     else:
         data = data_tables(cache, features, writer, options.seed) if cache else {}
-    data_figures = {stem: figure.name for stem, figure in writer.saved.items()}
+    data_figures = list(writer.saved)
     tables = found.tables | data
     gallery = None
     if cache and options.gallery:

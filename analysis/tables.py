@@ -9,7 +9,6 @@ repository or the dataset's own list.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +51,8 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         scores = fold_scores(run)
-        pooled = vars(calibration(run))
         rows += [(run.name, name, of.mean(), of.std(ddof=1), len(of)) for name, of in scores.items()]
-        rows += [(run.name, f"calibration_{name}", value, np.nan, 1) for name, value in pooled.items()]
+        rows += [(run.name, name, value, np.nan, 1) for name, value in calibration(run).items()]
     return pd.DataFrame(rows, columns=["run", "metric", "mean", "sd", "n"])
 
 
@@ -96,37 +94,26 @@ def member_accuracy(run: Run) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Expected calibration error of a run, all folds pooled, seeds averaged."""
+def calibration(run: Run) -> dict[str, float]:
+    """Calibration of the epoch that counts, all folds pooled, seeds averaged.
 
-    error: float
-    floor: float  # what a perfectly calibrated model of the same confidences would have
-    scaled: float  # with each fold's logits divided by the temperature of the other folds
-    temperature: float  # fitted to all folds, for new audio
-
-
-def calibration(run: Run) -> Calibration:
-    """The calibration of the epoch that counts."""
-    rows = [
-        (
-            calibration_error(Prediction(run.target, before)),
-            calibration_floor(before),
-            calibration_error(Prediction(run.target, after)),
-            fit_temperature(run.target, before),
-        )
-        for before, after in zip(run.probabilities, scaled_by_fold(run), strict=True)
-    ]
-    return Calibration(*np.mean(rows, axis=0).tolist())
-
-
-def scaled_by_fold(run: Run) -> Floats:
-    """(S, N, K) probabilities, each fold's scaled by the temperature that is fitted to the other folds."""
-    after = np.empty_like(run.probabilities)
-    for values, filled in zip(run.probabilities, after, strict=True):
-        for fold, temperature in cross_fitted_temperatures(run.target, values, run.folds).items():
-            filled[run.folds == fold] = scaled(values[run.folds == fold], temperature)
-    return after
+    Columns of `metrics`: the expected calibration error, its floor (what a perfectly calibrated model of the
+    same confidences would have), the error with each fold's logits divided by the temperature of the other
+    folds, the temperature fitted to all folds, for new audio.
+    """
+    rows = []
+    for before in run.probabilities:
+        after = np.empty_like(before)
+        for fold, temperature in cross_fitted_temperatures(run.target, before, run.folds).items():
+            after[run.folds == fold] = scaled(before[run.folds == fold], temperature)
+        row = {
+            "calibration_error": calibration_error(Prediction(run.target, before)),
+            "calibration_floor": calibration_floor(before),
+            "calibration_scaled": calibration_error(Prediction(run.target, after)),
+            "calibration_temperature": fit_temperature(run.target, before),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows).mean().to_dict()
 
 
 def scores_by_class(run: Run) -> pd.DataFrame:

@@ -26,21 +26,13 @@ WAVEFORM = "waveform"
 
 
 @dataclass(frozen=True)
-class GalleryClip:
-    """The clip of one class; of each feature that it has, a path in a box of 120 x 40 or a WebP."""
-
-    label: str
-    clip_id: str
-    drawings: dict[int, str]
-
-
-@dataclass(frozen=True)
 class Gallery:
-    """All that the gallery shows: features with the scale that each is drawn on, and the clips."""
+    """All that the gallery shows."""
 
     rule: str
-    features: list[tuple[str, str]]  # name, `-62 to 3 dB`
-    clips: list[GalleryClip]
+    clips: dict[str, str]  # label -> the id of its clip
+    # name, scale (`-62 to 3 dB`), clip id -> a path in a box of 120 x 40 or a WebP
+    features: list[tuple[str, str, dict[str, str]]]
     overview: int  # the feature that is shown of every clip
     audio: Audio
 
@@ -49,50 +41,46 @@ def make_gallery(
     cache: Cache, features: Sequence[str], writer: FigureWriter, seed: int, audio_mb: float
 ) -> Gallery | None:
     """The gallery of a cache, its figures submitted; None without a clip or a readable feature."""
-    leading = next((name for name in ("mel", *features) if name in features and cache[name].rows > 1), "")
-    chosen, rule = typical_clips(cache, leading, seed)
-    if not chosen or not features:
-        return None
-    ids = list(chosen.values())
     ordered = sorted(features, key=lambda name: name != WAVEFORM)
-    drawings: dict[str, dict[int, str]] = {clip: {} for clip in ids}
-    described = []
+    leading = next((name for name in ("mel", *features) if name in features and cache[name].rows > 1), None)
+    leading = leading or next(iter(ordered), None)
+    if leading is None:
+        return None
+    clips, rule = typical_clips(cache, leading, seed)
+    if not clips:
+        return None
+    ids = list(clips.values())
+    drawn = []
     maps = []
-    for place, name in enumerate(ordered):
+    for name in ordered:
         stored = cache[name]
         batches = read_batches(cache, name, ids)
         values = {
             clip: np.asarray(value, np.float32) for read, batch in batches for clip, value in zip(read, batch)
         }
-        drawn, scale = draw_feature(values)
-        described.append((name, f"{scale} {stored.units}".strip()))
-        for clip, content in drawn.items():
-            drawings[clip][place] = content
-        clips = {label: values[clip] for label, clip in chosen.items() if clip in values}
+        drawings, scale = draw_feature(values)
+        drawn.append((name, f"{scale} {stored.units}".strip(), drawings))
+        by_label = {label: values[clip] for label, clip in clips.items() if clip in values}
         seconds = float(stored.frame_axis[-1]) or 1.0
         if writer.paper and name == WAVEFORM:
-            samples = {label: clip[0] for label, clip in clips.items()}
+            samples = {label: value[0] for label, value in by_label.items()}
             writer.submit("waveforms", clips=samples, seconds=seconds)
         elif writer.paper and name == "mel":
-            writer.submit("spectrograms", clips=clips, seconds=seconds, hertz=stored.row_axis)
+            writer.submit("spectrograms", clips=by_label, seconds=seconds, hertz=stored.row_axis)
         if ids[0] in values:
             rows = np.asarray(stored.row_axis, np.float32)
             maps.append(
                 FeatureMap(name, values[ids[0]], rows, stored.row_unit, stored.frame_axis, stored.units)
             )
     if maps and writer.paper:
-        writer.submit("gallery", features=maps, title=f"{ids[0]} · {next(iter(chosen))}")
+        writer.submit("gallery", features=maps, title=f"{ids[0]} · {next(iter(clips))}")
     audio = clip_audio(cache, ids, ids, writer.folder.parent, audio_mb)
-    made = [GalleryClip(label, clip, drawings[clip]) for label, clip in chosen.items()]
-    return Gallery(rule, described, made, ordered.index(leading or ordered[0]), audio)
+    return Gallery(rule, clips, drawn, ordered.index(leading), audio)
 
 
 def typical_clips(cache: Cache, feature: str, seed: int) -> tuple[dict[str, str], str]:
-    """label -> clip id, by label, and the rule in a sentence; without a feature the first clip by name."""
+    """label -> clip id, by label, and the rule in a sentence."""
     clips = originals(cache.clips)
-    if not feature:
-        first = clips.sort_values("clip_id").groupby("label")["clip_id"].first()
-        return first.to_dict(), say("typical", "", 0)
     sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed))
     parts = list(read_batches(cache, feature, sample["clip_id"].tolist()))
     if not parts:
@@ -113,8 +101,7 @@ def draw_feature(values: Mapping[str, np.ndarray]) -> tuple[dict[str, str], str]
     drawn = {clip: value.ravel() if line else shrink(value, IMAGE_SIZE) for clip, value in values.items()}
     together = np.concatenate([value.ravel() for value in drawn.values()])
     low, high = (float(value) for value in np.percentile(together, (0, 100) if line else VISIBLE))
-    least = 0.0 if abs(low) < abs(high) / 1000 else low
-    scale = f"{format_plain(least)} to {format_plain(high)}".replace("-", "−")
+    scale = f"{format_plain(low)} to {format_plain(high)}".replace("-", "−")
     if not line:
         return {clip: small_image(value, (low, high)) for clip, value in drawn.items()}, scale
     span = max(high - low, 1e-12)

@@ -8,7 +8,7 @@ so that neighbours also differ in lightness; each comes with a line style and a 
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -204,21 +204,6 @@ def heat_map(
     if top:
         ax.xaxis.tick_top()
     return ax
-
-
-LABEL_HEIGHT = 0.085  # of a panel's height: what a line of text takes up
-
-
-def label_ends(panel: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Name lines at the right of a panel, (value of the last point, text, colour) each, without overlap."""
-    low, high = panel.get_ylim()
-    place = 1.0 + LABEL_HEIGHT
-    for value, text, colour in sorted(ends, reverse=True):
-        begin = (value - low) / (high - low)
-        place = min(begin, place - LABEL_HEIGHT)
-        at = panel.transAxes
-        panel.plot((1.0, 1.05), (begin, place), color=colour, linewidth=0.8, transform=at, clip_on=False)
-        panel.text(1.07, place, text, color=INK, va="center", transform=at)
 
 
 # Faces with wide coverage, tried in order; only those that are installed are named to matplotlib.

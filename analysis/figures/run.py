@@ -25,7 +25,6 @@ from analysis.figures.drawing import (
     grid_lines,
     heat_map,
     is_narrow,
-    label_ends,
     panels,
     points_or_dot,
     row_height,
@@ -107,11 +106,10 @@ CURVES = (("accuracy", "accuracy, %", 100.0), ("loss", "loss", 1.0))  # column, 
     lambda **_: 2.6,
 )
 def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame], title: str = "") -> Axes:
-    """Accuracy and loss of one run by epoch, each curve named at its end; `history`: fold -> history.csv."""
+    """Accuracy and loss of one run by epoch, each curve named; `history`: fold -> history.csv."""
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
-    for panel, (metric, name, scale) in zip(panels(ax, 2, columns, wide=0.5, high=0.5), CURVES):
-        ends = []
+    for panel, (metric, name, scale) in zip(panels(ax, 2, columns, wide=0.25, high=0.5), CURVES):
         for part, label, colour, dash in SPLITS:
             column = f"{part}_{metric}"
             if column not in epochs:
@@ -120,13 +118,12 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame], title
             if part == "test":
                 band: dict[str, Any] = {"color": colour, "alpha": 0.15, "linewidth": 0}
                 panel.fill_between(curve.index, curve["min"], curve["max"], **band)
-            panel.plot(curve.index, curve["mean"], color=colour, linestyle=dash)
-            ends.append((float(curve["mean"].iloc[-1]), label, colour))
+            panel.plot(curve.index, curve["mean"], color=colour, linestyle=dash, label=label)
         panel.set(title=name, xlabel="epoch")
         grid_lines(panel)
         panel.margins(x=0.02)
         panel.set_ylim(bottom=0, top=102 if metric == "accuracy" else None)
-        label_ends(panel, ends)
+        panel.legend()
     ax.set_title(title, pad=18)
     return ax
 

@@ -91,9 +91,9 @@ class FigureWriter:
         """Enter the figure `name` of `data`; `stem` names its files, the figure's name if it is empty."""
         return self._enter(name, stem or name, joblib.hash((name, drawing_code(), data)), data)
 
-    def keep(self, name: str, stem: str) -> SavedFigure:
+    def keep(self, name: str) -> SavedFigure:
         """Enter a figure that was drawn for the report before, and whose data did not change."""
-        return self._enter(name, stem, self.kept[stem], None)
+        return self._enter(name, name, self.kept[name], None)
 
     def _enter(self, name: str, stem: str, digest: str, data: dict[str, Any] | None) -> SavedFigure:
         names = [f"{stem}.{'webp' if FIGURES[name].pixels else 'svg'}"]

@@ -185,13 +185,14 @@ def test_a_heat_map_leaves_out_what_was_not_trained_and_marks_the_best():
     assert [text.get_text() for text in axes.texts if text.get_weight() == "bold"] == ["90.0 ± 2.0"]
 
 
-def test_curves_are_means_over_folds_named_at_their_ends():
+def test_curves_are_means_over_folds_and_named():
     accuracy, loss = drawn("learning_curves").child_axes
     curve = next(
         line for line in accuracy.lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"
     )
     assert curve.get_ydata().tolist() == pytest.approx([50, 85])
-    assert texts(accuracy) == ["test fold"] and texts(loss) == ["training"]
+    named = [[text.get_text() for text in panel.get_legend().get_texts()] for panel in (accuracy, loss)]
+    assert named == [["test fold"], ["training"]]
 
 
 def test_bins_of_few_predictions_are_counted_and_not_drawn_as_accuracies():
