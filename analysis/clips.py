@@ -80,6 +80,11 @@ def read_batches(
             yield part, values
 
 
+def leading_feature(cache: Cache, usable: Sequence[str]) -> str | None:
+    """mel, or the first of the usable features with several rows."""
+    return next((name for name in ("mel", *usable) if name in usable and cache[name].rows > 1), None)
+
+
 def sample_by_class(table: pd.DataFrame, most: int, rng: np.random.Generator) -> pd.DataFrame:
     """At most `most` clips, as many of each class as the others as far as it has them, in table order."""
     if len(table) <= most:

@@ -8,14 +8,12 @@ are computed on columns standardised over the clips, so that a row in Hz and one
 their leading principal `components`.
 """
 
-from itertools import chain
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import digamma
 
-from analysis.clips import read_batches, sample_by_class
+from analysis.clips import leading_feature, read_batches, sample_by_class
 from analysis.figures import FigureWriter
 from analysis.figures.data import POINT_COLOURS, format_plain
 from commandline.terminal import counted, progress, size
@@ -198,69 +196,55 @@ def data_tables(
     writer.submit("clips_per_fold", counts=counts)
     made = {"clips": counts.rename(columns=lambda fold: f"fold{fold}").reset_index()}
     classes = sorted(clips["label"].unique())
-    sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed))
-    summaries = summarise(cache, features, sample, classes)
-    if name := next((name for name in ("mel", *summaries) if name in summaries and cache[name].rows > 1), ""):
-        stored = cache[name]
-        values, target, _ = summaries[name]
-        means = class_means(values[:, : stored.rows], target, classes)
-        writer.submit(
-            "class_means",
-            means=means.set_axis(list(map(format_plain, stored.row_axis)), axis=1),
-            row_unit=stored.row_unit,
-            title=name,
-        )
-    if len(classes) < 2 or not summaries:
-        return made
+    sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed)).set_index("clip_id")
+    shown = leading_feature(cache, features)
     rows = {}
     components = {}
-    for name, (values, target, recording) in progress(
-        summaries.items(), label="separability", unit="feature"
-    ):
-        columns = standardised(values)
+    summarised = {}
+    described = [name for name in features if name != "waveform"]  # its samples mean nothing by themselves
+    for name in progress(described, label="separability", unit="feature"):
+        values = summarise(cache, name, list(sample.index))
+        if values.empty:
+            continue
+        if name == shown:
+            stored = cache[name]
+            means = class_means(values.iloc[:, : stored.rows], sample["label"]).reindex(classes, fill_value=0)
+            means.columns = pd.Index(map(format_plain, stored.row_axis))
+            writer.submit("class_means", means=means, row_unit=stored.row_unit, title=name)
+        summarised[name] = sample.loc[values.index]
+        target = np.searchsorted(classes, summarised[name]["label"].tolist())
+        recording = summarised[name]["group"].to_numpy(str)
+        columns = standardised(values.to_numpy())
         components[name] = principal_components(columns)
         rows[name] = {
             "fisher_ratio": fisher_ratio(columns, target),
             "mutual_information": mutual_information(components[name], target, seed),
             "neighbour_accuracy": neighbour_accuracy(components[name], target, recording),
         }
+    if len(classes) < 2 or not rows:
+        return made
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("feature")
     table = table.sort_values("neighbour_accuracy", ascending=False, kind="stable")
     writer.submit("separability", measures=table)
-    best = list(table.index[:PROJECTED_FEATURES])
-    points = {f"{name}, PCA": pca_projection(components[name]) for name in best}
-    points |= {f"{name}, t-SNE": tsne_projection(components[name]) for name in best}
-    category = clips.drop_duplicates("label").set_index("label")["category"].loc[classes]
-    crowded = len(classes) > len(POINT_COLOURS) and (category != "").all()
-    colours, group = np.unique(category if crowded else classes, return_inverse=True)
-    labels = [group[summaries[name][1]] for name in (*best, *best)]
-    writer.submit("projections", points=points, labels=dict(zip(points, labels)), classes=colours.tolist())
+    crowded = len(classes) > len(POINT_COLOURS) and (clips["category"] != "").all()
+    points = {}
+    labels = {}
+    for method, project in (("PCA", pca_projection), ("t-SNE", tsne_projection)):
+        for name in table.index[:PROJECTED_FEATURES]:
+            points[f"{name}, {method}"] = project(components[name])
+            labels[f"{name}, {method}"] = summarised[name]["category" if crowded else "label"].to_numpy(str)
+    writer.submit("projections", points=points, labels=labels)
     return made | {"separability": table.reset_index()}
 
 
-def summarise(
-    cache: Cache, features: list[str], sample: pd.DataFrame, classes: list[str]
-) -> dict[str, tuple[Floats, Ints, NDArray[np.str_]]]:
-    """Feature -> values (N, 2 rows) over time, class numbers and recordings (N,) of the clips that have it.
-
-    The waveform is left out: its samples mean nothing by themselves.
-    """
-    sample = sample.set_index("clip_id")
-    summaries = {}
-    for name in progress(
-        [name for name in features if name != "waveform"], label="summarising", unit="feature"
-    ):
-        batches = read_batches(cache, name, list(sample.index))
-        if parts := [(ids, summary_over_time(values)) for ids, values in batches]:
-            ids, values = zip(*parts)
-            rows = sample.loc[list(chain(*ids))]
-            target = np.searchsorted(classes, rows["label"].tolist())
-            summaries[name] = np.concatenate(values), target, rows["group"].to_numpy(str)
-    return summaries
+def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
+    """(N, 2 rows) by clip id of those clips that can be read: mean and standard deviation over time."""
+    batches = read_batches(cache, feature, clips)
+    parts = [pd.DataFrame(summary_over_time(values), ids) for ids, values in batches]
+    return pd.concat(parts) if parts else pd.DataFrame()
 
 
-def class_means(values: Floats, target: Ints, classes: list[str]) -> pd.DataFrame:
-    """(classes, columns) of standardised values (N, columns); 0 where a class has no clip."""
-    scale = values.std(axis=0)
-    standard = pd.DataFrame((values - values.mean(axis=0)) / np.where(scale > 0, scale, 1))
-    return standard.groupby(np.array(classes)[target]).mean().reindex(classes, fill_value=0)
+def class_means(values: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    """(classes, columns) of standardised values (N, columns), both by clip id."""
+    standard = (values - values.mean()) / values.std(ddof=0)
+    return standard.fillna(0).groupby(labels).mean()  # a constant column has no deviation

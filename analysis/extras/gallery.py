@@ -11,8 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.clips import Audio, clip_audio, read_batches, sample_by_class, shrink, small_image
-from analysis.data import SUMMARISED_CLIPS, standardised, summary_over_time
+from analysis.clips import (
+    Audio,
+    clip_audio,
+    leading_feature,
+    read_batches,
+    sample_by_class,
+    shrink,
+    small_image,
+)
+from analysis.data import SUMMARISED_CLIPS, standardised, summarise
 from analysis.figures import FigureWriter
 from analysis.figures.data import FeatureMap, envelope, format_plain
 from analysis.figures.drawing import VISIBLE
@@ -42,8 +50,7 @@ def make_gallery(
 ) -> Gallery | None:
     """The gallery of a cache, its figures submitted; None without a clip or a readable feature."""
     ordered = sorted(features, key=lambda name: name != WAVEFORM)
-    leading = next((name for name in ("mel", *features) if name in features and cache[name].rows > 1), None)
-    leading = leading or next(iter(ordered), None)
+    leading = leading_feature(cache, features) or next(iter(ordered), None)
     if leading is None:
         return None
     clips, rule = typical_clips(cache, leading, seed)
@@ -81,13 +88,12 @@ def make_gallery(
 def typical_clips(cache: Cache, feature: str, seed: int) -> tuple[dict[str, str], str]:
     """label -> clip id, by label, and the rule in a sentence."""
     clips = originals(cache.clips)
-    sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed))
-    parts = list(read_batches(cache, feature, sample["clip_id"].tolist()))
-    if not parts:
+    sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed)).set_index("clip_id")
+    summary = summarise(cache, feature, list(sample.index))
+    if summary.empty:
         return {}, ""
-    ids = [clip for read, _ in parts for clip in read]
-    values = pd.DataFrame(standardised(np.concatenate([summary_over_time(part) for _, part in parts])), ids)
-    labels = sample.set_index("clip_id")["label"].loc[ids]
+    values = pd.DataFrame(standardised(summary.to_numpy()), summary.index)
+    labels = sample["label"].loc[summary.index]
     distance = ((values - values.groupby(labels).transform("mean")) ** 2).sum(axis=1)
     chosen = distance.groupby(labels).idxmin().to_dict()
     return chosen, say("typical", feature, len(sample) if len(sample) < len(clips) else 0)

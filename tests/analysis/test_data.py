@@ -1,6 +1,7 @@
 """Separation before training: planted, absent, undefined; and maps that keep neighbours together."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.manifold import TSNE, trustworthiness
 
@@ -102,10 +103,9 @@ def test_maps_keep_classes_together_and_are_seeded(project):
 
 
 def test_class_means_are_in_deviations_from_the_mean_of_all():
-    means = data.class_means(
-        np.array([[1.0, 5], [1, 5], [3, 5]]), np.array([0, 0, 1]), list("abc")
-    ).to_numpy()
-    assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2), 0]) and not means[:, 1].any()
+    values = pd.DataFrame([[1.0, 5], [1, 5], [3, 5]])
+    means = data.class_means(values, pd.Series(["a", "a", "b"])).to_numpy()
+    assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2)]) and not means[:, 1].any()
 
 
 def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):

@@ -85,8 +85,7 @@ EXAMPLES = {
     "learning_curves": {"history": HISTORY},
     "projections": {
         "points": {"mel": RNG.normal(size=(9, 2))},
-        "labels": {"mel": np.arange(9) % 4},
-        "classes": CLASSES,
+        "labels": {"mel": np.array(CLASSES)[np.arange(9) % 4]},
     },
     "recall_by_set": {
         "recall": pd.DataFrame(
