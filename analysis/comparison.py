@@ -1,22 +1,13 @@
-"""What the page and the papers show of several runs: the figures that compare them, and the pivot table."""
+"""The figures that compare runs, of the page and of papers."""
 
 import pandas as pd
 
 from analysis.error_browser import by_category
 from analysis.figures import FigureWriter
-from analysis.findings import Findings, Row
+from analysis.findings import Findings
 from analysis.ranking import Ranking
 
 SETS_SHOWN = 24  # rows of a figure; the table beside it has all runs
-
-
-def accuracy_grid(found: Findings) -> dict[str, dict[str, Row]]:
-    """Features -> model -> the best such run, both by their best accuracy; empty for one model or set."""
-    made: dict[str, dict[str, Row]] = {}
-    for row in found.rows:
-        made.setdefault(row["features"], {}).setdefault(row["model"], row)
-    models = {row["model"] for row in found.rows}
-    return made if len(made) > 1 and len(models) > 1 else {}
 
 
 def submit_comparison(writer: FigureWriter, found: Findings, ranking: Ranking) -> None:
@@ -27,7 +18,7 @@ def submit_comparison(writer: FigureWriter, found: Findings, ranking: Ranking) -
         columns = {"label": "name", "accuracy": "estimate", "accuracy_low": "low", "accuracy_high": "high"}
         intervals = shown.rename(columns=columns).assign(filled=shown["verdict"] != "tied")
         writer.submit("accuracy_by_set", intervals=intervals, line=found.chance)
-    if writer.paper and accuracy_grid(found):
+    if writer.paper and rows["features"].nunique() > 1 and rows["model"].nunique() > 1:
         best = rows.drop_duplicates(["features", "model"]).set_index(["features", "model"])
         grid = best[["accuracy", "accuracy_sd"]].unstack(sort=False)
         writer.submit("accuracy_heat_map", accuracy=grid["accuracy"], deviation=grid["accuracy_sd"])

@@ -113,19 +113,22 @@ def findings(
     rows = every[: len(main.runs)]
     members = [(row["run"], *member) for row in rows for member in row["members"].items()]
     changes = ablations(main)
+    reports = {run.name: tables.class_report(run) for run in runs}
+    recall = pd.concat(
+        [reports[run.name][:-2].assign(run=run.name, category=run.categories) for run in main.runs],
+        ignore_index=True,
+    )
     made = {
         "comparison": table[[*COMPARISON]],
         "metrics": metrics,
         "runs": details,
         "members": pd.DataFrame(members, columns=["run", "member", "accuracy"]),
-        "recall_by_class": tables.recall_by_class(main.runs),
+        "recall_by_class": recall[["run", "class", "category", "recall"]],
         "ablations": changes,
         "attribution": pd.concat(attributions, ignore_index=True),
         "literature": tables.literature(main),
     }
-    of_runs = {f"{run.name}.classes": tables.class_report(run) for run in runs}
-    of_runs |= {f"{run.name}.confused": tables.confused_pairs(run) for run in runs}
-    report = of_runs[f"{main.best.name}.classes"][:-2].query("support > 0")
+    report = reports[main.best.name][:-2].query("support > 0")
     fewest = int(report["support"].min())
     most = int(report["support"].max())
     recordings = len(main.shares)
@@ -158,7 +161,9 @@ def findings(
         runs=runs,
         rows=rows,
         others=every[len(rows) :],
-        tables={name: table for name, table in made.items() if len(table)} | of_runs,
+        tables={name: table for name, table in made.items() if len(table)}
+        | {f"{run.name}.confused": tables.confused_pairs(run) for run in runs}
+        | {f"{name}.classes": table for name, table in reports.items()},
         recordings=recordings,
         chance=chance,
         chance_p=chance_p,

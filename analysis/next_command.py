@@ -95,9 +95,8 @@ def second_set(run: Run, situation: Situation) -> str:
     single = list(dict.fromkeys(run.features.split("+")))
     if len(single) > 1:
         return situation.train(run, *single)
-    liked = "mfcc" if single[0] != "mfcc" else "mel"
     cached = first_compared({name: n for name, n in situation.stored.items() if name != single[0]})
-    other = liked if not cached or liked in cached else cached[0]
+    other = [*cached, "mfcc" if single[0] != "mfcc" else "mel"][0]
     command = situation.train(run, other, f"{single[0]}+{other}")
     if situation.stored and not cached:
         command = f"{make_command('features', *situation.of_data, f'FEATURES={other}')} && {command}"

@@ -126,7 +126,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         paper=options.paper,
         attributions=[saved for stem, saved in writer.saved.items() if stem.endswith(".attribution")],
         command=make_command("analysis", *job.given),
-        made=f"{datetime.now().astimezone():%d %B %Y, %H:%M}".removeprefix("0"),
+        made=f"{datetime.now():%-d %B %Y, %H:%M}",
         versions=f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
         **of_runs,
     )
@@ -174,7 +174,6 @@ def run_content(
         "confusion": counts,
         "shown_classes": first_screen.classes_shown(counts),
         "mistake": mistake,
-        "pivot": comparison.accuracy_grid(found),
         "images": images,
         "audio": audio,
         "wrong": wrong,
@@ -186,8 +185,8 @@ def write_tables(folder: Path, tables: dict[str, pd.DataFrame]) -> set[str]:
     """Every table as CSV, the comparison also for papers; returns the files by their paths in `folder`."""
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
     if "comparison" in tables:
-        shown = tables["comparison"]
-        texts |= {"tables/comparison.md": as_markdown(shown), "tables/comparison.tex": as_latex(shown)}
+        texts["tables/comparison.md"] = as_markdown(tables["comparison"])
+        texts["tables/comparison.tex"] = as_latex(tables["comparison"])
     (folder / "tables").mkdir(exist_ok=True)
     for name, text in texts.items():
         replace_file(folder / name, text.encode("utf-8"), durable=False)

@@ -61,7 +61,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         config = run.config
-        threads = run.config.get("threads")
+        threads = config.get("threads")
         extraction = config.get("extraction", {})
         gpu = config.get("machine", {}).get("gpu")
         row = {
@@ -116,20 +116,15 @@ def calibration(run: Run) -> dict[str, float]:
     return pd.DataFrame(rows).mean().to_dict()
 
 
-def scores_by_class(run: Run) -> pd.DataFrame:
-    """Precision, recall, F1 and support of each class over all folds, seeds averaged."""
-    seeds = [class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
-    means = {name: sum(seed[name] for seed in seeds) / len(seeds) for name in seeds[0]}
-    return pd.DataFrame({"class": run.classes, **means})
-
-
 def class_report(run: Run) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class over all folds, as scikit-learn's report has them.
 
     Seeds are averaged. Recall has a 95 % interval, recall_low to recall_high, by bootstrap over recordings.
     Two last rows are means over the classes with test clips: `macro avg`, and `weighted avg` by their clips.
     """
-    table = scores_by_class(run).astype({"support": int})
+    seeds = [class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
+    averages = {name: sum(seed[name] for seed in seeds) / len(seeds) for name in seeds[0]}
+    table = pd.DataFrame({"class": run.classes, **averages}).astype({"support": int})
     tested = table["support"] > 0
     of_class = (run.target[:, None] == np.flatnonzero(tested)).astype(float)
     correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
@@ -140,12 +135,6 @@ def class_report(run: Run) -> pd.DataFrame:
         means = np.average(scores, axis=0, weights=weights)
         table.loc[len(table), ["class", *scores, "support"]] = [name, *means, clips.sum()]
     return table.astype({"support": int})
-
-
-def recall_by_class(runs: Sequence[Run]) -> pd.DataFrame:
-    """Recall of every run in every class, run by run: columns run, class, category, recall."""
-    parts = [scores_by_class(run).assign(run=run.name, category=run.categories) for run in runs]
-    return pd.concat(parts, ignore_index=True)[["run", "class", "category", "recall"]]
 
 
 def confusion_counts(run: Run) -> Floats:
@@ -223,18 +212,15 @@ def as_latex(table: pd.DataFrame) -> str:
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:
     """The table as text: three decimals, nothing for an unknown number."""
+    texts = table.astype(str)
+    for name, numbers in table.select_dtypes("float").items():
+        form = format_p if name == "p" else three_decimals
+        texts[name] = ["" if np.isnan(number) else form(number) for number in numbers]
+    return texts
 
-    def text(value: object, name: str) -> str:
-        if not isinstance(value, float):
-            return str(value)
-        if np.isnan(value):
-            return ""
-        lifted = value + np.copysign(HALVES_UP, value)
-        return format_p(value) if name == "p" else f"{lifted:.{DECIMALS}f}"
 
-    return pd.DataFrame(
-        {str(name): [text(value, str(name)) for value in table[name]] for name in table}, dtype=str
-    )
+def three_decimals(value: float) -> str:
+    return f"{value + np.copysign(HALVES_UP, value):.{DECIMALS}f}"
 
 
 LATEX_ESCAPES = {

@@ -9,7 +9,6 @@ import pytest
 from analysis.extras import latex
 from analysis.figures import SavedFigure
 from analysis.findings import findings
-from analysis.results import Results
 from tests.analysis.made_runs import MadeRun
 
 ODD = ["<script>", "a&b", "50%", "$x_1$", "Straße", "{brace}", "hand\\saw", "~tilde^", "#hash", "plain"]
@@ -66,10 +65,3 @@ def test_the_document_is_whole(found, figures, tmp_path):
         command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
         ended = subprocess.run(command, cwd=tmp_path / "latex", capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout[-2000:]
-
-
-@pytest.mark.parametrize(("name", "mode"), [("Straße", 1), ("犬", 5), ("собака", 5)])
-def test_other_scripts_ask_for_xelatex(hand_run, tmp_path, name, mode):
-    rows = [("a", "g", 1, name, [0.9, 0.1]), ("b", "h", 1, "x", [0.9, 0.1])]
-    latex.write_document(tmp_path, findings(Results([hand_run("mel", [name, "x"], rows)], [])), [], "")
-    assert f"$pdf_mode = {mode};" in (tmp_path / "latex" / "latexmkrc").read_text()
