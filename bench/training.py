@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from commandline.terminal import text_table
 from features_cache import external
 from train.agreement import fastest
 from train.compute import Compute, device_of
-from train.data import draw_batches, load_fold, measure_clips
+from train.data import Resident, draw_batches, load_fold, measure_clips
 from train.options import RunOptions
 from train.plan import make_plan
 from train.trainer import Trainer, draw_network
@@ -48,14 +48,14 @@ class TrainingBenchOptions(Options):
     rounds: int = option(5, "timed epochs of each alternative")
 
 
-class Fixed:
-    """A source that hands out the same tensors again: a training loop without a data path."""
+class Fixed(Resident):
+    """Clips that hand out the same tensors again: a training loop without a data path."""
 
     def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
         self.tensors = [x.clone() for x in tensors]
 
-    def batches(self, wanted: object, /) -> list[torch.Tensor]:
-        return self.tensors
+    def batches(self, wanted: object) -> Iterator[torch.Tensor]:
+        return iter(self.tensors)
 
 
 def training(options: TrainingBenchOptions) -> int:
@@ -101,10 +101,10 @@ def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trai
     """Fold 1, ready to train; `bare` on tensors that are there."""
     plan = make_plan(run)
     clips = measure_clips(plan, plan.table.index.to_numpy())
-    data = load_fold(plan, 1, plan.split(1), clips, torch.device(compute.device))
-    trainer = Trainer(plan, data, compute.place(draw_network(plan, 1)), compute)
+    data = load_fold(plan, 1, plan.split(1), clips, compute.device)
+    trainer = Trainer(data, compute.place(draw_network(plan, 1)), compute)
     if bare:
-        batches = data.source.batches(draw_batches(data, trainer.options, epoch=1))
+        batches = data.source.batches(draw_batches(data, epoch=1))
         trainer.data = replace(data, source=Fixed(batches))
     return trainer
 

@@ -34,7 +34,7 @@ from features_cache.table import CLIP_COLUMNS
 
 ALIKE = 0.8  # of a name's letters: fewer in common are those of another feature, not a slip
 
-Ids = Sequence[str] | NDArray[np.integer]
+Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
 
 class OutdatedFeature(RequestError):

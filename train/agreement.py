@@ -79,7 +79,7 @@ def fastest(options: RunOptions, device: str, network: nn.Module, batch: Batch, 
     if len(ways) > 1:
         seconds = [min(step(network, way, batch).seconds for _ in range(ROUNDS)) for way in ways]
         ways = [way for way, taken in zip(ways, seconds) if taken <= GAIN * min(seconds)]
-    compiled = device.startswith("cuda") and steps >= WORTH_COMPILING
+    compiled = device == "cuda" and steps >= WORTH_COMPILING
     return replace(ways[0], compiled=compiled if options.compile == "auto" else options.compile == "on")
 
 
@@ -139,13 +139,13 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
     """
     plain = Compute(proposed.device)
     checked = {}
-    known = torch.cuda.get_device_name(plain.device) if plain.kind == "cuda" else torch.cpu.get_capabilities()
+    known = torch.cuda.get_device_name() if plain.device == "cuda" else torch.cpu.get_capabilities()
     exact = replace(proposed, precision="fp32", channels_last=False, compiled=False)
     for compute in dict.fromkeys((proposed, exact)):
         if compute == plain:
             break
-        way = asdict(replace(compute, device=plain.kind))
-        key = digest([str(network), list(batch[0].shape), way, str(known), str(torch.__version__)])
+        facts = [str(network), list(batch[0].shape), asdict(compute), str(known), str(torch.__version__)]
+        key = digest(facts)
         if key not in (verdicts := _read(kept)):
             verdicts |= {key: measure(network, compute, batch)}
             replace_file(kept, json.dumps(verdicts, indent=1).encode())

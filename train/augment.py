@@ -42,8 +42,7 @@ SILENCE = 1e-4  # of a standardised waveform
 NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch hardly get the same window
 
 
-@dataclass(frozen=True, eq=False)
-class Channels:
+class Channels(NamedTuple):
     """What a batch's channels are. A sound that is g dB louder has the standardised values
 
         zero + 10 ** (g / 20 * exponent) * (x - zero) + g * per_decibel
@@ -53,15 +52,8 @@ class Channels:
     """
 
     axes: tuple[str, ...]  # of each channel's rows
-    loudness: Tensor  # (3, C, H): per_decibel, exponent, zero (what 0 is standardised to)
+    loudness: Tensor  # (3, 1, C, H, 1): per_decibel, exponent, zero (what 0 is standardised to)
     timed: tuple[bool, ...] = ()  # whether each channel's columns are frames of time; all if it is empty
-
-    @classmethod
-    def without_loudness(cls, axes: Sequence[str], timed: Sequence[bool] = ()) -> Channels:
-        """Channels whose values loudness leaves alone."""
-        import torch
-
-        return cls(tuple(axes), torch.zeros(3, len(axes), 1), tuple(timed))
 
 
 class Batch(NamedTuple):
@@ -120,12 +112,6 @@ def _where(channels: tuple[str | bool, ...], wanted: tuple[str | bool, ...], dev
     import torch
 
     return torch.tensor([channel in wanted for channel in channels], device=device).view(1, -1, 1, 1)
-
-
-@functools.lru_cache(maxsize=64)
-def _loudness(channels: Channels, device: torch.device) -> list[Tensor]:
-    """per_decibel, exponent and zero, (1, C, H, 1) each."""
-    return list(channels.loudness[:, None, :, :, None].to(device))
 
 
 Strength = float | tuple[int, int]
@@ -338,7 +324,7 @@ def gain(batch: Batch, strength: float) -> Batch:
 
 def louder(batch: Batch, decibels: Tensor) -> Batch:
     """Every value as its feature is if the sound is so many decibels louder, (B, 1 or C, 1 or H, 1)."""
-    per_decibel, exponent, zero = (part.to(batch.x) for part in _loudness(batch.channels, batch.x.device))
+    per_decibel, exponent, zero = batch.channels.loudness.to(batch.x)
     factor = 10 ** (decibels / 20 * exponent)
     return batch._replace(x=(zero * (1 - factor) + decibels * per_decibel).addcmul(batch.x, factor))
 

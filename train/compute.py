@@ -9,7 +9,7 @@ import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -35,7 +35,7 @@ SHORTAGE = ("can't allocate memory", "not enough memory", "out of memory", "coul
 
 @dataclass(frozen=True)
 class Compute:
-    """Device and how to compute on it; by default plain fp32 on one thread of the processor."""
+    """A kind of device and how to compute on it; by default plain fp32 on one thread of the processor."""
 
     device: str = "cpu"
     precision: str = "fp32"
@@ -53,20 +53,11 @@ class Compute:
         compiled = ", compiled" if self.compiled else ""
         return f"{self.precision}, {layout}, {self.threads} threads on {self.device}{compiled}"
 
-    @property
-    def kind(self) -> str:
-        """Of device: `cuda` of cuda:1."""
-        return torch.device(self.device).type
-
-    def on(self, device: str) -> "Compute":
-        """The same on another device of the kind."""
-        return replace(self, device=device)
-
     def prepare(self) -> None:
         """Set what is global in the process."""
         torch.set_num_threads(self.threads)
         keep_freed_memory()
-        if self.kind == "cuda":
+        if self.device == "cuda":
             # TF32 rounds fp32's inputs to ten bits: beside bf16 and fp16 that is little, fp32 is what it says
             rounded = self.precision != "fp32"
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
@@ -86,7 +77,7 @@ class Compute:
     def autocast(self) -> AbstractContextManager[object]:
         if self.precision == "fp32":
             return contextlib.nullcontext()
-        return torch.autocast(self.kind, TYPES[self.precision])
+        return torch.autocast(self.device, TYPES[self.precision])
 
     @contextlib.contextmanager
     def exact(self) -> Iterator[None]:
@@ -102,24 +93,28 @@ class Compute:
 
     def scaler(self) -> torch.amp.GradScaler:
         """Keeps fp16's small gradients above zero; does nothing in the other formats."""
-        return torch.amp.GradScaler(self.kind, enabled=self.precision == "fp16")
+        return torch.amp.GradScaler(self.device, enabled=self.precision == "fp16")
 
 
 def device_of(text: str) -> str:
-    """`auto` is the first GPU, else Apple's, else the CPU; RequestError if the named one is not there."""
+    """The kind of device that DEVICE names; `auto` is a GPU, else Apple's, else the CPU.
+
+    Of several GPUs the process uses the named one from here on. RequestError if it is not there.
+    """
     if text == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
+        best = torch.accelerator.current_accelerator(check_available=True)
+        text = best.type if best else "cpu"
     kind = text.partition(":")[0]
     if kind not in DEVICES:
         raise RequestError(f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}")
     try:
-        torch.empty(0, device=text)
+        place = torch.empty(0, device=text).device
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(f"DEVICE={text} cannot be used ({reason}); cpu always can") from None
-    return text
+    if kind == "cuda":
+        torch.cuda.set_device(place)
+    return kind
 
 
 def threads_of(text: str) -> int:
@@ -142,20 +137,19 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
 
     A network on numbers instead of maps (H and W are 1) has too little to do to gain by any of this.
     """
-    kind = torch.device(device).type
     numbers = tuple(shape[2:]) == (1, 1)
     formats = ["fp32"]
     if options.precision != "auto":
         formats = [options.precision]
-    elif kind == "cuda" and not numbers:
+    elif device == "cuda" and not numbers:
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         formats = ["bf16" if bf16 else "fp16", "fp32"]
-    elif kind == "cpu" and not numbers and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS)):
+    elif device == "cpu" and not numbers and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS)):
         formats = ["bf16", "fp32"]
     threads = [threads_of(options.threads)]
     if options.threads == "auto":
-        threads = [1] if numbers or kind != "cpu" else sorted({1, *threads})
-    last = kind != "mps" and not numbers
+        threads = [1] if numbers or device != "cpu" else sorted({1, *threads})
+    last = device != "mps" and not numbers
     return [Compute(device, precision, last, count) for precision in formats for count in threads]
 
 
@@ -173,7 +167,7 @@ def keep_freed_memory() -> None:
 @contextlib.contextmanager
 def poisoned_memory(device: str = "cpu") -> Iterator[None]:
     """What is allocated inside holds 3.4e38 until it is written (glibc), on a GPU mostly NaN."""
-    if device.startswith("cuda"):
+    if device == "cuda":
         used = torch.cuda.max_memory_reserved(device)
         torch.cuda.empty_cache()
         torch.full((used // 4,), torch.nan, device=device)  # later allocations are pieces of this block
@@ -202,7 +196,7 @@ def machine(device: str) -> dict[str, object]:
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
     }
-    if device.startswith("cuda"):
+    if device == "cuda":
         known["gpu"] = torch.cuda.get_device_name(device)
     versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
     return {"machine": known, "versions": versions, "seconds": 0.0, "calibration": {}}

@@ -6,12 +6,13 @@ clip's own values go through the same steps, whenever that happens. Avoided beca
 DataLoader (4 to 20 ms a batch), resizing with many threads beside a busy network (48 ms instead of 2).
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import psutil
@@ -218,23 +219,21 @@ def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
     return torch.nn.functional.interpolate(values[:, None], grid, mode="bilinear", antialias=True)[:, 0]
 
 
-def describe_channels(plan: Plan, statistics: Sequence[Statistics]) -> Channels:
+def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str = "cpu") -> Channels:
     """What the augmentations have to know of the channels, standardised so and resized to the grid."""
-    cache = plan.cache
-    channels = plan.channels
-    if plan.model.kind in ("vector", "linear"):
-        return Channels.without_loudness(("none",) * plan.shape[0])
-    # (3, rows) a channel, in two frames: of a single one torch 2.13's interpolation repeats the first row
-    parts = [_loudness(cache, *pair)[..., None].repeat(1, 1, 2) for pair in zip(channels, statistics)]
-    loudness = torch.stack([resize(part, (plan.grid[0], 2))[..., 0] for part in parts], dim=1)  # (3, C, H)
-    return Channels(tuple(row_axis(cache, channel) for channel in channels), loudness, plan.timed)
+    axes = tuple(row_axis(plan.cache, channel) for channel in plan.channels)
+    parts = [_loudness(plan.cache, *pair) for pair in zip(plan.channels, statistics)]
+    # in two frames: of a single one torch 2.13's interpolation repeats the first row
+    resized = [resize(part[..., None].repeat(1, 1, 2), (plan.grid[0], 2))[..., :1] for part in parts]
+    return Channels(axes, torch.stack(resized, dim=1)[:, None].to(device), plan.timed)
 
 
 def row_axis(cache: Cache, channel: Channel) -> str:
     """What a channel's rows are, in the words of the augmentations."""
+    if channel.name == "waveform":
+        return "wave"
     rows, _ = stored_shape(cache, channel)
-    axis = "none" if rows < FEWEST_ROWS else ROW_AXES.get(cache[channel].row_unit, "none")
-    return "wave" if channel.name == "waveform" else axis
+    return ROW_AXES.get(cache[channel].row_unit, "none") if rows >= FEWEST_ROWS else "none"
 
 
 def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.Tensor:
@@ -247,33 +246,28 @@ def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.T
     loudness = torch.zeros(3, rows)
     if statistics.norm == "clip":
         return loudness
-    units = "amplitude" if channel.name == "waveform" else feature.units
-    decibel, exponent = LOUDNESS.get(units, (0.0, 0.0))
+    decibel, exponent = LOUDNESS.get(feature.units, (0.0, 0.0))
     centre = torch.from_numpy(statistics.centre)
     scale = torch.from_numpy(statistics.scale)
     loudness[0] = decibel / scale
     loudness[1] = exponent
     loudness[2] = -centre / scale
-    if units == CEPSTRUM and not (channel.rows and channel.rows[0]):
+    if feature.units == CEPSTRUM and not (channel.rows and channel.rows[0]):
         parameters = feature.parameters
         loudness[0, 0] = np.sqrt(parameters.get("n_mels") or parameters.get("n_bands", 0)) / scale[0]
     return loudness
 
 
-class Source(Protocol):
-    """Clips by position, batch after batch (B, C, H, W), as float32 on the network's device."""
-
-    def batches(self, wanted: Sequence[Positions], /) -> Iterable[torch.Tensor]: ...
+# Clips by position, batch after batch (B, C, H, W), as float32 on the network's device.
 
 
 class Resident:
     """Clips in memory, on the GPU or in RAM; a batch is one gather."""
 
-    def __init__(
-        self, positions: Positions, parts: Iterable[torch.Tensor], where: torch.device, device: torch.device
-    ) -> None:
+    def __init__(self, positions: Positions, parts: Iterable[torch.Tensor], where: str, device: str) -> None:
         """`parts`: what is kept of the positions, in their order; batches come to the `device`."""
-        self.device, start = device, 0
+        self.device = device
+        start = 0
         self.slot = np.full(int(positions.max()) + 1, -1)
         self.slot[positions] = np.arange(len(positions))
         for part in parts:
@@ -291,7 +285,7 @@ class Resident:
 class Streamed:
     """Clips read from the memory map while the network works on the batches before, by one thread."""
 
-    def __init__(self, reader: InputReader, device: torch.device) -> None:
+    def __init__(self, reader: InputReader, device: str) -> None:
         self.reader, self.device = reader, device
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
@@ -307,17 +301,16 @@ class Streamed:
     def read(self, positions: Positions) -> torch.Tensor:
         """A batch on the CPU, as the reader gives it; what a GPU copies while it works is pinned."""
         batch = self.reader(positions)
-        return batch.pin_memory() if self.device.type == "cuda" else batch
+        return batch.pin_memory() if self.device == "cuda" else batch
 
     def _deliver(self, batch: "Future[torch.Tensor]") -> torch.Tensor:
         return batch.result().to(self.device, non_blocking=True).float()
 
 
-def choose_residence(reader: InputReader, clips: int, device: torch.device) -> str:
+def choose_residence(plan: Plan, clips: int, device: str) -> str:
     """The first that fits of the GPU, RAM and a stream."""
-    plan = reader.plan
-    needed = 2 * clips * plan.shape[0] * plan.grid[0] * plan.grid[1]
-    if device.type == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0]:
+    needed = 2 * clips * math.prod(plan.shape)
+    if device == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info()[0]:
         return "gpu"
     return "ram" if needed < SHARE_OF_RAM * psutil.virtual_memory().available else "stream"
 
@@ -326,24 +319,24 @@ def choose_residence(reader: InputReader, clips: int, device: torch.device) -> s
 class FoldData:
     """The clips of one fold, ready for batches; positions are rows of the cache's clip table."""
 
+    plan: Plan
     fold: int
-    source: Source
-    targets: NDArray[np.int64]  # (N,) class numbers by position
-    classes: int
+    source: Resident | Streamed
     channels: Channels  # for the augmentations
     train: Positions
     val: Positions
     test: Positions
     statistics: Sequence[Statistics] = ()
 
-    def one_hot(self, positions: Positions) -> torch.Tensor:
-        """(B, K) float32: the classes of these clips, on the CPU."""
-        classes = torch.from_numpy(self.targets[positions])
-        return torch.nn.functional.one_hot(classes, self.classes).float()
+    def batches(self, wanted: Sequence[Positions]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Of each batch x (B, C, H, W) and y (B, K), its classes, on the network's device."""
+        for positions, x in zip(wanted, self.source.batches(wanted)):
+            classes = torch.from_numpy(self.plan.targets[positions])
+            yield x, torch.nn.functional.one_hot(classes, len(self.plan.classes)).float().to(x.device)
 
     def class_weights(self) -> NDArray[np.float32]:
         """(classes,) inverse to how often a class is trained on, 1 on average over the clips."""
-        counts = np.bincount(self.targets[self.train], minlength=self.classes)
+        counts = np.bincount(self.plan.targets[self.train], minlength=len(self.plan.classes))
         even = len(self.train) / np.count_nonzero(counts)
         return (even / np.maximum(counts, 1)).astype(np.float32)
 
@@ -355,32 +348,33 @@ class FoldData:
         """
         every = np.concatenate([self.train, self.val, self.test])
         parts = [statistics(x)[..., None, None] for x in self.source.batches(chunked(every))]
-        device = parts[0].device
-        return replace(self, source=Resident(every, parts, device, device))
+        device = self.source.device
+        channels = self.channels._replace(timed=())  # a shift in time leaves the numbers as they are
+        return replace(self, source=Resident(every, parts, device, device), channels=channels)
 
 
 def load_fold(
-    plan: Plan, fold: int, split: Split, clips: ClipMoments, device: torch.device, *, silent: bool = False
+    plan: Plan, fold: int, split: Split, clips: ClipMoments, device: str, *, silent: bool = False
 ) -> FoldData:
     """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals.
 
     `silent` shows no progress.
     """
-    statistics = clips.statistics(plan.positions(split.statistics), plan.options.norm)
-    train, val, test = (plan.positions(ids) for ids in (split.train, split.val, split.test))
+    statistics = clips.statistics(plan.cache.positions(split.statistics), plan.options.norm)
+    train, val, test = (plan.cache.positions(ids) for ids in (split.train, split.val, split.test))
     if plan.options.skip_test:
         test = test[:0]
     reader = InputReader(plan, statistics)
     every = np.concatenate([train, val, test])
-    wanted = plan.options.resident
-    place = choose_residence(reader, len(every), device) if wanted == "auto" else wanted
-    source: Source = Streamed(reader, device)
+    place: str = plan.options.resident
+    if place == "auto":
+        place = choose_residence(plan, len(every), device)
+    source: Resident | Streamed = Streamed(reader, device)
     if place != "stream":
         chunks = progress(chunked(every), label="loading features", unit="batches", silent=silent)
-        memory = device if place == "gpu" else torch.device("cpu")
-        source = Resident(every, map(reader, chunks), memory, device)
-    channels = describe_channels(plan, statistics)
-    return FoldData(fold, source, plan.targets, len(plan.classes), channels, train, val, test, statistics)
+        source = Resident(every, map(reader, chunks), device if place == "gpu" else "cpu", device)
+    channels = describe_channels(plan, statistics, device)
+    return FoldData(plan, fold, source, channels, train, val, test, statistics)
 
 
 def chunked(positions: Positions) -> list[Positions]:
@@ -388,10 +382,10 @@ def chunked(positions: Positions) -> list[Positions]:
     return np.array_split(positions, -(-len(positions) // CHUNK))
 
 
-def seeded(generator: torch.Generator, *numbers: int) -> torch.Generator:
-    """The generator, seeded by all of the numbers together."""
+def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
+    """A generator on the device, seeded by all of the numbers together."""
     (seed,) = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
-    return generator.manual_seed(int(seed >> np.uint64(1)))
+    return torch.Generator(device).manual_seed(int(seed >> np.uint64(1)))
 
 
 def steps_per_epoch(clips: int, options: RunOptions, processes: int = 1) -> int:
@@ -400,14 +394,15 @@ def steps_per_epoch(clips: int, options: RunOptions, processes: int = 1) -> int:
     return max(1, min(-(-seen // options.batch), seen // (2 * processes)))
 
 
-def draw_batches(data: FoldData, options: RunOptions, epoch: int, processes: int = 1) -> list[Positions]:
+def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positions]:
     """The training clips in this epoch's order, in batches that differ by one clip at most: none is tiny.
 
     BALANCE=sample draws as many clips with replacement, every class as often as the others.
     """
+    options = data.plan.options
     rng = np.random.default_rng([options.seed, data.fold, epoch])
     if options.balance == "sample":
-        weight = data.class_weights()[data.targets[data.train]].astype(np.float64)
+        weight = data.class_weights()[data.plan.targets[data.train]].astype(np.float64)
         order = rng.choice(data.train, size=options.passes * len(data.train), p=weight / weight.sum())
     else:
         order = np.concatenate([rng.permutation(data.train) for _ in range(options.passes)])

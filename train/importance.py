@@ -54,7 +54,6 @@ MODELS = ("linear", "texture")
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
 MEASURES = {"shapley": "share", "alone": "alone", "lost": "lost without", "added": "added to best"}
 LEGEND = "nats a clip of log probability (points of accuracy in brackets); share is the Shapley value"
-CPU = torch.device("cpu")
 
 
 def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
@@ -136,7 +135,7 @@ class Fits:
         """The folds, in memory."""
         plan = self.plan
         Compute().prepare()
-        folds = (load_fold(plan, fold, split, self.clips, CPU) for fold, split in self.splits.items())
+        folds = (load_fold(plan, fold, split, self.clips, "cpu") for fold, split in self.splits.items())
         if plan.model.kind == "linear":
             widths = [input_width("linear", stored_shape(plan.cache, channel)) for channel in plan.channels]
             self.owner = np.repeat(self.feature, widths)  # (D,) the name of each number that the model reads
@@ -154,7 +153,7 @@ class Fits:
         return copy.copy(source)
 
     def build(self, inputs: int, fold: int) -> torch.nn.Module:
-        generator = seeded(torch.Generator(), self.plan.options.seed, fold)
+        generator = seeded("cpu", self.plan.options.seed, fold)
         return self.plan.model.build(inputs, len(self.plan.classes), self.plan.grid, generator)
 
     def open_folder(self, options: ImportanceOptions) -> None:
@@ -216,7 +215,7 @@ class Fits:
         inputs = chosen if plan.model.kind == "linear" else np.isin(self.feature, list(fit))
         network = self.build(int(inputs.sum()), data.fold)
         data = replace(data, source=source, train=clips.index.to_numpy())
-        trainer = Trainer(plan, data, network, Compute())
+        trainer = Trainer(data, network, Compute())
         silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
             trainer.solve(trainer.linear_net, silent) if trainer.linear_net else trainer.train_epoch(silent)

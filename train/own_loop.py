@@ -117,8 +117,9 @@ class OwnRun:
     def clips(self, fold: int, side: Side) -> FoldClips:
         """The clips of one side of a fold, standardised by the statistics of its training clips."""
         split = self.plan.split(fold, self._clips.unusable)
-        statistics = self._clips.statistics(self.plan.positions(split.statistics), self.options.norm)
-        return FoldClips(InputReader(self.plan, statistics), self.plan.positions(getattr(split, side)))
+        positions = self.plan.cache.positions
+        statistics = self._clips.statistics(positions(split.statistics), self.options.norm)
+        return FoldClips(InputReader(self.plan, statistics), positions(getattr(split, side)))
 
     def write(
         self,

@@ -50,7 +50,7 @@ MUCH_PADDING = 0.2  # of the clips' time: with more, PADDING=auto leaves it out
 FROM_WEIGHTS = "resnet18"  # in the default's place if WEIGHTS are given: texture statistics have none
 FOR_VECTORS = "mlp"  # likewise if every channel is a vector
 NAMED_CLIPS = 3  # of those left out
-SHARED = "recordings of theirs occur in the part that is tested or validated"
+SHARED = "recording occurs in the part that is tested or validated"
 
 # Fields whose value alone, or after one letter, says what it is; others are written field=value.
 SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
@@ -63,23 +63,14 @@ class Plan:
     asked: RunOptions  # as given
     options: RunOptions  # the same by the names in the folder's, at the default if the model ignores it
     cache: Cache
+    model: Architecture
+    channels: tuple[Channel, ...]
+    augmenter: Augmenter
     table: pd.DataFrame  # clips that are done in every channel, the cache's row numbers as index
     classes: list[dict[str, str]]  # name and category, in the order of the probability columns
     shape: tuple[int, int, int]  # (C, rows, frames) of a clip before augmentation
     content: dict[str, Any]  # what the hash is of, see `hashed_content`
     path: Path  # the run's folder
-
-    @cached_property
-    def model(self) -> Architecture:
-        return resolve(self.options.model)
-
-    @cached_property
-    def channels(self) -> tuple[Channel, ...]:
-        return parse_set(self.options.features)
-
-    @cached_property
-    def augmenter(self) -> Augmenter:
-        return parse_augment(self.content["options"]["augment"], self.model.kind)
 
     @property
     def grid(self) -> Shape:
@@ -106,12 +97,6 @@ class Plan:
     @property
     def hash(self) -> str:
         return digest(self.content)
-
-    @property
-    def family(self) -> str:
-        """The same for other seeds."""
-        seedless = self.content | {"options": self.content["options"] | {"seed": None}}
-        return digest([seedless, self.options.tag])
 
     @property
     def folds(self) -> list[int]:
@@ -150,14 +135,12 @@ class Plan:
         table = self.table[~self.table["clip_id"].isin(list(unusable))]
         return fold_split(table, fold, val=self.options.val, seed=self.options.seed)
 
-    def positions(self, ids: Sequence[str] | NDArray[np.object_]) -> Positions:
-        return self.cache.positions(np.asarray(ids, dtype=object)) if len(ids) else np.arange(0)
-
     def config(self) -> dict[str, Any]:
         """run.json, but for what is known only when training begins."""
         options = self.options
         model = self.model
         exact = self.content["options"] | {"weights": options.weights}
+        seedless = self.content | {"options": self.content["options"] | {"seed": None}}
         named = ("features", "model", "task", "seed", "epochs", "val", "select", "tag", "recipe", "note")
         return {
             "dataset": self.dataset,
@@ -185,7 +168,7 @@ class Plan:
             "protocol": protocol(options, model.kind, self.cache.published_test in self.folds),
             "hash": self.hash,
             "hash_version": HASH_VERSION,
-            "family": self.family,
+            "family": digest([seedless, options.tag]),
             "options": exact,
             "command": configuration(options),
             **{name: self.content[name] for name in ("cache", "clips")},
@@ -222,13 +205,14 @@ def make_plan(asked: RunOptions) -> Plan:
     if model.kind != "linear":
         exact |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
     exact.pop("padding", None)
-    if drops_padding(options, model, cache, table):
+    if drops_padding(options, model, shapes, cache.filled[table.index]):
         exact["padding"] = "drop"
     content = hashed_content(exact, cache, channels, table)
     standard = RunOptions.build({"recipe": options.recipe})
     name = label(options.features, model.name, differences(options, standard), digest(content))
     path = options.runs / dataset_name(options.dataset, options.name) / name
-    return Plan(asked, options, cache, table, classes, (inputs, *grid), content, path)
+    shape = inputs, *grid
+    return Plan(asked, options, cache, model, channels, augmenter, table, classes, shape, content, path)
 
 
 def hashed_content(
@@ -356,15 +340,13 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
         raise RequestError(f"{cache.folder} has fold {existing[0]} alone: a second one is needed to test on")
     if not options.copies:
         return originals(table)
-    is_copy = table["copy_of"] != ""
-    number = table[is_copy].groupby("copy_of").cumcount().reindex(table.index, fill_value=-1)
-    most = int(number.max()) + 1
+    number = cache.clips.groupby("copy_of").cumcount().where(cache.clips["copy_of"] != "", -1)
+    most = number[usable].max() + 1
     if options.copies > most:
-        copies = cache.clips["copy_of"].value_counts().drop("", errors="ignore").max()
-        more = () if copies >= options.copies else (f"COPIES={options.copies}",)
         lacking = f"COPIES={options.copies}, and {options.features} has {most} altered copies of a clip"
-        raise RequestError(f"{lacking}: {cache.remedy(stored, *more)}")
-    return table[number < options.copies]
+        copies = max(options.copies, number.max() + 1)
+        raise RequestError(f"{lacking}: {cache.remedy(stored, f'COPIES={copies}')}")
+    return table[number[usable] < options.copies]
 
 
 def class_column(task: str) -> str:
@@ -377,8 +359,7 @@ def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
     if (names == "").any():
         clip = table["clip_id"][names == ""].iloc[0]
         raise RequestError(
-            f"TASK={task}: clip {clip} and {(names == '').sum() - 1} more have none: it is the column "
-            "`category` of the dataset's CSV, known by itself for ESC-50's classes; give TASK=classes"
+            f"TASK={task}: clip {clip} has no category, the column of the dataset's CSV; give TASK=classes"
         )
     pairs = pd.DataFrame({"name": names, "category": table["category"]}).drop_duplicates("name")
     if len(pairs) < 2:
@@ -387,18 +368,17 @@ def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
     return pairs.sort_values("name").to_dict("records")
 
 
-def drops_padding(options: RunOptions, model: Architecture, cache: Cache, table: pd.DataFrame) -> bool:
-    """Whether what follows the end of short clips is left out."""
-    filled = cache.filled[table.index]
-    by_default = not model.reads_padding and 1 - filled.mean() > MUCH_PADDING
+def drops_padding(options: RunOptions, model: Architecture, shapes: Sequence[Shape], filled: Floats) -> bool:
+    """Whether what follows the end of short clips is left out; filled: the part that each clip fills."""
     if model.kind == "wave":  # resizing would change its pitch
         return False
     if options.copies:  # their sounds were moved within their padding
         return False
-    if options.padding == "keep" or (options.padding == "auto" and not by_default):
+    if filled.min() == 1 or all(frames == 1 for _, frames in shapes):
         return False
-    timed = any(cache[channel].frames > 1 for channel in parse_set(options.features))
-    return timed and bool((filled < 1).any())
+    if options.padding == "auto":
+        return not model.reads_padding and bool(1 - filled.mean() > MUCH_PADDING)
+    return options.padding == "drop"
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:
@@ -428,8 +408,6 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
     if plan.filled is not None:
         share = 1 - plan.filled[plan.table.index].mean()
         lines.append(f"{share:.0%} of the clips' time is padding, left out (PADDING=keep leaves it)")
-    elif plan.options.padding == "drop":
-        lines.append("PADDING=drop has no effect: no clip is short, or COPIES or vectors are trained on")
     wanted = cache.clips if asked.copies else originals(cache.clips)  # a copy not asked for is not missed
     if absent := int((~cache.readable(plan.channels)[wanted.index]).sum()):
         lines.append(f"{counted(absent, 'clip')} left out: {plan.options.features} is not there for them")
@@ -438,16 +416,16 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         remedy = "make features computes damaged ones again"
         lines.append(f"{counted(len(unusable), 'clip')} left out ({some}); {remedy}")
     for fold, split in splits.items():
-        left_out = f"{counted(len(split.left_out), 'clip')} left out of training: {SHARED}"
-        trained, tested = (set(plan.targets[plan.positions(ids)]) for ids in (split.train, split.test))
+        trained, tested = (set(plan.targets[cache.positions(ids)]) for ids in (split.train, split.test))
         if len(trained) < 2:
-            why = f" ({left_out})" if len(split.left_out) else ""
             raise RequestError(
-                f"fold {fold} leaves clips of one class alone to train on{why}: give more clips or folds"
+                f"fold {fold} leaves clips of one class alone to train on, and leaves out "
+                f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
             )
         for present, verb in ((trained, "trained on"), (tested, "tested")):
             if lacking := [name for number, name in enumerate(plan.names) if number not in present]:
                 lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
         if len(split.left_out):
-            lines.append(f"fold {fold}: {left_out}")
+            clips = counted(len(split.left_out), "clip")
+            lines.append(f"fold {fold}: {clips} left out of training, whose {SHARED}")
     return lines

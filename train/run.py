@@ -83,11 +83,14 @@ def train_folds(plan: Plan, folds: list[int]) -> None:
     from train.compute import device_of
 
     # a linear model has an exact solution, which no device finds faster
-    devices = ["cpu"] if plan.model.kind == "linear" else list(map(device_of, plan.asked.device.split()))
+    named = "cpu" if plan.model.kind == "linear" else plan.asked.device
+    devices = list(map(device_of, named.split()))
     if plan.options.resident == "gpu" and "cpu" in devices:
         raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
-    if len(devices) > 1 or "WORLD_SIZE" in os.environ:
-        extras.load("torchrun").train(plan, folds, devices)
+    if len(devices) > 1:
+        extras.load("torchrun").train_side_by_side(plan.asked, folds)
+    elif "WORLD_SIZE" in os.environ:
+        extras.load("torchrun").train(plan, folds, devices[0])
     else:
         trainer.train_run(plan, folds, devices[0])
 

@@ -88,7 +88,7 @@ class Processes:
         """The first process's `decision`, handed to all."""
         return self.gather(decision)[0]
 
-    def average_gradients(self, network: nn.Module, device: str) -> nn.Module:
+    def average_gradients(self, network: nn.Module) -> nn.Module:
         """The network whose backward pass averages gradients over the processes."""
         return network
 
@@ -110,7 +110,6 @@ class Trainer:
 
     def __init__(
         self,
-        plan: Plan,
         data: FoldData,
         network: nn.Module,
         compute: Compute,
@@ -118,11 +117,10 @@ class Trainer:
         processes: Processes = ALONE,
     ) -> None:
         """`network` stands on its device; `forward` is what training steps call, if it is another module."""
-        options = plan.options
-        self.plan, self.network, self.data, self.options = plan, network, data, options
-        self.augmenter = plan.augmenter
-        self.compute = compute
-        self.processes = processes
+        self.plan = data.plan
+        self.options = options = data.plan.options
+        self.augmenter = data.plan.augmenter
+        self.network, self.data, self.compute, self.processes = network, data, compute, processes
         # not `forward or network`: a compiled module cannot be tested for truth
         self.forward = network if forward is None else forward
         self.average = WeightAverage(network, options.ema)
@@ -182,7 +180,7 @@ class Trainer:
         start = time.perf_counter()
         x = torch.cat(list(data.source.batches(chunked(data.train)))).flatten(1).cpu().numpy()
         is_original = self.plan.cache.clips["copy_of"].to_numpy()[data.train] == ""
-        linear.fit(network, x, data.targets[data.train], is_original)
+        linear.fit(network, x, self.plan.targets[data.train], is_original)
         seconds = time.perf_counter() - start
         bar.update(len(x))
         scores = {name: score for name, score in self.score("train").items() if name in TRAIN_SCORES}
@@ -196,18 +194,16 @@ class Trainer:
         data = self.data
         options = self.options
         epoch = self.epoch + 1
-        device = torch.device(self.compute.device)
-        whole_batches = draw_batches(data, options, epoch, self.processes.size)
-        own_batches = [self.processes.share(batch) for batch in whole_batches]
-        generator = seeded(torch.Generator(device), options.seed, data.fold, epoch, self.processes.rank)
+        device = self.compute.device
+        own_batches = list(map(self.processes.share, draw_batches(data, epoch, self.processes.size)))
+        generator = seeded(device, options.seed, data.fold, epoch, self.processes.rank)
         torch.manual_seed(generator.initial_seed())  # dropout draws from torch's own generator
         weight = torch.from_numpy(data.class_weights()).to(device) if options.balance == "loss" else None
         losses = []
         hits = []
         self.forward.train()
         start = time.perf_counter()
-        for index, x in enumerate(data.source.batches(own_batches)):  # (B, C, H, W)
-            y = data.one_hot(own_batches[index]).to(device)  # (B, K)
+        for index, (x, y) in enumerate(data.batches(own_batches)):  # (B, C, H, W), (B, K)
             x, y = self.augmenter(x, y, data.channels, generator)
             step = self.epoch * self.epoch_steps + index
             rate = learning_rate(options, self.epoch_steps, step, self.early_stopping.lowered)
@@ -215,7 +211,7 @@ class Trainer:
                 group["lr"] = rate
             with self.compute.autocast():
                 logits = self.forward(x.contiguous(memory_format=self.compute.layout)).float()
-            members = logits.view(len(x), -1, data.classes)  # (B, M, K): each member has a loss of its own
+            members = logits.view(len(x), -1, y.shape[1])  # (B, M, K): each member has a loss of its own
             loss = smoothed_loss(members, y, options.smoothing, weight)
             self.optimiser.zero_grad()
             self.scaler.scale(loss).backward()
@@ -229,15 +225,13 @@ class Trainer:
             answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
             hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
             if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(own_batches):
-                first_unchecked = index - index % CHECK_STEPS
-                values = torch.stack(losses[first_unchecked:]).tolist()
-                for number, value in enumerate(values, first_unchecked + 1):
-                    if not math.isfinite(value) or value > LARGEST_LOSS:
-                        raise self.diverged(number, value)
+                largest = torch.stack(losses[-CHECK_STEPS:]).max().item()
+                if not largest <= LARGEST_LOSS:  # nor is NaN
+                    raise self.diverged(largest)
             bar.update(len(x))
         # the last step may have broken the weights: no loss was computed after it
         if not_finite(self.average.network.state_dict()):
-            raise self.diverged(len(own_batches), math.nan)
+            raise self.diverged(math.nan)
         return {
             "epoch": epoch,
             "lr": rate,
@@ -248,13 +242,12 @@ class Trainer:
             },
         }
 
-    def diverged(self, step: int, loss: float) -> Failed:
-        """What to do about a loss that is absurd or no number any more; `step` of the epoch, from 1."""
-        kept = f"; the weights of epoch {self.epoch} stay in last.pt" if self.epoch else ""
-        said = f"the loss became {loss:.3g} at step {step} of epoch {self.epoch + 1}{kept}"
-        if self.compute.precision == "fp32":
-            return Failed(f"{said}. Try a lower LR (now {self.options.resolved_lr:g}) or CLIP=1.")
-        return Failed(f"{said}. It computed in {self.compute.precision}: train again with PRECISION=fp32.")
+    def diverged(self, loss: float) -> Failed:
+        """What to do about a loss that is absurd or no number any more."""
+        advice = f"try a lower LR (now {self.options.resolved_lr:g}) or CLIP=1"
+        if self.compute.precision != "fp32":
+            advice = f"it computed in {self.compute.precision}, train again with PRECISION=fp32"
+        return Failed(f"the loss became {loss:.3g} in epoch {self.epoch + 1}: {advice}")
 
     @torch.no_grad()
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
@@ -283,7 +276,7 @@ class Trainer:
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """A row's scores of the clips in `train`, `val` or `test`."""
         clips: Positions = getattr(self.data, side)
-        scores = epoch_scores(self.data.targets[clips], self.predict(clips, exact=exact)[0])
+        scores = epoch_scores(self.plan.targets[clips], self.predict(clips, exact=exact)[0])
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def weights(self) -> State:
@@ -359,20 +352,20 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
         busy = f"fold {fold} of {plan.path} is being trained by another process"
         with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if first else nullcontext():
             try:
-                data = load_fold(plan, fold, split, clips, torch.device(device), silent=not first)
+                data = load_fold(plan, fold, split, clips, device, silent=not first)
                 if front_end := plan.fixed_statistics(network):
                     data = data.computed_once(front_end)
                 # placed and compiled for the first fold; later folds load their first weights into it
                 if forward is None:
-                    compute, checked = choose_compute(plan, network, data, device, processes)
+                    compute, checked = choose_compute(network, data, device, processes)
                     compute.prepare()
                     network = compute.place(network)
-                    forward = processes.average_gradients(compute.compile(network), device)
+                    forward = processes.average_gradients(compute.compile(network))
                     if first:
                         begin_config(plan, network, compute, checked)
                 else:
                     network.load_state_dict(draw_network(plan, fold).state_dict())
-                train_fold(plan, Trainer(plan, data, network, compute, forward, processes), bar)
+                train_fold(Trainer(data, network, compute, forward, processes), bar)
             except Exception as error:  # a shortage or a compiler's failure has no class of its own
                 if sentence := explanation(error, options, device):
                     raise Failed(f"fold {fold}: {sentence}") from error
@@ -384,7 +377,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     """The plan's network with the weights that this fold starts from, on the CPU."""
     options = plan.options
     channels, rows, frames = plan.input_shape
-    generator = seeded(torch.Generator(), options.seed, fold)
+    generator = seeded("cpu", options.seed, fold)
     network = plan.model.build(channels, len(plan.classes), (rows, frames), generator)
     if options.weights:
         from train.weights import start_from
@@ -412,41 +405,38 @@ def refuse_unfit(plan: Plan, network: nn.Module, folds: Sequence[int]) -> None:
 
 
 def choose_compute(
-    plan: Plan, network: nn.Module, data: FoldData, device: str, processes: Processes
+    network: nn.Module, data: FoldData, device: str, processes: Processes
 ) -> tuple[Compute, dict[str, str]]:
     """(how to compute, what checking found), equal in all processes: as run.json says, else measured.
 
     Anything but plain fp32 must agree with it on real clips; if it does not in one process, all use what
     that one found sound.
     """
-    chosen = processes.share(draw_batches(data, plan.options, 1, processes.size)[0])
-    (x,) = data.source.batches([chosen])
-    generator = seeded(torch.Generator(x.device), plan.options.seed, data.fold)
-    x, y = plan.augmenter(x, data.one_hot(chosen).to(x.device), data.channels, generator)
+    plan = data.plan
+    chosen = processes.share(draw_batches(data, 1, processes.size)[0])
+    ((x, y),) = data.batches([chosen])
+    x, y = plan.augmenter(x, y, data.channels, seeded(x.device, plan.options.seed, data.fold))
     batch = (x, smoothed(y, plan.options.smoothing))
-    proposed = None
-    if (plan.path / "run.json").is_file():  # goes on as it began, with the same bits
-        former = Compute.restore(RunFolder(plan.path).config)
-        if former.kind == torch.device(device).type:
-            proposed = former
-        else:
-            tell(f"this run began on {former.device} and continues on {device}: the last digits will differ")
-    if proposed is None:
+    begun = (plan.path / "run.json").is_file()
+    proposed = Compute.restore(RunFolder(plan.path).config) if begun else None
+    if proposed and proposed.device != device:
+        tell(f"this run began on {proposed.device} and continues on {device}: the last digits will differ")
+    # a run goes on as it began, with the same bits
+    if not proposed or proposed.device != device:
         # one process's count: with more it differs only if a batch has fewer than two clips for each
         steps = plan.options.epochs * len(plan.wanted_folds) * steps_per_epoch(len(data.train), plan.options)
         proposed = agreement.fastest(plan.options, device, network, batch, steps)
-    proposed = processes.agree(proposed).on(device)
+    proposed = processes.agree(proposed)
     verdicts = processes.gather(agreement.agreed(proposed, network, batch, plan.options.runs / VERDICTS))
-    refusals = [verdict for verdict in verdicts if verdict[0].on(device) != proposed]
-    compute, checked = (refusals or verdicts)[0]
-    return compute.on(device), checked
+    refusals = [verdict for verdict in verdicts if verdict[0] != proposed]
+    return (refusals or verdicts)[0]
 
 
 def begin_config(plan: Plan, network: nn.Module, compute: Compute, checked: dict[str, str]) -> None:
     """Write run.json.
 
     If it exists and the run now computes differently, add to `changes` what changed, and after how many
-    epochs of each fold. cuda:1 for cuda:0 is no change.
+    epochs of each fold.
     """
     state = asdict(compute)
     if not (plan.path / "run.json").is_file():
@@ -455,15 +445,16 @@ def begin_config(plan: Plan, network: nn.Module, compute: Compute, checked: dict
         return
     run = RunFolder(plan.path)
     begun = Compute.restore(run.config)
-    if begun.on(begun.kind) != compute.on(compute.kind):
+    if begun != compute:
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
         change = {"from": asdict(begun), "to": state, "epochs_done": done}
         changes = [*run.config.get("changes", []), change]
         run_folder.write_config(run.path, run.config | state | {"changes": changes})
 
 
-def train_fold(plan: Plan, trainer: Trainer, bar: "Bar") -> None:
+def train_fold(trainer: Trainer, bar: "Bar") -> None:
     """A fold from wherever it stands to its predictions."""
+    plan = trainer.plan
     fold = trainer.data.fold
     first = trainer.processes.first
     epochs = trainer.epochs
@@ -485,7 +476,7 @@ def train_fold(plan: Plan, trainer: Trainer, bar: "Bar") -> None:
         trainer.fit(folder, bar, trackers)
         bar.total -= clips * (epochs - trainer.epoch)  # epochs that early stopping saved
         if first:
-            write_results(plan, trainer, folder)
+            write_results(trainer, folder)
             for line in score_lines(RunFolder(plan.path), [fold]):
                 tell(f"{plan.path.name} fold {fold}: {line}")
         complete = True
@@ -507,18 +498,18 @@ def explanation(error: Exception, options: RunOptions, device: str) -> str:
     return ""
 
 
-def write_results(plan: Plan, trainer: Trainer, folder: Path) -> None:
+def write_results(trainer: Trainer, folder: Path) -> None:
     """Write augmented.npz; then each member's table, and predictions.csv last.
 
     A table has the predictions by the last weights and, with validation, by those of the best epoch.
     """
     data = trainer.data
+    plan = trainer.plan
     can_be_pictured = plan.model.kind != "vector" and not plan.fixed_statistics(trainer.network)
     if plan.augmenter.steps and can_be_pictured and not any(plan.path.glob("fold*/augmented.npz")):
         previewed = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
         (x,) = data.source.batches([previewed])
-        generator = seeded(torch.Generator(x.device), plan.options.seed, data.fold)
-        arrays = preview(x, plan.augmenter, data.channels, generator)
+        arrays = preview(x, plan.augmenter, data.channels, seeded(x.device, plan.options.seed, data.fold))
         arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
         arrays["channel"] = np.array([str(channel) for channel in plan.channels], str)
         content = io.BytesIO()

@@ -175,7 +175,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "statistics_of_tested_clips": Fault(
         "means and deviations are of tested clips too",
-        "statistics = clips.statistics(plan.positions(split.statistics), plan.options.norm)",
+        "statistics = clips.statistics(plan.cache.positions(split.statistics), plan.options.norm)",
         "statistics = clips.statistics(np.arange(len(clips.moments[0])), plan.options.norm)",
         "golden:plain",
     ),

@@ -15,7 +15,8 @@ def described(axes):
     """Spectra of which 0.05 is a decibel, waveforms in amplitudes."""
     level = torch.tensor([[0.05 * (axis == "frequency")] for axis in axes])
     amplitude = torch.tensor([[float(axis == "wave")] for axis in axes])
-    return Channels(axes, torch.stack([level, amplitude, torch.zeros(len(axes), 1)]))
+    loudness = torch.stack([level, amplitude, torch.zeros(len(axes), 1)])
+    return Channels(axes, loudness[:, None, :, :, None])
 
 
 def clips(kind):

@@ -33,7 +33,6 @@ from train.data import (
 )
 from train.plan import make_plan
 
-CPU = torch.device("cpu")
 EVERY = np.arange(48)
 
 
@@ -112,8 +111,8 @@ def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(
     assert torch.equal(x[::2], network_input(alone, how, "image", (10, 30), [None] * 2))
 
 
-def stack(cache, measured, grid=(10, 30)):
-    return InputReader(planned(cache, grid=grid), measured.statistics(EVERY, "row"))
+def stack(cache, measured):
+    return InputReader(planned(cache), measured.statistics(EVERY, "row"))
 
 
 def test_every_residence_hands_out_the_same_numbers(cache, measured):
@@ -121,19 +120,17 @@ def test_every_residence_hands_out_the_same_numbers(cache, measured):
     wanted = [chance.choice(EVERY[8:], size, replace=False) for size in (7, 1, 16, 3, 12)]
     kept = stack(cache, measured)
     parts = (kept(EVERY[8:20]), kept(EVERY[20:]))
-    ram = list(Resident(EVERY[8:], parts, CPU, CPU).batches(wanted))
-    stream = list(Streamed(kept, CPU).batches(wanted))
+    ram = list(Resident(EVERY[8:], parts, "cpu", "cpu").batches(wanted))
+    stream = list(Streamed(kept, "cpu").batches(wanted))
     for one, other, positions in zip(ram, stream, wanted, strict=True):
         assert torch.equal(one, other) and one.dtype == torch.float32
         assert torch.equal(one, kept(positions).float())  # a clip's numbers do not depend on its neighbours
         assert torch.equal(one[:1], kept(positions[:1]).float())
 
 
-def test_what_does_not_fit_is_streamed(cache, measured, monkeypatch):
-    small = stack(cache, measured)
-    huge = stack(cache, measured, grid=(50_000, 50_000))
-    assert choose_residence(small, 48, CPU) == "ram"
-    assert choose_residence(huge, 48, CPU) == "stream"
+def test_what_does_not_fit_is_streamed(cache):
+    assert choose_residence(planned(cache), 48, "cpu") == "ram"
+    assert choose_residence(planned(cache, grid=(50_000, 50_000)), 48, "cpu") == "stream"
 
 
 def test_resizing_keeps_means_and_is_linear():

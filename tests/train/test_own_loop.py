@@ -22,13 +22,13 @@ def own(options):
 def test_clips_are_the_trainers(own):
     plan = make_plan(own.options)
     sums = measure_clips(plan, plan.table.index.to_numpy())
-    data = load_fold(plan, 2, plan.split(2), sums, torch.device("cpu"))
+    data = load_fold(plan, 2, plan.split(2), sums, "cpu")
     for side in ("train", "val", "test"):
         positions = getattr(data, side)
         clips = own.clips(2, side)
         (expected,) = data.source.batches([positions])
         x, y = map(torch.cat, zip(*DataLoader(clips, batch_size=5)))
-        assert torch.equal(x, expected) and y.tolist() == data.targets[positions].tolist()
+        assert torch.equal(x, expected) and y.tolist() == plan.targets[positions].tolist()
         assert clips.clip_ids == plan.cache.clips["clip_id"].iloc[positions].tolist()
     assert tuple(x[0].shape) == own.shape == (2, 16, 16)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from commandline.registry import RequestError
+from features_cache import external
 from features_cache.index import read_index, refresh
 from results import run_folder, scores
 from tests.processes import python
@@ -159,13 +160,13 @@ def test_a_damaged_run_is_not_continued(options, finished, damage, message):
 def test_run_json_says_when_a_run_goes_on_by_another_device(options, finished):
     plan = make_plan(options)
     network = torch.nn.Linear(1, 1)
-    begun = finished.config | {"device": "cuda:0", "channels_last": False}
+    begun = finished.config | {"device": "cuda", "channels_last": False}
     run_folder.write_config(finished.path, begun)
-    begin_config(plan, network, Compute("cuda:1"), {})  # an equal one
+    begin_config(plan, network, Compute("cuda"), {})
     assert run_folder.RunFolder(finished.path).config == begun
     begin_config(plan, network, Compute("cpu"), {})
     (changed,) = run_folder.RunFolder(finished.path).config["changes"]
-    assert (changed["from"]["device"], changed["to"]["device"]) == ("cuda:0", "cpu")
+    assert (changed["from"]["device"], changed["to"]["device"]) == ("cuda", "cpu")
 
 
 @pytest.mark.parametrize("augment", ["auto", "shift"])
@@ -206,3 +207,11 @@ def test_an_ensemble_shows_what_each_member_has_alone(options, capsys):
     said = "accuracy: cnn4 alone {:.1f}, texture alone {:.1f}, together".format(*alone)
     assert said in (text := summary(folder)) and said in capsys.readouterr().err
     assert all(word in text for word in ("1 of 3 folds", "loss", "f1", "most confused:", "protocol: "))
+
+
+def test_columns_that_are_not_time_are_no_obstacle_to_statistics_computed_once(options, tmp_path):
+    folder = fill(tmp_path / "little" / "features", clip_table())
+    values = np.random.default_rng(0).normal(size=(48, 16, 12))
+    external.write_feature(folder, "rates", values, clip_table()["clip_id"], frame_unit="Hz")
+    changes = {"model": "texture", "augment": "shift", "tta": 2, "folds": (1,)}
+    assert execute(options, dataset=str(folder), features="mel+rates", **changes).finished == [1]

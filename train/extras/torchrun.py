@@ -29,41 +29,36 @@ class Group(Processes):
         dist.all_gather_object(values, value)
         return values
 
-    def average_gradients(self, network: nn.Module, device: str) -> nn.Module:
-        return DistributedDataParallel(
-            network, device_ids=[torch.device(device)] if "cuda" in device else None
-        )
+    def average_gradients(self, network: nn.Module) -> nn.Module:
+        return DistributedDataParallel(network)
 
 
-def train(plan: Plan, folds: Sequence[int], devices: Sequence[str]) -> None:
-    """Train among the processes that torchrun started, or the folds on several devices side by side."""
-    if len(devices) > 1:
-        if failed := train_on(devices, plan.asked, folds):
-            raise Failed(f"folds {' '.join(map(str, failed))} did not finish: see above")
-        return
-    (device,) = devices
-    if device.startswith("cuda"):
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-        torch.cuda.set_device(device)
+def train(plan: Plan, folds: Sequence[int], device: str) -> None:
+    """Train among the processes that torchrun started."""
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     if not dist.is_initialized():  # once for all runs of a sweep: a second group would wait for the first's
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
         atexit.register(dist.destroy_process_group)
     train_run(plan, folds, device, Group(dist.get_rank(), dist.get_world_size()))
     dist.barrier()  # one that leaves while another still needs it aborts
 
 
-def train_on(devices: Sequence[str], options: RunOptions, folds: Sequence[int]) -> list[int]:
-    """Train the folds of one run on several devices side by side, a process each; those that failed."""
+def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
+    """Train the folds of one run on several devices, a process each."""
     jobs = []
+    devices = options.device.split()
     for first, device in enumerate(devices[: len(folds)]):
         share = folds[first :: len(devices)]
         command = [sys.executable, "-m", "train", "run", *child_words(options, share, device)]
         jobs.append((share, subprocess.Popen(command, stdout=subprocess.DEVNULL)))
     try:
-        return [fold for share, job in jobs if job.wait() for fold in share]
+        failed = [str(fold) for share, job in jobs if job.wait() for fold in share]
     finally:  # Ctrl-C reaches the children too, but a caller's error does not
         for _, job in jobs:
             job.terminate()
+    if failed:
+        raise Failed(f"folds {' '.join(failed)} did not finish: see above")
 
 
 def child_words(options: RunOptions, folds: Sequence[int], device: str) -> list[str]:

@@ -38,8 +38,8 @@ def reference(options):
     (compute,) = candidates(options, "cpu", (options.batch, *plan.input_shape))
     network = compute.place(draw_network(plan, 1))
     sums = measure_clips(plan, plan.table.index.to_numpy())
-    data = load_fold(plan, 1, plan.split(1), sums, torch.device("cpu"))
-    trainer = Trainer(plan, data, network, compute, Halves(network))
+    data = load_fold(plan, 1, plan.split(1), sums, "cpu")
+    trainer = Trainer(data, network, compute, Halves(network))
     while not trainer.finished:
         trainer.train_epoch(progress(label="", unit="", silent=True))
         trainer.epoch += 1
