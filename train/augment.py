@@ -270,6 +270,8 @@ def take_rows(x: Tensor, index: Tensor) -> Tensor:
 
 def centre(x: Tensor, size: tuple[int, int]) -> Tensor:
     """The middle of x (B, C, H, W): (B, C, *size), a view."""
+    if x.shape[2:] == size:  # slices of a single number cannot be exported to ONNX
+        return x
     top = (x.shape[2] - size[0]) // 2
     left = (x.shape[3] - size[1]) // 2
     return x[:, :, top : top + size[0], left : left + size[1]]

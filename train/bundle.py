@@ -117,7 +117,7 @@ class TrainedModel:
 
         model = TrainedModel(bundle_of_run(run))
         filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration that each clip lasts
-        model.probabilities(cache.batch(run.config["features"].split("+"), clip_ids), filled=filled)  # (B, K)
+        model.probabilities(cache.batch(run.config["features"].split("+"), clip_ids), filled)  # (B, K)
 
     Always in plain fp32, whatever the training used, as predictions.csv was computed.
     """
@@ -140,39 +140,25 @@ class TrainedModel:
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
             statistics = [Statistics.restore(channel) for channel in state["statistics"]]
-            fits = len(statistics) == len(self.rows)
-            for channel, count in zip(statistics, self.rows):
-                fits &= {len(channel.centre), len(channel.scale)} <= {1, count}
-            if not fits:
-                raise RequestError(
-                    f"fold {fold}: its statistics have other rows than its channels: train again"
-                )
             inputs = len(state["network"].get(by_input, ())) if by_input else len(self.rows)
             network = self.architecture.build(inputs, len(self.classes), self.trained_shape)
             load_weights(network, state["network"], Path(f"fold {fold}"))
             self.folds[fold] = FoldModel(self.compute.place(network.eval()), statistics)
 
-    def probabilities(
-        self, values: Values, fold: int | None = None, filled: Floats | None = None
-    ) -> Probabilities:
+    def probabilities(self, values: Values, filled: Floats, fold: int | None = None) -> Probabilities:
         """(B, K) for clips given by their stored features: the mean of all folds' models.
 
         Each is scaled by the run's temperature. By one `fold`'s model they stay as predictions.csv has them.
-        `filled` (B,) is the share of the duration that each clip lasts. A run that was trained without
-        padding needs it, RequestError otherwise; for others it does not count.
+        `filled` (B,) is the share of the duration that each clip lasts; it counts if the run was trained
+        without padding.
         """
         if fold is not None:
             return self.of_input(fold, self.input(fold, values, filled))
-        each = [scaled(self.probabilities(values, fold, filled), self.temperature) for fold in self.folds]
+        each = [scaled(self.probabilities(values, filled, fold), self.temperature) for fold in self.folds]
         return np.mean(each, axis=0, dtype=np.float32)
 
-    def input(self, fold: int, values: Values, filled: Floats | None = None) -> torch.Tensor:
+    def input(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
         """What that fold's network is given: (B, C, H, W)."""
-        if self.drops_padding and filled is None:
-            raise RequestError(
-                "the model was trained without padding: give filled=, the share of the duration that each "
-                "clip lasts; of cached clips it is cache.filled[cache.positions(clip_ids)]"
-            )
         if (rows := [channel.shape[1] for channel in values]) != self.rows:
             raise RequestError(f"features of {rows} rows are given, the model was trained on {self.rows}")
         lasts = [filled if self.drops_padding and timed else None for timed in self.timed]
@@ -184,16 +170,15 @@ class TrainedModel:
         network = self.folds[fold].network
         parts = []
         for batch in x.split(BATCH):
+            shown = self.views(batch.to(self.compute.device))
             with self.compute.exact():
-                views = [view.contiguous(memory_format=self.compute.layout) for view in self.views(batch)]
-                answers = [network(view.to(self.compute.device)).softmax(1) for view in views]
+                layout = self.compute.layout
+                answers = [network(view.contiguous(memory_format=layout)).softmax(1) for view in shown]
             parts.append(torch.stack(answers).mean(0).cpu().numpy())
         return np.concatenate(parts)
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Of what a fold's network is given, those that it answers by the mean over (TTA)."""
-        if self.kind in ("linear", "vector"):  # nor would slices of a single number be exported
-            return [x]
         return list(views(x, self.augmenter, self.config["options"]["tta"], self.timed))
 
 

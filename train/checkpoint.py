@@ -13,10 +13,9 @@ or predicted with: 20 ms for the 45 MB of a ResNet-18.
 """
 
 import io
-import math
 import textwrap
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from results.run_folder import append_history
 
 State = dict[str, Any]
 
-NO_FOLD = "it is no checkpoint of a fold"
 ZIP = b"PK\x03\x04"
 LISTED = 160  # characters of what does not fit into a network
 
@@ -45,14 +43,9 @@ def load(file: Path) -> State:
     run)."""
     try:
         state = read_safely(file)
-        check_fold(state)
-        match state:
-            case {"epoch": int(), "rows": [*rows]} if all(isinstance(row, str) for row in rows):
-                pass
-            case _:
-                raise ValueError(NO_FOLD)
-        if file.parent.name.startswith("fold") and file.parent.name != f"fold{state.get('fold')}":
-            raise ValueError(f"it is of fold {state.get('fold')}")
+        check_fold(state, ("fold", "epoch", "rows"))
+        if file.parent.name.startswith("fold") and file.parent.name != f"fold{state['fold']}":
+            raise ValueError(f"it is of fold {state['fold']}")
     except ValueError as reason:
         raise RequestError(
             f"{file} cannot be read as weights ({reason}): remove it and train again"
@@ -75,26 +68,12 @@ def read_safely(file: Path) -> Any:
         raise ValueError(reason) from error
 
 
-def check_fold(state: object) -> None:
-    """ValueError unless `state` is a fold's: a network's tensors, all finite, and the statistics' numbers."""
-    match state:
-        case {"network": dict() as network, "statistics": list() as statistics}:
-            tensors = all(isinstance(weight, torch.Tensor) for weight in network.values())
-            if not (tensors and all(map(_is_statistics, statistics))):
-                raise ValueError(NO_FOLD)
-        case _:
-            raise ValueError(NO_FOLD)
-    if broken := not_finite(network):
+def check_fold(state: object, more: Sequence[str] = ()) -> None:
+    """ValueError unless `state` has a fold's network, of finite numbers, its statistics, and `more`."""
+    if not isinstance(state, dict) or not {"network", "statistics", *more} <= state.keys():
+        raise ValueError("it is no checkpoint of a fold")
+    if broken := not_finite(state["network"]):
         raise ValueError(f"'{broken}' holds numbers that are not finite")
-
-
-def _is_statistics(state: object) -> bool:
-    """Whether train.data.Statistics can be restored from it."""
-    match state:
-        case {"norm": "feature" | "row" | "clip" | "none", "centre": [*centre], "scale": [*scale]}:
-            numbers = all(isinstance(x, int | float) and math.isfinite(x) for x in centre + scale)
-            return numbers and bool(centre and scale)
-    return False
 
 
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:

@@ -50,6 +50,7 @@ MUCH_PADDING = 0.2  # of the clips' time: with more, PADDING=auto leaves it out
 FROM_WEIGHTS = "resnet18"  # in the default's place if WEIGHTS are given: texture statistics have none
 FOR_VECTORS = "mlp"  # likewise if every channel is a vector
 NAMED_CLIPS = 3  # of those left out
+TAKEN = {"wave": "waveform alone", "image": "feature maps, no waveform and no vector (one frame)"}
 SHARED = "recording occurs in the part that is tested or validated"
 
 # Fields whose value alone, or after one letter, says what it is; others are written field=value.
@@ -316,8 +317,14 @@ def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: 
     if name == RunOptions.model:
         name = FOR_VECTORS if len(vectors) == len(channels) else FROM_WEIGHTS if weights else name
     model = resolve(name)
-    if reason := model.unfit([channel.name for channel in channels], dict.fromkeys(vectors)):
-        raise RequestError(reason)
+    names = {channel.name for channel in channels}
+    # resized to an image, a vector would be stripes
+    wrong = {"wave": names - {"waveform"}, "image": names & {"waveform", *vectors}}.get(model.kind)
+    if wrong:
+        raise RequestError(
+            f"{model.name} takes {TAKEN[model.kind]}, not {', '.join(sorted(wrong))}; linear takes all, "
+            "and python -m train list shows what each model takes"
+        )
     return model
 
 

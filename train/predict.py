@@ -26,7 +26,7 @@ from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
 from pipeline.datasets.layouts import files_below
-from pipeline.features import FEATURES, Variant, resolve_feature
+from pipeline.features import Variant, resolve_feature
 from results import run_folder
 from results.run_folder import RunFolder
 from train.bundle import (
@@ -71,12 +71,7 @@ class AudioModel(TrainedModel):
         self.channels: list[tuple[Variant, Mapping[str, Any]]] = []  # and as run.json describes them
         for described in self.config["channels"]:
             stored = described["stored"]
-            channel = parse_channel(stored)
-            if channel.name not in FEATURES and stored.partition("=")[0] != "embedding@model":
-                raise RequestError(
-                    f"{stored} was brought into the run's cache: nothing computes it for new audio"
-                )
-            variant = resolve_feature(channel)
+            variant = resolve_feature(parse_channel(stored))
             if described.get("parameters", {}).get("file") != variant.recorded.get("file"):
                 raise RequestError(
                     f"the run was trained on {stored} of another file than the one that is there now: put "
@@ -138,7 +133,7 @@ class AudioModel(TrainedModel):
                 each = pool.map(self.features, [y for _, y in batch])
                 values = [np.stack(channel) for channel in zip(*each, strict=True)]
                 filled = np.array([len(y) / self.samples for _, y in batch])
-                probabilities = self.probabilities(values, fold, filled)
+                probabilities = self.probabilities(values, filled, fold)
                 for (key, y), own in zip(batch, probabilities, strict=True):
                     yield key, own, self.rejection.answers(y, self.sample_rate, own)
 

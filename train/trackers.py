@@ -19,7 +19,6 @@ from results.run_folder import RunFolder
 from results.scores import confusion_matrix
 
 PROJECT = "featurestack"  # in Weights & Biases
-PIXELS = 400  # of the confusion matrix in TensorBoard, at least
 
 
 class Fold(NamedTuple):
@@ -83,8 +82,7 @@ class TensorBoard(Tracker):
                 self.writer.add_scalar(f"summary/{name}", value)
             counts = confusion_matrix(targets, predicted, len(self.fold.run.classes))
             recall = counts / np.maximum(counts.sum(1, keepdims=True), 1)  # black for a whole class
-            times = -(-PIXELS // len(recall))
-            pixels = np.kron(255 - np.round(255 * recall), np.ones((times, times))).astype(np.uint8)
+            pixels = (255 - np.round(255 * recall)).astype(np.uint8)
             self.writer.add_image("confusion", pixels, dataformats="HW")
         self.writer.close()
         print(f"tensorboard --logdir {self.folder}")

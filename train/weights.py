@@ -7,18 +7,18 @@ content: it is checked. Files are read with weights_only=True, so that nothing i
 
 import hashlib
 import re
-import socket
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import requests
 import torch
 from torch import nn
 
+from commandline.files import replace_file
 from commandline.registry import RequestError
+from commandline.terminal import tell
 from results.run_folder import RunFolder
 from train.checkpoint import LISTED, read_safely
 
@@ -43,15 +43,14 @@ def start_from(network: nn.Module, architecture: "Architecture", weights: str) -
     The first convolution is adapted to the network's channels; the last layer keeps its own weights,
     since its classes are others. Anything else that does not fit is a RequestError.
     """
-    networks = [network] if architecture.weight is None else list(network.children())
-    members = [(member, entry.name) for member, (entry, _) in zip(networks, architecture.members)]
-    members = members if weights == "imagenet" else members[:1]
-    addresses = PUBLISHED if weights == "imagenet" else {members[0][1]: weights}
-    if not any(name in addresses for _, name in members):
-        published = ", ".join(PUBLISHED)
-        raise RequestError(f"no ImageNet weights are published for {architecture.name}, only for {published}")
-    for member, name in members:
-        if address := addresses.get(name):
+    networks = [network] if architecture.weight is None else network.children()
+    published = [PUBLISHED.get(entry.name, "") for entry, _ in architecture.members]
+    addresses = published if weights == "imagenet" else [weights]
+    if not any(addresses):
+        known = ", ".join(PUBLISHED)
+        raise RequestError(f"no ImageNet weights are published for {architecture.name}, only for {known}")
+    for member, address in zip(networks, addresses):
+        if address:
             file = fetch(address) if address.startswith(("http://", "https://")) else Path(address)
             fill(member, read_weights(file), weights)
 
@@ -59,40 +58,31 @@ def start_from(network: nn.Module, architecture: "Architecture", weights: str) -
 def fetch(url: str) -> Path:
     """The file behind `url`, downloaded once to where torchvision keeps its own, checked by its name."""
     name = url.partition("?")[0].rpartition("/")[2]
-    promised = HASH_IN_NAME.search(name)
-    if promised is None:
+    if not HASH_IN_NAME.search(name):
         raise RequestError(f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth")
     file = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not file.is_file():
-        before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(TIMEOUT)  # torch.hub gives none
+        tell(f"fetching {url}")
         try:
+            answer = requests.get(url, timeout=TIMEOUT)
+            answer.raise_for_status()
+            check_hash(name, answer.content)
             file.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(file), promised[1], progress=sys.stderr.isatty())
-        except (
-            OSError,
-            RuntimeError,
-            ValueError,
-            HTTPException,
-        ) as error:  # the disk, another hash, the address
+            replace_file(file, answer.content)
+        except OSError as error:  # the network's errors too
             raise RequestError(
                 f"{url} cannot be fetched ({error}): fetch it elsewhere and give WEIGHTS=its path"
             ) from None
-        finally:
-            socket.setdefaulttimeout(before)
     return file
 
 
-def check_hash(file: Path) -> None:
-    """RequestError where the name promises a SHA-256 that the content does not have."""
-    promised = HASH_IN_NAME.search(file.name)
-    if promised is None:
-        return
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    if not digest.startswith(promised[1]):
+def check_hash(name: str, content: bytes) -> None:
+    """RequestError if the name promises a SHA-256 that the content does not have."""
+    promised = HASH_IN_NAME.search(name)
+    digest = hashlib.sha256(content).hexdigest()
+    if promised and not digest.startswith(promised[1]):
         raise RequestError(
-            f"{file}: its SHA-256 begins {digest[:8]} and not {promised[1]}: it is damaged or another file"
+            f"{name}: its SHA-256 begins {digest[:8]} and not {promised[1]}: it is damaged or another file"
         )
 
 
@@ -100,7 +90,7 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
     """The state dict in a file; RequestError where there is none, or anything but tensors in it."""
     if not file.is_file():
         raise RequestError(f"WEIGHTS={file}: no such file; give a file, an address, or imagenet")
-    check_hash(file)
+    check_hash(file.name, file.read_bytes())
     try:
         state = read_safely(file)
     except ValueError as reason:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from features_cache import external
 from train import run
+from train.models.registry import resolve
 from train.options import RunOptions
 
 CLASSES = ("bell", "cat", "dog", "rain")
@@ -76,6 +77,11 @@ def little_options(cache, runs):
         threads="1",
         device="cpu",
     )
+
+
+def build(name, channels, classes, shape, generator=None):
+    """The network that a run of this model begins with."""
+    return resolve(name).build(channels, classes, shape, generator)
 
 
 def change(options, **changes):

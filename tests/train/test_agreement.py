@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from tests.train.little import change, execute
+from tests.train.little import build, change, execute
 from train import agreement
 from train.agreement import agreed, measure
 from train.compute import Compute
-from train.models.registry import MODELS, Model, build
+from train.models.registry import MODELS, Model
 
 BF16 = Compute("cpu", "bf16", channels_last=True)
 

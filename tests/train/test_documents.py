@@ -7,9 +7,10 @@ import torch
 
 import lab
 from commandline.registry import Registry
+from tests.train.little import build
 from tests.train.sounds import CLASSES
 from train.augment import AUGMENTS, parse_augment
-from train.models.registry import all_models, build
+from train.models.registry import all_models
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -46,7 +46,7 @@ def test_repeats_are_those_of_permuting_by_hand_and_the_seed_decides(sounding):
     for _ in range(2):
         values = cache.batch(CHANNELS, rows["clip_id"].tolist())
         values[0] = values[0][random.permutation(len(rows))]
-        hits.append(model.probabilities(values, fold).argmax(axis=1) == target)
+        hits.append(model.probabilities(values, np.ones(len(values[0])), fold).argmax(axis=1) == target)
     file = sounding.fold(fold) / "attribution.csv"
     written = pd.read_csv(file)
     assert written["correct"][written["channel"] == "mel"].tolist() == np.mean(hits, axis=0).tolist()

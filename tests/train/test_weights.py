@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from commandline.registry import RequestError
-from train.models.registry import build, resolve
+from tests.train.little import build
+from train.models.registry import resolve
 from train.weights import PUBLISHED, adapt, fetch, start_from
 
 # Of torchvision 0.29: the beginning of the SHA-256 of the sorted lines `name shape` of each state dict.
@@ -87,7 +88,10 @@ def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch)
         start_from(network, resolve("resnet18"), f"{address}/{imagenet.name}")
         assert torch.equal(network.conv1.weight, torch.load(imagenet, weights_only=True)["conv1.weight"])
         (imagenet.parent / "resnet18-00000000.pth").write_bytes(b"something else")
-        for name, reason in (("resnet18-00000000", "invalid hash"), ("absent-12345678", "cannot be fetched")):
+        for name, reason in (
+            ("resnet18-00000000", "SHA-256 begins"),
+            ("absent-12345678", "cannot be fetched"),
+        ):
             with pytest.raises(RequestError, match=reason):
                 fetch(f"{address}/{name}.pth")
         server.shutdown()

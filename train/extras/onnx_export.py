@@ -113,7 +113,7 @@ class ExportedRun(nn.Module):
         """`train.data.network_input`."""
         model = self.model
         if model.kind == "linear":
-            return torch.cat(list(map(over_time, values)), dim=1)
+            return torch.cat(list(map(over_time, values)), dim=1)[..., None, None]
         standard = list(map(standardised, values, statistics))
         if model.kind == "vector":
             parts = [part[:, :, 0] if part.shape[2] == 1 else over_time(part) for part in standard]
@@ -191,7 +191,7 @@ def noise(bundle: Bundle) -> Iterator[Example]:
     y = np.random.default_rng(0).normal(0, 0.1, audio.samples).astype(np.float32)
     values = [channel[None] for channel in audio.features(y)]
     for number, fold in enumerate(audio.folds):
-        yield number, values, audio.probabilities(values, fold, np.ones(1))[0]
+        yield number, values, audio.probabilities(values, np.ones(1), fold)[0]
 
 
 def input_names(config: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import inspect
 import math
 import pkgutil
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -186,23 +186,6 @@ class Architecture:
         larger = "longer clips (DURATION, SAMPLE_RATE)" if self.kind == "wave" else "a larger GRID"
         return RequestError(f"{self.name} cannot take {size} ({reason}): give {larger}")
 
-    def unfit(self, features: Sequence[str], vectors: Collection[str] = ()) -> str | None:
-        """Why the model cannot take these features (plain names, `mel`), and which can; None if it can.
-
-        `vectors` are those of a single frame, such as an embedding: resized, they would be stripes.
-        """
-        waves = [name for name in features if name == "waveform"]
-        if self.kind == "wave" and len(waves) < len(features):
-            fitting = names_of("image", "linear")
-            return f"{self.name} takes waveform alone, not {'+'.join(features)}; {fitting} take it"
-        if self.kind == "image" and waves:
-            fitting = names_of("wave", "linear")
-            return f"{self.name} takes features with rows and frames, not waveform; {fitting} take it"
-        if self.kind == "image" and vectors:
-            fitting = f"{names_of('linear', 'vector')} take {'+'.join(features)}"
-            return f"{self.name} takes feature maps, {', '.join(vectors)} is a vector (one frame); {fitting}"
-        return None
-
 
 def resolve(text: str) -> Architecture:
     """What a model's name says; RequestError for a name that makes no sense.
@@ -224,33 +207,11 @@ def resolve(text: str) -> Architecture:
         raise RequestError(f"MODEL={text}: an ensemble has two members, as in resnet18+texture")
     for entry, _ in members:
         if entry.kind != "image":
-            expected = f"two models that take images ({names_of('image')})"
-            raise RequestError(f"MODEL={text}: an ensemble joins {expected}, {entry.name} does not")
+            raise RequestError(
+                f"MODEL={text}: an ensemble joins models that take images, {entry.name} does not"
+            )
     second, given = members[1]
     weight = given.pop("weight", second.ensemble_weight)
     if weight >= 1:
         raise RequestError(f"MODEL={text}: expected a weight between 0 and 1")
     return Architecture(tuple(members), weight)
-
-
-def names_of(*kinds: Kind) -> str:
-    """The models of these kinds, in a sentence."""
-    return ", ".join(sorted(entry.name for entry in all_models().values() if entry.kind in kinds))
-
-
-def build(
-    name: str,
-    channels: int,
-    classes: int,
-    shape: tuple[int, int],
-    *,
-    generator: torch.Generator | None = None,
-) -> nn.Module:
-    """The network called `name`, on the CPU, in training mode: `resolve(name).build(...)`.
-
-    shape: (rows, frames) of its input. Weights are drawn from `generator` (torch's own by default).
-
-    >>> build("cnn4", channels=3, classes=10, shape=(64, 216))(torch.zeros(2, 3, 64, 216)).shape
-    torch.Size([2, 10])
-    """
-    return resolve(name).build(channels, classes, shape, generator)

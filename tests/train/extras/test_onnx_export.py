@@ -44,7 +44,7 @@ def test_onnxruntime_predicts_what_the_run_did(model, cache_folder, options, tmp
     assert [entry.name for entry in session.get_inputs()] == names
     values = Cache(cache_folder).batch(features.split("+"), np.arange(5))
     fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
-    expected = TrainedModel(bundle_of_run(folder)).probabilities(values)
+    expected = TrainedModel(bundle_of_run(folder)).probabilities(values, np.ones(5))
     assert session.run(["probabilities"], fed)[0] == pytest.approx(expected, abs=2e-4)
 
 
@@ -69,7 +69,7 @@ def test_a_run_without_padding_takes_a_clips_own_frames(short, model, features, 
         values = np.ones((3, rows, 7 if timed else frames), np.float32)
         own[entry.name] = values
         padded.append(np.concatenate([values, values + 1], axis=2) if timed else values)
-    expected = TrainedModel(bundle_of_run(trained)).probabilities(padded, filled=np.full(3, 0.5))
+    expected = TrainedModel(bundle_of_run(trained)).probabilities(padded, np.full(3, 0.5))
     assert session.run(None, own)[0] == pytest.approx(expected, abs=2e-4)
 
 

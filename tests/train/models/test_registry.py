@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from commandline.registry import RequestError
-from train.models.registry import all_models, build, resolve
+from tests.train.little import build
+from train.models.registry import all_models, resolve
 
 MODELS = all_models()
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
