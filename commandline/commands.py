@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from commandline.files import DISK_FAILED, NOT_WRITABLE
 from commandline.options import SURROGATE, Options, fields, texts, unfold
-from commandline.registry import RequestError, nearest
+from commandline.registry import Failed, RequestError, nearest
 from commandline.terminal import tell, tell_warnings
 
 STAGES = ("pipeline", "features_cache", "train", "analysis", "bench", "demo")
@@ -107,6 +107,9 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     except RequestError as error:
         tell(f"error: {error}")
         status = 2
+    except Failed as failure:
+        tell(f"failed: {failure}")
+        status = 1
     except KeyboardInterrupt:
         tell("\nstopped; the same command goes on from here")
         status = 130

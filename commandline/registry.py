@@ -32,6 +32,10 @@ class RequestError(Exception):
     """
 
 
+class Failed(Exception):
+    """The work ran and something in it failed: exit status 1 with this sentence."""
+
+
 def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The known name that is most like the word, whatever the case of its letters; None if none is.
 

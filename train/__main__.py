@@ -3,8 +3,6 @@
 from pathlib import Path
 
 from commandline.commands import Command, main
-from commandline.terminal import tell
-from train import Failed
 from train.options import (
     BundleOptions,
     ExplainOptions,
@@ -19,11 +17,11 @@ from train.options import (
 )
 
 
-def run(options: RunOptions) -> int:
+def run(options: RunOptions) -> None:
     """Train all folds of one feature set, from the cache alone."""
     import train.run
 
-    return train.run.run(options)
+    train.run.run(options)
 
 
 def sweep(options: SweepOptions) -> int:
@@ -35,17 +33,11 @@ def sweep(options: SweepOptions) -> int:
     return train.sweep.run_sweep(options)
 
 
-def importance(options: ImportanceOptions) -> int:
+def importance(options: ImportanceOptions) -> None:
     """What each feature is worth, alone and beside the others."""
     import train.importance
 
-    try:
-        print(train.importance.summary(train.importance.measure_importance(options)))
-    except Failed as failure:
-        tell(f"failed: {failure}")
-    else:
-        return 0
-    return 1
+    print(train.importance.summary(train.importance.measure_importance(options)))
 
 
 def predict(options: PredictOptions) -> int:

@@ -14,7 +14,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -73,11 +73,11 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     if [entry.name for entry, _ in plan.model.members] not in [[name] for name in MODELS]:
         raise RequestError(f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}")
     plan = of_classes(plan, options.classes)
-    fits = Fits(plan, names, [name for name, group in zip(names, groups) for _ in group])
+    fits = Fits(plan, names, [name for name, group in zip(names, groups) for _ in group], options)
     with Lock(fits.path / ".lock", busy=f"{fits.path} is being filled by another process"):
-        if not fits.finished(options):
+        if not fits.finished():
             fits.load()
-            fits.open_folder(options)
+            fits.open_folder()
             while lacking := ImportanceFolder(fits.path).lacking:
                 fits.fill(lacking)
     return ImportanceFolder(fits.path)
@@ -98,10 +98,13 @@ def of_classes(plan: Plan, classes: str) -> Plan:
 class Fits:
     """Fits to subsets of named features, over the folds of a plan of all of them."""
 
-    def __init__(self, plan: Plan, names: list[str], feature: Sequence[str]) -> None:
+    def __init__(
+        self, plan: Plan, names: list[str], feature: Sequence[str], options: ImportanceOptions
+    ) -> None:
         """`feature`: of each of the plan's channels the name that it belongs to."""
         self.plan = plan
         self.names = names
+        self.asked = {"features": names, "permutations": options.permutations, "seed": options.seed}
         self.feature = np.array(feature)
         self.clips = measure_clips(plan, plan.table.index.to_numpy())
         self.splits = {fold: plan.split(fold, self.clips.unusable) for fold in plan.folds}
@@ -120,13 +123,12 @@ class Fits:
             name: digest([cached[channel] for channel in own]) for name, own in self.stored.items()
         }
 
-    def finished(self, options: ImportanceOptions) -> bool:
+    def finished(self) -> bool:
         """Whether the folder holds every fit that is asked for, and of the values that are cached."""
         if not (self.path / "importance.json").is_file():
             return False
         folder = ImportanceFolder(self.path)
-        asked = {"features": self.names, "permutations": options.permutations, "seed": options.seed}
-        same = all(folder.config[key] == value for key, value in asked.items())
+        same = self.asked.items() <= folder.config.items()
         return (
             same and self.fingerprints.items() <= folder.config["fingerprints"].items() and not folder.lacking
         )
@@ -156,7 +158,7 @@ class Fits:
         generator = seeded("cpu", self.plan.options.seed, fold)
         return self.plan.model.build(inputs, len(self.plan.classes), self.plan.grid, generator)
 
-    def open_folder(self, options: ImportanceOptions) -> None:
+    def open_folder(self) -> None:
         """Write the folder's configuration and clips; scores of features whose values changed are gone."""
         plan = self.plan
         prints = self.fingerprints
@@ -167,16 +169,18 @@ class Fits:
         folder = ImportanceFolder(self.path)
         known = folder.config["fingerprints"] if (self.path / "importance.json").is_file() else {}
         stale = {name for name, key in known.items() if prints.get(name, key) != key}
-        lines = [_lines(fit, both) for fit, both in folder.scores.items() if not fit & stale]
-        header = _line("features", "score", *clips["clip_id"])
-        replace_file(self.path / "scores.csv", "".join([header, *lines]).encode("utf-8"))
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(["features", "score", *clips["clip_id"]])
+        for fit, both in folder.scores.items():
+            if not fit & stale:
+                write_scores(text, fit, both)
+        replace_file(self.path / "scores.csv", text.getvalue().encode("utf-8"))
         x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
         recordings = [plan.table["group"].loc[data.train].nunique() for data in self.data.values()]
-        config = {key: plan.config()[key] for key in ("dataset", "synthetic", "model", "task", "classes")} | {
-            "features": self.names,
+        named = ("dataset", "synthetic", "model", "task", "classes")
+        config = {key: plan.config()[key] for key in named} | self.asked
+        config |= {
             "fingerprints": known | prints,
-            "permutations": options.permutations,
-            "seed": options.seed,
             "recordings": float(np.mean(recordings)),
             "clips": len(plan.cache.clips),
             "extraction": {name: plan.cache.extraction_cost(own) for name, own in self.stored.items()},
@@ -188,7 +192,7 @@ class Fits:
         """Append the scores of these fits, each as soon as it is made."""
         with (self.path / "scores.csv").open("a", encoding="utf-8", newline="") as file:
             for fit in progress(lacking, label="importance", unit="fits"):
-                file.write(_lines(fit, self.score(fit)))
+                write_scores(file, fit, self.score(fit))
                 file.flush()
 
     def score(self, fit: Fit) -> Floats:
@@ -223,18 +227,11 @@ class Fits:
         return trainer.predict(data.test, exact=True)[0]
 
 
-def _lines(fit: Fit, both: Floats) -> str:
+def write_scores(file: TextIO, fit: Fit, both: Floats) -> None:
     """A fit's two lines of scores.csv; 9 digits hold a float32."""
-    name = " ".join(sorted(fit))
-    return "".join(
-        _line(name, score, *(f"{number:.9g}" for number in row)) for score, row in zip(SCORES, both)
-    )
-
-
-def _line(*row: str) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(row)
-    return text.getvalue()
+    writer = csv.writer(file, lineterminator="\n")
+    for score, row in zip(SCORES, both):
+        writer.writerow([" ".join(sorted(fit)), score, *(f"{number:.9g}" for number in row)])
 
 
 def summary(folder: ImportanceFolder) -> str:

@@ -11,7 +11,7 @@ from commandline.registry import RequestError
 from commandline.terminal import tell
 from results import run_folder
 from results.run_folder import RunFolder
-from train import Failed, extras
+from train import extras
 from train.options import RunOptions
 from train.outcome import calibration, summary
 from train.plan import Plan, make_plan
@@ -19,17 +19,12 @@ from train.plan import Plan, make_plan
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
 
 
-def run(options: RunOptions) -> int:
-    """Train, or go on training, what the options say, and print what was found; the exit status."""
-    try:
-        folder = execute(options)
-    except Failed as failure:
-        tell(f"failed: {failure}")
-        return 1
+def run(options: RunOptions) -> None:
+    """Train, or go on training, what the options say, and print what was found."""
+    folder = execute(options)
     if first_process():
         print(summary(folder))
         print(f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}")
-    return 0
 
 
 def first_process() -> bool:

@@ -10,19 +10,20 @@ score.
 import itertools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
 
 from commandline.options import make_command, words
-from commandline.registry import RequestError
+from commandline.registry import Failed, RequestError
 from commandline.terminal import duration, mean_percent, percent, tell, text_table
 from features_cache import Cache, parse_list
 from results.bootstrap import accuracy_interval, fold_weights
 from results.run_folder import RunFolder
-from train import Failed, run
+from train import run
 from train.models.registry import resolve
 from train.options import SWEPT, RunOptions, SweepOptions, configuration
 from train.plan import choose_model, find_channels, make_plan, open_cache
@@ -99,24 +100,23 @@ def table(done: Sequence[RunFolder]) -> str:
     families: dict[str, list[RunFolder]] = {}
     for folder in done:
         families.setdefault(folder.family, []).append(folder)
-    correct = {name: mean_correct(seeds) for name, seeds in families.items()}
-    by_fold = {name: each.groupby("fold").mean().tolist() for name, each in correct.items()}
     rows = []
-    for name in sorted(families, key=lambda name: -np.mean(by_fold[name])):
-        seeds = len(families[name])
-        first = families[name][0]
-        each = correct[name]
+    for seeds in families.values():
+        each = mean_correct(seeds)
+        by_fold = each.groupby("fold").mean().tolist()
         ((low, high),) = accuracy_interval(
             each.to_numpy()[:, None],
             each.index.get_level_values("group").to_numpy(dtype=str),
             fold_weights(each.index.get_level_values("fold").to_numpy()),
         )
-        accuracy = mean_percent(by_fold[name]).removesuffix(" %")
+        accuracy = mean_percent(by_fold).removesuffix(" %")
         interval = "-" if np.isnan(low) else f"{percent(low)} to {percent(high)}"
-        counted = 1 if first.exact else seeds
-        rows.append((first.name, accuracy, interval, counted))
+        counted = 1 if seeds[0].exact else len(seeds)
+        rows.append((np.mean(by_fold), (seeds[0].name, accuracy, interval, counted)))
+    rows.sort(key=itemgetter(0), reverse=True)
     split = "validation" if all(folder.scored_split == "val" for folder in done) else "test"
-    text = text_table(rows, ("run", f"{split} accuracy %", "95 % CI", "seeds"))
+    header = ("run", f"{split} accuracy %", "95 % CI", "seeds")
+    text = text_table([cells for _, cells in rows], header)
     if len(rows) > 1:
         text += f"\nNote: the best of {len(rows)} was chosen on {split} data, so its score is optimistic"
     return text
@@ -154,12 +154,14 @@ def greedy_search(options: SweepOptions) -> int:
     if not all(chosen.values()):
         raise RequestError("no candidate could be trained: see above")
     tell("chosen for each fold on validation groups of its own training clips; now each is tested once")
-    accuracies = {}
+    accuracies = []
     for fold, features in chosen.items():
         folder = run.execute(replace(first, features=features, folds=(fold,)))
-        accuracies[fold] = folder.scores().loc[fold, "accuracy"]
+        accuracies.append(folder.scores().loc[fold, "accuracy"])
     if run.first_process():
-        print(nested_result(chosen, accuracies))
+        rows = [(*pair, f"{percent(accuracy)} %") for pair, accuracy in zip(chosen.items(), accuracies)]
+        print(text_table(rows, ("fold", "chosen without its clips", "accuracy")))
+        print(f"nested selection: {mean_percent(accuracies)}, n = {len(rows)} folds, each by its set")
     return 0
 
 
@@ -199,16 +201,3 @@ def choose_features(
         chosen = best[0]
         reached = sign * scores[best[0]]
     return chosen
-
-
-def nested_result(chosen: Mapping[int, str], accuracies: Mapping[int, float]) -> str:
-    """What each fold chose and has in testing; the mean is the score of searching, not of one set."""
-    sets = list(chosen.values())
-    values = list(accuracies.values())
-    rows = [(fold, chosen[fold], f"{percent(accuracies[fold])} %") for fold in chosen]
-    commonest = max(sets, key=sets.count)
-    nested = f"nested selection: {mean_percent(values)}, n = {len(values)} folds, each by its set"
-    most = f"chosen most often, by {sets.count(commonest)} of {len(sets)}: {commonest}"
-    warning = "the score of one set over all folds is in part selected on the clips that it tests"
-    header = ("fold", "chosen without its clips", "accuracy")
-    return "\n".join([text_table(rows, header), nested, f"{most}; {warning}"])

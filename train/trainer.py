@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from commandline.files import Lock, replace_file
+from commandline.registry import Failed
 from commandline.terminal import progress, tell, tell_once
 from results import run_folder
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
-from train import Failed, agreement
+from train import agreement
 from train.augment import preview, views
 from train.checkpoint import State, load, load_weights, not_finite, snapshot, write_epoch
 from train.compute import Compute, is_shortage, machine, shortage, threads_of
@@ -247,7 +248,8 @@ class Trainer:
         advice = f"try a lower LR (now {self.options.resolved_lr:g}) or CLIP=1"
         if self.compute.precision != "fp32":
             advice = f"it computed in {self.compute.precision}, train again with PRECISION=fp32"
-        return Failed(f"the loss became {loss:.3g} in epoch {self.epoch + 1}: {advice}")
+        where = f"fold {self.data.fold}, epoch {self.epoch + 1}"
+        return Failed(f"{where}: the loss became {loss:.3g}; {advice}")
 
     @torch.no_grad()
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
@@ -487,8 +489,6 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
 
 def explanation(error: Exception, options: RunOptions, device: str) -> str:
     """For the user: what an expected failure means; empty for any other."""
-    if isinstance(error, Failed):
-        return str(error)
     if is_shortage(error):
         return shortage(device, options.batch)
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):

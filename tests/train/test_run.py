@@ -1,12 +1,13 @@
 """A whole run: what it leaves behind, what joins it and what does not, what is printed."""
 
+import re
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
-from commandline.registry import RequestError
+from commandline.registry import Failed, RequestError
 from features_cache import external
 from features_cache.index import read_index, refresh
 from results import run_folder, scores
@@ -80,7 +81,7 @@ def test_another_configuration_never_touches_a_folder(options, finished):
 
 def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, capsys):
     wanted = change(options, val="group", folds=(1,), select="val_accuracy")
-    assert run.run(wanted) == 0
+    run.run(wanted)
     printed = capsys.readouterr()
     folder = run.execute(wanted)
     history = folder.history(1)
@@ -112,13 +113,13 @@ def test_early_stopping_ends_a_fold_for_good(options):
 @pytest.mark.parametrize(
     ("precision", "advice"), [("fp32", "lower LR (now 1e+09)"), ("bf16", "PRECISION=fp32")]
 )
-def test_a_diverging_loss_stops_with_advice(options, capsys, precision, advice):
+def test_a_diverging_loss_stops_with_advice(options, precision, advice):
     rate = {"lr": 1e9, "optimizer": "sgd", "warmup": 1.0, "schedule": "constant", "momentum": 0.0}
-    assert run.run(change(options, folds=(1,), precision=precision, **rate)) == 1
-    assert advice in capsys.readouterr().err
+    with pytest.raises(Failed, match=re.escape(advice)):
+        execute(options, folds=(1,), precision=precision, **rate)
 
 
-def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch, capsys):
+def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch):
     def short(*_):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
 
@@ -126,11 +127,11 @@ def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch
         raise OSError(28, "No space left on device", str(file))
 
     monkeypatch.setattr(checkpoint, "replace_file", full)
-    assert run.run(options) == 1
-    assert "fold 1: [Errno 28] No space left" in capsys.readouterr().err
+    with pytest.raises(Failed, match=r"fold 1: \[Errno 28\] No space left"):
+        run.execute(options)
     monkeypatch.setattr(Trainer, "fit", short)
-    assert run.run(options) == 1
-    assert "BATCH=8: try BATCH=4" in capsys.readouterr().err
+    with pytest.raises(Failed, match="BATCH=8: try BATCH=4"):
+        run.execute(options)
 
 
 def other_shape(finished):
