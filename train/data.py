@@ -9,9 +9,10 @@ DataLoader (4 to 20 ms a batch), resizing with many threads beside a busy networ
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from commandline.terminal import progress
 from features_cache import Cache, Channel, UnreadableClips
 from features_cache.splits import Split
 from train.augment import Channels
-from train.options import RunOptions
 from train.plan import Floats, Plan, Positions, Shape, stored_shape
 
 LARGEST = 60_000.0  # float16 ends at 65,504
@@ -289,22 +289,17 @@ class Streamed:
         self.reader, self.device = reader, device
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
-        waiting: deque[Future[torch.Tensor]] = deque()
+        rest = iter(wanted)
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as thread:
-            for positions in wanted:
-                waiting.append(thread.submit(self.read, positions))
-                if len(waiting) > AHEAD:
-                    yield self._deliver(waiting.popleft())
+            waiting = deque(thread.submit(self.read, positions) for positions in islice(rest, AHEAD))
             while waiting:
-                yield self._deliver(waiting.popleft())
+                waiting.extend(thread.submit(self.read, positions) for positions in islice(rest, 1))
+                yield waiting.popleft().result().to(self.device, non_blocking=True).float()
 
     def read(self, positions: Positions) -> torch.Tensor:
         """A batch on the CPU, as the reader gives it; what a GPU copies while it works is pinned."""
         batch = self.reader(positions)
         return batch.pin_memory() if self.device == "cuda" else batch
-
-    def _deliver(self, batch: "Future[torch.Tensor]") -> torch.Tensor:
-        return batch.result().to(self.device, non_blocking=True).float()
 
 
 def choose_residence(plan: Plan, clips: int, device: str) -> str:
@@ -388,15 +383,10 @@ def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
     return torch.Generator(device).manual_seed(int(seed >> np.uint64(1)))
 
 
-def steps_per_epoch(clips: int, options: RunOptions, processes: int = 1) -> int:
-    """In none has a process a single clip, which batch norm could not take."""
-    seen = options.passes * clips
-    return max(1, min(-(-seen // options.batch), seen // (2 * processes)))
-
-
 def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positions]:
     """The training clips in this epoch's order, in batches that differ by one clip at most: none is tiny.
 
+    In none has a process a single clip, which batch norm could not take.
     BALANCE=sample draws as many clips with replacement, every class as often as the others.
     """
     options = data.plan.options
@@ -406,4 +396,4 @@ def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positio
         order = rng.choice(data.train, size=options.passes * len(data.train), p=weight / weight.sum())
     else:
         order = np.concatenate([rng.permutation(data.train) for _ in range(options.passes)])
-    return np.array_split(order, steps_per_epoch(len(data.train), options, processes))
+    return np.array_split(order, max(1, min(-(-len(order) // options.batch), len(order) // (2 * processes))))

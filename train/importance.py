@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from commandline.files import Lock, replace_file
 from commandline.registry import RequestError, nearest
 from commandline.terminal import points, progress, tell, text_table
-from features_cache.names import parse_list
+from features_cache.names import parse_list, parse_set
 from features_cache.splits import draw_groups
 from results.bootstrap import fold_weights
 from results.config import digest
@@ -73,7 +73,7 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     if [entry.name for entry, _ in plan.model.members] not in [[name] for name in MODELS]:
         raise RequestError(f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}")
     plan = of_classes(plan, options.classes)
-    fits = Fits(plan, names, [name for name, group in zip(names, groups) for _ in group], options)
+    fits = Fits(plan, names, options)
     with Lock(fits.path / ".lock", busy=f"{fits.path} is being filled by another process"):
         if not fits.finished():
             fits.load()
@@ -98,14 +98,12 @@ def of_classes(plan: Plan, classes: str) -> Plan:
 class Fits:
     """Fits to subsets of named features, over the folds of a plan of all of them."""
 
-    def __init__(
-        self, plan: Plan, names: list[str], feature: Sequence[str], options: ImportanceOptions
-    ) -> None:
-        """`feature`: of each of the plan's channels the name that it belongs to."""
+    def __init__(self, plan: Plan, names: list[str], options: ImportanceOptions) -> None:
         self.plan = plan
         self.names = names
         self.asked = {"features": names, "permutations": options.permutations, "seed": options.seed}
-        self.feature = np.array(feature)
+        self.stored = {name: [channel.stored for channel in parse_set(name)] for name in names}
+        self.feature = np.repeat(names, list(map(len, self.stored.values())))  # that each channel belongs to
         self.clips = measure_clips(plan, plan.table.index.to_numpy())
         self.splits = {fold: plan.split(fold, self.clips.unusable) for fold in plan.folds}
         for line in remarks(plan, self.splits, self.clips.unusable):
@@ -114,10 +112,6 @@ class Fits:
         sides = [[fold, list(split.train), list(split.test)] for fold, split in self.splits.items()]
         hash_ = digest([exact, plan.content["clips"], sides])
         self.path = plan.options.runs / plan.dataset / f"importance-{plan.model.name}-{hash_}"
-        self.stored = {
-            name: [channel.stored for channel, own in zip(plan.channels, self.feature) if own == name]
-            for name in self.names
-        }
         cached = plan.content["cache"]
         self.fingerprints = {
             name: digest([cached[channel] for channel in own]) for name, own in self.stored.items()

@@ -1,7 +1,7 @@
 """What the commands of this package can be asked, each default written once.
 
-What else is true of an option stands at its field: in_hash (it can change predictions, as most can), machine
-(how a machine computes), in_sweep (a sweep takes a list), unused_by (kinds of models that ignore it).
+What else is true of an option stands at its field: in_hash (it can change predictions, as most can), in_sweep
+(a sweep takes a list), unused_by (kinds of models that ignore it).
 """
 
 import dataclasses
@@ -192,22 +192,18 @@ class RunOptions(DatasetOptions, RunsOptions):
         "auto",
         "cpu, cuda, mps; several, `cuda:0 cuda:1`, share the folds",
         in_sweep=False,
-        machine=True,
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(
         "auto",
         "number format of the network's arithmetic; auto measures which is faster",
-        machine=True,
     )
     threads: str = of_networks(
         "auto",
         "threads of the network's arithmetic on a CPU; auto measures",
-        machine=True,
     )
     compile: Literal["auto", "on", "off"] = of_networks(
         "auto",
         "torch.compile; auto uses it on a GPU where the run is long enough to repay it",
-        machine=True,
     )
     resident: Literal["auto", "gpu", "ram", "stream"] = of_networks(
         "auto",
@@ -247,7 +243,6 @@ AUTO_AUGMENT = {
 FIELDS = fields(RunOptions)
 IDENTITY = tuple(name for name, field in FIELDS.items() if field.metadata.get("in_hash", True))
 """the options that can change predictions"""
-MACHINE = tuple(name for name, field in FIELDS.items() if "machine" in field.metadata)
 PLACED = ("features", "model")  # they begin the folder's name anyway
 # What a sweep takes as lists, beside FEATURES: recipes first, seeds of one configuration last.
 SWEPT = (

@@ -58,11 +58,8 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
 
 def calibration(run: RunFolder) -> dict[str, dict[str, float]]:
     """For run.json: of each selection the temperature for new audio, fitted to all clips tested so far."""
-    table = run.predictions()
-    numbers = {name: number for number, name in enumerate(run.classes)}
     fitted = {}
-    for selection, rows in table[table["split"] == "test"].groupby("selection"):
-        probabilities = rows[run.classes].to_numpy(dtype=float)
-        temperature = fit_temperature(rows["target"].map(numbers).to_numpy(), probabilities)
-        fitted[str(selection)] = {"temperature": temperature, "clips": len(rows)}
+    for selection in run.predictions()["selection"].unique():
+        probabilities, targets = run.answers(selection=selection)
+        fitted[selection] = {"temperature": fit_temperature(targets, probabilities), "clips": len(targets)}
     return fitted

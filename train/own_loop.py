@@ -28,7 +28,7 @@ from results.scores import epoch_scores
 from train.compute import machine
 from train.data import ClipMoments, InputReader, describe_channels, measure_clips
 from train.models.registry import all_models
-from train.options import MACHINE, RunOptions
+from train.options import RunOptions
 from train.plan import Positions, differences, make_plan
 
 Side = Literal["train", "val", "test"]
@@ -84,13 +84,11 @@ class OwnRun:
     def __init__(self, name: str, options: RunOptions) -> None:
         if name in all_models():
             raise RequestError(f"{name} is a model of the project: call your own network otherwise")
-        standard = RunOptions()
-        plain = {option: getattr(standard, option) for option in MACHINE}  # computing is not ours
         if set(options.features.split("+")) == {"waveform"}:
-            plain["model"] = "m11"
-        plan = make_plan(replace(options, **plain))
+            options = replace(options, model="m11")
+        plan = make_plan(options)
         content = plan.content | {"network": name}
-        named = label(plan.options.features, name, differences(plan.options, standard), digest(content))
+        named = label(plan.options.features, name, differences(plan.options, RunOptions()), digest(content))
         self.name = name
         self.plan = replace(plan, content=content, path=plan.path.with_name(named))
         self.options = plan.options

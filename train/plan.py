@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,9 +37,6 @@ from train.options import (
     protocol,
     unused,
 )
-
-if TYPE_CHECKING:
-    from torch import nn
 
 Positions = NDArray[np.intp]  # rows of the clip table
 Shape = tuple[int, int]  # rows, frames
@@ -113,10 +110,6 @@ class Plan:
     def input_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of what the network is made for."""
         return self.shape[0], *trained_shape(self.augmenter, self.grid)
-
-    def fixed_statistics(self, network: "nn.Module") -> "nn.Module | None":
-        """What the network computes first, if that is the same for every view of a clip: done once."""
-        return getattr(network, "shift_invariant", None) if self.augmenter.only_shifts else None
 
     @cached_property
     def targets(self) -> NDArray[np.int64]:

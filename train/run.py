@@ -65,11 +65,6 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
             f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
             "and is left as it is: give TAG=… for a folder of its own"
         )
-    if folder.folds != plan.folds:
-        raise RequestError(
-            f"{folder.path / 'run.json'} is damaged: it has folds {folder.folds}, its clips have "
-            f"{plan.folds}; remove the folder and train again"
-        )
 
 
 def train_folds(plan: Plan, folds: list[int]) -> None:

@@ -31,7 +31,7 @@ from train import agreement
 from train.augment import preview, views
 from train.checkpoint import State, load, load_weights, not_finite, snapshot, write_epoch
 from train.compute import Compute, is_shortage, machine, shortage, threads_of
-from train.data import FoldData, chunked, draw_batches, load_fold, measure_clips, seeded, steps_per_epoch
+from train.data import FoldData, chunked, draw_batches, load_fold, measure_clips, seeded
 from train.models import linear
 from train.models.ensemble import Ensemble
 from train.optimisation import (
@@ -129,7 +129,6 @@ class Trainer:
         self.scaler = compute.scaler()
         self.linear_net = network if isinstance(network, linear.LinearNet) else None
         self.epochs = options.epochs if self.linear_net is None else 1
-        self.epoch_steps = steps_per_epoch(len(data.train), options, processes.size)
         self.early_stopping = EarlyStopping(options.select, options.patience, options.schedule == "plateau")
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # their lines of history.csv
@@ -206,8 +205,8 @@ class Trainer:
         start = time.perf_counter()
         for index, (x, y) in enumerate(data.batches(own_batches)):  # (B, C, H, W), (B, K)
             x, y = self.augmenter(x, y, data.channels, generator)
-            step = self.epoch * self.epoch_steps + index
-            rate = learning_rate(options, self.epoch_steps, step, self.early_stopping.lowered)
+            step = self.epoch * len(own_batches) + index
+            rate = learning_rate(options, len(own_batches), step, self.early_stopping.lowered)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             with self.compute.autocast():
@@ -331,7 +330,17 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     folds = processes.agree(folds)
     first = processes.first
     network = draw_network(plan, folds[0])
-    refuse_unfit(plan, network, folds)  # before the folder is made: a refused run leaves none
+    # a refused run leaves no folder
+    threads_of(options.threads)
+    if options.weights:
+        from train.weights import refuse_tested_clips
+
+        refuse_tested_clips(options.weights, plan.dataset, plan.content["clips"], folds)
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, *plan.input_shape))
+    except RuntimeError as error:
+        raise plan.model.too_small(plan.input_shape[1:], error) from None
     plan.path.mkdir(parents=True, exist_ok=True)
     mine = processes.share(plan.table.index.to_numpy())
     clips = measure_clips(plan, mine, silent=not first)
@@ -355,7 +364,8 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
         with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if first else nullcontext():
             try:
                 data = load_fold(plan, fold, split, clips, device, silent=not first)
-                if front_end := plan.fixed_statistics(network):
+                front_end = getattr(network, "shift_invariant", None)
+                if front_end and plan.augmenter.only_shifts:  # the same for every view of a clip
                     data = data.computed_once(front_end)
                 # placed and compiled for the first fold; later folds load their first weights into it
                 if forward is None:
@@ -388,24 +398,6 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     return network
 
 
-def refuse_unfit(plan: Plan, network: nn.Module, folds: Sequence[int]) -> None:
-    """Refuse what cannot be trained.
-
-    RequestError for a wrong THREADS, weights that have seen tested clips, a network that cannot take the
-    input.
-    """
-    threads_of(plan.options.threads)
-    if plan.options.weights:
-        from train.weights import refuse_tested_clips
-
-        refuse_tested_clips(plan.options.weights, plan.dataset, plan.content["clips"], folds)
-    try:
-        with torch.inference_mode():
-            network.eval()(torch.zeros(1, *plan.input_shape))
-    except RuntimeError as error:
-        raise plan.model.too_small(plan.input_shape[1:], error) from None
-
-
 def choose_compute(
     network: nn.Module, data: FoldData, device: str, processes: Processes
 ) -> tuple[Compute, dict[str, str]]:
@@ -415,8 +407,8 @@ def choose_compute(
     that one found sound.
     """
     plan = data.plan
-    chosen = processes.share(draw_batches(data, 1, processes.size)[0])
-    ((x, y),) = data.batches([chosen])
+    batches = draw_batches(data, 1, processes.size)
+    ((x, y),) = data.batches([processes.share(batches[0])])
     x, y = plan.augmenter(x, y, data.channels, seeded(x.device, plan.options.seed, data.fold))
     batch = (x, smoothed(y, plan.options.smoothing))
     begun = (plan.path / "run.json").is_file()
@@ -425,8 +417,7 @@ def choose_compute(
         tell(f"this run began on {proposed.device} and continues on {device}: the last digits will differ")
     # a run goes on as it began, with the same bits
     if not proposed or proposed.device != device:
-        # one process's count: with more it differs only if a batch has fewer than two clips for each
-        steps = plan.options.epochs * len(plan.wanted_folds) * steps_per_epoch(len(data.train), plan.options)
+        steps = plan.options.epochs * len(plan.wanted_folds) * len(batches)
         proposed = agreement.fastest(plan.options, device, network, batch, steps)
     proposed = processes.agree(proposed)
     verdicts = processes.gather(agreement.agreed(proposed, network, batch, plan.options.runs / VERDICTS))
@@ -505,10 +496,10 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     """
     data = trainer.data
     plan = trainer.plan
-    can_be_pictured = plan.model.kind != "vector" and not plan.fixed_statistics(trainer.network)
-    if plan.augmenter.steps and can_be_pictured and not any(plan.path.glob("fold*/augmented.npz")):
-        previewed = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
-        (x,) = data.source.batches([previewed])
+    previewed = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
+    (x,) = data.source.batches([previewed])
+    in_time = x.shape[2:] != (1, 1)
+    if plan.augmenter.steps and in_time and not any(plan.path.glob("fold*/augmented.npz")):
         arrays = preview(x, plan.augmenter, data.channels, seeded(x.device, plan.options.seed, data.fold))
         arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
         arrays["channel"] = np.array([str(channel) for channel in plan.channels], str)
