@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from commandline.registry import Registry, RequestError
+from train.options import parse_grid
 
 if TYPE_CHECKING:
     import torch
@@ -139,17 +140,15 @@ class Augmentation:
 
     def strength(self, text: str) -> Strength:
         """A number from 0 to `maximum`; of one that cuts also a size, 100x384."""
+        if self.cut and "x" in text:
+            return parse_grid(text, self.name)
         try:
-            if self.cut and "x" in text:
-                rows, frames = (int(part) for part in text.split("x"))
-                if rows > 0 and frames > 0:
-                    return rows, frames
-            elif 0 <= float(text) <= self.maximum:
-                return float(text)
+            strength = float(text)
         except ValueError:
-            pass
-        size = " or a size as 100x384" if self.cut else ""
-        raise RequestError(f"{self.name}={text}: expected a strength from 0 to {self.maximum:g}{size}")
+            strength = -1
+        if not 0 <= strength <= self.maximum:
+            raise RequestError(f"{self.name}={text}: expected a strength from 0 to {self.maximum:g}")
+        return strength
 
 
 def augment(

@@ -164,18 +164,11 @@ class TrainedModel:
         lasts = [filled if self.drops_padding and timed else None for timed in self.timed]
         return network_input(values, self.folds[fold].statistics, self.kind, self.grid, lasts).float()
 
-    @torch.inference_mode()
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
         """(N, K) of what `input` made: the mean over the views of each clip, BATCH clips at a time."""
         network = self.folds[fold].network
-        parts = []
-        for batch in x.split(BATCH):
-            shown = self.views(batch.to(self.compute.device))
-            with self.compute.exact():
-                layout = self.compute.layout
-                answers = [network(view.contiguous(memory_format=layout)).softmax(1) for view in shown]
-            parts.append(torch.stack(answers).mean(0).cpu().numpy())
-        return np.concatenate(parts)
+        shown = (self.views(batch.to(self.compute.device)) for batch in x.split(BATCH))
+        return torch.cat([self.compute.answers(network, views)[0] for views in shown]).numpy()
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Of what a fold's network is given, those that it answers by the mean over (TTA)."""

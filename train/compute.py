@@ -7,7 +7,7 @@ because another one gives different values.
 import contextlib
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from torch import nn
 
 from commandline import system
 from commandline.registry import RequestError
+from train.models.ensemble import Ensemble
 from train.options import RunOptions
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
@@ -90,6 +91,26 @@ class Compute:
                 yield
         finally:
             matmul.allow_tf32 = before
+
+    @torch.no_grad()
+    def answers(
+        self, network: nn.Module, shown: Iterable[torch.Tensor], *, exact: bool = True
+    ) -> torch.Tensor:
+        """(A, B, K) probabilities on the CPU, the mean over the views of a batch that are `shown`.
+
+        A answers: the network's own, then, of an ensemble, each member's. `exact`: in plain fp32.
+        """
+        by_view = []
+        for view in shown:
+            x = view.contiguous(memory_format=self.layout)
+            with self.exact() if exact else self.autocast():
+                if isinstance(network, Ensemble):
+                    alone = network.alone(x)
+                    logits = torch.stack([network.join(alone), *alone.unbind(1)])
+                else:
+                    logits = network(x).float()[None]
+            by_view.append(logits.softmax(2))
+        return torch.stack(by_view).mean(0).cpu()
 
     def scaler(self) -> torch.amp.GradScaler:
         """Keeps fp16's small gradients above zero; does nothing in the other formats."""

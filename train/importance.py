@@ -156,9 +156,7 @@ class Fits:
         """Write the folder's configuration and clips; scores of features whose values changed are gone."""
         plan = self.plan
         prints = self.fingerprints
-        clips = plan.cache.clips.iloc[self.tested][["clip_id", "group"]]
-        clips["fold"] = np.repeat(list(self.data), [len(data.test) for data in self.data.values()])
-        clips["target"] = np.array(plan.names, object)[plan.targets[self.tested]]
+        clips = plan.scored(self.tested, fold=plan.cache.clips["fold"])
         replace_file(self.path / "clips.csv", clips.to_csv(index=False, lineterminator="\n").encode("utf-8"))
         folder = ImportanceFolder(self.path)
         known = folder.config["fingerprints"] if (self.path / "importance.json").is_file() else {}
@@ -216,7 +214,7 @@ class Fits:
         trainer = Trainer(data, network, Compute())
         silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
-            trainer.solve(trainer.linear_net, silent) if trainer.linear_net else trainer.train_epoch(silent)
+            trainer.train_epoch(silent)
             trainer.epoch += 1
         return trainer.predict(data.test, exact=True)[0]
 

@@ -252,13 +252,13 @@ SWEPT = (
 )
 
 
-def parse_grid(text: str) -> tuple[int, int]:
-    """`128x216` as rows and frames; RequestError for anything else."""
+def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
+    """`128x216` as rows and frames; RequestError, of the option `name`, for anything else."""
     rows, _, frames = text.partition("x")
     if not (rows.isdecimal() and frames.isdecimal() and int(rows) * int(frames)):
-        raise RequestError(f"GRID={text}: expected rows x frames, as in 128x216, or native")
+        raise RequestError(f"{name}={text}: expected rows x frames, as in 128x216")
     if int(rows) * int(frames) > LARGEST_GRID:
-        raise RequestError(f"GRID={text}: expected at most {LARGEST_GRID:,} values a channel")
+        raise RequestError(f"{name}={text}: expected at most {LARGEST_GRID:,} values a channel")
     return int(rows), int(frames)
 
 

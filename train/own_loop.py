@@ -30,6 +30,7 @@ from train.data import ClipMoments, InputReader, describe_channels, measure_clip
 from train.models.registry import all_models
 from train.options import RunOptions
 from train.plan import Positions, differences, make_plan
+from train.run import refuse_another
 
 Side = Literal["train", "val", "test"]
 
@@ -141,11 +142,8 @@ class OwnRun:
                 f"a row for each test clip of fold {fold} and a column for each class"
             )
         plan = self.plan
-        folder = RunFolder(self.plan.path)
-        if (folder.path / "run.json").is_file() and folder.config["hash"] != plan.hash:
-            raise RequestError(
-                f"{folder.path} holds another configuration: give tag=… for a folder of its own"
-            )
+        folder = RunFolder(plan.path)
+        refuse_another(folder, plan)
         summary = "A network of one's own, trained by a loop of one's own."
         config = plan.config() | machine("cpu") | {"model": self.name, "model_summary": summary}
         config["protocol"] += "; by a training loop outside of this project"

@@ -119,7 +119,7 @@ class Plan:
         numbers[self.table.index] = pd.Index(self.names).get_indexer(classes)
         return numbers
 
-    def scored(self, positions: Positions, **columns: str) -> pd.DataFrame:
+    def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
         """Of these clips what predictions.csv says before the probabilities; `columns`: split, selection."""
         target = np.array(self.names, object)[self.targets[positions]]
         return self.cache.clips.iloc[positions][["clip_id", "group"]].assign(**columns, target=target)

@@ -52,7 +52,7 @@ Key = TypeVar("Key")
 class AudioModel(TrainedModel):
     """A trained model for audio: samples to features, as a cache stores them, to probabilities.
 
-    for file, probabilities, answered in AudioModel(bundle).predict([("dog.wav", y)]): ...
+    for file, probabilities, predicted in AudioModel(bundle).predict([("dog.wav", y)]): ...
     """
 
     def __init__(
@@ -121,8 +121,8 @@ class AudioModel(TrainedModel):
 
     def predict(
         self, clips: Iterable[tuple[Key, Samples]], fold: int | None = None
-    ) -> Iterator[tuple[Key, Probabilities, bool]]:
-        """Of each clip its key, (K,) probabilities by all folds' models or one's, whether they are an answer.
+    ) -> Iterator[tuple[Key, Probabilities, str]]:
+        """Of each clip its key, (K,) probabilities by all folds' models or one's, its class or "".
 
         Endless clips take constant memory. Features of a batch are computed side by side: numpy's and scipy's
         transforms let other threads run.
@@ -135,7 +135,8 @@ class AudioModel(TrainedModel):
                 filled = np.array([len(y) / self.samples for _, y in batch])
                 probabilities = self.probabilities(values, filled, fold)
                 for (key, y), own in zip(batch, probabilities, strict=True):
-                    yield key, own, self.rejection.answers(y, self.sample_rate, own)
+                    answered = self.rejection.answers(y, self.sample_rate, own)
+                    yield key, own, self.classes[own.argmax()] if answered else ""
 
     def window_samples(self, seconds: float) -> int:
         """Of WINDOW; RequestError if it is longer than a clip."""
@@ -184,10 +185,9 @@ def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None
             yield key, y[: max(1, round(seconds * rate))]
 
     predictions = list(model.predict(clips(), fold))
-    keys, probabilities, answered = zip(*predictions) if predictions else ((), (), ())
+    keys, probabilities, predicted = zip(*predictions) if predictions else ((), (), ())
     table = pd.DataFrame(np.reshape(probabilities, (-1, len(model.classes))), list(keys), model.classes)
-    best = np.array(model.classes, object)[table.to_numpy().argmax(axis=1)]
-    table.insert(0, "predicted", np.where(answered, best, ""))
+    table.insert(0, "predicted", predicted)
     if longer:
         begun = f"of {counted(len(longer), 'file')} the first {duration(longest)} alone count"
         tell(f"{begun}; HOP=1 predicts windows through all of it")

@@ -41,8 +41,8 @@ def execute(options: RunOptions) -> RunFolder:
     plan = make_plan(options)
     folder = RunFolder(plan.path)
     waiting = plan.wanted_folds
+    refuse_another(folder, plan)
     if (plan.path / "run.json").is_file():
-        refuse_another(folder, plan)
         waiting = [fold for fold in waiting if fold not in folder.finished]
     if waiting:
         train_folds(plan, waiting)
@@ -55,10 +55,10 @@ def execute(options: RunOptions) -> RunFolder:
 
 def refuse_another(folder: RunFolder, plan: Plan) -> None:
     """RequestError if the folder holds another configuration than the plan's."""
-    known = folder.config
-    if known.get("hash") != plan.hash:
+    if (folder.path / "run.json").is_file() and folder.config["hash"] != plan.hash:
+        known = folder.config
         own = plan.config()
-        theirs = known.get("options", {})
+        theirs = known["options"]
         changed = [name.upper() for name, value in own["options"].items() if theirs.get(name) != value]
         changed += [name for name in ("cache", "clips") if known.get(name) != own[name]]
         raise RequestError(

@@ -7,13 +7,12 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import soxr
-from numpy.typing import NDArray
 
 from commandline.files import replace_file
 from commandline.terminal import as_csv, tell
@@ -69,20 +68,18 @@ def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
 
 
 def write_timeline(
-    predictions: Iterable[tuple[Span, Probabilities, bool]], classes: list[str], target: Path, title: str
+    predictions: Iterable[tuple[Span, Probabilities, str]], classes: list[str], target: Path, title: str
 ) -> None:
     """<target>.csv, <target>.txt with Audacity's labels, <target>.png; and its segments, in lines.
 
-    predictions  of each window its span, (K,) probabilities, whether they are an answer
+    predictions  of each window its span, (K,) probabilities, its class, empty without an answer
     """
-    spans, each, answered = zip(*predictions)
+    spans, each, predicted = zip(*predictions)
     probabilities = np.stack(each)  # (windows, K)
-    best = np.where(answered, probabilities.argmax(axis=1), -1)
-    table = pd.DataFrame(np.round(spans, 3), columns=["start", "end"])
-    table["predicted"] = np.array([*classes, ""], object)[best]
+    table = pd.DataFrame(np.round(spans, 3), columns=["start", "end"]).assign(predicted=predicted)
     table = pd.concat([table, pd.DataFrame(probabilities, columns=classes)], axis=1)
     replace_file(Path(f"{target}.csv"), as_csv(table).encode("utf-8"))
-    segments = merge_windows(spans, best, probabilities, classes)
+    segments = merge_windows(spans, predicted, probabilities, classes)
     labels = "".join(f"{start:.3f}\t{end:.3f}\t{name}\n" for start, end, name, _ in segments)
     replace_file(Path(f"{target}.txt"), labels.encode("utf-8"))
     replace_file(Path(f"{target}.png"), draw(spans, probabilities, classes, title))
@@ -92,30 +89,29 @@ def write_timeline(
 
 
 def merge_windows(
-    spans: Sequence[Span], best: NDArray[np.intp], probabilities: Probabilities, classes: list[str]
+    spans: Sequence[Span], predicted: Sequence[str], probabilities: Probabilities, classes: list[str]
 ) -> list[tuple[float, float, str, float]]:
     """Segments of one class: start, end (where the next window begins), class, mean probability.
 
-    best  (windows,) class numbers, -1 of a window without an answer, which is in no segment
+    predicted  of each window its class, empty without an answer: then it is in no segment
     """
     segments = []
-    for first, last in pairwise([*np.flatnonzero(np.diff(best, prepend=-2)), len(best)]):
-        if (k := best[first]) >= 0:
-            end = spans[last][0] if last < len(spans) else spans[-1][1]
-            mean = float(probabilities[first:last, k].mean())
-            segments.append((spans[first][0], end, classes[k], mean))
+    for name, group in groupby(range(len(predicted)), key=predicted.__getitem__):
+        places = list(group)
+        if name:
+            after = places[-1] + 1
+            end = spans[after][0] if after < len(spans) else spans[-1][1]
+            mean = float(probabilities[places, classes.index(name)].mean())
+            segments.append((spans[places[0]][0], end, name, mean))
     return segments
 
 
 def draw(spans: Sequence[Span], probabilities: Probabilities, classes: list[str], title: str) -> bytes:
     """The probabilities of the commonest classes over time, as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    won = np.bincount(probabilities.argmax(axis=1), minlength=len(classes))
-    drawn = [k for k in np.argsort(-won, kind="stable")[:DRAWN] if won[k]]
+    drawn = pd.Series(probabilities.argmax(axis=1)).value_counts().index[:DRAWN]
     figure = Figure(figsize=(9, 1.2 + 0.3 * len(drawn)), layout="constrained")
-    FigureCanvasAgg(figure)
     ax = figure.subplots()
     edges = [*(start for start, _ in spans), spans[-1][1]]
     image = ax.pcolormesh(

@@ -143,22 +143,20 @@ class Trainer:
         An epoch ends with best.pt, last.pt and its row, written in this order: whatever a kill leaves half
         done is done again, with the same result.
         """
-        options = self.options
         scored = curve_epochs(self.options)
         first = self.processes.first
-        stopping = self.early_stopping
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
             writing: list[Future[None]] = []
             while not self.finished:
-                row = self.train_epoch(bar) if self.linear_net is None else self.solve(self.linear_net, bar)
+                row = self.train_epoch(bar)
                 self.epoch += 1
                 best = False
                 if first and len(self.data.val):
                     row |= self.score("val")
                     if self.linear_net is None:
-                        best = stopping.update(self.epoch, row[options.select])
+                        best = self.early_stopping.update(self.epoch, row[self.options.select])
                 # only the first process scored: the others take over its early stopping
-                vars(stopping).update(self.processes.agree(vars(stopping)))
+                self.early_stopping = self.processes.agree(self.early_stopping)
                 if first and len(self.data.test) and (self.finished or self.epoch in scored):
                     row |= self.score("test", exact=self.finished)  # as predictions.csv will have it
                 self.rows.append(run_folder.history_row(row))
@@ -191,6 +189,8 @@ class Trainer:
 
         Raises Failed if the loss diverges.
         """
+        if self.linear_net is not None:
+            return self.solve(self.linear_net, bar)
         data = self.data
         options = self.options
         epoch = self.epoch + 1
@@ -250,7 +250,6 @@ class Trainer:
         where = f"fold {self.data.fold}, epoch {self.epoch + 1}"
         return Failed(f"{where}: the loss became {loss:.3g}; {advice}")
 
-    @torch.no_grad()
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
         """(A, N, K) probabilities of the averaged weights, each clip's views averaged.
 
@@ -259,20 +258,11 @@ class Trainer:
         """
         network = self.average.network.eval()
         batches = np.array_split(clips, math.ceil(len(clips) / self.options.batch))
-        probabilities = []
+        answers = []
         for x in self.data.source.batches(batches):
-            by_view = []
-            for view in views(x, self.augmenter, self.options.tta, self.data.channels.timed):
-                view = view.contiguous(memory_format=self.compute.layout)
-                with self.compute.exact() if exact else self.compute.autocast():
-                    if isinstance(network, Ensemble):
-                        alone = network.alone(view)
-                        logits = torch.stack([network.join(alone), *alone.unbind(1)])
-                    else:
-                        logits = network(view).float()[None]
-                by_view.append(logits.softmax(2))
-            probabilities.append(torch.stack(by_view).mean(0).cpu())
-        return torch.cat(probabilities, dim=1).numpy()
+            shown = views(x, self.augmenter, self.options.tta, self.data.channels.timed)
+            answers.append(self.compute.answers(network, shown, exact=exact))
+        return torch.cat(answers, dim=1).numpy()
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """A row's scores of the clips in `train`, `val` or `test`."""

@@ -212,10 +212,10 @@ FAULTS: dict[str, Fault] = {
     ),
     "tested_clips_augmented": Fault(
         "clips are augmented when they are scored",
-        "            for view in views(x, self.augmenter, self.options.tta, self.data.channels.timed):\n",
-        "            y = torch.zeros(len(x), self.data.classes)\n"
+        "            shown = views(x, self.augmenter, self.options.tta, self.data.channels.timed)\n",
+        "            y = torch.zeros(len(x), len(self.plan.classes))\n"
         "            x, _ = self.augmenter(x, y, self.data.channels, torch.Generator())\n"
-        "            for view in views(x, self.augmenter, self.options.tta, self.data.channels.timed):\n",
+        "            shown = views(x, self.augmenter, self.options.tta, self.data.channels.timed)\n",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py golden:masked",
     ),
     "average_unused": Fault(

@@ -69,7 +69,7 @@ def test_a_list_is_applied_in_order_and_written_out_canonically():
     ("text", "kind", "message"),
     [
         ("mask=often", "image", "expected a strength"),
-        ("crop=0x5", "image", "or a size as 100x384"),
+        ("crop=0x5", "image", "expected rows x frames"),
         ("pitch", "wave", "these are: .*polarity"),
         ("mixup", "linear", "these are: none"),
     ],

@@ -63,6 +63,6 @@ def test_what_does_not_fit_is_refused(own, options):
     with pytest.raises(RequestError, match="cnn4 is a model of the project"):
         OwnRun("cnn4", options)
     write_config(own.plan.path, own.plan.config() | {"hash": "another"})
-    with pytest.raises(RequestError, match="holds another configuration: give tag="):
+    with pytest.raises(RequestError, match=r"holds another configuration .*: give TAG="):
         own.write(1, np.full((16, 4), 0.25))
     assert OwnRun("mine", change(options, features="waveform", augment="auto")).shape == (1, 1, 4000)

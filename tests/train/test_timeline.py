@@ -40,7 +40,7 @@ def test_each_file_has_a_place_of_its_own(tmp_path):
 def test_windows_of_one_class_are_merged():
     probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.5, 0.5]])
     spans = [(float(i), i + 2.0) for i in range(4)]
-    segments = merge_windows(spans, np.array([0, 0, 1, -1]), probabilities, ["a", "b"])
+    segments = merge_windows(spans, ["a", "a", "b", ""], probabilities, ["a", "b"])
     assert segments == [(0.0, 2.0, "a", pytest.approx(0.8)), (2.0, 3.0, "b", 0.8)]
 
 

@@ -93,13 +93,13 @@ def listen_live(options: ListenOptions) -> int:
     live = newest(resampled(blocks, incoming, rate), samples, round(hop * rate))
     received = 0
     for y, received in live:
-        ((_, probabilities, answered),) = model.predict([(0, y)])
+        ((_, probabilities, predicted),) = model.predict([(0, y)])
         best = pd.Series(probabilities.astype(float), model.classes).nlargest(options.top)
         if options.json:
-            line = {"seconds": round(received / rate, 3), "predicted": best.index[0] if answered else ""}
+            line = {"seconds": round(received / rate, 3), "predicted": predicted}
             print(json.dumps({**line, "probabilities": best.to_dict()}), flush=True)
             continue
-        answer = "  ".join(f"{name} {p:.2f}" for name, p in best.items()) if answered else NO_ANSWER
+        answer = "  ".join(f"{name} {p:.2f}" for name, p in best.items()) if predicted else NO_ANSWER
         print(f"{received / rate:8.1f} s  {answer}", flush=True)
     if not received:
         tell("standard input ended before there was any audio")

@@ -118,6 +118,8 @@ class ExportedRun(nn.Module):
         if model.kind == "vector":
             parts = [part[:, :, 0] if part.shape[2] == 1 else over_time(part) for part in standard]
             x = torch.cat(parts, dim=1)[..., None, None]
+        elif model.kind == "wave":  # as long as the grid
+            x = torch.stack(standard, dim=1)
         else:
             rows, frames = model.grid
             parts = [

@@ -61,8 +61,7 @@ class Model:
         for part in filter(None, text.split(",")):
             key, _, value = part.partition("=")
             if key not in allowed:
-                hint = " (weight is an option of an ensemble's second member)" if key == "weight" else ""
-                raise RequestError(nearest(f"option of {self.name}", key, allowed) + hint)
+                raise RequestError(nearest(f"option of {self.name}", key, allowed))
             kind = type(allowed[key])
             least, most = self.bounds.get(key, POSITIVE)
             try:

@@ -56,7 +56,7 @@ def test_no_stride_of_cnn8_skips_more_than_there_is():
     [
         ("aclnet@dropout=1.5", r"aclnet@dropout='1.5': expected 0 to 0.9999"),
         ("linear@C=0", "expected a positive float"),
-        ("texture@weight=0.5", "weight is an option of an ensemble's second member"),
+        ("texture@weight=0.5", "unknown option of texture 'weight'"),
         ("resnet18+cnn4+cnn8", "an ensemble has two members"),
     ],
 )
