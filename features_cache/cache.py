@@ -30,7 +30,7 @@ from features_cache.feature_file import ClipStatus, FeatureFile, clip_keys, read
 from features_cache.hdf5 import Attributes
 from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name, is_cache, unknown_dataset
 from features_cache.names import Channel, parse_channel
-from features_cache.table import CLIP_COLUMNS
+from features_cache.table import CLIP_COLUMNS, rows_of
 
 ALIKE = 0.8  # of a name's letters: fewer in common are those of another feature, not a slip
 
@@ -98,7 +98,7 @@ class StoredFeature(FeatureFile):
     @cached_property
     def row_of(self) -> NDArray[np.intp]:
         """(N,) the row of each clip of the table in this file, -1 if it has none."""
-        return self.rows_of(self.cache.ids)
+        return rows_of(self.cache.ids, self.clip_ids)
 
     def map(self, *, state: bool = False) -> NDArray:
         """As of the file, mapped once: states and values are of one file, even if another takes its place."""

@@ -33,7 +33,6 @@ from commandline.files import Lock
 from commandline.system import write_at
 from features_cache import hdf5
 from features_cache.hdf5 import Attributes, DamagedFile
-from features_cache.table import rows_of
 
 FORMAT = 1
 LOCKS = "locks"
@@ -199,10 +198,6 @@ class FeatureFile(FeatureSpec):
         if len(checked):
             damaged[checked] = ~intact(self.map(), rows[checked], states[checked])
         return ClipStatus(states, outdated, damaged, done & ~damaged)
-
-    def rows_of(self, clip_ids: NDArray[np.bytes_]) -> NDArray[np.intp]:
-        """(N,) where these clips lie in the file, -1 where they do not."""
-        return rows_of(clip_ids, self.clip_ids)
 
     def write_clip(self, descriptor: int, row: int, values: NDArray, state: int) -> None:
         """State word to 0, values, state word: killed in between, the clip counts as not done."""

@@ -30,7 +30,6 @@ from commandline.system import allocate
 from commandline.terminal import counted, size
 from features_cache.claims import Handle, Writing, holder
 from features_cache.feature_file import (
-    FINGERPRINTED,
     FeatureFile,
     FeatureSpec,
     lock,
@@ -39,6 +38,7 @@ from features_cache.feature_file import (
 )
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import is_verified
+from features_cache.table import rows_of
 
 NOT_FINITE = "NaN or infinite"  # in the reason for which a clip's values are not stored
 Clips = Iterable[tuple[int, NDArray, int]]  # row (or which feature), stored values, state word
@@ -114,15 +114,14 @@ def stored_clips(
     nothing = StoredClips(checked, checked, checked - 1)
     try:
         file = read_header(folder / f"{spec.stored}.h5")
-        row_of = file.rows_of(clip_ids)
+        row_of = rows_of(clip_ids, file.clip_ids)
     except FileNotFoundError:
         return nothing
     except DamagedFile as damage:
         return replace(nothing, note=str(damage.args[0]))
-    described = (*FINGERPRINTED, "rows", "frames")
-    if differ := [name for name in described if getattr(file, name) != getattr(spec, name)]:
-        has, wanted = (", ".join(f"{name} {getattr(of, name)}" for name in differ) for of in (file, spec))
-        return replace(nothing, note=f"{file.path.name} has {has}, asked for is {wanted}")
+    if file.key != spec.key or (file.rows, file.frames) != (spec.rows, spec.frames):
+        what = "other parameters, audio settings, code or type than asked for"
+        return replace(nothing, note=f"{file.path.name} was made with {what}")
     checked = checked.copy()
     if check:
         checked[check] = not is_verified(file.path)
