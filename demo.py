@@ -1,20 +1,20 @@
 """`make demo`: the whole way from nothing to a report, on a small synthetic dataset.
 
 Every step is a command that a user could type, printed before it runs; a second demo finds all of it done.
+The last one says what was found, where the report is and what to type next.
 """
 
-import csv
+import shlex
 import subprocess
 import sys
 
 from commandline.commands import Command, main
 from commandline.options import DataOptions, ReportsOptions, RunsOptions, option
-from commandline.terminal import percent
 
 # Logistic regression on the mean and deviation of each row reads no rhythm from mel, but from a tempogram: a
 # second feature shows what it is for, in seconds.
-FEATURE_SETS = ("mel", "mel+chroma+tempogram")
-COMPARED = ("mel", "mfcc", "chroma", "tempogram")
+FEATURE_SETS = "mel mel+chroma+tempogram"
+COMPARED = "mel mfcc chroma tempogram"
 
 
 class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
@@ -32,29 +32,15 @@ def demo(options: DemoOptions) -> int:
     steps = [
         ["pipeline", "data", "DATASET=synth", data],
         ["pipeline", "features", "DATASET=synth", data, *jobs],
-        ["train", "sweep", "DATASET=synth", f"FEATURES={' '.join(FEATURE_SETS)}", "MODEL=linear", data, runs],
-        ["train", "importance", "DATASET=synth", f"FEATURES={' '.join(COMPARED)}", data, runs],
+        ["train", "sweep", "DATASET=synth", f"FEATURES={FEATURE_SETS}", "MODEL=linear", data, runs],
+        ["train", "importance", "DATASET=synth", f"FEATURES={COMPARED}", data, runs],
         ["analysis", "DATASET=synth", data, runs, reports],
     ]
     for step in steps:
-        shown = " ".join(f'"{word}"' if " " in word else word for word in step)
-        print(f"\n$ python -m {shown}", flush=True)
+        print(f"\n$ python -m {shlex.join(step)}", flush=True)
         status = subprocess.run([sys.executable, "-m", *step], check=False).returncode
         if status:
             return status
-    report = options.reports / "synth"
-    with (report / "tables" / "comparison.csv").open(newline="", encoding="utf-8") as file:
-        rows = sorted(csv.DictReader(file), key=lambda row: -float(row["accuracy"]))
-    sets = [
-        f"{row['features']} {percent(float(row['accuracy']))} ± {percent(float(row['accuracy_sd']))} %"
-        for row in rows
-    ]
-    print(
-        f"\nfound:  on synthetic sounds, accuracy over {rows[0]['n']} test folds (mean ± sd): "
-        f"{', '.join(sets)}; make sweep DATASET=synth FEATURES=all MODEL=linear compares all features"
-    )
-    print(f"report: {(report / 'index.html').resolve()}")
-    print("next:   make features DATASET=esc50   (or a folder of your own sounds: one sub-folder a class)")
     return 0
 
 

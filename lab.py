@@ -126,13 +126,10 @@ def feature(clip: Clip, name: str) -> FeatureMap:
     """
     channel = parse_channel(name)
     variant = resolve_feature(channel)
-    values = variant.compute(clip)
-    rows = variant.row_axis(clip.sample_rate)
-    if channel.rows:
-        chosen = slice(channel.rows[0], channel.rows[1] + 1)
-        values = values[chosen]
-        rows = rows[chosen]
+    kept = slice(channel.rows[0], channel.rows[1] + 1) if channel.rows else slice(None)
+    rows = variant.row_axis(clip.sample_rate)[kept]
     seconds = variant.frame_axis(clip.sample_rate, len(clip.y))
+    values = variant.compute(clip)[kept]
     return FeatureMap(str(channel), values, rows, variant.feature.row_unit, seconds, variant.feature.units)
 
 
