@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import compress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -68,7 +67,8 @@ def read_batches(
     cache: Cache, feature: str, ids: Sequence[str]
 ) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
     """(ids, values (B, rows, frames)) of those clips that can be read, in the order given."""
-    readable = list(compress(ids, cache[feature].done(np.asarray(ids, str))))
+    done = set(cache.clips["clip_id"][cache[feature].done()])
+    readable = [clip for clip in ids if clip in done]
     for start in range(0, len(readable), BATCH_CLIPS):
         part = readable[start : start + BATCH_CLIPS]
         try:
@@ -114,13 +114,12 @@ def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -
 
 def thumbnails(cache: Cache, features: Sequence[str], clips: Sequence[str]) -> dict[str, dict[int, str]]:
     """clip -> {number of the feature: WebP as base64}; IMAGES at most, of the first clips."""
-    known = set(cache.clips["clip_id"])
-    first = [clip for clip in clips if clip in known][: IMAGES // max(len(features), 1)]
-    images: dict[str, dict[int, str]] = {clip: {} for clip in first}
+    first = clips[: IMAGES // max(len(features), 1)]
+    images: dict[str, dict[int, str]] = {}
     for number, feature in enumerate(features):
         for ids, values in read_batches(cache, feature, first):
             for clip, value in zip(ids, values):
-                images[clip][number] = small_image(shrink(value, THUMBNAIL))
+                images.setdefault(clip, {})[number] = small_image(shrink(value, THUMBNAIL))
     return images
 
 

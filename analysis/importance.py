@@ -166,10 +166,10 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     return table if inside and law[4] < law[3] else table[:4]
 
 
-def most_important(features: pd.DataFrame, number: int = 2) -> tuple[str, ...]:
-    """The features of the largest significant Shapley values."""
+def most_important(features: pd.DataFrame) -> tuple[str, ...]:
+    """The two features of the largest significant Shapley values."""
     clear = features.query("measure == 'shapley' and significant and mean > 0")
-    return tuple(clear.nlargest(number, "mean")["feature"])
+    return tuple(clear.nlargest(2, "mean")["feature"])
 
 
 def submit_importance(writer: FigureWriter, tables: Mapping[str, pd.DataFrame]) -> None:

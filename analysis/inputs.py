@@ -71,7 +71,6 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 MANIFEST = ".report.json"
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper", "gallery")
 OWN_CODE = ("analysis", "results", "commandline", "features_cache")  # metrics and words lie in all of them
-CODE_FILES = (".py", ".html", ".css", ".js", ".csv", ".txt", ".tex", ".bib")
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 
@@ -147,10 +146,10 @@ def data_hash(job: ReportJob, options: AnalysisOptions) -> str:
     root = Path(__file__).parents[1]
     files = []
     for name in OWN_CODE:
-        files += [file for file in sorted((root / name).rglob("*.*")) if file.suffix in CODE_FILES]
+        files += [file for file in sorted((root / name).rglob("*.*")) if file.suffix != ".pyc"]
     if job.cache:
         files += [*sorted(job.cache.glob("*.h5")), job.cache / FAILURES, job.cache / CHECKED]
-    return digest([[str(getattr(options, name)) for name in PAGE_OPTIONS], *map(_named, files)])
+    return digest([*words(options, PAGE_OPTIONS), *map(_named, files)])
 
 
 def _named(file: Path) -> str:

@@ -17,11 +17,10 @@ SEEDS = (0, 1, 2)  # with three a standard deviation over seeds means something
 
 @dataclass(frozen=True)
 class NextCommand:
-    """A command to copy; `kind` and what it is `about` are worded by words.txt."""
+    """A command to copy; why is worded by words.txt, by its `kind`."""
 
     command: str
     kind: str
-    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def next_command(found: Findings, situation: Situation) -> NextCommand:
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     if leak or situation.unchecked:
         check = shlex.join(["python", "-m", "pipeline", "check", *situation.of_data])
-        return NextCommand(check, "leak" if leak else "check")
+        return NextCommand(check, "check")
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
     if not trained:
@@ -77,8 +76,7 @@ def next_command(found: Findings, situation: Situation) -> NextCommand:
         return NextCommand(make_command("train", *given, f"FEATURES={best.features}"), "network")
     lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
     if lacking and (found.state == "winner" or found.recordings_needed <= found.recordings):
-        several = f"all {len(drawn)} that are tied" if found.tied else "the best and the next"
-        return NextCommand(sweeps(given, lacking, SEEDS), "seeds", several if len(drawn) > 1 else "the best")
+        return NextCommand(sweeps(given, lacking, SEEDS), "seeds")
     return larger_set(ranked, best, situation)
 
 

@@ -101,7 +101,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         unchecked=cache is not None and checked is None and is_own(job.dataset, cache),
     )
     proposed = next_command(found, situation)
-    reason = page.say("next", proposed.kind, proposed.about)
+    reason = page.say("next", proposed.kind)
     reasons: dict[tuple[str, str], list[str]] = {}  # each once, with the runs that it is of
     for problem in problems:
         reasons.setdefault((problem.text, problem.kind), []).append(problem.run)

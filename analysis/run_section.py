@@ -110,14 +110,13 @@ def choose_samples(run: Run, cache: Cache, feature: str, rng: np.random.Generato
         "wrong": rng.permutation(np.flatnonzero(run.correct == 0)),
         "uncertain": np.argsort(margin, kind="stable"),
     }
-    cached = set(cache.clips["clip_id"])
     samples = []
     for outcome, rows in chosen.items():
-        row_of = {clip: row for row in rows[:SAMPLES_EACH] if (clip := str(run.clip_ids[row])) in cached}
+        row_of = {str(run.clip_ids[row]): row for row in rows[:SAMPLES_EACH]}
         for ids, values in read_batches(cache, feature, list(row_of)):
             for clip, value in zip(ids, values):
-                true = run.classes[run.target[row_of[clip]]]
                 row = row_of[clip]
+                true = run.classes[run.target[row]]
                 top = tuple((run.classes[place], float(probabilities[row, place])) for place in order[row])
                 shown = shrink(value, SAMPLE_SIZE)
                 samples.append(SamplePrediction(outcome, clip, shown, cache.duration or 1.0, true, top))
