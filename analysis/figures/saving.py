@@ -17,10 +17,7 @@ from typing import Any
 
 import joblib
 import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
-from matplotlib.image import imsave
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
@@ -31,7 +28,12 @@ from commandline.terminal import progress
 SCREEN_DPI, PAPER_DPI = 150, 300
 WIDTHS = {"85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
 CSS_PER_INCH = 96
-SVG_METADATA = ("Creator", "Date", "Format", "Type")  # none of it is written
+SAVED_WITH: dict[str, dict[str, Any]] = {  # without metadata that would change from day to day
+    ".svg": {"metadata": dict.fromkeys(("Creator", "Date", "Format", "Type"))},
+    ".pdf": {"metadata": {"CreationDate": None}},
+    ".png": {"metadata": {"Software": None}},
+    ".webp": {"pil_kwargs": {"quality": 70, "method": 4}},
+}
 PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 TRUETYPE, TYPE3 = 42, 3  # how a PDF embeds its fonts, as rcParams['pdf.fonttype'] counts
 IDEOGRAPHS = (
@@ -135,26 +137,11 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
         canvas = Canvas(figsize=(width, height), dpi=dpi)
         figure.draw(canvas.add_subplot(), **data)
         ConstrainedLayoutEngine().execute(canvas)
-        if file.suffix == ".svg":
-            matplotlib.rcParams["svg.hashsalt"] = file.stem  # ids of its own, the same each time
-            FigureCanvasSVG(canvas).print_svg(content, metadata=dict.fromkeys(SVG_METADATA))
-            return content.getvalue()
-        if file.suffix == ".pdf":
-            from matplotlib.backends.backend_pdf import FigureCanvasPdf  # loads fontTools, for papers alone
-
-            letters = {letter for text in canvas.findobj(Text) for letter in text.get_text()}
-            beyond = max(letters, default="") >= IDEOGRAPHS
-            matplotlib.rcParams["pdf.fonttype"] = TYPE3 if beyond else TRUETYPE  # journals refuse Type 3
-            FigureCanvasPdf(canvas).print_pdf(content, metadata={"CreationDate": None})
-            return content.getvalue()
-        agg = FigureCanvasAgg(canvas)
-        agg.draw()
-        if file.suffix == ".png":
-            unsigned: Any = {"Software": None}
-            imsave(content, agg.buffer_rgba(), format="png", dpi=dpi, metadata=unsigned)
-        else:
-            quality = {"quality": 70, "method": 4}
-            imsave(content, agg.buffer_rgba(), format="webp", pil_kwargs=quality)
+        letters = {letter for text in canvas.findobj(Text) for letter in text.get_text()}
+        beyond = max(letters, default="") >= IDEOGRAPHS
+        matplotlib.rcParams["pdf.fonttype"] = TYPE3 if beyond else TRUETYPE  # journals refuse Type 3
+        matplotlib.rcParams["svg.hashsalt"] = file.stem  # ids of its own, the same each time
+        canvas.savefig(content, format=file.suffix[1:], **SAVED_WITH[file.suffix])
     return content.getvalue()
 
 
