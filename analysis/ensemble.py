@@ -77,8 +77,6 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
     }
     if alike and "val" in first.config:
         config["val"] = first.config["val"]
-    if np.isfinite(seconds := sum(run.fold_seconds for run in members)):  # JSON has no NaN
-        config["fold_seconds"] = seconds
     folder = RunFolder(runs / config["dataset"] / config["name"])
     write_config(folder.path, config)
     target = np.array(first.classes, object)[first.target]

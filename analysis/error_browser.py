@@ -53,9 +53,10 @@ def browser_data(
     entries: list[dict[str, Any]] = []
     views: list[dict[str, Any]] = []
     for run in runs:
-        if not any(same_clips(run, other) for other in tested):
+        alike = (place for place, other in enumerate(tested) if same_clips(run, other))
+        test_set = next(alike, len(tested))
+        if test_set == len(tested):
             tested.append(run)
-        test_set = next(place for place, other in enumerate(tested) if same_clips(run, other))
         order = by_category(run)
         seeds = len(run.seeds)
         if seeds > 1:

@@ -7,7 +7,7 @@ difference between two runs is: by sign flips of source recordings, all features
 Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in shares correct.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +89,8 @@ def class_table(clips: pd.DataFrame, features: list[str], shapley: Floats) -> pd
     means = of_class / (fold_weights(folds) @ of_class)
     cells = (means[:, :, None] * shapley[:, None, :]).reshape(len(clips), -1)  # (N, K * F)
     tests = gain_tests(cells, clips["group"].to_numpy(), folds)
-    table = product(classes.tolist(), features, "class", "feature")
-    return table.join(tests[["mean", "p", "significant"]])
+    index = pd.MultiIndex.from_product([classes, features], names=["class", "feature"])
+    return tests[["mean", "p", "significant"]].set_axis(index).reset_index()
 
 
 def pair_table(folder: ImportanceFolder) -> pd.DataFrame:
@@ -104,12 +104,8 @@ def pair_table(folder: ImportanceFolder) -> pd.DataFrame:
     columns = {"cka": cka, "interaction": interactions(folder.values(), names)}
     values = {name: table[np.ix_(order, order)].ravel() for name, table in columns.items()}
     ordered = [names[place] for place in order]
-    return product(ordered, ordered, "feature", "other").assign(**values)
-
-
-def product(first: Sequence[str], second: Sequence[str], *columns: str) -> pd.DataFrame:
-    """Every pair, in two columns of these names."""
-    return pd.MultiIndex.from_product([first, second], names=columns).to_frame(index=False)
+    index = pd.MultiIndex.from_product([ordered, ordered], names=["feature", "other"])
+    return pd.DataFrame(values, index).reset_index()
 
 
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     single = options.dataset or str(options.name or "")
     name = dataset_name(single, options.name) if single else None
     folders = select(options.runs, " ".join(options.run), name) if options.run else find(options.runs, name)
-    caches = {path.parent.name: path for path in sorted(options.data.glob("*/features")) if is_cache(path)}
+    caches = {path.parent.name: path for path in options.data.glob("*/features") if is_cache(path)}
     known = {*NAMED, *caches, *(run.path.parent.name for run in find(options.runs))}
     if name:
         folder = cache_folder(single, options.data, options.name)

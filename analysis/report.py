@@ -102,9 +102,9 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     )
     proposed = next_command(found, situation)
     reason = page.say("next", proposed.kind)
-    reasons: dict[tuple[str, str], list[str]] = {}  # each once, with the runs that it is of
+    reasons: dict[str, list[str]] = {}  # each once, with the runs that it is of
     for problem in problems:
-        reasons.setdefault((problem.text, problem.kind), []).append(problem.run)
+        reasons.setdefault(problem.text, []).append(problem.run)
     html = page.render(
         f=found,
         dataset=job.dataset,
@@ -124,7 +124,6 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         measured=measured,
         methods=methods,
         paper=options.paper,
-        attributions=[saved for stem, saved in writer.saved.items() if stem.endswith(".attribution")],
         command=make_command("analysis", *job.given),
         made=f"{datetime.now():%-d %B %Y, %H:%M}",
         versions=f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
@@ -133,7 +132,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     target = job.folder / "index.html"
     replace_file(target, html.encode("utf-8"))
     threatened = [page.say("threat", found, threat) for threat in found.threats]
-    remarks = [f"{page.listed(names)}: {text}" for (text, _), names in reasons.items()]
+    remarks = [f"{page.listed(names)}: {text}" for text, names in reasons.items()]
     printed: dict[str, Any] = {
         "headline": f"{page.say('headline', found)} {page.say('score', found)}".strip(),
         "remarks": [*threatened, *remarks],

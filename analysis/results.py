@@ -126,14 +126,6 @@ class Run:
         return (self.predicted == self.target).mean(axis=0)
 
     @property
-    def fold_seconds(self) -> float:
-        """Seconds of training of a finished fold, the mean over folds and seeds; NaN if unknown."""
-        if not self.trained:
-            return float(self.config.get("fold_seconds", np.nan))
-        finished = self.history[self.history["fold"].isin(self.folds)]
-        return float(finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1).mean())
-
-    @property
     def missing_folds(self) -> tuple[int, ...]:
         """Folds of the protocol without predictions."""
         return tuple(fold for fold in self.folders[0].folds if fold not in set(self.folds.tolist()))

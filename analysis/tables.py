@@ -64,6 +64,8 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
         threads = config.get("threads")
         extraction = config.get("extraction", {})
         gpu = config.get("machine", {}).get("gpu")
+        finished = run.history[run.history["fold"].isin(run.folds)]
+        fold_seconds = finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
         row = {
             "run": run.name,
             "task": run.task,
@@ -75,7 +77,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
             "seed_sd": pd.Series((run.predicted == run.target).mean(axis=1)).std(),
             "epochs": np.nan if run.exact else config.get("epochs", np.nan),
             "parameters": config.get("parameters", np.nan),
-            "fold_seconds": run.fold_seconds,
+            "fold_seconds": fold_seconds.mean(),
             "trained_on": gpu or (counted(threads, "thread") if threads else ""),
             "extraction_seconds": extraction.get("seconds", np.nan),
             "extraction_megabytes": extraction.get("megabytes", np.nan),

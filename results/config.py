@@ -76,7 +76,7 @@ CONFIG: dict[str, Pattern] = {
     **dict.fromkeys(("dataset", "features", "model", "task", "augment", "val", "select"), str),
     **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), str),
     **dict.fromkeys(("extraction", "machine", "cache", "member_weights"), dict),
-    **dict.fromkeys(("parameters", "seconds", "fold_seconds"), number()),
+    **dict.fromkeys(("parameters", "seconds"), number()),
     **{key: [str] for key in ("command", "members", "member_models")},
     "synthetic": bool,
     "seed": number(least=0),

@@ -237,7 +237,7 @@ def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
         aspect="auto",
         cmap=SPECTRUM,
         vmin=low,
-        vmax=high if high > low else low + 1,
+        vmax=high,
         extent=(0, seconds, -0.5, len(values) - 0.5),
         interpolation="antialiased",
     )
