@@ -2,13 +2,12 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
 from commandline.terminal import tell_once
+from tests.golden.commands import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 ESC10 = ROOT.parent / "shared" / "esc10"
 
 os.environ.setdefault("MPLBACKEND", "Agg")

@@ -3,11 +3,11 @@
 import functools
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.golden.commands import ROOT
+
 FOLDERS = (
     "analysis",
     "bench",

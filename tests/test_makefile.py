@@ -5,14 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from commandline.commands import commands, every_variable, options_of
 from commandline.options import fields
+from tests.golden.commands import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = {name.upper() for _, command in commands() for name in fields(options_of(command))}
 make_is_here = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

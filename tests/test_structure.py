@@ -4,15 +4,14 @@ import ast
 import os
 import re
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
 from commandline.commands import STAGES
+from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
 
-ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("commandline", "features_cache", "results", "pipeline", "train", "analysis")
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

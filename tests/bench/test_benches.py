@@ -3,13 +3,12 @@
 import os
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
+from tests.golden.commands import ROOT
 from tests.processes import python
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNNABLE = {
     path.stem
     for path in (ROOT / "bench").glob("[a-z]*.py")

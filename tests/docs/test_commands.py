@@ -14,12 +14,11 @@ from commandline.commands import commands, options_of
 from commandline.options import READ_BY_MAKEFILE, fields, texts
 from features_cache.names import parse_list
 from pipeline.features import FEATURES
-from tests.golden.commands import done, inside
+from tests.golden.commands import ROOT, done, inside
 from tests.processes import python
 from tests.train.sounds import CLASSES, RATE, sound
 from train.models.registry import find_model
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [
     ROOT / "README.md",

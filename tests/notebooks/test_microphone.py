@@ -5,7 +5,6 @@ import functools
 import http.server
 import shutil
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from notebooks.microphone import Microphone
+from tests.golden.commands import ROOT
 
 pytestmark = pytest.mark.slow
 SECONDS = 1.0
@@ -43,8 +43,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def address(tmp_path_factory):
     """A page with the button, from this machine: only such pages and https may use a microphone."""
     folder = tmp_path_factory.mktemp("page")
-    script = Path(__file__).resolve().parents[2] / "notebooks" / "microphone.js"
-    shutil.copy(script, folder)
+    shutil.copy(ROOT / "notebooks" / "microphone.js", folder)
     (folder / "index.html").write_text(PAGE, encoding="utf-8")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
     threading.Thread(target=server.serve_forever, daemon=True).start()

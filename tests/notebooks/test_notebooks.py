@@ -16,8 +16,8 @@ import pytest
 import lab
 from notebooks import prepare, store
 from pipeline import synth
+from tests.golden.commands import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SHORT = 2 * synth.SAMPLE_RATE  # samples of a clip
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTEBOOKS = store.names()

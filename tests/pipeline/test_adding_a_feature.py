@@ -1,7 +1,6 @@
 """The worked example of docs/howto/adding-a-feature.md is true."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +9,9 @@ from docs.cards import text_of_document
 from features_cache.names import parse_channel
 from pipeline.features import FEATURES, Clip, resolve_feature
 from pipeline.listing import card
+from tests.golden.commands import ROOT
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "howto" / "adding-a-feature.md"
+DOCUMENT = ROOT / "docs" / "howto" / "adding-a-feature.md"
 
 
 @pytest.fixture
@@ -41,8 +41,7 @@ def test_the_example_is_a_feature_with_variants_and_a_card(example):
 
 def test_all_that_the_document_names_exists():
     text = DOCUMENT.read_text()
-    root = DOCUMENT.parents[2]
     for path in re.findall(r"`(pipeline/[\w/]+(?:\.py)?)/?`", text):
-        assert (root / path).exists() or path.endswith("crest.py"), path
+        assert (ROOT / path).exists() or path.endswith("crest.py"), path
     for method in re.findall(r"`clip\.(\w+)\(", text):
         assert hasattr(Clip, method), method

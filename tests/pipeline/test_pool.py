@@ -19,10 +19,10 @@ from pipeline import extract, pool
 from pipeline.extract import request
 from pipeline.pool import WorkerDied, Workers
 from pipeline.worker import ClipTask, ExtractionResult
+from tests.golden.commands import ROOT
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import done, options
 
-ROOT = Path(__file__).resolve().parents[2]
 CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
 MAPS = ("mel", "harmonic")
 

@@ -1,18 +1,18 @@
 """The Python that the documents show is run as it stands there."""
 
 import re
-from pathlib import Path
 
 import torch
 
 import lab
 from commandline.registry import Registry
+from tests.golden.commands import ROOT
 from tests.train.little import build
 from tests.train.sounds import CLASSES
 from train.augment import AUGMENTS, parse_augment
 from train.models.registry import all_models
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = ROOT / "docs"
 
 
 def blocks(name):

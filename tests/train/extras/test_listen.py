@@ -5,18 +5,16 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from commandline.registry import RequestError
+from tests.golden.commands import ROOT
 from tests.train.sounds import RATE, sound
 from train.extras.listen import PCM, listen_live
 from train.options import ListenOptions
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def pipe(monkeypatch, raw):
