@@ -5,7 +5,6 @@ Figures are stubs here, but for the session's report.
 
 import json
 import os
-import resource
 import shutil
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from commandline.registry import RequestError
 from features_cache import external
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from tests.golden.commands import done
+from tests.processes import files_end_at
 
 SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
 
@@ -249,13 +249,8 @@ def test_the_command_says_what_was_found(workshop, reported):
 def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path, most):
     folder = Path(shutil.copytree(reported.parent, tmp_path / "tones"))
     page = (folder / "index.html").read_bytes()
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, limit[1]))
-    try:
-        with pytest.raises(OSError, match=r"File too large: .*tones/"):
-            build(workshop.options(reports=tmp_path, overwrite=True))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    with files_end_at(most), pytest.raises(OSError, match=r"File too large: .*tones/"):
+        build(workshop.options(reports=tmp_path, overwrite=True))
     assert (folder / "index.html").read_bytes() == page
 
 

@@ -20,7 +20,7 @@ SMALLEST = (  # training takes minutes whatever its size
     "bench.features --clips 1 --features 'mel mfcc chroma rms'",
     "bench.fuzz --trials 20",
     "bench.fuzz_audio --files 20",
-    "bench.kill --kills 2",
+    "bench.kill --kills 30",
     "bench.kill --training --kills 2",
     "bench.power_cut --cuts 2",
     "bench.reading --clips 40 --rounds 4",

@@ -1,13 +1,12 @@
 """Bring your own: what is taken, what is refused and why."""
 
-import resource
-
 import numpy as np
 import pytest
 
 from commandline.registry import RequestError
 from features_cache import external
 from tests.features_cache.conftest import CLIPS, TABLE
+from tests.processes import files_end_at
 
 
 @pytest.mark.parametrize("shape", [(8,), (8, 6), (8, 6, 2)])
@@ -58,11 +57,7 @@ def test_a_cache_needs_ids_labels_and_folds_and_a_place_of_its_own(cache, tmp_pa
 @pytest.mark.parametrize("kilobytes", [1, 30])
 def test_a_full_disk_is_one_sentence_and_leaves_the_cache_as_it_was(cache, kilobytes):
     before = {path: path.read_bytes() for path in cache.folder.glob("*.*")}
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000 * kilobytes, limit[1]))
-    try:
-        with pytest.raises(OSError, match=r"^\[Errno 27\] File too large: '.*new\.h5, 32\.0 kB'$"):
-            external.write_feature(cache.folder, "new", np.zeros((8, 2000)), CLIPS)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    full = r"^\[Errno 27\] File too large: '.*new\.h5, 32\.0 kB'$"
+    with files_end_at(1000 * kilobytes), pytest.raises(OSError, match=full):
+        external.write_feature(cache.folder, "new", np.zeros((8, 2000)), CLIPS)
     assert {path: path.read_bytes() for path in cache.folder.glob("*.*")} == before

@@ -48,14 +48,14 @@ FAULTS: dict[str, Fault] = {
         """        write_at(descriptor, np.array(state, STATE).tobytes(), place)
         write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
 """,
-        f"{CACHE}test_feature_file.py {CACHE}test_writer.py {CACHE}test_kill.py",
+        f"{CACHE}test_feature_file.py {CACHE}test_writer.py",
     ),
     "state_word_not_cleared": Fault(
         "a clip that is written again keeps its old word meanwhile",
         """        write_at(descriptor, NOT_DONE, place)
         write_at(descriptor, values.data, self""",
         "        write_at(descriptor, values.data, self",
-        f"{CACHE}test_feature_file.py {CACHE}test_writer.py {CACHE}test_kill.py",
+        f"{CACHE}test_feature_file.py {CACHE}test_writer.py",
     ),
     "crc_before_rounding": Fault(
         "the CRC is of values before they are rounded to the stored dtype",

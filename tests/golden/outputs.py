@@ -210,7 +210,6 @@ def run(folder):
     classes = [entry["name"] for entry in config["classes"]]
     return {
         "label": folder.name,
-        "identity": [config["hash"], config["family"]],
         "parameters": config.get("parameters"),
         "folds": {
             path.parent.name: fold(path.parent, classes)
