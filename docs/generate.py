@@ -342,6 +342,8 @@ def librosa_calls(name: str) -> list[str]:
     """The public functions of librosa that define a feature, from the source of its definition, if any."""
     if name in reference.LIBROSA_CALLS:
         return [f"librosa.{reference.LIBROSA_CALLS[name]}"]
+    if name in reference.LEVELS:
+        return ["librosa.amplitude_to_db", f"librosa.{name}"]
     found: list[str] = []
     todo, seen = [reference.DEFINITIONS[name]] if name in reference.DEFINITIONS else [], set()
     while todo:

@@ -7,7 +7,6 @@ one row.
 
 # mypy: allow-untyped-defs
 
-import functools
 import inspect
 import itertools
 import operator
@@ -110,6 +109,8 @@ LIBROSA_CALLS = {
     "zcr": "feature.zero_crossing_rate",
 }
 
+LEVELS = ("stft", "cqt", "vqt")  # and of these the level of one
+
 
 def plain(call: str):
     """`librosa.<call>(y=y, sr=sr, …)`, without the rate if it takes none."""
@@ -125,13 +126,17 @@ def level_of(call: str):
 
 
 DEFINITIONS.update({name: plain(call) for name, call in LIBROSA_CALLS.items()})
-DEFINITIONS.update({name: level_of(name) for name in ("stft", "cqt", "vqt")})
-DEFINITIONS["chroma_vqt"] = functools.partial(plain("feature.chroma_vqt"), intervals="ji5")
+DEFINITIONS.update({name: level_of(name) for name in LEVELS})
 
 
 @DEFINITIONS.register()
 def waveform(y, sr):
     return y
+
+
+@DEFINITIONS.register()
+def chroma_vqt(y, sr, **more):
+    return librosa.feature.chroma_vqt(y=y, sr=sr, intervals="ji5", **more)
 
 
 @DEFINITIONS.register()
