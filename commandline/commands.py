@@ -25,9 +25,9 @@ Command = Callable[[Any], "int | None"]
 
 
 def options_of(command: Command) -> type[Options]:
-    """The class of options that a command's one parameter is annotated with."""
-    (parameter,) = inspect.signature(command, eval_str=True).parameters.values()
-    return typing.cast(type[Options], parameter.annotation)
+    """The class that a command's parameter `options` is annotated with."""
+    annotations: dict[str, type[Options]] = typing.get_type_hints(command)
+    return annotations["options"]
 
 
 def commands() -> Iterator[tuple[str, Command]]:

@@ -59,8 +59,7 @@ class Claim:
         return rows and bool(set(self.features) & set(other.features))
 
     def __str__(self) -> str:
-        shown = ", ".join(self.features[:3]) + (", …" if len(self.features) > 3 else "")
-        return f"process {self.process} on {self.host}, since {self.since} ({shown})"
+        return f"process {self.process} on {self.host}, since {self.since}"
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,8 @@ def created(path: Path, **options: int) -> Iterator[h5py.File]:
 
 def read_attributes(group: h5py.Group) -> Attributes:
     """Attributes as str and int."""
-    plain = {key: text.item() if isinstance(text, np.generic) else text for key, text in group.attrs.items()}
-    return {key: text.decode() if isinstance(text, bytes) else text for key, text in plain.items()}
+    plain = {key: value.item() for key, value in group.attrs.items()}
+    return {key: value.decode() if isinstance(value, bytes) else value for key, value in plain.items()}
 
 
 def write_attributes(group: h5py.Group, attributes: Attributes) -> None:

@@ -121,12 +121,13 @@ def read_failures(folder: Path) -> list[list[str]]:
 
 def failed_clips(folder: Path) -> dict[str, set[str]]:
     """Feature, or WHOLE, -> ids of the clips that failed; those under WHOLE are under no feature."""
+    rows = read_failures(folder)
+    whole = {clip for clip, _, feature, _ in rows if feature == WHOLE}
     failed: defaultdict[str, set[str]] = defaultdict(set)
-    for clip, _, feature, _ in read_failures(folder):
-        failed[feature].add(clip)
-    whole = failed.pop(WHOLE, set())
-    single = {name: ids - whole for name, ids in failed.items()}
-    return {name: ids for name, ids in {WHOLE: whole, **single}.items() if ids}
+    for clip, _, feature, _ in rows:
+        if feature == WHOLE or clip not in whole:
+            failed[feature].add(clip)
+    return failed
 
 
 def read_check(folder: Path) -> list[Attributes] | None:

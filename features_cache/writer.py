@@ -40,7 +40,6 @@ from features_cache.hdf5 import DamagedFile
 from features_cache.index import is_verified
 from features_cache.table import rows_of
 
-NOT_FINITE = "NaN or infinite"  # in the reason for which a clip's values are not stored
 Clips = Iterable[tuple[int, NDArray, int]]  # row (or which feature), stored values, state word
 
 
@@ -73,10 +72,7 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDAr
         raise ValueError(f"has shape {values.shape}, expected {shape}")
     wrong = ~np.isfinite(values)
     if wrong.any():
-        frames = np.flatnonzero(wrong.any(axis=0))
-        raise ValueError(
-            f"{counted(int(wrong.sum()), 'value')} {NOT_FINITE}, in frames {frames[0]} to {frames[-1]}"
-        )
+        raise ValueError(f"{counted(int(wrong.sum()), 'value')} NaN or infinite")
     largest = np.abs(values).max(initial=0)
     if largest > np.finfo(dtype).max:
         raise ValueError(f"{largest:g} overflows {dtype}; DTYPE=float32 holds it")

@@ -91,10 +91,10 @@ FAULTS: dict[str, Fault] = {
         "NaN is stored",
         """    wrong = ~np.isfinite(values)
     if wrong.any():
-        frames""",
+        raise""",
         """    wrong = ~np.isfinite(values)
     if wrong.all():
-        frames""",
+        raise""",
         f"{CACHE}test_writer.py {CACHE}test_external.py",
     ),
     "two_runs_admitted": Fault(
