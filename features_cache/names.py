@@ -76,8 +76,6 @@ def parse_channel(text: str) -> Channel:
 
 def parse_set(text: str) -> tuple[Channel, ...]:
     """`mel+mfcc:1-19` as its channels, in order; a name may come twice."""
-    if len(text.split()) != 1:
-        raise RequestError(f"expected one feature set, as in mel+mfcc+chroma, got {text!r}")
     return tuple(parse_channel(part) for part in text.strip().split("+"))
 
 

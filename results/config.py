@@ -19,7 +19,7 @@ LABEL_BYTES = 120
 HASH_DIGITS = 12
 TRAIN_AGAIN = "train this run again"
 
-Pattern: TypeAlias = "type | tuple[str, ...] | list[Pattern] | dict[str, Pattern] | Callable[[Any], bool]"
+Pattern: TypeAlias = "type | list[Pattern] | dict[str, Pattern] | Callable[[Any], bool]"
 
 
 class Config(dict[str, Any]):
@@ -36,13 +36,11 @@ class Config(dict[str, Any]):
 def fits(value: object, pattern: Pattern) -> bool:
     """Whether a value of JSON is what the pattern says.
 
-    A type: of that type, and no bool is an int; a tuple: one of its texts; a list: one item or more, each of
-    its pattern; a dictionary: an object with these keys, those with `?` if they are there; a function: True.
+    A type: of that type, and no bool is an int; a list: one item or more, each of its pattern; a dictionary:
+    an object with these keys, those with `?` if they are there; a function: True.
     """
     if isinstance(pattern, type):
         return type(value) is pattern
-    if isinstance(pattern, tuple):
-        return value in pattern
     if isinstance(pattern, list):
         return type(value) is list and value != [] and all(fits(item, pattern[0]) for item in value)
     if isinstance(pattern, dict):
@@ -66,7 +64,7 @@ def distinct(pattern: Pattern, key: Callable[[Any], object] = lambda item: item)
 CHANNEL: Pattern = {
     "stored": str,
     "parameters?": dict,
-    "dtype": ("float16", "float32"),
+    "dtype": lambda dtype: dtype in ("float16", "float32"),
     "rows": lambda rows: fits(rows, [int]) and len(rows) == 2 and 0 <= rows[0] <= rows[1],
 }
 CALIBRATED: Pattern = {"temperature?": number(least=1e-9)}
@@ -83,7 +81,7 @@ CONFIG: dict[str, Pattern] = {
     "options": {
         "model?": str,
         "augment?": str,
-        "optimizer?": ("adamw", "sgd"),
+        "optimizer?": str,
         "skip_test?": bool,
         "seed?": number(least=0),
         "tta?": lambda value: type(value) is int and 0 < value < 10_000,

@@ -176,11 +176,10 @@ class RunFolder:
 
     def answers(
         self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Probabilities (N, K) and class numbers (N,) of the finished folds together, or of one."""
         table = self.scored(fold, split, selection, member)
-        numbers = {name: number for number, name in enumerate(self.classes)}
-        return table[self.classes].to_numpy(np.float32), table["target"].map(numbers).to_numpy(np.int64)
+        return table[self.classes].to_numpy(np.float32), pd.Index(self.classes).get_indexer(table["target"])
 
     def scores(self, split: str = "test", selection: str = "auto", member: str = "") -> pd.DataFrame:
         """Loss, accuracy, macro precision, recall and F1 of each finished fold, a row a fold."""
@@ -208,8 +207,8 @@ def _read_predictions(file: Path, classes: list[str]) -> pd.DataFrame:
     if not sound.all():
         raise ValueError(f"{np.sum(~sound)} of {len(table)} rows are incomplete or no probabilities")
     tested = table["split"] == "test"
-    only_validated = len(table) and not tested.any()
-    if not (tested & (table["selection"] == "last")).any() and not only_validated:
+    last = tested & (table["selection"] == "last")
+    if not last.any() and (tested.any() or table.empty):
         raise ValueError("it holds no test predictions of the last epoch")
     return table
 
