@@ -2,14 +2,10 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from commandline.commands import Command, main
 from commandline.options import DatasetOptions, option
 from commandline.terminal import counted, size
-
-if TYPE_CHECKING:
-    from features_cache.cache import Cache
 
 
 class ShareOptions(DatasetOptions):
@@ -47,7 +43,8 @@ def verify(options: ShareOptions) -> int:
         print("\n".join(wrong) or f"{options.file}: intact")
         return 1 if wrong else 0
     cache = open_cache(options)
-    verdicts = verify_cache(cache.folder, None if options.features == "all" else _chosen(cache, options))
+    names = None if options.features == "all" else cache.named(options.features)
+    verdicts = verify_cache(cache.folder, names)
     print("\n".join(verdict.text for verdict in verdicts))
     return 0 if all(verdict.intact for verdict in verdicts) else 1
 
@@ -59,7 +56,7 @@ def export(options: ShareOptions) -> None:
 
     cache = open_cache(options)
     target = options.file or Path(f"{cache.settings['dataset']}-features.zip")
-    names = _chosen(cache, options)
+    names = cache.named(options.features)
     export_features(cache.folder, names, target)
     print(f"{target}: {counted(len(names), 'feature')}, {size(target.stat().st_size)}")
 
@@ -71,15 +68,6 @@ def import_(options: ImportOptions) -> None:
 
     folder = cache_folder(options.dataset, options.data, options.name)
     print(f"{folder}: {', '.join(import_features(options.file, folder))}")
-
-
-def _chosen(cache: "Cache", options: ShareOptions) -> list[str]:
-    """Stored names, each once."""
-    from features_cache.names import parse_list
-
-    channels = [channel for channels in parse_list(options.features, cache.features) for channel in channels]
-    cache.refuse_missing(channels)
-    return list(dict.fromkeys(cache[channel].stored for channel in channels))
 
 
 COMMANDS: list[Command] = [info, verify, export, import_]

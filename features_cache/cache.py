@@ -29,7 +29,7 @@ from features_cache import index
 from features_cache.feature_file import ClipStatus, FeatureFile, clip_keys, read_header
 from features_cache.hdf5 import Attributes
 from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name, is_cache, unknown_dataset
-from features_cache.names import Channel, parse_channel
+from features_cache.names import Channel, parse_channel, parse_list
 from features_cache.table import CLIP_COLUMNS, rows_of
 
 ALIKE = 0.8  # of a name's letters: fewer in common are those of another feature, not a slip
@@ -293,6 +293,12 @@ class Cache:
                 f"the cache {self.folder} lacks {names}{hint}, it has {has or 'no feature'}: "
                 f"{self.remedy(names)}"
             )
+
+    def named(self, features: str) -> list[str]:
+        """Stored names of the features in a list, `all` and `small` too, each once; RequestError if one is lacking."""
+        channels = [channel for channels in parse_list(features, self.features) for channel in channels]
+        self.refuse_missing(channels)
+        return list(dict.fromkeys(self[channel].stored for channel in channels))
 
     def remedy(self, stored: str, *more: str) -> str:
         """What to type, with the words `more`, for features that are missing or out of date."""

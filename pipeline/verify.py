@@ -1,5 +1,6 @@
 """`python -m pipeline verify`: read everything in a cache, and compute some clips again by definition."""
 
+import itertools
 from contextlib import suppress
 
 import numpy as np
@@ -22,12 +23,10 @@ def run(options: VerifyCommand) -> int:
         run(VerifyCommand(dataset="esc10", features="mel mfcc", recompute=5))
     """
     cache = open_cache(options)
-    channels = [channel for channels in parse_list(options.features, cache.features) for channel in channels]
-    for channel in channels:
+    for channel in itertools.chain(*parse_list(options.features, cache.features)):
         if channel not in cache:
             resolve_feature(channel)  # names the nearest, if there is no such feature
-    names = list(dict.fromkeys(cache[channel].stored for channel in channels))
-    verdicts = verify_cache(cache.folder, names)
+    verdicts = verify_cache(cache.folder, cache.named(options.features))
     print("\n".join(verdict.text for verdict in verdicts))
     intact = all(verdict.intact for verdict in verdicts)
     if options.recompute:

@@ -242,7 +242,7 @@ def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[Ru
     chosen = {}
     for word in words:
         if word == "last" and known:
-            run = max(known.values(), key=_changed)
+            run = max(known.values(), key=lambda run: (run.path / "run.json").stat().st_mtime)
         elif _is_run(word):
             run = RunFolder(Path(word))
         elif not known:
@@ -265,12 +265,6 @@ def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> Run
     if len(chosen) > 1:
         raise RequestError(f"RUN={wanted} names {len(chosen)} runs: name one")
     return chosen[0]
-
-
-def _changed(run: RunFolder) -> float:
-    """When the run was last changed, by files that are never deleted, so that `stat` cannot fail."""
-    patterns = ("run.json", "fold*/history.csv", "fold*/predictions.csv")
-    return max(file.stat().st_mtime for pattern in patterns for file in run.path.glob(pattern))
 
 
 def _is_run(path: str) -> bool:

@@ -83,7 +83,7 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(tmp_path):
     first = make_run(tmp_path, "one", "a")
     second = make_run(tmp_path, "two", "b")
     later = second.path.stat().st_mtime + 10
-    os.utime(first.fold(1) / "predictions.csv", (later, later))
+    os.utime(first.path / "run.json", (later, later))
     assert run_folder.select(tmp_path, f"last {second.path}") == [first, second]
     assert run_folder.select(tmp_path / "elsewhere", str(second.path)) == [second]
     assert run_folder.find(tmp_path, "two") == [second]
