@@ -295,7 +295,7 @@ class Cache:
             )
 
     def named(self, features: str) -> list[str]:
-        """Stored names of the features in a list, `all` and `small` too, each once; RequestError if one is lacking."""
+        """Stored names of the features in a list, each once; RequestError if one is lacking."""
         channels = [channel for channels in parse_list(features, self.features) for channel in channels]
         self.refuse_missing(channels)
         return list(dict.fromkeys(self[channel].stored for channel in channels))
