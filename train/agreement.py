@@ -22,6 +22,7 @@ from commandline.files import replace_file
 from commandline.terminal import tell
 from results.config import digest
 from train.compute import TYPES, Compute, candidates, is_shortage, poisoned_memory
+from train.optimisation import smoothed_loss
 from train.options import RunOptions
 
 ROUNDS = 3  # timed steps of each candidate; the fastest counts
@@ -63,9 +64,7 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
         start = time.perf_counter()
         with compute.autocast():
             logits = forward(x.contiguous(memory_format=compute.layout)).float()
-        answers = logits.view(len(x), -1, y.shape[1])  # (B, M, K): of a network, or of an ensemble's members
-        targets = y[:, None].expand_as(answers)
-        loss = nn.functional.cross_entropy(answers.flatten(0, 1), targets.flatten(0, 1))
+        loss = smoothed_loss(logits.view(len(x), -1, y.shape[1]), y, 0.0)
         loss.backward()
         value = loss.item()  # waits for a GPU
     seconds = time.perf_counter() - start
@@ -139,6 +138,10 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
     """
     plain = Compute(proposed.device)
     checked = {}
+    try:
+        verdicts = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none yet, or damaged
+        verdicts = {}
     known = torch.cuda.get_device_name() if plain.device == "cuda" else torch.cpu.get_capabilities()
     exact = replace(proposed, precision="fp32", channels_last=False, compiled=False)
     for compute in dict.fromkeys((proposed, exact)):
@@ -146,7 +149,7 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
             break
         facts = [str(network), list(batch[0].shape), asdict(compute), str(known), str(torch.__version__)]
         key = digest(facts)
-        if key not in (verdicts := _read(kept)):
+        if key not in verdicts:
             verdicts |= {key: measure(network, compute, batch)}
             replace_file(kept, json.dumps(verdicts, indent=1).encode())
         checked[str(compute)] = reason = verdicts[key]
@@ -154,12 +157,3 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
             return compute, checked
         tell(f"{compute} disagrees with plain fp32 on this machine ({reason}): not used")
     return plain, checked
-
-
-def _read(kept: Path) -> dict[str, str]:
-    """The verdicts in a file; none if it is missing or damaged."""
-    try:
-        verdicts = json.loads(kept.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return verdicts if isinstance(verdicts, dict) else {}

@@ -24,7 +24,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -129,9 +129,9 @@ class Augmentation:
     transform: Transform
     default: float
     maximum: float
-    kinds: tuple[str, ...]
-    circular: bool
-    cut: Cut | None
+    kinds: tuple[str, ...] = ("image", "wave")
+    circular: bool = False
+    cut: Cut | None = None
 
     @property
     def summary(self) -> str:
@@ -151,14 +151,7 @@ class Augmentation:
         return strength
 
 
-def augment(
-    *,
-    default: float,
-    maximum: float,
-    kinds: tuple[str, ...] = ("image", "wave"),
-    circular: bool = False,
-    cut: Cut | None = None,
-) -> Callable[[Transform], Transform]:
+def augment(*, default: float, maximum: float, **traits: Any) -> Callable[[Transform], Transform]:
     """Decorator: register a function (batch, strength) -> batch under its own name.
 
     default, maximum: strengths; kinds: of model that it is for; circular: whether it moves a clip's frames
@@ -172,9 +165,7 @@ def augment(
     """
 
     return AUGMENTS.register(
-        entry=lambda transform: Augmentation(
-            transform.__name__, transform, default, maximum, kinds, circular, cut
-        )
+        entry=lambda transform: Augmentation(transform.__name__, transform, default, maximum, **traits)
     )
 
 

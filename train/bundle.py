@@ -23,7 +23,7 @@ from results.config import Config, checked_config
 from results.run_folder import RunFolder
 from results.scores import scaled
 from train.augment import parse_augment, trained_shape, views
-from train.checkpoint import State, check_fold, load, load_weights, read_safely, save
+from train.checkpoint import State, load, load_weights, read_safely, save
 from train.compute import Compute
 from train.data import Statistics, network_input
 from train.models.registry import resolve
@@ -93,16 +93,7 @@ def read_bundle(file: Path) -> Bundle:
             f"{file} has bundle format {content['format']}, this project reads {BUNDLE_FORMAT}: "
             "make it again from its run"
         )
-    config = checked_config(content.get("config"), str(file))
-    folds = content.get("folds")
-    if not isinstance(folds, dict) or not folds:
-        raise RequestError(f"{file} is incomplete, it lacks folds: make it again")
-    for fold, state in folds.items():
-        try:
-            check_fold(state)
-        except ValueError as reason:
-            raise RequestError(f"{file}, fold {fold}: {reason}; make it again") from None
-    return Bundle(config, folds)
+    return Bundle(checked_config(content["config"], str(file)), content["folds"])
 
 
 class FoldModel(NamedTuple):
@@ -125,8 +116,8 @@ class TrainedModel:
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         config = self.config = bundle.config
         self.classes: list[str] = [entry["name"] for entry in config["classes"]]
-        self.architecture = resolve(config["options"]["model"])
-        self.kind = self.architecture.kind
+        architecture = resolve(config["options"]["model"])
+        self.kind = architecture.kind
         self.augmenter = parse_augment(config["augment"], self.kind)
         # channels last is a sixth faster for images on a CPU; a batch of statistics has no such layout
         self.compute = Compute(device, channels_last=self.kind != "linear")
@@ -141,7 +132,7 @@ class TrainedModel:
         for fold, state in bundle.folds.items():
             statistics = [Statistics.restore(channel) for channel in state["statistics"]]
             inputs = len(state["network"].get(by_input, ())) if by_input else len(self.rows)
-            network = self.architecture.build(inputs, len(self.classes), self.trained_shape)
+            network = architecture.build(inputs, len(self.classes), self.trained_shape)
             load_weights(network, state["network"], Path(f"fold {fold}"))
             self.folds[fold] = FoldModel(self.compute.place(network.eval()), statistics)
 

@@ -15,7 +15,7 @@ or predicted with: 20 ms for the 45 MB of a ResNet-18.
 import io
 import textwrap
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from results.run_folder import append_history
 
 State = dict[str, Any]
 
+KEYS = {"network", "statistics", "fold", "epoch", "rows"}  # of each checkpoint
 ZIP = b"PK\x03\x04"
 LISTED = 160  # characters of what does not fit into a network
 
@@ -43,7 +44,10 @@ def load(file: Path) -> State:
     run)."""
     try:
         state = read_safely(file)
-        check_fold(state, ("fold", "epoch", "rows"))
+        if not isinstance(state, dict) or not state.keys() >= KEYS:
+            raise ValueError("it is no checkpoint of a fold")
+        if broken := not_finite(state["network"]):
+            raise ValueError(f"'{broken}' holds numbers that are not finite")
         if file.parent.name.startswith("fold") and file.parent.name != f"fold{state['fold']}":
             raise ValueError(f"it is of fold {state['fold']}")
     except ValueError as reason:
@@ -66,14 +70,6 @@ def read_safely(file: Path) -> Any:
     except Exception as error:  # bytes at random are read as commands: IndexError, KeyError, anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(reason) from error
-
-
-def check_fold(state: object, more: Sequence[str] = ()) -> None:
-    """ValueError unless `state` has a fold's network, of finite numbers, its statistics, and `more`."""
-    if not isinstance(state, dict) or not {"network", "statistics", *more} <= state.keys():
-        raise ValueError("it is no checkpoint of a fold")
-    if broken := not_finite(state["network"]):
-        raise ValueError(f"'{broken}' holds numbers that are not finite")
 
 
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:

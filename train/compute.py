@@ -205,12 +205,6 @@ def is_shortage(error: BaseException) -> bool:
     )
 
 
-def shortage(device: str, batch: int) -> str:
-    """In words, that a batch of so many clips does not fit in memory."""
-    smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
-    return f"out of memory on {device} with BATCH={batch}: {smaller}"
-
-
 def machine(device: str) -> dict[str, object]:
     """For run.json: where and with what a run was made."""
     known: dict[str, object] = {

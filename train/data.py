@@ -183,12 +183,10 @@ def network_input(
     filled       of each channel (B,) the share of the duration that each clip lasts, if padding behind it is
                  to be left out; None if not, and if the channel's columns are not time
     """
-    if kind == "linear":
-        exact = partial(over_time, dtype=np.float64)
-        rows = [by_length(channel, lasts, exact) for channel, lasts in zip(values, filled, strict=True)]
-        return torch.from_numpy(np.concatenate(rows, axis=1).astype(np.float32))[..., None, None]
 
-    def prepare(own: NDArray[np.floating], how: Statistics) -> NDArray[np.float16]:
+    def prepare(own: NDArray[np.floating], how: Statistics) -> NDArray[np.floating]:
+        if kind == "linear":
+            return over_time(own, np.float64).astype(np.float32)[..., None, None]
         standard = how.apply(own.astype(np.float32))  # (B, rows, frames)
         if kind != "vector":
             part = resize(torch.from_numpy(standard), grid).numpy()[:, None]

@@ -47,8 +47,8 @@ def explain_runs(options: ExplainOptions) -> int:
             channels = correct.drop(columns=["target", "whole"])
             table = channels.melt(var_name="channel", value_name="correct", ignore_index=False).reset_index()
             table = table.assign(method="permuted", selection=run.selection())
-            table = table[["channel", "method", "clip_id", "correct", "selection"]]
-            text = table.to_csv(index=False, float_format="%g", lineterminator="\n")
+            columns = ["channel", "method", "clip_id", "correct", "selection"]
+            text = table.to_csv(columns=columns, index=False, float_format="%g", lineterminator="\n")
             replace_file(run.fold(fold) / "attribution.csv", text.encode("utf-8"))
             parts.append(correct)
         print(summary(run, pd.concat(parts)))
@@ -71,9 +71,9 @@ def permute_channels(
             for chunk in np.split(ids, range(BATCH, len(ids), BATCH))
         ]
     )
-    target = np.array([model.classes.index(name) for name in rows["target"]])
+    known, target = run.answers(fold)
     whole = model.of_input(fold, x)
-    if np.abs(whole - rows[model.classes].to_numpy()).max() > AGREES:
+    if np.abs(whole - known).max() > AGREES:
         raise RequestError(
             f"fold {fold} of {run.name}: the cache {cache.folder} gives other predictions than in training: "
             "it was made again; train again, or give DATA=the folder of the one trained on"

@@ -237,8 +237,6 @@ class RunOptions(DatasetOptions, RunsOptions):
 AUTO_AUGMENT = {
     "image": "shift,gain",
     "wave": "shift,gain,polarity,mixup=0.4",
-    "linear": "none",
-    "vector": "none",
 }
 FIELDS = fields(RunOptions)
 IDENTITY = tuple(name for name, field in FIELDS.items() if field.metadata.get("in_hash", True))
@@ -291,10 +289,9 @@ class SweepOptions(RunOptions):
     def runs_of_product(self) -> Iterator[RunOptions]:
         """Every combination of the lists, parsed as a run with its recipe; FEATURES as they are given."""
         given = {name: text for name, text in self.given.items() if name in FIELDS}
-        lists = [dict.fromkeys(given[name].split() or [""]) for name in SWEPT if name in given]
-        names = [name for name in SWEPT if name in given]
-        for values in itertools.product(*lists):
-            yield RunOptions.build(given | dict(zip(names, values)))
+        lists = {name: dict.fromkeys(given[name].split() or [""]) for name in SWEPT if name in given}
+        for values in itertools.product(*lists.values()):
+            yield RunOptions.build(given | dict(zip(lists, values)))
 
 
 def unused(options: RunOptions, kind: str) -> dict[str, Any]:

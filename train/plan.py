@@ -190,10 +190,11 @@ def make_plan(asked: RunOptions) -> Plan:
     table = find_clips(cache, channels, options)
     classes = find_classes(table, options.task)
     shapes = [stored_shape(cache, channel) for channel in channels]
-    only = {"wave": "native", "vector": "1x1", "linear": "1x1"}
-    grid = grid_of(only.get(model.kind, options.grid), shapes)
+    text = {"wave": "native", "vector": "1x1", "linear": "1x1"}.get(model.kind, options.grid)
+    largest = max(rows for rows, _ in shapes), max(frames for _, frames in shapes)
+    grid = largest if text == "native" else parse_grid(text)
     inputs = sum(input_width(model.kind, shape) for shape in shapes)
-    automatic = model.augment or AUTO_AUGMENT[model.kind]
+    automatic = model.augment or AUTO_AUGMENT.get(model.kind, "none")
     augmenter = parse_augment(automatic if options.augment == "auto" else options.augment, model.kind)
     exact = identity(options) | {"model": model.resolved, "augment": str(augmenter) or "none"}
     if model.kind != "linear":
@@ -292,13 +293,6 @@ def input_width(kind: str, shape: Shape) -> int:
     """
     rows, frames = shape
     return {"vector": rows if frames == 1 else 2 * rows, "linear": 2 * rows}.get(kind, 1)
-
-
-def grid_of(text: str, shapes: Sequence[Shape]) -> Shape:
-    """`128x216` as rows and frames; `native` is the largest of the channels' own."""
-    if text == "native":
-        return max(rows for rows, _ in shapes), max(frames for _, frames in shapes)
-    return parse_grid(text)
 
 
 def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: str = "") -> Architecture:

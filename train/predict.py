@@ -198,8 +198,9 @@ def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None
 def show(table: pd.DataFrame, classes: list[str], options: PredictOptions) -> None:
     """On standard output as JSON, as CSV, or for people, the best classes first."""
     if options.json:
-        rows, answers = (part.to_dict("records") for part in (table.drop(columns=classes), table[classes]))
-        print(json.dumps([{**row, "probabilities": answer} for row, answer in zip(rows, answers)], indent=1))
+        probabilities = table[classes].to_dict("records")
+        rows = table.drop(columns=classes).assign(probabilities=probabilities)
+        print(json.dumps(rows.to_dict("records"), indent=1))
         return
     if options.csv:
         print(as_csv(table), end="")

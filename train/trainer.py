@@ -30,7 +30,7 @@ from results.scores import epoch_scores
 from train import agreement
 from train.augment import preview, views
 from train.checkpoint import State, load, load_weights, not_finite, snapshot, write_epoch
-from train.compute import Compute, is_shortage, machine, shortage, threads_of
+from train.compute import Compute, is_shortage, machine, threads_of
 from train.data import FoldData, chunked, draw_batches, load_fold, measure_clips, seeded
 from train.models import linear
 from train.models.ensemble import Ensemble
@@ -39,7 +39,6 @@ from train.optimisation import (
     WeightAverage,
     learning_rate,
     make_optimiser,
-    smoothed,
     smoothed_loss,
 )
 from train.options import RunOptions
@@ -294,9 +293,10 @@ class Trainer:
             unfinished["plain"] = self.network.state_dict()
         return self.weights() | {"progress": unfinished}
 
-    def load_state_dict(self, state: State, origin: Path) -> None:
+    def resume(self, file: Path) -> None:
         """Go on from last.pt; RequestError if it is of another model."""
-        load_weights(self.average.network, state["network"], origin)
+        state = load(file)
+        load_weights(self.average.network, state["network"], file)
         self.epoch = state["epoch"]
         self.rows = state["rows"]
         if "progress" not in state:
@@ -304,7 +304,7 @@ class Trainer:
             return
         unfinished = state["progress"]
         if self.options.ema:
-            load_weights(self.network, unfinished["plain"], origin)
+            load_weights(self.network, unfinished["plain"], file)
         self.optimiser.load_state_dict(unfinished["optimiser"])
         self.scaler.load_state_dict(unfinished["scaler"])
         vars(self.early_stopping).update(unfinished["early_stopping"])
@@ -349,6 +349,8 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     total = epochs * options.passes * sum(len(split.train) for split in splits.values())
     bar = progress(total=total, label=plan.path.name, unit="clips", silent=not first)
     forward: nn.Module | None = None
+    run = RunFolder(plan.path)
+    begun = Compute.restore(run.config) if (run.path / "run.json").is_file() else None
     for fold, split in splits.items():
         busy = f"fold {fold} of {plan.path} is being trained by another process"
         with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if first else nullcontext():
@@ -359,12 +361,12 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
                     data = data.computed_once(front_end)
                 # placed and compiled for the first fold; later folds load their first weights into it
                 if forward is None:
-                    compute, checked = choose_compute(network, data, device, processes)
+                    compute, checked = choose_compute(network, data, device, processes, begun)
                     compute.prepare()
                     network = compute.place(network)
                     forward = processes.average_gradients(compute.compile(network))
                     if first:
-                        begin_config(plan, network, compute, checked)
+                        write_config(plan, network, compute, checked, begun)
                 else:
                     network.load_state_dict(draw_network(plan, fold).state_dict())
                 train_fold(Trainer(data, network, compute, forward, processes), bar)
@@ -389,9 +391,9 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
 
 
 def choose_compute(
-    network: nn.Module, data: FoldData, device: str, processes: Processes
+    network: nn.Module, data: FoldData, device: str, processes: Processes, begun: Compute | None
 ) -> tuple[Compute, dict[str, str]]:
-    """(how to compute, what checking found), equal in all processes: as run.json says, else measured.
+    """(how to compute, what checking found), equal in all processes: as the run has begun, else measured.
 
     Anything but plain fp32 must agree with it on real clips; if it does not in one process, all use what
     that one found sound.
@@ -400,35 +402,33 @@ def choose_compute(
     batches = draw_batches(data, 1, processes.size)
     ((x, y),) = data.batches([processes.share(batches[0])])
     x, y = plan.augmenter(x, y, data.channels, seeded(x.device, plan.options.seed, data.fold))
-    batch = (x, smoothed(y, plan.options.smoothing))
-    begun = (plan.path / "run.json").is_file()
-    proposed = Compute.restore(RunFolder(plan.path).config) if begun else None
-    if proposed and proposed.device != device:
-        tell(f"this run began on {proposed.device} and continues on {device}: the last digits will differ")
-    # a run goes on as it began, with the same bits
-    if not proposed or proposed.device != device:
+    if begun and begun.device == device:  # with the same bits
+        proposed = begun
+    else:
+        if begun:
+            tell(f"this run began on {begun.device} and continues on {device}: the last digits will differ")
         steps = plan.options.epochs * len(plan.wanted_folds) * len(batches)
-        proposed = agreement.fastest(plan.options, device, network, batch, steps)
+        proposed = agreement.fastest(plan.options, device, network, (x, y), steps)
     proposed = processes.agree(proposed)
-    verdicts = processes.gather(agreement.agreed(proposed, network, batch, plan.options.runs / VERDICTS))
+    verdicts = processes.gather(agreement.agreed(proposed, network, (x, y), plan.options.runs / VERDICTS))
     refusals = [verdict for verdict in verdicts if verdict[0] != proposed]
     return (refusals or verdicts)[0]
 
 
-def begin_config(plan: Plan, network: nn.Module, compute: Compute, checked: dict[str, str]) -> None:
+def write_config(
+    plan: Plan, network: nn.Module, compute: Compute, checked: dict[str, str], begun: Compute | None
+) -> None:
     """Write run.json.
 
-    If it exists and the run now computes differently, add to `changes` what changed, and after how many
+    If the run has begun and now computes differently, add to `changes` what changed, and after how many
     epochs of each fold.
     """
     state = asdict(compute)
-    if not (plan.path / "run.json").is_file():
+    if begun is None:
         known_now = {"parameters": sum(weight.numel() for weight in network.parameters()), "checked": checked}
         run_folder.write_config(plan.path, plan.config() | machine(compute.device) | state | known_now)
-        return
-    run = RunFolder(plan.path)
-    begun = Compute.restore(run.config)
-    if begun != compute:
+    elif begun != compute:
+        run = RunFolder(plan.path)
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
         change = {"from": asdict(begun), "to": state, "epochs_done": done}
         changes = [*run.config.get("changes", []), change]
@@ -441,9 +441,10 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     fold = trainer.data.fold
     first = trainer.processes.first
     epochs = trainer.epochs
-    folder = RunFolder(plan.path).fold(fold)
+    run = RunFolder(plan.path)
+    folder = run.fold(fold)
     if (folder / "last.pt").is_file():
-        trainer.load_state_dict(load(folder / "last.pt"), folder / "last.pt")
+        trainer.resume(folder / "last.pt")
     clips = plan.options.passes * len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # it counts what is left to do
     if first:
@@ -453,14 +454,14 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         from train.trackers import Fold, follow
 
         place = Path(plan.options.tracker_dir or plan.path / "trackers")
-        trackers = follow(plan.options.tracker, Fold(RunFolder(plan.path), fold, trainer.epoch), place)
+        trackers = follow(plan.options.tracker, Fold(run, fold, trainer.epoch), place)
     complete = False
     try:
         trainer.fit(folder, bar, trackers)
         bar.total -= clips * (epochs - trainer.epoch)  # epochs that early stopping saved
         if first:
             write_results(trainer, folder)
-            for line in score_lines(RunFolder(plan.path), [fold]):
+            for line in score_lines(run, [fold]):
                 tell(f"{plan.path.name} fold {fold}: {line}")
         complete = True
     finally:
@@ -471,7 +472,9 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
 def explanation(error: Exception, options: RunOptions, device: str) -> str:
     """For the user: what an expected failure means; empty for any other."""
     if is_shortage(error):
-        return shortage(device, options.batch)
+        batch = options.batch
+        smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
+        return f"out of memory on {device} with BATCH={batch}: {smaller}"
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
         return "torch.compile does not work here: give COMPILE=off"
     if isinstance(error, OSError):

@@ -92,7 +92,7 @@ def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys)
     def faulty(channels, classes, shape):
         return network(Wrong("unwritten"), channels=channels, classes=classes)
 
-    monkeypatch.setitem(MODELS, "faulty", Model("faulty", "image", faulty, 0.5, "", False, {}))
+    monkeypatch.setitem(MODELS, "faulty", Model("faulty", "image", faulty))
     config = execute(options, model="faulty", precision="bf16", folds=(1,), epochs=1).config
     assert config["precision"] == "fp32" and config["options"]["precision"] == "bf16"
     ((way, why),) = config["checked"].items()

@@ -84,7 +84,7 @@ def test_mean_and_deviation_survive_half_precision():
     values = np.full((1, 2, 100_000), -80, np.float16)
     values[0, 1, ::2] = -79
     assert np.allclose(over_time(values, np.float64), [[-80, -79.5, 0, 0.5]], atol=1e-3)
-    assert network_input([values], [], "linear", (1, 1), [None]).dtype == torch.float32
+    assert network_input([values], [None], "linear", (1, 1), [None]).dtype == torch.float32
 
 
 HALVES = np.where(EVERY % 2, 1.0, 0.5)  # every other clip fills half of the duration

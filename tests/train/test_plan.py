@@ -6,10 +6,10 @@ from commandline.options import texts
 from commandline.registry import RequestError
 from features_cache.index import read_index, refresh
 from results.config import digest
-from tests.train.little import change, clip_table, execute, fill, with_copies
+from tests.train.little import FRAMES, ROWS, change, clip_table, execute, fill, with_copies
 from train import run
 from train.options import SWEPT, RunOptions
-from train.plan import grid_of, make_plan
+from train.plan import make_plan
 
 REFUSED = [  # what one option alone makes wrong stands in tests/golden/refusals.py
     ({"features": "mel+tempogram"}, r"lacks tempogram, it has blank.*: it has no audio.*write_feature"),
@@ -44,8 +44,8 @@ def test_a_list_is_for_a_sweep_alone(options, name):
         run.run(RunOptions.build(texts(RunOptions, words)))
 
 
-def test_the_native_grid_is_the_largest_channels():
-    assert grid_of("native", [(128, 431), (12, 432)]) == (128, 432)
+def test_the_native_grid_is_the_largest_channels(options):
+    assert make_plan(change(options, features="chroma+mel", grid="native")).grid == (ROWS, FRAMES)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from train.compute import Compute
 from train.models.texture import TextureStatistics
 from train.outcome import summary
 from train.plan import make_plan
-from train.trainer import Trainer, begin_config
+from train.trainer import Trainer, write_config
 
 
 def test_a_run_leaves_what_analysis_reads(trained):
@@ -147,11 +147,10 @@ def test_weights_of_another_shape_are_not_continued(options, finished):
 def test_run_json_says_when_a_run_goes_on_by_another_device(options, finished):
     plan = make_plan(options)
     network = torch.nn.Linear(1, 1)
-    begun = finished.config | {"device": "cuda", "channels_last": False}
-    run_folder.write_config(finished.path, begun)
-    begin_config(plan, network, Compute("cuda"), {})
-    assert run_folder.RunFolder(finished.path).config == begun
-    begin_config(plan, network, Compute("cpu"), {})
+    before = run_folder.RunFolder(finished.path).config
+    write_config(plan, network, Compute("cuda"), {}, Compute("cuda"))
+    assert run_folder.RunFolder(finished.path).config == before
+    write_config(plan, network, Compute("cpu"), {}, Compute("cuda"))
     (changed,) = run_folder.RunFolder(finished.path).config["changes"]
     assert (changed["from"]["device"], changed["to"]["device"]) == ("cuda", "cpu")
 

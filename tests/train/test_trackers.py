@@ -55,7 +55,7 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(not
     """In a process of its own, as a user without an account: no key, no home, nobody at the keyboard."""
     code = "from pathlib import Path; from results.run_folder import RunFolder\n"
     code += "from tests.train.test_trackers import track\n"
-    code += f"track('wandb', RunFolder({str(noted.path)!r}), Path({str(tmp_path)!r}))"
+    code += f"track('wandb', RunFolder(Path({str(noted.path)!r})), Path({str(tmp_path)!r}))"
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
     surroundings |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
     done = python("-c", code, environment=surroundings, stdin=subprocess.DEVNULL, timeout=120)

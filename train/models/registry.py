@@ -13,9 +13,9 @@ import math
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from commandline.registry import Registry, RequestError, nearest
 
@@ -38,10 +38,10 @@ class Model:
     name: str
     kind: Kind
     builder: Builder
-    ensemble_weight: float
-    augment: str
-    reads_padding: bool
-    bounds: Mapping[str, tuple[float, float]]
+    ensemble_weight: float = 0.5
+    augment: str = ""
+    reads_padding: bool = False
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -74,28 +74,17 @@ class Model:
         return given
 
 
-def model(
-    kind: Kind,
-    ensemble_weight: float = 0.5,
-    augment: str = "",
-    reads_padding: bool | None = None,
-    bounds: Mapping[str, tuple[float, float]] | None = None,
-) -> Callable[[Builder], Builder]:
+def model(kind: Kind, **traits: Any) -> Callable[[Builder], Builder]:
     """Decorator: enter a builder under its own name.
 
     ensemble_weight  as the second member of an ensemble, by default
     augment          what AUGMENT=auto means for it alone; empty for what it means for its kind
     reads_padding    whether its statistics show by the padding how long a clip is, so that PADDING=auto
                      leaves it in: means and deviations of rows do (docs/howto/short-clips.md), so that models
-                     of the kinds linear and vector do by default
+                     of the kinds linear and vector do anyway
     bounds           least and most of an option, which else is positive
     """
-    reads = kind in ("linear", "vector") if reads_padding is None else reads_padding
-    return MODELS.register(
-        entry=lambda builder: Model(
-            builder.__name__, kind, builder, ensemble_weight, augment, reads, bounds or {}
-        )
-    )
+    return MODELS.register(entry=lambda builder: Model(builder.__name__, kind, builder, **traits))
 
 
 def all_models() -> Registry[Model]:
@@ -157,7 +146,8 @@ class Architecture:
 
     @property
     def reads_padding(self) -> bool:
-        return self.weight is None and self.members[0][0].reads_padding
+        alone = self.weight is None and self.members[0][0].reads_padding
+        return alone or self.kind in ("linear", "vector")
 
     @property
     def summary(self) -> str:
