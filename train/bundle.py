@@ -25,7 +25,7 @@ from results.scores import scaled
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, load, load_weights, read_safely, save
 from train.compute import Compute
-from train.data import Statistics, network_input
+from train.data import Numbers, Statistics, network_input
 from train.models.registry import resolve
 from train.options import BundleOptions, parse_grid
 from train.plan import Floats, is_time
@@ -35,7 +35,7 @@ BUNDLE_FORMAT = 2
 BATCH = 32  # clips: a network is hardly faster from here on, and 32 clips of any features are small
 AGREES = 1e-3  # a probability computed anew may differ by so much from predictions.csv
 
-Values = list[NDArray[np.floating]]  # one (B, rows, frames) a channel, as stored
+Values = list[Numbers]  # one (B, rows, frames) a channel, as stored
 Probabilities = NDArray[np.float32]
 
 
@@ -124,7 +124,7 @@ class TrainedModel:
         self.grid = parse_grid(config["grid"])
         self.trained_shape = trained_shape(self.augmenter, self.grid)  # what an image model sees
         self.drops_padding = config["options"].get("padding") == "drop"
-        self.timed = [is_time(channel.get("frame_unit", "s")) for channel in config["channels"]]
+        self.timed = [is_time(channel["frame_unit"]) for channel in config["channels"]]
         self.temperature = float(config["temperature"])
         self.rows = [1 + last - first for first, last in (channel["rows"] for channel in config["channels"])]
         by_input = {"linear": "mean", "vector": "norm.running_mean"}.get(self.kind, "")  # a number each

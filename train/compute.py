@@ -145,7 +145,7 @@ def threads_of(text: str) -> int:
     """
     if text == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())
-    if not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= MOST_THREADS):
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_THREADS):
         raise RequestError(f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}")
     return int(text)
 

@@ -39,6 +39,8 @@ ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
 CEPSTRUM = "dB, cepstrum"  # only the sum over the bands rises
 
+Numbers = NDArray[np.floating]  # of any precision
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -96,7 +98,7 @@ class ClipMoments:
         return statistics
 
 
-def own_frames(frames: int, filled: Floats) -> NDArray[np.intp]:
+def own_frames(frames: int, filled: Floats) -> Positions:
     """(B,) how many of a channel's frames are a clip's own and no padding, two at least.
 
     filled  (B,) share of the duration that each clip lasts, as `Cache.filled`
@@ -105,10 +107,10 @@ def own_frames(frames: int, filled: Floats) -> NDArray[np.intp]:
 
 
 def by_length(
-    values: NDArray[np.floating],
+    values: Numbers,
     filled: Floats | None,
-    compute: Callable[[NDArray[np.floating]], NDArray[np.floating]],
-) -> NDArray[np.floating]:
+    compute: Callable[[Numbers], Numbers],
+) -> Numbers:
     """`compute` of each clip's own frames, clips of one length together: (B, rows, frames) to (B, ...).
 
     Without `filled`, of all frames.
@@ -146,30 +148,14 @@ def measure_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> 
     return ClipMoments(moments, unusable)
 
 
-def _moments(values: NDArray[np.floating]) -> Floats:
+def _moments(values: Numbers) -> Floats:
     """(B, 2, rows): mean and mean square of each row of (B, rows, frames)."""
     squares = np.einsum("brf,brf->br", values, values, dtype=np.float64)
     return np.stack([values.sum(axis=2, dtype=np.float64), squares], axis=1) / values.shape[2]
 
 
-@dataclass(frozen=True)
-class InputReader:
-    """Reads clips of a run's cache as network input, standardised by these statistics."""
-
-    plan: Plan
-    statistics: list[Statistics]
-
-    def __call__(self, positions: Positions) -> torch.Tensor:
-        """On the CPU, as `network_input` gives it."""
-        plan = self.plan
-        values = [plan.cache.read(channel, positions) for channel in plan.channels]
-        filled = None if plan.filled is None else plan.filled[positions]
-        lengths = [filled if timed else None for timed in plan.timed]
-        return network_input(values, self.statistics, plan.model.kind, plan.grid, lengths)
-
-
 def network_input(
-    values: Sequence[NDArray[np.floating]],
+    values: Sequence[Numbers],
     statistics: Sequence[Statistics],
     kind: str,
     grid: Shape,
@@ -184,7 +170,7 @@ def network_input(
                  to be left out; None if not, and if the channel's columns are not time
     """
 
-    def prepare(own: NDArray[np.floating], how: Statistics) -> NDArray[np.floating]:
+    def prepare(own: Numbers, how: Statistics) -> Numbers:
         if kind == "linear":
             return over_time(own, np.float64).astype(np.float32)[..., None, None]
         standard = how.apply(own.astype(np.float32))  # (B, rows, frames)
@@ -202,7 +188,7 @@ def network_input(
     return torch.from_numpy(np.concatenate(parts, axis=1))
 
 
-def over_time(values: NDArray[np.floating], dtype: type[np.floating] | None = None) -> NDArray[np.floating]:
+def over_time(values: Numbers, dtype: type[np.floating] | None = None) -> Numbers:
     """Mean and standard deviation of each row: (B, rows, frames) to (B, 2 * rows).
 
     dtype  of the sums: float16 values of a long row would overflow or lose their deviation
@@ -280,11 +266,16 @@ class Resident:
             yield self.values.index_select(0, slots).to(self.device, non_blocking=True).float()
 
 
+@dataclass(frozen=True)
 class Streamed:
-    """Clips read from the memory map while the network works on the batches before, by one thread."""
+    """Clips read from the cache's memory map, standardised by these statistics, as a network takes them.
 
-    def __init__(self, reader: InputReader, device: str) -> None:
-        self.reader, self.device = reader, device
+    One thread reads while the network works on the batches before.
+    """
+
+    plan: Plan
+    statistics: list[Statistics]
+    device: str = "cpu"
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
         rest = iter(wanted)
@@ -295,9 +286,13 @@ class Streamed:
                 yield waiting.popleft().result().to(self.device, non_blocking=True).float()
 
     def read(self, positions: Positions) -> torch.Tensor:
-        """A batch on the CPU, as the reader gives it; what a GPU copies while it works is pinned."""
-        batch = self.reader(positions)
-        return batch.pin_memory() if self.device == "cuda" else batch
+        """On the CPU, as `network_input` gives it; what a GPU copies while it works is pinned."""
+        plan = self.plan
+        values = plan.cache.batch(plan.channels, positions)
+        filled = None if plan.filled is None else plan.filled[positions]
+        lengths = [filled if timed else None for timed in plan.timed]
+        x = network_input(values, self.statistics, plan.model.kind, plan.grid, lengths)
+        return x.pin_memory() if self.device == "cuda" else x
 
 
 def choose_residence(plan: Plan, clips: int, device: str) -> str:
@@ -357,15 +352,15 @@ def load_fold(
     train, val, test = (plan.cache.positions(ids) for ids in (split.train, split.val, split.test))
     if plan.options.skip_test:
         test = test[:0]
-    reader = InputReader(plan, statistics)
+    streamed = Streamed(plan, statistics, device)
     every = np.concatenate([train, val, test])
     place: str = plan.options.resident
     if place == "auto":
         place = choose_residence(plan, len(every), device)
-    source: Resident | Streamed = Streamed(reader, device)
+    source: Resident | Streamed = streamed
     if place != "stream":
         chunks = progress(chunked(every), label="loading features", unit="batches", silent=silent)
-        source = Resident(every, map(reader, chunks), device if place == "gpu" else "cpu", device)
+        source = Resident(every, map(streamed.read, chunks), device if place == "gpu" else "cpu", device)
     channels = describe_channels(plan, statistics, device)
     return FoldData(plan, fold, source, channels, train, val, test, statistics)
 

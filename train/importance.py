@@ -17,7 +17,6 @@ from dataclasses import replace
 from typing import Any, TextIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from commandline.files import Lock, replace_file
@@ -37,7 +36,7 @@ from results.importance import (
 )
 from results.scores import Floats
 from train.compute import Compute
-from train.data import FoldData, Resident, load_fold, measure_clips, seeded
+from train.data import FoldData, Resident, load_fold, measure_clips
 from train.options import ImportanceOptions, RunOptions
 from train.plan import (
     Plan,
@@ -48,7 +47,7 @@ from train.plan import (
     remarks,
     stored_shape,
 )
-from train.trainer import Trainer
+from train.trainer import Trainer, draw_network
 
 MODELS = ("linear", "texture")
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
@@ -136,7 +135,7 @@ class Fits:
             widths = [input_width("linear", stored_shape(plan.cache, channel)) for channel in plan.channels]
             self.owner = np.repeat(self.feature, widths)  # (D,) the name of each number that the model reads
         else:
-            texture: Any = self.build(len(plan.channels), 0).shift_invariant
+            texture: Any = draw_network(plan, 0).shift_invariant
             self.owner = self.feature[texture.channel_of_each(len(plan.channels)).numpy()]
             folds = (data.computed_once(texture) for data in folds)  # feature maps of one fold at a time
         self.data = {data.fold: data for data in folds}
@@ -147,10 +146,6 @@ class Fits:
         source = self.data[fold].source
         assert isinstance(source, Resident), "numbers that are so few are in memory"
         return copy.copy(source)
-
-    def build(self, inputs: int, fold: int) -> torch.nn.Module:
-        generator = seeded("cpu", self.plan.options.seed, fold)
-        return self.plan.model.build(inputs, len(self.plan.classes), self.plan.grid, generator)
 
     def open_folder(self) -> None:
         """Write the folder's configuration and clips; scores of features whose values changed are gone."""
@@ -209,7 +204,7 @@ class Fits:
         source = self.statistics(data.fold)
         source.values = source.values[:, chosen]
         inputs = chosen if plan.model.kind == "linear" else np.isin(self.feature, list(fit))
-        network = self.build(int(inputs.sum()), data.fold)
+        network = draw_network(replace(plan, shape=(int(inputs.sum()), *plan.grid)), data.fold)
         data = replace(data, source=source, train=clips.index.to_numpy())
         trainer = Trainer(data, network, Compute())
         silent = progress(label="", unit="", silent=True)

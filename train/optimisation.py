@@ -103,15 +103,15 @@ class EarlyStopping:
     patience: int  # 0: never stop
     on_plateau: bool  # lower the rate in a third of the patience, of 15 epochs where none is given
     best: float = math.nan
-    best_epoch: int = 0
     since: int = 0  # epochs without a better score
     lowered: int = 0
 
-    def update(self, epoch: int, score: float) -> bool:
+    def update(self, score: float) -> bool:
         """Whether this epoch is the best so far; the earlier of equals stands."""
         better = score < self.best if self.select == "val_loss" else score > self.best
         if math.isnan(self.best) or better:
-            self.best, self.best_epoch, self.since = score, epoch, 0
+            self.best = score
+            self.since = 0
             return True
         self.since += 1
         if self.on_plateau and self.since % max(1, (self.patience or 15) // 3) == 0:

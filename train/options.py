@@ -296,12 +296,11 @@ class SweepOptions(RunOptions):
 
 def unused(options: RunOptions, kind: str) -> dict[str, Any]:
     """The options that were given and that a model of this kind ignores, with their defaults."""
-    ignored = {
+    return {
         name: field.default
         for name, field in FIELDS.items()
-        if kind in field.metadata.get("unused_by", "").split()
+        if kind in field.metadata.get("unused_by", "").split() and getattr(options, name) != field.default
     }
-    return {name: default for name, default in ignored.items() if getattr(options, name) != default}
 
 
 def identity(options: RunOptions) -> dict[str, Any]:

@@ -26,8 +26,7 @@ from results.config import digest, label
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
 from train.compute import machine
-from train.data import ClipMoments, InputReader, describe_channels, measure_clips
-from train.models.registry import all_models
+from train.data import ClipMoments, Streamed, describe_channels, measure_clips
 from train.options import RunOptions
 from train.plan import Positions, differences, make_plan
 from train.run import refuse_another
@@ -41,7 +40,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     A `torch.utils.data.DataLoader` reads a batch at once, from the cache's memory map.
     """
 
-    def __init__(self, reader: InputReader, positions: Positions) -> None:
+    def __init__(self, reader: Streamed, positions: Positions) -> None:
         """`positions` (N,) of the cache's clips."""
         self.reader = reader
         self.plan = reader.plan
@@ -62,7 +61,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
         chosen = np.asarray(indices)
-        return list(zip(self.reader(self.positions[chosen]).float(), self.targets[chosen].tolist()))
+        return list(zip(self.reader.read(self.positions[chosen]).float(), self.targets[chosen].tolist()))
 
     def augment(
         self, x: torch.Tensor, y: torch.Tensor, generator: torch.Generator
@@ -78,13 +77,11 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 class OwnRun:
     """One configuration's clips by fold, and the run folder that its predictions are written to.
 
-    name     of the network, in the folder's name and the report; none of the project's models
+    name     of the network, in the folder's name and the report
     options  as of `train run`: dataset, features, grid, norm, augment, val, seed and the rest
     """
 
     def __init__(self, name: str, options: RunOptions) -> None:
-        if name in all_models():
-            raise RequestError(f"{name} is a model of the project: call your own network otherwise")
         if set(options.features.split("+")) == {"waveform"}:
             options = replace(options, model="m11")
         plan = make_plan(options)
@@ -118,7 +115,7 @@ class OwnRun:
         split = self.plan.split(fold, self._clips.unusable)
         positions = self.plan.cache.positions
         statistics = self._clips.statistics(positions(split.statistics), self.options.norm)
-        return FoldClips(InputReader(self.plan, statistics), positions(getattr(split, side)))
+        return FoldClips(Streamed(self.plan, statistics), positions(getattr(split, side)))
 
     def write(
         self,

@@ -221,8 +221,8 @@ def hashed_content(
     clips    the digest of the clips' ids, labels, categories, folds, source recordings, originals
     """
     if Path(exact["weights"]).is_file():
-        with Path(exact["weights"]).open("rb") as file:
-            exact = {**exact, "weights": hashlib.file_digest(file, "sha256").hexdigest()}
+        content = Path(exact["weights"]).read_bytes()
+        exact = {**exact, "weights": hashlib.sha256(content).hexdigest()}
     keys = cache.keys[table.index]
     features = {channel.stored: cache[channel].key for channel in channels}
     labels = table[["clip_id", "label", "category", "fold", "group", "copy_of"]]

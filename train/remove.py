@@ -3,7 +3,6 @@
 import shutil
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 from commandline.files import Lock
 from commandline.registry import RequestError
@@ -43,5 +42,5 @@ def remove_runs(options: RemoveOptions) -> int:
         for run in runs:
             (run.path / "run.json").unlink()  # first: what a kill leaves of the folder is no run any more
             shutil.rmtree(run.path)
-    print(f"removed; {size(shutil.disk_usage(Path(options.runs)).free)} are free")
+    print("removed")
     return 0

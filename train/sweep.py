@@ -30,7 +30,6 @@ from train.plan import choose_model, find_channels, make_plan, open_cache
 
 MANY = 100  # runs, above which YES=1 is wanted
 SEARCH_FOLDER = "search"  # below RUNS
-LISTED = 5  # candidates of a round of the search
 
 
 def run_sweep(options: SweepOptions) -> int:
@@ -192,12 +191,11 @@ def choose_features(
                 tell(failure)
             if done and not failures:
                 each = [folder.scores("val", selection).loc[fold, metric] for folder in done]
-                scores[candidate] = float(np.mean(each))
-        best = sorted(scores, key=lambda candidate: -sign * scores[candidate])[:LISTED]
-        rows = [(candidate, f"{scores[candidate]:.4f}") for candidate in best]
-        tell(text_table(rows, (f"candidate for fold {fold}", f"{select} over {len(searched)} seeds")))
-        if not best or sign * scores[best[0]] <= reached:
+                scores[candidate] = sign * float(np.mean(each))
+        best = max(scores, key=scores.__getitem__, default="")
+        if not best or scores[best] <= reached:
             break
-        chosen = best[0]
-        reached = sign * scores[best[0]]
+        chosen = best
+        reached = scores[best]
+        tell(f"fold {fold}: the best is {best}, {select} {abs(reached):.4f} over {len(searched)} seeds")
     return chosen

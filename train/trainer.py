@@ -97,9 +97,8 @@ ALONE = Processes()
 
 
 def curve_epochs(options: RunOptions) -> set[int]:
-    """The epochs that the test fold is scored after: at most CURVE, evenly spread, always the last."""
-    spread = {math.ceil(options.epochs * part / options.curve) for part in range(1, options.curve + 1)}
-    return spread | {options.epochs}
+    """The epochs that the test fold is scored after, evenly spread, besides the last."""
+    return {math.ceil(options.epochs * part / options.curve) for part in range(1, options.curve + 1)}
 
 
 # ---- a fold ---------------------------------------------------------------------------------------------
@@ -153,7 +152,7 @@ class Trainer:
                 if first and len(self.data.val):
                     row |= self.score("val")
                     if self.linear_net is None:
-                        best = self.early_stopping.update(self.epoch, row[self.options.select])
+                        best = self.early_stopping.update(row[self.options.select])
                 # only the first process scored: the others take over its early stopping
                 self.early_stopping = self.processes.agree(self.early_stopping)
                 if first and len(self.data.test) and (self.finished or self.epoch in scored):

@@ -19,7 +19,6 @@ from train.augment import AUGMENTS, Batch, parse_augment
 from train.data import (
     FLOOR,
     ClipMoments,
-    InputReader,
     Resident,
     Streamed,
     choose_residence,
@@ -112,20 +111,20 @@ def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(
 
 
 def stack(cache, measured):
-    return InputReader(planned(cache), measured.statistics(EVERY, "row"))
+    return Streamed(planned(cache), measured.statistics(EVERY, "row"))
 
 
 def test_every_residence_hands_out_the_same_numbers(cache, measured):
     chance = np.random.default_rng(0)
     wanted = [chance.choice(EVERY[8:], size, replace=False) for size in (7, 1, 16, 3, 12)]
     kept = stack(cache, measured)
-    parts = (kept(EVERY[8:20]), kept(EVERY[20:]))
+    parts = (kept.read(EVERY[8:20]), kept.read(EVERY[20:]))
     ram = list(Resident(EVERY[8:], parts, "cpu", "cpu").batches(wanted))
-    stream = list(Streamed(kept, "cpu").batches(wanted))
+    stream = list(kept.batches(wanted))
     for one, other, positions in zip(ram, stream, wanted, strict=True):
         assert torch.equal(one, other) and one.dtype == torch.float32
-        assert torch.equal(one, kept(positions).float())  # a clip's numbers do not depend on its neighbours
-        assert torch.equal(one[:1], kept(positions[:1]).float())
+        assert torch.equal(one, kept.read(positions).float())
+        assert torch.equal(one[:1], kept.read(positions[:1]).float())
 
 
 def test_what_does_not_fit_is_streamed(cache):
@@ -202,11 +201,11 @@ def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_f
     refresh(folder, clips.assign(source_seconds=0.25), settings, slice(0, len(clips)))
     plan = make_plan(replace(options, dataset=str(folder), features="mel+rates", padding="drop", norm="none"))
     assert plan.timed == (True, False)
-    reader = InputReader(plan, measure_clips(plan, EVERY).statistics(EVERY, "none"))
+    reader = Streamed(plan, measure_clips(plan, EVERY).statistics(EVERY, "none"))
     rates = [plan.cache.read("rates", EVERY)]
     whole = network_input(rates, reader.statistics[1:], "image", plan.grid, [None])
-    assert torch.equal(reader(EVERY)[:, 1:], whole)
-    x = reader(EVERY[:8]).float()
+    assert torch.equal(reader.read(EVERY)[:, 1:], whole)
+    x = reader.read(EVERY[:8]).float()
     y = torch.eye(8)
     for text in ("shift", "stretch", "timemask", "cutmix"):
         described = describe_channels(plan, reader.statistics)

@@ -60,8 +60,6 @@ def test_predictions_become_a_run_beside_the_others(own, options):
 def test_what_does_not_fit_is_refused(own, options):
     with pytest.raises(RequestError, match=r"expected \(16, 4\), a row for each test clip of fold 1"):
         own.write(1, np.ones((3, 4)))
-    with pytest.raises(RequestError, match="cnn4 is a model of the project"):
-        OwnRun("cnn4", options)
     write_config(own.plan.path, own.plan.config() | {"hash": "another"})
     with pytest.raises(RequestError, match=r"holds another configuration .*: give TAG="):
         own.write(1, np.full((16, 4), 0.25))
