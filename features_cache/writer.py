@@ -16,7 +16,8 @@ Nobody writes through HDF5 after 2, so no kill can leave its structure half-writ
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -24,7 +25,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from commandline.files import Lock, draft_of, replaced
+from commandline.files import draft_of, replaced
 from commandline.registry import RequestError
 from commandline.system import allocate
 from commandline.terminal import counted, size
@@ -135,10 +136,11 @@ def written_to(folder: Path, stored: str) -> str:
         probe.release()
 
 
+@contextmanager
 def ready(
     folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], stored: StoredClips
-) -> tuple[FeatureFile, Lock]:
-    """The feature's file for these clips, made if what is `stored` does not fit, and a shared lock on it."""
+) -> Iterator[FeatureFile]:
+    """The feature's file for these clips under a shared lock, made if what is `stored` does not fit."""
     path = folder / f"{spec.stored}.h5"
     own_lock = lock(folder, spec.stored)
     try:
@@ -156,10 +158,9 @@ def ready(
             _make(path, spec, clip_ids, kept)
         own_lock.take(shared=True, wait=True)
         draft_of(path).unlink(missing_ok=True)  # a killed run's: whoever drafts holds the lock alone
-        return read_header(path.absolute()), own_lock
-    except BaseException:  # Ctrl-C too: nobody would be left to release it while this process lives
+        yield read_header(path.absolute())
+    finally:
         own_lock.release()
-        raise
 
 
 def install(folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:

@@ -48,6 +48,7 @@ LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes, of Ogg
 
 # ISO 11172-3, layer III, by the version in a frame's header.
 MPEG_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+XING = re.compile(rb"(?:Xing|Info)...(?P<flags>.)(?P<frames>....)", re.DOTALL)
 MPEG1_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 MPEG2_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
@@ -71,7 +72,7 @@ def load_clip(path: str | Path, sample_rate: int, samples: int) -> Samples:
     samples beyond LARGEST_SAMPLE.
     """
     y = decode(path, sample_rate, seconds=samples / sample_rate)[:samples]
-    return y if len(y) == samples else np.pad(y, (0, samples - len(y)))
+    return np.pad(y, (0, samples - len(y)))
 
 
 def decode(path: str | Path, sample_rate: int | None = None, seconds: float | None = None) -> Samples:
@@ -182,39 +183,42 @@ def _with_its_length(file: soundfile.SoundFile, content: bytes) -> soundfile.Sou
     a constant one it promises too much. So the frames are counted, and the file is opened again behind a
     Xing header that has their number. AudioError if the last frame is cut off.
     """
-    at, count, start, expected = 0, 0, -1, False
-    if content.startswith(b"ID3"):
-        at = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0)))
-    while 0 <= at < len(content) - 4:
-        length = _mpeg_frame(content, at)
-        if not length or not (expected or _mpeg_frame(content, at + length)):  # tags, or bytes between frames
-            at = content.find(b"\xff", at + 1)
-            expected = False
-            continue
-        if at + length > len(content):
-            raise AudioError("truncated: the file ends in the middle of an MPEG frame")
-        start = at if start < 0 else start
-        at = at + length
-        count = count + 1
-        expected = True
-    if start < 0:
+    frames = list(_mpeg_frames(content))
+    if not frames:
         return file
+    start, _ = frames[0]
+    last, length = frames[-1]
+    if last + length > len(content):
+        raise AudioError("truncated: the file ends in the middle of an MPEG frame")
     version = content[start + 1] >> 3 & 3
     mono = content[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
-    tag = content.find(b"Xing", start, start + 64), content.find(b"Info", start, start + 64)
-    if max(tag) > 0 and content[max(tag) + 7] & 1:
-        promised = int.from_bytes(content[max(tag) + 8 : max(tag) + 12], "big")
-        if promised >= count - 1:  # the header's own frame counts or not; more is refused as truncated
-            return file
+    # the header's own frame counts or not; a promise of more is refused as truncated
+    tag = XING.search(content, start, start + 72)
+    if tag and tag["flags"][0] & 1 and int.from_bytes(tag["frames"], "big") >= len(frames) - 1:
+        return file
     file.close()
     speed = 0x50 if version == 3 else 0x80  # 64 kbit/s: room for the header at every rate
     second = content[start + 1] | 1
     third = speed | content[start + 2] & 0x0C
     fourth = content[start + 3]
-    header = bytes([0xFF, second, third, fourth]) + bytes(side) + b"Xing" + struct.pack(">II", 1, count)
+    header = bytes([0xFF, second, third, fourth]) + bytes(side) + b"Xing" + struct.pack(">II", 1, len(frames))
     header = header.ljust(_mpeg_frame(header, 0), b"\0")
     return soundfile.SoundFile(io.BytesIO(header + content[start:]))
+
+
+def _mpeg_frames(content: bytes) -> Iterator[tuple[int, int]]:
+    """(position, bytes) of each frame; tags and bytes between frames are passed over."""
+    at = 0
+    if content.startswith(b"ID3"):
+        at = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0)))
+    follows = False
+    while 0 <= at < len(content) - 4:
+        length = _mpeg_frame(content, at)
+        follows = length > 0 and (follows or _mpeg_frame(content, at + length) > 0)
+        if follows:
+            yield at, length
+        at = at + length if follows else content.find(b"\xff", at + 1)
 
 
 def _mpeg_frame(content: bytes, at: int) -> int:

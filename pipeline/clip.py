@@ -73,7 +73,7 @@ class Clip:
     @shared
     def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing) -> np.ndarray:
         """(n_mfcc, frames): `librosa.feature.mfcc(y)`."""
-        return scipy.fft.dct(self.mel_db(bank, framing), axis=0, type=2, norm="ortho")[:n_mfcc]
+        return scipy.fft.dct(self.mel_db(bank, framing), axis=0, norm="ortho")[:n_mfcc]
 
     @shared
     def gammatone(self, bank: ErbBank, framing: Framing) -> np.ndarray:

@@ -375,11 +375,10 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
                 print(describe_work(asked, remaining), flush=True)
             if remaining.todo.any():
                 backend = stack.enter_context(open_backend(options))
-            files = []
-            for spec, clips in zip(asked.specs, remaining.stored):
-                file, shared_lock = ready(asked.folder, spec, asked.ids, clips)
-                stack.callback(shared_lock.release)
-                files.append(file)
+            files = [
+                stack.enter_context(ready(asked.folder, spec, asked.ids, clips))
+                for spec, clips in zip(asked.specs, remaining.stored)
+            ]
             refresh(asked.folder, asked.clips, asked.settings, asked.part)
         if options.prepare:
             ready_now = f"{counted(len(files), 'file')} for {counted(len(asked.clips), 'clip')}"

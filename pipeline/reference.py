@@ -27,6 +27,7 @@ DEFINITIONS: Registry[Callable[..., np.ndarray]] = Registry("definition")
 
 RELATIVE_TOLERANCE = 1e-4  # of s, the largest |value| that a row takes on the clips compared
 SMALLEST_SCALE = 1e-3  # s is at least this part of the feature's largest |value|
+TINY = 1e-300  # if every value should be 0
 PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}  # the part of all values that has to agree
 BY_ESTIMATE = dict.fromkeys(  # of a tuning or a tempo: the part of all clips that agrees in every value
     ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"), 0.995
@@ -74,8 +75,7 @@ def agreement(
     if stored is not None:
         allowed = allowed + np.spacing(np.abs(other).astype(stored)).astype(float) / 2
     difference = np.abs(mine - other)
-    allowed = np.broadcast_to(allowed, mine.shape)
-    ratio = np.divide(difference, allowed, out=np.where(difference > 0, np.inf, 0.0), where=allowed > 0)
+    ratio = difference / np.maximum(allowed, TINY)
     outside = ~(ratio <= 1)  # a NaN is outside
     values = outside.sum()
     clips = outside.any(axis=(1, 2)).sum()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from commandline.files import DISK_FAILED, Lock, refuse_special
+from commandline.files import DISK_FAILED, Lock
 from commandline.registry import RequestError
 from commandline.terminal import progress, size, tell
 
@@ -56,7 +56,6 @@ def _fetch(url: str, part: Path, label: str) -> None:
     """Add to the file `part` what it lacks of `url`."""
     import requests
 
-    refuse_special(part)
     begin = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself, so that they can be counted
     headers |= {"Range": f"bytes={begin}-"} if begin else {}
@@ -177,5 +176,4 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
-        refuse_special(path)
         path.unlink(missing_ok=True)

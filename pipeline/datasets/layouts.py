@@ -106,7 +106,7 @@ def read_speech_commands(folder: Path) -> Listing:
         if file.is_file()
         for line in file.read_text(encoding="utf-8").splitlines()
     }
-    files = pd.Series(sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*")), dtype=str)
+    files = pd.Series(files_below(folder), dtype=str)
     files = files[files.str.fullmatch(AUDIO_FILE) & ~files.str.startswith(BACKGROUND)].reset_index(drop=True)
     clips = pd.DataFrame(
         {

@@ -68,23 +68,19 @@ def embed(
 
     The last window is the first to reach the clip's end, padded with zeros.
     """
-    given, *others = session.get_inputs()
+    given = session.get_inputs()[0]
+    axes = len(given.shape)
     output = card.output or session.get_outputs()[0].name
-    if others or len(given.shape) > 3:
-        raise RequestError(
-            f"the network has the inputs {[one.shape for one in (given, *others)]}; expected one: "
-            "(windows, samples), (windows, 1, samples) or (samples,)"
-        )
     length = round(card.window * card.sample_rate) or len(y)
     hop = round(card.hop * card.sample_rate) or length
     count = 1 + max(0, -(-(len(y) - length) // hop))
     padded = np.pad(y, (0, max(0, (count - 1) * hop + length - len(y)))) * np.float32(card.scale)
     windows = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
-    step = 1 if len(given.shape) == 1 or given.shape[0] == 1 else MOST_WINDOWS
+    step = 1 if axes == 1 or given.shape[0] == 1 else MOST_WINDOWS
     parts = []
     for start in range(0, count, step):
         x = windows[start : start + step]
-        x = {1: x[0], 2: x, 3: x[:, None]}[len(given.shape)]
+        x = x[0] if axes == 1 else x[:, None] if axes == 3 else x
         try:
             (answer,) = session.run([output], {given.name: np.ascontiguousarray(x)})
         except Exception as error:  # any: onnxruntime has no base class; such as an input of another length
@@ -154,16 +150,15 @@ def read_card(path: Path) -> NetworkCard:
 
 def _files(model: str) -> tuple[Path, Path]:
     """The network and its card; RequestError where one is not there."""
-    if not model:
-        raise RequestError(f"embedding needs a network: embedding@model=NAME for {FOLDER}/NAME.onnx")
-    found = FOLDER / f"{model}.onnx", FOLDER / f"{model}.json"
-    for path, what in zip(found, ("network", "card")):
-        if not path.is_file():
-            raise RequestError(
-                f"embedding@model={model}: its {what} {path} is not there; "
-                "docs/howto/embeddings.md says where published ones come from"
-            )
-    return found
+    name = model or "NAME"
+    network = FOLDER / f"{name}.onnx"
+    card = FOLDER / f"{name}.json"
+    if not (network.is_file() and card.is_file()):
+        raise RequestError(
+            f"embedding@model={name} needs a network and its card, {network} and {card}; "
+            "docs/howto/embeddings.md says where published ones come from"
+        )
+    return network, card
 
 
 def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:

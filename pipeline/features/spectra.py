@@ -200,7 +200,7 @@ def gfcc(clip: Clip, *, n_gfcc: Count = 40, bank: ErbBank, framing: Framing) -> 
     Ignores: fine structure, which the soft bands have smoothed already
     Feature map: as mfcc, smoother along the rows
     """
-    return scipy.fft.dct(clip.gammatone(bank, framing), axis=0, type=2, norm="ortho")[:n_gfcc]
+    return scipy.fft.dct(clip.gammatone(bank, framing), axis=0, norm="ortho")[:n_gfcc]
 
 
 @feature(units="dB, cepstrum", rows=coefficient_axis)
@@ -214,7 +214,7 @@ def lfcc(clip: Clip, *, n_lfcc: Count = 40, bank: LinearBank, framing: Framing) 
     """
     filters = kernels.spectrum.linear_filters(clip.sample_rate, framing.n_fft, bank)
     levels = kernels.spectrum.decibels(filters @ clip.power(framing))
-    return scipy.fft.dct(levels, axis=0, type=2, norm="ortho")[:n_lfcc]
+    return scipy.fft.dct(levels, axis=0, norm="ortho")[:n_lfcc]
 
 
 @feature(units="Hz", rows=mel_axis, row_unit="Hz")

@@ -74,8 +74,7 @@ def fold_octaves(magnitude: np.ndarray, bins: int) -> np.ndarray:
 
 def normalised(values: np.ndarray, order: float = np.inf) -> np.ndarray:
     """Each frame divided by its norm, unless that is tiny: `librosa.util.normalize(values, norm=order)`."""
-    size = np.abs(values).astype(float)
-    norm = size.max(axis=0) if order == np.inf else (size**order).sum(axis=0) ** (1 / order)
+    norm = np.linalg.norm(values.astype(float), order, axis=0)
     return (values / np.where(norm < np.finfo(values.dtype).tiny, 1, norm)).astype(values.dtype)
 
 

@@ -115,7 +115,7 @@ def test_windows_of_another_length_than_the_network_takes_cannot_exist():
 
 def test_what_is_not_there_says_what_to_do():
     write_network("net")
-    with pytest.raises(RequestError, match=r"models/panns\.onnx is not there; docs/howto"):
+    with pytest.raises(RequestError, match=r"needs .* models/panns\.onnx and models/panns\.json; docs/howto"):
         embedded(RAMP, "panns")
     (embedding.FOLDER / "broken.onnx").write_bytes(b"no network")
     (embedding.FOLDER / "broken.json").write_text('{"sample_rate": 8000}')
