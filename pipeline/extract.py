@@ -27,13 +27,11 @@ from commandline.terminal import counted, duration, progress, size, tell, text_t
 from features_cache import cache_folder, parse_list
 from features_cache.claims import claimed
 from features_cache.feature_file import FeatureSpec, clip_keys, fingerprints, lock
-from features_cache.hdf5 import DamagedFile
 from features_cache.index import (
     FAILURES,
     WHOLE,
     note_verified,
     read_costs,
-    read_index,
     refresh,
     stored_ids,
     write_costs,
@@ -106,10 +104,7 @@ def request(options: ExtractOptions) -> Request:
     """Load the dataset, resolve the features, look which audio changed."""
     dataset = load(options)
     folder = cache_folder(options.dataset, options.data, options.name)
-    try:
-        before = read_index(folder)[0]
-    except (FileNotFoundError, DamagedFile):
-        before = None  # a damaged index is made again; hashing shows what is up to date
+    before = dataset.cached
     table = dataset.table
     if options.copies is None and before is not None and not (table["copy_of"] != "").any():
         table = kept_copies(table, before[list(CLIP_COLUMNS)])

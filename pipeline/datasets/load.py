@@ -2,10 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from commandline.registry import RequestError
 from commandline.terminal import counted
 from features_cache import Cache, dataset_name
-from features_cache.hdf5 import DamagedFile
+from features_cache.hdf5 import Attributes, DamagedFile
 from features_cache.index import read_index
 from features_cache.location import NAMED, TABLES, is_cache, unknown_dataset
 from features_cache.table import complete, refuse_class_names
@@ -53,6 +52,7 @@ class Dataset:
     synthetic: bool = False
     notes: tuple[str, ...] = ()  # what a user should know: ignored files, folds that were drawn
     published_test: int | None = None  # the one fold that the publishers test, if they do not test each
+    cached: pd.DataFrame | None = None  # the clips of its cache, with what is known of their files
 
     @property
     def samples(self) -> int:
@@ -78,10 +78,19 @@ def load(options: SourceOptions) -> Dataset:
     classes = listing.table["label"].unique().tolist()
     refuse_class_names(classes)
     if len(classes) < 2:
-        has = f"one class only, {classes[0]!r}, and two are needed at least" if classes else "no clip"
-        raise RequestError(f"DATASET={word} has {has}; expected one sub-folder a class, or a CSV")
+        has = counted(len(classes), "class")
+        raise RequestError(f"DATASET={word} has {has}; expected two or more: a sub-folder each, or a CSV")
     source = word if word in NAMED else str(path.resolve())
-    settings = settings_of(options.data / name / "features", name, source)
+    cache = options.data / name / "features"
+    cached: pd.DataFrame | None = None
+    settings: Attributes = {}
+    with suppress(FileNotFoundError, DamagedFile):  # a damaged index is made again
+        cached, settings = read_index(cache)
+    if settings.get("source", source) != source:
+        raise RequestError(
+            f"{cache} holds features of {settings['source']}, not of {source}; give this dataset another "
+            f"name: NAME={name}2"
+        )
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
@@ -98,21 +107,8 @@ def load(options: SourceOptions) -> Dataset:
         synthetic=set(classes) <= SYNTHETIC_CATEGORIES.keys(),
         notes=(*listing.notes, *fold_notes, *audio_notes),
         published_test=listing.published_test if as_published else None,
+        cached=cached,
     )
-
-
-def settings_of(cache: Path, name: str, source: str) -> dict[str, Any]:
-    """Those of the cache of this name, {} if there is none; RequestError if it is of another source."""
-    try:
-        settings = read_index(cache)[1]
-    except (FileNotFoundError, DamagedFile):
-        return {}
-    if settings["source"] != source:
-        raise RequestError(
-            f"{cache} holds features of {settings['source']}, not of {source}; give this dataset another "
-            f"name: NAME={name}2"
-        )
-    return settings
 
 
 def _of_cache(folder: Path, name: str | None) -> Dataset:
@@ -147,14 +143,12 @@ def _read(options: SourceOptions) -> Listing:
         return read_esc_layout(path) if is_esc_layout(path) else read_folder(path)
     if is_table:
         return read_table(path, Path(options.audio_dir) if options.audio_dir else path.parent)
-    if path.is_file():
-        raise RequestError(f"DATASET={word} is no CSV; expected a table filename,label or a folder of clips")
     message = unknown_dataset(word, options.data)
     raise RequestError(f"{message}; or the path of a folder of clips, a CSV or a cache, from {Path.cwd()}")
 
 
 def _audio_settings(
-    listing: Listing, options: SourceOptions, settings: Mapping[str, Any]
+    listing: Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[int, float, list[str]]:
     """Rate, duration and notes: as given, as the cache has them, as the source says, or found in the files.
 

@@ -51,10 +51,10 @@ def test_links_are_followed_once(tmp_path):
     ("names", "reason"),
     [
         ("a.wav dog/readme.txt", "expected one sub-folder a class"),
-        ("dog/1.wav dog/2.wav", "one class only, 'dog'"),
+        ("dog/1.wav dog/2.wav", "has 1 class; expected two"),
         ("metadata/UrbanSound8K.csv", "expected slice_file_name, fsID, fold, class"),
         ("FSD50K.ground_truth/dev.csv", "expected fname, labels, split"),
-        ("testing_list.txt", "has no clip"),
+        ("testing_list.txt", "has 0 classes"),
     ],
 )
 def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(tmp_path, names, reason):

@@ -14,7 +14,7 @@ from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_lay
 
 
 @pytest.mark.parametrize(
-    ("word", "told"), [("my sond", "'my sounds'"), ("clip.csv", "'clips.csv'"), ("a.wav", "is no CSV")]
+    ("word", "told"), [("my sond", "'my sounds'"), ("clip.csv", "'clips.csv'"), ("a.wav", "a CSV or a cache")]
 )
 def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(tmp_path, monkeypatch, word, told):
     monkeypatch.chdir(tmp_path)
