@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from commandline.files import replace_file
 from commandline.registry import RequestError
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
-from features_cache import cache_folder
 from features_cache.index import CHECKED
 from features_cache.splits import fold_split
 from features_cache.table import originals
@@ -204,7 +203,7 @@ def run(options: SourceOptions) -> int:
     measured, findings = findings_in(dataset)
     print(counts(dataset, measured))
     print(report(findings))
-    path = cache_folder(options.dataset, options.data, options.name) / CHECKED
+    path = dataset.folder / CHECKED
     kept = [asdict(found) | {"count": len(found.names)} for found in findings]
     content = {"format_version": 1, "clips": len(originals(dataset.table)), "findings": kept}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ What is asked for (`request`), what of it is there (`find_remaining`), and the r
 import functools
 import hashlib
 import importlib.metadata
+import itertools
 import shutil
 import time
 from collections.abc import Iterator
@@ -24,7 +25,6 @@ from numpy.typing import NDArray
 from commandline.files import NOT_WRITABLE
 from commandline.registry import RequestError
 from commandline.terminal import counted, duration, progress, size, tell, text_table
-from features_cache import cache_folder, parse_list
 from features_cache.claims import claimed
 from features_cache.feature_file import FeatureSpec, clip_keys, fingerprints, lock
 from features_cache.index import (
@@ -37,6 +37,7 @@ from features_cache.index import (
     write_costs,
     write_failures,
 )
+from features_cache.names import parse_list
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 from features_cache.writer import StoredClips, ready, stored_clips, written_to
 from pipeline import audio
@@ -103,20 +104,19 @@ class Request:
 def request(options: ExtractOptions) -> Request:
     """Load the dataset, resolve the features, look which audio changed."""
     dataset = load(options)
-    folder = cache_folder(options.dataset, options.data, options.name)
     before = dataset.cached
     table = dataset.table
     if options.copies is None and before is not None and not (table["copy_of"] != "").any():
         table = kept_copies(table, before[list(CLIP_COLUMNS)])
     if not (table["path"] != "").any():
-        raise RequestError(f"{folder} has no audio to compute features from; it is used as it is")
+        raise RequestError(f"{dataset.folder} has no audio to compute features from; it is used as it is")
     variants, left_out = wanted(options.features, dataset)
     rows = part_of(options.part, len(table))
     clips = with_hashes(with_sources(table, before), rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     changes = [] if before is None else describe_changes(before, clips, rows)
     notes = (*dataset.notes, *changes, *left_out)
-    return Request(dataset, folder, clips, rows, variants, specs, notes)
+    return Request(dataset, dataset.folder, clips, rows, variants, specs, notes)
 
 
 def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[str]]:
@@ -127,7 +127,7 @@ def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[s
     variants: dict[str, Variant] = {}
     left_out: list[str] = []
     for word in features.split():
-        for channel in (channel for channels in parse_list(word, list(FEATURES)) for channel in channels):
+        for channel in itertools.chain(*parse_list(word, list(FEATURES))):
             variant = resolve_feature(channel)
             try:
                 rows, _ = variant.shape(dataset.sample_rate, dataset.samples)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from commandline.options import make_command, words
 from commandline.registry import RequestError
-from features_cache import Cache, cache_folder
+from features_cache import Cache
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import failed_clips, read_check
 from features_cache.location import NAMED, is_cache
@@ -25,7 +25,7 @@ DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours wit
 
 def next_step(options: SourceOptions, dataset: Dataset) -> str:
     """Lines on the next step for a dataset that is loaded: `next: make …`, and what may follow it."""
-    folder = cache_folder(options.dataset, options.data, options.name)
+    folder = dataset.folder
     features = list[str]()
     if is_cache(folder):
         cache = Cache(folder)
@@ -37,7 +37,7 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
         features = [f"FEATURES={' '.join(computed)}"] if {*computed} < {*FEATURES} and computed else []
     command = make_command("features", *_source(options), *features)
     lines = (f"next: {command}", untrainable(dataset.table))
-    return check_first(options, "\n".join(filter(None, lines)))
+    return check_first(options, dataset, "\n".join(filter(None, lines)))
 
 
 def _source(options: SourceOptions) -> list[str]:
@@ -45,12 +45,12 @@ def _source(options: SourceOptions) -> list[str]:
     return [f"DATASET={options.dataset}", *given]
 
 
-def check_first(options: SourceOptions, lines: str) -> str:
+def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
     """Lines on the next step, behind the check of own sounds; if that found a leak, what to do about it."""
     if options.dataset in NAMED or is_cache(Path(options.dataset)):
         return lines
     check = shlex.join(["python", "-m", "pipeline", "check", *_source(options)])
-    findings = read_check(cache_folder(options.dataset, options.data, options.name))
+    findings = read_check(dataset.folder)
     if findings is None:
         return f"next: {check}\n{lines.replace('next:', 'then:', 1)}"
     leaks = (found["remedy"] for found in findings if found["kind"] == "duplicates_across_folds")
@@ -78,12 +78,15 @@ def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str,
     if not first:
         name = next(iter(frames), "mel")
         model = ["MODEL=m11"] if name == "waveform" else []  # the quickest that takes it
-        return check_first(options, f"next: {make_command('train', *given, f'FEATURES={name}', *model)}")
+        return check_first(
+            options, dataset, f"next: {make_command('train', *given, f'FEATURES={name}', *model)}"
+        )
     together = "+".join(first)
     sets = [*first, together, *([PROVEN] if set(PROVEN.split("+")) <= set(frames) else ())]
     features = f"FEATURES={' '.join(dict.fromkeys(sets))}"
     return check_first(
         options,
+        dataset,
         f"next: {make_command('sweep' if len(first) > 1 else 'train', *given, features, 'MODEL=texture')}\n"
         f"then: {make_command('train', *given, f'FEATURES={together}')}   ({DEFAULT_MODEL})",
     )

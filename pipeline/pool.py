@@ -63,7 +63,6 @@ class Backend:
     processes = 1
     in_flight = 1  # batches that are handed out at a time
     attempts = 1  # at a batch whose worker died
-    died = ""  # of which clip this is said
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """`function(batch)`; WorkerDied if it could not be finished."""
@@ -91,7 +90,7 @@ class Backend:
         half = len(batch) // 2
         if half:
             return self.finish(function, batch[:half]) + self.finish(function, batch[half:])
-        reason = f"{self.died}: killed, out of memory, or a crash in a library"
+        reason = "its worker died again and again: killed, out of memory, or a crash in a library"
         return ExtractionResult(1, [(batch[0].row, WHOLE, reason)])
 
 
@@ -132,7 +131,6 @@ class Workers(Backend):
     """Processes of this machine, each taken by one thread at a time; one that died is replaced."""
 
     attempts = 2
-    died = "its worker process died twice"
 
     def __init__(self, count: int) -> None:
         self.processes = self.in_flight = count

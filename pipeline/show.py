@@ -1,5 +1,6 @@
 """`python -m pipeline show FILE FEATURES="mel mfcc"`: features of an audio file, drawn to a PNG."""
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,9 +39,7 @@ def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
 
     draw(Figure(layout="constrained"), clip, "mel mfcc").savefig("clip.png")
     """
-    names = list(
-        dict.fromkeys(name for channels in parse_list(features, list(FEATURES)) for name in channels)
-    )
+    names = list(dict.fromkeys(itertools.chain(*parse_list(features, list(FEATURES)))))
     figure.set_size_inches(WIDTH, HEIGHT * len(names))
     for name, ax in zip(names, np.atleast_1d(figure.subplots(len(names)))):
         variant = resolve_feature(name)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from commandline.registry import RequestError
 from commandline.terminal import counted
-from features_cache import Cache, dataset_name
+from features_cache import Cache, cache_folder, dataset_name
 from features_cache.hdf5 import Attributes, DamagedFile
 from features_cache.index import read_index
 from features_cache.location import NAMED, TABLES, is_cache, unknown_dataset
@@ -45,6 +45,7 @@ class Dataset:
     """
 
     name: str
+    folder: Path  # of its cache
     table: pd.DataFrame
     sample_rate: int  # Hz
     duration: float  # seconds
@@ -74,6 +75,7 @@ def load(options: SourceOptions) -> Dataset:
     if word not in NAMED and is_cache(path):
         return _of_cache(path, options.name)
     name = dataset_name(word, options.name)
+    folder = cache_folder(word, options.data, options.name)
     listing = _read(options)
     classes = listing.table["label"].unique().tolist()
     refuse_class_names(classes)
@@ -81,14 +83,13 @@ def load(options: SourceOptions) -> Dataset:
         has = counted(len(classes), "class")
         raise RequestError(f"DATASET={word} has {has}; expected two or more: a sub-folder each, or a CSV")
     source = word if word in NAMED else str(path.resolve())
-    cache = options.data / name / "features"
     cached: pd.DataFrame | None = None
     settings: Attributes = {}
     with suppress(FileNotFoundError, DamagedFile):  # a damaged index is made again
-        cached, settings = read_index(cache)
+        cached, settings = read_index(folder)
     if settings.get("source", source) != source:
         raise RequestError(
-            f"{cache} holds features of {settings['source']}, not of {source}; give this dataset another "
+            f"{folder} holds features of {settings['source']}, not of {source}; give this dataset another "
             f"name: NAME={name}2"
         )
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
@@ -100,6 +101,7 @@ def load(options: SourceOptions) -> Dataset:
         table = with_copies(table, options.copies, options.alter, options.seed)
     return Dataset(
         name=name,
+        folder=folder,
         table=complete(table),
         sample_rate=sample_rate,
         duration=duration,
@@ -116,6 +118,7 @@ def _of_cache(folder: Path, name: str | None) -> Dataset:
     cache = Cache(folder)
     return Dataset(
         name=dataset_name(str(folder), name),
+        folder=folder,
         table=cache.clips,
         sample_rate=cache.sample_rate,
         duration=cache.duration,

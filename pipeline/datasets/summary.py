@@ -58,8 +58,6 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
         lines.append(f"{copies:,} altered copies, only ever trained on")
     lines += dataset.notes
     classes = table.groupby("label").agg(clips=("clip_id", "size"), sources=("group", "nunique"))
-    if table["category"].nunique() > 1:
-        classes["category"] = table.groupby("label")["category"].first()
     by_fold = pd.crosstab(table["label"], table["fold"]).add_prefix("fold ")
     classes = classes.join(by_fold).sort_values("clips", ascending=False, kind="stable")
     lines += ["", text_table([[*row] for row in classes.itertuples()], ["class", *classes.columns])]

@@ -30,8 +30,6 @@ IN_FLIGHT = 2  # batches a core, so that none waits for its next one to arrive
 class Cluster(Backend):
     """Its workers, called by the threads that hand out batches."""
 
-    died = "one Dask worker after the other died of it"
-
     def __init__(self, client: Client) -> None:
         self.client = client
         self.processes = sum(client.ncores().values())

@@ -75,7 +75,7 @@ def test_only_the_clip_that_kills_its_worker_is_lost(quick):
     assert outcome.clips == 2
     ((row, _, reason),) = outcome.failures
     assert row == 1
-    assert "died twice" in reason
+    assert "died again and again" in reason
 
 
 @pytest.fixture(scope="module")
