@@ -13,6 +13,8 @@ from dataclasses import dataclass, is_dataclass
 from types import NoneType
 from typing import Annotated, Any
 
+from commandline.registry import Registry, RequestError
+
 Value = str | int | float | bool | None
 KINDS = {int: "an int", float: "a number", bool: "true or false", str: "a word"}
 
@@ -56,7 +58,7 @@ class Framing:
 
     def __post_init__(self) -> None:
         if self.win_length is not None and self.win_length > self.n_fft:
-            raise ValueError(f"win_length={self.win_length} is longer than n_fft={self.n_fft}; raise n_fft")
+            raise RequestError(f"win_length={self.win_length} is longer than n_fft={self.n_fft}; raise n_fft")
 
 
 class Bands:
@@ -67,7 +69,7 @@ class Bands:
 
     def __post_init__(self) -> None:
         if self.fmax is not None and self.fmax <= self.fmin:
-            raise ValueError(f"fmax={self.fmax:g} must be above fmin={self.fmin:g}")
+            raise RequestError(f"fmax={self.fmax:g} must be above fmin={self.fmin:g}")
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Parameter:
     default: Value
 
     def read(self, value: Value) -> Value:
-        """`value` as this parameter's type; ValueError if it does not fit."""
+        """`value` as this parameter's type; RequestError if it does not fit."""
         if value in (None, "none") and self.default is None:
             return None
         try:
@@ -150,7 +152,7 @@ class Parameter:
             fits = False
         if not fits or (self.within and read not in self.within):
             expected = KINDS[self.kind] + (f", {self.within}" if self.within else "")
-            raise ValueError(f"{self.name}={value} is not {expected}")
+            raise RequestError(f"{self.name}={value} is not {expected}")
         return read
 
 
@@ -166,9 +168,9 @@ def _arguments(
             yield name, group if grouped else None, fields
 
 
-def of_function(function: Callable[..., Any]) -> dict[str, Parameter]:
+def of_function(function: Callable[..., Any]) -> Registry[Parameter]:
     """The parameters that a feature's signature declares, groups flattened, in its order."""
-    found: dict[str, Parameter] = {}
+    found: Registry[Parameter] = Registry("parameter")
     for _, _, fields in _arguments(function):
         for name, field in fields.items():
             annotation = field.annotation
@@ -180,7 +182,7 @@ def of_function(function: Callable[..., Any]) -> dict[str, Parameter]:
 
 
 def to_arguments(function: Callable[..., Any], values: dict[str, Value]) -> dict[str, Any]:
-    """Keyword arguments for `function`, the groups put together again; ValueError if they clash."""
+    """Keyword arguments for `function`, the groups put together again; RequestError if they clash."""
     return {
         name: group(**{field: values[field] for field in fields}) if group else values[name]
         for name, group, fields in _arguments(function)

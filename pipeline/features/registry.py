@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from commandline.registry import Registry, RequestError, nearest
+from commandline.registry import Registry
 from features_cache.names import Channel
 from pipeline import axes, extras, parameters
 from pipeline.clip import Clip
@@ -41,7 +41,7 @@ class Feature:
     """(**parameters) -> what else its values depend on, such as a file's fingerprint"""
 
     @functools.cached_property
-    def parameters(self) -> dict[str, Parameter]:
+    def parameters(self) -> Registry[Parameter]:
         return parameters.of_function(self.function)
 
 
@@ -116,15 +116,10 @@ def resolve_feature(channel: Channel) -> Variant:
     feature = extras.load(name).FEATURE if name == "embedding" else FEATURES[name]
     values = {key: parameter.default for key, parameter in feature.parameters.items()}
     changed: dict[str, Any] = {}
-    try:
-        for key, given in sorted(channel.parameters):
-            if key not in values:
-                raise ValueError(nearest("parameter", key, values))
-            value = feature.parameters[key].read(given)
-            if value != values[key]:
-                values[key] = value
-                changed[key] = "none" if value is None else value
-        arguments = parameters.to_arguments(feature.function, values)
-    except ValueError as reason:
-        raise RequestError(f"{name}: {reason}") from None
+    for key, given in sorted(channel.parameters):
+        value = feature.parameters[key].read(given)
+        if value != values[key]:
+            values[key] = value
+            changed[key] = "none" if value is None else value
+    arguments = parameters.to_arguments(feature.function, values)
     return Variant(feature, Channel(name, tuple(changed.items())).stored, values, arguments)

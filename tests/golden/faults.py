@@ -293,10 +293,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "archive_bomb": Fault(
         "an archive may fill the disk",
-        """left -= len(block)
-                        if left < 0:""",
-        """left -= len(block)
-                        if left > MOST_UNPACKED:""",
+        "if len(entries) > MOST_ENTRIES or declared > MOST_UNPACKED:",
+        "if len(entries) > MOST_ENTRIES:",
         f"{PIPE}datasets/test_download.py",
     ),
     "formula_in_csv": Fault(
