@@ -74,7 +74,7 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     `commands` are functions `def name(options: SomeOptions) -> int | None`; a single one takes no command
     word. The package's name is that of the module that calls.
     """
-    package = getattr(sys.modules.get("__main__"), "__package__", None) or "…"
+    package = sys.modules["__main__"].__package__ or "…"
     by_name = {command.__name__.rstrip("_"): command for command in commands}
     tell_warnings()
     try:

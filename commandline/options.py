@@ -40,8 +40,9 @@ def option(
     `least` and `most` bound a number, both allowed. `traits` say what else is true of it: `positional=True`
     takes words without a name; train/options.py reads `in_hash`, `in_sweep` and `unused_by`.
     """
-    metadata = {"meaning": meaning, "bounds": (least, most), **traits}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(
+        default=default, metadata={"meaning": meaning, "bounds": (least, most), **traits}
+    )
 
 
 def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:

@@ -91,7 +91,7 @@ def write_feature(
     channel = parse_channel(name)
     if channel.rows or channel.parameters:
         raise RequestError(f"{name!r}: an external feature's name is one word")
-    array = np.asanyarray(values)
+    array = np.asarray(values)
     if array.ndim not in (1, 2, 3) or len(array) != len(clip_ids) or 0 in array.shape:
         raise RequestError(
             f"{name}: values of shape {array.shape} for {counted(len(clip_ids), 'clip')}; "
@@ -114,7 +114,7 @@ def write_feature(
     def stored() -> Iterator[tuple[int, NDArray, int]]:
         for clip, row, plane in zip(ids, rows.tolist(), array):
             try:
-                converted = to_stored(np.asarray(plane), (spec.rows, spec.frames), dtype)
+                converted = to_stored(plane, (spec.rows, spec.frames), dtype)
             except (ValueError, TypeError) as error:
                 raise RequestError(f"{name}, {clip}: {error}") from None
             yield row, converted, state_word(int(states[row]), converted)

@@ -41,9 +41,7 @@ def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int =
     (stratified, drawn from `seed`). The table's altered copies of the training clips are trained on too.
     Raises RequestError where the table has no such fold, or nothing would be trained on.
     """
-    is_copy = table["copy_of"].to_numpy() != ""
-    originals = table[~is_copy]
-    altered = table[is_copy]
+    originals = table[table["copy_of"] == ""]
     folds = sorted(int(fold) for fold in originals["fold"].unique())
     if fold not in folds:
         raise RequestError(f"there is no fold {fold}; the folds are {folds}")
@@ -65,7 +63,7 @@ def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int =
     trained, validation, tested = (
         part["clip_id"].to_numpy(dtype=object) for part in (train, candidates[validated], test)
     )
-    copies = altered["clip_id"][altered["copy_of"].isin(trained)].to_numpy(dtype=object)
+    copies = table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)
     used = rest["clip_id"].isin([*trained, *validation])
     return Split(
         train=np.concatenate([trained, copies]),

@@ -149,8 +149,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "copies_of_tested_clips_trained": Fault(
         "altered copies of tested clips are trained on",
-        'copies = altered["clip_id"][altered["copy_of"].isin(trained)].to_numpy(dtype=object)',
-        'copies = altered["clip_id"].to_numpy(dtype=object)',
+        'copies = table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)',
+        'copies = table["clip_id"][table["copy_of"] != ""].to_numpy(dtype=object)',
         f"{CACHE}test_splits.py",
     ),
     "copies_tested": Fault(
