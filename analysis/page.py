@@ -1,4 +1,4 @@
-"""From a report's content to one self-contained HTML page, and from its facts to sentences.
+"""From a report's content to one self-contained HTML page, and from its findings to sentences.
 
 Templates speak: sections are HTML templates, sentences are the macros of words.txt, plain text that page,
 terminal and LaTeX document share. Numbers are rounded here and nowhere earlier.
@@ -29,10 +29,10 @@ def render(template: str = "page.html", **content: object) -> str:
     return environment().get_template(template).render(**content)
 
 
-def say(name: str, *facts: object) -> str:
+def say(name: str, *given: object) -> str:
     """A macro of words.txt as one line of plain text, empty if there is nothing to say."""
     macro: Any = getattr(environment().get_template("words.txt").module, name)
-    return " ".join(macro(*facts).split())
+    return " ".join(macro(*given).split())
 
 
 @cache

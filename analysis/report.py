@@ -148,7 +148,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
 def run_content(
     found: Findings, cache: Cache | None, features: list[str], folder: Path, options: AnalysisOptions
 ) -> dict[str, Any]:
-    """What the templates show of the runs besides facts, tables and figures; empty without a ranking."""
+    """What the templates show of the runs besides findings, tables and figures; empty without a ranking."""
     if found.main is None:
         return {}
     best = found.main.best

@@ -179,8 +179,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             table = folder.predictions(fold)
             tested[fold] = table[table["split"] == "test"]
     if not tested:
-        problems.append(Problem(folder.name, "none of its folds can be read", "damaged"))
-        return None
+        raise RequestError("none of its folds can be read")
     clips = pd.concat(tested, names=["fold"]).sort_values("clip_id", kind="stable")
     if clips.empty:
         text = "its test folds were never scored (SKIP_TEST=1): it has validation predictions only"
@@ -197,7 +196,6 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         name: part.iloc[:, len(PREDICTION_COLUMNS) :].to_numpy(float)[None] for name, part in parts.items()
     }
     rows = parts["last"]
-    history = pd.concat([curve for curve in curves if len(curve)] or curves, ignore_index=True)
     run = Run(
         name=folder.name,
         dataset=folder.dataset,
@@ -212,7 +210,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         folds=rows.index.get_level_values("fold").to_numpy(dtype=np.intp),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
         checkpoints={name: part / part.sum(axis=2, keepdims=True) for name, part in numbers.items()},
-        history=history.assign(seed=int(config["seed"])),
+        history=pd.concat(curves, ignore_index=True).assign(seed=int(config["seed"])),
     )
     for member in folder.members:
         with named(f"the predictions of {member} alone are"):
