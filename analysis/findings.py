@@ -105,6 +105,7 @@ def findings(
     excluded = Counter(reasons.values())
     if not ranked:
         return Findings("none", problems, excluded, threats)
+
     main = ranked[0]
     metrics = tables.metrics(runs)
     details = tables.run_details(runs)
@@ -128,6 +129,11 @@ def findings(
         "attribution": pd.concat(attributions, ignore_index=True),
         "literature": tables.literature(main),
     }
+    kept = {name: table for name, table in made.items() if len(table)}
+    for run in runs:
+        kept[f"{run.name}.classes"] = reports[run.name]
+        kept[f"{run.name}.confused"] = tables.confused_pairs(run)
+
     report = reports[main.best.name][:-2].query("support > 0")
     fewest = int(report["support"].min())
     most = int(report["support"].max())
@@ -138,6 +144,7 @@ def findings(
         present.append(Threat("uneven", fewest, most))
     if effective < recordings / 2:
         present.append(Threat("unequal recordings", effective, recordings))
+
     state: State = "one" if len(rows) == 1 else "untested"
     shown = np.nan
     needed = 0
@@ -161,9 +168,7 @@ def findings(
         runs=runs,
         rows=rows,
         others=every[len(rows) :],
-        tables={name: table for name, table in made.items() if len(table)}
-        | {f"{run.name}.confused": tables.confused_pairs(run) for run in runs}
-        | {f"{name}.classes": table for name, table in reports.items()},
+        tables=kept,
         recordings=recordings,
         chance=chance,
         chance_p=chance_p,
@@ -186,17 +191,15 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
     for ranking in ranked:
         runs = ranking.runs
         differences = np.full((len(runs), 4), np.nan)
-        verdict = ["not compared"] * len(runs)
-        reason = ranking.reason
-        if not reason:
+        if not ranking.reason:
             tests = ranking.tests
             between = np.clip(tests.interval / ranking.unit, -1, 1)
             lead = ranking.accuracy[1:] - ranking.accuracy[0]
             differences[1:] = np.column_stack([lead, between, tests.p])
-            unsure = "" if ranking.testable else "few recordings"
-            reason = "alone" if len(runs) == 1 else unsure
-            if not reason:
-                verdict = ["best", *np.where(tests.p < ranking.level, "clearly worse", "tied")]
+        unsure = "" if ranking.testable else "few recordings"
+        reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
+        verdict = np.where(differences[:, 3] < ranking.level, "clearly worse", "tied")
+        verdict[0] = "best"
         part = pd.DataFrame(
             {
                 "run": run.name,
@@ -210,7 +213,8 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
             }
             for run in runs
         )
-        part = part.assign(accuracy=ranking.accuracy, verdict=verdict, reason=reason)
+        part = part.assign(accuracy=ranking.accuracy, reason=reason)
+        part["verdict"] = "not compared" if reason else verdict
         part[["accuracy_low", "accuracy_high"]] = ranking.interval
         part[["difference", "difference_low", "difference_high", "p"]] = differences
         parts.append(part)
