@@ -68,11 +68,10 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     without, added_to = ([runs.index(pair[side]) for pair in pairs] for side in (0, 1))
     differences = ranking.scores[:, added_to] - ranking.scores[:, without]
     tests = sign_flip_tests(differences, ranking.shares, ranking.level)
-    table["difference"] = differences.sum(axis=0) / ranking.unit
-    table[["low", "high"]] = np.clip(tests.interval / ranking.unit, -1, 1)
+    table[["difference", "low", "high", "p"]] = np.clip(tests.numbers(ranking.unit), -1, 1)
     clear = np.where(table["difference"] > 0, "clear gain", "clear loss")
     verdict = np.where(tests.p < ranking.level, clear, "no clear difference")
-    return table.assign(p=tests.p, verdict=verdict if ranking.testable else "not compared")
+    return table.assign(verdict=verdict if ranking.testable else "not compared")
 
 
 def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:

@@ -192,10 +192,7 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         runs = ranking.runs
         differences = np.full((len(runs), 4), np.nan)
         if not ranking.reason:
-            tests = ranking.tests
-            between = np.clip(tests.interval / ranking.unit, -1, 1)
-            lead = ranking.accuracy[1:] - ranking.accuracy[0]
-            differences[1:] = np.column_stack([lead, between, tests.p])
+            differences[1:] = np.clip(ranking.tests.numbers(ranking.unit), -1, 1)
         unsure = "" if ranking.testable else "few recordings"
         reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
         verdict = np.where(differences[:, 3] < ranking.level, "clearly worse", "tied")

@@ -43,7 +43,7 @@ def gain_tests(
     shares = recording_sums(weights, groups)[:, 0]
     tests = sign_flip_tests(sums, shares, LEVEL, draws=draws)
     table = np.full((gains.shape[1], 4), np.nan)
-    table[known] = np.column_stack([sums.sum(axis=0), tests.interval, tests.p])
+    table[known] = tests.numbers()
     return pd.DataFrame(table, columns=["mean", "low", "high", "p"]).assign(significant=table[:, 3] < LEVEL)
 
 

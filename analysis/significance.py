@@ -39,9 +39,14 @@ ROUNDING = 1e-9  # standardised sums closer than this are equal
 class FamilyTests:
     """A family of M tests; `interval` is in the units of the differences' sums."""
 
+    total: Floats  # (M,) sum of the differences
     p: Floats  # (M,) corrected for all of the family
     interval: Floats  # (M, 2)
     critical: Floats  # (M,) standardised sum beyond which each is significant
+
+    def numbers(self, unit: float = 1.0) -> Floats:
+        """(M, 4): difference, both ends of its interval, in shares of `unit`, and p."""
+        return np.column_stack([self.total / unit, self.interval / unit, self.p])
 
 
 def sign_flip_tests(
@@ -106,7 +111,7 @@ def sign_flip_tests(
     high = np.where(bounded, last, np.where((totals <= first) & (p < level), first, np.inf))
     interval = np.stack([low, high], axis=1)
     back = np.argsort(order)
-    return FamilyTests(p[back], interval[back], critical[back])
+    return FamilyTests(totals[back], p[back], interval[back], critical[back])
 
 
 def exact_p(differences: Floats) -> float:
