@@ -65,10 +65,10 @@ def replaced(path: Path, *, locked: bool = True, durable: bool = True) -> Iterat
             draft.unlink(missing_ok=True)
 
 
-def replace_file(file: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write a file whole or not at all, beside others who may write it too."""
+def replace_file(file: Path, content: bytes | str, *, durable: bool = True) -> None:
+    """Write a file whole or not at all, beside others who may write it too; text becomes UTF-8."""
     with replaced(file, locked=False, durable=durable) as draft:
-        draft.write_bytes(content)
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def refuse_special(path: Path) -> None:

@@ -459,10 +459,7 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
         name, _, strength = part.partition("=")
         entry = AUGMENTS[name]
         if kind not in entry.kinds:
-            fitting = ", ".join(other.name for other in AUGMENTS.values() if kind in other.kinds)
-            raise RequestError(
-                f"{entry.name} is no augmentation for this model; these are: {fitting or 'none'}"
-            )
+            raise RequestError(f"AUGMENT={name} is not for this model: python -m train list shows which are")
         steps.append((entry, entry.strength(strength) if strength else entry.default))
     return Augmenter(tuple(steps))
 

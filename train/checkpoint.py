@@ -103,8 +103,7 @@ def write_epoch(folder: Path, states: Mapping[str, State], row: str) -> None:
 def snapshot(state: Any) -> Any:
     """The same nest of dictionaries and lists with every tensor copied to the CPU."""
     if isinstance(state, torch.Tensor):
-        copy = torch.empty_like(state, device="cpu")
-        return copy.copy_(state.detach())
+        return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):
         return {key: snapshot(value) for key, value in state.items()}
     if isinstance(state, list | tuple):

@@ -29,7 +29,6 @@ from train.compute import device_of
 from train.options import ExplainOptions
 from train.plan import input_width, stored_shape
 
-CLASSES_NAMED = 3  # of a channel, those that lose most without it
 LEGEND = "correct %: with another test clip's channel in its place, the mean of repeats"
 
 
@@ -49,7 +48,7 @@ def explain_runs(options: ExplainOptions) -> int:
             table = table.assign(method="permuted", selection=run.selection())
             columns = ["channel", "method", "clip_id", "correct", "selection"]
             text = table.to_csv(columns=columns, index=False, float_format="%g", lineterminator="\n")
-            replace_file(run.fold(fold) / "attribution.csv", text.encode("utf-8"))
+            replace_file(run.fold(fold) / "attribution.csv", text)
             parts.append(correct)
         print(summary(run, pd.concat(parts)))
         print(
@@ -98,20 +97,12 @@ def permute_channels(
 
 
 def summary(run: RunFolder, correct: pd.DataFrame) -> str:
-    """The clips that are correct over all folds, as it is and without each channel, and by class."""
+    """The clips that are correct over all folds, as it is and without each channel."""
     whole = correct["whole"]
     channels = correct.drop(columns=["target", "whole"])
     rows = [(name, percent(share), points(share - whole.mean())) for name, share in channels.mean().items()]
     clips = counted(len(whole), "test clip")
     folds = counted(len(run.folds), "fold")
-    lines = [
-        f"{run.name}: {whole.sum()} of {clips} correct in {len(run.finished)} of {folds}",
-        text_table(rows, ("channel", "correct %", "change, points")),
-        LEGEND,
-    ]
-    lost = channels.rsub(whole, axis=0).groupby(correct["target"]).mean()  # recall, by class and channel
-    for name, by_class in lost.items():
-        most = by_class[by_class > 0].nlargest(CLASSES_NAMED)
-        named = ", ".join(f"{label} {percent(share)}" for label, share in most.items())
-        lines.append(f"relies on {name} most: {f'{named} (points of recall)' if named else 'no class'}")
-    return "\n".join(lines)
+    first = f"{run.name}: {whole.sum()} of {clips} correct in {len(run.finished)} of {folds}"
+    table = text_table(rows, ("channel", "correct %", "change, points"))
+    return f"{first}\n{table}\n{LEGEND}; the report has them by class"

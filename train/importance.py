@@ -152,7 +152,7 @@ class Fits:
         plan = self.plan
         prints = self.fingerprints
         clips = plan.scored(self.tested, fold=plan.cache.clips["fold"])
-        replace_file(self.path / "clips.csv", clips.to_csv(index=False, lineterminator="\n").encode("utf-8"))
+        replace_file(self.path / "clips.csv", clips.to_csv(index=False, lineterminator="\n"))
         folder = ImportanceFolder(self.path)
         known = folder.config["fingerprints"] if (self.path / "importance.json").is_file() else {}
         stale = {name for name, key in known.items() if prints.get(name, key) != key}
@@ -161,7 +161,7 @@ class Fits:
         for fit, both in folder.scores.items():
             if not fit & stale:
                 write_scores(text, fit, both)
-        replace_file(self.path / "scores.csv", text.getvalue().encode("utf-8"))
+        replace_file(self.path / "scores.csv", text.getvalue())
         x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
         recordings = [plan.table["group"].loc[data.train].nunique() for data in self.data.values()]
         named = ("dataset", "synthetic", "model", "task", "classes")
@@ -173,7 +173,7 @@ class Fits:
             "extraction": {name: plan.cache.extraction_cost(own) for name, own in self.stored.items()},
             "redundancy": linear_cka(x, self.owner, self.names).tolist(),
         }
-        replace_file(self.path / "importance.json", (json.dumps(config, indent=2) + "\n").encode("utf-8"))
+        replace_file(self.path / "importance.json", json.dumps(config, indent=2) + "\n")
 
     def fill(self, lacking: Sequence[Fit]) -> None:
         """Append the scores of these fits, each as soon as it is made."""

@@ -17,12 +17,15 @@ DEPTH = 2  # of the names of layers whose shapes are shown: layer2.0, but not la
 VECTOR = 512  # numbers of a common embedding, for the size of a model on vectors
 
 
+Stages = list[tuple[str, tuple[int, ...]]]
+
+
 class Description(NamedTuple):
     """Counts for one clip; its shape, without the batch, at first and after each layer that changes it."""
 
     parameters: int
     multiply_adds: int
-    stages: list[tuple[str, tuple[int, ...]]]
+    stages: Stages
 
 
 def describe_model(name: str, options: ListOptions) -> Description:
@@ -40,7 +43,7 @@ def describe_model(name: str, options: ListOptions) -> Description:
     }
     shape = channels, rows, frames = sizes[model.kind]
     operations: list[int] = []
-    stages: list[tuple[str, tuple[int, ...]]] = [("input", shape)]
+    stages: Stages = [("input", shape)]
 
     def note(place: str, layer: nn.Module, _: object, output: torch.Tensor) -> None:
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):

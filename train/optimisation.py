@@ -17,21 +17,18 @@ Optimiser = TypeVar("Optimiser", bound=torch.optim.Optimizer)
 AVERAGE_RAMP = 10  # the average forgets its first steps: its share kept is at most (1 + n) / (10 + n)
 
 
-def smoothed(y: torch.Tensor, smoothing: float) -> torch.Tensor:
-    """Targets (B, K) of which the classes share `smoothing` evenly (Szegedy et al. 2016)."""
-    return y.lerp(torch.full_like(y, 1 / y.shape[1]), smoothing)
-
-
 def smoothed_loss(
     members: torch.Tensor, y: torch.Tensor, smoothing: float, weight: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Mean cross-entropy of each member's logits (B, M, K) against targets y (B, K), smoothed.
+    """Mean cross-entropy of each member's logits (B, M, K) against targets y (B, K).
 
+    The classes share `smoothing` of a target evenly (Szegedy et al. 2016).
     With class weights (K,) a clip counts as its own class weighs, or as its mixed ones: weighing each term of
     the sum instead, as torch does, would pull a certain clip towards the rare classes that smoothing adds.
     """
     logits = members.flatten(0, 1)
-    targets = smoothed(y, smoothing)[:, None].expand_as(members).flatten(0, 1)
+    smooth = y.lerp(torch.full_like(y, 1 / y.shape[1]), smoothing)
+    targets = smooth[:, None].expand_as(members).flatten(0, 1)
     if weight is None:
         return nn.functional.cross_entropy(logits, targets)
     each = nn.functional.cross_entropy(logits, targets, reduction="none").view(members.shape[:2])

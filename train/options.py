@@ -253,10 +253,9 @@ SWEPT = (
 def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
     """`128x216` as rows and frames; RequestError, of the option `name`, for anything else."""
     rows, _, frames = text.partition("x")
-    if not (rows.isdecimal() and frames.isdecimal() and int(rows) * int(frames)):
-        raise RequestError(f"{name}={text}: expected rows x frames, as in 128x216")
-    if int(rows) * int(frames) > LARGEST_GRID:
-        raise RequestError(f"{name}={text}: expected at most {LARGEST_GRID:,} values a channel")
+    if not (rows.isdecimal() and frames.isdecimal() and 0 < int(rows) * int(frames) <= LARGEST_GRID):
+        expected = f"rows x frames, as in 128x216, at most {LARGEST_GRID:,} values"
+        raise RequestError(f"{name}={text}: expected {expected}")
     return int(rows), int(frames)
 
 

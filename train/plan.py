@@ -328,8 +328,7 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
     tested = cache.tested_folds(originals(table))
     existing = originals(table)["fold"].unique()
     if unknown := sorted(set(options.folds) - set(tested)):
-        folds = "the folds are" if len(tested) == len(existing) else "the dataset's test fold is"
-        raise RequestError(f"FOLDS={unknown[0]}: {folds} {' '.join(map(str, tested))}")
+        raise RequestError(f"FOLDS={unknown[0]}: expected some of {' '.join(map(str, tested))}")
     if len(existing) < 2:
         raise RequestError(f"{cache.folder} has fold {existing[0]} alone: a second one is needed to test on")
     if not options.copies:
@@ -394,9 +393,7 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
     cache = plan.cache
     lines = []
     if asked.model == RunOptions.model != model.name:
-        vectors = f"every channel of {plan.options.features} is a vector"
-        why = "WEIGHTS are given" if model.name == FROM_WEIGHTS else vectors
-        lines.append(f"{why}: MODEL={model.name} is trained")
+        lines.append(f"WEIGHTS are given, or every channel is a vector: MODEL={model.name} is trained")
     if ignored := sorted(unused(asked, model.kind)):
         lines.append(f"{model.name} ignores {', '.join(ignored).upper()}")
     if plan.filled is not None:

@@ -49,10 +49,11 @@ def run_sweep(options: SweepOptions) -> int:
 def product(options: SweepOptions) -> list[RunOptions]:
     """One RunOptions a run."""
     cache = open_cache(options)
-    jobs = []
-    for job in options.runs_of_product():
-        jobs += [replace(job, features=features) for features in feature_sets(job, cache, options.max)]
-    return jobs
+    return [
+        replace(job, features=features)
+        for job in options.runs_of_product()
+        for features in feature_sets(job, cache, options.max)
+    ]
 
 
 def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:

@@ -78,13 +78,13 @@ def write_timeline(
     probabilities = np.stack(each)  # (windows, K)
     table = pd.DataFrame(np.round(spans, 3), columns=["start", "end"]).assign(predicted=predicted)
     table = pd.concat([table, pd.DataFrame(probabilities, columns=classes)], axis=1)
-    replace_file(Path(f"{target}.csv"), as_csv(table).encode("utf-8"))
+    replace_file(Path(f"{target}.csv"), as_csv(table))
     segments = merge_windows(spans, predicted, probabilities, classes)
     labels = "".join(f"{start:.3f}\t{end:.3f}\t{name}\n" for start, end, name, _ in segments)
-    replace_file(Path(f"{target}.txt"), labels.encode("utf-8"))
+    replace_file(Path(f"{target}.txt"), labels)
     replace_file(Path(f"{target}.png"), draw(spans, probabilities, classes, title))
     for start, end, name, probability in segments:
-        print(f"{clock(start)}  {clock(end)}  {name}  {probability:.2f}")
+        print(f"{start:8.1f} {end:8.1f}  {name}  {probability:.2f}")
     tell(f"{target}.csv .txt .png")
 
 
@@ -125,9 +125,3 @@ def draw(spans: Sequence[Span], probabilities: Probabilities, classes: list[str]
     content = io.BytesIO()
     figure.savefig(content, dpi=130, format="png")
     return content.getvalue()
-
-
-def clock(seconds: float) -> str:
-    """`0:00:02.5`."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{rest:04.1f}"

@@ -9,7 +9,7 @@ import io
 import math
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -144,7 +144,7 @@ class Trainer:
         scored = curve_epochs(self.options)
         first = self.processes.first
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
-            writing: list[Future[None]] = []
+            written = writer.submit(lambda: None)
             while not self.finished:
                 row = self.train_epoch(bar)
                 self.epoch += 1
@@ -161,14 +161,12 @@ class Trainer:
                 if first:
                     states = {"best.pt": self.weights()} if best else {}
                     states = snapshot(states | {"last.pt": self.state_dict()})
-                    while writing:
-                        writing.pop().result()
-                    writing.append(writer.submit(write_epoch, folder, states, self.rows[-1]))
+                    written.result()
+                    written = writer.submit(write_epoch, folder, states, self.rows[-1])
                 bar.set_postfix({name: row[name] for name in BAR_SCORES if name in row}, refresh=False)
                 for tracker in trackers:
                     tracker.epoch(self.epoch, row)
-        for written in writing:
-            written.result()
+        written.result()
 
     def solve(self, network: linear.LinearNet, bar: "Bar") -> dict[str, float]:
         """Solve a linear model exactly instead of epochs; returns its row's first columns."""
@@ -333,12 +331,11 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     plan.path.mkdir(parents=True, exist_ok=True)
     mine = processes.share(plan.table.index.to_numpy())
     clips = measure_clips(plan, mine, silent=not first)
-    if processes.size > 1:
-        own = [moments[mine] for moments in clips.moments]
-        for positions, parts, unusable in processes.gather((mine, own, clips.unusable)):
-            clips.unusable.update(unusable)
-            for moments, part in zip(clips.moments, parts):
-                moments[positions] = part
+    own = [moments[mine] for moments in clips.moments]
+    for positions, parts, unusable in processes.gather((mine, own, clips.unusable)):
+        clips.unusable.update(unusable)
+        for moments, part in zip(clips.moments, parts):
+            moments[positions] = part
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
     lines = remarks(plan, splits, clips.unusable)  # or a RequestError, in every process
     if first:

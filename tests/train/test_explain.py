@@ -26,7 +26,7 @@ def test_every_test_clip_has_a_row_a_channel(sounding, capsys):
     assert run_explain(trained) == 0
     said = capsys.readouterr().out
     assert re.search(r": \d+ of 24 test clips correct in 2 of 2 folds\n", said)
-    assert "\nrelies on mel most: " in said and f"\nnext: make analysis DATASET={trained.dataset}" in said
+    assert f"\nnext: make analysis DATASET={trained.dataset}" in said
     for fold in trained.finished:
         rows = pd.read_csv(trained.fold(fold) / "attribution.csv")
         tested = trained.scored(fold)["clip_id"].tolist()

@@ -87,9 +87,8 @@ def listen_live(options: ListenOptions) -> int:
         f"each {hop:g} s a prediction for the last {samples / rate:g} s; "
         f"latency {hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
     )
-    form = options.format
     incoming = options.rate or rate
-    blocks = pcm_blocks(sys.stdin.buffer, form, max(1, round(BLOCK * incoming)))
+    blocks = pcm_blocks(sys.stdin.buffer, options.format, max(1, round(BLOCK * incoming)))
     live = newest(resampled(blocks, incoming, rate), samples, round(hop * rate))
     received = 0
     for y, received in live:

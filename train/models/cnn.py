@@ -1,6 +1,7 @@
 """Two plain convolutional networks, the baselines of many papers on environmental sounds."""
 
-import torch
+from collections import OrderedDict
+
 from torch import nn
 
 
@@ -13,29 +14,27 @@ def convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1)) -> 
     )
 
 
-class PlainNet(nn.Module):
+def named(**layers: nn.Module) -> nn.Sequential:
+    """Layers in a row under these names."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+def plain(layers: list[nn.Module], width: int, classes: int) -> nn.Sequential:
     """Layers in a row, the mean over what is left of the image, one linear layer."""
-
-    def __init__(self, layers: list[nn.Module], width: int, classes: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(*layers)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(width, classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.pool(self.layers(x)).flatten(1))
+    pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return named(layers=nn.Sequential(*layers), pool=pool, head=nn.Linear(width, classes))
 
 
-def pooled(channels: int, classes: int, width: int) -> PlainNet:
+def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
     """Four convolutions, each followed by max pooling."""
     widths = [width * times for times in (1, 2, 4, 8)]
     layers: list[nn.Module] = []
     for inputs, outputs in zip([channels, *widths], widths):
         layers += [convolution(inputs, outputs), nn.MaxPool2d(2)]
-    return PlainNet(layers, widths[-1], classes)
+    return plain(layers, widths[-1], classes)
 
 
-def strided(channels: int, classes: int, shape: tuple[int, int], width: int) -> PlainNet:
+def strided(channels: int, classes: int, shape: tuple[int, int], width: int) -> nn.Sequential:
     """Eight strided convolutions.
 
     Spectra are longer than they are high: every layer halves the time, every other one the frequency, which
@@ -49,4 +48,4 @@ def strided(channels: int, classes: int, shape: tuple[int, int], width: int) -> 
         down, along = (step if size > step else 1 for size, step in zip(shape, steps))
         shape = -(-shape[0] // down), -(-shape[1] // along)
         layers.append(convolution(inputs, outputs, (down, along)))
-    return PlainNet(layers, widths[-1], classes)
+    return plain(layers, widths[-1], classes)

@@ -1,18 +1,13 @@
 """DenseNet-BC (Huang et al. 2017, arXiv:1608.06993) with the module names of torchvision."""
 
-from collections import OrderedDict
-
 import torch
 from torch import nn
 from torch.nn import functional
 
+from train.models.cnn import named
+
 GROWTH = 32  # channels that each layer adds
 BOTTLENECK = 4  # a layer's 1x1 convolution has this many times GROWTH channels
-
-
-def named(**layers: nn.Module) -> nn.Sequential:
-    """Layers in a row under these names."""
-    return nn.Sequential(OrderedDict(layers))
 
 
 def dense_layer(inputs: int) -> nn.Sequential:

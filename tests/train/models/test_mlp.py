@@ -16,7 +16,7 @@ def longer(options):
 def test_the_default_becomes_mlp_where_every_channel_is_a_vector(longer, capsys):
     folder = execute(longer, features="embedding+embedding", model=RunOptions.model)
     assert folder.config["model"] == "mlp"
-    assert "every channel of embedding+embedding is a vector: MODEL=mlp" in capsys.readouterr().err
+    assert "every channel is a vector: MODEL=mlp" in capsys.readouterr().err
     assert folder.scores()["accuracy"].mean() > 0.9
 
 
