@@ -48,7 +48,7 @@ def without_compiler(optimiser: type[Optimiser]) -> type[Optimiser]:
 
 def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
     """AdamW or Nesterov SGD; weight decay on matrices and kernels, not on norms and biases."""
-    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    weights = list(network.parameters())
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": options.resolved_decay},
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
