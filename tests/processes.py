@@ -1,10 +1,12 @@
-"""Python in a process of its own, as a user starts it."""
+"""What surrounds a user's commands: Python in a process of its own, a full disk, a server."""
 
 import contextlib
+import http.server
 import os
 import resource
 import subprocess
 import sys
+import threading
 
 from tests.golden.commands import ROOT
 
@@ -24,3 +26,12 @@ def files_end_at(most):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (before, limit))
+
+
+@contextlib.contextmanager
+def serving(handler):
+    """The address of a server on this machine whose requests `handler` answers."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

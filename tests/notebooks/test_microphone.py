@@ -1,10 +1,9 @@
 """The microphone's button in a real browser that plays a test tone for a microphone."""
 
 import base64
-import functools
-import http.server
 import shutil
-import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from notebooks.microphone import Microphone
 from tests.golden.commands import ROOT
+from tests.processes import serving
 
 pytestmark = pytest.mark.slow
 SECONDS = 1.0
@@ -34,22 +34,14 @@ widget.render({ model, el: document.getElementById("button") });
 </script></body>""".replace("SECONDS", str(SECONDS))
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format, *args):
-        """Nothing."""
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """A page with the button, from this machine: only such pages and https may use a microphone."""
     folder = tmp_path_factory.mktemp("page")
     shutil.copy(ROOT / "notebooks" / "microphone.js", folder)
     (folder / "index.html").write_text(PAGE, encoding="utf-8")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(partial(SimpleHTTPRequestHandler, directory=folder)) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

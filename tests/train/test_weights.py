@@ -1,14 +1,14 @@
 """Torchvision's state dicts fit key by key; files and addresses are checked before they are believed."""
 
 import hashlib
-import http.server
-import threading
 from functools import partial
+from http.server import SimpleHTTPRequestHandler
 
 import pytest
 import torch
 
 from commandline.registry import RequestError
+from tests.processes import serving
 from tests.train.little import build
 from train.models.registry import resolve
 from train.weights import PUBLISHED, adapt, fetch, start_from
@@ -80,10 +80,8 @@ def test_old_names_of_densenet_are_understood(tmp_path):
 
 def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(imagenet.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
+    handler = partial(SimpleHTTPRequestHandler, directory=str(imagenet.parent))
+    with serving(handler) as address:
         network = build("resnet18", 3, 10, (128, 216))
         start_from(network, resolve("resnet18"), f"{address}/{imagenet.name}")
         assert torch.equal(network.conv1.weight, torch.load(imagenet, weights_only=True)["conv1.weight"])
@@ -94,7 +92,6 @@ def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch)
         ):
             with pytest.raises(RequestError, match=reason):
                 fetch(f"{address}/{name}.pth")
-        server.shutdown()
     file = fetch(f"{address}/{imagenet.name}")  # nobody serves it any more
     assert list(tmp_path.rglob("*.pth")) == [file]
 

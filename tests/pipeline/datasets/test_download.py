@@ -8,7 +8,6 @@ import http.server
 import io
 import stat
 import struct
-import threading
 import time
 import zipfile
 from functools import cache
@@ -23,6 +22,7 @@ from pipeline.datasets.readers import ESC50_CATEGORIES
 from pipeline.datasets.summary import run
 from pipeline.options import SourceOptions
 from tests.pipeline.datasets.folders import dataset
+from tests.processes import serving
 
 TOP = "ESC-50-master"
 HEADER = "filename,fold,target,category,esc10,src_file,take"
@@ -108,18 +108,10 @@ class Server:
                 self.wfile.write(body)
                 self.close_connection = True
 
-            def log_message(self, *arguments):
-                pass
-
-        self.listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.listening.serve_forever, args=(0.01,), daemon=True).start()
+        self.handler = Handler
 
     def url(self, manner):
-        return f"http://127.0.0.1:{self.listening.server_port}/{manner}"
-
-    def close(self):
-        self.listening.shutdown()
-        self.listening.server_close()
+        return f"{self.address}/{manner}"
 
 
 @pytest.fixture
@@ -132,8 +124,8 @@ def small(monkeypatch):
 @pytest.fixture
 def server(small):
     server = Server(zipped(files()))
-    yield server
-    server.close()
+    with serving(server.handler) as server.address:
+        yield server
 
 
 def obtain(data, **given):
