@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from commandline.files import Lock, replaced
-from commandline.registry import RequestError
+from commandline.registry import Failed, RequestError
 from commandline.system import boot_id, sync
 from commandline.terminal import tell, tell_once
 from features_cache.feature_file import LOCKS, intact, lock, now, read_header
@@ -34,7 +34,7 @@ from features_cache.hdf5 import DamagedFile
 POLL_SECONDS = 0.5
 
 
-class RunIsGone(OSError):
+class RunIsGone(Failed):
     """The run that a worker writes for has ended, or its claim has been removed."""
 
     def __str__(self) -> str:

@@ -22,7 +22,6 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 
-from commandline.files import NOT_WRITABLE
 from commandline.registry import RequestError
 from commandline.terminal import counted, duration, progress, size, tell, text_table
 from features_cache.claims import claimed
@@ -332,15 +331,10 @@ def run(options: FeaturesCommand) -> int:
         print(note)
     if options.scheduler and options.backend != "dask":
         print("SCHEDULER applies only with BACKEND=dask")
-    try:
-        result = extract(asked, options)
-    except OSError as error:
-        if error.errno in NOT_WRITABLE:  # a wrong request, status 2
-            raise
-        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        tell(f"stopped: {reason}; what is done stays done, the same command goes on")
-        return 1
-    if not options.prepare:
+    result = extract(asked, options)
+    if options.prepare:
+        print("ready: PART=1/n and so on fill the files")
+    else:
         print(summary(asked, options, result, time.perf_counter() - begun))
     return 1 if result.failures else 0
 
@@ -366,8 +360,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
                 if damaged := int(clips.damaged.sum()):
                     print(f"computed again: {counted(damaged, 'damaged feature map')} of {name}")
             refuse_full_disk(asked, remaining)
-            if not options.prepare:
-                print(describe_work(asked, remaining), flush=True)
+            print(describe_work(asked, remaining), flush=True)
             if remaining.todo.any():
                 backend = stack.enter_context(open_backend(options))
             files = [
@@ -375,10 +368,6 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
                 for spec, clips in zip(asked.specs, remaining.stored)
             ]
             refresh(asked.folder, asked.clips, asked.settings, asked.part)
-        if options.prepare:
-            ready_now = f"{counted(len(files), 'file')} for {counted(len(asked.clips), 'clip')}"
-            print(f"ready: {ready_now}; PART=1/n and so on fill them")
-            return ExtractionResult()
         done = ExtractionResult()
         if remaining.todo.any():
             for feature, file in enumerate(files):

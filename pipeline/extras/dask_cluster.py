@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from distributed import Client, KilledWorker
 from distributed.comm import CommClosedError
 
-from commandline.registry import RequestError
+from commandline.registry import Failed, RequestError
 from commandline.terminal import tell
 from features_cache.claims import RunIsGone
 from pipeline.extract import libraries
@@ -48,9 +48,9 @@ class Cluster(Backend):
                 "the Dask scheduler lacks this project: start it in the project's folder with PYTHONPATH=."
             ) from error
         except (CancelledError, CommClosedError) as error:  # the second is an OSError with words of its own
-            raise ConnectionError("the Dask scheduler was lost") from error
+            raise Failed("the Dask scheduler was lost; the same command goes on") from error
         except RunIsGone as error:
-            raise FileNotFoundError(
+            raise Failed(
                 "a Dask worker does not see this run in the cache: the folder has to be at the same path on "
                 "all machines, on a file system whose locks reach them; else use PART= instead"
             ) from error
