@@ -181,9 +181,9 @@ def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDAr
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    row_of = pd.Series(np.arange(len(table)), table["clip_id"])
+    row_of = pd.Index(table["clip_id"]).get_indexer
     splits = [fold_split(table, fold) for fold in sorted(table["fold"].unique())]
-    rows = [(row_of[split.train].to_numpy(), row_of[split.test].to_numpy()) for split in splits]
+    rows = [(row_of(split.train), row_of(split.test)) for split in splits]
     labels = table["label"].to_numpy()
     if not rows or any(len({*labels[train]}) < 2 for train, _ in rows):
         raise RequestError("a classifier needs clips of two classes")

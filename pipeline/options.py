@@ -74,7 +74,7 @@ class ListCommand(Options):
     """Options of `list`."""
 
     feature: str | None = option(None, "show the card of this feature", positional=True)
-    sample_rate: int = option(44100, "Hz", least=100, most=200_000)
+    sample_rate: int = option(44100, "Hz", **RATE)
     duration: float = option(5.0, "seconds", least=0.05, most=60)
 
 

@@ -24,6 +24,7 @@ from features_cache.names import Channel
 from pipeline.features import resolve_feature
 
 DEFINITIONS: Registry[Callable[..., np.ndarray]] = Registry("definition")
+definition = DEFINITIONS.register()  # of the feature that a function is called after
 
 RELATIVE_TOLERANCE = 1e-4  # of s, the largest |value| that a row takes on the clips compared
 SMALLEST_SCALE = 1e-3  # s is at least this part of the feature's largest |value|
@@ -129,37 +130,37 @@ DEFINITIONS.update({name: plain(call) for name, call in LIBROSA_CALLS.items()})
 DEFINITIONS.update({name: level_of(name) for name in LEVELS})
 
 
-@DEFINITIONS.register()
+@definition
 def waveform(y, sr):
     return y
 
 
-@DEFINITIONS.register()
+@definition
 def chroma_vqt(y, sr, **more):
     return librosa.feature.chroma_vqt(y=y, sr=sr, intervals="ji5", **more)
 
 
-@DEFINITIONS.register()
+@definition
 def mel(y, sr, **more):
     return librosa.power_to_db(melspectrogram(y=y, sr=sr, **more))
 
 
-@DEFINITIONS.register()
+@definition
 def mel_delta(y, sr, *, width, **more):
     return librosa.feature.delta(mel(y, sr, **more), width=width)
 
 
-@DEFINITIONS.register()
+@definition
 def mfcc_delta(y, sr, *, width, order=1, **more):
     return librosa.feature.delta(librosa.feature.mfcc(y=y, sr=sr, **more), width=width, order=order)
 
 
-@DEFINITIONS.register()
+@definition
 def mfcc_delta2(y, sr, **more):
     return mfcc_delta(y, sr, order=2, **more)
 
 
-@DEFINITIONS.register()
+@definition
 def pcen(y, sr, **more):
     gains = {name: more.pop(name) for name in ("gain", "bias", "power", "time_constant", "eps")}
     magnitude = melspectrogram(y=y, sr=sr, power=1, **more)
@@ -173,22 +174,22 @@ def hpss_mel(y, sr, *, kernel_size, n_mels, fmin, fmax, **framing):
     return [librosa.power_to_db(melspectrogram(S=part**2, sr=sr, **bank)) for part in separated]
 
 
-@DEFINITIONS.register()
+@definition
 def harmonic(y, sr, **more):
     return hpss_mel(y, sr, **more)[0]
 
 
-@DEFINITIONS.register()
+@definition
 def percussive(y, sr, **more):
     return hpss_mel(y, sr, **more)[1]
 
 
-@DEFINITIONS.register()
+@definition
 def fourier_tempogram(y, sr, **more):
     return np.abs(librosa.feature.fourier_tempogram(y=y, sr=sr, **more))
 
 
-@DEFINITIONS.register()
+@definition
 def gammatone(y, sr, *, n_bands, fmin, fmax, **framing):
     power = np.abs(librosa.stft(y=y, **framing)) ** 2
     frequency = librosa.fft_frequencies(sr=sr, n_fft=framing["n_fft"])
@@ -199,12 +200,12 @@ def gammatone(y, sr, *, n_bands, fmin, fmax, **framing):
     return librosa.power_to_db(response @ power)
 
 
-@DEFINITIONS.register()
+@definition
 def gfcc(y, sr, *, n_gfcc, **more):
     return scipy.fft.dct(gammatone(y, sr, **more), axis=0, norm="ortho")[:n_gfcc]
 
 
-@DEFINITIONS.register()
+@definition
 def lfcc(y, sr, *, n_lfcc, n_bands, fmin, fmax, **framing):
     power = np.abs(librosa.stft(y=y, **framing)) ** 2
     frequency = librosa.fft_frequencies(sr=sr, n_fft=framing["n_fft"])
@@ -213,7 +214,7 @@ def lfcc(y, sr, *, n_lfcc, n_bands, fmin, fmax, **framing):
     return scipy.fft.dct(librosa.power_to_db(np.array(bands)), axis=0, norm="ortho")[:n_lfcc]
 
 
-@DEFINITIONS.register()
+@definition
 def shape(y, sr, **framing):
     magnitude = np.abs(librosa.stft(y=y, **framing)).astype(float)
     total = magnitude.sum(axis=0)
@@ -241,7 +242,7 @@ def shape(y, sr, **framing):
     )
 
 
-@DEFINITIONS.register()
+@definition
 def ifd(y, sr, *, n_mels, fmin, fmax, **framing):
     instantaneous, _, magnitude = librosa.reassigned_spectrogram(
         y=y.astype(float),
@@ -260,7 +261,7 @@ def ifd(y, sr, *, n_mels, fmin, fmax, **framing):
     return bands @ (magnitude**2 * deviation) / np.maximum(energy, least)
 
 
-@DEFINITIONS.register()
+@definition
 def modulation(y, sr, *, ranges, low, high, **more):
     levels = mel(y, sr, **more)
     hop_length = more["hop_length"]

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from commandline.terminal import counted, text_table
@@ -26,9 +25,9 @@ def run(options: SourceOptions) -> int:
     wrong = list[str]()
     if not is_cache(Path(options.dataset)):  # one is used without its audio
         infos = audio.file_infos(table["path"].tolist())
-        readable = np.array([isinstance(info, audio.Info) for info in infos])
-        wrong = [f"{path}: {infos[row]}" for row, path in enumerate(table["path"]) if not readable[row]]
-        table = table[readable]
+        answers = zip(table["path"], infos)
+        wrong = [f"{path}: {info}" for path, info in answers if isinstance(info, audio.AudioError)]
+        table = table[[isinstance(info, audio.Info) for info in infos]]
     if options.dataset in ("esc50", "esc10"):
         from pipeline.datasets import esc50
 
