@@ -124,8 +124,6 @@ def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.D
     A copy has its original's path, label, group and fold. What is done to it depends on the seed, the
     clip's id and the copy's number alone, so more copies or more clips change none that are there.
     """
-    if not copies:
-        return table
     chosen = parse_alterations(alter)
     altered = [
         table.assign(

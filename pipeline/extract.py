@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -352,8 +352,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     rows = asked.part.start, asked.part.stop
     with ExitStack() as stack:
         handle = stack.enter_context(claimed(asked.folder, names, rows, wait=options.wait))
-        with ExitStack() as preparing:
-            remaining = prepare(asked, options, preparing)
+        with prepared(asked, options) as remaining:
             for note in remaining.notes:
                 print(f"made again: {note}")
             for name, clips in zip(names, remaining.stored):
@@ -385,19 +384,19 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         return done
 
 
-def prepare(asked: Request, options: FeaturesCommand, stack: ExitStack) -> Remaining:
-    """What is there; on the stack the right to make what is not.
+@contextmanager
+def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
+    """What is there, with the right to make what is not.
 
     One run has it at a time, and only when nobody writes to a file that has to be made again.
     """
     while True:
-        with ExitStack() as attempt:
-            attempt.enter_context(lock(asked.folder, "preparing"))
+        with lock(asked.folder, "preparing"):
             remaining = find_remaining(asked, check=not options.skip_checksums)
             writers = {name: who for name in remaining.sizes if (who := written_to(asked.folder, name))}
             if not writers:
-                stack.enter_context(attempt.pop_all())
-                return remaining
+                yield remaining
+                return
         stored, who = next(iter(writers.items()))
         reason = f"{stored}.h5 has to be made again for these clips, and is being written by {who}"
         if not options.wait:

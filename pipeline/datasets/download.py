@@ -24,7 +24,7 @@ MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
 UNFINISHED = ".unfinished"
 
 
-def download_file(url: str, to: Path, label: str = "download") -> None:
+def download_file(url: str, to: Path) -> None:
     """Download `url` to `to`, which appears only when it is complete.
 
     A connection that breaks is tried again after PAUSES. What arrived before the last one broke or the
@@ -39,7 +39,7 @@ def download_file(url: str, to: Path, label: str = "download") -> None:
     part = to.with_name(to.name + ".part")
     for pause in (*PAUSES, None):
         try:
-            _fetch(url, part, label)
+            _fetch(url, part)
             part.replace(to)
             return
         except (requests.RequestException, HTTPError) as error:
@@ -52,7 +52,7 @@ def download_file(url: str, to: Path, label: str = "download") -> None:
         time.sleep(pause)
 
 
-def _fetch(url: str, part: Path, label: str) -> None:
+def _fetch(url: str, part: Path) -> None:
     """Add to the file `part` what it lacks of `url`."""
     import requests
 
@@ -76,7 +76,7 @@ def _fetch(url: str, part: Path, label: str) -> None:
                 f"the file there has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
                 f"{part.parent} has {size(free)} free"
             )
-        bar = progress(total=total or None, label=label, unit="B", done=begin)
+        bar = progress(total=total or None, label="download", unit="B", done=begin)
         bar.unit_scale = True
         with bar, part.open("ab" if resumed else "wb") as file:
             while block := answer.raw.read1(BLOCK):  # what is there: a break loses nothing of it

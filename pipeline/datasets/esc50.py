@@ -43,7 +43,7 @@ def obtain(options: SourceOptions) -> Path:
             url = options.url or URL
             archive = folder / ARCHIVE
             if not archive.exists():
-                download_file(url, archive, label="ESC-50")
+                download_file(url, archive)
             try:
                 _install(archive, folder)
             except Refused as error:

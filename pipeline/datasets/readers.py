@@ -114,7 +114,7 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     return ids.tolist()
 
 
-def read_csv(path: Path, columns: Sequence[str] = (), rows: int | None = None) -> pd.DataFrame:
+def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Every cell as text, exactly as written; comma, semicolon or tab between them.
 
     RequestError if the file cannot be read, or lacks one of `columns`.
@@ -131,7 +131,6 @@ def read_csv(path: Path, columns: Sequence[str] = (), rows: int | None = None) -
             keep_default_na=False,
             encoding="utf-8-sig",
             skipinitialspace=True,
-            nrows=rows,
         )
     except UnicodeDecodeError:
         raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8 CSV") from None
@@ -188,7 +187,7 @@ def is_esc_layout(folder: Path) -> bool:
 def read_esc_layout(folder: Path, marked: str = "") -> Listing:
     """Its clips, see `read_table`; official folds are kept, groups are the source recordings."""
     files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
-    tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path, rows=0))]
+    tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path))]
     if len(tables) != 1:
         raise RequestError(
             f"{folder / 'meta'} holds {', '.join(path.name for path in tables) or 'none'}; expected one CSV "
