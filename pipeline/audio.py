@@ -208,7 +208,7 @@ def _with_its_length(file: soundfile.SoundFile, content: bytes) -> soundfile.Sou
 
 
 def _mpeg_frames(content: bytes) -> Iterator[tuple[int, int]]:
-    """(position, bytes) of each frame; tags and bytes between frames are passed over."""
+    """(position, bytes) of each frame; tags and bytes between frames are skipped."""
     at = 0
     if content.startswith(b"ID3"):
         at = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0)))
