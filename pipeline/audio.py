@@ -129,7 +129,7 @@ def _opened(path: Path) -> soundfile.SoundFile:
     except FileNotFoundError:
         raise AudioError("missing: there is no such file") from None
     except (OSError, ValueError) as error:
-        raise AudioError(f"cannot be read: {_reason(error)}") from None
+        raise AudioError(f"cannot be read: {error}") from None
     if not stat.S_ISREG(status.st_mode):  # a FIFO is waited for, /dev/zero never ends
         raise AudioError("not a regular file")
     if not status.st_size:
@@ -243,7 +243,7 @@ def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
         try:
             block = file.read(min(size, left), dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, RuntimeError) as error:
-            raise AudioError(f"damaged: decoding stopped, {_reason(error)}") from None
+            raise AudioError(f"damaged: decoding stopped, {error}") from None
         if not len(block):
             raise AudioError(f"truncated: {limit - left} of {limit} samples could be decoded")
         left -= len(block)
@@ -258,9 +258,3 @@ def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
                 f"samples of up to {peak:.3g}, where full scale is 1 and at most {most} is taken"
             )
         yield y
-
-
-def _reason(error: Exception) -> str:
-    """The library's or system's words without the path, which the reader of a summary has already."""
-    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-    return " ".join(str(text).split()).rstrip(".")

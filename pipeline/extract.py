@@ -393,11 +393,11 @@ def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
     while True:
         with lock(asked.folder, "preparing"):
             remaining = find_remaining(asked, check=not options.skip_checksums)
-            writers = {name: who for name in remaining.sizes if (who := written_to(asked.folder, name))}
+            writers = [(name, who) for name in remaining.sizes if (who := written_to(asked.folder, name))]
             if not writers:
                 yield remaining
                 return
-        stored, who = next(iter(writers.items()))
+        stored, who = writers[0]
         reason = f"{stored}.h5 has to be made again for these clips, and is being written by {who}"
         if not options.wait:
             raise RequestError(f"{reason}; wait for it to end, or add WAIT=1 (--wait)")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from commandline.files import DISK_FAILED, Lock
+from commandline.files import Lock
 from commandline.registry import RequestError
 from commandline.terminal import progress, size, tell
 
@@ -131,10 +131,6 @@ def unpack(archive: Path, into: Path) -> None:
         raise Refused(f"{archive} is refused: {error}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise Refused(f"{archive} is no whole zip archive: {error}") from None
-    except (OSError, UnicodeError) as error:
-        if getattr(error, "errno", None) in DISK_FAILED:
-            raise
-        raise RequestError(f"{archive} cannot be unpacked into {into}: {error}") from None
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def files_below(folder: Path) -> list[str]:
     """Relative paths, sorted; links are followed once; names that begin with a dot are the system's."""
 
     def refuse(error: OSError) -> None:
-        raise RequestError(f"{error.filename} cannot be read: {error.strerror}") from None
+        raise error
 
     files = []
     seen = {os.path.realpath(folder)}
