@@ -1,6 +1,7 @@
 """`python -m train run | sweep | importance | predict | explain | listen | bundle | export | list | …`."""
 
 from commandline.commands import Command, main
+from train import extras
 from train.options import (
     BundleOptions,
     ExplainOptions,
@@ -54,8 +55,6 @@ def explain(options: ExplainOptions) -> int:
 
 def listen(options: ListenOptions) -> int:
     """The classes of live audio."""
-    from train import extras
-
     return extras.load("listen").listen_live(options)
 
 
@@ -68,8 +67,6 @@ def bundle(options: BundleOptions) -> int:
 
 def export(options: ExportOptions) -> int:
     """The networks as one ONNX file, for programs without torch."""
-    from train import extras
-
     return extras.load("export").export_run(options)
 
 

@@ -7,11 +7,11 @@ because another one gives different values.
 import contextlib
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, cast
+from typing import cast
 
 import joblib
 import torch
@@ -43,11 +43,6 @@ class Compute:
     channels_last: bool = False
     threads: int = 1
     compiled: bool = False
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> "Compute":
-        """From run.json, which holds its fields."""
-        return cls(**{field.name: state[field.name] for field in fields(cls)})
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"
@@ -111,10 +106,6 @@ class Compute:
                     logits = network(x).float()[None]
             by_view.append(logits.softmax(2))
         return torch.stack(by_view).mean(0).cpu()
-
-    def scaler(self) -> torch.amp.GradScaler:
-        """Keeps fp16's small gradients above zero; does nothing in the other formats."""
-        return torch.amp.GradScaler(self.device, enabled=self.precision == "fp16")
 
 
 def device_of(text: str) -> str:

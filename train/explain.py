@@ -24,8 +24,9 @@ from features_cache import Cache, cache_folder
 from features_cache.names import parse_set
 from results import run_folder
 from results.run_folder import RunFolder
-from train.bundle import AGREES, BATCH, TrainedModel, bundle_of_run
+from train.bundle import AGREES, TrainedModel, bundle_of_run
 from train.compute import device_of
+from train.data import chunked
 from train.options import ExplainOptions
 from train.plan import input_width, stored_shape
 
@@ -64,12 +65,11 @@ def permute_channels(
     rows = run.scored(fold)
     ids = rows["clip_id"].to_numpy()
     features = parse_set(run.config["features"])
-    x = torch.cat(
-        [
-            model.input(fold, cache.batch(features, chunk), cache.filled[cache.positions(chunk)])
-            for chunk in np.split(ids, range(BATCH, len(ids), BATCH))
-        ]
-    )
+    inputs = [
+        model.input(fold, cache.batch(features, chunk), cache.filled[chunk])
+        for chunk in chunked(cache.positions(ids))
+    ]
+    x = torch.cat(inputs)
     known, target = run.answers(fold)
     whole = model.of_input(fold, x)
     if np.abs(whole - known).max() > AGREES:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -124,7 +124,8 @@ class Trainer:
         self.forward = network if forward is None else forward
         self.average = WeightAverage(network, options.ema)
         self.optimiser = make_optimiser(network, options)
-        self.scaler = compute.scaler()
+        # keeps small gradients above zero
+        self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "fp16")
         self.linear_net = network if isinstance(network, linear.LinearNet) else None
         self.epochs = options.epochs if self.linear_net is None else 1
         self.early_stopping = EarlyStopping(options.select, options.patience, options.schedule == "plateau")
@@ -346,7 +347,9 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     bar = progress(total=total, label=plan.path.name, unit="clips", silent=not first)
     forward: nn.Module | None = None
     run = RunFolder(plan.path)
-    begun = Compute.restore(run.config) if (run.path / "run.json").is_file() else None
+    begun = None
+    if (run.path / "run.json").is_file():
+        begun = Compute(**{field.name: run.config[field.name] for field in fields(Compute)})
     for fold, split in splits.items():
         busy = f"fold {fold} of {plan.path} is being trained by another process"
         with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if first else nullcontext():

@@ -10,7 +10,6 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import requests
 import torch
@@ -21,9 +20,7 @@ from commandline.registry import RequestError
 from commandline.terminal import tell
 from results.run_folder import RunFolder
 from train.checkpoint import LISTED, read_safely
-
-if TYPE_CHECKING:
-    from train.models.registry import Architecture
+from train.models.registry import Architecture
 
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
@@ -37,7 +34,7 @@ HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 
-def start_from(network: nn.Module, architecture: "Architecture", weights: str) -> None:
+def start_from(network: nn.Module, architecture: Architecture, weights: str) -> None:
     """WEIGHTS into a network, in place: `imagenet` into each member that has some, a file into the first.
 
     The first convolution is adapted to the network's channels; the last layer keeps its own weights,
