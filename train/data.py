@@ -314,7 +314,7 @@ class FoldData:
     train: Positions
     val: Positions
     test: Positions
-    statistics: Sequence[Statistics] = ()
+    statistics: Sequence[Statistics]
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Of each batch x (B, C, H, W) and y (B, K), its classes, on the network's device."""

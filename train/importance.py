@@ -14,7 +14,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ from results.importance import (
 from results.scores import Floats
 from train.compute import Compute
 from train.data import FoldData, Resident, load_fold, measure_clips
+from train.models.texture import TextureNet
 from train.options import ImportanceOptions, RunOptions
 from train.plan import (
     Plan,
@@ -109,8 +110,8 @@ class Fits:
             tell(line)
         exact = {name: value for name, value in plan.content["options"].items() if name != "features"}
         sides = [[fold, list(split.train), list(split.test)] for fold, split in self.splits.items()]
-        hash_ = digest([exact, plan.content["clips"], sides])
-        self.path = plan.options.runs / plan.dataset / f"importance-{plan.model.name}-{hash_}"
+        name = f"importance-{plan.model.name}-{digest([exact, plan.content['clips'], sides])}"
+        self.path = plan.options.runs / plan.dataset / name
         cached = plan.content["cache"]
         self.fingerprints = {
             name: digest([cached[channel] for channel in own]) for name, own in self.stored.items()
@@ -135,7 +136,9 @@ class Fits:
             widths = [input_width("linear", stored_shape(plan.cache, channel)) for channel in plan.channels]
             self.owner = np.repeat(self.feature, widths)  # (D,) the name of each number that the model reads
         else:
-            texture: Any = draw_network(plan, 0).shift_invariant
+            network = draw_network(plan, 0)
+            assert isinstance(network, TextureNet), "the other one of MODELS"
+            texture = network.shift_invariant
             self.owner = self.feature[texture.channel_of_each(len(plan.channels)).numpy()]
             folds = (data.computed_once(texture) for data in folds)  # feature maps of one fold at a time
         self.data = {data.fold: data for data in folds}

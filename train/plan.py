@@ -228,7 +228,7 @@ def hashed_content(
     labels = table[["clip_id", "label", "category", "fold", "group", "copy_of"]]
     return {
         "version": HASH_VERSION,
-        "options": dict(exact),
+        "options": exact,
         "cache": {name: digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
         "clips": digest(labels.values.tolist()),
     }

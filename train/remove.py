@@ -5,7 +5,6 @@ import sys
 from contextlib import ExitStack
 
 from commandline.files import Lock
-from commandline.registry import RequestError
 from commandline.terminal import size
 from features_cache import dataset_name
 from results.run_folder import select
@@ -25,8 +24,6 @@ def remove_runs(options: RemoveOptions) -> int:
 
     remove_runs(RemoveOptions(run="mel-cnn4", yes=True))
     """
-    if not options.run:
-        raise RequestError("RUN names no run: give the name of each run to remove")
     runs = select(options.runs, options.run, dataset_name(options.dataset) if options.dataset else None)
     with ExitStack() as locks:
         for run in runs:

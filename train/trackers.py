@@ -26,7 +26,7 @@ class Fold(NamedTuple):
 
     run: RunFolder
     number: int
-    epochs_done: int = 0
+    epochs_done: int
 
     def outcome(self) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
         """(n,) class numbers of the scored clips, (n,) those predicted, scores: test_accuracy and so on."""
@@ -139,7 +139,7 @@ class WeightsAndBiases(Tracker):
 
 def check_trackers(wanted: str) -> list[str]:
     """The trackers in `tensorboard wandb`; RequestError if one is unknown or its package is missing."""
-    names = wanted.replace(",", " ").split()
+    names = wanted.split()
     for name in names:
         if importlib.util.find_spec(TRACKERS[name].package) is None:
             raise RequestError(f"TRACKER={name} needs its package: pip install {TRACKERS[name].package}")

@@ -33,7 +33,7 @@ def make_data(clips=30, **changes):
     channels = Channels(("none",), torch.zeros(3, 1, 1, 1, 1))
     known = {"options": RunOptions(**given | changes), "targets": targets, "classes": range(CLASSES)}
     plan = SimpleNamespace(**known, augmenter=Augmenter())
-    return FoldData(plan, 1, source, channels, order, order[:0], order[:6])
+    return FoldData(plan, 1, source, channels, order, order[:0], order[:6], [])
 
 
 def make_trainer(data):
