@@ -268,7 +268,8 @@ def _phase_slopes(y, hop_length, tables, result):
     plain = np.full(2 * n, 0.5)
     scale = np.sin(np.pi / n) / 4
     points = x.reshape(n, ROW)
-    spectrum = np.empty((n + 3, LANES), np.complex128)
+    real = np.empty((n + 3, LANES))
+    imaginary = np.empty((n + 3, LANES))
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)
         _load(y, first, hop_length, plain, x)
@@ -276,17 +277,21 @@ def _phase_slopes(y, hop_length, tables, result):
         for k in range(n + 1):
             a, b, turn = _pair(points, tables, k)
             for i in range(LANES):
-                re, im = _bin(a, b, i, turn)
-                spectrum[k + 1, i] = complex(re, im)
-        spectrum[0] = spectrum[2].conj()  # the spectrum of real samples is symmetric
-        spectrum[n + 2] = spectrum[n].conj()
+                real[k + 1, i], imaginary[k + 1, i] = _bin(a, b, i, turn)
+        for beyond, within in ((0, 2), (n + 2, n)):  # the spectrum of real samples is symmetric
+            for i in range(LANES):
+                real[beyond, i] = real[within, i]
+                imaginary[beyond, i] = -imaginary[within, i]
         for k in range(n + 1):
             row = result[k, first : first + LANES]
             for i in range(LANES):
-                below = spectrum[k, i]
-                above = spectrum[k + 2, i]
-                here = spectrum[k + 1, i] / 2 - (below + above) / 4
-                row[i] = abs(scale * (here.conjugate() * (below - above)).real)
+                below = real[k, i]
+                above = real[k + 2, i]
+                below_i = imaginary[k, i]
+                above_i = imaginary[k + 2, i]
+                re = real[k + 1, i] / 2 - (below + above) / 4
+                im = imaginary[k + 1, i] / 2 - (below_i + above_i) / 4
+                row[i] = abs(scale * (re * (below - above) + im * (below_i - above_i)))
 
 
 @compiled
