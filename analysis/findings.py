@@ -25,7 +25,7 @@ from analysis.significance import LEVEL, detectable, fewest_recordings
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # of a table
 
-UNEVEN = 1.5  # classes are uneven if the largest has so many times the clips of the smallest
+UNEVEN = 1.5  # classes are uneven if the largest has so many times as many clips as the smallest
 HARDEST = 3
 COMPARISON = (
     *("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "features", "model", "seeds"),
@@ -59,9 +59,9 @@ class Findings:
     recordings: int = 0
     chance: float = np.nan  # accuracy of always predicting the commonest class
     chance_p: float = np.nan  # of the best run against it
-    detectable: float = np.nan  # difference found with a power of 80 % against a run like the next
-    recordings_needed: int = 0  # to show the difference to the next run, or for any verdict; 0 if enough
-    nested: float = np.nan  # the score of selecting the best run, without its optimism
+    detectable: float = np.nan  # smallest difference to the second run that is found with a power of 80 %
+    recordings_needed: int = 0  # for a verdict; 0 if there are enough
+    nested: float = np.nan  # score of the best run, selected on the other folds
     hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall first
     gains: Sequence[Row] = ()  # rows of `ablations`
     importance: Sequence[str] = ()  # the two most important features, if they were measured

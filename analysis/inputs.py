@@ -153,4 +153,4 @@ def data_hash(job: ReportJob, options: AnalysisOptions) -> str:
 
 
 def _named(file: Path) -> str:
-    return f"{file.resolve()} {_state(file)}"
+    return f"{file.absolute()} {_state(file)}"

@@ -29,6 +29,7 @@ class Situation:
 
     given        the variables of the dataset and the folders
     stored       the cache's features with their frames, for a first run
+    trainable    whether the clips are of two classes and two folds at least
     outdated     names of runs of former clips or folds: their folders stay theirs, so a TAG tells new ones
     explained    runs that `explain` has been run on
     unchecked    own sounds that `check` has not looked at
@@ -36,6 +37,7 @@ class Situation:
 
     given: Sequence[str]
     stored: Mapping[str, int]
+    trainable: bool = True
     outdated: Collection[str] = ()
     explained: Collection[str] = ()
     unchecked: bool = False
@@ -59,6 +61,8 @@ def next_command(found: Findings, situation: Situation) -> NextCommand:
         return NextCommand(check, "check")
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
+    if not situation.trainable:
+        return NextCommand(make_command("data", *situation.of_data), "untrainable")
     if not trained:
         return NextCommand(first_run(situation), "first")
     best = trained[0]

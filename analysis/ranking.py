@@ -1,10 +1,10 @@
 """Which runs may be ranked together, and how sure the ranking is.
 
-Runs are comparable when dataset, task, classes, test clips, source recordings, the cache's audio settings and
-parameters, folds and protocol (the validation clips, the epoch that counts) agree; only such runs share a
-ranking. The main ranking is of runs that finished every fold; if there are not two of them, of runs that
-finished some, to which a run of more folds is added on these. Accuracy is the mean over folds, with a
-bootstrap interval; the best run is compared with each other one, and with chance, by sign flips
+Only comparable runs share a ranking. They agree in dataset, task, classes, test clips, source recordings, the
+cache's audio settings and parameters, folds and protocol (the validation clips, the epoch that counts). The
+main ranking is of runs that finished every fold. If fewer than two did, it is of runs that finished the same
+folds, and runs of more folds join it with these alone. Accuracy is the mean over folds, with a bootstrap
+interval; the best run is compared with each other one, and with chance, by sign flips
 (`analysis.significance`). Conventions: R runs, best first; F folds; G source recordings.
 """
 
@@ -23,7 +23,7 @@ from results.scores import Floats, Ints
 
 
 def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
-    """The run's model, and what tells it from those of `runs` with that model: `resnet18, augment none`.
+    """The run's model, and the options that differ among the `runs` of this model: `resnet18, augment none`.
 
     Left out are the features, the seed and the options in `changed`.
     """
@@ -42,8 +42,8 @@ class Ranking:
     folds: Ints  # (F,)
     fold_accuracy: Floats  # (R, F)
     interval: Floats  # (R, 2) of the accuracy, 95 %; NaN for a single recording
-    scores: Floats  # (G, R) of each recording; whole numbers if all folds have as many clips
-    worth: Floats  # (N,) what a clip scores that is predicted correctly
+    scores: Floats  # (G, R) of each recording; whole numbers if all folds are equally large
+    worth: Floats  # (N,) score of a clip that is predicted correctly
     level: float = FAMILY_LEVEL  # of p, for the best run against the others and for ablations
     reason: str = ""  # why its runs are not in the main ranking, see `reason_apart`
 
@@ -58,12 +58,12 @@ class Ranking:
 
     @property
     def unit(self) -> float:
-        """What the scores of a run that is always right sum to."""
+        """The sum of the scores of a run that is always right."""
         return float(self.worth.sum())
 
     @cached_property
     def shares(self) -> Floats:
-        """(G,) of each recording in the mean."""
+        """(G,) the weight of each recording in the accuracy."""
         return recording_sums(self.worth[:, None], self.best.groups)[:, 0] / self.unit
 
     @property
@@ -76,7 +76,7 @@ class Ranking:
         """What each run, by its name, is called beside the others.
 
         Its features if that is unique, else with the model, else with what differs too: `mel+mfcc`,
-        `mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`; its name if nothing does.
+        `mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`, else its name.
         """
         forms = []
         for run in self.runs:
@@ -89,19 +89,19 @@ class Ranking:
 
     @property
     def differences(self) -> Floats:
-        """(G, R - 1) by how much each other run is better on each recording than the best."""
+        """(G, R - 1) scores of every other run less those of the best, by recording."""
         return self.scores[:, 1:] - self.scores[:, :1]
 
     @cached_property
     def tests(self) -> FamilyTests:
-        """Of the R - 1 differences."""
+        """Tests of the R - 1 differences."""
         return sign_flip_tests(self.differences, self.shares, self.level, selected=True)
 
     @cached_property
     def chance(self) -> tuple[float, float]:
         """Accuracy of always predicting the commonest class; p of the best run against it.
 
-        P is corrected for all runs, of which the best was selected.
+        P is corrected, because the best of R runs is tested.
         """
         commonest = self.best.target == np.bincount(self.best.target).argmax()
         of_chance = recording_sums((commonest * self.worth)[:, None], self.best.groups)
@@ -112,8 +112,8 @@ class Ranking:
 def rankings(runs: Sequence[Run], *, named: bool = False, outdated: Collection[str] = ()) -> list[Ranking]:
     """Every set of comparable runs, ranked, the main one first.
 
-    Two runs that are `named`, alone, are a planned comparison. Sets with a run that is `outdated`, by its
-    name, come last.
+    If RUN= has `named` exactly two runs, they are one planned comparison. Sets with a run whose name is in
+    `outdated` come last.
     """
     sets: list[list[Run]] = []
     for run in runs:
@@ -168,9 +168,9 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
     folds, place, sizes = np.unique(runs[0].folds, return_inverse=True, return_counts=True)
     by_fold = {run: np.bincount(place, weights=run.correct) / sizes for run in runs}
     ordered = tuple(sorted(runs, key=lambda run: -by_fold[run].mean()))
-    correct = np.stack([run.correct for run in ordered], axis=1)
-    groups = runs[0].groups  # (N, R)
-    # Whole numbers, so that equal sums are equal, unless folds differ in size.
+    correct = np.stack([run.correct for run in ordered], axis=1)  # (N, R)
+    groups = runs[0].groups
+    # Whole numbers if all folds are equally large, so that ties are exact.
     seeds = lcm(*(len(run.seeds) for run in runs))
     each = sizes.max() / sizes[place]
     return Ranking(
@@ -186,10 +186,10 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
 
 
 def nested_selection(scores: Floats, criterion: Floats | None = None) -> float:
-    """The mean score of the run that all other folds select, fold by fold; NaN with one fold.
+    """For each fold the score of the run that is best on the other folds, averaged; NaN with one fold.
 
-    The highest of many test scores is optimistic; this one is not. `scores` (R, folds) select, or `criterion`
-    of the same shape.
+    The highest of many test scores is optimistic; this one is not. `criterion` (R, folds) selects if it is
+    given, else `scores` (R, folds).
     """
     criterion = scores if criterion is None else criterion
     if scores.shape[1] < 2:

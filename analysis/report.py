@@ -32,6 +32,7 @@ from commandline.terminal import as_csv, percent, progress
 from features_cache import Cache
 from features_cache.index import WHOLE, read_check
 from features_cache.location import NAMED
+from features_cache.splits import untrainable
 from features_cache.table import originals
 
 
@@ -96,6 +97,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     situation = Situation(
         given=words,
         stored={name: cache[name].frames for name in features} if cache else {},
+        trainable=cache is None or not untrainable(cache.clips),
         outdated=old,
         explained=set(tables["attribution"]["of"]) if "attribution" in tables else set(),
         unchecked=cache is not None and checked is None and is_own(job.dataset, cache),
@@ -170,6 +172,7 @@ def run_content(
         audio = clip_audio(cache, clips, list(wanted), folder, most_mb)
     return {
         "panels": first_screen.forest_panels(found, found.main),
+        "ticks": first_screen.forest_ticks(found),
         "confusion": counts,
         "shown_classes": first_screen.classes_shown(counts),
         "mistake": mistake,

@@ -1,12 +1,11 @@
 """What only some systems have, each with a fallback: a port is a change of this file.
 
-Linux, macOS and Windows under WSL are tested. Where a file system has no locks they are granted to everybody;
-where a call is missing, memory is left to the C library, and a child watches its parent by a thread.
+Linux, macOS and Windows under WSL are tested. Where there are no locks they are granted to everybody; where a
+call is missing, memory is left to the C library, and a child watches its parent by a thread.
 """
 
 import ctypes
 import errno
-import fcntl
 import multiprocessing
 import os
 import signal
@@ -17,6 +16,11 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 import psutil
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 BLOCK = 1 << 20  # bytes
 NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
@@ -64,7 +68,9 @@ def sync(path: Path) -> None:
 
 
 def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
-    """Whether an flock was granted, as it always is where the file system has none."""
+    """Whether an flock was granted, as it always is where the system or the file system has none."""
+    if fcntl is None:
+        return True
     kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
     try:
         fcntl.flock(descriptor, kind)
@@ -78,7 +84,8 @@ def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
 
 def release_flock(descriptor: int) -> None:
     """Give an flock up."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def boot_id() -> str:

@@ -1,15 +1,15 @@
 """A run's claim: which clips of which features it writes, who it is, and whether it lives.
 
-A claim is a small JSON file, locked by its run for as long as the run lives. It serves three ends:
+A claim is a small JSON file, locked by its run for as long as the run lives. It has three purposes:
 
 * Two runs never write the same clips of the same feature: a claim that overlaps one that lives is refused,
   and the file says by whom. Claims of other features or of other parts stand side by side.
 * Nobody writes for a run that is gone. A worker holds `.writing` (shared) while it writes a clip, and first
-  looks whether the claim is still locked. Whoever clears a dead claim first takes `.writing` alone: from
-  then on a worker that outlived its parent, on whatever machine, finds the claim unlocked and ends.
+  looks whether the claim is still locked. Before a dead claim is removed `.writing` is locked exclusively:
+  from then on a worker that outlived its parent, on any machine, sees that the claim is unlocked and ends.
 * After a power cut the file is still there, with the id of a boot that is over: then a state word may have
   reached the disk without its data. What the claim covers is checked by CRC before it counts as done. After a
-  mere kill the system still has every page; no check is needed, only the fsync that the run did not reach.
+  mere kill the system still has all that was written: no check is needed, only the fsync that is missing.
 """
 
 import json
@@ -84,7 +84,7 @@ class Writing:
 
     def __enter__(self) -> None:
         self._writing.take(shared=True, wait=True)
-        if self._locked and self._claim.take(shared=True):  # while the run lives, its own lock forbids it
+        if self._locked and self._claim.take(shared=True):  # granted only if the run is gone
             raise RunIsGone
 
     def __exit__(self, *exception: object) -> None:
@@ -98,7 +98,7 @@ class Writing:
 
 @contextmanager
 def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
-    """Admit this run, or say which one is in the way; at the end all is on the disk and the claim gone."""
+    """Admit this run, or name the one that blocks it; at the end all is on the disk and the claim removed."""
     claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
     # absolute, since workers on other machines have other working folders
     marker = folder.absolute() / LOCKS / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
@@ -154,7 +154,7 @@ def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
     """Check what a run left behind if the system went down with it, and remove its claim."""
     with Lock(_writing(marker)):  # from here on none of its workers writes
         if claim.boot != boot:
-            tell(f"a run was cut off with the system: checking what it did ({claim})")
+            tell(f"a run of another machine or before a restart is gone: checking what it wrote ({claim})")
             for name in claim.features:
                 with suppress(FileNotFoundError, DamagedFile):
                     file = read_header(folder / f"{name}.h5")
@@ -165,7 +165,7 @@ def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
 
 
 def _remove(folder: Path, marker: Path, claim: Claim) -> None:
-    """Its claim goes when all that it wrote is on the disk."""
+    """Put all that a run wrote on the disk, then remove its claim."""
     for name in claim.features:
         with suppress(FileNotFoundError):
             sync(folder / f"{name}.h5")

@@ -3,16 +3,17 @@
 Who writes what, in which order, and why a kill between any two lines is harmless:
 
 1. A run is admitted: its claim lies in `locks/` before it touches anything (claims.py).
-2. Under the feature's exclusive lock a file is drafted under another name, given its place on the disk,
+2. Under the feature's exclusive lock a file is drafted under another name, its space on the disk reserved,
    filled with the clips that are still up to date, synchronised and renamed. Killed before the rename: a
    draft that the next run overwrites. Killed after: a whole file.
 3. index.h5 is replaced in the same way, after the files that it links to (index.py). Killed before: the next
-   run does it. Until then the old labels hold, and rows are found by clip id, so none is mistaken.
-4. Workers write each clip at its own place, state word 0, then the values, then the state word
-   (feature_file.py). Killed anywhere in between: the state is 0, and the clip counts as not done.
+   run does it. Until then the old labels hold, and rows are found by clip id, so no clip gets the
+   label of another.
+4. Workers write each clip at its own place: first 0 as state word, then the values, then the final state
+   word (feature_file.py). Killed anywhere in between: the state is 0, and the clip counts as not done.
 5. At the end all files are synchronised and the claim is removed. Killed before: see claims.py.
 
-Nobody writes through HDF5 after 2, so no kill can leave its structure half-written.
+After step 2 nobody writes to a feature's file through HDF5, so no kill can leave its structure half-written.
 """
 
 import os
@@ -68,7 +69,7 @@ class ClipWriter:
 
 
 def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
-    """The values as they are stored, cast in numpy: HDF5 takes ten times as long. ValueError says why not."""
+    """The values cast to the stored type, in numpy: HDF5 takes ten times as long. ValueError says why not."""
     if values.shape != shape:
         raise ValueError(f"has shape {values.shape}, expected {shape}")
     wrong = ~np.isfinite(values)
@@ -86,7 +87,7 @@ class StoredClips:
 
     done: NDArray[np.bool_]
     damaged: NDArray[np.bool_]
-    """The state word says done and the CRC of the values is another."""
+    """The state word says done, but its CRC is not that of the values."""
     row_of: NDArray[np.intp]
     """The row of a clip in the file, -1 where it has none."""
     file: FeatureFile | None = None
@@ -105,7 +106,7 @@ def stored_clips(
 ) -> StoredClips:
     """What the file of `spec` holds for these clips, by id and fingerprint.
 
-    check  which clips to compare by CRC too, unless the file is as it was when it was last verified
+    check  clips whose CRC is compared too, unless the file is unchanged since it was last verified
     """
     checked = np.zeros(len(clip_ids), bool)
     nothing = StoredClips(checked, checked, checked - 1)
@@ -128,7 +129,7 @@ def stored_clips(
 
 
 def written_to(folder: Path, stored: str) -> str:
-    """Who holds clips of this feature to write them, so that its file cannot be replaced; '' for nobody."""
+    """The run that is writing this feature, so that its file must not be replaced; '' if there is none."""
     probe = lock(folder, stored)
     try:
         return "" if probe.take() else holder(folder, stored)
@@ -138,7 +139,11 @@ def written_to(folder: Path, stored: str) -> str:
 
 @contextmanager
 def ready(
-    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], stored: StoredClips
+    folder: Path,
+    spec: FeatureSpec,
+    clip_ids: NDArray[np.bytes_],
+    keys: NDArray[np.uint64],
+    stored: StoredClips,
 ) -> Iterator[FeatureFile]:
     """The feature's file for these clips under a shared lock, made if what is `stored` does not fit."""
     path = folder / f"{spec.stored}.h5"
@@ -150,14 +155,15 @@ def ready(
             if stored.file:  # state words as they are, so that damage stays visible
                 values = stored.file.map()
                 states = stored.file.map(state=True)
+                done = stored.file.status(stored.row_of, keys).done  # of runs that ended meanwhile too
                 kept = (
                     (row, values[place], int(states[place]))
                     for row, place in enumerate(stored.row_of.tolist())
-                    if stored.done[row]
+                    if done[row]
                 )
             _make(path, spec, clip_ids, kept)
         own_lock.take(shared=True, wait=True)
-        draft_of(path).unlink(missing_ok=True)  # a killed run's: whoever drafts holds the lock alone
+        draft_of(path).unlink(missing_ok=True)  # of a killed run: drafting takes the exclusive lock
         yield read_header(path.absolute())
     finally:
         own_lock.release()
@@ -173,7 +179,7 @@ def install(folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips
 
 
 def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
-    """Draft the file, give it its place on the disk, fill in the clips, put it in place; its lock is held."""
+    """Draft the file, reserve its space, fill in the clips, rename it; the caller holds its lock."""
     try:
         with replaced(path) as draft:
             write_structure(draft, spec, clip_ids)
@@ -186,5 +192,5 @@ def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Cl
         needed = size(len(clip_ids) * spec.clip_bytes)
         if error.errno is None:
             raise RequestError(f"{path} cannot be made, {needed}: {error}") from error
-        # HDF5 adds three lines of its own
+        # without HDF5's three lines of detail
         raise OSError(error.errno, os.strerror(error.errno), f"{path}, {needed}") from error

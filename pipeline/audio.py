@@ -135,10 +135,13 @@ def _opened(path: Path) -> soundfile.SoundFile:
     if not status.st_size:
         raise AudioError("empty: the file has 0 bytes")
     try:
+        path.open("rb").close()
         file = soundfile.SoundFile(path)
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
             file = _with_its_length(file, path.read_bytes())
-    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, OSError):
+    except OSError as error:
+        raise AudioError(f"cannot be read: {error}") from None
+    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError):
         raise AudioError(NOT_AUDIO) from None
     _refuse_damaged(file, path)
     return file

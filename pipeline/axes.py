@@ -34,8 +34,8 @@ def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray
 
 def mel_edges(sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: object) -> np.ndarray:
     """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k + 1, ends at k + 2."""
-    linear = 200 / 3
-    step = np.log(6.4) / 27  # Hz of a mel below 1 kHz, logarithm of the ratio of two above
+    linear = 200 / 3  # Hz of a mel below 1 kHz
+    step = np.log(6.4) / 27  # logarithm of the ratio of two above
     bend = 1000 / linear
     low, high = (
         hertz / linear if hertz < 1000 else bend + np.log(hertz / 1000) / step

@@ -22,7 +22,8 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
+from commandline.files import NOT_WRITABLE
+from commandline.registry import Failed, RequestError
 from commandline.terminal import counted, duration, progress, size, tell, text_table
 from features_cache.claims import claimed
 from features_cache.feature_file import FeatureSpec, clip_keys, fingerprints, lock
@@ -331,7 +332,12 @@ def run(options: FeaturesCommand) -> int:
         print(note)
     if options.scheduler and options.backend != "dask":
         print("SCHEDULER applies only with BACKEND=dask")
-    result = extract(asked, options)
+    try:
+        result = extract(asked, options)
+    except OSError as error:
+        if error.errno in NOT_WRITABLE:  # a wrong request
+            raise
+        raise Failed(f"{error}; what is done stays done, the same command goes on") from error
     if options.prepare:
         print("ready: PART=1/n and so on fill the files")
     else:
@@ -345,6 +351,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     options = FeaturesCommand(dataset="synth", features="mel")
     result = extract(request(options), options)
     """
+    hashed = asked.part
     if options.prepare:
         asked = replace(asked, part=slice(0, 0))
     asked.folder.mkdir(parents=True, exist_ok=True)
@@ -363,16 +370,18 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             if remaining.todo.any():
                 backend = stack.enter_context(open_backend(options))
             files = [
-                stack.enter_context(ready(asked.folder, spec, asked.ids, clips))
+                stack.enter_context(ready(asked.folder, spec, asked.ids, asked.keys, clips))
                 for spec, clips in zip(asked.specs, remaining.stored)
             ]
-            refresh(asked.folder, asked.clips, asked.settings, asked.part)
+            refresh(asked.folder, asked.clips, asked.settings, hashed)
         done = ExtractionResult()
         if remaining.todo.any():
             for feature, file in enumerate(files):
                 missing = np.flatnonzero(remaining.todo[:, feature])
                 file.forget(missing[file.map(state=True)[missing] != 0])
-            job = Job(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, tuple(files), handle)
+            # of an axis its length is enough there: the seconds of each sample of a waveform are megabytes
+            light = tuple(replace(file, frame_axis=np.empty((file.frames, 0))) for file in files)
+            job = Job(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, light, handle)
             with progress(total=len(remaining.clips), label="features", unit="clips") as bar:
                 for result in backend.compute(job, batches(asked, remaining, backend.processes)):
                     done += result

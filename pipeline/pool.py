@@ -3,11 +3,12 @@
 Worker processes end with their parent and leave nothing behind. joblib's own processes (loky) were tried:
 after a SIGKILL of the parent they went on writing, a SIGKILL of all of them left eight semaphores and two
 folders in /dev/shm each time, and one that was killed took the whole run with it. A worker here is a process
-and a pipe: no semaphore, no shared memory, and its parent's end is the end of the pipe. Threads of joblib
-hand it its batches. Where the system has it, workers are forked from a server that has loaded the kernels.
+and a pipe. It uses no semaphore and no shared memory, and when its parent dies the pipe closes. Threads of
+joblib hand it its batches. If the system has fork servers, workers are forked from one that has loaded the
+kernels.
 
-Workers write their own clips into the cache and return a few numbers a batch, and a batch is made when it is
-soon needed, so nothing here grows with the number of clips.
+Workers write their own clips into the cache and return a few numbers per batch. A batch is made shortly
+before it is needed, so nothing here grows with the number of clips.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ from pipeline.worker import ClipTask, ExtractionResult
 
 LARGEST_KEPT = 32 << 20  # bytes of one array, the most that glibc allows
 KEPT = 256 << 20  # bytes in all
-MOST_FAILED_STARTS = 4  # in a row, of all workers; one may be killed for want of memory
+MOST_FAILED_STARTS = 4  # in a row: a single worker may run out of memory
 # A fork of this process would copy locks of threads, held or not, and the run's own locks.
 START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 PRELOADED = ["pipeline.worker", *(f"pipeline.kernels.{name}" for name in kernels.MODULES)]
@@ -58,7 +59,7 @@ class WorkerDied(Exception):
 
 
 class Backend:
-    """Computes batches, `processes` of them at a time; this one in this process, one after the other."""
+    """Computes batches: this class in this process, one after the other; its subclasses elsewhere."""
 
     processes = 1
     in_flight = 1  # batches that are handed out at a time
@@ -121,7 +122,7 @@ class Worker:
         return result
 
     def end(self) -> None:
-        """At once: clips are written such that this is safe."""
+        """Kill it, which is safe at any moment: see features_cache/writer.py."""
         self.process.kill()
         self.process.join()
         self.pipe.close()

@@ -38,8 +38,8 @@ FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of a class in a fold
 SEED = 0
 LEVEL = 0.04  # rms of full scale: peaks of the sparsest clips stay below it
 FIRST_SOURCE = 2000  # source numbers begin here; raised when the clips change, so that files get new names
-C_SCALE = (0, 2, 4, 7, 9)
-F_SHARP_SCALE = (6, 8, 10, 1, 3)  # pentatonic, semitones above C
+C_SCALE = (0, 2, 4, 7, 9)  # pentatonic, semitones above C
+F_SHARP_SCALE = (6, 8, 10, 1, 3)
 C4 = 261.63  # Hz
 
 

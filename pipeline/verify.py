@@ -6,6 +6,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
+from commandline.registry import RequestError
 from commandline.terminal import counted, progress
 from features_cache import Cache, parse_list
 from features_cache.cache import UnreadableClips, open_cache
@@ -30,8 +31,8 @@ def run(options: VerifyCommand) -> int:
     print("\n".join(verdict.text for verdict in verdicts))
     intact = all(verdict.intact for verdict in verdicts)
     if options.recompute:
-        sound = [verdict.name for verdict in verdicts[1:] if verdict.intact]
-        intact &= recompute(cache, sound, options.recompute, options.seed)
+        names = [verdict.name for verdict in verdicts[1:]]
+        intact &= recompute(cache, names, options.recompute, options.seed)
     return 0 if intact else 1
 
 
@@ -51,7 +52,10 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     agree = bool(sounds)
     print(f"{counted(len(sounds), 'clip')} computed again by definition:")
     for name in progress(names, label="recompute", unit="features"):
-        feature = cache[name]
+        try:
+            feature = cache[name]
+        except RequestError:  # named before
+            continue
         ours = []
         theirs = []
         kind = feature.feature

@@ -22,18 +22,18 @@ class ClipTask(NamedTuple):
     path: str
     alteration: str
     version: tuple[int, int]  # size and time of its source when it was hashed
-    fingerprints: dict[int, int]  # by number of each feature that it lacks
+    fingerprints: dict[int, int]  # number of each feature that it lacks -> fingerprint
 
 
 @dataclass
 class ExtractionResult:
-    """What became of some clips; results add up."""
+    """What became of some clips; results are added with +."""
 
     clips: int = 0
     failures: list[tuple[int, str, str]] = field(default_factory=list)  # row, feature or WHOLE, reason
     computed: Counter[str] = field(default_factory=Counter)  # feature -> clips
     nanoseconds: Counter[str] = field(default_factory=Counter)
-    """feature -> time, in which what several share counts for the first"""
+    """feature -> time; what several share counts for the first that needs it"""
 
     def seconds_a_clip(self) -> dict[str, float]:
         """What a clip took, by feature."""
@@ -63,7 +63,7 @@ class Job:
         return result
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
-        """What one clip lacks, as far as it can be had; what cannot is a failure with its reason."""
+        """Compute what one clip lacks; what fails is noted in `result` with its reason."""
         path = Path(task.path)
         try:
             y = audio.load_clip(path, self.sample_rate, self.samples)
@@ -72,7 +72,7 @@ class Job:
 
                 y = alter.apply_alteration(y, self.sample_rate, task.alteration)
             if version(path) != task.version:
-                raise audio.AudioError("it changed while it was read; run again")
+                raise audio.AudioError("the file changed since this command began; run it again")
         except audio.AudioError as error:
             result.failures.append((task.row, WHOLE, str(error)))
             return []
@@ -85,9 +85,9 @@ class Job:
             try:
                 values = variant.compute(clip)
                 stored = kernels.half.to_float16(values) if file.dtype == "float16" else None
-                if stored is None:  # another type, or values that do not fit: refused with the reason
+                if stored is None:  # float32, or values that do not fit: the reason is raised
                     stored = to_stored(values, (file.rows, file.frames), file.dtype)
-            except Exception as error:  # any: it costs this clip this feature, with the reason in the summary
+            except Exception as error:  # any: only this feature of this clip is lost
                 reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
                 result.failures.append((task.row, variant.stored, reason))
                 continue
@@ -98,7 +98,7 @@ class Job:
 
 
 def version(path: Path) -> tuple[int, int]:
-    """Size and time in ns of a file; zeros if there is none, or none can be."""
+    """Size and time in ns of a file; zeros if there is no such file, or the name is invalid."""
     try:
         status = path.stat()
     except (OSError, ValueError):  # the second for a name with a zero byte

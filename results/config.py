@@ -63,6 +63,7 @@ def distinct(pattern: Pattern, key: Callable[[Any], object] = lambda item: item)
 
 CHANNEL: Pattern = {
     "stored": str,
+    "frame_unit": str,
     "parameters?": dict,
     "dtype": lambda dtype: dtype in ("float16", "float32"),
     "rows": lambda rows: fits(rows, [int]) and len(rows) == 2 and 0 <= rows[0] <= rows[1],

@@ -1,16 +1,16 @@
-"""The run-folder format: everything that training leaves behind and analysis reads. No torch.
+"""The run-folder format: what training leaves behind and analysis reads. No torch.
 
     runs/<dataset>/<label>/run.json      the whole configuration; only this is ever parsed, never the name
-        fold1/history.csv                one row an epoch, HISTORY_COLUMNS; an empty field was not computed
-        fold1/predictions.csv            PREDICTION_COLUMNS, then one probability column a class
+        fold1/history.csv                one row per epoch, HISTORY_COLUMNS; an empty field was not computed
+        fold1/predictions.csv            PREDICTION_COLUMNS, then one probability column per class
         fold1/predictions-<member>.csv   of an ensemble, the same table for each member alone
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
 
 predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
 history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
 
-Whoever reads gets sound content or a RequestError that names the file and what to do: these files are checked
-in `checked_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
+Whoever reads gets sound content or a RequestError that names the file and what to do: the first three are
+checked in `checked_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
 """
 
 import io
@@ -39,7 +39,7 @@ HISTORY_COLUMNS = (
 )
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
-SUM_TOLERANCE = 1e-3  # further from 1 than this, a number of the row was cut off
+SUM_TOLERANCE = 1e-3  # a row whose sum differs more from 1 is damaged
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ class RunFolder:
 
     @property
     def members(self) -> list[str]:
-        """Of an ensemble that was trained as one model, what its members are called; else none."""
+        """What the members of an ensemble that was trained as one model are called; else none."""
         return self.config.get("member_models", [])
 
     @property
     def family(self) -> str:
-        """A hash that runs share which differ only in the seed."""
+        """A hash without the seed: runs that differ in it alone share it."""
         return self.config["family"]
 
     @property
@@ -139,12 +139,13 @@ class RunFolder:
             return table.astype({"epoch": int})
 
     def predictions(self, fold: int | None = None, member: str = "") -> pd.DataFrame:
-        """PREDICTION_COLUMNS as text, then a float column a class, in the order of `classes`.
+        """PREDICTION_COLUMNS as text, then a column of floats per class, in the order of `classes`.
 
         Without `fold`, all finished folds below each other, with a further first column `fold`. With a
         `member` of an ensemble, what it predicts alone.
-        RequestError if a file is damaged. Sound is: each row has its class and probabilities that sum to
-        one, each clip stands once a split and selection, and test clips, if any, have the last epoch's.
+        RequestError if a file is damaged. Checked is that every row has a known class and probabilities that
+        sum to one, that no clip occurs twice per split and selection, and that test clips, if any, have
+        predictions of the last epoch.
         """
         if fold is None:
             parts = {number: self.predictions(number, member) for number in self.finished}
@@ -309,7 +310,7 @@ def predictions_file(member: str = "") -> str:
 def write_predictions(
     fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str], member: str = ""
 ) -> None:
-    """Write `rows` (PREDICTION_COLUMNS) and `probabilities`, (rows, classes) float32, read back exactly.
+    """Write `rows`, the first columns, and `probabilities`, (rows, classes) float32, read back exactly.
 
     With a `member` of an ensemble, its own table; predictions.csv, which says that all is there, comes last.
     """

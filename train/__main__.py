@@ -1,5 +1,7 @@
 """`python -m train run | sweep | importance | predict | explain | listen | bundle | export | list | …`."""
 
+from pathlib import Path
+
 from commandline.commands import Command, main
 from train import extras
 from train.options import (
@@ -41,6 +43,11 @@ def importance(options: ImportanceOptions) -> None:
 
 def predict(options: PredictOptions) -> int:
     """The classes of new audio, through the same features."""
+    from features_cache import dataset_name
+    from results import run_folder
+
+    if not Path(options.run).is_file():  # an unknown run is refused before torch is loaded
+        run_folder.select_one(options.runs, options.run, options.dataset and dataset_name(options.dataset))
     import train.predict
 
     return train.predict.predict_audio(options)

@@ -23,7 +23,7 @@ from results.config import Config, checked_config
 from results.run_folder import RunFolder
 from results.scores import scaled
 from train.augment import parse_augment, trained_shape, views
-from train.checkpoint import State, load, load_weights, read_safely, save
+from train.checkpoint import State, load, load_weights, not_finite, read_safely, save
 from train.compute import Compute
 from train.data import Numbers, Statistics, network_input
 from train.models.registry import resolve
@@ -86,9 +86,9 @@ def read_bundle(file: Path) -> Bundle:
         content = read_safely(file)
     except ValueError as reason:
         raise RequestError(f"{file} is no bundle that can be read safely ({reason})") from None
-    if not isinstance(content, dict) or "format" not in content:
+    if not isinstance(content, dict) or not {"format", "config", "folds"} <= content.keys():
         raise RequestError(f"{file} is no bundle: python -m train bundle RUN makes one")
-    if content["format"] != BUNDLE_FORMAT:
+    if not isinstance(content["format"], int) or content["format"] != BUNDLE_FORMAT:
         raise RequestError(
             f"{file} has bundle format {content['format']}, this project reads {BUNDLE_FORMAT}: "
             "make it again from its run"
@@ -130,10 +130,18 @@ class TrainedModel:
         by_input = {"linear": "mean", "vector": "norm.running_mean"}.get(self.kind, "")  # a number each
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
-            statistics = [Statistics.restore(channel) for channel in state["statistics"]]
-            inputs = len(state["network"].get(by_input, ())) if by_input else len(self.rows)
-            network = architecture.build(inputs, len(self.classes), self.trained_shape)
-            load_weights(network, state["network"], Path(f"fold {fold}"))
+            try:
+                if broken := not_finite(state["network"]):
+                    raise ValueError(f"'{broken}' holds numbers that are not finite")
+                statistics = [Statistics.restore(channel) for channel in state["statistics"]]
+                for channel, count in zip(statistics, self.rows, strict=True):
+                    if not {len(channel.centre), len(channel.scale)} <= {1, count}:
+                        raise ValueError("its statistics have other rows than its channels")
+                inputs = len(state["network"].get(by_input, ())) if by_input else len(self.rows)
+                network = architecture.build(inputs, len(self.classes), self.trained_shape)
+                load_weights(network, state["network"], Path(f"fold {fold}"))
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise RequestError(f"fold {fold} is malformed ({error}): make it again") from None
             self.folds[fold] = FoldModel(self.compute.place(network.eval()), statistics)
 
     def probabilities(self, values: Values, filled: Floats, fold: int | None = None) -> Probabilities:

@@ -50,7 +50,7 @@ def load(file: Path) -> State:
             raise ValueError(f"'{broken}' holds numbers that are not finite")
         if file.parent.name.startswith("fold") and file.parent.name != f"fold{state['fold']}":
             raise ValueError(f"it is of fold {state['fold']}")
-    except ValueError as reason:
+    except (ValueError, AttributeError, TypeError) as reason:
         raise RequestError(
             f"{file} cannot be read as weights ({reason}): remove it and train again"
         ) from None

@@ -115,7 +115,7 @@ def device_of(text: str) -> str:
     """
     if text == "auto":
         best = torch.accelerator.current_accelerator(check_available=True)
-        text = best.type if best else "cpu"
+        return best.type if best and best.type in DEVICES else "cpu"
     kind = text.partition(":")[0]
     if kind not in DEVICES:
         raise RequestError(f"DEVICE={text}: expected one of auto, {', '.join(DEVICES)}")

@@ -1,9 +1,9 @@
 """From the cache to batches: channels standardised, resized, stacked; on the GPU, in RAM, or streamed.
 
-One pass sums each clip's rows, from which the statistics of any fold follow without a second reading, and
-finds clips that cannot be used. A batch is (B, C, H, W). The three residences hand out the same numbers: each
-clip's own values go through the same steps, whenever that happens. Avoided because measured: workers of
-DataLoader (4 to 20 ms a batch), resizing with many threads beside a busy network (48 ms instead of 2).
+One pass over the cache sums each clip's rows and finds clips that cannot be used; the statistics of every
+fold come from these sums. A batch is (B, C, H, W). GPU, RAM and stream give the same numbers. Not used,
+because slower when measured: workers of DataLoader (4 to 20 ms a batch), resizing with many threads beside a
+busy network (48 ms instead of 2).
 """
 
 import math
@@ -28,14 +28,14 @@ from train.plan import Floats, Plan, Positions, Shape, stored_shape
 
 LARGEST = 60_000.0  # float16 ends at 65,504
 CHUNK = 32  # clips read at once
-FLOOR = 1e-3  # smallest deviation of a row, in deviations of the whole feature: a constant row becomes 0
+FLOOR = 1e-3  # smallest deviation of a row, as a share of the whole feature's: a constant row becomes 0
 TINY = 1e-12  # deviation of a feature that is constant as a whole
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # of what is free, that resident features may take
 AHEAD = 2  # batches that the prefetching thread may be in front
-FEWEST_ROWS = 12  # of what may be moved in frequency: contrast has seven bands of unequal width
+FEWEST_ROWS = 12  # with fewer a channel is not moved in frequency: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
-# What a decibel more adds to values of these units, and by which power of the amplitude they are multiplied.
+# By units of the values: what is added to them per decibel, and their power of the amplitude.
 LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
 CEPSTRUM = "dB, cepstrum"  # only the sum over the bands rises
 
@@ -46,8 +46,8 @@ Numbers = NDArray[np.floating]  # of any precision
 class Statistics:
     """How one channel's values (rows, frames) become (values - centre) / scale.
 
-    centre and scale are (rows,), or (1,) for the whole feature. With `clip` each clip has its own mean and
-    deviation, and scale is the floor under that deviation.
+    centre and scale are (rows,), or (1,) for the whole feature. With norm `clip` each clip has its own mean
+    and deviation, and scale is the smallest deviation allowed.
     """
 
     norm: str
@@ -111,7 +111,7 @@ def by_length(
     filled: Floats | None,
     compute: Callable[[Numbers], Numbers],
 ) -> Numbers:
-    """`compute` of each clip's own frames, clips of one length together: (B, rows, frames) to (B, ...).
+    """Apply `compute` to each clip without its padding: (B, rows, frames) to (B, ...).
 
     Without `filled`, of all frames.
     """
@@ -161,13 +161,13 @@ def network_input(
     grid: Shape,
     filled: Sequence[Floats | None],
 ) -> torch.Tensor:
-    """Each channel's values as stored, (B, rows, frames), as a network of this kind takes them.
+    """Turn stored values, (B, rows, frames) of each channel, into the input of a network of this kind.
 
     image, wave  (B, C, *grid) float16: standardised and resized
     vector       (B, D, 1, 1) float16: standardised, the numbers of a clip one after the other
     linear       (B, D, 1, 1) float32: each row's mean and deviation, which the network itself standardises
-    filled       of each channel (B,) the share of the duration that each clip lasts, if padding behind it is
-                 to be left out; None if not, and if the channel's columns are not time
+    filled       per channel (B,) the share of each clip that is not padding; None if padding is kept or the
+                 channel's columns are not time
     """
 
     def prepare(own: Numbers, how: Statistics) -> Numbers:
@@ -204,10 +204,10 @@ def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
 
 
 def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str = "cpu") -> Channels:
-    """What the augmentations have to know of the channels, standardised so and resized to the grid."""
+    """What the augmentations have to know of the channels, standardised with these statistics and resized."""
     axes = tuple(row_axis(plan.cache, channel) for channel in plan.channels)
     parts = [_loudness(plan.cache, *pair) for pair in zip(plan.channels, statistics)]
-    # in two frames: of a single one torch 2.13's interpolation repeats the first row
+    # in two frames: with a single one torch 2.13 repeats the first row
     resized = [resize(part[..., None].repeat(1, 1, 2), (plan.grid[0], 2))[..., :1] for part in parts]
     return Channels(axes, torch.stack(resized, dim=1)[:, None].to(device), plan.timed)
 
@@ -249,7 +249,7 @@ class Resident:
     """Clips in memory, on the GPU or in RAM; a batch is one gather."""
 
     def __init__(self, positions: Positions, parts: Iterable[torch.Tensor], where: str, device: str) -> None:
-        """`parts`: what is kept of the positions, in their order; batches come to the `device`."""
+        """`parts`: the values of the clips at `positions`, in their order; batches come to the `device`."""
         self.device = device
         start = 0
         self.slot = np.full(int(positions.max()) + 1, -1)
@@ -286,7 +286,7 @@ class Streamed:
                 yield waiting.popleft().result().to(self.device, non_blocking=True).float()
 
     def read(self, positions: Positions) -> torch.Tensor:
-        """On the CPU, as `network_input` gives it; what a GPU copies while it works is pinned."""
+        """On the CPU, as `network_input` gives it; pinned for a GPU, so that it is copied beside the work."""
         plan = self.plan
         values = plan.cache.batch(plan.channels, positions)
         filled = None if plan.filled is None else plan.filled[positions]
@@ -296,7 +296,7 @@ class Streamed:
 
 
 def choose_residence(plan: Plan, clips: int, device: str) -> str:
-    """The first that fits of the GPU, RAM and a stream."""
+    """gpu if the clips fit there, else ram if they fit there, else stream."""
     needed = 2 * clips * math.prod(plan.shape)
     if device == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info()[0]:
         return "gpu"
@@ -330,7 +330,7 @@ class FoldData:
 
     @torch.no_grad()
     def computed_once(self, statistics: torch.nn.Module) -> "FoldData":
-        """The same clips by what a network computes of them before its first weight: (B, numbers, 1, 1).
+        """The same clips as the network's front end gives them: (B, numbers, 1, 1).
 
         No augmentation may change it.
         """
@@ -366,7 +366,7 @@ def load_fold(
 
 
 def chunked(positions: Positions) -> list[Positions]:
-    """CHUNK clips each, all of the same number but one."""
+    """At most CHUNK clips each; sizes differ by one at most."""
     return np.array_split(positions, -(-len(positions) // CHUNK))
 
 
@@ -379,7 +379,7 @@ def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
 def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positions]:
     """The training clips in this epoch's order, in batches that differ by one clip at most: none is tiny.
 
-    In none has a process a single clip, which batch norm could not take.
+    Each process gets two clips or more of a batch, which batch norm needs.
     BALANCE=sample draws as many clips with replacement, every class as often as the others.
     """
     options = data.plan.options

@@ -1,6 +1,6 @@
 """What a run is, worked out from its options and the cache before anything is trained. No torch.
 
-What the options and the cache can tell to be wrong is refused here; the run's hash and folder follow.
+Wrong options are refused here, and the run's hash and folder are worked out.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ Positions = NDArray[np.intp]  # rows of the clip table
 Shape = tuple[int, int]  # rows, frames
 Floats = NDArray[np.float64]
 
-HASH_VERSION = 2  # of `hashed_content`: raised if the same hash would stand for something else
+HASH_VERSION = 2  # of `hashed_content`: to be increased if the same hash would stand for something else
 MUCH_PADDING = 0.2  # of the clips' time: with more, PADDING=auto leaves it out
 FROM_WEIGHTS = "resnet18"  # in the default's place if WEIGHTS are given: texture statistics have none
 FOR_VECTORS = "mlp"  # likewise if every channel is a vector
@@ -59,7 +59,7 @@ class Plan:
     """One run, ready to train."""
 
     asked: RunOptions  # as given
-    options: RunOptions  # the same by the names in the folder's, at the default if the model ignores it
+    options: RunOptions  # the same, by the names that the folder has; at the default what the model ignores
     cache: Cache
     model: Architecture
     channels: tuple[Channel, ...]
@@ -84,7 +84,7 @@ class Plan:
 
     @property
     def filled(self) -> Floats | None:
-        """(N,) by clip of the cache the share of the duration that it lasts; None if padding is kept."""
+        """(N,) the share of each cached clip that is not padding; None if padding is kept."""
         return self.cache.filled if "padding" in self.content["options"] else None
 
     @cached_property
@@ -120,7 +120,7 @@ class Plan:
         return numbers
 
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
-        """Of these clips what predictions.csv says before the probabilities; `columns`: split, selection."""
+        """The leading columns of predictions.csv for these clips; `columns`: split, selection."""
         target = np.array(self.names, object)[self.targets[positions]]
         return self.cache.clips.iloc[positions][["clip_id", "group"]].assign(**columns, target=target)
 
@@ -130,7 +130,7 @@ class Plan:
         return fold_split(table, fold, val=self.options.val, seed=self.options.seed)
 
     def config(self) -> dict[str, Any]:
-        """run.json, but for what is known only when training begins."""
+        """run.json, except what is known only when training begins."""
         options = self.options
         model = self.model
         exact = self.content["options"] | {"weights": options.weights}
@@ -213,9 +213,9 @@ def make_plan(asked: RunOptions) -> Plan:
 def hashed_content(
     exact: Mapping[str, Any], cache: Cache, channels: Sequence[Channel], table: pd.DataFrame
 ) -> dict[str, Any]:
-    """What makes a run another run, version 2; frozen.
+    """Everything that makes two runs different; a change needs another HASH_VERSION.
 
-    options  those that can change predictions, with all that is automatic decided, but for what the machine
+    options  those that can change predictions, with what is automatic decided, except what the machine
              decides: PRECISION=auto stays auto. Weights from a file count by their content
     cache    of each stored feature the digest of its clips' fingerprints
     clips    the digest of the clips' ids, labels, categories, folds, source recordings, originals
@@ -235,9 +235,9 @@ def hashed_content(
 
 
 def check_options(options: RunOptions) -> None:
-    """RequestError for a list, or for what follows a validation score without one.
+    """RequestError for a list of values, or for an option that needs validation clips if VAL=none.
 
-    Only a sweep takes lists; a path and AUGMENT around its commas may hold blanks.
+    Only a sweep takes lists; blanks are allowed in a path and after the commas of AUGMENT.
     """
     for name in ("features", *SWEPT):
         value = getattr(options, name)
@@ -259,7 +259,7 @@ def check_options(options: RunOptions) -> None:
             raise RequestError(f"{reason}: give VAL=group or VAL=next")
     if options.schedule == "onecycle" and options.warmup:
         raise RequestError(
-            f"WARMUP={options.warmup}: onecycle has a rise of its own; give WARMUP=0 or SCHEDULE=cosine"
+            f"WARMUP={options.warmup}: onecycle has its own warm-up; give WARMUP=0 or SCHEDULE=cosine"
         )
 
 
@@ -286,7 +286,7 @@ def is_time(frame_unit: str) -> bool:
 
 
 def input_width(kind: str, shape: Shape) -> int:
-    """How many inputs of a network of this kind a channel of this shape makes.
+    """The number of network inputs that a channel of this shape gives.
 
     >>> [input_width(kind, (128, 431)) for kind in ("image", "vector", "linear")]
     [1, 256, 256]
@@ -296,7 +296,7 @@ def input_width(kind: str, shape: Shape) -> int:
 
 
 def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: str = "") -> Architecture:
-    """The model; in the default's place mlp if every channel is a vector, ResNet-18 with WEIGHTS.
+    """The model; if MODEL is the default, mlp for vectors alone, and ResNet-18 with WEIGHTS.
 
     RequestError if the model cannot take the channels.
     """
@@ -365,7 +365,7 @@ def drops_padding(options: RunOptions, model: Architecture, shapes: Sequence[Sha
     """Whether what follows the end of short clips is left out; filled: the part that each clip fills."""
     if model.kind == "wave":  # resizing would change its pitch
         return False
-    if options.copies:  # their sounds were moved within their padding
+    if options.copies:  # some have their sound at another place in the padding
         return False
     if filled.min() == 1 or all(frames == 1 for _, frames in shapes):
         return False
@@ -384,9 +384,9 @@ def differences(options: RunOptions, standard: RunOptions) -> list[str]:
 
 
 def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]) -> list[str]:
-    """What is to be known before training: what is not as it was asked for, and which clips are left out.
+    """Messages before training: options that were changed, clips that are left out.
 
-    unusable  clip id -> reason. RequestError if a fold leaves clips of one class alone to train on.
+    unusable  clip id -> reason. RequestError if a fold has training clips of only one class.
     """
     asked = plan.asked
     model = plan.model
@@ -398,7 +398,9 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         lines.append(f"{model.name} ignores {', '.join(ignored).upper()}")
     if plan.filled is not None:
         share = 1 - plan.filled[plan.table.index].mean()
-        lines.append(f"{share:.0%} of the clips' time is padding, left out (PADDING=keep leaves it)")
+        lines.append(f"{share:.0%} of the clips' time is padding, left out (PADDING=keep keeps it)")
+    elif plan.options.padding == "drop":
+        lines.append("PADDING=drop has no effect: no clip is short, or COPIES or vectors are trained on")
     wanted = cache.clips if asked.copies else originals(cache.clips)  # a copy not asked for is not missed
     if absent := int((~cache.readable(plan.channels)[wanted.index]).sum()):
         lines.append(f"{counted(absent, 'clip')} left out: {plan.options.features} is not there for them")
@@ -410,7 +412,7 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         trained, tested = (set(plan.targets[cache.positions(ids)]) for ids in (split.train, split.test))
         if len(trained) < 2:
             raise RequestError(
-                f"fold {fold} leaves clips of one class alone to train on, and leaves out "
+                f"fold {fold} has training clips of only one class, and leaves out "
                 f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
             )
         for present, verb in ((trained, "trained on"), (tested, "tested")):

@@ -26,7 +26,7 @@ from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
 from pipeline.datasets.layouts import files_below
-from pipeline.features import Variant, resolve_feature
+from pipeline.features import FEATURES, Variant, resolve_feature
 from results import run_folder
 from results.run_folder import RunFolder
 from train.bundle import (
@@ -71,7 +71,12 @@ class AudioModel(TrainedModel):
         self.channels: list[tuple[Variant, Mapping[str, Any]]] = []  # and as run.json describes them
         for described in self.config["channels"]:
             stored = described["stored"]
-            variant = resolve_feature(parse_channel(stored))
+            channel = parse_channel(stored)
+            if channel.name not in (*FEATURES, "embedding"):
+                raise RequestError(
+                    f"{stored} was brought into the run's cache: nothing computes it for new audio"
+                )
+            variant = resolve_feature(channel)
             if described.get("parameters", {}).get("file") != variant.recorded.get("file"):
                 raise RequestError(
                     f"the run was trained on {stored} of another file than the one that is there now: put "

@@ -1,4 +1,4 @@
-"""One run, read from top to bottom: the steps of an epoch, the epochs of a fold, the folds of a run.
+"""One run: `train_run`, near the end, calls `train_fold`, which calls `Trainer.fit` and that `train_epoch`.
 
 Shapes: B clips a batch, C channels, H x W the grid, K classes, M members of an ensemble. All random numbers
 come from generators seeded by (seed, fold, epoch), so that a fold which was killed and continued ends with
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     Bar: TypeAlias = tqdm[Any]
 
 Value = TypeVar("Value")
-CHECK_STEPS = 20  # between looks at the loss: each one waits for a GPU
+CHECK_STEPS = 20  # between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # in augmented.npz, of the first fold that is trained
 TRAIN_SCORES = ("train_loss", "train_accuracy")
@@ -63,7 +63,7 @@ VERDICTS = ".agreement.json"  # below RUNS: which ways to compute agree with pla
 
 @dataclass(frozen=True)
 class Processes:
-    """Which process of those training one model this is.
+    """This process among those that train one model.
 
     Here the usual case of one; train/extras/torchrun.py subclasses it for several.
     """
@@ -157,7 +157,7 @@ class Trainer:
                 # only the first process scored: the others take over its early stopping
                 self.early_stopping = self.processes.agree(self.early_stopping)
                 if first and len(self.data.test) and (self.finished or self.epoch in scored):
-                    row |= self.score("test", exact=self.finished)  # as predictions.csv will have it
+                    row |= self.score("test", exact=self.finished)  # in fp32, as predictions.csv
                 self.rows.append(run_folder.history_row(row))
                 if first:
                     states = {"best.pt": self.weights()} if best else {}
@@ -240,7 +240,7 @@ class Trainer:
         }
 
     def diverged(self, loss: float) -> Failed:
-        """What to do about a loss that is absurd or no number any more."""
+        """The error for a loss that is too large or not finite."""
         advice = f"try a lower LR (now {self.options.resolved_lr:g}) or CLIP=1"
         if self.compute.precision != "fp32":
             advice = f"it computed in {self.compute.precision}, train again with PRECISION=fp32"
@@ -250,8 +250,8 @@ class Trainer:
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
         """(A, N, K) probabilities of the averaged weights, each clip's views averaged.
 
-        A answers (1, of an ensemble 1 + M: its own, then each member's), N clips. `exact`: in plain fp32
-        whatever the training used, so that any machine gives them again.
+        A is 1, of an ensemble 1 + M: its own answer, then each member's. `exact`: in plain fp32 whatever the
+        training used, so that any machine gives them again.
         """
         network = self.average.network.eval()
         batches = np.array_split(clips, math.ceil(len(clips) / self.options.batch))
@@ -394,8 +394,8 @@ def choose_compute(
 ) -> tuple[Compute, dict[str, str]]:
     """(how to compute, what checking found), equal in all processes: as the run has begun, else measured.
 
-    Anything but plain fp32 must agree with it on real clips; if it does not in one process, all use what
-    that one found sound.
+    Anything but plain fp32 must agree with it on real clips; if one process finds that it does not, all
+    use that process's choice.
     """
     plan = data.plan
     batches = draw_batches(data, 1, processes.size)
@@ -435,7 +435,7 @@ def write_config(
 
 
 def train_fold(trainer: Trainer, bar: "Bar") -> None:
-    """A fold from wherever it stands to its predictions."""
+    """Begin or continue one fold, and write its predictions."""
     plan = trainer.plan
     fold = trainer.data.fold
     first = trainer.processes.first

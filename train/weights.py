@@ -17,7 +17,7 @@ from torch import nn
 
 from commandline.files import replace_file
 from commandline.registry import RequestError
-from commandline.terminal import tell
+from commandline.terminal import progress
 from results.run_folder import RunFolder
 from train.checkpoint import LISTED, read_safely
 from train.models.registry import Architecture
@@ -29,6 +29,7 @@ PUBLISHED = {
     "densenet121": "https://download.pytorch.org/models/densenet121-a639ec97.pth",
 }
 TIMEOUT = 30  # seconds without an answer
+BLOCK = 1_000_000  # bytes
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 # torchvision's DenseNet file dates from when module names could hold dots: denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
@@ -59,13 +60,14 @@ def fetch(url: str) -> Path:
         raise RequestError(f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth")
     file = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not file.is_file():
-        tell(f"fetching {url}")
         try:
-            answer = requests.get(url, timeout=TIMEOUT)
+            answer = requests.get(url, stream=True, timeout=TIMEOUT)
             answer.raise_for_status()
-            check_hash(name, answer.content)
+            total = int(answer.headers.get("Content-Length", 0)) // BLOCK or None
+            content = b"".join(progress(answer.iter_content(BLOCK), total=total, label=name, unit="MB"))
+            check_hash(name, content)
             file.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(file, answer.content)
+            replace_file(file, content)
         except OSError as error:  # the network's errors too
             raise RequestError(
                 f"{url} cannot be fetched ({error}): fetch it elsewhere and give WEIGHTS=its path"

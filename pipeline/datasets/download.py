@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from commandline.files import Lock
+from commandline.files import Lock, refuse_special
 from commandline.registry import RequestError
 from commandline.terminal import progress, size, tell
 
@@ -56,6 +56,7 @@ def _fetch(url: str, part: Path) -> None:
     """Add to the file `part` what it lacks of `url`."""
     import requests
 
+    refuse_special(part)
     begin = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself, so that they can be counted
     headers |= {"Range": f"bytes={begin}-"} if begin else {}

@@ -132,7 +132,7 @@ def _read(options: SourceOptions) -> Listing:
     word = options.dataset
     path = Path(options.dataset)
     is_table = path.suffix.lower() in TABLES and path.is_file()
-    if options.audio_dir and not is_table:
+    if options.audio_dir and not is_table and (word in NAMED or path.exists()):
         raise RequestError(f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is none")
     if word in ("esc50", "esc10"):
         from pipeline.datasets import esc50

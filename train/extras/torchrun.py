@@ -36,7 +36,7 @@ class Group(Processes):
 def train(plan: Plan, folds: Sequence[int], device: str) -> None:
     """Train among the processes that torchrun started."""
     if device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if not dist.is_initialized():  # once for all runs of a sweep: a second group would wait for the first's
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
         atexit.register(dist.destroy_process_group)

@@ -22,6 +22,8 @@ def recipe_words(name: str) -> list[str]:
         return []
     file = FOLDER / f"{name}.txt" if name in names() else Path(name)
     try:
+        if not file.is_file():  # a FIFO is waited for
+            raise FileNotFoundError
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         remedy = "or the path of a .txt file of your own"

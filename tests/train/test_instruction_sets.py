@@ -1,0 +1,32 @@
+"""Training in bf16 under each instruction set of oneDNN agrees with fp32, or the run computes in fp32."""
+
+import os
+
+import numpy as np
+import pytest
+
+from commandline.options import words
+from results.run_folder import find
+from tests.processes import python
+from tests.train.little import change
+
+SETS = {"AVX2": "avx2", "AVX512_CORE_AMX": "avx512"}  # without the second, the most that there is
+FARTHEST = 0.2  # of a probability after one epoch; an unwritten gradient is off by more, or no number
+
+
+def probabilities(options, **environment):
+    """What the run answers for the clips of fold 1."""
+    python("-m", "train", "run", *words(options), environment=os.environ | environment)
+    (run,) = find(options.runs)
+    return run.answers(1)[0]
+
+
+@pytest.mark.slow
+def test_bf16_agrees_with_fp32_under_every_instruction_set(options):
+    changes = {"model": "cnn8@width=8", "grid": "64x108", "folds": (1,), "epochs": 1, "compile": "off"}
+    options = change(options, batch=6, **changes)
+    expected = probabilities(options)
+    for name, kernels in SETS.items():
+        environment = {"ONEDNN_MAX_CPU_ISA": name, "ATEN_CPU_CAPABILITY": kernels}
+        bf16 = change(options, precision="bf16", runs=options.runs / name)
+        assert np.abs(probabilities(bf16, **environment) - expected).max() < FARTHEST, name
