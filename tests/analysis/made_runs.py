@@ -94,7 +94,9 @@ def make_run(runs, clips, made, dataset="made"):
         "protocol": "last epoch" if made.val == "none" else f"best epoch on VAL={made.val}",
         "sample_rate": 44100,
         "duration": 5.0,
-        "channels": [{"stored": name, "dtype": "float16", "rows": [0, 0]} for name in sets],
+        "channels": [
+            {"stored": name, "frame_unit": "s", "dtype": "float16", "rows": [0, 0]} for name in sets
+        ],
         "parameters": 11_000_000 + 3136 * len(sets),
         "seconds": 300.0 + 60 * len(sets),
         "note": "made up",

@@ -17,7 +17,7 @@ from train.plan import differences
         ("classes", [{"name": "a"}, {"name": "a"}]),
         ("seconds", float("inf")),
         ("calibration", {"last": {"temperature": 0}}),
-        ("channels", [{"stored": "mel", "dtype": "float16", "rows": [5, 3]}]),
+        ("channels", [{"stored": "mel", "frame_unit": "s", "dtype": "float16", "rows": [5, 3]}]),
         ("dataset", None),
         ("duration", 1e9),
         ("seed", True),
