@@ -176,7 +176,7 @@ def clip_audio(
     """
     paths = originals(cache.clips).set_index("clip_id")["path"].reindex(clips, fill_value="")
     sources = {str(clip): Path(path) for clip, path in paths.items() if path and Path(path).is_file()}
-    embedded: dict[str, str] = {}
+    embedded = {}
     files = set()
     left = most_mb * MEGABYTE
     for clip in progress([clip for clip in wanted if clip in sources], label="audio", unit="clip"):

@@ -26,7 +26,7 @@ Weights = dict[int, Floats]  # fold -> (R,) the weight of each member, summing t
 
 def requested_ensemble(options: AnalysisOptions) -> RunFolder:
     """The ensemble of the runs that ENSEMBLE names, with at most MEMBERS of them in each fold."""
-    dataset = dataset_name(options.dataset, options.name) if options.dataset or options.name else None
+    dataset = dataset_name(options.dataset, options.name)
     named = select(options.runs, " ".join(options.ensemble), dataset)
     return write_ensemble(named, options.runs, options.members)
 

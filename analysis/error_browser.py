@@ -51,7 +51,7 @@ def browser_data(
     """The object that the page's script reads; `clips` of `clip_difficulty`, `links`: clip id -> address."""
     tested: list[Run] = []  # the first run of each test set
     entries: list[dict[str, Any]] = []
-    views: list[dict[str, Any]] = []
+    views = []
     for run in runs:
         alike = (place for place, other in enumerate(tested) if same_clips(run, other))
         test_set = next(alike, len(tested))

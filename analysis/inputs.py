@@ -40,7 +40,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     A report on chosen runs (RUN=) has a folder of its own, so that the full report stays.
     """
     single = options.dataset or str(options.name or "")
-    name = dataset_name(single, options.name) if single else None
+    name = dataset_name(single, options.name)
     folders = select(options.runs, " ".join(options.run), name) if options.run else find(options.runs, name)
     caches = {path.parent.name: path for path in options.data.glob("*/features") if is_cache(path)}
     known = {*NAMED, *caches, *(run.path.parent.name for run in find(options.runs))}
@@ -117,7 +117,7 @@ class Manifest:
             if name not in written and _state(folder / name) == state:
                 (folder / name).unlink()
         states = {name: _state(folder / name) for name in written}
-        replace_file(self.file, json.dumps({**content, "files": states}).encode("utf-8"))
+        replace_file(self.file, json.dumps({**content, "files": states}))
 
 
 def _state(file: Path) -> str:

@@ -31,7 +31,7 @@ def render(template: str = "page.html", **content: object) -> str:
 
 def say(name: str, *given: object) -> str:
     """A macro of words.txt as one line of plain text, empty if there is nothing to say."""
-    macro: Any = getattr(environment().get_template("words.txt").module, name)
+    macro = getattr(environment().get_template("words.txt").module, name)
     return " ".join(macro(*given).split())
 
 

@@ -70,7 +70,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     for place, run in enumerate(found.runs[: options.figures]):
         problems += submit_run(writer, run, best=place == 0, rates=options.confusion == "rates")
     of_runs = run_content(found, cache, features, job.folder, options)
-    measured: dict[str, Any] = {}
+    measured = {}
     if folder := find_importance(options.runs, job.dataset):
         try:
             measured = importance_tables(folder)
@@ -132,7 +132,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         **of_runs,
     )
     target = job.folder / "index.html"
-    replace_file(target, html.encode("utf-8"))
+    replace_file(target, html)
     threatened = [page.say("threat", found, threat) for threat in found.threats]
     remarks = [f"{page.listed(names)}: {text}" for text, names in reasons.items()]
     printed: dict[str, Any] = {
@@ -191,7 +191,7 @@ def write_tables(folder: Path, tables: dict[str, pd.DataFrame]) -> set[str]:
         texts["tables/comparison.tex"] = as_latex(tables["comparison"])
     (folder / "tables").mkdir(exist_ok=True)
     for name, text in texts.items():
-        replace_file(folder / name, text.encode("utf-8"), durable=False)
+        replace_file(folder / name, text, durable=False)
     return set(texts)
 
 

@@ -62,8 +62,7 @@ class Run:
     @property
     def options(self) -> dict[str, Any]:
         """What it was asked for; an ensemble of finished runs, which was not trained, has its members."""
-        options: dict[str, Any] = self.config.get("options") or {"members": self.config.get("members")}
-        return options
+        return self.config.get("options") or {"members": self.config.get("members")}
 
     def option_text(self, key: str) -> str:
         """An option's value in words; run.json leaves out what does nothing, and padding that is kept."""

@@ -26,7 +26,7 @@ Command = Callable[[Any], "int | None"]
 
 def options_of(command: Command) -> type[Options]:
     """The class that a command's parameter `options` is annotated with."""
-    annotations: dict[str, type[Options]] = typing.get_type_hints(command)
+    annotations = typing.get_type_hints(command)
     return annotations["options"]
 
 

@@ -155,7 +155,7 @@ def texts(
     """
     known = fields(options)
     free = next((name for name, field in known.items() if field.metadata.get("positional")), None)
-    given: dict[str, str] = {}
+    given = {}
     rest = unfold(arguments)[::-1]  # reversed: pop takes the next
     while rest:
         word = rest.pop()
@@ -206,7 +206,7 @@ def split_make(blob: str) -> list[str]:
 
 def unfold(arguments: Sequence[str]) -> list[str]:
     """Replace `--make BLOB` by the variables in it, and ARGS=… by its words."""
-    unfolded: list[str] = []
+    unfolded = []
     rest = iter(arguments)
     for word in rest:
         variables = split_make(next(rest, "")) if word == HANDED_OVER else [word]

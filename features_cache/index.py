@@ -123,7 +123,7 @@ def failed_clips(folder: Path) -> dict[str, set[str]]:
     """Feature, or WHOLE, -> ids of the clips that failed; those under WHOLE are under no feature."""
     rows = read_failures(folder)
     whole = {clip for clip, _, feature, _ in rows if feature == WHOLE}
-    failed: defaultdict[str, set[str]] = defaultdict(set)
+    failed = defaultdict(set)
     for clip, _, feature, _ in rows:
         if feature == WHOLE or clip not in whole:
             failed[feature].add(clip)

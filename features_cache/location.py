@@ -25,7 +25,7 @@ def dataset_name(dataset: str, name: str | None = None) -> str:
         if Path(name).name != name or name.startswith("."):
             raise RequestError(f"NAME={name!r} becomes a folder's name: expected a word without slashes")
         return name
-    if dataset in NAMED:
+    if dataset in (*NAMED, ""):  # '' for all datasets
         return dataset
     path = Path.cwd() / dataset
     if path.name in ("", ".."):

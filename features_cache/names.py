@@ -65,7 +65,7 @@ def parse_channel(text: str) -> Channel:
         rows = int(match["first"]), int(match["last"])
         if rows[0] > rows[1]:
             raise RequestError(f"{text!r}: the first row, {rows[0]}, comes after the last, {rows[1]}")
-    parameters: dict[str, Value] = {}
+    parameters = {}
     for part in match["parameters"].split(",") if match["parameters"] else ():
         given = PARAMETER.fullmatch(part)
         if given is None or given[1] in parameters:

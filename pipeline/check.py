@@ -207,7 +207,7 @@ def run(options: SourceOptions) -> int:
     kept = [asdict(found) | {"count": len(found.names)} for found in findings]
     content = {"format_version": 1, "clips": len(originals(dataset.table)), "findings": kept}
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, f"{json.dumps(content, indent=1)}\n".encode())
+    replace_file(path, f"{json.dumps(content, indent=1)}\n")
     print(f"\n{next_step(options, dataset)}")
     return int(any(finding.severity == LEAK for finding in findings))
 

@@ -29,8 +29,7 @@ def shared(method: Callable[Concatenate["Clip", P], T]) -> Callable[Concatenate[
         key = method.__name__, args, tuple(kwargs.items())
         if key not in clip.made:
             clip.made[key] = method(clip, *args, **kwargs)
-        value: T = clip.made[key]
-        return value
+        return clip.made[key]
 
     return once
 

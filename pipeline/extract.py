@@ -124,8 +124,8 @@ def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[s
 
     One that cannot exist at this rate or duration is left out of `all` and `small`; named, RequestError.
     """
-    variants: dict[str, Variant] = {}
-    left_out: list[str] = []
+    variants = {}
+    left_out = []
     for word in features.split():
         for channel in itertools.chain(*parse_list(word, list(FEATURES))):
             variant = resolve_feature(channel)

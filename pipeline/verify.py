@@ -4,7 +4,6 @@ import itertools
 from contextlib import suppress
 
 import numpy as np
-from numpy.typing import NDArray
 
 from commandline.registry import RequestError
 from commandline.terminal import counted, progress
@@ -39,7 +38,7 @@ def run(options: VerifyCommand) -> int:
 def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     """Compute random clips by the definitions; whether all agree within tolerance and rounding."""
     chosen = np.random.default_rng(seed).permutation(len(cache.clips))[:clips]
-    sounds: dict[int, NDArray[np.float32]] = {}  # by row of the clip table
+    sounds = {}  # by row of the clip table
     for row in np.sort(chosen).tolist():
         clip = cache.clips.iloc[row]
         try:

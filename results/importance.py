@@ -75,7 +75,7 @@ class ImportanceFolder:
             header = next(rows, None)
             if header and header[2:] != self.clips["clip_id"].tolist():
                 raise ValueError("its clips are not those of clips.csv")
-            read: dict[Fit, Floats] = {}
+            read = {}
             for probability, correct in zip(rows, rows):
                 if (probability[0], probability[1], correct[1]) != (correct[0], *SCORES):
                     raise ValueError(f"{probability[0]} does not have its two lines")

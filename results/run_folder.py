@@ -224,13 +224,13 @@ def _damage_named(file: Path, remedy: str) -> Iterator[None]:
         raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
 
 
-def find(runs: Path | str, dataset: str | None = None) -> list[RunFolder]:
+def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """Every run folder below `runs`, of one dataset or of all, sorted by path."""
     files = Path(runs).glob(f"{dataset or '*'}/*/run.json")
     return [RunFolder(file.parent) for file in sorted(files)]
 
 
-def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[RunFolder]:
+def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
     """The runs that `wanted` names: words, each a name, a path, a unique prefix of a name, or `last`.
 
     `dataset/name` tells runs of the same name apart; it or a path may hold blanks if it stands alone.
@@ -247,7 +247,7 @@ def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[Ru
         elif _is_run(word):
             run = RunFolder(Path(word))
         elif not known:
-            raise RequestError(f"no run folder in {Path(runs, dataset or '')}: train one first (make train)")
+            raise RequestError(f"no run folder in {Path(runs, dataset)}: train one first (make train)")
         else:
             begun = [name for name in known if f"/{word}" in f"/{name}"]
             fitting = [name for name in begun if f"/{name}".endswith(f"/{word}")] or begun
@@ -260,7 +260,7 @@ def select(runs: Path | str, wanted: str, dataset: str | None = None) -> list[Ru
     return list(chosen.values())
 
 
-def select_one(runs: Path | str, wanted: str, dataset: str | None = None) -> RunFolder:
+def select_one(runs: Path | str, wanted: str, dataset: str = "") -> RunFolder:
     """The run that `wanted` names; RequestError if it names several."""
     chosen = select(runs, wanted, dataset)
     if len(chosen) > 1:
@@ -275,7 +275,7 @@ def _is_run(path: str) -> bool:
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
-    replace_file(folder / "run.json", (text + "\n").encode("utf-8"))
+    replace_file(folder / "run.json", text + "\n")
 
 
 def history_row(values: Mapping[str, float]) -> str:
@@ -318,4 +318,4 @@ def write_predictions(
     table = pd.concat([rows[list(PREDICTION_COLUMNS)], table], axis=1)
     # 9 digits hold a float32
     text = table.to_csv(index=False, float_format="%.9g", na_rep="nan", lineterminator="\n")
-    replace_file(fold_folder / predictions_file(member), text.encode())
+    replace_file(fold_folder / predictions_file(member), text)

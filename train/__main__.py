@@ -47,7 +47,7 @@ def predict(options: PredictOptions) -> int:
     from results import run_folder
 
     if not Path(options.run).is_file():  # an unknown run is refused before torch is loaded
-        run_folder.select_one(options.runs, options.run, options.dataset and dataset_name(options.dataset))
+        run_folder.select_one(options.runs, options.run, dataset_name(options.dataset))
     import train.predict
 
     return train.predict.predict_audio(options)

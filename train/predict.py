@@ -102,7 +102,7 @@ class AudioModel(TrainedModel):
             if options.selection != "auto":
                 tell("SELECTION does not apply to a bundle, which holds one epoch, and is ignored")
         else:
-            dataset = dataset_name(options.dataset) if options.dataset else None
+            dataset = dataset_name(options.dataset)
             run = run_folder.select_one(options.runs, options.run, dataset)
             selection = run.selection(options.selection)
             bundle = bundle_of_run(run, selection)
@@ -173,8 +173,8 @@ def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None
     """
     rate = model.sample_rate
     longest = model.samples / model.sample_rate
-    longer: list[Path] = []
-    failures: dict[Path, str] = {}
+    longer = []
+    failures = {}
 
     def clips() -> Iterator[tuple[str, Samples]]:
         for key, file in progress(files.items(), total=len(files), label="predicting", unit="files"):

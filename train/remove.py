@@ -24,7 +24,7 @@ def remove_runs(options: RemoveOptions) -> int:
 
     remove_runs(RemoveOptions(run="mel-cnn4", yes=True))
     """
-    runs = select(options.runs, options.run, dataset_name(options.dataset) if options.dataset else None)
+    runs = select(options.runs, options.run, dataset_name(options.dataset))
     with ExitStack() as locks:
         for run in runs:
             for fold in run.path.glob("fold*"):

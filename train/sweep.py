@@ -76,8 +76,8 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
 
 def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], list[str]]:
     """The run folders that are finished now, and of the runs that failed which and why."""
-    done: list[RunFolder] = []
-    failures: list[str] = []
+    done = []
+    failures = []
     started = time.monotonic()
     for number, job in enumerate(jobs):
         name = " ".join([*configuration(job), f"SEED={job.seed}"])

@@ -263,7 +263,7 @@ class Trainer:
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """A row's scores of the clips in `train`, `val` or `test`."""
-        clips: Positions = getattr(self.data, side)
+        clips = getattr(self.data, side)
         scores = epoch_scores(self.plan.targets[clips], self.predict(clips, exact=exact)[0])
         return {f"{side}_{name}": value for name, value in scores.items()}
 
@@ -345,7 +345,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     epochs = 1 if plan.model.kind == "linear" else options.epochs
     total = epochs * options.passes * sum(len(split.train) for split in splits.values())
     bar = progress(total=total, label=plan.path.name, unit="clips", silent=not first)
-    forward: nn.Module | None = None
+    forward = None
     run = RunFolder(plan.path)
     begun = None
     if (run.path / "run.json").is_file():
@@ -448,7 +448,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     bar.total -= clips * trainer.epoch  # it counts what is left to do
     if first:
         run_folder.start_history(folder, trainer.rows)
-    trackers: list[Tracker] = []
+    trackers = []
     if first and plan.options.tracker:
         from train.trackers import Fold, follow
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -194,7 +193,7 @@ def draw_projections(ax: Axes, *, points: Mapping[str, np.ndarray], labels: Mapp
         panel.set(xticks=[], yticks=[])
         panel.set_title(title, weight="normal")
         panel.spines[:].set_visible(True)
-    marks: dict[str, Any] = {"markerscale": 1.3, "handletextpad": 0.2, "columnspacing": 1}
+    marks = {"markerscale": 1.3, "handletextpad": 0.2, "columnspacing": 1}
     handles, names = panel.get_legend_handles_labels()
     ax.figure.legend(handles, names, loc="outside lower center", ncols=5, **marks)
     return ax

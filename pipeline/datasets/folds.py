@@ -72,7 +72,7 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
     rows = pd.concat([away, table[["clip_id", "group", "fold"]].assign(**settings)])[COLUMNS].astype(str)
     if not rows.reset_index(drop=True).equals(kept.astype(str)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, rows.to_csv(index=False).encode())
+        replace_file(path, rows.to_csv(index=False))
     return table, (*notes, f"folds: {note}, kept in {path}")
 
 

@@ -83,7 +83,7 @@ def load(options: SourceOptions) -> Dataset:
         has = counted(len(classes), "class")
         raise RequestError(f"DATASET={word} has {has}; expected two or more: a sub-folder each, or a CSV")
     source = word if word in NAMED else str(path.resolve())
-    cached: pd.DataFrame | None = None
+    cached = None
     settings: Attributes = {}
     with suppress(FileNotFoundError, DamagedFile):  # a damaged index is made again
         cached, settings = read_index(folder)

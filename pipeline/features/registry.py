@@ -115,7 +115,7 @@ def resolve_feature(channel: Channel) -> Variant:
     name = channel.name
     feature = extras.load(name).FEATURE if name == "embedding" else FEATURES[name]
     values = {key: parameter.default for key, parameter in feature.parameters.items()}
-    changed: dict[str, Any] = {}
+    changed = {}
     for key, given in sorted(channel.parameters):
         value = feature.parameters[key].read(given)
         if value != values[key]:
