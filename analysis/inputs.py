@@ -39,7 +39,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 
     A report on chosen runs (RUN=) has a folder of its own, so that the full report stays.
     """
-    single = options.dataset or str(options.name or "")
+    single = options.dataset or options.name
     name = dataset_name(single, options.name)
     folders = select(options.runs, " ".join(options.run), name) if options.run else find(options.runs, name)
     caches = {path.parent.name: path for path in options.data.glob("*/features") if is_cache(path)}
@@ -53,7 +53,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
             raise RequestError(nearest("dataset", name, known))
         first = make_command("features", f"DATASET={options.dataset or NAMED[0]}")
         raise RequestError(
-            f"nothing to report on: {Path(options.runs, name or '')} holds no run and {options.data} no "
+            f"nothing to report on: {Path(options.runs, name)} holds no run and {options.data} no "
             f"features of {name or 'any dataset'}: extract features first ({first}), then train (make train)"
         )
     made = []

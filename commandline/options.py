@@ -129,7 +129,7 @@ class DatasetOptions(DataOptions):
     dataset: str = option(
         "esc50", "esc50, esc10, synth, a folder of sounds, a CSV, or a cache folder", in_hash=False
     )
-    name: str | None = option(None, "another name for the dataset's folders", in_hash=False)
+    name: str = option("", "another name for the dataset's folders", in_hash=False)
 
 
 class RunsOptions(Options):

@@ -81,7 +81,7 @@ class Registry(dict[str, Entry]):
         raise RequestError(nearest(self.subject, name, self))
 
     def register(
-        self, name: str | None = None, entry: Callable[[Any], Any] = lambda function: function
+        self, name: str = "", entry: Callable[[Any], Any] = lambda function: function
     ) -> Callable[[Registered], Registered]:
         """Decorator: enter a function under its own name or `name`, itself or as what `entry` makes of it."""
 

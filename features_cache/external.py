@@ -33,7 +33,7 @@ def create_cache(
     folder: Path,
     table: pd.DataFrame | Mapping[str, Sequence[object]],
     *,
-    dataset: str | None = None,
+    dataset: str = "",
     sample_rate: int = 0,
     duration: float = 0.0,
 ) -> None:

@@ -235,12 +235,12 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
         hdf5.write_attributes(values, {"units": spec.units})
 
 
-def read_header(path: Path, stored: str | None = None) -> FeatureFile:
+def read_header(path: Path, stored: str = "") -> FeatureFile:
     """What the file says of itself; DamagedFile if that is not what its name says, or cannot be read.
 
     stored  the feature that must be in it; by default the file's name without `.h5`
     """
-    stored = path.stem if stored is None else stored
+    stored = stored or path.stem
     with hdf5.opened(path) as file:
         described = hdf5.read_attributes(file)
         if (version := described.pop("format_version", None)) != FORMAT:

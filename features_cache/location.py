@@ -16,7 +16,7 @@ def is_cache(folder: Path) -> bool:
     return (folder / INDEX).is_file()
 
 
-def dataset_name(dataset: str, name: str | None = None) -> str:
+def dataset_name(dataset: str, name: str = "") -> str:
     """`name`, else the dataset's own, else the stem of the folder or file that it is given by.
 
     A cache folder that is called `features` has the name of the folder around it.
@@ -35,7 +35,7 @@ def dataset_name(dataset: str, name: str | None = None) -> str:
     return path.stem
 
 
-def cache_folder(dataset: str, data: Path, name: str | None = None) -> Path:
+def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
     """Where the dataset's features lie: the dataset itself if it is a cache, else data/<name>/features."""
     if dataset not in NAMED and is_cache(Path(dataset)):
         return Path(dataset)

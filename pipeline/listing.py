@@ -25,7 +25,7 @@ INDENT = 15
 
 def run(options: ListCommand) -> None:
     """Print the table, or the card of one feature."""
-    if options.feature is None:
+    if not options.feature:
         print(feature_table(options.sample_rate, options.duration))
         return
     name = parse_channel(options.feature).name

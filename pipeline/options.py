@@ -13,11 +13,11 @@ SECONDS = {"least": 0.001, "most": 3600}  # of a clip
 class SourceOptions(DatasetOptions):
     """Where clips, labels, folds and groups come from."""
 
-    archive: str | None = option(None, "a zip that is already there, instead of a download")
-    url: str | None = option(None, "another address to fetch the archive from")
-    audio_dir: str | None = option(None, "folder of the audio files, where the table is elsewhere")
-    group: str | None = option(
-        None,
+    archive: str = option("", "a zip that is already there, instead of a download")
+    url: str = option("", "another address to fetch the archive from")
+    audio_dir: str = option("", "folder of the audio files, where the table is elsewhere")
+    group: str = option(
+        "",
         "source recording of a clip: a column of the table, or a pattern with one (group) for file names",
     )
     folds_by: Literal["dataset", "group"] | None = option(
@@ -67,13 +67,13 @@ class FeaturesCommand(ExtractOptions):
         "processes",
         "worker processes of this machine, or a Dask cluster",
     )
-    scheduler: str | None = option(None, "address of the Dask scheduler, tcp://host:port")
+    scheduler: str = option("", "address of the Dask scheduler, tcp://host:port")
 
 
 class ListCommand(Options):
     """Options of `list`."""
 
-    feature: str | None = option(None, "show the card of this feature", positional=True)
+    feature: str = option("", "show the card of this feature", positional=True)
     sample_rate: int = option(44100, "Hz", **RATE)
     duration: float = option(5.0, "seconds", least=0.05, most=60)
 

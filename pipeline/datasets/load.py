@@ -113,7 +113,7 @@ def load(options: SourceOptions) -> Dataset:
     )
 
 
-def _of_cache(folder: Path, name: str | None) -> Dataset:
+def _of_cache(folder: Path, name: str) -> Dataset:
     """A cache as it is; its table says all, and no audio is needed."""
     cache = Cache(folder)
     return Dataset(

@@ -57,7 +57,7 @@ class Cluster(Backend):
 
 
 @contextmanager
-def connected(scheduler: str | None) -> Iterator[Cluster]:
+def connected(scheduler: str) -> Iterator[Cluster]:
     """The cluster behind this address, whose workers are fit for the work; else RequestError."""
     if not scheduler:
         raise RequestError("BACKEND=dask needs SCHEDULER=tcp://host:port, the address of a Dask scheduler")
