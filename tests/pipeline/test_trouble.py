@@ -91,7 +91,7 @@ def test_a_clip_that_changes_after_it_was_hashed_is_not_stored_under_the_old_has
     sounds.edit()
     outcome = extract.extract(asked, options(sounds))
     ((_, _, reason),) = outcome.failures
-    assert "changed while it was read" in reason
+    assert "changed since this command began" in reason
     assert not run(sounds)["rms"] > 1
 
 

@@ -17,7 +17,7 @@ REFUSED = [  # what one option alone makes wrong stands in tests/golden/refusals
     ({"dataset": "esc10", "name": "ten"}, "run make features DATASET=esc10 NAME=ten DATA="),
     ({"device": "\t"}, "DEVICE is empty"),
     ({"skip_test": True}, "give VAL=group"),
-    ({"warmup": 1.0}, "onecycle has a rise of its own"),
+    ({"warmup": 1.0}, "onecycle has its own warm-up"),
     ({"resident": "gpu"}, "RESIDENT=gpu needs"),
 ]
 
@@ -52,7 +52,7 @@ def test_the_native_grid_is_the_largest_channels(options):
     ("column", "value", "given", "message"),
     [
         ("label", "cat", {}, "one class only"),
-        ("group", "g", {}, r"alone to train on, and leaves out \d+ whose recording .*: give"),
+        ("group", "g", {}, r"of only one class, and leaves out \d+ whose recording .*: give"),
         ("category", "", {"task": "categories"}, "TASK=categories: clip bell-1-0"),
     ],
 )
