@@ -488,16 +488,16 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     """
     data = trainer.data
     plan = trainer.plan
-    previewed = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
-    (x,) = data.source.batches([previewed])
-    in_time = x.shape[2:] != (1, 1)
-    if plan.augmenter.steps and in_time and not any(plan.path.glob("fold*/augmented.npz")):
-        arrays = preview(x, plan.augmenter, data.channels, seeded(x.device, plan.options.seed, data.fold))
-        arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
-        arrays["channel"] = np.array([str(channel) for channel in plan.channels], str)
-        content = io.BytesIO()
-        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-        replace_file(folder / "augmented.npz", content.getvalue())
+    if plan.augmenter.steps and not any(plan.path.glob("fold*/augmented.npz")):
+        previewed = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
+        (x,) = data.source.batches([previewed])
+        if x.shape[2:] != (1, 1):  # vectors alone have no time
+            arrays = preview(x, plan.augmenter, data.channels, seeded(x.device, plan.options.seed, data.fold))
+            arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
+            arrays["channel"] = np.array([str(channel) for channel in plan.channels], str)
+            content = io.BytesIO()
+            np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+            replace_file(folder / "augmented.npz", content.getvalue())
     tables = []
     answers = []
     for selection in ["last", "best"] if (folder / "best.pt").is_file() else ["last"]:
