@@ -45,11 +45,30 @@ def execute(options: RunOptions) -> RunFolder:
     if (plan.path / "run.json").is_file():
         waiting = [fold for fold in waiting if fold not in folder.finished]
     if waiting:
-        train_folds(plan, waiting)
+        from train import trainer
+        from train.compute import device_of
+
+        # a linear model has an exact solution, which no device finds faster
+        named = "cpu" if plan.model.kind == "linear" else options.device
+        devices = list(map(device_of, named.split()))
+        if plan.options.resident == "gpu" and "cpu" in devices:
+            raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
+        if len(devices) > 1:
+            extras.load("torchrun").train_side_by_side(options, waiting)
+        elif "WORLD_SIZE" in os.environ:
+            extras.load("torchrun").train(plan, waiting, devices[0])
+        else:
+            trainer.train_run(plan, waiting, devices[0])
     else:
         tell(f"{folder.path} has these folds already")
+    folder = RunFolder(plan.path)  # read anew
     if first_process():
-        update_config(RunFolder(plan.path), options)
+        seconds = float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
+        config = folder.config | {"seconds": seconds} | ({"note": options.note} if options.note else {})
+        if seconds != folder.config["seconds"] and not options.skip_test:
+            config["calibration"] = calibration(folder)
+        if config != folder.config:
+            run_folder.write_config(folder.path, config)
     return RunFolder(plan.path)
 
 
@@ -65,31 +84,3 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
             f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
             "and is left as it is: give TAG=… for a folder of its own"
         )
-
-
-def train_folds(plan: Plan, folds: list[int]) -> None:
-    """Train the folds on DEVICE, perhaps with other processes."""
-    from train import trainer
-    from train.compute import device_of
-
-    # a linear model has an exact solution, which no device finds faster
-    named = "cpu" if plan.model.kind == "linear" else plan.asked.device
-    devices = list(map(device_of, named.split()))
-    if plan.options.resident == "gpu" and "cpu" in devices:
-        raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
-    if len(devices) > 1:
-        extras.load("torchrun").train_side_by_side(plan.asked, folds)
-    elif "WORLD_SIZE" in os.environ:
-        extras.load("torchrun").train(plan, folds, devices[0])
-    else:
-        trainer.train_run(plan, folds, devices[0])
-
-
-def update_config(run: RunFolder, options: RunOptions) -> None:
-    """Bring run.json's seconds of training, its temperatures and its note up to date."""
-    seconds = float(sum(run.history(fold)["seconds"].sum() for fold in run.folds))
-    config = run.config | {"seconds": seconds} | ({"note": options.note} if options.note else {})
-    if seconds != run.config["seconds"] and not options.skip_test:
-        config["calibration"] = calibration(run)
-    if config != run.config:
-        run_folder.write_config(run.path, config)
