@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from commandline.terminal import progress
-from features_cache import Cache, Channel, UnreadableClips
+from features_cache import UnreadableClips
 from features_cache.splits import Split
 from train.augment import Channels
 from train.plan import Floats, Plan, Positions, Shape, stored_shape
@@ -204,42 +204,31 @@ def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
 
 
 def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str = "cpu") -> Channels:
-    """What the augmentations have to know of the channels, standardised with these statistics and resized."""
-    axes = tuple(row_axis(plan.cache, channel) for channel in plan.channels)
-    parts = [_loudness(plan.cache, *pair) for pair in zip(plan.channels, statistics)]
-    # in two frames: with a single one torch 2.13 repeats the first row
-    resized = [resize(part[..., None].repeat(1, 1, 2), (plan.grid[0], 2))[..., :1] for part in parts]
-    return Channels(axes, torch.stack(resized, dim=1)[:, None].to(device), plan.timed)
+    """What the augmentations have to know of the channels, standardised with these statistics and resized.
 
-
-def row_axis(cache: Cache, channel: Channel) -> str:
-    """What a channel's rows are, in the words of the augmentations."""
-    if channel.name == "waveform":
-        return "wave"
-    rows, _ = stored_shape(cache, channel)
-    return ROW_AXES.get(cache[channel].row_unit, "none") if rows >= FEWEST_ROWS else "none"
-
-
-def _loudness(cache: Cache, channel: Channel, statistics: Statistics) -> torch.Tensor:
-    """`Channels.loudness` of a channel, (3, rows), by the units of the stored values.
-
-    Zeros where each clip is standardised by itself: loudness then changes nothing, or little (mfcc).
+    Where each clip is standardised by itself loudness changes nothing, or little (mfcc): its numbers are 0.
     """
-    feature = cache[channel]
-    rows, _ = stored_shape(cache, channel)
-    loudness = torch.zeros(3, rows)
-    if statistics.norm == "clip":
-        return loudness
-    decibel, exponent = LOUDNESS.get(feature.units, (0.0, 0.0))
-    centre = torch.from_numpy(statistics.centre)
-    scale = torch.from_numpy(statistics.scale)
-    loudness[0] = decibel / scale
-    loudness[1] = exponent
-    loudness[2] = -centre / scale
-    if feature.units == CEPSTRUM and not (channel.rows and channel.rows[0]):
-        parameters = feature.parameters
-        loudness[0, 0] = np.sqrt(parameters.get("n_mels") or parameters.get("n_bands", 0)) / scale[0]
-    return loudness
+    axes = []
+    parts = []
+    for channel, own in zip(plan.channels, statistics, strict=True):
+        feature = plan.cache[channel]
+        rows, _ = stored_shape(plan.cache, channel)
+        axis = ROW_AXES.get(feature.row_unit, "none") if rows >= FEWEST_ROWS else "none"
+        axes.append("wave" if channel.name == "waveform" else axis)
+        loudness = torch.zeros(3, rows)
+        if own.norm != "clip":
+            decibel, exponent = LOUDNESS.get(feature.units, (0.0, 0.0))
+            centre = torch.from_numpy(own.centre)
+            scale = torch.from_numpy(own.scale)
+            loudness[0] = decibel / scale
+            loudness[1] = exponent
+            loudness[2] = -centre / scale
+            if feature.units == CEPSTRUM and not (channel.rows and channel.rows[0]):
+                bands = feature.parameters.get("n_mels") or feature.parameters.get("n_bands", 0)
+                loudness[0, 0] = np.sqrt(bands) / scale[0]
+        # in two frames: with a single one torch 2.13 repeats the first row
+        parts.append(resize(loudness[..., None].repeat(1, 1, 2), (plan.grid[0], 2))[..., :1])
+    return Channels(tuple(axes), torch.stack(parts, dim=1)[:, None].to(device), plan.timed)
 
 
 # Clips by position, batch after batch (B, C, H, W), as float32 on the network's device.

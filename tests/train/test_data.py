@@ -28,7 +28,6 @@ from train.data import (
     over_time,
     own_frames,
     resize,
-    row_axis,
 )
 from train.plan import make_plan
 
@@ -141,8 +140,10 @@ def test_resizing_keeps_means_and_is_linear():
 
 
 def test_rows_are_told_to_the_augmentations(cache):
-    channels = parse_set("mel+chroma+blank+waveform+mel:3-3")
-    assert [row_axis(cache, one) for one in channels] == ["frequency", "cyclic", "none", "wave", "none"]
+    plan = planned(cache, "mel+chroma+blank+waveform+mel:3-3")
+    statistics = measure_clips(plan, np.arange(4)).statistics(np.arange(4), "row")
+    described = describe_channels(plan, statistics)
+    assert described.axes == ("frequency", "cyclic", "none", "wave", "none")
 
 
 @pytest.fixture(scope="module")
