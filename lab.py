@@ -31,10 +31,11 @@ from analysis.figures.data import FeatureMap
 from analysis.figures.drawing import drawing
 from analysis.inputs import Built
 from analysis.run_section import choose_samples
-from commandline.options import Options, fields
+from commandline.options import DatasetOptions, Options, fields, kind_of
 from commandline.registry import RequestError, nearest
-from features_cache import Cache, cache_folder
-from features_cache.index import read_failures
+from features_cache import Cache
+from features_cache.cache import open_cache
+from features_cache.index import FAILURES, read_failures
 from features_cache.names import parse_channel
 from pipeline import alter as alterations
 from pipeline import audio, datasets
@@ -67,7 +68,7 @@ def clips(dataset: str = "esc50", data: Path = DATA) -> pd.DataFrame:
 
         lab.clips("synth").groupby("label").size()
     """
-    return datasets.load(SourceOptions(dataset=dataset, data=data)).table
+    return datasets.load(_options(SourceOptions, {"dataset": dataset, "data": data})).table
 
 
 def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None) -> Clip:
@@ -149,12 +150,12 @@ def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options:
 
         lab.extract("mel mfcc", "synth", jobs=2).features
     """
-    given = {"features": features, "dataset": dataset, "data": Path(data), **options}
-    failed = run_extraction(_options(FeaturesCommand, given))
-    stored = cache(dataset, data)
+    given = _options(FeaturesCommand, {"features": features, "dataset": dataset, "data": data, **options})
+    failed = run_extraction(given)
+    stored = open_cache(given)
     if failed:
         clips = {clip for clip, *_ in read_failures(stored.folder)}
-        text = f"{len(clips)} clips could not be done, {stored.folder / 'failures.csv'} says why"
+        text = f"{len(clips)} clips could not be done, {stored.folder / FAILURES} says why"
         warnings.warn(text if clips else "the extraction stopped before its end", stacklevel=2)
     return stored
 
@@ -165,7 +166,7 @@ def cache(dataset: str = "esc50", data: Path = DATA) -> Cache:
     stored = lab.cache("synth")
     stored.read("mel", stored.clips.clip_id[:8]).shape      # (8, 128, 431)
     """
-    return Cache(cache_folder(dataset, Path(data)))
+    return open_cache(_options(DatasetOptions, {"dataset": dataset, "data": data}))
 
 
 def train(**options: object) -> RunFolder:
@@ -250,7 +251,8 @@ def report(dataset: str, data: Path = DATA, runs: Path = RUNS, reports: Path = R
     from analysis.options import AnalysisOptions
     from analysis.report import build_report
 
-    options = AnalysisOptions(dataset=dataset, data=Path(data), runs=Path(runs), reports=Path(reports))
+    given = {"dataset": dataset, "data": data, "runs": runs, "reports": reports}
+    options = _options(AnalysisOptions, given)
     (job,) = inputs.jobs(options)
     return inputs.unchanged(job, options) or build_report(job, options)
 
@@ -314,8 +316,11 @@ def _read(trained: RunFolder) -> results.Run:
 
 
 def _options(kind: type[T], given: Mapping[str, Any]) -> T:
-    """A command's options by keyword; RequestError for a keyword that it does not have."""
+    """A command's options by keyword, paths also as text; RequestError for a keyword that it lacks."""
+    known = fields(kind)
     for name in given:
-        if name not in fields(kind):
-            raise RequestError(nearest("keyword", name, fields(kind)))
-    return kind(**given)
+        if name not in known:
+            raise RequestError(nearest("keyword", name, known))
+    texts = {name: value for name, value in given.items() if isinstance(value, str)}
+    paths = {name: Path(text) for name, text in texts.items() if kind_of(known[name])[0] is Path}
+    return kind(**{**given, **paths})

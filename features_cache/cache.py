@@ -257,12 +257,11 @@ class Cache:
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
         """Megabytes, and if known seconds, that these features took for all clips, each feature once."""
-        features = {(feature := self[channel]).stored: feature for channel in channels}
-        clip_bytes = sum(feature.clip_bytes for feature in features.values())
-        cost = {"megabytes": clip_bytes * len(self.clips) / 1e6}
+        clip_bytes = {self[channel].stored: self[channel].clip_bytes for channel in channels}
+        cost = {"megabytes": sum(clip_bytes.values()) * len(self.clips) / 1e6}
         seconds = index.read_costs(self.folder)
-        if features.keys() <= seconds.keys():
-            cost["seconds"] = sum(seconds[name] for name in features) * len(self.clips)
+        if clip_bytes.keys() <= seconds.keys():
+            cost["seconds"] = sum(seconds[name] for name in clip_bytes) * len(self.clips)
         return cost
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:

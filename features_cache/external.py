@@ -24,7 +24,7 @@ from commandline.terminal import counted
 from features_cache.feature_file import AXES, FeatureSpec, clip_keys, fingerprints, state_word
 from features_cache.index import read_index, refresh, stored_ids
 from features_cache.location import EXTERNAL, is_cache
-from features_cache.names import parse_channel
+from features_cache.names import NO_FEATURE_NAMES, Channel, parse_channel
 from features_cache.table import complete, with_sources
 from features_cache.writer import install, to_stored
 
@@ -88,9 +88,9 @@ def write_feature(
     """
     folder = Path(folder)
     clips, settings = read_index(folder)
-    channel = parse_channel(name)
-    if channel.rows or channel.parameters:
-        raise RequestError(f"{name!r}: an external feature's name is one word")
+    if parse_channel(name) != Channel(name) or name in NO_FEATURE_NAMES:
+        reserved = ", ".join(NO_FEATURE_NAMES)
+        raise RequestError(f"{name!r}: an external feature's name is one word, and none of {reserved}")
     array = np.asarray(values)
     if array.ndim not in (1, 2, 3) or len(array) != len(clip_ids) or 0 in array.shape:
         raise RequestError(

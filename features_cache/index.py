@@ -28,6 +28,7 @@ from features_cache import hdf5
 from features_cache.feature_file import FORMAT, lock
 from features_cache.hdf5 import Attributes, DamagedFile
 from features_cache.location import INDEX
+from features_cache.names import CHANNEL, NO_FEATURE_NAMES
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
@@ -44,9 +45,14 @@ HEADERS = {
 }
 
 
+def can_hold_feature(path: Path) -> bool:
+    """Whether a file is called as a feature can be; a copy such as mel-old.h5 is not."""
+    return path.suffix == ".h5" and path.stem not in NO_FEATURE_NAMES and bool(CHANNEL.fullmatch(path.stem))
+
+
 def feature_files(folder: Path) -> list[Path]:
     """The feature files of a cache, by name."""
-    return sorted(path for path in folder.glob("*.h5") if path.name != INDEX)
+    return sorted(filter(can_hold_feature, folder.glob("*.h5")))
 
 
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:

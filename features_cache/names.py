@@ -12,11 +12,12 @@ from commandline.registry import RequestError
 
 Value = str | int | float | bool
 
+NO_FEATURE_NAMES = ("index", "clips", "all", "small")  # of the cache's own file and table, and of lists
 LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # what `small` leaves out
 CHANNEL = re.compile(
     r"(?P<name>[A-Za-z_]\w*)"
     r"(?:@(?P<parameters>[^:+\s]+))?"
-    r"(?::(?P<first>\d+)-(?P<last>\d+))?",
+    r"(?::(?P<first>\d{1,9})-(?P<last>\d{1,9}))?",
     re.ASCII,
 )
 PARAMETER = re.compile(r"([A-Za-z_]\w*)=([\w.\-]+)", re.ASCII)
@@ -27,7 +28,7 @@ COMPARED = ("mel", "mfcc", "chroma")  # first, where they are there
 MOST_COMPARED = 3
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Channel:
     """One channel of a feature set: a feature, parameters that differ from its defaults, a range of rows."""
 
@@ -81,9 +82,8 @@ def parse_set(text: str) -> tuple[Channel, ...]:
 
 def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:
     """The feature sets of a list separated by blanks; `all` and `small` stand for `singles`."""
-    words = {"all": singles}
-    if "small" in text.split():
-        words["small"] = [name for name in singles if parse_channel(name).name not in LARGE]
+    small = [name for name in singles if parse_channel(name).name not in LARGE]
+    words = {"all": singles, "small": small}
     sets = [parse_set(name) for word in text.split() for name in words.get(word, [word])]
     if not sets:
         raise RequestError(

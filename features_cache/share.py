@@ -13,10 +13,9 @@ from commandline.registry import RequestError
 from commandline.system import sync
 from commandline.terminal import progress, size
 from features_cache.feature_file import lock
-from features_cache.index import feature_files, read_index, refresh
+from features_cache.index import can_hold_feature, feature_files, read_index, refresh
 from features_cache.inspect import verify_cache
 from features_cache.location import INDEX, is_cache
-from features_cache.names import parse_channel
 from features_cache.table import complete
 from features_cache.writer import written_to
 
@@ -93,9 +92,8 @@ def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
                 if INDEX not in names or len(set(names)) < len(names) or len(names) > MOST_FILES:
                     raise RequestError(f"{source} was not exported from a cache")
                 for name in {*names} - {INDEX}:
-                    if not name.endswith(".h5") or Path(name).name != name:
+                    if Path(name).name != name or not can_hold_feature(Path(name)):
                         raise RequestError(f"{source} holds {name!r}, which is no file of a cache")
-                    parse_channel(name.removesuffix(".h5"))
                 needed = sum(file.file_size for file in files)
                 free = shutil.disk_usage(place).free
                 if needed > free:

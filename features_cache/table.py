@@ -38,8 +38,8 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
         if column != "fold":
             clean[column] = clean[column].fillna("").astype(str)
     try:
-        clean["fold"] = clean["fold"].astype(np.int64)
-    except (TypeError, ValueError) as error:
+        clean["fold"] = clean["fold"].astype("Int64").astype(np.int64)  # the former refuses fractions
+    except (TypeError, ValueError, OverflowError) as error:
         raise RequestError(f"the clip table's folds are not whole numbers: {error}") from None
     ids = clean["clip_id"]
     copies = clean["copy_of"] != ""

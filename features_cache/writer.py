@@ -108,8 +108,8 @@ def stored_clips(
 
     check  clips whose CRC is compared too, unless the file is unchanged since it was last verified
     """
-    checked = np.zeros(len(clip_ids), bool)
-    nothing = StoredClips(checked, checked, checked - 1)
+    none = np.zeros(len(clip_ids), bool)
+    nothing = StoredClips(none, none, np.full(len(clip_ids), -1))
     try:
         file = read_header(folder / f"{spec.stored}.h5")
         row_of = rows_of(clip_ids, file.clip_ids)
@@ -120,7 +120,7 @@ def stored_clips(
     if file.key != spec.key or (file.rows, file.frames) != (spec.rows, spec.frames):
         what = "other parameters, audio settings, code or type than asked for"
         return replace(nothing, note=f"{file.path.name} was made with {what}")
-    checked = checked.copy()
+    checked = none.copy()
     if check:
         checked[check] = not is_verified(file.path)
     status = file.status(row_of, keys, checked)

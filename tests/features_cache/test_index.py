@@ -1,6 +1,7 @@
 """index.h5, failures.csv, costs.csv: replaced whole, brought up to date, never needed."""
 
 import os
+import shutil
 
 import h5py
 import numpy as np
@@ -32,6 +33,8 @@ def known(cache):
 
 def test_its_links_follow_the_files(cache, known):
     (cache.folder / "mine.h5").rename(cache.folder / "yours.h5")
+    for name in ("yours-old.h5", "clips.h5"):  # copies that no feature can be called by
+        shutil.copy(cache.folder / "yours.h5", cache.folder / name)
     with h5py.File(cache.folder / "index.h5") as index:
         assert index.get("mine") is None
     refresh(cache.folder, *known)
@@ -83,11 +86,11 @@ def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_list
 
 
 def test_a_feature_costs_once_and_seconds_need_all(cache, values):
-    external.write_feature(cache.folder, "small", values[:, :1, :2], CLIPS)
-    assert cache.extraction_cost(["mine", "mine", "small"]) == {"megabytes": 8 * (20 + 2) * 2 / 1e6}
+    external.write_feature(cache.folder, "little", values[:, :1, :2], CLIPS)
+    assert cache.extraction_cost(["mine", "mine", "little"]) == {"megabytes": 8 * (20 + 2) * 2 / 1e6}
     write_costs(cache.folder, {"mine": 0.25})
     write_costs(cache.folder, {"mine": 0.5})
-    assert "seconds" not in cache.extraction_cost(["mine", "small"])
+    assert "seconds" not in cache.extraction_cost(["mine", "little"])
     assert cache.extraction_cost(["mine", "mine"])["seconds"] == 8 * 0.5
 
 

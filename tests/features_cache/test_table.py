@@ -23,6 +23,8 @@ def test_what_a_table_does_not_bring_is_empty_and_a_blank_group_is_the_clips_own
         ({"copy_of": ["", "", "c"]}, "not in the table: a~1"),
         ({"copy_of": ["b", "", ""]}, "after all originals"),
         ({"label": None}, "lacks the columns label"),
+        ({"fold": [1.5, 2, 1]}, "folds are not whole numbers"),
+        ({"fold": [1, "1" * 20, 1]}, "folds are not whole numbers"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_named(change, message):
