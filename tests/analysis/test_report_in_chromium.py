@@ -95,6 +95,8 @@ def test_the_matrix_is_worked_by_keys_alone(page):
 def test_percentages_are_of_the_row_and_the_page_without_a_script_has_the_counts(
     page,
 ):
+    # laid out late while the processor is busy
+    WebDriverWait(page, 10).until(lambda _: any(texts(page, "#matrix td[data-actual]")))
     counts = texts(page, "#matrix td[data-actual]")
     assert sum(int(text) for text in counts if text) == 40
     page.find_element(By.ID, "rates").click()

@@ -4,6 +4,7 @@ The archives have ESC-50's names and folds, and silence for sound: FLAC inside, 
 The server has the manners, good and bad, of real ones.
 """
 
+import contextlib
 import http.server
 import io
 import stat
@@ -105,7 +106,8 @@ class Server:
                 else:
                     self.send_header("Content-Length", str(length))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client gave up
+                    self.wfile.write(body)
                 self.close_connection = True
 
         self.handler = Handler
