@@ -88,11 +88,13 @@ def read_bundle(file: Path) -> Bundle:
         raise RequestError(f"{file} is no bundle that can be read safely ({reason})") from None
     if not isinstance(content, dict) or not {"format", "config", "folds"} <= content.keys():
         raise RequestError(f"{file} is no bundle: python -m train bundle RUN makes one")
-    if not isinstance(content["format"], int) or content["format"] != BUNDLE_FORMAT:
+    if content["format"] != BUNDLE_FORMAT:
         raise RequestError(
             f"{file} has bundle format {content['format']}, this project reads {BUNDLE_FORMAT}: "
             "make it again from its run"
         )
+    if not isinstance(content["folds"], dict) or not content["folds"]:
+        raise RequestError(f"{file} holds no folds: make it again from its run")
     return Bundle(checked_config(content["config"], str(file)), content["folds"])
 
 

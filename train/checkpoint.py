@@ -59,17 +59,19 @@ def load(file: Path) -> State:
 
 def read_safely(file: Path) -> Any:
     """What torch.save wrote, if it is data alone and undamaged; ValueError with the reason otherwise."""
+    with file.open("rb") as handle:
+        start = handle.read(len(ZIP))
+    damaged = None
     try:
-        with file.open("rb") as handle:
-            start = handle.read(len(ZIP))
         if start == ZIP:  # not before torch 1.6; torchvision still publishes such a file
             with zipfile.ZipFile(file) as archive:
-                if damaged := archive.testzip():
-                    raise ValueError(f"damaged: {damaged} does not have its checksum")
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes at random are read as commands: IndexError, KeyError, anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(reason) from error
+                damaged = archive.testzip()
+        if damaged is None:
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception:  # bytes at random are read as commands: IndexError, KeyError, anything
+        # torch's own words say how to run the code in it
+        raise ValueError("it is damaged, of another kind, or holds more than data") from None
+    raise ValueError(f"damaged: {damaged} does not have its checksum")
 
 
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:

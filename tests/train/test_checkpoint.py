@@ -61,6 +61,13 @@ def test_a_file_of_something_else_is_no_checkpoint(tmp_path, content):
         checkpoint.load(tmp_path / "last.pt")
 
 
+@pytest.mark.parametrize("content", [b"", b"# notes", b"PK\x03\x04 and no more"])
+def test_a_file_of_another_kind_is_refused_in_words_of_ours(tmp_path, content):
+    (tmp_path / "last.pt").write_bytes(content)
+    with pytest.raises(RequestError, match=r"\(it is damaged, of another kind, or holds more than data\)"):
+        checkpoint.load(tmp_path / "last.pt")
+
+
 def test_weights_of_another_fold_are_refused(tmp_path):
     (tmp_path / "fold2").mkdir()
     checkpoint.save(tmp_path / "fold2" / "last.pt", state())
