@@ -171,9 +171,12 @@ class RunFolder:
     def scored(
         self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
     ) -> pd.DataFrame:
-        """The rows of `predictions` of one split and one selection."""
+        """The rows of `predictions` of one split and one selection; RequestError if there are none."""
         table = self.predictions(fold, member)
-        return table[(table["split"] == split) & (table["selection"] == self.selection(selection))]
+        rows = table[(table["split"] == split) & (table["selection"] == self.selection(selection))]
+        if rows.empty:
+            raise RequestError(f"{self.name} has no predictions of its {split} clips (SKIP_TEST, VAL)")
+        return rows
 
     def answers(
         self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""

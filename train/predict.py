@@ -119,7 +119,8 @@ class AudioModel(TrainedModel):
         clip = Clip(np.pad(y, (0, self.samples - len(y))), self.sample_rate)
         stored = []
         for variant, channel in self.channels:
-            values = variant.compute(clip)
+            largest = np.finfo(channel["dtype"]).max  # of audio far beyond full scale
+            values = np.clip(variant.compute(clip), -largest, largest)
             first, last = channel["rows"]
             stored.append(to_stored(values, values.shape, channel["dtype"])[first : last + 1])
         return stored
@@ -247,6 +248,8 @@ def predict_audio(options: PredictOptions) -> int:
         return predict_test_clips(options, model)
     files = find_audio(options.audio)
     if options.hop:
+        if options.json or options.csv:
+            tell("JSON and CSV do not apply to HOP, which writes files, and are ignored")
         return write_timelines(options, model, files)
     if options.window:
         raise RequestError("WINDOW is for windows through a recording: give HOP too, as HOP=0.5")

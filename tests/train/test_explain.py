@@ -1,6 +1,7 @@
 """attribution.csv covers every test clip and channel, by the numbers of permuting by hand."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache import Cache
+from tests.train import test_predict
 from tests.train.sounds import train_run
 from train import bundle
 from train.explain import explain_runs
@@ -53,6 +55,13 @@ def test_repeats_are_those_of_permuting_by_hand_and_the_seed_decides(sounding):
     first = file.read_bytes()
     run_explain(sounding, seed=3)
     assert file.read_bytes() == first
+
+
+def test_a_run_that_never_scored_its_test_clips_is_refused(sounding):
+    run = train_run(sounding.path.parents[2], model="linear", val="group", skip_test=True)
+    for ask in (run_explain, partial(test_predict.ask, test_clips=True)):
+        with pytest.raises(RequestError, match="has no predictions of its test clips"):
+            ask(run)
 
 
 def test_a_cache_that_is_not_the_runs_is_refused(sounding, unlike):

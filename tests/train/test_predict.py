@@ -97,6 +97,14 @@ def test_test_clips_get_the_predictions_of_training(clips, model, given, request
     assert "at most: the same" in err
 
 
+def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path, capsys):
+    run = train_run(sounding.path.parents[2], features="waveform", model="linear")
+    loud = 1e6 * sound("tone", 99)  # float16, as the cache has it, ends at 65,504
+    soundfile.write(tmp_path / "loud.wav", loud, RATE, subtype="FLOAT")
+    assert ask(run, audio=tmp_path / "loud.wav", json=True) == 0
+    assert sum(answered(capsys.readouterr().out)["loud.wav"].values()) == pytest.approx(1)
+
+
 def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys):
     data = sounding.path.parents[2] / "data"
     (unlike.fold(2) / "predictions.csv").unlink()

@@ -18,7 +18,7 @@ def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
     parts = sound("hiss", 50, seconds=3), sound("tone", 50, seconds=3), np.zeros(2 * RATE)
     soundfile.write(tmp_path / "field.wav", np.concatenate(parts), RATE)
     (tmp_path / "bad.wav").write_bytes(b"nothing")
-    assert ask(sounding, audio=tmp_path, hop=1.0, gate=-60.0, reports=tmp_path / "reports") == 1
+    assert ask(sounding, audio=tmp_path, hop=1.0, gate=-60.0, csv=True, reports=tmp_path / "reports") == 1
     file = tmp_path / "reports" / "little" / "timelines" / "field"
     assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     rows = pd.read_csv(file.with_suffix(".csv"), keep_default_na=False)
@@ -28,7 +28,7 @@ def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
     assert labels == [["0.000", "3.000", "hiss"], ["3.000", "6.000", "tone"]]
     out, err = capsys.readouterr()
     assert [line.split()[2] for line in out.splitlines()] == ["hiss", "tone"]
-    assert "bad.wav: not audio" in err
+    assert "bad.wav: not audio" in err and "CSV do not apply to HOP" in err
 
 
 def test_each_file_has_a_place_of_its_own(tmp_path):
