@@ -20,6 +20,7 @@ import pandas as pd
 
 from commandline.registry import RequestError
 from commandline.terminal import tell
+from pipeline.audio import LARGEST_SAMPLE
 from train.options import ListenOptions
 from train.predict import AudioModel
 from train.rejection import NO_ANSWER, Samples
@@ -92,6 +93,8 @@ def listen_live(options: ListenOptions) -> int:
     live = newest(resampled(blocks, incoming, rate), samples, round(hop * rate))
     received = 0
     for y, received in live:
+        if not np.abs(y).max() <= LARGEST_SAMPLE:  # nor is NaN
+            raise RequestError(f"FORMAT={options.format}: standard input holds no audio in this format")
         ((_, probabilities, predicted),) = model.predict([(0, y)])
         best = pd.Series(probabilities.astype(float), model.classes).nlargest(options.top)
         if options.json:

@@ -62,6 +62,12 @@ def test_another_rate_and_format_and_lines_for_people(sounding, monkeypatch, cap
     assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["2.0", "s", "tone"]
 
 
+def test_bytes_that_are_no_audio_in_this_format_are_refused(sounding, monkeypatch):
+    pipe(monkeypatch, np.full(RATE, np.nan, "<f4").tobytes())
+    with pytest.raises(RequestError, match=r"FORMAT=f32: .* no audio in this format"):
+        listen_live(ListenOptions(run=str(sounding.path), format="f32", threads="1"))
+
+
 def test_a_terminal_on_standard_input_is_refused(monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     with pytest.raises(RequestError, match="pipe a microphone in"):
