@@ -19,7 +19,7 @@ import pandas as pd
 
 from commandline.options import make_command, words
 from commandline.registry import Failed, RequestError
-from commandline.terminal import duration, mean_percent, percent, tell, text_table
+from commandline.terminal import duration, mean_percent, percent, tell, tell_once, text_table
 from features_cache import Cache, parse_list
 from results.bootstrap import accuracy_interval, fold_weights
 from results.run_folder import RunFolder
@@ -35,6 +35,8 @@ SEARCH_FOLDER = "search"  # below RUNS
 def run_sweep(options: SweepOptions) -> int:
     """Train every run of the product, then a table; the exit status."""
     jobs = product(options)
+    if not jobs:
+        raise RequestError(f"MODEL={options.model} can take none of FEATURES={options.features}")
     if len(jobs) > MANY and not options.yes:
         raise RequestError(f"{len(jobs)} runs: give YES=1, or fewer FEATURES")
     done, failures = train_all(jobs)
@@ -70,7 +72,7 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
             choose_model(options.model, cache, channels)
             fitting[text] = None
         except RequestError as reason:
-            tell(f"skipped: {text} with {options.model}: {reason}")
+            tell_once(f"skipped: {text} with {options.model}: {reason}")
     return list(fitting)
 
 

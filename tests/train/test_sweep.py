@@ -55,6 +55,7 @@ def test_max_adds_the_unions_and_what_does_not_fit_is_passed_over(several, capsy
         (("SEED=" + " ".join(map(str, range(51))),), "102 runs: give YES=1"),
         (("SEARCH=greedy", "MODEL=linear cnn4"), "give one MODEL"),
         (("SEARCH=greedy", "MODEL=m11"), "m11 can take none"),
+        (("MODEL=m11",), "m11 can take none"),
     ],
 )
 def test_a_wrong_sweep_ends_before_its_first_run(several, given, message):
