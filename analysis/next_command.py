@@ -110,7 +110,7 @@ def larger_set(ranked: Sequence[Run], best: Run, situation: Situation) -> NextCo
     trained = [run.channels for run in ranked if run.trained]
     for run in ranked:
         larger = best.channels + run.channels
-        alike = differing_options(run, best) <= {"features"} and len(run.channels) == 1
+        alike = differing_options(run, best) <= {"features"} and "+" not in run.features
         if alike and run.features not in best.channels and larger not in trained:
             return NextCommand(situation.train(best, f"{best.features}+{run.features}"), "add")
     folders = without(situation.given, "DATASET", "NAME")

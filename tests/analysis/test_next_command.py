@@ -41,7 +41,7 @@ def test_sets_of_other_models_are_trained_with_their_own(made):
 def test_after_three_seeds_the_best_set_grows_then_is_explained_then_used(
     made,
 ):
-    sets = {"mel_mfcc": 0.9, "mel": 0.7, "chroma": 0.5}
+    sets = {"mel_mfcc": 0.9, "mel": 0.7, "mel_mel_mel": 0.6, "chroma": 0.5}
     larger = proposed(made(*of_sets(3, **sets), clips=200))
     assert "FEATURES=mel+mfcc+chroma MODEL=resnet18" in larger.command and "SEED" not in larger.command
     results = made(*of_sets(3, **sets, mel_mfcc_chroma=0.6), clips=200)
