@@ -21,31 +21,21 @@ clips; splits.py, each fold's train, validation and test clips. Around it: exter
 elsewhere; inspect.py and share.py, the commands. Locks and whole files: commandline/files.py.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from features_cache.cache import Cache, StoredFeature, UnreadableClips
-    from features_cache.location import cache_folder, dataset_name
-    from features_cache.names import Channel, parse_list, parse_set
+from features_cache.location import cache_folder, dataset_name
+from features_cache.names import Channel, parse_list, parse_set
 
-__all__ = [
-    "Cache",
-    "Channel",
-    "StoredFeature",
-    "UnreadableClips",
-    "cache_folder",
-    "dataset_name",
-    "parse_list",
-    "parse_set",
-]
+if TYPE_CHECKING:
+    from features_cache.cache import Cache, UnreadableClips
+
+__all__ = ["Cache", "Channel", "UnreadableClips", "cache_folder", "dataset_name", "parse_list", "parse_set"]
 
 
 def __getattr__(name: str) -> object:
-    """The names above, loaded when they are asked for: `--help` waits for no library."""
-    if name in __all__:
-        for module in ("names", "location", "cache"):
-            members = vars(importlib.import_module(f"{__name__}.{module}"))
-            if name in members:
-                return members[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """The reader is loaded when it is asked for: `--help` waits for no library."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from features_cache import cache
+
+    return getattr(cache, name)

@@ -60,10 +60,9 @@ class StoredFeature(FeatureFile):
 
     cache: "Cache"
 
-    def done(self, ids: Ids | None = None) -> NDArray[np.bool_]:
-        """Whether the state words say that these clips (all by default) hold what the index describes."""
-        positions = np.arange(len(self.cache.clips)) if ids is None else self.cache.positions(ids)
-        return self.status_of(positions).done
+    def done(self) -> NDArray[np.bool_]:
+        """(N,) whether the state word of each clip says that it holds what the index describes."""
+        return self.status(self.row_of, self.cache.keys).done
 
     def status_of(self, positions: NDArray[np.intp], check: bool = False) -> ClipStatus:
         """Of clips by their row in the clip table, with their CRCs on request."""
@@ -294,10 +293,10 @@ class Cache:
             )
 
     def named(self, features: str) -> list[str]:
-        """Stored names of the features in a list, each once; RequestError if one is lacking."""
+        """Stored names of the features in a list, damaged or not, each once; RequestError for a lacking one."""
         channels = [channel for channels in parse_list(features, self.features) for channel in channels]
         self.refuse_missing(channels)
-        return list(dict.fromkeys(self[channel].stored for channel in channels))
+        return list(dict.fromkeys(filter(None, map(self._find, channels))))
 
     def remedy(self, stored: str, *more: str) -> str:
         """What to type, with the words `more`, for features that are missing or out of date."""

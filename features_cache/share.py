@@ -27,8 +27,11 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
     for name in features:
         if writer := written_to(folder, name):
             raise RequestError(f"{name} is being written by {writer}; wait for it to end")
-    if wrong := wrong_in(folder, features):
-        raise RequestError(f"{wrong[0]}; make features computes it again, then export")
+    wrong = [verdict.name for verdict in verify_cache(folder, features) if not verdict.intact]
+    if wrong:
+        raise RequestError(
+            f"not intact: {', '.join(wrong)}; features_cache verify says why, make features mends it"
+        )
     with replaced(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in progress([INDEX, *(f"{name}.h5" for name in features)], label="export", unit="files"):
             archive.write(folder / name, name)
@@ -74,9 +77,9 @@ def verify_export(source: Path) -> list[str]:
         return [str(wrong)]
 
 
-def wrong_in(folder: Path, features: Sequence[str] | None = None) -> list[str]:
+def wrong_in(folder: Path) -> list[str]:
     """Verdicts on what is not intact."""
-    return [verdict.text for verdict in verify_cache(folder, features) if not verdict.intact]
+    return [verdict.text for verdict in verify_cache(folder) if not verdict.intact]
 
 
 @contextmanager

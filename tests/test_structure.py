@@ -52,7 +52,7 @@ FORBIDDEN = {
 MAY_IMPORT = {"train/predict.py": {"pipeline"}, "train/extras/listen.py": {"pipeline"}}
 # Imports by a name that is made: of stages for help, of extras, of a folder's own modules.
 BY_NAME = {
-    *("commandline/commands.py", "commandline/registry.py", "features_cache/__init__.py"),
+    *("commandline/commands.py", "commandline/registry.py"),
     *("pipeline/kernels/__init__.py", "pipeline/features/__init__.py", "train/models/registry.py"),
     "analysis/extras/__init__.py",
 }

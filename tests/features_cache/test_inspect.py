@@ -13,6 +13,7 @@ from features_cache.feature_file import read_header
 from features_cache.index import write_failures
 from features_cache.inspect import describe_cache, verify_cache
 from tests.features_cache.conftest import CLIPS, TABLE
+from tests.golden.commands import done
 
 
 def verdict(cache, name="mine"):
@@ -35,6 +36,14 @@ def test_features_clips_rounding_failures_and_what_cannot_be_read_are_listed(cac
     assert [cell[3:7:3] for cell in cells if cell[0] in "ab"] == [["6", "0.0005"], ["0", "-"]]
     assert "mine: no parameters; code 0; made 20" in shown and "c.h5 cannot be read" in shown
     assert "\n1 clip could not be done" in shown and "\nmine of 1 clip could not be done" in shown
+
+
+@pytest.mark.parametrize("command", ["features_cache verify", "pipeline verify"])
+def test_a_file_that_cannot_be_read_hides_no_other_damage(cache, spoil, command):
+    spoil(6)
+    (cache.folder / "cut.h5").write_bytes(b"")
+    answer = done(command, 1, DATASET=cache.folder, FEATURES="cut mine")
+    assert "cut.h5 cannot be read" in answer.out and "mine: clip6 damaged" in answer.out
 
 
 @pytest.mark.parametrize(("state", "said"), [(None, "clip6 damaged"), (0, "damaged"), (7, "not done")])
