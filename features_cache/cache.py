@@ -56,9 +56,17 @@ class UnreadableClips(RequestError):
 
 @dataclass(frozen=True)
 class StoredFeature(FeatureFile):
-    """One feature of an opened cache: `cache["mel"]`."""
+    """One feature of an opened cache: `cache["mel"]`; all of one file, even if another takes its place."""
 
     cache: "Cache"
+    row_of: NDArray[np.intp]
+    """(N,) the row of each clip of the table in this file, -1 if it has none."""
+    values: NDArray[np.floating]
+    """As mapped."""
+    states: NDArray[np.uint64]
+    """As mapped."""
+    checked: NDArray[np.uint64]
+    """(N,) the state word under which a clip's CRC was checked, 0 before."""
 
     def done(self) -> NDArray[np.bool_]:
         """(N,) whether the state word of each clip says that it holds what the index describes."""
@@ -77,14 +85,14 @@ class StoredFeature(FeatureFile):
             raise RequestError(f"{self.stored}:{rows[0]}-{rows[1]}: it has rows 0 to {self.rows - 1}")
         places = self.row_of[positions]
         while True:
-            checked = self._checked[positions]
-            taken = self._values[places] if rows is None else self._values[places, rows[0] : rows[1] + 1]
-            unchecked = (checked == 0) | (checked != self._states[places])  # new, or written meanwhile
+            checked = self.checked[positions]
+            taken = self.values[places] if rows is None else self.values[places, rows[0] : rows[1] + 1]
+            unchecked = (checked == 0) | (checked != self.states[places])  # new, or written meanwhile
             if not unchecked.any():
                 return taken
             doubtful = positions[unchecked]
             status = self.status_of(doubtful, check=True)
-            self._checked[doubtful] = np.where(status.done, status.states, 0)
+            self.checked[doubtful] = np.where(status.done, status.states, 0)
             if not status.done.all():
                 if status.damaged.any():
                     index.forget_verified(self.cache.folder)
@@ -94,27 +102,9 @@ class StoredFeature(FeatureFile):
                 ids = self.cache.clips["clip_id"].iloc[doubtful[~status.done]]
                 raise UnreadableClips(self.stored, dict(zip(ids, reason.tolist())))
 
-    @cached_property
-    def row_of(self) -> NDArray[np.intp]:
-        """(N,) the row of each clip of the table in this file, -1 if it has none."""
-        return rows_of(self.cache.ids, self.clip_ids)
-
     def map(self, *, state: bool = False) -> NDArray:
-        """As of the file, mapped once: states and values are of one file, even if another takes its place."""
-        return self._states if state else self._values
-
-    @cached_property
-    def _values(self) -> NDArray[np.floating]:
-        return super().map()
-
-    @cached_property
-    def _states(self) -> NDArray[np.uint64]:
-        return super().map(state=True)
-
-    @cached_property
-    def _checked(self) -> NDArray[np.uint64]:
-        """(N,) the state word under which a clip's CRC was checked, 0 before."""
-        return np.zeros(len(self.cache.clips), np.uint64)
+        """As of the file, mapped once."""
+        return self.states if state else self.values
 
 
 class Cache:
@@ -220,7 +210,15 @@ class Cache:
                     f"{stored} was made from {file.samples} samples at {file.sample_rate} Hz, the clips of "
                     f"this cache now have {now[0]} at {now[1]} Hz: {self.remedy(file.stored)}"
                 )
-            self._open[wanted.stored] = StoredFeature(**vars(file), cache=self)
+            header = vars(file).copy()
+            self._open[wanted.stored] = StoredFeature(
+                **header,
+                cache=self,
+                row_of=rows_of(self.ids, file.clip_ids),
+                values=file.map(),
+                states=file.map(state=True),
+                checked=np.zeros(len(self.clips), np.uint64),
+            )
         return self._open[wanted.stored]
 
     def _find(self, channel: Channel) -> str | None:
@@ -293,7 +291,7 @@ class Cache:
             )
 
     def named(self, features: str) -> list[str]:
-        """Stored names of the features in a list, damaged or not, each once; RequestError for a lacking one."""
+        """Stored names of the features in a list, each once, also of damaged ones."""
         channels = [channel for channels in parse_list(features, self.features) for channel in channels]
         self.refuse_missing(channels)
         return list(dict.fromkeys(filter(None, map(self._find, channels))))

@@ -27,10 +27,10 @@ def test_values_come_back_by_id_by_row_and_in_a_range_of_rows_with_both_ends(cac
 
 def test_an_opened_cache_reads_on_from_its_file_if_another_takes_its_place(cache, values):
     given = values.astype(np.float16)
-    np.testing.assert_array_equal(cache.read("mine", CLIPS[:3]), given[:3])
+    assert cache["mine"].rows == 4  # opened, and nothing read yet
     (cache.folder / "mine.h5").unlink()
     external.write_feature(cache.folder, "mine", values + 1, CLIPS)
-    np.testing.assert_array_equal(cache.read("mine", CLIPS[3:]), given[3:])
+    np.testing.assert_array_equal(cache.read("mine", CLIPS), given)
     np.testing.assert_array_equal(
         Cache(cache.folder).read("mine", CLIPS[:1]), (values + 1)[:1].astype(np.float16)
     )
